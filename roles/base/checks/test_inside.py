@@ -1,0 +1,117 @@
+"""What the base role promises, seen from the node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+pytestmark = pytest.mark.role("base")
+
+
+@pytest.mark.advice("Deploy again; 'hostnamectl' on the node shows the name in use.", units=[])
+def test_hostname_is_the_one_of_the_region(host: Host, settings: dict[str, Any]) -> None:
+    """The node bears its name"""
+    assert host.check_output("uname -n") == settings["base_hostname"]
+    full = f"{settings['base_hostname']}.{settings['base_domain']}"
+    assert host.check_output("hostname -f") == full
+
+
+@pytest.mark.advice("Deploy again; 'timedatectl' on the node shows the zone in use.", units=[])
+def test_time_zone_is_the_one_of_the_region(host: Host, settings: dict[str, Any]) -> None:
+    """The time zone is the region's"""
+    zone = settings["base_timezone"]
+    assert host.file("/etc/localtime").linked_to == host.check_output(
+        "readlink -f %s", f"/usr/share/zoneinfo/{zone}"
+    )
+
+
+@pytest.mark.advice("Deploy again; 'locale -a' on the node lists what is made.", units=[])
+def test_locale_is_made_and_set(host: Host, settings: dict[str, Any]) -> None:
+    """The locale is made and set"""
+    locale = settings["base_locale"]
+    made = [name.lower().replace("-", "") for name in host.check_output("locale -a").split()]
+    assert locale.lower().replace("-", "") in made
+    assert f"LANG={locale}" in host.file("/etc/default/locale").content_string.splitlines()
+
+
+@pytest.mark.advice(
+    "Start systemd-timesyncd and see that UDP port 123 outwards is open.",
+    units=["systemd-timesyncd"],
+)
+def test_time_is_synchronised(host: Host) -> None:
+    """The clock is kept by time synchronisation (in a container: by its host)"""
+    assert host.service("systemd-timesyncd").is_enabled
+    container = host.run("systemd-detect-virt --container").rc == 0
+    state = host.check_output("systemctl show -P ActiveState systemd-timesyncd")
+    assert container or state == "active", f"systemd-timesyncd is {state}"
+
+
+@pytest.mark.advice("Deploy again; it writes the operators' accounts and keys.", units=["ssh"])
+def test_operators_have_their_keys(host: Host, settings: dict[str, Any]) -> None:
+    """Each operator has an account and exactly the keys of the region"""
+    for operator in settings.get("base_operators", []):
+        name = operator["name"]
+        keys = host.file(f"/home/{name}/.ssh/authorized_keys")
+        assert (keys.user, keys.mode) == (name, 0o600)
+        lines = [line for line in keys.content_string.splitlines() if line and line[0] != "#"]
+        assert lines == operator["keys"], f"the keys of {name} are not those of the region"
+
+
+@pytest.mark.advice("Deploy again; it locks accounts of operators who left.", units=["ssh"])
+def test_nobody_else_is_an_operator(host: Host, settings: dict[str, Any]) -> None:
+    """Nobody but the region's operators may use sudo through their group"""
+    group = settings.get("base_operator_group", "chautari-operators")
+    members = host.check_output("getent group %s", group).split(":")[3]
+    names = {operator["name"] for operator in settings.get("base_operators", [])}
+    assert set(filter(None, members.split(","))) == names
+
+
+@pytest.mark.advice("Deploy again; 'visudo -c' on the node shows what is wrong.", units=[])
+def test_sudo_rules_are_closed_and_valid(host: Host) -> None:
+    """The sudo rules are valid and closed to others"""
+    rules = host.file("/etc/sudoers.d/60-chautari-operators")
+    assert (rules.user, rules.group, rules.mode) == ("root", "root", 0o440)
+    result = host.run("visudo -c")
+    assert result.rc == 0, result.stderr
+
+
+@pytest.mark.advice(
+    "Enable the timer: 'systemctl enable --now apt-daily.timer apt-daily-upgrade.timer'.",
+    units=["apt-daily-upgrade", "unattended-upgrades"],
+)
+@pytest.mark.parametrize("timer", ["apt-daily.timer", "apt-daily-upgrade.timer"])
+def test_security_updates_are_armed(host: Host, timer: str) -> None:
+    """Security updates are installed every day"""
+    assert host.package("unattended-upgrades").is_installed
+    assert host.service(timer).is_enabled
+    assert host.service(timer).is_running
+
+
+@pytest.mark.advice("Take contradicting files out of /etc/apt/apt.conf.d.", units=[])
+def test_updates_are_security_only(host: Host, settings: dict[str, Any]) -> None:
+    """Unattended updates are security updates only, and restart nothing unasked"""
+    dump = host.check_output("apt-config dump").splitlines()
+    origins = [line for line in dump if line.startswith("Unattended-Upgrade::Origins-Pattern:: ")]
+    assert origins, "no source of updates is allowed"
+    assert all("Debian-Security" in line for line in origins), origins
+    reboot = str(settings.get("base_automatic_reboot", False)).lower()
+    assert f'Unattended-Upgrade::Automatic-Reboot "{reboot}";' in dump
+
+
+@pytest.mark.advice("Deploy again; 'journalctl --disk-usage' shows the size.", units=[])
+def test_journal_is_kept_and_limited(host: Host, settings: dict[str, Any]) -> None:
+    """The journal outlives a restart and is limited"""
+    config = host.check_output("systemd-analyze cat-config systemd/journald.conf").splitlines()
+    limit = settings.get("base_journal_max_use", "200M")
+    assert f"SystemMaxUse={limit}" in config
+    assert host.file("/var/log/journal").is_directory
+    assert host.service("systemd-journald").is_running
+
+
+@pytest.mark.advice("See why the unit failed: 'systemctl status UNIT' on the node.", units=[])
+def test_no_unit_has_failed(host: Host) -> None:
+    """No unit of the node has failed"""
+    failed = host.check_output("systemctl list-units --failed --plain --no-legend").splitlines()
+    assert not failed, "failed: " + ", ".join(line.split()[0] for line in failed)

@@ -1,0 +1,70 @@
+"""PHP-FPM runs with our limits, and offers sockets only."""
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.role("php")
+
+UNIT = "php*-fpm"
+LOOK = "Look at its journal: journalctl -u 'php*-fpm'. Then deploy again."
+
+
+def version(host: Any) -> str:
+    """The version whose settings we manage, such as 8.2."""
+    paths = host.run("ls -d /etc/php/*/fpm/conf.d/90-chautari.ini").stdout.split()
+    assert len(paths) == 1, f"expected the settings of one version of PHP: {paths}"
+    return str(paths[0]).split("/")[3]
+
+
+@pytest.mark.advice("Deploy again: a package of PHP is missing.", units=[UNIT])
+def test_packages_are_installed(host: Any, settings: dict[str, Any]) -> None:
+    """PHP is installed, with its opcode and user caches"""
+    base = [f"php{version(host)}-{part}" for part in ("fpm", "cli", "opcache", "apcu")]
+    missing = [
+        name
+        for name in [*base, *settings.get("php_packages", [])]
+        if not host.package(name).is_installed
+    ]
+    assert not missing, f"missing packages: {', '.join(missing)}"
+
+
+@pytest.mark.advice(LOOK, units=[UNIT])
+def test_unit_is_enabled_and_running(host: Any) -> None:
+    """PHP-FPM runs, and starts with the machine"""
+    unit = host.service(f"php{version(host)}-fpm")
+    assert unit.is_enabled, "PHP-FPM is not enabled"
+    assert unit.is_running, "PHP-FPM does not run"
+
+
+@pytest.mark.advice("Deploy again, and restart PHP-FPM if it still shows old values.", units=[UNIT])
+def test_limits_are_in_force(host: Any, settings: dict[str, Any]) -> None:
+    """The command-line PHP and PHP-FPM read our limits"""
+    limit = settings.get("php_memory_limit", "512M")
+    for program in (f"php{version(host)}", f"php-fpm{version(host)}"):
+        values = host.run("%s -i", program).stdout
+        assert f"memory_limit => {limit} => {limit}" in values, f"{program}: other memory_limit"
+        assert "expose_php => Off => Off" in values, f"{program}: expose_php is on"
+    assert "apc.enable_cli => On => On" in host.run("php%s -i", version(host)).stdout
+
+
+@pytest.mark.advice(
+    "A pool listens to the network. Look into /etc/php/*/fpm/pool.d and deploy again.", units=[UNIT]
+)
+def test_no_tcp_port_is_open(host: Any) -> None:
+    """PHP-FPM has no TCP port"""
+    listeners = host.run("ss -Hltnp").stdout
+    assert "php-fpm" not in listeners, listeners
+
+
+@pytest.mark.advice("Delete the file www.conf there and restart PHP-FPM.", units=[UNIT])
+def test_pool_of_the_package_is_gone(host: Any) -> None:
+    """The pool that the package brings is gone"""
+    assert not host.file(f"/etc/php/{version(host)}/fpm/pool.d/www.conf").exists
+
+
+@pytest.mark.advice(LOOK, units=[UNIT])
+def test_journal_is_free_of_errors(host: Any, since: str) -> None:
+    """The journal of PHP-FPM holds no error since the deploy"""
+    errors = host.run("journalctl -q -p err -u %s --since %s", f"php{version(host)}-fpm", since).stdout
+    assert not errors.strip(), errors

@@ -1,0 +1,109 @@
+"""PostgreSQL answers on loopback only, and every database has its own plain owner."""
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.role("postgresql")
+
+UNIT = "postgresql@*-main"
+LOOK = "Look at its journal: journalctl -u 'postgresql@*'. Then deploy again."
+
+
+def ask(host: Any, database: str, statement: str) -> str:
+    """One value out of a database, asked as its administrator."""
+    answer = host.run("cd / && runuser -u postgres -- psql -XtAq -d %s -c %s", database, statement)
+    assert answer.rc == 0, answer.stderr
+    return str(answer.stdout).strip()
+
+
+def cluster(host: Any) -> str:
+    """The unit of the one cluster, such as postgresql@15-main."""
+    version, name = host.run("pg_lsclusters --no-header").stdout.split()[:2]
+    return f"postgresql@{version}-{name}"
+
+
+@pytest.mark.advice("Deploy again: the package postgresql is missing.", units=[UNIT])
+def test_package_is_installed(host: Any) -> None:
+    """PostgreSQL is installed"""
+    assert host.run("pg_lsclusters --no-header").stdout.strip(), "there is no database cluster"
+
+
+@pytest.mark.advice(LOOK, units=[UNIT])
+def test_unit_is_enabled_and_running(host: Any) -> None:
+    """PostgreSQL runs, and starts with the machine"""
+    assert host.service("postgresql").is_enabled, "postgresql is not enabled"
+    assert host.service(cluster(host)).is_running, f"{cluster(host)} does not run"
+
+
+@pytest.mark.advice(
+    "Something made PostgreSQL listen to the network. Look for listen_addresses under"
+    " /etc/postgresql and deploy again.",
+    units=[UNIT],
+)
+def test_listens_on_loopback_only(host: Any) -> None:
+    """PostgreSQL answers on this machine only"""
+    lines = [line for line in host.run("ss -Hltnp").stdout.splitlines() if '"postgres"' in line]
+    addresses = {line.split()[3].rsplit(":", 1)[0] for line in lines}
+    assert addresses, "nothing listens on port 5432"
+    assert addresses <= {"127.0.0.1", "[::1]"}, addresses
+
+
+@pytest.mark.advice("Deploy again: it makes the databases.", units=[UNIT])
+def test_every_database_has_its_owner(host: Any, settings: dict[str, Any]) -> None:
+    """Every database is there, in UTF-8, and belongs to its own account"""
+    for database in settings["postgresql_databases"]:
+        row = ask(
+            host,
+            "postgres",
+            "SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding) FROM pg_database"
+            f" WHERE datname = '{database['name']}'",
+        )
+        assert row == f"{database['owner']}|UTF8", f"{database['name']}: {row or 'missing'}"
+
+
+@pytest.mark.advice(
+    "Take the rights away: ALTER ROLE name NOSUPERUSER NOCREATEROLE NOCREATEDB.", units=[UNIT]
+)
+def test_owners_are_plain_accounts(host: Any, settings: dict[str, Any]) -> None:
+    """Owners of databases hold no rights over the server"""
+    for database in settings["postgresql_databases"]:
+        rights = ask(
+            host,
+            "postgres",
+            "SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication FROM pg_roles"
+            f" WHERE rolname = '{database['owner']}'",
+        )
+        assert rights == "f", f"{database['owner']} has rights that it does not need"
+
+
+@pytest.mark.advice("Deploy again: it sets the passwords from the region's secrets.", units=[UNIT])
+def test_owners_log_in(host: Any, settings: dict[str, Any]) -> None:
+    """Owners log in over loopback, with a password only root can read"""
+    for database in settings["postgresql_databases"]:
+        path = f"/etc/chautari/postgresql/{database['owner']}.pgpass"
+        file = host.file(path)
+        assert (file.user, file.mode) == ("root", 0o600), f"{path}: {file.user} {file.mode:o}"
+        answer = host.run(
+            "PGPASSFILE=%s psql -XtAw -h 127.0.0.1 -U %s -d %s -c 'SELECT 1'",
+            path,
+            database["owner"],
+            database["name"],
+        )
+        assert answer.stdout.strip() == "1", answer.stderr
+
+
+@pytest.mark.advice(
+    "Deploy again, and look whether pg_hba.conf has a line with trust.", units=[UNIT]
+)
+def test_no_login_without_a_password(host: Any) -> None:
+    """Nobody logs in without a password"""
+    methods = ask(host, "postgres", "SELECT string_agg(DISTINCT auth_method, ' ') FROM pg_hba_file_rules")
+    assert set(methods.split()) <= {"peer", "scram-sha-256"}, methods
+
+
+@pytest.mark.advice(LOOK, units=[UNIT])
+def test_journal_is_free_of_errors(host: Any, since: str) -> None:
+    """The journal of PostgreSQL holds no error since the deploy"""
+    errors = host.run("journalctl -q -p err -u %s --since %s", cluster(host), since).stdout
+    assert not errors.strip(), errors

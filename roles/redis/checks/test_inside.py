@@ -1,0 +1,60 @@
+"""Redis serves the accounts it was set up for, and nobody over the network."""
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.role("redis")
+
+SOCKET = "/run/redis/redis-server.sock"
+LOOK = "Look at its journal: journalctl -u redis-server. Then deploy again."
+
+
+@pytest.mark.advice("Deploy again: the package redis-server is missing.", units=["redis-server"])
+def test_package_is_installed(host: Any) -> None:
+    """Redis is installed"""
+    assert host.package("redis-server").is_installed
+
+
+@pytest.mark.advice(LOOK, units=["redis-server"])
+def test_unit_is_enabled_and_running(host: Any) -> None:
+    """Redis runs, and starts with the machine"""
+    unit = host.service("redis-server")
+    assert unit.is_enabled, "redis-server is not enabled"
+    assert unit.is_running, "redis-server does not run"
+
+
+@pytest.mark.advice(
+    "The account is missing from the group redis, or Redis is down. Deploy again.",
+    units=["redis-server"],
+)
+def test_every_account_gets_an_answer(host: Any, settings: dict[str, Any]) -> None:
+    """Redis answers the accounts that need it"""
+    for account in settings.get("redis_socket_group_members", ["www-data"]):
+        answer = host.run("runuser -u %s -- redis-cli -s %s PING", account, SOCKET)
+        assert answer.stdout.strip() == "PONG", f"{account}: {answer.stdout}{answer.stderr}"
+
+
+@pytest.mark.advice(
+    "Something opened a TCP port of Redis. Look into /etc/redis/chautari.conf and deploy again.",
+    units=["redis-server"],
+)
+def test_no_tcp_port_is_open(host: Any) -> None:
+    """Redis has no TCP port"""
+    listeners = host.run("ss -Hltnp").stdout
+    assert "redis-server" not in listeners, listeners
+
+
+@pytest.mark.advice("Deploy again: it sets owner and mode of the socket.", units=["redis-server"])
+def test_socket_is_closed_to_others(host: Any) -> None:
+    """The socket of Redis is closed to other accounts"""
+    socket = host.file(SOCKET)
+    assert socket.is_socket
+    assert (socket.user, socket.group, socket.mode) == ("redis", "redis", 0o770)
+
+
+@pytest.mark.advice(LOOK, units=["redis-server"])
+def test_journal_is_free_of_errors(host: Any, since: str) -> None:
+    """The journal of Redis holds no error since the deploy"""
+    errors = host.run("journalctl -q -p err -u redis-server --since %s", since).stdout
+    assert not errors.strip(), errors

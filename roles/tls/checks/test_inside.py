@@ -1,0 +1,82 @@
+"""What the tls role promises, seen from the node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+pytestmark = pytest.mark.role("tls")
+
+HOOK = "/etc/letsencrypt/renewal-hooks/deploy/60-chautari"
+
+
+def names(settings: dict[str, Any]) -> list[str]:
+    """The names that need a certificate."""
+    return [entry["name"] for entry in settings.get("tls_certificates", [])]
+
+
+@pytest.mark.advice("Arm it: 'systemctl enable --now certbot.timer'.", units=["certbot"])
+def test_renewal_is_armed(host: Host) -> None:
+    """Renewal of certificates is armed"""
+    assert host.service("certbot.timer").is_enabled
+    assert host.service("certbot.timer").is_running
+
+
+@pytest.mark.advice("Deploy again; renewed certificates are not loaded without it.", units=[])
+def test_hook_can_run(host: Host) -> None:
+    """The hook that loads renewed certificates can run"""
+    hook = host.file(HOOK)
+    assert (hook.user, hook.mode) == ("root", 0o755)
+    result = host.run("sh -n %s", HOOK)
+    assert result.rc == 0, result.stderr
+
+
+@pytest.mark.advice("Deploy again, then renew the certificate: its key was open.", units=[])
+def test_private_keys_are_closed(host: Host, settings: dict[str, Any]) -> None:
+    """Private keys are readable by root only"""
+    for name in names(settings):
+        path = host.check_output("readlink -f %s", f"/etc/chautari/tls/{name}/privkey.pem")
+        key = host.file(path)
+        assert (key.user, key.mode) == ("root", 0o600), f"{path} has mode {key.mode:o}"
+
+
+@pytest.mark.advice("Remove /etc/chautari/tls/NAME on the node and deploy again.", units=[])
+def test_certificates_match_their_keys(host: Host, settings: dict[str, Any]) -> None:
+    """Each certificate belongs to its key and names its host"""
+    for name in names(settings):
+        place = f"/etc/chautari/tls/{name}"
+        certificate = host.check_output(
+            "openssl x509 -noout -pubkey -in %s", f"{place}/fullchain.pem"
+        )
+        key = host.check_output("openssl pkey -pubout -in %s", f"{place}/privkey.pem")
+        assert certificate == key, f"the certificate of {name} belongs to another key"
+        told = host.check_output(
+            "openssl x509 -noout -checkhost %s -in %s", name, f"{place}/fullchain.pem"
+        )
+        assert "does match" in told, told
+
+
+@pytest.mark.advice(
+    "Make the DNS record that the deploy reports, or mend what the authority says; deploy again.",
+    units=["certbot"],
+)
+def test_certificates_come_from_the_authority(host: Host, settings: dict[str, Any]) -> None:
+    """Each name has a certificate of the authority, good for more than a week"""
+    for name in names(settings):
+        path = f"/etc/chautari/tls/{name}/fullchain.pem"
+        issuer = host.check_output("openssl x509 -noout -issuer -in %s", path)
+        assert "Chautari placeholder" not in issuer, f"{name} still has its placeholder"
+        lasting = host.run("openssl x509 -noout -checkend 604800 -in %s", path)
+        assert lasting.rc == 0, f"the certificate of {name} runs out within a week"
+
+
+@pytest.mark.advice("Deploy again; it writes the renewal's settings.", units=["certbot"])
+def test_renewal_knows_its_way(host: Host, settings: dict[str, Any]) -> None:
+    """Renewal is set to use the web server and the region's authority"""
+    for name in names(settings):
+        path = f"/etc/letsencrypt/renewal/{name}.conf"
+        lines = host.file(path).content_string.splitlines() if host.file(path).exists else []
+        assert "authenticator = webroot" in lines, f"{name} is not set to be renewed"
+        assert f"server = {settings['tls_acme_directory']}" in lines

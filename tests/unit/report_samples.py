@@ -1,0 +1,91 @@
+"""Reports that the tests of every output share."""
+
+from __future__ import annotations
+
+from chautari.report.model import (
+    CheckResult,
+    Double,
+    Failure,
+    NodeReport,
+    Refusal,
+    RegionReport,
+    RoleReport,
+    ServiceInfo,
+)
+
+HOSTILE = (
+    '<script>alert(1)</script> [red]x[/red] \x1b[31mred\x1b[0m\x00\x08 & "q" ]]> '
+    "\ufffe\ud800{{ 7*7 }}"
+)
+
+
+def good_report() -> RegionReport:
+    """Two nodes, one of them with a service, and nothing wrong."""
+    bog1 = NodeReport("bog1", "203.0.113.10", "converged", "Debian 12 (bookworm)", "r1", 3, 0, 41.3)
+    bog1.roles = [RoleReport("base", ok=14, changed=3, skipped=1, seconds=21.2)]
+    med1 = NodeReport("med1", "203.0.113.11", "converged", "Debian 13 (trixie)", "r2", 5, 0, 128.9)
+    med1.roles = [RoleReport("nginx", 12, 1, 0, 0, 4.1), RoleReport("nextcloud", 31, 4, 0, 2, 91.4)]
+    checks = [
+        CheckResult("bog1", "base", "test_clock", "passed", "The clock is kept in step", 0.1),
+        CheckResult("med1", "nginx", "test_runs", "passed", "nginx runs", 0.2),
+        CheckResult("med1", "nextcloud", "test_login", "passed", "The login page opens", 1.25),
+    ]
+    return RegionReport(
+        region="andes",
+        domain="andes.example.org",
+        started="2026-11-23T17:06:34+00:00",
+        command="deploy region",
+        seconds=372.4,
+        nodes=[bog1, med1],
+        checks=checks,
+        services=[
+            ServiceInfo("nextcloud", "https://cloud.andes.example.org/", "med1", "34.0.4", "admin")
+        ],
+    )
+
+
+def bad_report() -> RegionReport:
+    """A failed, a refused and an unreachable node, a failing and a skipped check, a double."""
+    report = good_report()
+    bog1, med1 = report.nodes
+    bog1.state, bog1.failed = "failed", 1
+    bog1.failure = Failure(
+        "nginx", "Reload nginx", "port 443 is taken", ["bog1 nginx[7]: bind() failed"]
+    )
+    med1.notices = ["The calendar app could not be fetched."]
+    refusal = Refusal("Only 0.9 GB are free.", "Make room on the disk.")
+    cal1 = NodeReport("cal1", "203.0.113.12", "refused", "Debian 12", refusals=[refusal])
+    report.nodes += [cal1, NodeReport("pas1", "2001:db8::14", "unreachable")]
+    report.checks[2].outcome = "failed"
+    report.checks[2].message = "answered 502 Bad Gateway"
+    report.checks[2].advice = "Look whether PHP runs."
+    report.checks[2].journal = [f"med1 php[{number}]: gone" for number in range(15)]
+    report.checks[2].side = "outside"
+    report.checks[1].outcome = "skipped"
+    report.checks[1].message = "There is nothing to ask."
+    report.doubles = [Double("nextcloud", "34.0.4", "no release was at hand")]
+    report.hints = ["Trust the sandbox's authority."]
+    return report
+
+
+def hostile_report() -> RegionReport:
+    """A report in which every text that can be hostile is."""
+    report = bad_report()
+    report.region = report.domain = report.command = report.started = HOSTILE
+    for node in report.nodes:
+        node.name, node.address, node.os = node.name + HOSTILE, HOSTILE, HOSTILE
+        node.notices = [HOSTILE, "a\r\nb\tc" + "w" * 200]
+        node.refusals = [Refusal(HOSTILE, HOSTILE)]
+        node.failure = Failure(HOSTILE, HOSTILE, HOSTILE, [HOSTILE, "漢" * 90])
+        node.roles = [RoleReport(HOSTILE, 1, 1, 1, 1, 1.0)]
+    for check in report.checks:
+        check.node += HOSTILE
+        check.service = check.check = check.title = check.message = check.advice = HOSTILE
+        check.journal = [HOSTILE, "क्षेत्र " * 40]
+    report.services = [
+        ServiceInfo(HOSTILE, "javascript:alert(1)", "med1", HOSTILE, HOSTILE, HOSTILE),
+        ServiceInfo(HOSTILE, "https://[broken", HOSTILE, HOSTILE, HOSTILE, HOSTILE),
+    ]
+    report.doubles = [Double(HOSTILE, HOSTILE, HOSTILE)]
+    report.hints = [HOSTILE]
+    return report

@@ -1,0 +1,157 @@
+"""The page is whole, escapes everything, and asks for nothing from outside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import pytest
+from report_samples import bad_report, good_report, hostile_report
+
+from chautari.report import picture
+from chautari.report.html import render_html, web_address
+from chautari.report.model import NodeReport, RegionReport
+
+VOID = {"meta", "br", "link", "img", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Collect elements and text, and complain about tags that do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.mark.parametrize("make", [good_report, bad_report, hostile_report])
+def test_page_is_well_formed_and_loads_nothing(make: Callable[[], RegionReport]) -> None:
+    page = Page(render_html(make()))
+    loaders = {
+        "script",
+        "link",
+        "img",
+        "iframe",
+        "object",
+        "embed",
+        "base",
+        "form",
+        "audio",
+        "video",
+    }
+    assert not loaders & {tag for tag, _ in page.elements}
+    for tag, attributes in page.elements:
+        assert not [name for name in attributes if name.startswith("on") or name == "src"]
+        if tag != "a":
+            assert "href" not in attributes
+    assert page.named("html") == [{"lang": "en"}]
+    assert len(page.named("h1")) == 1
+
+
+def test_only_service_links_leave_the_page() -> None:
+    html = render_html(bad_report())
+    links = [a["href"] for a in Page(html).named("a")]
+    assert links == ["#main", "https://cloud.andes.example.org/"]
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert "url(" not in style and "@import" not in style
+    assert set(re.findall(r"https?://[^\s\"<]+", html)) == {"https://cloud.andes.example.org/"}
+
+
+def test_hostile_text_is_escaped_and_cleaned() -> None:
+    html = render_html(hostile_report())
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; [red]x[/red] red &amp; &#34;q&#34;" in html
+    assert "{{ 7*7 }}" in html and "49" not in re.findall(r"\b49\b", html)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe]", html)
+
+
+def test_only_web_addresses_become_links() -> None:
+    assert web_address("https://cloud.example.org/") == "https://cloud.example.org/"
+    for bad in (
+        "javascript:alert(1)",
+        "https://[broken",
+        "data:text/html,x",
+        "cloud.example.org",
+        "",
+    ):
+        assert web_address(bad) == ""
+    assert [a["href"] for a in Page(render_html(hostile_report())).named("a")] == ["#main"]
+
+
+def test_good_page_says_so_and_shows_no_failures() -> None:
+    words = Page(render_html(good_report())).words
+    assert "Region andes is well: 2 nodes ready (8 changes), 3 of 3 checks passed" in words
+    assert "23 November 2026, 17:06 UTC" in words
+    assert "What failed" not in words
+    assert "Doubles:" not in words
+
+
+def test_bad_page_shows_cause_advice_journal_and_double() -> None:
+    words = Page(render_html(bad_report())).words
+    for expected in (
+        "Role nginx , task “Reload nginx” port 443 is taken",
+        "bog1 nginx[7]: bind() failed",
+        "Only 0.9 GB are free. What to do: Make room on the disk.",
+        "answered 502 Bad Gateway What to do: Look whether PHP runs.",
+        "med1 php[0]: gone",
+        "There is nothing to ask.",
+        "The calendar app could not be fetched.",
+        "nextcloud 34.0.4 is a double: no release was at hand",
+        "double, not the real software",
+        "Trust the sandbox's authority.",
+    ):
+        assert expected in words
+
+
+def test_picture_names_states_in_words_too() -> None:
+    titles = re.findall(r"<title id=[^>]*>(.*)</title>", render_html(bad_report()))
+    assert (
+        titles
+        == ["Region andes: bog1 is failed; med1 is ready; cal1 is refused; pas1 is unreachable"] * 2
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7])
+@pytest.mark.parametrize("columns", [1, 3])
+def test_boxes_of_the_picture_do_not_overlap(count: int, columns: int) -> None:
+    report = good_report()
+    report.nodes = [NodeReport(f"n{n}", "192.0.2.1", "converged") for n in range(count)]
+    report.nodes[:2] = good_report().nodes[: min(2, count)]
+    drawn = picture.draw(report, columns)
+    places = [(box.x, box.y, box.x + picture.BOX_WIDTH, box.y + box.height) for box in drawn.boxes]
+    assert len(places) == count
+    for number, (left, top, right, bottom) in enumerate(places):
+        assert left >= 0 and right <= drawn.width and bottom <= drawn.height
+        for other in places[:number]:
+            assert left >= other[2] or other[0] >= right or top >= other[3]
+
+
+def test_empty_report_still_gives_a_page() -> None:
+    page = Page(render_html(RegionReport("andes", "andes.example.org", "", "deploy region")))
+    assert "Nothing was done in region andes." in page.words

@@ -1,0 +1,80 @@
+"""JUnit XML parses, counts agree, and says why a case failed."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element, fromstring
+
+from report_samples import bad_report, good_report, hostile_report
+
+from chautari.report.junit import render_junit
+from chautari.report.model import RegionReport
+
+
+def parsed(report: RegionReport) -> Element:
+    return fromstring(render_junit(report).encode())
+
+
+def test_counts_equal_the_report() -> None:
+    report = bad_report()
+    root = parsed(report)
+    bad_nodes = sum(not node.ok for node in report.nodes)
+    assert root.get("tests") == str(len(report.nodes) + len(report.checks)) == "7"
+    assert root.get("failures") == str(bad_nodes + report.count("failed")) == "4"
+    assert root.get("skipped") == str(report.count("skipped")) == "1"
+
+
+def test_counts_of_each_suite_equal_its_cases() -> None:
+    root = parsed(bad_report())
+    assert [suite.get("name") for suite in root] == ["bog1", "med1", "cal1", "pas1"]
+    for suite in root:
+        assert suite.get("tests") == str(len(suite.findall("testcase")))
+        assert suite.get("failures") == str(len(suite.findall("testcase/failure")))
+
+
+def test_good_run_has_no_failure() -> None:
+    root = parsed(good_report())
+    assert root.get("failures") == "0"
+    names = [(case.get("classname"), case.get("name")) for case in root.iter("testcase")]
+    assert names == [
+        ("node", "converge"),
+        ("base", "The clock is kept in step [test_clock]"),
+        ("node", "converge"),
+        ("nginx", "nginx runs [test_runs]"),
+        ("nextcloud", "The login page opens [test_login]"),
+    ]
+
+
+def test_failed_check_carries_message_advice_and_journal() -> None:
+    root = parsed(bad_report())
+    failure = root.find("testsuite[@name='med1']/testcase[@classname='nextcloud']/failure")
+    assert failure is not None and failure.text is not None
+    assert failure.get("message") == "answered 502 Bad Gateway"
+    lines = failure.text.splitlines()
+    assert lines[:3] == [
+        "answered 502 Bad Gateway",
+        "What to do: Look whether PHP runs.",
+        "Journal:",
+    ]
+    assert len(lines) == 18
+
+
+def test_failed_run_is_a_failure_of_its_node() -> None:
+    root = parsed(bad_report())
+    failures = {suite.get("name"): suite.find("testcase/failure") for suite in root}
+    stopped, refused = failures["bog1"], failures["cal1"]
+    assert stopped is not None and refused is not None
+    assert stopped.get("message") == "nginx: Reload nginx: port 443 is taken"
+    assert "What to do: Make room on the disk." in (refused.text or "")
+
+
+def test_check_of_an_unlisted_node_is_not_lost() -> None:
+    report = good_report()
+    report.nodes = []
+    assert parsed(report).get("tests") == "3"
+
+
+def test_hostile_text_is_data() -> None:
+    root = parsed(hostile_report())
+    messages = [failure.get("message", "") for failure in root.iter("failure")]
+    assert any('<script>alert(1)</script> [red]x[/red] red & "q" ]]>' in m for m in messages)
+    assert not list(root.iter("script"))

@@ -1,0 +1,131 @@
+"""Progress: exact lines in a pipe, a line a node in a terminal, safe from many threads."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+import pytest
+from rich.console import Console
+
+from chautari.report.progress import Event, Progress
+
+ROLE_DONE = {"event": "role_finished", "role": "nginx", "ok": 12, "changed": 3, "seconds": 4.06}
+
+
+def piped(*events: Event, node: str = "med1") -> list[str]:
+    stream = io.StringIO()
+    with Progress(Console(file=stream, width=40)) as progress:
+        for event in events:
+            progress.handle(node, event)
+    return stream.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("event", "lines"),
+    [
+        (ROLE_DONE, ["med1  nginx  changed=3 ok=12 4.1s"]),
+        (ROLE_DONE | {"failed": 1}, ["med1  nginx  changed=3 ok=12 failed=1 4.1s"]),
+        (
+            {"event": "notice", "role": "tls", "message": "make the record\n  A 203.0.113.11"},
+            ["med1  tls  notice: make the record", "      A 203.0.113.11"],
+        ),
+        (
+            {"event": "failure", "role": "php", "task": "Start it", "message": "[red]no\x1b[2J"},
+            ["med1  php  FAILED Start it: [red]no"],
+        ),
+        (
+            {"event": "run_finished", "ok": 9, "changed": 5, "failed": 0, "seconds": 312},
+            ["med1  done  changed=5 failed=0 312.0s"],
+        ),
+        ({"event": "task", "role": "php", "task": "x", "status": "ok", "seconds": 1}, []),
+        ({"event": "role_started", "role": "php"}, []),
+        ({"event": "from the future", "role": "php"}, []),
+        ({}, []),
+        (
+            {"event": "role_finished", "role": "x", "ok": "many", "seconds": float("nan")},
+            ["med1  x  changed=0 ok=0 0.0s"],
+        ),
+    ],
+)
+def test_pipe_shows_exact_lines(event: Event, lines: list[str]) -> None:
+    assert piped(event) == lines
+
+
+def test_pipe_shows_failed_checks_at_once_and_counts_at_the_end() -> None:
+    check = {"event": "check", "service": "nginx", "check": "test_a", "title": "nginx runs"}
+    lines = piped(
+        check | {"outcome": "passed"},
+        check | {"outcome": "failed", "message": "it does not"},
+        check | {"outcome": "skipped", "message": "no sink"},
+    )
+    assert lines == [
+        "med1  nginx  check failed: nginx runs: it does not",
+        "med1  nginx  check skipped: nginx runs: no sink",
+        "med1  checks  passed=1 failed=1 skipped=1",
+    ]
+
+
+def test_phase_is_a_line_in_a_pipe() -> None:
+    stream = io.StringIO()
+    with Progress(Console(file=stream)) as progress:
+        progress.phase("bog1", "preparing")
+    assert stream.getvalue() == "bog1  preparing\n"
+
+
+def test_long_lines_of_a_pipe_are_not_broken() -> None:
+    message = "word " * 60
+    assert piped({"event": "notice", "role": "tls", "message": message}) == [
+        f"med1  tls  notice: {message.strip()}"
+    ]
+
+
+def test_events_of_many_threads_stay_whole_lines() -> None:
+    stream = io.StringIO()
+    with Progress(Console(file=stream)) as progress:
+        threads = [
+            threading.Thread(target=progress.handle, args=(f"n{n}", ROLE_DONE)) for n in range(20)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    expected = sorted(f"n{n}  nginx  changed=3 ok=12 4.1s" for n in range(20))
+    assert sorted(stream.getvalue().splitlines()) == expected
+
+
+def test_terminal_shows_a_line_a_node_and_prints_failures_above() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=80, force_terminal=True, force_interactive=True)
+    times = iter(range(1000))
+    with Progress(console, clock=lambda: float(next(times))) as progress:
+        progress.handle("med1", {"event": "role_started", "role": "nginx"})
+        progress.handle("med1", {"event": "task", "task": "Install [b]it", "status": "changed"})
+        progress.handle("bog1", {"event": "failure", "role": "php", "task": "Go", "message": "no"})
+        shown = io.StringIO()
+        Console(file=shown, width=80).print(progress.view())
+    first, second = shown.getvalue().splitlines()
+    assert "med1" in first and "nginx" in first and "Install [b]it" in first
+    assert "1 changed" in first
+    assert "bog1" in second
+    assert "bog1  php  FAILED Go: no" in stream.getvalue()
+
+
+def test_terminal_with_many_nodes_shows_those_that_run() -> None:
+    progress = Progress(Console(file=io.StringIO(), width=80, height=8))
+    for number in range(5):
+        progress.phase(f"n{number}", "preparing")
+    progress.finish("n0", "unreachable")
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(progress.view())
+    lines = shown.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == ["n1", "n2", "and"]
+    assert "and 3 more" in lines[2]
+
+
+def test_default_console_writes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress() as progress:
+        progress.handle("med1", ROLE_DONE)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "med1  nginx  changed=3 ok=12 4.1s\n"

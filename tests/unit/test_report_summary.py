@@ -1,0 +1,75 @@
+"""The verdict, the groups and the next steps that all reports share."""
+
+from __future__ import annotations
+
+from report_samples import bad_report, good_report
+
+from chautari.report import summary
+from chautari.report.model import NodeReport, RegionReport
+
+
+def test_verdict_of_a_good_run_counts_nodes_changes_and_checks() -> None:
+    assert summary.verdict(good_report()) == (
+        "Region andes is well: 2 nodes ready (8 changes), 3 of 3 checks passed, in 6 min 12 s."
+    )
+
+
+def test_verdict_of_a_bad_run_counts_what_is_wrong() -> None:
+    assert summary.verdict(bad_report()) == (
+        "Region andes needs attention: 3 of 4 nodes not ready, 1 of 3 checks failed, 1 skipped, "
+        "in 6 min 12 s."
+    )
+
+
+def test_run_without_checks_is_not_called_well() -> None:
+    report = good_report()
+    report.checks = []
+    assert summary.tone(report) == "wait"
+    assert "is not proven yet" in summary.verdict(report)
+    assert "no checks were run" in summary.verdict(report)
+
+
+def test_detached_run_is_not_called_well() -> None:
+    report = good_report()
+    report.nodes[0].state = "detached"
+    assert summary.tone(report) == "wait"
+    assert "1 of 2 nodes still running" in summary.verdict(report)
+    assert summary.next_steps(report) == [
+        "bog1: its run goes on by itself; run: deploy region andes"
+    ]
+
+
+def test_empty_report_says_that_nothing_was_done() -> None:
+    report = RegionReport("andes", "andes.example.org", "", "deploy region")
+    assert summary.verdict(report) == "Nothing was done in region andes."
+
+
+def test_every_state_has_words() -> None:
+    for state in summary.STATES:
+        assert summary.words(NodeReport("n", "192.0.2.1", state)).meaning.endswith(".")
+
+
+def test_node_with_failed_tasks_is_never_called_ready() -> None:
+    node = NodeReport("n", "192.0.2.1", "converged", failed=1)
+    assert summary.words(node).word == "failed"
+
+
+def test_by_service_puts_what_people_open_first() -> None:
+    groups = summary.by_service(bad_report())
+    assert [group.service for group in groups] == ["nextcloud", "base", "nginx"]
+    assert [group.tone for group in groups] == ["bad", "good", "wait"]
+    assert [group.told for group in groups] == ["1 failed", "1 passed", "1 skipped"]
+    assert [group.double for group in groups] == [True, False, False]
+
+
+def test_next_steps_are_ordered_and_said_once() -> None:
+    report = bad_report()
+    report.checks += [report.checks[2]]
+    assert summary.next_steps(report) == [
+        "bog1: read why “Reload nginx” failed in role nginx, and mend it.",
+        "cal1: Make room on the disk.",
+        "pas1: see that it is switched on and that SSH to 2001:db8::14 works.",
+        "med1, nextcloud: Look whether PHP runs.",
+        "When that is done, run: deploy region andes",
+        "Trust the sandbox's authority.",
+    ]

@@ -1,0 +1,75 @@
+"""The terminal's report is complete, plain, and fits 80 columns."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from report_samples import bad_report, good_report, hostile_report
+from rich.cells import cell_len
+from rich.console import Console
+
+from chautari.report.model import RegionReport
+from chautari.report.terminal import print_report
+
+
+def printed(report: RegionReport, width: int = 80) -> str:
+    stream = io.StringIO()
+    print_report(report, Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+def squeezed(report: RegionReport) -> str:
+    return " ".join(printed(report).split())
+
+
+@pytest.mark.parametrize("make", [good_report, bad_report, hostile_report])
+@pytest.mark.parametrize("width", [60, 80])
+def test_no_line_is_wider_than_the_terminal(make: Callable[[], RegionReport], width: int) -> None:
+    lines = printed(make(), width).splitlines()
+    assert max(cell_len(line) for line in lines) <= width
+
+
+def test_pipe_gets_no_escape_sequence() -> None:
+    assert "\x1b" not in printed(hostile_report())
+    assert "\x00" not in printed(hostile_report())
+
+
+def test_markup_from_a_node_is_shown_as_it_is() -> None:
+    assert "[red]x[/red]" in squeezed(hostile_report())
+
+
+def test_good_report_shows_counts_and_the_way_in() -> None:
+    text = squeezed(good_report())
+    assert "bog1 Debian 12 (bookworm) ready 3 0 41.3 s" in text
+    assert "nextcloud 1 0 0 base 1 0 0 nginx 1 0 0" in text
+    assert "Open https://cloud.andes.example.org/ Login admin" in text
+    assert "failed." not in text
+    assert text.endswith("3 of 3 checks passed, in 6 min 12 s.")
+
+
+def test_bad_report_shows_cause_advice_and_journal() -> None:
+    text = squeezed(bad_report())
+    assert "Where role nginx, task “Reload nginx” Why port 443 is taken" in text
+    assert "bog1 nginx[7]: bind() failed" in text
+    assert "Why Only 0.9 GB are free. Next Make room on the disk." in text
+    assert "nextcloud on med1: The login page opens (seen from outside)" in text
+    assert "Why answered 502 Bad Gateway Next Look whether PHP runs." in text
+    assert "nginx on med1: nginx runs (on the node) Why There is nothing to ask." in text
+    assert "med1: The calendar app could not be fetched." in text
+
+
+def test_long_journal_keeps_its_end_and_says_what_is_left_off() -> None:
+    text = printed(bad_report())
+    assert "(3 earlier lines are in the report)" in text
+    assert "med1 php[2]: gone" not in text
+    assert "med1 php[14]: gone" in text
+
+
+def test_double_is_named_wherever_its_service_is() -> None:
+    text = squeezed(bad_report())
+    assert "DOUBLE double of nextcloud 34.0.4: no release was at hand" in text
+    assert "nextcloud (double)" in text
+    assert "nextcloud 34.0.4 on med1 (DOUBLE)" in text
+    assert "DOUBLE" not in printed(good_report())

@@ -1,0 +1,63 @@
+"""Text from nodes is made safe, and amounts read well."""
+
+from __future__ import annotations
+
+import pytest
+
+from chautari.report.text import amount, clean, duration, moment, one_line, shorten
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07shown", "shown"),
+        ("\x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("an open \x1b]0;title stays", "an open 0;title stays"),
+        ("\x9b31mred", "red"),
+        ("a\x00b\x07c\x7fd\x85e", "abcd\ne"),
+        ("one\r\ntwo\rthree", "one\ntwo\nthree"),
+        ("a\tb", "a\tb"),
+        ("abc\u202edef\u2066", "abcdef"),
+        ("half \ud800 and \ufffe", "half  and "),
+        ("क्‍ष Bogotá 漢", "क्‍ष Bogotá 漢"),
+        (None, "None"),
+    ],
+)
+def test_clean_removes_what_is_not_text(given: object, expected: str) -> None:
+    assert clean(given) == expected
+
+
+def test_one_line_joins_lines() -> None:
+    assert one_line(" a\n\tb  c ") == "a b c"
+
+
+def test_shorten_ends_in_an_ellipsis_only_when_it_cuts() -> None:
+    assert shorten("abcdef", 6) == "abcdef"
+    assert shorten("abcdefg", 6) == "abcde…"
+
+
+def test_amount_knows_the_plural() -> None:
+    assert [amount(number, "node") for number in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0, "0.0 s"),
+        (4.14, "4.1 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 0 s"),
+        (372.4, "6 min 12 s"),
+        (3899, "1 h 4 min"),
+        (float("nan"), "?"),
+        (float("inf"), "?"),
+    ],
+)
+def test_duration_reads_as_people_say_it(seconds: float, told: str) -> None:
+    assert duration(seconds) == told
+
+
+def test_moment_keeps_what_is_no_time() -> None:
+    assert moment("2026-11-03T07:06:34+00:00") == "3 November 2026, 07:06 UTC"
+    assert moment("yesterday\x1b[2J") == "yesterday"

@@ -1,0 +1,61 @@
+"""Reports on disk and on standard output are whole."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from xml.etree.ElementTree import parse
+
+import pytest
+from report_samples import HOSTILE, bad_report, good_report, hostile_report
+
+from chautari.report import writer
+from chautari.report.jsonreport import print_json, render_json
+
+
+def test_all_reports_are_written_and_nothing_else(tmp_path: Path) -> None:
+    paths = writer.write_reports(bad_report(), tmp_path / "new" / "run")
+    assert sorted(paths) == ["junit.xml", "report.html", "report.json"]
+    assert sorted((tmp_path / "new" / "run").iterdir()) == sorted(paths.values())
+    assert json.loads(paths["report.json"].read_text())["ok"] is False
+    assert parse(paths["junit.xml"]).getroot().get("failures") == "4"
+    assert paths["report.html"].read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_hostile_report_can_be_written(tmp_path: Path) -> None:
+    paths = writer.write_reports(hostile_report(), tmp_path)
+    assert json.loads(paths["report.json"].read_text())["region"] == HOSTILE
+    assert parse(paths["junit.xml"]).getroot().tag == "testsuites"
+
+
+def test_old_report_is_replaced(tmp_path: Path) -> None:
+    writer.write_reports(bad_report(), tmp_path)
+    paths = writer.write_reports(good_report(), tmp_path)
+    assert json.loads(paths["report.json"].read_text())["ok"] is True
+
+
+def test_old_report_stays_when_writing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = writer.write_reports(good_report(), tmp_path)["report.json"]
+    before = path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        writer.write_reports(bad_report(), tmp_path)
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_json_is_one_object_in_ascii() -> None:
+    stream = io.StringIO()
+    print_json(hostile_report(), stream)
+    assert stream.getvalue() == render_json(hostile_report())
+    assert stream.getvalue().isascii() and "\x1b" not in stream.getvalue()
+    checks = json.loads(stream.getvalue())["checks"]
+    assert (checks["passed"], checks["failed"], checks["skipped"]) == (1, 1, 1)
+    assert len(checks["results"]) == 3

@@ -1,0 +1,181 @@
+"""Where the sandbox takes upstream's files from, in order."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from chautari.errors import BadInput
+from chautari.sandbox import download
+from chautari.sandbox.artifacts import Sources, resolve
+from chautari.sandbox.spec import WantedArtifact
+from chautari.sandbox.state import Artifact, Missing
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+PINNED = b"upstream's release"
+NEXTCLOUD = WantedArtifact(
+    "nextcloud",
+    "35.0.2",
+    "nextcloud-35.0.2.tar.bz2",
+    "https://download.example.org/nextcloud-35.0.2.tar.bz2",
+    digest(PINNED),
+)
+CALENDAR = WantedArtifact(
+    "calendar",
+    "6.1.0",
+    "calendar-v6.1.0.tar.gz",
+    "https://download.example.org/calendar-v6.1.0.tar.gz",
+    digest(b"calendar"),
+)
+
+
+def refuse(wanted: WantedArtifact, cache: Path) -> Path:
+    raise download.CannotFetch("no route")
+
+
+def build(version: str, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"nextcloud-{version}.tar.bz2"
+    path.write_bytes(b"a double")
+    return path
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Sources:
+    return Sources(
+        mirror=None,
+        cache=tmp_path / "cache",
+        doubles=tmp_path / "doubles",
+        shelf=tmp_path / "shelf",
+        url="http://mirror.example.org/",
+        build=build,
+        fetch=refuse,
+    )
+
+
+@pytest.fixture
+def mirrored(sources: Sources, tmp_path: Path) -> Sources:
+    (tmp_path / "mirror").mkdir()
+    return Sources(**{**vars(sources), "mirror": tmp_path / "mirror"})
+
+
+def one(wanted: WantedArtifact, sources: Sources) -> Artifact | Missing:
+    artifacts, missing = resolve([wanted], sources)
+    return (*artifacts, *missing)[0]
+
+
+def test_mirror_wins_and_its_file_is_its_own_pin(mirrored: Sources) -> None:
+    assert mirrored.mirror
+    (mirrored.mirror / NEXTCLOUD.file).write_bytes(b"a local build")
+    found = one(NEXTCLOUD, mirrored)
+    assert isinstance(found, Artifact)
+    assert (found.sha256, found.double) == (digest(b"a local build"), False)
+    assert found.url == "http://mirror.example.org/nextcloud-35.0.2.tar.bz2"
+    assert (mirrored.shelf / NEXTCLOUD.file).read_bytes() == b"a local build"
+
+
+def test_newest_nextcloud_of_the_mirror_replaces_the_version(mirrored: Sources) -> None:
+    assert mirrored.mirror
+    for name in ("nextcloud-34.0.9.tar.bz2", "nextcloud-34.0.10.zip", "nextcloud-talk-99.0.0.zip"):
+        (mirrored.mirror / name).write_bytes(name.encode())
+    found = one(NEXTCLOUD, mirrored)
+    assert (found.version, getattr(found, "file", "")) == ("34.0.10", "nextcloud-34.0.10.zip")
+
+
+def test_app_of_the_mirror_is_found_by_its_name(mirrored: Sources) -> None:
+    assert mirrored.mirror
+    for name in ("calendar-v6.0.2.tar.gz", "calendar-extra-9.0.0.tar.gz", "calendar-5.9.tar.gz"):
+        (mirrored.mirror / name).write_bytes(name.encode())
+    assert one(CALENDAR, mirrored).version == "6.0.2"
+
+
+def test_mirror_that_does_not_exist_is_bad_input(sources: Sources, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no such folder"):
+        one(NEXTCLOUD, Sources(**{**vars(sources), "mirror": tmp_path / "nowhere"}))
+
+
+def test_cached_file_is_used_without_a_download(sources: Sources) -> None:
+    path = sources.cache / NEXTCLOUD.sha256 / NEXTCLOUD.file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(PINNED)
+    found = one(NEXTCLOUD, sources)
+    assert isinstance(found, Artifact)
+    assert (found.sha256, found.double, found.reason) == (NEXTCLOUD.sha256, False, "")
+
+
+def test_cached_file_that_changed_is_not_used(sources: Sources) -> None:
+    path = sources.cache / NEXTCLOUD.sha256 / NEXTCLOUD.file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"changed")
+    found = one(NEXTCLOUD, sources)
+    assert isinstance(found, Artifact)
+    assert found.double
+
+
+def test_double_stands_in_for_nextcloud_and_says_why(sources: Sources) -> None:
+    found = one(NEXTCLOUD, sources)
+    assert isinstance(found, Artifact)
+    assert (found.double, found.version, found.reason) == (True, "35.0.2", "no route")
+    assert found.sha256 == digest(b"a double")
+
+
+def test_app_that_cannot_be_had_is_missing(sources: Sources) -> None:
+    assert one(CALENDAR, sources) == Missing("calendar", "6.1.0", "no route")
+
+
+def test_shelf_keeps_only_what_is_offered_now(sources: Sources) -> None:
+    sources.shelf.mkdir()
+    (sources.shelf / "nextcloud-33.0.0.tar.bz2").write_bytes(b"old")
+    one(NEXTCLOUD, sources)
+    assert [path.name for path in sources.shelf.iterdir()] == [NEXTCLOUD.file]
+
+
+def test_download_with_another_sum_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_knock", lambda url: None)
+    monkeypatch.setattr(download, "_receive", lambda url, target: target.write_bytes(b"evil"))
+    with pytest.raises(download.CannotFetch, match=f"pinned is {NEXTCLOUD.sha256}"):
+        download.fetch(NEXTCLOUD, tmp_path)
+    assert not list((tmp_path / NEXTCLOUD.sha256).iterdir())
+
+
+def test_refusal_is_remembered_for_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def knock(url: str) -> None:
+        calls.append(url)
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(download, "_knock", knock)
+    for _ in range(2):
+        with pytest.raises(download.CannotFetch, match="no route to host"):
+            download.fetch(NEXTCLOUD, tmp_path)
+    assert len(calls) == 1
+    memory = next(tmp_path.glob("*.refused"))
+    old = time.time() - download.REMEMBERED_SECONDS - 1
+    os.utime(memory, (old, old))
+    with pytest.raises(download.CannotFetch):
+        download.fetch(NEXTCLOUD, tmp_path)
+    assert len(calls) == 2
+
+
+def test_good_download_is_kept_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_knock", lambda url: None)
+    monkeypatch.setattr(download, "_receive", lambda url, target: target.write_bytes(PINNED))
+    assert download.fetch(NEXTCLOUD, tmp_path).read_bytes() == PINNED
+    assert download.cached(NEXTCLOUD, tmp_path) is not None
+
+
+def test_file_addresses_are_refused(tmp_path: Path) -> None:
+    local = WantedArtifact("nextcloud", "1", "f", "file:///etc/passwd", "0" * 64)
+    with pytest.raises(download.CannotFetch, match="no web address"):
+        download.fetch(local, tmp_path)

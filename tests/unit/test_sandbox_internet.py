@@ -1,0 +1,133 @@
+"""Files of the small internet: names, certificates, trust, seeds."""
+
+import io
+import ipaddress
+import json
+import ssl
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from chautari.errors import RunFailed
+from chautari.sandbox import dns, keys, nodes, seed, subnets, trust, world
+from chautari.sandbox.authority import ensure_authority, ensure_server
+from chautari.sandbox.spec import NodeSpec, SandboxSpec
+from chautari.sandbox.state import MailRelay
+
+NODES = (
+    NodeSpec("bog1", "198.51.100.10", "12"),
+    NodeSpec("med1", "198.51.100.11", "13", ("cloud.example.org", "med1.example.org")),
+)
+SPEC = SandboxSpec("demo", "example.org", "198.51.100.0/24", NODES)
+
+
+def test_every_name_has_its_address() -> None:
+    assert dns.hosts(SPEC) == (
+        "198.51.100.2 acme.example.org internet.example.org mirror.example.org smtp.example.org\n"
+        "198.51.100.10 bog1.example.org\n"
+        "198.51.100.11 med1.example.org cloud.example.org\n"
+    )
+
+
+def test_local_resolver_is_passed_over_for_the_one_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("search example.org\nnameserver 127.0.0.53\n")
+    (tmp_path / "b").write_text("nameserver 203.0.113.53\nnameserver 2001:db8::1\n")
+    assert dns.upstream((tmp_path / "a", tmp_path / "b")) == "nameserver 203.0.113.53\n"
+
+
+def test_resolver_that_answers_only_to_itself_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("nameserver 127.0.0.1\n")
+    with pytest.raises(RunFailed, match="answers only to itself"):
+        dns.upstream((tmp_path / "a",))
+
+
+def test_server_certificate_is_signed_by_the_authority_and_kept(tmp_path: Path) -> None:
+    authority = ensure_authority(tmp_path, "demo")
+    server = ensure_server(authority, tmp_path, ("acme.example.org", "198.51.100.2"))
+    certificate, _ = server.read()
+    certificate.verify_directly_issued_by(authority.read()[0])
+    ssl.create_default_context(cafile=str(authority.certificate))
+    before = server.certificate.read_bytes()
+    ensure_server(authority, tmp_path, ("acme.example.org", "198.51.100.2"))
+    assert server.certificate.read_bytes() == before
+    assert server.key.stat().st_mode & 0o777 == 0o600
+
+
+def test_server_certificate_follows_the_address(tmp_path: Path) -> None:
+    authority = ensure_authority(tmp_path, "demo")
+    first = ensure_server(authority, tmp_path, ("acme.example.org", "198.51.100.2"))
+    before = first.certificate.read_bytes()
+    ensure_server(authority, tmp_path, ("acme.example.org", "198.51.100.66"))
+    assert first.certificate.read_bytes() != before
+
+
+def members(archive: bytes) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return {member.name: member for member in tar.getmembers()}
+
+
+def test_internet_is_the_same_bytes_every_time(tmp_path: Path) -> None:
+    authority = ensure_authority(tmp_path, "demo")
+    relay = MailRelay("smtp.example.org", 587, "region", "canary-password")
+    first = world.birth(SPEC, authority, relay, tmp_path)
+    assert world.birth(SPEC, authority, relay, tmp_path) == first
+    files = members(first)
+    assert files["etc/chautari-internet/mail.json"].mode == 0o600
+    assert files["etc/systemd/system/dnsmasq.service"].linkname == "/dev/null"
+
+
+def test_node_keeps_its_identity_and_lets_the_operator_in(tmp_path: Path) -> None:
+    operator = keys.operator(tmp_path, "demo")
+    first = nodes.birth(NODES[0], "example.org", tmp_path, operator)
+    assert nodes.birth(NODES[0], "example.org", tmp_path, operator) == first
+    files = members(first)
+    assert files["etc/ssh/ssh_host_ed25519_key"].mode == 0o600
+    assert (files["root/.ssh"].mode, files["root/.ssh/authorized_keys"].mode) == (0o700, 0o600)
+
+
+def test_host_authorities_come_along_without_clashes(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "office.crt").write_text(folder)
+    own = tmp_path / "own.pem"
+    own.write_text("own")
+    paths = [entry.path for entry in trust.authorities(own, ("root",), tmp_path)]
+    store = "/usr/local/share/ca-certificates"
+    assert paths[2:] == [
+        f"{store}/host/00-office.crt",
+        f"{store}/host/01-office.crt",
+        f"{store}/sandbox/sandbox.crt",
+        f"{store}/sandbox/acme-0.crt",
+    ]
+
+
+def test_package_index_is_taken_from_the_environment_first(tmp_path: Path) -> None:
+    file = tmp_path / "pip.conf"
+    file.write_text("[global]\nindex-url = https://one.example.org/simple\n")
+    two = {"PIP_INDEX_URL": "https://two.example.org/simple"}
+    assert trust.package_index({}, (file,)) == "https://one.example.org/simple"
+    assert trust.package_index(two, (file,)) == "https://two.example.org/simple"
+    assert trust.package_index({}, ()) == ""
+    assert trust.package_index({"PIP_INDEX_URL": "file:///srv/simple"}, ()) == ""
+
+
+def test_digest_tells_parts_apart() -> None:
+    assert seed.digest("ab", "c") != seed.digest("a", "bc")
+
+
+NETWORK = ipaddress.ip_network("198.51.100.0/24")
+
+
+def test_network_that_hides_a_route_is_refused() -> None:
+    routes = json.loads('[{"dst": "default"}, {"dst": "198.51.100.128/25", "dev": "eth0"}]')
+    expected = "198.51.100.0/24 overlaps with 198.51.100.128/25 on eth0"
+    assert subnets.overlap(NETWORK, routes, "") == expected
+    assert subnets.overlap(NETWORK, routes, "eth0") == ""
+
+
+def test_network_that_hides_an_archive_is_refused() -> None:
+    lifelines = [("archive.example.org", "198.51.100.80")]
+    expected = "198.51.100.0/24 holds 198.51.100.80, where this machine reaches archive.example.org"
+    assert subnets.needed(NETWORK, lifelines) == expected
+    assert subnets.needed(NETWORK, [("its resolver", "203.0.113.1")]) == ""

@@ -1,0 +1,46 @@
+"""The mail relay that keeps what it is given."""
+
+from pathlib import Path
+
+from aiosmtpd.smtp import Envelope, LoginPassword
+
+from chautari.sandbox.internet import mailsink
+
+MAIL = (
+    b"From: a@example.org\r\nTo: b@example.org\r\nSubject: =?utf-8?q?Contrase=C3=B1a?=\r\n"
+    b"Content-Type: text/html; charset=utf-8\r\n\r\n<p>ni\xc3\xb1o</p>\r\n"
+)
+
+
+def test_message_is_told_in_plain_text() -> None:
+    message = mailsink.parse("a@example.org", ["b@example.org"], MAIL)
+    assert (message["subject"], message["body"].strip()) == ("Contraseña", "<p>niño</p>")
+
+
+def test_store_survives_a_restart_and_finds_by_recipient(tmp_path: Path) -> None:
+    file = tmp_path / "messages.json"
+    mailsink.Store(file).add(mailsink.parse("a@example.org", ["B@example.org"], MAIL))
+    store = mailsink.Store(file)
+    assert len(store.find("b@EXAMPLE.org")) == len(store.find("")) == 1
+    assert store.find("c@example.org") == []
+    store.clear()
+    assert mailsink.Store(file).find("") == []
+
+
+def test_store_keeps_the_last_500(tmp_path: Path) -> None:
+    store = mailsink.Store(tmp_path / "messages.json")
+    for number in range(mailsink.KEPT + 5):
+        store.add({"to": [], "number": number})
+    assert store.find("")[0]["number"] == 5
+
+
+def test_only_the_right_password_is_let_in() -> None:
+    guard = mailsink.Guard("region", "right")
+
+    def asked(user: bytes, password: bytes) -> bool:
+        login = LoginPassword(user, password)
+        return guard(None, None, Envelope(), "PLAIN", login).success
+
+    assert asked(b"region", b"right")
+    assert not asked(b"region", b"wrong")
+    assert not asked(b"other", b"right")

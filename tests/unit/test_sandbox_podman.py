@@ -1,0 +1,78 @@
+"""Podman's command lines, exactly as they are run."""
+
+from chautari.sandbox import nodes, podman
+from chautari.sandbox.spec import NodeSpec, SandboxSpec
+
+BASE = ("podman", "--runtime", "runc")
+NODE = NodeSpec("bog1", "198.51.100.10", "12", ("cloud.example.org",))
+SPEC = SandboxSpec("demo", "example.org", "198.51.100.0/24", (NODE,), owner="demo/region.yml")
+
+
+def test_create_makes_a_container_that_boots_systemd() -> None:
+    container = podman.Container(
+        name="chautari_demo_bog1",
+        image="localhost/chautari-node:12-abc",
+        hostname="bog1",
+        network="chautari_demo",
+        address="198.51.100.10",
+        resolver="198.51.100.2",
+        limit=16384,
+        labels={"b": "2", "a": "1"},
+        volumes=("/here:/there:ro",),
+    )
+    assert podman.create(BASE, container) == (
+        *BASE, "create", "--systemd=always", "--pull=never", "--name", "chautari_demo_bog1",
+        "--hostname", "bog1", "--no-hosts", "--network", "chautari_demo",
+        "--ip", "198.51.100.10", "--dns", "198.51.100.2", "--dns-search", ".",
+        "--cap-add", "NET_ADMIN,SYS_ADMIN",
+        "--ulimit", "nofile=16384:16384", "--ulimit", "nproc=16384:16384",
+        "--label=a=1", "--label=b=2", "--volume=/here:/there:ro",
+        "localhost/chautari-node:12-abc", "/sbin/init",
+    )  # fmt: skip
+
+
+def test_network_has_no_name_server_of_podmans() -> None:
+    assert podman.network_create(BASE, "demo", "198.51.100.0/24") == (
+        *BASE, "network", "create", "--disable-dns", "--subnet", "198.51.100.0/24",
+        "--label=org.chautari.sandbox=demo", "chautari_demo",
+    )  # fmt: skip
+
+
+def test_unpack_reads_an_archive_from_stdin() -> None:
+    assert podman.unpack(BASE, "chautari_demo_bog1") == (*BASE, "cp", "-", "chautari_demo_bog1:/")
+
+
+def test_remove_gives_containers_five_seconds() -> None:
+    assert podman.remove(BASE, ["a", "b"]) == (
+        *BASE, "rm", "--force", "--volumes", "--time", "5", "a", "b",
+    )  # fmt: skip
+
+
+def test_containers_are_found_by_label() -> None:
+    assert podman.containers(BASE, "demo") == (
+        *BASE, "ps", "--all", "--filter", "label=org.chautari.sandbox=demo", "--format", "json",
+    )  # fmt: skip
+
+
+def test_trial_needs_no_image() -> None:
+    assert podman.trial(BASE, "/tmp/root", 1024) == (
+        *BASE, "run", "--rm", "--network", "none",
+        "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024",
+        "--volume=/usr:/usr:ro", "--rootfs", "/tmp/root", "/usr/bin/true",
+    )  # fmt: skip
+
+
+def test_names_of_two_sandboxes_never_meet() -> None:
+    assert podman.container_name("a-b", "c") != podman.container_name("a", "b-c")
+
+
+def test_a_node_asks_the_internet_container_for_names() -> None:
+    made = nodes.container(SPEC, NODE, "image", 1024, b"files")
+    assert (made.resolver, made.address) == ("198.51.100.2", "198.51.100.10")
+
+
+def test_a_node_is_another_one_when_owner_or_files_differ() -> None:
+    made = nodes.container(SPEC, NODE, "image", 1024, b"files")
+    other = nodes.container(SPEC, NODE, "image", 1024, b"other files")
+    assert made.labels[podman.OWNER] == "demo/region.yml"
+    assert made.labels[podman.RECIPE] != other.labels[podman.RECIPE]

@@ -1,0 +1,87 @@
+"""The sandbox's saved state, and the spec that it is made from."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chautari.errors import BadInput
+from chautari.sandbox import paths, state
+from chautari.sandbox.spec import NodeSpec, SandboxSpec, validate
+from chautari.sandbox.state import Artifact, MailRelay, Missing, SandboxState
+
+STATE = SandboxState(
+    name="demo",
+    zone="example.org",
+    network="198.51.100.0/24",
+    internet_address="198.51.100.2",
+    resolver="198.51.100.2",
+    acme_directory="https://acme.example.org:14000/dir",
+    ca_file=Path("/state/ca.pem"),
+    ssh_key=Path("/state/keys/operator"),
+    operator_public_key="ssh-ed25519 AAAA operator@demo",
+    mirror_url="http://mirror.example.org/",
+    mail_relay=MailRelay("smtp.example.org", 587, "region", "canary-password"),
+    mail_api="http://198.51.100.2:8025",
+    artifacts=(Artifact("nextcloud", "35.0.2", "f", "http://m/f", "00", True, "no route"),),
+    missing=(Missing("calendar", "6.1.0", "no route"),),
+)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_state_survives_the_disk() -> None:
+    state.save(STATE)
+    assert state.load("demo") == STATE
+
+
+def test_state_file_is_the_owners_alone(home: Path) -> None:
+    state.save(STATE)
+    file = home / "chautari" / "sandbox" / "demo" / "state.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_no_state_is_none() -> None:
+    assert state.load("nothing") is None
+
+
+def test_state_of_another_shape_is_none(home: Path) -> None:
+    paths.write(paths.state_dir("demo") / "state.json", '{"name": "demo", "old": 1}')
+    assert state.load("demo") is None
+
+
+def test_password_is_not_in_the_representation() -> None:
+    assert "canary-password" not in repr(STATE)
+
+
+SPEC = SandboxSpec(
+    name="demo",
+    zone="example.org",
+    network="198.51.100.0/24",
+    nodes=(NodeSpec("bog1", "198.51.100.10", "12"),),
+)
+
+
+def test_good_spec_passes() -> None:
+    assert validate(SPEC).internet_address == "198.51.100.2"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "De_mo"}, "cannot name a sandbox"),
+        ({"nodes": (NodeSpec("acme", "198.51.100.9", "12"),)}, "keeps this name for itself"),
+        ({"nodes": (NodeSpec("a", "203.0.113.9", "12"),)}, "is not in 198.51.100.0/24"),
+        ({"nodes": (NodeSpec("a", "198.51.100.2", "12"),)}, "is in use"),
+        ({"nodes": (NodeSpec("a", "198.51.100.7", "12"), NodeSpec("b", "198.51.100.7", "13"))},
+         "is in use"),
+    ],
+)  # fmt: skip
+def test_spec_that_cannot_stand_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        validate(replace(SPEC, **changes))

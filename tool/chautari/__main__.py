@@ -1,0 +1,5 @@
+"""`python -m chautari` is the `deploy` command."""
+
+from chautari.cli.main import main
+
+main()

@@ -1,0 +1,47 @@
+"""pytest plugin for checks on the node, run by the runner with testinfra's local backend."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chautari.checks.record import Recorder, add_markers
+
+JOURNAL_LINES = 20
+
+
+def _given() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(os.environ["CHAUTARI_SETTINGS"]).read_text())
+    return found
+
+
+def _journal(units: tuple[str, ...]) -> list[str]:
+    argv = ["journalctl", "--no-pager", "-q", "-o", "short-iso", "-n", str(JOURNAL_LINES)]
+    argv += [f"--unit={unit}" for unit in units]
+    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
+    return done.stdout.splitlines()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Record every check of this session."""
+    add_markers(config)
+    node = _given()["node"]
+    config.pluginmanager.register(Recorder("inside", lambda _: node, _journal))
+
+
+@pytest.fixture(scope="session")
+def settings() -> dict[str, Any]:
+    """Return the node's host variables, without secrets."""
+    found: dict[str, Any] = _given()["settings"]
+    return found
+
+
+@pytest.fixture(scope="session")
+def since() -> str:
+    """Return when this run began, in a form that `journalctl --since` takes."""
+    return str(_given()["since"])

@@ -1,0 +1,155 @@
+"""pytest plugin for checks from outside, run on the control machine against the public names."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dns.resolver
+import pytest
+import requests
+
+from chautari.checks.record import Recorder, add_markers
+
+TIMEOUT_SECONDS = 20.0
+Given = dict[str, Any]
+
+
+class Web(requests.Session):
+    """A session that verifies certificates against the region's CA and never waits for ever."""
+
+    def __init__(self, ca_file: str | None) -> None:
+        """Verify with `ca_file`, or with the system's authorities."""
+        super().__init__()
+        # A proxy or netrc of the person at this machine must not answer in the service's place.
+        self.trust_env = False
+        self.verify = ca_file or "/etc/ssl/certs/ca-certificates.crt"
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request with a timeout."""
+        kwargs.setdefault("timeout", TIMEOUT_SECONDS)
+        return super().request(*args, **kwargs)
+
+
+class Mailbox:
+    """The sandbox's mail sink, asked over HTTP what arrived."""
+
+    def __init__(self, api: str) -> None:
+        """Ask the sink at the URL `api`."""
+        self.api = api
+
+    def wait(self, to: str, subject_contains: str = "", seconds: int = 60) -> dict[str, Any]:
+        """Return the first mail to `to` whose subject holds the given text, waiting for it."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = requests.get(f"{self.api}/messages", params={"to": to}, timeout=10)
+            answer.raise_for_status()
+            for message in answer.json():
+                if subject_contains in message["subject"]:
+                    return dict(message)
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no mail to {to} arrived within {seconds} s")
+            time.sleep(1)
+
+
+def _given(config: pytest.Config) -> Given:
+    found: Given = json.loads(Path(os.environ["CHAUTARI_SETTINGS"]).read_text())
+    return found
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Record every check, and resolve names as the region's surroundings do."""
+    add_markers(config)
+    given = _given(config)
+    secrets = [value for node in given["nodes"].values() for value in node["secrets"].values()]
+    recorder = Recorder("outside", _node_of, lambda _: [], filter(_is_text, secrets))
+    config.pluginmanager.register(recorder)
+    if given["resolver"]:
+        dns.resolver.override_system_resolver(_resolver(given))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each check once for every node that carries its role."""
+    mark = metafunc.definition.get_closest_marker("role")
+    if mark is None or "settings" not in metafunc.fixturenames:
+        return
+    nodes = _given(metafunc.config)["nodes"]
+    carriers = [name for name, node in nodes.items() if mark.args[0] in node["roles"]]
+    metafunc.parametrize("node", carriers, scope="session")
+
+
+def _node_of(item: pytest.Item) -> str:
+    callspec = getattr(item, "callspec", None)
+    return str(callspec.params.get("node", "")) if callspec else ""
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _resolver(given: Given) -> dns.resolver.Resolver:
+    resolver = dns.resolver.Resolver(configure=not given["resolver"])
+    if given["resolver"]:
+        resolver.nameservers = [given["resolver"]]
+    resolver.lifetime = 10
+    return resolver
+
+
+@pytest.fixture(scope="session")
+def given(request: pytest.FixtureRequest) -> Given:
+    """Return everything the tool handed to this session."""
+    return _given(request.config)
+
+
+@pytest.fixture(scope="session")
+def settings(given: Given, node: str) -> Given:
+    """Return the host variables of the node under check, without secrets."""
+    found: Given = given["nodes"][node]["settings"]
+    return found
+
+
+@pytest.fixture(scope="session")
+def secret(given: Given, node: str) -> Callable[[str], str]:
+    """Return a function that gives a secret of the node by its name."""
+    return lambda name: str(given["nodes"][node]["secrets"][name])
+
+
+@pytest.fixture
+def web(given: Given) -> Web:
+    """Return a fresh web session, with no cookies of another check."""
+    return Web(given["ca_file"])
+
+
+@pytest.fixture(scope="session")
+def ca_file(given: Given) -> str:
+    """Return the CA bundle that the region's certificates are verified with."""
+    return given["ca_file"] or "/etc/ssl/certs/ca-certificates.crt"
+
+
+@pytest.fixture(scope="session")
+def resolve(given: Given) -> Callable[[str], set[str]]:
+    """Return a function that gives the A and AAAA addresses of a name, as DNS answers them."""
+    resolver = _resolver(given)
+
+    def look_up(name: str) -> set[str]:
+        found: set[str] = set()
+        for kind in ("A", "AAAA"):
+            try:
+                found |= {record.to_text() for record in resolver.resolve(name, kind)}
+            except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+                continue
+        return found
+
+    return look_up
+
+
+@pytest.fixture(scope="session")
+def mailbox(given: Given) -> Mailbox:
+    """Return the mail sink, where there is one to ask."""
+    if not given["mail_api"]:
+        pytest.skip("only a sandbox has a mail sink that can be asked what arrived")
+    return Mailbox(given["mail_api"])

@@ -1,0 +1,100 @@
+"""Records each check's outcome as a JSON line, with what to do and the units' journal.
+
+Shared by both plugins. It imports nothing but pytest, since it also runs on the node.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+MESSAGE_LENGTH = 2000
+Journal = Callable[[tuple[str, ...]], list[str]]
+
+
+class Recorder:
+    """Writes one `check` event for every test, to the file that `CHAUTARI_RESULTS` names."""
+
+    def __init__(
+        self,
+        side: Literal["inside", "outside"],
+        node_of: Callable[[pytest.Item], str],
+        journal: Journal,
+        secrets: Iterable[str] = (),
+    ) -> None:
+        """Remember who is recorded, where journals come from and which `secrets` to mask."""
+        self.side, self.node_of, self.journal = side, node_of, journal
+        self.secrets = sorted(filter(None, secrets), key=len, reverse=True)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: Any) -> Any:
+        """Take the outcome of a test: its call, or its set-up when that did not succeed."""
+        report: pytest.TestReport = yield
+        if report.when == "call" or (report.when == "setup" and report.outcome != "passed"):
+            self._write(self._event(item, report))
+        return report
+
+    def _event(self, item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
+        advice, units = _advice(item)
+        failed = report.outcome == "failed"
+        return {
+            "event": "check",
+            "side": self.side,
+            "node": self.node_of(item),
+            "service": role_of(item),
+            "check": getattr(item, "originalname", item.name),
+            "title": _title(item),
+            "outcome": report.outcome,
+            "seconds": round(report.duration, 2),
+            "message": "" if report.outcome == "passed" else self._masked(_reason(report)),
+            "advice": advice,
+            "units": list(units),
+            "journal": self.journal(units) if failed and units else [],
+        }
+
+    def _masked(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, "********")
+        return text[:MESSAGE_LENGTH]
+
+    def _write(self, event: dict[str, Any]) -> None:
+        with Path(os.environ["CHAUTARI_RESULTS"]).open("a") as stream:
+            stream.write(json.dumps(event) + "\n")
+
+
+def add_markers(config: pytest.Config) -> None:
+    """Make the markers of checks known to pytest."""
+    config.addinivalue_line("markers", "role(name): the role a check belongs to")
+    config.addinivalue_line("markers", "advice(text, units): what to do when the check fails")
+
+
+def role_of(item: pytest.Item) -> str:
+    """Return the role that a check belongs to."""
+    mark = item.get_closest_marker("role")
+    return str(mark.args[0]) if mark else ""
+
+
+def _advice(item: pytest.Item) -> tuple[str, tuple[str, ...]]:
+    mark = item.get_closest_marker("advice")
+    if mark is None:
+        return "", ()
+    return str(mark.args[0]), tuple(mark.kwargs.get("units", ()))
+
+
+def _title(item: pytest.Item) -> str:
+    doc = getattr(getattr(item, "function", None), "__doc__", None) or item.name
+    return str(doc.strip().splitlines()[0])
+
+
+def _reason(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        return str(crash.message)
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2])
+    return str(report.longrepr)

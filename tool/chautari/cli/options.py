@@ -1,0 +1,54 @@
+"""Arguments that several subcommands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chautari.paths import inventories_root
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class RegionName(click.ParamType[str]):
+    """A region's name under `inventories/`, or the path of its file; completed by the shell."""
+
+    name = "NAME"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """Offer the regions there are."""
+        from click.shell_completion import CompletionItem
+
+        from chautari.region.load import names
+
+        return [CompletionItem(n) for n in names(inventories_root()) if n.startswith(incomplete)]
+
+
+region_argument: Decorator = click.argument("name", type=RegionName())
+json_option: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object to standard output."
+)
+node_option: Decorator = click.option(
+    "--node", "nodes", multiple=True, metavar="NODE", help="Only this node; may be repeated."
+)
+identity_option: Decorator = click.option(
+    "--identity", "identities", multiple=True, metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Your SSH private key, for the region's secrets; ~/.ssh/id_ed25519 or id_rsa otherwise.",
+)  # fmt: skip
+mirror_option: Decorator = click.option(
+    "--mirror", metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Sandbox only: serve upstream's real artifacts from this folder.",
+)  # fmt: skip
+
+
+def print_json(data: Any) -> None:
+    """Print one JSON object to standard output."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))

@@ -1,0 +1,70 @@
+"""`deploy sandbox up|down|status`: the small internet and the nodes of a region in containers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from chautari.cli.options import json_option, mirror_option, print_json, region_argument
+from chautari.paths import inventories_root
+from chautari.region.load import Inventory, find, load
+
+
+@click.group("sandbox")
+def command() -> None:
+    """The small internet and the nodes of a region, in containers on this machine."""
+
+
+@command.command("up")
+@region_argument
+@mirror_option
+@json_option
+def up(name: str, mirror: Path | None, as_json: bool) -> None:
+    """Start it; what runs already stays as it is."""
+    from chautari.run.surroundings import sandbox_spec
+    from chautari.sandbox import api
+
+    spec = sandbox_spec(_inventory(name), mirror)
+    state = api.up(spec, lambda text: click.echo(text, err=True))
+    if as_json:
+        data = asdict(state)
+        data["mail_relay"].pop("password")
+        data |= {key: str(data[key]) for key in ("ca_file", "ssh_key")}
+        print_json(data)
+    else:
+        click.echo(f"the sandbox {state.name} is up: deploy region {name}", err=True)
+
+
+@command.command("down")
+@region_argument
+@click.option("--purge", is_flag=True, help="Also forget its keys, mail and caches.")
+def down(name: str, purge: bool) -> None:
+    """Remove its containers and network; base images are kept."""
+    from chautari.sandbox import api
+
+    api.down(_inventory(name).region.region, purge=purge)
+    click.echo(f"the sandbox {name} is gone", err=True)
+
+
+@command.command("status")
+@region_argument
+@json_option
+def status(name: str, as_json: bool) -> int:
+    """Say which of its containers run."""
+    from chautari.sandbox import api
+
+    found = api.status(_inventory(name).region.region)
+    if as_json:
+        print_json(asdict(found))
+    elif not found.exists:
+        click.echo(f"not there; start it: deploy sandbox up {name}")
+    else:
+        for item in found.containers:
+            click.echo(f"{item.name:<16} {item.address:<16} {'up' if item.running else 'stopped'}")
+    return 0 if found.running else 1
+
+
+def _inventory(name: str) -> Inventory:
+    return load(find(name, inventories_root()))

@@ -1,0 +1,83 @@
+"""`deploy secrets`: set, show and list a region's secrets."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from chautari.cli.options import identity_option, json_option, print_json, region_argument
+from chautari.errors import BadInput
+from chautari.paths import inventories_root
+from chautari.region.load import Inventory, find, load
+from chautari.render.internet import Internet
+from chautari.run.surroundings import known_surroundings
+from chautari.secrets import names, store
+from chautari.secrets.ensure import recipients_of
+from chautari.secrets.store import SecretStore
+
+
+@click.group("secrets")
+def command() -> None:
+    """Set, show and list a region's secrets; they lie encrypted in secrets.age."""
+
+
+@command.command("list")
+@region_argument
+@json_option
+def list_(name: str, as_json: bool) -> None:
+    """List the secrets a region needs and what each is for."""
+    specs = names.wanted(_inventory(name).region)
+    if as_json:
+        print_json({spec.name: spec.meaning for spec in specs})
+        return
+    for spec in specs:
+        click.echo(f"{spec.name:<32} {spec.meaning}{' (you set it)' if spec.given else ''}")
+
+
+@command.command("show")
+@region_argument
+@click.argument("secret")
+@identity_option
+def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
+    """Print one secret to standard output."""
+    inventory = _inventory(name)
+    opened = _open(inventory, known_surroundings(inventory), identities)
+    if secret not in opened:
+        raise BadInput(f"no secret {secret!r}", fix=f"there are: {', '.join(opened.names)}")
+    click.echo(opened[secret])
+
+
+@command.command("set")
+@region_argument
+@click.argument("secret")
+@identity_option
+def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
+    """Set one secret, read from standard input or asked for."""
+    inventory = _inventory(name)
+    known = [spec.name for spec in names.wanted(inventory.region)]
+    if secret not in known:
+        raise BadInput(
+            f"the region needs no secret {secret!r}", fix=f"it needs: {', '.join(known)}"
+        )
+    value = click.prompt(secret, hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
+    value = value.strip("\r\n")
+    if not value or not value.isprintable():
+        raise BadInput(f"{secret} must be one line of printable characters")
+    internet = known_surroundings(inventory)
+    opened = _open(inventory, internet, identities)
+    extra = [key for keys in internet.operators.values() for key in keys]
+    opened.with_values({secret: value}).save(inventory.secrets, recipients_of(inventory, extra))
+    click.echo(f"{secret} is set; the next deploy brings it to the nodes", err=True)
+
+
+def _inventory(name: str) -> Inventory:
+    return load(find(name, inventories_root()))
+
+
+def _open(inventory: Inventory, internet: Internet, identities: tuple[Path, ...]) -> SecretStore:
+    if not inventory.secrets.exists():
+        return SecretStore({}, ())
+    keys = [*identities, *([internet.ssh_key] if internet.ssh_key else [])]
+    return store.load(inventory.secrets, keys or store.default_identities())

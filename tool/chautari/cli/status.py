@@ -1,0 +1,46 @@
+"""`deploy status [NAME]`: what runs on the nodes, and how the last run ended."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from chautari.cli.options import RegionName, json_option, print_json
+
+
+@click.command("status")
+@click.argument("name", required=False, type=RegionName())
+@json_option
+def command(name: str | None, as_json: bool) -> int:
+    """Ask a region's nodes what runs there; without a name, list the regions."""
+    from chautari.paths import inventories_root
+    from chautari.region.load import find, load, names
+    from chautari.run.status import node_states
+
+    if name is None:
+        found = names(inventories_root())
+        print_json({"regions": found}) if as_json else click.echo("\n".join(found))
+        return 0
+    states = node_states(load(find(name, inventories_root())))
+    if as_json:
+        print_json({"region": name, "nodes": states})
+    else:
+        for state in states:
+            click.echo(f"{state['node']:<16} {_told(state)}")
+    return 0 if all(state["reachable"] for state in states) else 1
+
+
+def _told(state: dict[str, Any]) -> str:
+    if not state["reachable"]:
+        return f"not reachable: {state['message']}"
+    if state["busy"]:
+        return f"a run of {state['busy'].get('operator')} is at work: {state['busy'].get('run')}"
+    if not state["run"]:
+        return "nothing was deployed here yet"
+    finished = state["finished"]
+    if finished is None:
+        return f"run {state['run']} did not come to its end; deploy again"
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(state["started"]))
+    return f"run {state['run']} of {when} {'ended well' if finished['ok'] else 'failed'}"

@@ -1,0 +1,48 @@
+"""`deploy validate [NAME|FILE…]`: every error at once, nothing connected to."""
+
+from __future__ import annotations
+
+import click
+
+from chautari.cli.options import RegionName, json_option, print_json
+from chautari.errors import BadInput, InvalidRegion
+from chautari.paths import inventories_root
+from chautari.region import load
+
+
+@click.command("validate")
+@click.argument("regions", nargs=-1, type=RegionName())
+@json_option
+def command(regions: tuple[str, ...], as_json: bool) -> int:
+    """Check region files and say every error with its line and what to write instead.
+
+    Without a name, all regions under inventories/ are checked.
+    """
+    root = inventories_root()
+    wanted = regions or tuple(load.names(root))
+    if not wanted:
+        raise BadInput(f"no region under {root}/", fix="write inventories/NAME/region.yml")
+    results = [_check(name) for name in wanted]
+    if as_json:
+        print_json({"ok": all(item["ok"] for item in results), "regions": results})
+    return 0 if all(item["ok"] for item in results) else 2
+
+
+def _check(name: str) -> dict[str, object]:
+    problems: list[dict[str, object]] = []
+    try:
+        load.load(load.find(name, inventories_root()))
+        click.echo(f"{name}: good", err=True)
+    except InvalidRegion as error:
+        click.echo(str(error), err=True)
+        problems = [
+            {
+                "file": str(item.file),
+                "line": item.line,
+                "column": item.column,
+                "where": item.where,
+                "message": item.message,
+            }
+            for item in error.problems
+        ]
+    return {"region": name, "ok": not problems, "problems": problems}

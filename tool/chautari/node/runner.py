@@ -1,0 +1,307 @@
+"""Runs one deploy on the node, whatever becomes of the connection that started it.
+
+It reaches the node on the standard input of one SSH command, so nothing has to be installed and
+the code always is that of the deploying side. `start` unpacks the bundle, hands the work to a
+transient systemd unit and follows its events; when the connection drops, only the following ends.
+The worker holds a lock for as long as it lives; the kernel frees it at once when it dies.
+
+Events are JSON lines in `/var/lib/chautari/runs/RUN/events.jsonl`; the bundle with the node's
+secrets lies in `/run` (memory) and is removed at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+STATE = Path("/var/lib/chautari")
+MEMORY = Path("/run/chautari")
+VENV = Path("/opt/chautari/venv")
+LOCK = STATE / "lock"
+HOLDER = STATE / "holder.json"
+KEPT_RUNS = 20
+BUSY = 75  # EX_TEMPFAIL of sysexits.h: somebody else is at work, try again later
+POLL_SECONDS = 0.2
+ALIVE_SECONDS = 15.0
+RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z0-9]{6}")
+
+
+def main(arguments: dict[str, Any], payload: IO[bytes], source: bytes) -> int:
+    """Carry out the action named in `arguments` and return the exit code of the SSH command."""
+    os.umask(0o077)
+    STATE.mkdir(parents=True, exist_ok=True)
+    action = arguments["action"]
+    if action == "status":
+        _say(status())
+        return 0
+    run = arguments.get("run") or latest_run()
+    if not run or not RUN_ID.fullmatch(run):
+        _say({"event": "refused", "message": "there is no run on this node yet"})
+        return 1
+    if action == "start":
+        return start(run, arguments, payload.read(), source)
+    if not _places(run)[0].is_dir():
+        _say({"event": "refused", "message": f"the run {run} never began here"})
+        return 1
+    return follow(run, int(arguments.get("offset", 0)))
+
+
+def start(run: str, arguments: dict[str, Any], bundle: bytes, source: bytes) -> int:
+    """Unpack `bundle`, start the worker as a unit of its own and follow it."""
+    if hashlib.sha256(bundle).hexdigest() != arguments["sha256"]:
+        _say({"event": "refused", "message": "the bundle arrived damaged; nothing was unpacked"})
+        return 1
+    if holder := lock_holder():
+        _say({"event": "busy", "holder": holder})
+        return BUSY
+    place, memory = _places(run)
+    place.mkdir(parents=True, exist_ok=True)
+    unpack(bundle, memory)
+    (place / "about.json").write_text(json.dumps(arguments))
+    (memory / "runner.py").write_bytes(source)
+    unit = f"chautari-run-{run}"
+    subprocess.run(
+        ["systemd-run", "--quiet", "--collect", f"--unit={unit}", "--setenv=LANG=C.UTF-8",
+         "--property=KillMode=mixed", "--property=TimeoutStopSec=20",
+         sys.executable, "-I", str(memory / "runner.py"), run],
+        check=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    return follow(run, 0)
+
+
+def unpack(bundle: bytes, folder: Path) -> None:
+    """Write the plain files of `bundle` into a fresh private `folder`, nothing outside it.
+
+    Debian 12's Python has no extraction filters yet, so the few rules are spelled out here.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    with tarfile.open(fileobj=io.BytesIO(bundle), mode="r:gz") as archive:
+        for member in archive:
+            target = (folder / member.name).resolve()
+            content = archive.extractfile(member) if member.isreg() else None
+            if content is None or folder.resolve() not in target.parents:
+                raise ValueError(f"{member.name} does not belong into a bundle")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.read())
+
+
+def work(run: str) -> int:
+    """Hold the lock, converge, check, and say how it ended. Runs inside the transient unit."""
+    place, memory = _places(run)
+    about = json.loads((place / "about.json").read_text())
+    with (place / "events.jsonl").open("a", buffering=1) as events, locked(about) as holder:
+        if holder:
+            _write(events, {"event": "busy", "holder": holder})
+            return BUSY
+        # systemd stops a unit with SIGTERM: end as an error does, so that the ending is recorded.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        began = time.time()
+        _write(events, {"event": "run_started", "run": run, "time": began} | _public(about))
+        ok = False
+        try:
+            ok = converge(place, memory, about)
+            if ok:
+                check(place, memory, began)
+        finally:
+            shutil.rmtree(memory, ignore_errors=True)
+            seconds = round(time.time() - began, 2)
+            _write(events, {"event": "run_finished", "ok": ok, "seconds": seconds})
+            _forget_old_runs()
+    return 0 if ok else 1
+
+
+def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
+    """Run the playbook on this machine; its events come from the callback plugin."""
+    argv = [str(VENV / "bin" / "ansible-playbook"), "playbooks/region.yml"]
+    if not about.get("converge", True):
+        return True
+    code = _run_logged(argv, place, memory, {"CHAUTARI_EVENTS": str(place / "events.jsonl")})
+    if code:
+        _append(place, {"event": "playbook_failed", "code": code, "log": _tail(place)})
+    return code == 0
+
+
+def check(place: Path, memory: Path, began: float) -> None:
+    """Run the inside checks of the node's roles; each writes its own event."""
+    settings = json.loads((memory / "settings.json").read_text())
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
+    (memory / "settings.json").write_text(json.dumps(settings | {"since": since}))
+    files = sorted(str(path) for path in memory.glob("roles/*/checks/test_inside.py"))
+    argv = [
+        str(VENV / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider",
+        "-p", "chautari.checks.inside", "--import-mode=importlib", "--hosts=local://",
+        "--rootdir", str(memory), *files,
+    ]  # fmt: skip
+    extra = {
+        "PYTHONPATH": str(memory / "lib"),
+        "CHAUTARI_RESULTS": str(place / "events.jsonl"),
+        "CHAUTARI_SETTINGS": str(memory / "settings.json"),
+    }
+    code = _run_logged(argv, place, memory, extra)
+    # 0 all passed, 1 some failed: each has its event. Anything else means checks did not run.
+    if code not in (0, 1):
+        _append(place, {"event": "checks_broken", "code": code, "log": _tail(place)})
+
+
+def _run_logged(argv: list[str], place: Path, memory: Path, extra: dict[str, str]) -> int:
+    environment = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    with (place / "log").open("ab") as log:
+        return subprocess.run(
+            argv, cwd=memory, env=environment | extra, stdin=subprocess.DEVNULL,
+            stdout=log, stderr=log, check=False,
+        ).returncode  # fmt: skip
+
+
+def follow(run: str, offset: int) -> int:
+    """Print the events of `run` from byte `offset` on until it ends, then return how it ended."""
+    place, _ = _places(run)
+    code = 1
+    for event in _events(run, place / "events.jsonl", offset):
+        _say(event)
+        if event["event"] == "run_finished":
+            code = 0 if event["ok"] else 1
+        elif event["event"] == "busy":
+            code = BUSY
+    return code
+
+
+def _events(run: str, file: Path, offset: int) -> Iterator[dict[str, Any]]:
+    position, spoke = offset, time.monotonic()
+    while True:
+        # Ask before reading: a unit that ended meanwhile has written everything it will write.
+        alive = _unit_is_active(run)
+        for line in _new_lines(file, position):
+            position += len(line)
+            spoke = time.monotonic()
+            event = json.loads(line)
+            yield event | {"offset": position}
+            if event["event"] in ("run_finished", "busy"):
+                return
+        if not alive:
+            yield {"event": "run_lost", "run": run}
+            return
+        if time.monotonic() - spoke > ALIVE_SECONDS:
+            spoke = time.monotonic()
+            yield {"event": "alive", "offset": position}
+        time.sleep(POLL_SECONDS)
+
+
+def _new_lines(file: Path, position: int) -> list[bytes]:
+    if not file.exists():
+        return []
+    with file.open("rb") as stream:
+        stream.seek(position)
+        return [line for line in stream.read().splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+def _unit_is_active(run: str) -> bool:
+    argv = ["systemctl", "is-active", "--quiet", f"chautari-run-{run}.service"]
+    return subprocess.run(argv, check=False, stdin=subprocess.DEVNULL).returncode == 0
+
+
+@contextlib.contextmanager
+def locked(about: dict[str, Any]) -> Iterator[dict[str, Any] | None]:
+    """Hold the node's lock; give None, or who holds it when somebody else does."""
+    with LOCK.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield _holder()
+            return
+        HOLDER.write_text(json.dumps(_public(about) | {"since": time.time()}))
+        try:
+            yield None
+        finally:
+            HOLDER.unlink(missing_ok=True)
+
+
+def lock_holder() -> dict[str, Any] | None:
+    """Return who is at work on this node, or None."""
+    with LOCK.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder()
+    return None
+
+
+def _holder() -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(HOLDER.read_text())
+    except (OSError, ValueError):
+        return {"operator": "somebody"}
+    return found
+
+
+def status() -> dict[str, Any]:
+    """Return what is at work now and how the last run ended."""
+    run = latest_run()
+    found: dict[str, Any] = {"event": "status", "busy": lock_holder(), "run": run}
+    if run:
+        place, _ = _places(run)
+        lines = _new_lines(place / "events.jsonl", 0)
+        ends = [json.loads(line) for line in lines if b'"run_finished"' in line]
+        found |= {"about": _public(json.loads((place / "about.json").read_text()))}
+        found |= {"finished": ends[-1] if ends else None}
+    return found
+
+
+def latest_run() -> str | None:
+    """Return the id of the newest run on this node, or None."""
+    runs = sorted(path.name for path in (STATE / "runs").glob("*") if RUN_ID.fullmatch(path.name))
+    return runs[-1] if runs else None
+
+
+def _forget_old_runs() -> None:
+    runs = sorted(path for path in (STATE / "runs").glob("*") if RUN_ID.fullmatch(path.name))
+    for old in runs[:-KEPT_RUNS]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _places(run: str) -> tuple[Path, Path]:
+    return STATE / "runs" / run, MEMORY / run
+
+
+def _public(about: dict[str, Any]) -> dict[str, Any]:
+    return {key: about.get(key, "") for key in ("run", "operator", "origin", "region", "node")}
+
+
+def _tail(place: Path) -> list[str]:
+    return (place / "log").read_text(errors="replace").splitlines()[-30:]
+
+
+def _append(place: Path, event: dict[str, Any]) -> None:
+    with (place / "events.jsonl").open("a", buffering=1) as events:
+        _write(events, event)
+
+
+def _write(stream: IO[str], event: dict[str, Any]) -> None:
+    stream.write(json.dumps(event) + "\n")
+
+
+def _say(event: dict[str, Any]) -> None:
+    print(json.dumps(event), flush=True)
+
+
+if __name__ == "__main__" and len(sys.argv) == 2:
+    sys.exit(work(sys.argv[1]))

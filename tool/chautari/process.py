@@ -1,0 +1,129 @@
+"""The one place where the tool starts a process and waits for it."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chautari.errors import RunFailed
+
+MASK = "********"
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a finished process left behind."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """Return standard output as text."""
+        return self.stdout.decode(errors="replace")
+
+
+class ProcessError(RunFailed):
+    """A command could not be started, ran too long, or ended with another code than 0."""
+
+    def __init__(self, command: str, code: int | None, stdout: str, stderr: str) -> None:
+        """Keep what was run, how it ended (None: not in time) and what it said."""
+        self.command, self.code, self.stdout, self.stderr = command, code, stdout, stderr
+        ending = "did not end in time" if code is None else f"ended with code {code}"
+        said = (stderr.strip() or stdout.strip())[-2000:]
+        super().__init__(f"`{command}` {ending}" + (f": {said}" if said else ""))
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """Replace every secret in a text that a person may read."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    stdin: bytes | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+    secrets: Sequence[str] = (),
+) -> Completed:
+    """Run a command to its end; raise ProcessError when `check` is set and it fails."""
+    command = masked(shlex.join(argv), secrets)
+    try:
+        done = subprocess.run(
+            list(argv), input=stdin or b"", capture_output=True, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired as late:
+        raise ProcessError(command, None, *_said(late.stdout, late.stderr, secrets)) from None
+    except OSError as refused:
+        raise ProcessError(command, 127, "", f"{argv[0]}: {refused.strerror}") from None
+    if check and done.returncode != 0:
+        said = _said(done.stdout, done.stderr, secrets)
+        raise ProcessError(command, done.returncode, *said)
+    return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+def _said(stdout: bytes | None, stderr: bytes | None, secrets: Sequence[str]) -> tuple[str, str]:
+    out, err = (
+        masked((part or b"").decode(errors="replace"), secrets) for part in (stdout, stderr)
+    )
+    return out, err
+
+
+class Stream:
+    """A running command that is fed once and read line by line; `code` and `stderr` after its end.
+
+    The command gets a process group of its own, so that Ctrl-C in the terminal reaches the tool
+    alone, which then decides what becomes of the command.
+    """
+
+    def __init__(self, argv: Sequence[str], stdin: bytes = b"") -> None:
+        """Start the command and feed it `stdin` in the background."""
+        self._folder = tempfile.TemporaryDirectory(prefix="chautari-")
+        self._errors = Path(self._folder.name) / "stderr"
+        with self._errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
+        self._feeder = threading.Thread(target=self._feed, args=(stdin,), daemon=True)
+        self._feeder.start()
+        self.code: int | None = None
+        self.stderr = ""
+
+    def _feed(self, stdin: bytes) -> None:
+        pipe = self._process.stdin
+        assert pipe is not None
+        # A command that ends early breaks the pipe; its exit code tells why.
+        with contextlib.suppress(BrokenPipeError):
+            pipe.write(stdin)
+        with contextlib.suppress(BrokenPipeError):
+            pipe.close()
+
+    def __iter__(self) -> Iterator[str]:
+        """Give each line as it arrives, then wait for the end."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            yield line.decode(errors="replace").rstrip("\n")
+        self.code = self._process.wait()
+        self._feeder.join()
+        self._process.stdout.close()
+        self.stderr = self._errors.read_text(errors="replace").strip()
+        self._folder.cleanup()
+
+    def stop(self) -> None:
+        """End the command; nothing happens when it has ended already."""
+        self._process.terminate()

@@ -1,0 +1,1 @@
+"""Loading and validating `region.yml`: guarded reader, typed model, rules across fields."""

@@ -1,0 +1,103 @@
+"""What upstream has published: releases, their checksums, and which OS can run them.
+
+Sources: the SHA-256 values are those that Nextcloud publishes beside each archive, read from at
+least two independent packagings where two existed (server 35.0.1, 34.0.4, 33.0.9; calendar; tasks)
+and from nixpkgs' flat hashes for contacts and deck. 35 needs PHP 8.3 or newer, 33 and 34 take 8.2
+(Nextcloud administration manual, "System requirements"). A region can pin a release that is not
+listed here in its `artifacts.lock`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PHP_OF = {"debian-12": (8, 2), "debian-13": (8, 4)}
+PHP_MINIMUM = {35: (8, 3), 34: (8, 2), 33: (8, 2), 32: (8, 1)}
+PHP_MAXIMUM = {35: (8, 5), 34: (8, 5), 33: (8, 5), 32: (8, 4)}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file from upstream, pinned: nothing else than these bytes is ever unpacked."""
+
+    name: str
+    version: str
+    url: str
+    sha256: str
+
+    @property
+    def file(self) -> str:
+        """Return upstream's name for the file, with the version put in where upstream omits it."""
+        name = self.url.rsplit("/", 1)[-1]
+        return name if self.version in name else f"{self.name}-{self.version}.tar.gz"
+
+
+def _server(version: str, sha256: str) -> Artifact:
+    url = f"https://download.nextcloud.com/server/releases/nextcloud-{version}.tar.bz2"
+    return Artifact("nextcloud", version, url, sha256)
+
+
+def _app(name: str, version: str, sha256: str) -> Artifact:
+    if name == "tasks":
+        url = f"https://github.com/nextcloud/tasks/releases/download/v{version}/tasks.tar.gz"
+    else:
+        base = f"https://github.com/nextcloud-releases/{name}/releases/download"
+        url = f"{base}/v{version}/{name}-v{version}.tar.gz"
+    return Artifact(name, version, url, sha256)
+
+
+NEXTCLOUD: tuple[Artifact, ...] = (
+    _server("35.0.1", "7ed305e880192d804ba83179a19dd22257679608d63161a611ce3f8a918d2aa6"),
+    _server("34.0.4", "00f226e6364f96e0918ab06157158f66601b8cedc25af777f5ee5a3056f42b83"),
+    _server("33.0.9", "f331c1041d027e6588526d2a00ce42bc70a9622eab5871c0be9177252cf77423"),
+)
+
+_TASKS = _app("tasks", "0.18.1", "0c988d50531c9bfa246e6c31f3f95369adde1629ba70d15194915ab56e24687b")
+_CALENDAR = _app(
+    "calendar", "6.5.4", "67c777a6ea974409e9d228c23fc60f2be8e675d376531b6b1b125f2f0365738d"
+)
+
+NEXTCLOUD_APPS: dict[int, dict[str, Artifact]] = {
+    35: {
+        "calendar": _app(
+            "calendar", "6.6.1", "fd6630deec568368784c569ef01c7d9ed8acca1ab6833cf12a2bff5984a3fa7b"
+        ),
+        "contacts": _app(
+            "contacts", "8.9.0", "06f5da48d70884cef60faaf8bb36a8b2ec22a7bcdb0aecf4970a693614562854"
+        ),
+        "deck": _app(
+            "deck", "1.19.0", "4946ae3e0f7939d8cdd6c3a72f35ccc92703d2c5a694586d65ce02d724d3eaa8"
+        ),
+        "tasks": _TASKS,
+    },
+    34: {
+        "calendar": _CALENDAR,
+        "contacts": _app(
+            "contacts", "8.9.1", "a25cdf448b192631b8e8eb7addc31b40382b33871b10521f4308ac5a6e0457bf"
+        ),
+        "deck": _app(
+            "deck", "1.18.5", "dafec6635ff3af50fb6f73330064ef6153910be2fa434d2edbf8043263122253"
+        ),
+        "tasks": _TASKS,
+    },
+}
+
+
+def major(version: str) -> int:
+    """Return the first number of `version`."""
+    return int(version.split(".", 1)[0])
+
+
+def runs_on(version: str, os: str) -> bool:
+    """Return whether Nextcloud `version` takes the PHP that `os` ships.
+
+    A major that is not listed is judged like its nearest listed neighbour.
+    """
+    known = sorted(PHP_MINIMUM)
+    nearest = min(max(major(version), known[0]), known[-1])
+    return PHP_MINIMUM[nearest] <= PHP_OF[os] <= PHP_MAXIMUM[nearest]
+
+
+def newest_for(os: str) -> Artifact:
+    """Return the newest pinned Nextcloud release that `os` can run."""
+    return next(release for release in NEXTCLOUD if runs_on(release.version, os))

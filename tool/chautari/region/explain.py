@@ -1,0 +1,128 @@
+"""Turns pydantic's errors into sentences that say what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from chautari.errors import Problem
+from chautari.region.guard import Document, Path_
+from chautari.region.model import Region
+
+_KINDS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "dict_type": "a mapping of key: value lines",
+    "model_type": "a mapping of key: value lines",
+    "model_attributes_type": "a mapping of key: value lines",
+    "tuple_type": "a list such as [a, b]",
+    "list_type": "a list such as [a, b]",
+}
+
+
+def problems(document: Document, error: ValidationError) -> list[Problem]:
+    """Return one `Problem` for every error of `error`, placed in `document`."""
+    return [document.problem(_path(item), _message(item)) for item in error.errors()]
+
+
+def _path(item: ErrorDetails) -> Path_:
+    # Pydantic names a bad mapping key as (..., key, "[key]"): the key itself is the place.
+    return tuple(part for part in item["loc"] if part != "[key]")
+
+
+def _message(item: ErrorDetails) -> str:
+    kind, value, context = item["type"], item.get("input"), item.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown_key(item["loc"])
+    if kind == "missing":
+        return "is missing; " + _example(item["loc"])
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        return _not_one_of(value, context["expected"])
+    if kind in _KINDS:
+        return f"{_shown(value)} is not {_KINDS[kind]}{_quote_hint(kind, value)}"
+    if kind in ("greater_than_equal", "less_than_equal"):
+        return f"{_shown(value)} is out of range; {_example(item['loc'])}"
+    if kind == "string_pattern_mismatch":
+        return f"{_shown(value)} is not of the right form; {_example(item['loc'])}"
+    if kind == "too_short":
+        return "is empty; " + _example(item["loc"])
+    return f"{item['msg']}; {_example(item['loc'])}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _quote_hint(kind: str, value: Any) -> str:
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return f"; put it in quotes: '{value}'"
+    return ""
+
+
+def _not_one_of(value: Any, expected: str) -> str:
+    choices = expected.replace("'", "").replace(" or ", ", ")
+    close = difflib.get_close_matches(str(value), choices.split(", "), n=1)
+    hint = f"did you mean {close[0]}?" if close else f"choose: {choices}"
+    return f"{_shown(value)} is not known; {hint}"
+
+
+def _unknown_key(location: Iterable[str | int]) -> str:
+    *parents, key = location
+    model = _model_at(parents)
+    names = [field.alias or name for name, field in model.model_fields.items()] if model else []
+    close = difflib.get_close_matches(str(key), names, n=1)
+    if close:
+        return f"unknown key; did you mean {close[0]}?"
+    return f"unknown key; known here: {', '.join(names)}"
+
+
+def _example(location: Iterable[str | int]) -> str:
+    *parents, key = location
+    model = _model_at(parents)
+    for name, field in model.model_fields.items() if model else ():
+        if key in (name, field.alias) and field.examples:
+            return f"write for example {key}: {_flow(field.examples[0])}"
+    return "see docs/reference/region.md"
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    return str(value)
+
+
+def _model_at(location: Iterable[str | int]) -> type[BaseModel] | None:
+    """Return the model that describes the mapping at `location`, walking from `Region`."""
+    model: Any = Region
+    for part in location:
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            model = _inner(model)  # one key of a dict[Name, Model]
+            continue
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        model = fields[str(part)].annotation if str(part) in fields else None
+        if model is not None and _is_optional(model):
+            model = _inner(model)
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+def _is_optional(annotation: Any) -> bool:
+    return type(None) in get_args(annotation)
+
+
+def _inner(annotation: Any) -> Any:
+    inner = [part for part in get_args(annotation) if part is not type(None)]
+    return inner[-1] if inner else None

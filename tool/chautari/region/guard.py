@@ -1,0 +1,191 @@
+"""A YAML reader for files that strangers wrote.
+
+It works on PyYAML's event stream and refuses, before anything is built, what makes YAML dangerous
+or ambiguous: anchors and aliases (alias bombs), tags (object construction, Ansible's own tags),
+merge keys, duplicate keys, more than one document, deep nesting and large files. Plain scalars are
+read by YAML 1.2's core schema, so `NO` is a word, `022` a word and `12:30:45` a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chautari.errors import InvalidRegion, Problem
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 12
+MAX_NODES = 100_000
+
+Path_ = tuple[str | int, ...]
+Mark = tuple[int, int]
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, Any] = {
+    "true": True, "True": True, "TRUE": True,
+    "false": False, "False": False, "FALSE": False,
+    "null": None, "Null": None, "NULL": None, "~": None, "": None,
+}  # fmt: skip
+# The YAML specification counts these as unprintable; editors hide them, reviewers miss them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass
+class Document:
+    """Plain data read from a file, where each key stands, and the problems that did not stop it."""
+
+    file: Path
+    data: Any = None
+    marks: dict[Path_, Mark] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, path: Path_, message: str) -> Problem:
+        """Return a `Problem` at `path`, or at its nearest ancestor that stands in the file."""
+        known = path
+        while known and known not in self.marks:
+            known = known[:-1]
+        line, column = self.marks.get(known, (1, 1))
+        return Problem(self.file, line, column, ".".join(map(str, path)), message)
+
+
+class _Reader:
+    """Builds plain data from the event stream, collecting every problem on the way."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self.document = Document(file)
+        self.events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        self.nodes = 0
+
+    def stop(self, event: Any, message: str) -> InvalidRegion:
+        mark = event.start_mark
+        problem = Problem(self.document.file, mark.line + 1, mark.column + 1, "", message)
+        return InvalidRegion([*self.document.problems, problem])
+
+    def value(self, event: Any, path: Path_) -> Any:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise self.stop(event, f"more than {MAX_NODES} values; split the region")
+        if len(path) > MAX_DEPTH:
+            raise self.stop(event, f"nested deeper than {MAX_DEPTH} levels; a region is flat")
+        if isinstance(event, yaml.AliasEvent):
+            raise self.stop(event, f"alias *{event.anchor} is not allowed; write the value out")
+        if event.anchor:
+            raise self.stop(event, f"anchor &{event.anchor} is not allowed; write the value out")
+        if event.tag:
+            raise self.stop(event, f"tag {event.tag} is not allowed; write a plain value")
+        self.document.marks.setdefault(path, _mark(event))
+        if isinstance(event, yaml.MappingStartEvent):
+            return self.mapping(path)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self.sequence(path)
+        return event.value if event.style else plain(event.value)
+
+    def mapping(self, path: Path_) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag:
+                raise self.stop(event, "a key must be a plain word")
+            key = event.value
+            if key == "<<":
+                raise self.stop(event, "the merge key << is not allowed; write the keys out")
+            child = (*path, key)
+            if key in result:
+                first = self.document.marks[child][0]
+                self.document.problems.append(
+                    Problem(
+                        self.document.file,
+                        *_mark(event),
+                        ".".join(map(str, child)),
+                        f"this key stands twice (first on line {first}); keep one of them",
+                    )
+                )
+            self.document.marks[child] = _mark(event)
+            result[key] = self.value(next(self.events), child)
+        return result
+
+    def sequence(self, path: Path_) -> list[Any]:
+        result: list[Any] = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            result.append(self.value(event, (*path, len(result))))
+        return result
+
+    def read(self) -> Document:
+        next(self.events)  # StreamStart
+        event = next(self.events)
+        if isinstance(event, yaml.StreamEndEvent):
+            raise self.stop(event, "the file is empty; `deploy init` writes one to start from")
+        self.document.data = self.value(next(self.events), ())
+        next(self.events)  # DocumentEnd
+        event = next(self.events)
+        if not isinstance(event, yaml.StreamEndEvent):
+            raise self.stop(event, "a second document starts here; a region is one document")
+        return self.document
+
+
+def plain(text: str) -> Any:
+    """Return what a plain scalar means in YAML 1.2's core schema (decimal numbers only)."""
+    if text in _WORDS:
+        return _WORDS[text]
+    # Very long digit strings are text: Python refuses to convert them, and no setting needs one.
+    if len(text) < 20 and _INTEGER.fullmatch(text):
+        return int(text)
+    if len(text) < 40 and _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+def read(file: Path, shown_as: Path | None = None) -> Document:
+    """Read `file` and return its data with line numbers.
+
+    Raises:
+        InvalidRegion: with the first thing that stops the reading. Duplicate keys do not stop it:
+            they are in the document's `problems`, for the caller to raise with its own.
+    """
+    shown = shown_as or file
+    text = _text(file, shown)
+    if control := _CONTROL.search(text):
+        line = text.count("\n", 0, control.start()) + 1
+        column = control.start() - text.rfind("\n", 0, control.start())
+        message = f"hidden character U+{ord(control[0]):04X}; delete it"
+        raise InvalidRegion([Problem(shown, line, column, "", message)])
+    try:
+        return _Reader(shown, text).read()
+    except yaml.YAMLError as error:
+        raise InvalidRegion([_syntax_problem(shown, error)]) from None
+
+
+def _text(file: Path, shown: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+        text = raw.decode("utf-8")
+    except OSError as error:
+        raise InvalidRegion([Problem(shown, 1, 1, "", f"cannot read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise InvalidRegion(
+            [Problem(shown, line, 1, "", "not UTF-8; save the file as UTF-8")]
+        ) from None
+    if len(raw) > MAX_BYTES:
+        message = f"larger than {MAX_BYTES // 1000} kB; a region is a small file"
+        raise InvalidRegion([Problem(shown, 1, 1, "", message)])
+    return text.removeprefix("\ufeff")
+
+
+def _mark(event: Any) -> Mark:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _syntax_problem(file: Path, error: yaml.YAMLError) -> Problem:
+    mark = getattr(error, "problem_mark", None)
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    hint = "tabs cannot indent; use two spaces" if "\\t" in what else "check the indentation"
+    return Problem(file, line, column, "", f"not YAML: {what}; {hint}")

@@ -1,0 +1,131 @@
+"""`region.yml` → `Region`: guarded reading, the model, the rules; every error at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from chautari.errors import BadInput, InvalidRegion, Problem
+from chautari.region import catalog, explain, guard, rules
+from chautari.region.catalog import Artifact
+from chautari.region.model import Region
+from chautari.region.names import Version
+
+REGION_FILE = "region.yml"
+LOCK_FILE = "artifacts.lock"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A region and the folder its files lie in."""
+
+    folder: Path
+    region: Region
+    releases: dict[str, Artifact]
+
+    @property
+    def known_hosts(self) -> Path:
+        """Return the file that pins the nodes' host keys."""
+        return self.folder / "known_hosts"
+
+    @property
+    def secrets(self) -> Path:
+        """Return the file that holds the region's encrypted secrets."""
+        return self.folder / "secrets.age"
+
+
+class _Pin(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    url: str = Field(pattern=r"^https://[^\s{}]+$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class _Lock(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    nextcloud: dict[Version, _Pin] = Field(default_factory=dict)
+
+
+def find(name: str, root: Path) -> Path:
+    """Return the `region.yml` of region `name` under `root`, or of a path to a file or folder.
+
+    Raises:
+        BadInput: when there is none, naming the regions there are.
+    """
+    given = Path(name)
+    if given.suffix in (".yml", ".yaml") or "/" in name:
+        file = given / REGION_FILE if given.is_dir() else given
+        if not file.is_file():
+            raise BadInput(f"{file}: no such file", fix="give a region's name or its region.yml")
+        return file
+    file = root / name / REGION_FILE
+    # A name must not climb out of the inventories folder.
+    if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) and file.is_file():
+        return file
+    there = names(root)
+    close = difflib.get_close_matches(name, there, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(there) or 'none yet'}"
+    raise BadInput(f"no region {name!r} under {root}/", fix=hint)
+
+
+def names(root: Path) -> list[str]:
+    """Return the names of all regions under `root`."""
+    return sorted(file.parent.name for file in root.glob(f"*/{REGION_FILE}"))
+
+
+def load(file: Path) -> Inventory:
+    """Read and check `file` and the `artifacts.lock` beside it.
+
+    Raises:
+        InvalidRegion: with every problem found, each with its file, line and column.
+    """
+    document = guard.read(file)
+    region = _model(document)
+    releases = {item.version: item for item in catalog.NEXTCLOUD} | _lock(file.parent)
+    found = document.problems
+    found += [document.problem(path, text) for path, text in rules.findings(region, releases)]
+    if file.name == REGION_FILE and file.resolve().parent.name != region.region:
+        found.append(_misplaced(document, file, region))
+    if found:
+        raise InvalidRegion(found)
+    return Inventory(file.parent, region, releases)
+
+
+def _model(document: guard.Document) -> Region:
+    if not isinstance(document.data, dict):
+        raise InvalidRegion([document.problem((), "a region is a mapping: start with region: …")])
+    try:
+        return Region.model_validate(document.data)
+    except ValidationError as error:
+        raise InvalidRegion(document.problems + explain.problems(document, error)) from None
+
+
+def _misplaced(document: guard.Document, file: Path, region: Region) -> Problem:
+    folder = file.resolve().parent.name
+    return document.problem(
+        ("region",),
+        f"the folder is called {folder}; write region: {folder}, or rename the folder to "
+        f"{region.region}",
+    )
+
+
+def _lock(folder: Path) -> dict[str, Artifact]:
+    file = folder / LOCK_FILE
+    if not file.exists():
+        return {}
+    document = guard.read(file)
+    if document.problems:
+        raise InvalidRegion(document.problems)
+    try:
+        lock = _Lock.model_validate(document.data)
+    except ValidationError as error:
+        raise InvalidRegion(
+            [document.problem(tuple(item["loc"]), item["msg"]) for item in error.errors()]
+        ) from None
+    return {
+        version: Artifact("nextcloud", version, pin.url, pin.sha256)
+        for version, pin in lock.nextcloud.items()
+    }

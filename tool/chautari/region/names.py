@@ -1,0 +1,165 @@
+"""The small words of a region: names, domains, addresses, keys; each with its own plain refusal.
+
+Every type here is text that was checked, so that nothing later has to ask again. Messages say what
+to write instead.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import struct
+import zoneinfo
+from ipaddress import ip_address
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@(?P<domain>[^@\s]+)")
+_SIZE = re.compile(r"[1-9][0-9]{0,5} ?(MB|GB|TB)")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
+_VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
+KEY_TYPES = ("ssh-ed25519", "ssh-rsa")
+
+
+def check_name(value: str) -> str:
+    """Return `value` when it can name a node, an operator or a region."""
+    if not _NAME.fullmatch(value):
+        raise ValueError(
+            f"{value!r} is not a name; use up to 31 lower-case letters, digits and dashes, "
+            "starting with a letter"
+        )
+    return value
+
+
+def check_label(value: str) -> str:
+    """Return `value` when it is one label of a DNS name."""
+    if not _LABEL.fullmatch(value):
+        raise ValueError(
+            f"{value!r} is not a host label; write only the part before the domain, such as cloud"
+        )
+    return value
+
+
+def check_domain(value: str) -> str:
+    """Return `value` when it is a DNS name in ASCII (punycode for other scripts)."""
+    if not value.isascii():
+        raise ValueError(
+            f"{value!r} holds letters outside ASCII, which look-alike names abuse; "
+            "write the punycode form (xn--…)"
+        )
+    labels = value.split(".")
+    if "://" in value or "/" in value:
+        raise ValueError(f"{value!r} is an address; write the domain alone, such as example.org")
+    if len(value) > 253 or len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)):
+        raise ValueError(
+            f"{value!r} is not a domain; write it in lower case with a dot, such as "
+            "andes.example.org"
+        )
+    if labels[-1].isdigit():
+        raise ValueError(f"{value!r} is an IP address; write a domain")
+    return value
+
+
+def check_email(value: str) -> str:
+    """Return `value` when it is a plain mail address."""
+    match = _EMAIL.fullmatch(value)
+    if not match:
+        raise ValueError(f"{value!r} is not a mail address; write one such as ops@example.org")
+    check_domain(match["domain"].lower())
+    return value
+
+
+def check_address(value: str) -> str:
+    """Return the canonical form of an IPv4 or IPv6 address that a node can be reached at."""
+    try:
+        address = ip_address(value)
+    except ValueError:
+        raise ValueError(
+            f"{value!r} is not an IP address; write the node's public one, such as 203.0.113.10"
+        ) from None
+    if address.is_multicast or address.is_unspecified or address.is_link_local:
+        raise ValueError(f"{value} cannot be a node's address; write its public one")
+    return str(address)
+
+
+def check_timezone(value: str) -> str:
+    """Return `value` when the time zone database knows it."""
+    if value not in zoneinfo.available_timezones():
+        raise ValueError(
+            f"{value!r} is not a time zone; write Area/City, such as America/Bogota or "
+            "Asia/Kathmandu"
+        )
+    return value
+
+
+def check_language(value: str) -> str:
+    """Return `value` when it is a language code such as es or pt_BR."""
+    if not _LANGUAGE.fullmatch(value):
+        raise ValueError(f"{value!r} is not a language code; write one such as es, ne or pt_BR")
+    return value
+
+
+def check_size(value: str) -> str:
+    """Return an amount of storage, such as `5 GB`, with one space before its unit."""
+    if not _SIZE.fullmatch(value):
+        raise ValueError(f"{value!r} is not an amount of storage; write one such as 5 GB")
+    return f"{value[:-2].strip()} {value[-2:]}"
+
+
+def check_version(value: str) -> str:
+    """Return `value` when it is a version of three numbers."""
+    if not _VERSION.fullmatch(value):
+        raise ValueError(f"{value!r} is not a version; write three numbers in quotes: '35.0.1'")
+    return value
+
+
+def check_public_key(value: str) -> str:
+    """Return an OpenSSH public key line that can log in and that secrets can be encrypted to.
+
+    age (and so `secrets.age`) knows ed25519 and RSA keys; ECDSA and hardware (`sk-`) keys it
+    cannot encrypt to. RFC 4253 section 6.6 gives the blob's form: the type's name comes first.
+    """
+    parts = value.split(maxsplit=2)
+    if len(parts) < 2:
+        raise ValueError("not an SSH public key; paste the one line of ~/.ssh/id_ed25519.pub")
+    kind, blob = parts[:2]
+    if "PRIVATE" in value:
+        raise ValueError("this is a private key; never share it, paste the .pub file's line")
+    if kind not in KEY_TYPES:
+        raise ValueError(
+            f"keys of type {kind} cannot open the region's secrets; use ssh-ed25519 "
+            "(make one with: ssh-keygen -t ed25519)"
+        )
+    _check_key_blob(kind, blob)
+    if "\n" in value or '"' in value:
+        raise ValueError("a public key is one line without quotes; paste it again")
+    return value.strip()
+
+
+def _check_key_blob(kind: str, blob: str) -> None:
+    try:
+        raw = base64.b64decode(blob, validate=True)
+        size = struct.unpack(">I", raw[:4])[0]
+    except (binascii.Error, struct.error, ValueError):
+        raise ValueError("the key is damaged or cut off; paste the whole line again") from None
+    expected = 51 if kind == "ssh-ed25519" else 200
+    if raw[4 : 4 + size] != kind.encode() or len(raw) < expected:
+        raise ValueError("the key is damaged or cut off; paste the whole line again")
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+Label = Annotated[str, AfterValidator(check_label)]
+Domain = Annotated[str, AfterValidator(check_domain)]
+Email = Annotated[str, AfterValidator(check_email)]
+Address = Annotated[str, AfterValidator(check_address)]
+Timezone = Annotated[str, AfterValidator(check_timezone)]
+Language = Annotated[str, AfterValidator(check_language)]
+Size = Annotated[str, AfterValidator(check_size)]
+Version = Annotated[str, AfterValidator(check_version)]
+PublicKey = Annotated[str, AfterValidator(check_public_key)]
+Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]

@@ -1,0 +1,161 @@
+"""Rules across the fields of a region, each with the reason and what to write instead.
+
+Every rule is a small function that yields `(path, message)`; `RULES` is the list of them. They run
+after the shape is known to be right, all of them, so that a volunteer sees every error at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address, ip_network
+
+from chautari.region import catalog
+from chautari.region.catalog import Artifact
+from chautari.region.guard import Path_
+from chautari.region.model import Region
+
+Finding = tuple[Path_, str]
+Pins = Mapping[str, Artifact]
+Rule = Callable[[Region, Pins], Iterator[Finding]]
+
+RESERVED_ADDRESSES = 9  # in a sandbox's network: gateway, small internet and room to grow
+
+
+def each_service_on_one_node(region: Region, _: Pins) -> Iterator[Finding]:
+    """A service has one home: a second one would fight over its name and data."""
+    for service in region.services.placed():
+        if not any(service in node.services for node in region.nodes.values()):
+            yield (
+                ("services", service),
+                f"no node carries {service}; add it to a node's list: services: [{service}]",
+            )
+    seen: dict[str, str] = {}
+    for name, node in region.nodes.items():
+        for index, service in enumerate(node.services):
+            if service in seen:
+                yield (
+                    ("nodes", name, "services", index),
+                    f"{service} already stands on {seen[service]}; keep it on one node",
+                )
+            seen.setdefault(service, name)
+
+
+def addresses_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
+    """Two nodes behind one address and port would be one machine deployed twice."""
+    seen: dict[tuple[str, int], str] = {}
+    for name, node in region.nodes.items():
+        for field, address in (("address", node.address), ("address6", node.address6)):
+            if address is None:
+                continue
+            if other := seen.get((address, node.port)):
+                yield (
+                    ("nodes", name, field),
+                    f"{address} is already the address of {other}; each node needs its own",
+                )
+            seen[address, node.port] = name
+
+
+def address6_is_version_6(region: Region, _: Pins) -> Iterator[Finding]:
+    """`address6` beside `address` is for the AAAA record."""
+    for name, node in region.nodes.items():
+        if node.address6 and ip_address(node.address6).version != 6:
+            yield ("nodes", name, "address6"), f"{node.address6} is not IPv6; write it in address"
+
+
+def names_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
+    """Two services cannot answer under one name, nor a service under its region's node name."""
+    seen: dict[str, str] = {name: f"node {name}" for name in region.nodes}
+    for service, settings in region.services.placed().items():
+        if settings.host in seen:
+            yield (
+                ("services", service, "host"),
+                f"{settings.host!r} is already the name of {seen[settings.host]}; "
+                "choose another label",
+            )
+        seen[settings.host] = service
+
+
+def somebody_can_open_the_secrets(region: Region, _: Pins) -> Iterator[Finding]:
+    """Secrets are encrypted to the operators' keys; without an operator nobody could read them."""
+    if not region.operators and region.sandbox is None:
+        yield (
+            ("operators",),
+            "nobody could log in or open the secrets; add one: ana: ssh-ed25519 AAAA… ana@laptop",
+        )
+    for name, keys in region.operators.items():
+        if not keys:
+            yield ("operators", name), "no key; paste the line of ~/.ssh/id_ed25519.pub"
+
+
+def sandbox_addresses_are_inside(region: Region, _: Pins) -> Iterator[Finding]:
+    """A sandbox never reaches a real machine, and serves doubles to containers alone."""
+    if region.sandbox is None:
+        return
+    network = ip_network(region.sandbox.network)
+    for name, node in region.nodes.items():
+        address = ip_address(node.address)
+        inside = address in network
+        reserved = inside and int(address) - int(network.network_address) <= RESERVED_ADDRESSES
+        if not inside or reserved or address == network.broadcast_address:
+            first = network.network_address + RESERVED_ADDRESSES + 1
+            yield (
+                ("nodes", name, "address"),
+                f"{address} cannot be a container of the sandbox; choose one between {first} and "
+                f"{network.broadcast_address - 1}",
+            )
+
+
+def services_can_send_mail(region: Region, _: Pins) -> Iterator[Finding]:
+    """Accounts and password resets need mail; without a relay it would vanish in silence."""
+    if region.mail is None and any(node.services for node in region.nodes.values()):
+        yield (
+            ("mail",),
+            "the services send mail (password resets, invitations) and no relay is set; write "
+            "mail: {relay: smtp.example.org, user: …, from: …}",
+        )
+
+
+def nextcloud_release_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
+    """A release is only ever unpacked when its checksum was known before."""
+    nextcloud = region.services.nextcloud
+    if nextcloud is None or nextcloud.version is None or nextcloud.version in pins:
+        return
+    known = ", ".join(sorted(pins, reverse=True))
+    yield (
+        ("services", "nextcloud", "version"),
+        f"no checksum is known for {nextcloud.version}; choose one of {known}, or pin it in "
+        "artifacts.lock",
+    )
+
+
+def nextcloud_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
+    """Nextcloud 35 refuses to start on PHP 8.2, which is what Debian 12 has."""
+    nextcloud = region.services.nextcloud
+    if nextcloud is None or nextcloud.version is None:
+        return
+    for node in region.nodes.values():
+        if "nextcloud" in node.services and not catalog.runs_on(nextcloud.version, node.os):
+            php = ".".join(map(str, catalog.PHP_OF[node.os]))
+            yield (
+                ("services", "nextcloud", "version"),
+                f"{nextcloud.version} does not run on {node.os}'s PHP {php}; choose "
+                f"{catalog.newest_for(node.os).version} or another OS",
+            )
+
+
+RULES: tuple[Rule, ...] = (
+    each_service_on_one_node,
+    addresses_are_unique,
+    address6_is_version_6,
+    names_are_unique,
+    somebody_can_open_the_secrets,
+    sandbox_addresses_are_inside,
+    services_can_send_mail,
+    nextcloud_release_is_pinned,
+    nextcloud_fits_the_os,
+)
+
+
+def findings(region: Region, pins: Pins) -> list[Finding]:
+    """Return what every rule found in `region`; `pins` are the releases with a known checksum."""
+    return [finding for rule in RULES for finding in rule(region, pins)]

@@ -1,0 +1,57 @@
+"""What surrounds a region: the public internet, or a sandbox's small one.
+
+Everything that differs between the two is in this one value, so that roles, checks and the
+pipeline know no sandbox.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chautari.region.catalog import Artifact
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A double that takes an upstream artifact's place, and why."""
+
+    name: str
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Internet:
+    """Where names, certificates, mail and downloads come from.
+
+    Attributes:
+        acme_directory: overrides the region's ACME directory.
+        ca_file: PEM bundle to verify the services with; None for the system's.
+        resolver: IP address of the DNS server to ask; None for the system's.
+        ssh_key: private key to log in with; None for the person's own.
+        operators: people who may log in beside the region's, with their public keys.
+        secrets: secrets that the surroundings know, by name.
+        artifacts: pinned files that take the place of upstream's, by name.
+        missing: artifacts that cannot be had here, with the reason.
+        doubles: which of the artifacts are doubles.
+        mail_api: where the mail sink can be asked what arrived.
+    """
+
+    acme_directory: str | None = None
+    ca_file: Path | None = None
+    resolver: str | None = None
+    ssh_key: Path | None = None
+    operators: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    doubles: tuple[StandIn, ...] = ()
+    mail_api: str | None = None
+
+    def is_double(self, name: str) -> bool:
+        """Return whether the artifact called `name` is a double here."""
+        return any(item.name == name for item in self.doubles)
+
+
+PUBLIC = Internet()

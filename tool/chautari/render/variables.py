@@ -1,0 +1,204 @@
+"""Host variables: every value a role needs, computed here so that Jinja derives nothing.
+
+One function a role returns that role's public variables; names start with the role's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chautari.region import catalog
+from chautari.region.catalog import Artifact
+from chautari.region.load import Inventory
+from chautari.region.model import Nextcloud, Region
+from chautari.render.internet import Internet
+from chautari.render.placing import names_of, ports_of, roles_of
+from chautari.secrets import names as secret_names
+from chautari.secrets.store import SecretStore
+
+Variables = dict[str, Any]
+LOCALES = {
+    "es": "es_ES.UTF-8", "pt": "pt_BR.UTF-8", "ne": "ne_NP.UTF-8", "hi": "hi_IN.UTF-8",
+    "bn": "bn_BD.UTF-8", "ta": "ta_IN.UTF-8", "si": "si_LK.UTF-8", "fr": "fr_FR.UTF-8",
+}  # fmt: skip
+PHP_OF_NEXTCLOUD = (
+    "apcu", "bcmath", "bz2", "curl", "gd", "gmp", "igbinary", "imagick", "intl", "mbstring",
+    "pgsql", "redis", "xml", "zip",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a role's variables are computed from: a node of a region in its surroundings."""
+
+    inventory: Inventory
+    internet: Internet
+    node: str
+
+    @property
+    def region(self) -> Region:
+        """Return the node's region."""
+        return self.inventory.region
+
+
+@dataclass(frozen=True)
+class NodeVariables:
+    """All of one node's variables; `secret` ones only ever travel in 0600 files."""
+
+    node: str
+    roles: tuple[str, ...]
+    public: Variables
+    secret: Variables
+
+
+def of_node(place: Place, secrets: SecretStore | None) -> NodeVariables:
+    """Return the variables of every role of the node; without `secrets` none are included."""
+    roles = roles_of(place.region, place.node)
+    public: Variables = {}
+    for role in roles:
+        public |= _BY_ROLE[role](place)
+    secret = _secrets(place.region, place.node, secrets) if secrets else {}
+    return NodeVariables(place.node, roles, public, secret)
+
+
+def base(place: Place) -> Variables:
+    """Return who the machine is, and who may log in."""
+    region = place.region
+    operators = {name: list(keys) for name, keys in region.operators.items()}
+    operators |= {name: list(keys) for name, keys in place.internet.operators.items()}
+    language = region.languages[0]
+    return {
+        "base_hostname": place.node,
+        "base_domain": region.domain,
+        "base_timezone": region.timezone,
+        "base_locale": LOCALES.get(language.split("_")[0], "en_US.UTF-8"),
+        "base_operators": [{"name": name, "keys": keys} for name, keys in operators.items()],
+    }
+
+
+def firewall(place: Place) -> Variables:
+    """Return the ports of the node's services."""
+    return {
+        "firewall_ssh_port": place.region.nodes[place.node].port,
+        "firewall_ports": ports_of(place.region, place.node),
+    }
+
+
+def mail(place: Place) -> Variables:
+    """Return the relay the node hands its mail to."""
+    settings = place.region.mail
+    if settings is None:
+        return {}
+    return {
+        "mail_relay_host": settings.relay,
+        "mail_relay_port": settings.port,
+        "mail_relay_user": settings.user,
+        "mail_from": settings.from_,
+        "mail_hostname": place.region.fqdn(place.node),
+        "mail_root_to": place.region.contact,
+    }
+
+
+def nginx(place: Place) -> Variables:
+    """Return the names that plain HTTP redirects to HTTPS."""
+    return {"nginx_names": list(names_of(place.region, place.node))}
+
+
+def tls(place: Place) -> Variables:
+    """Return the certificates the node asks for."""
+    addresses = list(place.region.nodes[place.node].addresses)
+    return {
+        "tls_certificates": [
+            {"name": name, "addresses": addresses} for name in names_of(place.region, place.node)
+        ],
+        "tls_acme_directory": place.internet.acme_directory or place.region.acme.directory,
+        "tls_contact": place.region.contact,
+    }
+
+
+def postgresql(place: Place) -> Variables:
+    """Return the databases of the node's services."""
+    return {"postgresql_databases": [{"name": "nextcloud", "owner": "nextcloud"}]}
+
+
+def redis(place: Place) -> Variables:
+    """Return who may use the Redis socket."""
+    return {"redis_socket_group_members": ["www-data"]}
+
+
+def php(place: Place) -> Variables:
+    """Return the PHP modules of the node's services, by their package suffix."""
+    return {"php_modules": list(PHP_OF_NEXTCLOUD)}
+
+
+def nextcloud(place: Place) -> Variables:
+    """Return Nextcloud's release, address and settings."""
+    region, internet = place.region, place.internet
+    settings = region.services.of("nextcloud")
+    release = nextcloud_release(place)
+    apps, missing = _apps(place, settings, release)
+    return {
+        "nextcloud_version": release.version,
+        "nextcloud_url": release.url,
+        "nextcloud_sha256": release.sha256,
+        "nextcloud_double": internet.is_double("nextcloud"),
+        "nextcloud_domain": region.fqdn(settings.host),
+        "nextcloud_apps": apps,
+        "nextcloud_missing_apps": missing,
+        "nextcloud_quota": settings.quota,
+        "nextcloud_language": region.languages[0],
+        "nextcloud_phone_region": region.country or "",
+        "nextcloud_timezone": region.timezone,
+        "nextcloud_low_bandwidth": region.bandwidth == "low",
+        "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
+        "nextcloud_check_email": f"chautari-check@{region.domain}",
+    }
+
+
+def nextcloud_release(place: Place) -> Artifact:
+    """Return the release to install: the sandbox's, the region's choice, or the OS's newest."""
+    if found := place.internet.artifacts.get("nextcloud"):
+        return found
+    chosen = place.region.services.of("nextcloud").version
+    if chosen is not None:
+        return place.inventory.releases[chosen]
+    return catalog.newest_for(place.region.nodes[place.node].os)
+
+
+def _apps(
+    place: Place, settings: Nextcloud, release: Artifact
+) -> tuple[list[Variables], list[Variables]]:
+    pins = catalog.NEXTCLOUD_APPS.get(catalog.major(release.version), {})
+    apps, missing = [], []
+    for name in settings.apps:
+        artifact = place.internet.artifacts.get(name) or pins.get(name)
+        reason = place.internet.missing.get(name)
+        if artifact is None:
+            reason = f"no release of it is pinned for Nextcloud {release.version}"
+        if artifact is None or reason:
+            missing.append({"name": name, "reason": reason})
+        else:
+            apps.append(
+                {
+                    "name": name,
+                    "version": artifact.version,
+                    "url": artifact.url,
+                    "sha256": artifact.sha256,
+                }
+            )
+    return apps, missing
+
+
+def _secrets(region: Region, node: str, secrets: SecretStore) -> Variables:
+    found: Variables = secrets.values_of(secret_names.of_node(region, node))
+    if "nextcloud_database_password" in found:
+        found["postgresql_passwords"] = {"nextcloud": found["nextcloud_database_password"]}
+    return found
+
+
+_BY_ROLE: dict[str, Callable[[Place], Variables]] = {
+    function.__name__: function
+    for function in (base, firewall, mail, nginx, tls, postgresql, redis, php, nextcloud)
+}

@@ -1,0 +1,1 @@
+"""Reports of a run: terminal, progress, JSON, JUnit and one HTML page."""

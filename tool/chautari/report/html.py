@@ -1,0 +1,64 @@
+"""The report as one self-contained HTML page, without scripts and without assets from outside."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from chautari.report import picture, summary
+from chautari.report.model import RegionReport
+from chautari.report.text import amount, clean, duration, moment, one_line
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_WIDE, _NARROW = 3, 1
+
+
+def render_html(report: RegionReport) -> str:
+    """Return the page; every value is cleaned and escaped."""
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        report=report,
+        summary=summary,
+        pictures={"wide": picture.draw(report, _WIDE), "narrow": picture.draw(report, _NARROW)},
+        box_width=picture.BOX_WIDTH,
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_safe,
+    )
+    environment.filters |= {
+        "amount": amount,
+        "duration": duration,
+        "moment": moment,
+        "one_line": one_line,
+        "web_address": web_address,
+    }
+    return environment
+
+
+def _safe(value: object) -> object:
+    """Clean every text on its way into the page; what Jinja made itself stays as it is."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return clean(value)
+    return value
+
+
+def web_address(url: str) -> str:
+    """Return `url` when it is safe as a link, that is http or https, otherwise an empty text."""
+    url = one_line(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return url if parts.scheme in ("http", "https") and parts.hostname else ""

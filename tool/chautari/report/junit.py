@@ -1,0 +1,93 @@
+"""The report as JUnit XML: a suite for each node, a case for its run and one for each check."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from chautari.report.model import CheckResult, NodeReport, RegionReport
+from chautari.report.summary import words
+from chautari.report.text import clean, one_line
+
+
+def render_junit(report: RegionReport) -> str:
+    """Return JUnit XML that CI systems read."""
+    root = Element("testsuites", name=one_line(report.region))
+    nodes = {node.name: node for node in report.nodes}
+    for name in dict.fromkeys([*nodes, *(check.node for check in report.checks)]):
+        checks = [check for check in report.checks if check.node == name]
+        root.append(_suite(report, name, nodes.get(name), checks))
+    _count(root, report.seconds)
+    indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
+
+
+def _suite(
+    report: RegionReport, name: str, node: NodeReport | None, checks: list[CheckResult]
+) -> Element:
+    suite = Element("testsuite", name=one_line(name), timestamp=one_line(report.started))
+    if node:
+        suite.set("hostname", one_line(node.address))
+        suite.append(_run_case(node))
+    suite.extend(_check_case(check) for check in checks)
+    _count(suite, node.seconds if node else sum(check.seconds for check in checks))
+    return suite
+
+
+def _count(element: Element, seconds: float) -> None:
+    element.set("tests", str(len(list(element.iter("testcase")))))
+    element.set("failures", str(len(list(element.iter("failure")))))
+    element.set("errors", "0")
+    element.set("skipped", str(len(list(element.iter("skipped")))))
+    element.set("time", f"{seconds:.3f}")
+
+
+def _run_case(node: NodeReport) -> Element:
+    name = "reach" if node.state == "verified" else "converge"
+    case = _case("node", name, node.seconds)
+    if not node.ok:
+        detail = _run_detail(node)
+        _outcome(case, "failure", detail[0], detail, node.state)
+    notices = [clean(notice) for notice in node.notices]
+    if notices:
+        SubElement(case, "system-out").text = "\n".join(notices)
+    return case
+
+
+def _run_detail(node: NodeReport) -> list[str]:
+    detail = [f"{node.name}: {words(node).word}. {words(node).meaning}"]
+    for refusal in node.refusals:
+        detail += [refusal.what, f"What to do: {refusal.fix}"]
+    if node.failure:
+        detail[0] = f"{node.failure.role}: {node.failure.task}: {node.failure.message}"
+        detail += _journal(node.failure.journal)
+    return detail
+
+
+def _check_case(check: CheckResult) -> Element:
+    name = f"{check.title} [{check.check}]" if check.title else check.check
+    case = _case(check.service, name, check.seconds)
+    if check.outcome == "failed":
+        advice = [f"What to do: {check.advice}"] if check.advice else []
+        detail = [check.message, *advice, *_journal(check.journal)]
+        _outcome(case, "failure", check.message, detail, check.side)
+    elif check.outcome == "skipped":
+        _outcome(case, "skipped", check.message, [], "")
+    return case
+
+
+def _case(classname: str, name: str, seconds: float) -> Element:
+    return Element(
+        "testcase", classname=one_line(classname), name=one_line(name), time=f"{seconds:.3f}"
+    )
+
+
+def _outcome(case: Element, tag: str, message: str, detail: list[str], kind: str) -> None:
+    element = SubElement(case, tag, message=one_line(message))
+    if kind:
+        element.set("type", kind)
+    if detail:
+        element.text = "\n".join(clean(line) for line in detail)
+
+
+def _journal(lines: list[str]) -> list[str]:
+    return ["Journal:", *lines] if lines else []

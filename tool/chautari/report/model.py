@@ -1,0 +1,161 @@
+"""The result of one deploy or verify, as every report reads it.
+
+The dataclasses here are the only thing that passes from `run` to `report`: the terminal table, the
+JSON object, JUnit and the HTML page are four views of one `RegionReport`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Outcome = Literal["passed", "failed", "skipped"]
+NodeState = Literal["converged", "failed", "refused", "unreachable", "busy", "detached", "verified"]
+
+
+@dataclass
+class RoleReport:
+    """What one role did on one node: task counts and wall-clock seconds."""
+
+    name: str
+    ok: int = 0
+    changed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Refusal:
+    """A reason why a node was not touched, and what to do about it."""
+
+    what: str
+    fix: str
+
+
+@dataclass
+class Failure:
+    """The task that stopped a node's run, with the node's own journal lines around it."""
+
+    role: str
+    task: str
+    message: str
+    journal: list[str] = field(default_factory=list)
+
+
+@dataclass
+class NodeReport:
+    """One node's part of a run; `seconds` is wall-clock time from connecting to the last event."""
+
+    name: str
+    address: str
+    state: NodeState
+    os: str = ""
+    run: str = ""
+    changed: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    roles: list[RoleReport] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    failure: Failure | None = None
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the node came to the state that was asked for."""
+        return self.state in ("converged", "detached", "verified") and not self.failed
+
+
+@dataclass
+class CheckResult:
+    """One check on one node; `service` is the role it belongs to, `message` says why it failed."""
+
+    node: str
+    service: str
+    check: str
+    outcome: Outcome
+    title: str = ""
+    seconds: float = 0.0
+    message: str = ""
+    advice: str = ""
+    journal: list[str] = field(default_factory=list)
+    side: Literal["inside", "outside"] = "inside"
+
+
+@dataclass
+class ServiceInfo:
+    """How a person opens a service: its address and the login to start with."""
+
+    service: str
+    url: str
+    node: str
+    version: str = ""
+    login: str = ""
+    note: str = ""
+
+
+@dataclass
+class Double:
+    """A stand-in for upstream's package that the sandbox served in its place."""
+
+    name: str
+    version: str
+    reason: str
+
+
+@dataclass
+class RegionReport:
+    """Everything one `deploy region` or `deploy verify` found out."""
+
+    region: str
+    domain: str
+    started: str
+    command: str
+    seconds: float = 0.0
+    nodes: list[NodeReport] = field(default_factory=list)
+    checks: list[CheckResult] = field(default_factory=list)
+    services: list[ServiceInfo] = field(default_factory=list)
+    doubles: list[Double] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """True when every node converged and no check failed."""
+        return all(node.ok for node in self.nodes) and not self.count("failed")
+
+    def count(self, outcome: Outcome) -> int:
+        """Return how many checks ended with `outcome`."""
+        return sum(check.outcome == outcome for check in self.checks)
+
+    def checks_object(self) -> dict[str, Any]:
+        """Return the `checks` object that `region --json` and `verify --json` share."""
+        counts: dict[str, Any] = {
+            name: self.count(name) for name in ("passed", "failed", "skipped")
+        }
+        return counts | {"results": _plain(self.checks)}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON data."""
+        nodes = [_node_as_dict(node) for node in self.nodes]
+        return {
+            "ok": self.ok,
+            "region": self.region,
+            "domain": self.domain,
+            "command": self.command,
+            "started": self.started,
+            "seconds": round(self.seconds, 1),
+            "nodes": nodes,
+            "checks": self.checks_object(),
+            "services": _plain(self.services),
+            "doubles": _plain(self.doubles),
+            "hints": self.hints,
+        }
+
+
+def _node_as_dict(node: NodeReport) -> dict[str, Any]:
+    return asdict(node) | {"ok": node.ok, "seconds": round(node.seconds, 1)}
+
+
+def _plain(items: Sequence[Any]) -> list[dict[str, Any]]:
+    return [asdict(item) for item in items]

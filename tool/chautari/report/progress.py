@@ -1,0 +1,221 @@
+"""Progress of several nodes at once, on standard error: live in a terminal, lines in a pipe."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from chautari.report.text import clean, duration, one_line
+
+Event = Mapping[str, Any]
+_OUTCOMES = ("passed", "failed", "skipped")
+_ROOM = 6  # lines of the terminal that the live view leaves free
+_URGENT = ("notice", "failure", "check")
+
+
+@dataclass
+class _NodeProgress:
+    """What is known of one node while its run goes on."""
+
+    began: float
+    ended: float | None = None
+    role: str = ""
+    task: str = "connecting"
+    ok: int = 0
+    changed: int = 0
+    failed: int = 0
+    checks: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_OUTCOMES, 0))
+
+    def count(self, status: str) -> None:
+        """Count one finished task."""
+        self.ok += status == "ok"
+        self.changed += status == "changed"
+        self.failed += status == "failed"
+
+    def counts(self) -> str:
+        """Return the counts that say something, in few words."""
+        named = [("ok", self.ok), ("changed", self.changed), ("failed", self.failed)]
+        named += [("passed", self.checks["passed"]), ("not passed", self.checks["failed"])]
+        return " ".join(f"{number} {name}" for name, number in named if number)
+
+
+class Progress:
+    """Take events from many threads and show how far every node is."""
+
+    def __init__(
+        self, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Show progress on `console`, standard error unless told otherwise."""
+        self._console = console or Console(stderr=True)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._nodes: dict[str, _NodeProgress] = {}
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        """Start the live view where there is a terminal to hold it."""
+        if self._console.is_interactive:
+            self._live = Live(
+                get_renderable=self.view,
+                console=self._console,
+                refresh_per_second=4,
+                transient=True,
+                redirect_stdout=False,
+            )
+            self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take the live view away, or say in a line what the checks of each node came to."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+            return
+        for name, node in self._nodes.items():
+            if any(node.checks.values()):
+                told = " ".join(f"{key}={number}" for key, number in node.checks.items())
+                self._print([_line(name, "checks", told)])
+
+    def phase(self, node: str, doing: str) -> None:
+        """Say what happens to a node outside its roles, for example `preparing`."""
+        with self._lock:
+            state = self._state(node)
+            state.role, state.task = "", one_line(doing)
+        if not self._live:
+            self._print([_line(node, doing)])
+
+    def finish(self, node: str, state: str) -> None:
+        """Say how a node ended that sends no more events, for example `unreachable`."""
+        self.phase(node, state)
+        with self._lock:
+            self._state(node).ended = self._clock()
+
+    def handle(self, node: str, event: Event) -> None:
+        """Take one event of a node; kinds that are not known are passed over."""
+        with self._lock:
+            self._update(self._state(node), event)
+        lines = _lines(node, event)
+        if self._live:
+            lines = [line for line in lines if event.get("event") in _URGENT]
+        self._print(lines, "bold red" if _is_failure(event) else "yellow")
+
+    def _state(self, node: str) -> _NodeProgress:
+        return self._nodes.setdefault(node, _NodeProgress(self._clock()))
+
+    def _update(self, state: _NodeProgress, event: Event) -> None:
+        kind = event.get("event")
+        if kind == "role_started":
+            state.role, state.task = one_line(event.get("role", "")), ""
+        elif kind == "task":
+            state.task = one_line(event.get("task", ""))
+            state.count(str(event.get("status", "")))
+        elif kind == "check":
+            state.role, state.task = "checks", one_line(event.get("title", ""))
+            outcome = str(event.get("outcome", ""))
+            if outcome in state.checks:
+                state.checks[outcome] += 1
+        elif kind == "run_finished":
+            state.role, state.task, state.ended = "", "done", self._clock()
+
+    def _print(self, lines: list[str], style: str = "") -> None:
+        if lines:
+            text = Text("\n".join(lines), style=style if self._live else "")
+            self._console.print(text, soft_wrap=not self._live)
+
+    def view(self) -> Table:
+        """Return the live view as it is now: a line for each node, as far as they fit."""
+        with self._lock:
+            running_first = sorted(self._nodes.items(), key=lambda item: item[1].ended is not None)
+            shown = running_first[: max(1, self._console.height - _ROOM)]
+            rows = [self._row(name, state) for name, state in shown]
+        if len(rows) < len(running_first):
+            rows.append(("", "", f"and {len(running_first) - len(rows)} more", "", ""))
+        table = Table(box=None, show_header=False, pad_edge=False, expand=True)
+        table.add_column(style="bold", no_wrap=True, max_width=16)
+        table.add_column(style="cyan", no_wrap=True, max_width=12)
+        table.add_column(no_wrap=True, ratio=1)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, justify="right")
+        for row in rows:
+            table.add_row(*(Text(cell, overflow="ellipsis", no_wrap=True) for cell in row))
+        return table
+
+    def _row(self, name: str, state: _NodeProgress) -> tuple[str, ...]:
+        until = state.ended if state.ended is not None else self._clock()
+        elapsed = duration(until - state.began)
+        return (one_line(name), state.role, state.task, state.counts(), elapsed)
+
+
+def _is_failure(event: Event) -> bool:
+    return event.get("event") == "failure" or event.get("outcome") == "failed"
+
+
+def _lines(node: str, event: Event) -> list[str]:
+    """Return what a pipe shows for one event; a message of several lines is indented."""
+    role = one_line(event.get("role", ""))
+    message = clean(event.get("message", ""))
+    match event.get("event"):
+        case "role_finished":
+            return [_line(node, role, _role_counts(event))]
+        case "notice":
+            return _indented(_line(node, role, f"notice: {message}"))
+        case "failure":
+            task = one_line(event.get("task", ""))
+            return _indented(_line(node, role, f"FAILED {task}: {message}"))
+        case "check" if event.get("outcome") in ("failed", "skipped"):
+            title = one_line(event.get("title") or event.get("check") or "")
+            service = one_line(event.get("service", ""))
+            told = f"check {event['outcome']}: {title}: {message}"
+            return _indented(_line(node, service, told))
+        case "run_finished":
+            return [_line(node, "done", _run_counts(event))]
+    return []
+
+
+def _line(node: str, *parts: str) -> str:
+    return "  ".join(part for part in (one_line(node), *parts) if part)
+
+
+def _indented(text: str) -> list[str]:
+    first, *rest = text.strip().splitlines() or [""]
+    return [first.rstrip(), *(f"    {line.rstrip()}" for line in rest if line.strip())]
+
+
+def _role_counts(event: Event) -> str:
+    failed = f" failed={_whole(event, 'failed')}" if _whole(event, "failed") else ""
+    counts = f"changed={_whole(event, 'changed')} ok={_whole(event, 'ok')}{failed}"
+    return f"{counts} {_seconds(event)}"
+
+
+def _run_counts(event: Event) -> str:
+    counts = f"changed={_whole(event, 'changed')} failed={_whole(event, 'failed')}"
+    return f"{counts} {_seconds(event)}"
+
+
+def _whole(event: Event, key: str) -> int:
+    return int(_number(event, key))
+
+
+def _seconds(event: Event) -> str:
+    return f"{_number(event, 'seconds'):.1f}s"
+
+
+def _number(event: Event, key: str) -> float:
+    """Return a number of an event; what is missing or no finite number counts as nothing."""
+    value = event.get(key, 0)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0

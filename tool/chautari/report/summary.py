@@ -1,0 +1,200 @@
+"""What the terminal, JUnit and the page all say about a report: verdict, groups, next steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from chautari.report.model import (
+    CheckResult,
+    NodeReport,
+    NodeState,
+    Outcome,
+    RegionReport,
+    ServiceInfo,
+)
+from chautari.report.text import amount, duration, one_line
+
+Tone = Literal["good", "bad", "wait"]
+
+
+@dataclass(frozen=True)
+class StateWords:
+    """How a node's state is named, explained and toned."""
+
+    word: str
+    meaning: str
+    tone: Tone
+
+
+STATES: dict[NodeState, StateWords] = {
+    "converged": StateWords("ready", "Everything that was asked for is in place.", "good"),
+    "verified": StateWords("checked", "Only checked; nothing was changed.", "good"),
+    "detached": StateWords(
+        "still running", "The run goes on by itself on the node; run the command again.", "wait"
+    ),
+    "failed": StateWords("failed", "A task failed and the run stopped there.", "bad"),
+    "refused": StateWords("refused", "Something is not right yet, so nothing was changed.", "bad"),
+    "unreachable": StateWords("unreachable", "No connection; nothing was changed.", "bad"),
+    "busy": StateWords("busy", "Another run is under way on this node.", "bad"),
+}
+
+
+@dataclass(frozen=True)
+class ServiceChecks:
+    """The checks of one service or role, over all nodes."""
+
+    service: str
+    checks: tuple[CheckResult, ...]
+    info: tuple[ServiceInfo, ...] = ()
+    double: bool = False
+
+    def count(self, outcome: Outcome) -> int:
+        """Return how many of these checks ended with `outcome`."""
+        return sum(check.outcome == outcome for check in self.checks)
+
+    @property
+    def tone(self) -> Tone:
+        """Say whether all is well, something failed, or nothing is known."""
+        if self.count("failed"):
+            return "bad"
+        return "good" if self.count("passed") else "wait"
+
+    @property
+    def told(self) -> str:
+        """Return the counts in few words: `all 8 passed`, or `9 passed, 2 failed`."""
+        if self.checks and self.count("passed") == len(self.checks):
+            return f"all {len(self.checks)} passed" if len(self.checks) > 1 else "1 passed"
+        outcomes: tuple[Outcome, ...] = ("passed", "failed", "skipped")
+        counts = ((self.count(outcome), outcome) for outcome in outcomes)
+        return ", ".join(f"{number} {outcome}" for number, outcome in counts if number)
+
+
+def words(node: NodeReport) -> StateWords:
+    """Return the words for a node's state; a node with failed tasks is never toned good."""
+    found = STATES[node.state]
+    return STATES["failed"] if node.failed and found.tone == "good" else found
+
+
+def tone(report: RegionReport) -> Tone:
+    """Say whether all is well; a run that goes on or checked nothing is not known to be well."""
+    if not report.ok:
+        return "bad"
+    running = any(words(node).tone == "wait" for node in report.nodes)
+    return "good" if report.count("passed") and not running else "wait"
+
+
+def verdict(report: RegionReport) -> str:
+    """Return the whole result in one sentence."""
+    if not report.nodes and not report.checks:
+        return f"Nothing was done in region {one_line(report.region)}."
+    opening = {"good": "is well", "bad": "needs attention", "wait": "is not proven yet"}
+    told = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
+    name = one_line(report.region)
+    return (
+        f"Region {name} {opening[tone(report)]}: {', '.join(told)}, in {duration(report.seconds)}."
+    )
+
+
+def _nodes_phrases(nodes: list[NodeReport]) -> Iterable[str]:
+    bad = sum(not node.ok for node in nodes)
+    waiting = sum(words(node).tone == "wait" for node in nodes)
+    changed = sum(node.changed for node in nodes)
+    if bad:
+        yield f"{bad} of {amount(len(nodes), 'node')} not ready"
+    if waiting:
+        yield f"{waiting} of {amount(len(nodes), 'node')} still running"
+    if nodes and not bad and not waiting:
+        yield f"{amount(len(nodes), 'node')} ready ({amount(changed, 'change')})"
+
+
+def _checks_phrases(report: RegionReport) -> Iterable[str]:
+    total = amount(len(report.checks), "check")
+    if not report.checks:
+        yield "no checks were run"
+    elif report.count("failed"):
+        yield f"{report.count('failed')} of {total} failed"
+    else:
+        yield f"{report.count('passed')} of {total} passed"
+    if report.count("skipped"):
+        yield f"{report.count('skipped')} skipped"
+
+
+def by_service(report: RegionReport) -> list[ServiceChecks]:
+    """Group checks by service: those that people open first, then the ground roles."""
+    opened = [info.service for info in report.services]
+    roles = [role.name for node in report.nodes for role in node.roles]
+    names = dict.fromkeys(opened + roles + [check.service for check in report.checks])
+    groups = (_group(report, name) for name in names)
+    return [group for group in groups if group.checks or group.info]
+
+
+def _group(report: RegionReport, service: str) -> ServiceChecks:
+    return ServiceChecks(
+        service,
+        tuple(check for check in report.checks if check.service == service),
+        tuple(info for info in report.services if info.service == service),
+        any(double.name == service for double in report.doubles),
+    )
+
+
+def on_node(report: RegionReport, node: NodeReport) -> list[ServiceChecks]:
+    """Return what stands on one node: its services first, then its roles."""
+    opened = [info.service for info in report.services if info.node == node.name]
+    checks = [check for check in report.checks if check.node == node.name]
+    names = dict.fromkeys(
+        opened + [role.name for role in node.roles] + [check.service for check in checks]
+    )
+    return [
+        ServiceChecks(
+            name,
+            tuple(check for check in checks if check.service == name),
+            tuple(i for i in report.services if i.service == name and i.node == node.name),
+            any(double.name == name for double in report.doubles),
+        )
+        for name in names
+    ]
+
+
+def failed(report: RegionReport) -> list[CheckResult]:
+    """Return the failing checks in the order of the report."""
+    return [check for check in report.checks if check.outcome == "failed"]
+
+
+def skipped(report: RegionReport) -> list[CheckResult]:
+    """Return the checks that could not be made."""
+    return [check for check in report.checks if check.outcome == "skipped"]
+
+
+def next_steps(report: RegionReport) -> list[str]:
+    """Return what to do next, most urgent first, each step once."""
+    steps = [step for node in report.nodes for step in _node_steps(node, report)]
+    steps += [_check_step(check) for check in failed(report)]
+    if not report.ok:
+        steps.append(f"When that is done, run: deploy region {report.region}")
+    return _once(steps + report.hints)
+
+
+def _node_steps(node: NodeReport, report: RegionReport) -> Iterable[str]:
+    yield from (f"{node.name}: {refusal.fix}" for refusal in node.refusals)
+    if node.failure:
+        yield (
+            f"{node.name}: read why “{node.failure.task}” failed in role {node.failure.role}, "
+            "and mend it."
+        )
+    elif node.state == "unreachable" and not node.refusals:
+        yield f"{node.name}: see that it is switched on and that SSH to {node.address} works."
+    elif node.state == "busy" and not node.refusals:
+        yield f"{node.name}: wait until the other run is done."
+    elif node.state == "detached":
+        yield f"{node.name}: its run goes on by itself; run: deploy region {report.region}"
+
+
+def _check_step(check: CheckResult) -> str:
+    advice = check.advice or f"read why “{check.title or check.check}” failed."
+    return f"{check.node}, {check.service}: {advice}"
+
+
+def _once(steps: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(one_line(step) for step in steps if step.strip()))

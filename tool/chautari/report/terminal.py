@@ -1,0 +1,210 @@
+"""The report for a person at a terminal: tables, failures with their journal, what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from chautari.report import summary
+from chautari.report.model import CheckResult, NodeReport, RegionReport, ServiceInfo
+from chautari.report.text import clean, duration, one_line
+
+_STYLES = {"good": "bold green", "bad": "bold red", "wait": "bold yellow"}
+_JOURNAL_LINES = 12
+
+
+def print_report(report: RegionReport, console: Console) -> None:
+    """Print the whole report; every text from a node is data, never markup."""
+    for part in (
+        _doubles,
+        _nodes,
+        _checks,
+        _run_failures,
+        _failed_checks,
+        _skipped_checks,
+        _notices,
+        _services,
+        _next_steps,
+        _verdict,
+    ):
+        part(report, console)
+
+
+def _doubles(report: RegionReport, console: Console) -> None:
+    if not report.doubles:
+        return
+    _heading(console, "Doubles: stand-ins, not the real software", "bold yellow")
+    for double in report.doubles:
+        label = f"double of {double.name} {double.version}".rstrip()
+        _field(console, "DOUBLE", f"{label}: {double.reason}", "yellow")
+
+
+def _nodes(report: RegionReport, console: Console) -> None:
+    if not report.nodes:
+        return
+    _heading(console, "Nodes")
+    table = _table("Node", "System", "State", numbers=("Changed", "Failed", "Time"))
+    for node in report.nodes:
+        words = summary.words(node)
+        table.add_row(
+            _text(node.name, "bold"),
+            _text(node.os or node.address, "dim"),
+            _text(words.word, _STYLES[words.tone]),
+            _number(node.changed, "yellow"),
+            _number(node.failed, "bold red"),
+            _text(duration(node.seconds)),
+        )
+    console.print(table)
+
+
+def _checks(report: RegionReport, console: Console) -> None:
+    groups = [group for group in summary.by_service(report) if group.checks]
+    if not groups:
+        return
+    _heading(console, "Checks")
+    table = _table("Service", numbers=("Passed", "Failed", "Skipped"))
+    for group in groups:
+        name = f"{group.service} (double)" if group.double else group.service
+        table.add_row(
+            _text(name, "bold"),
+            _number(group.count("passed"), "green"),
+            _number(group.count("failed"), "bold red"),
+            _number(group.count("skipped"), "yellow"),
+        )
+    console.print(table)
+
+
+def _run_failures(report: RegionReport, console: Console) -> None:
+    stopped = [n for n in report.nodes if n.failure or n.refusals or not n.ok]
+    if stopped:
+        _heading(console, "Nodes that are not ready", "bold red")
+    for node in stopped:
+        _run_failure(node, console)
+
+
+def _run_failure(node: NodeReport, console: Console) -> None:
+    words = summary.words(node)
+    _item(console, f"{node.name}: {words.word}. {words.meaning}", _STYLES[words.tone])
+    for refusal in node.refusals:
+        _field(console, "Why", refusal.what)
+        _field(console, "Next", refusal.fix, "cyan")
+    if node.failure:
+        _field(console, "Where", f"role {node.failure.role}, task “{node.failure.task}”")
+        _field(console, "Why", node.failure.message)
+        _journal(console, node.failure.journal)
+
+
+def _failed_checks(report: RegionReport, console: Console) -> None:
+    checks = summary.failed(report)
+    if checks:
+        _heading(console, "Checks that failed", "bold red")
+    for check in checks:
+        _item(console, _check_label(check), "bold red")
+        _field(console, "Why", check.message)
+        _field(console, "Next", check.advice, "cyan")
+        _journal(console, check.journal)
+
+
+def _skipped_checks(report: RegionReport, console: Console) -> None:
+    checks = summary.skipped(report)
+    if checks:
+        _heading(console, "Checks that could not be made", "bold yellow")
+    for check in checks:
+        _item(console, _check_label(check), "yellow")
+        _field(console, "Why", check.message)
+
+
+def _notices(report: RegionReport, console: Console) -> None:
+    notices = [(node.name, notice) for node in report.nodes for notice in node.notices]
+    if notices:
+        _heading(console, "Good to know")
+    for name, notice in notices:
+        _item(console, f"{name}: {notice}")
+
+
+def _services(report: RegionReport, console: Console) -> None:
+    if report.services:
+        _heading(console, "Services")
+    doubled = {double.name for double in report.doubles}
+    for service in report.services:
+        _item(console, _service_label(service, service.service in doubled), "bold")
+        _field(console, "Open", service.url, "cyan")
+        _field(console, "Login", service.login)
+        _field(console, "Note", service.note)
+
+
+def _next_steps(report: RegionReport, console: Console) -> None:
+    steps = summary.next_steps(report)
+    if steps:
+        _heading(console, "What to do next")
+    for number, step in enumerate(steps, start=1):
+        _labelled(console, f"{number}.", _text(step), width=3, indent=2)
+
+
+def _verdict(report: RegionReport, console: Console) -> None:
+    console.print()
+    console.print(_text(summary.verdict(report), _STYLES[summary.tone(report)]))
+
+
+def _check_label(check: CheckResult) -> str:
+    where = "seen from outside" if check.side == "outside" else "on the node"
+    return f"{check.service} on {check.node}: {check.title or check.check} ({where})"
+
+
+def _service_label(service: ServiceInfo, double: bool) -> str:
+    label = " ".join(part for part in (service.service, service.version) if part)
+    return f"{label} on {service.node}" + (" (DOUBLE)" if double else "")
+
+
+def _journal(console: Console, lines: list[str]) -> None:
+    if not lines:
+        return
+    shown = lines[-_JOURNAL_LINES:]
+    left_off = len(lines) - len(shown)
+    _field(console, "Journal", f"({left_off} earlier lines are in the report)" if left_off else "")
+    body = "\n".join(one_line(line) for line in shown)
+    console.print(Padding(_text(body, "dim"), (0, 0, 0, 4), expand=False))
+
+
+def _heading(console: Console, title: str, style: str = "bold") -> None:
+    console.print()
+    console.print(Text(title, style=style))
+
+
+def _item(console: Console, label: str, style: str = "") -> None:
+    console.print(Padding(_text(label, style), (0, 0, 0, 2), expand=False))
+
+
+def _field(console: Console, name: str, value: str, style: str = "") -> None:
+    if value or name == "Journal":
+        _labelled(console, name, _text(value, style), width=8, indent=4)
+
+
+def _labelled(console: Console, label: str, body: Text, *, width: int, indent: int) -> None:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=width, no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(label, style="dim"), body)
+    console.print(Padding(grid, (0, 0, 0, indent), expand=False))
+
+
+def _table(*columns: str, numbers: Iterable[str] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for column in numbers:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _number(value: int, style: str) -> Text:
+    return Text(str(value), style=style if value else "dim")
+
+
+def _text(value: str, style: str = "") -> Text:
+    return Text(clean(value).strip(), style=style, overflow="fold")

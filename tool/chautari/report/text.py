@@ -1,0 +1,70 @@
+"""Make text from nodes safe to show, and say amounts in plain words.
+
+Journal lines, task messages and titles come from machines that may be broken or hostile, so every
+report passes them through `clean` first. What is left is legal in XML 1.0, in HTML and in a
+terminal; markup of the target format is then escaped by each report.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime
+
+_SEQUENCES = re.compile(
+    r"\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # titles and links, with their end mark
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, cursor moves
+    r"|\x1b[ -/]*[0-~]"  # everything shorter
+)
+_ILLEGAL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and newline
+    "\u202a-\u202e\u2066-\u2069"  # overrides that turn the reading direction
+    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"  # halves of characters and non-characters
+)
+_MINUTE = 60  # seconds
+_HOUR = 60  # minutes
+_LINE_ENDS = re.compile(r"\r\n?|[\u0085\u2028\u2029]")
+
+
+def clean(value: object) -> str:
+    """Return `value` as text without escape sequences, controls and direction overrides."""
+    text = _SEQUENCES.sub("", str(value))
+    return _ILLEGAL.sub("", _LINE_ENDS.sub("\n", text))
+
+
+def one_line(value: object) -> str:
+    """Return `value` cleaned, with every run of white space as one blank."""
+    return " ".join(clean(value).split())
+
+
+def shorten(value: object, length: int) -> str:
+    """Return `value` on one line of at most `length` characters, with an ellipsis when cut."""
+    text = one_line(value)
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def amount(number: int, noun: str) -> str:
+    """Return a count with its noun, in the plural where it must be: `1 node`, `3 checks`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people say it: `4.1 s`, `6 min 12 s`, `1 h 5 min`."""
+    if not math.isfinite(seconds):
+        return "?"
+    if round(seconds, 1) < _MINUTE:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    if minutes < _HOUR:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, _HOUR)
+    return f"{hours} h {minutes} min"
+
+
+def moment(stamp: str) -> str:
+    """Return an ISO time as a readable date; what is not an ISO time comes back cleaned."""
+    try:
+        time = datetime.fromisoformat(stamp)
+    except ValueError:
+        return one_line(stamp)
+    return f"{time.day} {time:%B %Y, %H:%M} {time.tzname() or ''}".rstrip()

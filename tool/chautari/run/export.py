@@ -1,0 +1,39 @@
+"""Writes a region's static inventory to a folder, for use without this tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chautari.files import write_atomically
+from chautari.render import inventory, variables
+from chautari.render.inventory import SECRET_FILE, Connection
+from chautari.render.variables import Place
+from chautari.run.request import Request, open_secrets
+from chautari.run.surroundings import known_surroundings
+from chautari.run.target import Target, targets
+
+
+def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
+    """Write the inventory of all nodes into `folder` and return the files; nothing is started."""
+    internet = known_surroundings(request.inventory)
+    secrets = open_secrets(request, internet) if with_secrets else None
+    names = request.chosen()
+    nodes = [variables.of_node(Place(request.inventory, internet, n), secrets) for n in names]
+    reached = targets(request.inventory, internet, names)
+    files = inventory.files_of(nodes, {target.name: _connection(target) for target in reached})
+    written = []
+    for name, content in files.items():
+        private = name.endswith(SECRET_FILE)
+        write_atomically(folder / name, content, mode=0o600 if private else 0o644)
+        written.append(folder / name)
+    return written
+
+
+def _connection(target: Target) -> Connection:
+    return Connection(
+        target.address,
+        target.port,
+        target.user,
+        str(target.known_hosts),
+        str(target.key) if target.key else None,
+    )

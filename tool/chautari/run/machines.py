@@ -1,0 +1,187 @@
+"""Preflight and prepare with pyinfra, all nodes side by side, in a process of its own.
+
+Runs in the child process that `machines_child` starts. Orders come as JSON on standard input,
+results leave as JSON lines: `pinned`, `refused`, `unreachable`, `preparing`, `prepared`, `failed`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import logging
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import gevent
+from pyinfra.api.config import Config
+from pyinfra.api.exceptions import ConnectError, PyinfraError
+from pyinfra.api.facts import FactBase
+from pyinfra.api.host import Host
+from pyinfra.api.inventory import Inventory
+from pyinfra.api.operation import add_op
+from pyinfra.api.operations import run_ops
+from pyinfra.api.state import State
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra.operations import apt, files, server
+
+from chautari.run import facts, preflight
+from chautari.run.preflight import Wanted
+
+CONNECT_SECONDS = 20
+PACKAGES = ["python3", "python3-venv", "python3-apt", "python3-debian", "ca-certificates"]
+LOCK_WAIT = "-o DPkg::Lock::Timeout=600 -o Acquire::Retries=5"
+RUNNER = "/opt/chautari"
+
+
+class MachineFacts(FactBase[list[str]]):
+    """The lines of the facts script."""
+
+    def command(self) -> str:
+        """Return the script."""
+        return facts.SCRIPT
+
+    def process(self, output: list[str]) -> list[str]:
+        """Return the lines as they came."""
+        return list(output)
+
+
+def say(event: str, node: str, **values: Any) -> None:
+    """Print one result line."""
+    sys.stdout.write(json.dumps({"event": event, "node": node} | values) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Read the orders, look at every node, prepare those that nothing speaks against."""
+    orders = json.load(sys.stdin)
+    logging.disable(logging.CRITICAL)  # pyinfra's own talk; results go out as JSON
+    # paramiko leaves Nagle's algorithm on, which costs 40 ms a step.
+    _no_delay()
+    nodes = {node["name"]: node for node in orders["nodes"]}
+    inventory = Inventory(([(name, _data(node)) for name, node in nodes.items()], {}))
+    state = State(inventory, Config(CONNECT_TIMEOUT=CONNECT_SECONDS, FAIL_PERCENT=100))
+    with ctx_state.use(state):
+        for node in nodes.values():
+            node |= {"marker": orders["marker"], "checking": orders["checking"]}
+        jobs = [gevent.spawn(_look, state, host, nodes[host.name]) for host in inventory]
+        gevent.joinall(jobs, raise_error=True)
+        bare = [job.value for job in jobs if job.value is not None]
+        if bare:
+            _prepare(state, bare, orders["requirements"], orders["marker"])
+
+
+def _no_delay() -> None:
+    original = socket.create_connection
+
+    def create_connection(*args: Any, **kwargs: Any) -> socket.socket:
+        connected = original(*args, **kwargs)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
+
+    socket.create_connection = create_connection
+
+
+def _data(node: dict[str, Any]) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "ssh_hostname": node["address"],
+        "ssh_port": node["port"],
+        "ssh_user": node["user"],
+        "ssh_known_hosts_file": node["known_hosts"],
+        "ssh_strict_host_key_checking": "accept-new",
+        "ssh_config_file": "/dev/null",
+        "_sudo": node["user"] != "root",
+        "ssh_paramiko_connect_kwargs": {"timeout": CONNECT_SECONDS, "banner_timeout": 30},
+    }
+    if node["key"]:
+        data |= {"ssh_key": node["key"], "ssh_allow_agent": False, "ssh_look_for_keys": False}
+    return data
+
+
+def _look(state: State, host: Host, node: dict[str, Any]) -> Host | None:
+    """Return the host when it passed the preflight and still has to be prepared."""
+    known_hosts = Path(node["known_hosts"])
+    known_hosts.touch()
+    before = known_hosts.read_text()
+    try:
+        host.connect(show_errors=False, raise_exceptions=True)
+    except (ConnectError, OSError) as error:
+        say("unreachable", host.name, message=str(error))
+        return None
+    state.activate_host(host)
+    _tell_pinned(host.name, node["address"], before, known_hosts.read_text())
+    found = _facts(host)
+    refusals = preflight.check(found, Wanted(**node["wanted"]))
+    if refusals:
+        reasons = [dataclasses.asdict(refusal) for refusal in refusals]
+        say("refused", host.name, os=found.os, refusals=reasons)
+        return None
+    if node["checking"] and not found.venv:
+        reason = {"what": "nothing was deployed here yet", "fix": "deploy the region first"}
+        say("refused", host.name, os=found.os, refusals=[reason])
+        return None
+    if found.venv == node["marker"] or node["checking"]:
+        say("prepared", host.name, os=found.os, changed=False)
+        return None
+    say("preparing", host.name, os=found.os)
+    return host
+
+
+def _tell_pinned(name: str, address: str, before: str, after: str) -> None:
+    new = [line for line in after.splitlines() if line not in before and address in line]
+    for line in new:
+        say("pinned", name, key=" ".join(line.split()[1:3]))
+
+
+def _facts(host: Host) -> facts.Facts:
+    asked = time.time()
+    with ctx_host.use(host):
+        lines = host.get_fact(MachineFacts)
+    return facts.parse(lines or [], asked, time.time())
+
+
+def _prepare(state: State, hosts: list[Host], requirements: str, marker: str) -> None:
+    """Install Python and the runner's virtual environment, aside and then in one step."""
+    new = f"{RUNNER}/venv-{marker[:12]}"
+    lock = f"{RUNNER}/requirements.lock"
+    add_op(
+        state, apt.packages, name="Install Python", packages=PACKAGES, update=True,
+        no_recommends=True, extra_install_args=LOCK_WAIT, host=hosts,
+    )  # fmt: skip
+    add_op(state, files.directory, name="Make the runner's folder", path=RUNNER, host=hosts)
+    add_op(
+        state, files.put, name="Put the hash-locked requirements",
+        src=io.StringIO(requirements), dest=lock, mode="644", host=hosts,
+    )  # fmt: skip
+    add_op(
+        state, server.shell, name="Install the runner's environment", host=hosts,
+        commands=[
+            f"python3 -m venv --clear {new}",
+            f"{new}/bin/pip install --quiet --disable-pip-version-check --retries 10 --timeout 60"
+            f" --only-binary :all: --require-hashes --requirement {lock}",
+            f"echo {marker} > {new}/chautari-lock",
+            f"ln -sfn {new} {RUNNER}/venv",
+        ],
+    )  # fmt: skip
+    # pyinfra raises when every host failed; each one's own error is told below.
+    with contextlib.suppress(PyinfraError):
+        run_ops(state)
+    for host in hosts:
+        _tell_prepared(state, host)
+
+
+def _tell_prepared(state: State, host: Host) -> None:
+    if host not in state.failed_hosts:
+        say("prepared", host.name, os="", changed=True)
+        return
+    for key, operation in state.ops[host].items():
+        meta = operation.operation_meta
+        if meta.is_complete() and not meta.did_succeed():
+            tail = "\n".join((meta.stderr or meta.stdout).splitlines()[-8:])
+            say("failed", host.name, task=", ".join(state.op_meta[key].names), message=tail)
+            return
+    say("failed", host.name, task="prepare", message="preparing the machine failed")

@@ -1,0 +1,115 @@
+"""Preflight and prepare every node: starts the pyinfra child and reads its results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib import resources
+from typing import Any
+
+from chautari.errors import ChautariError
+from chautari.process import Stream
+from chautari.region.model import Region
+from chautari.render.placing import roles_of
+from chautari.report.model import Failure, NodeReport, Refusal
+from chautari.run.preflight import Wanted
+from chautari.run.target import Target
+
+Listener = Callable[[str, dict[str, Any]], None]
+
+
+def requirements() -> str:
+    """Return the hash-locked requirements of the environment on the nodes."""
+    return resources.files("chautari.node").joinpath("requirements.lock").read_text()
+
+
+def marker() -> str:
+    """Return what a prepared node carries: the digest of the locked requirements."""
+    return hashlib.sha256(requirements().encode()).hexdigest()
+
+
+def prepare(
+    region: Region, targets: Sequence[Target], tell: Listener, checking: bool = False
+) -> dict[str, NodeReport]:
+    """Look at every target and prepare those that nothing speaks against.
+
+    With `checking` nothing is changed: a node that was never deployed is refused.
+
+    Returns a report for each node; those whose state is `converged` may go on to converge.
+    """
+    orders = {
+        "nodes": [_order(region, target) for target in targets],
+        "requirements": requirements(),
+        "marker": marker(),
+        "checking": checking,
+    }
+    reports = {target.name: NodeReport(target.name, target.address, "failed") for target in targets}
+    child = Stream((sys.executable, "-m", "chautari.run.machines_child"), _json(orders))
+    for line in child:
+        event = json.loads(line)
+        tell(event["node"], event)
+        _take(reports[event["node"]], event)
+    if child.code:
+        raise ChautariError(f"pyinfra ended with code {child.code}:\n{child.stderr[-2000:]}")
+    return reports
+
+
+def _json(data: Any) -> bytes:
+    return json.dumps(data).encode()
+
+
+def _order(region: Region, target: Target) -> dict[str, Any]:
+    node = region.nodes[target.name]
+    wanted = Wanted(node.os, node.services, "nginx" in roles_of(region, target.name))
+    return {
+        "name": target.name,
+        "address": target.address,
+        "port": target.port,
+        "user": target.user,
+        "known_hosts": str(target.known_hosts),
+        "key": str(target.key) if target.key else "",
+        "wanted": asdict(wanted),
+    }
+
+
+def _take(report: NodeReport, event: dict[str, Any]) -> None:
+    report.os = event.get("os") or report.os
+    kind = event["event"]
+    if kind == "prepared":
+        report.state = "converged"
+        report.changed += bool(event["changed"])
+    elif kind == "refused":
+        report.state = "refused"
+        report.refusals = [Refusal(**item) for item in event["refusals"]]
+    elif kind == "unreachable":
+        report.state = "unreachable"
+        report.refusals = [explain_unreachable(event["message"], report)]
+    elif kind == "failed":
+        report.failed += 1
+        report.failure = Failure("prepare", event["task"], event["message"])
+    elif kind == "pinned":
+        report.notices.append(f"first contact: host key pinned ({event['key'][:60]}…)")
+
+
+def explain_unreachable(message: str, report: NodeReport) -> Refusal:
+    """Return what a failed connection means and what to do about it."""
+    text = message.lower()
+    if "host key" in text:
+        return Refusal(
+            f"{report.address} shows another host key than the one pinned for it",
+            "if you reinstalled the machine, delete its lines from known_hosts beside region.yml; "
+            "if not, somebody may be in between: do not deploy",
+        )
+    if "authentication" in text or "private key" in text or "publickey" in text:
+        return Refusal(
+            f"{report.address} does not accept your SSH key",
+            "add your public key to the account's ~/.ssh/authorized_keys there, or name the right "
+            "key: --identity FILE",
+        )
+    return Refusal(
+        f"{report.address} does not answer on SSH ({message.strip()})",
+        "check that the machine is on, the address is right and port 22 is open",
+    )

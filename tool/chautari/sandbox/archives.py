@@ -1,0 +1,44 @@
+"""Which Debian archives the images are made from: those that this machine uses itself."""
+
+from __future__ import annotations
+
+import shutil
+
+from chautari.process import run
+
+CODENAMES = {"12": "bookworm", "13": "trixie"}
+_KNOWN = ("bullseye", "bookworm", "trixie", "forky")
+_POCKETS = ("", "-updates", "-security")
+QUERY = (
+    "apt-get", "indextargets", "--format", "$(REPO_URI)|$(CODENAME)|$(COMPONENT)",
+    "Created-By: Packages",
+)  # fmt: skip
+
+
+def host_targets() -> str:
+    """What apt on this machine is set up to read; empty where there is no apt."""
+    if shutil.which(QUERY[0]) is None:
+        return ""
+    return run(QUERY, check=False, timeout=30).text
+
+
+def sources(targets: str, release: str) -> tuple[str, ...]:
+    """Lines of sources.list for a Debian release, on the archives that the host uses.
+
+    Empty when the host is not Debian: mmdebstrap then knows the right ones.
+    """
+    lines: dict[str, None] = {}
+    for target in targets.splitlines():
+        uri, _, rest = target.partition("|")
+        suite, _, component = rest.partition("|")
+        pocket = _pocket(suite)
+        if component == "main" and pocket is not None and uri.startswith(("http:", "https:")):
+            lines[f"deb {uri} {CODENAMES[release]}{pocket} main"] = None
+    return tuple(lines) if any(f" {CODENAMES[release]} " in line for line in lines) else ()
+
+
+def _pocket(suite: str) -> str | None:
+    for codename in _KNOWN:
+        if suite.startswith(codename) and suite.removeprefix(codename) in _POCKETS:
+            return suite.removeprefix(codename)
+    return None

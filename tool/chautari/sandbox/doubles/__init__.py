@@ -1,0 +1,1 @@
+"""Doubles: small stand-ins for upstream releases, used in the sandbox only."""

@@ -1,0 +1,122 @@
+"""Containers and networks of one sandbox: look, make, refresh, remove."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chautari.errors import RunFailed
+from chautari.process import run
+from chautari.sandbox import paths, podman, seed, subnets
+
+
+@dataclass(frozen=True)
+class Found:
+    """A container that is there."""
+
+    id: str
+    name: str
+    running: bool
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that is there."""
+
+    name: str
+    subnet: str
+    interface: str
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Podman, seen from one sandbox."""
+
+    base: podman.Argv
+    sandbox: str
+    folder: Path
+
+    def containers(self) -> dict[str, Found]:
+        """What is there, by the name of the member that it plays."""
+        listed: list[dict[str, Any]] = json.loads(
+            run(podman.containers(self.base, self.sandbox)).text or "[]"
+        )
+        found = (
+            Found(item["Id"], item["Names"][0], item["State"] == "running", item["Labels"])
+            for item in listed or []
+        )
+        return {item.labels[podman.MEMBER]: item for item in found}
+
+    def networks(self) -> tuple[Network, ...]:
+        """Every network of podman's that has a subnet."""
+        listed = json.loads(run(podman.network_list(self.base)).text or "[]")
+        return tuple(
+            Network(item["name"], item["subnets"][0]["subnet"], item["network_interface"])
+            for item in listed
+            if item.get("subnets")
+        )
+
+    def network(self) -> Network | None:
+        """The sandbox's network, if there is one."""
+        wanted = podman.network_name(self.sandbox)
+        return next((item for item in self.networks() if item.name == wanted), None)
+
+    def ensure_network(self, subnet: str) -> bool:
+        """Make the network; one with another subnet goes, with all that is on it."""
+        present = self.network()
+        if present is not None and present.subnet == subnet:
+            return False
+        taken = subnets.conflict(subnet, present.interface if present else "")
+        if taken:
+            raise RunFailed(
+                f"the sandbox cannot use its network: {taken}",
+                fix="choose another network for it, 198.18.0.0/24 for instance",
+            )
+        if present is not None:
+            self.remove(self.containers().values())
+            run(podman.network_remove(self.base, self.sandbox))
+        run(podman.network_create(self.base, self.sandbox, subnet))
+        return True
+
+    def remove(self, found: Iterable[Found]) -> None:
+        """Remove containers, running or not."""
+        names = [item.name for item in found]
+        if names:
+            run(podman.remove(self.base, names))
+
+    def ensure(self, wanted: podman.Container, birth: bytes, present: Found | None) -> str:
+        """Have this container running; say what had to be done, empty for nothing."""
+        same = present is not None and all(
+            present.labels.get(key) == value for key, value in wanted.labels.items()
+        )
+        if present is not None and same:
+            if present.running:
+                return ""
+            run(podman.start(self.base, present.name))
+            return "started"
+        if present is not None:
+            self.remove([present])
+        run(podman.create(self.base, wanted))
+        run(podman.unpack(self.base, wanted.name), stdin=birth)
+        run(podman.start(self.base, wanted.name))
+        return "made"
+
+    def execute(self, name: str, *command: str) -> str:
+        """Run a command in a container and return what it printed."""
+        return run(podman.execute(self.base, name, *command)).text
+
+    def refresh(self, found: Found, settings: bytes) -> bool:
+        """Bring trust and proxy settings up to date in a running container."""
+        memory = self.folder / "refreshed.json"
+        known: dict[str, str] = json.loads(memory.read_text()) if memory.is_file() else {}
+        wanted = seed.digest(settings)
+        if known.get(found.id) == wanted:
+            return False
+        run(podman.unpack(self.base, found.name), stdin=settings)
+        self.execute(found.name, "update-ca-certificates")
+        paths.write(memory, json.dumps({**known, found.id: wanted}))
+        return True

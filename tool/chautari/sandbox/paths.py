@@ -1,0 +1,65 @@
+"""Where a sandbox keeps its state, and the tool its cache."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+
+
+def _home(variable: str, fallback: str) -> Path:
+    chosen = os.environ.get(variable, "")
+    base = Path(chosen) if chosen.startswith("/") else Path.home() / fallback
+    return base / "chautari"
+
+
+def states_home() -> Path:
+    """Return the folder of all sandboxes' states."""
+    return _home("XDG_STATE_HOME", ".local/state") / "sandbox"
+
+
+def state_dir(name: str) -> Path:
+    """Return one sandbox's own folder."""
+    return states_home() / name
+
+
+def cache_dir() -> Path:
+    """Return the folder for what can be made or fetched again."""
+    return _home("XDG_CACHE_HOME", ".cache")
+
+
+def apt_cache_dir(name: str) -> Path:
+    """Return the folder of one sandbox's Debian packages."""
+    return cache_dir() / "apt" / name
+
+
+def write(path: Path, content: str | bytes, mode: int = 0o644) -> Path:
+    """Write aside and rename, so that nobody ever reads half a file."""
+    data = content.encode() if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(data)
+    aside.chmod(mode)
+    aside.replace(path)
+    return path
+
+
+def write_if_changed(path: Path, content: str) -> bool:
+    """Write a text and say whether it differed."""
+    if path.is_file() and path.read_text() == content:
+        return False
+    write(path, content)
+    return True
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that a dead process lets go of at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        flock(file, LOCK_EX)
+        yield

@@ -1,0 +1,61 @@
+"""What is put into a container before it boots: one tar archive, the same bytes every time."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Entry:
+    """One file, folder or link at an absolute path, owned by root."""
+
+    path: str
+    data: bytes = b""
+    mode: int = 0o644
+    kind: bytes = tarfile.REGTYPE
+
+
+def text(path: str, content: str, mode: int = 0o644) -> Entry:
+    """Describe a text file."""
+    return Entry(path, content.encode(), mode)
+
+
+def folder(path: str, mode: int = 0o755) -> Entry:
+    """Describe a folder."""
+    return Entry(path, mode=mode, kind=tarfile.DIRTYPE)
+
+
+def link(path: str, target: str) -> Entry:
+    """Describe a symbolic link."""
+    return Entry(path, target.encode(), 0o777, tarfile.SYMTYPE)
+
+
+def archive(entries: Iterable[Entry]) -> bytes:
+    """Pack entries in their order, with fixed times and owners."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for entry in entries:
+            _add(tar, entry)
+    return buffer.getvalue()
+
+
+def _add(tar: tarfile.TarFile, entry: Entry) -> None:
+    info = tarfile.TarInfo(entry.path.lstrip("/"))
+    info.mode, info.type = entry.mode, entry.kind
+    if entry.kind == tarfile.SYMTYPE:
+        info.linkname = entry.data.decode()
+    elif entry.kind == tarfile.REGTYPE:
+        info.size = len(entry.data)
+    tar.addfile(info, io.BytesIO(entry.data))
+
+
+def digest(*parts: bytes | str) -> str:
+    """One short name for some content."""
+    total = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        total.update(str(len(data)).encode() + b":" + data)
+    return total.hexdigest()[:16]

@@ -1,0 +1,77 @@
+"""What a sandbox should be, as plain frozen values."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from chautari.errors import BadInput
+
+Release = Literal["12", "13"]
+RESERVED = ("acme", "internet", "mirror", "smtp")
+NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node: `names` are the public DNS names that point to it."""
+
+    name: str
+    address: str
+    release: Release
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WantedArtifact:
+    """One upstream file that a role will download, and its pin."""
+
+    name: str
+    version: str
+    file: str
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class SandboxSpec:
+    """One sandbox; `owner` says which inventory it was made for."""
+
+    name: str
+    zone: str
+    network: str
+    nodes: tuple[NodeSpec, ...]
+    wanted: tuple[WantedArtifact, ...] = ()
+    mirror: Path | None = None
+    owner: str = ""
+
+    @property
+    def internet_address(self) -> str:
+        """Return the address of the small internet."""
+        return str(ipaddress.ip_network(self.network)[2])
+
+    @property
+    def gateway(self) -> str:
+        """Return this machine's own address in the network."""
+        return str(ipaddress.ip_network(self.network)[1])
+
+
+def validate(spec: SandboxSpec) -> SandboxSpec:
+    """Refuse a sandbox that podman or DNS could not hold."""
+    network = ipaddress.ip_network(spec.network)
+    taken = {str(network[n]) for n in (0, 1, 2, -1)}
+    for name in (spec.name, *(node.name for node in spec.nodes)):
+        if not NAME.fullmatch(name):
+            raise BadInput(f"{name!r} cannot name a sandbox or a node: write a-z, 0-9 and hyphens")
+    for node in spec.nodes:
+        if node.name in RESERVED:
+            raise BadInput(f"node {node.name}: the sandbox keeps this name for itself")
+        if ipaddress.ip_address(node.address) not in network:
+            raise BadInput(f"node {node.name}: {node.address} is not in {spec.network}")
+        if node.address in taken:
+            raise BadInput(f"node {node.name}: {node.address} is in use, choose another address")
+        taken.add(node.address)
+    return spec

@@ -1,0 +1,51 @@
+"""Makes sure a region's secrets are complete before anything is connected to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from chautari.errors import BadInput
+from chautari.region.load import Inventory
+from chautari.secrets import names, store
+from chautari.secrets.store import SecretStore
+
+
+def ensure(
+    inventory: Inventory,
+    identities: Sequence[Path],
+    given: Mapping[str, str],
+    extra_recipients: Sequence[str] = (),
+) -> SecretStore:
+    """Return the region's secrets, generating what is missing and encrypting to all operators.
+
+    `given` are secrets that another part knows (a sandbox's relay password). The file is written
+    only when something changed.
+
+    Raises:
+        BadInput: when the file cannot be opened, or a secret that a person must give is missing.
+    """
+    file = inventory.secrets
+    recipients = recipients_of(inventory, extra_recipients)
+    opened = store.load(file, identities) if file.exists() else SecretStore({}, ())
+    new = dict(given)
+    for spec in names.wanted(inventory.region):
+        if spec.name in opened or spec.name in new:
+            continue
+        if spec.given:
+            raise BadInput(
+                f"the secret {spec.name} ({spec.meaning}) is missing",
+                fix=f"deploy secrets set {inventory.region.region} {spec.name}",
+            )
+        new[spec.name] = names.generate()
+    changed = any(name not in opened or opened[name] != value for name, value in new.items())
+    complete = opened.with_values(new)
+    if changed or opened.recipients != recipients:
+        complete.save(file, recipients)
+    return complete
+
+
+def recipients_of(inventory: Inventory, extra: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the public keys the region's secrets are encrypted to."""
+    keys = [key for person in inventory.region.operators.values() for key in person]
+    return tuple(dict.fromkeys([*keys, *extra]))

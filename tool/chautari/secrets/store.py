@@ -1,0 +1,127 @@
+"""`secrets.age`: JSON encrypted with age to the operators' SSH public keys (ed25519, RSA)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyrage
+from cryptography.hazmat.primitives import serialization
+
+from chautari.errors import BadInput
+from chautari.files import write_atomically
+
+Identity = Any  # pyrage.ssh.Identity; pyrage is not typed
+
+
+class SecretStore:
+    """The secrets of one region, opened.
+
+    `names` tell what is there; values are only handed out one by one, so that no log or report
+    prints the whole store by accident.
+    """
+
+    def __init__(self, values: Mapping[str, str], recipients: Sequence[str]) -> None:
+        """Hold `values` by name, encrypted so far to the public keys in `recipients`."""
+        self._values = dict(values)
+        self.recipients = tuple(recipients)
+
+    def __repr__(self) -> str:
+        """Name the secrets, never their values."""
+        return f"SecretStore({', '.join(sorted(self._values))})"
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether a secret called `name` is there."""
+        return name in self._values
+
+    def __getitem__(self, name: str) -> str:
+        """Return the secret called `name`."""
+        return self._values[name]
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the secrets, sorted."""
+        return sorted(self._values)
+
+    def with_values(self, new: Mapping[str, str]) -> SecretStore:
+        """Return a store with `new` added or replaced."""
+        return SecretStore(self._values | dict(new), self.recipients)
+
+    def values_of(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the secrets called `names`."""
+        return {name: self._values[name] for name in names}
+
+    def save(self, file: Path, recipients: Sequence[str]) -> None:
+        """Encrypt to `recipients` (SSH public key lines) and replace `file` in one step."""
+        keys = [pyrage.ssh.Recipient.from_str(_without_comment(line)) for line in recipients]
+        body = {"recipients": list(recipients), "secrets": self._values}
+        sealed = pyrage.encrypt(json.dumps(body, sort_keys=True).encode(), keys)
+        write_atomically(file, sealed, mode=0o600)
+
+
+def _without_comment(line: str) -> str:
+    return " ".join(line.split()[:2])
+
+
+def load(file: Path, identities: Sequence[Path]) -> SecretStore:
+    """Open `file` with the first of the private keys in `identities` that fits.
+
+    Raises:
+        BadInput: when the file is damaged, or none of the keys opens it.
+    """
+    opened = [key for path in identities if (key := read_identity(path)) is not None]
+    if not opened:
+        raise BadInput(
+            f"{file}: none of these SSH keys can be read: {_shown(identities)}",
+            fix="name the private key that belongs to your entry under operators: --identity FILE",
+        )
+    try:
+        body = json.loads(pyrage.decrypt(file.read_bytes(), opened))
+    except pyrage.DecryptError as error:
+        raise BadInput(
+            f"{file} cannot be opened with {_shown(identities)} ({error})",
+            fix="ask an operator who can open it to run `deploy secrets share`, or, if the file is "
+            "damaged, take it back from git",
+        ) from None
+    return SecretStore(body["secrets"], body["recipients"])
+
+
+def read_identity(path: Path) -> Identity | None:
+    """Return the private key in `path` for age, or None when it cannot serve.
+
+    A key with a passphrase is opened through `cryptography`, since age cannot; the passphrase
+    comes from `CHAUTARI_KEY_PASSPHRASE`.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError:
+        return None
+    try:
+        return pyrage.ssh.Identity.from_buffer(_without_passphrase(raw))
+    except (pyrage.IdentityError, ValueError, TypeError):
+        return None
+
+
+def _without_passphrase(raw: bytes) -> bytes:
+    passphrase = os.environ.get("CHAUTARI_KEY_PASSPHRASE")
+    if not passphrase:
+        return raw
+    key = serialization.load_ssh_private_key(raw, passphrase.encode())
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+
+
+def default_identities() -> list[Path]:
+    """Return the usual private keys of the person at this machine, those that exist."""
+    folder = Path.home() / ".ssh"
+    return [path for name in ("id_ed25519", "id_rsa") if (path := folder / name).is_file()]
+
+
+def _shown(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths)) or "(none found in ~/.ssh)"
