@@ -1,6 +1,7 @@
 """Podman's command lines, exactly as they are run."""
 
 from chautari.sandbox import nodes, podman
+from chautari.sandbox.engine import Found
 from chautari.sandbox.spec import NodeSpec, SandboxSpec
 
 BASE = ("podman", "--runtime", "runc")
@@ -76,3 +77,24 @@ def test_a_node_is_another_one_when_owner_or_files_differ() -> None:
     other = nodes.container(SPEC, NODE, "image", 1024, b"other files")
     assert made.labels[podman.OWNER] == "demo/region.yml"
     assert made.labels[podman.RECIPE] != other.labels[podman.RECIPE]
+
+
+def found(state: str, **labels: str) -> Found:
+    made = nodes.container(SPEC, NODE, "image", 1024, b"files")
+    return Found("0123", made.name, state, {**made.labels, **labels})
+
+
+def test_container_stays_when_nothing_about_it_changed() -> None:
+    made = nodes.container(SPEC, NODE, "image", 1024, b"files")
+    assert found("running").plays(made)
+    assert found("exited").plays(made)
+
+
+def test_container_of_another_owner_goes() -> None:
+    made = nodes.container(SPEC, NODE, "image", 1024, b"files")
+    assert not found("running", **{podman.OWNER: "other/region.yml"}).plays(made)
+
+
+def test_container_that_was_never_started_goes() -> None:
+    made = nodes.container(SPEC, NODE, "image", 1024, b"files")
+    assert not found("created").plays(made)

@@ -22,6 +22,7 @@ from chautari.region.names import (
     Name,
     Port,
     PublicKey,
+    SandboxNetwork,
     Size,
     Timezone,
     Version,
@@ -168,9 +169,9 @@ class Acme(_Part):
 class Sandbox(_Part):
     """Marks a region that lives in containers on this machine, with a small internet of its own."""
 
-    network: Literal["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"] = Field(
-        description="Documentation network (RFC 5737) the containers get their addresses from.",
-        examples=["198.51.100.0/24"],
+    network: SandboxNetwork = Field(
+        description="Part of a documentation network (RFC 5737) for the containers' addresses.",
+        examples=["198.51.100.0/25"],
     )
 
 
@@ -235,7 +236,7 @@ class Region(_Part):
     sandbox: Sandbox | None = Field(
         default=None,
         description="Only for regions in containers on this machine (`deploy sandbox`).",
-        examples=[{"network": "198.51.100.0/24"}],
+        examples=[{"network": "198.51.100.0/25"}],
     )
 
     def node_of(self, service: str) -> str:

@@ -11,7 +11,7 @@ import binascii
 import re
 import struct
 import zoneinfo
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -22,6 +22,10 @@ _EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@(?P<domain>[^@\s]+)")
 _SIZE = re.compile(r"[1-9][0-9]{0,5} ?(MB|GB|TB)")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
+# RFC 5737: never routed, so a mistake in a sandbox reaches no stranger's machine.
+DOCUMENTATION_NETWORKS = tuple(
+    map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
+)
 KEY_TYPES = ("ssh-ed25519", "ssh-rsa")
 
 
@@ -151,6 +155,21 @@ def _check_key_blob(kind: str, blob: str) -> None:
         raise ValueError("the key is damaged or cut off; paste the whole line again")
 
 
+def check_sandbox_network(value: str) -> str:
+    """Return `value` when it is a part, /24 to /27, of a network that no real machine has."""
+    try:
+        network = IPv4Network(value)
+    except ValueError:
+        network = None
+    inside = network and any(network.subnet_of(parent) for parent in DOCUMENTATION_NETWORKS)
+    if network is None or not inside or network.prefixlen > 27:
+        raise ValueError(
+            f"{value!r} is not a part (/24 to /27) of a documentation network; write one such as "
+            "198.51.100.0/25"
+        )
+    return str(network)
+
+
 Name = Annotated[str, AfterValidator(check_name)]
 Label = Annotated[str, AfterValidator(check_label)]
 Domain = Annotated[str, AfterValidator(check_domain)]
@@ -159,6 +178,7 @@ Address = Annotated[str, AfterValidator(check_address)]
 Timezone = Annotated[str, AfterValidator(check_timezone)]
 Language = Annotated[str, AfterValidator(check_language)]
 Size = Annotated[str, AfterValidator(check_size)]
+SandboxNetwork = Annotated[str, AfterValidator(check_sandbox_network)]
 Version = Annotated[str, AfterValidator(check_version)]
 PublicKey = Annotated[str, AfterValidator(check_public_key)]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
+from chautari.files import write_atomically
+from chautari.paths import content_root
 from chautari.region.model import Region
 
 SCHEMA_ID = "region.schema.json"
@@ -36,3 +40,27 @@ def _section(name: str, part: dict[str, Any]) -> list[str]:
         needed = "yes" if key in required else ""
         lines.append(f"| `{key}` | {needed} | {default} | {field['description']} | `{example}` |")
     return [*lines, ""]
+
+
+def main(arguments: list[str]) -> int:
+    """Write the generated files, or with `--check` only say which of them lag behind."""
+    root = content_root()
+    wanted = {
+        root / "schemas" / SCHEMA_ID: schema_text(),
+        root / "docs" / "reference" / "region.md": reference_text(),
+    }
+    old = [file for file, text in wanted.items() if not _holds(file, text)]
+    for file in old:
+        if "--check" in arguments:
+            print(f"{file.relative_to(root)} lags behind the model: make generate", file=sys.stderr)
+        else:
+            write_atomically(file, wanted[file])
+    return 1 if old and "--check" in arguments else 0
+
+
+def _holds(file: Path, text: str) -> bool:
+    return file.is_file() and file.read_text() == text
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

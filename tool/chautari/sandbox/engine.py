@@ -19,8 +19,18 @@ class Found:
 
     id: str
     name: str
-    running: bool
+    state: str
     labels: dict[str, str]
+
+    @property
+    def running(self) -> bool:
+        """Say whether it runs now."""
+        return self.state == "running"
+
+    def plays(self, wanted: podman.Container) -> bool:
+        """Say whether it can stay; one that was never started may lack its files."""
+        same = all(self.labels.get(key) == value for key, value in wanted.labels.items())
+        return same and self.state != "created"
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,7 @@ class Engine:
             run(podman.containers(self.base, self.sandbox)).text or "[]"
         )
         found = (
-            Found(item["Id"], item["Names"][0], item["State"] == "running", item["Labels"])
+            Found(item["Id"], item["Names"][0], item["State"], item["Labels"])
             for item in listed or []
         )
         return {item.labels[podman.MEMBER]: item for item in found}
@@ -90,10 +100,7 @@ class Engine:
 
     def ensure(self, wanted: podman.Container, birth: bytes, present: Found | None) -> str:
         """Have this container running; say what had to be done, empty for nothing."""
-        same = present is not None and all(
-            present.labels.get(key) == value for key, value in wanted.labels.items()
-        )
-        if present is not None and same:
+        if present is not None and present.plays(wanted):
             if present.running:
                 return ""
             run(podman.start(self.base, present.name))

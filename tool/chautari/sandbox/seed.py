@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+
 @dataclass(frozen=True)
 class Entry:
     """One file, folder or link at an absolute path, owned by root."""

@@ -1,0 +1,68 @@
+# Two commands matter: `make demo` stands a region up on this machine, `make test` proves everything.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+PACKAGES := $(shell cat tool/packages.txt)
+MIRROR ?=
+# Times a step and says how long it took, so that a slow one is seen.
+timed = @start=$$SECONDS; $(2) || exit $$?; printf '\n== %s: %s s\n\n' '$(1)' "$$((SECONDS - start))"
+
+.PHONY: help demo test lint unit containers soak setup packages generate clean
+
+help:  ## Say what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: setup  ## Stand the demo region up in containers (MIRROR=DIR serves real artifacts)
+	@$(BIN)/deploy doctor
+	$(call timed,demo,$(BIN)/deploy region demo $(if $(MIRROR),--mirror $(MIRROR)))
+
+test: setup  ## Run all tests, first those that need no machine
+	$(call timed,lint,$(MAKE) --no-print-directory lint)
+	$(call timed,tests without machines,$(BIN)/python -m pytest tests/unit tests/templates -q)
+	$(call timed,tests in containers,$(BIN)/python -m pytest tests/integration)
+
+lint: setup  ## ruff, mypy, ansible-lint, yamllint, generated files up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline
+	$(BIN)/python -m chautari.region.schema --check
+
+unit: setup  ## Run the tests that need no machine
+	$(BIN)/python -m pytest tests/unit tests/templates -q
+
+containers: setup  ## Run the tests in containers
+	$(BIN)/python -m pytest tests/integration
+
+soak: setup  ## Run the long campaigns: every molecule scenario, many kill points
+	$(call timed,molecule,for s in base nextcloud region; do PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
+	$(call timed,kill points,CHAUTARI_KILLS=20 $(BIN)/python -m pytest tests/integration -k killed)
+
+setup: packages $(VENV)/.ready  ## Install what the toolkit needs on this machine
+
+packages:
+	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+	  echo "installing:" $$missing; \
+	  $(SUDO) apt-get -q -o DPkg::Lock::Timeout=600 update && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 install --no-install-recommends $$missing; \
+	fi
+
+$(VENV)/.ready: requirements.lock pyproject.toml | packages
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+generate: setup  ## Write the files that are generated from the model
+	$(BIN)/python -m chautari.region.schema
+
+clean:  ## Remove the demo's containers and this checkout's environment
+	-$(BIN)/deploy sandbox down demo
+	rm -rf $(VENV)
