@@ -18,6 +18,7 @@ INTERRUPTED = 130
 _COMMANDS = {
     "region": "bring a region to what its region.yml says, and check it",
     "validate": "check region files; nothing is connected to",
+    "prepare": "make bare machines ready for Ansible, and nothing else",
     "render": "write a region as a plain Ansible inventory",
     "verify": "run all checks of a region; nothing is changed",
     "status": "what runs on a region's nodes, and how the last run ended",

@@ -119,6 +119,8 @@ def _has_rescue(task: Any) -> bool:
 
 
 def _message(result: dict[str, Any]) -> str:
+    if "censored" in result:
+        return "what it said is hidden, since it may hold a secret"
     parts = [str(result.get(key, "")) for key in ("msg", "stderr", "stdout")]
     for item in result.get("results", ()):
         if item.get("failed"):

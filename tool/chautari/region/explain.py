@@ -29,11 +29,11 @@ _KINDS = {
 
 def problems(document: Document, error: ValidationError) -> list[Problem]:
     """Return one `Problem` for every error of `error`, placed in `document`."""
-    return [document.problem(_path(item), _message(item)) for item in error.errors()]
+    return [document.problem(path(item), _message(item)) for item in error.errors()]
 
 
-def _path(item: ErrorDetails) -> Path_:
-    # Pydantic names a bad mapping key as (..., key, "[key]"): the key itself is the place.
+def path(item: ErrorDetails) -> Path_:
+    """Return where the error stands; pydantic names a bad mapping key as (..., key, "[key]")."""
     return tuple(part for part in item["loc"] if part != "[key]")
 
 
@@ -68,6 +68,8 @@ def _shown(value: Any) -> str:
 def _quote_hint(kind: str, value: Any) -> str:
     if kind == "string_type" and isinstance(value, bool | int | float):
         return f"; put it in quotes: '{value}'"
+    if kind in ("int_type", "int_parsing") and isinstance(value, str) and value.isdecimal():
+        return f"; write {int(value)} without quotes"
     return ""
 
 

@@ -33,8 +33,11 @@ _WORDS: dict[str, Any] = {
     "false": False, "False": False, "FALSE": False,
     "null": None, "Null": None, "NULL": None, "~": None, "": None,
 }  # fmt: skip
-# The YAML specification counts these as unprintable; editors hide them, reviewers miss them.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+# Control, format and bidirectional characters: editors hide them, reviewers miss them.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 @dataclass
@@ -85,6 +88,12 @@ class _Reader:
             return self.mapping(path)
         if isinstance(event, yaml.SequenceStartEvent):
             return self.sequence(path)
+        return self.scalar(event)
+
+    def scalar(self, event: Any) -> Any:
+        # An escape in double quotes ("\\u202e") makes what the raw text does not hold.
+        if hidden := _CONTROL.search(event.value):
+            raise self.stop(event, _hidden(hidden[0]))
         return event.value if event.style else plain(event.value)
 
     def mapping(self, path: Path_) -> dict[str, Any]:
@@ -93,6 +102,8 @@ class _Reader:
             if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag:
                 raise self.stop(event, "a key must be a plain word")
             key = event.value
+            if not key.isprintable():
+                raise self.stop(event, "a key must be a plain word")
             if key == "<<":
                 raise self.stop(event, "the merge key << is not allowed; write the keys out")
             child = (*path, key)
@@ -120,7 +131,7 @@ class _Reader:
         next(self.events)  # StreamStart
         event = next(self.events)
         if isinstance(event, yaml.StreamEndEvent):
-            raise self.stop(event, "the file is empty; `deploy init` writes one to start from")
+            raise self.stop(event, "the file is empty; start it with region: NAME")
         self.document.data = self.value(next(self.events), ())
         next(self.events)  # DocumentEnd
         event = next(self.events)
@@ -153,8 +164,7 @@ def read(file: Path, shown_as: Path | None = None) -> Document:
     if control := _CONTROL.search(text):
         line = text.count("\n", 0, control.start()) + 1
         column = control.start() - text.rfind("\n", 0, control.start())
-        message = f"hidden character U+{ord(control[0]):04X}; delete it"
-        raise InvalidRegion([Problem(shown, line, column, "", message)])
+        raise InvalidRegion([Problem(shown, line, column, "", _hidden(control[0]))])
     try:
         return _Reader(shown, text).read()
     except yaml.YAMLError as error:
@@ -177,6 +187,10 @@ def _text(file: Path, shown: Path) -> str:
         message = f"larger than {MAX_BYTES // 1000} kB; a region is a small file"
         raise InvalidRegion([Problem(shown, 1, 1, "", message)])
     return text.removeprefix("\ufeff")
+
+
+def _hidden(character: str) -> str:
+    return f"hidden character U+{ord(character):04X}; delete it"
 
 
 def _mark(event: Any) -> Mark:

@@ -17,6 +17,9 @@ from chautari.region.names import Version
 
 REGION_FILE = "region.yml"
 LOCK_FILE = "artifacts.lock"
+PIN_FORM = (
+    "is not a pin; write nextcloud: {35.0.1: {url: https://…, sha256: 64 hexadecimal digits}}"
+)
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,9 @@ def load(file: Path) -> Inventory:
     """
     document = guard.read(file)
     region = _model(document)
-    releases = {item.version: item for item in catalog.NEXTCLOUD} | _lock(file.parent)
-    found = document.problems
+    pinned, found = _lock(file.parent)
+    releases = {item.version: item for item in catalog.NEXTCLOUD} | pinned
+    found += document.problems
     found += [document.problem(path, text) for path, text in rules.findings(region, releases)]
     if file.name == REGION_FILE and file.resolve().parent.name != region.region:
         found.append(_misplaced(document, file, region))
@@ -112,20 +116,21 @@ def _misplaced(document: guard.Document, file: Path, region: Region) -> Problem:
     )
 
 
-def _lock(folder: Path) -> dict[str, Artifact]:
+def _lock(folder: Path) -> tuple[dict[str, Artifact], list[Problem]]:
     file = folder / LOCK_FILE
     if not file.exists():
-        return {}
-    document = guard.read(file)
-    if document.problems:
-        raise InvalidRegion(document.problems)
+        return {}, []
+    try:
+        document = guard.read(file)
+    except InvalidRegion as error:
+        return {}, list(error.problems)
     try:
         lock = _Lock.model_validate(document.data)
     except ValidationError as error:
-        raise InvalidRegion(
-            [document.problem(tuple(item["loc"]), item["msg"]) for item in error.errors()]
-        ) from None
-    return {
+        wrong = [document.problem(explain.path(item), PIN_FORM) for item in error.errors()]
+        return {}, document.problems + wrong
+    pins = {
         version: Artifact("nextcloud", version, pin.url, pin.sha256)
         for version, pin in lock.nextcloud.items()
     }
+    return pins, document.problems

@@ -243,6 +243,11 @@ class Region(_Part):
         """Return the name of the node that carries `service` (rules made sure of one)."""
         return next(name for name, node in self.nodes.items() if service in node.services)
 
+    def carried(self) -> tuple[str, ...]:
+        """Return the services that stand on a node or have settings, each once."""
+        standing = [service for node in self.nodes.values() for service in node.services]
+        return tuple(dict.fromkeys([*standing, *self.services.placed()]))
+
     def fqdn(self, label: str) -> str:
         """Return the full DNS name of a service's or node's `label`."""
         return f"{label}.{self.domain}"

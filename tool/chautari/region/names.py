@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import struct
 import zoneinfo
 from ipaddress import IPv4Network, ip_address
 from typing import Annotated
@@ -27,6 +26,7 @@ DOCUMENTATION_NETWORKS = tuple(
     map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
 )
 KEY_TYPES = ("ssh-ed25519", "ssh-rsa")
+RSA_BITS = 2048
 
 
 def check_name(value: str) -> str:
@@ -139,20 +139,40 @@ def check_public_key(value: str) -> str:
             "(make one with: ssh-keygen -t ed25519)"
         )
     _check_key_blob(kind, blob)
-    if "\n" in value or '"' in value:
+    if not value.strip().isprintable() or '"' in value:
         raise ValueError("a public key is one line without quotes; paste it again")
     return value.strip()
 
 
 def _check_key_blob(kind: str, blob: str) -> None:
+    fields = _key_fields(blob)
+    wanted = 2 if kind == "ssh-ed25519" else 3
+    if len(fields) != wanted or fields[0] != kind.encode():
+        raise ValueError("the key is damaged or cut off; paste the whole line again")
+    if kind == "ssh-ed25519" and len(fields[1]) != 32:
+        raise ValueError("the key is damaged or cut off; paste the whole line again")
+    if kind == "ssh-rsa" and int.from_bytes(fields[2], "big").bit_length() < RSA_BITS:
+        raise ValueError(
+            f"an RSA key of fewer than {RSA_BITS} bits is not safe; make a new one with: "
+            "ssh-keygen -t ed25519"
+        )
+
+
+def _key_fields(blob: str) -> list[bytes]:
+    """Return the length-prefixed parts of a key, or none when they do not fill it exactly."""
     try:
         raw = base64.b64decode(blob, validate=True)
-        size = struct.unpack(">I", raw[:4])[0]
-    except (binascii.Error, struct.error, ValueError):
-        raise ValueError("the key is damaged or cut off; paste the whole line again") from None
-    expected = 51 if kind == "ssh-ed25519" else 200
-    if raw[4 : 4 + size] != kind.encode() or len(raw) < expected:
-        raise ValueError("the key is damaged or cut off; paste the whole line again")
+    except (binascii.Error, ValueError):
+        return []
+    found: list[bytes] = []
+    while len(raw) >= 4:
+        size = int.from_bytes(raw[:4], "big")
+        part, rest = raw[4 : 4 + size], raw[4 + size :]
+        if len(part) != size:
+            return []
+        found.append(part)
+        raw = rest
+    return [] if raw else found
 
 
 def check_sandbox_network(value: str) -> str:

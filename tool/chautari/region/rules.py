@@ -18,6 +18,10 @@ Finding = tuple[Path_, str]
 Pins = Mapping[str, Artifact]
 Rule = Callable[[Region, Pins], Iterator[Finding]]
 
+GROUPS = {
+    "all", "ungrouped", "localhost", "base", "firewall", "mail", "nginx", "tls", "postgresql",
+    "redis", "php", "nextcloud",
+}  # fmt: skip
 RESERVED_ADDRESSES = 9  # in a sandbox's network: gateway, small internet and room to grow
 
 
@@ -65,7 +69,8 @@ def address6_is_version_6(region: Region, _: Pins) -> Iterator[Finding]:
 def names_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
     """Two services cannot answer under one name, nor a service under its region's node name."""
     seen: dict[str, str] = {name: f"node {name}" for name in region.nodes}
-    for service, settings in region.services.placed().items():
+    for service in region.carried():
+        settings = region.services.of(service)
         if settings.host in seen:
             yield (
                 ("services", service, "host"),
@@ -73,6 +78,13 @@ def names_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
                 "choose another label",
             )
         seen[settings.host] = service
+
+
+def node_names_are_free(region: Region, _: Pins) -> Iterator[Finding]:
+    """A node called like one of Ansible's groups would get that group's roles."""
+    for name in region.nodes:
+        if name in GROUPS:
+            yield ("nodes", name), f"{name!r} is a word of Ansible's or a role; choose another name"
 
 
 def somebody_can_open_the_secrets(region: Region, _: Pins) -> Iterator[Finding]:
@@ -148,6 +160,7 @@ RULES: tuple[Rule, ...] = (
     addresses_are_unique,
     address6_is_version_6,
     names_are_unique,
+    node_names_are_free,
     somebody_can_open_the_secrets,
     sandbox_addresses_are_inside,
     services_can_send_mail,

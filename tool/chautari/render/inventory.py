@@ -68,7 +68,7 @@ def files_of(nodes: Sequence[NodeVariables], connections: Mapping[str, Connectio
 
     Groups are the roles: `playbooks/region.yml` has one play for each.
     """
-    files: Files = {"hosts.yml": to_yaml(_hosts(nodes, connections))}
+    files: Files = {"hosts.yml": to_yaml(mark_unsafe(_hosts(nodes, connections)))}
     for node in nodes:
         folder = f"host_vars/{node.node}"
         files[f"{folder}/main.yml"] = to_yaml(mark_unsafe(node.public))

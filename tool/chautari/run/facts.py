@@ -60,9 +60,9 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
     for line in lines:
         key, _, value = line.strip().partition("=")
         if key.startswith("free_kb:"):
-            free[key.removeprefix("free_kb:")] = int(value or 0)
+            free[key.removeprefix("free_kb:")] = _number(value)
         elif key.startswith("free_inodes:"):
-            inodes[key.removeprefix("free_inodes:")] = int(value) if value.isdigit() else 0
+            inodes[key.removeprefix("free_inodes:")] = _number(value)
         elif key == "listener":
             local, _, process = value.partition(" ")
             listeners.append((local, process.strip()))
@@ -72,10 +72,10 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
     return Facts(
         os=single.get("os", ""),
         machine=single.get("machine", ""),
-        uid=int(single.get("uid", -1)),
+        uid=_number(single.get("uid", ""), -1),
         init=single.get("init", ""),
-        memory_kb=int(single.get("memory_kb", 0)),
-        skew=float(single.get("now", middle)) - middle,
+        memory_kb=_number(single.get("memory_kb", "")),
+        skew=_skew(single.get("now", ""), middle),
         # `date` gives whole seconds, and the answer may have travelled all of the way back.
         skew_tolerance=1.0 + (answered - asked) / 2,
         venv=single.get("venv", ""),
@@ -83,3 +83,12 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
         free_inodes=inodes,
         listeners=tuple(listeners),
     )
+
+
+def _skew(now: str, middle: float) -> float:
+    return _number(now) - middle if now else 0.0
+
+
+def _number(text: str, otherwise: int = 0) -> int:
+    """Return the number a machine wrote; one that writes no number has none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else otherwise

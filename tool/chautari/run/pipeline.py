@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from chautari.render import bundle
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult, RegionReport
-from chautari.run import summary, verify
+from chautari.run import reporting, verify
 from chautari.run.converge import converge, new_run_id
 from chautari.run.prepare import prepare
 from chautari.run.request import Listener, Plan, Request, about, plan
@@ -34,8 +34,17 @@ def check(request: Request, tell: Listener, say: Callable[[str], None]) -> Regio
     return _run(plan(request, say), tell, converging=False)
 
 
+def make_ready(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
+    """Look at the region's machines and prepare them for Ansible; nothing is converged."""
+    ready, began = plan(request, say), time.monotonic()
+    report = reporting.empty(ready)
+    reached = targets(ready.inventory, ready.internet, request.chosen())
+    report.nodes = list(prepare(ready.inventory.region, reached, tell).values())
+    return reporting.finish(report, ready, False, time.monotonic() - began)
+
+
 def _run(ready: Plan, tell: Listener, converging: bool) -> RegionReport:
-    report, began = summary.empty(ready), time.monotonic()
+    report, began = reporting.empty(ready), time.monotonic()
     reached = targets(ready.inventory, ready.internet, ready.request.chosen())
     nodes = prepare(ready.inventory.region, reached, tell, checking=not converging)
     run = new_run_id()
@@ -54,4 +63,4 @@ def _run(ready: Plan, tell: Listener, converging: bool) -> RegionReport:
     report.checks = [result for results in inside for result in results]
     report.checks += verify.outside(good, ready.internet)
     report.nodes = list(nodes.values())
-    return summary.finish(report, ready, converging, time.monotonic() - began)
+    return reporting.finish(report, ready, converging, time.monotonic() - began)

@@ -17,7 +17,7 @@ NEEDED_DISK = 8 << 30
 NEEDED_MEMORY = 3 << 30
 NEEDED_LIMIT = 4096
 PODMAN = "apt-get install -y podman"
-NETWORK = "198.51.100.0/24"
+NETWORK = "198.51.100.0/25"
 _SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 

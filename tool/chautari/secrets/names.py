@@ -29,7 +29,7 @@ _MAIL = SecretSpec("mail_relay_password", None, True, "password at the mail rela
 def wanted(region: Region) -> tuple[SecretSpec, ...]:
     """Return every secret `region` needs."""
     found: tuple[SecretSpec, ...] = (_MAIL,) if region.mail else ()
-    return found + (_NEXTCLOUD if region.services.nextcloud else ())
+    return found + (_NEXTCLOUD if "nextcloud" in region.carried() else ())
 
 
 def of_node(region: Region, node: str) -> tuple[str, ...]:

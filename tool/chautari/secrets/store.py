@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyrage
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from chautari.errors import BadInput
@@ -56,6 +57,12 @@ class SecretStore:
 
     def save(self, file: Path, recipients: Sequence[str]) -> None:
         """Encrypt to `recipients` (SSH public key lines) and replace `file` in one step."""
+        if not recipients:
+            raise BadInput(
+                f"{file}: there is nobody to encrypt the secrets to",
+                fix="add a person with an SSH public key under operators; a sandbox makes its own "
+                "key when it starts: deploy sandbox up NAME",
+            )
         keys = [pyrage.ssh.Recipient.from_str(_without_comment(line)) for line in recipients]
         body = {"recipients": list(recipients), "secrets": self._values}
         sealed = pyrage.encrypt(json.dumps(body, sort_keys=True).encode(), keys)
@@ -76,15 +83,16 @@ def load(file: Path, identities: Sequence[Path]) -> SecretStore:
     if not opened:
         raise BadInput(
             f"{file}: none of these SSH keys can be read: {_shown(identities)}",
-            fix="name the private key that belongs to your entry under operators: --identity FILE",
+            fix="name the private key that belongs to your entry under operators: --identity FILE; "
+            "a key with a passphrase needs it in CHAUTARI_KEY_PASSPHRASE",
         )
     try:
         body = json.loads(pyrage.decrypt(file.read_bytes(), opened))
     except pyrage.DecryptError as error:
         raise BadInput(
             f"{file} cannot be opened with {_shown(identities)} ({error})",
-            fix="ask an operator who can open it to run `deploy secrets share`, or, if the file is "
-            "damaged, take it back from git",
+            fix="ask an operator who can open it to deploy with your key under operators, which "
+            "encrypts it to you too; if the file is damaged, take it back from git",
         ) from None
     return SecretStore(body["secrets"], body["recipients"])
 
@@ -100,15 +108,22 @@ def read_identity(path: Path) -> Identity | None:
     except OSError:
         return None
     try:
-        return pyrage.ssh.Identity.from_buffer(_without_passphrase(raw))
-    except (pyrage.IdentityError, ValueError, TypeError):
+        return pyrage.ssh.Identity.from_buffer(raw)
+    except (pyrage.IdentityError, ValueError):
+        return _with_passphrase(raw)
+
+
+def _with_passphrase(raw: bytes) -> Identity | None:
+    passphrase = os.environ.get("CHAUTARI_KEY_PASSPHRASE")
+    if not passphrase:
+        return None
+    try:
+        return pyrage.ssh.Identity.from_buffer(_opened(raw, passphrase))
+    except (pyrage.IdentityError, UnsupportedAlgorithm, ValueError, TypeError):
         return None
 
 
-def _without_passphrase(raw: bytes) -> bytes:
-    passphrase = os.environ.get("CHAUTARI_KEY_PASSPHRASE")
-    if not passphrase:
-        return raw
+def _opened(raw: bytes, passphrase: str) -> bytes:
     key = serialization.load_ssh_private_key(raw, passphrase.encode())
     return key.private_bytes(
         serialization.Encoding.PEM,

@@ -97,6 +97,9 @@ final class NetworkChecks
             return Result::success('Internet connectivity is disabled in configuration file.');
         }
         $sites = (array)$this->kernel->config->get('connectivity_check_domains', []);
+        if ($sites === []) {
+            return Result::info('No "connectivity_check_domains" are set, and the double asks no host of its own accord.');
+        }
         foreach ($sites as $site) {
             if ($this->ask('GET', (string)$site) !== null) {
                 return Result::success();

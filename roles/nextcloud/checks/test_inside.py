@@ -1,0 +1,167 @@
+"""Nextcloud as its node sees it: code, settings, services and its own health report."""
+
+import json
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.role("nextcloud")
+
+CURRENT = "/opt/nextcloud/current"
+STATE = "/var/lib/nextcloud"
+FPM = "php*-fpm"
+CRON = "nextcloud-cron"
+
+# Warnings about what the role itself sets up: these fail like errors do.
+OURS = (
+    "CronInfo",
+    "DatabaseHasMissingColumns",
+    "DatabaseHasMissingIndices",
+    "DatabaseHasMissingPrimaryKeys",
+    "DataDirectoryProtected",
+    "DebugMode",
+    "FileLocking",
+    "HttpsUrlGeneration",
+    "MaintenanceWindowStart",
+    "MemcacheConfigured",
+    "OverwriteCliUrl",
+    "PhpApcuConfig",
+    "PhpMemoryLimit",
+    "PhpModules",
+    "PhpOpcacheSetup",
+    "SupportedDatabase",
+)
+
+
+def occ(host: Any, arguments: str) -> Any:
+    """The JSON that one of Nextcloud's own commands prints."""
+    answer = host.run(f"occ {arguments} --output=json")
+    lines = answer.stdout.strip().splitlines()
+    assert lines, f"occ {arguments} printed nothing: {answer.stderr}"
+    return json.loads(lines[-1])
+
+
+def properties(host: Any, unit: str, *names: str) -> dict[str, str]:
+    """Properties of a unit, as systemd tells them."""
+    text = host.run("systemctl show %s --property=%s", unit, ",".join(names)).stdout
+    return dict(line.split("=", 1) for line in text.strip().splitlines())
+
+
+@pytest.mark.advice("Look at the journal, and run 'occ status' on the node.", units=[FPM])
+def test_is_installed_and_up_to_date(host: Any, settings: dict[str, Any]) -> None:
+    """Nextcloud is installed in the version that was asked for, and not in maintenance"""
+    status = occ(host, "status")
+    assert status["installed"] is True
+    assert status["versionstring"] == settings["nextcloud_version"]
+    assert status["maintenance"] is False, "maintenance mode is on"
+    assert status["needsDbUpgrade"] is False, "the database still needs 'occ upgrade'"
+
+
+@pytest.mark.advice("Someone changed owners or modes of the code. Deploy again.", units=[])
+def test_code_is_not_writable_by_the_web_server(host: Any) -> None:
+    """The web server cannot change Nextcloud's code"""
+    found = host.run(
+        "find %s/ %s/custom_apps ( -type f -o -type d )"
+        " ( ! -user root -o -perm /022 ) -print -quit".replace("(", r"\(").replace(")", r"\)"),
+        CURRENT,
+        STATE,
+    ).stdout
+    assert not found.strip(), f"not protected: {found}"
+
+
+@pytest.mark.advice("Someone changed owners or modes of these files. Deploy again.", units=[])
+def test_settings_and_data_are_closed_to_others(host: Any) -> None:
+    """Settings and people's files are closed to other accounts"""
+    for path, mode in (
+        (f"{STATE}/config/config.php", 0o640),
+        (f"{STATE}/config", 0o750),
+        (f"{STATE}/data", 0o750),
+    ):
+        file = host.file(path)
+        assert file.user == "www-data", f"{path} belongs to {file.user}"
+        assert file.mode & ~mode == 0, f"{path} has the mode {file.mode:o}"
+    for path in host.run(f"ls {STATE}/pins/*.password").stdout.split():
+        file = host.file(path)
+        assert (file.user, file.mode) == ("root", 0o600), f"{path}: {file.user} {file.mode:o}"
+
+
+@pytest.mark.advice(
+    "Read what Nextcloud says: run 'occ setupchecks' on the node.", units=[FPM, CRON]
+)
+def test_own_checks_find_no_error(host: Any) -> None:
+    """Nextcloud's own checks find no error"""
+    failed = []
+    for category in occ(host, "setupchecks").values():
+        for name, result in category.items():
+            ours = result["severity"] == "warning" and name.rsplit("\\", 1)[-1] in OURS
+            if ours or result["severity"] == "error":
+                failed.append(f"{result['name']}: {result['description']}")
+    assert not failed, "\n".join(failed)
+
+
+@pytest.mark.advice("Look at the journal of PHP-FPM, then deploy again.", units=[FPM])
+def test_pool_of_php_answers(host: Any) -> None:
+    """Nextcloud has its own pool of PHP, and only the web server reaches it"""
+    socket = host.file("/run/php/nextcloud.sock")
+    assert socket.is_socket, "the socket is missing"
+    assert (socket.user, socket.group, socket.mode) == ("www-data", "www-data", 0o660)
+
+
+@pytest.mark.advice("Deploy again: it arms the timer.", units=[CRON])
+def test_timer_of_background_jobs_is_armed(host: Any) -> None:
+    """Background jobs are due every five minutes"""
+    timer = host.service(f"{CRON}.timer")
+    assert timer.is_enabled, "the timer is not enabled"
+    assert timer.is_running, "the timer does not run"
+    due = properties(host, f"{CRON}.timer", "NextElapseUSecRealtime")
+    assert due["NextElapseUSecRealtime"], "no next run is planned"
+
+
+@pytest.mark.advice("Look at its journal: journalctl -u nextcloud-cron.", units=[CRON])
+def test_background_jobs_ran(host: Any) -> None:
+    """Background jobs ran, and ended well"""
+    result = properties(host, f"{CRON}.service", "Result", "ActiveState")
+    assert result["ActiveState"] != "failed", "the last run failed"
+    assert result["Result"] == "success", f"the last run ended with: {result['Result']}"
+    settings = occ(host, "config:list core")["apps"]["core"]
+    assert settings["backgroundjobs_mode"] == "cron"
+    now = int(host.run("date +%s").stdout)
+    age = now - int(settings.get("lastcron", 0))
+    assert age < 1800, f"background jobs ran {age} seconds ago"
+
+
+@pytest.mark.advice("Deploy again, and look at the journal of Redis.", units=["redis-server", FPM])
+def test_caches_are_in_use(host: Any) -> None:
+    """Nextcloud uses APCu and Redis"""
+    settings = occ(host, "config:list system")["system"]
+    assert settings["memcache.local"] == "\\OC\\Memcache\\APCu"
+    assert settings["memcache.distributed"] == "\\OC\\Memcache\\Redis"
+    assert settings["memcache.locking"] == "\\OC\\Memcache\\Redis"
+    probe = "$r = new Redis(); $r->connect('/run/redis/redis-server.sock'); echo (int) $r->ping();"
+    answer = host.run("runuser -u www-data -- php -r %s", probe)
+    assert answer.stdout.strip() == "1", f"{answer.stdout}{answer.stderr}"
+
+
+@pytest.mark.advice("Deploy again: it installs and switches on the apps that are pinned.", units=[])
+def test_apps_are_on(host: Any, settings: dict[str, Any]) -> None:
+    """The apps that the region asked for are switched on"""
+    enabled = occ(host, "app:list")["enabled"]
+    missing = [app["name"] for app in settings["nextcloud_apps"] if app["name"] not in enabled]
+    assert not missing, f"not switched on: {', '.join(missing)}"
+
+
+@pytest.mark.advice("Deploy again, then look whether logrotate.timer runs.", units=["logrotate"])
+def test_log_is_rotated(host: Any) -> None:
+    """The log of Nextcloud is rotated"""
+    assert host.service("logrotate.timer").is_enabled, "logrotate.timer is not enabled"
+    trial = host.run("logrotate --debug /etc/logrotate.d/nextcloud")
+    assert trial.rc == 0, trial.stderr
+    assert "error:" not in trial.stderr, trial.stderr
+
+
+@pytest.mark.advice("Read the lines above, and look at /var/log/nextcloud.", units=[FPM, CRON])
+def test_journal_is_free_of_errors(host: Any, since: str) -> None:
+    """The journal of Nextcloud's services holds no error since the deploy"""
+    for unit in (f"{CRON}.service", f"{CRON}.timer", FPM):
+        errors = host.run("journalctl -q -p err -u %s --since %s", unit, since).stdout
+        assert not errors.strip(), errors

@@ -1,0 +1,101 @@
+"""One sandbox for all tests in containers, and the real `deploy` command against it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DEPLOY = str(Path(sys.executable).with_name("deploy"))
+REGIONS = Path(__file__).with_name("regions")
+LIMIT_SECONDS = 1200
+
+
+@dataclass
+class Outcome:
+    """How a `deploy` command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.stdout)
+        return found
+
+    def node(self, name: str) -> dict[str, Any]:
+        return next(node for node in self.report["nodes"] if node["name"] == name)
+
+
+@dataclass
+class Proof:
+    """The region under test: a copy of its own, so that tests may change it."""
+
+    folder: Path
+    first: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "region.yml"
+
+    def deploy(self, *arguments: str) -> Outcome:
+        verb, *rest = arguments
+        argv = [DEPLOY, *verb.split(), str(self.file), *rest]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_SECONDS)
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        verb, *rest = arguments
+        return subprocess.Popen(
+            [DEPLOY, verb, str(self.file), *rest],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def on(self, node: str, *command: str, check: bool = True) -> str:
+        argv = ["podman", "exec", f"chautari_proof_{node}", *command]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout
+
+    def edit(self, old: str, new: str) -> None:
+        text = self.file.read_text()
+        assert old in text
+        self.file.write_text(text.replace(old, new))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(1)
+
+
+def kill_group(process: subprocess.Popen[str]) -> None:
+    """End a control process and all it started here, as closing the laptop does."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def proof(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proof]:
+    """The sandbox of the region `proof`, from nothing, removed at the end."""
+    folder = tmp_path_factory.mktemp("inventories") / "proof"
+    shutil.copytree(REGIONS / "proof", folder)
+    region = Proof(folder)
+    assert region.deploy("sandbox down").code == 0
+    yield region
+    region.deploy("sandbox down")

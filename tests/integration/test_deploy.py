@@ -1,0 +1,162 @@
+"""`deploy region` from bare containers to a proven region. The tests build on each other, in order.
+
+The first deploy loses its control process in the middle: what the node does then is the promise
+this tool is built on.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.conftest import Outcome, Proof, kill_group, wait_for
+
+from chautari.paths import reports_dir
+from chautari.region.load import load
+from chautari.sandbox import api
+from chautari.secrets import store
+
+pytestmark = pytest.mark.containers
+
+
+def finished(proof: Proof, node: str) -> Any:
+    states = json.loads(proof.deploy("status", "--json").stdout)["nodes"]
+    return next(state for state in states if state["node"] == node)["finished"]
+
+
+@pytest.fixture(scope="module")
+def interrupted(proof: Proof) -> str:
+    """The first deploy, killed once the cloud node is at work; what it said until then."""
+    process = proof.begin("region")
+    said = ""
+    assert process.stderr is not None
+    for line in process.stderr:
+        said += line
+        if line.startswith("cloud  nginx"):
+            break
+    kill_group(process)
+    return said
+
+
+@pytest.fixture(scope="module")
+def second(proof: Proof, interrupted: str) -> Outcome:
+    """The deploy after the interrupted one has ended by itself on the node."""
+    wait_for(lambda: finished(proof, "cloud") is not None, 900, "the interrupted run's end")
+    return proof.deploy("region", "--json")
+
+
+def test_bare_machines_are_prepared_without_python(interrupted: str) -> None:
+    assert "preparing" in interrupted
+
+
+def test_a_second_operator_is_told_who_is_at_work(proof: Proof, interrupted: str) -> None:
+    outcome = proof.deploy("region", "--json", "--node", "cloud")
+    assert outcome.code == 1, outcome.stderr
+    node = outcome.node("cloud")
+    assert node["state"] == "busy"
+    assert "is deploying to this node since" in node["refusals"][0]["what"]
+
+
+def test_killed_control_process_does_not_stop_the_run(proof: Proof, second: Outcome) -> None:
+    assert second.code == 0, second.stderr[-4000:]
+    runs = proof.on("cloud", "sh", "-c", "ls /var/lib/chautari/runs").split()
+    events = proof.on("cloud", "cat", f"/var/lib/chautari/runs/{runs[0]}/events.jsonl")
+    last = json.loads(events.splitlines()[-1])
+    assert last["event"] == "run_finished" and last["ok"], last
+
+
+def test_second_run_changes_nothing(second: Outcome) -> None:
+    changed = {node["name"]: node["changed"] for node in second.report["nodes"]}
+    assert changed == {"ground": 0, "cloud": 0}, second.report["nodes"]
+
+
+def test_json_report_tells_nodes_roles_checks_and_doubles(second: Outcome) -> None:
+    report = second.report
+    assert report["ok"] is True
+    cloud = second.node("cloud")
+    assert [role["name"] for role in cloud["roles"]][-1] == "nextcloud"
+    assert cloud["failed"] == 0 and cloud["seconds"] > 0
+    checks = report["checks"]
+    failed = [item for item in checks["results"] if item["outcome"] != "passed"]
+    assert failed == []
+    assert checks["passed"] == len(checks["results"]) > 60
+    assert {"node", "service", "check", "outcome", "seconds", "message"} <= set(
+        checks["results"][0]
+    )
+    assert {"inside", "outside"} == {item["side"] for item in checks["results"]}
+    assert [double["name"] for double in report["doubles"]] == ["nextcloud"]
+
+
+def test_every_role_was_checked_on_its_nodes(second: Outcome) -> None:
+    checked = {(item["node"], item["service"]) for item in second.report["checks"]["results"]}
+    ran = {
+        (node["name"], role["name"])
+        for node in second.report["nodes"]
+        for role in node["roles"]
+        if role["name"] != "setup"
+    }
+    assert ran <= checked
+
+
+def test_an_app_that_cannot_be_had_is_reported(second: Outcome) -> None:
+    assert any("calendar" in notice for notice in second.node("cloud")["notices"])
+
+
+def test_verify_gives_the_same_checks_and_changes_nothing(proof: Proof, second: Outcome) -> None:
+    outcome = proof.deploy("verify", "--json")
+    assert outcome.code == 0, outcome.stderr
+
+    def named(checks: dict[str, Any]) -> set[tuple[str, str, str]]:
+        return {(item["node"], item["service"], item["check"]) for item in checks["results"]}
+
+    assert named(outcome.report["checks"]) == named(second.report["checks"])
+
+
+def test_reports_are_written_for_people_and_programs(second: Outcome) -> None:
+    folder = reports_dir("proof")
+    assert json.loads((folder / "report.json").read_text())["region"] == "proof"
+    assert (folder / "junit.xml").read_text().count("<testcase") > 60
+    assert "double" in (folder / "report.html").read_text()
+
+
+def test_no_secret_leaks_from_the_run(proof: Proof, second: Outcome) -> None:
+    """Every secret of the region is looked for where secrets must not be."""
+    state = api.load_state("proof")
+    assert state is not None
+    opened = store.load(load(proof.file).secrets, [state.ssh_key])
+    reports = "".join(file.read_text() for file in reports_dir("proof").iterdir())
+    journals = {
+        node: proof.on(node, "sh", "-c", _WHERE_NO_SECRET_MAY_BE) for node in ("ground", "cloud")
+    }
+    for name in opened.names:
+        for place in (reports, second.stdout, second.stderr, *journals.values()):
+            assert opened[name] not in place, f"{name} leaked"
+    assert "chautari-run" in journals["cloud"]  # the search saw the journal
+
+
+_WHERE_NO_SECRET_MAY_BE = (
+    "journalctl --no-pager -o cat; cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' '; "
+    "find /var/lib/chautari /tmp /var/tmp /var/log -type f -size -2M -exec cat {} + ; "
+    "ls -R /run/chautari"
+)
+
+
+def test_plain_ansible_works_with_the_rendered_inventory(
+    proof: Proof, second: Outcome, tmp_path: Path
+) -> None:
+    assert proof.deploy("render", "-o", str(tmp_path / "inventory")).code == 0
+    secrets = list((tmp_path / "inventory").rglob("secrets.yml"))
+    assert secrets and all(file.stat().st_mode & 0o777 == 0o600 for file in secrets)
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        ["env", f"ANSIBLE_ROLES_PATH={root / 'roles'}", "ANSIBLE_PIPELINING=1",
+         str(Path(sys.executable).with_name("ansible-playbook")),
+         "-i", str(tmp_path / "inventory"), "--limit", "ground", "playbooks/region.yml"],
+        cwd=root, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert "changed=0" in done.stdout

@@ -1,0 +1,101 @@
+"""Faults on real containers: what is refused, what is kept, and what the person is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.integration.conftest import Proof
+
+from chautari.sandbox import paths
+
+pytestmark = pytest.mark.containers
+
+
+@pytest.fixture(scope="module", autouse=True)
+def deployed(proof: Proof) -> None:
+    """The region stands before anything is broken."""
+    outcome = proof.deploy("region")
+    assert outcome.code == 0, outcome.stdout
+
+
+@pytest.fixture(autouse=True)
+def restored(proof: Proof) -> Iterator[None]:
+    """Give the region's files back as they were."""
+    files = {name: (proof.folder / name).read_bytes() for name in ("region.yml", "known_hosts")}
+    yield
+    for name, content in files.items():
+        (proof.folder / name).write_bytes(content)
+
+
+def test_unreachable_node_is_told_and_the_others_results_are_kept(proof: Proof) -> None:
+    proof.on("ground", "systemctl", "stop", "ssh")
+    try:
+        outcome = proof.deploy("region", "--json")
+    finally:
+        proof.on("ground", "systemctl", "start", "ssh")
+    assert outcome.code == 1
+    assert outcome.node("ground")["state"] == "unreachable"
+    assert "does not answer on SSH" in outcome.node("ground")["refusals"][0]["what"]
+    assert outcome.node("cloud")["state"] == "converged"
+    assert outcome.report["checks"]["passed"] > 40
+
+
+def test_changed_host_key_is_refused(proof: Proof) -> None:
+    pinned = (proof.folder / "known_hosts").read_text().splitlines()
+    other = next(line for line in pinned if "198.51.100.206" in line).split(maxsplit=1)[1]
+    swapped = [f"198.51.100.205 {other}" if "198.51.100.205" in line else line for line in pinned]
+    (proof.folder / "known_hosts").write_text("\n".join(swapped) + "\n")
+    outcome = proof.deploy("region", "--json", "--node", "ground")
+    assert outcome.code == 1
+    assert outcome.node("ground")["state"] == "unreachable"
+    assert "another host key" in outcome.node("ground")["refusals"][0]["what"]
+    assert "do not deploy" in outcome.node("ground")["refusals"][0]["fix"]
+
+
+def test_other_operating_system_is_refused_before_a_file_changes(proof: Proof) -> None:
+    before = proof.on("ground", "sh", "-c", "ls /var/lib/chautari/runs")
+    # The sandbox is not asked to make the node anew: only what the region says is changed.
+    proof.edit("os: debian-12}", "os: debian-13}")
+    outcome = proof.deploy("region", "--json", "--node", "ground")
+    refusal = outcome.node("ground")["refusals"][0]
+    assert outcome.code == 1 and outcome.node("ground")["state"] == "refused"
+    assert refusal["what"] == "the node runs debian-12, not debian-13"
+    assert refusal["fix"] == "write os: debian-12 for this node"
+    assert proof.on("ground", "sh", "-c", "ls /var/lib/chautari/runs") == before
+
+
+def test_failed_task_is_told_with_role_task_message_and_journal(proof: Proof) -> None:
+    proof.on("ground", "sh", "-c", "mv /etc/hostname /etc/hostname.kept && mkdir /etc/hostname")
+    proof.on("ground", "sh", "-c", "hostname broken")
+    try:
+        outcome = proof.deploy("region", "--json", "--node", "ground")
+    finally:
+        proof.on("ground", "sh", "-c", "rmdir /etc/hostname; mv /etc/hostname.kept /etc/hostname")
+    failure = outcome.node("ground")["failure"]
+    assert outcome.code == 1
+    assert failure["role"] == "base" and failure["task"] and failure["message"]
+    assert "Traceback" not in outcome.stderr + failure["message"]
+    assert proof.deploy("region", "--node", "ground").code == 0
+
+
+def test_download_that_does_not_match_is_not_unpacked(proof: Proof) -> None:
+    lock = proof.folder / "artifacts.lock"
+    lock.write_text(
+        "nextcloud:\n  35.0.9: {url: 'https://download.example.org/nextcloud-35.0.9.tar.bz2', "
+        f"sha256: {'0' * 64}}}\n"
+    )
+    proof.edit("{host: cloud-files,", "{host: cloud-files, version: '35.0.9',")
+    try:
+        assert proof.deploy("sandbox up").code == 0
+        shelf = paths.state_dir("proof") / "mirror" / "nextcloud-35.0.9.tar.bz2"
+        shelf.write_bytes(b"not what was pinned" + shelf.read_bytes())
+        outcome = proof.deploy("region", "--json", "--node", "cloud")
+    finally:
+        lock.unlink()
+    assert outcome.code == 1
+    assert outcome.node("cloud")["failure"]["role"] == "nextcloud"
+    assert "35.0.9" not in proof.on("cloud", "ls", "/opt/nextcloud/releases")
+    assert '"installed":true' in proof.on("cloud", "runuser", "-u", "www-data", "--", "php",
+                                           "/opt/nextcloud/current/occ", "status",
+                                           "--output=json")  # fmt: skip

@@ -1,0 +1,36 @@
+"""The pages keep what they promise: samples validate, commands exist, paths are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from chautari.cli.main import deploy
+from chautari.region.load import load
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_region_in_the_readme_is_valid(tmp_path: Path) -> None:
+    sample = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert sample
+    (tmp_path / "andes").mkdir()
+    (tmp_path / "andes" / "region.yml").write_text(sample[1])
+    assert load(tmp_path / "andes" / "region.yml").region.region == "andes"
+
+
+def test_command_page_names_every_command() -> None:
+    page = (ROOT / "docs/reference/command.md").read_text()
+    names = deploy.list_commands(None)  # type: ignore[arg-type]
+    assert [name for name in names if f"`deploy {name}" not in page] == []
+
+
+def test_links_of_the_pages_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    broken = [
+        f"{page.name}: {link}"
+        for page in pages
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text())
+        if not link.startswith("http") and not (page.parent / link).exists()
+    ]
+    assert broken == []

@@ -1,0 +1,25 @@
+"""`deploy prepare NAME`: makes bare machines ready for Ansible, and changes nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from chautari.cli.options import json_option, mirror_option, node_option, region_argument
+
+
+@click.command("prepare")
+@region_argument
+@node_option
+@mirror_option
+@json_option
+def command(name: str, nodes: tuple[str, ...], mirror: Path | None, as_json: bool) -> int:
+    """Look at the region's machines and install what Ansible and the checks need on them.
+
+    `deploy region` does this by itself; alone it is for those who go on with plain Ansible.
+    """
+    from chautari.cli.work import carry_out
+    from chautari.run.pipeline import make_ready
+
+    return carry_out(make_ready, "prepare", name, nodes, (), as_json, mirror)
