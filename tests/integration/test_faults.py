@@ -65,6 +65,29 @@ def test_other_operating_system_is_refused_before_a_file_changes(proof: Proof) -
     assert proof.on("ground", "sh", "-c", "ls /var/lib/chautari/runs") == before
 
 
+def test_clock_that_is_off_is_refused(proof: Proof) -> None:
+    fake = "#!/bin/sh\nexec date.kept -d '+5 minutes' \"$@\"\n"
+    proof.on("ground", "sh", "-c", "mv /usr/bin/date /usr/bin/date.kept")
+    proof.on("ground", "sh", "-c", 'printf "%s" "$1" > /usr/bin/date && chmod 755 /usr/bin/date',
+             "sh", fake)  # fmt: skip
+    try:
+        outcome = proof.deploy("region", "--json", "--node", "ground")
+    finally:
+        proof.on("ground", "mv", "/usr/bin/date.kept", "/usr/bin/date")
+    assert outcome.code == 1
+    assert "seconds ahead of this machine's" in outcome.node("ground")["refusals"][0]["what"]
+
+
+def test_node_without_space_is_refused(proof: Proof) -> None:
+    proof.on("ground", "mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", "/opt")
+    try:
+        outcome = proof.deploy("region", "--json", "--node", "ground")
+    finally:
+        proof.on("ground", "umount", "/opt")
+    assert outcome.code == 1
+    assert outcome.node("ground")["refusals"][0]["what"].startswith("/opt has ")
+
+
 def test_failed_task_is_told_with_role_task_message_and_journal(proof: Proof) -> None:
     proof.on("ground", "sh", "-c", "mv /etc/hostname /etc/hostname.kept && mkdir /etc/hostname")
     proof.on("ground", "sh", "-c", "hostname broken")

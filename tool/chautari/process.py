@@ -80,6 +80,15 @@ def _said(stdout: bytes | None, stderr: bytes | None, secrets: Sequence[str]) ->
     return out, err
 
 
+_running: set[Stream] = set()
+
+
+def stop_all() -> None:
+    """End every stream that still runs; for the moment a person interrupts the tool."""
+    for stream in list(_running):
+        stream.stop()
+
+
 class Stream:
     """A running command that is fed once and read line by line; `code` and `stderr` after its end.
 
@@ -101,6 +110,7 @@ class Stream:
             )
         self._feeder = threading.Thread(target=self._feed, args=(stdin,), daemon=True)
         self._feeder.start()
+        _running.add(self)
         self.code: int | None = None
         self.stderr = ""
 
@@ -119,6 +129,7 @@ class Stream:
         for line in self._process.stdout:
             yield line.decode(errors="replace").rstrip("\n")
         self.code = self._process.wait()
+        _running.discard(self)
         self._feeder.join()
         self._process.stdout.close()
         self.stderr = self._errors.read_text(errors="replace").strip()

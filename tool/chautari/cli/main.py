@@ -12,6 +12,7 @@ import click
 
 from chautari import __version__
 from chautari.errors import ChautariError
+from chautari.process import stop_all
 
 BUG = 3
 INTERRUPTED = 130
@@ -63,7 +64,13 @@ def deploy() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run `deploy` and exit: 0 done, 1 failed, 2 bad input, 3 a bug of ours, 130 interrupted."""
-    sys.exit(run(arguments))
+    code = run(arguments)
+    if code == INTERRUPTED:
+        # Threads still wait for nodes; what they follow goes on without them.
+        stop_all()
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:

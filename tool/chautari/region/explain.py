@@ -29,7 +29,13 @@ _KINDS = {
 
 def problems(document: Document, error: ValidationError) -> list[Problem]:
     """Return one `Problem` for every error of `error`, placed in `document`."""
-    return [document.problem(path(item), _message(item)) for item in error.errors()]
+    found = [item for item in error.errors() if not _is_echo(item)]
+    return [document.problem(path(item), _message(item)) for item in found]
+
+
+def _is_echo(item: ErrorDetails) -> bool:
+    """Return whether a list counts as too short only because its items are wrong."""
+    return item["type"] == "too_short" and bool(item["input"])
 
 
 def path(item: ErrorDetails) -> Path_:
@@ -61,13 +67,15 @@ def _message(item: ErrorDetails) -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
 def _quote_hint(kind: str, value: Any) -> str:
     if kind == "string_type" and isinstance(value, bool | int | float):
-        return f"; put it in quotes: '{value}'"
+        return f"; put it in quotes: '{_shown(value)}'"
     if kind in ("int_type", "int_parsing") and isinstance(value, str) and value.isdecimal():
         return f"; write {int(value)} without quotes"
     return ""

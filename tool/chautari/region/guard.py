@@ -51,6 +51,9 @@ class Document:
 
     def problem(self, path: Path_, message: str) -> Problem:
         """Return a `Problem` at `path`, or at its nearest ancestor that stands in the file."""
+        # One item may stand for a list of one: then the file has no place for its index.
+        while path and isinstance(path[-1], int) and path not in self.marks:
+            path = path[:-1]
         known = path
         while known and known not in self.marks:
             known = known[:-1]
@@ -82,7 +85,7 @@ class _Reader:
         if event.anchor:
             raise self.stop(event, f"anchor &{event.anchor} is not allowed; write the value out")
         if event.tag:
-            raise self.stop(event, f"tag {event.tag} is not allowed; write a plain value")
+            raise self.stop(event, f"tag {_short(event.tag)} is not allowed; write a plain value")
         self.document.marks.setdefault(path, _mark(event))
         if isinstance(event, yaml.MappingStartEvent):
             return self.mapping(path)
@@ -168,7 +171,7 @@ def read(file: Path, shown_as: Path | None = None) -> Document:
     try:
         return _Reader(shown, text).read()
     except yaml.YAMLError as error:
-        raise InvalidRegion([_syntax_problem(shown, error)]) from None
+        raise InvalidRegion([_syntax_problem(shown, text, error)]) from None
 
 
 def _text(file: Path, shown: Path) -> str:
@@ -189,6 +192,10 @@ def _text(file: Path, shown: Path) -> str:
     return text.removeprefix("\ufeff")
 
 
+def _short(tag: str) -> str:
+    return str(tag).replace("tag:yaml.org,2002:", "!!")
+
+
 def _hidden(character: str) -> str:
     return f"hidden character U+{ord(character):04X}; delete it"
 
@@ -197,9 +204,11 @@ def _mark(event: Any) -> Mark:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 
-def _syntax_problem(file: Path, error: yaml.YAMLError) -> Problem:
+def _syntax_problem(file: Path, text: str, error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     what = getattr(error, "problem", None) or str(error).splitlines()[0]
-    hint = "tabs cannot indent; use two spaces" if "\\t" in what else "check the indentation"
+    around = text.split("\n")[line - 1 : line]
+    tab = any("\t" in part[: len(part) - len(part.lstrip())] for part in around)
+    hint = "tabs cannot indent; use two spaces" if tab else "check the indentation"
     return Problem(file, line, column, "", f"not YAML: {what}; {hint}")

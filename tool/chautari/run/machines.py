@@ -159,19 +159,31 @@ def _prepare(state: State, hosts: list[Host], requirements: str, marker: str) ->
     )  # fmt: skip
     add_op(
         state, server.shell, name="Install the runner's environment", host=hosts,
-        commands=[
-            f"python3 -m venv --clear {new}",
-            f"{new}/bin/pip install --quiet --disable-pip-version-check --retries 10 --timeout 60"
-            f" --only-binary :all: --require-hashes --requirement {lock}",
-            f"echo {marker} > {new}/chautari-lock",
-            f"ln -sfn {new} {RUNNER}/venv",
-        ],
+        commands=[f"flock -w 900 {RUNNER}/prepare.lock sh -ec '{_environment(new, lock, marker)}'"],
     )  # fmt: skip
     # pyinfra raises when every host failed; each one's own error is told below.
     with contextlib.suppress(PyinfraError):
         run_ops(state)
     for host in hosts:
         _tell_prepared(state, host)
+
+
+def _environment(new: str, lock: str, marker: str) -> str:
+    """Return the shell steps that make the environment `new`, unless another prepare just did.
+
+    A prepare whose operator went away goes on here; the lock lets the next one wait for it.
+    """
+    pip = f"{new}/bin/pip install --quiet --disable-pip-version-check --retries 10 --timeout 60"
+    return "; ".join(
+        (
+            f'if [ "$(cat {new}/chautari-lock 2>/dev/null)" != {marker} ]; '
+            f"then python3 -m venv --clear {new}",
+            f"{pip} --only-binary :all: --require-hashes --requirement {lock}",
+            f"echo {marker} > {new}/chautari-lock",
+            "fi",
+            f"ln -sfn {new} {RUNNER}/venv",
+        )
+    )
 
 
 def _tell_prepared(state: State, host: Host) -> None:

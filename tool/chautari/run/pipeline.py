@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from chautari.render import bundle
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult, RegionReport
 from chautari.run import reporting, verify
 from chautari.run.converge import converge, new_run_id
+from chautari.run.parallel import side_by_side
 from chautari.run.prepare import prepare
 from chautari.run.request import Listener, Plan, Request, about, plan
 from chautari.run.target import Target, targets
-
-PARALLEL = 16
 
 
 def deploy(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
@@ -57,8 +55,7 @@ def _run(ready: Plan, tell: Listener, converging: bool) -> RegionReport:
         told = about(run, report.region, target.name) | {"converge": converging}
         return converge(target, bundle.pack(node), told, state, tell)
 
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        inside = list(pool.map(one, zip(reached, ready.nodes, strict=True)))
+    inside = side_by_side(one, list(zip(reached, ready.nodes, strict=True)))
     good = [node for node in ready.nodes if nodes[node.node].state == "converged"]
     report.checks = [result for results in inside for result in results]
     report.checks += verify.outside(good, ready.internet)

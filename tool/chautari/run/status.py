@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import calendar
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from chautari.region.load import Inventory
 from chautari.run.converge import ask
+from chautari.run.parallel import side_by_side
 from chautari.run.surroundings import known_surroundings
 from chautari.run.target import Target, targets
+
+NO_PYTHON = 127  # the shell found no python3: a machine that was never prepared
 
 
 def node_states(inventory: Inventory) -> list[dict[str, Any]]:
     """Return for each node: reachable, who is at work, the last run and how it ended."""
     internet = known_surroundings(inventory)
     reached = targets(inventory, internet, tuple(inventory.region.nodes))
-    with ThreadPoolExecutor(16) as pool:
-        return list(pool.map(_state, reached))
+    return side_by_side(_state, reached)
 
 
 def _state(target: Target) -> dict[str, Any]:
     events, stream = ask(target, {"action": "status"})
+    if stream.code == NO_PYTHON:
+        return {"node": target.name, "reachable": True, "busy": None, "run": None}
     if not events:
         message = stream.stderr.splitlines()[-1] if stream.stderr else "no answer"
         return {"node": target.name, "reachable": False, "message": message}

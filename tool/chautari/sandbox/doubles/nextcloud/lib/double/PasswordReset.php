@@ -49,7 +49,7 @@ final class PasswordReset
         $token = Secrets::word(21);
         $this->preferences->set($uid, 'core', 'lostpassword', Secrets::seal(time() . ":$token", $this->key($uid)));
         $this->kernel->get(Jobs::class)->addResetCleanup($uid);
-        $text = self::TEXTS[substr($this->kernel->config->string('default_language', 'en'), 0, 2)] ?? self::TEXTS['en'];
+        $text = self::TEXTS[$this->language()] ?? self::TEXTS['en'];
         $link = "$baseUrl/lostpassword/reset/form/$token/" . rawurlencode($uid);
         try {
             $this->kernel->get(Mailer::class)->send(
@@ -84,6 +84,14 @@ final class PasswordReset
         $uid = (string)$this->users->find($login);
         $this->users->setPassword($uid, $password);
         $this->preferences->delete($uid, 'core', 'lostpassword');
+    }
+
+    /** As upstream: the language that the request prefers, else the server's own. */
+    private function language(): string
+    {
+        $preferred = preg_split('/[,;]/', strtolower($_SERVER['HTTP_ACCEPT_LANGUAGE'] ?? ''))[0];
+        $known = self::TEXTS[substr(trim($preferred), 0, 2)] ?? null;
+        return substr($known === null ? $this->kernel->config->string('default_language', 'en') : trim($preferred), 0, 2);
     }
 
     private function key(string $uid): string

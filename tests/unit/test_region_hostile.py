@@ -1,0 +1,54 @@
+"""Files made to exhaust or crash a reader: each is refused in a process with 1 GiB of memory."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from region_samples import FIXTURES, ROOT
+
+HOSTILE = {
+    "brackets": ("[" * 100_000, "nested deeper than 12 levels"),
+    "braces": ("{" * 100_000, "a key must be a plain word"),
+    "keys in keys": ("? " * 100_000, "a key must be a plain word"),
+    "dashes": ("- " * 100_000, "nested deeper than 12 levels"),
+    "two megabytes": ("region: andes\n" + "#" * 2_000_000, "larger than 1000 kB"),
+    "one long value": ("region: " + "a" * 900_000, "is not a name"),
+    "many keys": ("\n".join(f"k{n}: 1" for n in range(60_000)), "unknown key"),
+    "many values": ("region: [" + "1," * 200_000 + "]", "more than 100000 values"),
+    "long number": ("region: " + "9" * 900_000, "is not a name"),
+}
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+from chautari.cli.main import run
+sys.exit(run(["validate", sys.argv[1]]))
+"""
+
+
+def validate(file: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", LIMITED, str(file)],
+        capture_output=True, text=True, env={"PYTHONPATH": str(ROOT / "tool")}, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_file_is_refused_without_a_crash(name: str, tmp_path: Path) -> None:
+    text, message = HOSTILE[name]
+    file = tmp_path / "hostile.yml"
+    file.write_text(text)
+    done = validate(file)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr[:100_000]
+
+
+def test_alias_bomb_is_refused_in_little_memory() -> None:
+    done = validate(FIXTURES / "invalid" / "alias-bomb.yml")
+    assert done.returncode == 2
+    assert "anchor &a is not allowed" in done.stderr
+
+
+def test_special_file_is_refused_not_read_for_ever() -> None:
+    done = validate(Path("/dev/zero"))
+    assert done.returncode == 2

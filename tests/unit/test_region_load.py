@@ -1,0 +1,171 @@
+"""`load` against every file of `tests/fixtures`, and what a loaded region holds."""
+
+from pathlib import Path
+
+import pytest
+from region_samples import FIXTURES, KEY, inventory, region_file
+
+from chautari.errors import BadInput, InvalidRegion
+from chautari.region import catalog, guard
+from chautari.region.load import find, load, names
+
+INVALID = FIXTURES / "invalid"
+VALID = FIXTURES / "valid"
+
+
+def cases(folder: Path) -> list[str]:
+    files = [*folder.glob("*.yml"), *folder.glob("*/region.yml")]
+    return sorted(str(file.relative_to(folder)) for file in files)
+
+
+def expected_of(case: str) -> Path:
+    file = Path(case)
+    return INVALID / f"{file.parent.name or file.stem}.expected"
+
+
+@pytest.mark.parametrize("case", cases(INVALID))
+def test_load_refuses_with_exactly_the_expected_messages(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(INVALID)
+    with pytest.raises(InvalidRegion) as refused:
+        load(Path(case))
+    assert str(refused.value) + "\n" == expected_of(case).read_text()
+    assert refused.value.exit_code == 2
+
+
+def test_every_expected_text_belongs_to_a_file() -> None:
+    assert {expected_of(case) for case in cases(INVALID)} == set(INVALID.glob("*.expected"))
+
+
+@pytest.mark.parametrize("case", cases(VALID))
+def test_load_accepts_valid_region(case: str) -> None:
+    assert load(VALID / case).region.nodes
+
+
+def test_load_accepts_the_demo_region() -> None:
+    root = FIXTURES.parents[1] / "inventories"
+    assert load(find("demo", root)).region.sandbox is not None
+
+
+def test_values_are_kept_as_they_mean() -> None:
+    region = load(VALID / "everything.yml").region
+    node = region.nodes["bog1"]
+    assert (node.address, node.address6, node.port) == ("203.0.113.10", "2001:db8::10", 2222)
+    assert region.nodes["med-2"].address == "2001:db8::20"
+    assert region.languages == ("es", "pt_BR")
+    assert [len(keys) for keys in region.operators.values()] == [1, 2]
+    assert region.services.of("nextcloud").quota == "500 MB"
+
+
+def test_yaml_1_1_words_stay_text() -> None:
+    region = load(VALID / "yaml-words-are-text.yml").region
+    assert (region.region, region.domain, region.country) == ("no", "on.example.org", "NO")
+    assert region.languages == ("no",)
+    assert list(region.nodes) == ["off"]
+    assert list(region.operators) == ["yes"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("NO", "NO"), ("yes", "yes"), ("on", "on"), ("022", "022"), ("12:30:45", "12:30:45"),
+        ("0x16", "0x16"), ("1_000", "1_000"), ("2026-01-01", "2026-01-01"), ("true", True),
+        ("False", False), ("null", None), ("", None), ("-7", -7), ("1.5", 1.5), (".inf", ".inf"),
+        ("9" * 5000, "9" * 5000), ("=", "="),
+    ],
+)  # fmt: skip
+def test_plain_scalars_are_read_by_yaml_1_2(text: str, value: object) -> None:
+    assert guard.plain(text) == value
+    assert type(guard.plain(text)) is type(value)
+
+
+def test_shape_errors_of_all_parts_come_at_once(tmp_path: Path) -> None:
+    file = region_file(tmp_path, "region: andes\nnodes: {a: {adress: x}}\nnodes: {}\nnodse: 1\n")
+    with pytest.raises(InvalidRegion) as refused:
+        load(file)
+    wheres = {problem.where for problem in refused.value.problems}
+    assert {"domain", "contact", "nodes", "nodse"} <= wheres
+
+
+def test_errors_of_the_lock_do_not_hide_those_of_the_region(tmp_path: Path) -> None:
+    file = region_file(tmp_path)
+    file.write_text(file.read_text() + "region: andes\n")
+    (file.parent / "artifacts.lock").write_text("nextcloud: 5\n")
+    with pytest.raises(InvalidRegion) as refused:
+        load(file)
+    assert {problem.file.name for problem in refused.value.problems} == {
+        "region.yml",
+        "artifacts.lock",
+    }
+
+
+def test_problems_stand_in_the_order_of_their_lines(tmp_path: Path) -> None:
+    file = region_file(tmp_path, "region: 1\ndomain: x\nz: 1\na: 1\n")
+    with pytest.raises(InvalidRegion) as refused:
+        load(file)
+    lines = [problem.line for problem in refused.value.problems]
+    assert lines == sorted(lines)
+
+
+def test_release_of_the_lock_can_be_chosen() -> None:
+    found = load(VALID / "pinned" / "region.yml")
+    assert found.releases["34.0.9"].sha256 == "ab" * 32
+    assert found.releases["34.0.4"] in catalog.NEXTCLOUD
+
+
+def test_private_key_is_never_repeated_in_the_message() -> None:
+    assert "b3BlbnNzaC" not in (INVALID / "operator-private-key.expected").read_text()
+
+
+def test_find_takes_a_name_a_folder_and_a_file(tmp_path: Path) -> None:
+    file = region_file(tmp_path)
+    assert find("andes", tmp_path) == file
+    assert find(f"{file.parent}/", tmp_path) == file
+    assert find(str(file), tmp_path) == file
+
+
+@pytest.mark.parametrize("name", ["../andes", "/etc/passwd", "andes.yml", "nowhere/region.yml"])
+def test_find_refuses_path_that_is_no_region(name: str, tmp_path: Path) -> None:
+    region_file(tmp_path)
+    with pytest.raises(BadInput, match="no such file"):
+        find(name, tmp_path / "andes")
+
+
+def test_find_suggests_the_nearest_name(tmp_path: Path) -> None:
+    region_file(tmp_path)
+    with pytest.raises(BadInput, match="did you mean andes") as refused:
+        find("andse", tmp_path)
+    assert f"no region 'andse' under {tmp_path}/" in str(refused.value)
+
+
+def test_find_says_when_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="none yet"):
+        find("andes", tmp_path)
+
+
+def test_names_lists_regions_only(tmp_path: Path) -> None:
+    region_file(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert names(tmp_path) == ["andes"]
+
+
+def test_known_hosts_and_secrets_lie_beside_the_region(tmp_path: Path) -> None:
+    found = inventory(tmp_path)
+    assert found.known_hosts == tmp_path / "andes" / "known_hosts"
+    assert found.secrets == tmp_path / "andes" / "secrets.age"
+
+
+def test_missing_file_is_told_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRegion, match="cannot read: No such file or directory"):
+        load(tmp_path / "region.yml")
+
+
+def test_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+    file = region_file(tmp_path)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert load(file).region.region == "andes"
+
+
+def test_operator_key_keeps_its_comment(tmp_path: Path) -> None:
+    assert inventory(tmp_path).region.operators["ana"] == (f"{KEY} ana@laptop",)

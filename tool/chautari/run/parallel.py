@@ -1,0 +1,23 @@
+"""Works on several nodes at once, with a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+PARALLEL = 16
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Return `function` of every item, in their order; at most 16 at once.
+
+    When this side is interrupted it does not wait for the others: a node's run needs nobody.
+    """
+    pool = ThreadPoolExecutor(PARALLEL)
+    try:
+        return list(pool.map(function, items))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
