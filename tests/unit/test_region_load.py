@@ -81,11 +81,11 @@ def test_plain_scalars_are_read_by_yaml_1_2(text: str, value: object) -> None:
 
 
 def test_shape_errors_of_all_parts_come_at_once(tmp_path: Path) -> None:
-    file = region_file(tmp_path, "region: andes\nnodes: {a: {adress: x}}\nnodes: {}\nnodse: 1\n")
+    file = region_file(tmp_path, "nodes: {{a: {{adress: x}}}}\nnodes: {{}}\nnodse: 1\n")
     with pytest.raises(InvalidRegion) as refused:
         load(file)
     wheres = {problem.where for problem in refused.value.problems}
-    assert {"domain", "contact", "nodes", "nodse"} <= wheres
+    assert wheres == {"region", "domain", "contact", "nodes", "nodse"}
 
 
 def test_errors_of_the_lock_do_not_hide_those_of_the_region(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_find_takes_a_name_a_folder_and_a_file(tmp_path: Path) -> None:
     assert find(str(file), tmp_path) == file
 
 
-@pytest.mark.parametrize("name", ["../andes", "/etc/passwd", "andes.yml", "nowhere/region.yml"])
+@pytest.mark.parametrize("name", ["../andes", "andes.yml", "nowhere/region.yml"])
 def test_find_refuses_path_that_is_no_region(name: str, tmp_path: Path) -> None:
     region_file(tmp_path)
     with pytest.raises(BadInput, match="no such file"):

@@ -73,7 +73,9 @@ def test_security_headers_are_sent(settings: dict[str, Any], web: Any) -> None:
         assert "X-Powered-By" not in headers, f"{path}: X-Powered-By is sent"
 
 
-@pytest.mark.advice("Deploy again: trusted_domains or nginx's default server is wrong.", units=UNITS)
+@pytest.mark.advice(
+    "Deploy again: trusted_domains or nginx's default server is wrong.", units=UNITS
+)
 def test_forged_host_is_refused(settings: dict[str, Any], web: Any) -> None:
     """A request with a forged host name is refused"""
     answer = web.get(
@@ -141,13 +143,14 @@ def test_file_is_written_read_and_deleted(
 )
 def test_password_mail_arrives(settings: dict[str, Any], web: Any, mailbox: Any) -> None:
     """The mail for a forgotten password arrives"""
-    page = web.get(address(settings, "/login"))
+    english = {"Accept-Language": "en"}
+    page = web.get(address(settings, "/login"), headers=english)
     token = re.search(r'data-requesttoken="([^"]+)"', page.text)
     assert token, "the login page holds no token"
     answer = web.post(
         address(settings, "/lostpassword/email"),
         data={"user": ACCOUNT},
-        headers={"requesttoken": token[1]},
+        headers={"requesttoken": token[1], **english},
         timeout=60,
     )
     assert answer.status_code == 200, f"{answer.status_code}: {answer.text[:200]}"

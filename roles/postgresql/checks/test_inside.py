@@ -43,9 +43,12 @@ def test_unit_is_enabled_and_running(host: Any) -> None:
 )
 def test_listens_on_loopback_only(host: Any) -> None:
     """PostgreSQL answers on this machine only"""
-    lines = [line for line in host.run("ss -Hltnp").stdout.splitlines() if '"postgres"' in line]
-    addresses = {line.split()[3].rsplit(":", 1)[0] for line in lines}
-    assert addresses, "nothing listens on port 5432"
+    port = ask(host, "postgres", "SHOW port")
+    listeners = [
+        line.split()[3].rsplit(":", 1) for line in host.run("ss -Hltn").stdout.splitlines()
+    ]
+    addresses = {address for address, number in listeners if number == port}
+    assert addresses, f"nothing listens on port {port}"
     assert addresses <= {"127.0.0.1", "[::1]"}, addresses
 
 
@@ -98,7 +101,9 @@ def test_owners_log_in(host: Any, settings: dict[str, Any]) -> None:
 )
 def test_no_login_without_a_password(host: Any) -> None:
     """Nobody logs in without a password"""
-    methods = ask(host, "postgres", "SELECT string_agg(DISTINCT auth_method, ' ') FROM pg_hba_file_rules")
+    methods = ask(
+        host, "postgres", "SELECT string_agg(DISTINCT auth_method, ' ') FROM pg_hba_file_rules"
+    )
     assert set(methods.split()) <= {"peer", "scram-sha-256"}, methods
 
 

@@ -36,24 +36,34 @@ class Web(requests.Session):
 
 
 class Mailbox:
-    """The sandbox's mail sink, asked over HTTP what arrived."""
+    """The sandbox's mail sink, asked over HTTP what arrived since this value was made."""
 
     def __init__(self, api: str) -> None:
-        """Ask the sink at the URL `api`."""
+        """Ask the sink at the URL `api`, and pass over what lies there already."""
         self.api = api
+        self.old = {_identity(message) for message in self._all({})}
 
     def wait(self, to: str, subject_contains: str = "", seconds: int = 60) -> dict[str, Any]:
-        """Return the first mail to `to` whose subject holds the given text, waiting for it."""
+        """Return the first new mail to `to` whose subject holds the given text, waiting for it."""
         deadline = time.monotonic() + seconds
         while True:
-            answer = requests.get(f"{self.api}/messages", params={"to": to}, timeout=10)
-            answer.raise_for_status()
-            for message in answer.json():
-                if subject_contains in message["subject"]:
-                    return dict(message)
+            for message in self._all({"to": to}):
+                if subject_contains in message["subject"] and _identity(message) not in self.old:
+                    return message
             if time.monotonic() > deadline:
                 raise AssertionError(f"no mail to {to} arrived within {seconds} s")
             time.sleep(1)
+
+    def _all(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(f"{self.api}/messages", params=query, timeout=10)
+            answer.raise_for_status()
+            return [dict(message) for message in answer.json()]
+
+
+def _identity(message: dict[str, Any]) -> tuple[str, str]:
+    return str(message["received"]), str(message["headers"].get("message-id", message["subject"]))
 
 
 def _given(config: pytest.Config) -> Given:
@@ -147,7 +157,7 @@ def resolve(given: Given) -> Callable[[str], set[str]]:
     return look_up
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def mailbox(given: Given) -> Mailbox:
     """Return the mail sink, where there is one to ask."""
     if not given["mail_api"]:

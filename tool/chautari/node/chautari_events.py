@@ -62,7 +62,9 @@ class CallbackModule(CallbackBase):
         """Record a task that ended well."""
         self._task(result, "changed" if result.result.get("changed") else "ok")
         if result.task.action.endswith("debug") and result.task.name.startswith(REPORT):
-            self.write("notice", role=self.role, message=_cut(result.result.get("msg", "")))
+            for item in result.result.get("results") or [result.result]:
+                if not item.get("skipped"):
+                    self.write("notice", role=self.role, message=_cut(item.get("msg", "")))
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """Record a task that did not apply."""

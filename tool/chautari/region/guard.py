@@ -20,7 +20,8 @@ from chautari.errors import InvalidRegion, Problem
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 12
-MAX_NODES = 100_000
+MAX_NODES = 10_000
+MAX_LENGTH = 8_000  # of one value; the longest real ones are RSA keys of some 3000
 
 Path_ = tuple[str | int, ...]
 Mark = tuple[int, int]
@@ -95,6 +96,8 @@ class _Reader:
 
     def scalar(self, event: Any) -> Any:
         # An escape in double quotes ("\\u202e") makes what the raw text does not hold.
+        if len(event.value) > MAX_LENGTH:
+            raise self.stop(event, f"longer than {MAX_LENGTH} characters; no setting is")
         if hidden := _CONTROL.search(event.value):
             raise self.stop(event, _hidden(hidden[0]))
         return event.value if event.style else plain(event.value)
@@ -105,7 +108,7 @@ class _Reader:
             if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag:
                 raise self.stop(event, "a key must be a plain word")
             key = event.value
-            if not key.isprintable():
+            if not key.isprintable() or len(key) > MAX_LENGTH:
                 raise self.stop(event, "a key must be a plain word")
             if key == "<<":
                 raise self.stop(event, "the merge key << is not allowed; write the keys out")

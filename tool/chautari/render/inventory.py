@@ -29,10 +29,17 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_Dumper.add_representer(
-    _Unsafe,
-    lambda dumper, value: dumper.represent_scalar("!unsafe", str(value), style="'"),
-)
+def _represent(dumper: _Dumper, value: _Unsafe) -> yaml.Node:
+    text = str(value)
+    # Ansible reads `!unsafe '022'` as a number and `!unsafe 'no'` as false, quotes or not. Text
+    # that looks like something else holds no template, so plain quotes serve it better.
+    resolver: Any = dumper
+    if resolver.resolve(yaml.ScalarNode, text, (True, False)) != "tag:yaml.org,2002:str":
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'")
+    return dumper.represent_scalar("!unsafe", text, style="'")
+
+
+_Dumper.add_representer(_Unsafe, _represent)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,164 @@
+"""What each node of a region gets: roles, variables, secrets."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from region_samples import KEY, REGION, SANDBOX, inventory
+
+from chautari.region import catalog
+from chautari.render import placing
+from chautari.render.internet import PUBLIC, Internet
+from chautari.render.variables import NodeVariables, Place, nextcloud_release, of_node
+from chautari.secrets.store import SecretStore
+
+SECRETS = SecretStore(
+    {
+        "mail_relay_password": "canary-relay",
+        "nextcloud_admin_password": "canary-admin",
+        "nextcloud_database_password": "canary-database",
+        "nextcloud_check_password": "canary-check",
+    },
+    (),
+)
+
+
+def node(folder: Path, name: str, internet: Internet = PUBLIC, text: str = REGION) -> NodeVariables:
+    return of_node(Place(inventory(folder, text), internet, name), SECRETS)
+
+
+def test_node_without_services_gets_the_ground_alone(tmp_path: Path) -> None:
+    assert node(tmp_path, "bog1").roles == ("base", "firewall", "mail")
+
+
+def test_nextcloud_brings_its_roles_in_the_order_they_run(tmp_path: Path) -> None:
+    assert node(tmp_path, "med1").roles == placing.ORDER
+
+
+def test_region_without_a_relay_gets_no_mail_role(tmp_path: Path) -> None:
+    text = "\n".join(REGION.splitlines()[:-4]).replace(", services: [nextcloud]", "")
+    assert node(tmp_path, "bog1", text=text).roles == ("base", "firewall")
+
+
+def test_node_gets_its_own_name_users_and_port(tmp_path: Path) -> None:
+    public = node(tmp_path, "bog1").public
+    assert public["base_hostname"] == "bog1"
+    assert public["base_domain"] == "andes.example.org"
+    assert public["base_timezone"] == "America/Bogota"
+    assert public["base_locale"] == "es_ES.UTF-8"
+    assert public["base_operators"] == [{"name": "ana", "keys": [f"{KEY} ana@laptop"]}]
+    assert (public["firewall_ssh_port"], public["firewall_ports"]) == (2222, [])
+
+
+def test_web_ports_are_open_where_a_web_service_stands(tmp_path: Path) -> None:
+    ports = node(tmp_path, "med1").public["firewall_ports"]
+    assert [(str(port["port"]), port["protocol"]) for port in ports] == [
+        ("80", "tcp"),
+        ("443", "tcp"),
+    ]
+
+
+def test_certificate_is_asked_for_both_addresses(tmp_path: Path) -> None:
+    public = node(tmp_path, "med1").public
+    assert public["tls_certificates"] == [
+        {"name": "cloud.andes.example.org", "addresses": ["203.0.113.11", "2001:db8::11"]}
+    ]
+    assert public["nginx_names"] == ["cloud.andes.example.org"]
+    assert public["tls_acme_directory"] == "https://acme-v02.api.letsencrypt.org/directory"
+
+
+def test_nextcloud_is_set_as_the_region_says(tmp_path: Path) -> None:
+    public = node(tmp_path, "med1").public
+    wanted = {
+        "nextcloud_version": "35.0.1",
+        "nextcloud_domain": "cloud.andes.example.org",
+        "nextcloud_quota": "5 GB",
+        "nextcloud_language": "es",
+        "nextcloud_phone_region": "CO",
+        "nextcloud_low_bandwidth": True,
+        "nextcloud_mail_from": "cloud@andes.example.org",
+    }
+    assert public | wanted == public
+    assert [app["name"] for app in public["nextcloud_apps"]] == ["calendar", "deck"]
+
+
+def test_release_is_the_newest_that_the_os_runs(tmp_path: Path) -> None:
+    text = REGION.replace("'2001:db8::11',", "'2001:db8::11', os: debian-12,")
+    place = Place(inventory(tmp_path, text), PUBLIC, "med1")
+    assert nextcloud_release(place) == catalog.newest_for("debian-12")
+    assert nextcloud_release(place).version == "34.0.4"
+
+
+def test_release_can_be_chosen_by_the_region(tmp_path: Path) -> None:
+    text = REGION.replace("host: cloud,", "host: cloud, version: '34.0.4',")
+    assert node(tmp_path, "med1", text=text).public["nextcloud_version"] == "34.0.4"
+
+
+def test_surroundings_take_the_place_of_the_internet(tmp_path: Path) -> None:
+    public = node(tmp_path, "med1", SANDBOX).public
+    assert public["tls_acme_directory"] == "https://acme.example.org:14000/dir"
+    assert public["nextcloud_url"] == "http://mirror.example.org/n.tar"
+    assert public["nextcloud_double"] is True
+    assert [person["name"] for person in public["base_operators"]] == ["ana", "sandbox"]
+
+
+def test_app_that_cannot_be_had_is_named_with_the_reason(tmp_path: Path) -> None:
+    public = node(tmp_path, "med1", SANDBOX).public
+    assert public["nextcloud_missing_apps"] == [{"name": "deck", "reason": "no route to upstream"}]
+    assert [app["name"] for app in public["nextcloud_apps"]] == ["calendar"]
+
+
+def test_app_without_a_pin_for_the_release_is_named(tmp_path: Path) -> None:
+    old = replace(SANDBOX.artifacts["nextcloud"], version="33.0.9")
+    public = node(tmp_path, "med1", replace(SANDBOX, artifacts={"nextcloud": old})).public
+    assert public["nextcloud_apps"] == []
+    assert {item["name"] for item in public["nextcloud_missing_apps"]} == {"calendar", "deck"}
+
+
+def test_node_gets_only_the_secrets_of_its_services(tmp_path: Path) -> None:
+    assert node(tmp_path, "bog1").secret == {"mail_relay_password": "canary-relay"}
+    assert set(node(tmp_path, "med1").secret) == {*SECRETS.names, "postgresql_passwords"}
+
+
+def test_without_secrets_none_are_rendered(tmp_path: Path) -> None:
+    place = Place(inventory(tmp_path), PUBLIC, "med1")
+    assert of_node(place, None).secret == {}
+
+
+@pytest.mark.parametrize("name", ["bog1", "med1"])
+def test_public_variables_hold_no_secret(name: str, tmp_path: Path) -> None:
+    assert "canary" not in str(node(tmp_path, name, SANDBOX).public)
+
+
+@pytest.mark.parametrize("name", ["bog1", "med1"])
+def test_every_variable_begins_with_the_name_of_one_of_the_node_s_roles(
+    name: str, tmp_path: Path
+) -> None:
+    found = node(tmp_path, name, SANDBOX)
+    for variable in found.public | found.secret:
+        assert variable.split("_", 1)[0] in found.roles
+
+
+def test_rendered_values_are_plain_data(tmp_path: Path) -> None:
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            for item in value.values():
+                walk(item)
+        elif isinstance(value, list):
+            for item in value:
+                walk(item)
+        else:
+            assert type(value) in (str, int, bool)
+
+    walk(node(tmp_path, "med1", SANDBOX).public)
+
+
+def test_service_without_settings_gets_the_defaults_and_its_secrets(tmp_path: Path) -> None:
+    text = "".join(
+        line for line in REGION.splitlines(keepends=True)
+        if not line.startswith(("services:", "  nextcloud:"))
+    )  # fmt: skip
+    found = node(tmp_path, "med1", text=text)
+    assert found.public["nextcloud_domain"] == "cloud.andes.example.org"
+    assert found.secret["nextcloud_admin_password"] == "canary-admin"

@@ -1,0 +1,161 @@
+"""A machine as its facts tell it, and why a node is refused."""
+
+import subprocess
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chautari.report.model import NodeReport
+from chautari.run import facts, prepare
+from chautari.run.facts import Facts, parse
+from chautari.run.preflight import Wanted, check
+
+GOOD = Facts(
+    os="debian-13", machine="x86_64", uid=0, init="systemd", memory_kb=2_000_000, skew=0.3,
+    skew_tolerance=1.0, free={"/": 9_000_000, "/var": 9_000_000},
+    free_inodes={"/": 500_000, "/var": 0},
+    listeners=(("0.0.0.0:22", 'users:(("sshd",pid=1,fd=3))'),),
+)  # fmt: skip
+GROUND = Wanted("debian-13", (), False)
+NEXTCLOUD = Wanted("debian-13", ("nextcloud",), True)
+SAMPLE = """\
+os=debian-12
+machine=aarch64
+uid=0
+now=1700000030
+init=systemd
+memory_kb=1013760
+free_kb:/=18432000
+free_inodes:/=1200000
+free_kb:/var=5000
+free_inodes:/var=-
+free_kb:/opt=18432000
+free_inodes:/opt=1200000
+venv=abc
+listener=0.0.0.0:22 users:(("sshd",pid=612,fd=3))
+listener=[::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted", "what", "fix"),
+    [
+        ({"os": "debian-12"}, GROUND, "the node runs debian-12, not debian-13",
+         "write os: debian-12 for this node"),
+        ({"os": "ubuntu-24.04"}, GROUND, "the node runs ubuntu-24.04, not debian-13",
+         "reinstall it with debian-13"),
+        ({"os": ""}, GROUND, "the node runs an unknown system, not debian-13",
+         "reinstall it with debian-13"),
+        ({"machine": "armv7l"}, GROUND,
+         "the processor is armv7l; amd64 and arm64 are supported", "choose another machine"),
+        ({"init": "sh"}, GROUND, "the node was started by sh, not systemd",
+         "use a virtual or real machine with a full Debian on it"),
+        ({"uid": 1000}, GROUND, "the account cannot become root without a password",
+         "log in as root (user: root), or give the account passwordless sudo"),
+        ({"skew": 75.0}, GROUND, "the node's clock is 75 seconds ahead of this machine's",
+         "set it right (timedatectl set-ntp true, or date -s), then deploy again"),
+        ({"skew": -7200.0}, GROUND, "the node's clock is 7200 seconds behind this machine's",
+         "set it right (timedatectl set-ntp true, or date -s), then deploy again"),
+        ({"free": {"/": 1_000_000, "/var": 900_000, "/opt": 9_000_000}}, GROUND,
+         "/ and /var has 878 MB free; 1500 MB are needed",
+         "free some space (apt-get clean, journalctl --vacuum-size=100M) or grow the disk"),
+        ({"free": {"/": 3_000_000}}, NEXTCLOUD, "/ has 2929 MB free; 4000 MB are needed",
+         "free some space (apt-get clean, journalctl --vacuum-size=100M) or grow the disk"),
+        ({"free_inodes": {"/": 100}}, GROUND,
+         "/ has too few free inodes for the services' many small files",
+         "delete small files there, or make the file system anew with more inodes"),
+        ({"memory_kb": 300_000}, GROUND, "292 MB of memory; 400 MB are needed",
+         "choose a bigger machine, or move the service to another node"),
+        ({"memory_kb": 600_000}, NEXTCLOUD, "585 MB of memory; 900 MB are needed",
+         "choose a bigger machine, or move the service to another node"),
+        ({"listeners": (("[::]:80", 'users:(("apache2",pid=9,fd=4))'),)}, NEXTCLOUD,
+         'port 80 is taken by users:(("apache2",pid=9,fd=4))',
+         "stop and disable that program, or move the service to another node"),
+        ({"listeners": (("*:443", ""),)}, NEXTCLOUD, "port 443 is taken by another program",
+         "stop and disable that program, or move the service to another node"),
+    ],
+)  # fmt: skip
+def test_node_is_refused_with_the_reason_and_the_fix(
+    change: dict[str, Any], wanted: Wanted, what: str, fix: str
+) -> None:
+    assert [(item.what, item.fix) for item in check(replace(GOOD, **change), wanted)] == [
+        (what, fix)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({}, GROUND),
+        ({}, replace(NEXTCLOUD, services=())),
+        ({"free": {"/": 9_000_000}, "memory_kb": 1_000_000}, NEXTCLOUD),
+        ({"skew": 60.5}, GROUND),
+        ({"skew": -63.0, "skew_tolerance": 4.0}, GROUND),
+        ({"listeners": (("*:80", 'users:(("nginx",pid=9,fd=4))'),)}, NEXTCLOUD),
+        ({"listeners": (("*:8080", 'users:(("x",pid=9,fd=4))'),)}, NEXTCLOUD),
+        ({"listeners": (("*:80", 'users:(("apache2",pid=9,fd=4))'),)}, GROUND),
+    ],
+)
+def test_node_that_fits_is_not_refused(change: dict[str, Any], wanted: Wanted) -> None:
+    assert check(replace(GOOD, **change), wanted) == []
+
+
+def test_every_reason_is_told_at_once() -> None:
+    assert len(check(Facts(free={"/": 0}), NEXTCLOUD)) == 6
+
+
+def test_facts_are_read_from_what_the_script_printed() -> None:
+    found = parse(SAMPLE.splitlines(), 1_700_000_000, 1_700_000_004)
+    assert (found.os, found.machine, found.uid, found.init) == (
+        "debian-12",
+        "aarch64",
+        0,
+        "systemd",
+    )
+    assert (found.memory_kb, found.venv) == (1013760, "abc")
+    assert (found.skew, found.skew_tolerance) == (28.0, 3.0)
+    assert found.free == {"/": 18432000, "/var": 5000, "/opt": 18432000}
+    assert found.free_inodes == {"/": 1200000, "/var": 0, "/opt": 1200000}
+    assert found.listeners[1] == (
+        "[::]:80",
+        'users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))',
+    )
+
+
+def test_noise_and_nonsense_do_not_break_the_reading() -> None:
+    lines = ["Welcome!", "", "uid=", "memory_kb=much", "free_kb:/=", "now=soon", "x=y=z", "uid=²"]
+    found = parse(lines, 10.0, 12.0)
+    assert (found.uid, found.memory_kb, found.free) == (-1, 0, {"/": 0})
+
+
+def test_script_runs_in_a_plain_shell_and_says_everything() -> None:
+    done = subprocess.run(
+        ["sh", "-c", facts.SCRIPT], capture_output=True, text=True, check=True, timeout=30
+    )
+    found = parse(done.stdout.splitlines(), 0.0, 0.0)
+    assert found.os and found.machine and found.init
+    assert found.uid >= 0
+    assert found.memory_kb > 0
+    assert set(found.free) == {"/", "/var", "/opt"}
+
+
+@pytest.mark.parametrize(
+    ("message", "what", "fix"),
+    [
+        ("SSH host key error (Host key for 203.0.113.10 does not match.)",
+         "shows another host key", "do not deploy"),
+        ("Authentication error (Authentication failed.)", "does not accept your SSH key",
+         "authorized_keys"),
+        ("Invalid private key", "does not accept your SSH key", "--identity"),
+        ("Could not connect ([Errno 111] Connection refused)",
+         "does not answer on SSH (Could not connect ([Errno 111] Connection refused))",
+         "the address is right"),
+    ],
+)  # fmt: skip
+def test_failed_connection_is_explained(message: str, what: str, fix: str) -> None:
+    report = NodeReport("bog1", "203.0.113.10", "failed")
+    found = prepare.explain_unreachable(message, report)
+    assert what in found.what
+    assert "203.0.113.10" in found.what
+    assert fix in found.fix

@@ -1,0 +1,121 @@
+"""What the preparing process tells becomes the nodes' reports."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from region_samples import inventory
+
+from chautari.errors import ChautariError
+from chautari.render.internet import PUBLIC
+from chautari.report.model import NodeReport, Refusal
+from chautari.run import prepare
+from chautari.run.target import targets
+
+
+class Child:
+    """Stands in for the process that drives pyinfra."""
+
+    events: tuple[dict[str, Any], ...] = ()
+    orders: dict[str, Any]
+
+    def __init__(self, argv: tuple[str, ...], stdin: bytes = b"") -> None:
+        self.code: int | None = None
+        self.stderr = ""
+        type(self).orders = json.loads(stdin)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (json.dumps(event) for event in self.events)
+        self.code = 0
+
+
+def prepared(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *events: dict[str, Any], checking: bool = False
+) -> dict[str, NodeReport]:
+    monkeypatch.setattr(Child, "events", events)
+    monkeypatch.setattr(prepare, "Stream", Child)
+    found = inventory(folder)
+    reached = targets(found, PUBLIC, ("bog1", "med1"))
+    return prepare.prepare(found.region, reached, lambda *_: None, checking)
+
+
+def test_one_node_s_refusal_keeps_the_other_s_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = prepared(
+        tmp_path,
+        monkeypatch,
+        {"event": "pinned", "node": "bog1", "key": "ssh-ed25519 " + "A" * 90},
+        {"event": "preparing", "node": "bog1", "os": "debian-12"},
+        {"event": "refused", "node": "med1", "refusals": [{"what": "w", "fix": "f"}]},
+        {"event": "prepared", "node": "bog1", "os": "", "changed": True},
+    )
+    assert (found["bog1"].state, found["bog1"].os, found["bog1"].changed) == (
+        "converged", "debian-12", 1,
+    )  # fmt: skip
+    assert found["bog1"].notices[0].startswith("first contact: host key pinned (ssh-ed25519 AAA")
+    assert (found["med1"].state, found["med1"].refusals) == ("refused", [Refusal("w", "f")])
+
+
+def test_node_that_does_not_answer_is_unreachable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"event": "unreachable", "node": "bog1", "message": "timed out"}
+    found = prepared(tmp_path, monkeypatch, event)
+    assert found["bog1"].state == "unreachable"
+    assert "203.0.113.10 does not answer on SSH (timed out)" in found["bog1"].refusals[0].what
+
+
+def test_preparing_that_fails_names_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"event": "failed", "node": "bog1", "task": "Install Python", "message": "no route"}
+    found = prepared(tmp_path, monkeypatch, event)["bog1"]
+    assert (found.state, found.failed, found.ok) == ("failed", 1, False)
+    assert found.failure is not None
+    assert (found.failure.role, found.failure.task) == ("prepare", "Install Python")
+
+
+def test_node_that_was_never_told_of_counts_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert prepared(tmp_path, monkeypatch)["med1"].state == "failed"
+
+
+def test_orders_say_what_each_node_is_to_become(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(tmp_path, monkeypatch, checking=True)
+    bog1, med1 = Child.orders["nodes"]
+    assert bog1 == {
+        "name": "bog1", "address": "203.0.113.10", "port": 2222, "user": "debian",
+        "known_hosts": str((tmp_path / "andes" / "known_hosts").resolve()), "key": "",
+        "wanted": {"os": "debian-12", "services": [], "web": False},
+    }  # fmt: skip
+    assert med1["wanted"] == {"os": "debian-13", "services": ["nextcloud"], "web": True}
+    assert Child.orders["checking"] is True
+
+
+def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared(tmp_path, monkeypatch)
+    assert set(Child.orders) == {"nodes", "requirements", "marker", "checking"}
+
+
+def test_marker_is_the_digest_of_the_locked_requirements() -> None:
+    assert prepare.marker() == hashlib.sha256(prepare.requirements().encode()).hexdigest()
+    assert "--hash=sha256:" in prepare.requirements()
+
+
+def test_process_that_breaks_is_an_error_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Child) -> Iterator[str]:
+        self.code, self.stderr = 1, "no module"
+        return iter(())
+
+    monkeypatch.setattr(Child, "__iter__", broken)
+    with pytest.raises(ChautariError, match="ended with code 1:\nno module"):
+        prepared(tmp_path, monkeypatch)

@@ -1,0 +1,117 @@
+"""The exact command lines that reach a node."""
+
+import base64
+import io
+import json
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from region_samples import REGION, SANDBOX, inventory
+
+from chautari.render.internet import PUBLIC, Internet
+from chautari.run import converge
+from chautari.run.target import Target, as_root, ssh_argv, targets
+
+TARGET = Target("bog1", "203.0.113.10", 2222, "debian", Path("/in ventories/known_hosts"))
+OPTIONS = (
+    "-o", "BatchMode=yes",
+    "-o", "StrictHostKeyChecking=yes",
+    "-o", 'UserKnownHostsFile="/in ventories/known_hosts"',
+    "-o", "GlobalKnownHostsFile=none",
+    "-o", "UpdateHostKeys=no",
+    "-o", "ConnectTimeout=20",
+    "-o", "ServerAliveInterval=15",
+    "-o", "ServerAliveCountMax=4",
+    "-o", "LogLevel=ERROR",
+)  # fmt: skip
+
+
+def test_ssh_is_called_with_exactly_these_arguments() -> None:
+    assert ssh_argv(TARGET, "true") == (
+        "ssh", "-T", "-p", "2222", "-l", "debian", *OPTIONS, "203.0.113.10", "true",
+    )  # fmt: skip
+
+
+def test_ssh_with_a_key_offers_no_other() -> None:
+    target = Target("a", "2001:db8::1", 22, "root", TARGET.known_hosts, Path("/keys/operator"))
+    assert ssh_argv(target, "true") == (
+        "ssh", "-T", "-p", "22", "-l", "root", *OPTIONS,
+        "-i", "/keys/operator", "-o", "IdentitiesOnly=yes", "2001:db8::1", "true",
+    )  # fmt: skip
+
+
+def test_ssh_itself_understands_every_option() -> None:
+    *options, address, _ = ssh_argv(TARGET, "true")[1:]
+    done = subprocess.run(
+        ["ssh", "-G", *options, address], capture_output=True, text=True, check=True
+    )
+    settings = done.stdout.splitlines()
+    assert {"port 2222", "user debian", "batchmode yes", "serveralivecountmax 4"} <= set(settings)
+    assert 'userknownhostsfile "/in ventories/known_hosts"' in settings or (
+        "userknownhostsfile /in ventories/known_hosts" in settings
+    )
+
+
+@pytest.mark.parametrize(("user", "command"), [("root", "true"), ("debian", "sudo -n true")])
+def test_only_other_accounts_need_sudo(user: str, command: str) -> None:
+    assert as_root(Target("a", "203.0.113.1", 22, user, Path("k")), "true") == command
+
+
+def test_targets_come_from_the_region(tmp_path: Path) -> None:
+    found = inventory(tmp_path)
+    known_hosts = (tmp_path / "andes" / "known_hosts").resolve()
+    assert targets(found, PUBLIC, ("med1", "bog1")) == [
+        Target("med1", "203.0.113.11", 22, "root", known_hosts),
+        Target("bog1", "203.0.113.10", 2222, "debian", known_hosts),
+    ]
+
+
+def test_sandbox_s_key_is_used_in_a_sandbox(tmp_path: Path) -> None:
+    found = targets(inventory(tmp_path), Internet(ssh_key=Path("/k")), ("bog1",))
+    assert found[0].key == Path("/k")
+    assert SANDBOX.ssh_key is None
+    assert "bog1" in REGION
+
+
+def test_remote_command_has_exactly_this_shape() -> None:
+    words = shlex.split(converge.remote_command({"run": "r", "action": "status"}))
+    assert words[:3] == ["python3", "-I", "-c"]
+    assert len(words) == 5
+    assert json.loads(base64.b64decode(words[4])) == {"action": "status", "run": "r"}
+
+
+def test_remote_command_is_one_plain_word_after_another_for_any_shell() -> None:
+    hostile: dict[str, Any] = {"operator": "$(id) `id` \"'; rm -rf / #", "run": "r"}
+    command = converge.remote_command(hostile)
+    assert not set("$`\\\n!") & set(command)
+    done = subprocess.run(
+        ["sh", "-c", f"set -- {command}; printf '%s\\n' \"$#\""],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "5\n"
+
+
+def test_remote_command_runs_the_source_it_is_fed(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = converge.remote_command({"action": "echo"})
+    source = b"def main(a, i, s): print(a['action'], i.read(), len(s)); return 7\n"
+    fed = str(len(source)).encode() + b"\n" + source + b"payload"
+    done = subprocess.run(["sh", "-c", command], input=fed, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (7, f"echo b'payload' {len(source)}\n".encode())
+
+
+def test_runner_is_sent_before_the_payload() -> None:
+    stream = io.BytesIO(converge.runner_stdin(b"bundle"))
+    source = stream.read(int(stream.readline()))
+    assert b"def main(" in source
+    assert stream.read() == b"bundle"
+
+
+def test_run_ids_sort_by_time_and_differ() -> None:
+    from chautari.node.runner import RUN_ID
+
+    made = {converge.new_run_id() for _ in range(50)}
+    assert len(made) == 50
+    assert all(RUN_ID.fullmatch(name) for name in made)
