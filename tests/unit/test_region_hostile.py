@@ -14,11 +14,11 @@ HOSTILE = {
     "dashes": ("- " * 100_000, "nested deeper than 12 levels"),
     "two megabytes": ("region: andes\n" + "#" * 2_000_000, "larger than 1000 kB"),
     "one long value": ("region: " + "a" * 900_000, "longer than 8000 characters"),
-    "many keys": ("\n".join(f"k{n}: 1" for n in range(60_000)), "more than 10000 values"),
-    "unknown keys": ("\n".join(f"k{n}: 1" for n in range(9_000)), "unknown key"),
+    "many keys": ("\n".join(f"k{n}: 1" for n in range(60_000)), "more than 5000 values"),
+    "unknown keys": ("\n".join(f"k{n}: 1" for n in range(4_500)), "unknown key"),
     "one long key": ("k" * 900_000 + ": 1", "longer than 8000 characters"),
     "one long quoted key": ('"' + "k" * 900 + '": 1', "unknown key"),
-    "many values": ("region: [" + "1," * 200_000 + "]", "more than 10000 values"),
+    "many values": ("region: [" + "1," * 200_000 + "]", "more than 5000 values"),
     "long number": ("region: " + "9" * 900_000, "longer than 8000 characters"),
 }
 LIMITED = """

@@ -137,25 +137,33 @@ def test_file_is_written_read_and_deleted(
 
 
 @pytest.mark.advice(
-    "Look whether the node's mail queue is stuck (mailq), and at the log of Nextcloud. Nextcloud"
-    " sends an account at most five such mails in 30 minutes: wait if you tried often.",
+    "Look whether the node's mail queue is stuck (mailq), and at the log of Nextcloud.",
     units=["postfix@-", *UNITS],
 )
 def test_password_mail_arrives(settings: dict[str, Any], web: Any, mailbox: Any) -> None:
-    """The mail for a forgotten password arrives"""
-    english = {"Accept-Language": "en"}
-    page = web.get(address(settings, "/login"), headers=english)
+    """The mail for a forgotten password arrives
+
+    Nextcloud sends an account at most five such mails in 30 minutes and says nothing of the sixth.
+    Where four arrived in that time already, the newest of them is the proof.
+    """
+    to = settings["nextcloud_check_email"]
+    earlier = mailbox.recent(to, minutes=30)
+    mail = earlier[-1] if len(earlier) >= 4 else _ask_for_mail(settings, web, mailbox, to)
+    body = mail["body"].replace("=\r\n", "").replace("=\n", "")
+    assert f"{settings['nextcloud_domain']}/lostpassword/reset/form/" in body, body[:300]
+
+
+def _ask_for_mail(settings: dict[str, Any], web: Any, mailbox: Any, to: str) -> dict[str, Any]:
+    page = web.get(address(settings, "/login"))
     token = re.search(r'data-requesttoken="([^"]+)"', page.text)
     assert token, "the login page holds no token"
     answer = web.post(
         address(settings, "/lostpassword/email"),
         data={"user": ACCOUNT},
-        headers={"requesttoken": token[1], **english},
+        headers={"requesttoken": token[1]},
         timeout=60,
     )
     assert answer.status_code == 200, f"{answer.status_code}: {answer.text[:200]}"
     assert answer.json()["status"] == "success", answer.text[:200]
-    mail = mailbox.wait(to=settings["nextcloud_check_email"], subject_contains="password reset")
-    assert f"{settings['nextcloud_domain']}/lostpassword/reset/form/" in mail["body"].replace(
-        "=\r\n", ""
-    ).replace("=\n", "")
+    found: dict[str, Any] = mailbox.wait(to=to)
+    return found

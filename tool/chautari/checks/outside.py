@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,14 @@ class Mailbox:
                 raise AssertionError(f"no mail to {to} arrived within {seconds} s")
             time.sleep(1)
 
+    def recent(self, to: str, minutes: int) -> list[dict[str, Any]]:
+        """Return the mails to `to` of the last `minutes`, the oldest first."""
+        earliest = time.time() - 60 * minutes
+        mails = self._all({"to": to})
+        times = [parsedate_to_datetime(mail["received"]).timestamp() for mail in mails]
+        pairs = sorted(zip(times, range(len(mails)), strict=True))
+        return [mails[index] for moment, index in pairs if moment >= earliest]
+
     def _all(self, query: dict[str, str]) -> list[dict[str, Any]]:
         with requests.Session() as session:
             session.trust_env = False
@@ -85,8 +94,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each check once for every node that carries its role."""
     mark = metafunc.definition.get_closest_marker("role")
-    if mark is None or "settings" not in metafunc.fixturenames:
+    if mark is None:
         return
+    if "node" not in metafunc.fixturenames:
+        metafunc.fixturenames.append("node")
     nodes = _given(metafunc.config)["nodes"]
     carriers = [name for name, node in nodes.items() if mark.args[0] in node["roles"]]
     metafunc.parametrize("node", carriers, scope="session")

@@ -112,11 +112,17 @@ def _role_of(task: Any) -> str:
 
 
 def _has_rescue(task: Any) -> bool:
-    block = getattr(task, "_parent", None)
+    """Return whether a rescue takes up what fails here: one of the blocks around `task` has one.
+
+    A failure in the rescue or always part of that block is not taken up. Ansible copies tasks
+    before it runs them, so parts are told apart by their ids.
+    """
+    part, block = task, getattr(task, "_parent", None)
     while block is not None:
-        if getattr(block, "rescue", None) and task not in block.rescue:
+        tried = {item._uuid for item in getattr(block, "block", None) or ()}
+        if getattr(block, "rescue", None) and part._uuid in tried:
             return True
-        block = getattr(block, "_parent", None)
+        part, block = block, getattr(block, "_parent", None)
     return False
 
 
@@ -126,7 +132,7 @@ def _message(result: dict[str, Any]) -> str:
     parts = [str(result.get(key, "")) for key in ("msg", "stderr", "stdout")]
     for item in result.get("results", ()):
         if item.get("failed"):
-            parts.append(str(item.get("msg", "")))
+            parts.append(_message(item))
     return _cut("\n".join(dict.fromkeys(part for part in parts if part)))
 
 

@@ -20,7 +20,7 @@ from chautari.errors import InvalidRegion, Problem
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 12
-MAX_NODES = 10_000
+MAX_NODES = 5_000
 MAX_LENGTH = 8_000  # of one value; the longest real ones are RSA keys of some 3000
 
 Path_ = tuple[str | int, ...]

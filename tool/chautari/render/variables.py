@@ -23,10 +23,6 @@ LOCALES = {
     "es": "es_ES.UTF-8", "pt": "pt_BR.UTF-8", "ne": "ne_NP.UTF-8", "hi": "hi_IN.UTF-8",
     "bn": "bn_BD.UTF-8", "ta": "ta_IN.UTF-8", "si": "si_LK.UTF-8", "fr": "fr_FR.UTF-8",
 }  # fmt: skip
-PHP_OF_NEXTCLOUD = (
-    "apcu", "bcmath", "bz2", "curl", "gd", "gmp", "igbinary", "imagick", "intl", "mbstring",
-    "pgsql", "redis", "xml", "zip",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -128,9 +124,9 @@ def redis(place: Place) -> Variables:
     return {"redis_socket_group_members": ["www-data"]}
 
 
-def php(place: Place) -> Variables:
-    """Return the PHP modules of the node's services, by their package suffix."""
-    return {"php_modules": list(PHP_OF_NEXTCLOUD)}
+def php(_: Place) -> Variables:
+    """Return nothing of PHP's own: services bring their modules and pools."""
+    return {}
 
 
 def nextcloud(place: Place) -> Variables:
@@ -150,7 +146,6 @@ def nextcloud(place: Place) -> Variables:
         "nextcloud_quota": settings.quota,
         "nextcloud_language": region.languages[0],
         "nextcloud_phone_region": region.country or "",
-        "nextcloud_timezone": region.timezone,
         "nextcloud_low_bandwidth": region.bandwidth == "low",
         "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
         "nextcloud_check_email": f"chautari-check@{region.domain}",

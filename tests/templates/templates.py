@@ -1,0 +1,84 @@
+"""Renders a role's templates with Ansible's own templar, on no machine; undefined is fatal."""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from region_samples import ROOT, SANDBOX, inventory
+from test_render_variables import SECRETS
+
+from chautari.render.inventory import mark_unsafe, to_yaml
+from chautari.render.variables import Place, of_node
+
+ROLES = ROOT / "roles"
+RELEASES = {"12": "debian-12", "13": "debian-13"}
+Variables = dict[str, Any]
+# What tasks find out on a machine before they write their templates.
+FOUND: Variables = {
+    "__firewall_ssh_ports": [22, 2222],
+    "__nginx_ipv6": {"stat": {"exists": True}},
+    "__nextcloud_web": {"results": [{"stat": {"exists": True}} for _ in range(4)]},
+    "__redis_private_users": {"rc": 0},
+    "__postgresql_database": {"name": "nextcloud", "owner": "nextcloud"},
+}
+REGION = """\
+region: andes
+domain: andes.example.org
+contact: ops@andes.example.org
+sandbox: {{network: 198.51.100.0/24}}
+operators: {{ana: '{key} ana'}}
+nodes:
+  lima: {{address: 198.51.100.12, os: OS, services: [nextcloud]}}
+services:
+  nextcloud: {{host: cloud, version: VERSION}}
+mail: {{relay: smtp.example.org, user: region, from: cloud@andes.example.org}}
+"""
+
+
+def facts(release: str, memory_mb: int) -> Variables:
+    return {
+        "distribution_major_version": release,
+        "distribution_release": {"12": "bookworm", "13": "trixie"}[release],
+        "memtotal_mb": memory_mb,
+        "processor_vcpus": 2,
+        "env": {},
+    }
+
+
+def load(file: Path) -> Variables:
+    if not file.is_file():
+        return {}
+    return dict(DataLoader().load_from_file(str(file), trusted_as_template=True) or {})
+
+
+def rendered_by_the_tool(folder: Path, release: str) -> Variables:
+    """Return the node's variables as Ansible reads them from the rendered inventory."""
+    version = {"12": "34.0.4", "13": "35.0.1"}[release]
+    text = REGION.replace("OS", RELEASES[release]).replace("VERSION", f"'{version}'")
+    node = of_node(Place(inventory(folder, text), SANDBOX, "lima"), SECRETS)
+    file = folder / "variables.yml"
+    file.write_bytes(to_yaml(mark_unsafe(node.public | node.secret)))
+    return load(file)
+
+
+def variables(
+    folder: Path, role: str, release: str, memory_mb: int = 2000, **changed: Any
+) -> Variables:
+    """Return all a template of `role` sees: defaults, inventory, role variables, facts."""
+    found: Variables = {"ansible_managed": "Managed by Chautari", "ansible_check_mode": False}
+    found |= FOUND | {"ansible_facts": facts(release, memory_mb)}
+    found |= load(ROLES / role / "defaults" / "main.yml")
+    found |= rendered_by_the_tool(folder, release)
+    # The PHP role's version is what services name their packages and paths after.
+    found |= load(ROLES / "php" / "vars" / "main.yml")
+    return found | load(ROLES / role / "vars" / "main.yml") | changed
+
+
+def render(role: str, template: str, given: Variables) -> str:
+    """Return the text that the template module would write."""
+    file = ROLES / role / "templates" / template
+    templar = Templar(loader=DataLoader(), variables=given)
+    overrides = {"trim_blocks": True, "lstrip_blocks": False}
+    text = trust_as_template(file.read_text())
+    return str(templar.template(text, escape_backslashes=False, overrides=overrides))

@@ -1,0 +1,203 @@
+"""Every template of every role, for both releases, from the variables that the tool renders."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible.errors import AnsibleUndefinedVariable
+from templates import RELEASES, ROLES, Variables, render, variables
+
+TEMPLATES = sorted(
+    (file.parts[-3], file.name) for file in ROLES.glob("*/templates/*.j2") if file.is_file()
+)
+JINJA = "{{ 7 * 191 }}"  # 1337 when something evaluates it
+
+
+def item(given: Variables) -> Variables:
+    """Return what the operators' loop adds: one account."""
+    return {"item": given["base_operators"][0]}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize(("role", "name"), TEMPLATES)
+def test_template_renders_with_nothing_undefined(
+    role: str, name: str, release: str, tmp_path: Path
+) -> None:
+    given = variables(tmp_path, role, release)
+    text = render(role, name, given | item(given))
+    assert text.endswith("\n") or role == "postgresql"
+    assert "{{" not in text and "{%" not in text
+    assert "None" not in text and "__" not in text.replace("__$", "")
+
+
+def test_undefined_variable_is_fatal(tmp_path: Path) -> None:
+    given = variables(tmp_path, "mail", "13")
+    del given["mail_hostname"]
+    with pytest.raises(AnsibleUndefinedVariable, match="mail_hostname"):
+        render("mail", "main.cf.j2", given)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_nginx_serves_the_region_s_names_only(release: str, tmp_path: Path) -> None:
+    text = render("nginx", "default.conf.j2", variables(tmp_path, "nginx", release))
+    assert re.findall(r"server_name (.*);", text) == ["_", "_", "cloud.andes.example.org"]
+    assert "return 301 https://$host$request_uri;" in text
+    assert text.count("/.well-known/acme-challenge/") == 2
+    assert "ssl_reject_handshake on;" in text
+
+
+def test_nginx_without_names_redirects_nobody(tmp_path: Path) -> None:
+    text = render("nginx", "default.conf.j2", variables(tmp_path, "nginx", "13", nginx_names=[]))
+    assert "return 301" not in text
+
+
+@pytest.mark.parametrize(
+    ("release", "listen", "curve"), [("12", "443 ssl http2", False), ("13", "443 ssl", True)]
+)
+def test_nginx_speaks_what_its_release_knows(
+    release: str, listen: str, curve: bool, tmp_path: Path
+) -> None:
+    given = variables(tmp_path, "nginx", release)
+    assert f"listen {listen} default_server;" in render("nginx", "default.conf.j2", given)
+    tls = render("nginx", "chautari-tls.conf.j2", given)
+    assert ("X25519MLKEM768" in tls) is curve
+    assert "ssl_protocols TLSv1.2 TLSv1.3;" in tls
+    assert ("http2 on;" in render("nginx", "nginx.conf.j2", given)) is curve
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_nextcloud_s_site_hides_private_paths(release: str, tmp_path: Path) -> None:
+    text = render("nextcloud", "site.conf.j2", variables(tmp_path, "nextcloud", release))
+    assert "server_name cloud.andes.example.org;" in text
+    assert "/etc/chautari/tls/cloud.andes.example.org/fullchain.pem" in text
+    for private in ("config", "data", "3rdparty", "lib", "occ"):
+        assert re.search(rf"location ~ \^/\S*\b{private}\b.*return 404", text), private
+
+
+@pytest.mark.parametrize(
+    ("memory_mb", "children", "start", "spare"),
+    [(900, 5, 2, 3), (2000, 12, 2, 3), (8000, 50, 6, 12), (64000, 120, 15, 30)],
+)
+def test_php_pool_is_sized_from_the_node_s_memory(
+    memory_mb: int, children: int, start: int, spare: int, tmp_path: Path
+) -> None:
+    text = render("nextcloud", "pool.conf.j2", variables(tmp_path, "nextcloud", "13", memory_mb))
+    numbers = {key: int(value) for key, value in re.findall(r"pm\.(\w+) = (\d+)\n", text)}
+    assert numbers["max_children"] == children
+    assert numbers["start_servers"] == start
+    assert numbers["max_spare_servers"] == spare
+    assert numbers["min_spare_servers"] <= start <= spare <= children
+
+
+def nft_accepts(text: str, folder: Path) -> None:
+    nft = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin")
+    assert nft, "nft is missing: apt-get install nftables"
+    file = folder / "rules.nft"
+    file.write_text(text)
+    # A network namespace of its own: a check, and never this machine's rules.
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--net", nft, "-c", "-f", str(file)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_firewall_s_rules_are_what_nft_takes(release: str, tmp_path: Path) -> None:
+    text = render("firewall", "chautari.nft.j2", variables(tmp_path, "firewall", release))
+    nft_accepts(text, tmp_path)
+    for rule in ("tcp dport { 22, 2222 } accept", "tcp dport 80 accept", "tcp dport 443 accept"):
+        assert rule in text
+    assert "policy drop;" in text
+    assert "flush ruleset" not in text
+
+
+def test_firewall_takes_ranges_sources_and_hostile_comments(tmp_path: Path) -> None:
+    ports = [
+        {"port": "10000-20000", "protocol": "udp", "comment": "media", "sources": []},
+        {
+            "port": 5432,
+            "protocol": "tcp",
+            "comment": 'x" accept; flush ruleset; # ' + JINJA + "\n}" + "y" * 300,
+            "sources": ["203.0.113.0/24", "2001:db8::/32"],
+        },
+    ]
+    text = render(
+        "firewall", "chautari.nft.j2", variables(tmp_path, "firewall", "13", firewall_ports=ports)
+    )
+    nft_accepts(text, tmp_path)
+    assert "udp dport 10000-20000 accept" in text
+    assert "ip saddr { 203.0.113.0/24 } tcp dport 5432 accept" in text
+    assert "ip6 saddr { 2001:db8::/32 } tcp dport 5432 accept" in text
+    assert "ruleset;" not in text
+    assert "1337" not in text
+
+
+def test_mail_goes_to_the_relay_over_verified_tls(tmp_path: Path) -> None:
+    given = variables(tmp_path, "mail", "13")
+    text = render("mail", "main.cf.j2", given)
+    for line in (
+        "relayhost = [smtp.example.org]:587",
+        "smtp_tls_security_level = secure",
+        "inet_interfaces = loopback-only",
+        "smtp_tls_wrappermode = no",
+        "myhostname = lima.andes.example.org",
+    ):
+        assert f"\n{line}\n" in text
+    password = render("mail", "relay_password.j2", given)
+    assert password.endswith("[smtp.example.org]:587 region:canary-relay\n")
+    assert "canary" not in text
+
+
+def test_operator_s_keys_are_written_one_a_line(tmp_path: Path) -> None:
+    given = variables(tmp_path, "base", "13")
+    text = render("base", "authorized_keys.j2", given | item(given))
+    [line] = [line for line in text.splitlines() if not line.startswith("#")]
+    assert line.startswith("ssh-ed25519 AAAA")
+
+
+def test_redis_listens_on_its_socket_alone(tmp_path: Path) -> None:
+    text = render("redis", "chautari.conf.j2", variables(tmp_path, "redis", "13"))
+    assert "\nport 0\n" in text
+    assert "\nunixsocketperm 770\n" in text
+
+
+@pytest.mark.parametrize(
+    ("memory_mb", "buffers"), [(900, "128MB"), (4000, "500MB"), (64000, "1024MB")]
+)
+def test_postgresql_is_sized_and_listens_on_loopback(
+    memory_mb: int, buffers: str, tmp_path: Path
+) -> None:
+    given = variables(tmp_path, "postgresql", "13", memory_mb)
+    text = render("postgresql", "chautari.conf.j2", given)
+    assert f"shared_buffers = '{buffers}'" in text
+    assert "listen_addresses = 'localhost'" in text
+
+
+def test_password_cannot_leave_its_place_in_sql(tmp_path: Path) -> None:
+    hostile = {"nextcloud": f"it's\\:{JINJA}"}
+    given = variables(tmp_path, "postgresql", "13", postgresql_passwords=hostile)
+    assert f"PASSWORD 'it''s\\:{JINJA}';" in render("postgresql", "password.sql.j2", given)
+    assert f"nextcloud:it's\\\\\\:{JINJA}" in render("postgresql", "pgpass.j2", given)
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "variable"),
+    [
+        ("mail", "relay_password.j2", "mail_relay_password"),
+        ("mail", "main.cf.j2", "mail_hostname"),
+        ("nginx", "default.conf.j2", "nginx_names"),
+        ("nextcloud", "site.conf.j2", "nextcloud_domain"),
+        ("base", "journald.conf.j2", "base_journal_max_use"),
+        ("base", "authorized_keys.j2", "item"),
+    ],
+)
+def test_jinja_in_a_value_stays_text(role: str, name: str, variable: str, tmp_path: Path) -> None:
+    given = variables(tmp_path, role, "13")
+    given |= item(given)
+    hostile = {"nginx_names": [JINJA], "item": {"name": "ana", "keys": [JINJA]}}
+    text = render(role, name, given | {variable: hostile.get(variable, JINJA)})
+    assert JINJA in text
+    assert "1337" not in text

@@ -1,0 +1,48 @@
+"""The roles as they lie in the tree, read without running them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from region_samples import ROOT
+
+ROLES = ROOT / "roles"
+NAMES = sorted(folder.parent.name for folder in ROLES.glob("*/tasks"))
+Data = dict[str, Any]
+
+
+def read(file: Path) -> Any:
+    return yaml.safe_load(file.read_text()) if file.is_file() else None
+
+
+def options(role: str) -> Data:
+    """Return the documented variables of a role."""
+    found: Data = read(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]
+    return dict(found.get("options") or {})
+
+
+def defaults(role: str) -> Data:
+    return dict(read(ROLES / role / "defaults" / "main.yml") or {})
+
+
+def task_files(role: str) -> list[Path]:
+    return sorted(
+        [*(ROLES / role / "tasks").glob("*.yml"), *(ROLES / role / "handlers").glob("*.yml")]
+    )
+
+
+def tasks(data: Any) -> Iterator[Data]:
+    """Give every task of a file, those in blocks as well."""
+    for task in data or ():
+        parts = [task.get(part) for part in ("block", "rescue", "always")]
+        if not any(parts):
+            yield task
+        for part in parts:
+            yield from tasks(part)
+
+
+def module(task: Data) -> tuple[str, Any]:
+    """Return the module of a task and its arguments."""
+    [found] = [(key, value) for key, value in task.items() if "." in key]
+    return found

@@ -1,0 +1,79 @@
+"""Outside checks as `verify` runs them: a real pytest in a process of its own."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from region_samples import SANDBOX
+from test_render_variables import node
+
+from chautari.errors import RunFailed
+from chautari.report.model import CheckResult
+from chautari.run import verify
+
+CHECKS = '''
+import pytest
+pytestmark = pytest.mark.role("ROLE")
+
+@pytest.mark.advice("Make it answer.", units=["nginx"])
+def test_settings(settings, node):
+    """Settings are there"""
+    assert settings["base_hostname"] == node
+
+@pytest.mark.advice("Set it anew.", units=[])
+def test_secret(secret):
+    """A secret is known"""
+    assert secret("mail_relay_password") == "other"
+
+@pytest.mark.advice("Nothing.", units=[])
+def test_mail(mailbox, settings):
+    """Mail arrives"""
+
+def test_web(web, ca_file, settings):
+    """Certificates are verified"""
+    assert web.verify == ca_file == "/state/ca.pem"
+    assert web.trust_env is False
+'''
+
+
+def outside(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> list[CheckResult]:
+    file = folder / "test_outside.py"
+    file.write_text(text)
+    monkeypatch.setattr(verify, "check_files", lambda _: [file])
+    nodes = [node(folder, name, SANDBOX) for name in ("bog1", "med1")]
+    return verify.outside(nodes, replace(SANDBOX, mail_api=None))
+
+
+def test_each_check_runs_for_each_node_of_its_role(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = outside(tmp_path, monkeypatch, CHECKS.replace("ROLE", "base"))
+    assert [(item.node, item.check, item.outcome) for item in found] == [
+        (name, check, outcome)
+        for name in ("bog1", "med1")
+        for check, outcome in (
+            ("test_settings", "passed"), ("test_secret", "failed"), ("test_mail", "skipped"),
+            ("test_web", "passed"),
+        )
+    ]  # fmt: skip
+    assert {(item.service, item.side) for item in found} == {("base", "outside")}
+
+
+def test_failing_check_shows_what_to_do_and_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = outside(tmp_path, monkeypatch, CHECKS.replace("ROLE", "nginx"))
+    assert {item.node for item in found} == {"med1"}
+    [failed] = [item for item in found if item.outcome == "failed"]
+    assert (failed.title, failed.advice) == ("A secret is known", "Set it anew.")
+    assert "canary" not in repr(found)
+    assert "********" in failed.message
+    [skipped] = [item for item in found if item.outcome == "skipped"]
+    assert "only a sandbox has a mail sink" in skipped.message
+
+
+def test_checks_with_a_mistake_in_them_do_not_count_as_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RunFailed, match="SyntaxError"):
+        outside(tmp_path, monkeypatch, "def test_x(:\n")

@@ -1,0 +1,105 @@
+"""Checks as pytest runs them: one event each, with what to do and no secret."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+PLUGIN = """
+import pytest
+from chautari.checks.record import Recorder, add_markers
+
+def pytest_configure(config):
+    add_markers(config)
+    journal = lambda units: [f"{unit}: a line" for unit in units]
+    secrets = ["canary-secret", "", "canary-secret-and-more"]
+    config.pluginmanager.register(Recorder("inside", lambda item: "bog1", journal, secrets))
+"""
+CHECKS = '''
+import pytest
+pytestmark = pytest.mark.role("nginx")
+
+@pytest.fixture
+def broken():
+    raise RuntimeError("no canary-secret here")
+
+def test_good():
+    """The good title
+
+    More words.
+    """
+
+@pytest.mark.advice("Look at the log.", units=["nginx", "php-fpm"])
+def test_bad():
+    """Names answer"""
+    password = "canary-secret-and-more"
+    assert password == "other", f"the page said {password}"
+
+@pytest.mark.advice("Install it.", units=["nginx"])
+def test_broken(broken):
+    """Set-up works"""
+
+@pytest.mark.advice("Nothing to do.", units=["nginx"])
+def test_not_here():
+    """There is a sink"""
+    pytest.skip("only a sandbox has one")
+
+@pytest.mark.parametrize("node", ["a", "b"])
+def test_each(node):
+    """Each is fine"""
+'''
+
+
+@pytest.fixture
+def events(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    results = Path(pytester.path) / "results.jsonl"
+    monkeypatch.setenv("CHAUTARI_RESULTS", str(results))
+    pytester.makeconftest(PLUGIN)
+    pytester.makepyfile(CHECKS)
+    done = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--strict-markers")
+    done.assert_outcomes(passed=3, failed=1, errors=1, skipped=1)
+    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    assert len(lines) == 6
+    return {line["check"]: line for line in lines}
+
+
+def test_check_that_passed(events: dict[str, dict[str, Any]]) -> None:
+    event = events["test_good"]
+    assert event.pop("seconds") >= 0
+    assert event == {
+        "event": "check", "side": "inside", "node": "bog1", "service": "nginx",
+        "check": "test_good", "title": "The good title", "outcome": "passed", "message": "",
+        "advice": "", "units": [], "journal": [],
+    }  # fmt: skip
+
+
+def test_check_that_failed_says_what_to_do(events: dict[str, dict[str, Any]]) -> None:
+    event = events["test_bad"]
+    assert (event["outcome"], event["title"]) == ("failed", "Names answer")
+    assert event["advice"] == "Look at the log."
+    assert event["units"] == ["nginx", "php-fpm"]
+    assert event["journal"] == ["nginx: a line", "php-fpm: a line"]
+    assert "the page said ********" in event["message"]
+
+
+def test_check_whose_set_up_broke_counts_as_failed(events: dict[str, dict[str, Any]]) -> None:
+    event = events["test_broken"]
+    assert event["outcome"] == "failed"
+    assert event["message"] == "RuntimeError: no ******** here"
+
+
+def test_skipped_check_gives_its_reason_and_no_journal(events: dict[str, dict[str, Any]]) -> None:
+    event = events["test_not_here"]
+    assert (event["outcome"], event["journal"]) == ("skipped", [])
+    assert event["message"] == "Skipped: only a sandbox has one"
+
+
+def test_check_with_parameters_keeps_its_plain_name(events: dict[str, dict[str, Any]]) -> None:
+    assert events["test_each"]["outcome"] == "passed"
+
+
+def test_no_event_holds_a_secret(events: dict[str, dict[str, Any]]) -> None:
+    assert "canary" not in json.dumps(events)

@@ -1,0 +1,263 @@
+"""`deploy`: exit codes, what programs read, what people read."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from region_samples import FIXTURES, REGION, ROOT, key_pair, region_file
+
+from chautari.cli import main, work
+from chautari.errors import BadInput, RunFailed
+from chautari.report.model import CheckResult, NodeReport, RegionReport
+from chautari.run import pipeline, status
+
+COMMANDS = list(main._COMMANDS)
+
+
+@pytest.fixture(autouse=True)
+def inventories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "inventories"
+    region_file(folder)
+    monkeypatch.setenv("CHAUTARI_INVENTORIES", str(folder))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return folder
+
+
+def report(outcome: Any = "passed", state: Any = "converged") -> RegionReport:
+    node = NodeReport("bog1", "203.0.113.10", state, changed=2)
+    check = CheckResult("bog1", "base", "test_x", outcome)
+    return RegionReport("andes", "andes.example.org", "", "deploy", nodes=[node], checks=[check])
+
+
+def works(monkeypatch: pytest.MonkeyPatch, result: RegionReport | BaseException) -> None:
+    def work_done(*_: Any) -> RegionReport:
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    monkeypatch.setattr(pipeline, "deploy", work_done)
+    monkeypatch.setattr(pipeline, "check", work_done)
+
+
+@pytest.mark.parametrize("verb", ["region", "verify"])
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        (report(), 0),
+        (report("failed"), 1),
+        (report(state="unreachable"), 1),
+        (RunFailed("it broke"), 1),
+        (BadInput("no such thing"), 2),
+        (ZeroDivisionError("x"), 3),
+        (KeyboardInterrupt(), 130),
+    ],
+    ids=lambda value: repr(value)[:24],
+)
+def test_exit_code_says_how_it_ended(
+    verb: str, result: RegionReport | BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works(monkeypatch, result)
+    assert main.run([verb, "andes"]) == code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["no-such-command"], ["region"], ["validate", "--no-such-option"], ["region", "a", "b"],
+     ["region", "andes", "--identity", "/no/such/file"]],
+)  # fmt: skip
+def test_wrong_usage_is_bad_input(arguments: list[str]) -> None:
+    assert main.run(arguments) == 2
+
+
+def test_expected_error_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    works(monkeypatch, RunFailed("it broke", fix="mend it"))
+    main.run(["region", "andes"])
+    captured = capsys.readouterr()
+    assert captured.err.endswith("it broke\n  → mend it\n")
+    assert captured.out == ""
+
+
+def test_bug_leaves_a_log_ready_to_paste(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(main.tempfile, "tempdir", None)
+    works(monkeypatch, ZeroDivisionError("by nothing"))
+    assert main.run(["region", "andes"]) == 3
+    told = capsys.readouterr().err
+    assert "a bug of Chautari, not of yours: ZeroDivisionError: by nothing" in told
+    assert "Traceback" not in told
+    log = Path(told.rsplit("the file ", 1)[1].strip())
+    assert "Traceback" in log.read_text()
+    assert log.stat().st_mode & 0o077 == 0
+
+
+def test_interruption_says_that_runs_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    works(monkeypatch, KeyboardInterrupt())
+    main.run(["region", "andes"])
+    assert "go on there by themselves" in capsys.readouterr().err
+
+
+def test_json_is_the_only_thing_on_standard_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    works(monkeypatch, report())
+    assert main.run(["region", "andes", "--json"]) == 0
+    deployed = json.loads(capsys.readouterr().out)
+    assert deployed["ok"] is True
+    assert deployed["nodes"][0]["changed"] == 2
+    assert {key: deployed["checks"][key] for key in ("passed", "failed", "skipped")} == {
+        "passed": 1, "failed": 0, "skipped": 0,
+    }  # fmt: skip
+    main.run(["verify", "andes", "--json"])
+    assert json.loads(capsys.readouterr().out)["checks"] == deployed["checks"]
+
+
+def test_request_carries_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(pipeline, "deploy", lambda request, *_: asked.append(request) or report())
+    (tmp_path / "key").touch()
+    main.run(["region", "andes", "--node", "bog1", "--node", "med1", "--identity",
+              str(tmp_path / "key"), "--mirror", str(tmp_path)])  # fmt: skip
+    [request] = asked
+    assert request.nodes == ("bog1", "med1")
+    assert request.identities == (tmp_path / "key",)
+    assert request.mirror == tmp_path
+    assert request.command == "deploy region andes"
+
+
+def test_reports_are_written_beside_the_tool_s_state(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    works(monkeypatch, report())
+    main.run(["region", "andes"])
+    assert list((tmp_path / "state" / "chautari" / "reports" / "andes").rglob("report.html"))
+    assert work._ENDINGS
+
+
+def test_validate_prints_every_problem_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    file = FIXTURES / "invalid" / "unknown-os.yml"
+    assert main.run(["validate", "andes", str(file), "--json"]) == 2
+    captured = capsys.readouterr()
+    good, bad = json.loads(captured.out)["regions"]
+    assert good == {"region": "andes", "ok": True, "problems": []}
+    assert bad["problems"][0] == {
+        "file": str(file), "line": 6, "column": 33, "where": "nodes.bog1.os",
+        "message": "'ubuntu-24.04' is not known; choose: debian-12, debian-13",
+    }  # fmt: skip
+    assert "andes: good" in captured.err
+
+
+def test_validate_without_a_name_checks_all_regions(
+    inventories: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (inventories / "zagros").mkdir()
+    (inventories / "zagros" / "region.yml").write_text("region: zagros\n")
+    assert main.run(["validate"]) == 2
+    told = capsys.readouterr().err
+    assert "andes: good" in told
+    assert "zagros/region.yml:1:1: domain: is missing" in told
+
+
+def test_unknown_region_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["region", "andez"]) == 2
+    assert "did you mean andes?" in capsys.readouterr().err
+
+
+def test_status_without_a_name_lists_the_regions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"regions": ["andes"]}
+    main.run(["status"])
+    assert capsys.readouterr().out == "andes\n"
+
+
+def test_status_tells_each_node(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = "20261123T120000-abcdef"
+    common = {"reachable": True, "busy": None, "run": run, "started": 0, "finished": {"ok": True}}
+    states = [
+        common | {"node": "a"},
+        common | {"node": "b", "finished": None},
+        common | {"node": "c", "busy": {"operator": "luz", "run": run}},
+        common | {"node": "d", "run": None},
+        {"node": "e", "reachable": False, "message": "timed out"},
+    ]
+    monkeypatch.setattr(status, "node_states", lambda _: states)
+    assert main.run(["status", "andes"]) == 1
+    lines = [line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert lines[0].endswith("ended well")
+    assert lines[1] == f"run {run} did not come to its end; deploy again"
+    assert lines[2] == f"a run of luz is at work: {run}"
+    assert lines[3:] == ["nothing was deployed here yet", "not reachable: timed out"]
+    main.run(["status", "andes", "--json"])
+    assert json.loads(capsys.readouterr().out) == {"region": "andes", "nodes": states}
+
+
+def test_render_writes_private_secrets(inventories: Path, tmp_path: Path) -> None:
+    region_file(inventories, REGION.replace("{key} ana", "'{key}' #"), key_pair(tmp_path, "ana"))
+    text = (inventories / "andes" / "region.yml").read_text().replace(" #@laptop}", "}")
+    (inventories / "andes" / "region.yml").write_text(text)
+    assert main.run(["render", "andes", "-o", str(tmp_path / "out"), "--no-secrets"]) == 0
+    names = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.yml")}
+    assert names == {"hosts.yml", "host_vars/bog1/main.yml", "host_vars/med1/main.yml"}
+    assert main.run(["render", "andes", "-o", str(tmp_path / "out")]) == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["completion", shell]) == 0
+    assert "_DEPLOY_COMPLETE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("deploy v", ["validate", "verify"]), ("deploy region p", ["pinned"]), ("deploy x", [])],
+)
+def test_completion_offers_commands_and_regions(typed: str, offered: list[str]) -> None:
+    environment = {
+        "PYTHONPATH": str(ROOT / "tool"),
+        "CHAUTARI_INVENTORIES": str(FIXTURES / "valid"),
+        "_DEPLOY_COMPLETE": "bash_complete",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+    }
+    code = "from chautari.cli.main import deploy; deploy(prog_name='deploy')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == [f"plain,{word}" for word in offered]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from chautari.cli.main import run; code = run(['--help']);"
+        "heavy = {'pydantic', 'pyinfra', 'rich', 'ansible', 'yaml', 'pyrage'} & set(sys.modules);"
+        "print(code, sorted(heavy), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "tool")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stderr == "0 []\n"
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run([name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: deploy {name}")
+
+
+def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("deploy, version ")

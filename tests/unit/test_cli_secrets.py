@@ -1,0 +1,87 @@
+"""`deploy secrets`: set, show and list."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from region_samples import REGION, key_pair, region_file
+
+from chautari.cli import main
+
+IDENTITY = "--identity"
+
+
+@pytest.fixture
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("CHAUTARI_INVENTORIES", str(tmp_path))
+    monkeypatch.delenv("CHAUTARI_KEY_PASSPHRASE", raising=False)
+    region_file(tmp_path, REGION.replace("{key} ana@laptop", "'{key}'"), key_pair(tmp_path, "ana"))
+    return str(tmp_path / "ana")
+
+
+def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def test_secret_that_was_set_can_be_shown(
+    key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_in(monkeypatch, "canary word\n")
+    assert main.run(["secrets", "set", "andes", "mail_relay_password", IDENTITY, key]) == 0
+    assert "canary" not in "".join(capsys.readouterr())
+    assert main.run(["secrets", "show", "andes", "mail_relay_password", IDENTITY, key]) == 0
+    assert capsys.readouterr().out == "canary word\n"
+
+
+def test_setting_one_secret_keeps_the_others(
+    key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("mail_relay_password", "nextcloud_admin_password"):
+        type_in(monkeypatch, f"canary-{name}")
+        main.run(["secrets", "set", "andes", name, IDENTITY, key])
+    main.run(["secrets", "show", "andes", "mail_relay_password", IDENTITY, key])
+    assert capsys.readouterr().out == "canary-mail_relay_password\n"
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "two\nlines\n", "a\x1b[2Jb", "a\x00b"])
+def test_value_that_is_not_one_printable_line_is_refused(
+    typed: str, key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_in(monkeypatch, typed)
+    assert main.run(["secrets", "set", "andes", "mail_relay_password", IDENTITY, key]) == 2
+    assert "must be one line of printable characters" in capsys.readouterr().err
+    assert not (Path(key).parent / "andes" / "secrets.age").exists()
+
+
+def test_secret_that_nobody_needs_is_refused(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["secrets", "set", "andes", "jitsi_password", IDENTITY, key]) == 2
+    assert "it needs: mail_relay_password, nextcloud_admin_password" in capsys.readouterr().err
+
+
+def test_secret_that_is_not_there_is_told(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["secrets", "show", "andes", "mail_relay_password", IDENTITY, key]) == 2
+    assert "no secret 'mail_relay_password'" in capsys.readouterr().err
+
+
+def test_wrong_key_cannot_show_a_secret(
+    key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_in(monkeypatch, "canary\n")
+    main.run(["secrets", "set", "andes", "mail_relay_password", IDENTITY, key])
+    key_pair(Path(key).parent, "eve")
+    eve = str(Path(key).with_name("eve"))
+    assert main.run(["secrets", "show", "andes", "mail_relay_password", IDENTITY, eve]) == 2
+    captured = capsys.readouterr()
+    assert "canary" not in captured.out + captured.err
+
+
+@pytest.mark.usefixtures("key")
+def test_list_names_secrets_and_meanings_without_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["secrets", "list", "andes", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["mail_relay_password"] == "password at the mail relay"
+    main.run(["secrets", "list", "andes"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(listed)
+    assert lines[0].endswith("(you set it)")

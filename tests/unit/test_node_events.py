@@ -1,0 +1,226 @@
+"""The events of real playbooks, run on this machine with the plugin that nodes use."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from region_samples import ROOT
+
+from chautari.render.bundle import ANSIBLE_CFG
+
+FAIL = {"ansible.builtin.fail": {"msg": "no luck"}}
+NESTED = [{"name": "Fail in an included file"} | FAIL]
+ROLES: dict[str, list[dict[str, Any]]] = {
+    "good": [
+        {"name": "Report the record", "ansible.builtin.debug": {"msg": "make an A record"}},
+        {"name": "Say nothing", "ansible.builtin.debug": {"msg": "no report"}},
+        {"name": "Change", "ansible.builtin.command": "true", "notify": "Reload"},
+        {"name": "Skip", "ansible.builtin.command": "false", "when": False},
+        {"name": "Warn", "ansible.builtin.command": "true", "changed_when": False},
+    ],
+    "rescued": [
+        {
+            "name": "Try",
+            "block": [{"name": "Fail at first"} | FAIL],
+            "rescue": [{"name": "Mend", "ansible.builtin.command": "true"}],
+        },
+        {
+            "name": "Try a file",
+            "block": [{"name": "Include", "ansible.builtin.include_tasks": "nested.yml"}],
+            "rescue": [{"name": "Mend again", "ansible.builtin.debug": {"msg": "x"}}],
+        },
+    ],
+    "rescue_fails": [
+        {
+            "name": "Try",
+            "block": [{"name": "Fail at first"} | FAIL],
+            "rescue": [{"name": "Fail for good", "ansible.builtin.fail": {"msg": "beyond help"}}],
+        }
+    ],
+    "always_fails": [
+        {
+            "name": "Try",
+            "block": [{"name": "Go well", "ansible.builtin.debug": {"msg": "x"}}],
+            "rescue": [{"name": "Never", "ansible.builtin.debug": {"msg": "x"}}],
+            "always": [{"name": "Clean up"} | FAIL],
+        }
+    ],
+    "secret": [
+        {
+            "name": "Use the secret",
+            "ansible.builtin.command": "ls /canary-secret",
+            "no_log": True,
+        }
+    ],
+    "loop": [
+        {
+            "name": "Do each",
+            "ansible.builtin.command": "ls /{{ item }}",
+            "changed_when": False,
+            "loop": ["tmp", "not-there-1", "not-there-2"],
+        }
+    ],
+    "command": [{"name": "Run it", "ansible.builtin.command": "sh -c 'echo why >&2; exit 3'"}],
+    "long": [{"name": "Talk", "ansible.builtin.fail": {"msg": "{{ 'x' * 5000 }}"}}],
+}
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("node")
+    for name, tasks in ROLES.items():
+        write(folder / "roles" / name / "tasks" / "main.yml", tasks)
+    write(folder / "roles" / "rescued" / "tasks" / "nested.yml", NESTED)
+    handler = {"name": "Reload", "ansible.builtin.command": "true", "changed_when": False}
+    write(folder / "roles" / "good" / "handlers" / "main.yml", [handler])
+    leave = {"ansible.builtin.meta": "end_host", "when": "inventory_hostname == 'spare'"}
+    plays = [
+        {"hosts": name, "gather_facts": False, "pre_tasks": [leave], "roles": [name]}
+        for name in ROLES
+    ]
+    write(folder / "region.yml", plays)
+    # A play whose hosts all failed ends the playbook; the spare one keeps it going.
+    hosts = {name: {"hosts": {f"on_{name}": None, "spare": None}} for name in ROLES}
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    write(folder / "inventory" / "hosts.yml", {"all": {"vars": local, "children": hosts}})
+    (folder / "ansible.cfg").write_text(ANSIBLE_CFG)
+    (folder / "plugins").mkdir()
+    plugin = ROOT / "tool" / "chautari" / "node" / "chautari_events.py"
+    (folder / "plugins" / plugin.name).write_bytes(plugin.read_bytes())
+    done = play(folder)
+    assert done.returncode == 2, done.stderr
+    assert "callback" not in (done.stdout + done.stderr).lower()
+    lines = (folder / "events.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    return [event for event in found if event["role"] != "setup"]
+
+
+def write(file: Path, data: Any) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(yaml.safe_dump(data, sort_keys=False))
+
+
+def play(folder: Path) -> subprocess.CompletedProcess[str]:
+    journal = folder / "bin" / "journalctl"
+    journal.parent.mkdir()
+    journal.write_text("#!/bin/sh\necho 'nginx[1]: a warning'\n")
+    journal.chmod(0o755)
+    environment = {
+        "PATH": f"{journal.parent}:/usr/bin:/bin",
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "CHAUTARI_EVENTS": str(folder / "events.jsonl"),
+    }
+    argv = [str(Path(sys.executable).with_name("ansible-playbook")), "region.yml"]
+    return subprocess.run(
+        argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+
+
+def of_role(events: list[dict[str, Any]], role: str) -> list[dict[str, Any]]:
+    return [event for event in events if event.get("role") == role]
+
+
+def brief(events: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    return [
+        (event["event"], *(event[key] for key in ("task", "status") if key in event))
+        for event in events
+    ]
+
+
+def failure(events: list[dict[str, Any]], role: str) -> dict[str, Any]:
+    [found] = [event for event in of_role(events, role) if event["event"] == "failure"]
+    return found
+
+
+def test_roles_follow_each_other_and_all_are_closed(events: list[dict[str, Any]]) -> None:
+    marks = [e for e in events if e["event"] in ("role_started", "role_finished")]
+    assert [(event["event"], event["role"]) for event in marks] == [
+        (kind, role) for role in ROLES for kind in ("role_started", "role_finished")
+    ]
+
+
+def test_role_that_goes_well_tells_each_task_and_its_counts(events: list[dict[str, Any]]) -> None:
+    told = of_role(events, "good")
+    assert brief(told) == [
+        ("role_started",),
+        ("task", "Report the record", "ok"),
+        ("notice",),
+        ("task", "Say nothing", "ok"),
+        ("task", "Change", "changed"),
+        ("task", "Skip", "skipped"),
+        ("task", "Warn", "ok"),
+        ("task", "Reload", "ok"),
+        ("role_finished",),
+    ]
+    counts = {key: told[-1][key] for key in ("ok", "changed", "failed", "skipped", "rescued")}
+    assert counts == {"ok": 4, "changed": 1, "failed": 0, "skipped": 1, "rescued": 0}
+    assert told[-1]["seconds"] >= 0
+
+
+def test_report_task_becomes_a_notice(events: list[dict[str, Any]]) -> None:
+    notices = [event for event in events if event["event"] == "notice"]
+    assert notices == [{"event": "notice", "role": "good", "message": "make an A record"}]
+
+
+def test_failure_that_a_rescue_takes_up_is_not_final(events: list[dict[str, Any]]) -> None:
+    told = of_role(events, "rescued")
+    assert brief(told) == [
+        ("role_started",),
+        ("task", "Fail at first", "rescued"),
+        ("task", "Mend", "changed"),
+        ("task", "Include", "ok"),
+        ("task", "Fail in an included file", "rescued"),
+        ("task", "Mend again", "ok"),
+        ("role_finished",),
+    ]
+    assert (told[-1]["failed"], told[-1]["rescued"]) == (0, 2)
+
+
+def test_failure_in_the_rescue_itself_is_final(events: list[dict[str, Any]]) -> None:
+    assert brief(of_role(events, "rescue_fails"))[1:] == [
+        ("task", "Fail at first", "rescued"),
+        ("task", "Fail for good", "failed"),
+        ("failure", "Fail for good"),
+        ("role_finished",),
+    ]
+    assert failure(events, "rescue_fails")["message"] == "beyond help"
+
+
+def test_failure_in_an_always_part_is_final(events: list[dict[str, Any]]) -> None:
+    assert failure(events, "always_fails")["task"] == "Clean up"
+
+
+def test_failure_carries_message_and_journal(events: list[dict[str, Any]]) -> None:
+    found = failure(events, "command")
+    assert found["message"].splitlines()[-1] == "why"
+    assert found["journal"] == ["nginx[1]: a warning"]
+    assert of_role(events, "command")[-1]["failed"] == 1
+
+
+def test_failed_items_of_a_loop_are_named(events: list[dict[str, Any]]) -> None:
+    message = failure(events, "loop")["message"]
+    assert "not-there-1" in message
+    assert "not-there-2" in message
+
+
+def test_secret_of_a_failed_task_is_hidden(events: list[dict[str, Any]]) -> None:
+    assert failure(events, "secret")["message"] == (
+        "what it said is hidden, since it may hold a secret"
+    )
+    assert "canary" not in json.dumps(events)
+
+
+def test_long_message_is_cut(events: list[dict[str, Any]]) -> None:
+    assert failure(events, "long")["message"] == "x" * 2000 + " …"
+
+
+def test_no_message_is_a_traceback(events: list[dict[str, Any]]) -> None:
+    assert "Traceback" not in json.dumps(events)
+    assert os.environ.get("CHAUTARI_EVENTS") is None

@@ -1,0 +1,265 @@
+"""The runner on the node: what it unpacks, who holds its lock, how a run is followed."""
+
+import hashlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from region_samples import ROOT
+
+from chautari.node import runner
+
+RUN = "20261123T120000-abcdef"
+OLD = "20261122T120000-abcdef"
+ABOUT = {"run": RUN, "operator": "ana", "origin": "laptop", "region": "andes", "node": "bog1"}
+HOLD = """
+import sys, time
+from pathlib import Path
+from chautari.node import runner
+state = Path(sys.argv[1])
+runner.STATE, runner.LOCK, runner.HOLDER = state, state / "lock", state / "holder.json"
+with runner.locked({"run": sys.argv[2], "operator": "luz", "origin": "cusco"}) as holder:
+    print("holds" if holder is None else holder, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    state = tmp_path / "state"
+    state.mkdir()
+    monkeypatch.setattr(runner, "STATE", state)
+    monkeypatch.setattr(runner, "MEMORY", tmp_path / "memory")
+    monkeypatch.setattr(runner, "LOCK", state / "lock")
+    monkeypatch.setattr(runner, "HOLDER", state / "holder.json")
+    monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(runner, "_unit_is_active", lambda _: False)
+    return state
+
+
+def begun(state: Path, run: str = RUN, *events: dict[str, Any]) -> Path:
+    folder = state / "runs" / run
+    folder.mkdir(parents=True)
+    (folder / "about.json").write_text(json.dumps(ABOUT | {"run": run, "sha256": "x"}))
+    if events:
+        lines = "".join(json.dumps(event) + "\n" for event in events)
+        (folder / "events.jsonl").write_text(lines)
+    return folder
+
+
+def bundle(*members: tuple[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, kind in members:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname, entry.size = kind, "/etc/passwd", 0
+            content = b""
+            if kind == tarfile.REGTYPE:
+                content = b"content"
+                entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_unpack_writes_plain_files_for_root_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "memory" / RUN
+    before = os.umask(0o077)
+    try:
+        runner.unpack(bundle(("a", tarfile.REGTYPE), ("b/c", tarfile.REGTYPE)), folder)
+    finally:
+        os.umask(before)
+    assert (folder / "b" / "c").read_bytes() == b"content"
+    modes = [oct(path.stat().st_mode & 0o777) for path in (folder, folder / "b", folder / "a")]
+    assert modes == ["0o700", "0o700", "0o600"]
+
+
+def test_unpack_begins_with_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "leftover").touch()
+    runner.unpack(bundle(("a", tarfile.REGTYPE)), tmp_path / "x")
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("../outside", tarfile.REGTYPE),
+        ("a/../../outside", tarfile.REGTYPE),
+        ("/tmp/chautari-outside", tarfile.REGTYPE),
+        (".", tarfile.REGTYPE),
+        ("link", tarfile.SYMTYPE),
+        ("hard", tarfile.LNKTYPE),
+        ("device", tarfile.CHRTYPE),
+        ("block", tarfile.BLKTYPE),
+        ("pipe", tarfile.FIFOTYPE),
+        ("folder", tarfile.DIRTYPE),
+    ],
+)
+def test_unpack_refuses_what_is_no_plain_file_inside(
+    name: str, kind: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="does not belong into a bundle"):
+        runner.unpack(bundle((name, kind)), tmp_path / "in" / "x")
+    assert not (tmp_path / "in" / "outside").exists()
+    assert not Path("/tmp/chautari-outside").exists()
+    assert list((tmp_path / "in" / "x").iterdir()) == []
+
+
+def test_damaged_bundle_is_refused_before_it_is_unpacked(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ABOUT | {"action": "start", "sha256": hashlib.sha256(b"sent").hexdigest()}
+    assert runner.main(arguments, io.BytesIO(b"arrived"), b"") == 1
+    assert said(capsys) == [
+        {"event": "refused", "message": "the bundle arrived damaged; nothing was unpacked"}
+    ]
+    assert not runner.MEMORY.exists()
+    assert not (place / "runs").exists()
+
+
+@pytest.mark.parametrize("run", ["", "../../etc", "20261123T120000-abcde/", None])
+def test_run_that_is_no_run_is_refused(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert runner.main({"action": "attach", "run": run}, io.BytesIO(), b"") == 1
+    assert said(capsys)[0]["event"] == "refused"
+
+
+def test_attaching_to_a_run_that_never_began_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert runner.main({"action": "attach", "run": RUN}, io.BytesIO(), b"") == 1
+    assert said(capsys)[0]["message"] == f"the run {RUN} never began here"
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def other(place: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lock."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(place), OLD],
+        stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(ROOT / "tool")},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "holds\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.mark.usefixtures("other")
+def test_lock_has_one_holder_who_is_told() -> None:
+    with runner.locked(ABOUT) as holder:
+        assert holder is not None
+        assert (holder["operator"], holder["origin"], holder["run"]) == ("luz", "cusco", OLD)
+        assert abs(holder["since"] - time.time()) < 60
+
+
+@pytest.mark.usefixtures("other")
+def test_second_start_is_refused_before_anything_is_unpacked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    packed = bundle(("a", tarfile.REGTYPE))
+    arguments = ABOUT | {"action": "start", "sha256": hashlib.sha256(packed).hexdigest()}
+    assert runner.main(arguments, io.BytesIO(packed), b"") == runner.BUSY
+    [event] = said(capsys)
+    assert (event["event"], event["holder"]["operator"]) == ("busy", "luz")
+    assert not runner.MEMORY.exists()
+
+
+def test_lock_is_free_at_once_after_its_holder_was_killed(other: subprocess.Popen[str]) -> None:
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    assert runner.lock_holder() is None
+    with runner.locked(ABOUT) as holder:
+        assert holder is None
+
+
+def test_lock_is_free_again_after_its_holder_s_end() -> None:
+    with runner.locked(ABOUT):
+        assert json.loads(runner.HOLDER.read_text())["operator"] == "ana"
+    assert not runner.HOLDER.exists()
+    assert runner.lock_holder() is None
+
+
+def test_asking_who_is_at_work_does_not_make_the_node_busy(place: Path) -> None:
+    asking = runner.LOCK.open("a")
+    runner.fcntl.flock(asking, runner.fcntl.LOCK_SH)
+    threading.Timer(0.1, asking.close).start()
+    with runner.locked(ABOUT) as holder:
+        assert holder is None
+
+
+def test_worker_that_finds_the_lock_taken_says_so_and_keeps_no_secret(
+    place: Path, other: subprocess.Popen[str]
+) -> None:
+    folder = begun(place)
+    (runner.MEMORY / RUN).mkdir(parents=True)
+    assert runner.work(RUN) == runner.BUSY
+    assert json.loads((folder / "events.jsonl").read_text())["event"] == "busy"
+    assert not (runner.MEMORY / RUN).exists()
+    assert other.poll() is None
+
+
+def test_worker_records_beginning_and_end_and_deletes_the_secrets(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = begun(place)
+    (runner.MEMORY / RUN).mkdir(parents=True)
+    monkeypatch.setattr(runner, "converge", lambda *_: True)
+    monkeypatch.setattr(runner, "check", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert runner.work(RUN) == 0
+    first, last = map(json.loads, (folder / "events.jsonl").read_text().splitlines())
+    assert (first["event"], first["operator"], last["event"], last["ok"]) == (
+        "run_started", "ana", "run_finished", True,
+    )  # fmt: skip
+    assert "sha256" not in first
+    assert not (runner.MEMORY / RUN).exists()
+
+
+def test_worker_that_breaks_still_records_its_end(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = begun(place)
+
+    def broken(*_: Any) -> bool:
+        raise SystemExit(143)
+
+    monkeypatch.setattr(runner, "converge", broken)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit):
+        runner.work(RUN)
+    last = json.loads((folder / "events.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["ok"]) == ("run_finished", False)
+
+
+def test_secrets_of_a_killed_run_are_deleted_by_the_next(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(place)
+    for run in (OLD, RUN):
+        (runner.MEMORY / run).mkdir(parents=True)
+    monkeypatch.setattr(runner, "converge", lambda *_: False)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert runner.work(RUN) == 1
+    assert list(runner.MEMORY.iterdir()) == []

@@ -1,0 +1,117 @@
+"""Starting processes and writing files: what can go wrong, told without a secret."""
+
+import stat
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from chautari.errors import BadInput, ChautariError, InvalidRegion, Problem, RunFailed
+from chautari.files import write_atomically
+from chautari.process import ProcessError, Stream, masked, run
+
+
+def test_run_returns_what_the_command_said() -> None:
+    done = run(["sh", "-c", "cat; echo said >&2; exit 0"], stdin="caña".encode())
+    assert (done.code, done.text, done.stderr) == (0, "caña", b"said\n")
+
+
+def test_run_takes_no_shell_string_apart() -> None:
+    assert run(["printf", "%s", "$(id); `id`"]).text == "$(id); `id`"
+
+
+def test_failed_command_is_told_with_code_and_last_words() -> None:
+    with pytest.raises(ProcessError) as failed:
+        run(["sh", "-c", "echo why >&2; exit 3"])
+    assert str(failed.value) == "`sh -c 'echo why >&2; exit 3'` ended with code 3: why"
+    assert (failed.value.code, failed.value.exit_code) == (3, 1)
+
+
+def test_code_is_returned_where_it_is_not_checked() -> None:
+    assert run(["false"], check=False).code == 1
+
+
+def test_secret_is_masked_in_the_command_and_in_what_it_said() -> None:
+    with pytest.raises(ProcessError) as failed:
+        run(["sh", "-c", "echo canary canary-long; echo canary >&2; exit 1"],
+            secrets=["canary", "canary-long", ""])  # fmt: skip
+    error = failed.value
+    assert "canary" not in f"{error}{error.stdout}{error.stderr}{error.command}"
+    assert masked("a canary-long b", ["canary", "canary-long"]) == "a ******** b"
+
+
+def test_command_that_is_not_there_is_an_expected_error() -> None:
+    with pytest.raises(ProcessError, match="No such file or directory") as failed:
+        run(["chautari-no-such-command"])
+    assert failed.value.code == 127
+
+
+def test_command_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(ProcessError, match="did not end in time: begun") as failed:
+        run(["sh", "-c", "echo begun; exec sleep 60"], timeout=0.2)
+    assert failed.value.code is None
+
+
+def test_stream_gives_lines_as_they_come_then_the_code() -> None:
+    stream = Stream(["sh", "-c", "cat; printf 'no newline'; echo oops >&2; exit 5"], b"one\ntwo\n")
+    assert list(stream) == ["one", "two", "no newline"]
+    assert (stream.code, stream.stderr) == (5, "oops")
+
+
+def test_stream_feeds_more_than_a_pipe_holds() -> None:
+    stream = Stream(["wc", "-c"], b"x" * 3_000_000)
+    assert [line.strip() for line in stream] == ["3000000"]
+
+
+def test_stream_outlives_a_command_that_reads_nothing() -> None:
+    stream = Stream(["true"], b"x" * 3_000_000)
+    assert list(stream) == []
+    assert stream.code == 0
+
+
+def test_stream_s_command_has_a_group_of_its_own() -> None:
+    stream = Stream([sys.executable, "-c", "import os; print(os.getpgid(0) == os.getpid())"])
+    assert list(stream) == ["True"]
+
+
+def test_stopped_stream_ends_at_once() -> None:
+    stream, began = Stream(["sleep", "60"]), time.monotonic()
+    stream.stop()
+    assert list(stream) == []
+    assert stream.code == -15
+    assert time.monotonic() - began < 10
+
+
+def test_file_is_replaced_whole_with_its_mode(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "file"
+    write_atomically(file, "one", mode=0o600)
+    write_atomically(file, b"two", mode=0o600)
+    assert file.read_text() == "two"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in file.parent.iterdir()] == ["file"]
+
+
+def test_link_is_replaced_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    write_atomically(tmp_path / "link", "new")
+    assert (tmp_path / "elsewhere").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(ChautariError("m"), 1), (RunFailed("m"), 1), (BadInput("m"), 2)]
+)
+def test_every_expected_error_has_its_exit_code(error: ChautariError, code: int) -> None:
+    assert error.exit_code == code
+
+
+def test_error_shows_the_next_step_on_its_own_line() -> None:
+    assert str(BadInput("what", fix="how")) == "what\n  → how"
+    assert str(BadInput("what")) == "what"
+
+
+def test_problems_are_sorted_and_said_once() -> None:
+    later = Problem(Path("r.yml"), 9, 1, "", "later")
+    first = Problem(Path("r.yml"), 2, 3, "a.b", "first")
+    assert str(InvalidRegion([later, first, first])) == "r.yml:2:3: a.b: first\nr.yml:9:1: later"

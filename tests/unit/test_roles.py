@@ -1,0 +1,202 @@
+"""Every role keeps the same form, and takes what the tool renders."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from region_samples import REGION, SANDBOX
+from role_samples import NAMES, ROLES, Data, defaults, module, options, read, task_files, tasks
+from test_render_variables import node
+
+from chautari.render import placing
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,), "path": (str,), "int": (int,), "bool": (bool,), "list": (list,), "dict": (dict,),
+    "raw": (str, int),
+}  # fmt: skip
+TASK_FILES = [(role, file) for role in NAMES for file in task_files(role)]
+VARIABLES = [(role, name) for role in NAMES for name in options(role)]
+
+
+def ids(value: Any) -> str:
+    return str(value.relative_to(ROLES)) if isinstance(value, Path) else str(value)
+
+
+def test_every_role_that_the_tool_places_is_there() -> None:
+    assert sorted(placing.ORDER) == NAMES
+
+
+@pytest.mark.parametrize("role", NAMES)
+@pytest.mark.parametrize(
+    "file",
+    ["README.md", "meta/argument_specs.yml", "meta/main.yml", "defaults/main.yml",
+     "tasks/main.yml", "checks/test_inside.py"],
+)  # fmt: skip
+def test_every_role_is_complete(role: str, file: str) -> None:
+    assert (ROLES / role / file).is_file()
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_role_says_who_wrote_it_and_where_it_runs(role: str) -> None:
+    info = read(ROLES / role / "meta" / "main.yml")["galaxy_info"]
+    assert (info["author"], info["license"]) == ("Chautari contributors", "AGPL-3.0-or-later")
+    assert info["min_ansible_version"] == "2.19"
+    [platform] = info["platforms"]
+    assert platform == {"name": "Debian", "versions": ["bookworm", "trixie"]}
+
+
+@pytest.mark.parametrize(("role", "name"), VARIABLES)
+def test_variable_is_documented_with_its_type(role: str, name: str) -> None:
+    spec = options(role)[name]
+    assert name.startswith(f"{role}_")
+    assert spec["description"]
+    assert spec["type"] in TYPES
+    assert spec["type"] != "list" or "elements" in spec
+
+
+@pytest.mark.parametrize(("role", "name"), VARIABLES)
+def test_variable_is_either_required_or_has_its_default(role: str, name: str) -> None:
+    spec, given = options(role)[name], defaults(role)
+    if spec.get("required"):
+        assert "default" not in spec
+        assert name not in given
+    else:
+        assert spec["default"] == given[name]
+        assert type(spec["default"]) is type(given[name])
+        fits(given[name], spec, name)
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_every_default_is_documented_and_has_a_comment(role: str) -> None:
+    assert set(defaults(role)) <= set(options(role))
+    lines = (ROLES / role / "defaults" / "main.yml").read_text().splitlines()
+    for above, line in pairwise(lines):
+        if line.startswith(f"{role}_"):
+            assert above.startswith("# "), line
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_readme_names_every_variable(role: str) -> None:
+    page = (ROLES / role / "README.md").read_text()
+    for name in options(role):
+        assert f"| `{name}` |" in page
+
+
+def fits(value: Any, spec: Data, where: str) -> None:
+    """Assert that `value` is what `spec` describes, as deep as it goes."""
+    kind = spec.get("type", "str")
+    assert isinstance(value, TYPES[kind]), where
+    assert not isinstance(value, bool) or kind == "bool", where
+    assert value in spec.get("choices", [value]), where
+    parts = value if kind == "list" else [value] if kind == "dict" else []
+    for part in parts:
+        if kind == "list":
+            fits(part, {"type": spec["elements"]}, where)
+        if "options" in spec:
+            assert set(part) <= set(spec["options"]), where
+            for name, inner in spec["options"].items():
+                assert name in part or not inner.get("required"), f"{where}.{name}"
+                if name in part:
+                    fits(part[name], inner, f"{where}.{name}")
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_role_gets_what_it_requires_in_the_type_it_wants(role: str, tmp_path: Path) -> None:
+    text = REGION.replace("{address: 203.0.113.11,", "{address: 203.0.113.11, os: debian-13,")
+    rendered = node(tmp_path, "med1", SANDBOX, text)
+    given = {
+        name: value
+        for name, value in (rendered.public | rendered.secret).items()
+        if name.startswith(f"{role}_")
+    }
+    wanted = options(role)
+    assert set(given) <= set(wanted), "the tool renders what the role does not know"
+    assert {name for name, spec in wanted.items() if spec.get("required")} <= set(given)
+    for name, value in given.items():
+        fits(value, wanted[name], name)
+
+
+@pytest.mark.parametrize(("role", "file"), TASK_FILES, ids=ids)
+def test_task_file_is_short(role: str, file: Path) -> None:
+    assert len(file.read_text().splitlines()) < 70
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_main_only_includes(role: str) -> None:
+    for task in tasks(read(ROLES / role / "tasks" / "main.yml")):
+        assert module(task)[0] in ("ansible.builtin.include_tasks", "ansible.builtin.import_tasks")
+
+
+@pytest.mark.parametrize(("role", "file"), TASK_FILES, ids=ids)
+def test_tasks_are_named_and_use_only_ansible_s_own_modules(role: str, file: Path) -> None:
+    for task in tasks(read(file)):
+        name, _ = module(task)
+        assert name.startswith("ansible.builtin."), task
+        assert task["name"][0].isupper(), task
+
+
+@pytest.mark.parametrize(("role", "file"), TASK_FILES, ids=ids)
+def test_no_task_hides_a_failure_or_hands_a_secret_to_the_environment(
+    role: str, file: Path
+) -> None:
+    for task in tasks(read(file)):
+        assert "ignore_errors" not in task, task
+        assert task.get("failed_when") is not False, task
+        shown = str(task.get("environment", ""))
+        assert not re.search(r"_passwords?\b", shown), task
+
+
+@pytest.mark.parametrize(("role", "file"), TASK_FILES, ids=ids)
+def test_commands_say_what_they_change(role: str, file: Path) -> None:
+    for task in tasks(read(file)):
+        name, arguments = module(task)
+        if name in ("ansible.builtin.command", "ansible.builtin.shell"):
+            keys = set(arguments) if isinstance(arguments, dict) else set()
+            handler = file.parent.name == "handlers"
+            assert "changed_when" in task or {"creates", "removes"} & keys or handler, task
+
+
+@pytest.mark.parametrize(("role", "file"), TASK_FILES, ids=ids)
+def test_modes_are_quoted(role: str, file: Path) -> None:
+    for task in tasks(read(file)):
+        _, arguments = module(task)
+        if isinstance(arguments, dict) and "mode" in arguments:
+            assert isinstance(arguments["mode"], str), task
+
+
+def templates_of(role: str) -> list[Path]:
+    """Return the templates that become files; others are only read into a task's input."""
+    found = set()
+    for file in task_files(role):
+        for task in tasks(read(file)):
+            name, arguments = module(task)
+            if name == "ansible.builtin.template" and "{{" not in arguments["src"]:
+                found.add(ROLES / role / "templates" / arguments["src"])
+    return sorted(found)
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_written_templates_begin_by_saying_who_manages_them(role: str) -> None:
+    for file in templates_of(role):
+        lines = file.read_text().splitlines()
+        first = lines[1] if lines[0].startswith("#!") else lines[0]
+        assert first.startswith("{{ ansible_managed | comment"), file
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_template_tasks_set_owner_group_and_mode(role: str) -> None:
+    for file in task_files(role):
+        for task in tasks(read(file)):
+            name, arguments = module(task)
+            if name == "ansible.builtin.template":
+                assert {"owner", "group", "mode"} <= set(arguments), task["name"]
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_every_check_has_a_title_and_advice(role: str) -> None:
+    for file in (ROLES / role / "checks").glob("test_*.py"):
+        text = file.read_text()
+        assert f'pytestmark = pytest.mark.role("{role}")' in text
+        assert text.count("\ndef test_") == text.count("@pytest.mark.advice(")

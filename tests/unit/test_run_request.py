@@ -1,0 +1,209 @@
+"""What is found out before the first connection, and what is written and told after the last."""
+
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from region_samples import REGION, ROOT, SANDBOX, inventory, key_pair
+from test_render_variables import node
+
+from chautari.errors import BadInput, RunFailed
+from chautari.process import Completed
+from chautari.render.internet import PUBLIC, Internet
+from chautari.report.model import NodeReport, RegionReport
+from chautari.run import export, reporting, request, status, verify
+from chautari.run.request import Plan, Request, about, plan
+
+SANDBOX_REGION = """\
+region: andes
+domain: andes.example.org
+contact: ops@andes.example.org
+sandbox: {{network: 198.51.100.0/24}}
+nodes:
+  bog1: {{address: 198.51.100.11, services: [nextcloud]}}
+mail: {{relay: smtp.example.org, user: region, from: cloud@andes.example.org}}
+"""
+
+
+def asked(folder: Path, monkeypatch: pytest.MonkeyPatch, *nodes: str) -> Request:
+    """Return a request for a sandbox's region whose key lies in `folder`."""
+    public = key_pair(folder, "operator")
+    internet = replace(SANDBOX, operators={"sandbox": (public,)}, ssh_key=folder / "operator")
+    monkeypatch.setattr(request, "surroundings", lambda *_: internet)
+    monkeypatch.setattr(export, "known_surroundings", lambda _: internet)
+    return Request(inventory(folder, SANDBOX_REGION), "deploy region andes", nodes)
+
+
+def say(_: str) -> None:
+    pass
+
+
+def test_unknown_node_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as refused:
+        Request(inventory(tmp_path), "deploy", ("bog9",)).chosen()
+    assert str(refused.value) == "no node 'bog9' in this region\n  → there are: bog1, med1"
+
+
+def test_all_nodes_are_meant_when_none_is_named(tmp_path: Path) -> None:
+    assert Request(inventory(tmp_path), "deploy").chosen() == ("bog1", "med1")
+    assert Request(inventory(tmp_path), "deploy", ("med1",)).chosen() == ("med1",)
+
+
+def test_plan_makes_the_secrets_and_every_node_s_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = plan(asked(tmp_path, monkeypatch), say)
+    assert ready.secrets["mail_relay_password"] == "canary-relay"
+    [found] = ready.nodes
+    assert found.secret["nextcloud_admin_password"] == ready.secrets["nextcloud_admin_password"]
+    assert ready.inventory.secrets.is_file()
+
+
+def test_plan_shows_no_secret_when_it_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = plan(asked(tmp_path, monkeypatch), say)
+    for name in ready.secrets.names:
+        assert ready.secrets[name] not in repr(ready)
+
+
+def test_missing_secret_is_told_before_anything_else(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="deploy secrets set andes mail_relay_password"):
+        plan(Request(inventory(tmp_path), "deploy", identities=(tmp_path / "none",)), say)
+
+
+def test_holder_of_a_run_is_told_who_and_from_where() -> None:
+    told = about("r", "andes", "bog1")
+    assert set(told) == {"run", "region", "node", "operator", "origin"}
+    assert told["operator"] and told["origin"]
+
+
+def test_export_writes_an_inventory_with_private_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    files = export.export(asked(tmp_path, monkeypatch), out, with_secrets=True)
+    modes = {str(file.relative_to(out)): stat.S_IMODE(file.stat().st_mode) for file in files}
+    assert modes == {
+        "hosts.yml": 0o644,
+        "host_vars/bog1/main.yml": 0o644,
+        "host_vars/bog1/secrets.yml": 0o600,
+    }
+    assert str(tmp_path / "operator") in (out / "hosts.yml").read_text()
+
+
+def test_export_without_secrets_needs_no_key(tmp_path: Path) -> None:
+    files = export.export(Request(inventory(tmp_path), "render"), tmp_path / "out", False)
+    assert {file.name for file in files} == {"hosts.yml", "main.yml"}
+
+
+def planned(folder: Path, internet: Internet, *nodes: str) -> Plan:
+    wanted = Request(inventory(folder), "deploy region andes", nodes)
+    return Plan(wanted, internet, request.SecretStore({}, ()), ())
+
+
+def test_report_tells_how_each_service_is_opened(tmp_path: Path) -> None:
+    [service] = reporting.services(planned(tmp_path, SANDBOX))
+    assert (service.url, service.node) == ("https://cloud.andes.example.org/", "med1")
+    assert (service.version, service.login) == ("35.0.1 (double)", "admin")
+    assert service.note.endswith("deploy secrets show andes nextcloud_admin_password")
+
+
+def test_report_leaves_out_services_of_other_nodes(tmp_path: Path) -> None:
+    assert reporting.services(planned(tmp_path, PUBLIC, "bog1")) == []
+
+
+def test_report_names_the_doubles(tmp_path: Path) -> None:
+    report = reporting.empty(planned(tmp_path, SANDBOX))
+    assert [(item.name, item.reason) for item in report.doubles] == [
+        ("nextcloud", "no route to upstream")
+    ]
+
+
+def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
+    ready = planned(tmp_path, PUBLIC)
+    report = RegionReport("andes", "d", "", "", nodes=[NodeReport("bog1", "a", "unreachable")])
+    finished = reporting.finish(report, ready, True, 1.0)
+    assert finished.hints[0] == "mend what is named above, then: deploy region andes"
+
+
+def test_checking_alone_never_claims_to_have_converged(tmp_path: Path) -> None:
+    nodes = [NodeReport("bog1", "a", "converged"), NodeReport("med1", "b", "refused")]
+    report = RegionReport("andes", "d", "", "", nodes=nodes)
+    finished = reporting.finish(report, planned(tmp_path, PUBLIC), False, 1.0)
+    assert [item.state for item in finished.nodes] == ["verified", "refused"]
+
+
+def test_hosts_line_names_each_service(tmp_path: Path) -> None:
+    region = inventory(tmp_path).region
+    assert reporting.hosts_line(region) == "203.0.113.11 cloud.andes.example.org"
+
+
+def test_outside_checks_are_called_with_exactly_these_arguments() -> None:
+    argv = verify.pytest_argv(Path("/g"), Path("/r"), [Path("/c/test_outside.py")])
+    assert argv[:3] == ("env", "CHAUTARI_SETTINGS=/g", "CHAUTARI_RESULTS=/r")
+    assert argv[4:] == (
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
+        "-p", "chautari.checks.outside", "--import-mode=importlib", "-c", "/dev/null",
+        "--rootdir", str(ROOT), "/c/test_outside.py",
+    )  # fmt: skip
+
+
+def test_outside_checks_are_those_of_the_nodes_roles(tmp_path: Path) -> None:
+    files = verify.check_files([node(tmp_path, "bog1"), node(tmp_path, "med1")])
+    roles = [file.parts[-3] for file in files]
+    assert roles == [role for role in node(tmp_path, "med1").roles if role in roles]
+    assert {"nginx", "tls"} <= set(roles)
+
+
+def test_outside_checks_get_secrets_in_a_private_file_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+
+    def run(argv: tuple[str, ...], **_: Any) -> Completed:
+        given = Path(argv[1].partition("=")[2])
+        seen.update(mode=stat.S_IMODE(given.stat().st_mode), given=given.read_text(), argv=argv)
+        seen["folder"] = given.parent
+        return Completed(argv, 0, b"", b"")
+
+    monkeypatch.setattr(verify, "run", run)
+    assert verify.outside([node(tmp_path, "med1")], SANDBOX) == []
+    assert seen["mode"] == 0o600
+    assert "canary-check" in seen["given"]
+    assert "canary" not in " ".join(seen["argv"])
+    assert not seen["folder"].exists()
+
+
+def test_outside_checks_that_cannot_run_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Completed((), 4, b"no module", b"")
+    monkeypatch.setattr(verify, "run", lambda *_, **__: broken)
+    with pytest.raises(RunFailed, match="could not run:\nno module"):
+        verify.outside([node(tmp_path, "med1")], PUBLIC)
+
+
+class Silent:
+    code = 255
+    stderr = "Warning: x\nssh: connect to host: timed out"
+
+
+def test_status_of_a_node_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "ask", lambda *_: ([], Silent()))
+    found = status.node_states(inventory(tmp_path))
+    message = "ssh: connect to host: timed out"
+    assert found[0] == {"node": "bog1", "reachable": False, "message": message}
+
+
+def test_status_of_a_node_with_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = "20261123T120000-abcdef"
+    event = {"event": "status", "busy": None, "run": run, "finished": {"ok": True}}
+    monkeypatch.setattr(status, "ask", lambda *_: ([event], Silent()))
+    found = status.node_states(inventory(tmp_path))[1]
+    assert (found["node"], found["reachable"], found["started"]) == ("med1", True, 1795435200)
+    assert REGION.startswith("region: andes")

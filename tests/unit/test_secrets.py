@@ -1,0 +1,211 @@
+"""A region's secrets: made once, encrypted to the operators' own keys, opened by nobody else."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from region_samples import REGION, inventory, key_pair
+
+from chautari.errors import BadInput
+from chautari.region.load import Inventory
+from chautari.secrets import names, store
+from chautari.secrets.ensure import ensure, recipients_of
+from chautari.secrets.store import SecretStore, default_identities, load
+
+RELAY = {"mail_relay_password": "canary-relay"}
+
+
+@pytest.fixture(autouse=True)
+def no_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHAUTARI_KEY_PASSPHRASE", raising=False)
+
+
+def region(folder: Path, kind: str = "ed25519") -> Inventory:
+    return inventory(
+        folder, REGION.replace("{key} ana@laptop", "'{key}'"), key_pair(folder, "ana", kind)
+    )
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa"])
+def test_secrets_are_made_once_and_kept(kind: str, tmp_path: Path) -> None:
+    found = region(tmp_path, kind)
+    first = ensure(found, [tmp_path / "ana"], RELAY)
+    before = found.secrets.read_bytes()
+    second = ensure(found, [tmp_path / "ana"], {})
+    assert first.names == second.names == sorted(spec.name for spec in names.wanted(found.region))
+    assert all(first[name] == second[name] for name in first.names)
+    assert found.secrets.read_bytes() == before
+
+
+def test_made_secrets_are_long_differ_and_need_no_quoting() -> None:
+    made = {names.generate() for _ in range(100)}
+    assert len(made) == 100
+    assert all(
+        len(value) == 32 and value.replace("-", "").replace("_", "").isalnum() for value in made
+    )
+
+
+def test_file_is_private_and_holds_nothing_readable(tmp_path: Path) -> None:
+    found = region(tmp_path)
+    made = ensure(found, [tmp_path / "ana"], RELAY)
+    assert stat.S_IMODE(found.secrets.stat().st_mode) == 0o600
+    raw = found.secrets.read_bytes()
+    assert raw.startswith(b"age-encryption.org/v1")
+    assert not [name for name in made.names if made[name].encode() in raw]
+
+
+def test_secret_that_a_person_gives_is_asked_for(tmp_path: Path) -> None:
+    found = region(tmp_path)
+    with pytest.raises(BadInput) as refused:
+        ensure(found, [tmp_path / "ana"], {})
+    assert str(refused.value) == (
+        "the secret mail_relay_password (password at the mail relay) is missing\n"
+        "  → deploy secrets set andes mail_relay_password"
+    )
+    assert not found.secrets.exists()
+
+
+@pytest.mark.parametrize("position", [0, 30, 200, -1])
+def test_tampered_file_is_refused(position: int, tmp_path: Path) -> None:
+    found = region(tmp_path)
+    ensure(found, [tmp_path / "ana"], RELAY)
+    raw = bytearray(found.secrets.read_bytes())
+    raw[position] ^= 1
+    found.secrets.write_bytes(raw)
+    with pytest.raises(BadInput, match="cannot be opened"):
+        load(found.secrets, [tmp_path / "ana"])
+
+
+@pytest.mark.parametrize("content", [b"", b"not age at all", b"age-encryption.org/v1\n"])
+def test_file_that_is_no_age_file_is_refused(content: bytes, tmp_path: Path) -> None:
+    found = region(tmp_path)
+    found.secrets.write_bytes(content)
+    with pytest.raises(BadInput, match="cannot be opened"):
+        load(found.secrets, [tmp_path / "ana"])
+
+
+def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
+    found = region(tmp_path)
+    ensure(found, [tmp_path / "ana"], RELAY)
+    key_pair(tmp_path, "eve")
+    with pytest.raises(BadInput) as refused:
+        load(found.secrets, [tmp_path / "eve"])
+    assert f"cannot be opened with {tmp_path / 'eve'}" in str(refused.value)
+    assert "ask an operator who can open it" in refused.value.fix
+
+
+def test_second_of_two_keys_may_be_the_right_one(tmp_path: Path) -> None:
+    found = region(tmp_path)
+    ensure(found, [tmp_path / "ana"], RELAY)
+    key_pair(tmp_path, "eve", "rsa")
+    assert "mail_relay_password" in load(found.secrets, [tmp_path / "eve", tmp_path / "ana"])
+
+
+@pytest.mark.parametrize("identities", [[], ["nowhere"], ["region.yml"]])
+def test_without_a_readable_key_the_option_is_named(identities: list[str], tmp_path: Path) -> None:
+    found = region(tmp_path)
+    ensure(found, [tmp_path / "ana"], RELAY)
+    with pytest.raises(BadInput, match="--identity FILE"):
+        load(found.secrets, [found.folder / name for name in identities])
+
+
+def test_file_is_encrypted_anew_when_an_operator_joins(tmp_path: Path) -> None:
+    found = region(tmp_path)
+    first = ensure(found, [tmp_path / "ana"], RELAY)
+    luz = key_pair(tmp_path, "luz", "rsa")
+    text = (found.folder / "region.yml").read_text().replace("{ana: ", f"{{luz: {luz}, ana: ")
+    grown = inventory(tmp_path, text.replace("{", "{{").replace("}", "}}"))
+    ensure(grown, [tmp_path / "ana"], {})
+    opened = load(grown.secrets, [tmp_path / "luz"])
+    assert opened["nextcloud_admin_password"] == first["nextcloud_admin_password"]
+    assert opened.recipients == recipients_of(grown)
+
+
+def test_operator_who_left_cannot_open_the_new_file(tmp_path: Path) -> None:
+    found = region(tmp_path)
+    extra = key_pair(tmp_path, "sandbox")
+    ensure(found, [tmp_path / "ana"], RELAY, [extra])
+    assert load(found.secrets, [tmp_path / "sandbox"]).names
+    ensure(found, [tmp_path / "ana"], {})
+    with pytest.raises(BadInput, match="cannot be opened"):
+        load(found.secrets, [tmp_path / "sandbox"])
+
+
+def test_given_secret_replaces_the_kept_one(tmp_path: Path) -> None:
+    found = region(tmp_path)
+    ensure(found, [tmp_path / "ana"], RELAY)
+    ensure(found, [tmp_path / "ana"], {"mail_relay_password": "canary-new"})
+    assert load(found.secrets, [tmp_path / "ana"])["mail_relay_password"] == "canary-new"
+
+
+def test_secrets_for_nobody_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="nobody to encrypt the secrets to"):
+        SecretStore({"a": "b"}, ()).save(tmp_path / "secrets.age", [])
+    assert not (tmp_path / "secrets.age").exists()
+
+
+def test_store_never_shows_a_value() -> None:
+    opened = SecretStore({"a": "canary-a", "b": "canary-b"}, ())
+    for shown in (repr(opened), str(opened), f"{opened}", repr([opened])):
+        assert "canary" not in shown
+    assert repr(opened) == "SecretStore(a, b)"
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa"])
+def test_key_with_a_passphrase_is_opened_through_the_environment(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = key_pair(tmp_path, "locked", kind, "open sesame")
+    SecretStore({"a": "b"}, ()).save(tmp_path / "secrets.age", [public])
+    with pytest.raises(BadInput, match="CHAUTARI_KEY_PASSPHRASE"):
+        load(tmp_path / "secrets.age", [tmp_path / "locked"])
+    monkeypatch.setenv("CHAUTARI_KEY_PASSPHRASE", "open sesame")
+    assert load(tmp_path / "secrets.age", [tmp_path / "locked"])["a"] == "b"
+    monkeypatch.setenv("CHAUTARI_KEY_PASSPHRASE", "wrong")
+    with pytest.raises(BadInput, match="can be read"):
+        load(tmp_path / "secrets.age", [tmp_path / "locked"])
+
+
+def test_passphrase_does_not_spoil_keys_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = key_pair(tmp_path, "open")
+    SecretStore({"a": "b"}, ()).save(tmp_path / "secrets.age", [public])
+    monkeypatch.setenv("CHAUTARI_KEY_PASSPHRASE", "of another key")
+    assert load(tmp_path / "secrets.age", [tmp_path / "open"])["a"] == "b"
+
+
+def test_usual_keys_of_the_person_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    assert default_identities() == []
+    key_pair(tmp_path / ".ssh", "id_rsa", "rsa")
+    key_pair(tmp_path / ".ssh", "id_ed25519")
+    assert [path.name for path in default_identities()] == ["id_ed25519", "id_rsa"]
+
+
+def test_interrupted_writing_keeps_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = region(tmp_path)
+    opened = ensure(found, [tmp_path / "ana"], RELAY)
+    before = found.secrets.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        opened.save(found.secrets, recipients_of(found))
+    assert found.secrets.read_bytes() == before
+    assert sorted(path.name for path in found.folder.iterdir()) == ["region.yml", "secrets.age"]
+
+
+def test_node_needs_only_its_services_secrets(tmp_path: Path) -> None:
+    found = region(tmp_path).region
+    assert names.of_node(found, "bog1") == ("mail_relay_password",)
+    assert set(names.of_node(found, "med1")) == {spec.name for spec in names.wanted(found)}
+    assert store.load is load
