@@ -67,7 +67,7 @@ class Proof:
 
     def on(self, node: str, *command: str, check: bool = True) -> str:
         argv = ["podman", "exec", f"chautari_proof_{node}", *command]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
 

@@ -86,6 +86,23 @@ def test_settings_and_data_are_closed_to_others(host: Any) -> None:
         assert (file.user, file.mode) == ("root", 0o600), f"{path}: {file.user} {file.mode:o}"
 
 
+@pytest.mark.advice("Look at its journal: journalctl -u nextcloud-cron.", units=[CRON])
+def test_background_jobs_ran(host: Any) -> None:
+    """Background jobs ran, and ended well"""
+    for _ in range(60):  # the first run after an installation takes minutes on a slow link
+        result = properties(host, f"{CRON}.service", "Result", "ActiveState")
+        if result["ActiveState"] != "activating":
+            break
+        time.sleep(5)
+    assert result["ActiveState"] != "failed", "the last run failed"
+    assert result["Result"] == "success", f"the last run ended with: {result['Result']}"
+    settings = occ(host, "config:list core")["apps"]["core"]
+    assert settings["backgroundjobs_mode"] == "cron"
+    now = int(host.run("date +%s").stdout)
+    age = now - int(settings.get("lastcron", 0))
+    assert age < 1800, f"background jobs ran {age} seconds ago"
+
+
 @pytest.mark.advice(
     "Read what Nextcloud says: run 'occ setupchecks' on the node.", units=[FPM, CRON]
 )
@@ -116,23 +133,6 @@ def test_timer_of_background_jobs_is_armed(host: Any) -> None:
     assert timer.is_running, "the timer does not run"
     due = properties(host, f"{CRON}.timer", "NextElapseUSecRealtime")
     assert due["NextElapseUSecRealtime"], "no next run is planned"
-
-
-@pytest.mark.advice("Look at its journal: journalctl -u nextcloud-cron.", units=[CRON])
-def test_background_jobs_ran(host: Any) -> None:
-    """Background jobs ran, and ended well"""
-    for _ in range(60):  # the first run after an installation takes minutes on a slow link
-        result = properties(host, f"{CRON}.service", "Result", "ActiveState")
-        if result["ActiveState"] != "activating":
-            break
-        time.sleep(5)
-    assert result["ActiveState"] != "failed", "the last run failed"
-    assert result["Result"] == "success", f"the last run ended with: {result['Result']}"
-    settings = occ(host, "config:list core")["apps"]["core"]
-    assert settings["backgroundjobs_mode"] == "cron"
-    now = int(host.run("date +%s").stdout)
-    age = now - int(settings.get("lastcron", 0))
-    assert age < 1800, f"background jobs ran {age} seconds ago"
 
 
 @pytest.mark.advice("Deploy again, and look at the journal of Redis.", units=["redis-server", FPM])
