@@ -132,7 +132,7 @@ def unpacked(content: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content))) as archive:
         members = archive.getmembers()
         assert all(member.isreg() and member.mode == 0o600 for member in members)
-        return {item.name: archive.extractfile(item).read() for item in members}  # type: ignore[union-attr]
+        return {item.name: archive.extractfile(item).read() for item in members}
 
 
 def test_bundle_is_the_same_in_every_byte_when_made_again_later(

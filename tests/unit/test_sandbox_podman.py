@@ -25,7 +25,7 @@ def test_create_makes_a_container_that_boots_systemd() -> None:
         *BASE, "create", "--systemd=always", "--pull=never", "--name", "chautari_demo_bog1",
         "--hostname", "bog1", "--no-hosts", "--network", "chautari_demo",
         "--ip", "198.51.100.10", "--dns", "198.51.100.2", "--dns-search", ".",
-        "--cap-add", "NET_ADMIN,SYS_ADMIN",
+        "--cap-add", "NET_ADMIN,SYS_ADMIN,SYS_PTRACE",
         "--ulimit", "nofile=16384:16384", "--ulimit", "nproc=16384:16384",
         "--label=a=1", "--label=b=2", "--volume=/here:/there:ro",
         "localhost/chautari-node:12-abc", "/sbin/init",

@@ -18,12 +18,6 @@ INTERNET_PACKAGES = (
 )  # fmt: skip
 # What no two machines may share: mmdebstrap runs this as root of the build, on its own folder.
 _FORGET = 'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/resolv.conf" "$1/etc/hostname"'
-# A container has no user namespaces to give away, and systemd fails a unit that asks for one
-# (217/USER) where it passes over other hardening; a drop-in for the type holds for every service.
-_CONTAINER = (
-    'mkdir -p "$1/etc/systemd/system/service.d" && '
-    'printf "[Service]\\nPrivateUsers=no\\n" > "$1/etc/systemd/system/service.d/50-container.conf"'
-)
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,7 @@ def build(recipe: Recipe, archive: str) -> podman.Argv:
     """The command that makes the image's archive."""
     return (
         "mmdebstrap", "--variant=minbase", f"--include={','.join(recipe.packages)}",
-        f"--customize-hook={_FORGET}", f"--customize-hook={_CONTAINER}", "--format=tar",
+        f"--customize-hook={_FORGET}", "--format=tar",
         archives.CODENAMES[recipe.release], archive, *recipe.sources,
     )  # fmt: skip
 

@@ -14,7 +14,8 @@ ADDRESS = _LABEL + "address"
 RELEASE = _LABEL + "release"
 OWNER = _LABEL + "owner"
 RECIPE = _LABEL + "recipe"
-CAPABILITIES = "NET_ADMIN,SYS_ADMIN"
+# Firewall; mounts of systemd's sandboxing; user namespaces of units (PrivateUsers=) and `ss -p`.
+CAPABILITIES = "NET_ADMIN,SYS_ADMIN,SYS_PTRACE"
 
 
 @dataclass(frozen=True)
