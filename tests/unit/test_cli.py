@@ -23,7 +23,7 @@ def inventories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     region_file(folder)
     monkeypatch.setenv("CHAUTARI_INVENTORIES", str(folder))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(main.tempfile, "tempdir", str(tmp_path))
     return folder
 
 
@@ -86,7 +86,6 @@ def test_expected_error_is_told_without_a_traceback(
 def test_bug_leaves_a_log_ready_to_paste(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(main.tempfile, "tempdir", None)
     works(monkeypatch, ZeroDivisionError("by nothing"))
     assert main.run(["region", "andes"]) == 3
     told = capsys.readouterr().err
