@@ -17,6 +17,6 @@ def command(name: str, nodes: tuple[str, ...], as_json: bool) -> int:
     A run that ended can be read the same way; nothing is started.
     """
     from chautari.cli.work import carry_out
-    from chautari.run.pipeline import attach
+    from chautari.run.attach import attach
 
     return carry_out(attach, "attach", name, nodes, (), as_json)

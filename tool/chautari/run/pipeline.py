@@ -13,13 +13,12 @@ from collections.abc import Callable
 
 from chautari.render import bundle
 from chautari.render.variables import NodeVariables
-from chautari.report.model import CheckResult, NodeReport, RegionReport
+from chautari.report.model import CheckResult, RegionReport
 from chautari.run import converge, reporting, verify
 from chautari.run.parallel import side_by_side
 from chautari.run.prepare import prepare
 from chautari.run.remote import new_run_id
 from chautari.run.request import Listener, Plan, Request, about, plan
-from chautari.run.surroundings import known_surroundings
 from chautari.run.target import Target, targets
 
 
@@ -40,22 +39,6 @@ def make_ready(request: Request, tell: Listener, say: Callable[[str], None]) -> 
     reached = targets(ready.inventory, ready.internet, request.chosen())
     report.nodes = list(prepare(ready.inventory.region, reached, tell).values())
     return reporting.finish(report, ready, False, time.monotonic() - began)
-
-
-def attach(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
-    """Follow the newest run of each node from its beginning; it may have ended long ago."""
-    internet, began = known_surroundings(request.inventory), time.monotonic()
-    reached = targets(request.inventory, internet, request.chosen())
-    nodes = [NodeReport(target.name, target.address, "failed") for target in reached]
-    report = reporting.empty(request, internet)
-
-    def one(job: tuple[Target, NodeReport]) -> list[CheckResult]:
-        return converge.attach(job[0], "", job[1], tell)
-
-    inside = side_by_side(one, list(zip(reached, nodes, strict=True)))
-    report.checks = [result for results in inside for result in results]
-    report.nodes, report.seconds = nodes, time.monotonic() - began
-    return report
 
 
 def _run(ready: Plan, tell: Listener, converging: bool) -> RegionReport:
