@@ -8,8 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,16 +48,16 @@ class Proof:
     def file(self) -> Path:
         return self.folder / "region.yml"
 
-    def deploy(self, *arguments: str) -> Outcome:
+    def deploy(self, *arguments: str, person: str = "ana") -> Outcome:
         verb, *rest = arguments
-        argv = [DEPLOY, *verb.split(), str(self.file), *rest]
+        argv = ["env", f"LOGNAME={person}", DEPLOY, *verb.split(), str(self.file), *rest]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_SECONDS)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         verb, *rest = arguments
         return subprocess.Popen(
-            [DEPLOY, verb, str(self.file), *rest],
+            ["env", "LOGNAME=ana", DEPLOY, verb, str(self.file), *rest],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -75,13 +74,6 @@ class Proof:
         text = self.file.read_text()
         assert old in text
         self.file.write_text(text.replace(old, new))
-
-
-def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(1)
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.conftest import Outcome, Proof, kill_group, wait_for
+from tests.integration.conftest import Outcome, Proof, kill_group
 
 from chautari.paths import reports_dir
 from chautari.region.load import load
@@ -21,11 +21,6 @@ from chautari.sandbox import api
 from chautari.secrets import store
 
 pytestmark = pytest.mark.containers
-
-
-def finished(proof: Proof, node: str) -> Any:
-    states = json.loads(proof.deploy("status", "--json").stdout)["nodes"]
-    return next(state for state in states if state["node"] == node)["finished"]
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +38,14 @@ def interrupted(proof: Proof) -> str:
 
 
 @pytest.fixture(scope="module")
-def second(proof: Proof, interrupted: str) -> Outcome:
-    """The deploy after the interrupted one has ended by itself on the node."""
-    wait_for(lambda: finished(proof, "cloud") is not None, 900, "the interrupted run's end")
+def joined(proof: Proof, interrupted: str) -> Outcome:
+    """The same command again: it joins the run that its killed predecessor left on the node."""
+    return proof.deploy("region", "--json")
+
+
+@pytest.fixture(scope="module")
+def second(proof: Proof, joined: Outcome) -> Outcome:
+    """A deploy of what stands already."""
     return proof.deploy("region", "--json")
 
 
@@ -54,19 +54,33 @@ def test_bare_machines_are_prepared_without_python(interrupted: str) -> None:
 
 
 def test_a_second_operator_is_told_who_is_at_work(proof: Proof, interrupted: str) -> None:
-    outcome = proof.deploy("region", "--json", "--node", "cloud")
+    outcome = proof.deploy("region", "--json", "--node", "cloud", person="luz")
     assert outcome.code == 1, outcome.stderr
     node = outcome.node("cloud")
     assert node["state"] == "busy"
-    assert "is deploying to this node since" in node["refusals"][0]["what"]
+    assert node["refusals"][0]["what"].startswith("ana is deploying to this node since")
 
 
-def test_killed_control_process_does_not_stop_the_run(proof: Proof, second: Outcome) -> None:
-    assert second.code == 0, second.stderr[-4000:]
+def test_killed_control_process_does_not_stop_the_run(proof: Proof, joined: Outcome) -> None:
+    assert joined.code == 0, joined.stderr[-4000:] + joined.stdout[-2000:]
     runs = proof.on("cloud", "sh", "-c", "ls /var/lib/chautari/runs").split()
     events = proof.on("cloud", "cat", f"/var/lib/chautari/runs/{runs[0]}/events.jsonl")
     last = json.loads(events.splitlines()[-1])
     assert last["event"] == "run_finished" and last["ok"], last
+
+
+def test_same_command_joins_and_shows_what_was_missed(proof: Proof, joined: Outcome) -> None:
+    cloud = joined.node("cloud")
+    assert len(proof.on("cloud", "ls", "/var/lib/chautari/runs").split()) == 1
+    assert [role["name"] for role in cloud["roles"]][:2] == ["setup", "base"]
+    assert cloud["changed"] > 50
+
+
+def test_finished_run_can_be_read_later(proof: Proof, second: Outcome) -> None:
+    outcome = proof.deploy("attach", "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.node("cloud")["run"] == second.node("cloud")["run"]
+    assert outcome.report["checks"]["failed"] == 0
 
 
 def test_second_run_changes_nothing(second: Outcome) -> None:
@@ -89,6 +103,15 @@ def test_json_report_tells_nodes_roles_checks_and_doubles(second: Outcome) -> No
     )
     assert {"inside", "outside"} == {item["side"] for item in checks["results"]}
     assert [double["name"] for double in report["doubles"]] == ["nextcloud"]
+
+
+def test_status_tells_how_the_last_run_ended(proof: Proof, second: Outcome) -> None:
+    states = json.loads(proof.deploy("status", "--json").stdout)["nodes"]
+    assert {state["node"]: state["finished"]["ok"] for state in states} == {
+        "ground": True,
+        "cloud": True,
+    }
+    assert all(state["reachable"] and state["busy"] is None for state in states)
 
 
 def test_every_role_was_checked_on_its_nodes(second: Outcome) -> None:

@@ -1,5 +1,7 @@
 """What a node tells becomes its report; a link that drops is taken up again."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 
 from chautari.report.model import NodeReport
-from chautari.run import converge
+from chautari.run import converge, remote
 from chautari.run.target import Target
 
 TARGET = Target("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
@@ -45,13 +47,17 @@ class Link:
         self.code = code
 
 
-def follow(monkeypatch: pytest.MonkeyPatch, link: Link) -> tuple[NodeReport, list[Any], list[Any]]:
+def follow(
+    monkeypatch: pytest.MonkeyPatch, link: Link, manner: converge.Manner = converge.PATIENT
+) -> tuple[NodeReport, list[Any], list[Any]]:
     told: list[Any] = []
-    monkeypatch.setattr(converge, "Stream", link)
+    monkeypatch.setattr(remote, "Stream", link)
     monkeypatch.setattr(converge.time, "sleep", lambda _: None)
     report = NodeReport("bog1", "203.0.113.10", "converged")
-    about = {"run": "r", "converge": True}
-    checks = converge.converge(TARGET, b"b", about, report, lambda node, event: told.append(event))
+    about = {"run": "r", "converge": True, "operator": "ana", "origin": "cusco", "region": "andes"}
+    checks = converge.converge(
+        TARGET, b"b", about, report, lambda node, event: told.append(event), manner
+    )
     return report, checks, told
 
 
@@ -70,7 +76,7 @@ def test_dropped_link_is_taken_up_where_it_broke(monkeypatch: pytest.MonkeyPatch
     report, _, told = follow(monkeypatch, link)
     assert report.state == "converged"
     assert [event["event"] for event in told].count("reconnecting") == 2
-    packed = [converge.base64.b64decode(argv[-1].split()[-1]) for argv in link.asked]
+    packed = [base64.b64decode(argv[-1].split()[-1]) for argv in link.asked]
     asked = [json.loads(item) for item in packed]
     assert [item["action"] for item in asked] == ["start", "attach", "attach"]
     assert asked[2] == {"action": "attach", "run": "r", "offset": 10}
@@ -153,3 +159,52 @@ def test_events_of_a_newer_runner_are_passed_on(monkeypatch: pytest.MonkeyPatch)
     report, _, told = follow(monkeypatch, Link(([STARTED, new, FINISHED], 0)))
     assert new in told
     assert report.ok
+
+
+OURS = {"operator": "ana", "origin": "cusco", "region": "andes", "run": "q", "converge": True}
+SAME = hashlib.sha256(b"b").hexdigest()
+
+
+def actions(link: Link) -> list[tuple[str, str]]:
+    packed = [json.loads(base64.b64decode(argv[-1].split()[-1])) for argv in link.asked]
+    return [(item["action"], item["run"]) for item in packed]
+
+
+def test_same_command_joins_the_run_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = {"event": "busy", "holder": OURS | {"sha256": SAME}}
+    link = Link(([busy], 75), ([STARTED, ROLE, CHECK, FINISHED], 0))
+    report, checks, told = follow(monkeypatch, link)
+    assert actions(link) == [("start", "r"), ("attach", "q")]
+    assert (report.state, report.run, report.changed, len(checks)) == ("converged", "q", 2, 1)
+    assert {"event": "joined", "run": "q"} in told
+
+
+def test_joined_run_of_older_settings_is_followed_by_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    busy = {"event": "busy", "holder": OURS | {"sha256": "other"}}
+    link = Link(([busy], 75), ([STARTED, ROLE, FINISHED], 0), ([STARTED, FINISHED], 0))
+    report, _, _ = follow(monkeypatch, link)
+    assert actions(link) == [("start", "r"), ("attach", "q"), ("start", "r")]
+    assert (report.run, report.changed, report.roles) == ("r", 0, [])
+
+
+def test_somebody_elses_run_is_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = {"event": "busy", "holder": OURS | {"sha256": SAME, "operator": "luz"}}
+    link = Link(([busy], 75))
+    report, _, _ = follow(monkeypatch, link)
+    assert report.state == "busy" and actions(link) == [("start", "r")]
+
+
+def test_waiting_ends_when_the_node_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = {"event": "busy", "holder": OURS | {"operator": "luz"}}
+    link = Link(([busy], 75), ([busy], 75), ([STARTED, FINISHED], 0))
+    report, _, told = follow(monkeypatch, link, converge.Manner(wait=True))
+    assert report.state == "converged"
+    assert [event["event"] for event in told].count("waiting") == 2
+
+
+def test_detached_run_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Link(([{"event": "handed_over", "run": "r"}], 0))
+    report, _, _ = follow(monkeypatch, link, converge.Manner(detach=True))
+    assert (report.state, report.ok, report.refusals) == ("detached", True, [])

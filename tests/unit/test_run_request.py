@@ -116,7 +116,8 @@ def test_report_leaves_out_services_of_other_nodes(tmp_path: Path) -> None:
 
 
 def test_report_names_the_doubles(tmp_path: Path) -> None:
-    report = reporting.empty(planned(tmp_path, SANDBOX))
+    ready = planned(tmp_path, SANDBOX)
+    report = reporting.empty(ready.request, ready.internet)
     assert [(item.name, item.reason) for item in report.doubles] == [
         ("nextcloud", "no route to upstream")
     ]

@@ -12,7 +12,7 @@ import pytest
 from region_samples import REGION, SANDBOX, inventory
 
 from chautari.render.internet import PUBLIC, Internet
-from chautari.run import converge
+from chautari.run import remote
 from chautari.run.target import Target, as_root, ssh_argv, targets
 
 TARGET = Target("bog1", "203.0.113.10", 2222, "debian", Path("/in ventories/known_hosts"))
@@ -77,7 +77,7 @@ def test_sandbox_s_key_is_used_in_a_sandbox(tmp_path: Path) -> None:
 
 
 def test_remote_command_has_exactly_this_shape() -> None:
-    words = shlex.split(converge.remote_command({"run": "r", "action": "status"}))
+    words = shlex.split(remote.remote_command({"run": "r", "action": "status"}))
     assert words[:3] == ["python3", "-I", "-c"]
     assert len(words) == 5
     assert json.loads(base64.b64decode(words[4])) == {"action": "status", "run": "r"}
@@ -85,7 +85,7 @@ def test_remote_command_has_exactly_this_shape() -> None:
 
 def test_remote_command_is_one_plain_word_after_another_for_any_shell() -> None:
     hostile: dict[str, Any] = {"operator": "$(id) `id` \"'; rm -rf / #", "run": "r"}
-    command = converge.remote_command(hostile)
+    command = remote.remote_command(hostile)
     assert not set("$`\\\n!") & set(command)
     done = subprocess.run(
         ["sh", "-c", f"set -- {command}; printf '%s\\n' \"$#\""],
@@ -95,7 +95,7 @@ def test_remote_command_is_one_plain_word_after_another_for_any_shell() -> None:
 
 
 def test_remote_command_runs_the_source_it_is_fed(monkeypatch: pytest.MonkeyPatch) -> None:
-    command = converge.remote_command({"action": "echo"})
+    command = remote.remote_command({"action": "echo"})
     source = b"def main(a, i, s): print(a['action'], i.read(), len(s)); return 7\n"
     fed = str(len(source)).encode() + b"\n" + source + b"payload"
     done = subprocess.run(["sh", "-c", command], input=fed, capture_output=True, check=False)
@@ -103,7 +103,7 @@ def test_remote_command_runs_the_source_it_is_fed(monkeypatch: pytest.MonkeyPatc
 
 
 def test_runner_is_sent_before_the_payload() -> None:
-    stream = io.BytesIO(converge.runner_stdin(b"bundle"))
+    stream = io.BytesIO(remote.runner_stdin(b"bundle"))
     source = stream.read(int(stream.readline()))
     assert b"def main(" in source
     assert stream.read() == b"bundle"
@@ -112,6 +112,6 @@ def test_runner_is_sent_before_the_payload() -> None:
 def test_run_ids_sort_by_time_and_differ() -> None:
     from chautari.node.runner import RUN_ID
 
-    made = {converge.new_run_id() for _ in range(50)}
+    made = {remote.new_run_id() for _ in range(50)}
     assert len(made) == 50
     assert all(RUN_ID.fullmatch(name) for name in made)

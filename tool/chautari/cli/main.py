@@ -23,6 +23,7 @@ _COMMANDS = {
     "render": "write a region as a plain Ansible inventory",
     "verify": "run all checks of a region; nothing is changed",
     "status": "what runs on a region's nodes, and how the last run ended",
+    "attach": "follow a run that goes on on the nodes, or read the last one",
     "secrets": "set, show and list a region's secrets",
     "sandbox": "the small internet and the nodes of a region in containers",
     "doctor": "what this machine lacks, and the command that mends it",

@@ -16,6 +16,7 @@ from chautari.report.model import RegionReport
 from chautari.report.progress import Progress
 from chautari.report.terminal import print_report
 from chautari.report.writer import write_reports
+from chautari.run.converge import PATIENT, Manner
 from chautari.run.request import Listener, Request
 
 Work = Callable[[Request, Listener, Callable[[str], None]], RegionReport]
@@ -24,6 +25,9 @@ _PHASES = {
     "preparing": "preparing: Python and the runner's environment",
     "prepared": "ready",
     "reconnecting": "the link dropped; attaching again",
+    "joined": "a run is there; showing it from its beginning",
+    "waiting": "somebody else is at work; waiting",
+    "handed_over": "at work by itself",
 }
 _ENDINGS = ("refused", "unreachable", "failed", "busy")
 
@@ -36,11 +40,12 @@ def carry_out(
     identities: tuple[Path, ...],
     as_json: bool,
     mirror: Path | None = None,
+    manner: Manner = PATIENT,
 ) -> int:
     """Do the work on the region called `name`, show and write the reports; return the exit code."""
     inventory = load(find(name, inventories_root()))
     command = f"deploy {verb} {inventory.region.region}"
-    request = Request(inventory, command, nodes, identities, mirror)
+    request = Request(inventory, command, nodes, identities, mirror, manner)
     console = Console(stderr=True)
     with Progress(console) as progress:
         report = work(request, _listener(progress), lambda text: _say(console, text))

@@ -34,6 +34,8 @@ VENV = Path("/opt/chautari/venv")
 LOCK = STATE / "lock"
 HOLDER = STATE / "holder.json"
 KEPT_RUNS = 20
+# What the next operator is told of a run; whoever gives the same command again joins by it.
+PUBLIC = ("run", "operator", "origin", "region", "node", "sha256", "converge")
 BUSY = 75  # EX_TEMPFAIL of sysexits.h: somebody else is at work, try again later
 POLL_SECONDS = 0.2
 ALIVE_SECONDS = 15.0
@@ -80,6 +82,9 @@ def start(run: str, arguments: dict[str, Any], bundle: bytes, source: bytes) -> 
          sys.executable, "-I", str(memory / "runner.py"), run],
         check=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
+    if arguments.get("detach"):
+        _say({"event": "handed_over", "run": run})
+        return 0
     return follow(run, 0)
 
 
@@ -309,7 +314,7 @@ def _places(run: str) -> tuple[Path, Path]:
 
 
 def _public(about: dict[str, Any]) -> dict[str, Any]:
-    return {key: about.get(key, "") for key in ("run", "operator", "origin", "region", "node")}
+    return {key: about.get(key, "") for key in PUBLIC}
 
 
 def _tail(place: Path) -> list[str]:

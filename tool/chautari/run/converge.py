@@ -2,106 +2,108 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import secrets
 import time
-from collections.abc import Callable
-from importlib import resources
-from typing import Any
+from dataclasses import dataclass
 
-from chautari.process import Stream
-from chautari.report.model import (
-    CheckResult,
-    Failure,
-    NodeReport,
-    Refusal,
-    RoleReport,
-)
-from chautari.run.target import Target, as_root, ssh_argv
+from chautari.report.model import CheckResult, NodeReport, Refusal
+from chautari.run.remote import Event, open_stream
+from chautari.run.taker import Listener, Taker
+from chautari.run.target import Target
 
-Event = dict[str, Any]
-Listener = Callable[[str, Event], None]
-# Reads the runner's source from standard input, so that no file has to be there before.
-_BOOTSTRAP = (
-    "import base64,json,sys;i=sys.stdin.buffer;s=i.read(int(i.readline()));"
-    "g={'__name__':'runner'};exec(compile(s,'runner','exec'),g);"
-    "sys.exit(g['main'](json.loads(base64.b64decode(sys.argv[1])),i,s))"
-)
 SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred
 RECONNECT_SECONDS = (2, 5, 10, 20, 30, 30, 30, 30, 30, 30)
+WAIT_SECONDS = 5
 
 
-def new_run_id() -> str:
-    """Return an id that sorts by time and that two operators do not share."""
-    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-    tail = "".join(secrets.choice(letters) for _ in range(6))
-    return time.strftime("%Y%m%dT%H%M%S-", time.gmtime()) + tail
+@dataclass(frozen=True)
+class Manner:
+    """How patient a deploy is.
+
+    Attributes:
+        wait: wait for somebody else's run to end instead of being refused.
+        detach: come back once the node is at work.
+    """
+
+    wait: bool = False
+    detach: bool = False
 
 
-def remote_command(arguments: Event) -> str:
-    """Return the command line that runs the runner with `arguments` on a node."""
-    packed = base64.b64encode(json.dumps(arguments, sort_keys=True).encode()).decode()
-    return f'python3 -I -c "{_BOOTSTRAP}" {packed}'
-
-
-def runner_stdin(payload: bytes = b"") -> bytes:
-    """Return what the remote command reads: the runner's source, then the payload."""
-    source = resources.files("chautari.node").joinpath("runner.py").read_bytes()
-    return str(len(source)).encode() + b"\n" + source + payload
-
-
-def ask(target: Target, arguments: Event) -> tuple[list[Event], Stream]:
-    """Run one short action of the runner on the node and return its events."""
-    command = as_root(target, remote_command(arguments))
-    stream = Stream(ssh_argv(target, command), runner_stdin())
-    return [json.loads(line) for line in stream if line.startswith("{")], stream
+PATIENT = Manner()
 
 
 def converge(
-    target: Target, bundle: bytes, about: Event, report: NodeReport, tell: Listener
+    target: Target,
+    bundle: bytes,
+    about: Event,
+    report: NodeReport,
+    tell: Listener,
+    manner: Manner = PATIENT,
 ) -> list[CheckResult]:
     """Start a run on the node, follow it to its end and fill `report`; return its checks.
 
-    When the link drops the run goes on; this side attaches again, for about four minutes.
+    When the link drops the run goes on; this side attaches again, for about four minutes. A run of
+    the same person from the same machine that is still at work is joined; when it does something
+    else than what is asked for now, another one follows it.
     """
     started = time.monotonic()
-    taker = _Taker(report, tell)
-    arguments = about | {"action": "start", "sha256": hashlib.sha256(bundle).hexdigest()}
-    report.run = about["run"]
+    arguments = about | {
+        "action": "start",
+        "sha256": hashlib.sha256(bundle).hexdigest(),
+        "detach": manner.detach,
+    }
     try:
-        _follow(target, arguments, bundle, taker)
-        for pause in RECONNECT_SECONDS:
-            if taker.ended or taker.code != SSH_FAILED:
-                break
-            tell(target.name, {"event": "reconnecting", "seconds": pause})
-            time.sleep(pause)
-            attach = {"action": "attach", "run": about["run"], "offset": taker.offset}
-            _follow(target, attach, b"", taker)
+        while True:
+            report.run = about["run"]
+            taker = _through(target, arguments, bundle, Taker(report, tell))
+            if taker.holder is None:
+                return taker.checks
+            if _is_ours(taker.holder, about):
+                checks = attach(target, taker.holder["run"], report, tell)
+                if _does_the_same(taker.holder, arguments):
+                    return checks
+                _start_over(report)
+            elif not manner.wait:
+                report.state = "busy"
+                report.refusals.append(busy_refusal(taker.holder))
+                return []
+            else:
+                tell(target.name, {"event": "waiting", "holder": taker.holder})
+                time.sleep(WAIT_SECONDS)
     finally:
         report.seconds = time.monotonic() - started
+
+
+def attach(target: Target, run: str, report: NodeReport, tell: Listener) -> list[CheckResult]:
+    """Follow a run that is there already, from its first event on; return its checks.
+
+    An empty `run` stands for the newest one on the node.
+    """
+    tell(target.name, {"event": "joined", "run": run})
+    report.run = run
+    arguments = {"action": "attach", "run": run, "offset": 0}
+    return _through(target, arguments, b"", Taker(report, tell)).checks
+
+
+def _through(target: Target, arguments: Event, payload: bytes, taker: Taker) -> Taker:
+    """Follow a run to its end, attaching again when the link drops."""
+    _follow(target, arguments, payload, taker)
+    for pause in RECONNECT_SECONDS:
+        if taker.ended or taker.code != SSH_FAILED:
+            break
+        taker.tell(target.name, {"event": "reconnecting", "seconds": pause})
+        time.sleep(pause)
+        again = {"action": "attach", "run": arguments["run"], "offset": taker.offset}
+        _follow(target, again, b"", taker)
     if not taker.ended:
-        report.state = "detached" if taker.begun else "failed"
-        report.refusals.append(_lost(target, taker))
-    return taker.checks
+        taker.report.state = "detached" if taker.begun else "failed"
+        taker.report.refusals.append(_lost(target, taker))
+    return taker
 
 
-def _lost(target: Target, taker: _Taker) -> Refusal:
-    if taker.begun:
-        return Refusal(
-            "the link was lost; the run goes on there by itself",
-            "deploy again when the link is back: it joins or continues the run",
-        )
-    return Refusal(
-        f"the run could not be started ({taker.error or 'no answer'})",
-        f"look at the node: ssh -p {target.port} {target.user}@{target.address}",
-    )
-
-
-def _follow(target: Target, arguments: Event, payload: bytes, taker: _Taker) -> None:
-    command = as_root(target, remote_command(arguments))
-    stream = Stream(ssh_argv(target, command), runner_stdin(payload))
+def _follow(target: Target, arguments: Event, payload: bytes, taker: Taker) -> None:
+    stream = open_stream(target, arguments, payload)
     try:
         for line in stream:
             if line.startswith("{"):
@@ -113,85 +115,37 @@ def _follow(target: Target, arguments: Event, payload: bytes, taker: _Taker) -> 
     taker.error = stream.stderr.splitlines()[-1] if stream.stderr else ""
 
 
-class _Taker:
-    """Fills a node's report from its events."""
-
-    def __init__(self, report: NodeReport, tell: Listener) -> None:
-        self.report, self.tell = report, tell
-        self.checks: list[CheckResult] = []
-        self.offset = 0
-        self.begun = self.ended = False
-        self.error = ""
-        self.code: int | None = None
-
-    def take(self, event: Event) -> None:
-        """Take one event: into the report, and to the listener."""
-        self.offset = event.get("offset", self.offset)
-        handler = getattr(self, f"_{event['event']}", None)
-        if handler is not None:
-            handler(event)
-        self.tell(self.report.name, event)
-
-    def _run_started(self, _: Event) -> None:
-        self.begun = True
-
-    def _role_finished(self, event: Event) -> None:
-        numbers = {key: event.get(key, 0) for key in ("ok", "changed", "failed", "skipped")}
-        self.report.roles.append(RoleReport(event["role"], **numbers, seconds=event["seconds"]))
-        self.report.changed += event["changed"]
-        self.report.failed += event["failed"]
-
-    def _notice(self, event: Event) -> None:
-        self.report.notices.append(event["message"])
-
-    def _failure(self, event: Event) -> None:
-        fields = {key: event[key] for key in ("role", "task", "message", "journal")}
-        self.report.failure = Failure(**fields)
-
-    def _playbook_failed(self, event: Event) -> None:
-        if self.report.failure is None:
-            message = "Ansible could not run the playbook"
-            self.report.failure = Failure("playbook", "start", message, event["log"])
-
-    def _checks_broken(self, event: Event) -> None:
-        self.report.failed += 1
-        message = f"the checks could not run (pytest ended with {event['code']})"
-        self.report.failure = Failure("checks", "run", message, event["log"])
-
-    def _check(self, event: Event) -> None:
-        self.checks.append(check_result(event))
-
-    def _busy(self, event: Event) -> None:
-        self.ended = True
-        self.report.state = "busy"
-        self.report.refusals.append(_busy_refusal(event["holder"]))
-
-    def _refused(self, event: Event) -> None:
-        self.ended = True
-        self.report.state = "failed"
-        self.report.refusals.append(Refusal(event["message"], "deploy again"))
-
-    def _run_lost(self, _: Event) -> None:
-        self.ended = True
-        self.report.state = "failed"
-        reason = "the run ended without a word: the node restarted, or somebody stopped its unit"
-        self.report.refusals.append(Refusal(reason, "deploy again; it goes on from there"))
-
-    def _run_finished(self, event: Event) -> None:
-        self.ended = True
-        self.report.state = "converged" if event["ok"] else "failed"
-        if not event["ok"] and not self.report.failed:
-            self.report.failed = 1
+def _is_ours(holder: Event, about: Event) -> bool:
+    return all(holder.get(key) == about.get(key) for key in ("operator", "origin", "region"))
 
 
-def check_result(event: Event) -> CheckResult:
-    """Return the check that an event tells of."""
-    fields = ("node", "service", "check", "outcome", "title", "seconds", "message", "advice")
-    known = {key: event[key] for key in fields}
-    return CheckResult(**known, journal=event.get("journal", []), side=event["side"])
+def _does_the_same(holder: Event, arguments: Event) -> bool:
+    return all(holder.get(key) == arguments.get(key) for key in ("sha256", "converge"))
 
 
-def _busy_refusal(holder: Event) -> Refusal:
+def _start_over(report: NodeReport) -> None:
+    """Forget what a joined run told, since another run follows it."""
+    report.roles.clear()
+    report.notices.clear()
+    report.refusals.clear()
+    report.changed = report.failed = 0
+    report.failure = None
+
+
+def _lost(target: Target, taker: Taker) -> Refusal:
+    if taker.begun:
+        return Refusal(
+            "the link was lost; the run goes on there by itself",
+            "when the link is back, give the same command again: it joins the run",
+        )
+    return Refusal(
+        f"the run could not be started ({taker.error or 'no answer'})",
+        f"look at the node: ssh -p {target.port} {target.user}@{target.address}",
+    )
+
+
+def busy_refusal(holder: Event) -> Refusal:
+    """Return who is at work on a node, since when and from where, and what to do."""
     since = ""
     if "since" in holder:
         since = time.strftime(" since %H:%M", time.localtime(holder["since"]))
@@ -200,5 +154,5 @@ def _busy_refusal(holder: Event) -> Refusal:
     run = f" (run {holder['run']})" if holder.get("run") else ""
     return Refusal(
         f"{who} is deploying to this node{since}{origin}{run}",
-        "wait until that run has ended, then deploy again",
+        "wait until that run has ended, or give the command with --wait",
     )

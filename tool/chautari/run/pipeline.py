@@ -14,10 +14,10 @@ from collections.abc import Callable
 from chautari.render import bundle
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult, RegionReport
-from chautari.run import reporting, verify
-from chautari.run.converge import converge, new_run_id
+from chautari.run import converge, reporting, verify
 from chautari.run.parallel import side_by_side
 from chautari.run.prepare import prepare
+from chautari.run.remote import new_run_id
 from chautari.run.request import Listener, Plan, Request, about, plan
 from chautari.run.target import Target, targets
 
@@ -35,14 +35,14 @@ def check(request: Request, tell: Listener, say: Callable[[str], None]) -> Regio
 def make_ready(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
     """Look at the region's machines and prepare them for Ansible; nothing is converged."""
     ready, began = plan(request, say), time.monotonic()
-    report = reporting.empty(ready)
+    report = reporting.empty(ready.request, ready.internet)
     reached = targets(ready.inventory, ready.internet, request.chosen())
     report.nodes = list(prepare(ready.inventory.region, reached, tell).values())
     return reporting.finish(report, ready, False, time.monotonic() - began)
 
 
 def _run(ready: Plan, tell: Listener, converging: bool) -> RegionReport:
-    report, began = reporting.empty(ready), time.monotonic()
+    report, began = reporting.empty(ready.request, ready.internet), time.monotonic()
     reached = targets(ready.inventory, ready.internet, ready.request.chosen())
     nodes = prepare(ready.inventory.region, reached, tell, checking=not converging)
     run = new_run_id()
@@ -53,7 +53,7 @@ def _run(ready: Plan, tell: Listener, converging: bool) -> RegionReport:
         if state.state != "converged":
             return []
         told = about(run, report.region, target.name) | {"converge": converging}
-        return converge(target, bundle.pack(node), told, state, tell)
+        return converge.converge(target, bundle.pack(node), told, state, tell, ready.request.manner)
 
     inside = side_by_side(one, list(zip(reached, ready.nodes, strict=True)))
     good = [node for node in ready.nodes if nodes[node.node].state == "converged"]

@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 
 from chautari.region.model import Region
+from chautari.render.internet import Internet
 from chautari.render.variables import Place, nextcloud_release
 from chautari.report.model import Double, RegionReport, ServiceInfo
-from chautari.run.request import Plan
+from chautari.run.request import Plan, Request
 
 
-def empty(ready: Plan) -> RegionReport:
+def empty(request: Request, internet: Internet) -> RegionReport:
     """Return the report of a run that begins now."""
-    region = ready.inventory.region
+    region = request.inventory.region
     return RegionReport(
         region=region.region,
         domain=region.domain,
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        command=ready.request.command,
-        doubles=[Double(item.name, item.version, item.reason) for item in ready.internet.doubles],
+        command=request.command,
+        doubles=[Double(item.name, item.version, item.reason) for item in internet.doubles],
     )
 
 

@@ -14,6 +14,7 @@ from chautari.region.load import Inventory
 from chautari.render import variables
 from chautari.render.internet import Internet
 from chautari.render.variables import NodeVariables, Place
+from chautari.run.converge import PATIENT, Manner
 from chautari.run.surroundings import surroundings
 from chautari.secrets.ensure import ensure
 from chautari.secrets.store import SecretStore, default_identities
@@ -23,13 +24,14 @@ Listener = Callable[[str, dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Request:
-    """One command: which region, which of its nodes, with which keys."""
+    """One command: which region, which of its nodes, with which keys, how patient."""
 
     inventory: Inventory
     command: str
     nodes: tuple[str, ...] = ()
     identities: tuple[Path, ...] = ()
     mirror: Path | None = None
+    manner: Manner = PATIENT
 
     def chosen(self) -> tuple[str, ...]:
         """Return the names of the nodes to work on.

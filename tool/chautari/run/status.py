@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from chautari.region.load import Inventory
-from chautari.run.converge import ask
 from chautari.run.parallel import side_by_side
+from chautari.run.remote import ask
 from chautari.run.surroundings import known_surroundings
 from chautari.run.target import Target, targets
 

@@ -16,7 +16,7 @@ from chautari.process import run
 from chautari.render.internet import Internet
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult
-from chautari.run.converge import check_result
+from chautari.run.taker import check_result
 
 LIMIT_SECONDS = 900
 

@@ -1,0 +1,22 @@
+"""`deploy attach NAME`: follow the newest run of each node, from its beginning."""
+
+from __future__ import annotations
+
+import click
+
+from chautari.cli.options import json_option, node_option, region_argument
+
+
+@click.command("attach")
+@region_argument
+@node_option
+@json_option
+def command(name: str, nodes: tuple[str, ...], as_json: bool) -> int:
+    """Show the newest run of each node from its beginning, and follow it while it is at work.
+
+    A run that ended can be read the same way; nothing is started.
+    """
+    from chautari.cli.work import carry_out
+    from chautari.run.attach import attach
+
+    return carry_out(attach, "attach", name, nodes, (), as_json)

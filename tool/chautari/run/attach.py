@@ -1,0 +1,29 @@
+"""Reads the newest run of each node, while it is at work or long after; nothing is started."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from chautari.report.model import CheckResult, NodeReport, RegionReport
+from chautari.run import converge, reporting
+from chautari.run.parallel import side_by_side
+from chautari.run.request import Listener, Request
+from chautari.run.surroundings import known_surroundings
+from chautari.run.target import Target, targets
+
+
+def attach(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
+    """Follow the newest run of each node from its beginning; it may have ended long ago."""
+    internet, began = known_surroundings(request.inventory), time.monotonic()
+    reached = targets(request.inventory, internet, request.chosen())
+    nodes = [NodeReport(target.name, target.address, "failed") for target in reached]
+    report = reporting.empty(request, internet)
+
+    def one(job: tuple[Target, NodeReport]) -> list[CheckResult]:
+        return converge.attach(job[0], "", job[1], tell)
+
+    inside = side_by_side(one, list(zip(reached, nodes, strict=True)))
+    report.checks = [result for results in inside for result in results]
+    report.nodes, report.seconds = nodes, time.monotonic() - began
+    return report
