@@ -58,9 +58,9 @@ listener=[::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
         ({"skew": -7200.0}, GROUND, "the node's clock is 7200 seconds behind this machine's",
          "set it right (timedatectl set-ntp true, or date -s), then deploy again"),
         ({"free": {"/": 1_000_000, "/var": 900_000, "/opt": 9_000_000}}, GROUND,
-         "/ and /var has 878 MB free; 1500 MB are needed",
+         "878 MB are free on / and /var; 1500 MB are needed",
          "free some space (apt-get clean, journalctl --vacuum-size=100M) or grow the disk"),
-        ({"free": {"/": 3_000_000}}, NEXTCLOUD, "/ has 2929 MB free; 4000 MB are needed",
+        ({"free": {"/": 3_000_000}}, NEXTCLOUD, "2929 MB are free on /; 4000 MB are needed",
          "free some space (apt-get clean, journalctl --vacuum-size=100M) or grow the disk"),
         ({"free_inodes": {"/": 100}}, GROUND,
          "/ has too few free inodes for the services' many small files",
@@ -150,7 +150,7 @@ def test_script_runs_in_a_plain_shell_and_says_everything() -> None:
         ("Invalid private key", "does not accept your SSH key", "--identity"),
         ("Could not connect ([Errno 111] Connection refused)",
          "does not answer on SSH (Could not connect ([Errno 111] Connection refused))",
-         "the address is right"),
+         "its address and the SSH port"),
     ],
 )  # fmt: skip
 def test_failed_connection_is_explained(message: str, what: str, fix: str) -> None:

@@ -111,5 +111,5 @@ def explain_unreachable(message: str, report: NodeReport) -> Refusal:
         )
     return Refusal(
         f"{report.address} does not answer on SSH ({message.strip()})",
-        "check that the machine is on, the address is right and port 22 is open",
+        "check that the machine is on, and that its address and the SSH port in region.yml are right",
     )
