@@ -117,7 +117,8 @@ def web_ports(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
         return
     for local, process in facts.listeners:
         port = local.rsplit(":", 1)[-1]
-        if port in ("80", "443") and not any(ours in process for ours in OUR_WEB_SERVERS):
+        ours = any(name in process for name in OUR_WEB_SERVERS) or (facts.venv and not process)
+        if port in ("80", "443") and not ours:
             yield Refusal(
                 f"port {port} is taken by {process or 'another program'}",
                 "stop and disable that program, or move the service to another node",

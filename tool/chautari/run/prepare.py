@@ -111,5 +111,5 @@ def explain_unreachable(message: str, report: NodeReport) -> Refusal:
         )
     return Refusal(
         f"{report.address} does not answer on SSH ({message.strip()})",
-        "check that the machine is on, and that its address and the SSH port in region.yml are right",
+        "check that the machine is on, and its address and the SSH port in region.yml",
     )

@@ -32,8 +32,9 @@ class Taker:
             handler(event)
         self.tell(self.report.name, event)
 
-    def _run_started(self, _: Event) -> None:
+    def _run_started(self, event: Event) -> None:
         self.begun = True
+        self.report.run = event.get("run", self.report.run)
 
     def _role_finished(self, event: Event) -> None:
         numbers = {key: event.get(key, 0) for key in ("ok", "changed", "failed", "skipped")}
