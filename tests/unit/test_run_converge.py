@@ -172,7 +172,8 @@ def actions(link: Link) -> list[tuple[str, str]]:
 
 def test_same_command_joins_the_run_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     busy = {"event": "busy", "holder": OURS | {"sha256": SAME}}
-    link = Link(([busy], 75), ([STARTED, ROLE, CHECK, FINISHED], 0))
+    started = STARTED | {"run": "q"}
+    link = Link(([busy], 75), ([started, ROLE, CHECK, FINISHED], 0))
     report, checks, told = follow(monkeypatch, link)
     assert actions(link) == [("start", "r"), ("attach", "q")]
     assert (report.state, report.run, report.changed, len(checks)) == ("converged", "q", 2, 1)
