@@ -126,3 +126,27 @@ def test_only_the_last_runs_are_kept(place: Path) -> None:
     kept = sorted(path.name for path in (place / "runs").iterdir())
     assert len(kept) == runner.KEPT_RUNS
     assert kept[-1] == "20261101T120029-abcdef"
+
+
+def test_detached_start_is_handed_over_once_the_run_began(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun(place, RUN, STARTED, ENDED)
+    assert runner.hand_over(RUN) == 0
+    assert json.loads(capsys.readouterr().out) == {"event": "handed_over", "run": RUN}
+
+
+def test_detached_start_that_came_second_is_told_so(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun(place, RUN, {"event": "busy", "holder": {"operator": "luz"}})
+    assert runner.hand_over(RUN) == runner.BUSY
+    assert json.loads(capsys.readouterr().out)["holder"] == {"operator": "luz"}
+
+
+def test_status_is_of_the_newest_run_that_was_to_change_something(place: Path) -> None:
+    folder = begun(place, RUN, STARTED, {"event": "check", "outcome": "failed"}, ENDED)
+    begun(place, OLD, STARTED, ENDED)
+    (folder / "about.json").write_text(json.dumps({"run": RUN, "converge": False}))
+    assert runner.latest_run() == RUN
+    assert runner.status()["run"] == OLD

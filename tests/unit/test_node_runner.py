@@ -237,15 +237,17 @@ def test_worker_records_beginning_and_end_and_deletes_the_secrets(
     assert not (runner.MEMORY / RUN).exists()
 
 
+@pytest.mark.parametrize("stage", ["converge", "check"])
 def test_worker_that_breaks_still_records_its_end(
-    place: Path, monkeypatch: pytest.MonkeyPatch
+    stage: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = begun(place)
 
     def broken(*_: Any) -> bool:
         raise SystemExit(143)
 
-    monkeypatch.setattr(runner, "converge", broken)
+    monkeypatch.setattr(runner, "converge", lambda *_: True)
+    monkeypatch.setattr(runner, stage, broken)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit):
         runner.work(RUN)

@@ -93,6 +93,7 @@ def test_orders_say_what_each_node_is_to_become(
     assert bog1 == {
         "name": "bog1", "address": "203.0.113.10", "port": 2222, "user": "debian",
         "known_hosts": str((tmp_path / "andes" / "known_hosts").resolve()), "key": "",
+        "key_password": None,
         "wanted": {"os": "debian-12", "services": [], "web": False},
     }  # fmt: skip
     assert med1["wanted"] == {"os": "debian-13", "services": ["nextcloud"], "web": True}

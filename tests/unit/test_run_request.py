@@ -9,7 +9,7 @@ import pytest
 from region_samples import REGION, ROOT, SANDBOX, inventory, key_pair
 from test_render_variables import node
 
-from chautari.errors import BadInput, RunFailed
+from chautari.errors import BadInput
 from chautari.process import Completed
 from chautari.render.internet import PUBLIC, Internet
 from chautari.report.model import NodeReport, RegionReport
@@ -178,13 +178,13 @@ def test_outside_checks_get_secrets_in_a_private_file_only(
     assert not seen["folder"].exists()
 
 
-def test_outside_checks_that_cannot_run_are_an_error(
+def test_outside_checks_that_cannot_run_are_a_failed_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = Completed((), 4, b"no module", b"")
     monkeypatch.setattr(verify, "run", lambda *_, **__: broken)
-    with pytest.raises(RunFailed, match="could not run:\nno module"):
-        verify.outside([node(tmp_path, "med1")], PUBLIC)
+    [check] = verify.outside([node(tmp_path, "med1")], PUBLIC)
+    assert (check.outcome, check.message, check.side) == ("failed", "no module", "outside")
 
 
 class Silent:

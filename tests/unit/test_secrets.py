@@ -209,3 +209,12 @@ def test_node_needs_only_its_services_secrets(tmp_path: Path) -> None:
     assert names.of_node(found, "bog1") == ("mail_relay_password",)
     assert set(names.of_node(found, "med1")) == {spec.name for spec in names.wanted(found)}
     assert store.load is load
+
+
+def test_secrets_that_nobody_here_could_open_are_not_made(tmp_path: Path) -> None:
+    found = region(tmp_path)
+    key_pair(tmp_path, "luz")
+    with pytest.raises(BadInput, match="none of your SSH keys is among the operators' keys"):
+        ensure(found, [tmp_path / "luz"], RELAY)
+    assert not found.secrets.exists()
+    assert list(found.folder.glob(".secrets*")) == []

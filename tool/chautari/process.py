@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from chautari.errors import RunFailed
 
@@ -80,6 +81,16 @@ def _said(stdout: bytes | None, stderr: bytes | None, secrets: Sequence[str]) ->
     return out, err
 
 
+def _start(argv: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(
+            list(argv), stdin=pipe, stdout=pipe, stderr=errors, start_new_session=True
+        )
+    except OSError as refused:
+        raise ProcessError(argv[0], 127, "", f"{argv[0]}: {refused.strerror}") from None
+
+
 _running: set[Stream] = set()
 
 
@@ -101,13 +112,7 @@ class Stream:
         self._folder = tempfile.TemporaryDirectory(prefix="chautari-")
         self._errors = Path(self._folder.name) / "stderr"
         with self._errors.open("wb") as errors:
-            self._process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,
-            )
+            self._process = _start(argv, errors)
         self._feeder = threading.Thread(target=self._feed, args=(stdin,), daemon=True)
         self._feeder.start()
         _running.add(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,14 @@ TIMEOUT_SECONDS = 20.0
 Given = dict[str, Any]
 
 
+def system_authorities() -> str:
+    """Return the file of the authorities this machine trusts, or the one `requests` carries."""
+    found = ssl.get_default_verify_paths()
+    usual = (found.cafile, found.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt")
+    there = (path for path in usual if path and Path(path).is_file())
+    return next(there, str(requests.utils.DEFAULT_CA_BUNDLE_PATH))
+
+
 class Web(requests.Session):
     """A session that verifies certificates against the region's CA and never waits for ever."""
 
@@ -28,7 +37,7 @@ class Web(requests.Session):
         super().__init__()
         # A proxy or netrc of the person at this machine must not answer in the service's place.
         self.trust_env = False
-        self.verify = ca_file or "/etc/ssl/certs/ca-certificates.crt"
+        self.verify = ca_file or system_authorities()
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request with a timeout."""
@@ -148,7 +157,7 @@ def web(given: Given) -> Web:
 @pytest.fixture(scope="session")
 def ca_file(given: Given) -> str:
     """Return the CA bundle that the region's certificates are verified with."""
-    return given["ca_file"] or "/etc/ssl/certs/ca-certificates.crt"
+    return given["ca_file"] or system_authorities()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from chautari.region.load import Inventory, find, load
 from chautari.render.internet import Internet
 from chautari.run.surroundings import known_surroundings
 from chautari.secrets import names, store
-from chautari.secrets.ensure import recipients_of
+from chautari.secrets.ensure import recipients_of, save
 from chautari.secrets.store import SecretStore
 
 
@@ -68,7 +68,8 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     internet = known_surroundings(inventory)
     opened = _open(inventory, internet, identities)
     extra = [key for keys in internet.operators.values() for key in keys]
-    opened.with_values({secret: value}).save(inventory.secrets, recipients_of(inventory, extra))
+    complete = opened.with_values({secret: value})
+    save(complete, inventory.secrets, recipients_of(inventory, extra), _keys(internet, identities))
     click.echo(f"{secret} is set; the next deploy brings it to the nodes", err=True)
 
 
@@ -79,5 +80,9 @@ def _inventory(name: str) -> Inventory:
 def _open(inventory: Inventory, internet: Internet, identities: tuple[Path, ...]) -> SecretStore:
     if not inventory.secrets.exists():
         return SecretStore({}, ())
-    keys = [*identities, *([internet.ssh_key] if internet.ssh_key else [])]
-    return store.load(inventory.secrets, keys or store.default_identities())
+    return store.load(inventory.secrets, _keys(internet, identities))
+
+
+def _keys(internet: Internet, identities: tuple[Path, ...]) -> list[Path]:
+    known = [*identities, *([internet.ssh_key] if internet.ssh_key else [])]
+    return known or store.default_identities()

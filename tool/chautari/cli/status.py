@@ -43,4 +43,8 @@ def _told(state: dict[str, Any]) -> str:
     if finished is None:
         return f"run {state['run']} did not come to its end; deploy again"
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(state["started"]))
-    return f"run {state['run']} of {when} {'ended well' if finished['ok'] else 'failed'}"
+    if not finished["ok"]:
+        return f"run {state['run']} of {when} failed"
+    if failed := finished.get("failed_checks", 0):
+        return f"run {state['run']} of {when} ended, but {failed} of its checks failed"
+    return f"run {state['run']} of {when} ended well"

@@ -29,20 +29,27 @@ def command(regions: tuple[str, ...], as_json: bool) -> int:
 
 
 def _check(name: str) -> dict[str, object]:
-    problems: list[dict[str, object]] = []
     try:
         load.load(load.find(name, inventories_root()))
         click.echo(f"{name}: good", err=True)
     except InvalidRegion as error:
         click.echo(str(error), err=True)
-        problems = [
-            {
-                "file": str(item.file),
-                "line": item.line,
-                "column": item.column,
-                "where": item.where,
-                "message": item.message,
-            }
-            for item in error.problems
-        ]
-    return {"region": name, "ok": not problems, "problems": problems}
+        return {"region": name, "ok": False, "problems": _told(error)}
+    except BadInput as error:
+        click.echo(str(error), err=True)
+        problem = {"file": "", "line": 0, "column": 0, "where": "", "message": error.message}
+        return {"region": name, "ok": False, "problems": [problem]}
+    return {"region": name, "ok": True, "problems": []}
+
+
+def _told(error: InvalidRegion) -> list[dict[str, object]]:
+    return [
+        {
+            "file": str(item.file),
+            "line": item.line,
+            "column": item.column,
+            "where": item.where,
+            "message": item.message,
+        }
+        for item in error.problems
+    ]

@@ -74,6 +74,8 @@ def start(run: str, arguments: dict[str, Any], bundle: bytes, source: bytes) -> 
     place.mkdir(parents=True, exist_ok=True)
     unpack(bundle, memory)
     (place / "about.json").write_text(json.dumps(arguments))
+    # A start that was refused before has left its word here; this one tells its own.
+    (place / "events.jsonl").unlink(missing_ok=True)
     (memory / "runner.py").write_bytes(source)
     unit = f"chautari-run-{run}"
     subprocess.run(
@@ -82,10 +84,7 @@ def start(run: str, arguments: dict[str, Any], bundle: bytes, source: bytes) -> 
          sys.executable, "-I", str(memory / "runner.py"), run],
         check=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    if arguments.get("detach"):
-        _say({"event": "handed_over", "run": run})
-        return 0
-    return follow(run, 0)
+    return hand_over(run) if arguments.get("detach") else follow(run, 0)
 
 
 def unpack(bundle: bytes, folder: Path) -> None:
@@ -121,13 +120,16 @@ def work(run: str) -> int:
         _write(events, {"event": "run_started", "run": run, "time": began} | _public(about))
         ok = False
         try:
-            ok = converge(place, memory, about)
-            if ok:
+            converged = converge(place, memory, about)
+            if converged:
                 check(place, memory, began)
+            ok = converged
         finally:
             shutil.rmtree(memory, ignore_errors=True)
             seconds = round(time.time() - began, 2)
-            _write(events, {"event": "run_finished", "ok": ok, "seconds": seconds})
+            failed = _failed_checks(place / "events.jsonl")
+            ending = {"event": "run_finished", "ok": ok, "failed_checks": failed}
+            _write(events, ending | {"seconds": seconds})
             _forget_old_runs()
     return 0 if ok else 1
 
@@ -137,7 +139,11 @@ def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
     argv = [str(VENV / "bin" / "ansible-playbook"), "playbooks/region.yml"]
     if not about.get("converge", True):
         return True
-    code = _run_logged(argv, place, memory, {"CHAUTARI_EVENTS": str(place / "events.jsonl")})
+    # Rendered templates pass through Ansible's temporary folders: keep them in memory, too.
+    folder = str(memory / "tmp")
+    extra = {"ANSIBLE_LOCAL_TEMP": folder, "ANSIBLE_REMOTE_TEMP": folder}
+    extra |= {"CHAUTARI_EVENTS": str(place / "events.jsonl")}
+    code = _run_logged(argv, place, memory, extra)
     if code:
         _append(place, {"event": "playbook_failed", "code": code, "log": _tail(place)})
     return code == 0
@@ -146,8 +152,8 @@ def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
 def check(place: Path, memory: Path, began: float) -> None:
     """Run the inside checks of the node's roles; each writes its own event."""
     settings = json.loads((memory / "settings.json").read_text())
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began))
-    (memory / "settings.json").write_text(json.dumps(settings | {"since": since}))
+    # Seconds since the epoch: the run may just have moved the machine to another time zone.
+    (memory / "settings.json").write_text(json.dumps(settings | {"since": f"@{int(began)}"}))
     files = sorted(str(path) for path in memory.glob("roles/*/checks/test_inside.py"))
     argv = [
         str(VENV / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider",
@@ -177,6 +183,18 @@ def _run_logged(argv: list[str], place: Path, memory: Path, extra: dict[str, str
             argv, cwd=memory, env=environment | extra, stdin=subprocess.DEVNULL,
             stdout=log, stderr=log, check=False,
         ).returncode  # fmt: skip
+
+
+def hand_over(run: str) -> int:
+    """Wait until `run` is at work, or was refused, and leave it to itself."""
+    for event in _events(run, _places(run)[0] / "events.jsonl", 0):
+        if event["event"] == "run_started":
+            _say({"event": "handed_over", "run": run})
+            return 0
+        if event["event"] in ("busy", "run_lost"):
+            _say(event)
+            return BUSY if event["event"] == "busy" else 1
+    return 1
 
 
 def follow(run: str, offset: int) -> int:
@@ -271,8 +289,8 @@ def _holder() -> dict[str, Any]:
 
 
 def status() -> dict[str, Any]:
-    """Return what is at work now and how the last run ended."""
-    run = latest_run()
+    """Return what is at work now and how the last run that was to change something ended."""
+    run = latest_run(converging=True)
     found: dict[str, Any] = {"event": "status", "busy": lock_holder(), "run": run}
     if run:
         place, _ = _places(run)
@@ -283,6 +301,11 @@ def status() -> dict[str, Any]:
     return found
 
 
+def _failed_checks(file: Path) -> int:
+    checks = (json.loads(line) for line in _new_lines(file, 0) if b'"check"' in line)
+    return sum(event.get("outcome") == "failed" for event in checks)
+
+
 def _about(place: Path) -> dict[str, Any]:
     try:
         return _public(json.loads((place / "about.json").read_text()))
@@ -290,9 +313,11 @@ def _about(place: Path) -> dict[str, Any]:
         return _public({})
 
 
-def latest_run() -> str | None:
-    """Return the id of the newest run on this node, or None."""
+def latest_run(converging: bool = False) -> str | None:
+    """Return the newest run on this node, or None; `converging` leaves out mere checks."""
     runs = sorted(path.name for path in (STATE / "runs").glob("*") if RUN_ID.fullmatch(path.name))
+    if converging:
+        runs = [run for run in runs if _about(_places(run)[0])["converge"] is not False]
     return runs[-1] if runs else None
 
 

@@ -18,7 +18,8 @@ from chautari.region.names import Version
 REGION_FILE = "region.yml"
 LOCK_FILE = "artifacts.lock"
 PIN_FORM = (
-    "is not a pin; write nextcloud: {35.0.1: {url: https://…, sha256: 64 hexadecimal digits}}"
+    "is not a pin; write nextcloud: "
+    "{35.0.1: {url: 'https://….tar.bz2', sha256: 64 hexadecimal digits}}"
 )
 
 
@@ -43,7 +44,7 @@ class Inventory:
 
 class _Pin(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    url: str = Field(pattern=r"^https://[^\s{}]+$")
+    url: str = Field(pattern=r"^https://[^\s{}]+\.(zip|tar\.(bz2|gz|xz))$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 

@@ -99,6 +99,17 @@ def somebody_can_open_the_secrets(region: Region, _: Pins) -> Iterator[Finding]:
             yield ("operators", name), "no key; paste the line of ~/.ssh/id_ed25519.pub"
 
 
+def operators_are_people(region: Region, _: Pins) -> Iterator[Finding]:
+    """An operator named as a node's login account would take it over, and lock it on leaving."""
+    logins = {node.user: name for name, node in region.nodes.items()}
+    for name in region.operators:
+        if name in logins:
+            yield (
+                ("operators", name),
+                f"{logins[name]} logs in with the account {name}; give the person another name",
+            )
+
+
 def sandbox_addresses_are_inside(region: Region, _: Pins) -> Iterator[Finding]:
     """A sandbox never reaches a real machine, and serves doubles to containers alone."""
     if region.sandbox is None:
@@ -162,6 +173,7 @@ RULES: tuple[Rule, ...] = (
     names_are_unique,
     node_names_are_free,
     somebody_can_open_the_secrets,
+    operators_are_people,
     sandbox_addresses_are_inside,
     services_can_send_mail,
     nextcloud_release_is_pinned,

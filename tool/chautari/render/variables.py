@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from chautari.region import catalog
 from chautari.region.catalog import Artifact
@@ -146,6 +148,7 @@ def nextcloud(place: Place) -> Variables:
         "nextcloud_quota": settings.quota,
         "nextcloud_language": region.languages[0],
         "nextcloud_phone_region": region.country or "",
+        "nextcloud_maintenance_window_start": night_hour(region.timezone),
         "nextcloud_low_bandwidth": region.bandwidth == "low",
         "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
         "nextcloud_check_email": f"chautari-check@{region.domain}",
@@ -160,6 +163,15 @@ def nextcloud_release(place: Place) -> Artifact:
     if chosen is not None:
         return place.inventory.releases[chosen]
     return catalog.newest_for(place.region.nodes[place.node].os)
+
+
+def night_hour(timezone: str) -> int:
+    """Return the hour in UTC at which it is one o'clock at night in `timezone`, in winter time.
+
+    Nextcloud puts heavy jobs into the four hours that begin then.
+    """
+    winter = datetime(2026, 1, 15, 1, 0, tzinfo=ZoneInfo(timezone))
+    return winter.astimezone(UTC).hour
 
 
 def _apps(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chautari.errors import BadInput
 from chautari.files import write_atomically
 from chautari.render import inventory, variables
+from chautari.render.internet import PUBLIC
 from chautari.render.inventory import SECRET_FILE, Connection
 from chautari.render.variables import Place
 from chautari.run.request import Request, open_secrets
@@ -16,6 +18,12 @@ from chautari.run.target import Target, targets
 def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
     """Write the inventory of all nodes into `folder` and return the files; nothing is started."""
     internet = known_surroundings(request.inventory)
+    if with_secrets and internet is PUBLIC and request.inventory.region.sandbox is not None:
+        name = request.inventory.region.region
+        raise BadInput(
+            "the region's sandbox was never started, so its mail password is not known yet",
+            fix=f"deploy sandbox up {name}, or render with --no-secrets",
+        )
     secrets = open_secrets(request, internet) if with_secrets else None
     names = request.chosen()
     nodes = [variables.of_node(Place(request.inventory, internet, n), secrets) for n in names]

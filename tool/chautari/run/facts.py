@@ -13,7 +13,9 @@ SCRIPT = f"""
 . /etc/os-release 2>/dev/null
 echo "os=${{ID:-unknown}}-${{VERSION_ID:-unknown}}"
 echo "machine=$(uname -m)"
-echo "uid=$(id -u)"
+root=""
+[ "$(id -u)" = 0 ] || root="sudo -n"
+echo "uid=$($root id -u 2>/dev/null)"
 echo "now=$(date +%s)"
 echo "init=$(cat /proc/1/comm)"
 while read -r key value unit; do
@@ -23,8 +25,9 @@ for path in / /var /opt; do
   echo "free_kb:$path=$(df -Pk "$path" | tail -n 1 | (read -r a b c free rest; echo "$free"))"
   echo "free_inodes:$path=$(df -Pi "$path" | tail -n 1 | (read -r a b c free rest; echo "$free"))"
 done
+[ -e /opt/nextcloud/current ] && echo "deployed=nextcloud"
 echo "venv=$(cat {MARKER} 2>/dev/null)"
-ss -Hltnp 2>/dev/null | while read -r state receive send local peer process; do
+$root ss -Hltnp 2>/dev/null | while read -r state receive send local peer process; do
   echo "listener=$local $process"
 done
 exit 0
@@ -46,6 +49,7 @@ class Facts:
     skew: float = 0.0
     skew_tolerance: float = 0.0
     venv: str = ""
+    deployed: str = ""
     free: dict[str, int] = field(default_factory=dict)
     free_inodes: dict[str, int] = field(default_factory=dict)
     listeners: tuple[tuple[str, str], ...] = ()
@@ -79,6 +83,7 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
         # `date` gives whole seconds, and the answer may have travelled all of the way back.
         skew_tolerance=1.0 + (answered - asked) / 2,
         venv=single.get("venv", ""),
+        deployed=single.get("deployed", ""),
         free=free,
         free_inodes=inodes,
         listeners=tuple(listeners),

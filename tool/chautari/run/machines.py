@@ -95,10 +95,11 @@ def _data(node: dict[str, Any]) -> dict[str, Any]:
         "ssh_strict_host_key_checking": "accept-new",
         "ssh_config_file": "/dev/null",
         "_sudo": node["user"] != "root",
+        "ssh_key_password": node["key_password"],
         "ssh_paramiko_connect_kwargs": {"timeout": CONNECT_SECONDS, "banner_timeout": 30},
     }
     if node["key"]:
-        data |= {"ssh_key": node["key"], "ssh_allow_agent": False, "ssh_look_for_keys": False}
+        data |= {"ssh_key": node["key"], "ssh_look_for_keys": False}
     return data
 
 
@@ -112,9 +113,18 @@ def _look(state: State, host: Host, node: dict[str, Any]) -> Host | None:
     except (ConnectError, OSError) as error:
         say("unreachable", host.name, message=str(error))
         return None
-    state.activate_host(host)
     _tell_pinned(host.name, node["address"], before, known_hosts.read_text())
-    found = _facts(host)
+    # What is odd about one machine must not end the work on the others.
+    try:
+        found = _facts(host)
+    except Exception as error:
+        say("failed", host.name, task="Look at the machine", message=str(error))
+        return None
+    return _judge(state, host, node, found)
+
+
+def _judge(state: State, host: Host, node: dict[str, Any], found: facts.Facts) -> Host | None:
+    """Return the host when nothing speaks against it and it still has to be prepared."""
     refusals = preflight.check(found, Wanted(**node["wanted"]))
     if refusals:
         reasons = [dataclasses.asdict(refusal) for refusal in refusals]
@@ -127,6 +137,7 @@ def _look(state: State, host: Host, node: dict[str, Any]) -> Host | None:
     if found.venv == node["marker"] or node["checking"]:
         say("prepared", host.name, os=found.os, changed=False)
         return None
+    state.activate_host(host)
     say("preparing", host.name, os=found.os)
     return host
 
@@ -140,7 +151,8 @@ def _tell_pinned(name: str, address: str, before: str, after: str) -> None:
 def _facts(host: Host) -> facts.Facts:
     asked = time.time()
     with ctx_host.use(host):
-        lines = host.get_fact(MachineFacts)
+        # The script asks for sudo itself, so that an account without it is refused, not asked.
+        lines = host.get_fact(MachineFacts, _sudo=False)
     return facts.parse(lines or [], asked, time.time())
 
 

@@ -36,16 +36,18 @@ def make_ready(request: Request, tell: Listener, say: Callable[[str], None]) -> 
     """Look at the region's machines and prepare them for Ansible; nothing is converged."""
     ready, began = plan(request, say), time.monotonic()
     report = reporting.empty(ready.request, ready.internet)
-    reached = targets(ready.inventory, ready.internet, request.chosen())
+    reached = targets(ready.inventory, ready.internet, request.chosen(), request.identities)
     report.nodes = list(prepare(ready.inventory.region, reached, tell).values())
     return reporting.finish(report, ready, False, time.monotonic() - began)
 
 
 def _run(ready: Plan, tell: Listener, converging: bool) -> RegionReport:
     report, began = reporting.empty(ready.request, ready.internet), time.monotonic()
-    reached = targets(ready.inventory, ready.internet, ready.request.chosen())
+    reached = targets(
+        ready.inventory, ready.internet, ready.request.chosen(), ready.request.identities
+    )
     nodes = prepare(ready.inventory.region, reached, tell, checking=not converging)
-    run = new_run_id()
+    run, manner = new_run_id(), ready.request.manner
 
     def one(job: tuple[Target, NodeVariables]) -> list[CheckResult]:
         target, node = job
@@ -53,7 +55,7 @@ def _run(ready: Plan, tell: Listener, converging: bool) -> RegionReport:
         if state.state != "converged":
             return []
         told = about(run, report.region, target.name) | {"converge": converging}
-        return converge.converge(target, bundle.pack(node), told, state, tell, ready.request.manner)
+        return converge.converge(target, bundle.pack(node), told, state, tell, manner)
 
     inside = side_by_side(one, list(zip(reached, ready.nodes, strict=True)))
     good = [node for node in ready.nodes if nodes[node.node].state == "converged"]

@@ -82,9 +82,9 @@ def clock(facts: Facts, _: Wanted) -> Iterator[Refusal]:
 
 def space(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
     """A disk that fills in the middle of a deploy leaves a half-installed node."""
-    needed = FREE_MB_NEXTCLOUD if "nextcloud" in wanted.services else FREE_MB
-    if facts.venv:
-        needed = FREE_MB_AGAIN
+    needed = FREE_MB_AGAIN if facts.venv else FREE_MB
+    if "nextcloud" in wanted.services and facts.deployed != "nextcloud":
+        needed = FREE_MB_NEXTCLOUD
     short = sorted(path for path, free in facts.free.items() if free // 1024 < needed)
     if short:
         free = min(facts.free[path] for path in short) // 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -71,6 +72,7 @@ def _order(region: Region, target: Target) -> dict[str, Any]:
         "user": target.user,
         "known_hosts": str(target.known_hosts),
         "key": str(target.key) if target.key else "",
+        "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
         "wanted": asdict(wanted),
     }
 
@@ -107,7 +109,7 @@ def explain_unreachable(message: str, report: NodeReport) -> Refusal:
         return Refusal(
             f"{report.address} does not accept your SSH key",
             "add your public key to the account's ~/.ssh/authorized_keys there, or name the right "
-            "key: --identity FILE",
+            "key: --identity FILE; a key with a passphrase must be in your agent (ssh-add)",
         )
     return Refusal(
         f"{report.address} does not answer on SSH ({message.strip()})",

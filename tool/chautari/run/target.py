@@ -25,10 +25,19 @@ class Target:
     key: Path | None = None
 
 
-def targets(inventory: Inventory, internet: Internet, nodes: tuple[str, ...]) -> list[Target]:
-    """Return the targets of the nodes called `nodes`."""
+def targets(
+    inventory: Inventory,
+    internet: Internet,
+    nodes: tuple[str, ...],
+    identities: tuple[Path, ...] = (),
+) -> list[Target]:
+    """Return the targets of the nodes called `nodes`.
+
+    The key to log in with is the sandbox's, else the first of `identities`, else whatever SSH
+    finds by itself (an agent, the usual files).
+    """
     found = inventory.region.nodes
-    key = internet.ssh_key
+    key = internet.ssh_key or (identities[0].resolve() if identities else None)
     return [
         Target(
             name,

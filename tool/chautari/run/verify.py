@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chautari.errors import RunFailed
 from chautari.paths import content_root
-from chautari.process import run
+from chautari.process import ProcessError, run
 from chautari.render.internet import Internet
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult
@@ -24,8 +23,8 @@ LIMIT_SECONDS = 900
 def outside(nodes: Sequence[NodeVariables], internet: Internet) -> list[CheckResult]:
     """Run the outside checks of every role that `nodes` carry and return their results.
 
-    Raises:
-        RunFailed: when the checks themselves could not run.
+    When the checks themselves cannot run to their end, what was recorded until then is kept, and
+    one more result says so: a deploy's report must not be lost over it.
     """
     files = check_files(nodes)
     if not files:
@@ -34,10 +33,27 @@ def outside(nodes: Sequence[NodeVariables], internet: Internet) -> list[CheckRes
         given, results = Path(folder) / "given.json", Path(folder) / "results.jsonl"
         results.touch()
         _write_private(given, _given(nodes, internet))
-        done = run(pytest_argv(given, results, files), timeout=LIMIT_SECONDS, check=False)
-        if done.code not in (0, 1):
-            raise RunFailed(f"the outside checks could not run:\n{done.text[-3000:]}")
-        return [check_result(json.loads(line)) for line in results.read_text().splitlines()]
+        broken = _run(pytest_argv(given, results, files))
+        found = [check_result(json.loads(line)) for line in results.read_text().splitlines()]
+        return found + broken
+
+
+def _run(argv: tuple[str, ...]) -> list[CheckResult]:
+    """Run pytest; return nothing when it ran to its end, else the failure as a check."""
+    try:
+        done = run(argv, timeout=LIMIT_SECONDS, check=False)
+        said = "" if done.code in (0, 1) else done.text[-2000:]
+    except ProcessError as error:
+        said = error.message
+    if not said:
+        return []
+    title = "All checks from outside run to their end"
+    advice = "Deploy again; if it stays, report it with this message."
+    return [
+        CheckResult(
+            "", "outside", "run", "failed", title, message=said, advice=advice, side="outside"
+        )
+    ]
 
 
 def check_files(nodes: Sequence[NodeVariables]) -> list[Path]:

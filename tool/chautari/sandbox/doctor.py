@@ -34,8 +34,8 @@ class Finding:
 def findings(network: str = NETWORK) -> list[Finding]:
     """Look at everything, in the order in which it should be mended."""
     looks: tuple[Callable[[], Finding], ...] = (
-        _system, _root, _podman, _network_backend, _runtime, _mmdebstrap, _disk, _memory, _limits,
-        _authorities, _resolver, lambda: _subnet(network),
+        _system, _ssh, _root, _podman, _network_backend, _runtime, _mmdebstrap, _disk, _memory,
+        _limits, _authorities, _resolver, lambda: _subnet(network),
     )  # fmt: skip
     return [_careful(look) for look in looks]
 
@@ -64,7 +64,13 @@ def _system() -> Finding:
 def _root() -> Finding:
     ok = os.geteuid() == 0
     detail = "root" if ok else "an ordinary user: nodes would have no addresses of their own"
-    return _finding("root", ok, detail, "sudo -E deploy doctor")
+    return _finding("root", ok, detail, "sudo make demo")
+
+
+def _ssh() -> Finding:
+    found = shutil.which("ssh")
+    fix = "apt-get install -y openssh-client"
+    return _finding("ssh", bool(found), found or "not installed: no node can be reached", fix)
 
 
 def _podman() -> Finding:

@@ -84,7 +84,7 @@ class Engine:
         if taken:
             raise RunFailed(
                 f"the sandbox cannot use its network: {taken}",
-                fix="choose another network for it, 198.18.0.0/24 for instance",
+                fix="write another part of a documentation network, such as 192.0.2.128/26",
             )
         if present is not None:
             self.remove(self.containers().values())

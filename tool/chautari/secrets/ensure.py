@@ -41,8 +41,32 @@ def ensure(
     changed = any(name not in opened or opened[name] != value for name, value in new.items())
     complete = opened.with_values(new)
     if changed or opened.recipients != recipients:
-        complete.save(file, recipients)
+        save(complete, file, recipients, identities)
     return complete
+
+
+def save(
+    secrets: SecretStore, file: Path, recipients: Sequence[str], identities: Sequence[Path]
+) -> None:
+    """Encrypt `secrets` into `file`, once it is sure that one of `identities` opens it again.
+
+    Raises:
+        BadInput: when no key of the person at this machine is among the recipients.
+    """
+    aside = file.with_name(f".{file.name}.new")
+    try:
+        secrets.save(aside, recipients)
+        store.load(aside, identities)
+        aside.replace(file)
+    except BadInput:
+        raise BadInput(
+            "none of your SSH keys is among the operators' keys: you could not open the secrets "
+            "yourself",
+            fix="paste the line of ~/.ssh/id_ed25519.pub under operators in region.yml, or name "
+            "your key: --identity FILE",
+        ) from None
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def recipients_of(inventory: Inventory, extra: Sequence[str] = ()) -> tuple[str, ...]:
