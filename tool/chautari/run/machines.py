@@ -95,9 +95,10 @@ def _data(node: dict[str, Any]) -> dict[str, Any]:
         "ssh_strict_host_key_checking": "accept-new",
         "ssh_config_file": "/dev/null",
         "_sudo": node["user"] != "root",
-        "ssh_key_password": node["key_password"],
         "ssh_paramiko_connect_kwargs": {"timeout": CONNECT_SECONDS, "banner_timeout": 30},
     }
+    if node["key_password"]:
+        data["ssh_key_password"] = node["key_password"]
     if node["key"]:
         data |= {"ssh_key": node["key"], "ssh_look_for_keys": False}
     return data
