@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyinfra.api.config import Config
+from pyinfra.api.inventory import Inventory
+from pyinfra.api.state import State
 from region_samples import inventory
 
-from chautari.errors import ChautariError
 from chautari.render.internet import PUBLIC
 from chautari.report.model import NodeReport, Refusal
-from chautari.run import prepare
+from chautari.run import machines, prepare
 from chautari.run.target import targets
 
 
@@ -118,5 +120,15 @@ def test_process_that_breaks_is_an_error_with_its_last_words(
         return iter(())
 
     monkeypatch.setattr(Child, "__iter__", broken)
-    with pytest.raises(ChautariError, match="ended with code 1:\nno module"):
+    with pytest.raises(RuntimeError, match="ended with code 1:\nno module"):
         prepared(tmp_path, monkeypatch)
+
+
+def test_pyinfra_takes_what_it_is_told_of_a_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pyinfra checks the types of its connection data itself; no connection is made."""
+    prepared(tmp_path, monkeypatch)
+    nodes = [(node["name"], machines._data(node)) for node in Child.orders["nodes"]]
+    state = State(Inventory((nodes, {})), Config())
+    assert sorted(host.name for host in state.inventory) == ["bog1", "med1"]

@@ -11,7 +11,6 @@ from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
-from chautari.errors import ChautariError
 from chautari.process import Stream
 from chautari.region.model import Region
 from chautari.render.placing import roles_of
@@ -54,7 +53,8 @@ def prepare(
         tell(event["node"], event)
         _take(reports[event["node"]], event)
     if child.code:
-        raise ChautariError(f"pyinfra ended with code {child.code}:\n{child.stderr[-2000:]}")
+        # The child tells every expected trouble as an event: this is a bug, and shown as one.
+        raise RuntimeError(f"pyinfra ended with code {child.code}:\n{child.stderr[-4000:]}")
     return reports
 
 
