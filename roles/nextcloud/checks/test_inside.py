@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,10 @@ CURRENT = "/opt/nextcloud/current"
 STATE = "/var/lib/nextcloud"
 FPM = "php*-fpm"
 CRON = "nextcloud-cron"
+LOG = "/var/log/nextcloud/nextcloud.log"
+
+# Not about the node: these say that an app's archive or the app store lacks something.
+ELSEWHERE = ("appstoreFetcher", "cssresourceloader", "jsresourceloader")
 
 # Warnings about what the role itself sets up: these fail like errors do.
 OURS = (
@@ -170,3 +175,25 @@ def test_journal_is_free_of_errors(host: Any, since: str) -> None:
     for unit in (f"{CRON}.service", f"{CRON}.timer", FPM):
         errors = host.run("journalctl -q -p err -u %s --since %s", unit, since).stdout
         assert not errors.strip(), errors
+
+
+@pytest.mark.advice(f"Read {LOG} on the node.", units=[FPM, CRON])
+def test_log_is_free_of_errors(host: Any, since: str) -> None:
+    """The log of Nextcloud holds no error since the deploy
+
+    The deploy restarts what Nextcloud leans on, so entries count from the last of these starts.
+    Refused logins, which checks provoke as well, are warnings (2); errors (3) and worse count.
+    """
+    needed = ("postgresql@*.service", "redis-server.service", f"{FPM}.service")
+    command = "systemctl show --timestamp=unix -P ActiveEnterTimestamp"
+    starts = host.check_output(command + " %s" * len(needed), *needed).split()
+    start = max(float(moment[1:]) for moment in [since, *starts])
+    lines = host.check_output("cat %s", LOG).splitlines() if host.file(LOG).exists else []
+    errors = [
+        f"{entry['app']}: {entry['message']}"
+        for entry in map(json.loads, lines)
+        if entry["level"] >= 3
+        and entry["app"] not in ELSEWHERE
+        and datetime.fromisoformat(entry["time"]).timestamp() >= start
+    ]
+    assert not errors, errors[-1]

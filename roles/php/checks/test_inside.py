@@ -1,5 +1,7 @@
 """PHP-FPM runs with our limits, and offers sockets only."""
 
+import re
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 pytestmark = pytest.mark.role("php")
 
 UNIT = "php*-fpm"
+ERROR = re.compile(r"\[(\d+-\w{3}-\d{4} [\d:]{8})[^\]]*\] (?:ERROR|ALERT): .*")
 LOOK = "Look at its journal: journalctl -u 'php*-fpm'. Then deploy again."
 
 
@@ -72,3 +75,16 @@ def test_journal_is_free_of_errors(host: Any, since: str) -> None:
         "journalctl -q -p err -u %s --since %s", f"php{version(host)}-fpm", since
     ).stdout
     assert not errors.strip(), errors
+
+
+@pytest.mark.advice("Read /var/log/php*-fpm.log on the node, then deploy again.", units=[UNIT])
+def test_log_is_free_of_errors(host: Any, since: str) -> None:
+    """The log of PHP-FPM holds no error since the deploy"""
+    start = int(float(since[1:]))
+    log = host.check_output("cat %s", f"/var/log/php{version(host)}-fpm.log")
+    errors = [
+        line[0]
+        for line in map(ERROR.match, log.splitlines())
+        if line and datetime.strptime(line[1], "%d-%b-%Y %H:%M:%S").timestamp() >= start
+    ]
+    assert not errors, errors[-1]

@@ -1,5 +1,6 @@
 """PostgreSQL answers on loopback only, and every database has its own plain owner."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,6 +8,14 @@ import pytest
 pytestmark = pytest.mark.role("postgresql")
 
 UNIT = "postgresql@*-main"
+LOG = "/var/log/postgresql/postgresql-*-main.log"
+# What restarts and logins with a wrong password leave behind; logins have a check of their own.
+HARMLESS = (
+    "the database system is starting up",
+    "the database system is shutting down",
+    "terminating connection due to administrator command",
+    "password authentication failed",
+)
 LOOK = "Look at its journal: journalctl -u 'postgresql@*'. Then deploy again."
 
 
@@ -112,3 +121,23 @@ def test_journal_is_free_of_errors(host: Any, since: str) -> None:
     """The journal of PostgreSQL holds no error since the deploy"""
     errors = host.run("journalctl -q -p err -u %s --since %s", cluster(host), since).stdout
     assert not errors.strip(), errors
+
+
+@pytest.mark.advice("Read /var/log/postgresql on the node, then deploy again.", units=[UNIT])
+def test_log_is_free_of_errors(host: Any, since: str) -> None:
+    """The log of PostgreSQL holds no fatal error since the deploy"""
+    start = ask(  # in the time zone of the log, so that lines compare as text
+        host,
+        "postgres",
+        f"SELECT (to_timestamp({float(since[1:])}) AT TIME ZONE current_setting('log_timezone'))"
+        "::timestamp(3)",
+    )
+    lines = host.check_output(f"cat {LOG}").splitlines()
+    errors = [
+        line
+        for line in lines
+        if line >= start
+        and re.match(r"\d{4}-\d\d-\d\d [^\[]*\[\d+\] .*?\b(FATAL|PANIC): ", line)
+        and not any(words in line for words in HARMLESS)
+    ]
+    assert not errors, errors[-1]

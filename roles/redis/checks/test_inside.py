@@ -1,5 +1,7 @@
 """Redis serves the accounts it was set up for, and nobody over the network."""
 
+import re
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -7,6 +9,10 @@ import pytest
 pytestmark = pytest.mark.role("redis")
 
 SOCKET = "/run/redis/redis-server.sock"
+LOG = "/var/log/redis/redis-server.log"
+# A line of the kind "warning", which Redis marks with #: process, role, local time, text.
+WARNING = re.compile(r"\d+:\w (\d+ \w{3} \d{4} [\d:]{8})\.\d+ # (.*)")
+ERROR = re.compile(r"\b(error|failed|fatal|can't|cannot|crashed|bug report)\b", re.IGNORECASE)
 LOOK = "Look at its journal: journalctl -u redis-server. Then deploy again."
 
 
@@ -59,3 +65,20 @@ def test_journal_is_free_of_errors(host: Any, since: str) -> None:
     """The journal of Redis holds no error since the deploy"""
     errors = host.run("journalctl -q -p err -u redis-server --since %s", since).stdout
     assert not errors.strip(), errors
+
+
+@pytest.mark.advice(f"Read {LOG} on the node, then deploy again.", units=["redis-server"])
+def test_log_is_free_of_errors(host: Any, since: str) -> None:
+    """The log of Redis holds no error since the deploy"""
+    start = int(float(since[1:]))
+    found = [WARNING.match(line) for line in host.check_output("cat %s", LOG).splitlines()]
+    errors = [
+        line[0]
+        for line in found
+        if line
+        and datetime.strptime(line[1], "%d %b %Y %H:%M:%S").timestamp() >= start
+        and ERROR.search(line[2])
+        # Advice about the kernel, such as overcommit_memory: Redis works without it.
+        and not line[2].startswith("WARNING")
+    ]
+    assert not errors, errors[-1]
