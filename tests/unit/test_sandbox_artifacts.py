@@ -179,3 +179,11 @@ def test_file_addresses_are_refused(tmp_path: Path) -> None:
     local = WantedArtifact("nextcloud", "1", "f", "file:///etc/passwd", "0" * 64)
     with pytest.raises(download.CannotFetch, match="no web address"):
         download.fetch(local, tmp_path)
+
+
+def test_app_without_a_version_in_its_name_comes_last(mirrored: Sources) -> None:
+    assert mirrored.mirror
+    (mirrored.mirror / "calendar.tar.gz").write_bytes(b"no version")
+    assert one(CALENDAR, mirrored).version == "0"
+    (mirrored.mirror / "calendar-v6.0.2.tar.gz").write_bytes(b"with one")
+    assert one(CALENDAR, mirrored).version == "6.0.2"

@@ -15,8 +15,14 @@ FPM = "php*-fpm"
 CRON = "nextcloud-cron"
 LOG = "/var/log/nextcloud/nextcloud.log"
 
-# Not about the node: these say that an app's archive or the app store lacks something.
-ELSEWHERE = ("appstoreFetcher", "cssresourceloader", "jsresourceloader")
+# Not about the node: an app's archive or the app store lacks something, or the setup checks (which
+# our own check asks for) found no way to the internet and log each address they tried.
+ELSEWHERE = (
+    "appstoreFetcher",
+    "cssresourceloader",
+    "internet_connection_check",
+    "jsresourceloader",
+)
 
 # Warnings about what the role itself sets up: these fail like errors do.
 OURS = (

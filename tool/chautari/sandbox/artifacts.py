@@ -96,7 +96,7 @@ def from_mirror(wanted: WantedArtifact, mirror: Path | None) -> tuple[Path, str]
         return exact, wanted.version
     pattern = _pattern(wanted.name)
     found = [
-        (_order(match.group(1)), path, match.group(1))
+        (_order(match.group(1) or "0"), path, match.group(1) or "0")
         for path in mirror.iterdir()
         if path.is_file() and (match := pattern.fullmatch(path.name))
     ]
@@ -106,7 +106,8 @@ def from_mirror(wanted: WantedArtifact, mirror: Path | None) -> tuple[Path, str]
 def _pattern(name: str) -> re.Pattern[str]:
     if name == "nextcloud":
         return _RELEASE
-    return re.compile(rf"{re.escape(name)}-v?([0-9][0-9A-Za-z.+-]*)\.tar\.gz")
+    # Some upstreams put no version into the name; such a file comes after any that has one.
+    return re.compile(rf"{re.escape(name)}(?:-v?([0-9][0-9A-Za-z.+-]*))?\.tar\.gz")
 
 
 def _order(version: str) -> tuple[int, ...]:
