@@ -42,9 +42,12 @@ def up(name: str, mirror: Path | None, as_json: bool) -> None:
 @click.option("--purge", is_flag=True, help="Also forget its keys, mail and caches.")
 def down(name: str, purge: bool) -> None:
     """Remove its containers and network; base images are kept."""
+    from chautari.run.surroundings import forget_mirror
     from chautari.sandbox import api
 
-    api.down(_inventory(name).region.region, purge=purge)
+    sandbox = _inventory(name).region.region
+    api.down(sandbox, purge=purge)
+    forget_mirror(sandbox)
     click.echo(f"the sandbox {name} is gone", err=True)
 
 

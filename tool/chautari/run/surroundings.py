@@ -23,7 +23,8 @@ Tell = Callable[[str], None]
 def surroundings(inventory: Inventory, tell: Tell, mirror: Path | None = None) -> Internet:
     """Return what surrounds the region; a sandbox that is not running is started.
 
-    `mirror` is a folder with upstream's real artifacts; it is remembered until another is named.
+    `mirror` is a folder with upstream's real artifacts; it is remembered until another is named
+    or the sandbox is taken down.
     """
     region = inventory.region
     if region.sandbox is None:
@@ -115,8 +116,17 @@ def _wanted(inventory: Inventory) -> tuple[WantedArtifact, ...]:
     )
 
 
+def forget_mirror(name: str) -> None:
+    """Forget the mirror's folder: new nodes need not go on with its releases."""
+    _mirror_note(name).unlink(missing_ok=True)
+
+
+def _mirror_note(name: str) -> Path:
+    return paths.state_dir(name) / "mirror-folder"
+
+
 def _remembered(name: str, mirror: Path | None) -> Path | None:
-    note = paths.state_dir(name) / "mirror-folder"
+    note = _mirror_note(name)
     if mirror is not None:
         paths.write(note, str(mirror.resolve()))
         return mirror.resolve()
