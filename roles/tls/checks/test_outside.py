@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import ssl
 import time
@@ -14,27 +13,6 @@ import pytest
 pytestmark = pytest.mark.role("tls")
 
 DAYS_LEFT = 20
-NO_IPV6 = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-
-
-def can_try(address: str) -> bool:
-    """Whether this machine has a way there: many have no IPv6, which is no fault of the node."""
-    if ":" not in address:
-        return True
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.connect((address, 9))
-    except OSError as error:
-        return error.errno not in NO_IPV6
-    return True
-
-
-def addresses_of(name: str, resolve: Callable[[str], set[str]]) -> list[str]:
-    """Where the name leads to, as far as this machine can go."""
-    found = resolve(name)
-    tried = sorted(filter(can_try, found))
-    assert tried, f"no address of {name} can be tried from here: {sorted(found) or 'DNS has none'}"
-    return tried
 
 
 def certificate_at(address: str, name: str, ca_file: str) -> dict[str, Any]:
@@ -71,12 +49,12 @@ def test_names_lead_to_the_node(
     units=["nginx", "certbot"],
 )
 def test_certificates_are_valid_and_last(
-    settings: dict[str, Any], resolve: Callable[[str], set[str]], ca_file: str
+    settings: dict[str, Any], reach: Callable[[str], list[str]], ca_file: str
 ) -> None:
     """The certificate's chain is valid, and it lasts for more than 20 days"""
     for entry in settings.get("tls_certificates", []):
         name = entry["name"]
-        for address in addresses_of(name, resolve):
+        for address in reach(name):
             try:
                 certificate = certificate_at(address, name, ca_file)
             except (OSError, ssl.SSLError) as error:

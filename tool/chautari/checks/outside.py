@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ import requests
 from chautari.checks.record import Recorder, add_markers
 
 TIMEOUT_SECONDS = 20.0
+NO_IPV6 = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 Given = dict[str, Any]
 
 
@@ -175,6 +178,35 @@ def resolve(given: Given) -> Callable[[str], set[str]]:
         return found
 
     return look_up
+
+
+@pytest.fixture(scope="session")
+def reach(resolve: Callable[[str], set[str]]) -> Callable[[str], list[str]]:
+    """Return a function that gives the addresses of a name that this machine has a way to.
+
+    Many lines have no IPv6, which is no fault of the node.
+    """
+
+    def look_up(name: str) -> list[str]:
+        found = resolve(name)
+        tried = sorted(filter(_has_a_way, found))
+        answers = sorted(found) or "DNS has none"
+        assert tried, f"no address of {name} can be tried from here: {answers}"
+        return tried
+
+    return look_up
+
+
+def _has_a_way(address: str) -> bool:
+    if ":" not in address:
+        return True
+    try:
+        # Connecting a datagram socket sends nothing; it only asks for the route.
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, 9))
+    except OSError as error:
+        return error.errno not in NO_IPV6
+    return True
 
 
 @pytest.fixture
