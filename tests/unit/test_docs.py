@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
+
 from chautari.cli.main import deploy
 from chautari.region.load import load
 
@@ -21,7 +23,7 @@ def test_region_in_the_readme_is_valid(tmp_path: Path) -> None:
 
 def test_command_page_names_every_command() -> None:
     page = (ROOT / "docs/reference/command.md").read_text()
-    names = deploy.list_commands(None)  # type: ignore[arg-type]
+    names = deploy.list_commands(click.Context(deploy))
     assert [name for name in names if f"`deploy {name}" not in page] == []
 
 
