@@ -19,4 +19,4 @@ def command(name: str, nodes: tuple[str, ...], as_json: bool) -> int:
     from chautari.cli.work import carry_out
     from chautari.run.attach import attach
 
-    return carry_out(attach, "attach", name, nodes, (), as_json)
+    return carry_out(attach, "attach", name, as_json, nodes=nodes)

@@ -12,6 +12,7 @@ from chautari.report.model import (
     NodeState,
     Outcome,
     RegionReport,
+    RoleReport,
     ServiceInfo,
 )
 from chautari.report.text import amount, duration, one_line
@@ -31,6 +32,7 @@ class StateWords:
 STATES: dict[NodeState, StateWords] = {
     "converged": StateWords("ready", "Everything that was asked for is in place.", "good"),
     "verified": StateWords("checked", "Only checked; nothing was changed.", "good"),
+    "planned": StateWords("planned", "Only looked at; nothing was changed.", "good"),
     "detached": StateWords(
         "still running", "The run goes on by itself on the node; run the command again.", "wait"
     ),
@@ -75,6 +77,15 @@ def words(node: NodeReport) -> StateWords:
     """Return the words for a node's state; a node with failed tasks is never toned good."""
     found = STATES[node.state]
     return STATES["failed"] if node.failed and found.tone == "good" else found
+
+
+MOST_REASONS = 4
+
+
+def reasons(role: RoleReport) -> str:
+    """Return why a role ran, one reason a line, the first few of them."""
+    more = len(role.why) - MOST_REASONS
+    return "\n".join(role.why[:MOST_REASONS] + ([f"and {more} more"] if more > 0 else []))
 
 
 def tone(report: RegionReport) -> Tone:
