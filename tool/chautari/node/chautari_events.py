@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -31,6 +32,8 @@ description: One JSON object a line for each role and task; the runner streams t
 MESSAGE_LENGTH = 2000
 JOURNAL_LINES = 20
 REPORT = "Report "
+# A rendered template passes through a temporary folder, which says nothing to anybody.
+TEMPORARY = re.compile(r"(?m)^(\+\+\+ after: )/run/chautari/\S*/")
 
 
 class CallbackModule(CallbackBase):
@@ -100,7 +103,7 @@ class CallbackModule(CallbackBase):
         """Tell what a task would change: only a plan asks for differences."""
         for item in result.result.get("results") or [result.result]:
             if self.checking and item.get("changed") and item.get("diff"):
-                text = _cut(self._get_diff(item["diff"]))
+                text = _cut(TEMPORARY.sub(r"\1", self._get_diff(item["diff"])))
                 self.write("difference", role=self.role, task=result.task.name, diff=text)
 
     def v2_runner_on_skipped(self, result: Any) -> None:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chautari.node import receipts
-from chautari.node.differences import Reason
-from chautari.node.receipts import Inputs, Record
+from chautari.node import managed, receipts
+from chautari.node.differences import Reason, between
+from chautari.node.receipts import Inputs, Receipt, Record
 
 MOST_PASSES = 3
+# Reasons that mean that a role was given something else than before.
+GIVEN = frozenset({"files", "ansible", "variable", "machine", "new", "damaged"})
 Tell = Callable[..., None]
 Ansible = Callable[[str], int]
 
@@ -58,11 +60,13 @@ def converge(node: Node, full: bool) -> int:
         node.tell("chosen", roles={name: reasons[name] for name in names}, number=number)
         if not chosen:
             break
+        before = {name: receipts.load(node.state, name) for name in names}
         receipts.forget(node.state, names)
         code = one_pass(node, chosen)
         ran.update(names)
         if code:
             return code
+        _tell_accepted(node, before, reasons)
     tell_kept(node, roles, ran)
     receipts.forget_contents(node.state)
     return 0
@@ -115,6 +119,29 @@ def _known_handlers(node: Node, role: str) -> list[str]:
     file = node.memory / "roles" / role / "handlers" / "main.yml"
     text = file.read_text() if file.is_file() else ""
     return [name for name in receipts.owed(node.state, role) if name in text]
+
+
+def _tell_accepted(
+    node: Node, before: dict[str, Receipt | None], reasons: dict[str, list[Reason]]
+) -> None:
+    """Tell what was changed by hand and is left so: its role keeps only a part of it.
+
+    Nothing of that is taken for right in silence. A role that was given something new may well
+    leave other things behind than before, so only roles with their old inputs are looked at.
+    """
+    for role, then in before.items():
+        now = receipts.load(node.state, role)
+        if then is None or now is None or any(r["kind"] in GIVEN for r in reasons[role]):
+            continue
+        states = {managed.key(i): s for i, s in zip(now.items, now.states, strict=True)}
+        told = [
+            reason["text"]
+            for item, old in zip(then.items, then.states, strict=True)
+            if (key := managed.key(item)) in states
+            for reason in between(item, old, states[key])
+        ]
+        if told:
+            node.tell("accepted", role=role, items=told)
 
 
 def tell_kept(node: Node, roles: list[Inputs], ran: set[str]) -> None:

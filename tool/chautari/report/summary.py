@@ -92,6 +92,8 @@ def tone(report: RegionReport) -> Tone:
     """Say whether all is well; a run that goes on or checked nothing is not known to be well."""
     if not report.ok:
         return "bad"
+    if any(node.state == "planned" for node in report.nodes):
+        return "good"
     running = any(words(node).tone == "wait" for node in report.nodes)
     return "good" if report.count("passed") and not running else "wait"
 
@@ -100,11 +102,26 @@ def verdict(report: RegionReport) -> str:
     """Return the whole result in one sentence."""
     if not report.nodes and not report.checks:
         return f"Nothing was done in region {one_line(report.region)}."
+    if report.ok and any(node.state == "planned" for node in report.nodes):
+        return _forecast(report)
     opening = {"good": "is well", "bad": "needs attention", "wait": "is not proven yet"}
     told = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
     name = one_line(report.region)
     return (
         f"Region {name} {opening[tone(report)]}: {', '.join(told)}, in {duration(report.seconds)}."
+    )
+
+
+def _forecast(report: RegionReport) -> str:
+    """Return what a plan found in one sentence."""
+    waiting = [node for node in report.nodes if any(not role.kept for role in node.roles)]
+    took = f"in {duration(report.seconds)}"
+    if not waiting:
+        return f"A deploy of {one_line(report.region)} would change nothing ({took})."
+    roles = sum(bool(role.why) for node in waiting for role in node.roles)
+    return (
+        f"A deploy of {one_line(report.region)} would run {amount(roles, 'role')} on "
+        f"{len(waiting)} of {amount(len(report.nodes), 'node')}; nothing was changed ({took})."
     )
 
 

@@ -76,9 +76,9 @@ def _roles(report: RegionReport, console: Console) -> None:
         rest = f"; {kept} as they were left" if kept else ""
         _item(console, f"{node.name}: {len(ran)} of {len(ran) + kept} roles{rest}", "bold")
         for role in ran:
-            _field(console, role.name, summary.reasons(role))
+            _labelled(console, role.name, _text(summary.reasons(role)), width=13, indent=4)
             for difference in role.differences:
-                _field(console, "", difference, "dim")
+                _labelled(console, "", _text(difference, "dim"), width=13, indent=4)
         if node.download_bytes is not None:
             _field(console, "Download", f"{node.download_bytes / 1e6:.1f} MB")
 

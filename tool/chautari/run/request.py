@@ -34,6 +34,7 @@ class Request:
         checks: run the checks afterwards.
         canary: a node that goes first; the others follow only when it is well.
         parallel: how many nodes are worked on at once.
+        run: a run to read; the newest one when it is empty.
     """
 
     inventory: Inventory
@@ -46,6 +47,7 @@ class Request:
     checks: bool = True
     canary: str = ""
     parallel: int = PARALLEL
+    run: str = ""
 
     def chosen(self) -> tuple[str, ...]:
         """Return the names of the nodes to work on.

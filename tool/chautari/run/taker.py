@@ -59,6 +59,13 @@ class Taker:
         self.report.changed += event["changed"]
         self.report.failed += event["failed"] if self.mode != "plan" else 0
 
+    def _accepted(self, event: Event) -> None:
+        for text in event["items"]:
+            self.report.notices.append(
+                f"{event['role']}: {text}\nThis was changed by hand, and the role leaves it so; "
+                "from now on it counts as it is. Put it back yourself if it should not be so."
+            )
+
     def _difference(self, event: Event) -> None:
         text = f"{event['task']}\n{event['diff']}".rstrip()
         self.differences.setdefault(event["role"], []).append(text)
