@@ -70,6 +70,13 @@ class Proof:
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
 
+    def feed(self, node: str, text: str, *command: str) -> str:
+        """Run a command on a node that reads `text`, and return what it printed."""
+        argv = ["podman", "exec", "-i", f"chautari_proof_{node}", *command]
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def edit(self, old: str, new: str) -> None:
         text = self.file.read_text()
         assert old in text

@@ -16,7 +16,7 @@ def command(name: str, nodes: tuple[str, ...], run: str, as_json: bool) -> int:
     """Show the newest run of each node from its beginning, and follow it while it is at work.
 
     A run that ended can be read the same way; nothing is started. The last twenty runs of a node
-    are kept; `deploy status` names them.
+    are kept; `deploy status --json` names them.
     """
     from chautari.cli.work import carry_out
     from chautari.run.attach import attach

@@ -64,7 +64,8 @@ def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
     if action == "start":
         return start(run, arguments, payload.read())
     if not _places(run)[0].is_dir():
-        _say({"event": "refused", "message": f"the run {run} never began here"})
+        known = ", ".join(runs()[-KEPT_RUNS:]) or "none"
+        _say({"event": "refused", "message": f"there is no run {run} here; there are: {known}"})
         return 1
     return follow(run, int(arguments.get("offset", 0)))
 
@@ -316,7 +317,7 @@ def _unit_is_active(run: str) -> bool:
 def status() -> dict[str, Any]:
     """Return what is at work now and how the last run that was to change something ended."""
     run = latest_run(converging=True)
-    found: dict[str, Any] = {"event": "status", "busy": lock.holder(), "run": run}
+    found: dict[str, Any] = {"event": "status", "busy": lock.holder(), "run": run, "runs": runs()}
     if run:
         place, _ = _places(run)
         lines = journal.lines(place / "events.jsonl")
@@ -340,16 +341,20 @@ def _about(place: Path) -> dict[str, Any]:
 
 def latest_run(converging: bool = False) -> str | None:
     """Return the newest run on this node, or None; `converging` leaves out mere checks."""
-    runs = sorted(path.name for path in (STATE / "runs").glob("*") if RUN_ID.fullmatch(path.name))
+    found = runs()
     if converging:
-        runs = [run for run in runs if _about(_places(run)[0])["mode"] in (CONVERGES, "")]
-    return runs[-1] if runs else None
+        found = [run for run in found if _about(_places(run)[0])["mode"] in (CONVERGES, "")]
+    return found[-1] if found else None
+
+
+def runs() -> list[str]:
+    """Return the ids of the runs that are kept on this node, the oldest first."""
+    return sorted(path.name for path in (STATE / "runs").glob("*") if RUN_ID.fullmatch(path.name))
 
 
 def _forget_old_runs() -> None:
-    runs = sorted(path for path in (STATE / "runs").glob("*") if RUN_ID.fullmatch(path.name))
-    for old in runs[:-KEPT_RUNS]:
-        shutil.rmtree(old, ignore_errors=True)
+    for old in runs()[:-KEPT_RUNS]:
+        shutil.rmtree(_places(old)[0], ignore_errors=True)
 
 
 def _forget_leftovers(run: str) -> None:
