@@ -20,6 +20,22 @@ REGIONS = Path(__file__).with_name("regions")
 LIMIT_SECONDS = 1200
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="try each fault often, not a few times")
+
+
+@pytest.fixture(scope="session")
+def soak(request: pytest.FixtureRequest) -> bool:
+    """Whether this is the long campaign."""
+    return bool(request.config.getoption("--soak"))
+
+
+@pytest.fixture(scope="session")
+def often(soak: bool) -> int:
+    """How often a fault with a random moment is tried."""
+    return 20 if soak else 2
+
+
 @dataclass
 class Outcome:
     """How a `deploy` command ended."""

@@ -14,11 +14,12 @@ from typing import Any
 
 Receipt = dict[str, Any]
 
+CONFIG = "/var/lib/nextcloud/config/config.php"
 # Files of which a role keeps one line: that line is changed, not just any.
 ONE_LINE = {
     "/etc/hosts": "sed -i '/^127.0.1.1/s/$/ tampered/' /etc/hosts",
     "/etc/locale.gen": "sed -i 's/^\\([a-z_A-Z]*.UTF-8 UTF-8\\)/# \\1/' /etc/locale.gen",
-    "/var/lib/nextcloud/config/config.php": "occ config:system:set loglevel --type=integer --value=0",
+    CONFIG: "occ config:system:set loglevel --type=integer --value=0",
 }
 LEFT = {
     (
@@ -35,14 +36,16 @@ LEFT = {
 }
 # What probes look up is changed at its source.
 PROBES = {
-    "locales that are made": "localedef --delete-from-archive $(localedef --list-archive | head -n 1)",
+    "locales that are made": "localedef --delete-from-archive "
+    "$(localedef --list-archive | head -n 1)",
     "rules in the kernel": "nft delete table inet chautari",
     "ports that SSH listens on": "",
     "certificates that are good for a week": "certbot delete --non-interactive --cert-name "
     "$(head -n 1 /etc/chautari/tls/names)",
     "accounts and databases": "cd / && runuser -u postgres -- psql -qc "
     "\"ALTER ROLE nextcloud PASSWORD 'tampered-with-it'\"",
-    "settings, apps and accounts in the database": "cd / && runuser -u postgres -- psql -qd nextcloud -c "
+    "settings, apps and accounts in the database": "cd / && runuser -u postgres -- "
+    "psql -qd nextcloud -c "
     "\"UPDATE oc_appconfig SET configvalue = '9 GB' WHERE configkey = 'default_quota'\"",
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.integration import tampering
 from tests.integration.conftest import Outcome, Proof
+from tests.integration.harm import receipts
 from tests.integration.tampering import Change
 
 pytestmark = pytest.mark.containers
@@ -26,13 +27,6 @@ def deployed(proof: Proof) -> None:
     """The region stands before anything is changed, also when these tests run alone."""
     outcome = proof.deploy("region", "--no-checks")
     assert outcome.code == 0, outcome.stdout
-
-
-def receipts(proof: Proof, node: str) -> list[dict[str, Any]]:
-    text = proof.on(
-        node, "sh", "-c", "for f in /var/lib/chautari/receipts/*.json; do cat $f; echo; done"
-    )
-    return tampering.receipts_of(text)
 
 
 def ran(outcome: Outcome, node: str) -> set[str]:

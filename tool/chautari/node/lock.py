@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,3 +65,25 @@ def _holder() -> dict[str, Any]:
     except (OSError, ValueError):
         return {"operator": "somebody"}
     return found
+
+
+APT_LOCK = Path("/var/lib/dpkg/lock-frontend")
+
+
+def apt_holder() -> str:
+    """Return which program holds apt's lock right now, with its process id; empty when none does.
+
+    Nothing is done about it: apt itself waits for the lock, and a lock is never deleted.
+    """
+    if not APT_LOCK.exists():
+        return ""
+    asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    with APT_LOCK.open("r+") as stream:
+        told = struct.unpack("hhqqi4x", fcntl.fcntl(stream, fcntl.F_GETLK, asked))
+    if told[0] == fcntl.F_UNLCK:
+        return ""
+    try:
+        name = Path(f"/proc/{told[4]}/comm").read_text().strip()
+    except OSError:
+        name = "another program"
+    return f"{name}, process {told[4]}"

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
 import shutil
 import signal
@@ -23,11 +22,11 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from chautari.node import journal, lock, passes, receipts, survey
+from chautari.node import journal, lock, passes, receipts
 
 STATE = Path("/var/lib/chautari")
 MEMORY = Path("/run/chautari")
@@ -50,39 +49,21 @@ RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z0-9]{6}")
 
 
 def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
-    """Carry out the action named in `arguments` and return the exit code of the SSH command."""
-    os.umask(0o077)
-    STATE.mkdir(parents=True, exist_ok=True)
-    action = arguments["action"]
-    if action in _LOOKS:
-        _say(_LOOKS[action](payload))
+    """Start or follow a run, or tell how the last one ended; return the exit code."""
+    if arguments["action"] == "status":
+        _say(status())
         return 0
     run = arguments.get("run") or latest_run()
     if not run or not RUN_ID.fullmatch(run):
         _say({"event": "refused", "message": "there is no run on this node yet"})
         return 1
-    if action == "start":
+    if arguments["action"] == "start":
         return start(run, arguments, payload.read())
     if not _places(run)[0].is_dir():
         known = ", ".join(runs()[-KEPT_RUNS:]) or "none"
         _say({"event": "refused", "message": f"there is no run {run} here; there are: {known}"})
         return 1
     return follow(run, int(arguments.get("offset", 0)))
-
-
-# What only looks, and is answered in one event.
-_LOOKS: dict[str, Callable[[IO[bytes]], dict[str, Any]]] = {
-    "status": lambda _: status(),
-    "survey": lambda payload: survey.survey(STATE, json.load(payload), lock.holder()),
-    "drift": lambda _: drift(),
-}
-
-
-def drift() -> dict[str, Any]:
-    """Return what changed here since the last deploy."""
-    from chautari.node import drift as looking
-
-    return looking.drift(STATE) | {"busy": lock.holder()}
 
 
 def start(run: str, arguments: dict[str, Any], bundle: bytes) -> int:
@@ -169,6 +150,8 @@ def _carry_out(place: Path, memory: Path, about: dict[str, Any], began: float) -
 def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
     """Run the roles that have to run; their events come from the callback plugin."""
     node = _node(place, memory, about, [])
+    if holder := lock.apt_holder():
+        node.tell("apt_at_work", holder=holder)
     code = passes.converge(node, full=bool(about.get("full")))
     _keep_the_watch(memory)
     if code:

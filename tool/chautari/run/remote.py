@@ -26,7 +26,7 @@ class F:
  def create_module(s,p):pass
  def exec_module(s,o):exec(compile(m[o.__name__],o.__name__,'exec'),o.__dict__)
 sys.meta_path.insert(0,F())
-from chautari.node.runner import main
+from chautari.node.entry import main
 sys.exit(main(json.loads(base64.b64decode(sys.argv[1])),i))
 """
 SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred

@@ -59,6 +59,12 @@ class Taker:
         self.report.changed += event["changed"]
         self.report.failed += event["failed"] if self.mode != "plan" else 0
 
+    def _apt_at_work(self, event: Event) -> None:
+        holder = event["holder"]
+        self.report.notices.append(
+            f"apt is at work on the node ({holder}): the run waits for it, ten minutes at most"
+        )
+
     def _accepted(self, event: Event) -> None:
         for text in event["items"]:
             self.report.notices.append(
