@@ -23,7 +23,11 @@ class _Unsafe(str):
     """Text that Ansible must never treat as a template."""
 
 
-class _Dumper(yaml.SafeDumper):
+# libyaml's emitter where PyYAML was built with it: it takes a fifth of the time.
+_Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_Base):
     def ignore_aliases(self, data: Any) -> bool:
         """Write every value out: Ansible needs no aliases, and readers hate them."""
         return True

@@ -32,7 +32,8 @@ def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
     written = []
     for name, content in files.items():
         private = name.endswith(SECRET_FILE)
-        write_atomically(folder / name, content, mode=0o600 if private else 0o644)
+        mode = 0o600 if private else 0o644
+        write_atomically(folder / name, content, mode, durable=False)
         written.append(folder / name)
     return written
 
