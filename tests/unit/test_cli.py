@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def inventories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     region_file(folder)
     monkeypatch.setenv("CHAUTARI_INVENTORIES", str(folder))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(main.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return folder
 
 
