@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +97,24 @@ def load(file: Path) -> Inventory:
     if found:
         raise InvalidRegion(found)
     return Inventory(file.parent, region, releases)
+
+
+def load_all(files: Sequence[Path]) -> list[Inventory]:
+    """Read and check all of `files`.
+
+    Raises:
+        InvalidRegion: with every problem of every file.
+    """
+    good: list[Inventory] = []
+    found: list[Problem] = []
+    for file in files:
+        try:
+            good.append(load(file))
+        except InvalidRegion as error:
+            found += error.problems
+    if found:
+        raise InvalidRegion(found)
+    return good
 
 
 def _model(document: guard.Document) -> Region:

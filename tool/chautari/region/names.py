@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 import re
 import zoneinfo
 from functools import cache
@@ -119,7 +118,7 @@ def _lies_in(folder: Path, parts: list[str]) -> bool:
         return False
     for part in parts:
         # Asked of the listing, so that letters count where the file system takes any case.
-        if not folder.is_dir() or part not in os.listdir(folder):
+        if not folder.is_dir() or part not in {entry.name for entry in folder.iterdir()}:
             return False
         folder /= part
     if not folder.is_file():

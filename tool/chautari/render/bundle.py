@@ -10,7 +10,9 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -63,10 +65,14 @@ def _files(node: NodeVariables) -> Iterator[tuple[str, bytes]]:
 
 def _playbook(file: Path, node: NodeVariables) -> bytes:
     """Return the plays of the node's own roles: Ansible wants to find every role it reads of."""
-    plays = yaml.safe_load(file.read_bytes())
-    return yaml.safe_dump(
-        [play for play in plays if play["hosts"] in node.roles], sort_keys=False
-    ).encode()
+    plays = [play for play in _plays(file) if play["hosts"] in node.roles]
+    return yaml.safe_dump(plays, sort_keys=False).encode()
+
+
+@cache
+def _plays(file: Path) -> list[dict[str, Any]]:
+    plays: list[dict[str, Any]] = yaml.safe_load(file.read_bytes())
+    return plays
 
 
 def _settings(node: NodeVariables) -> bytes:
@@ -75,10 +81,14 @@ def _settings(node: NodeVariables) -> bytes:
     ).encode()
 
 
-def _tree(folder: Path, prefix: str) -> Iterator[tuple[str, bytes]]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not _SKIPPED & set(path.relative_to(folder).parts):
-            yield f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes()
+@cache
+def _tree(folder: Path, prefix: str) -> tuple[tuple[str, bytes], ...]:
+    """Return a role's files; read once, since a region has many nodes with the same roles."""
+    return tuple(
+        (f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not _SKIPPED & set(path.relative_to(folder).parts)
+    )
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
