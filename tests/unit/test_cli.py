@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def inventories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     region_file(folder)
     monkeypatch.setenv("CHAUTARI_INVENTORIES", str(folder))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(main.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return folder
 
 
@@ -212,6 +213,43 @@ def test_render_writes_private_secrets(inventories: Path, tmp_path: Path) -> Non
     assert main.run(["render", "andes", "-o", str(tmp_path / "out")]) == 2
 
 
+def test_render_writes_several_regions_to_a_folder_each(inventories: Path, tmp_path: Path) -> None:
+    text = (inventories / "andes" / "region.yml").read_text()
+    (inventories / "zagros").mkdir()
+    (inventories / "zagros" / "region.yml").write_text(
+        text.replace("region: andes", "region: zagros")
+    )
+    out = tmp_path / "out"
+    assert main.run(["render", "andes", "zagros", "-o", str(out), "--no-secrets"]) == 0
+    assert sorted(path.parent.name for path in out.glob("*/hosts.yml")) == ["andes", "zagros"]
+    assert main.run(["render", "andes", "-o", str(tmp_path / "one"), "--no-secrets"]) == 0
+    for file in (tmp_path / "one").rglob("*.yml"):
+        together = out / "andes" / file.relative_to(tmp_path / "one")
+        assert together.read_bytes() == file.read_bytes()
+
+
+def test_render_writes_nothing_when_one_of_the_regions_is_wrong(
+    inventories: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("zagros", "zomia"):
+        (inventories / name).mkdir()
+        (inventories / name / "region.yml").write_text(f"region: {name}\n")
+    names = ["andes", "zagros", "zomia"]
+    assert main.run(["render", *names, "-o", str(tmp_path / "out"), "--no-secrets"]) == 2
+    told = capsys.readouterr().err
+    assert "zagros/region.yml:1:1: domain: is missing" in told
+    assert "zomia/region.yml:1:1: domain: is missing" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_render_refuses_to_write_two_regions_over_each_other(
+    inventories: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["andes", str(inventories / "andes")]
+    assert main.run(["render", *names, "-o", str(tmp_path / "out"), "--no-secrets"]) == 2
+    assert "two of these regions are called andes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_prints_a_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["completion", shell]) == 0
@@ -249,6 +287,20 @@ def test_help_imports_nothing_heavy() -> None:
     )  # fmt: skip
     assert done.stderr == "0 []\n"
     assert all(f"  {name} " in done.stdout for name in COMMANDS)
+
+
+def test_deploy_imports_nothing_that_a_redeploy_without_changes_never_uses() -> None:
+    code = (
+        "import sys, chautari.cli.region, chautari.cli.work, chautari.run.pipeline;"
+        "heavy = {'pyinfra', 'gevent', 'paramiko', 'pytest', 'requests', 'dns', 'ansible',"
+        " 'cryptography', 'difflib', 'chautari.sandbox.api'} & set(sys.modules);"
+        "print(sorted(heavy))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "tool")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import tempfile
 from typing import Any
 
 import click
 
 from chautari import __version__
 from chautari.errors import ChautariError
-from chautari.process import stop_all
 
 BUG = 3
 INTERRUPTED = 130
@@ -69,6 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run `deploy` and exit: 0 done, 1 failed, 2 bad input, 3 a bug of ours, 130 interrupted."""
     code = run(arguments)
     if code == INTERRUPTED:
+        from chautari.process import stop_all
+
         # Threads still wait for nodes; what they follow goes on without them.
         stop_all()
         sys.stdout.flush()
@@ -101,6 +101,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _bug() -> int:
+    import tempfile
     import traceback
 
     with tempfile.NamedTemporaryFile(

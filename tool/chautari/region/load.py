@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,13 +43,13 @@ class Inventory:
 
 
 class _Pin(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
     url: str = Field(pattern=r"^https://[^\s{}]+\.(zip|tar\.(bz2|gz|xz))$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class _Lock(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
     nextcloud: dict[Version, _Pin] = Field(default_factory=dict)
 
 
@@ -70,8 +70,8 @@ def find(name: str, root: Path) -> Path:
     if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) and file.is_file():
         return file
     there = names(root)
-    close = difflib.get_close_matches(name, there, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(there) or 'none yet'}"
+    close = explain.nearest(name, there)
+    hint = f"did you mean {close}?" if close else f"there are: {', '.join(there) or 'none yet'}"
     raise BadInput(f"no region {name!r} under {root}/", fix=hint)
 
 
@@ -97,6 +97,24 @@ def load(file: Path) -> Inventory:
     if found:
         raise InvalidRegion(found)
     return Inventory(file.parent, region, releases)
+
+
+def load_all(files: Sequence[Path]) -> list[Inventory]:
+    """Read and check all of `files`.
+
+    Raises:
+        InvalidRegion: with every problem of every file.
+    """
+    good: list[Inventory] = []
+    found: list[Problem] = []
+    for file in files:
+        try:
+            good.append(load(file))
+        except InvalidRegion as error:
+            found += error.problems
+    if found:
+        raise InvalidRegion(found)
+    return good
 
 
 def _model(document: guard.Document) -> Region:

@@ -46,7 +46,11 @@ Keys = Annotated[
 
 class _Part(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_by_name=False, validate_by_alias=True
+        extra="forbid",
+        frozen=True,
+        validate_by_name=False,
+        validate_by_alias=True,
+        defer_build=True,  # a part is built within its region, hardly ever by itself
     )
 
 

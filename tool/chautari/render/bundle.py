@@ -10,6 +10,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,14 @@ def _settings(node: NodeVariables) -> bytes:
     return _json({"node": node.node, "roles": node.roles, "settings": node.public})
 
 
-def _tree(folder: Path, prefix: str) -> Iterator[tuple[str, bytes]]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not _SKIPPED & set(path.relative_to(folder).parts):
-            yield f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes()
+@cache
+def _tree(folder: Path, prefix: str) -> tuple[tuple[str, bytes], ...]:
+    """Return a role's files; read once, since a region has many nodes with the same roles."""
+    return tuple(
+        (f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not _SKIPPED & set(path.relative_to(folder).parts)
+    )
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -13,7 +13,7 @@ from chautari.region.model import Region
 from chautari.render.internet import PUBLIC, Internet, StandIn
 from chautari.render.placing import names_of
 from chautari.render.variables import Place, nextcloud_release
-from chautari.sandbox import api, paths
+from chautari.sandbox import paths, state
 from chautari.sandbox.spec import NodeSpec, Release, SandboxSpec, WantedArtifact
 from chautari.sandbox.state import SandboxState
 
@@ -29,19 +29,21 @@ def surroundings(inventory: Inventory, tell: Tell, mirror: Path | None = None) -
     region = inventory.region
     if region.sandbox is None:
         return PUBLIC
-    state = api.load_state(region.region)
+    known = state.load(region.region)
     spec = sandbox_spec(inventory, mirror)
-    if state is None or mirror is not None or not _is_running(spec):
-        state = api.up(spec, tell)
-    return internet_of(state)
+    if known is None or mirror is not None or not _is_running(spec):
+        from chautari.sandbox import api
+
+        known = api.up(spec, tell)
+    return internet_of(known)
 
 
 def known_surroundings(inventory: Inventory) -> Internet:
     """Return what surrounds the region without starting anything."""
     if inventory.region.sandbox is None:
         return PUBLIC
-    state = api.load_state(inventory.region.region)
-    return PUBLIC if state is None else internet_of(state)
+    known = state.load(inventory.region.region)
+    return PUBLIC if known is None else internet_of(known)
 
 
 def sandbox_spec(inventory: Inventory, mirror: Path | None = None) -> SandboxSpec:
@@ -63,35 +65,37 @@ def sandbox_spec(inventory: Inventory, mirror: Path | None = None) -> SandboxSpe
     )
 
 
-def internet_of(state: SandboxState) -> Internet:
+def internet_of(known: SandboxState) -> Internet:
     """Return a sandbox's small internet as the renderer and the checks see it."""
     return Internet(
-        acme_directory=state.acme_directory,
-        ca_file=state.ca_file,
-        resolver=state.resolver,
-        ssh_key=state.ssh_key,
-        operators={"sandbox": (state.operator_public_key,)},
-        secrets={"mail_relay_password": state.mail_relay.password},
+        acme_directory=known.acme_directory,
+        ca_file=known.ca_file,
+        resolver=known.resolver,
+        ssh_key=known.ssh_key,
+        operators={"sandbox": (known.operator_public_key,)},
+        secrets={"mail_relay_password": known.mail_relay.password},
         artifacts={
             item.name: Artifact(item.name, item.version, item.url, item.sha256)
-            for item in state.artifacts
+            for item in known.artifacts
         },
-        missing={item.name: item.reason for item in state.missing},
+        missing={item.name: item.reason for item in known.missing},
         doubles=tuple(
-            StandIn(item.name, item.version, item.reason) for item in state.artifacts if item.double
+            StandIn(item.name, item.version, item.reason) for item in known.artifacts if item.double
         ),
-        mail_api=state.mail_api,
+        mail_api=known.mail_api,
     )
 
 
 def _is_running(spec: SandboxSpec) -> bool:
     """Return whether every container of this very inventory is there and up."""
+    from chautari.sandbox import api  # a real region never needs it
+
     found = api.status(spec.name)
     wanted = {(node.name, node.address) for node in spec.nodes}
     there = {(item.name, item.address) for item in found.containers}
-    state = api.load_state(spec.name)
-    served = {(item.name, item.version) for item in state.artifacts} if state else set()
-    served |= {(item.name, item.version) for item in state.missing} if state else set()
+    known = state.load(spec.name)
+    served = {(item.name, item.version) for item in known.artifacts} if known else set()
+    served |= {(item.name, item.version) for item in known.missing} if known else set()
     asked = {(item.name, item.version) for item in spec.wanted}
     return found.running and wanted <= there and (bool(spec.mirror) or asked <= served)
 

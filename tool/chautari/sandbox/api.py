@@ -6,8 +6,7 @@ import shutil
 from collections.abc import Callable
 
 from chautari.process import run
-from chautari.sandbox import archives, images, paths, podman, runtime, setup, state
-from chautari.sandbox.authority import ensure_authority
+from chautari.sandbox import paths, podman, state
 from chautari.sandbox.engine import Engine, Found
 from chautari.sandbox.spec import NodeSpec, SandboxSpec, WantedArtifact, validate
 from chautari.sandbox.state import ContainerStatus, SandboxState, SandboxStatus
@@ -27,6 +26,10 @@ __all__ = [
 
 def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     """Have the sandbox running as the spec says; a second call changes nothing."""
+    # Certificates, images and downloads are a lot to import, and a running sandbox needs none.
+    from chautari.sandbox import archives, images, runtime, setup
+    from chautari.sandbox.authority import ensure_authority
+
     validate(spec)
     folder = paths.state_dir(spec.name)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
