@@ -11,6 +11,7 @@ import hashlib
 import os
 import pwd
 import shutil
+import signal
 import stat
 import subprocess
 from collections.abc import Iterable
@@ -106,6 +107,7 @@ def _start(*argv: str) -> subprocess.Popen[bytes] | None:
     return subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         env={"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/root"}, cwd="/",
+        start_new_session=True,
     )  # fmt: skip
 
 
@@ -115,7 +117,8 @@ def _answer(process: Any) -> tuple[int, str]:
     try:
         out, _ = process.communicate(timeout=PROBE_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()
+        # What it started holds the pipe open as well.
+        os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return 124, ""
     return process.returncode, out.decode(errors="replace")

@@ -71,6 +71,8 @@ def _copy(arguments: Arguments, result: Arguments) -> Managed:
     source = str(arguments.get("src") or "")
     if source.endswith("/") or result.get("state") == "directory":
         return [path_item(path)], "a whole tree was copied"
+    if path.endswith("/"):  # a censored result does not name the file
+        return [path_item(path)], "which file was written cannot be told"
     checksum = result.get("checksum")
     return [path_item(path, **({"sha1": str(checksum)} if checksum else {}))], ""
 

@@ -15,11 +15,14 @@ from chautari.process import Stream
 from chautari.run.target import Target, as_root, ssh_argv
 
 Event = dict[str, Any]
-# Takes the node's modules from standard input, so that no file has to be there before.
+# Takes sources from standard input and runs the first: one line, for any account's login shell.
+_COMMAND = (
+    "import json,sys,zlib;i=sys.stdin.buffer;"
+    "m=json.loads(zlib.decompress(i.read(int(i.readline()))));exec(m[''])"
+)
+# Imports the node's modules from what arrived, so that no file has to be there before.
 _BOOTSTRAP = """
-import base64,importlib.util as u,json,sys,zlib
-i=sys.stdin.buffer
-m=json.loads(zlib.decompress(i.read(int(i.readline()))))
+import base64,importlib.util as u
 class F:
  def find_spec(s,n,p=None,t=None):
   return u.spec_from_loader(n,s,is_package=n in ('chautari','chautari.node')) if n in m else None
@@ -42,7 +45,7 @@ def new_run_id() -> str:
 def remote_command(arguments: Event) -> str:
     """Return the command line that runs the runner with `arguments` on a node."""
     packed = base64.b64encode(json.dumps(arguments, sort_keys=True).encode()).decode()
-    return f'python3 -I -c "{_BOOTSTRAP}" {packed}'
+    return f'python3 -I -c "{_COMMAND}" {packed}'
 
 
 @functools.cache
@@ -58,7 +61,8 @@ def node_modules() -> dict[str, str]:
 
 @functools.cache
 def _packed_modules() -> bytes:
-    packed = zlib.compress(json.dumps(node_modules()).encode(), 9)
+    sources = {"": _BOOTSTRAP} | node_modules()
+    packed = zlib.compress(json.dumps(sources).encode(), 9)
     return str(len(packed)).encode() + b"\n" + packed
 
 

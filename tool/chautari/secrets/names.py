@@ -29,8 +29,8 @@ _MAIL = SecretSpec("mail_relay_password", None, True, "password at the mail rela
 
 def wanted(region: Region) -> tuple[SecretSpec, ...]:
     """Return every secret `region` needs."""
-    found: tuple[SecretSpec, ...] = (_RECEIPTS, _MAIL) if region.mail else (_RECEIPTS,)
-    return found + (_NEXTCLOUD if "nextcloud" in region.carried() else ())
+    found = (_MAIL,) if region.mail else ()
+    return found + (_NEXTCLOUD if "nextcloud" in region.carried() else ()) + (_RECEIPTS,)
 
 
 def of_node(region: Region, node: str) -> tuple[str, ...]:
