@@ -6,8 +6,9 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 
+from chautari.paths import state_dir
 from chautari.report import picture, summary
 from chautari.report.model import RegionReport
 from chautari.report.text import amount, clean, duration, moment, one_line
@@ -27,10 +28,21 @@ def render_html(report: RegionReport) -> str:
     )
 
 
+def _kept_templates() -> FileSystemBytecodeCache | None:
+    """Keep compiled templates between commands; without a place for them they are made anew."""
+    folder = state_dir() / "templates"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return FileSystemBytecodeCache(str(folder))
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
+        bytecode_cache=_kept_templates(),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

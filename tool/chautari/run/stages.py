@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -120,6 +121,7 @@ def converge_all(
             return []
         told: Event = about(run, region, crew.name)
         told |= {"mode": mode, "full": request.full, "checks": request.checks}
+        told["plain"] = bool(os.environ.get("CHAUTARI_PLAIN_ANSIBLE"))
         packed = bundle.pack(crew.node, crew.inputs)
         return converge.converge(crew.target, packed, told, crew.report, tell, request.manner)
 
