@@ -214,6 +214,31 @@ def _open(
     return ""
 
 
+# ── Roles that a node carries ────────────────────────────────────────────────────────────────
+
+
+def carry(state: Path, roles: Iterable[str]) -> None:
+    """Note which roles were begun on the node: an interrupted one has no receipt, and is there."""
+    folder = state / "carried"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for role in roles:
+        (folder / role).touch()
+
+
+def unwanted(state: Path, wanted: Iterable[str]) -> list[str]:
+    """Return the roles that the node carries and that are wanted no more."""
+    carried = {file.name for file in (state / "carried").glob("*")}
+    carried |= {file.stem for file in folder_of(state).glob("*.json")}
+    return sorted(carried - set(wanted))
+
+
+def drop(state: Path, role: str) -> None:
+    """Forget a role that was taken off the node."""
+    forget(state, [role])
+    pending_file(state, role).unlink(missing_ok=True)
+    (state / "carried" / role).unlink(missing_ok=True)
+
+
 # ── What lay in the files, for diffs ─────────────────────────────────────────────────────────
 
 

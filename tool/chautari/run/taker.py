@@ -59,6 +59,12 @@ class Taker:
         self.report.changed += event["changed"]
         self.report.failed += event["failed"] if self.mode != "plan" else 0
 
+    def _stays(self, event: Event) -> None:
+        self.report.notices.append(
+            f"{event['role']} is wanted on this node no more, but this toolkit does not know how "
+            "to take it off: stop its services by hand"
+        )
+
     def _without_mitogen(self, _: Event) -> None:
         self.report.notices.append(
             "Mitogen does not fit the node's Ansible: the run went on without it, only slower"
