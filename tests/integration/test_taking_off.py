@@ -1,4 +1,4 @@
-"""A service that is named on a node no more is taken off it; its data stays until told otherwise."""
+"""A service named on a node no more is taken off it; its data stays until told otherwise."""
 
 from __future__ import annotations
 
