@@ -8,6 +8,7 @@ do not fight over a file.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from chautari.node.differences import Reason
 from chautari.node.receipts import Inputs, Record
 
 MOST_PASSES = 3
+# A line of a role's handlers that is a name, or one of the names that a handler listens to.
+_NAME = re.compile(r"^[- ]*(?:name:|listen:)? *(['\"]?)(.*?)\1 *$", re.MULTILINE)
 Tell = Callable[..., None]
 Ansible = Callable[[str], int]
 
@@ -114,7 +117,8 @@ def _known_handlers(node: Node, role: str) -> list[str]:
     """Return the owed handlers that the role still has: a newer toolkit may name them otherwise."""
     file = node.memory / "roles" / role / "handlers" / "main.yml"
     text = file.read_text() if file.is_file() else ""
-    return [name for name in receipts.owed(node.state, role) if name in text]
+    names = {found[1] for found in _NAME.findall(text)}
+    return [name for name in receipts.owed(node.state, role) if name in names]
 
 
 def tell_kept(node: Node, roles: list[Inputs], ran: set[str]) -> None:
