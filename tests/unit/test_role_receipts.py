@@ -68,6 +68,16 @@ def test_what_covers_a_task_is_watched(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", NAMES)
+def test_file_with_a_secret_is_closed_to_others(role: str) -> None:
+    """Texts that others may read are kept and shown as diffs."""
+    for task in all_tasks(role):
+        name, arguments = module(task)
+        writes = name.removeprefix("ansible.builtin.") in ("template", "copy")
+        if writes and task.get("no_log"):
+            assert arguments["mode"].endswith("0"), task["name"]
+
+
+@pytest.mark.parametrize("role", NAMES)
 def test_covered_tasks_have_names_of_their_own(role: str) -> None:
     names = [task["name"] for task in all_tasks(role)]
     assert [name for name in declaration(role).covers if names.count(name) > 1] == []
