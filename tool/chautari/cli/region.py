@@ -47,5 +47,7 @@ def command(
     from chautari.run.converge import Manner
     from chautari.run.pipeline import deploy
 
+    if detach and asked["canary"]:
+        raise click.UsageError("--canary waits for its node, --detach does not: leave one out")
     manner = Manner(wait, detach)
     return carry_out(deploy, "region", name, as_json, manner=manner, checks=not no_checks, **asked)

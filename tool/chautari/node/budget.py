@@ -50,8 +50,8 @@ def _size(url: str) -> int | None:
     """Return the length that the server tells of a file, or None."""
     if not url.startswith(("https://", "http://")):
         return None
-    request = urllib.request.Request(url, method="HEAD")
     try:
+        request = urllib.request.Request(url, method="HEAD")
         with urllib.request.urlopen(
             request, timeout=SECONDS, context=ssl.create_default_context()
         ) as answer:

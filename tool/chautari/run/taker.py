@@ -102,7 +102,8 @@ class Taker:
         self.report.notices.append(event["message"])
 
     def _failure(self, event: Event) -> None:
-        if self.mode == "plan":
+        # Handlers still run after a failure and may fail in its wake: the first one is the cause.
+        if self.mode == "plan" or self.report.failure is not None:
             return
         fields = {key: event[key] for key in ("role", "task", "message", "journal")}
         self.report.failure = Failure(**fields)
