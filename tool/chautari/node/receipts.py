@@ -250,13 +250,20 @@ def keep_contents(state: Path, items: list[Any], states: list[Any]) -> None:
     for item, now in zip(items, states, strict=True):
         if item["kind"] != "path" or now["is"] != "file" or not int(now["mode"], 8) & 0o004:
             continue
-        file, kept = Path(item["name"]), folder_of(state) / "contents" / now["sha256"]
-        if kept.exists() or file.stat().st_size > SHOWN_BYTES:
-            continue
+        # A file that went away meanwhile is the next look's business.
+        with contextlib.suppress(OSError):
+            _keep(Path(item["name"]), folder_of(state) / "contents" / now["sha256"])
+
+
+def _keep(file: Path, kept: Path) -> None:
+    if kept.exists() or file.stat().st_size > SHOWN_BYTES:
+        return
+    content = file.read_bytes()
+    if hashlib.sha256(content).hexdigest() == kept.name:
         kept.parent.mkdir(mode=0o700, exist_ok=True)
-        content = file.read_bytes()
-        if hashlib.sha256(content).hexdigest() == now["sha256"]:
-            kept.write_bytes(content)
+        aside = kept.with_suffix(".new")
+        aside.write_bytes(content)
+        aside.replace(kept)
 
 
 def forget_contents(state: Path) -> None:
