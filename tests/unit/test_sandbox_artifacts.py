@@ -54,7 +54,7 @@ def sources(tmp_path: Path) -> Sources:
         doubles=tmp_path / "doubles",
         shelf=tmp_path / "shelf",
         url="http://mirror.example.org/",
-        build=build,
+        builders={"nextcloud": build},
         fetch=refuse,
     )
 

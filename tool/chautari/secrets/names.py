@@ -6,6 +6,7 @@ import secrets as random
 from dataclasses import dataclass
 
 from chautari.region.model import Region
+from chautari.region.polls import APPS
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,19 @@ _NEXTCLOUD = (
     SecretSpec("nextcloud_database_password", "nextcloud", False, "Nextcloud's database role"),
     SecretSpec("nextcloud_check_password", "nextcloud", False, "account the checks log in with"),
 )
+_BY_APP = {"nextcloud": _NEXTCLOUD} | {
+    name: tuple(SecretSpec(secret, "polls", False, text) for secret, text in app.secrets.items())
+    for name, app in APPS.items()
+}
 _MAIL = SecretSpec("mail_relay_password", None, True, "password at the mail relay")
 
 
 def wanted(region: Region) -> tuple[SecretSpec, ...]:
     """Return every secret `region` needs."""
     found: tuple[SecretSpec, ...] = (_MAIL,) if region.mail else ()
-    return found + (_NEXTCLOUD if "nextcloud" in region.carried() else ())
+    for service in region.carried():
+        found += _BY_APP[region.services.app_of(service)]
+    return found
 
 
 def of_node(region: Region, node: str) -> tuple[str, ...]:
