@@ -179,12 +179,18 @@ def polls_release_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
     version = chosen.version or app.release.version
     if version in pins.get(chosen.app, {}) or (region.sandbox and chosen.version is None):
         return
+    known = version == app.release.version
     yield (
-        ("services", "polls", "version" if chosen.version else "app"),
-        f"no checksum is known for {app.title} {version}; fetch {app.release.url} over two "
-        f"different lines, compare, and pin it in artifacts.lock: {chosen.app}: "
-        f"{{{version}: {{url: …, sha256: …}}}}",
+        ("services", "polls", "version") if region.services.polls else _placing(region, "polls"),
+        f"no checksum is known for {app.title} {version}; fetch it over two different lines"
+        f"{f' from {app.release.url}' if known else ''}, compare, and pin it in artifacts.lock: "
+        f"{chosen.app}: {{{version}: {{url: …, sha256: …}}}}",
     )
+
+
+def _placing(region: Region, service: str) -> Path_:
+    node = region.node_of(service)
+    return ("nodes", node, "services", region.nodes[node].services.index(service))
 
 
 def polls_fit_the_os(region: Region, _: Pins) -> Iterator[Finding]:

@@ -35,7 +35,7 @@ def variables(place: Place) -> dict[str, Any]:
         "timezone": region.timezone,
         "keep_days": settings.keep_days,
         "admin_from_outside": settings.admin_from_outside,
-        "mail_from": region.mail.from_ if region.mail else place.check_email,
-        "check_email": region.contact,
+        "mail_from": region.mail.from_ if region.mail else region.contact,
+        "check_email": place.check_email,
     }
     return {f"{settings.app}_{name}": value for name, value in found.items()}

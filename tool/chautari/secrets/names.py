@@ -6,7 +6,7 @@ import secrets as random
 from dataclasses import dataclass
 
 from chautari.region.model import Region
-from chautari.region.polls import APPS
+from chautari.region.polls import APPS, PollApp
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,14 @@ _NEXTCLOUD = (
     SecretSpec("nextcloud_database_password", "nextcloud", False, "Nextcloud's database role"),
     SecretSpec("nextcloud_check_password", "nextcloud", False, "account the checks log in with"),
 )
-_BY_APP = {"nextcloud": _NEXTCLOUD} | {
-    name: tuple(SecretSpec(secret, "polls", False, text) for secret, text in app.secrets.items())
-    for name, app in APPS.items()
-}
+
+
+def of_app(app: PollApp) -> tuple[SecretSpec, ...]:
+    """Return the secrets of an app of the poll service."""
+    return tuple(SecretSpec(name, "polls", False, text) for name, text in app.secrets.items())
+
+
+_BY_APP = {"nextcloud": _NEXTCLOUD} | {name: of_app(app) for name, app in APPS.items()}
 _MAIL = SecretSpec("mail_relay_password", None, True, "password at the mail relay")
 
 
