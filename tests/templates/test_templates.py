@@ -224,7 +224,7 @@ def test_framadate_s_administration_asks_for_a_login(opened: bool, tmp_path: Pat
     text = render("framadate", "site.conf.j2", given)
     place = text[text.index("location ^~ /admin/") : text.index("location = /admin ")]
     assert "auth_basic_user_file /etc/framadate/htpasswd;" in place
-    assert ("deny all;" in place) is not opened
+    assert ("if ($framadate_refused)" in text) is not opened
     assert "install" not in place
 
 
