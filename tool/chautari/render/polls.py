@@ -36,6 +36,6 @@ def variables(place: Place) -> dict[str, Any]:
         "keep_days": settings.keep_days,
         "admin_from_outside": settings.admin_from_outside,
         "mail_from": region.mail.from_ if region.mail else region.contact,
-        "check_email": place.check_email,
+        "check_email": place.check_emails["polls"],
     }
     return {f"{settings.app}_{name}": value for name, value in found.items()}

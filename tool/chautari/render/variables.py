@@ -48,9 +48,10 @@ class Place:
         return self.inventory.region
 
     @property
-    def check_email(self) -> str:
-        """Return the address that the checks give as their own."""
-        return f"chautari-check@{self.region.domain}"
+    def check_emails(self) -> dict[str, str]:
+        """Return the addresses that the checks give as their own, by service."""
+        domain = self.region.domain
+        return {"nextcloud": f"chautari-check@{domain}", "polls": f"chautari-polls@{domain}"}
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def mail(place: Place) -> Variables:
         "mail_hostname": place.region.fqdn(place.node),
         "mail_root_to": place.region.contact,
         # Only a sandbox can be asked whether the checks' mail arrived; elsewhere it would be noise.
-        "mail_discard": [] if place.internet.mail_api else [place.check_email],
+        "mail_discard": [] if place.internet.mail_api else list(place.check_emails.values()),
     }
 
 
@@ -177,7 +178,7 @@ def nextcloud(place: Place) -> Variables:
         "nextcloud_maintenance_window_start": night_hour(region.timezone),
         "nextcloud_low_bandwidth": region.bandwidth == "low",
         "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
-        "nextcloud_check_email": place.check_email,
+        "nextcloud_check_email": place.check_emails["nextcloud"],
     }
 
 
