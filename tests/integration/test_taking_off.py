@@ -8,8 +8,8 @@ import pytest
 from tests.integration.conftest import Outcome, Proof
 
 pytestmark = pytest.mark.containers
-PLACED = ", services: [nextcloud]}"
-SETTINGS = "services:\n  nextcloud: {host: cloud-files, quota: 2 GB, apps: [calendar]}\n"
+BOTH, ONE = "services: [nextcloud, polls]}", "services: [polls]}"
+SETTINGS = "  nextcloud: {host: cloud-files, quota: 2 GB, apps: [calendar]}\n"
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +23,11 @@ def standing(proof: Proof) -> Iterator[Proof]:
 @pytest.fixture(scope="module")
 def taken_off(standing: Proof) -> Outcome:
     standing.on("cloud", "sh", "-c", "echo kept > /var/lib/nextcloud/data/canary")
-    standing.edit(PLACED, "}")
+    standing.edit(BOTH, ONE)
     standing.edit(SETTINGS, "")
     plan = standing.deploy("plan", "--json", "--node", "cloud")
     why = {role["name"]: role["why"] for role in plan.node("cloud")["roles"]}
-    assert why["nextcloud"] == why["nginx"] == ["it is wanted on this node no more"]
+    assert why["nextcloud"] == why["redis"] == ["it is wanted on this node no more"]
     return standing.deploy("region", "--json")
 
 
@@ -39,12 +39,13 @@ def test_deploy_takes_it_off_and_says_where_its_data_is(taken_off: Outcome) -> N
     assert taken_off.report["checks"]["failed"] == 0
 
 
-def test_nothing_of_it_runs_or_is_reachable(taken_off: Outcome, standing: Proof) -> None:
-    units = "nginx postgresql redis-server php8.4-fpm nextcloud-cron.timer certbot.timer"
+def test_nothing_of_it_runs_and_its_neighbour_stays(taken_off: Outcome, standing: Proof) -> None:
+    units = "postgresql redis-server nextcloud-cron.timer"
     states = standing.on("cloud", "sh", "-c", f"systemctl is-active {units}", check=False).split()
-    assert "active" not in states
-    rules = standing.on("cloud", "nft", "list", "table", "inet", "chautari")
-    assert "dport 22" in rules and "443" not in rules
+    assert states == ["inactive"] * 3
+    assert standing.on("cloud", "ls", "/etc/nginx/sites-enabled").split() == ["framadate.conf"]
+    checked = {item["service"] for item in taken_off.report["checks"]["results"]}
+    assert "framadate" in checked and "nextcloud" not in checked
 
 
 def test_data_is_kept(taken_off: Outcome, standing: Proof) -> None:
@@ -58,8 +59,8 @@ def test_it_is_taken_off_once(taken_off: Outcome, standing: Proof) -> None:
 
 
 def test_it_comes_back_with_its_data(taken_off: Outcome, standing: Proof) -> None:
-    standing.edit("os: debian-13}", f"os: debian-13{PLACED}")
-    standing.edit("mail: {", SETTINGS + "mail: {")
+    standing.edit(ONE, BOTH)
+    standing.edit("services:\n", f"services:\n{SETTINGS}")
     outcome = standing.deploy("region", "--json")
     assert outcome.code == 0, outcome.stdout[-3000:]
     assert outcome.report["checks"]["failed"] == 0
@@ -67,7 +68,7 @@ def test_it_comes_back_with_its_data(taken_off: Outcome, standing: Proof) -> Non
 
 
 def test_data_is_deleted_when_asked_for(taken_off: Outcome, standing: Proof) -> None:
-    standing.edit(PLACED, "}")
+    standing.edit(BOTH, ONE)
     standing.edit(SETTINGS, "")
     assert standing.deploy("region", "--no-checks", "--purge").code == 0
     there = standing.on("cloud", "sh", "-c", "ls -d /var/lib/nextcloud /opt/nextcloud", check=False)

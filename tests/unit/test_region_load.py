@@ -112,8 +112,8 @@ def test_problems_stand_in_the_order_of_their_lines(tmp_path: Path) -> None:
 
 def test_release_of_the_lock_can_be_chosen() -> None:
     found = load(VALID / "pinned" / "region.yml")
-    assert found.releases["34.0.9"].sha256 == "ab" * 32
-    assert found.releases["34.0.4"] in catalog.NEXTCLOUD
+    assert found.releases["nextcloud"]["34.0.9"].sha256 == "ab" * 32
+    assert found.releases["nextcloud"]["34.0.4"] in catalog.NEXTCLOUD
 
 
 def test_private_key_is_never_repeated_in_the_message() -> None:

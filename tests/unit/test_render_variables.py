@@ -19,6 +19,7 @@ SECRETS = SecretStore(
         "nextcloud_admin_password": "canary-admin",
         "nextcloud_database_password": "canary-database",
         "nextcloud_check_password": "canary-check",
+        "framadate_admin_password": "canary-polls",
     },
     (),
 )
@@ -33,7 +34,9 @@ def test_node_without_services_gets_the_ground_alone(tmp_path: Path) -> None:
 
 
 def test_nextcloud_brings_its_roles_in_the_order_they_run(tmp_path: Path) -> None:
-    assert node(tmp_path, "med1").roles == placing.ORDER
+    found = node(tmp_path, "med1").roles
+    assert found[-6:] == placing.ROLES_OF_APP["nextcloud"]
+    assert list(found) == sorted(found, key=placing.ORDER.index)
 
 
 def test_region_without_a_relay_gets_no_mail_role(tmp_path: Path) -> None:
@@ -118,7 +121,8 @@ def test_app_without_a_pin_for_the_release_is_named(tmp_path: Path) -> None:
 
 def test_node_gets_only_the_secrets_of_its_services(tmp_path: Path) -> None:
     assert node(tmp_path, "bog1").secret == {"mail_relay_password": "canary-relay"}
-    assert set(node(tmp_path, "med1").secret) == {*SECRETS.names, "postgresql_passwords"}
+    own = {name for name in SECRETS.names if not name.startswith("framadate_")}
+    assert set(node(tmp_path, "med1").secret) == {*own, "postgresql_passwords"}
 
 
 def test_without_secrets_none_are_rendered(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from chautari.errors import BadInput, InvalidRegion, Problem
-from chautari.region import catalog, explain, guard, rules
+from chautari.region import catalog, explain, guard, polls, rules
 from chautari.region.catalog import Artifact
 from chautari.region.model import Region
 from chautari.region.names import Version
@@ -25,11 +26,11 @@ PIN_FORM = (
 
 @dataclass(frozen=True)
 class Inventory:
-    """A region and the folder its files lie in."""
+    """A region, the folder its files lie in, and the pinned releases by app and version."""
 
     folder: Path
     region: Region
-    releases: dict[str, Artifact]
+    releases: dict[str, dict[str, Artifact]]
 
     @property
     def known_hosts(self) -> Path:
@@ -48,9 +49,16 @@ class _Pin(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class _Lock(BaseModel):
-    model_config = ConfigDict(extra="forbid", defer_build=True)
-    nextcloud: dict[Version, _Pin] = Field(default_factory=dict)
+def _check_pinned(value: str) -> str:
+    if value != "nextcloud" and value not in polls.APPS:
+        raise ValueError(f"nothing called {value!r} is installed from an archive")
+    return value
+
+
+class _Lock(RootModel[dict[Annotated[str, AfterValidator(_check_pinned)], dict[Version, _Pin]]]):
+    """Pins by app and version."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 def find(name: str, root: Path) -> Path:
@@ -89,7 +97,9 @@ def load(file: Path) -> Inventory:
     document = guard.read(file)
     region = _model(document)
     pinned, found = _lock(file.parent)
-    releases = {item.version: item for item in catalog.NEXTCLOUD} | pinned
+    releases = _known()
+    for app, pins in pinned.items():
+        releases.setdefault(app, {}).update(pins)
     found += document.problems
     found += [document.problem(path, text) for path, text in rules.findings(region, releases)]
     if file.name == REGION_FILE and file.resolve().parent.name != region.region:
@@ -135,7 +145,16 @@ def _misplaced(document: guard.Document, file: Path, region: Region) -> Problem:
     )
 
 
-def _lock(folder: Path) -> tuple[dict[str, Artifact], list[Problem]]:
+def _known() -> dict[str, dict[str, Artifact]]:
+    """Return the releases whose checksums the tool knows, by app and version."""
+    apps = [app.release for app in polls.APPS.values() if app.release.sha256]
+    found: dict[str, dict[str, Artifact]] = {}
+    for release in (*catalog.NEXTCLOUD, *apps):
+        found.setdefault(release.name, {})[release.version] = release
+    return found
+
+
+def _lock(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[Problem]]:
     file = folder / LOCK_FILE
     if not file.exists():
         return {}, []
@@ -149,7 +168,7 @@ def _lock(folder: Path) -> tuple[dict[str, Artifact], list[Problem]]:
         wrong = [document.problem(explain.path(item), PIN_FORM) for item in error.errors()]
         return {}, document.problems + wrong
     pins = {
-        version: Artifact("nextcloud", version, pin.url, pin.sha256)
-        for version, pin in lock.nextcloud.items()
+        app: {version: Artifact(app, version, pin.url, pin.sha256) for version, pin in of.items()}
+        for app, of in lock.root.items()
     }
     return pins, document.problems

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 
+from chautari.region import polls
 from chautari.region.names import (
     Address,
     Country,
@@ -28,7 +29,7 @@ from chautari.region.names import (
     Version,
 )
 
-ServiceName = Literal["nextcloud"]
+ServiceName = Literal["nextcloud", "polls"]
 OperatingSystem = Literal["debian-12", "debian-13"]
 NextcloudApp = Literal["calendar", "contacts", "deck", "tasks"]
 
@@ -37,6 +38,11 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+PollAppName = Annotated[
+    str,
+    AfterValidator(polls.check_app),
+    WithJsonSchema({"type": "string", "enum": list(polls.APPS)}),
+]
 Keys = Annotated[
     tuple[PublicKey, ...],
     BeforeValidator(_as_list),
@@ -118,6 +124,43 @@ class Nextcloud(_Part):
     )
 
 
+class Polls(_Part):
+    """Polls about dates and other choices, for people with and without an account."""
+
+    app: PollAppName = Field(
+        default="framadate",
+        description="App that carries the polls; node lists and names stay when it changes.",
+        examples=["framadate"],
+    )
+    host: Label = Field(
+        default="polls",
+        description="Host label in front of the region's domain.",
+        examples=["polls"],
+    )
+    version: Version | None = Field(
+        default=None,
+        description="Release to run, pinned in `artifacts.lock`; without it the newest known one.",
+        examples=["1.1.19"],
+    )
+    keep_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        strict=True,
+        description="Days a poll stays after its last day; then it is deleted with its votes.",
+        examples=[30],
+    )
+    admin_from_outside: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether the administration, always behind a login, answers outside the node.",
+        examples=[False],
+    )
+
+
+Service = Nextcloud | Polls
+
+
 class Services(_Part):
     """Settings of the region's services; a service is placed by naming it on a node."""
 
@@ -126,15 +169,36 @@ class Services(_Part):
         description="Nextcloud: files, calendars and contacts.",
         examples=[{"host": "cloud", "quota": "5 GB"}],
     )
+    polls: Polls | None = Field(
+        default=None,
+        description="Polls about dates and other choices.",
+        examples=[{"app": "framadate", "host": "polls"}],
+    )
 
-    def of(self, service: str) -> Nextcloud:
+    def of(self, service: str) -> Service:
         """Return the settings of `service`; the defaults when the region only places it."""
-        return getattr(self, service) or Nextcloud()
+        found: Service = getattr(self, service) or DEFAULTS[service]
+        return found
 
-    def placed(self) -> dict[str, Nextcloud]:
+    def of_nextcloud(self) -> Nextcloud:
+        """Return the settings of Nextcloud, or its defaults."""
+        return self.nextcloud or Nextcloud()
+
+    def of_polls(self) -> Polls:
+        """Return the settings of the polls, or their defaults."""
+        return self.polls or Polls()
+
+    def app_of(self, service: str) -> str:
+        """Return the app that carries `service`; its role is called the same."""
+        return self.of_polls().app if service == "polls" else service
+
+    def placed(self) -> dict[str, Service]:
         """Return the services that have settings, by name."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: settings for name, settings in found.items() if settings is not None}
+
+
+DEFAULTS: dict[str, Service] = {"nextcloud": Nextcloud(), "polls": Polls()}
 
 
 class Mail(_Part):

@@ -15,6 +15,8 @@ from chautari.region import catalog
 from chautari.region.catalog import Artifact
 from chautari.region.load import Inventory
 from chautari.region.model import Nextcloud, Region
+from chautari.region.polls import APPS
+from chautari.render import polls
 from chautari.render.internet import Internet
 from chautari.render.placing import names_of, ports_of, roles_of
 from chautari.secrets import names as secret_names
@@ -25,6 +27,11 @@ LOCALES = {
     "es": "es_ES.UTF-8", "pt": "pt_BR.UTF-8", "ne": "ne_NP.UTF-8", "hi": "hi_IN.UTF-8",
     "bn": "bn_BD.UTF-8", "ta": "ta_IN.UTF-8", "si": "si_LK.UTF-8", "fr": "fr_FR.UTF-8",
 }  # fmt: skip
+# By app: the databases it needs, by the role that makes them.
+DATABASES: dict[str, dict[str, tuple[str, ...]]] = {
+    "nextcloud": {"postgresql": ("nextcloud",)},
+    **{name: app.databases for name, app in APPS.items()},
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,12 @@ class Place:
     def region(self) -> Region:
         """Return the node's region."""
         return self.inventory.region
+
+    @property
+    def check_emails(self) -> dict[str, str]:
+        """Return the addresses that the checks give as their own, by service."""
+        domain = self.region.domain
+        return {"nextcloud": f"chautari-check@{domain}", "polls": f"chautari-polls@{domain}"}
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,8 @@ def mail(place: Place) -> Variables:
         "mail_from": settings.from_,
         "mail_hostname": place.region.fqdn(place.node),
         "mail_root_to": place.region.contact,
+        # Only a sandbox can be asked whether the checks' mail arrived; elsewhere it would be noise.
+        "mail_discard": [] if place.internet.mail_api else list(place.check_emails.values()),
     }
 
 
@@ -119,7 +134,19 @@ def tls(place: Place) -> Variables:
 
 def postgresql(place: Place) -> Variables:
     """Return the databases of the node's services."""
-    return {"postgresql_databases": [{"name": "nextcloud", "owner": "nextcloud"}]}
+    return {"postgresql_databases": _databases(place, "postgresql")}
+
+
+def mariadb(place: Place) -> Variables:
+    """Return the databases of the node's services."""
+    return {"mariadb_databases": _databases(place, "mariadb")}
+
+
+def _databases(place: Place, role: str) -> list[Variables]:
+    services = place.region.nodes[place.node].services
+    apps = [place.region.services.app_of(service) for service in services]
+    names = [name for app in apps for name in DATABASES[app].get(role, ())]
+    return [{"name": name, "owner": name} for name in names]
 
 
 def redis(place: Place) -> Variables:
@@ -135,7 +162,7 @@ def php(_: Place) -> Variables:
 def nextcloud(place: Place) -> Variables:
     """Return Nextcloud's release, address and settings."""
     region, internet = place.region, place.internet
-    settings = region.services.of("nextcloud")
+    settings = region.services.of_nextcloud()
     release = nextcloud_release(place)
     apps, missing = _apps(place, settings, release)
     return {
@@ -152,7 +179,7 @@ def nextcloud(place: Place) -> Variables:
         "nextcloud_maintenance_window_start": night_hour(region.timezone),
         "nextcloud_low_bandwidth": region.bandwidth == "low",
         "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
-        "nextcloud_check_email": f"chautari-check@{region.domain}",
+        "nextcloud_check_email": place.check_emails["nextcloud"],
     }
 
 
@@ -160,9 +187,9 @@ def nextcloud_release(place: Place) -> Artifact:
     """Return the release to install: the sandbox's, the region's choice, or the OS's newest."""
     if found := place.internet.artifacts.get("nextcloud"):
         return found
-    chosen = place.region.services.of("nextcloud").version
+    chosen = place.region.services.of_nextcloud().version
     if chosen is not None:
-        return place.inventory.releases[chosen]
+        return place.inventory.releases["nextcloud"][chosen]
     return catalog.newest_for(place.region.nodes[place.node].os)
 
 
@@ -201,12 +228,22 @@ def _apps(
 
 def _secrets(region: Region, node: str, secrets: SecretStore) -> Variables:
     found: Variables = secrets.values_of(secret_names.of_node(region, node))
-    if "nextcloud_database_password" in found:
-        found["postgresql_passwords"] = {"nextcloud": found["nextcloud_database_password"]}
-    return found
+    suffix = "_database_password"
+    passwords = {name.removesuffix(suffix): found[name] for name in found if name.endswith(suffix)}
+    return found | ({"postgresql_passwords": passwords} if passwords else {})
 
 
 _BY_ROLE: dict[str, Callable[[Place], Variables]] = {
     function.__name__: function
-    for function in (base, firewall, mail, nginx, tls, postgresql, redis, php, nextcloud)
+    for function in (base, firewall, mail, nginx, tls, postgresql, mariadb, redis, php, nextcloud)
 }
+_BY_ROLE |= dict.fromkeys(APPS, polls.variables)
+_RELEASES: dict[str, Callable[[Place], Artifact]] = {
+    "nextcloud": nextcloud_release,
+    "polls": polls.release,
+}
+
+
+def release_of(place: Place, service: str) -> Artifact:
+    """Return the release of `service` that is installed at `place`."""
+    return _RELEASES[service](place)

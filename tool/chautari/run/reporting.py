@@ -6,7 +6,7 @@ import time
 
 from chautari.region.model import Region
 from chautari.render.internet import Internet
-from chautari.render.variables import Place, nextcloud_release
+from chautari.render.variables import Place, release_of
 from chautari.report.model import Double, NodeState, RegionReport, ServiceInfo
 from chautari.run.request import Plan, Request
 
@@ -42,18 +42,20 @@ def services(ready: Plan) -> list[ServiceInfo]:
     region = ready.inventory.region
     found = []
     for name in ready.request.chosen():
-        if "nextcloud" in region.nodes[name].services:
-            place = Place(ready.inventory, ready.internet, name)
-            release = nextcloud_release(place)
-            double = ready.internet.is_double("nextcloud")
+        place = Place(ready.inventory, ready.internet, name)
+        for service in region.nodes[name].services:
+            app = region.services.app_of(service)
+            release = release_of(place, service)
+            secret = f"{app}_admin_password"
             found.append(
                 ServiceInfo(
-                    service="nextcloud",
-                    url=f"https://{region.fqdn(region.services.of('nextcloud').host)}/",
+                    service=app,
+                    url=f"https://{region.fqdn(region.services.of(service).host)}/",
                     node=name,
-                    version=release.version + (" (double)" if double else ""),
+                    version=release.version
+                    + (" (double)" if ready.internet.is_double(app) else ""),
                     login="admin",
-                    note=f"password: deploy secrets show {region.region} nextcloud_admin_password",
+                    note=f"password: deploy secrets show {region.region} {secret}",
                 )
             )
     return found

@@ -12,7 +12,7 @@ from chautari.region.load import Inventory
 from chautari.region.model import Region
 from chautari.render.internet import PUBLIC, Internet, StandIn
 from chautari.render.placing import names_of
-from chautari.render.variables import Place, nextcloud_release
+from chautari.render.variables import Place, release_of
 from chautari.sandbox import paths, state
 from chautari.sandbox.spec import NodeSpec, Release, SandboxSpec, WantedArtifact
 from chautari.sandbox.state import SandboxState
@@ -110,11 +110,12 @@ def _wanted(inventory: Inventory) -> tuple[WantedArtifact, ...]:
     region = inventory.region
     found: list[Artifact] = []
     for name, node in region.nodes.items():
-        if "nextcloud" in node.services:
-            release = nextcloud_release(Place(inventory, PUBLIC, name))
-            pins = catalog.NEXTCLOUD_APPS.get(catalog.major(release.version), {})
+        for service in node.services:
+            release = release_of(Place(inventory, PUBLIC, name), service)
             found.append(release)
-            found += [pins[app] for app in region.services.of("nextcloud").apps if app in pins]
+            if service == "nextcloud":
+                pins = catalog.NEXTCLOUD_APPS.get(catalog.major(release.version), {})
+                found += [pins[app] for app in region.services.of_nextcloud().apps if app in pins]
     return tuple(
         WantedArtifact(item.name, item.version, item.file, item.url, item.sha256) for item in found
     )

@@ -6,6 +6,7 @@ import secrets as random
 from dataclasses import dataclass
 
 from chautari.region.model import Region
+from chautari.region.polls import APPS, PollApp
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,23 @@ _NEXTCLOUD = (
     SecretSpec("nextcloud_check_password", "nextcloud", False, "account the checks log in with"),
 )
 _RECEIPTS = SecretSpec("receipt_key", None, False, "keys the digests in receipts; stays here")
+
+
+def of_app(app: PollApp) -> tuple[SecretSpec, ...]:
+    """Return the secrets of an app of the poll service."""
+    return tuple(SecretSpec(name, "polls", False, text) for name, text in app.secrets.items())
+
+
+_BY_APP = {"nextcloud": _NEXTCLOUD} | {name: of_app(app) for name, app in APPS.items()}
 _MAIL = SecretSpec("mail_relay_password", None, True, "password at the mail relay")
 
 
 def wanted(region: Region) -> tuple[SecretSpec, ...]:
     """Return every secret `region` needs."""
-    found = (_MAIL,) if region.mail else ()
-    return found + (_NEXTCLOUD if "nextcloud" in region.carried() else ()) + (_RECEIPTS,)
+    found: tuple[SecretSpec, ...] = (_MAIL,) if region.mail else ()
+    for service in region.carried():
+        found += _BY_APP[region.services.app_of(service)]
+    return (*found, _RECEIPTS)
 
 
 def of_node(region: Region, node: str) -> tuple[str, ...]:
