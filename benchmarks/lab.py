@@ -128,7 +128,7 @@ class Lab:
         """Have the region up and deployed; done once."""
         if not self._deployed:
             self.fresh()
-            print("  (deploying the bench region for the first time)", flush=True)
+            print("  (deploying the bench region for the first time)")
             self.run("region", str(self.region))
             self._deployed = True
         return self

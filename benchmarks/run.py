@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -17,10 +19,14 @@ from benchmarks.measure import BenchError, Figure, figure
 def main(arguments: Sequence[str]) -> int:
     """Run what was asked for; 1 when a bench broke, never because of a time."""
     asked = _parser().parse_args(arguments)
+    # Ended by a signal, the containers are taken down as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if asked.list:
         for bench in BENCHES:
             print(f"{bench.name:<16} {bench.title}")
         return 0
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     chosen = [bench for bench in BENCHES if not asked.only or bench.name in asked.only]
     facts = results.machine()
     broken = 0
@@ -37,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _carry_out(bench: Bench, lab: Lab, rounds: int) -> list[Figure]:
-    print(f"\n== {bench.name}: {bench.title}", flush=True)
+    print(f"\n== {bench.name}: {bench.title}")
     began = time.monotonic()
     try:
         figures = bench.run(lab, rounds)

@@ -35,7 +35,7 @@ BENCHES: tuple[Bench, ...] = (
     Bench("noop", "one node redeployed, nothing to change: time, CPU, memory", noop.on_the_lan),
     Bench("noop-slow", "the same at 300 ms of round trip", noop.far_away),
     Bench("noop-region", "two nodes redeployed, nothing to change", noop.whole_region),
-    Bench("cuts", "two nodes redeployed in full while the link is cut", cuts.run),
+    Bench("cuts", "a node redeployed in full while the link is cut", cuts.run),
     Bench("changed", "one changed variable of one role", changed.run),
     Bench("checks", "all checks of a node", checks.run),
     Bench("first", "the first deploy of a node", first.run),

@@ -38,11 +38,12 @@ def run(lab: Lab, rounds: int) -> list[Figure]:
     note = "; ".join(filter(None, ("the peer installs no Ansible on the node", lab.no_checks()[1])))
     return [
         figure(
-            "first deploy of a node", seconds(found["ours"]), seconds(found["apt"]),
+            "first deploy of a node, beside apt", seconds(found["ours"]), seconds(found["apt"]),
             goal=at_most_times(FACTOR), against="apt and the archives alone", note=note,
         ),
         figure(
-            "first deploy of a node", seconds(found["ours"]), seconds(found["stock"]),
+            "first deploy of a node, beside stock push", seconds(found["ours"]),
+            seconds(found["stock"]),
             goal=at_most_times(1), against="deploy prepare and stock push",
             note=lab.no_checks()[1],
         ),
