@@ -114,7 +114,11 @@ def play(folder: Path) -> subprocess.CompletedProcess[str]:
         "PATH": f"{journal.parent}:/usr/bin:/bin",
         "HOME": str(folder),
         "LANG": "C.UTF-8",
+        "PYTHONPATH": str(ROOT / "tool"),
         "CHAUTARI_EVENTS": str(folder / "events.jsonl"),
+        "CHAUTARI_MANAGED": str(folder / "managed.jsonl"),
+        "CHAUTARI_SECRETS": str(folder / "secrets.json"),
+        "CHAUTARI_STATE": str(folder / "state"),
     }
     argv = [str(Path(sys.executable).with_name("ansible-playbook")), "region.yml"]
     return subprocess.run(

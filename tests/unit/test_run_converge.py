@@ -16,6 +16,7 @@ from chautari.run.target import Target
 TARGET = Target("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
 STARTED = {"event": "run_started", "run": "r", "offset": 10}
 FINISHED = {"event": "run_finished", "ok": True, "seconds": 1.0, "offset": 99}
+WANTED: dict[str, Any] = {"mode": "converge", "full": False}
 ROLE = {
     "event": "role_finished", "role": "base", "ok": 3, "changed": 2, "failed": 0, "skipped": 1,
     "rescued": 0, "seconds": 1.5,
@@ -54,7 +55,7 @@ def follow(
     monkeypatch.setattr(remote, "Stream", link)
     monkeypatch.setattr(converge.time, "sleep", lambda _: None)
     report = NodeReport("bog1", "203.0.113.10", "converged")
-    about = {"run": "r", "converge": True, "operator": "ana", "origin": "cusco", "region": "andes"}
+    about = {"run": "r", "operator": "ana", "origin": "cusco", "region": "andes"} | WANTED
     checks = converge.converge(
         TARGET, b"b", about, report, lambda node, event: told.append(event), manner
     )
@@ -161,7 +162,7 @@ def test_events_of_a_newer_runner_are_passed_on(monkeypatch: pytest.MonkeyPatch)
     assert report.ok
 
 
-OURS = {"operator": "ana", "origin": "cusco", "region": "andes", "run": "q", "converge": True}
+OURS = {"operator": "ana", "origin": "cusco", "region": "andes", "run": "q"} | WANTED
 SAME = hashlib.sha256(b"b").hexdigest()
 
 

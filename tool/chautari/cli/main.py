@@ -16,10 +16,12 @@ BUG = 3
 INTERRUPTED = 130
 _COMMANDS = {
     "region": "bring a region to what its region.yml says, and check it",
+    "plan": "what a deploy would run, why, and what it would change",
     "validate": "check region files; nothing is connected to",
     "prepare": "make bare machines ready for Ansible, and nothing else",
     "render": "write a region as a plain Ansible inventory",
     "verify": "run all checks of a region; nothing is changed",
+    "drift": "what changed on a region's nodes since their last deploy",
     "status": "what runs on a region's nodes, and how the last run ended",
     "attach": "follow a run that goes on on the nodes, or read the last one",
     "secrets": "set, show and list a region's secrets",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,7 +15,6 @@ from chautari.report.model import RegionReport
 from chautari.report.progress import Progress
 from chautari.report.terminal import print_report
 from chautari.report.writer import write_reports
-from chautari.run.converge import PATIENT, Manner
 from chautari.run.request import Listener, Request
 
 Work = Callable[[Request, Listener, Callable[[str], None]], RegionReport]
@@ -28,24 +26,19 @@ _PHASES = {
     "joined": "a run is there; showing it from its beginning",
     "waiting": "somebody else is at work; waiting",
     "handed_over": "at work by itself",
+    "settled": "nothing to do: all is as the last deploy left it",
 }
 _ENDINGS = ("refused", "unreachable", "failed", "busy")
 
 
-def carry_out(
-    work: Work,
-    verb: str,
-    name: str,
-    nodes: tuple[str, ...],
-    identities: tuple[Path, ...],
-    as_json: bool,
-    mirror: Path | None = None,
-    manner: Manner = PATIENT,
-) -> int:
-    """Do the work on the region called `name`, show and write the reports; return the exit code."""
+def carry_out(work: Work, verb: str, name: str, as_json: bool, **asked: Any) -> int:
+    """Do the work on the region called `name`, show and write the reports; return the exit code.
+
+    `asked` are further attributes of the request.
+    """
     inventory = load(find(name, inventories_root()))
     command = f"deploy {verb} {inventory.region.region}"
-    request = Request(inventory, command, nodes, identities, mirror, manner)
+    request = Request(inventory, command, **asked)
     console = Console(stderr=True)
     with Progress(console) as progress:
         report = work(request, _listener(progress), lambda text: _say(console, text))

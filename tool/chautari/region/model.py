@@ -157,6 +157,12 @@ class Mail(_Part):
         description="Sender address of the region's services.",
         examples=["cloud@andes.example.org"],
     )
+    drift: Literal["daily", "weekly", "never"] = Field(
+        default="weekly",
+        description="How often a node mails `contact` what changed on it since its last deploy; "
+        "nothing is mailed when nothing changed, and nothing twice.",
+        examples=["daily"],
+    )
 
 
 class Acme(_Part):

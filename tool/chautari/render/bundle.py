@@ -1,4 +1,4 @@
-"""One node's bundle: playbook, roles, its own variables and secrets, checks and the event plugin.
+"""One node's bundle: plays, roles, its own variables and secrets, checks and the event plugin.
 
 The archive is reproducible (no times, no owners), so equal input gives equal bytes.
 """
@@ -14,10 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from chautari.paths import content_root
 from chautari.render import inventory
+from chautari.render.inputs import Inputs, plays
 from chautari.render.variables import NodeVariables
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -33,29 +32,40 @@ display_skipped_hosts = false
 retry_files_enabled = false
 nocows = true
 pipelining = true
+force_handlers = true
 gathering = explicit
 """
 
 
-def pack(node: NodeVariables) -> bytes:
-    """Return the bundle of `node` as a gzipped tar; it holds no other node's values."""
+def pack(node: NodeVariables, roles: list[Inputs]) -> bytes:
+    """Return the bundle of `node` as a gzipped tar; it holds no other node's values.
+
+    Args:
+        node: the node's roles and variables.
+        roles: their inputs, which the node compares with its receipts.
+    """
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
-        for name, content in sorted(_files(node)):
+        for name, content in sorted(_files(node, roles)):
             _add(archive, name, content)
     return buffer.getvalue()
 
 
-def _files(node: NodeVariables) -> Iterator[tuple[str, bytes]]:
+def _files(node: NodeVariables, roles: list[Inputs]) -> Iterator[tuple[str, bytes]]:
     root = content_root()
     yield "ansible.cfg", ANSIBLE_CFG.encode()
-    yield "playbooks/region.yml", _playbook(root / "playbooks" / "region.yml", node)
+    yield "plays.json", _json({role: plays()[role] for role in node.roles})
+    yield "roles.json", _json(roles)
+    yield "secrets.json", _json(list(_texts(node.secret)))
     yield "plugins/chautari_events.py", (PACKAGE / "node" / "chautari_events.py").read_bytes()
     for name in ("__init__.py", "checks/__init__.py", "checks/record.py", "checks/inside.py"):
         yield f"lib/chautari/{name}", (PACKAGE / name).read_bytes()
+    for file in sorted((PACKAGE / "node").glob("*.py")):
+        if file.name != "chautari_events.py":
+            yield f"lib/chautari/node/{file.name}", file.read_bytes()
     for name, content in inventory.files_of([node], {}).items():
         yield f"inventory/{name}", content
     yield "settings.json", _settings(node)
@@ -63,22 +73,21 @@ def _files(node: NodeVariables) -> Iterator[tuple[str, bytes]]:
         yield from _tree(root / "roles" / role, f"roles/{role}")
 
 
-def _playbook(file: Path, node: NodeVariables) -> bytes:
-    """Return the plays of the node's own roles: Ansible wants to find every role it reads of."""
-    plays = [play for play in _plays(file) if play["hosts"] in node.roles]
-    return yaml.safe_dump(plays, sort_keys=False).encode()
+def _texts(value: Any) -> Iterator[str]:
+    """Give every text in the secrets, however deep: the journal is searched for them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
 
 
-@cache
-def _plays(file: Path) -> list[dict[str, Any]]:
-    plays: list[dict[str, Any]] = yaml.safe_load(file.read_bytes())
-    return plays
+def _json(data: Any) -> bytes:
+    return json.dumps(data, sort_keys=True).encode()
 
 
 def _settings(node: NodeVariables) -> bytes:
-    return json.dumps(
-        {"node": node.node, "roles": node.roles, "settings": node.public}, sort_keys=True
-    ).encode()
+    return _json({"node": node.node, "roles": node.roles, "settings": node.public})
 
 
 @cache

@@ -73,6 +73,7 @@ def base(place: Place) -> Variables:
         "base_timezone": region.timezone,
         "base_locale": LOCALES.get(language.split("_")[0], "en_US.UTF-8"),
         "base_operators": [{"name": name, "keys": keys} for name, keys in operators.items()],
+        "base_drift_mail": region.mail.drift if region.mail else "never",
     }
 
 

@@ -7,7 +7,7 @@ import time
 from chautari.region.model import Region
 from chautari.render.internet import Internet
 from chautari.render.variables import Place, nextcloud_release
-from chautari.report.model import Double, RegionReport, ServiceInfo
+from chautari.report.model import Double, NodeState, RegionReport, ServiceInfo
 from chautari.run.request import Plan, Request
 
 
@@ -23,12 +23,15 @@ def empty(request: Request, internet: Internet) -> RegionReport:
     )
 
 
-def finish(report: RegionReport, ready: Plan, converging: bool, seconds: float) -> RegionReport:
-    """Return `report` with its services and hints filled in."""
+ENDINGS: dict[str, NodeState] = {"check": "verified", "plan": "planned"}
+
+
+def finish(report: RegionReport, ready: Plan, mode: str, seconds: float) -> RegionReport:
+    """Return `report` with its services and hints filled in; `mode` is what was asked for."""
     report.seconds = seconds
-    if not converging:
-        for node in report.nodes:
-            node.state = "verified" if node.state == "converged" else node.state
+    for node in report.nodes:
+        if node.state == "converged":
+            node.state = ENDINGS.get(mode, "converged")
     report.services = services(ready)
     report.hints = _hints(report, ready)
     return report

@@ -23,20 +23,23 @@ _NEXTCLOUD = (
     SecretSpec("nextcloud_database_password", "nextcloud", False, "Nextcloud's database role"),
     SecretSpec("nextcloud_check_password", "nextcloud", False, "account the checks log in with"),
 )
+_RECEIPTS = SecretSpec("receipt_key", None, False, "keys the digests in receipts; stays here")
 _MAIL = SecretSpec("mail_relay_password", None, True, "password at the mail relay")
 
 
 def wanted(region: Region) -> tuple[SecretSpec, ...]:
     """Return every secret `region` needs."""
-    found: tuple[SecretSpec, ...] = (_MAIL,) if region.mail else ()
-    return found + (_NEXTCLOUD if "nextcloud" in region.carried() else ())
+    found = (_MAIL,) if region.mail else ()
+    return found + (_NEXTCLOUD if "nextcloud" in region.carried() else ()) + (_RECEIPTS,)
 
 
 def of_node(region: Region, node: str) -> tuple[str, ...]:
     """Return the names of the secrets that `node` needs: its own services' and the mail relay's."""
     services = region.nodes[node].services
     return tuple(
-        spec.name for spec in wanted(region) if spec.service is None or spec.service in services
+        spec.name
+        for spec in wanted(region)
+        if spec is not _RECEIPTS and (spec.service is None or spec.service in services)
     )
 
 
