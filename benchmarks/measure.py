@@ -70,9 +70,14 @@ def once(command: Command) -> Sample:
         )  # fmt: skip
         timer = threading.Timer(LIMIT_SECONDS, process.kill)
         timer.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.terminate()
+            raise
+        finally:
+            timer.cancel()
         seconds = time.perf_counter() - began
-        timer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode not in command.codes:
             shown = " ".join(command.argv)[:300]

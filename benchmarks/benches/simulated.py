@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
-import sys
+import time
 from pathlib import Path
 
-from benchmarks.lab import ROOT, Lab
+from benchmarks.lab import DEPLOY, Lab
 from benchmarks.measure import (
+    BenchError,
     Command,
     Figure,
+    Sample,
     at_most,
     cpu,
     figure,
@@ -19,6 +22,8 @@ from benchmarks.measure import (
     once,
     seconds,
 )
+from chautari.node.survey import MOUNTS
+from chautari.run.prepare import marker
 
 FEW, MANY = 250, 1000
 LIMIT_MB = 500.0
@@ -27,23 +32,23 @@ LINEAR = 1.25
 _NO_PEER = "a stand-in answers for our runner only; a push needs real nodes"
 # Reads what it is sent, as a node does, and says what stands in the file of answers.
 _STAND_IN = '#!/bin/sh\ncat >/dev/null\nexec cat "$CHAUTARI_STAND_IN"\n'
+_ROLES = ("base", "firewall")
 
 
-def answers() -> str:
-    """Return the events with which a node's runner tells of a run that changed nothing.
-
-    This is the one place that knows what a node says; `drive.py` is the one that asks.
-    """
-    run = "20261124T000000-abcdef"
-    role = {"event": "role_finished", "ok": 9, "changed": 0, "failed": 0, "skipped": 1}
-    events = [
-        {"event": "run_started", "run": run, "time": 0},
-        *(role | {"role": name, "seconds": 0.1} for name in ("base", "firewall")),
-        {"event": "run_finished", "ok": True, "failed_checks": 0, "seconds": 0.2},
-    ]
-    return "".join(
-        json.dumps(event | {"offset": number}) + "\n" for number, event in enumerate(events, 1)
-    )
+def answer(now: float) -> str:
+    """Return what a node says on which every receipt holds; the one place that knows it."""
+    facts = {
+        "os": "debian-13", "machine": "x86_64", "uid": 0, "now": int(now), "init": "systemd",
+        "memory_kb": 4_000_000, "venv": marker(),
+    }  # fmt: skip
+    for mount in MOUNTS:
+        facts |= {f"free_kb:{mount}": 20_000_000, f"free_inodes:{mount}": 1_000_000}
+    kept = [{"role": role, "run": "20261124T000000-abcdef", "notices": []} for role in _ROLES]
+    told = {
+        "event": "survey", "busy": None, "reasons": {}, "kept": kept,
+        "facts": [f"{key}={value}" for key, value in facts.items()],
+    }  # fmt: skip
+    return json.dumps(told) + "\n"
 
 
 def region(count: int, key: str) -> str:
@@ -61,7 +66,16 @@ def run(lab: Lab, rounds: int) -> list[Figure]:
     """Deploy to 250 and to 1,000 simulated nodes by turns."""
     place = lab.place("many")
     few, many = _prepare(place, FEW), _prepare(place, MANY)
-    found = interleaved({"few": lambda: once(few), "many": lambda: once(many)}, rounds, print)
+
+    def deploy(command: Command) -> Sample:
+        Path(command.env["CHAUTARI_STAND_IN"]).write_text(answer(time.time()))
+        sample = once(command)
+        nodes = lab.report(sample)["nodes"]
+        if not all(role["kept"] for node in nodes for role in node["roles"] or [{"kept": False}]):
+            raise BenchError("a simulated node was not settled by its answer: look at answer()")
+        return sample
+
+    found = interleaved({"few": lambda: deploy(few), "many": lambda: deploy(many)}, rounds)
     growth = [
         b / a / (MANY / FEW)
         for a, b in zip(seconds(found["few"]), seconds(found["many"]), strict=True)
@@ -94,16 +108,16 @@ def _prepare(place: Path, count: int) -> Command:
     argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ana", "-f", str(key)]
     subprocess.run(argv, check=True)
     (folder / "region.yml").write_text(region(count, key.with_suffix(".pub").read_text().strip()))
+    addresses = re.findall(r"10\.9\.\d+\.\d+", (folder / "region.yml").read_text())
+    # Whoever was deployed to before has a pinned key; the stand-in does not look at it.
+    (folder / "known_hosts").write_text("".join(f"{address} pinned\n" for address in addresses))
     ssh = folder / "ssh"
     ssh.write_text(_STAND_IN)
     ssh.chmod(0o755)
-    said = folder / "answers.jsonl"
-    said.write_text(answers())
     env = {
         "PATH": f"{folder}:/usr/local/bin:/usr/bin:/bin",
-        "PYTHONPATH": str(ROOT / "tool"),
-        "CHAUTARI_STAND_IN": str(said),
+        "CHAUTARI_STAND_IN": str(folder / "answer.json"),
         "XDG_STATE_HOME": str(folder / "state"),
     }
-    drive = str(ROOT / "benchmarks" / "drive.py")
-    return Command((sys.executable, drive, str(folder / "region.yml"), str(key)), env)
+    file = str(folder / "region.yml")
+    return Command((DEPLOY, "region", file, "--no-checks", "--json", "--identity", str(key)), env)

@@ -206,7 +206,7 @@ def test_link_is_cut_at_the_same_moments_again() -> None:
 
 
 def test_roles_that_did_not_run_are_not_counted() -> None:
-    roles = [{"role": "base", "unchanged": True}, {"role": "nextcloud"}]
+    roles = [{"role": "base", "kept": True}, {"role": "nextcloud", "kept": False}]
     report: dict[str, Any] = {"nodes": [{"roles": roles}]}
     assert changed.roles_that_ran(report) == ("nextcloud",)
 
