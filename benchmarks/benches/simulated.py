@@ -44,7 +44,7 @@ def answer(now: float) -> str:
     for mount in MOUNTS:
         facts |= {f"free_kb:{mount}": 20_000_000, f"free_inodes:{mount}": 1_000_000}
     kept = [{"role": role, "run": "20261124T000000-abcdef", "notices": []} for role in _ROLES]
-    told = {
+    told: dict[str, object] = {
         "event": "survey", "busy": None, "reasons": {}, "kept": kept,
         "facts": [f"{key}={value}" for key, value in facts.items()],
     }  # fmt: skip
