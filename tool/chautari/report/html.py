@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from chautari.report import picture, summary
 from chautari.report.model import RegionReport
@@ -18,8 +18,7 @@ _WIDE, _NARROW = 3, 1
 
 def render_html(report: RegionReport) -> str:
     """Return the page; every value is cleaned and escaped."""
-    template = _environment().get_template("report.html.j2")
-    return template.render(
+    return template().render(
         report=report,
         summary=summary,
         pictures={"wide": picture.draw(report, _WIDE), "narrow": picture.draw(report, _NARROW)},
@@ -28,6 +27,11 @@ def render_html(report: RegionReport) -> str:
 
 
 @cache
+def template() -> Template:
+    """Return the page's template, compiled."""
+    return _environment().get_template("report.html.j2")
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
