@@ -99,7 +99,7 @@ def test_latest_run_is_the_newest_by_its_id(place: Path) -> None:
 
 
 def test_status_of_a_fresh_node() -> None:
-    assert runner.status() == {"event": "status", "busy": None, "run": None}
+    assert runner.status() == {"event": "status", "busy": None, "run": None, "runs": []}
 
 
 def test_status_tells_how_the_last_run_ended(place: Path) -> None:

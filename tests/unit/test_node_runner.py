@@ -146,7 +146,7 @@ def test_attaching_to_a_run_that_never_began_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert runner.main({"action": "attach", "run": RUN}, io.BytesIO()) == 1
-    assert said(capsys)[0]["message"] == f"the run {RUN} never began here"
+    assert said(capsys)[0]["message"] == f"there is no run {RUN} here; there are: none"
 
 
 def wait_for(condition: Callable[[], object]) -> None:

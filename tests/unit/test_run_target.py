@@ -107,7 +107,7 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
 
 
 def test_remote_command_runs_the_source_it_is_fed(modules: dict[str, str]) -> None:
-    modules["chautari.node.runner"] = (
+    modules["chautari.node.entry"] = (
         "from chautari.node import other\n"
         "def main(a, i): print(a['action'], i.read(), other.NAME); return 7\n"
     )
@@ -119,11 +119,27 @@ def test_remote_command_runs_the_source_it_is_fed(modules: dict[str, str]) -> No
 
 
 def test_source_that_breaks_is_told_with_its_module(modules: dict[str, str]) -> None:
-    modules["chautari.node.runner"] = "def main(a, i):\n    raise ValueError('no luck')\n"
+    modules["chautari.node.entry"] = "def main(a, i):\n    raise ValueError('no luck')\n"
     command, fed = remote.remote_command({"action": "echo"}), remote.runner_stdin()
     done = subprocess.run(["sh", "-c", command], input=fed, capture_output=True, check=False)
     assert done.returncode == 1
-    assert b'File "chautari.node.runner", line 2, in main' in done.stderr
+    assert b'File "chautari.node.entry", line 2, in main' in done.stderr
+
+
+def test_survey_imports_nothing_that_does_not_travel_with_it() -> None:
+    """Run here as on a node: whatever it imports has to be among what was sent."""
+    fed = remote.runner_stdin(b"", surveying=True)
+    code = (
+        "import json, sys, zlib, io; i = io.BytesIO(sys.stdin.buffer.read());"
+        "m = json.loads(zlib.decompress(i.read(int(i.readline()))));"
+        "exec(m[''].split('from chautari')[0]);"
+        "from chautari.node import survey; from pathlib import Path;"
+        "print(survey.survey(Path('/nowhere'), [], None)['reasons'])"
+    )
+    argv = ["/usr/bin/python3", "-I", "-c", code]
+    done = subprocess.run(argv, input=fed, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"{}\n", b"")
+    assert len(fed) < 14_000  # what TCP sends before it waits for an answer
 
 
 def test_runner_is_sent_before_the_payload() -> None:

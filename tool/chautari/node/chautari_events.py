@@ -151,7 +151,8 @@ class CallbackModule(CallbackBase):
             self.note(role, task=task.name, uncovered=why)
         if task.action.endswith("get_url"):
             self.note(role, download=str(arguments.get("url", "")))
-        if task.notify and result.result.get("changed") and not self.checking:
+        owing = role == self.playing and not self.checking
+        if task.notify and result.result.get("changed") and owing:
             receipts.owe(self.state, role, map(str, task.notify))
 
     def _enter(self, role: str) -> None:

@@ -23,8 +23,12 @@ def reason(kind: str, name: str, text: str) -> Reason:
 
 
 def between(item: Item, then: State, now: State) -> list[Reason]:
-    """Return how `item` differs from what it was; a probe that is not content differs always."""
-    if then == now and now.get("ok") is not False:
+    """Return how `item` differs from what it was.
+
+    A probe that was not content already when it was sealed left the receipt open; it differs in
+    nothing.
+    """
+    if then == now:
         return []
     kind, name = item["kind"], item["name"]
     if kind == "paths":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +22,8 @@ def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
     if arguments["action"] == "survey":
         from chautari.node import lock, survey
 
-        found = survey.survey(STATE, json.load(payload), lock.holder())
+        inputs = json.loads(zlib.decompress(payload.read()))
+        found = survey.survey(STATE, inputs, lock.holder())
     elif arguments["action"] == "drift":
         from chautari.node import drift, lock
 

@@ -53,7 +53,7 @@ def read_secrets(file: Path) -> list[str]:
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """Replace every secret in a text."""
+    """Replace every secret in a plain text; the secrets are given as they look inside JSON."""
     for secret in secrets:
-        text = text.replace(secret, MASK)
+        text = text.replace(json.loads(f'"{secret}"'), MASK)
     return text

@@ -8,6 +8,7 @@ do not fight over a file.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from chautari.node.receipts import Inputs, Receipt, Record
 MOST_PASSES = 3
 # Reasons that mean that a role was given something else than before.
 GIVEN = frozenset({"files", "ansible", "variable", "machine", "new", "damaged"})
+# A line of a role's handlers that is a name, or one of the names that a handler listens to.
+_NAME = re.compile(r"^[- ]*(?:name:|listen:)? *(['\"]?)(.*?)\1 *$", re.MULTILINE)
 Tell = Callable[..., None]
 Ansible = Callable[[str], int]
 
@@ -101,6 +104,8 @@ def _plays(node: Node, chosen: list[Inputs]) -> list[dict[str, Any]]:
     plays: list[dict[str, Any]] = []
     for inputs in chosen:
         play = dict(carried[inputs["role"]])
+        # The runner is root already, and a bare machine has no sudo yet.
+        play["become"] = False
         # Facts are gathered once, by whichever role is the first to run.
         play["gather_facts"] = not plays
         if owed := _known_handlers(node, inputs["role"]):
@@ -118,7 +123,8 @@ def _known_handlers(node: Node, role: str) -> list[str]:
     """Return the owed handlers that the role still has: a newer toolkit may name them otherwise."""
     file = node.memory / "roles" / role / "handlers" / "main.yml"
     text = file.read_text() if file.is_file() else ""
-    return [name for name in receipts.owed(node.state, role) if name in text]
+    names = {found[1] for found in _NAME.findall(text)}
+    return [name for name in receipts.owed(node.state, role) if name in names]
 
 
 def _tell_accepted(

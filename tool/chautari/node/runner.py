@@ -188,14 +188,33 @@ def _node(place: Path, memory: Path, about: dict[str, Any], arguments: list[str]
         "PYTHONPATH": str(memory / "lib"),
     }
 
-    def ansible(playbook: str) -> int:
-        argv = [str(VENV / "bin" / "ansible-playbook"), playbook, *arguments]
-        return _run_logged(argv, place, memory, environment)
-
     def tell(event: str, **values: Any) -> None:
         _append(place, {"event": event} | values)
 
+    def ansible(playbook: str) -> int:
+        argv = [str(VENV / "bin" / "ansible-playbook"), playbook, *arguments]
+        faster = {} if about.get("plain") else _mitogen()
+        before = _roles_begun(place)
+        code = _run_logged(argv, place, memory, environment | faster)
+        if code and faster and _roles_begun(place) == before:
+            # It follows Ansible's releases with a delay: where it does not fit, nothing has begun.
+            tell("without_mitogen", log=_tail(place))
+            code = _run_logged(argv, place, memory, environment)
+        return code
+
     return passes.Node(STATE, memory, about["run"], ansible, tell)
+
+
+def _mitogen() -> dict[str, str]:
+    """Return the settings that let Mitogen run the tasks, which takes a third of the time."""
+    found = sorted(VENV.glob("lib/python3*/site-packages/ansible_mitogen/plugins/strategy"))
+    if not found:
+        return {}
+    return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(found[-1])}
+
+
+def _roles_begun(place: Path) -> int:
+    return sum(b'"role_started"' in line for line in journal.lines(place / "events.jsonl"))
 
 
 def _keep_the_watch(memory: Path) -> None:

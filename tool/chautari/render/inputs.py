@@ -11,7 +11,6 @@ import functools
 import hashlib
 import hmac
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ Inputs = dict[str, Any]
 RECEIPT_KEY = "receipt_key"
 DIGEST_LETTERS = 20
 _SKIPPED = {"__pycache__", "molecule", ".pytest_cache", "checks", "README.md"}
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class _Loaded(BaseModel):
@@ -80,7 +78,8 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[Inputs]:
             "ansible": ansible[:DIGEST_LETTERS],
             "variables": {
                 name: _digest(key, f"{role}.{name}", values[name])
-                for name in sorted(_words(role) & values.keys())
+                for name in sorted(values)
+                if name in _text(role)
             },
             "needs": [other for other in declaration(role).needs if other in carried],
             "items": _items(role),
@@ -122,10 +121,9 @@ def _files(role: str) -> str:
 
 
 @functools.cache
-def _words(role: str) -> frozenset[str]:
-    """Return every word in a role's files: a variable that is not among them is not used."""
-    texts = (content.decode(errors="replace") for _, content in _tree(role))
-    return frozenset(word for text in texts for word in _WORD.findall(text))
+def _text(role: str) -> str:
+    """Return all of a role's files as one text: a variable that it does not name is not used."""
+    return "\n".join(content.decode(errors="replace") for _, content in _tree(role))
 
 
 @functools.cache

@@ -32,6 +32,12 @@ sys.meta_path.insert(0,F())
 from chautari.node.entry import main
 sys.exit(main(json.loads(base64.b64decode(sys.argv[1])),i))
 """
+# All that a survey needs: on a slow link what is sent in one go arrives in one round trip.
+_OF_A_SURVEY = (
+    "chautari", "chautari.node", "chautari.node.entry", "chautari.node.survey",
+    "chautari.node.receipts", "chautari.node.fingerprint", "chautari.node.managed",
+    "chautari.node.differences", "chautari.node.lock",
+)  # fmt: skip
 SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred
 
 
@@ -60,21 +66,23 @@ def node_modules() -> dict[str, str]:
 
 
 @functools.cache
-def _packed_modules() -> bytes:
-    sources = {"": _BOOTSTRAP} | node_modules()
-    packed = zlib.compress(json.dumps(sources).encode(), 9)
+def _packed_modules(surveying: bool = False) -> bytes:
+    known = node_modules()
+    wanted = {name: known[name] for name in _OF_A_SURVEY} if surveying else known
+    packed = zlib.compress(json.dumps({"": _BOOTSTRAP} | wanted).encode(), 9)
     return str(len(packed)).encode() + b"\n" + packed
 
 
-def runner_stdin(payload: bytes = b"") -> bytes:
-    """Return what the remote command reads: the node's modules, then the payload."""
-    return _packed_modules() + payload
+def runner_stdin(payload: bytes = b"", surveying: bool = False) -> bytes:
+    """Return what the remote command reads: the modules it needs, then the payload."""
+    return _packed_modules(surveying) + payload
 
 
 def open_stream(target: Target, arguments: Event, payload: bytes = b"") -> Stream:
     """Start an action of the runner on the node."""
     command = as_root(target, remote_command(arguments))
-    return Stream(ssh_argv(target, command), runner_stdin(payload))
+    surveying = arguments["action"] == "survey"
+    return Stream(ssh_argv(target, command), runner_stdin(payload, surveying))
 
 
 def ask(target: Target, arguments: Event, payload: bytes = b"") -> tuple[list[Event], Stream]:

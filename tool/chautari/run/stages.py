@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,9 +10,10 @@ from typing import Literal
 from chautari.render import bundle
 from chautari.render.inputs import Inputs
 from chautari.render.variables import NodeVariables
-from chautari.report.model import CheckResult, NodeReport, Refusal
+from chautari.report.model import CheckResult, NodeReport, Refusal, RoleReport
 from chautari.run import converge
 from chautari.run.parallel import side_by_side
+from chautari.run.preflight import NOTHING_YET
 from chautari.run.prepare import prepare
 from chautari.run.remote import Event, new_run_id
 from chautari.run.request import Listener, Plan, Request, about
@@ -36,6 +38,7 @@ class Crew:
     inputs: list[Inputs]
     found: Survey
     report: NodeReport
+    region: str
     done: bool = False
 
     @property
@@ -74,16 +77,31 @@ def get_ready(ready: Plan, names: Sequence[str], tell: Listener, mode: Mode) -> 
         reached, inputs, survey(reached, inputs, request.parallel), strict=True
     ):
         report = report_of(region, target, found)
-        crews.append(Crew(target, nodes[target.name], given, found, report))
+        crews.append(Crew(target, nodes[target.name], given, found, report, region.region))
     unready = [crew for crew in crews if not _can_start(crew.found, mode)]
     if unready:
         checking = mode != "converge"
         prepared = prepare(region, [crew.target for crew in unready], tell, checking)
         for crew in unready:
             crew.report = prepared[crew.name]
+            if mode == "plan":
+                _foretell_the_first_deploy(crew)
     for crew in crews:
         _settle(crew, request, tell, mode)
     return crews
+
+
+def _foretell_the_first_deploy(crew: Crew) -> None:
+    """A machine on which nothing was deployed yet gets everything; Ansible's check needs itself."""
+    refusals = crew.report.refusals
+    if [refusal.what for refusal in refusals] != [NOTHING_YET]:
+        return
+    crew.report.state, crew.report.refusals = "planned", []
+    crew.report.roles = [RoleReport(role, why=[NOTHING_YET]) for role in crew.node.roles]
+    crew.report.notices.append(
+        "how much would be downloaded is told once the node is prepared: deploy prepare "
+        f"{crew.region} --node {crew.name}"
+    )
 
 
 def _can_start(found: Survey, mode: Mode) -> bool:
@@ -101,6 +119,7 @@ def _settle(crew: Crew, request: Request, tell: Listener, mode: Mode) -> None:
     kept = crew.found.nothing_to_do and not request.full
     crew.done = kept and (mode == "plan" or (mode == "converge" and not request.checks))
     if crew.done:
+        crew.report.download_bytes = 0
         tell(crew.name, {"event": "settled"})
     else:
         # The run tells of every role itself.
@@ -120,6 +139,7 @@ def converge_all(
             return []
         told: Event = about(run, region, crew.name)
         told |= {"mode": mode, "full": request.full, "checks": request.checks}
+        told["plain"] = bool(os.environ.get("CHAUTARI_PLAIN_ANSIBLE"))
         packed = bundle.pack(crew.node, crew.inputs)
         return converge.converge(crew.target, packed, told, crew.report, tell, request.manner)
 

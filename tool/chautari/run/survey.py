@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,7 +67,7 @@ def _one(job: tuple[Target, list[Inputs]]) -> Survey:
     if not target.known_hosts.is_file() or target.address not in target.known_hosts.read_text():
         return Survey(answered=False)
     asked = time.time()
-    events, stream = ask(target, {"action": "survey"}, json.dumps(roles).encode())
+    events, stream = ask(target, {"action": "survey"}, zlib.compress(json.dumps(roles).encode(), 9))
     found = next((event for event in events if event["event"] == "survey"), None)
     if found is None:
         return Survey(answered=False, said=stream.stderr.splitlines()[-1] if stream.stderr else "")

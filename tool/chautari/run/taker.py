@@ -59,6 +59,11 @@ class Taker:
         self.report.changed += event["changed"]
         self.report.failed += event["failed"] if self.mode != "plan" else 0
 
+    def _without_mitogen(self, _: Event) -> None:
+        self.report.notices.append(
+            "Mitogen does not fit the node's Ansible: the run went on without it, only slower"
+        )
+
     def _apt_at_work(self, event: Event) -> None:
         holder = event["holder"]
         self.report.notices.append(
