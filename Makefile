@@ -47,12 +47,12 @@ soak: setup  ## Run the long campaigns: faults at many moments, every molecule s
 	$(call timed,molecule,for s in base nextcloud region; do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
 
 # BENCH=noop runs that bench alone; ROUNDS=9 takes more rounds; python -m benchmarks --list names them.
-bench: setup benchmarks/.venv/.ready  ## Measure ours beside its peers: benchmarks/results.json
+bench: setup $(VENV)/peers/.ready  ## Measure ours beside its peers: benchmarks/results.json
 	$(call timed,bench,$(AS_ROOT) $(BIN)/python -m benchmarks $(addprefix --only ,$(BENCH)) $(addprefix --rounds ,$(ROUNDS)))
 
-benchmarks/.venv/.ready: benchmarks/requirements.lock | packages
-	$(PYTHON) -m venv benchmarks/.venv
-	benchmarks/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+$(VENV)/peers/.ready: benchmarks/requirements.lock | packages
+	$(PYTHON) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 setup: packages $(VENV)/.ready  ## Install what the toolkit needs on this machine

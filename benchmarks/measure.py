@@ -69,6 +69,7 @@ def once(command: Command) -> Sample:
             stdin=given, stdout=out, stderr=said,
         )  # fmt: skip
         timer = threading.Timer(LIMIT_SECONDS, process.kill)
+        timer.daemon = True
         timer.start()
         try:
             _, status, usage = os.wait4(process.pid, 0)

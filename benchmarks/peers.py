@@ -16,7 +16,7 @@ from benchmarks.measure import BenchError, Command, once
 ANSIBLE = str(Path(sys.executable).with_name("ansible-playbook"))
 PYINFRA = str(Path(sys.executable).with_name("pyinfra"))
 PLAYBOOK = str(ROOT / "playbooks" / "region.yml")
-MITOGEN = Path(__file__).with_name(".venv")
+MITOGEN = ROOT / ".venv" / "peers"
 PLUGINS = Path(__file__).with_name("plugins")
 _CONFIG = """\
 [defaults]
@@ -71,7 +71,7 @@ def mitogen_plugins() -> Path:
     """
     found = sorted(MITOGEN.glob("lib/python3*/site-packages/ansible_mitogen/plugins/strategy"))
     if not found:
-        raise BenchError("Mitogen is not installed in benchmarks/.venv: make bench installs it")
+        raise BenchError("Mitogen is not installed in .venv/peers: make bench installs it")
     return found[-1]
 
 
