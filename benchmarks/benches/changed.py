@@ -51,7 +51,7 @@ def run(lab: Lab, rounds: int) -> list[Figure]:
 def roles_that_ran(report: dict[str, Any]) -> tuple[str, ...]:
     """Return the roles that a report tells of as run on the node."""
     [node] = report["nodes"]
-    return tuple(item["role"] for item in node["roles"] if not item["kept"])
+    return tuple(role["name"] for role in node["roles"] if not role["kept"])
 
 
 def _set_quota(lab: Lab, quota: str) -> None:

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from benchmarks import lab, measure, peers, results, run
@@ -18,6 +17,7 @@ from benchmarks.measure import BenchError, Command, Sample
 from benchmarks.proxy import Proxy
 
 from chautari.region.load import load
+from chautari.report.model import NodeReport, RegionReport, RoleReport
 
 
 def test_figure_takes_medians_and_their_ratio() -> None:
@@ -206,8 +206,9 @@ def test_link_is_cut_at_the_same_moments_again() -> None:
 
 
 def test_roles_that_did_not_run_are_not_counted() -> None:
-    roles = [{"role": "base", "kept": True}, {"role": "nextcloud", "kept": False}]
-    report: dict[str, Any] = {"nodes": [{"roles": roles}]}
+    roles = [RoleReport("base", kept=True), RoleReport("nextcloud", changed=1)]
+    node = NodeReport("cloud", "203.0.113.11", "converged", roles=roles)
+    report = RegionReport("bench", "bench.example.org", "", "deploy", nodes=[node]).as_dict()
     assert changed.roles_that_ran(report) == ("nextcloud",)
 
 
