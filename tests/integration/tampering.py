@@ -19,7 +19,7 @@ CONFIG = "/var/lib/nextcloud/config/config.php"
 ONE_LINE = {
     "/etc/hosts": "sed -i '/^127.0.1.1/s/$/ tampered/' /etc/hosts",
     "/etc/locale.gen": "sed -i 's/^\\([a-z_A-Z]*.UTF-8 UTF-8\\)/# \\1/' /etc/locale.gen",
-    CONFIG: "occ config:system:set loglevel --type=integer --value=0",
+    CONFIG: f"sed -i \"/'loglevel'/s/2/0/\" {CONFIG}",
 }
 LEFT = {
     (

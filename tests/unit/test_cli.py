@@ -13,7 +13,7 @@ from region_samples import FIXTURES, REGION, ROOT, key_pair, region_file
 from chautari.cli import main, work
 from chautari.errors import BadInput, RunFailed
 from chautari.report.model import CheckResult, NodeReport, RegionReport
-from chautari.run import pipeline, status
+from chautari.run import drift, pipeline, status
 
 COMMANDS = list(main._COMMANDS)
 
@@ -68,7 +68,9 @@ def test_exit_code_says_how_it_ended(
 @pytest.mark.parametrize(
     "arguments",
     [["no-such-command"], ["region"], ["validate", "--no-such-option"], ["region", "a", "b"],
-     ["region", "andes", "--identity", "/no/such/file"]],
+     ["region", "andes", "--identity", "/no/such/file"], ["region", "andes", "--parallel", "0"],
+     ["region", "andes", "--canary", "bog9"],
+     ["region", "andes", "--canary", "bog1", "--detach"]],
 )  # fmt: skip
 def test_wrong_usage_is_bad_input(arguments: list[str]) -> None:
     assert main.run(arguments) == 2
@@ -133,6 +135,57 @@ def test_request_carries_what_was_asked_for(
     assert request.identities == (tmp_path / "key",)
     assert request.mirror == tmp_path
     assert request.command == "deploy region andes"
+
+
+def test_request_carries_how_much_is_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(pipeline, "deploy", lambda request, *_: asked.append(request) or report())
+    main.run(["region", "andes", "--full", "--no-checks", "--canary", "med1", "--parallel", "3"])
+    main.run(["region", "andes"])
+    full, plain = asked
+    assert (full.full, full.checks, full.canary, full.parallel) == (True, False, "med1", 3)
+    assert (plain.full, plain.checks, plain.canary, plain.parallel) == (False, True, "", 16)
+    assert full.chosen() == ("med1", "bog1")
+
+
+def test_plan_asks_for_what_a_deploy_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(pipeline, "foretell", lambda request, *_: asked.append(request) or report())
+    assert main.run(["plan", "andes", "--full", "--node", "bog1"]) == 0
+    assert (asked[0].full, asked[0].nodes, asked[0].command) == (
+        True,
+        ("bog1",),
+        "deploy plan andes",
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "code", "told"),
+    [
+        ({"roles": {}, "deployed": 1, "known": 2, "busy": None, "ok": True}, 0,
+         "bog1: Nothing changed since the deploy of "),
+        ({"roles": {"web": [{"kind": "path", "name": "/x", "text": "/x: is gone"}]},
+          "deployed": 1, "known": 2, "busy": None, "ok": False}, 1,
+         "    /x: is gone\n\nTo put it right: deploy region andes\n"),
+        ({"roles": {}, "deployed": 0, "known": 0, "busy": None, "ok": True}, 0,
+         "bog1: Nothing was deployed here yet"),
+        ({"roles": {}, "deployed": 1, "known": 2, "busy": {"operator": "luz"}, "ok": True}, 0,
+         "(luz is deploying to this node: this may be another thing in a moment)"),
+        ({"reachable": False, "message": "timed out", "ok": False}, 1,
+         "bog1: cannot be reached: timed out\n"),
+    ],
+    ids=["nothing", "changed", "new", "busy", "unreachable"],
+)  # fmt: skip
+def test_drift_says_what_changed_and_what_to_do(
+    found: Any, code: int, told: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    nodes = [{"node": "bog1", "reachable": True} | found]
+    monkeypatch.setattr(drift, "found_on_nodes", lambda _: nodes)
+    assert main.run(["drift", "andes"]) == code
+    assert told in capsys.readouterr().out
+    assert main.run(["drift", "andes", "--json"]) == code
+    assert json.loads(capsys.readouterr().out) == {"ok": code == 0, "nodes": nodes}
 
 
 def test_reports_are_written_beside_the_tool_s_state(

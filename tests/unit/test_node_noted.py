@@ -18,76 +18,73 @@ def template(src: str, dest: str, **more: Any) -> Data:
     return {"ansible.builtin.template": {"src": src, "dest": dest, "mode": "0600"}} | more
 
 
-def tasks(out: Path) -> dict[str, list[Data]]:
-    """Return the roles of the playbook, all of which write under `out`."""
-    return {
-        "files": [
-            {"name": "Write with a secret"} | template("s.j2", "{{ out }}/secret", no_log=True),
-            {"name": "Write openly"} | template("s.j2", "{{ out }}/open"),
-            {"name": "Write into a folder"} | template("s.j2", "{{ out }}"),
-            {"name": "Write nothing", "ansible.builtin.file": {"path": "/never"}, "when": False},
-        ],
-        "loops": [
-            {
-                "name": "Make each",
-                "ansible.builtin.file": {"path": "{{ out }}/{{ item }}", "state": "touch",
-                                         "mode": "0600"},
-                "loop": ["one", "two"],
-                "when": "item != 'three'",
-            },
-            {
-                "name": "Write each with a secret",
-                "ansible.builtin.copy": {"dest": "{{ out }}/{{ item }}", "content": "x",
-                                         "mode": "0600"},
-                "loop": ["s1", "s2"],
-                "no_log": True,
-            },
-            {
-                "name": "Some are not meant",
-                "ansible.builtin.file": {"path": "{{ out }}/{{ item }}", "state": "touch",
-                                         "mode": "0600"},
-                "loop": ["three", "four"],
-                "when": "item != 'three'",
-            },
-        ],
-        "commands": [
-            {"name": "Only look", COMMAND: "true", "changed_when": False},
-            {"name": "Change something", COMMAND: "true"},
-            {"name": "Make once", COMMAND: {"cmd": "true", "creates": "{{ out }}/open"}},
-        ],
-        "handlers": [
-            {"name": "Change", COMMAND: "true", "notify": ["Reload", "Look"]},
-            {"name": "Change not", COMMAND: "true", "changed_when": False, "notify": "Never"},
-        ],
-        "tells": [
-            {
-                "name": "Report the secret",
-                "ansible.builtin.debug": {"msg": f"it is {SECRET}, and 7"},
-            },
-            {"name": "Fetch", "ansible.builtin.get_url": {
-                "url": f"file://{out}/open", "dest": "{{ out }}/fetched", "mode": "0600"}},
-        ],
-        "rescues": [
-            {
-                "name": "Try",
-                "block": [{"name": "Ask", "ansible.builtin.fail": {"msg": "no"}}],
-                "rescue": [{"name": "Go on", "ansible.builtin.debug": {"msg": "x"}}],
-            }
-        ],
-        "fails": [
-            {"name": "Write before", "ansible.builtin.file": {"path": str(out), "mode": "0700"}},
-            {"name": "Change first", COMMAND: "true", "notify": "Never done"},
-            {"name": "Fail", "ansible.builtin.fail": {"msg": SECRET}},
-        ],
-    }  # fmt: skip
+# All of them write under `out`.
+TASKS: dict[str, list[Data]] = {
+    "files": [
+        {"name": "Write with a secret"} | template("s.j2", "{{ out }}/secret", no_log=True),
+        {"name": "Write openly"} | template("s.j2", "{{ out }}/open"),
+        {"name": "Write into a folder"} | template("s.j2", "{{ out }}"),
+        {"name": "Write nothing", "ansible.builtin.file": {"path": "/never"}, "when": False},
+    ],
+    "loops": [
+        {
+            "name": "Make each",
+            "ansible.builtin.file": {"path": "{{ out }}/{{ item }}", "state": "touch",
+                                     "mode": "0600"},
+            "loop": ["one", "two"],
+            "when": "item != 'three'",
+        },
+        {
+            "name": "Write each with a secret",
+            "ansible.builtin.copy": {"dest": "{{ out }}/{{ item }}", "content": "x",
+                                     "mode": "0600"},
+            "loop": ["s1", "s2"],
+            "no_log": True,
+        },
+        {
+            "name": "Some are not meant",
+            "ansible.builtin.file": {"path": "{{ out }}/{{ item }}", "state": "touch",
+                                     "mode": "0600"},
+            "loop": ["three", "four"],
+            "when": "item != 'three'",
+        },
+    ],
+    "commands": [
+        {"name": "Only look", COMMAND: "true", "changed_when": False},
+        {"name": "Change something", COMMAND: "true"},
+        {"name": "Make once", COMMAND: {"cmd": "true", "creates": "{{ out }}/open"}},
+    ],
+    "handlers": [
+        {"name": "Change", COMMAND: "true", "notify": ["Reload", "Look"]},
+        {"name": "Change not", COMMAND: "true", "changed_when": False, "notify": "Never"},
+    ],
+    "tells": [
+        {
+            "name": "Report the secret",
+            "ansible.builtin.debug": {"msg": f"it is {SECRET}, and 7"},
+        },
+        {"name": "Fetch", "ansible.builtin.get_url": {
+            "url": "file://{{ out }}/open", "dest": "{{ out }}/fetched", "mode": "0600"}},
+    ],
+    "rescues": [
+        {
+            "name": "Try",
+            "block": [{"name": "Ask", "ansible.builtin.fail": {"msg": "no"}}],
+            "rescue": [{"name": "Go on", "ansible.builtin.debug": {"msg": "x"}}],
+        }
+    ],
+    "fails": [
+        {"name": "Write before", "ansible.builtin.file": {"path": "{{ out }}", "mode": "0700"}},
+        {"name": "Change first", COMMAND: "true", "notify": "Never done"},
+        {"name": "Fail", "ansible.builtin.fail": {"msg": SECRET}},
+    ],
+}  # fmt: skip
 
 
-def prepared(folder: Path) -> dict[str, list[Data]]:
+def prepared(folder: Path) -> None:
     """Write roles, handlers, templates and secrets."""
-    out = folder / "out"
-    out.mkdir()
-    given = tasks(out)
-    roles(folder, given)
+    (folder / "out").mkdir()
+    roles(folder, TASKS)
     (folder / "roles" / "files" / "templates").mkdir()
     (folder / "roles" / "files" / "templates" / "s.j2").write_text("{{ secret }}\n")
     pending = folder / "state" / "pending" / "handlers"
@@ -99,19 +96,18 @@ def prepared(folder: Path) -> dict[str, list[Data]]:
     handler = {"name": "Never done", COMMAND: "false"}
     write(folder / "roles" / "fails" / "handlers" / "main.yml", [handler])
     (folder / "secrets.json").write_text(json.dumps([SECRET, "7"]))
-    return given
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("node")
-    given = prepared(folder)
+    prepared(folder)
     variables = {"secret": SECRET, "out": str(folder / "out")}
     makes_up = {"name": "Make up", COMMAND: "true", "changed_when": True, "notify": "Reload"}
     plays: list[Data] = [
         {"hosts": "all", "gather_facts": False, "roles": [name], "vars": variables}
         | ({"tasks": [makes_up]} if name == "handlers" else {})
-        for name in given
+        for name in TASKS
     ]
     done = play(folder, plays, {"g": {"hosts": {"bog1": None}}})
     assert done.returncode == 2, done.stdout + done.stderr

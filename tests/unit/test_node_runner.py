@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from region_samples import ROOT
 
-from chautari.node import lock, runner
+from chautari.node import entry, lock, runner
 
 RUN = "20261123T120000-abcdef"
 OLD = "20261122T120000-abcdef"
@@ -42,6 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     state = tmp_path / "state"
     state.mkdir()
     monkeypatch.setattr(runner, "STATE", state)
+    monkeypatch.setattr(entry, "STATE", state)
     monkeypatch.setattr(runner, "MEMORY", tmp_path / "memory")
     monkeypatch.setattr(lock, "LOCK", state / "lock")
     monkeypatch.setattr(lock, "HOLDER", state / "holder.json")

@@ -121,6 +121,17 @@ def test_failed_task_is_kept_with_its_journal(monkeypatch: pytest.MonkeyPatch) -
     assert (report.failure.role, report.failure.task, report.failure.journal) == ("php", "T", ["j"])
 
 
+def test_first_failure_is_the_one_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [
+        {"event": "failure", "role": "php", "task": task, "message": "m", "journal": []}
+        for task in ("Write half of it", "Restart")
+    ]
+    link = Link(([STARTED, *failures, FINISHED | {"ok": False}], 1))
+    report, _, _ = follow(monkeypatch, link)
+    assert report.failure is not None
+    assert report.failure.task == "Write half of it"
+
+
 def test_playbook_that_cannot_start_is_a_failure_too(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = {"event": "playbook_failed", "code": 4, "log": ["no such role"]}
     report, _, _ = follow(monkeypatch, Link(([STARTED, broken, FINISHED | {"ok": False}], 1)))

@@ -5,6 +5,7 @@ import io
 import json
 import shlex
 import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,7 +151,7 @@ def test_runner_is_sent_before_the_payload() -> None:
 
 
 def test_all_that_the_runner_imports_travels_along() -> None:
-    """In isolated mode and without this toolkit: only the sources that were sent can be found."""
+    """Without any installed package: only the sources that were sent can be found."""
     sent = remote.node_modules()
     assert {"chautari.node.runner", "chautari.node.drift", "chautari.node.budget"} <= set(sent)
     code = (
@@ -160,7 +161,7 @@ def test_all_that_the_runner_imports_travels_along() -> None:
         "[__import__(n) for n in m if n]; print(len(m))"
     )
     done = subprocess.run(
-        ["/usr/bin/python3", "-I", "-c", code], input=remote.runner_stdin(),
+        [sys.executable, "-I", "-S", "-c", code], input=remote.runner_stdin(),
         capture_output=True, check=False,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == (f"{len(sent) + 1}\n".encode(), b"")

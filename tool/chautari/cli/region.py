@@ -29,6 +29,7 @@ from chautari.cli.options import (
     "--parallel", type=click.IntRange(1, 256), default=16, show_default=True,
     help="How many nodes are worked on at once.",
 )  # fmt: skip
+@click.option("--purge", is_flag=True, help="Delete the data of services that are taken off.")
 @click.option("--wait", is_flag=True, help="Wait while somebody else deploys to a node.")
 @click.option("--detach", is_flag=True, help="Come back once the nodes are at work.")
 @json_option
@@ -46,5 +47,7 @@ def command(
     from chautari.run.converge import Manner
     from chautari.run.pipeline import deploy
 
+    if detach and asked["canary"]:
+        raise click.UsageError("--canary waits for its node, --detach does not: leave one out")
     manner = Manner(wait, detach)
     return carry_out(deploy, "region", name, as_json, manner=manner, checks=not no_checks, **asked)

@@ -31,18 +31,22 @@ def budget(notes: Path) -> dict[str, Any]:
     sizes = [_size(url) for url in sorted(files)]
     unknown = [url for url, size in zip(sorted(files), sizes, strict=True) if size is None]
     apt = _apt(packages)
-    total = apt + sum(size or 0 for size in sizes)
-    return {"event": "budget", "bytes": total, "packages": apt, "unknown": unknown}
+    if apt is None:
+        unknown.append("the packages (apt does not know all of them yet)")
+    total = (apt or 0) + sum(size or 0 for size in sizes)
+    return {"event": "budget", "bytes": total, "packages": apt or 0, "unknown": unknown}
 
 
-def _apt(names: Iterable[str]) -> int:
-    """Return how many bytes apt would fetch to have these packages."""
+def _apt(names: Iterable[str]) -> int | None:
+    """Return how many bytes apt would fetch to have these packages; None when it cannot tell."""
     known = sorted(name for name in names if PACKAGE.fullmatch(name))
     if not known:
         return 0
     argv = ["apt-get", "--yes", "--quiet=2", "--no-install-recommends", "--print-uris",
             "install", "--", *known]  # fmt: skip
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return None
     return sum(int(found[1]) for line in done.stdout.splitlines() if (found := URI.match(line)))
 
 
@@ -50,8 +54,8 @@ def _size(url: str) -> int | None:
     """Return the length that the server tells of a file, or None."""
     if not url.startswith(("https://", "http://")):
         return None
-    request = urllib.request.Request(url, method="HEAD")
     try:
+        request = urllib.request.Request(url, method="HEAD")
         with urllib.request.urlopen(
             request, timeout=SECONDS, context=ssl.create_default_context()
         ) as answer:

@@ -25,8 +25,7 @@ def reason(kind: str, name: str, text: str) -> Reason:
 def between(item: Item, then: State, now: State) -> list[Reason]:
     """Return how `item` differs from what it was.
 
-    A probe that was not content already when it was sealed left the receipt open; it differs in
-    nothing.
+    A probe that was not content when it was sealed left the receipt open: that is no difference.
     """
     if then == now:
         return []

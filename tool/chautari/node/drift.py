@@ -31,7 +31,8 @@ def drift(state: Path) -> dict[str, Any]:
     left = receipts.left(state)
     roles: dict[str, list[dict[str, Any]]] = {}
     for receipt, reasons in zip(left, receipts.drifted(left), strict=True):
-        states = dict(zip((i["name"] for i in receipt.items), receipt.states, strict=True))
+        pairs = zip(receipt.items, receipt.states, strict=True)
+        states = {item["name"]: state for item, state in pairs if item["kind"] == "path"}
         told: list[dict[str, Any]] = [
             dict(item) for item in reasons if item["kind"] not in NOT_DRIFT
         ]

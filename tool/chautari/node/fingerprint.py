@@ -6,6 +6,7 @@ as its slowest question. Standard library only; it runs with the node's own Pyth
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import hashlib
 import os
@@ -220,7 +221,7 @@ def _debconf(item: Item, _: _Questions) -> State:
 
 def _loaded(item: Item, _: _Questions) -> State:
     """Whether anything under the settings is newer than the stamp of their loading."""
-    stamps = [os.lstat(name).st_mtime_ns for name in glob(item["stamp"])]
+    stamps = [_changed(name) for name in glob(item["stamp"])]
     if not stamps:
         return {"ok": False, "newer": ["no stamp"]}
     newest = [
@@ -234,11 +235,12 @@ def _loaded(item: Item, _: _Questions) -> State:
 
 
 def _changed(path: str) -> int:
-    """Return when a file was written last; of a link, also what it points to."""
-    try:
-        return max(os.lstat(path).st_mtime_ns, os.stat(path).st_mtime_ns)
-    except OSError:
-        return os.lstat(path).st_mtime_ns
+    """Return when a file was written last, of a link also what it points to; 0 when it is gone."""
+    times = [0]
+    for look in (os.lstat, os.stat):
+        with contextlib.suppress(OSError):
+            times.append(look(path).st_mtime_ns)
+    return max(times)
 
 
 def _tree(top: str) -> Iterable[str]:

@@ -92,7 +92,8 @@ def _apt(arguments: Arguments, result: Arguments) -> Managed:
     names = arguments.get("name") or arguments.get("package") or arguments.get("pkg") or []
     if isinstance(names, str):
         names = [name.strip() for name in names.split(",")]
-    found = [_package(str(name)) for name in names if name]
+    gone = {"absent": True} if arguments.get("state") == "absent" else {}
+    found = [_package(str(name)) | gone for name in names if name]
     wildcard = any("*" in item["name"] for item in found)
     sweeping = arguments.get("upgrade") not in (None, "no") or wildcard
     return found, "a set of packages was changed" if sweeping else ""

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from chautari.node import managed, receipts
-from chautari.node.differences import Reason, between
+from chautari.node.differences import Reason, between, reason
 from chautari.node.receipts import Inputs, Receipt, Record
 
 MOST_PASSES = 3
+REMOVE = "tasks/remove.yml"
 # Reasons that mean that a role was given something else than before.
 GIVEN = frozenset({"files", "ansible", "variable", "machine", "new", "damaged"})
 # A line of a role's handlers that is a name, or one of the names that a handler listens to.
@@ -65,6 +66,7 @@ def converge(node: Node, full: bool) -> int:
             break
         before = {name: receipts.load(node.state, name) for name in names}
         receipts.forget(node.state, names)
+        receipts.carry(node.state, names)
         code = one_pass(node, chosen)
         ran.update(names)
         if code:
@@ -73,6 +75,51 @@ def converge(node: Node, full: bool) -> int:
     tell_kept(node, roles, ran)
     receipts.forget_contents(node.state)
     return 0
+
+
+def take_off(node: Node, purge: bool) -> int:
+    """Run the `remove.yml` of each role that is wanted here no more, the last one first.
+
+    Services lean on what was set up before them, so they go in the opposite order. Data is kept
+    unless `purge` is set. A role without tasks for it stays as it is, and is told.
+    """
+    able = leaving(node)
+    for role in set(_unwanted(node)) - set(able):
+        node.tell("stays", role=role)
+    if not able:
+        return 0
+    node.tell("chosen", roles=able, number=0)
+    playbook = node.memory / "playbooks" / "remove.yml"
+    playbook.parent.mkdir(exist_ok=True)
+    playbook.write_text(json.dumps([
+        {
+            "name": f"Take {role} off", "hosts": "all", "become": False, "gather_facts": True,
+            "vars": {"purge": purge},
+            "tasks": [{
+                "name": f"Take {role} off",
+                "ansible.builtin.include_role": {"name": role, "tasks_from": "remove.yml"},
+            }],
+        }
+        for role in reversed(list(able))
+    ]))  # fmt: skip
+    code = node.ansible("playbooks/remove.yml")
+    if code == 0:
+        for role in able:
+            receipts.drop(node.state, role)
+    return code
+
+
+def leaving(node: Node) -> dict[str, list[Reason]]:
+    """Return the roles that will be taken off the node, in the order of their set-up."""
+    why = reason("unwanted", "", "it is wanted on this node no more")
+    there = node.memory / "roles"
+    return {role: [why] for role in _unwanted(node) if (there / role / REMOVE).is_file()}
+
+
+def _unwanted(node: Node) -> list[str]:
+    file = node.memory / "unwanted.json"
+    found: list[str] = json.loads(file.read_text()) if file.is_file() else []
+    return found
 
 
 def one_pass(node: Node, chosen: list[Inputs], sealing: bool = True) -> int:
@@ -141,10 +188,10 @@ def _tell_accepted(
             continue
         states = {managed.key(i): s for i, s in zip(now.items, now.states, strict=True)}
         told = [
-            reason["text"]
+            difference["text"]
             for item, old in zip(then.items, then.states, strict=True)
             if (key := managed.key(item)) in states
-            for reason in between(item, old, states[key])
+            for difference in between(item, old, states[key])
         ]
         if told:
             node.tell("accepted", role=role, items=told)

@@ -214,6 +214,31 @@ def _open(
     return ""
 
 
+# ── Roles that a node carries ────────────────────────────────────────────────────────────────
+
+
+def carry(state: Path, roles: Iterable[str]) -> None:
+    """Note which roles were begun on the node: an interrupted one has no receipt, and is there."""
+    folder = state / "carried"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for role in roles:
+        (folder / role).touch()
+
+
+def unwanted(state: Path, wanted: Iterable[str]) -> list[str]:
+    """Return the roles that the node carries and that are wanted no more."""
+    carried = {file.name for file in (state / "carried").glob("*")}
+    carried |= {file.stem for file in folder_of(state).glob("*.json")}
+    return sorted(carried - set(wanted))
+
+
+def drop(state: Path, role: str) -> None:
+    """Forget a role that was taken off the node."""
+    forget(state, [role])
+    pending_file(state, role).unlink(missing_ok=True)
+    (state / "carried" / role).unlink(missing_ok=True)
+
+
 # ── What lay in the files, for diffs ─────────────────────────────────────────────────────────
 
 
@@ -225,13 +250,20 @@ def keep_contents(state: Path, items: list[Any], states: list[Any]) -> None:
     for item, now in zip(items, states, strict=True):
         if item["kind"] != "path" or now["is"] != "file" or not int(now["mode"], 8) & 0o004:
             continue
-        file, kept = Path(item["name"]), folder_of(state) / "contents" / now["sha256"]
-        if kept.exists() or file.stat().st_size > SHOWN_BYTES:
-            continue
+        # A file that went away meanwhile is the next look's business.
+        with contextlib.suppress(OSError):
+            _keep(Path(item["name"]), folder_of(state) / "contents" / now["sha256"])
+
+
+def _keep(file: Path, kept: Path) -> None:
+    if kept.exists() or file.stat().st_size > SHOWN_BYTES:
+        return
+    content = file.read_bytes()
+    if hashlib.sha256(content).hexdigest() == kept.name:
         kept.parent.mkdir(mode=0o700, exist_ok=True)
-        content = file.read_bytes()
-        if hashlib.sha256(content).hexdigest() == now["sha256"]:
-            kept.write_bytes(content)
+        aside = kept.with_suffix(".new")
+        aside.write_bytes(content)
+        aside.replace(kept)
 
 
 def forget_contents(state: Path) -> None:

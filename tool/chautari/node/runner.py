@@ -152,7 +152,8 @@ def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
     node = _node(place, memory, about, [])
     if holder := lock.apt_holder():
         node.tell("apt_at_work", holder=holder)
-    code = passes.converge(node, full=bool(about.get("full")))
+    code = passes.take_off(node, purge=bool(about.get("purge")))
+    code = code or passes.converge(node, full=bool(about.get("full")))
     _keep_the_watch(memory)
     if code:
         _append(place, {"event": "playbook_failed", "code": code, "log": _tail(place)})
@@ -166,7 +167,7 @@ def plan(place: Path, memory: Path, about: dict[str, Any]) -> bool:
     node = _node(place, memory, about, ["--check", "--diff"])
     reasons = receipts.stale(STATE, node.roles, full=bool(about.get("full")))
     chosen = [inputs for inputs in node.roles if inputs["role"] in reasons]
-    node.tell("chosen", roles=reasons, number=0)
+    node.tell("chosen", roles=passes.leaving(node) | reasons, number=0)
     if chosen and passes.one_pass(node, chosen, sealing=False):
         _append(place, {"event": "check_ended_early", "log": _tail(place)})
     passes.tell_kept(node, node.roles, set(reasons))

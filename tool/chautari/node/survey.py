@@ -26,6 +26,7 @@ def survey(state: Path, roles: list[Inputs], busy: dict[str, Any] | None) -> dic
         names = [inputs["role"] for inputs in roles if inputs["role"] not in reasons]
         kept = [receipt for name in names if (receipt := receipts.load(state, name)) is not None]
         found["reasons"] = reasons
+        found["unwanted"] = receipts.unwanted(state, [inputs["role"] for inputs in roles])
         found["kept"] = [{"role": r.role, "run": r.run, "notices": r.notices} for r in kept]
     return found
 

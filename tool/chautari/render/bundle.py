@@ -9,7 +9,7 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,25 +37,30 @@ gathering = explicit
 """
 
 
-def pack(node: NodeVariables, roles: list[Inputs]) -> bytes:
+def pack(node: NodeVariables, roles: list[Inputs], unwanted: Sequence[str] = ()) -> bytes:
     """Return the bundle of `node` as a gzipped tar; it holds no other node's values.
 
     Args:
         node: the node's roles and variables.
         roles: their inputs, which the node compares with its receipts.
+        unwanted: roles that the node is to be rid of; the order of their set-up is kept.
     """
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
-        for name, content in sorted(_files(node, roles)):
+        for name, content in sorted(_files(node, roles, unwanted)):
             _add(archive, name, content)
     return buffer.getvalue()
 
 
-def _files(node: NodeVariables, roles: list[Inputs]) -> Iterator[tuple[str, bytes]]:
+def _files(
+    node: NodeVariables, roles: list[Inputs], unwanted: Sequence[str]
+) -> Iterator[tuple[str, bytes]]:
     root = content_root()
+    leaving = [role for role in plays() if role in unwanted]
+    yield "unwanted.json", _json(leaving + sorted(set(unwanted) - set(leaving)))
     yield "ansible.cfg", ANSIBLE_CFG.encode()
     yield "plays.json", _json({role: plays()[role] for role in node.roles})
     yield "roles.json", _json(roles)
@@ -69,7 +74,7 @@ def _files(node: NodeVariables, roles: list[Inputs]) -> Iterator[tuple[str, byte
     for name, content in inventory.files_of([node], {}).items():
         yield f"inventory/{name}", content
     yield "settings.json", _settings(node)
-    for role in node.roles:
+    for role in (*node.roles, *leaving):
         yield from _tree(root / "roles" / role, f"roles/{role}")
 
 

@@ -31,7 +31,8 @@ def _one(target: Target) -> NodeDrift:
         told = {key: found[key] for key in ("roles", "deployed", "known", "busy")}
         return node | told | {"ok": not found["roles"]}
     if stream.code == NO_PYTHON:
-        return node | {"reachable": True, "roles": {}, "deployed": 0, "known": 0, "busy": None}
+        bare = {"roles": {}, "deployed": 0, "known": 0, "busy": None}
+        return node | bare | {"reachable": True, "ok": True}
     return node | {"message": stream.stderr.splitlines()[-1] if stream.stderr else "no answer"}
 
 

@@ -35,6 +35,7 @@ class Request:
         canary: a node that goes first; the others follow only when it is well.
         parallel: how many nodes are worked on at once.
         run: a run to read; the newest one when it is empty.
+        purge: delete the data of services that are taken off a node.
     """
 
     inventory: Inventory
@@ -48,6 +49,7 @@ class Request:
     canary: str = ""
     parallel: int = PARALLEL
     run: str = ""
+    purge: bool = False
 
     def chosen(self) -> tuple[str, ...]:
         """Return the names of the nodes to work on.

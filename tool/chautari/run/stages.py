@@ -139,8 +139,9 @@ def converge_all(
             return []
         told: Event = about(run, region, crew.name)
         told |= {"mode": mode, "full": request.full, "checks": request.checks}
+        told["purge"] = request.purge
         told["plain"] = bool(os.environ.get("CHAUTARI_PLAIN_ANSIBLE"))
-        packed = bundle.pack(crew.node, crew.inputs)
+        packed = bundle.pack(crew.node, crew.inputs, crew.found.unwanted)
         return converge.converge(crew.target, packed, told, crew.report, tell, request.manner)
 
     inside = side_by_side(one, crews, request.parallel)

@@ -30,6 +30,7 @@ class Survey:
     Attributes:
         answered: whether it did; a bare machine, or one that is out of reach, does not.
         reasons: the roles that have to run, each with why.
+        unwanted: roles that the node carries and that the region wants there no more.
         kept: the roles whose receipts hold, with the run that left them and what it reported.
         busy: who is at work there, if anybody is.
         facts: the machine, for the preflight.
@@ -38,6 +39,7 @@ class Survey:
 
     answered: bool
     reasons: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    unwanted: list[str] = field(default_factory=list)
     kept: list[dict[str, Any]] = field(default_factory=list)
     busy: Event | None = None
     facts: facts.Facts = field(default_factory=facts.Facts)
@@ -50,8 +52,8 @@ class Survey:
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether every receipt holds, and nobody is at work."""
-        return self.ready and self.busy is None and not self.reasons
+        """Whether every receipt holds, nothing is to be taken off, and nobody is at work."""
+        return self.ready and self.busy is None and not self.reasons and not self.unwanted
 
 
 def survey(
@@ -74,6 +76,7 @@ def _one(job: tuple[Target, list[Inputs]]) -> Survey:
     return Survey(
         answered=True,
         reasons=found.get("reasons", {}),
+        unwanted=found.get("unwanted", []),
         kept=found.get("kept", []),
         busy=found["busy"],
         facts=facts.parse(found["facts"], asked, time.time()),

@@ -59,6 +59,12 @@ class Taker:
         self.report.changed += event["changed"]
         self.report.failed += event["failed"] if self.mode != "plan" else 0
 
+    def _stays(self, event: Event) -> None:
+        self.report.notices.append(
+            f"{event['role']} is wanted on this node no more, but this toolkit does not know how "
+            "to take it off: stop its services by hand"
+        )
+
     def _without_mitogen(self, _: Event) -> None:
         self.report.notices.append(
             "Mitogen does not fit the node's Ansible: the run went on without it, only slower"
@@ -96,7 +102,8 @@ class Taker:
         self.report.notices.append(event["message"])
 
     def _failure(self, event: Event) -> None:
-        if self.mode == "plan":
+        # Handlers still run after a failure and may fail in its wake: the first one is the cause.
+        if self.mode == "plan" or self.report.failure is not None:
             return
         fields = {key: event[key] for key in ("role", "task", "message", "journal")}
         self.report.failure = Failure(**fields)
