@@ -206,7 +206,7 @@ def test_link_is_cut_at_the_same_moments_again() -> None:
 
 
 def test_roles_that_did_not_run_are_not_counted() -> None:
-    roles = [RoleReport("base", kept=True), RoleReport("nextcloud", changed=1)]
+    roles = [RoleReport("base", kept=True), RoleReport("nextcloud", changed=1), RoleReport("setup")]
     node = NodeReport("cloud", "203.0.113.11", "converged", roles=roles)
     report = RegionReport("bench", "bench.example.org", "", "deploy", nodes=[node]).as_dict()
     assert changed.roles_that_ran(report) == ("nextcloud",)
