@@ -108,18 +108,15 @@ def restart(proof: Proof, node: str) -> None:
 @contextlib.contextmanager
 def link_cut(proof: Proof, node: str) -> Iterator[None]:
     """Drop every packet to and from a node, without a word to either side."""
-    inspect = ["podman", "inspect", "-f", "{{.State.Pid}}", f"chautari_proof_{node}"]
-    pid = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.strip()
     rules = (
-        "table inet cut { chain i { type filter hook input priority -300; iif != lo drop; } "
-        "chain o { type filter hook output priority -300; oif != lo drop; } }"
+        'table inet cut { chain i { type filter hook input priority -300; iifname != "lo" drop; } '
+        'chain o { type filter hook output priority -300; oifname != "lo" drop; } }'
     )
-    inside = ["nsenter", "-t", pid, "-n", "nft"]
-    subprocess.run([*inside, "-f", "-"], input=rules, text=True, check=True)
+    proof.feed(node, rules, "nft", "-f", "-")
     try:
         yield
     finally:
-        subprocess.run([*inside, "delete", "table", "inet", "cut"], check=True)
+        proof.on(node, "nft", "delete", "table", "inet", "cut")
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chautari.node.managed import READING, key, managed, path_item
+from chautari.node.managed import READING, joined, key, managed, path_item
 
 CENSORED = {"censored": "the output has been hidden", "changed": True}
 Given = dict[str, Any]
@@ -19,7 +19,8 @@ def package(name: str, **more: Any) -> Given:
 
 
 def unit(name: str, enabled: bool, active: bool) -> Given:
-    return {"kind": "unit", "name": name, "enabled": enabled, "active": active}
+    flags = {"enabled": enabled, "active": active}
+    return {"kind": "unit", "name": name} | {flag: True for flag, on in flags.items() if on}
 
 
 def exists(name: str) -> Given:
@@ -148,3 +149,13 @@ def test_censored_copy_into_a_folder_cannot_be_told() -> None:
 def test_later_word_about_the_same_thing_has_the_same_key() -> None:
     assert key(path_item("/etc/x", sha1="ab")) == key(path_item("/etc/x/"))
     assert key(exists("/etc/x")) != key(path_item("/etc/x"))
+
+
+def test_a_restart_does_not_make_one_forget_that_a_unit_is_enabled() -> None:
+    enabled = unit("x.service", True, True)
+    assert joined(enabled, unit("x.service", False, True)) == enabled
+    assert joined(package("a", pinned=True), package("a")) == package("a", pinned=True)
+
+
+def test_a_file_is_as_it_was_written_last() -> None:
+    assert joined(path("/x", sha1="a"), path("/x")) == path("/x")

@@ -1,10 +1,11 @@
-"""Writing files so that a power cut leaves the old one or the new one, never half of one."""
+"""Writing files so that a power cut leaves the old or the new one, and reading our own."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 
 def write_atomically(
@@ -28,3 +29,14 @@ def write_atomically(
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
+
+
+def read_own(file: Path) -> Any:
+    """Return what a YAML file of the toolkit itself holds; what people wrote goes through `guard`.
+
+    libyaml reads it ten times faster where PyYAML was built with it.
+    """
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(file.read_bytes(), Loader=loader)

@@ -44,8 +44,17 @@ def managed(action: str, arguments: Arguments, result: Arguments, reads: bool) -
 
 
 def key(item: Item) -> str:
-    """Return what makes an item the same thing: a later word about it replaces the earlier."""
+    """Return what makes an item the same thing."""
     return f"{item['kind']} {item['name']}"
+
+
+def joined(before: Item | None, item: Item) -> Item:
+    """Return what is known of a thing after a later word about it.
+
+    A file is as it was written last. Of a unit or package each task tells a part: one enables it,
+    a handler only restarts it.
+    """
+    return item if before is None or item["kind"] == "path" else before | item
 
 
 def path_item(path: str, **more: Any) -> Item:
@@ -113,10 +122,8 @@ def _unit(arguments: Arguments, result: Arguments) -> Managed:
     name = _first(arguments, "name", "service", "unit")
     if not name:  # a mere daemon-reload
         return [], ""
-    watched = {
-        "enabled": "enabled" in arguments or "masked" in arguments,
-        "active": bool(arguments.get("state")),
-    }
+    watched: Item = {"enabled": True} if {"enabled", "masked"} & arguments.keys() else {}
+    watched |= {"active": True} if arguments.get("state") else {}
     if "." not in name.rsplit("@", 1)[-1].rsplit("/", 1)[-1]:
         name += ".service"
     return [{"kind": "unit", "name": name} | watched], ""

@@ -212,7 +212,8 @@ def read_records(file: Path) -> dict[str, Record]:
         note = json.loads(line)
         record = found.setdefault(note["role"], Record())
         if "item" in note:
-            record.items[f"{note['item']['kind']} {note['item']['name']}"] = note["item"]
+            key = managed.key(note["item"])
+            record.items[key] = managed.joined(record.items.get(key), note["item"])
         elif "uncovered" in note:
             record.uncovered[note["task"]] = note["uncovered"]
         elif "notice" in note:

@@ -14,9 +14,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from chautari.files import read_own
 from chautari.paths import content_root
 from chautari.render.variables import NodeVariables
 
@@ -58,7 +58,7 @@ class Declaration(BaseModel):
 def declaration(role: str) -> Declaration:
     """Return what a role declares for its receipt."""
     file = content_root() / "roles" / role / "meta" / "receipt.yml"
-    return Declaration.model_validate(yaml.safe_load(file.read_bytes()) or {})
+    return Declaration.model_validate(read_own(file) or {})
 
 
 def of_node(node: NodeVariables, key: str, ansible: str) -> list[Inputs]:
@@ -130,7 +130,7 @@ def _text(role: str) -> str:
 def plays() -> dict[str, dict[str, Any]]:
     """Return the play of each role of `playbooks/region.yml`."""
     file: Path = content_root() / "playbooks" / "region.yml"
-    return {play["hosts"]: play for play in yaml.safe_load(file.read_bytes())}
+    return {play["hosts"]: play for play in read_own(file)}
 
 
 def _digest(key: str, name: str, value: Any) -> str:

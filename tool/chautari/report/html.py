@@ -6,7 +6,13 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    FileSystemLoader,
+    StrictUndefined,
+    Template,
+)
 
 from chautari.paths import state_dir
 from chautari.report import picture, summary
@@ -19,8 +25,7 @@ _WIDE, _NARROW = 3, 1
 
 def render_html(report: RegionReport) -> str:
     """Return the page; every value is cleaned and escaped."""
-    template = _environment().get_template("report.html.j2")
-    return template.render(
+    return template().render(
         report=report,
         summary=summary,
         pictures={"wide": picture.draw(report, _WIDE), "narrow": picture.draw(report, _NARROW)},
@@ -39,6 +44,11 @@ def _kept_templates() -> FileSystemBytecodeCache | None:
 
 
 @cache
+def template() -> Template:
+    """Return the page's template, compiled."""
+    return _environment().get_template("report.html.j2")
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),

@@ -13,7 +13,7 @@ from chautari.region.model import Region
 from chautari.render.internet import PUBLIC, Internet, StandIn
 from chautari.render.placing import names_of
 from chautari.render.variables import Place, release_of
-from chautari.sandbox import paths, state
+from chautari.sandbox import alive, paths, state
 from chautari.sandbox.spec import NodeSpec, Release, SandboxSpec, WantedArtifact
 from chautari.sandbox.state import SandboxState
 
@@ -88,16 +88,19 @@ def internet_of(known: SandboxState) -> Internet:
 
 def _is_running(spec: SandboxSpec) -> bool:
     """Return whether every container of this very inventory is there and up."""
-    from chautari.sandbox import api  # a real region never needs it
+    there = alive.members(spec.name)
+    if there is None:
+        from chautari.sandbox import api  # a real region never needs it
 
-    found = api.status(spec.name)
-    wanted = {(node.name, node.address) for node in spec.nodes}
-    there = {(item.name, item.address) for item in found.containers}
+        found = api.status(spec.name)
+        there = {item.name: item.address for item in found.containers} if found.running else {}
+    wanted = {node.name: node.address for node in spec.nodes}
     known = state.load(spec.name)
     served = {(item.name, item.version) for item in known.artifacts} if known else set()
     served |= {(item.name, item.version) for item in known.missing} if known else set()
     asked = {(item.name, item.version) for item in spec.wanted}
-    return found.running and wanted <= there and (bool(spec.mirror) or asked <= served)
+    is_served = bool(spec.mirror) or asked <= served
+    return bool(there) and wanted.items() <= there.items() and is_served
 
 
 def _node_spec(region: Region, name: str) -> NodeSpec:

@@ -49,13 +49,18 @@ class Taker:
         self.report.notices += event["notices"]
 
     def _role_finished(self, event: Event) -> None:
-        numbers = {key: event.get(key, 0) for key in ("ok", "changed", "failed", "skipped")}
-        why = self.why.get(event["role"], [])
-        seconds = event["seconds"]
-        differences = self.differences.pop(event["role"], [])
-        self.report.roles.append(
-            RoleReport(event["role"], **numbers, seconds=seconds, why=why, differences=differences)
-        )
+        name = event["role"]
+        # A play may come back to its role, as for restarts that an earlier run owed.
+        role = next((role for role in self.report.roles if role.name == name), None)
+        if role is None:
+            role = RoleReport(name, why=self.why.get(name, []))
+            self.report.roles.append(role)
+        role.ok += event.get("ok", 0)
+        role.changed += event.get("changed", 0)
+        role.failed += event.get("failed", 0)
+        role.skipped += event.get("skipped", 0)
+        role.seconds += event["seconds"]
+        role.differences += self.differences.pop(name, [])
         self.report.changed += event["changed"]
         self.report.failed += event["failed"] if self.mode != "plan" else 0
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 
 from chautari.process import run
-from chautari.sandbox import paths, podman, state
+from chautari.sandbox import alive, paths, podman, state
 from chautari.sandbox.engine import Engine, Found
 from chautari.sandbox.spec import NodeSpec, SandboxSpec, WantedArtifact, validate
 from chautari.sandbox.state import ContainerStatus, SandboxState, SandboxStatus
@@ -31,6 +31,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     from chautari.sandbox.authority import ensure_authority
 
     validate(spec)
+    alive.forget(spec.name)
     folder = paths.state_dir(spec.name)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with paths.locked(folder / "lock"):
@@ -51,6 +52,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
 def down(name: str, *, purge: bool = False) -> None:
     """Remove the containers and the network; with `purge`, keys, mail and cache as well."""
     folder = paths.state_dir(name)
+    alive.forget(name)
     if shutil.which("podman") is not None:
         engine = Engine(("podman",), name, folder)
         engine.remove(engine.containers().values())
@@ -68,6 +70,9 @@ def status(name: str) -> SandboxStatus:
     found = Engine(("podman",), name, paths.state_dir(name)).containers()
     members = tuple(_member(member, found[member]) for member in sorted(found))
     running = bool(members) and all(member.running for member in members)
+    if running:
+        addresses = {member.name: member.address for member in members}
+        alive.remember(name, addresses, {name: found[name].pid for name in found})
     return SandboxStatus(name, exists=bool(members), running=running, containers=members)
 
 
