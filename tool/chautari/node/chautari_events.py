@@ -197,6 +197,8 @@ def _message(result: dict[str, Any]) -> str:
     if "censored" in result:
         return "what it said is hidden, since it may hold a secret"
     parts = [str(result.get(key, "")) for key in ("msg", "stderr", "stdout")]
+    # A module that broke off leaves its reason in the last line of what it said.
+    parts += str(result.get("module_stderr", "")).strip().splitlines()[-1:]
     for item in result.get("results", ()):
         if item.get("failed"):
             parts.append(_message(item))
