@@ -21,6 +21,7 @@ ONE_LINE = {
     "/etc/locale.gen": "sed -i 's/^\\([a-z_A-Z]*.UTF-8 UTF-8\\)/# \\1/' /etc/locale.gen",
     CONFIG: f"sed -i \"/'loglevel'/s/2/0/\" {CONFIG}",
 }
+# Beside these, what lies in /etc/ssh decides on the firewall's rules, and nobody puts it back.
 LEFT = {
     (
         "/var/lib/nextcloud/config/config.php",
@@ -40,7 +41,6 @@ PROBES = {
     "locales that are made": "localedef --delete-from-archive "
     "$(localedef --list-archive | head -n 1)",
     "rules in the kernel": "nft delete table inet chautari 2>/dev/null || true",
-    "ports that SSH listens on": "",
     "certificates that are good for a week": "certbot delete --non-interactive --cert-name "
     "$(head -n 1 /etc/chautari/tls/names)",
     "accounts and databases": "cd / && runuser -u postgres -- psql -qc "
@@ -70,7 +70,7 @@ def changes(receipts: list[Receipt]) -> list[Change]:
     for receipt in receipts:
         for item, state in zip(receipt["items"], receipt["states"], strict=True):
             for name, kind, command in _of(item, state):
-                if (name, kind) in LEFT:
+                if (name, kind) in LEFT or name.startswith("/etc/ssh/"):
                     continue
                 before = found.get((name, kind))
                 roles = (*(before.roles if before else ()), receipt["role"])

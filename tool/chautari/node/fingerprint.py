@@ -57,20 +57,21 @@ class _Questions:
     """The commands that are asked, all started before the first answer is read."""
 
     def __init__(self, items: list[Item]) -> None:
-        packages = sorted({item["name"] for item in items if item["kind"] == "package"})
+        # The slowest are started first.
+        self._probes = {
+            item["script"]: _start("sh", "-eu", "-c", item["script"])
+            for item in items if item["kind"] == "probe"
+        }  # fmt: skip
         units = sorted({item["name"] for item in items if item["kind"] == "unit"})
+        self._units = units and _start(
+            "systemctl", "show", f"--property={SHOWN_PROPERTIES}", "--", *units
+        )
+        packages = sorted({item["name"] for item in items if item["kind"] == "package"})
         self._packages = packages and _start(
             "dpkg-query", "--show",
             "--showformat=${Package}\t${db:Status-Want}\t${db:Status-Status}\t${Version}\n",
             *packages,
         )  # fmt: skip
-        self._units = units and _start(
-            "systemctl", "show", f"--property={SHOWN_PROPERTIES}", "--", *units
-        )
-        self._probes = {
-            item["script"]: _start("sh", "-eu", "-c", item["script"])
-            for item in items if item["kind"] == "probe"
-        }  # fmt: skip
         self._asked_units = units
         self._answers: dict[str, Any] = {}
 
