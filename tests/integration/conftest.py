@@ -52,6 +52,22 @@ class Outcome:
     def node(self, name: str) -> dict[str, Any]:
         return next(node for node in self.report["nodes"] if node["name"] == name)
 
+    @property
+    def troubles(self) -> list[Any]:
+        """What went wrong, in few words: for an assertion's message."""
+        if not self.stdout.startswith("{"):
+            return [self.stdout[-2000:], self.stderr[-2000:]]
+        nodes = self.report["nodes"]
+        failed = [item for item in self.report["checks"]["results"] if item["outcome"] == "failed"]
+        return [
+            *(
+                (node["name"], node["failure"], node["refusals"])
+                for node in nodes
+                if not node["ok"]
+            ),
+            *((item["node"], item["service"], item["check"], item["message"]) for item in failed),
+        ]
+
 
 @dataclass
 class Proof:

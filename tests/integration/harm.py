@@ -108,10 +108,12 @@ def restart(proof: Proof, node: str) -> None:
 @contextlib.contextmanager
 def link_cut(proof: Proof, node: str) -> Iterator[None]:
     """Drop every packet to and from a node, without a word to either side."""
-    rules = (
-        'table inet cut { chain i { type filter hook input priority -300; iifname != "lo" drop; } '
-        'chain o { type filter hook output priority -300; oifname != "lo" drop; } }'
-    )
+    rules = """
+    table inet cut {
+        chain i { type filter hook input priority -300; iifname != "lo" drop; }
+        chain o { type filter hook output priority -300; oifname != "lo" drop; }
+    }
+    """
     proof.feed(node, rules, "nft", "-f", "-")
     try:
         yield

@@ -43,7 +43,10 @@ PROBES = {
     "rules in the kernel": "nft delete table inet chautari 2>/dev/null || true",
     "certificates that are good for a week": "certbot delete --non-interactive --cert-name "
     "$(head -n 1 /etc/chautari/tls/names)",
-    "accounts and databases": "cd / && runuser -u postgres -- psql -qc "
+    "accounts and databases of MariaDB": "mariadb --no-defaults -e "
+    "\"REVOKE ALL PRIVILEGES ON framadate.* FROM 'framadate'@'localhost'\"",
+    "tables of the polls": "mariadb --no-defaults -e 'DROP TABLE framadate.fd_comment'",
+    "accounts and databases of PostgreSQL": "cd / && runuser -u postgres -- psql -qc "
     "\"ALTER ROLE nextcloud PASSWORD 'tampered-with-it'\"",
     "settings, apps and accounts in the database": "cd / && runuser -u postgres -- "
     "psql -qd nextcloud -c "

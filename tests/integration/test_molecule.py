@@ -1,6 +1,6 @@
 """molecule's scenarios: plain Ansible over SSH, a real second run, and the same checks.
 
-`region` is left to `make soak`: the other tests deploy a whole region already.
+The other scenarios are left to `make soak`: the other tests deploy every role already.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.containers
-@pytest.mark.parametrize("scenario", ["base", "nextcloud", "framadate"])
+@pytest.mark.parametrize("scenario", ["base"])
 def test_scenario_converges_changes_nothing_twice_and_passes_its_checks(scenario: str) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(

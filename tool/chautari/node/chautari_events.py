@@ -197,8 +197,10 @@ def _message(result: dict[str, Any]) -> str:
     if "censored" in result:
         return "what it said is hidden, since it may hold a secret"
     parts = [str(result.get(key, "")) for key in ("msg", "stderr", "stdout")]
-    # A module that broke off leaves its reason in the last line of what it said.
-    parts += str(result.get("module_stderr", "")).strip().splitlines()[-1:]
+    # A module that broke off leaves its reason in the last line of what it said, or names an error
+    # of the system further up.
+    said = str(result.get("module_stderr", "")).strip().splitlines()
+    parts += [line.strip() for line in said if "[Errno" in line] + said[-1:]
     for item in result.get("results", ()):
         if item.get("failed"):
             parts.append(_message(item))
