@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from typing import Any
 
@@ -100,6 +101,18 @@ def test_changes_by_hand_are_named_and_put_right(proof: Proof, title: str) -> No
     assert not_mended(before, receipts(proof, "cloud"), made) == []
     again = proof.deploy("region", "--no-checks", "--json", "--node", "cloud")
     assert ran(again, "cloud") == set(), again.node("cloud")["roles"]
+
+
+def test_each_change_alone_is_seen_and_put_right(proof: Proof, soak: bool) -> None:
+    """One after the other, every one of them in `make soak`; here a few that a seed chose."""
+    before = receipts(proof, "cloud")
+    made = tampering.changes(before)
+    for change in made if soak else random.Random(3).sample(made, 3):
+        proof.on("cloud", "sh", "-c", change.command)
+        outcome = proof.deploy("region", "--no-checks", "--json", "--node", "cloud")
+        assert outcome.code == 0, (str(change), outcome.troubles)
+        assert set(change.roles) <= ran(outcome, "cloud"), str(change)
+        assert not_mended(before, receipts(proof, "cloud"), [change]) == [], str(change)
 
 
 def not_mended(
