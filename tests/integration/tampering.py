@@ -45,7 +45,8 @@ PROBES = {
     "$(head -n 1 /etc/chautari/tls/names)",
     "accounts and databases of MariaDB": "mariadb --no-defaults -e "
     "\"REVOKE ALL PRIVILEGES ON framadate.* FROM 'framadate'@'localhost'\"",
-    "tables of the polls": "mariadb --no-defaults -e 'DROP TABLE framadate.fd_comment'",
+    # A table that is gone takes its polls along: that is for a backup to put back.
+    "tables of the polls": "",
     "accounts and databases of PostgreSQL": "cd / && runuser -u postgres -- psql -qc "
     "\"ALTER ROLE nextcloud PASSWORD 'tampered-with-it'\"",
     "settings, apps and accounts in the database": "cd / && runuser -u postgres -- "

@@ -66,7 +66,8 @@ def test_every_covered_task_is_there(role: str) -> None:
 def test_what_covers_a_task_is_watched(role: str) -> None:
     declared = declaration(role)
     stamps = [item.stamp for item in declared.loaded]
-    assert set(declared.covers.values()) <= {*declared.probes, *declared.paths, *stamps}
+    told = {name for names in declared.covering().values() for name in names}
+    assert told <= {*declared.probes, *declared.paths, *stamps}
 
 
 @pytest.mark.parametrize("role", NAMES)

@@ -180,7 +180,8 @@ def _tell_accepted(
     """Tell what was changed by hand and is left so: its role keeps only a part of it.
 
     Nothing of that is taken for right in silence. A role that was given something new may well
-    leave other things behind than before, so only roles with their old inputs are looked at.
+    leave other things behind than before, so only roles with their old inputs are looked at;
+    and where a command of the role did its work, the new state is its own.
     """
     for role, then in before.items():
         now = receipts.load(node.state, role)
@@ -191,6 +192,7 @@ def _tell_accepted(
             difference["text"]
             for item, old in zip(then.items, then.states, strict=True)
             if (key := managed.key(item)) in states
+            and not {item["name"], item.get("file")} & set(now.did)
             for difference in between(item, old, states[key])
         ]
         if told:

@@ -26,7 +26,11 @@ Inputs = dict[str, Any]  # of one role: role, files, variables, needs, items, co
 
 @dataclass
 class Receipt:
-    """What one role left behind; `unsealed` says why it must run again although it ended well."""
+    """What one role left behind.
+
+    `unsealed` says why it must run again although it ended well; `did` names the probes, paths and
+    stamps that tell of what its commands did in that run.
+    """
 
     role: str
     run: str
@@ -37,6 +41,7 @@ class Receipt:
     states: list[dict[str, Any]]
     notices: list[str] = field(default_factory=list)
     unsealed: str = ""
+    did: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -183,6 +188,7 @@ def seal(
         plain = [{key: value for key, value in item.items() if key != "sha1"} for item in items]
         save(state, Receipt(
             role, run, time.time(), kept, machine, plain, mine, record.notices, why,
+            [told for task in record.uncovered for told in inputs.get("covers", {}).get(task, [])],
         ))  # fmt: skip
         keep_contents(state, items, mine)
         pending_file(state, role).unlink(missing_ok=True)

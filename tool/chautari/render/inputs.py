@@ -43,7 +43,8 @@ class Declaration(BaseModel):
         loaded: settings that are in use only once they are older than a stamp.
         probes: scripts in `probes/`, by what each tells; they print a line for each setting, no
             secret, and end with 0 when all is as wished.
-        covers: tasks that change what no module's arguments tell, and what tells of it.
+        covers: tasks that change what no module's arguments tell, and what tells of it: the name
+            of a probe's file, a path, a stamp, or a list of them.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -51,7 +52,13 @@ class Declaration(BaseModel):
     paths: list[str] = Field(default_factory=list)
     loaded: list[_Loaded] = Field(default_factory=list)
     probes: dict[str, str] = Field(default_factory=dict)
-    covers: dict[str, str] = Field(default_factory=dict)
+    covers: dict[str, str | list[str]] = Field(default_factory=dict)
+
+    def covering(self) -> dict[str, list[str]]:
+        """Return for each covered task all that tells of what it does."""
+        return {
+            task: [told] if isinstance(told, str) else told for task, told in self.covers.items()
+        }
 
 
 @functools.cache
@@ -83,7 +90,7 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[Inputs]:
             },
             "needs": [other for other in declaration(role).needs if other in carried],
             "items": _items(role),
-            "covers": declaration(role).covers,
+            "covers": declaration(role).covering(),
         }
         for role in node.roles
     ]
@@ -97,7 +104,8 @@ def _items(role: str) -> list[dict[str, Any]]:
         found.append({"kind": "loaded", "name": name} | item.model_dump())
     for file, title in declared.probes.items():
         script = content_root() / "roles" / role / "probes" / file
-        found.append({"kind": "probe", "name": title, "script": script.read_text()})
+        text = script.read_text()
+        found.append({"kind": "probe", "name": title, "file": file, "script": text})
     return found
 
 
