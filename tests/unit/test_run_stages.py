@@ -49,9 +49,9 @@ class Nodes:
     about: dict[str, Data] = field(default_factory=dict)
     told: list[tuple[str, str]] = field(default_factory=list)
 
-    def ask(self, target: Any, arguments: Data, payload: bytes = b"") -> Any:
+    def ask(self, target: Any, arguments: Data, payload: Any = None) -> Any:
         assert arguments == {"action": "survey"}
-        assert [item["role"] for item in json.loads(zlib.decompress(payload))][:2] == [
+        assert [item["role"] for item in json.loads(zlib.decompress(payload()))][:2] == [
             "base",
             "firewall",
         ]

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -107,13 +107,21 @@ class Stream:
     alone, which then decides what becomes of the command.
     """
 
-    def __init__(self, argv: Sequence[str], stdin: bytes = b"") -> None:
-        """Start the command and feed it `stdin` in the background."""
+    def __init__(self, argv: Sequence[str], stdin: bytes | Callable[[], bytes] = b"") -> None:
+        """Start the command and feed it `stdin` in the background.
+
+        What it is fed may be computed only then: a connection is made meanwhile.
+        """
         self._folder = tempfile.TemporaryDirectory(prefix="chautari-")
         self._errors = Path(self._folder.name) / "stderr"
         with self._errors.open("wb") as errors:
             self._process = _start(argv, errors)
-        self._feeder = threading.Thread(target=self._feed, args=(stdin,), daemon=True)
+        try:
+            fed = stdin if isinstance(stdin, bytes) else stdin()
+        except BaseException:
+            self._process.kill()
+            raise
+        self._feeder = threading.Thread(target=self._feed, args=(fed,), daemon=True)
         self._feeder.start()
         _running.add(self)
         self.code: int | None = None

@@ -8,6 +8,7 @@ import json
 import secrets
 import time
 import zlib
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
@@ -15,6 +16,7 @@ from chautari.process import Stream
 from chautari.run.target import Target, as_root, ssh_argv
 
 Event = dict[str, Any]
+Payload = bytes | Callable[[], bytes]
 # Takes sources from standard input and runs the first: one line, for any account's login shell.
 _COMMAND = (
     "import json,sys,zlib;i=sys.stdin.buffer;"
@@ -78,14 +80,18 @@ def runner_stdin(payload: bytes = b"", surveying: bool = False) -> bytes:
     return _packed_modules(surveying) + payload
 
 
-def open_stream(target: Target, arguments: Event, payload: bytes = b"") -> Stream:
-    """Start an action of the runner on the node."""
+def open_stream(target: Target, arguments: Event, payload: Payload = b"") -> Stream:
+    """Start an action of the runner on the node; a payload may be computed while SSH connects."""
     command = as_root(target, remote_command(arguments))
     surveying = arguments["action"] == "survey"
-    return Stream(ssh_argv(target, command), runner_stdin(payload, surveying))
+
+    def fed() -> bytes:
+        return runner_stdin(payload if isinstance(payload, bytes) else payload(), surveying)
+
+    return Stream(ssh_argv(target, command), fed)
 
 
-def ask(target: Target, arguments: Event, payload: bytes = b"") -> tuple[list[Event], Stream]:
+def ask(target: Target, arguments: Event, payload: Payload = b"") -> tuple[list[Event], Stream]:
     """Run one short action of the runner on the node and return its events."""
     stream = open_stream(target, arguments, payload)
     return [json.loads(line) for line in stream if line.startswith("{")], stream

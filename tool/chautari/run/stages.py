@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chautari.render import bundle
-from chautari.render.inputs import Inputs
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult, NodeReport, Refusal, RoleReport
 from chautari.run import converge
@@ -35,7 +34,6 @@ class Crew:
 
     target: Target
     node: NodeVariables
-    inputs: list[Inputs]
     found: Survey
     report: NodeReport
     region: str
@@ -71,13 +69,11 @@ def get_ready(ready: Plan, names: Sequence[str], tell: Listener, mode: Mode) -> 
     request, region = ready.request, ready.inventory.region
     reached = targets(ready.inventory, ready.internet, tuple(names), request.identities)
     nodes = {node.node: node for node in ready.nodes}
-    inputs = [ready.inputs_of(nodes[target.name]) for target in reached]
+    surveys = survey(reached, lambda name: ready.inputs_of(nodes[name]), request.parallel)
     crews = []
-    for target, given, found in zip(
-        reached, inputs, survey(reached, inputs, request.parallel), strict=True
-    ):
+    for target, found in zip(reached, surveys, strict=True):
         report = report_of(region, target, found)
-        crews.append(Crew(target, nodes[target.name], given, found, report, region.region))
+        crews.append(Crew(target, nodes[target.name], found, report, region.region))
     unready = [crew for crew in crews if not _can_start(crew.found, mode)]
     if unready:
         checking = mode != "converge"
@@ -141,7 +137,7 @@ def converge_all(
         told |= {"mode": mode, "full": request.full, "checks": request.checks}
         told["purge"] = request.purge
         told["plain"] = bool(os.environ.get("CHAUTARI_PLAIN_ANSIBLE"))
-        packed = bundle.pack(crew.node, crew.inputs, crew.found.unwanted)
+        packed = bundle.pack(crew.node, ready.inputs_of(crew.node), crew.found.unwanted)
         return converge.converge(crew.target, packed, told, crew.report, tell, request.manner)
 
     inside = side_by_side(one, crews, request.parallel)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,19 +57,22 @@ class Survey:
 
 
 def survey(
-    reached: Sequence[Target], inputs: Sequence[list[Inputs]], parallel: int
+    reached: Sequence[Target], inputs_of: Callable[[str], list[Inputs]], parallel: int
 ) -> list[Survey]:
-    """Ask every node once, side by side."""
-    return side_by_side(_one, list(zip(reached, inputs, strict=True)), parallel)
+    """Ask every node once, side by side; its roles' inputs are computed while SSH connects."""
+    return side_by_side(lambda target: _one(target, inputs_of), reached, parallel)
 
 
-def _one(job: tuple[Target, list[Inputs]]) -> Survey:
-    target, roles = job
+def _one(target: Target, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
     # Whoever was never met has no pinned key yet: the preparation makes first contact.
     if not target.known_hosts.is_file() or target.address not in target.known_hosts.read_text():
         return Survey(answered=False)
     asked = time.time()
-    events, stream = ask(target, {"action": "survey"}, zlib.compress(json.dumps(roles).encode(), 9))
+
+    def payload() -> bytes:
+        return zlib.compress(json.dumps(inputs_of(target.name)).encode(), 9)
+
+    events, stream = ask(target, {"action": "survey"}, payload)
     found = next((event for event in events if event["event"] == "survey"), None)
     if found is None:
         return Survey(answered=False, said=stream.stderr.splitlines()[-1] if stream.stderr else "")
