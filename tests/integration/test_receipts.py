@@ -115,24 +115,37 @@ def test_each_change_alone_is_seen_and_put_right(proof: Proof, soak: bool) -> No
         assert not_mended(before, receipts(proof, "cloud"), [change]) == [], str(change)
 
 
+# A login is written anew with another salt: that it is the right one, the checks prove.
+SALTED = ("/etc/framadate/htpasswd",)
+
+
 def not_mended(
     before: list[dict[str, Any]], after: list[dict[str, Any]], made: list[Change]
 ) -> list[str]:
-    """Return what the changes altered and what is still not as it was."""
-    states = [
-        {
-            (r["role"], i["kind"], i["name"]): s
-            for r in side
-            for i, s in zip(r["items"], r["states"], strict=True)
-        }
-        for side in (before, after)
-    ]
+    """Return what the changes altered and what is still not as it was.
+
+    Only what both receipts speak of can be compared: a handler's part is noted when it ran.
+    """
+    then, now = _states(before), _states(after)
     touched = {change.item for change in made}
     return [
-        f"{key}: {then} → {states[1].get(key)}" for key, then in states[0].items()
-        if states[1].get(key) != then and key[1] not in ("probe", "loaded", "exists")
-        and any(item in json.dumps([key[2], then]) for item in touched)
+        f"{key}: {then[key]} → {now[key]}" for key in then.keys() & now.keys()
+        if then[key] != now[key] and key[1] not in ("probe", "loaded", "exists")
+        and any(item in json.dumps([key[2], then[key]]) for item in touched)
     ]  # fmt: skip
+
+
+def _states(side: list[dict[str, Any]]) -> dict[tuple[str, str, str], Any]:
+    text = [
+        ((receipt["role"], item["kind"], item["name"]), json.loads(json.dumps(state)))
+        for receipt in side
+        for item, state in zip(receipt["items"], receipt["states"], strict=True)
+    ]
+    for (_, _, name), state in text:
+        if name in SALTED:
+            for part in (state, *(v for v in state.values() if isinstance(v, dict))):
+                part.pop("sha256", None)
+    return dict(text)
 
 
 def test_one_changed_setting_runs_its_role_and_those_that_need_it(proof: Proof) -> None:
