@@ -21,6 +21,7 @@ from chautari.sandbox import api
 from chautari.secrets import store
 
 pytestmark = pytest.mark.containers
+NODES = ("ground", "cloud")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_finished_run_can_be_read_later(proof: Proof, second: Outcome) -> None:
 
 def test_second_run_changes_nothing(second: Outcome) -> None:
     changed = {node["name"]: node["changed"] for node in second.report["nodes"]}
-    assert changed == {"ground": 0, "cloud": 0}, second.report["nodes"]
+    assert changed == dict.fromkeys(NODES, 0), second.report["nodes"]
 
 
 def test_json_report_tells_nodes_roles_checks_and_doubles(second: Outcome) -> None:
@@ -107,10 +108,9 @@ def test_json_report_tells_nodes_roles_checks_and_doubles(second: Outcome) -> No
 
 def test_status_tells_how_the_last_run_ended(proof: Proof, second: Outcome) -> None:
     states = json.loads(proof.deploy("status", "--json").stdout)["nodes"]
-    assert {state["node"]: state["finished"]["ok"] for state in states} == {
-        "ground": True,
-        "cloud": True,
-    }
+    assert {state["node"]: state["finished"]["ok"] for state in states} == dict.fromkeys(
+        NODES, True
+    )
     assert all(state["reachable"] and state["busy"] is None for state in states)
 
 
@@ -152,9 +152,7 @@ def test_no_secret_leaks_from_the_run(proof: Proof, second: Outcome) -> None:
     assert state is not None
     opened = store.load(load(proof.file).secrets, [state.ssh_key])
     reports = "".join(file.read_text() for file in reports_dir("proof").iterdir())
-    journals = {
-        node: proof.on(node, "sh", "-c", _WHERE_NO_SECRET_MAY_BE) for node in ("ground", "cloud")
-    }
+    journals = {node: proof.on(node, "sh", "-c", _WHERE_NO_SECRET_MAY_BE) for node in NODES}
     for name in opened.names:
         for place in (reports, second.stdout, second.stderr, *journals.values()):
             assert opened[name] not in place, f"{name} leaked"
