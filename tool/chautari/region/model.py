@@ -28,7 +28,9 @@ from chautari.region.names import (
     Version,
 )
 
-ServiceName = Literal["nextcloud"]
+ServiceName = Literal["nextcloud", "jitsi", "jitsi-bridge"]
+# Services that serve another one: any number of nodes carry them, without a name or settings.
+HELPERS = {"jitsi-bridge": "jitsi"}
 OperatingSystem = Literal["debian-12", "debian-13"]
 NextcloudApp = Literal["calendar", "contacts", "deck", "tasks"]
 
@@ -114,6 +116,40 @@ class Nextcloud(_Part):
     )
 
 
+class Jitsi(_Part):
+    """Video meetings."""
+
+    host: Label = Field(
+        default="meet",
+        description="Host label in front of the region's domain.",
+        examples=["meet"],
+    )
+    version: str | None = Field(
+        default=None,
+        pattern=r"^2\.0\.[0-9]{4,6}$",
+        description="Release of the package `jitsi-meet`; without it the one this toolkit knows.",
+        examples=["2.0.11248"],
+    )
+    access: Literal["members", "open"] = Field(
+        default="members",
+        description="Who starts a meeting: `members` log in and guests wait for one of them; "
+        "`open` lets anyone.",
+        examples=["members"],
+    )
+    members: tuple[Name, ...] = Field(
+        default=(),
+        description="Who may start meetings when `access` is `members`; each has a password "
+        "among the region's secrets, `jitsi_member_NAME`.",
+        examples=[["ana", "luz"]],
+    )
+    relays: bool = Field(
+        default=False,
+        description="Lets one meeting use several bridges, which pass media on to each other; "
+        "needs nodes with `jitsi-bridge`.",
+        examples=[True],
+    )
+
+
 class Services(_Part):
     """Settings of the region's services; a service is placed by naming it on a node."""
 
@@ -122,15 +158,23 @@ class Services(_Part):
         description="Nextcloud: files, calendars and contacts.",
         examples=[{"host": "cloud", "quota": "5 GB"}],
     )
+    jitsi: Jitsi | None = Field(
+        default=None,
+        description="Jitsi Meet: video meetings in the browser.",
+        examples=[{"host": "meet", "access": "members", "members": ["ana"]}],
+    )
 
-    def of(self, service: str) -> Nextcloud:
+    def of(self, service: str) -> Any:
         """Return the settings of `service`; the defaults when the region only places it."""
-        return getattr(self, service) or Nextcloud()
+        return getattr(self, service) or DEFAULTS[service]
 
-    def placed(self) -> dict[str, Nextcloud]:
+    def placed(self) -> dict[str, Any]:
         """Return the services that have settings, by name."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: settings for name, settings in found.items() if settings is not None}
+
+
+DEFAULTS: dict[str, Nextcloud | Jitsi] = {"nextcloud": Nextcloud(), "jitsi": Jitsi()}
 
 
 class Mail(_Part):
@@ -245,8 +289,16 @@ class Region(_Part):
 
     def carried(self) -> tuple[str, ...]:
         """Return the services that stand on a node or have settings, each once."""
-        standing = [service for node in self.nodes.values() for service in node.services]
+        standing = [service for name in self.nodes for service in self.services_on(name)]
         return tuple(dict.fromkeys([*standing, *self.services.placed()]))
+
+    def services_on(self, node: str) -> tuple[str, ...]:
+        """Return the services with a name of their own that stand on `node`."""
+        return tuple(item for item in self.nodes[node].services if item not in HELPERS)
+
+    def carriers(self, service: str) -> tuple[str, ...]:
+        """Return the names of the nodes that carry `service`."""
+        return tuple(name for name, node in self.nodes.items() if service in node.services)
 
     def fqdn(self, label: str) -> str:
         """Return the full DNS name of a service's or node's `label`."""

@@ -8,37 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from chautari.region import catalog
 from chautari.region.catalog import Artifact
-from chautari.region.load import Inventory
 from chautari.region.model import Nextcloud, Region
-from chautari.render.internet import Internet
+from chautari.render import jitsi
+from chautari.render.place import Place, Variables
 from chautari.render.placing import names_of, ports_of, roles_of
 from chautari.secrets import names as secret_names
 from chautari.secrets.store import SecretStore
 
-Variables = dict[str, Any]
+__all__ = ["NodeVariables", "Place", "Variables", "nextcloud_release", "of_node"]
 LOCALES = {
     "es": "es_ES.UTF-8", "pt": "pt_BR.UTF-8", "ne": "ne_NP.UTF-8", "hi": "hi_IN.UTF-8",
     "bn": "bn_BD.UTF-8", "ta": "ta_IN.UTF-8", "si": "si_LK.UTF-8", "fr": "fr_FR.UTF-8",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a role's variables are computed from: a node of a region in its surroundings."""
-
-    inventory: Inventory
-    internet: Internet
-    node: str
-
-    @property
-    def region(self) -> Region:
-        """Return the node's region."""
-        return self.inventory.region
 
 
 @dataclass(frozen=True)
@@ -202,10 +187,13 @@ def _secrets(region: Region, node: str, secrets: SecretStore) -> Variables:
     found: Variables = secrets.values_of(secret_names.of_node(region, node))
     if "nextcloud_database_password" in found:
         found["postgresql_passwords"] = {"nextcloud": found["nextcloud_database_password"]}
-    return found
+    return found | jitsi.shaped_secrets(region, node, found)
 
 
 _BY_ROLE: dict[str, Callable[[Place], Variables]] = {
     function.__name__: function
-    for function in (base, firewall, mail, nginx, tls, postgresql, redis, php, nextcloud)
-}
+    for function in (
+        base, firewall, mail, nginx, tls, postgresql, redis, php, nextcloud,
+        jitsi.repository, jitsi.turn, jitsi.videobridge, jitsi.jitsi,
+    )
+}  # fmt: skip

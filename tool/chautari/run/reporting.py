@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from chautari.region.model import Region
+from chautari.render import jitsi
 from chautari.render.internet import Internet
 from chautari.render.variables import Place, nextcloud_release
 from chautari.report.model import Double, RegionReport, ServiceInfo
 from chautari.run.request import Plan, Request
+
+Opened = tuple[str, str, str]  # version, login, note
 
 
 def empty(request: Request, internet: Internet) -> RegionReport:
@@ -39,28 +43,43 @@ def services(ready: Plan) -> list[ServiceInfo]:
     region = ready.inventory.region
     found = []
     for name in ready.request.chosen():
-        if "nextcloud" in region.nodes[name].services:
-            place = Place(ready.inventory, ready.internet, name)
-            release = nextcloud_release(place)
-            double = ready.internet.is_double("nextcloud")
+        for service in region.services_on(name):
+            version, login, note = _OPENED[service](Place(ready.inventory, ready.internet, name))
+            double = ready.internet.is_double(service)
             found.append(
                 ServiceInfo(
-                    service="nextcloud",
-                    url=f"https://{region.fqdn(region.services.of('nextcloud').host)}/",
+                    service=service,
+                    url=f"https://{region.fqdn(region.services.of(service).host)}/",
                     node=name,
-                    version=release.version + (" (double)" if double else ""),
-                    login="admin",
-                    note=f"password: deploy secrets show {region.region} nextcloud_admin_password",
+                    version=version + (" (double)" if double else ""),
+                    login=login,
+                    note=note,
                 )
             )
     return found
 
 
+def _nextcloud(place: Place) -> Opened:
+    note = f"password: deploy secrets show {place.region.region} nextcloud_admin_password"
+    return nextcloud_release(place).version, "admin", note
+
+
+def _jitsi(place: Place) -> Opened:
+    settings = place.region.services.of("jitsi")
+    if settings.access == "open":
+        return jitsi.version(place), "", "anyone starts a meeting"
+    note = f"passwords: deploy secrets show {place.region.region} jitsi_member_NAME"
+    return jitsi.version(place), ", ".join(settings.members), note
+
+
+_OPENED: dict[str, Callable[[Place], Opened]] = {"nextcloud": _nextcloud, "jitsi": _jitsi}
+
+
 def hosts_line(region: Region) -> str:
     """Return lines for /etc/hosts with which a browser on this machine finds a sandbox."""
     lines = []
-    for node in region.nodes.values():
-        for service in node.services:
+    for name, node in region.nodes.items():
+        for service in region.services_on(name):
             lines.append(f"{node.address} {region.fqdn(region.services.of(service).host)}")
     return "; ".join(lines)
 

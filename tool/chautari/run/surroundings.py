@@ -7,14 +7,21 @@ from pathlib import Path
 
 from chautari.errors import BadInput
 from chautari.region import catalog
-from chautari.region.catalog import Artifact
+from chautari.region.catalog import Artifact, Repository
 from chautari.region.load import Inventory
 from chautari.region.model import Region
+from chautari.render import jitsi
 from chautari.render.internet import PUBLIC, Internet, StandIn
 from chautari.render.placing import names_of
 from chautari.render.variables import Place, nextcloud_release
 from chautari.sandbox import api, paths
-from chautari.sandbox.spec import NodeSpec, Release, SandboxSpec, WantedArtifact
+from chautari.sandbox.spec import (
+    NodeSpec,
+    Release,
+    SandboxSpec,
+    WantedArtifact,
+    WantedRepository,
+)
 from chautari.sandbox.state import SandboxState
 
 Tell = Callable[[str], None]
@@ -58,6 +65,7 @@ def sandbox_spec(inventory: Inventory, mirror: Path | None = None) -> SandboxSpe
         network=region.sandbox.network,
         nodes=tuple(_node_spec(region, name) for name in region.nodes),
         wanted=_wanted(inventory),
+        repositories=_repositories(inventory),
         mirror=_remembered(region.region, mirror),
         owner=str(inventory.folder.resolve()),
     )
@@ -76,10 +84,22 @@ def internet_of(state: SandboxState) -> Internet:
             item.name: Artifact(item.name, item.version, item.url, item.sha256)
             for item in state.artifacts
         },
+        repositories={
+            item.name: Repository(
+                item.name,
+                item.uri,
+                "stable/",
+                item.key_url,
+                (item.fingerprint,),
+                catalog.JITSI.bundle,
+            )
+            for item in state.repositories
+        },
         missing={item.name: item.reason for item in state.missing},
         doubles=tuple(
             StandIn(item.name, item.version, item.reason) for item in state.artifacts if item.double
-        ),
+        )
+        + tuple(StandIn(item.name, item.version, item.reason) for item in state.repositories),
         mail_api=state.mail_api,
     )
 
@@ -93,7 +113,14 @@ def _is_running(spec: SandboxSpec) -> bool:
     served = {(item.name, item.version) for item in state.artifacts} if state else set()
     served |= {(item.name, item.version) for item in state.missing} if state else set()
     asked = {(item.name, item.version) for item in spec.wanted}
-    return found.running and wanted <= there and (bool(spec.mirror) or asked <= served)
+    known = {(name, version) for name, version in state.asked} if state else set()
+    asked_of = {(item.name, item.version) for item in spec.repositories}
+    return (
+        found.running
+        and wanted <= there
+        and asked_of <= known
+        and (bool(spec.mirror) or asked <= served)
+    )
 
 
 def _node_spec(region: Region, name: str) -> NodeSpec:
@@ -114,6 +141,13 @@ def _wanted(inventory: Inventory) -> tuple[WantedArtifact, ...]:
     return tuple(
         WantedArtifact(item.name, item.version, item.file, item.url, item.sha256) for item in found
     )
+
+
+def _repositories(inventory: Inventory) -> tuple[WantedRepository, ...]:
+    if "jitsi" not in inventory.region.carried():
+        return ()
+    release = jitsi.version(Place(inventory, PUBLIC, ""))
+    return (WantedRepository("jitsi", release, catalog.JITSI.key_url),)
 
 
 def forget_mirror(name: str) -> None:

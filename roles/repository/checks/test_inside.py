@@ -1,0 +1,3 @@
+"""Checks."""
+import pytest
+pytestmark = pytest.mark.role("repository")
