@@ -83,6 +83,7 @@ def jitsi(place: Place) -> Variables:
     return {
         "jitsi_domain": domain(region),
         "jitsi_access": settings.access,
+        "jitsi_member_names": list(settings.members),
         "jitsi_language": region.languages[0].split("_")[0],
         "jitsi_low_bandwidth": region.bandwidth == "low",
         "jitsi_remote_bridges": list(region.carriers("jitsi-bridge")),
