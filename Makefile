@@ -43,7 +43,7 @@ containers: setup  ## Run the tests in containers
 	$(AS_ROOT) $(BIN)/python -m pytest tests/integration
 
 soak: setup  ## Run the long campaigns: every molecule scenario
-	$(call timed,molecule,for s in base nextcloud region; do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
+	$(call timed,molecule,for s in base nextcloud jitsi region; do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
 
 setup: packages $(VENV)/.ready  ## Install what the toolkit needs on this machine
 

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import os
+import secrets
+import socket
+import struct
 import time
+import uuid
+import zlib
 from typing import Any
 
 import pytest
@@ -14,6 +22,11 @@ pytestmark = pytest.mark.role("videobridge")
 UNITS = ["jitsi-videobridge2"]
 FILES = ("/etc/jitsi/videobridge/config", "/etc/jitsi/videobridge/jvb.conf")
 ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=10).read().decode())"
+
+
+POST = """import sys, urllib.request as u
+r = u.Request(sys.argv[1], sys.argv[2].encode(), {"Content-Type": "application/json"})
+print(u.urlopen(r, timeout=10).read().decode())"""
 
 
 def ask(host: Host, path: str) -> Any:
@@ -47,8 +60,11 @@ def test_bridge_is_healthy(host: Host) -> None:
     units=UNITS,
 )
 def test_bridge_has_joined_the_meeting_node(host: Host) -> None:
-    """The bridge has joined the meeting node"""
-    for _ in range(45):
+    """The bridge has joined the meeting node
+
+    At a first deploy the meeting node may take minutes longer than this one.
+    """
+    for _ in range(180):
         statistics = ask(host, "/colibri/stats")
         if statistics.get("muc_clients_connected", 0) and statistics.get("mucs_joined", 1):
             break
@@ -114,3 +130,57 @@ def test_configuration_is_in_use(host: Host) -> None:
     loaded = "/run/chautari-jitsi-videobridge2.loaded"
     newer = host.check_output("find %s %s -newer %s", *FILES, loaded)
     assert not newer, f"changed since the bridge loaded it: {', '.join(newer.split())}"
+
+
+def conference(host: Host, meeting: str, endpoint: dict[str, Any], **more: Any) -> Any:
+    """What the bridge answers to a change of a meeting."""
+    body = json.dumps({"meeting-id": meeting, "endpoints": [endpoint], **more})
+    result = host.run(
+        "python3 -c %s %s %s", POST, "http://127.0.0.1:8080/colibri/v2/conferences", body
+    )
+    assert result.rc == 0, result.stderr.strip().splitlines()[-1]
+    return json.loads(result.stdout) if result.stdout.strip() else {}
+
+
+def binding(ufrag: str, password: str) -> bytes:
+    """A connectivity check of ICE (RFC 8445), as a browser sends it before media."""
+    user = f"{ufrag}:check".encode()
+    body = struct.pack(">HH", 0x0006, len(user)) + user + b"\0" * (-len(user) % 4)
+    body += struct.pack(">HHI", 0x0024, 4, 1845501695) + struct.pack(">HH", 0x0025, 0)
+    body += struct.pack(">HH", 0x802A, 8) + os.urandom(8)
+    transaction = struct.pack(">I", 0x2112A442) + os.urandom(12)
+    head = struct.pack(">HH", 1, len(body) + 24) + transaction
+    digest = hmac.new(password.encode(), head + body, hashlib.sha1).digest()
+    body += struct.pack(">HH", 0x0008, 20) + digest
+    head = struct.pack(">HH", 1, len(body) + 8) + transaction
+    mark = zlib.crc32(head + body) ^ 0x5354554E
+    return head + body + struct.pack(">HHI", 0x8028, 4, mark)
+
+
+@pytest.mark.advice(
+    "Open UDP port 10000 towards the node. Behind a router, address in region.yml is the router's.",
+    units=UNITS,
+)
+def test_media_reaches_the_bridge(host: Host, settings: dict[str, Any]) -> None:
+    """A browser's way for media leads through the bridge, at the public address
+
+    A meeting is made on the bridge itself, so no peer-to-peer connection can stand in for it.
+    """
+    if settings.get("videobridge_double"):
+        pytest.skip("only a double of the bridge answers here, and a double carries no media")
+    meeting, name = str(uuid.uuid4()), secrets.token_hex(4)
+    created = {"create": True, "id": name, "transport": {"ice-controlling": False}}
+    answer = conference(host, meeting, created, name=f"{name}@check.invalid", create=True)
+    try:
+        transport = answer["endpoints"][0]["transport"]["transport"]
+        offered = {(item["ip"], int(item["port"])) for item in transport["candidates"]}
+        wanted = (settings["videobridge_address"], settings.get("videobridge_port", 10000))
+        assert wanted in offered, f"browsers are sent to {sorted(offered)}, not to {wanted}"
+        assert ask(host, "/colibri/stats")["conferences"] >= 1
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as browser:
+            browser.settimeout(3)
+            browser.sendto(binding(transport["ufrag"], transport["pwd"]), sorted(offered)[0])
+            reply = browser.recv(2048)
+        assert reply[:2] == b"\x01\x01", "the bridge refuses the browser's connectivity check"
+    finally:
+        conference(host, meeting, {"id": name, "expire": True})

@@ -173,9 +173,12 @@ def somebody_can_start_a_meeting(region: Region, _: Pins) -> Iterator[Finding]:
     if "jitsi" not in region.carried():
         return
     jitsi = region.services.of("jitsi")
-    path = ("services", "jitsi", "members")
+    path: Path_ = ("services", "jitsi", "members")
+    if region.services.jitsi is None:
+        name = region.node_of("jitsi")
+        path = ("nodes", name, "services", region.nodes[name].services.index("jitsi"))
     if jitsi.access == "members" and not jitsi.members:
-        yield path, "nobody could start a meeting; name at least one: members: [ana]"
+        yield path, "nobody could start a meeting; name at least one: jitsi: {members: [ana]}"
     if jitsi.access == "open" and jitsi.members:
         yield path, "nobody logs in where access is open; take the members out, or the access"
     for index, name in enumerate(jitsi.members):
