@@ -89,7 +89,7 @@ def test_package_is_what_debian_s_tools_read() -> None:
 
 
 def test_index_tells_the_sum_of_every_package(key: openpgp.SigningKey) -> None:
-    files = debian.repository(PARTS, "stable", key)
+    files = debian.repository(PARTS, "stable", key, 1_790_000_000)
     index = files["stable/Packages"].decode()
     for path, digest in re.findall(r"Filename: (\S+)\nSize: \d+\nSHA256: (\S+)", index):
         assert hashlib.sha256(files[path]).hexdigest() == digest
@@ -101,7 +101,7 @@ def test_signature_is_good_for_gpgv(key: openpgp.SigningKey, tmp_path: Path) -> 
     if not shutil.which("gpgv") or not shutil.which("gpg"):
         pytest.skip("there is no gpg on this machine")
     (tmp_path / "InRelease").write_bytes(
-        debian.repository(PARTS, "stable", key)["stable/InRelease"]
+        debian.repository(PARTS, "stable", key, 1_790_000_000)["stable/InRelease"]
     )
     (tmp_path / "key.asc").write_text(key.certificate())
     home = ["--homedir", str(tmp_path)]
@@ -121,3 +121,20 @@ def test_key_stays_the_same(tmp_path: Path) -> None:
     assert first.fingerprint == again.fingerprint
     assert re.fullmatch(r"[0-9A-F]{40}", first.fingerprint)
     assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_index_is_dated_anew_only_when_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repositories, "refusal", lambda item, memory: "no route")
+    release = tmp_path / "shelf/jitsi/stable/InRelease"
+    texts = []
+    for now, version in (
+        (1_790_000_000, "2.0.1000"), (1_790_000_060, "2.0.1000"), (1_790_000_120, "2.0.1001"),
+    ):  # fmt: skip
+        monkeypatch.setattr("chautari.sandbox.repositories.time.time", lambda now=now: now)
+        wanted = WantedRepository("jitsi", version, WANTED.key_url)
+        repositories.resolve([wanted], tmp_path, tmp_path / "shelf", "http://mirror/")
+        texts.append(release.read_text())
+    assert texts[0] == texts[1] != texts[2]
+    assert "14:15:20" in texts[2]

@@ -43,8 +43,10 @@ class Package:
         return b"!<arch>\n" + b"".join(_member(*item) for item in members.items())
 
 
-def repository(packages: Iterable[Package], suite: str, key: SigningKey) -> dict[str, bytes]:
-    """Return the files of a flat repository `deb URL suite/`, signed with `key`.
+def repository(
+    packages: Iterable[Package], suite: str, key: SigningKey, now: int
+) -> dict[str, bytes]:
+    """Return the files of a flat repository `deb URL suite/`, signed with `key` at the time `now`.
 
     A package lies in a folder named by its content: a cache that kept another package of the same
     name and version never hands that one out.
@@ -60,12 +62,12 @@ def repository(packages: Iterable[Package], suite: str, key: SigningKey) -> dict
         stanzas.append(_stanza({**package.control, **place}))
     index = "\n".join(stanzas).encode()
     files[f"{suite}/Packages"] = index
-    files[f"{suite}/InRelease"] = key.signed(_release(suite, index), TIME).encode()
+    files[f"{suite}/InRelease"] = key.signed(_release(suite, index, now), now).encode()
     return files
 
 
-def _release(suite: str, index: bytes) -> str:
-    date = format_datetime(datetime.fromtimestamp(TIME, UTC), usegmt=True)
+def _release(suite: str, index: bytes, now: int) -> str:
+    date = format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True)
     return (
         f"Origin: Chautari sandbox\nLabel: doubles\nSuite: {suite}\nCodename: {suite}\n"
         f"Date: {date}\nArchitectures: all amd64 arm64\n"

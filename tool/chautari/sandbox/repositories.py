@@ -58,14 +58,18 @@ def _knock(url: str) -> None:
         answer.read(1)
 
 
+def _holds(file: Path, content: bytes) -> bool:
+    return file.is_file() and file.read_bytes() == content
+
+
 def _double(item: WantedRepository, folder: Path, shelf: Path, url: str, reason: str) -> Repository:
     key = openpgp.ensure_key(folder / "mirror-key.pem", "Chautari sandbox mirror", debian.TIME)
-    files = debian.repository(BUILDERS[item.name](item.version), SUITE, key)
+    files = debian.repository(BUILDERS[item.name](item.version), SUITE, key, int(time.time()))
     files[KEY_FILE] = key.certificate().encode()
-    for name, content in files.items():
-        target = shelf / name
-        if not target.is_file() or target.read_bytes() != content:
-            paths.write(target, content)
+    # apt takes an index of the same date for the same: it is signed anew only when it changed.
+    if not all(_holds(shelf / name, files[name]) for name in (f"{SUITE}/Packages", KEY_FILE)):
+        for name, content in files.items():
+            paths.write(shelf / name, content)
     return Repository(
         name=item.name,
         version=item.version,
