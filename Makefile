@@ -14,7 +14,7 @@ MIRROR ?=
 # Times a step and says how long it took, so that a slow one is seen.
 timed = @start=$$SECONDS; $(2) || exit $$?; printf '\n== %s: %s s\n\n' '$(1)' "$$((SECONDS - start))"
 
-.PHONY: help demo test lint unit containers soak setup packages generate clean
+.PHONY: help demo test lint unit containers soak bench setup packages generate clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -42,8 +42,18 @@ unit: setup  ## Run the tests that need no machine
 containers: setup  ## Run the tests in containers
 	$(AS_ROOT) $(BIN)/python -m pytest tests/integration
 
-soak: setup  ## Run the long campaigns: every molecule scenario
-	$(call timed,molecule,for s in base nextcloud jitsi region; do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
+soak: setup  ## Run the long campaigns: faults at many moments, every molecule scenario
+	$(call timed,faults,$(AS_ROOT) $(BIN)/python -m pytest tests/integration --soak -k "interruptions or receipts")
+	$(call timed,molecule,for s in base nextcloud framadate jitsi region; do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
+
+# BENCH=noop runs that bench alone; ROUNDS=9 takes more rounds; python -m benchmarks --list names them.
+bench: setup $(VENV)/peers/.ready  ## Measure ours beside its peers: benchmarks/results.json
+	$(call timed,bench,$(AS_ROOT) $(BIN)/python -m benchmarks $(addprefix --only ,$(BENCH)) $(addprefix --rounds ,$(ROUNDS)))
+
+$(VENV)/peers/.ready: benchmarks/requirements.lock | packages
+	$(PYTHON) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 setup: packages $(VENV)/.ready  ## Install what the toolkit needs on this machine
 

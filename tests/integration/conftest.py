@@ -20,6 +20,22 @@ REGIONS = Path(__file__).with_name("regions")
 LIMIT_SECONDS = 1200
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="try each fault often, not a few times")
+
+
+@pytest.fixture(scope="session")
+def soak(request: pytest.FixtureRequest) -> bool:
+    """Whether this is the long campaign."""
+    return bool(request.config.getoption("--soak"))
+
+
+@pytest.fixture(scope="session")
+def often(soak: bool) -> int:
+    """How often a fault with a random moment is tried."""
+    return 20 if soak else 2
+
+
 @dataclass
 class Outcome:
     """How a `deploy` command ended."""
@@ -68,6 +84,13 @@ class Proof:
         argv = ["podman", "exec", f"chautari_proof_{node}", *command]
         done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
         assert not check or done.returncode == 0, done.stderr
+        return done.stdout
+
+    def feed(self, node: str, text: str, *command: str) -> str:
+        """Run a command on a node that reads `text`, and return what it printed."""
+        argv = ["podman", "exec", "-i", f"chautari_proof_{node}", *command]
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     def edit(self, old: str, new: str) -> None:

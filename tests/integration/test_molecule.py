@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.containers
-@pytest.mark.parametrize("scenario", ["base", "nextcloud"])
+@pytest.mark.parametrize("scenario", ["base", "nextcloud", "framadate"])
 def test_scenario_converges_changes_nothing_twice_and_passes_its_checks(scenario: str) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(

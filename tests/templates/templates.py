@@ -20,6 +20,8 @@ FOUND: Variables = {
     "__nginx_ipv6": {"stat": {"exists": True}},
     "__nextcloud_web": {"results": [{"stat": {"exists": True}} for _ in range(4)]},
     "__redis_private_users": {"rc": 0},
+    "__framadate_web": {"results": [{"stat": {"exists": True}} for _ in range(3)]},
+    "__mariadb_database": {"name": "polls_db", "owner": "framadate"},
     "__postgresql_database": {"name": "nextcloud", "owner": "nextcloud"},
     "__jitsi_web": {"results": [{"stat": {"exists": True}} for _ in range(2)]},
     "__jitsi_unit": "prosody",
@@ -34,7 +36,7 @@ contact: ops@andes.example.org
 sandbox: {{network: 198.51.100.0/24}}
 operators: {{ana: '{key} ana'}}
 nodes:
-  lima: {{address: 198.51.100.12, os: OS, services: [nextcloud]}}
+  lima: {{address: 198.51.100.12, os: OS, services: [nextcloud, polls]}}
   cusco: {{address: 198.51.100.14, os: OS, services: [jitsi]}}
   quito: {{address: 198.51.100.13, os: OS, services: [jitsi-bridge]}}
 services:

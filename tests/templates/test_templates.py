@@ -12,6 +12,7 @@ from templates import RELEASES, ROLES, Variables, render, variables
 TEMPLATES = sorted(
     (file.parts[-3], file.name) for file in ROLES.glob("*/templates/*.j2") if file.is_file()
 )
+NAMES = "cloud.andes.example.org polls.andes.example.org"
 JINJA = "{{ 7 * 191 }}"  # 1337 when something evaluates it
 
 
@@ -42,7 +43,7 @@ def test_undefined_variable_is_fatal(tmp_path: Path) -> None:
 @pytest.mark.parametrize("release", RELEASES)
 def test_nginx_serves_the_region_s_names_only(release: str, tmp_path: Path) -> None:
     text = render("nginx", "default.conf.j2", variables(tmp_path, "nginx", release))
-    assert re.findall(r"server_name (.*);", text) == ["_", "_", "cloud.andes.example.org"]
+    assert re.findall(r"server_name (.*);", text) == ["_", "_", NAMES]
     assert "return 301 https://$host$request_uri;" in text
     assert text.count("/.well-known/acme-challenge/") == 2
     assert "ssl_reject_handshake on;" in text
@@ -201,3 +202,70 @@ def test_jinja_in_a_value_stays_text(role: str, name: str, variable: str, tmp_pa
     text = render(role, name, given | {variable: hostile.get(variable, JINJA)})
     assert JINJA in text
     assert "1337" not in text
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_framadate_s_site_serves_pages_by_name_and_nothing_else(
+    release: str, tmp_path: Path
+) -> None:
+    text = render("framadate", "site.conf.j2", variables(tmp_path, "framadate", release))
+    assert "server_name polls.andes.example.org;" in text
+    [scripts] = re.findall(r"location ~ \^/\(\?:(index\|.*)\)\\.php\$", text)
+    assert "studs" in scripts.split("|")
+    assert not {"bandeaux", "buildlang", "compare"} & set(scripts.split("|"))
+    for private in ("app", "vendor", "tpl", "locale"):
+        assert f"/{private}" not in text
+    assert text.count("fastcgi_param HTTP_X_FORWARDED_PROTO https;") == text.count("fastcgi_pass ")
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_framadate_s_administration_asks_for_a_login(opened: bool, tmp_path: Path) -> None:
+    given = variables(tmp_path, "framadate", "12", framadate_admin_from_outside=opened)
+    text = render("framadate", "site.conf.j2", given)
+    place = text[text.index("location ^~ /admin/") : text.index("location = /admin ")]
+    assert "auth_basic_user_file /etc/framadate/htpasswd;" in place
+    assert ("if ($framadate_refused)" in text) is not opened
+    assert "install" not in place
+
+
+@pytest.mark.parametrize(
+    ("languages", "default", "offered"),
+    [
+        (["es_CO", "en"], "es", ["es", "en"]),
+        (["ne", "pt_BR"], "en", ["en"]),
+        (["en", "fr", "fr_CA"], "en", ["en", "fr"]),
+    ],
+)
+def test_framadate_speaks_the_region_s_languages_where_it_can(
+    languages: list[str], default: str, offered: list[str], tmp_path: Path
+) -> None:
+    given = variables(tmp_path, "framadate", "12", framadate_languages=languages)
+    text = render("framadate", "config.php.j2", given)
+    assert f"const DEFAULT_LANGUAGE = '{default}';" in text
+    assert re.findall(r"^    '(\w\w)' => '", text, re.M) == offered
+
+
+def test_framadate_s_settings_hold_no_password(tmp_path: Path) -> None:
+    text = render("framadate", "config.php.j2", variables(tmp_path, "framadate", "13"))
+    assert "canary" not in text
+    assert "const DB_PASSWORD = '';" in text
+    assert "const PURGE_DELAY = 30;" in text
+
+
+def test_mariadb_has_no_network_and_owners_are_known_by_the_socket(tmp_path: Path) -> None:
+    given = variables(tmp_path, "mariadb", "12", 4000)
+    text = render("mariadb", "chautari.cnf.j2", given)
+    assert "\nskip-networking\n" in text
+    assert "innodb_buffer_pool_size = 250M" in text
+    sql = render("mariadb", "database.sql.j2", given)
+    assert "'framadate'@'localhost' IDENTIFIED VIA unix_socket" in sql
+    # An underscore in a grant stands for any letter.
+    assert "ON `polls\\_db`.*" in sql
+
+
+def test_mail_that_nobody_reads_ends_on_the_node(tmp_path: Path) -> None:
+    given = variables(tmp_path, "mail", "13", mail_discard=["a@example.org", "b@example.org"])
+    text = render("mail", "main.cf.j2", given)
+    line = "transport_maps = inline:{ {a@example.org = discard:}, {b@example.org = discard:} }"
+    assert f"\n{line}\n" in text
+    assert "transport_maps" not in render("mail", "main.cf.j2", given | {"mail_discard": []})

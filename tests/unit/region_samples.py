@@ -19,7 +19,8 @@ SANDBOX = Internet(
     operators={"sandbox": (f"{KEY} sandbox",)},
     secrets={"mail_relay_password": "canary-relay"},
     artifacts={
-        "nextcloud": Artifact("nextcloud", "35.0.1", "http://mirror.example.org/n.tar", "ab" * 32)
+        "nextcloud": Artifact("nextcloud", "35.0.1", "http://mirror.example.org/n.tar", "ab" * 32),
+        "framadate": Artifact("framadate", "1.1.19", "http://mirror.example.org/f.zip", "cd" * 32),
     },
     repositories={
         "jitsi": Repository(
@@ -34,6 +35,20 @@ SANDBOX = Internet(
     missing={"deck": "no route to upstream"},
     doubles=(StandIn("nextcloud", "35.0.1", "no route to upstream"),),
 )
+POLLS = """\
+region: andes
+domain: andes.example.org
+contact: ops@andes.example.org
+timezone: America/Bogota
+languages: [es_CO, en]
+sandbox: {{network: 203.0.113.0/24}}
+operators: {{ana: {key} ana@laptop}}
+nodes:
+  bog1: {{address: 203.0.113.20, os: debian-12, services: [nextcloud, polls]}}
+services:
+  polls: {{host: encuestas, keep_days: 20}}
+mail: {{relay: smtp.example.org, user: region, from: cloud@andes.example.org}}
+"""
 REGION = """\
 region: andes
 domain: andes.example.org

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from region_samples import FIXTURES, REGION, ROOT, key_pair, region_file
 from chautari.cli import main, work
 from chautari.errors import BadInput, RunFailed
 from chautari.report.model import CheckResult, NodeReport, RegionReport
-from chautari.run import pipeline, status
+from chautari.run import drift, pipeline, status
 
 COMMANDS = list(main._COMMANDS)
 
@@ -23,7 +24,7 @@ def inventories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     region_file(folder)
     monkeypatch.setenv("CHAUTARI_INVENTORIES", str(folder))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(main.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return folder
 
 
@@ -67,7 +68,9 @@ def test_exit_code_says_how_it_ended(
 @pytest.mark.parametrize(
     "arguments",
     [["no-such-command"], ["region"], ["validate", "--no-such-option"], ["region", "a", "b"],
-     ["region", "andes", "--identity", "/no/such/file"]],
+     ["region", "andes", "--identity", "/no/such/file"], ["region", "andes", "--parallel", "0"],
+     ["region", "andes", "--canary", "bog9"],
+     ["region", "andes", "--canary", "bog1", "--detach"]],
 )  # fmt: skip
 def test_wrong_usage_is_bad_input(arguments: list[str]) -> None:
     assert main.run(arguments) == 2
@@ -132,6 +135,57 @@ def test_request_carries_what_was_asked_for(
     assert request.identities == (tmp_path / "key",)
     assert request.mirror == tmp_path
     assert request.command == "deploy region andes"
+
+
+def test_request_carries_how_much_is_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(pipeline, "deploy", lambda request, *_: asked.append(request) or report())
+    main.run(["region", "andes", "--full", "--no-checks", "--canary", "med1", "--parallel", "3"])
+    main.run(["region", "andes"])
+    full, plain = asked
+    assert (full.full, full.checks, full.canary, full.parallel) == (True, False, "med1", 3)
+    assert (plain.full, plain.checks, plain.canary, plain.parallel) == (False, True, "", 16)
+    assert full.chosen() == ("med1", "bog1")
+
+
+def test_plan_asks_for_what_a_deploy_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(pipeline, "foretell", lambda request, *_: asked.append(request) or report())
+    assert main.run(["plan", "andes", "--full", "--node", "bog1"]) == 0
+    assert (asked[0].full, asked[0].nodes, asked[0].command) == (
+        True,
+        ("bog1",),
+        "deploy plan andes",
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "code", "told"),
+    [
+        ({"roles": {}, "deployed": 1, "known": 2, "busy": None, "ok": True}, 0,
+         "bog1: Nothing changed since the deploy of "),
+        ({"roles": {"web": [{"kind": "path", "name": "/x", "text": "/x: is gone"}]},
+          "deployed": 1, "known": 2, "busy": None, "ok": False}, 1,
+         "    /x: is gone\n\nTo put it right: deploy region andes\n"),
+        ({"roles": {}, "deployed": 0, "known": 0, "busy": None, "ok": True}, 0,
+         "bog1: Nothing was deployed here yet"),
+        ({"roles": {}, "deployed": 1, "known": 2, "busy": {"operator": "luz"}, "ok": True}, 0,
+         "(luz is deploying to this node: this may be another thing in a moment)"),
+        ({"reachable": False, "message": "timed out", "ok": False}, 1,
+         "bog1: cannot be reached: timed out\n"),
+    ],
+    ids=["nothing", "changed", "new", "busy", "unreachable"],
+)  # fmt: skip
+def test_drift_says_what_changed_and_what_to_do(
+    found: Any, code: int, told: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    nodes = [{"node": "bog1", "reachable": True} | found]
+    monkeypatch.setattr(drift, "found_on_nodes", lambda _: nodes)
+    assert main.run(["drift", "andes"]) == code
+    assert told in capsys.readouterr().out
+    assert main.run(["drift", "andes", "--json"]) == code
+    assert json.loads(capsys.readouterr().out) == {"ok": code == 0, "nodes": nodes}
 
 
 def test_reports_are_written_beside_the_tool_s_state(
@@ -212,6 +266,43 @@ def test_render_writes_private_secrets(inventories: Path, tmp_path: Path) -> Non
     assert main.run(["render", "andes", "-o", str(tmp_path / "out")]) == 2
 
 
+def test_render_writes_several_regions_to_a_folder_each(inventories: Path, tmp_path: Path) -> None:
+    text = (inventories / "andes" / "region.yml").read_text()
+    (inventories / "zagros").mkdir()
+    (inventories / "zagros" / "region.yml").write_text(
+        text.replace("region: andes", "region: zagros")
+    )
+    out = tmp_path / "out"
+    assert main.run(["render", "andes", "zagros", "-o", str(out), "--no-secrets"]) == 0
+    assert sorted(path.parent.name for path in out.glob("*/hosts.yml")) == ["andes", "zagros"]
+    assert main.run(["render", "andes", "-o", str(tmp_path / "one"), "--no-secrets"]) == 0
+    for file in (tmp_path / "one").rglob("*.yml"):
+        together = out / "andes" / file.relative_to(tmp_path / "one")
+        assert together.read_bytes() == file.read_bytes()
+
+
+def test_render_writes_nothing_when_one_of_the_regions_is_wrong(
+    inventories: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("zagros", "zomia"):
+        (inventories / name).mkdir()
+        (inventories / name / "region.yml").write_text(f"region: {name}\n")
+    names = ["andes", "zagros", "zomia"]
+    assert main.run(["render", *names, "-o", str(tmp_path / "out"), "--no-secrets"]) == 2
+    told = capsys.readouterr().err
+    assert "zagros/region.yml:1:1: domain: is missing" in told
+    assert "zomia/region.yml:1:1: domain: is missing" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_render_refuses_to_write_two_regions_over_each_other(
+    inventories: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["andes", str(inventories / "andes")]
+    assert main.run(["render", *names, "-o", str(tmp_path / "out"), "--no-secrets"]) == 2
+    assert "two of these regions are called andes" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_prints_a_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["completion", shell]) == 0
@@ -249,6 +340,20 @@ def test_help_imports_nothing_heavy() -> None:
     )  # fmt: skip
     assert done.stderr == "0 []\n"
     assert all(f"  {name} " in done.stdout for name in COMMANDS)
+
+
+def test_deploy_imports_nothing_that_it_does_not_use_before_it_asks_the_nodes() -> None:
+    code = (
+        "import sys, chautari.cli.region, chautari.cli.work, chautari.run.pipeline;"
+        "heavy = {'pyinfra', 'gevent', 'paramiko', 'pytest', 'requests', 'dns', 'ansible',"
+        " 'rich', 'jinja2', 'cryptography', 'difflib', 'chautari.sandbox.api'} & set(sys.modules);"
+        "print(sorted(heavy))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "tool")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

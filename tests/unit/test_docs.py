@@ -27,6 +27,16 @@ def test_command_page_names_every_command() -> None:
     assert [name for name in names if f"`deploy {name}" not in page] == []
 
 
+def test_command_page_names_every_option_of_the_main_commands() -> None:
+    lines = (ROOT / "docs/reference/command.md").read_text().splitlines()
+    for name in ("region", "plan", "drift"):
+        [line] = [line for line in lines if line.startswith(f"| `deploy {name} ")]
+        command = deploy.get_command(click.Context(deploy), name)
+        assert command is not None
+        options = [o.opts[0] for o in command.params if isinstance(o, click.Option)]
+        assert [option for option in options if f"`{option}" not in line] == []
+
+
 def test_links_of_the_pages_lead_somewhere() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     broken = [

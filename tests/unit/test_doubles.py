@@ -1,4 +1,4 @@
-"""The archive of the Nextcloud double: the same bytes every time, with the layout of a release."""
+"""The archives of the doubles: the same bytes every time, with the layout of a release."""
 
 import hashlib
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chautari.sandbox.doubles.build import build_nextcloud
+from chautari.sandbox.doubles.polls import SOURCES, build_framadate
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +79,39 @@ def test_apps_fit_the_release(archive: Path) -> None:
 def test_refuses_what_is_no_version(version: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is no Nextcloud version"):
         build_nextcloud(version, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def polls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_framadate("1.1.19", tmp_path_factory.mktemp("polls"))
+
+
+def test_framadate_s_double_is_equal_in_every_byte_each_time(polls: Path, tmp_path: Path) -> None:
+    assert build_framadate("1.1.19", tmp_path).read_bytes() == polls.read_bytes()
+    assert polls.name == "framadate-1.1.19.tar.gz"
+
+
+def test_framadate_s_double_has_what_the_role_looks_for(polls: Path) -> None:
+    with tarfile.open(polls) as tar:
+        names = set(tar.getnames())
+        member = tar.extractfile("framadate/app/inc/constants.php")
+        assert member is not None
+        constants = member.read().decode()
+    wanted = (
+        "admin/migration.php vendor/autoload.php exportcsv.php action/add_comment.php studs.php"
+    )
+    assert {f"framadate/{name}" for name in wanted.split()} <= names
+    assert "const VERSION = '1.1.19';" in constants
+    assert not [name for name in names if name.endswith(("config.php", ".pyc"))]
+
+
+def test_framadate_s_double_calls_itself_a_double() -> None:
+    assert "Double of Framadate" in (SOURCES / "app/inc/pages.php").read_text()
+    lines = sum(len(file.read_text().splitlines()) for file in SOURCES.rglob("*.php"))
+    assert lines < 600, "a double that grows is an app of its own"
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.1.19-rc1", "../1.1.19", ""])
+def test_framadate_s_double_refuses_what_is_no_version(version: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no Framadate version"):
+        build_framadate(version, tmp_path)

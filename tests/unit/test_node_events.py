@@ -2,16 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from region_samples import ROOT
-
-from chautari.render.bundle import ANSIBLE_CFG
+from playbook_samples import lines, play, roles, write
 
 FAIL = {"ansible.builtin.fail": {"msg": "no luck"}}
 NESTED = [{"name": "Fail in an included file"} | FAIL]
@@ -73,8 +67,7 @@ ROLES: dict[str, list[dict[str, Any]]] = {
 @pytest.fixture(scope="module")
 def events(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("node")
-    for name, tasks in ROLES.items():
-        write(folder / "roles" / name / "tasks" / "main.yml", tasks)
+    roles(folder, ROLES)
     write(folder / "roles" / "rescued" / "tasks" / "nested.yml", NESTED)
     handler = {"name": "Reload", "ansible.builtin.command": "true", "changed_when": False}
     write(folder / "roles" / "good" / "handlers" / "main.yml", [handler])
@@ -83,44 +76,12 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         {"hosts": name, "gather_facts": False, "pre_tasks": [leave], "roles": [name]}
         for name in ROLES
     ]
-    write(folder / "region.yml", plays)
     # A play whose hosts all failed ends the playbook; the spare one keeps it going.
     hosts = {name: {"hosts": {f"on_{name}": None, "spare": None}} for name in ROLES}
-    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    write(folder / "inventory" / "hosts.yml", {"all": {"vars": local, "children": hosts}})
-    (folder / "ansible.cfg").write_text(ANSIBLE_CFG)
-    (folder / "plugins").mkdir()
-    plugin = ROOT / "tool" / "chautari" / "node" / "chautari_events.py"
-    (folder / "plugins" / plugin.name).write_bytes(plugin.read_bytes())
-    done = play(folder)
+    done = play(folder, plays, hosts)
     assert done.returncode == 2, done.stderr
     assert "callback" not in (done.stdout + done.stderr).lower()
-    lines = (folder / "events.jsonl").read_text().splitlines()
-    found = [json.loads(line) for line in lines]
-    return [event for event in found if event["role"] != "setup"]
-
-
-def write(file: Path, data: Any) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(data, sort_keys=False))
-
-
-def play(folder: Path) -> subprocess.CompletedProcess[str]:
-    journal = folder / "bin" / "journalctl"
-    journal.parent.mkdir()
-    journal.write_text("#!/bin/sh\necho 'nginx[1]: a warning'\n")
-    journal.chmod(0o755)
-    environment = {
-        "PATH": f"{journal.parent}:/usr/bin:/bin",
-        "HOME": str(folder),
-        "LANG": "C.UTF-8",
-        "CHAUTARI_EVENTS": str(folder / "events.jsonl"),
-    }
-    argv = [str(Path(sys.executable).with_name("ansible-playbook")), "region.yml"]
-    return subprocess.run(
-        argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+    return [event for event in lines(folder / "events.jsonl") if event["role"] != "setup"]
 
 
 def of_role(events: list[dict[str, Any]], role: str) -> list[dict[str, Any]]:

@@ -99,7 +99,7 @@ def test_latest_run_is_the_newest_by_its_id(place: Path) -> None:
 
 
 def test_status_of_a_fresh_node() -> None:
-    assert runner.status() == {"event": "status", "busy": None, "run": None}
+    assert runner.status() == {"event": "status", "busy": None, "run": None, "runs": []}
 
 
 def test_status_tells_how_the_last_run_ended(place: Path) -> None:
@@ -147,6 +147,6 @@ def test_detached_start_that_came_second_is_told_so(
 def test_status_is_of_the_newest_run_that_was_to_change_something(place: Path) -> None:
     folder = begun(place, RUN, STARTED, {"event": "check", "outcome": "failed"}, ENDED)
     begun(place, OLD, STARTED, ENDED)
-    (folder / "about.json").write_text(json.dumps({"run": RUN, "converge": False}))
+    (folder / "about.json").write_text(json.dumps(ABOUT | {"mode": "check"}))
     assert runner.latest_run() == RUN
     assert runner.status()["run"] == OLD

@@ -17,34 +17,40 @@ from typing import Any
 import pytest
 from region_samples import ROOT
 
-from chautari.node import runner
+from chautari.node import entry, lock, runner
 
 RUN = "20261123T120000-abcdef"
 OLD = "20261122T120000-abcdef"
-ABOUT = {"run": RUN, "operator": "ana", "origin": "laptop", "region": "andes", "node": "bog1"}
+ABOUT = {
+    "run": RUN, "operator": "ana", "origin": "laptop", "region": "andes", "node": "bog1",
+    "mode": "converge", "full": False,
+}  # fmt: skip
 HOLD = """
 import sys, time
 from pathlib import Path
-from chautari.node import runner
+from chautari.node import lock
 state = Path(sys.argv[1])
-runner.STATE, runner.LOCK, runner.HOLDER = state, state / "lock", state / "holder.json"
-with runner.locked({"run": sys.argv[2], "operator": "luz", "origin": "cusco"}) as holder:
+lock.LOCK, lock.HOLDER = state / "lock", state / "holder.json"
+with lock.locked({"run": sys.argv[2], "operator": "luz", "origin": "cusco"}) as holder:
     print("holds" if holder is None else holder, flush=True)
     time.sleep(60)
 """
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     state = tmp_path / "state"
     state.mkdir()
     monkeypatch.setattr(runner, "STATE", state)
+    monkeypatch.setattr(entry, "STATE", state)
     monkeypatch.setattr(runner, "MEMORY", tmp_path / "memory")
-    monkeypatch.setattr(runner, "LOCK", state / "lock")
-    monkeypatch.setattr(runner, "HOLDER", state / "holder.json")
+    monkeypatch.setattr(lock, "LOCK", state / "lock")
+    monkeypatch.setattr(lock, "HOLDER", state / "holder.json")
     monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(runner, "_unit_is_active", lambda _: False)
-    return state
+    before = os.umask(0o022)  # the runner sets its own
+    yield state
+    os.umask(before)
 
 
 def begun(state: Path, run: str = RUN, *events: dict[str, Any]) -> Path:
@@ -123,7 +129,7 @@ def test_damaged_bundle_is_refused_before_it_is_unpacked(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ABOUT | {"action": "start", "sha256": hashlib.sha256(b"sent").hexdigest()}
-    assert runner.main(arguments, io.BytesIO(b"arrived"), b"") == 1
+    assert runner.main(arguments, io.BytesIO(b"arrived")) == 1
     assert said(capsys) == [
         {"event": "refused", "message": "the bundle arrived damaged; nothing was unpacked"}
     ]
@@ -133,15 +139,15 @@ def test_damaged_bundle_is_refused_before_it_is_unpacked(
 
 @pytest.mark.parametrize("run", ["", "../../etc", "20261123T120000-abcde/", None])
 def test_run_that_is_no_run_is_refused(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert runner.main({"action": "attach", "run": run}, io.BytesIO(), b"") == 1
+    assert runner.main({"action": "attach", "run": run}, io.BytesIO()) == 1
     assert said(capsys)[0]["event"] == "refused"
 
 
 def test_attaching_to_a_run_that_never_began_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert runner.main({"action": "attach", "run": RUN}, io.BytesIO(), b"") == 1
-    assert said(capsys)[0]["message"] == f"the run {RUN} never began here"
+    assert runner.main({"action": "attach", "run": RUN}, io.BytesIO()) == 1
+    assert said(capsys)[0]["message"] == f"there is no run {RUN} here; there are: none"
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -168,7 +174,7 @@ def other(place: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.usefixtures("other")
 def test_lock_has_one_holder_who_is_told() -> None:
-    with runner.locked(ABOUT) as holder:
+    with lock.locked(ABOUT) as holder:
         assert holder is not None
         assert (holder["operator"], holder["origin"], holder["run"]) == ("luz", "cusco", OLD)
         assert abs(holder["since"] - time.time()) < 60
@@ -180,7 +186,7 @@ def test_second_start_is_refused_before_anything_is_unpacked(
 ) -> None:
     packed = bundle(("a", tarfile.REGTYPE))
     arguments = ABOUT | {"action": "start", "sha256": hashlib.sha256(packed).hexdigest()}
-    assert runner.main(arguments, io.BytesIO(packed), b"") == runner.BUSY
+    assert runner.main(arguments, io.BytesIO(packed)) == runner.BUSY
     [event] = said(capsys)
     assert (event["event"], event["holder"]["operator"]) == ("busy", "luz")
     assert not runner.MEMORY.exists()
@@ -189,23 +195,23 @@ def test_second_start_is_refused_before_anything_is_unpacked(
 def test_lock_is_free_at_once_after_its_holder_was_killed(other: subprocess.Popen[str]) -> None:
     other.send_signal(signal.SIGKILL)
     other.wait()
-    assert runner.lock_holder() is None
-    with runner.locked(ABOUT) as holder:
+    assert lock.holder() is None
+    with lock.locked(ABOUT) as holder:
         assert holder is None
 
 
 def test_lock_is_free_again_after_its_holder_s_end() -> None:
-    with runner.locked(ABOUT):
-        assert json.loads(runner.HOLDER.read_text())["operator"] == "ana"
-    assert not runner.HOLDER.exists()
-    assert runner.lock_holder() is None
+    with lock.locked(ABOUT):
+        assert json.loads(lock.HOLDER.read_text())["operator"] == "ana"
+    assert not lock.HOLDER.exists()
+    assert lock.holder() is None
 
 
 def test_asking_who_is_at_work_does_not_make_the_node_busy(place: Path) -> None:
-    asking = runner.LOCK.open("a")
-    runner.fcntl.flock(asking, runner.fcntl.LOCK_SH)
+    asking = lock.LOCK.open("a")
+    lock.fcntl.flock(asking, lock.fcntl.LOCK_SH)
     threading.Timer(0.1, asking.close).start()
-    with runner.locked(ABOUT) as holder:
+    with lock.locked(ABOUT) as holder:
         assert holder is None
 
 

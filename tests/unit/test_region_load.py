@@ -1,5 +1,6 @@
 """`load` against every file of `tests/fixtures`, and what a loaded region holds."""
 
+import zoneinfo
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from region_samples import FIXTURES, KEY, inventory, region_file
 from chautari.errors import BadInput, InvalidRegion
 from chautari.region import catalog, guard
 from chautari.region.load import find, load, names
+from chautari.region.names import check_timezone
 
 INVALID = FIXTURES / "invalid"
 VALID = FIXTURES / "valid"
@@ -110,8 +112,8 @@ def test_problems_stand_in_the_order_of_their_lines(tmp_path: Path) -> None:
 
 def test_release_of_the_lock_can_be_chosen() -> None:
     found = load(VALID / "pinned" / "region.yml")
-    assert found.releases["34.0.9"].sha256 == "ab" * 32
-    assert found.releases["34.0.4"] in catalog.NEXTCLOUD
+    assert found.releases["nextcloud"]["34.0.9"].sha256 == "ab" * 32
+    assert found.releases["nextcloud"]["34.0.4"] in catalog.NEXTCLOUD
 
 
 def test_private_key_is_never_repeated_in_the_message() -> None:
@@ -169,3 +171,18 @@ def test_byte_order_mark_is_ignored(tmp_path: Path) -> None:
 
 def test_operator_key_keeps_its_comment(tmp_path: Path) -> None:
     assert inventory(tmp_path).region.operators["ana"] == (f"{KEY} ana@laptop",)
+
+
+def test_every_time_zone_of_the_database_is_known() -> None:
+    assert all(check_timezone(zone) == zone for zone in zoneinfo.available_timezones())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "/", ".", "..", "America", "America/", "america/bogota", "America/../UTC", "posix/UTC",
+     "right/UTC", "posixrules", "leapseconds", "zone.tab", "/etc/passwd"],
+)  # fmt: skip
+def test_what_is_no_time_zone_is_refused(text: str) -> None:
+    assert text not in zoneinfo.available_timezones()
+    with pytest.raises(ValueError, match="is not a time zone"):
+        check_timezone(text)

@@ -16,7 +16,7 @@ from region_samples import REGION, ROOT, SANDBOX, inventory
 from test_render_variables import SECRETS, node
 
 from chautari.files import write_atomically
-from chautari.render import bundle
+from chautari.render import bundle, inputs
 from chautari.render import inventory as rendered
 from chautari.render.inventory import Connection, files_of, mark_unsafe, to_yaml
 from chautari.render.variables import NodeVariables
@@ -128,6 +128,10 @@ def test_groups_are_the_hosts_of_the_playbook_s_plays() -> None:
     assert tuple(play["hosts"] for play in plays) == placing.ORDER
 
 
+def packed(of: NodeVariables, key: str = "key") -> bytes:
+    return bundle.pack(of, inputs.of_node(of, key, "digest"))
+
+
 def unpacked(content: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content))) as archive:
         members = archive.getmembers()
@@ -138,13 +142,13 @@ def unpacked(content: bytes) -> dict[str, bytes]:
 def test_bundle_is_the_same_in_every_byte_when_made_again_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = bundle.pack(nodes(tmp_path)[1])
+    first = packed(nodes(tmp_path)[1])
     monkeypatch.setattr("time.time", lambda: 2e9)
-    assert bundle.pack(nodes(tmp_path)[1]) == first
+    assert packed(nodes(tmp_path)[1]) == first
 
 
 def test_bundle_holds_no_other_node_s_values(tmp_path: Path) -> None:
-    files = unpacked(bundle.pack(nodes(tmp_path)[0]))
+    files = unpacked(packed(nodes(tmp_path)[0]))
     assert [name for name in files if name.startswith("inventory/host_vars")] == [
         "inventory/host_vars/bog1/main.yml",
         "inventory/host_vars/bog1/secrets.yml",
@@ -156,32 +160,40 @@ def test_bundle_holds_no_other_node_s_values(tmp_path: Path) -> None:
 
 def test_bundle_holds_only_the_node_s_roles_and_plays(tmp_path: Path) -> None:
     ground = nodes(tmp_path)[0]
-    files = unpacked(bundle.pack(ground))
+    files = unpacked(packed(ground))
     roles = {name.split("/")[1] for name in files if name.startswith("roles/")}
     assert roles == set(ground.roles)
-    plays = read(files["playbooks/region.yml"], tmp_path)
-    assert [play["hosts"] for play in plays] == list(ground.roles)
-    assert plays[0]["gather_facts"] is True
+    plays = json.loads(files["plays.json"])
+    carried = [given["role"] for given in json.loads(files["roles.json"])]
+    assert carried == list(ground.roles)
+    assert {name: play["hosts"] for name, play in plays.items()} == {name: name for name in carried}
+    assert plays[carried[0]]["gather_facts"] is True
+
+
+def test_bundle_holds_nothing_of_the_key_of_receipts(tmp_path: Path) -> None:
+    files = unpacked(packed(nodes(tmp_path)[1], "canary-receipts"))
+    assert b"canary-receipts" not in b"".join(files.values())
 
 
 def test_bundle_carries_no_leftovers(tmp_path: Path) -> None:
-    names = unpacked(bundle.pack(nodes(tmp_path)[1]))
+    names = unpacked(packed(nodes(tmp_path)[1]))
     assert not [name for name in names if "__pycache__" in name or "/molecule/" in name]
     assert {"ansible.cfg", "plugins/chautari_events.py", "settings.json"} <= set(names)
     assert {"lib/chautari/checks/inside.py", "lib/chautari/checks/record.py"} <= set(names)
 
 
 def test_bundle_s_settings_hold_no_secret(tmp_path: Path) -> None:
-    files = unpacked(bundle.pack(nodes(tmp_path)[1]))
+    files = unpacked(packed(nodes(tmp_path)[1]))
     settings = json.loads(files["settings.json"])
     assert settings["node"] == "med1"
     assert settings["settings"]["nextcloud_quota"] == "5 GB"
     holding = [name for name, content in files.items() if b"canary" in content]
-    assert holding == ["inventory/host_vars/med1/secrets.yml"]
+    # The second one is what the journal is searched for.
+    assert holding == ["inventory/host_vars/med1/secrets.yml", "secrets.json"]
 
 
 def test_bundle_s_inventory_connects_locally(tmp_path: Path) -> None:
-    hosts = read(unpacked(bundle.pack(nodes(tmp_path)[0]))["inventory/hosts.yml"], tmp_path)
+    hosts = read(unpacked(packed(nodes(tmp_path)[0]))["inventory/hosts.yml"], tmp_path)
     assert hosts["all"]["hosts"] == {
         "bog1": {
             "ansible_connection": "local",

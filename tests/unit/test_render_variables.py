@@ -20,6 +20,7 @@ SECRETS = SecretStore(
         "nextcloud_admin_password": "canary-admin",
         "nextcloud_database_password": "canary-database",
         "nextcloud_check_password": "canary-check",
+        "framadate_admin_password": "canary-polls",
         "jitsi_focus_password": "canary-focus-0123456",
         "jitsi_bridge_password": "canary-bridge-012345",
         "jitsi_key": generate_key(),
@@ -41,8 +42,11 @@ def test_node_without_services_gets_the_ground_alone(tmp_path: Path) -> None:
 
 
 def test_nextcloud_brings_its_roles_in_the_order_they_run(tmp_path: Path) -> None:
-    wanted = {"base", "firewall", "mail", *placing.ROLES_OF_SERVICE["nextcloud"]}
-    assert node(tmp_path, "med1").roles == tuple(x for x in placing.ORDER if x in wanted)
+    found = node(tmp_path, "med1").roles
+    assert found[-6:] == placing.ROLES_OF_APP["nextcloud"]
+    assert list(found) == sorted(found, key=placing.ORDER.index)
+    wanted = {"base", "firewall", "mail", *placing.ROLES_OF_APP["nextcloud"]}
+    assert found == tuple(x for x in placing.ORDER if x in wanted)
 
 
 def test_region_without_a_relay_gets_no_mail_role(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from chautari.run.target import Target
 TARGET = Target("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
 STARTED = {"event": "run_started", "run": "r", "offset": 10}
 FINISHED = {"event": "run_finished", "ok": True, "seconds": 1.0, "offset": 99}
+WANTED: dict[str, Any] = {"mode": "converge", "full": False}
 ROLE = {
     "event": "role_finished", "role": "base", "ok": 3, "changed": 2, "failed": 0, "skipped": 1,
     "rescued": 0, "seconds": 1.5,
@@ -54,7 +55,7 @@ def follow(
     monkeypatch.setattr(remote, "Stream", link)
     monkeypatch.setattr(converge.time, "sleep", lambda _: None)
     report = NodeReport("bog1", "203.0.113.10", "converged")
-    about = {"run": "r", "converge": True, "operator": "ana", "origin": "cusco", "region": "andes"}
+    about = {"run": "r", "operator": "ana", "origin": "cusco", "region": "andes"} | WANTED
     checks = converge.converge(
         TARGET, b"b", about, report, lambda node, event: told.append(event), manner
     )
@@ -120,6 +121,17 @@ def test_failed_task_is_kept_with_its_journal(monkeypatch: pytest.MonkeyPatch) -
     assert (report.failure.role, report.failure.task, report.failure.journal) == ("php", "T", ["j"])
 
 
+def test_first_failure_is_the_one_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [
+        {"event": "failure", "role": "php", "task": task, "message": "m", "journal": []}
+        for task in ("Write half of it", "Restart")
+    ]
+    link = Link(([STARTED, *failures, FINISHED | {"ok": False}], 1))
+    report, _, _ = follow(monkeypatch, link)
+    assert report.failure is not None
+    assert report.failure.task == "Write half of it"
+
+
 def test_playbook_that_cannot_start_is_a_failure_too(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = {"event": "playbook_failed", "code": 4, "log": ["no such role"]}
     report, _, _ = follow(monkeypatch, Link(([STARTED, broken, FINISHED | {"ok": False}], 1)))
@@ -161,7 +173,7 @@ def test_events_of_a_newer_runner_are_passed_on(monkeypatch: pytest.MonkeyPatch)
     assert report.ok
 
 
-OURS = {"operator": "ana", "origin": "cusco", "region": "andes", "run": "q", "converge": True}
+OURS = {"operator": "ana", "origin": "cusco", "region": "andes", "run": "q"} | WANTED
 SAME = hashlib.sha256(b"b").hexdigest()
 
 

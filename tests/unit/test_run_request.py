@@ -126,14 +126,14 @@ def test_report_names_the_doubles(tmp_path: Path) -> None:
 def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
     ready = planned(tmp_path, PUBLIC)
     report = RegionReport("andes", "d", "", "", nodes=[NodeReport("bog1", "a", "unreachable")])
-    finished = reporting.finish(report, ready, True, 1.0)
+    finished = reporting.finish(report, ready, "converge", 1.0)
     assert finished.hints[0] == "mend what is named above, then: deploy region andes"
 
 
 def test_checking_alone_never_claims_to_have_converged(tmp_path: Path) -> None:
     nodes = [NodeReport("bog1", "a", "converged"), NodeReport("med1", "b", "refused")]
     report = RegionReport("andes", "d", "", "", nodes=nodes)
-    finished = reporting.finish(report, planned(tmp_path, PUBLIC), False, 1.0)
+    finished = reporting.finish(report, planned(tmp_path, PUBLIC), "check", 1.0)
     assert [item.state for item in finished.nodes] == ["verified", "refused"]
 
 

@@ -5,6 +5,9 @@ import io
 import json
 import shlex
 import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,19 +97,74 @@ def test_remote_command_is_one_plain_word_after_another_for_any_shell() -> None:
     assert done.stdout == "5\n"
 
 
-def test_remote_command_runs_the_source_it_is_fed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Sources that travel in place of the node's own."""
+    found = {"chautari": "", "chautari.node": ""}
+    monkeypatch.setattr(remote, "node_modules", lambda: found)
+    remote._packed_modules.cache_clear()
+    yield found
+    remote._packed_modules.cache_clear()
+
+
+def test_remote_command_runs_the_source_it_is_fed(modules: dict[str, str]) -> None:
+    modules["chautari.node.entry"] = (
+        "from chautari.node import other\n"
+        "def main(a, i): print(a['action'], i.read(), other.NAME); return 7\n"
+    )
+    modules["chautari.node.other"] = "NAME = __name__\n"
     command = remote.remote_command({"action": "echo"})
-    source = b"def main(a, i, s): print(a['action'], i.read(), len(s)); return 7\n"
-    fed = str(len(source)).encode() + b"\n" + source + b"payload"
+    fed = remote.runner_stdin(b"payload")
     done = subprocess.run(["sh", "-c", command], input=fed, capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (7, f"echo b'payload' {len(source)}\n".encode())
+    assert (done.returncode, done.stdout) == (7, b"echo b'payload' chautari.node.other\n")
+
+
+def test_source_that_breaks_is_told_with_its_module(modules: dict[str, str]) -> None:
+    modules["chautari.node.entry"] = "def main(a, i):\n    raise ValueError('no luck')\n"
+    command, fed = remote.remote_command({"action": "echo"}), remote.runner_stdin()
+    done = subprocess.run(["sh", "-c", command], input=fed, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b'File "chautari.node.entry", line 2, in main' in done.stderr
+
+
+def test_survey_imports_nothing_that_does_not_travel_with_it() -> None:
+    """Run here as on a node: whatever it imports has to be among what was sent."""
+    fed = remote.runner_stdin(b"", surveying=True)
+    code = (
+        "import json, sys, zlib, io; i = io.BytesIO(sys.stdin.buffer.read());"
+        "m = json.loads(zlib.decompress(i.read(int(i.readline()))));"
+        "exec(m[''].split('from chautari')[0]);"
+        "from chautari.node import survey; from pathlib import Path;"
+        "print(survey.survey(Path('/nowhere'), [], None)['reasons'])"
+    )
+    argv = ["/usr/bin/python3", "-I", "-c", code]
+    done = subprocess.run(argv, input=fed, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"{}\n", b"")
+    assert len(fed) < 14_000  # what TCP sends before it waits for an answer
 
 
 def test_runner_is_sent_before_the_payload() -> None:
     stream = io.BytesIO(remote.runner_stdin(b"bundle"))
-    source = stream.read(int(stream.readline()))
-    assert b"def main(" in source
+    sources = json.loads(zlib.decompress(stream.read(int(stream.readline()))))
+    assert "def main(" in sources["chautari.node.runner"]
     assert stream.read() == b"bundle"
+
+
+def test_all_that_the_runner_imports_travels_along() -> None:
+    """Without any installed package: only the sources that were sent can be found."""
+    sent = remote.node_modules()
+    assert {"chautari.node.runner", "chautari.node.drift", "chautari.node.budget"} <= set(sent)
+    code = (
+        "import json, sys, zlib, io; i = io.BytesIO(sys.stdin.buffer.read());"
+        "m = json.loads(zlib.decompress(i.read(int(i.readline()))));"
+        "exec(m[''].split('from chautari')[0]);"
+        "[__import__(n) for n in m if n]; print(len(m))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], input=remote.runner_stdin(),
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == (f"{len(sent) + 1}\n".encode(), b"")
 
 
 def test_run_ids_sort_by_time_and_differ() -> None:

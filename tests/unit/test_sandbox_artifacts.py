@@ -54,7 +54,7 @@ def sources(tmp_path: Path) -> Sources:
         doubles=tmp_path / "doubles",
         shelf=tmp_path / "shelf",
         url="http://mirror.example.org/",
-        build=build,
+        builders={"nextcloud": build},
         fetch=refuse,
     )
 
@@ -187,3 +187,27 @@ def test_app_without_a_version_in_its_name_comes_last(mirrored: Sources) -> None
     assert one(CALENDAR, mirrored).version == "0"
     (mirrored.mirror / "calendar-v6.0.2.tar.gz").write_bytes(b"with one")
     assert one(CALENDAR, mirrored).version == "6.0.2"
+
+
+UNPINNED = WantedArtifact(
+    "framadate", "1.1.19", "framadate-1.1.19.zip", "https://example.org/framadate-1.1.19.zip", ""
+)
+
+
+def test_file_without_a_checksum_is_never_fetched(sources: Sources) -> None:
+    def fetch(wanted: WantedArtifact, cache: Path) -> Path:
+        raise AssertionError("fetched")
+
+    found = one(UNPINNED, Sources(**{**vars(sources), "fetch": fetch}))
+    assert isinstance(found, Missing)
+    assert "pin it in artifacts.lock" in found.reason
+    found = one(UNPINNED, Sources(**{**vars(sources), "builders": {"framadate": build}}))
+    assert isinstance(found, Artifact) and found.double
+
+
+def test_release_of_the_polls_is_taken_from_the_mirror(mirrored: Sources) -> None:
+    assert mirrored.mirror
+    for name in ("framadate-1.1.20.tar.gz", "framadate-1.1.9.zip", "framadate-theme-9.0.0.zip"):
+        (mirrored.mirror / name).write_bytes(name.encode())
+    found = one(UNPINNED, mirrored)
+    assert (found.version, getattr(found, "double", None)) == ("1.1.20", False)

@@ -5,23 +5,23 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import tempfile
 from typing import Any
 
 import click
 
 from chautari import __version__
 from chautari.errors import ChautariError
-from chautari.process import stop_all
 
 BUG = 3
 INTERRUPTED = 130
 _COMMANDS = {
     "region": "bring a region to what its region.yml says, and check it",
+    "plan": "what a deploy would run, why, and what it would change",
     "validate": "check region files; nothing is connected to",
     "prepare": "make bare machines ready for Ansible, and nothing else",
     "render": "write a region as a plain Ansible inventory",
     "verify": "run all checks of a region; nothing is changed",
+    "drift": "what changed on a region's nodes since their last deploy",
     "status": "what runs on a region's nodes, and how the last run ended",
     "attach": "follow a run that goes on on the nodes, or read the last one",
     "secrets": "set, show and list a region's secrets",
@@ -67,6 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run `deploy` and exit: 0 done, 1 failed, 2 bad input, 3 a bug of ours, 130 interrupted."""
     code = run(arguments)
     if code == INTERRUPTED:
+        from chautari.process import stop_all
+
         # Threads still wait for nodes; what they follow goes on without them.
         stop_all()
         sys.stdout.flush()
@@ -99,6 +101,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _bug() -> int:
+    import tempfile
     import traceback
 
     with tempfile.NamedTemporaryFile(

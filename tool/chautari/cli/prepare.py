@@ -22,4 +22,4 @@ def command(name: str, nodes: tuple[str, ...], mirror: Path | None, as_json: boo
     from chautari.cli.work import carry_out
     from chautari.run.pipeline import make_ready
 
-    return carry_out(make_ready, "prepare", name, nodes, (), as_json, mirror)
+    return carry_out(make_ready, "prepare", name, as_json, nodes=nodes, mirror=mirror)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,27 +20,34 @@ from chautari.cli.options import (
 @node_option
 @identity_option
 @mirror_option
+@click.option("--full", is_flag=True, help="Run every role, also those that need not run.")
+@click.option("--no-checks", is_flag=True, help="Leave out the checks that follow a deploy.")
+@click.option(
+    "--canary", metavar="NODE", default="", help="This node first; the rest if it is well."
+)
+@click.option(
+    "--parallel", type=click.IntRange(1, 256), default=16, show_default=True,
+    help="How many nodes are worked on at once.",
+)  # fmt: skip
+@click.option("--purge", is_flag=True, help="Delete the data of services that are taken off.")
 @click.option("--wait", is_flag=True, help="Wait while somebody else deploys to a node.")
 @click.option("--detach", is_flag=True, help="Come back once the nodes are at work.")
 @json_option
 def command(
-    name: str,
-    nodes: tuple[str, ...],
-    identities: tuple[Path, ...],
-    mirror: Path | None,
-    wait: bool,
-    detach: bool,
-    as_json: bool,
+    name: str, as_json: bool, no_checks: bool, wait: bool, detach: bool, **asked: Any
 ) -> int:
     """Bring a region to what its region.yml says, check it and report.
 
-    Preflight and prepare every node, converge it with Ansible on the node itself, run all checks
-    inside and outside. What begins on a node ends there, whatever becomes of this terminal; the
-    same command joins it again.
+    Every node is asked at once what would have to run; where nothing would, nothing is run. The
+    others are looked at, prepared and converged with Ansible on the node itself; then all checks
+    run, inside and outside. What begins on a node ends there, whatever becomes of this terminal;
+    the same command joins it again.
     """
     from chautari.cli.work import carry_out
     from chautari.run.converge import Manner
     from chautari.run.pipeline import deploy
 
+    if detach and asked["canary"]:
+        raise click.UsageError("--canary waits for its node, --detach does not: leave one out")
     manner = Manner(wait, detach)
-    return carry_out(deploy, "region", name, nodes, identities, as_json, mirror, manner)
+    return carry_out(deploy, "region", name, as_json, manner=manner, checks=not no_checks, **asked)

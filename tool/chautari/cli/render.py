@@ -1,4 +1,4 @@
-"""`deploy render NAME -o DIR`: a plain, static Ansible inventory."""
+"""`deploy render NAME… -o DIR`: a plain, static Ansible inventory."""
 
 from __future__ import annotations
 
@@ -6,33 +6,40 @@ from pathlib import Path
 
 import click
 
-from chautari.cli.options import identity_option, region_argument
+from chautari.cli.options import RegionName, identity_option
 
 
 @click.command("render")
-@region_argument
+@click.argument("names", nargs=-1, required=True, type=RegionName(), metavar="NAME...")
 @click.option(
     "-o", "--output", required=True, metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path), help="Folder to write the inventory to.",
 )  # fmt: skip
-@click.option("--no-secrets", is_flag=True, help="Leave the secrets out.")
+@click.option("--no-secrets", is_flag=True, help="Leave the secrets out; needs no key.")
 @identity_option
-def command(name: str, output: Path, no_secrets: bool, identities: tuple[Path, ...]) -> int:
+def command(
+    names: tuple[str, ...], output: Path, no_secrets: bool, identities: tuple[Path, ...]
+) -> int:
     """Write a region as an inventory that plain ansible-playbook works with.
+
+    Several regions are each written to a folder of their own, DIR/REGION.
 
     \b
     deploy render andes -o /tmp/andes
     ansible-playbook -i /tmp/andes playbooks/region.yml
     """
     from chautari.paths import inventories_root
-    from chautari.region.load import find, load
-    from chautari.run.export import export
+    from chautari.region.load import find, load_all
+    from chautari.run.export import export, folders
     from chautari.run.request import Request
 
-    inventory = load(find(name, inventories_root()))
-    request = Request(inventory, "deploy render", identities=identities)
-    files = export(request, output, with_secrets=not no_secrets)
-    click.echo(f"{len(files)} files in {output}", err=True)
+    root = inventories_root()
+    inventories = load_all([find(name, root) for name in names])
+    written = 0
+    for inventory, folder in zip(inventories, folders(inventories, output), strict=True):
+        request = Request(inventory, "deploy render", identities=identities)
+        written += len(export(request, folder, with_secrets=not no_secrets))
+    click.echo(f"{written} files in {output}", err=True)
     if not no_secrets:
         click.echo("secrets.yml in there are not encrypted; delete them after use", err=True)
     return 0

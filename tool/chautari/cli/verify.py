@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,9 +14,9 @@ from chautari.cli.options import identity_option, json_option, node_option, regi
 @node_option
 @identity_option
 @json_option
-def command(name: str, nodes: tuple[str, ...], identities: tuple[Path, ...], as_json: bool) -> int:
+def command(name: str, as_json: bool, **asked: Any) -> int:
     """Run all checks of a region, inside its nodes and from outside; nothing is changed."""
     from chautari.cli.work import carry_out
     from chautari.run.pipeline import check
 
-    return carry_out(check, "verify", name, nodes, identities, as_json)
+    return carry_out(check, "verify", name, as_json, **asked)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from chautari.cli.options import print_json
 from chautari.paths import inventories_root, reports_dir
 from chautari.region.load import find, load
-from chautari.report.model import RegionReport
-from chautari.report.progress import Progress
-from chautari.report.terminal import print_report
-from chautari.report.writer import write_reports
-from chautari.run.converge import PATIENT, Manner
 from chautari.run.request import Listener, Request
 
-Work = Callable[[Request, Listener, Callable[[str], None]], RegionReport]
+if TYPE_CHECKING:
+    from chautari.report.model import RegionReport
+    from chautari.report.progress import Progress
+
+Work = Callable[[Request, Listener, Callable[[str], None]], "RegionReport"]
+# After so many seconds this side has asked the nodes and waits for what they say.
+ASKED_SECONDS = 0.05
 _PHASES = {
     "pinned": "first contact: host key pinned",
     "preparing": "preparing: Python and the runner's environment",
@@ -28,48 +29,79 @@ _PHASES = {
     "joined": "a run is there; showing it from its beginning",
     "waiting": "somebody else is at work; waiting",
     "handed_over": "at work by itself",
+    "settled": "nothing to do: all is as the last deploy left it",
 }
 _ENDINGS = ("refused", "unreachable", "failed", "busy")
 
 
-def carry_out(
-    work: Work,
-    verb: str,
-    name: str,
-    nodes: tuple[str, ...],
-    identities: tuple[Path, ...],
-    as_json: bool,
-    mirror: Path | None = None,
-    manner: Manner = PATIENT,
-) -> int:
-    """Do the work on the region called `name`, show and write the reports; return the exit code."""
+def carry_out(work: Work, verb: str, name: str, as_json: bool, **asked: Any) -> int:
+    """Do the work on the region called `name`, show and write the reports; return the exit code.
+
+    `asked` are further attributes of the request.
+    """
     inventory = load(find(name, inventories_root()))
     command = f"deploy {verb} {inventory.region.region}"
-    request = Request(inventory, command, nodes, identities, mirror, manner)
-    console = Console(stderr=True)
-    with Progress(console) as progress:
-        report = work(request, _listener(progress), lambda text: _say(console, text))
+    request = Request(inventory, command, **asked)
+    meanwhile = threading.Timer(ASKED_SECONDS, _get_ready_to_report)
+    meanwhile.daemon = True
+    meanwhile.start()
+    with _Screen() as screen:
+        report = work(request, _listener(screen), screen.say)
+    from chautari.report.writer import write_reports
+
     written = write_reports(report, reports_dir(report.region))
     if as_json:
         print_json(report.as_dict())
     else:
+        from rich.console import Console
+
+        from chautari.report.terminal import print_report
+
         print_report(report, Console())
         click.echo(f"\nReport: {written['report.html']}")
     return 0 if report.ok else 1
 
 
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False)
+def _get_ready_to_report() -> None:
+    """Load what the end of every run needs, while the nodes are at work."""
+    from chautari.report import html, progress, terminal, writer
+
+    assert progress and terminal and writer
+    html.template()
 
 
-def _listener(progress: Progress) -> Listener:
+class _Screen(ExitStack):
+    """Progress on standard error, made when there is a first word to say."""
+
+    def __init__(self) -> None:
+        """Load and show nothing yet."""
+        super().__init__()
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """Return the progress, the same for all threads."""
+        from chautari.report.progress import Progress
+
+        with self._lock:
+            if self._progress is None:
+                self._progress = self.enter_context(Progress())
+            return self._progress
+
+    def say(self, text: str) -> None:
+        """Print a line that is about no node."""
+        self.progress.say(text)
+
+
+def _listener(screen: _Screen) -> Listener:
     def tell(node: str, event: dict[str, Any]) -> None:
         kind = event["event"]
         if kind in _PHASES:
-            progress.phase(node, _PHASES[kind])
+            screen.progress.phase(node, _PHASES[kind])
         elif kind in _ENDINGS:
-            progress.finish(node, kind)
+            screen.progress.finish(node, kind)
         else:
-            progress.handle(node, event)
+            screen.progress.handle(node, event)
 
     return tell

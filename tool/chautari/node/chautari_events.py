@@ -1,19 +1,27 @@
 """Ansible callback plugin: one JSON line an event, appended to the file `CHAUTARI_EVENTS` names.
 
 Results of `no_log` tasks are censored by Ansible before they come here; other messages are cut to
-a length that a journal can hold.
+a length that a journal can hold, and stripped of every secret that the bundle holds.
+
+Beside the journal it notes, for the receipts, what each task manages (`CHAUTARI_MANAGED`). The
+final arguments of a task come with its result even under `no_log`, so that a file with a password
+in it is watched like any other; nothing of its content is noted.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
+
+from chautari.node import journal, receipts
+from chautari.node.managed import managed
 
 DOCUMENTATION = """
 name: chautari_events
@@ -24,6 +32,8 @@ description: One JSON object a line for each role and task; the runner streams t
 MESSAGE_LENGTH = 2000
 JOURNAL_LINES = 20
 REPORT = "Report "
+# A rendered template passes through a temporary folder, which says nothing to anybody.
+TEMPORARY = re.compile(r"(?m)^(\+\+\+ after: )/run/chautari/\S*/")
 
 
 class CallbackModule(CallbackBase):
@@ -42,11 +52,26 @@ class CallbackModule(CallbackBase):
         self.task_began = 0.0
         self.counts: dict[str, int] = {}
         self.file = Path(os.environ["CHAUTARI_EVENTS"])
+        self.notes = Path(os.environ["CHAUTARI_MANAGED"])
+        self.state = Path(os.environ["CHAUTARI_STATE"])
+        self.checking = os.environ.get("CHAUTARI_CHECKING") == "yes"
+        self.secrets = journal.read_secrets(Path(os.environ["CHAUTARI_SECRETS"]))
+        self.playing = ""
+        self.broken = False
 
     def write(self, event: str, **values: Any) -> None:
         """Append one event."""
-        with self.file.open("a") as stream:
-            stream.write(json.dumps({"event": event} | values) + "\n")
+        journal.append(self.file, {"event": event} | values, self.secrets)
+
+    def note(self, role: str, **values: Any) -> None:
+        """Note something for the role's receipt."""
+        with self.notes.open("a") as stream:
+            stream.write(json.dumps({"role": role} | values, default=str) + "\n")
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """A play holds one role and its handlers: when the next one begins, it came to its end."""
+        self._end_play()
+        self.playing = next(iter(role.get_name() for role in play.roles), "")
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Notice when another role begins."""
@@ -61,10 +86,25 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result: Any) -> None:
         """Record a task that ended well."""
         self._task(result, "changed" if result.result.get("changed") else "ok")
+        if "results" not in result.result or result.task.loop is None:
+            self._watch(result)
         if result.task.action.endswith("debug") and result.task.name.startswith(REPORT):
             for item in result.result.get("results") or [result.result]:
                 if not item.get("skipped"):
-                    self.write("notice", role=self.role, message=_cut(item.get("msg", "")))
+                    message = _cut(item.get("msg", ""))
+                    self.write("notice", role=self.role, message=message)
+                    self.note(self.role, notice=journal.masked(message, self.secrets))
+
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        """Note what one turn of a loop manages; the whole task comes to `v2_runner_on_ok`."""
+        self._watch(result)
+
+    def v2_on_file_diff(self, result: Any) -> None:
+        """Tell what a task would change: only a plan asks for differences."""
+        for item in result.result.get("results") or [result.result]:
+            if self.checking and item.get("changed") and item.get("diff"):
+                text = _cut(TEMPORARY.sub(r"\1", self._get_diff(item["diff"])))
+                self.write("difference", role=self.role, task=result.task.name, diff=text)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         """Record a task that did not apply."""
@@ -74,7 +114,10 @@ class CallbackModule(CallbackBase):
         """Record a failure with the journal's lines; one that a rescue takes up is not final."""
         rescued = ignore_errors or _has_rescue(result.task)
         self._task(result, "rescued" if rescued else "failed")
-        if not rescued:
+        if rescued:
+            self.note(self.role, rescued=result.task.name)
+        else:
+            self.broken = True
             message = _message(result.result)
             journal = _journal(self.began)
             name = result.task.name
@@ -87,6 +130,30 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Close the last role."""
         self._enter("")
+        self._end_play()
+
+    def _end_play(self) -> None:
+        if self.playing and not self.broken:
+            self.note(self.playing, done=True)
+        self.playing = ""
+
+    def _watch(self, result: Any) -> None:
+        """Note what a task manages, and the restarts it asks for before they can get lost."""
+        task, fields = result.task, result.task_fields
+        if result.result.get("skipped"):
+            return
+        role, reads = _role_of(task), list(task.changed_when or ()) == [False]
+        arguments = fields.get("args") or {}
+        items, why = managed(str(task.action), arguments, result.result, reads)
+        for item in items:
+            self.note(role, item=item)
+        if why:
+            self.note(role, task=task.name, uncovered=why)
+        if task.action.endswith("get_url"):
+            self.note(role, download=str(arguments.get("url", "")))
+        owing = role == self.playing and not self.checking
+        if task.notify and result.result.get("changed") and owing:
+            receipts.owe(self.state, role, map(str, task.notify))
 
     def _enter(self, role: str) -> None:
         if role == self.role:
@@ -130,6 +197,8 @@ def _message(result: dict[str, Any]) -> str:
     if "censored" in result:
         return "what it said is hidden, since it may hold a secret"
     parts = [str(result.get(key, "")) for key in ("msg", "stderr", "stdout")]
+    # A module that broke off leaves its reason in the last line of what it said.
+    parts += str(result.get("module_stderr", "")).strip().splitlines()[-1:]
     for item in result.get("results", ()):
         if item.get("failed"):
             parts.append(_message(item))

@@ -3,7 +3,8 @@
 It reaches the node on the standard input of one SSH command, so nothing has to be installed and
 the code always is that of the deploying side. `start` unpacks the bundle, hands the work to a
 transient systemd unit and follows its events; when the connection drops, only the following ends.
-The worker holds a lock for as long as it lives; the kernel frees it at once when it dies.
+The worker and all it starts hold a lock for as long as they live; the kernel frees it when the
+last of them dies.
 
 Events are JSON lines in `/var/lib/chautari/runs/RUN/events.jsonl`; the bundle with the node's
 secrets lies in `/run` (memory) and is removed at the end.
@@ -11,12 +12,9 @@ secrets lies in `/run` (memory) and is removed at the end.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import io
 import json
-import os
 import re
 import shutil
 import signal
@@ -28,46 +26,52 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from chautari.node import journal, lock, passes, receipts
+
 STATE = Path("/var/lib/chautari")
 MEMORY = Path("/run/chautari")
 VENV = Path("/opt/chautari/venv")
-LOCK = STATE / "lock"
-HOLDER = STATE / "holder.json"
 KEPT_RUNS = 20
 # What the next operator is told of a run; whoever gives the same command again joins by it.
-PUBLIC = ("run", "operator", "origin", "region", "node", "sha256", "converge")
+PUBLIC = ("run", "operator", "origin", "region", "node", "sha256", "mode", "full")
+# What a run does: bring the node to its state, only check it, or only say what it would change.
+CONVERGES = "converge"
+CHECKS = "check"
+PLANS = "plan"
+WORKER = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from chautari.node import runner; "
+    "sys.exit(runner.work(sys.argv[2]))"
+)
 BUSY = 75  # EX_TEMPFAIL of sysexits.h: somebody else is at work, try again later
 POLL_SECONDS = 0.2
 ALIVE_SECONDS = 15.0
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z0-9]{6}")
 
 
-def main(arguments: dict[str, Any], payload: IO[bytes], source: bytes) -> int:
-    """Carry out the action named in `arguments` and return the exit code of the SSH command."""
-    os.umask(0o077)
-    STATE.mkdir(parents=True, exist_ok=True)
-    action = arguments["action"]
-    if action == "status":
+def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
+    """Start or follow a run, or tell how the last one ended; return the exit code."""
+    if arguments["action"] == "status":
         _say(status())
         return 0
     run = arguments.get("run") or latest_run()
     if not run or not RUN_ID.fullmatch(run):
         _say({"event": "refused", "message": "there is no run on this node yet"})
         return 1
-    if action == "start":
-        return start(run, arguments, payload.read(), source)
+    if arguments["action"] == "start":
+        return start(run, arguments, payload.read())
     if not _places(run)[0].is_dir():
-        _say({"event": "refused", "message": f"the run {run} never began here"})
+        known = ", ".join(runs()[-KEPT_RUNS:]) or "none"
+        _say({"event": "refused", "message": f"there is no run {run} here; there are: {known}"})
         return 1
     return follow(run, int(arguments.get("offset", 0)))
 
 
-def start(run: str, arguments: dict[str, Any], bundle: bytes, source: bytes) -> int:
+def start(run: str, arguments: dict[str, Any], bundle: bytes) -> int:
     """Unpack `bundle`, start the worker as a unit of its own and follow it."""
     if hashlib.sha256(bundle).hexdigest() != arguments["sha256"]:
         _say({"event": "refused", "message": "the bundle arrived damaged; nothing was unpacked"})
         return 1
-    if holder := lock_holder():
+    if holder := lock.holder():
         _say({"event": "busy", "holder": holder})
         return BUSY
     place, memory = _places(run)
@@ -76,12 +80,11 @@ def start(run: str, arguments: dict[str, Any], bundle: bytes, source: bytes) -> 
     (place / "about.json").write_text(json.dumps(arguments))
     # A start that was refused before has left its word here; this one tells its own.
     (place / "events.jsonl").unlink(missing_ok=True)
-    (memory / "runner.py").write_bytes(source)
     unit = f"chautari-run-{run}"
     subprocess.run(
         ["systemd-run", "--quiet", "--collect", f"--unit={unit}", "--setenv=LANG=C.UTF-8",
          "--property=KillMode=mixed", "--property=TimeoutStopSec=20",
-         sys.executable, "-I", str(memory / "runner.py"), run],
+         sys.executable, "-I", "-c", WORKER, str(memory / "lib"), run],
         check=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     return hand_over(run) if arguments.get("detach") else follow(run, 0)
@@ -108,45 +111,120 @@ def work(run: str) -> int:
     """Hold the lock, converge, check, and say how it ended. Runs inside the transient unit."""
     place, memory = _places(run)
     about = json.loads((place / "about.json").read_text())
-    with (place / "events.jsonl").open("a", buffering=1) as events, locked(about) as holder:
+    with lock.locked(_public(about)) as holder:
         if holder:
-            _write(events, {"event": "busy", "holder": holder})
+            _append(place, {"event": "busy", "holder": holder})
             shutil.rmtree(memory, ignore_errors=True)
             return BUSY
         _forget_leftovers(run)
         # systemd stops a unit with SIGTERM: end as an error does, so that the ending is recorded.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         began = time.time()
-        _write(events, {"event": "run_started", "run": run, "time": began} | _public(about))
+        _append(place, {"event": "run_started", "run": run, "time": began} | _public(about))
         ok = False
         try:
-            converged = converge(place, memory, about)
-            if converged:
-                check(place, memory, began)
-            ok = converged
+            ok = _carry_out(place, memory, about, began)
         finally:
             shutil.rmtree(memory, ignore_errors=True)
             seconds = round(time.time() - began, 2)
             failed = _failed_checks(place / "events.jsonl")
             ending = {"event": "run_finished", "ok": ok, "failed_checks": failed}
-            _write(events, ending | {"seconds": seconds})
+            _append(place, ending | {"seconds": seconds})
+            journal.trim(place / "log")
             _forget_old_runs()
     return 0 if ok else 1
 
 
+def _carry_out(place: Path, memory: Path, about: dict[str, Any], began: float) -> bool:
+    """Do what the run is for and return whether it succeeded."""
+    mode = about.get("mode", CONVERGES)
+    if mode == PLANS:
+        return plan(place, memory, about)
+    if mode == CONVERGES and not converge(place, memory, about):
+        return False
+    if about.get("checks", True):
+        check(place, memory, began)
+    return True
+
+
 def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
-    """Run the playbook on this machine; its events come from the callback plugin."""
-    argv = [str(VENV / "bin" / "ansible-playbook"), "playbooks/region.yml"]
-    if not about.get("converge", True):
-        return True
-    # Rendered templates pass through Ansible's temporary folders: keep them in memory, too.
-    folder = str(memory / "tmp")
-    extra = {"ANSIBLE_LOCAL_TEMP": folder, "ANSIBLE_REMOTE_TEMP": folder}
-    extra |= {"CHAUTARI_EVENTS": str(place / "events.jsonl")}
-    code = _run_logged(argv, place, memory, extra)
+    """Run the roles that have to run; their events come from the callback plugin."""
+    node = _node(place, memory, about, [])
+    if holder := lock.apt_holder():
+        node.tell("apt_at_work", holder=holder)
+    code = passes.take_off(node, purge=bool(about.get("purge")))
+    code = code or passes.converge(node, full=bool(about.get("full")))
+    _keep_the_watch(memory)
     if code:
         _append(place, {"event": "playbook_failed", "code": code, "log": _tail(place)})
     return code == 0
+
+
+def plan(place: Path, memory: Path, about: dict[str, Any]) -> bool:
+    """Say which roles would run, and what Ansible's own check finds they would change."""
+    from chautari.node import budget
+
+    node = _node(place, memory, about, ["--check", "--diff"])
+    reasons = receipts.stale(STATE, node.roles, full=bool(about.get("full")))
+    chosen = [inputs for inputs in node.roles if inputs["role"] in reasons]
+    node.tell("chosen", roles=passes.leaving(node) | reasons, number=0)
+    if chosen and passes.one_pass(node, chosen, sealing=False):
+        _append(place, {"event": "check_ended_early", "log": _tail(place)})
+    passes.tell_kept(node, node.roles, set(reasons))
+    _append(place, budget.budget(memory / "managed.jsonl"))
+    return True
+
+
+def _node(place: Path, memory: Path, about: dict[str, Any], arguments: list[str]) -> passes.Node:
+    # Rendered templates pass through Ansible's temporary folders: keep them in memory, too.
+    folder = str(memory / "tmp")
+    environment = {
+        "ANSIBLE_LOCAL_TEMP": folder,
+        "ANSIBLE_REMOTE_TEMP": folder,
+        "CHAUTARI_CHECKING": "yes" if arguments else "no",
+        "CHAUTARI_EVENTS": str(place / "events.jsonl"),
+        "CHAUTARI_MANAGED": str(memory / "managed.jsonl"),
+        "CHAUTARI_SECRETS": str(memory / "secrets.json"),
+        "CHAUTARI_STATE": str(STATE),
+        "PYTHONPATH": str(memory / "lib"),
+    }
+
+    def tell(event: str, **values: Any) -> None:
+        _append(place, {"event": event} | values)
+
+    def ansible(playbook: str) -> int:
+        argv = [str(VENV / "bin" / "ansible-playbook"), playbook, *arguments]
+        faster = {} if about.get("plain") else _mitogen()
+        before = _roles_begun(place)
+        code = _run_logged(argv, place, memory, environment | faster)
+        if code and faster and _roles_begun(place) == before:
+            # It follows Ansible's releases with a delay: where it does not fit, nothing has begun.
+            tell("without_mitogen", log=_tail(place))
+            code = _run_logged(argv, place, memory, environment)
+        return code
+
+    return passes.Node(STATE, memory, about["run"], ansible, tell)
+
+
+def _mitogen() -> dict[str, str]:
+    """Return the settings that let Mitogen run the tasks, which takes a third of the time."""
+    found = sorted(VENV.glob("lib/python3*/site-packages/ansible_mitogen/plugins/strategy"))
+    if not found:
+        return {}
+    return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(found[-1])}
+
+
+def _roles_begun(place: Path) -> int:
+    return sum(b'"role_started"' in line for line in journal.lines(place / "events.jsonl"))
+
+
+def _keep_the_watch(memory: Path) -> None:
+    """Leave the code that looks for drift on the node, for its timer and for whoever logs in."""
+    new, kept = STATE / "lib.new", STATE / "lib"
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(memory / "lib", new)
+    shutil.rmtree(kept, ignore_errors=True)
+    new.rename(kept)
 
 
 def check(place: Path, memory: Path, began: float) -> None:
@@ -178,10 +256,13 @@ def _run_logged(argv: list[str], place: Path, memory: Path, extra: dict[str, str
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+    # Whatever this starts holds the lock as well: when only the runner dies, nobody else begins
+    # before systemd has ended the rest.
+    held = tuple(lock.held)
     with (place / "log").open("ab") as log:
         return subprocess.run(
             argv, cwd=memory, env=environment | extra, stdin=subprocess.DEVNULL,
-            stdout=log, stderr=log, check=False,
+            stdout=log, stderr=log, check=False, pass_fds=held,
         ).returncode  # fmt: skip
 
 
@@ -215,7 +296,7 @@ def _events(run: str, file: Path, offset: int) -> Iterator[dict[str, Any]]:
     while True:
         # Ask before reading: a unit that ended meanwhile has written everything it will write.
         alive = _unit_is_active(run)
-        for line in _new_lines(file, position):
+        for line in journal.lines(file, position):
             position += len(line)
             spoke = time.monotonic()
             event = json.loads(line)
@@ -231,70 +312,18 @@ def _events(run: str, file: Path, offset: int) -> Iterator[dict[str, Any]]:
         time.sleep(POLL_SECONDS)
 
 
-def _new_lines(file: Path, position: int) -> list[bytes]:
-    if not file.exists():
-        return []
-    with file.open("rb") as stream:
-        stream.seek(position)
-        return [line for line in stream.read().splitlines(keepends=True) if line.endswith(b"\n")]
-
-
 def _unit_is_active(run: str) -> bool:
     argv = ["systemctl", "is-active", "--quiet", f"chautari-run-{run}.service"]
     return subprocess.run(argv, check=False, stdin=subprocess.DEVNULL).returncode == 0
 
 
-@contextlib.contextmanager
-def locked(about: dict[str, Any]) -> Iterator[dict[str, Any] | None]:
-    """Hold the node's lock; give None, or who holds it when somebody else does."""
-    with LOCK.open("a") as lock:
-        if not _take(lock):
-            yield _holder()
-            return
-        HOLDER.write_text(json.dumps(_public(about) | {"since": time.time()}))
-        try:
-            yield None
-        finally:
-            HOLDER.unlink(missing_ok=True)
-
-
-def _take(lock: IO[str]) -> bool:
-    # Whoever only asks who is at work holds the lock for an instant: hence three tries.
-    for pause in (0.2, 0.2, 0.0):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(pause)
-        else:
-            return True
-    return False
-
-
-def lock_holder() -> dict[str, Any] | None:
-    """Return who is at work on this node, or None."""
-    with LOCK.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _holder()
-    return None
-
-
-def _holder() -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(HOLDER.read_text())
-    except (OSError, ValueError):
-        return {"operator": "somebody"}
-    return found
-
-
 def status() -> dict[str, Any]:
     """Return what is at work now and how the last run that was to change something ended."""
     run = latest_run(converging=True)
-    found: dict[str, Any] = {"event": "status", "busy": lock_holder(), "run": run}
+    found: dict[str, Any] = {"event": "status", "busy": lock.holder(), "run": run, "runs": runs()}
     if run:
         place, _ = _places(run)
-        lines = _new_lines(place / "events.jsonl", 0)
+        lines = journal.lines(place / "events.jsonl")
         ends = [json.loads(line) for line in lines if b'"run_finished"' in line]
         found |= {"about": _about(place)}
         found |= {"finished": ends[-1] if ends else None}
@@ -302,7 +331,7 @@ def status() -> dict[str, Any]:
 
 
 def _failed_checks(file: Path) -> int:
-    checks = (json.loads(line) for line in _new_lines(file, 0) if b'"check"' in line)
+    checks = (json.loads(line) for line in journal.lines(file) if b'"check"' in line)
     return sum(event.get("outcome") == "failed" for event in checks)
 
 
@@ -315,16 +344,20 @@ def _about(place: Path) -> dict[str, Any]:
 
 def latest_run(converging: bool = False) -> str | None:
     """Return the newest run on this node, or None; `converging` leaves out mere checks."""
-    runs = sorted(path.name for path in (STATE / "runs").glob("*") if RUN_ID.fullmatch(path.name))
+    found = runs()
     if converging:
-        runs = [run for run in runs if _about(_places(run)[0])["converge"] is not False]
-    return runs[-1] if runs else None
+        found = [run for run in found if _about(_places(run)[0])["mode"] in (CONVERGES, "")]
+    return found[-1] if found else None
+
+
+def runs() -> list[str]:
+    """Return the ids of the runs that are kept on this node, the oldest first."""
+    return sorted(path.name for path in (STATE / "runs").glob("*") if RUN_ID.fullmatch(path.name))
 
 
 def _forget_old_runs() -> None:
-    runs = sorted(path for path in (STATE / "runs").glob("*") if RUN_ID.fullmatch(path.name))
-    for old in runs[:-KEPT_RUNS]:
-        shutil.rmtree(old, ignore_errors=True)
+    for old in runs()[:-KEPT_RUNS]:
+        shutil.rmtree(_places(old)[0], ignore_errors=True)
 
 
 def _forget_leftovers(run: str) -> None:
@@ -347,17 +380,8 @@ def _tail(place: Path) -> list[str]:
 
 
 def _append(place: Path, event: dict[str, Any]) -> None:
-    with (place / "events.jsonl").open("a", buffering=1) as events:
-        _write(events, event)
-
-
-def _write(stream: IO[str], event: dict[str, Any]) -> None:
-    stream.write(json.dumps(event) + "\n")
+    journal.append(place / "events.jsonl", event)
 
 
 def _say(event: dict[str, Any]) -> None:
     print(json.dumps(event), flush=True)
-
-
-if __name__ == "__main__" and len(sys.argv) == 2:
-    sys.exit(work(sys.argv[1]))

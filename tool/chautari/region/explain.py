@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -31,6 +30,13 @@ def problems(document: Document, error: ValidationError) -> list[Problem]:
     """Return one `Problem` for every error of `error`, placed in `document`."""
     found = [item for item in error.errors() if not _is_echo(item)]
     return [document.problem(path(item), _message(item)) for item in found]
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """Return the one of `known` that `word` was probably meant to be."""
+    import difflib  # only a mistake needs it
+
+    return next(iter(difflib.get_close_matches(word, known, n=1)), None)
 
 
 def _is_echo(item: ErrorDetails) -> bool:
@@ -83,8 +89,8 @@ def _quote_hint(kind: str, value: Any) -> str:
 
 def _not_one_of(value: Any, expected: str) -> str:
     choices = expected.replace("'", "").replace(" or ", ", ")
-    close = difflib.get_close_matches(str(value), choices.split(", "), n=1)
-    hint = f"did you mean {close[0]}?" if close else f"choose: {choices}"
+    close = nearest(str(value), choices.split(", "))
+    hint = f"did you mean {close}?" if close else f"choose: {choices}"
     return f"{_shown(value)} is not known; {hint}"
 
 
@@ -92,9 +98,9 @@ def _unknown_key(location: Iterable[str | int]) -> str:
     *parents, key = location
     model = _model_at(parents)
     names = [field.alias or name for name, field in model.model_fields.items()] if model else []
-    close = difflib.get_close_matches(str(key), names, n=1)
+    close = nearest(str(key), names)
     if close:
-        return f"unknown key; did you mean {close[0]}?"
+        return f"unknown key; did you mean {close}?"
     return f"unknown key; known here: {', '.join(names)}"
 
 

@@ -26,6 +26,8 @@ MAX_LENGTH = 8_000  # of one value; the longest real ones are RSA keys of some 3
 Path_ = tuple[str | int, ...]
 Mark = tuple[int, int]
 
+# libyaml where PyYAML was built with it. Only its composer recurses, and can be made to crash by
+# nesting; the event stream does not, and nothing is composed here.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from chautari.errors import BadInput, InvalidRegion, Problem
-from chautari.region import catalog, explain, guard, rules
+from chautari.region import catalog, explain, guard, polls, rules
 from chautari.region.catalog import Artifact
 from chautari.region.model import Region
 from chautari.region.names import Version
@@ -25,11 +26,11 @@ PIN_FORM = (
 
 @dataclass(frozen=True)
 class Inventory:
-    """A region and the folder its files lie in."""
+    """A region, the folder its files lie in, and the pinned releases by app and version."""
 
     folder: Path
     region: Region
-    releases: dict[str, Artifact]
+    releases: dict[str, dict[str, Artifact]]
 
     @property
     def known_hosts(self) -> Path:
@@ -43,14 +44,21 @@ class Inventory:
 
 
 class _Pin(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
     url: str = Field(pattern=r"^https://[^\s{}]+\.(zip|tar\.(bz2|gz|xz))$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class _Lock(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    nextcloud: dict[Version, _Pin] = Field(default_factory=dict)
+def _check_pinned(value: str) -> str:
+    if value != "nextcloud" and value not in polls.APPS:
+        raise ValueError(f"nothing called {value!r} is installed from an archive")
+    return value
+
+
+class _Lock(RootModel[dict[Annotated[str, AfterValidator(_check_pinned)], dict[Version, _Pin]]]):
+    """Pins by app and version."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 def find(name: str, root: Path) -> Path:
@@ -70,8 +78,8 @@ def find(name: str, root: Path) -> Path:
     if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) and file.is_file():
         return file
     there = names(root)
-    close = difflib.get_close_matches(name, there, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(there) or 'none yet'}"
+    close = explain.nearest(name, there)
+    hint = f"did you mean {close}?" if close else f"there are: {', '.join(there) or 'none yet'}"
     raise BadInput(f"no region {name!r} under {root}/", fix=hint)
 
 
@@ -89,7 +97,9 @@ def load(file: Path) -> Inventory:
     document = guard.read(file)
     region = _model(document)
     pinned, found = _lock(file.parent)
-    releases = {item.version: item for item in catalog.NEXTCLOUD} | pinned
+    releases = _known()
+    for app, pins in pinned.items():
+        releases.setdefault(app, {}).update(pins)
     found += document.problems
     found += [document.problem(path, text) for path, text in rules.findings(region, releases)]
     if file.name == REGION_FILE and file.resolve().parent.name != region.region:
@@ -97,6 +107,24 @@ def load(file: Path) -> Inventory:
     if found:
         raise InvalidRegion(found)
     return Inventory(file.parent, region, releases)
+
+
+def load_all(files: Sequence[Path]) -> list[Inventory]:
+    """Read and check all of `files`.
+
+    Raises:
+        InvalidRegion: with every problem of every file.
+    """
+    good: list[Inventory] = []
+    found: list[Problem] = []
+    for file in files:
+        try:
+            good.append(load(file))
+        except InvalidRegion as error:
+            found += error.problems
+    if found:
+        raise InvalidRegion(found)
+    return good
 
 
 def _model(document: guard.Document) -> Region:
@@ -117,7 +145,16 @@ def _misplaced(document: guard.Document, file: Path, region: Region) -> Problem:
     )
 
 
-def _lock(folder: Path) -> tuple[dict[str, Artifact], list[Problem]]:
+def _known() -> dict[str, dict[str, Artifact]]:
+    """Return the releases whose checksums the tool knows, by app and version."""
+    apps = [app.release for app in polls.APPS.values() if app.release.sha256]
+    found: dict[str, dict[str, Artifact]] = {}
+    for release in (*catalog.NEXTCLOUD, *apps):
+        found.setdefault(release.name, {})[release.version] = release
+    return found
+
+
+def _lock(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[Problem]]:
     file = folder / LOCK_FILE
     if not file.exists():
         return {}, []
@@ -131,7 +168,7 @@ def _lock(folder: Path) -> tuple[dict[str, Artifact], list[Problem]]:
         wrong = [document.problem(explain.path(item), PIN_FORM) for item in error.errors()]
         return {}, document.problems + wrong
     pins = {
-        version: Artifact("nextcloud", version, pin.url, pin.sha256)
-        for version, pin in lock.nextcloud.items()
+        app: {version: Artifact(app, version, pin.url, pin.sha256) for version, pin in of.items()}
+        for app, of in lock.root.items()
     }
     return pins, document.problems

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 
+from chautari.region import polls
 from chautari.region.names import (
     Address,
     Country,
@@ -28,7 +29,7 @@ from chautari.region.names import (
     Version,
 )
 
-ServiceName = Literal["nextcloud", "jitsi", "jitsi-bridge"]
+ServiceName = Literal["nextcloud", "polls", "jitsi", "jitsi-bridge"]
 # Services that serve another one: any number of nodes carry them, without a name or settings.
 HELPERS = {"jitsi-bridge": "jitsi"}
 OperatingSystem = Literal["debian-12", "debian-13"]
@@ -39,6 +40,11 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+PollAppName = Annotated[
+    str,
+    AfterValidator(polls.check_app),
+    WithJsonSchema({"type": "string", "enum": list(polls.APPS)}),
+]
 Keys = Annotated[
     tuple[PublicKey, ...],
     BeforeValidator(_as_list),
@@ -48,7 +54,11 @@ Keys = Annotated[
 
 class _Part(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_by_name=False, validate_by_alias=True
+        extra="forbid",
+        frozen=True,
+        validate_by_name=False,
+        validate_by_alias=True,
+        defer_build=True,  # a part is built within its region, hardly ever by itself
     )
 
 
@@ -116,6 +126,40 @@ class Nextcloud(_Part):
     )
 
 
+class Polls(_Part):
+    """Polls about dates and other choices, for people with and without an account."""
+
+    app: PollAppName = Field(
+        default="framadate",
+        description="App that carries the polls; node lists and names stay when it changes.",
+        examples=["framadate"],
+    )
+    host: Label = Field(
+        default="polls",
+        description="Host label in front of the region's domain.",
+        examples=["polls"],
+    )
+    version: Version | None = Field(
+        default=None,
+        description="Release to run, pinned in `artifacts.lock`; without it the newest known one.",
+        examples=["1.1.19"],
+    )
+    keep_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        strict=True,
+        description="Days a poll stays after its last day; then it is deleted with its votes.",
+        examples=[30],
+    )
+    admin_from_outside: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether the administration, always behind a login, answers outside the node.",
+        examples=[False],
+    )
+
+
 class Jitsi(_Part):
     """Video meetings."""
 
@@ -150,6 +194,9 @@ class Jitsi(_Part):
     )
 
 
+Service = Nextcloud | Polls | Jitsi
+
+
 class Services(_Part):
     """Settings of the region's services; a service is placed by naming it on a node."""
 
@@ -158,23 +205,45 @@ class Services(_Part):
         description="Nextcloud: files, calendars and contacts.",
         examples=[{"host": "cloud", "quota": "5 GB"}],
     )
+    polls: Polls | None = Field(
+        default=None,
+        description="Polls about dates and other choices.",
+        examples=[{"app": "framadate", "host": "polls"}],
+    )
     jitsi: Jitsi | None = Field(
         default=None,
         description="Jitsi Meet: video meetings in the browser.",
         examples=[{"host": "meet", "access": "members", "members": ["ana"]}],
     )
 
-    def of(self, service: str) -> Any:
+    def of(self, service: str) -> Service:
         """Return the settings of `service`; the defaults when the region only places it."""
-        return getattr(self, service) or DEFAULTS[service]
+        found: Service = getattr(self, service) or DEFAULTS[service]
+        return found
 
-    def placed(self) -> dict[str, Any]:
+    def of_nextcloud(self) -> Nextcloud:
+        """Return the settings of Nextcloud, or its defaults."""
+        return self.nextcloud or Nextcloud()
+
+    def of_polls(self) -> Polls:
+        """Return the settings of the polls, or their defaults."""
+        return self.polls or Polls()
+
+    def of_jitsi(self) -> Jitsi:
+        """Return the settings of Jitsi Meet, or its defaults."""
+        return self.jitsi or Jitsi()
+
+    def app_of(self, service: str) -> str:
+        """Return the app that carries `service`; its role is called the same."""
+        return self.of_polls().app if service == "polls" else service
+
+    def placed(self) -> dict[str, Service]:
         """Return the services that have settings, by name."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: settings for name, settings in found.items() if settings is not None}
 
 
-DEFAULTS: dict[str, Nextcloud | Jitsi] = {"nextcloud": Nextcloud(), "jitsi": Jitsi()}
+DEFAULTS: dict[str, Service] = {"nextcloud": Nextcloud(), "polls": Polls(), "jitsi": Jitsi()}
 
 
 class Mail(_Part):
@@ -196,6 +265,12 @@ class Mail(_Part):
         alias="from",
         description="Sender address of the region's services.",
         examples=["cloud@andes.example.org"],
+    )
+    drift: Literal["daily", "weekly", "never"] = Field(
+        default="weekly",
+        description="How often a node mails `contact` what changed on it since its last deploy; "
+        "nothing is mailed when nothing changed, and nothing twice.",
+        examples=["daily"],
     )
 
 

@@ -10,7 +10,9 @@ import base64
 import binascii
 import re
 import zoneinfo
+from functools import cache
 from ipaddress import IPv4Network, ip_address
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -92,12 +94,37 @@ def check_address(value: str) -> str:
 
 def check_timezone(value: str) -> str:
     """Return `value` when the time zone database knows it."""
-    if value not in zoneinfo.available_timezones():
+    if not _is_timezone(value):
         raise ValueError(
             f"{value!r} is not a time zone; write Area/City, such as America/Bogota or "
             "Asia/Kathmandu"
         )
     return value
+
+
+@cache
+def _is_timezone(value: str) -> bool:
+    """Return whether the database has `value`, without opening all of its 600 files.
+
+    Where the system has no database the whole of Python's own is asked.
+    """
+    found = any(_lies_in(Path(folder), value.split("/")) for folder in zoneinfo.TZPATH)
+    return found or value in zoneinfo.available_timezones()
+
+
+def _lies_in(folder: Path, parts: list[str]) -> bool:
+    # Copies of the database with other rules lie in there too, under names that are no zones.
+    if parts[0] in ("posix", "right", "posixrules"):
+        return False
+    for part in parts:
+        # Asked of the listing, so that letters count where the file system takes any case.
+        if not folder.is_dir() or part not in {entry.name for entry in folder.iterdir()}:
+            return False
+        folder /= part
+    if not folder.is_file():
+        return False
+    with folder.open("rb") as file:
+        return file.read(4) == b"TZif"
 
 
 def check_language(value: str) -> str:

@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address, ip_network
 
-from chautari.region import catalog
+from chautari.region import catalog, polls
 from chautari.region.catalog import Artifact
 from chautari.region.guard import Path_
 from chautari.region.model import HELPERS, Region
 
 Finding = tuple[Path_, str]
-Pins = Mapping[str, Artifact]
+Pins = Mapping[str, Mapping[str, Artifact]]
 Rule = Callable[[Region, Pins], Iterator[Finding]]
 
 GROUPS = {
     "all", "ungrouped", "localhost", "base", "firewall", "mail", "nginx", "tls", "postgresql",
-    "redis", "php", "nextcloud", "repository", "turn", "videobridge", "jitsi",
+    "mariadb", "redis", "php", "nextcloud", *polls.APPS, "repository", "turn", "videobridge",
+    "jitsi",
 }  # fmt: skip
-SENDERS = {"nextcloud"}  # services that send mail
+SENDERS = {"nextcloud", "polls"}  # services that send mail
 CHECK_ACCOUNT = "chautari-check"
 RESERVED_ADDRESSES = 9  # in a sandbox's network: gateway, small internet and room to grow
 
@@ -143,9 +144,10 @@ def services_can_send_mail(region: Region, _: Pins) -> Iterator[Finding]:
 def nextcloud_release_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
     """A release is only ever unpacked when its checksum was known before."""
     nextcloud = region.services.nextcloud
-    if nextcloud is None or nextcloud.version is None or nextcloud.version in pins:
+    known_pins = pins.get("nextcloud", {})
+    if nextcloud is None or nextcloud.version is None or nextcloud.version in known_pins:
         return
-    known = ", ".join(sorted(pins, reverse=True))
+    known = ", ".join(sorted(known_pins, reverse=True))
     yield (
         ("services", "nextcloud", "version"),
         f"no checksum is known for {nextcloud.version}; choose one of {known}, or pin it in "
@@ -168,15 +170,54 @@ def nextcloud_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
+def polls_release_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
+    """Where upstream publishes no checksum, a region must have one of its own.
+
+    A sandbox needs none: it installs what `--mirror` gives, or a double.
+    """
+    if "polls" not in region.carried():
+        return
+    chosen = region.services.of_polls()
+    app = polls.APPS[chosen.app]
+    version = chosen.version or app.release.version
+    if version in pins.get(chosen.app, {}) or (region.sandbox and chosen.version is None):
+        return
+    known = version == app.release.version
+    yield (
+        ("services", "polls", "version") if region.services.polls else _placing(region, "polls"),
+        f"no checksum is known for {app.title} {version}; fetch it over two different lines"
+        f"{f' from {app.release.url}' if known else ''}, compare, and pin it in artifacts.lock: "
+        f"{chosen.app}: {{{version}: {{url: …, sha256: …}}}}",
+    )
+
+
+def _placing(region: Region, service: str) -> Path_:
+    node = region.node_of(service)
+    return ("nodes", node, "services", region.nodes[node].services.index(service))
+
+
+def polls_fit_the_os(region: Region, _: Pins) -> Iterator[Finding]:
+    """An app that upstream no longer develops stops at the PHP it knows."""
+    app = polls.APPS[region.services.of_polls().app]
+    for name, node in region.nodes.items():
+        if "polls" in node.services and not app.runs_on(node.os):
+            php = ".".join(map(str, catalog.PHP_OF[node.os]))
+            fitting = " or ".join(os for os in catalog.PHP_OF if app.runs_on(os))
+            yield (
+                ("nodes", name, "os"),
+                f"{app.title} does not run on {node.os}'s PHP {php}; place polls on a node with "
+                f"os: {fitting}",
+            )
+
+
 def somebody_can_start_a_meeting(region: Region, _: Pins) -> Iterator[Finding]:
     """Where members alone start meetings, a region without members would never meet."""
     if "jitsi" not in region.carried():
         return
-    jitsi = region.services.of("jitsi")
+    jitsi = region.services.of_jitsi()
     path: Path_ = ("services", "jitsi", "members")
     if region.services.jitsi is None:
-        name = region.node_of("jitsi")
-        path = ("nodes", name, "services", region.nodes[name].services.index("jitsi"))
+        path = _placing(region, "jitsi")
     if jitsi.access == "members" and not jitsi.members:
         yield path, "nobody could start a meeting; name at least one: jitsi: {members: [ana]}"
     if jitsi.access == "open" and jitsi.members:
@@ -216,6 +257,8 @@ RULES: tuple[Rule, ...] = (
     services_can_send_mail,
     nextcloud_release_is_pinned,
     nextcloud_fits_the_os,
+    polls_release_is_pinned,
+    polls_fit_the_os,
     somebody_can_start_a_meeting,
     bridges_serve_a_meeting_node,
 )

@@ -1,4 +1,4 @@
-"""One node's bundle: playbook, roles, its own variables and secrets, checks and the event plugin.
+"""One node's bundle: plays, roles, its own variables and secrets, checks and the event plugin.
 
 The archive is reproducible (no times, no owners), so equal input gives equal bytes.
 """
@@ -9,13 +9,14 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from chautari.paths import content_root
 from chautari.render import inventory
+from chautari.render.inputs import Inputs, plays
 from chautari.render.variables import NodeVariables
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -31,54 +32,77 @@ display_skipped_hosts = false
 retry_files_enabled = false
 nocows = true
 pipelining = true
+force_handlers = true
 gathering = explicit
 """
 
 
-def pack(node: NodeVariables) -> bytes:
-    """Return the bundle of `node` as a gzipped tar; it holds no other node's values."""
+def pack(node: NodeVariables, roles: list[Inputs], unwanted: Sequence[str] = ()) -> bytes:
+    """Return the bundle of `node` as a gzipped tar; it holds no other node's values.
+
+    Args:
+        node: the node's roles and variables.
+        roles: their inputs, which the node compares with its receipts.
+        unwanted: roles that the node is to be rid of; the order of their set-up is kept.
+    """
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
-        for name, content in sorted(_files(node)):
+        for name, content in sorted(_files(node, roles, unwanted)):
             _add(archive, name, content)
     return buffer.getvalue()
 
 
-def _files(node: NodeVariables) -> Iterator[tuple[str, bytes]]:
+def _files(
+    node: NodeVariables, roles: list[Inputs], unwanted: Sequence[str]
+) -> Iterator[tuple[str, bytes]]:
     root = content_root()
+    leaving = [role for role in plays() if role in unwanted]
+    yield "unwanted.json", _json(leaving + sorted(set(unwanted) - set(leaving)))
     yield "ansible.cfg", ANSIBLE_CFG.encode()
-    yield "playbooks/region.yml", _playbook(root / "playbooks" / "region.yml", node)
+    yield "plays.json", _json({role: plays()[role] for role in node.roles})
+    yield "roles.json", _json(roles)
+    yield "secrets.json", _json(list(_texts(node.secret)))
     yield "plugins/chautari_events.py", (PACKAGE / "node" / "chautari_events.py").read_bytes()
     for name in ("__init__.py", "checks/__init__.py", "checks/record.py", "checks/inside.py"):
         yield f"lib/chautari/{name}", (PACKAGE / name).read_bytes()
+    for file in sorted((PACKAGE / "node").glob("*.py")):
+        if file.name != "chautari_events.py":
+            yield f"lib/chautari/node/{file.name}", file.read_bytes()
     for name, content in inventory.files_of([node], {}).items():
         yield f"inventory/{name}", content
     yield "settings.json", _settings(node)
-    for role in node.roles:
+    for role in (*node.roles, *leaving):
         yield from _tree(root / "roles" / role, f"roles/{role}")
 
 
-def _playbook(file: Path, node: NodeVariables) -> bytes:
-    """Return the plays of the node's own roles: Ansible wants to find every role it reads of."""
-    plays = yaml.safe_load(file.read_bytes())
-    return yaml.safe_dump(
-        [play for play in plays if play["hosts"] in node.roles], sort_keys=False
-    ).encode()
+def _texts(value: Any) -> Iterator[str]:
+    """Give every text in the secrets, however deep: the journal is searched for them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+
+
+def _json(data: Any) -> bytes:
+    return json.dumps(data, sort_keys=True).encode()
 
 
 def _settings(node: NodeVariables) -> bytes:
-    return json.dumps(
-        {"node": node.node, "roles": node.roles, "settings": node.public}, sort_keys=True
-    ).encode()
+    return _json({"node": node.node, "roles": node.roles, "settings": node.public})
 
 
-def _tree(folder: Path, prefix: str) -> Iterator[tuple[str, bytes]]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not _SKIPPED & set(path.relative_to(folder).parts):
-            yield f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes()
+@cache
+def _tree(folder: Path, prefix: str) -> tuple[tuple[str, bytes], ...]:
+    """Return a role's files; read once, since a region has many nodes with the same roles."""
+    return tuple(
+        (f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not _SKIPPED & set(path.relative_to(folder).parts)
+    )
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

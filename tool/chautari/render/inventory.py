@@ -23,18 +23,21 @@ class _Unsafe(str):
     """Text that Ansible must never treat as a template."""
 
 
-class _Dumper(yaml.SafeDumper):
+# libyaml's emitter where PyYAML was built with it: it takes a fifth of the time.
+_Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_Base):
     def ignore_aliases(self, data: Any) -> bool:
         """Write every value out: Ansible needs no aliases, and readers hate them."""
         return True
 
 
-def _represent(dumper: _Dumper, value: _Unsafe) -> yaml.Node:
+def _represent(dumper: _Dumper, value: _Unsafe) -> Any:
     text = str(value)
     # Ansible reads `!unsafe '022'` as a number and `!unsafe 'no'` as false, quotes or not. Text
     # that looks like something else holds no template, so plain quotes serve it better.
-    resolver: Any = dumper
-    if resolver.resolve(yaml.ScalarNode, text, (True, False)) != "tag:yaml.org,2002:str":
+    if dumper.resolve(yaml.ScalarNode, text, (True, False)) != "tag:yaml.org,2002:str":
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'")
     return dumper.represent_scalar("!unsafe", text, style="'")
 

@@ -5,11 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
-
 from chautari.region import catalog
 from chautari.region.catalog import Repository
 from chautari.region.model import Region
@@ -22,13 +17,13 @@ _UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)
 
 def version(place: Place) -> str:
     """Return the release to install: the region's choice, or the one that is known to work."""
-    chosen: str | None = place.region.services.of("jitsi").version
+    chosen: str | None = place.region.services.of_jitsi().version
     return chosen or catalog.JITSI_VERSION
 
 
 def domain(region: Region) -> str:
     """Return the name that people open."""
-    return region.fqdn(region.services.of("jitsi").host)
+    return region.fqdn(region.services.of_jitsi().host)
 
 
 def repository(place: Place) -> Variables:
@@ -70,7 +65,7 @@ def videobridge(place: Place) -> Variables:
         "videobridge_xmpp_host": "127.0.0.1" if "jitsi" in node.services else domain(region),
         "videobridge_nickname": place.node,
         "videobridge_address": node.address,
-        "videobridge_relays": region.services.of("jitsi").relays,
+        "videobridge_relays": region.services.of_jitsi().relays,
         "videobridge_region": region.region,
         "videobridge_double": "jitsi" in place.internet.repositories,
     }
@@ -79,7 +74,7 @@ def videobridge(place: Place) -> Variables:
 def jitsi(place: Place) -> Variables:
     """Return the meeting node's settings."""
     region = place.region
-    settings = region.services.of("jitsi")
+    settings = region.services.of_jitsi()
     return {
         "jitsi_domain": domain(region),
         "jitsi_access": settings.access,
@@ -114,7 +109,7 @@ def shaped_secrets(region: Region, node: str, secrets: Variables) -> Variables:
         {"name": name.removeprefix(JITSI_MEMBER), "password": secrets.pop(name)} for name in members
     ]
     people.append({"name": "chautari-check", "password": secrets["jitsi_check_password"]})
-    if region.services.of("jitsi").access == "open":
+    if region.services.of_jitsi().access == "open":
         people = []
     return bridge | {
         "jitsi_members": people,
@@ -129,6 +124,12 @@ def certificate(key: str, name: str) -> str:
 
     It is made anew each time and always the same: RSA signs without chance.
     """
+    # Imported here, since a region without Jitsi need not wait for it.
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509.oid import NameOID
+
     private = serialization.load_pem_private_key(key.encode(), password=None)
     assert isinstance(private, rsa.RSAPrivateKey)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"auth.{name}"[:64])])

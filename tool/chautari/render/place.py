@@ -24,3 +24,9 @@ class Place:
     def region(self) -> Region:
         """Return the node's region."""
         return self.inventory.region
+
+    @property
+    def check_emails(self) -> dict[str, str]:
+        """Return the addresses that the checks give as their own, by service."""
+        domain = self.region.domain
+        return {"nextcloud": f"chautari-check@{domain}", "polls": f"chautari-polls@{domain}"}

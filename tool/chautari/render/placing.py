@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from chautari.region.model import Region
+from chautari.region.polls import APPS
 
 GROUND = ("base", "firewall", "mail")
-ROLES_OF_SERVICE: dict[str, tuple[str, ...]] = {
+# By the name of the app that carries the service; its own role has that name.
+ROLES_OF_APP: dict[str, tuple[str, ...]] = {
     "nextcloud": ("nginx", "tls", "postgresql", "redis", "php", "nextcloud"),
+    **{name: (*app.roles, name) for name, app in APPS.items()},
     "jitsi": ("nginx", "tls", "repository", "turn", "videobridge", "jitsi"),
     "jitsi-bridge": ("repository", "videobridge"),
 }
@@ -19,9 +22,11 @@ ORDER = (
     "nginx",
     "tls",
     "postgresql",
+    "mariadb",
     "redis",
     "php",
     "nextcloud",
+    *APPS,
     "repository",
     "turn",
     "videobridge",
@@ -45,7 +50,7 @@ def roles_of(region: Region, node: str) -> tuple[str, ...]:
     """Return the roles of `node` in the order they run."""
     wanted = set(GROUND) if region.mail else set(GROUND) - {"mail"}
     for service in region.nodes[node].services:
-        wanted |= set(ROLES_OF_SERVICE[service])
+        wanted |= set(ROLES_OF_APP[region.services.app_of(service)])
     return tuple(role for role in ORDER if role in wanted)
 
 

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from chautari.region import catalog
 from chautari.region.catalog import Artifact
 from chautari.region.model import Nextcloud, Region
-from chautari.render import jitsi
+from chautari.region.polls import APPS
+from chautari.render import jitsi, polls
 from chautari.render.place import Place, Variables
 from chautari.render.placing import names_of, ports_of, roles_of
 from chautari.secrets import names as secret_names
@@ -24,6 +25,11 @@ LOCALES = {
     "es": "es_ES.UTF-8", "pt": "pt_BR.UTF-8", "ne": "ne_NP.UTF-8", "hi": "hi_IN.UTF-8",
     "bn": "bn_BD.UTF-8", "ta": "ta_IN.UTF-8", "si": "si_LK.UTF-8", "fr": "fr_FR.UTF-8",
 }  # fmt: skip
+# By app: the databases it needs, by the role that makes them.
+DATABASES: dict[str, dict[str, tuple[str, ...]]] = {
+    "nextcloud": {"postgresql": ("nextcloud",)},
+    **{name: app.databases for name, app in APPS.items()},
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ def base(place: Place) -> Variables:
         "base_timezone": region.timezone,
         "base_locale": LOCALES.get(language.split("_")[0], "en_US.UTF-8"),
         "base_operators": [{"name": name, "keys": keys} for name, keys in operators.items()],
+        "base_drift_mail": region.mail.drift if region.mail else "never",
     }
 
 
@@ -81,6 +88,8 @@ def mail(place: Place) -> Variables:
         "mail_from": settings.from_,
         "mail_hostname": place.region.fqdn(place.node),
         "mail_root_to": place.region.contact,
+        # Only a sandbox can be asked whether the checks' mail arrived; elsewhere it would be noise.
+        "mail_discard": [] if place.internet.mail_api else list(place.check_emails.values()),
     }
 
 
@@ -103,7 +112,19 @@ def tls(place: Place) -> Variables:
 
 def postgresql(place: Place) -> Variables:
     """Return the databases of the node's services."""
-    return {"postgresql_databases": [{"name": "nextcloud", "owner": "nextcloud"}]}
+    return {"postgresql_databases": _databases(place, "postgresql")}
+
+
+def mariadb(place: Place) -> Variables:
+    """Return the databases of the node's services."""
+    return {"mariadb_databases": _databases(place, "mariadb")}
+
+
+def _databases(place: Place, role: str) -> list[Variables]:
+    services = place.region.nodes[place.node].services
+    apps = [place.region.services.app_of(service) for service in services]
+    names = [name for app in apps for name in DATABASES.get(app, {}).get(role, ())]
+    return [{"name": name, "owner": name} for name in names]
 
 
 def redis(place: Place) -> Variables:
@@ -119,7 +140,7 @@ def php(_: Place) -> Variables:
 def nextcloud(place: Place) -> Variables:
     """Return Nextcloud's release, address and settings."""
     region, internet = place.region, place.internet
-    settings = region.services.of("nextcloud")
+    settings = region.services.of_nextcloud()
     release = nextcloud_release(place)
     apps, missing = _apps(place, settings, release)
     return {
@@ -136,7 +157,7 @@ def nextcloud(place: Place) -> Variables:
         "nextcloud_maintenance_window_start": night_hour(region.timezone),
         "nextcloud_low_bandwidth": region.bandwidth == "low",
         "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
-        "nextcloud_check_email": f"chautari-check@{region.domain}",
+        "nextcloud_check_email": place.check_emails["nextcloud"],
     }
 
 
@@ -144,9 +165,9 @@ def nextcloud_release(place: Place) -> Artifact:
     """Return the release to install: the sandbox's, the region's choice, or the OS's newest."""
     if found := place.internet.artifacts.get("nextcloud"):
         return found
-    chosen = place.region.services.of("nextcloud").version
+    chosen = place.region.services.of_nextcloud().version
     if chosen is not None:
-        return place.inventory.releases[chosen]
+        return place.inventory.releases["nextcloud"][chosen]
     return catalog.newest_for(place.region.nodes[place.node].os)
 
 
@@ -185,15 +206,27 @@ def _apps(
 
 def _secrets(region: Region, node: str, secrets: SecretStore) -> Variables:
     found: Variables = secrets.values_of(secret_names.of_node(region, node))
-    if "nextcloud_database_password" in found:
-        found["postgresql_passwords"] = {"nextcloud": found["nextcloud_database_password"]}
+    suffix = "_database_password"
+    passwords = {name.removesuffix(suffix): found[name] for name in found if name.endswith(suffix)}
+    found |= {"postgresql_passwords": passwords} if passwords else {}
     return found | jitsi.shaped_secrets(region, node, found)
 
 
 _BY_ROLE: dict[str, Callable[[Place], Variables]] = {
     function.__name__: function
     for function in (
-        base, firewall, mail, nginx, tls, postgresql, redis, php, nextcloud,
+        base, firewall, mail, nginx, tls, postgresql, mariadb, redis, php, nextcloud,
         jitsi.repository, jitsi.turn, jitsi.videobridge, jitsi.jitsi,
     )
 }  # fmt: skip
+_BY_ROLE |= dict.fromkeys(APPS, polls.variables)
+# By service: the release that is unpacked on a node; the others are installed from packages.
+RELEASES: dict[str, Callable[[Place], Artifact]] = {
+    "nextcloud": nextcloud_release,
+    "polls": polls.release,
+}
+
+
+def release_of(place: Place, service: str) -> Artifact:
+    """Return the release of `service` that is unpacked at `place`."""
+    return RELEASES[service](place)

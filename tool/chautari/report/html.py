@@ -6,8 +6,15 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    FileSystemLoader,
+    StrictUndefined,
+    Template,
+)
 
+from chautari.paths import state_dir
 from chautari.report import picture, summary
 from chautari.report.model import RegionReport
 from chautari.report.text import amount, clean, duration, moment, one_line
@@ -18,8 +25,7 @@ _WIDE, _NARROW = 3, 1
 
 def render_html(report: RegionReport) -> str:
     """Return the page; every value is cleaned and escaped."""
-    template = _environment().get_template("report.html.j2")
-    return template.render(
+    return template().render(
         report=report,
         summary=summary,
         pictures={"wide": picture.draw(report, _WIDE), "narrow": picture.draw(report, _NARROW)},
@@ -27,10 +33,26 @@ def render_html(report: RegionReport) -> str:
     )
 
 
+def _kept_templates() -> FileSystemBytecodeCache | None:
+    """Keep compiled templates between commands; without a place for them they are made anew."""
+    folder = state_dir() / "templates"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return FileSystemBytecodeCache(str(folder))
+
+
 @cache
+def template() -> Template:
+    """Return the page's template, compiled."""
+    return _environment().get_template("report.html.j2")
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
+        bytecode_cache=_kept_templates(),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -11,12 +11,18 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Outcome = Literal["passed", "failed", "skipped"]
-NodeState = Literal["converged", "failed", "refused", "unreachable", "busy", "detached", "verified"]
+NodeState = Literal[
+    "converged", "failed", "refused", "unreachable", "busy", "detached", "verified", "planned"
+]
 
 
 @dataclass
 class RoleReport:
-    """What one role did on one node: task counts and wall-clock seconds."""
+    """What one role did on one node: task counts and wall-clock seconds.
+
+    A role that is `kept` did not run: its receipt says that all is as it left it. `why` tells the
+    reasons of one that ran.
+    """
 
     name: str
     ok: int = 0
@@ -24,6 +30,9 @@ class RoleReport:
     failed: int = 0
     skipped: int = 0
     seconds: float = 0.0
+    kept: bool = False
+    why: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -60,11 +69,12 @@ class NodeReport:
     refusals: list[Refusal] = field(default_factory=list)
     failure: Failure | None = None
     notices: list[str] = field(default_factory=list)
+    download_bytes: int | None = None
 
     @property
     def ok(self) -> bool:
         """Whether the node came to the state that was asked for."""
-        return self.state in ("converged", "detached", "verified") and not self.failed
+        return self.state in ("converged", "detached", "verified", "planned") and not self.failed
 
 
 @dataclass

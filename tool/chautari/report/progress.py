@@ -91,6 +91,10 @@ class Progress:
                 told = " ".join(f"{key}={number}" for key, number in node.checks.items())
                 self._print([_line(name, "checks", told)])
 
+    def say(self, text: str) -> None:
+        """Print a line that is about no node."""
+        self._console.print(text, markup=False, highlight=False)
+
     def phase(self, node: str, doing: str) -> None:
         """Say what happens to a node outside its roles, for example `preparing`."""
         with self._lock:

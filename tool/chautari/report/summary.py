@@ -12,6 +12,7 @@ from chautari.report.model import (
     NodeState,
     Outcome,
     RegionReport,
+    RoleReport,
     ServiceInfo,
 )
 from chautari.report.text import amount, duration, one_line
@@ -31,6 +32,7 @@ class StateWords:
 STATES: dict[NodeState, StateWords] = {
     "converged": StateWords("ready", "Everything that was asked for is in place.", "good"),
     "verified": StateWords("checked", "Only checked; nothing was changed.", "good"),
+    "planned": StateWords("planned", "Only looked at; nothing was changed.", "good"),
     "detached": StateWords(
         "still running", "The run goes on by itself on the node; run the command again.", "wait"
     ),
@@ -77,10 +79,21 @@ def words(node: NodeReport) -> StateWords:
     return STATES["failed"] if node.failed and found.tone == "good" else found
 
 
+MOST_REASONS = 4
+
+
+def reasons(role: RoleReport) -> str:
+    """Return why a role ran, one reason a line, the first few of them."""
+    more = len(role.why) - MOST_REASONS
+    return "\n".join(role.why[:MOST_REASONS] + ([f"and {more} more"] if more > 0 else []))
+
+
 def tone(report: RegionReport) -> Tone:
     """Say whether all is well; a run that goes on or checked nothing is not known to be well."""
     if not report.ok:
         return "bad"
+    if any(node.state == "planned" for node in report.nodes):
+        return "good"
     running = any(words(node).tone == "wait" for node in report.nodes)
     return "good" if report.count("passed") and not running else "wait"
 
@@ -89,11 +102,26 @@ def verdict(report: RegionReport) -> str:
     """Return the whole result in one sentence."""
     if not report.nodes and not report.checks:
         return f"Nothing was done in region {one_line(report.region)}."
+    if report.ok and any(node.state == "planned" for node in report.nodes):
+        return _forecast(report)
     opening = {"good": "is well", "bad": "needs attention", "wait": "is not proven yet"}
     told = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
     name = one_line(report.region)
     return (
         f"Region {name} {opening[tone(report)]}: {', '.join(told)}, in {duration(report.seconds)}."
+    )
+
+
+def _forecast(report: RegionReport) -> str:
+    """Return what a plan found in one sentence."""
+    waiting = [node for node in report.nodes if any(not role.kept for role in node.roles)]
+    took = f"in {duration(report.seconds)}"
+    if not waiting:
+        return f"A deploy of {one_line(report.region)} would change nothing ({took})."
+    roles = sum(bool(role.why) for node in waiting for role in node.roles)
+    return (
+        f"A deploy of {one_line(report.region)} would run {amount(roles, 'role')} on "
+        f"{len(waiting)} of {amount(len(report.nodes), 'node')}; nothing was changed ({took})."
     )
 
 

@@ -23,6 +23,7 @@ def print_report(report: RegionReport, console: Console) -> None:
     for part in (
         _doubles,
         _nodes,
+        _roles,
         _checks,
         _run_failures,
         _failed_checks,
@@ -60,6 +61,26 @@ def _nodes(report: RegionReport, console: Console) -> None:
             _text(duration(node.seconds)),
         )
     console.print(table)
+
+
+def _roles(report: RegionReport, console: Console) -> None:
+    """Say which roles ran, or would run, and why; a node where none did needs no words."""
+    told = [node for node in report.nodes if any(not role.kept for role in node.roles)]
+    if not any(role.why for node in told for role in node.roles):
+        return
+    planned = any(node.state == "planned" for node in report.nodes)
+    _heading(console, "What would run, and why" if planned else "What ran, and why")
+    for node in told:
+        ran = [role for role in node.roles if role.why]
+        kept = sum(role.kept for role in node.roles)
+        rest = f"; {kept} as they were left" if kept else ""
+        _item(console, f"{node.name}: {len(ran)} of {len(ran) + kept} roles{rest}", "bold")
+        for role in ran:
+            _labelled(console, role.name, _text(summary.reasons(role)), width=13, indent=4)
+            for difference in role.differences:
+                _labelled(console, "", _text(difference, "dim"), width=13, indent=4)
+        if node.download_bytes is not None:
+            _field(console, "Download", f"{node.download_bytes / 1e6:.1f} MB")
 
 
 def _checks(report: RegionReport, console: Console) -> None:

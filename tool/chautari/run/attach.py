@@ -14,14 +14,14 @@ from chautari.run.target import Target, targets
 
 
 def attach(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
-    """Follow the newest run of each node from its beginning; it may have ended long ago."""
+    """Follow the newest run of each node, or the one named; it may have ended long ago."""
     internet, began = known_surroundings(request.inventory), time.monotonic()
     reached = targets(request.inventory, internet, request.chosen())
     nodes = [NodeReport(target.name, target.address, "failed") for target in reached]
     report = reporting.empty(request, internet)
 
     def one(job: tuple[Target, NodeReport]) -> list[CheckResult]:
-        return converge.attach(job[0], "", job[1], tell)
+        return converge.attach(job[0], request.run, job[1], tell)
 
     inside = side_by_side(one, list(zip(reached, nodes, strict=True)))
     report.checks = [result for results in inside for result in results]

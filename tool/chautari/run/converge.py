@@ -120,7 +120,7 @@ def _is_ours(holder: Event, about: Event) -> bool:
 
 
 def _does_the_same(holder: Event, arguments: Event) -> bool:
-    return all(holder.get(key) == arguments.get(key) for key in ("sha256", "converge"))
+    return all(holder.get(key) == arguments.get(key) for key in ("sha256", "mode", "full"))
 
 
 def _start_over(report: NodeReport) -> None:

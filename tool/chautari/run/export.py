@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from chautari.errors import BadInput
 from chautari.files import write_atomically
+from chautari.region.load import Inventory
 from chautari.render import inventory, variables
 from chautari.render.internet import PUBLIC
 from chautari.render.inventory import SECRET_FILE, Connection
@@ -13,6 +16,23 @@ from chautari.render.variables import Place
 from chautari.run.request import Request, open_secrets
 from chautari.run.surroundings import known_surroundings
 from chautari.run.target import Target, targets
+
+
+def folders(inventories: Sequence[Inventory], output: Path) -> list[Path]:
+    """Return where each inventory is written: `output` itself, or a folder a region in there.
+
+    Raises:
+        BadInput: when two regions of one name would be written over each other.
+    """
+    if len(inventories) == 1:
+        return [output]
+    [(name, times)] = Counter(item.region.region for item in inventories).most_common(1)
+    if times > 1:
+        raise BadInput(
+            f"two of these regions are called {name} and would be written to one folder",
+            fix="name each region once, or write them to two folders: -o DIR",
+        )
+    return [output / item.region.region for item in inventories]
 
 
 def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
@@ -32,7 +52,8 @@ def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
     written = []
     for name, content in files.items():
         private = name.endswith(SECRET_FILE)
-        write_atomically(folder / name, content, mode=0o600 if private else 0o644)
+        mode = 0o600 if private else 0o644
+        write_atomically(folder / name, content, mode, durable=False)
         written.append(folder / name)
     return written
 

@@ -132,7 +132,7 @@ def _judge(state: State, host: Host, node: dict[str, Any], found: facts.Facts) -
         say("refused", host.name, os=found.os, refusals=reasons)
         return None
     if node["checking"] and not found.venv:
-        reason = {"what": "nothing was deployed here yet", "fix": "deploy the region first"}
+        reason = {"what": preflight.NOTHING_YET, "fix": "deploy the region first"}
         say("refused", host.name, os=found.os, refusals=[reason])
         return None
     if found.venv == node["marker"] or node["checking"]:

@@ -11,12 +11,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def side_by_side(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Return `function` of every item, in their order; at most 16 at once.
+def side_by_side(
+    function: Callable[[Item], Result], items: Sequence[Item], parallel: int = PARALLEL
+) -> list[Result]:
+    """Return `function` of every item, in their order; at most `parallel` at once.
 
     When this side is interrupted it does not wait for the others: a node's run needs nobody.
     """
-    pool = ThreadPoolExecutor(PARALLEL)
+    pool = ThreadPoolExecutor(parallel)
     try:
         return list(pool.map(function, items))
     finally:

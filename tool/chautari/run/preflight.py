@@ -19,6 +19,7 @@ FREE_MB_AGAIN = 1000  # on a node that was deployed before: most of it is there 
 MEMORY_MB = 400
 MEMORY_MB_NEXTCLOUD = 900
 MIN_INODES = 60_000
+NOTHING_YET = "nothing was deployed here yet"
 OUR_WEB_SERVERS = ('"nginx"',)
 
 

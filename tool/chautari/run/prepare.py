@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -21,11 +22,13 @@ from chautari.run.target import Target
 Listener = Callable[[str, dict[str, Any]], None]
 
 
+@functools.cache
 def requirements() -> str:
     """Return the hash-locked requirements of the environment on the nodes."""
     return resources.files("chautari.node").joinpath("requirements.lock").read_text()
 
 
+@functools.cache
 def marker() -> str:
     """Return what a prepared node carries: the digest of the locked requirements."""
     return hashlib.sha256(requirements().encode()).hexdigest()
@@ -62,9 +65,13 @@ def _json(data: Any) -> bytes:
     return json.dumps(data).encode()
 
 
+def wanted(region: Region, name: str) -> Wanted:
+    """Return what the node called `name` is to become."""
+    node = region.nodes[name]
+    return Wanted(node.os, node.services, "nginx" in roles_of(region, name))
+
+
 def _order(region: Region, target: Target) -> dict[str, Any]:
-    node = region.nodes[target.name]
-    wanted = Wanted(node.os, node.services, "nginx" in roles_of(region, target.name))
     return {
         "name": target.name,
         "address": target.address,
@@ -73,7 +80,7 @@ def _order(region: Region, target: Target) -> dict[str, Any]:
         "known_hosts": str(target.known_hosts),
         "key": str(target.key) if target.key else "",
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
-        "wanted": asdict(wanted),
+        "wanted": asdict(wanted(region, target.name)),
     }
 
 

@@ -1,11 +1,13 @@
-"""Speaks to the runner on a node: its source travels along, so nothing has to be there before."""
+"""Speaks to the runner on a node: its sources travel along, so nothing has to be there before."""
 
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import secrets
 import time
+import zlib
 from importlib import resources
 from typing import Any
 
@@ -13,12 +15,29 @@ from chautari.process import Stream
 from chautari.run.target import Target, as_root, ssh_argv
 
 Event = dict[str, Any]
-# Reads the runner's source from standard input, so that no file has to be there before.
-_BOOTSTRAP = (
-    "import base64,json,sys;i=sys.stdin.buffer;s=i.read(int(i.readline()));"
-    "g={'__name__':'runner'};exec(compile(s,'runner','exec'),g);"
-    "sys.exit(g['main'](json.loads(base64.b64decode(sys.argv[1])),i,s))"
+# Takes sources from standard input and runs the first: one line, for any account's login shell.
+_COMMAND = (
+    "import json,sys,zlib;i=sys.stdin.buffer;"
+    "m=json.loads(zlib.decompress(i.read(int(i.readline()))));exec(m[''])"
 )
+# Imports the node's modules from what arrived, so that no file has to be there before.
+_BOOTSTRAP = """
+import base64,importlib.util as u
+class F:
+ def find_spec(s,n,p=None,t=None):
+  return u.spec_from_loader(n,s,is_package=n in ('chautari','chautari.node')) if n in m else None
+ def create_module(s,p):pass
+ def exec_module(s,o):exec(compile(m[o.__name__],o.__name__,'exec'),o.__dict__)
+sys.meta_path.insert(0,F())
+from chautari.node.entry import main
+sys.exit(main(json.loads(base64.b64decode(sys.argv[1])),i))
+"""
+# All that a survey needs: on a slow link what is sent in one go arrives in one round trip.
+_OF_A_SURVEY = (
+    "chautari", "chautari.node", "chautari.node.entry", "chautari.node.survey",
+    "chautari.node.receipts", "chautari.node.fingerprint", "chautari.node.managed",
+    "chautari.node.differences", "chautari.node.lock",
+)  # fmt: skip
 SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred
 
 
@@ -32,22 +51,41 @@ def new_run_id() -> str:
 def remote_command(arguments: Event) -> str:
     """Return the command line that runs the runner with `arguments` on a node."""
     packed = base64.b64encode(json.dumps(arguments, sort_keys=True).encode()).decode()
-    return f'python3 -I -c "{_BOOTSTRAP}" {packed}'
+    return f'python3 -I -c "{_COMMAND}" {packed}'
 
 
-def runner_stdin(payload: bytes = b"") -> bytes:
-    """Return what the remote command reads: the runner's source, then the payload."""
-    source = resources.files("chautari.node").joinpath("runner.py").read_bytes()
-    return str(len(source)).encode() + b"\n" + source + payload
+@functools.cache
+def node_modules() -> dict[str, str]:
+    """Return the sources of all that runs on a node with its own Python, by module name."""
+    folder = resources.files("chautari.node")
+    found = {"chautari": "", "chautari.node": ""}
+    for file in sorted(folder.iterdir(), key=lambda item: item.name):
+        if file.name.endswith(".py") and file.name not in ("__init__.py", "chautari_events.py"):
+            found[f"chautari.node.{file.name[:-3]}"] = file.read_text()
+    return found
+
+
+@functools.cache
+def _packed_modules(surveying: bool = False) -> bytes:
+    known = node_modules()
+    wanted = {name: known[name] for name in _OF_A_SURVEY} if surveying else known
+    packed = zlib.compress(json.dumps({"": _BOOTSTRAP} | wanted).encode(), 9)
+    return str(len(packed)).encode() + b"\n" + packed
+
+
+def runner_stdin(payload: bytes = b"", surveying: bool = False) -> bytes:
+    """Return what the remote command reads: the modules it needs, then the payload."""
+    return _packed_modules(surveying) + payload
 
 
 def open_stream(target: Target, arguments: Event, payload: bytes = b"") -> Stream:
     """Start an action of the runner on the node."""
     command = as_root(target, remote_command(arguments))
-    return Stream(ssh_argv(target, command), runner_stdin(payload))
+    surveying = arguments["action"] == "survey"
+    return Stream(ssh_argv(target, command), runner_stdin(payload, surveying))
 
 
-def ask(target: Target, arguments: Event) -> tuple[list[Event], Stream]:
+def ask(target: Target, arguments: Event, payload: bytes = b"") -> tuple[list[Event], Stream]:
     """Run one short action of the runner on the node and return its events."""
-    stream = open_stream(target, arguments)
+    stream = open_stream(target, arguments, payload)
     return [json.loads(line) for line in stream if line.startswith("{")], stream

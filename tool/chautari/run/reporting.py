@@ -8,8 +8,8 @@ from collections.abc import Callable
 from chautari.region.model import Region
 from chautari.render import jitsi
 from chautari.render.internet import Internet
-from chautari.render.variables import Place, nextcloud_release
-from chautari.report.model import Double, RegionReport, ServiceInfo
+from chautari.render.variables import Place, release_of
+from chautari.report.model import Double, NodeState, RegionReport, ServiceInfo
 from chautari.run.request import Plan, Request
 
 Opened = tuple[str, str, str]  # version, login, note
@@ -27,12 +27,15 @@ def empty(request: Request, internet: Internet) -> RegionReport:
     )
 
 
-def finish(report: RegionReport, ready: Plan, converging: bool, seconds: float) -> RegionReport:
-    """Return `report` with its services and hints filled in."""
+ENDINGS: dict[str, NodeState] = {"check": "verified", "plan": "planned"}
+
+
+def finish(report: RegionReport, ready: Plan, mode: str, seconds: float) -> RegionReport:
+    """Return `report` with its services and hints filled in; `mode` is what was asked for."""
     report.seconds = seconds
-    if not converging:
-        for node in report.nodes:
-            node.state = "verified" if node.state == "converged" else node.state
+    for node in report.nodes:
+        if node.state == "converged":
+            node.state = ENDINGS.get(mode, "converged")
     report.services = services(ready)
     report.hints = _hints(report, ready)
     return report
@@ -43,12 +46,14 @@ def services(ready: Plan) -> list[ServiceInfo]:
     region = ready.inventory.region
     found = []
     for name in ready.request.chosen():
+        place = Place(ready.inventory, ready.internet, name)
         for service in region.services_on(name):
-            version, login, note = _OPENED[service](Place(ready.inventory, ready.internet, name))
-            double = ready.internet.is_double(service)
+            app = region.services.app_of(service)
+            version, login, note = _OPENED[service](place, service)
+            double = ready.internet.is_double(app)
             found.append(
                 ServiceInfo(
-                    service=service,
+                    service=app,
                     url=f"https://{region.fqdn(region.services.of(service).host)}/",
                     node=name,
                     version=version + (" (double)" if double else ""),
@@ -59,20 +64,25 @@ def services(ready: Plan) -> list[ServiceInfo]:
     return found
 
 
-def _nextcloud(place: Place) -> Opened:
-    note = f"password: deploy secrets show {place.region.region} nextcloud_admin_password"
-    return nextcloud_release(place).version, "admin", note
+def _admin(place: Place, service: str) -> Opened:
+    secret = f"{place.region.services.app_of(service)}_admin_password"
+    note = f"password: deploy secrets show {place.region.region} {secret}"
+    return release_of(place, service).version, "admin", note
 
 
-def _jitsi(place: Place) -> Opened:
-    settings = place.region.services.of("jitsi")
+def _jitsi(place: Place, _: str) -> Opened:
+    settings = place.region.services.of_jitsi()
     if settings.access == "open":
         return jitsi.version(place), "", "anyone starts a meeting"
     note = f"passwords: deploy secrets show {place.region.region} jitsi_member_NAME"
     return jitsi.version(place), ", ".join(settings.members), note
 
 
-_OPENED: dict[str, Callable[[Place], Opened]] = {"nextcloud": _nextcloud, "jitsi": _jitsi}
+_OPENED: dict[str, Callable[[Place, str], Opened]] = {
+    "nextcloud": _admin,
+    "polls": _admin,
+    "jitsi": _jitsi,
+}
 
 
 def hosts_line(region: Region) -> str:

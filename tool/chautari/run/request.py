@@ -11,10 +11,13 @@ from typing import Any
 
 from chautari.errors import BadInput
 from chautari.region.load import Inventory
-from chautari.render import variables
+from chautari.render import inputs, variables
+from chautari.render.inputs import RECEIPT_KEY, Inputs
 from chautari.render.internet import Internet
 from chautari.render.variables import NodeVariables, Place
 from chautari.run.converge import PATIENT, Manner
+from chautari.run.parallel import PARALLEL
+from chautari.run.prepare import marker
 from chautari.run.surroundings import surroundings
 from chautari.secrets.ensure import ensure
 from chautari.secrets.store import SecretStore, default_identities
@@ -24,7 +27,16 @@ Listener = Callable[[str, dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Request:
-    """One command: which region, which of its nodes, with which keys, how patient."""
+    """One command: which region, which of its nodes, with which keys, how patient.
+
+    Attributes:
+        full: run every role, whatever its receipt says.
+        checks: run the checks afterwards.
+        canary: a node that goes first; the others follow only when it is well.
+        parallel: how many nodes are worked on at once.
+        run: a run to read; the newest one when it is empty.
+        purge: delete the data of services that are taken off a node.
+    """
 
     inventory: Inventory
     command: str
@@ -32,6 +44,12 @@ class Request:
     identities: tuple[Path, ...] = ()
     mirror: Path | None = None
     manner: Manner = PATIENT
+    full: bool = False
+    checks: bool = True
+    canary: str = ""
+    parallel: int = PARALLEL
+    run: str = ""
+    purge: bool = False
 
     def chosen(self) -> tuple[str, ...]:
         """Return the names of the nodes to work on.
@@ -40,10 +58,11 @@ class Request:
             BadInput: when one of them is not in the region.
         """
         known = self.inventory.region.nodes
-        for name in self.nodes:
+        for name in (*self.nodes, *filter(None, [self.canary])):
             if name not in known:
                 raise BadInput(f"no node {name!r} in this region", fix=f"there are: {_list(known)}")
-        return self.nodes or tuple(known)
+        names = self.nodes or tuple(known)
+        return tuple(dict.fromkeys([*filter(None, [self.canary]), *names]))
 
 
 @dataclass(frozen=True)
@@ -54,6 +73,10 @@ class Plan:
     internet: Internet
     secrets: SecretStore = field(repr=False)
     nodes: tuple[NodeVariables, ...] = field(repr=False)
+
+    def inputs_of(self, node: NodeVariables) -> list[Inputs]:
+        """Return what the roles of `node` are given, for comparing with its receipts."""
+        return inputs.of_node(node, self.secrets[RECEIPT_KEY], marker())
 
     @property
     def inventory(self) -> Inventory:

@@ -37,6 +37,7 @@ def _state(target: Target) -> dict[str, Any]:
         "reachable": True,
         "busy": found["busy"],
         "run": run,
+        "runs": found.get("runs", []),
         "started": started,
         "finished": found.get("finished"),
     }

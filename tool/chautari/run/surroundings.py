@@ -13,8 +13,8 @@ from chautari.region.model import Region
 from chautari.render import jitsi
 from chautari.render.internet import PUBLIC, Internet, StandIn
 from chautari.render.placing import names_of
-from chautari.render.variables import Place, nextcloud_release
-from chautari.sandbox import api, paths
+from chautari.render.variables import RELEASES, Place, release_of
+from chautari.sandbox import alive, paths, state
 from chautari.sandbox.spec import (
     NodeSpec,
     Release,
@@ -36,19 +36,21 @@ def surroundings(inventory: Inventory, tell: Tell, mirror: Path | None = None) -
     region = inventory.region
     if region.sandbox is None:
         return PUBLIC
-    state = api.load_state(region.region)
+    known = state.load(region.region)
     spec = sandbox_spec(inventory, mirror)
-    if state is None or mirror is not None or not _is_running(spec):
-        state = api.up(spec, tell)
-    return internet_of(state)
+    if known is None or mirror is not None or not _is_running(spec):
+        from chautari.sandbox import api
+
+        known = api.up(spec, tell)
+    return internet_of(known)
 
 
 def known_surroundings(inventory: Inventory) -> Internet:
     """Return what surrounds the region without starting anything."""
     if inventory.region.sandbox is None:
         return PUBLIC
-    state = api.load_state(inventory.region.region)
-    return PUBLIC if state is None else internet_of(state)
+    known = state.load(inventory.region.region)
+    return PUBLIC if known is None else internet_of(known)
 
 
 def sandbox_spec(inventory: Inventory, mirror: Path | None = None) -> SandboxSpec:
@@ -71,18 +73,18 @@ def sandbox_spec(inventory: Inventory, mirror: Path | None = None) -> SandboxSpe
     )
 
 
-def internet_of(state: SandboxState) -> Internet:
+def internet_of(known: SandboxState) -> Internet:
     """Return a sandbox's small internet as the renderer and the checks see it."""
     return Internet(
-        acme_directory=state.acme_directory,
-        ca_file=state.ca_file,
-        resolver=state.resolver,
-        ssh_key=state.ssh_key,
-        operators={"sandbox": (state.operator_public_key,)},
-        secrets={"mail_relay_password": state.mail_relay.password},
+        acme_directory=known.acme_directory,
+        ca_file=known.ca_file,
+        resolver=known.resolver,
+        ssh_key=known.ssh_key,
+        operators={"sandbox": (known.operator_public_key,)},
+        secrets={"mail_relay_password": known.mail_relay.password},
         artifacts={
             item.name: Artifact(item.name, item.version, item.url, item.sha256)
-            for item in state.artifacts
+            for item in known.artifacts
         },
         repositories={
             item.name: Repository(
@@ -93,34 +95,38 @@ def internet_of(state: SandboxState) -> Internet:
                 (item.fingerprint,),
                 catalog.JITSI.bundle,
             )
-            for item in state.repositories
+            for item in known.repositories
         },
-        missing={item.name: item.reason for item in state.missing},
+        missing={item.name: item.reason for item in known.missing},
         doubles=tuple(
-            StandIn(item.name, item.version, item.reason) for item in state.artifacts if item.double
+            StandIn(item.name, item.version, item.reason) for item in known.artifacts if item.double
         )
-        + tuple(StandIn(item.name, item.version, item.reason) for item in state.repositories),
-        mail_api=state.mail_api,
+        + tuple(StandIn(item.name, item.version, item.reason) for item in known.repositories),
+        mail_api=known.mail_api,
     )
 
 
 def _is_running(spec: SandboxSpec) -> bool:
     """Return whether every container of this very inventory is there and up."""
-    found = api.status(spec.name)
-    wanted = {(node.name, node.address) for node in spec.nodes}
-    there = {(item.name, item.address) for item in found.containers}
-    state = api.load_state(spec.name)
-    served = {(item.name, item.version) for item in state.artifacts} if state else set()
-    served |= {(item.name, item.version) for item in state.missing} if state else set()
+    there = alive.members(spec.name)
+    if there is None:
+        from chautari.sandbox import api  # a real region never needs it
+
+        found = api.status(spec.name)
+        there = {item.name: item.address for item in found.containers} if found.running else {}
+    wanted = {node.name: node.address for node in spec.nodes}
+    known = state.load(spec.name)
+    served = {(item.name, item.version) for item in known.artifacts} if known else set()
+    served |= {(item.name, item.version) for item in known.missing} if known else set()
     asked = {(item.name, item.version) for item in spec.wanted}
-    known = {(name, version) for name, version in state.asked} if state else set()
-    asked_of = {(item.name, item.version) for item in spec.repositories}
-    return (
-        found.running
-        and wanted <= there
-        and asked_of <= known
-        and (bool(spec.mirror) or asked <= served)
-    )
+    is_served = bool(spec.mirror) or asked <= served
+    is_served &= {(item.name, item.version) for item in spec.repositories} <= _asked(known)
+    return bool(there) and wanted.items() <= there.items() and is_served
+
+
+def _asked(known: SandboxState | None) -> set[tuple[str, str]]:
+    """Return the repositories that the sandbox was asked for, with their releases."""
+    return {(name, version) for name, version in known.asked} if known else set()
 
 
 def _node_spec(region: Region, name: str) -> NodeSpec:
@@ -133,11 +139,12 @@ def _wanted(inventory: Inventory) -> tuple[WantedArtifact, ...]:
     region = inventory.region
     found: list[Artifact] = []
     for name, node in region.nodes.items():
-        if "nextcloud" in node.services:
-            release = nextcloud_release(Place(inventory, PUBLIC, name))
-            pins = catalog.NEXTCLOUD_APPS.get(catalog.major(release.version), {})
+        for service in (item for item in node.services if item in RELEASES):
+            release = release_of(Place(inventory, PUBLIC, name), service)
             found.append(release)
-            found += [pins[app] for app in region.services.of("nextcloud").apps if app in pins]
+            if service == "nextcloud":
+                pins = catalog.NEXTCLOUD_APPS.get(catalog.major(release.version), {})
+                found += [pins[app] for app in region.services.of_nextcloud().apps if app in pins]
     return tuple(
         WantedArtifact(item.name, item.version, item.file, item.url, item.sha256) for item in found
     )

@@ -18,6 +18,9 @@ class Taker:
         """Fill `report`, and hand every event on to `tell`."""
         self.report, self.tell = report, tell
         self.checks: list[CheckResult] = []
+        self.why: dict[str, list[str]] = {}
+        self.differences: dict[str, list[str]] = {}
+        self.mode = ""
         self.offset = 0
         self.begun = self.ended = False
         self.error = ""
@@ -34,18 +37,79 @@ class Taker:
 
     def _run_started(self, event: Event) -> None:
         self.begun = True
+        self.mode = event.get("mode", "")
         self.report.run = event.get("run", self.report.run)
 
+    def _chosen(self, event: Event) -> None:
+        for role, reasons in event["roles"].items():
+            self.why[role] = [reason["text"] for reason in reasons]
+
+    def _kept(self, event: Event) -> None:
+        self.report.roles.append(RoleReport(event["role"], kept=True))
+        self.report.notices += event["notices"]
+
     def _role_finished(self, event: Event) -> None:
-        numbers = {key: event.get(key, 0) for key in ("ok", "changed", "failed", "skipped")}
-        self.report.roles.append(RoleReport(event["role"], **numbers, seconds=event["seconds"]))
+        name = event["role"]
+        # A play may come back to its role, as for restarts that an earlier run owed.
+        role = next((role for role in self.report.roles if role.name == name), None)
+        if role is None:
+            role = RoleReport(name, why=self.why.get(name, []))
+            self.report.roles.append(role)
+        role.ok += event.get("ok", 0)
+        role.changed += event.get("changed", 0)
+        role.failed += event.get("failed", 0)
+        role.skipped += event.get("skipped", 0)
+        role.seconds += event["seconds"]
+        role.differences += self.differences.pop(name, [])
         self.report.changed += event["changed"]
-        self.report.failed += event["failed"]
+        self.report.failed += event["failed"] if self.mode != "plan" else 0
+
+    def _stays(self, event: Event) -> None:
+        self.report.notices.append(
+            f"{event['role']} is wanted on this node no more, but this toolkit does not know how "
+            "to take it off: stop its services by hand"
+        )
+
+    def _without_mitogen(self, _: Event) -> None:
+        self.report.notices.append(
+            "Mitogen does not fit the node's Ansible: the run went on without it, only slower"
+        )
+
+    def _apt_at_work(self, event: Event) -> None:
+        holder = event["holder"]
+        self.report.notices.append(
+            f"apt is at work on the node ({holder}): the run waits for it, ten minutes at most"
+        )
+
+    def _accepted(self, event: Event) -> None:
+        for text in event["items"]:
+            self.report.notices.append(
+                f"{event['role']}: {text}\nThis was changed by hand, and the role leaves it so; "
+                "from now on it counts as it is. Put it back yourself if it should not be so."
+            )
+
+    def _difference(self, event: Event) -> None:
+        text = f"{event['task']}\n{event['diff']}".rstrip()
+        self.differences.setdefault(event["role"], []).append(text)
+
+    def _budget(self, event: Event) -> None:
+        self.report.download_bytes = event["bytes"]
+        for url in event["unknown"]:
+            self.report.notices.append(f"nobody tells the size of {url}; it comes on top")
+
+    def _check_ended_early(self, event: Event) -> None:
+        self.report.notices.append(
+            "Ansible's check could not go on to its end, since what one task makes the next one "
+            "needs; the roles named here run all the same"
+        )
 
     def _notice(self, event: Event) -> None:
         self.report.notices.append(event["message"])
 
     def _failure(self, event: Event) -> None:
+        # Handlers still run after a failure and may fail in its wake: the first one is the cause.
+        if self.mode == "plan" or self.report.failure is not None:
+            return
         fields = {key: event[key] for key in ("role", "task", "message", "journal")}
         self.report.failure = Failure(**fields)
 
@@ -84,8 +148,17 @@ class Taker:
     def _run_finished(self, event: Event) -> None:
         self.ended = True
         self.report.state = "converged" if event["ok"] else "failed"
+        if self.mode == "plan":
+            self._add_roles_without_a_word()
         if not event["ok"] and not self.report.failed:
             self.report.failed = 1
+
+    def _add_roles_without_a_word(self) -> None:
+        """A plan names every role that would run, also when Ansible's check ended before it."""
+        told = {role.name for role in self.report.roles}
+        for role, why in self.why.items():
+            if role not in told:
+                self.report.roles.append(RoleReport(role, why=why))
 
 
 def check_result(event: Event) -> CheckResult:

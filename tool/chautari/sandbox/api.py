@@ -6,8 +6,7 @@ import shutil
 from collections.abc import Callable
 
 from chautari.process import run
-from chautari.sandbox import archives, images, paths, podman, runtime, setup, state
-from chautari.sandbox.authority import ensure_authority
+from chautari.sandbox import alive, paths, podman, state
 from chautari.sandbox.engine import Engine, Found
 from chautari.sandbox.spec import NodeSpec, SandboxSpec, WantedArtifact, validate
 from chautari.sandbox.state import ContainerStatus, SandboxState, SandboxStatus
@@ -27,7 +26,12 @@ __all__ = [
 
 def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     """Have the sandbox running as the spec says; a second call changes nothing."""
+    # Certificates, images and downloads are a lot to import, and a running sandbox needs none.
+    from chautari.sandbox import archives, images, runtime, setup
+    from chautari.sandbox.authority import ensure_authority
+
     validate(spec)
+    alive.forget(spec.name)
     folder = paths.state_dir(spec.name)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with paths.locked(folder / "lock"):
@@ -48,6 +52,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
 def down(name: str, *, purge: bool = False) -> None:
     """Remove the containers and the network; with `purge`, keys, mail and cache as well."""
     folder = paths.state_dir(name)
+    alive.forget(name)
     if shutil.which("podman") is not None:
         engine = Engine(("podman",), name, folder)
         engine.remove(engine.containers().values())
@@ -65,6 +70,9 @@ def status(name: str) -> SandboxStatus:
     found = Engine(("podman",), name, paths.state_dir(name)).containers()
     members = tuple(_member(member, found[member]) for member in sorted(found))
     running = bool(members) and all(member.running for member in members)
+    if running:
+        addresses = {member.name: member.address for member in members}
+        alive.remember(name, addresses, {name: found[name].pid for name in found})
     return SandboxStatus(name, exists=bool(members), running=running, containers=members)
 
 

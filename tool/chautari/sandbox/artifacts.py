@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from chautari.errors import BadInput
+from chautari.region.polls import APPS
 from chautari.sandbox import download
 from chautari.sandbox.spec import WantedArtifact
 from chautari.sandbox.state import Artifact, Missing
 
 Builder = Callable[[str, Path], Path]
 Fetcher = Callable[[WantedArtifact, Path], Path]
-_RELEASE = re.compile(r"nextcloud-(\d+(?:\.\d+)+)\.(?:tar\.bz2|tar\.gz|zip)")
+# Releases of services, in whose place a double may stand; apps of theirs have looser names.
+RELEASES = ("nextcloud", *APPS)
+UNPINNED = "no checksum is known for it; pin it in artifacts.lock, or give it with --mirror"
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Sources:
     doubles: Path
     shelf: Path
     url: str
-    build: Builder
+    builders: Mapping[str, Builder]
     fetch: Fetcher = download.fetch
 
 
@@ -51,6 +54,8 @@ def _one(wanted: WantedArtifact, sources: Sources) -> Artifact | Missing:
     if given is not None:
         path, version = given
         return _offer(wanted, sources, path, version, reason=f"given in {sources.mirror}")
+    if not wanted.sha256:
+        return _instead(wanted, sources, UNPINNED)
     cached = download.cached(wanted, sources.cache)
     try:
         path = cached or sources.fetch(wanted, sources.cache)
@@ -60,9 +65,10 @@ def _one(wanted: WantedArtifact, sources: Sources) -> Artifact | Missing:
 
 
 def _instead(wanted: WantedArtifact, sources: Sources, reason: str) -> Artifact | Missing:
-    if wanted.name != "nextcloud":
+    build = sources.builders.get(wanted.name)
+    if build is None:
         return Missing(wanted.name, wanted.version, reason)
-    path = sources.build(wanted.version, sources.doubles)
+    path = build(wanted.version, sources.doubles)
     return _offer(wanted, sources, path, wanted.version, double=True, reason=reason)
 
 
@@ -104,8 +110,8 @@ def from_mirror(wanted: WantedArtifact, mirror: Path | None) -> tuple[Path, str]
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    if name == "nextcloud":
-        return _RELEASE
+    if name in RELEASES:
+        return re.compile(rf"{name}-(\d+(?:\.\d+)+)\.(?:tar\.bz2|tar\.gz|zip)")
     # Some upstreams put no version into the name; such a file comes after any that has one.
     return re.compile(rf"{re.escape(name)}(?:-v?([0-9][0-9A-Za-z.+-]*))?\.tar\.gz")
 

@@ -21,6 +21,7 @@ class Found:
     name: str
     state: str
     labels: dict[str, str]
+    pid: int = 0
 
     @property
     def running(self) -> bool:
@@ -56,7 +57,7 @@ class Engine:
             run(podman.containers(self.base, self.sandbox)).text or "[]"
         )
         found = (
-            Found(item["Id"], item["Names"][0], item["State"], item["Labels"])
+            Found(item["Id"], item["Names"][0], item["State"], item["Labels"], item.get("Pid", 0))
             for item in listed or []
         )
         return {item.labels[podman.MEMBER]: item for item in found}

@@ -20,6 +20,7 @@ from chautari.sandbox import (
 )
 from chautari.sandbox.authority import Identity
 from chautari.sandbox.doubles.build import build_nextcloud
+from chautari.sandbox.doubles.polls import build_framadate
 from chautari.sandbox.engine import Engine
 from chautari.sandbox.spec import SandboxSpec
 from chautari.sandbox.state import MailRelay, SandboxState
@@ -77,7 +78,7 @@ def shelve(setup: Setup, state: SandboxState) -> SandboxState:
             doubles=setup.folder / "doubles",
             shelf=setup.folder / "mirror",
             url=state.mirror_url,
-            build=build_nextcloud,
+            builders={"nextcloud": build_nextcloud, "framadate": build_framadate},
         ),
     )
     served = repositories.resolve(

@@ -6,10 +6,8 @@ import secrets as random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from chautari.region.model import Region
+from chautari.region.polls import APPS, PollApp
 
 
 def generate() -> str:
@@ -19,6 +17,9 @@ def generate() -> str:
 
 def generate_key() -> str:
     """Return a new private RSA key as PEM text."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
     key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
     return key.private_bytes(
         serialization.Encoding.PEM,
@@ -58,28 +59,41 @@ _JITSI = (
     SecretSpec("jitsi_turn_secret", "jitsi", False, "what TURN credentials are made from"),
     SecretSpec("jitsi_check_password", "jitsi", False, "account the checks log in with"),
 )
+_RECEIPTS = SecretSpec("receipt_key", None, False, "keys the digests in receipts; stays here")
+
+
+def of_app(app: PollApp) -> tuple[SecretSpec, ...]:
+    """Return the secrets of an app of the poll service."""
+    return tuple(SecretSpec(name, "polls", False, text) for name, text in app.secrets.items())
+
+
+_BY_APP = {
+    "nextcloud": _NEXTCLOUD,
+    "jitsi": _JITSI,
+    **{name: of_app(app) for name, app in APPS.items()},
+}
 _MAIL = SecretSpec("mail_relay_password", None, True, "password at the mail relay")
 
 
 def wanted(region: Region) -> tuple[SecretSpec, ...]:
     """Return every secret `region` needs."""
     found: tuple[SecretSpec, ...] = (_MAIL,) if region.mail else ()
-    found += _NEXTCLOUD if "nextcloud" in region.carried() else ()
-    return found + (_jitsi(region) if "jitsi" in region.carried() else ())
+    for service in region.carried():
+        found += _BY_APP[region.services.app_of(service)]
+    if "jitsi" in region.carried():
+        found += tuple(_of_member(name) for name in region.services.of_jitsi().members)
+    return (*found, _RECEIPTS)
 
 
-def _jitsi(region: Region) -> tuple[SecretSpec, ...]:
-    members = region.services.of("jitsi").members
-    return (
-        *_JITSI,
-        *(
-            SecretSpec(f"{JITSI_MEMBER}{name}", "jitsi", False, f"login `{name}` of Jitsi Meet")
-            for name in members
-        ),
-    )
+def _of_member(name: str) -> SecretSpec:
+    return SecretSpec(f"{JITSI_MEMBER}{name}", "jitsi", False, f"login `{name}` of Jitsi Meet")
 
 
 def of_node(region: Region, node: str) -> tuple[str, ...]:
     """Return the names of the secrets that `node` needs: its own services' and the mail relay's."""
     services = {None, *region.nodes[node].services}
-    return tuple(spec.name for spec in wanted(region) if services & {spec.service, *spec.helpers})
+    return tuple(
+        spec.name
+        for spec in wanted(region)
+        if spec is not _RECEIPTS and services & {spec.service, *spec.helpers}
+    )

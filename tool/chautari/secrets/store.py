@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyrage
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 
 from chautari.errors import BadInput
 from chautari.files import write_atomically
@@ -117,6 +115,8 @@ def _with_passphrase(raw: bytes) -> Identity | None:
     passphrase = os.environ.get("CHAUTARI_KEY_PASSPHRASE")
     if not passphrase:
         return None
+    from cryptography.exceptions import UnsupportedAlgorithm
+
     try:
         return pyrage.ssh.Identity.from_buffer(_opened(raw, passphrase))
     except (pyrage.IdentityError, UnsupportedAlgorithm, ValueError, TypeError):
@@ -124,6 +124,8 @@ def _with_passphrase(raw: bytes) -> Identity | None:
 
 
 def _opened(raw: bytes, passphrase: str) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
     key = serialization.load_ssh_private_key(raw, passphrase.encode())
     return key.private_bytes(
         serialization.Encoding.PEM,

@@ -35,7 +35,7 @@ def build_nextcloud(version: str, destination: Path) -> Path:
         raise ValueError(f"{version!r} is no Nextcloud version: write three numbers, as in 34.0.4")
     destination.mkdir(parents=True, exist_ok=True)
     archive = destination / f"nextcloud-{version}.tar.bz2"
-    archive.write_bytes(bz2.compress(_pack(_release_files(version))))
+    archive.write_bytes(bz2.compress(pack(_release_files(version), TOP, EXECUTABLES)))
     return archive
 
 
@@ -109,9 +109,10 @@ def _json(value: object) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
-def _pack(files: dict[str, bytes]) -> bytes:
-    folders = {TOP} | {
-        f"{TOP}/{parent.as_posix()}"
+def pack(files: dict[str, bytes], top: str, executables: frozenset[str] = frozenset()) -> bytes:
+    """Return a tar of `files` in the folder `top`, with the same bytes every time."""
+    folders = {top} | {
+        f"{top}/{parent.as_posix()}"
         for name in files
         for parent in Path(name).parents
         if parent != Path()
@@ -121,8 +122,8 @@ def _pack(files: dict[str, bytes]) -> bytes:
         for folder in sorted(folders):
             archive.addfile(_member(folder, tarfile.DIRTYPE, 0o755))
         for name, content in sorted(files.items()):
-            mode = 0o755 if name in EXECUTABLES else 0o644
-            member = _member(f"{TOP}/{name}", tarfile.REGTYPE, mode)
+            mode = 0o755 if name in executables else 0o644
+            member = _member(f"{top}/{name}", tarfile.REGTYPE, mode)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return stream.getvalue()

@@ -1,0 +1,65 @@
+"""One variable of one role changes: nothing but that role and its dependants has to run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks import peers
+from benchmarks.lab import ROOT, Lab
+from benchmarks.measure import Figure, Sample, at_most, figure, once, seconds
+
+NODE = "cloud"
+QUOTAS = ("2 GB", "3 GB")
+EXPECTED = ("nextcloud",)
+
+
+def run(lab: Lab, rounds: int) -> list[Figure]:
+    """Change Nextcloud's quota and deploy; the report tells which roles ran."""
+    lab.deployed()
+    ours: list[Sample] = []
+    peer: list[Sample] = []
+    counts: list[float] = []
+    ran: tuple[str, ...] = ()
+    for turn in range(rounds):
+        _set_quota(lab, QUOTAS[(turn + 1) % 2])
+        sample = once(lab.redeploy("--node", NODE, "--json"))
+        ran = roles_that_ran(lab.report(sample))
+        ours.append(sample)
+        counts.append(float(len(ran)))
+        print(f"  round {turn + 1}: {sample.seconds:.2f} s, ran {', '.join(ran)}")
+        if turn == 0:
+            # The peer has the same change to make: the quota goes back, and is pushed.
+            _set_quota(lab, QUOTAS[turn % 2])
+            del lab.inventory
+            peer.append(once(peers.push(lab, [NODE])))
+            once(lab.redeploy("--node", NODE))
+    _set_quota(lab, QUOTAS[0])
+    once(lab.redeploy("--node", NODE))
+    del lab.inventory
+    return [
+        figure(
+            "deploy after one changed variable", seconds(ours), seconds(peer), against="stock push",
+            note=lab.no_checks()[1],
+        ),
+        figure(
+            "roles that ran for it", counts, unit="roles", goal=at_most(len(EXPECTED), "roles"),
+            reason="a stock push runs every role", note=f"ran: {', '.join(ran)}",
+        ),
+    ]  # fmt: skip
+
+
+def roles_that_ran(report: dict[str, Any]) -> tuple[str, ...]:
+    """Return the roles that a report tells of as run on the node.
+
+    What belongs to no role, such as looking at the machine's facts, is told beside them.
+    """
+    [node] = report["nodes"]
+    ran = (role["name"] for role in node["roles"] if not role["kept"])
+    return tuple(name for name in ran if (ROOT / "roles" / name).is_dir())
+
+
+def _set_quota(lab: Lab, quota: str) -> None:
+    text = lab.region.read_text()
+    for old in QUOTAS:
+        text = text.replace(f"quota: {old}", f"quota: {quota}")
+    lab.region.write_text(text)

@@ -1,0 +1,142 @@
+"""A redeploy with nothing to change: the command that volunteers give most often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks import peers
+from benchmarks.lab import NODES, ROUND_TRIP, SSH_PORT, Lab
+from benchmarks.measure import (
+    FIGURE_ONLY,
+    Command,
+    Contestant,
+    Figure,
+    Goal,
+    Samples,
+    at_most,
+    at_most_times,
+    cpu,
+    figure,
+    interleaved,
+    memory,
+    once,
+    seconds,
+    times_faster,
+)
+from benchmarks.proxy import Proxy
+
+NODE = "cloud"
+CPU_SECONDS = 0.2
+STOCK, PIPELINING, MITOGEN = "stock push", "push with pipelining", "Mitogen push"
+SSH, PYINFRA, OURS = "one SSH command", "pyinfra", "deploy region"
+Goals = Mapping[str, Goal]
+NEAR: Goals = {SSH: at_most_times(2), STOCK: times_faster(60), PIPELINING: times_faster(25)}
+FAR: Goals = {SSH: at_most_times(1.5), STOCK: times_faster(100), PIPELINING: times_faster(30)}
+
+
+def on_the_lan(lab: Lab, rounds: int) -> list[Figure]:
+    """Redeploy one node beside every peer, on the local network."""
+    lab.deployed()
+    found, missing = _measure(lab, rounds, {}, None)
+    note = lab.no_checks()[1]
+    times = _times("no-op redeploy of a node", found, missing, NEAR, note)
+    return times + _control(found, missing, note)
+
+
+def far_away(lab: Lab, rounds: int) -> list[Figure]:
+    """The same with the node 300 ms away."""
+    lab.deployed()
+    with (
+        Proxy(lab.addresses[NODE], SSH_PORT, ROUND_TRIP) as link,
+        lab.through({NODE: link.port}) as env,
+    ):
+        found, missing = _measure(lab, rounds, env, link.port)
+    note = lab.no_checks()[1]
+    if not note and link.connections == 0:
+        note = "ours did not go through the slow link"
+    name = f"no-op redeploy of a node at {ROUND_TRIP * 1000:.0f} ms"
+    return _times(name, found, missing, FAR, note)
+
+
+def whole_region(lab: Lab, rounds: int) -> list[Figure]:
+    """Redeploy both nodes beside a stock push to both."""
+    lab.deployed()
+    found = interleaved(
+        {
+            OURS: lambda: once(lab.redeploy()),
+            STOCK: lambda: once(peers.push(lab, NODES)),
+        },
+        rounds,
+        print,
+    )
+    note = lab.no_checks()[1]
+    return [
+        figure(
+            "no-op redeploy of a region of two nodes", seconds(found[OURS]),
+            seconds(found[STOCK]), against=STOCK, note=note,
+        )
+    ]  # fmt: skip
+
+
+def _measure(
+    lab: Lab, rounds: int, env: Mapping[str, str], port: int | None
+) -> tuple[Samples, dict[str, str]]:
+    """Return the samples of all contestants that can be had, and why the others cannot."""
+    things = peers.managed(lab, NODE)
+    print(
+        f"  (the roles look after {len(things.files)} files, {len(things.packages)} packages and "
+        f"{len(things.units)} units)"
+    )
+    made: list[Command] = []
+
+    def pyinfra() -> Command:
+        made[:] = made or [peers.pyinfra(lab, NODE, things, port)]
+        return made[0]
+
+    missing: dict[str, str] = {}
+    contestants: dict[str, Contestant] = {
+        OURS: lambda: once(lab.redeploy("--node", NODE, **env)),
+        SSH: lambda: once(peers.ssh_command(lab, NODE, things, env)),
+        PYINFRA: lambda: once(pyinfra()),
+        MITOGEN: lambda: once(peers.push(lab, [NODE], "mitogen", env)),
+        PIPELINING: lambda: once(peers.push(lab, [NODE], "pipelining", env)),
+        STOCK: lambda: once(peers.push(lab, [NODE], "stock", env)),
+    }
+    found = interleaved(contestants, rounds, print, (PYINFRA, MITOGEN), missing)
+    return found, missing
+
+
+def _times(
+    name: str,
+    found: Samples,
+    missing: Mapping[str, str],
+    goals: Goals,
+    note: str,
+) -> list[Figure]:
+    return [
+        figure(
+            f"{name}, beside {peer}", seconds(found[OURS]), seconds(found.get(peer, [])),
+            goal=goals.get(peer, FIGURE_ONLY), against=peer, reason=missing.get(peer, ""),
+            note=note,
+        )
+        for peer in (SSH, STOCK, PIPELINING, MITOGEN, PYINFRA)
+    ]  # fmt: skip
+
+
+def _control(found: Samples, missing: Mapping[str, str], note: str) -> list[Figure]:
+    """Return what the redeploy cost this machine."""
+    figures = []
+    for peer in (STOCK, PIPELINING, MITOGEN, PYINFRA):
+        theirs, reason = found.get(peer, []), missing.get(peer, "")
+        goal = at_most(CPU_SECONDS, "s") if peer == STOCK else FIGURE_ONLY
+        figures += [
+            figure(
+                f"control CPU of it, beside {peer}", cpu(found[OURS]), cpu(theirs),
+                goal=goal, against=peer, reason=reason, note=note,
+            ),
+            figure(
+                f"control memory of it, largest process, beside {peer}", memory(found[OURS]),
+                memory(theirs), unit="MB", against=peer, reason=reason,
+            ),
+        ]  # fmt: skip
+    return figures

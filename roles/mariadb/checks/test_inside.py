@@ -1,0 +1,88 @@
+"""MariaDB answers by its socket only, and every database has its own plain owner."""
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.role("mariadb")
+
+UNIT = "mariadb"
+LOOK = "Look at its journal: journalctl -u mariadb. Then deploy again."
+
+
+def ask(host: Any, statement: str, account: str = "root", database: str = "mysql") -> str:
+    """What MariaDB answers to an account of this machine."""
+    answer = host.run(
+        "cd / && runuser -u %s -- mariadb --no-defaults -BN -S /run/mysqld/mysqld.sock -D %s -e %s",
+        account,
+        database,
+        statement,
+    )
+    assert answer.rc == 0, answer.stderr
+    return str(answer.stdout).strip()
+
+
+@pytest.mark.advice("Deploy again: the package mariadb-server is missing.", units=[UNIT])
+def test_package_is_installed(host: Any) -> None:
+    """MariaDB is installed"""
+    assert host.package("mariadb-server").is_installed
+
+
+@pytest.mark.advice(LOOK, units=[UNIT])
+def test_unit_is_enabled_and_running(host: Any) -> None:
+    """MariaDB runs, and starts with the machine"""
+    unit = host.service(UNIT)
+    assert unit.is_enabled, "mariadb is not enabled"
+    assert unit.is_running, "mariadb does not run"
+
+
+@pytest.mark.advice(
+    "Something opened a TCP port of MariaDB. Look for skip-networking under /etc/mysql and deploy"
+    " again.",
+    units=[UNIT],
+)
+def test_no_tcp_port_is_open(host: Any) -> None:
+    """MariaDB has no TCP port"""
+    assert ask(host, "SELECT @@skip_networking") == "1"
+    assert "mariadbd" not in host.run("ss -Hltnp").stdout
+
+
+@pytest.mark.advice("Deploy again: it makes the databases.", units=[UNIT])
+def test_every_database_is_reached_by_its_owner_alone(host: Any, settings: dict[str, Any]) -> None:
+    """Every database is there, in UTF-8, and its owner reaches it and no other"""
+    for database in settings["mariadb_databases"]:
+        name, owner = database["name"], database["owner"]
+        assert ask(host, "SELECT @@character_set_database", owner, name) == "utf8mb4"
+        seen = set(ask(host, "SHOW DATABASES", owner, name).split())
+        assert seen == {"information_schema", name}, f"{owner} sees {sorted(seen)}"
+
+
+@pytest.mark.advice("Take the rights away: REVOKE ALL PRIVILEGES ON *.* FROM name.", units=[UNIT])
+def test_owners_are_plain_accounts(host: Any, settings: dict[str, Any]) -> None:
+    """Owners of databases hold no rights over the server, and log in from this machine only"""
+    for database in settings["mariadb_databases"]:
+        found = ask(
+            host,
+            "SELECT host, JSON_VALUE(priv, '$.access'), JSON_VALUE(priv, '$.plugin')"
+            f" FROM global_priv WHERE user = '{database['owner']}'",
+        )
+        assert found.split() == ["localhost", "0", "unix_socket"], found
+
+
+@pytest.mark.advice("Delete the account, or give it IDENTIFIED VIA unix_socket.", units=[UNIT])
+def test_no_login_without_being_somebody(host: Any) -> None:
+    """Nobody logs in without a name or as somebody else"""
+    other = host.run(
+        "cd / && runuser -u nobody -- mariadb --no-defaults -BN -S /run/mysqld/mysqld.sock"
+        " --user=root -e 'SELECT 1'"
+    )
+    assert other.rc != 0, "the account nobody logs in as root"
+    assert ask(host, "SELECT COUNT(*) FROM global_priv WHERE user = ''") == "0"
+
+
+@pytest.mark.advice(LOOK, units=[UNIT])
+def test_journal_is_free_of_errors(host: Any, since: str) -> None:
+    """The journal of MariaDB holds no error since the deploy"""
+    journal = host.run("journalctl -q -o cat -u mariadb --since %s", since).stdout
+    errors = [line for line in journal.splitlines() if "[ERROR]" in line]
+    assert not errors, errors[-1]

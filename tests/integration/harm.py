@@ -1,0 +1,129 @@
+"""Ways to harm a node or the link to it, all of them undone by the end of a `with`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tests.integration import tampering
+from tests.integration.conftest import Proof
+
+HOLD_APT = """
+import fcntl, sys, time
+with open("/var/lib/dpkg/lock-frontend", "w") as lock:
+    fcntl.lockf(lock, fcntl.LOCK_EX)
+    print("held", flush=True)
+    time.sleep(float(sys.argv[1]))
+"""
+
+
+def receipts(proof: Proof, node: str) -> list[dict[str, Any]]:
+    """Return the receipts that a node holds."""
+    script = "for f in /var/lib/chautari/receipts/*.json; do cat $f; echo; done"
+    return tampering.receipts_of(proof.on(node, "sh", "-c", script))
+
+
+def standing(proof: Proof, node: str) -> dict[str, Any]:
+    """Return how everything that roles manage on a node stands, as its receipts recorded it."""
+    return {
+        f"{receipt['role']} {item['kind']} {item['name']}": state
+        for receipt in receipts(proof, node)
+        for item, state in zip(receipt["items"], receipt["states"], strict=True)
+        if item["kind"] != "loaded"
+    }
+
+
+def tamper(proof: Proof, node: str) -> list[str]:
+    """Change every managed file of a node, so that a deploy has work; return what was changed."""
+    made = [
+        change
+        for change in tampering.changes(receipts(proof, node))
+        if change.kind in ("content", "mode", "stopped") and not change.item.startswith("/proc")
+    ]
+    script = "\n".join(change.command for change in made)
+    proof.on(node, "sh", "-c", script)
+    return [str(change) for change in made]
+
+
+def runs(proof: Proof, node: str) -> list[dict[str, Any]]:
+    """Return for each run on a node: its id, operator, begin and end (Unix times, None: no end)."""
+    script = "cd /var/lib/chautari/runs; for r in *; do echo $r; cat $r/events.jsonl; done"
+    found: list[dict[str, Any]] = []
+    for line in proof.on(node, "sh", "-c", script).splitlines():
+        if not line.startswith("{"):
+            found.append({"run": line, "began": None, "ended": None})
+            continue
+        event = json.loads(line)
+        if event["event"] == "run_started":
+            found[-1] |= {"began": event["time"], "operator": event["operator"]}
+        elif event["event"] == "run_finished" and found[-1]["began"]:
+            found[-1]["ended"] = found[-1]["began"] + event["seconds"]
+    return [run for run in found if run["began"]]
+
+
+def wait_idle(proof: Proof, node: str, seconds: float = 300) -> None:
+    """Wait until no run is at work on a node."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        units = proof.on(
+            node, "systemctl", "list-units", "--plain", "--no-legend", "chautari-run-*"
+        )
+        if not units.strip():
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"a run on {node} did not end within {seconds} s")
+
+
+def kill_runner(proof: Proof, node: str) -> bool:
+    """End the runner on a node with SIGKILL, as the kernel does when memory is short."""
+    units = proof.on(node, "systemctl", "list-units", "--plain", "--no-legend", "chautari-run-*")
+    for line in units.splitlines():
+        proof.on(node, "systemctl", "kill", "--kill-whom=main", "-s", "KILL", line.split()[0],
+                 check=False)  # fmt: skip
+    return bool(units.strip())
+
+
+def restart(proof: Proof, node: str) -> None:
+    """Restart a node's machine: systemd ends everything, and the container is started anew."""
+    name = f"chautari_proof_{node}"
+    proof.on(node, "systemctl", "reboot", check=False)
+    for _ in range(60):
+        state = ["podman", "inspect", "-f", "{{.State.Running}}", name]
+        if subprocess.run(state, capture_output=True, text=True).stdout.strip() != "true":
+            break
+        time.sleep(0.5)
+    subprocess.run(["podman", "start", name], check=True, capture_output=True)
+    for _ in range(120):
+        there = proof.on(node, "systemctl", "is-active", "ssh", check=False).strip()
+        if there == "active":
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"{node} did not come back")
+
+
+@contextlib.contextmanager
+def link_cut(proof: Proof, node: str) -> Iterator[None]:
+    """Drop every packet to and from a node, without a word to either side."""
+    rules = (
+        'table inet cut { chain i { type filter hook input priority -300; iifname != "lo" drop; } '
+        'chain o { type filter hook output priority -300; oifname != "lo" drop; } }'
+    )
+    proof.feed(node, rules, "nft", "-f", "-")
+    try:
+        yield
+    finally:
+        proof.on(node, "nft", "delete", "table", "inet", "cut")
+
+
+@contextlib.contextmanager
+def apt_held(proof: Proof, node: str, seconds: float) -> Iterator[None]:
+    """Hold apt's lock on a node for a while, as unattended upgrades do."""
+    argv = ["podman", "exec", f"chautari_proof_{node}", "python3", "-c", HOLD_APT, str(seconds)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield

@@ -1,0 +1,180 @@
+"""Everything that can be changed by hand on a node behind a receipt's back, one change at a time.
+
+`changes` reads a node's receipts and gives, for each thing a role manages, the commands that alter
+it. What a role deliberately does not put back is written down in `LEFT`, with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Receipt = dict[str, Any]
+
+CONFIG = "/var/lib/nextcloud/config/config.php"
+# Files of which a role keeps one line: that line is changed, not just any.
+ONE_LINE = {
+    "/etc/hosts": "sed -i '/^127.0.1.1/s/$/ tampered/' /etc/hosts",
+    "/etc/locale.gen": "sed -i 's/^\\([a-z_A-Z]*.UTF-8 UTF-8\\)/# \\1/' /etc/locale.gen",
+    CONFIG: f"sed -i \"/'loglevel'/s/2/0/\" {CONFIG}",
+}
+LEFT = {
+    (
+        "/var/lib/nextcloud/config/config.php",
+        "gone",
+    ): "nothing is installed over a database with data",
+    ("/var/lib/nextcloud/config/config.php", "mode"): "it is Nextcloud's own file",
+    ("/var/lib/nextcloud/config/config.php", "owner"): "it is Nextcloud's own file",
+    ("/proc/sys/kernel/hostname", "mode"): "the kernel's",
+    ("/proc/sys/kernel/hostname", "owner"): "the kernel's",
+    ("/proc/sys/kernel/hostname", "gone"): "the kernel's",
+    ("/etc/locale.gen", "gone"): "it is the package's list; the role keeps its own line of it",
+    # Files that a package or a person made; the role sets a line in them, not their owner.
+    ("/etc/localtime", "gone"): "programs of this very test need the time zone",
+}
+# What probes look up is changed at its source.
+PROBES = {
+    "locales that are made": "localedef --delete-from-archive "
+    "$(localedef --list-archive | head -n 1)",
+    "rules in the kernel": "nft delete table inet chautari 2>/dev/null || true",
+    "ports that SSH listens on": "",
+    "certificates that are good for a week": "certbot delete --non-interactive --cert-name "
+    "$(head -n 1 /etc/chautari/tls/names)",
+    "accounts and databases": "cd / && runuser -u postgres -- psql -qc "
+    "\"ALTER ROLE nextcloud PASSWORD 'tampered-with-it'\"",
+    "settings, apps and accounts in the database": "cd / && runuser -u postgres -- "
+    "psql -qd nextcloud -c "
+    "\"UPDATE oc_appconfig SET configvalue = '9 GB' WHERE configkey = 'default_quota'\"",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change by hand: to what, of which kind, and the command that makes it."""
+
+    roles: tuple[str, ...]
+    item: str
+    kind: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.item} ({self.kind})"
+
+
+def changes(receipts: list[Receipt]) -> list[Change]:
+    """Return every change that can be made to what the receipts watch, each once."""
+    found: dict[tuple[str, str], Change] = {}
+    for receipt in receipts:
+        for item, state in zip(receipt["items"], receipt["states"], strict=True):
+            for name, kind, command in _of(item, state):
+                if (name, kind) in LEFT:
+                    continue
+                before = found.get((name, kind))
+                roles = (*(before.roles if before else ()), receipt["role"])
+                found[name, kind] = Change(tuple(dict.fromkeys(roles)), name, kind, command)
+    return list(found.values())
+
+
+def _of(item: dict[str, Any], state: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    name = item["name"]
+    match item["kind"]:
+        case "path":
+            yield from _of_path(name, state)
+        case "paths":
+            for path, there in state.items():
+                if path != "/proc/sys/kernel/hostname":
+                    yield from _of_path(path, there)
+                else:
+                    yield path, "content", "hostname tampered"
+        case "package" if state["status"] == "installed":
+            yield name, "package", f"dpkg --force-depends --force-remove-essential --remove {name}"
+        case "unit":
+            if state.get("active") == "active":
+                yield name, "stopped", f"systemctl stop {name}"
+            if state.get("enabled") == "enabled":
+                yield name, "disabled", f"systemctl disable {name}"
+        case "account":
+            if state["groups"]:
+                yield name, "group", f"gpasswd --delete {name} {state['groups'][0]}"
+        case "group" if state.get("members"):
+            yield name, "member", f"gpasswd --delete {state['members'][0]} {name}"
+        case "debconf":
+            answer = f"set {name} Internet Site"
+            yield name, "answer", f"echo {shlex.quote(answer)} | debconf-communicate"
+        case "probe" if PROBES[name]:
+            yield name, "probe", PROBES[name]
+
+
+def _of_path(path: str, state: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    quoted = shlex.quote(path)
+    if state["is"] == "absent":
+        yield path, "there", f"touch {quoted}"
+        return
+    if state["is"] == "link":
+        yield path, "content", f"ln -sfn /nowhere {quoted}"
+        return
+    # In a container the file of names is mounted: it can be written, but not replaced or chowned.
+    if state["is"] == "file":
+        changed = ONE_LINE.get(path, f"printf '\\n' >> {quoted}")
+        # A stamp has no content to speak of: it is only touched.
+        if not path.endswith(".loaded"):
+            yield path, "content", changed
+        if path not in ("/etc/hosts", "/etc/hostname"):
+            yield path, "gone", f"rm {quoted}"
+    if path not in ("/etc/hosts", "/etc/hostname"):
+        mode = int(state["mode"], 8) ^ 0o004
+        yield path, "mode", f"chmod {mode:o} {quoted}"
+        owner = 65534 if state["uid"] != 65534 else 0
+        yield path, "owner", f"chown -h {owner} {quoted}"
+
+
+# Runs on the node: makes each change, asks the receipts, and takes the change back by a copy.
+DETECT = """
+import json, subprocess, sys
+sys.path.insert(0, "/var/lib/chautari/lib")
+from pathlib import Path
+from chautari.node import receipts
+left = receipts.left(Path("/var/lib/chautari"))
+missed = []
+for change in json.load(sys.stdin):
+    path = change["item"]
+    subprocess.run(["sh", "-c", change["back_up"]], check=True)
+    subprocess.run(["sh", "-c", change["command"]], check=True, stdout=subprocess.DEVNULL)
+    mine = [r for r in left if r.role in change["roles"]]
+    for receipt, reasons in zip(mine, receipts.drifted(mine)):
+        if not any(path in reason["name"] for reason in reasons):
+            missed.append([receipt.role, path, change["kind"]])
+    subprocess.run(["sh", "-c", change["restore"]], check=True)
+print(json.dumps(missed))
+"""
+
+
+def detectable(found: list[Change]) -> list[dict[str, Any]]:
+    """Return the changes to paths with the commands around them that take them back."""
+    told = []
+    for change in found:
+        if not change.item.startswith("/") or change.item.startswith("/proc"):
+            continue
+        path = shlex.quote(change.item)
+        back_up = f"cp -a --no-dereference {path} /root/aside"
+        restore = f"cp -a --no-dereference --remove-destination /root/aside {path}"
+        restore += " && rm -rf /root/aside"
+        if change.kind == "there":
+            back_up, restore = "true", f"rm -f {path}"
+        elif change.kind in ("mode", "owner"):
+            back_up = f"stat -c '%a %u:%g' {path} > /root/aside"
+            restore = (
+                f"read -r mode owner < /root/aside; chown -h $owner {path}; chmod $mode {path}"
+            )
+        elif change.item in ("/etc/hosts", "/etc/hostname"):
+            restore = f"cat /root/aside > {path}"
+        told.append(vars(change) | {"back_up": back_up, "restore": restore})
+    return told
+
+
+def receipts_of(text: str) -> list[Receipt]:
+    """Return the receipts from their files' contents, one JSON object a line."""
+    return [json.loads(line) for line in text.splitlines()]

@@ -1,0 +1,75 @@
+"""A service named on a node no more is taken off it; its data stays until told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.integration.conftest import Outcome, Proof
+
+pytestmark = pytest.mark.containers
+BOTH, ONE = "services: [nextcloud, polls]}", "services: [polls]}"
+SETTINGS = "  nextcloud: {host: cloud-files, quota: 2 GB, apps: [calendar]}\n"
+
+
+@pytest.fixture(scope="module")
+def standing(proof: Proof) -> Iterator[Proof]:
+    kept = proof.file.read_text()
+    assert proof.deploy("region", "--no-checks").code == 0
+    yield proof
+    proof.file.write_text(kept)
+
+
+@pytest.fixture(scope="module")
+def taken_off(standing: Proof) -> Outcome:
+    standing.on("cloud", "sh", "-c", "echo kept > /var/lib/nextcloud/data/canary")
+    standing.edit(BOTH, ONE)
+    standing.edit(SETTINGS, "")
+    plan = standing.deploy("plan", "--json", "--node", "cloud")
+    why = {role["name"]: role["why"] for role in plan.node("cloud")["roles"]}
+    assert why["nextcloud"] == why["redis"] == ["it is wanted on this node no more"]
+    return standing.deploy("region", "--json")
+
+
+def test_deploy_takes_it_off_and_says_where_its_data_is(taken_off: Outcome) -> None:
+    assert taken_off.code == 0, taken_off.stdout[-3000:]
+    notices = "\n".join(taken_off.node("cloud")["notices"])
+    assert "Nextcloud was taken off this node. Its data was kept: /var/lib/nextcloud" in notices
+    assert "--purge" in notices
+    assert taken_off.report["checks"]["failed"] == 0
+
+
+def test_nothing_of_it_runs_and_its_neighbour_stays(taken_off: Outcome, standing: Proof) -> None:
+    units = "postgresql redis-server nextcloud-cron.timer"
+    states = standing.on("cloud", "sh", "-c", f"systemctl is-active {units}", check=False).split()
+    assert states == ["inactive"] * 3
+    assert standing.on("cloud", "ls", "/etc/nginx/sites-enabled").split() == ["framadate.conf"]
+    checked = {item["service"] for item in taken_off.report["checks"]["results"]}
+    assert "framadate" in checked and "nextcloud" not in checked
+
+
+def test_data_is_kept(taken_off: Outcome, standing: Proof) -> None:
+    assert standing.on("cloud", "cat", "/var/lib/nextcloud/data/canary") == "kept\n"
+    assert "installed" in standing.on("cloud", "cat", "/var/lib/nextcloud/config/config.php")
+
+
+def test_it_is_taken_off_once(taken_off: Outcome, standing: Proof) -> None:
+    again = standing.deploy("region", "--no-checks", "--json")
+    assert all(role["kept"] for role in again.node("cloud")["roles"]), again.node("cloud")["roles"]
+
+
+def test_it_comes_back_with_its_data(taken_off: Outcome, standing: Proof) -> None:
+    standing.edit(ONE, BOTH)
+    standing.edit("services:\n", f"services:\n{SETTINGS}")
+    outcome = standing.deploy("region", "--json")
+    assert outcome.code == 0, outcome.stdout[-3000:]
+    assert outcome.report["checks"]["failed"] == 0
+    assert standing.on("cloud", "cat", "/var/lib/nextcloud/data/canary") == "kept\n"
+
+
+def test_data_is_deleted_when_asked_for(taken_off: Outcome, standing: Proof) -> None:
+    standing.edit(BOTH, ONE)
+    standing.edit(SETTINGS, "")
+    assert standing.deploy("region", "--no-checks", "--purge").code == 0
+    there = standing.on("cloud", "sh", "-c", "ls -d /var/lib/nextcloud /opt/nextcloud", check=False)
+    assert there == ""

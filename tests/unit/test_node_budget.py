@@ -1,0 +1,101 @@
+"""How much would be downloaded: apt's own list, and what servers tell of files."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chautari.node.budget import budget
+
+URIS = """\
+'http://mirror.example.org/a_1_amd64.deb' a_1_amd64.deb 1000 SHA256:abc
+'http://mirror.example.org/b%3a1_all.deb' b_1%3a1_all.deb 234 SHA256:abc
+E: not a line of a file 99
+"""
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_HEAD(self) -> None:
+        told = {"/big": "5000", "/odd": "many", "/none": ""}.get(self.path)
+        self.send_response(200 if told is not None else 404)
+        if told:
+            self.send_header("Content-Length", told)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Handler) as found:
+        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{found.server_port}"
+        found.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for apt-get; the file holds what it was asked."""
+    program, asked = tmp_path / "bin" / "apt-get", tmp_path / "asked"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho \"$@\" >> {asked}\ncat <<'END'\n{URIS}END\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return asked
+
+
+def noted(folder: Path, *notes: dict[str, Any]) -> Path:
+    file = folder / "managed.jsonl"
+    file.write_text("".join(json.dumps({"role": "web"} | note) + "\n" for note in notes))
+    return file
+
+
+def package(name: str) -> dict[str, Any]:
+    return {"item": {"kind": "package", "name": name}}
+
+
+def test_packages_and_files_are_added_up(tmp_path: Path, apt: Path, server: str) -> None:
+    notes = noted(
+        tmp_path, package("beta"), package("alpha"), package("alpha"), {"download": f"{server}/big"}
+    )
+    assert budget(notes) == {"event": "budget", "bytes": 6234, "packages": 1234, "unknown": []}
+    [line] = apt.read_text().splitlines()
+    assert line.endswith("--print-uris install -- alpha beta")
+
+
+@pytest.mark.parametrize("path", ["/gone", "/odd", "/none"])
+def test_file_whose_size_nobody_tells_is_named(path: str, tmp_path: Path, server: str) -> None:
+    found = budget(noted(tmp_path, {"download": f"{server}{path}"}))
+    assert (found["bytes"], found["unknown"]) == (0, [f"{server}{path}"])
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/x", "", "http://["])
+def test_only_the_web_is_asked_for_sizes(url: str, tmp_path: Path) -> None:
+    assert budget(noted(tmp_path, {"download": url}))["unknown"] == [url]
+
+
+def test_server_that_is_away_is_no_failure(tmp_path: Path, server: str) -> None:
+    url = "http://127.0.0.1:9/x"
+    assert budget(noted(tmp_path, {"download": url}))["unknown"] == [url]
+
+
+def test_name_that_is_no_package_never_reaches_apt(tmp_path: Path, apt: Path) -> None:
+    assert (
+        budget(noted(tmp_path, package("--force"), package("/x.deb"), package("a*")))["bytes"] == 0
+    )
+    assert not apt.exists()
+
+
+def test_nothing_noted_costs_nothing(tmp_path: Path, apt: Path) -> None:
+    other = {"item": {"kind": "path", "name": "/etc/x"}}
+    for notes in (tmp_path / "gone", noted(tmp_path, other, {"done": True})):
+        assert budget(notes) == {"event": "budget", "bytes": 0, "packages": 0, "unknown": []}
+    assert not apt.exists()

@@ -1,0 +1,228 @@
+"""What changed since the last deploy, in words, with diffs, by mail."""
+
+import email
+import email.policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from receipt_samples import inputs, path_item, record, sealed, written
+
+from chautari.node import drift, receipts
+from chautari.node.differences import SHOWN_LINES, between
+
+Data = dict[str, Any]
+FILE = {"is": "file", "uid": 0, "gid": 0, "mode": "0o644", "sha256": "a"}
+LINK = {"is": "link", "uid": 0, "gid": 0, "to": "/a"}
+GONE = {"is": "absent"}
+MANY = [str(number) for number in range(SHOWN_LINES + 3)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "then", "now", "text"),
+    [
+        ("path", FILE, GONE, "x: is gone"),
+        ("path", GONE, FILE, "x: is there again, and should not be"),
+        ("path", FILE, {"is": "directory", "mode": "0o755"}, "x: is a directory now, was a file"),
+        ("path", FILE, FILE | {"sha256": "b"}, "x: its content changed"),
+        ("path", FILE, FILE | {"mode": "0o600"}, "x: its mode is 0600, was 0644"),
+        ("path", FILE, FILE | {"gid": 33}, "x: its owner is 0:33, was 0:0"),
+        ("path", LINK, LINK | {"to": "/b"}, "x: points to /b, not to /a"),
+        ("path", FILE, FILE | {"sha256": "b", "mode": "0o600", "uid": 7},
+         "x: its content changed; its mode is 0600, was 0644; its owner is 7:0, was 0:0"),
+        ("exists", {"exists": False}, {"exists": True}, "x: is there now"),
+        ("exists", {"exists": True}, {"exists": False}, "x: is gone"),
+        ("package", {"status": "installed"}, {"status": "not-installed"},
+         "x: status is not-installed, was installed"),
+        ("package", {"status": "installed", "version": "1"},
+         {"status": "installed", "version": "2"}, "x: version is 2, was 1"),
+        ("unit", {"active": "active", "enabled": "enabled"},
+         {"active": "failed", "enabled": ""},
+         "x: active is failed, was active; enabled is not known, was enabled"),
+        ("account", {"groups": ["sudo"]}, {"groups": []}, "x: groups is nobody, was sudo"),
+        ("group", {"gid": 1, "members": ["a"]}, {"gid": 1, "members": ["a", "b"]},
+         "x: members is a, b, was a"),
+        ("group", {"gid": 1}, GONE, "x: gid is not known, was 1; is is absent, was not known"),
+        ("debconf", {"asked": True, "value": "1"}, {"asked": True, "value": "2"},
+         "x: value is 2, was 1"),
+        ("loaded", {"ok": True, "newer": []}, {"ok": False, "newer": ["/a"]},
+         "x: changed, and not loaded since: /a"),
+        ("loaded", {"ok": True, "newer": []}, {"ok": False, "newer": list("abcde")},
+         "x: changed, and not loaded since: a, b, c and 2 more"),
+        ("probe", {"ok": True, "says": ["a", "b"]}, {"ok": True, "says": ["b", "c"]},
+         "x: changed\n- a\n+ c"),
+        ("probe", {"ok": True, "says": ["a"]}, {"ok": False, "says": ["a"]},
+         "x: cannot be looked up, or is not as wished"),
+        ("probe", {"ok": True, "says": []}, {"ok": True, "says": MANY},
+         "x: changed\n" + "\n".join(f"+ {n}" for n in MANY[:SHOWN_LINES]) + "\n… 3 more"),
+    ],
+)  # fmt: skip
+def test_difference_is_told_in_words(kind: str, then: Data, now: Data, text: str) -> None:
+    [found] = between({"kind": kind, "name": "x"}, then, now)
+    assert found == {"kind": kind, "name": "x", "text": text}
+    assert between({"kind": kind, "name": "x"}, then, then) == []
+
+
+def test_pattern_names_each_file_that_changed_came_or_went() -> None:
+    then = {"/a": FILE, "/b": FILE, "/c": FILE}
+    now = {"/a": FILE, "/b": FILE | {"sha256": "b"}, "/d": FILE}
+    found = between({"kind": "paths", "name": "/*"}, then, now)
+    assert [(item["kind"], item["text"]) for item in found] == [
+        ("path", "/b: its content changed"),
+        ("path", "/c: is gone"),
+        ("path", "/d: is there again, and should not be"),
+    ]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def seal(state: Path, *items: Data, role: str = "web", **given: Any) -> None:
+    sealed(state, inputs(role, **given), record(*items))
+
+
+def words(state: Path) -> str:
+    return drift.text(drift.drift(state))
+
+
+def test_node_that_was_never_deployed_has_nothing_to_compare(state: Path) -> None:
+    assert words(state).startswith("Nothing was deployed here yet")
+    assert drift.main([], state) == 0
+
+
+def test_node_that_is_as_it_was_left_says_since_when(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seal(state, path_item(written(tmp_path / "x")))
+    assert drift.main([], state) == 0
+    assert capsys.readouterr().out.startswith("Nothing changed since the deploy of 2")
+
+
+def test_every_changed_thing_is_named_under_its_role(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = written(tmp_path / "one"), written(tmp_path / "two")
+    seal(state, path_item(one), role="a")
+    seal(state, path_item(two), role="b")
+    seal(state, role="c")
+    one.unlink()
+    two.chmod(0o600)
+    assert drift.main([], state) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Changed since the deploy of ")
+    assert lines[1:] == ["a", f"  {one}: is gone", "b", f"  {two}: its mode is 0600, was 0644"]
+
+
+def test_text_that_everybody_may_read_is_told_with_its_diff(state: Path, tmp_path: Path) -> None:
+    file = written(tmp_path / "x", "one\ntwo\nthree\n")
+    seal(state, path_item(file))
+    written(file, "one\nzwei\nthree\n")
+    told = words(state).splitlines()[2:]
+    assert told == [
+        f"  {file}: its content changed", "      --- deployed", "      +++ now",
+        "      @@ -1,3 +1,3 @@", "       one", "      -two", "      +zwei", "       three",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(0o600, 0o600), (0o640, 0o640), (0o600, 0o644), (0o644, 0o600)]
+)
+def test_text_that_is_or_was_not_for_everybody_is_told_without_a_diff(
+    before: int, after: int, state: Path, tmp_path: Path
+) -> None:
+    file = written(tmp_path / "x", "canary one\n", before)
+    seal(state, path_item(file))
+    written(file, "canary two\n", after)
+    told = words(state)
+    assert f"{file}: its content changed" in told
+    assert "canary" not in told
+    kept = b"".join(path.read_bytes() for path in state.rglob("*.json"))
+    assert b"canary" not in kept
+
+
+def test_diff_of_a_file_that_the_role_also_asks_after_is_told(state: Path, tmp_path: Path) -> None:
+    file = written(tmp_path / "x")
+    seal(state, path_item(file), {"kind": "exists", "name": str(file)})
+    written(file, "two\n")
+    [item] = drift.drift(state)["roles"]["web"]
+    assert item["diff"][-2:] == ["-one", "+two"]
+
+
+def test_long_diff_is_cut(state: Path, tmp_path: Path) -> None:
+    file = written(tmp_path / "x", "".join(f"a{n}\n" for n in range(500)))
+    seal(state, path_item(file))
+    written(file, "".join(f"b{n}\n" for n in range(500)))
+    [item] = drift.drift(state)["roles"]["web"]
+    assert len(item["diff"]) == drift.MOST_DIFF_LINES + 1
+    assert item["diff"][-1].endswith("more lines")
+
+
+def test_receipt_that_stayed_open_is_no_drift(state: Path) -> None:
+    probe = {"kind": "probe", "name": "certificate", "script": "echo none; exit 1"}
+    seal(state, items=[probe])
+    found = drift.drift(state)
+    assert (found["roles"], found["known"]) == ({}, 1)
+
+
+def test_damaged_receipt_does_not_hide_the_others(state: Path, tmp_path: Path) -> None:
+    file = written(tmp_path / "x")
+    seal(state, path_item(file), role="a")
+    seal(state, role="b")
+    (receipts.folder_of(state) / "b.json").write_text("{")
+    file.unlink()
+    assert list(drift.drift(state)["roles"]) == ["a"]
+
+
+@pytest.fixture
+def mailed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for sendmail; what it was given is in this folder, a file a message."""
+    folder = tmp_path / "mailed"
+    folder.mkdir()
+    program = tmp_path / "sendmail"
+    program.write_text(f'#!/bin/sh\necho "$@" > {folder}/arguments\ncat > {folder}/mail.$$\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(drift, "SENDMAIL", str(program))
+    return folder
+
+
+def test_same_drift_is_mailed_once(state: Path, tmp_path: Path, mailed: Path) -> None:
+    file = written(tmp_path / "x")
+    seal(state, path_item(file))
+    counts = []
+    for text in (None, "two\n", None, "three\n", "one\n", None, "two\n"):
+        if text is not None:
+            written(file, text)
+        assert drift.main(["--mail"], state) == 0
+        counts.append(len(list(mailed.glob("mail.*"))))
+    assert counts == [0, 1, 1, 2, 2, 2, 3]
+
+
+def test_mail_says_what_changed_and_what_to_do(state: Path, tmp_path: Path, mailed: Path) -> None:
+    file = written(tmp_path / "x")
+    seal(state, path_item(file))
+    file.unlink()
+    drift.main(["--mail"], state)
+    [mail] = mailed.glob("mail.*")
+    message = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default)
+    text = message.get_content()
+    assert (mailed / "arguments").read_text() == "-t -oi\n"
+    assert message["Subject"].endswith(": something changed since the last deploy")
+    assert message["To"] == "root"
+    assert f"{file}: is gone" in text
+    assert "deploy the region again" in text
+
+
+def test_mail_that_could_not_be_sent_is_sent_the_next_time(
+    state: Path, tmp_path: Path, mailed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path / "x")
+    seal(state, path_item(file))
+    file.unlink()
+    with monkeypatch.context() as broken:
+        broken.setattr(drift, "SENDMAIL", "/bin/false")
+        with pytest.raises(Exception, match="non-zero exit status"):
+            drift.main(["--mail"], state)
+    drift.main(["--mail"], state)
+    assert len(list(mailed.glob("mail.*"))) == 1

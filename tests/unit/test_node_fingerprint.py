@@ -1,0 +1,379 @@
+"""How things stand on this machine, as a receipt records it."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chautari.node import fingerprint
+from chautari.node.fingerprint import path_state, states
+
+State = dict[str, Any]
+
+
+def one(kind: str, name: str = "x", **more: Any) -> State:
+    [found] = states([{"kind": kind, "name": name} | more])
+    return found
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a folder for stand-ins in front of the path that questions are asked with."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setattr(fingerprint, "PATH", f"{folder}:/usr/bin:/bin")
+    return folder
+
+
+def stand_in(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_file_is_its_kind_mode_owner_and_content(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_text("abc")
+    file.chmod(0o640)
+    assert path_state(str(file)) == {
+        "is": "file", "uid": os.getuid(), "gid": file.stat().st_gid, "mode": "0o640",
+        "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    }  # fmt: skip
+
+
+def test_directory_is_its_mode_and_owner_whatever_lies_in_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2750)
+    before = path_state(str(tmp_path))
+    (tmp_path / "x").touch()
+    assert path_state(str(tmp_path)) == before
+    assert (before["is"], before["mode"]) == ("directory", "0o2750")
+
+
+def test_link_is_where_it_points_and_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "x").symlink_to("nowhere")
+    found = path_state(str(tmp_path / "x"))
+    assert (found["is"], found["to"]) == ("link", "nowhere")
+    assert "mode" not in found
+
+
+def test_what_is_neither_file_nor_folder_is_special(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x")
+    assert path_state(str(tmp_path / "x"))["is"] == "special"
+
+
+@pytest.mark.parametrize("name", ["gone", "file/below"])
+def test_path_that_is_not_there_is_absent(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert path_state(str(tmp_path / name)) == {"is": "absent"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.write_text("other"),
+        lambda file: file.chmod(0o600),
+        lambda file: file.unlink(),
+        lambda file: (file.unlink(), file.mkdir()),
+        lambda file: (file.unlink(), file.symlink_to("/etc/passwd")),
+    ],
+    ids=["content", "mode", "gone", "folder", "link"],
+)
+def test_every_change_of_a_file_is_another_state(change: Any, tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    file.write_text("abc")
+    file.chmod(0o644)
+    before = path_state(str(file))
+    assert path_state(str(file)) == before
+    change(file)
+    assert path_state(str(file)) != before
+
+
+def test_pattern_is_every_file_that_it_finds_now(tmp_path: Path) -> None:
+    pattern = str(tmp_path / "*.conf")
+    assert one("paths", pattern) == {}
+    (tmp_path / "b.conf").touch()
+    (tmp_path / "a.conf").touch()
+    (tmp_path / "c.other").touch()
+    found = one("paths", pattern)
+    assert list(found) == [str(tmp_path / "a.conf"), str(tmp_path / "b.conf")]
+    assert {state["is"] for state in found.values()} == {"file"}
+
+
+def test_dangling_link_exists(tmp_path: Path) -> None:
+    assert one("exists", str(tmp_path / "x")) == {"exists": False}
+    (tmp_path / "x").symlink_to("nowhere")
+    assert one("exists", str(tmp_path / "x")) == {"exists": True}
+
+
+def aged(file: Path, seconds: float) -> Path:
+    """Give a file the age of `seconds`, itself, not what it points to."""
+    if not file.is_symlink():
+        file.touch()
+    then = time.time() - seconds
+    os.utime(file, (then, then), follow_symlinks=False)
+    return file
+
+
+def loaded(folder: Path) -> State:
+    return one("loaded", settings=[str(folder / "etc")], stamp=str(folder / "*.stamp"))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """Settings that were loaded after they were written, one of them through a link."""
+    aged(tmp_path / "target", 100)
+    (tmp_path / "etc" / "d").mkdir(parents=True)
+    (tmp_path / "etc" / "link").symlink_to(tmp_path / "target")
+    for name in ("etc/d/x", "etc/link", "etc/d", "etc"):
+        aged(tmp_path / name, 100)
+    aged(tmp_path / "a.stamp", 50)
+    return tmp_path
+
+
+def test_settings_older_than_their_stamp_are_loaded(settings: Path) -> None:
+    assert loaded(settings) == {"ok": True, "newer": []}
+
+
+@pytest.mark.parametrize("name", ["etc/d/x", "etc/link", "etc/d"])
+def test_setting_newer_than_the_stamp_is_not_loaded(name: str, settings: Path) -> None:
+    os.utime(settings / name, follow_symlinks=False)
+    assert loaded(settings) == {"ok": False, "newer": [str(settings / name)]}
+
+
+def test_link_whose_target_is_newer_than_the_stamp_is_not_loaded(settings: Path) -> None:
+    os.utime(settings / "target")
+    assert loaded(settings) == {"ok": False, "newer": [str(settings / "etc" / "link")]}
+
+
+def test_dangling_link_among_settings_is_looked_at_itself(settings: Path) -> None:
+    (settings / "target").unlink()
+    assert loaded(settings)["ok"] is True
+
+
+def test_nothing_is_loaded_without_a_stamp(settings: Path) -> None:
+    (settings / "a.stamp").unlink()
+    assert loaded(settings) == {"ok": False, "newer": ["no stamp"]}
+
+
+def test_oldest_of_several_stamps_counts(settings: Path) -> None:
+    aged(settings / "b.stamp", 200)
+    assert loaded(settings)["ok"] is False
+
+
+def test_folder_that_is_itself_a_link_is_not_walked(settings: Path) -> None:
+    (settings / "etc").rename(settings / "real")
+    (settings / "etc").symlink_to(settings / "real")
+    aged(settings / "etc", 100)
+    assert loaded(settings)["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("script", "state"),
+    [
+        ("echo a; echo b", {"ok": True, "says": ["a", "b"]}),
+        ("echo a; exit 3", {"ok": False, "says": ["a"]}),
+        ("echo a; false; echo b", {"ok": False, "says": ["a"]}),
+        ('echo "$nowhere"', {"ok": False, "says": []}),
+        ("echo a >&2", {"ok": True, "says": []}),
+        ("cat", {"ok": True, "says": []}),
+        ("echo $HOME; pwd", {"ok": True, "says": ["/root", "/"]}),
+        (r"printf '\377\n'", {"ok": True, "says": ["\N{REPLACEMENT CHARACTER}"]}),
+    ],
+)
+def test_probe_tells_how_it_ended_and_what_it_said(script: str, state: State) -> None:
+    assert one("probe", script=script) == state
+
+
+def test_probe_that_does_not_end_is_ended_with_all_it_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fingerprint, "PROBE_SECONDS", 0.2)
+    began = time.monotonic()
+    assert one("probe", script="echo a; sleep 20; echo b") == {"ok": False, "says": []}
+    assert time.monotonic() - began < 5
+
+
+def test_probes_run_side_by_side() -> None:
+    began = time.monotonic()
+    items = [{"kind": "probe", "name": str(n), "script": f"sleep 0.5; echo {n}"} for n in range(6)]
+    assert [state["says"] for state in states(items)] == [[str(n)] for n in range(6)]
+    assert time.monotonic() - began < 2.5
+
+
+def test_probe_that_says_more_than_a_pipe_holds_is_read_to_its_end() -> None:
+    found = one(
+        "probe", script="i=0; while [ $i -lt 9000 ]; do i=$((i+1)); echo 0123456789$i; done"
+    )
+    assert (found["ok"], len(found["says"])) == (True, 9000)
+
+
+DPKG = r"""printf 'nginx\tinstall\tinstalled\t1.2\n'
+printf 'held\thold\tinstalled\t3\n'
+printf 'left\tdeinstall\tconfig-files\t4\n'
+echo 'no packages found matching gone' >&2
+exit 1"""
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "state"),
+    [
+        ("nginx", {}, {"status": "installed"}),
+        ("nginx", {"pinned": True}, {"status": "installed", "version": "1.2"}),
+        ("held", {"held": True}, {"status": "installed", "want": "hold"}),
+        ("left", {}, {"status": "config-files"}),
+        ("gone", {"pinned": True}, {"status": "not-installed"}),
+    ],
+)
+def test_package_is_its_status_and_what_is_promised_of_it(
+    name: str, more: State, state: State, tools: Path
+) -> None:
+    stand_in(tools, "dpkg-query", DPKG)
+    assert one("package", name, **more) == state
+
+
+def test_all_packages_are_asked_for_at_once(tools: Path, tmp_path: Path) -> None:
+    stand_in(tools, "dpkg-query", f'echo "$@" >> {tmp_path}/asked\n{DPKG}')
+    states([{"kind": "package", "name": name} for name in ("nginx", "held", "nginx")])
+    [line] = (tmp_path / "asked").read_text().splitlines()[-1:]
+    assert line.endswith("held nginx")
+    assert (tmp_path / "asked").read_text().count("--show ") == 1
+
+
+def test_package_is_not_installed_where_there_is_no_dpkg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "PATH", str(tmp_path))
+    assert one("package", "nginx") == {"status": "not-installed"}
+
+
+SYSTEMCTL = """cat <<'END'
+Type=simple
+RemainAfterExit=no
+Id=a.service
+ActiveState=active
+UnitFileState=enabled
+
+Type=oneshot
+RemainAfterExit=no
+Id=once.service
+ActiveState=inactive
+UnitFileState=static
+
+Type=oneshot
+RemainAfterExit=yes
+Id=stays.service
+ActiveState=active
+UnitFileState=disabled
+END"""
+
+
+@pytest.mark.parametrize(
+    ("name", "enabled", "active", "state"),
+    [
+        ("a.service", True, True, {"enabled": "enabled", "active": "active"}),
+        ("a.service", True, False, {"enabled": "enabled"}),
+        ("a.service", False, True, {"active": "active"}),
+        ("once.service", True, True, {"enabled": "static"}),
+        ("stays.service", True, True, {"enabled": "disabled", "active": "active"}),
+    ],
+)
+def test_unit_is_what_was_asked_of_it(
+    name: str, enabled: bool, active: bool, state: State, tools: Path
+) -> None:
+    stand_in(tools, "systemctl", SYSTEMCTL)
+    names = ("once.service", "stays.service", "a.service")
+    items = [{"kind": "unit", "name": item, "enabled": enabled, "active": active} for item in names]
+    assert states(items)[names.index(name)] == state
+
+
+def test_unit_of_a_machine_without_systemd_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "PATH", str(tmp_path))
+    assert one("unit", "a.service", enabled=True, active=True) == {"enabled": "", "active": ""}
+
+
+DEBCONF = """\
+Name: first/question
+Template: first/question
+Value: canary
+Owners: first
+
+Name: second/question
+Template: second/question
+Owners: second
+
+Name: third/question
+Template: third/question
+Value: b
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "asked", "answered"),
+    [
+        ("first/question", True, True),
+        ("second/question", True, False),
+        ("third/question", True, True),
+        ("first/quest", False, False),
+        ("question", False, False),
+    ],
+)
+def test_debconf_answer_is_that_of_its_own_question(
+    question: str, asked: bool, answered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "DEBCONF", tmp_path / "config.dat")
+    assert one("debconf", question) == {"asked": False, "value": ""}
+    (tmp_path / "config.dat").write_text(DEBCONF)
+    found = one("debconf", question)
+    assert (found["asked"], bool(found["value"])) == (asked, answered)
+    assert "canary" not in str(found)
+
+
+def test_another_debconf_answer_is_another_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "DEBCONF", tmp_path / "config.dat")
+    (tmp_path / "config.dat").write_text(DEBCONF)
+    before = one("debconf", "first/question")
+    (tmp_path / "config.dat").write_text(DEBCONF.replace("canary", "other"))
+    assert one("debconf", "first/question") != before
+
+
+def test_account_is_what_the_machine_knows_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "SHADOW", tmp_path / "shadow")
+    (tmp_path / "shadow").write_text("rooted:x:1:::::9:\nroot:$y$canary:1:0:99999:7::20000:\n")
+    found = one("account", "root")
+    assert (found["uid"], found["home"], found["expires"]) == (0, "/root", "20000")
+    assert found["password"] and "canary" not in str(found)
+    (tmp_path / "shadow").write_text("root:!:1:0:99999:7:::\n")
+    assert one("account", "root")["password"] != found["password"]
+
+
+def test_account_without_a_shadow_entry_is_told_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "SHADOW", tmp_path / "shadow")
+    assert one("account", "root")["password"] == ""
+
+
+@pytest.mark.parametrize("kind", ["account", "group"])
+def test_account_or_group_that_is_not_there_is_absent(kind: str) -> None:
+    assert one(kind, "chautari-nobody-has-this-name") == {"is": "absent"}
+
+
+def test_group_is_its_number_and_its_members() -> None:
+    assert one("group", "root") == {"gid": 0, "members": one("group", "root")["members"]}
+
+
+def test_machine_is_its_release_architecture_and_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "MEMINFO", tmp_path / "meminfo")
+    (tmp_path / "meminfo").write_text("MemTotal:        2048000 kB\nMemFree: 1 kB\n")
+    found = fingerprint.machine()
+    assert (found["memory_mb"], found["machine"]) == (2000, os.uname().machine)
+    assert {"id", "version_id"} <= set(found)

@@ -1,0 +1,105 @@
+"""The journal of a run: limited, free of secrets, read line by line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chautari.node import journal
+
+HARD = 'it\'s "quoted" \\ ñ\tsecret'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "events.jsonl"
+
+
+def secrets(folder: Path, *values: str) -> list[str]:
+    (folder / "secrets.json").write_text(json.dumps(values))
+    return journal.read_secrets(folder / "secrets.json")
+
+
+def test_events_are_whole_lines_in_their_order(file: Path) -> None:
+    for number in range(3):
+        journal.append(file, {"event": "task", "n": number, "text": "a\nb"})
+    assert [json.loads(line)["n"] for line in journal.lines(file)] == [0, 1, 2]
+
+
+def test_reading_goes_on_where_it_ended(file: Path) -> None:
+    journal.append(file, {"event": "a"})
+    position = sum(map(len, journal.lines(file)))
+    journal.append(file, {"event": "b"})
+    assert [json.loads(line)["event"] for line in journal.lines(file, position)] == ["b"]
+
+
+def test_half_a_line_is_not_read_yet(file: Path) -> None:
+    assert journal.lines(file) == []
+    journal.append(file, {"event": "a"})
+    with file.open("a") as stream:
+        stream.write('{"event": "ha')
+    assert len(journal.lines(file)) == 1
+
+
+@pytest.mark.parametrize("kind", ["task", "difference"])
+def test_journal_that_has_grown_long_keeps_what_matters(
+    kind: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "MOST_BYTES", 200)
+    for _ in range(50):
+        journal.append(file, {"event": kind, "text": "x" * 30})
+    assert file.stat().st_size < 300
+    for kept in ("failure", "role_finished", "check", "run_finished"):
+        journal.append(file, {"event": kept})
+    assert [json.loads(line)["event"] for line in journal.lines(file)[-4:]] == [
+        "failure", "role_finished", "check", "run_finished",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", ["canary", HARD, "x" * 500])
+def test_secret_is_masked_wherever_it_stands(secret: str, file: Path, tmp_path: Path) -> None:
+    known = secrets(tmp_path, secret)
+    event: dict[str, Any] = {"event": "failure", "message": f"a{secret}b", "log": [secret, secret]}
+    journal.append(file, event, known)
+    [line] = map(json.loads, journal.lines(file))
+    assert line["message"] == f"a{journal.MASK}b"
+    assert line["log"] == [journal.MASK] * 2
+
+
+@pytest.mark.parametrize("secret", ["canary", HARD])
+def test_secret_is_masked_in_a_plain_text(secret: str, tmp_path: Path) -> None:
+    assert journal.masked(f"a{secret}b", secrets(tmp_path, secret)) == f"a{journal.MASK}b"
+
+
+def test_longer_secret_goes_first_so_that_no_rest_of_it_stays(tmp_path: Path) -> None:
+    known = secrets(tmp_path, "canary", "canary-and-more", "tiny")
+    assert known == ["canary-and-more", "canary"]
+    assert journal.masked("canary-and-more", known) == journal.MASK
+
+
+def test_bundle_without_secrets_masks_nothing(tmp_path: Path) -> None:
+    assert journal.read_secrets(tmp_path / "gone") == []
+
+
+def test_long_log_keeps_its_beginning_and_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "LOG_BYTES", 100)
+    log = tmp_path / "log"
+    log.write_bytes(b"a" * 500 + b"z" * 500)
+    journal.trim(log)
+    assert log.read_bytes() == b"a" * 50 + b"\n[cut]\n" + b"z" * 50
+
+
+@pytest.mark.parametrize("size", [0, 100])
+def test_short_log_is_left_as_it_is(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "LOG_BYTES", 100)
+    log = tmp_path / "log"
+    journal.trim(log)
+    assert not log.exists()
+    log.write_bytes(b"x" * size)
+    journal.trim(log)
+    assert log.read_bytes() == b"x" * size

@@ -1,0 +1,161 @@
+"""What a task manages, from its module's final arguments."""
+
+from typing import Any
+
+import pytest
+
+from chautari.node.managed import READING, joined, key, managed, path_item
+
+CENSORED = {"censored": "the output has been hidden", "changed": True}
+Given = dict[str, Any]
+
+
+def path(name: str, **more: Any) -> Given:
+    return {"kind": "path", "name": name} | more
+
+
+def package(name: str, **more: Any) -> Given:
+    return {"kind": "package", "name": name} | more
+
+
+def unit(name: str, enabled: bool, active: bool) -> Given:
+    flags = {"enabled": enabled, "active": active}
+    return {"kind": "unit", "name": name} | {flag: True for flag, on in flags.items() if on}
+
+
+def exists(name: str) -> Given:
+    return {"kind": "exists", "name": name}
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "result", "items"),
+    [
+        ("file", {"path": "/etc/x/", "state": "directory"}, {}, [path("/etc/x")]),
+        ("file", {"dest": "/etc/x", "state": "absent"}, {}, [path("/etc/x")]),
+        ("file", {"name": "/"}, {}, [path("/")]),
+        ("template", {"dest": "/etc/x"}, {"dest": "/etc/x", "checksum": "ab"},
+         [path("/etc/x", sha1="ab")]),
+        ("template", {"dest": "/etc"}, {"dest": "/etc/x", "checksum": "ab"},
+         [path("/etc/x", sha1="ab")]),
+        ("copy", {"dest": "/etc/x", "content": "a"}, {"dest": "/etc/x"}, [path("/etc/x")]),
+        ("assemble", {"dest": "/etc/x", "src": "parts"}, {"checksum": "ab"},
+         [path("/etc/x", sha1="ab")]),
+        ("lineinfile", {"path": "/etc/x"}, {}, [path("/etc/x")]),
+        ("replace", {"dest": "/etc/x"}, {}, [path("/etc/x")]),
+        ("blockinfile", {"name": "/etc/x"}, {}, [path("/etc/x")]),
+        ("get_url", {"dest": "/opt", "url": "u"}, {"dest": "/opt/n.tar"}, [path("/opt/n.tar")]),
+        ("apt", {"name": ["a", "b=1.2-3"]}, {}, [package("a"), package("b", pinned=True)]),
+        ("apt", {"name": "a, b:amd64"}, {}, [package("a"), package("b")]),
+        ("apt", {"pkg": "a", "state": "absent"}, {}, [package("a") | {"absent": True}]),
+        ("package", {"name": "a"}, {}, [package("a")]),
+        ("apt", {"update_cache": True, "upgrade": "no"}, {}, []),
+        ("dpkg_selections", {"name": "a", "selection": "hold"}, {}, [package("a", held=True)]),
+        ("systemd_service", {"name": "nginx", "enabled": True, "state": "started"}, {},
+         [unit("nginx.service", True, True)]),
+        ("service", {"name": "nginx", "state": "reloaded"}, {},
+         [unit("nginx.service", False, True)]),
+        ("systemd", {"name": "x.timer", "enabled": False}, {}, [unit("x.timer", True, False)]),
+        ("systemd", {"name": "x@1", "masked": True}, {}, [unit("x@1.service", True, False)]),
+        ("systemd_service", {"daemon_reload": True}, {}, []),
+        ("user", {"name": "ana"}, {}, [{"kind": "account", "name": "ana"}]),
+        ("group", {"name": "sudo"}, {}, [{"kind": "group", "name": "sudo"}]),
+        ("stat", {"path": "/etc/x"}, {"stat": {"exists": False}}, [exists("/etc/x")]),
+        ("debconf", {"name": "p", "question": "p/q"}, {}, [{"kind": "debconf", "name": "p/q"}]),
+        ("debconf", {"name": "p"}, {}, []),
+        ("deb822_repository", {"name": "n"},
+         {"dest": "/etc/apt/sources.list.d/n.sources", "key_filename": "/etc/apt/keyrings/n.asc"},
+         [path("/etc/apt/sources.list.d/n.sources"), path("/etc/apt/keyrings/n.asc")]),
+        ("deb822_repository", {"name": "n"}, {}, [path("/etc/apt/sources.list.d/n.sources")]),
+        ("unarchive", {"dest": "/opt", "creates": "/opt/x"}, {}, [exists("/opt/x")]),
+        ("uri", {"url": "https://example.org/"}, {}, []),
+        ("uri", {"url": "https://example.org/", "method": "head"}, {}, []),
+        ("command", {"_raw_params": "make", "creates": "/opt/x"}, {}, [exists("/opt/x")]),
+    ],
+)  # fmt: skip
+def test_module_tells_all_that_it_manages(
+    module: str, arguments: Given, result: Given, items: list[Given]
+) -> None:
+    for name in (module, f"ansible.builtin.{module}", f"ansible.legacy.{module}"):
+        assert managed(name, arguments, result, False) == (items, "")
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "items"),
+    [
+        ("command", {"_raw_params": "true"}, []),
+        ("shell", {"_raw_params": "true"}, []),
+        ("script", {"_raw_params": "x.sh"}, []),
+        ("raw", {"_raw_params": "true"}, []),
+        ("expect", {"command": "passwd"}, []),
+        ("file", {"path": "/etc/x", "recurse": "yes"}, [path("/etc/x")]),
+        ("copy", {"src": "tree/", "dest": "/etc/x"}, [path("/etc/x")]),
+        ("apt", {"deb": "/tmp/x.deb"}, []),
+        ("apt", {"upgrade": "safe"}, []),
+        ("apt", {"name": "php*"}, [package("php*")]),
+        ("uri", {"url": "https://example.org/", "method": "POST"}, []),
+        ("uri", {"url": "https://example.org/", "dest": "/etc/x"}, []),
+        ("unarchive", {"dest": "/opt", "src": "x.tar"}, []),
+        ("cron", {"name": "x"}, []),
+        ("community.general.ufw", {"rule": "allow"}, []),
+    ],
+)
+def test_module_that_does_more_than_can_be_named_says_why(
+    module: str, arguments: Given, items: list[Given]
+) -> None:
+    found, why = managed(module, arguments, {}, False)
+    assert found == items
+    assert why
+
+
+def test_tree_that_was_copied_is_not_covered_by_its_folder() -> None:
+    _, why = managed("copy", {"src": "tree", "dest": "/etc/x"}, {"state": "directory"}, False)
+    assert why == "a whole tree was copied"
+
+
+def test_unknown_module_is_named() -> None:
+    assert managed("cron", {}, {}, True) == ([], "what cron changes cannot be told")
+
+
+@pytest.mark.parametrize("module", ["command", "shell", "script"])
+def test_command_that_never_changes_anything_is_covered(module: str) -> None:
+    assert managed(module, {"_raw_params": "id"}, {}, True) == ([], "")
+
+
+@pytest.mark.parametrize("module", sorted(READING))
+def test_reading_module_manages_nothing(module: str) -> None:
+    assert managed(f"ansible.builtin.{module}", {"path": "/x", "name": "x"}, {}, False) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "items"),
+    [
+        ("template", {"src": "s.j2", "dest": "/etc/s"}, [path("/etc/s")]),
+        ("copy", {"content": "canary", "dest": "/etc/s"}, [path("/etc/s")]),
+        ("user", {"name": "ana", "password": "canary"}, [{"kind": "account", "name": "ana"}]),
+        ("debconf", {"question": "p/q", "value": "canary"}, [{"kind": "debconf", "name": "p/q"}]),
+    ],
+)
+def test_censored_result_still_names_what_to_watch_and_no_secret(
+    module: str, arguments: Given, items: list[Given]
+) -> None:
+    assert managed(module, arguments, CENSORED, False) == (items, "")
+
+
+def test_censored_copy_into_a_folder_cannot_be_told() -> None:
+    found, why = managed("copy", {"src": "s", "dest": "/etc/"}, CENSORED, False)
+    assert (found, bool(why)) == ([path("/etc")], True)
+
+
+def test_later_word_about_the_same_thing_has_the_same_key() -> None:
+    assert key(path_item("/etc/x", sha1="ab")) == key(path_item("/etc/x/"))
+    assert key(exists("/etc/x")) != key(path_item("/etc/x"))
+
+
+def test_a_restart_does_not_make_one_forget_that_a_unit_is_enabled() -> None:
+    enabled = unit("x.service", True, True)
+    assert joined(enabled, unit("x.service", False, True)) == enabled
+    assert joined(package("a", pinned=True), package("a")) == package("a", pinned=True)
+
+
+def test_a_file_is_as_it_was_written_last() -> None:
+    assert joined(path("/x", sha1="a"), path("/x")) == path("/x")

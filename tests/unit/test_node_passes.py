@@ -1,0 +1,251 @@
+"""Which roles run, how often, and what is left behind whatever happens meanwhile."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from receipt_samples import FakeAnsible, inputs, kinds, node, path_item, told, written
+
+from chautari.node import passes, receipts
+from chautari.node.receipts import Inputs
+
+Data = dict[str, Any]
+
+
+def manages(file: Path, text: str) -> Any:
+    """Return what a role does that writes a file: it writes it, and notes it."""
+
+    def does() -> list[Data]:
+        written(file, text)
+        return [{"item": path_item(file)}]
+
+    return does
+
+
+def converge(
+    folder: Path, roles: list[Inputs], full: bool = False, **does: Any
+) -> tuple[int, FakeAnsible]:
+    ansible = FakeAnsible(folder / "memory", does)
+    return passes.converge(node(folder, roles, ansible), full), ansible
+
+
+def test_fresh_node_runs_every_role_in_one_pass(tmp_path: Path) -> None:
+    code, ansible = converge(tmp_path, [inputs("a"), inputs("b")])
+    assert (code, ansible.ran) == (0, [["a", "b"]])
+    assert [receipt.role for receipt in receipts.left(tmp_path / "state")] == ["a", "b"]
+
+
+def test_nothing_to_do_does_not_start_ansible(tmp_path: Path) -> None:
+    roles = [inputs("a"), inputs("b")]
+    converge(tmp_path, roles)
+    code, ansible = converge(tmp_path, roles)
+    assert (code, ansible.ran) == (0, [])
+
+
+def test_only_the_changed_role_and_those_that_need_it_run(tmp_path: Path) -> None:
+    roles = [inputs("a"), inputs("b"), inputs("c", needs=["a"])]
+    converge(tmp_path, roles)
+    _, ansible = converge(tmp_path, [inputs("a", files="f2"), *roles[1:]])
+    assert ansible.ran == [["a", "c"]]
+    assert [event["role"] for event in told(tmp_path, "kept")] == ["b"]
+
+
+def test_full_runs_everything_once(tmp_path: Path) -> None:
+    roles = [inputs("a"), inputs("b")]
+    converge(tmp_path, roles)
+    _, ansible = converge(tmp_path, roles, full=True)
+    assert ansible.ran == [["a", "b"]]
+
+
+def test_role_that_breaks_another_s_receipt_brings_a_second_pass(tmp_path: Path) -> None:
+    file = tmp_path / "etc" / "shared"
+    roles = [inputs("a"), inputs("b")]
+    converge(tmp_path, roles, a=manages(file, "of a\n"))
+
+    def breaks() -> None:
+        file.unlink()
+
+    changed = [roles[0], inputs("b", files="f2")]
+    code, ansible = converge(tmp_path, changed, a=manages(file, "of a\n"), b=breaks)
+    assert (code, ansible.ran) == (0, [["b"], ["a"]])
+    assert file.read_text() == "of a\n"
+    assert receipts.stale(tmp_path / "state", changed) == {}
+
+
+def test_roles_that_fight_over_a_file_end_all_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "x"
+    code, ansible = converge(
+        tmp_path, [inputs("a"), inputs("b")], a=manages(file, "a\n"), b=manages(file, "b\n")
+    )
+    assert code == 0
+    assert len(ansible.ran) <= passes.MOST_PASSES
+
+
+@pytest.mark.parametrize(
+    ("given", "notes"),
+    [
+        ({}, [{"task": "Run it", "uncovered": "a command"}]),
+        ({}, [{"rescued": "Ask"}]),
+        ({"items": [{"kind": "probe", "name": "p", "script": "echo none; exit 1"}]}, []),
+        ({"items": [{"kind": "loaded", "name": "l", "settings": [], "stamp": "/gone"}]}, []),
+    ],
+    ids=["uncovered", "rescued", "probe", "loaded"],
+)
+def test_role_that_stays_open_runs_once_a_deploy(
+    given: Data, notes: list[Data], tmp_path: Path
+) -> None:
+    roles = [inputs("a", **given), inputs("b", needs=["a"])]
+    for _ in range(2):
+        code, ansible = converge(tmp_path, roles, a=lambda: notes)
+        assert (code, ansible.ran) == (0, [["a", "b"]])
+    assert [event["role"] for event in told(tmp_path, "open")] == ["a", "a"]
+
+
+def test_failure_stops_and_earlier_roles_keep_their_receipts(tmp_path: Path) -> None:
+    roles = [inputs("a"), inputs("b"), inputs("c")]
+    code, ansible = converge(tmp_path, roles, b=lambda: False)
+    assert (code, ansible.ran) == (2, [["a", "b"]])
+    assert [receipt.role for receipt in receipts.left(tmp_path / "state")] == ["a"]
+    _, again = converge(tmp_path, roles)
+    assert again.ran == [["b", "c"]]
+
+
+def test_receipts_of_chosen_roles_are_gone_before_ansible_starts(tmp_path: Path) -> None:
+    roles = [inputs("a"), inputs("b")]
+    converge(tmp_path, roles)
+    seen: list[list[str]] = []
+
+    class Killed(Exception):
+        pass
+
+    def killed() -> None:
+        seen.append([receipt.role for receipt in receipts.left(tmp_path / "state")])
+        raise Killed
+
+    changed = [inputs("a", files="f2"), roles[1]]
+    with pytest.raises(Killed):
+        converge(tmp_path, changed, a=killed)
+    assert seen == [["b"]]
+    assert list(receipts.stale(tmp_path / "state", changed)) == ["a"]
+
+
+def test_notes_of_an_earlier_pass_do_not_seal_a_role(tmp_path: Path) -> None:
+    converge(tmp_path, [inputs("a")])
+    code, _ = converge(tmp_path, [inputs("a", files="f2")], a=lambda: False)
+    assert code == 2
+    assert receipts.left(tmp_path / "state") == []
+
+
+def test_facts_are_gathered_by_the_first_chosen_play_alone(tmp_path: Path) -> None:
+    roles = [inputs("a"), inputs("b"), inputs("c")]
+    converge(tmp_path, roles)
+    changed = [roles[0], inputs("b", files="f2"), inputs("c", files="f2")]
+    _, ansible = converge(tmp_path, changed)
+    [plays] = ansible.plays
+    assert [(play["hosts"], play["gather_facts"]) for play in plays] == [("b", True), ("c", False)]
+
+
+HANDLERS = """\
+---
+- name: Reload nginx
+  ansible.builtin.command: "true"
+- name: "Restart: all"
+  ansible.builtin.command: "true"
+- ansible.builtin.command: "true"
+  name: Test it
+  listen: Load the rules
+- name: Ask
+  ansible.builtin.command: "true"
+  listen:
+    - First of two
+    - 'Second of two'
+"""
+
+
+def owed_by_play(folder: Path, *names: str) -> list[str]:
+    written(folder / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
+    receipts.owe(folder / "state", "a", names)
+    _, ansible = converge(folder, [inputs("a"), inputs("b")])
+    [[first, second]] = ansible.plays
+    assert "tasks" not in second
+    notified: list[str] = [name for task in first.get("tasks", ()) for name in task["notify"]]
+    return notified
+
+
+@pytest.mark.parametrize(
+    ("owed", "notified"),
+    [
+        (["Reload nginx"], True),
+        (["Restart: all"], True),
+        (["Load the rules"], True),
+        (["First of two"], True),
+        (["Second of two"], True),
+        (["Reload"], False),
+        (["nginx"], False),
+        (["the rules"], False),
+        (["Renamed since"], False),
+    ],
+)
+def test_owed_handlers_are_notified_where_the_role_still_has_them(
+    owed: list[str], notified: bool, tmp_path: Path
+) -> None:
+    assert owed_by_play(tmp_path, *owed) == (owed if notified else [])
+
+
+def test_task_that_makes_up_for_restarts_always_asks_for_them(tmp_path: Path) -> None:
+    written(tmp_path / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
+    receipts.owe(tmp_path / "state", "a", ["Reload nginx", "Renamed", "Ask"])
+    _, ansible = converge(tmp_path, [inputs("a")])
+    [[play]] = ansible.plays
+    [task] = play["tasks"]
+    assert (task["notify"], task["changed_when"]) == (["Reload nginx", "Ask"], True)
+    assert receipts.owed(tmp_path / "state", "a") == []
+
+
+def test_restarts_stay_owed_when_making_up_for_them_fails(tmp_path: Path) -> None:
+    receipts.owe(tmp_path / "state", "a", ["Reload nginx"])
+    converge(tmp_path, [inputs("a")], a=lambda: False)
+    assert receipts.owed(tmp_path / "state", "a") == ["Reload nginx"]
+
+
+def test_plan_leaves_receipts_as_they_are(tmp_path: Path) -> None:
+    roles = [inputs("a")]
+    converge(tmp_path, roles)
+    before = (tmp_path / "state" / "receipts" / "a.json").read_bytes()
+    ansible = FakeAnsible(tmp_path / "memory", {})
+    passes.one_pass(node(tmp_path, roles, ansible), [inputs("a", files="f2")], sealing=False)
+    assert ansible.ran == [["a"]]
+    assert (tmp_path / "state" / "receipts" / "a.json").read_bytes() == before
+
+
+def test_reasons_are_told_before_each_pass(tmp_path: Path) -> None:
+    converge(tmp_path, [inputs("a")])
+    first, second = told(tmp_path, "chosen")
+    assert (first["number"], kinds(first["roles"]["a"])) == (0, ["new"])
+    assert (second["number"], second["roles"]) == (1, {})
+
+
+def test_kept_role_tells_what_it_reported_when_it_ran(tmp_path: Path) -> None:
+    roles = [inputs("a")]
+    converge(tmp_path, roles, a=lambda: [{"notice": "make an A record"}])
+    converge(tmp_path, roles)
+    [kept] = told(tmp_path, "kept")
+    assert (kept["role"], kept["notices"]) == ("a", ["make an A record"])
+
+
+def test_records_are_what_the_notes_say_of_each_role(tmp_path: Path) -> None:
+    one, two = {"kind": "path", "name": "/x", "sha1": "1"}, {"kind": "path", "name": "/x"}
+    notes = [
+        {"role": "a", "item": one}, {"role": "a", "item": two},
+        {"role": "b", "item": {"kind": "exists", "name": "/x"}},
+        {"role": "a", "task": "T", "uncovered": "why"}, {"role": "a", "notice": "n"},
+        {"role": "a", "download": "https://example.org/n.tar"},
+        {"role": "b", "rescued": "R"}, {"role": "a", "done": True},
+    ]  # fmt: skip
+    (tmp_path / "n").write_text("".join(json.dumps(note) + "\n" for note in notes))
+    found = passes.read_records(tmp_path / "n")
+    assert list(found["a"].items.values()) == [two]
+    assert (found["a"].uncovered, found["a"].notices) == ({"T": "why"}, ["n"])
+    assert (found["a"].done, found["b"].done, found["b"].rescued) == (True, False, ["R"])
+    assert passes.read_records(tmp_path / "gone") == {}

@@ -1,0 +1,195 @@
+"""One look at a node, as the deploying side reads it."""
+
+import io
+import json
+import os
+import subprocess
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from receipt_samples import inputs, path_item, record, sealed, written
+from test_node_runner import ABOUT, RUN, begun, place, said
+
+from chautari.node import entry, lock, runner, survey
+from chautari.run import facts
+
+__all__ = ["place"]
+Data = dict[str, Any]
+
+
+def asked(roles: list[Data], capsys: pytest.CaptureFixture[str]) -> Data:
+    payload = io.BytesIO(zlib.compress(json.dumps(roles).encode()))
+    assert entry.main({"action": "survey"}, payload) == 0
+    [found] = said(capsys)
+    return found
+
+
+def test_fresh_node_names_every_role(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = asked([inputs("a"), inputs("b")], capsys)
+    assert {role: reasons[0]["kind"] for role, reasons in found["reasons"].items()} == {
+        "a": "new", "b": "new",
+    }  # fmt: skip
+    assert (found["event"], found["kept"], found["busy"]) == ("survey", [], None)
+
+
+def test_role_that_is_as_it_was_left_tells_its_run_and_what_it_reported(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path / "x")
+    sealed(place, inputs("a"), record(path_item(file), notices=["make an A record"]))
+    found = asked([inputs("a"), inputs("b")], capsys)
+    assert list(found["reasons"]) == ["b"]
+    assert [(kept["role"], kept["notices"]) for kept in found["kept"]] == [
+        ("a", ["make an A record"])
+    ]
+    file.unlink()
+    assert list(asked([inputs("a")], capsys)["reasons"]) == ["a"]
+
+
+def test_node_at_work_says_who_and_looks_nothing_up(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def never(*_: Any) -> Any:
+        raise AssertionError("receipts were looked at")
+
+    monkeypatch.setattr(survey.receipts, "stale", never)
+    monkeypatch.setattr(lock, "holder", lambda: ABOUT)
+    found = asked([inputs("a")], capsys)
+    assert found["busy"] == ABOUT
+    assert not {"reasons", "kept"} & set(found)
+
+
+def test_looking_changes_nothing_on_the_node(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sealed(place, inputs("a"), record(path_item(written(tmp_path / "x"))))
+    lock.LOCK.touch()
+
+    def everything() -> dict[str, float]:
+        return {str(path): path.stat().st_mtime_ns for path in place.rglob("*")}
+
+    before = everything()
+    asked([inputs("a"), inputs("b")], capsys)
+    assert everything() == before
+
+
+def test_facts_are_those_that_the_preflight_s_script_prints() -> None:
+    now = time.time()
+    script = subprocess.run(
+        ["sh"], input=facts.SCRIPT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    ours, theirs = facts.parse(survey.facts(), now, now), facts.parse(script, now, now)
+    for name in ("os", "machine", "init", "venv", "deployed"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert ours.uid == os.geteuid()  # the script asks sudo as well
+    assert abs(ours.memory_kb - theirs.memory_kb) < 1024
+    assert abs(ours.skew - theirs.skew) < 5
+    assert set(ours.free) == set(theirs.free)
+    for mount in ours.free:
+        assert abs(ours.free[mount] - theirs.free[mount]) < 500_000
+    assert set(ours.free_inodes) == set(theirs.free_inodes)
+    assert ours.listeners == ()
+
+
+def test_marker_and_earlier_deploy_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "MARKER", written(tmp_path / "marker", "digest\n"))
+    monkeypatch.setattr(survey, "NEXTCLOUD", tmp_path / "current")
+    (tmp_path / "current").symlink_to("nowhere")
+    found = facts.parse(survey.facts(), 0, 0)
+    assert (found.venv, found.deployed) == ("digest", "nextcloud")
+
+
+def test_drift_is_told_with_who_is_at_work(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path / "x")
+    sealed(place, inputs("a"), record(path_item(file)))
+    file.unlink()
+    assert entry.main({"action": "drift"}, io.BytesIO()) == 0
+    [found] = said(capsys)
+    assert (found["event"], list(found["roles"]), found["busy"]) == ("drift", ["a"], None)
+
+
+@pytest.fixture
+def memory(place: Path) -> Path:
+    """An unpacked bundle of one role whose receipt is out of date."""
+    folder = runner.MEMORY / RUN
+    written(folder / "roles.json", json.dumps([inputs("a", files="f2"), inputs("b")]))
+    written(folder / "plays.json", json.dumps({r: {"hosts": r, "roles": [r]} for r in "ab"}))
+    written(folder / "lib" / "chautari" / "__init__.py", "")
+    for role in "ab":
+        sealed(place, inputs(role), record())
+    return folder
+
+
+def events(folder: Path) -> list[Data]:
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What was started in place of Ansible; it fails."""
+    found: list[list[str]] = []
+
+    def run(argv: list[str], place: Path, memory: Path, extra: dict[str, str]) -> int:
+        found.append([Path(argv[0]).name, *argv[1:], extra["CHAUTARI_CHECKING"]])
+        (place / "log").write_text("no luck\n")
+        return 2
+
+    monkeypatch.setattr(runner, "_run_logged", run)
+    return found
+
+
+def test_plan_asks_ansible_s_check_and_keeps_every_receipt(
+    place: Path, memory: Path, started: list[list[str]]
+) -> None:
+    folder = begun(place)
+    before = {path.name: path.read_bytes() for path in (place / "receipts").glob("*.json")}
+    assert runner.plan(folder, memory, {"run": RUN}) is True
+    assert started == [["ansible-playbook", "playbooks/run.yml", "--check", "--diff", "yes"]]
+    assert {p.name: p.read_bytes() for p in (place / "receipts").glob("*.json")} == before
+    told = [event["event"] for event in events(folder)]
+    assert told == ["chosen", "check_ended_early", "kept", "budget"]
+    assert not (place / "lib").exists()
+
+
+def test_plan_with_nothing_to_do_starts_nothing(
+    place: Path, memory: Path, started: list[list[str]]
+) -> None:
+    written(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
+    folder = begun(place)
+    assert runner.plan(folder, memory, {"run": RUN}) is True
+    assert started == []
+
+
+def test_converge_that_fails_says_so_and_leaves_the_watch(
+    place: Path, memory: Path, started: list[list[str]]
+) -> None:
+    folder = begun(place)
+    assert runner.converge(folder, memory, {"run": RUN}) is False
+    assert started == [["ansible-playbook", "playbooks/run.yml", "no"]]
+    assert events(folder)[-1] == {"event": "playbook_failed", "code": 2, "log": ["no luck"]}
+    assert (place / "lib" / "chautari" / "__init__.py").is_file()
+    assert sorted(path.name for path in (place / "receipts").glob("*.json")) == ["b.json"]
+
+
+def test_worker_of_a_plan_converges_and_checks_nothing(
+    place: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    for name in ("converge", "check", "plan"):
+        monkeypatch.setattr(runner, name, lambda *_, name=name: done.append(name) or True)
+    for about, wanted in (
+        ({"mode": "plan"}, ["plan"]),
+        ({"mode": "check"}, ["check"]),
+        ({"mode": "converge"}, ["converge", "check"]),
+        ({"mode": "converge", "checks": False}, ["converge"]),
+    ):
+        done.clear()
+        assert runner._carry_out(place, memory, about, 0.0) is True
+        assert done == wanted

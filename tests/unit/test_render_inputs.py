@@ -1,0 +1,181 @@
+"""What a role is given, as digests: they change with what the role uses, and with nothing else."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from region_samples import ROOT
+from test_render_variables import SECRETS, node
+
+from chautari.render import inputs
+from chautari.render.variables import NodeVariables
+
+KEY = "canary-key"
+CACHED = (inputs.declaration, inputs._tree, inputs._files, inputs._text, inputs.plays)
+
+
+def forget() -> None:
+    for function in CACHED:
+        function.cache_clear()
+
+
+@pytest.fixture
+def content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the roles and playbooks that a test may change."""
+    for name in ("roles", "playbooks"):
+        shutil.copytree(ROOT / name, tmp_path / "content" / name)
+    monkeypatch.setattr(inputs, "content_root", lambda: tmp_path / "content")
+    forget()
+    yield tmp_path / "content"
+    forget()
+
+
+@pytest.fixture
+def med1(tmp_path: Path) -> NodeVariables:
+    return node(tmp_path, "med1")
+
+
+def given(of: NodeVariables, key: str = KEY, ansible: str = "a" * 64) -> dict[str, Any]:
+    forget()
+    return {item["role"]: item for item in inputs.of_node(of, key, ansible)}
+
+
+def changed(before: dict[str, Any], after: dict[str, Any], part: str) -> set[str]:
+    return {role for role in before if before[role][part] != after[role][part]}
+
+
+def test_roles_come_in_the_order_they_run(med1: NodeVariables) -> None:
+    assert tuple(given(med1)) == med1.roles
+
+
+def test_same_again_gives_the_same(med1: NodeVariables) -> None:
+    assert given(med1) == given(med1)
+
+
+@pytest.mark.parametrize(
+    "file", ["tasks/main.yml", "templates/new.j2", "meta/receipt.yml", "handlers/main.yml",
+             "defaults/main.yml", "vars/deep/x.yml"],
+)  # fmt: skip
+def test_file_of_a_role_changes_that_role_alone(
+    file: str, content: Path, med1: NodeVariables
+) -> None:
+    before, place = given(med1), content / "roles" / "nginx" / file
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text((place.read_text() if place.exists() else "") + "# one more line\n")
+    assert changed(before, given(med1), "files") == {"nginx"}
+
+
+@pytest.mark.parametrize(
+    "file", ["README.md", "checks/test_inside.py", "checks/new.py", "__pycache__/x.pyc"]
+)
+def test_file_that_is_not_run_changes_nothing(
+    file: str, content: Path, med1: NodeVariables
+) -> None:
+    before, place = given(med1), content / "roles" / "nginx" / file
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("something else: nginx_names base_hostname\n")
+    assert given(med1) == before
+
+
+def test_moved_text_is_another_file(content: Path, med1: NodeVariables) -> None:
+    before = given(med1)
+    folder = content / "roles" / "nginx" / "tasks"
+    (folder / "main.yml").rename(folder / "other.yml")
+    assert changed(before, given(med1), "files") == {"nginx"}
+
+
+def test_play_of_a_role_counts_as_its_file(content: Path, med1: NodeVariables) -> None:
+    before, place = given(med1), content / "playbooks" / "region.yml"
+    place.write_text(place.read_text().replace("  hosts: php\n", "  hosts: php\n  serial: 1\n"))
+    assert changed(before, given(med1), "files") == {"php"}
+
+
+def test_variable_changes_the_roles_that_name_it_and_no_other(med1: NodeVariables) -> None:
+    before = given(med1)
+    other = replace(med1, public=med1.public | {"base_timezone": "Asia/Kathmandu"})
+    after = given(other)
+    assert "base" in changed(before, after, "variables")
+    for role in changed(before, after, "variables"):
+        assert "base_timezone" in before[role]["variables"]
+    assert "redis" not in changed(before, after, "variables")
+
+
+def test_variable_that_no_role_names_changes_nothing(med1: NodeVariables) -> None:
+    assert given(replace(med1, public=med1.public | {"nobody_asks": 1})) == given(med1)
+
+
+def test_new_use_of_a_variable_is_a_new_input(content: Path, med1: NodeVariables) -> None:
+    assert "base_timezone" not in given(med1)["redis"]["variables"]
+    file = content / "roles" / "redis" / "tasks" / "main.yml"
+    file.write_text(file.read_text() + "# {{ base_timezone }}\n")
+    assert "base_timezone" in given(med1)["redis"]["variables"]
+
+
+def test_every_variable_that_a_role_documents_is_among_its_inputs(med1: NodeVariables) -> None:
+    values = med1.public | med1.secret
+    for role, item in given(med1).items():
+        own = {name for name in values if name.startswith(f"{role}_")}
+        assert own <= set(item["variables"])
+
+
+def test_secret_changes_the_roles_that_use_it(med1: NodeVariables) -> None:
+    other = replace(med1, secret=med1.secret | {"nextcloud_admin_password": "canary-other"})
+    assert changed(given(med1), given(other), "variables") == {"nextcloud"}
+
+
+def test_digests_are_keyed(med1: NodeVariables) -> None:
+    one, two = given(med1), given(med1, key="another")
+    for role in one:
+        assert set(one[role]["variables"].values()).isdisjoint(two[role]["variables"].values())
+        assert one[role]["files"] == two[role]["files"]
+
+
+def test_equal_values_of_two_variables_have_different_digests(med1: NodeVariables) -> None:
+    everything = [d for item in given(med1).values() for d in item["variables"].values()]
+    assert len(everything) == len(set(everything))
+
+
+def test_other_ansible_changes_every_role(med1: NodeVariables) -> None:
+    after = given(med1, ansible="b" * 64)
+    assert changed(given(med1), after, "ansible") == set(after)
+
+
+def test_secrets_never_appear_in_inputs_nor_their_plain_digests(med1: NodeVariables) -> None:
+    text = json.dumps(list(given(med1).values()))
+    assert "canary" not in text
+    for name in SECRETS.names:
+        for value in (SECRETS[name], json.dumps(SECRETS[name]), f"{SECRETS[name]}\n"):
+            for algorithm in ("md5", "sha1", "sha256"):
+                digest = hashlib.new(algorithm, value.encode()).hexdigest()
+                assert digest[: inputs.DIGEST_LETTERS] not in text
+
+
+def test_role_needs_only_what_the_node_carries(tmp_path: Path) -> None:
+    bog1, med1 = given(node(tmp_path, "bog1")), given(node(tmp_path, "med1"))
+    assert (bog1["mail"]["needs"], med1["tls"]["needs"]) == ([], ["nginx"])
+    for item in (*bog1.values(), *med1.values()):
+        assert set(item["needs"]) <= set(inputs.declaration(item["role"]).needs)
+    fewer = replace(node(tmp_path, "med1"), roles=("base", "nginx", "nextcloud"))
+    assert given(fewer)["nextcloud"]["needs"] == ["nginx"]
+
+
+def test_probes_travel_with_their_text_and_their_title(med1: NodeVariables) -> None:
+    for role, item in given(med1).items():
+        probes = {i["name"]: i["script"] for i in item["items"] if i["kind"] == "probe"}
+        declared = inputs.declaration(role).probes
+        assert probes == {
+            title: (ROOT / "roles" / role / "probes" / file).read_text()
+            for file, title in declared.items()
+        }
+
+
+def test_inputs_are_plain_json_that_comes_back_the_same(med1: NodeVariables) -> None:
+    found = list(given(med1).values())
+    assert json.loads(json.dumps(found)) == found
+    kinds = {item["kind"] for role in found for item in role["items"]}
+    assert kinds == {"paths", "loaded", "probe"}

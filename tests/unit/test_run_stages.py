@@ -1,0 +1,287 @@
+"""From what nodes answer to what is done with them: look, prepare, converge, or leave alone."""
+
+import json
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from region_samples import inventory
+from test_render_variables import SECRETS
+
+from chautari.render import variables
+from chautari.render.internet import PUBLIC
+from chautari.render.variables import Place
+from chautari.report.model import CheckResult, NodeReport, Refusal, RegionReport
+from chautari.run import pipeline, prepare, request, stages, survey
+from chautari.run.request import Plan, Request
+from chautari.secrets.store import SecretStore
+
+NEW = [{"kind": "new", "name": "base", "text": "it has not come to its end here yet"}]
+CHANGED = [{"kind": "files", "name": "base", "text": "the role itself changed"}]
+KEPT = [{"role": "base", "run": "r", "notices": ["make an A record"]}]
+Data = dict[str, Any]
+
+
+def facts(release: str, **changed: Any) -> list[str]:
+    """Return what the survey says of a machine that is fit."""
+    told = {
+        "os": release, "machine": "x86_64", "uid": 0, "now": int(time.time()), "init": "systemd",
+        "memory_kb": 4_000_000, "venv": prepare.marker(), "free_kb:/": 90_000_000,
+        "free_inodes:/": 900_000,
+    } | changed  # fmt: skip
+    return [f"{key}={value}" for key, value in told.items()]
+
+
+@dataclass
+class Nodes:
+    """Stands in for the nodes: what each answers to the survey, and what was done with it."""
+
+    answers: dict[str, Data | None] = field(default_factory=dict)
+    outcome: dict[str, str] = field(default_factory=dict)
+    checks: dict[str, list[CheckResult]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    prepared: list[str] = field(default_factory=list)
+    converged: list[str] = field(default_factory=list)
+    about: dict[str, Data] = field(default_factory=dict)
+    told: list[tuple[str, str]] = field(default_factory=list)
+
+    def ask(self, target: Any, arguments: Data, payload: bytes = b"") -> Any:
+        assert arguments == {"action": "survey"}
+        assert [item["role"] for item in json.loads(zlib.decompress(payload))][:2] == [
+            "base",
+            "firewall",
+        ]
+        self.asked.append(target.name)
+        answer = self.answers[target.name]
+        return ([] if answer is None else [answer]), Silent()
+
+    def prepare(
+        self, region: Any, targets: Any, tell: Any, checking: bool = False
+    ) -> dict[str, NodeReport]:
+        self.prepared += [target.name for target in targets]
+        return {target.name: self.report(target) for target in targets}
+
+    def report(self, target: Any) -> NodeReport:
+        state: Any = self.outcome.get(target.name, "converged")
+        return NodeReport(target.name, target.address, state)
+
+    def converge(
+        self, target: Any, bundle: bytes, about: Data, report: NodeReport, tell: Any, manner: Any
+    ) -> list[CheckResult]:
+        self.converged.append(target.name)
+        self.about[target.name] = about
+        if self.outcome.get(target.name) == "breaks":
+            report.state, report.failed = "failed", 1
+        return self.checks.get(target.name, [])
+
+    def tell(self, node: str, event: Data) -> None:
+        self.told.append((node, event["event"]))
+
+
+class Silent:
+    code = 255
+    stderr = "Warning: x\nno route to host"
+
+
+def answer(release: str, **changed: Any) -> Data:
+    found = {"event": "survey", "facts": facts(release), "busy": None, "reasons": {}, "kept": KEPT}
+    return found | changed
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
+    """Two nodes on which every receipt holds."""
+    found = Nodes({"bog1": answer("debian-12"), "med1": answer("debian-13")})
+    monkeypatch.setattr(survey, "ask", found.ask)
+    monkeypatch.setattr(stages, "prepare", found.prepare)
+    monkeypatch.setattr(stages.converge, "converge", found.converge)
+    monkeypatch.setattr("chautari.run.verify.outside", lambda *_: [])
+    return found
+
+
+@pytest.fixture
+def run(
+    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., RegionReport]:
+    """Run the pipeline on the region of the samples, whose nodes were met before."""
+    region = inventory(tmp_path)
+    region.known_hosts.write_text("203.0.113.10 k\n203.0.113.11 k\n")
+    secrets = SecretStore({name: SECRETS[name] for name in SECRETS.names} | {
+        "receipt_key": "canary-receipts"}, ())  # fmt: skip
+
+    def plan(wanted: Request, _: Any) -> Plan:
+        given = [
+            variables.of_node(Place(region, PUBLIC, name), secrets) for name in wanted.chosen()
+        ]
+        return Plan(wanted, PUBLIC, secrets, tuple(given))
+
+    monkeypatch.setattr(pipeline, "plan", plan)
+
+    def work(verb: Any = pipeline.deploy, **asked: Any) -> RegionReport:
+        wanted = Request(region, "deploy region andes", **asked)
+        found: RegionReport = verb(wanted, nodes.tell, lambda _: None)
+        return found
+
+    return work
+
+
+def states(report: RegionReport) -> dict[str, str]:
+    return {node.name: node.state for node in report.nodes}
+
+
+def test_nothing_to_do_needs_one_answer_of_each_node(nodes: Nodes, run: Any) -> None:
+    report = run(checks=False)
+    assert sorted(nodes.asked) == ["bog1", "med1"]
+    assert (nodes.prepared, nodes.converged) == ([], [])
+    assert states(report) == {"bog1": "converged", "med1": "converged"}
+    assert report.ok
+    assert sorted(nodes.told) == [("bog1", "settled"), ("med1", "settled")]
+    [role] = report.nodes[0].roles
+    assert (role.name, role.kept) == ("base", True)
+    assert report.nodes[0].notices == ["make an A record"]
+
+
+def test_checks_run_although_nothing_is_to_do(nodes: Nodes, run: Any) -> None:
+    run()
+    assert (nodes.prepared, sorted(nodes.converged)) == ([], ["bog1", "med1"])
+    assert nodes.about["bog1"]["checks"] is True
+
+
+def test_plan_of_a_region_that_is_as_it_was_left_starts_nothing(nodes: Nodes, run: Any) -> None:
+    report = run(pipeline.foretell)
+    assert (nodes.prepared, nodes.converged) == ([], [])
+    assert states(report) == {"bog1": "planned", "med1": "planned"}
+
+
+def test_stale_node_converges_without_being_prepared_again(nodes: Nodes, run: Any) -> None:
+    nodes.answers["bog1"] = answer("debian-12", reasons={"base": CHANGED}, kept=[])
+    run(checks=False)
+    assert (nodes.prepared, nodes.converged) == ([], ["bog1"])
+    about = nodes.about["bog1"]
+    assert (about["mode"], about["full"], about["checks"]) == ("converge", False, False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"reasons": {"base": NEW}},
+        {"reasons": {"base": [NEW[0] | {"kind": "damaged"}]}},
+        {"facts": facts("debian-12", venv="of another toolkit")},
+        {"facts": facts("debian-12", venv="")},
+    ],
+    ids=["new role", "damaged receipt", "other environment", "bare"],
+)
+def test_node_that_is_not_ready_is_prepared_first(change: Data, nodes: Nodes, run: Any) -> None:
+    nodes.answers["bog1"] = answer("debian-12") | change
+    run(checks=False)
+    assert (nodes.prepared, nodes.converged) == (["bog1"], ["bog1"])
+
+
+def test_node_that_does_not_answer_is_left_to_the_preparation(nodes: Nodes, run: Any) -> None:
+    nodes.answers["bog1"], nodes.outcome["bog1"] = None, "unreachable"
+    report = run(checks=False)
+    assert (nodes.prepared, nodes.converged) == (["bog1"], [])
+    assert states(report) == {"bog1": "unreachable", "med1": "converged"}
+
+
+def test_node_that_was_never_met_is_not_asked(nodes: Nodes, run: Any, tmp_path: Path) -> None:
+    (tmp_path / "andes" / "known_hosts").write_text("203.0.113.11 k\n")
+    run(checks=False)
+    assert (nodes.asked, nodes.prepared, nodes.converged) == (["med1"], ["bog1"], ["bog1"])
+
+
+def test_node_at_work_is_joined_or_refused_by_its_own_word(nodes: Nodes, run: Any) -> None:
+    busy = {"event": "survey", "facts": facts("debian-12"), "busy": {"operator": "luz"}}
+    nodes.answers["bog1"] = busy
+    run(checks=False)
+    assert (nodes.prepared, nodes.converged) == ([], ["bog1"])
+
+
+def test_full_converges_every_node(nodes: Nodes, run: Any) -> None:
+    run(full=True, checks=False)
+    assert (nodes.prepared, sorted(nodes.converged)) == ([], ["bog1", "med1"])
+    assert nodes.about["med1"]["full"] is True
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"os": "debian-13"}, "the node runs debian-13, not debian-12"),
+        ({"init": "sh"}, "the node was started by sh, not systemd"),
+        ({"uid": 1000}, "the account cannot become root without a password"),
+        ({"memory_kb": 1000}, "0 MB of memory; 400 MB are needed"),
+        ({"free_kb:/": 1000}, "0 MB are free on /; 1000 MB are needed"),
+        ({"now": 0}, "behind this machine's"),
+    ],
+)
+def test_survey_refuses_what_the_preflight_refuses(
+    changed: Data, what: str, nodes: Nodes, run: Any
+) -> None:
+    told = answer("debian-12", reasons={"base": CHANGED}, facts=facts("debian-12", **changed))
+    nodes.answers["bog1"] = told
+    report = run(checks=False)
+    assert (nodes.prepared, nodes.converged) == ([], [])
+    assert states(report) == {"bog1": "refused", "med1": "converged"}
+    [refusal] = report.nodes[0].refusals
+    assert what in refusal.what and refusal.fix
+    assert ("bog1", "refused") in nodes.told
+
+
+def test_verify_runs_no_role(nodes: Nodes, run: Any) -> None:
+    report = run(pipeline.check)
+    assert {about["mode"] for about in nodes.about.values()} == {"check"}
+    assert states(report) == {"bog1": "verified", "med1": "verified"}
+
+
+def test_canary_goes_first_and_the_rest_follow_when_it_is_well(nodes: Nodes, run: Any) -> None:
+    report = run(canary="med1", full=True)
+    assert (nodes.asked, nodes.converged) == (["med1", "bog1"], ["med1", "bog1"])
+    assert list(states(report)) == ["med1", "bog1"]
+
+
+@pytest.mark.parametrize("trouble", ["breaks", "unreachable", "check"])
+def test_canary_that_is_not_well_holds_the_others_back(
+    trouble: str, nodes: Nodes, run: Any
+) -> None:
+    nodes.outcome["med1"] = trouble
+    if trouble == "unreachable":
+        nodes.answers["med1"] = None
+    if trouble == "check":
+        nodes.outcome.clear()
+        nodes.checks["med1"] = [CheckResult("med1", "base", "test_x", "failed")]
+    report = run(canary="med1", full=True)
+    assert nodes.asked == ["med1"]
+    assert "bog1" not in nodes.prepared + nodes.converged
+    [held] = [node for node in report.nodes if node.name == "bog1"]
+    assert held.state == "refused"
+    assert held.refusals == [
+        Refusal(
+            "the canary med1 is not well, so this node was left as it is",
+            "mend what is named for the canary, then deploy again",
+        )
+    ]
+    assert not report.ok
+
+
+def test_canary_of_chosen_nodes_goes_first_and_brings_no_other(nodes: Nodes, run: Any) -> None:
+    run(canary="med1", nodes=("bog1",), full=True)
+    assert nodes.asked == ["med1", "bog1"]
+    nodes.asked.clear()
+    run(canary="med1", nodes=("med1",), full=True)
+    assert nodes.asked == ["med1"]
+
+
+def test_one_node_s_failure_keeps_the_other_s_result(nodes: Nodes, run: Any) -> None:
+    nodes.outcome["bog1"] = "breaks"
+    report = run(full=True)
+    assert states(report) == {"bog1": "failed", "med1": "converged"}
+
+
+def test_key_of_receipts_is_in_no_word_to_a_node(nodes: Nodes, run: Any) -> None:
+    run(full=True)
+    assert "canary-receipts" not in json.dumps(list(nodes.about.values()))
+    assert request.RECEIPT_KEY == "receipt_key"

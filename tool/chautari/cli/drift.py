@@ -1,0 +1,42 @@
+"""`deploy drift NAME`: what changed on the nodes since their last deploy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from chautari.cli.options import (
+    identity_option,
+    json_option,
+    node_option,
+    print_json,
+    region_argument,
+)
+
+
+@click.command("drift")
+@region_argument
+@node_option
+@identity_option
+@json_option
+def command(name: str, as_json: bool, **asked: Any) -> int:
+    """Name the files, packages, units and settings that changed since the last deploy.
+
+    One round trip a node; nothing is changed, and no secret is needed. Ends with 1 when something
+    changed or a node did not answer.
+    """
+    from chautari.paths import inventories_root
+    from chautari.region.load import find, load
+    from chautari.run.drift import found_on_nodes, text_of
+    from chautari.run.request import Request
+
+    inventory = load(find(name, inventories_root()))
+    found = found_on_nodes(Request(inventory, "deploy drift", **asked))
+    if as_json:
+        print_json({"ok": all(node["ok"] for node in found), "nodes": found})
+    else:
+        click.echo("\n".join(text_of(node) for node in found))
+        if any(node.get("roles") for node in found):
+            click.echo(f"\nTo put it right: deploy region {inventory.region.region}")
+    return 0 if all(node["ok"] for node in found) else 1

@@ -1,0 +1,34 @@
+"""`deploy plan NAME`: what a deploy would run, why, and what it would change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from chautari.cli.options import (
+    identity_option,
+    json_option,
+    mirror_option,
+    node_option,
+    region_argument,
+)
+
+
+@click.command("plan")
+@region_argument
+@node_option
+@identity_option
+@mirror_option
+@click.option("--full", is_flag=True, help="Ask every role, also those that need not run.")
+@json_option
+def command(name: str, as_json: bool, **asked: Any) -> int:
+    """Say what `deploy region NAME` would do; nothing is changed.
+
+    Names the roles that would run and why, what Ansible's own check finds they would change, and
+    how much would be downloaded. A node on which nothing would run answers in one round trip.
+    """
+    from chautari.cli.work import carry_out
+    from chautari.run.pipeline import foretell
+
+    return carry_out(foretell, "plan", name, as_json, **asked)

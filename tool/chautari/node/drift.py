@@ -1,0 +1,112 @@
+"""What changed on a node since its last deploy, told to the operator, or mailed by a timer.
+
+chautari-drift          prints what changed; ends with 1 when something did
+chautari-drift --mail   mails it to root, unless the same was mailed before
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import socket
+import subprocess
+import sys
+import time
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from chautari.node import receipts
+
+STATE = Path("/var/lib/chautari")
+MOST_DIFF_LINES = 60
+SENDMAIL = "/usr/sbin/sendmail"
+# These tell of a deploy that has to go on, not of something that was changed by hand.
+NOT_DRIFT = frozenset({"open"})
+
+
+def drift(state: Path) -> dict[str, Any]:
+    """Return the event that names every difference, role by role."""
+    left = receipts.left(state)
+    roles: dict[str, list[dict[str, Any]]] = {}
+    for receipt, reasons in zip(left, receipts.drifted(left), strict=True):
+        pairs = zip(receipt.items, receipt.states, strict=True)
+        states = {item["name"]: state for item, state in pairs if item["kind"] == "path"}
+        told: list[dict[str, Any]] = [
+            dict(item) for item in reasons if item["kind"] not in NOT_DRIFT
+        ]
+        for item in told:
+            then = states.get(item["name"], {})
+            if item["kind"] == "path" and (diff := _diff(state, item["name"], then)):
+                item["diff"] = diff
+        if told:
+            roles[receipt.role] = told
+    sealed = max((receipt.sealed for receipt in left), default=0)
+    return {"event": "drift", "roles": roles, "deployed": sealed, "known": len(left)}
+
+
+def _diff(state: Path, name: str, then: dict[str, Any]) -> list[str]:
+    """Return the lines that differ, when the old text is known and everybody may read it."""
+    kept = receipts.folder_of(state) / "contents" / str(then.get("sha256", ""))
+    if not then.get("sha256") or not kept.is_file():
+        return []
+    try:
+        # A file that was closed to others meanwhile may hold what others must not see.
+        there = Path(name).stat()
+        if not there.st_mode & 0o004 or there.st_size > receipts.SHOWN_BYTES:
+            return []
+        now = Path(name).read_text(errors="replace")
+    except OSError:
+        return []
+    old, new = kept.read_text(errors="replace").splitlines(), now.splitlines()
+    lines = list(difflib.unified_diff(old, new, "deployed", "now", n=1, lineterm=""))
+    more = len(lines) - MOST_DIFF_LINES
+    return lines[:MOST_DIFF_LINES] + ([f"… {more} more lines"] if more > 0 else [])
+
+
+def text(found: dict[str, Any]) -> str:
+    """Return what was found in words."""
+    if not found["known"]:
+        return "Nothing was deployed here yet, so there is nothing to compare with."
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(found["deployed"]))
+    if not found["roles"]:
+        return f"Nothing changed since the deploy of {when}."
+    lines = [f"Changed since the deploy of {when}:"]
+    for role, items in found["roles"].items():
+        lines.append(f"{role}")
+        for item in items:
+            told = item["text"].splitlines() + item.get("diff", [])
+            lines += [f"  {told[0]}", *(f"      {line}" for line in told[1:])]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str], state: Path = STATE) -> int:
+    """Print or mail the drift of this node and return the exit code."""
+    found = drift(state)
+    if "--mail" not in arguments:
+        print(text(found))
+        return 1 if found["roles"] else 0
+    note = state / "drift.mailed"
+    digest = hashlib.sha256(json.dumps(found["roles"], sort_keys=True).encode()).hexdigest()
+    before = note.read_text() if note.is_file() else ""
+    if found["roles"] and digest != before:
+        _mail(found)
+    note.write_text(digest)
+    return 0
+
+
+def _mail(found: dict[str, Any]) -> None:
+    node = socket.gethostname()
+    message = EmailMessage()
+    message["To"] = "root"
+    message["Subject"] = f"{node}: something changed since the last deploy"
+    message.set_content(
+        text(found) + "\n\nIf you did not do this, look into it. To put it right, deploy the "
+        "region again: only the roles named above will run.\n"
+    )
+    subprocess.run([SENDMAIL, "-t", "-oi"], input=message.as_bytes(), check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

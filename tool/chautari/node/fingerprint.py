@@ -1,0 +1,272 @@
+"""How the things that roles manage stand right now: one pass over files, packages, units, probes.
+
+Every external command is started at once and read afterwards, so a whole node costs about as much
+as its slowest question. Standard library only; it runs with the node's own Python.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import hashlib
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+from collections.abc import Iterable
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+Item = dict[str, Any]
+State = dict[str, Any]
+
+SHOWN_PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,Type,RemainAfterExit"
+PROBE_SECONDS = 30
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEBCONF = Path("/var/cache/debconf/config.dat")
+SHADOW = Path("/etc/shadow")
+MEMINFO = Path("/proc/meminfo")
+
+
+def states(items: Iterable[Item]) -> list[State]:
+    """Return the state of each item, in their order.
+
+    A state is plain JSON data; two states are equal exactly when nothing that the item watches
+    differs. A probe that fails has `"ok": False` in its state.
+    """
+    wanted = list(items)
+    questions = _Questions(wanted)
+    return [_KINDS[item["kind"]](item, questions) for item in wanted]
+
+
+def machine() -> State:
+    """Return what roles know of the machine itself: release, architecture, memory in MB."""
+    release = {}
+    for line in _lines(Path("/etc/os-release")):
+        name, _, value = line.partition("=")
+        if name in ("ID", "VERSION_ID"):
+            release[name.lower()] = value.strip('"')
+    memory = next((line.split()[1] for line in _lines(MEMINFO) if line.startswith("MemTotal")), "0")
+    return release | {"machine": os.uname().machine, "memory_mb": int(memory) // 1024}
+
+
+class _Questions:
+    """The commands that are asked, all started before the first answer is read."""
+
+    def __init__(self, items: list[Item]) -> None:
+        packages = sorted({item["name"] for item in items if item["kind"] == "package"})
+        units = sorted({item["name"] for item in items if item["kind"] == "unit"})
+        self._packages = packages and _start(
+            "dpkg-query", "--show",
+            "--showformat=${Package}\t${db:Status-Want}\t${db:Status-Status}\t${Version}\n",
+            *packages,
+        )  # fmt: skip
+        self._units = units and _start(
+            "systemctl", "show", f"--property={SHOWN_PROPERTIES}", "--", *units
+        )
+        self._probes = {
+            item["script"]: _start("sh", "-eu", "-c", item["script"])
+            for item in items if item["kind"] == "probe"
+        }  # fmt: skip
+        self._asked_units = units
+        self._answers: dict[str, Any] = {}
+
+    def packages(self) -> dict[str, State]:
+        """Return want, status and version of each package that dpkg knows."""
+        if "packages" not in self._answers:
+            rows = [line.split("\t") for line in _answer(self._packages)[1].splitlines()]
+            self._answers["packages"] = {
+                row[0]: {"want": row[1], "status": row[2], "version": row[3]} for row in rows
+            }
+        found: dict[str, State] = self._answers["packages"]
+        return found
+
+    def units(self) -> dict[str, dict[str, str]]:
+        """Return the properties of each unit, by the name it was asked for."""
+        if "units" not in self._answers:
+            blocks = _answer(self._units)[1].strip().split("\n\n")
+            shown = [dict(line.partition("=")[::2] for line in b.splitlines()) for b in blocks]
+            pairs = zip(self._asked_units, shown, strict=False)
+            self._answers["units"] = dict(pairs)
+        found: dict[str, dict[str, str]] = self._answers["units"]
+        return found
+
+    def probe(self, script: str) -> tuple[int, str]:
+        """Return how a probe ended and what it printed."""
+        if script not in self._answers:
+            self._answers[script] = _answer(self._probes[script])
+        found: tuple[int, str] = self._answers[script]
+        return found
+
+
+def _start(*argv: str) -> subprocess.Popen[bytes] | None:
+    if shutil.which(argv[0], path=PATH) is None:
+        return None
+    return subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env={"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/root"}, cwd="/",
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def _answer(process: Any) -> tuple[int, str]:
+    if not process:
+        return 127, ""
+    try:
+        out, _ = process.communicate(timeout=PROBE_SECONDS)
+    except subprocess.TimeoutExpired:
+        # What it started holds the pipe open as well.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return 124, ""
+    return process.returncode, out.decode(errors="replace")
+
+
+def _path(item: Item, _: _Questions) -> State:
+    return path_state(item["name"])
+
+
+def path_state(name: str) -> State:
+    """Return kind, mode, owner and content of what lies at `name`; links are not followed."""
+    try:
+        found = os.lstat(name)
+    except (FileNotFoundError, NotADirectoryError):
+        return {"is": "absent"}
+    state: State = {"uid": found.st_uid, "gid": found.st_gid}
+    if stat.S_ISLNK(found.st_mode):
+        return state | {"is": "link", "to": os.readlink(name)}
+    state["mode"] = oct(stat.S_IMODE(found.st_mode))
+    if stat.S_ISDIR(found.st_mode):
+        return state | {"is": "directory"}
+    if not stat.S_ISREG(found.st_mode):
+        return state | {"is": "special"}
+    return state | {"is": "file", "sha256": digest(name)}
+
+
+def digest(name: str, algorithm: str = "sha256") -> str:
+    """Return the hexadecimal digest of a file's content; empty when it cannot be read."""
+    try:
+        with open(name, "rb") as stream:
+            return hashlib.file_digest(stream, algorithm).hexdigest()
+    except OSError:
+        return ""
+
+
+def _paths(item: Item, _: _Questions) -> State:
+    """Every file that a pattern finds now: one that comes or goes is a difference, too."""
+    return {name: path_state(name) for name in sorted(glob(item["name"]))}
+
+
+def _exists(item: Item, _: _Questions) -> State:
+    return {"exists": os.path.lexists(item["name"])}
+
+
+def _package(item: Item, questions: _Questions) -> State:
+    found = questions.packages().get(item["name"])
+    if found is None:
+        return {"status": "not-installed"}
+    state: State = {"status": found["status"]}
+    # Security updates change versions by design; only a pinned one is a promise.
+    if item.get("pinned"):
+        state["version"] = found["version"]
+    if item.get("held"):
+        state["want"] = found["want"]
+    return state
+
+
+def _unit(item: Item, questions: _Questions) -> State:
+    found = questions.units().get(item["name"], {})
+    state: State = {}
+    if item.get("enabled"):
+        state["enabled"] = found.get("UnitFileState", "")
+    once = found.get("Type") == "oneshot" and found.get("RemainAfterExit") != "yes"
+    if item.get("active") and not once:
+        state["active"] = found.get("ActiveState", "")
+    return state
+
+
+def _account(item: Item, _: _Questions) -> State:
+    try:
+        found = pwd.getpwnam(item["name"])
+    except KeyError:
+        return {"is": "absent"}
+    groups = sorted(group.gr_name for group in grp.getgrall() if item["name"] in group.gr_mem)
+    lock = next((line for line in _lines(SHADOW) if line.startswith(f"{item['name']}:")), "")
+    fields = lock.split(":")
+    return {
+        "uid": found.pw_uid, "gid": found.pw_gid, "home": found.pw_dir, "shell": found.pw_shell,
+        "groups": groups,
+        "password": _short(fields[1]) if len(fields) > 7 else "",
+        "expires": fields[7] if len(fields) > 7 else "",
+    }  # fmt: skip
+
+
+def _group(item: Item, _: _Questions) -> State:
+    try:
+        found = grp.getgrnam(item["name"])
+    except KeyError:
+        return {"is": "absent"}
+    return {"gid": found.gr_gid, "members": sorted(found.gr_mem)}
+
+
+def _debconf(item: Item, _: _Questions) -> State:
+    stanzas = f"\n\n{DEBCONF.read_text(errors='replace')}" if DEBCONF.is_file() else ""
+    _before, there, rest = stanzas.partition(f"\n\nName: {item['name']}\n")
+    values = [row[7:] for row in rest.split("\n\n")[0].splitlines() if row.startswith("Value: ")]
+    return {"asked": bool(there), "value": _short(values[0]) if values else ""}
+
+
+def _loaded(item: Item, _: _Questions) -> State:
+    """Whether anything under the settings is newer than the stamp of their loading."""
+    stamps = [_changed(name) for name in glob(item["stamp"])]
+    if not stamps:
+        return {"ok": False, "newer": ["no stamp"]}
+    newest = [
+        path
+        for pattern in item["settings"]
+        for top in glob(pattern)
+        for path in _tree(top)
+        if _changed(path) > min(stamps)
+    ]
+    return {"ok": not newest, "newer": sorted(newest)}
+
+
+def _changed(path: str) -> int:
+    """Return when a file was written last, of a link also what it points to; 0 when it is gone."""
+    times = [0]
+    for look in (os.lstat, os.stat):
+        with contextlib.suppress(OSError):
+            times.append(look(path).st_mtime_ns)
+    return max(times)
+
+
+def _tree(top: str) -> Iterable[str]:
+    yield top
+    if os.path.isdir(top) and not os.path.islink(top):
+        for folder, folders, files in os.walk(top):
+            yield from (os.path.join(folder, name) for name in (*folders, *files))
+
+
+def _probe(item: Item, questions: _Questions) -> State:
+    code, said = questions.probe(item["script"])
+    return {"ok": code == 0, "says": said.splitlines()}
+
+
+def _short(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()[:16]
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+_KINDS = {
+    "path": _path, "paths": _paths, "exists": _exists, "package": _package, "unit": _unit,
+    "account": _account, "group": _group, "debconf": _debconf, "loaded": _loaded, "probe": _probe,
+}  # fmt: skip

@@ -1,0 +1,200 @@
+"""What a task manages: from a module's name and arguments to the things a receipt watches.
+
+Pure functions, so that every rule can be tried without a machine. A task that changes something
+this module cannot name gives a reason instead of items, and its role is run on every deploy unless
+`meta/receipt.yml` of the role says which probe or path tells of that change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Item = dict[str, Any]
+Arguments = Mapping[str, Any]
+Managed = tuple[list[Item], str]  # what to watch, and why that is not everything ("" when it is)
+
+# Modules that change nothing on the node, or only start others.
+READING = frozenset({
+    "assert", "debug", "fail", "find", "gather_facts", "getent", "include_role", "include_tasks",
+    "include_vars", "import_role", "import_tasks", "meta", "package_facts", "pause", "ping",
+    "service_facts", "set_fact", "set_stats", "setup", "slurp", "validate_argument_spec",
+    "wait_for", "wait_for_connection",
+})  # fmt: skip
+
+
+def managed(action: str, arguments: Arguments, result: Arguments, reads: bool) -> Managed:
+    """Return the items that a task with these final `arguments` manages.
+
+    Args:
+        action: the module's name, with or without `ansible.builtin.`.
+        arguments: its arguments after templating.
+        result: what it returned; empty or censored for a task with `no_log`.
+        reads: whether the task says `changed_when: false`.
+    """
+    name = action.removeprefix("ansible.builtin.").removeprefix("ansible.legacy.")
+    if name in READING:
+        return [], ""
+    if name in ("command", "shell", "script", "raw", "expect"):
+        return _command(arguments, reads)
+    known = _KNOWN.get(name)
+    if known is None:
+        return [], f"what {name} changes cannot be told"
+    return known(arguments, result)
+
+
+def key(item: Item) -> str:
+    """Return what makes an item the same thing."""
+    return f"{item['kind']} {item['name']}"
+
+
+def joined(before: Item | None, item: Item) -> Item:
+    """Return what is known of a thing after a later word about it.
+
+    A file is as it was written last. Of a unit or package each task tells a part: one enables it,
+    a handler only restarts it.
+    """
+    return item if before is None or item["kind"] == "path" else before | item
+
+
+def path_item(path: str, **more: Any) -> Item:
+    """Return the item of a file, directory or link: its kind, mode, owner and content."""
+    return {"kind": "path", "name": path.rstrip("/") or "/"} | more
+
+
+def _command(arguments: Arguments, reads: bool) -> Managed:
+    if creates := arguments.get("creates"):
+        return [{"kind": "exists", "name": str(creates)}], ""
+    return [], "" if reads else "what a command changes cannot be told"
+
+
+def _file(arguments: Arguments, result: Arguments) -> Managed:
+    path = _first(arguments, "path", "dest", "name")
+    if _truth(arguments.get("recurse")):
+        return [path_item(path)], "a whole tree was set"
+    return [path_item(path)], ""
+
+
+def _copy(arguments: Arguments, result: Arguments) -> Managed:
+    path = str(result.get("dest") or _first(arguments, "dest"))
+    source = str(arguments.get("src") or "")
+    if source.endswith("/") or result.get("state") == "directory":
+        return [path_item(path)], "a whole tree was copied"
+    if path.endswith("/"):  # a censored result does not name the file
+        return [path_item(path)], "which file was written cannot be told"
+    checksum = result.get("checksum")
+    return [path_item(path, **({"sha1": str(checksum)} if checksum else {}))], ""
+
+
+def _edited(arguments: Arguments, result: Arguments) -> Managed:
+    return [path_item(_first(arguments, "path", "dest", "name"))], ""
+
+
+def _fetched(arguments: Arguments, result: Arguments) -> Managed:
+    path = str(result.get("dest") or _first(arguments, "dest"))
+    return [path_item(path)], ""
+
+
+def _apt(arguments: Arguments, result: Arguments) -> Managed:
+    if arguments.get("deb"):
+        return [], "a package file was installed"
+    names = arguments.get("name") or arguments.get("package") or arguments.get("pkg") or []
+    if isinstance(names, str):
+        names = [name.strip() for name in names.split(",")]
+    gone = {"absent": True} if arguments.get("state") == "absent" else {}
+    found = [_package(str(name)) | gone for name in names if name]
+    wildcard = any("*" in item["name"] for item in found)
+    sweeping = arguments.get("upgrade") not in (None, "no") or wildcard
+    return found, "a set of packages was changed" if sweeping else ""
+
+
+def _package(wanted: str) -> Item:
+    name, _, version = wanted.partition("=")
+    item: Item = {"kind": "package", "name": name.split(":")[0]}
+    return item | ({"pinned": True} if version else {})
+
+
+def _selection(arguments: Arguments, result: Arguments) -> Managed:
+    return [{"kind": "package", "name": _first(arguments, "name"), "held": True}], ""
+
+
+def _unit(arguments: Arguments, result: Arguments) -> Managed:
+    name = _first(arguments, "name", "service", "unit")
+    if not name:  # a mere daemon-reload
+        return [], ""
+    watched: Item = {"enabled": True} if {"enabled", "masked"} & arguments.keys() else {}
+    watched |= {"active": True} if arguments.get("state") else {}
+    if "." not in name.rsplit("@", 1)[-1].rsplit("/", 1)[-1]:
+        name += ".service"
+    return [{"kind": "unit", "name": name} | watched], ""
+
+
+def _user(arguments: Arguments, result: Arguments) -> Managed:
+    return [{"kind": "account", "name": _first(arguments, "name", "user")}], ""
+
+
+def _group(arguments: Arguments, result: Arguments) -> Managed:
+    return [{"kind": "group", "name": _first(arguments, "name")}], ""
+
+
+def _stat(arguments: Arguments, result: Arguments) -> Managed:
+    # A role decides by what is there: when that turns, it has to decide again.
+    return [{"kind": "exists", "name": _first(arguments, "path", "dest", "name")}], ""
+
+
+def _debconf(arguments: Arguments, result: Arguments) -> Managed:
+    question = _first(arguments, "question", "selection", "setting")
+    return ([{"kind": "debconf", "name": question}] if question else []), ""
+
+
+def _repository(arguments: Arguments, result: Arguments) -> Managed:
+    name = _first(arguments, "name")
+    source = str(result.get("dest") or f"/etc/apt/sources.list.d/{name}.sources")
+    found = [path_item(source)]
+    if signed := result.get("key_filename"):
+        found.append(path_item(str(signed)))
+    return found, ""
+
+
+def _uri(arguments: Arguments, result: Arguments) -> Managed:
+    asks = str(arguments.get("method") or "GET").upper() in ("GET", "HEAD")
+    return [], "" if asks and not arguments.get("dest") else "what a request changes cannot be told"
+
+
+def _unarchive(arguments: Arguments, result: Arguments) -> Managed:
+    if creates := arguments.get("creates"):
+        return [{"kind": "exists", "name": str(creates)}], ""
+    return [], "a whole tree was unpacked"
+
+
+def _first(arguments: Arguments, *names: str) -> str:
+    return next((str(arguments[name]) for name in names if arguments.get(name)), "")
+
+
+def _truth(value: Any) -> bool:
+    return str(value).lower() in ("true", "yes", "1", "on")
+
+
+_KNOWN: dict[str, Callable[[Arguments, Arguments], Managed]] = {
+    "apt": _apt,
+    "package": _apt,
+    "assemble": _copy,
+    "blockinfile": _edited,
+    "copy": _copy,
+    "deb822_repository": _repository,
+    "debconf": _debconf,
+    "dpkg_selections": _selection,
+    "file": _file,
+    "get_url": _fetched,
+    "group": _group,
+    "lineinfile": _edited,
+    "replace": _edited,
+    "service": _unit,
+    "stat": _stat,
+    "systemd": _unit,
+    "systemd_service": _unit,
+    "template": _copy,
+    "unarchive": _unarchive,
+    "uri": _uri,
+    "user": _user,
+}

@@ -1,0 +1,3 @@
+<?php
+require_once __DIR__ . '/../app/inc/init.php';
+page('Purge', 'The double has nothing to administer.');

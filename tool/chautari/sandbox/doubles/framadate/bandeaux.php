@@ -1,0 +1,2 @@
+<?php
+// Double of Framadate: upstream has its page header here; it is no page.

@@ -1,0 +1,1 @@
+<p>The double has no templates.</p>
