@@ -23,7 +23,12 @@ FOUND: Variables = {
     "__framadate_web": {"results": [{"stat": {"exists": True}} for _ in range(3)]},
     "__mariadb_database": {"name": "polls_db", "owner": "framadate"},
     "__postgresql_database": {"name": "nextcloud", "owner": "nextcloud"},
+    "__jitsi_web": {"results": [{"stat": {"exists": True}} for _ in range(2)]},
+    "__jitsi_unit": "prosody",
+    "repository_source": {"name": "jitsi", "bundle": "jitsi-meet", "version": "2.0.1-1"},
+    "__repository_parts": [["jicofo", "1.0-1-1"], ["jitsi-videobridge2", "2.3-1-1"]],
 }
+MEETING_ROLES = ("repository", "turn", "videobridge", "jitsi")
 REGION = """\
 region: andes
 domain: andes.example.org
@@ -32,7 +37,10 @@ sandbox: {{network: 198.51.100.0/24}}
 operators: {{ana: '{key} ana'}}
 nodes:
   lima: {{address: 198.51.100.12, os: OS, services: [nextcloud, polls]}}
+  cusco: {{address: 198.51.100.14, os: OS, services: [jitsi]}}
+  quito: {{address: 198.51.100.13, os: OS, services: [jitsi-bridge]}}
 services:
+  jitsi: {{members: [ana, luz], relays: true}}
   nextcloud: {{host: cloud, version: VERSION}}
 mail: {{relay: smtp.example.org, user: region, from: cloud@andes.example.org}}
 """
@@ -54,11 +62,11 @@ def load(file: Path) -> Variables:
     return dict(DataLoader().load_from_file(str(file), trusted_as_template=True) or {})
 
 
-def rendered_by_the_tool(folder: Path, release: str) -> Variables:
+def rendered_by_the_tool(folder: Path, release: str, name: str) -> Variables:
     """Return the node's variables as Ansible reads them from the rendered inventory."""
     version = {"12": "34.0.4", "13": "35.0.1"}[release]
     text = REGION.replace("OS", RELEASES[release]).replace("VERSION", f"'{version}'")
-    node = of_node(Place(inventory(folder, text), SANDBOX, "lima"), SECRETS)
+    node = of_node(Place(inventory(folder, text), SANDBOX, name), SECRETS)
     file = folder / "variables.yml"
     file.write_bytes(to_yaml(mark_unsafe(node.public | node.secret)))
     return load(file)
@@ -71,7 +79,7 @@ def variables(
     found: Variables = {"ansible_managed": "Managed by Chautari", "ansible_check_mode": False}
     found |= FOUND | {"ansible_facts": facts(release, memory_mb)}
     found |= load(ROLES / role / "defaults" / "main.yml")
-    found |= rendered_by_the_tool(folder, release)
+    found |= rendered_by_the_tool(folder, release, "cusco" if role in MEETING_ROLES else "lima")
     # The PHP role's version is what services name their packages and paths after.
     found |= load(ROLES / "php" / "vars" / "main.yml")
     return found | load(ROLES / role / "vars" / "main.yml") | changed

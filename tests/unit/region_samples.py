@@ -5,7 +5,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from chautari.region.catalog import Artifact
+from chautari.region.catalog import Artifact, Repository
 from chautari.region.load import Inventory, load
 from chautari.render.internet import Internet, StandIn
 
@@ -21,6 +21,16 @@ SANDBOX = Internet(
     artifacts={
         "nextcloud": Artifact("nextcloud", "35.0.1", "http://mirror.example.org/n.tar", "ab" * 32),
         "framadate": Artifact("framadate", "1.1.19", "http://mirror.example.org/f.zip", "cd" * 32),
+    },
+    repositories={
+        "jitsi": Repository(
+            "jitsi",
+            "http://mirror.example.org/jitsi",
+            "stable/",
+            "http://mirror.example.org/jitsi/key.asc",
+            ("AB" * 20,),
+            "jitsi-meet",
+        )
     },
     missing={"deck": "no route to upstream"},
     doubles=(StandIn("nextcloud", "35.0.1", "no route to upstream"),),

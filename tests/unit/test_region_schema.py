@@ -110,9 +110,9 @@ def test_names_of_groups_cannot_be_names_of_nodes() -> None:
 
 def test_every_service_has_roles_and_settings() -> None:
     services = set(get_args(model.ServiceName))
-    assert services == set(model.Services.model_fields) == set(model.DEFAULTS)
+    assert services - set(model.HELPERS) == set(model.Services.model_fields) == set(model.DEFAULTS)
     apps = {model.Services().app_of(service) for service in services}
-    assert apps <= set(placing.ROLES_OF_APP) == {"nextcloud", *polls.APPS}
+    assert apps <= set(placing.ROLES_OF_APP) == {"nextcloud", "jitsi", *model.HELPERS, *polls.APPS}
 
 
 def test_key_types_are_those_that_age_can_encrypt_to() -> None:

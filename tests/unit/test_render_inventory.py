@@ -170,6 +170,14 @@ def test_bundle_holds_only_the_node_s_roles_and_plays(tmp_path: Path) -> None:
     assert plays[carried[0]]["gather_facts"] is True
 
 
+def test_bundle_brings_the_way_off_a_node_without_checks(tmp_path: Path) -> None:
+    of = node(tmp_path, "med1")
+    files = unpacked(bundle.pack(of, inputs.of_node(of, "key", "digest"), ["jitsi", "turn"]))
+    assert "roles/jitsi/tasks/remove.yml" in files
+    assert [name for name in files if name.startswith(("roles/jitsi/ch", "roles/turn/ch"))] == []
+    assert "roles/nextcloud/checks/test_inside.py" in files
+
+
 def test_bundle_holds_nothing_of_the_key_of_receipts(tmp_path: Path) -> None:
     files = unpacked(packed(nodes(tmp_path)[1], "canary-receipts"))
     assert b"canary-receipts" not in b"".join(files.values())

@@ -11,6 +11,7 @@ from chautari.region import catalog
 from chautari.render import placing
 from chautari.render.internet import PUBLIC, Internet
 from chautari.render.variables import NodeVariables, Place, nextcloud_release, of_node
+from chautari.secrets.names import generate_key
 from chautari.secrets.store import SecretStore
 
 SECRETS = SecretStore(
@@ -20,6 +21,13 @@ SECRETS = SecretStore(
         "nextcloud_database_password": "canary-database",
         "nextcloud_check_password": "canary-check",
         "framadate_admin_password": "canary-polls",
+        "jitsi_focus_password": "canary-focus-0123456",
+        "jitsi_bridge_password": "canary-bridge-012345",
+        "jitsi_key": generate_key(),
+        "jitsi_turn_secret": "canary-turn-01234567",
+        "jitsi_check_password": "canary-jitsi-check-0",
+        "jitsi_member_ana": "canary-member-ana-01",
+        "jitsi_member_luz": "canary-member-luz-01",
     },
     (),
 )
@@ -37,6 +45,8 @@ def test_nextcloud_brings_its_roles_in_the_order_they_run(tmp_path: Path) -> Non
     found = node(tmp_path, "med1").roles
     assert found[-6:] == placing.ROLES_OF_APP["nextcloud"]
     assert list(found) == sorted(found, key=placing.ORDER.index)
+    wanted = {"base", "firewall", "mail", *placing.ROLES_OF_APP["nextcloud"]}
+    assert found == tuple(x for x in placing.ORDER if x in wanted)
 
 
 def test_region_without_a_relay_gets_no_mail_role(tmp_path: Path) -> None:
@@ -121,7 +131,7 @@ def test_app_without_a_pin_for_the_release_is_named(tmp_path: Path) -> None:
 
 def test_node_gets_only_the_secrets_of_its_services(tmp_path: Path) -> None:
     assert node(tmp_path, "bog1").secret == {"mail_relay_password": "canary-relay"}
-    own = {name for name in SECRETS.names if not name.startswith("framadate_")}
+    own = {name for name in SECRETS.names if name.startswith(("mail_", "nextcloud_"))}
     assert set(node(tmp_path, "med1").secret) == {*own, "postgresql_passwords"}
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jitsi_samples import MEETING
 from region_samples import POLLS, SANDBOX
 from role_samples import NAMES, ROLES, Data, defaults, module, options, read, task_files, tasks
 from test_render_variables import node
@@ -104,7 +105,9 @@ def fits(value: Any, spec: Data, where: str) -> None:
 
 @pytest.mark.parametrize("role", NAMES)
 def test_role_gets_what_it_requires_in_the_type_it_wants(role: str, tmp_path: Path) -> None:
-    rendered = node(tmp_path, "bog1", SANDBOX, POLLS)
+    meeting = role in ("repository", "turn", "videobridge", "jitsi")
+    name, text = ("cal1", MEETING) if meeting else ("bog1", POLLS)
+    rendered = node(tmp_path, name, SANDBOX, text)
     given = {
         name: value
         for name, value in (rendered.public | rendered.secret).items()

@@ -29,7 +29,9 @@ from chautari.region.names import (
     Version,
 )
 
-ServiceName = Literal["nextcloud", "polls"]
+ServiceName = Literal["nextcloud", "polls", "jitsi", "jitsi-bridge"]
+# Services that serve another one: any number of nodes carry them, without a name or settings.
+HELPERS = {"jitsi-bridge": "jitsi"}
 OperatingSystem = Literal["debian-12", "debian-13"]
 NextcloudApp = Literal["calendar", "contacts", "deck", "tasks"]
 
@@ -158,7 +160,41 @@ class Polls(_Part):
     )
 
 
-Service = Nextcloud | Polls
+class Jitsi(_Part):
+    """Video meetings."""
+
+    host: Label = Field(
+        default="meet",
+        description="Host label in front of the region's domain.",
+        examples=["meet"],
+    )
+    version: str | None = Field(
+        default=None,
+        pattern=r"^2\.0\.[0-9]{4,6}$",
+        description="Release of the package `jitsi-meet`; without it the one this toolkit knows.",
+        examples=["2.0.11248"],
+    )
+    access: Literal["members", "open"] = Field(
+        default="members",
+        description="Who starts a meeting: `members` log in and guests wait for one of them; "
+        "`open` lets anyone.",
+        examples=["members"],
+    )
+    members: tuple[Name, ...] = Field(
+        default=(),
+        description="Who may start meetings when `access` is `members`; each has a password "
+        "among the region's secrets, `jitsi_member_NAME`.",
+        examples=[["ana", "luz"]],
+    )
+    relays: bool = Field(
+        default=False,
+        description="Lets one meeting use several bridges, which pass media on to each other; "
+        "needs nodes with `jitsi-bridge`.",
+        examples=[True],
+    )
+
+
+Service = Nextcloud | Polls | Jitsi
 
 
 class Services(_Part):
@@ -174,6 +210,11 @@ class Services(_Part):
         description="Polls about dates and other choices.",
         examples=[{"app": "framadate", "host": "polls"}],
     )
+    jitsi: Jitsi | None = Field(
+        default=None,
+        description="Jitsi Meet: video meetings in the browser.",
+        examples=[{"host": "meet", "access": "members", "members": ["ana"]}],
+    )
 
     def of(self, service: str) -> Service:
         """Return the settings of `service`; the defaults when the region only places it."""
@@ -188,6 +229,10 @@ class Services(_Part):
         """Return the settings of the polls, or their defaults."""
         return self.polls or Polls()
 
+    def of_jitsi(self) -> Jitsi:
+        """Return the settings of Jitsi Meet, or its defaults."""
+        return self.jitsi or Jitsi()
+
     def app_of(self, service: str) -> str:
         """Return the app that carries `service`; its role is called the same."""
         return self.of_polls().app if service == "polls" else service
@@ -198,7 +243,7 @@ class Services(_Part):
         return {name: settings for name, settings in found.items() if settings is not None}
 
 
-DEFAULTS: dict[str, Service] = {"nextcloud": Nextcloud(), "polls": Polls()}
+DEFAULTS: dict[str, Service] = {"nextcloud": Nextcloud(), "polls": Polls(), "jitsi": Jitsi()}
 
 
 class Mail(_Part):
@@ -319,8 +364,16 @@ class Region(_Part):
 
     def carried(self) -> tuple[str, ...]:
         """Return the services that stand on a node or have settings, each once."""
-        standing = [service for node in self.nodes.values() for service in node.services]
+        standing = [service for name in self.nodes for service in self.services_on(name)]
         return tuple(dict.fromkeys([*standing, *self.services.placed()]))
+
+    def services_on(self, node: str) -> tuple[str, ...]:
+        """Return the services with a name of their own that stand on `node`."""
+        return tuple(item for item in self.nodes[node].services if item not in HELPERS)
+
+    def carriers(self, service: str) -> tuple[str, ...]:
+        """Return the names of the nodes that carry `service`."""
+        return tuple(name for name, node in self.nodes.items() if service in node.services)
 
     def fqdn(self, label: str) -> str:
         """Return the full DNS name of a service's or node's `label`."""

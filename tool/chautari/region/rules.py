@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 from chautari.region import catalog, polls
 from chautari.region.catalog import Artifact
 from chautari.region.guard import Path_
-from chautari.region.model import Region
+from chautari.region.model import HELPERS, Region
 
 Finding = tuple[Path_, str]
 Pins = Mapping[str, Mapping[str, Artifact]]
@@ -20,8 +20,11 @@ Rule = Callable[[Region, Pins], Iterator[Finding]]
 
 GROUPS = {
     "all", "ungrouped", "localhost", "base", "firewall", "mail", "nginx", "tls", "postgresql",
-    "mariadb", "redis", "php", "nextcloud", *polls.APPS,
+    "mariadb", "redis", "php", "nextcloud", *polls.APPS, "repository", "turn", "videobridge",
+    "jitsi",
 }  # fmt: skip
+SENDERS = {"nextcloud", "polls"}  # services that send mail
+CHECK_ACCOUNT = "chautari-check"
 RESERVED_ADDRESSES = 9  # in a sandbox's network: gateway, small internet and room to grow
 
 
@@ -36,7 +39,7 @@ def each_service_on_one_node(region: Region, _: Pins) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for name, node in region.nodes.items():
         for index, service in enumerate(node.services):
-            if service in seen:
+            if service in seen and service not in HELPERS:
                 yield (
                     ("nodes", name, "services", index),
                     f"{service} already stands on {seen[service]}; keep it on one node",
@@ -130,7 +133,7 @@ def sandbox_addresses_are_inside(region: Region, _: Pins) -> Iterator[Finding]:
 
 def services_can_send_mail(region: Region, _: Pins) -> Iterator[Finding]:
     """Accounts and password resets need mail; without a relay it would vanish in silence."""
-    if region.mail is None and any(node.services for node in region.nodes.values()):
+    if region.mail is None and any(SENDERS & set(node.services) for node in region.nodes.values()):
         yield (
             ("mail",),
             "the services send mail (password resets, invitations) and no relay is set; write "
@@ -207,6 +210,41 @@ def polls_fit_the_os(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
+def somebody_can_start_a_meeting(region: Region, _: Pins) -> Iterator[Finding]:
+    """Where members alone start meetings, a region without members would never meet."""
+    if "jitsi" not in region.carried():
+        return
+    jitsi = region.services.of_jitsi()
+    path: Path_ = ("services", "jitsi", "members")
+    if region.services.jitsi is None:
+        path = _placing(region, "jitsi")
+    if jitsi.access == "members" and not jitsi.members:
+        yield path, "nobody could start a meeting; name at least one: jitsi: {members: [ana]}"
+    if jitsi.access == "open" and jitsi.members:
+        yield path, "nobody logs in where access is open; take the members out, or the access"
+    for index, name in enumerate(jitsi.members):
+        if name == CHECK_ACCOUNT or name in jitsi.members[:index]:
+            why = "belongs to the checks" if name == CHECK_ACCOUNT else "is a member already"
+            yield (*path, index), f"{name} {why}; choose another name"
+
+
+def bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Finding]:
+    """A bridge carries the media of meetings that another node arranges."""
+    meeting = region.carriers("jitsi")
+    for name in region.carriers("jitsi-bridge"):
+        path = ("nodes", name, "services", region.nodes[name].services.index("jitsi-bridge"))
+        if not meeting:
+            yield path, "no node carries jitsi, which a bridge serves; add it to a node's list"
+        elif name in meeting:
+            yield path, "jitsi brings a bridge of its own; take jitsi-bridge out here"
+    jitsi = region.services.jitsi
+    if jitsi is not None and jitsi.relays and not region.carriers("jitsi-bridge"):
+        yield (
+            ("services", "jitsi", "relays"),
+            "relays join several bridges, and there is one; add another node with jitsi-bridge",
+        )
+
+
 RULES: tuple[Rule, ...] = (
     each_service_on_one_node,
     addresses_are_unique,
@@ -221,6 +259,8 @@ RULES: tuple[Rule, ...] = (
     nextcloud_fits_the_os,
     polls_release_is_pinned,
     polls_fit_the_os,
+    somebody_can_start_a_meeting,
+    bridges_serve_a_meeting_node,
 )
 
 

@@ -74,8 +74,12 @@ def _files(
     for name, content in inventory.files_of([node], {}).items():
         yield f"inventory/{name}", content
     yield "settings.json", _settings(node)
-    for role in (*node.roles, *leaving):
+    for role in node.roles:
         yield from _tree(root / "roles" / role, f"roles/{role}")
+    for role in leaving:
+        # What is taken off is not checked afterwards.
+        files = _tree(root / "roles" / role, f"roles/{role}")
+        yield from (file for file in files if not file[0].startswith(f"roles/{role}/checks/"))
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chautari.region.catalog import Artifact
+from chautari.region.catalog import Artifact, Repository
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Internet:
         operators: people who may log in beside the region's, with their public keys.
         secrets: secrets that the surroundings know, by name.
         artifacts: pinned files that take the place of upstream's, by name.
+        repositories: package repositories that take the place of upstream's, by name.
         missing: artifacts that cannot be had here, with the reason.
         doubles: which of the artifacts are doubles.
         mail_api: where the mail sink can be asked what arrived.
@@ -45,6 +46,7 @@ class Internet:
     operators: dict[str, tuple[str, ...]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
+    repositories: dict[str, Repository] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     doubles: tuple[StandIn, ...] = ()
     mail_api: str | None = None

@@ -12,6 +12,8 @@ GROUND = ("base", "firewall", "mail")
 ROLES_OF_APP: dict[str, tuple[str, ...]] = {
     "nextcloud": ("nginx", "tls", "postgresql", "redis", "php", "nextcloud"),
     **{name: (*app.roles, name) for name, app in APPS.items()},
+    "jitsi": ("nginx", "tls", "repository", "turn", "videobridge", "jitsi"),
+    "jitsi-bridge": ("repository", "videobridge"),
 }
 ORDER = (
     "base",
@@ -25,12 +27,23 @@ ORDER = (
     "php",
     "nextcloud",
     *APPS,
+    "repository",
+    "turn",
+    "videobridge",
+    "jitsi",
 )
 _WEB = (
     {"port": "80", "protocol": "tcp", "comment": "HTTP: redirects and ACME"},
     {"port": "443", "protocol": "tcp", "comment": "HTTPS"},
 )
-PORTS_OF_ROLE: dict[str, tuple[dict[str, Any], ...]] = {"nginx": _WEB}
+PORTS_OF_ROLE: dict[str, tuple[dict[str, Any], ...]] = {
+    "nginx": _WEB,
+    "turn": (
+        {"port": "3478", "protocol": "udp", "comment": "TURN"},
+        {"port": "5349", "protocol": "tcp", "comment": "TURN over TLS"},
+    ),
+    "videobridge": ({"port": "10000", "protocol": "udp", "comment": "Media of meetings"},),
+}
 
 
 def roles_of(region: Region, node: str) -> tuple[str, ...]:
@@ -43,10 +56,20 @@ def roles_of(region: Region, node: str) -> tuple[str, ...]:
 
 def ports_of(region: Region, node: str) -> list[dict[str, Any]]:
     """Return what the node's services need open beside SSH."""
-    return [port for role in roles_of(region, node) for port in PORTS_OF_ROLE.get(role, ())]
+    roles = roles_of(region, node)
+    ports = [port for role in roles for port in PORTS_OF_ROLE.get(role, ())]
+    return ports + (_joining(region) if "jitsi" in roles else [])
+
+
+def _joining(region: Region) -> list[dict[str, Any]]:
+    """Return the port where bridges on other nodes join the meeting node."""
+    bridges = [region.nodes[name] for name in region.carriers("jitsi-bridge")]
+    sources = [address for bridge in bridges for address in bridge.addresses]
+    entry = {"port": "5222", "protocol": "tcp", "comment": "XMPP of bridges", "sources": sources}
+    return [entry] if sources else []
 
 
 def names_of(region: Region, node: str) -> tuple[str, ...]:
     """Return the public DNS names of the services on `node`."""
-    services = region.nodes[node].services
+    services = region.services_on(node)
     return tuple(region.fqdn(region.services.of(service).host) for service in services)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chautari.region.catalog import Artifact
 from chautari.region.polls import APPS
-
-if TYPE_CHECKING:
-    from chautari.render.variables import Place
+from chautari.render.place import Place
 
 
 def release(place: Place) -> Artifact:

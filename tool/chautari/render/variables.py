@@ -8,21 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from chautari.region import catalog
 from chautari.region.catalog import Artifact
-from chautari.region.load import Inventory
 from chautari.region.model import Nextcloud, Region
 from chautari.region.polls import APPS
-from chautari.render import polls
-from chautari.render.internet import Internet
+from chautari.render import jitsi, polls
+from chautari.render.place import Place, Variables
 from chautari.render.placing import names_of, ports_of, roles_of
 from chautari.secrets import names as secret_names
 from chautari.secrets.store import SecretStore
 
-Variables = dict[str, Any]
+__all__ = ["NodeVariables", "Place", "Variables", "nextcloud_release", "of_node"]
 LOCALES = {
     "es": "es_ES.UTF-8", "pt": "pt_BR.UTF-8", "ne": "ne_NP.UTF-8", "hi": "hi_IN.UTF-8",
     "bn": "bn_BD.UTF-8", "ta": "ta_IN.UTF-8", "si": "si_LK.UTF-8", "fr": "fr_FR.UTF-8",
@@ -32,26 +30,6 @@ DATABASES: dict[str, dict[str, tuple[str, ...]]] = {
     "nextcloud": {"postgresql": ("nextcloud",)},
     **{name: app.databases for name, app in APPS.items()},
 }
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a role's variables are computed from: a node of a region in its surroundings."""
-
-    inventory: Inventory
-    internet: Internet
-    node: str
-
-    @property
-    def region(self) -> Region:
-        """Return the node's region."""
-        return self.inventory.region
-
-    @property
-    def check_emails(self) -> dict[str, str]:
-        """Return the addresses that the checks give as their own, by service."""
-        domain = self.region.domain
-        return {"nextcloud": f"chautari-check@{domain}", "polls": f"chautari-polls@{domain}"}
 
 
 @dataclass(frozen=True)
@@ -145,7 +123,7 @@ def mariadb(place: Place) -> Variables:
 def _databases(place: Place, role: str) -> list[Variables]:
     services = place.region.nodes[place.node].services
     apps = [place.region.services.app_of(service) for service in services]
-    names = [name for app in apps for name in DATABASES[app].get(role, ())]
+    names = [name for app in apps for name in DATABASES.get(app, {}).get(role, ())]
     return [{"name": name, "owner": name} for name in names]
 
 
@@ -230,20 +208,25 @@ def _secrets(region: Region, node: str, secrets: SecretStore) -> Variables:
     found: Variables = secrets.values_of(secret_names.of_node(region, node))
     suffix = "_database_password"
     passwords = {name.removesuffix(suffix): found[name] for name in found if name.endswith(suffix)}
-    return found | ({"postgresql_passwords": passwords} if passwords else {})
+    found |= {"postgresql_passwords": passwords} if passwords else {}
+    return found | jitsi.shaped_secrets(region, node, found)
 
 
 _BY_ROLE: dict[str, Callable[[Place], Variables]] = {
     function.__name__: function
-    for function in (base, firewall, mail, nginx, tls, postgresql, mariadb, redis, php, nextcloud)
-}
+    for function in (
+        base, firewall, mail, nginx, tls, postgresql, mariadb, redis, php, nextcloud,
+        jitsi.repository, jitsi.turn, jitsi.videobridge, jitsi.jitsi,
+    )
+}  # fmt: skip
 _BY_ROLE |= dict.fromkeys(APPS, polls.variables)
-_RELEASES: dict[str, Callable[[Place], Artifact]] = {
+# By service: the release that is unpacked on a node; the others are installed from packages.
+RELEASES: dict[str, Callable[[Place], Artifact]] = {
     "nextcloud": nextcloud_release,
     "polls": polls.release,
 }
 
 
 def release_of(place: Place, service: str) -> Artifact:
-    """Return the release of `service` that is installed at `place`."""
-    return _RELEASES[service](place)
+    """Return the release of `service` that is unpacked at `place`."""
+    return RELEASES[service](place)

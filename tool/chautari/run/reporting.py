@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from chautari.region.model import Region
+from chautari.render import jitsi
 from chautari.render.internet import Internet
 from chautari.render.variables import Place, release_of
 from chautari.report.model import Double, NodeState, RegionReport, ServiceInfo
 from chautari.run.request import Plan, Request
+
+Opened = tuple[str, str, str]  # version, login, note
 
 
 def empty(request: Request, internet: Internet) -> RegionReport:
@@ -43,29 +47,49 @@ def services(ready: Plan) -> list[ServiceInfo]:
     found = []
     for name in ready.request.chosen():
         place = Place(ready.inventory, ready.internet, name)
-        for service in region.nodes[name].services:
+        for service in region.services_on(name):
             app = region.services.app_of(service)
-            release = release_of(place, service)
-            secret = f"{app}_admin_password"
+            version, login, note = _OPENED[service](place, service)
+            double = ready.internet.is_double(app)
             found.append(
                 ServiceInfo(
                     service=app,
                     url=f"https://{region.fqdn(region.services.of(service).host)}/",
                     node=name,
-                    version=release.version
-                    + (" (double)" if ready.internet.is_double(app) else ""),
-                    login="admin",
-                    note=f"password: deploy secrets show {region.region} {secret}",
+                    version=version + (" (double)" if double else ""),
+                    login=login,
+                    note=note,
                 )
             )
     return found
 
 
+def _admin(place: Place, service: str) -> Opened:
+    secret = f"{place.region.services.app_of(service)}_admin_password"
+    note = f"password: deploy secrets show {place.region.region} {secret}"
+    return release_of(place, service).version, "admin", note
+
+
+def _jitsi(place: Place, _: str) -> Opened:
+    settings = place.region.services.of_jitsi()
+    if settings.access == "open":
+        return jitsi.version(place), "", "anyone starts a meeting"
+    note = f"passwords: deploy secrets show {place.region.region} jitsi_member_NAME"
+    return jitsi.version(place), ", ".join(settings.members), note
+
+
+_OPENED: dict[str, Callable[[Place, str], Opened]] = {
+    "nextcloud": _admin,
+    "polls": _admin,
+    "jitsi": _jitsi,
+}
+
+
 def hosts_line(region: Region) -> str:
     """Return lines for /etc/hosts with which a browser on this machine finds a sandbox."""
     lines = []
-    for node in region.nodes.values():
-        for service in node.services:
+    for name, node in region.nodes.items():
+        for service in region.services_on(name):
             lines.append(f"{node.address} {region.fqdn(region.services.of(service).host)}")
     return "; ".join(lines)
 

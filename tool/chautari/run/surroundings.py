@@ -7,14 +7,21 @@ from pathlib import Path
 
 from chautari.errors import BadInput
 from chautari.region import catalog
-from chautari.region.catalog import Artifact
+from chautari.region.catalog import Artifact, Repository
 from chautari.region.load import Inventory
 from chautari.region.model import Region
+from chautari.render import jitsi
 from chautari.render.internet import PUBLIC, Internet, StandIn
 from chautari.render.placing import names_of
-from chautari.render.variables import Place, release_of
+from chautari.render.variables import RELEASES, Place, release_of
 from chautari.sandbox import alive, paths, state
-from chautari.sandbox.spec import NodeSpec, Release, SandboxSpec, WantedArtifact
+from chautari.sandbox.spec import (
+    NodeSpec,
+    Release,
+    SandboxSpec,
+    WantedArtifact,
+    WantedRepository,
+)
 from chautari.sandbox.state import SandboxState
 
 Tell = Callable[[str], None]
@@ -60,6 +67,7 @@ def sandbox_spec(inventory: Inventory, mirror: Path | None = None) -> SandboxSpe
         network=region.sandbox.network,
         nodes=tuple(_node_spec(region, name) for name in region.nodes),
         wanted=_wanted(inventory),
+        repositories=_repositories(inventory),
         mirror=_remembered(region.region, mirror),
         owner=str(inventory.folder.resolve()),
     )
@@ -78,10 +86,22 @@ def internet_of(known: SandboxState) -> Internet:
             item.name: Artifact(item.name, item.version, item.url, item.sha256)
             for item in known.artifacts
         },
+        repositories={
+            item.name: Repository(
+                item.name,
+                item.uri,
+                "stable/",
+                item.key_url,
+                (item.fingerprint,),
+                catalog.JITSI.bundle,
+            )
+            for item in known.repositories
+        },
         missing={item.name: item.reason for item in known.missing},
         doubles=tuple(
             StandIn(item.name, item.version, item.reason) for item in known.artifacts if item.double
-        ),
+        )
+        + tuple(StandIn(item.name, item.version, item.reason) for item in known.repositories),
         mail_api=known.mail_api,
     )
 
@@ -100,7 +120,13 @@ def _is_running(spec: SandboxSpec) -> bool:
     served |= {(item.name, item.version) for item in known.missing} if known else set()
     asked = {(item.name, item.version) for item in spec.wanted}
     is_served = bool(spec.mirror) or asked <= served
+    is_served &= {(item.name, item.version) for item in spec.repositories} <= _asked(known)
     return bool(there) and wanted.items() <= there.items() and is_served
+
+
+def _asked(known: SandboxState | None) -> set[tuple[str, str]]:
+    """Return the repositories that the sandbox was asked for, with their releases."""
+    return {(name, version) for name, version in known.asked} if known else set()
 
 
 def _node_spec(region: Region, name: str) -> NodeSpec:
@@ -113,7 +139,7 @@ def _wanted(inventory: Inventory) -> tuple[WantedArtifact, ...]:
     region = inventory.region
     found: list[Artifact] = []
     for name, node in region.nodes.items():
-        for service in node.services:
+        for service in (item for item in node.services if item in RELEASES):
             release = release_of(Place(inventory, PUBLIC, name), service)
             found.append(release)
             if service == "nextcloud":
@@ -122,6 +148,13 @@ def _wanted(inventory: Inventory) -> tuple[WantedArtifact, ...]:
     return tuple(
         WantedArtifact(item.name, item.version, item.file, item.url, item.sha256) for item in found
     )
+
+
+def _repositories(inventory: Inventory) -> tuple[WantedRepository, ...]:
+    if "jitsi" not in inventory.region.carried():
+        return ()
+    release = jitsi.version(Place(inventory, PUBLIC, ""))
+    return (WantedRepository("jitsi", release, catalog.JITSI.key_url),)
 
 
 def forget_mirror(name: str) -> None:

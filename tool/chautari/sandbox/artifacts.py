@@ -44,7 +44,7 @@ def resolve(
     artifacts = tuple(result for result in results if isinstance(result, Artifact))
     kept = {artifact.file for artifact in artifacts}
     for path in sources.shelf.iterdir():
-        if path.name not in kept:
+        if path.is_file() and path.name not in kept:
             path.unlink()
     return artifacts, tuple(result for result in results if isinstance(result, Missing))
 

@@ -7,7 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chautari.sandbox import artifacts, keys, nodes, paths, runtime, seed, trust, world
+from chautari.sandbox import (
+    artifacts,
+    keys,
+    nodes,
+    paths,
+    repositories,
+    runtime,
+    seed,
+    trust,
+    world,
+)
 from chautari.sandbox.authority import Identity
 from chautari.sandbox.doubles.build import build_nextcloud
 from chautari.sandbox.doubles.polls import build_framadate
@@ -71,12 +81,18 @@ def shelve(setup: Setup, state: SandboxState) -> SandboxState:
             builders={"nextcloud": build_nextcloud, "framadate": build_framadate},
         ),
     )
+    served = repositories.resolve(
+        setup.spec.repositories, setup.folder, setup.folder / "mirror", state.mirror_url
+    )
+    for repository in served:
+        setup.progress(f"{repository.name} {repository.version} is a double: {repository.reason}")
     for artifact in found:
         if artifact.double:
             setup.progress(f"{artifact.name} {artifact.version} is a double: {artifact.reason}")
     for absent in missing:
         setup.progress(f"{absent.name} {absent.version} is missing: {absent.reason}")
-    return replace(state, artifacts=found, missing=missing)
+    asked = tuple((item.name, item.version) for item in setup.spec.repositories)
+    return replace(state, artifacts=found, missing=missing, repositories=served, asked=asked)
 
 
 def start_network(setup: Setup) -> None:

@@ -37,6 +37,15 @@ class WantedArtifact:
 
 
 @dataclass(frozen=True)
+class WantedRepository:
+    """One of upstream's package repositories, and the release that a node will install from it."""
+
+    name: str
+    version: str
+    key_url: str
+
+
+@dataclass(frozen=True)
 class SandboxSpec:
     """One sandbox; `owner` says which inventory it was made for."""
 
@@ -45,6 +54,7 @@ class SandboxSpec:
     network: str
     nodes: tuple[NodeSpec, ...]
     wanted: tuple[WantedArtifact, ...] = ()
+    repositories: tuple[WantedRepository, ...] = ()
     mirror: Path | None = None
     owner: str = ""
 

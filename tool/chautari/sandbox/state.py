@@ -43,6 +43,18 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class Repository:
+    """A package repository on the mirror that takes upstream's place, with doubles in it."""
+
+    name: str
+    version: str
+    uri: str
+    key_url: str
+    fingerprint: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class SandboxState:
     """Everything about a sandbox that was brought up."""
 
@@ -60,6 +72,8 @@ class SandboxState:
     mail_api: str
     artifacts: tuple[Artifact, ...] = ()
     missing: tuple[Missing, ...] = ()
+    repositories: tuple[Repository, ...] = ()
+    asked: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +110,8 @@ def from_json(text: str) -> SandboxState:
     raw["mail_relay"] = MailRelay(**raw["mail_relay"])
     raw["artifacts"] = tuple(Artifact(**item) for item in raw["artifacts"])
     raw["missing"] = tuple(Missing(**item) for item in raw["missing"])
+    raw["repositories"] = tuple(Repository(**item) for item in raw.get("repositories", ()))
+    raw["asked"] = tuple((name, version) for name, version in raw.get("asked", ()))
     return SandboxState(**raw)
 
 

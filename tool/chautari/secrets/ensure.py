@@ -37,7 +37,7 @@ def ensure(
                 f"the secret {spec.name} ({spec.meaning}) is missing",
                 fix=f"deploy secrets set {inventory.region.region} {spec.name}",
             )
-        new[spec.name] = names.generate()
+        new[spec.name] = spec.make()
     changed = any(name not in opened or opened[name] != value for name, value in new.items())
     complete = opened.with_values(new)
     if changed or opened.recipients != recipients:

@@ -3,26 +3,61 @@
 from __future__ import annotations
 
 import secrets as random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from chautari.region.model import Region
 from chautari.region.polls import APPS, PollApp
 
 
+def generate() -> str:
+    """Return a new secret of 192 random bits; its letters need no quoting anywhere."""
+    return random.token_urlsafe(24)
+
+
+def generate_key() -> str:
+    """Return a new private RSA key as PEM text."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
 @dataclass(frozen=True)
 class SecretSpec:
-    """One secret: `given` ones come from a person, the others are generated."""
+    """One secret: `given` ones come from a person, the others are made by `make`.
+
+    A node gets those of its services, and those that name one of its services in `helpers`.
+    """
 
     name: str
     service: str | None
     given: bool
     meaning: str
+    make: Callable[[], str] = generate
+    helpers: tuple[str, ...] = ()
 
 
 _NEXTCLOUD = (
     SecretSpec("nextcloud_admin_password", "nextcloud", False, "login `admin` of Nextcloud"),
     SecretSpec("nextcloud_database_password", "nextcloud", False, "Nextcloud's database role"),
     SecretSpec("nextcloud_check_password", "nextcloud", False, "account the checks log in with"),
+)
+JITSI_MEMBER = "jitsi_member_"
+_BRIDGES = ("jitsi-bridge",)
+_JITSI = (
+    SecretSpec("jitsi_focus_password", "jitsi", False, "account of Jitsi's conference focus"),
+    SecretSpec(
+        "jitsi_bridge_password", "jitsi", False, "account of the video bridges", helpers=_BRIDGES
+    ),
+    SecretSpec("jitsi_key", "jitsi", False, "key of Jitsi's XMPP server", generate_key, _BRIDGES),
+    SecretSpec("jitsi_turn_secret", "jitsi", False, "what TURN credentials are made from"),
+    SecretSpec("jitsi_check_password", "jitsi", False, "account the checks log in with"),
 )
 _RECEIPTS = SecretSpec("receipt_key", None, False, "keys the digests in receipts; stays here")
 
@@ -32,7 +67,11 @@ def of_app(app: PollApp) -> tuple[SecretSpec, ...]:
     return tuple(SecretSpec(name, "polls", False, text) for name, text in app.secrets.items())
 
 
-_BY_APP = {"nextcloud": _NEXTCLOUD} | {name: of_app(app) for name, app in APPS.items()}
+_BY_APP = {
+    "nextcloud": _NEXTCLOUD,
+    "jitsi": _JITSI,
+    **{name: of_app(app) for name, app in APPS.items()},
+}
 _MAIL = SecretSpec("mail_relay_password", None, True, "password at the mail relay")
 
 
@@ -41,19 +80,20 @@ def wanted(region: Region) -> tuple[SecretSpec, ...]:
     found: tuple[SecretSpec, ...] = (_MAIL,) if region.mail else ()
     for service in region.carried():
         found += _BY_APP[region.services.app_of(service)]
+    if "jitsi" in region.carried():
+        found += tuple(_of_member(name) for name in region.services.of_jitsi().members)
     return (*found, _RECEIPTS)
+
+
+def _of_member(name: str) -> SecretSpec:
+    return SecretSpec(f"{JITSI_MEMBER}{name}", "jitsi", False, f"login `{name}` of Jitsi Meet")
 
 
 def of_node(region: Region, node: str) -> tuple[str, ...]:
     """Return the names of the secrets that `node` needs: its own services' and the mail relay's."""
-    services = region.nodes[node].services
+    services = {None, *region.nodes[node].services}
     return tuple(
         spec.name
         for spec in wanted(region)
-        if spec is not _RECEIPTS and (spec.service is None or spec.service in services)
+        if spec is not _RECEIPTS and services & {spec.service, *spec.helpers}
     )
-
-
-def generate() -> str:
-    """Return a new secret of 192 random bits; its letters need no quoting anywhere."""
-    return random.token_urlsafe(24)

@@ -1,0 +1,168 @@
+"""Jitsi Meet as its node sees it: Prosody, the focus, accounts and settings."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+pytestmark = pytest.mark.role("jitsi")
+
+ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=10).read().decode())"
+LOG = "/var/log/prosody/prosody.log"
+
+
+def ask(host: Host, path: str) -> Any:
+    """What the focus's private interface answers."""
+    result = host.run("python3 -c %s %s", ASK, f"http://127.0.0.1:8888{path}")
+    assert result.rc == 0, f"{path}: {result.stderr.strip().splitlines()[-1]}"
+    return json.loads(result.stdout)
+
+
+def accounts(host: Host, domain: str) -> list[str]:
+    """The names that can log in at a domain."""
+    return host.check_output("prosodyctl mod_chautari_accounts list %s", domain).split()
+
+
+def files_of(domain: str) -> tuple[str, ...]:
+    """The settings that upstream's packages find when they are configured."""
+    return (
+        f"/etc/prosody/conf.avail/{domain}.cfg.lua",
+        f"/etc/jitsi/meet/{domain}-config.js",
+        f"/etc/nginx/sites-available/{domain}.conf",
+        "/etc/jitsi/jicofo/config",
+        "/etc/jitsi/jicofo/jicofo.conf",
+    )
+
+
+@pytest.mark.advice("Start it: 'systemctl enable --now prosody jicofo'.", units=["prosody"])
+@pytest.mark.parametrize("unit", ["prosody", "jicofo"])
+def test_service_runs(host: Host, unit: str) -> None:
+    """Prosody and the focus are enabled and run"""
+    assert host.service(unit).is_enabled
+    assert host.service(unit).is_running
+
+
+@pytest.mark.advice(
+    "Mend what 'prosodyctl check config' names, or deploy again.", units=["prosody"]
+)
+def test_settings_of_prosody_are_valid(host: Host) -> None:
+    """Prosody finds nothing wrong with its settings"""
+    result = host.run("prosodyctl check config")
+    assert result.rc == 0, result.stdout
+
+
+@pytest.mark.advice(f"Read {LOG} on the node: a module is missing a library.", units=["prosody"])
+def test_every_module_is_loaded(host: Host) -> None:
+    """Prosody has loaded every module since it was started"""
+    lines = host.check_output("cat %s", LOG).splitlines()
+    starts = [number for number, line in enumerate(lines) if "Hello and welcome" in line]
+    recent = lines[starts[-1] if starts else 0 :]
+    errors = [line for line in recent if re.search(r"\b(modulemanager|portmanager)\terror\b", line)]
+    assert not errors, errors[0]
+
+
+@pytest.mark.advice("Read /var/log/jitsi/jicofo.log on the node.", units=["jicofo", "prosody"])
+def test_focus_is_healthy_and_sees_every_bridge(host: Host, settings: dict[str, Any]) -> None:
+    """The focus is healthy, and sees the region's bridges
+
+    At a first deploy other nodes may take minutes longer than this one.
+    """
+    expected = 1 + len(settings["jitsi_remote_bridges"])
+    for _ in range(180 if expected > 1 else 45):
+        result = host.run("python3 -c %s %s", ASK, "http://127.0.0.1:8888/about/health")
+        count = ask(host, "/stats")["bridge_selector"]["bridge_count"] if result.rc == 0 else 0
+        if count >= expected:
+            return
+        time.sleep(2)
+    assert result.rc == 0, result.stderr.strip().splitlines()[-1]
+    assert count >= 1, "no bridge has joined: nobody would hear or see anybody"
+    assert count >= expected, f"{count} of {expected} bridges have joined"
+
+
+@pytest.mark.advice("Deploy again: it keeps the members' accounts.", units=["prosody"])
+def test_accounts_are_those_of_the_region(host: Host, settings: dict[str, Any]) -> None:
+    """Accounts are those of the members, of the checks and of Jitsi's own parts"""
+    domain = settings["jitsi_domain"]
+    listed = accounts(host, f"auth.{domain}")
+    assert listed == ["focus", "jvb"], listed
+    if settings["jitsi_access"] == "members":
+        listed = accounts(host, domain)
+        assert listed == sorted([*settings["jitsi_member_names"], "chautari-check"]), listed
+
+
+@pytest.mark.advice("Close the ports: these interfaces are for the node alone.", units=["prosody"])
+@pytest.mark.parametrize("port", [5280, 8888])
+def test_private_interface_is_on_the_loopback(host: Host, port: int) -> None:
+    """What nginx or the node alone asks listens on the loopback"""
+    lines = host.check_output("ss -Hltn sport = :%s", str(port)).splitlines()
+    local = [line.split()[3].rpartition(":")[0].strip("[]") for line in lines]
+    assert local, f"nothing listens on port {port}"
+    assert set(local) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}, local
+
+
+@pytest.mark.advice("Deploy again: without bridges elsewhere the port stays closed.", units=[])
+def test_xmpp_is_open_only_where_bridges_join(host: Host, settings: dict[str, Any]) -> None:
+    """The XMPP server listens to others only where bridges on other nodes need it"""
+    lines = host.check_output("ss -Hltn sport = :5222").splitlines()
+    local = {line.split()[3].rpartition(":")[0].strip("[]") for line in lines}
+    outward = bool(local - {"127.0.0.1", "::1"})
+    assert outward == bool(settings["jitsi_remote_bridges"]), local
+    assert not host.check_output("ss -Hltn sport = :5269"), "it talks to other servers"
+
+
+@pytest.mark.advice("Deploy again; passwords stand in these files.", units=[])
+def test_settings_are_closed_to_others(host: Host, settings: dict[str, Any]) -> None:
+    """Settings with passwords in them are closed to others"""
+    domain = settings["jitsi_domain"]
+    for path, user, group, mode in (
+        (f"/etc/prosody/conf.avail/{domain}.cfg.lua", "root", "prosody", 0o640),
+        ("/etc/jitsi/jicofo/config", "jicofo", "jitsi", 0o640),
+        ("/etc/jitsi/jicofo/jicofo.conf", "jicofo", "jitsi", 0o640),
+        (f"/var/lib/prosody/auth.{domain}.key", "prosody", "prosody", 0o600),
+    ):
+        file = host.file(path)
+        assert (file.user, file.group, file.mode) == (user, group, mode), path
+
+
+@pytest.mark.advice("Deploy again: a package's script would change this file.", units=[])
+def test_settings_hold_what_packages_look_for(host: Host, settings: dict[str, Any]) -> None:
+    """Our settings hold every mark that upstream's packages look for before they change a file"""
+    domain = settings["jitsi_domain"]
+    prosody, pages, site, environment, focus = files_of(domain)
+    lacking = [
+        f"{path}: {mark}"
+        for path, marks in {
+            prosody: (
+                "unlimited_jids", "component_admins_as_room_owners",
+                f'Component "conference.{domain}" "muc"\n    restrict_room_creation',
+                f'Component "polls.{domain}"', f'Component "internal.auth.{domain}" "muc"',
+                f'Component "focus.{domain}" "client_proxy"',
+            ),
+            pages: ("var config",),
+            site: ("server_name",),
+            environment: (
+                f"JICOFO_HOSTNAME={domain}", "JICOFO_AUTH_DOMAIN=", "JICOFO_AUTH_USER=",
+                "JICOFO_AUTH_PASSWORD=",
+            ),
+            focus: (f'client-proxy = "focus.{domain}"', "brewery-jid", "trusted-domains"),
+        }.items()
+        for mark in marks
+        if mark not in host.file(path).content_string
+    ]  # fmt: skip
+    for name in (domain, f"auth.{domain}"):
+        if not host.file(f"/var/lib/prosody/{name}.crt").exists:
+            lacking.append(f"/var/lib/prosody/{name}.crt")
+    assert not lacking, "; ".join(lacking)
+
+
+@pytest.mark.advice("Restart what is named: 'systemctl restart prosody jicofo'.", units=[])
+def test_settings_are_in_use(host: Host) -> None:
+    """Prosody and the focus use the settings that lie on the disk"""
+    for path, unit in (("/etc/prosody", "prosody"), ("/etc/jitsi/jicofo", "jicofo")):
+        newer = host.check_output("find %s -newer %s", path, f"/run/chautari-{unit}.loaded")
+        assert not newer, f"changed since {unit} loaded it: {', '.join(newer.split())}"

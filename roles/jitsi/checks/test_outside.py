@@ -1,0 +1,169 @@
+"""Jitsi Meet as people use it: pages, logins, rooms and chat, by BOSH and by websocket."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from chautari.checks.xmpp import Bosh, Person, Websocket
+
+pytestmark = pytest.mark.role("jitsi")
+
+UNITS = ["prosody", "jicofo", "nginx"]
+ACCOUNT = "chautari-check"
+Door = Callable[..., Person]
+
+
+@pytest.fixture
+def domain(settings: dict[str, Any]) -> str:
+    """The name of the service."""
+    return str(settings["jitsi_domain"])
+
+
+@pytest.fixture
+def guests(settings: dict[str, Any], domain: str) -> str:
+    """The domain that people without an account log in at."""
+    return f"guest.{domain}" if settings["jitsi_access"] == "members" else domain
+
+
+@pytest.fixture
+def room(domain: str) -> str:
+    """The address of a room that nobody else is in."""
+    return f"chautari-check-{secrets.token_hex(6)}@conference.{domain}"
+
+
+@pytest.fixture
+def door(web: Any, domain: str) -> Iterator[Door]:
+    """Lets people in by BOSH, and sees them off when the check is over."""
+    inside: list[Person] = []
+
+    def let_in(where: str, name: str = "", password: str = "") -> Person:
+        person = Person(Bosh(web, f"https://{domain}/http-bind"), where, name, password)
+        inside.append(person)
+        return person
+
+    yield let_in
+    for person in inside:
+        person.leave()
+
+
+@pytest.fixture
+def host_of_rooms(
+    settings: dict[str, Any], domain: str, door: Door, secret: Callable[[str], str]
+) -> Person:
+    """Someone who may open a room."""
+    if settings["jitsi_access"] == "open":
+        return door(domain)
+    return door(domain, ACCOUNT, secret("jitsi_check_password"))
+
+
+@pytest.mark.advice("Look at DNS, and at nginx on the node.", units=["nginx"])
+def test_page_of_a_room_is_served(domain: str, web: Any) -> None:
+    """The page of a room is served"""
+    for path in ("/", "/a-room-of-ours"):
+        answer = web.get(f"https://{domain}{path}")
+        assert answer.status_code == 200, f"{path}: {answer.status_code}"
+        assert "Jitsi Meet" in answer.text, f"{path} is not the page of Jitsi Meet"
+        assert "<!--#include" not in answer.text, f"{path}: nginx does not fill in its parts"
+
+
+@pytest.mark.advice("Deploy again: it writes the settings of the pages.", units=["nginx"])
+def test_page_asks_nobody_outside_the_region(domain: str, web: Any) -> None:
+    """The pages' settings name no third party"""
+    answer = web.get(f"https://{domain}/config.js")
+    assert answer.status_code == 200, f"{answer.status_code}"
+    found = re.search(r"var config = (\{.*\});", answer.text, re.S)
+    assert found, f"these are no settings: {answer.text[:200]}"
+    config = json.loads(found[1])
+    assert config["disableThirdPartyRequests"] is True
+    assert config["gravatar"]["disabled"] is True
+    assert config["analytics"]["disabled"] is True
+    assert config["p2p"] == {"enabled": False, "stunServers": []}
+    hosts = set(re.findall(r"(?:https?|wss?|stun|turns?):(?://)?([A-Za-z0-9.-]+)", answer.text))
+    assert hosts == {domain}, f"the settings name {hosts}"
+
+
+@pytest.mark.advice("Deploy again: it writes the headers into nginx's settings.", units=["nginx"])
+def test_security_headers_are_sent(domain: str, web: Any) -> None:
+    """Security headers are sent"""
+    headers = web.get(f"https://{domain}/").headers
+    hsts = re.fullmatch(r"max-age=(\d+).*", headers.get("Strict-Transport-Security", ""))
+    assert hsts and int(hsts[1]) >= 63072000, headers.get("Strict-Transport-Security")
+    assert headers.get("X-Content-Type-Options") == "nosniff"
+    assert headers.get("Referrer-Policy") == "no-referrer"
+
+
+@pytest.mark.advice("Close the ports on the node: they are for the loopback alone.", units=UNITS)
+def test_private_interfaces_are_closed(domain: str, web: Any) -> None:
+    """Statistics and control of bridge and focus are not reachable"""
+    for path in ("/colibri/stats", "/about/health", "/stats"):
+        answer = web.get(f"https://{domain}{path}")
+        assert "bridge_selector" not in answer.text, f"{path} shows the focus's statistics"
+        assert "stress_level" not in answer.text, f"{path} shows the bridge's statistics"
+        assert answer.status_code == 404 or "<html" in answer.text, f"{path}: {answer.text[:80]}"
+
+
+@pytest.mark.advice("Look at the log of Prosody: /var/log/prosody/prosody.log.", units=UNITS)
+def test_guest_comes_in_by_bosh(door: Door, guests: str) -> None:
+    """A guest comes in by BOSH"""
+    assert door(guests).jid.endswith(f"@{guests}") or f"@{guests}/" in door(guests).jid
+
+
+@pytest.mark.advice("Look at nginx's error log and at Prosody's log.", units=UNITS)
+def test_guest_comes_in_by_websocket(
+    domain: str, guests: str, reach: Callable[[str], list[str]], ca_file: str
+) -> None:
+    """A guest comes in by websocket, on every address"""
+    for address in reach(domain):
+        line = Websocket(domain, "/xmpp-websocket", address, ca_file)
+        person = Person(line, guests)
+        assert f"@{guests}/" in person.jid, person.jid
+        person.leave()
+
+
+@pytest.mark.advice("Deploy again: access is not as the region says.", units=UNITS)
+def test_guest_cannot_open_a_room_where_members_do(
+    settings: dict[str, Any], door: Door, domain: str, guests: str, room: str
+) -> None:
+    """A guest cannot open a room where only members may"""
+    if settings["jitsi_access"] == "open":
+        pytest.skip("anyone opens rooms in this region")
+    guest = door(guests)
+    assert guest.request_room(f"focus.{domain}", room) == "not-authorized"
+    assert guest.enter(room, "guest") == "not-allowed"
+
+
+@pytest.mark.advice("Deploy again: access is not as the region says.", units=UNITS)
+def test_stranger_cannot_log_in(settings: dict[str, Any], door: Door, domain: str) -> None:
+    """Nobody logs in as a member with a wrong password"""
+    if settings["jitsi_access"] == "open":
+        pytest.skip("nobody logs in in this region")
+    with pytest.raises(PermissionError):
+        door(domain, ACCOUNT, secrets.token_hex(8))
+    with pytest.raises(PermissionError):
+        door(domain)
+
+
+@pytest.mark.advice(
+    "Look at /var/log/jitsi/jicofo.log, and whether 'prosodyctl mod_chautari_accounts list' names "
+    "the members.",
+    units=UNITS,
+)
+def test_room_is_opened_and_people_chat(
+    domain: str, door: Door, guests: str, room: str, host_of_rooms: Person
+) -> None:
+    """Who may opens a room, a guest then comes in, and they chat"""
+    assert host_of_rooms.request_room(f"focus.{domain}", room) == "ready"
+    assert host_of_rooms.enter(room, "host") == "inside"
+    guest = door(guests)
+    assert guest.request_room(f"focus.{domain}", room) == "ready"
+    assert guest.enter(room, "guest") == "inside"
+    guest.say(room, "hello from the guest")
+    assert host_of_rooms.hear("hello from the guest") == f"{room}/guest"
+    host_of_rooms.say(room, "hello from the host")
+    assert guest.hear("hello from the host") == f"{room}/host"

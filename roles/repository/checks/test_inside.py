@@ -1,0 +1,48 @@
+"""What the repository role promises, seen from the node."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+pytestmark = pytest.mark.role("repository")
+
+
+def parts(host: Host, name: str) -> dict[str, str]:
+    """The packages that are held, each with its version."""
+    text = host.file(f"/etc/apt/preferences.d/60-chautari-{name}.pref").content_string
+    return dict(re.findall(r"Package: (\S+)\nPin: version (\S+)", text))
+
+
+@pytest.mark.advice("Deploy again: it writes the source and compares the key.", units=[])
+def test_key_is_the_one_that_is_known(host: Host, settings: dict[str, Any]) -> None:
+    """apt trusts keys of known fingerprints alone, each for its own repository"""
+    for source in settings["repository_sources"]:
+        file = f"/etc/apt/keyrings/chautari-{source['name']}.asc"
+        shown = host.check_output("gpg --batch --no-autostart --with-colons --show-keys %s", file)
+        found = re.findall(r"^pub:[^\n]*\nfpr:+([0-9A-F]{40}):", shown, re.M)
+        assert found and set(found) <= set(source["fingerprints"]), found
+        text = host.file(f"/etc/apt/sources.list.d/{source['name']}.sources").content_string
+        assert f"Signed-By: {file}" in text
+
+
+@pytest.mark.advice("Deploy again. Packages of one release belong together.", units=[])
+def test_installed_parts_are_of_the_release(host: Host, settings: dict[str, Any]) -> None:
+    """What is installed of a release has exactly the versions that it names"""
+    for source in settings["repository_sources"]:
+        held = parts(host, source["name"])
+        assert held, f"no part of {source['bundle']} is held"
+        for package, version in held.items():
+            query = host.run("dpkg-query --show --showformat='${Version}' %s", package)
+            if query.rc == 0 and query.stdout:
+                assert query.stdout == version, f"{package} is {query.stdout}, not {version}"
+
+
+@pytest.mark.advice("Read what apt says: 'apt-get check'.", units=[])
+def test_packages_fit_together(host: Host) -> None:
+    """apt finds no package broken"""
+    result = host.run("apt-get check -q -o Debug::NoLocking=1")
+    assert result.rc == 0, result.stderr

@@ -1,0 +1,137 @@
+"""Jitsi's templates: the marks that upstream's packages look for, access, privacy, bandwidth."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from templates import RELEASES, render, variables
+
+DOMAIN = "meet.andes.example.org"
+UPSTREAM = re.compile(r"jitsi\.net|jit\.si|8x8|google|gravatar\.com|amplitude")
+
+
+def prosody(folder: Path, **changed: object) -> str:
+    return render("jitsi", "prosody.cfg.lua.j2", variables(folder, "jitsi", "13", **changed))
+
+
+def config(folder: Path, **changed: object) -> dict[str, object]:
+    text = render("jitsi", "config.js.j2", variables(folder, "jitsi", "13", **changed))
+    found = re.search(r"var config = (\{.*\});", text, re.S)
+    assert found, text
+    return dict(json.loads(found[1]))
+
+
+def test_prosody_s_settings_hold_every_mark_of_upstream_s_script(tmp_path: Path) -> None:
+    text = prosody(tmp_path)
+    for mark in (
+        "unlimited_jids",
+        "component_admins_as_room_owners",
+        f'Component "polls.{DOMAIN}"',
+        f'Component "internal.auth.{DOMAIN}" "muc"',
+        f'Component "focus.{DOMAIN}" "client_proxy"',
+        f'Component "conference.{DOMAIN}" "muc"\n    restrict_room_creation = true',
+    ):
+        assert mark in text, mark
+
+
+@pytest.mark.skipif(
+    not shutil.which("luac5.4"), reason="no Lua on this machine; the role checks it"
+)
+@pytest.mark.parametrize("access", ["members", "open"])
+def test_prosody_s_settings_are_lua(access: str, tmp_path: Path) -> None:
+    (tmp_path / "x.lua").write_text(prosody(tmp_path, jitsi_access=access))
+    subprocess.run(["luac5.4", "-p", tmp_path / "x.lua"], check=True)
+
+
+def test_members_log_in_and_guests_have_a_domain_of_their_own(tmp_path: Path) -> None:
+    text = prosody(tmp_path)
+    assert f'VirtualHost "{DOMAIN}"\n    authentication = "internal_hashed"' in text
+    assert f'VirtualHost "guest.{DOMAIN}"\n    authentication = "jitsi-anonymous"' in text
+    assert config(tmp_path)["hosts"]["anonymousdomain"] == f"guest.{DOMAIN}"  # type: ignore[index]
+    focus = render("jitsi", "jicofo.conf.j2", variables(tmp_path, "jitsi", "13"))
+    assert f'type = XMPP\n    login-url = "{DOMAIN}"' in focus
+
+
+def test_anyone_comes_in_where_access_is_open(tmp_path: Path) -> None:
+    text = prosody(tmp_path, jitsi_access="open")
+    assert f'VirtualHost "{DOMAIN}"\n    authentication = "jitsi-anonymous"' in text
+    assert "guest." not in text
+    assert "anonymousdomain" not in str(config(tmp_path, jitsi_access="open"))
+    given = variables(tmp_path, "jitsi", "13", jitsi_access="open")
+    assert "authentication" not in render("jitsi", "jicofo.conf.j2", given)
+
+
+def test_xmpp_listens_to_others_only_for_their_bridges(tmp_path: Path) -> None:
+    assert 'c2s_interfaces = { "*", "::" }' in prosody(tmp_path)
+    alone = prosody(tmp_path, jitsi_remote_bridges=[])
+    assert 'c2s_interfaces = { "127.0.0.1", "::1" }' in alone
+    assert '"s2s"' in alone
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_nobody_outside_the_region_is_named(release: str, tmp_path: Path) -> None:
+    for role, name in (
+        ("jitsi", "prosody.cfg.lua.j2"),
+        ("jitsi", "config.js.j2"),
+        ("jitsi", "jicofo.conf.j2"),
+        ("jitsi", "site.conf.j2"),
+        ("videobridge", "jvb.conf.j2"),
+        ("turn", "turnserver.conf.j2"),
+    ):
+        assert not UPSTREAM.search(render(role, name, variables(tmp_path, role, release))), name
+
+
+def test_low_bandwidth_keeps_video_small(tmp_path: Path) -> None:
+    low = config(tmp_path, jitsi_low_bandwidth=True)
+    assert (low["resolution"], low["channelLastN"], low["startAudioOnly"]) == (360, 4, True)
+    assert low["desktopSharingFrameRate"] == {"min": 5, "max": 5}
+    assert "resolution" not in config(tmp_path, jitsi_low_bandwidth=False)
+
+
+def test_relays_are_switched_on_in_focus_and_bridge_together(tmp_path: Path) -> None:
+    for wanted in (True, False):
+        given = variables(tmp_path, "jitsi", "13", jitsi_relays=wanted)
+        focus = render("jitsi", "jicofo.conf.j2", given)
+        assert (f"octo {{\n    enabled = {str(wanted).lower()}") in focus
+        assert ("RegionBasedBridgeSelectionStrategy" in focus) is wanted
+        given = variables(tmp_path, "videobridge", "13", videobridge_relays=wanted)
+        bridge = render("videobridge", "jvb.conf.j2", given)
+        assert f'relay {{\n    enabled = {str(wanted).lower()}\n    region = "andes"' in bridge
+
+
+def test_private_interfaces_are_on_the_loopback(tmp_path: Path) -> None:
+    bridge = render("videobridge", "jvb.conf.j2", variables(tmp_path, "videobridge", "12"))
+    assert "private {\n      host = 127.0.0.1" in bridge
+    assert "public {\n      port = -1" in bridge
+    focus = render("jitsi", "jicofo.conf.j2", variables(tmp_path, "jitsi", "12"))
+    assert 'rest {\n    host = "127.0.0.1"' in focus
+
+
+def behind(folder: Path, role: str, template: str, own: list[str]) -> str:
+    given = variables(folder, role, "13")
+    given["ansible_facts"] |= {
+        "all_ipv4_addresses": own, "default_ipv4": {"address": own[0]},
+    }  # fmt: skip
+    return render(role, template, given)
+
+
+def test_browsers_are_told_the_router_s_address_only_behind_one(tmp_path: Path) -> None:
+    router, inner = "198.51.100.14", "192.168.1.5"
+    bridge = behind(tmp_path, "videobridge", "jvb.conf.j2", [inner])
+    assert f'local-address = "{inner}"' in bridge and f'public-address = "{router}"' in bridge
+    assert f"external-ip={router}/{inner}" in behind(
+        tmp_path, "turn", "turnserver.conf.j2", [inner]
+    )
+    assert "static-mappings" not in behind(tmp_path, "videobridge", "jvb.conf.j2", [router])
+    assert "external-ip" not in behind(tmp_path, "turn", "turnserver.conf.j2", [router])
+
+
+def test_turn_relays_into_no_private_network_but_to_the_region_s_bridges(tmp_path: Path) -> None:
+    text = render("turn", "turnserver.conf.j2", variables(tmp_path, "turn", "13"))
+    for range_ in ("10.0.0.0-", "127.0.0.0-", "169.254.0.0-", "192.168.0.0-", "fc00::-", "::1"):
+        assert f"denied-peer-ip={range_}" in text, range_
+    assert re.findall(r"allowed-peer-ip=(.*)", text) == ["198.51.100.14", "198.51.100.13"]
+    assert "no-tcp\n" in text and "no-cli" in text and "no-loopback-peers" not in text

@@ -1,0 +1,60 @@
+"""The clients that outside checks use: what they send is what servers expect."""
+
+import socket
+import struct
+import threading
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from chautari.checks import turn, xmpp
+
+
+def test_credentials_are_those_of_the_turn_rest_api() -> None:
+    name, password = turn.credentials("north", 1433895918)
+    assert (name, password) == ("1433895918", "3dkl8uIBelQlraT8v9eCSJTyt+U=")
+
+
+@pytest.mark.parametrize("peer", [("192.0.2.1", 32853), ("2001:db8::6677", 9)])
+def test_address_survives_its_mask(peer: turn.Address) -> None:
+    transaction = bytes(range(12))
+    assert turn._address(turn._packed(peer, transaction), transaction) == peer
+
+
+def test_address_is_masked_as_rfc_5769_shows() -> None:
+    transaction = bytes.fromhex("b7e7a701bc34d686fa87dfae")
+    assert turn._packed(("192.0.2.1", 32853), transaction).hex() == "0001a147e112a643"
+
+
+def test_server_that_asks_for_a_login_gets_a_signed_request() -> None:
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    seen: list[turn.Attributes] = []
+
+    def serve() -> None:
+        for number in range(2):
+            data = there.recv(2048)
+            seen.append(turn._attributes(data[20:]))
+            if number == 0:
+                error = turn._attribute(turn.ERROR, b"\0\0\x04\x01Unauthorized")
+                body = error + turn._attribute(turn.REALM, b"r") + turn._attribute(turn.NONCE, b"n")
+                kind = turn.ALLOCATE | turn.FAILURE
+            else:
+                peer = turn._packed(("192.0.2.7", 50000), data[8:20])
+                body, kind = turn._attribute(turn.RELAYED, peer), turn.ALLOCATE | turn.SUCCESS
+            there.send(struct.pack(">HHI", kind, len(body), turn.COOKIE) + data[8:20] + body)
+
+    server = threading.Thread(target=serve)
+    server.start()
+    assert turn.Client(here, "user", "password").allocate() == ("192.0.2.7", 50000)
+    server.join()
+    assert turn.INTEGRITY not in seen[0]
+    assert (seen[1][turn.USERNAME], seen[1][turn.REALM]) == (b"user", b"r")
+    assert len(seen[1][turn.INTEGRITY]) == 20
+
+
+def test_refusal_is_named_by_its_condition() -> None:
+    stanza = ET.fromstring(
+        f"<iq xmlns='jabber:client'><error type='auth'><not-authorized xmlns='{xmpp.STANZAS}'/>"
+        f"<text xmlns='{xmpp.STANZAS}'>no</text></error></iq>"
+    )
+    assert xmpp.refusal(stanza) == "not-authorized"

@@ -1,0 +1,145 @@
+"""Variables of the roles that make up Jitsi Meet: repository, turn, videobridge and jitsi."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+
+from chautari.region import catalog
+from chautari.region.catalog import Repository
+from chautari.region.model import Region
+from chautari.render.place import Place, Variables
+from chautari.secrets.names import JITSI_MEMBER
+
+_FROM = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+_UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)
+
+
+def version(place: Place) -> str:
+    """Return the release to install: the region's choice, or the one that is known to work."""
+    chosen: str | None = place.region.services.of_jitsi().version
+    return chosen or catalog.JITSI_VERSION
+
+
+def domain(region: Region) -> str:
+    """Return the name that people open."""
+    return region.fqdn(region.services.of_jitsi().host)
+
+
+def repository(place: Place) -> Variables:
+    """Return where upstream's packages come from, and the release they are held at."""
+    source: Repository = place.internet.repositories.get("jitsi", catalog.JITSI)
+    return {
+        "repository_sources": [
+            {
+                "name": source.name,
+                "uri": source.uri,
+                "suite": source.suite,
+                "key_url": source.key_url,
+                "fingerprints": list(source.fingerprints),
+                "bundle": source.bundle,
+                "version": f"{version(place)}-1",
+            }
+        ]
+    }
+
+
+def turn(place: Place) -> Variables:
+    """Return the TURN server's name, and the addresses it may relay to although they are odd."""
+    region = place.region
+    carriers = {place.node, *region.carriers("jitsi"), *region.carriers("jitsi-bridge")}
+    peers = [address for name in sorted(carriers) for address in region.nodes[name].addresses]
+    return {
+        "turn_domain": domain(region),
+        "turn_address": region.nodes[place.node].address,
+        "turn_allowed_peers": peers,
+    }
+
+
+def videobridge(place: Place) -> Variables:
+    """Return how the node's bridge joins the meeting node, and what it offers to browsers."""
+    region = place.region
+    node = region.nodes[place.node]
+    return {
+        "videobridge_domain": domain(region),
+        "videobridge_xmpp_host": "127.0.0.1" if "jitsi" in node.services else domain(region),
+        "videobridge_nickname": place.node,
+        "videobridge_address": node.address,
+        "videobridge_relays": region.services.of_jitsi().relays,
+        "videobridge_region": region.region,
+        "videobridge_double": "jitsi" in place.internet.repositories,
+    }
+
+
+def jitsi(place: Place) -> Variables:
+    """Return the meeting node's settings."""
+    region = place.region
+    settings = region.services.of_jitsi()
+    return {
+        "jitsi_domain": domain(region),
+        "jitsi_access": settings.access,
+        "jitsi_member_names": list(settings.members),
+        "jitsi_language": region.languages[0].split("_")[0],
+        "jitsi_low_bandwidth": region.bandwidth == "low",
+        "jitsi_remote_bridges": list(region.carriers("jitsi-bridge")),
+        "jitsi_relays": settings.relays,
+        "jitsi_region": region.region,
+        "jitsi_double": "jitsi" in place.internet.repositories,
+    }
+
+
+def shaped_secrets(region: Region, node: str, secrets: Variables) -> Variables:
+    """Return the node's secrets of Jitsi as its roles take them, and take the others out.
+
+    A bridge on another node gets its account's password and the server's certificate, no key.
+    """
+    key = secrets.pop("jitsi_key", None)
+    if key is None:
+        return {}
+    public = certificate(key, domain(region))
+    bridge = {
+        "videobridge_password": secrets["jitsi_bridge_password"],
+        "videobridge_authority": public,
+    }
+    if "jitsi" not in region.nodes[node].services:
+        del secrets["jitsi_bridge_password"]
+        return bridge
+    members = [name for name in list(secrets) if name.startswith(JITSI_MEMBER)]
+    people = [
+        {"name": name.removeprefix(JITSI_MEMBER), "password": secrets.pop(name)} for name in members
+    ]
+    people.append({"name": "chautari-check", "password": secrets["jitsi_check_password"]})
+    if region.services.of_jitsi().access == "open":
+        people = []
+    return bridge | {
+        "jitsi_members": people,
+        "jitsi_key": key,
+        "jitsi_certificate": public,
+        "turn_secret": secrets["jitsi_turn_secret"],
+    }
+
+
+def certificate(key: str, name: str) -> str:
+    """Return the certificate of the XMPP server, which only Jitsi's own parts talk to.
+
+    It is made anew each time and always the same: RSA signs without chance.
+    """
+    # Imported here, since a region without Jitsi need not wait for it.
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509.oid import NameOID
+
+    private = serialization.load_pem_private_key(key.encode(), password=None)
+    assert isinstance(private, rsa.RSAPrivateKey)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"auth.{name}"[:64])])
+    names = [x509.DNSName(item) for item in (f"auth.{name}", name, f"guest.{name}")]
+    serial = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    return (
+        x509.CertificateBuilder(subject, subject, private.public_key(), serial, _FROM, _UNTIL)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(private, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+        .decode()
+    )
