@@ -96,14 +96,17 @@ def test_json_report_tells_nodes_roles_checks_and_doubles(second: Outcome) -> No
     assert {"nextcloud", "framadate"} <= {role["name"] for role in cloud["roles"]}
     assert cloud["failed"] == 0 and cloud["seconds"] > 0
     checks = report["checks"]
-    failed = [item for item in checks["results"] if item["outcome"] != "passed"]
-    assert failed == []
-    assert checks["passed"] == len(checks["results"]) > 60
+    left_out = [item for item in checks["results"] if item["outcome"] == "skipped"]
+    assert checks["failed"] == 0, second.troubles
+    # A double carries no media, and this region has no relays: each is said with its reason.
+    assert {item["service"] for item in left_out} <= {"videobridge", "jitsi"}
+    assert all(item["message"] for item in left_out)
+    assert checks["passed"] == len(checks["results"]) - len(left_out) > 100
     assert {"node", "service", "check", "outcome", "seconds", "message"} <= set(
         checks["results"][0]
     )
     assert {"inside", "outside"} == {item["side"] for item in checks["results"]}
-    assert {double["name"] for double in report["doubles"]} == {"nextcloud", "framadate"}
+    assert {double["name"] for double in report["doubles"]} >= {"nextcloud", "framadate"}
 
 
 def test_status_tells_how_the_last_run_ended(proof: Proof, second: Outcome) -> None:
