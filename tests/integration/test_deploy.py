@@ -21,7 +21,7 @@ from chautari.sandbox import api
 from chautari.secrets import store
 
 pytestmark = pytest.mark.containers
-NODES = ("ground", "cloud")
+NODES = ("ground", "meet", "cloud")
 
 
 @pytest.fixture(scope="module")

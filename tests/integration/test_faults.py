@@ -10,6 +10,7 @@ from tests.integration.conftest import Proof
 from chautari.sandbox import paths
 
 pytestmark = pytest.mark.containers
+CLOCK = "/usr/lib/python3/dist-packages/ahead.pth"  # read by every Python that starts
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,10 +72,14 @@ def test_clock_that_is_off_is_refused(proof: Proof) -> None:
     proof.on("ground", "sh", "-c", "mv /usr/bin/date /usr/bin/date.kept")
     proof.on("ground", "sh", "-c", 'printf "%s" "$1" > /usr/bin/date && chmod 755 /usr/bin/date',
              "sh", fake)  # fmt: skip
+    # A prepared node is looked at by Python, a bare one by its shell: both are five minutes ahead.
+    ahead = "import time; time.time = (lambda real: lambda: real() + 300)(time.time)\n"
+    proof.feed("ground", ahead, "tee", CLOCK)
     try:
         outcome = proof.deploy("region", "--json", "--node", "ground")
     finally:
         proof.on("ground", "mv", "/usr/bin/date.kept", "/usr/bin/date")
+        proof.on("ground", "rm", CLOCK)
     assert outcome.code == 1
     assert "seconds ahead of this machine's" in outcome.node("ground")["refusals"][0]["what"]
 
