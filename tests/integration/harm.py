@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from typing import Any
 
 from tests.integration import tampering
 from tests.integration.conftest import Proof
+
+from chautari.region.load import load
 
 HOLD_APT = """
 import fcntl, sys, time
@@ -98,10 +101,13 @@ def restart(proof: Proof, node: str) -> None:
             break
         time.sleep(0.5)
     subprocess.run(["podman", "start", name], check=True, capture_output=True)
+    address = load(proof.file).region.nodes[node].address
     for _ in range(120):
-        there = proof.on(node, "systemctl", "is-active", "ssh", check=False).strip()
-        if there == "active":
-            return
+        # Not only up: seen from here, under the hardware address that it has now.
+        with contextlib.suppress(OSError), socket.create_connection((address, 22), 2) as link:
+            link.settimeout(2)
+            if link.recv(4) == b"SSH-":
+                return
         time.sleep(0.5)
     raise AssertionError(f"{node} did not come back")
 
