@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chautari.errors import RunFailed
-from chautari.process import run
+from chautari.process import ProcessError, run
 from chautari.sandbox import paths, podman, seed, subnets
 
 
@@ -109,9 +111,18 @@ class Engine:
         if present is not None:
             self.remove([present])
         run(podman.create(self.base, wanted))
-        run(podman.unpack(self.base, wanted.name), stdin=birth)
+        self._unpack(wanted.name, birth)
         run(podman.start(self.base, wanted.name))
         return "made"
+
+    def _unpack(self, name: str, archive: bytes) -> None:
+        """Unpack an archive in a container; podman now and then breaks its own pipe at that."""
+        for pause in (1, 2):
+            with contextlib.suppress(ProcessError):
+                run(podman.unpack(self.base, name), stdin=archive)
+                return
+            time.sleep(pause)
+        run(podman.unpack(self.base, name), stdin=archive)
 
     def execute(self, name: str, *command: str) -> str:
         """Run a command in a container and return what it printed."""
@@ -124,7 +135,7 @@ class Engine:
         wanted = seed.digest(settings)
         if known.get(found.id) == wanted:
             return False
-        run(podman.unpack(self.base, found.name), stdin=settings)
+        self._unpack(found.name, settings)
         self.execute(found.name, "update-ca-certificates")
         paths.write(memory, json.dumps({**known, found.id: wanted}))
         return True
