@@ -111,7 +111,12 @@ class Engine:
         if present is not None:
             self.remove([present])
         run(podman.create(self.base, wanted))
-        self._unpack(wanted.name, birth)
+        try:
+            self._unpack(wanted.name, birth)
+        except BaseException:
+            # Without its trust and settings it must not be taken for a good one next time.
+            run(podman.remove(self.base, [wanted.name]))
+            raise
         run(podman.start(self.base, wanted.name))
         return "made"
 
