@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -37,9 +36,6 @@ def test_prosody_s_settings_hold_every_mark_of_upstream_s_script(tmp_path: Path)
         assert mark in text, mark
 
 
-@pytest.mark.skipif(
-    not shutil.which("luac5.4"), reason="no Lua on this machine; the role checks it"
-)
 @pytest.mark.parametrize("access", ["members", "open"])
 def test_prosody_s_settings_are_lua(access: str, tmp_path: Path) -> None:
     (tmp_path / "x.lua").write_text(prosody(tmp_path, jitsi_access=access))
