@@ -35,7 +35,7 @@ def test_way_names_the_region_s_own_machines_records_and_folders(tmp_path: Path)
     lines = [line for step in found for line in step.commands]
     assert "rooms.andes.example.org  A  203.0.113.13" in lines
     assert "rooms.andes.example.org  AAAA  2001:db8::13" in lines
-    copies = [line for line in lines if "rsync" in line]
+    copies = [line for line in lines if "rsync -aR" in line]
     assert len(copies) == 2 and copies[0] == copies[1]
     assert copies[0].startswith("ssh -A root@203.0.113.12 rsync")
     assert copies[0].endswith("op@203.0.113.13:/")
