@@ -32,7 +32,7 @@ class Refused(Exception):
 
 
 class Client:
-    """One client of a TURN server, over UDP or over TLS."""
+    """One client of a TURN server, over UDP, TCP or TLS."""
 
     def __init__(self, stream: Any, username: str, password: str) -> None:
         """Use a connected socket."""
@@ -135,6 +135,11 @@ def over_udp(address: str, port: int, username: str, password: str) -> Client:
     stream.settimeout(5)
     stream.connect((address, port))
     return Client(stream, username, password)
+
+
+def over_tcp(address: str, port: int, username: str, password: str) -> Client:
+    """Return a client over plain TCP."""
+    return Client(socket.create_connection((address, port), timeout=10), username, password)
 
 
 def over_tls(
