@@ -174,7 +174,7 @@ def test_room_is_opened_and_people_chat(
 def test_only_the_region_s_own_relays_are_offered(
     domain: str, door: Door, guests: str, reach: Callable[[str], list[str]]
 ) -> None:
-    """People are offered the region's own STUN and TURN servers alone, with credentials that work"""
+    """People are offered the region's own relays alone, with credentials that work"""
     offer = {item["type"]: item for item in door(guests).services(domain)}
     assert set(offer) == {"stun", "turn", "turns"}
     assert {item["host"] for item in offer.values()} == {domain}
