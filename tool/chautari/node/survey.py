@@ -12,7 +12,13 @@ from chautari.node.receipts import Inputs
 
 MOUNTS = ("/", "/var", "/opt")
 MARKER = Path("/opt/chautari/venv/chautari-lock")
-NEXTCLOUD = Path("/opt/nextcloud/current")
+# What a service leaves that needs much space only the first time.
+DEPLOYED = {
+    "nextcloud": Path("/opt/nextcloud/current"),
+    "bigbluebutton": Path("/usr/bin/bbb-conf"),
+}
+ADDRESSES6 = Path("/proc/net/if_inet6")
+EVERYWHERE = "00"  # scope of an address that is good beyond the machine and its link
 
 
 def survey(state: Path, roles: list[Inputs], busy: dict[str, Any] | None) -> dict[str, Any]:
@@ -44,10 +50,13 @@ def facts() -> list[str]:
         f"uid={os.geteuid()}",
         f"now={int(time.time())}",
         f"init={_text(Path('/proc/1/comm'))}",
+        f"cores={os.cpu_count() or 0}",
         f"memory_kb={machine['memory_mb'] * 1024}",
         f"venv={_text(MARKER)}",
     ]
-    lines += ["deployed=nextcloud"] if os.path.lexists(NEXTCLOUD) else []
+    lines += [f"deployed={name}" for name, file in DEPLOYED.items() if os.path.lexists(file)]
+    entries = map(str.split, _text(ADDRESSES6).splitlines())
+    lines += [f"address6={entry[0]}" for entry in entries if entry[3:4] == [EVERYWHERE]]
     for mount in MOUNTS:
         there = os.statvfs(mount)
         lines.append(f"free_kb:{mount}={there.f_bavail * there.f_frsize // 1024}")

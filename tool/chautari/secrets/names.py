@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import secrets as random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chautari.errors import BadInput
 from chautari.region.model import Region
 from chautari.region.polls import APPS, PollApp
 
@@ -13,6 +15,11 @@ from chautari.region.polls import APPS, PollApp
 def generate() -> str:
     """Return a new secret of 192 random bits; its letters need no quoting anywhere."""
     return random.token_urlsafe(24)
+
+
+def generate_plain() -> str:
+    """Return a new secret of 192 random bits in digits and small letters alone."""
+    return random.token_hex(24)
 
 
 def generate_key() -> str:
@@ -33,6 +40,7 @@ class SecretSpec:
     """One secret: `given` ones come from a person, the others are made by `make`.
 
     A node gets those of its services, and those that name one of its services in `helpers`.
+    What a person sets must match `form`, a regular expression; anything may be set without one.
     """
 
     name: str
@@ -41,6 +49,20 @@ class SecretSpec:
     meaning: str
     make: Callable[[], str] = generate
     helpers: tuple[str, ...] = ()
+    form: str = ""
+
+    def check(self, value: str, region: str) -> None:
+        """Refuse a `value` that the service could not be given; `region` is named in the fix.
+
+        Raises:
+            BadInput: with what to do instead; the value is not shown.
+        """
+        if self.form and not re.fullmatch(self.form, value):
+            raise BadInput(
+                f"the secret {self.name} ({self.meaning}) must fit {self.form}; what is set has "
+                f"{len(value)} characters",
+                fix=f"openssl rand -hex 24 | deploy secrets set {region} {self.name}",
+            )
 
 
 _NEXTCLOUD = (
@@ -59,6 +81,15 @@ _JITSI = (
     SecretSpec("jitsi_turn_secret", "jitsi", False, "what TURN credentials are made from"),
     SecretSpec("jitsi_check_password", "jitsi", False, "account the checks log in with"),
 )
+_BIGBLUEBUTTON = (
+    SecretSpec(
+        "bigbluebutton_secret", "bigbluebutton", False, "opens BigBlueButton's API", generate_plain,
+        ("nextcloud",), "[A-Za-z0-9]{32,128}",
+    ),
+    SecretSpec(
+        "bigbluebutton_turn_secret", "bigbluebutton", False, "what TURN credentials are made from"
+    ),
+)  # fmt: skip
 _RECEIPTS = SecretSpec("receipt_key", None, False, "keys the digests in receipts; stays here")
 
 
@@ -70,6 +101,7 @@ def of_app(app: PollApp) -> tuple[SecretSpec, ...]:
 _BY_APP = {
     "nextcloud": _NEXTCLOUD,
     "jitsi": _JITSI,
+    "bigbluebutton": _BIGBLUEBUTTON,
     **{name: of_app(app) for name, app in APPS.items()},
 }
 _MAIL = SecretSpec("mail_relay_password", None, True, "password at the mail relay")
