@@ -183,7 +183,7 @@ def templates_of(role: str) -> list[Path]:
 def test_written_templates_begin_by_saying_who_manages_them(role: str) -> None:
     for file in templates_of(role):
         lines = file.read_text().splitlines()
-        first = lines[1] if lines[0].startswith(("#!", "<?php")) else lines[0]
+        first = lines[1] if lines[0].startswith(("#!", "<?php", "<?xml")) else lines[0]
         assert first.startswith("{{ ansible_managed | comment"), file
 
 

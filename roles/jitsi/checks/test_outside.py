@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chautari.checks import turn
 from chautari.checks.xmpp import Bosh, Person, Websocket
 
 pytestmark = pytest.mark.role("jitsi")
@@ -167,3 +168,19 @@ def test_room_is_opened_and_people_chat(
     assert host_of_rooms.hear("hello from the guest") == f"{room}/guest"
     host_of_rooms.say(room, "hello from the host")
     assert guest.hear("hello from the host") == f"{room}/host"
+
+
+@pytest.mark.advice("Deploy again: it tells Prosody which servers there are.", units=["prosody"])
+def test_only_the_region_s_own_relays_are_offered(
+    domain: str, door: Door, guests: str, reach: Callable[[str], list[str]]
+) -> None:
+    """People are offered the region's own relays alone, with credentials that work"""
+    offer = {item["type"]: item for item in door(guests).services(domain)}
+    assert set(offer) == {"stun", "turn", "turns"}
+    assert {item["host"] for item in offer.values()} == {domain}
+    for kind in ("turn", "turns"):
+        assert offer[kind].get("username"), f"{kind} comes without credentials"
+    way = offer["turn"]
+    client = turn.over_udp(reach(domain)[0], int(way["port"]), way["username"], way["password"])
+    assert client.allocate()
+    client.close()

@@ -14,8 +14,8 @@ from typing import Any
 
 COOKIE = 0x2112A442
 ALLOCATE, REFRESH, SEND, DATA, PERMIT = 0x003, 0x004, 0x016, 0x017, 0x008
-USERNAME, INTEGRITY, ERROR, PEER, DATA_, REALM, NONCE, RELAYED, TRANSPORT, LIFETIME = (
-    0x0006, 0x0008, 0x0009, 0x0012, 0x0013, 0x0014, 0x0015, 0x0016, 0x0019, 0x000D,
+USERNAME, INTEGRITY, ERROR, PEER, DATA_, REALM, NONCE, RELAYED, TRANSPORT, LIFETIME, MAPPED = (
+    0x0006, 0x0008, 0x0009, 0x0012, 0x0013, 0x0014, 0x0015, 0x0016, 0x0019, 0x000D, 0x0020,
 )  # fmt: skip
 INDICATION, SUCCESS, FAILURE = 0x0010, 0x0100, 0x0110
 Address = tuple[str, int]
@@ -32,12 +32,13 @@ class Refused(Exception):
 
 
 class Client:
-    """One client of a TURN server, over UDP or over TLS."""
+    """One client of a TURN server, over UDP, TCP or TLS."""
 
     def __init__(self, stream: Any, username: str, password: str) -> None:
         """Use a connected socket."""
         self.stream, self.username, self.password = stream, username, password
         self.realm, self.nonce, self.waiting = b"", b"", b""
+        self.seen: Address = ("", 0)
         self.datagrams = stream.type == socket.SOCK_DGRAM
 
     def allocate(self) -> Address:
@@ -48,7 +49,9 @@ class Client:
         except Refused as refused:
             if refused.code != 401:
                 raise
-        return _address(self._ask(ALLOCATE, wanted)[RELAYED], self.transaction)
+        answer = self._ask(ALLOCATE, wanted)
+        self.seen = _address(answer[MAPPED], self.transaction)
+        return _address(answer[RELAYED], self.transaction)
 
     def permit(self, peer: Address) -> None:
         """Let a peer send to the relayed address."""
@@ -67,6 +70,18 @@ class Client:
             kind, attributes = self._read()
             if kind == DATA | INDICATION:
                 return attributes[DATA_]
+
+    def hears(self, relayed: Address) -> bool:
+        """Return whether a packet that is sent from here to the relayed address comes through."""
+        self.permit((self.seen[0], 0))
+        kind = socket.AF_INET6 if ":" in relayed[0] else socket.AF_INET
+        with socket.socket(kind, socket.SOCK_DGRAM) as probe:
+            for _ in range(3):
+                probe.sendto(b"chautari", relayed)
+        try:
+            return self.receive() == b"chautari"
+        except TimeoutError:
+            return False
 
     def close(self) -> None:
         """Give the relayed address back."""
@@ -137,12 +152,20 @@ def over_udp(address: str, port: int, username: str, password: str) -> Client:
     return Client(stream, username, password)
 
 
+def over_tcp(address: str, port: int, username: str, password: str) -> Client:
+    """Return a client over plain TCP."""
+    return Client(socket.create_connection((address, port), timeout=10), username, password)
+
+
 def over_tls(
-    address: str, port: int, name: str, ca_file: str, username: str, password: str
-) -> Client:
-    """Return a client over TLS; the certificate must be the name's."""
+    address: str, port: int, name: str, ca_file: str, username: str, password: str,
+    protocols: tuple[str, ...] = (),
+) -> Client:  # fmt: skip
+    """Return a client over TLS, which offers `protocols`; the certificate must be the name's."""
     plain = socket.create_connection((address, port), timeout=10)
     context = ssl.create_default_context(cafile=ca_file)
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
     return Client(context.wrap_socket(plain, server_hostname=name), username, password)
 
 

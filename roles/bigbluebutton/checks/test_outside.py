@@ -1,0 +1,274 @@
+"""BigBlueButton as people and programs use it: meetings by the interface, relays, media's way."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from chautari.checks import http2, turn, udp
+from chautari.checks.bigbluebutton import Refused, Server
+
+pytestmark = pytest.mark.role("bigbluebutton")
+
+UNITS = ["haproxy", "nginx", "bbb-web"]
+ALGORITHMS = ("sha1", "sha256", "sha384", "sha512")
+MEDIA = udp.Range(16384, 32768)
+RELAYED = udp.Range(32769, 65535)
+GUESTS = {"ask": "WAIT", "accept": "ALLOW", "refuse": "DENY"}
+Reach = Callable[[str], list[str]]
+
+
+@pytest.fixture
+def domain(settings: dict[str, Any]) -> str:
+    """The name of the server."""
+    return str(settings["bigbluebutton_domain"])
+
+
+@pytest.fixture
+def server(web: Any, domain: str, secret: Callable[[str], str]) -> Server:
+    """The server's interface."""
+    return Server(web, domain, secret("bigbluebutton_secret"))
+
+
+@pytest.fixture
+def meeting(server: Server) -> Iterator[str]:
+    """A meeting of the checks' own, which is ended when the check is over."""
+    name = f"chautari-check-{secrets.token_hex(8)}"
+    server.ask(
+        "create",
+        meetingID=name,
+        name="Chautari check",
+        record=True,
+        meetingExpireIfNoUserJoinedInMinutes=2,
+    )
+    yield name
+    try:
+        server.ask("end", meetingID=name)
+    except Refused as refused:
+        assert refused.key == "notFound", refused
+
+
+def join(server: Server, meeting: str, role: str, **more: object) -> Any:
+    """Come into a meeting, and return what the server says to that."""
+    return server.ask(
+        "join", meetingID=meeting, fullName="Chautari check", role=role, redirect=False, **more
+    )
+
+
+@pytest.mark.advice("Look at DNS, haproxy and nginx on the node.", units=UNITS)
+def test_pages_are_served(domain: str, web: Any) -> None:
+    """The server's page and its first slides are served"""
+    page = web.get(f"https://{domain}/")
+    assert page.status_code == 200, f"{page.status_code}"
+    hsts = re.fullmatch(r"max-age=(\d+).*", page.headers.get("Strict-Transport-Security", ""))
+    assert hsts and int(hsts[1]) >= 63072000, page.headers.get("Strict-Transport-Security")
+    slides = web.get(f"https://{domain}/chautari/welcome.pdf")
+    assert slides.status_code == 200, f"{slides.status_code}"
+    assert slides.content.startswith(b"%PDF-"), slides.content[:20]
+
+
+@pytest.mark.advice("Read /var/log/bigbluebutton/bbb-web.log on the node.", units=UNITS)
+def test_interface_tells_its_version(server: Server) -> None:
+    """The interface answers, and tells its version"""
+    assert re.fullmatch(r"\d+\.\d+", server.ask("").findtext("version") or "")
+
+
+@pytest.mark.advice("Deploy again: it gives server and programs the same secret.", units=UNITS)
+def test_right_signatures_are_taken(settings: dict[str, Any], server: Server) -> None:
+    """Questions that are signed with the secret are answered, by the region's algorithms alone"""
+    allowed = settings.get("bigbluebutton_checksums", ["sha256", "sha384", "sha512"])
+    for algorithm in ALGORITHMS:
+        signing = Server(server.web, "", server.secret, algorithm)
+        signing.url = server.url
+        if algorithm in allowed:
+            signing.ask("getMeetings")
+        else:
+            with pytest.raises(Refused) as refused:
+                signing.ask("getMeetings")
+            assert refused.value.key == "checksumError", refused.value
+
+
+@pytest.mark.advice("Deploy again at once: strangers can open and end meetings.", units=UNITS)
+def test_wrong_signatures_are_refused(server: Server) -> None:
+    """Questions that are signed with another secret are refused"""
+    stranger = Server(server.web, "", secrets.token_hex(20))
+    stranger.url = server.url
+    for call in ("getMeetings", "create", "end"):
+        with pytest.raises(Refused) as refused:
+            stranger.ask(call, meetingID="chautari-check", name="Chautari check")
+        assert refused.value.key == "checksumError", refused.value
+
+
+@pytest.mark.advice("Read /var/log/bigbluebutton/bbb-web.log on the node.", units=UNITS)
+def test_meeting_is_opened_joined_and_ended(
+    settings: dict[str, Any], server: Server, meeting: str
+) -> None:
+    """A meeting is opened, a moderator and an attendee come in, and it is ended"""
+    told = server.ask("getMeetingInfo", meetingID=meeting)
+    assert told.findtext("meetingID") == meeting
+    listed = [item.findtext("meetingID") for item in server.ask("getMeetings").iter("meeting")]
+    assert meeting in listed
+    sessions = set()
+    for role in ("MODERATOR", "VIEWER"):
+        found = join(server, meeting, role)
+        sessions.add(found.findtext("session_token"))
+        assert f"https://{settings['bigbluebutton_domain']}/" in (found.findtext("url") or ""), role
+    assert len(sessions) == 2 and all(sessions), "both came in as the same person"
+    server.ask("end", meetingID=meeting)
+    for _ in range(30):
+        try:
+            server.ask("getMeetingInfo", meetingID=meeting)
+        except Refused as refused:
+            assert refused.key == "notFound", refused
+            return
+        time.sleep(2)
+    pytest.fail("the meeting goes on a minute after it was ended", pytrace=False)
+
+
+@pytest.mark.advice("Deploy again: guests are not treated as the region says.", units=UNITS)
+def test_guests_are_treated_as_the_region_says(
+    settings: dict[str, Any], server: Server, meeting: str
+) -> None:
+    """Guests wait, come in or are refused as the region says"""
+    wanted = GUESTS[settings["bigbluebutton_guests"]]
+    try:
+        found = join(server, meeting, "VIEWER", guest=True)
+    except Refused as refused:
+        assert wanted == "DENY", refused
+        assert refused.key == "guestDeny", refused
+        return
+    assert found.findtext("guestStatus") == wanted
+
+
+@pytest.mark.advice("Deploy again: it writes whether meetings may be recorded.", units=UNITS)
+def test_meetings_are_recorded_only_where_the_region_says(
+    settings: dict[str, Any], server: Server, meeting: str
+) -> None:
+    """A meeting that asks to be recorded may be only where the region says so"""
+    told = server.ask("getMeetingInfo", meetingID=meeting).findtext("recording")
+    assert told == str(settings["bigbluebutton_recordings"]).lower()
+
+
+def offers(server: Server, domain: str, meeting: str) -> Any:
+    """The servers that someone in a meeting is offered to find their way by."""
+    token = join(server, meeting, "MODERATOR").findtext("session_token")
+    answer = server.web.get(f"https://{domain}/bigbluebutton/api/stuns?sessionToken={token}")
+    assert answer.status_code == 200, answer.status_code
+    return answer.json()
+
+
+@pytest.mark.advice(
+    "Deploy again: it writes which relays there are; look at coturn.", units=["coturn"]
+)
+def test_region_s_own_relay_works(
+    server: Server, domain: str, meeting: str, reach: Reach, ca_file: str
+) -> None:
+    """People are offered the region's own relay alone, and it takes the credentials they get"""
+    offer = offers(server, domain, meeting)
+    urls = [item["url"] for item in (*offer["stunServers"], *offer["turnServers"])]
+    hosts = {url.partition(":")[2].partition(":")[0] for url in urls}
+    assert hosts == {domain}, urls
+    ways = {item["url"]: (item["username"], item["password"]) for item in offer["turnServers"]}
+    names = [url for url in ways if url.startswith("turns:")]
+    assert names and any(url.startswith("turn:") for url in ways), urls
+    for address in reach(domain):
+        for url, (name, password) in ways.items():
+            client = client_for(url, address, domain, ca_file, name, password)
+            assert client.allocate(), url
+            client.close()
+
+
+def client_for(
+    url: str, address: str, domain: str, ca_file: str, name: str, password: str
+) -> turn.Client:
+    """A client that goes the way that an offer names."""
+    scheme, _, rest = url.partition(":")
+    port = int(re.search(r":(\d+)", rest)[1])  # type: ignore[index]
+    if scheme == "turns":
+        return turn.over_tls(address, port, domain, ca_file, name, password)
+    if rest.endswith("transport=tcp"):
+        return turn.over_tcp(address, port, name, password)
+    return turn.over_udp(address, port, name, password)
+
+
+@pytest.mark.advice(
+    "Deploy again: it writes how haproxy tells guests apart.", units=["haproxy", "coturn"]
+)
+@pytest.mark.parametrize("protocols", [(), ("stun.turn",)], ids=["first-byte", "named"])
+def test_proxy_leads_the_relay_s_guests_to_it(
+    domain: str,
+    secret: Callable[[str], str],
+    reach: Reach,
+    ca_file: str,
+    protocols: tuple[str, ...],
+) -> None:
+    """TURN in TLS on port 443 reaches the relay, whether or not its name is told"""
+    name, password = turn.credentials(secret("bigbluebutton_turn_secret"), int(time.time()) + 600)
+    for address in reach(domain):
+        client = turn.over_tls(address, 443, domain, ca_file, name, password, protocols)
+        assert client.allocate()
+        client.close()
+
+
+@pytest.mark.advice(
+    "Deploy again: it writes how haproxy tells guests apart.", units=["haproxy", "nginx"]
+)
+def test_proxy_leads_http_to_its_two_doors(
+    domain: str, web: Any, reach: Reach, ca_file: str
+) -> None:
+    """HTTP/1.1 and HTTP/2 each reach their own door, and who asks is seen with their own address"""
+    seen = set()
+    old = web.get(f"https://{domain}/chautari/door")
+    assert old.status_code == 200, old.status_code
+    address, port = old.text.split()
+    assert port == "81", f"HTTP/1.1 came to port {port}"
+    seen.add(address)
+    for place in reach(domain):
+        channel = http2.connect(place, domain, ca_file)
+        status, body = http2.get(channel, domain, "/chautari/door")
+        channel.close()
+        assert status == 200, f"HTTP/2 at {place}: {status}"
+        address, port = body.decode().split()
+        assert port == "82", f"HTTP/2 came to port {port}"
+        seen.add(address)
+    own = {str(ipaddress.ip_address(place)) for place in reach(domain)}
+    for address in seen:
+        assert not ipaddress.ip_address(address).is_loopback, "everyone looks like the proxy"
+        assert address not in own, "everyone looks like the node"
+
+
+@pytest.mark.advice(
+    "Open UDP ports 16384-32768 and 32769-65535 towards the node, at the provider's firewall and"
+    " at the router as well.",
+    units=["nftables"],
+)
+def test_way_of_media_is_open(domain: str, secret: Callable[[str], str], reach: Reach) -> None:
+    """UDP packets reach the ports of media from here"""
+    addresses = [place for place in reach(domain) if ":" not in place] or reach(domain)
+    parts = MEDIA.parts(2)
+    closed = [part for part in parts if not udp.part_passes(addresses[0], part)]
+    if not closed:
+        return
+    if len(closed) == len(parts) and not udp.part_passes(addresses[0], RELAYED):
+        only_icmp_is_missing(addresses[0], secret("bigbluebutton_turn_secret"))
+    named = ", ".join(f"{part.first}-{part.last}" for part in closed)
+    pytest.fail(f"packets do not reach UDP ports {named}", pytrace=False)
+
+
+def only_icmp_is_missing(address: str, secret: str) -> None:
+    """Skip the check when packets do come through, but no word of unused ports comes back."""
+    client = turn.over_udp(address, 3478, *turn.credentials(secret, int(time.time()) + 600))
+    try:
+        arrived = client.hears(client.allocate())
+    except turn.Refused as refused:
+        pytest.skip(f"the relay does not serve an address such as this machine's: {refused}")
+    finally:
+        client.close()
+    if arrived:
+        pytest.skip("no ICMP comes back from the node, so its unused ports tell nothing from here")

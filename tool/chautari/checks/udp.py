@@ -1,0 +1,56 @@
+"""Whether UDP packets come through to ports that nothing listens on.
+
+A machine answers a packet to such a port with ICMP "port unreachable", which a connected socket
+tells as a refused connection. So a refusal proves that the packet passed every firewall on its way;
+a firewall in between says nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import time
+from typing import NamedTuple
+
+# Machines answer so many of these packets at once and then one a second.
+PAUSE_SECONDS = 1.1
+WAIT_SECONDS = 2.0
+
+
+class Range(NamedTuple):
+    """Ports from the first to the last."""
+
+    first: int
+    last: int
+
+    def parts(self, number: int) -> list[Range]:
+        """Return so many parts of about the same size."""
+        size = (self.last - self.first + 1) // number
+        starts = [self.first + size * index for index in range(number)]
+        ends = [*(start - 1 for start in starts[1:]), self.last]
+        return [Range(*pair) for pair in zip(starts, ends, strict=True)]
+
+
+def passes(address: str, port: int, wait: float = WAIT_SECONDS) -> bool:
+    """Return whether a packet to `port` reaches the machine; a port in use gives no answer."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.settimeout(wait)
+        probe.connect((address, port))
+        try:
+            probe.send(b"chautari")
+            probe.recv(16)
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return True
+
+
+def part_passes(address: str, ports: Range, tries: int = 3) -> bool:
+    """Return whether a packet to one of some ports of the range reaches the machine."""
+    for port in random.sample(range(ports.first, ports.last + 1), tries):
+        if passes(address, port):
+            return True
+        time.sleep(PAUSE_SECONDS)
+    return False
