@@ -81,7 +81,7 @@ def _part(name: str, version: str, release: str) -> Package:
 
 
 def _scripts(folder: Path, files: dict[str, bytes]) -> dict[str, bytes]:
-    """Return a package's scripts, and what of it is configuration: all below /etc, as upstream's."""
+    """Return a package's scripts, and its configuration files: all below /etc, as upstream's."""
     own = _read(folder / "debian")
     units = " ".join(Path(path).stem for path in sorted(files) if path.endswith(".service"))
     scripts = {}

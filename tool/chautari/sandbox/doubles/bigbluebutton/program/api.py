@@ -16,6 +16,7 @@ from .rooms import DENY, MODERATOR, VIEWER, WAIT, Meeting, Meetings, Person, tru
 
 Parameters = Mapping[str, str]
 JOIN_FORBIDDEN = "You can not join a meeting that has already been forcibly ended"
+TAKEN = "A meeting already exists with that meeting ID.  Please use a different meeting ID."
 NO_MEETING = "A meeting with that ID does not exist"
 ENDING = (
     "A request to end the meeting was sent.  Please wait a few seconds, and then use the"
@@ -56,6 +57,7 @@ class Refused(Exception):
     """A call is refused with one of upstream's keys."""
 
     def __init__(self, key: str, text: str) -> None:
+        """Take the key and the sentence that goes with it."""
         super().__init__(key)
         self.key, self.text = key, text
 
@@ -71,6 +73,7 @@ class Api:
         home: Path = recordings.HOME,
         servers: sessions.Servers | None = None,
     ) -> None:
+        """Take what the answers depend on."""
         self.settings = settings
         self.release = release
         self.meetings = meetings
@@ -110,7 +113,9 @@ class Api:
 
     def check(self, call: str, request: Request) -> None:
         """Refuse a call whose checksum is not right."""
-        supported = [name.strip() for name in self.settings["supportedChecksumAlgorithms"].split(",")]
+        supported = [
+            name.strip() for name in self.settings["supportedChecksumAlgorithms"].split(",")
+        ]
         if not checksums.agrees(call, request.signed, self.settings["securitySalt"], supported):
             raise Refused("checksumError", "Checksums do not match")
 
@@ -139,8 +144,7 @@ class Api:
         if existing and not existing.ended:
             words = given.get("attendeePW", ""), given.get("moderatorPW", "")
             if words not in (("", ""), (existing.attendee, existing.moderator)):
-                text = "A meeting already exists with that meeting ID.  Please use a different meeting ID."
-                raise Refused("idNotUnique", text)
+                raise Refused("idNotUnique", TAKEN)
             text = "This conference was already in existence and may currently be in progress."
             return answers.created(existing, "duplicateWarning", text)
         bridges = [meeting.bridge for meeting in self.meetings if not meeting.ended]
@@ -330,9 +334,7 @@ def _role(meeting: Meeting, given: Parameters) -> str:
             " has one."
         )
     if not (meeting.moderator and meeting.attendee):
-        return (
-            "You must send the 'role' parameter, since this meeting doesn't have any password."
-        )
+        return "You must send the 'role' parameter, since this meeting doesn't have any password."
     if password == meeting.moderator:
         return MODERATOR
     return VIEWER if password == meeting.attendee else "You must enter a valid password"

@@ -49,7 +49,9 @@ def press(meetings: Meetings, session: str, button: str) -> Answer:
         return _page("<p>Only a moderator may do this.</p>", 403)
     if button == "record":
         meeting.marked = meeting.marked or meeting.record
-        return _page("<p>The recording is marked.</p>" if meeting.marked else "<p>No recording.</p>")
+        return _page(
+            "<p>The recording is marked.</p>" if meeting.marked else "<p>No recording.</p>"
+        )
     if button == "admit":
         for waiting in meeting.people:
             waiting.status = ALLOW

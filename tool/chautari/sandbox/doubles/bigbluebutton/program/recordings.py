@@ -53,8 +53,12 @@ def keep_raw(meeting: Meeting, home: Path = HOME) -> Path:
         breakout=str(meeting.breakout).lower(),
     )
     ET.SubElement(root, "metadata", dict(meeting.metadata))
-    times = {"start": str(meeting.started or meeting.created), "end": str(meeting.ended)}
-    ET.SubElement(root, "double", participants=str(meeting.seen), **times)
+    times = {
+        "participants": str(meeting.seen),
+        "start": str(meeting.started or meeting.created),
+        "end": str(meeting.ended),
+    }
+    ET.SubElement(root, "double", times)
     if meeting.marked:
         mark = {"module": "PARTICIPANT", "eventname": "RecordStatusEvent"}
         ET.SubElement(ET.SubElement(root, "event", mark), "status").text = "true"
@@ -197,7 +201,10 @@ def move(given: Mapping[str, str], target: str, home: Path = HOME) -> Answer | N
             continue
         place = home / target / item.folder.parent.name
         place.mkdir(parents=True, exist_ok=True)
-        for name, text in {"state": target, "published": str(target == "published").lower()}.items():
+        for name, text in {
+            "state": target,
+            "published": str(target == "published").lower(),
+        }.items():
             entry = item.tree.find(name)
             if entry is not None:
                 entry.text = text

@@ -100,12 +100,14 @@ class Meetings:
     def __init__(
         self, settings: Mapping[str, str], clock: Clock, ended: Callable[[Meeting], None]
     ) -> None:
+        """Take the settings, a clock in milliseconds, and what is done with a meeting that ends."""
         self.settings = settings
         self.clock = clock
         self.ended = ended
         self.meetings: list[Meeting] = []
 
     def __iter__(self) -> Iterator[Meeting]:
+        """Return each meeting."""
         return iter(self.meetings)
 
     def find(self, external: str) -> Meeting | None:

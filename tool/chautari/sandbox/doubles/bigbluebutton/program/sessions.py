@@ -16,7 +16,7 @@ from .rooms import ALLOW, Meeting, Meetings, Person
 from .settings import WrongSettings
 
 BEANS = "{http://www.springframework.org/schema/beans}"
-CLASS = "org.bigbluebutton.web.services.turn."
+CLASS = "org.bigbluebutton.web.services.turn.StunTurnService"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ def read_servers(defaults: Path, overrides: Path) -> Servers:
     try:
         root = ET.parse(file).getroot()
         beans = {bean.get("id", ""): bean for bean in root.iter(f"{BEANS}bean")}
-        service = next(bean for bean in beans.values() if bean.get("class") == f"{CLASS}StunTurnService")
+        service = next(
+            bean for bean in beans.values() if bean.get("class") == f"{CLASS}StunTurnService"
+        )
         stun = [_arguments(beans[name], 1)[0] for name in _named(service, "stunServers")]
         turn = [_arguments(beans[name], 3) for name in _named(service, "turnServers")]
         return Servers(tuple(stun), tuple(Relay(item[0], item[1], int(item[2])) for item in turn))
@@ -63,7 +65,10 @@ def _named(service: ET.Element, name: str) -> list[str]:
 
 
 def _arguments(bean: ET.Element, count: int) -> list[str]:
-    found = {item.get("index", ""): item.get("value", "") for item in bean.iter(f"{BEANS}constructor-arg")}
+    found = {
+        item.get("index", ""): item.get("value", "")
+        for item in bean.iter(f"{BEANS}constructor-arg")
+    }
     return [found[str(number)] for number in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""Reads settings as upstream does: the package's defaults, with an operator's file laid over them."""
+"""Reads settings as upstream does: a package's defaults, an operator's file laid over them."""
 
 from __future__ import annotations
 
