@@ -22,14 +22,14 @@ NUMBERS = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 DEPENDS = {
     CORE: "python3, python3-yaml",
-    "bbb-apps-akka": "redis-server, ruby-hocon",
+    "bbb-apps-akka": "redis-server",
     "bbb-config": "bbb-playback-presentation, bbb-html5, bbb-playback, bbb-freeswitch-core,"
     " bbb-fsesl-akka, bbb-apps-akka, bbb-web, bbb-record-core, curl, iproute2, netcat-openbsd",
     "bbb-etherpad": "redis-server",
     "bbb-export-annotations": "redis-server",
     "bbb-freeswitch-core": "xmlstarlet, bbb-freeswitch-sounds",
     "bbb-freeswitch-sounds": "",
-    "bbb-fsesl-akka": "redis-server, ruby-hocon",
+    "bbb-fsesl-akka": "redis-server",
     "bbb-graphql-actions": "",
     "bbb-graphql-middleware": "nginx, bbb-graphql-server",
     "bbb-graphql-server": "",
@@ -42,7 +42,7 @@ DEPENDS = {
     "bbb-playback": "nginx",
     "bbb-playback-presentation": "bbb-record-core",
     "bbb-playback-video": "bbb-record-core",
-    "bbb-record-core": "redis-server",
+    "bbb-record-core": "redis-server, ruby",
     "bbb-web": "redis-server, openssl, file, bbb-libreoffice-docker",
     "bbb-webhooks": "redis-server, nginx",
     "bbb-webrtc-recorder": "redis-server",

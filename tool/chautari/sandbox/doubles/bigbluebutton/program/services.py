@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import settings
+from . import hocon, settings
 from .settings import WrongSettings, value
 
 Address = tuple[str, int]
@@ -26,13 +26,15 @@ PLACE = re.compile(r"\$\$\{([^}]+)\}")
 PREPROCESS = re.compile(r'<X-PRE-PROCESS\s+cmd="set"\s+data="([^=]+)=([^"]*)"\s*/>')
 
 
+def akka(name: str) -> dict[str, str]:
+    """Return the settings of one of the two; an operator's file includes the defaults itself."""
+    own = settings.ETC / f"bbb-{name}-akka.conf"
+    return hocon.read(own if own.exists() else Path(AKKA.format(name)))
+
+
 def apps_akka() -> list[Address]:
     """Read the apps' settings, and the client's, which upstream reads here too."""
-    own = settings.ETC / "bbb-apps-akka.conf"
-    found = settings.hocon(
-        own, "services.sharedSecret", "services.bbbWebAPI", "client.clientSettingsFilePath",
-        "client.clientSettingsOverrideFilePath", "http.interface", "http.port",
-    )  # fmt: skip
+    found = akka("apps")
     client = [Path(found[f"client.clientSettings{name}FilePath"]) for name in ("", "Override")]
     merged = settings.tree(client[0], client[1])
     if not isinstance(value(merged, "public.kurento.cameraProfiles"), list):
@@ -44,8 +46,9 @@ def apps_akka() -> list[Address]:
 
 def fsesl_akka() -> list[Address]:
     """Read how FreeSWITCH is reached."""
-    own = settings.ETC / "bbb-fsesl-akka.conf"
-    found = settings.hocon(own, "freeswitch.esl.password", "http.interface", "http.port")
+    found = akka("fsesl")
+    if not found["freeswitch.esl.password"]:
+        raise WrongSettings("freeswitch.esl.password is empty")
     return [(found["http.interface"], int(found["http.port"]))]
 
 

@@ -49,9 +49,7 @@ def read_servers(defaults: Path, overrides: Path) -> Servers:
     try:
         root = ET.parse(file).getroot()
         beans = {bean.get("id", ""): bean for bean in root.iter(f"{BEANS}bean")}
-        service = next(
-            bean for bean in beans.values() if bean.get("class") == f"{CLASS}StunTurnService"
-        )
+        service = next(bean for bean in beans.values() if bean.get("class") == CLASS)
         stun = [_arguments(beans[name], 1)[0] for name in _named(service, "stunServers")]
         turn = [_arguments(beans[name], 3) for name in _named(service, "turnServers")]
         return Servers(tuple(stun), tuple(Relay(item[0], item[1], int(item[2])) for item in turn))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -127,21 +126,10 @@ def value(settings: Any, path: str) -> Any:
     return settings
 
 
-def hocon(file: Path, *paths: str) -> dict[str, str]:
-    """Return values of a HOCON file, read by the same reader that the packages depend on."""
-    found = {}
-    for path in paths:
-        run = subprocess.run(
-            ["hocon", "-f", str(file), "get", path], capture_output=True, text=True, check=False
-        )
-        if run.returncode:
-            raise WrongSettings(f"{file}: {path}: {run.stderr.strip() or 'no such setting'}")
-        found[path] = run.stdout.strip().strip('"')
-    return found
-
-
 def release() -> str:
-    """Return the release that is installed."""
+    """Return the release that is installed; none while packages are being set up."""
+    if not RELEASE.exists():
+        return ""
     return read_properties(_text(RELEASE)).get("BIGBLUEBUTTON_RELEASE", "")
 
 
