@@ -5,8 +5,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from chautari.region.catalog import Artifact, Repository
+from chautari.region.catalog import Artifact
 from chautari.region.load import Inventory, load
+from chautari.region.packages import Repository
 from chautari.render.internet import Internet, StandIn
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,6 @@ SANDBOX = Internet(
             "stable/",
             "http://mirror.example.org/jitsi/key.asc",
             ("AB" * 20,),
-            "jitsi-meet",
         )
     },
     missing={"deck": "no route to upstream"},

@@ -205,7 +205,8 @@ def test_validate_prints_every_problem_for_programs(capsys: pytest.CaptureFixtur
     assert good == {"region": "andes", "ok": True, "problems": []}
     assert bad["problems"][0] == {
         "file": str(file), "line": 6, "column": 33, "where": "nodes.bog1.os",
-        "message": "'ubuntu-24.04' is not known; choose: debian-12, debian-13",
+        "message": "'fedora-42' is not known; "
+        "choose: debian-12, debian-13, ubuntu-22.04, ubuntu-24.04",
     }  # fmt: skip
     assert "andes: good" in captured.err
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from region_samples import FIXTURES, ROOT
 
 from chautari.region import guard, model, names, polls, rules, schema
+from chautari.region.services import DEFAULTS
 from chautari.render import placing
 
 MODELS = [
@@ -110,7 +111,8 @@ def test_names_of_groups_cannot_be_names_of_nodes() -> None:
 
 def test_every_service_has_roles_and_settings() -> None:
     services = set(get_args(model.ServiceName))
-    assert services - set(model.HELPERS) == set(model.Services.model_fields) == set(model.DEFAULTS)
+    found = services - set(model.HELPERS)
+    assert found == set(model.Services.model_fields) == set(DEFAULTS)
     apps = {model.Services().app_of(service) for service in services}
     assert apps <= set(placing.ROLES_OF_APP) == {"nextcloud", "jitsi", *model.HELPERS, *polls.APPS}
 

@@ -79,7 +79,9 @@ def test_every_text_in_every_file_is_marked_unsafe(tmp_path: Path) -> None:
     for name, content in files_of(nodes(tmp_path), CONNECTIONS).items():
         for line in content.decode().splitlines()[1:]:
             _, _, value = line.strip().lstrip("- ").partition(": ")
-            plain = value in ("true", "false", "null", "[]", "{}") or value.strip("'").isdecimal()
+            plain = (
+                value in ("true", "false", "null", "[]", "{}", "''") or value.strip("'").isdecimal()
+            )
             assert not value or plain or value.startswith("!unsafe '"), (name, line)
 
 
@@ -125,7 +127,7 @@ def test_groups_are_the_hosts_of_the_playbook_s_plays() -> None:
     plays = DataLoader().load_from_file(str(ROOT / "playbooks" / "region.yml"))
     from chautari.render import placing
 
-    assert tuple(play["hosts"] for play in plays) == placing.ORDER
+    assert tuple(play["hosts"] for play in plays if "roles" in play) == placing.ORDER
 
 
 def packed(of: NodeVariables, key: str = "key") -> bytes:

@@ -9,7 +9,7 @@ from jitsi_samples import MEETING, OPEN
 from region_samples import SANDBOX, inventory
 from test_render_variables import SECRETS, node
 
-from chautari.region import catalog
+from chautari.region import packages
 from chautari.render import jitsi
 from chautari.render.internet import PUBLIC
 from chautari.secrets import names
@@ -63,7 +63,7 @@ def test_turn_relays_to_every_bridge_of_the_region(tmp_path: Path) -> None:
 def test_packages_come_from_upstream_or_from_the_sandbox_s_mirror(tmp_path: Path) -> None:
     [real] = node(tmp_path, "cal1", text=MEETING).public["repository_sources"]
     assert (real["uri"], real["version"]) == ("https://download.jitsi.org", "2.0.11248-1")
-    assert real["fingerprints"] == list(catalog.JITSI.fingerprints)
+    assert real["fingerprints"] == list(packages.JITSI.fingerprints)
     public = node(tmp_path, "cal1", SANDBOX, MEETING).public
     [double] = public["repository_sources"]
     assert double["uri"] == "http://mirror.example.org/jitsi"

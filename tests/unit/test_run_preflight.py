@@ -9,7 +9,8 @@ import pytest
 from chautari.report.model import NodeReport
 from chautari.run import facts, prepare
 from chautari.run.facts import Facts, parse
-from chautari.run.preflight import Wanted, check
+from chautari.run.preflight import check
+from chautari.run.wanted import Wanted
 
 GOOD = Facts(
     os="debian-13", machine="x86_64", uid=0, init="systemd", memory_kb=2_000_000, skew=0.3,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from chautari.render.internet import PUBLIC
 from chautari.report.model import NodeReport, Refusal
 from chautari.run import machines, prepare
 from chautari.run.target import targets
+from chautari.run.wanted import Wanted
 
 
 class Child:
@@ -87,6 +89,10 @@ def test_node_that_was_never_told_of_counts_as_failed(
     assert prepared(tmp_path, monkeypatch)["med1"].state == "failed"
 
 
+def plain(wanted: Wanted) -> Any:
+    return json.loads(json.dumps(asdict(wanted)))
+
+
 def test_orders_say_what_each_node_is_to_become(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,9 +102,12 @@ def test_orders_say_what_each_node_is_to_become(
         "name": "bog1", "address": "203.0.113.10", "port": 2222, "user": "debian",
         "known_hosts": str((tmp_path / "andes" / "known_hosts").resolve()), "key": "",
         "key_password": None,
-        "wanted": {"os": "debian-12", "services": [], "web": False},
+        "resolver": "",
+        "wanted": plain(Wanted("debian-12", (), False, address="203.0.113.10")),
     }  # fmt: skip
-    assert med1["wanted"] == {"os": "debian-13", "services": ["nextcloud"], "web": True}
+    assert med1["wanted"] == plain(
+        Wanted("debian-13", ("nextcloud",), True, address="203.0.113.11", address6="2001:db8::11")
+    )
     assert Child.orders["checking"] is True
 
 

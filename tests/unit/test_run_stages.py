@@ -60,7 +60,7 @@ class Nodes:
         return ([] if answer is None else [answer]), Silent()
 
     def prepare(
-        self, region: Any, targets: Any, tell: Any, checking: bool = False
+        self, region: Any, targets: Any, tell: Any, checking: bool = False, resolver: Any = None
     ) -> dict[str, NodeReport]:
         self.prepared += [target.name for target in targets]
         return {target.name: self.report(target) for target in targets}

@@ -30,6 +30,7 @@ from chautari.cli.options import (
     help="How many nodes are worked on at once.",
 )  # fmt: skip
 @click.option("--purge", is_flag=True, help="Delete the data of services that are taken off.")
+@click.option("--even-if-busy", is_flag=True, help="Go on although people are meeting there.")
 @click.option("--wait", is_flag=True, help="Wait while somebody else deploys to a node.")
 @click.option("--detach", is_flag=True, help="Come back once the nodes are at work.")
 @json_option

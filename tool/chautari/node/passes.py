@@ -20,6 +20,7 @@ from chautari.node.receipts import Inputs, Receipt, Record
 
 MOST_PASSES = 3
 REMOVE = "tasks/remove.yml"
+BUSY = "tasks/busy.yml"
 # Reasons that mean that a role was given something else than before.
 GIVEN = frozenset({"files", "ansible", "variable", "machine", "new", "damaged"})
 # A line of a role's handlers that is a name, or one of the names that a handler listens to.
@@ -75,6 +76,32 @@ def converge(node: Node, full: bool) -> int:
     tell_kept(node, roles, ran)
     receipts.forget_contents(node.state)
     return 0
+
+
+def ask_whether_busy(node: Node, full: bool) -> int:
+    """Let each role that can tell whether people are using it do so, before anything changes.
+
+    A role's `tasks/busy.yml` fails when they are. It is not asked where nothing would run.
+    """
+    there = node.memory / "roles"
+    names = [inputs["role"] for inputs in node.roles] + _unwanted(node)
+    asked = [role for role in names if (there / role / BUSY).is_file()]
+    if not asked or not (leaving(node) or receipts.stale(node.state, node.roles, full=full)):
+        return 0
+    playbook = node.memory / "playbooks" / "busy.yml"
+    playbook.parent.mkdir(exist_ok=True)
+    playbook.write_text(json.dumps([
+        {
+            "name": "Ask whether people are meeting", "hosts": "all", "become": False,
+            "gather_facts": False,
+            "tasks": [{
+                "name": "Ask whether people are meeting",
+                "ansible.builtin.include_role": {"name": role, "tasks_from": "busy.yml"},
+            }],
+        }
+        for role in asked
+    ]))  # fmt: skip
+    return node.ansible("playbooks/busy.yml")
 
 
 def take_off(node: Node, purge: bool) -> int:

@@ -152,8 +152,10 @@ def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
     node = _node(place, memory, about, [])
     if holder := lock.apt_holder():
         node.tell("apt_at_work", holder=holder)
-    code = passes.take_off(node, purge=bool(about.get("purge")))
-    code = code or passes.converge(node, full=bool(about.get("full")))
+    full = bool(about.get("full"))
+    code = 0 if about.get("even_if_busy") else passes.ask_whether_busy(node, full)
+    code = code or passes.take_off(node, purge=bool(about.get("purge")))
+    code = code or passes.converge(node, full)
     _keep_the_watch(memory)
     if code:
         _append(place, {"event": "playbook_failed", "code": code, "log": _tail(place)})

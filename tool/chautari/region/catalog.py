@@ -46,33 +46,7 @@ def _app(name: str, version: str, sha256: str) -> Artifact:
     return Artifact(name, version, url, sha256)
 
 
-@dataclass(frozen=True)
-class Repository:
-    """A package repository of upstream's; its key must have one of the fingerprints."""
-
-    name: str
-    uri: str
-    suite: str
-    key_url: str
-    fingerprints: tuple[str, ...]
-    bundle: str
-
-
-# The key that upstream has signed with since April 2021 (jitsi-videobridge issue 1634), and the
-# one before it, which many an installation still names.
-JITSI = Repository(
-    name="jitsi",
-    uri="https://download.jitsi.org",
-    suite="stable/",
-    key_url="https://download.jitsi.org/jitsi-key.gpg.key",
-    fingerprints=(
-        "FFD65A0DA2BEBDEB73D44C8BB4D2D216F1FD7806",
-        "66A9CD0595D6AFA247290D3BEF8B479E2DC1389C",
-    ),
-    bundle="jitsi-meet",
-)
-JITSI_VERSION = "2.0.11248"
-
+BIGBLUEBUTTON_OS = {"3.0": "ubuntu-22.04", "4.0": "ubuntu-24.04"}
 
 NEXTCLOUD: tuple[Artifact, ...] = (
     _server("35.0.1", "7ed305e880192d804ba83179a19dd22257679608d63161a611ce3f8a918d2aa6"),

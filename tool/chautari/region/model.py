@@ -9,42 +9,35 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 from pydantic.json_schema import WithJsonSchema
 
-from chautari.region import polls
 from chautari.region.names import (
     Address,
     Country,
     Domain,
     Email,
-    Label,
     Language,
     Name,
     Port,
     PublicKey,
     SandboxNetwork,
-    Size,
     Timezone,
-    Version,
 )
+from chautari.region.part import Part
+from chautari.region.services import Services
 
-ServiceName = Literal["nextcloud", "polls", "jitsi", "jitsi-bridge"]
+ServiceName = Literal["nextcloud", "polls", "jitsi", "jitsi-bridge", "bigbluebutton"]
 # Services that serve another one: any number of nodes carry them, without a name or settings.
 HELPERS = {"jitsi-bridge": "jitsi"}
-OperatingSystem = Literal["debian-12", "debian-13"]
-NextcloudApp = Literal["calendar", "contacts", "deck", "tasks"]
+OperatingSystem = Literal["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"]
+Ubuntu = Literal["ubuntu-22.04", "ubuntu-24.04"]
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-PollAppName = Annotated[
-    str,
-    AfterValidator(polls.check_app),
-    WithJsonSchema({"type": "string", "enum": list(polls.APPS)}),
-]
 Keys = Annotated[
     tuple[PublicKey, ...],
     BeforeValidator(_as_list),
@@ -52,17 +45,7 @@ Keys = Annotated[
 ]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        validate_by_name=False,
-        validate_by_alias=True,
-        defer_build=True,  # a part is built within its region, hardly ever by itself
-    )
-
-
-class Node(_Part):
+class Node(Part):
     """One machine of the region."""
 
     address: Address = Field(
@@ -76,8 +59,14 @@ class Node(_Part):
     )
     os: OperatingSystem = Field(
         default="debian-13",
-        description="Operating system of the node; the deploy refuses a node that differs.",
+        description="Operating system of the node; the deploy refuses a node that differs. Ubuntu "
+        "is for BigBlueButton alone.",
         examples=["debian-13"],
+    )
+    arch: Literal["amd64", "arm64"] | None = Field(
+        default=None,
+        description="Kind of processor; without it whatever the node has, where its services run.",
+        examples=["amd64"],
     )
     hardware: Literal["vps", "donated"] = Field(
         default="vps",
@@ -103,150 +92,7 @@ class Node(_Part):
         return (self.address,) if self.address6 is None else (self.address, self.address6)
 
 
-class Nextcloud(_Part):
-    """Files, calendars and contacts."""
-
-    host: Label = Field(
-        default="cloud",
-        description="Host label in front of the region's domain.",
-        examples=["cloud"],
-    )
-    version: Version | None = Field(
-        default=None,
-        description="Release to run; without it the newest pinned one that the node's OS carries.",
-        examples=["35.0.1"],
-    )
-    quota: Size = Field(
-        default="5 GB", description="Storage each account gets at first.", examples=["5 GB"]
-    )
-    apps: tuple[NextcloudApp, ...] = Field(
-        default=("calendar", "contacts", "deck", "tasks"),
-        description="Apps installed beside the release's own.",
-        examples=[["calendar", "contacts"]],
-    )
-
-
-class Polls(_Part):
-    """Polls about dates and other choices, for people with and without an account."""
-
-    app: PollAppName = Field(
-        default="framadate",
-        description="App that carries the polls; node lists and names stay when it changes.",
-        examples=["framadate"],
-    )
-    host: Label = Field(
-        default="polls",
-        description="Host label in front of the region's domain.",
-        examples=["polls"],
-    )
-    version: Version | None = Field(
-        default=None,
-        description="Release to run, pinned in `artifacts.lock`; without it the newest known one.",
-        examples=["1.1.19"],
-    )
-    keep_days: int = Field(
-        default=30,
-        ge=1,
-        le=3650,
-        strict=True,
-        description="Days a poll stays after its last day; then it is deleted with its votes.",
-        examples=[30],
-    )
-    admin_from_outside: bool = Field(
-        default=False,
-        strict=True,
-        description="Whether the administration, always behind a login, answers outside the node.",
-        examples=[False],
-    )
-
-
-class Jitsi(_Part):
-    """Video meetings."""
-
-    host: Label = Field(
-        default="meet",
-        description="Host label in front of the region's domain.",
-        examples=["meet"],
-    )
-    version: str | None = Field(
-        default=None,
-        pattern=r"^2\.0\.[0-9]{4,6}$",
-        description="Release of the package `jitsi-meet`; without it the one this toolkit knows.",
-        examples=["2.0.11248"],
-    )
-    access: Literal["members", "open"] = Field(
-        default="members",
-        description="Who starts a meeting: `members` log in and guests wait for one of them; "
-        "`open` lets anyone.",
-        examples=["members"],
-    )
-    members: tuple[Name, ...] = Field(
-        default=(),
-        description="Who may start meetings when `access` is `members`; each has a password "
-        "among the region's secrets, `jitsi_member_NAME`.",
-        examples=[["ana", "luz"]],
-    )
-    relays: bool = Field(
-        default=False,
-        description="Lets one meeting use several bridges, which pass media on to each other; "
-        "needs nodes with `jitsi-bridge`.",
-        examples=[True],
-    )
-
-
-Service = Nextcloud | Polls | Jitsi
-
-
-class Services(_Part):
-    """Settings of the region's services; a service is placed by naming it on a node."""
-
-    nextcloud: Nextcloud | None = Field(
-        default=None,
-        description="Nextcloud: files, calendars and contacts.",
-        examples=[{"host": "cloud", "quota": "5 GB"}],
-    )
-    polls: Polls | None = Field(
-        default=None,
-        description="Polls about dates and other choices.",
-        examples=[{"app": "framadate", "host": "polls"}],
-    )
-    jitsi: Jitsi | None = Field(
-        default=None,
-        description="Jitsi Meet: video meetings in the browser.",
-        examples=[{"host": "meet", "access": "members", "members": ["ana"]}],
-    )
-
-    def of(self, service: str) -> Service:
-        """Return the settings of `service`; the defaults when the region only places it."""
-        found: Service = getattr(self, service) or DEFAULTS[service]
-        return found
-
-    def of_nextcloud(self) -> Nextcloud:
-        """Return the settings of Nextcloud, or its defaults."""
-        return self.nextcloud or Nextcloud()
-
-    def of_polls(self) -> Polls:
-        """Return the settings of the polls, or their defaults."""
-        return self.polls or Polls()
-
-    def of_jitsi(self) -> Jitsi:
-        """Return the settings of Jitsi Meet, or its defaults."""
-        return self.jitsi or Jitsi()
-
-    def app_of(self, service: str) -> str:
-        """Return the app that carries `service`; its role is called the same."""
-        return self.of_polls().app if service == "polls" else service
-
-    def placed(self) -> dict[str, Service]:
-        """Return the services that have settings, by name."""
-        found = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: settings for name, settings in found.items() if settings is not None}
-
-
-DEFAULTS: dict[str, Service] = {"nextcloud": Nextcloud(), "polls": Polls(), "jitsi": Jitsi()}
-
-
-class Mail(_Part):
+class Mail(Part):
     """The relay that every node hands its mail to."""
 
     relay: Domain = Field(
@@ -274,7 +120,7 @@ class Mail(_Part):
     )
 
 
-class Acme(_Part):
+class Acme(Part):
     """The certificate authority."""
 
     directory: str = Field(
@@ -285,16 +131,44 @@ class Acme(_Part):
     )
 
 
-class Sandbox(_Part):
+class StandIn(Part):
+    """What a container is in place of an operating system whose packages cannot be had."""
+
+    os: Literal["debian-12", "debian-13"] = Field(
+        description="What the container really runs.", examples=["debian-12"]
+    )
+    memory_mb: int = Field(
+        ge=256,
+        le=1_048_576,
+        strict=True,
+        description="Memory in MB below which a deploy is refused, in place of what the services "
+        "ask of a real machine.",
+        examples=[900],
+    )
+    cores: int = Field(
+        ge=1,
+        le=1024,
+        strict=True,
+        description="Processor cores below which a deploy is refused, likewise.",
+        examples=[1],
+    )
+
+
+class Sandbox(Part):
     """Marks a region that lives in containers on this machine, with a small internet of its own."""
 
     network: SandboxNetwork = Field(
         description="Part of a documentation network (RFC 5737) for the containers' addresses.",
         examples=["198.51.100.0/25"],
     )
+    stand_in: dict[Ubuntu, StandIn] = Field(
+        default_factory=dict,
+        description="Containers that stand in for an operating system; every report says so.",
+        examples=[{"ubuntu-22.04": {"os": "debian-12", "memory_mb": 900, "cores": 1}}],
+    )
 
 
-class Region(_Part):
+class Region(Part):
     """A region: its people, its nodes and the services on them."""
 
     region: Name = Field(
@@ -357,6 +231,16 @@ class Region(_Part):
         description="Only for regions in containers on this machine (`deploy sandbox`).",
         examples=[{"network": "198.51.100.0/25"}],
     )
+
+    def stand_in(self, node: str) -> StandIn | None:
+        """Return what stands in for the operating system of `node`, in a sandbox that says so."""
+        known = self.sandbox.stand_in.items() if self.sandbox else ()
+        return next((found for os, found in known if os == self.nodes[node].os), None)
+
+    def os_of(self, node: str) -> str:
+        """Return the operating system that the machine called `node` really has."""
+        found = self.stand_in(node)
+        return found.os if found else self.nodes[node].os
 
     def node_of(self, service: str) -> str:
         """Return the name of the node that carries `service` (rules made sure of one)."""

@@ -23,6 +23,8 @@ _EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@(?P<domain>[^@\s]+)")
 _SIZE = re.compile(r"[1-9][0-9]{0,5} ?(MB|GB|TB)")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
+_MARKUP = re.compile(r"[<>&\\{}\n]")
+LONGEST_TEXT = 500
 # RFC 5737: never routed, so a mistake in a sandbox reaches no stranger's machine.
 DOCUMENTATION_NETWORKS = tuple(
     map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
@@ -46,6 +48,17 @@ def check_label(value: str) -> str:
     if not _LABEL.fullmatch(value):
         raise ValueError(
             f"{value!r} is not a host label; write only the part before the domain, such as cloud"
+        )
+    return value
+
+
+def check_text(value: str) -> str:
+    """Return `value` when it is one line of plain text."""
+    if not value.strip() or len(value) > LONGEST_TEXT:
+        raise ValueError(f"write one line of text, 1 to {LONGEST_TEXT} letters long")
+    if found := _MARKUP.search(value):
+        raise ValueError(
+            f"{found[0]!r} would be read as markup; write plain text, links as https://…"
         )
     return value
 
@@ -218,6 +231,7 @@ def check_sandbox_network(value: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(check_name)]
+Text = Annotated[str, AfterValidator(check_text)]
 Label = Annotated[str, AfterValidator(check_label)]
 Domain = Annotated[str, AfterValidator(check_domain)]
 Email = Annotated[str, AfterValidator(check_email)]

@@ -6,25 +6,20 @@ after the shape is known to be right, all of them, so that a volunteer sees ever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 from chautari.region import catalog, polls
-from chautari.region.catalog import Artifact
-from chautari.region.guard import Path_
+from chautari.region.finding import Finding, Pins, Rule, placing
+from chautari.region.meetings import MEETING_RULES
 from chautari.region.model import HELPERS, Region
-
-Finding = tuple[Path_, str]
-Pins = Mapping[str, Mapping[str, Artifact]]
-Rule = Callable[[Region, Pins], Iterator[Finding]]
 
 GROUPS = {
     "all", "ungrouped", "localhost", "base", "firewall", "mail", "nginx", "tls", "postgresql",
     "mariadb", "redis", "php", "nextcloud", *polls.APPS, "repository", "turn", "videobridge",
-    "jitsi",
+    "jitsi", "bigbluebutton",
 }  # fmt: skip
 SENDERS = {"nextcloud", "polls"}  # services that send mail
-CHECK_ACCOUNT = "chautari-check"
 RESERVED_ADDRESSES = 9  # in a sandbox's network: gateway, small internet and room to grow
 
 
@@ -161,7 +156,9 @@ def nextcloud_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
     if nextcloud is None or nextcloud.version is None:
         return
     for node in region.nodes.values():
-        if "nextcloud" in node.services and not catalog.runs_on(nextcloud.version, node.os):
+        if "nextcloud" not in node.services or node.os not in catalog.PHP_OF:
+            continue
+        if not catalog.runs_on(nextcloud.version, node.os):
             php = ".".join(map(str, catalog.PHP_OF[node.os]))
             yield (
                 ("services", "nextcloud", "version"),
@@ -184,23 +181,19 @@ def polls_release_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
         return
     known = version == app.release.version
     yield (
-        ("services", "polls", "version") if region.services.polls else _placing(region, "polls"),
+        ("services", "polls", "version") if region.services.polls else placing(region, "polls"),
         f"no checksum is known for {app.title} {version}; fetch it over two different lines"
         f"{f' from {app.release.url}' if known else ''}, compare, and pin it in artifacts.lock: "
         f"{chosen.app}: {{{version}: {{url: …, sha256: …}}}}",
     )
 
 
-def _placing(region: Region, service: str) -> Path_:
-    node = region.node_of(service)
-    return ("nodes", node, "services", region.nodes[node].services.index(service))
-
-
 def polls_fit_the_os(region: Region, _: Pins) -> Iterator[Finding]:
     """An app that upstream no longer develops stops at the PHP it knows."""
     app = polls.APPS[region.services.of_polls().app]
     for name, node in region.nodes.items():
-        if "polls" in node.services and not app.runs_on(node.os):
+        known = node.os in catalog.PHP_OF
+        if "polls" in node.services and known and not app.runs_on(node.os):
             php = ".".join(map(str, catalog.PHP_OF[node.os]))
             fitting = " or ".join(os for os in catalog.PHP_OF if app.runs_on(os))
             yield (
@@ -210,39 +203,29 @@ def polls_fit_the_os(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
-def somebody_can_start_a_meeting(region: Region, _: Pins) -> Iterator[Finding]:
-    """Where members alone start meetings, a region without members would never meet."""
-    if "jitsi" not in region.carried():
+def ubuntu_is_for_bigbluebutton(region: Region, _: Pins) -> Iterator[Finding]:
+    """The roles of the other services are made for Debian and tried on nothing else."""
+    for name, node in region.nodes.items():
+        others = [service for service in node.services if service != "bigbluebutton"]
+        if others and node.os not in catalog.PHP_OF:
+            yield (
+                ("nodes", name, "os"),
+                f"{', '.join(others)} stands on Debian, not on {node.os}; write os: debian-13, or "
+                "take it out of this node's services",
+            )
+
+
+def ubuntu_in_a_sandbox_is_stood_in_for(region: Region, _: Pins) -> Iterator[Finding]:
+    """No image of Ubuntu is made here, and a sandbox says openly what it has in its place."""
+    if region.sandbox is None:
         return
-    jitsi = region.services.of_jitsi()
-    path: Path_ = ("services", "jitsi", "members")
-    if region.services.jitsi is None:
-        path = _placing(region, "jitsi")
-    if jitsi.access == "members" and not jitsi.members:
-        yield path, "nobody could start a meeting; name at least one: jitsi: {members: [ana]}"
-    if jitsi.access == "open" and jitsi.members:
-        yield path, "nobody logs in where access is open; take the members out, or the access"
-    for index, name in enumerate(jitsi.members):
-        if name == CHECK_ACCOUNT or name in jitsi.members[:index]:
-            why = "belongs to the checks" if name == CHECK_ACCOUNT else "is a member already"
-            yield (*path, index), f"{name} {why}; choose another name"
-
-
-def bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Finding]:
-    """A bridge carries the media of meetings that another node arranges."""
-    meeting = region.carriers("jitsi")
-    for name in region.carriers("jitsi-bridge"):
-        path = ("nodes", name, "services", region.nodes[name].services.index("jitsi-bridge"))
-        if not meeting:
-            yield path, "no node carries jitsi, which a bridge serves; add it to a node's list"
-        elif name in meeting:
-            yield path, "jitsi brings a bridge of its own; take jitsi-bridge out here"
-    jitsi = region.services.jitsi
-    if jitsi is not None and jitsi.relays and not region.carriers("jitsi-bridge"):
-        yield (
-            ("services", "jitsi", "relays"),
-            "relays join several bridges, and there is one; add another node with jitsi-bridge",
-        )
+    for name, node in region.nodes.items():
+        if node.os not in catalog.PHP_OF and node.os not in region.sandbox.stand_in:
+            yield (
+                ("nodes", name, "os"),
+                f"a sandbox has no {node.os}; say what stands in for it: sandbox: {{stand_in: "
+                f"{{{node.os}: {{os: debian-12, memory_mb: 900, cores: 1}}}}}}",
+            )
 
 
 RULES: tuple[Rule, ...] = (
@@ -259,8 +242,9 @@ RULES: tuple[Rule, ...] = (
     nextcloud_fits_the_os,
     polls_release_is_pinned,
     polls_fit_the_os,
-    somebody_can_start_a_meeting,
-    bridges_serve_a_meeting_node,
+    ubuntu_is_for_bigbluebutton,
+    ubuntu_in_a_sandbox_is_stood_in_for,
+    *MEETING_RULES,
 )
 
 

@@ -136,9 +136,9 @@ def _text(role: str) -> str:
 
 @functools.cache
 def plays() -> dict[str, dict[str, Any]]:
-    """Return the play of each role of `playbooks/region.yml`."""
+    """Return the play of each role of `playbooks/region.yml`; others only look."""
     file: Path = content_root() / "playbooks" / "region.yml"
-    return {play["hosts"]: play for play in read_own(file)}
+    return {play["hosts"]: play for play in read_own(file) if "roles" in play}
 
 
 def _digest(key: str, name: str, value: Any) -> str:

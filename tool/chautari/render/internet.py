@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chautari.region.catalog import Artifact, Repository
+from chautari.region.catalog import Artifact
+from chautari.region.packages import Repository
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,10 @@
-"""Variables of the roles that make up Jitsi Meet: repository, turn, videobridge and jitsi."""
+"""Variables of the roles that make up Jitsi Meet: turn, videobridge and jitsi."""
 
 from __future__ import annotations
 
 import datetime
 import hashlib
 
-from chautari.region import catalog
-from chautari.region.catalog import Repository
 from chautari.region.model import Region
 from chautari.render.place import Place, Variables
 from chautari.secrets.names import JITSI_MEMBER
@@ -15,33 +13,9 @@ _FROM = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 _UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)
 
 
-def version(place: Place) -> str:
-    """Return the release to install: the region's choice, or the one that is known to work."""
-    chosen: str | None = place.region.services.of_jitsi().version
-    return chosen or catalog.JITSI_VERSION
-
-
 def domain(region: Region) -> str:
     """Return the name that people open."""
     return region.fqdn(region.services.of_jitsi().host)
-
-
-def repository(place: Place) -> Variables:
-    """Return where upstream's packages come from, and the release they are held at."""
-    source: Repository = place.internet.repositories.get("jitsi", catalog.JITSI)
-    return {
-        "repository_sources": [
-            {
-                "name": source.name,
-                "uri": source.uri,
-                "suite": source.suite,
-                "key_url": source.key_url,
-                "fingerprints": list(source.fingerprints),
-                "bundle": source.bundle,
-                "version": f"{version(place)}-1",
-            }
-        ]
-    }
 
 
 def turn(place: Place) -> Variables:

@@ -14,6 +14,7 @@ ROLES_OF_APP: dict[str, tuple[str, ...]] = {
     **{name: (*app.roles, name) for name, app in APPS.items()},
     "jitsi": ("nginx", "tls", "repository", "turn", "videobridge", "jitsi"),
     "jitsi-bridge": ("repository", "videobridge"),
+    "bigbluebutton": ("nginx", "tls", "repository", "turn", "bigbluebutton"),
 }
 ORDER = (
     "base",
@@ -31,6 +32,7 @@ ORDER = (
     "turn",
     "videobridge",
     "jitsi",
+    "bigbluebutton",
 )
 _WEB = (
     {"port": "80", "protocol": "tcp", "comment": "HTTP: redirects and ACME"},
@@ -41,6 +43,11 @@ PORTS_OF_ROLE: dict[str, tuple[dict[str, Any], ...]] = {
     "turn": (
         {"port": "3478", "protocol": "udp", "comment": "TURN"},
         {"port": "5349", "protocol": "tcp", "comment": "TURN over TLS"},
+    ),
+    "bigbluebutton": (
+        {"port": "3478", "protocol": "tcp", "comment": "TURN"},
+        {"port": "16384-32768", "protocol": "udp", "comment": "Media of meetings"},
+        {"port": "32769-65535", "protocol": "udp", "comment": "Relayed media"},
     ),
     "videobridge": ({"port": "10000", "protocol": "udp", "comment": "Media of meetings"},),
 }

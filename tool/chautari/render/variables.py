@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 from chautari.region import catalog
 from chautari.region.catalog import Artifact
-from chautari.region.model import Nextcloud, Region
+from chautari.region.model import Region
 from chautari.region.polls import APPS
-from chautari.render import jitsi, polls
+from chautari.region.services import Nextcloud
+from chautari.render import bigbluebutton, jitsi, packages, polls
 from chautari.render.place import Place, Variables
 from chautari.render.placing import names_of, ports_of, roles_of
 from chautari.secrets import names as secret_names
@@ -137,6 +138,12 @@ def php(_: Place) -> Variables:
     return {}
 
 
+def turn(place: Place) -> Variables:
+    """Return the settings of the TURN server for the meetings that the node carries."""
+    own = "bigbluebutton" in place.region.nodes[place.node].services
+    return bigbluebutton.turn(place) if own else jitsi.turn(place)
+
+
 def nextcloud(place: Place) -> Variables:
     """Return Nextcloud's release, address and settings."""
     region, internet = place.region, place.internet
@@ -158,7 +165,7 @@ def nextcloud(place: Place) -> Variables:
         "nextcloud_low_bandwidth": region.bandwidth == "low",
         "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
         "nextcloud_check_email": place.check_emails["nextcloud"],
-    }
+    } | bigbluebutton.nextcloud(place)
 
 
 def nextcloud_release(place: Place) -> Artifact:
@@ -209,14 +216,15 @@ def _secrets(region: Region, node: str, secrets: SecretStore) -> Variables:
     suffix = "_database_password"
     passwords = {name.removesuffix(suffix): found[name] for name in found if name.endswith(suffix)}
     found |= {"postgresql_passwords": passwords} if passwords else {}
-    return found | jitsi.shaped_secrets(region, node, found)
+    found |= jitsi.shaped_secrets(region, node, found)
+    return found | bigbluebutton.shaped_secrets(region, node, found)
 
 
 _BY_ROLE: dict[str, Callable[[Place], Variables]] = {
     function.__name__: function
     for function in (
         base, firewall, mail, nginx, tls, postgresql, mariadb, redis, php, nextcloud,
-        jitsi.repository, jitsi.turn, jitsi.videobridge, jitsi.jitsi,
+        packages.repository, turn, jitsi.videobridge, jitsi.jitsi, bigbluebutton.bigbluebutton,
     )
 }  # fmt: skip
 _BY_ROLE |= dict.fromkeys(APPS, polls.variables)

@@ -6,6 +6,7 @@ It needs neither Python nor any tool outside Debian's required packages.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 
 MARKER = "/opt/chautari/venv/chautari-lock"
 
@@ -21,11 +22,17 @@ echo "init=$(cat /proc/1/comm)"
 while read -r key value unit; do
   [ "$key" = MemTotal: ] && echo "memory_kb=$value"
 done < /proc/meminfo
+echo "cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
+echo "container=$(systemd-detect-virt --container 2>/dev/null)"
+[ -r /proc/net/if_inet6 ] && while read -r address number prefix scope rest; do
+  [ "$scope" = 00 ] && echo "address6=$address"
+done < /proc/net/if_inet6
 for path in / /var /opt; do
   echo "free_kb:$path=$(df -Pk "$path" | tail -n 1 | (read -r a b c free rest; echo "$free"))"
   echo "free_inodes:$path=$(df -Pi "$path" | tail -n 1 | (read -r a b c free rest; echo "$free"))"
 done
 [ -e /opt/nextcloud/current ] && echo "deployed=nextcloud"
+[ -e /usr/bin/bbb-conf ] && echo "deployed=bigbluebutton"
 echo "venv=$(cat {MARKER} 2>/dev/null)"
 $root ss -Hltnp 2>/dev/null | while read -r state receive send local peer process; do
   echo "listener=$local $process"
@@ -38,7 +45,9 @@ exit 0
 class Facts:
     """A machine as the script found it. `skew` is node time minus ours, in seconds.
 
-    `free` maps mount points to free kB, `listeners` local addresses to process descriptions.
+    `free` maps mount points to free kB, `listeners` local addresses to process descriptions;
+    `container` is what holds the machine when it is no machine of its own (lxc, openvz, podman);
+    `addresses6` are its public IPv6 addresses.
     """
 
     os: str = ""
@@ -46,6 +55,9 @@ class Facts:
     uid: int = -1
     init: str = ""
     memory_kb: int = 0
+    cores: int = 0
+    container: str = ""
+    addresses6: tuple[str, ...] = ()
     skew: float = 0.0
     skew_tolerance: float = 0.0
     venv: str = ""
@@ -61,6 +73,7 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
     free: dict[str, int] = {}
     inodes: dict[str, int] = {}
     listeners: list[tuple[str, str]] = []
+    addresses6: list[str] = []
     for line in lines:
         key, _, value = line.strip().partition("=")
         if key.startswith("free_kb:"):
@@ -70,6 +83,8 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
         elif key == "listener":
             local, _, process = value.partition(" ")
             listeners.append((local, process.strip()))
+        elif key == "address6":
+            addresses6.append(_address6(value))
         else:
             single[key] = value
     middle = (asked + answered) / 2
@@ -79,6 +94,9 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
         uid=_number(single.get("uid", ""), -1),
         init=single.get("init", ""),
         memory_kb=_number(single.get("memory_kb", "")),
+        cores=_number(single.get("cores", "")),
+        container=_container(single.get("container", "")),
+        addresses6=tuple(filter(None, addresses6)),
         skew=_skew(single.get("now", ""), middle),
         # `date` gives whole seconds, and the answer may have travelled all of the way back.
         skew_tolerance=1.0 + (answered - asked) / 2,
@@ -88,6 +106,18 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
         free_inodes=inodes,
         listeners=tuple(listeners),
     )
+
+
+def _container(text: str) -> str:
+    return "" if text == "none" else text
+
+
+def _address6(text: str) -> str:
+    """Return an address of 32 hexadecimal digits as it is usually written."""
+    try:
+        return str(IPv6Address(bytes.fromhex(text)))
+    except ValueError:
+        return ""
 
 
 def _skew(now: str, middle: float) -> float:

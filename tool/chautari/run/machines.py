@@ -29,8 +29,8 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra.operations import apt, files, server
 
-from chautari.run import facts, preflight
-from chautari.run.preflight import Wanted
+from chautari.run import dns_records, facts, preflight, preflight_meetings
+from chautari.run.wanted import Wanted
 
 CONNECT_SECONDS = 20
 PACKAGES = ["python3", "python3-venv", "python3-apt", "python3-debian", "ca-certificates"]
@@ -126,7 +126,14 @@ def _look(state: State, host: Host, node: dict[str, Any]) -> Host | None:
 
 def _judge(state: State, host: Host, node: dict[str, Any], found: facts.Facts) -> Host | None:
     """Return the host when nothing speaks against it and it still has to be prepared."""
-    refusals = preflight.check(found, Wanted(**node["wanted"]))
+    wanted = Wanted(**node["wanted"])
+    refusals = preflight.check(found, wanted)
+    # A node that is only looked at gets its answer about names from the checks from outside.
+    if wanted.names and not node["checking"]:
+        answers = dns_records.lookup(wanted.names, node["resolver"])
+        refusals += preflight_meetings.records(answers, wanted)
+    for notice in preflight_meetings.advice(found, wanted):
+        say("advised", host.name, notice=notice)
     if refusals:
         reasons = [dataclasses.asdict(refusal) for refusal in refusals]
         say("refused", host.name, os=found.os, refusals=reasons)

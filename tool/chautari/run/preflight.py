@@ -6,10 +6,11 @@ Each rule is a small function over the facts of a machine and what is wanted of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from chautari.report.model import Refusal
+from chautari.run import preflight_meetings as meetings
 from chautari.run.facts import Facts
+from chautari.run.wanted import Wanted
 
 MAX_SKEW_SECONDS = 60
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -20,16 +21,7 @@ MEMORY_MB = 400
 MEMORY_MB_NEXTCLOUD = 900
 MIN_INODES = 60_000
 NOTHING_YET = "nothing was deployed here yet"
-OUR_WEB_SERVERS = ('"nginx"',)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a node is to become."""
-
-    os: str
-    services: tuple[str, ...]
-    web: bool
+OUR_WEB_SERVERS = ('"nginx"', '"haproxy"')
 
 
 Rule = Callable[[Facts, Wanted], Iterator[Refusal]]
@@ -43,13 +35,18 @@ def check(facts: Facts, wanted: Wanted) -> list[Refusal]:
 def operating_system(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
     """The roles are tried on the releases the model knows, no others."""
     if facts.os != wanted.os:
-        known = facts.os in ("debian-12", "debian-13")
+        known = facts.os in ("debian-12", "debian-13") and "bigbluebutton" not in wanted.services
         fix = f"write os: {facts.os} for this node" if known else f"reinstall it with {wanted.os}"
         yield Refusal(f"the node runs {facts.os or 'an unknown system'}, not {wanted.os}", fix)
     if facts.machine not in MACHINES:
         yield Refusal(
             f"the processor is {facts.machine or 'unknown'}; amd64 and arm64 are supported",
             "choose another machine",
+        )
+    elif wanted.arch and MACHINES[facts.machine] != wanted.arch:
+        yield Refusal(
+            f"the processor is {MACHINES[facts.machine]}, not {wanted.arch}",
+            f"write arch: {MACHINES[facts.machine]} for this node, or choose another machine",
         )
 
 
@@ -105,6 +102,8 @@ def space(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
 def memory(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
     """Below this the kernel ends the database under load."""
     needed = MEMORY_MB_NEXTCLOUD if "nextcloud" in wanted.services else MEMORY_MB
+    if meetings.SERVICE in wanted.services:
+        return  # it has a floor of its own
     if facts.memory_kb // 1024 < needed:
         yield Refusal(
             f"{facts.memory_kb // 1024} MB of memory; {needed} MB are needed",
@@ -134,4 +133,5 @@ RULES: tuple[Rule, ...] = (
     space,
     memory,
     web_ports,
+    *meetings.RULES,
 )

@@ -14,10 +14,10 @@ from typing import Any
 
 from chautari.process import Stream
 from chautari.region.model import Region
-from chautari.render.placing import roles_of
+from chautari.render.placing import names_of, roles_of
 from chautari.report.model import Failure, NodeReport, Refusal
-from chautari.run.preflight import Wanted
 from chautari.run.target import Target
+from chautari.run.wanted import Wanted
 
 Listener = Callable[[str, dict[str, Any]], None]
 
@@ -35,16 +35,21 @@ def marker() -> str:
 
 
 def prepare(
-    region: Region, targets: Sequence[Target], tell: Listener, checking: bool = False
+    region: Region,
+    targets: Sequence[Target],
+    tell: Listener,
+    checking: bool = False,
+    resolver: str | None = None,
 ) -> dict[str, NodeReport]:
     """Look at every target and prepare those that nothing speaks against.
 
-    With `checking` nothing is changed: a node that was never deployed is refused.
+    With `checking` nothing is changed: a node that was never deployed is refused. `resolver` is
+    the name server that knows the region's names, where the system's do not.
 
     Returns a report for each node; those whose state is `converged` may go on to converge.
     """
     orders = {
-        "nodes": [_order(region, target) for target in targets],
+        "nodes": [_order(region, target, resolver or "") for target in targets],
         "requirements": requirements(),
         "marker": marker(),
         "checking": checking,
@@ -67,11 +72,22 @@ def _json(data: Any) -> bytes:
 
 def wanted(region: Region, name: str) -> Wanted:
     """Return what the node called `name` is to become."""
-    node = region.nodes[name]
-    return Wanted(node.os, node.services, "nginx" in roles_of(region, name))
+    node, stand_in = region.nodes[name], region.stand_in(name)
+    return Wanted(
+        os=region.os_of(name),
+        services=node.services,
+        web="nginx" in roles_of(region, name),
+        arch=node.arch or "",
+        container=stand_in is not None,
+        memory_mb=stand_in.memory_mb if stand_in else 0,
+        cores=stand_in.cores if stand_in else 0,
+        names=names_of(region, name) if "bigbluebutton" in node.services else (),
+        address=node.address,
+        address6=node.address6 or "",
+    )
 
 
-def _order(region: Region, target: Target) -> dict[str, Any]:
+def _order(region: Region, target: Target, resolver: str) -> dict[str, Any]:
     return {
         "name": target.name,
         "address": target.address,
@@ -80,6 +96,7 @@ def _order(region: Region, target: Target) -> dict[str, Any]:
         "known_hosts": str(target.known_hosts),
         "key": str(target.key) if target.key else "",
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
+        "resolver": resolver,
         "wanted": asdict(wanted(region, target.name)),
     }
 
@@ -99,6 +116,8 @@ def _take(report: NodeReport, event: dict[str, Any]) -> None:
     elif kind == "failed":
         report.failed += 1
         report.failure = Failure("prepare", event["task"], event["message"])
+    elif kind == "advised":
+        report.notices.append(event["notice"])
     elif kind == "pinned":
         report.notices.append(f"first contact: host key pinned ({event['key'][:60]}…)")
 

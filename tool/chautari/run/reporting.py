@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from chautari.region.model import Region
-from chautari.render import jitsi
+from chautari.render import packages
 from chautari.render.internet import Internet
 from chautari.render.variables import Place, release_of
 from chautari.report.model import Double, NodeState, RegionReport, ServiceInfo
@@ -73,15 +73,22 @@ def _admin(place: Place, service: str) -> Opened:
 def _jitsi(place: Place, _: str) -> Opened:
     settings = place.region.services.of_jitsi()
     if settings.access == "open":
-        return jitsi.version(place), "", "anyone starts a meeting"
+        return packages.jitsi_version(place), "", "anyone starts a meeting"
     note = f"passwords: deploy secrets show {place.region.region} jitsi_member_NAME"
-    return jitsi.version(place), ", ".join(settings.members), note
+    return packages.jitsi_version(place), ", ".join(settings.members), note
+
+
+def _bigbluebutton(place: Place, _: str) -> Opened:
+    settings = place.region.services.of_bigbluebutton()
+    note = {"nextcloud": "rooms are in Nextcloud", "none": "its API: bbb-conf --secret"}
+    return packages.bigbluebutton_version(place), "", note[settings.rooms]
 
 
 _OPENED: dict[str, Callable[[Place, str], Opened]] = {
     "nextcloud": _admin,
     "polls": _admin,
     "jitsi": _jitsi,
+    "bigbluebutton": _bigbluebutton,
 }
 
 

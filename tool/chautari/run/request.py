@@ -36,6 +36,7 @@ class Request:
         parallel: how many nodes are worked on at once.
         run: a run to read; the newest one when it is empty.
         purge: delete the data of services that are taken off a node.
+        even_if_busy: go on although people are meeting on a node.
     """
 
     inventory: Inventory
@@ -50,6 +51,7 @@ class Request:
     parallel: int = PARALLEL
     run: str = ""
     purge: bool = False
+    even_if_busy: bool = False
 
     def chosen(self) -> tuple[str, ...]:
         """Return the names of the nodes to work on.

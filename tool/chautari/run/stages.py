@@ -77,7 +77,9 @@ def get_ready(ready: Plan, names: Sequence[str], tell: Listener, mode: Mode) -> 
     unready = [crew for crew in crews if not _can_start(crew.found, mode)]
     if unready:
         checking = mode != "converge"
-        prepared = prepare(region, [crew.target for crew in unready], tell, checking)
+        prepared = prepare(
+            region, [crew.target for crew in unready], tell, checking, ready.internet.resolver
+        )
         for crew in unready:
             crew.report = prepared[crew.name]
             if mode == "plan":
@@ -135,7 +137,7 @@ def converge_all(
             return []
         told: Event = about(run, region, crew.name)
         told |= {"mode": mode, "full": request.full, "checks": request.checks}
-        told["purge"] = request.purge
+        told |= {"purge": request.purge, "even_if_busy": request.even_if_busy}
         told["plain"] = bool(os.environ.get("CHAUTARI_PLAIN_ANSIBLE"))
         packed = bundle.pack(crew.node, ready.inputs_of(crew.node), crew.found.unwanted)
         return converge.converge(crew.target, packed, told, crew.report, tell, request.manner)

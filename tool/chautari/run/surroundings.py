@@ -7,10 +7,12 @@ from pathlib import Path
 
 from chautari.errors import BadInput
 from chautari.region import catalog
-from chautari.region.catalog import Artifact, Repository
+from chautari.region import packages as upstream
+from chautari.region.catalog import Artifact
 from chautari.region.load import Inventory
 from chautari.region.model import Region
-from chautari.render import jitsi
+from chautari.region.packages import Repository
+from chautari.render import packages
 from chautari.render.internet import PUBLIC, Internet, StandIn
 from chautari.render.placing import names_of
 from chautari.render.variables import RELEASES, Place, release_of
@@ -87,14 +89,7 @@ def internet_of(known: SandboxState) -> Internet:
             for item in known.artifacts
         },
         repositories={
-            item.name: Repository(
-                item.name,
-                item.uri,
-                "stable/",
-                item.key_url,
-                (item.fingerprint,),
-                catalog.JITSI.bundle,
-            )
+            item.name: Repository(item.name, item.uri, "stable/", item.key_url, (item.fingerprint,))
             for item in known.repositories
         },
         missing={item.name: item.reason for item in known.missing},
@@ -131,7 +126,7 @@ def _asked(known: SandboxState | None) -> set[tuple[str, str]]:
 
 def _node_spec(region: Region, name: str) -> NodeSpec:
     node = region.nodes[name]
-    release: Release = "12" if node.os == "debian-12" else "13"
+    release: Release = "12" if region.os_of(name) == "debian-12" else "13"
     return NodeSpec(name, node.address, release, names_of(region, name))
 
 
@@ -151,10 +146,15 @@ def _wanted(inventory: Inventory) -> tuple[WantedArtifact, ...]:
 
 
 def _repositories(inventory: Inventory) -> tuple[WantedRepository, ...]:
-    if "jitsi" not in inventory.region.carried():
-        return ()
-    release = jitsi.version(Place(inventory, PUBLIC, ""))
-    return (WantedRepository("jitsi", release, catalog.JITSI.key_url),)
+    place, carried = Place(inventory, PUBLIC, ""), inventory.region.carried()
+    found = list[WantedRepository]()
+    if "jitsi" in carried:
+        version = packages.jitsi_version(place)
+        found.append(WantedRepository("jitsi", version, upstream.JITSI.key_url))
+    if "bigbluebutton" in carried:
+        version = packages.bigbluebutton_version(place)
+        found.append(WantedRepository("bigbluebutton", version, upstream.BIGBLUEBUTTON_KEY))
+    return tuple(found)
 
 
 def forget_mirror(name: str) -> None:

@@ -15,6 +15,11 @@ def generate() -> str:
     return random.token_urlsafe(24)
 
 
+def generate_plain() -> str:
+    """Return a new secret of 192 random bits in digits and small letters alone."""
+    return random.token_hex(24)
+
+
 def generate_key() -> str:
     """Return a new private RSA key as PEM text."""
     from cryptography.hazmat.primitives import serialization
@@ -59,6 +64,15 @@ _JITSI = (
     SecretSpec("jitsi_turn_secret", "jitsi", False, "what TURN credentials are made from"),
     SecretSpec("jitsi_check_password", "jitsi", False, "account the checks log in with"),
 )
+_BIGBLUEBUTTON = (
+    SecretSpec(
+        "bigbluebutton_secret", "bigbluebutton", False, "opens BigBlueButton's API", generate_plain,
+        ("nextcloud",),
+    ),
+    SecretSpec(
+        "bigbluebutton_turn_secret", "bigbluebutton", False, "what TURN credentials are made from"
+    ),
+)  # fmt: skip
 _RECEIPTS = SecretSpec("receipt_key", None, False, "keys the digests in receipts; stays here")
 
 
@@ -70,6 +84,7 @@ def of_app(app: PollApp) -> tuple[SecretSpec, ...]:
 _BY_APP = {
     "nextcloud": _NEXTCLOUD,
     "jitsi": _JITSI,
+    "bigbluebutton": _BIGBLUEBUTTON,
     **{name: of_app(app) for name, app in APPS.items()},
 }
 _MAIL = SecretSpec("mail_relay_password", None, True, "password at the mail relay")

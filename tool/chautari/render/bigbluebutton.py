@@ -1,0 +1,82 @@
+"""Variables of the role `bigbluebutton`, and of others where they serve it."""
+
+from __future__ import annotations
+
+from chautari.region.model import Region
+from chautari.render.place import Place, Variables
+
+SERVICE = "bigbluebutton"
+# Relays leave the lower half of the UDP ports to the media of meetings.
+RELAY_PORTS = (32769, 65535)
+
+
+def server_name(region: Region, node: str) -> str:
+    """Return the public name of the server on `node`."""
+    assert SERVICE in region.nodes[node].services
+    return region.fqdn(region.services.of_bigbluebutton().host)
+
+
+def bigbluebutton(place: Place) -> Variables:
+    """Return the server's name, addresses and settings."""
+    region, node = place.region, place.region.nodes[place.node]
+    settings = region.services.of_bigbluebutton()
+    return {
+        "bigbluebutton_domain": server_name(region, place.node),
+        "bigbluebutton_address": node.address,
+        "bigbluebutton_address6": node.address6 or "",
+        "bigbluebutton_release": settings.release,
+        "bigbluebutton_language": region.languages[0].split("_")[0],
+        "bigbluebutton_low_bandwidth": region.bandwidth == "low",
+        "bigbluebutton_recordings": settings.recordings,
+        "bigbluebutton_keep_days": settings.keep_days,
+        "bigbluebutton_consent": settings.consent or "",
+        "bigbluebutton_welcome": settings.welcome or "",
+        "bigbluebutton_guests": settings.guests,
+        "bigbluebutton_office": settings.office,
+        "bigbluebutton_contact": region.contact,
+        "bigbluebutton_double": SERVICE in place.internet.repositories,
+    }
+
+
+def turn(place: Place) -> Variables:
+    """Return the settings of the TURN server beside BigBlueButton.
+
+    haproxy hands on TURN that comes in on 443, over TCP; its media are on the node itself.
+    """
+    node = place.region.nodes[place.node]
+    return {
+        "turn_domain": server_name(place.region, place.node),
+        "turn_address": node.address,
+        "turn_allowed_peers": list(node.addresses),
+        "turn_tcp": True,
+        "turn_min_port": RELAY_PORTS[0],
+        "turn_max_port": RELAY_PORTS[1],
+    }
+
+
+def nextcloud(place: Place) -> Variables:
+    """Return where Nextcloud's rooms open their meetings, when they do."""
+    region = place.region
+    if not has_rooms(region):
+        return {"nextcloud_bigbluebutton_url": ""}
+    host = region.fqdn(region.services.of_bigbluebutton().host)
+    return {"nextcloud_bigbluebutton_url": f"https://{host}/bigbluebutton/"}
+
+
+def has_rooms(region: Region) -> bool:
+    """Return whether people find BigBlueButton's rooms in Nextcloud."""
+    rooms: str = region.services.of_bigbluebutton().rooms
+    return SERVICE in region.carried() and rooms == "nextcloud"
+
+
+def shaped_secrets(region: Region, node: str, secrets: Variables) -> Variables:
+    """Return the node's secrets of BigBlueButton as its roles take them, and take others out."""
+    services = region.nodes[node].services
+    found: Variables = {}
+    if "bigbluebutton_turn_secret" in secrets:
+        found["turn_secret"] = secrets.pop("bigbluebutton_turn_secret")
+    if "nextcloud" in services and has_rooms(region):
+        found["nextcloud_bigbluebutton_secret"] = secrets["bigbluebutton_secret"]
+    if SERVICE not in services:
+        secrets.pop("bigbluebutton_secret", None)
+    return found

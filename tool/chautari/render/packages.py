@@ -1,0 +1,53 @@
+"""Variables of the role `repository`: where the packages of a node's services come from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from chautari.region import packages
+from chautari.region.packages import Repository
+from chautari.render.place import Place, Variables
+
+
+def jitsi_version(place: Place) -> str:
+    """Return the release of Jitsi Meet: the region's choice, or the one that is known to work."""
+    chosen: str | None = place.region.services.of_jitsi().version
+    return chosen or packages.JITSI_VERSION
+
+
+def bigbluebutton_version(place: Place) -> str:
+    """Return the release of BigBlueButton: the region's choice, or the newest that was known."""
+    settings = place.region.services.of_bigbluebutton()
+    return settings.version or packages.BIGBLUEBUTTON_VERSIONS[settings.release]
+
+
+def repository(place: Place) -> Variables:
+    """Return the repositories of the node's services, and the releases they are held at."""
+    return {"repository_sources": [_source(item) for item in _of_node(place)]}
+
+
+def _of_node(place: Place) -> list[Repository]:
+    services, found = place.region.nodes[place.node].services, list[Repository]()
+    if {"jitsi", "jitsi-bridge"} & set(services):
+        source = place.internet.repositories.get("jitsi", packages.JITSI)
+        bundle = packages.JITSI.bundle
+        found.append(replace(source, bundle=bundle, release=f"{jitsi_version(place)}-1"))
+    if "bigbluebutton" in services:
+        settings = place.region.services.of_bigbluebutton()
+        double = place.internet.repositories.get("bigbluebutton")
+        real = packages.bigbluebutton(settings.release, settings.version)
+        found += [double] if double else real
+    return found
+
+
+def _source(item: Repository) -> Variables:
+    return {
+        "name": item.name,
+        "uri": item.uri,
+        "suite": item.suite,
+        "components": list(item.components),
+        "key_url": item.key_url,
+        "fingerprints": list(item.fingerprints),
+        "bundle": item.bundle,
+        "version": item.release,
+    }
