@@ -85,3 +85,20 @@ def test_list_names_secrets_and_meanings_without_a_key(capsys: pytest.CaptureFix
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(listed)
     assert lines[0].endswith("(you set it)")
+
+
+SERVER = "  cal1: {{address: 203.0.113.9, os: ubuntu-22.04, services: [bigbluebutton]}}\n"
+
+
+def test_secret_that_the_service_could_not_be_given_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CHAUTARI_INVENTORIES", str(tmp_path))
+    text = REGION.replace("{key} ana@laptop", "'{key}'").replace("  med1: ", f"{SERVER}  med1: ")
+    region_file(tmp_path, text, key_pair(tmp_path, "ana"))
+    type_in(monkeypatch, "canary with blanks that is longer than 32")
+    argv = ["secrets", "set", "andes", "bigbluebutton_secret", IDENTITY, str(tmp_path / "ana")]
+    assert main.run(argv) == 2
+    said = capsys.readouterr().err
+    assert "openssl rand -hex 24 | deploy secrets set andes bigbluebutton_secret" in said
+    assert "canary" not in said

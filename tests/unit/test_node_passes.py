@@ -249,3 +249,39 @@ def test_records_are_what_the_notes_say_of_each_role(tmp_path: Path) -> None:
     assert (found["a"].uncovered, found["a"].notices) == ({"T": "why"}, ["n"])
     assert (found["a"].done, found["b"].done, found["b"].rescued) == (True, False, ["R"])
     assert passes.read_records(tmp_path / "gone") == {}
+
+
+def busy(folder: Path, code: int, roles: list[Inputs], full: bool = False) -> list[str]:
+    """Return the playbooks that ran when the role `a` is asked whether it is in use."""
+    ran: list[str] = []
+
+    def ansible(playbook: str) -> int:
+        ran.append(playbook)
+        return code
+
+    written(folder / "memory" / "roles" / "a" / "tasks" / "busy.yml", "[]\n")
+    assert passes.ask_whether_busy(node(folder, roles, ansible), full) == (code if ran else 0)
+    return ran
+
+
+def test_role_that_can_tell_is_asked_before_anything_runs(tmp_path: Path) -> None:
+    assert busy(tmp_path, 2, [inputs("a"), inputs("b")]) == ["playbooks/busy.yml"]
+    [play] = json.loads((tmp_path / "memory" / "playbooks" / "busy.yml").read_text())
+    assert play["tasks"][0]["ansible.builtin.include_role"] == {
+        "name": "a", "tasks_from": "busy.yml",
+    }  # fmt: skip
+
+
+def test_nobody_is_asked_where_nothing_would_run(tmp_path: Path) -> None:
+    roles = [inputs("a")]
+    converge(tmp_path, roles)
+    assert busy(tmp_path, 0, roles) == []
+    assert busy(tmp_path, 0, roles, full=True) == ["playbooks/busy.yml"]
+
+
+def test_role_that_is_to_go_is_asked_too(tmp_path: Path) -> None:
+    roles = [inputs("b")]
+    converge(tmp_path, roles)
+    (tmp_path / "memory" / "unwanted.json").write_text('["a"]')
+    written(tmp_path / "memory" / "roles" / "a" / "tasks" / "remove.yml", "[]\n")
+    assert busy(tmp_path, 0, roles) == ["playbooks/busy.yml"]

@@ -24,6 +24,7 @@ _COMMANDS = {
     "drift": "what changed on a region's nodes since their last deploy",
     "status": "what runs on a region's nodes, and how the last run ended",
     "attach": "follow a run that goes on on the nodes, or read the last one",
+    "move": "the way of a service to another machine, command by command",
     "secrets": "set, show and list a region's secrets",
     "sandbox": "the small internet and the nodes of a region in containers",
     "doctor": "what this machine lacks, and the command that mends it",

@@ -56,7 +56,7 @@ def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
 def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     """Set one secret, read from standard input or asked for."""
     inventory = _inventory(name)
-    known = [spec.name for spec in names.wanted(inventory.region)]
+    known = {spec.name: spec for spec in names.wanted(inventory.region)}
     if secret not in known:
         raise BadInput(
             f"the region needs no secret {secret!r}", fix=f"it needs: {', '.join(known)}"
@@ -65,6 +65,7 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     value = value.strip("\r\n")
     if not value or not value.isprintable():
         raise BadInput(f"{secret} must be one line of printable characters")
+    known[secret].check(value, inventory.region.region)
     internet = known_surroundings(inventory)
     opened = _open(inventory, internet, identities)
     extra = [key for keys in internet.operators.values() for key in keys]

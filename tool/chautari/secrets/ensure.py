@@ -31,6 +31,8 @@ def ensure(
     new = dict(given)
     for spec in names.wanted(inventory.region):
         if spec.name in opened or spec.name in new:
+            value = new[spec.name] if spec.name in new else opened[spec.name]
+            spec.check(value, inventory.region.region)
             continue
         if spec.given:
             raise BadInput(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import secrets as random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chautari.errors import BadInput
 from chautari.region.model import Region
 from chautari.region.polls import APPS, PollApp
 
@@ -38,6 +40,7 @@ class SecretSpec:
     """One secret: `given` ones come from a person, the others are made by `make`.
 
     A node gets those of its services, and those that name one of its services in `helpers`.
+    What a person sets must match `form`, a regular expression; anything may be set without one.
     """
 
     name: str
@@ -46,6 +49,20 @@ class SecretSpec:
     meaning: str
     make: Callable[[], str] = generate
     helpers: tuple[str, ...] = ()
+    form: str = ""
+
+    def check(self, value: str, region: str) -> None:
+        """Refuse a `value` that the service could not be given; `region` is named in the fix.
+
+        Raises:
+            BadInput: with what to do instead; the value is not shown.
+        """
+        if self.form and not re.fullmatch(self.form, value):
+            raise BadInput(
+                f"the secret {self.name} ({self.meaning}) must fit {self.form}; what is set has "
+                f"{len(value)} characters",
+                fix=f"openssl rand -hex 24 | deploy secrets set {region} {self.name}",
+            )
 
 
 _NEXTCLOUD = (
@@ -67,7 +84,7 @@ _JITSI = (
 _BIGBLUEBUTTON = (
     SecretSpec(
         "bigbluebutton_secret", "bigbluebutton", False, "opens BigBlueButton's API", generate_plain,
-        ("nextcloud",),
+        ("nextcloud",), "[A-Za-z0-9]{32,128}",
     ),
     SecretSpec(
         "bigbluebutton_turn_secret", "bigbluebutton", False, "what TURN credentials are made from"

@@ -1,0 +1,39 @@
+"""`deploy move NAME SERVICE --to NODE`: the way of a service to another machine, step by step."""
+
+from __future__ import annotations
+
+import click
+
+from chautari.cli.options import json_option, print_json, region_argument
+
+
+@click.command("move")
+@region_argument
+@click.argument("service", type=click.Choice(["bigbluebutton"]))
+@click.option("--to", required=True, metavar="NODE", help="The new machine; a node of the region.")
+@click.option(
+    "--release", type=click.Choice(["3.0", "4.0"]), default="4.0", show_default=True,
+    help="The release line that the new machine will run.",
+)  # fmt: skip
+@json_option
+def command(name: str, service: str, to: str, release: str, as_json: bool) -> int:
+    """Print the commands that move a service to another node; nothing is changed.
+
+    A new release line of BigBlueButton is a new server: the recordings are copied, rooms and
+    links go on working.
+    """
+    from chautari.guide.move import steps
+    from chautari.paths import inventories_root
+    from chautari.region.load import find, load
+
+    found = steps(load(find(name, inventories_root())).region, to, release)
+    if as_json:
+        steps_ = [step.plain() for step in found]
+        print_json({"region": name, "service": service, "to": to, "steps": steps_})
+        return 0
+    for number, step in enumerate(found, 1):
+        click.echo(f"{number}. {step.title}\n   {step.why}")
+        for line in step.commands:
+            click.echo(f"     {line}")
+        click.echo()
+    return 0
