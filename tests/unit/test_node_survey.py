@@ -98,7 +98,7 @@ def test_marker_and_earlier_deploy_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(survey, "MARKER", written(tmp_path / "marker", "digest\n"))
-    monkeypatch.setattr(survey, "NEXTCLOUD", tmp_path / "current")
+    monkeypatch.setitem(survey.DEPLOYED, "nextcloud", tmp_path / "current")
     (tmp_path / "current").symlink_to("nowhere")
     found = facts.parse(survey.facts(), 0, 0)
     assert (found.venv, found.deployed) == ("digest", "nextcloud")

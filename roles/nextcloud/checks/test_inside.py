@@ -166,6 +166,23 @@ def test_apps_are_on(host: Any, settings: dict[str, Any]) -> None:
     assert not missing, f"not switched on: {', '.join(missing)}"
 
 
+@pytest.mark.advice("Deploy again: it sets the app bbb up, or switches it off.", units=[])
+def test_rooms_lead_to_the_meeting_server(host: Any, settings: dict[str, Any]) -> None:
+    """Rooms lead to the region's meeting server, with a secret that is kept encrypted"""
+    url = settings["nextcloud_bigbluebutton_url"]
+    enabled = occ(host, "app:list")["enabled"]
+    if not url:
+        assert "bbb" not in enabled, "the app bbb is on, and the region has no server for its rooms"
+        return
+    assert "bbb" in enabled, "the app bbb is not switched on"
+    found = occ(host, "config:list bbb")["apps"]["bbb"]
+    assert found["api.url"] == url
+    assert not found["app.shortener"], f"invitations lead over {found['app.shortener']}"
+    assert not found["api.meta_analytics-callback-url"], "events of meetings are kept"
+    kept = occ(host, "config:app:get bbb api.secret --details")
+    assert kept["sensitive"] is True, "the secret of the meeting server is not kept encrypted"
+
+
 @pytest.mark.advice("Deploy again, then look whether logrotate.timer runs.", units=["logrotate"])
 def test_log_is_rotated(host: Any) -> None:
     """The log of Nextcloud is rotated"""

@@ -1,11 +1,16 @@
 """Nextcloud as people reach it."""
 
+import hashlib
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlencode, urlsplit
+from xml.etree import ElementTree
 
 import pytest
+
+from chautari.checks.outside import Web
 
 pytestmark = pytest.mark.role("nextcloud")
 
@@ -31,6 +36,11 @@ HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 UNITS = ["nginx", "php*-fpm"]
+
+
+def nobody(request: Any) -> Any:
+    """The login of a request that goes to another server than Nextcloud: none."""
+    return request
 
 
 def address(settings: dict[str, Any], path: str) -> str:
@@ -167,3 +177,106 @@ def _ask_for_mail(settings: dict[str, Any], web: Any, mailbox: Any, to: str) -> 
     assert answer.json()["status"] == "success", answer.text[:200]
     found: dict[str, Any] = mailbox.wait(to=to)
     return found
+
+
+@pytest.fixture
+def member(web: Any, secret: Callable[[str], str]) -> Any:
+    """A session of the checks' account, as a program of its own has it."""
+    web.auth = (ACCOUNT, secret("nextcloud_check_password"))
+    web.headers.update({"OCS-APIRequest": "true", "Accept": "application/json"})
+    return web
+
+
+@pytest.fixture
+def room(settings: dict[str, Any], member: Any) -> Iterator[dict[str, Any]]:
+    """A room of the checks' account, which is gone afterwards."""
+    if not settings["nextcloud_bigbluebutton_url"]:
+        pytest.skip("rooms of this region are not opened from Nextcloud")
+    rooms = address(settings, "/apps/bbb/rooms")
+    wanted = {
+        "name": f"chautari-check-{secrets.token_hex(4)}",
+        "welcome": "",
+        "maxParticipants": 2,
+        "record": False,
+        "access": "internal",
+    }
+    made = member.post(rooms, json=wanted)
+    assert made.status_code == 200, f"no room could be made: {made.status_code} {made.text[:300]}"
+    yield made.json()
+    gone = member.delete(f"{rooms}/{made.json()['id']}")
+    assert gone.status_code == 200, f"the room stays: {gone.status_code} {gone.text[:300]}"
+    left = [each["uid"] for each in member.get(rooms).json()]
+    assert made.json()["uid"] not in left, "the room is still there"
+
+
+@pytest.fixture
+def ask_meetings(
+    settings: dict[str, Any], web: Any, secret: Callable[[str], str]
+) -> Callable[..., ElementTree.Element]:
+    """A function that asks the meeting server itself, with the secret of the rooms."""
+
+    def ask(call: str, **query: str) -> ElementTree.Element:
+        text = urlencode(query)
+        key = secret("nextcloud_bigbluebutton_secret")
+        checksum = hashlib.sha256(f"{call}{text}{key}".encode()).hexdigest()
+        api = f"{settings['nextcloud_bigbluebutton_url']}api/{call}"
+        answer = web.get(f"{api}?{text}&checksum={checksum}", auth=nobody)
+        return ElementTree.fromstring(answer.text)
+
+    return ask
+
+
+@pytest.mark.advice(
+    "Open a room in Nextcloud. If it fails, look at /var/log/nextcloud/nextcloud.log, and run "
+    "'bbb-conf --check' on the meeting server.",
+    units=UNITS,
+)
+def test_room_opens_a_meeting(
+    settings: dict[str, Any],
+    member: Any,
+    room: dict[str, Any],
+    ask_meetings: Callable[..., ElementTree.Element],
+) -> None:
+    """A room of Nextcloud opens a meeting on the region's meeting server"""
+    link = address(settings, f"/apps/bbb/b/{room['uid']}")
+    page = member.get(link, headers={"Accept": "text/html"}, timeout=60)
+    api = settings["nextcloud_bigbluebutton_url"]
+    found = re.search(rf'href="({re.escape(api)}api/join\?[^"]+)"', page.text)
+    assert found, f"{page.status_code}: the room leads nowhere: {page.text[:300]}"
+    info = ask_meetings("getMeetingInfo", meetingID=room["uid"])
+    try:
+        assert info.findtext("returncode") == "SUCCESS", f"no meeting: {info.findtext('message')}"
+        assert info.findtext("meetingName") == room["name"]
+        assert info.findtext("recording") == "false", "the meeting is recorded"
+        where = urlsplit(_way_in(member, found[1].replace("&amp;", "&")))
+        assert "sessionToken=" in where.query, f"no way into the meeting: {where.geturl()}"
+        home = settings["nextcloud_domain"].split(".", 1)[1]
+        assert str(where.hostname).endswith(f".{home}"), f"not a server of ours: {where.hostname}"
+        running = member.get(address(settings, f"/apps/bbb/server/{room['uid']}/isRunning"))
+        assert running.json() in (True, False), running.text[:200]
+    finally:
+        password = info.findtext("moderatorPW") or ""
+        ended = ask_meetings("end", meetingID=room["uid"], password=password)
+    assert ended.findtext("returncode") == "SUCCESS", f"it goes on: {ended.findtext('message')}"
+
+
+def _way_in(web: Any, link: str) -> str:
+    """Where a browser ends up that follows an invitation; a pool sends it on to one server."""
+    for _ in range(3):
+        answer = web.get(link, auth=nobody, allow_redirects=False)
+        link = answer.headers.get("Location", "")
+        assert answer.status_code in (302, 303), f"{answer.status_code}: {answer.text[:300]}"
+        if "/html5client/" in link:
+            return link
+    return link
+
+
+@pytest.mark.advice("Deploy again: it sets the app bbb up.", units=UNITS)
+def test_room_is_closed_to_strangers(
+    settings: dict[str, Any], room: dict[str, Any], given: dict[str, Any]
+) -> None:
+    """A room that is for members leads strangers to the login"""
+    link = address(settings, f"/apps/bbb/b/{room['uid']}")
+    answer = Web(given["ca_file"]).get(link, allow_redirects=False, timeout=60)
+    assert answer.status_code == 303, f"{answer.status_code}: {answer.text[:200]}"
+    assert "/login?" in answer.headers["Location"], answer.headers["Location"]

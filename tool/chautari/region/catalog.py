@@ -2,13 +2,15 @@
 
 Sources: the SHA-256 values are those that Nextcloud publishes beside each archive, read from at
 least two independent packagings where two existed (server 35.0.1, 34.0.4, 33.0.9; calendar; tasks)
-and from nixpkgs' flat hashes for contacts and deck. 35 needs PHP 8.3 or newer, 33 and 34 take 8.2
-(Nextcloud administration manual, "System requirements"). A region can pin a release that is not
-listed here in its `artifacts.lock`.
+and from nixpkgs' flat hashes for contacts and deck. That of the app bbb is the one that nc4nix, the
+source of nixpkgs' hashes, found on the day of the release and again three weeks later. 35 needs
+PHP 8.3 or newer, 33 and 34 take 8.2 (Nextcloud administration manual, "System requirements"). A
+region can pin a release that is not listed here in its `artifacts.lock`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 PHP_OF = {"debian-12": (8, 2), "debian-13": (8, 4)}
@@ -59,6 +61,19 @@ _CALENDAR = _app(
     "calendar", "6.5.4", "67c777a6ea974409e9d228c23fc60f2be8e675d376531b6b1b125f2f0365738d"
 )
 
+# The app whose rooms open meetings of BigBlueButton.
+ROOMS_APP = "bbb"
+_ROOMS_URL = "https://github.com/littleredbutton/cloud_bbb/releases/download/v{0}/bbb-v{0}.tar.gz"
+
+
+def _rooms(version: str, sha256: str) -> Artifact:
+    return Artifact(ROOMS_APP, version, _ROOMS_URL.format(version), sha256)
+
+
+_ROOMS = _rooms("2.9.3", "faa821da7bfa92800b110707f7dd0ff9f032f97f16e597cd1f95cc88925b3348")
+# The first release that takes Nextcloud 35. Nobody has published its checksum: a region pins it.
+_ROOMS_UNPINNED = _rooms("2.9.4", "")
+
 NEXTCLOUD_APPS: dict[int, dict[str, Artifact]] = {
     35: {
         "calendar": _app(
@@ -81,8 +96,22 @@ NEXTCLOUD_APPS: dict[int, dict[str, Artifact]] = {
             "deck", "1.18.5", "dafec6635ff3af50fb6f73330064ef6153910be2fa434d2edbf8043263122253"
         ),
         "tasks": _TASKS,
+        ROOMS_APP: _ROOMS,
     },
+    33: {ROOMS_APP: _ROOMS},
 }
+
+
+def rooms_app(version: str, pins: Mapping[str, Mapping[str, Artifact]]) -> Artifact:
+    """Return the release of the app bbb for Nextcloud `version`, the region's own pin first.
+
+    Without a checksum it must not be installed: none was published, and the region has none.
+    """
+    own = pins.get(ROOMS_APP)
+    if own:
+        newest = max(own, key=lambda text: tuple(map(int, text.split("."))))
+        return own[newest]
+    return NEXTCLOUD_APPS.get(major(version), {}).get(ROOMS_APP, _ROOMS_UNPINNED)
 
 
 def major(version: str) -> int:

@@ -100,6 +100,29 @@ def rooms_have_a_home(region: Region, _: Pins) -> Iterator[Finding]:
         )
 
 
+def rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
+    """Rooms need an app of Nextcloud, and an app is only ever unpacked when its checksum is known.
+
+    A sandbox needs none: it installs what `--mirror` gives, or a double.
+    """
+    if "bigbluebutton" not in region.carried() or region.sandbox is not None:
+        return
+    if region.services.of_bigbluebutton().rooms != "nextcloud":
+        return
+    for node in region.carriers("nextcloud"):
+        chosen = region.services.of_nextcloud().version
+        version = chosen or catalog.newest_for(region.nodes[node].os).version
+        app = catalog.rooms_app(version, pins)
+        if not app.sha256:
+            yield (
+                placing(region, "nextcloud", node),
+                f"no checksum is known for {app.name} {app.version}, the app that carries the "
+                f"rooms in Nextcloud {version}; fetch it over two different lines from {app.url}, "
+                f"compare, and pin it in artifacts.lock: {app.name}: {{{app.version}: "
+                "{url: …, sha256: …}}, or run Nextcloud 34",
+            )
+
+
 def bigbluebutton_settings_agree(region: Region, _: Pins) -> Iterator[Finding]:
     """Settings that do nothing, or contradict each other, are mistakes."""
     settings = region.services.bigbluebutton
@@ -124,5 +147,6 @@ MEETING_RULES: tuple[Rule, ...] = (
     bigbluebutton_fits_the_machine,
     bigbluebutton_stands_alone,
     rooms_have_a_home,
+    rooms_app_is_pinned,
     bigbluebutton_settings_agree,
 )

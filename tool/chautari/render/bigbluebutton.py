@@ -33,9 +33,18 @@ def bigbluebutton(place: Place) -> Variables:
         "bigbluebutton_welcome": settings.welcome or "",
         "bigbluebutton_guests": settings.guests,
         "bigbluebutton_office": settings.office,
+        "bigbluebutton_checksums": checksums(region),
         "bigbluebutton_contact": region.contact,
         "bigbluebutton_double": SERVICE in place.internet.repositories,
     }
+
+
+def checksums(region: Region) -> list[str]:
+    """Return the digests that calls of the API may be signed with.
+
+    Nextcloud's app signs with SHA-1 alone; where nothing does, it is better refused.
+    """
+    return [*(["sha1"] if has_rooms(region) else []), "sha256", "sha384", "sha512"]
 
 
 def turn(place: Place) -> Variables:

@@ -14,8 +14,7 @@ from chautari.region import catalog
 from chautari.region.catalog import Artifact
 from chautari.region.model import Region
 from chautari.region.polls import APPS
-from chautari.region.services import Nextcloud
-from chautari.render import bigbluebutton, jitsi, packages, polls
+from chautari.render import apps, bigbluebutton, jitsi, packages, polls
 from chautari.render.place import Place, Variables
 from chautari.render.placing import names_of, ports_of, roles_of
 from chautari.secrets import names as secret_names
@@ -149,15 +148,12 @@ def nextcloud(place: Place) -> Variables:
     region, internet = place.region, place.internet
     settings = region.services.of_nextcloud()
     release = nextcloud_release(place)
-    apps, missing = _apps(place, settings, release)
     return {
         "nextcloud_version": release.version,
         "nextcloud_url": release.url,
         "nextcloud_sha256": release.sha256,
         "nextcloud_double": internet.is_double("nextcloud"),
         "nextcloud_domain": region.fqdn(settings.host),
-        "nextcloud_apps": apps,
-        "nextcloud_missing_apps": missing,
         "nextcloud_quota": settings.quota,
         "nextcloud_language": region.languages[0],
         "nextcloud_phone_region": region.country or "",
@@ -165,7 +161,9 @@ def nextcloud(place: Place) -> Variables:
         "nextcloud_low_bandwidth": region.bandwidth == "low",
         "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
         "nextcloud_check_email": place.check_emails["nextcloud"],
-    } | bigbluebutton.nextcloud(place)
+        **apps.variables(place, release.version),
+        **bigbluebutton.nextcloud(place),
+    }
 
 
 def nextcloud_release(place: Place) -> Artifact:
@@ -185,30 +183,6 @@ def night_hour(timezone: str) -> int:
     """
     winter = datetime(2026, 1, 15, 1, 0, tzinfo=ZoneInfo(timezone))
     return winter.astimezone(UTC).hour
-
-
-def _apps(
-    place: Place, settings: Nextcloud, release: Artifact
-) -> tuple[list[Variables], list[Variables]]:
-    pins = catalog.NEXTCLOUD_APPS.get(catalog.major(release.version), {})
-    apps, missing = [], []
-    for name in settings.apps:
-        artifact = place.internet.artifacts.get(name) or pins.get(name)
-        reason = place.internet.missing.get(name)
-        if artifact is None:
-            reason = f"no release of it is pinned for Nextcloud {release.version}"
-        if artifact is None or reason:
-            missing.append({"name": name, "reason": reason})
-        else:
-            apps.append(
-                {
-                    "name": name,
-                    "version": artifact.version,
-                    "url": artifact.url,
-                    "sha256": artifact.sha256,
-                }
-            )
-    return apps, missing
 
 
 def _secrets(region: Region, node: str, secrets: SecretStore) -> Variables:

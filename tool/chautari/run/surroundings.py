@@ -6,13 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chautari.errors import BadInput
-from chautari.region import catalog
 from chautari.region import packages as upstream
 from chautari.region.catalog import Artifact
 from chautari.region.load import Inventory
 from chautari.region.model import Region
 from chautari.region.packages import Repository
-from chautari.render import packages
+from chautari.render import apps, packages
 from chautari.render.internet import PUBLIC, Internet, StandIn
 from chautari.render.placing import names_of
 from chautari.render.variables import RELEASES, Place, release_of
@@ -138,8 +137,8 @@ def _wanted(inventory: Inventory) -> tuple[WantedArtifact, ...]:
             release = release_of(Place(inventory, PUBLIC, name), service)
             found.append(release)
             if service == "nextcloud":
-                pins = catalog.NEXTCLOUD_APPS.get(catalog.major(release.version), {})
-                found += [pins[app] for app in region.services.of_nextcloud().apps if app in pins]
+                pins = apps.pinned(Place(inventory, PUBLIC, name), release.version)
+                found += [pin for pin in pins.values() if pin is not None]
     return tuple(
         WantedArtifact(item.name, item.version, item.file, item.url, item.sha256) for item in found
     )

@@ -11,12 +11,15 @@ from pathlib import Path
 
 from chautari.sandbox import debian, download, openpgp, paths
 from chautari.sandbox.debian import Package
-from chautari.sandbox.doubles import jitsi_packages
+from chautari.sandbox.doubles import bigbluebutton_packages, jitsi_packages
 from chautari.sandbox.spec import WantedRepository
 from chautari.sandbox.state import Repository
 
 Builder = Callable[[str], Iterable[Package]]
-BUILDERS: Mapping[str, Builder] = {"jitsi": jitsi_packages.packages}
+BUILDERS: Mapping[str, Builder] = {
+    "bigbluebutton": bigbluebutton_packages.packages,
+    "jitsi": jitsi_packages.packages,
+}
 KEY_FILE = "archive-key.asc"
 SUITE = "stable"
 

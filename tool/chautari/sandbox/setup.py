@@ -21,6 +21,7 @@ from chautari.sandbox import (
 from chautari.sandbox.authority import Identity
 from chautari.sandbox.doubles.build import build_nextcloud
 from chautari.sandbox.doubles.polls import build_framadate
+from chautari.sandbox.doubles.rooms import build_bbb
 from chautari.sandbox.engine import Engine
 from chautari.sandbox.spec import SandboxSpec
 from chautari.sandbox.state import MailRelay, SandboxState
@@ -78,7 +79,11 @@ def shelve(setup: Setup, state: SandboxState) -> SandboxState:
             doubles=setup.folder / "doubles",
             shelf=setup.folder / "mirror",
             url=state.mirror_url,
-            builders={"nextcloud": build_nextcloud, "framadate": build_framadate},
+            builders={
+                "nextcloud": build_nextcloud,
+                "framadate": build_framadate,
+                "bbb": build_bbb,
+            },
         ),
     )
     served = repositories.resolve(

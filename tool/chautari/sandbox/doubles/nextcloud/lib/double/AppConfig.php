@@ -12,10 +12,11 @@ final class AppConfig
     ];
     private const ALIASES = ['int' => 'integer', 'bool' => 'boolean', 'double' => 'float'];
     private const SENSITIVE = 1;
+    private const SEALED = '$AppConfigEncryption$';
 
     private readonly Database $database;
 
-    public function __construct(Kernel $kernel)
+    public function __construct(private readonly Kernel $kernel)
     {
         $this->database = $kernel->get(Database::class);
     }
@@ -39,7 +40,7 @@ final class AppConfig
         return [
             'app' => $app,
             'key' => $key,
-            'value' => (string)$row['configvalue'],
+            'value' => $this->plain($row),
             'type' => $type,
             'lazy' => (bool)$row['lazy'],
             'typeString' => (string)array_search($type, self::TYPES, true),
@@ -70,7 +71,7 @@ final class AppConfig
             'INSERT INTO *PREFIX*appconfig (appid, configkey, configvalue, type, lazy) VALUES (?, ?, ?, ?, ?)
             ON CONFLICT (appid, configkey) DO UPDATE SET configvalue = excluded.configvalue, type = excluded.type,
             lazy = excluded.lazy',
-            [$app, $key, $stored, $number, (int)$lazy],
+            [$app, $key, $number & self::SENSITIVE ? $this->sealed($stored) : $stored, $number, (int)$lazy],
         );
         return true;
     }
@@ -99,9 +100,23 @@ final class AppConfig
             $hidden = !$private && ((int)$row['type'] & self::SENSITIVE) !== 0;
             $values[$row['appid']][$row['configkey']] = $hidden
                 ? '***REMOVED SENSITIVE VALUE***'
-                : self::typed((string)$row['configvalue'], (int)$row['type'] & ~self::SENSITIVE);
+                : self::typed($this->plain($row), (int)$row['type'] & ~self::SENSITIVE);
         }
         return $values;
+    }
+
+    /** @param array<string, mixed> $row */
+    private function plain(array $row): string
+    {
+        $value = (string)$row['configvalue'];
+        return str_starts_with($value, self::SEALED)
+            ? (string)Secrets::open(substr($value, strlen(self::SEALED)), $this->kernel->config->string('secret'))
+            : $value;
+    }
+
+    private function sealed(string $value): string
+    {
+        return self::SEALED . Secrets::seal($value, $this->kernel->config->string('secret'));
     }
 
     private static function type(string $name): int

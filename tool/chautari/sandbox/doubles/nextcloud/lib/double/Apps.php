@@ -107,7 +107,15 @@ final class Apps
         $config = $this->kernel->get(AppConfig::class);
         $config->set($app, 'installed_version', $this->version($app), 'string');
         $config->set($app, 'types', implode(',', $this->types($app)), 'string', true);
+        $this->code($app)?->install();
         $config->set($app, 'enabled', $groups === [] ? 'yes' : json_encode($groups), 'string');
+    }
+
+    /** What an app brings for this double: an object with `install()` and `handle()`; null for most apps. */
+    public function code(string $app): ?object
+    {
+        $file = $this->path($app) . '/double.php';
+        return is_file($file) ? (require $file)($this->kernel) : null;
     }
 
     public function disable(string $app): void

@@ -39,7 +39,7 @@ final class Site
             $path === '/204' => http_response_code(204),
             str_starts_with($path, '/.well-known/') => $this->wellKnown(),
             in_array($path, ['/', '/apps/files', '/apps/dashboard'], true) => $this->home(),
-            default => $this->missing(),
+            default => AppRoutes::answer($this->kernel, $this->request, $this->session) || $this->missing(),
         };
     }
 
@@ -193,8 +193,9 @@ final class Site
         Page::json((object)['message' => ''], 404);
     }
 
-    private function missing(): void
+    private function missing(): bool
     {
         Page::show('Page not found', '<p>The page could not be found on the server.</p>', 404);
+        return true;
     }
 }

@@ -1,0 +1,40 @@
+"""Apps of Nextcloud: those that the region names, and the one that its rooms need."""
+
+from __future__ import annotations
+
+from chautari.region import catalog
+from chautari.region.catalog import Artifact
+from chautari.render import bigbluebutton
+from chautari.render.place import Place, Variables
+
+
+def pinned(place: Place, version: str) -> dict[str, Artifact | None]:
+    """Return the apps that Nextcloud `version` gets, each with its pin where there is one."""
+    pins = catalog.NEXTCLOUD_APPS.get(catalog.major(version), {})
+    found: dict[str, Artifact | None]
+    found = {name: pins.get(name) for name in place.region.services.of_nextcloud().apps}
+    if bigbluebutton.has_rooms(place.region):
+        found[catalog.ROOMS_APP] = catalog.rooms_app(version, place.inventory.releases)
+    return found
+
+
+def variables(place: Place, version: str) -> Variables:
+    """Return the apps to install, and those that no archive was found for."""
+    apps, missing = [], []
+    for name, pin in pinned(place, version).items():
+        artifact = place.internet.artifacts.get(name) or pin
+        reason = place.internet.missing.get(name)
+        if artifact is None or not artifact.sha256:
+            reason = reason or f"no release of it is pinned for Nextcloud {version}"
+        if artifact is None or reason:
+            missing.append({"name": name, "reason": reason})
+        else:
+            apps.append(
+                {
+                    "name": name,
+                    "version": artifact.version,
+                    "url": artifact.url,
+                    "sha256": artifact.sha256,
+                }
+            )
+    return {"nextcloud_apps": apps, "nextcloud_missing_apps": missing}

@@ -1,0 +1,1 @@
+"""Double of BigBlueButton: one program serves the parts that upstream writes in five languages."""
