@@ -25,20 +25,32 @@ FOUND: Variables = {
     "__postgresql_database": {"name": "nextcloud", "owner": "nextcloud"},
     "__jitsi_web": {"results": [{"stat": {"exists": True}} for _ in range(2)]},
     "__jitsi_unit": "prosody",
+    "__bigbluebutton_there": {"results": [{"stat": {"exists": True}} for _ in range(4)]},
+    "__bigbluebutton_binding": {"rc": 0},
+    "__bigbluebutton_scheduling": {"rc": 0},
+    "__bigbluebutton_items": [{"key": "log.level", "value": "error", "why": "addresses"}],
+    "__bigbluebutton_package": "bbb-apps-akka",
+    "__bigbluebutton_unit": {"Timer": ["OnCalendar=*-*-* 3:30"]},
     "repository_source": {"name": "jitsi", "bundle": "jitsi-meet", "version": "2.0.1-1"},
     "__repository_parts": [["jicofo", "1.0-1-1"], ["jitsi-videobridge2", "2.3-1-1"]],
 }
-MEETING_ROLES = ("repository", "turn", "videobridge", "jitsi")
+# Where a role is looked at that the first node does not have.
+NODES = dict.fromkeys(("repository", "turn", "videobridge", "jitsi"), "cusco") | {
+    "bigbluebutton": "tarija"
+}
 REGION = """\
 region: andes
 domain: andes.example.org
 contact: ops@andes.example.org
-sandbox: {{network: 198.51.100.0/24}}
+sandbox:
+  network: 198.51.100.0/24
+  stand_in: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}
 operators: {{ana: '{key} ana'}}
 nodes:
   lima: {{address: 198.51.100.12, os: OS, services: [nextcloud, polls]}}
   cusco: {{address: 198.51.100.14, os: OS, services: [jitsi]}}
   quito: {{address: 198.51.100.13, os: OS, services: [jitsi-bridge]}}
+  tarija: {{address: 198.51.100.15, os: ubuntu-22.04, services: [bigbluebutton]}}
 services:
   jitsi: {{members: [ana, luz], relays: true}}
   nextcloud: {{host: cloud, version: VERSION}}
@@ -79,7 +91,7 @@ def variables(
     found: Variables = {"ansible_managed": "Managed by Chautari", "ansible_check_mode": False}
     found |= FOUND | {"ansible_facts": facts(release, memory_mb)}
     found |= load(ROLES / role / "defaults" / "main.yml")
-    found |= rendered_by_the_tool(folder, release, "cusco" if role in MEETING_ROLES else "lima")
+    found |= rendered_by_the_tool(folder, release, NODES.get(role, "lima"))
     # The PHP role's version is what services name their packages and paths after.
     found |= load(ROLES / "php" / "vars" / "main.yml")
     return found | load(ROLES / role / "vars" / "main.yml") | changed

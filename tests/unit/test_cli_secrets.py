@@ -87,6 +87,7 @@ def test_list_names_secrets_and_meanings_without_a_key(capsys: pytest.CaptureFix
     assert lines[0].endswith("(you set it)")
 
 
+# Its rooms are opened by another program than Nextcloud.
 SERVER = "  cal1: {{address: 203.0.113.9, os: ubuntu-22.04, services: [bigbluebutton]}}\n"
 
 
@@ -95,6 +96,7 @@ def test_secret_that_the_service_could_not_be_given_is_refused(
 ) -> None:
     monkeypatch.setenv("CHAUTARI_INVENTORIES", str(tmp_path))
     text = REGION.replace("{key} ana@laptop", "'{key}'").replace("  med1: ", f"{SERVER}  med1: ")
+    text = text.replace("  nextcloud: ", "  bigbluebutton: {{rooms: none}}\n  nextcloud: ")
     region_file(tmp_path, text, key_pair(tmp_path, "ana"))
     type_in(monkeypatch, "canary with blanks that is longer than 32")
     argv = ["secrets", "set", "andes", "bigbluebutton_secret", IDENTITY, str(tmp_path / "ana")]

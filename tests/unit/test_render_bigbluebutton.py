@@ -29,6 +29,7 @@ nodes:
   bog1: {{address: 203.0.113.10, services: [nextcloud]}}
 services:
   bigbluebutton: {{host: rooms, recordings: true, keep_days: 30}}
+  nextcloud: {{version: 34.0.4}}
 mail: {{relay: smtp.example.org, user: region, from: cloud@andes.example.org}}
 """
 DOUBLE = Repository(

@@ -25,6 +25,8 @@ SECRETS = SecretStore(
         "jitsi_bridge_password": "canary-bridge-012345",
         "jitsi_key": generate_key(),
         "jitsi_turn_secret": "canary-turn-01234567",
+        "bigbluebutton_secret": "Canary" * 8,
+        "bigbluebutton_turn_secret": "canary-relay-0123456",
         "jitsi_check_password": "canary-jitsi-check-0",
         "jitsi_member_ana": "canary-member-ana-01",
         "jitsi_member_luz": "canary-member-luz-01",

@@ -9,6 +9,7 @@ import pytest
 from jitsi_samples import MEETING
 from region_samples import POLLS, SANDBOX
 from role_samples import NAMES, ROLES, Data, defaults, module, options, read, task_files, tasks
+from test_render_bigbluebutton import ROOMS
 from test_render_variables import node
 
 from chautari.render import placing
@@ -107,7 +108,8 @@ def fits(value: Any, spec: Data, where: str) -> None:
 def test_role_gets_what_it_requires_in_the_type_it_wants(role: str, tmp_path: Path) -> None:
     meeting = role in ("repository", "turn", "videobridge", "jitsi")
     name, text = ("cal1", MEETING) if meeting else ("bog1", POLLS)
-    rendered = node(tmp_path, name, SANDBOX, text)
+    text = ROOMS if role == "bigbluebutton" else text
+    rendered = node(tmp_path, "cal1" if text is ROOMS else name, SANDBOX, text)
     given = {
         name: value
         for name, value in (rendered.public | rendered.secret).items()

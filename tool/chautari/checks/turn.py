@@ -50,7 +50,8 @@ class Client:
             if refused.code != 401:
                 raise
         answer = self._ask(ALLOCATE, wanted)
-        self.seen = _address(answer[MAPPED], self.transaction)
+        if MAPPED in answer:
+            self.seen = _address(answer[MAPPED], self.transaction)
         return _address(answer[RELAYED], self.transaction)
 
     def permit(self, peer: Address) -> None:

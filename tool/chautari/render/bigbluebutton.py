@@ -83,7 +83,7 @@ def shaped_secrets(region: Region, node: str, secrets: Variables) -> Variables:
     services = region.nodes[node].services
     found: Variables = {}
     if "bigbluebutton_turn_secret" in secrets:
-        found["turn_secret"] = secrets.pop("bigbluebutton_turn_secret")
+        found["turn_secret"] = secrets["bigbluebutton_turn_secret"]
     if "nextcloud" in services and has_rooms(region):
         found["nextcloud_bigbluebutton_secret"] = secrets["bigbluebutton_secret"]
     if SERVICE not in services:

@@ -94,8 +94,15 @@ def mail(place: Place) -> Variables:
 
 
 def nginx(place: Place) -> Variables:
-    """Return the names that plain HTTP redirects to HTTPS."""
-    return {"nginx_names": list(names_of(place.region, place.node))}
+    """Return the names that plain HTTP redirects to HTTPS, and whether nginx answers there.
+
+    Beside BigBlueButton the port is haproxy's.
+    """
+    services = place.region.nodes[place.node].services
+    return {
+        "nginx_names": list(names_of(place.region, place.node)),
+        "nginx_https": bigbluebutton.SERVICE not in services,
+    }
 
 
 def tls(place: Place) -> Variables:

@@ -44,7 +44,7 @@ DEPENDS = {
     "bbb-playback-video": "bbb-record-core",
     "bbb-record-core": "redis-server, ruby",
     "bbb-web": "redis-server, openssl, file, bbb-libreoffice-docker",
-    "bbb-webhooks": "redis-server, nginx",
+    "bbb-webhooks": "redis-server, nginx, bbb-web",
     "bbb-webrtc-recorder": "redis-server",
     "bbb-webrtc-sfu": "redis-server, bbb-webrtc-recorder",
 }
