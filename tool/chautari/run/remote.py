@@ -24,15 +24,16 @@ _COMMAND = (
 )
 # Imports the node's modules from what arrived, so that no file has to be there before.
 _BOOTSTRAP = """
-import base64,importlib.util as u
+from binascii import a2b_base64
+from importlib.machinery import ModuleSpec
 class F:
  def find_spec(s,n,p=None,t=None):
-  return u.spec_from_loader(n,s,is_package=n in ('chautari','chautari.node')) if n in m else None
+  return ModuleSpec(n,s,is_package=n in ('chautari','chautari.node')) if n in m else None
  def create_module(s,p):pass
  def exec_module(s,o):exec(compile(m[o.__name__],o.__name__,'exec'),o.__dict__)
 sys.meta_path.insert(0,F())
 from chautari.node.entry import main
-sys.exit(main(json.loads(base64.b64decode(sys.argv[1])),i))
+sys.exit(main(json.loads(a2b_base64(sys.argv[1])),i))
 """
 # All that a survey needs: on a slow link what is sent in one go arrives in one round trip.
 _OF_A_SURVEY = (
@@ -53,7 +54,7 @@ def new_run_id() -> str:
 def remote_command(arguments: Event) -> str:
     """Return the command line that runs the runner with `arguments` on a node."""
     packed = base64.b64encode(json.dumps(arguments, sort_keys=True).encode()).decode()
-    return f'python3 -I -c "{_COMMAND}" {packed}'
+    return f'python3 -I -S -c "{_COMMAND}" {packed}'
 
 
 @functools.cache
