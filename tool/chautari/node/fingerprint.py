@@ -6,7 +6,6 @@ as its slowest question. Standard library only; it runs with the node's own Pyth
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import hashlib
 import os
@@ -73,7 +72,15 @@ class _Questions:
         asked = ("dpkg-query", "--show", f"--showformat={form}", *packages)
         self._packages = _start(*asked) if packages else None
         self._asked_units = units
+        self._written: dict[str, list[tuple[str, int]]] = {}
         self._answers: dict[str, Any] = {}
+
+    def written(self, pattern: str) -> list[tuple[str, int]]:
+        """Return all that lies under a pattern, with the time it was changed; looked up once."""
+        if pattern not in self._written:
+            found = [path for top in glob(pattern) for path in _tree(top)]
+            self._written[pattern] = [(path, _changed(path)) for path in found]
+        return self._written[pattern]
 
     def packages(self) -> dict[str, State]:
         """Return want, status and version of each package that dpkg knows."""
@@ -265,28 +272,28 @@ def _debconf(item: Item, _: _Questions) -> State:
     return {"asked": bool(there), "value": _short(values[0]) if values else ""}
 
 
-def _loaded(item: Item, _: _Questions) -> State:
+def _loaded(item: Item, questions: _Questions) -> State:
     """Whether anything under the settings is newer than the stamp of their loading."""
     stamps = [_changed(name) for name in glob(item["stamp"])]
     if not stamps:
         return {"ok": False, "newer": ["no stamp"]}
-    newest = [
-        path
-        for pattern in item["settings"]
-        for top in glob(pattern)
-        for path in _tree(top)
-        if _changed(path) > min(stamps)
-    ]
+    written = [pair for pattern in item["settings"] for pair in questions.written(pattern)]
+    newest = [path for path, changed in written if changed > min(stamps)]
     return {"ok": not newest, "newer": sorted(newest)}
 
 
 def _changed(path: str) -> int:
     """Return when a file was written last, of a link also what it points to; 0 when it is gone."""
-    times = [0]
-    for look in (os.lstat, os.stat):
-        with contextlib.suppress(OSError):
-            times.append(look(path).st_mtime_ns)
-    return max(times)
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return 0
+    if not stat.S_ISLNK(found.st_mode):
+        return found.st_mtime_ns
+    try:
+        return max(found.st_mtime_ns, os.stat(path).st_mtime_ns)
+    except OSError:
+        return found.st_mtime_ns
 
 
 def _tree(top: str) -> Iterable[str]:

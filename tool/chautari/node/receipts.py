@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from chautari.node import fingerprint, managed
+from chautari.node import fingerprint
 from chautari.node.differences import Reason, between, reason
 
 FORMAT = 1
@@ -213,6 +213,8 @@ def seal(
 
 def _items(inputs: Inputs, record: Record) -> list[dict[str, Any]]:
     """Return what the tasks reported and what the role declares beside it, each thing once."""
+    from chautari.node import managed  # a mere look needs no rules for tasks
+
     found = dict(record.items)
     for item in inputs.get("items", ()):
         found[managed.key(item)] = item
