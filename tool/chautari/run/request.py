@@ -15,7 +15,8 @@ from chautari.render import inputs, variables
 from chautari.render.inputs import RECEIPT_KEY, Inputs
 from chautari.render.internet import Internet
 from chautari.render.variables import NodeVariables, Place
-from chautari.run.converge import PATIENT, Manner
+from chautari.run.again import Memory
+from chautari.run.manner import PATIENT, Manner
 from chautari.run.parallel import PARALLEL
 from chautari.run.prepare import marker
 from chautari.run.surroundings import surroundings
@@ -36,6 +37,7 @@ class Request:
         parallel: how many nodes are worked on at once.
         run: a run to read; the newest one when it is empty.
         purge: delete the data of services that are taken off a node.
+        memory: what was computed when the same command was given before, and what nodes just said.
     """
 
     inventory: Inventory
@@ -50,6 +52,7 @@ class Request:
     parallel: int = PARALLEL
     run: str = ""
     purge: bool = False
+    memory: Memory | None = None
 
     def chosen(self) -> tuple[str, ...]:
         """Return the names of the nodes to work on.

@@ -69,7 +69,10 @@ def get_ready(ready: Plan, names: Sequence[str], tell: Listener, mode: Mode) -> 
     request, region = ready.request, ready.inventory.region
     reached = targets(ready.inventory, ready.internet, tuple(names), request.identities)
     nodes = {node.node: node for node in ready.nodes}
-    surveys = survey(reached, lambda name: ready.inputs_of(nodes[name]), request.parallel)
+    known = request.memory.surveys if request.memory else {}
+    surveys = [known[name] for name in names if name in known]
+    if len(surveys) < len(reached):
+        surveys = survey(reached, lambda name: ready.inputs_of(nodes[name]), request.parallel)
     crews = []
     for target, found in zip(reached, surveys, strict=True):
         report = report_of(wanted(region, target.name), target, found)
