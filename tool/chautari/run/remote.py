@@ -23,6 +23,7 @@ _COMMAND = (
 )
 # Imports the node's modules from what arrived, so that no file has to be there before.
 _BOOTSTRAP = """
+import os
 from binascii import a2b_base64
 from importlib.machinery import ModuleSpec
 class F:
@@ -32,7 +33,9 @@ class F:
  def exec_module(s,o):exec(compile(m[o.__name__],o.__name__,'exec'),o.__dict__)
 sys.meta_path.insert(0,F())
 from chautari.node.entry import main
-sys.exit(main(json.loads(a2b_base64(sys.argv[1])),i))
+c=main(json.loads(a2b_base64(sys.argv[1])),i)
+sys.stdout.flush()
+os._exit(c)
 """
 # All that a survey needs: on a slow link what is sent in one go arrives in one round trip.
 _OF_A_SURVEY = (
