@@ -72,17 +72,17 @@ def test_control_process_killed_at_random_moments(
 def test_runner_on_the_node_killed_at_random_moments(
     proof: Proof, undisturbed: dict[str, object], often: int
 ) -> None:
-    told = 0
+    hits = 0
     for moment in moments(often, seed=2):
         harm.tamper(proof, NODE)
-        process = proof.begin("region", "--no-checks", "--node", NODE, "--json")
+        process = proof.begin("region", "--no-checks", "--node", NODE)
         time.sleep(moment)
         hit = harm.kill_runner(proof, NODE)
-        _, said = process.communicate(timeout=120)
-        if hit and process.returncode:
-            told += "failed" in said or "lost" in said
+        process.communicate(timeout=120)
+        hits += hit and process.returncode == 1
         is_whole(proof, undisturbed)
-    assert told or often < 3
+    # A few moments may lie before the run or after it; what is said is the next test's.
+    assert hits >= often // 4, hits
 
 
 def test_run_that_was_killed_says_what_to_do(proof: Proof) -> None:

@@ -178,6 +178,7 @@ def test_folder_that_is_itself_a_link_is_not_walked(settings: Path) -> None:
         ("echo a >&2", {"ok": True, "says": []}),
         ("cat", {"ok": True, "says": []}),
         ("echo $HOME; pwd", {"ok": True, "says": ["/root", "/"]}),
+        ("kill -s PIPE $$; echo b", {"ok": False, "says": []}),
         (r"printf '\377\n'", {"ok": True, "says": ["\N{REPLACEMENT CHARACTER}"]}),
     ],
 )
@@ -192,6 +193,34 @@ def test_probe_that_does_not_end_is_ended_with_all_it_started(
     began = time.monotonic()
     assert one("probe", script="echo a; sleep 20; echo b") == {"ok": False, "says": []}
     assert time.monotonic() - began < 5
+
+
+def test_probe_that_goes_on_without_a_word_is_ended_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fingerprint, "PROBE_SECONDS", 0.2)
+    began = time.monotonic()
+    assert one("probe", script="echo a; exec >&-; sleep 20") == {"ok": False, "says": []}
+    assert time.monotonic() - began < 5
+
+
+def test_program_that_cannot_be_run_counts_as_one_that_is_not_there(tools: Path) -> None:
+    (tools / "dpkg-query").write_bytes(b"\x7fELF, cut short")
+    (tools / "dpkg-query").chmod(0o755)
+    assert one("package", "nginx") == {"status": "not-installed"}
+
+
+def test_answers_come_in_the_order_of_the_questions(tools: Path, tmp_path: Path) -> None:
+    stand_in(tools, "dpkg-query", "printf 'nginx\\tinstall\\tinstalled\\t1.2\\n'")
+    items: list[State] = [
+        {"kind": "package", "name": "nginx"},
+        {"kind": "exists", "name": str(tmp_path)},
+        {"kind": "probe", "name": "p", "script": "echo a"},
+        {"kind": "path", "name": str(tmp_path / "none")},
+    ]
+    assert states(items) == [
+        {"status": "installed"}, {"exists": True}, {"ok": True, "says": ["a"]}, {"is": "absent"},
+    ]  # fmt: skip
 
 
 def test_probes_run_side_by_side() -> None:

@@ -238,6 +238,9 @@ def test_room_opens_a_meeting(
     ask_meetings: Callable[..., ElementTree.Element],
 ) -> None:
     """A room of Nextcloud opens a meeting on the region's meeting server"""
+    said = ask_meetings("getMeetings")
+    refusal = f"{said.findtext('messageKey')}: {said.findtext('message')}"
+    assert said.findtext("returncode") == "SUCCESS", f"the meeting server refuses us: {refusal}"
     link = address(settings, f"/apps/bbb/b/{room['uid']}")
     page = member.get(link, headers={"Accept": "text/html"}, timeout=60)
     api = settings["nextcloud_bigbluebutton_url"]

@@ -87,11 +87,13 @@ def configuration(found: Facts) -> Lines:
     if not found.names:
         yield f"# Tried to check server_name in\n#    {facts.SITE}\n# but value is empty."
     if (facts.UNITS / "bbb-webhooks.service").exists():
-        hooks = settings.tree(settings.HOOKS, settings.HOOKS_OVER)
+        # As upstream, an operator's file is not looked at, and both secrets are printed.
+        hooks = settings.tree(settings.HOOKS, settings.HOOKS)
         secrets = found.web["securitySalt"], str(value(hooks, "bbb.sharedSecret"))
         if secrets[0] != secrets[1]:
             yield "# Warning: Webhooks API Shared Secret mismatch: "
-            yield f"#  {settings.WEB} and {settings.HOOKS} differ\n"
+            yield f"#  {settings.WEB} = {secrets[0]}"
+            yield f"#  {settings.HOOKS}                       = {secrets[1]}\n"
     for folder, user in {
         "/var/freeswitch/meetings": "freeswitch",
         "/var/bigbluebutton": "bigbluebutton",

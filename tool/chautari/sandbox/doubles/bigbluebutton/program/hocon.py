@@ -10,7 +10,7 @@ from .settings import WrongSettings
 
 TOKEN = re.compile(
     r"""(?P<skip>[ \t\r]+|\#[^\n]*|//[^\n]*)|(?P<end>[\n,])|(?P<mark>[{}\[\]=:])"""
-    r"""|"(?P<quoted>(?:\\.|[^"\\\n])*)"|(?P<word>[^\s{}\[\],=:#"]+)"""
+    r"""|"(?P<quoted>(?:\\.|[^"\\\n])*)"|(?P<word>\$\{[^}\n]*\}|[^\s{}\[\],=:#"]+)"""
 )
 Pair = tuple[str, str]
 

@@ -7,6 +7,7 @@ import secrets
 import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from html import escape
 
 MODERATOR, VIEWER = "MODERATOR", "VIEWER"
 ALLOW, WAIT, DENY = "ALLOW", "WAIT", "DENY"
@@ -142,7 +143,7 @@ class Meetings:
             bridge=bridge,
             dial=given.get("dialNumber") or config["defaultDialAccessNumber"],
             policy=policy if policy in POLICIES else config["defaultGuestPolicy"],
-            welcome=welcome.replace("%%CONFNAME%%", name)
+            welcome=welcome.replace("%%CONFNAME%%", escape(name))
             .replace("%%DIALNUM%%", config["defaultDialAccessNumber"])
             .replace("%%CONFNUM%%", bridge),
             logout=given.get("logoutURL") or logout,

@@ -91,7 +91,7 @@ final class AppConfig
         return array_column($rows, 'configvalue', 'appid');
     }
 
-    /** @return array<string, array<string, mixed>> */
+    /** @return array<string, array<string, mixed>> As upstream lists them: of a sensitive value the cipher alone. */
     public function all(bool $private): array
     {
         $values = [];
@@ -100,7 +100,7 @@ final class AppConfig
             $hidden = !$private && ((int)$row['type'] & self::SENSITIVE) !== 0;
             $values[$row['appid']][$row['configkey']] = $hidden
                 ? '***REMOVED SENSITIVE VALUE***'
-                : self::typed($this->plain($row), (int)$row['type'] & ~self::SENSITIVE);
+                : self::typed((string)$row['configvalue'], (int)$row['type'] & ~self::SENSITIVE);
         }
         return $values;
     }
