@@ -32,6 +32,7 @@ lint: setup  ## ruff, mypy, ansible-lint, yamllint, generated files up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/vermin --target=3.10- --violations --no-tips --quiet tool/chautari/node/*.py
 	$(BIN)/yamllint --strict .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline
 	$(BIN)/python -m chautari.region.schema --check
