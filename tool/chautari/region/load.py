@@ -6,15 +6,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from chautari.errors import BadInput, InvalidRegion, Problem
 from chautari.region import catalog, explain, guard, polls, rules
 from chautari.region.catalog import Artifact
+from chautari.region.images import IMAGES
 from chautari.region.model import Region
-from chautari.region.names import Version
+from chautari.region.names import ImageVersion
 
 REGION_FILE = "region.yml"
 LOCK_FILE = "artifacts.lock"
@@ -49,13 +50,38 @@ class _Pin(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+class _ImagePin(BaseModel):
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+    image: str = Field(pattern=r"^[a-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9._-]+)+$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @property
+    def url(self) -> str:
+        """Return where the image lies."""
+        return self.image
+
+
 def _check_pinned(value: str) -> str:
-    if value not in ("nextcloud", catalog.ROOMS_APP, *polls.APPS):
+    if value not in ("nextcloud", catalog.ROOMS_APP, *polls.APPS, *IMAGES):
         raise ValueError(f"nothing called {value!r} is installed from an archive")
     return value
 
 
-class _Lock(RootModel[dict[Annotated[str, AfterValidator(_check_pinned)], dict[Version, _Pin]]]):
+_Name = Annotated[str, AfterValidator(_check_pinned)]
+
+
+def _of_one_kind(pins: dict[str, dict[str, _Pin | _ImagePin]]) -> Any:
+    for app, versions in pins.items():
+        if any(isinstance(pin, _ImagePin) != (app in IMAGES) for pin in versions.values()):
+            raise ValueError(f"{app} is pinned in the wrong form")
+    return pins
+
+
+class _Lock(
+    RootModel[
+        Annotated[dict[_Name, dict[ImageVersion, _Pin | _ImagePin]], AfterValidator(_of_one_kind)]
+    ]
+):
     """Pins by app and version."""
 
     model_config = ConfigDict(defer_build=True)

@@ -1,0 +1,97 @@
+"""Double of Greenlight, for the sandbox only: its start, `rails runner -`, health page and root page."""
+
+import json
+import os
+import re
+import smtplib
+import sys
+
+sys.path.insert(0, "/usr/lib/double")
+from common import ask, redis, serve, sql, task
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS schema_migrations (version varchar PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS roles (id serial PRIMARY KEY, name varchar, provider varchar);
+CREATE TABLE IF NOT EXISTS users (id serial PRIMARY KEY, name varchar, email varchar, provider varchar,
+  role_id integer, password_digest varchar, UNIQUE (email, provider));
+CREATE TABLE IF NOT EXISTS settings (id serial PRIMARY KEY, name varchar UNIQUE);
+CREATE TABLE IF NOT EXISTS site_settings (id serial PRIMARY KEY, setting_id integer, provider varchar, value varchar,
+  UNIQUE (setting_id, provider));
+INSERT INTO settings (name) VALUES ('RegistrationMethod') ON CONFLICT DO NOTHING;
+INSERT INTO site_settings (setting_id, provider, value)
+  SELECT id, 'greenlight', 'open' FROM settings WHERE name = 'RegistrationMethod' ON CONFLICT DO NOTHING;
+INSERT INTO roles (name, provider) SELECT 'Administrator', 'greenlight'
+  WHERE NOT EXISTS (SELECT 1 FROM roles WHERE name = 'Administrator' AND provider = 'greenlight');
+"""
+
+
+def health():
+    try:
+        sql("SELECT 1 FROM schema_migrations")
+        redis("PING")
+        if "SMTP_SERVER" in os.environ:
+            smtplib.SMTP(os.environ["SMTP_SERVER"], int(os.environ["SMTP_PORT"]), timeout=10).quit()
+        url, secret = os.environ["BIGBLUEBUTTON_ENDPOINT"], os.environ["BIGBLUEBUTTON_SECRET"]
+        answer = ask(url, secret, "isMeetingRunning", "sha1", meetingID="0")
+        if answer.findtext("returncode") != "SUCCESS":
+            raise RuntimeError(f"Unable to connect to BigBlueButton - {answer.findtext('message')}")
+    except Exception as error:
+        return 500, "text/plain", str(error), {}
+    return 200, "text/plain", "success", {}
+
+
+def page(request):
+    host = request.headers.get("Host", "")
+    if os.environ.get("URL_HOST") not in (None, "", host):
+        return 403, "text/plain", f"Blocked hosts: {host}", {}
+    if request.headers.get("X-Forwarded-Proto") != "https":
+        return 301, "text/plain", "", {"Location": f"https://{host}{request.path}"}
+    if request.path.split("?")[0].endswith("/health_check"):
+        return health()
+    text = "<!DOCTYPE html><title>BigBlueButton</title><p>This is the sandbox's double of Greenlight.</p>"
+    return 200, "text/html; charset=utf-8", text, {}
+
+
+def start():
+    sql(TABLES)
+    sql("INSERT INTO schema_migrations VALUES ('double') ON CONFLICT DO NOTHING")
+    os.makedirs("/usr/src/app/storage", exist_ok=True)
+    serve(page, "0.0.0.0", os.environ.get("PORT", "3000"))
+
+
+def runner(text):
+    """Do what the role's script would do: its settings are JSON in the middle of it."""
+    given = json.loads(re.search(r"<<'SETTINGS'\)\n(.*)\nSETTINGS\n", text, re.S)[1])
+    changed = []
+    now = sql("SELECT value FROM site_settings WHERE provider = 'greenlight'")
+    if now != [(given["registration"],)]:
+        sql(
+            "UPDATE site_settings SET value = %s WHERE provider = 'greenlight'",
+            given["registration"],
+        )
+        changed.append("registration")
+    if not sql("SELECT 1 FROM users WHERE email = %s", given["email"]):
+        sql(
+            "INSERT INTO users (name, email, provider, role_id, password_digest) SELECT 'Administrator', %s,"
+            " 'greenlight', id, md5(%s) FROM roles WHERE name = 'Administrator'",
+            given["email"],
+            given["password"],
+        )
+        changed.append("administrator")
+    if changed:
+        print("changed:", *changed)
+
+
+def main(words):
+    if words[:1] == ["start"]:
+        start()
+    elif words[:2] == ["rails", "runner"]:
+        runner(sys.stdin.read())
+    elif words[:1] == ["rake"] and task(words[1])[0] == "configuration:check":
+        print(health()[2])
+    else:
+        sys.exit(f"the double of Greenlight knows no {' '.join(words)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
