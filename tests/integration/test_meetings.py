@@ -15,7 +15,7 @@ pytestmark = pytest.mark.containers
 NODE = "hall"
 # Opens a meeting with one person in it, or ends it, through the API as any program does.
 API = """
-import hashlib, subprocess, sys, urllib.parse, urllib.request
+import hashlib, re, socket, subprocess, sys, urllib.parse, urllib.request
 
 said = subprocess.run(["bbb-conf", "--secret"], capture_output=True, text=True).stdout
 secret = next(line.split()[-1] for line in said.splitlines() if line.strip().startswith("Secret:"))
@@ -27,10 +27,17 @@ def call(name, **query):
     with urllib.request.urlopen(url) as answer:
         found = answer.read().decode()
     assert "SUCCESS" in found, found
+    return found
 
 if sys.argv[1] == "begin":
     call("create", meetingID="assembly", name="Assembly")
-    call("join", meetingID="assembly", fullName="Luz", role="MODERATOR", redirect="false")
+    said = call("join", meetingID="assembly", fullName="Luz", role="MODERATOR", redirect="false")
+    token = re.search("<session_token>(.*?)<", said)[1]
+    # Whoever opens the client is in the meeting; the proxy in front says where from.
+    link = socket.create_connection(("127.0.0.1", 81))
+    link.sendall(f"PROXY TCP4 127.0.0.1 127.0.0.1 1 81\\r\\nGET /html5client/?sessionToken={token} "
+                 "HTTP/1.0\\r\\nHost: halls.proof.example.org\\r\\n\\r\\n".encode())
+    assert b" 200 " in link.recv(100)
 else:
     call("end", meetingID="assembly")
 """

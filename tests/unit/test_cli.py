@@ -357,6 +357,20 @@ def test_deploy_imports_nothing_that_it_does_not_use_before_it_asks_the_nodes() 
     assert done.stdout == "[]\n"
 
 
+def test_deploy_that_finds_nothing_to_do_reads_no_region() -> None:
+    code = (
+        "import sys, chautari.cli.main, chautari.cli.region, chautari.cli.plan, chautari.run.again;"
+        "from chautari.cli import work; work._get_ready_to_report();"
+        "heavy = {'pydantic', 'yaml', 'jinja2', 'pyrage', 'concurrent.futures', 'zoneinfo',"
+        " 'importlib.metadata', 'chautari.region.model'} & set(sys.modules); print(sorted(heavy))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "tool")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run([name, "--help"]) == 0

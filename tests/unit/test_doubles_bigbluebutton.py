@@ -297,21 +297,66 @@ def test_redis_s_protocol_is_spoken() -> None:
         redis.decode(stream)
 
 
-def test_worker_follows_the_operator_s_steps(tmp_path: Path) -> None:
+class Queues:
+    """Redis, as far as the queues need it."""
+
+    def __init__(self) -> None:
+        self.lists: dict[str, list[str]] = {}
+
+    def ask(self, *words: str, wait: float = 5) -> redis.Reply:
+        command, key, *rest = words
+        if command == "LPOP":
+            waiting = self.lists.get(key, [])
+            return waiting.pop(0) if waiting else None
+        if command == "RPUSH":
+            self.lists.setdefault(key, []).extend(rest)
+        return 1
+
+
+def recorded(home: Path, marked: bool = True) -> str:
+    """An ended meeting's raw files."""
     identifier = f"{'a' * 40}-1795527744494"
-    raw = tmp_path / "recording/raw" / identifier
+    raw = home / "recording/raw" / identifier
     raw.mkdir(parents=True)
     text = '<recording><meeting id="x" externalId="room" name="n"/><double start="1" end="60001"'
-    (raw / "events.xml").write_text(f'{text} participants="2"/><event/></recording>')
+    event = "<event/>" if marked else ""
+    (raw / "events.xml").write_text(f'{text} participants="2"/>{event}</recording>')
+    recordings.mark_done(home, "recorded", f"{identifier}.done")
+    return identifier
+
+
+def test_worker_follows_the_operator_s_steps_and_leaves_others_queues(tmp_path: Path) -> None:
+    identifier, queues = recorded(tmp_path), Queues()
     steps = {"archive": "sanity", "sanity": ["process:video"], "process:video": "publish:video"}
     found = {"playback_protocol": "https", "playback_host": "rooms.example.org", "steps": steps}
-    done = rap.work(identifier, found, tmp_path)
-    assert done == ["archive", "sanity", "process:video", "publish:video"]
+    assert rap.collect(tmp_path, queues.ask) == [identifier]
+
+    def toil(names: list[str]) -> list[str]:
+        done = []
+        while job := rap.take(names, False, queues.ask):
+            rap.one(*job, found, tmp_path, queues.ask)
+            done.append(job[0])
+        return done
+
+    assert toil(["rap:archive", "rap:sanity"]) == ["archive", "sanity"]
+    assert len(queues.lists["resque:queue:rap:process"]) == 1
+    assert list(recordings.stored(tmp_path)) == []
+    assert toil(["rap:process", "rap:publish"]) == ["process:video", "publish:video"]
     [item] = recordings.stored(tmp_path)
-    assert (
-        item.text("playback/link") == f"https://rooms.example.org/playback/video/2.3/{identifier}"
-    )
+    url = "https://rooms.example.org/playback/video/2.3"
+    assert item.text("playback/link") == f"{url}/{identifier}"
     assert (tmp_path / f"recording/status/published/{identifier}-video.done").exists()
     assert rap.delete(identifier, tmp_path)
-    assert not raw.exists()
+    assert not (tmp_path / "recording/raw" / identifier).exists()
     assert not rap.delete(identifier, tmp_path)
+
+
+def test_recording_that_nobody_marked_is_not_processed(tmp_path: Path) -> None:
+    identifier = recorded(tmp_path, marked=False)
+    assert rap.work("archive", identifier, {"steps": {"archive": "sanity"}}, tmp_path) == []
+    assert (tmp_path / f"recording/status/archived/{identifier}.norecord").exists()
+
+
+def test_recording_that_fails_is_marked(tmp_path: Path) -> None:
+    rap.one("archive", "gone", {"steps": {}}, tmp_path, Queues().ask)
+    assert (tmp_path / "recording/status/failed/gone.fail").exists()

@@ -11,6 +11,7 @@ import pytest
 
 from chautari.report.model import NodeReport
 from chautari.run import converge, remote
+from chautari.run.manner import PATIENT, Manner
 from chautari.run.target import Target
 
 TARGET = Target("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
@@ -49,7 +50,7 @@ class Link:
 
 
 def follow(
-    monkeypatch: pytest.MonkeyPatch, link: Link, manner: converge.Manner = converge.PATIENT
+    monkeypatch: pytest.MonkeyPatch, link: Link, manner: Manner = PATIENT
 ) -> tuple[NodeReport, list[Any], list[Any]]:
     told: list[Any] = []
     monkeypatch.setattr(remote, "Stream", link)
@@ -212,12 +213,12 @@ def test_somebody_elses_run_is_not_joined(monkeypatch: pytest.MonkeyPatch) -> No
 def test_waiting_ends_when_the_node_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     busy = {"event": "busy", "holder": OURS | {"operator": "luz"}}
     link = Link(([busy], 75), ([busy], 75), ([STARTED, FINISHED], 0))
-    report, _, told = follow(monkeypatch, link, converge.Manner(wait=True))
+    report, _, told = follow(monkeypatch, link, Manner(wait=True))
     assert report.state == "converged"
     assert [event["event"] for event in told].count("waiting") == 2
 
 
 def test_detached_run_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     link = Link(([{"event": "handed_over", "run": "r"}], 0))
-    report, _, _ = follow(monkeypatch, link, converge.Manner(detach=True))
+    report, _, _ = follow(monkeypatch, link, Manner(detach=True))
     assert (report.state, report.ok, report.refusals) == ("detached", True, [])

@@ -1,7 +1,9 @@
 """What the preparing process tells becomes the nodes' reports."""
 
+import fcntl
 import hashlib
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -141,3 +143,44 @@ def test_pyinfra_takes_what_it_is_told_of_a_node(
     nodes = [(node["name"], machines._data(node)) for node in Child.orders["nodes"]]
     state = State(Inventory((nodes, {})), Config())
     assert sorted(host.name for host in state.inventory) == ["bog1", "med1"]
+
+
+@pytest.fixture
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The runner's folder on a node with the environments of three locks, the last one in use."""
+    folder = tmp_path / "opt"
+    for name in ("venv-a", "venv-b", "venv-c"):
+        (folder / name / "bin").mkdir(parents=True)
+        (folder / name / "chautari-lock").write_text(name)
+    (folder / "prepare.lock").touch()
+    (folder / "venv").symlink_to(folder / "venv-b")
+    (tmp_path / "lock").touch()
+    monkeypatch.setattr(machines, "RUNNER", str(folder))
+    monkeypatch.setattr(machines, "RUN_LOCK", str(tmp_path / "lock"))
+    return folder
+
+
+def put_in_place(folder: Path, name: str = "venv-c") -> list[str]:
+    """Carry out what puts an environment in place that is there already; return what is left."""
+    script = machines._environment(str(folder / name), "lock", name)
+    subprocess.run(["sh", "-ec", script], check=True)
+    assert (folder / "venv").resolve() == folder / name
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_environments_of_earlier_locks_are_deleted(runner: Path) -> None:
+    assert put_in_place(runner) == ["prepare.lock", "venv", "venv-c"]
+    assert put_in_place(runner) == ["prepare.lock", "venv", "venv-c"]
+
+
+def test_environment_that_a_run_may_be_at_work_in_stays(runner: Path) -> None:
+    with (runner.parent / "lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        everything = ["prepare.lock", "venv", "venv-a", "venv-b", "venv-c"]
+        assert put_in_place(runner) == everything
+    assert put_in_place(runner) == ["prepare.lock", "venv", "venv-c"]
+
+
+def test_node_on_which_nothing_ever_ran_has_nothing_to_delete(runner: Path) -> None:
+    (runner.parent / "lock").unlink()
+    assert "venv-a" in put_in_place(runner)

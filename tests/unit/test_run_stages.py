@@ -48,6 +48,7 @@ class Nodes:
     converged: list[str] = field(default_factory=list)
     about: dict[str, Data] = field(default_factory=dict)
     told: list[tuple[str, str]] = field(default_factory=list)
+    said: str = "Warning: x\nPermission denied (publickey)."
 
     def ask(self, target: Any, arguments: Data, payload: Any = None) -> Any:
         assert arguments == {"action": "survey"}
@@ -57,7 +58,7 @@ class Nodes:
         ]
         self.asked.append(target.name)
         answer = self.answers[target.name]
-        return ([] if answer is None else [answer]), Silent()
+        return ([] if answer is None else [answer]), Silent(self.said)
 
     def prepare(
         self, region: Any, targets: Any, tell: Any, checking: bool = False, resolver: Any = None
@@ -82,9 +83,10 @@ class Nodes:
         self.told.append((node, event["event"]))
 
 
+@dataclass
 class Silent:
-    code = 255
-    stderr = "Warning: x\nno route to host"
+    stderr: str
+    code: int = 255
 
 
 def answer(release: str, **changed: Any) -> Data:
@@ -186,6 +188,37 @@ def test_node_that_does_not_answer_is_left_to_the_preparation(nodes: Nodes, run:
     report = run(checks=False)
     assert (nodes.prepared, nodes.converged) == (["bog1"], [])
     assert states(report) == {"bog1": "unreachable", "med1": "converged"}
+
+
+@pytest.mark.parametrize("mode", [pipeline.deploy, pipeline.check, pipeline.foretell])
+def test_node_that_no_connection_reaches_is_told_at_once(mode: Any, nodes: Nodes, run: Any) -> None:
+    nodes.answers["bog1"] = None
+    nodes.said = "Warning: x\nssh: connect to host 203.0.113.10 port 2222: Connection timed out"
+    report = run(mode, checks=False)
+    assert "bog1" not in nodes.prepared + nodes.converged
+    assert states(report)["bog1"] == "unreachable"
+    assert ("bog1", "unreachable") in nodes.told
+    [refusal] = report.nodes[0].refusals
+    assert refusal.what == "203.0.113.10 does not answer on SSH (Connection timed out)"
+    assert not report.ok
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ssh: connect to host 198.51.100.1 port 22: Connection timed out",
+        "ssh: connect to host 203.0.113.10 port 22: Connection refused",
+        "Host key verification failed.",
+        "Connection closed by UNKNOWN port 65535",
+    ],
+    ids=["another machine", "another port", "another key", "another way"],
+)
+def test_what_does_not_tell_of_this_very_connection_is_looked_into(
+    said: str, nodes: Nodes, run: Any
+) -> None:
+    nodes.answers["bog1"], nodes.said = None, said
+    run(checks=False)
+    assert nodes.prepared == ["bog1"]
 
 
 def test_node_that_was_never_met_is_not_asked(nodes: Nodes, run: Any, tmp_path: Path) -> None:

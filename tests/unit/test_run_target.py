@@ -81,9 +81,9 @@ def test_sandbox_s_key_is_used_in_a_sandbox(tmp_path: Path) -> None:
 
 def test_remote_command_has_exactly_this_shape() -> None:
     words = shlex.split(remote.remote_command({"run": "r", "action": "status"}))
-    assert words[:3] == ["python3", "-I", "-c"]
-    assert len(words) == 5
-    assert json.loads(base64.b64decode(words[4])) == {"action": "status", "run": "r"}
+    assert words[:4] == ["python3", "-I", "-S", "-c"]
+    assert len(words) == 6
+    assert json.loads(base64.b64decode(words[5])) == {"action": "status", "run": "r"}
 
 
 def test_remote_command_is_one_plain_word_after_another_for_any_shell() -> None:
@@ -94,7 +94,7 @@ def test_remote_command_is_one_plain_word_after_another_for_any_shell() -> None:
         ["sh", "-c", f"set -- {command}; printf '%s\\n' \"$#\""],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout == "5\n"
+    assert done.stdout == "6\n"
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_survey_imports_nothing_that_does_not_travel_with_it() -> None:
         "from chautari.node import survey; from pathlib import Path;"
         "print(survey.survey(Path('/nowhere'), [], None)['reasons'])"
     )
-    argv = ["/usr/bin/python3", "-I", "-c", code]
+    argv = ["/usr/bin/python3", "-I", "-S", "-c", code]
     done = subprocess.run(argv, input=fed, capture_output=True, check=False)
     assert (done.stdout, done.stderr) == (b"{}\n", b"")
     assert len(fed) < 14_000  # what TCP sends before it waits for an answer

@@ -188,7 +188,7 @@ def test_recordings_belong_to_bigbluebutton(host: Host, name: str) -> None:
 def test_days_of_recordings_are_the_region_s(host: Host, settings: dict[str, Any]) -> None:
     """Recordings are kept for as long as the region says, and raw files go"""
     unit = host.check_output("systemctl cat chautari-recordings-expire.service")
-    assert f"expire-recordings {settings['bigbluebutton_keep_days']}\n" in unit
+    assert f"expire-recordings {settings['bigbluebutton_keep_days']}" in unit.splitlines()[-1], unit
     daily = host.file("/etc/default/bigbluebutton-cron-config").content_string
     assert re.search(r"^published_days=\d+$", daily, re.M), daily
     assert re.search(r"^unrecorded_days=\d+$", daily, re.M), daily

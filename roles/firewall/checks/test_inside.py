@@ -42,12 +42,13 @@ def is_public(listener: Listener) -> bool:
 
 
 def is_allowed(listener: Listener, settings: dict[str, Any]) -> bool:
-    """Whether the settings open the socket's port."""
+    """Whether the settings know of the socket: its port is open, or kept closed on purpose."""
     if (listener.protocol, listener.port) in DHCP or listener.process == "sshd":
         return True
     if listener.protocol == "tcp" and listener.port == settings["firewall_ssh_port"]:
         return True
-    for entry in settings.get("firewall_ports", []):
+    known = [*settings.get("firewall_ports", []), *settings.get("firewall_closed_ports", [])]
+    for entry in known:
         first, _, last = str(entry["port"]).partition("-")
         inside = int(first) <= listener.port <= int(last or first)
         if entry["protocol"] == listener.protocol and inside:
@@ -79,6 +80,16 @@ def test_ports_of_the_services_are_open(host: Host, settings: dict[str, Any]) ->
     ports += [str(entry["port"]) for entry in settings.get("firewall_ports", [])]
     missing = [port for port in ports if not re.search(rf"(?<![\d-]){port}(?![\d-])", opened)]
     assert not missing, f"not open: {', '.join(missing)}"
+
+
+@pytest.mark.advice("Deploy again; these are for the node alone.", units=["nftables"])
+def test_ports_that_stay_closed_are_closed(host: Host, settings: dict[str, Any]) -> None:
+    """No loaded rule opens what is for the node alone"""
+    rules = host.check_output("nft --numeric list table inet chautari")
+    opened = " ".join(re.findall(r"dport (\{[^}]+\}|\S+)", rules))
+    for entry in settings.get("firewall_closed_ports", []):
+        port = entry["port"]
+        assert not re.search(rf"(?<![\d-]){port}(?![\d-])", opened), f"{port} is open"
 
 
 @pytest.mark.advice("Enable it: 'systemctl enable --now nftables'.", units=["nftables"])

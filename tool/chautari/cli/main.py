@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -72,7 +73,10 @@ def main(arguments: list[str] | None = None) -> None:
 
         # Threads still wait for nodes; what they follow goes on without them.
         stop_all()
+    with contextlib.suppress(OSError):
         sys.stdout.flush()
+        sys.stderr.flush()
+        # Everything is written. To take down all that was loaded takes longer than to load it did.
         os._exit(code)
     sys.exit(code)
 

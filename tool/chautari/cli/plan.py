@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,10 @@ from chautari.cli.options import (
     node_option,
     region_argument,
 )
+
+if TYPE_CHECKING:
+    from chautari.report.model import RegionReport
+    from chautari.run.request import Listener, Request
 
 
 @click.command("plan")
@@ -29,6 +34,11 @@ def command(name: str, as_json: bool, **asked: Any) -> int:
     how much would be downloaded. A node on which nothing would run answers in one round trip.
     """
     from chautari.cli.work import carry_out
-    from chautari.run.pipeline import foretell
 
-    return carry_out(foretell, "plan", name, as_json, **asked)
+    return carry_out(_foretell, "plan", name, as_json, **asked)
+
+
+def _foretell(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
+    from chautari.run import pipeline  # not needed when the nodes are just as they were left
+
+    return pipeline.foretell(request, tell, say)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,10 @@ from chautari.cli.options import (
     node_option,
     region_argument,
 )
+
+if TYPE_CHECKING:
+    from chautari.report.model import RegionReport
+    from chautari.run.request import Listener, Request
 
 
 @click.command("region")
@@ -45,10 +50,15 @@ def command(
     the same command joins it again.
     """
     from chautari.cli.work import carry_out
-    from chautari.run.converge import Manner
-    from chautari.run.pipeline import deploy
+    from chautari.run.manner import Manner
 
     if detach and asked["canary"]:
         raise click.UsageError("--canary waits for its node, --detach does not: leave one out")
     manner = Manner(wait, detach)
-    return carry_out(deploy, "region", name, as_json, manner=manner, checks=not no_checks, **asked)
+    return carry_out(_deploy, "region", name, as_json, manner=manner, checks=not no_checks, **asked)
+
+
+def _deploy(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
+    from chautari.run import pipeline  # not needed when the nodes are just as they were left
+
+    return pipeline.deploy(request, tell, say)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from chautari.cli.options import print_json
 from chautari.paths import inventories_root, reports_dir
-from chautari.region.load import find, load
-from chautari.run.request import Listener, Request
+from chautari.region.where import find
 
 if TYPE_CHECKING:
     from chautari.report.model import RegionReport
     from chautari.report.progress import Progress
+    from chautari.run.again import Memory
+    from chautari.run.request import Listener, Request
 
-Work = Callable[[Request, Listener, Callable[[str], None]], "RegionReport"]
+    Work = Callable[[Request, Listener, Callable[[str], None]], RegionReport]
 # After so many seconds this side has asked the nodes and waits for what they say.
 ASKED_SECONDS = 0.05
 _PHASES = {
@@ -39,17 +42,21 @@ def carry_out(work: Work, verb: str, name: str, as_json: bool, **asked: Any) -> 
 
     `asked` are further attributes of the request.
     """
-    inventory = load(find(name, inventories_root()))
-    command = f"deploy {verb} {inventory.region.region}"
-    request = Request(inventory, command, **asked)
+    from chautari.run.again import memory
+
+    file = find(name, inventories_root())
+    known = memory(file, verb, asked)
     meanwhile = threading.Timer(ASKED_SECONDS, _get_ready_to_report)
     meanwhile.daemon = True
     meanwhile.start()
-    with _Screen() as screen:
-        report = work(request, _listener(screen), screen.say)
+    report = known.look(_settled, asked.get("parallel", 1)) if known else None
+    settled = report is not None
+    if report is None:
+        report = _thought_through(work, verb, file, known, asked)
     from chautari.report.writer import write_reports
 
-    written = write_reports(report, reports_dir(report.region))
+    frame = known.frame(report) if known and settled else None
+    written = write_reports(report, reports_dir(report.region), frame, durable=not settled)
     if as_json:
         print_json(report.as_dict())
     else:
@@ -57,17 +64,36 @@ def carry_out(work: Work, verb: str, name: str, as_json: bool, **asked: Any) -> 
 
         from chautari.report.terminal import print_report
 
-        print_report(report, Console())
+        print_report(report, Console(markup=False, emoji=False, highlight=False))
         click.echo(f"\nReport: {written['report.html']}")
     return 0 if report.ok else 1
 
 
+def _thought_through(
+    work: Work, verb: str, file: Path, known: Memory | None, asked: dict[str, Any]
+) -> RegionReport:
+    """Read and check the region, and do the work on it."""
+    from chautari.region.load import load
+    from chautari.run.request import Request
+
+    inventory = load(file)
+    command = f"deploy {verb} {inventory.region.region}"
+    request = Request(inventory, command, memory=known, **asked)
+    with _Screen() as screen:
+        return work(request, _listener(screen), screen.say)
+
+
+def _settled(node: str, event: dict[str, Any]) -> None:
+    """Say what a pipe is told of a node; in a terminal the report that follows says it."""
+    if not sys.stderr.isatty():
+        click.echo(f"{node}  {_PHASES[event['event']]}", err=True)
+
+
 def _get_ready_to_report() -> None:
     """Load what the end of every run needs, while the nodes are at work."""
-    from chautari.report import html, progress, terminal, writer
+    from chautari.report import terminal, writer
 
-    assert progress and terminal and writer
-    html.template()
+    assert terminal and writer
 
 
 class _Screen(ExitStack):

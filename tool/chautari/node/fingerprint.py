@@ -6,15 +6,13 @@ as its slowest question. Standard library only; it runs with the node's own Pyth
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import hashlib
 import os
 import pwd
-import shutil
-import signal
+import select
 import stat
-import subprocess
+import time
 from collections.abc import Iterable
 from glob import glob
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any
 
 Item = dict[str, Any]
 State = dict[str, Any]
+Asked = tuple[int, int]  # a process, and the pipe that its words come through
 
 SHOWN_PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,Type,RemainAfterExit"
 PROBE_SECONDS = 30
@@ -29,6 +28,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEBCONF = Path("/var/cache/debconf/config.dat")
 SHADOW = Path("/etc/shadow")
 MEMINFO = Path("/proc/meminfo")
+_SIGKILL = 9
+_IGNORED_BY_PYTHON = (13, 25)  # SIGPIPE, SIGXFSZ: a shell's pipes rely on the first
 
 
 def states(items: Iterable[Item]) -> list[State]:
@@ -39,7 +40,10 @@ def states(items: Iterable[Item]) -> list[State]:
     """
     wanted = list(items)
     questions = _Questions(wanted)
-    return [_KINDS[item["kind"]](item, questions) for item in wanted]
+    # What is asked of other programs is read last: they answer while files are hashed.
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index]["kind"] in _ASKED)
+    found = {index: _KINDS[wanted[index]["kind"]](wanted[index], questions) for index in order}
+    return [found[index] for index in range(len(wanted))]
 
 
 def machine() -> State:
@@ -58,22 +62,25 @@ class _Questions:
 
     def __init__(self, items: list[Item]) -> None:
         # The slowest are started first.
-        self._probes = {
-            item["script"]: _start("sh", "-eu", "-c", item["script"])
-            for item in items if item["kind"] == "probe"
-        }  # fmt: skip
+        scripts = {item["script"] for item in items if item["kind"] == "probe"}
+        self._probes = {text: _start("sh", "-eu", "-c", f"cd /\n{text}") for text in scripts}
         units = sorted({item["name"] for item in items if item["kind"] == "unit"})
-        self._units = units and _start(
-            "systemctl", "show", f"--property={SHOWN_PROPERTIES}", "--", *units
-        )
+        shown = ("systemctl", "show", f"--property={SHOWN_PROPERTIES}", "--", *units)
+        self._units = _start(*shown) if units else None
         packages = sorted({item["name"] for item in items if item["kind"] == "package"})
-        self._packages = packages and _start(
-            "dpkg-query", "--show",
-            "--showformat=${Package}\t${db:Status-Want}\t${db:Status-Status}\t${Version}\n",
-            *packages,
-        )  # fmt: skip
+        form = "${Package}\t${db:Status-Want}\t${db:Status-Status}\t${Version}\n"
+        asked = ("dpkg-query", "--show", f"--showformat={form}", *packages)
+        self._packages = _start(*asked) if packages else None
         self._asked_units = units
+        self._written: dict[str, list[tuple[str, int]]] = {}
         self._answers: dict[str, Any] = {}
+
+    def written(self, pattern: str) -> list[tuple[str, int]]:
+        """Return all that lies under a pattern, with the time it was changed; looked up once."""
+        if pattern not in self._written:
+            found = [path for top in glob(pattern) for path in _tree(top)]
+            self._written[pattern] = [(path, _changed(path)) for path in found]
+        return self._written[pattern]
 
     def packages(self) -> dict[str, State]:
         """Return want, status and version of each package that dpkg knows."""
@@ -103,27 +110,72 @@ class _Questions:
         return found
 
 
-def _start(*argv: str) -> subprocess.Popen[bytes] | None:
-    if shutil.which(argv[0], path=PATH) is None:
+def _start(*argv: str) -> Asked | None:
+    """Start a command in a process group of its own; None when the machine does not have it.
+
+    Only its standard output is read. (`subprocess` would do the same, and takes as long to load as
+    it takes to ask.)
+    """
+    program = _found(argv[0])
+    if program is None:
         return None
-    return subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        env={"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/root"}, cwd="/",
-        start_new_session=True,
-    )  # fmt: skip
-
-
-def _answer(process: Any) -> tuple[int, str]:
-    if not process:
-        return 127, ""
+    reading, writing = os.pipe()
     try:
-        out, _ = process.communicate(timeout=PROBE_SECONDS)
-    except subprocess.TimeoutExpired:
-        # What it started holds the pipe open as well.
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return 124, ""
-    return process.returncode, out.decode(errors="replace")
+        pid = os.posix_spawn(
+            program, argv, {"PATH": PATH, "LANG": "C.UTF-8", "HOME": "/root"}, setsid=True,
+            setsigdef=_IGNORED_BY_PYTHON,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, writing, 1),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            ],
+        )  # fmt: skip
+    except OSError:
+        os.close(reading)
+        return None
+    finally:
+        os.close(writing)
+    return pid, reading
+
+
+def _found(name: str) -> str | None:
+    there = (f"{folder}/{name}" for folder in PATH.split(":"))
+    return next((file for file in there if os.access(file, os.X_OK)), None)
+
+
+def _answer(asked: Asked | None) -> tuple[int, str]:
+    """Return how a command ended and what it said; one that takes too long is ended with all."""
+    if asked is None:
+        return 127, ""
+    pid, pipe = asked
+    said: list[bytes] = []
+    deadline = time.monotonic() + PROBE_SECONDS
+    waiting = select.poll()
+    waiting.register(pipe, select.POLLIN)
+    try:
+        while waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            if not (part := os.read(pipe, 65_536)):
+                return _ended(pid, deadline), b"".join(said).decode(errors="replace")
+            said.append(part)
+    except TimeoutError:
+        pass
+    finally:
+        os.close(pipe)
+    # What it started holds the pipe open as well.
+    os.killpg(pid, _SIGKILL)
+    os.waitpid(pid, 0)
+    return 124, ""
+
+
+def _ended(pid: int, deadline: float) -> int:
+    """Return how a command ended that says no more: most have ended at the same moment."""
+    while True:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.0005)
 
 
 def _path(item: Item, _: _Questions) -> State:
@@ -220,28 +272,28 @@ def _debconf(item: Item, _: _Questions) -> State:
     return {"asked": bool(there), "value": _short(values[0]) if values else ""}
 
 
-def _loaded(item: Item, _: _Questions) -> State:
+def _loaded(item: Item, questions: _Questions) -> State:
     """Whether anything under the settings is newer than the stamp of their loading."""
     stamps = [_changed(name) for name in glob(item["stamp"])]
     if not stamps:
         return {"ok": False, "newer": ["no stamp"]}
-    newest = [
-        path
-        for pattern in item["settings"]
-        for top in glob(pattern)
-        for path in _tree(top)
-        if _changed(path) > min(stamps)
-    ]
+    written = [pair for pattern in item["settings"] for pair in questions.written(pattern)]
+    newest = [path for path, changed in written if changed > min(stamps)]
     return {"ok": not newest, "newer": sorted(newest)}
 
 
 def _changed(path: str) -> int:
     """Return when a file was written last, of a link also what it points to; 0 when it is gone."""
-    times = [0]
-    for look in (os.lstat, os.stat):
-        with contextlib.suppress(OSError):
-            times.append(look(path).st_mtime_ns)
-    return max(times)
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return 0
+    if not stat.S_ISLNK(found.st_mode):
+        return found.st_mtime_ns
+    try:
+        return max(found.st_mtime_ns, os.stat(path).st_mtime_ns)
+    except OSError:
+        return found.st_mtime_ns
 
 
 def _tree(top: str) -> Iterable[str]:
@@ -271,3 +323,4 @@ _KINDS = {
     "path": _path, "paths": _paths, "exists": _exists, "package": _package, "unit": _unit,
     "account": _account, "group": _group, "debconf": _debconf, "loaded": _loaded, "probe": _probe,
 }  # fmt: skip
+_ASKED = ("package", "unit", "probe")

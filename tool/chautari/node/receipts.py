@@ -13,46 +13,62 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from chautari.node import fingerprint, managed
+from chautari.node import fingerprint
 from chautari.node.differences import Reason, between, reason
 
 FORMAT = 1
 Inputs = dict[str, Any]  # of one role: role, files, variables, needs, items, covers
 
 
-@dataclass
 class Receipt:
     """What one role left behind.
 
     `unsealed` says why it must run again although it ended well; `did` names the probes, paths and
-    stamps that tell of what its commands did in that run.
+    stamps that tell of what its commands did in that run. (Written out, since `dataclasses` takes
+    longer to load than all receipts of a node.)
     """
 
-    role: str
-    run: str
-    sealed: float
-    inputs: Inputs
-    machine: dict[str, Any]
-    items: list[dict[str, Any]]
-    states: list[dict[str, Any]]
-    notices: list[str] = field(default_factory=list)
-    unsealed: str = ""
-    did: list[str] = field(default_factory=list)
+    def __init__(
+        self,
+        role: str,
+        run: str,
+        sealed: float,
+        inputs: Inputs,
+        machine: dict[str, Any],
+        items: list[dict[str, Any]],
+        states: list[dict[str, Any]],
+        notices: Iterable[str] = (),
+        unsealed: str = "",
+        did: Iterable[str] = (),
+    ) -> None:
+        """Keep what was recorded; the attributes are what the file holds."""
+        self.role, self.run, self.sealed = role, run, sealed
+        self.inputs, self.machine, self.items, self.states = inputs, machine, items, states
+        self.notices, self.unsealed, self.did = list(notices), unsealed, list(did)
+
+    def __eq__(self, other: object) -> bool:
+        """Two receipts are the same when they say the same."""
+        return isinstance(other, Receipt) and vars(self) == vars(other)
 
 
-@dataclass
 class Record:
     """What a role's tasks told while it ran, and whether it came to its end."""
 
-    items: dict[str, dict[str, Any]] = field(default_factory=dict)
-    uncovered: dict[str, str] = field(default_factory=dict)
-    notices: list[str] = field(default_factory=list)
-    rescued: list[str] = field(default_factory=list)
-    done: bool = False
+    def __init__(
+        self,
+        items: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+        uncovered: Mapping[str, str] = MappingProxyType({}),
+        notices: Iterable[str] = (),
+        rescued: Iterable[str] = (),
+        done: bool = False,
+    ) -> None:
+        """Begin with what is told already."""
+        self.items, self.uncovered = dict(items), dict(uncovered)
+        self.notices, self.rescued, self.done = list(notices), list(rescued), done
 
 
 def folder_of(state: Path) -> Path:
@@ -197,6 +213,8 @@ def seal(
 
 def _items(inputs: Inputs, record: Record) -> list[dict[str, Any]]:
     """Return what the tasks reported and what the role declares beside it, each thing once."""
+    from chautari.node import managed  # a mere look needs no rules for tasks
+
     found = dict(record.items)
     for item in inputs.get("items", ()):
         found[managed.key(item)] = item

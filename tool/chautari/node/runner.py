@@ -39,7 +39,8 @@ CONVERGES = "converge"
 CHECKS = "check"
 PLANS = "plan"
 WORKER = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from chautari.node import runner; "
+    # No semicolon: systemd warns of the way its own systemd-run writes one.
+    "import sys\nsys.path.insert(0, sys.argv[1])\nfrom chautari.node import runner\n"
     "sys.exit(runner.work(sys.argv[2]))"
 )
 BUSY = 75  # EX_TEMPFAIL of sysexits.h: somebody else is at work, try again later

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,22 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
 
-from chautari.errors import BadInput, InvalidRegion, Problem
+from chautari.errors import InvalidRegion, Problem
 from chautari.region import catalog, explain, guard, polls, rules
 from chautari.region.catalog import Artifact
 from chautari.region.images import IMAGES
 from chautari.region.model import Region
 from chautari.region.names import ImageVersion
+from chautari.region.where import (
+    KNOWN_HOSTS_FILE,
+    LOCK_FILE,
+    REGION_FILE,
+    SECRETS_FILE,
+    find,
+    names,
+)
 
-REGION_FILE = "region.yml"
-LOCK_FILE = "artifacts.lock"
+__all__ = ["Inventory", "find", "load", "load_all", "names"]
 PIN_FORM = (
     "is not a pin; write nextcloud: "
     "{35.0.1: {url: 'https://….tar.bz2', sha256: 64 hexadecimal digits}}"
@@ -36,12 +42,12 @@ class Inventory:
     @property
     def known_hosts(self) -> Path:
         """Return the file that pins the nodes' host keys."""
-        return self.folder / "known_hosts"
+        return self.folder / KNOWN_HOSTS_FILE
 
     @property
     def secrets(self) -> Path:
         """Return the file that holds the region's encrypted secrets."""
-        return self.folder / "secrets.age"
+        return self.folder / SECRETS_FILE
 
 
 class _Pin(BaseModel):
@@ -85,33 +91,6 @@ class _Lock(
     """Pins by app and version."""
 
     model_config = ConfigDict(defer_build=True)
-
-
-def find(name: str, root: Path) -> Path:
-    """Return the `region.yml` of region `name` under `root`, or of a path to a file or folder.
-
-    Raises:
-        BadInput: when there is none, naming the regions there are.
-    """
-    given = Path(name)
-    if given.suffix in (".yml", ".yaml") or "/" in name:
-        file = given / REGION_FILE if given.is_dir() else given
-        if not file.is_file():
-            raise BadInput(f"{file}: no such file", fix="give a region's name or its region.yml")
-        return file
-    file = root / name / REGION_FILE
-    # A name must not climb out of the inventories folder.
-    if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) and file.is_file():
-        return file
-    there = names(root)
-    close = explain.nearest(name, there)
-    hint = f"did you mean {close}?" if close else f"there are: {', '.join(there) or 'none yet'}"
-    raise BadInput(f"no region {name!r} under {root}/", fix=hint)
-
-
-def names(root: Path) -> list[str]:
-    """Return the names of all regions under `root`."""
-    return sorted(file.parent.name for file in root.glob(f"*/{REGION_FILE}"))
 
 
 def load(file: Path) -> Inventory:

@@ -43,18 +43,30 @@ _WEB = (
     {"port": "80", "protocol": "tcp", "comment": "HTTP: redirects and ACME"},
     {"port": "443", "protocol": "tcp", "comment": "HTTPS"},
 )
+_TURN_TLS = {"port": "5349", "protocol": "tcp", "comment": "TURN over TLS"}
 PORTS_OF_ROLE: dict[str, tuple[dict[str, Any], ...]] = {
     "nginx": _WEB,
-    "turn": (
-        {"port": "3478", "protocol": "udp", "comment": "TURN"},
-        {"port": "5349", "protocol": "tcp", "comment": "TURN over TLS"},
-    ),
+    "turn": ({"port": "3478", "protocol": "udp", "comment": "TURN"}, _TURN_TLS),
     "bigbluebutton": (
         {"port": "3478", "protocol": "tcp", "comment": "TURN"},
         {"port": "16384-32768", "protocol": "udp", "comment": "Media of meetings"},
         {"port": "32769-65535", "protocol": "udp", "comment": "Relayed media"},
     ),
     "videobridge": ({"port": "10000", "protocol": "udp", "comment": "Media of meetings"},),
+}
+# Where upstream has a service listen on the node's address for the node itself.
+CLOSED_PORTS_OF_ROLE: dict[str, tuple[dict[str, Any], ...]] = {
+    "bigbluebutton": tuple(
+        {"port": port, "protocol": protocol, "comment": f"FreeSWITCH: {what}"}
+        for port, protocol, what in (
+            ("5060", "tcp", "SIP"),
+            ("5060", "udp", "SIP"),
+            ("5066", "tcp", "SIP by websocket"),
+            ("5090", "tcp", "SIP"),
+            ("5090", "udp", "SIP"),
+            ("7443", "tcp", "SIP by websocket, in TLS"),
+        )
+    ),
 }
 
 
@@ -70,7 +82,16 @@ def ports_of(region: Region, node: str) -> list[dict[str, Any]]:
     """Return what the node's services need open beside SSH."""
     roles = roles_of(region, node)
     ports = [port for role in roles for port in PORTS_OF_ROLE.get(role, ())]
+    if "bigbluebutton" in roles:
+        # TLS ends at haproxy, on port 443.
+        ports.remove(_TURN_TLS)
     return ports + (_joining(region) if "jitsi" in roles else [])
+
+
+def closed_ports_of(region: Region, node: str) -> list[dict[str, Any]]:
+    """Return where the node's services listen for the node alone, although on its address."""
+    roles = roles_of(region, node)
+    return [port for role in roles for port in CLOSED_PORTS_OF_ROLE.get(role, ())]
 
 
 def _joining(region: Region) -> list[dict[str, Any]]:

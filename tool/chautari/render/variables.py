@@ -16,7 +16,7 @@ from chautari.region.model import Region
 from chautari.region.polls import APPS
 from chautari.render import apps, bigbluebutton, containers, jitsi, packages, polls
 from chautari.render.place import Place, Variables
-from chautari.render.placing import names_of, ports_of, roles_of
+from chautari.render.placing import closed_ports_of, names_of, ports_of, roles_of
 from chautari.secrets import names as secret_names
 from chautari.secrets.store import SecretStore
 
@@ -75,6 +75,7 @@ def firewall(place: Place) -> Variables:
     return {
         "firewall_ssh_port": place.region.nodes[place.node].port,
         "firewall_ports": ports_of(place.region, place.node),
+        "firewall_closed_ports": closed_ports_of(place.region, place.node),
     }
 
 

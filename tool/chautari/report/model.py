@@ -14,6 +14,8 @@ Outcome = Literal["passed", "failed", "skipped"]
 NodeState = Literal[
     "converged", "failed", "refused", "unreachable", "busy", "detached", "verified", "planned"
 ]
+# How a node ended on which all is well, when something else was asked for than to converge it.
+ENDINGS: dict[str, NodeState] = {"check": "verified", "plan": "planned"}
 
 
 @dataclass

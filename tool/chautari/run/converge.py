@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass
 
 from chautari.report.model import CheckResult, NodeReport, Refusal
+from chautari.run.manner import PATIENT, Manner
 from chautari.run.remote import Event, open_stream
 from chautari.run.taker import Listener, Taker
 from chautari.run.target import Target
@@ -15,22 +15,6 @@ from chautari.run.target import Target
 SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred
 RECONNECT_SECONDS = (2, 5, 10, 20, 30, 30, 30, 30, 30, 30)
 WAIT_SECONDS = 5
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How patient a deploy is.
-
-    Attributes:
-        wait: wait for somebody else's run to end instead of being refused.
-        detach: come back once the node is at work.
-    """
-
-    wait: bool = False
-    detach: bool = False
-
-
-PATIENT = Manner()
 
 
 def converge(

@@ -36,6 +36,7 @@ CONNECT_SECONDS = 20
 PACKAGES = ["python3", "python3-venv", "python3-apt", "python3-debian", "ca-certificates"]
 LOCK_WAIT = "-o DPkg::Lock::Timeout=600 -o Acquire::Retries=5"
 RUNNER = "/opt/chautari"
+RUN_LOCK = "/var/lib/chautari/lock"  # node/lock.py: held by a run for as long as it works
 
 
 class MachineFacts(FactBase[list[str]]):
@@ -202,6 +203,26 @@ def _environment(new: str, lock: str, marker: str) -> str:
             f"echo {marker} > {new}/chautari-lock",
             "fi",
             f"ln -sfn {new} {RUNNER}/venv",
+            _sweep(new),
+        )
+    )
+
+
+def _sweep(new: str) -> str:
+    """Return the shell steps that delete the environments of earlier locks, 60 MB each.
+
+    A run may be at work in one of them: while one is, all stay for the next time. None can begin
+    while they are put aside, and after that none finds them.
+    """
+    return "; ".join(
+        (
+            f"if [ -e {RUN_LOCK} ] && exec 9< {RUN_LOCK} && flock --shared --nonblock 9",
+            f"then for old in {RUNNER}/venv-*",
+            f'do [ "$old" = {new} ] || mv "$old" "{RUNNER}/old-${{old##*/}}"',
+            "done",
+            "exec 9<&-",
+            f"rm -rf {RUNNER}/old-*",
+            "fi",
         )
     )
 

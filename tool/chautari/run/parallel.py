@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 PARALLEL = 16
@@ -18,6 +17,10 @@ def side_by_side(
 
     When this side is interrupted it does not wait for the others: a node's run needs nobody.
     """
+    if len(items) < 2:
+        return [function(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor  # one node alone needs no threads
+
     pool = ThreadPoolExecutor(parallel)
     try:
         return list(pool.map(function, items))

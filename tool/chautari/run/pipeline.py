@@ -58,4 +58,7 @@ def _run(ready: Plan, tell: Listener, mode: Mode) -> RegionReport:
         report.checks += converge_all(ready, crews, tell, mode)
         report.checks += outside(ready, crews, mode)
         report.nodes += [crew.report for crew in crews]
-    return reporting.finish(report, ready, mode, time.monotonic() - began)
+    report = reporting.finish(report, ready, mode, time.monotonic() - began)
+    if ready.request.memory:
+        ready.request.memory.keep(ready, report)
+    return report

@@ -9,23 +9,25 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from importlib import resources
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from chautari.process import Stream
-from chautari.region.model import Region
-from chautari.render.placing import names_of, roles_of
 from chautari.report.model import Failure, NodeReport, Refusal
 from chautari.run.target import Target
 from chautari.run.wanted import Wanted
 
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+
 Listener = Callable[[str, dict[str, Any]], None]
+_REQUIREMENTS = Path(__file__).resolve().parents[1] / "node" / "requirements.lock"
 
 
 @functools.cache
 def requirements() -> str:
     """Return the hash-locked requirements of the environment on the nodes."""
-    return resources.files("chautari.node").joinpath("requirements.lock").read_text()
+    return _REQUIREMENTS.read_text()
 
 
 @functools.cache
@@ -72,6 +74,8 @@ def _json(data: Any) -> bytes:
 
 def wanted(region: Region, name: str) -> Wanted:
     """Return what the node called `name` is to become."""
+    from chautari.render.placing import names_of, roles_of
+
     node, stand_in = region.nodes[name], region.stand_in(name)
     return Wanted(
         os=region.os_of(name),

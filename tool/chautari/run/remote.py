@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import json
-import secrets
 import time
 import zlib
+from binascii import b2a_base64
 from collections.abc import Callable
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from chautari.process import Stream
@@ -24,27 +23,33 @@ _COMMAND = (
 )
 # Imports the node's modules from what arrived, so that no file has to be there before.
 _BOOTSTRAP = """
-import base64,importlib.util as u
+import os
+from binascii import a2b_base64
+from importlib.machinery import ModuleSpec
 class F:
  def find_spec(s,n,p=None,t=None):
-  return u.spec_from_loader(n,s,is_package=n in ('chautari','chautari.node')) if n in m else None
+  return ModuleSpec(n,s,is_package=n in ('chautari','chautari.node')) if n in m else None
  def create_module(s,p):pass
  def exec_module(s,o):exec(compile(m[o.__name__],o.__name__,'exec'),o.__dict__)
 sys.meta_path.insert(0,F())
 from chautari.node.entry import main
-sys.exit(main(json.loads(base64.b64decode(sys.argv[1])),i))
+c=main(json.loads(a2b_base64(sys.argv[1])),i)
+sys.stdout.flush()
+os._exit(c)
 """
 # All that a survey needs: on a slow link what is sent in one go arrives in one round trip.
 _OF_A_SURVEY = (
     "chautari", "chautari.node", "chautari.node.entry", "chautari.node.survey",
-    "chautari.node.receipts", "chautari.node.fingerprint", "chautari.node.managed",
-    "chautari.node.differences", "chautari.node.lock",
+    "chautari.node.receipts", "chautari.node.fingerprint", "chautari.node.differences",
+    "chautari.node.lock",
 )  # fmt: skip
 SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred
 
 
 def new_run_id() -> str:
     """Return an id that sorts by time and that two operators do not share."""
+    import secrets
+
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
     tail = "".join(secrets.choice(letters) for _ in range(6))
     return time.strftime("%Y%m%dT%H%M%S-", time.gmtime()) + tail
@@ -52,14 +57,14 @@ def new_run_id() -> str:
 
 def remote_command(arguments: Event) -> str:
     """Return the command line that runs the runner with `arguments` on a node."""
-    packed = base64.b64encode(json.dumps(arguments, sort_keys=True).encode()).decode()
-    return f'python3 -I -c "{_COMMAND}" {packed}'
+    packed = b2a_base64(json.dumps(arguments, sort_keys=True).encode(), newline=False).decode()
+    return f'python3 -I -S -c "{_COMMAND}" {packed}'
 
 
 @functools.cache
 def node_modules() -> dict[str, str]:
     """Return the sources of all that runs on a node with its own Python, by module name."""
-    folder = resources.files("chautari.node")
+    folder = Path(__file__).resolve().parents[1] / "node"
     found = {"chautari": "", "chautari.node": ""}
     for file in sorted(folder.iterdir(), key=lambda item: item.name):
         if file.name.endswith(".py") and file.name not in ("__init__.py", "chautari_events.py"):

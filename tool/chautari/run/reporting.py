@@ -9,7 +9,7 @@ from chautari.region.model import Region
 from chautari.render import containers, packages
 from chautari.render.internet import Internet
 from chautari.render.variables import Place, release_of
-from chautari.report.model import Double, NodeState, RegionReport, ServiceInfo
+from chautari.report.model import ENDINGS, Double, RegionReport, ServiceInfo
 from chautari.run.request import Plan, Request
 
 Opened = tuple[str, str, str]  # version, login, note
@@ -25,9 +25,6 @@ def empty(request: Request, internet: Internet) -> RegionReport:
         command=request.command,
         doubles=[Double(item.name, item.version, item.reason) for item in internet.doubles],
     )
-
-
-ENDINGS: dict[str, NodeState] = {"check": "verified", "plan": "planned"}
 
 
 def finish(report: RegionReport, ready: Plan, mode: str, seconds: float) -> RegionReport:

@@ -15,7 +15,8 @@ from chautari.render import inputs, variables
 from chautari.render.inputs import RECEIPT_KEY, Inputs
 from chautari.render.internet import Internet
 from chautari.render.variables import NodeVariables, Place
-from chautari.run.converge import PATIENT, Manner
+from chautari.run.again import Memory
+from chautari.run.manner import PATIENT, Manner
 from chautari.run.parallel import PARALLEL
 from chautari.run.prepare import marker
 from chautari.run.surroundings import surroundings
@@ -37,6 +38,7 @@ class Request:
         run: a run to read; the newest one when it is empty.
         purge: delete the data of services that are taken off a node.
         even_if_busy: go on although people are meeting on a node.
+        memory: what was computed when the same command was given before, and what nodes just said.
     """
 
     inventory: Inventory
@@ -52,6 +54,7 @@ class Request:
     run: str = ""
     purge: bool = False
     even_if_busy: bool = False
+    memory: Memory | None = None
 
     def chosen(self) -> tuple[str, ...]:
         """Return the names of the nodes to work on.

@@ -13,7 +13,7 @@ from chautari.report.model import CheckResult, NodeReport, Refusal, RoleReport
 from chautari.run import converge
 from chautari.run.parallel import side_by_side
 from chautari.run.preflight import NOTHING_YET
-from chautari.run.prepare import prepare
+from chautari.run.prepare import prepare, wanted
 from chautari.run.remote import Event, new_run_id
 from chautari.run.request import Listener, Plan, Request, about
 from chautari.run.survey import Survey, report_of, survey
@@ -69,12 +69,15 @@ def get_ready(ready: Plan, names: Sequence[str], tell: Listener, mode: Mode) -> 
     request, region = ready.request, ready.inventory.region
     reached = targets(ready.inventory, ready.internet, tuple(names), request.identities)
     nodes = {node.node: node for node in ready.nodes}
-    surveys = survey(reached, lambda name: ready.inputs_of(nodes[name]), request.parallel)
+    known = request.memory.surveys if request.memory else {}
+    surveys = [known[name] for name in names if name in known]
+    if len(surveys) < len(reached):
+        surveys = survey(reached, lambda name: ready.inputs_of(nodes[name]), request.parallel)
     crews = []
     for target, found in zip(reached, surveys, strict=True):
-        report = report_of(region, target, found)
+        report = report_of(wanted(region, target.name), target, found)
         crews.append(Crew(target, nodes[target.name], found, report, region.region))
-    unready = [crew for crew in crews if not _can_start(crew.found, mode)]
+    unready = [crew for crew in crews if not _is_settled(crew.found, mode)]
     if unready:
         checking = mode != "converge"
         prepared = prepare(
@@ -102,7 +105,10 @@ def _foretell_the_first_deploy(crew: Crew) -> None:
     )
 
 
-def _can_start(found: Survey, mode: Mode) -> bool:
+def _is_settled(found: Survey, mode: Mode) -> bool:
+    """Return whether the preparation would find out nothing more, and change nothing."""
+    if found.unreachable:
+        return True
     kinds = {reason["kind"] for reasons in found.reasons.values() for reason in reasons}
     return found.ready and (mode != "converge" or not kinds & _FRESH)
 
@@ -111,8 +117,8 @@ def _settle(crew: Crew, request: Request, tell: Listener, mode: Mode) -> None:
     """Decide whether a node is done already: refused, or every receipt on it holds."""
     if crew.report.state != "converged":
         crew.done = True
-        if crew.report.state == "refused":
-            tell(crew.name, {"event": "refused"})
+        if crew.report.state == "refused" or crew.found.unreachable:
+            tell(crew.name, {"event": crew.report.state})
         return
     kept = crew.found.nothing_to_do and not request.full
     crew.done = kept and (mode == "plan" or (mode == "converge" and not request.checks))

@@ -104,7 +104,9 @@ def internet_of(known: SandboxState) -> Internet:
 
 
 def _is_running(spec: SandboxSpec) -> bool:
-    """Return whether every container of this very inventory is there and up."""
+    """Return whether every container of this very inventory is there, up and furnished."""
+    if not state.finished(spec.name):
+        return False
     there = alive.members(spec.name)
     if there is None:
         from chautari.sandbox import api  # a real region never needs it

@@ -13,14 +13,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chautari.region.model import Region
-from chautari.render.inputs import Inputs
+from chautari.process import Stream
 from chautari.report.model import NodeReport, RoleReport
 from chautari.run import facts, preflight
 from chautari.run.parallel import side_by_side
-from chautari.run.prepare import marker, wanted
-from chautari.run.remote import Event, ask
+from chautari.run.prepare import explain_unreachable, marker
+from chautari.run.remote import SSH_FAILED, Event, ask
 from chautari.run.target import Target
+from chautari.run.wanted import Wanted
+
+Inputs = dict[str, Any]
+# What a node compares with its receipts; the rest of a role's inputs goes with the bundle.
+COMPARED = ("role", "files", "ansible", "variables", "needs")
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Survey:
         kept: the roles whose receipts hold, with the run that left them and what it reported.
         busy: who is at work there, if anybody is.
         facts: the machine, for the preflight.
-        said: the last line of SSH's own words.
+        unreachable: why nothing can reach the node, in SSH's own words; empty when another way of
+            asking may still do.
     """
 
     answered: bool
@@ -43,7 +48,7 @@ class Survey:
     kept: list[dict[str, Any]] = field(default_factory=list)
     busy: Event | None = None
     facts: facts.Facts = field(default_factory=facts.Facts)
-    said: str = ""
+    unreachable: str = ""
 
     @property
     def ready(self) -> bool:
@@ -70,12 +75,13 @@ def _one(target: Target, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
     asked = time.time()
 
     def payload() -> bytes:
-        return zlib.compress(json.dumps(inputs_of(target.name)).encode(), 9)
+        roles = [{key: role[key] for key in COMPARED} for role in inputs_of(target.name)]
+        return zlib.compress(json.dumps(roles).encode(), 9)
 
     events, stream = ask(target, {"action": "survey"}, payload)
     found = next((event for event in events if event["event"] == "survey"), None)
     if found is None:
-        return Survey(answered=False, said=stream.stderr.splitlines()[-1] if stream.stderr else "")
+        return Survey(answered=False, unreachable=_no_connection(target, stream))
     return Survey(
         answered=True,
         reasons=found.get("reasons", {}),
@@ -86,10 +92,24 @@ def _one(target: Target, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
     )
 
 
-def report_of(region: Region, target: Target, found: Survey) -> NodeReport:
+def _no_connection(target: Target, stream: Stream) -> str:
+    """Return why no connection came about, where that is certain: nobody else need try.
+
+    Whoever goes another way by `~/.ssh/config`, or was not let in, is left to the preparation.
+    """
+    said = stream.stderr.splitlines()[-1] if stream.stderr else ""
+    _, failed, why = said.partition(f"connect to host {target.address} port {target.port}: ")
+    return why if failed and stream.code == SSH_FAILED else ""
+
+
+def report_of(wanted: Wanted, target: Target, found: Survey) -> NodeReport:
     """Return the report of a node that has nothing to do, or that must not be touched."""
     report = NodeReport(target.name, target.address, "converged", os=found.facts.os)
-    report.refusals = preflight.check(found.facts, wanted(region, target.name))
+    if found.unreachable:
+        report.state = "unreachable"
+        report.refusals = [explain_unreachable(found.unreachable, report)]
+        return report
+    report.refusals = preflight.check(found.facts, wanted)
     if report.refusals:
         report.state = "refused"
         return report

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chautari.region.load import Inventory
-from chautari.render.internet import Internet
+if TYPE_CHECKING:
+    from chautari.region.load import Inventory
+    from chautari.render.internet import Internet
 
 CONNECT_SECONDS = 20
 ALIVE_SECONDS = 15

@@ -35,6 +35,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     folder = paths.state_dir(spec.name)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with paths.locked(folder / "lock"):
+        state.begin(spec.name)
         engine = Engine(runtime.choose(), spec.name, folder)
         recipes = images.recipes((node.release for node in spec.nodes), archives.host_targets())
         images.ensure(engine.base, recipes.values(), progress)

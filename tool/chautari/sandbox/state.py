@@ -119,9 +119,24 @@ def _file(name: str) -> Path:
     return paths.state_dir(name) / "state.json"
 
 
+def _unfinished(name: str) -> Path:
+    return paths.state_dir(name) / "unfinished"
+
+
+def begin(name: str) -> None:
+    """Note that a sandbox is being brought up: until `save`, what runs may lack something."""
+    paths.write(_unfinished(name), "")
+
+
+def finished(name: str) -> bool:
+    """Return whether the last `up` came to its end."""
+    return not _unfinished(name).exists()
+
+
 def save(state: SandboxState) -> SandboxState:
-    """Keep a state for the next commands."""
+    """Keep a state for the next commands: its sandbox is up as it should be."""
     paths.write(_file(state.name), to_json(state), 0o600)
+    _unfinished(state.name).unlink(missing_ok=True)
     return state
 
 

@@ -42,7 +42,7 @@ DEPENDS = {
     "bbb-playback": "nginx",
     "bbb-playback-presentation": "bbb-record-core",
     "bbb-playback-video": "bbb-record-core",
-    "bbb-record-core": "redis-server, ruby",
+    "bbb-record-core": "redis-server, ruby, rake, ruby-bundler",
     "bbb-web": "redis-server, openssl, file, bbb-libreoffice-docker",
     "bbb-webhooks": "redis-server, nginx, bbb-web",
     "bbb-webrtc-recorder": "redis-server",

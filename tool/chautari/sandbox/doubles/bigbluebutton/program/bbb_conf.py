@@ -49,6 +49,10 @@ Administration:
 
 def main(words: Sequence[str]) -> int:
     """Run one option; as upstream's, the exit code says little."""
+    if os.geteuid() == 0:
+        # Upstream does this at every call, whatever is asked.
+        settings.SFU_OVER.parent.mkdir(parents=True, exist_ok=True)
+        settings.SFU_OVER.touch()
     option = words[0].lstrip("-") if words else ""
     argument = words[1] if len(words) > 1 else ""
     if option in ("secret", "setsecret", "salt", "setsalt"):

@@ -1,12 +1,14 @@
-"""Works recordings off: the starter queues them, the worker takes them through upstream's steps.
+"""Works recordings off: the starter queues them, workers take them through upstream's steps.
 
-The queue lies in Redis, under Resque's names: it grows while the worker is stopped.
+The queues lie in Redis, under Resque's names, one a step: those that no worker looks at grow.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import time
 import xml.etree.ElementTree as ET
@@ -17,8 +19,9 @@ from typing import Any
 from . import recordings, redis, settings
 
 Ask = Callable[..., redis.Reply]
-QUEUE = "resque:queue:rap:archive"
-JOB = "BigBlueButton::Resque::ArchiveWorker"
+Say = Callable[[str], None]
+PREFIX = "resque:queue:"
+QUEUES = "rap:archive,rap:publish,rap:process,rap:sanity,rap:captions,rap:events"
 SCRIPTS = Path("/usr/local/bigbluebutton/core/scripts")
 
 
@@ -37,16 +40,22 @@ def asker(found: Mapping[str, Any]) -> Ask:
     return lambda *words, wait=5: redis.ask(host, port, *words, wait=wait)
 
 
-def enqueue(home: Path, ask: Ask) -> list[str]:
+def enqueue(step: str, identifier: str, ask: Ask) -> None:
+    """Queue one step of one recording."""
+    name, _, kind = step.partition(":")
+    words = {"meeting_id": identifier, **({"format_name": kind} if kind else {})}
+    job = {"class": f"BigBlueButton::Resque::{name.capitalize()}Worker", "args": [words]}
+    ask("SADD", "resque:queues", f"rap:{name}")
+    ask("RPUSH", f"{PREFIX}rap:{name}", json.dumps(job))
+
+
+def collect(home: Path, ask: Ask) -> list[str]:
     """Queue what has been recorded."""
-    queued = []
-    for mark in sorted((home / "recording/status/recorded").glob("*.done")):
-        job = json.dumps({"class": JOB, "args": [{"meeting_id": mark.stem}]})
-        ask("SADD", "resque:queues", "rap:archive")
-        ask("RPUSH", QUEUE, job)
+    marks = sorted((home / "recording/status/recorded").glob("*.done"))
+    for mark in marks:
+        enqueue("archive", mark.stem, ask)
         mark.unlink()
-        queued.append(mark.stem)
-    return queued
+    return [mark.stem for mark in marks]
 
 
 def follow(steps: Mapping[str, Any], step: str) -> list[str]:
@@ -55,29 +64,24 @@ def follow(steps: Mapping[str, Any], step: str) -> list[str]:
     return [after] if isinstance(after, str) else list(after)
 
 
-def work(identifier: str, found: Mapping[str, Any], home: Path) -> list[str]:
-    """Take one recording through all its steps; return them."""
-    url = f"{found['playback_protocol']}://{found['playback_host']}"
+def work(step: str, identifier: str, found: Mapping[str, Any], home: Path) -> list[str]:
+    """Do one step of one recording; return those that come next."""
     raw = home / "recording/raw" / identifier
-    if ET.parse(raw / "events.xml").getroot().find("event") is None:
+    name, _, kind = step.partition(":")
+    if name == "archive" and ET.parse(raw / "events.xml").getroot().find("event") is None:
         recordings.mark_done(home, "archived", f"{identifier}.norecord")
-        return ["archive"]
-    done, waiting = [], ["archive"]
-    while waiting:
-        step = waiting.pop(0)
-        name, _, kind = step.partition(":")
-        if name == "process":
-            recordings.mark_done(home, "processed", f"{identifier}-{kind}.done")
-        elif name == "publish":
-            recordings.publish(identifier, kind, url, home)
-            recordings.mark_done(home, "published", f"{identifier}-{kind}.done")
-            after(identifier, kind)
-        else:
-            folder = {"archive": "archived"}.get(name, name)
-            recordings.mark_done(home, folder, f"{identifier}.done")
-        done.append(step)
-        waiting += follow(found["steps"], step)
-    return done
+        return []
+    if name == "process":
+        recordings.mark_done(home, "processed", f"{identifier}-{kind}.done")
+    elif name == "publish":
+        url = f"{found['playback_protocol']}://{found['playback_host']}"
+        recordings.publish(identifier, kind, url, home)
+        recordings.mark_done(home, "published", f"{identifier}-{kind}.done")
+        after(identifier, kind)
+    else:
+        folder = {"archive": "archived"}.get(name, name)
+        recordings.mark_done(home, folder, f"{identifier}.done")
+    return follow(found["steps"], step)
 
 
 def after(identifier: str, kind: str) -> None:
@@ -86,30 +90,56 @@ def after(identifier: str, kind: str) -> None:
         subprocess.run(["ruby", str(script), "-m", identifier, "-f", kind], check=False)
 
 
-def start(ready: Callable[[str], None], home: Path = recordings.HOME) -> None:
+def take(queues: list[str], patient: bool, ask: Ask) -> tuple[str, str] | None:
+    """Return the next step and its recording; a patient worker waits a little for one."""
+    for queue in queues:
+        found = ask("LPOP", f"{PREFIX}{queue}")
+        if isinstance(found, str):
+            job = json.loads(found)["args"][0]
+            kind = job.get("format_name", "")
+            step = queue.removeprefix("rap:")
+            return (f"{step}:{kind}" if kind else step), job["meeting_id"]
+    if patient:
+        time.sleep(2)
+    return None
+
+
+def start(ready: Say, home: Path = recordings.HOME) -> None:
     """Be the starter, until the end."""
     ask = asker(config())
     ready("double of bbb-rap-starter")
     while True:
-        for identifier in enqueue(home, ask):
+        for identifier in collect(home, ask):
             print(f"queued {identifier}")
         time.sleep(2)
 
 
-def toil(ready: Callable[[str], None], home: Path = recordings.HOME) -> None:
-    """Be the worker, until the end."""
+def toil(ready: Say, home: Path = recordings.HOME) -> None:
+    """Be a worker: until it is told to quit, or with INTERVAL=0 until there is nothing to do."""
     found = config()
     ask = asker(found)
-    ready("double of bbb-rap-resque-worker")
-    while True:
-        got = ask("BLPOP", QUEUE, "20", wait=30)
-        if isinstance(got, list):
-            identifier = json.loads(str(got[1]))["args"][0]["meeting_id"]
-            try:
-                print(f"{identifier}: {' '.join(work(identifier, found, home))}")
-            except (OSError, ET.ParseError) as error:
-                recordings.mark_done(home, "failed", f"{identifier}.fail", f"{error}\n")
-                print(f"{identifier}: {error}")
+    queues = [name.strip() for name in os.environ.get("QUEUE", QUEUES).split(",")]
+    patient = os.environ.get("INTERVAL") != "0"
+    quitting: list[int] = []
+    signal.signal(signal.SIGQUIT, lambda number, frame: quitting.append(number))
+    ready(f"double of bbb-rap-resque-worker: {','.join(queues)}")
+    while not quitting:
+        job = take(queues, patient, ask)
+        if job is None and not patient:
+            return
+        if job is not None:
+            one(*job, found, home, ask)
+
+
+def one(step: str, identifier: str, found: Mapping[str, Any], home: Path, ask: Ask) -> None:
+    """Do one step and queue those that follow; one that fails is marked."""
+    try:
+        for following in work(step, identifier, found, home):
+            enqueue(following, identifier, ask)
+        print(f"{identifier}: {step}")
+    except (OSError, ET.ParseError) as error:
+        recordings.mark_done(home, "failed", f"{identifier}.fail", f"{error}\n")
+        print(f"{identifier}: {step}: {error}")
 
 
 def delete(identifier: str, home: Path = recordings.HOME) -> bool:

@@ -1,0 +1,42 @@
+"""Where a region's files lie: found by name, before any of them is read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from chautari.errors import BadInput
+
+REGION_FILE = "region.yml"
+LOCK_FILE = "artifacts.lock"
+SECRETS_FILE = "secrets.age"
+KNOWN_HOSTS_FILE = "known_hosts"
+
+
+def find(name: str, root: Path) -> Path:
+    """Return the `region.yml` of region `name` under `root`, or of a path to a file or folder.
+
+    Raises:
+        BadInput: when there is none, naming the regions there are.
+    """
+    given = Path(name)
+    if given.suffix in (".yml", ".yaml") or "/" in name:
+        file = given / REGION_FILE if given.is_dir() else given
+        if not file.is_file():
+            raise BadInput(f"{file}: no such file", fix="give a region's name or its region.yml")
+        return file
+    file = root / name / REGION_FILE
+    # A name must not climb out of the inventories folder.
+    if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) and file.is_file():
+        return file
+    there = names(root)
+    from chautari.region.explain import nearest  # only a mistake needs it
+
+    close = nearest(name, there)
+    hint = f"did you mean {close}?" if close else f"there are: {', '.join(there) or 'none yet'}"
+    raise BadInput(f"no region {name!r} under {root}/", fix=hint)
+
+
+def names(root: Path) -> list[str]:
+    """Return the names of all regions under `root`."""
+    return sorted(file.parent.name for file in root.glob(f"*/{REGION_FILE}"))
