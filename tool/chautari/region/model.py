@@ -267,9 +267,9 @@ class Region(Part):
         return bool(self.carriers("scalelite"))
 
     def public_name(self, service: str, node: str) -> str:
-        """Return the DNS name of `service` on `node`: in a pool each server has its node's."""
+        """Return the DNS name of `service` on `node`: in a pool a server has its node's in it."""
         if service == "bigbluebutton" and self.pooled:
-            return self.fqdn(node)
+            return self.fqdn(f"{self.services.of_bigbluebutton().host}-{node}")
         return self.fqdn(self.services.label_of(service))
 
     def fqdn(self, label: str) -> str:

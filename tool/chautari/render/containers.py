@@ -37,6 +37,8 @@ def containers(place: Place) -> Variables:
     doubles = [item for item in images if place.internet.is_double(item.name)]
     return {
         "containers_images": [reference(item) for item in images],
+        # The sandbox's nodes are containers themselves, on a file system without overlay.
+        "containers_driver": "vfs" if doubles else "overlay",
         "containers_plain_registries": sorted({item.url.split("/")[0] for item in doubles}),
     }
 

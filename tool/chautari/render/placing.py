@@ -36,8 +36,8 @@ ORDER = (
     "jitsi",
     "bigbluebutton",
     "containers",
-    "greenlight",
     "scalelite",
+    "greenlight",
 )
 _WEB = (
     {"port": "80", "protocol": "tcp", "comment": "HTTP: redirects and ACME"},

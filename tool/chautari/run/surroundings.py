@@ -117,7 +117,8 @@ def _is_running(spec: SandboxSpec) -> bool:
     known = state.load(spec.name)
     served = {(item.name, item.version) for item in known.artifacts} if known else set()
     served |= {(item.name, item.version) for item in known.missing} if known else set()
-    asked = {(item.name, item.version) for item in (*spec.wanted, *spec.images)}
+    asked = {(item.name, item.version) for item in spec.wanted}
+    asked |= {(item.name, item.version) for item in spec.images}
     is_served = bool(spec.mirror) or asked <= served
     is_served &= {(item.name, item.version) for item in spec.repositories} <= _asked(known)
     return bool(there) and wanted.items() <= there.items() and is_served

@@ -59,7 +59,8 @@ def create(base: Argv, container: Container) -> Argv:
         *base, "create", "--systemd=always", "--pull=never", "--name", container.name,
         "--hostname", container.hostname, "--no-hosts", "--network", container.network,
         "--ip", container.address, "--dns", container.resolver, "--dns-search", ".",
-        "--cap-add", CAPABILITIES + (NESTING if container.nests else ""), *limits(container.limit), *labels,
+        "--cap-add", CAPABILITIES + (NESTING if container.nests else ""),
+        *limits(container.limit), *labels,
         *(f"--volume={volume}" for volume in container.volumes),
         container.image, "/sbin/init",
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """A registry of container images as files of the mirror, with doubles of upstream's images in it.
 
-An engine asks a registry for `/v2/NAME/manifests/DIGEST` and `/v2/NAME/blobs/DIGEST`: plain files do,
-as long as nobody pushes and every image is asked for by its digest.
+An engine asks a registry for `/v2/NAME/manifests/DIGEST` and `/v2/NAME/blobs/DIGEST`: plain files
+do, as long as nobody pushes and every image is asked for by its digest.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PACKAGES = ("python3", "python3-psycopg2")
 NAMESPACE = "double"
 REASON = "upstream's images lie in a registry that a sandbox does not ask"
 _OCI = "application/vnd.oci.image"
-_BUNDLE = '#!/bin/sh\n[ "$1" != exec ] || shift\nexec python3 /usr/lib/double/{name}.py "$@"\n'
+_BUNDLE = '#!/bin/sh\n[ "$1" != exec ] || shift\nexec python3 -m double.{name} "$@"\n'
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,11 @@ def _double(item: WantedImage, base: Path, folder: Path) -> str:
         "architecture": "amd64",
         "os": "linux",
         "config": {
-            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+            "Env": [
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "PYTHONPATH=/usr/lib",
+                "PYTHONDONTWRITEBYTECODE=1",
+            ],
             "WorkingDir": f"/{image.home}",
             "Labels": {"org.chautari.double": f"{item.name} {item.version}"},
             **image.config,
@@ -126,7 +130,7 @@ def _program(name: str, image: _Image) -> tuple[str, bytes]:
     """Return the layer of the program that stands for upstream's."""
     files = {f"usr/lib/double/{part}": (SOURCES / part).read_text() for part in _parts(name)}
     files["usr/local/bin/bundle"] = _BUNDLE.format(name=name)
-    start = "#!/bin/sh\nexec python3 /usr/lib/double/{name}.py {words}\n"
+    start = "#!/bin/sh\nexec python3 -m double.{name} {words}\n"
     for path, words in image.scripts.items():
         files[f"{image.home}/{path}"] = start.format(name=name, words=words)
     stream = io.BytesIO()
@@ -144,4 +148,4 @@ def _program(name: str, image: _Image) -> tuple[str, bytes]:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    return ("common.py", f"{name}.py")
+    return ("__init__.py", "common.py", f"{name}.py")

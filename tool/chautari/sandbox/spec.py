@@ -17,7 +17,7 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node: `names` are the public DNS names that point to it; one that `nests` runs containers."""
+    """One node: `names` are its public DNS names; one that `nests` runs containers itself."""
 
     name: str
     address: str

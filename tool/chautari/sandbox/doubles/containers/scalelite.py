@@ -1,4 +1,6 @@
-"""Double of Scalelite, for the sandbox only: rake's tasks of servers, the poller, and the API of a pool."""
+"""Double of Scalelite, for the sandbox only: tasks of servers, the poller, the API of a pool."""
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -8,22 +10,25 @@ import time
 import urllib.parse
 import xml.etree.ElementTree as ET
 
-sys.path.insert(0, "/usr/lib/double")
-from common import ask, redis, serve, sql, task
+from .common import Answer, Request, ask, redis, serve, signed, sql, task
 
 LENGTHS = {40: "sha1", 64: "sha256", 128: "sha512"}
 XML = "text/xml; charset=utf-8"
+GOOD = "<response><returncode>SUCCESS</returncode>{}</response>"
+STATES = {"cordon": "cordoned", "enable": "enabled", "disable": "disabled"}
 
 
-def servers():
+def servers() -> dict[str, dict[str, str]]:
+    """Return all servers by name."""
     found = {}
     for name in sorted(redis("SMEMBERS", "servers")):
         flat = redis("HGETALL", f"server:{name}")
-        found[name] = dict(zip(flat[::2], flat[1::2]))
+        found[name] = dict(zip(flat[::2], flat[1::2], strict=True))
     return found
 
 
-def change(name, **values):
+def change(name: str, **values: object) -> None:
+    """Set fields of a server; one that has an address may be new."""
     if name not in servers() and "url" not in values:
         sys.exit(f"ERROR: No server found with id: {name}")
     redis("SADD", "servers", name)
@@ -31,7 +36,8 @@ def change(name, **values):
         redis("HSET", f"server:{name}", key, value)
 
 
-def sync(text):
+def sync(text: str) -> None:
+    """Bring the servers to a list, cordoning those that are not in it."""
     wanted = json.loads(text)["servers"]
     for name, server in wanted.items():
         state = "enabled" if server["enabled"] else "cordoned"
@@ -44,7 +50,8 @@ def sync(text):
             redis("DEL", f"server:{name}")
 
 
-def show():
+def show() -> None:
+    """List the servers for people."""
     for name, server in servers().items():
         online = "online" if server.get("online") == "true" else "offline"
         print(
@@ -53,16 +60,17 @@ def show():
         print(f"\tload: {server.get('load', 'unavailable')}\n\tload multiplier: 1.0\n\t{online}")
 
 
-def yaml():
+def yaml() -> None:
+    """List the servers for `servers:sync`."""
     print("---\nservers:" + ("" if servers() else " {}"))
     for name, server in servers().items():
-        print(
-            f"  {name}:\n    url: {server['url']}\n    secret: {server['secret']}\n    load_multiplier: 1.0"
-        )
+        print(f"  {name}:\n    url: {server['url']}\n    secret: {server['secret']}")
+        print("    load_multiplier: 1.0")
         print(f"    tag: ''\n    enabled: {str(server['state'] == 'enabled').lower()}")
 
 
-def rake(argument):
+def rake(argument: str) -> None:
+    """Do one task."""
     name, given = task(argument)
     if name == "db:migrate":
         sql("CREATE TABLE IF NOT EXISTS schema_migrations (version varchar PRIMARY KEY)")
@@ -87,7 +95,8 @@ def rake(argument):
         sys.exit(f"rake aborted!\nDon't know how to build task '{name}'")
 
 
-def poll(seconds):
+def poll(seconds: int) -> None:
+    """Look at every server, again and again."""
     while True:
         for name, server in servers().items():
             try:
@@ -101,7 +110,8 @@ def poll(seconds):
         time.sleep(seconds if all(s.get("online") == "true" for s in servers().values()) else 5)
 
 
-def failed(key, text):
+def failed(key: str, text: str) -> Answer:
+    """Refuse a call."""
     return (
         200,
         XML,
@@ -113,8 +123,9 @@ def failed(key, text):
     )
 
 
-def chosen(meeting):
-    name = redis("HGET", "meetings", meeting)
+def chosen(meeting: str) -> str | None:
+    """Return the server of a meeting, or the one with the least load."""
+    name: str | None = redis("HGET", "meetings", meeting)
     if name:
         return name
     free = [
@@ -125,7 +136,8 @@ def chosen(meeting):
     return min(free)[1] if free else None
 
 
-def api(request):
+def api(request: Request) -> Answer:
+    """Answer one request."""
     path = urllib.parse.urlsplit(request.path)
     if path.path == "/health_check":
         try:
@@ -139,7 +151,7 @@ def api(request):
         return (
             200,
             XML,
-            "<response><returncode>SUCCESS</returncode><version>2.0</version></response>",
+            GOOD.format("<version>2.0</version>"),
             {},
         )
     query = path.query.split("&")
@@ -153,9 +165,10 @@ def api(request):
     return handed_on(call, given)
 
 
-def handed_on(call, given):
+def handed_on(call: str, given: dict[str, str]) -> Answer:
+    """Hand a call on to the server of its meeting."""
     if call == "getMeetings":
-        return 200, XML, "<response><returncode>SUCCESS</returncode><meetings/></response>", {}
+        return 200, XML, GOOD.format("<meetings/>"), {}
     meeting = given.get("meetingID", "")
     name = chosen(meeting) if call == "create" else redis("HGET", "meetings", meeting)
     if name is None:
@@ -163,7 +176,7 @@ def handed_on(call, given):
             return (
                 200,
                 XML,
-                "<response><returncode>SUCCESS</returncode><running>false</running></response>",
+                GOOD.format("<running>false</running>"),
                 {},
             )
         if call == "create":
@@ -171,8 +184,6 @@ def handed_on(call, given):
         return failed("notFound", "We could not find a meeting with that meeting ID")
     server = servers()[name]
     if call == "join":
-        from common import signed
-
         link = f"{server['url']}/{signed('join', given, server['secret'])}"
         return 302, "text/html", "", {"Location": link}
     answer = ask(server["url"], server["secret"], call, **given)
@@ -185,12 +196,13 @@ def handed_on(call, given):
     return 200, XML, ET.tostring(answer, encoding="unicode"), {}
 
 
-def main(words):
+def main(words: list[str]) -> None:
+    """Do what a command of the image does."""
     if words[:1] == ["rake"]:
         rake(words[1])
     elif words[:1] == ["puma"]:
         bind = urllib.parse.urlsplit(os.environ["BIND"])
-        serve(api, bind.hostname, bind.port)
+        serve(api, bind.hostname or "127.0.0.1", bind.port or 3000)
     elif words[:1] == ["poller"]:
         poll(int(os.environ.get("POLL_INTERVAL", "60")))
     else:
