@@ -43,14 +43,6 @@ def test_servers_are_those_of_the_region(host: Any, settings: dict[str, Any]) ->
     assert not other, f"takes meetings, and is not of this region: {other}"
 
 
-@pytest.mark.advice("Look at the servers: run chautari-pool on the node.", units=UNITS)
-def test_a_server_takes_meetings(host: Any) -> None:
-    """A server at least is reachable and takes new meetings"""
-    listed = host.check_output("podman exec scalelite-api bundle exec rake servers")
-    states = [block for block in listed.split("id: ")[1:] if "enabled" in block]
-    assert any("online" in block for block in states), "no server is online and enabled"
-
-
 @pytest.mark.advice("Deploy again: it closes the file.", units=[])
 def test_settings_are_closed_to_others(host: Any) -> None:
     """Its settings are closed to other accounts"""

@@ -45,7 +45,7 @@ _IMAGES: dict[str, _Image] = {
         "usr/src/app",
         {"Entrypoint": ["./bin/start"]},
         ("bin", "tmp", "log", "public", "storage", "app/assets/builds"),
-        {"bin/start": "start"},
+        {},
     ),
     "scalelite": _Image(
         "srv/scalelite",

@@ -1,4 +1,4 @@
-"""Double of Greenlight, for the sandbox only: its start, `rails runner -` and its pages."""
+"""Double of Greenlight, for the sandbox only: what `rails` does, and its pages."""
 
 from __future__ import annotations
 
@@ -71,12 +71,17 @@ def page(request: Request) -> Answer:
     return 200, "text/html; charset=utf-8", text, {}
 
 
-def start() -> None:
-    """Bring the database to its state, and serve."""
+def migrate() -> None:
+    """Bring the database to the release's state."""
     sql(TABLES)
     sql("INSERT INTO schema_migrations VALUES ('double') ON CONFLICT DO NOTHING")
+
+
+def server(words: list[str]) -> None:
+    """Serve where `-b` and `-p` say, once files can be kept."""
+    given = dict(zip(words[::2], words[1::2], strict=True))
     Path("/usr/src/app/storage/.writable").touch()
-    serve(page, "0.0.0.0", int(os.environ.get("PORT", "3000")))
+    serve(page, given["-b"], int(given["-p"]))
 
 
 def runner(text: str) -> None:
@@ -105,8 +110,12 @@ def runner(text: str) -> None:
 
 def main(words: list[str]) -> None:
     """Do what a command of the image does."""
-    if words[:1] == ["start"]:
-        start()
+    if words == ["rails", "assets:precompile"]:
+        Path("/usr/src/app/public/assets").mkdir(exist_ok=True)
+    elif words == ["rails", "db:migrate:with_data"]:
+        migrate()
+    elif words[:2] == ["rails", "server"]:
+        server(words[2:])
     elif words[:2] == ["rails", "runner"]:
         runner(sys.stdin.read())
     elif words[:1] == ["rake"] and task(words[1])[0] == "configuration:check":
