@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
 
@@ -51,20 +51,12 @@ class Inventory:
 
 
 class _Pin(BaseModel):
+    """An archive by its address, or a container image by its name, held by its checksum."""
+
     model_config = ConfigDict(extra="forbid", defer_build=True)
-    url: str = Field(pattern=r"^https://[^\s{}]+\.(zip|tar\.(bz2|gz|xz))$")
+    url: str | None = Field(default=None, pattern=r"^https://[^\s{}]+\.(zip|tar\.(bz2|gz|xz))$")
+    image: str | None = Field(default=None, pattern=r"^[a-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9._-]+)+$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-
-class _ImagePin(BaseModel):
-    model_config = ConfigDict(extra="forbid", defer_build=True)
-    image: str = Field(pattern=r"^[a-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9._-]+)+$")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-    @property
-    def url(self) -> str:
-        """Return where the image lies."""
-        return self.image
 
 
 def _check_pinned(value: str) -> str:
@@ -76,18 +68,19 @@ def _check_pinned(value: str) -> str:
 _Name = Annotated[str, AfterValidator(_check_pinned)]
 
 
-def _of_one_kind(pins: dict[str, dict[str, _Pin | _ImagePin]]) -> Any:
+def _of_one_kind(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pin]]:
     for app, versions in pins.items():
-        if any(isinstance(pin, _ImagePin) != (app in IMAGES) for pin in versions.values()):
-            raise ValueError(f"{app} is pinned in the wrong form")
+        for pin in versions.values():
+            given, other = (pin.image, pin.url) if app in IMAGES else (pin.url, pin.image)
+            if given is None or other is not None:
+                raise ValueError(f"{app} is pinned in the wrong form")
     return pins
 
 
-class _Lock(
-    RootModel[
-        Annotated[dict[_Name, dict[ImageVersion, _Pin | _ImagePin]], AfterValidator(_of_one_kind)]
-    ]
-):
+_Pins = Annotated[dict[_Name, dict[ImageVersion, _Pin]], AfterValidator(_of_one_kind)]
+
+
+class _Lock(RootModel[_Pins]):
     """Pins by app and version."""
 
     model_config = ConfigDict(defer_build=True)
@@ -173,7 +166,10 @@ def _lock(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[Problem]]:
         wrong = [document.problem(explain.path(item), PIN_FORM) for item in error.errors()]
         return {}, document.problems + wrong
     pins = {
-        app: {version: Artifact(app, version, pin.url, pin.sha256) for version, pin in of.items()}
+        app: {
+            version: Artifact(app, version, pin.url or pin.image or "", pin.sha256)
+            for version, pin in of.items()
+        }
         for app, of in lock.root.items()
     }
     return pins, document.problems

@@ -78,9 +78,7 @@ def fetch(url: str) -> bytes:
         return bytes(answer.read())
 
 
-def ask(
-    url: str, secret: str, call: str, algorithm: str = "sha256", /, **query: str
-) -> ET.Element:
+def ask(url: str, secret: str, call: str, algorithm: str = "sha256", /, **query: str) -> ET.Element:
     """Ask a meeting server."""
     return ET.fromstring(fetch(f"{url.rstrip('/')}/{signed(call, query, secret, algorithm)}"))
 
