@@ -32,6 +32,7 @@ lint: setup  ## ruff, mypy, ansible-lint, yamllint, generated files up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/vermin --target=3.10- --violations --no-tips --quiet tool/chautari/node/*.py
 	$(BIN)/yamllint --strict .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline
 	$(BIN)/python -m chautari.region.schema --check
@@ -44,7 +45,7 @@ containers: setup  ## Run the tests in containers
 
 soak: setup  ## Run the long campaigns: faults at many moments, every molecule scenario
 	$(call timed,faults,$(AS_ROOT) $(BIN)/python -m pytest tests/integration --soak -k "interruptions or receipts")
-	$(call timed,molecule,for s in base nextcloud framadate jitsi region; do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
+	$(call timed,molecule,for s in base nextcloud framadate jitsi bigbluebutton region; do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
 
 # BENCH=noop runs that bench alone; ROUNDS=9 takes more rounds; python -m benchmarks --list names them.
 bench: setup $(VENV)/peers/.ready  ## Measure ours beside its peers: benchmarks/results.json

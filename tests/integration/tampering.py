@@ -46,6 +46,20 @@ PROBES = {
     "$(head -n 1 /etc/chautari/tls/names)",
     "accounts and databases of MariaDB": "mariadb --no-defaults -e "
     "\"REVOKE ALL PRIVILEGES ON framadate.* FROM 'framadate'@'localhost'\"",
+    "accounts of Prosody": "find /var/lib/prosody -name focus.dat -delete",
+    # What is held stands in a file, which is changed itself.
+    "releases that apt would install": "",
+    "copy of the certificate": "rm /etc/coturn/tls/privkey.pem",
+    "certificates of meeting nodes in the system's bundle": "truncate -s 0 "
+    "/etc/ssl/certs/ca-certificates.crt",
+    "haproxy's copy of the certificate": "truncate -s 10 /etc/haproxy/certbundle.pem",
+    # The server's own settings and its unit are changed themselves.
+    "secret that the server takes": "",
+    "packages that are whole, and the locale they want": "localedef --delete-from-archive "
+    "en_US.utf8",
+    "settings that packages would put back": "sed -i "
+    "'s/external_rtp_ip=[^\"]*/external_rtp_ip=stun:stun.example.org/' "
+    "/opt/freeswitch/etc/freeswitch/vars.xml",
     # A table that is gone takes its polls along: that is for a backup to put back.
     "tables of the polls": "",
     "accounts and databases of PostgreSQL": "cd / && runuser -u postgres -- psql -qc "
@@ -96,7 +110,9 @@ def _of(item: dict[str, Any], state: dict[str, Any]) -> Iterator[tuple[str, str,
                 else:
                     yield path, "content", "hostname tampered"
         case "package" if state["status"] == "installed":
-            yield name, "package", f"dpkg --force-depends --force-remove-essential --remove {name}"
+            # sudo refuses to go unless it is told so.
+            remove = "SUDO_FORCE_REMOVE=yes dpkg --force-depends --force-remove-essential --remove"
+            yield name, "package", f"{remove} {name}"
         case "unit":
             if state.get("active") == "active":
                 yield name, "stopped", f"systemctl stop {name}"

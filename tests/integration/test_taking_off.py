@@ -9,6 +9,8 @@ from tests.integration.conftest import Outcome, Proof
 
 pytestmark = pytest.mark.containers
 BOTH, ONE = "services: [nextcloud, polls]}", "services: [polls]}"
+# Without Nextcloud the meetings' rooms have to be elsewhere.
+IN_NEXTCLOUD, ELSEWHERE = "guests: ask", "guests: ask, rooms: none"
 SETTINGS = "  nextcloud: {host: cloud-files, quota: 2 GB, apps: [calendar]}\n"
 
 
@@ -25,6 +27,7 @@ def taken_off(standing: Proof) -> Outcome:
     standing.on("cloud", "sh", "-c", "echo kept > /var/lib/nextcloud/data/canary")
     standing.edit(BOTH, ONE)
     standing.edit(SETTINGS, "")
+    standing.edit(IN_NEXTCLOUD, ELSEWHERE)
     plan = standing.deploy("plan", "--json", "--node", "cloud")
     why = {role["name"]: role["why"] for role in plan.node("cloud")["roles"]}
     assert why["nextcloud"] == why["redis"] == ["it is wanted on this node no more"]
@@ -61,6 +64,7 @@ def test_it_is_taken_off_once(taken_off: Outcome, standing: Proof) -> None:
 def test_it_comes_back_with_its_data(taken_off: Outcome, standing: Proof) -> None:
     standing.edit(ONE, BOTH)
     standing.edit("services:\n", f"services:\n{SETTINGS}")
+    standing.edit(ELSEWHERE, IN_NEXTCLOUD)
     outcome = standing.deploy("region", "--json")
     assert outcome.code == 0, outcome.troubles
     assert outcome.report["checks"]["failed"] == 0
@@ -70,6 +74,7 @@ def test_it_comes_back_with_its_data(taken_off: Outcome, standing: Proof) -> Non
 def test_data_is_deleted_when_asked_for(taken_off: Outcome, standing: Proof) -> None:
     standing.edit(BOTH, ONE)
     standing.edit(SETTINGS, "")
+    standing.edit(IN_NEXTCLOUD, ELSEWHERE)
     assert standing.deploy("region", "--no-checks", "--purge").code == 0
     there = standing.on("cloud", "sh", "-c", "ls -d /var/lib/nextcloud /opt/nextcloud", check=False)
     assert there == ""

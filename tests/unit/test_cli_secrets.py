@@ -98,7 +98,7 @@ def test_secret_that_the_service_could_not_be_given_is_refused(
     text = REGION.replace("{key} ana@laptop", "'{key}'").replace("  med1: ", f"{SERVER}  med1: ")
     text = text.replace("  nextcloud: ", "  bigbluebutton: {{rooms: none}}\n  nextcloud: ")
     region_file(tmp_path, text, key_pair(tmp_path, "ana"))
-    type_in(monkeypatch, "canary with blanks that is longer than 32")
+    type_in(monkeypatch, "canary with blanks that is longer than forty")
     argv = ["secrets", "set", "andes", "bigbluebutton_secret", IDENTITY, str(tmp_path / "ana")]
     assert main.run(argv) == 2
     said = capsys.readouterr().err

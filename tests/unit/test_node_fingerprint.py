@@ -178,6 +178,7 @@ def test_folder_that_is_itself_a_link_is_not_walked(settings: Path) -> None:
         ("echo a >&2", {"ok": True, "says": []}),
         ("cat", {"ok": True, "says": []}),
         ("echo $HOME; pwd", {"ok": True, "says": ["/root", "/"]}),
+        ("kill -s PIPE $$; echo b", {"ok": False, "says": []}),
         (r"printf '\377\n'", {"ok": True, "says": ["\N{REPLACEMENT CHARACTER}"]}),
     ],
 )

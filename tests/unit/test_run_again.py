@@ -184,6 +184,38 @@ def test_what_is_damaged_counts_as_nothing(content: bytes, tmp_path: Path, nodes
     assert look(tmp_path) is None
 
 
+def test_what_another_toolkit_kept_counts_as_nothing(tmp_path: Path, nodes: Nodes) -> None:
+    keep(tmp_path)
+    [file] = (tmp_path / "state" / "chautari" / "again").glob("*.json")
+    kept = json.loads(file.read_text())
+    kept["targets"][0]["jump"] = "x"
+    file.write_text(json.dumps(kept))
+    assert look(tmp_path) is None
+
+
+def test_node_that_moved_to_a_new_address_is_not_taken_for_silent(
+    tmp_path: Path, nodes: Nodes
+) -> None:
+    ready = keep(tmp_path)
+    file = tmp_path / "andes" / "region.yml"
+    for old in ("203.0.113.10", "203.0.113.11"):
+        file.write_text(file.read_text().replace(old, f"{old}1"))
+    ready.inventory.known_hosts.write_text("198.51.100.7 k\n")
+    known = memory(tmp_path)
+    assert known.look(lambda *_: None, 2) is None
+    assert (nodes.asked, known.surveys) == ({}, {})
+
+
+def test_files_beside_a_link_are_those_that_count(tmp_path: Path, nodes: Nodes) -> None:
+    keep(tmp_path)
+    file = tmp_path / "andes" / "region.yml"
+    file.rename(tmp_path / "elsewhere.yml")
+    file.symlink_to(tmp_path / "elsewhere.yml")
+    assert look(tmp_path) is not None
+    (tmp_path / "andes" / "secrets.age").write_text("sealed anew")
+    assert look(tmp_path) is None
+
+
 def test_what_changed_while_it_was_computed_is_not_kept(tmp_path: Path, nodes: Nodes) -> None:
     ready, known = thought_through(tmp_path), memory(tmp_path)
     assert known.look(lambda *_: None, 2) is None

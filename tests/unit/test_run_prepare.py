@@ -168,6 +168,15 @@ def put_in_place(folder: Path, name: str = "venv-c") -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def test_older_system_gets_a_newer_python_beside_its_own() -> None:
+    python = machines.PYTHONS["ubuntu-22.04"]
+    assert {"python3", "python3-apt", python, f"{python}-venv"} <= set(
+        machines.packages_for(python)
+    )
+    assert machines.packages_for("python3") == machines.PACKAGES
+    assert f"{python} -m venv --clear" in machines._environment("new", "lock", "marker", python)
+
+
 def test_environments_of_earlier_locks_are_deleted(runner: Path) -> None:
     assert put_in_place(runner) == ["prepare.lock", "venv", "venv-c"]
     assert put_in_place(runner) == ["prepare.lock", "venv", "venv-c"]

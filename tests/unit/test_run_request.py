@@ -123,6 +123,22 @@ def test_report_names_the_doubles(tmp_path: Path) -> None:
     ]
 
 
+def test_report_names_what_stands_in_for_an_operating_system(tmp_path: Path) -> None:
+    stand_in = "stand_in: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}"
+    text = SANDBOX_REGION.replace("/24}}", f"/24, {stand_in}}}}}").replace(
+        "services: [nextcloud]", "os: ubuntu-22.04, services: [bigbluebutton]"
+    )
+    found = inventory(tmp_path, f"{text}services: {{{{bigbluebutton: {{{{rooms: none}}}}}}}}\n")
+    report = reporting.empty(Request(found, "deploy region andes"), PUBLIC)
+    assert [vars(item) for item in report.doubles] == [
+        {
+            "name": "ubuntu-22.04",
+            "version": "on bog1",
+            "reason": "a container of debian-12 stands in for it",
+        }
+    ]
+
+
 def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
     ready = planned(tmp_path, PUBLIC)
     report = RegionReport("andes", "d", "", "", nodes=[NodeReport("bog1", "a", "unreachable")])

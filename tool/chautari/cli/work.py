@@ -43,13 +43,14 @@ def carry_out(work: Work, verb: str, name: str, as_json: bool, **asked: Any) -> 
     `asked` are further attributes of the request.
     """
     from chautari.run.again import memory
+    from chautari.run.parallel import PARALLEL
 
     file = find(name, inventories_root())
     known = memory(file, verb, asked)
     meanwhile = threading.Timer(ASKED_SECONDS, _get_ready_to_report)
     meanwhile.daemon = True
     meanwhile.start()
-    report = known.look(_settled, asked.get("parallel", 1)) if known else None
+    report = known.look(_settled, asked.get("parallel", PARALLEL)) if known else None
     settled = report is not None
     if report is None:
         report = _thought_through(work, verb, file, known, asked)

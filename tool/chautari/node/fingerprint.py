@@ -199,11 +199,18 @@ def path_state(name: str) -> State:
     return state | {"is": "file", "sha256": digest(name)}
 
 
+# Bytes that are read at once; most managed files are smaller.
+_PART = 1 << 18
+
+
 def digest(name: str, algorithm: str = "sha256") -> str:
     """Return the hexadecimal digest of a file's content; empty when it cannot be read."""
     try:
         with open(name, "rb") as stream:
-            return hashlib.file_digest(stream, algorithm).hexdigest()
+            found = hashlib.new(algorithm)
+            while part := stream.read(_PART):
+                found.update(part)
+            return found.hexdigest()
     except OSError:
         return ""
 

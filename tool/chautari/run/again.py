@@ -57,7 +57,8 @@ class Memory:
         self, file: Path, verb: str, nodes: Sequence[str], identities: Sequence[Path]
     ) -> None:
         """Read nothing yet; `file` is the region's own."""
-        self._region, self._mode = file.resolve(), _MODES[verb]
+        # What lies beside the file is found by its folder, also when the file is a link.
+        self._region, self._mode = file.parent.resolve() / file.name, _MODES[verb]
         self._asked = {"nodes": list(nodes), "identities": [str(i.resolve()) for i in identities]}
         name = hashlib.sha256(f"{verb} {self._region}".encode()).hexdigest()[:20]
         self._file = state_dir() / "again" / f"{name}.json"
@@ -83,29 +84,30 @@ class Memory:
         if kept is None:
             return None
         started, began = time.strftime("%Y-%m-%dT%H:%M:%S%z"), time.monotonic()
-        reached = [_target(node["target"]) for node in kept["nodes"]]
-        inputs: dict[str, Roles] = {n["target"]["name"]: n["inputs"] for n in kept["nodes"]}
+        reached, inputs = kept["targets"], kept["inputs"]
 
         def asked(name: str) -> Roles:
             # SSH connects meanwhile; nothing is said to a node before this is known.
             if kept["of"] != self._before():
                 raise _Changed
-            return inputs[name]
+            roles: Roles = inputs[name]
+            return roles
 
         try:
             found = survey(reached, asked, parallel)
         except _Changed:
             return None
+        if kept["of"] != self._before():  # nodes that were never met were not asked
+            return None
         self.surveys = {target.name: one for target, one in zip(reached, found, strict=True)}
+        wanted = [Wanted(**node | {"services": tuple(node["services"])}) for node in kept["wanted"]]
         report = _report(kept["report"], started)
-        for node, target, one in zip(kept["nodes"], reached, found, strict=True):
-            wanted = Wanted(**node["wanted"] | {"services": tuple(node["wanted"]["services"])})
-            report.nodes.append(report_of(wanted, target, one))
-            if not one.nothing_to_do or report.nodes[-1].state != "converged":
-                return None
-        for mine in report.nodes:
-            mine.state, mine.download_bytes = ENDINGS.get(self._mode, "converged"), 0
-            tell(mine.name, {"event": "settled"})
+        report.nodes = [report_of(*each) for each in zip(wanted, reached, found, strict=True)]
+        if not all(one.nothing_to_do for one in found) or not report.ok:
+            return None
+        for node in report.nodes:
+            node.state, node.download_bytes = ENDINGS.get(self._mode, "converged"), 0
+            tell(node.name, {"event": "settled"})
         report.seconds = time.monotonic() - began
         return report
 
@@ -116,13 +118,12 @@ class Memory:
         beside = _beside(ready)
         if beside is None:
             return
-        body = {
+        body = _nodes(ready) | {
             "format": FORMAT,
             "of": self._before(),
             "asked": self._asked,
             "beside": beside,
             "members": _members(ready),
-            "nodes": _nodes(ready),
             "report": {
                 name: asdict(report)[name]
                 for name in ("region", "domain", "command", "services", "doubles", "hints")
@@ -150,7 +151,10 @@ class Memory:
             if any(_content(path) != digest for path, digest in kept["beside"].items()):
                 return None
             there = alive.members(kept["report"]["region"]) if kept["members"] else {}
-            return kept if there is not None and kept["members"].items() <= there.items() else None
+            if there is None or not kept["members"].items() <= there.items():
+                return None
+            # What an older toolkit kept has another shape.
+            return kept | {"targets": [_target(node) for node in kept["targets"]]}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
@@ -270,27 +274,26 @@ def _members(ready: Plan) -> dict[str, str]:
     return {name: node.address for name, node in region.nodes.items()}
 
 
-def _nodes(ready: Plan) -> list[Kept]:
-    """Return what a look at each node needs, in the order they are reported in."""
+def _nodes(ready: Plan) -> Kept:
+    """Return what a look at the nodes needs, in the order they are reported in."""
     from chautari.run.prepare import wanted
     from chautari.run.target import targets
 
     request, region = ready.request, ready.inventory.region
     reached = targets(ready.inventory, ready.internet, request.chosen(), request.identities)
-    nodes = {node.node: node for node in ready.nodes}
-    return [
-        {
-            "target": vars(target) | {
-                "known_hosts": str(target.known_hosts),
-                "key": str(target.key) if target.key else None,
-            },
-            "wanted": asdict(wanted(region, target.name)),
-            "inputs": [
-                {key: role[key] for key in COMPARED} for role in ready.inputs_of(nodes[target.name])
-            ],
-        }
-        for target in reached
-    ]  # fmt: skip
+    inputs = {node.node: ready.inputs_of(node) for node in ready.nodes}
+    return {
+        "targets": [
+            vars(target)
+            | {"known_hosts": str(target.known_hosts), "key": target.key and str(target.key)}
+            for target in reached
+        ],
+        "wanted": [asdict(wanted(region, target.name)) for target in reached],
+        "inputs": {
+            name: [{key: role[key] for key in COMPARED} for role in roles]
+            for name, roles in inputs.items()
+        },
+    }
 
 
 def _target(kept: Kept) -> Target:

@@ -34,6 +34,9 @@ from chautari.run.wanted import Wanted
 
 CONNECT_SECONDS = 20
 PACKAGES = ["python3", "python3-venv", "python3-apt", "python3-debian", "ca-certificates"]
+# Ansible on the node needs Python 3.11; where the system's is older, a newer one stands beside it.
+# Modules and the runner use the system's all the same: there is python3-apt.
+PYTHONS = {"ubuntu-22.04": "python3.11"}
 LOCK_WAIT = "-o DPkg::Lock::Timeout=600 -o Acquire::Retries=5"
 RUNNER = "/opt/chautari"
 RUN_LOCK = "/var/lib/chautari/lock"  # node/lock.py: held by a run for as long as it works
@@ -73,7 +76,7 @@ def main() -> None:
         gevent.joinall(jobs, raise_error=True)
         bare = [job.value for job in jobs if job.value is not None]
         if bare:
-            _prepare(state, bare, orders["requirements"], orders["marker"])
+            _prepare(state, bare, nodes, orders)
 
 
 def _no_delay() -> None:
@@ -128,6 +131,7 @@ def _look(state: State, host: Host, node: dict[str, Any]) -> Host | None:
 def _judge(state: State, host: Host, node: dict[str, Any], found: facts.Facts) -> Host | None:
     """Return the host when nothing speaks against it and it still has to be prepared."""
     wanted = Wanted(**node["wanted"])
+    node["os"] = found.os
     refusals = preflight.check(found, wanted)
     # A node that is only looked at gets its answer about names from the checks from outside.
     if wanted.names and not node["checking"]:
@@ -165,12 +169,35 @@ def _facts(host: Host) -> facts.Facts:
     return facts.parse(lines or [], asked, time.time())
 
 
-def _prepare(state: State, hosts: list[Host], requirements: str, marker: str) -> None:
+def _prepare(
+    state: State, hosts: list[Host], nodes: dict[str, dict[str, Any]], orders: dict[str, Any]
+) -> None:
     """Install Python and the runner's virtual environment, aside and then in one step."""
+    by_python: dict[str, list[Host]] = {}
+    for host in hosts:
+        by_python.setdefault(PYTHONS.get(nodes[host.name]["os"], "python3"), []).append(host)
+    for python, same in by_python.items():
+        _add_steps(state, same, python, orders["requirements"], orders["marker"])
+    # pyinfra raises when every host failed; each one's own error is told below.
+    with contextlib.suppress(PyinfraError):
+        run_ops(state)
+    for host in hosts:
+        _tell_prepared(state, host)
+
+
+def packages_for(python: str) -> list[str]:
+    """Return what is installed where the environment is made with `python`."""
+    return list(dict.fromkeys([*PACKAGES, python, f"{python}-venv"]))
+
+
+def _add_steps(
+    state: State, hosts: list[Host], python: str, requirements: str, marker: str
+) -> None:
     new = f"{RUNNER}/venv-{marker[:12]}"
     lock = f"{RUNNER}/requirements.lock"
+    steps = _environment(new, lock, marker, python)
     add_op(
-        state, apt.packages, name="Install Python", packages=PACKAGES, update=True,
+        state, apt.packages, name="Install Python", packages=packages_for(python), update=True,
         no_recommends=True, extra_install_args=LOCK_WAIT, host=hosts,
     )  # fmt: skip
     add_op(state, files.directory, name="Make the runner's folder", path=RUNNER, host=hosts)
@@ -180,16 +207,11 @@ def _prepare(state: State, hosts: list[Host], requirements: str, marker: str) ->
     )  # fmt: skip
     add_op(
         state, server.shell, name="Install the runner's environment", host=hosts,
-        commands=[f"flock -w 900 {RUNNER}/prepare.lock sh -ec '{_environment(new, lock, marker)}'"],
+        commands=[f"flock -w 900 {RUNNER}/prepare.lock sh -ec '{steps}'"],
     )  # fmt: skip
-    # pyinfra raises when every host failed; each one's own error is told below.
-    with contextlib.suppress(PyinfraError):
-        run_ops(state)
-    for host in hosts:
-        _tell_prepared(state, host)
 
 
-def _environment(new: str, lock: str, marker: str) -> str:
+def _environment(new: str, lock: str, marker: str, python: str = "python3") -> str:
     """Return the shell steps that make the environment `new`, unless another prepare just did.
 
     A prepare whose operator went away goes on here; the lock lets the next one wait for it.
@@ -198,7 +220,7 @@ def _environment(new: str, lock: str, marker: str) -> str:
     return "; ".join(
         (
             f'if [ "$(cat {new}/chautari-lock 2>/dev/null)" != {marker} ]; '
-            f"then python3 -m venv --clear {new}",
+            f"then {python} -m venv --clear {new}",
             f"{pip} --only-binary :all: --require-hashes --requirement {lock}",
             f"echo {marker} > {new}/chautari-lock",
             "fi",

@@ -23,8 +23,20 @@ def empty(request: Request, internet: Internet) -> RegionReport:
         domain=region.domain,
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         command=request.command,
-        doubles=[Double(item.name, item.version, item.reason) for item in internet.doubles],
+        doubles=[Double(item.name, item.version, item.reason) for item in internet.doubles]
+        + _stand_ins(request),
     )
+
+
+def _stand_ins(request: Request) -> list[Double]:
+    """Return the containers that stand in for an operating system, as the doubles they are."""
+    region = request.inventory.region
+    found = ((name, region.stand_in(name)) for name in request.chosen())
+    return [
+        Double(region.nodes[name].os, f"on {name}", f"a container of {item.os} stands in for it")
+        for name, item in found
+        if item
+    ]
 
 
 def finish(report: RegionReport, ready: Plan, mode: str, seconds: float) -> RegionReport:

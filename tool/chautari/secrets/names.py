@@ -94,7 +94,7 @@ _JITSI = (
 _BIGBLUEBUTTON = (
     SecretSpec(
         "bigbluebutton_secret", "bigbluebutton", False, "opens BigBlueButton's API", generate_plain,
-        ("nextcloud", "greenlight", "scalelite"), "[A-Za-z0-9]{32,128}",
+        ("nextcloud", "greenlight", "scalelite"), "[A-Za-z0-9]{40,128}",
     ),
     SecretSpec(
         "bigbluebutton_turn_secret", "bigbluebutton", False, "what TURN credentials are made from"
