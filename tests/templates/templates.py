@@ -26,6 +26,9 @@ FOUND: Variables = {
     "__jitsi_web": {"results": [{"stat": {"exists": True}} for _ in range(2)]},
     "__jitsi_unit": "prosody",
     "__bigbluebutton_there": {"results": [{"stat": {"exists": True}} for _ in range(4)]},
+    "__containers_etc": {"stat": {"exists": True}},
+    "__greenlight_web": {"results": [{"stat": {"exists": True}} for _ in range(2)]},
+    "__scalelite_web": {"results": [{"stat": {"exists": True}} for _ in range(2)]},
     "__bigbluebutton_binding": {"rc": 0},
     "__bigbluebutton_scheduling": {"rc": 0},
     "__bigbluebutton_items": [{"key": "log.level", "value": "error", "why": "addresses"}],
@@ -38,6 +41,12 @@ FOUND: Variables = {
 NODES = dict.fromkeys(("repository", "turn", "videobridge", "jitsi"), "cusco") | {
     "bigbluebutton": "tarija"
 }
+NODES |= dict.fromkeys(("containers", "greenlight", "scalelite"), "potosi")
+POOL = """\
+  potosi: {{address: 198.51.100.16, os: OS, services: [greenlight, scalelite]}}
+services:
+  bigbluebutton: {{rooms: greenlight}}
+"""
 REGION = """\
 region: andes
 domain: andes.example.org
@@ -77,7 +86,8 @@ def load(file: Path) -> Variables:
 def rendered_by_the_tool(folder: Path, release: str, name: str) -> Variables:
     """Return the node's variables as Ansible reads them from the rendered inventory."""
     version = {"12": "34.0.4", "13": "35.0.1"}[release]
-    text = REGION.replace("OS", RELEASES[release]).replace("VERSION", f"'{version}'")
+    text = REGION.replace("services:\n", POOL) if name == "potosi" else REGION
+    text = text.replace("OS", RELEASES[release]).replace("VERSION", f"'{version}'")
     node = of_node(Place(inventory(folder, text), SANDBOX, name), SECRETS)
     file = folder / "variables.yml"
     file.write_bytes(to_yaml(mark_unsafe(node.public | node.secret)))

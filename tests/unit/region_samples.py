@@ -21,6 +21,8 @@ SANDBOX = Internet(
     secrets={"mail_relay_password": "canary-relay"},
     artifacts={
         "nextcloud": Artifact("nextcloud", "35.0.1", "http://mirror.example.org/n.tar", "ab" * 32),
+        "greenlight": Artifact("greenlight", "3.8.2.4", "mirror.example.org/double/g", "12" * 32),
+        "scalelite": Artifact("scalelite", "1.8.5", "mirror.example.org/double/s", "34" * 32),
         "framadate": Artifact("framadate", "1.1.19", "http://mirror.example.org/f.zip", "cd" * 32),
     },
     repositories={

@@ -114,7 +114,15 @@ def test_every_service_has_roles_and_settings() -> None:
     found = services - set(model.HELPERS)
     assert found == set(model.Services.model_fields) == set(DEFAULTS)
     apps = {model.Services().app_of(service) for service in services}
-    known = {"nextcloud", "jitsi", "bigbluebutton", *model.HELPERS, *polls.APPS}
+    known = {
+        "nextcloud",
+        "jitsi",
+        "bigbluebutton",
+        "greenlight",
+        "scalelite",
+        *model.HELPERS,
+        *polls.APPS,
+    }
     assert apps <= set(placing.ROLES_OF_APP) == known
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from jitsi_samples import MEETING
+from pool_samples import POOL
 from region_samples import POLLS, SANDBOX
 from role_samples import NAMES, ROLES, Data, defaults, module, options, read, task_files, tasks
 from test_render_bigbluebutton import ROOMS
@@ -109,7 +110,9 @@ def test_role_gets_what_it_requires_in_the_type_it_wants(role: str, tmp_path: Pa
     meeting = role in ("repository", "turn", "videobridge", "jitsi")
     name, text = ("cal1", MEETING) if meeting else ("bog1", POLLS)
     text = ROOMS if role == "bigbluebutton" else text
-    rendered = node(tmp_path, "cal1" if text is ROOMS else name, SANDBOX, text)
+    text = POOL if role in ("containers", "greenlight", "scalelite") else text
+    name = {ROOMS: "cal1", POOL: "bog1"}.get(text, name)
+    rendered = node(tmp_path, name, SANDBOX, text)
     given = {
         name: value
         for name, value in (rendered.public | rendered.secret).items()

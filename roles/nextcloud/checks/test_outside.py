@@ -215,7 +215,7 @@ def ask_meetings(
 ) -> Callable[..., ElementTree.Element]:
     """A function that asks the meeting server itself, with the secret of the rooms."""
 
-    def ask(call: str, **query: str) -> ElementTree.Element:
+    def ask(call: str, /, **query: str) -> ElementTree.Element:
         text = urlencode(query)
         key = secret("nextcloud_bigbluebutton_secret")
         checksum = hashlib.sha256(f"{call}{text}{key}".encode()).hexdigest()

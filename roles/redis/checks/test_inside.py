@@ -45,8 +45,15 @@ def test_every_account_gets_an_answer(host: Any, settings: dict[str, Any]) -> No
     "Something opened a TCP port of Redis. Look into /etc/redis/chautari.conf and deploy again.",
     units=["redis-server"],
 )
-def test_no_tcp_port_is_open(host: Any) -> None:
-    """Redis has no TCP port"""
+def test_no_tcp_port_is_open(host: Any, settings: dict[str, Any]) -> None:
+    """Redis has no TCP port, or one of the loopback that asks for a password"""
+    if wanted := settings.get("redis_port", 0):
+        listening = host.check_output(f"ss -Hltn sport = :{wanted}").split("\n")
+        outside = [line for line in listening if "127.0.0.1:" not in line and "[::1]:" not in line]
+        assert not outside, f"open to others: {outside}"
+        answer = host.run(f"redis-cli -p {wanted} PING")
+        assert "NOAUTH" in answer.stdout + answer.stderr, "it answers without a password"
+        return
     port = host.run("redis-cli -s %s CONFIG GET port", SOCKET).stdout.split()
     assert port == ["port", "0"], f"Redis says: {port}"
     assert ":6379 " not in host.run("ss -Hltn").stdout, "port 6379 is open"

@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, Va
 from chautari.errors import InvalidRegion, Problem
 from chautari.region import catalog, explain, guard, polls, rules
 from chautari.region.catalog import Artifact
+from chautari.region.images import IMAGES
 from chautari.region.model import Region
-from chautari.region.names import Version
+from chautari.region.names import ImageVersion
 from chautari.region.where import (
     KNOWN_HOSTS_FILE,
     LOCK_FILE,
@@ -50,18 +51,36 @@ class Inventory:
 
 
 class _Pin(BaseModel):
+    """An archive by its address, or a container image by its name, held by its checksum."""
+
     model_config = ConfigDict(extra="forbid", defer_build=True)
-    url: str = Field(pattern=r"^https://[^\s{}]+\.(zip|tar\.(bz2|gz|xz))$")
+    url: str | None = Field(default=None, pattern=r"^https://[^\s{}]+\.(zip|tar\.(bz2|gz|xz))$")
+    image: str | None = Field(default=None, pattern=r"^[a-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9._-]+)+$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 def _check_pinned(value: str) -> str:
-    if value not in ("nextcloud", catalog.ROOMS_APP, *polls.APPS):
+    if value not in ("nextcloud", catalog.ROOMS_APP, *polls.APPS, *IMAGES):
         raise ValueError(f"nothing called {value!r} is installed from an archive")
     return value
 
 
-class _Lock(RootModel[dict[Annotated[str, AfterValidator(_check_pinned)], dict[Version, _Pin]]]):
+_Name = Annotated[str, AfterValidator(_check_pinned)]
+
+
+def _of_one_kind(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pin]]:
+    for app, versions in pins.items():
+        for pin in versions.values():
+            given, other = (pin.image, pin.url) if app in IMAGES else (pin.url, pin.image)
+            if given is None or other is not None:
+                raise ValueError(f"{app} is pinned in the wrong form")
+    return pins
+
+
+_Pins = Annotated[dict[_Name, dict[ImageVersion, _Pin]], AfterValidator(_of_one_kind)]
+
+
+class _Lock(RootModel[_Pins]):
     """Pins by app and version."""
 
     model_config = ConfigDict(defer_build=True)
@@ -147,7 +166,10 @@ def _lock(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[Problem]]:
         wrong = [document.problem(explain.path(item), PIN_FORM) for item in error.errors()]
         return {}, document.problems + wrong
     pins = {
-        app: {version: Artifact(app, version, pin.url, pin.sha256) for version, pin in of.items()}
+        app: {
+            version: Artifact(app, version, pin.url or pin.image or "", pin.sha256)
+            for version, pin in of.items()
+        }
         for app, of in lock.root.items()
     }
     return pins, document.problems

@@ -27,7 +27,9 @@ from chautari.region.names import (
 from chautari.region.part import Part
 from chautari.region.services import Services
 
-ServiceName = Literal["nextcloud", "polls", "jitsi", "jitsi-bridge", "bigbluebutton"]
+ServiceName = Literal[
+    "nextcloud", "polls", "jitsi", "jitsi-bridge", "bigbluebutton", "greenlight", "scalelite"
+]
 # Services that serve another one: any number of nodes carry them, without a name or settings.
 HELPERS = {"jitsi-bridge": "jitsi"}
 OperatingSystem = Literal["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"]
@@ -258,6 +260,17 @@ class Region(Part):
     def carriers(self, service: str) -> tuple[str, ...]:
         """Return the names of the nodes that carry `service`."""
         return tuple(name for name, node in self.nodes.items() if service in node.services)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether Scalelite answers in the name of several BigBlueButton servers."""
+        return bool(self.carriers("scalelite"))
+
+    def public_name(self, service: str, node: str) -> str:
+        """Return the DNS name of `service` on `node`: in a pool a server has its node's in it."""
+        if service == "bigbluebutton" and self.pooled:
+            return self.fqdn(f"{self.services.of_bigbluebutton().host}-{node}")
+        return self.fqdn(self.services.label_of(service))
 
     def fqdn(self, label: str) -> str:
         """Return the full DNS name of a service's or node's `label`."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 from chautari.region import catalog, polls
+from chautari.region.containers import CONTAINER_RULES
 from chautari.region.finding import Finding, Pins, Rule, placing
 from chautari.region.meetings import MEETING_RULES
 from chautari.region.model import HELPERS, Region
@@ -17,9 +18,10 @@ from chautari.region.model import HELPERS, Region
 GROUPS = {
     "all", "ungrouped", "localhost", "base", "firewall", "mail", "nginx", "tls", "postgresql",
     "mariadb", "redis", "php", "nextcloud", *polls.APPS, "repository", "turn", "videobridge",
-    "jitsi", "bigbluebutton",
+    "jitsi", "bigbluebutton", "containers", "greenlight", "scalelite",
 }  # fmt: skip
-SENDERS = {"nextcloud", "polls"}  # services that send mail
+SENDERS = {"nextcloud", "polls", "greenlight"}  # services that send mail
+POOL = ", or place scalelite on a further node, which makes a pool of several"
 RESERVED_ADDRESSES = 9  # in a sandbox's network: gateway, small internet and room to grow
 
 
@@ -34,10 +36,12 @@ def each_service_on_one_node(region: Region, _: Pins) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for name, node in region.nodes.items():
         for index, service in enumerate(node.services):
-            if service in seen and service not in HELPERS:
+            many = service in HELPERS or (service == "bigbluebutton" and region.pooled)
+            if service in seen and not many:
                 yield (
                     ("nodes", name, "services", index),
-                    f"{service} already stands on {seen[service]}; keep it on one node",
+                    f"{service} already stands on {seen[service]}; keep it on one node"
+                    + (POOL if service == "bigbluebutton" else ""),
                 )
             seen.setdefault(service, name)
 
@@ -68,14 +72,16 @@ def names_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
     """Two services cannot answer under one name, nor a service under its region's node name."""
     seen: dict[str, str] = {name: f"node {name}" for name in region.nodes}
     for service in region.carried():
-        settings = region.services.of(service)
-        if settings.host in seen:
+        if service == "bigbluebutton" and region.pooled:
+            continue
+        label = region.services.label_of(service)
+        if label in seen:
+            where = "bigbluebutton" if service == "scalelite" else service
             yield (
-                ("services", service, "host"),
-                f"{settings.host!r} is already the name of {seen[settings.host]}; "
-                "choose another label",
+                ("services", where, "host"),
+                f"{label!r} is already the name of {seen[label]}; choose another label",
             )
-        seen[settings.host] = service
+        seen[label] = service
 
 
 def node_names_are_free(region: Region, _: Pins) -> Iterator[Finding]:
@@ -245,6 +251,7 @@ RULES: tuple[Rule, ...] = (
     ubuntu_is_for_bigbluebutton,
     ubuntu_in_a_sandbox_is_stood_in_for,
     *MEETING_RULES,
+    *CONTAINER_RULES,
 )
 
 

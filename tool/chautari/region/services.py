@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from pydantic.json_schema import WithJsonSchema
 
 from chautari.region import polls
-from chautari.region.names import Label, Name, Size, Text, Version
+from chautari.region.names import Email, ImageVersion, Label, Name, Size, Text, Version
 from chautari.region.part import Part
 
 NextcloudApp = Literal["calendar", "contacts", "deck", "tasks"]
@@ -133,10 +133,10 @@ class BigBlueButton(Part):
         description="One release to stay at; without it the newest of the line.",
         examples=["3.0.35"],
     )
-    rooms: Literal["nextcloud", "none"] = Field(
+    rooms: Literal["nextcloud", "greenlight", "none"] = Field(
         default="nextcloud",
-        description="Where people find their rooms: in the region's Nextcloud, or `none` when "
-        "another program calls the server's API.",
+        description="Where people find their rooms: in the region's Nextcloud, in Greenlight on a "
+        "node of its own, or `none` when another program calls the server's API.",
         examples=["nextcloud"],
     )
     guests: Literal["ask", "accept", "refuse"] = Field(
@@ -178,7 +178,43 @@ class BigBlueButton(Part):
     )
 
 
-Service = Nextcloud | Polls | Jitsi | BigBlueButton
+class Greenlight(Part):
+    """Rooms of BigBlueButton with accounts of their own, in a container."""
+
+    host: Label = Field(
+        default="lobby",
+        description="Host label in front of the region's domain.",
+        examples=["lobby"],
+    )
+    version: ImageVersion | None = Field(
+        default=None,
+        description="Release to run; without it the newest that is pinned.",
+        examples=["3.8.2.4"],
+    )
+    registration: Literal["invite", "approval", "open"] = Field(
+        default="invite",
+        description="Who gets an account: those who were invited, those whom an administrator "
+        "lets in, or everybody.",
+        examples=["approval"],
+    )
+    admin: Email | None = Field(
+        default=None,
+        description="Login of the first administrator; the region's contact when not set.",
+        examples=["ana@andes.example.org"],
+    )
+
+
+class Scalelite(Part):
+    """Makes a pool of several BigBlueButton servers, which answers under their common name."""
+
+    version: ImageVersion | None = Field(
+        default=None,
+        description="Release to run; without it the newest that is pinned.",
+        examples=["1.8.5"],
+    )
+
+
+Service = Nextcloud | Polls | Jitsi | BigBlueButton | Greenlight | Scalelite
 
 
 class Services(Part):
@@ -205,6 +241,17 @@ class Services(Part):
         examples=[{"host": "rooms", "recordings": True, "keep_days": 90}],
     )
 
+    greenlight: Greenlight | None = Field(
+        default=None,
+        description="Greenlight: rooms of BigBlueButton with accounts of their own.",
+        examples=[{"host": "lobby", "registration": "approval"}],
+    )
+    scalelite: Scalelite | None = Field(
+        default=None,
+        description="Scalelite: a pool of several BigBlueButton servers.",
+        examples=[{"version": "1.8.5"}],
+    )
+
     def of(self, service: str) -> Service:
         """Return the settings of `service`; the defaults when the region only places it."""
         found: Service = getattr(self, service) or DEFAULTS[service]
@@ -226,6 +273,16 @@ class Services(Part):
         """Return the settings of BigBlueButton, or its defaults."""
         return self.bigbluebutton or BigBlueButton()
 
+    def of_greenlight(self) -> Greenlight:
+        """Return the settings of Greenlight, or its defaults."""
+        return self.greenlight or Greenlight()
+
+    def label_of(self, service: str) -> str:
+        """Return the label under which `service` answers: a pool has that of its servers."""
+        if service == "scalelite":
+            return self.of_bigbluebutton().host
+        return str(self.of(service).host)  # type: ignore[union-attr]
+
     def app_of(self, service: str) -> str:
         """Return the app that carries `service`; its role is called the same."""
         return self.of_polls().app if service == "polls" else service
@@ -241,4 +298,6 @@ DEFAULTS: dict[str, Service] = {
     "polls": Polls(),
     "jitsi": Jitsi(),
     "bigbluebutton": BigBlueButton(),
+    "greenlight": Greenlight(),
+    "scalelite": Scalelite(),
 }

@@ -13,7 +13,7 @@ RELAY_PORTS = (32769, 65535)
 def server_name(region: Region, node: str) -> str:
     """Return the public name of the server on `node`."""
     assert SERVICE in region.nodes[node].services
-    return region.fqdn(region.services.of_bigbluebutton().host)
+    return region.public_name(SERVICE, node)
 
 
 def bigbluebutton(place: Place) -> Variables:
@@ -42,9 +42,11 @@ def bigbluebutton(place: Place) -> Variables:
 def checksums(region: Region) -> list[str]:
     """Return the digests that calls of the API may be signed with.
 
-    Nextcloud's app signs with SHA-1 alone; where nothing does, it is better refused.
+    Nextcloud's app and Greenlight's look at its server sign with SHA-1 alone; where nothing does,
+    it is better refused. Scalelite takes it in the pool's name, and signs with SHA-256 itself.
     """
-    return [*(["sha1"] if has_rooms(region) else []), "sha256", "sha384", "sha512"]
+    weak = region.services.of_bigbluebutton().rooms != "none" and not region.pooled
+    return [*(["sha1"] if weak else []), "sha256", "sha384", "sha512"]
 
 
 def turn(place: Place) -> Variables:
@@ -85,7 +87,10 @@ def shaped_secrets(region: Region, node: str, secrets: Variables) -> Variables:
     if "bigbluebutton_turn_secret" in secrets:
         found["turn_secret"] = secrets["bigbluebutton_turn_secret"]
     if "nextcloud" in services and has_rooms(region):
-        found["nextcloud_bigbluebutton_secret"] = secrets["bigbluebutton_secret"]
+        name = "scalelite_secret" if region.pooled else "bigbluebutton_secret"
+        found["nextcloud_bigbluebutton_secret"] = secrets[name]
+    if "scalelite" not in services:
+        secrets.pop("scalelite_secret", None)
     if SERVICE not in services:
         secrets.pop("bigbluebutton_secret", None)
     return found

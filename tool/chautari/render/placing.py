@@ -15,6 +15,8 @@ ROLES_OF_APP: dict[str, tuple[str, ...]] = {
     "jitsi": ("nginx", "tls", "repository", "turn", "videobridge", "jitsi"),
     "jitsi-bridge": ("repository", "videobridge"),
     "bigbluebutton": ("nginx", "tls", "repository", "turn", "bigbluebutton"),
+    "greenlight": ("nginx", "tls", "postgresql", "redis", "containers", "greenlight"),
+    "scalelite": ("nginx", "tls", "postgresql", "redis", "containers", "scalelite"),
 }
 ORDER = (
     "base",
@@ -33,6 +35,9 @@ ORDER = (
     "videobridge",
     "jitsi",
     "bigbluebutton",
+    "containers",
+    "scalelite",
+    "greenlight",
 )
 _WEB = (
     {"port": "80", "protocol": "tcp", "comment": "HTTP: redirects and ACME"},
@@ -100,4 +105,4 @@ def _joining(region: Region) -> list[dict[str, Any]]:
 def names_of(region: Region, node: str) -> tuple[str, ...]:
     """Return the public DNS names of the services on `node`."""
     services = region.services_on(node)
-    return tuple(region.fqdn(region.services.of(service).host) for service in services)
+    return tuple(region.public_name(service, node) for service in services)

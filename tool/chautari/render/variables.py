@@ -14,7 +14,7 @@ from chautari.region import catalog
 from chautari.region.catalog import Artifact
 from chautari.region.model import Region
 from chautari.region.polls import APPS
-from chautari.render import apps, bigbluebutton, jitsi, packages, polls
+from chautari.render import apps, bigbluebutton, containers, jitsi, packages, polls
 from chautari.render.place import Place, Variables
 from chautari.render.placing import closed_ports_of, names_of, ports_of, roles_of
 from chautari.secrets import names as secret_names
@@ -28,6 +28,8 @@ LOCALES = {
 # By app: the databases it needs, by the role that makes them.
 DATABASES: dict[str, dict[str, tuple[str, ...]]] = {
     "nextcloud": {"postgresql": ("nextcloud",)},
+    "greenlight": {"postgresql": ("greenlight",)},
+    "scalelite": {"postgresql": ("scalelite",)},
     **{name: app.databases for name, app in APPS.items()},
 }
 
@@ -137,6 +139,8 @@ def _databases(place: Place, role: str) -> list[Variables]:
 
 def redis(place: Place) -> Variables:
     """Return who may use the Redis socket."""
+    if containers.services_of(place.region, place.node):
+        return containers.redis(place)
     return {"redis_socket_group_members": ["www-data"]}
 
 
@@ -199,6 +203,7 @@ def _secrets(region: Region, node: str, secrets: SecretStore) -> Variables:
     passwords = {name.removesuffix(suffix): found[name] for name in found if name.endswith(suffix)}
     found |= {"postgresql_passwords": passwords} if passwords else {}
     found |= jitsi.shaped_secrets(region, node, found)
+    found |= containers.shaped_secrets(region, node, found)
     return found | bigbluebutton.shaped_secrets(region, node, found)
 
 
@@ -207,6 +212,7 @@ _BY_ROLE: dict[str, Callable[[Place], Variables]] = {
     for function in (
         base, firewall, mail, nginx, tls, postgresql, mariadb, redis, php, nextcloud,
         packages.repository, turn, jitsi.videobridge, jitsi.jitsi, bigbluebutton.bigbluebutton,
+        containers.containers, containers.greenlight, containers.scalelite,
     )
 }  # fmt: skip
 _BY_ROLE |= dict.fromkeys(APPS, polls.variables)

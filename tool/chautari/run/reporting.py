@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from chautari.region.model import Region
-from chautari.render import packages
+from chautari.render import containers, packages
 from chautari.render.internet import Internet
 from chautari.render.variables import Place, release_of
 from chautari.report.model import ENDINGS, Double, RegionReport, ServiceInfo
@@ -63,7 +63,7 @@ def services(ready: Plan) -> list[ServiceInfo]:
             found.append(
                 ServiceInfo(
                     service=app,
-                    url=f"https://{region.fqdn(region.services.of(service).host)}/",
+                    url=f"https://{region.public_name(service, name)}/",
                     node=name,
                     version=version + (" (double)" if double else ""),
                     login=login,
@@ -89,8 +89,23 @@ def _jitsi(place: Place, _: str) -> Opened:
 
 def _bigbluebutton(place: Place, _: str) -> Opened:
     settings = place.region.services.of_bigbluebutton()
-    note = {"nextcloud": "rooms are in Nextcloud", "none": "its API: bbb-conf --secret"}
+    note = {
+        "nextcloud": "rooms are in Nextcloud",
+        "greenlight": "rooms are in Greenlight",
+        "none": "its API: bbb-conf --secret",
+    }
     return packages.bigbluebutton_version(place), "", note[settings.rooms]
+
+
+def _greenlight(place: Place, _: str) -> Opened:
+    region = place.region
+    login = region.services.of_greenlight().admin or region.contact
+    note = f"first password: deploy secrets show {region.region} greenlight_admin_password"
+    return containers.image(place, "greenlight").version, login, note
+
+
+def _scalelite(place: Place, _: str) -> Opened:
+    return containers.image(place, "scalelite").version, "", "its servers: chautari-pool, there"
 
 
 _OPENED: dict[str, Callable[[Place, str], Opened]] = {
@@ -98,6 +113,8 @@ _OPENED: dict[str, Callable[[Place, str], Opened]] = {
     "polls": _admin,
     "jitsi": _jitsi,
     "bigbluebutton": _bigbluebutton,
+    "greenlight": _greenlight,
+    "scalelite": _scalelite,
 }
 
 
@@ -106,7 +123,7 @@ def hosts_line(region: Region) -> str:
     lines = []
     for name, node in region.nodes.items():
         for service in region.services_on(name):
-            lines.append(f"{node.address} {region.fqdn(region.services.of(service).host)}")
+            lines.append(f"{node.address} {region.public_name(service, name)}")
     return "; ".join(lines)
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from chautari.errors import BadInput
 from chautari.region import packages as upstream
 from chautari.region.catalog import Artifact
+from chautari.region.images import IMAGES
 from chautari.region.load import Inventory
 from chautari.region.model import Region
 from chautari.region.packages import Repository
-from chautari.render import apps, packages
+from chautari.render import apps, containers, packages
 from chautari.render.internet import PUBLIC, Internet, StandIn
 from chautari.render.placing import names_of
 from chautari.render.variables import RELEASES, Place, release_of
@@ -21,6 +22,7 @@ from chautari.sandbox.spec import (
     Release,
     SandboxSpec,
     WantedArtifact,
+    WantedImage,
     WantedRepository,
 )
 from chautari.sandbox.state import SandboxState
@@ -69,6 +71,7 @@ def sandbox_spec(inventory: Inventory, mirror: Path | None = None) -> SandboxSpe
         nodes=tuple(_node_spec(region, name) for name in region.nodes),
         wanted=_wanted(inventory),
         repositories=_repositories(inventory),
+        images=_images(inventory),
         mirror=_remembered(region.region, mirror),
         owner=str(inventory.folder.resolve()),
     )
@@ -115,6 +118,7 @@ def _is_running(spec: SandboxSpec) -> bool:
     served = {(item.name, item.version) for item in known.artifacts} if known else set()
     served |= {(item.name, item.version) for item in known.missing} if known else set()
     asked = {(item.name, item.version) for item in spec.wanted}
+    asked |= {(item.name, item.version) for item in spec.images}
     is_served = bool(spec.mirror) or asked <= served
     is_served &= {(item.name, item.version) for item in spec.repositories} <= _asked(known)
     return bool(there) and wanted.items() <= there.items() and is_served
@@ -128,7 +132,8 @@ def _asked(known: SandboxState | None) -> set[tuple[str, str]]:
 def _node_spec(region: Region, name: str) -> NodeSpec:
     node = region.nodes[name]
     release: Release = "12" if region.os_of(name) == "debian-12" else "13"
-    return NodeSpec(name, node.address, release, names_of(region, name))
+    nests = bool(containers.services_of(region, name))
+    return NodeSpec(name, node.address, release, names_of(region, name), nests)
 
 
 def _wanted(inventory: Inventory) -> tuple[WantedArtifact, ...]:
@@ -144,6 +149,12 @@ def _wanted(inventory: Inventory) -> tuple[WantedArtifact, ...]:
     return tuple(
         WantedArtifact(item.name, item.version, item.file, item.url, item.sha256) for item in found
     )
+
+
+def _images(inventory: Inventory) -> tuple[WantedImage, ...]:
+    place = Place(inventory, PUBLIC, "")
+    services = (item for item in IMAGES if inventory.region.carriers(item))
+    return tuple(WantedImage(item, containers.image(place, item).version) for item in services)
 
 
 def _repositories(inventory: Inventory) -> tuple[WantedRepository, ...]:

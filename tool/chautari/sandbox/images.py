@@ -59,6 +59,16 @@ def recipes(releases: Iterable[str], targets: str) -> dict[str, Recipe]:
     return {**made, "internet": inet}
 
 
+def archive_of(recipe: Recipe, progress: Callable[[str], None]) -> Path:
+    """Return the archive of a recipe's files, made when it is not there yet."""
+    with paths.locked(paths.cache_dir() / "images" / "lock"):
+        archive = _archive(recipe)
+        if not archive.is_file():
+            progress(f"building the system of {recipe.kind} containers (once; about a minute)")
+            _build(recipe, archive)
+    return archive
+
+
 def ensure(
     base: podman.Argv, wanted: Collection[Recipe], progress: Callable[[str], None]
 ) -> tuple[str, ...]:
@@ -82,11 +92,15 @@ def _absent(base: podman.Argv, wanted: Collection[Recipe]) -> list[Recipe]:
 def _make(base: podman.Argv, recipe: Recipe) -> None:
     archive = _archive(recipe)
     if not archive.is_file():
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        partial = archive.with_suffix(".partial")
-        run(build(recipe, str(partial)))
-        partial.replace(archive)
+        _build(recipe, archive)
     run(podman.image_import(base, str(archive), recipe.image))
+
+
+def _build(recipe: Recipe, archive: Path) -> None:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    partial = archive.with_suffix(".partial")
+    run(build(recipe, str(partial)))
+    partial.replace(archive)
 
 
 def _archive(recipe: Recipe) -> Path:

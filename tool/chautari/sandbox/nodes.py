@@ -45,9 +45,14 @@ def container(
             podman.ADDRESS: node.address,
             podman.RELEASE: node.release,
             podman.OWNER: spec.owner,
-            podman.RECIPE: seed.digest(image, files, str(limit), node.address),
+            podman.RECIPE: seed.digest(image, files, *_told(node, limit)),
         },
+        nests=node.nests,
     )
+
+
+def _told(node: NodeSpec, limit: int) -> tuple[str, ...]:
+    return (str(limit), node.address, *(("nests",) if node.nests else ()))
 
 
 def ensure(

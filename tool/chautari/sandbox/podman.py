@@ -17,6 +17,9 @@ RECIPE = _LABEL + "recipe"
 # Firewall; mounts of systemd's sandboxing; user namespaces of units (PrivateUsers=) and `ss -p`.
 CAPABILITIES = "NET_ADMIN,SYS_ADMIN,SYS_PTRACE"
 
+# A container in a container gets devices of its own.
+NESTING = ",MKNOD"
+
 
 @dataclass(frozen=True)
 class Container:
@@ -31,6 +34,7 @@ class Container:
     limit: int
     labels: Mapping[str, str]
     volumes: tuple[str, ...] = ()
+    nests: bool = False
 
 
 def container_name(sandbox: str, member: str) -> str:
@@ -55,7 +59,8 @@ def create(base: Argv, container: Container) -> Argv:
         *base, "create", "--systemd=always", "--pull=never", "--name", container.name,
         "--hostname", container.hostname, "--no-hosts", "--network", container.network,
         "--ip", container.address, "--dns", container.resolver, "--dns-search", ".",
-        "--cap-add", CAPABILITIES, *limits(container.limit), *labels,
+        "--cap-add", CAPABILITIES + (NESTING if container.nests else ""),
+        *limits(container.limit), *labels,
         *(f"--volume={volume}" for volume in container.volumes),
         container.image, "/sbin/init",
     )  # fmt: skip

@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chautari.sandbox import (
+    archives,
     artifacts,
+    images,
     keys,
     nodes,
     paths,
+    registry,
     repositories,
     runtime,
     seed,
@@ -86,6 +89,9 @@ def shelve(setup: Setup, state: SandboxState) -> SandboxState:
             },
         ),
     )
+    found += registry.resolve(
+        setup.spec.images, _system(setup), setup.folder / "mirror", state.mirror_url
+    )
     served = repositories.resolve(
         setup.spec.repositories, setup.folder, setup.folder / "mirror", state.mirror_url
     )
@@ -98,6 +104,15 @@ def shelve(setup: Setup, state: SandboxState) -> SandboxState:
         setup.progress(f"{absent.name} {absent.version} is missing: {absent.reason}")
     asked = tuple((item.name, item.version) for item in setup.spec.repositories)
     return replace(state, artifacts=found, missing=missing, repositories=served, asked=asked)
+
+
+def _system(setup: Setup) -> Path | None:
+    """Return the system that doubles of container images stand on, where they are wanted."""
+    if not setup.spec.images:
+        return None
+    sources = archives.sources(archives.host_targets(), "12")
+    recipe = images.Recipe("application", "12", registry.PACKAGES, sources)
+    return images.archive_of(recipe, setup.progress)
 
 
 def start_network(setup: Setup) -> None:

@@ -17,12 +17,13 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node: `names` are the public DNS names that point to it."""
+    """One node: `names` are its public DNS names; one that `nests` runs containers itself."""
 
     name: str
     address: str
     release: Release
     names: tuple[str, ...] = ()
+    nests: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,14 @@ class WantedRepository:
 
 
 @dataclass(frozen=True)
+class WantedImage:
+    """One of upstream's container images, and the release that a node will run."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
 class SandboxSpec:
     """One sandbox; `owner` says which inventory it was made for."""
 
@@ -55,6 +64,7 @@ class SandboxSpec:
     nodes: tuple[NodeSpec, ...]
     wanted: tuple[WantedArtifact, ...] = ()
     repositories: tuple[WantedRepository, ...] = ()
+    images: tuple[WantedImage, ...] = ()
     mirror: Path | None = None
     owner: str = ""
 

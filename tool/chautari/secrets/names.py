@@ -35,6 +35,16 @@ def generate_key() -> str:
     ).decode()
 
 
+def generate_hex() -> str:
+    """Return a new key of 512 random bits, as Rails wants it."""
+    return random.token_hex(64)
+
+
+def generate_strong() -> str:
+    """Return a new password that has one of each kind of letters, whatever chance says."""
+    return f"Aa1-{random.token_urlsafe(24)}"
+
+
 @dataclass(frozen=True)
 class SecretSpec:
     """One secret: `given` ones come from a person, the others are made by `make`.
@@ -84,11 +94,37 @@ _JITSI = (
 _BIGBLUEBUTTON = (
     SecretSpec(
         "bigbluebutton_secret", "bigbluebutton", False, "opens BigBlueButton's API", generate_plain,
-        ("nextcloud",), "[A-Za-z0-9]{40,128}",
+        ("nextcloud", "greenlight", "scalelite"), "[A-Za-z0-9]{40,128}",
     ),
     SecretSpec(
         "bigbluebutton_turn_secret", "bigbluebutton", False, "what TURN credentials are made from"
     ),
+)  # fmt: skip
+_REDIS = SecretSpec(
+    "containers_redis_password", "greenlight", False, "Redis of Greenlight and Scalelite",
+    generate_plain, ("scalelite",),
+)  # fmt: skip
+_GREENLIGHT = (
+    SecretSpec(
+        "greenlight_admin_password", "greenlight", False, "first administrator of Greenlight",
+        generate_strong,
+    ),
+    SecretSpec(
+        "greenlight_database_password", "greenlight", False, "Greenlight's database role",
+        generate_plain,
+    ),
+    SecretSpec("greenlight_key", "greenlight", False, "seals Greenlight's cookies", generate_hex),
+)  # fmt: skip
+_SCALELITE = (
+    SecretSpec(
+        "scalelite_secret", "scalelite", False, "opens the API of the pool of servers",
+        generate_plain, ("nextcloud", "greenlight"),
+    ),
+    SecretSpec(
+        "scalelite_database_password", "scalelite", False, "Scalelite's database role",
+        generate_plain,
+    ),
+    SecretSpec("scalelite_key", "scalelite", False, "seals Scalelite's cookies", generate_hex),
 )  # fmt: skip
 _RECEIPTS = SecretSpec("receipt_key", None, False, "keys the digests in receipts; stays here")
 
@@ -102,6 +138,8 @@ _BY_APP = {
     "nextcloud": _NEXTCLOUD,
     "jitsi": _JITSI,
     "bigbluebutton": _BIGBLUEBUTTON,
+    "greenlight": _GREENLIGHT,
+    "scalelite": _SCALELITE,
     **{name: of_app(app) for name, app in APPS.items()},
 }
 _MAIL = SecretSpec("mail_relay_password", None, True, "password at the mail relay")
@@ -112,6 +150,8 @@ def wanted(region: Region) -> tuple[SecretSpec, ...]:
     found: tuple[SecretSpec, ...] = (_MAIL,) if region.mail else ()
     for service in region.carried():
         found += _BY_APP[region.services.app_of(service)]
+    if {"greenlight", "scalelite"} & set(region.carried()):
+        found += (_REDIS,)
     if "jitsi" in region.carried():
         found += tuple(_of_member(name) for name in region.services.of_jitsi().members)
     return (*found, _RECEIPTS)

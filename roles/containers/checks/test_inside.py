@@ -1,0 +1,37 @@
+"""The container engine has the images that were pinned, and nothing runs that was not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.role("containers")
+
+
+@pytest.mark.advice("Deploy again: it pulls the images that are missing.", units=[])
+def test_pinned_images_are_there(host: Any, settings: dict[str, Any]) -> None:
+    """The images that the region pinned are there"""
+    missing = [
+        image
+        for image in settings["containers_images"]
+        if host.run("podman image exists %s", image).rc != 0
+    ]
+    assert not missing, f"missing: {', '.join(missing)}"
+
+
+@pytest.mark.advice(
+    "Somebody started another container. Stop it, or find out who needs it: podman ps.", units=[]
+)
+def test_running_containers_are_of_pinned_images(host: Any, settings: dict[str, Any]) -> None:
+    """Every container that runs is of an image that the region pinned"""
+    running = host.check_output("podman ps --format {{.Image}}").split()
+    other = [image for image in running if image not in settings["containers_images"]]
+    assert not other, f"not pinned: {', '.join(other)}"
+
+
+@pytest.mark.advice("Deploy again: it writes the settings of registries.", units=[])
+def test_short_names_are_refused(host: Any) -> None:
+    """A name without its registry is refused"""
+    answer = host.run("podman pull --quiet chautari-no-such-image")
+    assert answer.rc != 0, "an image without a registry was pulled"

@@ -1,0 +1,55 @@
+"""Greenlight as its node sees it: its container, its limits, its health."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.role("greenlight")
+
+UNIT = "greenlight"
+
+
+@pytest.mark.advice("Look at its journal: journalctl -u greenlight.", units=[UNIT])
+def test_unit_is_enabled_and_running(host: Any) -> None:
+    """Greenlight runs, and starts with the machine"""
+    unit = host.service(UNIT)
+    assert unit.is_enabled, "it is not enabled"
+    assert unit.is_running, "it does not run"
+
+
+@pytest.mark.advice("Deploy again: it starts the container as the region says.", units=[UNIT])
+def test_container_is_shut_in(host: Any, settings: dict[str, Any]) -> None:
+    """The container is of the pinned image, read-only and without privileges"""
+    wanted = "{{.ImageName}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Privileged}}"
+    found = host.check_output("podman inspect --format %s greenlight", wanted).split()
+    assert found == [settings["greenlight_image"], "true", "false"], found
+    gained = host.check_output("podman inspect --format %s greenlight", "{{.EffectiveCaps}}")
+    assert gained in ("[]", "<nil>"), f"capabilities: {gained}"
+
+
+@pytest.mark.advice(
+    "It says what is missing: the database, Redis, mail, or the meeting server.", units=[UNIT]
+)
+def test_it_says_that_it_is_well(host: Any, settings: dict[str, Any]) -> None:
+    """Greenlight reaches its database, Redis, mail and the meeting server"""
+    url = f"http://127.0.0.1:{settings['greenlight_port']}/health_check"
+    headers = f"-H 'Host: {settings['greenlight_domain']}' -H 'X-Forwarded-Proto: https'"
+    answer = host.run(f"curl -s --max-time 30 {headers} {url}")
+    said = (
+        answer.stdout.strip()
+        or host.run(
+            f"python3 -c 'import urllib.request as r; "
+            f'q = r.Request("{url}", headers={{"Host": "{settings["greenlight_domain"]}", '
+            f'"X-Forwarded-Proto": "https"}}); print(r.urlopen(q, timeout=30).read().decode())\''
+        ).stdout.strip()
+    )
+    assert said == "success", said
+
+
+@pytest.mark.advice("Deploy again: it closes the file.", units=[])
+def test_settings_are_closed_to_others(host: Any) -> None:
+    """Its settings are closed to other accounts"""
+    file = host.file("/etc/chautari/greenlight.env")
+    assert (file.user, file.mode) == ("root", 0o600)

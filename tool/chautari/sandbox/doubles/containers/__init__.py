@@ -1,0 +1,1 @@
+"""Programs that stand for upstream's in doubles of container images."""

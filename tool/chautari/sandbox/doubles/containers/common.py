@@ -1,0 +1,117 @@
+"""What both doubles need: PostgreSQL through psycopg2, Redis and web pages with Python alone."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import re
+import socket
+import sys
+import urllib.parse
+import urllib.request
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, BinaryIO, cast
+
+Answer = tuple[int, str, str, Mapping[str, str]]  # status, kind, body, further headers
+Request = BaseHTTPRequestHandler
+NOTICE = "This is the sandbox's double, for the sandbox only"
+
+
+def database() -> Any:
+    """Return a connection that keeps each statement at once."""
+    connection = importlib.import_module("psycopg2").connect(os.environ["DATABASE_URL"])
+    connection.autocommit = True
+    return connection
+
+
+def sql(text: str, *values: object) -> list[tuple[Any, ...]]:
+    """Do one statement, and return its rows."""
+    with database() as connection, connection.cursor() as cursor:
+        cursor.execute(text, values)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def redis(*words: object) -> Any:
+    """Do one command of Redis."""
+    url = urllib.parse.urlsplit(os.environ["REDIS_URL"])
+    with socket.create_connection((url.hostname, url.port or 6379), 10) as link:
+        stream = cast("BinaryIO", link.makefile("rwb"))
+        if url.password:
+            send(stream, "AUTH", url.password)
+        return send(stream, *words)
+
+
+def send(stream: BinaryIO, *words: object) -> Any:
+    """Write one command and read its answer."""
+    data = [str(word).encode() for word in words]
+    stream.write(b"*%d\r\n" % len(data) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in data))
+    stream.flush()
+    return reply(stream)
+
+
+def reply(stream: BinaryIO) -> Any:
+    """Read one answer."""
+    line = stream.readline()[:-2].decode()
+    kind, rest = line[:1], line[1:]
+    if kind == "-":
+        raise RuntimeError(f"Redis: {rest}")
+    if kind == "$":
+        return None if rest == "-1" else stream.read(int(rest) + 2)[:-2].decode()
+    if kind == "*":
+        return [reply(stream) for _ in range(int(rest))]
+    return rest
+
+
+def signed(call: str, query: Mapping[str, str], secret: str, algorithm: str = "sha256") -> str:
+    """Return a call with its checksum."""
+    text = urllib.parse.urlencode(query)
+    checksum = hashlib.new(algorithm, f"{call}{text}{secret}".encode()).hexdigest()
+    return f"{call}?{text}&checksum={checksum}"
+
+
+def fetch(url: str) -> bytes:
+    """Return what lies at an address."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return bytes(answer.read())
+
+
+def ask(url: str, secret: str, call: str, algorithm: str = "sha256", /, **query: str) -> ET.Element:
+    """Ask a meeting server."""
+    return ET.fromstring(fetch(f"{url.rstrip('/')}/{signed(call, query, secret, algorithm)}"))
+
+
+def task(argument: str) -> tuple[str, list[str]]:
+    """Split `servers:cordon[cal1]` as rake reads it."""
+    found = re.fullmatch(r"([a-zA-Z_:]+)(?:\[(.*)\])?", argument)
+    if not found:
+        sys.exit(f"rake aborted!\nDon't know how to build task '{argument}'")
+    return found[1], [part.strip() for part in (found[2] or "").split(",") if part.strip()]
+
+
+def serve(handle: Callable[[Request], Answer], host: str, port: int) -> None:
+    """Answer requests for ever."""
+
+    class Handler(BaseHTTPRequestHandler):
+        """Hands each request to `handle`."""
+
+        def do_GET(self) -> None:
+            """Answer one request."""
+            status, kind, body, headers = handle(self)
+            data = body.encode()
+            self.send_response(status)
+            for name, value in {"Content-Type": kind, **headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing of each request."""
+
+    print(NOTICE, flush=True)
+    ThreadingHTTPServer((host, port), Handler).serve_forever()
