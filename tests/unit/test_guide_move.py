@@ -86,3 +86,24 @@ def test_command_prints_the_steps_and_gives_them_as_json(
     assert capsys.readouterr().out.startswith("1. Make the new machine ready\n")
     assert main.run([*argv, "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["steps"]) == 10
+
+
+POOL = """\
+region: andes
+domain: andes.example.org
+contact: ops@andes.example.org
+sandbox:
+  network: 203.0.113.0/24
+  stand_in: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}
+nodes:
+  cal1: {{address: 203.0.113.12, os: ubuntu-22.04, services: [bigbluebutton]}}
+  cal2: {{address: 203.0.113.13}}
+  med1: {{address: 203.0.113.14, services: [scalelite]}}
+services:
+  bigbluebutton: {{host: rooms, rooms: none}}
+"""
+
+
+def test_pool_takes_a_new_server_in_without_a_move(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="a pool, which needs no move"):
+        steps(region(tmp_path, POOL), "cal2", "4.0")

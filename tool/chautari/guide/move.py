@@ -56,6 +56,12 @@ def steps(region: Region, to: str, release: str) -> list[Step]:
 
 def _source(region: Region, to: str) -> str:
     carriers = region.carriers(SERVICE)
+    if region.pooled:
+        raise BadInput(
+            "the region's servers are a pool, which needs no move",
+            fix="add the new machine to it: write bigbluebutton into its services and deploy; then "
+            "take the old one out, and deploy again",
+        )
     if not carriers:
         raise BadInput(
             "no node of the region carries bigbluebutton", fix="there is nothing to move"
