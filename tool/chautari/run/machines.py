@@ -38,6 +38,11 @@ PACKAGES = ["python3", "python3-venv", "python3-apt", "python3-debian", "ca-cert
 # Modules and the runner use the system's all the same: there is python3-apt.
 PYTHONS = {"ubuntu-22.04": "python3.11"}
 LOCK_WAIT = "-o DPkg::Lock::Timeout=600 -o Acquire::Retries=5"
+# A server that closes a connection at the wrong moment lets apt wait for ever: it is asked anew.
+UPDATE = (
+    f"for try in 1 2 3; do timeout -k 10 600 apt-get -q update {LOCK_WAIT} && exit 0; "
+    "sleep 5; done; exit 1"
+)
 RUNNER = "/opt/chautari"
 RUN_LOCK = "/var/lib/chautari/lock"  # node/lock.py: held by a run for as long as it works
 
@@ -197,7 +202,10 @@ def _add_steps(
     lock = f"{RUNNER}/requirements.lock"
     steps = _environment(new, lock, marker, python)
     add_op(
-        state, apt.packages, name="Install Python", packages=packages_for(python), update=True,
+        state, server.shell, name="Read the lists of packages", commands=[UPDATE], host=hosts,
+    )  # fmt: skip
+    add_op(
+        state, apt.packages, name="Install Python", packages=packages_for(python),
         no_recommends=True, extra_install_args=LOCK_WAIT, host=hosts,
     )  # fmt: skip
     add_op(state, files.directory, name="Make the runner's folder", path=RUNNER, host=hosts)

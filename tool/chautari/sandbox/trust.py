@@ -42,6 +42,8 @@ def authorities(
 def ways_out(cache: str, index: str) -> tuple[seed.Entry, ...]:
     """Settings of apt and pip, as a provider's image would bring them."""
     proxy = f'Acquire::http::Proxy "http://{cache}:3142";\n'
+    # The cache may close a connection on which several questions wait; apt then waits for ever.
+    proxy += 'Acquire::http::Pipeline-Depth "0";\n'
     pip = f"[global]\ncert = {BUNDLE}\n" + (f"index-url = {index}\n" if index else "")
     return (
         seed.text("/etc/apt/apt.conf.d/01proxy", proxy),
