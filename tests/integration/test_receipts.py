@@ -110,9 +110,14 @@ def test_each_change_alone_is_seen_and_put_right(proof: Proof, soak: bool) -> No
     def each(node: str) -> dict[str, str]:
         made = tampering.changes(receipts(proof, node))
         chosen = made if soak else random.Random(3).sample(made, 2)
-        print(f"{node}: {len(chosen)} of {len(made)} changes, one after the other")
-        told = {f"{node}: {change}": _alone(proof, node, change) for change in chosen}
-        return {change: wrong for change, wrong in told.items() if wrong}
+        told = {}
+        for number, change in enumerate(chosen, 1):
+            # A campaign of hours says how far it is, and what went wrong as soon as it does.
+            print(f"{node}: {number} of {len(chosen)}: {change}", flush=True)
+            if wrong := _alone(proof, node, change):
+                told[f"{node}: {change}"] = wrong
+                print(f"WRONG {node}: {change}: {wrong}", flush=True)
+        return told
 
     with ThreadPoolExecutor(3) as nodes:
         wrong = dict(item for found in nodes.map(each, ("cloud", "meet", "hall"))
