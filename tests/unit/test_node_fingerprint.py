@@ -295,6 +295,11 @@ def test_unit_of_a_machine_without_systemd_is_not_known(
     assert one("unit", "a.service", enabled=True, active=True) == {"enabled": "", "active": ""}
 
 
+def answers(folder: Path) -> tuple[Path, Path]:
+    """Return where the answers lie, and beside them those that are passwords."""
+    return folder / "config.dat", folder / "passwords.dat"
+
+
 DEBCONF = """\
 Name: first/question
 Template: first/question
@@ -324,7 +329,7 @@ Value: b
 def test_debconf_answer_is_that_of_its_own_question(
     question: str, asked: bool, answered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fingerprint, "DEBCONF", tmp_path / "config.dat")
+    monkeypatch.setattr(fingerprint, "DEBCONF", answers(tmp_path))
     assert one("debconf", question) == {"asked": False, "value": ""}
     (tmp_path / "config.dat").write_text(DEBCONF)
     found = one("debconf", question)
@@ -332,10 +337,23 @@ def test_debconf_answer_is_that_of_its_own_question(
     assert "canary" not in str(found)
 
 
+def test_debconf_answer_that_is_a_password_counts_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fingerprint, "DEBCONF", answers(tmp_path))
+    config, passwords = answers(tmp_path)
+    config.write_text(DEBCONF)
+    passwords.write_text("Name: jicofo/secret\nTemplate: jicofo/secret\nValue: canary\n")
+    found = one("debconf", "jicofo/secret")
+    assert found["asked"] and found["value"] and "canary" not in str(found)
+    passwords.write_text(passwords.read_text().replace("canary", "tampered"))
+    assert one("debconf", "jicofo/secret") != found
+
+
 def test_another_debconf_answer_is_another_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fingerprint, "DEBCONF", tmp_path / "config.dat")
+    monkeypatch.setattr(fingerprint, "DEBCONF", answers(tmp_path))
     (tmp_path / "config.dat").write_text(DEBCONF)
     before = one("debconf", "first/question")
     (tmp_path / "config.dat").write_text(DEBCONF.replace("canary", "other"))

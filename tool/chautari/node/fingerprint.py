@@ -25,7 +25,8 @@ Asked = tuple[int, int]  # a process, and the pipe that its words come through
 SHOWN_PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,Type,RemainAfterExit"
 PROBE_SECONDS = 30
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-DEBCONF = Path("/var/cache/debconf/config.dat")
+# Answers, and beside them those that are passwords.
+DEBCONF = (Path("/var/cache/debconf/config.dat"), Path("/var/cache/debconf/passwords.dat"))
 SHADOW = Path("/etc/shadow")
 MEMINFO = Path("/proc/meminfo")
 _SIGKILL = 9
@@ -273,7 +274,7 @@ def _group(item: Item, _: _Questions) -> State:
 
 
 def _debconf(item: Item, _: _Questions) -> State:
-    stanzas = f"\n\n{DEBCONF.read_text(errors='replace')}" if DEBCONF.is_file() else ""
+    stanzas = "".join("\n\n" + "\n".join(_lines(file)) for file in DEBCONF)
     _before, there, rest = stanzas.partition(f"\n\nName: {item['name']}\n")
     values = [row[7:] for row in rest.split("\n\n")[0].splitlines() if row.startswith("Value: ")]
     return {"asked": bool(there), "value": _short(values[0]) if values else ""}
