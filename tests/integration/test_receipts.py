@@ -137,8 +137,8 @@ def _alone(proof: Proof, node: str, change: Change) -> str:
     return "; ".join(not_mended(before, receipts(proof, node), [change]))
 
 
-# A login is written anew with another salt: that it is the right one, the checks prove.
-SALTED = ("/etc/framadate/htpasswd",)
+# A login is written anew with another salt, a PDF with its time: that they are right, checks prove.
+SALTED = ("/etc/framadate/htpasswd", "/var/www/chautari-bigbluebutton/welcome.pdf")
 
 
 def not_mended(
