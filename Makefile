@@ -45,7 +45,7 @@ containers: setup  ## Run the tests in containers
 
 soak: setup  ## Run the long campaigns: faults at many moments, every molecule scenario
 	$(call timed,faults,$(AS_ROOT) $(BIN)/python -m pytest tests/integration --soak -k "interruptions or receipts")
-	$(call timed,molecule,for s in base nextcloud framadate jitsi bigbluebutton region; do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
+	$(call timed,molecule,for s in base nextcloud framadate jitsi bigbluebutton pool region; do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
 
 # BENCH=noop runs that bench alone; ROUNDS=9 takes more rounds; python -m benchmarks --list names them.
 bench: setup $(VENV)/peers/.ready  ## Measure ours beside its peers: benchmarks/results.json
