@@ -4,6 +4,7 @@ import io
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -226,7 +227,7 @@ def test_status_has_upstream_s_columns() -> None:
 def sample(**changes: object) -> facts.Facts:
     """A server with nothing wrong that needs no command to see."""
     web = settings.resolve(settings.read_properties((WEB / "bigbluebutton.properties").read_text()))
-    values = {
+    values: dict[str, Any] = {
         "release": "3.0.35", "web": web, "sfu": {"freeswitch": {"sip_ip": "192.0.2.1"}},
         "client": {"public": {"media": {"sipjsHackViaWs": False}}}, "recorder": {}, "record": {},
         "stun": (), "variables": {"local_ip_v4": "192.0.2.1", "external_rtp_ip": "192.0.2.1"},
@@ -235,7 +236,7 @@ def sample(**changes: object) -> facts.Facts:
         "address": "192.0.2.1", "memory": 16_000, "cores": 8,
         "names": ["rooms.example.org"], "sip": ["https://192.0.2.1:7443"],
     }  # fmt: skip
-    return facts.Facts(**(values | changes))  # type: ignore[arg-type]
+    return facts.Facts(**(values | changes))
 
 
 @pytest.fixture

@@ -203,7 +203,9 @@ def client_for(
 ) -> turn.Client:
     """A client that goes the way that an offer names."""
     scheme, _, rest = url.partition(":")
-    port = int(re.search(r":(\d+)", rest)[1])  # type: ignore[index]
+    named = re.search(r":(\d+)", rest)
+    assert named, f"{url} names no port"
+    port = int(named[1])
     if scheme == "turns":
         return turn.over_tls(address, port, domain, ca_file, name, password)
     if rest.endswith("transport=tcp"):

@@ -281,7 +281,9 @@ class Services(Part):
         """Return the label under which `service` answers: a pool has that of its servers."""
         if service == "scalelite":
             return self.of_bigbluebutton().host
-        return str(self.of(service).host)  # type: ignore[union-attr]
+        settings = self.of(service)
+        assert not isinstance(settings, Scalelite)
+        return settings.host
 
     def app_of(self, service: str) -> str:
         """Return the app that carries `service`; its role is called the same."""

@@ -41,11 +41,7 @@ def build_nextcloud(version: str, destination: Path) -> Path:
 
 def _release_files(version: str) -> dict[str, bytes]:
     """All files of the release by their path below the top folder."""
-    files = {
-        path.relative_to(SOURCES).as_posix(): path.read_bytes()
-        for path in sorted(SOURCES.rglob("*"))
-        if path.is_file()
-    }
+    files = sources(SOURCES)
     files["version.php"] = _version_php(version).encode()
     files |= {
         f"apps/{app}/appinfo/info.xml": _info_xml(app, version).encode()
@@ -107,6 +103,15 @@ def _signature(files: dict[str, bytes]) -> bytes:
 
 def _json(value: object) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def sources(folder: Path) -> dict[str, bytes]:
+    """Return all files below `folder` by their path in it."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def pack(files: dict[str, bytes], top: str, executables: frozenset[str] = frozenset()) -> bytes:

@@ -4,7 +4,7 @@ import gzip
 import re
 from pathlib import Path
 
-from chautari.sandbox.doubles.build import BUILD_TIME, pack
+from chautari.sandbox.doubles.build import BUILD_TIME, pack, sources
 
 SOURCES = Path(__file__).parent / "framadate"
 TOP = "framadate"
@@ -17,11 +17,7 @@ def build_framadate(version: str, destination: Path) -> Path:
     """
     if not re.fullmatch(r"\d{1,2}\.\d{1,2}\.\d{1,3}", version):
         raise ValueError(f"{version!r} is no Framadate version: write three numbers, as in 1.1.19")
-    files = {
-        path.relative_to(SOURCES).as_posix(): path.read_bytes()
-        for path in sorted(SOURCES.rglob("*"))
-        if path.is_file()
-    }
+    files = sources(SOURCES)
     files["VERSION"] = f"{version}\n".encode()
     constants = files["app/inc/constants.php"].replace(b"@VERSION@", version.encode())
     files["app/inc/constants.php"] = constants

@@ -4,7 +4,7 @@ import gzip
 import re
 from pathlib import Path
 
-from chautari.sandbox.doubles.build import BUILD_TIME, pack
+from chautari.sandbox.doubles.build import BUILD_TIME, pack, sources
 
 SOURCES = Path(__file__).parent / "bbb"
 TOP = "bbb"
@@ -19,11 +19,7 @@ def build_bbb(version: str, destination: Path) -> Path:
     """
     if not re.fullmatch(r"\d{1,2}\.\d{1,2}\.\d{1,3}", version):
         raise ValueError(f"{version!r} is no version of the app: write three numbers, as in 2.9.4")
-    files = {
-        path.relative_to(SOURCES).as_posix(): path.read_bytes()
-        for path in sorted(SOURCES.rglob("*"))
-        if path.is_file()
-    }
+    files = sources(SOURCES)
     files["appinfo/info.xml"] = _info_xml(version).encode()
     destination.mkdir(parents=True, exist_ok=True)
     archive = destination / f"bbb-v{version}.tar.gz"
