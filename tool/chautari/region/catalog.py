@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+# What the kernel calls a processor, and what Debian calls it.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 PHP_OF = {"debian-12": (8, 2), "debian-13": (8, 4)}
 PHP_MINIMUM = {35: (8, 3), 34: (8, 2), 33: (8, 2), 32: (8, 1)}
 PHP_MAXIMUM = {35: (8, 5), 34: (8, 5), 33: (8, 5), 32: (8, 4)}

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from chautari.region.catalog import ARCHITECTURES
 from chautari.report.model import Refusal
 from chautari.run import preflight_meetings as meetings
 from chautari.run.facts import Facts
 from chautari.run.wanted import Wanted
 
 MAX_SKEW_SECONDS = 60
-MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 FREE_MB = 1500
 FREE_MB_NEXTCLOUD = 4000
 FREE_MB_AGAIN = 1000  # on a node that was deployed before: most of it is there already
@@ -38,15 +38,15 @@ def operating_system(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
         known = facts.os in ("debian-12", "debian-13") and "bigbluebutton" not in wanted.services
         fix = f"write os: {facts.os} for this node" if known else f"reinstall it with {wanted.os}"
         yield Refusal(f"the node runs {facts.os or 'an unknown system'}, not {wanted.os}", fix)
-    if facts.machine not in MACHINES:
+    if facts.machine not in ARCHITECTURES:
         yield Refusal(
             f"the processor is {facts.machine or 'unknown'}; amd64 and arm64 are supported",
             "choose another machine",
         )
-    elif wanted.arch and MACHINES[facts.machine] != wanted.arch:
+    elif wanted.arch and ARCHITECTURES[facts.machine] != wanted.arch:
         yield Refusal(
-            f"the processor is {MACHINES[facts.machine]}, not {wanted.arch}",
-            f"write arch: {MACHINES[facts.machine]} for this node, or choose another machine",
+            f"the processor is {ARCHITECTURES[facts.machine]}, not {wanted.arch}",
+            f"write arch: {ARCHITECTURES[facts.machine]} for this node, or choose another machine",
         )
 
 

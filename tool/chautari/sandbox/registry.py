@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import platform
 import shutil
 import tarfile
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chautari.region.catalog import ARCHITECTURES
 from chautari.sandbox import paths
 from chautari.sandbox.doubles.build import BUILD_TIME
 from chautari.sandbox.spec import WantedImage
@@ -77,7 +79,7 @@ def _double(item: WantedImage, base: Path, folder: Path) -> str:
     image = _IMAGES[item.name]
     layers = (_system(base), _program(item.name, image))
     config = {
-        "architecture": "amd64",
+        "architecture": ARCHITECTURES.get(platform.machine(), "amd64"),
         "os": "linux",
         "config": {
             "Env": [
