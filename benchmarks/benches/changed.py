@@ -21,7 +21,7 @@ def run(lab: Lab, rounds: int) -> list[Figure]:
     counts: list[float] = []
     ran: tuple[str, ...] = ()
     for turn in range(rounds):
-        _set_quota(lab, QUOTAS[(turn + 1) % 2])
+        _change_quota(lab)
         sample = once(lab.redeploy("--node", NODE, "--json"))
         ran = roles_that_ran(lab.report(sample))
         ours.append(sample)
@@ -29,7 +29,7 @@ def run(lab: Lab, rounds: int) -> list[Figure]:
         print(f"  round {turn + 1}: {sample.seconds:.2f} s, ran {', '.join(ran)}")
         if turn == 0:
             # The peer has the same change to make: the quota goes back, and is pushed.
-            _set_quota(lab, QUOTAS[turn % 2])
+            _change_quota(lab)
             del lab.inventory
             peer.append(once(peers.push(lab, [NODE])))
             once(lab.redeploy("--node", NODE))
@@ -56,6 +56,13 @@ def roles_that_ran(report: dict[str, Any]) -> tuple[str, ...]:
     [node] = report["nodes"]
     ran = (role["name"] for role in node["roles"] if not role["kept"])
     return tuple(name for name in ran if (ROOT / "roles" / name).is_dir())
+
+
+def _change_quota(lab: Lab) -> None:
+    """Take the other quota than the one that the region has now."""
+    text = lab.region.read_text()
+    quota = next(quota for quota in QUOTAS if f"quota: {quota}" not in text)
+    _set_quota(lab, quota)
 
 
 def _set_quota(lab: Lab, quota: str) -> None:
