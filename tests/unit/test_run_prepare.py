@@ -174,7 +174,9 @@ def test_older_system_gets_a_newer_python_beside_its_own() -> None:
         machines.packages_for(python)
     )
     assert machines.packages_for("python3") == machines.PACKAGES
-    assert f"{python} -m venv --clear" in machines._environment("new", "lock", "marker", python)
+    steps = machines._environment("new", "lock", "marker", python)
+    assert f"{python} -m venv --clear --without-pip new" in steps
+    assert "new/bin/python -m pip install" in steps
 
 
 def test_environments_of_earlier_locks_are_deleted(runner: Path) -> None:

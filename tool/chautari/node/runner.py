@@ -260,7 +260,6 @@ def _run_logged(argv: list[str], place: Path, memory: Path, extra: dict[str, str
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root",
         "LANG": "C.UTF-8",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     # Whatever this starts holds the lock as well: when only the runner dies, nobody else begins
     # before systemd has ended the rest.
