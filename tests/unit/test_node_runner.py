@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from receipt_samples import inputs, written
 from region_samples import ROOT
 
 from chautari.node import entry, lock, runner
+from chautari.node.unpacking import unpack
 
 RUN = "20261123T120000-abcdef"
 OLD = "20261122T120000-abcdef"
@@ -85,7 +87,7 @@ def test_unpack_writes_plain_files_for_root_alone(tmp_path: Path) -> None:
     folder = tmp_path / "memory" / RUN
     before = os.umask(0o077)
     try:
-        runner.unpack(bundle(("a", tarfile.REGTYPE), ("b/c", tarfile.REGTYPE)), folder)
+        unpack(bundle(("a", tarfile.REGTYPE), ("b/c", tarfile.REGTYPE)), folder)
     finally:
         os.umask(before)
     assert (folder / "b" / "c").read_bytes() == b"content"
@@ -96,7 +98,7 @@ def test_unpack_writes_plain_files_for_root_alone(tmp_path: Path) -> None:
 def test_unpack_begins_with_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "leftover").touch()
-    runner.unpack(bundle(("a", tarfile.REGTYPE)), tmp_path / "x")
+    unpack(bundle(("a", tarfile.REGTYPE)), tmp_path / "x")
     assert [path.name for path in (tmp_path / "x").iterdir()] == ["a"]
 
 
@@ -119,7 +121,7 @@ def test_unpack_refuses_what_is_no_plain_file_inside(
     name: str, kind: bytes, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="does not belong into a bundle"):
-        runner.unpack(bundle((name, kind)), tmp_path / "in" / "x")
+        unpack(bundle((name, kind)), tmp_path / "in" / "x")
     assert not (tmp_path / "in" / "outside").exists()
     assert not Path("/tmp/chautari-outside").exists()
     assert list((tmp_path / "in" / "x").iterdir()) == []
@@ -271,3 +273,37 @@ def test_secrets_of_a_killed_run_are_deleted_by_the_next(
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.work(RUN) == 1
     assert list(runner.MEMORY.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("event", "action"),
+    [
+        ("playbook_failed", "converge"), ("check_ended_early", "plan"),
+        ("without_mitogen", "converge"), ("checks_broken", "check"),
+    ],
+)  # fmt: skip
+def test_what_ansible_said_is_told_without_secrets(
+    event: str, action: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, memory = begun(place), runner.MEMORY / RUN
+    for name, data in {
+        "secrets": ["canary-secret"], "roles": [inputs("a")], "settings": {},
+        "plays": {"a": {"hosts": "all", "roles": ["a"]}},
+    }.items():  # fmt: skip
+        written(memory / f"{name}.json", json.dumps(data))
+    written(memory / "lib" / "x", "")
+    program = "#!/bin/sh\necho 'password: canary-secret'; exit 4\n"
+    for name in ("ansible-playbook", "python"):
+        written(place / "venv" / "bin" / name, program, 0o755)
+    monkeypatch.setattr(runner, "VENV", place / "venv")
+    monkeypatch.setattr(runner, "_mitogen", lambda: {"ANSIBLE_STRATEGY": "x"})
+    about = {"run": RUN}
+    done = {"converge": runner.converge, "plan": runner.plan, "check": runner.check}[action]
+    done(folder, memory, 0.0 if action == "check" else about)  # type: ignore[operator]
+    told = {line["event"]: line for line in map(json.loads, _lines(folder / "events.jsonl"))}
+    assert told[event]["log"][0] == "password: ********"
+    assert "canary" not in (folder / "events.jsonl").read_text() + (folder / "log").read_text()
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines()
