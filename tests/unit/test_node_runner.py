@@ -23,6 +23,7 @@ from chautari.node.unpacking import unpack
 
 RUN = "20261123T120000-abcdef"
 OLD = "20261122T120000-abcdef"
+LATER = "20261123T115959-fedcba"
 ABOUT = {
     "run": RUN, "operator": "ana", "origin": "laptop", "region": "andes", "node": "bog1",
     "mode": "converge", "full": False,
@@ -267,9 +268,23 @@ def test_secrets_of_a_killed_run_are_deleted_by_the_next(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun(place)
+    for run in (OLD, RUN, LATER):
+        (runner.MEMORY / run).mkdir(parents=True)
+    os.utime(runner.MEMORY / OLD, (0, time.time() - 2 * runner.LEFTOVER_SECONDS))
+    monkeypatch.setattr(runner, "converge", lambda *_: False)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert runner.work(RUN) == 1
+    # What was unpacked just now is another operator's, who will be told who is at work.
+    assert [path.name for path in runner.MEMORY.iterdir()] == [LATER]
+
+
+def test_leftover_that_was_too_young_is_deleted_when_the_run_ends(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(place)
     for run in (OLD, RUN):
         (runner.MEMORY / run).mkdir(parents=True)
-    monkeypatch.setattr(runner, "converge", lambda *_: False)
+    monkeypatch.setattr(runner, "converge", lambda *_: bool(os.utime(runner.MEMORY / OLD, (0, 0))))
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.work(RUN) == 1
     assert list(runner.MEMORY.iterdir()) == []

@@ -12,6 +12,7 @@ secrets lies in `/run` (memory) and is removed at the end.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -45,6 +46,8 @@ WORKER = (
 BUSY = 75  # EX_TEMPFAIL of sysexits.h: somebody else is at work, try again later
 POLL_SECONDS = 0.2
 ALIVE_SECONDS = 15.0
+# A younger folder in memory may be another operator's, whose unit is about to start.
+LEFTOVER_SECONDS = 60.0
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z0-9]{6}")
 
 
@@ -114,6 +117,7 @@ def work(run: str) -> int:
             ending = {"event": "run_finished", "ok": ok, "failed_checks": failed}
             _append(place, ending | {"seconds": seconds})
             journal.trim(place / "log")
+            _forget_leftovers(run)
             _forget_old_runs()
     return 0 if ok else 1
 
@@ -342,10 +346,14 @@ def _forget_old_runs() -> None:
 
 
 def _forget_leftovers(run: str) -> None:
-    """Delete the secrets of earlier runs that were killed before they could do it."""
+    """Delete the secrets of other runs that were killed before they could do it."""
     for path in MEMORY.glob("*"):
-        if RUN_ID.fullmatch(path.name) and path.name < run and not _unit_is_active(path.name):
-            shutil.rmtree(path, ignore_errors=True)
+        if not RUN_ID.fullmatch(path.name) or path.name == run or _unit_is_active(path.name):
+            continue
+        # A clock that was set back keeps nothing for ever; who was refused deletes it himself.
+        with contextlib.suppress(FileNotFoundError):
+            if abs(time.time() - path.stat().st_mtime) > LEFTOVER_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _places(run: str) -> tuple[Path, Path]:
