@@ -256,6 +256,11 @@ def unwanted(state: Path, wanted: Iterable[str]) -> list[str]:
     return sorted(carried - set(wanted))
 
 
+def lost(state: Path) -> list[str]:
+    """Return the roles that the node carries and whose receipt is damaged or missing."""
+    return [role for role in unwanted(state, ()) if load(state, role) is None]
+
+
 def drop(state: Path, role: str) -> None:
     """Forget a role that was taken off the node."""
     forget(state, [role])
