@@ -80,6 +80,7 @@ def _over_ssh(lab: Lab, results: str) -> Command:
     )  # fmt: skip
     env = {
         "PYTHONPATH": str(ROOT / "tool"),
+        "CHAUTARI_SECRETS": os.devnull,
         "CHAUTARI_SETTINGS": str(settings),
         "CHAUTARI_RESULTS": results,
     }

@@ -11,11 +11,12 @@ pytest_plugins = ["pytester"]
 PLUGIN = """
 import pytest
 from chautari.checks.record import Recorder, add_markers
+from chautari.node.journal import spellings
 
 def pytest_configure(config):
     add_markers(config)
-    journal = lambda units: [f"{unit}: a line" for unit in units]
-    secrets = ["canary-secret", "", "canary-secret-and-more"]
+    journal = lambda units: [f"{unit}: a line with canary-secret" for unit in units]
+    secrets = spellings(["canary-secret", "", "canary-secret-and-more"])
     config.pluginmanager.register(Recorder("inside", lambda item: "bog1", journal, secrets))
 """
 CHECKS = '''
@@ -81,7 +82,7 @@ def test_check_that_failed_says_what_to_do(events: dict[str, dict[str, Any]]) ->
     assert (event["outcome"], event["title"]) == ("failed", "Names answer")
     assert event["advice"] == "Look at the log."
     assert event["units"] == ["nginx", "php-fpm"]
-    assert event["journal"] == ["nginx: a line", "php-fpm: a line"]
+    assert event["journal"] == [f"{unit}: a line with ********" for unit in event["units"]]
     assert "the page said ********" in event["message"]
 
 
@@ -99,6 +100,27 @@ def test_skipped_check_gives_its_reason_and_no_journal(events: dict[str, dict[st
 
 def test_check_with_parameters_keeps_its_plain_name(events: dict[str, dict[str, Any]]) -> None:
     assert events["test_each"]["outcome"] == "passed"
+
+
+def test_plugin_on_the_node_masks_the_secrets_of_the_bundle(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(pytester.path)
+    results, settings, known = (folder / name for name in ("r.jsonl", "given.json", "secrets.json"))
+    settings.write_text(json.dumps({"node": "bog1", "settings": {}, "since": "@0"}))
+    known.write_text(json.dumps(["canary-secret"]))
+    journalctl = folder / "bin" / "journalctl"
+    journalctl.parent.mkdir()
+    journalctl.write_text("#!/bin/sh\necho nginx says canary-secret\n")
+    journalctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(journalctl.parent), prepend=":")
+    for name, file in (("RESULTS", results), ("SETTINGS", settings), ("SECRETS", known)):
+        monkeypatch.setenv(f"CHAUTARI_{name}", str(file))
+    pytester.makepyfile(CHECKS)
+    pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "chautari.checks.inside")
+    assert "canary" not in results.read_text()
+    [bad] = [e for e in map(json.loads, results.read_text().splitlines()) if e["journal"]][:1]
+    assert bad["journal"] == ["nginx says ********"]
 
 
 def test_no_event_holds_a_secret(events: dict[str, dict[str, Any]]) -> None:

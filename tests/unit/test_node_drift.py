@@ -2,13 +2,14 @@
 
 import email
 import email.policy
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from receipt_samples import inputs, path_item, record, sealed, written
 
-from chautari.node import drift, receipts
+from chautari.node import drift, lock, receipts
 from chautari.node.differences import SHOWN_LINES, between
 
 Data = dict[str, Any]
@@ -92,6 +93,26 @@ def test_node_that_was_never_deployed_has_nothing_to_compare(state: Path) -> Non
     assert drift.main([], state) == 0
 
 
+def test_what_steers_a_terminal_is_shown_as_text(state: Path, tmp_path: Path) -> None:
+    file = written(tmp_path / "x", "one\n")
+    seal(state, path_item(file), role="a\x1b[2Jb")
+    written(file, "\x1b]0;title\x07 \u202egnp.exe\t\x9b1m ज्ञान \u200d ñ\n")
+    told = words(state)
+    assert "\na\\x1b[2Jb\n" in told
+    assert told.splitlines()[-1] == (
+        "      +\\x1b]0;title\\x07 \\u202egnp.exe\t\\x9b1m ज्ञान \u200d ñ"
+    )
+
+
+def test_name_that_is_no_text_is_told_and_mailed(state: Path, tmp_path: Path, mailed: Path) -> None:
+    pattern = {"kind": "paths", "name": f"{tmp_path}/etc/*"}
+    seal(state, items=[pattern])
+    written(tmp_path / "etc" / os.fsdecode(b"\xff"))
+    assert "etc/\\udcff: is there again" in words(state)
+    assert drift.main(["--mail"], state) == 0
+    assert len(list(mailed.glob("mail.*"))) == 1
+
+
 def test_node_that_is_as_it_was_left_says_since_when(
     state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,11 +193,33 @@ def test_damaged_receipt_does_not_hide_the_others(state: Path, tmp_path: Path) -
     seal(state, role="b")
     (receipts.folder_of(state) / "b.json").write_text("{")
     file.unlink()
-    assert list(drift.drift(state)["roles"]) == ["a"]
+    assert list(drift.drift(state)["roles"]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("harm", ["damaged", "missing"])
+def test_receipt_that_cannot_be_read_is_told_with_the_next_step(
+    harm: str, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receipts.carry(state, ["web"])
+    seal(state)
+    file = receipts.folder_of(state) / "web.json"
+    file.write_text("{") if harm == "damaged" else file.unlink()
+    assert drift.drift(state)["known"] == 1
+    assert drift.main([], state) == 1
+    first, role, told = capsys.readouterr().out.splitlines()
+    assert (first, role) == ("Changed since the last deploy:", "web")
+    assert "its receipt is damaged or missing" in told and "deploy the region again" in told
+
+
+def test_role_that_was_taken_off_is_not_missed(state: Path) -> None:
+    receipts.carry(state, ["web", "tls"])
+    seal(state)
+    receipts.drop(state, "tls")
+    assert drift.drift(state)["roles"] == {}
 
 
 @pytest.fixture
-def mailed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def mailed(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in for sendmail; what it was given is in this folder, a file a message."""
     folder = tmp_path / "mailed"
     folder.mkdir()
@@ -184,6 +227,8 @@ def mailed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(f'#!/bin/sh\necho "$@" > {folder}/arguments\ncat > {folder}/mail.$$\n')
     program.chmod(0o755)
     monkeypatch.setattr(drift, "SENDMAIL", str(program))
+    monkeypatch.setattr(lock, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(lock, "HOLDER", tmp_path / "holder.json")
     return folder
 
 
@@ -197,6 +242,24 @@ def test_same_drift_is_mailed_once(state: Path, tmp_path: Path, mailed: Path) ->
         assert drift.main(["--mail"], state) == 0
         counts.append(len(list(mailed.glob("mail.*"))))
     assert counts == [0, 1, 1, 2, 2, 2, 3]
+
+
+@pytest.mark.parametrize("begins", ["before", "during"])
+def test_nothing_is_mailed_while_a_deploy_is_at_work(
+    begins: str, state: Path, tmp_path: Path, mailed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path / "x")
+    seal(state, path_item(file))
+    drift.main(["--mail"], state)
+    note = (state / "drift.mailed").read_text()
+    file.unlink()
+    asked = iter([{"operator": "ana"}, None] if begins == "before" else [None, {}])
+    with monkeypatch.context() as working:
+        working.setattr(lock, "holder", lambda: next(asked))
+        assert drift.main(["--mail"], state) == 0
+    assert ((state / "drift.mailed").read_text(), list(mailed.glob("mail.*"))) == (note, [])
+    drift.main(["--mail"], state)
+    assert len(list(mailed.glob("mail.*"))) == 1
 
 
 def test_mail_says_what_changed_and_what_to_do(state: Path, tmp_path: Path, mailed: Path) -> None:

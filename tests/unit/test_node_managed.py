@@ -14,13 +14,15 @@ def path(name: str, **more: Any) -> Given:
     return {"kind": "path", "name": name} | more
 
 
-def package(name: str, **more: Any) -> Given:
-    return {"kind": "package", "name": name} | more
+def package(name: str, wish: str = "present", **more: Any) -> Given:
+    return {"kind": "package", "name": name} | ({"wish": wish} if wish else {}) | more
 
 
-def unit(name: str, enabled: bool, active: bool) -> Given:
-    flags = {"enabled": enabled, "active": active}
-    return {"kind": "unit", "name": name} | {flag: True for flag, on in flags.items() if on}
+def unit(name: str, enabled: bool, wish: str = "") -> Given:
+    flags = ({"enabled": True} if enabled else {}) | (
+        {"active": True, "wish": wish} if wish else {}
+    )
+    return {"kind": "unit", "name": name} | flags
 
 
 def exists(name: str) -> Given:
@@ -46,16 +48,18 @@ def exists(name: str) -> Given:
         ("get_url", {"dest": "/opt", "url": "u"}, {"dest": "/opt/n.tar"}, [path("/opt/n.tar")]),
         ("apt", {"name": ["a", "b=1.2-3"]}, {}, [package("a"), package("b", pinned=True)]),
         ("apt", {"name": "a, b:amd64"}, {}, [package("a"), package("b")]),
-        ("apt", {"pkg": "a", "state": "absent"}, {}, [package("a") | {"absent": True}]),
+        ("apt", {"pkg": "a", "state": "absent"}, {}, [package("a", "absent")]),
         ("package", {"name": "a"}, {}, [package("a")]),
+        ("apt", {"name": "a", "state": "latest"}, {}, [package("a")]),
+        ("apt", {"name": "a", "state": "build-dep"}, {}, [package("a", "")]),
         ("apt", {"update_cache": True, "upgrade": "no"}, {}, []),
-        ("dpkg_selections", {"name": "a", "selection": "hold"}, {}, [package("a", held=True)]),
+        ("dpkg_selections", {"name": "a", "selection": "hold"}, {}, [package("a", "", held=True)]),
         ("systemd_service", {"name": "nginx", "enabled": True, "state": "started"}, {},
-         [unit("nginx.service", True, True)]),
+         [unit("nginx.service", True, "started")]),
         ("service", {"name": "nginx", "state": "reloaded"}, {},
-         [unit("nginx.service", False, True)]),
-        ("systemd", {"name": "x.timer", "enabled": False}, {}, [unit("x.timer", True, False)]),
-        ("systemd", {"name": "x@1", "masked": True}, {}, [unit("x@1.service", True, False)]),
+         [unit("nginx.service", False, "reloaded")]),
+        ("systemd", {"name": "x.timer", "enabled": False}, {}, [unit("x.timer", True)]),
+        ("systemd", {"name": "x@1", "masked": True}, {}, [unit("x@1.service", True)]),
         ("systemd_service", {"daemon_reload": True}, {}, []),
         ("user", {"name": "ana"}, {}, [{"kind": "account", "name": "ana"}]),
         ("group", {"name": "sudo"}, {}, [{"kind": "group", "name": "sudo"}]),
@@ -152,9 +156,29 @@ def test_later_word_about_the_same_thing_has_the_same_key() -> None:
 
 
 def test_a_restart_does_not_make_one_forget_that_a_unit_is_enabled() -> None:
-    enabled = unit("x.service", True, True)
-    assert joined(enabled, unit("x.service", False, True)) == enabled
+    enabled = unit("x.service", True, "started")
+    assert joined(enabled, unit("x.service", False, "restarted")) == enabled
     assert joined(package("a", pinned=True), package("a")) == package("a", pinned=True)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "wish"),
+    [
+        ("stopped", "started", "started"),
+        ("started", "stopped", "stopped"),
+        ("started", "reloaded", "started"),
+        ("reloaded", "restarted", "restarted"),
+        ("stopped", "restarted", "restarted"),
+        ("started", "", "started"),
+    ],
+)
+def test_the_last_wish_for_a_unit_counts(first: str, then: str, wish: str) -> None:
+    found = joined(unit("x.service", False, first), unit("x.service", True, then))
+    assert found == unit("x.service", True, wish)
+
+
+def test_package_that_comes_back_is_wished_present() -> None:
+    assert joined(package("a", "absent"), package("a")) == package("a")
 
 
 def test_a_file_is_as_it_was_written_last() -> None:

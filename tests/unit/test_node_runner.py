@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from receipt_samples import inputs, written
 from region_samples import ROOT
 
 from chautari.node import entry, lock, runner
+from chautari.node.unpacking import unpack
 
 RUN = "20261123T120000-abcdef"
 OLD = "20261122T120000-abcdef"
+LATER = "20261123T115959-fedcba"
 ABOUT = {
     "run": RUN, "operator": "ana", "origin": "laptop", "region": "andes", "node": "bog1",
     "mode": "converge", "full": False,
@@ -85,7 +88,7 @@ def test_unpack_writes_plain_files_for_root_alone(tmp_path: Path) -> None:
     folder = tmp_path / "memory" / RUN
     before = os.umask(0o077)
     try:
-        runner.unpack(bundle(("a", tarfile.REGTYPE), ("b/c", tarfile.REGTYPE)), folder)
+        unpack(bundle(("a", tarfile.REGTYPE), ("b/c", tarfile.REGTYPE)), folder)
     finally:
         os.umask(before)
     assert (folder / "b" / "c").read_bytes() == b"content"
@@ -96,7 +99,7 @@ def test_unpack_writes_plain_files_for_root_alone(tmp_path: Path) -> None:
 def test_unpack_begins_with_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "leftover").touch()
-    runner.unpack(bundle(("a", tarfile.REGTYPE)), tmp_path / "x")
+    unpack(bundle(("a", tarfile.REGTYPE)), tmp_path / "x")
     assert [path.name for path in (tmp_path / "x").iterdir()] == ["a"]
 
 
@@ -119,7 +122,7 @@ def test_unpack_refuses_what_is_no_plain_file_inside(
     name: str, kind: bytes, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match="does not belong into a bundle"):
-        runner.unpack(bundle((name, kind)), tmp_path / "in" / "x")
+        unpack(bundle((name, kind)), tmp_path / "in" / "x")
     assert not (tmp_path / "in" / "outside").exists()
     assert not Path("/tmp/chautari-outside").exists()
     assert list((tmp_path / "in" / "x").iterdir()) == []
@@ -265,9 +268,57 @@ def test_secrets_of_a_killed_run_are_deleted_by_the_next(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun(place)
-    for run in (OLD, RUN):
+    for run in (OLD, RUN, LATER):
         (runner.MEMORY / run).mkdir(parents=True)
+    os.utime(runner.MEMORY / OLD, (0, time.time() - 2 * runner.LEFTOVER_SECONDS))
     monkeypatch.setattr(runner, "converge", lambda *_: False)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.work(RUN) == 1
+    # What was unpacked just now is another operator's, who will be told who is at work.
+    assert [path.name for path in runner.MEMORY.iterdir()] == [LATER]
+
+
+def test_leftover_that_was_too_young_is_deleted_when_the_run_ends(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(place)
+    for run in (OLD, RUN):
+        (runner.MEMORY / run).mkdir(parents=True)
+    monkeypatch.setattr(runner, "converge", lambda *_: bool(os.utime(runner.MEMORY / OLD, (0, 0))))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert runner.work(RUN) == 1
     assert list(runner.MEMORY.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("event", "action"),
+    [
+        ("playbook_failed", "converge"), ("check_ended_early", "plan"),
+        ("without_mitogen", "converge"), ("checks_broken", "check"),
+    ],
+)  # fmt: skip
+def test_what_ansible_said_is_told_without_secrets(
+    event: str, action: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, memory = begun(place), runner.MEMORY / RUN
+    for name, data in {
+        "secrets": ["canary-secret"], "roles": [inputs("a")], "settings": {},
+        "plays": {"a": {"hosts": "all", "roles": ["a"]}},
+    }.items():  # fmt: skip
+        written(memory / f"{name}.json", json.dumps(data))
+    written(memory / "lib" / "x", "")
+    program = "#!/bin/sh\necho 'password: canary-secret'; exit 4\n"
+    for name in ("ansible-playbook", "python"):
+        written(place / "venv" / "bin" / name, program, 0o755)
+    monkeypatch.setattr(runner, "VENV", place / "venv")
+    monkeypatch.setattr(runner, "_mitogen", lambda: {"ANSIBLE_STRATEGY": "x"})
+    about = {"run": RUN}
+    done = {"converge": runner.converge, "plan": runner.plan, "check": runner.check}[action]
+    done(folder, memory, 0.0 if action == "check" else about)  # type: ignore[operator]
+    told = {line["event"]: line for line in map(json.loads, _lines(folder / "events.jsonl"))}
+    assert told[event]["log"][0] == "password: ********"
+    assert "canary" not in (folder / "events.jsonl").read_text() + (folder / "log").read_text()
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines()

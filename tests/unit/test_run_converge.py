@@ -146,6 +146,13 @@ def test_checks_that_could_not_run_fail_the_node(monkeypatch: pytest.MonkeyPatch
     assert not report.ok
 
 
+def test_role_that_stays_open_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = "x.service was restarted, and is failed"
+    left = {"event": "open", "role": "mail", "why": why}
+    report, _, _ = follow(monkeypatch, Link(([STARTED, left, FINISHED], 0)))
+    assert report.notices == [f"mail: {why}; the role runs again at the next deploy"]
+
+
 def test_notices_reach_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     notice = {"event": "notice", "role": "tls", "message": "make an A record"}
     report, _, _ = follow(monkeypatch, Link(([STARTED, notice, FINISHED], 0)))

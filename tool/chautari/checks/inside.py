@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from chautari.checks.record import Recorder, add_markers
+from chautari.node import journal
 
 JOURNAL_LINES = 20
 
@@ -31,7 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Record every check of this session."""
     add_markers(config)
     node = _given()["node"]
-    config.pluginmanager.register(Recorder("inside", lambda _: node, _journal))
+    secrets = journal.read_secrets(Path(os.environ["CHAUTARI_SECRETS"]))
+    config.pluginmanager.register(Recorder("inside", lambda _: node, _journal, secrets))
 
 
 @pytest.fixture(scope="session")

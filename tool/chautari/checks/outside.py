@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from chautari.checks.record import Recorder, add_markers
+from chautari.node import journal
 
 TIMEOUT_SECONDS = 20.0
 NO_IPV6 = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -97,7 +98,8 @@ def pytest_configure(config: pytest.Config) -> None:
     add_markers(config)
     given = _given(config)
     secrets = [value for node in given["nodes"].values() for value in node["secrets"].values()]
-    recorder = Recorder("outside", _node_of, lambda _: [], filter(_is_text, secrets))
+    known = journal.spellings(filter(_is_text, secrets))
+    recorder = Recorder("outside", _node_of, lambda _: [], known)
     config.pluginmanager.register(recorder)
     if given["resolver"]:
         dns.resolver.override_system_resolver(_resolver(given))

@@ -1,6 +1,7 @@
 """Records each check's outcome as a JSON line, with what to do and the units' journal.
 
-Shared by both plugins. It imports nothing but pytest, since it also runs on the node.
+Shared by both plugins. It imports nothing but pytest and the node's own modules, since it also runs
+on the node.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any, Literal
 
 import pytest
 
+from chautari.node import journal
+
 MESSAGE_LENGTH = 2000
 Journal = Callable[[tuple[str, ...]], list[str]]
 
@@ -24,12 +27,15 @@ class Recorder:
         self,
         side: Literal["inside", "outside"],
         node_of: Callable[[pytest.Item], str],
-        journal: Journal,
+        lines_of: Journal,
         secrets: Iterable[str] = (),
     ) -> None:
-        """Remember who is recorded, where journals come from and which `secrets` to mask."""
-        self.side, self.node_of, self.journal = side, node_of, journal
-        self.secrets = sorted(filter(None, secrets), key=len, reverse=True)
+        """Remember who is recorded, where journals come from and which `secrets` to mask.
+
+        The secrets are given in each spelling, as `journal.spellings` returns them.
+        """
+        self.side, self.node_of, self.lines_of = side, node_of, lines_of
+        self.secrets = list(secrets)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: Any) -> Any:
@@ -41,7 +47,7 @@ class Recorder:
 
     def _event(self, item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
         advice, units = _advice(item)
-        failed = report.outcome == "failed"
+        lines = self.lines_of(units) if report.outcome == "failed" and units else []
         return {
             "event": "check",
             "side": self.side,
@@ -54,13 +60,12 @@ class Recorder:
             "message": "" if report.outcome == "passed" else self._masked(_reason(report)),
             "advice": advice,
             "units": list(units),
-            "journal": self.journal(units) if failed and units else [],
+            "journal": [self._masked(line) for line in lines],
         }
 
     def _masked(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, "********")
-        return text[:MESSAGE_LENGTH]
+        shown: str = journal.masked(text, self.secrets)
+        return shown[:MESSAGE_LENGTH]
 
     def _write(self, event: dict[str, Any]) -> None:
         with Path(os.environ["CHAUTARI_RESULTS"]).open("a") as stream:

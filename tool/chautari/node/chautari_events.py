@@ -91,9 +91,9 @@ class CallbackModule(CallbackBase):
         if result.task.action.endswith("debug") and result.task.name.startswith(REPORT):
             for item in result.result.get("results") or [result.result]:
                 if not item.get("skipped"):
-                    message = _cut(item.get("msg", ""))
+                    message = self._shown(item.get("msg", ""))
                     self.write("notice", role=self.role, message=message)
-                    self.note(self.role, notice=journal.masked(message, self.secrets))
+                    self.note(self.role, notice=message)
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
         """Note what one turn of a loop manages; the whole task comes to `v2_runner_on_ok`."""
@@ -103,7 +103,7 @@ class CallbackModule(CallbackBase):
         """Tell what a task would change: only a plan asks for differences."""
         for item in result.result.get("results") or [result.result]:
             if self.checking and item.get("changed") and item.get("diff"):
-                text = _cut(TEMPORARY.sub(r"\1", self._get_diff(item["diff"])))
+                text = self._shown(TEMPORARY.sub(r"\1", self._get_diff(item["diff"])))
                 self.write("difference", role=self.role, task=result.task.name, diff=text)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
@@ -118,10 +118,9 @@ class CallbackModule(CallbackBase):
             self.note(self.role, rescued=result.task.name)
         else:
             self.broken = True
-            message = _message(result.result)
-            journal = _journal(self.began)
-            name = result.task.name
-            self.write("failure", role=self.role, task=name, message=message, journal=journal)
+            message = self._shown(_message(result.result))
+            told = {"task": result.task.name, "journal": _journal(self.began)}
+            self.write("failure", role=self.role, message=message, **told)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Record a connection plugin's failure; with a local connection it means a broken node."""
@@ -131,6 +130,12 @@ class CallbackModule(CallbackBase):
         """Close the last role."""
         self._enter("")
         self._end_play()
+
+    def _shown(self, text: Any) -> str:
+        """Return a text that a journal can hold: first masked, so that no cut halves a secret."""
+        whole = text if isinstance(text, str) else json.dumps(text, default=str)
+        shown: str = journal.masked(whole, self.secrets)
+        return shown if len(shown) <= MESSAGE_LENGTH else shown[:MESSAGE_LENGTH] + " …"
 
     def _end_play(self) -> None:
         if self.playing and not self.broken:
@@ -204,12 +209,7 @@ def _message(result: dict[str, Any]) -> str:
     for item in result.get("results", ()):
         if item.get("failed"):
             parts.append(_message(item))
-    return _cut("\n".join(dict.fromkeys(part for part in parts if part)))
-
-
-def _cut(text: Any) -> str:
-    shown = text if isinstance(text, str) else json.dumps(text, default=str)
-    return shown if len(shown) <= MESSAGE_LENGTH else shown[:MESSAGE_LENGTH] + " …"
+    return "\n".join(dict.fromkeys(part for part in parts if part))
 
 
 def _journal(since: float) -> list[str]:

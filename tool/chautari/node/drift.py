@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -17,13 +18,23 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from chautari.node import receipts
+from chautari.node import lock, receipts
+from chautari.node.differences import reason
 
 STATE = Path("/var/lib/chautari")
 MOST_DIFF_LINES = 60
 SENDMAIL = "/usr/sbin/sendmail"
 # These tell of a deploy that has to go on, not of something that was changed by hand.
 NOT_DRIFT = frozenset({"open"})
+LOST = (
+    "its receipt is damaged or missing, or its last deploy did not end well, so nobody can tell "
+    "what changed; deploy the region again: the role runs and leaves a new one"
+)
+# Names and texts on a node may be anybody's: what steers a terminal, or turns the direction of
+# reading, is shown as an escape sequence instead.
+_STEERING = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def drift(state: Path) -> dict[str, Any]:
@@ -42,8 +53,10 @@ def drift(state: Path) -> dict[str, Any]:
                 item["diff"] = diff
         if told:
             roles[receipt.role] = told
+    lost = receipts.lost(state)
+    roles |= {role: [dict(reason("lost", role, LOST))] for role in lost}
     sealed = max((receipt.sealed for receipt in left), default=0)
-    return {"event": "drift", "roles": roles, "deployed": sealed, "known": len(left)}
+    return {"event": "drift", "roles": roles, "deployed": sealed, "known": len(left) + len(lost)}
 
 
 def _diff(state: Path, name: str, then: dict[str, Any]) -> list[str]:
@@ -66,34 +79,50 @@ def _diff(state: Path, name: str, then: dict[str, Any]) -> list[str]:
 
 
 def text(found: dict[str, Any]) -> str:
-    """Return what was found in words."""
+    """Return what was found in words, fit for a terminal."""
     if not found["known"]:
         return "Nothing was deployed here yet, so there is nothing to compare with."
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(found["deployed"]))
+    when = "the last deploy"
+    if found["deployed"]:
+        moment = time.localtime(found["deployed"])
+        when = time.strftime("the deploy of %Y-%m-%d %H:%M", moment)
     if not found["roles"]:
-        return f"Nothing changed since the deploy of {when}."
-    lines = [f"Changed since the deploy of {when}:"]
+        return f"Nothing changed since {when}."
+    lines = [f"Changed since {when}:"]
     for role, items in found["roles"].items():
         lines.append(f"{role}")
         for item in items:
             told = item["text"].splitlines() + item.get("diff", [])
             lines += [f"  {told[0]}", *(f"      {line}" for line in told[1:])]
-    return "\n".join(lines)
+    return "\n".join(_STEERING.sub(_escaped, line) for line in lines)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 def main(arguments: list[str], state: Path = STATE) -> int:
     """Print or mail the drift of this node and return the exit code."""
+    if "--mail" in arguments:
+        _look_and_mail(state)
+        return 0
     found = drift(state)
-    if "--mail" not in arguments:
-        print(text(found))
-        return 1 if found["roles"] else 0
+    print(text(found))
+    return 1 if found["roles"] else 0
+
+
+def _look_and_mail(state: Path) -> None:
+    busy = lock.holder()
+    found = drift(state)
+    # What differs while a deploy is at work is its own doing: the next look tells what stays.
+    if busy is not None or lock.holder() is not None:
+        return
     note = state / "drift.mailed"
     digest = hashlib.sha256(json.dumps(found["roles"], sort_keys=True).encode()).hexdigest()
     before = note.read_text() if note.is_file() else ""
     if found["roles"] and digest != before:
         _mail(found)
     note.write_text(digest)
-    return 0
 
 
 def _mail(found: dict[str, Any]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 MASK = "********"
 # A journal that has grown so far keeps what matters: single tasks are no longer written down.
@@ -13,16 +15,14 @@ MOST_BYTES = 4_000_000
 DISPENSABLE = frozenset({"task", "difference"})
 LOG_BYTES = 400_000
 SHORTEST_SECRET = 6
+SHORTEST_LINE = 16  # of a secret of several lines: shorter ones may be words of any text
 
 
 def append(file: Path, event: dict[str, Any], secrets: Iterable[str] = ()) -> None:
     """Append one event to a journal, in one write, so that writers cannot mix their lines."""
     if event["event"] in DISPENSABLE and file.exists() and file.stat().st_size > MOST_BYTES:
         return
-    line = json.dumps(event)
-    for secret in secrets:
-        if secret in line:
-            line = line.replace(secret, MASK)
+    line = json.dumps(masked(event, secrets))
     with file.open("a") as stream:
         stream.write(line + "\n")
 
@@ -46,14 +46,38 @@ def trim(log: Path) -> None:
 
 
 def read_secrets(file: Path) -> list[str]:
-    """Return the secrets of the bundle as they look inside JSON, the longest first."""
-    found = json.loads(file.read_text()) if file.is_file() else []
-    escaped = {json.dumps(secret)[1:-1] for secret in found if len(secret) >= SHORTEST_SECRET}
-    return sorted(escaped, key=len, reverse=True)
+    """Return the secrets of the bundle in every spelling, for `masked`."""
+    return spellings(json.loads(file.read_text()) if file.is_file() else [])
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """Replace every secret in a plain text; the secrets are given as they look inside JSON."""
-    for secret in secrets:
-        text = text.replace(json.loads(f'"{secret}"'), MASK)
-    return text
+def spellings(secrets: Iterable[str]) -> list[str]:
+    """Return each way in which a text may spell these secrets, the longest first.
+
+    Messages hold results as JSON, values as Python writes them, addresses, and base64. Logs and
+    journals come line by line, so each long line of a key is a secret of its own.
+    """
+    wanted = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    rows = [row.strip() for secret in wanted for row in secret.splitlines()]
+    found = set[str]()
+    for secret in wanted + [row for row in rows if len(row) >= SHORTEST_LINE]:
+        found |= {secret, repr(secret)[1:-1], quote(secret, safe="")}
+        found |= {json.dumps(secret, ensure_ascii=short)[1:-1] for short in (True, False)}
+        found.add(base64.b64encode(secret.encode()).decode().rstrip("="))
+    return sorted(found, key=len, reverse=True)
+
+
+def masked(value: Any, secrets: Iterable[str]) -> Any:
+    """Return a text, or plain data with every text in it, without the secrets.
+
+    Args:
+        value: what is to be shown or kept.
+        secrets: every spelling of them, as `read_secrets` or `spellings` returns them.
+    """
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, MASK)
+    elif isinstance(value, dict):
+        return {key: masked(item, secrets) for key, item in value.items()}
+    elif isinstance(value, list | tuple):
+        return [masked(item, secrets) for item in value]
+    return value

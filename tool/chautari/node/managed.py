@@ -52,9 +52,12 @@ def joined(before: Item | None, item: Item) -> Item:
     """Return what is known of a thing after a later word about it.
 
     A file is as it was written last. Of a unit or package each task tells a part: one enables it,
-    a handler only restarts it.
+    a handler only restarts it, and what was to be started is to run after a restart as well.
     """
-    return item if before is None or item["kind"] == "path" else before | item
+    if before is None or item["kind"] == "path":
+        return item
+    stays = before.get("wish") == "started" and item.get("wish") in ("restarted", "reloaded")
+    return before | item | ({"wish": "started"} if stays else {})
 
 
 def path_item(path: str, **more: Any) -> Item:
@@ -101,11 +104,15 @@ def _apt(arguments: Arguments, result: Arguments) -> Managed:
     names = arguments.get("name") or arguments.get("package") or arguments.get("pkg") or []
     if isinstance(names, str):
         names = [name.strip() for name in names.split(",")]
-    gone = {"absent": True} if arguments.get("state") == "absent" else {}
-    found = [_package(str(name)) | gone for name in names if name]
+    wish = _WISHES.get(str(arguments.get("state") or "present"))
+    found = [_package(str(name)) | ({"wish": wish} if wish else {}) for name in names if name]
     wildcard = any("*" in item["name"] for item in found)
     sweeping = arguments.get("upgrade") not in (None, "no") or wildcard
     return found, "a set of packages was changed" if sweeping else ""
+
+
+# What a state of a package asks for; "build-dep" asks for others than those it names.
+_WISHES = {"present": "present", "installed": "present", "latest": "present", "absent": "absent"}
 
 
 def _package(wanted: str) -> Item:
@@ -123,7 +130,8 @@ def _unit(arguments: Arguments, result: Arguments) -> Managed:
     if not name:  # a mere daemon-reload
         return [], ""
     watched: Item = {"enabled": True} if {"enabled", "masked"} & arguments.keys() else {}
-    watched |= {"active": True} if arguments.get("state") else {}
+    if state := arguments.get("state"):
+        watched |= {"active": True, "wish": str(state)}
     if "." not in name.rsplit("@", 1)[-1].rsplit("/", 1)[-1]:
         name += ".service"
     return [{"kind": "unit", "name": name} | watched], ""

@@ -224,6 +224,8 @@ def _items(inputs: Inputs, record: Record) -> list[dict[str, Any]]:
 def _open(
     inputs: Inputs, record: Record, items: list[dict[str, Any]], states: list[dict[str, Any]]
 ) -> str:
+    from chautari.node import wishes  # as above
+
     covers = inputs.get("covers", {})
     for task, why in record.uncovered.items():
         if task not in covers:
@@ -235,6 +237,8 @@ def _open(
             return f"{item['name']}: not as wished yet"
         if "sha1" in item and fingerprint.digest(item["name"], "sha1") != item["sha1"]:
             return f"{item['name']} was changed by something else after the role wrote it"
+        if why := wishes.unlike(item, state):
+            return why
     return ""
 
 
@@ -254,6 +258,11 @@ def unwanted(state: Path, wanted: Iterable[str]) -> list[str]:
     carried = {file.name for file in (state / "carried").glob("*")}
     carried |= {file.stem for file in folder_of(state).glob("*.json")}
     return sorted(carried - set(wanted))
+
+
+def lost(state: Path) -> list[str]:
+    """Return the roles that the node carries and whose receipt is damaged or missing."""
+    return [role for role in unwanted(state, ()) if load(state, role) is None]
 
 
 def drop(state: Path, role: str) -> None:

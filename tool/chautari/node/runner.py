@@ -12,21 +12,21 @@ secrets lies in `/run` (memory) and is removed at the end.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import io
 import json
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from chautari.node import journal, lock, passes, receipts
+from chautari.node import journal, lock, logged, passes, receipts
+from chautari.node.unpacking import unpack
 
 STATE = Path("/var/lib/chautari")
 MEMORY = Path("/run/chautari")
@@ -46,6 +46,8 @@ WORKER = (
 BUSY = 75  # EX_TEMPFAIL of sysexits.h: somebody else is at work, try again later
 POLL_SECONDS = 0.2
 ALIVE_SECONDS = 15.0
+# A younger folder in memory may be another operator's, whose unit is about to start.
+LEFTOVER_SECONDS = 60.0
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z0-9]{6}")
 
 
@@ -91,23 +93,6 @@ def start(run: str, arguments: dict[str, Any], bundle: bytes) -> int:
     return hand_over(run) if arguments.get("detach") else follow(run, 0)
 
 
-def unpack(bundle: bytes, folder: Path) -> None:
-    """Write the plain files of `bundle` into a fresh private `folder`, nothing outside it.
-
-    Debian 12's Python has no extraction filters yet, so the few rules are spelled out here.
-    """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
-    with tarfile.open(fileobj=io.BytesIO(bundle), mode="r:gz") as archive:
-        for member in archive:
-            target = (folder / member.name).resolve()
-            content = archive.extractfile(member) if member.isreg() else None
-            if content is None or folder.resolve() not in target.parents:
-                raise ValueError(f"{member.name} does not belong into a bundle")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content.read())
-
-
 def work(run: str) -> int:
     """Hold the lock, converge, check, and say how it ended. Runs inside the transient unit."""
     place, memory = _places(run)
@@ -132,6 +117,7 @@ def work(run: str) -> int:
             ending = {"event": "run_finished", "ok": ok, "failed_checks": failed}
             _append(place, ending | {"seconds": seconds})
             journal.trim(place / "log")
+            _forget_leftovers(run)
             _forget_old_runs()
     return 0 if ok else 1
 
@@ -159,7 +145,9 @@ def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
     code = code or passes.converge(node, full)
     _keep_the_watch(memory)
     if code:
-        _append(place, {"event": "playbook_failed", "code": code, "log": _tail(place)})
+        _append(
+            place, {"event": "playbook_failed", "code": code, "log": logged.tail(place / "log")}
+        )
     return code == 0
 
 
@@ -172,7 +160,7 @@ def plan(place: Path, memory: Path, about: dict[str, Any]) -> bool:
     chosen = [inputs for inputs in node.roles if inputs["role"] in reasons]
     node.tell("chosen", roles=passes.leaving(node) | reasons, number=0)
     if chosen and passes.one_pass(node, chosen, sealing=False):
-        _append(place, {"event": "check_ended_early", "log": _tail(place)})
+        _append(place, {"event": "check_ended_early", "log": logged.tail(place / "log")})
     passes.tell_kept(node, node.roles, set(reasons))
     _append(place, budget.budget(memory / "managed.jsonl"))
     return True
@@ -202,7 +190,7 @@ def _node(place: Path, memory: Path, about: dict[str, Any], arguments: list[str]
         code = _run_logged(argv, place, memory, environment | faster)
         if code and faster and _roles_begun(place) == before:
             # It follows Ansible's releases with a delay: where it does not fit, nothing has begun.
-            tell("without_mitogen", log=_tail(place))
+            tell("without_mitogen", log=logged.tail(place / "log"))
             code = _run_logged(argv, place, memory, environment)
         return code
 
@@ -247,28 +235,20 @@ def check(place: Path, memory: Path, began: float) -> None:
     extra = {
         "PYTHONPATH": str(memory / "lib"),
         "CHAUTARI_RESULTS": str(place / "events.jsonl"),
+        "CHAUTARI_SECRETS": str(memory / "secrets.json"),
         "CHAUTARI_SETTINGS": str(memory / "settings.json"),
     }
     code = _run_logged(argv, place, memory, extra)
     # 0 all passed, 1 some failed: each has its event. Anything else means checks did not run.
     if code not in (0, 1):
-        _append(place, {"event": "checks_broken", "code": code, "log": _tail(place)})
+        _append(place, {"event": "checks_broken", "code": code, "log": logged.tail(place / "log")})
 
 
 def _run_logged(argv: list[str], place: Path, memory: Path, extra: dict[str, str]) -> int:
-    environment = {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": "/root",
-        "LANG": "C.UTF-8",
-    }
     # Whatever this starts holds the lock as well: when only the runner dies, nobody else begins
     # before systemd has ended the rest.
     held = tuple(lock.held)
-    with (place / "log").open("ab") as log:
-        return subprocess.run(
-            argv, cwd=memory, env=environment | extra, stdin=subprocess.DEVNULL,
-            stdout=log, stderr=log, check=False, pass_fds=held,
-        ).returncode  # fmt: skip
+    return logged.run(argv, place / "log", _secrets(place), extra, cwd=memory, pass_fds=held)
 
 
 def hand_over(run: str) -> int:
@@ -366,10 +346,14 @@ def _forget_old_runs() -> None:
 
 
 def _forget_leftovers(run: str) -> None:
-    """Delete the secrets of earlier runs that were killed before they could do it."""
+    """Delete the secrets of other runs that were killed before they could do it."""
     for path in MEMORY.glob("*"):
-        if RUN_ID.fullmatch(path.name) and path.name < run and not _unit_is_active(path.name):
-            shutil.rmtree(path, ignore_errors=True)
+        if not RUN_ID.fullmatch(path.name) or path.name == run or _unit_is_active(path.name):
+            continue
+        # A clock that was set back keeps nothing for ever; who was refused deletes it himself.
+        with contextlib.suppress(FileNotFoundError):
+            if abs(time.time() - path.stat().st_mtime) > LEFTOVER_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _places(run: str) -> tuple[Path, Path]:
@@ -380,12 +364,12 @@ def _public(about: dict[str, Any]) -> dict[str, Any]:
     return {key: about.get(key, "") for key in PUBLIC}
 
 
-def _tail(place: Path) -> list[str]:
-    return (place / "log").read_text(errors="replace").splitlines()[-30:]
+def _secrets(place: Path) -> list[str]:
+    return journal.read_secrets(_places(place.name)[1] / "secrets.json")
 
 
 def _append(place: Path, event: dict[str, Any]) -> None:
-    journal.append(place / "events.jsonl", event)
+    journal.append(place / "events.jsonl", event, _secrets(place))
 
 
 def _say(event: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from chautari.report.causes import next_step
 from chautari.report.model import (
     CheckResult,
     NodeReport,
@@ -207,9 +208,12 @@ def next_steps(report: RegionReport) -> list[str]:
 def _node_steps(node: NodeReport, report: RegionReport) -> Iterable[str]:
     yield from (f"{node.name}: {refusal.fix}" for refusal in node.refusals)
     if node.failure:
+        task = f"“{node.failure.task}” failed in role {node.failure.role}"
+        cause = next_step(node.failure)
         yield (
-            f"{node.name}: read why “{node.failure.task}” failed in role {node.failure.role}, "
-            "and mend it."
+            f"{node.name}: {task}: {cause}"
+            if cause
+            else f"{node.name}: read why {task}, and mend it."
         )
     elif node.state == "unreachable" and not node.refusals:
         yield f"{node.name}: see that it is switched on and that SSH to {node.address} works."

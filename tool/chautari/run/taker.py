@@ -88,6 +88,11 @@ class Taker:
                 "from now on it counts as it is. Put it back yourself if it should not be so."
             )
 
+    def _open(self, event: Event) -> None:
+        self.report.notices.append(
+            f"{event['role']}: {event['why']}; the role runs again at the next deploy"
+        )
+
     def _difference(self, event: Event) -> None:
         text = f"{event['task']}\n{event['diff']}".rstrip()
         self.differences.setdefault(event["role"], []).append(text)

@@ -1,0 +1,77 @@
+"""What a command of a run says: kept, masked, bounded, and never in its way."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from chautari.node import journal, logged
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+def sh(script: str, log: Path, *secrets: str) -> int:
+    return logged.run(["sh", "-c", script], log, journal.spellings(secrets), {"X": "given"})
+
+
+def test_both_streams_are_kept_in_order_and_the_code_is_told(log: Path) -> None:
+    assert sh('echo one; echo two >&2; echo "$X $HOME"; exit 3', log) == 3
+    assert log.read_text() == "one\ntwo\ngiven /root\n"
+    assert sh("echo three", log) == 0
+    assert logged.tail(log) == ["one", "two", "given /root", "three"]
+
+
+def test_secret_never_reaches_the_log_even_while_it_is_written(log: Path) -> None:
+    seen: list[str] = []
+    watch = threading.Timer(0.3, lambda: seen.append(log.read_text()))
+    watch.start()
+    sh("echo a canary-secret; sleep 0.8; printf 'the end canary-secret'", log, "canary-secret")
+    watch.join()
+    assert seen == ["a ********\n"]
+    assert log.read_text() == "a ********\nthe end ********"
+
+
+def test_log_stays_bounded_while_the_command_speaks(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "LOG_BYTES", 1000)
+    assert sh("i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo line $i; done", log) == 0
+    text = log.read_text()
+    assert len(text) <= 2000
+    assert text.startswith("line 1\nline 2\n") and text.endswith("line 1999\nline 2000\n")
+    assert text.count("[cut]") == 1
+
+
+def test_log_that_cannot_be_written_does_not_hold_the_command_up(tmp_path: Path) -> None:
+    full = tmp_path / "gone" / "log"
+    assert sh("i=0; while [ $i -lt 9000 ]; do i=$((i+1)); echo 0123456789$i; done", full) == 0
+    assert logged.tail(full) == []
+
+
+def test_what_stays_behind_does_not_keep_the_run_waiting(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logged, "LINGER_SECONDS", 0.2)
+    began = time.monotonic()
+    assert sh("sleep 5 & echo done", log) == 0
+    assert time.monotonic() - began < 3
+    assert log.read_text() == "done\n"
+
+
+def test_run_that_is_stopped_ends_its_command(log: Path) -> None:
+    before = signal.signal(signal.SIGALRM, lambda *_: sys.exit(143))
+    signal.setitimer(signal.ITIMER_REAL, 0.4)
+    try:
+        with pytest.raises(SystemExit):
+            sh("echo $$; exec sleep 20", log)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(log.read_text()), 0)

@@ -1,0 +1,113 @@
+"""What a role wished and did not get, and all that is no reason to run it again."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from receipt_samples import inputs, kinds, record, sealed
+
+from chautari.node import fingerprint, receipts, wishes
+
+Data = dict[str, Any]
+
+
+@pytest.mark.parametrize(
+    ("wish", "active", "told"),
+    [
+        ("started", "failed", "x.service was started, and is failed"),
+        ("restarted", "failed", "x.service was restarted, and is failed"),
+        ("reloaded", "failed", "x.service was reloaded, and is failed"),
+        ("started", "inactive", "x.service was started, and is inactive"),
+        ("restarted", "inactive", ""),
+        ("started", "active", ""),
+        ("started", "activating", ""),
+        ("started", "reloading", ""),
+        ("restarted", "deactivating", ""),
+        ("started", "", ""),  # no systemd, or it did not answer
+        ("started", None, ""),  # a job that ends by itself
+        ("stopped", "active", ""),  # started again by a command, or by its socket
+        ("stopped", "failed", ""),
+        (None, "failed", ""),
+    ],
+)
+def test_unit_that_is_plainly_not_as_wished_is_told(
+    wish: str | None, active: str | None, told: str
+) -> None:
+    item = {"kind": "unit", "name": "x.service", "active": True, "wish": wish}
+    assert wishes.unlike(item, {"active": active} if active is not None else {}) == told
+
+
+@pytest.fixture
+def dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for dpkg-query that says what is written beside it."""
+    program = tmp_path / "bin" / "dpkg-query"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ncat {tmp_path}/says\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(fingerprint, "PATH", f"{program.parent}:/usr/bin:/bin")
+    (tmp_path / "says").write_text(
+        "installed php-common, php-ctype (= 8.2), mail-agent\ninstalled \nconfig-files gone-agent\n"
+    )
+    return program
+
+
+@pytest.mark.parametrize(
+    ("name", "wish", "status", "told"),
+    [
+        ("nginx", "present", "installed", ""),
+        ("nginx", "present", "triggers-pending", ""),
+        ("nginx", "present", "not-installed",
+         "the package nginx was installed, and is not-installed"),
+        ("nginx", "present", "half-configured",
+         "the package nginx was installed, and is half-configured"),
+        ("php-ctype", "present", "not-installed", ""),
+        ("mail-agent", "present", "not-installed", ""),
+        ("php", "present", "not-installed", "the package php was installed, and is not-installed"),
+        ("agent", "present", "not-installed",
+         "the package agent was installed, and is not-installed"),
+        ("gone-agent", "present", "not-installed",
+         "the package gone-agent was installed, and is not-installed"),
+        ("nginx/stable", "present", "not-installed", ""),
+        ("php*", "present", "not-installed", ""),
+        ("nginx", "absent", "installed", "the package nginx was removed, and is there again"),
+        ("nginx", "absent", "config-files", ""),
+        ("nginx", None, "not-installed", ""),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("dpkg")
+def test_package_that_is_plainly_not_as_wished_is_told(
+    name: str, wish: str | None, status: str, told: str
+) -> None:
+    item = {"kind": "package", "name": name, "wish": wish}
+    assert wishes.unlike(item, {"status": status}) == told
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "broken"])
+def test_where_nobody_can_tell_a_package_is_taken_for_there(
+    path: str, dpkg: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dpkg.write_text("#!/bin/sh\nexit 2\n")
+    monkeypatch.setattr(fingerprint, "PATH", path if path == "/nowhere" else str(dpkg.parent))
+    item = {"kind": "package", "name": "nginx", "wish": "present"}
+    assert wishes.unlike(item, {"status": "not-installed"}) == ""
+
+
+SHOWN = "Type=simple\nRemainAfterExit=no\nId=x.service\nActiveState={}\nUnitFileState=enabled\n"
+
+
+def test_service_that_died_after_its_restart_leaves_the_role_open_until_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "systemctl"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ncat {tmp_path}/shown\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(fingerprint, "PATH", f"{program.parent}:/usr/bin:/bin")
+    state, shown = tmp_path / "state", tmp_path / "shown"
+    unit = {"kind": "unit", "name": "x.service", "active": True, "wish": "restarted"}
+    shown.write_text(SHOWN.format("failed"))
+    assert sealed(state, inputs(), record(unit)) == "x.service was restarted, and is failed"
+    assert kinds(receipts.stale(state, [inputs()])["web"]) == ["open"]
+    shown.write_text(SHOWN.format("active"))
+    assert sealed(state, inputs(), record(unit)) == ""
+    assert receipts.stale(state, [inputs()]) == {}
