@@ -176,7 +176,8 @@ def test_second_operator_may_wait(proof: Proof) -> None:
     second = deploy(proof, "--full", "--wait", person="luz")
     first.communicate(timeout=300)
     assert first.returncode == second.code == 0
-    assert "somebody else is at work; waiting" in second.stderr
+    assert "ana is deploying to this node since" in second.stderr
+    assert "waiting for its end" in second.stderr
 
 
 def test_disk_that_fills_truncates_nothing(proof: Proof, undisturbed: dict[str, object]) -> None:

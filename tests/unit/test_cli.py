@@ -70,7 +70,8 @@ def test_exit_code_says_how_it_ended(
     [["no-such-command"], ["region"], ["validate", "--no-such-option"], ["region", "a", "b"],
      ["region", "andes", "--identity", "/no/such/file"], ["region", "andes", "--parallel", "0"],
      ["region", "andes", "--canary", "bog9"],
-     ["region", "andes", "--canary", "bog1", "--detach"]],
+     ["region", "andes", "--canary", "bog1", "--detach"],
+     ["region", "andes", "--canary", "bog1", "--no-checks"]],
 )  # fmt: skip
 def test_wrong_usage_is_bad_input(arguments: list[str]) -> None:
     assert main.run(arguments) == 2
@@ -140,10 +141,12 @@ def test_request_carries_what_was_asked_for(
 def test_request_carries_how_much_is_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(pipeline, "deploy", lambda request, *_: asked.append(request) or report())
-    main.run(["region", "andes", "--full", "--no-checks", "--canary", "med1", "--parallel", "3"])
+    main.run(["region", "andes", "--full", "--canary", "med1", "--parallel", "3"])
+    main.run(["region", "andes", "--no-checks"])
     main.run(["region", "andes"])
-    full, plain = asked
-    assert (full.full, full.checks, full.canary, full.parallel) == (True, False, "med1", 3)
+    full, unchecked, plain = asked
+    assert (full.full, full.checks, full.canary, full.parallel) == (True, True, "med1", 3)
+    assert (unchecked.full, unchecked.checks, unchecked.canary) == (False, False, "")
     assert (plain.full, plain.checks, plain.canary, plain.parallel) == (False, True, "", 16)
     assert full.chosen() == ("med1", "bog1")
 

@@ -1,5 +1,6 @@
 """Following a run on the node, and what is told of runs that are over."""
 
+import io
 import json
 import threading
 import time
@@ -8,9 +9,10 @@ from pathlib import Path
 import pytest
 from test_node_runner import ABOUT, OLD, RUN, begun, place, said
 
-from chautari.node import runner
+from chautari.node import entry, lock, runner
 
 __all__ = ["place"]
+IS_ACTIVE = runner._unit_is_active
 STARTED = {"event": "run_started", "run": RUN}
 ENDED = {"event": "run_finished", "ok": True, "seconds": 1}
 
@@ -18,6 +20,81 @@ ENDED = {"event": "run_finished", "ok": True, "seconds": 1}
 @pytest.fixture
 def alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "_unit_is_active", lambda _: True)
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in for systemctl; it says what is written here, one line each time."""
+    program, says = tmp_path / "bin" / "systemctl", tmp_path / "says"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!/bin/sh\nhead -n1 {says}\nsed -i 1d {says}\n[ -s {says} ] || echo unknown > {says}\n"
+        "exit 3\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    monkeypatch.setattr(runner, "_unit_is_active", IS_ACTIVE)
+    return says
+
+
+@pytest.mark.parametrize("said", ["active", "activating", "deactivating", "reloading", ""])
+def test_unit_that_may_still_write_is_not_taken_for_ended(said: str, systemd: Path) -> None:
+    systemd.write_text(f"{said}\n")
+    assert runner._unit_is_active(RUN)
+
+
+@pytest.mark.parametrize("said", ["inactive", "failed", "unknown"])
+def test_unit_that_ended_is_known_by_its_state(said: str, systemd: Path) -> None:
+    systemd.write_text(f"{said}\n")
+    assert not runner._unit_is_active(RUN)
+
+
+def test_run_is_lost_only_when_its_unit_is_gone_twice(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = begun(place, RUN, STARTED) / "events.jsonl"
+    asked: list[str] = []
+
+    def gone(run: str) -> bool:
+        asked.append(run)
+        if len(asked) == 4:
+            with file.open("a") as stream:
+                stream.write(json.dumps(ENDED) + "\n")
+        return len(asked) == 2
+
+    monkeypatch.setattr(runner, "_unit_is_active", gone)
+    assert runner.follow(RUN, 0) == 0
+    assert [event["event"] for event in said(capsys)] == ["run_started", "run_finished"]
+
+
+def test_what_a_run_may_do_is_known_to_the_next(place: Path) -> None:
+    folder = begun(place, RUN, STARTED)
+    more = {"checks": True, "purge": False, "even_if_busy": True}
+    (folder / "about.json").write_text(json.dumps(ABOUT | more))
+    assert more.items() <= runner.status()["about"].items()
+
+
+def test_attaching_to_a_run_that_is_not_here_is_told_as_such(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert runner.main({"action": "attach", "run": RUN}, io.BytesIO()) == 1
+    assert said(capsys)[0]["unknown"] is True
+
+
+def test_whoever_waits_is_told_at_which_role_the_run_is(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roles = [{"event": "role_started", "role": role} for role in ("base", "php")]
+    begun(place, RUN, STARTED, *roles, {"event": "task", "task": "t"})
+    assert entry.main({"action": "doing"}, io.BytesIO()) == 0
+    assert said(capsys) == [{"event": "doing", "busy": None}]
+    monkeypatch.setattr(lock, "holder", lambda: {"operator": "luz", "run": RUN})
+    entry.main({"action": "doing"}, io.BytesIO())
+    [told] = said(capsys)
+    assert told["busy"] == {"operator": "luz", "run": RUN, "role": "php"}
+    monkeypatch.setattr(lock, "holder", lambda: {"operator": "luz", "run": OLD})
+    entry.main({"action": "doing"}, io.BytesIO())
+    assert said(capsys)[0]["busy"]["role"] == ""
 
 
 def test_follow_prints_every_event_and_ends_with_the_run(

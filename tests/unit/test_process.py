@@ -54,9 +54,15 @@ def test_command_that_takes_too_long_is_ended() -> None:
 
 
 def test_stream_gives_lines_as_they_come_then_the_code() -> None:
-    stream = Stream(["sh", "-c", "cat; printf 'no newline'; echo oops >&2; exit 5"], b"one\ntwo\n")
-    assert list(stream) == ["one", "two", "no newline"]
+    stream = Stream(["sh", "-c", "cat; echo oops >&2; exit 5"], b"one\ntwo\n")
+    assert list(stream) == ["one", "two"]
     assert (stream.code, stream.stderr) == (5, "oops")
+
+
+def test_stream_leaves_out_a_line_that_was_cut_off() -> None:
+    stream = Stream(["printf", 'whole\\n{"event": "ha'])
+    assert list(stream) == ["whole"]
+    assert stream.code == 0
 
 
 def test_stream_feeds_more_than_a_pipe_holds() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+from xml.etree.ElementTree import fromstring
+
 from report_samples import bad_report, good_report
 
 from chautari.report import summary
-from chautari.report.model import NodeReport, RegionReport
+from chautari.report.junit import render_junit
+from chautari.report.model import NodeReport, NodeState, RegionReport
 
 
 def test_verdict_of_a_good_run_counts_nodes_changes_and_checks() -> None:
@@ -37,6 +41,26 @@ def test_detached_run_is_not_called_well() -> None:
     assert summary.next_steps(report) == [
         "bog1: its run goes on by itself; run: deploy region andes"
     ]
+
+
+def test_run_that_was_lost_sight_of_is_not_well() -> None:
+    report = good_report()
+    report.nodes[0].state = "lost"
+    assert not report.nodes[0].ok and not report.ok
+    assert summary.tone(report) == "bad"
+    assert "1 of 2 nodes not ready" in summary.verdict(report)
+    [failure] = list(fromstring(render_junit(report)).iter("failure"))
+    assert failure.get("type") == "lost"
+
+
+def test_runs_of_several_kinds_are_not_called_a_plan() -> None:
+    report = good_report()
+    report.nodes[0].state = "planned"
+    assert "nothing was changed" not in summary.verdict(report)
+
+
+def test_every_state_is_in_the_model() -> None:
+    assert set(summary.STATES) == set(get_args(NodeState))
 
 
 def test_empty_report_says_that_nothing_was_done() -> None:

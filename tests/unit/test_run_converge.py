@@ -1,8 +1,8 @@
 """What a node tells becomes its report; a link that drops is taken up again."""
 
 import base64
-import hashlib
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 
 from chautari.report.model import NodeReport
 from chautari.run import converge, remote
-from chautari.run.manner import PATIENT, Manner
+from chautari.run.taker import _HANDLERS, Taker
 from chautari.run.target import Target
 
 TARGET = Target("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
@@ -32,7 +32,7 @@ CHECK = {
 class Link:
     """Stands in for SSH: each connection gives its lines and an exit code."""
 
-    def __init__(self, *connections: tuple[list[dict[str, Any]], int], stderr: str = "") -> None:
+    def __init__(self, *connections: tuple[list[Any], int], stderr: str = "") -> None:
         self.connections = list(connections)
         self.asked: list[tuple[str, ...]] = []
         self.stderr = stderr
@@ -45,22 +45,43 @@ class Link:
     def __iter__(self) -> Iterator[str]:
         events, code = self.connections.pop(0)
         yield "Welcome to the machine"
-        yield from (json.dumps(event) for event in events)
+        yield from (event if isinstance(event, str) else json.dumps(event) for event in events)
         self.code = code
 
 
-def follow(
-    monkeypatch: pytest.MonkeyPatch, link: Link, manner: Manner = PATIENT
-) -> tuple[NodeReport, list[Any], list[Any]]:
+class Clock:
+    """Stands in for time: it passes in sleep alone."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.localtime, self.strftime = time.localtime, time.strftime
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(converge, "time", found)
+    return found
+
+
+Followed = tuple[NodeReport, list[Any], list[Any]]
+
+
+def follow(monkeypatch: pytest.MonkeyPatch, link: Link, detach: bool = False) -> Followed:
     told: list[Any] = []
     monkeypatch.setattr(remote, "Stream", link)
-    monkeypatch.setattr(converge.time, "sleep", lambda _: None)
     report = NodeReport("bog1", "203.0.113.10", "converged")
     about = {"run": "r", "operator": "ana", "origin": "cusco", "region": "andes"} | WANTED
-    checks = converge.converge(
-        TARGET, b"b", about, report, lambda node, event: told.append(event), manner
+    checks, holder = converge.converge(
+        TARGET, b"b", about, report, lambda node, event: told.append(event), detach
     )
-    return report, checks, told
+    return report, checks, [*told, holder] if holder is not None else told
 
 
 def test_run_that_ends_well_fills_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,32 +105,125 @@ def test_dropped_link_is_taken_up_where_it_broke(monkeypatch: pytest.MonkeyPatch
     assert asked[2] == {"action": "attach", "run": "r", "offset": 10}
 
 
-def test_link_that_stays_away_leaves_the_run_detached(monkeypatch: pytest.MonkeyPatch) -> None:
-    link = Link(([STARTED], 255), *[([], 255)] * len(converge.RECONNECT_SECONDS))
+def test_link_that_stays_away_is_not_well(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    link = Link(([STARTED], 255), *[([], 255)] * 100)
     report, _, _ = follow(monkeypatch, link)
-    assert report.state == "detached"
+    assert (report.state, report.ok) == ("lost", False)
     assert "goes on there by itself" in report.refusals[0].what
+    # Each try failed at once, as without a route; a cut of five minutes is over long before.
+    assert 600 <= clock.now < 660
+
+
+def test_each_outage_has_its_own_patience(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    outage = [([], 255)] * 15  # about seven minutes
+    alive = {"event": "alive", "offset": 10}
+    link = Link(
+        ([STARTED], 255), *outage, ([ROLE | {"offset": 20}], 255), *outage, ([alive], 255),
+        *outage, ([FINISHED], 0),
+    )  # fmt: skip
+    report, _, _ = follow(monkeypatch, link)
+    assert report.state == "converged"
+    assert clock.now > 1000
+
+
+def test_start_is_sent_again_when_the_link_was_cut_before_it_arrived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unknown = {"event": "refused", "message": "there is no run r here", "unknown": True}
+    link = Link(([], 255), ([unknown], 1), ([STARTED, FINISHED], 0))
+    report, _, _ = follow(monkeypatch, link)
+    assert (report.state, report.refusals) == ("converged", [])
+    assert actions(link) == [("start", "r"), ("attach", "r"), ("start", "r")]
+
+
+def test_start_that_never_arrives_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    unknown = {"event": "refused", "message": "there is no run r here", "unknown": True}
+    link = Link(*[([], 255), ([unknown], 1)] * 100, ([], 255))
+    report, _, _ = follow(monkeypatch, link)
+    assert (report.state, report.ok) == ("lost", False)
+    assert clock.now < 660
+
+
+def test_run_that_is_read_and_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = {"event": "refused", "message": "there is no run q here", "unknown": True}
+    monkeypatch.setattr(remote, "Stream", Link(([unknown], 1)))
+    report = NodeReport("bog1", "203.0.113.10", "failed")
+    converge.attach(TARGET, "q", report, lambda *_: None)
+    assert [refusal.what for refusal in report.refusals] == ["there is no run q here"]
+
+
+def test_node_that_lets_nobody_in_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Link(([], 255), stderr="root@203.0.113.10: Permission denied (publickey).")
+    report, _, _ = follow(monkeypatch, link)
+    assert report.state == "unreachable"
+    assert "does not accept your SSH key" in report.refusals[0].what
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"event": "role_fin',
+        '{"no": "event"}',
+        '{"event": ["run_started"]}',
+        '{"event": "role_finished", "role": "base"}',
+        '{"event": "run_finished"}',
+        '{"event": "notice", "message": "m", "offset": "x"}',
+        '{"event": "failure", "role": "r", "task": "t", "message": "m", "journal": 1}',
+        '{"event": "busy", "holder": 1}',
+        json.dumps(CHECK | {"outcome": "splendid"}),
+        '{"event":' * 100_000,
+    ],
+)
+def test_word_that_is_none_fails_the_node(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    report, _, told = follow(monkeypatch, Link(([STARTED, line, FINISHED], 0)))
+    assert (report.state, report.ok) == ("failed", False)
+    assert "the node told what is no word of a run" in report.refusals[0].what
+    assert told == [STARTED]
+
+
+def test_no_event_reaches_more_than_its_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_init__", "fill", "_class__"):
+        report, _, _ = follow(monkeypatch, Link(([STARTED, {"event": name}, FINISHED], 0)))
+        assert report.ok
+    own = {name[1:] for name in vars(Taker) if name[0] == "_" and name[1] != "_"}
+    assert set(_HANDLERS) == own - {"fill", "add_roles_without_a_word"}
+
+
+@pytest.mark.parametrize(("mode", "state"), [("plan", "planned"), ("check", "verified")])
+def test_run_that_is_read_again_is_told_by_what_it_was_for(
+    mode: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "Stream", Link(([STARTED | {"mode": mode}, FINISHED], 0)))
+    report = NodeReport("bog1", "203.0.113.10", "failed")
+    converge.attach(TARGET, "", report, lambda *_: None)
+    assert (report.state, report.run) == (state, "r")
 
 
 def test_run_that_never_started_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     report, _, _ = follow(monkeypatch, Link(([], 127), stderr="x\npython3: not found"))
     assert report.state == "failed"
-    assert report.refusals[0].what == "the run could not be started (python3: not found)"
+    assert report.refusals[0].what == "the node did not take the command (python3: not found)"
     assert report.refusals[0].fix == "look at the node: ssh -p 22 root@203.0.113.10"
 
 
-def test_busy_node_tells_who_since_when_and_from_where(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_busy_node_tells_who_since_when_and_from_where() -> None:
     holder = {"operator": "luz", "origin": "laptop", "since": 0.0, "run": "q"}
-    report, _, _ = follow(monkeypatch, Link(([{"event": "busy", "holder": holder}], 75)))
-    assert report.state == "busy"
-    what = report.refusals[0].what
+    what = converge.busy_refusal(holder).what
     assert what.startswith("luz is deploying to this node since ")
     assert what.endswith(" from laptop (run q)")
 
 
-def test_busy_node_without_a_known_holder_still_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    report, _, _ = follow(monkeypatch, Link(([{"event": "busy", "holder": {}}], 75)))
-    assert report.refusals[0].what == "somebody is deploying to this node"
+@pytest.mark.parametrize("holder", [{}, {"since": "x"}, {"since": 1e300}, {"since": float("nan")}])
+def test_busy_node_without_a_known_holder_still_says_so(holder: dict[str, Any]) -> None:
+    assert converge.busy_refusal(holder).what == "somebody is deploying to this node"
+
+
+def test_nothing_is_begun_where_somebody_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    holder = {"operator": "luz"}
+    _, checks, told = follow(monkeypatch, Link(([{"event": "busy", "holder": holder}], 75)))
+    assert (checks, told[-1]) == ([], holder)
 
 
 def test_failed_task_is_kept_with_its_journal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,51 +295,68 @@ def test_events_of_a_newer_runner_are_passed_on(monkeypatch: pytest.MonkeyPatch)
     assert report.ok
 
 
-OURS = {"operator": "ana", "origin": "cusco", "region": "andes", "run": "q"} | WANTED
-SAME = hashlib.sha256(b"b").hexdigest()
-
-
 def actions(link: Link) -> list[tuple[str, str]]:
     packed = [json.loads(base64.b64decode(argv[-1].split()[-1])) for argv in link.asked]
-    return [(item["action"], item["run"]) for item in packed]
-
-
-def test_same_command_joins_the_run_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    busy = {"event": "busy", "holder": OURS | {"sha256": SAME}}
-    started = STARTED | {"run": "q"}
-    link = Link(([busy], 75), ([started, ROLE, CHECK, FINISHED], 0))
-    report, checks, told = follow(monkeypatch, link)
-    assert actions(link) == [("start", "r"), ("attach", "q")]
-    assert (report.state, report.run, report.changed, len(checks)) == ("converged", "q", 2, 1)
-    assert {"event": "joined", "run": "q"} in told
-
-
-def test_joined_run_of_older_settings_is_followed_by_another(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    busy = {"event": "busy", "holder": OURS | {"sha256": "other"}}
-    link = Link(([busy], 75), ([STARTED, ROLE, FINISHED], 0), ([STARTED, FINISHED], 0))
-    report, _, _ = follow(monkeypatch, link)
-    assert actions(link) == [("start", "r"), ("attach", "q"), ("start", "r")]
-    assert (report.run, report.changed, report.roles) == ("r", 0, [])
-
-
-def test_somebody_elses_run_is_not_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    busy = {"event": "busy", "holder": OURS | {"sha256": SAME, "operator": "luz"}}
-    link = Link(([busy], 75))
-    report, _, _ = follow(monkeypatch, link)
-    assert report.state == "busy" and actions(link) == [("start", "r")]
-
-
-def test_waiting_ends_when_the_node_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    busy = {"event": "busy", "holder": OURS | {"operator": "luz"}}
-    link = Link(([busy], 75), ([busy], 75), ([STARTED, FINISHED], 0))
-    report, _, told = follow(monkeypatch, link, Manner(wait=True))
-    assert report.state == "converged"
-    assert [event["event"] for event in told].count("waiting") == 2
+    return [(item["action"], item.get("run", "")) for item in packed]
 
 
 def test_detached_run_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     link = Link(([{"event": "handed_over", "run": "r"}], 0))
-    report, _, _ = follow(monkeypatch, link, Manner(detach=True))
+    report, _, _ = follow(monkeypatch, link, detach=True)
     assert (report.state, report.ok, report.refusals) == ("detached", True, [])
+
+
+def waited(
+    monkeypatch: pytest.MonkeyPatch, *answers: tuple[list[Any], int]
+) -> tuple[bool, NodeReport, list[Any], Link]:
+    told: list[Any] = []
+    link = Link(*answers)
+    monkeypatch.setattr(remote, "Stream", link)
+    report = NodeReport("bog1", "203.0.113.10", "converged")
+    free = converge.wait_for(TARGET, HOLDER, report, lambda node, event: told.append(event))
+    return free, report, told, link
+
+
+HOLDER = {"operator": "luz", "origin": "lima", "run": "q", "since": 0.0}
+
+
+def doing(role: str | None) -> tuple[list[Any], int]:
+    return [{"event": "doing", "busy": HOLDER | {"role": role} if role else None}], 0
+
+
+def test_who_is_waited_for_is_told_whenever_they_are_at_another_role(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = [doing("base"), doing("base"), ([], 255), doing("php"), doing(None)]
+    free, _, told, link = waited(monkeypatch, *answers)
+    assert free
+    assert [event["holder"].get("role") for event in told] == [None, "base", "php"]
+    assert {event["event"] for event in told} == {"waiting"}
+    assert {action for action, _ in actions(link)} == {"doing"}
+
+
+def test_waiting_ends_when_the_node_stays_away(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    free, report, _, _ = waited(monkeypatch, *[([], 255)] * 200)
+    assert (free, report.state) == (False, "unreachable")
+    assert 600 <= clock.now < 660
+
+
+MORE = {"sha256": "s", "mode": "converge", "full": True, "checks": True, "purge": True,
+        "even_if_busy": True}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["full", "checks", "purge", "even_if_busy"])
+def test_run_that_does_less_is_not_taken_for_the_same(key: str) -> None:
+    less = MORE | {key: False}
+    old = {name: value for name, value in MORE.items() if name != key}
+    assert converge.does_as_much(MORE, MORE)
+    assert converge.does_as_much(MORE, less) and converge.does_as_much(less, less)
+    assert not converge.does_as_much(less, MORE)
+    assert not converge.does_as_much(old, MORE)
+
+
+@pytest.mark.parametrize("other", [{"sha256": "t"}, {"mode": "plan"}])
+def test_run_of_something_else_is_not_taken_for_the_same(other: dict[str, Any]) -> None:
+    assert not converge.does_as_much(MORE | other, MORE)

@@ -2,15 +2,19 @@
 
 import fcntl
 import hashlib
+import io
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from pyinfra.api.config import Config
+from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 from region_samples import inventory
@@ -115,7 +119,7 @@ def test_orders_say_what_each_node_is_to_become(
 
 def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(tmp_path, monkeypatch)
-    assert set(Child.orders) == {"nodes", "requirements", "marker", "checking"}
+    assert set(Child.orders) == {"nodes", "requirements", "marker", "checking", "parallel"}
 
 
 def test_marker_is_the_digest_of_the_locked_requirements() -> None:
@@ -123,16 +127,68 @@ def test_marker_is_the_digest_of_the_locked_requirements() -> None:
     assert "--hash=sha256:" in prepare.requirements()
 
 
-def test_process_that_breaks_is_an_error_with_its_last_words(
+def test_process_that_breaks_keeps_what_it_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(self: Child) -> Iterator[str]:
-        self.code, self.stderr = 1, "no module"
-        return iter(())
+        yield json.dumps({"event": "prepared", "node": "bog1", "os": "", "changed": True})
+        yield json.dumps({"event": "preparing", "node": "med1", "os": "debian-13"})
+        self.code, self.stderr = 1, "Traceback\nno module"
 
     monkeypatch.setattr(Child, "__iter__", broken)
-    with pytest.raises(RuntimeError, match="ended with code 1:\nno module"):
-        prepared(tmp_path, monkeypatch)
+    found = prepared(tmp_path, monkeypatch)
+    assert found["bog1"].state == "converged" and found["bog1"].ok
+    failure = found["med1"].failure
+    assert failure is not None and not found["med1"].ok
+    assert "ended early (code 1)" in failure.message
+    assert failure.journal == ["Traceback", "no module"]
+
+
+class Machine:
+    """Stands in for pyinfra's host."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def connect(self, **_: Any) -> None:
+        Machine.most = max(Machine.most, Machine.now + 1)
+        Machine.now += 1
+        gevent.sleep(0.01)
+        Machine.now -= 1
+        raise ValueError("odd key") if self.name == "n0" else ConnectError("timed out")
+
+    now = most = 0
+
+
+def test_machine_that_is_odd_keeps_the_others_and_few_are_looked_at_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes = [{"name": f"n{i}", "known_hosts": str(tmp_path / "known")} for i in range(7)]
+    orders = {"nodes": nodes, "marker": "m", "checking": False, "parallel": 3, "requirements": ""}
+    monkeypatch.setattr(machines, "_data", lambda _: {})
+    monkeypatch.setattr(machines, "State", lambda inventory, config: config)
+    monkeypatch.setattr(machines, "Inventory", lambda given: [Machine(n) for n, _ in given[0]])
+    monkeypatch.setattr(machines.logging, "disable", lambda _: None)
+    monkeypatch.setattr(machines.sys, "stdin", io.StringIO(json.dumps(orders)))
+    machines.main()
+    events = {e["node"]: e for e in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert (events["n0"]["event"], events["n0"]["message"]) == ("failed", "odd key")
+    assert {e["event"] for name, e in events.items() if name != "n0"} == {"unreachable"}
+    assert (len(events), Machine.most) == (7, 3)
+
+
+def test_connection_outlives_a_cut_of_minutes_and_not_for_ever() -> None:
+    with socket.socket() as connected:
+        machines.steady(connected)
+        tcp = socket.IPPROTO_TCP
+        assert connected.getsockopt(tcp, socket.TCP_NODELAY)
+        assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        idle, every, tries = (
+            connected.getsockopt(tcp, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+        assert 300 < idle + every * tries <= 600
+        assert 300_000 < connected.getsockopt(tcp, socket.TCP_USER_TIMEOUT) <= 600_000
 
 
 def test_pyinfra_takes_what_it_is_told_of_a_node(
@@ -157,6 +213,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "lock").touch()
     monkeypatch.setattr(machines, "RUNNER", str(folder))
     monkeypatch.setattr(machines, "RUN_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(machines, "SWITCH_WAIT", 0)
     return folder
 
 
@@ -188,8 +245,21 @@ def test_environment_that_a_run_may_be_at_work_in_stays(runner: Path) -> None:
     with (runner.parent / "lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         everything = ["prepare.lock", "venv", "venv-a", "venv-b", "venv-c"]
-        assert put_in_place(runner) == everything
+        assert put_in_place(runner, "venv-b") == everything
     assert put_in_place(runner) == ["prepare.lock", "venv", "venv-c"]
+
+
+def test_environment_is_not_changed_under_a_run(runner: Path) -> None:
+    with (runner.parent / "lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        script = machines._environment(str(runner / "venv-c"), "lock", "venv-c")
+        done = subprocess.run(["sh", "-ec", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 75
+    assert done.stderr == (
+        "a run is at work on this node: wait until it has ended, then deploy again\n"
+    )
+    assert (runner / "venv").resolve() == runner / "venv-b"
+    assert (runner / "venv-c").is_dir()
 
 
 def test_node_on_which_nothing_ever_ran_has_nothing_to_delete(runner: Path) -> None:

@@ -12,11 +12,13 @@ import pytest
 from region_samples import inventory
 from test_render_variables import SECRETS
 
+from chautari.errors import RunFailed
 from chautari.render import variables
 from chautari.render.internet import PUBLIC
 from chautari.render.variables import Place
 from chautari.report.model import CheckResult, NodeReport, Refusal, RegionReport
 from chautari.run import pipeline, prepare, request, stages, survey
+from chautari.run.parallel import PARALLEL
 from chautari.run.request import Plan, Request
 from chautari.secrets.store import SecretStore
 
@@ -61,8 +63,9 @@ class Nodes:
         return ([] if answer is None else [answer]), Silent(self.said)
 
     def prepare(
-        self, region: Any, targets: Any, tell: Any, checking: bool = False, resolver: Any = None
+        self, region: Any, targets: Any, tell: Any, checking: bool, resolver: Any, parallel: int
     ) -> dict[str, NodeReport]:
+        assert parallel == PARALLEL
         self.prepared += [target.name for target in targets]
         return {target.name: self.report(target) for target in targets}
 
@@ -71,13 +74,17 @@ class Nodes:
         return NodeReport(target.name, target.address, state)
 
     def converge(
-        self, target: Any, bundle: bytes, about: Data, report: NodeReport, tell: Any, manner: Any
-    ) -> list[CheckResult]:
+        self, target: Any, bundle: bytes, about: Data, report: NodeReport, tell: Any, detach: bool
+    ) -> tuple[list[CheckResult], None]:
         self.converged.append(target.name)
         self.about[target.name] = about
         if self.outcome.get(target.name) == "breaks":
             report.state, report.failed = "failed", 1
-        return self.checks.get(target.name, [])
+        if self.outcome.get(target.name) == "explodes":
+            raise AssertionError("nobody thought of this")
+        if self.outcome.get(target.name) == "mended":
+            raise RunFailed("no room", fix="make room")
+        return self.checks.get(target.name, []), None
 
     def tell(self, node: str, event: Data) -> None:
         self.told.append((node, event["event"]))
@@ -227,13 +234,6 @@ def test_node_that_was_never_met_is_not_asked(nodes: Nodes, run: Any, tmp_path: 
     assert (nodes.asked, nodes.prepared, nodes.converged) == (["med1"], ["bog1"], ["bog1"])
 
 
-def test_node_at_work_is_joined_or_refused_by_its_own_word(nodes: Nodes, run: Any) -> None:
-    busy = {"event": "survey", "facts": facts("debian-12"), "busy": {"operator": "luz"}}
-    nodes.answers["bog1"] = busy
-    run(checks=False)
-    assert (nodes.prepared, nodes.converged) == ([], ["bog1"])
-
-
 def test_full_converges_every_node(nodes: Nodes, run: Any) -> None:
     run(full=True, checks=False)
     assert (nodes.prepared, sorted(nodes.converged)) == ([], ["bog1", "med1"])
@@ -312,6 +312,23 @@ def test_one_node_s_failure_keeps_the_other_s_result(nodes: Nodes, run: Any) -> 
     nodes.outcome["bog1"] = "breaks"
     report = run(full=True)
     assert states(report) == {"bog1": "failed", "med1": "converged"}
+
+
+def test_node_whose_work_breaks_keeps_the_other_s_result(nodes: Nodes, run: Any) -> None:
+    nodes.outcome |= {"bog1": "explodes"}
+    report = run(full=True)
+    assert states(report) == {"bog1": "failed", "med1": "converged"}
+    failure = report.nodes[0].failure
+    assert failure.message.startswith("AssertionError: nobody thought of this")
+    assert any("test_run_stages.py" in line for line in failure.journal)
+    assert not report.ok
+
+
+def test_expected_trouble_with_one_node_says_what_to_do(nodes: Nodes, run: Any) -> None:
+    nodes.outcome |= {"bog1": "mended"}
+    report = run(full=True)
+    assert states(report) == {"bog1": "failed", "med1": "converged"}
+    assert report.nodes[0].refusals == [Refusal("no room", "make room")]
 
 
 def test_key_of_receipts_is_in_no_word_to_a_node(nodes: Nodes, run: Any) -> None:

@@ -137,10 +137,15 @@ class Stream:
             pipe.close()
 
     def __iter__(self) -> Iterator[str]:
-        """Give each line as it arrives, then wait for the end."""
+        """Give each line as it arrives, then wait for the end.
+
+        A last line without its end is a part of one, as a link leaves it that is cut: it is left
+        out.
+        """
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            yield line.decode(errors="replace").rstrip("\n")
+            if line.endswith(b"\n"):
+                yield line.decode(errors="replace").rstrip("\n")
         self.code = self._process.wait()
         _running.discard(self)
         self._feeder.join()

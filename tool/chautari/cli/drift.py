@@ -28,6 +28,7 @@ def command(name: str, as_json: bool, **asked: Any) -> int:
     """
     from chautari.paths import inventories_root
     from chautari.region.load import find, load
+    from chautari.report.text import clean
     from chautari.run.drift import found_on_nodes, text_of
     from chautari.run.request import Request
 
@@ -36,7 +37,7 @@ def command(name: str, as_json: bool, **asked: Any) -> int:
     if as_json:
         print_json({"ok": all(node["ok"] for node in found), "nodes": found})
     else:
-        click.echo("\n".join(text_of(node) for node in found))
+        click.echo(clean("\n".join(text_of(node) for node in found)))
         if any(node.get("roles") for node in found):
             click.echo(f"\nTo put it right: deploy region {inventory.region.region}")
     return 0 if all(node["ok"] for node in found) else 1

@@ -54,6 +54,11 @@ def command(
 
     if detach and asked["canary"]:
         raise click.UsageError("--canary waits for its node, --detach does not: leave one out")
+    if no_checks and asked["canary"]:
+        raise click.UsageError(
+            "--canary lets the others follow once its node passes its checks, --no-checks leaves "
+            "them out: leave one out"
+        )
     manner = Manner(wait, detach)
     return carry_out(_deploy, "region", name, as_json, manner=manner, checks=not no_checks, **asked)
 

@@ -17,6 +17,7 @@ def command(name: str | None, as_json: bool) -> int:
     """Ask a region's nodes what runs there; without a name, list the regions."""
     from chautari.paths import inventories_root
     from chautari.region.load import find, load, names
+    from chautari.report.text import one_line
     from chautari.run.status import node_states
 
     if name is None:
@@ -28,7 +29,7 @@ def command(name: str | None, as_json: bool) -> int:
         print_json({"region": name, "nodes": states})
     else:
         for state in states:
-            click.echo(f"{state['node']:<16} {_told(state)}")
+            click.echo(f"{state['node']:<16} {one_line(_told(state))}")
     return 0 if all(state["reachable"] for state in states) else 1
 
 

@@ -30,7 +30,6 @@ _PHASES = {
     "prepared": "ready",
     "reconnecting": "the link dropped; attaching again",
     "joined": "a run is there; showing it from its beginning",
-    "waiting": "somebody else is at work; waiting",
     "handed_over": "at work by itself",
     "settled": "nothing to do: all is as the last deploy left it",
 }
@@ -121,10 +120,21 @@ class _Screen(ExitStack):
         self.progress.say(text)
 
 
+def _waiting(holder: dict[str, Any]) -> str:
+    """Return who is waited for, and how far they are."""
+    from chautari.report.text import one_line
+    from chautari.run.converge import busy_refusal
+
+    role = f", at {holder['role']}" if holder.get("role") else ""
+    return one_line(f"{busy_refusal(holder).what}{role}; waiting for its end")
+
+
 def _listener(screen: _Screen) -> Listener:
     def tell(node: str, event: dict[str, Any]) -> None:
         kind = event["event"]
-        if kind in _PHASES:
+        if kind == "waiting":
+            screen.progress.phase(node, _waiting(event["holder"]))
+        elif kind in _PHASES:
             screen.progress.phase(node, _PHASES[kind])
         elif kind in _ENDINGS:
             screen.progress.finish(node, kind)

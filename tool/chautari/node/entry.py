@@ -28,6 +28,10 @@ def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
         from chautari.node import drift, lock
 
         found = drift.drift(STATE) | {"busy": lock.holder()}
+    elif arguments["action"] == "doing":
+        from chautari.node import doing
+
+        found = doing.doing(STATE)
     else:
         from chautari.node import runner
 

@@ -33,7 +33,10 @@ MEMORY = Path("/run/chautari")
 VENV = Path("/opt/chautari/venv")
 KEPT_RUNS = 20
 # What the next operator is told of a run; whoever gives the same command again joins by it.
-PUBLIC = ("run", "operator", "origin", "region", "node", "sha256", "mode", "full")
+PUBLIC = (
+    "run", "operator", "origin", "region", "node", "sha256", "mode", "full", "checks", "purge",
+    "even_if_busy",
+)  # fmt: skip
 # What a run does: bring the node to its state, only check it, or only say what it would change.
 CONVERGES = "converge"
 CHECKS = "check"
@@ -64,7 +67,8 @@ def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
         return start(run, arguments, payload.read())
     if not _places(run)[0].is_dir():
         known = ", ".join(runs()[-KEPT_RUNS:]) or "none"
-        _say({"event": "refused", "message": f"there is no run {run} here; there are: {known}"})
+        message = f"there is no run {run} here; there are: {known}"
+        _say({"event": "refused", "message": message, "unknown": True})
         return 1
     return follow(run, int(arguments.get("offset", 0)))
 
@@ -277,10 +281,10 @@ def follow(run: str, offset: int) -> int:
 
 
 def _events(run: str, file: Path, offset: int) -> Iterator[dict[str, Any]]:
-    position, spoke = offset, time.monotonic()
+    position, spoke, gone = offset, time.monotonic(), 0
     while True:
         # Ask before reading: a unit that ended meanwhile has written everything it will write.
-        alive = _unit_is_active(run)
+        gone = 0 if _unit_is_active(run) else gone + 1
         for line in journal.lines(file, position):
             position += len(line)
             spoke = time.monotonic()
@@ -288,7 +292,7 @@ def _events(run: str, file: Path, offset: int) -> Iterator[dict[str, Any]]:
             yield event | {"offset": position}
             if event["event"] in ("run_finished", "busy"):
                 return
-        if not alive:
+        if gone > 1:  # asked twice, and the journal read after that
             yield {"event": "run_lost", "run": run}
             return
         if time.monotonic() - spoke > ALIVE_SECONDS:
@@ -298,8 +302,10 @@ def _events(run: str, file: Path, offset: int) -> Iterator[dict[str, Any]]:
 
 
 def _unit_is_active(run: str) -> bool:
-    argv = ["systemctl", "is-active", "--quiet", f"chautari-run-{run}.service"]
-    return subprocess.run(argv, check=False, stdin=subprocess.DEVNULL).returncode == 0
+    # A unit that is going down still writes, and a question that got no answer tells nothing.
+    argv = ["systemctl", "is-active", f"chautari-run-{run}.service"]
+    said = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, capture_output=True).stdout
+    return said.strip() not in (b"inactive", b"failed", b"unknown")
 
 
 def status() -> dict[str, Any]:

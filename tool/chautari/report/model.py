@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 Outcome = Literal["passed", "failed", "skipped"]
 NodeState = Literal[
-    "converged", "failed", "refused", "unreachable", "busy", "detached", "verified", "planned"
-]
+    "converged", "failed", "refused", "unreachable", "busy", "detached", "lost", "verified",
+    "planned",
+]  # fmt: skip
 # How a node ended on which all is well, when something else was asked for than to converge it.
 ENDINGS: dict[str, NodeState] = {"check": "verified", "plan": "planned"}
 

@@ -37,6 +37,9 @@ STATES: dict[NodeState, StateWords] = {
     "detached": StateWords(
         "still running", "The run goes on by itself on the node; run the command again.", "wait"
     ),
+    "lost": StateWords(
+        "link lost", "The run goes on there by itself; how it ends is not known here.", "bad"
+    ),
     "failed": StateWords("failed", "A task failed and the run stopped there.", "bad"),
     "refused": StateWords("refused", "Something is not right yet, so nothing was changed.", "bad"),
     "unreachable": StateWords("unreachable", "No connection; nothing was changed.", "bad"),
@@ -93,7 +96,7 @@ def tone(report: RegionReport) -> Tone:
     """Say whether all is well; a run that goes on or checked nothing is not known to be well."""
     if not report.ok:
         return "bad"
-    if any(node.state == "planned" for node in report.nodes):
+    if _only_planned(report):
         return "good"
     running = any(words(node).tone == "wait" for node in report.nodes)
     return "good" if report.count("passed") and not running else "wait"
@@ -103,7 +106,7 @@ def verdict(report: RegionReport) -> str:
     """Return the whole result in one sentence."""
     if not report.nodes and not report.checks:
         return f"Nothing was done in region {one_line(report.region)}."
-    if report.ok and any(node.state == "planned" for node in report.nodes):
+    if report.ok and _only_planned(report):
         return _forecast(report)
     opening = {"good": "is well", "bad": "needs attention", "wait": "is not proven yet"}
     told = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
@@ -111,6 +114,10 @@ def verdict(report: RegionReport) -> str:
     return (
         f"Region {name} {opening[tone(report)]}: {', '.join(told)}, in {duration(report.seconds)}."
     )
+
+
+def _only_planned(report: RegionReport) -> bool:
+    return bool(report.nodes) and all(node.state == "planned" for node in report.nodes)
 
 
 def _forecast(report: RegionReport) -> str:

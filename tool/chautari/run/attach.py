@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from chautari.report.model import CheckResult, NodeReport, RegionReport
 from chautari.run import converge, reporting
+from chautari.run.alone import on_its_own
 from chautari.run.parallel import side_by_side
 from chautari.run.request import Listener, Request
 from chautari.run.surroundings import known_surroundings
@@ -21,7 +22,8 @@ def attach(request: Request, tell: Listener, say: Callable[[str], None]) -> Regi
     report = reporting.empty(request, internet)
 
     def one(job: tuple[Target, NodeReport]) -> list[CheckResult]:
-        return converge.attach(job[0], request.run, job[1], tell)
+        target, node = job
+        return on_its_own(lambda: node, lambda: converge.attach(target, request.run, node, tell))
 
     inside = side_by_side(one, list(zip(reached, nodes, strict=True)))
     report.checks = [result for results in inside for result in results]

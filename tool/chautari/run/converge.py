@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 
 from chautari.report.model import CheckResult, NodeReport, Refusal
-from chautari.run.manner import PATIENT, Manner
-from chautari.run.remote import Event, open_stream
+from chautari.run.prepare import explain_unreachable
+from chautari.run.remote import SSH_FAILED, Event, ask, open_stream
 from chautari.run.taker import Listener, Taker
 from chautari.run.target import Target
 
-SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred
-RECONNECT_SECONDS = (2, 5, 10, 20, 30, 30, 30, 30, 30, 30)
+PAUSES = (2, 5, 10, 20, 30)  # seconds before each try to attach; the last one again and again
+OUTAGE_SECONDS = 600
 WAIT_SECONDS = 5
+# What SSH says of a connection that no patience brings about.
+_FINAL = ("permission denied", "host key verification failed")
+# What a run may do beyond another one that is given the same.
+_MORE = ("full", "checks", "purge", "even_if_busy")
+
+_LAST_YEAR = 253_402_300_800  # the year 10000, in seconds since the epoch
+
+
+class _Patience:
+    """How long to try again: ten minutes of one outage, however quickly each try fails."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Take the outage for over."""
+        self._since: float | None = None
+        self._pauses = iter(PAUSES)
+
+    def pause(self) -> int | None:
+        """Return how many seconds to wait before the next try; None when patience is at its end."""
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        if now - self._since >= OUTAGE_SECONDS:
+            return None
+        return next(self._pauses, PAUSES[-1])
 
 
 def converge(
@@ -23,40 +47,19 @@ def converge(
     about: Event,
     report: NodeReport,
     tell: Listener,
-    manner: Manner = PATIENT,
-) -> list[CheckResult]:
-    """Start a run on the node, follow it to its end and fill `report`; return its checks.
+    detach: bool = False,
+) -> tuple[list[CheckResult], Event | None]:
+    """Start a run on the node, follow it to its end and fill `report`.
 
-    When the link drops the run goes on; this side attaches again, for about four minutes. A run of
-    the same person from the same machine that is still at work is joined; when it does something
-    else than what is asked for now, another one follows it.
+    When the link drops the run goes on; this side attaches again. With `detach` it comes back once
+    the run is at work.
+
+    Returns the run's checks, and who is at work on the node when somebody is: then none was begun.
     """
-    started = time.monotonic()
-    arguments = about | {
-        "action": "start",
-        "sha256": hashlib.sha256(bundle).hexdigest(),
-        "detach": manner.detach,
-    }
-    try:
-        while True:
-            report.run = about["run"]
-            taker = _through(target, arguments, bundle, Taker(report, tell))
-            if taker.holder is None:
-                return taker.checks
-            if _is_ours(taker.holder, about):
-                checks = attach(target, taker.holder["run"], report, tell)
-                if _does_the_same(taker.holder, arguments):
-                    return checks
-                _start_over(report)
-            elif not manner.wait:
-                report.state = "busy"
-                report.refusals.append(busy_refusal(taker.holder))
-                return []
-            else:
-                tell(target.name, {"event": "waiting", "holder": taker.holder})
-                time.sleep(WAIT_SECONDS)
-    finally:
-        report.seconds = time.monotonic() - started
+    report.run = about["run"]
+    arguments = about | {"action": "start", "detach": detach}
+    taker = _through(target, arguments, bundle, Taker(report, tell))
+    return taker.checks, taker.holder
 
 
 def attach(target: Target, run: str, report: NodeReport, tell: Listener) -> list[CheckResult]:
@@ -70,19 +73,53 @@ def attach(target: Target, run: str, report: NodeReport, tell: Listener) -> list
     return _through(target, arguments, b"", Taker(report, tell)).checks
 
 
+def wait_for(target: Target, holder: Event, report: NodeReport, tell: Listener) -> bool:
+    """Wait until nobody is at work on the node; tell who is, and at which role.
+
+    Returns whether the node is free; when it answers no more, `report` says so.
+    """
+    patience, told = _Patience(), None
+    busy: Event | None = holder
+    while busy is not None:
+        if (now := (busy.get("run"), busy.get("role"))) != told:
+            tell(target.name, {"event": "waiting", "holder": busy})
+            told = now
+        time.sleep(WAIT_SECONDS)
+        events, stream = ask(target, {"action": "doing"})
+        if events:
+            busy = events[-1]["busy"]
+            patience.renew()
+        elif patience.pause() is None:
+            _tell_unreachable(report, stream.stderr)
+            return False
+    return True
+
+
 def _through(target: Target, arguments: Event, payload: bytes, taker: Taker) -> Taker:
     """Follow a run to its end, attaching again when the link drops."""
-    _follow(target, arguments, payload, taker)
-    for pause in RECONNECT_SECONDS:
-        if taker.ended or taker.code != SSH_FAILED:
+    patience = _Patience()
+    attempt, body = arguments, payload
+    while True:
+        heard = taker.heard
+        _follow(target, attempt, body, taker)
+        if taker.unknown and payload:
+            # The link was cut while the bundle was under way: there is nothing to attach to.
+            taker.report.refusals.clear()
+            taker, attempt, body = Taker(taker.report, taker.tell), arguments, payload
+            continue
+        if taker.ended or taker.code != SSH_FAILED or _is_final(taker.error):
+            break
+        if taker.begun and taker.heard > heard:
+            patience.renew()
+        pause = patience.pause()
+        if pause is None:
             break
         taker.tell(target.name, {"event": "reconnecting", "seconds": pause})
         time.sleep(pause)
-        again = {"action": "attach", "run": arguments["run"], "offset": taker.offset}
-        _follow(target, again, b"", taker)
+        attempt = {"action": "attach", "run": arguments["run"], "offset": taker.offset}
+        body = b""
     if not taker.ended:
-        taker.report.state = "detached" if taker.begun else "failed"
-        taker.report.refusals.append(_lost(target, taker))
+        _tell_lost(target, taker, bool(payload))
     return taker
 
 
@@ -90,49 +127,62 @@ def _follow(target: Target, arguments: Event, payload: bytes, taker: Taker) -> N
     stream = open_stream(target, arguments, payload)
     try:
         for line in stream:
-            if line.startswith("{"):
-                taker.take(json.loads(line))
+            if line.startswith("{") and not taker.ended:
+                taker.take(line)
     except BaseException:
         stream.stop()
         raise
     taker.code = stream.code
-    taker.error = stream.stderr.splitlines()[-1] if stream.stderr else ""
+    taker.error = _last_line(stream.stderr)
 
 
-def _is_ours(holder: Event, about: Event) -> bool:
+def is_ours(holder: Event, about: Event) -> bool:
+    """Return whether the same person began that run from the same machine."""
     return all(holder.get(key) == about.get(key) for key in ("operator", "origin", "region"))
 
 
-def _does_the_same(holder: Event, arguments: Event) -> bool:
-    return all(holder.get(key) == arguments.get(key) for key in ("sha256", "mode", "full"))
+def does_as_much(holder: Event, about: Event) -> bool:
+    """Return whether that run is given the same, and does all that is asked for now."""
+    same = all(holder.get(key) == about.get(key) for key in ("sha256", "mode"))
+    return same and all(holder.get(key) or not about.get(key) for key in _MORE)
 
 
-def _start_over(report: NodeReport) -> None:
-    """Forget what a joined run told, since another run follows it."""
-    report.roles.clear()
-    report.notices.clear()
-    report.refusals.clear()
-    report.changed = report.failed = 0
-    report.failure = None
+def _is_final(said: str) -> bool:
+    return any(words in said.lower() for words in _FINAL)
 
 
-def _lost(target: Target, taker: Taker) -> Refusal:
-    if taker.begun:
-        return Refusal(
-            "the link was lost; the run goes on there by itself",
-            "when the link is back, give the same command again: it joins the run",
-        )
-    return Refusal(
-        f"the run could not be started ({taker.error or 'no answer'})",
-        f"look at the node: ssh -p {target.port} {target.user}@{target.address}",
-    )
+def _last_line(said: str) -> str:
+    return said.splitlines()[-1] if said else ""
+
+
+def _tell_unreachable(report: NodeReport, said: str) -> None:
+    report.state = "unreachable"
+    report.refusals.append(explain_unreachable(_last_line(said) or "no answer", report))
+
+
+def _tell_lost(target: Target, taker: Taker, started: bool) -> None:
+    """Say what is known of a run that was not followed to its end; nothing of it is well."""
+    report, cut = taker.report, taker.code == SSH_FAILED and not _is_final(taker.error)
+    if taker.begun or (started and cut):
+        begun = "; the run goes on there by itself" if taker.begun else " before the run was seen"
+        report.state = "lost"
+        what = f"the link was lost{begun}"
+        fix = "when the link is back, give the same command again: it joins the run"
+        report.refusals.append(Refusal(what, fix))
+    elif taker.code == SSH_FAILED:
+        _tell_unreachable(report, taker.error)
+    else:
+        report.state = "failed"
+        what = f"the node did not take the command ({taker.error or 'no answer'})"
+        fix = f"look at the node: ssh -p {target.port} {target.user}@{target.address}"
+        report.refusals.append(Refusal(what, fix))
 
 
 def busy_refusal(holder: Event) -> Refusal:
     """Return who is at work on a node, since when and from where, and what to do."""
-    since = ""
-    if "since" in holder:
-        since = time.strftime(" since %H:%M", time.localtime(holder["since"]))
+    since, began = "", holder.get("since")
+    if isinstance(began, int | float) and 0 <= began < _LAST_YEAR:
+        since = time.strftime(" since %H:%M", time.localtime(began))
     who = holder.get("operator") or "somebody"
     origin = f" from {holder['origin']}" if holder.get("origin") else ""
     run = f" (run {holder['run']})" if holder.get("run") else ""

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import gevent
+from gevent.pool import Pool
 from pyinfra.api.config import Config
 from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.api.facts import FactBase
@@ -43,8 +43,16 @@ UPDATE = (
     f"for try in 1 2 3; do timeout -k 10 600 apt-get -q update {LOCK_WAIT} && exit 0; "
     "sleep 5; done; exit 1"
 )
+# Seconds and numbers of tries, and milliseconds for what was sent and not answered.
+KEEPALIVE = {
+    "TCP_KEEPIDLE": 60,
+    "TCP_KEEPINTVL": 30,
+    "TCP_KEEPCNT": 18,
+    "TCP_USER_TIMEOUT": 600_000,
+}
 RUNNER = "/opt/chautari"
 PIP = "/usr/share/python-wheels/pip-*.whl"  # of python3-pip-whl, which python3-venv depends on
+SWITCH_WAIT = 10  # seconds
 RUN_LOCK = "/var/lib/chautari/lock"  # node/lock.py: held by a run for as long as it works
 
 
@@ -70,30 +78,18 @@ def main() -> None:
     """Read the orders, look at every node, prepare those that nothing speaks against."""
     orders = json.load(sys.stdin)
     logging.disable(logging.CRITICAL)  # pyinfra's own talk; results go out as JSON
-    # paramiko leaves Nagle's algorithm on, which costs 40 ms a step.
-    _no_delay()
     nodes = {node["name"]: node for node in orders["nodes"]}
     inventory = Inventory(([(name, _data(node)) for name, node in nodes.items()], {}))
-    state = State(inventory, Config(CONNECT_TIMEOUT=CONNECT_SECONDS, FAIL_PERCENT=100))
+    parallel = orders["parallel"]
+    config = Config(CONNECT_TIMEOUT=CONNECT_SECONDS, FAIL_PERCENT=100, PARALLEL=parallel)
+    state = State(inventory, config)
     with ctx_state.use(state):
         for node in nodes.values():
             node |= {"marker": orders["marker"], "checking": orders["checking"]}
-        jobs = [gevent.spawn(_look, state, host, nodes[host.name]) for host in inventory]
-        gevent.joinall(jobs, raise_error=True)
-        bare = [job.value for job in jobs if job.value is not None]
+        looked = Pool(parallel).map(lambda host: _look(state, host, nodes[host.name]), inventory)
+        bare = [host for host in looked if host is not None]
         if bare:
             _prepare(state, bare, nodes, orders)
-
-
-def _no_delay() -> None:
-    original = socket.create_connection
-
-    def create_connection(*args: Any, **kwargs: Any) -> socket.socket:
-        connected = original(*args, **kwargs)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connected
-
-    socket.create_connection = create_connection
 
 
 def _data(node: dict[str, Any]) -> dict[str, Any]:
@@ -116,22 +112,34 @@ def _data(node: dict[str, Any]) -> dict[str, Any]:
 
 def _look(state: State, host: Host, node: dict[str, Any]) -> Host | None:
     """Return the host when it passed the preflight and still has to be prepared."""
-    known_hosts = Path(node["known_hosts"])
-    known_hosts.touch()
-    before = known_hosts.read_text()
-    try:
-        host.connect(show_errors=False, raise_exceptions=True)
-    except (ConnectError, OSError) as error:
-        say("unreachable", host.name, message=str(error))
-        return None
-    _tell_pinned(host.name, node["address"], before, known_hosts.read_text())
     # What is odd about one machine must not end the work on the others.
     try:
-        found = _facts(host)
+        known_hosts = Path(node["known_hosts"])
+        known_hosts.touch()
+        before = known_hosts.read_text()
+        try:
+            host.connect(show_errors=False, raise_exceptions=True)
+        except (ConnectError, OSError) as error:
+            say("unreachable", host.name, message=str(error))
+            return None
+        steady(host.connector.client.get_transport().sock)
+        _tell_pinned(host.name, node["address"], before, known_hosts.read_text())
+        return _judge(state, host, node, _facts(host))
     except Exception as error:
-        say("failed", host.name, task="Look at the machine", message=str(error))
+        message = str(error) or type(error).__name__
+        say("failed", host.name, task="Look at the machine", message=message)
         return None
-    return _judge(state, host, node, found)
+
+
+def steady(connected: socket.socket) -> None:
+    """Let a connection send at once, live through a cut of five minutes, and end after ten."""
+    # paramiko leaves Nagle's algorithm on, which costs 40 ms a step; and it waits for ever for a
+    # machine that went away without a word.
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        if hasattr(socket, name):  # not every system has them all
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _judge(state: State, host: Host, node: dict[str, Any], found: facts.Facts) -> Host | None:
@@ -238,8 +246,29 @@ def _environment(new: str, lock: str, marker: str, python: str = "python3") -> s
             f"{pip} --only-binary :all: --require-hashes --requirement {lock}",
             f"echo {marker} > {new}/chautari-lock",
             "fi",
-            f"ln -sfn {new} {RUNNER}/venv",
+            _switch(new),
             _sweep(new),
+        )
+    )
+
+
+def _switch(new: str) -> str:
+    """Return the shell steps that put the environment `new` in place, never under a run.
+
+    A run loads from it until it ends; none can begin meanwhile. Where there is no lock yet, none
+    ever ran.
+    """
+    put = f"ln -sfn {new} {RUNNER}/venv"
+    busy = "a run is at work on this node: wait until it has ended, then deploy again"
+    held = f"flock --shared --wait {SWITCH_WAIT} 9 || {{ echo {busy} >&2; exit 75; }}"
+    return "; ".join(
+        (
+            f'if [ "$(readlink {RUNNER}/venv)" != {new} ]',
+            f"then if [ -e {RUN_LOCK} ]",
+            f"then ( {held}; {put} ) 9< {RUN_LOCK}",
+            f"else {put}",
+            "fi",
+            "fi",
         )
     )
 

@@ -42,8 +42,9 @@ def make_ready(request: Request, tell: Listener, say: Say) -> RegionReport:
     ready, began = plan(request, say), time.monotonic()
     report = reporting.empty(ready.request, ready.internet)
     reached = targets(ready.inventory, ready.internet, request.chosen(), request.identities)
-    resolver = ready.internet.resolver
-    found = prepare(ready.inventory.region, reached, tell, resolver=resolver)
+    found = prepare(
+        ready.inventory.region, reached, tell, False, ready.internet.resolver, request.parallel
+    )
     report.nodes = list(found.values())
     return reporting.finish(report, ready, "prepare", time.monotonic() - began)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from chautari.process import Stream
 from chautari.report.model import Failure, NodeReport, Refusal
+from chautari.run.parallel import PARALLEL
 from chautari.run.target import Target
 from chautari.run.wanted import Wanted
 
@@ -42,11 +43,13 @@ def prepare(
     tell: Listener,
     checking: bool = False,
     resolver: str | None = None,
+    parallel: int = PARALLEL,
 ) -> dict[str, NodeReport]:
     """Look at every target and prepare those that nothing speaks against.
 
     With `checking` nothing is changed: a node that was never deployed is refused. `resolver` is
-    the name server that knows the region's names, where the system's do not.
+    the name server that knows the region's names, where the system's do not; `parallel` nodes are
+    worked on at once.
 
     Returns a report for each node; those whose state is `converged` may go on to converge.
     """
@@ -55,6 +58,7 @@ def prepare(
         "requirements": requirements(),
         "marker": marker(),
         "checking": checking,
+        "parallel": parallel,
     }
     reports = {target.name: NodeReport(target.name, target.address, "failed") for target in targets}
     child = Stream((sys.executable, "-m", "chautari.run.machines_child"), _json(orders))
@@ -62,10 +66,18 @@ def prepare(
         event = json.loads(line)
         tell(event["node"], event)
         _take(reports[event["node"]], event)
-    if child.code:
-        # The child tells every expected trouble as an event: this is a bug, and shown as one.
-        raise RuntimeError(f"pyinfra ended with code {child.code}:\n{child.stderr[-4000:]}")
+    for report in reports.values():
+        if report.state == "failed" and report.failure is None:
+            _tell_unfinished(report, child)
     return reports
+
+
+def _tell_unfinished(report: NodeReport, child: Stream) -> None:
+    """Say that the child ended before it told how this node fared; the others' results stay."""
+    report.failed += 1
+    what = f"what prepares machines ended early (code {child.code}); deploy again, and if it stays"
+    said = child.stderr.splitlines()[-40:]
+    report.failure = Failure("prepare", "run pyinfra", f"{what}, report it with this", said)
 
 
 def _json(data: Any) -> bytes:

@@ -97,6 +97,17 @@ def open_stream(target: Target, arguments: Event, payload: Payload = b"") -> Str
 
 
 def ask(target: Target, arguments: Event, payload: Payload = b"") -> tuple[list[Event], Stream]:
-    """Run one short action of the runner on the node and return its events."""
+    """Run one short action of the runner on the node and return its events.
+
+    What is no event, such as a greeting of the login shell, is passed over.
+    """
     stream = open_stream(target, arguments, payload)
-    return [json.loads(line) for line in stream if line.startswith("{")], stream
+    return [event for line in stream if (event := _event(line)) is not None], stream
+
+
+def _event(line: str) -> Event | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("event"), str) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from chautari.render import bundle
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult, NodeReport, Refusal, RoleReport
 from chautari.run import converge
+from chautari.run.alone import on_its_own
 from chautari.run.parallel import side_by_side
 from chautari.run.preflight import NOTHING_YET
 from chautari.run.prepare import prepare, wanted
@@ -22,6 +24,8 @@ from chautari.run.target import Target, targets
 Mode = Literal["converge", "check", "plan"]
 # Reasons that a machine may still have to be looked at by the whole preflight.
 _FRESH = frozenset({"new", "damaged"})
+# States of a joined run whose end was not seen: nothing may follow it yet.
+_UNSEEN = ("lost", "unreachable")
 
 
 @dataclass
@@ -38,6 +42,10 @@ class Crew:
     report: NodeReport
     region: str
     done: bool = False
+
+    def become(self, fresh: Crew) -> None:
+        """Take over what another look at the node found."""
+        self.found, self.report, self.done = fresh.found, fresh.report, fresh.done
 
     @property
     def name(self) -> str:
@@ -69,20 +77,21 @@ def get_ready(ready: Plan, names: Sequence[str], tell: Listener, mode: Mode) -> 
     request, region = ready.request, ready.inventory.region
     reached = targets(ready.inventory, ready.internet, tuple(names), request.identities)
     nodes = {node.node: node for node in ready.nodes}
+    # What the nodes just said holds once: whoever looks again asks again.
     known = request.memory.surveys if request.memory else {}
-    surveys = [known[name] for name in names if name in known]
+    surveys = [known.pop(name) for name in names if name in known]
     if len(surveys) < len(reached):
         surveys = survey(reached, lambda name: ready.inputs_of(nodes[name]), request.parallel)
     crews = []
     for target, found in zip(reached, surveys, strict=True):
         report = report_of(wanted(region, target.name), target, found)
         crews.append(Crew(target, nodes[target.name], found, report, region.region))
+        _mind_others(crews[-1], request)
     unready = [crew for crew in crews if not _is_settled(crew.found, mode)]
     if unready:
         checking = mode != "converge"
-        prepared = prepare(
-            region, [crew.target for crew in unready], tell, checking, ready.internet.resolver
-        )
+        bare, resolver = [crew.target for crew in unready], ready.internet.resolver
+        prepared = prepare(region, bare, tell, checking, resolver, request.parallel)
         for crew in unready:
             crew.report = prepared[crew.name]
             if mode == "plan":
@@ -90,6 +99,20 @@ def get_ready(ready: Plan, names: Sequence[str], tell: Listener, mode: Mode) -> 
     for crew in crews:
         _settle(crew, request, tell, mode)
     return crews
+
+
+def _mind_others(crew: Crew, request: Request) -> None:
+    """Refuse a node that somebody else works on, unless they are waited for."""
+    holder = crew.found.busy
+    if holder is None or crew.report.state != "converged" or request.manner.wait:
+        return
+    if not converge.is_ours(holder, about("", crew.region, crew.name)):
+        _refuse_as_busy(crew.report, holder)
+
+
+def _refuse_as_busy(report: NodeReport, holder: Event) -> None:
+    report.state = "busy"
+    report.refusals.append(converge.busy_refusal(holder))
 
 
 def _foretell_the_first_deploy(crew: Crew) -> None:
@@ -106,8 +129,11 @@ def _foretell_the_first_deploy(crew: Crew) -> None:
 
 
 def _is_settled(found: Survey, mode: Mode) -> bool:
-    """Return whether the preparation would find out nothing more, and change nothing."""
-    if found.unreachable:
+    """Return whether the preparation would find out nothing more, and change nothing.
+
+    A node at work is left alone until that run has ended; then it is looked at again.
+    """
+    if found.unreachable or found.busy is not None:
         return True
     kinds = {reason["kind"] for reasons in found.reasons.values() for reason in reasons}
     return found.ready and (mode != "converge" or not kinds & _FRESH)
@@ -117,7 +143,7 @@ def _settle(crew: Crew, request: Request, tell: Listener, mode: Mode) -> None:
     """Decide whether a node is done already: refused, or every receipt on it holds."""
     if crew.report.state != "converged":
         crew.done = True
-        if crew.report.state == "refused" or crew.found.unreachable:
+        if crew.report.state in ("refused", "busy") or crew.found.unreachable:
             tell(crew.name, {"event": crew.report.state})
         return
     kept = crew.found.nothing_to_do and not request.full
@@ -135,21 +161,61 @@ def converge_all(
     ready: Plan, crews: Sequence[Crew], tell: Listener, mode: Mode
 ) -> list[CheckResult]:
     """Send every node that is not done its bundle, and follow the runs to their ends."""
-    request, run = ready.request, new_run_id()
-    region = ready.inventory.region.region
+    run = new_run_id()
 
     def one(crew: Crew) -> list[CheckResult]:
         if crew.done:
             return []
-        told: Event = about(run, region, crew.name)
-        told |= {"mode": mode, "full": request.full, "checks": request.checks}
-        told |= {"purge": request.purge, "even_if_busy": request.even_if_busy}
-        told["plain"] = bool(os.environ.get("CHAUTARI_PLAIN_ANSIBLE"))
-        packed = bundle.pack(crew.node, ready.inputs_of(crew.node), crew.found.unwanted)
-        return converge.converge(crew.target, packed, told, crew.report, tell, request.manner)
+        return on_its_own(lambda: crew.report, lambda: _carry_through(ready, crew, run, tell, mode))
 
-    inside = side_by_side(one, crews, request.parallel)
+    inside = side_by_side(one, crews, ready.request.parallel)
     return [result for results in inside for result in results]
+
+
+def _carry_through(
+    ready: Plan, crew: Crew, run: str, tell: Listener, mode: Mode
+) -> list[CheckResult]:
+    """Converge one node, behind whoever is at work there; return its checks.
+
+    A run of the same person from the same machine is joined. After one that did less, or that was
+    waited for, the node is looked at again: what it says while it is busy is not all.
+    """
+    manner = ready.request.manner
+    while not crew.done:
+        packed = bundle.pack(crew.node, ready.inputs_of(crew.node), crew.found.unwanted)
+        told = _told(ready, crew, run, mode) | {"sha256": hashlib.sha256(packed).hexdigest()}
+        holder = crew.found.busy
+        if holder is None:
+            checks, holder = converge.converge(
+                crew.target, packed, told, crew.report, tell, manner.detach
+            )
+            if holder is None:
+                return checks
+        if converge.is_ours(holder, told):
+            checks = converge.attach(crew.target, holder["run"], crew.report, tell)
+            if crew.report.state in _UNSEEN or converge.does_as_much(holder, told):
+                return checks
+        elif not manner.wait:
+            _refuse_as_busy(crew.report, holder)
+            return []
+        elif not converge.wait_for(crew.target, holder, crew.report, tell):
+            return []
+        [fresh] = get_ready(ready, [crew.name], tell, mode)
+        crew.become(fresh)
+    return []
+
+
+def _told(ready: Plan, crew: Crew, run: str, mode: Mode) -> Event:
+    """Return what the node is told of a run beside its bundle."""
+    request = ready.request
+    return about(run, crew.region, crew.name) | {
+        "mode": mode,
+        "full": request.full,
+        "checks": request.checks,
+        "purge": request.purge,
+        "even_if_busy": request.even_if_busy,
+        "plain": bool(os.environ.get("CHAUTARI_PLAIN_ANSIBLE")),
+    }
 
 
 def outside(ready: Plan, crews: Sequence[Crew], mode: Mode) -> list[CheckResult]:
@@ -158,5 +224,5 @@ def outside(ready: Plan, crews: Sequence[Crew], mode: Mode) -> list[CheckResult]
 
     if mode == "plan" or not ready.request.checks:
         return []
-    good = [crew.node for crew in crews if crew.report.state == "converged"]
+    good = [crew.node for crew in crews if crew.report.state in ("converged", "verified")]
     return verify.outside(good, ready.internet)

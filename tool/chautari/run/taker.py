@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, get_args
 
-from chautari.report.model import CheckResult, Failure, NodeReport, Refusal, RoleReport
+from chautari.report.model import (
+    ENDINGS,
+    CheckResult,
+    Failure,
+    NodeReport,
+    Outcome,
+    Refusal,
+    RoleReport,
+)
 
 Event = dict[str, Any]
 Listener = Callable[[str, Event], None]
 
 
+# What comes of an event that is not as the runner tells it.
+_GARBLED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+_SHOWN = 120  # characters of such a line that the report shows
+
+
 class Taker:
-    """Fills a node's report from its events."""
+    """Fills a node's report from its events.
+
+    Attributes:
+        offset: how much of the run's journal was taken, in bytes.
+        heard: how many events came.
+        begun: whether the run is known to have begun.
+        ended: whether nothing more is to come.
+        unknown: whether the node knows no such run.
+        holder: who is at work on the node, when that is somebody else.
+        code: how the last connection ended.
+        error: what SSH last said of it.
+    """
 
     def __init__(self, report: NodeReport, tell: Listener) -> None:
         """Fill `report`, and hand every event on to `tell`."""
@@ -21,35 +46,52 @@ class Taker:
         self.why: dict[str, list[str]] = {}
         self.differences: dict[str, list[str]] = {}
         self.mode = ""
-        self.offset = 0
-        self.begun = self.ended = False
+        self.offset = self.heard = 0
+        self.begun = self.ended = self.unknown = False
         self.error = ""
         self.holder: Event | None = None
         self.code: int | None = None
 
-    def take(self, event: Event) -> None:
-        """Take one event: into the report, and to the listener."""
-        self.offset = event.get("offset", self.offset)
-        handler = getattr(self, f"_{event['event']}", None)
-        if handler is not None:
-            handler(event)
+    def take(self, line: str) -> None:
+        """Take one event: into the report, and to the listener.
+
+        A line that is none, or not as the runner tells it, fails this node, and no other.
+        """
+        try:
+            event = json.loads(line)
+            self._fill(event)
+        except _GARBLED:
+            self.ended = True
+            self.report.state = "failed"
+            what = f"the node told what is no word of a run: {line[:_SHOWN]}"
+            fix = "read its run with deploy attach; if it is told again, report it with this line"
+            self.report.refusals.append(Refusal(what, fix))
+            return
         self.tell(self.report.name, event)
+
+    def _fill(self, event: Event) -> None:
+        offset = int(event.get("offset", self.offset))
+        handler = _HANDLERS.get(event["event"])
+        if handler is not None:
+            handler(self, event)
+        self.offset = offset
+        self.heard += 1
 
     def _run_started(self, event: Event) -> None:
         self.begun = True
-        self.mode = event.get("mode", "")
-        self.report.run = event.get("run", self.report.run)
+        self.mode = str(event.get("mode", ""))
+        self.report.run = str(event.get("run", self.report.run))
 
     def _chosen(self, event: Event) -> None:
         for role, reasons in event["roles"].items():
-            self.why[role] = [reason["text"] for reason in reasons]
+            self.why[role] = [str(reason["text"]) for reason in reasons]
 
     def _kept(self, event: Event) -> None:
-        self.report.roles.append(RoleReport(event["role"], kept=True))
-        self.report.notices += event["notices"]
+        self.report.roles.append(RoleReport(str(event["role"]), kept=True))
+        self.report.notices += _texts(event["notices"])
 
     def _role_finished(self, event: Event) -> None:
-        name = event["role"]
+        name = str(event["role"])
         # A play may come back to its role, as for restarts that an earlier run owed.
         role = next((role for role in self.report.roles if role.name == name), None)
         if role is None:
@@ -95,10 +137,10 @@ class Taker:
 
     def _difference(self, event: Event) -> None:
         text = f"{event['task']}\n{event['diff']}".rstrip()
-        self.differences.setdefault(event["role"], []).append(text)
+        self.differences.setdefault(str(event["role"]), []).append(text)
 
     def _budget(self, event: Event) -> None:
-        self.report.download_bytes = event["bytes"]
+        self.report.download_bytes = int(event["bytes"])
         for url in event["unknown"]:
             self.report.notices.append(f"nobody tells the size of {url}; it comes on top")
 
@@ -109,31 +151,31 @@ class Taker:
         )
 
     def _notice(self, event: Event) -> None:
-        self.report.notices.append(event["message"])
+        self.report.notices.append(str(event["message"]))
 
     def _failure(self, event: Event) -> None:
         # Handlers still run after a failure and may fail in its wake: the first one is the cause.
         if self.mode == "plan" or self.report.failure is not None:
             return
-        fields = {key: event[key] for key in ("role", "task", "message", "journal")}
-        self.report.failure = Failure(**fields)
+        fields = {key: str(event[key]) for key in ("role", "task", "message")}
+        self.report.failure = Failure(**fields, journal=_texts(event["journal"]))
 
     def _playbook_failed(self, event: Event) -> None:
         if self.report.failure is None:
             message = "Ansible could not run the playbook"
-            self.report.failure = Failure("playbook", "start", message, event["log"])
+            self.report.failure = Failure("playbook", "start", message, _texts(event["log"]))
 
     def _checks_broken(self, event: Event) -> None:
         self.report.failed += 1
         message = f"the checks could not run (pytest ended with {event['code']})"
-        self.report.failure = Failure("checks", "run", message, event["log"])
+        self.report.failure = Failure("checks", "run", message, _texts(event["log"]))
 
     def _check(self, event: Event) -> None:
         self.checks.append(check_result(event))
 
     def _busy(self, event: Event) -> None:
         self.ended = True
-        self.holder = event["holder"]
+        self.holder = dict(event["holder"])
 
     def _handed_over(self, _: Event) -> None:
         self.begun = self.ended = True
@@ -141,18 +183,26 @@ class Taker:
 
     def _refused(self, event: Event) -> None:
         self.ended = True
+        self.unknown = bool(event.get("unknown"))
         self.report.state = "failed"
-        self.report.refusals.append(Refusal(event["message"], "deploy again"))
+        self.report.refusals.append(Refusal(str(event["message"]), "deploy again"))
 
     def _run_lost(self, _: Event) -> None:
         self.ended = True
         self.report.state = "failed"
-        reason = "the run ended without a word: the node restarted, or somebody stopped its unit"
-        self.report.refusals.append(Refusal(reason, "deploy again; it goes on from there"))
+        reason = (
+            "the run ended without a word: the node restarted, its memory ran out, or somebody "
+            "stopped or killed it"
+        )
+        fix = (
+            "deploy again; it goes on from there. What the node itself says of it: "
+            f"journalctl -u chautari-run-{self.report.run}, and journalctl -k"
+        )
+        self.report.refusals.append(Refusal(reason, fix))
 
     def _run_finished(self, event: Event) -> None:
         self.ended = True
-        self.report.state = "converged" if event["ok"] else "failed"
+        self.report.state = ENDINGS.get(self.mode, "converged") if event["ok"] else "failed"
         if self.mode == "plan":
             self._add_roles_without_a_word()
         if not event["ok"] and not self.report.failed:
@@ -166,8 +216,50 @@ class Taker:
                 self.report.roles.append(RoleReport(role, why=why))
 
 
+_HANDLERS: dict[str, Callable[[Taker, Event], None]] = {
+    "run_started": Taker._run_started,
+    "chosen": Taker._chosen,
+    "kept": Taker._kept,
+    "role_finished": Taker._role_finished,
+    "stays": Taker._stays,
+    "without_mitogen": Taker._without_mitogen,
+    "apt_at_work": Taker._apt_at_work,
+    "accepted": Taker._accepted,
+    "difference": Taker._difference,
+    "budget": Taker._budget,
+    "check_ended_early": Taker._check_ended_early,
+    "notice": Taker._notice,
+    "failure": Taker._failure,
+    "playbook_failed": Taker._playbook_failed,
+    "checks_broken": Taker._checks_broken,
+    "check": Taker._check,
+    "busy": Taker._busy,
+    "handed_over": Taker._handed_over,
+    "refused": Taker._refused,
+    "run_lost": Taker._run_lost,
+    "run_finished": Taker._run_finished,
+}
+
+
 def check_result(event: Event) -> CheckResult:
-    """Return the check that an event tells of."""
-    fields = ("node", "service", "check", "outcome", "title", "seconds", "message", "advice")
-    known = {key: event[key] for key in fields}
-    return CheckResult(**known, journal=event.get("journal", []), side=event["side"])
+    """Return the check that an event tells of.
+
+    Raises:
+        KeyError: when something is missing in it.
+        ValueError: when it has another outcome than a check can have.
+    """
+    if event["outcome"] not in get_args(Outcome) or event["side"] not in ("inside", "outside"):
+        raise ValueError(f"a check with an outcome that none has: {event['outcome']}")
+    fields = ("node", "service", "check", "title", "message", "advice")
+    known = {key: str(event[key]) for key in fields}
+    return CheckResult(
+        **known,
+        outcome=event["outcome"],
+        seconds=float(event["seconds"]),
+        journal=_texts(event.get("journal", [])),
+        side=event["side"],
+    )
+
+
+def _texts(items: Iterable[Any]) -> list[str]:
+    return [str(item) for item in items]

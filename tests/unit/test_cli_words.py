@@ -1,0 +1,50 @@
+"""What nodes say, on its way to a person's terminal."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from region_samples import region_file
+
+from chautari.cli import main, work
+from chautari.run import drift, status
+
+
+@pytest.fixture(autouse=True)
+def inventories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    region_file(tmp_path)
+    monkeypatch.setenv("CHAUTARI_INVENTORIES", str(tmp_path))
+
+
+def test_words_of_a_node_reach_the_terminal_clean(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    item = {"kind": "path", "name": "/x", "text": "/x\x1b]0;title\x07 \x1b[31mred"}
+    node = {"node": "bog1", "reachable": True, "ok": False, "roles": {"web": [item]},
+            "deployed": 1.0, "known": 3, "busy": {"operator": "lu\x1b[2Jz"}}  # fmt: skip
+    monkeypatch.setattr(drift, "found_on_nodes", lambda _: [node])
+    main.run(["drift", "andes"])
+    state = {"node": "bog1", "reachable": False, "message": "no\x1b[2J\nbog2  all is well"}
+    monkeypatch.setattr(status, "node_states", lambda _: [state])
+    main.run(["status", "andes"])
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "\x07" not in said
+    assert "/x red" in said and "luz is deploying" in said
+    assert said.splitlines()[-1].startswith("bog1 ")
+
+
+def test_who_is_waited_for_is_named() -> None:
+    told: list[tuple[str, str]] = []
+
+    class Screen:
+        progress: Any
+
+    Screen.progress = type("Progress", (), {"phase": lambda self, *told_: told.append(told_)})()
+    tell = work._listener(Screen())  # type: ignore[arg-type]
+    holder = {"operator": "luz\x1b[2J", "origin": "lima", "run": "q", "role": "php"}
+    tell("bog1", {"event": "waiting", "holder": holder})
+    tell("bog1", {"event": "waiting", "holder": {}})
+    assert told == [
+        ("bog1", "luz is deploying to this node from lima (run q), at php; waiting for its end"),
+        ("bog1", "somebody is deploying to this node; waiting for its end"),
+    ]

@@ -1,0 +1,149 @@
+"""Who is at work on a node already: refused at once, joined, or waited for and looked at again."""
+
+import getpass
+import hashlib
+import platform
+from typing import Any
+
+import pytest
+from test_run_converge import FINISHED, ROLE, STARTED, Clock, Link, actions, clock
+from test_run_stages import CHANGED, Data, Nodes, answer, facts, nodes, run, states
+
+from chautari.run import converge, remote, stages
+from chautari.run.manner import Manner
+
+__all__ = ["clock", "nodes", "run"]
+CONVERGE = converge.converge
+OURS = {
+    "operator": getpass.getuser(), "origin": platform.node(), "region": "andes", "run": "q",
+    "sha256": hashlib.sha256(b"b").hexdigest(), "mode": "converge", "checks": True,
+}  # fmt: skip
+LUZ = OURS | {"operator": "luz", "since": 0.0}
+FREE = ([{"event": "doing", "busy": None}], 0)
+
+
+def at_work(holder: Data, **changed: Any) -> Data:
+    """Return what a node answers that somebody is at work on."""
+    return {"event": "survey", "facts": facts("debian-12", **changed), "busy": holder}
+
+
+@pytest.fixture
+def packed(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Let the nodes be followed in earnest; return what each bundle is to take off."""
+    found: list[list[str]] = []
+
+    def pack(_: Any, __: Any, unwanted: list[str]) -> bytes:
+        found.append(unwanted)
+        return b"b"
+
+    monkeypatch.setattr(stages.bundle, "pack", pack)
+    monkeypatch.setattr(stages.converge, "converge", CONVERGE)
+    return found
+
+
+def linked(monkeypatch: pytest.MonkeyPatch, *connections: tuple[list[Any], int]) -> Link:
+    link = Link(*connections)
+    monkeypatch.setattr(remote, "Stream", link)
+    return link
+
+
+def looks(nodes: Nodes, *answers: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let bog1 give these answers, one for each look at it."""
+    left = list(answers)
+
+    class Answers(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            return left.pop(0) if name == "bog1" else super().__getitem__(name)
+
+    monkeypatch.setattr(nodes, "answers", Answers(nodes.answers))
+
+
+@pytest.mark.parametrize("venv", ["", "of another toolkit"])
+def test_somebody_elses_node_is_refused_before_anything_is_done(
+    venv: str, nodes: Nodes, run: Any
+) -> None:
+    nodes.answers["bog1"] = at_work(LUZ, venv=venv)
+    report = run(checks=False)
+    assert (nodes.prepared, nodes.converged) == ([], [])
+    assert states(report) == {"bog1": "busy", "med1": "converged"}
+    assert ("bog1", "busy") in nodes.told
+    [refusal] = report.nodes[0].refusals
+    assert refusal.what.startswith("luz is deploying to this node since ")
+    assert "--wait" in refusal.fix
+    assert not report.ok
+
+
+def test_waiting_looks_again_and_prepares_and_takes_off(
+    nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = [{"kind": "new", "name": "base", "text": "t"}]
+    free = answer("debian-12", reasons={"base": new}, unwanted=["framadate"])
+    looks(nodes, at_work(LUZ), free, monkeypatch=monkeypatch)
+    link = linked(monkeypatch, FREE, ([STARTED, ROLE, FINISHED], 0))
+    report = run(nodes=("bog1",), manner=Manner(wait=True))
+    assert [action for action, _ in actions(link)] == ["doing", "start"]
+    assert nodes.prepared == ["bog1"]
+    assert packed[-1] == ["framadate"]
+    assert (report.nodes[0].state, report.nodes[0].changed) == ("converged", 2)
+
+
+def test_waiting_for_one_who_did_the_same_leaves_nothing_to_do(
+    nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks(nodes, at_work(LUZ), answer("debian-12"), monkeypatch=monkeypatch)
+    link = linked(monkeypatch, FREE)
+    report = run(nodes=("bog1",), manner=Manner(wait=True), checks=False)
+    assert [action for action, _ in actions(link)] == ["doing"]
+    assert report.ok and ("bog1", "settled") in nodes.told
+
+
+def test_somebody_who_came_first_after_the_look_is_told(
+    nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes.answers["bog1"] = answer("debian-12", reasons={"base": CHANGED})
+    linked(monkeypatch, ([{"event": "busy", "holder": LUZ}], 75))
+    report = run(nodes=("bog1",))
+    assert (report.nodes[0].state, len(report.nodes[0].refusals)) == ("busy", 1)
+
+
+def test_same_command_joins_the_run_that_is_there(
+    nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes.answers["bog1"] = at_work(OURS)
+    link = linked(monkeypatch, ([STARTED | {"run": "q"}, ROLE, FINISHED], 0))
+    report = run(nodes=("bog1",))
+    assert actions(link) == [("attach", "q")]
+    assert (nodes.prepared, report.nodes[0].run, report.nodes[0].changed) == ([], "q", 2)
+    assert ("bog1", "joined") in nodes.told
+
+
+@pytest.mark.parametrize("less", [{"sha256": "other"}, {"checks": False}, {"mode": "plan"}])
+def test_joined_run_that_did_less_is_followed_by_another(
+    less: Data, nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks(nodes, at_work(OURS | less), answer("debian-12"), monkeypatch=monkeypatch)
+    link = linked(monkeypatch, ([STARTED, ROLE, FINISHED], 0), ([STARTED, FINISHED], 0))
+    report = run(nodes=("bog1",))
+    assert [action for action, _ in actions(link)] == ["attach", "start"]
+    assert (report.nodes[0].changed, report.nodes[0].roles) == (0, [])
+    assert report.ok
+
+
+def test_nothing_follows_a_joined_run_that_was_lost_sight_of(
+    nodes: Nodes, run: Any, packed: list[list[str]], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes.answers["bog1"] = at_work(OURS | {"sha256": "other"})
+    linked(monkeypatch, ([STARTED], 255), *[([], 255)] * 100)
+    report = run(nodes=("bog1",))
+    assert (report.nodes[0].state, report.ok) == ("lost", False)
+    assert nodes.asked == ["bog1"]
+
+
+def test_canary_that_is_lost_sight_of_holds_the_others_back(
+    nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes.answers["med1"] = answer("debian-13", reasons={"base": CHANGED})
+    linked(monkeypatch, ([STARTED], 255), *[([], 255)] * 100)
+    report = run(canary="med1")
+    assert states(report) == {"med1": "lost", "bog1": "refused"}
+    assert nodes.asked == ["med1"]
