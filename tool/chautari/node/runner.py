@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from chautari.node import journal, lock, passes, receipts
+from chautari.node import journal, lock, passes
 
 STATE = Path("/var/lib/chautari")
 MEMORY = Path("/run/chautari")
@@ -165,16 +165,10 @@ def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
 
 def plan(place: Path, memory: Path, about: dict[str, Any]) -> bool:
     """Say which roles would run, and what Ansible's own check finds they would change."""
-    from chautari.node import budget
+    from chautari.node import foretell
 
     node = _node(place, memory, about, ["--check", "--diff"])
-    reasons = receipts.stale(STATE, node.roles, full=bool(about.get("full")))
-    chosen = [inputs for inputs in node.roles if inputs["role"] in reasons]
-    node.tell("chosen", roles=passes.leaving(node) | reasons, number=0)
-    if chosen and passes.one_pass(node, chosen, sealing=False):
-        _append(place, {"event": "check_ended_early", "log": _tail(place)})
-    passes.tell_kept(node, node.roles, set(reasons))
-    _append(place, budget.budget(memory / "managed.jsonl"))
+    foretell.foretell(node, bool(about.get("full")), lambda: _tail(place))
     return True
 
 

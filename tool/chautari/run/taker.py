@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from chautari.report import summary
 from chautari.report.model import CheckResult, Failure, NodeReport, Refusal, RoleReport
 
 Event = dict[str, Any]
@@ -94,13 +95,19 @@ class Taker:
 
     def _budget(self, event: Event) -> None:
         self.report.download_bytes = event["bytes"]
-        for url in event["unknown"]:
-            self.report.notices.append(f"nobody tells the size of {url}; it comes on top")
+        self.report.download_at_least = bool(event["unknown"] or event.get("partial"))
+        for what in event["unknown"]:
+            self.report.notices.append(f"nobody tells the size of {what}; it comes on top")
+
+    def _may_follow(self, event: Event) -> None:
+        for role, reasons in event["roles"].items():
+            why = "\n".join(reason["text"] for reason in reasons[: summary.MOST_REASONS])
+            self.report.notices.append(f"{role} would run afterwards, in a second pass: {why}")
 
     def _check_ended_early(self, event: Event) -> None:
         self.report.notices.append(
             "Ansible's check could not go on to its end, since what one task makes the next one "
-            "needs; the roles named here run all the same"
+            "needs; the roles named here run all the same, and may download more than is counted"
         )
 
     def _notice(self, event: Event) -> None:
