@@ -172,6 +172,16 @@ def test_role_that_would_follow_is_told_with_its_reason(monkeypatch: pytest.Monk
     assert report.notices == ["a would run afterwards, in a second pass: b would change /x"]
 
 
+@pytest.mark.parametrize(("ok", "words"), [(True, "brought to its end"), (False, "apt-get -f")])
+def test_installation_that_was_cut_short_is_told(
+    ok: bool, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"event": "packages_finished", "packages": ["nginx"], "ok": ok}
+    report, _, _ = follow(monkeypatch, Link(([STARTED, event, FINISHED], 0)))
+    [notice] = report.notices
+    assert "(nginx)" in notice and words in notice
+
+
 @pytest.mark.parametrize(
     ("event", "what"),
     [

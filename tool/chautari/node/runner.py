@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from chautari.node import journal, lock, passes
+from chautari.node import journal, lock, packages, passes
 
 STATE = Path("/var/lib/chautari")
 MEMORY = Path("/run/chautari")
@@ -155,6 +155,8 @@ def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
         node.tell("apt_at_work", holder=holder)
     full = bool(about.get("full"))
     code = 0 if about.get("even_if_busy") else passes.ask_whether_busy(node, full)
+    if not code and not passes.nothing_to_do(node, full):
+        packages.finish(lambda argv: _run_logged(argv, place, memory, {}), node.tell)
     code = code or passes.take_off(node, purge=bool(about.get("purge")))
     code = code or passes.converge(node, full)
     _keep_the_watch(memory)

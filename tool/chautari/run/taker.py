@@ -82,6 +82,15 @@ class Taker:
             f"apt is at work on the node ({holder}): the run waits for it, ten minutes at most"
         )
 
+    def _packages_finished(self, event: Event) -> None:
+        names = ", ".join(event["packages"])
+        self.report.notices.append(
+            f"an installation had been cut short ({names}): it was brought to its end"
+            if event["ok"]
+            else f"an installation had been cut short ({names}) and could not be brought to its "
+            "end: see what `dpkg --configure -a` and `apt-get -f install` say on the node"
+        )
+
     def _accepted(self, event: Event) -> None:
         for text in event["items"]:
             self.report.notices.append(
