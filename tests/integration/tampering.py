@@ -45,7 +45,8 @@ PROBES = {
     "certificates that are good for a week": "certbot delete --non-interactive --cert-name "
     "$(head -n 1 /etc/chautari/tls/names)",
     "accounts and databases of MariaDB": "mariadb --no-defaults -e "
-    "\"REVOKE ALL PRIVILEGES ON framadate.* FROM 'framadate'@'localhost'\"",
+    "\"REVOKE INSERT ON framadate.* FROM 'framadate'@'localhost'; "
+    "GRANT ALL ON *.* TO 'framadate'@'localhost'\"",
     "accounts of Prosody": "find /var/lib/prosody -name focus.dat -delete",
     # What is held stands in a file, which is changed itself.
     "releases that apt would install": "",
@@ -63,7 +64,7 @@ PROBES = {
     # A table that is gone takes its polls along: that is for a backup to put back.
     "tables of the polls": "",
     "accounts and databases of PostgreSQL": "cd / && runuser -u postgres -- psql -qc "
-    "\"ALTER ROLE nextcloud PASSWORD 'tampered-with-it'\"",
+    "\"ALTER ROLE nextcloud CREATEDB PASSWORD 'tampered-with-it'\"",
     "settings, apps and accounts in the database": "cd / && runuser -u postgres -- "
     "psql -qd nextcloud -c "
     "\"UPDATE oc_appconfig SET configvalue = '9 GB' WHERE configkey = 'default_quota'\"",

@@ -261,6 +261,8 @@ def test_mariadb_has_no_network_and_owners_are_known_by_the_socket(tmp_path: Pat
     assert "'framadate'@'localhost' IDENTIFIED VIA unix_socket" in sql
     # An underscore in a grant stands for any letter.
     assert "ON `polls\\_db`.*" in sql
+    # What reaches beyond the database is taken away again.
+    assert "REVOKE ALL PRIVILEGES ON *.* FROM 'framadate'@'localhost'" in sql
 
 
 def test_mail_that_nobody_reads_ends_on_the_node(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_words_of_a_node_reach_the_terminal_clean(
     main.run(["status", "andes"])
     said = capsys.readouterr().out
     assert "\x1b" not in said and "\x07" not in said
-    assert "/x red" in said and "luz is deploying" in said
+    assert r"/x\x1b]0;title" in said and "luz is deploying" in said
     assert said.splitlines()[-1].startswith("bog1 ")
 
 

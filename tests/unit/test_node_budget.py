@@ -16,6 +16,7 @@ URIS = """\
 'http://mirror.example.org/b%3a1_all.deb' b_1%3a1_all.deb 234 SHA256:abc
 E: not a line of a file 99
 """
+EMPTY = {"event": "budget", "bytes": 0, "packages": 0, "unknown": [], "partial": False}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -42,10 +43,13 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for apt-get; the file holds what it was asked."""
+    """A stand-in for apt-get that knows no `new-…`; the file holds what it was asked."""
     program, asked = tmp_path / "bin" / "apt-get", tmp_path / "asked"
     program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\necho \"$@\" >> {asked}\ncat <<'END'\n{URIS}END\n")
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {asked}\n'
+        f"case \"$*\" in *new-*) exit 100;; esac\ncat <<'END'\n{URIS}END\n"
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -66,7 +70,7 @@ def test_packages_and_files_are_added_up(tmp_path: Path, apt: Path, server: str)
     notes = noted(
         tmp_path, package("beta"), package("alpha"), package("alpha"), {"download": f"{server}/big"}
     )
-    assert budget(notes) == {"event": "budget", "bytes": 6234, "packages": 1234, "unknown": []}
+    assert budget(notes) == EMPTY | {"bytes": 6234, "packages": 1234}
     [line] = apt.read_text().splitlines()
     assert line.endswith("--print-uris install -- alpha beta")
 
@@ -97,5 +101,30 @@ def test_name_that_is_no_package_never_reaches_apt(tmp_path: Path, apt: Path) ->
 def test_nothing_noted_costs_nothing(tmp_path: Path, apt: Path) -> None:
     other = {"item": {"kind": "path", "name": "/etc/x"}}
     for notes in (tmp_path / "gone", noted(tmp_path, other, {"done": True})):
-        assert budget(notes) == {"event": "budget", "bytes": 0, "packages": 0, "unknown": []}
+        assert budget(notes) == EMPTY
     assert not apt.exists()
+
+
+def test_package_that_apt_does_not_know_leaves_the_others_counted(
+    tmp_path: Path, apt: Path
+) -> None:
+    """What several packages bring along is fetched once."""
+    names = ("alpha", "beta", "new-one", "new-two", "zeta")
+    found = budget(noted(tmp_path, *map(package, names)))
+    assert (found["bytes"], found["packages"]) == (1234, 1234)
+    assert found["unknown"] == ["new-one, new-two (apt does not know that yet)"]
+
+
+def test_package_that_is_to_go_is_not_fetched(tmp_path: Path, apt: Path) -> None:
+    gone = {"item": {"kind": "package", "name": "apache2", "absent": True}}
+    assert budget(noted(tmp_path, gone)) == EMPTY
+    assert not apt.exists()
+
+
+def test_image_is_named_among_what_nobody_tells(tmp_path: Path) -> None:
+    image = "the image docker.io/library/x@sha256:00"
+    assert budget(noted(tmp_path, {"download": image})) == EMPTY | {"unknown": [image]}
+
+
+def test_check_that_ended_early_makes_a_part_of_the_sum(tmp_path: Path) -> None:
+    assert budget(noted(tmp_path), partial=True)["partial"] is True

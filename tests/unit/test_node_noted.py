@@ -66,6 +66,11 @@ TASKS: dict[str, list[Data]] = {
         {"name": "Report at length", "ansible.builtin.debug": {"msg": "x" * 1990 + SECRET}},
         {"name": "Fetch", "ansible.builtin.get_url": {
             "url": "file://{{ out }}/open", "dest": "{{ out }}/fetched", "mode": "0600"}},
+        {"name": "Fetch what is there", "ansible.builtin.get_url": {
+            "url": "file://{{ out }}/s.j2", "dest": "{{ out }}/fetched", "mode": "0600",
+            "force": False}},
+        {"name": "Tell what would be fetched of images", "ansible.builtin.debug": {
+            "msg": "the image {{ item }}"}, "loop": ["one", "two"], "when": "item == 'two'"},
     ],
     "rescues": [
         {
@@ -180,7 +185,15 @@ def test_secrets_are_masked_in_events_and_notices(place: Path) -> None:
 
 def test_download_is_noted_with_its_address(place: Path) -> None:
     notes = [note for note in lines(place / "managed.jsonl") if "download" in note]
-    assert [note["download"] for note in notes] == [f"file://{place}/out/open"]
+    assert [note["download"] for note in notes] == [f"file://{place}/out/open", "the image two"]
+
+
+def test_what_a_task_changed_is_told_from_what_it_found_so(place: Path) -> None:
+    notes = [n for n in lines(place / "managed.jsonl") if n.get("item", {}).get("kind") == "path"]
+    assert {note["item"]["name"]: note.get("changed", False) for note in notes} == {
+        f"{place}/out/{name}": True
+        for name in ("secret", "open", "s.j2", "one", "two", "s1", "s2", "four", "fetched")
+    } | {f"{place}/out/fetched": False, f"{place}/out": True}
 
 
 def test_check_notes_no_restart_and_tells_differences(tmp_path: Path) -> None:

@@ -165,8 +165,11 @@ def test_machine_that_grew_makes_roles_run(
     state: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seal_one(state, file)
-    monkeypatch.setattr(fingerprint, "machine", lambda: {"memory_mb": 1})
-    assert stale(state) == ["machine"]
+    now = fingerprint.machine() | {"memory_mb": 1}
+    monkeypatch.setattr(fingerprint, "machine", lambda _: now)
+    [found] = receipts.stale(state, [inputs()])["web"]
+    assert (found["kind"], found["name"]) == ("machine", "memory_mb")
+    assert found["text"].endswith(", is 1")
 
 
 def test_full_makes_every_role_run_and_still_says_what_differs(state: Path, file: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from receipt_samples import inputs, path_item, record, sealed, written
 from test_node_runner import ABOUT, RUN, begun, place, said
 
-from chautari.node import entry, lock, runner, survey
+from chautari.node import entry, lock, packages, runner, survey
 from chautari.run import facts
 
 __all__ = ["place"]
@@ -137,7 +137,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     found: list[list[str]] = []
 
     def run(argv: list[str], place: Path, memory: Path, extra: dict[str, str]) -> int:
-        found.append([Path(argv[0]).name, *argv[1:], extra["CHAUTARI_CHECKING"]])
+        found.append(
+            [Path(argv[0]).name, *argv[1:], *filter(None, [extra.get("CHAUTARI_CHECKING")])]
+        )
         (place / "log").write_text("no luck\n")
         return 2
 
@@ -176,6 +178,27 @@ def test_converge_that_fails_says_so_and_leaves_the_watch(
     assert events(folder)[-1] == {"event": "playbook_failed", "code": 2, "log": ["no luck"]}
     assert (place / "lib" / "chautari" / "__init__.py").is_file()
     assert sorted(path.name for path in (place / "receipts").glob("*.json")) == ["b.json"]
+
+
+def test_cut_off_installation_is_finished_before_any_role_runs(
+    place: Path, memory: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "unfinished", lambda: ["nginx"])
+    monkeypatch.setattr(lock, "apt_holder", lambda: "")
+    folder = begun(place)
+    assert runner.converge(folder, memory, {"run": RUN}) is False
+    assert [argv[0] for argv in started] == ["sh", "ansible-playbook"]
+    [told] = [event for event in events(folder) if event["event"] == "packages_finished"]
+    assert (told["packages"], told["ok"]) == (["nginx"], False)
+
+
+def test_packages_are_left_alone_where_nothing_runs(
+    place: Path, memory: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "unfinished", lambda: ["nginx"])
+    written(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
+    assert runner.converge(begun(place), memory, {"run": RUN}) is True
+    assert started == []
 
 
 def test_worker_of_a_plan_converges_and_checks_nothing(

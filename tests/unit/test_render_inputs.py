@@ -12,11 +12,15 @@ import pytest
 from region_samples import ROOT
 from test_render_variables import SECRETS, node
 
+from chautari.node import receipts
 from chautari.render import inputs
 from chautari.render.variables import NodeVariables
+from chautari.run.survey import COMPARED
 
 KEY = "canary-key"
-CACHED = (inputs.declaration, inputs._tree, inputs._files, inputs._text, inputs.plays)
+CACHED = (
+    inputs.declaration, inputs._tree, inputs._files, inputs._text, inputs._facts, inputs.plays,
+)  # fmt: skip
 
 
 def forget() -> None:
@@ -121,6 +125,22 @@ def test_every_variable_that_a_role_documents_is_among_its_inputs(med1: NodeVari
     for role, item in given(med1).items():
         own = {name for name in values if name.startswith(f"{role}_")}
         assert own <= set(item["variables"])
+
+
+def test_facts_of_the_machine_go_with_the_roles_that_name_them(
+    content: Path, med1: NodeVariables
+) -> None:
+    assert given(med1)["nginx"]["facts"] == []
+    file = content / "roles" / "nginx" / "templates" / "new.j2"
+    file.write_text("{{ ansible_facts['default_ipv4'].address }} {{ ansible_facts.all_ipv4 }}\n")
+    assert given(med1)["nginx"]["facts"] == ["default_ipv4"]
+    assert {"default_ipv4", "all_ipv4_addresses"} <= set(inputs._facts("turn"))
+    assert "processor_vcpus" in inputs._facts("bigbluebutton")
+
+
+def test_look_at_a_node_asks_with_all_that_a_receipt_keeps() -> None:
+    """What is not sent cannot be compared."""
+    assert set(receipts.KEPT) <= set(COMPARED)
 
 
 def test_secret_changes_the_roles_that_use_it(med1: NodeVariables) -> None:

@@ -49,6 +49,15 @@ def test_good_report_shows_counts_and_the_way_in() -> None:
     assert text.endswith("3 of 3 checks passed, in 6 min 12 s.")
 
 
+def test_plan_says_at_least_where_more_may_be_downloaded() -> None:
+    report = good_report()
+    node = report.nodes[0]
+    node.state, node.roles[0].why, node.download_bytes = "planned", ["it is new"], 12_340_000
+    assert "Download 12.3 MB" in squeezed(report)
+    node.download_at_least = True
+    assert "Download at least 12.3 MB" in squeezed(report)
+
+
 def test_bad_report_shows_cause_advice_and_journal() -> None:
     text = squeezed(bad_report())
     assert "Where role nginx, task “Reload nginx” Why port 443 is taken" in text

@@ -8,13 +8,23 @@ from typing import Any
 import pytest
 from role_samples import NAMES, ROLES, Data, module, read, task_files, tasks
 
+from chautari.node.addresses import FACTS
 from chautari.render import placing
-from chautari.render.inputs import Declaration, declaration
+from chautari.render.inputs import Declaration, _facts, declaration
 from chautari.secrets.names import _MAIL, _NEXTCLOUD, _RECEIPTS
 
 # A task that changes something which no module's arguments tell.
 OPAQUE = ("command", "shell", "script", "raw", "expect")
 PROBES = sorted(ROLES.glob("*/probes/*"))
+# Facts that no receipt has to hold, since something else tells when they change.
+TOLD_OTHERWISE = {
+    "distribution": "every receipt holds the release", "distribution_version": "the same",
+    "distribution_major_version": "the same", "memtotal_mb": "every receipt holds the memory",
+    "nodename": "the role base watches the kernel's file",
+    "env": "ports of SSH, whose settings the firewall's receipt watches",
+    "services": "asked for anew while a role is taken off",
+    "getent_passwd": "asked for anew by the role", "getent_group": "the same",
+}  # fmt: skip
 
 
 def ids(value: Any) -> str:
@@ -128,3 +138,11 @@ def test_probe_changes_nothing(probe: Path) -> None:
     for word in ("INSERT", "UPDATE", "DELETE", "ALTER", "DROP", "CREATE TABLE", "rm ", "mv "):
         assert word not in code
     assert re.findall(r">\s*(?!/dev/null|&)[/\w$\"]+", code.replace("<<", "")) == []
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_every_fact_that_a_role_goes_by_is_in_its_receipt(role: str) -> None:
+    files = [file for file in (ROLES / role).rglob("*") if file.is_file()]
+    texts = [file.read_text(errors="replace") for file in files if file.name != "README.md"]
+    named = {name for text in texts for name in re.findall(r"ansible_facts[.\[']+(\w+)", text)}
+    assert named - set(TOLD_OTHERWISE) <= set(_facts(role)) <= set(FACTS)

@@ -207,3 +207,20 @@ def test_every_check_has_a_title_and_advice(role: str) -> None:
         text = file.read_text()
         assert f'pytestmark = pytest.mark.role("{role}")' in text
         assert text.count("\ndef test_") == text.count("@pytest.mark.advice(")
+
+
+# Fetched in a check as well, or a few kilobytes.
+KEYS = {"repository"}
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_what_a_check_does_not_fetch_is_told_all_the_same(role: str) -> None:
+    """`deploy plan` says how much would be downloaded; what it cannot count it must name."""
+    files = [read(file) for file in task_files(role) if file.name != "remove.yml"]
+    everything = [task for file in files for task in tasks(file)]
+    told = [task for task in everything if task["name"].startswith("Tell what would be fetched")]
+    assert all("ansible_check_mode" in str(task["when"]) for task in told)
+    text = "\n".join(file.read_text() for file in task_files(role))
+    guarded = re.search(r"ansible_check_mode or .*(?:candidate|\(none\))", text)
+    fetches = "get_url" in text or "podman, pull" in text
+    assert bool(told) == bool(guarded or (fetches and role not in KEYS))

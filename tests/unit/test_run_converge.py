@@ -274,6 +274,36 @@ def test_notices_reach_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("unknown", "partial", "least"),
+    [([], False, False), (["the image x"], False, True), ([], True, True)],
+)
+def test_download_that_is_not_wholly_known_is_at_least_so_much(
+    unknown: list[str], partial: bool, least: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = {"event": "budget", "bytes": 7, "unknown": unknown, "partial": partial}
+    report, _, _ = follow(monkeypatch, Link(([STARTED, budget, FINISHED], 0)))
+    assert (report.download_bytes, report.download_at_least) == (7, least)
+    assert report.notices == [f"nobody tells the size of {x}; it comes on top" for x in unknown]
+
+
+def test_role_that_would_follow_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = {"a": [{"kind": "path", "name": "/x", "text": "b would change /x"}]}
+    event = {"event": "may_follow", "roles": later}
+    report, _, _ = follow(monkeypatch, Link(([STARTED, event, FINISHED], 0)))
+    assert report.notices == ["a would run afterwards, in a second pass: b would change /x"]
+
+
+@pytest.mark.parametrize(("ok", "words"), [(True, "brought to its end"), (False, "apt-get -f")])
+def test_installation_that_was_cut_short_is_told(
+    ok: bool, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"event": "packages_finished", "packages": ["nginx"], "ok": ok}
+    report, _, _ = follow(monkeypatch, Link(([STARTED, event, FINISHED], 0)))
+    [notice] = report.notices
+    assert "(nginx)" in notice and words in notice
+
+
+@pytest.mark.parametrize(
     ("event", "what"),
     [
         ({"event": "refused", "message": "the bundle arrived damaged"}, "arrived damaged"),

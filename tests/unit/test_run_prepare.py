@@ -265,3 +265,15 @@ def test_environment_is_not_changed_under_a_run(runner: Path) -> None:
 def test_node_on_which_nothing_ever_ran_has_nothing_to_delete(runner: Path) -> None:
     (runner.parent / "lock").unlink()
     assert "venv-a" in put_in_place(runner)
+
+
+def test_cut_off_installation_is_finished_before_python_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    monkeypatch.setattr(machines, "add_op", lambda *_, name, **__: names.append(name))
+    machines._add_steps(None, [], "python3", "", "marker")  # type: ignore[arg-type]
+    assert names[:3] == [
+        "Read the lists of packages", "Finish an installation that was cut short",
+        "Install Python",
+    ]  # fmt: skip

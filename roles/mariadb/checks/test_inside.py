@@ -57,7 +57,7 @@ def test_every_database_is_reached_by_its_owner_alone(host: Any, settings: dict[
         assert seen == {"information_schema", name}, f"{owner} sees {sorted(seen)}"
 
 
-@pytest.mark.advice("Take the rights away: REVOKE ALL PRIVILEGES ON *.* FROM name.", units=[UNIT])
+@pytest.mark.advice("Deploy again: it takes these rights away.", units=[UNIT])
 def test_owners_are_plain_accounts(host: Any, settings: dict[str, Any]) -> None:
     """Owners of databases hold no rights over the server, and log in from this machine only"""
     for database in settings["mariadb_databases"]:

@@ -32,6 +32,8 @@ description: One JSON object a line for each role and task; the runner streams t
 MESSAGE_LENGTH = 2000
 JOURNAL_LINES = 20
 REPORT = "Report "
+# A task of this name says what it would download, where Ansible's check skips the one that does.
+FETCHES = "Tell what would be fetched"
 # A rendered template passes through a temporary folder, which says nothing to anybody.
 TEMPORARY = re.compile(r"(?m)^(\+\+\+ after: )/run/chautari/\S*/")
 
@@ -88,12 +90,17 @@ class CallbackModule(CallbackBase):
         self._task(result, "changed" if result.result.get("changed") else "ok")
         if "results" not in result.result or result.task.loop is None:
             self._watch(result)
-        if result.task.action.endswith("debug") and result.task.name.startswith(REPORT):
-            for item in result.result.get("results") or [result.result]:
-                if not item.get("skipped"):
-                    message = self._shown(item.get("msg", ""))
-                    self.write("notice", role=self.role, message=message)
-                    self.note(self.role, notice=message)
+        if not result.task.action.endswith("debug"):
+            return
+        for item in result.result.get("results") or [result.result]:
+            message = self._shown(item.get("msg", ""))
+            if item.get("skipped"):
+                continue
+            if result.task.name.startswith(REPORT):
+                self.write("notice", role=self.role, message=message)
+                self.note(self.role, notice=message)
+            elif result.task.name.startswith(FETCHES):
+                self.note(self.role, download=message)
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
         """Note what one turn of a loop manages; the whole task comes to `v2_runner_on_ok`."""
@@ -150,14 +157,15 @@ class CallbackModule(CallbackBase):
         role, reads = _role_of(task), list(task.changed_when or ()) == [False]
         arguments = fields.get("args") or {}
         items, why = managed(str(task.action), arguments, result.result, reads)
+        changed = bool(result.result.get("changed"))
         for item in items:
-            self.note(role, item=item)
+            self.note(role, item=item, **({"changed": True} if changed else {}))
         if why:
             self.note(role, task=task.name, uncovered=why)
-        if task.action.endswith("get_url"):
+        if task.action.endswith("get_url") and changed:
             self.note(role, download=str(arguments.get("url", "")))
         owing = role == self.playing and not self.checking
-        if task.notify and result.result.get("changed") and owing:
+        if task.notify and changed and owing:
             receipts.owe(self.state, role, map(str, task.notify))
 
     def _enter(self, role: str) -> None:

@@ -7,6 +7,13 @@ from typing import Any, TypedDict
 Item = dict[str, Any]
 State = dict[str, Any]
 SHOWN_LINES = 12
+# What a node's facts are called; one that is not here goes by Ansible's name.
+FACTS = {
+    "id": "distribution", "version_id": "release", "machine": "processor",
+    "memory_mb": "memory in MB", "processor_vcpus": "number of cores",
+    "default_ipv4": "address", "all_ipv4_addresses": "list of addresses",
+    "default_ipv6": "IPv6 address", "all_ipv6_addresses": "list of IPv6 addresses",
+}  # fmt: skip
 
 
 class Reason(TypedDict):
@@ -39,6 +46,19 @@ def between(item: Item, then: State, now: State) -> list[Reason]:
         return found
     words = {"path": _path, "exists": _exists, "loaded": _loaded, "probe": _probe}.get(kind, _pairs)
     return [reason(kind, name, f"{name}: {words(then, now)}")]
+
+
+def machines(then: State, now: State) -> list[Reason]:
+    """Return which facts of the machine are other ones than a role went by."""
+    return [
+        reason(
+            "machine", name,
+            f"the node's {FACTS.get(name, name)} was {_word(then.get(name))}, "
+            f"is {_word(now.get(name))}",
+        )
+        for name in sorted({*then, *now})
+        if then.get(name) != now.get(name)
+    ]  # fmt: skip
 
 
 def _path(then: State, now: State) -> str:

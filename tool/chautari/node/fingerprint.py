@@ -29,6 +29,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEBCONF = (Path("/var/cache/debconf/config.dat"), Path("/var/cache/debconf/passwords.dat"))
 SHADOW = Path("/etc/shadow")
 MEMINFO = Path("/proc/meminfo")
+# What every role may go by, whether its files name it or not.
+MACHINE = frozenset({"id", "version_id", "machine", "memory_mb"})
 _SIGKILL = 9
 _IGNORED_BY_PYTHON = (13, 25)  # SIGPIPE, SIGXFSZ: a shell's pipes rely on the first
 
@@ -47,15 +49,24 @@ def states(items: Iterable[Item]) -> list[State]:
     return [found[index] for index in range(len(wanted))]
 
 
-def machine() -> State:
-    """Return what roles know of the machine itself: release, architecture, memory in MB."""
+def machine(named: Iterable[str] = ()) -> State:
+    """Return what roles know of the machine itself: release, architecture, memory in MB.
+
+    `named` are further facts, as Ansible calls them: those of `node/addresses.py`.
+    """
     release = {}
     for line in _lines(Path("/etc/os-release")):
         name, _, value = line.partition("=")
         if name in ("ID", "VERSION_ID"):
             release[name.lower()] = value.strip('"')
     memory = next((line.split()[1] for line in _lines(MEMINFO) if line.startswith("MemTotal")), "0")
-    return release | {"machine": os.uname().machine, "memory_mb": int(memory) // 1024}
+    found: State = release | {"machine": os.uname().machine, "memory_mb": int(memory) // 1024}
+    wanted = set(named)
+    if not wanted:
+        return found
+    from chautari.node import addresses  # most nodes have no role that asks
+
+    return found | addresses.facts(wanted)
 
 
 class _Questions:

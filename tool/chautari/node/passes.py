@@ -78,6 +78,11 @@ def converge(node: Node, full: bool) -> int:
     return 0
 
 
+def nothing_to_do(node: Node, full: bool) -> bool:
+    """Whether no role would run, nor be taken off."""
+    return not (leaving(node) or receipts.stale(node.state, node.roles, full=full))
+
+
 def ask_whether_busy(node: Node, full: bool) -> int:
     """Let each role that can tell whether people are using it do so, before anything changes.
 
@@ -86,7 +91,7 @@ def ask_whether_busy(node: Node, full: bool) -> int:
     there = node.memory / "roles"
     names = [inputs["role"] for inputs in node.roles] + _unwanted(node)
     asked = [role for role in names if (there / role / BUSY).is_file()]
-    if not asked or not (leaving(node) or receipts.stale(node.state, node.roles, full=full)):
+    if not asked or nothing_to_do(node, full):
         return 0
     playbook = node.memory / "playbooks" / "busy.yml"
     playbook.parent.mkdir(exist_ok=True)
@@ -156,9 +161,11 @@ def one_pass(node: Node, chosen: list[Inputs], sealing: bool = True) -> int:
     playbook = node.memory / "playbooks" / "run.yml"
     playbook.parent.mkdir(exist_ok=True)
     playbook.write_text(json.dumps(_plays(node, chosen)))
+    # Ansible gathers its facts as it begins: an address that changes meanwhile is in no file yet.
+    machine = receipts.machine_of(chosen)
     code = node.ansible("playbooks/run.yml")
     if sealing:
-        opened = receipts.seal(node.state, node.run, chosen, read_records(noted))
+        opened = receipts.seal(node.state, node.run, chosen, read_records(noted), machine)
         for role, why in opened.items():
             node.tell("open", role=role, why=why)
     return code

@@ -18,10 +18,12 @@ from types import MappingProxyType
 from typing import Any
 
 from chautari.node import fingerprint
-from chautari.node.differences import Reason, between, reason
+from chautari.node.differences import Reason, between, machines, reason
 
 FORMAT = 1
-Inputs = dict[str, Any]  # of one role: role, files, variables, needs, items, covers
+# Of a role's inputs, what its receipt keeps.
+KEPT = ("role", "files", "ansible", "facts", "variables")
+Inputs = dict[str, Any]  # of one role: role, files, facts, variables, needs, items, covers
 
 
 class Receipt:
@@ -155,6 +157,9 @@ def changed_inputs(then: Inputs, now: Inputs) -> list[Reason]:
         found.append(reason("files", now["role"], "the role itself changed"))
     if then.get("ansible") != now.get("ansible"):
         found.append(reason("ansible", now["role"], "the node's Ansible changed"))
+    if set(now.get("facts", ())) - set(then.get("facts", ())):
+        told = "what it takes from the machine was not noted yet"
+        found.append(reason("machine", now["role"], told))
     before, after = then.get("variables", {}), now.get("variables", {})
     for name in sorted({*before, *after}):
         if before.get(name) != after.get(name):
@@ -166,15 +171,14 @@ def changed_inputs(then: Inputs, now: Inputs) -> list[Reason]:
 
 def drifted(receipts: list[Receipt]) -> list[list[Reason]]:
     """Return for each receipt what is not as its role left it; one pass over the whole node."""
-    machine = fingerprint.machine()
+    machine = machine_of(receipt.inputs for receipt in receipts)
     now = fingerprint.states(item for receipt in receipts for item in receipt.items)
     found, position = [], 0
     for receipt in receipts:
         then, states = receipt.states, now[position : position + len(receipt.items)]
         position += len(receipt.items)
         told = [reason("open", receipt.role, receipt.unsealed)] if receipt.unsealed else []
-        if receipt.machine != machine:
-            told.append(reason("machine", receipt.role, "the machine has another release or size"))
+        told += machines(receipt.machine, _for_role(receipt.inputs, machine))
         for item, before, after in zip(receipt.items, then, states, strict=True):
             told += between(item, before, after)
         found.append(told)
@@ -182,17 +186,23 @@ def drifted(receipts: list[Receipt]) -> list[list[Reason]]:
 
 
 def seal(
-    state: Path, run: str, roles: list[Inputs], records: Mapping[str, Record]
+    state: Path,
+    run: str,
+    roles: list[Inputs],
+    records: Mapping[str, Record],
+    machine: dict[str, Any] | None = None,
 ) -> dict[str, str]:
     """Write the receipts of the roles that came to their end; return those that stay open, and why.
 
     What is recorded is how things stand now; when a file is not what its role wrote into it a
-    moment ago, somebody else changed it meanwhile, and the receipt stays open.
+    moment ago, somebody else changed it meanwhile, and the receipt stays open. `machine` is what
+    the roles went by: `machine_of` from before they ran, or of now.
     """
     ended = [inputs for inputs in roles if records.get(inputs["role"], Record()).done]
     lists = [_items(inputs, records[inputs["role"]]) for inputs in ended]
     states = fingerprint.states(item for items in lists for item in items)
-    machine, position, still_open = fingerprint.machine(), 0, {}
+    machine = machine_of(ended) if machine is None else machine
+    position, still_open = 0, {}
     for inputs, items in zip(ended, lists, strict=True):
         role, record = inputs["role"], records[inputs["role"]]
         mine = states[position : position + len(items)]
@@ -200,15 +210,27 @@ def seal(
         why = _open(inputs, record, items, mine)
         if why:
             still_open[role] = why
-        kept = {name: inputs[name] for name in ("role", "files", "ansible", "variables")}
+        kept = {name: inputs[name] for name in KEPT if name in inputs}
         plain = [{key: value for key, value in item.items() if key != "sha1"} for item in items]
+        known = _for_role(inputs, machine)
         save(state, Receipt(
-            role, run, time.time(), kept, machine, plain, mine, record.notices, why,
+            role, run, time.time(), kept, known, plain, mine, record.notices, why,
             [told for task in record.uncovered for told in inputs.get("covers", {}).get(task, [])],
         ))  # fmt: skip
         keep_contents(state, items, mine)
         pending_file(state, role).unlink(missing_ok=True)
     return still_open
+
+
+def machine_of(roles: Iterable[Inputs]) -> dict[str, Any]:
+    """Return all of the machine that any of these roles goes by."""
+    return fingerprint.machine(name for inputs in roles for name in inputs.get("facts", ()))
+
+
+def _for_role(inputs: Inputs, machine: dict[str, Any]) -> dict[str, Any]:
+    """Return of all that is known of the machine what concerns one role."""
+    named = fingerprint.MACHINE.union(inputs.get("facts", ()))
+    return {name: value for name, value in machine.items() if name in named}
 
 
 def _items(inputs: Inputs, record: Record) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from chautari.node import journal, lock, logged, passes, receipts
+from chautari.node import journal, lock, logged, packages, passes
 from chautari.node.unpacking import unpack
 
 STATE = Path("/var/lib/chautari")
@@ -145,6 +145,8 @@ def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
         node.tell("apt_at_work", holder=holder)
     full = bool(about.get("full"))
     code = 0 if about.get("even_if_busy") else passes.ask_whether_busy(node, full)
+    if not code and not passes.nothing_to_do(node, full):
+        packages.finish(lambda argv: _run_logged(argv, place, memory, {}), node.tell)
     code = code or passes.take_off(node, purge=bool(about.get("purge")))
     code = code or passes.converge(node, full)
     _keep_the_watch(memory)
@@ -157,16 +159,10 @@ def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
 
 def plan(place: Path, memory: Path, about: dict[str, Any]) -> bool:
     """Say which roles would run, and what Ansible's own check finds they would change."""
-    from chautari.node import budget
+    from chautari.node import foretell
 
     node = _node(place, memory, about, ["--check", "--diff"])
-    reasons = receipts.stale(STATE, node.roles, full=bool(about.get("full")))
-    chosen = [inputs for inputs in node.roles if inputs["role"] in reasons]
-    node.tell("chosen", roles=passes.leaving(node) | reasons, number=0)
-    if chosen and passes.one_pass(node, chosen, sealing=False):
-        _append(place, {"event": "check_ended_early", "log": logged.tail(place / "log")})
-    passes.tell_kept(node, node.roles, set(reasons))
-    _append(place, budget.budget(memory / "managed.jsonl"))
+    foretell.foretell(node, bool(about.get("full")), lambda: logged.tail(place / "log"))
     return True
 
 

@@ -1,8 +1,8 @@
 """What each role of a node is given, as digests: the half of a receipt that this side knows.
 
-A role's inputs are its own files, its play, every variable that its files name, and the node's
-Ansible. Digests of values are keyed with a secret of the region that never leaves this side, so a
-receipt on a node tells nothing about a password, however simple.
+A role's inputs are its own files, its play, every variable and every fact of the machine that its
+files name, and the node's Ansible. Digests of values are keyed with a secret of the region that
+never leaves this side, so a receipt on a node tells nothing about a password, however simple.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import functools
 import hashlib
 import hmac
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from chautari.files import read_own
+from chautari.node.addresses import FACTS
 from chautari.paths import content_root
 from chautari.render.variables import NodeVariables
 
@@ -83,6 +85,7 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[Inputs]:
             "role": role,
             "files": _files(role),
             "ansible": ansible[:DIGEST_LETTERS],
+            "facts": list(_facts(role)),
             "variables": {
                 name: _digest(key, f"{role}.{name}", values[name])
                 for name in sorted(values)
@@ -132,6 +135,12 @@ def _files(role: str) -> str:
 def _text(role: str) -> str:
     """Return all of a role's files as one text: a variable that it does not name is not used."""
     return "\n".join(content.decode(errors="replace") for _, content in _tree(role))
+
+
+@functools.cache
+def _facts(role: str) -> tuple[str, ...]:
+    """Return which facts of the machine a role's files name, beside those that all go by."""
+    return tuple(name for name in sorted(FACTS) if re.search(rf"\b{name}\b", _text(role)))
 
 
 @functools.cache

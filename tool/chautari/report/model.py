@@ -58,7 +58,10 @@ class Failure:
 
 @dataclass
 class NodeReport:
-    """One node's part of a run; `seconds` is wall-clock time from connecting to the last event."""
+    """One node's part of a run; `seconds` is wall-clock time from connecting to the last event.
+
+    `download_at_least` says that more than `download_bytes` would come, nobody knows how much.
+    """
 
     name: str
     address: str
@@ -73,6 +76,7 @@ class NodeReport:
     failure: Failure | None = None
     notices: list[str] = field(default_factory=list)
     download_bytes: int | None = None
+    download_at_least: bool = False
 
     @property
     def ok(self) -> bool:

@@ -80,7 +80,8 @@ def _roles(report: RegionReport, console: Console) -> None:
             for difference in role.differences:
                 _labelled(console, "", _text(difference, "dim"), width=13, indent=4)
         if node.download_bytes is not None:
-            _field(console, "Download", f"{node.download_bytes / 1e6:.1f} MB")
+            least = "at least " if node.download_at_least else ""
+            _field(console, "Download", f"{least}{node.download_bytes / 1e6:.1f} MB")
 
 
 def _checks(report: RegionReport, console: Console) -> None:

@@ -29,6 +29,7 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra.operations import apt, files, server
 
+from chautari.node import packages
 from chautari.run import dns_records, facts, preflight, preflight_meetings
 from chautari.run.wanted import Wanted
 
@@ -212,6 +213,10 @@ def _add_steps(
     steps = _environment(new, lock, marker, python)
     add_op(
         state, server.shell, name="Read the lists of packages", commands=[UPDATE], host=hosts,
+    )  # fmt: skip
+    add_op(
+        state, server.shell, name="Finish an installation that was cut short",
+        commands=[packages.FINISH], host=hosts,
     )  # fmt: skip
     add_op(
         state, apt.packages, name="Install Python", packages=packages_for(python),

@@ -24,7 +24,7 @@ from chautari.run.wanted import Wanted
 
 Inputs = dict[str, Any]
 # What a node compares with its receipts; the rest of a role's inputs goes with the bundle.
-COMPARED = ("role", "files", "ansible", "variables", "needs")
+COMPARED = ("role", "files", "ansible", "facts", "variables", "needs")
 
 
 @dataclass(frozen=True)

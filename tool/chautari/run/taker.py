@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
+from chautari.report import summary
 from chautari.report.model import (
     ENDINGS,
     CheckResult,
@@ -123,6 +124,15 @@ class Taker:
             f"apt is at work on the node ({holder}): the run waits for it, ten minutes at most"
         )
 
+    def _packages_finished(self, event: Event) -> None:
+        names = ", ".join(event["packages"])
+        self.report.notices.append(
+            f"an installation had been cut short ({names}): it was brought to its end"
+            if event["ok"]
+            else f"an installation had been cut short ({names}) and could not be brought to its "
+            "end: see what `dpkg --configure -a` and `apt-get -f install` say on the node"
+        )
+
     def _accepted(self, event: Event) -> None:
         for text in event["items"]:
             self.report.notices.append(
@@ -141,13 +151,19 @@ class Taker:
 
     def _budget(self, event: Event) -> None:
         self.report.download_bytes = int(event["bytes"])
-        for url in event["unknown"]:
-            self.report.notices.append(f"nobody tells the size of {url}; it comes on top")
+        self.report.download_at_least = bool(event["unknown"] or event.get("partial"))
+        for what in event["unknown"]:
+            self.report.notices.append(f"nobody tells the size of {what}; it comes on top")
+
+    def _may_follow(self, event: Event) -> None:
+        for role, reasons in dict(event["roles"]).items():
+            why = "\n".join(reason["text"] for reason in reasons[: summary.MOST_REASONS])
+            self.report.notices.append(f"{role} would run afterwards, in a second pass: {why}")
 
     def _check_ended_early(self, event: Event) -> None:
         self.report.notices.append(
             "Ansible's check could not go on to its end, since what one task makes the next one "
-            "needs; the roles named here run all the same"
+            "needs; the roles named here run all the same, and may download more than is counted"
         )
 
     def _notice(self, event: Event) -> None:
@@ -224,9 +240,12 @@ _HANDLERS: dict[str, Callable[[Taker, Event], None]] = {
     "stays": Taker._stays,
     "without_mitogen": Taker._without_mitogen,
     "apt_at_work": Taker._apt_at_work,
+    "packages_finished": Taker._packages_finished,
     "accepted": Taker._accepted,
+    "open": Taker._open,
     "difference": Taker._difference,
     "budget": Taker._budget,
+    "may_follow": Taker._may_follow,
     "check_ended_early": Taker._check_ended_early,
     "notice": Taker._notice,
     "failure": Taker._failure,

@@ -1,0 +1,152 @@
+"""Addresses and cores of the machine: how they are found, and which roles run when they change."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from receipt_samples import inputs, record, sealed
+
+from chautari.node import addresses, differences, receipts
+
+FIB = """\
+Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     |-- 10.0.0.0
+        /24 link UNICAST
+     |-- 10.0.0.5
+        /32 host LOCAL
+     |-- 10.0.0.255
+        /32 link BROADCAST
+     |-- 127.0.0.1
+        /32 host LOCAL
+     |-- 10.0.0.4
+        /32 host LOCAL
+Local:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 10.0.0.5
+        /32 host LOCAL
+"""
+IF_INET6 = """\
+20010db8000000000000000000000011 04 40 00 80     eth0
+20010db8000000000000000000000099 04 40 00 01     eth0
+fe8000000000000060fa59fffe3d4e88 04 40 20 80     eth0
+00000000000000000000000000000001 01 80 10 80       lo
+"""
+INNER = ("default_ipv4", "all_ipv4_addresses", "processor_vcpus")
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The kernel's tables, which a test may write anew."""
+    monkeypatch.setattr(addresses, "FIB", tmp_path / "fib")
+    monkeypatch.setattr(addresses, "IF_INET6", tmp_path / "inet6")
+    (tmp_path / "fib").write_text(FIB)
+    (tmp_path / "inet6").write_text(IF_INET6)
+    return tmp_path
+
+
+def test_addresses_are_those_of_the_kernel_s_tables(tables: Path) -> None:
+    assert addresses.facts(["all_ipv4_addresses", "all_ipv6_addresses"]) == {
+        "all_ipv4_addresses": ["10.0.0.4", "10.0.0.5"],
+        "all_ipv6_addresses": ["2001:db8::11"],
+    }
+
+
+def test_machine_without_these_tables_has_no_addresses(tables: Path) -> None:
+    (tables / "fib").unlink()
+    (tables / "inet6").unlink()
+    found = addresses.facts(["all_ipv4_addresses", "all_ipv6_addresses"])
+    assert list(found.values()) == [[], []]
+
+
+def test_default_address_is_the_one_of_the_way_to_the_internet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(addresses, "FAR4", "127.0.0.1")
+    assert addresses.facts(["default_ipv4"]) == {"default_ipv4": "127.0.0.1"}
+    monkeypatch.setattr(addresses, "FAR4", "no address")
+    assert addresses.facts(["default_ipv4"]) == {"default_ipv4": ""}
+
+
+def test_machine_without_a_way_has_no_default_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: Any) -> socket.socket:
+        raise OSError(97, "no such family")
+
+    monkeypatch.setattr(socket, "socket", none)
+    assert addresses.facts(["default_ipv6"]) == {"default_ipv6": ""}
+
+
+def test_cores_are_counted() -> None:
+    assert addresses.facts(["processor_vcpus"]) == {"processor_vcpus": os.cpu_count()}
+
+
+def test_every_fact_has_a_name_for_people() -> None:
+    assert set(addresses.FACTS) <= set(differences.FACTS)
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The facts of the machine, which a test may change."""
+    found: dict[str, Any] = {
+        "default_ipv4": "10.0.0.5", "all_ipv4_addresses": ["10.0.0.5"], "processor_vcpus": 4,
+        "default_ipv6": "", "all_ipv6_addresses": [],
+    }  # fmt: skip
+    monkeypatch.setattr(addresses, "FACTS", {name: lambda name=name: found[name] for name in found})
+    return found
+
+
+def test_only_roles_that_name_a_fact_run_when_it_changes(
+    tmp_path: Path, now: dict[str, Any]
+) -> None:
+    roles = [inputs("turn", facts=list(INNER)), inputs("nginx", facts=[]), inputs("old")]
+    for given in roles:
+        assert sealed(tmp_path, given, record()) == ""
+    assert receipts.stale(tmp_path, roles) == {}
+    now |= {"default_ipv4": "10.0.0.9", "all_ipv4_addresses": ["10.0.0.9", "10.0.0.10"]}
+    found = receipts.stale(tmp_path, roles)
+    assert {role: [why["text"] for why in reasons] for role, reasons in found.items()} == {
+        "turn": [
+            "the node's list of addresses was 10.0.0.5, is 10.0.0.9, 10.0.0.10",
+            "the node's address was 10.0.0.5, is 10.0.0.9",
+        ]
+    }
+    [drifted] = receipts.drifted([receipt] if (receipt := receipts.load(tmp_path, "turn")) else [])
+    assert [why["kind"] for why in drifted] == ["machine", "machine"]
+
+
+@pytest.mark.parametrize(
+    ("fact", "value"), [("default_ipv4", ""), ("processor_vcpus", 8), ("all_ipv4_addresses", [])]
+)
+def test_each_of_the_named_facts_counts(
+    fact: str, value: Any, tmp_path: Path, now: dict[str, Any]
+) -> None:
+    given = inputs("turn", facts=list(INNER))
+    sealed(tmp_path, given, record())
+    now["all_ipv6_addresses"] = ["2001:db8::1"]
+    assert receipts.stale(tmp_path, [given]) == {}
+    now[fact] = value
+    [found] = receipts.stale(tmp_path, [given])["turn"]
+    assert (found["kind"], found["name"]) == ("machine", fact)
+
+
+def test_receipt_that_does_not_tell_of_a_fact_does_not_hold(
+    tmp_path: Path, now: dict[str, Any]
+) -> None:
+    """A receipt of an earlier toolkit says nothing of addresses."""
+    sealed(tmp_path, inputs("turn"), record())
+    [found] = receipts.stale(tmp_path, [inputs("turn", facts=["default_ipv4"])])["turn"]
+    assert found["text"] == "what it takes from the machine was not noted yet"
+
+
+def test_address_that_changes_while_a_role_runs_is_in_no_receipt(
+    tmp_path: Path, now: dict[str, Any]
+) -> None:
+    given = inputs("turn", facts=list(INNER))
+    before = receipts.machine_of([given])
+    now["default_ipv4"] = "10.0.0.9"
+    receipts.seal(tmp_path, "run", [given], {"turn": record()}, before)
+    assert list(receipts.stale(tmp_path, [given])) == ["turn"]

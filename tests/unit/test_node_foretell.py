@@ -1,0 +1,105 @@
+"""A plan names what a deploy would run, also what it finds only when it looks a second time."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from receipt_samples import FakeAnsible, inputs, node, path_item, told, written
+
+from chautari.node import foretell, passes, receipts
+from chautari.node.receipts import Inputs
+
+Data = dict[str, Any]
+
+
+def deployed(folder: Path, roles: list[Inputs], **does: Any) -> list[list[str]]:
+    """Deploy, and return what ran in each pass."""
+    ansible = FakeAnsible(folder / "memory", does)
+    assert passes.converge(node(folder, roles, ansible), full=False) == 0
+    return ansible.ran
+
+
+def planned(folder: Path, roles: list[Inputs], code: int = 0, **does: Any) -> tuple[Data, Data]:
+    """Return which roles a plan says would run, and which would follow."""
+    (folder / "told.jsonl").unlink(missing_ok=True)
+    ansible = FakeAnsible(folder / "memory", does)
+    there = node(folder, roles, lambda playbook: ansible(playbook) or code)
+    foretell.foretell(there, full=False, last_words=lambda: ["x"])
+    [chosen] = told(folder, "chosen")
+    later = told(folder, "may_follow")
+    return chosen["roles"], later[0]["roles"] if later else {}
+
+
+def noting(item: Data, changed: bool = True) -> Any:
+    return lambda: [{"item": item, "changed": True} if changed else {"item": item}]
+
+
+def writes(file: Path, text: str) -> Any:
+    """Return what a role does that writes a file."""
+    return lambda: written(file, text) and [{"item": path_item(file), "changed": True}]
+
+
+def test_plan_and_deploy_agree_where_a_changed_role_breaks_another_s_receipt(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "etc" / "shared"
+    roles = [inputs("a"), inputs("b"), inputs("c", needs=["a"]), inputs("d")]
+    deployed(tmp_path, roles, a=writes(file, "a\n"), b=noting({"kind": "group", "name": "g"}))
+    changed = [roles[0], inputs("b", files="f2"), *roles[2:]]
+    now, later = planned(tmp_path, changed, b=noting(path_item(file)))
+    assert (list(now), list(later)) == (["b"], ["a", "c"])
+    assert [why["text"] for why in later["a"]] == [f"b would change {file}"]
+    assert [why["text"] for why in later["c"]] == ["it builds on a"]
+    ran = deployed(tmp_path, changed, a=writes(file, "a\n"), b=writes(file, "b\n"))
+    assert ran[:2] == [["b"], ["a", "c"]]
+
+
+def test_plan_and_deploy_agree_on_what_was_changed_by_hand(tmp_path: Path) -> None:
+    file = tmp_path / "etc" / "shared"
+    roles = [inputs("a"), inputs("b"), inputs("c", needs=["b"]), inputs("d")]
+    both = {"a": writes(file, "x\n"), "b": writes(file, "x\n")}
+    deployed(tmp_path, roles, **both)
+    file.unlink()
+    now, later = planned(tmp_path, roles, a=noting(path_item(file)), b=noting(path_item(file)))
+    assert (list(now), later) == (["a", "b", "c"], {})
+    assert deployed(tmp_path, roles, **both) == [["a", "b", "c"]]
+
+
+@pytest.mark.parametrize(
+    ("watched", "item", "follows"),
+    [
+        ({"kind": "paths", "name": "/etc/x/*.conf"}, {"kind": "path", "name": "/etc/x/a.conf"}, 1),
+        ({"kind": "paths", "name": "/etc/x/*.conf"}, {"kind": "path", "name": "/etc/x/a"}, 0),
+        ({"kind": "exists", "name": "/gone"}, {"kind": "path", "name": "/gone"}, 1),
+        ({"kind": "exists", "name": "/etc"}, {"kind": "path", "name": "/etc"}, 0),
+        ({"kind": "group", "name": "g"}, {"kind": "group", "name": "g"}, 1),
+        ({"kind": "group", "name": "g"}, {"kind": "account", "name": "g"}, 0),
+        ({"kind": "unit", "name": "n.service"}, {"kind": "unit", "name": "n.service"}, 0),
+    ],
+)
+def test_only_what_would_break_a_receipt_makes_its_role_follow(
+    watched: Data, item: Data, follows: int, tmp_path: Path
+) -> None:
+    roles = [inputs("a"), inputs("b")]
+    there = node(tmp_path, roles, lambda _: 0)
+    receipts.save(there.state, receipts.Receipt("a", "r", 0, {}, {}, [watched], [{}]))
+    notes = tmp_path / "notes"
+    for changed in ('"changed": true, ', ""):
+        text = str(item).replace("'", '"')
+        notes.write_text(f'{{"role": "b", {changed}"item": {text}}}\n')
+        assert len(foretell.following(there, {"b"}, notes)) == (follows if changed else 0)
+
+
+def test_check_that_ended_early_is_told_with_a_sum_in_part(tmp_path: Path) -> None:
+    planned(tmp_path, [inputs("a")], code=2)
+    assert told(tmp_path, "check_ended_early") == [{"event": "check_ended_early", "log": ["x"]}]
+    assert told(tmp_path, "budget")[0]["partial"] is True
+
+
+def test_plan_of_a_node_that_is_as_it_was_left_asks_nothing(tmp_path: Path) -> None:
+    roles = [inputs("a")]
+    deployed(tmp_path, roles)
+    # Notes of the deploy are still there: nothing of it is told again.
+    assert planned(tmp_path, roles, code=2) == ({}, {})
+    [budget] = told(tmp_path, "budget")
+    assert (budget["bytes"], budget["partial"]) == (0, False)

@@ -1,0 +1,96 @@
+"""An installation that was cut short is finished before roles run, and only then."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chautari.node import lock, packages
+
+SOUND = "ok/installed bash\nok/config-files apache2\nok/not-installed vim\n"
+BROKEN = SOUND + "ok/unpacked nginx\nreinstreq/half-installed redis\nok/triggers-pending libc-bin\n"
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand-ins for dpkg and apt: `dpkg` holds what is asked, `does` what they were told to do."""
+    programs = {
+        "dpkg-query": "cat dpkg",
+        "dpkg": 'echo dpkg "$@" $DEBIAN_FRONTEND >> did; cp left dpkg',
+        "apt-get": 'echo apt-get "$@" >> did; cp sound dpkg',
+    }
+    for name, does in programs.items():
+        file = tmp_path / "bin" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/sh\ncd {tmp_path}\n{does}\n")
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    monkeypatch.setattr(lock, "APT_LOCK", tmp_path / "lock")
+    for name in ("dpkg", "left", "sound"):
+        (tmp_path / name).write_text(SOUND)
+    return tmp_path
+
+
+def did(machine: Path) -> list[str]:
+    file = machine / "did"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def finished(machine: Path) -> list[dict[str, Any]]:
+    """Finish what is left, and return what was told."""
+    told: list[dict[str, Any]] = []
+    packages.finish(
+        lambda argv: subprocess.run(argv, check=False).returncode,
+        lambda event, **values: told.append({"event": event} | values),
+    )
+    return told
+
+
+def test_sound_machine_is_left_alone(machine: Path) -> None:
+    assert (finished(machine), did(machine)) == ([], [])
+
+
+def test_packages_that_are_not_whole_are_configured(machine: Path) -> None:
+    (machine / "dpkg").write_text(BROKEN)
+    told = {"packages": ["nginx", "redis", "libc-bin"], "ok": True}
+    assert finished(machine) == [{"event": "packages_finished"} | told]
+    assert did(machine) == [
+        "dpkg --force-confdef --force-confold --configure --pending noninteractive"
+    ]
+    assert finished(machine) == []
+
+
+def test_what_dpkg_cannot_configure_alone_is_left_to_apt(machine: Path) -> None:
+    for name in ("dpkg", "left"):
+        (machine / name).write_text(BROKEN)
+    assert finished(machine)[0]["ok"] is True
+    [_, apt] = did(machine)
+    for part in ("--fix-broken install", "--no-remove", "--force-confold", "Lock::Timeout=600"):
+        assert part in apt
+
+
+def test_what_cannot_be_finished_is_told(machine: Path) -> None:
+    for name in ("dpkg", "left", "sound"):
+        (machine / name).write_text(BROKEN)
+    assert finished(machine)[0]["ok"] is False
+
+
+def test_half_done_work_of_another_program_is_its_own(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (machine / "dpkg").write_text(BROKEN)
+    monkeypatch.setattr(lock, "apt_holder", lambda: "apt, process 1")
+    assert (finished(machine), did(machine)) == ([], [])
+
+
+def test_notes_that_dpkg_has_not_taken_in_count(machine: Path, tmp_path: Path) -> None:
+    """A killed dpkg leaves numbered files; apt refuses all work while one is there."""
+    folder = tmp_path / "updates"
+    folder.mkdir()
+    look = packages.LOOK.replace("/var/lib/dpkg/updates", str(folder))
+    for name, seen in (("tmp.i", False), ("0001", True), ("0002", True)):
+        (folder / name).touch()
+        done = subprocess.run(["sh", "-c", look], capture_output=True, text=True, check=False)
+        assert done.stdout == (f"notes in {folder}\n" if seen else "")
