@@ -44,7 +44,7 @@ containers: setup  ## Run the tests in containers
 	$(AS_ROOT) $(BIN)/python -m pytest tests/integration
 
 soak: setup  ## Run the long campaigns: faults at many moments, every molecule scenario
-	$(call timed,faults,$(AS_ROOT) $(BIN)/python -m pytest tests/integration --soak -k "interruptions or receipts")
+	$(call timed,faults,$(AS_ROOT) $(BIN)/python -m pytest tests/integration --soak -k "faults or first_deploy or interruptions or receipts")
 	$(call timed,molecule,for s in base nextcloud framadate jitsi bigbluebutton pool region; do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
 
 # BENCH=noop runs that bench alone; ROUNDS=9 takes more rounds; python -m benchmarks --list names them.

@@ -151,6 +151,10 @@ class Lab:
         self.run("render", str(self.region), "-o", str(folder))
         return folder
 
+    def region_changed(self) -> None:
+        """Forget the rendered inventory: it is rendered anew when it is asked for."""
+        vars(self).pop("inventory", None)
+
     def no_checks(self) -> tuple[tuple[str, ...], str]:
         """Return the option that leaves the checks out, and a remark when there is none."""
         return self._option("--no-checks", "checks are part of ours: deploy cannot leave them out")

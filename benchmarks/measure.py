@@ -42,12 +42,14 @@ class Sample:
         cpu: processor seconds of the command and of all processes it waited for.
         memory: megabytes of its largest process.
         stdout: what it printed.
+        code: the exit code that it ended with.
     """
 
     seconds: float
     cpu: float = 0.0
     memory: float = 0.0
     stdout: str = ""
+    code: int = 0
 
 
 def once(command: Command) -> Sample:
@@ -85,7 +87,7 @@ def once(command: Command) -> Sample:
             told = (_text(out) + _text(said))[-3000:]
             raise BenchError(f"`{shown}` ended with {process.returncode}:\n{told}")
         cpu = usage.ru_utime + usage.ru_stime
-        return Sample(seconds, cpu, usage.ru_maxrss / 1024, _text(out))
+        return Sample(seconds, cpu, usage.ru_maxrss / 1024, _text(out), process.returncode)
 
 
 def _text(stream: IO[bytes]) -> str:

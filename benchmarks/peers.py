@@ -39,7 +39,11 @@ class Managed:
 
 
 def push(
-    lab: Lab, nodes: Sequence[str], kind: str = "stock", env: Mapping[str, str] | None = None
+    lab: Lab,
+    nodes: Sequence[str],
+    kind: str = "stock",
+    env: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> Command:
     """Return the command that pushes the roles from here: `stock`, `pipelining` or `mitogen`.
 
@@ -59,7 +63,7 @@ def push(
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(place),
         "ANSIBLE_LOCAL_TEMP": str(place / "tmp"),
     }
-    argv = (ANSIBLE, "-i", str(lab.inventory), PLAYBOOK, "--limit", ",".join(nodes))
+    argv = (ANSIBLE, "-i", str(lab.inventory), PLAYBOOK, "--limit", ",".join(nodes), *options)
     return Command(argv, lab.env | own | dict(env or {}))
 
 

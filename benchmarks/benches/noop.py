@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 from benchmarks import peers
 from benchmarks.lab import NODES, ROUND_TRIP, SSH_PORT, Lab
 from benchmarks.measure import (
     FIGURE_ONLY,
+    BenchError,
     Command,
     Contestant,
     Figure,
@@ -28,6 +30,8 @@ from benchmarks.proxy import Proxy
 NODE = "cloud"
 CPU_SECONDS = 0.2
 STOCK, PIPELINING, MITOGEN = "stock push", "push with pipelining", "Mitogen push"
+PLAN, CHECK = "deploy plan", "stock push --check"
+PLAN_SECONDS = 5.0  # "in seconds when nothing changed"
 SSH, PYINFRA, OURS = "one SSH command", "pyinfra", "deploy region"
 Goals = Mapping[str, Goal]
 NEAR: Goals = {SSH: at_most_times(2), STOCK: times_faster(60), PIPELINING: times_faster(25)}
@@ -61,21 +65,54 @@ def far_away(lab: Lab, rounds: int) -> list[Figure]:
 def whole_region(lab: Lab, rounds: int) -> list[Figure]:
     """Redeploy both nodes beside a stock push to both."""
     lab.deployed()
+    return [_of_the_region(lab, rounds, {}, "no-op redeploy of a region of two nodes")]
+
+
+def whole_region_far_away(lab: Lab, rounds: int) -> list[Figure]:
+    """The same with both nodes 300 ms away."""
+    lab.deployed()
+    with contextlib.ExitStack() as links:
+        proxies = {
+            node: links.enter_context(Proxy(lab.addresses[node], SSH_PORT, ROUND_TRIP))
+            for node in NODES
+        }
+        ports = {node: link.port for node, link in proxies.items()}
+        env = links.enter_context(lab.through(ports))
+        name = f"no-op redeploy of a region of two nodes at {ROUND_TRIP * 1000:.0f} ms"
+        found = _of_the_region(lab, rounds, env, name)
+        if not all(link.connections for link in proxies.values()):
+            raise BenchError("a node was not reached through its slow link")
+        return [found]
+
+
+def _of_the_region(lab: Lab, rounds: int, env: Mapping[str, str], name: str) -> Figure:
     found = interleaved(
         {
-            OURS: lambda: once(lab.redeploy()),
-            STOCK: lambda: once(peers.push(lab, NODES)),
+            OURS: lambda: once(lab.redeploy(**env)),
+            STOCK: lambda: once(peers.push(lab, NODES, env=env)),
         },
         rounds,
         print,
     )
-    note = lab.no_checks()[1]
-    return [
-        figure(
-            "no-op redeploy of a region of two nodes", seconds(found[OURS]),
-            seconds(found[STOCK]), against=STOCK, note=note,
-        )
-    ]  # fmt: skip
+    ours, stock = seconds(found[OURS]), seconds(found[STOCK])
+    return figure(name, ours, stock, against=STOCK, note=lab.no_checks()[1])
+
+
+def plan(lab: Lab, rounds: int) -> list[Figure]:
+    """Ask what a deploy would do, with nothing to change, beside `ansible-playbook --check`."""
+    lab.deployed()
+    asked = lab.command("plan", str(lab.region), "--node", NODE)
+    found = interleaved(
+        {
+            PLAN: lambda: once(asked),
+            CHECK: lambda: once(peers.push(lab, [NODE], options=["--check"])),
+        },
+        rounds,
+        print,
+    )
+    ours, stock = seconds(found[PLAN]), seconds(found[CHECK])
+    name = "deploy plan of a node, nothing to change"
+    return [figure(name, ours, stock, goal=at_most(PLAN_SECONDS, "s"), against=CHECK)]
 
 
 def _measure(

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,10 +26,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class Teller:
-    """Says at once what failed: the run goes on for many minutes, and may be ended by a limit."""
+    """Says at once what happens: the run goes on for many minutes, and may be ended by a limit."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+        self.figures: list[str] = []
+        self._one_at_a_time = threading.Lock()
+
+    def say(self, text: str) -> None:
+        """Write a line of progress past the capture."""
+        plugins = self.config.pluginmanager
+        terminal, capture = map(plugins.get_plugin, ("terminalreporter", "capturemanager"))
+        if terminal is None or capture is None:
+            return
+        with self._one_at_a_time, capture.global_and_fixture_disabled():
+            terminal.write_line(f"  {text}")
+            terminal.flush()
+
+    def figure(self, text: str) -> None:
+        """Write what a campaign counted, and once more at the end."""
+        self.figures.append(text)
+        self.say(text)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
@@ -37,9 +55,31 @@ class Teller:
             message = crash.message if crash else str(report.longrepr)
             terminal.write_line(f"\n{report.nodeid}: {message[:3000]}")
 
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.figures:
+            terminalreporter.section("what was counted")
+        for text in self.figures:
+            terminalreporter.write_line(text)
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Teller(config))
+    config.pluginmanager.register(Teller(config), "teller")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests of the long campaign to it."""
+    if config.getoption("--soak"):
+        return
+    left = [item for item in items if item.get_closest_marker("soak")]
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=left)
+
+
+@pytest.fixture(scope="session")
+def teller(request: pytest.FixtureRequest) -> Teller:
+    """Who says how far a campaign is and what it counted."""
+    found: Teller = request.config.pluginmanager.get_plugin("teller")
+    return found
 
 
 @pytest.fixture(scope="session")

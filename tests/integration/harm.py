@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.integration import tampering
@@ -22,6 +23,10 @@ with open("/var/lib/dpkg/lock-frontend", "w") as lock:
     print("held", flush=True)
     time.sleep(float(sys.argv[1]))
 """
+
+
+# Taken off by hand, so that apt has work to be interrupted in; nothing else on a node wants them.
+PACKAGES = ("libsasl2-modules", "unattended-upgrades")
 
 
 def receipts(proof: Proof, node: str) -> list[dict[str, Any]]:
@@ -46,7 +51,8 @@ def tamper(proof: Proof, node: str) -> list[str]:
     made = [
         change
         for change in tampering.changes(receipts(proof, node))
-        if change.kind in ("content", "mode", "stopped") and not change.item.startswith("/proc")
+        if (change.kind in ("content", "mode", "stopped") and not change.item.startswith("/proc"))
+        or (change.kind == "package" and change.item in PACKAGES)
     ]
     script = "\n".join(change.command for change in made)
     proof.on(node, "sh", "-c", script)
@@ -54,41 +60,62 @@ def tamper(proof: Proof, node: str) -> list[str]:
 
 
 def runs(proof: Proof, node: str) -> list[dict[str, Any]]:
-    """Return for each run on a node: its id, operator, begin and end (Unix times, None: no end)."""
+    """Return for each run on a node: its id, operator, begin, end (Unix times) and success.
+
+    A run that was killed has no end, one that systemd stopped has one without success.
+    """
     script = "cd /var/lib/chautari/runs; for r in *; do echo $r; cat $r/events.jsonl; done"
     found: list[dict[str, Any]] = []
     for line in proof.on(node, "sh", "-c", script).splitlines():
         if not line.startswith("{"):
-            found.append({"run": line, "began": None, "ended": None})
+            found.append({"run": line, "began": None, "ended": None, "ok": False})
             continue
         event = json.loads(line)
         if event["event"] == "run_started":
             found[-1] |= {"began": event["time"], "operator": event["operator"]}
         elif event["event"] == "run_finished" and found[-1]["began"]:
             found[-1]["ended"] = found[-1]["began"] + event["seconds"]
+            found[-1]["ok"] = event["ok"]
     return [run for run in found if run["began"]]
 
 
-def wait_idle(proof: Proof, node: str, seconds: float = 300) -> None:
-    """Wait until no run is at work on a node."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        units = proof.on(
-            node, "systemctl", "list-units", "--plain", "--no-legend", "chautari-run-*"
-        )
-        if not units.strip():
-            return
-        time.sleep(0.5)
-    raise AssertionError(f"a run on {node} did not end within {seconds} s")
+def at_random_moments(
+    wanted: int, seconds: float, seed: int, strike: Callable[[float], bool]
+) -> int:
+    """Strike at random moments until `wanted` of them hit; return how many strikes that took.
+
+    The moments are spread over all of a run that takes about `seconds`: each hit opens the next
+    part of it. A strike that came before the run or after it is made up for at any moment.
+    """
+    dice = random.Random(seed)
+    hits, missed = 0, False
+    for strikes in range(1, 3 * wanted + 6):
+        part, parts = (0, 1) if missed else (hits, wanted)
+        missed = not strike(round(seconds * (part + dice.random()) / parts, 2))
+        hits += not missed
+        if hits == wanted:
+            return strikes
+    raise AssertionError(f"{hits} of {wanted} strikes hit a run")
+
+
+def at_work(proof: Proof, node: str, patient: bool = False) -> list[str]:
+    """Return the units of the runs that are at work on a node; a `patient` one may not be up."""
+    argv = ("systemctl", "list-units", "--plain", "--no-legend", "chautari-run-*")
+    told = proof.on(node, *argv, check=not patient)
+    return [line.split()[0] for line in told.splitlines()]
+
+
+def broken_off(proof: Proof, node: str) -> bool:
+    """Tell whether the last run on a node did not come to its end."""
+    return not runs(proof, node)[-1]["ok"]
 
 
 def kill_runner(proof: Proof, node: str) -> bool:
     """End the runner on a node with SIGKILL, as the kernel does when memory is short."""
-    units = proof.on(node, "systemctl", "list-units", "--plain", "--no-legend", "chautari-run-*")
-    for line in units.splitlines():
-        proof.on(node, "systemctl", "kill", "--kill-whom=main", "-s", "KILL", line.split()[0],
-                 check=False)  # fmt: skip
-    return bool(units.strip())
+    units = at_work(proof, node)
+    for unit in units:
+        proof.on(node, "systemctl", "kill", "--kill-whom=main", "-s", "KILL", unit, check=False)
+    return bool(units)
 
 
 def restart(proof: Proof, node: str) -> None:

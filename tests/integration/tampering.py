@@ -29,8 +29,10 @@ LEFT = {
     ): "nothing is installed over a database with data",
     ("/var/lib/nextcloud/config/config.php", "mode"): "it is Nextcloud's own file",
     ("/var/lib/nextcloud/config/config.php", "owner"): "it is Nextcloud's own file",
+    ("/var/lib/nextcloud/config/config.php", "owning group"): "it is Nextcloud's own file",
     ("/proc/sys/kernel/hostname", "mode"): "the kernel's",
     ("/proc/sys/kernel/hostname", "owner"): "the kernel's",
+    ("/proc/sys/kernel/hostname", "owning group"): "the kernel's",
     ("/proc/sys/kernel/hostname", "gone"): "the kernel's",
     ("/etc/locale.gen", "gone"): "it is the package's list; the role keeps its own line of it",
     ("systemd-journald.service", "stopped"): "its socket starts it again at once",
@@ -48,14 +50,14 @@ PROBES = {
     "\"REVOKE INSERT ON framadate.* FROM 'framadate'@'localhost'; "
     "GRANT ALL ON *.* TO 'framadate'@'localhost'\"",
     "accounts of Prosody": "find /var/lib/prosody -name focus.dat -delete",
-    # What is held stands in a file, which is changed itself.
+    # What is held stands in a file, which is changed itself; what upstream publishes is not ours.
     "releases that apt would install": "",
     "copy of the certificate": "rm /etc/coturn/tls/privkey.pem",
     "certificates of meeting nodes in the system's bundle": "truncate -s 0 "
     "/etc/ssl/certs/ca-certificates.crt",
     "haproxy's copy of the certificate": "truncate -s 10 /etc/haproxy/certbundle.pem",
-    # The server's own settings and its unit are changed themselves.
-    "secret that the server takes": "",
+    # Its settings are changed themselves; who does not run takes no secret either.
+    "secret that the server takes": "systemctl stop bbb-web.service",
     "packages that are whole, and the locale they want": "localedef --delete-from-archive "
     "en_US.utf8",
     "settings that packages would put back": "sed -i "
@@ -65,6 +67,14 @@ PROBES = {
     "tables of the polls": "",
     "accounts and databases of PostgreSQL": "cd / && runuser -u postgres -- psql -qc "
     "\"ALTER ROLE nextcloud CREATEDB PASSWORD 'tampered-with-it'\"",
+    "images that are there, by their digests": "podman rmi --force "
+    "$(podman images --quiet | head -n 1)",
+    "servers of the pool": "export REDISCLI_AUTH=$(sed -n 's/^requirepass //p' "
+    "/etc/redis/chautari.conf); ask='redis-cli -s /run/redis/redis-server.sock'; "
+    "$ask HSET server:$($ask SMEMBERS servers | head -n 1) url https://tampered.example.org/api",
+    "the administrator, and who may register": "cd / && runuser -u postgres -- "
+    "psql -qd greenlight -c \"UPDATE site_settings SET value = 'tampered' FROM settings "
+    "WHERE settings.id = site_settings.setting_id AND settings.name = 'RegistrationMethod'\"",
     "settings, apps and accounts in the database": "cd / && runuser -u postgres -- "
     "psql -qd nextcloud -c "
     "\"UPDATE oc_appconfig SET configvalue = '9 GB' WHERE configkey = 'default_quota'\"",
@@ -152,6 +162,8 @@ def _of_path(path: str, state: dict[str, Any]) -> Iterator[tuple[str, str, str]]
         yield path, "mode", f"chmod {mode:o} {quoted}"
         owner = 65534 if state["uid"] != 65534 else 0
         yield path, "owner", f"chown -h {owner} {quoted}"
+        group = 65534 if state["gid"] != 65534 else 0
+        yield path, "owning group", f"chgrp -h {group} {quoted}"
 
 
 # Runs on the node: makes each change, asks the receipts, and takes the change back by a copy.
@@ -187,7 +199,7 @@ def detectable(found: list[Change]) -> list[dict[str, Any]]:
         restore += " && rm -rf /root/aside"
         if change.kind == "there":
             back_up, restore = "true", f"rm -f {path}"
-        elif change.kind in ("mode", "owner"):
+        elif change.kind in ("mode", "owner", "owning group"):
             back_up = f"stat -c '%a %u:%g' {path} > /root/aside"
             restore = (
                 f"read -r mode owner < /root/aside; chown -h $owner {path}; chmod $mode {path}"

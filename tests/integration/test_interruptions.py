@@ -1,18 +1,22 @@
 """What may happen in the middle of a run: nothing is lost, and the message names the next step.
 
 Each fault is tried a few times here and often in `make soak` (`--soak`); the moments are random,
-from a seed that the test's name carries.
+each test's from a seed of its own, and only those count that really hit a run.
 """
 
 from __future__ import annotations
 
 import random
+import re
+import signal
+import subprocess
 import time
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from tests.integration import harm
-from tests.integration.conftest import Outcome, Proof, kill_group
+from tests.integration.conftest import Outcome, Proof, Teller, kill_group
 
 from chautari.region.load import load
 from chautari.run.remote import ask, new_run_id
@@ -21,7 +25,6 @@ from chautari.run.target import targets
 
 pytestmark = pytest.mark.containers
 NODE = "ground"
-RUN_SECONDS = 20.0
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,45 +52,73 @@ def is_whole(proof: Proof, undisturbed: dict[str, object]) -> None:
     assert full.node(NODE)["changed"] == 0, full.node(NODE)["roles"]
 
 
-def moments(count: int, seed: int) -> list[float]:
-    """Return random moments of a run, spread over all of it, in seconds from its start."""
-    dice = random.Random(seed)
-    step = RUN_SECONDS / count
-    return [round(step * (number + dice.random()), 2) for number in range(count)]
+@pytest.fixture(scope="module")
+def seconds(proof: Proof, undisturbed: dict[str, object]) -> float:
+    """How long a run takes here that nobody disturbs and that has everything to put right."""
+    harm.tamper(proof, NODE)
+    began = time.monotonic()
+    outcome = deploy(proof)
+    assert outcome.code == 0, outcome.troubles
+    return time.monotonic() - began
+
+
+def begin(proof: Proof) -> subprocess.Popen[str]:
+    """Harm the node and begin to put it right."""
+    harm.tamper(proof, NODE)
+    return proof.begin("region", "--no-checks", "--node", NODE)
 
 
 def test_control_process_killed_at_random_moments(
-    proof: Proof, undisturbed: dict[str, object], often: int
+    proof: Proof, undisturbed: dict[str, object], seconds: float, often: int, teller: Teller
 ) -> None:
-    for moment in moments(often, seed=1):
-        harm.tamper(proof, NODE)
-        process = proof.begin("region", "--no-checks", "--node", NODE)
+    found_at_work: list[bool] = []
+
+    def strike(moment: float) -> bool:
+        process = begin(proof)
         time.sleep(moment)
         kill_group(process)
+        hit = process.returncode == -signal.SIGKILL
+        if hit:
+            found_at_work.append(bool(harm.at_work(proof, NODE)))
+            teller.say(
+                f"control process killed after {moment} s, node at work: {found_at_work[-1]}"
+            )
         again = deploy(proof)
-        assert again.code == 0, (moment, again.stdout[-2000:])
+        assert again.code == 0, (moment, again.troubles)
         is_whole(proof, undisturbed)
+        return hit
+
+    strikes = harm.at_random_moments(often, seconds, 1, strike)
+    teller.figure(
+        f"control process killed {often} times of {strikes} tried, {sum(found_at_work)} of them "
+        f"while the node was at work, in runs of about {seconds:.0f} s: converged each time, "
+        "the second full run 0 changes, state as undisturbed"
+    )
+    assert sum(found_at_work) >= often // 2
 
 
 def test_runner_on_the_node_killed_at_random_moments(
-    proof: Proof, undisturbed: dict[str, object], often: int
+    proof: Proof, undisturbed: dict[str, object], seconds: float, often: int, teller: Teller
 ) -> None:
-    hits = 0
-    for moment in moments(often, seed=2):
-        harm.tamper(proof, NODE)
-        process = proof.begin("region", "--no-checks", "--node", NODE)
+    def strike(moment: float) -> bool:
+        process = begin(proof)
         time.sleep(moment)
-        hit = harm.kill_runner(proof, NODE)
+        killed = harm.kill_runner(proof, NODE)
         process.communicate(timeout=120)
-        hits += hit and process.returncode == 1
+        hit = killed and process.returncode == 1 and harm.broken_off(proof, NODE)
+        teller.say(f"runner killed after {moment} s: {'hit' if hit else 'missed'}")
         is_whole(proof, undisturbed)
-    # A few moments may lie before the run or after it; what is said is the next test's.
-    assert hits >= often // 4, hits
+        return hit
+
+    strikes = harm.at_random_moments(often, seconds, 2, strike)
+    teller.figure(
+        f"runner killed on the node {often} times of {strikes} tried: converged each time, "
+        "the second full run 0 changes, state as undisturbed"
+    )
 
 
 def test_run_that_was_killed_says_what_to_do(proof: Proof) -> None:
-    harm.tamper(proof, NODE)
-    process = proof.begin("region", "--no-checks", "--node", NODE)
+    process = begin(proof)
     deadline = time.monotonic() + 60
     while not harm.kill_runner(proof, NODE):
         assert time.monotonic() < deadline
@@ -125,8 +156,7 @@ def test_restart_that_an_interrupted_run_owes_is_made_up(proof: Proof) -> None:
 def test_link_that_is_cut_and_comes_back(
     proof: Proof, undisturbed: dict[str, object], soak: bool
 ) -> None:
-    harm.tamper(proof, NODE)
-    process = proof.begin("region", "--no-checks", "--node", NODE)
+    process = begin(proof)
     time.sleep(6)
     with harm.link_cut(proof, NODE):
         time.sleep(300 if soak else 75)
@@ -136,36 +166,67 @@ def test_link_that_is_cut_and_comes_back(
     is_whole(proof, undisturbed)
 
 
-def test_node_that_restarts_in_the_middle(proof: Proof, undisturbed: dict[str, object]) -> None:
-    harm.tamper(proof, NODE)
-    process = proof.begin("region", "--no-checks", "--node", NODE)
-    time.sleep(8)
-    harm.restart(proof, NODE)
-    process.communicate(timeout=300)
-    assert deploy(proof).code == 0
-    is_whole(proof, undisturbed)
+def test_node_that_restarts_in_the_middle(
+    proof: Proof, undisturbed: dict[str, object], seconds: float, often: int, teller: Teller
+) -> None:
+    wanted = max(1, often // 4)
+
+    def strike(moment: float) -> bool:
+        process = begin(proof)
+        time.sleep(moment)
+        at_work = harm.at_work(proof, NODE)
+        harm.restart(proof, NODE)
+        process.communicate(timeout=300)
+        hit = bool(at_work) and harm.broken_off(proof, NODE)
+        teller.say(f"node restarted after {moment} s: {'hit' if hit else 'missed'}")
+        again = deploy(proof)
+        assert again.code == 0, (moment, again.troubles)
+        is_whole(proof, undisturbed)
+        return hit
+
+    strikes = harm.at_random_moments(wanted, seconds, 3, strike)
+    teller.figure(f"node restarted in the middle of {wanted} runs, {strikes} tried: converged")
 
 
-def test_two_operators_never_work_at_once(proof: Proof, often: int) -> None:
+REFUSED = r"ana is deploying to this node since \d\d:\d\d from \S.* \(run (\S+)\)"
+
+
+def test_two_operators_never_work_at_once(proof: Proof, often: int, teller: Teller) -> None:
     known = {run["run"] for run in harm.runs(proof, NODE)}
-    for _ in range(often):
+    dice = random.Random(4)
+    refused: list[tuple[str, float]] = []
+    ran: dict[str, dict[str, Any]] = {}
+    # The first pair begins at the same moment, the others up to three seconds apart.
+    for delay in (0.0, *(dice.uniform(0.0, 3.0) for _ in range(often - 1))):
         first = proof.begin("region", "--no-checks", "--full", "--node", NODE)
-        time.sleep(random.Random(often).uniform(0.0, 3.0))
+        time.sleep(delay)
         began = time.monotonic()
         second = deploy(proof, "--full", person="luz")
         took = time.monotonic() - began
         first.communicate(timeout=300)
         codes = sorted((first.returncode, second.code))
-        assert codes == [0, 1], (codes, second.stdout[-1000:])
+        assert codes == [0, 1], (codes, second.troubles)
+        teller.say(f"two operators, {delay:.2f} s apart: {'ana' if second.code else 'luz'} went on")
         if second.code:
             refusal = second.node(NODE)["refusals"][0]
-            assert refusal["what"].startswith("ana is deploying to this node since")
+            told = re.fullmatch(REFUSED, refusal["what"])
+            assert told, refusal
             assert "--wait" in refusal["fix"]
-            assert took < 10  # the promise of 5 s is for a quiet machine; this only proves no wait
-    ran = [run for run in harm.runs(proof, NODE) if run["run"] not in known]
-    spans = sorted((run["began"], run["ended"]) for run in ran)
+            refused.append((told[1], took))
+            assert took < 20  # no wait; how long it takes is measured by a bench
+        # A node keeps the last runs only.
+        ran |= {run["run"]: run for run in harm.runs(proof, NODE) if run["run"] not in known}
+    assert len(ran) == often
+    assert all(ran[run]["operator"] == "ana" for run, _ in refused)
+    spans = sorted((run["began"], run["ended"]) for run in ran.values())
     assert all(end is not None for _, end in spans)
-    assert all(one[1] <= two[0] for one, two in pairwise(spans)), spans
+    overlaps = sum(one[1] > two[0] for one, two in pairwise(spans))
+    slowest = max((took for _, took in refused), default=0.0)
+    teller.figure(
+        f"two operators at once, {often} pairs: {overlaps} overlaps, {len(refused)} times the "
+        f"second was refused, in {slowest:.1f} s at most"
+    )
+    assert overlaps == 0, spans
 
 
 def test_second_operator_may_wait(proof: Proof) -> None:

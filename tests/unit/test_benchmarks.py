@@ -209,6 +209,35 @@ def test_link_is_cut_at_the_same_moments_again() -> None:
     assert sorted(cuts.moments(1)) == cuts.moments(1)
 
 
+def test_command_is_given_again_until_it_is_done(tmp_path: Path) -> None:
+    count = f"echo x >> {tmp_path}/given; test $(wc -l < {tmp_path}/given) = "
+    _, times = cuts._until_done(Command(("sh", "-c", f"{count} 3")))
+    assert times == 3
+    with pytest.raises(BenchError, match="ended with 1"):
+        cuts._until_done(Command(("sh", "-c", f"{count} 1")))
+
+
+def test_link_of_a_run_that_changes_nothing_is_cut_within_it() -> None:
+    found = cuts.moments(1, between=cuts.NOTHING)
+    assert found[0] <= cuts.NOTHING[1] and len(found) == cuts.CUTS
+
+
+@pytest.mark.parametrize(("ran", "wrong"), [((), 1), (("nextcloud",), 0), (("php",), 2)])
+def test_only_the_very_roles_meet_the_goal(ran: tuple[str, ...], wrong: int) -> None:
+    """A round in which no role ran, or another one, is no success, whatever the others are."""
+    found = changed.verdict([("nextcloud",), ran, ("nextcloud",)])
+    assert (found.ours, found.met) == (wrong, wrong == 0)
+
+
+def test_inventory_is_rendered_anew_after_a_change() -> None:
+    bench = lab.Lab()
+    bench.region_changed()
+    bench.inventory = Path("old")
+    bench.region_changed()
+    assert "inventory" not in vars(bench)
+    bench.__exit__(None, None, None)
+
+
 def test_roles_that_did_not_run_are_not_counted() -> None:
     roles = [RoleReport("base", kept=True), RoleReport("nextcloud", changed=1), RoleReport("setup")]
     node = NodeReport("cloud", "203.0.113.11", "converged", roles=roles)

@@ -112,6 +112,17 @@ def test_journal_is_kept_and_limited(host: Host, settings: dict[str, Any]) -> No
     assert host.service("systemd-journald").is_running
 
 
+@pytest.mark.advice(
+    "Deploy again; 'systemctl list-timers' on the node shows what is armed.",
+    units=["chautari-drift"],
+)
+def test_what_changes_is_looked_for(host: Host, settings: dict[str, Any]) -> None:
+    """A timer looks for what was changed by hand, as often as the region says"""
+    wanted = settings.get("base_drift_mail", "never") != "never"
+    timer = host.service("chautari-drift.timer")
+    assert (timer.is_enabled, timer.is_running) == (wanted, wanted)
+
+
 @pytest.mark.advice("See why the unit failed: 'systemctl status UNIT' on the node.", units=[])
 def test_no_unit_has_failed(host: Host) -> None:
     """No unit of the node has failed"""

@@ -1,0 +1,56 @@
+"""The campaigns in containers count only what really happened; this proves their own arithmetic."""
+
+from __future__ import annotations
+
+import pytest
+from tests.integration import harm, tampering, test_receipts
+
+from chautari.paths import content_root
+from chautari.render.inputs import declaration
+
+
+def test_strikes_that_missed_are_made_up_for() -> None:
+    moments: list[float] = []
+
+    def strike(moment: float) -> bool:
+        moments.append(moment)
+        return moment < 15
+
+    assert harm.at_random_moments(20, 20.0, 1, strike) == len(moments) > 20
+    assert sum(moment < 15 for moment in moments) == 20
+    assert min(moments) < 1 and max(moments) > 14
+
+
+def test_campaign_that_hits_nothing_fails() -> None:
+    with pytest.raises(AssertionError, match="0 of 2 strikes"):
+        harm.at_random_moments(2, 20.0, 1, lambda _: False)
+
+
+def test_every_probe_is_known_to_the_campaign() -> None:
+    roles = (folder.name for folder in (content_root() / "roles").iterdir())
+    titles = {title for role in roles for title in declaration(role).probes.values()}
+    assert titles == tampering.PROBES.keys()
+
+
+def of_one(kind: str, name: str, state: dict[str, object]) -> list[tampering.Receipt]:
+    return [{"role": "base", "items": [{"kind": kind, "name": name}], "states": [state]}]
+
+
+def test_owner_and_owning_group_are_changed_apart() -> None:
+    state = {"is": "file", "mode": "0o644", "uid": 0, "gid": 0, "sha256": "x"}
+    found = {c.kind: c.command for c in tampering.changes(of_one("path", "/etc/x", state))}
+    assert found.keys() == {"content", "gone", "mode", "owner", "owning group"}
+    assert "chgrp" in found["owning group"] and "chown" in found["owner"]
+
+
+def test_probe_that_says_something_else_is_not_mended() -> None:
+    name = "accounts and databases of PostgreSQL"
+    [change] = tampering.changes(of_one("probe", name, {"ok": True, "says": []}))
+
+    def mended(*says: str) -> bool:
+        sides = [of_one("probe", name, {"ok": True, "says": [line]}) for line in says]
+        return test_receipts.not_mended(sides[0], sides[1], [change]) == []
+
+    one, other = "a" * 32, "b" * 32
+    assert mended(f"account|nextcloud|t|f|{one}", f"account|nextcloud|t|f|{other}")
+    assert not mended(f"account|nextcloud|t|f|{one}", f"account|nextcloud|f|f|{one}")
