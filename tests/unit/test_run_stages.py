@@ -1,6 +1,8 @@
 """From what nodes answer to what is done with them: look, prepare, converge, or leave alone."""
 
+import contextlib
 import json
+import threading
 import time
 import zlib
 from collections.abc import Callable
@@ -158,6 +160,44 @@ def test_checks_run_although_nothing_is_to_do(nodes: Nodes, run: Any) -> None:
     run()
     assert (nodes.prepared, sorted(nodes.converged)) == ([], ["bog1", "med1"])
     assert nodes.about["bog1"]["checks"] is True
+
+
+@pytest.fixture
+def order(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """In which order the looks begin and end; each waits a little for the other one to begin."""
+    told: list[str] = []
+    both = threading.Barrier(2)
+
+    def look(name: str, found: list[CheckResult]) -> list[CheckResult]:
+        told.append(f"{name} begins")
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.3)
+        told.append(f"{name} ends")
+        return found
+
+    outcome = CheckResult("bog1", "base", "answers", "passed", "It answers", side="outside")
+    monkeypatch.setattr(stages, "converge_all", lambda *_: look("inside", []))
+    monkeypatch.setattr("chautari.run.verify.outside", lambda *_: look("outside", [outcome]))
+    return told
+
+
+@pytest.mark.parametrize("verb", [pipeline.deploy, pipeline.check])
+def test_where_nothing_changes_both_sides_look_at_once(
+    order: list[str], run: Any, verb: Any
+) -> None:
+    report = run(verb)
+    assert {text.split()[1] for text in order[:2]} == {"begins"}
+    assert [result.side for result in report.checks] == ["outside"]
+
+
+@pytest.mark.parametrize("asked", [{"full": True}, {}])
+def test_what_changes_is_looked_at_from_outside_when_it_stands(
+    nodes: Nodes, order: list[str], run: Any, asked: Data
+) -> None:
+    if not asked:
+        nodes.answers["bog1"] = answer("debian-12", reasons={"base": CHANGED}, kept=[])
+    run(**asked)
+    assert order == ["inside begins", "inside ends", "outside begins", "outside ends"]
 
 
 def test_plan_of_a_region_that_is_as_it_was_left_starts_nothing(nodes: Nodes, run: Any) -> None:

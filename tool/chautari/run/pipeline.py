@@ -14,7 +14,7 @@ from collections.abc import Callable
 from chautari.report.model import RegionReport
 from chautari.run import reporting
 from chautari.run.request import Listener, Plan, Request, plan
-from chautari.run.stages import Mode, converge_all, get_ready, held_back, outside, waves
+from chautari.run.stages import Mode, carry_out, get_ready, held_back, waves
 from chautari.run.target import targets
 
 Say = Callable[[str], None]
@@ -56,8 +56,7 @@ def _run(ready: Plan, tell: Listener, mode: Mode) -> RegionReport:
             report.nodes += held_back(ready, names)
             continue
         crews = get_ready(ready, names, tell, mode)
-        report.checks += converge_all(ready, crews, tell, mode)
-        report.checks += outside(ready, crews, mode)
+        report.checks += carry_out(ready, crews, tell, mode)
         report.nodes += [crew.report for crew in crews]
     report = reporting.finish(report, ready, mode, time.monotonic() - began)
     if ready.request.memory:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -218,11 +218,32 @@ def _told(ready: Plan, crew: Crew, run: str, mode: Mode) -> Event:
     }
 
 
-def outside(ready: Plan, crews: Sequence[Crew], mode: Mode) -> list[CheckResult]:
+def carry_out(ready: Plan, crews: Sequence[Crew], tell: Listener, mode: Mode) -> list[CheckResult]:
+    """Converge the nodes, run the checks from outside, and return the results of all checks.
+
+    What a deploy changes is looked at from outside when it stands. Where it changes nothing, both
+    sides look at once.
+    """
+    settled = all(crew.found.nothing_to_do for crew in crews) and not ready.request.full
+    if mode != "check" and not settled:
+        inside = converge_all(ready, crews, tell, mode)
+        return inside + outside(ready, _standing(crews), mode)
+    standing = _standing(crews)
+    looks: tuple[Callable[[], list[CheckResult]], ...] = (
+        lambda: converge_all(ready, crews, tell, mode),
+        lambda: outside(ready, standing, mode),
+    )
+    return [result for found in side_by_side(lambda look: look(), looks) for result in found]
+
+
+def _standing(crews: Sequence[Crew]) -> list[NodeVariables]:
+    return [crew.node for crew in crews if crew.report.state in ("converged", "verified")]
+
+
+def outside(ready: Plan, nodes: Sequence[NodeVariables], mode: Mode) -> list[CheckResult]:
     """Run the outside checks of the nodes that stand, where checks were asked for."""
     from chautari.run import verify
 
     if mode == "plan" or not ready.request.checks:
         return []
-    good = [crew.node for crew in crews if crew.report.state in ("converged", "verified")]
-    return verify.outside(good, ready.internet)
+    return verify.outside(nodes, ready.internet)
