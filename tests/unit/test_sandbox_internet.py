@@ -131,3 +131,10 @@ def test_network_that_hides_an_archive_is_refused() -> None:
     expected = "198.51.100.0/24 holds 198.51.100.80, where this machine reaches archive.example.org"
     assert subnets.needed(NETWORK, lifelines) == expected
     assert subnets.needed(NETWORK, [("its resolver", "203.0.113.1")]) == ""
+
+
+def test_archive_for_podman_ends_where_podman_stops_reading() -> None:
+    packed = seed.archive([seed.Entry("/etc/motd", b"hello\n", 0o644)])
+    assert len(packed) == 4 * tarfile.BLOCKSIZE  # a header, its content, two empty blocks
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        assert archive.getnames() == ["etc/motd"]

@@ -35,12 +35,17 @@ def link(path: str, target: str) -> Entry:
 
 
 def archive(entries: Iterable[Entry]) -> bytes:
-    """Pack entries in their order, with fixed times and owners."""
+    """Pack entries in their order, with fixed times and owners.
+
+    Nothing follows the two empty blocks that end an archive: podman stops reading there, and
+    breaks its own pipe when more is under way.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for entry in entries:
             _add(tar, entry)
-    return buffer.getvalue()
+        end = tar.offset + 2 * tarfile.BLOCKSIZE
+    return buffer.getvalue()[:end]
 
 
 def _add(tar: tarfile.TarFile, entry: Entry) -> None:
