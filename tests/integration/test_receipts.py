@@ -114,7 +114,7 @@ def test_changes_by_hand_are_named_and_put_right(proof: Proof, title: str, telle
 
     plan = proof.deploy("plan", "--json", "--node", "cloud")
     outcome = proof.deploy("region", "--no-checks", "--json", "--node", "cloud")
-    assert outcome.code == 0, outcome.stdout[-4000:]
+    assert outcome.code == 0, outcome.troubles
     assert ran(plan, "cloud") == ran(outcome, "cloud"), plan.troubles
     assert {role for change in made for role in change.roles} <= ran(outcome, "cloud")
     assert not_mended(before, receipts(proof, "cloud"), made) == []
