@@ -99,7 +99,9 @@ def test_every_change_to_every_managed_file_is_seen(proof: Proof, node: str) -> 
 
 
 @pytest.mark.parametrize("title", ROUNDS)
-def test_changes_by_hand_are_named_and_put_right(proof: Proof, title: str, teller: Teller) -> None:
+def test_changes_by_hand_are_named_and_put_right(
+    proof: Proof, title: str, soak: bool, teller: Teller
+) -> None:
     before = receipts(proof, "cloud")
     made = [
         change for change in tampering.changes(before)
@@ -112,10 +114,11 @@ def test_changes_by_hand_are_named_and_put_right(proof: Proof, title: str, telle
     told = json.dumps(next(node for node in drift["nodes"] if node["node"] == "cloud")["roles"])
     assert [str(change) for change in made if change.item not in told] == []
 
-    plan = proof.deploy("plan", "--json", "--node", "cloud")
+    # So many changes reach nearly every role, and a plan of all of them takes as long as a deploy.
+    plan = proof.deploy("plan", "--json", "--node", "cloud") if soak else None
     outcome = proof.deploy("region", "--no-checks", "--json", "--node", "cloud")
     assert outcome.code == 0, outcome.troubles
-    assert ran(plan, "cloud") == ran(outcome, "cloud"), plan.troubles
+    assert plan is None or ran(plan, "cloud") == ran(outcome, "cloud"), plan.troubles
     assert {role for change in made for role in change.roles} <= ran(outcome, "cloud")
     assert not_mended(before, receipts(proof, "cloud"), made) == []
     again = proof.deploy("region", "--no-checks", "--json", "--node", "cloud")
