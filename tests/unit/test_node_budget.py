@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chautari.node.budget import budget
+from chautari.node.managed import managed
 
 URIS = """\
 'http://mirror.example.org/a_1_amd64.deb' a_1_amd64.deb 1000 SHA256:abc
@@ -116,8 +117,8 @@ def test_package_that_apt_does_not_know_leaves_the_others_counted(
 
 
 def test_package_that_is_to_go_is_not_fetched(tmp_path: Path, apt: Path) -> None:
-    gone = {"item": {"kind": "package", "name": "apache2", "absent": True}}
-    assert budget(noted(tmp_path, gone)) == EMPTY
+    [gone], _ = managed("apt", {"name": "apache2", "state": "absent"}, {}, False)
+    assert budget(noted(tmp_path, {"item": gone})) == EMPTY
     assert not apt.exists()
 
 

@@ -31,7 +31,7 @@ def budget(notes: Path, partial: bool = False) -> dict[str, Any]:
         item = note.get("item", {})
         if "download" in note:
             files.add(note["download"])
-        elif item.get("kind") == "package" and not item.get("absent"):
+        elif item.get("kind") == "package" and item.get("wish") != "absent":
             packages.add(item["name"])
     sizes = {url: _size(url) for url in sorted(files)}
     unknown = [url for url, size in sizes.items() if size is None]

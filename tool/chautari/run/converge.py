@@ -18,7 +18,7 @@ _FINAL = ("permission denied", "host key verification failed")
 # What a run may do beyond another one that is given the same.
 _MORE = ("full", "checks", "purge", "even_if_busy")
 
-_LAST_YEAR = 253_402_300_800  # the year 10000, in seconds since the epoch
+_YEAR_10000 = 253_402_300_800  # seconds since the epoch; no later moment can be written
 
 
 class _Patience:
@@ -181,7 +181,7 @@ def _tell_lost(target: Target, taker: Taker, started: bool) -> None:
 def busy_refusal(holder: Event) -> Refusal:
     """Return who is at work on a node, since when and from where, and what to do."""
     since, began = "", holder.get("since")
-    if isinstance(began, int | float) and 0 <= began < _LAST_YEAR:
+    if isinstance(began, int | float) and 0 <= began < _YEAR_10000:
         since = time.strftime(" since %H:%M", time.localtime(began))
     who = holder.get("operator") or "somebody"
     origin = f" from {holder['origin']}" if holder.get("origin") else ""
