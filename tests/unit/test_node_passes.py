@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from receipt_samples import FakeAnsible, inputs, kinds, node, path_item, told, written
 
-from chautari.node import passes, receipts
+from chautari.node import packages, passes, receipts, runner
 from chautari.node.receipts import Inputs
 
 Data = dict[str, Any]
@@ -251,8 +251,11 @@ def test_records_are_what_the_notes_say_of_each_role(tmp_path: Path) -> None:
     assert passes.read_records(tmp_path / "gone") == {}
 
 
-def busy(folder: Path, code: int, roles: list[Inputs], full: bool = False) -> list[str]:
-    """Return the playbooks that ran when the role `a` is asked whether it is in use."""
+def busy(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, roles: list[Inputs], full: bool = False,
+    code: int = 0,
+) -> list[str]:  # fmt: skip
+    """Return the playbooks that ran when the role `a` can tell whether it is in use."""
     ran: list[str] = []
 
     def ansible(playbook: str) -> int:
@@ -260,28 +263,37 @@ def busy(folder: Path, code: int, roles: list[Inputs], full: bool = False) -> li
         return code
 
     written(folder / "memory" / "roles" / "a" / "tasks" / "busy.yml", "[]\n")
-    assert passes.ask_whether_busy(node(folder, roles, ansible), full) == (code if ran else 0)
+    monkeypatch.setattr(runner, "_node", lambda *_: node(folder, roles, ansible))
+    monkeypatch.setattr(runner, "_keep_the_watch", lambda _: None)
+    monkeypatch.setattr(packages, "finish", lambda *_: ran.append("packages"))
+    assert runner.converge(folder, folder / "memory", {"full": full}) == (code == 0)
     return ran
 
 
-def test_role_that_can_tell_is_asked_before_anything_runs(tmp_path: Path) -> None:
-    assert busy(tmp_path, 2, [inputs("a"), inputs("b")]) == ["playbooks/busy.yml"]
+def test_role_that_can_tell_is_asked_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roles = [inputs("a"), inputs("b")]
+    assert busy(tmp_path, monkeypatch, roles, code=2) == ["playbooks/busy.yml"]
+    assert busy(tmp_path, monkeypatch, roles)[:2] == ["playbooks/busy.yml", "packages"]
     [play] = json.loads((tmp_path / "memory" / "playbooks" / "busy.yml").read_text())
     assert play["tasks"][0]["ansible.builtin.include_role"] == {
         "name": "a", "tasks_from": "busy.yml",
     }  # fmt: skip
 
 
-def test_nobody_is_asked_where_nothing_would_run(tmp_path: Path) -> None:
+def test_nobody_is_asked_where_nothing_would_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     roles = [inputs("a")]
     converge(tmp_path, roles)
-    assert busy(tmp_path, 0, roles) == []
-    assert busy(tmp_path, 0, roles, full=True) == ["playbooks/busy.yml"]
+    assert busy(tmp_path, monkeypatch, roles) == []
+    assert busy(tmp_path, monkeypatch, roles, full=True)[0] == "playbooks/busy.yml"
 
 
-def test_role_that_is_to_go_is_asked_too(tmp_path: Path) -> None:
+def test_role_that_is_to_go_is_asked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roles = [inputs("b")]
     converge(tmp_path, roles)
     (tmp_path / "memory" / "unwanted.json").write_text('["a"]')
     written(tmp_path / "memory" / "roles" / "a" / "tasks" / "remove.yml", "[]\n")
-    assert busy(tmp_path, 0, roles) == ["playbooks/busy.yml"]
+    assert busy(tmp_path, monkeypatch, roles)[0] == "playbooks/busy.yml"

@@ -32,7 +32,7 @@ Data = dict[str, Any]
 class Nodes:
     """Stands in for the nodes of the samples, which were met before."""
 
-    code, stderr = 0, ""
+    code, stderr, stopped = 0, "", False
 
     def __init__(self) -> None:
         self.answers: dict[str, Data | None] = {

@@ -96,6 +96,7 @@ class Nodes:
 class Silent:
     stderr: str
     code: int = 255
+    stopped: bool = False
 
 
 def answer(release: str, **changed: Any) -> Data:

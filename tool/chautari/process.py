@@ -103,6 +103,8 @@ def stop_all() -> None:
 class Stream:
     """A running command that is fed once and read line by line; `code` and `stderr` after its end.
 
+    `stopped` tells whether this side ended it.
+
     The command gets a process group of its own, so that Ctrl-C in the terminal reaches the tool
     alone, which then decides what becomes of the command.
     """
@@ -125,7 +127,7 @@ class Stream:
         self._feeder.start()
         _running.add(self)
         self.code: int | None = None
-        self.stderr = ""
+        self.stderr, self.stopped = "", False
 
     def _feed(self, stdin: bytes) -> None:
         pipe = self._process.stdin
@@ -155,4 +157,5 @@ class Stream:
 
     def stop(self) -> None:
         """End the command; nothing happens when it has ended already."""
+        self.stopped = True
         self._process.terminate()

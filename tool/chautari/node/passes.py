@@ -83,15 +83,15 @@ def nothing_to_do(node: Node, full: bool) -> bool:
     return not (leaving(node) or receipts.stale(node.state, node.roles, full=full))
 
 
-def ask_whether_busy(node: Node, full: bool) -> int:
+def ask_whether_busy(node: Node) -> int:
     """Let each role that can tell whether people are using it do so, before anything changes.
 
-    A role's `tasks/busy.yml` fails when they are. It is not asked where nothing would run.
+    A role's `tasks/busy.yml` fails when they are. Ask only where something would run.
     """
     there = node.memory / "roles"
     names = [inputs["role"] for inputs in node.roles] + _unwanted(node)
     asked = [role for role in names if (there / role / BUSY).is_file()]
-    if not asked or nothing_to_do(node, full):
+    if not asked:
         return 0
     playbook = node.memory / "playbooks" / "busy.yml"
     playbook.parent.mkdir(exist_ok=True)

@@ -144,8 +144,9 @@ def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
     if holder := lock.apt_holder():
         node.tell("apt_at_work", holder=holder)
     full = bool(about.get("full"))
-    code = 0 if about.get("even_if_busy") else passes.ask_whether_busy(node, full)
-    if not code and not passes.nothing_to_do(node, full):
+    idle = passes.nothing_to_do(node, full)
+    code = 0 if idle or about.get("even_if_busy") else passes.ask_whether_busy(node)
+    if not code and not idle:
         packages.finish(lambda argv: _run_logged(argv, place, memory, {}), node.tell)
     code = code or passes.take_off(node, purge=bool(about.get("purge")))
     code = code or passes.converge(node, full)

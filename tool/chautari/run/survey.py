@@ -23,6 +23,10 @@ from chautari.run.target import Target
 from chautari.run.wanted import Wanted
 
 Inputs = dict[str, Any]
+# How often a node is asked when its link breaks off under the question: asking changes nothing.
+TRIES = 3
+# Words of SSH's about a connection that was there and is no more; at its quietest it says nothing.
+_CUT = ("closed", "reset", "broken pipe", "not responding")
 # What a node compares with its receipts; the rest of a role's inputs goes with the bundle.
 COMPARED = ("role", "files", "ansible", "facts", "variables", "needs")
 
@@ -72,14 +76,17 @@ def _one(target: Target, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
     # Whoever was never met has no pinned key yet: the preparation makes first contact.
     if not target.known_hosts.is_file() or target.address not in target.known_hosts.read_text():
         return Survey(answered=False)
-    asked = time.time()
 
     def payload() -> bytes:
         roles = [{key: role[key] for key in COMPARED} for role in inputs_of(target.name)]
         return zlib.compress(json.dumps(roles).encode(), 9)
 
-    events, stream = ask(target, {"action": "survey"}, payload)
-    found = next((event for event in events if event["event"] == "survey"), None)
+    for _ in range(TRIES):
+        asked = time.time()
+        events, stream = ask(target, {"action": "survey"}, payload)
+        found = next((event for event in events if event["event"] == "survey"), None)
+        if found is not None or not _cut(stream):
+            break
     if found is None:
         return Survey(answered=False, unreachable=_no_connection(target, stream))
     return Survey(
@@ -90,6 +97,14 @@ def _one(target: Target, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
         busy=found["busy"],
         facts=facts.parse(found["facts"], asked, time.time()),
     )
+
+
+def _cut(stream: Stream) -> bool:
+    """Whether the link broke off: at once, another try may get through."""
+    said = stream.stderr.strip().lower()
+    if stream.stopped or stream.code != SSH_FAILED:
+        return False
+    return not said or any(word in said for word in _CUT)
 
 
 def _no_connection(target: Target, stream: Stream) -> str:

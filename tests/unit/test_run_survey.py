@@ -1,0 +1,80 @@
+"""A look at a node whose link breaks off under the question."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_run_stages import Silent, answer
+
+from chautari.process import Stream
+from chautari.run import survey
+from chautari.run.target import Target
+
+CUTS = [
+    "",
+    "Connection closed by 203.0.113.10 port 22",
+    "Connection to 203.0.113.10 closed by remote host.",
+    "kex_exchange_identification: read: Connection reset by peer",
+    "client_loop: send disconnect: Broken pipe",
+    "Timeout, server 203.0.113.10 not responding.",
+]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Target:
+    (tmp_path / "known_hosts").write_text("203.0.113.10 key\n")
+    return Target("bog1", "203.0.113.10", 22, "root", tmp_path / "known_hosts")
+
+
+def asked(
+    node: Target, monkeypatch: pytest.MonkeyPatch, answers: Iterator[tuple[list[Any], Any]]
+) -> tuple[survey.Survey, int]:
+    """Return what came of it, and how often the node was asked."""
+    times: list[str] = []
+
+    def ask(target: Target, *_: Any) -> tuple[list[Any], Any]:
+        times.append(target.name)
+        return next(answers)
+
+    monkeypatch.setattr(survey, "ask", ask)
+    [found] = survey.survey([node], lambda _: [], 1)
+    return found, len(times)
+
+
+@pytest.mark.parametrize("said", CUTS)
+def test_node_is_asked_over_again(said: str, node: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [([], Silent(said)), ([], Silent(said)), ([answer("debian-12")], Silent("", 0))]
+    found, times = asked(node, monkeypatch, iter(answers))
+    assert (found.answered, found.nothing_to_do, times) == (True, True, 3)
+
+
+@pytest.mark.parametrize("said", CUTS)
+def test_link_that_is_always_cut_is_given_up(
+    said: str, node: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, times = asked(node, monkeypatch, iter([([], Silent(said))] * 9))
+    assert (found.answered, times) == (False, survey.TRIES)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        Silent("Permission denied (publickey)."),
+        Silent("Host key verification failed."),
+        Silent("ssh: connect to host 203.0.113.10 port 22: Connection timed out"),
+        Silent("python3: not found", 127),
+        Silent("", 255, stopped=True),
+    ],
+    ids=["no account", "another key", "no machine", "no python", "a person ended it"],
+)
+def test_what_no_other_try_gets_through_is_asked_once(
+    ending: Silent, node: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert asked(node, monkeypatch, iter([([], ending)] * 9))[1] == 1
+
+
+def test_stream_that_a_person_ended_says_so() -> None:
+    stream = Stream(["sleep", "60"])
+    stream.stop()
+    assert (list(stream), stream.stopped) == ([], True)
