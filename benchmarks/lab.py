@@ -185,6 +185,19 @@ class Lab:
         argv = ("podman", "exec", "-i", f"chautari_bench_{node}", "sh", "-s")
         return Command(argv, stdin=script.encode())
 
+    def narrow(self, node: str, megabits: int) -> None:
+        """Let no more than so many Mbit/s reach the node until it is handed over anew.
+
+        The bucket holds 64 kB and the queue a second's worth: a home's line, not a lossy one.
+        """
+        asked = once(self.inside(node, "cat /sys/class/net/eth0/iflink")).stdout
+        links = json.loads(once(Command(("ip", "-json", "link"))).stdout)
+        outside = next(link["ifname"] for link in links if link["ifindex"] == int(asked))
+        once(Command((
+            "tc", "qdisc", "replace", "dev", outside, "root", "tbf", "rate", f"{megabits}mbit",
+            "burst", "64kb", "latency", "1s",
+        )))  # fmt: skip
+
     def report(self, sample: Sample) -> dict[str, Any]:
         """Return the report that a `deploy … --json` printed."""
         found: dict[str, Any] = json.loads(sample.stdout)

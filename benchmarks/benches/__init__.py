@@ -44,4 +44,5 @@ BENCHES: tuple[Bench, ...] = (
     Bench("changed", "one changed variable of one role", changed.run),
     Bench("checks", "all checks of a node", checks.run),
     Bench("first", "the first deploy of a node", first.run),
+    Bench("first-narrow", "the same over a line of 8 Mbit/s", first.narrow),
 )

@@ -13,6 +13,7 @@ from benchmarks.measure import Command, Figure, Sample, at_most_times, figure, o
 NODE = "cloud"
 FACTOR = 1.3
 ROUNDS = 3
+NARROW = 8  # Mbit/s, a household's line; what one of the benches lets through to the node
 _FETCH = "import sys,urllib.request as u;u.urlretrieve(sys.argv[1],sys.argv[2])"
 
 
@@ -47,6 +48,29 @@ def run(lab: Lab, rounds: int) -> list[Figure]:
             goal=at_most_times(1), against="deploy prepare and stock push",
             note=lab.no_checks()[1],
         ),
+    ]  # fmt: skip
+
+
+def narrow(lab: Lab, rounds: int) -> list[Figure]:
+    """The same over a line that is as narrow as a household's, beside apt alone."""
+    lab.deployed()
+    archives, after = _archives(lab), _packages(lab)
+    ours, apt = [], []
+    for turn in range(min(rounds, ROUNDS)):
+        lab.fresh()
+        script = floor(sorted(after - _packages(lab)), archives)
+        lab.narrow(NODE, NARROW)
+        apt.append(once(lab.inside(NODE, script)))
+        lab.fresh()
+        lab.narrow(NODE, NARROW)
+        ours.append(once(lab.redeploy("--node", NODE)))
+        print(f"  round {turn + 1}: ours {ours[-1].seconds:.0f} s, apt {apt[-1].seconds:.0f} s")
+    return [
+        figure(
+            f"first deploy of a node at {NARROW} Mbit/s, beside apt", seconds(ours), seconds(apt),
+            goal=at_most_times(FACTOR), against="apt and the archives alone",
+            note="; ".join(filter(None, ("the peer installs no Ansible", lab.no_checks()[1]))),
+        )
     ]  # fmt: skip
 
 
