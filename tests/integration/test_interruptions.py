@@ -261,6 +261,26 @@ def test_disk_that_fills_truncates_nothing(proof: Proof, undisturbed: dict[str, 
     is_whole(proof, undisturbed)
 
 
+def test_disk_without_room_for_the_journal_is_named(
+    proof: Proof, undisturbed: dict[str, object]
+) -> None:
+    state = "/var/lib/chautari"
+    proof.on(NODE, "sh", "-c", "printf '# tampered\\n' >> /etc/postfix/main.cf; "
+             f"cp -a {state} /root/state && mount -t tmpfs -o size=24m,mode=0755 tmpfs {state} && "
+             f"cp -a /root/state/. {state}/ && head -c 24M /dev/zero > {state}/filler; true"
+             )  # fmt: skip
+    try:
+        outcome = deploy(proof)
+    finally:
+        proof.on(NODE, "umount", state)
+        proof.on(NODE, "rm", "-rf", "/root/state")
+    assert outcome.code == 1
+    [refusal] = outcome.node(NODE)["refusals"]
+    assert "No space left on device" in refusal["what"] or state in refusal["what"], refusal
+    assert "df -i" in refusal["fix"]
+    is_whole(proof, undisturbed)
+
+
 def test_apt_that_is_at_work_is_waited_for_and_named(proof: Proof) -> None:
     proof.on(NODE, "dpkg", "--force-depends", "--remove", "libsasl2-modules")
     with harm.apt_held(proof, NODE, 25):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -125,7 +126,17 @@ def test_follow_says_when_the_unit_ended_without_a_word(
 ) -> None:
     begun(place, RUN, STARTED)
     assert runner.follow(RUN, 0) == 1
-    assert said(capsys)[-1] == {"event": "run_lost", "run": RUN}
+    assert said(capsys)[-1] == {"event": "run_lost", "run": RUN, "full": ""}
+
+
+def test_follow_says_so_when_no_room_is_left_for_the_journal(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun(place, RUN, STARTED)
+    there = os.statvfs(place)
+    monkeypatch.setattr(runner, "LITTLE", there.f_bavail * there.f_frsize * 2)
+    assert runner.follow(RUN, 0) == 1
+    assert said(capsys)[-1] == {"event": "run_lost", "run": RUN, "full": str(place)}
 
 
 @pytest.mark.usefixtures("alive")

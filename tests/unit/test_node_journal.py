@@ -1,6 +1,7 @@
 """The journal of a run: limited, free of secrets, read line by line."""
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,20 @@ def test_what_is_no_text_is_kept_as_it_is(file: Path, tmp_path: Path) -> None:
     event = {"event": "a", "n": 7, "none": None, "yes": True, "list": [1.5, ["x"]]}
     journal.append(file, event, secrets(tmp_path, "canary"))
     assert [json.loads(line) for line in journal.lines(file)] == [event]
+
+
+def test_disk_that_is_full_leaves_no_part_of_a_line(file: Path) -> None:
+    journal.append(file, {"event": "a"})
+    before, limits = file.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 9, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            journal.append(file, {"event": "b", "message": "x" * 100})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.read_bytes() == before
+    journal.append(file, {"event": "c"})
+    assert [json.loads(line)["event"] for line in journal.lines(file)] == ["a", "c"]
 
 
 def test_bundle_without_secrets_masks_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The runner on the node: what it unpacks, who holds its lock, how a run is followed."""
 
+import errno
 import hashlib
 import io
 import json
@@ -138,6 +139,21 @@ def test_damaged_bundle_is_refused_before_it_is_unpacked(
     ]
     assert not runner.MEMORY.exists()
     assert not (place / "runs").exists()
+
+
+def test_run_that_cannot_be_written_down_is_refused_and_leaves_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/x")
+
+    monkeypatch.setattr(runner, "unpack", full)
+    sent = b"sent"
+    arguments = ABOUT | {"action": "start", "sha256": hashlib.sha256(sent).hexdigest()}
+    assert runner.main(arguments, io.BytesIO(sent)) == 1
+    [told] = said(capsys)
+    assert told["event"] == "refused" and "No space left on device: '/x'" in told["message"]
+    assert list((place / "runs").iterdir()) == []
 
 
 @pytest.mark.parametrize("run", ["", "../../etc", "20261123T120000-abcde/", None])

@@ -307,7 +307,9 @@ def test_installation_that_was_cut_short_is_told(
     ("event", "what"),
     [
         ({"event": "refused", "message": "the bundle arrived damaged"}, "arrived damaged"),
+        ({"event": "refused", "message": "[Errno 28] No space left on device: '/x'"}, "Errno 28"),
         ({"event": "run_lost", "run": "r"}, "ended without a word"),
+        ({"event": "run_lost", "run": "r", "full": "/var/lib/chautari"}, "no room left under /var"),
     ],
 )
 def test_run_without_an_ending_fails(
@@ -316,6 +318,9 @@ def test_run_without_an_ending_fails(
     report, _, _ = follow(monkeypatch, Link(([STARTED, event], 1)))
     assert report.state == "failed"
     assert what in report.refusals[0].what
+    no_room = "room" in what or "Errno 28" in what
+    assert ("df -i" in report.refusals[0].fix) is no_room
+    assert ("deploy again" in report.refusals[0].fix) or no_room
 
 
 def test_events_of_a_newer_runner_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,23 @@ SHORTEST_LINE = 16  # of a secret of several lines: shorter ones may be words of
 
 
 def append(file: Path, event: dict[str, Any], secrets: Iterable[str] = ()) -> None:
-    """Append one event to a journal, in one write, so that writers cannot mix their lines."""
+    """Append one event to a journal, whole or not at all.
+
+    A disk that is full takes a part of a line, which would spoil the next one as well: that part
+    is taken back before the OSError is raised. Meanwhile no other writer may append.
+    """
     if event["event"] in DISPENSABLE and file.exists() and file.stat().st_size > MOST_BYTES:
         return
-    line = json.dumps(masked(event, secrets))
-    with file.open("a") as stream:
-        stream.write(line + "\n")
+    line = (json.dumps(masked(event, secrets)) + "\n").encode()
+    with file.open("ab", buffering=0) as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        size = os.fstat(stream.fileno()).st_size
+        try:
+            while line:
+                line = line[stream.write(line) :]
+        except OSError:
+            stream.truncate(size)
+            raise
 
 
 def lines(file: Path, position: int = 0) -> list[bytes]:

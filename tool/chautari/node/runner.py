@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -51,6 +52,7 @@ POLL_SECONDS = 0.2
 ALIVE_SECONDS = 15.0
 # A younger folder in memory may be another operator's, whose unit is about to start.
 LEFTOVER_SECONDS = 60.0
+LITTLE = 100_000  # bytes that are free: no journal goes on for long with less
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z0-9]{6}")
 
 
@@ -82,11 +84,17 @@ def start(run: str, arguments: dict[str, Any], bundle: bytes) -> int:
         _say({"event": "busy", "holder": holder})
         return BUSY
     place, memory = _places(run)
-    place.mkdir(parents=True, exist_ok=True)
-    unpack(bundle, memory)
-    (place / "about.json").write_text(json.dumps(arguments))
-    # A start that was refused before has left its word here; this one tells its own.
-    (place / "events.jsonl").unlink(missing_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        unpack(bundle, memory)
+        (place / "about.json").write_text(json.dumps(arguments))
+        # A start that was refused before has left its word here; this one tells its own.
+        (place / "events.jsonl").unlink(missing_ok=True)
+    except OSError as error:
+        for folder in (memory, place):
+            shutil.rmtree(folder, ignore_errors=True)
+        _say({"event": "refused", "message": f"the run could not be written down: {error}"})
+        return 1
     unit = f"chautari-run-{run}"
     subprocess.run(
         ["systemd-run", "--quiet", "--collect", f"--unit={unit}", "--setenv=LANG=C.UTF-8",
@@ -290,12 +298,23 @@ def _events(run: str, file: Path, offset: int) -> Iterator[dict[str, Any]]:
             if event["event"] in ("run_finished", "busy"):
                 return
         if gone > 1:  # asked twice, and the journal read after that
-            yield {"event": "run_lost", "run": run}
+            yield {"event": "run_lost", "run": run, "full": _full()}
             return
         if time.monotonic() - spoke > ALIVE_SECONDS:
             spoke = time.monotonic()
             yield {"event": "alive", "offset": position}
         time.sleep(POLL_SECONDS)
+
+
+def _full() -> str:
+    """Return the folder whose disk takes nothing more, where a run cannot write its journal."""
+    for folder in (STATE, MEMORY):
+        with contextlib.suppress(OSError):
+            there = os.statvfs(folder)
+            # Some file systems count no files; there, none are said to be left.
+            if there.f_bavail * there.f_frsize < LITTLE or (there.f_files and not there.f_favail):
+                return str(folder)
+    return ""
 
 
 def _unit_is_active(run: str) -> bool:

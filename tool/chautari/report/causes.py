@@ -63,8 +63,12 @@ def next_step(failure: Failure) -> str:
 
     The task's own words count first: the journal tells of the whole machine.
     """
-    for cause in CAUSES:
-        if cause.said.search(failure.message):
-            return cause.step
+    if found := step(failure.message):
+        return found
     journal = "\n".join(failure.journal)
     return next((c.step for c in CAUSES if c.anywhere and c.said.search(journal)), "")
+
+
+def step(message: str) -> str:
+    """Return the cause that a message gives away with what to do, in one line; empty for none."""
+    return next((cause.step for cause in CAUSES if cause.said.search(message)), "")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
-from chautari.report import summary
+from chautari.report import causes, summary
 from chautari.report.model import (
     ENDINGS,
     CheckResult,
@@ -201,11 +201,17 @@ class Taker:
         self.ended = True
         self.unknown = bool(event.get("unknown"))
         self.report.state = "failed"
-        self.report.refusals.append(Refusal(str(event["message"]), "deploy again"))
+        message = str(event["message"])
+        self.report.refusals.append(Refusal(message, causes.step(message) or "deploy again"))
 
-    def _run_lost(self, _: Event) -> None:
+    def _run_lost(self, event: Event) -> None:
         self.ended = True
         self.report.state = "failed"
+        if full := str(event.get("full", "")):
+            reason = f"the run ended without a word: there is no room left under {full}"
+            fix = f"`df -h {full}; df -i {full}` on the node; make room there, then deploy again"
+            self.report.refusals.append(Refusal(reason, fix))
+            return
         reason = (
             "the run ended without a word: the node restarted, its memory ran out, or somebody "
             "stopped or killed it"
