@@ -39,9 +39,10 @@ PACKAGES = ["python3", "python3-venv", "python3-apt", "python3-debian", "ca-cert
 # Modules and the runner use the system's all the same: there is python3-apt.
 PYTHONS = {"ubuntu-22.04": "python3.11"}
 LOCK_WAIT = "-o DPkg::Lock::Timeout=600 -o Acquire::Retries=5"
-# A server that closes a connection at the wrong moment lets apt wait for ever: it is asked anew.
+# A server that closes a connection at the wrong moment lets apt wait for ever: it is asked anew, at
+# first soon. What a slow link brought until then is kept, and apt goes on from there.
 UPDATE = (
-    f"for try in 1 2 3; do timeout -k 10 600 apt-get -q update {LOCK_WAIT} && exit 0; "
+    f"for most in 120 600 600; do timeout -k 10 $most apt-get -q update {LOCK_WAIT} && exit 0; "
     "sleep 5; done; exit 1"
 )
 # Seconds and numbers of tries, and milliseconds for what was sent and not answered.
