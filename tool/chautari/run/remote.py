@@ -41,7 +41,7 @@ os._exit(c)
 _OF_A_SURVEY = (
     "chautari", "chautari.node", "chautari.node.entry", "chautari.node.survey",
     "chautari.node.receipts", "chautari.node.fingerprint", "chautari.node.differences",
-    "chautari.node.lock",
+    "chautari.node.lock", "chautari.node.addresses",
 )  # fmt: skip
 SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred
 
