@@ -1,12 +1,16 @@
 """Starting processes and writing files: what can go wrong, told without a secret."""
 
+import signal
 import stat
 import sys
+import tempfile
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from chautari import process
 from chautari.errors import BadInput, ChautariError, InvalidRegion, Problem, RunFailed
 from chautari.files import write_atomically
 from chautari.process import ProcessError, Stream, masked, run
@@ -87,6 +91,28 @@ def test_stopped_stream_ends_at_once() -> None:
     assert list(stream) == []
     assert stream.code == -15
     assert time.monotonic() - began < 10
+
+
+def test_command_that_somebody_waits_for_ends_with_the_tool() -> None:
+    ended: list[int] = []
+    waiting = threading.Thread(
+        target=lambda: ended.append(run(["sleep", "60"], check=False).code), daemon=True
+    )
+    waiting.start()
+    deadline = time.monotonic() + 10
+    while not process._running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.stop_all()
+    waiting.join(10)
+    assert (ended, process._running) == ([-signal.SIGTERM], set())
+
+
+def test_file_is_handed_over_by_its_number() -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"x")
+        file.seek(0)  # written down, and from the beginning
+        done = run(["cat", f"/dev/fd/{file.fileno()}"], pass_fds=[file.fileno()])
+    assert done.text == "x"
 
 
 def test_file_is_replaced_whole_with_its_mode(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from test_render_variables import SECRETS, node
 
 from chautari.region import packages
 from chautari.render import jitsi
+from chautari.render.bundle import texts
 from chautari.render.internet import PUBLIC
 from chautari.secrets import names
 
@@ -83,6 +84,12 @@ def test_members_get_their_passwords_and_the_checks_theirs(tmp_path: Path) -> No
     ]  # fmt: skip
     assert found.public["jitsi_member_names"] == ["ana", "luz"]
     assert "canary" not in json.dumps(found.public)
+
+
+def test_members_passwords_are_among_what_a_journal_is_searched_for(tmp_path: Path) -> None:
+    secret = node(tmp_path, "cal1", text=MEETING).secret
+    wanted = {person["password"] for person in secret["jitsi_members"]}
+    assert len(wanted) == 3 and wanted <= set(texts(secret))
 
 
 def test_nobody_has_an_account_where_access_is_open(tmp_path: Path) -> None:

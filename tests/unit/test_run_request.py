@@ -1,5 +1,7 @@
 """What is found out before the first connection, and what is written and told after the last."""
 
+import json
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -159,8 +161,8 @@ def test_hosts_line_names_each_service(tmp_path: Path) -> None:
 
 
 def test_outside_checks_are_called_with_exactly_these_arguments() -> None:
-    argv = verify.pytest_argv(Path("/g"), Path("/r"), [Path("/c/test_outside.py")])
-    assert argv[:3] == ("env", "CHAUTARI_SETTINGS=/g", "CHAUTARI_RESULTS=/r")
+    argv = verify.pytest_argv(7, Path("/r"), [Path("/c/test_outside.py")])
+    assert argv[:3] == ("env", "CHAUTARI_SETTINGS=7", "CHAUTARI_RESULTS=/r")
     assert argv[4:] == (
         "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
         "-p", "chautari.checks.outside", "--import-mode=importlib", "-c", "/dev/null",
@@ -175,23 +177,24 @@ def test_outside_checks_are_those_of_the_nodes_roles(tmp_path: Path) -> None:
     assert {"nginx", "tls"} <= set(roles)
 
 
-def test_outside_checks_get_secrets_in_a_private_file_only(
+def test_outside_checks_get_secrets_in_a_file_without_a_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, Any] = {}
 
-    def run(argv: tuple[str, ...], **_: Any) -> Completed:
-        given = Path(argv[1].partition("=")[2])
-        seen.update(mode=stat.S_IMODE(given.stat().st_mode), given=given.read_text(), argv=argv)
-        seen["folder"] = given.parent
+    def run(argv: tuple[str, ...], pass_fds: list[int], **_: Any) -> Completed:
+        [given] = pass_fds
+        assert argv[1] == f"CHAUTARI_SETTINGS={given}"
+        seen.update(links=os.fstat(given).st_nlink, argv=argv)
+        seen["given"] = json.loads(os.pread(given, 1_000_000, 0))
         return Completed(argv, 0, b"", b"")
 
     monkeypatch.setattr(verify, "run", run)
     assert verify.outside([node(tmp_path, "med1")], SANDBOX) == []
-    assert seen["mode"] == 0o600
-    assert "canary-check" in seen["given"]
+    assert seen["links"] == 0
+    assert "canary-check" in json.dumps(seen["given"]["nodes"])
+    assert any("canary-check" in text for text in seen["given"]["masked"])
     assert "canary" not in " ".join(seen["argv"])
-    assert not seen["folder"].exists()
 
 
 def test_outside_checks_that_cannot_run_are_a_failed_check(

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from receipt_samples import inputs, path_item, record, sealed, written
 from region_samples import REGION, SANDBOX, inventory
 
+from chautari.node import addresses
 from chautari.render.internet import PUBLIC, Internet
 from chautari.run import remote
 from chautari.run.target import Target, as_root, ssh_argv, targets
@@ -127,20 +129,33 @@ def test_source_that_breaks_is_told_with_its_module(modules: dict[str, str]) -> 
     assert b'File "chautari.node.entry", line 2, in main' in done.stderr
 
 
-def test_survey_imports_nothing_that_does_not_travel_with_it() -> None:
-    """Run here as on a node: whatever it imports has to be among what was sent."""
+def test_survey_imports_nothing_that_does_not_travel_with_it(tmp_path: Path) -> None:
+    """Run here as on a node, with receipts that ask for all there is to look up."""
+    given = inputs(facts=sorted(addresses.FACTS))
+    items: list[dict[str, Any]] = [
+        path_item(written(tmp_path / "x")),
+        {"kind": "package", "name": "dpkg"},
+        {"kind": "unit", "name": "chautari-nowhere.service"},
+        {"kind": "account", "name": "root"},
+        {"kind": "group", "name": "root"},
+        {"kind": "probe", "name": "p", "script": "echo x"},
+    ]
+    sealed(tmp_path, given, record(*items))
+    written(tmp_path / "x", "two\n")
     fed = remote.runner_stdin(b"", surveying=True)
     code = (
         "import json, sys, zlib, io; i = io.BytesIO(sys.stdin.buffer.read());"
         "m = json.loads(zlib.decompress(i.read(int(i.readline()))));"
         "exec(m[''].split('from chautari')[0]);"
         "from chautari.node import survey; from pathlib import Path;"
-        "print(survey.survey(Path('/nowhere'), [], None)['reasons'])"
+        "print(json.dumps(survey.survey(Path(sys.argv[1]), json.loads(sys.argv[2]), None)))"
     )
-    argv = ["/usr/bin/python3", "-I", "-S", "-c", code]
+    argv = ["/usr/bin/python3", "-I", "-S", "-c", code, str(tmp_path), json.dumps([given])]
     done = subprocess.run(argv, input=fed, capture_output=True, check=False)
-    assert (done.stdout, done.stderr) == (b"{}\n", b"")
-    assert len(fed) < 14_000  # what TCP sends before it waits for an answer
+    assert done.stderr == b""
+    [reason] = json.loads(done.stdout)["reasons"]["web"]
+    assert (reason["kind"], reason["name"]) == ("path", str(tmp_path / "x"))
+    assert len(fed) < 10 * 1460  # what TCP sends before it waits for an answer
 
 
 def test_runner_is_sent_before_the_payload() -> None:

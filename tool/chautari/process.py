@@ -57,27 +57,35 @@ def run(
     timeout: float | None = None,
     check: bool = True,
     secrets: Sequence[str] = (),
+    pass_fds: Sequence[int] = (),
 ) -> Completed:
     """Run a command to its end; raise ProcessError when `check` is set and it fails."""
     command = masked(shlex.join(argv), secrets)
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(
-            list(argv), input=stdin or b"", capture_output=True, timeout=timeout, check=False
+        process = subprocess.Popen(
+            list(argv), stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=tuple(pass_fds)
         )
-    except subprocess.TimeoutExpired as late:
-        raise ProcessError(command, None, *_said(late.stdout, late.stderr, secrets)) from None
     except OSError as refused:
         raise ProcessError(command, 127, "", f"{argv[0]}: {refused.strerror}") from None
-    if check and done.returncode != 0:
-        said = _said(done.stdout, done.stderr, secrets)
-        raise ProcessError(command, done.returncode, *said)
-    return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+    _running.add(process.terminate)
+    try:
+        out, err = process.communicate(stdin or b"", timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise ProcessError(command, None, *_said(*process.communicate(), secrets)) from None
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        _running.discard(process.terminate)
+    if check and process.returncode != 0:
+        raise ProcessError(command, process.returncode, *_said(out, err, secrets))
+    return Completed(tuple(argv), process.returncode, out, err)
 
 
-def _said(stdout: bytes | None, stderr: bytes | None, secrets: Sequence[str]) -> tuple[str, str]:
-    out, err = (
-        masked((part or b"").decode(errors="replace"), secrets) for part in (stdout, stderr)
-    )
+def _said(stdout: bytes, stderr: bytes, secrets: Sequence[str]) -> tuple[str, str]:
+    out, err = (masked(part.decode(errors="replace"), secrets) for part in (stdout, stderr))
     return out, err
 
 
@@ -91,13 +99,14 @@ def _start(argv: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
         raise ProcessError(argv[0], 127, "", f"{argv[0]}: {refused.strerror}") from None
 
 
-_running: set[Stream] = set()
+# What ends each command that still runs.
+_running: set[Callable[[], None]] = set()
 
 
 def stop_all() -> None:
-    """End every stream that still runs; for the moment a person interrupts the tool."""
-    for stream in list(_running):
-        stream.stop()
+    """End every command that still runs; for the moment when the tool itself ends."""
+    for stop in list(_running):
+        stop()
 
 
 class Stream:
@@ -125,7 +134,7 @@ class Stream:
             raise
         self._feeder = threading.Thread(target=self._feed, args=(fed,), daemon=True)
         self._feeder.start()
-        _running.add(self)
+        _running.add(self.stop)
         self.code: int | None = None
         self.stderr, self.stopped = "", False
 
@@ -149,7 +158,7 @@ class Stream:
             if line.endswith(b"\n"):
                 yield line.decode(errors="replace").rstrip("\n")
         self.code = self._process.wait()
-        _running.discard(self)
+        _running.discard(self.stop)
         self._feeder.join()
         self._process.stdout.close()
         self.stderr = self._errors.read_text(errors="replace").strip()

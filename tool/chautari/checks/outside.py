@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import socket
@@ -88,8 +89,12 @@ def _identity(message: dict[str, Any]) -> tuple[str, str]:
     return str(message["received"]), str(message["headers"].get("message-id", message["subject"]))
 
 
+@functools.cache
 def _given(config: pytest.Config) -> Given:
-    found: Given = json.loads(Path(os.environ["CHAUTARI_SETTINGS"]).read_text())
+    """Return what the tool left in the open file whose number it told."""
+    with os.fdopen(int(os.environ["CHAUTARI_SETTINGS"]), "rb") as stream:
+        stream.seek(0)
+        found: Given = json.load(stream)
     return found
 
 
@@ -97,9 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Record every check, and resolve names as the region's surroundings do."""
     add_markers(config)
     given = _given(config)
-    secrets = [value for node in given["nodes"].values() for value in node["secrets"].values()]
-    known = journal.spellings(filter(_is_text, secrets))
-    recorder = Recorder("outside", _node_of, lambda _: [], known)
+    recorder = Recorder("outside", _node_of, lambda _: [], journal.spellings(given["masked"]))
     config.pluginmanager.register(recorder)
     if given["resolver"]:
         dns.resolver.override_system_resolver(_resolver(given))
@@ -120,10 +123,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _node_of(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
     return str(callspec.params.get("node", "")) if callspec else ""
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def _resolver(given: Given) -> dns.resolver.Resolver:

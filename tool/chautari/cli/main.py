@@ -68,11 +68,10 @@ def deploy() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run `deploy` and exit: 0 done, 1 failed, 2 bad input, 3 a bug of ours, 130 interrupted."""
     code = run(arguments)
-    if code == INTERRUPTED:
-        from chautari.process import stop_all
-
-        # Threads still wait for nodes; what they follow goes on without them.
-        stop_all()
+    if process := sys.modules.get("chautari.process"):
+        # Interrupted, or with its reader gone, threads still wait for nodes and checks; what they
+        # follow on a node goes on without them.
+        process.stop_all()
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -64,7 +64,7 @@ def _files(
     yield "ansible.cfg", ANSIBLE_CFG.encode()
     yield "plays.json", _json({role: plays()[role] for role in node.roles})
     yield "roles.json", _json(roles)
-    yield "secrets.json", _json(list(_texts(node.secret)))
+    yield "secrets.json", _json(list(texts(node.secret)))
     yield "plugins/chautari_events.py", (PACKAGE / "node" / "chautari_events.py").read_bytes()
     for name in ("__init__.py", "checks/__init__.py", "checks/record.py", "checks/inside.py"):
         yield f"lib/chautari/{name}", (PACKAGE / name).read_bytes()
@@ -82,13 +82,16 @@ def _files(
         yield from (file for file in files if not file[0].startswith(f"roles/{role}/checks/"))
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts(value: Any) -> Iterator[str]:
     """Give every text in the secrets, however deep: the journal is searched for them."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _texts(item)
+            yield from texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from texts(item)
 
 
 def _json(data: Any) -> bytes:

@@ -8,10 +8,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from chautari.paths import content_root
 from chautari.process import ProcessError, run
+from chautari.render.bundle import texts
 from chautari.render.internet import Internet
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult
@@ -29,19 +30,25 @@ def outside(nodes: Sequence[NodeVariables], internet: Internet) -> list[CheckRes
     files = check_files(nodes)
     if not files:
         return []
-    with tempfile.TemporaryDirectory(prefix="chautari-") as folder:
-        given, results = Path(folder) / "given.json", Path(folder) / "results.jsonl"
+    with tempfile.TemporaryDirectory(prefix="chautari-") as folder, _nameless() as given:
+        results = Path(folder) / "results.jsonl"
         results.touch()
-        _write_private(given, _given(nodes, internet))
-        broken = _run(pytest_argv(given, results, files))
+        given.write(json.dumps(_given(nodes, internet)).encode())
+        given.flush()
+        broken = _run(pytest_argv(given.fileno(), results, files), given.fileno())
         found = [check_result(json.loads(line)) for line in results.read_text().splitlines()]
         return found + broken
 
 
-def _run(argv: tuple[str, ...]) -> list[CheckResult]:
+def _nameless() -> IO[bytes]:
+    """Return a file without a name: however this process ends, the secrets in it end, too."""
+    return tempfile.TemporaryFile(prefix="chautari-")
+
+
+def _run(argv: tuple[str, ...], given: int) -> list[CheckResult]:
     """Run pytest; return nothing when it ran to its end, else the failure as a check."""
     try:
-        done = run(argv, timeout=LIMIT_SECONDS, check=False)
+        done = run(argv, timeout=LIMIT_SECONDS, check=False, pass_fds=[given])
         said = "" if done.code in (0, 1) else done.text[-2000:]
     except ProcessError as error:
         said = error.message
@@ -63,8 +70,11 @@ def check_files(nodes: Sequence[NodeVariables]) -> list[Path]:
     return [file for file in found if file.is_file()]
 
 
-def pytest_argv(given: Path, results: Path, files: Sequence[Path]) -> tuple[str, ...]:
-    """Return the command; `env` hands the plugin its two files without changing our own."""
+def pytest_argv(given: int, results: Path, files: Sequence[Path]) -> tuple[str, ...]:
+    """Return the command; `env` hands the plugin its two files without changing our own.
+
+    What it is given is an open file, by its number; it goes back to its beginning and reads it.
+    """
     return (
         "env", f"CHAUTARI_SETTINGS={given}", f"CHAUTARI_RESULTS={results}",
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
@@ -83,13 +93,8 @@ def _given(nodes: Sequence[NodeVariables], internet: Internet) -> dict[str, Any]
             }
             for node in nodes
         },
+        "masked": [text for node in nodes for text in texts(node.secret)],
         "resolver": internet.resolver,
         "ca_file": str(internet.ca_file) if internet.ca_file else None,
         "mail_api": internet.mail_api,
     }
-
-
-def _write_private(file: Path, data: dict[str, Any]) -> None:
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as stream:
-        json.dump(data, stream)
