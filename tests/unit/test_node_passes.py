@@ -264,7 +264,7 @@ def busy(
 
     written(folder / "memory" / "roles" / "a" / "tasks" / "busy.yml", "[]\n")
     monkeypatch.setattr(runner, "_node", lambda *_: node(folder, roles, ansible))
-    monkeypatch.setattr(runner, "_keep_the_watch", lambda _: None)
+    monkeypatch.setattr(runner, "keep_the_watch", lambda *_: None)
     monkeypatch.setattr(packages, "finish", lambda *_: ran.append("packages"))
     assert runner.converge(folder, folder / "memory", {"full": full}) == (code == 0)
     return ran

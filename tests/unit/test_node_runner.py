@@ -276,8 +276,45 @@ def test_worker_that_breaks_still_records_its_end(
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit):
         runner.work(RUN)
-    last = json.loads((folder / "events.jsonl").read_text().splitlines()[-1])
+    *_, told, last = map(json.loads, _lines(folder / "events.jsonl"))
+    assert (told["event"], last["event"], last["ok"]) == ("stopped", "run_finished", False)
+
+
+def test_worker_that_nobody_expected_to_break_says_of_what(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = begun(place)
+
+    def broken(*_: Any) -> bool:
+        raise OSError(errno.EIO, "Input/output error", "/etc/x")
+
+    monkeypatch.setattr(runner, "converge", broken)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(OSError, match="/etc/x"):
+        runner.work(RUN)
+    *_, told, last = map(json.loads, _lines(folder / "events.jsonl"))
+    assert told["event"] == "broke"
+    assert told["message"] == "OSError: [Errno 5] Input/output error: '/etc/x'"
     assert (last["event"], last["ok"]) == ("run_finished", False)
+
+
+def test_line_that_is_spoiled_ends_neither_the_run_nor_who_follows(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = begun(place)
+
+    def spoiled(*_: Any) -> bool:
+        with (folder / "events.jsonl").open("a") as stream:
+            stream.write('{"event": "check", "outco{"event": "check"}\n')
+        return True
+
+    monkeypatch.setattr(runner, "converge", spoiled)
+    monkeypatch.setattr(runner, "check", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert runner.work(RUN) == 0
+    assert runner.follow(RUN, 0) == 0
+    assert [event["event"] for event in said(capsys)][-2:] == ["garbled", "run_finished"]
+    assert runner.status()["finished"]["ok"] is True
 
 
 def test_secrets_of_a_killed_run_are_deleted_by_the_next(

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+from test_run_converge import STARTED, Link, follow
+
 from chautari.run import taker
 from chautari.run.taker import Taker
 
@@ -14,3 +19,21 @@ def test_each_event_that_can_be_taken_is_in_the_table() -> None:
         if callable(value) and name.startswith("_") and not name.startswith("__")
     }  # fmt: skip
     assert {f"_{event}" for event in taker._HANDLERS} == methods - HELPERS
+
+
+@pytest.mark.parametrize(
+    ("event", "what", "fix"),
+    [
+        ({"event": "stopped"}, "the run was stopped", "deploy again"),
+        ({"event": "broke", "message": "KeyError: 'x'"}, "KeyError: 'x'", "journalctl -u chautari"),
+        ({"event": "broke", "message": "OSError: [Errno 28] x"}, "Errno 28", "its disk is full"),
+    ],
+)
+def test_run_that_breaks_off_says_why(
+    event: dict[str, Any], what: str, fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending = {"event": "run_finished", "ok": False, "failed_checks": 0, "seconds": 1.0}
+    report, _, _ = follow(monkeypatch, Link(([STARTED, event, ending], 1)))
+    [refusal] = report.refusals
+    assert report.state == "failed"
+    assert what in refusal.what and fix in refusal.fix

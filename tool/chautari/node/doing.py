@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,5 +14,5 @@ def doing(state: Path) -> dict[str, Any]:
     if busy is not None and busy.get("run"):
         file = state / "runs" / str(busy["run"]) / "events.jsonl"
         begun = [line for line in journal.lines(file) if b'"role_started"' in line]
-        busy["role"] = json.loads(begun[-1]).get("role", "") if begun else ""
+        busy["role"] = journal.read(begun[-1]).get("role", "") if begun else ""
     return {"event": "doing", "busy": busy}

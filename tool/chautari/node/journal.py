@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
@@ -47,6 +48,15 @@ def lines(file: Path, position: int = 0) -> list[bytes]:
     with file.open("rb") as stream:
         stream.seek(position)
         return [line for line in stream.read().splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+def read(line: bytes) -> dict[str, Any]:
+    """Return the event of a line; one that is spoiled, as by a disk that fails, is `garbled`."""
+    with contextlib.suppress(ValueError, RecursionError):
+        found = json.loads(line)
+        if isinstance(found, dict) and isinstance(found.get("event"), str):
+            return found
+    return {"event": "garbled"}
 
 
 def trim(log: Path) -> None:

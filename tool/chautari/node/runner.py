@@ -28,6 +28,7 @@ from typing import IO, Any
 
 from chautari.node import journal, lock, logged, packages, passes
 from chautari.node.unpacking import unpack
+from chautari.node.watching import keep_the_watch
 
 STATE = Path("/var/lib/chautari")
 MEMORY = Path("/run/chautari")
@@ -122,6 +123,13 @@ def work(run: str) -> int:
         ok = False
         try:
             ok = _carry_out(place, memory, about, began)
+        except SystemExit:
+            _append(place, {"event": "stopped"})
+            raise
+        except Exception as error:
+            # Nobody expected it: its unit's journal has the whole of it.
+            _append(place, {"event": "broke", "message": f"{type(error).__name__}: {error}"})
+            raise
         finally:
             shutil.rmtree(memory, ignore_errors=True)
             seconds = round(time.time() - began, 2)
@@ -158,7 +166,7 @@ def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
         packages.finish(lambda argv: _run_logged(argv, place, memory, {}), node.tell)
     code = code or passes.take_off(node, purge=bool(about.get("purge")))
     code = code or passes.converge(node, full)
-    _keep_the_watch(memory)
+    keep_the_watch(STATE, memory, place.name)
     if code:
         _append(
             place, {"event": "playbook_failed", "code": code, "log": logged.tail(place / "log")}
@@ -216,15 +224,6 @@ def _mitogen() -> dict[str, str]:
 
 def _roles_begun(place: Path) -> int:
     return sum(b'"role_started"' in line for line in journal.lines(place / "events.jsonl"))
-
-
-def _keep_the_watch(memory: Path) -> None:
-    """Leave the code that looks for drift on the node, for its timer and for whoever logs in."""
-    new, kept = STATE / "lib.new", STATE / "lib"
-    shutil.rmtree(new, ignore_errors=True)
-    shutil.copytree(memory / "lib", new)
-    shutil.rmtree(kept, ignore_errors=True)
-    new.rename(kept)
 
 
 def check(place: Path, memory: Path, began: float) -> None:
@@ -293,7 +292,7 @@ def _events(run: str, file: Path, offset: int) -> Iterator[dict[str, Any]]:
         for line in journal.lines(file, position):
             position += len(line)
             spoke = time.monotonic()
-            event = json.loads(line)
+            event = journal.read(line)
             yield event | {"offset": position}
             if event["event"] in ("run_finished", "busy"):
                 return
@@ -331,14 +330,14 @@ def status() -> dict[str, Any]:
     if run:
         place, _ = _places(run)
         lines = journal.lines(place / "events.jsonl")
-        ends = [json.loads(line) for line in lines if b'"run_finished"' in line]
+        ends = [journal.read(line) for line in lines if b'"run_finished"' in line]
         found |= {"about": _about(place)}
         found |= {"finished": ends[-1] if ends else None}
     return found
 
 
 def _failed_checks(file: Path) -> int:
-    checks = (json.loads(line) for line in journal.lines(file) if b'"check"' in line)
+    checks = (journal.read(line) for line in journal.lines(file) if b'"check"' in line)
     return sum(event.get("outcome") == "failed" for event in checks)
 
 

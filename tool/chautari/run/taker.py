@@ -222,6 +222,18 @@ class Taker:
         )
         self.report.refusals.append(Refusal(reason, fix))
 
+    def _stopped(self, _: Event) -> None:
+        reason = "the run was stopped: the node was shut down, or somebody ended it"
+        self.report.refusals.append(Refusal(reason, "deploy again; it goes on from there"))
+
+    def _broke(self, event: Event) -> None:
+        message = str(event["message"])
+        fix = causes.step(message) or (
+            "deploy again; if it stays, report it with what the node says of it: "
+            f"journalctl -u chautari-run-{self.report.run}"
+        )
+        self.report.refusals.append(Refusal(f"the run broke off: {message}", fix))
+
     def _run_finished(self, event: Event) -> None:
         self.ended = True
         self.report.state = ENDINGS.get(self.mode, "converged") if event["ok"] else "failed"
@@ -262,6 +274,8 @@ _HANDLERS: dict[str, Callable[[Taker, Event], None]] = {
     "handed_over": Taker._handed_over,
     "refused": Taker._refused,
     "run_lost": Taker._run_lost,
+    "stopped": Taker._stopped,
+    "broke": Taker._broke,
     "run_finished": Taker._run_finished,
 }
 

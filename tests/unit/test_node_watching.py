@@ -1,0 +1,74 @@
+"""The code that looks for drift is whole at any moment, and replaced only by another one."""
+
+import os
+from pathlib import Path
+
+import pytest
+from receipt_samples import written
+
+from chautari.node import watching
+
+RUN, LATER = "20261124T120000-abcdef", "20261124T130000-abcdef"
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was on the disk each time that the disk was waited for."""
+    found: list[str] = []
+    monkeypatch.setattr(os, "sync", lambda: found.append("synced"))
+    return found
+
+
+def code(folder: Path) -> str:
+    return (folder / "lib" / "chautari" / "drift.py").read_text()
+
+
+def test_new_code_takes_the_place_of_the_old(tmp_path: Path, synced: list[str]) -> None:
+    state, memory = tmp_path / "state", tmp_path / "memory"
+    state.mkdir()
+    for run, text in ((RUN, "one"), (LATER, "two")):
+        written(memory / "lib" / "chautari" / "drift.py", text)
+        watching.keep_the_watch(state, memory, run)
+        assert code(state) == text
+        assert [path.name for path in state.iterdir() if path.is_dir()].count(f"lib-{run}") == 1
+        assert len(list(state.iterdir())) == 2  # the link and what it leads to
+    assert synced == ["synced"] * 2
+
+
+def test_same_code_is_left_alone(tmp_path: Path, synced: list[str]) -> None:
+    state, memory = tmp_path / "state", tmp_path / "memory"
+    state.mkdir()
+    written(memory / "lib" / "chautari" / "drift.py", "one")
+    watching.keep_the_watch(state, memory, RUN)
+    before = os.readlink(state / "lib")
+    watching.keep_the_watch(state, memory, LATER)
+    assert (os.readlink(state / "lib"), synced) == (before, ["synced"])
+
+
+def test_folder_that_older_toolkits_left_is_replaced(tmp_path: Path, synced: list[str]) -> None:
+    state, memory = tmp_path / "state", tmp_path / "memory"
+    written(state / "lib" / "chautari" / "drift.py", "old")
+    written(memory / "lib" / "chautari" / "drift.py", "new")
+    watching.keep_the_watch(state, memory, RUN)
+    assert code(state) == "new"
+    assert (state / "lib").is_symlink() and len(list(state.iterdir())) == 2
+
+
+def test_power_cut_before_the_last_step_leaves_the_old_code(
+    tmp_path: Path, synced: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, memory = tmp_path / "state", tmp_path / "memory"
+    state.mkdir()
+    written(memory / "lib" / "chautari" / "drift.py", "one")
+    watching.keep_the_watch(state, memory, RUN)
+    written(memory / "lib" / "chautari" / "drift.py", "two")
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "replace", cut)
+        watching.keep_the_watch(state, memory, LATER)
+    assert code(state) == "one"
+    watching.keep_the_watch(state, memory, LATER)
+    assert code(state) == "two"
