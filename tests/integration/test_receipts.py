@@ -35,7 +35,7 @@ ROUNDS = {
     "files that are gone, and a package": {"gone", "package"},
 }
 # One removed package at a time is what apt can mend while others need it; `make soak` takes each.
-PACKAGE = "redis-server"
+PACKAGES = {"cloud": "redis-server", "meet": "prosody", "hall": "coturn"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -100,32 +100,37 @@ def test_every_change_to_every_managed_file_is_seen(proof: Proof, node: str) -> 
     assert proof.deploy("region", "--no-checks", "--node", node).code == 0
 
 
+@pytest.mark.parametrize(
+    "node",
+    ["cloud", *(pytest.param(name, marks=pytest.mark.soak) for name in ("meet", "hall"))],
+)
 @pytest.mark.parametrize("title", ROUNDS)
 def test_changes_by_hand_are_named_and_put_right(
-    proof: Proof, title: str, soak: bool, teller: Teller
+    proof: Proof, title: str, node: str, soak: bool, teller: Teller
 ) -> None:
-    before = receipts(proof, "cloud")
+    before = receipts(proof, node)
     made = [
         change for change in tampering.changes(before)
-        if change.kind in ROUNDS[title] and (change.kind != "package" or change.item == PACKAGE)
+        if change.kind in ROUNDS[title]
+        and (change.kind != "package" or change.item == PACKAGES[node])
     ]  # fmt: skip
     # What is asked of a service comes before the service is stopped; one change may undo another.
     for change in sorted(made, key=lambda change: change.kind != "probe"):
-        proof.on("cloud", "sh", "-c", change.command, check=False)
+        proof.on(node, "sh", "-c", change.command, check=False)
     drift = json.loads(proof.deploy("drift", "--json").stdout)
-    told = json.dumps(next(node for node in drift["nodes"] if node["node"] == "cloud")["roles"])
+    told = json.dumps(next(one for one in drift["nodes"] if one["node"] == node)["roles"])
     assert [str(change) for change in made if change.item not in told] == []
 
     # So many changes reach nearly every role, and a plan of all of them takes as long as a deploy.
-    plan = proof.deploy("plan", "--json", "--node", "cloud") if soak else None
-    outcome = proof.deploy("region", "--no-checks", "--json", "--node", "cloud")
+    plan = proof.deploy("plan", "--json", "--node", node) if soak else None
+    outcome = proof.deploy("region", "--no-checks", "--json", "--node", node)
     assert outcome.code == 0, outcome.troubles
-    assert plan is None or ran(plan, "cloud") == ran(outcome, "cloud"), plan.troubles
-    assert {role for change in made for role in change.roles} <= ran(outcome, "cloud")
-    assert not_mended(before, receipts(proof, "cloud"), made) == []
-    again = proof.deploy("region", "--no-checks", "--json", "--node", "cloud")
-    assert ran(again, "cloud") == set(), again.node("cloud")["roles"]
-    teller.figure(f"{title}: {len(made)} changes at once on a node, all named and put right")
+    assert plan is None or ran(plan, node) == ran(outcome, node), plan.troubles
+    assert {role for change in made for role in change.roles} <= ran(outcome, node)
+    assert not_mended(before, receipts(proof, node), made) == []
+    again = proof.deploy("region", "--no-checks", "--json", "--node", node)
+    assert ran(again, node) == set(), again.node(node)["roles"]
+    teller.figure(f"{title}: {len(made)} changes at once on {node}, all named and put right")
 
 
 def test_each_change_alone_is_seen_and_put_right(proof: Proof, soak: bool, teller: Teller) -> None:
