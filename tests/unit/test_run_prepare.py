@@ -21,7 +21,7 @@ from region_samples import inventory
 
 from chautari.render.internet import PUBLIC
 from chautari.report.model import NodeReport, Refusal
-from chautari.run import machines, prepare
+from chautari.run import environment, machines, prepare
 from chautari.run.target import targets
 from chautari.run.wanted import Wanted
 
@@ -211,15 +211,15 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "prepare.lock").touch()
     (folder / "venv").symlink_to(folder / "venv-b")
     (tmp_path / "lock").touch()
-    monkeypatch.setattr(machines, "RUNNER", str(folder))
-    monkeypatch.setattr(machines, "RUN_LOCK", str(tmp_path / "lock"))
-    monkeypatch.setattr(machines, "SWITCH_WAIT", 0)
+    monkeypatch.setattr(environment, "RUNNER", str(folder))
+    monkeypatch.setattr(environment, "RUN_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(environment, "SWITCH_WAIT", 0)
     return folder
 
 
 def put_in_place(folder: Path, name: str = "venv-c") -> list[str]:
     """Carry out what puts an environment in place that is there already; return what is left."""
-    script = machines._environment(str(folder / name), "lock", name)
+    script = environment.steps(str(folder / name), "lock", name)
     subprocess.run(["sh", "-ec", script], check=True)
     assert (folder / "venv").resolve() == folder / name
     return sorted(path.name for path in folder.iterdir())
@@ -231,7 +231,7 @@ def test_older_system_gets_a_newer_python_beside_its_own() -> None:
         machines.packages_for(python)
     )
     assert machines.packages_for("python3") == machines.PACKAGES
-    steps = machines._environment("new", "lock", "marker", python)
+    steps = environment.steps("new", "lock", "marker", python)
     assert f"{python} -m venv --clear --without-pip new" in steps
     assert "new/bin/python -m pip install" in steps
 
@@ -252,7 +252,7 @@ def test_environment_that_a_run_may_be_at_work_in_stays(runner: Path) -> None:
 def test_environment_is_not_changed_under_a_run(runner: Path) -> None:
     with (runner.parent / "lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        script = machines._environment(str(runner / "venv-c"), "lock", "venv-c")
+        script = environment.steps(str(runner / "venv-c"), "lock", "venv-c")
         done = subprocess.run(["sh", "-ec", script], check=False, capture_output=True, text=True)
     assert done.returncode == 75
     assert done.stderr == (

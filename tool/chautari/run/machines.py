@@ -30,7 +30,7 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra.operations import apt, files, server
 
 from chautari.node import packages
-from chautari.run import dns_records, facts, preflight, preflight_meetings
+from chautari.run import dns_records, environment, facts, preflight, preflight_meetings
 from chautari.run.wanted import Wanted
 
 CONNECT_SECONDS = 20
@@ -52,10 +52,6 @@ KEEPALIVE = {
     "TCP_KEEPCNT": 18,
     "TCP_USER_TIMEOUT": 600_000,
 }
-RUNNER = "/opt/chautari"
-PIP = "/usr/share/python-wheels/pip-*.whl"  # of python3-pip-whl, which python3-venv depends on
-SWITCH_WAIT = 10  # seconds
-RUN_LOCK = "/var/lib/chautari/lock"  # node/lock.py: held by a run for as long as it works
 
 
 class MachineFacts(FactBase[list[str]]):
@@ -209,9 +205,9 @@ def packages_for(python: str) -> list[str]:
 def _add_steps(
     state: State, hosts: list[Host], python: str, requirements: str, marker: str
 ) -> None:
-    new = f"{RUNNER}/venv-{marker[:12]}"
-    lock = f"{RUNNER}/requirements.lock"
-    steps = _environment(new, lock, marker, python)
+    new = f"{environment.RUNNER}/venv-{marker[:12]}"
+    lock = f"{environment.RUNNER}/requirements.lock"
+    steps = environment.steps(new, lock, marker, python)
     add_op(
         state, server.shell, name="Read the lists of packages", commands=[UPDATE], host=hosts,
     )  # fmt: skip
@@ -223,79 +219,18 @@ def _add_steps(
         state, apt.packages, name="Install Python", packages=packages_for(python),
         no_recommends=True, extra_install_args=LOCK_WAIT, host=hosts,
     )  # fmt: skip
-    add_op(state, files.directory, name="Make the runner's folder", path=RUNNER, host=hosts)
+    add_op(
+        state, files.directory, name="Make the runner's folder", path=environment.RUNNER,
+        host=hosts,
+    )  # fmt: skip
     add_op(
         state, files.put, name="Put the hash-locked requirements",
         src=io.StringIO(requirements), dest=lock, mode="644", host=hosts,
     )  # fmt: skip
     add_op(
         state, server.shell, name="Install the runner's environment", host=hosts,
-        commands=[f"flock -w 900 {RUNNER}/prepare.lock sh -ec '{steps}'"],
+        commands=[f"flock -w 900 {environment.RUNNER}/prepare.lock sh -ec '{steps}'"],
     )  # fmt: skip
-
-
-def _environment(new: str, lock: str, marker: str, python: str = "python3") -> str:
-    """Return the shell steps that make the environment `new`, unless another prepare just did.
-
-    A prepare whose operator went away goes on here; the lock lets the next one wait for it.
-    """
-    # pip runs out of the wheel that Debian's python3-venv brings: installing pip first takes longer
-    # than all that it installs. What is needed of Ansible is compiled when it is first used.
-    pip = (
-        f"PYTHONPATH=$(echo {PIP}) {new}/bin/python -m pip install --no-compile --quiet "
-        "--disable-pip-version-check --retries 10 --timeout 60"
-    )
-    return "; ".join(
-        (
-            f'if [ "$(cat {new}/chautari-lock 2>/dev/null)" != {marker} ]; '
-            f"then {python} -m venv --clear --without-pip {new}",
-            f"{pip} --only-binary :all: --require-hashes --requirement {lock}",
-            f"echo {marker} > {new}/chautari-lock",
-            "fi",
-            _switch(new),
-            _sweep(new),
-        )
-    )
-
-
-def _switch(new: str) -> str:
-    """Return the shell steps that put the environment `new` in place, never under a run.
-
-    A run loads from it until it ends; none can begin meanwhile. Where there is no lock yet, none
-    ever ran.
-    """
-    put = f"ln -sfn {new} {RUNNER}/venv"
-    busy = "a run is at work on this node: wait until it has ended, then deploy again"
-    held = f"flock --shared --wait {SWITCH_WAIT} 9 || {{ echo {busy} >&2; exit 75; }}"
-    return "; ".join(
-        (
-            f'if [ "$(readlink {RUNNER}/venv)" != {new} ]',
-            f"then if [ -e {RUN_LOCK} ]",
-            f"then ( {held}; {put} ) 9< {RUN_LOCK}",
-            f"else {put}",
-            "fi",
-            "fi",
-        )
-    )
-
-
-def _sweep(new: str) -> str:
-    """Return the shell steps that delete the environments of earlier locks, 60 MB each.
-
-    A run may be at work in one of them: while one is, all stay for the next time. None can begin
-    while they are put aside, and after that none finds them.
-    """
-    return "; ".join(
-        (
-            f"if [ -e {RUN_LOCK} ] && exec 9< {RUN_LOCK} && flock --shared --nonblock 9",
-            f"then for old in {RUNNER}/venv-*",
-            f'do [ "$old" = {new} ] || mv "$old" "{RUNNER}/old-${{old##*/}}"',
-            "done",
-            "exec 9<&-",
-            f"rm -rf {RUNNER}/old-*",
-            "fi",
-        )
-    )
 
 
 def _tell_prepared(state: State, host: Host) -> None:

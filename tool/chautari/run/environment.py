@@ -1,0 +1,72 @@
+"""The shell steps that make the environment which Ansible and the checks run in on a node."""
+
+from __future__ import annotations
+
+RUNNER = "/opt/chautari"
+PIP = "/usr/share/python-wheels/pip-*.whl"  # of python3-pip-whl, which python3-venv depends on
+SWITCH_WAIT = 10  # seconds
+RUN_LOCK = "/var/lib/chautari/lock"  # node/lock.py: held by a run for as long as it works
+
+
+def steps(new: str, lock: str, marker: str, python: str = "python3") -> str:
+    """Return the shell steps that make the environment `new`, unless another prepare just did.
+
+    A prepare whose operator went away goes on here; the lock lets the next one wait for it.
+    """
+    # pip runs out of the wheel that Debian's python3-venv brings: installing pip first takes longer
+    # than all that it installs. What is needed of Ansible is compiled when it is first used.
+    pip = (
+        f"PYTHONPATH=$(echo {PIP}) {new}/bin/python -m pip install --no-compile --quiet "
+        "--disable-pip-version-check --retries 10 --timeout 60"
+    )
+    return "; ".join(
+        (
+            f'if [ "$(cat {new}/chautari-lock 2>/dev/null)" != {marker} ]; '
+            f"then {python} -m venv --clear --without-pip {new}",
+            f"{pip} --only-binary :all: --require-hashes --requirement {lock}",
+            f"echo {marker} > {new}/chautari-lock",
+            "fi",
+            _switch(new),
+            _sweep(new),
+        )
+    )
+
+
+def _switch(new: str) -> str:
+    """Return the shell steps that put the environment `new` in place, never under a run.
+
+    A run loads from it until it ends; none can begin meanwhile. Where there is no lock yet, none
+    ever ran.
+    """
+    put = f"ln -sfn {new} {RUNNER}/venv"
+    busy = "a run is at work on this node: wait until it has ended, then deploy again"
+    held = f"flock --shared --wait {SWITCH_WAIT} 9 || {{ echo {busy} >&2; exit 75; }}"
+    return "; ".join(
+        (
+            f'if [ "$(readlink {RUNNER}/venv)" != {new} ]',
+            f"then if [ -e {RUN_LOCK} ]",
+            f"then ( {held}; {put} ) 9< {RUN_LOCK}",
+            f"else {put}",
+            "fi",
+            "fi",
+        )
+    )
+
+
+def _sweep(new: str) -> str:
+    """Return the shell steps that delete the environments of earlier locks, 60 MB each.
+
+    A run may be at work in one of them: while one is, all stay for the next time. None can begin
+    while they are put aside, and after that none finds them.
+    """
+    return "; ".join(
+        (
+            f"if [ -e {RUN_LOCK} ] && exec 9< {RUN_LOCK} && flock --shared --nonblock 9",
+            f"then for old in {RUNNER}/venv-*",
+            f'do [ "$old" = {new} ] || mv "$old" "{RUNNER}/old-${{old##*/}}"',
+            "done",
+            "exec 9<&-",
+            f"rm -rf {RUNNER}/old-*",
+            "fi",
+        )
+    )
