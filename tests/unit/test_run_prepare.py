@@ -127,6 +127,16 @@ def test_marker_is_the_digest_of_the_locked_requirements() -> None:
     assert "--hash=sha256:" in prepare.requirements()
 
 
+@pytest.mark.parametrize("kind", ["unreachable", "lost"])
+def test_link_that_broke_off_is_told_with_its_next_step(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"event": kind, "node": "bog1", "refusal": {"what": "w", "fix": "f"}}
+    found = prepared(tmp_path, monkeypatch, event)["bog1"]
+    assert (found.state, found.ok, found.refusals) == (kind, False, [Refusal("w", "f")])
+    assert found.failure is None
+
+
 def test_process_that_breaks_keeps_what_it_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +157,8 @@ def test_process_that_breaks_keeps_what_it_told(
 class Machine:
     """Stands in for pyinfra's host."""
 
+    connected = False
+
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -166,7 +178,7 @@ def test_machine_that_is_odd_keeps_the_others_and_few_are_looked_at_at_once(
     nodes = [{"name": f"n{i}", "known_hosts": str(tmp_path / "known")} for i in range(7)]
     orders = {"nodes": nodes, "marker": "m", "checking": False, "parallel": 3, "requirements": ""}
     monkeypatch.setattr(machines, "_data", lambda _: {})
-    monkeypatch.setattr(machines, "State", lambda inventory, config: config)
+    monkeypatch.setattr(machines, "State", lambda inventory, config, **_: config)
     monkeypatch.setattr(machines, "Inventory", lambda given: [Machine(n) for n, _ in given[0]])
     monkeypatch.setattr(machines.logging, "disable", lambda _: None)
     monkeypatch.setattr(machines.sys, "stdin", io.StringIO(json.dumps(orders)))
@@ -272,7 +284,7 @@ def test_cut_off_installation_is_finished_before_python_is_installed(
 ) -> None:
     names: list[str] = []
     monkeypatch.setattr(machines, "add_op", lambda *_, name, **__: names.append(name))
-    machines._add_steps(None, [], "python3", "", "marker")  # type: ignore[arg-type]
+    machines._add_steps(None, None, "python3", "", "marker")
     assert names[:3] == [
         "Read the lists of packages", "Finish an installation that was cut short",
         "Install Python",

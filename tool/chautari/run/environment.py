@@ -4,8 +4,27 @@ from __future__ import annotations
 
 RUNNER = "/opt/chautari"
 PIP = "/usr/share/python-wheels/pip-*.whl"  # of python3-pip-whl, which python3-venv depends on
-SWITCH_WAIT = 10  # seconds
+TURN_WAIT = 900  # seconds
+SWITCH_WAIT = 10
 RUN_LOCK = "/var/lib/chautari/lock"  # node/lock.py: held by a run for as long as it works
+
+
+def script(marker: str, python: str) -> str:
+    """Return the script that makes the environment of `marker`, the digest of what is installed.
+
+    The list of what is installed comes on standard input: SFTP is not there on every machine.
+    """
+    lock = f"{RUNNER}/requirements.lock"
+    return "; ".join(
+        (
+            "set -e",
+            "list=$(cat)",
+            f"mkdir -p {RUNNER}",
+            f"exec 8>> {RUNNER}/prepare.lock",
+            f"flock --wait {TURN_WAIT} 8",
+            steps(f"{RUNNER}/venv-{marker[:12]}", lock, marker, python),
+        )
+    )
 
 
 def steps(new: str, lock: str, marker: str, python: str = "python3") -> str:
@@ -19,10 +38,14 @@ def steps(new: str, lock: str, marker: str, python: str = "python3") -> str:
         f"PYTHONPATH=$(echo {PIP}) {new}/bin/python -m pip install --no-compile --quiet "
         "--disable-pip-version-check --retries 10 --timeout 60"
     )
+    cut = "the list of what to install did not arrive whole: deploy again"
     return "; ".join(
         (
             f'if [ "$(cat {new}/chautari-lock 2>/dev/null)" != {marker} ]; '
-            f"then {python} -m venv --clear --without-pip {new}",
+            f"then printf '%s\\n' \"$list\" > {lock}",
+            f"echo '{marker}  {lock}' | sha256sum --check --status "
+            f"|| {{ echo {cut} >&2; exit 1; }}",
+            f"{python} -m venv --clear --without-pip {new}",
             f"{pip} --only-binary :all: --require-hashes --requirement {lock}",
             f"echo {marker} > {new}/chautari-lock",
             "fi",

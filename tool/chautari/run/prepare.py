@@ -126,9 +126,11 @@ def _take(report: NodeReport, event: dict[str, Any]) -> None:
     elif kind == "refused":
         report.state = "refused"
         report.refusals = [Refusal(**item) for item in event["refusals"]]
-    elif kind == "unreachable":
-        report.state = "unreachable"
-        report.refusals = [explain_unreachable(event["message"], report)]
+    elif kind in ("unreachable", "lost"):
+        report.state, told = kind, event.get("refusal")
+        report.refusals = [
+            Refusal(**told) if told else explain_unreachable(event["message"], report)
+        ]
     elif kind == "failed":
         report.failed += 1
         report.failure = Failure("prepare", event["task"], event["message"])
