@@ -1,11 +1,15 @@
 """The script that makes a node's environment, carried out with stand-ins for Python and pip."""
 
+import fcntl
 import hashlib
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from chautari.report.causes import next_step
+from chautari.report.model import Failure
 from chautari.run import environment, prepare
 
 LIST = "ansible-core==2.19.14 --hash=sha256:00\n"
@@ -32,7 +36,7 @@ def pip(folder: Path, body: str) -> None:
 
 
 def run(folder: Path, given: str = LIST) -> subprocess.CompletedProcess[str]:
-    script = environment.script(MARKER, str(folder.parent / "python"))
+    script = environment.script(MARKER, str(folder.parent / "python"), "ana's cat from $HOME")
     return subprocess.run(
         ["sh", "-c", script], input=given, capture_output=True, text=True, check=False
     )
@@ -65,3 +69,41 @@ def test_pip_that_fails_puts_no_environment_in_place(folder: Path) -> None:
     done = run(folder)
     assert (done.returncode, done.stderr) == (3, "no route\n")
     assert not (folder / "venv").exists()
+    assert (folder / "prepare.lock").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("bo from med1 since 14:05 UTC\n", "bo from med1 since"), ("", "somebody")]
+)
+def test_preparation_that_waits_in_vain_says_for_whom(folder: Path, said: str, told: str) -> None:
+    folder.mkdir()
+    lock = folder / "prepare.lock"
+    lock.write_text(said)
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = run(folder)
+    assert done.returncode == environment.BUSY
+    assert done.stderr.startswith(f"another preparation is still at work here, of {told}")
+    assert done.stderr.endswith(": wait until it has ended, then deploy again\n")
+    assert next_step(Failure("prepare", "Install", done.stderr)).startswith("somebody is at work")
+    assert lock.read_text() == said
+    assert not (folder / "venv").exists()
+
+
+def test_lock_says_who_holds_it_for_as_long_as_that_is_so(folder: Path) -> None:
+    pip(folder.parent, f"cat {folder}/prepare.lock >&2")
+    assert re.fullmatch(r"ana's cat from \$HOME since \d\d:\d\d UTC\n", run(folder).stderr)
+    assert (folder / "prepare.lock").read_text() == ""
+
+
+def test_step_that_ends_as_a_lock_does_is_not_taken_for_one(folder: Path) -> None:
+    pip(folder.parent, f"exit {environment.BUSY}")
+    done = run(folder)
+    assert (done.returncode, done.stderr) == (environment.BUSY, "")
+
+
+def test_folder_that_cannot_be_locked_is_not_called_busy(folder: Path) -> None:
+    pip(folder.parent, "")
+    (folder / "prepare.lock").mkdir(parents=True)
+    done = run(folder)
+    assert done.returncode not in (0, environment.BUSY) and "at work" not in done.stderr

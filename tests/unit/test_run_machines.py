@@ -82,7 +82,7 @@ def work(
     }  # fmt: skip
     orders = {
         "nodes": [node | {"name": name} for name in ("n0", "n1", "n2")], "marker": "m" * 64,
-        "requirements": "pip==1\n", "checking": False, "parallel": 3,
+        "requirements": "pip==1\n", "who": "ana", "checking": False, "parallel": 3,
     }  # fmt: skip
 
     def linked(host: Host, state: Any) -> None:

@@ -119,7 +119,9 @@ def test_orders_say_what_each_node_is_to_become(
 
 def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(tmp_path, monkeypatch)
-    assert set(Child.orders) == {"nodes", "requirements", "marker", "checking", "parallel"}
+    assert set(Child.orders) == {
+        "nodes", "requirements", "marker", "who", "checking", "parallel",
+    }  # fmt: skip
 
 
 def test_marker_is_the_digest_of_the_locked_requirements() -> None:
@@ -284,7 +286,8 @@ def test_cut_off_installation_is_finished_before_python_is_installed(
 ) -> None:
     names: list[str] = []
     monkeypatch.setattr(machines, "add_op", lambda *_, name, **__: names.append(name))
-    machines._add_steps(None, None, "python3", "", "marker")
+    orders = {"requirements": "", "marker": "marker", "who": "ana"}
+    machines._add_steps(None, None, "python3", orders)
     assert names[:3] == [
         "Read the lists of packages", "Finish an installation that was cut short",
         "Install Python",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
+
 RUNNER = "/opt/chautari"
 PIP = "/usr/share/python-wheels/pip-*.whl"  # of python3-pip-whl, which python3-venv depends on
 TURN_WAIT = 900  # seconds
 SWITCH_WAIT = 10
+BUSY = 75  # sysexits(3): try again later
 RUN_LOCK = "/var/lib/chautari/lock"  # node/lock.py: held by a run for as long as it works
 
 
-def script(marker: str, python: str) -> str:
+def script(marker: str, python: str, who: str) -> str:
     """Return the script that makes the environment of `marker`, the digest of what is installed.
 
-    The list of what is installed comes on standard input: SFTP is not there on every machine.
+    The list of what is installed comes on standard input: SFTP is not there on every machine. `who`
+    asks for it; somebody who waits for that in vain is told.
     """
     lock = f"{RUNNER}/requirements.lock"
     return "; ".join(
@@ -20,9 +24,29 @@ def script(marker: str, python: str) -> str:
             "set -e",
             "list=$(cat)",
             f"mkdir -p {RUNNER}",
-            f"exec 8>> {RUNNER}/prepare.lock",
-            f"flock --wait {TURN_WAIT} 8",
+            _turn(who),
             steps(f"{RUNNER}/venv-{marker[:12]}", lock, marker, python),
+        )
+    )
+
+
+def _turn(who: str) -> str:
+    """Return the shell steps that wait until no other preparation is at work.
+
+    While the lock is held its file says who holds it, and since when.
+    """
+    lock = f"{RUNNER}/prepare.lock"
+    busy = (
+        f'"another preparation is still at work here, of $(grep . {lock} || echo somebody): '
+        'wait until it has ended, then deploy again"'
+    )
+    told = f"{{ code=$?; [ $code != {BUSY} ] || printf '%s\\n' {busy} >&2; exit $code; }}"
+    return "; ".join(
+        (
+            f"exec 8>> {lock}",
+            f"flock --wait {TURN_WAIT} --conflict-exit-code {BUSY} 8 || {told}",
+            f"trap ': > {lock}' EXIT",
+            f"printf '%s since %s UTC\\n' {shlex.quote(who)} \"$(date -u +%H:%M)\" > {lock}",
         )
     )
 
@@ -63,7 +87,7 @@ def _switch(new: str) -> str:
     """
     put = f"ln -sfn {new} {RUNNER}/venv"
     busy = "a run is at work on this node: wait until it has ended, then deploy again"
-    held = f"flock --shared --wait {SWITCH_WAIT} 9 || {{ echo {busy} >&2; exit 75; }}"
+    held = f"flock --shared --wait {SWITCH_WAIT} 9 || {{ echo {busy} >&2; exit {BUSY}; }}"
     return "; ".join(
         (
             f'if [ "$(readlink {RUNNER}/venv)" != {new} ]',

@@ -232,7 +232,7 @@ def _prepare(state: State, host: Host, release: str, orders: dict[str, Any]) -> 
     broken = ""
     try:
         python = PYTHONS.get(release, "python3")
-        _add_steps(state, host, python, orders["requirements"], orders["marker"])
+        _add_steps(state, host, python, orders)
         with ctx_host.use(host):
             for step in host.op_hash_order:
                 if not run_host_op(state, host, step):
@@ -248,7 +248,8 @@ def packages_for(python: str) -> list[str]:
     return list(dict.fromkeys([*PACKAGES, python, f"{python}-venv"]))
 
 
-def _add_steps(state: State, host: Host, python: str, requirements: str, marker: str) -> None:
+def _add_steps(state: State, host: Host, python: str, orders: dict[str, Any]) -> None:
+    script = environment.script(orders["marker"], python, orders["who"])
     add_op(
         state, server.shell, name="Read the lists of packages", commands=[UPDATE], host=host,
     )  # fmt: skip
@@ -262,7 +263,7 @@ def _add_steps(state: State, host: Host, python: str, requirements: str, marker:
     )  # fmt: skip
     add_op(
         state, server.shell, name="Install the runner's environment",
-        commands=[environment.script(marker, python)], _stdin=requirements, host=host,
+        commands=[script], _stdin=orders["requirements"], host=host,
     )  # fmt: skip
 
 

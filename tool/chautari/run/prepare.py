@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import getpass
 import hashlib
 import json
 import os
+import platform
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -57,6 +59,7 @@ def prepare(
         "nodes": [_order(region, target, resolver or "") for target in targets],
         "requirements": requirements(),
         "marker": marker(),
+        "who": f"{getpass.getuser()} from {platform.node()}",
         "checking": checking,
         "parallel": parallel,
     }
