@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -82,7 +83,7 @@ def work(
     }  # fmt: skip
     orders = {
         "nodes": [node | {"name": name} for name in ("n0", "n1", "n2")], "marker": "m" * 64,
-        "requirements": "pip==1\n", "who": "ana", "checking": False, "parallel": 3,
+        "requirements": "pip==1\n", "who": "ana", "parallel": 3,
     }  # fmt: skip
 
     def linked(host: Host, state: Any) -> None:
@@ -96,8 +97,11 @@ def work(
     monkeypatch.setattr(machines.logging, "disable", lambda _: None)
 
     def run(
-        trouble: dict[tuple[str, str], Exception | list[str]] | None = None, *cut: str
+        trouble: dict[tuple[str, str], Exception | list[str]] | None = None,
+        *cut: str,
+        checking: bool = False,
     ) -> dict[str, Event]:
+        orders["checking"] = checking
         monkeypatch.setattr(Link, "trouble", trouble or {})
         monkeypatch.setattr(Link, "cut", set(cut))
         monkeypatch.setattr(Link, "ran", [])
@@ -136,6 +140,16 @@ def test_machine_that_breaks_off_is_not_prepared_and_keeps_no_other(
         "Read the lists of packages", "Install Python", "Install the runner's environment",
     )  # fmt: skip
     assert found["n1"]["message"]
+
+
+@pytest.mark.parametrize(("there", "outdated"), [("m" * 64, False), ("o" * 64, True)])
+def test_look_alone_says_whether_the_node_has_another_environment(
+    work: Work, monkeypatch: pytest.MonkeyPatch, there: str, outdated: bool
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "TOLD", ["os=debian-12", f"venv={there}"])
+    found = work(checking=True)
+    assert kinds(found) == ["prepared"] * 3
+    assert (found["n0"]["changed"], found["n0"]["outdated"]) == (False, outdated)
 
 
 def test_step_that_fails_says_why(work: Work) -> None:

@@ -129,6 +129,18 @@ def test_marker_is_the_digest_of_the_locked_requirements() -> None:
     assert "--hash=sha256:" in prepare.requirements()
 
 
+def test_node_with_another_environment_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"event": "prepared", "os": "", "changed": False}
+    found = prepared(
+        tmp_path, monkeypatch, event | {"node": "bog1", "outdated": True},
+        event | {"node": "med1", "outdated": False}, checking=True,
+    )  # fmt: skip
+    assert (found["bog1"].notices, found["med1"].notices) == ([prepare.OTHER_ENVIRONMENT], [])
+    assert "some 11 MB" in prepare.OTHER_ENVIRONMENT
+
+
 @pytest.mark.parametrize("kind", ["unreachable", "lost"])
 def test_link_that_broke_off_is_told_with_its_next_step(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -200,8 +200,9 @@ def _judge(host: Host, node: dict[str, Any], found: facts.Facts) -> bool:
         reason = {"what": preflight.NOTHING_YET, "fix": "deploy the region first"}
         say("refused", host.name, os=found.os, refusals=[reason])
         return False
-    if found.venv == node["marker"] or node["checking"]:
-        say("prepared", host.name, os=found.os, changed=False)
+    ready = found.venv == node["marker"]
+    if ready or node["checking"]:
+        say("prepared", host.name, os=found.os, changed=False, outdated=not ready)
         return False
     say("preparing", host.name, os=found.os)
     return True

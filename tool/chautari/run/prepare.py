@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
 
 Listener = Callable[[str, dict[str, Any]], None]
+# What one machine fetches of node/requirements.lock, as `pip download --no-deps` shows it.
+WHEELS_MB = 11
+OTHER_ENVIRONMENT = (
+    f"a deploy fetches the environment for Ansible anew, some {WHEELS_MB} MB: this toolkit wants "
+    "another one than the node has. That comes on top of what is counted here"
+)
 _REQUIREMENTS = Path(__file__).resolve().parents[1] / "node" / "requirements.lock"
 
 
@@ -126,6 +132,8 @@ def _take(report: NodeReport, event: dict[str, Any]) -> None:
     if kind == "prepared":
         report.state = "converged"
         report.changed += bool(event["changed"])
+        if event.get("outdated"):
+            report.notices.append(OTHER_ENVIRONMENT)
     elif kind == "refused":
         report.state = "refused"
         report.refusals = [Refusal(**item) for item in event["refusals"]]
