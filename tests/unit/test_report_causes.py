@@ -28,6 +28,8 @@ from chautari.report.model import Failure
         ("curl: (6) Could not resolve host: download.nextcloud.com", "it could not look up a name"),
         ("OSError: [Errno 12] Cannot allocate memory", "it ran out of memory"),
         ("non-zero return code\nKilled", "it ran out of memory"),
+        ("another preparation is still at work here, of ana from bog since 14:05 UTC: wait",
+         "somebody is at work there already"),
         ("sudo: a password is required", ""),
         ("the job was Killed by its owner", ""),
         ("", ""),

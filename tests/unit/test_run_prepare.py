@@ -21,7 +21,7 @@ from region_samples import inventory
 
 from chautari.render.internet import PUBLIC
 from chautari.report.model import NodeReport, Refusal
-from chautari.run import machines, prepare
+from chautari.run import environment, machines, prepare
 from chautari.run.target import targets
 from chautari.run.wanted import Wanted
 
@@ -119,12 +119,36 @@ def test_orders_say_what_each_node_is_to_become(
 
 def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(tmp_path, monkeypatch)
-    assert set(Child.orders) == {"nodes", "requirements", "marker", "checking", "parallel"}
+    assert set(Child.orders) == {
+        "nodes", "requirements", "marker", "who", "checking", "parallel",
+    }  # fmt: skip
 
 
 def test_marker_is_the_digest_of_the_locked_requirements() -> None:
     assert prepare.marker() == hashlib.sha256(prepare.requirements().encode()).hexdigest()
     assert "--hash=sha256:" in prepare.requirements()
+
+
+def test_node_with_another_environment_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"event": "prepared", "os": "", "changed": False}
+    found = prepared(
+        tmp_path, monkeypatch, event | {"node": "bog1", "outdated": True},
+        event | {"node": "med1", "outdated": False}, checking=True,
+    )  # fmt: skip
+    assert (found["bog1"].notices, found["med1"].notices) == ([prepare.OTHER_ENVIRONMENT], [])
+    assert "some 11 MB" in prepare.OTHER_ENVIRONMENT
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "lost"])
+def test_link_that_broke_off_is_told_with_its_next_step(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"event": kind, "node": "bog1", "refusal": {"what": "w", "fix": "f"}}
+    found = prepared(tmp_path, monkeypatch, event)["bog1"]
+    assert (found.state, found.ok, found.refusals) == (kind, False, [Refusal("w", "f")])
+    assert found.failure is None
 
 
 def test_process_that_breaks_keeps_what_it_told(
@@ -147,6 +171,8 @@ def test_process_that_breaks_keeps_what_it_told(
 class Machine:
     """Stands in for pyinfra's host."""
 
+    connected = False
+
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -166,7 +192,7 @@ def test_machine_that_is_odd_keeps_the_others_and_few_are_looked_at_at_once(
     nodes = [{"name": f"n{i}", "known_hosts": str(tmp_path / "known")} for i in range(7)]
     orders = {"nodes": nodes, "marker": "m", "checking": False, "parallel": 3, "requirements": ""}
     monkeypatch.setattr(machines, "_data", lambda _: {})
-    monkeypatch.setattr(machines, "State", lambda inventory, config: config)
+    monkeypatch.setattr(machines, "State", lambda inventory, config, **_: config)
     monkeypatch.setattr(machines, "Inventory", lambda given: [Machine(n) for n, _ in given[0]])
     monkeypatch.setattr(machines.logging, "disable", lambda _: None)
     monkeypatch.setattr(machines.sys, "stdin", io.StringIO(json.dumps(orders)))
@@ -211,15 +237,15 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "prepare.lock").touch()
     (folder / "venv").symlink_to(folder / "venv-b")
     (tmp_path / "lock").touch()
-    monkeypatch.setattr(machines, "RUNNER", str(folder))
-    monkeypatch.setattr(machines, "RUN_LOCK", str(tmp_path / "lock"))
-    monkeypatch.setattr(machines, "SWITCH_WAIT", 0)
+    monkeypatch.setattr(environment, "RUNNER", str(folder))
+    monkeypatch.setattr(environment, "RUN_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(environment, "SWITCH_WAIT", 0)
     return folder
 
 
 def put_in_place(folder: Path, name: str = "venv-c") -> list[str]:
     """Carry out what puts an environment in place that is there already; return what is left."""
-    script = machines._environment(str(folder / name), "lock", name)
+    script = environment.steps(str(folder / name), "lock", name)
     subprocess.run(["sh", "-ec", script], check=True)
     assert (folder / "venv").resolve() == folder / name
     return sorted(path.name for path in folder.iterdir())
@@ -231,7 +257,7 @@ def test_older_system_gets_a_newer_python_beside_its_own() -> None:
         machines.packages_for(python)
     )
     assert machines.packages_for("python3") == machines.PACKAGES
-    steps = machines._environment("new", "lock", "marker", python)
+    steps = environment.steps("new", "lock", "marker", python)
     assert f"{python} -m venv --clear --without-pip new" in steps
     assert "new/bin/python -m pip install" in steps
 
@@ -252,7 +278,7 @@ def test_environment_that_a_run_may_be_at_work_in_stays(runner: Path) -> None:
 def test_environment_is_not_changed_under_a_run(runner: Path) -> None:
     with (runner.parent / "lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        script = machines._environment(str(runner / "venv-c"), "lock", "venv-c")
+        script = environment.steps(str(runner / "venv-c"), "lock", "venv-c")
         done = subprocess.run(["sh", "-ec", script], check=False, capture_output=True, text=True)
     assert done.returncode == 75
     assert done.stderr == (
@@ -272,7 +298,8 @@ def test_cut_off_installation_is_finished_before_python_is_installed(
 ) -> None:
     names: list[str] = []
     monkeypatch.setattr(machines, "add_op", lambda *_, name, **__: names.append(name))
-    machines._add_steps(None, [], "python3", "", "marker")  # type: ignore[arg-type]
+    orders = {"requirements": "", "marker": "marker", "who": "ana"}
+    machines._add_steps(None, None, "python3", orders)
     assert names[:3] == [
         "Read the lists of packages", "Finish an installation that was cut short",
         "Install Python",

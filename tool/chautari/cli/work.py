@@ -33,7 +33,7 @@ _PHASES = {
     "handed_over": "at work by itself",
     "settled": "nothing to do: all is as the last deploy left it",
 }
-_ENDINGS = ("refused", "unreachable", "failed", "busy")
+_ENDINGS = ("refused", "unreachable", "lost", "failed", "busy")
 
 
 def carry_out(work: Work, verb: str, name: str, as_json: bool, **asked: Any) -> int:

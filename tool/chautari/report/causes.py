@@ -46,6 +46,10 @@ CAUSES = (
         "(`pgrep -a 'apt|dpkg|unattended'` there shows it); delete no lock.",
     ),
     Cause(
+        _said("another preparation is still at work", "a run is at work on this node"),
+        "somebody is at work there already: wait until that has ended, then deploy again.",
+    ),
+    Cause(
         _said("dpkg was interrupted"),
         "an installation was cut off, perhaps by a power cut: run `dpkg --configure -a` there.",
     ),

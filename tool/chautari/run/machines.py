@@ -1,14 +1,13 @@
 """Preflight and prepare with pyinfra, all nodes side by side, in a process of its own.
 
 Runs in the child process that `machines_child` starts. Orders come as JSON on standard input,
-results leave as JSON lines: `pinned`, `refused`, `unreachable`, `preparing`, `prepared`, `failed`.
+results leave as JSON lines: `pinned`, `refused`, `unreachable`, `preparing`, `prepared`, `lost`,
+`failed`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import io
 import json
 import logging
 import socket
@@ -19,18 +18,18 @@ from typing import Any
 
 from gevent.pool import Pool
 from pyinfra.api.config import Config
-from pyinfra.api.exceptions import ConnectError, PyinfraError
-from pyinfra.api.facts import FactBase
+from pyinfra.api.exceptions import ConnectError
+from pyinfra.api.facts import FactBase, get_fact
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.operation import add_op
-from pyinfra.api.operations import run_ops
+from pyinfra.api.operations import run_host_op
 from pyinfra.api.state import State
 from pyinfra.context import ctx_host, ctx_state
-from pyinfra.operations import apt, files, server
+from pyinfra.operations import apt, server
 
 from chautari.node import packages
-from chautari.run import dns_records, facts, preflight, preflight_meetings
+from chautari.run import dns_records, environment, facts, preflight, preflight_meetings
 from chautari.run.wanted import Wanted
 
 CONNECT_SECONDS = 20
@@ -52,10 +51,24 @@ KEEPALIVE = {
     "TCP_KEEPCNT": 18,
     "TCP_USER_TIMEOUT": 600_000,
 }
-RUNNER = "/opt/chautari"
-PIP = "/usr/share/python-wheels/pip-*.whl"  # of python3-pip-whl, which python3-venv depends on
-SWITCH_WAIT = 10  # seconds
-RUN_LOCK = "/var/lib/chautari/lock"  # node/lock.py: held by a run for as long as it works
+# What is said of a machine that does not say it itself.
+SILENT = (
+    "it was reached, and did not answer what it was asked: see that the account there may run "
+    "commands, then deploy again"
+)
+UNREAD = (
+    "which packages are installed could not be read: see what `dpkg -l` says there, then deploy "
+    "again"
+)
+WORDLESS = "it ended without a word: see what `journalctl -k` says there, then deploy again"
+CUT_LOOK = {
+    "what": "the link broke off while the machine was looked at; nothing was changed there",
+    "fix": "when the link is back, give the same command again",
+}
+CUT = {
+    "what": "the link broke off during {}; what was begun there may go on by itself",
+    "fix": "when the link is back, give the same command again: it goes on from there",
+}
 
 
 class MachineFacts(FactBase[list[str]]):
@@ -83,15 +96,18 @@ def main() -> None:
     nodes = {node["name"]: node for node in orders["nodes"]}
     inventory = Inventory(([(name, _data(node)) for name, node in nodes.items()], {}))
     parallel = orders["parallel"]
-    config = Config(CONNECT_TIMEOUT=CONNECT_SECONDS, FAIL_PERCENT=100, PARALLEL=parallel)
-    state = State(inventory, config)
+    config = Config(CONNECT_TIMEOUT=CONNECT_SECONDS, PARALLEL=parallel)
+    # What a step finds on the machine is asked when it is that step's turn, and only then.
+    state = State(inventory, config, check_for_changes=False)
+
+    def work(host: Host) -> None:
+        if _look(host, nodes[host.name]):
+            _prepare(state, host, nodes[host.name]["os"], orders)
+
     with ctx_state.use(state):
         for node in nodes.values():
             node |= {"marker": orders["marker"], "checking": orders["checking"]}
-        looked = Pool(parallel).map(lambda host: _look(state, host, nodes[host.name]), inventory)
-        bare = [host for host in looked if host is not None]
-        if bare:
-            _prepare(state, bare, nodes, orders)
+        Pool(parallel).map(work, inventory)
 
 
 def _data(node: dict[str, Any]) -> dict[str, Any]:
@@ -112,8 +128,8 @@ def _data(node: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _look(state: State, host: Host, node: dict[str, Any]) -> Host | None:
-    """Return the host when it passed the preflight and still has to be prepared."""
+def _look(host: Host, node: dict[str, Any]) -> bool:
+    """Return whether the machine passed the preflight and still has to be prepared."""
     # What is odd about one machine must not end the work on the others.
     try:
         known_hosts = Path(node["known_hosts"])
@@ -123,14 +139,35 @@ def _look(state: State, host: Host, node: dict[str, Any]) -> Host | None:
             host.connect(show_errors=False, raise_exceptions=True)
         except (ConnectError, OSError) as error:
             say("unreachable", host.name, message=str(error))
-            return None
+            return False
         steady(host.connector.client.get_transport().sock)
         _tell_pinned(host.name, node["address"], before, known_hosts.read_text())
-        return _judge(state, host, node, _facts(host))
+        if (found := _facts(host)) is not None:
+            return _judge(host, node, found)
+        message = SILENT
     except Exception as error:
-        message = str(error) or type(error).__name__
+        message = _words(error)
+    if _is_cut(host):
+        say("unreachable", host.name, refusal=CUT_LOOK)
+    else:
         say("failed", host.name, task="Look at the machine", message=message)
-        return None
+    return False
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _is_cut(host: Host) -> bool:
+    """Return whether the link to a machine that was reached is gone, by using it once more."""
+    if not host.connected:
+        return False
+    transport = host.connector.client.get_transport()
+    try:
+        transport.global_request("keepalive@openssh.com")  # whoever does not know it says so
+    except Exception:  # paramiko has many words for it
+        return True
+    return not transport.is_active()
 
 
 def steady(connected: socket.socket) -> None:
@@ -144,8 +181,8 @@ def steady(connected: socket.socket) -> None:
             connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _judge(state: State, host: Host, node: dict[str, Any], found: facts.Facts) -> Host | None:
-    """Return the host when nothing speaks against it and it still has to be prepared."""
+def _judge(host: Host, node: dict[str, Any], found: facts.Facts) -> bool:
+    """Return whether nothing speaks against the machine and it still has to be prepared."""
     wanted = Wanted(**node["wanted"])
     node["os"] = found.os
     refusals = preflight.check(found, wanted)
@@ -158,17 +195,17 @@ def _judge(state: State, host: Host, node: dict[str, Any], found: facts.Facts) -
     if refusals:
         reasons = [dataclasses.asdict(refusal) for refusal in refusals]
         say("refused", host.name, os=found.os, refusals=reasons)
-        return None
+        return False
     if node["checking"] and not found.venv:
         reason = {"what": preflight.NOTHING_YET, "fix": "deploy the region first"}
         say("refused", host.name, os=found.os, refusals=[reason])
-        return None
-    if found.venv == node["marker"] or node["checking"]:
-        say("prepared", host.name, os=found.os, changed=False)
-        return None
-    state.activate_host(host)
+        return False
+    ready = found.venv == node["marker"]
+    if ready or node["checking"]:
+        say("prepared", host.name, os=found.os, changed=False, outdated=not ready)
+        return False
     say("preparing", host.name, os=found.os)
-    return host
+    return True
 
 
 def _tell_pinned(name: str, address: str, before: str, after: str) -> None:
@@ -177,28 +214,34 @@ def _tell_pinned(name: str, address: str, before: str, after: str) -> None:
         say("pinned", name, key=" ".join(line.split()[1:3]))
 
 
-def _facts(host: Host) -> facts.Facts:
+def _facts(host: Host) -> facts.Facts | None:
+    """Return what the machine told of itself; None when not a word came."""
     asked = time.time()
     with ctx_host.use(host):
         # The script asks for sudo itself, so that an account without it is refused, not asked.
-        lines = host.get_fact(MachineFacts, _sudo=False)
-    return facts.parse(lines or [], asked, time.time())
+        lines = get_fact(
+            host.state, host, MachineFacts, kwargs={"_sudo": False}, apply_failed_hosts=False
+        )
+    return facts.parse(lines, asked, time.time()) if lines else None
 
 
-def _prepare(
-    state: State, hosts: list[Host], nodes: dict[str, dict[str, Any]], orders: dict[str, Any]
-) -> None:
-    """Install Python and the runner's virtual environment, aside and then in one step."""
-    by_python: dict[str, list[Host]] = {}
-    for host in hosts:
-        by_python.setdefault(PYTHONS.get(nodes[host.name]["os"], "python3"), []).append(host)
-    for python, same in by_python.items():
-        _add_steps(state, same, python, orders["requirements"], orders["marker"])
-    # pyinfra raises when every host failed; each one's own error is told below.
-    with contextlib.suppress(PyinfraError):
-        run_ops(state)
-    for host in hosts:
-        _tell_prepared(state, host)
+def _prepare(state: State, host: Host, release: str, orders: dict[str, Any]) -> None:
+    """Install Python and the runner's virtual environment, aside and then in one step.
+
+    Every machine goes its own way: one that breaks off, however it does, keeps none waiting.
+    """
+    broken = ""
+    try:
+        python = PYTHONS.get(release, "python3")
+        _add_steps(state, host, python, orders)
+        with ctx_host.use(host):
+            for step in host.op_hash_order:
+                if not run_host_op(state, host, step):
+                    break
+    except Exception as error:
+        # A machine whose packages cannot be listed has failed for pyinfra, which says no more.
+        broken = UNREAD if host in state.failed_hosts else _words(error)
+    _tell_prepared(state, host, broken)
 
 
 def packages_for(python: str) -> list[str]:
@@ -206,106 +249,47 @@ def packages_for(python: str) -> list[str]:
     return list(dict.fromkeys([*PACKAGES, python, f"{python}-venv"]))
 
 
-def _add_steps(
-    state: State, hosts: list[Host], python: str, requirements: str, marker: str
-) -> None:
-    new = f"{RUNNER}/venv-{marker[:12]}"
-    lock = f"{RUNNER}/requirements.lock"
-    steps = _environment(new, lock, marker, python)
+def _add_steps(state: State, host: Host, python: str, orders: dict[str, Any]) -> None:
+    script = environment.script(orders["marker"], python, orders["who"])
     add_op(
-        state, server.shell, name="Read the lists of packages", commands=[UPDATE], host=hosts,
+        state, server.shell, name="Read the lists of packages", commands=[UPDATE], host=host,
     )  # fmt: skip
     add_op(
         state, server.shell, name="Finish an installation that was cut short",
-        commands=[packages.FINISH], host=hosts,
+        commands=[packages.FINISH], host=host,
     )  # fmt: skip
     add_op(
         state, apt.packages, name="Install Python", packages=packages_for(python),
-        no_recommends=True, extra_install_args=LOCK_WAIT, host=hosts,
-    )  # fmt: skip
-    add_op(state, files.directory, name="Make the runner's folder", path=RUNNER, host=hosts)
-    add_op(
-        state, files.put, name="Put the hash-locked requirements",
-        src=io.StringIO(requirements), dest=lock, mode="644", host=hosts,
+        no_recommends=True, extra_install_args=LOCK_WAIT, host=host,
     )  # fmt: skip
     add_op(
-        state, server.shell, name="Install the runner's environment", host=hosts,
-        commands=[f"flock -w 900 {RUNNER}/prepare.lock sh -ec '{steps}'"],
+        state, server.shell, name="Install the runner's environment",
+        commands=[script], _stdin=orders["requirements"], host=host,
     )  # fmt: skip
 
 
-def _environment(new: str, lock: str, marker: str, python: str = "python3") -> str:
-    """Return the shell steps that make the environment `new`, unless another prepare just did.
+def _tell_prepared(state: State, host: Host, broken: str) -> None:
+    """Say how a machine fared: it is prepared when every step came to a good end, and only then.
 
-    A prepare whose operator went away goes on here; the lock lets the next one wait for it.
+    `broken` says what broke the steps off, when it was none of them.
     """
-    # pip runs out of the wheel that Debian's python3-venv brings: installing pip first takes longer
-    # than all that it installs. What is needed of Ansible is compiled when it is first used.
-    pip = (
-        f"PYTHONPATH=$(echo {PIP}) {new}/bin/python -m pip install --no-compile --quiet "
-        "--disable-pip-version-check --retries 10 --timeout 60"
-    )
-    return "; ".join(
-        (
-            f'if [ "$(cat {new}/chautari-lock 2>/dev/null)" != {marker} ]; '
-            f"then {python} -m venv --clear --without-pip {new}",
-            f"{pip} --only-binary :all: --require-hashes --requirement {lock}",
-            f"echo {marker} > {new}/chautari-lock",
-            "fi",
-            _switch(new),
-            _sweep(new),
-        )
-    )
-
-
-def _switch(new: str) -> str:
-    """Return the shell steps that put the environment `new` in place, never under a run.
-
-    A run loads from it until it ends; none can begin meanwhile. Where there is no lock yet, none
-    ever ran.
-    """
-    put = f"ln -sfn {new} {RUNNER}/venv"
-    busy = "a run is at work on this node: wait until it has ended, then deploy again"
-    held = f"flock --shared --wait {SWITCH_WAIT} 9 || {{ echo {busy} >&2; exit 75; }}"
-    return "; ".join(
-        (
-            f'if [ "$(readlink {RUNNER}/venv)" != {new} ]',
-            f"then if [ -e {RUN_LOCK} ]",
-            f"then ( {held}; {put} ) 9< {RUN_LOCK}",
-            f"else {put}",
-            "fi",
-            "fi",
-        )
-    )
-
-
-def _sweep(new: str) -> str:
-    """Return the shell steps that delete the environments of earlier locks, 60 MB each.
-
-    A run may be at work in one of them: while one is, all stay for the next time. None can begin
-    while they are put aside, and after that none finds them.
-    """
-    return "; ".join(
-        (
-            f"if [ -e {RUN_LOCK} ] && exec 9< {RUN_LOCK} && flock --shared --nonblock 9",
-            f"then for old in {RUNNER}/venv-*",
-            f'do [ "$old" = {new} ] || mv "$old" "{RUNNER}/old-${{old##*/}}"',
-            "done",
-            "exec 9<&-",
-            f"rm -rf {RUNNER}/old-*",
-            "fi",
-        )
-    )
-
-
-def _tell_prepared(state: State, host: Host) -> None:
-    if host not in state.failed_hosts:
+    task, said = _stopped_at(state, host)
+    if not task and not broken:
         say("prepared", host.name, os="", changed=True)
-        return
+    elif _is_cut(host):
+        during = f"“{task}”" if task else "the preparation"
+        say("lost", host.name, refusal=CUT | {"what": CUT["what"].format(during)})
+    else:
+        say("failed", host.name, task=task or "prepare", message=said or broken or WORDLESS)
+
+
+def _stopped_at(state: State, host: Host) -> tuple[str, str]:
+    """Return the first step that did not come to a good end, and the last of what it said."""
     for key, operation in state.ops[host].items():
         meta = operation.operation_meta
-        if meta.is_complete() and not meta.did_succeed():
-            tail = "\n".join((meta.stderr or meta.stdout).splitlines()[-8:])
-            say("failed", host.name, task=", ".join(state.op_meta[key].names), message=tail)
-            return
-    say("failed", host.name, task="prepare", message="preparing the machine failed")
+        name = ", ".join(state.op_meta[key].names)
+        if not meta.is_complete():
+            return name, ""
+        if not meta.did_succeed():
+            return name, "\n".join((meta.stderr or meta.stdout).splitlines()[-8:])
+    return "", ""

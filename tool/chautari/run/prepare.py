@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import getpass
 import hashlib
 import json
 import os
+import platform
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
 
 Listener = Callable[[str, dict[str, Any]], None]
+# What one machine fetches of node/requirements.lock, as `pip download --no-deps` shows it.
+WHEELS_MB = 11
+OTHER_ENVIRONMENT = (
+    f"a deploy fetches the environment for Ansible anew, some {WHEELS_MB} MB: this toolkit wants "
+    "another one than the node has. That comes on top of what is counted here"
+)
 _REQUIREMENTS = Path(__file__).resolve().parents[1] / "node" / "requirements.lock"
 
 
@@ -57,6 +65,7 @@ def prepare(
         "nodes": [_order(region, target, resolver or "") for target in targets],
         "requirements": requirements(),
         "marker": marker(),
+        "who": f"{getpass.getuser()} from {platform.node()}",
         "checking": checking,
         "parallel": parallel,
     }
@@ -123,12 +132,16 @@ def _take(report: NodeReport, event: dict[str, Any]) -> None:
     if kind == "prepared":
         report.state = "converged"
         report.changed += bool(event["changed"])
+        if event.get("outdated"):
+            report.notices.append(OTHER_ENVIRONMENT)
     elif kind == "refused":
         report.state = "refused"
         report.refusals = [Refusal(**item) for item in event["refusals"]]
-    elif kind == "unreachable":
-        report.state = "unreachable"
-        report.refusals = [explain_unreachable(event["message"], report)]
+    elif kind in ("unreachable", "lost"):
+        report.state, told = kind, event.get("refusal")
+        report.refusals = [
+            Refusal(**told) if told else explain_unreachable(event["message"], report)
+        ]
     elif kind == "failed":
         report.failed += 1
         report.failure = Failure("prepare", event["task"], event["message"])

@@ -15,7 +15,7 @@ from chautari.run import converge
 from chautari.run.alone import on_its_own
 from chautari.run.parallel import side_by_side
 from chautari.run.preflight import NOTHING_YET
-from chautari.run.prepare import prepare, wanted
+from chautari.run.prepare import OTHER_ENVIRONMENT, WHEELS_MB, prepare, wanted
 from chautari.run.remote import Event, new_run_id
 from chautari.run.request import Listener, Plan, Request, about
 from chautari.run.survey import Survey, report_of, survey
@@ -124,7 +124,8 @@ def _foretell_the_first_deploy(crew: Crew) -> None:
     crew.report.roles = [RoleReport(role, why=[NOTHING_YET]) for role in crew.node.roles]
     crew.report.notices.append(
         "how much would be downloaded is told once the node is prepared: deploy prepare "
-        f"{crew.region} --node {crew.name}"
+        f"{crew.region} --node {crew.name}; that fetches lists of packages, Python where it is "
+        f"missing, and some {WHEELS_MB} MB for Ansible"
     )
 
 
@@ -154,7 +155,9 @@ def _settle(crew: Crew, request: Request, tell: Listener, mode: Mode) -> None:
     else:
         # The run tells of every role itself.
         crew.report.roles.clear()
-        crew.report.notices = [n for n in crew.report.notices if n.startswith("first contact")]
+        lasting = ("first contact", *([OTHER_ENVIRONMENT] if mode == "plan" else []))
+        crew.report.notices = [n for n in crew.report.notices if n.startswith(lasting)]
+        crew.report.download_at_least = OTHER_ENVIRONMENT in crew.report.notices
 
 
 def converge_all(

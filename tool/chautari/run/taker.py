@@ -151,7 +151,8 @@ class Taker:
 
     def _budget(self, event: Event) -> None:
         self.report.download_bytes = int(event["bytes"])
-        self.report.download_at_least = bool(event["unknown"] or event.get("partial"))
+        # Something that the run cannot count may be known before it.
+        self.report.download_at_least |= bool(event["unknown"] or event.get("partial"))
         for what in event["unknown"]:
             self.report.notices.append(f"nobody tells the size of {what}; it comes on top")
 

@@ -1,0 +1,109 @@
+"""The script that makes a node's environment, carried out with stand-ins for Python and pip."""
+
+import fcntl
+import hashlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from chautari.report.causes import next_step
+from chautari.report.model import Failure
+from chautari.run import environment, prepare
+
+LIST = "ansible-core==2.19.14 --hash=sha256:00\n"
+MARKER = hashlib.sha256(LIST.encode()).hexdigest()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The runner's folder on a node on which nothing ever ran; pip says what it is given."""
+    found = tmp_path / "opt"
+    monkeypatch.setattr(environment, "RUNNER", str(found))
+    monkeypatch.setattr(environment, "RUN_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(environment, "TURN_WAIT", 0)
+    pip(tmp_path, 'for list; do :; done; cat "$list" >&2')
+    return found
+
+
+def pip(folder: Path, body: str) -> None:
+    """Let the environment's pip do what `body` says; the list's file is its last argument."""
+    made = f'mkdir -p "$5/bin"; ln -sf {folder}/pip "$5/bin/python"'
+    for name, text in (("python", made), ("pip", body)):
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+
+
+def run(folder: Path, given: str = LIST) -> subprocess.CompletedProcess[str]:
+    script = environment.script(MARKER, str(folder.parent / "python"), "ana's cat from $HOME")
+    return subprocess.run(
+        ["sh", "-c", script], input=given, capture_output=True, text=True, check=False
+    )
+
+
+def test_list_arrives_on_standard_input(folder: Path) -> None:
+    done = run(folder)
+    assert (done.returncode, done.stderr) == (0, LIST)
+    assert (folder / "venv" / "chautari-lock").read_text() == f"{MARKER}\n"
+
+
+def test_list_of_the_toolkit_has_the_digest_that_a_shell_computes(folder: Path) -> None:
+    script = 'list=$(cat); printf "%s\\n" "$list" | sha256sum; exit'
+    done = subprocess.run(
+        ["sh", "-c", script], input=prepare.requirements(), capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert done.stdout.split()[0] == prepare.marker()
+
+
+def test_list_that_was_cut_off_installs_nothing(folder: Path) -> None:
+    done = run(folder, LIST[:10])
+    assert done.returncode == 1
+    assert done.stderr.endswith("did not arrive whole: deploy again\n")
+    assert not (folder / "venv").exists()
+
+
+def test_pip_that_fails_puts_no_environment_in_place(folder: Path) -> None:
+    pip(folder.parent, "echo no route >&2; exit 3")
+    done = run(folder)
+    assert (done.returncode, done.stderr) == (3, "no route\n")
+    assert not (folder / "venv").exists()
+    assert (folder / "prepare.lock").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("bo from med1 since 14:05 UTC\n", "bo from med1 since"), ("", "somebody")]
+)
+def test_preparation_that_waits_in_vain_says_for_whom(folder: Path, said: str, told: str) -> None:
+    folder.mkdir()
+    lock = folder / "prepare.lock"
+    lock.write_text(said)
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = run(folder)
+    assert done.returncode == environment.BUSY
+    assert done.stderr.startswith(f"another preparation is still at work here, of {told}")
+    assert done.stderr.endswith(": wait until it has ended, then deploy again\n")
+    assert next_step(Failure("prepare", "Install", done.stderr)).startswith("somebody is at work")
+    assert lock.read_text() == said
+    assert not (folder / "venv").exists()
+
+
+def test_lock_says_who_holds_it_for_as_long_as_that_is_so(folder: Path) -> None:
+    pip(folder.parent, f"cat {folder}/prepare.lock >&2")
+    assert re.fullmatch(r"ana's cat from \$HOME since \d\d:\d\d UTC\n", run(folder).stderr)
+    assert (folder / "prepare.lock").read_text() == ""
+
+
+def test_step_that_ends_as_a_lock_does_is_not_taken_for_one(folder: Path) -> None:
+    pip(folder.parent, f"exit {environment.BUSY}")
+    done = run(folder)
+    assert (done.returncode, done.stderr) == (environment.BUSY, "")
+
+
+def test_folder_that_cannot_be_locked_is_not_called_busy(folder: Path) -> None:
+    pip(folder.parent, "")
+    (folder / "prepare.lock").mkdir(parents=True)
+    done = run(folder)
+    assert done.returncode not in (0, environment.BUSY) and "at work" not in done.stderr

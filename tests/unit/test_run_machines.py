@@ -1,0 +1,207 @@
+"""How machines fare in pyinfra's hands: whatever stops one, it is told truly and stops no other."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from pyinfra.api.exceptions import ConnectError
+from pyinfra.api.host import Host
+from pyinfra.connectors.util import CommandOutput, OutputLine
+
+from chautari.run import facts, machines, preflight
+
+Event = dict[str, Any]
+TOLD = ["os=debian-12", "venv="]
+
+
+class Transport:
+    """Stands in for paramiko's: it answers while the link is there."""
+
+    sock = None
+    active = True
+
+    def global_request(self, kind: str) -> None:
+        if self.active is None:
+            raise EOFError
+
+    def is_active(self) -> bool:
+        return bool(self.active)
+
+
+class Link:
+    """Stands in for pyinfra's connection to a machine on which everything succeeds.
+
+    `trouble` maps a part of a command to what happens instead: an exception, or the words that it
+    fails with.
+    """
+
+    trouble: ClassVar[dict[tuple[str, str], Exception | list[str]]] = {}
+    cut: ClassVar[set[str]] = set()
+    ran: ClassVar[list[tuple[str, str, str]]] = []
+
+    def __init__(self, host: Host) -> None:
+        self.name, self.transport = host.name, Transport()
+        self.client = self
+
+    def get_transport(self) -> Transport:
+        return self.transport
+
+    def connect(self) -> None:
+        pass
+
+    def run_shell_command(self, command: Any, **given: Any) -> tuple[bool, CommandOutput]:
+        text = str(command)
+        self.ran.append((self.name, text, given["_stdin"]))
+        for (name, part), happens in self.trouble.items():
+            if name == self.name and part in text:
+                self.transport.active = self.name not in self.cut
+                if isinstance(happens, Exception):
+                    raise happens
+                return False, CommandOutput([OutputLine("stderr", line) for line in happens])
+        told = TOLD if facts.SCRIPT.strip() in text else []
+        return True, CommandOutput([OutputLine("stdout", line) for line in told])
+
+    def put_file(self, *_: Any, **__: Any) -> bool:
+        raise ConnectError("Unable to establish SFTP connection.")
+
+
+Work = Callable[..., dict[str, Event]]
+
+
+@pytest.fixture
+def work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Work:
+    """Look at three machines and prepare them; return the last word about each."""
+    node = {
+        "address": "203.0.113.1", "port": 22, "user": "root", "key": "", "key_password": "",
+        "known_hosts": str(tmp_path / "known"), "resolver": "", "wanted": {"os": "debian-12"},
+    }  # fmt: skip
+    orders = {
+        "nodes": [node | {"name": name} for name in ("n0", "n1", "n2")], "marker": "m" * 64,
+        "requirements": "pip==1\n", "who": "ana", "parallel": 3,
+    }  # fmt: skip
+
+    def linked(host: Host, state: Any) -> None:
+        host.state, host.connector, host.print_prefix_padding = state, Link(host), ""
+
+    monkeypatch.setattr(Host, "init", linked)
+    monkeypatch.setattr(machines, "Wanted", lambda **_: Named())
+    monkeypatch.setattr(machines, "steady", lambda _: None)
+    monkeypatch.setattr(preflight, "check", lambda *_: [])
+    monkeypatch.setattr(machines.preflight_meetings, "advice", lambda *_: [])
+    monkeypatch.setattr(machines.logging, "disable", lambda _: None)
+
+    def run(
+        trouble: dict[tuple[str, str], Exception | list[str]] | None = None,
+        *cut: str,
+        checking: bool = False,
+    ) -> dict[str, Event]:
+        orders["checking"] = checking
+        monkeypatch.setattr(Link, "trouble", trouble or {})
+        monkeypatch.setattr(Link, "cut", set(cut))
+        monkeypatch.setattr(Link, "ran", [])
+        monkeypatch.setattr(machines.sys, "stdin", io.StringIO(json.dumps(orders)))
+        machines.main()
+        events = map(json.loads, capsys.readouterr().out.splitlines())
+        return {event["node"]: event for event in events}
+
+    return run
+
+
+class Named:
+    """Stands in for what is wanted of a node that nobody looks up."""
+
+    names = ()
+
+
+def kinds(found: dict[str, Event]) -> list[str]:
+    return [found[name]["event"] for name in ("n0", "n1", "n2")]
+
+
+def test_machine_without_sftp_is_prepared_when_every_step_succeeded(work: Work) -> None:
+    assert kinds(work()) == ["prepared"] * 3
+    given = [(name, stdin) for name, command, stdin in Link.ran if "-m pip install" in command]
+    assert sorted(given) == [(name, "pip==1\n") for name in ("n0", "n1", "n2")]
+
+
+@pytest.mark.parametrize("error", [EOFError(), ConnectError("no channel"), OSError("gone")])
+@pytest.mark.parametrize("part", ["apt-get -q update", "dpkg -l", "-m pip install"])
+def test_machine_that_breaks_off_is_not_prepared_and_keeps_no_other(
+    work: Work, part: str, error: Exception
+) -> None:
+    found = work({("n1", part): error})
+    assert kinds(found) == ["prepared", "failed", "prepared"]
+    assert found["n1"]["task"] in (
+        "Read the lists of packages", "Install Python", "Install the runner's environment",
+    )  # fmt: skip
+    assert found["n1"]["message"]
+
+
+@pytest.mark.parametrize(("there", "outdated"), [("m" * 64, False), ("o" * 64, True)])
+def test_look_alone_says_whether_the_node_has_another_environment(
+    work: Work, monkeypatch: pytest.MonkeyPatch, there: str, outdated: bool
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "TOLD", ["os=debian-12", f"venv={there}"])
+    found = work(checking=True)
+    assert kinds(found) == ["prepared"] * 3
+    assert (found["n0"]["changed"], found["n0"]["outdated"]) == (False, outdated)
+
+
+def test_step_that_fails_says_why(work: Work) -> None:
+    found = work({("n1", "-m pip install"): ["ERROR: no matching distribution"]})
+    assert kinds(found) == ["prepared", "failed", "prepared"]
+    assert found["n1"]["task"] == "Install the runner's environment"
+    assert found["n1"]["message"] == "ERROR: no matching distribution"
+
+
+def test_step_that_fails_without_a_word_has_a_next_step(work: Work) -> None:
+    message = work({("n1", "-m pip install"): []})["n1"]["message"]
+    assert "without a word" in message and "deploy again" in message
+
+
+def test_packages_that_cannot_be_listed_are_named(work: Work) -> None:
+    found = work({("n1", "dpkg -l"): ["dpkg-query: error"]})
+    assert kinds(found) == ["prepared", "failed", "prepared"]
+    assert "`dpkg -l`" in found["n1"]["message"]
+
+
+@pytest.mark.parametrize("happens", [EOFError(), OSError("reset"), [], ["Get:1 some packages"]])
+@pytest.mark.parametrize("part", ["apt-get -q update", "dpkg -l", "-m pip install"])
+def test_link_that_breaks_off_meanwhile_is_named(
+    work: Work, part: str, happens: Exception | list[str]
+) -> None:
+    found = work({("n1", part): happens}, "n1")
+    assert kinds(found) == ["prepared", "lost", "prepared"]
+    refusal = found["n1"]["refusal"]
+    assert refusal["what"].startswith("the link broke off during “")
+    assert "the same command again" in refusal["fix"]
+
+
+@pytest.mark.parametrize("happens", [EOFError(), OSError("reset"), []])
+@pytest.mark.parametrize("nodes", [("n1",), ("n0", "n1", "n2")])
+def test_link_that_breaks_off_under_the_look_makes_no_unknown_machine(
+    work: Work, nodes: tuple[str, ...], happens: Exception | list[str]
+) -> None:
+    script = facts.SCRIPT.strip()
+    found = work({(name, script): happens for name in nodes}, *nodes)
+    assert {found[name]["event"] for name in nodes} == {"unreachable"}
+    assert "broke off while the machine was looked at" in found["n1"]["refusal"]["what"]
+    assert set(kinds(found)) <= {"unreachable", "prepared"}
+
+
+def test_machine_that_answers_nothing_is_not_judged(work: Work) -> None:
+    found = work({("n1", facts.SCRIPT.strip()): ["This account is not available."]})
+    assert kinds(found) == ["prepared", "failed", "prepared"]
+    assert "may run commands" in found["n1"]["message"]
+
+
+def test_link_that_can_be_used_no_more_is_cut(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Transport, "active", None)
+    host = Host("n0", None, [])
+    host.connector, host.connected = Link(host), True
+    assert machines._is_cut(host)

@@ -1,0 +1,59 @@
+"""What a plan says of a download that the run on the node cannot count."""
+
+import json
+from typing import Any
+
+import pytest
+from test_run_stages import Data, Nodes, answer, facts, nodes, run
+
+from chautari.report.model import NodeReport, Refusal
+from chautari.run import pipeline, prepare, stages
+from chautari.run.preflight import NOTHING_YET
+from chautari.run.taker import Taker
+
+__all__ = ["nodes", "run"]
+
+
+def counted(_: Any, __: bytes, ___: Data, report: NodeReport, tell: Any, ____: bool) -> Any:
+    """Stand in for a plan that counted every download it knows of."""
+    event = {"event": "budget", "bytes": 7, "packages": 7, "unknown": [], "partial": False}
+    Taker(report, tell).take(json.dumps(event))
+    return [], None
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_plan_says_that_another_environment_comes_on_top(
+    other: bool, nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked(*asked: Any) -> dict[str, NodeReport]:
+        found = Nodes.prepare(nodes, *asked)
+        found["bog1"].notices += ["advice", *([prepare.OTHER_ENVIRONMENT] if other else [])]
+        return found
+
+    nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv="of another toolkit"))
+    monkeypatch.setattr(stages, "prepare", looked)
+    monkeypatch.setattr(stages.converge, "converge", counted)
+    bog1 = run(pipeline.foretell).nodes[0]
+    assert (bog1.download_bytes, bog1.download_at_least) == (7, other)
+    assert bog1.notices == [prepare.OTHER_ENVIRONMENT] * other
+
+
+def test_check_says_nothing_of_what_a_deploy_would_fetch(
+    nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = NodeReport("bog1", "", "converged", notices=[prepare.OTHER_ENVIRONMENT])
+    nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv="of another toolkit"))
+    monkeypatch.setattr(stages, "prepare", lambda *_: {"bog1": report})
+    bog1 = run(pipeline.check).nodes[0]
+    assert (bog1.notices, bog1.download_at_least) == ([], False)
+
+
+def test_first_plan_of_a_node_says_that_preparing_it_downloads(
+    nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = Refusal(NOTHING_YET, "deploy the region first")
+    report = NodeReport("bog1", "", "refused", refusals=[refusal])
+    nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv=""))
+    monkeypatch.setattr(stages, "prepare", lambda *_: {"bog1": report})
+    [notice] = run(pipeline.foretell).nodes[0].notices
+    assert "deploy prepare andes --node bog1; that fetches" in notice and "some 11 MB" in notice
