@@ -152,11 +152,13 @@ def _of_path(path: str, state: dict[str, Any]) -> Iterator[tuple[str, str, str]]
     # In a container the file of names is mounted: it can be written, but not replaced or chowned.
     if state["is"] == "file":
         changed = ONE_LINE.get(path, f"printf '\\n' >> {quoted}")
-        # A stamp has no content to speak of: it is only touched.
-        if not path.endswith(".loaded"):
-            yield path, "content", changed
         if path not in ("/etc/hosts", "/etc/hostname"):
             yield path, "gone", f"rm {quoted}"
+        # Of a stamp only its time speaks; a handler makes it, so its mode is watched only as long
+        # as the role last ran with that handler.
+        if path.endswith(".loaded"):
+            return
+        yield path, "content", changed
     if path not in ("/etc/hosts", "/etc/hostname"):
         mode = int(state["mode"], 8) ^ 0o004
         yield path, "mode", f"chmod {mode:o} {quoted}"
