@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -66,7 +67,10 @@ def _diff(state: Path, name: str, then: dict[str, Any]) -> list[str]:
         return []
     try:
         # A file that was closed to others meanwhile may hold what others must not see.
-        there = Path(name).stat()
+        there = Path(name).lstat()
+        # What is no plain file any more (a pipe, or a link to anything) may never come to an end.
+        if not stat.S_ISREG(there.st_mode):
+            return []
         if not there.st_mode & 0o004 or there.st_size > receipts.SHOWN_BYTES:
             return []
         now = Path(name).read_text(errors="replace")

@@ -6,6 +6,7 @@ as its slowest question. Standard library only; it runs with the node's own Pyth
 
 from __future__ import annotations
 
+import errno
 import grp
 import hashlib
 import os
@@ -39,7 +40,7 @@ def states(items: Iterable[Item]) -> list[State]:
     """Return the state of each item, in their order.
 
     A state is plain JSON data; two states are equal exactly when nothing that the item watches
-    differs. A probe that fails has `"ok": False` in its state.
+    differs. A probe that fails has `"ok": False` in its state, and a path that cannot be read too.
     """
     wanted = list(items)
     questions = _Questions(wanted)
@@ -195,11 +196,22 @@ def _path(item: Item, _: _Questions) -> State:
 
 
 def path_state(name: str) -> State:
-    """Return kind, mode, owner and content of what lies at `name`; links are not followed."""
+    """Return kind, mode, owner and content of what lies at `name`; links are not followed.
+
+    One path that nobody can look at (a loop of links above it, a disk that fails, a mount that is
+    gone) must not keep a whole node from being looked at: that is a state like any other.
+    """
     try:
-        found = os.lstat(name)
+        return _path_state(name)
     except (FileNotFoundError, NotADirectoryError):
         return {"is": "absent"}
+    except OSError as error:
+        why = errno.errorcode.get(error.errno or 0, "EIO")
+        return {"is": "unreadable", "why": why, "ok": False}
+
+
+def _path_state(name: str) -> State:
+    found = os.lstat(name)
     state: State = {"uid": found.st_uid, "gid": found.st_gid}
     if stat.S_ISLNK(found.st_mode):
         return state | {"is": "link", "to": os.readlink(name)}
@@ -208,7 +220,7 @@ def path_state(name: str) -> State:
         return state | {"is": "directory"}
     if not stat.S_ISREG(found.st_mode):
         return state | {"is": "special"}
-    return state | {"is": "file", "sha256": digest(name)}
+    return state | {"is": "file", "sha256": _hashed(name, "sha256")}
 
 
 # Bytes that are read at once; most managed files are smaller.
@@ -218,13 +230,17 @@ _PART = 1 << 18
 def digest(name: str, algorithm: str = "sha256") -> str:
     """Return the hexadecimal digest of a file's content; empty when it cannot be read."""
     try:
-        with open(name, "rb") as stream:
-            found = hashlib.new(algorithm)
-            while part := stream.read(_PART):
-                found.update(part)
-            return found.hexdigest()
+        return _hashed(name, algorithm)
     except OSError:
         return ""
+
+
+def _hashed(name: str, algorithm: str) -> str:
+    with open(name, "rb") as stream:
+        found = hashlib.new(algorithm)
+        while part := stream.read(_PART):
+            found.update(part)
+        return found.hexdigest()
 
 
 def _paths(item: Item, _: _Questions) -> State:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chautari.node import managed, receipts
-from chautari.node.differences import Reason, between, reason
+from chautari.node.differences import Reason, between, reason, unread
 from chautari.node.receipts import Inputs, Receipt, Record
 
 MOST_PASSES = 3
@@ -226,6 +226,7 @@ def _tell_accepted(
             difference["text"]
             for item, old in zip(then.items, then.states, strict=True)
             if (key := managed.key(item)) in states
+            and not unread(item, states[key])
             and not {item["name"], item.get("file")} & set(now.did)
             for difference in between(item, old, states[key])
         ]

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chautari.node import fingerprint
-from chautari.node.differences import Reason, between, machines, reason
+from chautari.node.differences import Reason, between, machines, reason, unread
 
 FORMAT = 1
 # Of a role's inputs, what its receipt keeps.
@@ -255,6 +255,8 @@ def _open(
     if record.rescued:
         return f"the task '{record.rescued[0]}' did not succeed"
     for item, state in zip(items, states, strict=True):
+        if why := unread(item, state):
+            return why
         if state.get("ok") is False:
             return f"{item['name']}: not as wished yet"
         if "sha1" in item and fingerprint.digest(item["name"], "sha1") != item["sha1"]:
