@@ -23,7 +23,7 @@ Item = dict[str, Any]
 State = dict[str, Any]
 Asked = tuple[int, int]  # a process, and the pipe that its words come through
 
-SHOWN_PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,Type,RemainAfterExit"
+SHOWN_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,Type,RemainAfterExit"
 PROBE_SECONDS = 30
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Answers, and beside them those that are passwords.
@@ -272,7 +272,10 @@ def _unit(item: Item, questions: _Questions) -> State:
         state["enabled"] = found.get("UnitFileState", "")
     once = found.get("Type") == "oneshot" and found.get("RemainAfterExit") != "yes"
     if item.get("active") and not once:
-        state["active"] = found.get("ActiveState", "")
+        # Between a death and the next start systemd calls a service "activating": as one that
+        # starts slowly.
+        dies = found.get("SubState", "").startswith("auto-restart")
+        state["active"] = "restarting" if dies else found.get("ActiveState", "")
     return state
 
 
