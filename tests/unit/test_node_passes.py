@@ -209,6 +209,14 @@ def test_restarts_stay_owed_when_making_up_for_them_fails(tmp_path: Path) -> Non
     assert receipts.owed(tmp_path / "state", "a") == ["Reload nginx"]
 
 
+def test_role_whose_work_could_not_be_noted_is_told_once(tmp_path: Path) -> None:
+    there = node(tmp_path, [inputs("a")], lambda _: 0)
+    assert passes.converge(there, full=False) == 0
+    assert receipts.load(there.state, "a") is None
+    [event] = told(tmp_path, "open")
+    assert (event["role"], "`df -h /run /var`" in event["why"]) == ("a", True)
+
+
 def test_plan_leaves_receipts_as_they_are(tmp_path: Path) -> None:
     roles = [inputs("a")]
     converge(tmp_path, roles)

@@ -21,6 +21,9 @@ from chautari.node.receipts import Inputs, Receipt, Record
 MOST_PASSES = 3
 REMOVE = "tasks/remove.yml"
 BUSY = "tasks/busy.yml"
+UNNOTED = (
+    "what it did could not be written down on the node: is a disk full? (`df -h /run /var` there)"
+)
 # Reasons that mean that a role was given something else than before.
 GIVEN = frozenset({"files", "ansible", "variable", "machine", "new", "damaged"})
 # A line of a role's handlers that is a name, or one of the names that a handler listens to.
@@ -74,6 +77,9 @@ def converge(node: Node, full: bool) -> int:
             return code
         _tell_accepted(node, before, reasons)
     tell_kept(node, roles, ran)
+    for name in ran:
+        if receipts.load(node.state, name) is None:
+            node.tell("open", role=name, why=UNNOTED)
     receipts.forget_contents(node.state)
     return 0
 
