@@ -97,10 +97,14 @@ def save(state: Path, receipt: Receipt) -> None:
 
 def write(file: Path, data: Any) -> None:
     """Replace a JSON file in one step, for root alone, so that a power cut leaves old or new."""
+    _replace(file, json.dumps(data, sort_keys=True))
+
+
+def _replace(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     aside = file.with_name(f".{file.name}.new")
     with open(aside, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
-        json.dump(data, stream, sort_keys=True)
+        stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
     aside.replace(file)
@@ -340,29 +344,37 @@ def pending_file(state: Path, role: str) -> Path:
 
 
 def owe(state: Path, role: str, handlers: Iterable[str]) -> None:
-    """Note, safe from a power cut, that a changed task asked for these handlers."""
+    """Note, safe from a power cut, handlers that a task asks for, or may ask for once it ends."""
+    from chautari.node import journal  # a mere look owes nothing
+
     file = pending_file(state, role)
     with contextlib.suppress(FileExistsError):
         file.parent.mkdir(parents=True, mode=0o700)
-    with file.open("a") as stream:
-        stream.writelines(f"{name}\n" for name in handlers)
-        stream.flush()
-        os.fsync(stream.fileno())
+    journal.add(file, "".join(f"{name}\n" for name in handlers), synced=True)
+
+
+def settle(state: Path, role: str, handlers: Iterable[str]) -> None:
+    """Keep of what a role owes these handlers alone."""
+    text = "".join(f"{name}\n" for name in handlers)
+    if text:
+        _replace(pending_file(state, role), text)
+    else:
+        pending_file(state, role).unlink(missing_ok=True)
 
 
 def owed(state: Path, role: str) -> list[str]:
-    """Return the handlers that an interrupted run of the role left undone, each once."""
+    """Return the handlers that an interrupted run of the role may have left undone, each once."""
     try:
-        return list(dict.fromkeys(pending_file(state, role).read_text().splitlines()))
+        text = pending_file(state, role).read_text(errors="replace")
+        return list(dict.fromkeys(text.splitlines()))
     except OSError:
         return []
 
 
 def pending(state: Path, role: str) -> Reason:
-    """Return the reason that restarts of an interrupted run are owed."""
-    return reason(
-        "pending", role, f"an interrupted run left undone: {', '.join(owed(state, role))}"
-    )
+    """Return the reason that restarts of an interrupted run may be owed."""
+    names = ", ".join(owed(state, role))
+    return reason("pending", role, f"an interrupted run may have left undone: {names}")
 
 
 def _digest(body: Mapping[str, Any]) -> str:
