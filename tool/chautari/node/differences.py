@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 Item = dict[str, Any]
 State = dict[str, Any]
 SHOWN_LINES = 12
+FUTURE = "a stamp from the future"  # in the place of a setting that is newer than the stamp
 # What a node's facts are called; one that is not here goes by Ansible's name.
 FACTS = {
     "id": "distribution", "version_id": "release", "machine": "processor",
@@ -118,6 +119,8 @@ def _exists(then: State, now: State) -> str:
 
 def _loaded(then: State, now: State) -> str:
     files = now.get("newer", [])
+    if files == [FUTURE]:
+        return "the clock was set back since it was loaded, so nobody can tell what changed since"
     more = f" and {len(files) - 3} more" if len(files) > 3 else ""
     return f"changed, and not loaded since: {', '.join(files[:3])}{more}"
 

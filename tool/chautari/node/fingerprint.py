@@ -19,6 +19,8 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
+from chautari.node.differences import FUTURE
+
 Item = dict[str, Any]
 State = dict[str, Any]
 Asked = tuple[int, int]  # a process, and the pipe that its words come through
@@ -91,8 +93,7 @@ class _Questions:
     def written(self, pattern: str) -> list[tuple[str, int]]:
         """Return all that lies under a pattern, with the time it was changed; looked up once."""
         if pattern not in self._written:
-            found = [path for top in glob(pattern) for path in _tree(top)]
-            self._written[pattern] = [(path, _changed(path)) for path in found]
+            self._written[pattern] = written(pattern)
         return self._written[pattern]
 
     def packages(self) -> dict[str, State]:
@@ -315,9 +316,21 @@ def _loaded(item: Item, questions: _Questions) -> State:
     stamps = [_changed(name) for name in glob(item["stamp"])]
     if not stamps:
         return {"ok": False, "newer": ["no stamp"]}
-    written = [pair for pattern in item["settings"] for pair in questions.written(pattern)]
-    newest = [path for path, changed in written if changed > min(stamps)]
+    if ahead(min(stamps)):
+        return {"ok": False, "newer": [FUTURE]}
+    found = [pair for pattern in item["settings"] for pair in questions.written(pattern)]
+    newest = [path for path, changed in found if changed > min(stamps)]
     return {"ok": not newest, "newer": sorted(newest)}
+
+
+def written(pattern: str) -> list[tuple[str, int]]:
+    """Return all that lies under a pattern, with the time it was changed."""
+    return [(path, _changed(path)) for top in glob(pattern) for path in _tree(top)]
+
+
+def ahead(moment: int) -> bool:
+    """Whether a time in nanoseconds lies in the future, as after the clock was set back."""
+    return moment > time.time_ns() + 1_000_000_000
 
 
 def _changed(path: str) -> int:

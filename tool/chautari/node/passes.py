@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chautari.node import managed, receipts
+from chautari.node import managed, receipts, stamps
 from chautari.node.differences import Reason, between, reason, unread
 from chautari.node.receipts import Inputs, Receipt, Record
 
@@ -167,6 +167,8 @@ def one_pass(node: Node, chosen: list[Inputs], sealing: bool = True) -> int:
     playbook = node.memory / "playbooks" / "run.yml"
     playbook.parent.mkdir(exist_ok=True)
     playbook.write_text(json.dumps(_plays(node, chosen)))
+    if sealing:
+        stamps.bring_back(item for inputs in chosen for item in inputs.get("items", ()))
     # Ansible gathers its facts as it begins: an address that changes meanwhile is in no file yet.
     machine = receipts.machine_of(chosen)
     code = node.ansible("playbooks/run.yml")
