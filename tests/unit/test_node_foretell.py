@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from receipt_samples import FakeAnsible, inputs, node, path_item, told, written
 
-from chautari.node import foretell, lock, packages, passes, receipts
+from chautari.node import foretell, lock, packages, passes, receipts, sealing
 from chautari.node.receipts import Inputs
 
 Data = dict[str, Any]
@@ -91,7 +91,7 @@ def test_only_what_would_break_a_receipt_makes_its_role_follow(
 ) -> None:
     roles = [inputs("a"), inputs("b")]
     there = node(tmp_path, roles, lambda _: 0)
-    receipts.save(there.state, receipts.Receipt("a", "r", 0, {}, {}, [watched], [{}]))
+    sealing.save(there.state, receipts.Receipt("a", "r", 0, {}, {}, [watched], [{}]))
     notes = tmp_path / "notes"
     for changed in ('"changed": true, ', ""):
         text = str(item).replace("'", '"')

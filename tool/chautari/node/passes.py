@@ -16,7 +16,8 @@ from typing import Any
 
 from chautari.node import managed, receipts, stamps
 from chautari.node.differences import Reason, between, reason, unread
-from chautari.node.receipts import Inputs, Receipt, Record
+from chautari.node.receipts import Inputs, Receipt
+from chautari.node.sealing import Record, forget_contents, seal
 
 MOST_PASSES = 3
 REMOVE = "tasks/remove.yml"
@@ -80,7 +81,7 @@ def converge(node: Node, full: bool) -> int:
     for name in ran:
         if receipts.load(node.state, name) is None:
             node.tell("open", role=name, why=UNNOTED)
-    receipts.forget_contents(node.state)
+    forget_contents(node.state)
     return 0
 
 
@@ -173,7 +174,7 @@ def one_pass(node: Node, chosen: list[Inputs], sealing: bool = True) -> int:
     machine = receipts.machine_of(chosen)
     code = node.ansible("playbooks/run.yml")
     if sealing:
-        opened = receipts.seal(node.state, node.run, chosen, read_records(noted), machine)
+        opened = seal(node.state, node.run, chosen, read_records(noted), machine)
         for role, why in opened.items():
             node.tell("open", role=role, why=why)
     return code

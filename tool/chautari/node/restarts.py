@@ -8,10 +8,11 @@ for it. A play that never ends leaves at worst a restart too many.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from chautari.node import receipts
+from chautari.node import journal, receipts, sealing
 
 
 class Restarts:
@@ -50,11 +51,28 @@ class Restarts:
         """Take back what no task asked for."""
         kept = [name for name in self.noted if name in self.owed + self.doubtful]
         if kept != self.noted:
-            receipts.settle(self.state, self.role, kept)
+            settle(self.state, self.role, kept)
             self.noted = kept
 
     def _note(self, handlers: Iterable[str]) -> None:
         new = [name for name in dict.fromkeys(handlers) if name not in self.noted]
         if new:
-            receipts.owe(self.state, self.role, new)
+            owe(self.state, self.role, new)
             self.noted += new
+
+
+def owe(state: Path, role: str, handlers: Iterable[str]) -> None:
+    """Note, safe from a power cut, handlers that a task asks for, or may ask for once it ends."""
+    file = receipts.pending_file(state, role)
+    with contextlib.suppress(FileExistsError):
+        file.parent.mkdir(parents=True, mode=0o700)
+    journal.add(file, "".join(f"{name}\n" for name in handlers), synced=True)
+
+
+def settle(state: Path, role: str, handlers: Iterable[str]) -> None:
+    """Keep of what a role owes these handlers alone."""
+    text = "".join(f"{name}\n" for name in handlers)
+    if text:
+        sealing.replace(receipts.pending_file(state, role), text)
+    else:
+        receipts.pending_file(state, role).unlink(missing_ok=True)
