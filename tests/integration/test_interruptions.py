@@ -133,16 +133,15 @@ def test_run_that_was_killed_says_what_to_do(proof: Proof) -> None:
 def test_restart_that_an_interrupted_run_owes_is_made_up(proof: Proof) -> None:
     """The runner is killed after a file was written and before its service read it."""
     proof.on(NODE, "sh", "-c", "printf '# tampered\\n' >> /etc/postfix/main.cf")
-    # The stamp claims that postfix has read the file: only the note of the handler knows better.
-    proof.on(NODE, "touch", "-d", "+1 hour", "/var/lib/chautari/postfix.loaded")
     process = proof.begin("region", "--no-checks", "--node", NODE)
     deadline = time.monotonic() + 90
-    while not proof.on(
-        NODE, "sh", "-c", "cat /var/lib/chautari/pending/mail 2>/dev/null", check=False
-    ):
+    marks = ("grep", "-c", "# tampered", "/etc/postfix/main.cf")
+    while proof.on(NODE, *marks, check=False).strip() != "0":
         assert time.monotonic() < deadline
     harm.kill_runner(proof, NODE)
     process.communicate(timeout=120)
+    # The stamp claims that postfix has read the file: only the note of the handler knows better.
+    proof.on(NODE, "touch", "/var/lib/chautari/postfix.loaded")
     before = proof.on(NODE, "systemctl", "show", "-p", "ActiveEnterTimestampMonotonic", "postfix")
     outcome = deploy(proof)
     assert outcome.code == 0, outcome.stdout[-2000:]

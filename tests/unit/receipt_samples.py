@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chautari.node import passes, receipts
-from chautari.node.receipts import Inputs, Record
+from chautari.node import passes, sealing
+from chautari.node.differences import Reason
+from chautari.node.receipts import Inputs
+from chautari.node.sealing import Record
 
 RUN = "20261124T120000-abcdef"
 Data = dict[str, Any]
@@ -42,10 +44,10 @@ def written(file: Path, text: str = "one\n", mode: int = 0o644) -> Path:
 
 def sealed(state: Path, given: Inputs, told: Record) -> str:
     """Seal one role and return why it stays open."""
-    return receipts.seal(state, RUN, [given], {given["role"]: told}).get(given["role"], "")
+    return sealing.seal(state, RUN, [given], {given["role"]: told}).get(given["role"], "")
 
 
-def kinds(reasons: list[receipts.Reason]) -> list[str]:
+def kinds(reasons: list[Reason]) -> list[str]:
     return [reason["kind"] for reason in reasons]
 
 

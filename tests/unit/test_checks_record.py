@@ -1,10 +1,13 @@
 """Checks as pytest runs them: one event each, with what to do and no secret."""
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from chautari.checks.record import Recorder
 
 pytest_plugins = ["pytester"]
 
@@ -121,6 +124,22 @@ def test_plugin_on_the_node_masks_the_secrets_of_the_bundle(
     assert "canary" not in results.read_text()
     [bad] = [e for e in map(json.loads, results.read_text().splitlines()) if e["journal"]][:1]
     assert bad["journal"] == ["nginx says ********"]
+
+
+def test_disk_that_is_full_takes_no_half_of_a_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, limits = tmp_path / "r.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setenv("CHAUTARI_RESULTS", str(results))
+    recorder = Recorder("inside", lambda _: "bog1", lambda _: [])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            recorder._write({"event": "check", "title": "x" * 100})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    recorder._write({"event": "check", "title": "y"})
+    assert [json.loads(line)["title"] for line in results.read_text().splitlines()] == ["y"]
 
 
 def test_no_event_holds_a_secret(events: dict[str, dict[str, Any]]) -> None:

@@ -6,10 +6,19 @@ from typing import Any
 import pytest
 from receipt_samples import FakeAnsible, inputs, node, path_item, told, written
 
-from chautari.node import foretell, passes, receipts
+from chautari.node import foretell, lock, packages, passes, receipts, sealing
 from chautari.node.receipts import Inputs
 
 Data = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def half_done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The packages of this node that an installation left half done: none yet."""
+    found: list[str] = []
+    monkeypatch.setattr(packages, "unfinished", lambda: found)
+    monkeypatch.setattr(lock, "apt_holder", str)
+    return found
 
 
 def deployed(folder: Path, roles: list[Inputs], **does: Any) -> list[list[str]]:
@@ -82,7 +91,7 @@ def test_only_what_would_break_a_receipt_makes_its_role_follow(
 ) -> None:
     roles = [inputs("a"), inputs("b")]
     there = node(tmp_path, roles, lambda _: 0)
-    receipts.save(there.state, receipts.Receipt("a", "r", 0, {}, {}, [watched], [{}]))
+    sealing.save(there.state, receipts.Receipt("a", "r", 0, {}, {}, [watched], [{}]))
     notes = tmp_path / "notes"
     for changed in ('"changed": true, ', ""):
         text = str(item).replace("'", '"')
@@ -103,3 +112,27 @@ def test_plan_of_a_node_that_is_as_it_was_left_asks_nothing(tmp_path: Path) -> N
     assert planned(tmp_path, roles, code=2) == ({}, {})
     [budget] = told(tmp_path, "budget")
     assert (budget["bytes"], budget["partial"]) == (0, False)
+
+
+def test_installation_that_a_deploy_finishes_first_is_told_with_a_sum_in_part(
+    tmp_path: Path, half_done: list[str]
+) -> None:
+    half_done += ["nginx", "redis"]
+    planned(tmp_path, [inputs("a")])
+    [event] = told(tmp_path, "packages_unfinished")
+    assert event["packages"] == ["nginx", "redis"]
+    assert told(tmp_path, "budget")[0]["partial"] is True
+
+
+@pytest.mark.parametrize("why", ["nothing to do", "apt at work"])
+def test_installation_that_a_deploy_leaves_alone_is_not_told(
+    why: str, tmp_path: Path, half_done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half_done.append("nginx")
+    if why == "apt at work":
+        monkeypatch.setattr(lock, "apt_holder", lambda: "apt, process 1")
+    else:
+        deployed(tmp_path, [inputs("a")])
+    planned(tmp_path, [inputs("a")])
+    assert told(tmp_path, "packages_unfinished") == []
+    assert told(tmp_path, "budget")[0]["partial"] is False

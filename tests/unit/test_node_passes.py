@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from receipt_samples import FakeAnsible, inputs, kinds, node, path_item, told, written
 
-from chautari.node import packages, passes, receipts, runner
+from chautari.node import packages, passes, receipts, restarts, runner
 from chautari.node.receipts import Inputs
 
 Data = dict[str, Any]
@@ -165,7 +165,7 @@ HANDLERS = """\
 
 def owed_by_play(folder: Path, *names: str) -> list[str]:
     written(folder / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
-    receipts.owe(folder / "state", "a", names)
+    restarts.owe(folder / "state", "a", names)
     _, ansible = converge(folder, [inputs("a"), inputs("b")])
     [[first, second]] = ansible.plays
     assert "tasks" not in second
@@ -195,7 +195,7 @@ def test_owed_handlers_are_notified_where_the_role_still_has_them(
 
 def test_task_that_makes_up_for_restarts_always_asks_for_them(tmp_path: Path) -> None:
     written(tmp_path / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
-    receipts.owe(tmp_path / "state", "a", ["Reload nginx", "Renamed", "Ask"])
+    restarts.owe(tmp_path / "state", "a", ["Reload nginx", "Renamed", "Ask"])
     _, ansible = converge(tmp_path, [inputs("a")])
     [[play]] = ansible.plays
     [task] = play["tasks"]
@@ -204,9 +204,17 @@ def test_task_that_makes_up_for_restarts_always_asks_for_them(tmp_path: Path) ->
 
 
 def test_restarts_stay_owed_when_making_up_for_them_fails(tmp_path: Path) -> None:
-    receipts.owe(tmp_path / "state", "a", ["Reload nginx"])
+    restarts.owe(tmp_path / "state", "a", ["Reload nginx"])
     converge(tmp_path, [inputs("a")], a=lambda: False)
     assert receipts.owed(tmp_path / "state", "a") == ["Reload nginx"]
+
+
+def test_role_whose_work_could_not_be_noted_is_told_once(tmp_path: Path) -> None:
+    there = node(tmp_path, [inputs("a")], lambda _: 0)
+    assert passes.converge(there, full=False) == 0
+    assert receipts.load(there.state, "a") is None
+    [event] = told(tmp_path, "open")
+    assert (event["role"], "`df -h /run /var`" in event["why"]) == ("a", True)
 
 
 def test_plan_leaves_receipts_as_they_are(tmp_path: Path) -> None:

@@ -21,6 +21,11 @@ Data = dict[str, Any]
         ("restarted", "inactive", ""),
         ("started", "active", ""),
         ("started", "activating", ""),
+        ("started", "restarting",
+         "x.service was started, and ended again (`journalctl -u x.service` says why)"),
+        ("restarted", "restarting",
+         "x.service was restarted, and ended again (`journalctl -u x.service` says why)"),
+        ("stopped", "restarting", ""),
         ("started", "reloading", ""),
         ("restarted", "deactivating", ""),
         ("started", "", ""),  # no systemd, or it did not answer
@@ -29,7 +34,7 @@ Data = dict[str, Any]
         ("stopped", "failed", ""),
         (None, "failed", ""),
     ],
-)
+)  # fmt: skip
 def test_unit_that_is_plainly_not_as_wished_is_told(
     wish: str | None, active: str | None, told: str
 ) -> None:
@@ -95,15 +100,21 @@ def test_where_nobody_can_tell_a_package_is_taken_for_there(
 SHOWN = "Type=simple\nRemainAfterExit=no\nId=x.service\nActiveState={}\nUnitFileState=enabled\n"
 
 
-def test_service_that_died_after_its_restart_leaves_the_role_open_until_it_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a stand-in for systemctl says."""
     program = tmp_path / "bin" / "systemctl"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\ncat {tmp_path}/shown\n")
     program.chmod(0o755)
     monkeypatch.setattr(fingerprint, "PATH", f"{program.parent}:/usr/bin:/bin")
-    state, shown = tmp_path / "state", tmp_path / "shown"
+    return tmp_path / "shown"
+
+
+def test_service_that_died_after_its_restart_leaves_the_role_open_until_it_runs(
+    tmp_path: Path, shown: Path
+) -> None:
+    state = tmp_path / "state"
     unit = {"kind": "unit", "name": "x.service", "active": True, "wish": "restarted"}
     shown.write_text(SHOWN.format("failed"))
     assert sealed(state, inputs(), record(unit)) == "x.service was restarted, and is failed"
@@ -111,3 +122,29 @@ def test_service_that_died_after_its_restart_leaves_the_role_open_until_it_runs(
     shown.write_text(SHOWN.format("active"))
     assert sealed(state, inputs(), record(unit)) == ""
     assert receipts.stale(state, [inputs()]) == {}
+
+
+@pytest.mark.parametrize("sub", ["auto-restart", "auto-restart-queued"])
+def test_service_that_dies_again_and_again_leaves_the_role_open(
+    sub: str, tmp_path: Path, shown: Path
+) -> None:
+    state = tmp_path / "state"
+    unit = {"kind": "unit", "name": "x.service", "active": True, "wish": "started"}
+    shown.write_text(SHOWN.format("activating") + f"SubState={sub}\n")
+    assert "ended again" in sealed(state, inputs(), record(unit))
+    assert kinds(receipts.stale(state, [inputs()])["web"]) == ["open"]
+    shown.write_text(SHOWN.format("active") + "SubState=running\n")
+    assert sealed(state, inputs(), record(unit)) == ""
+    assert receipts.stale(state, [inputs()]) == {}
+    shown.write_text(SHOWN.format("activating") + f"SubState={sub}\n")
+    [found] = receipts.stale(state, [inputs()])["web"]
+    assert found["text"] == "x.service: active is restarting, was active"
+
+
+@pytest.mark.parametrize("sub", ["", "SubState=running\n"])
+def test_receipt_of_a_healthy_unit_holds_whether_systemd_told_more_or_less_of_it(
+    sub: str, shown: Path
+) -> None:
+    shown.write_text(SHOWN.format("active") + sub)
+    item = {"kind": "unit", "name": "x.service", "active": True}
+    assert fingerprint.states([item]) == [{"active": "active"}]

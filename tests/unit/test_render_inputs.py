@@ -12,7 +12,7 @@ import pytest
 from region_samples import ROOT
 from test_render_variables import SECRETS, node
 
-from chautari.node import receipts
+from chautari.node import sealing
 from chautari.render import inputs
 from chautari.render.variables import NodeVariables
 from chautari.run.survey import COMPARED
@@ -140,7 +140,7 @@ def test_facts_of_the_machine_go_with_the_roles_that_name_them(
 
 def test_look_at_a_node_asks_with_all_that_a_receipt_keeps() -> None:
     """What is not sent cannot be compared."""
-    assert set(receipts.KEPT) <= set(COMPARED)
+    assert set(sealing.KEPT) <= set(COMPARED)
 
 
 def test_secret_changes_the_roles_that_use_it(med1: NodeVariables) -> None:

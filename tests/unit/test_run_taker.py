@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from test_run_converge import STARTED, Link, follow
 
+from chautari.report.model import NodeReport
 from chautari.run import taker
 from chautari.run.taker import Taker
 
@@ -37,3 +39,11 @@ def test_run_that_breaks_off_says_why(
     [refusal] = report.refusals
     assert report.state == "failed"
     assert what in refusal.what and fix in refusal.fix
+
+
+def test_installation_that_a_deploy_would_finish_first_is_told() -> None:
+    report = NodeReport("bog1", "192.0.2.1", "failed")
+    event = {"event": "packages_unfinished", "packages": ["nginx", "redis"]}
+    Taker(report, lambda _, event: None).take(json.dumps(event))
+    [notice] = report.notices
+    assert "(nginx, redis): a deploy brings it to its end first" in notice

@@ -6,7 +6,6 @@ on the node.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -68,8 +67,7 @@ class Recorder:
         return shown[:MESSAGE_LENGTH]
 
     def _write(self, event: dict[str, Any]) -> None:
-        with Path(os.environ["CHAUTARI_RESULTS"]).open("a") as stream:
-            stream.write(json.dumps(event) + "\n")
+        journal.append(Path(os.environ["CHAUTARI_RESULTS"]), event)
 
 
 def add_markers(config: pytest.Config) -> None:

@@ -22,8 +22,8 @@ PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 def budget(notes: Path, partial: bool = False) -> dict[str, Any]:
     """Return the event that tells the download of what a check run noted in `notes`.
 
-    Things whose size nobody tells are named in `unknown`. `partial` says that the check ended
-    before its time, so that more may come than what it noted.
+    Things whose size nobody tells are named in `unknown`. `partial` says that more may come
+    than what it noted: it ended before its time, or an installation has to be finished first.
     """
     packages, files = set[str](), set[str]()
     for line in notes.read_text().splitlines() if notes.is_file() else ():

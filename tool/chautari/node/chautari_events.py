@@ -6,22 +6,28 @@ a length that a journal can hold, and stripped of every secret that the bundle h
 Beside the journal it notes, for the receipts, what each task manages (`CHAUTARI_MANAGED`). The
 final arguments of a task come with its result even under `no_log`, so that a file with a password
 in it is watched like any other; nothing of its content is noted.
+
+Notes come first, the journal last: it lies on a disk that may be full. Ansible only warns of a
+plugin that raises, so whatever goes wrong here makes the role at hand run again.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
-from chautari.node import journal, receipts
+from chautari.node import journal
 from chautari.node.managed import managed
+from chautari.node.restarts import Restarts
 
 DOCUMENTATION = """
 name: chautari_events
@@ -36,6 +42,20 @@ REPORT = "Report "
 FETCHES = "Tell what would be fetched"
 # A rendered template passes through a temporary folder, which says nothing to anybody.
 TEMPORARY = re.compile(r"(?m)^(\+\+\+ after: )/run/chautari/\S*/")
+
+
+def _careful(method: Callable[..., None]) -> Callable[..., None]:
+    """Return a method that keeps the role at hand from being sealed when it raises."""
+
+    @functools.wraps(method)
+    def watched(plugin: CallbackModule, *arguments: Any, **named: Any) -> None:
+        try:
+            method(plugin, *arguments, **named)
+        except BaseException:
+            plugin.broken = True
+            raise
+
+    return watched
 
 
 class CallbackModule(CallbackBase):
@@ -55,11 +75,11 @@ class CallbackModule(CallbackBase):
         self.counts: dict[str, int] = {}
         self.file = Path(os.environ["CHAUTARI_EVENTS"])
         self.notes = Path(os.environ["CHAUTARI_MANAGED"])
-        self.state = Path(os.environ["CHAUTARI_STATE"])
+        self.restarts = Restarts(Path(os.environ["CHAUTARI_STATE"]))
         self.checking = os.environ.get("CHAUTARI_CHECKING") == "yes"
         self.secrets = journal.read_secrets(Path(os.environ["CHAUTARI_SECRETS"]))
         self.playing = ""
-        self.broken = False
+        self.broken = False  # the play at hand: it failed, or something of it could not be noted
 
     def write(self, event: str, **values: Any) -> None:
         """Append one event."""
@@ -67,45 +87,47 @@ class CallbackModule(CallbackBase):
 
     def note(self, role: str, **values: Any) -> None:
         """Note something for the role's receipt."""
-        with self.notes.open("a") as stream:
-            stream.write(json.dumps({"role": role} | values, default=str) + "\n")
+        journal.add(self.notes, json.dumps({"role": role} | values, default=str) + "\n")
 
+    @_careful
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """A play holds one role and its handlers: when the next one begins, it came to its end."""
-        self._end_play()
-        self.playing = next(iter(role.get_name() for role in play.roles), "")
+        try:
+            self._end_play()
+        finally:
+            self.broken = False
+            self.playing = next(iter(role.get_name() for role in play.roles), "")
+            self.restarts.begin(self.playing)
 
+    @_careful
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        """Notice when another role begins."""
-        self._enter(_role_of(task))
-        self.task_began = time.time()
+        """Note what the task may ask for, and notice when another role begins."""
+        self._begin(task)
 
+    @_careful
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
-        """Handlers belong to the role that declares them."""
-        self._enter(_role_of(task))
-        self.task_began = time.time()
+        """Handlers belong to the role that declares them, and may ask for further ones."""
+        self._begin(task)
 
+    @_careful
     def v2_runner_on_ok(self, result: Any) -> None:
         """Record a task that ended well."""
-        self._task(result, "changed" if result.result.get("changed") else "ok")
+        changed = bool(result.result.get("changed"))
         if "results" not in result.result or result.task.loop is None:
             self._watch(result)
-        if not result.task.action.endswith("debug"):
-            return
-        for item in result.result.get("results") or [result.result]:
-            message = self._shown(item.get("msg", ""))
-            if item.get("skipped"):
-                continue
-            if result.task.name.startswith(REPORT):
-                self.write("notice", role=self.role, message=message)
-                self.note(self.role, notice=message)
-            elif result.task.name.startswith(FETCHES):
-                self.note(self.role, download=message)
+        if not changed:
+            self.restarts.unchanged()
+        notices = self._reported(result)
+        self._task(result, "changed" if changed else "ok")
+        for message in notices:
+            self.write("notice", role=self.role, message=message)
 
+    @_careful
     def v2_runner_item_on_ok(self, result: Any) -> None:
         """Note what one turn of a loop manages; the whole task comes to `v2_runner_on_ok`."""
         self._watch(result)
 
+    @_careful
     def v2_on_file_diff(self, result: Any) -> None:
         """Tell what a task would change: only a plan asks for differences."""
         for item in result.result.get("results") or [result.result]:
@@ -113,30 +135,38 @@ class CallbackModule(CallbackBase):
                 text = self._shown(TEMPORARY.sub(r"\1", self._get_diff(item["diff"])))
                 self.write("difference", role=self.role, task=result.task.name, diff=text)
 
+    @_careful
     def v2_runner_on_skipped(self, result: Any) -> None:
         """Record a task that did not apply."""
+        self.restarts.unchanged()
         self._task(result, "skipped")
 
+    @_careful
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Record a failure with the journal's lines; one that a rescue takes up is not final."""
         rescued = ignore_errors or _has_rescue(result.task)
-        self._task(result, "rescued" if rescued else "failed")
         if rescued:
-            self.note(self.role, rescued=result.task.name)
+            self.note(_role_of(result.task), rescued=result.task.name)
         else:
             self.broken = True
+        # What failed half-way may have changed something.
+        self.restarts.owe(self._asks(result.task))
+        self._task(result, "rescued" if rescued else "failed")
+        if not rescued:
             message = self._shown(_message(result.result))
             told = {"task": result.task.name, "journal": _journal(self.began)}
             self.write("failure", role=self.role, message=message, **told)
 
+    @_careful
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Record a connection plugin's failure; with a local connection it means a broken node."""
         self.v2_runner_on_failed(result)
 
+    @_careful
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Close the last role."""
-        self._enter("")
         self._end_play()
+        self._enter("")
 
     def _shown(self, text: Any) -> str:
         """Return a text that a journal can hold: first masked, so that no cut halves a secret."""
@@ -148,25 +178,56 @@ class CallbackModule(CallbackBase):
         if self.playing and not self.broken:
             self.note(self.playing, done=True)
         self.playing = ""
+        self.restarts.end()
+
+    def _begin(self, task: Any) -> None:
+        self.task_began = time.time()
+        self.restarts.may_owe(self._asks(task))
+        self._enter(_role_of(task))
+
+    def _asks(self, task: Any) -> list[str]:
+        """Return the handlers that a task asks for when it changes something.
+
+        The name of one may be a template that each turn of a loop fills in: its result tells it.
+        """
+        if self.checking or _role_of(task) != self.playing:
+            return []
+        names = [task.notify] if isinstance(task.notify, str) else task.notify or []
+        return [str(name) for name in names if "{{" not in name]
+
+    def _reported(self, result: Any) -> list[str]:
+        """Note what a task reports, and return what of it is for people."""
+        if not result.task.action.endswith("debug"):
+            return []
+        notices = []
+        for item in result.result.get("results") or [result.result]:
+            if item.get("skipped"):
+                continue
+            message = self._shown(item.get("msg", ""))
+            if result.task.name.startswith(REPORT):
+                self.note(_role_of(result.task), notice=message)
+                notices.append(message)
+            elif result.task.name.startswith(FETCHES):
+                self.note(_role_of(result.task), download=message)
+        return notices
 
     def _watch(self, result: Any) -> None:
-        """Note what a task manages, and the restarts it asks for before they can get lost."""
+        """Note the restarts that a task asks for, and what it manages."""
         task, fields = result.task, result.task_fields
         if result.result.get("skipped"):
             return
         role, reads = _role_of(task), list(task.changed_when or ()) == [False]
         arguments = fields.get("args") or {}
-        items, why = managed(str(task.action), arguments, result.result, reads)
         changed = bool(result.result.get("changed"))
+        if changed:
+            self.restarts.owe(self._asks(task))
+        items, why = managed(str(task.action), arguments, result.result, reads)
         for item in items:
             self.note(role, item=item, **({"changed": True} if changed else {}))
         if why:
             self.note(role, task=task.name, uncovered=why)
         if task.action.endswith("get_url") and changed:
             self.note(role, download=str(arguments.get("url", "")))
-        owing = role == self.playing and not self.checking
-        if task.notify and changed and owing:
-            receipts.owe(self.state, role, map(str, task.notify))
 
     def _enter(self, role: str) -> None:
         if role == self.role:

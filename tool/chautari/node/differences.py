@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Any, TypedDict
 
 Item = dict[str, Any]
 State = dict[str, Any]
 SHOWN_LINES = 12
+FUTURE = "a stamp from the future"  # in the place of a setting that is newer than the stamp
 # What a node's facts are called; one that is not here goes by Ansible's name.
 FACTS = {
     "id": "distribution", "version_id": "release", "machine": "processor",
@@ -33,19 +36,39 @@ def between(item: Item, then: State, now: State) -> list[Reason]:
     """Return how `item` differs from what it was.
 
     A probe that was not content when it was sealed left the receipt open: that is no difference.
+    What cannot be read is never taken for unchanged; when it could not then either, it only keeps
+    the receipt open.
     """
-    if then == now:
-        return []
     kind, name = item["kind"], item["name"]
     if kind == "paths":
-        found = []
-        for path in sorted({*then, *now}):
-            before, after = then.get(path, {"is": "absent"}), now.get(path, {"is": "absent"})
-            if before != after:
-                found.append(reason("path", path, f"{path}: {_path(before, after)}"))
-        return found
+        absent = {"is": "absent"}
+        return [
+            told
+            for path in sorted({*then, *now})
+            for told in between(
+                {"kind": "path", "name": path}, then.get(path, absent), now.get(path, absent)
+            )
+        ]
+    if kind == "path" and now["is"] == "unreadable":
+        return [
+            reason("open" if then.get("is") == "unreadable" else kind, name, _unread(name, now))
+        ]
+    if then == now:
+        return []
     words = {"path": _path, "exists": _exists, "loaded": _loaded, "probe": _probe}.get(kind, _pairs)
     return [reason(kind, name, f"{name}: {words(then, now)}")]
+
+
+def unread(item: Item, state: State) -> str:
+    """Return which of an item's paths could not be read, in words; empty when all could."""
+    paths = {"path": {item["name"]: state}, "paths": state}.get(item["kind"], {})
+    found = (_unread(name, now) for name, now in paths.items() if now["is"] == "unreadable")
+    return next(found, "")
+
+
+def _unread(name: str, state: State) -> str:
+    said = os.strerror(getattr(errno, state["why"]))
+    return f"{name}: cannot be read ({said}); `stat {name}` on the node says more"
 
 
 def machines(then: State, now: State) -> list[Reason]:
@@ -64,6 +87,8 @@ def machines(then: State, now: State) -> list[Reason]:
 def _path(then: State, now: State) -> str:
     if now["is"] == "absent":
         return "is gone"
+    if then["is"] == "unreadable":
+        return "can be read again"
     if then["is"] == "absent":
         return "is there again, and should not be"
     if then["is"] != now["is"]:
@@ -94,6 +119,8 @@ def _exists(then: State, now: State) -> str:
 
 def _loaded(then: State, now: State) -> str:
     files = now.get("newer", [])
+    if files == [FUTURE]:
+        return "the clock was set back since it was loaded, so nobody can tell what changed since"
     more = f" and {len(files) - 3} more" if len(files) > 3 else ""
     return f"changed, and not loaded since: {', '.join(files[:3])}{more}"
 

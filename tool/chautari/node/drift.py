@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from chautari.node import lock, receipts
+from chautari.node import lock, receipts, sealing
 from chautari.node.differences import reason
 
 STATE = Path("/var/lib/chautari")
@@ -66,8 +67,11 @@ def _diff(state: Path, name: str, then: dict[str, Any]) -> list[str]:
         return []
     try:
         # A file that was closed to others meanwhile may hold what others must not see.
-        there = Path(name).stat()
-        if not there.st_mode & 0o004 or there.st_size > receipts.SHOWN_BYTES:
+        there = Path(name).lstat()
+        # What is no plain file any more (a pipe, or a link to anything) may never come to an end.
+        if not stat.S_ISREG(there.st_mode):
+            return []
+        if not there.st_mode & 0o004 or there.st_size > sealing.SHOWN_BYTES:
             return []
         now = Path(name).read_text(errors="replace")
     except OSError:

@@ -6,6 +6,7 @@ as its slowest question. Standard library only; it runs with the node's own Pyth
 
 from __future__ import annotations
 
+import errno
 import grp
 import hashlib
 import os
@@ -18,11 +19,13 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
+from chautari.node.differences import FUTURE
+
 Item = dict[str, Any]
 State = dict[str, Any]
 Asked = tuple[int, int]  # a process, and the pipe that its words come through
 
-SHOWN_PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,Type,RemainAfterExit"
+SHOWN_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,Type,RemainAfterExit"
 PROBE_SECONDS = 30
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Answers, and beside them those that are passwords.
@@ -39,7 +42,7 @@ def states(items: Iterable[Item]) -> list[State]:
     """Return the state of each item, in their order.
 
     A state is plain JSON data; two states are equal exactly when nothing that the item watches
-    differs. A probe that fails has `"ok": False` in its state.
+    differs. A probe that fails has `"ok": False` in its state, and a path that cannot be read too.
     """
     wanted = list(items)
     questions = _Questions(wanted)
@@ -90,8 +93,7 @@ class _Questions:
     def written(self, pattern: str) -> list[tuple[str, int]]:
         """Return all that lies under a pattern, with the time it was changed; looked up once."""
         if pattern not in self._written:
-            found = [path for top in glob(pattern) for path in _tree(top)]
-            self._written[pattern] = [(path, _changed(path)) for path in found]
+            self._written[pattern] = written(pattern)
         return self._written[pattern]
 
     def packages(self) -> dict[str, State]:
@@ -195,11 +197,22 @@ def _path(item: Item, _: _Questions) -> State:
 
 
 def path_state(name: str) -> State:
-    """Return kind, mode, owner and content of what lies at `name`; links are not followed."""
+    """Return kind, mode, owner and content of what lies at `name`; links are not followed.
+
+    One path that nobody can look at (a loop of links above it, a disk that fails, a mount that is
+    gone) must not keep a whole node from being looked at: that is a state like any other.
+    """
     try:
-        found = os.lstat(name)
+        return _path_state(name)
     except (FileNotFoundError, NotADirectoryError):
         return {"is": "absent"}
+    except OSError as error:
+        why = errno.errorcode.get(error.errno or 0, "EIO")
+        return {"is": "unreadable", "why": why, "ok": False}
+
+
+def _path_state(name: str) -> State:
+    found = os.lstat(name)
     state: State = {"uid": found.st_uid, "gid": found.st_gid}
     if stat.S_ISLNK(found.st_mode):
         return state | {"is": "link", "to": os.readlink(name)}
@@ -208,7 +221,7 @@ def path_state(name: str) -> State:
         return state | {"is": "directory"}
     if not stat.S_ISREG(found.st_mode):
         return state | {"is": "special"}
-    return state | {"is": "file", "sha256": digest(name)}
+    return state | {"is": "file", "sha256": _hashed(name, "sha256")}
 
 
 # Bytes that are read at once; most managed files are smaller.
@@ -218,13 +231,17 @@ _PART = 1 << 18
 def digest(name: str, algorithm: str = "sha256") -> str:
     """Return the hexadecimal digest of a file's content; empty when it cannot be read."""
     try:
-        with open(name, "rb") as stream:
-            found = hashlib.new(algorithm)
-            while part := stream.read(_PART):
-                found.update(part)
-            return found.hexdigest()
+        return _hashed(name, algorithm)
     except OSError:
         return ""
+
+
+def _hashed(name: str, algorithm: str) -> str:
+    with open(name, "rb") as stream:
+        found = hashlib.new(algorithm)
+        while part := stream.read(_PART):
+            found.update(part)
+        return found.hexdigest()
 
 
 def _paths(item: Item, _: _Questions) -> State:
@@ -256,7 +273,10 @@ def _unit(item: Item, questions: _Questions) -> State:
         state["enabled"] = found.get("UnitFileState", "")
     once = found.get("Type") == "oneshot" and found.get("RemainAfterExit") != "yes"
     if item.get("active") and not once:
-        state["active"] = found.get("ActiveState", "")
+        # Between a death and the next start systemd calls a service "activating": as one that
+        # starts slowly.
+        dies = found.get("SubState", "").startswith("auto-restart")
+        state["active"] = "restarting" if dies else found.get("ActiveState", "")
     return state
 
 
@@ -296,9 +316,21 @@ def _loaded(item: Item, questions: _Questions) -> State:
     stamps = [_changed(name) for name in glob(item["stamp"])]
     if not stamps:
         return {"ok": False, "newer": ["no stamp"]}
-    written = [pair for pattern in item["settings"] for pair in questions.written(pattern)]
-    newest = [path for path, changed in written if changed > min(stamps)]
+    if ahead(min(stamps)):
+        return {"ok": False, "newer": [FUTURE]}
+    found = [pair for pattern in item["settings"] for pair in questions.written(pattern)]
+    newest = [path for path, changed in found if changed > min(stamps)]
     return {"ok": not newest, "newer": sorted(newest)}
+
+
+def written(pattern: str) -> list[tuple[str, int]]:
+    """Return all that lies under a pattern, with the time it was changed."""
+    return [(path, _changed(path)) for top in glob(pattern) for path in _tree(top)]
+
+
+def ahead(moment: int) -> bool:
+    """Whether a time in nanoseconds lies in the future, as after the clock was set back."""
+    return moment > time.time_ns() + 1_000_000_000
 
 
 def _changed(path: str) -> int:

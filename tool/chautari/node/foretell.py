@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from chautari.node import budget, passes, receipts
+from chautari.node import budget, packages, passes, receipts
 from chautari.node.differences import Reason, reason
 
 Item = dict[str, Any]
@@ -28,7 +28,10 @@ def foretell(node: passes.Node, full: bool, last_words: Callable[[], list[str]])
     """
     reasons = receipts.stale(node.state, node.roles, full=full)
     chosen = [inputs for inputs in node.roles if inputs["role"] in reasons]
-    node.tell("chosen", roles=passes.leaving(node) | reasons, number=0)
+    roles = passes.leaving(node) | reasons
+    node.tell("chosen", roles=roles, number=0)
+    if left := packages.cut_short() if roles else []:
+        node.tell("packages_unfinished", packages=left)
     partial = bool(chosen and passes.one_pass(node, chosen, sealing=False))
     if partial:
         node.tell("check_ended_early", log=last_words())
@@ -36,7 +39,7 @@ def foretell(node: passes.Node, full: bool, last_words: Callable[[], list[str]])
     notes = node.memory / "managed.jsonl"
     if chosen and (later := following(node, set(reasons), notes)):
         node.tell("may_follow", roles=later)
-    node.tell(**budget.budget(notes, partial))
+    node.tell(**budget.budget(notes, partial or bool(left)))
 
 
 def following(node: passes.Node, ran: set[str], notes: Path) -> dict[str, list[Reason]]:

@@ -22,20 +22,27 @@ SHORTEST_LINE = 16  # of a secret of several lines: shorter ones may be words of
 
 
 def append(file: Path, event: dict[str, Any], secrets: Iterable[str] = ()) -> None:
-    """Append one event to a journal, whole or not at all.
+    """Append one event to a journal, whole or not at all."""
+    if event["event"] in DISPENSABLE and file.exists() and file.stat().st_size > MOST_BYTES:
+        return
+    add(file, json.dumps(masked(event, secrets)) + "\n")
+
+
+def add(file: Path, text: str, synced: bool = False) -> None:
+    """Append lines to a file, whole or not at all; `synced` ones outlive a power cut.
 
     A disk that is full takes a part of a line, which would spoil the next one as well: that part
     is taken back before the OSError is raised. Meanwhile no other writer may append.
     """
-    if event["event"] in DISPENSABLE and file.exists() and file.stat().st_size > MOST_BYTES:
-        return
-    line = (json.dumps(masked(event, secrets)) + "\n").encode()
+    left = text.encode()
     with file.open("ab", buffering=0) as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         size = os.fstat(stream.fileno()).st_size
         try:
-            while line:
-                line = line[stream.write(line) :]
+            while left:
+                left = left[stream.write(left) :]
+            if synced:
+                os.fsync(stream.fileno())
         except OSError:
             stream.truncate(size)
             raise

@@ -47,12 +47,19 @@ def unfinished() -> list[str]:
     return [line.split()[-1] for line in done.stdout.splitlines() if line.strip()]
 
 
+def cut_short() -> list[str]:
+    """Return what a run would finish before it begins.
+
+    While another program is at work with dpkg, what is half done is that one's business.
+    """
+    return [] if lock.apt_holder() else unfinished()
+
+
 def finish(run: Callable[[list[str]], int], tell: Callable[..., None]) -> None:
     """Bring a cut-off installation to its end; where that fails the roles' own tasks say so.
 
-    While another program is at work with dpkg, what is half done is that one's business. `run`
-    starts a command and returns its exit code, `tell` writes an event.
+    `run` starts a command and returns its exit code, `tell` writes an event.
     """
-    if not lock.apt_holder() and (left := unfinished()):
+    if left := cut_short():
         code = run(["sh", "-c", FINISH])
         tell("packages_finished", packages=left, ok=code == 0)

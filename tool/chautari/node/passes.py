@@ -14,13 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chautari.node import managed, receipts
-from chautari.node.differences import Reason, between, reason
-from chautari.node.receipts import Inputs, Receipt, Record
+from chautari.node import managed, receipts, stamps
+from chautari.node.differences import Reason, between, reason, unread
+from chautari.node.receipts import Inputs, Receipt
+from chautari.node.sealing import Record, forget_contents, seal
 
 MOST_PASSES = 3
 REMOVE = "tasks/remove.yml"
 BUSY = "tasks/busy.yml"
+UNNOTED = (
+    "what it did could not be written down on the node: is a disk full? (`df -h /run /var` there)"
+)
 # Reasons that mean that a role was given something else than before.
 GIVEN = frozenset({"files", "ansible", "variable", "machine", "new", "damaged"})
 # A line of a role's handlers that is a name, or one of the names that a handler listens to.
@@ -74,7 +78,10 @@ def converge(node: Node, full: bool) -> int:
             return code
         _tell_accepted(node, before, reasons)
     tell_kept(node, roles, ran)
-    receipts.forget_contents(node.state)
+    for name in ran:
+        if receipts.load(node.state, name) is None:
+            node.tell("open", role=name, why=UNNOTED)
+    forget_contents(node.state)
     return 0
 
 
@@ -161,11 +168,13 @@ def one_pass(node: Node, chosen: list[Inputs], sealing: bool = True) -> int:
     playbook = node.memory / "playbooks" / "run.yml"
     playbook.parent.mkdir(exist_ok=True)
     playbook.write_text(json.dumps(_plays(node, chosen)))
+    if sealing:
+        stamps.bring_back(item for inputs in chosen for item in inputs.get("items", ()))
     # Ansible gathers its facts as it begins: an address that changes meanwhile is in no file yet.
     machine = receipts.machine_of(chosen)
     code = node.ansible("playbooks/run.yml")
     if sealing:
-        opened = receipts.seal(node.state, node.run, chosen, read_records(noted), machine)
+        opened = seal(node.state, node.run, chosen, read_records(noted), machine)
         for role, why in opened.items():
             node.tell("open", role=role, why=why)
     return code
@@ -226,6 +235,7 @@ def _tell_accepted(
             difference["text"]
             for item, old in zip(then.items, then.states, strict=True)
             if (key := managed.key(item)) in states
+            and not unread(item, states[key])
             and not {item["name"], item.get("file")} & set(now.did)
             for difference in between(item, old, states[key])
         ]

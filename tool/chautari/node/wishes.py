@@ -30,6 +30,8 @@ def unlike(item: dict[str, Any], state: dict[str, Any]) -> str:
         # may rest; one that a task starts at every run is not started when it rests.
         wrong = ("failed", "inactive") if wish == "started" else ("failed",)
         active = state.get("active")
+        if active == "restarting":
+            return f"{name} was {wish}, and ended again (`journalctl -u {name}` says why)"
         return f"{name} was {wish}, and is {active}" if active in wrong else ""
     if item["kind"] == "package" and NAME.fullmatch(name):
         there = state["status"] in THERE

@@ -124,6 +124,13 @@ class Taker:
             f"apt is at work on the node ({holder}): the run waits for it, ten minutes at most"
         )
 
+    def _packages_unfinished(self, event: Event) -> None:
+        names = ", ".join(event["packages"])
+        self.report.notices.append(
+            f"an installation was cut short ({names}): a deploy brings it to its end first; what "
+            "that downloads is not counted here"
+        )
+
     def _packages_finished(self, event: Event) -> None:
         names = ", ".join(event["packages"])
         self.report.notices.append(
@@ -259,6 +266,7 @@ _HANDLERS: dict[str, Callable[[Taker, Event], None]] = {
     "stays": Taker._stays,
     "without_mitogen": Taker._without_mitogen,
     "apt_at_work": Taker._apt_at_work,
+    "packages_unfinished": Taker._packages_unfinished,
     "packages_finished": Taker._packages_finished,
     "accepted": Taker._accepted,
     "open": Taker._open,

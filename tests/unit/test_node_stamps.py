@@ -1,0 +1,109 @@
+"""A clock that was ahead and was set back neither hides settings nor loads them for ever."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from receipt_samples import FakeAnsible, inputs, node, told
+
+from chautari.node import fingerprint, foretell, passes, receipts, stamps
+from chautari.node.differences import FUTURE, between
+
+Data = dict[str, Any]
+HOUR = 3600
+
+
+def at(file: Path, seconds: float) -> Path:
+    """Write a file whose time lies `seconds` ahead of now."""
+    if not file.is_symlink():
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("x")
+    then = time.time() + seconds
+    os.utime(file, (then, then), follow_symlinks=False)
+    return file
+
+
+def item(folder: Path) -> Data:
+    settings = [str(folder / "etc")]
+    return {"kind": "loaded", "name": "x", "settings": settings, "stamp": str(folder / "*.stamp")}
+
+
+def state(folder: Path) -> Data:
+    [found] = fingerprint.states([item(folder)])
+    return found
+
+
+def test_nothing_counts_as_loaded_by_a_stamp_from_the_future(tmp_path: Path) -> None:
+    at(tmp_path / "etc" / "a", -HOUR)
+    at(tmp_path / "x.stamp", HOUR)
+    now = state(tmp_path)
+    assert now == {"ok": False, "newer": [FUTURE]}
+    [found] = between(item(tmp_path), {"ok": True, "newer": []}, now)
+    assert found["text"].startswith("x: the clock was set back since it was loaded")
+
+
+def test_moment_that_lies_ahead_of_a_coarse_clock_is_no_future(tmp_path: Path) -> None:
+    at(tmp_path / "etc" / "a", -HOUR)
+    os.utime(tmp_path / "etc", (0, 0))
+    at(tmp_path / "x.stamp", 0.5)
+    assert state(tmp_path) == {"ok": True, "newer": []}
+
+
+def test_times_ahead_are_brought_back_and_others_stay(tmp_path: Path) -> None:
+    before = at(tmp_path / "etc" / "old", -HOUR).stat().st_mtime_ns
+    new, target = at(tmp_path / "etc" / "new", HOUR), at(tmp_path / "target", HOUR)
+    (tmp_path / "etc" / "link").symlink_to(target)
+    stamp, other = at(tmp_path / "x.stamp", 2 * HOUR), at(tmp_path / "other", HOUR)
+    stamps.bring_back([{"kind": "path", "name": str(other)}, item(tmp_path)])
+    assert (tmp_path / "etc" / "old").stat().st_mtime_ns == before
+    assert all(file.stat().st_mtime <= time.time() for file in (new, target))
+    assert (stamp.stat().st_mtime_ns, fingerprint.ahead(other.stat().st_mtime_ns)) == (0, True)
+    stamp.touch()
+    assert state(tmp_path) == {"ok": True, "newer": []}
+
+
+def test_link_that_leads_nowhere_is_brought_back_itself(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "link").symlink_to("nowhere")
+    at(tmp_path / "etc" / "link", HOUR)
+    stamps.bring_back([item(tmp_path)])
+    assert not fingerprint.ahead((tmp_path / "etc" / "link").lstat().st_mtime_ns)
+
+
+@pytest.mark.parametrize(("written", "loaded"), [(HOUR, 2 * HOUR), (HOUR, -1), (-HOUR, HOUR)])
+def test_role_loads_its_settings_once_after_the_clock_was_set_back(
+    written: float, loaded: float, tmp_path: Path
+) -> None:
+    at(tmp_path / "etc" / "a", -2 * HOUR)
+    at(tmp_path / "x.stamp", -HOUR)
+    os.utime(tmp_path / "etc", (0, 0))
+    reloads: list[str] = []
+
+    def role() -> None:
+        """Do as the roles: ask which settings are newer than the stamp, load them, touch it."""
+        argv = ["find", tmp_path / "etc", "-newer", tmp_path / "x.stamp"]
+        if new := subprocess.run(argv, capture_output=True, text=True, check=True).stdout:
+            reloads.append(new)
+            (tmp_path / "x.stamp").touch()
+
+    roles = [inputs("a", items=[item(tmp_path)])]
+    there = node(tmp_path, roles, FakeAnsible(tmp_path / "memory", {"a": role}))
+    assert passes.converge(there, full=False) == 0
+    assert (reloads, receipts.stale(there.state, roles)) == ([], {})
+    at(tmp_path / "etc" / "a", written)
+    at(tmp_path / "x.stamp", loaded)
+    assert passes.converge(there, full=False) == 0
+    assert (len(reloads), receipts.stale(there.state, roles)) == (1, {})
+    assert told(tmp_path, "open") == []
+
+
+def test_plan_leaves_times_as_they_are(tmp_path: Path) -> None:
+    at(tmp_path / "etc" / "a", HOUR)
+    stamp = at(tmp_path / "x.stamp", HOUR)
+    roles = [inputs("a", items=[item(tmp_path)])]
+    there = node(tmp_path, roles, FakeAnsible(tmp_path / "memory", {}))
+    foretell.foretell(there, full=False, last_words=list)
+    assert fingerprint.ahead(stamp.stat().st_mtime_ns)
