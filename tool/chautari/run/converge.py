@@ -116,7 +116,9 @@ def _through(target: Target, arguments: Event, payload: bytes, taker: Taker) -> 
             break
         taker.tell(target.name, {"event": "reconnecting", "seconds": pause})
         time.sleep(pause)
-        attempt = {"action": "attach", "run": arguments["run"], "offset": taker.offset}
+        # Whoever reads the newest run stays with it, although a newer one may have begun meanwhile.
+        run = taker.report.run or arguments["run"]
+        attempt = {"action": "attach", "run": run, "offset": taker.offset}
         body = b""
     if not taker.ended:
         _tell_lost(target, taker, bool(payload))

@@ -1,0 +1,34 @@
+"""Reading a run that is there already: the newest one of a node, or the one named."""
+
+import pytest
+from test_run_converge import FINISHED, STARTED, TARGET, Link, actions, clock
+
+from chautari.report.model import NodeReport
+from chautari.run import converge, remote
+
+__all__ = ["clock"]
+
+
+def test_run_that_is_read_and_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = {"event": "refused", "message": "there is no run q here", "unknown": True}
+    monkeypatch.setattr(remote, "Stream", Link(([unknown], 1)))
+    report = NodeReport("bog1", "203.0.113.10", "failed")
+    converge.attach(TARGET, "q", report, lambda *_: None)
+    assert [refusal.what for refusal in report.refusals] == ["there is no run q here"]
+
+
+@pytest.mark.parametrize(("mode", "state"), [("plan", "planned"), ("check", "verified")])
+def test_run_that_is_read_again_is_told_by_what_it_was_for(
+    mode: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "Stream", Link(([STARTED | {"mode": mode}, FINISHED], 0)))
+    report = NodeReport("bog1", "203.0.113.10", "failed")
+    converge.attach(TARGET, "", report, lambda *_: None)
+    assert (report.state, report.run) == (state, "r")
+
+
+def test_newest_run_stays_the_same_one_after_a_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Link(([], 255), ([STARTED], 255), ([FINISHED], 0))
+    monkeypatch.setattr(remote, "Stream", link)
+    converge.attach(TARGET, "", NodeReport("bog1", "203.0.113.10", "failed"), lambda *_: None)
+    assert actions(link) == [("attach", ""), ("attach", ""), ("attach", "r")]
