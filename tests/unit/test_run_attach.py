@@ -1,10 +1,15 @@
 """Reading a run that is there already: the newest one of a node, or the one named."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+from region_samples import inventory
 from test_run_converge import FINISHED, STARTED, TARGET, Link, actions, clock
 
 from chautari.report.model import NodeReport
-from chautari.run import converge, remote
+from chautari.run import attach, converge, remote, status
+from chautari.run.request import Request
 
 __all__ = ["clock"]
 
@@ -32,3 +37,21 @@ def test_newest_run_stays_the_same_one_after_a_cut(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(remote, "Stream", link)
     converge.attach(TARGET, "", NodeReport("bog1", "203.0.113.10", "failed"), lambda *_: None)
     assert actions(link) == [("attach", ""), ("attach", ""), ("attach", "r")]
+
+
+def test_reading_logs_in_with_the_key_that_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: list[Any] = []
+
+    def ask(target: Any, *_: Any) -> tuple[list[Any], Link]:
+        keys.append(target.key)
+        return [], Link()
+
+    monkeypatch.setattr(converge, "attach", lambda target, *_: keys.append(target.key) or [])
+    monkeypatch.setattr(status, "ask", ask)
+    key = tmp_path / "key"
+    request = Request(inventory(tmp_path), "deploy attach andes", ("bog1",), (key,))
+    attach.attach(request, lambda *_: None, lambda _: None)
+    status.node_states(request)
+    assert keys == [key, key]
