@@ -18,8 +18,8 @@ from chautari.cli.options import identity_option, json_option, node_option, regi
 def command(name: str, as_json: bool, **asked: Any) -> int:
     """Show the newest run of each node from its beginning, and follow it while it is at work.
 
-    A run that ended can be read the same way; nothing is started. The last twenty runs of a node
-    are kept; `deploy status --json` names them.
+    A run that ended can be read the same way; nothing is started. Each node keeps its last
+    twenty deploys and its last twenty checks and plans; `deploy status --json` names them.
     """
     from chautari.cli.work import carry_out
     from chautari.run.attach import attach
