@@ -39,6 +39,27 @@ def test_newest_run_stays_the_same_one_after_a_cut(monkeypatch: pytest.MonkeyPat
     assert actions(link) == [("attach", ""), ("attach", ""), ("attach", "r")]
 
 
+@pytest.mark.parametrize(
+    ("holder", "what", "fix"),
+    [
+        ({"operator": "luz", "run": "q"}, "luz was deploying to this node (run q)", "--run q"),
+        ({}, "somebody was deploying to this node", "deploy again"),
+    ],
+)
+def test_run_that_never_began_says_who_came_first(
+    holder: Any, what: str, fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "Stream", Link(([{"event": "busy", "holder": holder}], 75)))
+    report = NodeReport("bog1", "203.0.113.10", "failed")
+    told: list[Any] = []
+    converge.attach(TARGET, "", report, lambda _, event: told.append(event))
+    assert (report.state, report.ok) == ("busy", False)
+    [refusal] = report.refusals
+    assert refusal.what == f"this run never began: {what}"
+    assert fix in refusal.fix
+    assert told[-1]["event"] == "busy"
+
+
 def test_reading_logs_in_with_the_key_that_was_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

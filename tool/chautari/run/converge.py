@@ -65,12 +65,18 @@ def converge(
 def attach(target: Target, run: str, report: NodeReport, tell: Listener) -> list[CheckResult]:
     """Follow a run that is there already, from its first event on; return its checks.
 
-    An empty `run` stands for the newest one on the node.
+    An empty `run` stands for the newest one on the node. One that never began, since somebody else
+    came first, is refused as busy.
     """
     tell(target.name, {"event": "joined", "run": run})
     report.run = run
     arguments = {"action": "attach", "run": run, "offset": 0}
-    return _through(target, arguments, b"", Taker(report, tell)).checks
+    taker = _through(target, arguments, b"", Taker(report, tell))
+    if taker.holder is not None:
+        report.state = "busy"
+        report.refusals.append(_never_began(taker.holder))
+        tell(target.name, {"event": "busy"})
+    return taker.checks
 
 
 def wait_for(target: Target, holder: Event, report: NodeReport, tell: Listener) -> bool:
@@ -182,13 +188,26 @@ def _tell_lost(target: Target, taker: Taker, started: bool) -> None:
 
 def busy_refusal(holder: Event) -> Refusal:
     """Return who is at work on a node, since when and from where, and what to do."""
+    return Refusal(
+        _in_words(holder, "is deploying"),
+        "wait until that run has ended, or give the command with --wait",
+    )
+
+
+def _never_began(holder: Event) -> Refusal:
+    """Return why a run that is read has nothing to tell; who came first may have ended long ago."""
+    theirs = f"read theirs with --run {holder['run']}; " if holder.get("run") else ""
+    return Refusal(
+        f"this run never began: {_in_words(holder, 'was deploying')}",
+        f"{theirs}for what this one was to do, deploy again",
+    )
+
+
+def _in_words(holder: Event, doing: str) -> str:
     since, began = "", holder.get("since")
     if isinstance(began, int | float) and 0 <= began < _YEAR_10000:
         since = time.strftime(" since %H:%M", time.localtime(began))
     who = holder.get("operator") or "somebody"
     origin = f" from {holder['origin']}" if holder.get("origin") else ""
     run = f" (run {holder['run']})" if holder.get("run") else ""
-    return Refusal(
-        f"{who} is deploying to this node{since}{origin}{run}",
-        "wait until that run has ended, or give the command with --wait",
-    )
+    return f"{who} {doing} to this node{since}{origin}{run}"
