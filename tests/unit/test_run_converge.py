@@ -347,7 +347,7 @@ def test_who_is_waited_for_is_told_whenever_they_are_at_another_role(
     answers = [doing("base"), doing("base"), ([], 255), doing("php"), doing(None)]
     free, _, told, link = waited(monkeypatch, *answers)
     assert free
-    assert [event["holder"].get("role") for event in told] == [None, "base", "php"]
+    assert [event["holder"].get("role") for event in told] == ["base", "php"]
     assert {event["event"] for event in told} == {"waiting"}
     assert {action for action, _ in actions(link)} == {"doing"}
 

@@ -52,6 +52,7 @@ class Nodes:
     converged: list[str] = field(default_factory=list)
     about: dict[str, Data] = field(default_factory=dict)
     told: list[tuple[str, str]] = field(default_factory=list)
+    events: list[Data] = field(default_factory=list)
     said: str = "Warning: x\nPermission denied (publickey)."
 
     def ask(self, target: Any, arguments: Data, payload: Any = None) -> Any:
@@ -90,6 +91,7 @@ class Nodes:
 
     def tell(self, node: str, event: Data) -> None:
         self.told.append((node, event["event"]))
+        self.events.append(event)
 
 
 @dataclass

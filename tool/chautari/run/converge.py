@@ -82,9 +82,11 @@ def attach(target: Target, run: str, report: NodeReport, tell: Listener) -> list
 def wait_for(target: Target, holder: Event, report: NodeReport, tell: Listener) -> bool:
     """Wait until nobody is at work on the node; tell who is, and at which role.
 
+    That `holder` is, was told before.
+
     Returns whether the node is free; when it answers no more, `report` says so.
     """
-    patience, told = _Patience(), None
+    patience, told = _Patience(), (holder.get("run"), holder.get("role"))
     busy: Event | None = holder
     while busy is not None:
         if (now := (busy.get("run"), busy.get("role"))) != told:

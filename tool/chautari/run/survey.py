@@ -69,10 +69,11 @@ def survey(
     reached: Sequence[Target], inputs_of: Callable[[str], list[Inputs]], parallel: int
 ) -> list[Survey]:
     """Ask every node once, side by side; its roles' inputs are computed while SSH connects."""
-    return side_by_side(lambda target: _one(target, inputs_of), reached, parallel)
+    return side_by_side(lambda target: look(target, inputs_of), reached, parallel)
 
 
-def _one(target: Target, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
+def look(target: Target, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
+    """Ask one node."""
     # Whoever was never met has no pinned key yet: the preparation makes first contact.
     if not target.known_hosts.is_file() or target.address not in target.known_hosts.read_text():
         return Survey(answered=False)
