@@ -179,11 +179,17 @@ def _tell_lost(target: Target, taker: Taker, started: bool) -> None:
         what = f"the link was lost{begun}"
         fix = "when the link is back, give the same command again: it joins the run"
         report.refusals.append(Refusal(what, fix))
-    elif taker.code == SSH_FAILED:
-        _tell_unreachable(report, taker.error)
+    else:
+        tell_silent(target, report, taker.code, taker.error)
+
+
+def tell_silent(target: Target, report: NodeReport, code: int | None, said: str) -> None:
+    """Say what is known of a node that gave no answer; `code` is how SSH ended, `said` its word."""
+    if code == SSH_FAILED:
+        _tell_unreachable(report, said)
     else:
         report.state = "failed"
-        what = f"the node did not take the command ({taker.error or 'no answer'})"
+        what = f"the node did not take the command ({said or 'no answer'})"
         fix = f"look at the node: ssh -p {target.port} {target.user}@{target.address}"
         report.refusals.append(Refusal(what, fix))
 

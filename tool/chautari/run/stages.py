@@ -18,7 +18,7 @@ from chautari.run.preflight import NOTHING_YET
 from chautari.run.prepare import prepare, wanted
 from chautari.run.remote import Event, new_run_id
 from chautari.run.request import Listener, Plan, Request, about
-from chautari.run.survey import Survey, look, report_of
+from chautari.run.survey import Survey, look, report_of, tell_kept
 from chautari.run.target import Target, targets
 
 Mode = Literal["converge", "check", "plan"]
@@ -86,6 +86,9 @@ def get_ready(ready: Plan, names: Sequence[str], tell: Listener, mode: Mode) -> 
             crew.report = prepared[crew.name]
             if mode == "plan":
                 _foretell_the_first_deploy(crew)
+        well = [crew for crew in unready if crew.report.state == "converged"]
+        silent = [crew for crew in well if not crew.found.answered]
+        side_by_side(lambda crew: _look_again(ready, crew, tell), silent, request.parallel)
     for crew in crews:
         _settle(crew, request, tell, mode)
     return crews
@@ -103,6 +106,20 @@ def _look(ready: Plan, target: Target, tell: Listener) -> Crew:
     if found.busy is not None and report.state == "converged":
         _mind_others(crew, found.busy, request, tell)
     return crew
+
+
+def _look_again(ready: Plan, crew: Crew, tell: Listener) -> None:
+    """Ask a node that was silent until it was prepared; the preparation has judged the machine."""
+    found = look(crew.target, lambda _: ready.inputs_of(crew.node))
+    if not found.answered:
+        # It may carry roles that it is to lose: without its word nothing is done there.
+        converge.tell_silent(crew.target, crew.report, found.code, found.said)
+        tell(crew.name, {"event": crew.report.state})
+        return
+    crew.found = found
+    tell_kept(crew.report, found)
+    if found.busy is not None:
+        _mind_others(crew, found.busy, ready.request, tell)
 
 
 def _mind_others(crew: Crew, holder: Event, request: Request, tell: Listener) -> None:
