@@ -123,45 +123,6 @@ def test_json_is_the_only_thing_on_standard_output(
     assert json.loads(capsys.readouterr().out)["checks"] == deployed["checks"]
 
 
-def test_request_carries_what_was_asked_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    asked: list[Any] = []
-    monkeypatch.setattr(pipeline, "deploy", lambda request, *_: asked.append(request) or report())
-    (tmp_path / "key").touch()
-    main.run(["region", "andes", "--node", "bog1", "--node", "med1", "--identity",
-              str(tmp_path / "key"), "--mirror", str(tmp_path)])  # fmt: skip
-    [request] = asked
-    assert request.nodes == ("bog1", "med1")
-    assert request.identities == (tmp_path / "key",)
-    assert request.mirror == tmp_path
-    assert request.command == "deploy region andes"
-
-
-def test_request_carries_how_much_is_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-    monkeypatch.setattr(pipeline, "deploy", lambda request, *_: asked.append(request) or report())
-    main.run(["region", "andes", "--full", "--canary", "med1", "--parallel", "3"])
-    main.run(["region", "andes", "--no-checks"])
-    main.run(["region", "andes"])
-    full, unchecked, plain = asked
-    assert (full.full, full.checks, full.canary, full.parallel) == (True, True, "med1", 3)
-    assert (unchecked.full, unchecked.checks, unchecked.canary) == (False, False, "")
-    assert (plain.full, plain.checks, plain.canary, plain.parallel) == (False, True, "", 16)
-    assert full.chosen() == ("med1", "bog1")
-
-
-def test_plan_asks_for_what_a_deploy_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-    monkeypatch.setattr(pipeline, "foretell", lambda request, *_: asked.append(request) or report())
-    assert main.run(["plan", "andes", "--full", "--node", "bog1"]) == 0
-    assert (asked[0].full, asked[0].nodes, asked[0].command) == (
-        True,
-        ("bog1",),
-        "deploy plan andes",
-    )
-
-
 @pytest.mark.parametrize(
     ("found", "code", "told"),
     [

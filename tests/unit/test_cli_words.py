@@ -33,18 +33,35 @@ def test_words_of_a_node_reach_the_terminal_clean(
     assert said.splitlines()[-1].startswith("bog1 ")
 
 
+class Shown:
+    """Stands in for the screen: what is said of nodes, and what is said of their end."""
+
+    def __init__(self) -> None:
+        self.progress, self.said, self.ended = self, list[tuple[str, str]](), list[Any]()
+
+    def phase(self, node: str, doing: str) -> None:
+        self.said.append((node, doing))
+
+    def finish(self, node: str, state: str) -> None:
+        self.ended.append((node, state))
+
+
+def test_who_is_at_work_is_named() -> None:
+    shown: Any = Shown()
+    tell = work._listener(shown)
+    tell("bog1", {"event": "busy", "holder": {"operator": "luz\x1b[2J", "run": "q"}})
+    tell("med1", {"event": "busy"})
+    named = ("bog1", "luz is deploying to this node (run q)")
+    assert (shown.ended, shown.said) == ([named, ("med1", "busy")], [])
+
+
 def test_who_is_waited_for_is_named() -> None:
-    told: list[tuple[str, str]] = []
-
-    class Screen:
-        progress: Any
-
-    Screen.progress = type("Progress", (), {"phase": lambda self, *told_: told.append(told_)})()
-    tell = work._listener(Screen())  # type: ignore[arg-type]
+    shown: Any = Shown()
+    tell = work._listener(shown)
     holder = {"operator": "luz\x1b[2J", "origin": "lima", "run": "q", "role": "php"}
     tell("bog1", {"event": "waiting", "holder": holder})
     tell("bog1", {"event": "waiting", "holder": {}})
-    assert told == [
+    assert shown.said == [
         ("bog1", "luz is deploying to this node from lima (run q), at php; waiting for its end"),
         ("bog1", "somebody is deploying to this node; waiting for its end"),
     ]

@@ -29,7 +29,7 @@ def test_command_page_names_every_command() -> None:
 
 def test_command_page_names_every_option_of_the_main_commands() -> None:
     lines = (ROOT / "docs/reference/command.md").read_text().splitlines()
-    for name in ("region", "plan", "drift"):
+    for name in ("region", "plan", "drift", "verify", "status", "attach", "prepare"):
         [line] = [line for line in lines if line.startswith(f"| `deploy {name} ")]
         command = deploy.get_command(click.Context(deploy), name)
         assert command is not None

@@ -1,4 +1,4 @@
-"""Following a run on the node, and what is told of runs that are over."""
+"""Following a run on the node."""
 
 import io
 import json
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_node_runner import ABOUT, OLD, RUN, begun, place, said
+from test_node_runner import OLD, RUN, begun, place, said
 
 from chautari.node import entry, lock, runner
 
@@ -66,13 +66,6 @@ def test_run_is_lost_only_when_its_unit_is_gone_twice(
     monkeypatch.setattr(runner, "_unit_is_active", gone)
     assert runner.follow(RUN, 0) == 0
     assert [event["event"] for event in said(capsys)] == ["run_started", "run_finished"]
-
-
-def test_what_a_run_may_do_is_known_to_the_next(place: Path) -> None:
-    folder = begun(place, RUN, STARTED)
-    more = {"checks": True, "purge": False, "even_if_busy": True}
-    (folder / "about.json").write_text(json.dumps(ABOUT | more))
-    assert more.items() <= runner.status()["about"].items()
 
 
 def test_attaching_to_a_run_that_is_not_here_is_told_as_such(
@@ -178,44 +171,6 @@ def test_follow_shows_that_a_silent_run_is_alive(
     assert "alive" in events
 
 
-def test_latest_run_is_the_newest_by_its_id(place: Path) -> None:
-    assert runner.latest_run() is None
-    begun(place, RUN)
-    begun(place, OLD)
-    (place / "runs" / "zzz").mkdir()
-    assert runner.latest_run() == RUN
-
-
-def test_status_of_a_fresh_node() -> None:
-    assert runner.status() == {"event": "status", "busy": None, "run": None, "runs": []}
-
-
-def test_status_tells_how_the_last_run_ended(place: Path) -> None:
-    begun(place, RUN, STARTED, ENDED)
-    found = runner.status()
-    assert (found["run"], found["finished"], found["busy"]) == (RUN, ENDED, None)
-    assert ABOUT.items() <= found["about"].items()
-
-
-def test_status_tells_that_a_run_did_not_end(place: Path) -> None:
-    begun(place, RUN, STARTED)
-    assert runner.status()["finished"] is None
-
-
-def test_status_survives_a_run_that_broke_off_at_its_start(place: Path) -> None:
-    (place / "runs" / RUN).mkdir(parents=True)
-    assert runner.status()["about"]["operator"] == ""
-
-
-def test_only_the_last_runs_are_kept(place: Path) -> None:
-    for number in range(30):
-        begun(place, f"20261101T1200{number:02}-abcdef")
-    runner._forget_old_runs()
-    kept = sorted(path.name for path in (place / "runs").iterdir())
-    assert len(kept) == runner.KEPT_RUNS
-    assert kept[-1] == "20261101T120029-abcdef"
-
-
 def test_detached_start_is_handed_over_once_the_run_began(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -230,11 +185,3 @@ def test_detached_start_that_came_second_is_told_so(
     begun(place, RUN, {"event": "busy", "holder": {"operator": "luz"}})
     assert runner.hand_over(RUN) == runner.BUSY
     assert json.loads(capsys.readouterr().out)["holder"] == {"operator": "luz"}
-
-
-def test_status_is_of_the_newest_run_that_was_to_change_something(place: Path) -> None:
-    folder = begun(place, RUN, STARTED, {"event": "check", "outcome": "failed"}, ENDED)
-    begun(place, OLD, STARTED, ENDED)
-    (folder / "about.json").write_text(json.dumps(ABOUT | {"mode": "check"}))
-    assert runner.latest_run() == RUN
-    assert runner.status()["run"] == OLD

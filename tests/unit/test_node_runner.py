@@ -19,7 +19,7 @@ import pytest
 from receipt_samples import inputs, written
 from region_samples import ROOT
 
-from chautari.node import entry, lock, runner
+from chautari.node import entry, lock, runner, runs
 from chautari.node.unpacking import unpack
 
 RUN = "20261123T120000-abcdef"
@@ -314,7 +314,7 @@ def test_line_that_is_spoiled_ends_neither_the_run_nor_who_follows(
     assert runner.work(RUN) == 0
     assert runner.follow(RUN, 0) == 0
     assert [event["event"] for event in said(capsys)][-2:] == ["garbled", "run_finished"]
-    assert runner.status()["finished"]["ok"] is True
+    assert runs.status(place)["finished"]["ok"] is True
 
 
 def test_secrets_of_a_killed_run_are_deleted_by_the_next(

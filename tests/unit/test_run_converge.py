@@ -146,14 +146,6 @@ def test_start_that_never_arrives_is_given_up(
     assert clock.now < 660
 
 
-def test_run_that_is_read_and_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    unknown = {"event": "refused", "message": "there is no run q here", "unknown": True}
-    monkeypatch.setattr(remote, "Stream", Link(([unknown], 1)))
-    report = NodeReport("bog1", "203.0.113.10", "failed")
-    converge.attach(TARGET, "q", report, lambda *_: None)
-    assert [refusal.what for refusal in report.refusals] == ["there is no run q here"]
-
-
 def test_node_that_lets_nobody_in_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     link = Link(([], 255), stderr="root@203.0.113.10: Permission denied (publickey).")
     report, _, _ = follow(monkeypatch, link)
@@ -189,16 +181,6 @@ def test_no_event_reaches_more_than_its_handler(monkeypatch: pytest.MonkeyPatch)
         assert report.ok
     own = {name[1:] for name in vars(Taker) if name[0] == "_" and name[1] != "_"}
     assert set(_HANDLERS) == own - {"fill", "add_roles_without_a_word"}
-
-
-@pytest.mark.parametrize(("mode", "state"), [("plan", "planned"), ("check", "verified")])
-def test_run_that_is_read_again_is_told_by_what_it_was_for(
-    mode: str, state: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remote, "Stream", Link(([STARTED | {"mode": mode}, FINISHED], 0)))
-    report = NodeReport("bog1", "203.0.113.10", "failed")
-    converge.attach(TARGET, "", report, lambda *_: None)
-    assert (report.state, report.run) == (state, "r")
 
 
 def test_run_that_never_started_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,7 +347,7 @@ def test_who_is_waited_for_is_told_whenever_they_are_at_another_role(
     answers = [doing("base"), doing("base"), ([], 255), doing("php"), doing(None)]
     free, _, told, link = waited(monkeypatch, *answers)
     assert free
-    assert [event["holder"].get("role") for event in told] == [None, "base", "php"]
+    assert [event["holder"].get("role") for event in told] == ["base", "php"]
     assert {event["event"] for event in told} == {"waiting"}
     assert {action for action, _ in actions(link)} == {"doing"}
 

@@ -215,7 +215,7 @@ def test_status_of_a_node_that_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(status, "ask", lambda *_: ([], Silent()))
-    found = status.node_states(inventory(tmp_path))
+    found = status.node_states(Request(inventory(tmp_path), "deploy status"))
     message = "ssh: connect to host: timed out"
     assert found[0] == {"node": "bog1", "reachable": False, "message": message}
 
@@ -224,6 +224,6 @@ def test_status_of_a_node_with_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     run = "20261123T120000-abcdef"
     event = {"event": "status", "busy": None, "run": run, "finished": {"ok": True}}
     monkeypatch.setattr(status, "ask", lambda *_: ([event], Silent()))
-    found = status.node_states(inventory(tmp_path))[1]
+    found = status.node_states(Request(inventory(tmp_path), "deploy status"))[1]
     assert (found["node"], found["reachable"], found["started"]) == ("med1", True, 1795435200)
     assert REGION.startswith("region: andes")

@@ -183,7 +183,7 @@ def test_all_that_the_runner_imports_travels_along() -> None:
 
 
 def test_run_ids_sort_by_time_and_differ() -> None:
-    from chautari.node.runner import RUN_ID
+    from chautari.node.runs import RUN_ID
 
     made = {remote.new_run_id() for _ in range(50)}
     assert len(made) == 50

@@ -3,13 +3,14 @@
 import getpass
 import hashlib
 import platform
+import threading
 from typing import Any
 
 import pytest
 from test_run_converge import FINISHED, ROLE, STARTED, Clock, Link, actions, clock
 from test_run_stages import CHANGED, Data, Nodes, answer, facts, nodes, run, states
 
-from chautari.run import converge, remote, stages
+from chautari.run import converge, remote, stages, survey
 from chautari.run.manner import Manner
 
 __all__ = ["clock", "nodes", "run"]
@@ -104,6 +105,46 @@ def test_somebody_who_came_first_after_the_look_is_told(
     linked(monkeypatch, ([{"event": "busy", "holder": LUZ}], 75))
     report = run(nodes=("bog1",))
     assert (report.nodes[0].state, len(report.nodes[0].refusals)) == ("busy", 1)
+    assert nodes.events == [{"event": "busy", "holder": LUZ}]
+
+
+def test_somebody_who_came_first_after_the_look_is_waited_for(
+    nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale = answer("debian-12", reasons={"base": CHANGED})
+    looks(nodes, stale, answer("debian-12"), monkeypatch=monkeypatch)
+    linked(monkeypatch, ([{"event": "busy", "holder": LUZ}], 75), FREE)
+    report = run(nodes=("bog1",), manner=Manner(wait=True), checks=False)
+    assert report.ok
+    assert nodes.events == [{"event": "waiting", "holder": LUZ}, {"event": "settled"}]
+
+
+@pytest.mark.parametrize(("wait", "kind"), [(False, "busy"), (True, "waiting")])
+def test_who_is_at_work_is_told_before_the_other_nodes_have_answered(
+    wait: bool, kind: str, nodes: Nodes, run: Any, packed: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    looks(nodes, at_work(LUZ), answer("debian-12"), monkeypatch=monkeypatch)
+    linked(monkeypatch, FREE)
+    ask, tell, heard, in_time = nodes.ask, nodes.tell, threading.Event(), []
+
+    def slowly(target: Any, *rest: Any) -> Any:
+        if target.name == "med1":
+            in_time.append(heard.wait(5))
+        return ask(target, *rest)
+
+    def told(node: str, event: Data) -> None:
+        tell(node, event)
+        if event == {"event": kind, "holder": LUZ}:
+            heard.set()
+
+    monkeypatch.setattr(survey, "ask", slowly)
+    monkeypatch.setattr(nodes, "tell", told)
+    run(manner=Manner(wait=wait), checks=False)
+    assert in_time == [True]
+    assert [name for node, name in nodes.told if node == "bog1"][:2] == (
+        [kind, "settled"] if wait else [kind]
+    )
 
 
 def test_same_command_joins_the_run_that_is_there(

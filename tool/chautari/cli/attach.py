@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from chautari.cli.options import json_option, node_option, region_argument
+from chautari.cli.options import identity_option, json_option, node_option, region_argument
 
 
 @click.command("attach")
 @region_argument
 @node_option
+@identity_option
 @click.option("--run", metavar="RUN", default="", help="This run instead of the newest one.")
 @json_option
-def command(name: str, nodes: tuple[str, ...], run: str, as_json: bool) -> int:
+def command(name: str, as_json: bool, **asked: Any) -> int:
     """Show the newest run of each node from its beginning, and follow it while it is at work.
 
-    A run that ended can be read the same way; nothing is started. The last twenty runs of a node
-    are kept; `deploy status --json` names them.
+    A run that ended can be read the same way; nothing is started. Each node keeps its last
+    twenty deploys and its last twenty checks and plans; `deploy status --json` names them.
     """
     from chautari.cli.work import carry_out
     from chautari.run.attach import attach
 
-    return carry_out(attach, "attach", name, as_json, nodes=nodes, run=run)
+    return carry_out(attach, "attach", name, as_json, **asked)

@@ -40,7 +40,7 @@ node_option: Decorator = click.option(
 identity_option: Decorator = click.option(
     "--identity", "identities", multiple=True, metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Your SSH private key, for the region's secrets; ~/.ssh/id_ed25519 or id_rsa otherwise.",
+    help="Your SSH private key, for nodes and secrets; ~/.ssh/id_ed25519 or id_rsa otherwise.",
 )  # fmt: skip
 mirror_option: Decorator = click.option(
     "--mirror", metavar="DIR",

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from chautari.cli.options import json_option, mirror_option, node_option, region_argument
+from chautari.cli.options import (
+    identity_option,
+    json_option,
+    mirror_option,
+    node_option,
+    region_argument,
+)
 
 
 @click.command("prepare")
 @region_argument
 @node_option
+@identity_option
 @mirror_option
 @json_option
-def command(name: str, nodes: tuple[str, ...], mirror: Path | None, as_json: bool) -> int:
+def command(name: str, as_json: bool, **asked: Any) -> int:
     """Look at the region's machines and install what Ansible and the checks need on them.
 
     `deploy region` does this by itself; alone it is for those who go on with plain Ansible.
@@ -22,4 +29,4 @@ def command(name: str, nodes: tuple[str, ...], mirror: Path | None, as_json: boo
     from chautari.cli.work import carry_out
     from chautari.run.pipeline import make_ready
 
-    return carry_out(make_ready, "prepare", name, as_json, nodes=nodes, mirror=mirror)
+    return carry_out(make_ready, "prepare", name, as_json, **asked)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import click
 
-from chautari.cli.options import RegionName, json_option, print_json
+from chautari.cli.options import RegionName, identity_option, json_option, print_json
 
 
 @click.command("status")
 @click.argument("name", required=False, type=RegionName())
+@identity_option
 @json_option
-def command(name: str | None, as_json: bool) -> int:
+def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> int:
     """Ask a region's nodes what runs there; without a name, list the regions."""
     from chautari.paths import inventories_root
     from chautari.region.load import find, load, names
     from chautari.report.text import one_line
+    from chautari.run.request import Request
     from chautari.run.status import node_states
 
     if name is None:
         found = names(inventories_root())
         print_json({"regions": found}) if as_json else click.echo("\n".join(found))
         return 0
-    states = node_states(load(find(name, inventories_root())))
+    inventory = load(find(name, inventories_root()))
+    states = node_states(Request(inventory, "deploy status", identities=identities))
     if as_json:
         print_json({"region": name, "nodes": states})
     else:

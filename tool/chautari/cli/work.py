@@ -120,20 +120,22 @@ class _Screen(ExitStack):
         self.progress.say(text)
 
 
-def _waiting(holder: dict[str, Any]) -> str:
-    """Return who is waited for, and how far they are."""
+def _at_work(holder: dict[str, Any]) -> str:
+    """Return who is at work on a node, since when and from where, and how far they are."""
     from chautari.report.text import one_line
     from chautari.run.converge import busy_refusal
 
     role = f", at {holder['role']}" if holder.get("role") else ""
-    return one_line(f"{busy_refusal(holder).what}{role}; waiting for its end")
+    return one_line(f"{busy_refusal(holder).what}{role}")
 
 
 def _listener(screen: _Screen) -> Listener:
     def tell(node: str, event: dict[str, Any]) -> None:
         kind = event["event"]
         if kind == "waiting":
-            screen.progress.phase(node, _waiting(event["holder"]))
+            screen.progress.phase(node, f"{_at_work(event['holder'])}; waiting for its end")
+        elif kind == "busy" and "holder" in event:
+            screen.progress.finish(node, _at_work(event["holder"]))
         elif kind in _PHASES:
             screen.progress.phase(node, _PHASES[kind])
         elif kind in _ENDINGS:

@@ -16,7 +16,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -26,23 +25,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from chautari.node import journal, lock, logged, packages, passes
+from chautari.node import journal, lock, logged, packages, passes, runs
+from chautari.node.runs import CONVERGES, PLANS, RUN_ID
 from chautari.node.unpacking import unpack
 from chautari.node.watching import keep_the_watch
 
 STATE = Path("/var/lib/chautari")
 MEMORY = Path("/run/chautari")
 VENV = Path("/opt/chautari/venv")
-KEPT_RUNS = 20
-# What the next operator is told of a run; whoever gives the same command again joins by it.
-PUBLIC = (
-    "run", "operator", "origin", "region", "node", "sha256", "mode", "full", "checks", "purge",
-    "even_if_busy",
-)  # fmt: skip
-# What a run does: bring the node to its state, only check it, or only say what it would change.
-CONVERGES = "converge"
-CHECKS = "check"
-PLANS = "plan"
 WORKER = (
     # No semicolon: systemd warns of the way its own systemd-run writes one.
     "import sys\nsys.path.insert(0, sys.argv[1])\nfrom chautari.node import runner\n"
@@ -54,22 +44,21 @@ ALIVE_SECONDS = 15.0
 # A younger folder in memory may be another operator's, whose unit is about to start.
 LEFTOVER_SECONDS = 60.0
 LITTLE = 100_000  # bytes that are free: no journal goes on for long with less
-RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z0-9]{6}")
 
 
 def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
     """Start or follow a run, or tell how the last one ended; return the exit code."""
     if arguments["action"] == "status":
-        _say(status())
+        _say(runs.status(STATE))
         return 0
-    run = arguments.get("run") or latest_run()
+    run = arguments.get("run") or runs.newest(STATE)
     if not run or not RUN_ID.fullmatch(run):
         _say({"event": "refused", "message": "there is no run on this node yet"})
         return 1
     if arguments["action"] == "start":
         return start(run, arguments, payload.read())
     if not _places(run)[0].is_dir():
-        known = ", ".join(runs()[-KEPT_RUNS:]) or "none"
+        known = ", ".join(runs.ids(STATE)[-runs.KEPT :]) or "none"
         message = f"there is no run {run} here; there are: {known}"
         _say({"event": "refused", "message": message, "unknown": True})
         return 1
@@ -110,7 +99,7 @@ def work(run: str) -> int:
     """Hold the lock, converge, check, and say how it ended. Runs inside the transient unit."""
     place, memory = _places(run)
     about = json.loads((place / "about.json").read_text())
-    with lock.locked(_public(about)) as holder:
+    with lock.locked(runs.public(about)) as holder:
         if holder:
             _append(place, {"event": "busy", "holder": holder})
             shutil.rmtree(memory, ignore_errors=True)
@@ -119,7 +108,7 @@ def work(run: str) -> int:
         # systemd stops a unit with SIGTERM: end as an error does, so that the ending is recorded.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         began = time.time()
-        _append(place, {"event": "run_started", "run": run, "time": began} | _public(about))
+        _append(place, {"event": "run_started", "run": run, "time": began} | runs.public(about))
         ok = False
         try:
             ok = _carry_out(place, memory, about, began)
@@ -138,7 +127,7 @@ def work(run: str) -> int:
             _append(place, ending | {"seconds": seconds})
             journal.trim(place / "log")
             _forget_leftovers(run)
-            _forget_old_runs()
+            runs.forget_old(STATE, but=run)
     return 0 if ok else 1
 
 
@@ -323,47 +312,9 @@ def _unit_is_active(run: str) -> bool:
     return said.strip() not in (b"inactive", b"failed", b"unknown")
 
 
-def status() -> dict[str, Any]:
-    """Return what is at work now and how the last run that was to change something ended."""
-    run = latest_run(converging=True)
-    found: dict[str, Any] = {"event": "status", "busy": lock.holder(), "run": run, "runs": runs()}
-    if run:
-        place, _ = _places(run)
-        lines = journal.lines(place / "events.jsonl")
-        ends = [journal.read(line) for line in lines if b'"run_finished"' in line]
-        found |= {"about": _about(place)}
-        found |= {"finished": ends[-1] if ends else None}
-    return found
-
-
 def _failed_checks(file: Path) -> int:
     checks = (journal.read(line) for line in journal.lines(file) if b'"check"' in line)
     return sum(event.get("outcome") == "failed" for event in checks)
-
-
-def _about(place: Path) -> dict[str, Any]:
-    try:
-        return _public(json.loads((place / "about.json").read_text()))
-    except (OSError, ValueError):
-        return _public({})
-
-
-def latest_run(converging: bool = False) -> str | None:
-    """Return the newest run on this node, or None; `converging` leaves out mere checks."""
-    found = runs()
-    if converging:
-        found = [run for run in found if _about(_places(run)[0])["mode"] in (CONVERGES, "")]
-    return found[-1] if found else None
-
-
-def runs() -> list[str]:
-    """Return the ids of the runs that are kept on this node, the oldest first."""
-    return sorted(path.name for path in (STATE / "runs").glob("*") if RUN_ID.fullmatch(path.name))
-
-
-def _forget_old_runs() -> None:
-    for old in runs()[:-KEPT_RUNS]:
-        shutil.rmtree(_places(old)[0], ignore_errors=True)
 
 
 def _forget_leftovers(run: str) -> None:
@@ -379,10 +330,6 @@ def _forget_leftovers(run: str) -> None:
 
 def _places(run: str) -> tuple[Path, Path]:
     return STATE / "runs" / run, MEMORY / run
-
-
-def _public(about: dict[str, Any]) -> dict[str, Any]:
-    return {key: about.get(key, "") for key in PUBLIC}
 
 
 def _secrets(place: Path) -> list[str]:

@@ -17,7 +17,7 @@ from chautari.run.target import Target, targets
 def attach(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
     """Follow the newest run of each node, or the one named; it may have ended long ago."""
     internet, began = known_surroundings(request.inventory), time.monotonic()
-    reached = targets(request.inventory, internet, request.chosen())
+    reached = targets(request.inventory, internet, request.chosen(), request.identities)
     nodes = [NodeReport(target.name, target.address, "failed") for target in reached]
     report = reporting.empty(request, internet)
 

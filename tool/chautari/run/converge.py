@@ -65,20 +65,28 @@ def converge(
 def attach(target: Target, run: str, report: NodeReport, tell: Listener) -> list[CheckResult]:
     """Follow a run that is there already, from its first event on; return its checks.
 
-    An empty `run` stands for the newest one on the node.
+    An empty `run` stands for the newest one on the node. One that never began, since somebody else
+    came first, is refused as busy.
     """
     tell(target.name, {"event": "joined", "run": run})
     report.run = run
     arguments = {"action": "attach", "run": run, "offset": 0}
-    return _through(target, arguments, b"", Taker(report, tell)).checks
+    taker = _through(target, arguments, b"", Taker(report, tell))
+    if taker.holder is not None:
+        report.state = "busy"
+        report.refusals.append(_never_began(taker.holder))
+        tell(target.name, {"event": "busy"})
+    return taker.checks
 
 
 def wait_for(target: Target, holder: Event, report: NodeReport, tell: Listener) -> bool:
     """Wait until nobody is at work on the node; tell who is, and at which role.
 
+    That `holder` is, was told before.
+
     Returns whether the node is free; when it answers no more, `report` says so.
     """
-    patience, told = _Patience(), None
+    patience, told = _Patience(), (holder.get("run"), holder.get("role"))
     busy: Event | None = holder
     while busy is not None:
         if (now := (busy.get("run"), busy.get("role"))) != told:
@@ -116,7 +124,9 @@ def _through(target: Target, arguments: Event, payload: bytes, taker: Taker) -> 
             break
         taker.tell(target.name, {"event": "reconnecting", "seconds": pause})
         time.sleep(pause)
-        attempt = {"action": "attach", "run": arguments["run"], "offset": taker.offset}
+        # Whoever reads the newest run stays with it, although a newer one may have begun meanwhile.
+        run = taker.report.run or arguments["run"]
+        attempt = {"action": "attach", "run": run, "offset": taker.offset}
         body = b""
     if not taker.ended:
         _tell_lost(target, taker, bool(payload))
@@ -169,24 +179,43 @@ def _tell_lost(target: Target, taker: Taker, started: bool) -> None:
         what = f"the link was lost{begun}"
         fix = "when the link is back, give the same command again: it joins the run"
         report.refusals.append(Refusal(what, fix))
-    elif taker.code == SSH_FAILED:
-        _tell_unreachable(report, taker.error)
+    else:
+        tell_silent(target, report, taker.code, taker.error)
+
+
+def tell_silent(target: Target, report: NodeReport, code: int | None, said: str) -> None:
+    """Say what is known of a node that gave no answer; `code` is how SSH ended, `said` its word."""
+    if code == SSH_FAILED:
+        _tell_unreachable(report, said)
     else:
         report.state = "failed"
-        what = f"the node did not take the command ({taker.error or 'no answer'})"
+        what = f"the node did not take the command ({said or 'no answer'})"
         fix = f"look at the node: ssh -p {target.port} {target.user}@{target.address}"
         report.refusals.append(Refusal(what, fix))
 
 
 def busy_refusal(holder: Event) -> Refusal:
     """Return who is at work on a node, since when and from where, and what to do."""
+    return Refusal(
+        _in_words(holder, "is deploying"),
+        "wait until that run has ended, or give the command with --wait",
+    )
+
+
+def _never_began(holder: Event) -> Refusal:
+    """Return why a run that is read has nothing to tell; who came first may have ended long ago."""
+    theirs = f"read theirs with --run {holder['run']}; " if holder.get("run") else ""
+    return Refusal(
+        f"this run never began: {_in_words(holder, 'was deploying')}",
+        f"{theirs}for what this one was to do, deploy again",
+    )
+
+
+def _in_words(holder: Event, doing: str) -> str:
     since, began = "", holder.get("since")
     if isinstance(began, int | float) and 0 <= began < _YEAR_10000:
         since = time.strftime(" since %H:%M", time.localtime(began))
     who = holder.get("operator") or "somebody"
     origin = f" from {holder['origin']}" if holder.get("origin") else ""
     run = f" (run {holder['run']})" if holder.get("run") else ""
-    return Refusal(
-        f"{who} is deploying to this node{since}{origin}{run}",
-        "wait until that run has ended, or give the command with --wait",
-    )
+    return f"{who} {doing} to this node{since}{origin}{run}"

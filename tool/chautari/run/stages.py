@@ -18,7 +18,7 @@ from chautari.run.preflight import NOTHING_YET
 from chautari.run.prepare import OTHER_ENVIRONMENT, WHEELS_MB, prepare, wanted
 from chautari.run.remote import Event, new_run_id
 from chautari.run.request import Listener, Plan, Request, about
-from chautari.run.survey import Survey, report_of, survey
+from chautari.run.survey import Survey, look, report_of, tell_kept
 from chautari.run.target import Target, targets
 
 Mode = Literal["converge", "check", "plan"]
@@ -76,17 +76,7 @@ def get_ready(ready: Plan, names: Sequence[str], tell: Listener, mode: Mode) -> 
     """Look at every node at once, and prepare those that are not ready for what has to run."""
     request, region = ready.request, ready.inventory.region
     reached = targets(ready.inventory, ready.internet, tuple(names), request.identities)
-    nodes = {node.node: node for node in ready.nodes}
-    # What the nodes just said holds once: whoever looks again asks again.
-    known = request.memory.surveys if request.memory else {}
-    surveys = [known.pop(name) for name in names if name in known]
-    if len(surveys) < len(reached):
-        surveys = survey(reached, lambda name: ready.inputs_of(nodes[name]), request.parallel)
-    crews = []
-    for target, found in zip(reached, surveys, strict=True):
-        report = report_of(wanted(region, target.name), target, found)
-        crews.append(Crew(target, nodes[target.name], found, report, region.region))
-        _mind_others(crews[-1], request)
+    crews = side_by_side(lambda target: _look(ready, target, tell), reached, request.parallel)
     unready = [crew for crew in crews if not _is_settled(crew.found, mode)]
     if unready:
         checking = mode != "converge"
@@ -96,23 +86,52 @@ def get_ready(ready: Plan, names: Sequence[str], tell: Listener, mode: Mode) -> 
             crew.report = prepared[crew.name]
             if mode == "plan":
                 _foretell_the_first_deploy(crew)
+        well = [crew for crew in unready if crew.report.state == "converged"]
+        silent = [crew for crew in well if not crew.found.answered]
+        side_by_side(lambda crew: _look_again(ready, crew, tell), silent, request.parallel)
     for crew in crews:
         _settle(crew, request, tell, mode)
     return crews
 
 
-def _mind_others(crew: Crew, request: Request) -> None:
-    """Refuse a node that somebody else works on, unless they are waited for."""
-    holder = crew.found.busy
-    if holder is None or crew.report.state != "converged" or request.manner.wait:
+def _look(ready: Plan, target: Target, tell: Listener) -> Crew:
+    """Ask a node; who is at work there is told at once, however long the others take to answer."""
+    request, region = ready.request, ready.inventory.region
+    [node] = [node for node in ready.nodes if node.node == target.name]
+    # What the nodes just said holds once: whoever looks again asks again.
+    known = request.memory.surveys.pop(target.name, None) if request.memory else None
+    found = known or look(target, lambda _: ready.inputs_of(node))
+    report = report_of(wanted(region, target.name), target, found)
+    crew = Crew(target, node, found, report, region.region)
+    if found.busy is not None and report.state == "converged":
+        _mind_others(crew, found.busy, request, tell)
+    return crew
+
+
+def _look_again(ready: Plan, crew: Crew, tell: Listener) -> None:
+    """Ask a node that was silent until it was prepared; the preparation has judged the machine."""
+    found = look(crew.target, lambda _: ready.inputs_of(crew.node))
+    if not found.answered:
+        # It may carry roles that it is to lose: without its word nothing is done there.
+        converge.tell_silent(crew.target, crew.report, found.code, found.said)
+        tell(crew.name, {"event": crew.report.state})
         return
-    if not converge.is_ours(holder, about("", crew.region, crew.name)):
-        _refuse_as_busy(crew.report, holder)
+    crew.found = found
+    tell_kept(crew.report, found)
+    if found.busy is not None:
+        _mind_others(crew, found.busy, ready.request, tell)
 
 
-def _refuse_as_busy(report: NodeReport, holder: Event) -> None:
-    report.state = "busy"
-    report.refusals.append(converge.busy_refusal(holder))
+def _mind_others(crew: Crew, holder: Event, request: Request, tell: Listener) -> None:
+    """Tell who else works on a node, and refuse it unless they are waited for."""
+    if converge.is_ours(holder, about("", crew.region, crew.name)):
+        return
+    if request.manner.wait:
+        tell(crew.name, {"event": "waiting", "holder": holder})
+        return
+    crew.report.state = "busy"
+    crew.report.refusals.append(converge.busy_refusal(holder))
+    tell(crew.name, {"event": "busy", "holder": holder})
 
 
 def _foretell_the_first_deploy(crew: Crew) -> None:
@@ -144,7 +163,7 @@ def _settle(crew: Crew, request: Request, tell: Listener, mode: Mode) -> None:
     """Decide whether a node is done already: refused, or every receipt on it holds."""
     if crew.report.state != "converged":
         crew.done = True
-        if crew.report.state in ("refused", "busy") or crew.found.unreachable:
+        if crew.report.state == "refused" or crew.found.unreachable:
             tell(crew.name, {"event": crew.report.state})
         return
     kept = crew.found.nothing_to_do and not request.full
@@ -194,14 +213,12 @@ def _carry_through(
             )
             if holder is None:
                 return checks
+            _mind_others(crew, holder, ready.request, tell)
         if converge.is_ours(holder, told):
             checks = converge.attach(crew.target, holder["run"], crew.report, tell)
             if crew.report.state in _UNSEEN or converge.does_as_much(holder, told):
                 return checks
-        elif not manner.wait:
-            _refuse_as_busy(crew.report, holder)
-            return []
-        elif not converge.wait_for(crew.target, holder, crew.report, tell):
+        elif not manner.wait or not converge.wait_for(crew.target, holder, crew.report, tell):
             return []
         [fresh] = get_ready(ready, [crew.name], tell, mode)
         crew.become(fresh)

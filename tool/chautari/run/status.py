@@ -6,19 +6,19 @@ import calendar
 import time
 from typing import Any
 
-from chautari.region.load import Inventory
 from chautari.run.parallel import side_by_side
 from chautari.run.remote import ask
+from chautari.run.request import Request
 from chautari.run.surroundings import known_surroundings
 from chautari.run.target import Target, targets
 
 NO_PYTHON = 127  # the shell found no python3: a machine that was never prepared
 
 
-def node_states(inventory: Inventory) -> list[dict[str, Any]]:
+def node_states(request: Request) -> list[dict[str, Any]]:
     """Return for each node: reachable, who is at work, the last run and how it ended."""
-    internet = known_surroundings(inventory)
-    reached = targets(inventory, internet, tuple(inventory.region.nodes))
+    internet = known_surroundings(request.inventory)
+    reached = targets(request.inventory, internet, request.chosen(), request.identities)
     return side_by_side(_state, reached)
 
 

@@ -1,7 +1,8 @@
 """One round trip to every node before anything else: what would have to run there, and why.
 
 A node on which every receipt holds is done with that one answer. Only the others are looked at by
-the preflight, prepared, and sent their bundle.
+the preflight, prepared, and sent their bundle. Whoever was silent until then is asked again when it
+is prepared: what a node is to lose, only the node knows.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class Survey:
         facts: the machine, for the preflight.
         unreachable: why nothing can reach the node, in SSH's own words; empty when another way of
             asking may still do.
+        code: how the connection ended where no answer came.
+        said: SSH's last word of it.
     """
 
     answered: bool
@@ -53,6 +56,8 @@ class Survey:
     busy: Event | None = None
     facts: facts.Facts = field(default_factory=facts.Facts)
     unreachable: str = ""
+    code: int | None = None
+    said: str = ""
 
     @property
     def ready(self) -> bool:
@@ -69,10 +74,11 @@ def survey(
     reached: Sequence[Target], inputs_of: Callable[[str], list[Inputs]], parallel: int
 ) -> list[Survey]:
     """Ask every node once, side by side; its roles' inputs are computed while SSH connects."""
-    return side_by_side(lambda target: _one(target, inputs_of), reached, parallel)
+    return side_by_side(lambda target: look(target, inputs_of), reached, parallel)
 
 
-def _one(target: Target, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
+def look(target: Target, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
+    """Ask one node."""
     # Whoever was never met has no pinned key yet: the preparation makes first contact.
     if not target.known_hosts.is_file() or target.address not in target.known_hosts.read_text():
         return Survey(answered=False)
@@ -88,7 +94,8 @@ def _one(target: Target, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
         if found is not None or not _cut(stream):
             break
     if found is None:
-        return Survey(answered=False, unreachable=_no_connection(target, stream))
+        unreachable, said = _no_connection(target, stream), _last_word(stream)
+        return Survey(answered=False, unreachable=unreachable, code=stream.code, said=said)
     return Survey(
         answered=True,
         reasons=found.get("reasons", {}),
@@ -112,9 +119,13 @@ def _no_connection(target: Target, stream: Stream) -> str:
 
     Whoever goes another way by `~/.ssh/config`, or was not let in, is left to the preparation.
     """
-    said = stream.stderr.splitlines()[-1] if stream.stderr else ""
-    _, failed, why = said.partition(f"connect to host {target.address} port {target.port}: ")
+    connecting = f"connect to host {target.address} port {target.port}: "
+    _, failed, why = _last_word(stream).partition(connecting)
     return why if failed and stream.code == SSH_FAILED else ""
+
+
+def _last_word(stream: Stream) -> str:
+    return stream.stderr.splitlines()[-1] if stream.stderr else ""
 
 
 def report_of(wanted: Wanted, target: Target, found: Survey) -> NodeReport:
@@ -128,7 +139,12 @@ def report_of(wanted: Wanted, target: Target, found: Survey) -> NodeReport:
     if report.refusals:
         report.state = "refused"
         return report
+    tell_kept(report, found)
+    return report
+
+
+def tell_kept(report: NodeReport, found: Survey) -> None:
+    """Add the roles whose receipts hold to a node's report."""
     for kept in found.kept:
         report.roles.append(RoleReport(kept["role"], kept=True))
         report.notices += kept["notices"]
-    return report

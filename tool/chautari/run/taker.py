@@ -56,6 +56,7 @@ class Taker:
     def take(self, line: str) -> None:
         """Take one event: into the report, and to the listener.
 
+        That somebody else is at work is told by whoever decides whether to wait for them.
         A line that is none, or not as the runner tells it, fails this node, and no other.
         """
         try:
@@ -68,7 +69,8 @@ class Taker:
             fix = "read its run with deploy attach; if it is told again, report it with this line"
             self.report.refusals.append(Refusal(what, fix))
             return
-        self.tell(self.report.name, event)
+        if self.holder is None:
+            self.tell(self.report.name, event)
 
     def _fill(self, event: Event) -> None:
         offset = int(event.get("offset", self.offset))

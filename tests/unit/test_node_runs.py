@@ -1,0 +1,105 @@
+"""What is kept of the runs on a node, and what is told of those that are over."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_node_following import ENDED, STARTED
+from test_node_runner import ABOUT, OLD, RUN, begun, place
+
+from chautari.node import runs
+
+__all__ = ["place"]
+
+
+def test_what_a_run_may_do_is_known_to_the_next(place: Path) -> None:
+    folder = begun(place, RUN, STARTED)
+    more = {"checks": True, "purge": False, "even_if_busy": True}
+    (folder / "about.json").write_text(json.dumps(ABOUT | more))
+    assert more.items() <= runs.status(place)["about"].items()
+
+
+def test_latest_run_is_the_newest_by_its_id(place: Path) -> None:
+    assert runs.newest(place) is None
+    begun(place, RUN)
+    begun(place, OLD)
+    (place / "runs" / "zzz").mkdir()
+    assert runs.newest(place) == RUN
+
+
+def test_status_of_a_fresh_node(place: Path) -> None:
+    assert runs.status(place) == {"event": "status", "busy": None, "run": None, "runs": []}
+
+
+def test_status_tells_how_the_last_run_ended(place: Path) -> None:
+    begun(place, RUN, STARTED, ENDED)
+    found = runs.status(place)
+    assert (found["run"], found["finished"], found["busy"]) == (RUN, ENDED, None)
+    assert ABOUT.items() <= found["about"].items()
+
+
+def test_status_tells_that_a_run_did_not_end(place: Path) -> None:
+    begun(place, RUN, STARTED)
+    assert runs.status(place)["finished"] is None
+
+
+def test_status_survives_a_run_that_broke_off_at_its_start(place: Path) -> None:
+    (place / "runs" / RUN).mkdir(parents=True)
+    assert runs.status(place)["about"]["operator"] == ""
+
+
+def many(place: Path, day: int, **about: Any) -> list[str]:
+    """Leave thirty runs of one day and return their ids."""
+    names = [f"202611{day:02}T1200{number:02}-abcdef" for number in range(30)]
+    for name in names:
+        folder = begun(place, name, STARTED, ENDED)
+        (folder / "about.json").write_text(json.dumps(ABOUT | {"run": name} | about))
+    return names
+
+
+@pytest.mark.parametrize("mode", ["check", "plan"])
+def test_what_only_looks_pushes_no_deploy_out(mode: str, place: Path) -> None:
+    deploys, looks = many(place, 1), many(place, 2, mode=mode)
+    runs.forget_old(place, but=looks[-1])
+    assert runs.ids(place) == deploys[-runs.KEPT :] + looks[-runs.KEPT :]
+    assert runs.status(place)["run"] == deploys[-1]
+
+
+def test_run_that_just_ended_stays_although_the_clock_was_set_back(place: Path) -> None:
+    later = many(place, 1)
+    begun(place, OLD, STARTED, ENDED)
+    assert runs.ids(place)[0] == OLD and len(later) > runs.KEPT
+    runs.forget_old(place, but=OLD)
+    assert OLD in runs.ids(place)
+    runs.forget_old(place, but=later[-1])
+    assert OLD not in runs.ids(place)
+
+
+def test_run_that_found_somebody_at_work_is_nobody_s_newest(place: Path) -> None:
+    begun(place, OLD, STARTED, ENDED)
+    begun(place, RUN, {"event": "busy", "holder": {"operator": "luz", "run": OLD}})
+    assert runs.newest(place) == runs.status(place)["run"] == OLD
+    assert runs.ids(place) == [OLD, RUN], "its own operator may still have to be told"
+
+
+def test_runs_that_found_somebody_at_work_push_no_deploy_out(place: Path) -> None:
+    begun(place, OLD, STARTED, ENDED)
+    for name in many(place, 30):
+        refused = json.dumps({"event": "busy", "holder": {}}) + "\n"
+        (place / "runs" / name / "events.jsonl").write_text(refused)
+    runs.forget_old(place, but=OLD)
+    assert (len(runs.ids(place)), runs.newest(place)) == (1 + runs.KEPT, OLD)
+
+
+def test_operator_s_name_does_not_make_a_run_one_that_never_began(place: Path) -> None:
+    begun(place, RUN, STARTED | {"operator": "busy"}, ENDED)
+    assert runs.newest(place) == RUN
+
+
+def test_status_is_of_the_newest_run_that_was_to_change_something(place: Path) -> None:
+    folder = begun(place, RUN, STARTED, {"event": "check", "outcome": "failed"}, ENDED)
+    begun(place, OLD, STARTED, ENDED)
+    (folder / "about.json").write_text(json.dumps(ABOUT | {"mode": "check"}))
+    assert runs.newest(place) == RUN
+    assert runs.status(place)["run"] == OLD

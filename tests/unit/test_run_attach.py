@@ -1,0 +1,78 @@
+"""Reading a run that is there already: the newest one of a node, or the one named."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from region_samples import inventory
+from test_run_converge import FINISHED, STARTED, TARGET, Link, actions, clock
+
+from chautari.report.model import NodeReport
+from chautari.run import attach, converge, remote, status
+from chautari.run.request import Request
+
+__all__ = ["clock"]
+
+
+def test_run_that_is_read_and_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = {"event": "refused", "message": "there is no run q here", "unknown": True}
+    monkeypatch.setattr(remote, "Stream", Link(([unknown], 1)))
+    report = NodeReport("bog1", "203.0.113.10", "failed")
+    converge.attach(TARGET, "q", report, lambda *_: None)
+    assert [refusal.what for refusal in report.refusals] == ["there is no run q here"]
+
+
+@pytest.mark.parametrize(("mode", "state"), [("plan", "planned"), ("check", "verified")])
+def test_run_that_is_read_again_is_told_by_what_it_was_for(
+    mode: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "Stream", Link(([STARTED | {"mode": mode}, FINISHED], 0)))
+    report = NodeReport("bog1", "203.0.113.10", "failed")
+    converge.attach(TARGET, "", report, lambda *_: None)
+    assert (report.state, report.run) == (state, "r")
+
+
+def test_newest_run_stays_the_same_one_after_a_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = Link(([], 255), ([STARTED], 255), ([FINISHED], 0))
+    monkeypatch.setattr(remote, "Stream", link)
+    converge.attach(TARGET, "", NodeReport("bog1", "203.0.113.10", "failed"), lambda *_: None)
+    assert actions(link) == [("attach", ""), ("attach", ""), ("attach", "r")]
+
+
+@pytest.mark.parametrize(
+    ("holder", "what", "fix"),
+    [
+        ({"operator": "luz", "run": "q"}, "luz was deploying to this node (run q)", "--run q"),
+        ({}, "somebody was deploying to this node", "deploy again"),
+    ],
+)
+def test_run_that_never_began_says_who_came_first(
+    holder: Any, what: str, fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "Stream", Link(([{"event": "busy", "holder": holder}], 75)))
+    report = NodeReport("bog1", "203.0.113.10", "failed")
+    told: list[Any] = []
+    converge.attach(TARGET, "", report, lambda _, event: told.append(event))
+    assert (report.state, report.ok) == ("busy", False)
+    [refusal] = report.refusals
+    assert refusal.what == f"this run never began: {what}"
+    assert fix in refusal.fix
+    assert told[-1]["event"] == "busy"
+
+
+def test_reading_logs_in_with_the_key_that_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: list[Any] = []
+
+    def ask(target: Any, *_: Any) -> tuple[list[Any], Link]:
+        keys.append(target.key)
+        return [], Link()
+
+    monkeypatch.setattr(converge, "attach", lambda target, *_: keys.append(target.key) or [])
+    monkeypatch.setattr(status, "ask", ask)
+    key = tmp_path / "key"
+    request = Request(inventory(tmp_path), "deploy attach andes", ("bog1",), (key,))
+    attach.attach(request, lambda *_: None, lambda _: None)
+    status.node_states(request)
+    assert keys == [key, key]

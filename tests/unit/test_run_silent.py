@@ -1,0 +1,123 @@
+"""A node that gave no answer until it was prepared: what it carries is asked for, never guessed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_run_converge import FINISHED, STARTED, Link, actions, clock
+from test_run_stages import NEW, Data, Nodes, answer, facts, nodes, run, states
+from test_run_turns import FREE, LUZ, OURS, at_work, linked, looks, packed
+
+from chautari.run import pipeline
+from chautari.run.manner import Manner
+
+__all__ = ["clock", "nodes", "packed", "run"]
+FRESH = {"reasons": {"base": NEW}, "kept": []}
+ENDS = ([STARTED, FINISHED], 0)
+
+
+@pytest.fixture(autouse=True)
+def link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing go out where a test expects no connection."""
+    linked(monkeypatch)
+
+
+@pytest.fixture
+def never_met(nodes: Nodes, run: Any, tmp_path: Path) -> None:
+    """Nobody on this machine has met bog1 yet: its key is not pinned."""
+    (tmp_path / "andes" / "known_hosts").write_text("203.0.113.11 k\n")
+
+
+@pytest.mark.parametrize("verb", [pipeline.deploy, pipeline.foretell])
+@pytest.mark.usefixtures("never_met")
+def test_node_that_was_never_met_from_here_loses_what_it_is_to_lose(
+    verb: Any, nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes.answers["bog1"] = answer("debian-12", unwanted=["framadate"])
+    link = linked(monkeypatch, ENDS)
+    report = run(verb, nodes=("bog1",))
+    assert (nodes.prepared, nodes.asked, packed) == (["bog1"], ["bog1"], [["framadate"]])
+    assert [action for action, _ in actions(link)] == ["start"]
+    assert report.ok
+
+
+def test_node_whose_link_was_cut_loses_what_it_is_to_lose(
+    nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cuts: list[Any] = [None, None, None]
+    nodes.said = "Connection closed by 203.0.113.10 port 2222"
+    looks(nodes, *cuts, answer("debian-12", unwanted=["framadate"]), monkeypatch=monkeypatch)
+    linked(monkeypatch, ENDS)
+    run(nodes=("bog1",))
+    assert (nodes.prepared, packed) == (["bog1"], [["framadate"]])
+
+
+@pytest.mark.usefixtures("never_met")
+def test_fresh_node_answers_once_and_has_nothing_to_lose(
+    nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the preparation installs may bring the machine below what the preflight asks for.
+    little = facts("debian-12", **{"free_kb:/": 1000})
+    nodes.answers["bog1"] = answer("debian-12", facts=little, **FRESH)
+    linked(monkeypatch, ENDS)
+    report = run(checks=False)
+    assert (sorted(nodes.asked), packed, report.ok) == (["bog1", "med1"], [[]], True)
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "state", "what"),
+    [
+        ("Connection reset by peer", 255, "unreachable", "(Connection reset by peer)"),
+        ("root@x: Permission denied (publickey).", 255, "unreachable", "not accept your SSH key"),
+        ("ssh: connect to host 203.0.113.10 port 2222: No route", 255, "unreachable", "No route"),
+        ("OSError: x", 1, "failed", "did not take the command (OSError: x)"),
+        ("", 0, "failed", "did not take the command (no answer)"),
+    ],
+)
+@pytest.mark.usefixtures("never_met")
+def test_node_that_stays_silent_is_told_and_left_alone(
+    said: str, code: int, state: str, what: str, nodes: Nodes, run: Any,
+    packed: list[list[str]],
+) -> None:  # fmt: skip
+    nodes.answers["bog1"], nodes.said, nodes.code = None, said, code
+    report = run(checks=False)
+    assert (nodes.prepared, packed) == (["bog1"], [])
+    assert states(report) == {"bog1": state, "med1": "converged"}
+    [refusal] = report.nodes[0].refusals
+    assert what in refusal.what and refusal.fix
+    assert [name for node, name in nodes.told if node == "bog1"] == [state]
+
+
+@pytest.mark.usefixtures("never_met")
+def test_node_on_which_all_holds_is_done(nodes: Nodes, run: Any, packed: list[list[str]]) -> None:
+    report = run(checks=False)
+    assert packed == []
+    assert [(role.name, role.kept) for role in report.nodes[0].roles] == [("base", True)]
+    assert report.nodes[0].notices == ["make an A record"]
+    assert ("bog1", "settled") in nodes.told
+
+
+@pytest.mark.usefixtures("never_met")
+def test_somebody_at_work_there_is_minded(
+    nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes.answers["bog1"] = at_work(LUZ)
+    report = run(nodes=("bog1",))
+    assert (states(report), packed) == ({"bog1": "busy"}, [])
+    assert nodes.events == [{"event": "busy", "holder": LUZ}]
+
+
+@pytest.mark.parametrize(
+    ("holder", "manner", "done"),
+    [(OURS, Manner(), ["attach"]), (LUZ, Manner(wait=True), ["doing", "start"])],
+    ids=["joined", "waited for"],
+)
+@pytest.mark.usefixtures("never_met")
+def test_somebody_at_work_there_is_joined_or_waited_for(
+    holder: Data, manner: Manner, done: list[str], nodes: Nodes, run: Any,
+    packed: list[list[str]], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    looks(nodes, at_work(holder), answer("debian-12", **FRESH), monkeypatch=monkeypatch)
+    link: Link = linked(monkeypatch, *([FREE] if manner.wait else []), ENDS)
+    assert run(nodes=("bog1",), manner=manner).ok
+    assert [action for action, _ in actions(link)] == done
