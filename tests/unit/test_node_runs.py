@@ -67,7 +67,7 @@ def test_what_only_looks_pushes_no_deploy_out(mode: str, place: Path) -> None:
 
 
 def test_run_that_just_ended_stays_although_the_clock_was_set_back(place: Path) -> None:
-    later = many(place, 1)
+    later = many(place, 23)
     begun(place, OLD, STARTED, ENDED)
     assert runs.ids(place)[0] == OLD and len(later) > runs.KEPT
     runs.forget_old(place, but=OLD)
