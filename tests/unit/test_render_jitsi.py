@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography import x509
 from jitsi_samples import MEETING, OPEN
-from region_samples import SANDBOX, inventory
+from region_samples import ROOT, SANDBOX, inventory
 from test_render_variables import SECRETS, node
 
 from chautari.region import packages
@@ -75,6 +76,16 @@ def test_region_chooses_another_release(tmp_path: Path) -> None:
     text = MEETING.replace("host: meet,", "host: meet, version: 2.0.11031,")
     [source] = node(tmp_path, "cal2", text=text).public["repository_sources"]
     assert source["version"] == "2.0.11031-1"
+
+
+def test_what_is_relayed_is_known_to_the_firewall_s_check_and_stays_closed(tmp_path: Path) -> None:
+    defaults = yaml.safe_load((ROOT / "roles" / "turn" / "defaults" / "main.yml").read_text())
+    [entry] = node(tmp_path, "cal1", text=MEETING).public["firewall_closed_ports"]
+    assert (entry["port"], entry["protocol"]) == (
+        f"{defaults['turn_min_port']}-{defaults['turn_max_port']}", "udp",
+    )  # fmt: skip
+    assert (entry["port"], "udp") not in ports(tmp_path, "cal1")
+    assert node(tmp_path, "cal2", text=MEETING).public["firewall_closed_ports"] == []
 
 
 def test_members_get_their_passwords_and_the_checks_theirs(tmp_path: Path) -> None:

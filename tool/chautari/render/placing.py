@@ -55,7 +55,10 @@ PORTS_OF_ROLE: dict[str, tuple[dict[str, Any], ...]] = {
     "videobridge": ({"port": "10000", "protocol": "udp", "comment": "Media of meetings"},),
 }
 # Where upstream has a service listen on the node's address for the node itself.
+_RELAYED = {"port": "49152-65535", "protocol": "udp", "comment": "TURN: relayed media"}
 CLOSED_PORTS_OF_ROLE: dict[str, tuple[dict[str, Any], ...]] = {
+    # A socket for each person who is relayed; it speaks first, to bridges, which may answer.
+    "turn": (_RELAYED,),
     "bigbluebutton": tuple(
         {"port": port, "protocol": protocol, "comment": f"FreeSWITCH: {what}"}
         for port, protocol, what in (
@@ -91,7 +94,11 @@ def ports_of(region: Region, node: str) -> list[dict[str, Any]]:
 def closed_ports_of(region: Region, node: str) -> list[dict[str, Any]]:
     """Return where the node's services listen for the node alone, although on its address."""
     roles = roles_of(region, node)
-    return [port for role in roles for port in CLOSED_PORTS_OF_ROLE.get(role, ())]
+    ports = [port for role in roles for port in CLOSED_PORTS_OF_ROLE.get(role, ())]
+    if "bigbluebutton" in roles:
+        # There they are open.
+        ports.remove(_RELAYED)
+    return ports
 
 
 def _joining(region: Region) -> list[dict[str, Any]]:
