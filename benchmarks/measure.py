@@ -56,7 +56,7 @@ def once(command: Command) -> Sample:
     """Run a command to its end and return what it took.
 
     Raises:
-        BenchError: when it ends with another code than it may.
+        BenchError: when it cannot be started, or ends with another code than it may.
     """
     with (
         tempfile.TemporaryFile() as out,
@@ -66,10 +66,13 @@ def once(command: Command) -> Sample:
         given.write(command.stdin)
         given.seek(0)
         began = time.perf_counter()
-        process = subprocess.Popen(
-            command.argv, env=os.environ | dict(command.env), cwd=command.cwd,
-            stdin=given, stdout=out, stderr=said,
-        )  # fmt: skip
+        try:
+            process = subprocess.Popen(
+                command.argv, env=os.environ | dict(command.env), cwd=command.cwd,
+                stdin=given, stdout=out, stderr=said,
+            )  # fmt: skip
+        except OSError as error:
+            raise BenchError(f"{command.argv[0]}: {error.strerror}") from None
         timer = threading.Timer(LIMIT_SECONDS, process.kill)
         timer.daemon = True
         timer.start()

@@ -77,6 +77,11 @@ def test_command_is_measured_with_what_it_waited_for() -> None:
     assert sample.memory > 1
 
 
+def test_program_that_is_not_there_breaks_its_own_bench_alone() -> None:
+    with pytest.raises(BenchError, match="chautari-nowhere: No such file"):
+        measure.once(Command(("chautari-nowhere",)))
+
+
 def test_command_that_fails_is_no_measurement() -> None:
     with pytest.raises(BenchError, match="ended with 3"):
         measure.once(Command((sys.executable, "-c", "raise SystemExit(3)")))

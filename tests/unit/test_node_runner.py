@@ -366,8 +366,11 @@ def test_what_ansible_said_is_told_without_secrets(
     monkeypatch.setattr(runner, "VENV", place / "venv")
     monkeypatch.setattr(runner, "_mitogen", lambda: {"ANSIBLE_STRATEGY": "x"})
     about = {"run": RUN}
-    done = {"converge": runner.converge, "plan": runner.plan, "check": runner.check}[action]
-    done(folder, memory, 0.0 if action == "check" else about)  # type: ignore[operator]
+    {
+        "converge": lambda: runner.converge(folder, memory, about),
+        "plan": lambda: runner.plan(folder, memory, about),
+        "check": lambda: runner.check(folder, memory, 0.0),
+    }[action]()
     told = {line["event"]: line for line in map(json.loads, _lines(folder / "events.jsonl"))}
     assert told[event]["log"][0] == "password: ********"
     assert "canary" not in (folder / "events.jsonl").read_text() + (folder / "log").read_text()

@@ -18,9 +18,9 @@ PUBLIC = (
     "run", "operator", "origin", "region", "node", "sha256", "mode", "full", "checks", "purge",
     "even_if_busy",
 )  # fmt: skip
-# What a run does: bring the node to its state, only check it, or only say what it would change.
+# What a run does: bring the node to its state, or only say what it would change. Another one only
+# checks it.
 CONVERGES = "converge"
-CHECKS = "check"
 PLANS = "plan"
 # The first event of a run that found somebody else at work; it is the only one, too.
 _REFUSED = b'{"event": "busy"'
