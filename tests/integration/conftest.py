@@ -23,6 +23,9 @@ LIMIT_SECONDS = 1200
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="try each fault often, not a few times")
+    parser.addoption("--after", type=int, default=0, metavar="N",
+                     help="leave out the first N changes to each node: go on with a campaign that "
+                     "was broken off")  # fmt: skip
 
 
 class Teller:
@@ -86,6 +89,12 @@ def teller(request: pytest.FixtureRequest) -> Teller:
 def soak(request: pytest.FixtureRequest) -> bool:
     """Whether this is the long campaign."""
     return bool(request.config.getoption("--soak"))
+
+
+@pytest.fixture(scope="session")
+def after(request: pytest.FixtureRequest) -> int:
+    """How many changes to each node were made by a campaign that was broken off."""
+    return int(request.config.getoption("--after"))
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleUndefinedVariable
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from templates import RELEASES, ROLES, Variables, render, variables
 
 TEMPLATES = sorted(
@@ -271,3 +273,33 @@ def test_mail_that_nobody_reads_ends_on_the_node(tmp_path: Path) -> None:
     line = "transport_maps = inline:{ {a@example.org = discard:}, {b@example.org = discard:} }"
     assert f"\n{line}\n" in text
     assert "transport_maps" not in render("mail", "main.cf.j2", given | {"mail_discard": []})
+
+
+@pytest.mark.parametrize(
+    ("said", "unreached"),
+    [
+        (
+            "requests.exceptions.SSLError: HTTPSConnectionPool(host='acme.example.org', port=443): "
+            "Max retries exceeded with url: /directory (Caused by SSLError(1))",
+            True,
+        ),
+        # The order was made: the authority counts from then on.
+        (
+            "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='acme.example.org', "
+            "port=443): Max retries exceeded with url: /directory/order (Caused by OSError(1))",
+            False,
+        ),
+        ("  Detail: DNS problem: NXDOMAIN looking up A for cloud.andes.example.org", False),
+    ],
+)
+def test_authority_that_was_not_reached_refused_nothing(
+    said: str, unreached: bool, tmp_path: Path
+) -> None:
+    given = variables(
+        tmp_path, "tls", "12", tls_acme_directory="https://acme.example.org/directory",
+        __tls_answer={"rc": 1, "stdout_lines": [], "stderr_lines": ["An error occurred:", said]},
+    )  # fmt: skip
+    templar = Templar(loader=DataLoader(), variables=given)
+    assert templar.template(trust_as_template("{{ __tls_unreached }}")) is unreached
+    reason = templar.template(trust_as_template("{{ __tls_reason }}"))
+    assert str(reason) == said.strip().removeprefix("Detail: ")

@@ -43,6 +43,16 @@ def test_owner_and_owning_group_are_changed_apart() -> None:
     assert "chgrp" in found["owning group"] and "chown" in found["owner"]
 
 
+def test_change_keeps_its_place_in_the_campaign() -> None:
+    made = [tampering.Change(("base",), f"/etc/{n}", kind, "") for n in range(9)
+            for kind in ("owner", "owning group")]  # fmt: skip
+    ordered = test_receipts.in_order(made)
+    assert sorted(map(str, ordered)) == sorted(map(str, made)) and ordered != made
+    assert [change.kind for change in ordered[9:]] == ["owning group"] * 9
+    less = [change for change in made if change.item != "/etc/4"]
+    assert test_receipts.in_order(less) == [one for one in ordered if one.item != "/etc/4"]
+
+
 def test_probe_that_says_something_else_is_not_mended() -> None:
     name = "accounts and databases of PostgreSQL"
     [change] = tampering.changes(of_one("probe", name, {"ok": True, "says": []}))
