@@ -73,6 +73,26 @@ def test_role_that_breaks_another_s_receipt_brings_a_second_pass(tmp_path: Path)
     assert receipts.stale(tmp_path / "state", changed) == {}
 
 
+def test_what_was_changed_by_hand_and_is_left_so_is_told(tmp_path: Path) -> None:
+    file, does = tmp_path / "hosts", {"a": lambda: [{"item": path_item(tmp_path / "hosts")}]}
+    written(file, "one line of it is the role's\n")
+    converge(tmp_path, [inputs("a")], **does)
+    written(file, "by hand\n")
+    converge(tmp_path, [inputs("a")], **does)
+    [accepted] = told(tmp_path, "accepted")
+    assert accepted["role"] == "a" and str(file) in accepted["items"][0]
+
+
+def test_what_a_role_changes_itself_is_not_taken_for_a_hand_s(tmp_path: Path) -> None:
+    """As a certificate that was refused for a while and takes its placeholder's place."""
+    file = tmp_path / "certificate"
+    open_at_first = [{"rescued": "Ask for it"}, *manages(file, "placeholder\n")()]
+    converge(tmp_path, [inputs("a")], a=lambda: open_at_first)
+    _, ansible = converge(tmp_path, [inputs("a")], a=manages(file, "the real one\n"))
+    assert ansible.ran == [["a"]]
+    assert told(tmp_path, "accepted") == []
+
+
 def test_roles_that_fight_over_a_file_end_all_the_same(tmp_path: Path) -> None:
     file = tmp_path / "x"
     code, ansible = converge(

@@ -224,12 +224,14 @@ def _tell_accepted(
 
     Nothing of that is taken for right in silence. A role that was given something new may well
     leave other things behind than before, so only roles with their old inputs are looked at;
-    and where a command of the role did its work, the new state is its own.
+    and what was as the role had left it before this run, or where a command of the role did its
+    work, is the role's own doing now.
     """
     for role, then in before.items():
         now = receipts.load(node.state, role)
         if then is None or now is None or any(r["kind"] in GIVEN for r in reasons[role]):
             continue
+        found = {why["text"] for why in reasons[role]}
         states = {managed.key(i): s for i, s in zip(now.items, now.states, strict=True)}
         told = [
             difference["text"]
@@ -238,6 +240,7 @@ def _tell_accepted(
             and not unread(item, states[key])
             and not {item["name"], item.get("file")} & set(now.did)
             for difference in between(item, old, states[key])
+            if difference["text"] in found
         ]
         if told:
             node.tell("accepted", role=role, items=told)
