@@ -18,7 +18,7 @@ from chautari.region.load import load
 
 HOLD_APT = """
 import fcntl, sys, time
-with open("/var/lib/dpkg/lock-frontend", "w") as lock:
+with open(sys.argv[2], "w") as lock:
     fcntl.lockf(lock, fcntl.LOCK_EX)
     print("held", flush=True)
     time.sleep(float(sys.argv[1]))
@@ -156,9 +156,12 @@ def link_cut(proof: Proof, node: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def apt_held(proof: Proof, node: str, seconds: float) -> Iterator[None]:
-    """Hold apt's lock on a node for a while, as unattended upgrades do."""
-    argv = ["podman", "exec", f"chautari_proof_{node}", "python3", "-c", HOLD_APT, str(seconds)]
+def apt_held(
+    proof: Proof, node: str, seconds: float, lock: str = "/var/lib/dpkg/lock-frontend"
+) -> Iterator[None]:
+    """Hold a lock of apt's on a node for a while, as unattended upgrades do."""
+    hold = ["python3", "-c", HOLD_APT, str(seconds), lock]
+    argv = ["podman", "exec", f"chautari_proof_{node}", *hold]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"

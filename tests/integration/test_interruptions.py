@@ -19,6 +19,7 @@ from tests.integration import harm
 from tests.integration.conftest import Outcome, Proof, Teller, kill_group
 
 from chautari.region.load import load
+from chautari.run import machines
 from chautari.run.remote import ask, new_run_id
 from chautari.run.surroundings import known_surroundings
 from chautari.run.target import targets
@@ -287,6 +288,14 @@ def test_apt_that_is_at_work_is_waited_for_and_named(proof: Proof) -> None:
     assert outcome.code == 0, outcome.stdout[-2000:]
     assert any("apt is at work on the node (python3" in n for n in outcome.node(NODE)["notices"])
     assert "install ok installed" in proof.on(NODE, "dpkg", "-s", "libsasl2-modules")
+
+
+def test_lists_that_something_else_fetches_are_waited_for(proof: Proof) -> None:
+    """As a fresh machine does by itself while it is prepared."""
+    with harm.apt_held(proof, NODE, 17, lock="/var/lib/apt/lists/lock"):
+        began = time.monotonic()
+        proof.on(NODE, "sh", "-c", machines.UPDATE)
+        assert time.monotonic() - began > 15
 
 
 def test_bundle_that_arrives_damaged_is_not_unpacked(proof: Proof) -> None:

@@ -185,3 +185,12 @@ def test_detached_start_that_came_second_is_told_so(
     begun(place, RUN, {"event": "busy", "holder": {"operator": "luz"}})
     assert runner.hand_over(RUN) == runner.BUSY
     assert json.loads(capsys.readouterr().out)["holder"] == {"operator": "luz"}
+
+
+def test_run_that_is_joined_for_a_moment_is_handed_over(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun(place, RUN, STARTED)
+    asked = {"action": "attach", "run": RUN, "offset": 0, "detach": True}
+    assert runner.main(asked, io.BytesIO()) == 0
+    assert json.loads(capsys.readouterr().out) == {"event": "handed_over", "run": RUN}

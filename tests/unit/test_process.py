@@ -57,6 +57,16 @@ def test_command_that_takes_too_long_is_ended() -> None:
     assert failed.value.code is None
 
 
+def test_what_an_ended_command_left_behind_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "LAST_WORDS", 0.1)
+    began = time.monotonic()
+    with pytest.raises(ProcessError, match="did not end in time: begun"):
+        run(["sh", "-c", "echo begun; sleep 20 & sleep 20"], timeout=0.2)
+    assert time.monotonic() - began < 15
+
+
 def test_stream_gives_lines_as_they_come_then_the_code() -> None:
     stream = Stream(["sh", "-c", "cat; echo oops >&2; exit 5"], b"one\ntwo\n")
     assert list(stream) == ["one", "two"]

@@ -323,6 +323,15 @@ def test_detached_run_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (report.state, report.ok, report.refusals) == ("detached", True, [])
 
 
+def test_detached_run_is_handed_over_although_the_link_broke(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    link = Link(([], 255), ([{"event": "handed_over", "run": "r"}], 0))
+    report, _, _ = follow(monkeypatch, link, detach=True)
+    assert (report.state, report.refusals) == ("detached", [])
+    assert json.loads(base64.b64decode(link.asked[1][-1].split()[-1]))["detach"] is True
+
+
 def waited(
     monkeypatch: pytest.MonkeyPatch, *answers: tuple[list[Any], int]
 ) -> tuple[bool, NodeReport, list[Any], Link]:

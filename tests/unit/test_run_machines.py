@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -205,3 +207,35 @@ def test_link_that_can_be_used_no_more_is_cut(work: Work, monkeypatch: pytest.Mo
     host = Host("n0", None, [])
     host.connector, host.connected = Link(host), True
     assert machines._is_cut(host)
+
+
+LISTS_HELD = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"
+
+
+@pytest.mark.parametrize(
+    ("refusals", "said", "code", "asked"),
+    [
+        (0, LISTS_HELD, 0, 1),
+        (9, LISTS_HELD, 0, 10),
+        (999, LISTS_HELD, 1, 121),  # ten minutes in turns of five seconds
+        (2, "E: no network", 0, 3),
+        (999, "E: no network", 1, 3),
+    ],
+)
+def test_whoever_else_fetches_the_lists_is_waited_for(
+    refusals: int, said: str, code: int, asked: int, tmp_path: Path
+) -> None:
+    apt, count = tmp_path / "apt-get", tmp_path / "count"
+    apt.write_text(f"""#!/bin/sh
+echo x >> {count}
+[ $(wc -l < {count}) -gt {refusals} ] || {{ echo "{said}" >&2; exit 100; }}
+""")
+    (tmp_path / "sleep").write_text("#!/bin/sh\n")
+    for program in (apt, tmp_path / "sleep"):
+        program.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", machines.UPDATE], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, len(count.read_text().split())) == (code, asked)
+    assert (said in done.stderr) == bool(code)

@@ -158,6 +158,16 @@ def test_same_command_joins_the_run_that_is_there(
     assert ("bog1", "joined") in nodes.told
 
 
+def test_run_that_is_there_is_left_to_itself_when_nobody_wants_to_follow(
+    nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes.answers["bog1"] = at_work(OURS | {"sha256": "other"})
+    link = linked(monkeypatch, ([{"event": "handed_over", "run": "q"}], 0))
+    report = run(nodes=("bog1",), manner=Manner(detach=True))
+    assert actions(link) == [("attach", "q")]
+    assert (report.nodes[0].state, report.nodes[0].run) == ("detached", "q")
+
+
 @pytest.mark.parametrize("less", [{"sha256": "other"}, {"checks": False}, {"mode": "plan"}])
 def test_joined_run_that_did_less_is_followed_by_another(
     less: Data, nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch

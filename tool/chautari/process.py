@@ -15,6 +15,7 @@ from typing import IO
 from chautari.errors import RunFailed
 
 MASK = "********"
+LAST_WORDS = 2  # seconds in which what a process said before it was ended is read
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def run(
         out, err = process.communicate(stdin or b"", timeout)
     except subprocess.TimeoutExpired:
         process.kill()
-        raise ProcessError(command, None, *_said(*process.communicate(), secrets)) from None
+        raise ProcessError(command, None, *_said(*_last_words(process), secrets)) from None
     except BaseException:
         process.kill()
         raise
@@ -82,6 +83,17 @@ def run(
     if check and process.returncode != 0:
         raise ProcessError(command, process.returncode, *_said(out, err, secrets))
     return Completed(tuple(argv), process.returncode, out, err)
+
+
+def _last_words(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """Return what a killed process said; one that it left behind may hold its pipes open."""
+    try:
+        return process.communicate(timeout=LAST_WORDS)
+    except subprocess.TimeoutExpired as late:
+        for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
+            pipe.close()
+        process.wait()
+        return late.output or b"", late.stderr or b""
 
 
 def _said(stdout: bytes, stderr: bytes, secrets: Sequence[str]) -> tuple[str, str]:

@@ -62,6 +62,8 @@ def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
         message = f"there is no run {run} here; there are: {known}"
         _say({"event": "refused", "message": message, "unknown": True})
         return 1
+    if arguments.get("detach"):
+        return hand_over(run)
     return follow(run, int(arguments.get("offset", 0)))
 
 

@@ -38,7 +38,7 @@ STATES: dict[NodeState, StateWords] = {
         "still running", "The run goes on by itself on the node; run the command again.", "wait"
     ),
     "lost": StateWords(
-        "link lost", "The run goes on there by itself; how it ends is not known here.", "bad"
+        "link lost", "What was begun there may go on by itself; how it ends is not known.", "bad"
     ),
     "failed": StateWords("failed", "A task failed and the run stopped there.", "bad"),
     "refused": StateWords("refused", "Something is not right yet, so nothing was changed.", "bad"),

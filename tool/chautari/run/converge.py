@@ -62,15 +62,17 @@ def converge(
     return taker.checks, taker.holder
 
 
-def attach(target: Target, run: str, report: NodeReport, tell: Listener) -> list[CheckResult]:
+def attach(
+    target: Target, run: str, report: NodeReport, tell: Listener, detach: bool = False
+) -> list[CheckResult]:
     """Follow a run that is there already, from its first event on; return its checks.
 
     An empty `run` stands for the newest one on the node. One that never began, since somebody else
-    came first, is refused as busy.
+    came first, is refused as busy. With `detach` it comes back at once.
     """
     tell(target.name, {"event": "joined", "run": run})
     report.run = run
-    arguments = {"action": "attach", "run": run, "offset": 0}
+    arguments = {"action": "attach", "run": run, "offset": 0} | _detached(detach)
     taker = _through(target, arguments, b"", Taker(report, tell))
     if taker.holder is not None:
         report.state = "busy"
@@ -106,7 +108,7 @@ def wait_for(target: Target, holder: Event, report: NodeReport, tell: Listener) 
 def _through(target: Target, arguments: Event, payload: bytes, taker: Taker) -> Taker:
     """Follow a run to its end, attaching again when the link drops."""
     patience = _Patience()
-    attempt, body = arguments, payload
+    attempt, body, detach = arguments, payload, bool(arguments.get("detach"))
     while True:
         heard = taker.heard
         _follow(target, attempt, body, taker)
@@ -126,11 +128,15 @@ def _through(target: Target, arguments: Event, payload: bytes, taker: Taker) -> 
         time.sleep(pause)
         # Whoever reads the newest run stays with it, although a newer one may have begun meanwhile.
         run = taker.report.run or arguments["run"]
-        attempt = {"action": "attach", "run": run, "offset": taker.offset}
+        attempt = {"action": "attach", "run": run, "offset": taker.offset} | _detached(detach)
         body = b""
     if not taker.ended:
         _tell_lost(target, taker, bool(payload))
     return taker
+
+
+def _detached(detach: bool) -> Event:
+    return {"detach": True} if detach else {}
 
 
 def _follow(target: Target, arguments: Event, payload: bytes, taker: Taker) -> None:

@@ -39,10 +39,23 @@ PACKAGES = ["python3", "python3-venv", "python3-apt", "python3-debian", "ca-cert
 PYTHONS = {"ubuntu-22.04": "python3.11"}
 LOCK_WAIT = "-o DPkg::Lock::Timeout=600 -o Acquire::Retries=5"
 # A server that closes a connection at the wrong moment lets apt wait for ever: it is asked anew, at
-# first soon. What a slow link brought until then is kept, and apt goes on from there.
-UPDATE = (
-    f"for most in 120 600 600; do timeout -k 10 $most apt-get -q update {LOCK_WAIT} && exit 0; "
-    "sleep 5; done; exit 1"
+# first soon. What a slow link brought until then is kept, and apt goes on from there. Whoever else
+# fetches the lists, as a fresh machine does by itself, is waited for: of this lock, apt knows no
+# waiting of its own. It is asked for its words in English, by which the lock is known.
+UPDATE = "; ".join(
+    (
+        "turns=120",
+        "for most in 120 600 600",
+        "do while true",
+        f"do said=$(LC_ALL=C timeout -k 10 $most apt-get -q update {LOCK_WAIT} 2>&1) && exit 0",
+        'case "$said" in *"Could not get lock /var/lib/apt/lists/"*) '
+        "[ $turns -gt 0 ] || break 2; turns=$((turns - 1)); sleep 5;; *) break;; esac",
+        "done",
+        "sleep 5",
+        "done",
+        "printf '%s\\n' \"$said\" >&2",
+        "exit 1",
+    )
 )
 # Seconds and numbers of tries, and milliseconds for what was sent and not answered.
 KEEPALIVE = {

@@ -25,7 +25,7 @@ Mode = Literal["converge", "check", "plan"]
 # Reasons that a machine may still have to be looked at by the whole preflight.
 _FRESH = frozenset({"new", "damaged"})
 # States of a joined run whose end was not seen: nothing may follow it yet.
-_UNSEEN = ("lost", "unreachable")
+_UNSEEN = ("lost", "unreachable", "detached")
 
 
 @dataclass
@@ -215,7 +215,7 @@ def _carry_through(
                 return checks
             _mind_others(crew, holder, ready.request, tell)
         if converge.is_ours(holder, told):
-            checks = converge.attach(crew.target, holder["run"], crew.report, tell)
+            checks = converge.attach(crew.target, holder["run"], crew.report, tell, manner.detach)
             if crew.report.state in _UNSEEN or converge.does_as_much(holder, told):
                 return checks
         elif not manner.wait or not converge.wait_for(crew.target, holder, crew.report, tell):
