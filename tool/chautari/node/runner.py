@@ -44,6 +44,10 @@ ALIVE_SECONDS = 15.0
 # A younger folder in memory may be another operator's, whose unit is about to start.
 LEFTOVER_SECONDS = 60.0
 LITTLE = 100_000  # bytes that are free: no journal goes on for long with less
+UNIT_FIX = (
+    "see on the node what `systemctl is-system-running` and `journalctl -n 50` say; mend that, or "
+    "restart the machine, then deploy again"
+)
 
 
 def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
@@ -85,14 +89,34 @@ def start(run: str, arguments: dict[str, Any], bundle: bytes) -> int:
             shutil.rmtree(folder, ignore_errors=True)
         _say({"event": "refused", "message": f"the run could not be written down: {error}"})
         return 1
-    unit = f"chautari-run-{run}"
-    subprocess.run(
-        ["systemd-run", "--quiet", "--collect", f"--unit={unit}", "--setenv=LANG=C.UTF-8",
-         "--property=KillMode=mixed", "--property=TimeoutStopSec=20",
-         sys.executable, "-I", "-c", WORKER, str(memory / "lib"), run],
-        check=True, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    if words := _launch(run, memory):
+        # What stays would hold the secrets, and be read as the newest run.
+        for folder in (memory, place):
+            shutil.rmtree(folder, ignore_errors=True)
+        message = f"systemd did not start the run: {words}"
+        _say({"event": "refused", "message": message, "fix": UNIT_FIX})
+        return 1
     return hand_over(run) if arguments.get("detach") else follow(run, 0)
+
+
+def _launch(run: str, memory: Path) -> str:
+    """Start the worker as a unit of its own; return why that failed, empty when it is started."""
+    argv = [
+        "systemd-run", "--quiet", "--collect", f"--unit=chautari-run-{run}",
+        "--setenv=LANG=C.UTF-8", "--property=KillMode=mixed", "--property=TimeoutStopSec=20",
+        sys.executable, "-I", "-c", WORKER, str(memory / "lib"), run,
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(
+            argv, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            errors="replace",
+        )  # fmt: skip
+        # A start that was sent again may find its unit at work: nobody takes its files from it.
+        if not done.returncode or _unit_state(run) in (b"active", b"activating"):
+            return ""
+    except OSError as error:
+        return str(error)
+    return " ".join(done.stderr.split()) or f"systemd-run ended with code {done.returncode}"
 
 
 def work(run: str) -> int:
@@ -307,9 +331,13 @@ def _full() -> str:
 
 def _unit_is_active(run: str) -> bool:
     # A unit that is going down still writes, and a question that got no answer tells nothing.
+    return _unit_state(run) not in (b"inactive", b"failed", b"unknown")
+
+
+def _unit_state(run: str) -> bytes:
     argv = ["systemctl", "is-active", f"chautari-run-{run}.service"]
     said = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, capture_output=True).stdout
-    return said.strip() not in (b"inactive", b"failed", b"unknown")
+    return said.strip()
 
 
 def _failed_checks(file: Path) -> int:

@@ -212,7 +212,8 @@ class Taker:
         self.unknown = bool(event.get("unknown"))
         self.report.state = "failed"
         message = str(event["message"])
-        self.report.refusals.append(Refusal(message, causes.step(message) or "deploy again"))
+        fix = causes.step(message) or str(event.get("fix", "deploy again"))
+        self.report.refusals.append(Refusal(message, fix))
 
     def _run_lost(self, event: Event) -> None:
         self.ended = True
