@@ -122,37 +122,59 @@ def _launch(run: str, memory: Path) -> str:
 def work(run: str) -> int:
     """Hold the lock, converge, check, and say how it ended. Runs inside the transient unit."""
     place, memory = _places(run)
-    about = json.loads((place / "about.json").read_text())
-    with lock.locked(runs.public(about)) as holder:
-        if holder:
-            _append(place, {"event": "busy", "holder": holder})
-            shutil.rmtree(memory, ignore_errors=True)
-            return BUSY
-        _forget_leftovers(run)
+    try:
         # systemd stops a unit with SIGTERM: end as an error does, so that the ending is recorded.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        began = time.time()
-        _append(place, {"event": "run_started", "run": run, "time": began} | runs.public(about))
-        ok = False
-        try:
-            ok = _carry_out(place, memory, about, began)
-        except SystemExit:
-            _append(place, {"event": "stopped"})
-            raise
-        except Exception as error:
-            # Nobody expected it: its unit's journal has the whole of it.
-            _append(place, {"event": "broke", "message": f"{type(error).__name__}: {error}"})
-            raise
-        finally:
-            shutil.rmtree(memory, ignore_errors=True)
-            seconds = round(time.time() - began, 2)
-            failed = _failed_checks(place / "events.jsonl")
-            ending = {"event": "run_finished", "ok": ok, "failed_checks": failed}
-            _append(place, ending | {"seconds": seconds})
-            journal.trim(place / "log")
-            _forget_leftovers(run)
-            runs.forget_old(STATE, but=run)
-    return 0 if ok else 1
+        about = json.loads((place / "about.json").read_text())
+        with lock.locked(runs.public(about)) as holder:
+            if holder:
+                _append(place, {"event": "busy", "holder": holder})
+                return BUSY
+            return 0 if _work_through(place, memory, about) else 1
+    finally:
+        # Whatever stopped it, also before it began: no secret outlives the run.
+        shutil.rmtree(memory, ignore_errors=True)
+
+
+def _work_through(place: Path, memory: Path, about: dict[str, Any]) -> bool:
+    """Do what the run is for, with its beginning and its ending told; return whether it is well."""
+    began, run = time.time(), place.name
+    _append(place, {"event": "run_started", "run": run, "time": began} | runs.public(about))
+    ok, last = False, list[dict[str, Any]]()
+    try:
+        _forget_leftovers(run)
+        ok = _carry_out(place, memory, about, began)
+    except SystemExit:
+        last = [{"event": "stopped"}]
+        raise
+    except Exception as error:
+        # Nobody expected it: its unit's journal has the whole of it.
+        broke = {"event": "broke", "message": f"{type(error).__name__}: {error}"}
+        last = [journal.masked(broke, _secrets(place))]
+        raise
+    finally:
+        # The rest is short; a stop that came now would cost the ending.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        shutil.rmtree(memory, ignore_errors=True)
+        seconds = round(time.time() - began, 2)
+        failed = _failed_checks(place / "events.jsonl")
+        ending = {"event": "run_finished", "ok": ok, "failed_checks": failed, "seconds": seconds}
+        _tidy_up(place)
+        # What follows the run leaves at its ending, and may look at the node again at once. Both
+        # lines come after the room that was made: an ending without its cause would help nobody.
+        for event in [*last, ending]:
+            _append(place, event)
+    return ok
+
+
+def _tidy_up(place: Path) -> None:
+    """Delete what is not needed any more; what cannot be deleted costs no run its ending."""
+    with contextlib.suppress(OSError):
+        journal.trim(place / "log")
+    with contextlib.suppress(OSError):
+        _forget_leftovers(place.name)
+    with contextlib.suppress(OSError):
+        runs.forget_old(STATE, but=place.name)
 
 
 def _carry_out(place: Path, memory: Path, about: dict[str, Any], began: float) -> bool:
