@@ -56,15 +56,17 @@ def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
         _say(runs.status(STATE))
         return 0
     run = arguments.get("run") or runs.newest(STATE)
-    if not run or not RUN_ID.fullmatch(run):
+    if not run:
         _say({"event": "refused", "message": "there is no run on this node yet"})
         return 1
-    if arguments["action"] == "start":
+    is_one, starts = RUN_ID.fullmatch(run), arguments["action"] == "start"
+    if is_one and starts:
         return start(run, arguments, payload.read())
-    if not _places(run)[0].is_dir():
+    if not is_one or not _places(run)[0].is_dir():
         known = ", ".join(runs.ids(STATE)[-runs.KEPT :]) or "none"
         message = f"there is no run {run} here; there are: {known}"
-        _say({"event": "refused", "message": message, "unknown": True})
+        # A start whose run is unknown is sent again: never say so of one that no try makes known.
+        _say({"event": "refused", "message": message, "unknown": not starts})
         return 1
     return follow(run, int(arguments.get("offset", 0)))
 
