@@ -68,11 +68,22 @@ def test_run_is_lost_only_when_its_unit_is_gone_twice(
     assert [event["event"] for event in said(capsys)] == ["run_started", "run_finished"]
 
 
+@pytest.mark.parametrize("run", [RUN, f"{OLD}x", "../lock"])
 def test_attaching_to_a_run_that_is_not_here_is_told_as_such(
+    run: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun(place, OLD)
+    assert runner.main({"action": "attach", "run": run}, io.BytesIO()) == 1
+    [told] = said(capsys)
+    assert told["message"] == f"there is no run {run} here; there are: {OLD}"
+    assert told["unknown"] is True
+
+
+def test_start_that_no_try_makes_known_is_not_sent_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert runner.main({"action": "attach", "run": RUN}, io.BytesIO()) == 1
-    assert said(capsys)[0]["unknown"] is True
+    assert runner.main({"action": "start", "run": "../lock"}, io.BytesIO()) == 1
+    assert said(capsys)[0]["unknown"] is False
 
 
 def test_whoever_waits_is_told_at_which_role_the_run_is(

@@ -52,9 +52,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(lock, "HOLDER", state / "holder.json")
     monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(runner, "_unit_is_active", lambda _: False)
-    before = os.umask(0o022)  # the runner sets its own
+    # The runner sets its own.
+    mask, handler = os.umask(0o022), signal.getsignal(signal.SIGTERM)
     yield state
-    os.umask(before)
+    os.umask(mask)
+    signal.signal(signal.SIGTERM, handler)
 
 
 def begun(state: Path, run: str = RUN, *events: dict[str, Any]) -> Path:

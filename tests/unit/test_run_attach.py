@@ -19,7 +19,21 @@ def test_run_that_is_read_and_is_not_there_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(remote, "Stream", Link(([unknown], 1)))
     report = NodeReport("bog1", "203.0.113.10", "failed")
     converge.attach(TARGET, "q", report, lambda *_: None)
-    assert [refusal.what for refusal in report.refusals] == ["there is no run q here"]
+    [refusal] = report.refusals
+    assert refusal.what == "there is no run q here"
+    assert "with --run" in refusal.fix and "leave --run out" in refusal.fix
+    assert "deploy" not in refusal.fix
+
+
+@pytest.mark.parametrize("asked", ["", "q"])
+def test_run_that_died_before_it_began_is_named_all_the_same(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "Stream", Link(([{"event": "run_lost", "run": "q"}], 1)))
+    report = NodeReport("bog1", "203.0.113.10", "failed")
+    converge.attach(TARGET, asked, report, lambda *_: None)
+    assert report.run == "q"
+    assert "journalctl -u chautari-run-q," in report.refusals[0].fix
 
 
 @pytest.mark.parametrize(("mode", "state"), [("plan", "planned"), ("check", "verified")])

@@ -41,6 +41,18 @@ def test_run_that_breaks_off_says_why(
     assert what in refusal.what and fix in refusal.fix
 
 
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [("Connection refused", "look there"), ("No space left on device", "its disk is full")],
+)
+def test_refusal_brings_its_next_step_along_unless_its_cause_is_known(
+    words: str, fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = {"event": "refused", "message": words, "fix": "look there"}
+    report, _, _ = follow(monkeypatch, Link(([event], 1)))
+    assert report.refusals[0].fix.startswith(fix)
+
+
 def test_installation_that_a_deploy_would_finish_first_is_told() -> None:
     report = NodeReport("bog1", "192.0.2.1", "failed")
     event = {"event": "packages_unfinished", "packages": ["nginx", "redis"]}

@@ -44,6 +44,10 @@ ALIVE_SECONDS = 15.0
 # A younger folder in memory may be another operator's, whose unit is about to start.
 LEFTOVER_SECONDS = 60.0
 LITTLE = 100_000  # bytes that are free: no journal goes on for long with less
+UNIT_FIX = (
+    "see on the node what `systemctl is-system-running` and `journalctl -n 50` say; mend that, or "
+    "restart the machine, then deploy again"
+)
 
 
 def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
@@ -52,15 +56,17 @@ def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
         _say(runs.status(STATE))
         return 0
     run = arguments.get("run") or runs.newest(STATE)
-    if not run or not RUN_ID.fullmatch(run):
+    if not run:
         _say({"event": "refused", "message": "there is no run on this node yet"})
         return 1
-    if arguments["action"] == "start":
+    is_one, starts = RUN_ID.fullmatch(run), arguments["action"] == "start"
+    if is_one and starts:
         return start(run, arguments, payload.read())
-    if not _places(run)[0].is_dir():
+    if not is_one or not _places(run)[0].is_dir():
         known = ", ".join(runs.ids(STATE)[-runs.KEPT :]) or "none"
         message = f"there is no run {run} here; there are: {known}"
-        _say({"event": "refused", "message": message, "unknown": True})
+        # A start whose run is unknown is sent again: never say so of one that no try makes known.
+        _say({"event": "refused", "message": message, "unknown": not starts})
         return 1
     if arguments.get("detach"):
         return hand_over(run)
@@ -87,50 +93,92 @@ def start(run: str, arguments: dict[str, Any], bundle: bytes) -> int:
             shutil.rmtree(folder, ignore_errors=True)
         _say({"event": "refused", "message": f"the run could not be written down: {error}"})
         return 1
-    unit = f"chautari-run-{run}"
-    subprocess.run(
-        ["systemd-run", "--quiet", "--collect", f"--unit={unit}", "--setenv=LANG=C.UTF-8",
-         "--property=KillMode=mixed", "--property=TimeoutStopSec=20",
-         sys.executable, "-I", "-c", WORKER, str(memory / "lib"), run],
-        check=True, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    if words := _launch(run, memory):
+        # What stays would hold the secrets, and be read as the newest run.
+        for folder in (memory, place):
+            shutil.rmtree(folder, ignore_errors=True)
+        message = f"systemd did not start the run: {words}"
+        _say({"event": "refused", "message": message, "fix": UNIT_FIX})
+        return 1
     return hand_over(run) if arguments.get("detach") else follow(run, 0)
+
+
+def _launch(run: str, memory: Path) -> str:
+    """Start the worker as a unit of its own; return why that failed, empty when it is started."""
+    argv = [
+        "systemd-run", "--quiet", "--collect", f"--unit=chautari-run-{run}",
+        "--setenv=LANG=C.UTF-8", "--property=KillMode=mixed", "--property=TimeoutStopSec=20",
+        sys.executable, "-I", "-c", WORKER, str(memory / "lib"), run,
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(
+            argv, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            errors="replace",
+        )  # fmt: skip
+        # A start that was sent again may find its unit at work: nobody takes its files from it.
+        if not done.returncode or _unit_state(run) in (b"active", b"activating"):
+            return ""
+    except OSError as error:
+        return str(error)
+    return " ".join(done.stderr.split()) or f"systemd-run ended with code {done.returncode}"
 
 
 def work(run: str) -> int:
     """Hold the lock, converge, check, and say how it ended. Runs inside the transient unit."""
     place, memory = _places(run)
-    about = json.loads((place / "about.json").read_text())
-    with lock.locked(runs.public(about)) as holder:
-        if holder:
-            _append(place, {"event": "busy", "holder": holder})
-            shutil.rmtree(memory, ignore_errors=True)
-            return BUSY
-        _forget_leftovers(run)
+    try:
         # systemd stops a unit with SIGTERM: end as an error does, so that the ending is recorded.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        began = time.time()
-        _append(place, {"event": "run_started", "run": run, "time": began} | runs.public(about))
-        ok = False
-        try:
-            ok = _carry_out(place, memory, about, began)
-        except SystemExit:
-            _append(place, {"event": "stopped"})
-            raise
-        except Exception as error:
-            # Nobody expected it: its unit's journal has the whole of it.
-            _append(place, {"event": "broke", "message": f"{type(error).__name__}: {error}"})
-            raise
-        finally:
-            shutil.rmtree(memory, ignore_errors=True)
-            seconds = round(time.time() - began, 2)
-            failed = _failed_checks(place / "events.jsonl")
-            ending = {"event": "run_finished", "ok": ok, "failed_checks": failed}
-            _append(place, ending | {"seconds": seconds})
-            journal.trim(place / "log")
-            _forget_leftovers(run)
-            runs.forget_old(STATE, but=run)
-    return 0 if ok else 1
+        about = json.loads((place / "about.json").read_text())
+        with lock.locked(runs.public(about)) as holder:
+            if holder:
+                _append(place, {"event": "busy", "holder": holder})
+                return BUSY
+            return 0 if _work_through(place, memory, about) else 1
+    finally:
+        # Whatever stopped it, also before it began: no secret outlives the run.
+        shutil.rmtree(memory, ignore_errors=True)
+
+
+def _work_through(place: Path, memory: Path, about: dict[str, Any]) -> bool:
+    """Do what the run is for, with its beginning and its ending told; return whether it is well."""
+    began, run = time.time(), place.name
+    _append(place, {"event": "run_started", "run": run, "time": began} | runs.public(about))
+    ok, last = False, list[dict[str, Any]]()
+    try:
+        _forget_leftovers(run)
+        ok = _carry_out(place, memory, about, began)
+    except SystemExit:
+        last = [{"event": "stopped"}]
+        raise
+    except Exception as error:
+        # Nobody expected it: its unit's journal has the whole of it.
+        broke = {"event": "broke", "message": f"{type(error).__name__}: {error}"}
+        last = [journal.masked(broke, _secrets(place))]
+        raise
+    finally:
+        # The rest is short; a stop that came now would cost the ending.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        shutil.rmtree(memory, ignore_errors=True)
+        seconds = round(time.time() - began, 2)
+        failed = _failed_checks(place / "events.jsonl")
+        ending = {"event": "run_finished", "ok": ok, "failed_checks": failed, "seconds": seconds}
+        _tidy_up(place)
+        # What follows the run leaves at its ending, and may look at the node again at once. Both
+        # lines come after the room that was made: an ending without its cause would help nobody.
+        for event in [*last, ending]:
+            _append(place, event)
+    return ok
+
+
+def _tidy_up(place: Path) -> None:
+    """Delete what is not needed any more; what cannot be deleted costs no run its ending."""
+    with contextlib.suppress(OSError):
+        journal.trim(place / "log")
+    with contextlib.suppress(OSError):
+        _forget_leftovers(place.name)
+    with contextlib.suppress(OSError):
+        runs.forget_old(STATE, but=place.name)
 
 
 def _carry_out(place: Path, memory: Path, about: dict[str, Any], began: float) -> bool:
@@ -309,9 +357,13 @@ def _full() -> str:
 
 def _unit_is_active(run: str) -> bool:
     # A unit that is going down still writes, and a question that got no answer tells nothing.
+    return _unit_state(run) not in (b"inactive", b"failed", b"unknown")
+
+
+def _unit_state(run: str) -> bytes:
     argv = ["systemctl", "is-active", f"chautari-run-{run}.service"]
     said = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, capture_output=True).stdout
-    return said.strip() not in (b"inactive", b"failed", b"unknown")
+    return said.strip()
 
 
 def _failed_checks(file: Path) -> int:

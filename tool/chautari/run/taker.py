@@ -212,11 +212,16 @@ class Taker:
         self.unknown = bool(event.get("unknown"))
         self.report.state = "failed"
         message = str(event["message"])
-        self.report.refusals.append(Refusal(message, causes.step(message) or "deploy again"))
+        fix = causes.step(message) or str(event.get("fix", "deploy again"))
+        if self.unknown:
+            fix = "name one of those that are there with --run, or leave --run out for the newest"
+        self.report.refusals.append(Refusal(message, fix))
 
     def _run_lost(self, event: Event) -> None:
         self.ended = True
         self.report.state = "failed"
+        # Whoever reads the newest run learns here which it is, when it died before it began.
+        self.report.run = str(event.get("run", self.report.run))
         if full := str(event.get("full", "")):
             reason = f"the run ended without a word: there is no room left under {full}"
             fix = f"`df -h {full}; df -i {full}` on the node; make room there, then deploy again"
