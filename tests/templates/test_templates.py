@@ -303,3 +303,34 @@ def test_authority_that_was_not_reached_refused_nothing(
     assert templar.template(trust_as_template("{{ __tls_unreached }}")) is unreached
     reason = templar.template(trust_as_template("{{ __tls_reason }}"))
     assert str(reason) == said.strip().removeprefix("Detail: ")
+
+
+def policy(name: str, candidate: str) -> str:
+    return (
+        f"{name}:\n  Installed: (none)\n  Candidate: {candidate}\n  Version table:\n"
+        f"     {candidate} 500\n        500 https://example.org stable/main amd64 Packages\n"
+    )
+
+
+@pytest.mark.parametrize("role", ["bigbluebutton", "jitsi"])
+def test_package_that_apt_does_not_know_is_told_and_takes_no_other_s_version(
+    role: str, tmp_path: Path
+) -> None:
+    def find(*paragraphs: str) -> tuple[bool, list[str]]:
+        asked = {f"__{role}_policy": {"stdout": "".join(paragraphs).rstrip()}}
+        templar = Templar(loader=DataLoader(), variables=given | asked)
+        known, wanted = (
+            templar.template(trust_as_template(f"{{{{ __{role}_{name} }}}}"))
+            for name in ("packages_known", "wanted")
+        )
+        return known, list(wanted)
+
+    given = variables(tmp_path, role, "12")
+    names = given[f"__{role}_packages"]
+    said = [policy(name, f"1:{number}.0-1") for number, name in enumerate(names)]
+    pairs = [f"{name}=1:{number}.0-1" for number, name in enumerate(names)]
+    assert find(*said) == (True, pairs)
+    # apt says nothing of a name that it never heard of.
+    assert find() == (False, [])
+    assert find(*said[1:]) == (False, pairs[1:])
+    assert find(policy(names[0], "(none)"), *said[1:]) == (False, pairs[1:])
