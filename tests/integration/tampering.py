@@ -48,7 +48,10 @@ PROBES = {
     "$(head -n 1 /etc/chautari/tls/names)",
     "accounts and databases of MariaDB": "mariadb --no-defaults -e "
     "\"REVOKE INSERT ON framadate.* FROM 'framadate'@'localhost'; "
-    "GRANT ALL ON *.* TO 'framadate'@'localhost'\"",
+    "GRANT ALL ON *.* TO 'framadate'@'localhost'; "
+    # Of what lies beyond its own: a database that need not be there, and a table.
+    "GRANT SELECT ON other_polls.* TO 'framadate'@'localhost'; "
+    "GRANT SELECT ON mysql.help_topic TO 'framadate'@'localhost'\"",
     "accounts of Prosody": "find /var/lib/prosody -name focus.dat -delete",
     # What is held stands in a file, which is changed itself; what upstream publishes is not ours.
     "releases that apt would install": "",

@@ -259,12 +259,39 @@ def test_mariadb_has_no_network_and_owners_are_known_by_the_socket(tmp_path: Pat
     text = render("mariadb", "chautari.cnf.j2", given)
     assert "\nskip-networking\n" in text
     assert "innodb_buffer_pool_size = 250M" in text
-    sql = render("mariadb", "database.sql.j2", given)
+    owned = [{"name": "polls_db", "owner": "framadate"}, {"name": "more", "owner": "framadate"}]
+    owned.append({"name": "theirs", "owner": "others"})
+    sql = render("mariadb", "database.sql.j2", given | {"mariadb_databases": owned})
     assert "'framadate'@'localhost' IDENTIFIED VIA unix_socket" in sql
-    # An underscore in a grant stands for any letter.
-    assert "ON `polls\\_db`.*" in sql
-    # What reaches beyond the database is taken away again.
-    assert "REVOKE ALL PRIVILEGES ON *.* FROM 'framadate'@'localhost'" in sql
+    # What reaches beyond is taken away first, and all that the account owns is given back. An
+    # underscore in a grant stands for any letter.
+    assert sql.splitlines()[-3:] == [
+        "REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'framadate'@'localhost';",
+        r"GRANT ALL PRIVILEGES ON `polls\_db`.* TO 'framadate'@'localhost';",
+        "GRANT ALL PRIVILEGES ON `more`.* TO 'framadate'@'localhost';",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "whole"),
+    [
+        (r"polls_db 1 localhost polls\\_db framadate Y Y N Y", True),
+        # Beside it something was given: another database, a table, a routine or a role.
+        (r"polls_db 2 localhost polls\\_db framadate Y Y N Y", False),
+        # A privilege was taken.
+        (r"polls_db 1 localhost polls\\_db framadate Y N N Y", False),
+        (r"polls_db 1 localhost polls\\_db framadate2 Y Y N Y", False),
+    ],
+)
+def test_database_is_whole_when_its_owner_holds_it_and_no_more(
+    row: str, whole: bool, tmp_path: Path
+) -> None:
+    owned = [{"name": "polls_db", "owner": "framadate"}, {"name": "theirs", "owner": "others"}]
+    given = variables(tmp_path, "mariadb", "12", mariadb_databases=owned)
+    given["lines"] = [row.replace(" ", "\t")]
+    templar = Templar(loader=DataLoader(), variables=given)
+    found = templar.template(trust_as_template("{{ lines | select('match', __mariadb_whole) }}"))
+    assert bool(list(found)) is whole
 
 
 def test_mail_that_nobody_reads_ends_on_the_node(tmp_path: Path) -> None:
@@ -303,3 +330,34 @@ def test_authority_that_was_not_reached_refused_nothing(
     assert templar.template(trust_as_template("{{ __tls_unreached }}")) is unreached
     reason = templar.template(trust_as_template("{{ __tls_reason }}"))
     assert str(reason) == said.strip().removeprefix("Detail: ")
+
+
+def policy(name: str, candidate: str) -> str:
+    return (
+        f"{name}:\n  Installed: (none)\n  Candidate: {candidate}\n  Version table:\n"
+        f"     {candidate} 500\n        500 https://example.org stable/main amd64 Packages\n"
+    )
+
+
+@pytest.mark.parametrize("role", ["bigbluebutton", "jitsi"])
+def test_package_that_apt_does_not_know_is_told_and_takes_no_other_s_version(
+    role: str, tmp_path: Path
+) -> None:
+    def find(*paragraphs: str) -> tuple[bool, list[str]]:
+        asked = {f"__{role}_policy": {"stdout": "".join(paragraphs).rstrip()}}
+        templar = Templar(loader=DataLoader(), variables=given | asked)
+        known, wanted = (
+            templar.template(trust_as_template(f"{{{{ __{role}_{name} }}}}"))
+            for name in ("packages_known", "wanted")
+        )
+        return known, list(wanted)
+
+    given = variables(tmp_path, role, "12")
+    names = given[f"__{role}_packages"]
+    said = [policy(name, f"1:{number}.0-1") for number, name in enumerate(names)]
+    pairs = [f"{name}=1:{number}.0-1" for number, name in enumerate(names)]
+    assert find(*said) == (True, pairs)
+    # apt says nothing of a name that it never heard of.
+    assert find() == (False, [])
+    assert find(*said[1:]) == (False, pairs[1:])
+    assert find(policy(names[0], "(none)"), *said[1:]) == (False, pairs[1:])

@@ -47,7 +47,11 @@ def test_no_tcp_port_is_open(host: Any) -> None:
     assert "mariadbd" not in host.run("ss -Hltnp").stdout
 
 
-@pytest.mark.advice("Deploy again: it makes the databases.", units=[UNIT])
+@pytest.mark.advice(
+    "Deploy again: it makes the databases, and takes from owners what was given to them beyond. If"
+    " this stays, look at what PUBLIC was given: mariadb -e 'SHOW GRANTS FOR PUBLIC'.",
+    units=[UNIT],
+)
 def test_every_database_is_reached_by_its_owner_alone(host: Any, settings: dict[str, Any]) -> None:
     """Every database is there, in UTF-8, and its owner reaches it and no other"""
     for database in settings["mariadb_databases"]:
