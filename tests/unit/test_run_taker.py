@@ -59,3 +59,15 @@ def test_installation_that_a_deploy_would_finish_first_is_told() -> None:
     Taker(report, lambda _, event: None).take(json.dumps(event))
     [notice] = report.notices
     assert "(nginx, redis): a deploy brings it to its end first" in notice
+
+
+def test_role_that_was_only_asked_whether_people_use_it_did_not_run() -> None:
+    report = NodeReport("bog1", "192.0.2.1", "failed")
+    finished = {"ok": 4, "changed": 0, "failed": 0, "skipped": 0, "seconds": 1.5}
+    taken = Taker(report, lambda _, event: None)
+    taken.take(json.dumps({"event": "role_finished", "role": "bigbluebutton"} | finished))
+    taken.take(json.dumps({"event": "role_finished", "role": "mail"} | finished))
+    taken.take(json.dumps({"event": "kept", "role": "bigbluebutton", "run": "r", "notices": []}))
+    assert [(role.name, role.kept) for role in report.roles] == [
+        ("mail", False), ("bigbluebutton", True),
+    ]  # fmt: skip

@@ -90,7 +90,10 @@ class Taker:
             self.why[role] = [str(reason["text"]) for reason in reasons]
 
     def _kept(self, event: Event) -> None:
-        self.report.roles.append(RoleReport(str(event["role"]), kept=True))
+        name = str(event["role"])
+        # One that was only asked whether people are using it did not run.
+        self.report.roles = [role for role in self.report.roles if role.name != name]
+        self.report.roles.append(RoleReport(name, kept=True))
         self.report.notices += _texts(event["notices"])
 
     def _role_finished(self, event: Event) -> None:
