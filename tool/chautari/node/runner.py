@@ -89,18 +89,21 @@ def start(run: str, arguments: dict[str, Any], bundle: bytes) -> int:
         # A start that was refused before has left its word here; this one tells its own.
         (place / "events.jsonl").unlink(missing_ok=True)
     except OSError as error:
-        for folder in (memory, place):
-            shutil.rmtree(folder, ignore_errors=True)
-        _say({"event": "refused", "message": f"the run could not be written down: {error}"})
-        return 1
+        return _give_up(run, message=f"the run could not be written down: {error}")
     if words := _launch(run, memory):
-        # What stays would hold the secrets, and be read as the newest run.
-        for folder in (memory, place):
-            shutil.rmtree(folder, ignore_errors=True)
-        message = f"systemd did not start the run: {words}"
-        _say({"event": "refused", "message": message, "fix": UNIT_FIX})
-        return 1
+        return _give_up(run, message=f"systemd did not start the run: {words}", fix=UNIT_FIX)
     return hand_over(run) if arguments.get("detach") else follow(run, 0)
+
+
+def _give_up(run: str, **told: str) -> int:
+    """Refuse a run that did not begin, and take it back; return the exit code.
+
+    What stayed would hold the secrets, and be read as the newest run.
+    """
+    for folder in _places(run):
+        shutil.rmtree(folder, ignore_errors=True)
+    _say({"event": "refused"} | told)
+    return 1
 
 
 def _launch(run: str, memory: Path) -> str:
@@ -111,16 +114,14 @@ def _launch(run: str, memory: Path) -> str:
         sys.executable, "-I", "-c", WORKER, str(memory / "lib"), run,
     ]  # fmt: skip
     try:
-        done = subprocess.run(
-            argv, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="replace",
-        )  # fmt: skip
+        done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, capture_output=True)
         # A start that was sent again may find its unit at work: nobody takes its files from it.
         if not done.returncode or _unit_state(run) in (b"active", b"activating"):
             return ""
     except OSError as error:
         return str(error)
-    return " ".join(done.stderr.split()) or f"systemd-run ended with code {done.returncode}"
+    said = " ".join(done.stderr.decode(errors="replace").split())
+    return said or f"systemd-run ended with code {done.returncode}"
 
 
 def work(run: str) -> int:
