@@ -23,7 +23,7 @@ from benchmarks.measure import (
     seconds,
 )
 from chautari.node.survey import MOUNTS
-from chautari.run.prepare import marker
+from chautari.prepare.supervisor import marker
 
 FEW, MANY = 250, 1000
 LIMIT_MB = 500.0

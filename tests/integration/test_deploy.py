@@ -17,8 +17,8 @@ from tests.integration.conftest import Outcome, Proof, kill_group
 
 from chautari.paths import reports_dir
 from chautari.region.load import load
-from chautari.sandbox import api
 from chautari.secrets import store
+from chautari_sandbox import api
 
 pytestmark = pytest.mark.containers
 NODES = ("ground", "meet", "hall", "cloud")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.integration.conftest import Proof
 
-from chautari.sandbox import paths
+from chautari_sandbox import paths
 
 pytestmark = pytest.mark.containers
 # Every Python that starts by its short name has another clock.

@@ -18,11 +18,11 @@ import pytest
 from tests.integration import harm
 from tests.integration.conftest import Outcome, Proof, Teller, kill_group
 
+from chautari.prepare import worker
 from chautari.region.load import load
-from chautari.run import machines
-from chautari.run.remote import ask, new_run_id
-from chautari.run.surroundings import known_surroundings
-from chautari.run.target import targets
+from chautari.ssh.runner_client import ask, new_run_id
+from chautari.ssh.target import targets
+from chautari_sandbox.provider import known_surroundings
 
 pytestmark = pytest.mark.containers
 NODE = "ground"
@@ -294,7 +294,7 @@ def test_lists_that_something_else_fetches_are_waited_for(proof: Proof) -> None:
     """As a fresh machine does by itself while it is prepared."""
     with harm.apt_held(proof, NODE, 17, lock="/var/lib/apt/lists/lock"):
         began = time.monotonic()
-        proof.on(NODE, "sh", "-c", machines.UPDATE)
+        proof.on(NODE, "sh", "-c", worker.UPDATE)
         assert time.monotonic() - began > 15
 
 

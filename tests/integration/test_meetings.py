@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from tests.integration.conftest import Outcome, Proof
 
-from chautari.sandbox import paths
+from chautari_sandbox import paths
 
 pytestmark = pytest.mark.containers
 NODE = "hall"

@@ -18,7 +18,7 @@ from tests.integration.harm import receipts
 from tests.integration.tampering import Change
 
 from chautari.checks.outside import Mailbox
-from chautari.sandbox import api
+from chautari_sandbox import api
 
 pytestmark = pytest.mark.containers
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chautari.node import passes, sealing
+from chautari.node import converge, receipt_writer
 from chautari.node.differences import Reason
+from chautari.node.receipt_writer import Record
 from chautari.node.receipts import Inputs
-from chautari.node.sealing import Record
 
 RUN = "20261124T120000-abcdef"
 Data = dict[str, Any]
@@ -44,7 +44,7 @@ def written(file: Path, text: str = "one\n", mode: int = 0o644) -> Path:
 
 def sealed(state: Path, given: Inputs, told: Record) -> str:
     """Seal one role and return why it stays open."""
-    return sealing.seal(state, RUN, [given], {given["role"]: told}).get(given["role"], "")
+    return receipt_writer.seal(state, RUN, [given], {given["role"]: told}).get(given["role"], "")
 
 
 def kinds(reasons: list[Reason]) -> list[str]:
@@ -78,7 +78,7 @@ class FakeAnsible:
         return 0
 
 
-def node(folder: Path, roles: list[Inputs], ansible: Callable[[str], int]) -> passes.Node:
+def node(folder: Path, roles: list[Inputs], ansible: Callable[[str], int]) -> converge.Node:
     """Return a node whose bundle is unpacked under `folder`; what it tells is in `told`."""
     memory, state = folder / "memory", folder / "state"
     for place in (memory, state):
@@ -91,7 +91,7 @@ def node(folder: Path, roles: list[Inputs], ansible: Callable[[str], int]) -> pa
         with (folder / "told.jsonl").open("a") as stream:
             stream.write(json.dumps({"event": event} | values) + "\n")
 
-    return passes.Node(state, memory, RUN, ansible, tell)
+    return converge.Node(state, memory, RUN, ansible, tell)
 
 
 def told(folder: Path, event: str) -> list[Data]:

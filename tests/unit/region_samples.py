@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from chautari.region.catalog import Artifact
 from chautari.region.load import Inventory, load
 from chautari.region.packages import Repository
-from chautari.render.internet import Internet, StandIn
+from chautari.render.endpoints import Internet, StandIn
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"

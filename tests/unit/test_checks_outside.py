@@ -7,8 +7,8 @@ import pytest
 from region_samples import SANDBOX
 from test_render_variables import node
 
+from chautari.deploy import verify
 from chautari.report.model import CheckResult
-from chautari.run import verify
 
 CHECKS = '''
 import pytest

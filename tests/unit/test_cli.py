@@ -11,9 +11,9 @@ import pytest
 from region_samples import FIXTURES, REGION, ROOT, key_pair, region_file
 
 from chautari.cli import main, work
+from chautari.deploy import drift, pipeline, status
 from chautari.errors import BadInput, RunFailed
 from chautari.report.model import CheckResult, NodeReport, RegionReport
-from chautari.run import drift, pipeline, status
 
 COMMANDS = list(main._COMMANDS)
 
@@ -321,9 +321,9 @@ def loaded_by(code: str) -> set[str]:
 def test_deploy_imports_nothing_that_it_does_not_use_before_it_asks_the_nodes() -> None:
     heavy = {
         "pyinfra", "gevent", "paramiko", "pytest", "requests", "dns", "ansible", "rich", "jinja2",
-        "cryptography", "difflib", "chautari.sandbox.api",
+        "cryptography", "difflib", "chautari_sandbox.api",
     }  # fmt: skip
-    code = "import chautari.cli.region, chautari.cli.work, chautari.run.pipeline"
+    code = "import chautari.cli.region, chautari.cli.work, chautari.deploy.pipeline"
     assert loaded_by(code) & heavy == set()
 
 
@@ -333,7 +333,7 @@ def test_deploy_that_finds_nothing_to_do_reads_no_region() -> None:
         "importlib.metadata", "chautari.region.model",
     }  # fmt: skip
     code = (
-        "import chautari.cli.main, chautari.cli.region, chautari.cli.plan, chautari.run.again;"
+        "import chautari.cli.main, chautari.cli.region, chautari.cli.plan, chautari.deploy.again;"
         "from chautari.cli import work; work._get_ready_to_report()"
     )
     assert loaded_by(code) & heavy == set()

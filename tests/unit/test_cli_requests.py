@@ -7,7 +7,7 @@ import pytest
 from test_cli import inventories, report
 
 from chautari.cli import main
-from chautari.run import attach, drift, pipeline, status
+from chautari.deploy import attach, drift, pipeline, status
 
 __all__ = ["inventories"]
 

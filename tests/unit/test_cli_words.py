@@ -7,7 +7,7 @@ import pytest
 from region_samples import region_file
 
 from chautari.cli import main, work
-from chautari.run import drift, status
+from chautari.deploy import drift, status
 
 
 @pytest.fixture(autouse=True)

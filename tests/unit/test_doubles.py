@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chautari.sandbox.doubles.build import build_nextcloud
-from chautari.sandbox.doubles.polls import SOURCES, build_framadate
+from chautari_sandbox.doubles.build import build_nextcloud
+from chautari_sandbox.doubles.polls import SOURCES, build_framadate
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from chautari.sandbox.debian import Package
-from chautari.sandbox.doubles.bigbluebutton.program import (
+from chautari_sandbox.debian import Package
+from chautari_sandbox.doubles.bigbluebutton.program import (
     facts,
     findings,
     hocon,
@@ -21,9 +21,9 @@ from chautari.sandbox.doubles.bigbluebutton.program import (
     sessions,
     settings,
 )
-from chautari.sandbox.doubles.bigbluebutton.program.settings import WrongSettings
-from chautari.sandbox.doubles.bigbluebutton_packages import META, SOURCES, packages
-from chautari.sandbox.repositories import BUILDERS
+from chautari_sandbox.doubles.bigbluebutton.program.settings import WrongSettings
+from chautari_sandbox.doubles.bigbluebutton_packages import META, SOURCES, packages
+from chautari_sandbox.repositories import BUILDERS
 
 WEB = SOURCES / "bbb-web/root/usr/share/bbb-web/WEB-INF/classes"
 FREESWITCH = SOURCES / "bbb-freeswitch-core/root/opt/freeswitch/etc/freeswitch"

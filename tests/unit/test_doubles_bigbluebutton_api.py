@@ -9,11 +9,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from chautari.sandbox.doubles.bigbluebutton.program import checksums, recordings, settings, web
-from chautari.sandbox.doubles.bigbluebutton.program.answers import Answer
-from chautari.sandbox.doubles.bigbluebutton.program.api import Api, Request
-from chautari.sandbox.doubles.bigbluebutton.program.rooms import Meeting, Meetings
-from chautari.sandbox.doubles.bigbluebutton_packages import SOURCES
+from chautari_sandbox.doubles.bigbluebutton.program import checksums, recordings, settings, web
+from chautari_sandbox.doubles.bigbluebutton.program.answers import Answer
+from chautari_sandbox.doubles.bigbluebutton.program.api import Api, Request
+from chautari_sandbox.doubles.bigbluebutton.program.rooms import Meeting, Meetings
+from chautari_sandbox.doubles.bigbluebutton_packages import SOURCES
 
 DEFAULTS = SOURCES / "bbb-web/root/usr/share/bbb-web/WEB-INF/classes/bigbluebutton.properties"
 SECRET = "s3cr3t"

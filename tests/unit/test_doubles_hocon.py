@@ -8,7 +8,7 @@ import pytest
 from region_samples import ROOT
 
 Reader = Callable[[str], Any]
-SHARED = ROOT / "tool/chautari/sandbox/doubles/jitsi/shared"
+SHARED = ROOT / "tool/chautari_sandbox/doubles/jitsi/shared"
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from region_samples import KEY, inventory, region_file
 
 from chautari.cli import main
+from chautari.cli.migration_steps import FOLDERS, steps
 from chautari.errors import BadInput
-from chautari.guide.move import FOLDERS, steps
 from chautari.region.model import Region
 
 TEXT = """\

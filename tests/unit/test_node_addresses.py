@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from receipt_samples import inputs, record, sealed
 
-from chautari.node import addresses, differences, receipts, sealing
+from chautari.node import addresses, differences, receipt_writer, receipts
 
 FIB = """\
 Main:
@@ -148,5 +148,5 @@ def test_address_that_changes_while_a_role_runs_is_in_no_receipt(
     given = inputs("turn", facts=list(INNER))
     before = receipts.machine_of([given])
     now["default_ipv4"] = "10.0.0.9"
-    sealing.seal(tmp_path, "run", [given], {"turn": record()}, before)
+    receipt_writer.seal(tmp_path, "run", [given], {"turn": record()}, before)
     assert list(receipts.stale(tmp_path, [given])) == ["turn"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from chautari.node.budget import budget
-from chautari.node.managed import managed
+from chautari.node.downloads import budget
+from chautari.node.resources import managed
 
 URIS = """\
 'http://mirror.example.org/a_1_amd64.deb' a_1_amd64.deb 1000 SHA256:abc

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_node_runner import OLD, RUN, begun, place, said
 
-from chautari.node import entry, lock, runner
+from chautari.node import lock, main, runner
 
 __all__ = ["place"]
 IS_ACTIVE = runner._unit_is_active
@@ -91,14 +91,14 @@ def test_whoever_waits_is_told_at_which_role_the_run_is(
 ) -> None:
     roles = [{"event": "role_started", "role": role} for role in ("base", "php")]
     begun(place, RUN, STARTED, *roles, {"event": "task", "task": "t"})
-    assert entry.main({"action": "doing"}, io.BytesIO()) == 0
+    assert main.main({"action": "doing"}, io.BytesIO()) == 0
     assert said(capsys) == [{"event": "doing", "busy": None}]
     monkeypatch.setattr(lock, "holder", lambda: {"operator": "luz", "run": RUN})
-    entry.main({"action": "doing"}, io.BytesIO())
+    main.main({"action": "doing"}, io.BytesIO())
     [told] = said(capsys)
     assert told["busy"] == {"operator": "luz", "run": RUN, "role": "php"}
     monkeypatch.setattr(lock, "holder", lambda: {"operator": "luz", "run": OLD})
-    entry.main({"action": "doing"}, io.BytesIO())
+    main.main({"action": "doing"}, io.BytesIO())
     assert said(capsys)[0]["busy"]["role"] == ""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from receipt_samples import FakeAnsible, inputs, node, path_item, told, written
 
-from chautari.node import foretell, lock, packages, passes, receipts, sealing
+from chautari.node import converge, lock, packages, planner, receipt_writer, receipts
 from chautari.node.receipts import Inputs
 
 Data = dict[str, Any]
@@ -24,7 +24,7 @@ def half_done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def deployed(folder: Path, roles: list[Inputs], **does: Any) -> list[list[str]]:
     """Deploy, and return what ran in each pass."""
     ansible = FakeAnsible(folder / "memory", does)
-    assert passes.converge(node(folder, roles, ansible), full=False) == 0
+    assert converge.converge(node(folder, roles, ansible), full=False) == 0
     return ansible.ran
 
 
@@ -33,7 +33,7 @@ def planned(folder: Path, roles: list[Inputs], code: int = 0, **does: Any) -> tu
     (folder / "told.jsonl").unlink(missing_ok=True)
     ansible = FakeAnsible(folder / "memory", does)
     there = node(folder, roles, lambda playbook: ansible(playbook) or code)
-    foretell.foretell(there, full=False, last_words=lambda: ["x"])
+    planner.foretell(there, full=False, last_words=lambda: ["x"])
     [chosen] = told(folder, "chosen")
     later = told(folder, "may_follow")
     return chosen["roles"], later[0]["roles"] if later else {}
@@ -91,12 +91,12 @@ def test_only_what_would_break_a_receipt_makes_its_role_follow(
 ) -> None:
     roles = [inputs("a"), inputs("b")]
     there = node(tmp_path, roles, lambda _: 0)
-    sealing.save(there.state, receipts.Receipt("a", "r", 0, {}, {}, [watched], [{}]))
+    receipt_writer.save(there.state, receipts.Receipt("a", "r", 0, {}, {}, [watched], [{}]))
     notes = tmp_path / "notes"
     for changed in ('"changed": true, ', ""):
         text = str(item).replace("'", '"')
         notes.write_text(f'{{"role": "b", {changed}"item": {text}}}\n')
-        assert len(foretell.following(there, {"b"}, notes)) == (follows if changed else 0)
+        assert len(planner.following(there, {"b"}, notes)) == (follows if changed else 0)
 
 
 def test_check_that_ended_early_is_told_with_a_sum_in_part(tmp_path: Path) -> None:

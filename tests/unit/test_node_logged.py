@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chautari.node import journal, logged
+from chautari.node import journal, logged_process
 
 
 @pytest.fixture
@@ -18,14 +18,14 @@ def log(tmp_path: Path) -> Path:
 
 
 def sh(script: str, log: Path, *secrets: str) -> int:
-    return logged.run(["sh", "-c", script], log, journal.spellings(secrets), {"X": "given"})
+    return logged_process.run(["sh", "-c", script], log, journal.spellings(secrets), {"X": "given"})
 
 
 def test_both_streams_are_kept_in_order_and_the_code_is_told(log: Path) -> None:
     assert sh('echo one; echo two >&2; echo "$X $HOME"; exit 3', log) == 3
     assert log.read_text() == "one\ntwo\ngiven /root\n"
     assert sh("echo three", log) == 0
-    assert logged.tail(log) == ["one", "two", "given /root", "three"]
+    assert logged_process.tail(log) == ["one", "two", "given /root", "three"]
 
 
 def test_secret_never_reaches_the_log_even_while_it_is_written(log: Path) -> None:
@@ -52,13 +52,13 @@ def test_log_stays_bounded_while_the_command_speaks(
 def test_log_that_cannot_be_written_does_not_hold_the_command_up(tmp_path: Path) -> None:
     full = tmp_path / "gone" / "log"
     assert sh("i=0; while [ $i -lt 9000 ]; do i=$((i+1)); echo 0123456789$i; done", full) == 0
-    assert logged.tail(full) == []
+    assert logged_process.tail(full) == []
 
 
 def test_what_stays_behind_does_not_keep_the_run_waiting(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logged, "LINGER_SECONDS", 0.2)
+    monkeypatch.setattr(logged_process, "LINGER_SECONDS", 0.2)
     began = time.monotonic()
     assert sh("sleep 5 & echo done", log) == 0
     assert time.monotonic() - began < 3

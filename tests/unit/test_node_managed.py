@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chautari.node.managed import READING, joined, key, managed, path_item
+from chautari.node.resources import READING, joined, key, managed, path_item
 
 CENSORED = {"censored": "the output has been hidden", "changed": True}
 Given = dict[str, Any]

@@ -8,7 +8,7 @@ import pytest
 from playbook_samples import Data, lines, play, roles, write
 
 from chautari.node import receipts
-from chautari.node.passes import read_records
+from chautari.node.converge import read_records
 
 SECRET = 'canary "quoted" ñ'
 COMMAND = "ansible.builtin.command"

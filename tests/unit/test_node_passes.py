@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from receipt_samples import FakeAnsible, inputs, kinds, node, path_item, told, written
 
-from chautari.node import packages, passes, receipts, restarts, runner
+from chautari.node import converge, packages, pending_handlers, receipts, runner
 from chautari.node.receipts import Inputs
 
 Data = dict[str, Any]
@@ -23,51 +23,51 @@ def manages(file: Path, text: str) -> Any:
     return does
 
 
-def converge(
+def run_pass(
     folder: Path, roles: list[Inputs], full: bool = False, **does: Any
 ) -> tuple[int, FakeAnsible]:
     ansible = FakeAnsible(folder / "memory", does)
-    return passes.converge(node(folder, roles, ansible), full), ansible
+    return converge.converge(node(folder, roles, ansible), full), ansible
 
 
 def test_fresh_node_runs_every_role_in_one_pass(tmp_path: Path) -> None:
-    code, ansible = converge(tmp_path, [inputs("a"), inputs("b")])
+    code, ansible = run_pass(tmp_path, [inputs("a"), inputs("b")])
     assert (code, ansible.ran) == (0, [["a", "b"]])
     assert [receipt.role for receipt in receipts.left(tmp_path / "state")] == ["a", "b"]
 
 
 def test_nothing_to_do_does_not_start_ansible(tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b")]
-    converge(tmp_path, roles)
-    code, ansible = converge(tmp_path, roles)
+    run_pass(tmp_path, roles)
+    code, ansible = run_pass(tmp_path, roles)
     assert (code, ansible.ran) == (0, [])
 
 
 def test_only_the_changed_role_and_those_that_need_it_run(tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b"), inputs("c", needs=["a"])]
-    converge(tmp_path, roles)
-    _, ansible = converge(tmp_path, [inputs("a", files="f2"), *roles[1:]])
+    run_pass(tmp_path, roles)
+    _, ansible = run_pass(tmp_path, [inputs("a", files="f2"), *roles[1:]])
     assert ansible.ran == [["a", "c"]]
     assert [event["role"] for event in told(tmp_path, "kept")] == ["b"]
 
 
 def test_full_runs_everything_once(tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b")]
-    converge(tmp_path, roles)
-    _, ansible = converge(tmp_path, roles, full=True)
+    run_pass(tmp_path, roles)
+    _, ansible = run_pass(tmp_path, roles, full=True)
     assert ansible.ran == [["a", "b"]]
 
 
 def test_role_that_breaks_another_s_receipt_brings_a_second_pass(tmp_path: Path) -> None:
     file = tmp_path / "etc" / "shared"
     roles = [inputs("a"), inputs("b")]
-    converge(tmp_path, roles, a=manages(file, "of a\n"))
+    run_pass(tmp_path, roles, a=manages(file, "of a\n"))
 
     def breaks() -> None:
         file.unlink()
 
     changed = [roles[0], inputs("b", files="f2")]
-    code, ansible = converge(tmp_path, changed, a=manages(file, "of a\n"), b=breaks)
+    code, ansible = run_pass(tmp_path, changed, a=manages(file, "of a\n"), b=breaks)
     assert (code, ansible.ran) == (0, [["b"], ["a"]])
     assert file.read_text() == "of a\n"
     assert receipts.stale(tmp_path / "state", changed) == {}
@@ -76,9 +76,9 @@ def test_role_that_breaks_another_s_receipt_brings_a_second_pass(tmp_path: Path)
 def test_what_was_changed_by_hand_and_is_left_so_is_told(tmp_path: Path) -> None:
     file, does = tmp_path / "hosts", {"a": lambda: [{"item": path_item(tmp_path / "hosts")}]}
     written(file, "one line of it is the role's\n")
-    converge(tmp_path, [inputs("a")], **does)
+    run_pass(tmp_path, [inputs("a")], **does)
     written(file, "by hand\n")
-    converge(tmp_path, [inputs("a")], **does)
+    run_pass(tmp_path, [inputs("a")], **does)
     [accepted] = told(tmp_path, "accepted")
     assert accepted["role"] == "a" and str(file) in accepted["items"][0]
 
@@ -87,19 +87,19 @@ def test_what_a_role_changes_itself_is_not_taken_for_a_hand_s(tmp_path: Path) ->
     """As a certificate that was refused for a while and takes its placeholder's place."""
     file = tmp_path / "certificate"
     open_at_first = [{"rescued": "Ask for it"}, *manages(file, "placeholder\n")()]
-    converge(tmp_path, [inputs("a")], a=lambda: open_at_first)
-    _, ansible = converge(tmp_path, [inputs("a")], a=manages(file, "the real one\n"))
+    run_pass(tmp_path, [inputs("a")], a=lambda: open_at_first)
+    _, ansible = run_pass(tmp_path, [inputs("a")], a=manages(file, "the real one\n"))
     assert ansible.ran == [["a"]]
     assert told(tmp_path, "accepted") == []
 
 
 def test_roles_that_fight_over_a_file_end_all_the_same(tmp_path: Path) -> None:
     file = tmp_path / "x"
-    code, ansible = converge(
+    code, ansible = run_pass(
         tmp_path, [inputs("a"), inputs("b")], a=manages(file, "a\n"), b=manages(file, "b\n")
     )
     assert code == 0
-    assert len(ansible.ran) <= passes.MOST_PASSES
+    assert len(ansible.ran) <= converge.MOST_PASSES
 
 
 @pytest.mark.parametrize(
@@ -117,23 +117,23 @@ def test_role_that_stays_open_runs_once_a_deploy(
 ) -> None:
     roles = [inputs("a", **given), inputs("b", needs=["a"])]
     for _ in range(2):
-        code, ansible = converge(tmp_path, roles, a=lambda: notes)
+        code, ansible = run_pass(tmp_path, roles, a=lambda: notes)
         assert (code, ansible.ran) == (0, [["a", "b"]])
     assert [event["role"] for event in told(tmp_path, "open")] == ["a", "a"]
 
 
 def test_failure_stops_and_earlier_roles_keep_their_receipts(tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b"), inputs("c")]
-    code, ansible = converge(tmp_path, roles, b=lambda: False)
+    code, ansible = run_pass(tmp_path, roles, b=lambda: False)
     assert (code, ansible.ran) == (2, [["a", "b"]])
     assert [receipt.role for receipt in receipts.left(tmp_path / "state")] == ["a"]
-    _, again = converge(tmp_path, roles)
+    _, again = run_pass(tmp_path, roles)
     assert again.ran == [["b", "c"]]
 
 
 def test_receipts_of_chosen_roles_are_gone_before_ansible_starts(tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b")]
-    converge(tmp_path, roles)
+    run_pass(tmp_path, roles)
     seen: list[list[str]] = []
 
     class Killed(Exception):
@@ -145,23 +145,23 @@ def test_receipts_of_chosen_roles_are_gone_before_ansible_starts(tmp_path: Path)
 
     changed = [inputs("a", files="f2"), roles[1]]
     with pytest.raises(Killed):
-        converge(tmp_path, changed, a=killed)
+        run_pass(tmp_path, changed, a=killed)
     assert seen == [["b"]]
     assert list(receipts.stale(tmp_path / "state", changed)) == ["a"]
 
 
 def test_notes_of_an_earlier_pass_do_not_seal_a_role(tmp_path: Path) -> None:
-    converge(tmp_path, [inputs("a")])
-    code, _ = converge(tmp_path, [inputs("a", files="f2")], a=lambda: False)
+    run_pass(tmp_path, [inputs("a")])
+    code, _ = run_pass(tmp_path, [inputs("a", files="f2")], a=lambda: False)
     assert code == 2
     assert receipts.left(tmp_path / "state") == []
 
 
 def test_facts_are_gathered_by_the_first_chosen_play_alone(tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b"), inputs("c")]
-    converge(tmp_path, roles)
+    run_pass(tmp_path, roles)
     changed = [roles[0], inputs("b", files="f2"), inputs("c", files="f2")]
-    _, ansible = converge(tmp_path, changed)
+    _, ansible = run_pass(tmp_path, changed)
     [plays] = ansible.plays
     assert [(play["hosts"], play["gather_facts"]) for play in plays] == [("b", True), ("c", False)]
 
@@ -185,8 +185,8 @@ HANDLERS = """\
 
 def owed_by_play(folder: Path, *names: str) -> list[str]:
     written(folder / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
-    restarts.owe(folder / "state", "a", names)
-    _, ansible = converge(folder, [inputs("a"), inputs("b")])
+    pending_handlers.owe(folder / "state", "a", names)
+    _, ansible = run_pass(folder, [inputs("a"), inputs("b")])
     [[first, second]] = ansible.plays
     assert "tasks" not in second
     notified: list[str] = [name for task in first.get("tasks", ()) for name in task["notify"]]
@@ -215,8 +215,8 @@ def test_owed_handlers_are_notified_where_the_role_still_has_them(
 
 def test_task_that_makes_up_for_restarts_always_asks_for_them(tmp_path: Path) -> None:
     written(tmp_path / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
-    restarts.owe(tmp_path / "state", "a", ["Reload nginx", "Renamed", "Ask"])
-    _, ansible = converge(tmp_path, [inputs("a")])
+    pending_handlers.owe(tmp_path / "state", "a", ["Reload nginx", "Renamed", "Ask"])
+    _, ansible = run_pass(tmp_path, [inputs("a")])
     [[play]] = ansible.plays
     [task] = play["tasks"]
     assert (task["notify"], task["changed_when"]) == (["Reload nginx", "Ask"], True)
@@ -224,14 +224,14 @@ def test_task_that_makes_up_for_restarts_always_asks_for_them(tmp_path: Path) ->
 
 
 def test_restarts_stay_owed_when_making_up_for_them_fails(tmp_path: Path) -> None:
-    restarts.owe(tmp_path / "state", "a", ["Reload nginx"])
-    converge(tmp_path, [inputs("a")], a=lambda: False)
+    pending_handlers.owe(tmp_path / "state", "a", ["Reload nginx"])
+    run_pass(tmp_path, [inputs("a")], a=lambda: False)
     assert receipts.owed(tmp_path / "state", "a") == ["Reload nginx"]
 
 
 def test_role_whose_work_could_not_be_noted_is_told_once(tmp_path: Path) -> None:
     there = node(tmp_path, [inputs("a")], lambda _: 0)
-    assert passes.converge(there, full=False) == 0
+    assert converge.converge(there, full=False) == 0
     assert receipts.load(there.state, "a") is None
     [event] = told(tmp_path, "open")
     assert (event["role"], "`df -h /run /var`" in event["why"]) == ("a", True)
@@ -239,16 +239,16 @@ def test_role_whose_work_could_not_be_noted_is_told_once(tmp_path: Path) -> None
 
 def test_plan_leaves_receipts_as_they_are(tmp_path: Path) -> None:
     roles = [inputs("a")]
-    converge(tmp_path, roles)
+    run_pass(tmp_path, roles)
     before = (tmp_path / "state" / "receipts" / "a.json").read_bytes()
     ansible = FakeAnsible(tmp_path / "memory", {})
-    passes.one_pass(node(tmp_path, roles, ansible), [inputs("a", files="f2")], sealing=False)
+    converge.one_pass(node(tmp_path, roles, ansible), [inputs("a", files="f2")], sealing=False)
     assert ansible.ran == [["a"]]
     assert (tmp_path / "state" / "receipts" / "a.json").read_bytes() == before
 
 
 def test_reasons_are_told_before_each_pass(tmp_path: Path) -> None:
-    converge(tmp_path, [inputs("a")])
+    run_pass(tmp_path, [inputs("a")])
     first, second = told(tmp_path, "chosen")
     assert (first["number"], kinds(first["roles"]["a"])) == (0, ["new"])
     assert (second["number"], second["roles"]) == (1, {})
@@ -256,8 +256,8 @@ def test_reasons_are_told_before_each_pass(tmp_path: Path) -> None:
 
 def test_kept_role_tells_what_it_reported_when_it_ran(tmp_path: Path) -> None:
     roles = [inputs("a")]
-    converge(tmp_path, roles, a=lambda: [{"notice": "make an A record"}])
-    converge(tmp_path, roles)
+    run_pass(tmp_path, roles, a=lambda: [{"notice": "make an A record"}])
+    run_pass(tmp_path, roles)
     [kept] = told(tmp_path, "kept")
     assert (kept["role"], kept["notices"]) == ("a", ["make an A record"])
 
@@ -272,11 +272,11 @@ def test_records_are_what_the_notes_say_of_each_role(tmp_path: Path) -> None:
         {"role": "b", "rescued": "R"}, {"role": "a", "done": True},
     ]  # fmt: skip
     (tmp_path / "n").write_text("".join(json.dumps(note) + "\n" for note in notes))
-    found = passes.read_records(tmp_path / "n")
+    found = converge.read_records(tmp_path / "n")
     assert list(found["a"].items.values()) == [two]
     assert (found["a"].uncovered, found["a"].notices) == ({"T": "why"}, ["n"])
     assert (found["a"].done, found["b"].done, found["b"].rescued) == (True, False, ["R"])
-    assert passes.read_records(tmp_path / "gone") == {}
+    assert converge.read_records(tmp_path / "gone") == {}
 
 
 def busy(
@@ -294,7 +294,7 @@ def busy(
     monkeypatch.setattr(runner, "_node", lambda *_: node(folder, roles, ansible))
     monkeypatch.setattr(runner, "keep_the_watch", lambda *_: None)
     monkeypatch.setattr(packages, "finish", lambda *_: ran.append("packages"))
-    assert runner.converge(folder, folder / "memory", {"full": full}) == (code == 0)
+    assert runner.converge_node(folder, folder / "memory", {"full": full}) == (code == 0)
     return ran
 
 
@@ -314,14 +314,14 @@ def test_nobody_is_asked_where_nothing_would_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     roles = [inputs("a")]
-    converge(tmp_path, roles)
+    run_pass(tmp_path, roles)
     assert busy(tmp_path, monkeypatch, roles) == []
     assert busy(tmp_path, monkeypatch, roles, full=True)[0] == "playbooks/busy.yml"
 
 
 def test_role_that_is_to_go_is_asked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roles = [inputs("b")]
-    converge(tmp_path, roles)
+    run_pass(tmp_path, roles)
     (tmp_path / "memory" / "unwanted.json").write_text('["a"]')
     written(tmp_path / "memory" / "roles" / "a" / "tasks" / "remove.yml", "[]\n")
     assert busy(tmp_path, monkeypatch, roles)[0] == "playbooks/busy.yml"

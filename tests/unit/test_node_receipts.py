@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from receipt_samples import RUN, inputs, kinds, mode, path_item, record, sealed, written
 
-from chautari.node import fingerprint, receipts, restarts, sealing
-from chautari.node.sealing import Record
+from chautari.node import fingerprint, pending_handlers, receipt_writer, receipts
+from chautari.node.receipt_writer import Record
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_roles_that_build_on_one_that_runs_run_as_well(state: Path) -> None:
 
 def test_restarts_that_are_owed_make_the_role_run(state: Path, file: Path) -> None:
     seal_one(state, file)
-    restarts.owe(state, "web", ["Reload", "Restart"])
+    pending_handlers.owe(state, "web", ["Reload", "Restart"])
     [found] = receipts.stale(state, [inputs()])["web"]
     assert found["kind"] == "pending"
     assert found["text"] == "an interrupted run may have left undone: Reload, Restart"
@@ -219,7 +219,7 @@ def test_differences_belong_to_the_role_that_manages_the_thing(state: Path, tmp_
 
 def test_role_that_did_not_come_to_its_end_gets_no_receipt(state: Path, file: Path) -> None:
     assert sealed(state, inputs(), record(path_item(file), done=False)) == ""
-    assert sealing.seal(state, RUN, [inputs()], {}) == {}
+    assert receipt_writer.seal(state, RUN, [inputs()], {}) == {}
     assert stale(state) == ["new"]
 
 
@@ -293,7 +293,7 @@ def test_sealing_one_role_keeps_the_others_apart(state: Path, tmp_path: Path) ->
         "b": Record(items={}, done=False),
         "c": record(path_item(written(tmp_path / "c1")), path_item(written(tmp_path / "c2"))),
     }
-    assert sealing.seal(state, RUN, roles, told) == {}
+    assert receipt_writer.seal(state, RUN, roles, told) == {}
     assert {receipt.role: len(receipt.states) for receipt in receipts.left(state)} == {
         "a": 1, "c": 2,
     }  # fmt: skip
@@ -302,8 +302,8 @@ def test_sealing_one_role_keeps_the_others_apart(state: Path, tmp_path: Path) ->
 
 def test_sealing_pays_what_was_owed_by_the_roles_that_ended(state: Path) -> None:
     for role in "ab":
-        restarts.owe(state, role, ["Reload"])
-    sealing.seal(state, RUN, [inputs("a"), inputs("b")], {"a": record()})
+        pending_handlers.owe(state, role, ["Reload"])
+    receipt_writer.seal(state, RUN, [inputs("a"), inputs("b")], {"a": record()})
     assert (receipts.owed(state, "a"), receipts.owed(state, "b")) == ([], ["Reload"])
 
 
@@ -321,7 +321,7 @@ def contents(state: Path) -> list[str]:
         (0o604, "one\n", True),
         (0o640, "canary\n", False),
         (0o600, "canary\n", False),
-        (0o644, "x" * (sealing.SHOWN_BYTES + 1), False),
+        (0o644, "x" * (receipt_writer.SHOWN_BYTES + 1), False),
     ],
 )
 def test_only_short_texts_that_others_may_read_are_kept(
@@ -343,7 +343,7 @@ def test_texts_that_no_receipt_speaks_of_are_forgotten(state: Path, file: Path) 
     written(file, "two\n")
     seal_one(state, file)
     assert contents(state) == ["one\n", "two\n"]
-    sealing.forget_contents(state)
+    receipt_writer.forget_contents(state)
     assert contents(state) == ["two\n"]
 
 
@@ -352,8 +352,8 @@ def test_texts_that_no_receipt_speaks_of_are_forgotten(state: Path, file: Path) 
 
 def test_owed_restarts_are_told_once_each_in_their_order(state: Path) -> None:
     assert receipts.owed(state, "web") == []
-    restarts.owe(state, "web", ["Restart", "Reload"])
-    restarts.owe(state, "web", ["Reload", "Touch"])
+    pending_handlers.owe(state, "web", ["Restart", "Reload"])
+    pending_handlers.owe(state, "web", ["Reload", "Touch"])
     assert receipts.owed(state, "web") == ["Restart", "Reload", "Touch"]
     assert receipts.owed(state, "php") == []
     assert mode(state / "pending") == "0o700"

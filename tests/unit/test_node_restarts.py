@@ -8,8 +8,8 @@ import pytest
 from playbook_samples import Data, lines, play, roles, write
 
 from chautari.node import receipts
-from chautari.node.passes import read_records
-from chautari.node.restarts import Restarts
+from chautari.node.converge import read_records
+from chautari.node.pending_handlers import Restarts
 
 COMMAND = "ansible.builtin.command"
 

@@ -19,8 +19,8 @@ import pytest
 from receipt_samples import inputs, written
 from region_samples import ROOT
 
-from chautari.node import entry, lock, runner, runs
-from chautari.node.unpacking import unpack
+from chautari.node import lock, main, runner, runs
+from chautari.node.bundle import unpack
 
 RUN = "20261123T120000-abcdef"
 OLD = "20261122T120000-abcdef"
@@ -46,7 +46,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     state = tmp_path / "state"
     state.mkdir()
     monkeypatch.setattr(runner, "STATE", state)
-    monkeypatch.setattr(entry, "STATE", state)
+    monkeypatch.setattr(main, "STATE", state)
     monkeypatch.setattr(runner, "MEMORY", tmp_path / "memory")
     monkeypatch.setattr(lock, "LOCK", state / "lock")
     monkeypatch.setattr(lock, "HOLDER", state / "holder.json")
@@ -252,7 +252,7 @@ def test_worker_records_beginning_and_end_and_deletes_the_secrets(
 ) -> None:
     folder = begun(place)
     (runner.MEMORY / RUN).mkdir(parents=True)
-    monkeypatch.setattr(runner, "converge", lambda *_: True)
+    monkeypatch.setattr(runner, "converge_node", lambda *_: True)
     monkeypatch.setattr(runner, "check", lambda *_: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.work(RUN) == 0
@@ -264,7 +264,7 @@ def test_worker_records_beginning_and_end_and_deletes_the_secrets(
     assert not (runner.MEMORY / RUN).exists()
 
 
-@pytest.mark.parametrize("stage", ["converge", "check"])
+@pytest.mark.parametrize("stage", ["converge_node", "check"])
 def test_worker_that_breaks_still_records_its_end(
     stage: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,7 +273,7 @@ def test_worker_that_breaks_still_records_its_end(
     def broken(*_: Any) -> bool:
         raise SystemExit(143)
 
-    monkeypatch.setattr(runner, "converge", lambda *_: True)
+    monkeypatch.setattr(runner, "converge_node", lambda *_: True)
     monkeypatch.setattr(runner, stage, broken)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit):
@@ -290,7 +290,7 @@ def test_worker_that_nobody_expected_to_break_says_of_what(
     def broken(*_: Any) -> bool:
         raise OSError(errno.EIO, "Input/output error", "/etc/x")
 
-    monkeypatch.setattr(runner, "converge", broken)
+    monkeypatch.setattr(runner, "converge_node", broken)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(OSError, match="/etc/x"):
         runner.work(RUN)
@@ -310,7 +310,7 @@ def test_line_that_is_spoiled_ends_neither_the_run_nor_who_follows(
             stream.write('{"event": "check", "outco{"event": "check"}\n')
         return True
 
-    monkeypatch.setattr(runner, "converge", spoiled)
+    monkeypatch.setattr(runner, "converge_node", spoiled)
     monkeypatch.setattr(runner, "check", lambda *_: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.work(RUN) == 0
@@ -326,7 +326,7 @@ def test_secrets_of_a_killed_run_are_deleted_by_the_next(
     for run in (OLD, RUN, LATER):
         (runner.MEMORY / run).mkdir(parents=True)
     os.utime(runner.MEMORY / OLD, (0, time.time() - 2 * runner.LEFTOVER_SECONDS))
-    monkeypatch.setattr(runner, "converge", lambda *_: False)
+    monkeypatch.setattr(runner, "converge_node", lambda *_: False)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.work(RUN) == 1
     # What was unpacked just now is another operator's, who will be told who is at work.
@@ -339,7 +339,7 @@ def test_leftover_that_was_too_young_is_deleted_when_the_run_ends(
     begun(place)
     for run in (OLD, RUN):
         (runner.MEMORY / run).mkdir(parents=True)
-    monkeypatch.setattr(runner, "converge", lambda *_: bool(os.utime(runner.MEMORY / OLD, (0, 0))))
+    monkeypatch.setattr(runner, "converge_node", lambda *_: bool(os.utime(runner.MEMORY / OLD, (0, 0))))
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.work(RUN) == 1
     assert list(runner.MEMORY.iterdir()) == []
@@ -369,7 +369,7 @@ def test_what_ansible_said_is_told_without_secrets(
     monkeypatch.setattr(runner, "_mitogen", lambda: {"ANSIBLE_STRATEGY": "x"})
     about = {"run": RUN}
     {
-        "converge": lambda: runner.converge(folder, memory, about),
+        "converge": lambda: runner.converge_node(folder, memory, about),
         "plan": lambda: runner.plan(folder, memory, about),
         "check": lambda: runner.check(folder, memory, 0.0),
     }[action]()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from receipt_samples import FakeAnsible, inputs, node, told
 
-from chautari.node import fingerprint, foretell, passes, receipts, stamps
+from chautari.node import clock, converge, fingerprint, planner, receipts
 from chautari.node.differences import FUTURE, between
 
 Data = dict[str, Any]
@@ -57,7 +57,7 @@ def test_times_ahead_are_brought_back_and_others_stay(tmp_path: Path) -> None:
     new, target = at(tmp_path / "etc" / "new", HOUR), at(tmp_path / "target", HOUR)
     (tmp_path / "etc" / "link").symlink_to(target)
     stamp, other = at(tmp_path / "x.stamp", 2 * HOUR), at(tmp_path / "other", HOUR)
-    stamps.bring_back([{"kind": "path", "name": str(other)}, item(tmp_path)])
+    clock.bring_back([{"kind": "path", "name": str(other)}, item(tmp_path)])
     assert (tmp_path / "etc" / "old").stat().st_mtime_ns == before
     assert all(file.stat().st_mtime <= time.time() for file in (new, target))
     assert (stamp.stat().st_mtime_ns, fingerprint.ahead(other.stat().st_mtime_ns)) == (0, True)
@@ -69,7 +69,7 @@ def test_link_that_leads_nowhere_is_brought_back_itself(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "link").symlink_to("nowhere")
     at(tmp_path / "etc" / "link", HOUR)
-    stamps.bring_back([item(tmp_path)])
+    clock.bring_back([item(tmp_path)])
     assert not fingerprint.ahead((tmp_path / "etc" / "link").lstat().st_mtime_ns)
 
 
@@ -91,11 +91,11 @@ def test_role_loads_its_settings_once_after_the_clock_was_set_back(
 
     roles = [inputs("a", items=[item(tmp_path)])]
     there = node(tmp_path, roles, FakeAnsible(tmp_path / "memory", {"a": role}))
-    assert passes.converge(there, full=False) == 0
+    assert converge.converge(there, full=False) == 0
     assert (reloads, receipts.stale(there.state, roles)) == ([], {})
     at(tmp_path / "etc" / "a", written)
     at(tmp_path / "x.stamp", loaded)
-    assert passes.converge(there, full=False) == 0
+    assert converge.converge(there, full=False) == 0
     assert (len(reloads), receipts.stale(there.state, roles)) == (1, {})
     assert told(tmp_path, "open") == []
 
@@ -105,5 +105,5 @@ def test_plan_leaves_times_as_they_are(tmp_path: Path) -> None:
     stamp = at(tmp_path / "x.stamp", HOUR)
     roles = [inputs("a", items=[item(tmp_path)])]
     there = node(tmp_path, roles, FakeAnsible(tmp_path / "memory", {}))
-    foretell.foretell(there, full=False, last_words=list)
+    planner.foretell(there, full=False, last_words=list)
     assert fingerprint.ahead(stamp.stat().st_mtime_ns)

@@ -13,8 +13,8 @@ import pytest
 from receipt_samples import inputs, path_item, record, sealed, written
 from test_node_runner import ABOUT, RUN, begun, place, said
 
-from chautari.node import entry, lock, packages, runner, survey
-from chautari.run import facts
+from chautari.node import lock, main, packages, runner, survey
+from chautari.preflight import facts
 
 __all__ = ["place"]
 Data = dict[str, Any]
@@ -22,7 +22,7 @@ Data = dict[str, Any]
 
 def asked(roles: list[Data], capsys: pytest.CaptureFixture[str]) -> Data:
     payload = io.BytesIO(zlib.compress(json.dumps(roles).encode()))
-    assert entry.main({"action": "survey"}, payload) == 0
+    assert main.main({"action": "survey"}, payload) == 0
     [found] = said(capsys)
     return found
 
@@ -110,7 +110,7 @@ def test_drift_is_told_with_who_is_at_work(
     file = written(tmp_path / "x")
     sealed(place, inputs("a"), record(path_item(file)))
     file.unlink()
-    assert entry.main({"action": "drift"}, io.BytesIO()) == 0
+    assert main.main({"action": "drift"}, io.BytesIO()) == 0
     [found] = said(capsys)
     assert (found["event"], list(found["roles"]), found["busy"]) == ("drift", ["a"], None)
 
@@ -175,7 +175,7 @@ def test_converge_that_fails_says_so_and_leaves_the_watch(
     place: Path, memory: Path, started: list[list[str]]
 ) -> None:
     folder = begun(place)
-    assert runner.converge(folder, memory, {"run": RUN}) is False
+    assert runner.converge_node(folder, memory, {"run": RUN}) is False
     assert started == [["ansible-playbook", "playbooks/run.yml", "no"]]
     assert events(folder)[-1] == {"event": "playbook_failed", "code": 2, "log": ["no luck"]}
     assert (place / "lib" / "chautari" / "__init__.py").is_file()
@@ -188,7 +188,7 @@ def test_cut_off_installation_is_finished_before_any_role_runs(
     monkeypatch.setattr(packages, "unfinished", lambda: ["nginx"])
     monkeypatch.setattr(lock, "apt_holder", lambda: "")
     folder = begun(place)
-    assert runner.converge(folder, memory, {"run": RUN}) is False
+    assert runner.converge_node(folder, memory, {"run": RUN}) is False
     assert [argv[0] for argv in started] == ["sh", "ansible-playbook"]
     [told] = [event for event in events(folder) if event["event"] == "packages_finished"]
     assert (told["packages"], told["ok"]) == (["nginx"], False)
@@ -199,7 +199,7 @@ def test_packages_are_left_alone_where_nothing_runs(
 ) -> None:
     monkeypatch.setattr(packages, "unfinished", lambda: ["nginx"])
     written(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
-    assert runner.converge(begun(place), memory, {"run": RUN}) is True
+    assert runner.converge_node(begun(place), memory, {"run": RUN}) is True
     assert started == []
 
 

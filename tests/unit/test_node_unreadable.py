@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from receipt_samples import inputs, kinds, node, path_item, record, sealed, told, written
 
-from chautari.node import drift, fingerprint, passes, receipts
+from chautari.node import converge, drift, fingerprint, receipts
 from chautari.node.differences import between
 from chautari.node.fingerprint import path_state
 
@@ -119,9 +119,9 @@ def test_what_cannot_be_read_is_not_told_as_left_by_hand(tmp_path: Path) -> None
         return 0
 
     there = node(tmp_path, [inputs("a")], ansible)
-    assert passes.converge(there, full=False) == 0
+    assert converge.converge(there, full=False) == 0
     looped(tmp_path / "etc")
-    assert passes.converge(there, full=False) == 0
+    assert converge.converge(there, full=False) == 0
     assert told(tmp_path, "accepted") == []
     assert [event["role"] for event in told(tmp_path, "open")] == ["a"]
 

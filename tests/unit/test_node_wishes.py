@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from receipt_samples import inputs, kinds, record, sealed
 
-from chautari.node import fingerprint, receipts, wishes
+from chautari.node import desired_state, fingerprint, receipts
 
 Data = dict[str, Any]
 
@@ -39,7 +39,7 @@ def test_unit_that_is_plainly_not_as_wished_is_told(
     wish: str | None, active: str | None, told: str
 ) -> None:
     item = {"kind": "unit", "name": "x.service", "active": True, "wish": wish}
-    assert wishes.unlike(item, {"active": active} if active is not None else {}) == told
+    assert desired_state.unlike(item, {"active": active} if active is not None else {}) == told
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_package_that_is_plainly_not_as_wished_is_told(
     name: str, wish: str | None, status: str, told: str
 ) -> None:
     item = {"kind": "package", "name": name, "wish": wish}
-    assert wishes.unlike(item, {"status": status}) == told
+    assert desired_state.unlike(item, {"status": status}) == told
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "broken"])
@@ -94,7 +94,7 @@ def test_where_nobody_can_tell_a_package_is_taken_for_there(
     dpkg.write_text("#!/bin/sh\nexit 2\n")
     monkeypatch.setattr(fingerprint, "PATH", path if path == "/nowhere" else str(dpkg.parent))
     item = {"kind": "package", "name": "nginx", "wish": "present"}
-    assert wishes.unlike(item, {"status": "not-installed"}) == ""
+    assert desired_state.unlike(item, {"status": "not-installed"}) == ""
 
 
 SHOWN = "Type=simple\nRemainAfterExit=no\nId=x.service\nActiveState={}\nUnitFileState=enabled\n"

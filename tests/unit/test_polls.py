@@ -7,18 +7,19 @@ import pytest
 from region_samples import POLLS, SANDBOX, inventory
 from test_render_variables import SECRETS, node
 
+from chautari.deploy.request import Plan, Request
 from chautari.errors import InvalidRegion
 from chautari.region import polls
 from chautari.region.catalog import Artifact
 from chautari.region.load import load
 from chautari.region.polls import APPS, PollApp
-from chautari.render import placing, variables
-from chautari.render.internet import PUBLIC
+from chautari.render import placement, variables
+from chautari.render.endpoints import PUBLIC
 from chautari.render.variables import Place, of_node, release_of
+from chautari.deploy import assemble
 from chautari.report.model import RegionReport
-from chautari.run import reporting, surroundings
-from chautari.run.request import Plan, Request
-from chautari.secrets import names
+from chautari.secrets import specs
+from chautari_sandbox import provider
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "valid" / "with-polls" / "region.yml"
 OTHER = PollApp(
@@ -34,7 +35,7 @@ OTHER = PollApp(
 def test_polls_bring_the_roles_of_their_app(tmp_path: Path) -> None:
     roles = node(tmp_path, "bog1", SANDBOX, POLLS).roles
     assert {"nginx", "tls", "mariadb", "php", "framadate"} <= set(roles)
-    assert list(roles) == sorted(roles, key=placing.ORDER.index)
+    assert list(roles) == sorted(roles, key=placement.ORDER.index)
 
 
 def test_polls_are_set_as_the_region_says(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_release_of_the_lock_is_installed() -> None:
 
 
 def test_sandbox_asks_for_the_releases_of_both_services(tmp_path: Path) -> None:
-    wanted = surroundings.sandbox_spec(inventory(tmp_path, POLLS)).wanted
+    wanted = provider.sandbox_spec(inventory(tmp_path, POLLS)).wanted
     assert {"nextcloud", "framadate"} <= {item.name for item in wanted}
     [release] = [item for item in wanted if item.name == "framadate"]
     assert release.sha256 == ""
@@ -87,12 +88,12 @@ def test_report_names_both_services_and_their_logins(tmp_path: Path) -> None:
     found = inventory(tmp_path, POLLS)
     request = Request(found, "deploy")
     ready = Plan(request, SANDBOX, SECRETS, ())
-    services = {info.service: info for info in reporting.services(ready)}
+    services = {info.service: info for info in assemble.services(ready)}
     assert set(services) == {"nextcloud", "framadate"}
     assert services["framadate"].url == "https://encuestas.andes.example.org/"
     assert "framadate_admin_password" in services["framadate"].note
-    assert isinstance(reporting.empty(request, SANDBOX), RegionReport)
-    assert reporting.hosts_line(found.region).count("203.0.113.20") == 2
+    assert isinstance(assemble.empty(request, SANDBOX), RegionReport)
+    assert assemble.hosts_line(found.region).count("203.0.113.20") == 2
 
 
 def test_checks_mail_ends_on_the_node_where_nobody_can_ask_for_it(tmp_path: Path) -> None:
@@ -123,11 +124,11 @@ def test_another_app_takes_the_place_by_one_entry(
 ) -> None:
     monkeypatch.setitem(polls.APPS, "other", OTHER)
     # What modules make of the table when they are imported.
-    monkeypatch.setitem(placing.ROLES_OF_APP, "other", (*OTHER.roles, "other"))
-    monkeypatch.setattr(placing, "ORDER", (*placing.ORDER, "other"))
+    monkeypatch.setitem(placement.ROLES_OF_APP, "other", (*OTHER.roles, "other"))
+    monkeypatch.setattr(placement, "ORDER", (*placement.ORDER, "other"))
     monkeypatch.setitem(variables.DATABASES, "other", OTHER.databases)
     monkeypatch.setitem(variables._BY_ROLE, "other", variables._BY_ROLE["framadate"])
-    monkeypatch.setitem(names._BY_APP, "other", names.of_app(OTHER))
+    monkeypatch.setitem(specs._BY_APP, "other", specs.of_app(OTHER))
     text = POLLS.replace("host: encuestas", "app: other, host: encuestas")
     own = {"other_database_password": "canary-db", "other_admin_password": "canary-admin"}
     found = of_node(Place(inventory(tmp_path, text), PUBLIC, "bog1"), SECRETS.with_values(own))

@@ -8,8 +8,8 @@ from region_samples import FIXTURES, KEY, inventory, region_file
 
 from chautari.errors import BadInput, InvalidRegion
 from chautari.region import catalog, guard
+from chautari.region.field_types import check_timezone
 from chautari.region.load import find, load, names
-from chautari.region.names import check_timezone
 
 INVALID = FIXTURES / "invalid"
 VALID = FIXTURES / "valid"

@@ -9,9 +9,9 @@ import pytest
 from pydantic import BaseModel
 from region_samples import FIXTURES, ROOT
 
-from chautari.region import guard, model, names, polls, rules, schema
+from chautari.region import field_types, guard, model, polls, rules, schema
 from chautari.region.services import DEFAULTS
-from chautari.render import placing
+from chautari.render import placement
 
 MODELS = [
     item
@@ -106,7 +106,7 @@ def test_reference_page_names_every_key() -> None:
 
 
 def test_names_of_groups_cannot_be_names_of_nodes() -> None:
-    assert set(placing.ORDER) <= rules.GROUPS
+    assert set(placement.ORDER) <= rules.GROUPS
 
 
 def test_every_service_has_roles_and_settings() -> None:
@@ -123,8 +123,8 @@ def test_every_service_has_roles_and_settings() -> None:
         *model.HELPERS,
         *polls.APPS,
     }
-    assert apps <= set(placing.ROLES_OF_APP) == known
+    assert apps <= set(placement.ROLES_OF_APP) == known
 
 
 def test_key_types_are_those_that_age_can_encrypt_to() -> None:
-    assert names.KEY_TYPES == ("ssh-ed25519", "ssh-rsa")
+    assert field_types.KEY_TYPES == ("ssh-ed25519", "ssh-rsa")

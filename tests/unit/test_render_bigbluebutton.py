@@ -7,9 +7,9 @@ import pytest
 from region_samples import KEY, SANDBOX, inventory
 
 from chautari.region.packages import Repository
-from chautari.render.internet import PUBLIC, Internet
+from chautari.render.endpoints import PUBLIC, Internet
 from chautari.render.variables import NodeVariables, Place, of_node
-from chautari.secrets import names
+from chautari.secrets import specs
 from chautari.secrets.store import SecretStore
 
 ROOMS = """\
@@ -40,7 +40,7 @@ DOUBLE = Repository(
 
 def node(folder: Path, name: str, internet: Internet = PUBLIC, text: str = ROOMS) -> NodeVariables:
     found = inventory(folder, text, KEY)
-    values = {spec.name: f"{spec.name}-{'x' * 20}" for spec in names.wanted(found.region)}
+    values = {spec.name: f"{spec.name}-{'x' * 20}" for spec in specs.wanted(found.region)}
     return of_node(Place(found, internet, name), SecretStore(values, ()))
 
 

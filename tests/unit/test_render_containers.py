@@ -9,8 +9,8 @@ from test_render_variables import node
 
 from chautari.errors import InvalidRegion
 from chautari.region.load import load
-from chautari.render.placing import names_of
-from chautari.run.surroundings import sandbox_spec
+from chautari.render.placement import names_of
+from chautari_sandbox.provider import sandbox_spec
 
 DIGEST = "12" * 32
 

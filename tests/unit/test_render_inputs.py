@@ -12,10 +12,10 @@ import pytest
 from region_samples import ROOT
 from test_render_variables import SECRETS, node
 
-from chautari.node import sealing
+from chautari.deploy.survey import COMPARED
+from chautari.node import receipt_writer
 from chautari.render import inputs
 from chautari.render.variables import NodeVariables
-from chautari.run.survey import COMPARED
 
 KEY = "canary-key"
 CACHED = (
@@ -140,7 +140,7 @@ def test_facts_of_the_machine_go_with_the_roles_that_name_them(
 
 def test_look_at_a_node_asks_with_all_that_a_receipt_keeps() -> None:
     """What is not sent cannot be compared."""
-    assert set(sealing.KEPT) <= set(COMPARED)
+    assert set(receipt_writer.KEPT) <= set(COMPARED)
 
 
 def test_secret_changes_the_roles_that_use_it(med1: NodeVariables) -> None:

@@ -125,9 +125,9 @@ def test_ansible_reads_the_inventory_with_roles_as_groups(tmp_path: Path) -> Non
 
 def test_groups_are_the_hosts_of_the_playbook_s_plays() -> None:
     plays = DataLoader().load_from_file(str(ROOT / "playbooks" / "region.yml"))
-    from chautari.render import placing
+    from chautari.render import placement
 
-    assert tuple(play["hosts"] for play in plays if "roles" in play) == placing.ORDER
+    assert tuple(play["hosts"] for play in plays if "roles" in play) == placement.ORDER
 
 
 def packed(of: NodeVariables, key: str = "key") -> bytes:

@@ -13,8 +13,8 @@ from test_render_variables import SECRETS, node
 from chautari.region import packages
 from chautari.render import jitsi
 from chautari.render.bundle import texts
-from chautari.render.internet import PUBLIC
-from chautari.secrets import names
+from chautari.render.endpoints import PUBLIC
+from chautari.secrets import specs
 
 
 def ports(folder: Path, name: str, text: str = MEETING) -> list[tuple[str, str]]:
@@ -128,8 +128,8 @@ def test_members_secrets_go_to_the_meeting_node_alone(
     name: str, wanted: bool, tmp_path: Path
 ) -> None:
     region = inventory(tmp_path, MEETING).region
-    assert ("jitsi_member_ana" in names.of_node(region, name)) is wanted
-    assert "jitsi_bridge_password" in names.of_node(region, name)
+    assert ("jitsi_member_ana" in specs.of_node(region, name)) is wanted
+    assert "jitsi_bridge_password" in specs.of_node(region, name)
 
 
 def test_nothing_of_jitsi_is_rendered_without_secrets(tmp_path: Path) -> None:

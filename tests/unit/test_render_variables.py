@@ -8,10 +8,10 @@ import pytest
 from region_samples import KEY, REGION, SANDBOX, inventory
 
 from chautari.region import catalog
-from chautari.render import placing
-from chautari.render.internet import PUBLIC, Internet
+from chautari.render import placement
+from chautari.render.endpoints import PUBLIC, Internet
 from chautari.render.variables import NodeVariables, Place, nextcloud_release, of_node
-from chautari.secrets.names import generate_key
+from chautari.secrets.specs import generate_key
 from chautari.secrets.store import SecretStore
 
 SECRETS = SecretStore(
@@ -52,10 +52,10 @@ def test_node_without_services_gets_the_ground_alone(tmp_path: Path) -> None:
 
 def test_nextcloud_brings_its_roles_in_the_order_they_run(tmp_path: Path) -> None:
     found = node(tmp_path, "med1").roles
-    assert found[-6:] == placing.ROLES_OF_APP["nextcloud"]
-    assert list(found) == sorted(found, key=placing.ORDER.index)
-    wanted = {"base", "firewall", "mail", *placing.ROLES_OF_APP["nextcloud"]}
-    assert found == tuple(x for x in placing.ORDER if x in wanted)
+    assert found[-6:] == placement.ROLES_OF_APP["nextcloud"]
+    assert list(found) == sorted(found, key=placement.ORDER.index)
+    wanted = {"base", "firewall", "mail", *placement.ROLES_OF_APP["nextcloud"]}
+    assert found == tuple(x for x in placement.ORDER if x in wanted)
 
 
 def test_region_without_a_relay_gets_no_mail_role(tmp_path: Path) -> None:

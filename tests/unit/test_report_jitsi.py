@@ -6,13 +6,13 @@ from jitsi_samples import MEETING, OPEN
 from region_samples import SANDBOX, inventory
 from test_render_variables import SECRETS
 
-from chautari.run import reporting
-from chautari.run.request import Plan, Request
+from chautari.deploy.request import Plan, Request
+from chautari.deploy import assemble
 
 
 def services(folder: Path, text: str) -> list[tuple[str, str, str, str]]:
     ready = Plan(Request(inventory(folder, text), "region"), SANDBOX, SECRETS, ())
-    return [(item.service, item.url, item.login, item.note) for item in reporting.services(ready)]
+    return [(item.service, item.url, item.login, item.note) for item in assemble.services(ready)]
 
 
 def test_members_and_their_passwords_are_named(tmp_path: Path) -> None:
@@ -29,4 +29,4 @@ def test_open_access_needs_no_login(tmp_path: Path) -> None:
 
 def test_bridge_is_nothing_to_open(tmp_path: Path) -> None:
     region = inventory(tmp_path, MEETING).region
-    assert reporting.hosts_line(region) == "203.0.113.12 meet.andes.example.org"
+    assert assemble.hosts_line(region) == "203.0.113.12 meet.andes.example.org"

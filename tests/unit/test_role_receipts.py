@@ -9,9 +9,9 @@ import pytest
 from role_samples import NAMES, ROLES, Data, module, read, task_files, tasks
 
 from chautari.node.addresses import FACTS
-from chautari.render import placing
+from chautari.render import placement
 from chautari.render.inputs import Declaration, _facts, declaration
-from chautari.secrets.names import _MAIL, _NEXTCLOUD, _RECEIPTS
+from chautari.secrets.specs import _MAIL, _NEXTCLOUD, _RECEIPTS
 
 # A task that changes something which no module's arguments tell.
 OPAQUE = ("command", "shell", "script", "raw", "expect")
@@ -55,7 +55,7 @@ def test_every_role_declares_what_its_receipt_watches(role: str) -> None:
 
 @pytest.mark.parametrize("role", NAMES)
 def test_role_needs_only_roles_that_run_before_it(role: str) -> None:
-    before = placing.ORDER[: placing.ORDER.index(role)]
+    before = placement.ORDER[: placement.ORDER.index(role)]
     needs = declaration(role).needs
     assert set(needs) <= set(before)
     assert len(needs) == len(set(needs))

@@ -13,7 +13,7 @@ from role_samples import NAMES, ROLES, Data, defaults, module, options, read, ta
 from test_render_bigbluebutton import ROOMS
 from test_render_variables import node
 
-from chautari.render import placing
+from chautari.render import placement
 
 TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,), "path": (str,), "int": (int,), "bool": (bool,), "list": (list,), "dict": (dict,),
@@ -28,7 +28,7 @@ def ids(value: Any) -> str:
 
 
 def test_every_role_that_the_tool_places_is_there() -> None:
-    assert sorted(placing.ORDER) == NAMES
+    assert sorted(placement.ORDER) == NAMES
 
 
 @pytest.mark.parametrize("role", NAMES)

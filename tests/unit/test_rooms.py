@@ -11,12 +11,12 @@ from chautari.region import catalog
 from chautari.region.catalog import Artifact
 from chautari.region.load import load
 from chautari.render import bigbluebutton
-from chautari.render.internet import PUBLIC, Internet
-from chautari.render.place import Place, Variables
+from chautari.render.context import Place, Variables
+from chautari.render.endpoints import PUBLIC, Internet
 from chautari.render.variables import of_node
-from chautari.run.surroundings import sandbox_spec
-from chautari.sandbox.doubles.rooms import SOURCES, build_bbb
 from chautari.secrets.store import SecretStore
+from chautari_sandbox.doubles.rooms import SOURCES, build_bbb
+from chautari_sandbox.provider import sandbox_spec
 
 REGION = """\
 region: andes

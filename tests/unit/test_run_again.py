@@ -15,16 +15,17 @@ from test_render_variables import SECRETS
 from test_run_stages import answer
 from test_sandbox_state import STATE
 
+from chautari.deploy import again, survey
+from chautari.deploy.again import Memory
+from chautari.deploy.request import Plan, Request
 from chautari.render import variables
-from chautari.render.internet import PUBLIC, Internet
+from chautari.render.endpoints import PUBLIC, Internet
 from chautari.render.variables import Place
+from chautari.deploy import assemble
 from chautari.report import frame, html
 from chautari.report.model import NodeReport, RegionReport
-from chautari.run import again, reporting, surroundings, survey
-from chautari.run.again import Memory
-from chautari.run.request import Plan, Request
-from chautari.sandbox import alive, state
 from chautari.secrets.store import SecretStore
+from chautari_sandbox import alive, provider, state
 
 Data = dict[str, Any]
 
@@ -95,7 +96,7 @@ def keep(folder: Path, verb: str = "region", **asked: Any) -> Plan:
 
 
 def ended(ready: Plan) -> RegionReport:
-    return reporting.finish(reporting.empty(ready.request, ready.internet), ready, "converge", 1.0)
+    return assemble.finish(assemble.empty(ready.request, ready.internet), ready, "converge", 1.0)
 
 
 def look(folder: Path, verb: str = "region", **asked: Any) -> RegionReport | None:
@@ -285,7 +286,7 @@ def in_a_sandbox(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the command a first time on a region whose sandbox runs."""
     state.save(replace(STATE, name="andes"))
     alive.remember("andes", {"bog1": "198.51.100.11"}, {"bog1": os.getpid()})
-    monkeypatch.setattr(surroundings, "internet_of", lambda _: SANDBOX)
+    monkeypatch.setattr(provider, "internet_of", lambda _: SANDBOX)
     ready = thought_through(folder, SANDBOX, SANDBOXED)
     ready.inventory.known_hosts.write_text("198.51.100.11 k\n")
     known = memory(folder)

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from chautari.deploy import converge
+from chautari.deploy.node_events import _HANDLERS, Taker
 from chautari.report.model import NodeReport
-from chautari.run import converge, remote
-from chautari.run.taker import _HANDLERS, Taker
-from chautari.run.target import Target
+from chautari.ssh import runner_client
+from chautari.ssh.target import Target
 
 TARGET = Target("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
 STARTED = {"event": "run_started", "run": "r", "offset": 10}
@@ -75,7 +76,7 @@ Followed = tuple[NodeReport, list[Any], list[Any]]
 
 def follow(monkeypatch: pytest.MonkeyPatch, link: Link, detach: bool = False) -> Followed:
     told: list[Any] = []
-    monkeypatch.setattr(remote, "Stream", link)
+    monkeypatch.setattr(runner_client, "Stream", link)
     report = NodeReport("bog1", "203.0.113.10", "converged")
     about = {"run": "r", "operator": "ana", "origin": "cusco", "region": "andes"} | WANTED
     checks, holder = converge.converge(
@@ -337,7 +338,7 @@ def waited(
 ) -> tuple[bool, NodeReport, list[Any], Link]:
     told: list[Any] = []
     link = Link(*answers)
-    monkeypatch.setattr(remote, "Stream", link)
+    monkeypatch.setattr(runner_client, "Stream", link)
     report = NodeReport("bog1", "203.0.113.10", "converged")
     free = converge.wait_for(TARGET, HOLDER, report, lambda node, event: told.append(event))
     return free, report, told, link

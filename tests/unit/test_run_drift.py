@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from region_samples import inventory
 
-from chautari.run import drift
-from chautari.run.request import Request
-from chautari.run.status import NO_PYTHON
+from chautari.deploy import drift
+from chautari.deploy.request import Request
+from chautari.deploy.status import NO_PYTHON
 
 Data = dict[str, Any]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from chautari.prepare import environment, supervisor
 from chautari.report.causes import next_step
 from chautari.report.model import Failure
-from chautari.run import environment, prepare
 
 LIST = "ansible-core==2.19.14 --hash=sha256:00\n"
 MARKER = hashlib.sha256(LIST.encode()).hexdigest()
@@ -51,10 +51,10 @@ def test_list_arrives_on_standard_input(folder: Path) -> None:
 def test_list_of_the_toolkit_has_the_digest_that_a_shell_computes(folder: Path) -> None:
     script = 'list=$(cat); printf "%s\\n" "$list" | sha256sum; exit'
     done = subprocess.run(
-        ["sh", "-c", script], input=prepare.requirements(), capture_output=True, text=True,
+        ["sh", "-c", script], input=supervisor.requirements(), capture_output=True, text=True,
         check=True,
     )  # fmt: skip
-    assert done.stdout.split()[0] == prepare.marker()
+    assert done.stdout.split()[0] == supervisor.marker()
 
 
 def test_list_that_was_cut_off_installs_nothing(folder: Path) -> None:

@@ -14,7 +14,8 @@ from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
-from chautari.run import facts, machines, preflight
+from chautari.preflight import facts, rules
+from chautari.prepare import worker
 
 Event = dict[str, Any]
 TOLD = ["os=debian-12", "venv="]
@@ -92,11 +93,11 @@ def work(
         host.state, host.connector, host.print_prefix_padding = state, Link(host), ""
 
     monkeypatch.setattr(Host, "init", linked)
-    monkeypatch.setattr(machines, "Wanted", lambda **_: Named())
-    monkeypatch.setattr(machines, "steady", lambda _: None)
-    monkeypatch.setattr(preflight, "check", lambda *_: [])
-    monkeypatch.setattr(machines.preflight_meetings, "advice", lambda *_: [])
-    monkeypatch.setattr(machines.logging, "disable", lambda _: None)
+    monkeypatch.setattr(worker, "Wanted", lambda **_: Named())
+    monkeypatch.setattr(worker, "steady", lambda _: None)
+    monkeypatch.setattr(rules, "check", lambda *_: [])
+    monkeypatch.setattr(worker.meetings, "advice", lambda *_: [])
+    monkeypatch.setattr(worker.logging, "disable", lambda _: None)
 
     def run(
         trouble: dict[tuple[str, str], Exception | list[str]] | None = None,
@@ -107,8 +108,8 @@ def work(
         monkeypatch.setattr(Link, "trouble", trouble or {})
         monkeypatch.setattr(Link, "cut", set(cut))
         monkeypatch.setattr(Link, "ran", [])
-        monkeypatch.setattr(machines.sys, "stdin", io.StringIO(json.dumps(orders)))
-        machines.main()
+        monkeypatch.setattr(worker.sys, "stdin", io.StringIO(json.dumps(orders)))
+        worker.main()
         events = map(json.loads, capsys.readouterr().out.splitlines())
         return {event["node"]: event for event in events}
 
@@ -206,7 +207,7 @@ def test_link_that_can_be_used_no_more_is_cut(work: Work, monkeypatch: pytest.Mo
     monkeypatch.setattr(Transport, "active", None)
     host = Host("n0", None, [])
     host.connector, host.connected = Link(host), True
-    assert machines._is_cut(host)
+    assert worker._is_cut(host)
 
 
 LISTS_HELD = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"
@@ -234,7 +235,7 @@ echo x >> {count}
     for program in (apt, tmp_path / "sleep"):
         program.chmod(0o755)
     done = subprocess.run(
-        ["sh", "-c", machines.UPDATE], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        ["sh", "-c", worker.UPDATE], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True, text=True,
     )  # fmt: skip
     assert (done.returncode, len(count.read_text().split())) == (code, asked)

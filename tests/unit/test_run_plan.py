@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from test_run_stages import Data, Nodes, answer, facts, nodes, run
 
+from chautari.deploy import pipeline, stages
+from chautari.deploy.node_events import Taker
+from chautari.preflight.rules import NOTHING_YET
+from chautari.prepare import supervisor
 from chautari.report.model import NodeReport, Refusal
-from chautari.run import pipeline, prepare, stages
-from chautari.run.preflight import NOTHING_YET
-from chautari.run.taker import Taker
 
 __all__ = ["nodes", "run"]
 
@@ -27,7 +28,7 @@ def test_plan_says_that_another_environment_comes_on_top(
 ) -> None:
     def looked(*asked: Any) -> dict[str, NodeReport]:
         found = Nodes.prepare(nodes, *asked)
-        found["bog1"].notices += ["advice", *([prepare.OTHER_ENVIRONMENT] if other else [])]
+        found["bog1"].notices += ["advice", *([supervisor.OTHER_ENVIRONMENT] if other else [])]
         return found
 
     nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv="of another toolkit"))
@@ -35,13 +36,13 @@ def test_plan_says_that_another_environment_comes_on_top(
     monkeypatch.setattr(stages.converge, "converge", counted)
     bog1 = run(pipeline.foretell).nodes[0]
     assert (bog1.download_bytes, bog1.download_at_least) == (7, other)
-    assert bog1.notices == [prepare.OTHER_ENVIRONMENT] * other
+    assert bog1.notices == [supervisor.OTHER_ENVIRONMENT] * other
 
 
 def test_check_says_nothing_of_what_a_deploy_would_fetch(
     nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = NodeReport("bog1", "", "converged", notices=[prepare.OTHER_ENVIRONMENT])
+    report = NodeReport("bog1", "", "converged", notices=[supervisor.OTHER_ENVIRONMENT])
     nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv="of another toolkit"))
     monkeypatch.setattr(stages, "prepare", lambda *_: {"bog1": report})
     bog1 = run(pipeline.check).nodes[0]

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from chautari.preflight import facts
+from chautari.preflight.facts import Facts, parse
+from chautari.preflight.requirements import Wanted
+from chautari.preflight.rules import check
+from chautari.prepare import supervisor
 from chautari.report.model import NodeReport
-from chautari.run import facts, prepare
-from chautari.run.facts import Facts, parse
-from chautari.run.preflight import check
-from chautari.run.wanted import Wanted
 
 GOOD = Facts(
     os="debian-13", machine="x86_64", uid=0, init="systemd", memory_kb=2_000_000, skew=0.3,
@@ -156,7 +157,7 @@ def test_script_runs_in_a_plain_shell_and_says_everything() -> None:
 )  # fmt: skip
 def test_failed_connection_is_explained(message: str, what: str, fix: str) -> None:
     report = NodeReport("bog1", "203.0.113.10", "failed")
-    found = prepare.explain_unreachable(message, report)
+    found = supervisor.explain_unreachable(message, report)
     assert what in found.what
     assert "203.0.113.10" in found.what
     assert fix in found.fix

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from chautari.run.facts import Facts, parse
-from chautari.run.preflight import check
-from chautari.run.preflight_meetings import Records, advice, records
-from chautari.run.wanted import Wanted
+from chautari.preflight.facts import Facts, parse
+from chautari.preflight.meetings import Records, advice, records
+from chautari.preflight.requirements import Wanted
+from chautari.preflight.rules import check
 
 NAME = "rooms.andes.example.org"
 GOOD = Facts(

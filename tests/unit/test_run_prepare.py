@@ -19,11 +19,11 @@ from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 from region_samples import inventory
 
-from chautari.render.internet import PUBLIC
+from chautari.preflight.requirements import Wanted
+from chautari.prepare import environment, supervisor, worker
+from chautari.render.endpoints import PUBLIC
 from chautari.report.model import NodeReport, Refusal
-from chautari.run import environment, machines, prepare
-from chautari.run.target import targets
-from chautari.run.wanted import Wanted
+from chautari.ssh.target import targets
 
 
 class Child:
@@ -46,10 +46,10 @@ def prepared(
     folder: Path, monkeypatch: pytest.MonkeyPatch, *events: dict[str, Any], checking: bool = False
 ) -> dict[str, NodeReport]:
     monkeypatch.setattr(Child, "events", events)
-    monkeypatch.setattr(prepare, "Stream", Child)
+    monkeypatch.setattr(supervisor, "Stream", Child)
     found = inventory(folder)
     reached = targets(found, PUBLIC, ("bog1", "med1"))
-    return prepare.prepare(found.region, reached, lambda *_: None, checking)
+    return supervisor.prepare(found.region, reached, lambda *_: None, checking)
 
 
 def test_one_node_s_refusal_keeps_the_other_s_result(
@@ -125,8 +125,8 @@ def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_marker_is_the_digest_of_the_locked_requirements() -> None:
-    assert prepare.marker() == hashlib.sha256(prepare.requirements().encode()).hexdigest()
-    assert "--hash=sha256:" in prepare.requirements()
+    assert supervisor.marker() == hashlib.sha256(supervisor.requirements().encode()).hexdigest()
+    assert "--hash=sha256:" in supervisor.requirements()
 
 
 def test_node_with_another_environment_is_told(
@@ -137,8 +137,8 @@ def test_node_with_another_environment_is_told(
         tmp_path, monkeypatch, event | {"node": "bog1", "outdated": True},
         event | {"node": "med1", "outdated": False}, checking=True,
     )  # fmt: skip
-    assert (found["bog1"].notices, found["med1"].notices) == ([prepare.OTHER_ENVIRONMENT], [])
-    assert "some 11 MB" in prepare.OTHER_ENVIRONMENT
+    assert (found["bog1"].notices, found["med1"].notices) == ([supervisor.OTHER_ENVIRONMENT], [])
+    assert "some 11 MB" in supervisor.OTHER_ENVIRONMENT
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "lost"])
@@ -191,12 +191,12 @@ def test_machine_that_is_odd_keeps_the_others_and_few_are_looked_at_at_once(
 ) -> None:
     nodes = [{"name": f"n{i}", "known_hosts": str(tmp_path / "known")} for i in range(7)]
     orders = {"nodes": nodes, "marker": "m", "checking": False, "parallel": 3, "requirements": ""}
-    monkeypatch.setattr(machines, "_data", lambda _: {})
-    monkeypatch.setattr(machines, "State", lambda inventory, config, **_: config)
-    monkeypatch.setattr(machines, "Inventory", lambda given: [Machine(n) for n, _ in given[0]])
-    monkeypatch.setattr(machines.logging, "disable", lambda _: None)
-    monkeypatch.setattr(machines.sys, "stdin", io.StringIO(json.dumps(orders)))
-    machines.main()
+    monkeypatch.setattr(worker, "_data", lambda _: {})
+    monkeypatch.setattr(worker, "State", lambda inventory, config, **_: config)
+    monkeypatch.setattr(worker, "Inventory", lambda given: [Machine(n) for n, _ in given[0]])
+    monkeypatch.setattr(worker.logging, "disable", lambda _: None)
+    monkeypatch.setattr(worker.sys, "stdin", io.StringIO(json.dumps(orders)))
+    worker.main()
     events = {e["node"]: e for e in map(json.loads, capsys.readouterr().out.splitlines())}
     assert (events["n0"]["event"], events["n0"]["message"]) == ("failed", "odd key")
     assert {e["event"] for name, e in events.items() if name != "n0"} == {"unreachable"}
@@ -205,7 +205,7 @@ def test_machine_that_is_odd_keeps_the_others_and_few_are_looked_at_at_once(
 
 def test_connection_outlives_a_cut_of_minutes_and_not_for_ever() -> None:
     with socket.socket() as connected:
-        machines.steady(connected)
+        worker.steady(connected)
         tcp = socket.IPPROTO_TCP
         assert connected.getsockopt(tcp, socket.TCP_NODELAY)
         assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -222,7 +222,7 @@ def test_pyinfra_takes_what_it_is_told_of_a_node(
 ) -> None:
     """pyinfra checks the types of its connection data itself; no connection is made."""
     prepared(tmp_path, monkeypatch)
-    nodes = [(node["name"], machines._data(node)) for node in Child.orders["nodes"]]
+    nodes = [(node["name"], worker._data(node)) for node in Child.orders["nodes"]]
     state = State(Inventory((nodes, {})), Config())
     assert sorted(host.name for host in state.inventory) == ["bog1", "med1"]
 
@@ -252,11 +252,9 @@ def put_in_place(folder: Path, name: str = "venv-c") -> list[str]:
 
 
 def test_older_system_gets_a_newer_python_beside_its_own() -> None:
-    python = machines.PYTHONS["ubuntu-22.04"]
-    assert {"python3", "python3-apt", python, f"{python}-venv"} <= set(
-        machines.packages_for(python)
-    )
-    assert machines.packages_for("python3") == machines.PACKAGES
+    python = worker.PYTHONS["ubuntu-22.04"]
+    assert {"python3", "python3-apt", python, f"{python}-venv"} <= set(worker.packages_for(python))
+    assert worker.packages_for("python3") == worker.PACKAGES
     steps = environment.steps("new", "lock", "marker", python)
     assert f"{python} -m venv --clear --without-pip new" in steps
     assert "new/bin/python -m pip install" in steps
@@ -297,9 +295,9 @@ def test_cut_off_installation_is_finished_before_python_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: list[str] = []
-    monkeypatch.setattr(machines, "add_op", lambda *_, name, **__: names.append(name))
+    monkeypatch.setattr(worker, "add_op", lambda *_, name, **__: names.append(name))
     orders = {"requirements": "", "marker": "marker", "who": "ana"}
-    machines._add_steps(None, None, "python3", orders)
+    worker._add_steps(None, None, "python3", orders)
     assert names[:3] == [
         "Read the lists of packages", "Finish an installation that was cut short",
         "Install Python",

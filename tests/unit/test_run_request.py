@@ -11,12 +11,13 @@ import pytest
 from region_samples import REGION, ROOT, SANDBOX, inventory, key_pair
 from test_render_variables import node
 
+from chautari.deploy import export, request, status, verify
+from chautari.deploy.request import Plan, Request, about, plan
 from chautari.errors import BadInput
 from chautari.process import Completed
-from chautari.render.internet import PUBLIC, Internet
+from chautari.render.endpoints import PUBLIC, Internet
+from chautari.deploy import assemble
 from chautari.report.model import NodeReport, RegionReport
-from chautari.run import export, reporting, request, status, verify
-from chautari.run.request import Plan, Request, about, plan
 
 SANDBOX_REGION = """\
 region: andes
@@ -107,19 +108,19 @@ def planned(folder: Path, internet: Internet, *nodes: str) -> Plan:
 
 
 def test_report_tells_how_each_service_is_opened(tmp_path: Path) -> None:
-    [service] = reporting.services(planned(tmp_path, SANDBOX))
+    [service] = assemble.services(planned(tmp_path, SANDBOX))
     assert (service.url, service.node) == ("https://cloud.andes.example.org/", "med1")
     assert (service.version, service.login) == ("35.0.1 (double)", "admin")
     assert service.note.endswith("deploy secrets show andes nextcloud_admin_password")
 
 
 def test_report_leaves_out_services_of_other_nodes(tmp_path: Path) -> None:
-    assert reporting.services(planned(tmp_path, PUBLIC, "bog1")) == []
+    assert assemble.services(planned(tmp_path, PUBLIC, "bog1")) == []
 
 
 def test_report_names_the_doubles(tmp_path: Path) -> None:
     ready = planned(tmp_path, SANDBOX)
-    report = reporting.empty(ready.request, ready.internet)
+    report = assemble.empty(ready.request, ready.internet)
     assert [(item.name, item.reason) for item in report.doubles] == [
         ("nextcloud", "no route to upstream")
     ]
@@ -131,7 +132,7 @@ def test_report_names_what_stands_in_for_an_operating_system(tmp_path: Path) -> 
         "services: [nextcloud]", "os: ubuntu-22.04, services: [bigbluebutton]"
     )
     found = inventory(tmp_path, f"{text}services: {{{{bigbluebutton: {{{{rooms: none}}}}}}}}\n")
-    report = reporting.empty(Request(found, "deploy region andes"), PUBLIC)
+    report = assemble.empty(Request(found, "deploy region andes"), PUBLIC)
     assert [vars(item) for item in report.doubles] == [
         {
             "name": "ubuntu-22.04",
@@ -144,20 +145,20 @@ def test_report_names_what_stands_in_for_an_operating_system(tmp_path: Path) -> 
 def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
     ready = planned(tmp_path, PUBLIC)
     report = RegionReport("andes", "d", "", "", nodes=[NodeReport("bog1", "a", "unreachable")])
-    finished = reporting.finish(report, ready, "converge", 1.0)
+    finished = assemble.finish(report, ready, "converge", 1.0)
     assert finished.hints[0] == "mend what is named above, then: deploy region andes"
 
 
 def test_checking_alone_never_claims_to_have_converged(tmp_path: Path) -> None:
     nodes = [NodeReport("bog1", "a", "converged"), NodeReport("med1", "b", "refused")]
     report = RegionReport("andes", "d", "", "", nodes=nodes)
-    finished = reporting.finish(report, planned(tmp_path, PUBLIC), "check", 1.0)
+    finished = assemble.finish(report, planned(tmp_path, PUBLIC), "check", 1.0)
     assert [item.state for item in finished.nodes] == ["verified", "refused"]
 
 
 def test_hosts_line_names_each_service(tmp_path: Path) -> None:
     region = inventory(tmp_path).region
-    assert reporting.hosts_line(region) == "203.0.113.11 cloud.andes.example.org"
+    assert assemble.hosts_line(region) == "203.0.113.11 cloud.andes.example.org"
 
 
 def test_outside_checks_are_called_with_exactly_these_arguments() -> None:

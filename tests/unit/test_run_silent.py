@@ -8,8 +8,8 @@ from test_run_converge import FINISHED, STARTED, Link, actions, clock
 from test_run_stages import NEW, Data, Nodes, answer, facts, nodes, run, states
 from test_run_turns import FREE, LUZ, OURS, at_work, linked, looks, packed
 
-from chautari.run import pipeline
-from chautari.run.manner import Manner
+from chautari.deploy import pipeline
+from chautari.deploy.manner import Manner
 
 __all__ = ["clock", "nodes", "packed", "run"]
 FRESH = {"reasons": {"base": NEW}, "kept": []}

@@ -14,14 +14,15 @@ import pytest
 from region_samples import inventory
 from test_render_variables import SECRETS
 
+from chautari.deploy import pipeline, request, stages, survey
+from chautari.deploy.request import Plan, Request
 from chautari.errors import RunFailed
+from chautari.parallel import PARALLEL
+from chautari.prepare import supervisor
 from chautari.render import variables
-from chautari.render.internet import PUBLIC
+from chautari.render.endpoints import PUBLIC
 from chautari.render.variables import Place
 from chautari.report.model import CheckResult, NodeReport, Refusal, RegionReport
-from chautari.run import pipeline, prepare, request, stages, survey
-from chautari.run.parallel import PARALLEL
-from chautari.run.request import Plan, Request
 from chautari.secrets.store import SecretStore
 
 NEW = [{"kind": "new", "name": "base", "text": "it has not come to its end here yet"}]
@@ -34,7 +35,7 @@ def facts(release: str, **changed: Any) -> list[str]:
     """Return what the survey says of a machine that is fit."""
     told = {
         "os": release, "machine": "x86_64", "uid": 0, "now": int(time.time()), "init": "systemd",
-        "memory_kb": 4_000_000, "venv": prepare.marker(), "free_kb:/": 90_000_000,
+        "memory_kb": 4_000_000, "venv": supervisor.marker(), "free_kb:/": 90_000_000,
         "free_inodes:/": 900_000,
     } | changed  # fmt: skip
     return [f"{key}={value}" for key, value in told.items()]
@@ -117,7 +118,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     monkeypatch.setattr(survey, "ask", found.ask)
     monkeypatch.setattr(stages, "prepare", found.prepare)
     monkeypatch.setattr(stages.converge, "converge", found.converge)
-    monkeypatch.setattr("chautari.run.verify.outside", lambda *_: [])
+    monkeypatch.setattr("chautari.deploy.verify.outside", lambda *_: [])
     return found
 
 
@@ -184,7 +185,7 @@ def order(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     outcome = CheckResult("bog1", "base", "answers", "passed", "It answers", side="outside")
     monkeypatch.setattr(stages, "converge_all", lambda *_: look("inside", []))
-    monkeypatch.setattr("chautari.run.verify.outside", lambda *_: look("outside", [outcome]))
+    monkeypatch.setattr("chautari.deploy.verify.outside", lambda *_: look("outside", [outcome]))
     return told
 
 

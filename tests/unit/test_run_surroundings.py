@@ -11,10 +11,10 @@ from test_sandbox_state import STATE
 
 from chautari.errors import RunFailed
 from chautari.region.load import Inventory
-from chautari.run.surroundings import sandbox_spec, surroundings
-from chautari.sandbox import alive, api, archives, authority, images, runtime, setup, state
-from chautari.sandbox.spec import SandboxSpec
-from chautari.sandbox.state import Missing, SandboxState
+from chautari_sandbox import alive, api, archives, authority, images, runtime, setup, state
+from chautari_sandbox.provider import sandbox_spec, surroundings
+from chautari_sandbox.spec import SandboxSpec
+from chautari_sandbox.state import Missing, SandboxState
 
 
 @pytest.fixture

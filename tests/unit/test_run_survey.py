@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from test_run_stages import Silent, answer
 
+from chautari.deploy import survey
 from chautari.process import Stream
-from chautari.run import survey
-from chautari.run.target import Target
+from chautari.ssh.target import Target
 
 CUTS = [
     "",

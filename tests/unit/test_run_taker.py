@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from test_run_converge import STARTED, Link, follow
 
+from chautari.deploy import node_events
+from chautari.deploy.node_events import Taker
 from chautari.report.model import NodeReport
-from chautari.run import taker
-from chautari.run.taker import Taker
 
 HELPERS = {"_fill", "_add_roles_without_a_word"}
 
@@ -20,7 +20,7 @@ def test_each_event_that_can_be_taken_is_in_the_table() -> None:
         name for name, value in vars(Taker).items()
         if callable(value) and name.startswith("_") and not name.startswith("__")
     }  # fmt: skip
-    assert {f"_{event}" for event in taker._HANDLERS} == methods - HELPERS
+    assert {f"_{event}" for event in node_events._HANDLERS} == methods - HELPERS
 
 
 @pytest.mark.parametrize(

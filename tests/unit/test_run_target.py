@@ -16,9 +16,9 @@ from receipt_samples import inputs, path_item, record, sealed, written
 from region_samples import REGION, SANDBOX, inventory
 
 from chautari.node import addresses
-from chautari.render.internet import PUBLIC, Internet
-from chautari.run import remote
-from chautari.run.target import Target, as_root, ssh_argv, targets
+from chautari.render.endpoints import PUBLIC, Internet
+from chautari.ssh import runner_client
+from chautari.ssh.target import Target, as_root, ssh_argv, targets
 
 TARGET = Target("bog1", "203.0.113.10", 2222, "debian", Path("/in ventories/known_hosts"))
 OPTIONS = (
@@ -82,7 +82,7 @@ def test_sandbox_s_key_is_used_in_a_sandbox(tmp_path: Path) -> None:
 
 
 def test_remote_command_has_exactly_this_shape() -> None:
-    words = shlex.split(remote.remote_command({"run": "r", "action": "status"}))
+    words = shlex.split(runner_client.remote_command({"run": "r", "action": "status"}))
     assert words[:4] == ["python3", "-I", "-S", "-c"]
     assert len(words) == 6
     assert json.loads(base64.b64decode(words[5])) == {"action": "status", "run": "r"}
@@ -90,7 +90,7 @@ def test_remote_command_has_exactly_this_shape() -> None:
 
 def test_remote_command_is_one_plain_word_after_another_for_any_shell() -> None:
     hostile: dict[str, Any] = {"operator": "$(id) `id` \"'; rm -rf / #", "run": "r"}
-    command = remote.remote_command(hostile)
+    command = runner_client.remote_command(hostile)
     assert not set("$`\\\n!") & set(command)
     done = subprocess.run(
         ["sh", "-c", f"set -- {command}; printf '%s\\n' \"$#\""],
@@ -103,30 +103,30 @@ def test_remote_command_is_one_plain_word_after_another_for_any_shell() -> None:
 def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """Sources that travel in place of the node's own."""
     found = {"chautari": "", "chautari.node": ""}
-    monkeypatch.setattr(remote, "node_modules", lambda: found)
-    remote._packed_modules.cache_clear()
+    monkeypatch.setattr(runner_client, "node_modules", lambda: found)
+    runner_client._packed_modules.cache_clear()
     yield found
-    remote._packed_modules.cache_clear()
+    runner_client._packed_modules.cache_clear()
 
 
 def test_remote_command_runs_the_source_it_is_fed(modules: dict[str, str]) -> None:
-    modules["chautari.node.entry"] = (
+    modules["chautari.node.main"] = (
         "from chautari.node import other\n"
         "def main(a, i): print(a['action'], i.read(), other.NAME); return 7\n"
     )
     modules["chautari.node.other"] = "NAME = __name__\n"
-    command = remote.remote_command({"action": "echo"})
-    fed = remote.runner_stdin(b"payload")
+    command = runner_client.remote_command({"action": "echo"})
+    fed = runner_client.runner_stdin(b"payload")
     done = subprocess.run(["sh", "-c", command], input=fed, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (7, b"echo b'payload' chautari.node.other\n")
 
 
 def test_source_that_breaks_is_told_with_its_module(modules: dict[str, str]) -> None:
-    modules["chautari.node.entry"] = "def main(a, i):\n    raise ValueError('no luck')\n"
-    command, fed = remote.remote_command({"action": "echo"}), remote.runner_stdin()
+    modules["chautari.node.main"] = "def main(a, i):\n    raise ValueError('no luck')\n"
+    command, fed = runner_client.remote_command({"action": "echo"}), runner_client.runner_stdin()
     done = subprocess.run(["sh", "-c", command], input=fed, capture_output=True, check=False)
     assert done.returncode == 1
-    assert b'File "chautari.node.entry", line 2, in main' in done.stderr
+    assert b'File "chautari.node.main", line 2, in main' in done.stderr
 
 
 def test_survey_imports_nothing_that_does_not_travel_with_it(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_survey_imports_nothing_that_does_not_travel_with_it(tmp_path: Path) -> 
     ]
     sealed(tmp_path, given, record(*items))
     written(tmp_path / "x", "two\n")
-    fed = remote.runner_stdin(b"", surveying=True)
+    fed = runner_client.runner_stdin(b"", surveying=True)
     code = (
         "import json, sys, zlib, io; i = io.BytesIO(sys.stdin.buffer.read());"
         "m = json.loads(zlib.decompress(i.read(int(i.readline()))));"
@@ -159,7 +159,7 @@ def test_survey_imports_nothing_that_does_not_travel_with_it(tmp_path: Path) -> 
 
 
 def test_runner_is_sent_before_the_payload() -> None:
-    stream = io.BytesIO(remote.runner_stdin(b"bundle"))
+    stream = io.BytesIO(runner_client.runner_stdin(b"bundle"))
     sources = json.loads(zlib.decompress(stream.read(int(stream.readline()))))
     assert "def main(" in sources["chautari.node.runner"]
     assert stream.read() == b"bundle"
@@ -167,8 +167,8 @@ def test_runner_is_sent_before_the_payload() -> None:
 
 def test_all_that_the_runner_imports_travels_along() -> None:
     """Without any installed package: only the sources that were sent can be found."""
-    sent = remote.node_modules()
-    assert {"chautari.node.runner", "chautari.node.drift", "chautari.node.budget"} <= set(sent)
+    sent = runner_client.node_modules()
+    assert {"chautari.node.runner", "chautari.node.drift", "chautari.node.downloads"} <= set(sent)
     code = (
         "import json, sys, zlib, io; i = io.BytesIO(sys.stdin.buffer.read());"
         "m = json.loads(zlib.decompress(i.read(int(i.readline()))));"
@@ -176,7 +176,7 @@ def test_all_that_the_runner_imports_travels_along() -> None:
         "[__import__(n) for n in m if n]; print(len(m))"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code], input=remote.runner_stdin(),
+        [sys.executable, "-I", "-S", "-c", code], input=runner_client.runner_stdin(),
         capture_output=True, check=False,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == (f"{len(sent) + 1}\n".encode(), b"")
@@ -185,6 +185,6 @@ def test_all_that_the_runner_imports_travels_along() -> None:
 def test_run_ids_sort_by_time_and_differ() -> None:
     from chautari.node.runs import RUN_ID
 
-    made = {remote.new_run_id() for _ in range(50)}
+    made = {runner_client.new_run_id() for _ in range(50)}
     assert len(made) == 50
     assert all(RUN_ID.fullmatch(name) for name in made)

@@ -10,8 +10,9 @@ import pytest
 from test_run_converge import FINISHED, ROLE, STARTED, Clock, Link, actions, clock
 from test_run_stages import CHANGED, Data, Nodes, answer, facts, nodes, run, states
 
-from chautari.run import converge, remote, stages, survey
-from chautari.run.manner import Manner
+from chautari.deploy import converge, stages, survey
+from chautari.deploy.manner import Manner
+from chautari.ssh import runner_client
 
 __all__ = ["clock", "nodes", "run"]
 CONVERGE = converge.converge
@@ -44,7 +45,7 @@ def packed(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def linked(monkeypatch: pytest.MonkeyPatch, *connections: tuple[list[Any], int]) -> Link:
     link = Link(*connections)
-    monkeypatch.setattr(remote, "Stream", link)
+    monkeypatch.setattr(runner_client, "Stream", link)
     return link
 
 

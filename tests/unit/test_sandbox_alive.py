@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chautari.sandbox import alive, paths
+from chautari_sandbox import alive, paths
 
 MEMBERS = {"internet": "198.51.100.2", "lima": "198.51.100.12"}
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from chautari.errors import BadInput
-from chautari.sandbox import download
-from chautari.sandbox.artifacts import Sources, resolve
-from chautari.sandbox.spec import WantedArtifact
-from chautari.sandbox.state import Artifact, Missing
+from chautari_sandbox import download
+from chautari_sandbox.artifacts import Sources, resolve
+from chautari_sandbox.spec import WantedArtifact
+from chautari_sandbox.state import Artifact, Missing
 
 
 def digest(data: bytes) -> str:

@@ -1,6 +1,6 @@
 """Recipes of the base images, and the archives that they are made from."""
 
-from chautari.sandbox import archives, images
+from chautari_sandbox import archives, images
 
 TARGETS = """\
 http://archive.example.org/debian/|bookworm|main

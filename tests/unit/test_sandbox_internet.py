@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from chautari.errors import RunFailed
-from chautari.sandbox import dns, keys, nodes, seed, subnets, trust, world
-from chautari.sandbox.authority import ensure_authority, ensure_server
-from chautari.sandbox.spec import NodeSpec, SandboxSpec
-from chautari.sandbox.state import MailRelay
+from chautari_sandbox import dns, keys, nodes, seed, subnets, trust, world
+from chautari_sandbox.authority import ensure_authority, ensure_server
+from chautari_sandbox.spec import NodeSpec, SandboxSpec
+from chautari_sandbox.state import MailRelay
 
 NODES = (
     NodeSpec("bog1", "198.51.100.10", "12"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from aiosmtpd.smtp import Envelope, LoginPassword
 
-from chautari.sandbox.internet import mailsink
+from chautari_sandbox.internet import mailsink
 
 MAIL = (
     b"From: a@example.org\r\nTo: b@example.org\r\nSubject: =?utf-8?q?Contrase=C3=B1a?=\r\n"

@@ -1,8 +1,8 @@
 """Podman's command lines, exactly as they are run."""
 
-from chautari.sandbox import nodes, podman
-from chautari.sandbox.engine import Found
-from chautari.sandbox.spec import NodeSpec, SandboxSpec
+from chautari_sandbox import nodes, podman
+from chautari_sandbox.engine import Found
+from chautari_sandbox.spec import NodeSpec, SandboxSpec
 
 BASE = ("podman", "--runtime", "runc")
 NODE = NodeSpec("bog1", "198.51.100.10", "12", ("cloud.example.org",))

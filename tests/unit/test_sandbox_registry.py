@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from chautari.sandbox import registry
-from chautari.sandbox.spec import WantedImage
-from chautari.sandbox.state import Artifact
+from chautari_sandbox import registry
+from chautari_sandbox.spec import WantedImage
+from chautari_sandbox.state import Artifact
 
 
 @pytest.fixture

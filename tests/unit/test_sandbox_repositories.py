@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chautari.sandbox import debian, openpgp, paths, repositories
-from chautari.sandbox.doubles import jitsi_packages
-from chautari.sandbox.spec import WantedRepository
+from chautari_sandbox import debian, openpgp, paths, repositories
+from chautari_sandbox.doubles import jitsi_packages
+from chautari_sandbox.spec import WantedRepository
 
 WANTED = WantedRepository("jitsi", "2.0.11248", "https://download.example.org/key")
 PARTS = jitsi_packages.packages("2.0.11248")
@@ -129,7 +129,7 @@ def test_index_is_dated_anew_only_when_it_changed(
     for now, version in (
         (1_790_000_000, "2.0.1000"), (1_790_000_060, "2.0.1000"), (1_790_000_120, "2.0.1001"),
     ):  # fmt: skip
-        monkeypatch.setattr("chautari.sandbox.repositories.time.time", lambda now=now: now)
+        monkeypatch.setattr("chautari_sandbox.repositories.time.time", lambda now=now: now)
         wanted = WantedRepository("jitsi", version, WANTED.key_url)
         repositories.resolve([wanted], tmp_path, tmp_path / "shelf", "http://mirror/")
         texts.append(release.read_text())

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from chautari.errors import BadInput
-from chautari.sandbox import paths, state
-from chautari.sandbox.spec import NodeSpec, SandboxSpec, validate
-from chautari.sandbox.state import Artifact, MailRelay, Missing, SandboxState
+from chautari_sandbox import paths, state
+from chautari_sandbox.spec import NodeSpec, SandboxSpec, validate
+from chautari_sandbox.state import Artifact, MailRelay, Missing, SandboxState
 
 STATE = SandboxState(
     name="demo",

@@ -9,7 +9,7 @@ from region_samples import REGION, inventory, key_pair
 
 from chautari.errors import BadInput
 from chautari.region.load import Inventory
-from chautari.secrets import names, store
+from chautari.secrets import specs, store
 from chautari.secrets.ensure import ensure, recipients_of
 from chautari.secrets.store import SecretStore, default_identities, load
 
@@ -33,13 +33,13 @@ def test_secrets_are_made_once_and_kept(kind: str, tmp_path: Path) -> None:
     first = ensure(found, [tmp_path / "ana"], RELAY)
     before = found.secrets.read_bytes()
     second = ensure(found, [tmp_path / "ana"], {})
-    assert first.names == second.names == sorted(spec.name for spec in names.wanted(found.region))
+    assert first.names == second.names == sorted(spec.name for spec in specs.wanted(found.region))
     assert all(first[name] == second[name] for name in first.names)
     assert found.secrets.read_bytes() == before
 
 
 def test_made_secrets_are_long_differ_and_need_no_quoting() -> None:
-    made = {names.generate() for _ in range(100)}
+    made = {specs.generate() for _ in range(100)}
     assert len(made) == 100
     assert all(
         len(value) == 32 and value.replace("-", "").replace("_", "").isalnum() for value in made
@@ -206,9 +206,9 @@ def test_interrupted_writing_keeps_the_old_file(
 
 def test_node_needs_only_its_services_secrets(tmp_path: Path) -> None:
     found = region(tmp_path).region
-    assert names.of_node(found, "bog1") == ("mail_relay_password",)
-    everything = {spec.name for spec in names.wanted(found)}
-    assert set(names.of_node(found, "med1")) == everything - {"receipt_key"}
+    assert specs.of_node(found, "bog1") == ("mail_relay_password",)
+    everything = {spec.name for spec in specs.wanted(found)}
+    assert set(specs.of_node(found, "med1")) == everything - {"receipt_key"}
     assert "receipt_key" in everything
     assert store.load is load
 

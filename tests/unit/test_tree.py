@@ -24,7 +24,7 @@ def test_python_file_is_short_and_so_are_its_functions(file: Path) -> None:
 
 
 def test_pipeline_fits_one_screen() -> None:
-    assert len((ROOT / "tool/chautari/run/pipeline.py").read_text().splitlines()) < 80
+    assert len((ROOT / "tool/chautari/deploy/pipeline.py").read_text().splitlines()) < 80
 
 
 def test_the_tool_starts_processes_in_one_module_only() -> None:

@@ -22,6 +22,6 @@ def command(name: str, as_json: bool, **asked: Any) -> int:
     twenty deploys and its last twenty checks and plans; `deploy status --json` names them.
     """
     from chautari.cli.work import carry_out
-    from chautari.run.attach import attach
+    from chautari.deploy.attach import attach
 
     return carry_out(attach, "attach", name, as_json, **asked)

@@ -13,7 +13,7 @@ from chautari.cli.options import json_option, print_json
 @json_option
 def command(as_json: bool) -> int:
     """Find out what this machine lacks for deploying and for the sandbox."""
-    from chautari.sandbox.doctor import findings
+    from chautari_sandbox.doctor import findings
 
     found = findings()
     if as_json:

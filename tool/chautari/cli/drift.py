@@ -26,11 +26,11 @@ def command(name: str, as_json: bool, **asked: Any) -> int:
     One round trip a node; nothing is changed, and no secret is needed. Ends with 1 when something
     changed or a node did not answer.
     """
+    from chautari.deploy.drift import found_on_nodes, text_of
+    from chautari.deploy.request import Request
     from chautari.paths import inventories_root
     from chautari.region.load import find, load
     from chautari.report.text import clean
-    from chautari.run.drift import found_on_nodes, text_of
-    from chautari.run.request import Request
 
     inventory = load(find(name, inventories_root()))
     found = found_on_nodes(Request(inventory, "deploy drift", **asked))

@@ -22,7 +22,7 @@ def command(name: str, service: str, to: str, release: str, as_json: bool) -> in
     A new release line of BigBlueButton is a new server: the recordings are copied, rooms and
     links go on working.
     """
-    from chautari.guide.move import steps
+    from chautari.cli.migration_steps import steps
     from chautari.paths import inventories_root
     from chautari.region.load import find, load
 

@@ -25,7 +25,7 @@ class RegionName(click.ParamType[str]):
         """Offer the regions there are."""
         from click.shell_completion import CompletionItem
 
-        from chautari.region.where import names
+        from chautari.region.locate import names
 
         return [CompletionItem(n) for n in names(inventories_root()) if n.startswith(incomplete)]
 

@@ -16,8 +16,8 @@ from chautari.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from chautari.deploy.request import Listener, Request
     from chautari.report.model import RegionReport
-    from chautari.run.request import Listener, Request
 
 
 @click.command("plan")
@@ -39,6 +39,6 @@ def command(name: str, as_json: bool, **asked: Any) -> int:
 
 
 def _foretell(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
-    from chautari.run import pipeline  # not needed when the nodes are just as they were left
+    from chautari.deploy import pipeline  # not needed when the nodes are just as they were left
 
     return pipeline.foretell(request, tell, say)

@@ -27,6 +27,6 @@ def command(name: str, as_json: bool, **asked: Any) -> int:
     `deploy region` does this by itself; alone it is for those who go on with plain Ansible.
     """
     from chautari.cli.work import carry_out
-    from chautari.run.pipeline import make_ready
+    from chautari.deploy.pipeline import make_ready
 
     return carry_out(make_ready, "prepare", name, as_json, **asked)

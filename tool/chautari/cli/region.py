@@ -16,8 +16,8 @@ from chautari.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from chautari.deploy.request import Listener, Request
     from chautari.report.model import RegionReport
-    from chautari.run.request import Listener, Request
 
 
 @click.command("region")
@@ -50,7 +50,7 @@ def command(
     the same command joins it again.
     """
     from chautari.cli.work import carry_out
-    from chautari.run.manner import Manner
+    from chautari.deploy.manner import Manner
 
     if detach and asked["canary"]:
         raise click.UsageError("--canary waits for its node, --detach does not: leave one out")
@@ -64,6 +64,6 @@ def command(
 
 
 def _deploy(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
-    from chautari.run import pipeline  # not needed when the nodes are just as they were left
+    from chautari.deploy import pipeline  # not needed when the nodes are just as they were left
 
     return pipeline.deploy(request, tell, say)

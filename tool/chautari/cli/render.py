@@ -28,10 +28,10 @@ def command(
     deploy render andes -o /tmp/andes
     ansible-playbook -i /tmp/andes playbooks/region.yml
     """
+    from chautari.deploy.export import export, folders
+    from chautari.deploy.request import Request
     from chautari.paths import inventories_root
     from chautari.region.load import find, load_all
-    from chautari.run.export import export, folders
-    from chautari.run.request import Request
 
     root = inventories_root()
     inventories = load_all([find(name, root) for name in names])

@@ -23,8 +23,8 @@ def command() -> None:
 @json_option
 def up(name: str, mirror: Path | None, as_json: bool) -> None:
     """Start it; what runs already stays as it is."""
-    from chautari.run.surroundings import sandbox_spec
-    from chautari.sandbox import api
+    from chautari_sandbox import api
+    from chautari_sandbox.provider import sandbox_spec
 
     spec = sandbox_spec(_inventory(name), mirror)
     state = api.up(spec, lambda text: click.echo(text, err=True))
@@ -42,8 +42,8 @@ def up(name: str, mirror: Path | None, as_json: bool) -> None:
 @click.option("--purge", is_flag=True, help="Also forget its keys, mail and caches.")
 def down(name: str, purge: bool) -> None:
     """Remove its containers and network; base images are kept."""
-    from chautari.run.surroundings import forget_mirror
-    from chautari.sandbox import api
+    from chautari_sandbox import api
+    from chautari_sandbox.provider import forget_mirror
 
     sandbox = _inventory(name).region.region
     api.down(sandbox, purge=purge)
@@ -56,7 +56,7 @@ def down(name: str, purge: bool) -> None:
 @json_option
 def status(name: str, as_json: bool) -> int:
     """Say which of its containers run."""
-    from chautari.sandbox import api
+    from chautari_sandbox import api
 
     found = api.status(_inventory(name).region.region)
     if as_json:

@@ -11,11 +11,11 @@ from chautari.cli.options import identity_option, json_option, print_json, regio
 from chautari.errors import BadInput
 from chautari.paths import inventories_root
 from chautari.region.load import Inventory, find, load
-from chautari.render.internet import Internet
-from chautari.run.surroundings import known_surroundings
-from chautari.secrets import names, store
+from chautari.render.endpoints import Internet
+from chautari.secrets import specs, store
 from chautari.secrets.ensure import recipients_of, save
 from chautari.secrets.store import SecretStore
+from chautari_sandbox.provider import known_surroundings
 
 
 @click.group("secrets")
@@ -28,11 +28,11 @@ def command() -> None:
 @json_option
 def list_(name: str, as_json: bool) -> None:
     """List the secrets a region needs and what each is for."""
-    specs = names.wanted(_inventory(name).region)
+    known = specs.wanted(_inventory(name).region)
     if as_json:
-        print_json({spec.name: spec.meaning for spec in specs})
+        print_json({spec.name: spec.meaning for spec in known})
         return
-    for spec in specs:
+    for spec in known:
         click.echo(f"{spec.name:<32} {spec.meaning}{' (you set it)' if spec.given else ''}")
 
 
@@ -56,7 +56,7 @@ def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
 def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     """Set one secret, read from standard input or asked for."""
     inventory = _inventory(name)
-    known = {spec.name: spec for spec in names.wanted(inventory.region)}
+    known = {spec.name: spec for spec in specs.wanted(inventory.region)}
     if secret not in known:
         raise BadInput(
             f"the region needs no secret {secret!r}", fix=f"it needs: {', '.join(known)}"

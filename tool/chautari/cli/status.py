@@ -17,11 +17,11 @@ from chautari.cli.options import RegionName, identity_option, json_option, print
 @json_option
 def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> int:
     """Ask a region's nodes what runs there; without a name, list the regions."""
+    from chautari.deploy.request import Request
+    from chautari.deploy.status import node_states
     from chautari.paths import inventories_root
     from chautari.region.load import find, load, names
     from chautari.report.text import one_line
-    from chautari.run.request import Request
-    from chautari.run.status import node_states
 
     if name is None:
         found = names(inventories_root())

@@ -17,6 +17,6 @@ from chautari.cli.options import identity_option, json_option, node_option, regi
 def command(name: str, as_json: bool, **asked: Any) -> int:
     """Run all checks of a region, inside its nodes and from outside; nothing is changed."""
     from chautari.cli.work import carry_out
-    from chautari.run.pipeline import check
+    from chautari.deploy.pipeline import check
 
     return carry_out(check, "verify", name, as_json, **asked)

@@ -13,13 +13,13 @@ import click
 
 from chautari.cli.options import print_json
 from chautari.paths import inventories_root, reports_dir
-from chautari.region.where import find
+from chautari.region.locate import find
 
 if TYPE_CHECKING:
+    from chautari.deploy.again import Memory
+    from chautari.deploy.request import Listener, Request
     from chautari.report.model import RegionReport
     from chautari.report.progress import Progress
-    from chautari.run.again import Memory
-    from chautari.run.request import Listener, Request
 
     Work = Callable[[Request, Listener, Callable[[str], None]], RegionReport]
 # After so many seconds this side has asked the nodes and waits for what they say.
@@ -41,8 +41,8 @@ def carry_out(work: Work, verb: str, name: str, as_json: bool, **asked: Any) -> 
 
     `asked` are further attributes of the request.
     """
-    from chautari.run.again import memory
-    from chautari.run.parallel import PARALLEL
+    from chautari.deploy.again import memory
+    from chautari.parallel import PARALLEL
 
     file = find(name, inventories_root())
     known = memory(file, verb, asked)
@@ -73,8 +73,8 @@ def _thought_through(
     work: Work, verb: str, file: Path, known: Memory | None, asked: dict[str, Any]
 ) -> RegionReport:
     """Read and check the region, and do the work on it."""
+    from chautari.deploy.request import Request
     from chautari.region.load import load
-    from chautari.run.request import Request
 
     inventory = load(file)
     command = f"deploy {verb} {inventory.region.region}"
@@ -122,8 +122,8 @@ class _Screen(ExitStack):
 
 def _at_work(holder: dict[str, Any]) -> str:
     """Return who is at work on a node, since when and from where, and how far they are."""
+    from chautari.deploy.converge import busy_refusal
     from chautari.report.text import one_line
-    from chautari.run.converge import busy_refusal
 
     role = f", at {holder['role']}" if holder.get("role") else ""
     return one_line(f"{busy_refusal(holder).what}{role}")

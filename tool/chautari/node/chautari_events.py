@@ -26,8 +26,8 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 
 from chautari.node import journal
-from chautari.node.managed import managed
-from chautari.node.restarts import Restarts
+from chautari.node.pending_handlers import Restarts
+from chautari.node.resources import managed
 
 DOCUMENTATION = """
 name: chautari_events

@@ -19,7 +19,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from chautari.node import lock, receipts, sealing
+from chautari.node import lock, receipt_writer, receipts
 from chautari.node.differences import reason
 
 STATE = Path("/var/lib/chautari")
@@ -71,7 +71,7 @@ def _diff(state: Path, name: str, then: dict[str, Any]) -> list[str]:
         # What is no plain file any more (a pipe, or a link to anything) may never come to an end.
         if not stat.S_ISREG(there.st_mode):
             return []
-        if not there.st_mode & 0o004 or there.st_size > sealing.SHOWN_BYTES:
+        if not there.st_mode & 0o004 or there.st_size > receipt_writer.SHOWN_BYTES:
             return []
         now = Path(name).read_text(errors="replace")
     except OSError:

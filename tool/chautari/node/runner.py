@@ -25,10 +25,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from chautari.node import journal, lock, logged, packages, passes, runs
+from chautari.node import converge, journal, lock, logged_process, packages, runs
+from chautari.node.bundle import unpack
+from chautari.node.drift_timer import keep_the_watch
 from chautari.node.runs import CONVERGES, PLANS, RUN_ID
-from chautari.node.unpacking import unpack
-from chautari.node.watching import keep_the_watch
 
 STATE = Path("/var/lib/chautari")
 MEMORY = Path("/run/chautari")
@@ -187,43 +187,44 @@ def _carry_out(place: Path, memory: Path, about: dict[str, Any], began: float) -
     mode = about.get("mode", CONVERGES)
     if mode == PLANS:
         return plan(place, memory, about)
-    if mode == CONVERGES and not converge(place, memory, about):
+    if mode == CONVERGES and not converge_node(place, memory, about):
         return False
     if about.get("checks", True):
         check(place, memory, began)
     return True
 
 
-def converge(place: Path, memory: Path, about: dict[str, Any]) -> bool:
+def converge_node(place: Path, memory: Path, about: dict[str, Any]) -> bool:
     """Run the roles that have to run; their events come from the callback plugin."""
     node = _node(place, memory, about, [])
     if holder := lock.apt_holder():
         node.tell("apt_at_work", holder=holder)
     full = bool(about.get("full"))
-    idle = passes.nothing_to_do(node, full)
-    code = 0 if idle or about.get("even_if_busy") else passes.ask_whether_busy(node)
+    idle = converge.nothing_to_do(node, full)
+    code = 0 if idle or about.get("even_if_busy") else converge.ask_whether_busy(node)
     if not code and not idle:
         packages.finish(lambda argv: _run_logged(argv, place, memory, {}), node.tell)
-    code = code or passes.take_off(node, purge=bool(about.get("purge")))
-    code = code or passes.converge(node, full)
+    code = code or converge.take_off(node, purge=bool(about.get("purge")))
+    code = code or converge.converge(node, full)
     keep_the_watch(STATE, memory, place.name)
     if code:
         _append(
-            place, {"event": "playbook_failed", "code": code, "log": logged.tail(place / "log")}
+            place,
+            {"event": "playbook_failed", "code": code, "log": logged_process.tail(place / "log")},
         )
     return code == 0
 
 
 def plan(place: Path, memory: Path, about: dict[str, Any]) -> bool:
     """Say which roles would run, and what Ansible's own check finds they would change."""
-    from chautari.node import foretell
+    from chautari.node import planner
 
     node = _node(place, memory, about, ["--check", "--diff"])
-    foretell.foretell(node, bool(about.get("full")), lambda: logged.tail(place / "log"))
+    planner.foretell(node, bool(about.get("full")), lambda: logged_process.tail(place / "log"))
     return True
 
 
-def _node(place: Path, memory: Path, about: dict[str, Any], arguments: list[str]) -> passes.Node:
+def _node(place: Path, memory: Path, about: dict[str, Any], arguments: list[str]) -> converge.Node:
     # Rendered templates pass through Ansible's temporary folders: keep them in memory, too.
     folder = str(memory / "tmp")
     environment = {
@@ -247,11 +248,11 @@ def _node(place: Path, memory: Path, about: dict[str, Any], arguments: list[str]
         code = _run_logged(argv, place, memory, environment | faster)
         if code and faster and _roles_begun(place) == before:
             # It follows Ansible's releases with a delay: where it does not fit, nothing has begun.
-            tell("without_mitogen", log=logged.tail(place / "log"))
+            tell("without_mitogen", log=logged_process.tail(place / "log"))
             code = _run_logged(argv, place, memory, environment)
         return code
 
-    return passes.Node(STATE, memory, about["run"], ansible, tell)
+    return converge.Node(STATE, memory, about["run"], ansible, tell)
 
 
 def _mitogen() -> dict[str, str]:
@@ -289,14 +290,19 @@ def check(place: Path, memory: Path, began: float) -> None:
     code = _run_logged(argv, place, memory, extra)
     # 0 all passed, 1 some failed: each has its event. Anything else means checks did not run.
     if code not in (0, 1):
-        _append(place, {"event": "checks_broken", "code": code, "log": logged.tail(place / "log")})
+        _append(
+            place,
+            {"event": "checks_broken", "code": code, "log": logged_process.tail(place / "log")},
+        )
 
 
 def _run_logged(argv: list[str], place: Path, memory: Path, extra: dict[str, str]) -> int:
     # Whatever this starts holds the lock as well: when only the runner dies, nobody else begins
     # before systemd has ended the rest.
     held = tuple(lock.held)
-    return logged.run(argv, place / "log", _secrets(place), extra, cwd=memory, pass_fds=held)
+    return logged_process.run(
+        argv, place / "log", _secrets(place), extra, cwd=memory, pass_fds=held
+    )
 
 
 def hand_over(run: str) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chautari.region.finding import Finding, Pins, Rule, placing
 from chautari.region.guard import Path_
 from chautari.region.images import IMAGES, chosen
 from chautari.region.model import Region
+from chautari.region.rule import Finding, Pins, Rule, placing
 
 
 def _path(region: Region, service: str, field: str) -> Path_:

@@ -12,10 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, Va
 from chautari.errors import InvalidRegion, Problem
 from chautari.region import catalog, explain, guard, polls, rules
 from chautari.region.catalog import Artifact
+from chautari.region.field_types import ImageVersion
 from chautari.region.images import IMAGES
-from chautari.region.model import Region
-from chautari.region.names import ImageVersion
-from chautari.region.where import (
+from chautari.region.locate import (
     KNOWN_HOSTS_FILE,
     LOCK_FILE,
     REGION_FILE,
@@ -23,6 +22,7 @@ from chautari.region.where import (
     find,
     names,
 )
+from chautari.region.model import Region
 
 __all__ = ["Inventory", "find", "load", "load_all", "names"]
 PIN_FORM = (

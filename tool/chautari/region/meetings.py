@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from chautari.region import catalog
-from chautari.region.finding import Finding, Pins, Rule, placing
 from chautari.region.guard import Path_
 from chautari.region.model import Region
+from chautari.region.rule import Finding, Pins, Rule, placing
 
 CHECK_ACCOUNT = "chautari-check"
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.json_schema import WithJsonSchema
 
-from chautari.region.names import (
+from chautari.region.base import Part
+from chautari.region.field_types import (
     Address,
     Country,
     Domain,
@@ -24,7 +25,6 @@ from chautari.region.names import (
     SandboxNetwork,
     Timezone,
 )
-from chautari.region.part import Part
 from chautari.region.services import Services
 
 ServiceName = Literal[

@@ -11,9 +11,9 @@ from ipaddress import ip_address, ip_network
 
 from chautari.region import catalog, polls
 from chautari.region.containers import CONTAINER_RULES
-from chautari.region.finding import Finding, Pins, Rule, placing
 from chautari.region.meetings import MEETING_RULES
 from chautari.region.model import HELPERS, Region
+from chautari.region.rule import Finding, Pins, Rule, placing
 
 GROUPS = {
     "all", "ungrouped", "localhost", "base", "firewall", "mail", "nginx", "tls", "postgresql",

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field
 from pydantic.json_schema import WithJsonSchema
 
 from chautari.region import polls
-from chautari.region.names import Email, ImageVersion, Label, Name, Size, Text, Version
-from chautari.region.part import Part
+from chautari.region.base import Part
+from chautari.region.field_types import Email, ImageVersion, Label, Name, Size, Text, Version
 
 NextcloudApp = Literal["calendar", "contacts", "deck", "tasks"]
 PollAppName = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chautari.region import catalog
 from chautari.region.catalog import Artifact
 from chautari.render import bigbluebutton
-from chautari.render.place import Place, Variables
+from chautari.render.context import Place, Variables
 
 
 def pinned(place: Place, version: str) -> dict[str, Artifact | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chautari.region.model import Region
-from chautari.render.place import Place, Variables
+from chautari.render.context import Place, Variables
 
 SERVICE = "bigbluebutton"
 # Relays leave the lower half of the UDP ports to the media of meetings.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chautari.region.catalog import Artifact
 from chautari.region.images import IMAGES, chosen
 from chautari.region.model import Region
-from chautari.render.place import Place, Variables
+from chautari.render.context import Place, Variables
 
 REDIS_PORT = 6379
 PORTS = {"greenlight": 5050, "scalelite": 3000}

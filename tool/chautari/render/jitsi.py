@@ -6,8 +6,8 @@ import datetime
 import hashlib
 
 from chautari.region.model import Region
-from chautari.render.place import Place, Variables
-from chautari.secrets.names import JITSI_MEMBER
+from chautari.render.context import Place, Variables
+from chautari.secrets.specs import JITSI_MEMBER
 
 _FROM = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 _UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)

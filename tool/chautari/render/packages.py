@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from chautari.region import packages
 from chautari.region.packages import Repository
-from chautari.render.place import Place, Variables
+from chautari.render.context import Place, Variables
 
 
 def jitsi_version(place: Place) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from chautari.region.catalog import Artifact
 from chautari.region.polls import APPS
-from chautari.render.place import Place
+from chautari.render.context import Place
 
 
 def release(place: Place) -> Artifact:

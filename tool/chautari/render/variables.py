@@ -15,9 +15,9 @@ from chautari.region.catalog import Artifact
 from chautari.region.model import Region
 from chautari.region.polls import APPS
 from chautari.render import apps, bigbluebutton, containers, jitsi, packages, polls
-from chautari.render.place import Place, Variables
-from chautari.render.placing import closed_ports_of, names_of, ports_of, roles_of
-from chautari.secrets import names as secret_names
+from chautari.render.context import Place, Variables
+from chautari.render.placement import closed_ports_of, names_of, ports_of, roles_of
+from chautari.secrets import specs as secret_names
 from chautari.secrets.store import SecretStore
 
 __all__ = ["NodeVariables", "Place", "Variables", "nextcloud_release", "of_node"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chautari.errors import BadInput
 from chautari.region.load import Inventory
-from chautari.secrets import names, store
+from chautari.secrets import specs, store
 from chautari.secrets.store import SecretStore
 
 
@@ -29,7 +29,7 @@ def ensure(
     recipients = recipients_of(inventory, extra_recipients)
     opened = store.load(file, identities) if file.exists() else SecretStore({}, ())
     new = dict(given)
-    for spec in names.wanted(inventory.region):
+    for spec in specs.wanted(inventory.region):
         if spec.name in opened or spec.name in new:
             value = new[spec.name] if spec.name in new else opened[spec.name]
             spec.check(value, inventory.region.region)

@@ -1,0 +1,1 @@
+"""Deploys a region: survey, prepare, converge, check, report."""

@@ -1,0 +1,138 @@
+"""Builds the region's report around what the nodes told: services, doubles, what to do next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from chautari.deploy.request import Plan, Request
+from chautari.region.model import Region
+from chautari.render import containers, packages
+from chautari.render.endpoints import Internet
+from chautari.render.variables import Place, release_of
+from chautari.report.model import ENDINGS, Double, RegionReport, ServiceInfo
+
+Opened = tuple[str, str, str]  # version, login, note
+
+
+def empty(request: Request, internet: Internet) -> RegionReport:
+    """Return the report of a run that begins now."""
+    region = request.inventory.region
+    return RegionReport(
+        region=region.region,
+        domain=region.domain,
+        started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        command=request.command,
+        doubles=[Double(item.name, item.version, item.reason) for item in internet.doubles]
+        + _stand_ins(request),
+    )
+
+
+def _stand_ins(request: Request) -> list[Double]:
+    """Return the containers that stand in for an operating system, as the doubles they are."""
+    region = request.inventory.region
+    found = ((name, region.stand_in(name)) for name in request.chosen())
+    return [
+        Double(region.nodes[name].os, f"on {name}", f"a container of {item.os} stands in for it")
+        for name, item in found
+        if item
+    ]
+
+
+def finish(report: RegionReport, ready: Plan, mode: str, seconds: float) -> RegionReport:
+    """Return `report` with its services and hints filled in; `mode` is what was asked for."""
+    report.seconds = seconds
+    for node in report.nodes:
+        if node.state == "converged":
+            node.state = ENDINGS.get(mode, "converged")
+    report.services = services(ready)
+    report.hints = _hints(report, ready)
+    return report
+
+
+def services(ready: Plan) -> list[ServiceInfo]:
+    """Return how each service that was worked on is opened."""
+    region = ready.inventory.region
+    found = []
+    for name in ready.request.chosen():
+        place = Place(ready.inventory, ready.internet, name)
+        for service in region.services_on(name):
+            app = region.services.app_of(service)
+            version, login, note = _OPENED[service](place, service)
+            double = ready.internet.is_double(app)
+            found.append(
+                ServiceInfo(
+                    service=app,
+                    url=f"https://{region.public_name(service, name)}/",
+                    node=name,
+                    version=version + (" (double)" if double else ""),
+                    login=login,
+                    note=note,
+                )
+            )
+    return found
+
+
+def _admin(place: Place, service: str) -> Opened:
+    secret = f"{place.region.services.app_of(service)}_admin_password"
+    note = f"password: deploy secrets show {place.region.region} {secret}"
+    return release_of(place, service).version, "admin", note
+
+
+def _jitsi(place: Place, _: str) -> Opened:
+    settings = place.region.services.of_jitsi()
+    if settings.access == "open":
+        return packages.jitsi_version(place), "", "anyone starts a meeting"
+    note = f"passwords: deploy secrets show {place.region.region} jitsi_member_NAME"
+    return packages.jitsi_version(place), ", ".join(settings.members), note
+
+
+def _bigbluebutton(place: Place, _: str) -> Opened:
+    settings = place.region.services.of_bigbluebutton()
+    note = {
+        "nextcloud": "rooms are in Nextcloud",
+        "greenlight": "rooms are in Greenlight",
+        "none": "its API: bbb-conf --secret",
+    }
+    return packages.bigbluebutton_version(place), "", note[settings.rooms]
+
+
+def _greenlight(place: Place, _: str) -> Opened:
+    region = place.region
+    login = region.services.of_greenlight().admin or region.contact
+    note = f"first password: deploy secrets show {region.region} greenlight_admin_password"
+    return containers.image(place, "greenlight").version, login, note
+
+
+def _scalelite(place: Place, _: str) -> Opened:
+    return containers.image(place, "scalelite").version, "", "its servers: chautari-pool, there"
+
+
+_OPENED: dict[str, Callable[[Place, str], Opened]] = {
+    "nextcloud": _admin,
+    "polls": _admin,
+    "jitsi": _jitsi,
+    "bigbluebutton": _bigbluebutton,
+    "greenlight": _greenlight,
+    "scalelite": _scalelite,
+}
+
+
+def hosts_line(region: Region) -> str:
+    """Return lines for /etc/hosts with which a browser on this machine finds a sandbox."""
+    lines = []
+    for name, node in region.nodes.items():
+        for service in region.services_on(name):
+            lines.append(f"{node.address} {region.public_name(service, name)}")
+    return "; ".join(lines)
+
+
+def _hints(report: RegionReport, ready: Plan) -> list[str]:
+    hints = []
+    if not report.ok:
+        hints.append(f"mend what is named above, then: deploy region {report.region}")
+    if ready.inventory.region.sandbox is not None and report.services:
+        line = hosts_line(ready.inventory.region)
+        hints.append(f"to open it in a browser here, add to /etc/hosts: {line}")
+        hints.append(f"and let the browser trust the sandbox's CA: {ready.internet.ca_file}")
+    return hints

@@ -1,0 +1,227 @@
+"""Sends each node its bundle and follows the run there; the run itself belongs to the node."""
+
+from __future__ import annotations
+
+import time
+
+from chautari.deploy.node_events import Listener, Taker
+from chautari.prepare.supervisor import explain_unreachable
+from chautari.report.model import CheckResult, NodeReport, Refusal
+from chautari.ssh.runner_client import SSH_FAILED, Event, ask, open_stream
+from chautari.ssh.target import Target
+
+PAUSES = (2, 5, 10, 20, 30)  # seconds before each try to attach; the last one again and again
+OUTAGE_SECONDS = 600
+WAIT_SECONDS = 5
+# What SSH says of a connection that no patience brings about.
+_FINAL = ("permission denied", "host key verification failed")
+# What a run may do beyond another one that is given the same.
+_MORE = ("full", "checks", "purge", "even_if_busy")
+
+_YEAR_10000 = 253_402_300_800  # seconds since the epoch; no later moment can be written
+
+
+class _Patience:
+    """How long to try again: ten minutes of one outage, however quickly each try fails."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Take the outage for over."""
+        self._since: float | None = None
+        self._pauses = iter(PAUSES)
+
+    def pause(self) -> int | None:
+        """Return how many seconds to wait before the next try; None when patience is at its end."""
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        if now - self._since >= OUTAGE_SECONDS:
+            return None
+        return next(self._pauses, PAUSES[-1])
+
+
+def converge(
+    target: Target,
+    bundle: bytes,
+    about: Event,
+    report: NodeReport,
+    tell: Listener,
+    detach: bool = False,
+) -> tuple[list[CheckResult], Event | None]:
+    """Start a run on the node, follow it to its end and fill `report`.
+
+    When the link drops the run goes on; this side attaches again. With `detach` it comes back once
+    the run is at work.
+
+    Returns the run's checks, and who is at work on the node when somebody is: then none was begun.
+    """
+    report.run = about["run"]
+    arguments = about | {"action": "start", "detach": detach}
+    taker = _through(target, arguments, bundle, Taker(report, tell))
+    return taker.checks, taker.holder
+
+
+def attach(
+    target: Target, run: str, report: NodeReport, tell: Listener, detach: bool = False
+) -> list[CheckResult]:
+    """Follow a run that is there already, from its first event on; return its checks.
+
+    An empty `run` stands for the newest one on the node. One that never began, since somebody else
+    came first, is refused as busy. With `detach` it comes back at once.
+    """
+    tell(target.name, {"event": "joined", "run": run})
+    report.run = run
+    arguments = {"action": "attach", "run": run, "offset": 0} | _detached(detach)
+    taker = _through(target, arguments, b"", Taker(report, tell))
+    if taker.holder is not None:
+        report.state = "busy"
+        report.refusals.append(_never_began(taker.holder))
+        tell(target.name, {"event": "busy"})
+    return taker.checks
+
+
+def wait_for(target: Target, holder: Event, report: NodeReport, tell: Listener) -> bool:
+    """Wait until nobody is at work on the node; tell who is, and at which role.
+
+    That `holder` is, was told before.
+
+    Returns whether the node is free; when it answers no more, `report` says so.
+    """
+    patience, told = _Patience(), (holder.get("run"), holder.get("role"))
+    busy: Event | None = holder
+    while busy is not None:
+        if (now := (busy.get("run"), busy.get("role"))) != told:
+            tell(target.name, {"event": "waiting", "holder": busy})
+            told = now
+        time.sleep(WAIT_SECONDS)
+        events, stream = ask(target, {"action": "doing"})
+        if events:
+            busy = events[-1]["busy"]
+            patience.renew()
+        elif patience.pause() is None:
+            _tell_unreachable(report, stream.stderr)
+            return False
+    return True
+
+
+def _through(target: Target, arguments: Event, payload: bytes, taker: Taker) -> Taker:
+    """Follow a run to its end, attaching again when the link drops."""
+    patience = _Patience()
+    attempt, body, detach = arguments, payload, bool(arguments.get("detach"))
+    while True:
+        heard = taker.heard
+        _follow(target, attempt, body, taker)
+        if taker.unknown and payload:
+            # The link was cut while the bundle was under way: there is nothing to attach to.
+            taker.report.refusals.clear()
+            taker, attempt, body = Taker(taker.report, taker.tell), arguments, payload
+            continue
+        if taker.ended or taker.code != SSH_FAILED or _is_final(taker.error):
+            break
+        if taker.begun and taker.heard > heard:
+            patience.renew()
+        pause = patience.pause()
+        if pause is None:
+            break
+        taker.tell(target.name, {"event": "reconnecting", "seconds": pause})
+        time.sleep(pause)
+        # Whoever reads the newest run stays with it, although a newer one may have begun meanwhile.
+        run = taker.report.run or arguments["run"]
+        attempt = {"action": "attach", "run": run, "offset": taker.offset} | _detached(detach)
+        body = b""
+    if not taker.ended:
+        _tell_lost(target, taker, bool(payload))
+    return taker
+
+
+def _detached(detach: bool) -> Event:
+    return {"detach": True} if detach else {}
+
+
+def _follow(target: Target, arguments: Event, payload: bytes, taker: Taker) -> None:
+    stream = open_stream(target, arguments, payload)
+    try:
+        for line in stream:
+            if line.startswith("{") and not taker.ended:
+                taker.take(line)
+    except BaseException:
+        stream.stop()
+        raise
+    taker.code = stream.code
+    taker.error = _last_line(stream.stderr)
+
+
+def is_ours(holder: Event, about: Event) -> bool:
+    """Return whether the same person began that run from the same machine."""
+    return all(holder.get(key) == about.get(key) for key in ("operator", "origin", "region"))
+
+
+def does_as_much(holder: Event, about: Event) -> bool:
+    """Return whether that run is given the same, and does all that is asked for now."""
+    same = all(holder.get(key) == about.get(key) for key in ("sha256", "mode"))
+    return same and all(holder.get(key) or not about.get(key) for key in _MORE)
+
+
+def _is_final(said: str) -> bool:
+    return any(words in said.lower() for words in _FINAL)
+
+
+def _last_line(said: str) -> str:
+    return said.splitlines()[-1] if said else ""
+
+
+def _tell_unreachable(report: NodeReport, said: str) -> None:
+    report.state = "unreachable"
+    report.refusals.append(explain_unreachable(_last_line(said) or "no answer", report))
+
+
+def _tell_lost(target: Target, taker: Taker, started: bool) -> None:
+    """Say what is known of a run that was not followed to its end; nothing of it is well."""
+    report, cut = taker.report, taker.code == SSH_FAILED and not _is_final(taker.error)
+    if taker.begun or (started and cut):
+        begun = "; the run goes on there by itself" if taker.begun else " before the run was seen"
+        report.state = "lost"
+        what = f"the link was lost{begun}"
+        fix = "when the link is back, give the same command again: it joins the run"
+        report.refusals.append(Refusal(what, fix))
+    else:
+        tell_silent(target, report, taker.code, taker.error)
+
+
+def tell_silent(target: Target, report: NodeReport, code: int | None, said: str) -> None:
+    """Say what is known of a node that gave no answer; `code` is how SSH ended, `said` its word."""
+    if code == SSH_FAILED:
+        _tell_unreachable(report, said)
+    else:
+        report.state = "failed"
+        what = f"the node did not take the command ({said or 'no answer'})"
+        fix = f"look at the node: ssh -p {target.port} {target.user}@{target.address}"
+        report.refusals.append(Refusal(what, fix))
+
+
+def busy_refusal(holder: Event) -> Refusal:
+    """Return who is at work on a node, since when and from where, and what to do."""
+    return Refusal(
+        _in_words(holder, "is deploying"),
+        "wait until that run has ended, or give the command with --wait",
+    )
+
+
+def _never_began(holder: Event) -> Refusal:
+    """Return why a run that is read has nothing to tell; who came first may have ended long ago."""
+    theirs = f"read theirs with --run {holder['run']}; " if holder.get("run") else ""
+    return Refusal(
+        f"this run never began: {_in_words(holder, 'was deploying')}",
+        f"{theirs}for what this one was to do, deploy again",
+    )
+
+
+def _in_words(holder: Event, doing: str) -> str:
+    since, began = "", holder.get("since")
+    if isinstance(began, int | float) and 0 <= began < _YEAR_10000:
+        since = time.strftime(" since %H:%M", time.localtime(began))
+    who = holder.get("operator") or "somebody"
+    origin = f" from {holder['origin']}" if holder.get("origin") else ""
+    run = f" (run {holder['run']})" if holder.get("run") else ""
+    return f"{who} {doing} to this node{since}{origin}{run}"

@@ -1,0 +1,68 @@
+"""Writes a region's static inventory to a folder, for use without this tool."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from chautari.deploy.request import Request, open_secrets
+from chautari.errors import BadInput
+from chautari.files import write_atomically
+from chautari.region.load import Inventory
+from chautari.render import inventory, variables
+from chautari.render.endpoints import PUBLIC
+from chautari.render.inventory import SECRET_FILE, Connection
+from chautari.render.variables import Place
+from chautari.ssh.target import Target, targets
+from chautari_sandbox.provider import known_surroundings
+
+
+def folders(inventories: Sequence[Inventory], output: Path) -> list[Path]:
+    """Return where each inventory is written: `output` itself, or a folder a region in there.
+
+    Raises:
+        BadInput: when two regions of one name would be written over each other.
+    """
+    if len(inventories) == 1:
+        return [output]
+    [(name, times)] = Counter(item.region.region for item in inventories).most_common(1)
+    if times > 1:
+        raise BadInput(
+            f"two of these regions are called {name} and would be written to one folder",
+            fix="name each region once, or write them to two folders: -o DIR",
+        )
+    return [output / item.region.region for item in inventories]
+
+
+def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
+    """Write the inventory of all nodes into `folder` and return the files; nothing is started."""
+    internet = known_surroundings(request.inventory)
+    if with_secrets and internet is PUBLIC and request.inventory.region.sandbox is not None:
+        name = request.inventory.region.region
+        raise BadInput(
+            "the region's sandbox was never started, so its mail password is not known yet",
+            fix=f"deploy sandbox up {name}, or render with --no-secrets",
+        )
+    secrets = open_secrets(request, internet) if with_secrets else None
+    names = request.chosen()
+    nodes = [variables.of_node(Place(request.inventory, internet, n), secrets) for n in names]
+    reached = targets(request.inventory, internet, names)
+    files = inventory.files_of(nodes, {target.name: _connection(target) for target in reached})
+    written = []
+    for name, content in files.items():
+        private = name.endswith(SECRET_FILE)
+        mode = 0o600 if private else 0o644
+        write_atomically(folder / name, content, mode, durable=False)
+        written.append(folder / name)
+    return written
+
+
+def _connection(target: Target) -> Connection:
+    return Connection(
+        target.address,
+        target.port,
+        target.user,
+        str(target.known_hosts),
+        str(target.key) if target.key else None,
+    )

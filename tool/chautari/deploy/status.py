@@ -1,0 +1,43 @@
+"""Asks every node what runs there."""
+
+from __future__ import annotations
+
+import calendar
+import time
+from typing import Any
+
+from chautari.deploy.request import Request
+from chautari.parallel import side_by_side
+from chautari.ssh.runner_client import ask
+from chautari.ssh.target import Target, targets
+from chautari_sandbox.provider import known_surroundings
+
+NO_PYTHON = 127  # the shell found no python3: a machine that was never prepared
+
+
+def node_states(request: Request) -> list[dict[str, Any]]:
+    """Return for each node: reachable, who is at work, the last run and how it ended."""
+    internet = known_surroundings(request.inventory)
+    reached = targets(request.inventory, internet, request.chosen(), request.identities)
+    return side_by_side(_state, reached)
+
+
+def _state(target: Target) -> dict[str, Any]:
+    events, stream = ask(target, {"action": "status"})
+    if stream.code == NO_PYTHON:
+        return {"node": target.name, "reachable": True, "busy": None, "run": None}
+    if not events:
+        message = stream.stderr.splitlines()[-1] if stream.stderr else "no answer"
+        return {"node": target.name, "reachable": False, "message": message}
+    found = events[-1]
+    run = found["run"]
+    started = calendar.timegm(time.strptime(run[:15], "%Y%m%dT%H%M%S")) if run else None
+    return {
+        "node": target.name,
+        "reachable": True,
+        "busy": found["busy"],
+        "run": run,
+        "runs": found.get("runs", []),
+        "started": started,
+        "finished": found.get("finished"),
+    }

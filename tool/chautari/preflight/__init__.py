@@ -1,0 +1,1 @@
+"""Decides before anything changes whether a machine can become what the region wants."""

@@ -1,0 +1,21 @@
+"""Entry of the child process that runs pyinfra.
+
+gevent replaces parts of the standard library; in a process of its own that touches nobody else,
+and it must happen before anything imports them.
+"""
+
+from __future__ import annotations
+
+from gevent import monkey
+
+
+def main() -> None:
+    """Replace the blocking parts of the standard library, then start the work."""
+    monkey.patch_all()
+    from chautari.prepare import worker
+
+    worker.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Preflight and prepare every node: starts the pyinfra child and reads its results."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chautari.parallel import PARALLEL
+from chautari.preflight.requirements import Wanted
+from chautari.process import Stream
+from chautari.report.model import Failure, NodeReport, Refusal
+from chautari.ssh.target import Target
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+
+Listener = Callable[[str, dict[str, Any]], None]
+# What one machine fetches of node/requirements.lock, as `pip download --no-deps` shows it.
+WHEELS_MB = 11
+OTHER_ENVIRONMENT = (
+    f"a deploy fetches the environment for Ansible anew, some {WHEELS_MB} MB: this toolkit wants "
+    "another one than the node has. That comes on top of what is counted here"
+)
+_REQUIREMENTS = Path(__file__).resolve().parents[1] / "node" / "requirements.lock"
+
+
+@functools.cache
+def requirements() -> str:
+    """Return the hash-locked requirements of the environment on the nodes."""
+    return _REQUIREMENTS.read_text()
+
+
+@functools.cache
+def marker() -> str:
+    """Return what a prepared node carries: the digest of the locked requirements."""
+    return hashlib.sha256(requirements().encode()).hexdigest()
+
+
+def prepare(
+    region: Region,
+    targets: Sequence[Target],
+    tell: Listener,
+    checking: bool = False,
+    resolver: str | None = None,
+    parallel: int = PARALLEL,
+) -> dict[str, NodeReport]:
+    """Look at every target and prepare those that nothing speaks against.
+
+    With `checking` nothing is changed: a node that was never deployed is refused. `resolver` is
+    the name server that knows the region's names, where the system's do not; `parallel` nodes are
+    worked on at once.
+
+    Returns a report for each node; those whose state is `converged` may go on to converge.
+    """
+    orders = {
+        "nodes": [_order(region, target, resolver or "") for target in targets],
+        "requirements": requirements(),
+        "marker": marker(),
+        "who": f"{getpass.getuser()} from {platform.node()}",
+        "checking": checking,
+        "parallel": parallel,
+    }
+    reports = {target.name: NodeReport(target.name, target.address, "failed") for target in targets}
+    child = Stream((sys.executable, "-m", "chautari.prepare.__main__"), _json(orders))
+    for line in child:
+        event = json.loads(line)
+        tell(event["node"], event)
+        _take(reports[event["node"]], event)
+    for report in reports.values():
+        if report.state == "failed" and report.failure is None:
+            _tell_unfinished(report, child)
+    return reports
+
+
+def _tell_unfinished(report: NodeReport, child: Stream) -> None:
+    """Say that the child ended before it told how this node fared; the others' results stay."""
+    report.failed += 1
+    what = f"what prepares machines ended early (code {child.code}); deploy again, and if it stays"
+    said = child.stderr.splitlines()[-40:]
+    report.failure = Failure("prepare", "run pyinfra", f"{what}, report it with this", said)
+
+
+def _json(data: Any) -> bytes:
+    return json.dumps(data).encode()
+
+
+def wanted(region: Region, name: str) -> Wanted:
+    """Return what the node called `name` is to become."""
+    from chautari.render.placement import names_of, roles_of
+
+    node, stand_in = region.nodes[name], region.stand_in(name)
+    return Wanted(
+        os=region.os_of(name),
+        services=node.services,
+        web="nginx" in roles_of(region, name),
+        arch=node.arch or "",
+        container=stand_in is not None,
+        memory_mb=stand_in.memory_mb if stand_in else 0,
+        cores=stand_in.cores if stand_in else 0,
+        names=names_of(region, name) if "bigbluebutton" in node.services else (),
+        address=node.address,
+        address6=node.address6 or "",
+    )
+
+
+def _order(region: Region, target: Target, resolver: str) -> dict[str, Any]:
+    return {
+        "name": target.name,
+        "address": target.address,
+        "port": target.port,
+        "user": target.user,
+        "known_hosts": str(target.known_hosts),
+        "key": str(target.key) if target.key else "",
+        "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
+        "resolver": resolver,
+        "wanted": asdict(wanted(region, target.name)),
+    }
+
+
+def _take(report: NodeReport, event: dict[str, Any]) -> None:
+    report.os = event.get("os") or report.os
+    kind = event["event"]
+    if kind == "prepared":
+        report.state = "converged"
+        report.changed += bool(event["changed"])
+        if event.get("outdated"):
+            report.notices.append(OTHER_ENVIRONMENT)
+    elif kind == "refused":
+        report.state = "refused"
+        report.refusals = [Refusal(**item) for item in event["refusals"]]
+    elif kind in ("unreachable", "lost"):
+        report.state, told = kind, event.get("refusal")
+        report.refusals = [
+            Refusal(**told) if told else explain_unreachable(event["message"], report)
+        ]
+    elif kind == "failed":
+        report.failed += 1
+        report.failure = Failure("prepare", event["task"], event["message"])
+    elif kind == "advised":
+        report.notices.append(event["notice"])
+    elif kind == "pinned":
+        report.notices.append(f"first contact: host key pinned ({event['key'][:60]}…)")
+
+
+def explain_unreachable(message: str, report: NodeReport) -> Refusal:
+    """Return what a failed connection means and what to do about it."""
+    text = message.lower()
+    if "host key" in text:
+        return Refusal(
+            f"{report.address} shows another host key than the one pinned for it",
+            "if you reinstalled the machine, delete its lines from known_hosts beside region.yml; "
+            "if not, somebody may be in between: do not deploy",
+        )
+    if "authentication" in text or "private key" in text or "publickey" in text:
+        return Refusal(
+            f"{report.address} does not accept your SSH key",
+            "add your public key to the account's ~/.ssh/authorized_keys there, or name the right "
+            "key: --identity FILE; a key with a passphrase must be in your agent (ssh-add)",
+        )
+    return Refusal(
+        f"{report.address} does not answer on SSH ({message.strip()})",
+        "check that the machine is on, and its address and the SSH port in region.yml",
+    )

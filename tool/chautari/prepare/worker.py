@@ -1,0 +1,309 @@
+"""Preflight and prepare with pyinfra, all nodes side by side, in a process of its own.
+
+Runs in the child process that `machines_child` starts. Orders come as JSON on standard input,
+results leave as JSON lines: `pinned`, `refused`, `unreachable`, `preparing`, `prepared`, `lost`,
+`failed`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from gevent.pool import Pool
+from pyinfra.api.config import Config
+from pyinfra.api.exceptions import ConnectError
+from pyinfra.api.facts import FactBase, get_fact
+from pyinfra.api.host import Host
+from pyinfra.api.inventory import Inventory
+from pyinfra.api.operation import add_op
+from pyinfra.api.operations import run_host_op
+from pyinfra.api.state import State
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra.operations import apt, server
+
+from chautari.node import packages
+from chautari.preflight import dns_records, facts, meetings, rules
+from chautari.preflight.requirements import Wanted
+from chautari.prepare import environment
+
+CONNECT_SECONDS = 20
+PACKAGES = ["python3", "python3-venv", "python3-apt", "python3-debian", "ca-certificates"]
+# Ansible on the node needs Python 3.11; where the system's is older, a newer one stands beside it.
+# Modules and the runner use the system's all the same: there is python3-apt.
+PYTHONS = {"ubuntu-22.04": "python3.11"}
+LOCK_WAIT = "-o DPkg::Lock::Timeout=600 -o Acquire::Retries=5"
+# A server that closes a connection at the wrong moment lets apt wait for ever: it is asked anew, at
+# first soon. What a slow link brought until then is kept, and apt goes on from there. Whoever else
+# fetches the lists, as a fresh machine does by itself, is waited for: of this lock, apt knows no
+# waiting of its own. It is asked for its words in English, by which the lock is known.
+UPDATE = "; ".join(
+    (
+        "turns=120",
+        "for most in 120 600 600",
+        "do while true",
+        f"do said=$(LC_ALL=C timeout -k 10 $most apt-get -q update {LOCK_WAIT} 2>&1) && exit 0",
+        'case "$said" in *"Could not get lock /var/lib/apt/lists/"*) '
+        "[ $turns -gt 0 ] || break 2; turns=$((turns - 1)); sleep 5;; *) break;; esac",
+        "done",
+        "sleep 5",
+        "done",
+        "printf '%s\\n' \"$said\" >&2",
+        "exit 1",
+    )
+)
+# Seconds and numbers of tries, and milliseconds for what was sent and not answered.
+KEEPALIVE = {
+    "TCP_KEEPIDLE": 60,
+    "TCP_KEEPINTVL": 30,
+    "TCP_KEEPCNT": 18,
+    "TCP_USER_TIMEOUT": 600_000,
+}
+# What is said of a machine that does not say it itself.
+SILENT = (
+    "it was reached, and did not answer what it was asked: see that the account there may run "
+    "commands, then deploy again"
+)
+UNREAD = (
+    "which packages are installed could not be read: see what `dpkg -l` says there, then deploy "
+    "again"
+)
+WORDLESS = "it ended without a word: see what `journalctl -k` says there, then deploy again"
+CUT_LOOK = {
+    "what": "the link broke off while the machine was looked at; nothing was changed there",
+    "fix": "when the link is back, give the same command again",
+}
+CUT = {
+    "what": "the link broke off during {}; what was begun there may go on by itself",
+    "fix": "when the link is back, give the same command again: it goes on from there",
+}
+
+
+class MachineFacts(FactBase[list[str]]):
+    """The lines of the facts script."""
+
+    def command(self) -> str:
+        """Return the script."""
+        return facts.SCRIPT
+
+    def process(self, output: list[str]) -> list[str]:
+        """Return the lines as they came."""
+        return list(output)
+
+
+def say(event: str, node: str, **values: Any) -> None:
+    """Print one result line."""
+    sys.stdout.write(json.dumps({"event": event, "node": node} | values) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Read the orders, look at every node, prepare those that nothing speaks against."""
+    orders = json.load(sys.stdin)
+    logging.disable(logging.CRITICAL)  # pyinfra's own talk; results go out as JSON
+    nodes = {node["name"]: node for node in orders["nodes"]}
+    inventory = Inventory(([(name, _data(node)) for name, node in nodes.items()], {}))
+    parallel = orders["parallel"]
+    config = Config(CONNECT_TIMEOUT=CONNECT_SECONDS, PARALLEL=parallel)
+    # What a step finds on the machine is asked when it is that step's turn, and only then.
+    state = State(inventory, config, check_for_changes=False)
+
+    def work(host: Host) -> None:
+        if _look(host, nodes[host.name]):
+            _prepare(state, host, nodes[host.name]["os"], orders)
+
+    with ctx_state.use(state):
+        for node in nodes.values():
+            node |= {"marker": orders["marker"], "checking": orders["checking"]}
+        Pool(parallel).map(work, inventory)
+
+
+def _data(node: dict[str, Any]) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "ssh_hostname": node["address"],
+        "ssh_port": node["port"],
+        "ssh_user": node["user"],
+        "ssh_known_hosts_file": node["known_hosts"],
+        "ssh_strict_host_key_checking": "accept-new",
+        "ssh_config_file": "/dev/null",
+        "_sudo": node["user"] != "root",
+        "ssh_paramiko_connect_kwargs": {"timeout": CONNECT_SECONDS, "banner_timeout": 30},
+    }
+    if node["key_password"]:
+        data["ssh_key_password"] = node["key_password"]
+    if node["key"]:
+        data |= {"ssh_key": node["key"], "ssh_look_for_keys": False}
+    return data
+
+
+def _look(host: Host, node: dict[str, Any]) -> bool:
+    """Return whether the machine passed the preflight and still has to be prepared."""
+    # What is odd about one machine must not end the work on the others.
+    try:
+        known_hosts = Path(node["known_hosts"])
+        known_hosts.touch()
+        before = known_hosts.read_text()
+        try:
+            host.connect(show_errors=False, raise_exceptions=True)
+        except (ConnectError, OSError) as error:
+            say("unreachable", host.name, message=str(error))
+            return False
+        steady(host.connector.client.get_transport().sock)
+        _tell_pinned(host.name, node["address"], before, known_hosts.read_text())
+        if (found := _facts(host)) is not None:
+            return _judge(host, node, found)
+        message = SILENT
+    except Exception as error:
+        message = _words(error)
+    if _is_cut(host):
+        say("unreachable", host.name, refusal=CUT_LOOK)
+    else:
+        say("failed", host.name, task="Look at the machine", message=message)
+    return False
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _is_cut(host: Host) -> bool:
+    """Return whether the link to a machine that was reached is gone, by using it once more."""
+    if not host.connected:
+        return False
+    transport = host.connector.client.get_transport()
+    try:
+        transport.global_request("keepalive@openssh.com")  # whoever does not know it says so
+    except Exception:  # paramiko has many words for it
+        return True
+    return not transport.is_active()
+
+
+def steady(connected: socket.socket) -> None:
+    """Let a connection send at once, live through a cut of five minutes, and end after ten."""
+    # paramiko leaves Nagle's algorithm on, which costs 40 ms a step; and it waits for ever for a
+    # machine that went away without a word.
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in KEEPALIVE.items():
+        if hasattr(socket, name):  # not every system has them all
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _judge(host: Host, node: dict[str, Any], found: facts.Facts) -> bool:
+    """Return whether nothing speaks against the machine and it still has to be prepared."""
+    wanted = Wanted(**node["wanted"])
+    node["os"] = found.os
+    refusals = rules.check(found, wanted)
+    # A node that is only looked at gets its answer about names from the checks from outside.
+    if wanted.names and not node["checking"]:
+        answers = dns_records.lookup(wanted.names, node["resolver"])
+        refusals += meetings.records(answers, wanted)
+    for notice in meetings.advice(found, wanted):
+        say("advised", host.name, notice=notice)
+    if refusals:
+        reasons = [dataclasses.asdict(refusal) for refusal in refusals]
+        say("refused", host.name, os=found.os, refusals=reasons)
+        return False
+    if node["checking"] and not found.venv:
+        reason = {"what": rules.NOTHING_YET, "fix": "deploy the region first"}
+        say("refused", host.name, os=found.os, refusals=[reason])
+        return False
+    ready = found.venv == node["marker"]
+    if ready or node["checking"]:
+        say("prepared", host.name, os=found.os, changed=False, outdated=not ready)
+        return False
+    say("preparing", host.name, os=found.os)
+    return True
+
+
+def _tell_pinned(name: str, address: str, before: str, after: str) -> None:
+    new = [line for line in after.splitlines() if line not in before and address in line]
+    for line in new:
+        say("pinned", name, key=" ".join(line.split()[1:3]))
+
+
+def _facts(host: Host) -> facts.Facts | None:
+    """Return what the machine told of itself; None when not a word came."""
+    asked = time.time()
+    with ctx_host.use(host):
+        # The script asks for sudo itself, so that an account without it is refused, not asked.
+        lines = get_fact(
+            host.state, host, MachineFacts, kwargs={"_sudo": False}, apply_failed_hosts=False
+        )
+    return facts.parse(lines, asked, time.time()) if lines else None
+
+
+def _prepare(state: State, host: Host, release: str, orders: dict[str, Any]) -> None:
+    """Install Python and the runner's virtual environment, aside and then in one step.
+
+    Every machine goes its own way: one that breaks off, however it does, keeps none waiting.
+    """
+    broken = ""
+    try:
+        python = PYTHONS.get(release, "python3")
+        _add_steps(state, host, python, orders)
+        with ctx_host.use(host):
+            for step in host.op_hash_order:
+                if not run_host_op(state, host, step):
+                    break
+    except Exception as error:
+        # A machine whose packages cannot be listed has failed for pyinfra, which says no more.
+        broken = UNREAD if host in state.failed_hosts else _words(error)
+    _tell_prepared(state, host, broken)
+
+
+def packages_for(python: str) -> list[str]:
+    """Return what is installed where the environment is made with `python`."""
+    return list(dict.fromkeys([*PACKAGES, python, f"{python}-venv"]))
+
+
+def _add_steps(state: State, host: Host, python: str, orders: dict[str, Any]) -> None:
+    script = environment.script(orders["marker"], python, orders["who"])
+    add_op(
+        state, server.shell, name="Read the lists of packages", commands=[UPDATE], host=host,
+    )  # fmt: skip
+    add_op(
+        state, server.shell, name="Finish an installation that was cut short",
+        commands=[packages.FINISH], host=host,
+    )  # fmt: skip
+    add_op(
+        state, apt.packages, name="Install Python", packages=packages_for(python),
+        no_recommends=True, extra_install_args=LOCK_WAIT, host=host,
+    )  # fmt: skip
+    add_op(
+        state, server.shell, name="Install the runner's environment",
+        commands=[script], _stdin=orders["requirements"], host=host,
+    )  # fmt: skip
+
+
+def _tell_prepared(state: State, host: Host, broken: str) -> None:
+    """Say how a machine fared: it is prepared when every step came to a good end, and only then.
+
+    `broken` says what broke the steps off, when it was none of them.
+    """
+    task, said = _stopped_at(state, host)
+    if not task and not broken:
+        say("prepared", host.name, os="", changed=True)
+    elif _is_cut(host):
+        during = f"“{task}”" if task else "the preparation"
+        say("lost", host.name, refusal=CUT | {"what": CUT["what"].format(during)})
+    else:
+        say("failed", host.name, task=task or "prepare", message=said or broken or WORDLESS)
+
+
+def _stopped_at(state: State, host: Host) -> tuple[str, str]:
+    """Return the first step that did not come to a good end, and the last of what it said."""
+    for key, operation in state.ops[host].items():
+        meta = operation.operation_meta
+        name = ", ".join(state.op_meta[key].names)
+        if not meta.is_complete():
+            return name, ""
+        if not meta.did_succeed():
+            return name, "\n".join((meta.stderr or meta.stdout).splitlines()[-8:])
+    return "", ""

@@ -1,0 +1,32 @@
+"""Where a role's variables are computed for: a node of a region in its surroundings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chautari.region.load import Inventory
+from chautari.region.model import Region
+from chautari.render.endpoints import Internet
+
+Variables = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a role's variables are computed from."""
+
+    inventory: Inventory
+    internet: Internet
+    node: str
+
+    @property
+    def region(self) -> Region:
+        """Return the node's region."""
+        return self.inventory.region
+
+    @property
+    def check_emails(self) -> dict[str, str]:
+        """Return the addresses that the checks give as their own, by service."""
+        domain = self.region.domain
+        return {"nextcloud": f"chautari-check@{domain}", "polls": f"chautari-polls@{domain}"}

@@ -1,0 +1,1 @@
+"""Reaches nodes over SSH: targets, the runner on a node, and its stream of events."""

@@ -1,0 +1,82 @@
+"""A node as the transport sees it, and the SSH command line that reaches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chautari.region.load import Inventory
+    from chautari.render.endpoints import Internet
+
+CONNECT_SECONDS = 20
+ALIVE_SECONDS = 15
+ALIVE_COUNT = 4
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a node is, who logs in, and the file that pins its host key."""
+
+    name: str
+    address: str
+    port: int
+    user: str
+    known_hosts: Path
+    key: Path | None = None
+
+
+def targets(
+    inventory: Inventory,
+    internet: Internet,
+    nodes: tuple[str, ...],
+    identities: tuple[Path, ...] = (),
+) -> list[Target]:
+    """Return the targets of the nodes called `nodes`.
+
+    The key to log in with is the sandbox's, else the first of `identities`, else whatever SSH
+    finds by itself (an agent, the usual files).
+    """
+    found = inventory.region.nodes
+    key = internet.ssh_key or (identities[0].resolve() if identities else None)
+    return [
+        Target(
+            name,
+            found[name].address,
+            found[name].port,
+            found[name].user,
+            inventory.known_hosts.resolve(),
+            key,
+        )
+        for name in nodes
+    ]
+
+
+def ssh_argv(target: Target, command: str) -> tuple[str, ...]:
+    """Return the argv that runs `command` on the node.
+
+    The host key must be the pinned one; a dead link is noticed after a minute; nothing is asked.
+    """
+    options = {
+        "BatchMode": "yes",
+        "StrictHostKeyChecking": "yes",
+        "UserKnownHostsFile": f'"{target.known_hosts}"',
+        "GlobalKnownHostsFile": "none",
+        "UpdateHostKeys": "no",
+        "ConnectTimeout": str(CONNECT_SECONDS),
+        "ServerAliveInterval": str(ALIVE_SECONDS),
+        "ServerAliveCountMax": str(ALIVE_COUNT),
+        "LogLevel": "ERROR",
+    }
+    argv = ["ssh", "-T", "-p", str(target.port), "-l", target.user]
+    for name, value in options.items():
+        argv += ["-o", f"{name}={value}"]
+    if target.key is not None:
+        argv += ["-i", str(target.key), "-o", "IdentitiesOnly=yes"]
+    return (*argv, target.address, command)
+
+
+def as_root(target: Target, command: str) -> str:
+    """Return `command` as root runs it; other accounts need passwordless sudo."""
+    return command if target.user == "root" else f"sudo -n {command}"

@@ -1,0 +1,47 @@
+"""Builds the double of Nextcloud's app bbb out of the folder `bbb` beside this module."""
+
+import gzip
+import re
+from pathlib import Path
+
+from chautari_sandbox.doubles.build import BUILD_TIME, pack, sources
+
+SOURCES = Path(__file__).parent / "bbb"
+TOP = "bbb"
+# The releases of Nextcloud that upstream's 2.9 was published for.
+FROM, TO = 33, 35
+
+
+def build_bbb(version: str, destination: Path) -> Path:
+    """Write `bbb-v<version>.tar.gz` into the folder `destination` and return its path.
+
+    `version` is a release number such as `2.9.4`; another form raises ValueError.
+    """
+    if not re.fullmatch(r"\d{1,2}\.\d{1,2}\.\d{1,3}", version):
+        raise ValueError(f"{version!r} is no version of the app: write three numbers, as in 2.9.4")
+    files = sources(SOURCES)
+    files["appinfo/info.xml"] = _info_xml(version).encode()
+    destination.mkdir(parents=True, exist_ok=True)
+    archive = destination / f"bbb-v{version}.tar.gz"
+    archive.write_bytes(gzip.compress(pack(files, TOP), mtime=BUILD_TIME))
+    return archive
+
+
+def _info_xml(version: str) -> str:
+    return f"""<?xml version="1.0"?>
+<info>
+  <id>bbb</id>
+  <name>BigBlueButton Integration (double)</name>
+  <summary>Stands for the app bbb on the double of Nextcloud, for the sandbox only</summary>
+  <version>{version}</version>
+  <licence>agpl</licence>
+  <author>Chautari contributors</author>
+  <namespace>BigBlueButton</namespace>
+  <types>
+    <prevent_group_restriction/>
+  </types>
+  <dependencies>
+    <nextcloud min-version="{FROM}" max-version="{TO}"/>
+  </dependencies>
+</info>
+"""

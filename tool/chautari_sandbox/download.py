@@ -1,0 +1,101 @@
+"""Fetching one pinned file from upstream: bounded, verified, remembered when it cannot be had."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import socket
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from chautari.errors import RunFailed
+from chautari_sandbox import paths
+from chautari_sandbox.spec import WantedArtifact
+
+CONNECT_SECONDS = 5
+STALL_SECONDS = 30
+TOTAL_SECONDS = 900
+REMEMBERED_SECONDS = 3600
+_BLOCK = 1 << 20
+
+
+class CannotFetch(RunFailed):
+    """Upstream did not give the pinned file."""
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, as written in a pin."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cached(wanted: WantedArtifact, folder: Path) -> Path | None:
+    """The file as it was fetched before, if it still is what was pinned."""
+    path = folder / wanted.sha256 / wanted.file
+    return path if path.is_file() and sha256(path) == wanted.sha256 else None
+
+
+def fetch(wanted: WantedArtifact, folder: Path) -> Path:
+    """Download into the cache, or say why not; a refusal is remembered for an hour."""
+    memory = folder / f"{hashlib.sha256(wanted.url.encode()).hexdigest()[:16]}.refused"
+    if memory.is_file() and time.time() - memory.stat().st_mtime < REMEMBERED_SECONDS:
+        raise CannotFetch(memory.read_text())
+    try:
+        path = _download(wanted, folder)
+    except (OSError, ValueError, CannotFetch) as error:
+        reason = f"upstream did not give {wanted.file}: {error}"
+        paths.write(memory, reason)
+        raise CannotFetch(reason) from None
+    memory.unlink(missing_ok=True)
+    return path
+
+
+def _download(wanted: WantedArtifact, folder: Path) -> Path:
+    if not wanted.url.startswith(("https://", "http://")):
+        raise ValueError(f"{wanted.url!r} is no web address")
+    _knock(wanted.url)
+    final = folder / wanted.sha256 / wanted.file
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = final.with_name(final.name + ".partial")
+    try:
+        _receive(wanted.url, partial)
+        got = sha256(partial)
+        if got != wanted.sha256:
+            raise CannotFetch(f"its sha256 is {got}, pinned is {wanted.sha256}")
+        return partial.replace(final)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _knock(url: str) -> None:
+    """Fail within seconds where upstream cannot be reached; a proxy answers for itself."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme in urllib.request.getproxies():
+        return
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    socket.create_connection((parts.hostname or "", port), timeout=CONNECT_SECONDS).close()
+
+
+def _receive(url: str, target: Path) -> None:
+    deadline = time.monotonic() + TOTAL_SECONDS
+    with (
+        urllib.request.build_opener().open(url, timeout=STALL_SECONDS) as answer,
+        target.open("wb") as file,
+    ):
+        while block := answer.read(_BLOCK):
+            file.write(block)
+            if time.monotonic() > deadline:
+                raise CannotFetch(f"it took longer than {TOTAL_SECONDS} seconds")
+
+
+def place(source: Path, target: Path) -> Path:
+    """Copy a file onto the mirror's shelf, unless the same bytes are there."""
+    if target.is_file() and sha256(target) == sha256(source):
+        return target
+    aside = target.with_name(f".{target.name}.new")
+    aside.unlink(missing_ok=True)
+    shutil.copy2(source, aside)
+    aside.chmod(0o644)
+    return aside.replace(target)

@@ -1,0 +1,146 @@
+"""Containers and networks of one sandbox: look, make, refresh, remove."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chautari.errors import RunFailed
+from chautari.process import ProcessError, run
+from chautari_sandbox import paths, podman, seed, subnets
+
+
+@dataclass(frozen=True)
+class Found:
+    """A container that is there."""
+
+    id: str
+    name: str
+    state: str
+    labels: dict[str, str]
+    pid: int = 0
+
+    @property
+    def running(self) -> bool:
+        """Say whether it runs now."""
+        return self.state == "running"
+
+    def plays(self, wanted: podman.Container) -> bool:
+        """Say whether it can stay; one that was never started may lack its files."""
+        same = all(self.labels.get(key) == value for key, value in wanted.labels.items())
+        return same and self.state != "created"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that is there."""
+
+    name: str
+    subnet: str
+    interface: str
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Podman, seen from one sandbox."""
+
+    base: podman.Argv
+    sandbox: str
+    folder: Path
+
+    def containers(self) -> dict[str, Found]:
+        """What is there, by the name of the member that it plays."""
+        listed: list[dict[str, Any]] = json.loads(
+            run(podman.containers(self.base, self.sandbox)).text or "[]"
+        )
+        found = (
+            Found(item["Id"], item["Names"][0], item["State"], item["Labels"], item.get("Pid", 0))
+            for item in listed or []
+        )
+        return {item.labels[podman.MEMBER]: item for item in found}
+
+    def networks(self) -> tuple[Network, ...]:
+        """Every network of podman's that has a subnet."""
+        listed = json.loads(run(podman.network_list(self.base)).text or "[]")
+        return tuple(
+            Network(item["name"], item["subnets"][0]["subnet"], item["network_interface"])
+            for item in listed
+            if item.get("subnets")
+        )
+
+    def network(self) -> Network | None:
+        """The sandbox's network, if there is one."""
+        wanted = podman.network_name(self.sandbox)
+        return next((item for item in self.networks() if item.name == wanted), None)
+
+    def ensure_network(self, subnet: str) -> bool:
+        """Make the network; one with another subnet goes, with all that is on it."""
+        present = self.network()
+        if present is not None and present.subnet == subnet:
+            return False
+        taken = subnets.conflict(subnet, present.interface if present else "")
+        if taken:
+            raise RunFailed(
+                f"the sandbox cannot use its network: {taken}",
+                fix="write another part of a documentation network, such as 192.0.2.128/26",
+            )
+        if present is not None:
+            self.remove(self.containers().values())
+            run(podman.network_remove(self.base, self.sandbox))
+        run(podman.network_create(self.base, self.sandbox, subnet))
+        return True
+
+    def remove(self, found: Iterable[Found]) -> None:
+        """Remove containers, running or not."""
+        names = [item.name for item in found]
+        if names:
+            run(podman.remove(self.base, names))
+
+    def ensure(self, wanted: podman.Container, birth: bytes, present: Found | None) -> str:
+        """Have this container running; say what had to be done, empty for nothing."""
+        if present is not None and present.plays(wanted):
+            if present.running:
+                return ""
+            run(podman.start(self.base, present.name))
+            return "started"
+        if present is not None:
+            self.remove([present])
+        run(podman.create(self.base, wanted))
+        try:
+            self._unpack(wanted.name, birth)
+        except BaseException:
+            # Without its trust and settings it must not be taken for a good one next time.
+            run(podman.remove(self.base, [wanted.name]))
+            raise
+        run(podman.start(self.base, wanted.name))
+        return "made"
+
+    def _unpack(self, name: str, archive: bytes) -> None:
+        """Unpack an archive in a container; podman now and then breaks its own pipe at that."""
+        for pause in (1, 2):
+            with contextlib.suppress(ProcessError):
+                run(podman.unpack(self.base, name), stdin=archive)
+                return
+            time.sleep(pause)
+        run(podman.unpack(self.base, name), stdin=archive)
+
+    def execute(self, name: str, *command: str) -> str:
+        """Run a command in a container and return what it printed."""
+        return run(podman.execute(self.base, name, *command)).text
+
+    def refresh(self, found: Found, settings: bytes) -> bool:
+        """Bring trust and proxy settings up to date in a running container."""
+        memory = self.folder / "refreshed.json"
+        known: dict[str, str] = json.loads(memory.read_text()) if memory.is_file() else {}
+        wanted = seed.digest(settings)
+        if known.get(found.id) == wanted:
+            return False
+        self._unpack(found.name, settings)
+        self.execute(found.name, "update-ca-certificates")
+        paths.write(memory, json.dumps({**known, found.id: wanted}))
+        return True

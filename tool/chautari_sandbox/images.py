@@ -1,0 +1,107 @@
+"""The base images: made once with mmdebstrap, kept, and known by the hash of their recipe."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from chautari.process import run
+from chautari_sandbox import archives, paths, podman
+
+_COMMON = ("systemd-sysv", "dbus", "iproute2", "ca-certificates")
+NODE_PACKAGES = (*_COMMON, "openssh-server", "nftables")
+INTERNET_PACKAGES = (
+    *_COMMON, "dnsmasq", "pebble", "apt-cacher-ng", "nginx-light", "python3", "python3-aiosmtpd",
+)  # fmt: skip
+# What no two machines may share: mmdebstrap runs this as root of the build, on its own folder.
+_FORGET = 'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/resolv.conf" "$1/etc/hostname"'
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that an image depends on."""
+
+    kind: str
+    release: str
+    packages: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Return a short name for the whole recipe."""
+        return hashlib.sha256("\n".join(build(self, "archive")).encode()).hexdigest()[:12]
+
+    @property
+    def image(self) -> str:
+        """Return the image's name; another recipe has another name."""
+        return f"localhost/chautari-{self.kind}:{self.release}-{self.digest}"
+
+
+def build(recipe: Recipe, archive: str) -> podman.Argv:
+    """The command that makes the image's archive."""
+    return (
+        "mmdebstrap", "--variant=minbase", f"--include={','.join(recipe.packages)}",
+        f"--customize-hook={_FORGET}", "--format=tar",
+        archives.CODENAMES[recipe.release], archive, *recipe.sources,
+    )  # fmt: skip
+
+
+def recipes(releases: Iterable[str], targets: str) -> dict[str, Recipe]:
+    """One recipe for each release that a node uses, and `internet`."""
+    made = {
+        release: Recipe("node", release, NODE_PACKAGES, archives.sources(targets, release))
+        for release in sorted(set(releases))
+    }
+    inet = Recipe("internet", "12", INTERNET_PACKAGES, archives.sources(targets, "12"))
+    return {**made, "internet": inet}
+
+
+def archive_of(recipe: Recipe, progress: Callable[[str], None]) -> Path:
+    """Return the archive of a recipe's files, made when it is not there yet."""
+    with paths.locked(paths.cache_dir() / "images" / "lock"):
+        archive = _archive(recipe)
+        if not archive.is_file():
+            progress(f"building the system of {recipe.kind} containers (once; about a minute)")
+            _build(recipe, archive)
+    return archive
+
+
+def ensure(
+    base: podman.Argv, wanted: Collection[Recipe], progress: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Build the images that podman does not have yet; return what was made."""
+    if not _absent(base, wanted):
+        return ()
+    with paths.locked(paths.cache_dir() / "images" / "lock"):
+        absent = _absent(base, wanted)
+        for recipe in absent:
+            progress(f"building the base image {recipe.image} (once; about a minute)")
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            list(pool.map(lambda recipe: _make(base, recipe), absent))
+    return tuple(recipe.image for recipe in absent)
+
+
+def _absent(base: podman.Argv, wanted: Collection[Recipe]) -> list[Recipe]:
+    present = run(podman.images(base)).text.split()
+    return [recipe for recipe in wanted if recipe.image not in present]
+
+
+def _make(base: podman.Argv, recipe: Recipe) -> None:
+    archive = _archive(recipe)
+    if not archive.is_file():
+        _build(recipe, archive)
+    run(podman.image_import(base, str(archive), recipe.image))
+
+
+def _build(recipe: Recipe, archive: Path) -> None:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    partial = archive.with_suffix(".partial")
+    run(build(recipe, str(partial)))
+    partial.replace(archive)
+
+
+def _archive(recipe: Recipe) -> Path:
+    return paths.cache_dir() / "images" / f"{recipe.kind}-{recipe.release}-{recipe.digest}.tar"

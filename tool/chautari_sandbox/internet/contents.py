@@ -1,0 +1,87 @@
+"""The files of the internet container."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from string import Template
+
+from chautari_sandbox import seed
+from chautari_sandbox.authority import Identity
+from chautari_sandbox.state import MailRelay
+
+HOME = "/etc/chautari-internet"
+_HERE = Path(__file__).parent
+_UNITS = "/etc/systemd/system"
+_WANTS = f"{_UNITS}/multi-user.target.wants"
+_MASKED = (
+    "dnsmasq.service", "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer",
+    "fstrim.timer",
+)  # fmt: skip
+
+
+def entries(
+    zone: str, address: str, acme: Identity, smtp: Identity, relay: MailRelay
+) -> tuple[seed.Entry, ...]:
+    """Everything the container needs before it boots."""
+    return (
+        seed.folder(HOME, 0o755),
+        seed.text(f"{HOME}/dnsmasq.conf", _filled("dnsmasq.conf", zone)),
+        seed.text(f"{HOME}/pebble.json", _pebble()),
+        seed.text(f"{HOME}/mail.json", _mail(address, relay), 0o600),
+        seed.text(f"{HOME}/mailsink.py", (_HERE / "mailsink.py").read_text()),
+        seed.text("/etc/nginx/nginx.conf", _filled("nginx.conf", zone)),
+        seed.text("/etc/apt-cacher-ng/acng.conf", _filled("acng.conf", zone)),
+        seed.folder(f"{_UNITS}/apt-cacher-ng.service.d"),
+        seed.text(f"{_UNITS}/apt-cacher-ng.service.d/owner.conf", _filled("acng-owner.conf", zone)),
+        *_identity("acme", acme),
+        *_identity("smtp", smtp),
+        *(entry for unit in ("dns", "acme", "mail") for entry in _unit(unit, zone)),
+        *(seed.link(f"{_UNITS}/{unit}", "/dev/null") for unit in _MASKED),
+    )
+
+
+def _filled(name: str, zone: str) -> str:
+    return Template((_HERE / "files" / name).read_text()).substitute(zone=zone)
+
+
+def _unit(name: str, zone: str) -> tuple[seed.Entry, ...]:
+    unit = f"chautari-{name}.service"
+    return (
+        seed.text(f"{_UNITS}/{unit}", _filled(f"{name}.service", zone)),
+        seed.link(f"{_WANTS}/{unit}", f"../{unit}"),
+    )
+
+
+def _identity(name: str, identity: Identity) -> tuple[seed.Entry, ...]:
+    return (
+        seed.Entry(f"{HOME}/{name}.crt", identity.certificate.read_bytes()),
+        seed.Entry(f"{HOME}/{name}.key", identity.key.read_bytes(), 0o600),
+    )
+
+
+def _pebble() -> str:
+    settings = {
+        "listenAddress": "0.0.0.0:14000",
+        "managementListenAddress": "0.0.0.0:15000",
+        "certificate": f"{HOME}/acme.crt",
+        "privateKey": f"{HOME}/acme.key",
+        "httpPort": 80,
+        "tlsPort": 443,
+        "ocspResponderURL": "",
+        "externalAccountBindingRequired": False,
+    }
+    return json.dumps({"pebble": settings}, indent=2) + "\n"
+
+
+def _mail(address: str, relay: MailRelay) -> str:
+    settings = {
+        "listen": address,
+        "hostname": relay.host,
+        "user": relay.user,
+        "password": relay.password,
+        "certificate": f"{HOME}/smtp.crt",
+        "key": f"{HOME}/smtp.key",
+        "spool": "/var/lib/chautari-mail",
+    }
+    return json.dumps(settings, indent=2) + "\n"

@@ -1,0 +1,52 @@
+"""SSH keys: the operator's, as a VPS provider takes it, and each node's identity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+
+from chautari_sandbox import paths
+
+_Key = ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+
+
+def operator(folder: Path, sandbox: str) -> Path:
+    """The operator's private key; the public one lies beside it."""
+    return _ensure(folder / "operator", f"operator@{sandbox}", "ed25519")
+
+
+def host(folder: Path, node: str) -> tuple[Path, ...]:
+    """The node's host keys, the same for every container that plays this node."""
+    return tuple(
+        _ensure(folder / node / f"ssh_host_{kind}_key", f"root@{node}", kind)
+        for kind in ("ed25519", "rsa")
+    )
+
+
+def public(private: Path) -> Path:
+    """Return where the public half of a private key lies."""
+    return private.with_name(private.name + ".pub")
+
+
+def _ensure(path: Path, comment: str, kind: str) -> Path:
+    if not (path.is_file() and public(path).is_file()):
+        key = _generate(kind)
+        line = key.public_key().public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        )
+        private = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.OpenSSH,
+            serialization.NoEncryption(),
+        )
+        paths.write(path, private, 0o600)
+        paths.write(public(path), line + f" {comment}\n".encode())
+    return path
+
+
+def _generate(kind: str) -> _Key:
+    if kind == "rsa":
+        return rsa.generate_private_key(public_exponent=65537, key_size=3072)
+    return ed25519.Ed25519PrivateKey.generate()

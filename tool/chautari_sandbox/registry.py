@@ -1,0 +1,153 @@
+"""A registry of container images as files of the mirror, with doubles of upstream's images in it.
+
+An engine asks a registry for `/v2/NAME/manifests/DIGEST` and `/v2/NAME/blobs/DIGEST`: plain files
+do, as long as nobody pushes and every image is asked for by its digest.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import platform
+import shutil
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chautari.region.catalog import ARCHITECTURES
+from chautari_sandbox import paths
+from chautari_sandbox.doubles.build import BUILD_TIME
+from chautari_sandbox.spec import WantedImage
+from chautari_sandbox.state import Artifact
+
+SOURCES = Path(__file__).parent / "doubles" / "containers"
+PACKAGES = ("python3", "python3-psycopg2")
+NAMESPACE = "double"
+REASON = "upstream's images lie in a registry that a sandbox does not ask"
+_OCI = "application/vnd.oci.image"
+_BUNDLE = '#!/bin/sh\n[ "$1" != exec ] || shift\nexec python3 -m double.{name} "$@"\n'
+
+
+@dataclass(frozen=True)
+class _Image:
+    """What an image says of itself: where it works, as whom, and what it starts."""
+
+    home: str
+    config: Mapping[str, Any]
+    folders: tuple[str, ...]
+    scripts: Mapping[str, str]
+
+
+_IMAGES: dict[str, _Image] = {
+    "greenlight": _Image(
+        "usr/src/app",
+        {"Entrypoint": ["./bin/start"]},
+        ("bin", "tmp", "log", "public", "storage", "app/assets/builds"),
+        {},
+    ),
+    "scalelite": _Image(
+        "srv/scalelite",
+        {"User": "1000:1000", "Cmd": ["bundle", "exec", "puma"]},
+        ("bin", "tmp", "log", "config"),
+        {"bin/start-poller": "poller"},
+    ),
+}
+
+
+def resolve(
+    wanted: Iterable[WantedImage], base: Path | None, shelf: Path, url: str
+) -> tuple[Artifact, ...]:
+    """Put a double of each image on the shelf; `base` is the archive of the system below it."""
+    folder = shelf / "v2"
+    shutil.rmtree(folder, ignore_errors=True)
+    host = url.split("://")[1].strip("/")
+    found = []
+    for item in wanted:
+        assert base is not None
+        digest = _double(item, base, folder / NAMESPACE / item.name)
+        where = f"{host}/{NAMESPACE}/{item.name}"
+        found.append(Artifact(item.name, item.version, "", where, digest, True, REASON))
+    return tuple(found)
+
+
+def _double(item: WantedImage, base: Path, folder: Path) -> str:
+    """Write the image's manifest, settings and layers; return the manifest's digest."""
+    image = _IMAGES[item.name]
+    layers = (_system(base), _program(item.name, image))
+    config = {
+        "architecture": ARCHITECTURES.get(platform.machine(), "amd64"),
+        "os": "linux",
+        "config": {
+            "Env": [
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "PYTHONPATH=/usr/lib",
+                "PYTHONDONTWRITEBYTECODE=1",
+            ],
+            "WorkingDir": f"/{image.home}",
+            "Labels": {"org.chautari.double": f"{item.name} {item.version}"},
+            **image.config,
+        },
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{plain}" for plain, _ in layers]},
+    }
+    told = _blob(folder, json.dumps(config, sort_keys=True).encode(), f"{_OCI}.config.v1+json")
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{_OCI}.manifest.v1+json",
+        "config": told,
+        "layers": [_blob(folder, packed, f"{_OCI}.layer.v1.tar+gzip") for _, packed in layers],
+    }
+    text = json.dumps(manifest, sort_keys=True).encode()
+    digest = hashlib.sha256(text).hexdigest()
+    _write(folder / "manifests" / f"sha256:{digest}", text)
+    return digest
+
+
+def _blob(folder: Path, content: bytes, kind: str) -> dict[str, Any]:
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    _write(folder / "blobs" / digest, content)
+    return {"mediaType": kind, "digest": digest, "size": len(content)}
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+
+
+def _system(base: Path) -> tuple[str, bytes]:
+    """Return the system's layer: the digest of its archive, and the archive packed."""
+    packed = paths.cache_dir() / "images" / f"{base.stem}.layer"
+    note = packed.with_suffix(".digest")
+    if not (packed.is_file() and note.is_file()):
+        plain = base.read_bytes()
+        packed.write_bytes(gzip.compress(plain, compresslevel=1, mtime=BUILD_TIME))
+        note.write_text(hashlib.sha256(plain).hexdigest())
+    return note.read_text(), packed.read_bytes()
+
+
+def _program(name: str, image: _Image) -> tuple[str, bytes]:
+    """Return the layer of the program that stands for upstream's."""
+    files = {f"usr/lib/double/{part}": (SOURCES / part).read_text() for part in _parts(name)}
+    files["usr/local/bin/bundle"] = _BUNDLE.format(name=name)
+    start = "#!/bin/sh\nexec python3 -m double.{name} {words}\n"
+    for path, words in image.scripts.items():
+        files[f"{image.home}/{path}"] = start.format(name=name, words=words)
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for folder in image.folders:
+            member = tarfile.TarInfo(f"{image.home}/{folder}")
+            member.type, member.mode, member.mtime = tarfile.DIRTYPE, 0o777, BUILD_TIME
+            archive.addfile(member)
+        for path, text in sorted(files.items()):
+            member = tarfile.TarInfo(path)
+            member.mode, member.mtime, member.size = 0o755, BUILD_TIME, len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    plain = stream.getvalue()
+    return hashlib.sha256(plain).hexdigest(), gzip.compress(plain, mtime=BUILD_TIME)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return ("__init__.py", "common.py", f"{name}.py")

@@ -1,0 +1,83 @@
+"""Upstream's package repositories: their own where they can be had, else doubles on the mirror."""
+
+from __future__ import annotations
+
+import socket
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from chautari_sandbox import debian, download, openpgp, paths
+from chautari_sandbox.debian import Package
+from chautari_sandbox.doubles import bigbluebutton_packages, jitsi_packages
+from chautari_sandbox.spec import WantedRepository
+from chautari_sandbox.state import Repository
+
+Builder = Callable[[str], Iterable[Package]]
+BUILDERS: Mapping[str, Builder] = {
+    "bigbluebutton": bigbluebutton_packages.packages,
+    "jitsi": jitsi_packages.packages,
+}
+KEY_FILE = "archive-key.asc"
+SUITE = "stable"
+
+
+def resolve(
+    wanted: Iterable[WantedRepository], folder: Path, shelf: Path, url: str
+) -> tuple[Repository, ...]:
+    """Return a double for each repository that upstream does not serve to this machine."""
+    found = []
+    for item in wanted:
+        reason = refusal(item, paths.cache_dir() / "downloads")
+        if reason:
+            found.append(_double(item, folder, shelf / item.name, f"{url}{item.name}", reason))
+    return tuple(found)
+
+
+def refusal(item: WantedRepository, memory: Path) -> str:
+    """Say why a repository cannot be had; a refusal is remembered for an hour."""
+    note = memory / f"{item.name}-repository.refused"
+    fresh = download.REMEMBERED_SECONDS
+    if note.is_file() and time.time() - note.stat().st_mtime < fresh:
+        return note.read_text()
+    try:
+        _knock(item.key_url)
+    except (OSError, ValueError) as error:
+        reason = f"upstream's packages cannot be had here: {error}"
+        paths.write(note, reason)
+        return reason
+    note.unlink(missing_ok=True)
+    return ""
+
+
+def _knock(url: str) -> None:
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in urllib.request.getproxies():
+        address = parts.hostname or "", parts.port or 443
+        socket.create_connection(address, timeout=download.CONNECT_SECONDS).close()
+    with urllib.request.build_opener().open(url, timeout=download.STALL_SECONDS) as answer:
+        answer.read(1)
+
+
+def _holds(file: Path, content: bytes) -> bool:
+    return file.is_file() and file.read_bytes() == content
+
+
+def _double(item: WantedRepository, folder: Path, shelf: Path, url: str, reason: str) -> Repository:
+    key = openpgp.ensure_key(folder / "mirror-key.pem", "Chautari sandbox mirror", debian.TIME)
+    files = debian.repository(BUILDERS[item.name](item.version), SUITE, key, int(time.time()))
+    files[KEY_FILE] = key.certificate().encode()
+    # apt takes an index of the same date for the same: it is signed anew only when it changed.
+    if not all(_holds(shelf / name, files[name]) for name in (f"{SUITE}/Packages", KEY_FILE)):
+        for name, content in files.items():
+            paths.write(shelf / name, content)
+    return Repository(
+        name=item.name,
+        version=item.version,
+        uri=url,
+        key_url=f"{url}/{KEY_FILE}",
+        fingerprint=key.fingerprint,
+        reason=reason,
+    )

@@ -1,0 +1,80 @@
+"""Which container runtime works on this machine, found out by starting one."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import tempfile
+from pathlib import Path
+
+from chautari.errors import RunFailed
+from chautari.process import ProcessError, run
+from chautari_sandbox import paths, podman
+
+CANDIDATES = ("crun", "runc")
+_SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+_MOST = 16384
+
+
+def limit() -> int:
+    """The highest limit that containers may get: never above the caller's own."""
+    hard = (resource.getrlimit(kind)[1] for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC))
+    return min(_MOST, *(_MOST if value == resource.RLIM_INFINITY else value for value in hard))
+
+
+def installed() -> tuple[str, ...]:
+    """Return the runtimes that are there."""
+    return tuple(name for name in CANDIDATES if shutil.which(name, path=_SEARCH))
+
+
+def refusal(name: str) -> str:
+    """Why a runtime cannot start a container; empty when it can."""
+    with tempfile.TemporaryDirectory(prefix="chautari-") as folder:
+        rootfs = _rootfs(Path(folder))
+        try:
+            run(podman.trial(base(name), str(rootfs), limit()), timeout=60)
+        except ProcessError as error:
+            return error.stderr.strip() or str(error)
+    return ""
+
+
+def _rootfs(folder: Path) -> Path:
+    """An empty root that borrows the host's /usr."""
+    for name in ("usr", "proc", "sys", "dev", "etc", "run", "tmp"):
+        (folder / name).mkdir()
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (folder / name).symlink_to(f"usr/{name}")
+    return folder
+
+
+def base(name: str) -> podman.Argv:
+    """Return the first part of every podman command with this runtime."""
+    return ("podman", "--runtime", name)
+
+
+def choose() -> podman.Argv:
+    """The first part of every podman command; remembered until the machine changes."""
+    if shutil.which("podman") is None:
+        raise RunFailed("podman is not installed", fix="apt-get install podman runc")
+    names = installed()
+    machine = f"{os.uname().release} {' '.join(names)}"
+    memory = paths.cache_dir() / "runtime.json"
+    if memory.is_file():
+        known = json.loads(memory.read_text())
+        if known["machine"] == machine:
+            return base(known["runtime"])
+    chosen = _probe(names)
+    paths.write(memory, json.dumps({"machine": machine, "runtime": chosen}))
+    return base(chosen)
+
+
+def _probe(names: tuple[str, ...]) -> str:
+    refusals = {}
+    for name in names:
+        refusals[name] = refusal(name)
+        if not refusals[name]:
+            return name
+    told = "; ".join(f"{name}: {why}" for name, why in refusals.items()) or "none is installed"
+    raise RunFailed(f"no container runtime works here ({told})", fix="apt-get install runc")

@@ -1,0 +1,155 @@
+"""The steps of bringing a sandbox up, each of which leaves alone what is right already."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from chautari_sandbox import (
+    archives,
+    artifacts,
+    images,
+    keys,
+    nodes,
+    paths,
+    registry,
+    repositories,
+    runtime,
+    seed,
+    trust,
+    world,
+)
+from chautari_sandbox.authority import Identity
+from chautari_sandbox.doubles.build import build_nextcloud
+from chautari_sandbox.doubles.polls import build_framadate
+from chautari_sandbox.doubles.rooms import build_bbb
+from chautari_sandbox.engine import Engine
+from chautari_sandbox.spec import SandboxSpec
+from chautari_sandbox.state import MailRelay, SandboxState
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all steps share."""
+
+    spec: SandboxSpec
+    engine: Engine
+    images: dict[str, str]
+    authority: Identity
+    progress: Callable[[str], None]
+
+    @property
+    def folder(self) -> Path:
+        """Return the sandbox's own folder."""
+        return self.engine.folder
+
+
+def describe(spec: SandboxSpec, folder: Path) -> SandboxState:
+    """Say what the sandbox will be, before its files are looked for."""
+    operator = keys.operator(folder / "keys", spec.name)
+    return SandboxState(
+        name=spec.name,
+        zone=spec.zone,
+        network=spec.network,
+        internet_address=spec.internet_address,
+        resolver=spec.internet_address,
+        acme_directory=f"https://acme.{spec.zone}:14000/dir",
+        ca_file=folder / "ca.pem",
+        ssh_key=operator,
+        operator_public_key=keys.public(operator).read_text().strip(),
+        mirror_url=f"http://mirror.{spec.zone}/",
+        mail_relay=MailRelay(f"smtp.{spec.zone}", 587, "region", _password(folder)),
+        mail_api=f"http://{spec.internet_address}:8025",
+    )
+
+
+def _password(folder: Path) -> str:
+    file = folder / "mail-password"
+    if not file.is_file():
+        paths.write(file, secrets.token_urlsafe(24), 0o600)
+    return file.read_text()
+
+
+def shelve(setup: Setup, state: SandboxState) -> SandboxState:
+    """Put upstream's files on the mirror, and say which are doubles and which are missing."""
+    found, missing = artifacts.resolve(
+        setup.spec.wanted,
+        artifacts.Sources(
+            mirror=setup.spec.mirror,
+            cache=paths.cache_dir() / "downloads",
+            doubles=setup.folder / "doubles",
+            shelf=setup.folder / "mirror",
+            url=state.mirror_url,
+            builders={
+                "nextcloud": build_nextcloud,
+                "framadate": build_framadate,
+                "bbb": build_bbb,
+            },
+        ),
+    )
+    found += registry.resolve(
+        setup.spec.images, _system(setup), setup.folder / "mirror", state.mirror_url
+    )
+    served = repositories.resolve(
+        setup.spec.repositories, setup.folder, setup.folder / "mirror", state.mirror_url
+    )
+    for repository in served:
+        setup.progress(f"{repository.name} {repository.version} is a double: {repository.reason}")
+    for artifact in found:
+        if artifact.double:
+            setup.progress(f"{artifact.name} {artifact.version} is a double: {artifact.reason}")
+    for absent in missing:
+        setup.progress(f"{absent.name} {absent.version} is missing: {absent.reason}")
+    asked = tuple((item.name, item.version) for item in setup.spec.repositories)
+    return replace(state, artifacts=found, missing=missing, repositories=served, asked=asked)
+
+
+def _system(setup: Setup) -> Path | None:
+    """Return the system that doubles of container images stand on, where they are wanted."""
+    if not setup.spec.images:
+        return None
+    sources = archives.sources(archives.host_targets(), "12")
+    recipe = images.Recipe("application", "12", registry.PACKAGES, sources)
+    return images.archive_of(recipe, setup.progress)
+
+
+def start_network(setup: Setup) -> None:
+    """Have the network that all containers are on."""
+    if setup.engine.ensure_network(setup.spec.network):
+        setup.progress(f"made the network {setup.spec.network}")
+
+
+def start_internet(setup: Setup, state: SandboxState) -> tuple[str, ...]:
+    """Have the internet container running; return the roots of its ACME server."""
+    spec, folder = setup.spec, setup.folder
+    files = world.birth(spec, setup.authority, state.mail_relay, folder)
+    wanted = world.container(spec, setup.images["internet"], folder, runtime.limit(), files)
+    done = world.ensure(setup.engine, spec, wanted, files)
+    if done:
+        setup.progress(f"{done} the internet at {spec.internet_address}")
+    own = setup.authority.certificate
+    roots = world.remember_root(folder, world.acme_root(spec, own))
+    paths.write_if_changed(state.ca_file, "".join((own.read_text(), *roots)))
+    return roots
+
+
+def start_nodes(setup: Setup, state: SandboxState) -> None:
+    """Have all nodes running."""
+    done = nodes.ensure(setup.engine, setup.spec, setup.images, runtime.limit(), state.ssh_key)
+    for name, what in done.items():
+        if what:
+            setup.progress(f"{what} the node {name}")
+
+
+def refresh(setup: Setup, roots: tuple[str, ...]) -> None:
+    """Give every container the authorities to trust and its ways out."""
+    trusted = trust.authorities(setup.authority.certificate, roots)
+    ways = trust.ways_out(setup.spec.internet_address, trust.package_index())
+    for name, found in setup.engine.containers().items():
+        entries = trusted if name == world.MEMBER else (*trusted, *ways)
+        if setup.engine.refresh(found, seed.archive(entries)):
+            setup.progress(f"gave {name} the authorities to trust")
+            if name != world.MEMBER:
+                nodes.forget_accounts(setup.engine, found, setup.spec.zone)

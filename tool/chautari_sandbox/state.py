@@ -1,0 +1,148 @@
+"""What a running sandbox is: the values that the rest of the tool works with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chautari_sandbox import paths
+
+
+@dataclass(frozen=True)
+class MailRelay:
+    """How nodes hand in mail."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file on the mirror; `reason` says why it is not upstream's when it is not."""
+
+    name: str
+    version: str
+    file: str
+    url: str
+    sha256: str
+    double: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A file that could not be had, and why."""
+
+    name: str
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A package repository on the mirror that takes upstream's place, with doubles in it."""
+
+    name: str
+    version: str
+    uri: str
+    key_url: str
+    fingerprint: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SandboxState:
+    """Everything about a sandbox that was brought up."""
+
+    name: str
+    zone: str
+    network: str
+    internet_address: str
+    resolver: str
+    acme_directory: str
+    ca_file: Path
+    ssh_key: Path
+    operator_public_key: str
+    mirror_url: str
+    mail_relay: MailRelay
+    mail_api: str
+    artifacts: tuple[Artifact, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    repositories: tuple[Repository, ...] = ()
+    asked: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class ContainerStatus:
+    """One container as podman sees it."""
+
+    name: str
+    container: str
+    address: str
+    running: bool
+    release: str
+
+
+@dataclass(frozen=True)
+class SandboxStatus:
+    """What is there now; `exists` is false when nothing is."""
+
+    name: str
+    exists: bool
+    running: bool
+    containers: tuple[ContainerStatus, ...]
+
+
+def to_json(state: SandboxState) -> str:
+    """Write a state as JSON."""
+    return json.dumps(asdict(state), indent=2, default=str) + "\n"
+
+
+def from_json(text: str) -> SandboxState:
+    """Read what `to_json` wrote."""
+    raw: dict[str, Any] = json.loads(text)
+    raw["ca_file"] = Path(raw["ca_file"])
+    raw["ssh_key"] = Path(raw["ssh_key"])
+    raw["mail_relay"] = MailRelay(**raw["mail_relay"])
+    raw["artifacts"] = tuple(Artifact(**item) for item in raw["artifacts"])
+    raw["missing"] = tuple(Missing(**item) for item in raw["missing"])
+    raw["repositories"] = tuple(Repository(**item) for item in raw.get("repositories", ()))
+    raw["asked"] = tuple((name, version) for name, version in raw.get("asked", ()))
+    return SandboxState(**raw)
+
+
+def _file(name: str) -> Path:
+    return paths.state_dir(name) / "state.json"
+
+
+def _unfinished(name: str) -> Path:
+    return paths.state_dir(name) / "unfinished"
+
+
+def begin(name: str) -> None:
+    """Note that a sandbox is being brought up: until `save`, what runs may lack something."""
+    paths.write(_unfinished(name), "")
+
+
+def finished(name: str) -> bool:
+    """Return whether the last `up` came to its end."""
+    return not _unfinished(name).exists()
+
+
+def save(state: SandboxState) -> SandboxState:
+    """Keep a state for the next commands: its sandbox is up as it should be."""
+    paths.write(_file(state.name), to_json(state), 0o600)
+    _unfinished(state.name).unlink(missing_ok=True)
+    return state
+
+
+def load(name: str) -> SandboxState | None:
+    """Read a saved state; one that an older release wrote counts as none."""
+    try:
+        return from_json(_file(name).read_text())
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

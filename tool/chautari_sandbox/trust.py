@@ -1,0 +1,63 @@
+"""What every container is given for its way out: authorities to trust, apt's proxy, pip's index."""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from chautari_sandbox import seed
+
+HOST_AUTHORITIES = Path("/usr/local/share/ca-certificates")
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+_STORE = "/usr/local/share/ca-certificates"
+PIP_FILES = (
+    Path("/etc/pip.conf"),
+    Path("~/.config/pip/pip.conf").expanduser(),
+    Path("~/.pip/pip.conf").expanduser(),
+)
+
+
+def authorities(
+    own: Path, roots: tuple[str, ...], host: Path = HOST_AUTHORITIES
+) -> tuple[seed.Entry, ...]:
+    """The host administrator's authorities, the sandbox's, and those of its ACME server."""
+    added = sorted(path for path in host.rglob("*.crt") if path.is_file())
+    return (
+        seed.folder(f"{_STORE}/host"),
+        seed.folder(f"{_STORE}/sandbox"),
+        *(
+            seed.Entry(f"{_STORE}/host/{number:02}-{path.name}", path.read_bytes())
+            for number, path in enumerate(added)
+        ),
+        seed.Entry(f"{_STORE}/sandbox/sandbox.crt", own.read_bytes()),
+        *(
+            seed.text(f"{_STORE}/sandbox/acme-{number}.crt", root)
+            for number, root in enumerate(roots)
+        ),
+    )
+
+
+def ways_out(cache: str, index: str) -> tuple[seed.Entry, ...]:
+    """Settings of apt and pip, as a provider's image would bring them."""
+    proxy = f'Acquire::http::Proxy "http://{cache}:3142";\n'
+    # The cache may close a connection on which several questions wait; apt then waits for ever.
+    proxy += 'Acquire::http::Pipeline-Depth "0";\n'
+    pip = f"[global]\ncert = {BUNDLE}\n" + (f"index-url = {index}\n" if index else "")
+    return (
+        seed.text("/etc/apt/apt.conf.d/01proxy", proxy),
+        seed.text("/etc/pip.conf", pip),
+    )
+
+
+def package_index(
+    environment: Mapping[str, str] = os.environ, files: tuple[Path, ...] = PIP_FILES
+) -> str:
+    """The package index that pip uses on this machine; empty when it is pip's own default."""
+    named = environment.get("PIP_CONFIG_FILE")
+    settings = configparser.RawConfigParser(strict=False)
+    settings.read([*files, *([named] if named else [])])
+    index = settings.get("global", "index-url", fallback="")
+    index = environment.get("PIP_INDEX_URL", index).strip()
+    return index if index.startswith(("http://", "https://")) else ""

@@ -1,0 +1,99 @@
+"""The internet container: made, started, and asked for its ACME root."""
+
+from __future__ import annotations
+
+import ssl
+import urllib.request
+from pathlib import Path
+
+from chautari.errors import RunFailed
+from chautari_sandbox import dns, paths, podman, ports, seed
+from chautari_sandbox.authority import Identity, ensure_server
+from chautari_sandbox.engine import Engine
+from chautari_sandbox.internet import contents
+from chautari_sandbox.spec import SandboxSpec
+from chautari_sandbox.state import MailRelay
+
+MEMBER = "internet"
+SERVERS = {
+    53: "the name server", 80: "the mirror", 587: "the mail relay", 3142: "the apt cache",
+    8025: "the mail store", 14000: "the ACME server", 15000: "the ACME server's management",
+}  # fmt: skip
+
+
+def container(
+    spec: SandboxSpec, image: str, folder: Path, limit: int, files: bytes
+) -> podman.Container:
+    """The internet, as podman should make it."""
+    mail, cache = folder / "mail", paths.apt_cache_dir(spec.name)
+    for path in (mail, cache):
+        path.mkdir(parents=True, exist_ok=True)
+    volumes = (
+        f"{folder / 'dns'}:/etc/chautari-dns:ro",
+        f"{folder / 'mirror'}:/srv/mirror:ro",
+        f"{mail}:/var/lib/chautari-mail",
+        f"{cache}:/var/cache/apt-cacher-ng",
+    )
+    return podman.Container(
+        name=podman.container_name(spec.name, MEMBER),
+        image=image,
+        hostname=MEMBER,
+        network=podman.network_name(spec.name),
+        address=spec.internet_address,
+        resolver="127.0.0.1",
+        limit=limit,
+        labels={
+            podman.SANDBOX: spec.name,
+            podman.MEMBER: MEMBER,
+            podman.ADDRESS: spec.internet_address,
+            podman.RELEASE: "12",
+            podman.OWNER: spec.owner,
+            podman.RECIPE: seed.digest(image, files, str(limit), *volumes),
+        },
+        volumes=volumes,
+    )
+
+
+def birth(spec: SandboxSpec, authority: Identity, relay: MailRelay, folder: Path) -> bytes:
+    """The container's files, with certificates of the sandbox's authority."""
+    acme = ensure_server(authority, folder / "tls", (f"acme.{spec.zone}", spec.internet_address))
+    smtp = ensure_server(authority, folder / "tls", (relay.host, spec.internet_address))
+    return seed.archive(contents.entries(spec.zone, spec.internet_address, acme, smtp, relay))
+
+
+def ensure(engine: Engine, spec: SandboxSpec, wanted: podman.Container, files: bytes) -> str:
+    """Have the internet running with the right names; say what was done."""
+    dns.write(engine.folder / "dns", spec)
+    done = engine.ensure(wanted, files, engine.containers().get(MEMBER))
+    if not done:
+        engine.execute(wanted.name, "systemctl", "kill", "--signal=HUP", "chautari-dns.service")
+    for port, what in SERVERS.items():
+        ports.wait(spec.internet_address, port, what)
+    return done
+
+
+def acme_root(spec: SandboxSpec, authority: Path) -> str:
+    """The root that the ACME server signs with since it was started."""
+    trusted = ssl.create_default_context(cafile=str(authority))
+    url = f"https://{spec.internet_address}:15000/roots/0"
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted)
+    )
+    try:
+        with opener.open(url, timeout=10) as answer:
+            return str(answer.read().decode())
+    except OSError as error:
+        raise RunFailed(
+            f"the ACME server's root could not be read from {url}: {error}",
+            fix="deploy sandbox down && deploy sandbox up",
+        ) from None
+
+
+def remember_root(folder: Path, root: str) -> tuple[str, ...]:
+    """All roots that certificates of this sandbox may come from, the newest last."""
+    kept = folder / "tls" / "acme-roots"
+    name = f"{seed.digest(root)}.crt"
+    if not (kept / name).is_file():
+        paths.write(kept / name, root)
+    files = sorted(kept.glob("*.crt"), key=lambda path: path.stat().st_mtime_ns)
+    return tuple(path.read_text() for path in files)
