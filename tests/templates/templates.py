@@ -9,7 +9,7 @@ from region_samples import ROOT, SANDBOX, inventory
 from test_render_variables import SECRETS
 
 from chautari.render.inventory import mark_unsafe, to_yaml
-from chautari.render.variables import Place, of_node
+from chautari.render.variables import NodeContext, of_node
 
 ROLES = ROOT / "roles"
 RELEASES = {"12": "debian-12", "13": "debian-13"}
@@ -53,7 +53,7 @@ domain: andes.example.org
 contact: ops@andes.example.org
 sandbox:
   network: 198.51.100.0/24
-  stand_in: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}
+  os_substitutes: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}
 operators: {{ana: '{key} ana'}}
 nodes:
   lima: {{address: 198.51.100.12, os: OS, services: [nextcloud, polls]}}
@@ -88,7 +88,7 @@ def rendered_by_the_tool(folder: Path, release: str, name: str) -> Variables:
     version = {"12": "34.0.4", "13": "35.0.1"}[release]
     text = REGION.replace("services:\n", POOL) if name == "potosi" else REGION
     text = text.replace("OS", RELEASES[release]).replace("VERSION", f"'{version}'")
-    node = of_node(Place(inventory(folder, text), SANDBOX, name), SECRETS)
+    node = of_node(NodeContext(inventory(folder, text), SANDBOX, name), SECRETS)
     file = folder / "variables.yml"
     file.write_bytes(to_yaml(mark_unsafe(node.public | node.secret)))
     return load(file)

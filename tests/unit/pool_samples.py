@@ -8,7 +8,7 @@ languages: [es]
 operators: {{ana: {key} ana@laptop}}
 sandbox:
   network: 203.0.113.0/24
-  stand_in: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}
+  os_substitutes: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}
 nodes:
   cal1: {{address: 203.0.113.12, os: ubuntu-22.04, services: [bigbluebutton]}}
   cal2: {{address: 203.0.113.13, os: ubuntu-22.04, services: [bigbluebutton]}}

@@ -8,12 +8,12 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from chautari.region.catalog import Artifact
 from chautari.region.load import Inventory, load
 from chautari.region.packages import Repository
-from chautari.render.endpoints import Internet, StandIn
+from chautari.render.endpoints import ArtifactDouble, Endpoints
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
-SANDBOX = Internet(
+SANDBOX = Endpoints(
     acme_directory="https://acme.example.org:14000/dir",
     ca_file=Path("/state/ca.pem"),
     resolver="198.51.100.2",
@@ -35,7 +35,7 @@ SANDBOX = Internet(
         )
     },
     missing={"deck": "no route to upstream"},
-    doubles=(StandIn("nextcloud", "35.0.1", "no route to upstream"),),
+    doubles=(ArtifactDouble("nextcloud", "35.0.1", "no route to upstream"),),
 )
 POLLS = """\
 region: andes

@@ -339,7 +339,9 @@ def test_leftover_that_was_too_young_is_deleted_when_the_run_ends(
     begun(place)
     for run in (OLD, RUN):
         (runner.MEMORY / run).mkdir(parents=True)
-    monkeypatch.setattr(runner, "converge_node", lambda *_: bool(os.utime(runner.MEMORY / OLD, (0, 0))))
+    monkeypatch.setattr(
+        runner, "converge_node", lambda *_: bool(os.utime(runner.MEMORY / OLD, (0, 0)))
+    )
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.work(RUN) == 1
     assert list(runner.MEMORY.iterdir()) == []

@@ -207,13 +207,13 @@ def test_worker_of_a_plan_converges_and_checks_nothing(
     place: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    for name in ("converge", "check", "plan"):
+    for name in ("converge_node", "check", "plan"):
         monkeypatch.setattr(runner, name, lambda *_, name=name: done.append(name) or True)
     for about, wanted in (
         ({"mode": "plan"}, ["plan"]),
         ({"mode": "check"}, ["check"]),
-        ({"mode": "converge"}, ["converge", "check"]),
-        ({"mode": "converge", "checks": False}, ["converge"]),
+        ({"mode": "converge"}, ["converge_node", "check"]),
+        ({"mode": "converge", "checks": False}, ["converge_node"]),
     ):
         done.clear()
         assert runner._carry_out(place, memory, about, 0.0) is True

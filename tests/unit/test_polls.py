@@ -7,6 +7,7 @@ import pytest
 from region_samples import POLLS, SANDBOX, inventory
 from test_render_variables import SECRETS, node
 
+from chautari.deploy import assemble
 from chautari.deploy.request import Plan, Request
 from chautari.errors import InvalidRegion
 from chautari.region import polls
@@ -14,9 +15,8 @@ from chautari.region.catalog import Artifact
 from chautari.region.load import load
 from chautari.region.polls import APPS, PollApp
 from chautari.render import placement, variables
-from chautari.render.endpoints import PUBLIC
-from chautari.render.variables import Place, of_node, release_of
-from chautari.deploy import assemble
+from chautari.render.endpoints import PUBLIC_INTERNET
+from chautari.render.variables import NodeContext, of_node, release_of
 from chautari.report.model import RegionReport
 from chautari.secrets import specs
 from chautari_sandbox import provider
@@ -72,7 +72,7 @@ def test_database_of_framadate_has_no_password(tmp_path: Path) -> None:
 
 
 def test_release_of_the_lock_is_installed() -> None:
-    found = release_of(Place(load(FIXTURE), PUBLIC, "bog1"), "polls")
+    found = release_of(NodeContext(load(FIXTURE), PUBLIC_INTERNET, "bog1"), "polls")
     assert (found.version, found.sha256) == ("1.1.19", "ab" * 32)
     assert found.file == "framadate-1.1.19.zip"
 
@@ -131,7 +131,9 @@ def test_another_app_takes_the_place_by_one_entry(
     monkeypatch.setitem(specs._BY_APP, "other", specs.of_app(OTHER))
     text = POLLS.replace("host: encuestas", "app: other, host: encuestas")
     own = {"other_database_password": "canary-db", "other_admin_password": "canary-admin"}
-    found = of_node(Place(inventory(tmp_path, text), PUBLIC, "bog1"), SECRETS.with_values(own))
+    found = of_node(
+        NodeContext(inventory(tmp_path, text), PUBLIC_INTERNET, "bog1"), SECRETS.with_values(own)
+    )
     assert found.roles[-1] == "other" and "mariadb" not in found.roles
     assert {"name": "other", "owner": "other"} in found.public["postgresql_databases"]
     assert found.secret["postgresql_passwords"]["other"] == "canary-db"

@@ -111,7 +111,7 @@ def test_names_of_groups_cannot_be_names_of_nodes() -> None:
 
 def test_every_service_has_roles_and_settings() -> None:
     services = set(get_args(model.ServiceName))
-    found = services - set(model.HELPERS)
+    found = services - set(model.AUXILIARY_SERVICES)
     assert found == set(model.Services.model_fields) == set(DEFAULTS)
     apps = {model.Services().app_of(service) for service in services}
     known = {
@@ -120,7 +120,7 @@ def test_every_service_has_roles_and_settings() -> None:
         "bigbluebutton",
         "greenlight",
         "scalelite",
-        *model.HELPERS,
+        *model.AUXILIARY_SERVICES,
         *polls.APPS,
     }
     assert apps <= set(placement.ROLES_OF_APP) == known

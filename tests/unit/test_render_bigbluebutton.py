@@ -7,8 +7,8 @@ import pytest
 from region_samples import KEY, SANDBOX, inventory
 
 from chautari.region.packages import Repository
-from chautari.render.endpoints import PUBLIC, Internet
-from chautari.render.variables import NodeVariables, Place, of_node
+from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
+from chautari.render.variables import NodeContext, NodeVariables, of_node
 from chautari.secrets import specs
 from chautari.secrets.store import SecretStore
 
@@ -38,10 +38,12 @@ DOUBLE = Repository(
 )  # fmt: skip
 
 
-def node(folder: Path, name: str, internet: Internet = PUBLIC, text: str = ROOMS) -> NodeVariables:
+def node(
+    folder: Path, name: str, endpoints: Endpoints = PUBLIC_INTERNET, text: str = ROOMS
+) -> NodeVariables:
     found = inventory(folder, text, KEY)
     values = {spec.name: f"{spec.name}-{'x' * 20}" for spec in specs.wanted(found.region)}
-    return of_node(Place(found, internet, name), SecretStore(values, ()))
+    return of_node(NodeContext(found, endpoints, name), SecretStore(values, ()))
 
 
 def test_server_is_told_its_name_its_addresses_and_its_settings(tmp_path: Path) -> None:
@@ -84,8 +86,8 @@ def test_suite_follows_the_release(settings: str, folder: str, tmp_path: Path) -
 
 
 def test_sandbox_s_double_takes_the_place_of_all_of_them(tmp_path: Path) -> None:
-    internet = replace(SANDBOX, repositories=SANDBOX.repositories | {"bigbluebutton": DOUBLE})
-    public = node(tmp_path, "cal1", internet).public
+    endpoints = replace(SANDBOX, repositories=SANDBOX.repositories | {"bigbluebutton": DOUBLE})
+    public = node(tmp_path, "cal1", endpoints).public
     [source] = public["repository_sources"]
     assert (source["uri"], source["components"], source["bundle"]) == (DOUBLE.uri, [], "")
     assert public["bigbluebutton_double"] is True

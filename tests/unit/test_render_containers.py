@@ -96,7 +96,7 @@ def test_what_does_not_go_together_is_refused(old: str, new: str, why: str, tmp_
 def test_real_region_pins_its_images_by_digest(tmp_path: Path) -> None:
     lines = POOL.splitlines(keepends=True)
     text = "".join(
-        x for x in lines if "sandbox" not in x and "network" not in x and "stand" not in x
+        x for x in lines if "sandbox" not in x and "network" not in x and "os_sub" not in x
     )
     file = region_file(tmp_path, text)
     with pytest.raises(InvalidRegion, match=r"no digest is known for Greenlight 3\.8\.2\.4"):

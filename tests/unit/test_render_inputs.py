@@ -68,9 +68,9 @@ def test_same_again_gives_the_same(med1: NodeVariables) -> None:
 def test_file_of_a_role_changes_that_role_alone(
     file: str, content: Path, med1: NodeVariables
 ) -> None:
-    before, place = given(med1), content / "roles" / "nginx" / file
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text((place.read_text() if place.exists() else "") + "# one more line\n")
+    before, context = given(med1), content / "roles" / "nginx" / file
+    context.parent.mkdir(parents=True, exist_ok=True)
+    context.write_text((context.read_text() if context.exists() else "") + "# one more line\n")
     assert changed(before, given(med1), "files") == {"nginx"}
 
 
@@ -80,9 +80,9 @@ def test_file_of_a_role_changes_that_role_alone(
 def test_file_that_is_not_run_changes_nothing(
     file: str, content: Path, med1: NodeVariables
 ) -> None:
-    before, place = given(med1), content / "roles" / "nginx" / file
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text("something else: nginx_names base_hostname\n")
+    before, context = given(med1), content / "roles" / "nginx" / file
+    context.parent.mkdir(parents=True, exist_ok=True)
+    context.write_text("something else: nginx_names base_hostname\n")
     assert given(med1) == before
 
 
@@ -94,8 +94,8 @@ def test_moved_text_is_another_file(content: Path, med1: NodeVariables) -> None:
 
 
 def test_play_of_a_role_counts_as_its_file(content: Path, med1: NodeVariables) -> None:
-    before, place = given(med1), content / "playbooks" / "region.yml"
-    place.write_text(place.read_text().replace("  hosts: php\n", "  hosts: php\n  serial: 1\n"))
+    before, context = given(med1), content / "playbooks" / "region.yml"
+    context.write_text(context.read_text().replace("  hosts: php\n", "  hosts: php\n  serial: 1\n"))
     assert changed(before, given(med1), "files") == {"php"}
 
 

@@ -166,10 +166,12 @@ def test_bundle_holds_only_the_node_s_roles_and_plays(tmp_path: Path) -> None:
     roles = {name.split("/")[1] for name in files if name.startswith("roles/")}
     assert roles == set(ground.roles)
     plays = json.loads(files["plays.json"])
-    carried = [given["role"] for given in json.loads(files["roles.json"])]
-    assert carried == list(ground.roles)
-    assert {name: play["hosts"] for name, play in plays.items()} == {name: name for name in carried}
-    assert plays[carried[0]]["gather_facts"] is True
+    named = [given["role"] for given in json.loads(files["roles.json"])]
+    assert named == list(ground.roles)
+    assert {name: play["hosts"] for name, play in plays.items()} == {
+        name: name for name in named
+    }
+    assert plays[named[0]]["gather_facts"] is True
 
 
 def test_bundle_brings_the_way_off_a_node_without_checks(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from test_render_variables import SECRETS, node
 from chautari.region import packages
 from chautari.render import jitsi
 from chautari.render.bundle import texts
-from chautari.render.endpoints import PUBLIC
+from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.secrets import specs
 
 
@@ -133,6 +133,6 @@ def test_members_secrets_go_to_the_meeting_node_alone(
 
 
 def test_nothing_of_jitsi_is_rendered_without_secrets(tmp_path: Path) -> None:
-    place = jitsi.Place(inventory(tmp_path, MEETING), PUBLIC, "cal1")
-    assert jitsi.domain(place.region) == "meet.andes.example.org"
-    assert jitsi.shaped_secrets(place.region, "cal1", {}) == {}
+    context = jitsi.NodeContext(inventory(tmp_path, MEETING), PUBLIC_INTERNET, "cal1")
+    assert jitsi.domain(context.region) == "meet.andes.example.org"
+    assert jitsi.shaped_secrets(context.region, "cal1", {}) == {}

@@ -9,8 +9,8 @@ from region_samples import KEY, REGION, SANDBOX, inventory
 
 from chautari.region import catalog
 from chautari.render import placement
-from chautari.render.endpoints import PUBLIC, Internet
-from chautari.render.variables import NodeVariables, Place, nextcloud_release, of_node
+from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
+from chautari.render.variables import NodeContext, NodeVariables, nextcloud_release, of_node
 from chautari.secrets.specs import generate_key
 from chautari.secrets.store import SecretStore
 
@@ -42,8 +42,10 @@ SECRETS = SecretStore(
 )
 
 
-def node(folder: Path, name: str, internet: Internet = PUBLIC, text: str = REGION) -> NodeVariables:
-    return of_node(Place(inventory(folder, text), internet, name), SECRETS)
+def node(
+    folder: Path, name: str, endpoints: Endpoints = PUBLIC_INTERNET, text: str = REGION
+) -> NodeVariables:
+    return of_node(NodeContext(inventory(folder, text), endpoints, name), SECRETS)
 
 
 def test_node_without_services_gets_the_ground_alone(tmp_path: Path) -> None:
@@ -107,9 +109,9 @@ def test_nextcloud_is_set_as_the_region_says(tmp_path: Path) -> None:
 
 def test_release_is_the_newest_that_the_os_runs(tmp_path: Path) -> None:
     text = REGION.replace("'2001:db8::11',", "'2001:db8::11', os: debian-12,")
-    place = Place(inventory(tmp_path, text), PUBLIC, "med1")
-    assert nextcloud_release(place) == catalog.newest_for("debian-12")
-    assert nextcloud_release(place).version == "34.0.4"
+    context = NodeContext(inventory(tmp_path, text), PUBLIC_INTERNET, "med1")
+    assert nextcloud_release(context) == catalog.newest_for("debian-12")
+    assert nextcloud_release(context).version == "34.0.4"
 
 
 def test_release_can_be_chosen_by_the_region(tmp_path: Path) -> None:
@@ -145,8 +147,8 @@ def test_node_gets_only_the_secrets_of_its_services(tmp_path: Path) -> None:
 
 
 def test_without_secrets_none_are_rendered(tmp_path: Path) -> None:
-    place = Place(inventory(tmp_path), PUBLIC, "med1")
-    assert of_node(place, None).secret == {}
+    context = NodeContext(inventory(tmp_path), PUBLIC_INTERNET, "med1")
+    assert of_node(context, None).secret == {}
 
 
 @pytest.mark.parametrize("name", ["bog1", "med1"])

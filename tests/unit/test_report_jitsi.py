@@ -6,8 +6,8 @@ from jitsi_samples import MEETING, OPEN
 from region_samples import SANDBOX, inventory
 from test_render_variables import SECRETS
 
-from chautari.deploy.request import Plan, Request
 from chautari.deploy import assemble
+from chautari.deploy.request import Plan, Request
 
 
 def services(folder: Path, text: str) -> list[tuple[str, str, str, str]]:

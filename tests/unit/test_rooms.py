@@ -11,8 +11,8 @@ from chautari.region import catalog
 from chautari.region.catalog import Artifact
 from chautari.region.load import load
 from chautari.render import bigbluebutton
-from chautari.render.context import Place, Variables
-from chautari.render.endpoints import PUBLIC, Internet
+from chautari.render.context import NodeContext, Variables
+from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.render.variables import of_node
 from chautari.secrets.store import SecretStore
 from chautari_sandbox.doubles.rooms import SOURCES, build_bbb
@@ -24,7 +24,7 @@ domain: andes.example.org
 contact: ops@andes.example.org
 sandbox:
   network: 203.0.113.0/24
-  stand_in: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}
+  os_substitutes: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}
 operators: {{ana: {key} ana@laptop}}
 nodes:
   bog1: {{address: 203.0.113.20, os: OS, services: [nextcloud]}}
@@ -52,8 +52,8 @@ def region(os: str = "debian-12", rooms: str = "nextcloud") -> str:
     return REGION.replace("OS", os).replace("ROOMS", rooms)
 
 
-def cloud(folder: Path, text: str, internet: Internet = PUBLIC) -> Variables:
-    found = of_node(Place(inventory(folder, text), internet, "bog1"), SECRETS)
+def cloud(folder: Path, text: str, endpoints: Endpoints = PUBLIC_INTERNET) -> Variables:
+    found = of_node(NodeContext(inventory(folder, text), endpoints, "bog1"), SECRETS)
     return found.public | found.secret
 
 

@@ -15,13 +15,12 @@ from test_render_variables import SECRETS
 from test_run_stages import answer
 from test_sandbox_state import STATE
 
-from chautari.deploy import again, survey
+from chautari.deploy import again, assemble, survey
 from chautari.deploy.again import Memory
 from chautari.deploy.request import Plan, Request
 from chautari.render import variables
-from chautari.render.endpoints import PUBLIC, Internet
-from chautari.render.variables import Place
-from chautari.deploy import assemble
+from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
+from chautari.render.variables import NodeContext
 from chautari.report import frame, html
 from chautari.report.model import NodeReport, RegionReport
 from chautari.secrets.store import SecretStore
@@ -74,7 +73,9 @@ def memory(folder: Path, verb: str = "region", **asked: Any) -> Memory:
     return found
 
 
-def thought_through(folder: Path, internet: Internet = PUBLIC, text: str | None = None) -> Plan:
+def thought_through(
+    folder: Path, endpoints: Endpoints = PUBLIC_INTERNET, text: str | None = None
+) -> Plan:
     """Return everything that is known of the region of the samples."""
     found = inventory(folder, text) if text else inventory(folder)
     found.known_hosts.write_text("203.0.113.10 k\n203.0.113.11 k\n")
@@ -82,8 +83,8 @@ def thought_through(folder: Path, internet: Internet = PUBLIC, text: str | None 
     known = {name: SECRETS[name] for name in SECRETS.names} | {"receipt_key": "canary-receipts"}
     secrets = SecretStore(known, ())
     request = Request(found, "deploy region andes")
-    given = [variables.of_node(Place(found, internet, n), secrets) for n in request.chosen()]
-    return Plan(request, internet, secrets, tuple(given))
+    given = [variables.of_node(NodeContext(found, endpoints, n), secrets) for n in request.chosen()]
+    return Plan(request, endpoints, secrets, tuple(given))
 
 
 def keep(folder: Path, verb: str = "region", **asked: Any) -> Plan:
@@ -96,7 +97,7 @@ def keep(folder: Path, verb: str = "region", **asked: Any) -> Plan:
 
 
 def ended(ready: Plan) -> RegionReport:
-    return assemble.finish(assemble.empty(ready.request, ready.internet), ready, "converge", 1.0)
+    return assemble.finish(assemble.empty(ready.request, ready.endpoints), ready, "converge", 1.0)
 
 
 def look(folder: Path, verb: str = "region", **asked: Any) -> RegionReport | None:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from chautari.deploy import converge
-from chautari.deploy.node_events import _HANDLERS, Taker
+from chautari.deploy.node_events import _HANDLERS, NodeReportBuilder
 from chautari.report.model import NodeReport
 from chautari.ssh import runner_client
-from chautari.ssh.target import Target
+from chautari.ssh.target import SSHTarget
 
-TARGET = Target("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
+TARGET = SSHTarget("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
 STARTED = {"event": "run_started", "run": "r", "offset": 10}
 FINISHED = {"event": "run_finished", "ok": True, "seconds": 1.0, "offset": 99}
 WANTED: dict[str, Any] = {"mode": "converge", "full": False}
@@ -180,7 +180,7 @@ def test_no_event_reaches_more_than_its_handler(monkeypatch: pytest.MonkeyPatch)
     for name in ("_init__", "fill", "_class__"):
         report, _, _ = follow(monkeypatch, Link(([STARTED, {"event": name}, FINISHED], 0)))
         assert report.ok
-    own = {name[1:] for name in vars(Taker) if name[0] == "_" and name[1] != "_"}
+    own = {name[1:] for name in vars(NodeReportBuilder) if name[0] == "_" and name[1] != "_"}
     assert set(_HANDLERS) == own - {"fill", "add_roles_without_a_word"}
 
 

@@ -93,7 +93,7 @@ def work(
         host.state, host.connector, host.print_prefix_padding = state, Link(host), ""
 
     monkeypatch.setattr(Host, "init", linked)
-    monkeypatch.setattr(worker, "Wanted", lambda **_: Named())
+    monkeypatch.setattr(worker, "NodeRequirements", lambda **_: Named())
     monkeypatch.setattr(worker, "steady", lambda _: None)
     monkeypatch.setattr(rules, "check", lambda *_: [])
     monkeypatch.setattr(worker.meetings, "advice", lambda *_: [])

@@ -7,7 +7,7 @@ import pytest
 from test_run_stages import Data, Nodes, answer, facts, nodes, run
 
 from chautari.deploy import pipeline, stages
-from chautari.deploy.node_events import Taker
+from chautari.deploy.node_events import NodeReportBuilder
 from chautari.preflight.rules import NOTHING_YET
 from chautari.prepare import supervisor
 from chautari.report.model import NodeReport, Refusal
@@ -18,7 +18,7 @@ __all__ = ["nodes", "run"]
 def counted(_: Any, __: bytes, ___: Data, report: NodeReport, tell: Any, ____: bool) -> Any:
     """Stand in for a plan that counted every download it knows of."""
     event = {"event": "budget", "bytes": 7, "packages": 7, "unknown": [], "partial": False}
-    Taker(report, tell).take(json.dumps(event))
+    NodeReportBuilder(report, tell).take(json.dumps(event))
     return [], None
 
 

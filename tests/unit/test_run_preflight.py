@@ -8,7 +8,7 @@ import pytest
 
 from chautari.preflight import facts
 from chautari.preflight.facts import Facts, parse
-from chautari.preflight.requirements import Wanted
+from chautari.preflight.requirements import NodeRequirements
 from chautari.preflight.rules import check
 from chautari.prepare import supervisor
 from chautari.report.model import NodeReport
@@ -19,8 +19,8 @@ GOOD = Facts(
     free_inodes={"/": 500_000, "/var": 0},
     listeners=(("0.0.0.0:22", 'users:(("sshd",pid=1,fd=3))'),),
 )  # fmt: skip
-GROUND = Wanted("debian-13", (), False)
-NEXTCLOUD = Wanted("debian-13", ("nextcloud",), True)
+BASE_ROLES = NodeRequirements("debian-13", (), False)
+NEXTCLOUD = NodeRequirements("debian-13", ("nextcloud",), True)
 SAMPLE = """\
 os=debian-12
 machine=aarch64
@@ -43,31 +43,31 @@ listener=[::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
 @pytest.mark.parametrize(
     ("change", "wanted", "what", "fix"),
     [
-        ({"os": "debian-12"}, GROUND, "the node runs debian-12, not debian-13",
+        ({"os": "debian-12"}, BASE_ROLES, "the node runs debian-12, not debian-13",
          "write os: debian-12 for this node"),
-        ({"os": "ubuntu-24.04"}, GROUND, "the node runs ubuntu-24.04, not debian-13",
+        ({"os": "ubuntu-24.04"}, BASE_ROLES, "the node runs ubuntu-24.04, not debian-13",
          "reinstall it with debian-13"),
-        ({"os": ""}, GROUND, "the node runs an unknown system, not debian-13",
+        ({"os": ""}, BASE_ROLES, "the node runs an unknown system, not debian-13",
          "reinstall it with debian-13"),
-        ({"machine": "armv7l"}, GROUND,
+        ({"machine": "armv7l"}, BASE_ROLES,
          "the processor is armv7l; amd64 and arm64 are supported", "choose another machine"),
-        ({"init": "sh"}, GROUND, "the node was started by sh, not systemd",
+        ({"init": "sh"}, BASE_ROLES, "the node was started by sh, not systemd",
          "use a virtual or real machine with a full Debian on it"),
-        ({"uid": 1000}, GROUND, "the account cannot become root without a password",
+        ({"uid": 1000}, BASE_ROLES, "the account cannot become root without a password",
          "log in as root (user: root), or give the account passwordless sudo"),
-        ({"skew": 75.0}, GROUND, "the node's clock is 75 seconds ahead of this machine's",
+        ({"skew": 75.0}, BASE_ROLES, "the node's clock is 75 seconds ahead of this machine's",
          "set it right (timedatectl set-ntp true, or date -s), then deploy again"),
-        ({"skew": -7200.0}, GROUND, "the node's clock is 7200 seconds behind this machine's",
+        ({"skew": -7200.0}, BASE_ROLES, "the node's clock is 7200 seconds behind this machine's",
          "set it right (timedatectl set-ntp true, or date -s), then deploy again"),
-        ({"free": {"/": 1_000_000, "/var": 900_000, "/opt": 9_000_000}}, GROUND,
+        ({"free": {"/": 1_000_000, "/var": 900_000, "/opt": 9_000_000}}, BASE_ROLES,
          "878 MB are free on / and /var; 1500 MB are needed",
          "free some space (apt-get clean, journalctl --vacuum-size=100M) or grow the disk"),
         ({"free": {"/": 3_000_000}}, NEXTCLOUD, "2929 MB are free on /; 4000 MB are needed",
          "free some space (apt-get clean, journalctl --vacuum-size=100M) or grow the disk"),
-        ({"free_inodes": {"/": 100}}, GROUND,
+        ({"free_inodes": {"/": 100}}, BASE_ROLES,
          "/ has too few free inodes for the services' many small files",
          "delete small files there, or make the file system anew with more inodes"),
-        ({"memory_kb": 300_000}, GROUND, "292 MB of memory; 400 MB are needed",
+        ({"memory_kb": 300_000}, BASE_ROLES, "292 MB of memory; 400 MB are needed",
          "choose a bigger machine, or move the service to another node"),
         ({"memory_kb": 600_000}, NEXTCLOUD, "585 MB of memory; 900 MB are needed",
          "choose a bigger machine, or move the service to another node"),
@@ -79,7 +79,7 @@ listener=[::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
     ],
 )  # fmt: skip
 def test_node_is_refused_with_the_reason_and_the_fix(
-    change: dict[str, Any], wanted: Wanted, what: str, fix: str
+    change: dict[str, Any], wanted: NodeRequirements, what: str, fix: str
 ) -> None:
     assert [(item.what, item.fix) for item in check(replace(GOOD, **change), wanted)] == [
         (what, fix)
@@ -89,17 +89,17 @@ def test_node_is_refused_with_the_reason_and_the_fix(
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        ({}, GROUND),
+        ({}, BASE_ROLES),
         ({}, replace(NEXTCLOUD, services=())),
         ({"free": {"/": 9_000_000}, "memory_kb": 1_000_000}, NEXTCLOUD),
-        ({"skew": 60.5}, GROUND),
-        ({"skew": -63.0, "skew_tolerance": 4.0}, GROUND),
+        ({"skew": 60.5}, BASE_ROLES),
+        ({"skew": -63.0, "skew_tolerance": 4.0}, BASE_ROLES),
         ({"listeners": (("*:80", 'users:(("nginx",pid=9,fd=4))'),)}, NEXTCLOUD),
         ({"listeners": (("*:8080", 'users:(("x",pid=9,fd=4))'),)}, NEXTCLOUD),
-        ({"listeners": (("*:80", 'users:(("apache2",pid=9,fd=4))'),)}, GROUND),
+        ({"listeners": (("*:80", 'users:(("apache2",pid=9,fd=4))'),)}, BASE_ROLES),
     ],
 )
-def test_node_that_fits_is_not_refused(change: dict[str, Any], wanted: Wanted) -> None:
+def test_node_that_fits_is_not_refused(change: dict[str, Any], wanted: NodeRequirements) -> None:
     assert check(replace(GOOD, **change), wanted) == []
 
 

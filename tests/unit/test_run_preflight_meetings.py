@@ -7,7 +7,7 @@ import pytest
 
 from chautari.preflight.facts import Facts, parse
 from chautari.preflight.meetings import Records, advice, records
-from chautari.preflight.requirements import Wanted
+from chautari.preflight.requirements import NodeRequirements
 from chautari.preflight.rules import check
 
 NAME = "rooms.andes.example.org"
@@ -15,7 +15,7 @@ GOOD = Facts(
     os="ubuntu-22.04", machine="x86_64", uid=0, init="systemd", memory_kb=16_200_000, cores=8,
     free={"/": 50_000_000, "/var": 50_000_000}, addresses6=("2001:db8::12",),
 )  # fmt: skip
-WANTED = Wanted(
+WANTED = NodeRequirements(
     "ubuntu-22.04", ("bigbluebutton",), True, names=(NAME,), address="203.0.113.12",
     address6="2001:db8::12",
 )  # fmt: skip

@@ -19,9 +19,9 @@ from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 from region_samples import inventory
 
-from chautari.preflight.requirements import Wanted
+from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment, supervisor, worker
-from chautari.render.endpoints import PUBLIC
+from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.report.model import NodeReport, Refusal
 from chautari.ssh.target import targets
 
@@ -48,7 +48,7 @@ def prepared(
     monkeypatch.setattr(Child, "events", events)
     monkeypatch.setattr(supervisor, "Stream", Child)
     found = inventory(folder)
-    reached = targets(found, PUBLIC, ("bog1", "med1"))
+    reached = targets(found, PUBLIC_INTERNET, ("bog1", "med1"))
     return supervisor.prepare(found.region, reached, lambda *_: None, checking)
 
 
@@ -95,7 +95,7 @@ def test_node_that_was_never_told_of_counts_as_failed(
     assert prepared(tmp_path, monkeypatch)["med1"].state == "failed"
 
 
-def plain(wanted: Wanted) -> Any:
+def plain(wanted: NodeRequirements) -> Any:
     return json.loads(json.dumps(asdict(wanted)))
 
 
@@ -109,10 +109,12 @@ def test_orders_say_what_each_node_is_to_become(
         "known_hosts": str((tmp_path / "andes" / "known_hosts").resolve()), "key": "",
         "key_password": None,
         "resolver": "",
-        "wanted": plain(Wanted("debian-12", (), False, address="203.0.113.10")),
+        "wanted": plain(NodeRequirements("debian-12", (), False, address="203.0.113.10")),
     }  # fmt: skip
     assert med1["wanted"] == plain(
-        Wanted("debian-13", ("nextcloud",), True, address="203.0.113.11", address6="2001:db8::11")
+        NodeRequirements(
+            "debian-13", ("nextcloud",), True, address="203.0.113.11", address6="2001:db8::11"
+        )
     )
     assert Child.orders["checking"] is True
 

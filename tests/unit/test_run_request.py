@@ -11,12 +11,11 @@ import pytest
 from region_samples import REGION, ROOT, SANDBOX, inventory, key_pair
 from test_render_variables import node
 
-from chautari.deploy import export, request, status, verify
+from chautari.deploy import assemble, export, request, status, verify
 from chautari.deploy.request import Plan, Request, about, plan
 from chautari.errors import BadInput
 from chautari.process import Completed
-from chautari.render.endpoints import PUBLIC, Internet
-from chautari.deploy import assemble
+from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.report.model import NodeReport, RegionReport
 
 SANDBOX_REGION = """\
@@ -33,9 +32,9 @@ mail: {{relay: smtp.example.org, user: region, from: cloud@andes.example.org}}
 def asked(folder: Path, monkeypatch: pytest.MonkeyPatch, *nodes: str) -> Request:
     """Return a request for a sandbox's region whose key lies in `folder`."""
     public = key_pair(folder, "operator")
-    internet = replace(SANDBOX, operators={"sandbox": (public,)}, ssh_key=folder / "operator")
-    monkeypatch.setattr(request, "surroundings", lambda *_: internet)
-    monkeypatch.setattr(export, "known_surroundings", lambda _: internet)
+    endpoints = replace(SANDBOX, operators={"sandbox": (public,)}, ssh_key=folder / "operator")
+    monkeypatch.setattr(request, "surroundings", lambda *_: endpoints)
+    monkeypatch.setattr(export, "known_surroundings", lambda _: endpoints)
     return Request(inventory(folder, SANDBOX_REGION), "deploy region andes", nodes)
 
 
@@ -102,9 +101,9 @@ def test_export_without_secrets_needs_no_key(tmp_path: Path) -> None:
     assert {file.name for file in files} == {"hosts.yml", "main.yml"}
 
 
-def planned(folder: Path, internet: Internet, *nodes: str) -> Plan:
+def planned(folder: Path, endpoints: Endpoints, *nodes: str) -> Plan:
     wanted = Request(inventory(folder), "deploy region andes", nodes)
-    return Plan(wanted, internet, request.SecretStore({}, ()), ())
+    return Plan(wanted, endpoints, request.SecretStore({}, ()), ())
 
 
 def test_report_tells_how_each_service_is_opened(tmp_path: Path) -> None:
@@ -115,24 +114,24 @@ def test_report_tells_how_each_service_is_opened(tmp_path: Path) -> None:
 
 
 def test_report_leaves_out_services_of_other_nodes(tmp_path: Path) -> None:
-    assert assemble.services(planned(tmp_path, PUBLIC, "bog1")) == []
+    assert assemble.services(planned(tmp_path, PUBLIC_INTERNET, "bog1")) == []
 
 
 def test_report_names_the_doubles(tmp_path: Path) -> None:
     ready = planned(tmp_path, SANDBOX)
-    report = assemble.empty(ready.request, ready.internet)
+    report = assemble.empty(ready.request, ready.endpoints)
     assert [(item.name, item.reason) for item in report.doubles] == [
         ("nextcloud", "no route to upstream")
     ]
 
 
 def test_report_names_what_stands_in_for_an_operating_system(tmp_path: Path) -> None:
-    stand_in = "stand_in: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}"
+    stand_in = "os_substitutes: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}"
     text = SANDBOX_REGION.replace("/24}}", f"/24, {stand_in}}}}}").replace(
         "services: [nextcloud]", "os: ubuntu-22.04, services: [bigbluebutton]"
     )
     found = inventory(tmp_path, f"{text}services: {{{{bigbluebutton: {{{{rooms: none}}}}}}}}\n")
-    report = assemble.empty(Request(found, "deploy region andes"), PUBLIC)
+    report = assemble.empty(Request(found, "deploy region andes"), PUBLIC_INTERNET)
     assert [vars(item) for item in report.doubles] == [
         {
             "name": "ubuntu-22.04",
@@ -143,7 +142,7 @@ def test_report_names_what_stands_in_for_an_operating_system(tmp_path: Path) -> 
 
 
 def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
-    ready = planned(tmp_path, PUBLIC)
+    ready = planned(tmp_path, PUBLIC_INTERNET)
     report = RegionReport("andes", "d", "", "", nodes=[NodeReport("bog1", "a", "unreachable")])
     finished = assemble.finish(report, ready, "converge", 1.0)
     assert finished.hints[0] == "mend what is named above, then: deploy region andes"
@@ -152,7 +151,7 @@ def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
 def test_checking_alone_never_claims_to_have_converged(tmp_path: Path) -> None:
     nodes = [NodeReport("bog1", "a", "converged"), NodeReport("med1", "b", "refused")]
     report = RegionReport("andes", "d", "", "", nodes=nodes)
-    finished = assemble.finish(report, planned(tmp_path, PUBLIC), "check", 1.0)
+    finished = assemble.finish(report, planned(tmp_path, PUBLIC_INTERNET), "check", 1.0)
     assert [item.state for item in finished.nodes] == ["verified", "refused"]
 
 
@@ -203,7 +202,7 @@ def test_outside_checks_that_cannot_run_are_a_failed_check(
 ) -> None:
     broken = Completed((), 4, b"no module", b"")
     monkeypatch.setattr(verify, "run", lambda *_, **__: broken)
-    [check] = verify.outside([node(tmp_path, "med1")], PUBLIC)
+    [check] = verify.outside([node(tmp_path, "med1")], PUBLIC_INTERNET)
     assert (check.outcome, check.message, check.side) == ("failed", "no module", "outside")
 
 

@@ -20,8 +20,8 @@ from chautari.errors import RunFailed
 from chautari.parallel import PARALLEL
 from chautari.prepare import supervisor
 from chautari.render import variables
-from chautari.render.endpoints import PUBLIC
-from chautari.render.variables import Place
+from chautari.render.endpoints import PUBLIC_INTERNET
+from chautari.render.variables import NodeContext
 from chautari.report.model import CheckResult, NodeReport, Refusal, RegionReport
 from chautari.secrets.store import SecretStore
 
@@ -134,9 +134,10 @@ def run(
 
     def plan(wanted: Request, _: Any) -> Plan:
         given = [
-            variables.of_node(Place(region, PUBLIC, name), secrets) for name in wanted.chosen()
+            variables.of_node(NodeContext(region, PUBLIC_INTERNET, name), secrets)
+            for name in wanted.chosen()
         ]
-        return Plan(wanted, PUBLIC, secrets, tuple(given))
+        return Plan(wanted, PUBLIC_INTERNET, secrets, tuple(given))
 
     monkeypatch.setattr(pipeline, "plan", plan)
 

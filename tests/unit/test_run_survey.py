@@ -9,7 +9,7 @@ from test_run_stages import Silent, answer
 
 from chautari.deploy import survey
 from chautari.process import Stream
-from chautari.ssh.target import Target
+from chautari.ssh.target import SSHTarget
 
 CUTS = [
     "",
@@ -22,18 +22,18 @@ CUTS = [
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Target:
+def node(tmp_path: Path) -> SSHTarget:
     (tmp_path / "known_hosts").write_text("203.0.113.10 key\n")
-    return Target("bog1", "203.0.113.10", 22, "root", tmp_path / "known_hosts")
+    return SSHTarget("bog1", "203.0.113.10", 22, "root", tmp_path / "known_hosts")
 
 
 def asked(
-    node: Target, monkeypatch: pytest.MonkeyPatch, answers: Iterator[tuple[list[Any], Any]]
+    node: SSHTarget, monkeypatch: pytest.MonkeyPatch, answers: Iterator[tuple[list[Any], Any]]
 ) -> tuple[survey.Survey, int]:
     """Return what came of it, and how often the node was asked."""
     times: list[str] = []
 
-    def ask(target: Target, *_: Any) -> tuple[list[Any], Any]:
+    def ask(target: SSHTarget, *_: Any) -> tuple[list[Any], Any]:
         times.append(target.name)
         return next(answers)
 
@@ -43,7 +43,9 @@ def asked(
 
 
 @pytest.mark.parametrize("said", CUTS)
-def test_node_is_asked_over_again(said: str, node: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_node_is_asked_over_again(
+    said: str, node: SSHTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answers = [([], Silent(said)), ([], Silent(said)), ([answer("debian-12")], Silent("", 0))]
     found, times = asked(node, monkeypatch, iter(answers))
     assert (found.answered, found.nothing_to_do, times) == (True, True, 3)
@@ -51,7 +53,7 @@ def test_node_is_asked_over_again(said: str, node: Target, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("said", CUTS)
 def test_link_that_is_always_cut_is_given_up(
-    said: str, node: Target, monkeypatch: pytest.MonkeyPatch
+    said: str, node: SSHTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, times = asked(node, monkeypatch, iter([([], Silent(said))] * 9))
     assert (found.answered, times) == (False, survey.TRIES)
@@ -69,7 +71,7 @@ def test_link_that_is_always_cut_is_given_up(
     ids=["no account", "another key", "no machine", "no python", "a person ended it"],
 )
 def test_what_no_other_try_gets_through_is_asked_once(
-    ending: Silent, node: Target, monkeypatch: pytest.MonkeyPatch
+    ending: Silent, node: SSHTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert asked(node, monkeypatch, iter([([], ending)] * 9))[1] == 1
 

@@ -9,18 +9,18 @@ import pytest
 from test_run_converge import STARTED, Link, follow
 
 from chautari.deploy import node_events
-from chautari.deploy.node_events import Taker
+from chautari.deploy.node_events import NodeReportBuilder
 from chautari.report.model import NodeReport
 
-HELPERS = {"_fill", "_add_roles_without_a_word"}
+AUXILIARY_SERVICES = {"_fill", "_add_roles_without_a_word"}
 
 
 def test_each_event_that_can_be_taken_is_in_the_table() -> None:
     methods = {
-        name for name, value in vars(Taker).items()
+        name for name, value in vars(NodeReportBuilder).items()
         if callable(value) and name.startswith("_") and not name.startswith("__")
     }  # fmt: skip
-    assert {f"_{event}" for event in node_events._HANDLERS} == methods - HELPERS
+    assert {f"_{event}" for event in node_events._HANDLERS} == methods - AUXILIARY_SERVICES
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_refusal_brings_its_next_step_along_unless_its_cause_is_known(
 def test_installation_that_a_deploy_would_finish_first_is_told() -> None:
     report = NodeReport("bog1", "192.0.2.1", "failed")
     event = {"event": "packages_unfinished", "packages": ["nginx", "redis"]}
-    Taker(report, lambda _, event: None).take(json.dumps(event))
+    NodeReportBuilder(report, lambda _, event: None).take(json.dumps(event))
     [notice] = report.notices
     assert "(nginx, redis): a deploy brings it to its end first" in notice
 
@@ -64,7 +64,7 @@ def test_installation_that_a_deploy_would_finish_first_is_told() -> None:
 def test_role_that_was_only_asked_whether_people_use_it_did_not_run() -> None:
     report = NodeReport("bog1", "192.0.2.1", "failed")
     finished = {"ok": 4, "changed": 0, "failed": 0, "skipped": 0, "seconds": 1.5}
-    taken = Taker(report, lambda _, event: None)
+    taken = NodeReportBuilder(report, lambda _, event: None)
     taken.take(json.dumps({"event": "role_finished", "role": "bigbluebutton"} | finished))
     taken.take(json.dumps({"event": "role_finished", "role": "mail"} | finished))
     taken.take(json.dumps({"event": "kept", "role": "bigbluebutton", "run": "r", "notices": []}))

@@ -16,11 +16,11 @@ from receipt_samples import inputs, path_item, record, sealed, written
 from region_samples import REGION, SANDBOX, inventory
 
 from chautari.node import addresses
-from chautari.render.endpoints import PUBLIC, Internet
+from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.ssh import runner_client
-from chautari.ssh.target import Target, as_root, ssh_argv, targets
+from chautari.ssh.target import SSHTarget, as_root, ssh_argv, targets
 
-TARGET = Target("bog1", "203.0.113.10", 2222, "debian", Path("/in ventories/known_hosts"))
+TARGET = SSHTarget("bog1", "203.0.113.10", 2222, "debian", Path("/in ventories/known_hosts"))
 OPTIONS = (
     "-o", "BatchMode=yes",
     "-o", "StrictHostKeyChecking=yes",
@@ -41,7 +41,7 @@ def test_ssh_is_called_with_exactly_these_arguments() -> None:
 
 
 def test_ssh_with_a_key_offers_no_other() -> None:
-    target = Target("a", "2001:db8::1", 22, "root", TARGET.known_hosts, Path("/keys/operator"))
+    target = SSHTarget("a", "2001:db8::1", 22, "root", TARGET.known_hosts, Path("/keys/operator"))
     assert ssh_argv(target, "true") == (
         "ssh", "-T", "-p", "22", "-l", "root", *OPTIONS,
         "-i", "/keys/operator", "-o", "IdentitiesOnly=yes", "2001:db8::1", "true",
@@ -62,20 +62,20 @@ def test_ssh_itself_understands_every_option() -> None:
 
 @pytest.mark.parametrize(("user", "command"), [("root", "true"), ("debian", "sudo -n true")])
 def test_only_other_accounts_need_sudo(user: str, command: str) -> None:
-    assert as_root(Target("a", "203.0.113.1", 22, user, Path("k")), "true") == command
+    assert as_root(SSHTarget("a", "203.0.113.1", 22, user, Path("k")), "true") == command
 
 
 def test_targets_come_from_the_region(tmp_path: Path) -> None:
     found = inventory(tmp_path)
     known_hosts = (tmp_path / "andes" / "known_hosts").resolve()
-    assert targets(found, PUBLIC, ("med1", "bog1")) == [
-        Target("med1", "203.0.113.11", 22, "root", known_hosts),
-        Target("bog1", "203.0.113.10", 2222, "debian", known_hosts),
+    assert targets(found, PUBLIC_INTERNET, ("med1", "bog1")) == [
+        SSHTarget("med1", "203.0.113.11", 22, "root", known_hosts),
+        SSHTarget("bog1", "203.0.113.10", 2222, "debian", known_hosts),
     ]
 
 
 def test_sandbox_s_key_is_used_in_a_sandbox(tmp_path: Path) -> None:
-    found = targets(inventory(tmp_path), Internet(ssh_key=Path("/k")), ("bog1",))
+    found = targets(inventory(tmp_path), Endpoints(ssh_key=Path("/k")), ("bog1",))
     assert found[0].key == Path("/k")
     assert SANDBOX.ssh_key is None
     assert "bog1" in REGION

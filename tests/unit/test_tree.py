@@ -17,7 +17,7 @@ def ids(file: Path) -> str:
 @pytest.mark.parametrize("file", PYTHON, ids=ids)
 def test_python_file_is_short_and_so_are_its_functions(file: Path) -> None:
     text = file.read_text()
-    assert len(text.splitlines()) <= 400
+    assert len(text.splitlines()) <= 500
     for part in ast.walk(ast.parse(text)):
         if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (part.end_lineno or 0) - part.lineno < 60, part.name

@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def side_by_side(
+def map_parallel(
     function: Callable[[Item], Result], items: Sequence[Item], parallel: int = PARALLEL
 ) -> list[Result]:
     """Return `function` of every item, in their order; at most `parallel` at once.

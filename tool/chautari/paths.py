@@ -13,8 +13,8 @@ def content_root() -> Path:
 
     A wheel carries them inside the package; in a checkout they lie at the top of the tree.
     """
-    carried = _PACKAGE / "content"
-    return carried if carried.is_dir() else _PACKAGE.parents[1]
+    deployed_services = _PACKAGE / "content"
+    return deployed_services if deployed_services.is_dir() else _PACKAGE.parents[1]
 
 
 def inventories_root() -> Path:

@@ -13,9 +13,9 @@ from chautari.region.load import Inventory
 from chautari.region.model import Region
 from chautari.region.packages import Repository
 from chautari.render import apps, containers, packages
-from chautari.render.endpoints import PUBLIC, Internet, StandIn
+from chautari.render.endpoints import PUBLIC_INTERNET, ArtifactDouble, Endpoints
 from chautari.render.placement import names_of
-from chautari.render.variables import RELEASES, Place, release_of
+from chautari.render.variables import RELEASES, NodeContext, release_of
 from chautari_sandbox import alive, paths, state
 from chautari_sandbox.spec import (
     NodeSpec,
@@ -30,7 +30,7 @@ from chautari_sandbox.state import SandboxState
 Tell = Callable[[str], None]
 
 
-def surroundings(inventory: Inventory, tell: Tell, mirror: Path | None = None) -> Internet:
+def surroundings(inventory: Inventory, tell: Tell, mirror: Path | None = None) -> Endpoints:
     """Return what surrounds the region; a sandbox that is not running is started.
 
     `mirror` is a folder with upstream's real artifacts; it is remembered until another is named
@@ -38,7 +38,7 @@ def surroundings(inventory: Inventory, tell: Tell, mirror: Path | None = None) -
     """
     region = inventory.region
     if region.sandbox is None:
-        return PUBLIC
+        return PUBLIC_INTERNET
     known = state.load(region.region)
     spec = sandbox_spec(inventory, mirror)
     if known is None or mirror is not None or not _is_running(spec):
@@ -48,12 +48,12 @@ def surroundings(inventory: Inventory, tell: Tell, mirror: Path | None = None) -
     return internet_of(known)
 
 
-def known_surroundings(inventory: Inventory) -> Internet:
+def known_surroundings(inventory: Inventory) -> Endpoints:
     """Return what surrounds the region without starting anything."""
     if inventory.region.sandbox is None:
-        return PUBLIC
+        return PUBLIC_INTERNET
     known = state.load(inventory.region.region)
-    return PUBLIC if known is None else internet_of(known)
+    return PUBLIC_INTERNET if known is None else internet_of(known)
 
 
 def sandbox_spec(inventory: Inventory, mirror: Path | None = None) -> SandboxSpec:
@@ -77,9 +77,9 @@ def sandbox_spec(inventory: Inventory, mirror: Path | None = None) -> SandboxSpe
     )
 
 
-def internet_of(known: SandboxState) -> Internet:
+def internet_of(known: SandboxState) -> Endpoints:
     """Return a sandbox's small internet as the renderer and the checks see it."""
-    return Internet(
+    return Endpoints(
         acme_directory=known.acme_directory,
         ca_file=known.ca_file,
         resolver=known.resolver,
@@ -96,9 +96,13 @@ def internet_of(known: SandboxState) -> Internet:
         },
         missing={item.name: item.reason for item in known.missing},
         doubles=tuple(
-            StandIn(item.name, item.version, item.reason) for item in known.artifacts if item.double
+            ArtifactDouble(item.name, item.version, item.reason)
+            for item in known.artifacts
+            if item.double
         )
-        + tuple(StandIn(item.name, item.version, item.reason) for item in known.repositories),
+        + tuple(
+            ArtifactDouble(item.name, item.version, item.reason) for item in known.repositories
+        ),
         mail_api=known.mail_api,
     )
 
@@ -141,10 +145,10 @@ def _wanted(inventory: Inventory) -> tuple[WantedArtifact, ...]:
     found: list[Artifact] = []
     for name, node in region.nodes.items():
         for service in (item for item in node.services if item in RELEASES):
-            release = release_of(Place(inventory, PUBLIC, name), service)
+            release = release_of(NodeContext(inventory, PUBLIC_INTERNET, name), service)
             found.append(release)
             if service == "nextcloud":
-                pins = apps.pinned(Place(inventory, PUBLIC, name), release.version)
+                pins = apps.pinned(NodeContext(inventory, PUBLIC_INTERNET, name), release.version)
                 found += [pin for pin in pins.values() if pin is not None]
     return tuple(
         WantedArtifact(item.name, item.version, item.file, item.url, item.sha256) for item in found
@@ -152,19 +156,22 @@ def _wanted(inventory: Inventory) -> tuple[WantedArtifact, ...]:
 
 
 def _images(inventory: Inventory) -> tuple[WantedImage, ...]:
-    place = Place(inventory, PUBLIC, "")
-    services = (item for item in IMAGES if inventory.region.carriers(item))
-    return tuple(WantedImage(item, containers.image(place, item).version) for item in services)
+    context = NodeContext(inventory, PUBLIC_INTERNET, "")
+    services = (item for item in IMAGES if inventory.region.nodes_running(item))
+    return tuple(WantedImage(item, containers.image(context, item).version) for item in services)
 
 
 def _repositories(inventory: Inventory) -> tuple[WantedRepository, ...]:
-    place, carried = Place(inventory, PUBLIC, ""), inventory.region.carried()
+    context, deployed_services = (
+        NodeContext(inventory, PUBLIC_INTERNET, ""),
+        inventory.region.deployed_services(),
+    )
     found = list[WantedRepository]()
-    if "jitsi" in carried:
-        version = packages.jitsi_version(place)
+    if "jitsi" in deployed_services:
+        version = packages.jitsi_version(context)
         found.append(WantedRepository("jitsi", version, upstream.JITSI.key_url))
-    if "bigbluebutton" in carried:
-        version = packages.bigbluebutton_version(place)
+    if "bigbluebutton" in deployed_services:
+        version = packages.bigbluebutton_version(context)
         found.append(WantedRepository("bigbluebutton", version, upstream.BIGBLUEBUTTON_KEY))
     return tuple(found)
 

@@ -116,8 +116,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "node" not in metafunc.fixturenames:
         metafunc.fixturenames.append("node")
     nodes = _given(metafunc.config)["nodes"]
-    carriers = [name for name, node in nodes.items() if mark.args[0] in node["roles"]]
-    metafunc.parametrize("node", carriers, scope="session")
+    nodes_running = [name for name, node in nodes.items() if mark.args[0] in node["roles"]]
+    metafunc.parametrize("node", nodes_running, scope="session")
 
 
 def _node_of(item: pytest.Item) -> str:

@@ -55,14 +55,14 @@ def steps(region: Region, to: str, release: str) -> list[Step]:
 
 
 def _source(region: Region, to: str) -> str:
-    carriers = region.carriers(SERVICE)
+    nodes_running = region.nodes_running(SERVICE)
     if region.pooled:
         raise BadInput(
             "the region's servers are a pool, which needs no move",
             fix="add the new machine to it: write bigbluebutton into its services and deploy; then "
             "take the old one out, and deploy again",
         )
-    if not carriers:
+    if not nodes_running:
         raise BadInput(
             "no node of the region carries bigbluebutton", fix="there is nothing to move"
         )
@@ -71,14 +71,14 @@ def _source(region: Region, to: str) -> str:
             f"no node {to!r} in this region",
             fix=f"add it to region.yml: {to}: {{address: …, os: ubuntu-24.04}}",
         )
-    if to in carriers:
+    if to in nodes_running:
         raise BadInput(f"{to} carries bigbluebutton already", fix="name the new machine")
     if region.nodes[to].services:
         raise BadInput(
             f"{to} carries {', '.join(region.nodes[to].services)}",
             fix="BigBlueButton needs a machine of its own: name another node",
         )
-    return carriers[0]
+    return nodes_running[0]
 
 
 def _before(region: Region, source: str, to: str, name: str) -> list[Step]:

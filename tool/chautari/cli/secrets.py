@@ -11,7 +11,7 @@ from chautari.cli.options import identity_option, json_option, print_json, regio
 from chautari.errors import BadInput
 from chautari.paths import inventories_root
 from chautari.region.load import Inventory, find, load
-from chautari.render.endpoints import Internet
+from chautari.render.endpoints import Endpoints
 from chautari.secrets import specs, store
 from chautari.secrets.ensure import recipients_of, save
 from chautari.secrets.store import SecretStore
@@ -66,11 +66,11 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     if not value or not value.isprintable():
         raise BadInput(f"{secret} must be one line of printable characters")
     known[secret].check(value, inventory.region.region)
-    internet = known_surroundings(inventory)
-    opened = _open(inventory, internet, identities)
-    extra = [key for keys in internet.operators.values() for key in keys]
+    endpoints = known_surroundings(inventory)
+    opened = _open(inventory, endpoints, identities)
+    extra = [key for keys in endpoints.operators.values() for key in keys]
     complete = opened.with_values({secret: value})
-    save(complete, inventory.secrets, recipients_of(inventory, extra), _keys(internet, identities))
+    save(complete, inventory.secrets, recipients_of(inventory, extra), _keys(endpoints, identities))
     click.echo(f"{secret} is set; the next deploy brings it to the nodes", err=True)
 
 
@@ -78,12 +78,12 @@ def _inventory(name: str) -> Inventory:
     return load(find(name, inventories_root()))
 
 
-def _open(inventory: Inventory, internet: Internet, identities: tuple[Path, ...]) -> SecretStore:
+def _open(inventory: Inventory, endpoints: Endpoints, identities: tuple[Path, ...]) -> SecretStore:
     if not inventory.secrets.exists():
         return SecretStore({}, ())
-    return store.load(inventory.secrets, _keys(internet, identities))
+    return store.load(inventory.secrets, _keys(endpoints, identities))
 
 
-def _keys(internet: Internet, identities: tuple[Path, ...]) -> list[Path]:
-    known = [*identities, *([internet.ssh_key] if internet.ssh_key else [])]
+def _keys(endpoints: Endpoints, identities: tuple[Path, ...]) -> list[Path]:
+    known = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
     return known or store.default_identities()

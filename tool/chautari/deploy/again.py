@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any
 from chautari.deploy.survey import COMPARED, Survey, report_of, survey
 from chautari.files import write_atomically
 from chautari.paths import content_root, state_dir
-from chautari.preflight.requirements import Wanted
+from chautari.preflight.requirements import NodeRequirements
 from chautari.region.locate import LOCK_FILE, SECRETS_FILE
 from chautari.report.frame import frame, key
 from chautari.report.model import ENDINGS, Double, RegionReport, ServiceInfo
-from chautari.ssh.target import Target
+from chautari.ssh.target import SSHTarget
 from chautari_sandbox import alive, paths
 
 if TYPE_CHECKING:
@@ -100,7 +100,10 @@ class Memory:
         if kept["of"] != self._before():  # nodes that were never met were not asked
             return None
         self.surveys = {target.name: one for target, one in zip(reached, found, strict=True)}
-        wanted = [Wanted(**node | {"services": tuple(node["services"])}) for node in kept["wanted"]]
+        wanted = [
+            NodeRequirements(**node | {"services": tuple(node["services"])})
+            for node in kept["wanted"]
+        ]
         report = _report(kept["report"], started)
         report.nodes = [report_of(*each) for each in zip(wanted, reached, found, strict=True)]
         if not all(one.nothing_to_do for one in found) or not report.ok:
@@ -251,7 +254,7 @@ def _beside(ready: Plan) -> dict[str, str] | None:
         before = [_content(str(note)) for note in notes]
         if notes[1].exists() or notes[2].exists():
             return None
-        if known_surroundings(ready.inventory) != ready.internet:
+        if known_surroundings(ready.inventory) != ready.endpoints:
             return None
         if before != [_content(str(note)) for note in notes]:
             return None
@@ -280,7 +283,7 @@ def _nodes(ready: Plan) -> Kept:
     from chautari.ssh.target import targets
 
     request, region = ready.request, ready.inventory.region
-    reached = targets(ready.inventory, ready.internet, request.chosen(), request.identities)
+    reached = targets(ready.inventory, ready.endpoints, request.chosen(), request.identities)
     inputs = {node.node: ready.inputs_of(node) for node in ready.nodes}
     return {
         "targets": [
@@ -296,10 +299,10 @@ def _nodes(ready: Plan) -> Kept:
     }
 
 
-def _target(kept: Kept) -> Target:
+def _target(kept: Kept) -> SSHTarget:
     key = kept["key"]
     paths_ = {"known_hosts": Path(kept["known_hosts"]), "key": Path(key) if key else None}
-    return Target(**(kept | paths_))
+    return SSHTarget(**(kept | paths_))
 
 
 def _report(kept: Kept, started: str) -> RegionReport:

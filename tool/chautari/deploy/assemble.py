@@ -8,14 +8,14 @@ from collections.abc import Callable
 from chautari.deploy.request import Plan, Request
 from chautari.region.model import Region
 from chautari.render import containers, packages
-from chautari.render.endpoints import Internet
-from chautari.render.variables import Place, release_of
+from chautari.render.endpoints import Endpoints
+from chautari.render.variables import NodeContext, release_of
 from chautari.report.model import ENDINGS, Double, RegionReport, ServiceInfo
 
 Opened = tuple[str, str, str]  # version, login, note
 
 
-def empty(request: Request, internet: Internet) -> RegionReport:
+def empty(request: Request, endpoints: Endpoints) -> RegionReport:
     """Return the report of a run that begins now."""
     region = request.inventory.region
     return RegionReport(
@@ -23,7 +23,7 @@ def empty(request: Request, internet: Internet) -> RegionReport:
         domain=region.domain,
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         command=request.command,
-        doubles=[Double(item.name, item.version, item.reason) for item in internet.doubles]
+        doubles=[Double(item.name, item.version, item.reason) for item in endpoints.doubles]
         + _stand_ins(request),
     )
 
@@ -31,7 +31,7 @@ def empty(request: Request, internet: Internet) -> RegionReport:
 def _stand_ins(request: Request) -> list[Double]:
     """Return the containers that stand in for an operating system, as the doubles they are."""
     region = request.inventory.region
-    found = ((name, region.stand_in(name)) for name in request.chosen())
+    found = ((name, region.os_substitute(name)) for name in request.chosen())
     return [
         Double(region.nodes[name].os, f"on {name}", f"a container of {item.os} stands in for it")
         for name, item in found
@@ -55,11 +55,11 @@ def services(ready: Plan) -> list[ServiceInfo]:
     region = ready.inventory.region
     found = []
     for name in ready.request.chosen():
-        place = Place(ready.inventory, ready.internet, name)
+        context = NodeContext(ready.inventory, ready.endpoints, name)
         for service in region.services_on(name):
             app = region.services.app_of(service)
-            version, login, note = _OPENED[service](place, service)
-            double = ready.internet.is_double(app)
+            version, login, note = _OPENED[service](context, service)
+            double = ready.endpoints.is_double(app)
             found.append(
                 ServiceInfo(
                     service=app,
@@ -73,42 +73,42 @@ def services(ready: Plan) -> list[ServiceInfo]:
     return found
 
 
-def _admin(place: Place, service: str) -> Opened:
-    secret = f"{place.region.services.app_of(service)}_admin_password"
-    note = f"password: deploy secrets show {place.region.region} {secret}"
-    return release_of(place, service).version, "admin", note
+def _admin(context: NodeContext, service: str) -> Opened:
+    secret = f"{context.region.services.app_of(service)}_admin_password"
+    note = f"password: deploy secrets show {context.region.region} {secret}"
+    return release_of(context, service).version, "admin", note
 
 
-def _jitsi(place: Place, _: str) -> Opened:
-    settings = place.region.services.of_jitsi()
+def _jitsi(context: NodeContext, _: str) -> Opened:
+    settings = context.region.services.of_jitsi()
     if settings.access == "open":
-        return packages.jitsi_version(place), "", "anyone starts a meeting"
-    note = f"passwords: deploy secrets show {place.region.region} jitsi_member_NAME"
-    return packages.jitsi_version(place), ", ".join(settings.members), note
+        return packages.jitsi_version(context), "", "anyone starts a meeting"
+    note = f"passwords: deploy secrets show {context.region.region} jitsi_member_NAME"
+    return packages.jitsi_version(context), ", ".join(settings.members), note
 
 
-def _bigbluebutton(place: Place, _: str) -> Opened:
-    settings = place.region.services.of_bigbluebutton()
+def _bigbluebutton(context: NodeContext, _: str) -> Opened:
+    settings = context.region.services.of_bigbluebutton()
     note = {
         "nextcloud": "rooms are in Nextcloud",
         "greenlight": "rooms are in Greenlight",
         "none": "its API: bbb-conf --secret",
     }
-    return packages.bigbluebutton_version(place), "", note[settings.rooms]
+    return packages.bigbluebutton_version(context), "", note[settings.rooms]
 
 
-def _greenlight(place: Place, _: str) -> Opened:
-    region = place.region
+def _greenlight(context: NodeContext, _: str) -> Opened:
+    region = context.region
     login = region.services.of_greenlight().admin or region.contact
     note = f"first password: deploy secrets show {region.region} greenlight_admin_password"
-    return containers.image(place, "greenlight").version, login, note
+    return containers.image(context, "greenlight").version, login, note
 
 
-def _scalelite(place: Place, _: str) -> Opened:
-    return containers.image(place, "scalelite").version, "", "its servers: chautari-pool, there"
+def _scalelite(context: NodeContext, _: str) -> Opened:
+    return containers.image(context, "scalelite").version, "", "its servers: chautari-pool, there"
 
 
-_OPENED: dict[str, Callable[[Place, str], Opened]] = {
+_OPENED: dict[str, Callable[[NodeContext, str], Opened]] = {
     "nextcloud": _admin,
     "polls": _admin,
     "jitsi": _jitsi,
@@ -134,5 +134,5 @@ def _hints(report: RegionReport, ready: Plan) -> list[str]:
     if ready.inventory.region.sandbox is not None and report.services:
         line = hosts_line(ready.inventory.region)
         hints.append(f"to open it in a browser here, add to /etc/hosts: {line}")
-        hints.append(f"and let the browser trust the sandbox's CA: {ready.internet.ca_file}")
+        hints.append(f"and let the browser trust the sandbox's CA: {ready.endpoints.ca_file}")
     return hints

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from chautari.deploy.node_events import Listener, Taker
+from chautari.deploy.node_events import Listener, NodeReportBuilder
 from chautari.prepare.supervisor import explain_unreachable
 from chautari.report.model import CheckResult, NodeReport, Refusal
 from chautari.ssh.runner_client import SSH_FAILED, Event, ask, open_stream
-from chautari.ssh.target import Target
+from chautari.ssh.target import SSHTarget
 
 PAUSES = (2, 5, 10, 20, 30)  # seconds before each try to attach; the last one again and again
 OUTAGE_SECONDS = 600
@@ -42,7 +42,7 @@ class _Patience:
 
 
 def converge(
-    target: Target,
+    target: SSHTarget,
     bundle: bytes,
     about: Event,
     report: NodeReport,
@@ -58,12 +58,12 @@ def converge(
     """
     report.run = about["run"]
     arguments = about | {"action": "start", "detach": detach}
-    taker = _through(target, arguments, bundle, Taker(report, tell))
+    taker = _through(target, arguments, bundle, NodeReportBuilder(report, tell))
     return taker.checks, taker.holder
 
 
 def attach(
-    target: Target, run: str, report: NodeReport, tell: Listener, detach: bool = False
+    target: SSHTarget, run: str, report: NodeReport, tell: Listener, detach: bool = False
 ) -> list[CheckResult]:
     """Follow a run that is there already, from its first event on; return its checks.
 
@@ -73,7 +73,7 @@ def attach(
     tell(target.name, {"event": "joined", "run": run})
     report.run = run
     arguments = {"action": "attach", "run": run, "offset": 0} | _detached(detach)
-    taker = _through(target, arguments, b"", Taker(report, tell))
+    taker = _through(target, arguments, b"", NodeReportBuilder(report, tell))
     if taker.holder is not None:
         report.state = "busy"
         report.refusals.append(_never_began(taker.holder))
@@ -81,7 +81,7 @@ def attach(
     return taker.checks
 
 
-def wait_for(target: Target, holder: Event, report: NodeReport, tell: Listener) -> bool:
+def wait_for(target: SSHTarget, holder: Event, report: NodeReport, tell: Listener) -> bool:
     """Wait until nobody is at work on the node; tell who is, and at which role.
 
     That `holder` is, was told before.
@@ -105,7 +105,9 @@ def wait_for(target: Target, holder: Event, report: NodeReport, tell: Listener) 
     return True
 
 
-def _through(target: Target, arguments: Event, payload: bytes, taker: Taker) -> Taker:
+def _through(
+    target: SSHTarget, arguments: Event, payload: bytes, taker: NodeReportBuilder
+) -> NodeReportBuilder:
     """Follow a run to its end, attaching again when the link drops."""
     patience = _Patience()
     attempt, body, detach = arguments, payload, bool(arguments.get("detach"))
@@ -115,7 +117,7 @@ def _through(target: Target, arguments: Event, payload: bytes, taker: Taker) -> 
         if taker.unknown and payload:
             # The link was cut while the bundle was under way: there is nothing to attach to.
             taker.report.refusals.clear()
-            taker, attempt, body = Taker(taker.report, taker.tell), arguments, payload
+            taker, attempt, body = NodeReportBuilder(taker.report, taker.tell), arguments, payload
             continue
         if taker.ended or taker.code != SSH_FAILED or _is_final(taker.error):
             break
@@ -139,7 +141,7 @@ def _detached(detach: bool) -> Event:
     return {"detach": True} if detach else {}
 
 
-def _follow(target: Target, arguments: Event, payload: bytes, taker: Taker) -> None:
+def _follow(target: SSHTarget, arguments: Event, payload: bytes, taker: NodeReportBuilder) -> None:
     stream = open_stream(target, arguments, payload)
     try:
         for line in stream:
@@ -176,7 +178,7 @@ def _tell_unreachable(report: NodeReport, said: str) -> None:
     report.refusals.append(explain_unreachable(_last_line(said) or "no answer", report))
 
 
-def _tell_lost(target: Target, taker: Taker, started: bool) -> None:
+def _tell_lost(target: SSHTarget, taker: NodeReportBuilder, started: bool) -> None:
     """Say what is known of a run that was not followed to its end; nothing of it is well."""
     report, cut = taker.report, taker.code == SSH_FAILED and not _is_final(taker.error)
     if taker.begun or (started and cut):
@@ -189,7 +191,7 @@ def _tell_lost(target: Target, taker: Taker, started: bool) -> None:
         tell_silent(target, report, taker.code, taker.error)
 
 
-def tell_silent(target: Target, report: NodeReport, code: int | None, said: str) -> None:
+def tell_silent(target: SSHTarget, report: NodeReport, code: int | None, said: str) -> None:
     """Say what is known of a node that gave no answer; `code` is how SSH ended, `said` its word."""
     if code == SSH_FAILED:
         _tell_unreachable(report, said)

@@ -8,9 +8,9 @@ from chautari.deploy.converge import busy_refusal
 from chautari.deploy.request import Request
 from chautari.deploy.status import NO_PYTHON
 from chautari.node import drift
-from chautari.parallel import side_by_side
+from chautari.parallel import map_parallel
 from chautari.ssh.runner_client import ask
-from chautari.ssh.target import Target, targets
+from chautari.ssh.target import SSHTarget, targets
 from chautari_sandbox.provider import known_surroundings
 
 NodeDrift = dict[str, Any]
@@ -18,12 +18,12 @@ NodeDrift = dict[str, Any]
 
 def found_on_nodes(request: Request) -> list[NodeDrift]:
     """Return for each node: whether it answered, what changed by role, and since when."""
-    internet = known_surroundings(request.inventory)
-    reached = targets(request.inventory, internet, request.chosen(), request.identities)
-    return side_by_side(_one, reached, request.parallel)
+    endpoints = known_surroundings(request.inventory)
+    reached = targets(request.inventory, endpoints, request.chosen(), request.identities)
+    return map_parallel(_one, reached, request.parallel)
 
 
-def _one(target: Target) -> NodeDrift:
+def _one(target: SSHTarget) -> NodeDrift:
     events, stream = ask(target, {"action": "drift"})
     found = next((event for event in events if event["event"] == "drift"), None)
     node: NodeDrift = {"node": target.name, "reachable": found is not None, "ok": False}

@@ -11,10 +11,10 @@ from chautari.errors import BadInput
 from chautari.files import write_atomically
 from chautari.region.load import Inventory
 from chautari.render import inventory, variables
-from chautari.render.endpoints import PUBLIC
+from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.inventory import SECRET_FILE, Connection
-from chautari.render.variables import Place
-from chautari.ssh.target import Target, targets
+from chautari.render.variables import NodeContext
+from chautari.ssh.target import SSHTarget, targets
 from chautari_sandbox.provider import known_surroundings
 
 
@@ -37,17 +37,23 @@ def folders(inventories: Sequence[Inventory], output: Path) -> list[Path]:
 
 def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
     """Write the inventory of all nodes into `folder` and return the files; nothing is started."""
-    internet = known_surroundings(request.inventory)
-    if with_secrets and internet is PUBLIC and request.inventory.region.sandbox is not None:
+    endpoints = known_surroundings(request.inventory)
+    if (
+        with_secrets
+        and endpoints is PUBLIC_INTERNET
+        and request.inventory.region.sandbox is not None
+    ):
         name = request.inventory.region.region
         raise BadInput(
             "the region's sandbox was never started, so its mail password is not known yet",
             fix=f"deploy sandbox up {name}, or render with --no-secrets",
         )
-    secrets = open_secrets(request, internet) if with_secrets else None
+    secrets = open_secrets(request, endpoints) if with_secrets else None
     names = request.chosen()
-    nodes = [variables.of_node(Place(request.inventory, internet, n), secrets) for n in names]
-    reached = targets(request.inventory, internet, names)
+    nodes = [
+        variables.of_node(NodeContext(request.inventory, endpoints, n), secrets) for n in names
+    ]
+    reached = targets(request.inventory, endpoints, names)
     files = inventory.files_of(nodes, {target.name: _connection(target) for target in reached})
     written = []
     for name, content in files.items():
@@ -58,7 +64,7 @@ def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
     return written
 
 
-def _connection(target: Target) -> Connection:
+def _connection(target: SSHTarget) -> Connection:
     return Connection(
         target.address,
         target.port,

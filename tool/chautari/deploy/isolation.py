@@ -12,7 +12,7 @@ from chautari.report.model import CheckResult, Failure, NodeReport, Refusal
 Work = Callable[[], list[CheckResult]]
 
 
-def on_its_own(report_of: Callable[[], NodeReport], work: Work) -> list[CheckResult]:
+def capture_node_errors(report_of: Callable[[], NodeReport], work: Work) -> list[CheckResult]:
     """Do the work on one node and note how long it took; what breaks it is told in its report.
 
     `report_of` gives the node's report as it is then. Nobody reads on after a broken pipe to

@@ -26,7 +26,7 @@ _GARBLED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Recu
 _SHOWN = 120  # characters of such a line that the report shows
 
 
-class Taker:
+class NodeReportBuilder:
     """Fills a node's report from its events.
 
     Attributes:
@@ -268,34 +268,34 @@ class Taker:
                 self.report.roles.append(RoleReport(role, why=why))
 
 
-_HANDLERS: dict[str, Callable[[Taker, Event], None]] = {
-    "run_started": Taker._run_started,
-    "chosen": Taker._chosen,
-    "kept": Taker._kept,
-    "role_finished": Taker._role_finished,
-    "stays": Taker._stays,
-    "without_mitogen": Taker._without_mitogen,
-    "apt_at_work": Taker._apt_at_work,
-    "packages_unfinished": Taker._packages_unfinished,
-    "packages_finished": Taker._packages_finished,
-    "accepted": Taker._accepted,
-    "open": Taker._open,
-    "difference": Taker._difference,
-    "budget": Taker._budget,
-    "may_follow": Taker._may_follow,
-    "check_ended_early": Taker._check_ended_early,
-    "notice": Taker._notice,
-    "failure": Taker._failure,
-    "playbook_failed": Taker._playbook_failed,
-    "checks_broken": Taker._checks_broken,
-    "check": Taker._check,
-    "busy": Taker._busy,
-    "handed_over": Taker._handed_over,
-    "refused": Taker._refused,
-    "run_lost": Taker._run_lost,
-    "stopped": Taker._stopped,
-    "broke": Taker._broke,
-    "run_finished": Taker._run_finished,
+_HANDLERS: dict[str, Callable[[NodeReportBuilder, Event], None]] = {
+    "run_started": NodeReportBuilder._run_started,
+    "chosen": NodeReportBuilder._chosen,
+    "kept": NodeReportBuilder._kept,
+    "role_finished": NodeReportBuilder._role_finished,
+    "stays": NodeReportBuilder._stays,
+    "without_mitogen": NodeReportBuilder._without_mitogen,
+    "apt_at_work": NodeReportBuilder._apt_at_work,
+    "packages_unfinished": NodeReportBuilder._packages_unfinished,
+    "packages_finished": NodeReportBuilder._packages_finished,
+    "accepted": NodeReportBuilder._accepted,
+    "open": NodeReportBuilder._open,
+    "difference": NodeReportBuilder._difference,
+    "budget": NodeReportBuilder._budget,
+    "may_follow": NodeReportBuilder._may_follow,
+    "check_ended_early": NodeReportBuilder._check_ended_early,
+    "notice": NodeReportBuilder._notice,
+    "failure": NodeReportBuilder._failure,
+    "playbook_failed": NodeReportBuilder._playbook_failed,
+    "checks_broken": NodeReportBuilder._checks_broken,
+    "check": NodeReportBuilder._check,
+    "busy": NodeReportBuilder._busy,
+    "handed_over": NodeReportBuilder._handed_over,
+    "refused": NodeReportBuilder._refused,
+    "run_lost": NodeReportBuilder._run_lost,
+    "stopped": NodeReportBuilder._stopped,
+    "broke": NodeReportBuilder._broke,
+    "run_finished": NodeReportBuilder._run_finished,
 }
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from chautari.deploy import assemble
 from chautari.deploy.request import Listener, Plan, Request, plan
 from chautari.deploy.stages import Mode, carry_out, get_ready, held_back, waves
-from chautari.deploy import assemble
 from chautari.report.model import RegionReport
 from chautari.ssh.target import targets
 
@@ -40,17 +40,17 @@ def make_ready(request: Request, tell: Listener, say: Say) -> RegionReport:
     from chautari.prepare.supervisor import prepare
 
     ready, began = plan(request, say), time.monotonic()
-    report = assemble.empty(ready.request, ready.internet)
-    reached = targets(ready.inventory, ready.internet, request.chosen(), request.identities)
+    report = assemble.empty(ready.request, ready.endpoints)
+    reached = targets(ready.inventory, ready.endpoints, request.chosen(), request.identities)
     found = prepare(
-        ready.inventory.region, reached, tell, False, ready.internet.resolver, request.parallel
+        ready.inventory.region, reached, tell, False, ready.endpoints.resolver, request.parallel
     )
     report.nodes = list(found.values())
     return assemble.finish(report, ready, "prepare", time.monotonic() - began)
 
 
 def _run(ready: Plan, tell: Listener, mode: Mode) -> RegionReport:
-    report, began = assemble.empty(ready.request, ready.internet), time.monotonic()
+    report, began = assemble.empty(ready.request, ready.endpoints), time.monotonic()
     for names in waves(ready.request):
         if not report.ok:
             report.nodes += held_back(ready, names)

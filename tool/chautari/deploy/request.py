@@ -16,9 +16,9 @@ from chautari.parallel import PARALLEL
 from chautari.prepare.supervisor import marker
 from chautari.region.load import Inventory
 from chautari.render import inputs, variables
-from chautari.render.endpoints import Internet
+from chautari.render.endpoints import Endpoints
 from chautari.render.inputs import RECEIPT_KEY, Inputs
-from chautari.render.variables import NodeVariables, Place
+from chautari.render.variables import NodeContext, NodeVariables
 from chautari.secrets.ensure import ensure
 from chautari.secrets.store import SecretStore, default_identities
 from chautari_sandbox.provider import surroundings
@@ -75,7 +75,7 @@ class Plan:
     """Everything that is known before the first connection."""
 
     request: Request
-    internet: Internet
+    endpoints: Endpoints
     secrets: SecretStore = field(repr=False)
     nodes: tuple[NodeVariables, ...] = field(repr=False)
 
@@ -96,21 +96,22 @@ def plan(request: Request, tell: Callable[[str], None]) -> Plan:
         BadInput: when a node is not known, or a secret is missing or cannot be opened.
     """
     names = request.chosen()
-    internet = surroundings(request.inventory, tell, request.mirror)
-    secrets = open_secrets(request, internet)
+    endpoints = surroundings(request.inventory, tell, request.mirror)
+    secrets = open_secrets(request, endpoints)
     nodes = tuple(
-        variables.of_node(Place(request.inventory, internet, name), secrets) for name in names
+        variables.of_node(NodeContext(request.inventory, endpoints, name), secrets)
+        for name in names
     )
-    return Plan(request, internet, secrets, nodes)
+    return Plan(request, endpoints, secrets, nodes)
 
 
-def open_secrets(request: Request, internet: Internet) -> SecretStore:
+def open_secrets(request: Request, endpoints: Endpoints) -> SecretStore:
     """Return the region's secrets, complete; missing ones are generated and saved."""
     identities = list(request.identities)
-    if internet.ssh_key is not None:
-        identities.append(internet.ssh_key)
-    extra = [key for keys in internet.operators.values() for key in keys]
-    return ensure(request.inventory, identities or default_identities(), internet.secrets, extra)
+    if endpoints.ssh_key is not None:
+        identities.append(endpoints.ssh_key)
+    extra = [key for keys in endpoints.operators.values() for key in keys]
+    return ensure(request.inventory, identities or default_identities(), endpoints.secrets, extra)
 
 
 def about(run: str, region: str, node: str) -> dict[str, Any]:

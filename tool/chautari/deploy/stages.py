@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chautari.deploy import converge
-from chautari.deploy.isolation import on_its_own
+from chautari.deploy.isolation import capture_node_errors
 from chautari.deploy.request import Listener, Plan, Request, about
 from chautari.deploy.survey import Survey, look, report_of, tell_kept
-from chautari.parallel import side_by_side
+from chautari.parallel import map_parallel
 from chautari.preflight.rules import NOTHING_YET
 from chautari.prepare.supervisor import OTHER_ENVIRONMENT, WHEELS_MB, prepare, wanted
 from chautari.render import bundle
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult, NodeReport, Refusal, RoleReport
 from chautari.ssh.runner_client import Event, new_run_id
-from chautari.ssh.target import Target, targets
+from chautari.ssh.target import SSHTarget, targets
 
 Mode = Literal["converge", "check", "plan"]
 # Reasons that a machine may still have to be looked at by the whole preflight.
@@ -36,7 +36,7 @@ class Crew:
         done: nothing is left to do on it beside its outside checks.
     """
 
-    target: Target
+    target: SSHTarget
     node: NodeVariables
     found: Survey
     report: NodeReport
@@ -75,12 +75,12 @@ def held_back(ready: Plan, names: Sequence[str]) -> list[NodeReport]:
 def get_ready(ready: Plan, names: Sequence[str], tell: Listener, mode: Mode) -> list[Crew]:
     """Look at every node at once, and prepare those that are not ready for what has to run."""
     request, region = ready.request, ready.inventory.region
-    reached = targets(ready.inventory, ready.internet, tuple(names), request.identities)
-    crews = side_by_side(lambda target: _look(ready, target, tell), reached, request.parallel)
+    reached = targets(ready.inventory, ready.endpoints, tuple(names), request.identities)
+    crews = map_parallel(lambda target: _look(ready, target, tell), reached, request.parallel)
     unready = [crew for crew in crews if not _is_settled(crew.found, mode)]
     if unready:
         checking = mode != "converge"
-        bare, resolver = [crew.target for crew in unready], ready.internet.resolver
+        bare, resolver = [crew.target for crew in unready], ready.endpoints.resolver
         prepared = prepare(region, bare, tell, checking, resolver, request.parallel)
         for crew in unready:
             crew.report = prepared[crew.name]
@@ -88,13 +88,13 @@ def get_ready(ready: Plan, names: Sequence[str], tell: Listener, mode: Mode) -> 
                 _foretell_the_first_deploy(crew)
         well = [crew for crew in unready if crew.report.state == "converged"]
         silent = [crew for crew in well if not crew.found.answered]
-        side_by_side(lambda crew: _look_again(ready, crew, tell), silent, request.parallel)
+        map_parallel(lambda crew: _look_again(ready, crew, tell), silent, request.parallel)
     for crew in crews:
         _settle(crew, request, tell, mode)
     return crews
 
 
-def _look(ready: Plan, target: Target, tell: Listener) -> Crew:
+def _look(ready: Plan, target: SSHTarget, tell: Listener) -> Crew:
     """Ask a node; who is at work there is told at once, however long the others take to answer."""
     request, region = ready.request, ready.inventory.region
     [node] = [node for node in ready.nodes if node.node == target.name]
@@ -188,9 +188,11 @@ def converge_all(
     def one(crew: Crew) -> list[CheckResult]:
         if crew.done:
             return []
-        return on_its_own(lambda: crew.report, lambda: _carry_through(ready, crew, run, tell, mode))
+        return capture_node_errors(
+            lambda: crew.report, lambda: _carry_through(ready, crew, run, tell, mode)
+        )
 
-    inside = side_by_side(one, crews, ready.request.parallel)
+    inside = map_parallel(one, crews, ready.request.parallel)
     return [result for results in inside for result in results]
 
 
@@ -253,7 +255,7 @@ def carry_out(ready: Plan, crews: Sequence[Crew], tell: Listener, mode: Mode) ->
         lambda: converge_all(ready, crews, tell, mode),
         lambda: outside(ready, standing, mode),
     )
-    return [result for found in side_by_side(lambda look: look(), looks) for result in found]
+    return [result for found in map_parallel(lambda look: look(), looks) for result in found]
 
 
 def _standing(crews: Sequence[Crew]) -> list[NodeVariables]:
@@ -266,4 +268,4 @@ def outside(ready: Plan, nodes: Sequence[NodeVariables], mode: Mode) -> list[Che
 
     if mode == "plan" or not ready.request.checks:
         return []
-    return verify.outside(nodes, ready.internet)
+    return verify.outside(nodes, ready.endpoints)

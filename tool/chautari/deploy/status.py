@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 from chautari.deploy.request import Request
-from chautari.parallel import side_by_side
+from chautari.parallel import map_parallel
 from chautari.ssh.runner_client import ask
-from chautari.ssh.target import Target, targets
+from chautari.ssh.target import SSHTarget, targets
 from chautari_sandbox.provider import known_surroundings
 
 NO_PYTHON = 127  # the shell found no python3: a machine that was never prepared
@@ -17,12 +17,12 @@ NO_PYTHON = 127  # the shell found no python3: a machine that was never prepared
 
 def node_states(request: Request) -> list[dict[str, Any]]:
     """Return for each node: reachable, who is at work, the last run and how it ended."""
-    internet = known_surroundings(request.inventory)
-    reached = targets(request.inventory, internet, request.chosen(), request.identities)
-    return side_by_side(_state, reached)
+    endpoints = known_surroundings(request.inventory)
+    reached = targets(request.inventory, endpoints, request.chosen(), request.identities)
+    return map_parallel(_state, reached)
 
 
-def _state(target: Target) -> dict[str, Any]:
+def _state(target: SSHTarget) -> dict[str, Any]:
     events, stream = ask(target, {"action": "status"})
     if stream.code == NO_PYTHON:
         return {"node": target.name, "reachable": True, "busy": None, "run": None}

@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chautari.parallel import side_by_side
+from chautari.parallel import map_parallel
 from chautari.preflight import facts, rules
-from chautari.preflight.requirements import Wanted
+from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.supervisor import explain_unreachable, marker
 from chautari.process import Stream
 from chautari.report.model import NodeReport, RoleReport
 from chautari.ssh.runner_client import SSH_FAILED, Event, ask
-from chautari.ssh.target import Target
+from chautari.ssh.target import SSHTarget
 
 Inputs = dict[str, Any]
 # How often a node is asked when its link breaks off under the question: asking changes nothing.
@@ -71,13 +71,13 @@ class Survey:
 
 
 def survey(
-    reached: Sequence[Target], inputs_of: Callable[[str], list[Inputs]], parallel: int
+    reached: Sequence[SSHTarget], inputs_of: Callable[[str], list[Inputs]], parallel: int
 ) -> list[Survey]:
     """Ask every node once, side by side; its roles' inputs are computed while SSH connects."""
-    return side_by_side(lambda target: look(target, inputs_of), reached, parallel)
+    return map_parallel(lambda target: look(target, inputs_of), reached, parallel)
 
 
-def look(target: Target, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
+def look(target: SSHTarget, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
     """Ask one node."""
     # Whoever was never met has no pinned key yet: the preparation makes first contact.
     if not target.known_hosts.is_file() or target.address not in target.known_hosts.read_text():
@@ -114,7 +114,7 @@ def _cut(stream: Stream) -> bool:
     return not said or any(word in said for word in _CUT)
 
 
-def _no_connection(target: Target, stream: Stream) -> str:
+def _no_connection(target: SSHTarget, stream: Stream) -> str:
     """Return why no connection came about, where that is certain: nobody else need try.
 
     Whoever goes another way by `~/.ssh/config`, or was not let in, is left to the preparation.
@@ -128,7 +128,7 @@ def _last_word(stream: Stream) -> str:
     return stream.stderr.splitlines()[-1] if stream.stderr else ""
 
 
-def report_of(wanted: Wanted, target: Target, found: Survey) -> NodeReport:
+def report_of(wanted: NodeRequirements, target: SSHTarget, found: Survey) -> NodeReport:
     """Return the report of a node that has nothing to do, or that must not be touched."""
     report = NodeReport(target.name, target.address, "converged", os=found.facts.os)
     if found.unreachable:

@@ -14,14 +14,14 @@ from chautari.deploy.node_events import check_result
 from chautari.paths import content_root
 from chautari.process import ProcessError, run
 from chautari.render.bundle import texts
-from chautari.render.endpoints import Internet
+from chautari.render.endpoints import Endpoints
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult
 
 LIMIT_SECONDS = 900
 
 
-def outside(nodes: Sequence[NodeVariables], internet: Internet) -> list[CheckResult]:
+def outside(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> list[CheckResult]:
     """Run the outside checks of every role that `nodes` carry and return their results.
 
     When the checks themselves cannot run to their end, what was recorded until then is kept, and
@@ -33,7 +33,7 @@ def outside(nodes: Sequence[NodeVariables], internet: Internet) -> list[CheckRes
     with tempfile.TemporaryDirectory(prefix="chautari-") as folder, _nameless() as given:
         results = Path(folder) / "results.jsonl"
         results.touch()
-        given.write(json.dumps(_given(nodes, internet)).encode())
+        given.write(json.dumps(_given(nodes, endpoints)).encode())
         given.flush()
         broken = _run(pytest_argv(given.fileno(), results, files), given.fileno())
         found = [check_result(json.loads(line)) for line in results.read_text().splitlines()]
@@ -83,7 +83,7 @@ def pytest_argv(given: int, results: Path, files: Sequence[Path]) -> tuple[str, 
     )  # fmt: skip
 
 
-def _given(nodes: Sequence[NodeVariables], internet: Internet) -> dict[str, Any]:
+def _given(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> dict[str, Any]:
     return {
         "nodes": {
             node.node: {
@@ -94,7 +94,7 @@ def _given(nodes: Sequence[NodeVariables], internet: Internet) -> dict[str, Any]
             for node in nodes
         },
         "masked": [text for node in nodes for text in texts(node.secret)],
-        "resolver": internet.resolver,
-        "ca_file": str(internet.ca_file) if internet.ca_file else None,
-        "mail_api": internet.mail_api,
+        "resolver": endpoints.resolver,
+        "ca_file": str(endpoints.ca_file) if endpoints.ca_file else None,
+        "mail_api": endpoints.mail_api,
     }

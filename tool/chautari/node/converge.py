@@ -190,10 +190,10 @@ def _only_open(inputs: Inputs, reasons: dict[str, list[Reason]], ran: set[str]) 
 
 def _plays(node: Node, chosen: list[Inputs]) -> list[dict[str, Any]]:
     """Return the plays of the chosen roles; JSON is YAML, so no YAML library is needed here."""
-    carried = json.loads((node.memory / "plays.json").read_text())
+    deployed_services = json.loads((node.memory / "plays.json").read_text())
     plays: list[dict[str, Any]] = []
     for inputs in chosen:
-        play = dict(carried[inputs["role"]])
+        play = dict(deployed_services[inputs["role"]])
         # The runner is root already, and a bare machine has no sudo yet.
         play["become"] = False
         # Facts are gathered once, by whichever role is the first to run.

@@ -172,9 +172,9 @@ def carry(state: Path, roles: Iterable[str]) -> None:
 
 def unwanted(state: Path, wanted: Iterable[str]) -> list[str]:
     """Return the roles that the node carries and that are wanted no more."""
-    carried = {file.name for file in (state / "carried").glob("*")}
-    carried |= {file.stem for file in folder_of(state).glob("*.json")}
-    return sorted(carried - set(wanted))
+    installed = {file.name for file in (state / "carried").glob("*")}
+    installed |= {file.stem for file in folder_of(state).glob("*.json")}
+    return sorted(installed - set(wanted))
 
 
 def lost(state: Path) -> list[str]:

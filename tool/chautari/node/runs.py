@@ -14,7 +14,7 @@ from chautari.node import journal, lock
 KEPT = 20  # of those that converge, and as many of all others
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z0-9]{6}")
 # What the next operator is told of a run; whoever gives the same command again joins by it.
-PUBLIC = (
+PUBLIC_INTERNET = (
     "run", "operator", "origin", "region", "node", "sha256", "mode", "full", "checks", "purge",
     "even_if_busy",
 )  # fmt: skip
@@ -78,7 +78,7 @@ def about(place: Path) -> dict[str, Any]:
 
 def public(told: dict[str, Any]) -> dict[str, Any]:
     """Return what others are told of a run, of all that it was told itself."""
-    return {key: told.get(key, "") for key in PUBLIC}
+    return {key: told.get(key, "") for key in PUBLIC_INTERNET}
 
 
 def _converges(place: Path) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
 
 from chautari.preflight.facts import Facts
-from chautari.preflight.requirements import Wanted
+from chautari.preflight.requirements import NodeRequirements
 from chautari.report.model import Refusal
 
 SERVICE = "bigbluebutton"
@@ -24,7 +24,7 @@ PROCESSOR = "x86_64"
 Records = Mapping[tuple[str, str], tuple[str, ...] | None]
 
 
-def memory(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
+def memory(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """Below the floor the kernel ends the media server in the middle of a meeting."""
     floor = wanted.memory_mb or int(FLOOR_MB * KEPT_BACK)
     if facts.memory_kb // 1024 < floor:
@@ -35,7 +35,7 @@ def memory(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
         )
 
 
-def cores(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
+def cores(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """Sound is mixed in real time: a core that is not there is heard."""
     floor = wanted.cores or FLOOR_CORES
     if 0 < facts.cores < floor:
@@ -46,7 +46,7 @@ def cores(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
         )
 
 
-def processor(facts: Facts, _: Wanted) -> Iterator[Refusal]:
+def processor(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Upstream builds for amd64 alone."""
     if facts.machine and facts.machine != PROCESSOR:
         yield Refusal(
@@ -56,7 +56,7 @@ def processor(facts: Facts, _: Wanted) -> Iterator[Refusal]:
         )
 
 
-def container(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
+def container(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """FreeSWITCH asks for real-time scheduling, which a provider's container refuses."""
     if facts.container and not wanted.container:
         yield Refusal(
@@ -66,7 +66,7 @@ def container(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
         )
 
 
-def space(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
+def space(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """Packages and office conversion are large, and recordings grow."""
     free = min((facts.free[path] for path in ("/", "/var") if path in facts.free), default=0)
     if facts.deployed != SERVICE and not wanted.container and free // 1024 < FREE_MB_FIRST:
@@ -76,7 +76,7 @@ def space(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
         )
 
 
-def address6(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
+def address6(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """Browsers try IPv6 first: an address that nothing answers on costs them the sound."""
     if wanted.address6 and ip_address(wanted.address6) not in map(ip_address, facts.addresses6):
         has = ", ".join(facts.addresses6) or "none"
@@ -90,8 +90,10 @@ def address6(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
 _RULES = (memory, cores, processor, container, space, address6)
 
 
-def _here(rule: Callable[[Facts, Wanted], Iterator[Refusal]]) -> Callable[..., Iterator[Refusal]]:
-    def only_here(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
+def _here(
+    rule: Callable[[Facts, NodeRequirements], Iterator[Refusal]],
+) -> Callable[..., Iterator[Refusal]]:
+    def only_here(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
         if SERVICE in wanted.services:
             yield from rule(facts, wanted)
 
@@ -101,7 +103,7 @@ def _here(rule: Callable[[Facts, Wanted], Iterator[Refusal]]) -> Callable[..., I
 RULES = tuple(map(_here, _RULES))
 
 
-def records(found: Records, wanted: Wanted) -> list[Refusal]:
+def records(found: Records, wanted: NodeRequirements) -> list[Refusal]:
     """Return what is wrong with the names' DNS records; a name server that is silent says nothing.
 
     Browsers are led to the media by the name's address, and FreeSWITCH says the node's: where the
@@ -130,7 +132,7 @@ def _same(answer: tuple[str, ...], right: str) -> bool:
     return {ip_address(item) for item in answer} == ({ip_address(right)} if right else set())
 
 
-def advice(facts: Facts, wanted: Wanted) -> list[str]:
+def advice(facts: Facts, wanted: NodeRequirements) -> list[str]:
     """Return what is enough to begin with and not enough for a hundred people."""
     if SERVICE not in wanted.services or wanted.container:
         return []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Wanted:
+class NodeRequirements:
     """What a node is to become.
 
     Attributes:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from chautari.preflight import meetings
 from chautari.preflight.facts import Facts
-from chautari.preflight.requirements import Wanted
+from chautari.preflight.requirements import NodeRequirements
 from chautari.region.catalog import ARCHITECTURES
 from chautari.report.model import Refusal
 
@@ -24,15 +24,15 @@ NOTHING_YET = "nothing was deployed here yet"
 OUR_WEB_SERVERS = ('"nginx"', '"haproxy"')
 
 
-Rule = Callable[[Facts, Wanted], Iterator[Refusal]]
+Rule = Callable[[Facts, NodeRequirements], Iterator[Refusal]]
 
 
-def check(facts: Facts, wanted: Wanted) -> list[Refusal]:
+def check(facts: Facts, wanted: NodeRequirements) -> list[Refusal]:
     """Return every reason not to touch the machine."""
     return [refusal for rule in RULES for refusal in rule(facts, wanted)]
 
 
-def operating_system(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
+def operating_system(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """The roles are tried on the releases the model knows, no others."""
     if facts.os != wanted.os:
         known = facts.os in ("debian-12", "debian-13") and "bigbluebutton" not in wanted.services
@@ -50,7 +50,7 @@ def operating_system(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
         )
 
 
-def service_manager(facts: Facts, _: Wanted) -> Iterator[Refusal]:
+def service_manager(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Services, timers and the run itself are systemd units."""
     if facts.init != "systemd":
         yield Refusal(
@@ -59,7 +59,7 @@ def service_manager(facts: Facts, _: Wanted) -> Iterator[Refusal]:
         )
 
 
-def administrator(facts: Facts, _: Wanted) -> Iterator[Refusal]:
+def administrator(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Only root can change the machine."""
     if facts.uid != 0:
         yield Refusal(
@@ -68,7 +68,7 @@ def administrator(facts: Facts, _: Wanted) -> Iterator[Refusal]:
         )
 
 
-def clock(facts: Facts, _: Wanted) -> Iterator[Refusal]:
+def clock(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Certificates and package lists are refused by a machine in another time."""
     if abs(facts.skew) > MAX_SKEW_SECONDS + facts.skew_tolerance:
         direction = "ahead of" if facts.skew > 0 else "behind"
@@ -78,7 +78,7 @@ def clock(facts: Facts, _: Wanted) -> Iterator[Refusal]:
         )
 
 
-def space(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
+def space(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """A disk that fills in the middle of a deploy leaves a half-installed node."""
     needed = FREE_MB_AGAIN if facts.venv else FREE_MB
     if "nextcloud" in wanted.services and facts.deployed != "nextcloud":
@@ -99,7 +99,7 @@ def space(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
         )
 
 
-def memory(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
+def memory(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """Below this the kernel ends the database under load."""
     needed = MEMORY_MB_NEXTCLOUD if "nextcloud" in wanted.services else MEMORY_MB
     if meetings.SERVICE in wanted.services:
@@ -111,7 +111,7 @@ def memory(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
         )
 
 
-def web_ports(facts: Facts, wanted: Wanted) -> Iterator[Refusal]:
+def web_ports(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """Another program on 80 or 443 keeps certificates from being issued."""
     if not wanted.web:
         return

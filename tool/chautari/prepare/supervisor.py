@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chautari.parallel import PARALLEL
-from chautari.preflight.requirements import Wanted
+from chautari.preflight.requirements import NodeRequirements
 from chautari.process import Stream
 from chautari.report.model import Failure, NodeReport, Refusal
-from chautari.ssh.target import Target
+from chautari.ssh.target import SSHTarget
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -47,7 +47,7 @@ def marker() -> str:
 
 def prepare(
     region: Region,
-    targets: Sequence[Target],
+    targets: Sequence[SSHTarget],
     tell: Listener,
     checking: bool = False,
     resolver: str | None = None,
@@ -93,26 +93,26 @@ def _json(data: Any) -> bytes:
     return json.dumps(data).encode()
 
 
-def wanted(region: Region, name: str) -> Wanted:
+def wanted(region: Region, name: str) -> NodeRequirements:
     """Return what the node called `name` is to become."""
     from chautari.render.placement import names_of, roles_of
 
-    node, stand_in = region.nodes[name], region.stand_in(name)
-    return Wanted(
+    node, substitute = region.nodes[name], region.os_substitute(name)
+    return NodeRequirements(
         os=region.os_of(name),
         services=node.services,
         web="nginx" in roles_of(region, name),
         arch=node.arch or "",
-        container=stand_in is not None,
-        memory_mb=stand_in.memory_mb if stand_in else 0,
-        cores=stand_in.cores if stand_in else 0,
+        container=substitute is not None,
+        memory_mb=substitute.memory_mb if substitute else 0,
+        cores=substitute.cores if substitute else 0,
         names=names_of(region, name) if "bigbluebutton" in node.services else (),
         address=node.address,
         address6=node.address6 or "",
     )
 
 
-def _order(region: Region, target: Target, resolver: str) -> dict[str, Any]:
+def _order(region: Region, target: SSHTarget, resolver: str) -> dict[str, Any]:
     return {
         "name": target.name,
         "address": target.address,

@@ -30,7 +30,7 @@ from pyinfra.operations import apt, server
 
 from chautari.node import packages
 from chautari.preflight import dns_records, facts, meetings, rules
-from chautari.preflight.requirements import Wanted
+from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment
 
 CONNECT_SECONDS = 20
@@ -197,7 +197,7 @@ def steady(connected: socket.socket) -> None:
 
 def _judge(host: Host, node: dict[str, Any], found: facts.Facts) -> bool:
     """Return whether nothing speaks against the machine and it still has to be prepared."""
-    wanted = Wanted(**node["wanted"])
+    wanted = NodeRequirements(**node["wanted"])
     node["os"] = found.os
     refusals = rules.check(found, wanted)
     # A node that is only looked at gets its answer about names from the checks from outside.

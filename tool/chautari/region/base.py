@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 
-class Part(BaseModel):
+class StrictModel(BaseModel):
     """One mapping of `region.yml`: frozen, and closed to keys that are not known."""
 
     model_config = ConfigDict(

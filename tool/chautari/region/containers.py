@@ -19,7 +19,7 @@ def _path(region: Region, service: str, field: str) -> Path_:
 def images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
     """An image is only ever run when its digest was known before; a sandbox runs a double."""
     for service, upstream in IMAGES.items():
-        if not region.carriers(service) or region.sandbox is not None:
+        if not region.nodes_running(service) or region.sandbox is not None:
             continue
         wanted = chosen(service, getattr(region.services.of(service), "version", None), pins)
         if not wanted.sha256:
@@ -35,7 +35,7 @@ def images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
 def containers_stand_on_debian(region: Region, _: Pins) -> Iterator[Finding]:
     """The container engine is Debian's own."""
     for service in IMAGES:
-        for name in region.carriers(service):
+        for name in region.nodes_running(service):
             if not region.nodes[name].os.startswith("debian-"):
                 yield (
                     ("nodes", name, "os"),
@@ -46,7 +46,7 @@ def containers_stand_on_debian(region: Region, _: Pins) -> Iterator[Finding]:
 def containers_stand_apart(region: Region, _: Pins) -> Iterator[Finding]:
     """They ask Redis with a password over the loopback; Nextcloud's Redis has neither."""
     for service in IMAGES:
-        for name in region.carriers(service):
+        for name in region.nodes_running(service):
             if "nextcloud" in region.nodes[name].services:
                 yield (
                     placing(region, service, name),
@@ -58,14 +58,14 @@ def containers_stand_apart(region: Region, _: Pins) -> Iterator[Finding]:
 def servers_and_rooms_agree(region: Region, _: Pins) -> Iterator[Finding]:
     """Rooms without a server, a pool without servers, or a home that nobody carries."""
     for service in IMAGES:
-        if region.carriers(service) and not region.carriers("bigbluebutton"):
+        if region.nodes_running(service) and not region.nodes_running("bigbluebutton"):
             yield (
                 placing(region, service),
                 f"{service} serves BigBlueButton, and no node carries it; add bigbluebutton to one",
             )
     rooms = region.services.of_bigbluebutton().rooms
-    here = bool(region.carriers("greenlight"))
-    if "bigbluebutton" in region.carried() and rooms == "greenlight" and not here:
+    here = bool(region.nodes_running("greenlight"))
+    if "bigbluebutton" in region.deployed_services() and rooms == "greenlight" and not here:
         yield (
             ("services", "bigbluebutton", "rooms"),
             "people find their rooms in Greenlight, and no node carries it; place greenlight on a "

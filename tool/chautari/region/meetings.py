@@ -15,7 +15,7 @@ CHECK_ACCOUNT = "chautari-check"
 
 def somebody_can_start_a_meeting(region: Region, _: Pins) -> Iterator[Finding]:
     """Where members alone start meetings, a region without members would never meet."""
-    if "jitsi" not in region.carried():
+    if "jitsi" not in region.deployed_services():
         return
     jitsi = region.services.of_jitsi()
     path: Path_ = ("services", "jitsi", "members")
@@ -33,15 +33,15 @@ def somebody_can_start_a_meeting(region: Region, _: Pins) -> Iterator[Finding]:
 
 def bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Finding]:
     """A bridge carries the media of meetings that another node arranges."""
-    meeting = region.carriers("jitsi")
-    for name in region.carriers("jitsi-bridge"):
+    meeting = region.nodes_running("jitsi")
+    for name in region.nodes_running("jitsi-bridge"):
         path = ("nodes", name, "services", region.nodes[name].services.index("jitsi-bridge"))
         if not meeting:
             yield path, "no node carries jitsi, which a bridge serves; add it to a node's list"
         elif name in meeting:
             yield path, "jitsi brings a bridge of its own; take jitsi-bridge out here"
     jitsi = region.services.jitsi
-    if jitsi is not None and jitsi.relays and not region.carriers("jitsi-bridge"):
+    if jitsi is not None and jitsi.relays and not region.nodes_running("jitsi-bridge"):
         yield (
             ("services", "jitsi", "relays"),
             "relays join several bridges, and there is one; add another node with jitsi-bridge",
@@ -52,7 +52,7 @@ def bigbluebutton_fits_the_machine(region: Region, _: Pins) -> Iterator[Finding]
     """Upstream builds each release line for one Ubuntu and for amd64 alone."""
     release = region.services.of_bigbluebutton().release
     os = catalog.BIGBLUEBUTTON_OS[release]
-    for name in region.carriers("bigbluebutton"):
+    for name in region.nodes_running("bigbluebutton"):
         node = region.nodes[name]
         if node.os != os:
             yield (
@@ -75,7 +75,7 @@ def bigbluebutton_fits_the_machine(region: Region, _: Pins) -> Iterator[Finding]
 
 def bigbluebutton_stands_alone(region: Region, _: Pins) -> Iterator[Finding]:
     """It takes 443 for itself, half of all UDP ports, and every core while people meet."""
-    for name in region.carriers("bigbluebutton"):
+    for name in region.nodes_running("bigbluebutton"):
         others = [item for item in region.nodes[name].services if item != "bigbluebutton"]
         if others:
             yield (
@@ -87,9 +87,11 @@ def bigbluebutton_stands_alone(region: Region, _: Pins) -> Iterator[Finding]:
 
 def rooms_have_a_home(region: Region, _: Pins) -> Iterator[Finding]:
     """A server without rooms is an API that nobody calls."""
-    if "bigbluebutton" not in region.carried():
+    if "bigbluebutton" not in region.deployed_services():
         return
-    if region.services.of_bigbluebutton().rooms == "nextcloud" and not region.carriers("nextcloud"):
+    if region.services.of_bigbluebutton().rooms == "nextcloud" and not region.nodes_running(
+        "nextcloud"
+    ):
         path: Path_ = ("services", "bigbluebutton", "rooms")
         if region.services.bigbluebutton is None:
             path = placing(region, "bigbluebutton")
@@ -105,11 +107,11 @@ def rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
 
     A sandbox needs none: it installs what `--mirror` gives, or a double.
     """
-    if "bigbluebutton" not in region.carried() or region.sandbox is not None:
+    if "bigbluebutton" not in region.deployed_services() or region.sandbox is not None:
         return
     if region.services.of_bigbluebutton().rooms != "nextcloud":
         return
-    for node in region.carriers("nextcloud"):
+    for node in region.nodes_running("nextcloud"):
         chosen = region.services.of_nextcloud().version
         version = chosen or catalog.newest_for(region.nodes[node].os).version
         app = catalog.rooms_app(version, pins)

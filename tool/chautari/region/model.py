@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic.json_schema import WithJsonSchema
 
-from chautari.region.base import Part
+from chautari.region.base import StrictModel
 from chautari.region.field_types import (
     Address,
     Country,
@@ -31,7 +31,7 @@ ServiceName = Literal[
     "nextcloud", "polls", "jitsi", "jitsi-bridge", "bigbluebutton", "greenlight", "scalelite"
 ]
 # Services that serve another one: any number of nodes carry them, without a name or settings.
-HELPERS = {"jitsi-bridge": "jitsi"}
+AUXILIARY_SERVICES = {"jitsi-bridge": "jitsi"}
 OperatingSystem = Literal["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"]
 Ubuntu = Literal["ubuntu-22.04", "ubuntu-24.04"]
 
@@ -47,7 +47,7 @@ Keys = Annotated[
 ]
 
 
-class Node(Part):
+class Node(StrictModel):
     """One machine of the region."""
 
     address: Address = Field(
@@ -94,7 +94,7 @@ class Node(Part):
         return (self.address,) if self.address6 is None else (self.address, self.address6)
 
 
-class Mail(Part):
+class Mail(StrictModel):
     """The relay that every node hands its mail to."""
 
     relay: Domain = Field(
@@ -122,7 +122,7 @@ class Mail(Part):
     )
 
 
-class Acme(Part):
+class Acme(StrictModel):
     """The certificate authority."""
 
     directory: str = Field(
@@ -133,7 +133,7 @@ class Acme(Part):
     )
 
 
-class StandIn(Part):
+class OSSubstitute(StrictModel):
     """What a container is in place of an operating system whose packages cannot be had."""
 
     os: Literal["debian-12", "debian-13"] = Field(
@@ -156,21 +156,21 @@ class StandIn(Part):
     )
 
 
-class Sandbox(Part):
+class Sandbox(StrictModel):
     """Marks a region that lives in containers on this machine, with a small internet of its own."""
 
     network: SandboxNetwork = Field(
         description="Part of a documentation network (RFC 5737) for the containers' addresses.",
         examples=["198.51.100.0/25"],
     )
-    stand_in: dict[Ubuntu, StandIn] = Field(
+    os_substitutes: dict[Ubuntu, OSSubstitute] = Field(
         default_factory=dict,
         description="Containers that stand in for an operating system; every report says so.",
         examples=[{"ubuntu-22.04": {"os": "debian-12", "memory_mb": 900, "cores": 1}}],
     )
 
 
-class Region(Part):
+class Region(StrictModel):
     """A region: its people, its nodes and the services on them."""
 
     region: Name = Field(
@@ -234,37 +234,37 @@ class Region(Part):
         examples=[{"network": "198.51.100.0/25"}],
     )
 
-    def stand_in(self, node: str) -> StandIn | None:
+    def os_substitute(self, node: str) -> OSSubstitute | None:
         """Return what stands in for the operating system of `node`, in a sandbox that says so."""
-        known = self.sandbox.stand_in.items() if self.sandbox else ()
+        known = self.sandbox.os_substitutes.items() if self.sandbox else ()
         return next((found for os, found in known if os == self.nodes[node].os), None)
 
     def os_of(self, node: str) -> str:
         """Return the operating system that the machine called `node` really has."""
-        found = self.stand_in(node)
+        found = self.os_substitute(node)
         return found.os if found else self.nodes[node].os
 
     def node_of(self, service: str) -> str:
         """Return the name of the node that carries `service` (rules made sure of one)."""
         return next(name for name, node in self.nodes.items() if service in node.services)
 
-    def carried(self) -> tuple[str, ...]:
+    def deployed_services(self) -> tuple[str, ...]:
         """Return the services that stand on a node or have settings, each once."""
         standing = [service for name in self.nodes for service in self.services_on(name)]
         return tuple(dict.fromkeys([*standing, *self.services.placed()]))
 
     def services_on(self, node: str) -> tuple[str, ...]:
         """Return the services with a name of their own that stand on `node`."""
-        return tuple(item for item in self.nodes[node].services if item not in HELPERS)
+        return tuple(item for item in self.nodes[node].services if item not in AUXILIARY_SERVICES)
 
-    def carriers(self, service: str) -> tuple[str, ...]:
+    def nodes_running(self, service: str) -> tuple[str, ...]:
         """Return the names of the nodes that carry `service`."""
         return tuple(name for name, node in self.nodes.items() if service in node.services)
 
     @property
     def pooled(self) -> bool:
         """Whether Scalelite answers in the name of several BigBlueButton servers."""
-        return bool(self.carriers("scalelite"))
+        return bool(self.nodes_running("scalelite"))
 
     def public_name(self, service: str, node: str) -> str:
         """Return the DNS name of `service` on `node`: in a pool a server has its node's in it."""

@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 from chautari.region import catalog, polls
 from chautari.region.containers import CONTAINER_RULES
 from chautari.region.meetings import MEETING_RULES
-from chautari.region.model import HELPERS, Region
+from chautari.region.model import AUXILIARY_SERVICES, Region
 from chautari.region.rule import Finding, Pins, Rule, placing
 
 GROUPS = {
@@ -36,7 +36,7 @@ def each_service_on_one_node(region: Region, _: Pins) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for name, node in region.nodes.items():
         for index, service in enumerate(node.services):
-            many = service in HELPERS or (service == "bigbluebutton" and region.pooled)
+            many = service in AUXILIARY_SERVICES or (service == "bigbluebutton" and region.pooled)
             if service in seen and not many:
                 yield (
                     ("nodes", name, "services", index),
@@ -71,7 +71,7 @@ def address6_is_version_6(region: Region, _: Pins) -> Iterator[Finding]:
 def names_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
     """Two services cannot answer under one name, nor a service under its region's node name."""
     seen: dict[str, str] = {name: f"node {name}" for name in region.nodes}
-    for service in region.carried():
+    for service in region.deployed_services():
         if service == "bigbluebutton" and region.pooled:
             continue
         label = region.services.label_of(service)
@@ -178,7 +178,7 @@ def polls_release_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
 
     A sandbox needs none: it installs what `--mirror` gives, or a double.
     """
-    if "polls" not in region.carried():
+    if "polls" not in region.deployed_services():
         return
     chosen = region.services.of_polls()
     app = polls.APPS[chosen.app]
@@ -226,10 +226,10 @@ def ubuntu_in_a_sandbox_is_stood_in_for(region: Region, _: Pins) -> Iterator[Fin
     if region.sandbox is None:
         return
     for name, node in region.nodes.items():
-        if node.os not in catalog.PHP_OF and node.os not in region.sandbox.stand_in:
+        if node.os not in catalog.PHP_OF and node.os not in region.sandbox.os_substitutes:
             yield (
                 ("nodes", name, "os"),
-                f"a sandbox has no {node.os}; say what stands in for it: sandbox: {{stand_in: "
+                f"a sandbox has no {node.os}; name a substitute: sandbox: {{os_substitutes: "
                 f"{{{node.os}: {{os: debian-12, memory_mb: 900, cores: 1}}}}}}",
             )
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from pydantic.json_schema import WithJsonSchema
 
 from chautari.region import polls
-from chautari.region.base import Part
+from chautari.region.base import StrictModel
 from chautari.region.field_types import Email, ImageVersion, Label, Name, Size, Text, Version
 
 NextcloudApp = Literal["calendar", "contacts", "deck", "tasks"]
@@ -22,7 +22,7 @@ PollAppName = Annotated[
 ]
 
 
-class Nextcloud(Part):
+class Nextcloud(StrictModel):
     """Files, calendars and contacts."""
 
     host: Label = Field(
@@ -45,7 +45,7 @@ class Nextcloud(Part):
     )
 
 
-class Polls(Part):
+class Polls(StrictModel):
     """Polls about dates and other choices, for people with and without an account."""
 
     app: PollAppName = Field(
@@ -79,7 +79,7 @@ class Polls(Part):
     )
 
 
-class Jitsi(Part):
+class Jitsi(StrictModel):
     """Video meetings."""
 
     host: Label = Field(
@@ -113,7 +113,7 @@ class Jitsi(Part):
     )
 
 
-class BigBlueButton(Part):
+class BigBlueButton(StrictModel):
     """Video meetings of a hundred people and more, with slides, notes and recordings."""
 
     host: Label = Field(
@@ -178,7 +178,7 @@ class BigBlueButton(Part):
     )
 
 
-class Greenlight(Part):
+class Greenlight(StrictModel):
     """Rooms of BigBlueButton with accounts of their own, in a container."""
 
     host: Label = Field(
@@ -204,7 +204,7 @@ class Greenlight(Part):
     )
 
 
-class Scalelite(Part):
+class Scalelite(StrictModel):
     """Makes a pool of several BigBlueButton servers, which answers under their common name."""
 
     version: ImageVersion | None = Field(
@@ -217,7 +217,7 @@ class Scalelite(Part):
 Service = Nextcloud | Polls | Jitsi | BigBlueButton | Greenlight | Scalelite
 
 
-class Services(Part):
+class Services(StrictModel):
     """Settings of the region's services; a service is placed by naming it on a node."""
 
     nextcloud: Nextcloud | None = Field(

@@ -5,25 +5,25 @@ from __future__ import annotations
 from chautari.region import catalog
 from chautari.region.catalog import Artifact
 from chautari.render import bigbluebutton
-from chautari.render.context import Place, Variables
+from chautari.render.context import NodeContext, Variables
 
 
-def pinned(place: Place, version: str) -> dict[str, Artifact | None]:
+def pinned(context: NodeContext, version: str) -> dict[str, Artifact | None]:
     """Return the apps that Nextcloud `version` gets, each with its pin where there is one."""
     pins = catalog.NEXTCLOUD_APPS.get(catalog.major(version), {})
     found: dict[str, Artifact | None]
-    found = {name: pins.get(name) for name in place.region.services.of_nextcloud().apps}
-    if bigbluebutton.has_rooms(place.region):
-        found[catalog.ROOMS_APP] = catalog.rooms_app(version, place.inventory.releases)
+    found = {name: pins.get(name) for name in context.region.services.of_nextcloud().apps}
+    if bigbluebutton.has_rooms(context.region):
+        found[catalog.ROOMS_APP] = catalog.rooms_app(version, context.inventory.releases)
     return found
 
 
-def variables(place: Place, version: str) -> Variables:
+def variables(context: NodeContext, version: str) -> Variables:
     """Return the apps to install, and those that no archive was found for."""
     apps, missing = [], []
-    for name, pin in pinned(place, version).items():
-        artifact = place.internet.artifacts.get(name) or pin
-        reason = place.internet.missing.get(name)
+    for name, pin in pinned(context, version).items():
+        artifact = context.endpoints.artifacts.get(name) or pin
+        reason = context.endpoints.missing.get(name)
         if artifact is None or not artifact.sha256:
             reason = reason or f"no release of it is pinned for Nextcloud {version}"
         if artifact is None or reason:

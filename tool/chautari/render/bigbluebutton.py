@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chautari.region.model import Region
-from chautari.render.context import Place, Variables
+from chautari.render.context import NodeContext, Variables
 
 SERVICE = "bigbluebutton"
 # Relays leave the lower half of the UDP ports to the media of meetings.
@@ -16,12 +16,12 @@ def server_name(region: Region, node: str) -> str:
     return region.public_name(SERVICE, node)
 
 
-def bigbluebutton(place: Place) -> Variables:
+def bigbluebutton(context: NodeContext) -> Variables:
     """Return the server's name, addresses and settings."""
-    region, node = place.region, place.region.nodes[place.node]
+    region, node = context.region, context.region.nodes[context.node]
     settings = region.services.of_bigbluebutton()
     return {
-        "bigbluebutton_domain": server_name(region, place.node),
+        "bigbluebutton_domain": server_name(region, context.node),
         "bigbluebutton_address": node.address,
         "bigbluebutton_address6": node.address6 or "",
         "bigbluebutton_release": settings.release,
@@ -35,7 +35,7 @@ def bigbluebutton(place: Place) -> Variables:
         "bigbluebutton_office": settings.office,
         "bigbluebutton_checksums": checksums(region),
         "bigbluebutton_contact": region.contact,
-        "bigbluebutton_double": SERVICE in place.internet.repositories,
+        "bigbluebutton_double": SERVICE in context.endpoints.repositories,
     }
 
 
@@ -49,14 +49,14 @@ def checksums(region: Region) -> list[str]:
     return [*(["sha1"] if weak else []), "sha256", "sha384", "sha512"]
 
 
-def turn(place: Place) -> Variables:
+def turn(context: NodeContext) -> Variables:
     """Return the settings of the TURN server beside BigBlueButton.
 
     haproxy hands on TURN that comes in on 443, over TCP; its media are on the node itself.
     """
-    node = place.region.nodes[place.node]
+    node = context.region.nodes[context.node]
     return {
-        "turn_domain": server_name(place.region, place.node),
+        "turn_domain": server_name(context.region, context.node),
         "turn_address": node.address,
         "turn_allowed_peers": list(node.addresses),
         "turn_tcp": True,
@@ -65,9 +65,9 @@ def turn(place: Place) -> Variables:
     }
 
 
-def nextcloud(place: Place) -> Variables:
+def nextcloud(context: NodeContext) -> Variables:
     """Return where Nextcloud's rooms open their meetings, when they do."""
-    region = place.region
+    region = context.region
     if not has_rooms(region):
         return {"nextcloud_bigbluebutton_url": ""}
     host = region.fqdn(region.services.of_bigbluebutton().host)
@@ -77,7 +77,7 @@ def nextcloud(place: Place) -> Variables:
 def has_rooms(region: Region) -> bool:
     """Return whether people find BigBlueButton's rooms in Nextcloud."""
     rooms: str = region.services.of_bigbluebutton().rooms
-    return SERVICE in region.carried() and rooms == "nextcloud"
+    return SERVICE in region.deployed_services() and rooms == "nextcloud"
 
 
 def shaped_secrets(region: Region, node: str, secrets: Variables) -> Variables:

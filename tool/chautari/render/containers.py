@@ -5,19 +5,19 @@ from __future__ import annotations
 from chautari.region.catalog import Artifact
 from chautari.region.images import IMAGES, chosen
 from chautari.region.model import Region
-from chautari.render.context import Place, Variables
+from chautari.render.context import NodeContext, Variables
 
 REDIS_PORT = 6379
 PORTS = {"greenlight": 5050, "scalelite": 3000}
 SMTP_PORT = 25
 
 
-def image(place: Place, service: str) -> Artifact:
+def image(context: NodeContext, service: str) -> Artifact:
     """Return the image of `service`: the sandbox's, or the one that the region pinned."""
-    if found := place.internet.artifacts.get(service):
+    if found := context.endpoints.artifacts.get(service):
         return found
-    version = getattr(place.region.services.of(service), "version", None)
-    return chosen(service, version, place.inventory.releases)
+    version = getattr(context.region.services.of(service), "version", None)
+    return chosen(service, version, context.inventory.releases)
 
 
 def reference(artifact: Artifact) -> str:
@@ -30,11 +30,11 @@ def services_of(region: Region, node: str) -> list[str]:
     return [service for service in IMAGES if service in region.nodes[node].services]
 
 
-def containers(place: Place) -> Variables:
+def containers(context: NodeContext) -> Variables:
     """Return the images to have, and registries without TLS: only a sandbox has one."""
-    services = services_of(place.region, place.node)
-    images = [image(place, service) for service in services]
-    doubles = [item for item in images if place.internet.is_double(item.name)]
+    services = services_of(context.region, context.node)
+    images = [image(context, service) for service in services]
+    doubles = [item for item in images if context.endpoints.is_double(item.name)]
     return {
         "containers_images": [reference(item) for item in images],
         # The sandbox's nodes are containers themselves, on a file system without overlay.
@@ -43,18 +43,18 @@ def containers(place: Place) -> Variables:
     }
 
 
-def redis(place: Place) -> Variables:
+def redis(context: NodeContext) -> Variables:
     """Return that Redis answers on the loopback, where containers ask it."""
     return {"redis_port": REDIS_PORT, "redis_socket_group_members": []}
 
 
-def greenlight(place: Place) -> Variables:
+def greenlight(context: NodeContext) -> Variables:
     """Return where people find Greenlight, and which server opens its meetings."""
-    region, settings = place.region, place.region.services.of_greenlight()
+    region, settings = context.region, context.region.services.of_greenlight()
     server = region.fqdn(region.services.of_bigbluebutton().host)
     return {
-        "greenlight_image": reference(image(place, "greenlight")),
-        "greenlight_version": image(place, "greenlight").version,
+        "greenlight_image": reference(image(context, "greenlight")),
+        "greenlight_version": image(context, "greenlight").version,
         "greenlight_domain": region.fqdn(settings.host),
         "greenlight_port": PORTS["greenlight"],
         "greenlight_endpoint": f"https://{server}/bigbluebutton/api/",
@@ -63,27 +63,27 @@ def greenlight(place: Place) -> Variables:
         "greenlight_language": region.languages[0].split("_")[0],
         "greenlight_mail_from": region.mail.from_ if region.mail else "",
         "greenlight_redis_port": REDIS_PORT,
-        "greenlight_double": place.internet.is_double("greenlight"),
+        "greenlight_double": context.endpoints.is_double("greenlight"),
     }
 
 
-def scalelite(place: Place) -> Variables:
+def scalelite(context: NodeContext) -> Variables:
     """Return the pool's name and its servers."""
-    region = place.region
+    region = context.region
     return {
-        "scalelite_image": reference(image(place, "scalelite")),
-        "scalelite_version": image(place, "scalelite").version,
-        "scalelite_domain": region.public_name("scalelite", place.node),
+        "scalelite_image": reference(image(context, "scalelite")),
+        "scalelite_version": image(context, "scalelite").version,
+        "scalelite_domain": region.public_name("scalelite", context.node),
         "scalelite_port": PORTS["scalelite"],
         "scalelite_servers": [
             {
                 "name": name,
                 "url": f"https://{region.public_name('bigbluebutton', name)}/bigbluebutton/api",
             }
-            for name in region.carriers("bigbluebutton")
+            for name in region.nodes_running("bigbluebutton")
         ],
         "scalelite_redis_port": REDIS_PORT,
-        "scalelite_double": place.internet.is_double("scalelite"),
+        "scalelite_double": context.endpoints.is_double("scalelite"),
     }
 
 

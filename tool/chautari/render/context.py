@@ -7,17 +7,17 @@ from typing import Any
 
 from chautari.region.load import Inventory
 from chautari.region.model import Region
-from chautari.render.endpoints import Internet
+from chautari.render.endpoints import Endpoints
 
 Variables = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Place:
+class NodeContext:
     """What a role's variables are computed from."""
 
     inventory: Inventory
-    internet: Internet
+    endpoints: Endpoints
     node: str
 
     @property

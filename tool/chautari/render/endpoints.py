@@ -14,7 +14,7 @@ from chautari.region.packages import Repository
 
 
 @dataclass(frozen=True)
-class StandIn:
+class ArtifactDouble:
     """A double that takes an upstream artifact's place, and why."""
 
     name: str
@@ -23,7 +23,7 @@ class StandIn:
 
 
 @dataclass(frozen=True)
-class Internet:
+class Endpoints:
     """Where names, certificates, mail and downloads come from.
 
     Attributes:
@@ -49,7 +49,7 @@ class Internet:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     repositories: dict[str, Repository] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
-    doubles: tuple[StandIn, ...] = ()
+    doubles: tuple[ArtifactDouble, ...] = ()
     mail_api: str | None = None
 
     def is_double(self, name: str) -> bool:
@@ -57,4 +57,4 @@ class Internet:
         return any(item.name == name for item in self.doubles)
 
 
-PUBLIC = Internet()
+PUBLIC_INTERNET = Endpoints()

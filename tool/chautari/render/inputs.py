@@ -79,7 +79,7 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[Inputs]:
         ansible: digest of the environment that Ansible runs in on the nodes.
     """
     values = node.public | node.secret
-    carried = set(node.roles)
+    deployed_services = set(node.roles)
     return [
         {
             "role": role,
@@ -91,7 +91,7 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[Inputs]:
                 for name in sorted(values)
                 if name in _text(role)
             },
-            "needs": [other for other in declaration(role).needs if other in carried],
+            "needs": [other for other in declaration(role).needs if other in deployed_services],
             "items": _items(role),
             "covers": declaration(role).covering(),
         }

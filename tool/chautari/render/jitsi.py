@@ -6,7 +6,7 @@ import datetime
 import hashlib
 
 from chautari.region.model import Region
-from chautari.render.context import Place, Variables
+from chautari.render.context import NodeContext, Variables
 from chautari.secrets.specs import JITSI_MEMBER
 
 _FROM = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -18,36 +18,40 @@ def domain(region: Region) -> str:
     return region.fqdn(region.services.of_jitsi().host)
 
 
-def turn(place: Place) -> Variables:
+def turn(context: NodeContext) -> Variables:
     """Return the TURN server's name, and the addresses it may relay to although they are odd."""
-    region = place.region
-    carriers = {place.node, *region.carriers("jitsi"), *region.carriers("jitsi-bridge")}
-    peers = [address for name in sorted(carriers) for address in region.nodes[name].addresses]
+    region = context.region
+    nodes_running = {
+        context.node,
+        *region.nodes_running("jitsi"),
+        *region.nodes_running("jitsi-bridge"),
+    }
+    peers = [address for name in sorted(nodes_running) for address in region.nodes[name].addresses]
     return {
         "turn_domain": domain(region),
-        "turn_address": region.nodes[place.node].address,
+        "turn_address": region.nodes[context.node].address,
         "turn_allowed_peers": peers,
     }
 
 
-def videobridge(place: Place) -> Variables:
+def videobridge(context: NodeContext) -> Variables:
     """Return how the node's bridge joins the meeting node, and what it offers to browsers."""
-    region = place.region
-    node = region.nodes[place.node]
+    region = context.region
+    node = region.nodes[context.node]
     return {
         "videobridge_domain": domain(region),
         "videobridge_xmpp_host": "127.0.0.1" if "jitsi" in node.services else domain(region),
-        "videobridge_nickname": place.node,
+        "videobridge_nickname": context.node,
         "videobridge_address": node.address,
         "videobridge_relays": region.services.of_jitsi().relays,
         "videobridge_region": region.region,
-        "videobridge_double": "jitsi" in place.internet.repositories,
+        "videobridge_double": "jitsi" in context.endpoints.repositories,
     }
 
 
-def jitsi(place: Place) -> Variables:
+def jitsi(context: NodeContext) -> Variables:
     """Return the meeting node's settings."""
-    region = place.region
+    region = context.region
     settings = region.services.of_jitsi()
     return {
         "jitsi_domain": domain(region),
@@ -55,10 +59,10 @@ def jitsi(place: Place) -> Variables:
         "jitsi_member_names": list(settings.members),
         "jitsi_language": region.languages[0].split("_")[0],
         "jitsi_low_bandwidth": region.bandwidth == "low",
-        "jitsi_remote_bridges": list(region.carriers("jitsi-bridge")),
+        "jitsi_remote_bridges": list(region.nodes_running("jitsi-bridge")),
         "jitsi_relays": settings.relays,
         "jitsi_region": region.region,
-        "jitsi_double": "jitsi" in place.internet.repositories,
+        "jitsi_double": "jitsi" in context.endpoints.repositories,
     }
 
 

@@ -6,35 +6,35 @@ from dataclasses import replace
 
 from chautari.region import packages
 from chautari.region.packages import Repository
-from chautari.render.context import Place, Variables
+from chautari.render.context import NodeContext, Variables
 
 
-def jitsi_version(place: Place) -> str:
+def jitsi_version(context: NodeContext) -> str:
     """Return the release of Jitsi Meet: the region's choice, or the one that is known to work."""
-    chosen: str | None = place.region.services.of_jitsi().version
+    chosen: str | None = context.region.services.of_jitsi().version
     return chosen or packages.JITSI_VERSION
 
 
-def bigbluebutton_version(place: Place) -> str:
+def bigbluebutton_version(context: NodeContext) -> str:
     """Return the release of BigBlueButton: the region's choice, or the newest that was known."""
-    settings = place.region.services.of_bigbluebutton()
+    settings = context.region.services.of_bigbluebutton()
     return settings.version or packages.BIGBLUEBUTTON_VERSIONS[settings.release]
 
 
-def repository(place: Place) -> Variables:
+def repository(context: NodeContext) -> Variables:
     """Return the repositories of the node's services, and the releases they are held at."""
-    return {"repository_sources": [_source(item) for item in _of_node(place)]}
+    return {"repository_sources": [_source(item) for item in _of_node(context)]}
 
 
-def _of_node(place: Place) -> list[Repository]:
-    services, found = place.region.nodes[place.node].services, list[Repository]()
+def _of_node(context: NodeContext) -> list[Repository]:
+    services, found = context.region.nodes[context.node].services, list[Repository]()
     if {"jitsi", "jitsi-bridge"} & set(services):
-        source = place.internet.repositories.get("jitsi", packages.JITSI)
+        source = context.endpoints.repositories.get("jitsi", packages.JITSI)
         bundle = packages.JITSI.bundle
-        found.append(replace(source, bundle=bundle, release=f"{jitsi_version(place)}-1"))
+        found.append(replace(source, bundle=bundle, release=f"{jitsi_version(context)}-1"))
     if "bigbluebutton" in services:
-        settings = place.region.services.of_bigbluebutton()
-        double = place.internet.repositories.get("bigbluebutton")
+        settings = context.region.services.of_bigbluebutton()
+        double = context.endpoints.repositories.get("bigbluebutton")
         real = packages.bigbluebutton(settings.release, settings.version)
         found += [double] if double else real
     return found

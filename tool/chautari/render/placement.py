@@ -7,7 +7,7 @@ from typing import Any
 from chautari.region.model import Region
 from chautari.region.polls import APPS
 
-GROUND = ("base", "firewall", "mail")
+BASE_ROLES = ("base", "firewall", "mail")
 # By the name of the app that carries the service; its own role has that name.
 ROLES_OF_APP: dict[str, tuple[str, ...]] = {
     "nextcloud": ("nginx", "tls", "postgresql", "redis", "php", "nextcloud"),
@@ -75,7 +75,7 @@ CLOSED_PORTS_OF_ROLE: dict[str, tuple[dict[str, Any], ...]] = {
 
 def roles_of(region: Region, node: str) -> tuple[str, ...]:
     """Return the roles of `node` in the order they run."""
-    wanted = set(GROUND) if region.mail else set(GROUND) - {"mail"}
+    wanted = set(BASE_ROLES) if region.mail else set(BASE_ROLES) - {"mail"}
     for service in region.nodes[node].services:
         wanted |= set(ROLES_OF_APP[region.services.app_of(service)])
     return tuple(role for role in ORDER if role in wanted)
@@ -103,7 +103,7 @@ def closed_ports_of(region: Region, node: str) -> list[dict[str, Any]]:
 
 def _joining(region: Region) -> list[dict[str, Any]]:
     """Return the port where bridges on other nodes join the meeting node."""
-    bridges = [region.nodes[name] for name in region.carriers("jitsi-bridge")]
+    bridges = [region.nodes[name] for name in region.nodes_running("jitsi-bridge")]
     sources = [address for bridge in bridges for address in bridge.addresses]
     entry = {"port": "5222", "protocol": "tcp", "comment": "XMPP of bridges", "sources": sources}
     return [entry] if sources else []

@@ -15,12 +15,12 @@ from chautari.region.catalog import Artifact
 from chautari.region.model import Region
 from chautari.region.polls import APPS
 from chautari.render import apps, bigbluebutton, containers, jitsi, packages, polls
-from chautari.render.context import Place, Variables
+from chautari.render.context import NodeContext, Variables
 from chautari.render.placement import closed_ports_of, names_of, ports_of, roles_of
 from chautari.secrets import specs as secret_names
 from chautari.secrets.store import SecretStore
 
-__all__ = ["NodeVariables", "Place", "Variables", "nextcloud_release", "of_node"]
+__all__ = ["NodeContext", "NodeVariables", "Variables", "nextcloud_release", "of_node"]
 LOCALES = {
     "es": "es_ES.UTF-8", "pt": "pt_BR.UTF-8", "ne": "ne_NP.UTF-8", "hi": "hi_IN.UTF-8",
     "bn": "bn_BD.UTF-8", "ta": "ta_IN.UTF-8", "si": "si_LK.UTF-8", "fr": "fr_FR.UTF-8",
@@ -44,24 +44,24 @@ class NodeVariables:
     secret: Variables
 
 
-def of_node(place: Place, secrets: SecretStore | None) -> NodeVariables:
+def of_node(context: NodeContext, secrets: SecretStore | None) -> NodeVariables:
     """Return the variables of every role of the node; without `secrets` none are included."""
-    roles = roles_of(place.region, place.node)
+    roles = roles_of(context.region, context.node)
     public: Variables = {}
     for role in roles:
-        public |= _BY_ROLE[role](place)
-    secret = _secrets(place.region, place.node, secrets) if secrets else {}
-    return NodeVariables(place.node, roles, public, secret)
+        public |= _BY_ROLE[role](context)
+    secret = _secrets(context.region, context.node, secrets) if secrets else {}
+    return NodeVariables(context.node, roles, public, secret)
 
 
-def base(place: Place) -> Variables:
+def base(context: NodeContext) -> Variables:
     """Return who the machine is, and who may log in."""
-    region = place.region
+    region = context.region
     operators = {name: list(keys) for name, keys in region.operators.items()}
-    operators |= {name: list(keys) for name, keys in place.internet.operators.items()}
+    operators |= {name: list(keys) for name, keys in context.endpoints.operators.items()}
     language = region.languages[0]
     return {
-        "base_hostname": place.node,
+        "base_hostname": context.node,
         "base_domain": region.domain,
         "base_timezone": region.timezone,
         "base_locale": LOCALES.get(language.split("_")[0], "en_US.UTF-8"),
@@ -70,18 +70,18 @@ def base(place: Place) -> Variables:
     }
 
 
-def firewall(place: Place) -> Variables:
+def firewall(context: NodeContext) -> Variables:
     """Return the ports of the node's services."""
     return {
-        "firewall_ssh_port": place.region.nodes[place.node].port,
-        "firewall_ports": ports_of(place.region, place.node),
-        "firewall_closed_ports": closed_ports_of(place.region, place.node),
+        "firewall_ssh_port": context.region.nodes[context.node].port,
+        "firewall_ports": ports_of(context.region, context.node),
+        "firewall_closed_ports": closed_ports_of(context.region, context.node),
     }
 
 
-def mail(place: Place) -> Variables:
+def mail(context: NodeContext) -> Variables:
     """Return the relay the node hands its mail to."""
-    settings = place.region.mail
+    settings = context.region.mail
     if settings is None:
         return {}
     return {
@@ -89,82 +89,83 @@ def mail(place: Place) -> Variables:
         "mail_relay_port": settings.port,
         "mail_relay_user": settings.user,
         "mail_from": settings.from_,
-        "mail_hostname": place.region.fqdn(place.node),
-        "mail_root_to": place.region.contact,
+        "mail_hostname": context.region.fqdn(context.node),
+        "mail_root_to": context.region.contact,
         # Only a sandbox can be asked whether the checks' mail arrived; elsewhere it would be noise.
-        "mail_discard": [] if place.internet.mail_api else list(place.check_emails.values()),
+        "mail_discard": [] if context.endpoints.mail_api else list(context.check_emails.values()),
     }
 
 
-def nginx(place: Place) -> Variables:
+def nginx(context: NodeContext) -> Variables:
     """Return the names that plain HTTP redirects to HTTPS, and whether nginx answers there.
 
     Beside BigBlueButton the port is haproxy's.
     """
-    services = place.region.nodes[place.node].services
+    services = context.region.nodes[context.node].services
     return {
-        "nginx_names": list(names_of(place.region, place.node)),
+        "nginx_names": list(names_of(context.region, context.node)),
         "nginx_https": bigbluebutton.SERVICE not in services,
     }
 
 
-def tls(place: Place) -> Variables:
+def tls(context: NodeContext) -> Variables:
     """Return the certificates the node asks for."""
-    addresses = list(place.region.nodes[place.node].addresses)
+    addresses = list(context.region.nodes[context.node].addresses)
     return {
         "tls_certificates": [
-            {"name": name, "addresses": addresses} for name in names_of(place.region, place.node)
+            {"name": name, "addresses": addresses}
+            for name in names_of(context.region, context.node)
         ],
-        "tls_acme_directory": place.internet.acme_directory or place.region.acme.directory,
-        "tls_contact": place.region.contact,
+        "tls_acme_directory": context.endpoints.acme_directory or context.region.acme.directory,
+        "tls_contact": context.region.contact,
     }
 
 
-def postgresql(place: Place) -> Variables:
+def postgresql(context: NodeContext) -> Variables:
     """Return the databases of the node's services."""
-    return {"postgresql_databases": _databases(place, "postgresql")}
+    return {"postgresql_databases": _databases(context, "postgresql")}
 
 
-def mariadb(place: Place) -> Variables:
+def mariadb(context: NodeContext) -> Variables:
     """Return the databases of the node's services."""
-    return {"mariadb_databases": _databases(place, "mariadb")}
+    return {"mariadb_databases": _databases(context, "mariadb")}
 
 
-def _databases(place: Place, role: str) -> list[Variables]:
-    services = place.region.nodes[place.node].services
-    apps = [place.region.services.app_of(service) for service in services]
+def _databases(context: NodeContext, role: str) -> list[Variables]:
+    services = context.region.nodes[context.node].services
+    apps = [context.region.services.app_of(service) for service in services]
     names = [name for app in apps for name in DATABASES.get(app, {}).get(role, ())]
     return [{"name": name, "owner": name} for name in names]
 
 
-def redis(place: Place) -> Variables:
+def redis(context: NodeContext) -> Variables:
     """Return who may use the Redis socket."""
-    if containers.services_of(place.region, place.node):
-        return containers.redis(place)
+    if containers.services_of(context.region, context.node):
+        return containers.redis(context)
     return {"redis_socket_group_members": ["www-data"]}
 
 
-def php(_: Place) -> Variables:
+def php(_: NodeContext) -> Variables:
     """Return nothing of PHP's own: services bring their modules and pools."""
     return {}
 
 
-def turn(place: Place) -> Variables:
+def turn(context: NodeContext) -> Variables:
     """Return the settings of the TURN server for the meetings that the node carries."""
-    own = "bigbluebutton" in place.region.nodes[place.node].services
-    return bigbluebutton.turn(place) if own else jitsi.turn(place)
+    own = "bigbluebutton" in context.region.nodes[context.node].services
+    return bigbluebutton.turn(context) if own else jitsi.turn(context)
 
 
-def nextcloud(place: Place) -> Variables:
+def nextcloud(context: NodeContext) -> Variables:
     """Return Nextcloud's release, address and settings."""
-    region, internet = place.region, place.internet
+    region, endpoints = context.region, context.endpoints
     settings = region.services.of_nextcloud()
-    release = nextcloud_release(place)
+    release = nextcloud_release(context)
     return {
         "nextcloud_version": release.version,
         "nextcloud_url": release.url,
         "nextcloud_sha256": release.sha256,
-        "nextcloud_double": internet.is_double("nextcloud"),
+        "nextcloud_double": endpoints.is_double("nextcloud"),
         "nextcloud_domain": region.fqdn(settings.host),
         "nextcloud_quota": settings.quota,
         "nextcloud_language": region.languages[0],
@@ -172,20 +173,20 @@ def nextcloud(place: Place) -> Variables:
         "nextcloud_maintenance_window_start": night_hour(region.timezone),
         "nextcloud_low_bandwidth": region.bandwidth == "low",
         "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
-        "nextcloud_check_email": place.check_emails["nextcloud"],
-        **apps.variables(place, release.version),
-        **bigbluebutton.nextcloud(place),
+        "nextcloud_check_email": context.check_emails["nextcloud"],
+        **apps.variables(context, release.version),
+        **bigbluebutton.nextcloud(context),
     }
 
 
-def nextcloud_release(place: Place) -> Artifact:
+def nextcloud_release(context: NodeContext) -> Artifact:
     """Return the release to install: the sandbox's, the region's choice, or the OS's newest."""
-    if found := place.internet.artifacts.get("nextcloud"):
+    if found := context.endpoints.artifacts.get("nextcloud"):
         return found
-    chosen = place.region.services.of_nextcloud().version
+    chosen = context.region.services.of_nextcloud().version
     if chosen is not None:
-        return place.inventory.releases["nextcloud"][chosen]
-    return catalog.newest_for(place.region.nodes[place.node].os)
+        return context.inventory.releases["nextcloud"][chosen]
+    return catalog.newest_for(context.region.nodes[context.node].os)
 
 
 def night_hour(timezone: str) -> int:
@@ -207,7 +208,7 @@ def _secrets(region: Region, node: str, secrets: SecretStore) -> Variables:
     return found | bigbluebutton.shaped_secrets(region, node, found)
 
 
-_BY_ROLE: dict[str, Callable[[Place], Variables]] = {
+_BY_ROLE: dict[str, Callable[[NodeContext], Variables]] = {
     function.__name__: function
     for function in (
         base, firewall, mail, nginx, tls, postgresql, mariadb, redis, php, nextcloud,
@@ -217,12 +218,12 @@ _BY_ROLE: dict[str, Callable[[Place], Variables]] = {
 }  # fmt: skip
 _BY_ROLE |= dict.fromkeys(APPS, polls.variables)
 # By service: the release that is unpacked on a node; the others are installed from packages.
-RELEASES: dict[str, Callable[[Place], Artifact]] = {
+RELEASES: dict[str, Callable[[NodeContext], Artifact]] = {
     "nextcloud": nextcloud_release,
     "polls": polls.release,
 }
 
 
-def release_of(place: Place, service: str) -> Artifact:
+def release_of(context: NodeContext, service: str) -> Artifact:
     """Return the release of `service` that is unpacked at `place`."""
-    return RELEASES[service](place)
+    return RELEASES[service](context)

@@ -148,11 +148,11 @@ _MAIL = SecretSpec("mail_relay_password", None, True, "password at the mail rela
 def wanted(region: Region) -> tuple[SecretSpec, ...]:
     """Return every secret `region` needs."""
     found: tuple[SecretSpec, ...] = (_MAIL,) if region.mail else ()
-    for service in region.carried():
+    for service in region.deployed_services():
         found += _BY_APP[region.services.app_of(service)]
-    if {"greenlight", "scalelite"} & set(region.carried()):
+    if {"greenlight", "scalelite"} & set(region.deployed_services()):
         found += (_REDIS,)
-    if "jitsi" in region.carried():
+    if "jitsi" in region.deployed_services():
         found += tuple(_of_member(name) for name in region.services.of_jitsi().members)
     return (*found, _RECEIPTS)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from chautari.process import Stream
-from chautari.ssh.target import Target, as_root, ssh_argv
+from chautari.ssh.target import SSHTarget, as_root, ssh_argv
 
 Event = dict[str, Any]
 Payload = bytes | Callable[[], bytes]
@@ -85,7 +85,7 @@ def runner_stdin(payload: bytes = b"", surveying: bool = False) -> bytes:
     return _packed_modules(surveying) + payload
 
 
-def open_stream(target: Target, arguments: Event, payload: Payload = b"") -> Stream:
+def open_stream(target: SSHTarget, arguments: Event, payload: Payload = b"") -> Stream:
     """Start an action of the runner on the node; a payload may be computed while SSH connects."""
     command = as_root(target, remote_command(arguments))
     surveying = arguments["action"] == "survey"
@@ -96,7 +96,7 @@ def open_stream(target: Target, arguments: Event, payload: Payload = b"") -> Str
     return Stream(ssh_argv(target, command), fed)
 
 
-def ask(target: Target, arguments: Event, payload: Payload = b"") -> tuple[list[Event], Stream]:
+def ask(target: SSHTarget, arguments: Event, payload: Payload = b"") -> tuple[list[Event], Stream]:
     """Run one short action of the runner on the node and return its events.
 
     What is no event, such as a greeting of the login shell, is passed over.

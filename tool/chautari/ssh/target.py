@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chautari.region.load import Inventory
-    from chautari.render.endpoints import Internet
+    from chautari.render.endpoints import Endpoints
 
 CONNECT_SECONDS = 20
 ALIVE_SECONDS = 15
@@ -16,7 +16,7 @@ ALIVE_COUNT = 4
 
 
 @dataclass(frozen=True)
-class Target:
+class SSHTarget:
     """Where a node is, who logs in, and the file that pins its host key."""
 
     name: str
@@ -29,19 +29,19 @@ class Target:
 
 def targets(
     inventory: Inventory,
-    internet: Internet,
+    endpoints: Endpoints,
     nodes: tuple[str, ...],
     identities: tuple[Path, ...] = (),
-) -> list[Target]:
+) -> list[SSHTarget]:
     """Return the targets of the nodes called `nodes`.
 
     The key to log in with is the sandbox's, else the first of `identities`, else whatever SSH
     finds by itself (an agent, the usual files).
     """
     found = inventory.region.nodes
-    key = internet.ssh_key or (identities[0].resolve() if identities else None)
+    key = endpoints.ssh_key or (identities[0].resolve() if identities else None)
     return [
-        Target(
+        SSHTarget(
             name,
             found[name].address,
             found[name].port,
@@ -53,7 +53,7 @@ def targets(
     ]
 
 
-def ssh_argv(target: Target, command: str) -> tuple[str, ...]:
+def ssh_argv(target: SSHTarget, command: str) -> tuple[str, ...]:
     """Return the argv that runs `command` on the node.
 
     The host key must be the pinned one; a dead link is noticed after a minute; nothing is asked.
@@ -77,6 +77,6 @@ def ssh_argv(target: Target, command: str) -> tuple[str, ...]:
     return (*argv, target.address, command)
 
 
-def as_root(target: Target, command: str) -> str:
+def as_root(target: SSHTarget, command: str) -> str:
     """Return `command` as root runs it; other accounts need passwordless sudo."""
     return command if target.user == "root" else f"sudo -n {command}"
