@@ -168,9 +168,7 @@ def test_bundle_holds_only_the_node_s_roles_and_plays(tmp_path: Path) -> None:
     plays = json.loads(files["plays.json"])
     named = [given["role"] for given in json.loads(files["roles.json"])]
     assert named == list(ground.roles)
-    assert {name: play["hosts"] for name, play in plays.items()} == {
-        name: name for name in named
-    }
+    assert {name: play["hosts"] for name, play in plays.items()} == {name: name for name in named}
     assert plays[named[0]]["gather_facts"] is True
 
 

@@ -7,8 +7,8 @@ import threading
 from typing import Any
 
 import pytest
-from test_run_converge import FINISHED, ROLE, STARTED, Clock, Link, actions, clock
-from test_run_stages import CHANGED, Data, Nodes, answer, facts, nodes, run, states
+from test_deploy_converge import FINISHED, ROLE, STARTED, Clock, Link, actions, clock
+from test_deploy_stages import CHANGED, Data, Nodes, answer, facts, nodes, run, states
 
 from chautari.deploy import converge, stages, survey
 from chautari.deploy.manner import Manner

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_run_stages import Silent, answer
+from test_deploy_stages import Silent, answer
 
 from chautari.deploy import survey
 from chautari.process import Stream

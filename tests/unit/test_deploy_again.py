@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from region_samples import SANDBOX, inventory
+from test_deploy_stages import answer
 from test_render_variables import SECRETS
-from test_run_stages import answer
 from test_sandbox_state import STATE
 
 from chautari.deploy import again, assemble, survey

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_run_converge import FINISHED, STARTED, Link, actions, clock
-from test_run_stages import NEW, Data, Nodes, answer, facts, nodes, run, states
-from test_run_turns import FREE, LUZ, OURS, at_work, linked, looks, packed
+from test_deploy_converge import FINISHED, STARTED, Link, actions, clock
+from test_deploy_stages import NEW, Data, Nodes, answer, facts, nodes, run, states
+from test_deploy_turns import FREE, LUZ, OURS, at_work, linked, looks, packed
 
 from chautari.deploy import pipeline
 from chautari.deploy.manner import Manner

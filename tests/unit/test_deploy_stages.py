@@ -370,7 +370,7 @@ def test_node_whose_work_breaks_keeps_the_other_s_result(nodes: Nodes, run: Any)
     assert states(report) == {"bog1": "failed", "med1": "converged"}
     failure = report.nodes[0].failure
     assert failure.message.startswith("AssertionError: nobody thought of this")
-    assert any("test_run_stages.py" in line for line in failure.journal)
+    assert any("test_deploy_stages.py" in line for line in failure.journal)
     assert not report.ok
 
 

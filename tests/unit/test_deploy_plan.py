@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from test_run_stages import Data, Nodes, answer, facts, nodes, run
+from test_deploy_stages import Data, Nodes, answer, facts, nodes, run
 
 from chautari.deploy import pipeline, stages
 from chautari.deploy.node_events import NodeReportBuilder

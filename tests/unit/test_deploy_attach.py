@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from region_samples import inventory
-from test_run_converge import FINISHED, STARTED, TARGET, Link, actions, clock
+from test_deploy_converge import FINISHED, STARTED, TARGET, Link, actions, clock
 
 from chautari.deploy import attach, converge, status
 from chautari.deploy.request import Request
