@@ -1,0 +1,122 @@
+"""Extracts from a file the texts that people read, with their lines; code is left out."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+# Keys of Ansible's files whose values people read.
+PROSE_KEYS = ("name", "msg", "fail_msg", "success_msg", "description", "short_description")
+CODE = "CODE"
+
+
+class Text(NamedTuple):
+    """One text that people read, and the line it begins at."""
+
+    line: int
+    text: str
+
+
+def texts(file: Path) -> list[Text]:
+    """Return the texts of a Markdown, YAML or Python file."""
+    readers = {".md": markdown_texts, ".yml": yaml_texts, ".py": python_texts}
+    return list(readers[file.suffix](file.read_text()))
+
+
+def markdown_texts(source: str) -> Iterator[Text]:
+    """Yield headings, paragraphs, list items and table cells, without code and addresses."""
+    source = re.sub(r"```.*?```", lambda found: "\n" * found[0].count("\n"), source, flags=re.S)
+    start, gathered = 0, list[str]()
+    for number, line in enumerate([*source.splitlines(), ""], 1):
+        begins = re.match(r"\s*(?:[-*] |\d+\. |#|\||    )", line)
+        if gathered and (not line.strip() or begins):
+            yield Text(start, _plain(" ".join(gathered)))
+            gathered = []
+        if line.startswith("    ") and not gathered:
+            continue
+        if line.startswith("|"):
+            yield from (Text(number, _plain(cell)) for cell in line.strip("| ").split(" | "))
+        elif line.startswith("#"):
+            yield Text(number, _plain(line.lstrip("# ")))
+        elif line.strip():
+            start = start if gathered else number
+            gathered.append(re.sub(r"^\s*(?:[-*]|\d+\.) ", "", line).strip())
+
+
+def _plain(text: str) -> str:
+    text = re.sub(r"`[^`]*`", CODE, text)
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    return re.sub(r"\*\*|(?<!\w)\*|\*(?!\w)", "", text).strip()
+
+
+def yaml_texts(source: str) -> Iterator[Text]:
+    """Yield task names, messages, descriptions and comments of a file of Ansible's."""
+    for number, line in enumerate(source.splitlines(), 1):
+        if comment := re.match(r"\s*#+ (.*)", line):
+            yield Text(number, comment[1])
+    for document in yaml.compose_all(source, Loader=yaml.CSafeLoader):
+        yield from _prose_values(document)
+
+
+def _prose_values(node: yaml.Node | None) -> Iterator[Text]:
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _prose_values(item)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value in PROSE_KEYS:
+                yield from _scalars(value)
+            yield from _prose_values(value)
+
+
+def _scalars(node: yaml.Node) -> Iterator[Text]:
+    scalars = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    for scalar in scalars:
+        if isinstance(scalar, yaml.ScalarNode):
+            text = re.sub(r"{{.*?}}|`[^`]*`", CODE, scalar.value, flags=re.S)
+            yield Text(scalar.start_mark.line + 1, text)
+
+
+def python_texts(source: str) -> Iterator[Text]:
+    """Yield string literals that hold a space; of docstrings, those that are shown as help."""
+    tree = ast.parse(source)
+    left_out = {id(doc) for doc in _docstrings(tree)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            left_out |= {id(part) for part in node.values}
+            parts = (p.value if isinstance(p, ast.Constant) else "{}" for p in node.values)
+            yield Text(node.lineno, _without_code("".join(map(str, parts))))
+        elif isinstance(node, ast.Constant) and id(node) not in left_out and _is_prose(node.value):
+            yield Text(node.lineno, _without_code(str(node.value)))
+
+
+def _is_prose(value: object) -> bool:
+    return isinstance(value, str) and " " in value
+
+
+def _without_code(text: str) -> str:
+    return re.sub(r"`[^`]*`", CODE, text)
+
+
+def _docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
+    """Yield the docstrings that only readers of the code see."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body and not _is_shown(node) else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                yield first.value
+
+
+def _is_shown(node: ast.AST) -> bool:
+    """Return whether click shows the docstring as help, or the schema shows it."""
+    if isinstance(node, ast.ClassDef):
+        return any("StrictModel" in ast.unparse(base) for base in node.bases)
+    if isinstance(node, ast.FunctionDef):
+        called = (ast.unparse(item) for item in node.decorator_list)
+        return any(re.match(r"(?:click|\w+)\.(?:command|group)\(", text) for text in called)
+    return False
