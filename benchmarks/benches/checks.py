@@ -78,7 +78,15 @@ def _over_ssh(lab: Lab, results: str) -> Command:
     settings = place / "settings.json"
     since = once(lab.inside(NODE, "date +%s")).stdout.strip()
     settings.write_text(
-        json.dumps({"node": NODE, "roles": roles, "settings": public, "since": f"@{since}"})
+        json.dumps(
+            {
+                "node": NODE,
+                "roles": roles,
+                "settings": public,
+                "doubles": [],
+                "since": f"@{since}",
+            }
+        )
     )
     config = place / "ssh_config"
     config.write_text(

@@ -43,7 +43,6 @@ def test_polls_are_set_as_the_region_says(tmp_path: Path) -> None:
     wanted = {
         "framadate_version": "1.1.19",
         "framadate_url": "http://mirror.example.org/f.zip",
-        "framadate_double": False,
         "framadate_domain": "encuestas.andes.example.org",
         "framadate_languages": ["es_CO", "en"],
         "framadate_timezone": "America/Bogota",

@@ -56,7 +56,7 @@ def test_server_is_told_its_name_its_addresses_and_its_settings(tmp_path: Path) 
         "rooms.andes.example.org", "203.0.113.12", "2001:db8::12",
     )  # fmt: skip
     assert (given["recordings"], given["keep_days"], given["language"]) == (True, 30, "es")
-    assert (given["low_bandwidth"], given["double"], given["guests"]) == (True, False, "ask")
+    assert (given["low_bandwidth"], given["guests"]) == (True, "ask")
 
 
 def test_packages_come_from_upstream_s_suites_with_known_keys(tmp_path: Path) -> None:
@@ -90,7 +90,6 @@ def test_sandbox_s_double_takes_the_place_of_all_of_them(tmp_path: Path) -> None
     public = node(tmp_path, "cal1", endpoints).public
     [source] = public["repository_sources"]
     assert (source["uri"], source["components"], source["bundle"]) == (DOUBLE.uri, [], "")
-    assert public["bigbluebutton_double"] is True
 
 
 def test_firewall_and_turn_share_the_udp_ports(tmp_path: Path) -> None:

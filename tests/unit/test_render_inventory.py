@@ -202,6 +202,11 @@ def test_bundle_s_settings_hold_no_secret(tmp_path: Path) -> None:
     assert holding == ["inventory/host_vars/med1/secrets.yml", "secrets.json"]
 
 
+def test_bundle_tells_the_checks_which_software_is_a_double(tmp_path: Path) -> None:
+    files = unpacked(packed(node(tmp_path, "med1", SANDBOX)))
+    assert json.loads(files["settings.json"])["doubles"] == ["nextcloud"]
+
+
 def test_bundle_s_inventory_connects_locally(tmp_path: Path) -> None:
     hosts = read(unpacked(packed(nodes(tmp_path)[0]))["inventory/hosts.yml"], tmp_path)
     assert hosts["all"]["hosts"] == {

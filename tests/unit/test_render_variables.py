@@ -123,7 +123,6 @@ def test_surroundings_take_the_place_of_the_internet(tmp_path: Path) -> None:
     public = node(tmp_path, "med1", SANDBOX).public
     assert public["tls_acme_directory"] == "https://acme.example.org:14000/dir"
     assert public["nextcloud_url"] == "http://mirror.example.org/n.tar"
-    assert public["nextcloud_double"] is True
     assert [person["name"] for person in public["base_operators"]] == ["ana", "sandbox"]
 
 

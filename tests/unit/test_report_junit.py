@@ -44,6 +44,18 @@ def test_good_run_has_no_failure() -> None:
     ]
 
 
+def test_each_suite_names_the_doubles() -> None:
+    report = bad_report()
+    assert report.doubles
+    for suite in parsed(report):
+        named = [found.get("value", "") for found in suite.findall("properties/property")]
+        assert named == [f"{d.name} {d.version}: {d.reason}" for d in report.doubles]
+
+
+def test_suites_without_doubles_have_no_properties() -> None:
+    assert not list(parsed(good_report()).iter("properties"))
+
+
 def test_failed_check_carries_message_advice_and_journal() -> None:
     root = parsed(bad_report())
     failure = root.find("testsuite[@name='med1']/testcase[@classname='nextcloud']/failure")

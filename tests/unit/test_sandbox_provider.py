@@ -12,9 +12,9 @@ from test_sandbox_state import STATE
 from chautari.errors import RunFailed
 from chautari.region.load import Inventory
 from chautari_sandbox import alive, api, archives, authority, images, runtime, setup, state
-from chautari_sandbox.provider import sandbox_spec, surroundings
+from chautari_sandbox.provider import internet_of, sandbox_spec, surroundings
 from chautari_sandbox.spec import SandboxSpec
-from chautari_sandbox.state import Missing, SandboxState
+from chautari_sandbox.state import Missing, Repository, SandboxState
 
 
 @pytest.fixture
@@ -92,3 +92,10 @@ def test_bringing_up_that_breaks_at_its_last_step_is_remembered(
     monkeypatch.setattr(setup, "refresh", lambda *_: None)
     api.up(spec, print)
     assert state.finished("andes")
+
+
+def test_double_is_named_with_its_reason_and_its_limits() -> None:
+    packages = Repository("jitsi", "2.0.1", "http://m/jitsi", "http://m/key", "AB", "no route")
+    found = internet_of(replace(STATE, repositories=(packages,))).doubles
+    assert [item.name for item in found][-1] == "jitsi"
+    assert found[-1].reason.startswith("no route (") and "without video" in found[-1].reason

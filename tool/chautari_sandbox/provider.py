@@ -17,6 +17,7 @@ from chautari.render.endpoints import PUBLIC_INTERNET, ArtifactDouble, Endpoints
 from chautari.render.placement import names_of
 from chautari.render.variables import RELEASES, NodeContext, release_of
 from chautari_sandbox import alive, paths, state
+from chautari_sandbox.doubles import limits
 from chautari_sandbox.spec import (
     NodeSpec,
     Release,
@@ -95,15 +96,17 @@ def internet_of(known: SandboxState) -> Endpoints:
             for item in known.repositories
         },
         missing={item.name: item.reason for item in known.missing},
-        doubles=tuple(
-            ArtifactDouble(item.name, item.version, item.reason)
-            for item in known.artifacts
-            if item.double
-        )
-        + tuple(
-            ArtifactDouble(item.name, item.version, item.reason) for item in known.repositories
-        ),
+        doubles=_doubles(known),
         mail_api=known.mail_api,
+    )
+
+
+def _doubles(known: SandboxState) -> tuple[ArtifactDouble, ...]:
+    found = [(item.name, item.version, item.reason) for item in known.artifacts if item.double]
+    found += [(item.name, item.version, item.reason) for item in known.repositories]
+    return tuple(
+        ArtifactDouble(name, version, limits.described(name, reason))
+        for name, version, reason in found
     )
 
 

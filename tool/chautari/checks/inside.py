@@ -44,6 +44,12 @@ def settings() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def doubles() -> frozenset[str]:
+    """Return the names of the software in whose place a double runs in this region."""
+    return frozenset(_given()["doubles"])
+
+
+@pytest.fixture(scope="session")
 def since() -> str:
     """Return when this run began, in a form that `journalctl --since` takes."""
     return str(_given()["since"])

@@ -35,7 +35,6 @@ def bigbluebutton(context: NodeContext) -> Variables:
         "bigbluebutton_office": settings.office,
         "bigbluebutton_checksums": checksums(region),
         "bigbluebutton_contact": region.contact,
-        "bigbluebutton_double": SERVICE in context.endpoints.repositories,
     }
 
 

@@ -99,7 +99,14 @@ def _json(data: Any) -> bytes:
 
 
 def _settings(node: NodeVariables) -> bytes:
-    return _json({"node": node.node, "roles": node.roles, "settings": node.public})
+    return _json(
+        {
+            "node": node.node,
+            "roles": node.roles,
+            "settings": node.public,
+            "doubles": node.doubles,
+        }
+    )
 
 
 @cache

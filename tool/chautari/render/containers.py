@@ -63,7 +63,6 @@ def greenlight(context: NodeContext) -> Variables:
         "greenlight_language": region.languages[0].split("_")[0],
         "greenlight_mail_from": region.mail.from_ if region.mail else "",
         "greenlight_redis_port": REDIS_PORT,
-        "greenlight_double": context.endpoints.is_double("greenlight"),
     }
 
 
@@ -83,7 +82,6 @@ def scalelite(context: NodeContext) -> Variables:
             for name in region.nodes_running("bigbluebutton")
         ],
         "scalelite_redis_port": REDIS_PORT,
-        "scalelite_double": context.endpoints.is_double("scalelite"),
     }
 
 

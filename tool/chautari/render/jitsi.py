@@ -45,7 +45,6 @@ def videobridge(context: NodeContext) -> Variables:
         "videobridge_address": node.address,
         "videobridge_relays": region.services.of_jitsi().relays,
         "videobridge_region": region.region,
-        "videobridge_double": "jitsi" in context.endpoints.repositories,
     }
 
 
@@ -62,7 +61,6 @@ def jitsi(context: NodeContext) -> Variables:
         "jitsi_remote_bridges": list(region.nodes_running("jitsi-bridge")),
         "jitsi_relays": settings.relays,
         "jitsi_region": region.region,
-        "jitsi_double": "jitsi" in context.endpoints.repositories,
     }
 
 

@@ -27,7 +27,6 @@ def variables(context: NodeContext) -> dict[str, Any]:
         "version": pinned.version,
         "url": pinned.url,
         "sha256": pinned.sha256,
-        "double": context.endpoints.is_double(settings.app),
         "domain": region.fqdn(settings.host),
         "languages": list(region.languages),
         "timezone": region.timezone,

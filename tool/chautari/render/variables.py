@@ -36,12 +36,16 @@ DATABASES: dict[str, dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class NodeVariables:
-    """All of one node's variables; `secret` ones only ever travel in 0600 files."""
+    """All of one node's variables; `secret` ones only ever travel in 0600 files.
+
+    `doubles` are the names of the region's doubles: only checks may behave differently for them.
+    """
 
     node: str
     roles: tuple[str, ...]
     public: Variables
     secret: Variables
+    doubles: tuple[str, ...] = ()
 
 
 def of_node(context: NodeContext, secrets: SecretStore | None) -> NodeVariables:
@@ -51,7 +55,8 @@ def of_node(context: NodeContext, secrets: SecretStore | None) -> NodeVariables:
     for role in roles:
         public |= _BY_ROLE[role](context)
     secret = _secrets(context.region, context.node, secrets) if secrets else {}
-    return NodeVariables(context.node, roles, public, secret)
+    doubles = tuple(item.name for item in context.endpoints.doubles)
+    return NodeVariables(context.node, roles, public, secret, doubles)
 
 
 def base(context: NodeContext) -> Variables:
@@ -158,14 +163,13 @@ def turn(context: NodeContext) -> Variables:
 
 def nextcloud(context: NodeContext) -> Variables:
     """Return Nextcloud's release, address and settings."""
-    region, endpoints = context.region, context.endpoints
+    region = context.region
     settings = region.services.of_nextcloud()
     release = nextcloud_release(context)
     return {
         "nextcloud_version": release.version,
         "nextcloud_url": release.url,
         "nextcloud_sha256": release.sha256,
-        "nextcloud_double": endpoints.is_double("nextcloud"),
         "nextcloud_domain": region.fqdn(settings.host),
         "nextcloud_quota": settings.quota,
         "nextcloud_language": region.languages[0],

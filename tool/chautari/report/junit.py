@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from chautari.report.model import CheckResult, NodeReport, RegionReport
+from chautari.report.model import CheckResult, Double, NodeReport, RegionReport
 from chautari.report.summary import words
 from chautari.report.text import clean, one_line
 
@@ -25,12 +25,23 @@ def _suite(
     report: RegionReport, name: str, node: NodeReport | None, checks: list[CheckResult]
 ) -> Element:
     suite = Element("testsuite", name=one_line(name), timestamp=one_line(report.started))
+    if report.doubles:
+        suite.append(_doubles(report.doubles))
     if node:
         suite.set("hostname", one_line(node.address))
         suite.append(_run_case(node))
     suite.extend(_check_case(check) for check in checks)
     _count(suite, node.seconds if node else sum(check.seconds for check in checks))
     return suite
+
+
+def _doubles(doubles: list[Double]) -> Element:
+    """Name the doubles as properties: whoever reads one suite sees that it proves less."""
+    properties = Element("properties")
+    for double in doubles:
+        value = f"{double.name} {double.version}: {double.reason}"
+        SubElement(properties, "property", name="double", value=one_line(value))
+    return properties
 
 
 def _count(element: Element, seconds: float) -> None:

@@ -1,0 +1,19 @@
+"""What each double does not do, so that a report never promises more than runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+LIMITS: Mapping[str, str] = {
+    "jitsi": "Prosody, nginx and coturn are real; rooms open and people chat, without video",
+    "bigbluebutton": (
+        "haproxy, nginx, Redis and coturn are real; meetings are opened, joined and ended, "
+        "without sound and video"
+    ),
+}
+OTHERWISE = "good for trying the toolkit, not for work"
+
+
+def described(name: str, reason: str) -> str:
+    """Return why the double called `name` is served, and what it does not do."""
+    return f"{reason} ({LIMITS.get(name, OTHERWISE)})"
