@@ -29,7 +29,7 @@ def run(lab: Lab, rounds: int) -> list[Figure]:
             second = lab.redeploy("--node", NODE, "--full", "--json", LOGNAME="luz")
             sample = once(replace(second, codes=(1,)))
             [node] = lab.report(sample)["nodes"]
-            said = " ".join(refusal["what"] for refusal in node["refusals"])
+            said = " ".join(refusal["reason"] for refusal in node["refusals"])
             if not TOLD.search(said):
                 raise BenchError(f"the second operator was told something else: {said}")
         refused.append(sample)

@@ -59,7 +59,7 @@ def test_a_second_operator_is_told_who_is_at_work(proof: Proof, interrupted: str
     assert outcome.code == 1, outcome.stderr
     node = outcome.node("cloud")
     assert node["state"] == "busy"
-    assert node["refusals"][0]["what"].startswith("ana is deploying to this node since")
+    assert node["refusals"][0]["reason"].startswith("ana is deploying to this node since")
 
 
 def test_killed_control_process_does_not_stop_the_run(proof: Proof, joined: Outcome) -> None:
@@ -129,7 +129,7 @@ def test_every_role_was_checked_on_its_nodes(second: Outcome) -> None:
 
 
 def test_an_app_that_cannot_be_had_is_reported(second: Outcome) -> None:
-    assert any("calendar" in notice for notice in second.node("cloud")["notices"])
+    assert any("calendar" in notice["text"] for notice in second.node("cloud")["notices"])
 
 
 def test_verify_gives_the_same_checks_and_changes_nothing(proof: Proof, second: Outcome) -> None:

@@ -43,7 +43,7 @@ def test_unreachable_node_is_told_and_the_others_results_are_kept(proof: Proof) 
         proof.on("ground", "systemctl", "start", "ssh")
     assert outcome.code == 1
     assert outcome.node("ground")["state"] == "unreachable"
-    assert "does not answer on SSH" in outcome.node("ground")["refusals"][0]["what"]
+    assert "does not answer on SSH" in outcome.node("ground")["refusals"][0]["reason"]
     assert outcome.node("cloud")["state"] == "converged"
     assert outcome.report["checks"]["passed"] > 40
 
@@ -56,7 +56,7 @@ def test_changed_host_key_is_refused(proof: Proof) -> None:
     outcome = proof.deploy("region", "--json", "--node", "ground")
     assert outcome.code == 1
     assert outcome.node("ground")["state"] == "unreachable"
-    assert "another host key" in outcome.node("ground")["refusals"][0]["what"]
+    assert "another host key" in outcome.node("ground")["refusals"][0]["reason"]
     assert "do not deploy" in outcome.node("ground")["refusals"][0]["fix"]
 
 
@@ -67,7 +67,7 @@ def test_other_operating_system_is_refused_before_a_file_changes(proof: Proof) -
     outcome = proof.deploy("region", "--json", "--node", "ground")
     refusal = outcome.node("ground")["refusals"][0]
     assert outcome.code == 1 and outcome.node("ground")["state"] == "refused"
-    assert refusal["what"] == "the node runs debian-12, not debian-13"
+    assert refusal["reason"] == "the node runs debian-12, not debian-13"
     assert refusal["fix"] == "write os: debian-12 for this node"
     assert proof.on("ground", "sh", "-c", "ls /var/lib/chautari/runs") == before
 
@@ -87,7 +87,7 @@ def test_clock_that_is_off_is_refused(proof: Proof) -> None:
         proof.on("ground", "mv", "/usr/bin/date.kept", "/usr/bin/date")
         proof.on("ground", "rm", CLOCK)
     assert outcome.code == 1
-    assert "seconds ahead of this machine's" in outcome.node("ground")["refusals"][0]["what"]
+    assert "seconds ahead of this machine's" in outcome.node("ground")["refusals"][0]["reason"]
 
 
 def test_node_without_space_is_refused(proof: Proof) -> None:
@@ -97,7 +97,7 @@ def test_node_without_space_is_refused(proof: Proof) -> None:
     finally:
         proof.on("ground", "umount", "/opt")
     assert outcome.code == 1
-    assert "MB are free on /opt" in outcome.node("ground")["refusals"][0]["what"]
+    assert "MB are free on /opt" in outcome.node("ground")["refusals"][0]["reason"]
 
 
 def test_failed_task_is_told_with_role_task_message_and_journal(proof: Proof) -> None:

@@ -126,7 +126,7 @@ def test_run_that_was_killed_says_what_to_do(proof: Proof) -> None:
         time.sleep(0.2)
     process.communicate(timeout=120)
     told = proof.deploy("attach", "--json", "--node", NODE).node(NODE)["refusals"][0]
-    assert told["what"].startswith("the run ended without a word")
+    assert told["reason"].startswith("the run ended without a word")
     assert told["fix"].startswith("deploy again")
     assert deploy(proof).code == 0
 
@@ -147,7 +147,7 @@ def test_restart_that_an_interrupted_run_owes_is_made_up(proof: Proof) -> None:
     outcome = deploy(proof)
     assert outcome.code == 0, outcome.stdout[-2000:]
     [mail] = [role for role in outcome.node(NODE)["roles"] if role["name"] == "mail"]
-    assert any("left undone: Load the settings of Postfix" in why for why in mail["why"])
+    assert any("left undone: Load the settings of Postfix" in why["text"] for why in mail["why"])
     after = proof.on(NODE, "systemctl", "show", "-p", "ActiveEnterTimestampMonotonic", "postfix")
     assert after != before
     assert not proof.on(NODE, "ls", "/var/lib/chautari/pending").strip()
@@ -209,7 +209,7 @@ def test_two_operators_never_work_at_once(proof: Proof, often: int, teller: Tell
         teller.say(f"two operators, {delay:.2f} s apart: {'ana' if second.code else 'luz'} went on")
         if second.code:
             refusal = second.node(NODE)["refusals"][0]
-            told = re.fullmatch(REFUSED, refusal["what"])
+            told = re.fullmatch(REFUSED, refusal["reason"])
             assert told, refusal
             assert "--wait" in refusal["fix"]
             refused.append((told[1], took))
@@ -276,7 +276,7 @@ def test_disk_without_room_for_the_journal_is_named(
         proof.on(NODE, "rm", "-rf", "/root/state")
     assert outcome.code == 1
     [refusal] = outcome.node(NODE)["refusals"]
-    assert "No space left on device" in refusal["what"] or state in refusal["what"], refusal
+    assert "No space left on device" in refusal["reason"] or state in refusal["reason"], refusal
     assert "df -i" in refusal["fix"]
     is_whole(proof, undisturbed)
 
@@ -286,7 +286,9 @@ def test_apt_that_is_at_work_is_waited_for_and_named(proof: Proof) -> None:
     with harm.apt_held(proof, NODE, 25):
         outcome = deploy(proof)
     assert outcome.code == 0, outcome.stdout[-2000:]
-    assert any("apt is at work on the node (python3" in n for n in outcome.node(NODE)["notices"])
+    assert any(
+        "apt is at work on the node (python3" in n["text"] for n in outcome.node(NODE)["notices"]
+    )
     assert "install ok installed" in proof.on(NODE, "dpkg", "-s", "libsasl2-modules")
 
 
@@ -313,7 +315,7 @@ def test_receipt_that_is_damaged_makes_its_role_run(proof: Proof, harmed: str) -
     proof.on(NODE, "sh", "-c", f"{harmed} /var/lib/chautari/receipts/base.json")
     plan = proof.deploy("plan", "--json", "--node", NODE)
     [base] = [role for role in plan.node(NODE)["roles"] if role["name"] == "base"]
-    assert base["why"] == ["its receipt is damaged"]
+    assert [why["text"] for why in base["why"]] == ["its receipt is damaged"]
     outcome = deploy(proof)
     assert outcome.code == 0 and outcome.node(NODE)["changed"] == 0
     again = deploy(proof)

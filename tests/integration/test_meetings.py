@@ -83,7 +83,9 @@ def again_from_the_start(proof: Proof) -> Outcome:
 def refusals(outcome: Outcome) -> str:
     assert outcome.code == 1, outcome.troubles
     assert outcome.node(NODE)["state"] == "refused", outcome.troubles
-    return "\n".join(f"{item['what']} -> {item['fix']}" for item in outcome.node(NODE)["refusals"])
+    return "\n".join(
+        f"{item['reason']} -> {item['fix']}" for item in outcome.node(NODE)["refusals"]
+    )
 
 
 def test_deploy_into_a_meeting_is_refused_and_changes_nothing(proof: Proof) -> None:

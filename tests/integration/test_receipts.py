@@ -67,7 +67,7 @@ def test_nothing_is_run_when_all_is_as_it_was_left(proof: Proof) -> None:
         "firewall",
         "mail",
     }
-    assert any("calendar" in notice for notice in outcome.node("cloud")["notices"])
+    assert any("calendar" in notice["text"] for notice in outcome.node("cloud")["notices"])
     # One look is all there was: a node that could not answer it would have been worked on.
     assert {name: proof.on(name, "ls", "/var/lib/chautari/runs") for name in names} == before
 
@@ -298,7 +298,10 @@ def test_one_changed_setting_runs_its_role_and_those_that_need_it(proof: Proof, 
         outcome = proof.deploy("region", "--no-checks", *asked)
         for node, roles in expected.items():
             assert ran(plan, node) == roles.keys()
-            why = {role["name"]: role["why"] for role in plan.node(node)["roles"]}
+            why = {
+                role["name"]: [why["text"] for why in role["why"]]
+                for role in plan.node(node)["roles"]
+            }
             assert {role for role, reason in roles.items() if reason not in why[role]} == set(), why
             assert ran(outcome, node) == roles.keys(), outcome.node(node)["roles"]
         assert outcome.node("cloud")["changed"] >= 1
@@ -325,7 +328,8 @@ def test_plan_shows_differences_and_changes_nothing(proof: Proof) -> None:
 def test_what_a_role_leaves_as_it_is_found_is_told_once(proof: Proof) -> None:
     proof.on("ground", "sh", "-c", "echo '192.0.2.9 printer.example.org' >> /etc/hosts")
     outcome = proof.deploy("region", "--no-checks", "--json", "--node", "ground")
-    told = [notice for notice in outcome.node("ground")["notices"] if "/etc/hosts" in notice]
+    texts = [notice["text"] for notice in outcome.node("ground")["notices"]]
+    told = [text for text in texts if "/etc/hosts" in text]
     assert len(told) == 1 and "counts as it is" in told[0]
     assert "printer" in proof.on("ground", "cat", "/etc/hosts")
     again = proof.deploy("region", "--no-checks", "--json", "--node", "ground")
@@ -369,7 +373,7 @@ def test_canary_that_is_not_well_holds_the_others_back(proof: Proof) -> None:
     assert outcome.code == 1
     assert outcome.node("ground")["state"] == "failed"
     assert outcome.node("cloud")["state"] == "refused"
-    assert "canary ground is not well" in outcome.node("cloud")["refusals"][0]["what"]
+    assert "canary ground is not well" in outcome.node("cloud")["refusals"][0]["reason"]
     healed = proof.deploy("region", "--json", "--canary", "ground")
     assert healed.code == 0, healed.troubles
     assert healed.report["checks"]["failed"] == 0

@@ -29,14 +29,16 @@ def taken_off(standing: Proof) -> Outcome:
     standing.edit(SETTINGS, "")
     standing.edit(IN_NEXTCLOUD, ELSEWHERE)
     plan = standing.deploy("plan", "--json", "--node", "cloud")
-    why = {role["name"]: role["why"] for role in plan.node("cloud")["roles"]}
+    why = {
+        role["name"]: [why["text"] for why in role["why"]] for role in plan.node("cloud")["roles"]
+    }
     assert why["nextcloud"] == why["redis"] == ["it is wanted on this node no more"]
     return standing.deploy("region", "--json")
 
 
 def test_deploy_takes_it_off_and_says_where_its_data_is(taken_off: Outcome) -> None:
     assert taken_off.code == 0, taken_off.troubles
-    notices = "\n".join(taken_off.node("cloud")["notices"])
+    notices = "\n".join(notice["text"] for notice in taken_off.node("cloud")["notices"])
     assert "Nextcloud was taken off this node. Its data was kept: /var/lib/nextcloud" in notices
     assert "--purge" in notices
     assert taken_off.report["checks"]["failed"] == 0

@@ -7,6 +7,7 @@ from chautari.report.model import (
     Double,
     Failure,
     NodeReport,
+    Notice,
     Refusal,
     RegionReport,
     RoleReport,
@@ -52,8 +53,8 @@ def bad_report() -> RegionReport:
     bog1.failure = Failure(
         "nginx", "Reload nginx", "port 443 is taken", ["bog1 nginx[7]: bind() failed"]
     )
-    med1.notices = ["The calendar app could not be fetched."]
-    refusal = Refusal("Only 0.9 GB are free.", "Make room on the disk.")
+    med1.notices = [Notice.plain("The calendar app could not be fetched.")]
+    refusal = Refusal.plain("Only 0.9 GB are free.", "Make room on the disk.")
     cal1 = NodeReport("cal1", "203.0.113.12", "refused", "Debian 12", refusals=[refusal])
     report.nodes += [cal1, NodeReport("pas1", "2001:db8::14", "unreachable")]
     report.checks[2].outcome = "failed"
@@ -74,8 +75,8 @@ def hostile_report() -> RegionReport:
     report.region = report.domain = report.command = report.started = HOSTILE
     for node in report.nodes:
         node.name, node.address, node.os = node.name + HOSTILE, HOSTILE, HOSTILE
-        node.notices = [HOSTILE, "a\r\nb\tc" + "w" * 200]
-        node.refusals = [Refusal(HOSTILE, HOSTILE)]
+        node.notices = [Notice.plain(HOSTILE), Notice.plain("a\r\nb\tc" + "w" * 200)]
+        node.refusals = [Refusal.plain(HOSTILE, HOSTILE)]
         node.failure = Failure(HOSTILE, HOSTILE, HOSTILE, [HOSTILE, "漢" * 90])
         node.roles = [RoleReport(HOSTILE, 1, 1, 1, 1, 1.0)]
     for check in report.checks:

@@ -17,6 +17,7 @@ from benchmarks.measure import BenchError, Command, Sample
 from benchmarks.proxy import Proxy
 
 from chautari.region.load import load
+from chautari.report.jsonreport import report_object
 from chautari.report.model import NodeReport, RegionReport, RoleReport
 
 
@@ -246,7 +247,7 @@ def test_inventory_is_rendered_anew_after_a_change() -> None:
 def test_roles_that_did_not_run_are_not_counted() -> None:
     roles = [RoleReport("base", kept=True), RoleReport("nextcloud", changed=1), RoleReport("setup")]
     node = NodeReport("cloud", "203.0.113.11", "converged", roles=roles)
-    report = RegionReport("bench", "bench.example.org", "", "deploy", nodes=[node]).as_dict()
+    report = report_object(RegionReport("bench", "bench.example.org", "", "deploy", nodes=[node]))
     assert changed.roles_that_ran(report) == ("nextcloud",)
 
 

@@ -22,7 +22,7 @@ from chautari.render import variables
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.render.variables import NodeContext
 from chautari.report import frame, html
-from chautari.report.model import NodeReport, RegionReport
+from chautari.report.model import NodeReport, Notice, RegionReport
 from chautari.secrets.store import SecretStore
 from chautari_sandbox import alive, provider, state
 
@@ -327,5 +327,7 @@ def test_page_of_the_same_report_is_not_made_anew(
     assert page == made
     monkeypatch.undo()
     assert frame.fill(made, later) == html.render_html(later)
-    noticed = replace(report, nodes=[replace(report.nodes[0], notices=["make an A record"])])
+    noticed = replace(
+        report, nodes=[replace(report.nodes[0], notices=[Notice.plain("make an A record")])]
+    )
     assert "make an A record" in (known.frame(noticed) or "")

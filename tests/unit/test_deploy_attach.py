@@ -21,7 +21,7 @@ def test_run_that_is_read_and_is_not_there_is_refused(monkeypatch: pytest.Monkey
     report = NodeReport("bog1", "203.0.113.10", "failed")
     converge.attach(TARGET, "q", report, lambda *_: None)
     [refusal] = report.refusals
-    assert refusal.what == "there is no run q here"
+    assert refusal.reason == "there is no run q here"
     assert "with --run" in refusal.fix and "leave --run out" in refusal.fix
     assert "deploy" not in refusal.fix
 
@@ -70,7 +70,7 @@ def test_run_that_never_began_says_who_came_first(
     converge.attach(TARGET, "", report, lambda _, event: told.append(event))
     assert (report.state, report.ok) == ("busy", False)
     [refusal] = report.refusals
-    assert refusal.what == f"this run never began: {what}"
+    assert refusal.reason == f"this run never began: {what}"
     assert fix in refusal.fix
     assert told[-1]["event"] == "busy"
 

@@ -110,7 +110,7 @@ def test_link_that_stays_away_is_not_well(monkeypatch: pytest.MonkeyPatch, clock
     link = Link(([STARTED], 255), *[([], 255)] * 100)
     report, _, _ = follow(monkeypatch, link)
     assert (report.state, report.ok) == ("lost", False)
-    assert "goes on there by itself" in report.refusals[0].what
+    assert "goes on there by itself" in report.refusals[0].reason
     # Each try failed at once, as without a route; a cut of five minutes is over long before.
     assert 600 <= clock.now < 660
 
@@ -151,7 +151,7 @@ def test_node_that_lets_nobody_in_is_not_asked_again(monkeypatch: pytest.MonkeyP
     link = Link(([], 255), stderr="root@203.0.113.10: Permission denied (publickey).")
     report, _, _ = follow(monkeypatch, link)
     assert report.state == "unreachable"
-    assert "does not accept your SSH key" in report.refusals[0].what
+    assert "does not accept your SSH key" in report.refusals[0].reason
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_node_that_lets_nobody_in_is_not_asked_again(monkeypatch: pytest.MonkeyP
 def test_word_that_is_none_fails_the_node(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     report, _, told = follow(monkeypatch, Link(([STARTED, line, FINISHED], 0)))
     assert (report.state, report.ok) == ("failed", False)
-    assert "the node told what is no word of a run" in report.refusals[0].what
+    assert "the node told what is no word of a run" in report.refusals[0].reason
     assert told == [STARTED]
 
 
@@ -187,20 +187,20 @@ def test_no_event_reaches_more_than_its_handler(monkeypatch: pytest.MonkeyPatch)
 def test_run_that_never_started_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     report, _, _ = follow(monkeypatch, Link(([], 127), stderr="x\npython3: not found"))
     assert report.state == "failed"
-    assert report.refusals[0].what == "the node did not take the command (python3: not found)"
+    assert report.refusals[0].reason == "the node did not take the command (python3: not found)"
     assert report.refusals[0].fix == "look at the node: ssh -p 22 root@203.0.113.10"
 
 
 def test_busy_node_tells_who_since_when_and_from_where() -> None:
     holder = {"operator": "luz", "origin": "laptop", "since": 0.0, "run": "q"}
-    what = converge.busy_refusal(holder).what
+    what = converge.busy_refusal(holder).reason
     assert what.startswith("luz is deploying to this node since ")
     assert what.endswith(" from laptop (run q)")
 
 
 @pytest.mark.parametrize("holder", [{}, {"since": "x"}, {"since": 1e300}, {"since": float("nan")}])
 def test_busy_node_without_a_known_holder_still_says_so(holder: dict[str, Any]) -> None:
-    assert converge.busy_refusal(holder).what == "somebody is deploying to this node"
+    assert converge.busy_refusal(holder).reason == "somebody is deploying to this node"
 
 
 def test_nothing_is_begun_where_somebody_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,13 +247,15 @@ def test_role_that_stays_open_is_told_with_its_reason(monkeypatch: pytest.Monkey
     why = "x.service was restarted, and is failed"
     left = {"event": "open", "role": "mail", "why": why}
     report, _, _ = follow(monkeypatch, Link(([STARTED, left, FINISHED], 0)))
-    assert report.notices == [f"mail: {why}; the role runs again at the next deploy"]
+    assert [notice.text for notice in report.notices] == [
+        f"mail: {why}; the role runs again at the next deploy"
+    ]
 
 
 def test_notices_reach_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     notice = {"event": "notice", "role": "tls", "message": "make an A record"}
     report, _, _ = follow(monkeypatch, Link(([STARTED, notice, FINISHED], 0)))
-    assert report.notices == ["make an A record"]
+    assert [notice.text for notice in report.notices] == ["make an A record"]
 
 
 @pytest.mark.parametrize(
@@ -266,14 +268,18 @@ def test_download_that_is_not_wholly_known_is_at_least_so_much(
     budget = {"event": "budget", "bytes": 7, "unknown": unknown, "partial": partial}
     report, _, _ = follow(monkeypatch, Link(([STARTED, budget, FINISHED], 0)))
     assert (report.download_bytes, report.download_at_least) == (7, least)
-    assert report.notices == [f"nobody tells the size of {x}; it comes on top" for x in unknown]
+    assert [notice.text for notice in report.notices] == [
+        f"nobody tells the size of {x}; it comes on top" for x in unknown
+    ]
 
 
 def test_role_that_would_follow_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     later = {"a": [{"kind": "path", "name": "/x", "text": "b would change /x"}]}
     event = {"event": "may_follow", "roles": later}
     report, _, _ = follow(monkeypatch, Link(([STARTED, event, FINISHED], 0)))
-    assert report.notices == ["a would run afterwards, in a second pass: b would change /x"]
+    assert [notice.text for notice in report.notices] == [
+        "a would run afterwards, in a second pass: b would change /x"
+    ]
 
 
 @pytest.mark.parametrize(("ok", "words"), [(True, "brought to its end"), (False, "apt-get -f")])
@@ -283,7 +289,7 @@ def test_installation_that_was_cut_short_is_told(
     event = {"event": "packages_finished", "packages": ["nginx"], "ok": ok}
     report, _, _ = follow(monkeypatch, Link(([STARTED, event, FINISHED], 0)))
     [notice] = report.notices
-    assert "(nginx)" in notice and words in notice
+    assert "(nginx)" in notice.text and words in notice.text
 
 
 @pytest.mark.parametrize(
@@ -300,7 +306,7 @@ def test_run_without_an_ending_fails(
 ) -> None:
     report, _, _ = follow(monkeypatch, Link(([STARTED, event], 1)))
     assert report.state == "failed"
-    assert what in report.refusals[0].what
+    assert what in report.refusals[0].reason
     no_room = "room" in what or "Errno 28" in what
     assert ("df -i" in report.refusals[0].fix) is no_room
     assert ("deploy again" in report.refusals[0].fix) or no_room

@@ -38,7 +38,7 @@ def test_run_that_breaks_off_says_why(
     report, _, _ = follow(monkeypatch, Link(([STARTED, event, ending], 1)))
     [refusal] = report.refusals
     assert report.state == "failed"
-    assert what in refusal.what and fix in refusal.fix
+    assert what in refusal.reason and fix in refusal.fix
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_installation_that_a_deploy_would_finish_first_is_told() -> None:
     event = {"event": "packages_unfinished", "packages": ["nginx", "redis"]}
     NodeReportBuilder(report, lambda _, event: None).take(json.dumps(event))
     [notice] = report.notices
-    assert "(nginx, redis): a deploy brings it to its end first" in notice
+    assert "(nginx, redis): a deploy brings it to its end first" in notice.text
 
 
 def test_role_that_was_only_asked_whether_people_use_it_did_not_run() -> None:

@@ -84,7 +84,7 @@ def test_node_that_stays_silent_is_told_and_left_alone(
     assert (nodes.prepared, packed) == (["bog1"], [])
     assert states(report) == {"bog1": state, "med1": "converged"}
     [refusal] = report.nodes[0].refusals
-    assert what in refusal.what and refusal.fix
+    assert what in refusal.reason and refusal.fix
     assert [name for node, name in nodes.told if node == "bog1"] == [state]
 
 
@@ -93,7 +93,7 @@ def test_node_on_which_all_holds_is_done(nodes: Nodes, run: Any, packed: list[li
     report = run(checks=False)
     assert packed == []
     assert [(role.name, role.kept) for role in report.nodes[0].roles] == [("base", True)]
-    assert report.nodes[0].notices == ["make an A record"]
+    assert [notice.text for notice in report.nodes[0].notices] == ["make an A record"]
     assert ("bog1", "settled") in nodes.told
 
 

@@ -162,7 +162,7 @@ def test_nothing_to_do_needs_one_answer_of_each_node(nodes: Nodes, run: Any) -> 
     assert sorted(nodes.told) == [("bog1", "settled"), ("med1", "settled")]
     [role] = report.nodes[0].roles
     assert (role.name, role.kept) == ("base", True)
-    assert report.nodes[0].notices == ["make an A record"]
+    assert [notice.text for notice in report.nodes[0].notices] == ["make an A record"]
 
 
 def test_checks_run_although_nothing_is_to_do(nodes: Nodes, run: Any) -> None:
@@ -255,7 +255,7 @@ def test_node_that_no_connection_reaches_is_told_at_once(mode: Any, nodes: Nodes
     assert states(report)["bog1"] == "unreachable"
     assert ("bog1", "unreachable") in nodes.told
     [refusal] = report.nodes[0].refusals
-    assert refusal.what == "203.0.113.10 does not answer on SSH (Connection timed out)"
+    assert refusal.reason == "203.0.113.10 does not answer on SSH (Connection timed out)"
     assert not report.ok
 
 
@@ -310,7 +310,7 @@ def test_survey_refuses_what_the_preflight_refuses(
     assert (nodes.prepared, nodes.converged) == ([], [])
     assert states(report) == {"bog1": "refused", "med1": "converged"}
     [refusal] = report.nodes[0].refusals
-    assert what in refusal.what and refusal.fix
+    assert what in refusal.reason and refusal.fix
     assert ("bog1", "refused") in nodes.told
 
 
@@ -342,7 +342,7 @@ def test_canary_that_is_not_well_holds_the_others_back(
     [held] = [node for node in report.nodes if node.name == "bog1"]
     assert held.state == "refused"
     assert held.refusals == [
-        Refusal(
+        Refusal.plain(
             "the canary med1 is not well, so this node was left as it is",
             "mend what is named for the canary, then deploy again",
         )
@@ -378,7 +378,7 @@ def test_expected_trouble_with_one_node_says_what_to_do(nodes: Nodes, run: Any) 
     nodes.outcome |= {"bog1": "mended"}
     report = run(full=True)
     assert states(report) == {"bog1": "failed", "med1": "converged"}
-    assert report.nodes[0].refusals == [Refusal("no room", "make room")]
+    assert report.nodes[0].refusals == [Refusal.plain("no room", "make room")]
 
 
 def test_key_of_receipts_is_in_no_word_to_a_node(nodes: Nodes, run: Any) -> None:

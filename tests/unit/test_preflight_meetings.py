@@ -44,7 +44,7 @@ def test_good_machine_is_taken_without_a_word() -> None:
 )  # fmt: skip
 def test_machine_is_refused_with_what_would_fail_later(change: dict[str, Any], what: str) -> None:
     [refusal] = check(replace(GOOD, **change), WANTED)
-    assert refusal.what.startswith(what)
+    assert refusal.reason.startswith(what)
     assert refusal.fix
 
 
@@ -61,7 +61,7 @@ def test_stand_in_has_floors_of_its_own() -> None:
     wanted = replace(WANTED, os="debian-12", container=True, memory_mb=900, cores=1)
     assert check(small, wanted) == []
     [refusal] = check(small, replace(wanted, memory_mb=64_000))
-    assert "64000 MB" in refusal.what
+    assert "64000 MB" in refusal.reason
 
 
 def test_small_machine_is_told_what_it_is_good_for() -> None:
@@ -88,7 +88,7 @@ def test_wrong_record_is_refused_with_the_one_to_make(
     answer: dict[Any, Any], what: str, fix: str
 ) -> None:
     [refusal] = records(dict(RIGHT) | answer, WANTED)
-    assert what in refusal.what
+    assert what in refusal.reason
     assert fix in refusal.fix
 
 

@@ -81,7 +81,7 @@ listener=[::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
 def test_node_is_refused_with_the_reason_and_the_fix(
     change: dict[str, Any], wanted: NodeRequirements, what: str, fix: str
 ) -> None:
-    assert [(item.what, item.fix) for item in check(replace(GOOD, **change), wanted)] == [
+    assert [(item.reason, item.fix) for item in check(replace(GOOD, **change), wanted)] == [
         (what, fix)
     ]
 
@@ -158,6 +158,6 @@ def test_script_runs_in_a_plain_shell_and_says_everything() -> None:
 def test_failed_connection_is_explained(message: str, what: str, fix: str) -> None:
     report = NodeReport("bog1", "203.0.113.10", "failed")
     found = supervisor.explain_unreachable(message, report)
-    assert what in found.what
-    assert "203.0.113.10" in found.what
+    assert what in found.reason
+    assert "203.0.113.10" in found.reason
     assert fix in found.fix

@@ -22,8 +22,10 @@ from region_samples import inventory
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment, supervisor, worker
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.report.model import NodeReport, Refusal
+from chautari.report.model import NodeReport, Notice, Refusal
 from chautari.ssh.target import targets
+
+TROUBLE = {"code": "text", "data": {"reason": "w", "fix": "f"}}
 
 
 class Child:
@@ -60,14 +62,16 @@ def test_one_node_s_refusal_keeps_the_other_s_result(
         monkeypatch,
         {"event": "pinned", "node": "bog1", "key": "ssh-ed25519 " + "A" * 90},
         {"event": "preparing", "node": "bog1", "os": "debian-12"},
-        {"event": "refused", "node": "med1", "refusals": [{"what": "w", "fix": "f"}]},
+        {"event": "refused", "node": "med1", "refusals": [TROUBLE]},
         {"event": "prepared", "node": "bog1", "os": "", "changed": True},
     )
     assert (found["bog1"].state, found["bog1"].os, found["bog1"].changed) == (
         "converged", "debian-12", 1,
     )  # fmt: skip
-    assert found["bog1"].notices[0].startswith("first contact: host key pinned (ssh-ed25519 AAA")
-    assert (found["med1"].state, found["med1"].refusals) == ("refused", [Refusal("w", "f")])
+    assert (
+        found["bog1"].notices[0].text.startswith("first contact: host key pinned (ssh-ed25519 AAA")
+    )
+    assert (found["med1"].state, found["med1"].refusals) == ("refused", [Refusal.plain("w", "f")])
 
 
 def test_node_that_does_not_answer_is_unreachable(
@@ -76,7 +80,7 @@ def test_node_that_does_not_answer_is_unreachable(
     event = {"event": "unreachable", "node": "bog1", "message": "timed out"}
     found = prepared(tmp_path, monkeypatch, event)
     assert found["bog1"].state == "unreachable"
-    assert "203.0.113.10 does not answer on SSH (timed out)" in found["bog1"].refusals[0].what
+    assert "203.0.113.10 does not answer on SSH (timed out)" in found["bog1"].refusals[0].reason
 
 
 def test_preparing_that_fails_names_the_task(
@@ -139,7 +143,10 @@ def test_node_with_another_environment_is_told(
         tmp_path, monkeypatch, event | {"node": "bog1", "outdated": True},
         event | {"node": "med1", "outdated": False}, checking=True,
     )  # fmt: skip
-    assert (found["bog1"].notices, found["med1"].notices) == ([supervisor.OTHER_ENVIRONMENT], [])
+    assert (found["bog1"].notices, found["med1"].notices) == (
+        [Notice.plain(supervisor.OTHER_ENVIRONMENT)],
+        [],
+    )
     assert "some 11 MB" in supervisor.OTHER_ENVIRONMENT
 
 
@@ -147,9 +154,9 @@ def test_node_with_another_environment_is_told(
 def test_link_that_broke_off_is_told_with_its_next_step(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    event = {"event": kind, "node": "bog1", "refusal": {"what": "w", "fix": "f"}}
+    event = {"event": kind, "node": "bog1", "refusal": TROUBLE}
     found = prepared(tmp_path, monkeypatch, event)["bog1"]
-    assert (found.state, found.ok, found.refusals) == (kind, False, [Refusal("w", "f")])
+    assert (found.state, found.ok, found.refusals) == (kind, False, [Refusal.plain("w", "f")])
     assert found.failure is None
 
 

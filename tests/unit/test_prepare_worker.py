@@ -181,8 +181,8 @@ def test_link_that_breaks_off_meanwhile_is_named(
     found = work({("n1", part): happens}, "n1")
     assert kinds(found) == ["prepared", "lost", "prepared"]
     refusal = found["n1"]["refusal"]
-    assert refusal["what"].startswith("the link broke off during “")
-    assert "the same command again" in refusal["fix"]
+    assert refusal["data"]["reason"].startswith("the link broke off during “")
+    assert "the same command again" in refusal["data"]["fix"]
 
 
 @pytest.mark.parametrize("happens", [EOFError(), OSError("reset"), []])
@@ -193,7 +193,7 @@ def test_link_that_breaks_off_under_the_look_makes_no_unknown_machine(
     script = facts.SCRIPT.strip()
     found = work({(name, script): happens for name in nodes}, *nodes)
     assert {found[name]["event"] for name in nodes} == {"unreachable"}
-    assert "broke off while the machine was looked at" in found["n1"]["refusal"]["what"]
+    assert "broke off while the machine was looked at" in found["n1"]["refusal"]["data"]["reason"]
     assert set(kinds(found)) <= {"unreachable", "prepared"}
 
 

@@ -10,7 +10,7 @@ from report_samples import bad_report, good_report, hostile_report
 from rich.cells import cell_len
 from rich.console import Console
 
-from chautari.report.model import RegionReport
+from chautari.report.model import Reason, RegionReport
 from chautari.report.terminal import print_report
 
 
@@ -52,7 +52,11 @@ def test_good_report_shows_counts_and_the_way_in() -> None:
 def test_plan_says_at_least_where_more_may_be_downloaded() -> None:
     report = good_report()
     node = report.nodes[0]
-    node.state, node.roles[0].why, node.download_bytes = "planned", ["it is new"], 12_340_000
+    node.state, node.roles[0].why, node.download_bytes = (
+        "planned",
+        [Reason.plain("it is new")],
+        12_340_000,
+    )
     assert "Download 12.3 MB" in squeezed(report)
     node.download_at_least = True
     assert "Download at least 12.3 MB" in squeezed(report)

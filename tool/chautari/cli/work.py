@@ -58,7 +58,9 @@ def carry_out(work: Work, verb: str, name: str, as_json: bool, **asked: Any) -> 
     frame = known.frame(report) if known and settled else None
     written = write_reports(report, reports_dir(report.region), frame, durable=not settled)
     if as_json:
-        print_json(report.as_dict())
+        from chautari.report.jsonreport import report_object
+
+        print_json(report_object(report))
     else:
         from rich.console import Console
 
@@ -126,7 +128,7 @@ def _at_work(holder: dict[str, Any]) -> str:
     from chautari.report.text import one_line
 
     role = f", at {holder['role']}" if holder.get("role") else ""
-    return one_line(f"{busy_refusal(holder).what}{role}")
+    return one_line(f"{busy_refusal(holder).reason}{role}")
 
 
 def _listener(screen: _Screen) -> Listener:

@@ -186,7 +186,7 @@ def _tell_lost(target: SSHTarget, taker: NodeReportBuilder, started: bool) -> No
         report.state = "lost"
         what = f"the link was lost{begun}"
         fix = "when the link is back, give the same command again: it joins the run"
-        report.refusals.append(Refusal(what, fix))
+        report.refusals.append(Refusal.plain(what, fix))
     else:
         tell_silent(target, report, taker.code, taker.error)
 
@@ -199,12 +199,12 @@ def tell_silent(target: SSHTarget, report: NodeReport, code: int | None, said: s
         report.state = "failed"
         what = f"the node did not take the command ({said or 'no answer'})"
         fix = f"look at the node: ssh -p {target.port} {target.user}@{target.address}"
-        report.refusals.append(Refusal(what, fix))
+        report.refusals.append(Refusal.plain(what, fix))
 
 
 def busy_refusal(holder: Event) -> Refusal:
     """Return who is at work on a node, since when and from where, and what to do."""
-    return Refusal(
+    return Refusal.plain(
         _in_words(holder, "is deploying"),
         "wait until that run has ended, or give the command with --wait",
     )
@@ -213,7 +213,7 @@ def busy_refusal(holder: Event) -> Refusal:
 def _never_began(holder: Event) -> Refusal:
     """Return why a run that is read has nothing to tell; who came first may have ended long ago."""
     theirs = f"read theirs with --run {holder['run']}; " if holder.get("run") else ""
-    return Refusal(
+    return Refusal.plain(
         f"this run never began: {_in_words(holder, 'was deploying')}",
         f"{theirs}for what this one was to do, deploy again",
     )

@@ -26,7 +26,9 @@ def capture_node_errors(report_of: Callable[[], NodeReport], work: Work) -> list
     except ChautariError as error:
         report = report_of()
         report.state = "failed"
-        report.refusals.append(Refusal(error.message, error.fix or "mend this, then deploy again"))
+        report.refusals.append(
+            Refusal.plain(error.message, error.fix or "mend this, then deploy again")
+        )
     except Exception as error:
         report, said = report_of(), "".join(traceback.format_exception(error)).splitlines()
         what = f"{type(error).__name__}: {error} (a bug of Chautari: please report it)"

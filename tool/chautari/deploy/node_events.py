@@ -12,7 +12,9 @@ from chautari.report.model import (
     CheckResult,
     Failure,
     NodeReport,
+    Notice,
     Outcome,
+    Reason,
     Refusal,
     RoleReport,
 )
@@ -44,7 +46,7 @@ class NodeReportBuilder:
         """Fill `report`, and hand every event on to `tell`."""
         self.report, self.tell = report, tell
         self.checks: list[CheckResult] = []
-        self.why: dict[str, list[str]] = {}
+        self.why: dict[str, list[Reason]] = {}
         self.differences: dict[str, list[str]] = {}
         self.mode = ""
         self.offset = self.heard = 0
@@ -67,7 +69,7 @@ class NodeReportBuilder:
             self.report.state = "failed"
             what = f"the node told what is no word of a run: {line[:_SHOWN]}"
             fix = "read its run with deploy attach; if it is told again, report it with this line"
-            self.report.refusals.append(Refusal(what, fix))
+            self.report.refusals.append(Refusal.plain(what, fix))
             return
         if self.holder is None:
             self.tell(self.report.name, event)
@@ -80,6 +82,10 @@ class NodeReportBuilder:
         self.offset = offset
         self.heard += 1
 
+    def add_notice(self, text: str) -> None:
+        """Add a notice whose text has no code yet."""
+        self.report.notices.append(Notice.plain(text))
+
     def _run_started(self, event: Event) -> None:
         self.begun = True
         self.mode = str(event.get("mode", ""))
@@ -87,14 +93,17 @@ class NodeReportBuilder:
 
     def _chosen(self, event: Event) -> None:
         for role, reasons in event["roles"].items():
-            self.why[role] = [str(reason["text"]) for reason in reasons]
+            self.why[role] = [Reason.plain(str(reason["text"])) for reason in reasons]
 
     def _kept(self, event: Event) -> None:
         name = str(event["role"])
         # One that was only asked whether people are using it did not run.
         self.report.roles = [role for role in self.report.roles if role.name != name]
         self.report.roles.append(RoleReport(name, kept=True))
-        self.report.notices += _texts(event["notices"])
+        self.report.notices += [
+            Notice("role_message", {"role": name, "text": text})
+            for text in _texts(event["notices"])
+        ]
 
     def _role_finished(self, event: Event) -> None:
         name = str(event["role"])
@@ -113,32 +122,32 @@ class NodeReportBuilder:
         self.report.failed += event["failed"] if self.mode != "plan" else 0
 
     def _stays(self, event: Event) -> None:
-        self.report.notices.append(
+        self.add_notice(
             f"{event['role']} is wanted on this node no more, but this toolkit does not know how "
             "to take it off: stop its services by hand"
         )
 
     def _without_mitogen(self, _: Event) -> None:
-        self.report.notices.append(
+        self.add_notice(
             "Mitogen does not fit the node's Ansible: the run went on without it, only slower"
         )
 
     def _apt_at_work(self, event: Event) -> None:
         holder = event["holder"]
-        self.report.notices.append(
+        self.add_notice(
             f"apt is at work on the node ({holder}): the run waits for it, ten minutes at most"
         )
 
     def _packages_unfinished(self, event: Event) -> None:
         names = ", ".join(event["packages"])
-        self.report.notices.append(
+        self.add_notice(
             f"an installation was cut short ({names}): a deploy brings it to its end first; what "
             "that downloads is not counted here"
         )
 
     def _packages_finished(self, event: Event) -> None:
         names = ", ".join(event["packages"])
-        self.report.notices.append(
+        self.add_notice(
             f"an installation had been cut short ({names}): it was brought to its end"
             if event["ok"]
             else f"an installation had been cut short ({names}) and could not be brought to its "
@@ -147,15 +156,13 @@ class NodeReportBuilder:
 
     def _accepted(self, event: Event) -> None:
         for text in event["items"]:
-            self.report.notices.append(
+            self.add_notice(
                 f"{event['role']}: {text}\nThis was changed by hand, and the role leaves it so; "
                 "from now on it counts as it is. Put it back yourself if it should not be so."
             )
 
     def _open(self, event: Event) -> None:
-        self.report.notices.append(
-            f"{event['role']}: {event['why']}; the role runs again at the next deploy"
-        )
+        self.add_notice(f"{event['role']}: {event['why']}; the role runs again at the next deploy")
 
     def _difference(self, event: Event) -> None:
         text = f"{event['task']}\n{event['diff']}".rstrip()
@@ -166,21 +173,22 @@ class NodeReportBuilder:
         # Something that the run cannot count may be known before it.
         self.report.download_at_least |= bool(event["unknown"] or event.get("partial"))
         for what in event["unknown"]:
-            self.report.notices.append(f"nobody tells the size of {what}; it comes on top")
+            self.add_notice(f"nobody tells the size of {what}; it comes on top")
 
     def _may_follow(self, event: Event) -> None:
         for role, reasons in dict(event["roles"]).items():
             why = "\n".join(reason["text"] for reason in reasons[: summary.MOST_REASONS])
-            self.report.notices.append(f"{role} would run afterwards, in a second pass: {why}")
+            self.add_notice(f"{role} would run afterwards, in a second pass: {why}")
 
     def _check_ended_early(self, event: Event) -> None:
-        self.report.notices.append(
+        self.add_notice(
             "Ansible's check could not go on to its end, since what one task makes the next one "
             "needs; the roles named here run all the same, and may download more than is counted"
         )
 
     def _notice(self, event: Event) -> None:
-        self.report.notices.append(str(event["message"]))
+        data = {"role": str(event.get("role", "")), "text": str(event["message"])}
+        self.report.notices.append(Notice("role_message", data))
 
     def _failure(self, event: Event) -> None:
         # Handlers still run after a failure and may fail in its wake: the first one is the cause.
@@ -218,7 +226,7 @@ class NodeReportBuilder:
         fix = causes.step(message) or str(event.get("fix", "deploy again"))
         if self.unknown:
             fix = "name one of those that are there with --run, or leave --run out for the newest"
-        self.report.refusals.append(Refusal(message, fix))
+        self.report.refusals.append(Refusal.plain(message, fix))
 
     def _run_lost(self, event: Event) -> None:
         self.ended = True
@@ -228,7 +236,7 @@ class NodeReportBuilder:
         if full := str(event.get("full", "")):
             reason = f"the run ended without a word: there is no room left under {full}"
             fix = f"`df -h {full}; df -i {full}` on the node; make room there, then deploy again"
-            self.report.refusals.append(Refusal(reason, fix))
+            self.report.refusals.append(Refusal.plain(reason, fix))
             return
         reason = (
             "the run ended without a word: the node restarted, its memory ran out, or somebody "
@@ -238,11 +246,11 @@ class NodeReportBuilder:
             "deploy again; it goes on from there. What the node itself says of it: "
             f"journalctl -u chautari-run-{self.report.run}, and journalctl -k"
         )
-        self.report.refusals.append(Refusal(reason, fix))
+        self.report.refusals.append(Refusal.plain(reason, fix))
 
     def _stopped(self, _: Event) -> None:
         reason = "the run was stopped: the node was shut down, or somebody ended it"
-        self.report.refusals.append(Refusal(reason, "deploy again; it goes on from there"))
+        self.report.refusals.append(Refusal.plain(reason, "deploy again; it goes on from there"))
 
     def _broke(self, event: Event) -> None:
         message = str(event["message"])
@@ -250,7 +258,7 @@ class NodeReportBuilder:
             "deploy again; if it stays, report it with what the node says of it: "
             f"journalctl -u chautari-run-{self.report.run}"
         )
-        self.report.refusals.append(Refusal(f"the run broke off: {message}", fix))
+        self.report.refusals.append(Refusal.plain(f"the run broke off: {message}", fix))
 
     def _run_finished(self, event: Event) -> None:
         self.ended = True

@@ -17,7 +17,7 @@ from chautari.preflight.rules import NOTHING_YET
 from chautari.prepare.supervisor import OTHER_ENVIRONMENT, WHEELS_MB, prepare, wanted
 from chautari.render import bundle
 from chautari.render.variables import NodeVariables
-from chautari.report.model import CheckResult, NodeReport, Refusal, RoleReport
+from chautari.report.model import CheckResult, NodeReport, Notice, Reason, Refusal, RoleReport
 from chautari.ssh.runner_client import Event, new_run_id
 from chautari.ssh.target import SSHTarget, targets
 
@@ -64,7 +64,7 @@ def waves(request: Request) -> list[tuple[str, ...]]:
 
 def held_back(ready: Plan, names: Sequence[str]) -> list[NodeReport]:
     """Return the reports of nodes that are left alone because the canary is not well."""
-    refusal = Refusal(
+    refusal = Refusal.plain(
         f"the canary {ready.request.canary} is not well, so this node was left as it is",
         "mend what is named for the canary, then deploy again",
     )
@@ -137,15 +137,18 @@ def _mind_others(crew: Crew, holder: Event, request: Request, tell: Listener) ->
 def _foretell_the_first_deploy(crew: Crew) -> None:
     """A machine on which nothing was deployed yet gets everything; Ansible's check needs itself."""
     refusals = crew.report.refusals
-    if [refusal.what for refusal in refusals] != [NOTHING_YET]:
+    if [refusal.reason for refusal in refusals] != [NOTHING_YET]:
         return
     crew.report.state, crew.report.refusals = "planned", []
-    crew.report.roles = [RoleReport(role, why=[NOTHING_YET]) for role in crew.node.roles]
-    crew.report.notices.append(
+    crew.report.roles = [
+        RoleReport(role, why=[Reason.plain(NOTHING_YET)]) for role in crew.node.roles
+    ]
+    told = (
         "how much would be downloaded is told once the node is prepared: deploy prepare "
         f"{crew.region} --node {crew.name}; that fetches lists of packages, Python where it is "
         f"missing, and some {WHEELS_MB} MB for Ansible"
     )
+    crew.report.notices.append(Notice.plain(told))
 
 
 def _is_settled(found: Survey, mode: Mode) -> bool:
@@ -175,8 +178,8 @@ def _settle(crew: Crew, request: Request, tell: Listener, mode: Mode) -> None:
         # The run tells of every role itself.
         crew.report.roles.clear()
         lasting = ("first contact", *([OTHER_ENVIRONMENT] if mode == "plan" else []))
-        crew.report.notices = [n for n in crew.report.notices if n.startswith(lasting)]
-        crew.report.download_at_least = OTHER_ENVIRONMENT in crew.report.notices
+        crew.report.notices = [n for n in crew.report.notices if n.text.startswith(lasting)]
+        crew.report.download_at_least = Notice.plain(OTHER_ENVIRONMENT) in crew.report.notices
 
 
 def converge_all(

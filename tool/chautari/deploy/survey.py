@@ -19,7 +19,7 @@ from chautari.preflight import facts, rules
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.supervisor import explain_unreachable, marker
 from chautari.process import Stream
-from chautari.report.model import NodeReport, RoleReport
+from chautari.report.model import NodeReport, Notice, RoleReport
 from chautari.ssh.runner_client import SSH_FAILED, Event, ask
 from chautari.ssh.target import SSHTarget
 
@@ -147,4 +147,6 @@ def tell_kept(report: NodeReport, found: Survey) -> None:
     """Add the roles whose receipts hold to a node's report."""
     for kept in found.kept:
         report.roles.append(RoleReport(kept["role"], kept=True))
-        report.notices += kept["notices"]
+        report.notices += [
+            Notice("role_message", {"role": kept["role"], "text": text}) for text in kept["notices"]
+        ]

@@ -28,7 +28,7 @@ def memory(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """Below the floor the kernel ends the media server in the middle of a meeting."""
     floor = wanted.memory_mb or int(FLOOR_MB * KEPT_BACK)
     if facts.memory_kb // 1024 < floor:
-        yield Refusal(
+        yield Refusal.plain(
             f"{facts.memory_kb // 1024} MB of memory; BigBlueButton needs {floor} MB at least, or "
             "the kernel ends it in the middle of a meeting",
             f"choose a machine with {GOOD_MB // 1000} GB ({FLOOR_MB // 1000} GB to try it)",
@@ -39,7 +39,7 @@ def cores(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """Sound is mixed in real time: a core that is not there is heard."""
     floor = wanted.cores or FLOOR_CORES
     if 0 < facts.cores < floor:
-        yield Refusal(
+        yield Refusal.plain(
             f"{facts.cores} processor cores; BigBlueButton needs {floor} at least, or sound breaks "
             "up as soon as people share cameras",
             f"choose a machine with {GOOD_CORES} cores of its own ({FLOOR_CORES} to try it)",
@@ -49,7 +49,7 @@ def cores(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
 def processor(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Upstream builds for amd64 alone."""
     if facts.machine and facts.machine != PROCESSOR:
-        yield Refusal(
+        yield Refusal.plain(
             f"the processor is {facts.machine}; BigBlueButton's media servers are built for amd64 "
             "alone",
             "choose a machine with an amd64 processor",
@@ -59,7 +59,7 @@ def processor(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
 def container(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """FreeSWITCH asks for real-time scheduling, which a provider's container refuses."""
     if facts.container and not wanted.container:
-        yield Refusal(
+        yield Refusal.plain(
             f"the machine is a container ({facts.container}), in which FreeSWITCH does not get the "
             "scheduling it needs: sound would break up",
             "choose a machine with full virtualization (KVM), or a real one",
@@ -70,7 +70,7 @@ def space(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """Packages and office conversion are large, and recordings grow."""
     free = min((facts.free[path] for path in ("/", "/var") if path in facts.free), default=0)
     if facts.deployed != SERVICE and not wanted.container and free // 1024 < FREE_MB_FIRST:
-        yield Refusal(
+        yield Refusal.plain(
             f"{free // 1024} MB are free; BigBlueButton's packages and slides need {FREE_MB_FIRST}",
             "grow the disk: 50 GB without recordings, 500 GB with them",
         )
@@ -80,7 +80,7 @@ def address6(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     """Browsers try IPv6 first: an address that nothing answers on costs them the sound."""
     if wanted.address6 and ip_address(wanted.address6) not in map(ip_address, facts.addresses6):
         has = ", ".join(facts.addresses6) or "none"
-        yield Refusal(
+        yield Refusal.plain(
             f"address6 is {wanted.address6}, which the machine does not have (it has {has}): media "
             "over IPv6 would fail",
             "switch it on at the provider, or take address6 and the AAAA record away",
@@ -121,7 +121,7 @@ def records(found: Records, wanted: NodeRequirements) -> list[Refusal]:
             if kind == "AAAA" and answer:
                 fix += ", or write the machine's own address6 in region.yml"
             refusals.append(
-                Refusal(
+                Refusal.plain(
                     f"the {kind} record of {name} {has}: media of meetings would go elsewhere", fix
                 )
             )

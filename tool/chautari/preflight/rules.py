@@ -37,14 +37,16 @@ def operating_system(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal
     if facts.os != wanted.os:
         known = facts.os in ("debian-12", "debian-13") and "bigbluebutton" not in wanted.services
         fix = f"write os: {facts.os} for this node" if known else f"reinstall it with {wanted.os}"
-        yield Refusal(f"the node runs {facts.os or 'an unknown system'}, not {wanted.os}", fix)
+        yield Refusal.plain(
+            f"the node runs {facts.os or 'an unknown system'}, not {wanted.os}", fix
+        )
     if facts.machine not in ARCHITECTURES:
-        yield Refusal(
+        yield Refusal.plain(
             f"the processor is {facts.machine or 'unknown'}; amd64 and arm64 are supported",
             "choose another machine",
         )
     elif wanted.arch and ARCHITECTURES[facts.machine] != wanted.arch:
-        yield Refusal(
+        yield Refusal.plain(
             f"the processor is {ARCHITECTURES[facts.machine]}, not {wanted.arch}",
             f"write arch: {ARCHITECTURES[facts.machine]} for this node, or choose another machine",
         )
@@ -53,7 +55,7 @@ def operating_system(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal
 def service_manager(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Services, timers and the run itself are systemd units."""
     if facts.init != "systemd":
-        yield Refusal(
+        yield Refusal.plain(
             f"the node was started by {facts.init or 'an unknown program'}, not systemd",
             "use a virtual or real machine with a full Debian on it",
         )
@@ -62,7 +64,7 @@ def service_manager(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
 def administrator(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Only root can change the machine."""
     if facts.uid != 0:
-        yield Refusal(
+        yield Refusal.plain(
             "the account cannot become root without a password",
             "log in as root (user: root), or give the account passwordless sudo",
         )
@@ -72,7 +74,7 @@ def clock(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Certificates and package lists are refused by a machine in another time."""
     if abs(facts.skew) > MAX_SKEW_SECONDS + facts.skew_tolerance:
         direction = "ahead of" if facts.skew > 0 else "behind"
-        yield Refusal(
+        yield Refusal.plain(
             f"the node's clock is {abs(facts.skew):.0f} seconds {direction} this machine's",
             "set it right (timedatectl set-ntp true, or date -s), then deploy again",
         )
@@ -86,14 +88,14 @@ def space(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     short = sorted(path for path, free in facts.free.items() if free // 1024 < needed)
     if short:
         free = min(facts.free[path] for path in short) // 1024
-        yield Refusal(
+        yield Refusal.plain(
             f"{free} MB are free on {' and '.join(short)}; {needed} MB are needed",
             "free some space (apt-get clean, journalctl --vacuum-size=100M) or grow the disk",
         )
     # Btrfs and others report no inode limit: 0 of 0.
     few = sorted(path for path, free in facts.free_inodes.items() if 0 < free < MIN_INODES)
     if few:
-        yield Refusal(
+        yield Refusal.plain(
             f"{' and '.join(few)} has too few free inodes for the services' many small files",
             "delete small files there, or make the file system anew with more inodes",
         )
@@ -105,7 +107,7 @@ def memory(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
     if meetings.SERVICE in wanted.services:
         return  # it has a floor of its own
     if facts.memory_kb // 1024 < needed:
-        yield Refusal(
+        yield Refusal.plain(
             f"{facts.memory_kb // 1024} MB of memory; {needed} MB are needed",
             "choose a bigger machine, or move the service to another node",
         )
@@ -119,7 +121,7 @@ def web_ports(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
         port = local.rsplit(":", 1)[-1]
         ours = any(name in process for name in OUR_WEB_SERVERS) or (facts.venv and not process)
         if port in ("80", "443") and not ours:
-            yield Refusal(
+            yield Refusal.plain(
                 f"port {port} is taken by {process or 'another program'}",
                 "stop and disable that program, or move the service to another node",
             )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from chautari.parallel import PARALLEL
 from chautari.preflight.requirements import NodeRequirements
 from chautari.process import Stream
-from chautari.report.model import Failure, NodeReport, Refusal
+from chautari.report.model import Failure, NodeReport, Notice, Refusal
 from chautari.ssh.target import SSHTarget
 
 if TYPE_CHECKING:
@@ -133,40 +133,44 @@ def _take(report: NodeReport, event: dict[str, Any]) -> None:
         report.state = "converged"
         report.changed += bool(event["changed"])
         if event.get("outdated"):
-            report.notices.append(OTHER_ENVIRONMENT)
+            report.notices.append(Notice.plain(OTHER_ENVIRONMENT))
     elif kind == "refused":
         report.state = "refused"
-        report.refusals = [Refusal(**item) for item in event["refusals"]]
+        report.refusals = [Refusal(item["code"], item["data"]) for item in event["refusals"]]
     elif kind in ("unreachable", "lost"):
         report.state, told = kind, event.get("refusal")
         report.refusals = [
-            Refusal(**told) if told else explain_unreachable(event["message"], report)
+            Refusal(told["code"], told["data"])
+            if told
+            else explain_unreachable(event["message"], report)
         ]
     elif kind == "failed":
         report.failed += 1
         report.failure = Failure("prepare", event["task"], event["message"])
     elif kind == "advised":
-        report.notices.append(event["notice"])
+        report.notices.append(Notice.plain(event["notice"]))
     elif kind == "pinned":
-        report.notices.append(f"first contact: host key pinned ({event['key'][:60]}…)")
+        report.notices.append(
+            Notice.plain(f"first contact: host key pinned ({event['key'][:60]}…)")
+        )
 
 
 def explain_unreachable(message: str, report: NodeReport) -> Refusal:
     """Return what a failed connection means and what to do about it."""
     text = message.lower()
     if "host key" in text:
-        return Refusal(
+        return Refusal.plain(
             f"{report.address} shows another host key than the one pinned for it",
             "if you reinstalled the machine, delete its lines from known_hosts beside region.yml; "
             "if not, somebody may be in between: do not deploy",
         )
     if "authentication" in text or "private key" in text or "publickey" in text:
-        return Refusal(
+        return Refusal.plain(
             f"{report.address} does not accept your SSH key",
             "add your public key to the account's ~/.ssh/authorized_keys there, or name the right "
             "key: --identity FILE; a key with a passphrase must be in your agent (ssh-add)",
         )
-    return Refusal(
+    return Refusal.plain(
         f"{report.address} does not answer on SSH ({message.strip()})",
         "check that the machine is on, and its address and the SSH port in region.yml",
     )

@@ -32,6 +32,7 @@ from chautari.node import packages
 from chautari.preflight import dns_records, facts, meetings, rules
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment
+from chautari.report.model import Refusal
 
 CONNECT_SECONDS = 20
 PACKAGES = ["python3", "python3-venv", "python3-apt", "python3-debian", "ca-certificates"]
@@ -76,11 +77,11 @@ UNREAD = (
 )
 WORDLESS = "it ended without a word: see what `journalctl -k` says there, then deploy again"
 CUT_LOOK = {
-    "what": "the link broke off while the machine was looked at; nothing was changed there",
+    "reason": "the link broke off while the machine was looked at; nothing was changed there",
     "fix": "when the link is back, give the same command again",
 }
 CUT = {
-    "what": "the link broke off during {}; what was begun there may go on by itself",
+    "reason": "the link broke off during {}; what was begun there may go on by itself",
     "fix": "when the link is back, give the same command again: it goes on from there",
 }
 
@@ -162,7 +163,7 @@ def _look(host: Host, node: dict[str, Any]) -> bool:
     except Exception as error:
         message = _words(error)
     if _is_cut(host):
-        say("unreachable", host.name, refusal=CUT_LOOK)
+        say("unreachable", host.name, refusal={"code": "text", "data": CUT_LOOK})
     else:
         say("failed", host.name, task="Look at the machine", message=message)
     return False
@@ -211,8 +212,8 @@ def _judge(host: Host, node: dict[str, Any], found: facts.Facts) -> bool:
         say("refused", host.name, os=found.os, refusals=reasons)
         return False
     if node["checking"] and not found.venv:
-        reason = {"what": rules.NOTHING_YET, "fix": "deploy the region first"}
-        say("refused", host.name, os=found.os, refusals=[reason])
+        refusal = Refusal.plain(rules.NOTHING_YET, "deploy the region first")
+        say("refused", host.name, os=found.os, refusals=[dataclasses.asdict(refusal)])
         return False
     ready = found.venv == node["marker"]
     if ready or node["checking"]:
@@ -292,7 +293,8 @@ def _tell_prepared(state: State, host: Host, broken: str) -> None:
         say("prepared", host.name, os="", changed=True)
     elif _is_cut(host):
         during = f"“{task}”" if task else "the preparation"
-        say("lost", host.name, refusal=CUT | {"what": CUT["what"].format(during)})
+        told = CUT | {"reason": CUT["reason"].format(during)}
+        say("lost", host.name, refusal={"code": "text", "data": told})
     else:
         say("failed", host.name, task=task or "prepare", message=said or broken or WORDLESS)
 

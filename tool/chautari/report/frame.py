@@ -11,6 +11,7 @@ import hashlib
 import json
 from dataclasses import replace
 
+from chautari.report.jsonreport import report_object
 from chautari.report.model import RegionReport
 from chautari.report.text import duration, moment
 
@@ -38,5 +39,5 @@ def fill(page: str, report: RegionReport) -> str:
 
 def key(report: RegionReport) -> str:
     """Return a digest of all that a frame shows."""
-    shown = replace(report, started="", seconds=0.0).as_dict()
+    shown = report_object(replace(report, started="", seconds=0.0))
     return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()

@@ -3,17 +3,81 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TextIO
 
-from chautari.report.model import RegionReport
+from chautari.report.model import (
+    CheckResult,
+    Double,
+    NodeReport,
+    Reason,
+    RegionReport,
+    RoleReport,
+    ServiceInfo,
+)
+
+Json = Mapping[str, object]
 
 
 def render_json(report: RegionReport) -> str:
-    """Return the report as one JSON object, in ASCII so that no terminal or pipe can stumble."""
-    return json.dumps(report.as_dict(), indent=2, ensure_ascii=True) + "\n"
+    """Return the report as one JSON object, in ASCII so that every terminal and pipe takes it."""
+    return json.dumps(report_object(report), indent=2, ensure_ascii=True) + "\n"
 
 
 def print_json(report: RegionReport, stream: TextIO) -> None:
     """Write the JSON object to `stream`, which is standard output for `--json`."""
     stream.write(render_json(report))
     stream.flush()
+
+
+def report_object(report: RegionReport) -> Json:
+    """Return the report as plain JSON data."""
+    return {
+        "ok": report.ok,
+        "region": report.region,
+        "domain": report.domain,
+        "command": report.command,
+        "started": report.started,
+        "seconds": round(report.seconds, 1),
+        "nodes": [_node_object(node) for node in report.nodes],
+        "checks": checks_object(report),
+        "services": _plain(report.services),
+        "doubles": _plain(report.doubles),
+        "hints": report.hints,
+    }
+
+
+def checks_object(report: RegionReport) -> Json:
+    """Return the counts of the checks and their results."""
+    return {
+        "passed": report.count("passed"),
+        "failed": report.count("failed"),
+        "skipped": report.count("skipped"),
+        "results": _plain(report.checks),
+    }
+
+
+def _node_object(node: NodeReport) -> Json:
+    """Return a node; reasons, notices and refusals carry their code, data and text."""
+    return asdict(node) | {
+        "ok": node.ok,
+        "seconds": round(node.seconds, 1),
+        "roles": [_role_object(role) for role in node.roles],
+        "notices": [asdict(item) | {"text": item.text} for item in node.notices],
+        "refusals": [
+            asdict(item) | {"reason": item.reason, "fix": item.fix} for item in node.refusals
+        ],
+    }
+
+
+def _role_object(role: RoleReport) -> Json:
+    return asdict(role) | {"why": [_reason_object(reason) for reason in role.why]}
+
+
+def _reason_object(reason: Reason) -> Json:
+    return asdict(reason) | {"text": reason.text}
+
+
+def _plain(items: Sequence[CheckResult | ServiceInfo | Double]) -> list[Json]:
+    return [asdict(item) for item in items]

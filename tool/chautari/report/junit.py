@@ -58,7 +58,7 @@ def _run_case(node: NodeReport) -> Element:
     if not node.ok:
         detail = _run_detail(node)
         _outcome(case, "failure", detail[0], detail, node.state)
-    notices = [clean(notice) for notice in node.notices]
+    notices = [clean(notice.text) for notice in node.notices]
     if notices:
         SubElement(case, "system-out").text = "\n".join(notices)
     return case
@@ -67,7 +67,7 @@ def _run_case(node: NodeReport) -> Element:
 def _run_detail(node: NodeReport) -> list[str]:
     detail = [f"{node.name}: {words(node).word}. {words(node).meaning}"]
     for refusal in node.refusals:
-        detail += [refusal.what, f"What to do: {refusal.fix}"]
+        detail += [refusal.reason, f"What to do: {refusal.fix}"]
     if node.failure:
         detail[0] = f"{node.failure.role}: {node.failure.task}: {node.failure.message}"
         detail += _journal(node.failure.journal)

@@ -6,9 +6,11 @@ JSON object, JUnit and the HTML page are four views of one `RegionReport`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from chautari.report import messages
+from chautari.report.messages import Data
 
 Outcome = Literal["passed", "failed", "skipped"]
 NodeState = Literal[
@@ -17,6 +19,65 @@ NodeState = Literal[
 ]  # fmt: skip
 # How a node ended on which all is well, when something else was asked for than to converge it.
 ENDINGS: dict[str, NodeState] = {"check": "verified", "plan": "planned"}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a role ran or would run."""
+
+    code: str
+    data: Data = field(default_factory=dict)
+
+    @classmethod
+    def plain(cls, text: str) -> Self:
+        """Return one whose text has no code yet."""
+        return cls("text", {"text": text})
+
+    @property
+    def text(self) -> str:
+        """Return the reason in words."""
+        return messages.reason(self.code, self.data)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something worth knowing about a node on which all may be well."""
+
+    code: str
+    data: Data = field(default_factory=dict)
+
+    @classmethod
+    def plain(cls, text: str) -> Self:
+        """Return one whose text has no code yet."""
+        return cls("text", {"text": text})
+
+    @property
+    def text(self) -> str:
+        """Return the notice in words."""
+        return messages.notice(self.code, self.data)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a node was not changed, or not changed further, and what to do about it."""
+
+    code: str
+    data: Data = field(default_factory=dict)
+
+    @classmethod
+    def plain(cls, reason: str, fix: str) -> Self:
+        """Return one whose text has no code yet."""
+        return cls("text", {"reason": reason, "fix": fix})
+
+    @property
+    def reason(self) -> str:
+        """Return what happened."""
+        return messages.refusal(self.code, self.data)[0]
+
+    @property
+    def fix(self) -> str:
+        """Return what to do, as an imperative."""
+        return messages.refusal(self.code, self.data)[1]
 
 
 @dataclass
@@ -34,16 +95,8 @@ class RoleReport:
     skipped: int = 0
     seconds: float = 0.0
     kept: bool = False
-    why: list[str] = field(default_factory=list)
+    why: list[Reason] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Refusal:
-    """A reason why a node was not touched, and what to do about it."""
-
-    what: str
-    fix: str
 
 
 @dataclass
@@ -74,7 +127,7 @@ class NodeReport:
     roles: list[RoleReport] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     failure: Failure | None = None
-    notices: list[str] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     download_bytes: int | None = None
     download_at_least: bool = False
 
@@ -144,35 +197,3 @@ class RegionReport:
     def count(self, outcome: Outcome) -> int:
         """Return how many checks ended with `outcome`."""
         return sum(check.outcome == outcome for check in self.checks)
-
-    def checks_object(self) -> dict[str, Any]:
-        """Return the `checks` object that `region --json` and `verify --json` share."""
-        counts: dict[str, Any] = {
-            name: self.count(name) for name in ("passed", "failed", "skipped")
-        }
-        return counts | {"results": _plain(self.checks)}
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain JSON data."""
-        nodes = [_node_as_dict(node) for node in self.nodes]
-        return {
-            "ok": self.ok,
-            "region": self.region,
-            "domain": self.domain,
-            "command": self.command,
-            "started": self.started,
-            "seconds": round(self.seconds, 1),
-            "nodes": nodes,
-            "checks": self.checks_object(),
-            "services": _plain(self.services),
-            "doubles": _plain(self.doubles),
-            "hints": self.hints,
-        }
-
-
-def _node_as_dict(node: NodeReport) -> dict[str, Any]:
-    return asdict(node) | {"ok": node.ok, "seconds": round(node.seconds, 1)}
-
-
-def _plain(items: Sequence[Any]) -> list[dict[str, Any]]:
-    return [asdict(item) for item in items]

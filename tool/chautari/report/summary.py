@@ -89,7 +89,8 @@ MOST_REASONS = 4
 def reasons(role: RoleReport) -> str:
     """Return why a role ran, one reason a line, the first few of them."""
     more = len(role.why) - MOST_REASONS
-    return "\n".join(role.why[:MOST_REASONS] + ([f"and {more} more"] if more > 0 else []))
+    first = [reason.text for reason in role.why[:MOST_REASONS]]
+    return "\n".join(first + ([f"and {more} more"] if more > 0 else []))
 
 
 def tone(report: RegionReport) -> Tone:

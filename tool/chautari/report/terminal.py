@@ -113,7 +113,7 @@ def _run_failure(node: NodeReport, console: Console) -> None:
     words = summary.words(node)
     _item(console, f"{node.name}: {words.word}. {words.meaning}", _STYLES[words.tone])
     for refusal in node.refusals:
-        _field(console, "Why", refusal.what)
+        _field(console, "Why", refusal.reason)
         _field(console, "Next", refusal.fix, "cyan")
     if node.failure:
         _field(console, "Where", f"role {node.failure.role}, task “{node.failure.task}”")
@@ -142,7 +142,7 @@ def _skipped_checks(report: RegionReport, console: Console) -> None:
 
 
 def _notices(report: RegionReport, console: Console) -> None:
-    notices = [(node.name, notice) for node in report.nodes for notice in node.notices]
+    notices = [(node.name, notice.text) for node in report.nodes for notice in node.notices]
     if notices:
         _heading(console, "Good to know")
     for name, notice in notices:
