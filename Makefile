@@ -1,4 +1,4 @@
-# Two commands matter: `make demo` stands a region up on this machine, `make test` proves everything.
+# Two commands matter: `make demo` creates a region on this machine, `make test` tests everything.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -7,19 +7,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-# Containers with addresses of their own need root; HOME stays, so that keys and caches do.
+# Containers with their own addresses need root. HOME stays, so that keys and caches are found.
 AS_ROOT := $(if $(SUDO),sudo env HOME=$(HOME),)
 PACKAGES := $(shell cat tool/packages.txt)
 MIRROR ?=
-# Times a step and says how long it took, so that a slow one is seen.
+# Times a step and prints its duration, so that a slow step is noticed.
 timed = @start=$$SECONDS; $(2) || exit $$?; printf '\n== %s: %s s\n\n' '$(1)' "$$((SECONDS - start))"
 
 .PHONY: help demo test lint unit containers soak bench setup packages generate clean
 
-help:  ## Say what there is
+help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-demo: setup  ## Stand the demo region up in containers (MIRROR=DIR serves real artifacts)
+demo: setup  ## Create the demo region in containers (MIRROR=DIR serves real artifacts)
 	@$(AS_ROOT) $(BIN)/deploy doctor
 	$(call timed,demo,$(AS_ROOT) $(BIN)/deploy region demo $(if $(MIRROR),--mirror $(MIRROR)))
 
@@ -36,6 +36,7 @@ lint: setup  ## ruff, mypy, ansible-lint, yamllint, generated files up to date
 	$(BIN)/yamllint --strict .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline
 	$(BIN)/python -m chautari.region.schema --check
+	$(BIN)/python -m chautari.cli.reference --check
 
 unit: setup  ## Run the tests that need no machine
 	$(BIN)/python -m pytest tests/unit tests/templates -q
@@ -47,8 +48,8 @@ soak: setup  ## Run the long campaigns: faults at many moments, every molecule s
 	$(call timed,faults,$(AS_ROOT) $(BIN)/python -m pytest tests/integration --soak -k "faults or first_deploy or interruptions or receipts")
 	$(call timed,molecule,for s in base nextcloud framadate jitsi bigbluebutton pool region; do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
 
-# BENCH=noop runs that bench alone; ROUNDS=9 takes more rounds; python -m benchmarks --list names them.
-bench: setup $(VENV)/peers/.ready  ## Measure ours beside its peers: benchmarks/results.json
+# BENCH=noop runs only that benchmark; ROUNDS=9 runs more rounds; python -m benchmarks --list names them.
+bench: setup $(VENV)/peers/.ready  ## Compare Chautari with similar tools: benchmarks/results.json
 	$(call timed,bench,$(AS_ROOT) $(BIN)/python -m benchmarks $(addprefix --only ,$(BENCH)) $(addprefix --rounds ,$(ROUNDS)))
 
 $(VENV)/peers/.ready: benchmarks/requirements.lock | packages
@@ -72,8 +73,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml | packages
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-generate: setup  ## Write the files that are generated from the model
+generate: setup  ## Write the files that are generated from the model and the commands
 	$(BIN)/python -m chautari.region.schema
+	$(BIN)/python -m chautari.cli.reference
 
 clean:  ## Remove the demo's containers and this checkout's environment
 	-$(AS_ROOT) $(BIN)/deploy sandbox down demo

@@ -96,7 +96,7 @@ def test_deploy_into_a_meeting_is_refused_and_changes_nothing(proof: Proof) -> N
     assert outcome.code == 1
     failure = outcome.node(NODE)["failure"]
     assert failure["role"] == "bigbluebutton"
-    for told in ("1 meeting", "1 person", "ops@proof.example.org", "--even-if-busy"):
+    for told in ("1 meeting", "1 person", "ops@proof.example.org", "--interrupt-meetings"):
         assert told in failure["message"], failure
     assert proof.on(NODE, "cat", "/etc/bigbluebutton/bbb-web.properties") == before
 
@@ -110,7 +110,7 @@ def test_deploy_that_changes_nothing_asks_nobody(proof: Proof) -> None:
 def test_deploy_goes_on_when_that_is_said(proof: Proof) -> None:
     proof.edit("guests: ask", "guests: accept")
     with meeting(proof):
-        outcome = proof.deploy("region", "--json", "--no-checks", "--node", NODE, "--even-if-busy")
+        outcome = proof.deploy("region", "--json", "--no-checks", "--node", NODE, "--interrupt-meetings")
     assert outcome.code == 0, outcome.troubles
     assert "ALWAYS_ACCEPT" in proof.on(NODE, "cat", "/etc/bigbluebutton/bbb-web.properties")
 

@@ -15,7 +15,7 @@ from chautari.deploy import drift, pipeline, status
 from chautari.errors import BadInput, RunFailed
 from chautari.report.model import CheckResult, NodeReport, RegionReport
 
-COMMANDS = list(main._COMMANDS)
+COMMANDS = list(main.COMMANDS)
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +93,7 @@ def test_bug_leaves_a_log_ready_to_paste(
     works(monkeypatch, ZeroDivisionError("by nothing"))
     assert main.run(["region", "andes"]) == 3
     told = capsys.readouterr().err
-    assert "a bug of Chautari, not of yours: ZeroDivisionError: by nothing" in told
+    assert "This is a bug in Chautari: ZeroDivisionError: by nothing" in told
     assert "Traceback" not in told
     log = Path(told.rsplit("the file ", 1)[1].strip())
     assert "Traceback" in log.read_text()
@@ -105,7 +105,7 @@ def test_interruption_says_that_runs_go_on(
 ) -> None:
     works(monkeypatch, KeyboardInterrupt())
     main.run(["region", "andes"])
-    assert "go on there by themselves" in capsys.readouterr().err
+    assert "continue there" in capsys.readouterr().err
 
 
 def test_json_is_the_only_thing_on_standard_output(
@@ -130,7 +130,7 @@ def test_json_is_the_only_thing_on_standard_output(
          "bog1: Nothing changed since the deploy of "),
         ({"roles": {"web": [{"kind": "path", "name": "/x", "text": "/x: is gone"}]},
           "deployed": 1, "known": 2, "busy": None, "ok": False}, 1,
-         "    /x: is gone\n\nTo put it right: deploy region andes\n"),
+         "    /x: is gone\n\nTo restore it, run: deploy region andes\n"),
         ({"roles": {}, "deployed": 0, "known": 0, "busy": None, "ok": True}, 0,
          "bog1: Nothing was deployed here yet"),
         ({"roles": {}, "deployed": 1, "known": 2, "busy": {"operator": "luz"}, "ok": True}, 0,
@@ -172,7 +172,7 @@ def test_validate_prints_every_problem_for_programs(capsys: pytest.CaptureFixtur
         "message": "'fedora-42' is not known; "
         "choose: debian-12, debian-13, ubuntu-22.04, ubuntu-24.04",
     }  # fmt: skip
-    assert "andes: good" in captured.err
+    assert "andes: valid" in captured.err
 
 
 def test_validate_without_a_name_checks_all_regions(
@@ -182,7 +182,7 @@ def test_validate_without_a_name_checks_all_regions(
     (inventories / "zagros" / "region.yml").write_text("region: zagros\n")
     assert main.run(["validate"]) == 2
     told = capsys.readouterr().err
-    assert "andes: good" in told
+    assert "andes: valid" in told
     assert "zagros/region.yml:1:1: domain: is missing" in told
 
 
@@ -213,10 +213,10 @@ def test_status_tells_each_node(
     monkeypatch.setattr(status, "node_states", lambda _: states)
     assert main.run(["status", "andes"]) == 1
     lines = [line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()]
-    assert lines[0].endswith("ended well")
-    assert lines[1] == f"run {run} did not come to its end; deploy again"
-    assert lines[2] == f"a run of luz is at work: {run}"
-    assert lines[3:] == ["nothing was deployed here yet", "not reachable: timed out"]
+    assert lines[0].endswith("succeeded")
+    assert lines[1] == f"run {run} was interrupted; deploy again"
+    assert lines[2] == f"a run of luz is running: {run}"
+    assert lines[3:] == ["no deploy has run here yet", "not reachable: timed out"]
     main.run(["status", "andes", "--json"])
     assert json.loads(capsys.readouterr().out) == {"region": "andes", "nodes": states}
 

@@ -56,7 +56,7 @@ def test_value_that_is_not_one_printable_line_is_refused(
 
 def test_secret_that_nobody_needs_is_refused(key: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["secrets", "set", "andes", "jitsi_password", IDENTITY, key]) == 2
-    assert "it needs: mail_relay_password, nextcloud_admin_password" in capsys.readouterr().err
+    assert "use one of: mail_relay_password, nextcloud_admin_password" in capsys.readouterr().err
 
 
 def test_secret_that_is_not_there_is_told(key: str, capsys: pytest.CaptureFixture[str]) -> None:

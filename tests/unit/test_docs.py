@@ -1,4 +1,4 @@
-"""The pages keep what they promise: samples validate, commands exist, paths are there."""
+"""The pages keep what they promise: samples validate, links and commands exist, prose is plain."""
 
 from __future__ import annotations
 
@@ -6,11 +6,37 @@ import re
 from pathlib import Path
 
 import click
+import prose
+import pytest
 
+from chautari.cli import reference
 from chautari.cli.main import deploy
 from chautari.region.load import load
 
 ROOT = Path(__file__).resolve().parents[2]
+MAX_WORDS = 25
+PAGES = [
+    ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md",
+    ROOT / "benchmarks/README.md", *sorted((ROOT / "docs").rglob("*.md")),
+]  # fmt: skip
+READMES = sorted((ROOT / "roles").glob("*/README.md"))
+# Made of field descriptions, which are short texts in a table.
+GENERATED = ROOT / "docs/reference/region.md"
+
+
+def page_id(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=page_id)
+
+
+def code_of(page: Path) -> list[str]:
+    """Return inline code and each line of code blocks."""
+    source = page.read_text()
+    blocks = re.findall(r"```\w*\n(.*?)```", source, re.S)
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", source, flags=re.S))
+    return [*inline, *(line.strip() for block in blocks for line in block.splitlines())]
 
 
 def test_region_in_the_readme_is_valid(tmp_path: Path) -> None:
@@ -21,28 +47,93 @@ def test_region_in_the_readme_is_valid(tmp_path: Path) -> None:
     assert load(tmp_path / "andes" / "region.yml").region.region == "andes"
 
 
+def test_command_page_is_up_to_date() -> None:
+    assert (ROOT / "docs/reference/command.md").read_text() == reference.reference_text()
+
+
 def test_command_page_names_every_command() -> None:
     page = (ROOT / "docs/reference/command.md").read_text()
     names = deploy.list_commands(click.Context(deploy))
-    assert [name for name in names if f"`deploy {name}" not in page] == []
+    assert [name for name in names if f"`deploy {name}`" not in page] == []
 
 
-def test_command_page_names_every_option_of_the_main_commands() -> None:
-    lines = (ROOT / "docs/reference/command.md").read_text().splitlines()
-    for name in ("region", "plan", "drift", "verify", "status", "attach", "prepare"):
-        [line] = [line for line in lines if line.startswith(f"| `deploy {name} ")]
+def test_command_page_names_every_option() -> None:
+    sections = dict(
+        re.findall(r"^## deploy (\w+)\n(.*?)(?=^## |\Z)", reference.reference_text(), re.S | re.M)
+    )
+    for name in deploy.list_commands(click.Context(deploy)):
         command = deploy.get_command(click.Context(deploy), name)
         assert command is not None
-        options = [o.opts[0] for o in command.params if isinstance(o, click.Option)]
-        assert [option for option in options if f"`{option}" not in line] == []
+        options = [o.opts[-1] for o in command.params if isinstance(o, click.Option)]
+        assert [option for option in options if option not in sections[name]] == []
 
 
-def test_links_of_the_pages_lead_somewhere() -> None:
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    broken = [
-        f"{page.name}: {link}"
-        for page in pages
-        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text())
-        if not link.startswith("http") and not (page.parent / link).exists()
-    ]
+@pytest.mark.parametrize("page", [*PAGES, *READMES], ids=page_id)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+    broken = [link for link in links if not link.startswith("http") and not _exists(page, link)]
     assert broken == []
+
+
+def _exists(page: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    target = page.parent / name if name else page
+    if not target.exists():
+        return False
+    headings = re.findall(r"^#+ (.*)", target.read_text(), re.M) if anchor else []
+    return not anchor or anchor in map(_slug, headings)
+
+
+def _slug(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@each_page
+def test_commands_in_pages_exist(page: Path) -> None:
+    commands = [code for code in code_of(page) if code.startswith("deploy ")]
+    assert [code for code in commands if _unknown_in(code)] == []
+
+
+def _unknown_in(code: str) -> list[str]:
+    """Return the subcommands and options in a line of `deploy` that do not exist."""
+    words = code.partition(" #")[0].split()[1:]
+    command: click.Command | None = deploy
+    while isinstance(command, click.Group) and words and re.fullmatch(r"[a-z]+", words[0]):
+        command = command.get_command(click.Context(command), words.pop(0))
+    if command is None:
+        return [code]
+    known = {name for item in command.params for name in item.opts} | {"--help"}
+    return [word for word in words if word.startswith("-") and word not in known]
+
+
+@each_page
+def test_make_targets_in_pages_exist(page: Path) -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
+    named = [found[1] for code in code_of(page) if (found := re.match(r"make (\w+)", code))]
+    assert set(named) - targets == set()
+
+
+@each_page
+def test_sentences_are_short(page: Path) -> None:
+    """Readers whose third language is English read a short sentence once."""
+    if page == GENERATED:
+        pytest.skip("field descriptions are tested with the model")
+    long = [
+        f"{line}: {sentence}"
+        for line, text in prose.markdown_texts(page.read_text())
+        for sentence in prose.sentences(text)
+        if len(sentence.split()) > MAX_WORDS
+    ]
+    assert long == []
+
+
+@each_page
+def test_paragraphs_have_at_most_one_semicolon(page: Path) -> None:
+    texts = prose.markdown_texts(page.read_text())
+    assert [(line, text) for line, text in texts if text.count(";") > 1] == []
+
+
+@each_page
+def test_paragraphs_do_not_begin_with_bold_text(page: Path) -> None:
+    """A topic gets a heading, which can be linked to and is found at a glance."""
+    assert re.findall(r"^\*\*.*", page.read_text(), re.M) == []

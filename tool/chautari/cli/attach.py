@@ -1,4 +1,4 @@
-"""`deploy attach NAME`: follow the newest run of each node, from its beginning."""
+"""`deploy attach NAME`: follows the newest run of each node, from its beginning."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from chautari.cli.options import identity_option, json_option, node_option, regi
 @region_argument
 @node_option
 @identity_option
-@click.option("--run", metavar="RUN", default="", help="This run instead of the newest one.")
+@click.option("--run", metavar="RUN", default="", help="Show this run instead of the newest one.")
 @json_option
 def command(name: str, as_json: bool, **asked: Any) -> int:
-    """Show the newest run of each node from its beginning, and follow it while it is at work.
+    """Show the newest run of each node from its beginning, and follow it while it is running.
 
-    A run that ended can be read the same way; nothing is started. Each node keeps its last
-    twenty deploys and its last twenty checks and plans; `deploy status --json` names them.
+    The command also shows runs that have finished. It starts nothing. Each node keeps its last
+    twenty deploys, and its last twenty checks and plans. `deploy status --json` lists them.
     """
     from chautari.cli.work import carry_out
     from chautari.deploy.attach import attach

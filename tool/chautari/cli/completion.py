@@ -9,10 +9,10 @@ from click.shell_completion import get_completion_class
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print the completion script of a shell.
+    """Print the completion script of a shell. For bash, write it to a file:
 
     \b
-    bash: deploy completion bash > ~/.local/share/bash-completion/completions/deploy
+    deploy completion bash > ~/.local/share/bash-completion/completions/deploy
     """
     from chautari.cli.main import deploy
 

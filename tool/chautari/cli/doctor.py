@@ -1,4 +1,4 @@
-"""`deploy doctor`: what this machine lacks, and the command that mends it."""
+"""`deploy doctor`: checks this machine for missing tools and shows how to install them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chautari.cli.options import json_option, print_json
 @click.command("doctor")
 @json_option
 def command(as_json: bool) -> int:
-    """Find out what this machine lacks for deploying and for the sandbox."""
+    """Check this machine for what a deploy and the sandbox need, and show how to install it."""
     from chautari_sandbox.doctor import findings
 
     found = findings()
@@ -21,7 +21,7 @@ def command(as_json: bool) -> int:
         print_json({"ok": ok, "findings": [asdict(item) for item in found]})
     else:
         for item in found:
-            click.echo(f"{'ok  ' if item.ok else 'LACK'} {item.name}: {item.detail}")
+            click.echo(f"{'ok     ' if item.ok else 'MISSING'} {item.name}: {item.detail}")
             if not item.ok:
-                click.echo(f"     → {item.fix}")
+                click.echo(f"        → {item.fix}")
     return 0 if all(item.ok for item in found) else 1

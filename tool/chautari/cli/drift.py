@@ -1,4 +1,4 @@
-"""`deploy drift NAME`: what changed on the nodes since their last deploy."""
+"""`deploy drift NAME`: shows what changed on the nodes since their last deploy."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from chautari.cli.options import (
 @identity_option
 @json_option
 def command(name: str, as_json: bool, **asked: Any) -> int:
-    """Name the files, packages, units and settings that changed since the last deploy.
+    """Show the files, packages, units and settings that changed since the last deploy.
 
-    One round trip a node; nothing is changed, and no secret is needed. Ends with 1 when something
-    changed or a node did not answer.
+    The command needs one round trip per node and no secrets. It changes nothing. The exit code is
+    1 if something changed or a node did not answer.
     """
     from chautari.deploy.drift import found_on_nodes, text_of
     from chautari.deploy.request import Request
@@ -39,5 +39,5 @@ def command(name: str, as_json: bool, **asked: Any) -> int:
     else:
         click.echo(clean("\n".join(text_of(node) for node in found)))
         if any(node.get("roles") for node in found):
-            click.echo(f"\nTo put it right: deploy region {inventory.region.region}")
+            click.echo(f"\nTo restore it, run: deploy region {inventory.region.region}")
     return 0 if all(node["ok"] for node in found) else 1

@@ -15,21 +15,21 @@ from chautari.errors import ChautariError
 
 BUG = 3
 INTERRUPTED = 130
-_COMMANDS = {
-    "region": "bring a region to what its region.yml says, and check it",
-    "plan": "what a deploy would run, why, and what it would change",
-    "validate": "check region files; nothing is connected to",
-    "prepare": "make bare machines ready for Ansible, and nothing else",
+COMMANDS = {
+    "region": "deploy a region: make its nodes match region.yml, and check them",
+    "plan": "show what a deploy would run, why, and what it would change",
+    "validate": "check region files without connecting to any machine",
+    "prepare": "install on bare machines what Ansible needs",
     "render": "write a region as a plain Ansible inventory",
-    "verify": "run all checks of a region; nothing is changed",
-    "drift": "what changed on a region's nodes since their last deploy",
-    "status": "what runs on a region's nodes, and how the last run ended",
-    "attach": "follow a run that goes on on the nodes, or read the last one",
-    "move": "the way of a service to another machine, command by command",
+    "verify": "run all checks of a region; nothing changes",
+    "drift": "show what changed on a region's nodes since their last deploy",
+    "status": "show what is running on a region's nodes, and the last result",
+    "attach": "follow a run that is running on the nodes, or read the last one",
+    "move": "print the steps to move a service to another node",
     "secrets": "set, show and list a region's secrets",
-    "sandbox": "the small internet and the nodes of a region in containers",
-    "doctor": "what this machine lacks, and the command that mends it",
-    "completion": "shell completion for bash, zsh or fish",
+    "sandbox": "manage a region's containers and its small internet",
+    "doctor": "check this machine for missing tools and show how to install them",
+    "completion": "print shell completion for bash, zsh or fish",
 }
 
 
@@ -38,11 +38,11 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of their use."""
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module that holds the command."""
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"chautari.cli.{cmd_name}")
         command: click.Command = module.command
@@ -51,22 +51,22 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="deploy")
 def deploy() -> None:
-    """Stand up a region's services on its nodes, and prove that they work.
+    """Set up a region's services on its nodes, and prove that they work.
 
     \b
-    deploy region NAME     is the main job
-    deploy region demo     is the embedded example, in containers on this machine
+    deploy region NAME     deploys a region
+    deploy region demo     deploys the built-in example, in containers on this machine
     """
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run `deploy` and exit: 0 done, 1 failed, 2 bad input, 3 a bug of ours, 130 interrupted."""
+    """Run `deploy` and exit with 0 done, 1 failed, 2 bad input, 3 our bug, 130 interrupted."""
     code = run(arguments)
     if process := sys.modules.get("chautari.process"):
         # Interrupted, or with its reader gone, threads still wait for nodes and checks; what they
@@ -93,7 +93,7 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("\ninterrupted; runs that began on a node go on there by themselves", err=True)
+        click.echo("\nInterrupted. Runs that have started on a node continue there.", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader went away (deploy … | head): nobody is left to tell.
@@ -113,6 +113,6 @@ def _bug() -> int:
     ) as log:
         log.write(f"deploy {__version__}\nPython {sys.version}\n{traceback.format_exc()}")
     last = traceback.format_exc().strip().splitlines()[-1]
-    click.echo(f"a bug of Chautari, not of yours: {last}", err=True)
-    click.echo(f"  → please report it with the file {log.name}", err=True)
+    click.echo(f"This is a bug in Chautari: {last}", err=True)
+    click.echo(f"  → Report it with the file {log.name}", err=True)
     return BUG

@@ -10,17 +10,17 @@ from chautari.cli.options import json_option, print_json, region_argument
 @click.command("move")
 @region_argument
 @click.argument("service", type=click.Choice(["bigbluebutton"]))
-@click.option("--to", required=True, metavar="NODE", help="The new machine; a node of the region.")
+@click.option("--to", required=True, metavar="NODE", help="The new machine, a node of the region.")
 @click.option(
     "--release", type=click.Choice(["3.0", "4.0"]), default="4.0", show_default=True,
-    help="The release line that the new machine will run.",
+    help="The release line for the new machine.",
 )  # fmt: skip
 @json_option
 def command(name: str, service: str, to: str, release: str, as_json: bool) -> int:
-    """Print the commands that move a service to another node; nothing is changed.
+    """Print the steps to move a service to another node. Nothing changes.
 
-    A new release line of BigBlueButton is a new server: the recordings are copied, rooms and
-    links go on working.
+    A new release line of BigBlueButton needs a new server. The steps copy the recordings. Rooms
+    and links keep working.
     """
     from chautari.cli.migration_steps import steps
     from chautari.paths import inventories_root

@@ -35,17 +35,21 @@ json_option: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object to standard output."
 )
 node_option: Decorator = click.option(
-    "--node", "nodes", multiple=True, metavar="NODE", help="Only this node; may be repeated."
+    "--node",
+    "nodes",
+    multiple=True,
+    metavar="NODE",
+    help="Use only this node. You can repeat the option.",
 )
 identity_option: Decorator = click.option(
     "--identity", "identities", multiple=True, metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Your SSH private key, for nodes and secrets; ~/.ssh/id_ed25519 or id_rsa otherwise.",
+    help="Use this SSH private key, for nodes and secrets. Default: ~/.ssh/id_ed25519, id_rsa.",
 )  # fmt: skip
 mirror_option: Decorator = click.option(
     "--mirror", metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Sandbox only: serve upstream's real artifacts from this folder.",
+    help="Serve upstream's real artifacts from this folder (only in a sandbox).",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`deploy plan NAME`: what a deploy would run, why, and what it would change."""
+"""`deploy plan NAME`: shows what a deploy would run, why, and what it would change."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 @node_option
 @identity_option
 @mirror_option
-@click.option("--full", is_flag=True, help="Ask every role, also those that need not run.")
+@click.option("--full", is_flag=True, help="Include every role, even those already up to date.")
 @json_option
 def command(name: str, as_json: bool, **asked: Any) -> int:
-    """Say what `deploy region NAME` would do; nothing is changed.
+    """Show what `deploy region NAME` would do. Nothing changes.
 
-    Names the roles that would run and why, what Ansible's own check finds they would change, and
-    how much would be downloaded. A node on which nothing would run answers in one round trip.
+    The plan names the roles that would run, why, what they would change according to Ansible's
+    check mode, and the size of the downloads. A node that is up to date needs one round trip.
     """
     from chautari.cli.work import carry_out
 

@@ -22,9 +22,9 @@ from chautari.cli.options import (
 @mirror_option
 @json_option
 def command(name: str, as_json: bool, **asked: Any) -> int:
-    """Look at the region's machines and install what Ansible and the checks need on them.
+    """Inspect the region's machines, and install what Ansible and the checks need there.
 
-    `deploy region` does this by itself; alone it is for those who go on with plain Ansible.
+    `deploy region` does this by itself. Use this command if you continue with plain Ansible.
     """
     from chautari.cli.work import carry_out
     from chautari.deploy.pipeline import make_ready

@@ -25,39 +25,46 @@ if TYPE_CHECKING:
 @node_option
 @identity_option
 @mirror_option
-@click.option("--full", is_flag=True, help="Run every role, also those that need not run.")
-@click.option("--no-checks", is_flag=True, help="Leave out the checks that follow a deploy.")
+@click.option("--full", is_flag=True, help="Run every role, even those already up to date.")
+@click.option("--no-checks", is_flag=True, help="Skip the checks after the deploy.")
 @click.option(
-    "--canary", metavar="NODE", default="", help="This node first; the rest if it is well."
+    "--canary",
+    metavar="NODE",
+    default="",
+    help="Deploy this node first; the others follow if its checks pass.",
 )
 @click.option(
     "--parallel", type=click.IntRange(1, 256), default=16, show_default=True,
-    help="How many nodes are worked on at once.",
+    help="Deploy at most this many nodes at the same time.",
 )  # fmt: skip
-@click.option("--purge", is_flag=True, help="Delete the data of services that are taken off.")
-@click.option("--even-if-busy", is_flag=True, help="Go on although people are meeting there.")
-@click.option("--wait", is_flag=True, help="Wait while somebody else deploys to a node.")
-@click.option("--detach", is_flag=True, help="Come back once the nodes are at work.")
+@click.option("--purge", is_flag=True, help="Delete the data of services that are removed.")
+@click.option(
+    "--interrupt-meetings", "even_if_busy", is_flag=True,
+    help="Deploy even if people are in a meeting there.",
+)  # fmt: skip
+@click.option("--wait", is_flag=True, help="Wait while another operator is deploying to a node.")
+@click.option("--detach", is_flag=True, help="Return as soon as the runs have started.")
 @json_option
 def command(
     name: str, as_json: bool, no_checks: bool, wait: bool, detach: bool, **asked: Any
 ) -> int:
-    """Bring a region to what its region.yml says, check it and report.
+    """Deploy a region: make its nodes match region.yml, check them and report.
 
-    Every node is asked at once what would have to run; where nothing would, nothing is run. The
-    others are looked at, prepared and converged with Ansible on the node itself; then all checks
-    run, inside and outside. What begins on a node ends there, whatever becomes of this terminal;
-    the same command joins it again.
+    Every node is asked what is out of date. Nothing runs on a node that is up to date. The other
+    nodes are inspected and prepared, and Ansible runs on each of them. Then all checks run, inside
+    the nodes and from outside. A run continues on its node even if this terminal closes. Run the
+    same command again to follow it.
     """
     from chautari.cli.work import carry_out
     from chautari.deploy.manner import Manner
 
     if detach and asked["canary"]:
-        raise click.UsageError("--canary waits for its node, --detach does not: leave one out")
+        raise click.UsageError(
+            "--canary waits for its node and --detach does not. Fix: remove one of them."
+        )
     if no_checks and asked["canary"]:
         raise click.UsageError(
-            "--canary lets the others follow once its node passes its checks, --no-checks leaves "
-            "them out: leave one out"
+            "--canary needs the checks and --no-checks skips them. Fix: remove one of them."
         )
     manner = Manner(wait, detach)
     return carry_out(_deploy, "region", name, as_json, manner=manner, checks=not no_checks, **asked)

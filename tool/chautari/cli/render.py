@@ -13,16 +13,16 @@ from chautari.cli.options import RegionName, identity_option
 @click.argument("names", nargs=-1, required=True, type=RegionName(), metavar="NAME...")
 @click.option(
     "-o", "--output", required=True, metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path), help="Folder to write the inventory to.",
+    type=click.Path(file_okay=False, path_type=Path), help="Write the inventory to this folder.",
 )  # fmt: skip
-@click.option("--no-secrets", is_flag=True, help="Leave the secrets out; needs no key.")
+@click.option("--no-secrets", is_flag=True, help="Write no secrets; no key is needed.")
 @identity_option
 def command(
     names: tuple[str, ...], output: Path, no_secrets: bool, identities: tuple[Path, ...]
 ) -> int:
-    """Write a region as an inventory that plain ansible-playbook works with.
+    """Write a region as an inventory for plain ansible-playbook.
 
-    Several regions are each written to a folder of their own, DIR/REGION.
+    Several regions are written to one folder each, DIR/REGION.
 
     \b
     deploy render andes -o /tmp/andes
@@ -41,5 +41,7 @@ def command(
         written += len(export(request, folder, with_secrets=not no_secrets))
     click.echo(f"{written} files in {output}", err=True)
     if not no_secrets:
-        click.echo("secrets.yml in there are not encrypted; delete them after use", err=True)
+        click.echo(
+            "The files secrets.yml there are not encrypted. Delete them after use.", err=True
+        )
     return 0

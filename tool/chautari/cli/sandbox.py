@@ -14,7 +14,7 @@ from chautari.region.load import Inventory, find, load
 
 @click.group("sandbox")
 def command() -> None:
-    """The small internet and the nodes of a region, in containers on this machine."""
+    """Manage a region's containers on this machine: its nodes and its small internet."""
 
 
 @command.command("up")
@@ -22,7 +22,7 @@ def command() -> None:
 @mirror_option
 @json_option
 def up(name: str, mirror: Path | None, as_json: bool) -> None:
-    """Start it; what runs already stays as it is."""
+    """Start the containers. Containers that are running stay as they are."""
     from chautari_sandbox import api
     from chautari_sandbox.provider import sandbox_spec
 
@@ -34,38 +34,40 @@ def up(name: str, mirror: Path | None, as_json: bool) -> None:
         data |= {key: str(data[key]) for key in ("ca_file", "ssh_key")}
         print_json(data)
     else:
-        click.echo(f"the sandbox {state.name} is up: deploy region {name}", err=True)
+        click.echo(f"The sandbox {state.name} is running. Next: deploy region {name}", err=True)
 
 
 @command.command("down")
 @region_argument
-@click.option("--purge", is_flag=True, help="Also forget its keys, mail and caches.")
+@click.option("--purge", is_flag=True, help="Also delete its keys, mail and caches.")
 def down(name: str, purge: bool) -> None:
-    """Remove its containers and network; base images are kept."""
+    """Remove the containers and their network. Base images stay."""
     from chautari_sandbox import api
     from chautari_sandbox.provider import forget_mirror
 
     sandbox = _inventory(name).region.region
     api.down(sandbox, purge=purge)
     forget_mirror(sandbox)
-    click.echo(f"the sandbox {name} is gone", err=True)
+    click.echo(f"The sandbox {name} was removed.", err=True)
 
 
 @command.command("status")
 @region_argument
 @json_option
 def status(name: str, as_json: bool) -> int:
-    """Say which of its containers run."""
+    """Show which containers are running."""
     from chautari_sandbox import api
 
     found = api.status(_inventory(name).region.region)
     if as_json:
         print_json(asdict(found))
     elif not found.exists:
-        click.echo(f"not there; start it: deploy sandbox up {name}")
+        click.echo(f"The sandbox does not exist. Fix: deploy sandbox up {name}")
     else:
         for item in found.containers:
-            click.echo(f"{item.name:<16} {item.address:<16} {'up' if item.running else 'stopped'}")
+            click.echo(
+                f"{item.name:<16} {item.address:<16} {'running' if item.running else 'stopped'}"
+            )
     return 0 if found.running else 1
 
 

@@ -20,14 +20,14 @@ from chautari_sandbox.provider import known_surroundings
 
 @click.group("secrets")
 def command() -> None:
-    """Set, show and list a region's secrets; they lie encrypted in secrets.age."""
+    """Set, show and list a region's secrets, which are encrypted in secrets.age."""
 
 
 @command.command("list")
 @region_argument
 @json_option
 def list_(name: str, as_json: bool) -> None:
-    """List the secrets a region needs and what each is for."""
+    """List the secrets that a region needs, and the purpose of each."""
     known = specs.wanted(_inventory(name).region)
     if as_json:
         print_json({spec.name: spec.meaning for spec in known})
@@ -45,7 +45,7 @@ def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     inventory = _inventory(name)
     opened = _open(inventory, known_surroundings(inventory), identities)
     if secret not in opened:
-        raise BadInput(f"no secret {secret!r}", fix=f"there are: {', '.join(opened.names)}")
+        raise BadInput(f"no secret {secret!r}", fix=f"use one of: {', '.join(opened.names)}")
     click.echo(opened[secret])
 
 
@@ -54,12 +54,12 @@ def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
 @click.argument("secret")
 @identity_option
 def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
-    """Set one secret, read from standard input or asked for."""
+    """Set one secret. It is read from standard input, or from a prompt in a terminal."""
     inventory = _inventory(name)
     known = {spec.name: spec for spec in specs.wanted(inventory.region)}
     if secret not in known:
         raise BadInput(
-            f"the region needs no secret {secret!r}", fix=f"it needs: {', '.join(known)}"
+            f"the region needs no secret {secret!r}", fix=f"use one of: {', '.join(known)}"
         )
     value = click.prompt(secret, hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
     value = value.strip("\r\n")
@@ -71,7 +71,7 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     extra = [key for keys in endpoints.operators.values() for key in keys]
     complete = opened.with_values({secret: value})
     save(complete, inventory.secrets, recipients_of(inventory, extra), _keys(endpoints, identities))
-    click.echo(f"{secret} is set; the next deploy brings it to the nodes", err=True)
+    click.echo(f"{secret} is set. The next deploy sends it to the nodes.", err=True)
 
 
 def _inventory(name: str) -> Inventory:

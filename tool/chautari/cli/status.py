@@ -1,4 +1,4 @@
-"""`deploy status [NAME]`: what runs on the nodes, and how the last run ended."""
+"""`deploy status [NAME]`: shows what runs on the nodes, and how the last run ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chautari.cli.options import RegionName, identity_option, json_option, print
 @identity_option
 @json_option
 def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> int:
-    """Ask a region's nodes what runs there; without a name, list the regions."""
+    """Show what is running on a region's nodes. Without a name, list the regions."""
     from chautari.deploy.request import Request
     from chautari.deploy.status import node_states
     from chautari.paths import inventories_root
@@ -41,15 +41,15 @@ def _told(state: dict[str, Any]) -> str:
     if not state["reachable"]:
         return f"not reachable: {state['message']}"
     if state["busy"]:
-        return f"a run of {state['busy'].get('operator')} is at work: {state['busy'].get('run')}"
+        return f"a run of {state['busy'].get('operator')} is running: {state['busy'].get('run')}"
     if not state["run"]:
-        return "nothing was deployed here yet"
+        return "no deploy has run here yet"
     finished = state["finished"]
     if finished is None:
-        return f"run {state['run']} did not come to its end; deploy again"
+        return f"run {state['run']} was interrupted; deploy again"
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(state["started"]))
     if not finished["ok"]:
         return f"run {state['run']} of {when} failed"
     if failed := finished.get("failed_checks", 0):
-        return f"run {state['run']} of {when} ended, but {failed} of its checks failed"
-    return f"run {state['run']} of {when} ended well"
+        return f"run {state['run']} of {when} finished, but {failed} of its checks failed"
+    return f"run {state['run']} of {when} succeeded"

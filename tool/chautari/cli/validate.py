@@ -1,4 +1,4 @@
-"""`deploy validate [NAME|FILE…]`: every error at once, nothing connected to."""
+"""`deploy validate [NAME|FILE…]`: lists every error; connects to no machine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from chautari.region import load
 @click.argument("regions", nargs=-1, type=RegionName())
 @json_option
 def command(regions: tuple[str, ...], as_json: bool) -> int:
-    """Check region files and say every error with its line and what to write instead.
+    """Check region files, and list every error with its line and a fix.
 
-    Without a name, all regions under inventories/ are checked.
+    Without a name, the command checks all regions under inventories/.
     """
     root = inventories_root()
     wanted = regions or tuple(load.names(root))
@@ -31,7 +31,7 @@ def command(regions: tuple[str, ...], as_json: bool) -> int:
 def _check(name: str) -> dict[str, object]:
     try:
         load.load(load.find(name, inventories_root()))
-        click.echo(f"{name}: good", err=True)
+        click.echo(f"{name}: valid", err=True)
     except InvalidRegion as error:
         click.echo(str(error), err=True)
         return {"region": name, "ok": False, "problems": _told(error)}

@@ -15,7 +15,7 @@ from chautari.cli.options import identity_option, json_option, node_option, regi
 @identity_option
 @json_option
 def command(name: str, as_json: bool, **asked: Any) -> int:
-    """Run all checks of a region, inside its nodes and from outside; nothing is changed."""
+    """Run all checks of a region, inside its nodes and from outside. Nothing changes."""
     from chautari.cli.work import carry_out
     from chautari.deploy.pipeline import check
 

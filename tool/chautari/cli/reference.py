@@ -1,0 +1,83 @@
+"""Generates `docs/reference/command.md` from the commands' own help."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from chautari.cli.main import COMMANDS, deploy
+from chautari.files import write_atomically
+from chautari.paths import content_root
+
+_HEAD = """\
+# The deploy command
+
+Generated from the command's help by `make generate`; do not edit.
+
+[Results of the command](results.md) explains exit codes, states, files and JSON.
+"""
+
+
+def reference_text() -> str:
+    """Return the reference page of the command: a table of all, then a section each."""
+    lines = [_HEAD, "| command | use |", "|---|---|"]
+    lines += [f"| [`deploy {name}`](#deploy-{name}) | {use} |" for name, use in COMMANDS.items()]
+    context = click.Context(deploy, info_name="deploy")
+    for name in COMMANDS:
+        command = deploy.get_command(context, name)
+        assert command is not None
+        lines += ["", *_section(command, click.Context(command, context, info_name=name))]
+    return "\n".join(lines) + "\n"
+
+
+def _section(command: click.Command, context: click.Context, level: int = 2) -> Iterator[str]:
+    usage = context.command_path + " " + " ".join(command.collect_usage_pieces(context))
+    yield from (f"{'#' * level} {context.command_path}", "", "```sh", usage, "```", "")
+    yield from _paragraphs(command.help or "")
+    yield from _options(command, context)
+    if isinstance(command, click.Group):
+        for name, part in command.commands.items():
+            yield ""
+            yield from _section(part, click.Context(part, context, info_name=name), level + 1)
+
+
+def _paragraphs(help_text: str) -> Iterator[str]:
+    """Yield the help's paragraphs; those that click leaves as they are become code."""
+    for number, paragraph in enumerate(inspect.cleandoc(help_text).split("\n\n")):
+        if number:
+            yield ""
+        lines = paragraph.splitlines()
+        yield from ["```sh", *lines[1:], "```"] if lines[:1] == ["\b"] else lines
+
+
+def _options(command: click.Command, context: click.Context) -> Iterator[str]:
+    records = [
+        record
+        for option in command.params
+        if isinstance(option, click.Option) and (record := option.get_help_record(context))
+    ]
+    if records:
+        yield from ("", "| option | meaning |", "|---|---|")
+        for option, meaning in records:
+            cells = (" ".join(cell.split()).replace("|", r"\|") for cell in (option, meaning))
+            yield "| `{}` | {} |".format(*cells)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or with `--check` only report that it is not up to date."""
+    file, text = Path(content_root(), "docs", "reference", "command.md"), reference_text()
+    if file.is_file() and file.read_text() == text:
+        return 0
+    if "--check" not in arguments:
+        write_atomically(file, text)
+        return 0
+    print(f"{file.name} is not up to date. Fix: make generate", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
