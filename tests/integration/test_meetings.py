@@ -110,7 +110,9 @@ def test_deploy_that_changes_nothing_asks_nobody(proof: Proof) -> None:
 def test_deploy_goes_on_when_that_is_said(proof: Proof) -> None:
     proof.edit("guests: ask", "guests: accept")
     with meeting(proof):
-        outcome = proof.deploy("region", "--json", "--no-checks", "--node", NODE, "--interrupt-meetings")
+        outcome = proof.deploy(
+            "region", "--json", "--no-checks", "--node", NODE, "--interrupt-meetings"
+        )
     assert outcome.code == 0, outcome.troubles
     assert "ALWAYS_ACCEPT" in proof.on(NODE, "cat", "/etc/bigbluebutton/bbb-web.properties")
 
