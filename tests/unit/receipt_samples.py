@@ -19,7 +19,7 @@ def inputs(role: str = "web", **changed: Any) -> Inputs:
     """Return what a role is given."""
     found: Inputs = {
         "role": role, "files": "f1", "ansible": "a1", "variables": {"web_name": "d1"},
-        "needs": [], "items": [], "covers": {},
+        "needs": [], "items": [], "tracked_by": {},
     }  # fmt: skip
     return found | changed
 

@@ -105,12 +105,12 @@ def test_roles_that_fight_over_a_file_end_all_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "notes"),
     [
-        ({}, [{"task": "Run it", "uncovered": "a command"}]),
+        ({}, [{"untracked": {"name": "Run it", "tags": ["run_it"], "why": "a command"}}]),
         ({}, [{"rescued": "Ask"}]),
         ({"items": [{"kind": "probe", "name": "p", "script": "echo none; exit 1"}]}, []),
         ({"items": [{"kind": "loaded", "name": "l", "settings": [], "stamp": "/gone"}]}, []),
     ],
-    ids=["uncovered", "rescued", "probe", "loaded"],
+    ids=["untracked", "rescued", "probe", "loaded"],
 )
 def test_role_that_stays_open_runs_once_a_deploy(
     given: Data, notes: list[Data], tmp_path: Path
@@ -267,14 +267,16 @@ def test_records_are_what_the_notes_say_of_each_role(tmp_path: Path) -> None:
     notes = [
         {"role": "a", "item": one}, {"role": "a", "item": two},
         {"role": "b", "item": {"kind": "exists", "name": "/x"}},
-        {"role": "a", "task": "T", "uncovered": "why"}, {"role": "a", "notice": "n"},
+        {"role": "a", "untracked": {"name": "T", "tags": [], "why": "why"}},
+        {"role": "a", "notice": "n"},
         {"role": "a", "download": "https://example.org/n.tar"},
         {"role": "b", "rescued": "R"}, {"role": "a", "done": True},
     ]  # fmt: skip
     (tmp_path / "n").write_text("".join(json.dumps(note) + "\n" for note in notes))
     found = converge.read_records(tmp_path / "n")
     assert list(found["a"].items.values()) == [two]
-    assert (found["a"].uncovered, found["a"].notices) == ({"T": "why"}, ["n"])
+    assert found["a"].untracked == [{"name": "T", "tags": [], "why": "why"}]
+    assert found["a"].notices == ["n"]
     assert (found["a"].done, found["b"].done, found["b"].rescued) == (True, False, ["R"])
     assert converge.read_records(tmp_path / "gone") == {}
 

@@ -11,8 +11,12 @@ FAIL = {"ansible.builtin.fail": {"msg": "no luck"}}
 NESTED = [{"name": "Fail in an included file"} | FAIL]
 ROLES: dict[str, list[dict[str, Any]]] = {
     "good": [
-        {"name": "Report the record", "ansible.builtin.debug": {"msg": "make an A record"}},
-        {"name": "Say nothing", "ansible.builtin.debug": {"msg": "no report"}},
+        {
+            "name": "Name the record",
+            "tags": ["report"],
+            "ansible.builtin.debug": {"msg": "make an A record"},
+        },
+        {"name": "Report in its name only", "ansible.builtin.debug": {"msg": "no report"}},
         {"name": "Change", "ansible.builtin.command": "true", "notify": "Reload"},
         {"name": "Skip", "ansible.builtin.command": "false", "when": False},
         {"name": "Warn", "ansible.builtin.command": "true", "changed_when": False},
@@ -111,9 +115,9 @@ def test_role_that_goes_well_tells_each_task_and_its_counts(events: list[dict[st
     told = of_role(events, "good")
     assert brief(told) == [
         ("role_started",),
-        ("task", "Report the record", "ok"),
+        ("task", "Name the record", "ok"),
         ("notice",),
-        ("task", "Say nothing", "ok"),
+        ("task", "Report in its name only", "ok"),
         ("task", "Change", "changed"),
         ("task", "Skip", "skipped"),
         ("task", "Warn", "ok"),
@@ -125,7 +129,7 @@ def test_role_that_goes_well_tells_each_task_and_its_counts(events: list[dict[st
     assert told[-1]["seconds"] >= 0
 
 
-def test_report_task_becomes_a_notice(events: list[dict[str, Any]]) -> None:
+def test_debug_task_with_the_report_tag_becomes_a_notice(events: list[dict[str, Any]]) -> None:
     notices = [event for event in events if event["event"] == "notice"]
     assert notices == [{"event": "notice", "role": "good", "message": "make an A record"}]
 

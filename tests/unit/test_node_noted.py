@@ -61,15 +61,18 @@ TASKS: dict[str, list[Data]] = {
     "tells": [
         {
             "name": "Report the secret",
+            "tags": ["report"],
             "ansible.builtin.debug": {"msg": f"it is {SECRET}, and 7"},
         },
-        {"name": "Report at length", "ansible.builtin.debug": {"msg": "x" * 1990 + SECRET}},
+        {"name": "Report at length", "tags": ["report"],
+         "ansible.builtin.debug": {"msg": "x" * 1990 + SECRET}},
         {"name": "Fetch", "ansible.builtin.get_url": {
             "url": "file://{{ out }}/open", "dest": "{{ out }}/fetched", "mode": "0600"}},
         {"name": "Fetch what is there", "ansible.builtin.get_url": {
             "url": "file://{{ out }}/s.j2", "dest": "{{ out }}/fetched", "mode": "0600",
             "force": False}},
-        {"name": "Tell what would be fetched of images", "ansible.builtin.debug": {
+        {"name": "Tell what would be fetched of images", "tags": ["download_estimate"],
+         "ansible.builtin.debug": {
             "msg": "the image {{ item }}"}, "loop": ["one", "two"], "when": "item == 'two'"},
     ],
     "rescues": [
@@ -143,9 +146,9 @@ def test_each_turn_of_a_loop_is_noted(place: Path) -> None:
     assert names == ["one", "two", "s1", "s2", "four"]
 
 
-def test_only_a_command_that_may_change_something_is_uncovered(place: Path) -> None:
+def test_only_a_command_that_may_change_something_is_untracked(place: Path) -> None:
     record = read_records(place / "managed.jsonl")["commands"]
-    assert list(record.uncovered) == ["Change something"]
+    assert [task["name"] for task in record.untracked] == ["Change something"]
     assert list(record.items) == [f"exists {place}/out/open"]
 
 

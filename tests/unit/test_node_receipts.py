@@ -214,6 +214,9 @@ def test_differences_belong_to_the_role_that_manages_the_thing(state: Path, tmp_
     assert list(receipts.stale(state, roles)) == ["b"]
 
 
+COMMAND = {"name": "Run it", "tags": ["run_it"], "why": "a command"}
+
+
 # ── Sealing ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -227,10 +230,10 @@ def test_role_that_did_not_come_to_its_end_gets_no_receipt(state: Path, file: Pa
     ("given", "told", "why"),
     [
         ({}, {}, ""),
-        ({}, {"uncovered": {"Run it": "a command"}},
+        ({}, {"untracked": [COMMAND]},
          "what the task 'Run it' did cannot be looked up (a command)"),
-        ({"covers": {"Run it": ["rules"]}}, {"uncovered": {"Run it": "a command"}}, ""),
-        ({"covers": {"Another": ["rules"]}}, {"uncovered": {"Run it": "a command"}}, "Run it"),
+        ({"tracked_by": {"run_it": ["rules"]}}, {"untracked": [COMMAND]}, ""),
+        ({"tracked_by": {"another": ["rules"]}}, {"untracked": [COMMAND]}, "Run it"),
         ({}, {"rescued": ["Ask"]}, "the task 'Ask' did not succeed"),
         ({"items": [{"kind": "probe", "name": "rules", "script": "true"}]}, {}, ""),
         ({"items": [{"kind": "probe", "name": "rules", "script": "false"}]}, {},

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from region_samples import ROOT
 from test_render_variables import SECRETS, node
 
@@ -19,7 +20,7 @@ from chautari.render.variables import NodeVariables
 
 KEY = "canary-key"
 CACHED = (
-    inputs.declaration, inputs._tree, inputs._files, inputs._text, inputs._facts, inputs.plays,
+    inputs.declaration, inputs._tree, inputs._digest_files, inputs._options, inputs.plays,
 )  # fmt: skip
 
 
@@ -113,11 +114,39 @@ def test_variable_that_no_role_names_changes_nothing(med1: NodeVariables) -> Non
     assert given(replace(med1, public=med1.public | {"nobody_asks": 1})) == given(med1)
 
 
-def test_new_use_of_a_variable_is_a_new_input(content: Path, med1: NodeVariables) -> None:
+def test_variable_that_the_specs_add_is_a_new_input(content: Path, med1: NodeVariables) -> None:
     assert "base_timezone" not in given(med1)["redis"]["variables"]
-    file = content / "roles" / "redis" / "tasks" / "main.yml"
-    file.write_text(file.read_text() + "# {{ base_timezone }}\n")
+    file = content / "roles" / "redis" / "meta" / "argument_specs.yml"
+    specs = yaml.safe_load(file.read_text())
+    specs["argument_specs"]["main"]["options"]["base_timezone"] = {"type": "str"}
+    file.write_text(yaml.safe_dump(specs))
     assert "base_timezone" in given(med1)["redis"]["variables"]
+
+
+def test_name_in_a_file_is_no_use_of_a_variable(content: Path, med1: NodeVariables) -> None:
+    file = content / "roles" / "redis" / "tasks" / "main.yml"
+    file.write_text(file.read_text() + "# base_timezone\n")
+    assert "base_timezone" not in given(med1)["redis"]["variables"]
+
+
+def test_shared_role_is_part_of_the_role_that_imports_it(
+    content: Path, med1: NodeVariables
+) -> None:
+    folder = content / "roles" / "web_site"
+    (folder / "meta").mkdir(parents=True)
+    (folder / "meta" / "receipt.yml").write_text(
+        "facts: [default_ipv4]\npaths: [/srv/site]\ntracked_by: {set_site: /srv/site}\n"
+    )
+    own = content / "roles" / "nginx" / "meta" / "receipt.yml"
+    own.write_text(own.read_text() + "shared_roles: [web_site]\n")
+    before = given(med1)
+    assert before["nginx"]["facts"] == ["default_ipv4"]
+    assert {"kind": "paths", "name": "/srv/site"} in before["nginx"]["items"]
+    assert before["nginx"]["tracked_by"]["set_site"] == ["/srv/site"]
+    assert before["nginx"]["shared_roles"] == ["web_site"]
+    (folder / "tasks").mkdir()
+    (folder / "tasks" / "main.yml").write_text("---\n")
+    assert changed(before, given(med1), "files") == {"nginx"}
 
 
 def test_every_variable_that_a_role_documents_is_among_its_inputs(med1: NodeVariables) -> None:
@@ -127,15 +156,13 @@ def test_every_variable_that_a_role_documents_is_among_its_inputs(med1: NodeVari
         assert own <= set(item["variables"])
 
 
-def test_facts_of_the_machine_go_with_the_roles_that_name_them(
-    content: Path, med1: NodeVariables
-) -> None:
+def test_facts_that_a_role_declares_are_inputs(content: Path, med1: NodeVariables) -> None:
     assert given(med1)["nginx"]["facts"] == []
-    file = content / "roles" / "nginx" / "templates" / "new.j2"
-    file.write_text("{{ ansible_facts['default_ipv4'].address }} {{ ansible_facts.all_ipv4 }}\n")
+    file = content / "roles" / "nginx" / "meta" / "receipt.yml"
+    file.write_text(file.read_text() + "facts: [default_ipv4]\n")
     assert given(med1)["nginx"]["facts"] == ["default_ipv4"]
-    assert {"default_ipv4", "all_ipv4_addresses"} <= set(inputs._facts("turn"))
-    assert "processor_vcpus" in inputs._facts("bigbluebutton")
+    assert {"default_ipv4", "all_ipv4_addresses"} <= set(inputs.declaration("turn").facts)
+    assert "processor_vcpus" in inputs.declaration("bigbluebutton").facts
 
 
 def test_look_at_a_node_asks_with_all_that_a_receipt_keeps() -> None:

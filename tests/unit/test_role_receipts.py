@@ -2,15 +2,18 @@
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from role_samples import NAMES, ROLES, Data, module, read, task_files, tasks
+from jinja2 import Environment
+from jinja2.nodes import Name
+from role_samples import NAMES, ROLES, Data, module, options, read, task_files, tasks
 
 from chautari.node.addresses import FACTS
 from chautari.render import placement
-from chautari.render.inputs import Declaration, _facts, declaration
+from chautari.render.inputs import Declaration, declaration, with_shared
 from chautari.secrets.specs import _MAIL, _NEXTCLOUD, _RECEIPTS
 
 # A task that changes something which no module's arguments tell.
@@ -61,23 +64,48 @@ def test_role_needs_only_roles_that_run_before_it(role: str) -> None:
     assert len(needs) == len(set(needs))
 
 
-@pytest.mark.parametrize("role", NAMES)
-def test_every_command_that_changes_something_is_covered(role: str) -> None:
-    wanted = {task["name"] for task in all_tasks(role) if opaque(task)}
-    assert wanted - set(declaration(role).covers) == set()
+def tags(task: Data) -> set[str]:
+    return set(task.get("tags", ()))
+
+
+def all_trackers(role: str) -> dict[str, list[str]]:
+    """Return the trackers of a role and of the shared roles that it imports, by tag."""
+    found: dict[str, list[str]] = {}
+    for part in reversed(with_shared(role)):
+        found |= declaration(part).trackers()
+    return found
 
 
 @pytest.mark.parametrize("role", NAMES)
-def test_every_covered_task_is_there(role: str) -> None:
-    assert set(declaration(role).covers) <= {task["name"] for task in all_tasks(role)}
+def test_every_command_that_changes_something_is_tracked(role: str) -> None:
+    known = all_trackers(role).keys()
+    assert [t["name"] for t in all_tasks(role) if opaque(t) and not tags(t) & known] == []
 
 
 @pytest.mark.parametrize("role", NAMES)
-def test_what_covers_a_task_is_watched(role: str) -> None:
-    declared = declaration(role)
-    stamps = [item.stamp for item in declared.loaded]
-    told = {name for names in declared.covering().values() for name in names}
-    assert told <= {*declared.probes, *declared.paths, *stamps}
+def test_every_tag_of_a_tracked_task_is_there(role: str) -> None:
+    parts = [task for part in with_shared(role) for task in all_tasks(part)]
+    known = [tag for task in parts for tag in tags(task)]
+    assert [tag for tag in all_trackers(role) if known.count(tag) != 1] == []
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_trackers_are_part_of_the_receipt(role: str) -> None:
+    parts = [declaration(part) for part in with_shared(role)]
+    known = {path for part in parts for path in (*part.probes, *part.paths)}
+    known |= {item.marker for part in parts for item in part.reload_markers}
+    assert {name for names in all_trackers(role).values() for name in names} <= known
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_imported_roles_are_declared(role: str) -> None:
+    files = [task for file in task_files(role) for task in tasks(read(file))]
+    used = {
+        arguments["name"]
+        for name, arguments in map(module, files)
+        if name.rpartition(".")[2] in ("import_role", "include_role")
+    }
+    assert used - {role} == set(declaration(role).shared_roles)
 
 
 @pytest.mark.parametrize("role", NAMES)
@@ -91,12 +119,6 @@ def test_file_with_a_secret_is_closed_to_others(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", NAMES)
-def test_covered_tasks_have_names_of_their_own(role: str) -> None:
-    names = [task["name"] for task in all_tasks(role)]
-    assert [name for name in declaration(role).covers if names.count(name) > 1] == []
-
-
-@pytest.mark.parametrize("role", NAMES)
 def test_probes_are_those_that_are_declared(role: str) -> None:
     files = {file.name for file in (ROLES / role / "probes").glob("*")}
     assert files == set(declaration(role).probes)
@@ -106,7 +128,7 @@ def test_probes_are_those_that_are_declared(role: str) -> None:
 @pytest.mark.parametrize("role", NAMES)
 def test_watched_paths_are_whole_and_told_once(role: str) -> None:
     declared = declaration(role)
-    settings = [path for item in declared.loaded for path in (*item.settings, item.stamp)]
+    settings = [path for item in declared.reload_markers for path in (*item.settings, item.marker)]
     assert [path for path in (*declared.paths, *settings) if not path.startswith("/")] == []
     assert len(declared.paths) == len(set(declared.paths))
 
@@ -141,8 +163,60 @@ def test_probe_changes_nothing(probe: Path) -> None:
 
 
 @pytest.mark.parametrize("role", NAMES)
-def test_every_fact_that_a_role_goes_by_is_in_its_receipt(role: str) -> None:
+def test_every_fact_that_a_role_uses_is_declared(role: str) -> None:
     files = [file for file in (ROLES / role).rglob("*") if file.is_file()]
     texts = [file.read_text(errors="replace") for file in files if file.name != "README.md"]
-    named = {name for text in texts for name in re.findall(r"ansible_facts[.\[']+(\w+)", text)}
-    assert named - set(TOLD_OTHERWISE) <= set(_facts(role)) <= set(FACTS)
+    named = {name for text in texts for name in re.findall(r"ansible_facts[.\['\"]+(\w+)", text)}
+    assert named - set(TOLD_OTHERWISE) == set(declaration(role).facts)
+    assert set(declaration(role).facts) <= set(FACTS)
+
+
+# Keys of a task whose value is an expression without braces.
+EXPRESSIONS = ("when", "that", "until", "changed_when", "failed_when")
+
+
+def expressions(data: Any) -> Iterator[str]:
+    """Yield every Jinja template in a task file, expressions wrapped in braces."""
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, list):
+        for item in data:
+            yield from expressions(item)
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            if key in EXPRESSIONS:
+                values = value if isinstance(value, list) else [value]
+                yield from (f"{{{{ {item} }}}}" for item in values if isinstance(item, str))
+            else:
+                yield from expressions(value)
+
+
+def used_variables(role: str) -> set[str]:
+    """Return the variables that a role's templates, tasks, handlers, defaults and vars use."""
+    folders = ("defaults", "handlers", "tasks", "vars")
+    data = [read(file) for name in folders for file in (ROLES / role / name).rglob("*.yml")]
+    texts = [text for item in data for text in expressions(item)]
+    texts += [f.read_text() for f in (ROLES / role / "templates").rglob("*") if f.is_file()]
+    environment = Environment(extensions=["jinja2.ext.do"])
+    parsed = (environment.parse(text) for text in texts)
+    return {name.name for tree in parsed for name in tree.find_all(Name) if name.ctx == "load"}
+
+
+def defined_variables(role: str) -> set[str]:
+    """Return the variables that a role's tasks and `vars/` define themselves."""
+    found = {name for file in (ROLES / role / "vars").rglob("*.yml") for name in read(file)}
+    for task in (task for file in task_files(role) for task in tasks(read(file))):
+        found |= set(task.get("vars", {})) | {task.get("loop_control", {}).get("loop_var", "")}
+        name, arguments = module(task)
+        found |= set(arguments) if name == "ansible.builtin.set_fact" else set()
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")
+@pytest.mark.parametrize("role", NAMES)
+def test_every_variable_that_a_role_uses_is_in_its_argument_specs(role: str) -> None:
+    """A receipt holds digests of the variables that the specs name, and of no others."""
+    rendered = {name for other in NAMES for name in options(other)}
+    used = used_variables(role) - defined_variables(role)
+    own = {name for name in used if name.startswith(f"{role}_")}
+    assert own | (used & rendered) <= set(options(role))

@@ -37,9 +37,10 @@ description: One JSON object a line for each role and task; the runner streams t
 """
 MESSAGE_LENGTH = 2000
 JOURNAL_LINES = 20
-REPORT = "Report "
-# A task of this name says what it would download, where Ansible's check skips the one that does.
-FETCHES = "Tell what would be fetched"
+# A `debug` task with this tag reports something to people.
+REPORT_TAG = "report"
+# A `debug` task with this tag names a download that Ansible's check mode skips.
+DOWNLOAD_TAG = "download_estimate"
 # A rendered template passes through a temporary folder, which says nothing to anybody.
 TEMPORARY = re.compile(r"(?m)^(\+\+\+ after: )/run/chautari/\S*/")
 
@@ -146,7 +147,7 @@ class CallbackModule(CallbackBase):
         """Record a failure with the journal's lines; one that a rescue takes up is not final."""
         rescued = ignore_errors or _has_rescue(result.task)
         if rescued:
-            self.note(_role_of(result.task), rescued=result.task.name)
+            self.note(self._owner(result.task), rescued=result.task.name)
         else:
             self.broken = True
         # What failed half-way may have changed something.
@@ -183,14 +184,19 @@ class CallbackModule(CallbackBase):
     def _begin(self, task: Any) -> None:
         self.task_began = time.time()
         self.restarts.may_owe(self._asks(task))
-        self._enter(_role_of(task))
+        self._enter(self._owner(task))
+
+    def _owner(self, task: Any) -> str:
+        """Return the role whose play the task belongs to; it owns the tasks of shared roles."""
+        role = getattr(task, "_role", None)
+        return (self.playing or str(role.get_name())) if role else "setup"
 
     def _asks(self, task: Any) -> list[str]:
         """Return the handlers that a task asks for when it changes something.
 
         The name of one may be a template that each turn of a loop fills in: its result tells it.
         """
-        if self.checking or _role_of(task) != self.playing:
+        if self.checking or self._owner(task) != self.playing:
             return []
         names = [task.notify] if isinstance(task.notify, str) else task.notify or []
         return [str(name) for name in names if "{{" not in name]
@@ -204,11 +210,11 @@ class CallbackModule(CallbackBase):
             if item.get("skipped"):
                 continue
             message = self._shown(item.get("msg", ""))
-            if result.task.name.startswith(REPORT):
-                self.note(_role_of(result.task), notice=message)
+            if REPORT_TAG in result.task.tags:
+                self.note(self._owner(result.task), notice=message)
                 notices.append(message)
-            elif result.task.name.startswith(FETCHES):
-                self.note(_role_of(result.task), download=message)
+            elif DOWNLOAD_TAG in result.task.tags:
+                self.note(self._owner(result.task), download=message)
         return notices
 
     def _watch(self, result: Any) -> None:
@@ -216,7 +222,7 @@ class CallbackModule(CallbackBase):
         task, fields = result.task, result.task_fields
         if result.result.get("skipped"):
             return
-        role, reads = _role_of(task), list(task.changed_when or ()) == [False]
+        role, reads = self._owner(task), list(task.changed_when or ()) == [False]
         arguments = fields.get("args") or {}
         changed = bool(result.result.get("changed"))
         if changed:
@@ -225,7 +231,8 @@ class CallbackModule(CallbackBase):
         for item in items:
             self.note(role, item=item, **({"changed": True} if changed else {}))
         if why:
-            self.note(role, task=task.name, uncovered=why)
+            known = {"name": task.name, "tags": list(task.tags), "why": why}
+            self.note(role, untracked=known)
         if task.action.endswith("get_url") and changed:
             self.note(role, download=str(arguments.get("url", "")))
 
@@ -245,11 +252,6 @@ class CallbackModule(CallbackBase):
         seconds = round(time.time() - self.task_began, 2)
         name = result.task.name
         self.write("task", role=self.role, task=name, status=status, seconds=seconds)
-
-
-def _role_of(task: Any) -> str:
-    role = getattr(task, "_role", None)
-    return role.get_name() if role else "setup"
 
 
 def _has_rescue(task: Any) -> bool:

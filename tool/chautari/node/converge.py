@@ -198,7 +198,7 @@ def _plays(node: Node, chosen: list[Inputs]) -> list[dict[str, Any]]:
         play["become"] = False
         # Facts are gathered once, by whichever role is the first to run.
         play["gather_facts"] = not plays
-        if owed := _known_handlers(node, inputs["role"]):
+        if owed := _known_handlers(node, inputs):
             play["tasks"] = [{
                 "name": "Make up for what an interrupted run left undone",
                 "ansible.builtin.command": {"argv": ["true"]},
@@ -209,12 +209,14 @@ def _plays(node: Node, chosen: list[Inputs]) -> list[dict[str, Any]]:
     return plays
 
 
-def _known_handlers(node: Node, role: str) -> list[str]:
+def _known_handlers(node: Node, inputs: Inputs) -> list[str]:
     """Return the owed handlers that the role still has: a newer toolkit may name them otherwise."""
-    file = node.memory / "roles" / role / "handlers" / "main.yml"
-    text = file.read_text() if file.is_file() else ""
-    names = {found[1] for found in _NAME.findall(text)}
-    return [name for name in receipts.owed(node.state, role) if name in names]
+    names = set[str]()
+    for role in (inputs["role"], *inputs.get("shared_roles", ())):
+        file = node.memory / "roles" / role / "handlers" / "main.yml"
+        text = file.read_text() if file.is_file() else ""
+        names |= {found[1] for found in _NAME.findall(text)}
+    return [name for name in receipts.owed(node.state, inputs["role"]) if name in names]
 
 
 def _tell_accepted(
@@ -263,8 +265,8 @@ def read_records(file: Path) -> dict[str, Record]:
         if "item" in note:
             key = resources.key(note["item"])
             record.items[key] = resources.joined(record.items.get(key), note["item"])
-        elif "uncovered" in note:
-            record.uncovered[note["task"]] = note["uncovered"]
+        elif "untracked" in note:
+            record.untracked.append(note["untracked"])
         elif "notice" in note:
             record.notices.append(note["notice"])
         elif "rescued" in note:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict
 
 from chautari.node import desired_state, fingerprint, receipts, resources
 from chautari.node.differences import unread
@@ -20,19 +20,27 @@ from chautari.node.receipts import Inputs, Receipt
 KEPT = ("role", "files", "ansible", "facts", "variables")
 
 
+class UntrackedTask(TypedDict):
+    """A task whose changes cannot be read from its module's arguments, and why."""
+
+    name: str
+    tags: list[str]
+    why: str
+
+
 class Record:
     """What a role's tasks told while it ran, and whether it came to its end."""
 
     def __init__(
         self,
         items: Mapping[str, dict[str, Any]] = MappingProxyType({}),
-        uncovered: Mapping[str, str] = MappingProxyType({}),
+        untracked: Iterable[UntrackedTask] = (),
         notices: Iterable[str] = (),
         rescued: Iterable[str] = (),
         done: bool = False,
     ) -> None:
         """Begin with what is told already."""
-        self.items, self.uncovered = dict(items), dict(uncovered)
+        self.items, self.untracked = dict(items), list(untracked)
         self.notices, self.rescued, self.done = list(notices), list(rescued), done
 
 
@@ -84,7 +92,7 @@ def seal(
         known = receipts.for_role(inputs, machine)
         save(state, Receipt(
             role, run, time.time(), kept, known, plain, mine, record.notices, why,
-            [told for task in record.uncovered for told in inputs.get("covers", {}).get(task, [])],
+            _trackers(inputs, record),
         ))  # fmt: skip
         keep_contents(state, items, mine)
         receipts.pending_file(state, role).unlink(missing_ok=True)
@@ -99,13 +107,19 @@ def _items(inputs: Inputs, record: Record) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def _trackers(inputs: Inputs, record: Record) -> list[str]:
+    """Return the probes, paths and markers that track what the role's commands did in this run."""
+    known = inputs.get("tracked_by", {})
+    tags = [tag for task in record.untracked for tag in task["tags"]]
+    return list(dict.fromkeys(name for tag in tags for name in known.get(tag, ())))
+
+
 def _open(
     inputs: Inputs, record: Record, items: list[dict[str, Any]], states: list[dict[str, Any]]
 ) -> str:
-    covers = inputs.get("covers", {})
-    for task, why in record.uncovered.items():
-        if task not in covers:
-            return f"what the task '{task}' did cannot be looked up ({why})"
+    for task in record.untracked:
+        if not inputs.get("tracked_by", {}).keys() & set(task["tags"]):
+            return f"what the task '{task['name']}' did cannot be looked up ({task['why']})"
     if record.rescued:
         return f"the task '{record.rescued[0]}' did not succeed"
     for item, state in zip(items, states, strict=True):

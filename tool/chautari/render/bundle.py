@@ -9,14 +9,14 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from chautari.paths import content_root
 from chautari.render import inventory
-from chautari.render.inputs import Inputs, plays
+from chautari.render.inputs import Inputs, plays, with_shared
 from chautari.render.variables import NodeVariables
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -74,12 +74,19 @@ def _files(
     for name, content in inventory.files_of([node], {}).items():
         yield f"inventory/{name}", content
     yield "settings.json", _settings(node)
-    for role in node.roles:
+    deployed = _with_all_shared(node.roles)
+    for role in deployed:
         yield from _tree(root / "roles" / role, f"roles/{role}")
-    for role in leaving:
-        # What is taken off is not checked afterwards.
-        files = _tree(root / "roles" / role, f"roles/{role}")
-        yield from (file for file in files if not file[0].startswith(f"roles/{role}/checks/"))
+    for role in _with_all_shared(leaving):
+        # A role that is removed is not checked afterwards.
+        if role not in deployed:
+            files = _tree(root / "roles" / role, f"roles/{role}")
+            yield from (file for file in files if not file[0].startswith(f"roles/{role}/checks/"))
+
+
+def _with_all_shared(roles: Iterable[str]) -> dict[str, None]:
+    """Return the roles and the shared roles that they import, each once."""
+    return dict.fromkeys(part for role in roles for part in with_shared(role))
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """What each role of a node is given, as digests: the half of a receipt that this side knows.
 
-A role's inputs are its own files, its play, every variable and every fact of the machine that its
-files name, and the node's Ansible. Digests of values are keyed with a secret of the region that
-never leaves this side, so a receipt on a node tells nothing about a password, however simple.
+A role's inputs are its files, its play, the variables of its `meta/argument_specs.yml`, the facts
+that its `meta/receipt.yml` declares, and the node's Ansible. Digests of values are keyed with a
+secret of the region that stays on this side: a receipt on a node reveals nothing about a password.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ import functools
 import hashlib
 import hmac
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from chautari.files import read_own
-from chautari.node.addresses import FACTS
 from chautari.paths import content_root
 from chautari.render.variables import NodeVariables
 
@@ -28,38 +26,44 @@ DIGEST_LETTERS = 20
 _SKIPPED = {"__pycache__", "molecule", ".pytest_cache", "checks", "README.md"}
 
 
-class _Loaded(BaseModel):
-    """Settings that a service reads when it starts, and what is touched when it has read them."""
+class _ReloadMarker(BaseModel):
+    """Settings that a service reads when it starts, and the file that is touched afterwards."""
 
     model_config = ConfigDict(extra="forbid")
     settings: list[str]
-    stamp: str
+    marker: str
 
 
 class Declaration(BaseModel):
-    """`meta/receipt.yml` of a role: what its receipt watches beside what its tasks report.
+    """`meta/receipt.yml` of a role: what its receipt watches in addition to what its tasks report.
 
     Attributes:
-        needs: roles whose outcome this one builds on; when they run, it runs.
-        paths: files by pattern (`glob`); one that comes or goes counts as well.
-        loaded: settings that are in use only once they are older than a stamp.
-        probes: scripts in `probes/`, by what each tells; they print a line for each setting, no
-            secret, and end with 0 when all is as wished.
-        covers: tasks that change what no module's arguments tell, and what tells of it: the name
-            of a probe's file, a path, a stamp, or a list of them.
+        needs: roles that this role builds on; when one of them runs, this role runs.
+        shared_roles: roles without a play whose tasks this role imports; their declarations count
+            as part of this one.
+        paths: files by pattern (`glob`); a file that appears or disappears counts as a change.
+        facts: facts of the machine that the role's files use, as Ansible names them.
+        reload_markers: settings that are in use only once they are older than a marker file.
+        probes: scripts in `probes/`, each with its title; they print one line a setting, no secret,
+            and exit with 0 when everything is in the desired state.
+        tracked_by: tasks whose changes cannot be read from a module's arguments, by a tag of the
+            task; the value names the probe, path or marker (or a list of them) that tracks them.
     """
 
     model_config = ConfigDict(extra="forbid")
     needs: list[str] = Field(default_factory=list)
+    shared_roles: list[str] = Field(default_factory=list)
     paths: list[str] = Field(default_factory=list)
-    loaded: list[_Loaded] = Field(default_factory=list)
+    facts: list[str] = Field(default_factory=list)
+    reload_markers: list[_ReloadMarker] = Field(default_factory=list)
     probes: dict[str, str] = Field(default_factory=dict)
-    covers: dict[str, str | list[str]] = Field(default_factory=dict)
+    tracked_by: dict[str, str | list[str]] = Field(default_factory=dict)
 
-    def covering(self) -> dict[str, list[str]]:
-        """Return for each covered task all that tells of what it does."""
+    def trackers(self) -> dict[str, list[str]]:
+        """Return for each tag the probes, paths and markers that track its tasks."""
         return {
-            task: [told] if isinstance(told, str) else told for task, told in self.covers.items()
+            tag: [names] if isinstance(names, str) else names
+            for tag, names in self.tracked_by.items()
         }
 
 
@@ -79,37 +83,49 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[Inputs]:
         ansible: digest of the environment that Ansible runs in on the nodes.
     """
     values = node.public | node.secret
-    deployed_services = set(node.roles)
     return [
         {
             "role": role,
-            "files": _files(role),
+            "files": _digest_files(role),
             "ansible": ansible[:DIGEST_LETTERS],
-            "facts": list(_facts(role)),
+            "facts": sorted(
+                {fact for part in with_shared(role) for fact in declaration(part).facts}
+            ),
             "variables": {
-                name: _digest(key, f"{role}.{name}", values[name])
-                for name in sorted(values)
-                if name in _text(role)
+                name: _keyed_digest(key, f"{role}.{name}", values[name])
+                for name in sorted(_options(role) & values.keys())
             },
-            "needs": [other for other in declaration(role).needs if other in deployed_services],
-            "items": _items(role),
-            "covers": declaration(role).covering(),
+            "needs": [other for other in declaration(role).needs if other in set(node.roles)],
+            "shared_roles": declaration(role).shared_roles,
+            "items": [item for part in with_shared(role) for item in _declared_items(part)],
+            "tracked_by": {
+                tag: names
+                for part in reversed(with_shared(role))
+                for tag, names in declaration(part).trackers().items()
+            },
         }
         for role in node.roles
     ]
 
 
-def _items(role: str) -> list[dict[str, Any]]:
+def with_shared(role: str) -> list[str]:
+    """Return a role and the shared roles whose tasks it imports."""
+    return [role, *declaration(role).shared_roles]
+
+
+def _declared_items(role: str) -> list[dict[str, Any]]:
     declared = declaration(role)
-    found: list[dict[str, Any]] = [{"kind": "paths", "name": path} for path in declared.paths]
-    for item in declared.loaded:
-        name = f"settings that {item.stamp} tells of"
-        found.append({"kind": "loaded", "name": name} | item.model_dump())
+    items: list[dict[str, Any]] = [{"kind": "paths", "name": path} for path in declared.paths]
+    for loaded in declared.reload_markers:
+        name = f"settings that {loaded.marker} tells of"
+        items.append(
+            {"kind": "loaded", "name": name, "settings": loaded.settings, "stamp": loaded.marker}
+        )
     for file, title in declared.probes.items():
         script = content_root() / "roles" / role / "probes" / file
         text = script.read_text()
-        found.append({"kind": "probe", "name": title, "file": file, "script": text})
-    return found
+        items.append({"kind": "probe", "name": title, "file": file, "script": text})
+    return items
 
 
 @functools.cache
@@ -123,24 +139,21 @@ def _tree(role: str) -> tuple[tuple[str, bytes], ...]:
 
 
 @functools.cache
-def _files(role: str) -> str:
-    """Return the digest of a role's files and its play; its checks and README do not count."""
+def _digest_files(role: str) -> str:
+    """Return the digest of a role's play and files; checks and READMEs are left out."""
     digest = hashlib.sha256(json.dumps(plays()[role], sort_keys=True).encode())
-    for name, content in _tree(role):
-        digest.update(f"\0{name}\0{len(content)}\0".encode() + content)
+    for part in with_shared(role):
+        for name, content in _tree(part):
+            digest.update(f"\0{part}/{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:DIGEST_LETTERS]
 
 
 @functools.cache
-def _text(role: str) -> str:
-    """Return all of a role's files as one text: a variable that it does not name is not used."""
-    return "\n".join(content.decode(errors="replace") for _, content in _tree(role))
-
-
-@functools.cache
-def _facts(role: str) -> tuple[str, ...]:
-    """Return which facts of the machine a role's files name, beside those that all go by."""
-    return tuple(name for name in sorted(FACTS) if re.search(rf"\b{name}\b", _text(role)))
+def _options(role: str) -> frozenset[str]:
+    """Return the variables that a role's `meta/argument_specs.yml` names."""
+    file = content_root() / "roles" / role / "meta" / "argument_specs.yml"
+    entry_points = read_own(file)["argument_specs"].values()
+    return frozenset(name for point in entry_points for name in point.get("options") or ())
 
 
 @functools.cache
@@ -150,6 +163,6 @@ def plays() -> dict[str, dict[str, Any]]:
     return {play["hosts"]: play for play in read_own(file) if "roles" in play}
 
 
-def _digest(key: str, name: str, value: Any) -> str:
+def _keyed_digest(key: str, name: str, value: Any) -> str:
     text = f"{name}={json.dumps(value, sort_keys=True)}"
     return hmac.new(key.encode(), text.encode(), "sha256").hexdigest()[:DIGEST_LETTERS]
