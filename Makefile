@@ -11,6 +11,8 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 AS_ROOT := $(if $(SUDO),sudo env HOME=$(HOME),)
 PACKAGES := $(shell cat tool/packages.txt)
 MIRROR ?=
+# Each process reads every module of the toolkit, so more than four gain little.
+WORKERS ?= $(shell n=$$(nproc); echo $$((n > 4 ? 4 : n)))
 # Times a step and prints its duration, so that a slow step is noticed.
 timed = @start=$$SECONDS; $(2) || exit $$?; printf '\n== %s: %s s\n\n' '$(1)' "$$((SECONDS - start))"
 
@@ -25,21 +27,21 @@ demo: setup  ## Create the demo region in containers (MIRROR=DIR serves real art
 
 test: setup  ## Run all tests, first those that need no machine
 	$(call timed,lint,$(MAKE) --no-print-directory lint)
-	$(call timed,tests without machines,$(BIN)/python -m pytest tests/unit tests/templates -q)
-	$(call timed,tests in containers,$(AS_ROOT) $(BIN)/python -m pytest tests/integration)
+	$(call timed,tests without machines,$(MAKE) --no-print-directory unit)
+	$(call timed,tests in containers,$(MAKE) --no-print-directory containers)
 
-lint: setup  ## ruff, mypy, ansible-lint, yamllint, generated files up to date
+lint: setup  ## ruff, mypy, ansible-lint (outside CI of changed roles), yamllint, generated files up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/vermin --target=3.10- --violations --no-tips --quiet tool/chautari/node/*.py
 	$(BIN)/yamllint --strict .
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline
+	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/ansible-lint
 	$(BIN)/python -m chautari.region.schema --check
 	$(BIN)/python -m chautari.cli.reference --check
 
 unit: setup  ## Run the tests that need no machine
-	$(BIN)/python -m pytest tests/unit tests/templates -q
+	$(BIN)/python -m pytest tests/unit tests/templates -q -n $(WORKERS)
 
 containers: setup  ## Run the tests in containers
 	$(AS_ROOT) $(BIN)/python -m pytest tests/integration

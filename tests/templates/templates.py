@@ -1,5 +1,7 @@
 """Renders a role's templates with Ansible's own templar, on no machine; undefined is fatal."""
 
+import functools
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +85,20 @@ def load(file: Path) -> Variables:
     return dict(DataLoader().load_from_file(str(file), trusted_as_template=True) or {})
 
 
-def rendered_by_the_tool(folder: Path, release: str, name: str) -> Variables:
-    """Return the node's variables as Ansible reads them from the rendered inventory."""
+@functools.cache
+def rendered_by_the_tool(release: str, name: str) -> Variables:
+    """Return the node's variables as Ansible reads them from the rendered inventory.
+
+    A region takes longer to render than a template, so each node is rendered once.
+    """
     version = {"12": "34.0.4", "13": "35.0.1"}[release]
     text = REGION.replace("services:\n", POOL) if name == "potosi" else REGION
     text = text.replace("OS", RELEASES[release]).replace("VERSION", f"'{version}'")
-    node = of_node(NodeContext(inventory(folder, text), SANDBOX, name), SECRETS)
-    file = folder / "variables.yml"
-    file.write_bytes(to_yaml(mark_unsafe(node.public | node.secret)))
-    return load(file)
+    with tempfile.TemporaryDirectory() as folder:
+        node = of_node(NodeContext(inventory(Path(folder), text), SANDBOX, name), SECRETS)
+        file = Path(folder) / "variables.yml"
+        file.write_bytes(to_yaml(mark_unsafe(node.public | node.secret)))
+        return load(file)
 
 
 def variables(
@@ -101,7 +108,7 @@ def variables(
     found: Variables = {"ansible_managed": "Managed by Chautari", "ansible_check_mode": False}
     found |= FOUND | {"ansible_facts": facts(release, memory_mb)}
     found |= load(ROLES / role / "defaults" / "main.yml")
-    found |= rendered_by_the_tool(folder, release, NODES.get(role, "lima"))
+    found |= rendered_by_the_tool(release, NODES.get(role, "lima"))
     # The PHP role's version is what services name their packages and paths after.
     found |= load(ROLES / "php" / "vars" / "main.yml")
     return found | load(ROLES / role / "vars" / "main.yml") | changed

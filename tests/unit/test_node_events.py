@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from playbook_samples import lines, play, roles, write
 
+# One worker runs the playbook for all tests of this file.
+pytestmark = pytest.mark.xdist_group("ansible_events")
+
 FAIL = {"ansible.builtin.fail": {"msg": "no luck"}}
 NESTED = [{"name": "Fail in an included file"} | FAIL]
 ROLES: dict[str, list[dict[str, Any]]] = {
