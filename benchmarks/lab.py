@@ -157,7 +157,7 @@ class Lab:
 
     def no_checks(self) -> tuple[tuple[str, ...], str]:
         """Return the option that leaves the checks out, and a remark when there is none."""
-        return self._option("--no-checks", "checks are part of ours: deploy cannot leave them out")
+        return self._option("--no-checks", "our command includes checks: deploy cannot skip them")
 
     def full(self) -> tuple[tuple[str, ...], str]:
         """Return the option that runs every role, and a remark when that is what happens anyway."""

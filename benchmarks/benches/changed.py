@@ -48,7 +48,7 @@ def verdict(ran: list[tuple[str, ...]]) -> Figure:
     """Return how many roles ran too many or too few in the worst of the rounds."""
     told = sorted({", ".join(roles) or "none" for roles in ran})
     return figure(
-        "roles too many or too few that ran for it",
+        "difference from the number of roles that had to run",
         [float(max(len(EXPECTED.symmetric_difference(roles)) for roles in ran))],
         unit="roles", goal=at_most(0, "roles"), reason="a stock push runs every role",
         note=f"ran in {len(ran)} rounds: {'; '.join(told)}",

@@ -55,7 +55,7 @@ def run(lab: Lab, rounds: int) -> list[Figure]:
     mine, theirs = found.values()
     note = (
         f"checks inside: {sorted(counts['ours'])} ours, {sorted(counts['peer'])} peer; "
-        f"outside, ours alone: {sorted(outside)}"
+        f"outside, only ours: {sorted(outside)}"
     )
     return [
         figure(

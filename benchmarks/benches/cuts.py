@@ -82,7 +82,7 @@ def nothing_to_change(lab: Lab, rounds: int) -> list[Figure]:
     note = f"{broken} cuts in {rounds} rounds, all ended converged"
     name = f"no-op redeploy of a node at {ROUND_TRIP * 1000:.0f} ms while the link is cut"
     return [
-        figure(name, seconds(ours), reason="the bench cuts tells of a stock push", note=note),
+        figure(name, seconds(ours), reason="the benchmark cuts reports a stock push", note=note),
         figure(
             "commands that it took", given, unit="commands", goal=at_most(TRIES, "commands"),
             reason="see above",

@@ -152,7 +152,7 @@ def _times(
 ) -> list[Figure]:
     return [
         figure(
-            f"{name}, beside {peer}", seconds(found[OURS]), seconds(found.get(peer, [])),
+            f"{name}, compared with {peer}", seconds(found[OURS]), seconds(found.get(peer, [])),
             goal=goals.get(peer, FIGURE_ONLY), against=peer, reason=missing.get(peer, ""),
             note=note,
         )
@@ -168,12 +168,12 @@ def _control(found: Samples, missing: Mapping[str, str], note: str) -> list[Figu
         goal = at_most(CPU_SECONDS, "s") if peer == STOCK else FIGURE_ONLY
         figures += [
             figure(
-                f"control CPU of it, beside {peer}", cpu(found[OURS]), cpu(theirs),
+                f"control CPU of it, compared with {peer}", cpu(found[OURS]), cpu(theirs),
                 goal=goal, against=peer, reason=reason, note=note,
             ),
             figure(
-                f"control memory of it, largest process, beside {peer}", memory(found[OURS]),
-                memory(theirs), unit="MB", against=peer, reason=reason,
+                f"control memory of it, largest process, compared with {peer}",
+                memory(found[OURS]), memory(theirs), unit="MB", against=peer, reason=reason,
             ),
         ]  # fmt: skip
     return figures

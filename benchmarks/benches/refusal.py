@@ -31,13 +31,13 @@ def run(lab: Lab, rounds: int) -> list[Figure]:
             [node] = lab.report(sample)["nodes"]
             said = " ".join(refusal["reason"] for refusal in node["refusals"])
             if not TOLD.search(said):
-                raise BenchError(f"the second operator was told something else: {said}")
+                raise BenchError(f"the second operator saw another message: {said}")
         refused.append(sample)
         print(f"  round {turn + 1}: refused after {sample.seconds:.2f} s")
     return [
         figure(
             "refusal of the second operator", seconds(refused), goal=at_most(LIMIT_SECONDS, "s"),
-            reason="a push holds no lock: both would work at once",
+            reason="a push holds no lock: both would run at the same time",
             note=f"the slowest of {rounds}: {max(seconds(refused)):.2f} s",
         )
     ]  # fmt: skip

@@ -29,8 +29,8 @@ FEW, MANY = 250, 1000
 LIMIT_MB = 500.0
 CPU_SECONDS = 0.2
 LINEAR = 1.25
-_NO_PEER = "a stand-in answers for our runner only; a push needs real nodes"
-# Reads what it is sent, as a node does, and says what stands in the file of answers.
+_NO_PEER = "the fake ssh answers only for our runner; a push needs real nodes"
+# Reads its input, as a node does, and prints the file of answers.
 _STAND_IN = '#!/bin/sh\ncat >/dev/null\nexec cat "$CHAUTARI_STAND_IN"\n'
 _ROLES = ("base", "firewall")
 
@@ -80,7 +80,7 @@ def run(lab: Lab, rounds: int) -> list[Figure]:
         b / a / (MANY / FEW)
         for a, b in zip(seconds(found["few"]), seconds(found["many"]), strict=True)
     ]
-    note = "the stand-in's own processes are part of the figure"
+    note = "the fake ssh's own processes are part of the figure"
     return [
         figure(
             f"no-op redeploy of {MANY} nodes", seconds(found["many"]), reason=_NO_PEER, note=note,
