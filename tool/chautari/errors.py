@@ -1,6 +1,6 @@
-"""The one family of expected errors. Only the command's entry point catches them.
+"""Expected errors. Only the command's entry point catches them.
 
-Exit codes (DESIGN.md): 0 done, 1 the run or a check failed, 2 bad input, 3 a bug of ours,
+Exit codes (DESIGN.md): 0 done, 1 the run or a check failed, 2 bad input, 3 a bug in Chautari,
 130 interrupted.
 """
 
@@ -12,18 +12,18 @@ from pathlib import Path
 
 
 class ChautariError(Exception):
-    """Something that can be expected to go wrong, told in plain words with the next step."""
+    """An expected error, with a plain message and the next step."""
 
     exit_code = 1
 
     def __init__(self, message: str, *, fix: str = "") -> None:
-        """Keep what went wrong (`message`) and what the reader can do about it (`fix`)."""
+        """Store what happened (`message`) and what the reader can do (`fix`)."""
         super().__init__(message)
         self.message = message
         self.fix = fix
 
     def __str__(self) -> str:
-        """Return the message and, on a line of its own, the next step."""
+        """Return the message and, on a separate line, the next step."""
         return f"{self.message}\n  → {self.fix}" if self.fix else self.message
 
 
@@ -32,14 +32,14 @@ class RunFailed(ChautariError):
 
 
 class BadInput(ChautariError):
-    """The input cannot be used; nothing was connected to."""
+    """The input cannot be used. No machine was contacted."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing wrong in a file: where it stands (lines and columns count from 1) and why."""
+    """One error in a file: its position (lines and columns count from 1) and the reason."""
 
     file: Path
     line: int
@@ -54,9 +54,9 @@ class Problem:
 
 
 class InvalidRegion(BadInput):
-    """Every problem found in a region's files, in the order of their lines."""
+    """All errors in a region's files, in the order of their lines."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        """Sort `problems` and make one line of each."""
+        """Sort `problems` and format each as one line."""
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,4 +1,4 @@
-"""Writing files so that a power cut leaves the old or the new one, and reading our own."""
+"""Writes files atomically, and reads the toolkit's own files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 def write_atomically(
     file: Path, content: bytes | str, mode: int = 0o644, durable: bool = True
 ) -> None:
-    """Replace `file` with `content`: written aside with `mode`, synced, renamed over it.
+    """Replace `file` with `content`, so that a power cut leaves the old or the new content.
 
-    What can be made again at any time need not be `durable`: syncing takes longer than writing.
+    Set `durable` to false for files that can be created again: syncing takes longer than writing.
     """
     raw = content.encode() if isinstance(content, str) else content
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
@@ -25,16 +25,16 @@ def write_atomically(
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())
-        Path(aside).replace(file)
+        Path(temporary).replace(file)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
 
 
 def read_own(file: Path) -> Any:
-    """Return what a YAML file of the toolkit itself holds; what people wrote goes through `guard`.
+    """Return the content of a YAML file of the toolkit. Use `guard` for files of users.
 
-    libyaml reads it ten times faster where PyYAML was built with it.
+    PyYAML with libyaml reads it ten times faster.
     """
     import yaml
 

@@ -1,4 +1,4 @@
-"""Works on several nodes at once, with a bound."""
+"""Runs a function on several items in parallel, with a limit."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Result = TypeVar("Result")
 def map_parallel(
     function: Callable[[Item], Result], items: Sequence[Item], parallel: int = PARALLEL
 ) -> list[Result]:
-    """Return `function` of every item, in their order; at most `parallel` at once.
+    """Return the results of `function` in the order of `items`; at most `parallel` run together.
 
-    When this side is interrupted it does not wait for the others: a node's run needs nobody.
+    After an interruption, the function returns without waiting: runs on nodes continue.
     """
     if len(items) < 2:
         return [function(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor  # one node alone needs no threads
+    from concurrent.futures import ThreadPoolExecutor  # a single item needs no threads
 
     pool = ThreadPoolExecutor(parallel)
     try:

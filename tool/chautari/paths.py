@@ -1,4 +1,4 @@
-"""Where the toolkit's own content and the user's files lie."""
+"""Paths of the toolkit's own content and the user's files."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _PACKAGE = Path(__file__).resolve().parent
 def content_root() -> Path:
     """Return the folder that holds `roles/`, `playbooks/` and `schemas/`.
 
-    A wheel carries them inside the package; in a checkout they lie at the top of the tree.
+    A wheel contains them inside the package. In a checkout they are at the top of the tree.
     """
-    deployed_services = _PACKAGE / "content"
-    return deployed_services if deployed_services.is_dir() else _PACKAGE.parents[1]
+    packaged = _PACKAGE / "content"
+    return packaged if packaged.is_dir() else _PACKAGE.parents[1]
 
 
 def inventories_root() -> Path:
-    """Return the folder of the user's regions: `CHAUTARI_INVENTORIES`, `./inventories` or ours."""
+    """Return the folder of regions: `CHAUTARI_INVENTORIES`, `./inventories` or the demo's."""
     named = os.environ.get("CHAUTARI_INVENTORIES")
     if named:
         return Path(named)
@@ -27,11 +27,11 @@ def inventories_root() -> Path:
 
 
 def state_dir() -> Path:
-    """Return where the tool keeps its own state on this machine (XDG state home)."""
+    """Return the folder of the tool's state on this machine (XDG state home)."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "chautari"
 
 
 def reports_dir(region: str) -> Path:
-    """Return where the reports of `region` are written."""
+    """Return the folder of the reports of `region`."""
     return state_dir() / "reports" / region

@@ -1,4 +1,4 @@
-"""One request over HTTP/2 (RFC 9113), as far as a check needs it: no library speaks it here."""
+"""One request over HTTP/2 (RFC 9113). No installed library supports HTTP/2."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING, GOAWAY = 0x0, 0x1, 0x4, 0x6, 0x7
 END_STREAM, END_HEADERS, ACK, PADDED = 0x1, 0x4, 0x1, 0x8
 STREAM = 1
-# The static table's entries that carry the status alone.
+# Entries of the static table that contain only the status.
 STATUS = {0x88: 200, 0x89: 204, 0x8A: 206, 0x8B: 304, 0x8C: 400, 0x8D: 404, 0x8E: 500}
-# And those that carry the name of a field whose value follows.
+# Entries that contain the name of a field; its value follows.
 AUTHORITY, PATH = 1, 4
 METHOD_GET, SCHEME_HTTPS = 0x82, 0x87
 
@@ -36,7 +36,7 @@ def connect(address: str, name: str, ca_file: str) -> ssl.SSLSocket:
     agreed = channel.selected_alpn_protocol()
     if agreed != "h2":
         channel.close()
-        raise ConnectionError(f"{name} at {address} does not speak HTTP/2 but {agreed}")
+        raise ConnectionError(f"{name} at {address} speaks {agreed}")
     return channel
 
 
@@ -55,7 +55,7 @@ def get(channel: Any, name: str, path: str) -> tuple[int, bytes]:
         elif frame.kind == PING and not frame.flags & ACK:
             channel.sendall(_frame(PING, ACK, 0, frame.payload))
         elif frame.kind == GOAWAY:
-            raise ConnectionError(f"the server hung up: {frame.payload[8:]!r}")
+            raise ConnectionError(f"the server closed the connection: {frame.payload[8:]!r}")
         if frame.stream != STREAM:
             continue
         if frame.kind == HEADERS:
@@ -67,7 +67,7 @@ def get(channel: Any, name: str, path: str) -> tuple[int, bytes]:
 
 
 def _field(index: int, value: str) -> bytes:
-    """Return a field of the static table with a value of its own, which nobody has to remember."""
+    """Return a field of the static table with a literal value, without indexing."""
     data = value.encode()
     if len(data) > 126:
         raise ValueError(f"{value!r} is too long for a check")

@@ -27,7 +27,7 @@ Given = dict[str, Any]
 
 
 def system_authorities() -> str:
-    """Return the file of the authorities this machine trusts, or the one `requests` carries."""
+    """Return the CA file of this machine, or the one that `requests` contains."""
     found = ssl.get_default_verify_paths()
     usual = (found.cafile, found.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt")
     there = (path for path in usual if path and Path(path).is_file())
@@ -35,12 +35,12 @@ def system_authorities() -> str:
 
 
 class Web(requests.Session):
-    """A session that verifies certificates against the region's CA and never waits for ever."""
+    """A session that verifies certificates against the region's CA and has a timeout."""
 
     def __init__(self, ca_file: str | None) -> None:
         """Verify with `ca_file`, or with the system's authorities."""
         super().__init__()
-        # A proxy or netrc of the person at this machine must not answer in the service's place.
+        # A proxy or netrc of this machine's user must not change the answer.
         self.trust_env = False
         self.verify = ca_file or system_authorities()
 
@@ -51,15 +51,15 @@ class Web(requests.Session):
 
 
 class Mailbox:
-    """The sandbox's mail sink, asked over HTTP what arrived since this value was made."""
+    """The mail that arrived at the sandbox's mail sink since this object was created."""
 
     def __init__(self, api: str) -> None:
-        """Ask the sink at the URL `api`, and pass over what lies there already."""
+        """Read the sink at the URL `api`, and ignore the mail that is there already."""
         self.api = api
         self.old = {_identity(message) for message in self._all({})}
 
     def wait(self, to: str, subject_contains: str = "", seconds: int = 60) -> dict[str, Any]:
-        """Return the first new mail to `to` whose subject holds the given text, waiting for it."""
+        """Wait for a new mail to `to` whose subject contains the text, and return it."""
         deadline = time.monotonic() + seconds
         while True:
             for message in self._all({"to": to}):
@@ -70,7 +70,7 @@ class Mailbox:
             time.sleep(1)
 
     def recent(self, to: str, minutes: int) -> list[dict[str, Any]]:
-        """Return the mails to `to` of the last `minutes`, the oldest first."""
+        """Return the mails to `to` of the last `minutes`, oldest first."""
         earliest = time.time() - 60 * minutes
         mails = self._all({"to": to})
         times = [parsedate_to_datetime(mail["received"]).timestamp() for mail in mails]
@@ -91,7 +91,7 @@ def _identity(message: dict[str, Any]) -> tuple[str, str]:
 
 @functools.cache
 def _given(config: pytest.Config) -> Given:
-    """Return what the tool left in the open file whose number it told."""
+    """Read the settings of this session from the file descriptor in `CHAUTARI_SETTINGS`."""
     with os.fdopen(int(os.environ["CHAUTARI_SETTINGS"]), "rb") as stream:
         stream.seek(0)
         found: Given = json.load(stream)
@@ -99,7 +99,7 @@ def _given(config: pytest.Config) -> Given:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Record every check, and resolve names as the region's surroundings do."""
+    """Record every check, and resolve names with the region's resolver."""
     add_markers(config)
     given = _given(config)
     recorder = Recorder("outside", _node_of, lambda _: [], journal.spellings(given["masked"]))
@@ -109,7 +109,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each check once for every node that carries its role."""
+    """Run each check once for every node that has its role."""
     mark = metafunc.definition.get_closest_marker("role")
     if mark is None:
         return
@@ -135,7 +135,7 @@ def _resolver(given: Given) -> dns.resolver.Resolver:
 
 @pytest.fixture(scope="session")
 def given(request: pytest.FixtureRequest) -> Given:
-    """Return everything the tool handed to this session."""
+    """Return the settings of this session."""
     return _given(request.config)
 
 
@@ -148,25 +148,25 @@ def settings(given: Given, node: str) -> Given:
 
 @pytest.fixture(scope="session")
 def secret(given: Given, node: str) -> Callable[[str], str]:
-    """Return a function that gives a secret of the node by its name."""
+    """Return a function that returns a secret of the node by its name."""
     return lambda name: str(given["nodes"][node]["secrets"][name])
 
 
 @pytest.fixture
 def web(given: Given) -> Web:
-    """Return a fresh web session, with no cookies of another check."""
+    """Return a new web session, without cookies of other checks."""
     return Web(given["ca_file"])
 
 
 @pytest.fixture(scope="session")
 def ca_file(given: Given) -> str:
-    """Return the CA bundle that the region's certificates are verified with."""
+    """Return the CA bundle that verifies the region's certificates."""
     return given["ca_file"] or system_authorities()
 
 
 @pytest.fixture(scope="session")
 def resolve(given: Given) -> Callable[[str], set[str]]:
-    """Return a function that gives the A and AAAA addresses of a name, as DNS answers them."""
+    """Return a function that resolves a name to its A and AAAA addresses."""
     resolver = _resolver(given)
 
     def look_up(name: str) -> set[str]:
@@ -183,26 +183,26 @@ def resolve(given: Given) -> Callable[[str], set[str]]:
 
 @pytest.fixture(scope="session")
 def reach(resolve: Callable[[str], set[str]]) -> Callable[[str], list[str]]:
-    """Return a function that gives the addresses of a name that this machine has a way to.
+    """Return a function that resolves a name to the addresses that this machine has a route to.
 
-    Many lines have no IPv6, which is no fault of the node.
+    Many internet connections have no IPv6. That is not a fault of the node.
     """
 
     def look_up(name: str) -> list[str]:
         found = resolve(name)
-        tried = sorted(filter(_has_a_way, found))
-        answers = sorted(found) or "DNS has none"
-        assert tried, f"no address of {name} can be tried from here: {answers}"
+        tried = sorted(filter(_has_route, found))
+        answers = sorted(found) or "no address"
+        assert tried, f"this machine has no route to {name} (DNS: {answers})"
         return tried
 
     return look_up
 
 
-def _has_a_way(address: str) -> bool:
+def _has_route(address: str) -> bool:
     if ":" not in address:
         return True
     try:
-        # Connecting a datagram socket sends nothing; it only asks for the route.
+        # Connecting a datagram socket sends nothing. It only looks up the route.
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
             probe.connect((address, 9))
     except OSError as error:
@@ -212,7 +212,7 @@ def _has_a_way(address: str) -> bool:
 
 @pytest.fixture
 def mailbox(given: Given) -> Mailbox:
-    """Return the mail sink, where there is one to ask."""
+    """Return the sandbox's mail sink; skip the check without a sandbox."""
     if not given["mail_api"]:
-        pytest.skip("only a sandbox has a mail sink that can be asked what arrived")
+        pytest.skip("only a sandbox has a mail sink")
     return Mailbox(given["mail_api"])

@@ -1,7 +1,7 @@
-"""Records each check's outcome as a JSON line, with what to do and the units' journal.
+"""Records each check's outcome as a JSON line, with advice and the units' journal.
 
-Shared by both plugins. It imports nothing but pytest and the node's own modules, since it also runs
-on the node.
+Shared by both plugins. It imports only pytest and the node's modules, because it also runs on
+the node.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class Recorder:
 
 
 def add_markers(config: pytest.Config) -> None:
-    """Make the markers of checks known to pytest."""
-    config.addinivalue_line("markers", "role(name): the role a check belongs to")
+    """Register the markers of checks with pytest."""
+    config.addinivalue_line("markers", "role(name): the role that a check belongs to")
     config.addinivalue_line("markers", "advice(text, units): what to do when the check fails")
 
 

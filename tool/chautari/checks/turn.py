@@ -1,4 +1,4 @@
-"""A TURN client (RFC 8656), as far as checks need one: allocate, permit, send through the relay."""
+"""A TURN client (RFC 8656) with what checks need: allocate, permit, send through the relay."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Refused(Exception):
     """The server's answer was an error; `code` is its number."""
 
     def __init__(self, code: int, reason: str) -> None:
-        """Keep the code."""
+        """Store the error code."""
         super().__init__(f"{code} {reason}")
         self.code = code
 
@@ -42,7 +42,7 @@ class Client:
         self.datagrams = stream.type == socket.SOCK_DGRAM
 
     def allocate(self) -> Address:
-        """Ask for a relayed address; the first answer only tells realm and nonce."""
+        """Allocate a relayed address. The first answer contains only realm and nonce."""
         wanted = {TRANSPORT: struct.pack(">I", 17 << 24)}
         try:
             self._ask(ALLOCATE, wanted, signed=False)
@@ -73,7 +73,7 @@ class Client:
                 return attributes[DATA_]
 
     def hears(self, relayed: Address) -> bool:
-        """Return whether a packet that is sent from here to the relayed address comes through."""
+        """Return whether a packet from here reaches the relayed address."""
         self.permit((self.seen[0], 0))
         kind = socket.AF_INET6 if ":" in relayed[0] else socket.AF_INET
         with socket.socket(kind, socket.SOCK_DGRAM) as probe:
@@ -85,7 +85,7 @@ class Client:
             return False
 
     def close(self) -> None:
-        """Give the relayed address back."""
+        """Release the relayed address."""
         try:
             self._ask(REFRESH, {LIFETIME: struct.pack(">I", 0)})
         except (OSError, Refused):
@@ -162,7 +162,7 @@ def over_tls(
     address: str, port: int, name: str, ca_file: str, username: str, password: str,
     protocols: tuple[str, ...] = (),
 ) -> Client:  # fmt: skip
-    """Return a client over TLS, which offers `protocols`; the certificate must be the name's."""
+    """Return a client over TLS that offers `protocols` and verifies the name."""
     plain = socket.create_connection((address, port), timeout=10)
     context = ssl.create_default_context(cafile=ca_file)
     if protocols:
@@ -171,7 +171,7 @@ def over_tls(
 
 
 def credentials(secret: str, expiry: int) -> tuple[str, str]:
-    """Return the name and password that a server with `secret` takes until `expiry`."""
+    """Return the name and password that a server with `secret` accepts until `expiry`."""
     name = str(expiry)
     digest = hmac.new(secret.encode(), name.encode(), hashlib.sha1).digest()
     return name, base64.b64encode(digest).decode()

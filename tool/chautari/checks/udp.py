@@ -1,8 +1,8 @@
-"""Whether UDP packets come through to ports that nothing listens on.
+"""Tests whether UDP packets reach ports without a listener.
 
-A machine answers a packet to such a port with ICMP "port unreachable", which a connected socket
-tells as a refused connection. So a refusal proves that the packet passed every firewall on its way;
-a firewall in between says nothing.
+A machine answers a packet to such a port with ICMP "port unreachable". A connected socket reports
+this as a refused connection. So a refusal proves that the packet passed every firewall. A firewall
+in between does not answer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 import time
 from typing import NamedTuple
 
-# Machines answer so many of these packets at once and then one a second.
+# Machines answer only a few of these packets quickly, then one per second.
 PAUSE_SECONDS = 1.1
 WAIT_SECONDS = 2.0
 
@@ -24,7 +24,7 @@ class Range(NamedTuple):
     last: int
 
     def parts(self, number: int) -> list[Range]:
-        """Return so many parts of about the same size."""
+        """Split the range into `number` parts of about the same size."""
         size = (self.last - self.first + 1) // number
         starts = [self.first + size * index for index in range(number)]
         ends = [*(start - 1 for start in starts[1:]), self.last]
@@ -48,7 +48,7 @@ def passes(address: str, port: int, wait: float = WAIT_SECONDS) -> bool:
 
 
 def part_passes(address: str, ports: Range, tries: int = 3) -> bool:
-    """Return whether a packet to one of some ports of the range reaches the machine."""
+    """Return whether a packet reaches the machine on one of `tries` random ports."""
     for port in random.sample(range(ports.first, ports.last + 1), tries):
         if passes(address, port):
             return True
