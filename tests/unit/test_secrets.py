@@ -73,7 +73,7 @@ def test_tampered_file_is_refused(position: int, tmp_path: Path) -> None:
     raw = bytearray(found.secrets.read_bytes())
     raw[position] ^= 1
     found.secrets.write_bytes(raw)
-    with pytest.raises(BadInput, match="cannot be opened"):
+    with pytest.raises(BadInput, match="cannot be decrypted"):
         load(found.secrets, [tmp_path / "ana"])
 
 
@@ -81,7 +81,7 @@ def test_tampered_file_is_refused(position: int, tmp_path: Path) -> None:
 def test_file_that_is_no_age_file_is_refused(content: bytes, tmp_path: Path) -> None:
     found = region(tmp_path)
     found.secrets.write_bytes(content)
-    with pytest.raises(BadInput, match="cannot be opened"):
+    with pytest.raises(BadInput, match="cannot be decrypted"):
         load(found.secrets, [tmp_path / "ana"])
 
 
@@ -91,8 +91,8 @@ def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
     key_pair(tmp_path, "eve")
     with pytest.raises(BadInput) as refused:
         load(found.secrets, [tmp_path / "eve"])
-    assert f"cannot be opened with {tmp_path / 'eve'}" in str(refused.value)
-    assert "ask an operator who can open it" in refused.value.fix
+    assert f"cannot be decrypted with {tmp_path / 'eve'}" in str(refused.value)
+    assert "ask another operator to add your key" in refused.value.fix
 
 
 def test_second_of_two_keys_may_be_the_right_one(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_operator_who_left_cannot_open_the_new_file(tmp_path: Path) -> None:
     ensure(found, [tmp_path / "ana"], RELAY, [extra])
     assert load(found.secrets, [tmp_path / "sandbox"]).names
     ensure(found, [tmp_path / "ana"], {})
-    with pytest.raises(BadInput, match="cannot be opened"):
+    with pytest.raises(BadInput, match="cannot be decrypted"):
         load(found.secrets, [tmp_path / "sandbox"])
 
 
@@ -140,7 +140,7 @@ def test_given_secret_replaces_the_kept_one(tmp_path: Path) -> None:
 
 
 def test_secrets_for_nobody_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="nobody to encrypt the secrets to"):
+    with pytest.raises(BadInput, match="no operator's key can decrypt the secrets"):
         SecretStore({"a": "b"}, ()).save(tmp_path / "secrets.age", [])
     assert not (tmp_path / "secrets.age").exists()
 
@@ -216,7 +216,7 @@ def test_node_needs_only_its_services_secrets(tmp_path: Path) -> None:
 def test_secrets_that_nobody_here_could_open_are_not_made(tmp_path: Path) -> None:
     found = region(tmp_path)
     key_pair(tmp_path, "luz")
-    with pytest.raises(BadInput, match="none of your SSH keys is among the operators' keys"):
+    with pytest.raises(BadInput, match="none of your SSH keys is listed under operators"):
         ensure(found, [tmp_path / "luz"], RELAY)
     assert not found.secrets.exists()
     assert list(found.folder.glob(".secrets*")) == []

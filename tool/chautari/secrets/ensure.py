@@ -62,9 +62,8 @@ def save(
         aside.replace(file)
     except BadInput:
         raise BadInput(
-            "none of your SSH keys is among the operators' keys: you could not open the secrets "
-            "yourself",
-            fix="paste the line of ~/.ssh/id_ed25519.pub under operators in region.yml, or name "
+            "none of your SSH keys is listed under operators, so you could not decrypt the secrets",
+            fix="add the line of ~/.ssh/id_ed25519.pub under operators in region.yml, or name "
             "your key: --identity FILE",
         ) from None
     finally:

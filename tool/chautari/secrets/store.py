@@ -57,9 +57,9 @@ class SecretStore:
         """Encrypt to `recipients` (SSH public key lines) and replace `file` in one step."""
         if not recipients:
             raise BadInput(
-                f"{file}: there is nobody to encrypt the secrets to",
-                fix="add a person with an SSH public key under operators; a sandbox makes its own "
-                "key when it starts: deploy sandbox up NAME",
+                f"{file}: no operator's key can decrypt the secrets",
+                fix="add a person with an SSH public key under operators; for a sandbox, run: "
+                "deploy sandbox up NAME",
             )
         keys = [pyrage.ssh.Recipient.from_str(_without_comment(line)) for line in recipients]
         body = {"recipients": list(recipients), "secrets": self._values}
@@ -82,15 +82,15 @@ def load(file: Path, identities: Sequence[Path]) -> SecretStore:
         raise BadInput(
             f"{file}: none of these SSH keys can be read: {_shown(identities)}",
             fix="name the private key that belongs to your entry under operators: --identity FILE; "
-            "a key with a passphrase needs it in CHAUTARI_KEY_PASSPHRASE",
+            "if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE",
         )
     try:
         body = json.loads(pyrage.decrypt(file.read_bytes(), opened))
     except pyrage.DecryptError as error:
         raise BadInput(
-            f"{file} cannot be opened with {_shown(identities)} ({error})",
-            fix="ask an operator who can open it to deploy with your key under operators, which "
-            "encrypts it to you too; if the file is damaged, take it back from git",
+            f"{file} cannot be decrypted with {_shown(identities)} ({error})",
+            fix="ask another operator to add your key under operators and to deploy; if the file "
+            "is damaged, restore it from git",
         ) from None
     return SecretStore(body["secrets"], body["recipients"])
 
