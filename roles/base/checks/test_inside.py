@@ -13,7 +13,7 @@ pytestmark = pytest.mark.role("base")
 
 @pytest.mark.advice("Deploy again; 'hostnamectl' on the node shows the name in use.", units=[])
 def test_hostname_is_the_one_of_the_region(host: Host, settings: dict[str, Any]) -> None:
-    """The node bears its name"""
+    """The node has its name"""
     assert host.check_output("uname -n") == settings["base_hostname"]
     full = f"{settings['base_hostname']}.{settings['base_domain']}"
     assert host.check_output("hostname -f") == full
@@ -21,16 +21,16 @@ def test_hostname_is_the_one_of_the_region(host: Host, settings: dict[str, Any])
 
 @pytest.mark.advice("Deploy again; 'timedatectl' on the node shows the zone in use.", units=[])
 def test_time_zone_is_the_one_of_the_region(host: Host, settings: dict[str, Any]) -> None:
-    """The time zone is the region's"""
+    """The node has the region's time zone"""
     zone = settings["base_timezone"]
     assert host.file("/etc/localtime").linked_to == host.check_output(
         "readlink -f %s", f"/usr/share/zoneinfo/{zone}"
     )
 
 
-@pytest.mark.advice("Deploy again; 'locale -a' on the node lists what is made.", units=[])
+@pytest.mark.advice("Deploy again; 'locale -a' on the node lists the installed locales.", units=[])
 def test_locale_is_made_and_set(host: Host, settings: dict[str, Any]) -> None:
-    """The locale is made and set"""
+    """The locale is installed and set"""
     locale = settings["base_locale"]
     made = [name.lower().replace("-", "") for name in host.check_output("locale -a").split()]
     assert locale.lower().replace("-", "") in made
@@ -38,11 +38,11 @@ def test_locale_is_made_and_set(host: Host, settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.advice(
-    "Start systemd-timesyncd and see that UDP port 123 outwards is open.",
+    "Start systemd-timesyncd and open UDP port 123 outwards.",
     units=["systemd-timesyncd"],
 )
 def test_time_is_synchronised(host: Host) -> None:
-    """The clock is kept by time synchronisation (in a container: by its host)"""
+    """The clock is synchronised (in a container, by its host)"""
     assert host.service("systemd-timesyncd").is_enabled
     container = host.run("systemd-detect-virt --container").rc == 0
     state = host.check_output("systemctl show -P ActiveState systemd-timesyncd")
@@ -62,7 +62,7 @@ def test_operators_have_their_keys(host: Host, settings: dict[str, Any]) -> None
 
 @pytest.mark.advice("Deploy again; it locks accounts of operators who left.", units=["ssh"])
 def test_nobody_else_is_an_operator(host: Host, settings: dict[str, Any]) -> None:
-    """Nobody but the region's operators may use sudo through their group"""
+    """Only the region's operators are in the group that may use sudo"""
     group = settings.get("base_operator_group", "chautari-operators")
     members = host.check_output("getent group %s", group).split(":")[3]
     names = {operator["name"] for operator in settings.get("base_operators", [])}
@@ -71,7 +71,7 @@ def test_nobody_else_is_an_operator(host: Host, settings: dict[str, Any]) -> Non
 
 @pytest.mark.advice("Deploy again; 'visudo -c' on the node shows what is wrong.", units=[])
 def test_sudo_rules_are_closed_and_valid(host: Host) -> None:
-    """The sudo rules are valid and closed to others"""
+    """The sudo rules are valid, and only root can read them"""
     rules = host.file("/etc/sudoers.d/60-chautari-operators")
     assert (rules.user, rules.group, rules.mode) == ("root", "root", 0o440)
     result = host.run("visudo -c")
@@ -90,12 +90,12 @@ def test_security_updates_are_armed(host: Host, timer: str) -> None:
     assert host.service(timer).is_running
 
 
-@pytest.mark.advice("Take contradicting files out of /etc/apt/apt.conf.d.", units=[])
+@pytest.mark.advice("Remove contradicting files from /etc/apt/apt.conf.d.", units=[])
 def test_updates_are_security_only(host: Host, settings: dict[str, Any]) -> None:
-    """Unattended updates are security updates only, and restart nothing unasked"""
+    """Unattended updates are security updates only, and never restart the node"""
     dump = host.check_output("apt-config dump").splitlines()
     origins = [line for line in dump if line.startswith("Unattended-Upgrade::Origins-Pattern:: ")]
-    assert origins, "no source of updates is allowed"
+    assert origins, "no update source is allowed"
     security = re.compile(r"label=Debian-Security|origin=Ubuntu,archive=[^,]*-security\b")
     assert all(security.search(line) for line in origins), origins
     reboot = str(settings.get("base_automatic_reboot", False)).lower()
@@ -104,7 +104,7 @@ def test_updates_are_security_only(host: Host, settings: dict[str, Any]) -> None
 
 @pytest.mark.advice("Deploy again; 'journalctl --disk-usage' shows the size.", units=[])
 def test_journal_is_kept_and_limited(host: Host, settings: dict[str, Any]) -> None:
-    """The journal outlives a restart and is limited"""
+    """The journal survives a restart, and its size is limited"""
     config = host.check_output("systemd-analyze cat-config systemd/journald.conf").splitlines()
     limit = settings.get("base_journal_max_use", "200M")
     assert f"SystemMaxUse={limit}" in config
@@ -113,17 +113,17 @@ def test_journal_is_kept_and_limited(host: Host, settings: dict[str, Any]) -> No
 
 
 @pytest.mark.advice(
-    "Deploy again; 'systemctl list-timers' on the node shows what is armed.",
+    "Deploy again; 'systemctl list-timers' on the node shows the active timers.",
     units=["chautari-drift"],
 )
 def test_what_changes_is_looked_for(host: Host, settings: dict[str, Any]) -> None:
-    """A timer looks for what was changed by hand, as often as the region says"""
+    """A timer looks for manual changes, as often as the region sets"""
     wanted = settings.get("base_drift_mail", "never") != "never"
     timer = host.service("chautari-drift.timer")
     assert (timer.is_enabled, timer.is_running) == (wanted, wanted)
 
 
-@pytest.mark.advice("See why the unit failed: 'systemctl status UNIT' on the node.", units=[])
+@pytest.mark.advice("Find the reason: 'systemctl status UNIT' on the node.", units=[])
 def test_no_unit_has_failed(host: Host) -> None:
     """No unit of the node has failed"""
     failed = host.check_output("systemctl list-units --failed --plain --no-legend").splitlines()

@@ -55,28 +55,28 @@ def problems(text: str) -> list[str]:
 
 
 @pytest.mark.advice(
-    "Read 'journalctl -u UNIT' of the one that is named; 'bbb-conf --restart'.", units=UNITS
+    "Read 'journalctl -u UNIT' of the named unit, then run 'bbb-conf --restart'.", units=UNITS
 )
 def test_every_service_runs(host: Host) -> None:
-    """Every service that bbb-conf looks at runs"""
+    """Every service that bbb-conf checks is running"""
     lines = host.check_output("bbb-conf --status").splitlines()
     stopped = [line.split()[0] for line in lines if line.strip() and " active]" not in line]
-    assert lines, "bbb-conf --status says nothing"
+    assert lines, "bbb-conf --status prints nothing"
     assert not stopped, ", ".join(stopped)
 
 
-@pytest.mark.advice("Do what it says; then 'bbb-conf --check' again.", units=UNITS)
+@pytest.mark.advice("Follow its advice, then run 'bbb-conf --check' again.", units=UNITS)
 def test_upstream_s_own_check_finds_nothing(host: Host) -> None:
-    """bbb-conf --check finds nothing wrong"""
+    """bbb-conf --check finds no problem"""
     text = host.run("bbb-conf --check").stdout
     assert "Potential problems described below" in text, text[-500:]
     found = problems(text)
     assert not found, found[0][:300]
 
 
-@pytest.mark.advice("Deploy again: packages of another release lie on the node.", units=[])
+@pytest.mark.advice("Deploy again: packages of another release are installed.", units=[])
 def test_release_is_the_region_s(host: Host, settings: dict[str, Any]) -> None:
-    """The release line that is installed is the region's"""
+    """The installed release line is the region's"""
     text = host.check_output("bbb-conf --version")
     found = re.search(r"BigBlueButton Server (\d+\.\d+)\.", text)
     assert found, text[:200]
@@ -84,10 +84,10 @@ def test_release_is_the_region_s(host: Host, settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.advice(
-    "Restart what is named: 'bbb-conf --restart', 'systemctl restart haproxy'.", units=[]
+    "Restart the named service: 'bbb-conf --restart' or 'systemctl restart haproxy'.", units=[]
 )
 def test_settings_are_in_use(host: Host) -> None:
-    """BigBlueButton and the proxy use the settings that lie on the disk"""
+    """BigBlueButton and the proxy have loaded their current settings"""
     files = [f"/etc/bigbluebutton/{name}" for name in SECRET_FILES if "/" not in name]
     for paths, stamp in ((files, "bigbluebutton"), (["/etc/haproxy"], "haproxy")):
         asked = "find " + "%s " * len(paths) + "-newer %s"
@@ -96,35 +96,35 @@ def test_settings_are_in_use(host: Host) -> None:
 
 
 @pytest.mark.advice(
-    "Restart it: 'bbb-conf --restart'. It puts back what packages changed.", units=["freeswitch"]
+    "Run 'bbb-conf --restart'. It restores settings that packages changed.", units=["freeswitch"]
 )
 def test_packages_have_put_nothing_back(host: Host) -> None:
-    """FreeSWITCH and others have the region's settings, not those of their packages"""
+    """FreeSWITCH and the other parts have the region's settings, not their packages' defaults"""
     left = host.check_output("/etc/bigbluebutton/bbb-conf/apply-config.sh compare")
     assert not left, left
 
 
 @pytest.mark.advice(
-    "Deploy again: people's addresses go to a server of others.", units=["freeswitch"]
+    "Deploy again: people's addresses are sent to a third party's server.", units=["freeswitch"]
 )
 def test_no_server_of_others_is_asked(host: Host) -> None:
-    """No setting names a STUN server of others"""
+    """No setting names a third party's STUN server"""
     places = "/etc/bigbluebutton /opt/freeswitch/etc/freeswitch/vars.xml"
     found = host.run(f"grep -rlE '{STRANGERS}' {places}").stdout
     assert not found, f"named in {', '.join(found.split())}"
 
 
-@pytest.mark.advice("Deploy again; secrets stand in these files.", units=[])
+@pytest.mark.advice("Deploy again: these files contain secrets.", units=[])
 @pytest.mark.parametrize("name", SECRET_FILES)
 def test_settings_are_closed_to_others(host: Host, name: str) -> None:
-    """Settings with secrets in them are closed to others"""
+    """Other accounts cannot read settings that contain secrets"""
     file = host.file(f"/etc/bigbluebutton/{name}")
     assert (file.user, file.group, file.mode) == ("root", "bigbluebutton", 0o640)
 
 
-@pytest.mark.advice("See which other program holds the port: 'ss -ltnp'.", units=["haproxy"])
+@pytest.mark.advice("Find the other program that uses the port: 'ss -ltnp'.", units=["haproxy"])
 def test_proxy_has_port_443_of_all_addresses(host: Host) -> None:
-    """haproxy runs and holds port 443 of all addresses"""
+    """haproxy is running and uses port 443 on all addresses"""
     assert host.service("haproxy").is_enabled
     assert host.service("haproxy").is_running
     lines = host.check_output("ss -Hltnp sport = :443").splitlines()
@@ -136,20 +136,22 @@ def test_proxy_has_port_443_of_all_addresses(host: Host) -> None:
 
 
 @pytest.mark.advice(
-    "Mend what is named in /etc/haproxy/haproxy.cfg, then deploy again.", units=["haproxy"]
+    "Fix the named line in /etc/haproxy/haproxy.cfg, then deploy again.", units=["haproxy"]
 )
 def test_proxy_has_the_certificate(host: Host) -> None:
-    """The settings of the proxy are valid, and it has the certificate that the node holds"""
+    """The settings of the proxy are valid, and it has the node's certificate"""
     result = host.run("haproxy -c -f /etc/haproxy/haproxy.cfg")
     assert result.rc == 0, result.stderr
     hook = "/etc/letsencrypt/renewal-hooks/deploy/66-chautari-bigbluebutton"
-    assert host.run("%s compare", hook).rc == 0, "haproxy's copy is another one, or open to others"
+    assert host.run("%s compare", hook).rc == 0, (
+        "haproxy's copy differs, or other accounts can read it"
+    )
 
 
-@pytest.mark.advice("Close the ports: these interfaces are for the node alone.", units=[])
+@pytest.mark.advice("Close the ports: only the node itself may use these interfaces.", units=[])
 @pytest.mark.parametrize("port", [81, 82, 8021, 8090])
 def test_private_interface_is_on_the_loopback(host: Host, port: int) -> None:
-    """What only the node itself asks listens on the loopback"""
+    """Internal services listen only on the loopback address"""
     lines = host.check_output("ss -Hltn sport = :%s", str(port)).splitlines()
     local = {line.split()[3].rpartition(":")[0].strip("[]") for line in lines}
     assert local, f"nothing listens on port {port}"
@@ -161,21 +163,19 @@ def test_private_interface_is_on_the_loopback(host: Host, port: int) -> None:
     units=list(RECORDERS),
 )
 def test_recordings_are_looked_after(host: Host) -> None:
-    """What archives recordings runs, what makes videos waits for the night"""
+    """Recordings are archived at any time, and videos are made only at night"""
     for unit in RECORDERS:
         assert host.service(unit).is_enabled, unit
         assert host.service(unit).is_running, unit
     queues = host.check_output("systemctl show bbb-rap-resque-worker --property Environment")
     assert "rap:archive" in queues, queues
-    assert "rap:process" not in queues, "videos are made by day as well"
+    assert "rap:process" not in queues, "videos are also made during the day"
     for timer in ("process", "dawn", "expire"):
         assert host.service(f"chautari-recordings-{timer}.timer").is_enabled, timer
         assert host.service(f"chautari-recordings-{timer}.timer").is_running, timer
 
 
-@pytest.mark.advice(
-    "Give it back: 'chown -R bigbluebutton:bigbluebutton /var/bigbluebutton'.", units=[]
-)
+@pytest.mark.advice("Run 'chown -R bigbluebutton:bigbluebutton /var/bigbluebutton'.", units=[])
 @pytest.mark.parametrize("name", ["", "/recording/raw", "/recording/status", "/published"])
 def test_recordings_belong_to_bigbluebutton(host: Host, name: str) -> None:
     """The directories of recordings belong to BigBlueButton"""
@@ -184,9 +184,9 @@ def test_recordings_belong_to_bigbluebutton(host: Host, name: str) -> None:
     assert folder.user == "bigbluebutton", folder.path
 
 
-@pytest.mark.advice("Deploy again: it sets how long recordings and logs are kept.", units=[])
+@pytest.mark.advice("Deploy again: it sets the lifetime of recordings and logs.", units=[])
 def test_days_of_recordings_are_the_region_s(host: Host, settings: dict[str, Any]) -> None:
-    """Recordings are kept for as long as the region says, and raw files go"""
+    """Recordings are kept as long as the region sets, and raw files are deleted"""
     unit = host.check_output("systemctl cat chautari-recordings-expire.service")
     assert f"expire-recordings {settings['bigbluebutton_keep_days']}" in unit.splitlines()[-1], unit
     daily = host.file("/etc/default/bigbluebutton-cron-config").content_string
@@ -198,7 +198,7 @@ def test_days_of_recordings_are_the_region_s(host: Host, settings: dict[str, Any
     "Read 'journalctl -u \"chautari-office@*\"' on the node.", units=["chautari-office.socket"]
 )
 def test_office_file_becomes_a_pdf(host: Host, settings: dict[str, Any]) -> None:
-    """An office file becomes a PDF, asked for by BigBlueButton's own account"""
+    """BigBlueButton's account can convert an office file to PDF"""
     converter = CONVERTERS[settings["bigbluebutton_office"]]
     folder = host.check_output("runuser -u bigbluebutton -- mktemp -d /tmp/chautari-check.XXXXXX")
     try:
@@ -213,11 +213,11 @@ def test_office_file_becomes_a_pdf(host: Host, settings: dict[str, Any]) -> None
         host.run("rm -r -- %s", folder)
 
 
-@pytest.mark.advice("Deploy again: what strangers upload could reach the network.", units=[])
+@pytest.mark.advice("Deploy again: uploaded files could reach the network.", units=[])
 def test_converter_is_confined(host: Host, settings: dict[str, Any]) -> None:
-    """What reads strangers' office files has neither network nor rights"""
+    """The converter of office files has no network and no privileges"""
     if settings["bigbluebutton_office"] != "soffice":
-        pytest.skip("the region has Docker confine it")
+        pytest.skip("the region uses Docker for it")
     shown = host.check_output(
         "systemctl show chautari-office@check.service --property PrivateNetwork,NoNewPrivileges,"
         "ProtectSystem,CapabilityBoundingSet,User"
@@ -229,14 +229,14 @@ def test_converter_is_confined(host: Host, settings: dict[str, Any]) -> None:
         assert line in shown.splitlines(), shown
 
 
-@pytest.mark.advice("Deploy again: it writes the web server's log without names.", units=["nginx"])
+@pytest.mark.advice("Deploy again: it removes names from the web server's log.", units=["nginx"])
 def test_log_keeps_no_names(host: Host) -> None:
-    """The web server's log keeps nothing of what stands behind a question mark"""
+    """The web server's log contains no query strings"""
     names = host.check_output(
         "sed -n 's/^ *server_name //p' /etc/nginx/sites-available/bigbluebutton"
     )
     answer = host.check_output("python3 -c %s %s", ASK, names.strip(";"))
     assert " 200" in answer, answer
     log = host.check_output("tail -n 20 /var/log/nginx/bigbluebutton.access.log")
-    assert "192.0.2.7" in log, "the log does not have the address of who asked"
+    assert "192.0.2.7" in log, "the log does not contain the client's address"
     assert "canary" not in log

@@ -68,9 +68,9 @@ def join(server: Server, meeting: str, role: str, **more: object) -> Any:
     )
 
 
-@pytest.mark.advice("Look at DNS, haproxy and nginx on the node.", units=UNITS)
+@pytest.mark.advice("Check DNS, and haproxy and nginx on the node.", units=UNITS)
 def test_pages_are_served(domain: str, web: Any) -> None:
-    """The server's page and its first slides are served"""
+    """The server's page and its default slides load"""
     page = web.get(f"https://{domain}/")
     assert page.status_code == 200, f"{page.status_code}"
     hsts = re.fullmatch(r"max-age=(\d+).*", page.headers.get("Strict-Transport-Security", ""))
@@ -82,13 +82,15 @@ def test_pages_are_served(domain: str, web: Any) -> None:
 
 @pytest.mark.advice("Read /var/log/bigbluebutton/bbb-web.log on the node.", units=UNITS)
 def test_interface_tells_its_version(server: Server) -> None:
-    """The interface answers, and tells its version"""
+    """The API answers and returns its version"""
     assert re.fullmatch(r"\d+\.\d+", server.ask("").findtext("version") or "")
 
 
-@pytest.mark.advice("Deploy again: it gives server and programs the same secret.", units=UNITS)
+@pytest.mark.advice(
+    "Deploy again: it gives the server and the programs the same secret.", units=UNITS
+)
 def test_right_signatures_are_taken(settings: dict[str, Any], server: Server) -> None:
-    """Questions that are signed with the secret are answered, by the region's algorithms alone"""
+    """Requests signed with the secret are answered, only with the region's algorithms"""
     allowed = settings.get("bigbluebutton_checksums", ["sha256", "sha384", "sha512"])
     for algorithm in ALGORITHMS:
         signing = Server(server.web, "", server.secret, algorithm)
@@ -101,9 +103,9 @@ def test_right_signatures_are_taken(settings: dict[str, Any], server: Server) ->
             assert refused.value.key == "checksumError", refused.value
 
 
-@pytest.mark.advice("Deploy again at once: strangers can open and end meetings.", units=UNITS)
+@pytest.mark.advice("Deploy again now: strangers can open and end meetings.", units=UNITS)
 def test_wrong_signatures_are_refused(server: Server) -> None:
-    """Questions that are signed with another secret are refused"""
+    """Requests signed with another secret are refused"""
     stranger = Server(server.web, "", secrets.token_hex(20))
     stranger.url = server.url
     for call in ("getMeetings", "create", "end"):
@@ -116,7 +118,7 @@ def test_wrong_signatures_are_refused(server: Server) -> None:
 def test_meeting_is_opened_joined_and_ended(
     settings: dict[str, Any], server: Server, meeting: str
 ) -> None:
-    """A meeting is opened, a moderator and an attendee come in, and it is ended"""
+    """A meeting opens, a moderator and an attendee join, and it ends"""
     told = server.ask("getMeetingInfo", meetingID=meeting)
     assert told.findtext("meetingID") == meeting
     listed = [item.findtext("meetingID") for item in server.ask("getMeetings").iter("meeting")]
@@ -126,7 +128,7 @@ def test_meeting_is_opened_joined_and_ended(
         found = join(server, meeting, role)
         sessions.add(found.findtext("session_token"))
         assert f"https://{settings['bigbluebutton_domain']}/" in (found.findtext("url") or ""), role
-    assert len(sessions) == 2 and all(sessions), "both came in as the same person"
+    assert len(sessions) == 2 and all(sessions), "both joined as the same person"
     server.ask("end", meetingID=meeting)
     for _ in range(30):
         # An ended meeting is still known for a while.
@@ -138,14 +140,14 @@ def test_meeting_is_opened_joined_and_ended(
         if told.findtext("hasBeenForciblyEnded") == "true":
             return
         time.sleep(2)
-    pytest.fail("the meeting goes on a minute after it was ended", pytrace=False)
+    pytest.fail("the meeting is still running a minute after its end", pytrace=False)
 
 
-@pytest.mark.advice("Deploy again: guests are not treated as the region says.", units=UNITS)
+@pytest.mark.advice("Deploy again: guests are not admitted as the region sets.", units=UNITS)
 def test_guests_are_treated_as_the_region_says(
     settings: dict[str, Any], server: Server, meeting: str
 ) -> None:
-    """Guests wait, come in or are refused as the region says"""
+    """Guests wait, join or are refused, as the region sets"""
     wanted = GUESTS[settings["bigbluebutton_guests"]]
     try:
         found = join(server, meeting, "VIEWER", guest=True)
@@ -156,13 +158,13 @@ def test_guests_are_treated_as_the_region_says(
     assert found.findtext("guestStatus") == wanted
 
 
-@pytest.mark.advice("Deploy again: it writes whether meetings may be recorded.", units=UNITS)
+@pytest.mark.advice("Deploy again: it sets whether meetings may be recorded.", units=UNITS)
 def test_nothing_is_recorded_that_the_region_does_not_want(
     settings: dict[str, Any], server: Server, opened: Callable[..., str]
 ) -> None:
-    """A meeting is not recorded unasked, and not even when asked where the region has no recordings
+    """A meeting is recorded only on request, and never if the region has no recordings
 
-    Where it has some, none is asked for: its raw files would be left behind.
+    If it has recordings, the check does not request one: its raw files would stay on the server.
     """
     meeting = opened(record=not settings["bigbluebutton_recordings"])
     told = server.ask("getMeetingInfo", meetingID=meeting).findtext("recording")
@@ -178,12 +180,12 @@ def offers(server: Server, domain: str, meeting: str) -> Any:
 
 
 @pytest.mark.advice(
-    "Deploy again: it writes which relays there are; look at coturn.", units=["coturn"]
+    "Deploy again: it writes the list of relays. Then check coturn.", units=["coturn"]
 )
 def test_region_s_own_relay_works(
     server: Server, domain: str, meeting: str, reach: Reach, ca_file: str
 ) -> None:
-    """People are offered the region's own relay alone, and it takes the credentials they get"""
+    """People get only the region's own relay, with working credentials"""
     offer = offers(server, domain, meeting)
     urls = [item["url"] for item in (*offer["stunServers"], *offer["turnServers"])]
     hosts = {url.partition(":")[2].partition(":")[0] for url in urls}
@@ -213,9 +215,7 @@ def client_for(
     return turn.over_udp(address, port, name, password)
 
 
-@pytest.mark.advice(
-    "Deploy again: it writes how haproxy tells guests apart.", units=["haproxy", "coturn"]
-)
+@pytest.mark.advice("Deploy again: it writes the rules of haproxy.", units=["haproxy", "coturn"])
 @pytest.mark.parametrize("protocols", [(), ("stun.turn",)], ids=["first-byte", "named"])
 def test_proxy_leads_the_relay_s_guests_to_it(
     domain: str,
@@ -224,7 +224,7 @@ def test_proxy_leads_the_relay_s_guests_to_it(
     ca_file: str,
     protocols: tuple[str, ...],
 ) -> None:
-    """TURN in TLS on port 443 reaches the relay, whether or not its name is told"""
+    """TURN over TLS on port 443 reaches the relay, with and without SNI"""
     name, password = turn.credentials(secret("bigbluebutton_turn_secret"), int(time.time()) + 600)
     for address in reach(domain):
         client = turn.over_tls(address, 443, domain, ca_file, name, password, protocols)
@@ -232,18 +232,16 @@ def test_proxy_leads_the_relay_s_guests_to_it(
         client.close()
 
 
-@pytest.mark.advice(
-    "Deploy again: it writes how haproxy tells guests apart.", units=["haproxy", "nginx"]
-)
+@pytest.mark.advice("Deploy again: it writes the rules of haproxy.", units=["haproxy", "nginx"])
 def test_proxy_leads_http_to_its_two_doors(
     domain: str, web: Any, reach: Reach, ca_file: str
 ) -> None:
-    """HTTP/1.1 and HTTP/2 each reach their own door, and who asks is seen with their own address"""
+    """HTTP/1.1 and HTTP/2 reach their own ports, with the client's address"""
     seen = set()
     old = web.get(f"https://{domain}/chautari/door")
     assert old.status_code == 200, old.status_code
     address, port = old.text.split()
-    assert port == "81", f"HTTP/1.1 came to port {port}"
+    assert port == "81", f"HTTP/1.1 arrived at port {port}"
     seen.add(address)
     for place in reach(domain):
         channel = http2.connect(place, domain, ca_file)
@@ -251,21 +249,21 @@ def test_proxy_leads_http_to_its_two_doors(
         channel.close()
         assert status == 200, f"HTTP/2 at {place}: {status}"
         address, port = body.decode().split()
-        assert port == "82", f"HTTP/2 came to port {port}"
+        assert port == "82", f"HTTP/2 arrived at port {port}"
         seen.add(address)
     own = {str(ipaddress.ip_address(place)) for place in reach(domain)}
     for address in seen:
-        assert not ipaddress.ip_address(address).is_loopback, "everyone looks like the proxy"
-        assert address not in own, "everyone looks like the node"
+        assert not ipaddress.ip_address(address).is_loopback, "every client has the proxy's address"
+        assert address not in own, "every client has the node's address"
 
 
 @pytest.mark.advice(
-    "Open UDP ports 16384-32768 and 32769-65535 towards the node, at the provider's firewall and"
+    "Open UDP ports 16384-32768 and 32769-65535 to the node, at the provider's firewall and"
     " at the router as well.",
     units=["nftables"],
 )
 def test_way_of_media_is_open(domain: str, secret: Callable[[str], str], reach: Reach) -> None:
-    """UDP packets reach the ports of media from here"""
+    """UDP packets from here reach the media ports"""
     addresses = [place for place in reach(domain) if ":" not in place] or reach(domain)
     parts = MEDIA.parts(2)
     closed = [part for part in parts if not udp.part_passes(addresses[0], part)]
@@ -283,8 +281,8 @@ def only_icmp_is_missing(address: str, secret: str) -> None:
     try:
         arrived = client.hears(client.allocate())
     except turn.Refused as refused:
-        pytest.skip(f"the relay does not serve an address such as this machine's: {refused}")
+        pytest.skip(f"the relay does not serve this machine's address: {refused}")
     finally:
         client.close()
     if arrived:
-        pytest.skip("no ICMP comes back from the node, so its unused ports tell nothing from here")
+        pytest.skip("the node sends no ICMP to this machine, so its unused ports cannot be tested")

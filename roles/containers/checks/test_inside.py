@@ -11,7 +11,7 @@ pytestmark = pytest.mark.role("containers")
 
 @pytest.mark.advice("Deploy again: it pulls the images that are missing.", units=[])
 def test_pinned_images_are_there(host: Any, settings: dict[str, Any]) -> None:
-    """The images that the region pinned are there"""
+    """The pinned images are installed"""
     missing = [
         image
         for image in settings["containers_images"]
@@ -21,10 +21,10 @@ def test_pinned_images_are_there(host: Any, settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.advice(
-    "Somebody started another container. Stop it, or find out who needs it: podman ps.", units=[]
+    "A person started another container. Find it with 'podman ps', then stop it.", units=[]
 )
 def test_running_containers_are_of_pinned_images(host: Any, settings: dict[str, Any]) -> None:
-    """Every container that runs is of an image that the region pinned"""
+    """Every running container uses a pinned image"""
     running = host.check_output("podman ps --format {{.Image}}").split()
     other = [image for image in running if image not in settings["containers_images"]]
     assert not other, f"not pinned: {', '.join(other)}"

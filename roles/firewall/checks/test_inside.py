@@ -65,7 +65,7 @@ def input_rules(host: Host) -> list[dict[str, Any]]:
 
 @pytest.mark.advice("Load the rules: 'systemctl restart nftables'.", units=["nftables"])
 def test_rules_are_loaded(host: Host) -> None:
-    """The firewall's rules are loaded and drop what they do not name"""
+    """The firewall's rules are loaded, and block all other ports"""
     chains = [entry["chain"] for entry in input_rules(host) if "chain" in entry]
     policies = {chain["name"]: chain.get("policy") for chain in chains}
     assert policies.get("input") == "drop"
@@ -73,7 +73,7 @@ def test_rules_are_loaded(host: Host) -> None:
 
 @pytest.mark.advice("Deploy again; the ports come from the region's services.", units=["nftables"])
 def test_ports_of_the_services_are_open(host: Host, settings: dict[str, Any]) -> None:
-    """Each port of SSH and of the services is in the loaded rules"""
+    """The loaded rules open the ports of SSH and the services"""
     rules = host.check_output("nft --numeric list table inet chautari")
     opened = " ".join(re.findall(r"dport (\{[^}]+\}|\S+)", rules))
     ports = [str(settings["firewall_ssh_port"])]
@@ -82,9 +82,9 @@ def test_ports_of_the_services_are_open(host: Host, settings: dict[str, Any]) ->
     assert not missing, f"not open: {', '.join(missing)}"
 
 
-@pytest.mark.advice("Deploy again; these are for the node alone.", units=["nftables"])
+@pytest.mark.advice("Deploy again: only the node itself may use these ports.", units=["nftables"])
 def test_ports_that_stay_closed_are_closed(host: Host, settings: dict[str, Any]) -> None:
-    """No loaded rule opens what is for the node alone"""
+    """No loaded rule opens an internal port"""
     rules = host.check_output("nft --numeric list table inet chautari")
     opened = " ".join(re.findall(r"dport (\{[^}]+\}|\S+)", rules))
     for entry in settings.get("firewall_closed_ports", []):
@@ -100,15 +100,15 @@ def test_firewall_comes_up_with_the_node(host: Host) -> None:
 
 
 @pytest.mark.advice(
-    "Stop and disable the process that is named, or let it listen on 127.0.0.1 only.",
+    "Stop and disable the named process, or make it listen only on 127.0.0.1.",
     units=[],
 )
 def test_nothing_else_listens_publicly(host: Host, settings: dict[str, Any]) -> None:
-    """Nothing listens publicly but SSH and the services of the node"""
+    """Only SSH and the node's services listen publicly"""
     listeners = [parse(line) for line in host.check_output("ss -Hltunp").splitlines()]
     stray = [
         f"{one.process} on {one.protocol} {one.address}:{one.port}"
         for one in listeners
         if is_public(one) and not is_allowed(one, settings)
     ]
-    assert not stray, "listening as well: " + "; ".join(sorted(stray))
+    assert not stray, "also listening: " + "; ".join(sorted(stray))

@@ -38,9 +38,9 @@ def ask(host: Any, statement: str) -> str:
     return str(answer.stdout).strip()
 
 
-@pytest.mark.advice("Deploy again: it fetches the release and brings the database up.", units=[])
+@pytest.mark.advice("Deploy again: it downloads the release and updates the database.", units=[])
 def test_release_is_the_one_that_was_asked_for(host: Any, settings: dict[str, Any]) -> None:
-    """Framadate is there in the version that was asked for, and its database is made"""
+    """Framadate has the requested version, and its database exists"""
     name = f"{settings['framadate_version']}-{settings['framadate_sha256'][:8]}"
     assert host.file(CURRENT).linked_to == f"/opt/framadate/releases/{name}"
     constants = host.file(f"{CURRENT}/app/inc/constants.php").content_string
@@ -49,9 +49,11 @@ def test_release_is_the_one_that_was_asked_for(host: Any, settings: dict[str, An
     assert int(ask(host, "SELECT COUNT(*) FROM fd_framadate_migration")) > 0
 
 
-@pytest.mark.advice("Someone changed owners or modes of the code. Deploy again.", units=[])
+@pytest.mark.advice(
+    "A person or program changed owners or modes of the code. Deploy again.", units=[]
+)
 def test_code_is_not_writable_by_framadate(host: Any) -> None:
-    """Framadate cannot change its own code, nor can the web server"""
+    """Framadate and the web server cannot change Framadate's code"""
     found = host.run(
         "find %s/ ( -type f -o -type d ) ( ! -user root -o -perm /022 ) -print -quit".replace(
             "(", r"\("
@@ -61,9 +63,11 @@ def test_code_is_not_writable_by_framadate(host: Any) -> None:
     assert not found.strip(), f"not protected: {found}"
 
 
-@pytest.mark.advice("Someone changed owners or modes of these files. Deploy again.", units=[])
+@pytest.mark.advice(
+    "A person or program changed owners or modes of these files. Deploy again.", units=[]
+)
 def test_settings_log_and_sessions_are_closed_to_others(host: Any) -> None:
-    """Settings, sessions and the log are closed to other accounts, and outside of the web root"""
+    """Other accounts cannot read settings, sessions and the log, which are outside the web root"""
     for path, owner, mode in (
         ("/etc/framadate/config.php", "root", 0o640),
         ("/etc/framadate/htpasswd", "root", 0o640),
@@ -78,9 +82,9 @@ def test_settings_log_and_sessions_are_closed_to_others(host: Any) -> None:
     assert not host.run("find %s/ -name '*.log' -print -quit", CURRENT).stdout.strip()
 
 
-@pytest.mark.advice("Look at the journal of PHP-FPM, then deploy again.", units=[FPM])
+@pytest.mark.advice("Read 'journalctl -u php*-fpm' on the node, then deploy again.", units=[FPM])
 def test_pool_of_php_is_its_own(host: Any) -> None:
-    """Framadate has a pool and an account of its own, and only the web server reaches it"""
+    """Framadate has its own pool and account, and only the web server reaches it"""
     socket = host.file("/run/php/framadate.sock")
     assert socket.is_socket, "the socket is missing"
     assert (socket.user, socket.group, socket.mode) == ("www-data", "www-data", 0o660)
@@ -93,7 +97,7 @@ def test_pool_of_php_is_its_own(host: Any) -> None:
 def test_administration_asks_for_its_login_on_the_node_too(
     host: Any, settings: dict[str, Any]
 ) -> None:
-    """The administration answers on the node, to its login alone"""
+    """The administration answers on the node, and only with its login"""
     name = settings["framadate_domain"]
     wrong = b64encode(f"admin:{secrets.token_hex(8)}".encode()).decode()
     for login in ("", f"Basic {wrong}"):
@@ -101,9 +105,9 @@ def test_administration_asks_for_its_login_on_the_node_too(
         assert told.stdout.strip() == "401", f"{told.stdout}{told.stderr}"
 
 
-@pytest.mark.advice(f"Look at its journal: journalctl -u {PURGE}.", units=[PURGE])
+@pytest.mark.advice(f"Read its journal: journalctl -u {PURGE}.", units=[PURGE])
 def test_expired_polls_are_purged(host: Any, settings: dict[str, Any]) -> None:
-    """A poll that expired is deleted with its votes, and one that did not stays"""
+    """An expired poll is deleted with its votes, and other polls stay"""
     old, new = (f"chautaricheck{secrets.token_hex(4)}" for _ in range(2))
     for poll, days in ((old, settings["framadate_keep_days"] + 2), (new, 0)):
         ask(
@@ -118,24 +122,26 @@ def test_expired_polls_are_purged(host: Any, settings: dict[str, Any]) -> None:
         done = host.run(f"systemctl start {PURGE}.service")
         assert done.rc == 0, f"{done.stderr} {host.run(f'journalctl -n 5 -u {PURGE}').stdout}"
         found = ask(host, f"SELECT id FROM fd_poll WHERE id IN ('{old}', '{new}')")
-        assert found == new, f"after the purge there is: {found}"
+        assert found == new, f"polls after the purge: {found}"
         assert ask(host, f"SELECT COUNT(*) FROM fd_vote WHERE poll_id = '{old}'") == "0"
     finally:
         for table, column in (("fd_vote", "poll_id"), ("fd_poll", "id")):
             ask(host, f"DELETE FROM {table} WHERE {column} IN ('{old}', '{new}')")
 
 
-@pytest.mark.advice("Deploy again: it arms the timer.", units=[PURGE])
+@pytest.mark.advice("Deploy again: it starts the timer.", units=[PURGE])
 def test_timer_of_the_purge_is_armed(host: Any) -> None:
     """Expired polls are purged every night"""
     timer = host.service(f"{PURGE}.timer")
     assert timer.is_enabled, "the timer is not enabled"
-    assert timer.is_running, "the timer does not run"
+    assert timer.is_running, "the timer is not running"
     due = host.run(f"systemctl show {PURGE}.timer -P NextElapseUSecRealtime").stdout
     assert due.strip(), "no next run is planned"
 
 
-@pytest.mark.advice("Deploy again, then look whether logrotate.timer runs.", units=["logrotate"])
+@pytest.mark.advice(
+    "Deploy again, then check that logrotate.timer is running.", units=["logrotate"]
+)
 def test_log_is_rotated(host: Any) -> None:
     """The log of Framadate is rotated"""
     assert host.service("logrotate.timer").is_enabled, "logrotate.timer is not enabled"
@@ -145,7 +151,7 @@ def test_log_is_rotated(host: Any) -> None:
 
 @pytest.mark.advice(f"Read {LOG}/php.log on the node.", units=[FPM])
 def test_log_is_free_of_fatal_errors(host: Any, since: str) -> None:
-    """Framadate's PHP ended with no fatal error since the deploy"""
+    """Framadate's PHP had no fatal error since the deploy"""
     file = host.file(f"{LOG}/php.log")
     lines = file.content_string.splitlines() if file.exists else []
     zone = host.run("date +%%z -d %s", since).stdout.strip()

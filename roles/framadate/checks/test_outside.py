@@ -62,7 +62,7 @@ class Poll:
         """Vote as a person does: open the page, choose, save."""
         page = self.web.get(f"{self.base}/{self.id}")
         control = re.search(r'name="control" value="([0-9a-f]{32})"', page.text)
-        assert control, f"no form to vote with: {page.status_code} {page.text[:300]}"
+        assert control, f"no voting form: {page.status_code} {page.text[:300]}"
         data = {"control": control[1], "name": name, "save": ""}
         data |= {f"choices[{place}]": choice for place, choice in enumerate(choices)}
         return self.web.post(f"{self.base}/{self.id}", data=data)
@@ -122,20 +122,20 @@ def make(settings: dict[str, Any], web: Any, base: str) -> Iterator[Callable[...
 
 
 @pytest.mark.advice(
-    "Open the address in a browser. If it shows a maintenance page, look at MariaDB.", units=UNITS
+    "Open the address in a browser. If it shows a maintenance page, check MariaDB.", units=UNITS
 )
 def test_start_page_offers_both_kinds_of_polls(base: str, web: Any) -> None:
     """The start page offers both kinds of polls"""
     answer = web.get(f"{base}/")
     assert answer.status_code == 200, f"{answer.status_code}: {answer.text[:200]}"
-    assert answer.url == f"{base}/", f"led to {answer.url}"
+    assert answer.url == f"{base}/", f"redirected to {answer.url}"
     ways = set(re.findall(re.escape(base) + r"/create_poll\.php\?type=\w+", answer.text))
-    assert len(ways) == 2, f"ways to make a poll: {sorted(ways)}"
+    assert len(ways) == 2, f"kinds of polls: {sorted(ways)}"
 
 
-@pytest.mark.advice("Deploy again, and look at languages in region.yml.", units=UNITS)
+@pytest.mark.advice("Check languages in region.yml, then deploy again.", units=UNITS)
 def test_page_speaks_the_region_s_language(base: str, web: Any, settings: dict[str, Any]) -> None:
-    """People whose browser asks for no language get the region's"""
+    """Browsers without a preferred language get the region's"""
     spoken = [language.split("_")[0] for language in settings["framadate_languages"]]
     wanted = next(language for language in [*spoken, "en"] if language in TRANSLATIONS)
     found = re.search(r'<html lang="([a-z]+)', web.get(f"{base}/").text)
@@ -143,9 +143,9 @@ def test_page_speaks_the_region_s_language(base: str, web: Any, settings: dict[s
     assert found[1] == wanted
 
 
-@pytest.mark.advice("Look at /var/log/framadate on the node, and at the journal.", units=UNITS)
+@pytest.mark.advice("Read /var/log/framadate and the journal on the node.", units=UNITS)
 def test_date_poll_is_made_voted_on_and_exported(make: Callable[..., Poll]) -> None:
-    """A poll about dates is made, voted on and exported"""
+    """A date poll is created, voted on and exported"""
     first, second = ((date.today() + timedelta(days=days)).isoformat() for days in (7, 8))
     days = {"days[]": [first, second], "horaires0[]": ["10:00", "15:00"], "horaires1[]": ["11:00"]}
     poll = make("date", days | {"choixheures": "Next"})
@@ -157,9 +157,9 @@ def test_date_poll_is_made_voted_on_and_exported(make: Callable[..., Poll]) -> N
     assert vote[:3] == ["Ana", YES, NO] and vote[3] in MAYBE, vote
 
 
-@pytest.mark.advice("Look at /var/log/framadate on the node, and at the journal.", units=UNITS)
+@pytest.mark.advice("Read /var/log/framadate and the journal on the node.", units=UNITS)
 def test_classic_poll_is_made_voted_on_commented_and_exported(make: Callable[..., Poll]) -> None:
-    """A poll about other choices is made, voted on, commented and exported"""
+    """A poll about other choices is created, voted on, commented and exported"""
     choices = ["Momo", "दाल भात", "Ají de gallina 🍲"]
     poll = make("classic", {"choices[]": choices, "fin_sondage_autre": "Next"})
     poll.vote("Ana", ["2", "0", "1"])
@@ -173,9 +173,9 @@ def test_classic_poll_is_made_voted_on_commented_and_exported(make: Callable[...
     assert votes[1][:4] == ["दावा 🙏", NO, YES, YES], votes[1]
 
 
-@pytest.mark.advice("Look at /var/log/framadate on the node, and at the journal.", units=UNITS)
+@pytest.mark.advice("Read /var/log/framadate and the journal on the node.", units=UNITS)
 def test_poll_is_deleted_by_its_maker_alone(make: Callable[..., Poll]) -> None:
-    """A poll is deleted by who made it, and by nobody else"""
+    """Only its creator can delete a poll"""
     poll = make("classic", {"choices[]": ["one", "two"], "fin_sondage_autre": "Next"})
     stranger = Poll(poll.web, poll.base, poll.title, f"{poll.id}{'a' * 8}")
     stranger.delete()
@@ -185,13 +185,13 @@ def test_poll_is_deleted_by_its_maker_alone(make: Callable[..., Poll]) -> None:
 
 
 @pytest.mark.advice(
-    "Look whether the node's mail queue is stuck (mailq), and into /var/log/framadate.",
+    "Check the node's mail queue (mailq), and read /var/log/framadate.",
     units=["postfix@-", *UNITS],
 )
 def test_mails_about_a_poll_arrive(
     settings: dict[str, Any], make: Callable[..., Poll], mailbox: Any
 ) -> None:
-    """The mails about a new poll and about a vote arrive"""
+    """Mails about a new poll and about a vote arrive"""
     to = settings["framadate_check_email"]
     poll = make("classic", {"choices[]": ["one", "two"], "fin_sondage_autre": "Next"})
     poll.vote("Nandini", ["2", "0"])
@@ -204,19 +204,18 @@ def test_mails_about_a_poll_arrive(
             break
         time.sleep(1)
     missing = [words for words in wanted if not re.search(re.escape(words) + r"(?!\w)", text)]
-    assert not missing, f"{len(found)} mails, none of them says {missing}: {text[:800]}"
+    assert not missing, f"{len(found)} mails, none contains {missing}: {text[:800]}"
     assert {mail["from"] for mail in found} == {settings["framadate_mail_from"]}
 
 
 @pytest.mark.advice(
-    "Somebody opened the administration. Look at admin_from_outside in region.yml, and deploy"
-    " again.",
+    "The administration is open. Check admin_from_outside in region.yml, then deploy again.",
     units=["nginx"],
 )
 def test_administration_is_refused_without_a_login(
     base: str, web: Any, settings: dict[str, Any], secret: Callable[[str], str]
 ) -> None:
-    """The administration is refused without a login, and from outside unless it was opened"""
+    """The administration needs a login, and is closed to outside unless the region opens it"""
     login = ("admin", secret("framadate_admin_password"))
     opened = settings["framadate_admin_from_outside"]
     forged = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "X-Remote-User": "admin"}
@@ -231,7 +230,7 @@ def test_administration_is_refused_without_a_login(
         assert web.get(f"{base}/admin/{path}").status_code in (401, 403, 404), path
 
 
-@pytest.mark.advice("Deploy again: nginx serves what it should not.", units=["nginx"])
+@pytest.mark.advice("Deploy again: nginx serves private files.", units=["nginx"])
 def test_private_paths_are_not_found(base: str, web: Any) -> None:
     """Private paths are not found"""
     found = {}
@@ -242,22 +241,22 @@ def test_private_paths_are_not_found(base: str, web: Any) -> None:
     assert not found, f"answered: {found}"
 
 
-@pytest.mark.advice("Deploy again: it writes the headers into nginx's settings.", units=["nginx"])
+@pytest.mark.advice("Deploy again: it writes nginx's settings.", units=["nginx"])
 def test_security_headers_are_sent(base: str, web: Any) -> None:
-    """Security headers are sent, and the cookie is kept from scripts and plain connections"""
+    """Security headers are sent, and the cookie is safe from scripts and plain connections"""
     answer = web.get(f"{base}/create_poll.php?type=date")
     sent = {name: answer.headers.get(name) for name in HEADERS}
     assert sent == HEADERS, sent
     hsts = re.fullmatch(r"max-age=(\d+).*", answer.headers.get("Strict-Transport-Security", ""))
-    assert hsts and int(hsts[1]) >= 63072000, "no or a short Strict-Transport-Security"
+    assert hsts and int(hsts[1]) >= 63072000, "Strict-Transport-Security is missing or too short"
     assert "X-Powered-By" not in answer.headers, "X-Powered-By is sent"
     cookie = answer.headers["Set-Cookie"].lower()
     assert all(word in cookie for word in ("secure", "httponly", "samesite=lax")), cookie
 
 
-@pytest.mark.advice("Deploy again: nginx tells Framadate who asks, nobody else may.", units=UNITS)
+@pytest.mark.advice("Deploy again: only nginx may set the client's address.", units=UNITS)
 def test_forged_names_are_not_believed(base: str, web: Any) -> None:
-    """Framadate's addresses do not follow what a request claims"""
+    """A request cannot forge Framadate's addresses"""
     forged = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": "forged.invalid"}
     text = web.get(f"{base}/", headers=forged).text
     assert "forged.invalid" not in text

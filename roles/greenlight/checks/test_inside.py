@@ -11,17 +11,19 @@ pytestmark = pytest.mark.role("greenlight")
 UNIT = "greenlight"
 
 
-@pytest.mark.advice("Look at its journal: journalctl -u greenlight.", units=[UNIT])
+@pytest.mark.advice("Read its journal: journalctl -u greenlight.", units=[UNIT])
 def test_unit_is_enabled_and_running(host: Any) -> None:
-    """Greenlight runs, and starts with the machine"""
+    """Greenlight is running, and starts with the machine"""
     unit = host.service(UNIT)
     assert unit.is_enabled, "it is not enabled"
-    assert unit.is_running, "it does not run"
+    assert unit.is_running, "it is not running"
 
 
-@pytest.mark.advice("Deploy again: it starts the container as the region says.", units=[UNIT])
+@pytest.mark.advice(
+    "Deploy again: it starts the container with the region's settings.", units=[UNIT]
+)
 def test_container_is_shut_in(host: Any, settings: dict[str, Any]) -> None:
-    """The container is of the pinned image, read-only and without privileges"""
+    """The container uses the pinned image, read-only and without privileges"""
     wanted = "{{.ImageName}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Privileged}}"
     found = host.check_output("podman inspect --format %s greenlight", wanted).split()
     assert found == [settings["greenlight_image"], "true", "false"], found
@@ -30,7 +32,8 @@ def test_container_is_shut_in(host: Any, settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.advice(
-    "It says what is missing: the database, Redis, mail, or the meeting server.", units=[UNIT]
+    "Its answer names the missing part: the database, Redis, mail, or the meeting server.",
+    units=[UNIT],
 )
 def test_it_says_that_it_is_well(host: Any, settings: dict[str, Any]) -> None:
     """Greenlight reaches its database, Redis, mail and the meeting server"""
@@ -48,8 +51,8 @@ def test_it_says_that_it_is_well(host: Any, settings: dict[str, Any]) -> None:
     assert said == "success", said
 
 
-@pytest.mark.advice("Deploy again: it closes the file.", units=[])
+@pytest.mark.advice("Deploy again: it sets the mode of the file.", units=[])
 def test_settings_are_closed_to_others(host: Any) -> None:
-    """Its settings are closed to other accounts"""
+    """Other accounts cannot read its settings"""
     file = host.file("/etc/chautari/greenlight.env")
     assert (file.user, file.mode) == ("root", 0o600)

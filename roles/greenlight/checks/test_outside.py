@@ -9,17 +9,17 @@ import pytest
 pytestmark = pytest.mark.role("greenlight")
 
 
-@pytest.mark.advice("Look at nginx and at Greenlight on the node.", units=["nginx", "greenlight"])
+@pytest.mark.advice("Check nginx and Greenlight on the node.", units=["nginx", "greenlight"])
 def test_page_is_served(settings: dict[str, Any], web: Any) -> None:
-    """The page is served, with its security headers"""
+    """The page loads, with its security headers"""
     answer = web.get(f"https://{settings['greenlight_domain']}/")
     assert answer.status_code == 200, f"{answer.status_code}: {answer.text[:200]}"
     assert "BigBlueButton" in answer.text, answer.text[:200]
     assert "max-age=63072000" in answer.headers.get("Strict-Transport-Security", "")
 
 
-@pytest.mark.advice("Look at its journal: journalctl -u greenlight.", units=["greenlight"])
+@pytest.mark.advice("Read its journal: journalctl -u greenlight.", units=["greenlight"])
 def test_it_says_that_it_is_well(settings: dict[str, Any], web: Any) -> None:
-    """Greenlight says that it is well"""
+    """Greenlight's health page reports success"""
     answer = web.get(f"https://{settings['greenlight_domain']}/health_check", timeout=60)
     assert (answer.status_code, answer.text.strip()) == (200, "success"), answer.text[:300]

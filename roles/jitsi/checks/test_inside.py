@@ -42,23 +42,21 @@ def files_of(domain: str) -> tuple[str, ...]:
 @pytest.mark.advice("Start it: 'systemctl enable --now prosody jicofo'.", units=["prosody"])
 @pytest.mark.parametrize("unit", ["prosody", "jicofo"])
 def test_service_runs(host: Host, unit: str) -> None:
-    """Prosody and the focus are enabled and run"""
+    """Prosody and the focus are enabled and running"""
     assert host.service(unit).is_enabled
     assert host.service(unit).is_running
 
 
-@pytest.mark.advice(
-    "Mend what 'prosodyctl check config' names, or deploy again.", units=["prosody"]
-)
+@pytest.mark.advice("Fix what 'prosodyctl check config' names, or deploy again.", units=["prosody"])
 def test_settings_of_prosody_are_valid(host: Host) -> None:
-    """Prosody finds nothing wrong with its settings"""
+    """Prosody finds no error in its settings"""
     result = host.run("prosodyctl check config")
     assert result.rc == 0, result.stdout
 
 
 @pytest.mark.advice(f"Read {LOG} on the node: a module is missing a library.", units=["prosody"])
 def test_every_module_is_loaded(host: Host) -> None:
-    """Prosody has loaded every module since it was started"""
+    """Prosody has loaded every module since its start"""
     lines = host.check_output("cat %s", LOG).splitlines()
     starts = [number for number, line in enumerate(lines) if "Hello and welcome" in line]
     recent = lines[starts[-1] if starts else 0 :]
@@ -80,13 +78,13 @@ def test_focus_is_healthy_and_sees_every_bridge(host: Host, settings: dict[str, 
             return
         time.sleep(2)
     assert result.rc == 0, result.stderr.strip().splitlines()[-1]
-    assert count >= 1, "no bridge has joined: nobody would hear or see anybody"
+    assert count >= 1, "no bridge has joined: people would not hear or see each other"
     assert count >= expected, f"{count} of {expected} bridges have joined"
 
 
-@pytest.mark.advice("Deploy again: it keeps the members' accounts.", units=["prosody"])
+@pytest.mark.advice("Deploy again: it updates the members' accounts.", units=["prosody"])
 def test_accounts_are_those_of_the_region(host: Host, settings: dict[str, Any]) -> None:
-    """Accounts are those of the members, of the checks and of Jitsi's own parts"""
+    """The accounts are those of members, checks and Jitsi's own parts"""
     domain = settings["jitsi_domain"]
     listed = accounts(host, f"auth.{domain}")
     assert listed == ["focus", "jvb"], listed
@@ -95,19 +93,21 @@ def test_accounts_are_those_of_the_region(host: Host, settings: dict[str, Any]) 
         assert listed == sorted([*settings["jitsi_member_names"], "chautari-check"]), listed
 
 
-@pytest.mark.advice("Close the ports: these interfaces are for the node alone.", units=["prosody"])
+@pytest.mark.advice(
+    "Close the ports: only the node itself may use these interfaces.", units=["prosody"]
+)
 @pytest.mark.parametrize("port", [5280, 8888])
 def test_private_interface_is_on_the_loopback(host: Host, port: int) -> None:
-    """What nginx or the node alone asks listens on the loopback"""
+    """Internal services listen only on the loopback address"""
     lines = host.check_output("ss -Hltn sport = :%s", str(port)).splitlines()
     local = [line.split()[3].rpartition(":")[0].strip("[]") for line in lines]
     assert local, f"nothing listens on port {port}"
     assert set(local) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}, local
 
 
-@pytest.mark.advice("Deploy again: without bridges elsewhere the port stays closed.", units=[])
+@pytest.mark.advice("Deploy again: without further bridges, the port is closed.", units=[])
 def test_xmpp_is_open_only_where_bridges_join(host: Host, settings: dict[str, Any]) -> None:
-    """The XMPP server listens to others only where bridges on other nodes need it"""
+    """The XMPP server listens publicly only if bridges on other nodes need it"""
     lines = host.check_output("ss -Hltn sport = :5222").splitlines()
     local = {line.split()[3].rpartition(":")[0].strip("[]") for line in lines}
     outward = bool(local - {"127.0.0.1", "::1"})
@@ -115,9 +115,9 @@ def test_xmpp_is_open_only_where_bridges_join(host: Host, settings: dict[str, An
     assert not host.check_output("ss -Hltn sport = :5269"), "it talks to other servers"
 
 
-@pytest.mark.advice("Deploy again; passwords stand in these files.", units=[])
+@pytest.mark.advice("Deploy again: these files contain passwords.", units=[])
 def test_settings_are_closed_to_others(host: Host, settings: dict[str, Any]) -> None:
-    """Settings with passwords in them are closed to others"""
+    """Other accounts cannot read settings that contain passwords"""
     domain = settings["jitsi_domain"]
     for path, user, group, mode in (
         (f"/etc/prosody/conf.avail/{domain}.cfg.lua", "root", "prosody", 0o640),
@@ -131,7 +131,7 @@ def test_settings_are_closed_to_others(host: Host, settings: dict[str, Any]) -> 
 
 @pytest.mark.advice("Deploy again: a package's script would change this file.", units=[])
 def test_settings_hold_what_packages_look_for(host: Host, settings: dict[str, Any]) -> None:
-    """Our settings hold every mark that upstream's packages look for before they change a file"""
+    """Our settings have every mark that keeps upstream's packages from changing a file"""
     domain = settings["jitsi_domain"]
     prosody, pages, site, environment, focus = files_of(domain)
     lacking = [
@@ -160,9 +160,9 @@ def test_settings_hold_what_packages_look_for(host: Host, settings: dict[str, An
     assert not lacking, "; ".join(lacking)
 
 
-@pytest.mark.advice("Restart what is named: 'systemctl restart prosody jicofo'.", units=[])
+@pytest.mark.advice("Restart both: 'systemctl restart prosody jicofo'.", units=[])
 def test_settings_are_in_use(host: Host) -> None:
-    """Prosody and the focus use the settings that lie on the disk"""
+    """Prosody and the focus have loaded their current settings"""
     for path, unit in (("/etc/prosody", "prosody"), ("/etc/jitsi/jicofo", "jicofo")):
         newer = host.check_output("find %s -newer %s", path, f"/run/chautari-{unit}.loaded")
         assert not newer, f"changed since {unit} loaded it: {', '.join(newer.split())}"

@@ -63,19 +63,19 @@ def host_of_rooms(
     return door(domain, ACCOUNT, secret("jitsi_check_password"))
 
 
-@pytest.mark.advice("Look at DNS, and at nginx on the node.", units=["nginx"])
+@pytest.mark.advice("Check DNS, and nginx on the node.", units=["nginx"])
 def test_page_of_a_room_is_served(domain: str, web: Any) -> None:
-    """The page of a room is served"""
+    """The page of a room loads"""
     for path in ("/", "/a-room-of-ours"):
         answer = web.get(f"https://{domain}{path}")
         assert answer.status_code == 200, f"{path}: {answer.status_code}"
         assert "Jitsi Meet" in answer.text, f"{path} is not the page of Jitsi Meet"
-        assert "<!--#include" not in answer.text, f"{path}: nginx does not fill in its parts"
+        assert "<!--#include" not in answer.text, f"{path}: nginx does not fill in its includes"
 
 
 @pytest.mark.advice("Deploy again: it writes the settings of the pages.", units=["nginx"])
 def test_page_asks_nobody_outside_the_region(domain: str, web: Any) -> None:
-    """The pages' settings name no third party"""
+    """The pages' settings name no third party's server"""
     answer = web.get(f"https://{domain}/config.js")
     assert answer.status_code == 200, f"{answer.status_code}"
     found = re.search(r"var config = (\{.*\});", answer.text, re.S)
@@ -89,7 +89,7 @@ def test_page_asks_nobody_outside_the_region(domain: str, web: Any) -> None:
     assert hosts == {domain}, f"the settings name {hosts}"
 
 
-@pytest.mark.advice("Deploy again: it writes the headers into nginx's settings.", units=["nginx"])
+@pytest.mark.advice("Deploy again: it writes nginx's settings.", units=["nginx"])
 def test_security_headers_are_sent(domain: str, web: Any) -> None:
     """Security headers are sent"""
     headers = web.get(f"https://{domain}/").headers
@@ -99,9 +99,11 @@ def test_security_headers_are_sent(domain: str, web: Any) -> None:
     assert headers.get("Referrer-Policy") == "no-referrer"
 
 
-@pytest.mark.advice("Close the ports on the node: they are for the loopback alone.", units=UNITS)
+@pytest.mark.advice(
+    "Close the ports on the node: only the loopback address may use them.", units=UNITS
+)
 def test_private_interfaces_are_closed(domain: str, web: Any) -> None:
-    """Statistics and control of bridge and focus are not reachable"""
+    """Statistics and control of bridge and focus are not reachable from outside"""
     for path in ("/colibri/stats", "/about/health", "/stats"):
         answer = web.get(f"https://{domain}{path}")
         assert "bridge_selector" not in answer.text, f"{path} shows the focus's statistics"
@@ -109,17 +111,17 @@ def test_private_interfaces_are_closed(domain: str, web: Any) -> None:
         assert answer.status_code == 404 or "<html" in answer.text, f"{path}: {answer.text[:80]}"
 
 
-@pytest.mark.advice("Look at the log of Prosody: /var/log/prosody/prosody.log.", units=UNITS)
+@pytest.mark.advice("Read /var/log/prosody/prosody.log on the node.", units=UNITS)
 def test_guest_comes_in_by_bosh(door: Door, guests: str) -> None:
-    """A guest comes in by BOSH"""
+    """A guest connects by BOSH"""
     assert door(guests).jid.endswith(f"@{guests}") or f"@{guests}/" in door(guests).jid
 
 
-@pytest.mark.advice("Look at nginx's error log and at Prosody's log.", units=UNITS)
+@pytest.mark.advice("Read nginx's error log and Prosody's log on the node.", units=UNITS)
 def test_guest_comes_in_by_websocket(
     domain: str, guests: str, reach: Callable[[str], list[str]], ca_file: str
 ) -> None:
-    """A guest comes in by websocket, on every address"""
+    """A guest connects by websocket, on every address"""
     for address in reach(domain):
         line = Websocket(domain, "/xmpp-websocket", address, ca_file)
         person = Person(line, guests)
@@ -127,11 +129,11 @@ def test_guest_comes_in_by_websocket(
         person.leave()
 
 
-@pytest.mark.advice("Deploy again: access is not as the region says.", units=UNITS)
+@pytest.mark.advice("Deploy again: it sets access as in the region.", units=UNITS)
 def test_guest_cannot_open_a_room_where_members_do(
     settings: dict[str, Any], door: Door, domain: str, guests: str, room: str
 ) -> None:
-    """A guest cannot open a room where only members may"""
+    """A guest cannot open a room that only members may open"""
     if settings["jitsi_access"] == "open":
         pytest.skip("anyone opens rooms in this region")
     guest = door(guests)
@@ -139,11 +141,11 @@ def test_guest_cannot_open_a_room_where_members_do(
     assert guest.enter(room, "guest") == "not-allowed"
 
 
-@pytest.mark.advice("Deploy again: access is not as the region says.", units=UNITS)
+@pytest.mark.advice("Deploy again: it sets access as in the region.", units=UNITS)
 def test_stranger_cannot_log_in(settings: dict[str, Any], door: Door, domain: str) -> None:
-    """Nobody logs in as a member with a wrong password"""
+    """A member cannot log in with a wrong password"""
     if settings["jitsi_access"] == "open":
-        pytest.skip("nobody logs in in this region")
+        pytest.skip("this region has no logins")
     with pytest.raises(PermissionError):
         door(domain, ACCOUNT, secrets.token_hex(8))
     with pytest.raises(PermissionError):
@@ -151,14 +153,14 @@ def test_stranger_cannot_log_in(settings: dict[str, Any], door: Door, domain: st
 
 
 @pytest.mark.advice(
-    "Look at /var/log/jitsi/jicofo.log, and whether 'prosodyctl mod_chautari_accounts list' names "
-    "the members.",
+    "Read /var/log/jitsi/jicofo.log. Check that 'prosodyctl mod_chautari_accounts list' names the "
+    "members.",
     units=UNITS,
 )
 def test_room_is_opened_and_people_chat(
     domain: str, door: Door, guests: str, room: str, host_of_rooms: Person
 ) -> None:
-    """Who may opens a room, a guest then comes in, and they chat"""
+    """A member opens a room, a guest joins, and they chat"""
     assert host_of_rooms.request_room(f"focus.{domain}", room) == "ready"
     assert host_of_rooms.enter(room, "host") == "inside"
     guest = door(guests)
@@ -170,16 +172,16 @@ def test_room_is_opened_and_people_chat(
     assert guest.hear("hello from the host") == f"{room}/host"
 
 
-@pytest.mark.advice("Deploy again: it tells Prosody which servers there are.", units=["prosody"])
+@pytest.mark.advice("Deploy again: it writes the list of servers for Prosody.", units=["prosody"])
 def test_only_the_region_s_own_relays_are_offered(
     domain: str, door: Door, guests: str, reach: Callable[[str], list[str]]
 ) -> None:
-    """People are offered the region's own relays alone, with credentials that work"""
+    """People get only the region's own relays, with working credentials"""
     offer = {item["type"]: item for item in door(guests).services(domain)}
     assert set(offer) == {"stun", "turn", "turns"}
     assert {item["host"] for item in offer.values()} == {domain}
     for kind in ("turn", "turns"):
-        assert offer[kind].get("username"), f"{kind} comes without credentials"
+        assert offer[kind].get("username"), f"{kind} has no credentials"
     way = offer["turn"]
     client = turn.over_udp(reach(domain)[0], int(way["port"]), way["username"], way["password"])
     assert client.allocate()

@@ -18,41 +18,43 @@ QUEUE_MINUTES = 15
 
 @pytest.mark.advice("Start it: 'systemctl enable --now postfix'.", units=["postfix", "postfix@-"])
 def test_postfix_runs(host: Host) -> None:
-    """Postfix is enabled and runs"""
+    """Postfix is enabled and running"""
     assert host.service("postfix").is_enabled
     result = host.run("postfix status")
     assert result.rc == 0, result.stderr.strip()
 
 
-@pytest.mark.advice("See what is wrong in /etc/postfix/main.cf; deploy again.", units=["postfix"])
+@pytest.mark.advice("Fix /etc/postfix/main.cf, or deploy again.", units=["postfix"])
 def test_settings_of_postfix_are_valid(host: Host) -> None:
     """The settings of Postfix are valid"""
     result = host.run("postfix check")
     assert result.rc == 0, result.stderr.strip()
 
 
-@pytest.mark.advice("Deploy again; Postfix must not be open to others.", units=["postfix"])
+@pytest.mark.advice(
+    "Deploy again: Postfix must not accept mail from other machines.", units=["postfix"]
+)
 def test_mail_is_taken_from_the_node_only(host: Host) -> None:
-    """Mail is taken from the node itself only"""
+    """Postfix accepts mail only from the node itself"""
     lines = host.check_output("ss -Hltn 'sport = :25'").splitlines()
     addresses = {line.split()[3].rpartition(":")[0] for line in lines}
     assert addresses, "nothing listens on port 25"
     assert addresses <= {"127.0.0.1", "[::1]"}, f"listening on {', '.join(sorted(addresses))}"
 
 
-@pytest.mark.advice("Deploy again; then renew the relay's password.", units=[])
+@pytest.mark.advice("Deploy again, then change the relay's password.", units=[])
 def test_password_of_the_relay_is_closed(host: Host) -> None:
-    """The relay's password is readable by root only"""
+    """Only root can read the relay's password"""
     password = host.file("/etc/postfix/relay_password")
     assert (password.user, password.group, password.mode) == ("root", "root", 0o600)
 
 
 @pytest.mark.advice(
-    "See that the relay's name and port are right and its certificate is valid for that name.",
+    "Check the relay's name, its port, and its certificate for that name.",
     units=["postfix", "postfix@-"],
 )
 def test_relay_answers_with_a_valid_certificate(settings: dict[str, Any]) -> None:
-    """The relay answers with TLS and a certificate valid for its name"""
+    """The relay answers with TLS, and its certificate is valid for its name"""
     name, port = settings["mail_relay_host"], settings["mail_relay_port"]
     ca_file = settings.get("mail_ca_file", "/etc/ssl/certs/ca-certificates.crt")
     context = ssl.create_default_context(cafile=ca_file)
@@ -66,11 +68,11 @@ def test_relay_answers_with_a_valid_certificate(settings: dict[str, Any]) -> Non
 
 
 @pytest.mark.advice(
-    "The reason is the relay's own; 'postqueue -p' lists the mail, 'postqueue -f' sends it again.",
+    "The relay gives the reason; 'postqueue -p' lists the mail, 'postqueue -f' sends it again.",
     units=["postfix", "postfix@-"],
 )
 def test_no_mail_is_stuck(host: Host) -> None:
-    """No mail waits in the queue for long"""
+    """No mail waits long in the queue"""
     lines = host.check_output("postqueue -j").splitlines()
     stuck = [
         recipient.get("delay_reason", "no reason given")

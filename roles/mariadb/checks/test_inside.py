@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.role("mariadb")
 
 UNIT = "mariadb"
-LOOK = "Look at its journal: journalctl -u mariadb. Then deploy again."
+LOOK = "Read its journal: journalctl -u mariadb. Then deploy again."
 
 
 def ask(host: Any, statement: str, account: str = "root", database: str = "mysql") -> str:
@@ -30,15 +30,14 @@ def test_package_is_installed(host: Any) -> None:
 
 @pytest.mark.advice(LOOK, units=[UNIT])
 def test_unit_is_enabled_and_running(host: Any) -> None:
-    """MariaDB runs, and starts with the machine"""
+    """MariaDB is running, and starts with the machine"""
     unit = host.service(UNIT)
     assert unit.is_enabled, "mariadb is not enabled"
-    assert unit.is_running, "mariadb does not run"
+    assert unit.is_running, "mariadb is not running"
 
 
 @pytest.mark.advice(
-    "Something opened a TCP port of MariaDB. Look for skip-networking under /etc/mysql and deploy"
-    " again.",
+    "A TCP port of MariaDB is open. Check skip-networking under /etc/mysql, then deploy again.",
     units=[UNIT],
 )
 def test_no_tcp_port_is_open(host: Any) -> None:
@@ -48,12 +47,12 @@ def test_no_tcp_port_is_open(host: Any) -> None:
 
 
 @pytest.mark.advice(
-    "Deploy again: it makes the databases, and takes from owners what was given to them beyond. If"
-    " this stays, look at what PUBLIC was given: mariadb -e 'SHOW GRANTS FOR PUBLIC'.",
+    "Deploy again: it creates the databases, and removes other rights of their owners. If it fails"
+    " again, check the rights of PUBLIC: mariadb -e 'SHOW GRANTS FOR PUBLIC'.",
     units=[UNIT],
 )
 def test_every_database_is_reached_by_its_owner_alone(host: Any, settings: dict[str, Any]) -> None:
-    """Every database is there, in UTF-8, and its owner reaches it and no other"""
+    """Every database exists, in UTF-8, and its owner reaches only this one"""
     for database in settings["mariadb_databases"]:
         name, owner = database["name"], database["owner"]
         assert ask(host, "SELECT @@character_set_database", owner, name) == "utf8mb4"
@@ -61,9 +60,9 @@ def test_every_database_is_reached_by_its_owner_alone(host: Any, settings: dict[
         assert seen == {"information_schema", name}, f"{owner} sees {sorted(seen)}"
 
 
-@pytest.mark.advice("Deploy again: it takes these rights away.", units=[UNIT])
+@pytest.mark.advice("Deploy again: it removes these rights.", units=[UNIT])
 def test_owners_are_plain_accounts(host: Any, settings: dict[str, Any]) -> None:
-    """Owners of databases hold no rights over the server, and log in from this machine only"""
+    """Owners of databases have no rights over the server, and log in only from this machine"""
     for database in settings["mariadb_databases"]:
         found = ask(
             host,
@@ -75,18 +74,18 @@ def test_owners_are_plain_accounts(host: Any, settings: dict[str, Any]) -> None:
 
 @pytest.mark.advice("Delete the account, or give it IDENTIFIED VIA unix_socket.", units=[UNIT])
 def test_no_login_without_being_somebody(host: Any) -> None:
-    """Nobody logs in without a name or as somebody else"""
+    """Every login needs a name, and no account can log in as another"""
     other = host.run(
         "cd / && runuser -u nobody -- mariadb --no-defaults -BN -S /run/mysqld/mysqld.sock"
         " --user=root -e 'SELECT 1'"
     )
-    assert other.rc != 0, "the account nobody logs in as root"
+    assert other.rc != 0, "the account `nobody` can log in as root"
     assert ask(host, "SELECT COUNT(*) FROM global_priv WHERE user = ''") == "0"
 
 
 @pytest.mark.advice(LOOK, units=[UNIT])
 def test_journal_is_free_of_errors(host: Any, since: str) -> None:
-    """The journal of MariaDB holds no error since the deploy"""
+    """MariaDB's journal has no error since the deploy"""
     journal = host.run("journalctl -q -o cat -u mariadb --since %s", since).stdout
     errors = [line for line in journal.splitlines() if "[ERROR]" in line]
     assert not errors, errors[-1]

@@ -59,9 +59,9 @@ def properties(host: Any, unit: str, *names: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.strip().splitlines())
 
 
-@pytest.mark.advice("Look at the journal, and run 'occ status' on the node.", units=[FPM])
+@pytest.mark.advice("Read the journal and run 'occ status' on the node.", units=[FPM])
 def test_is_installed_and_up_to_date(host: Any, settings: dict[str, Any]) -> None:
-    """Nextcloud is installed in the version that was asked for, and not in maintenance"""
+    """Nextcloud has the requested version, and is not in maintenance mode"""
     status = occ(host, "status")
     assert status["installed"] is True
     assert status["versionstring"] == settings["nextcloud_version"]
@@ -69,7 +69,9 @@ def test_is_installed_and_up_to_date(host: Any, settings: dict[str, Any]) -> Non
     assert status["needsDbUpgrade"] is False, "the database still needs 'occ upgrade'"
 
 
-@pytest.mark.advice("Someone changed owners or modes of the code. Deploy again.", units=[])
+@pytest.mark.advice(
+    "A person or program changed owners or modes of the code. Deploy again.", units=[]
+)
 def test_code_is_not_writable_by_the_web_server(host: Any) -> None:
     """The web server cannot change Nextcloud's code"""
     found = host.run(
@@ -81,9 +83,11 @@ def test_code_is_not_writable_by_the_web_server(host: Any) -> None:
     assert not found.strip(), f"not protected: {found}"
 
 
-@pytest.mark.advice("Someone changed owners or modes of these files. Deploy again.", units=[])
+@pytest.mark.advice(
+    "A person or program changed owners or modes of these files. Deploy again.", units=[]
+)
 def test_settings_and_data_are_closed_to_others(host: Any) -> None:
-    """Settings and people's files are closed to other accounts"""
+    """Other accounts cannot read settings and people's files"""
     for path, mode in (
         (f"{STATE}/config/config.php", 0o640),
         (f"{STATE}/config", 0o750),
@@ -97,16 +101,16 @@ def test_settings_and_data_are_closed_to_others(host: Any) -> None:
         assert (file.user, file.mode) == ("root", 0o600), f"{path}: {file.user} {file.mode:o}"
 
 
-@pytest.mark.advice("Look at its journal: journalctl -u nextcloud-cron.", units=[CRON])
+@pytest.mark.advice("Read its journal: journalctl -u nextcloud-cron.", units=[CRON])
 def test_background_jobs_ran(host: Any) -> None:
-    """Background jobs ran, and ended well"""
+    """Background jobs ran successfully"""
     for _ in range(60):  # the first run after an installation takes minutes on a slow link
         result = properties(host, f"{CRON}.service", "Result", "ActiveState")
         if result["ActiveState"] != "activating":
             break
         time.sleep(5)
     assert result["ActiveState"] != "failed", "the last run failed"
-    assert result["Result"] == "success", f"the last run ended with: {result['Result']}"
+    assert result["Result"] == "success", f"the last run returned: {result['Result']}"
     settings = occ(host, "config:list core")["apps"]["core"]
     assert settings["backgroundjobs_mode"] == "cron"
     now = int(host.run("date +%s").stdout)
@@ -114,9 +118,7 @@ def test_background_jobs_ran(host: Any) -> None:
     assert age < 1800, f"background jobs ran {age} seconds ago"
 
 
-@pytest.mark.advice(
-    "Read what Nextcloud says: run 'occ setupchecks' on the node.", units=[FPM, CRON]
-)
+@pytest.mark.advice("Run 'occ setupchecks' on the node.", units=[FPM, CRON])
 def test_own_checks_find_no_error(host: Any) -> None:
     """Nextcloud's own checks find no error"""
     failed = []
@@ -128,25 +130,25 @@ def test_own_checks_find_no_error(host: Any) -> None:
     assert not failed, "\n".join(failed)
 
 
-@pytest.mark.advice("Look at the journal of PHP-FPM, then deploy again.", units=[FPM])
+@pytest.mark.advice("Read 'journalctl -u php*-fpm' on the node, then deploy again.", units=[FPM])
 def test_pool_of_php_answers(host: Any) -> None:
-    """Nextcloud has its own pool of PHP, and only the web server reaches it"""
+    """Nextcloud has its own PHP pool, and only the web server reaches it"""
     socket = host.file("/run/php/nextcloud.sock")
     assert socket.is_socket, "the socket is missing"
     assert (socket.user, socket.group, socket.mode) == ("www-data", "www-data", 0o660)
 
 
-@pytest.mark.advice("Deploy again: it arms the timer.", units=[CRON])
+@pytest.mark.advice("Deploy again: it starts the timer.", units=[CRON])
 def test_timer_of_background_jobs_is_armed(host: Any) -> None:
-    """Background jobs are due every five minutes"""
+    """Background jobs run every five minutes"""
     timer = host.service(f"{CRON}.timer")
     assert timer.is_enabled, "the timer is not enabled"
-    assert timer.is_running, "the timer does not run"
+    assert timer.is_running, "the timer is not running"
     due = properties(host, f"{CRON}.timer", "NextElapseUSecRealtime")
     assert due["NextElapseUSecRealtime"], "no next run is planned"
 
 
-@pytest.mark.advice("Deploy again, and look at the journal of Redis.", units=["redis-server", FPM])
+@pytest.mark.advice("Deploy again, and read the journal of Redis.", units=["redis-server", FPM])
 def test_caches_are_in_use(host: Any) -> None:
     """Nextcloud uses APCu and Redis"""
     settings = occ(host, "config:list system")["system"]
@@ -158,32 +160,36 @@ def test_caches_are_in_use(host: Any) -> None:
     assert answer.stdout.strip() == "1", f"{answer.stdout}{answer.stderr}"
 
 
-@pytest.mark.advice("Deploy again: it installs and switches on the apps that are pinned.", units=[])
+@pytest.mark.advice("Deploy again: it installs and enables the pinned apps.", units=[])
 def test_apps_are_on(host: Any, settings: dict[str, Any]) -> None:
-    """The apps that the region asked for are switched on"""
+    """The region's apps are enabled"""
     enabled = occ(host, "app:list")["enabled"]
     missing = [app["name"] for app in settings["nextcloud_apps"] if app["name"] not in enabled]
-    assert not missing, f"not switched on: {', '.join(missing)}"
+    assert not missing, f"not enabled: {', '.join(missing)}"
 
 
-@pytest.mark.advice("Deploy again: it sets the app bbb up, or switches it off.", units=[])
+@pytest.mark.advice("Deploy again: it configures the app bbb, or disables it.", units=[])
 def test_rooms_lead_to_the_meeting_server(host: Any, settings: dict[str, Any]) -> None:
-    """Rooms lead to the region's meeting server, with a secret that is kept encrypted"""
+    """Rooms use the region's meeting server, and its secret is encrypted"""
     url = settings["nextcloud_bigbluebutton_url"]
     enabled = occ(host, "app:list")["enabled"]
     if not url:
-        assert "bbb" not in enabled, "the app bbb is on, and the region has no server for its rooms"
+        assert "bbb" not in enabled, (
+            "the app bbb is enabled, but the region has no server for its rooms"
+        )
         return
-    assert "bbb" in enabled, "the app bbb is not switched on"
+    assert "bbb" in enabled, "the app bbb is not enabled"
     found = occ(host, "config:list bbb")["apps"]["bbb"]
     assert found["api.url"] == url
-    assert not found["app.shortener"], f"invitations lead over {found['app.shortener']}"
+    assert not found["app.shortener"], f"invitations use {found['app.shortener']}"
     assert not found["api.meta_analytics-callback-url"], "events of meetings are kept"
     kept = occ(host, "config:app:get bbb api.secret --details")
-    assert kept["sensitive"] is True, "the secret of the meeting server is not kept encrypted"
+    assert kept["sensitive"] is True, "the secret of the meeting server is not encrypted"
 
 
-@pytest.mark.advice("Deploy again, then look whether logrotate.timer runs.", units=["logrotate"])
+@pytest.mark.advice(
+    "Deploy again, then check that logrotate.timer is running.", units=["logrotate"]
+)
 def test_log_is_rotated(host: Any) -> None:
     """The log of Nextcloud is rotated"""
     assert host.service("logrotate.timer").is_enabled, "logrotate.timer is not enabled"
@@ -192,9 +198,9 @@ def test_log_is_rotated(host: Any) -> None:
     assert "error:" not in trial.stderr, trial.stderr
 
 
-@pytest.mark.advice("Read the lines above, and look at /var/log/nextcloud.", units=[FPM, CRON])
+@pytest.mark.advice("Read the lines above, and /var/log/nextcloud on the node.", units=[FPM, CRON])
 def test_journal_is_free_of_errors(host: Any, since: str) -> None:
-    """The journal of Nextcloud's services holds no error since the deploy"""
+    """The journal of Nextcloud's services has no error since the deploy"""
     for unit in (f"{CRON}.service", f"{CRON}.timer", FPM):
         errors = host.run("journalctl -q -p err -u %s --since %s", unit, since).stdout
         assert not errors.strip(), errors
@@ -202,10 +208,10 @@ def test_journal_is_free_of_errors(host: Any, since: str) -> None:
 
 @pytest.mark.advice(f"Read {LOG} on the node.", units=[FPM, CRON])
 def test_log_is_free_of_errors(host: Any, since: str) -> None:
-    """The log of Nextcloud holds no error since the deploy
+    """Nextcloud's log has no error since the deploy
 
-    The deploy restarts what Nextcloud leans on, so entries count from the last of these starts.
-    Refused logins, which checks provoke as well, are warnings (2); errors (3) and worse count.
+    The deploy restarts services that Nextcloud needs, so entries count from the last such start.
+    Refused logins, which checks also cause, are warnings (2). Errors (3) and worse count.
     """
     needed = ("postgresql@*.service", "redis-server.service", f"{FPM}.service")
     command = "systemctl show --timestamp=unix -P ActiveEnterTimestamp"

@@ -49,30 +49,30 @@ def address(settings: dict[str, Any], path: str) -> str:
 
 
 @pytest.mark.advice(
-    "Open the address in a browser. If it does not answer, look at DNS and at nginx.", units=UNITS
+    "Open the address in a browser. If it does not answer, check DNS and nginx.", units=UNITS
 )
 def test_status_page_says_ready(settings: dict[str, Any], web: Any) -> None:
-    """Nextcloud says that it is ready"""
+    """Nextcloud's status page reports that it is ready"""
     answer = web.get(address(settings, "/status.php"))
     assert answer.status_code == 200, f"{answer.status_code}: {answer.text[:200]}"
     status = answer.json()
     assert status["installed"] is True
     assert status["maintenance"] is False, "maintenance mode is on"
-    assert status["needsDbUpgrade"] is False, "an upgrade is not finished"
+    assert status["needsDbUpgrade"] is False, "an upgrade has not finished"
     assert status["versionstring"] == settings["nextcloud_version"]
 
 
-@pytest.mark.advice("Look at the journal of PHP-FPM and at /var/log/nextcloud.", units=UNITS)
+@pytest.mark.advice("Read the journal of PHP-FPM and /var/log/nextcloud on the node.", units=UNITS)
 def test_login_page_is_served(settings: dict[str, Any], web: Any) -> None:
-    """The login page is served"""
+    """The login page loads"""
     answer = web.get(address(settings, "/login"))
     assert answer.status_code == 200, f"{answer.status_code}: {answer.text[:200]}"
-    assert "data-requesttoken=" in answer.text, "the page holds no login form"
+    assert "data-requesttoken=" in answer.text, "the page has no login form"
 
 
-@pytest.mark.advice("Deploy again: it writes the headers into nginx's settings.", units=["nginx"])
+@pytest.mark.advice("Deploy again: it writes nginx's settings.", units=["nginx"])
 def test_security_headers_are_sent(settings: dict[str, Any], web: Any) -> None:
-    """Security headers are sent, once each"""
+    """Each security header is sent once"""
     for path in ("/login", "/core/img/favicon.ico"):
         headers = web.get(address(settings, path)).headers
         sent = {name: headers.get(name) for name in HEADERS}
@@ -94,7 +94,7 @@ def test_forged_host_is_refused(settings: dict[str, Any], web: Any) -> None:
     assert answer.status_code in (400, 404, 421), f"answered with {answer.status_code}"
 
 
-@pytest.mark.advice("Deploy again: nginx serves what it should not.", units=["nginx"])
+@pytest.mark.advice("Deploy again: nginx serves private files.", units=["nginx"])
 def test_private_paths_are_not_found(settings: dict[str, Any], web: Any) -> None:
     """Private paths are not found"""
     found = {}
@@ -105,16 +105,16 @@ def test_private_paths_are_not_found(settings: dict[str, Any], web: Any) -> None
     assert not found, f"answered: {found}"
 
 
-@pytest.mark.advice("Deploy again: the addresses that phones ask first are wrong.", units=UNITS)
+@pytest.mark.advice("Deploy again: it writes the redirects for phones.", units=UNITS)
 def test_calendars_are_discovered(settings: dict[str, Any], web: Any) -> None:
-    """Phones find calendars and contacts by themselves"""
+    """Phones find calendars and contacts automatically"""
     for service in ("caldav", "carddav"):
         answer = web.get(address(settings, f"/.well-known/{service}"), allow_redirects=False)
         assert answer.status_code == 301
         assert answer.headers["Location"].endswith("/remote.php/dav/"), answer.headers["Location"]
 
 
-@pytest.mark.advice("Look at /var/log/nextcloud/nextcloud.log on the node.", units=UNITS)
+@pytest.mark.advice("Read /var/log/nextcloud/nextcloud.log on the node.", units=UNITS)
 def test_wrong_password_is_refused(settings: dict[str, Any], web: Any) -> None:
     """A wrong password is refused"""
     answer = web.request(
@@ -127,13 +127,13 @@ def test_wrong_password_is_refused(settings: dict[str, Any], web: Any) -> None:
 
 
 @pytest.mark.advice(
-    "Look at /var/log/nextcloud/nextcloud.log on the node, and whether its disk is full.",
+    "Read /var/log/nextcloud/nextcloud.log on the node, and check the free space of its disk.",
     units=[*UNITS, "redis-server", "postgresql@*"],
 )
 def test_file_is_written_read_and_deleted(
     settings: dict[str, Any], web: Any, secret: Callable[[str], str]
 ) -> None:
-    """A file is written, read back and deleted by WebDAV"""
+    """WebDAV can write, read and delete a file"""
     auth = (ACCOUNT, secret("nextcloud_check_password"))
     file = address(settings, f"/remote.php/dav/files/{ACCOUNT}/check-{secrets.token_hex(4)}.bin")
     content = secrets.token_bytes(100_000)
@@ -147,14 +147,14 @@ def test_file_is_written_read_and_deleted(
 
 
 @pytest.mark.advice(
-    "Look whether the node's mail queue is stuck (mailq), and at the log of Nextcloud.",
+    "Check the node's mail queue (mailq), and read Nextcloud's log.",
     units=["postfix@-", *UNITS],
 )
 def test_password_mail_arrives(settings: dict[str, Any], web: Any, mailbox: Any) -> None:
     """The mail for a forgotten password arrives
 
-    Nextcloud sends an account at most five such mails in 30 minutes and says nothing of the sixth.
-    Where four arrived in that time already, the newest of them is the proof.
+    Nextcloud sends an account at most five such mails in 30 minutes, and drops the sixth silently.
+    If four have arrived in that time, the newest of them is the proof.
     """
     to = settings["nextcloud_check_email"]
     earlier = mailbox.recent(to, minutes=30)
@@ -166,7 +166,7 @@ def test_password_mail_arrives(settings: dict[str, Any], web: Any, mailbox: Any)
 def _ask_for_mail(settings: dict[str, Any], web: Any, mailbox: Any, to: str) -> dict[str, Any]:
     page = web.get(address(settings, "/login"))
     token = re.search(r'data-requesttoken="([^"]+)"', page.text)
-    assert token, "the login page holds no token"
+    assert token, "the login page has no token"
     answer = web.post(
         address(settings, "/lostpassword/email"),
         data={"user": ACCOUNT},
@@ -201,10 +201,14 @@ def room(settings: dict[str, Any], member: Any) -> Iterator[dict[str, Any]]:
         "access": "internal",
     }
     made = member.post(rooms, json=wanted)
-    assert made.status_code == 200, f"no room could be made: {made.status_code} {made.text[:300]}"
+    assert made.status_code == 200, (
+        f"no room could be created: {made.status_code} {made.text[:300]}"
+    )
     yield made.json()
     gone = member.delete(f"{rooms}/{made.json()['id']}")
-    assert gone.status_code == 200, f"the room stays: {gone.status_code} {gone.text[:300]}"
+    assert gone.status_code == 200, (
+        f"the room was not deleted: {gone.status_code} {gone.text[:300]}"
+    )
     left = [each["uid"] for each in member.get(rooms).json()]
     assert made.json()["uid"] not in left, "the room is still there"
 
@@ -227,7 +231,7 @@ def ask_meetings(
 
 
 @pytest.mark.advice(
-    "Open a room in Nextcloud. If it fails, look at /var/log/nextcloud/nextcloud.log, and run "
+    "Open a room in Nextcloud. If it fails, read /var/log/nextcloud/nextcloud.log, and run "
     "'bbb-conf --check' on the meeting server.",
     units=UNITS,
 )
@@ -245,22 +249,26 @@ def test_room_opens_a_meeting(
     page = member.get(link, headers={"Accept": "text/html"}, timeout=60)
     api = settings["nextcloud_bigbluebutton_url"]
     found = re.search(rf'href="({re.escape(api)}api/join\?[^"]+)"', page.text)
-    assert found, f"{page.status_code}: the room leads nowhere: {page.text[:300]}"
+    assert found, f"{page.status_code}: the room does not open: {page.text[:300]}"
     info = ask_meetings("getMeetingInfo", meetingID=room["uid"])
     try:
         assert info.findtext("returncode") == "SUCCESS", f"no meeting: {info.findtext('message')}"
         assert info.findtext("meetingName") == room["name"]
         assert info.findtext("recording") == "false", "the meeting is recorded"
         where = urlsplit(_way_in(member, found[1].replace("&amp;", "&")))
-        assert "sessionToken=" in where.query, f"no way into the meeting: {where.geturl()}"
+        assert "sessionToken=" in where.query, f"the meeting cannot be joined: {where.geturl()}"
         home = settings["nextcloud_domain"].split(".", 1)[1]
-        assert str(where.hostname).endswith(f".{home}"), f"not a server of ours: {where.hostname}"
+        assert str(where.hostname).endswith(f".{home}"), (
+            f"not a server of this region: {where.hostname}"
+        )
         running = member.get(address(settings, f"/apps/bbb/server/{room['uid']}/isRunning"))
         assert running.json() in (True, False), running.text[:200]
     finally:
         password = info.findtext("moderatorPW") or ""
         ended = ask_meetings("end", meetingID=room["uid"], password=password)
-    assert ended.findtext("returncode") == "SUCCESS", f"it goes on: {ended.findtext('message')}"
+    assert ended.findtext("returncode") == "SUCCESS", (
+        f"it is still running: {ended.findtext('message')}"
+    )
 
 
 def _way_in(web: Any, link: str) -> str:
@@ -274,11 +282,11 @@ def _way_in(web: Any, link: str) -> str:
     return link
 
 
-@pytest.mark.advice("Deploy again: it sets the app bbb up.", units=UNITS)
+@pytest.mark.advice("Deploy again: it configures the app bbb.", units=UNITS)
 def test_room_is_closed_to_strangers(
     settings: dict[str, Any], room: dict[str, Any], given: dict[str, Any]
 ) -> None:
-    """A room that is for members leads strangers to the login"""
+    """A room for members redirects strangers to the login"""
     link = address(settings, f"/apps/bbb/b/{room['uid']}")
     answer = Web(given["ca_file"]).get(link, allow_redirects=False, timeout=60)
     assert answer.status_code == 303, f"{answer.status_code}: {answer.text[:200]}"

@@ -13,38 +13,38 @@ pytestmark = pytest.mark.role("nginx")
 
 @pytest.mark.advice("Start it: 'systemctl enable --now nginx'.", units=["nginx"])
 def test_nginx_runs(host: Host) -> None:
-    """nginx is enabled and runs"""
+    """nginx is enabled and running"""
     assert host.service("nginx").is_enabled
     assert host.service("nginx").is_running
 
 
-@pytest.mark.advice("Mend the file and line that are named, then deploy again.", units=["nginx"])
+@pytest.mark.advice("Fix the named file and line, then deploy again.", units=["nginx"])
 def test_configuration_is_valid(host: Host) -> None:
     """The configuration of nginx is valid"""
     result = host.run("nginx -t -q")
     assert result.rc == 0, result.stderr.strip()
 
 
-@pytest.mark.advice("Load it: 'systemctl reload nginx'.", units=["nginx"])
+@pytest.mark.advice("Run 'systemctl reload nginx'.", units=["nginx"])
 def test_configuration_is_in_use(host: Host) -> None:
-    """nginx uses the configuration that lies on the disk"""
+    """nginx has loaded its current configuration"""
     newer = host.check_output("find /etc/nginx -newer /run/chautari-nginx.loaded")
     assert not newer, f"changed since nginx loaded it: {', '.join(newer.split())}"
 
 
-@pytest.mark.advice("See which other program holds the port: 'ss -ltnp'.", units=["nginx"])
+@pytest.mark.advice("Find the other program that uses the port: 'ss -ltnp'.", units=["nginx"])
 @pytest.mark.parametrize("port", [80, 443])
 def test_nginx_has_the_port(host: Host, settings: dict[str, Any], port: int) -> None:
     """nginx answers on ports 80 and 443"""
     if port == 443 and not settings.get("nginx_https", True):
-        pytest.skip("another program holds port 443 and hands requests on")
+        pytest.skip("another program uses port 443 and forwards requests")
     listening = host.check_output("ss -Hltnp %s", f"sport = :{port}")
     assert '"nginx"' in listening, f"no nginx on port {port}"
 
 
-@pytest.mark.advice("Deploy again; without this no certificate can be renewed.", units=["nginx"])
+@pytest.mark.advice("Deploy again: certificates cannot be renewed without this.", units=["nginx"])
 def test_challenge_directory_is_readable(host: Host, settings: dict[str, Any]) -> None:
-    """The web server can read the answers to an ACME authority"""
+    """The web server can read the answers for the certificate authority"""
     root = settings.get("nginx_acme_webroot", "/var/lib/chautari-acme")
     directory = host.file(f"{root}/.well-known/acme-challenge")
     assert directory.is_directory
@@ -53,7 +53,7 @@ def test_challenge_directory_is_readable(host: Host, settings: dict[str, Any]) -
 
 @pytest.mark.advice("Read /var/log/nginx/error.log on the node.", units=["nginx"])
 def test_journal_has_no_errors(host: Host, since: str) -> None:
-    """nginx has reported no error since the deploy began"""
+    """nginx has reported no error since the start of the deploy"""
     journal = host.check_output("journalctl --unit nginx --since %s --output cat --no-pager", since)
     errors = [line for line in journal.splitlines() if re.search(r"\[(emerg|alert)\]", line)]
     assert not errors, errors[-1]

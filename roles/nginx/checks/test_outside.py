@@ -60,9 +60,9 @@ def is_refused(context: ssl.SSLContext, address: str, name: str) -> bool:
     return False
 
 
-@pytest.mark.advice("Open TCP port 80 towards the node; renewals need it too.", units=["nginx"])
+@pytest.mark.advice("Open TCP port 80 to the node. Renewals need it too.", units=["nginx"])
 def test_http_redirects_to_https(settings: dict[str, Any], web: requests.Session) -> None:
-    """HTTP leads to HTTPS"""
+    """HTTP redirects to HTTPS"""
     for name in settings.get("nginx_names", []):
         try:
             answer = web.get(f"http://{name}/some/path?a=b", allow_redirects=False, timeout=20)
@@ -72,27 +72,27 @@ def test_http_redirects_to_https(settings: dict[str, Any], web: requests.Session
         assert answer.headers["Location"] == f"https://{name}/some/path?a=b"
 
 
-@pytest.mark.advice("Look for other servers in /etc/nginx/sites-enabled.", units=["nginx"])
+@pytest.mark.advice("Check /etc/nginx/sites-enabled for other servers.", units=["nginx"])
 def test_unknown_host_is_refused(
     settings: dict[str, Any], reach: Callable[[str], list[str]]
 ) -> None:
-    """A name that is not the node's is refused over HTTP"""
+    """Unknown names are refused over HTTP"""
     for address in addresses(settings, reach):
         status = status_for(address, STRANGER)
         assert status is None or status in REFUSALS, f"{address} answers {status}"
 
 
-@pytest.mark.advice("Look for other servers in /etc/nginx/sites-enabled.", units=["nginx"])
+@pytest.mark.advice("Check /etc/nginx/sites-enabled for other servers.", units=["nginx"])
 def test_unknown_name_gets_no_certificate(
     settings: dict[str, Any], reach: Callable[[str], list[str]]
 ) -> None:
-    """A name that is not the node's is refused over TLS"""
+    """Unknown names are refused over TLS"""
     context = trusting_context()
     for address in addresses(settings, reach):
         assert is_refused(context, address, STRANGER), f"{address} shows a certificate"
 
 
-@pytest.mark.advice("Deploy again; old protocols are broken.", units=["nginx"])
+@pytest.mark.advice("Deploy again: old protocols are not safe.", units=["nginx"])
 def test_old_protocols_are_refused(
     settings: dict[str, Any], reach: Callable[[str], list[str]]
 ) -> None:
@@ -103,4 +103,6 @@ def test_old_protocols_are_refused(
             context.set_ciphers("ALL:@SECLEVEL=0")
             context.minimum_version = ssl.TLSVersion.TLSv1
             context.maximum_version = ssl.TLSVersion.TLSv1_1
-            assert is_refused(context, address, name), f"{name} at {address} talks an old protocol"
+            assert is_refused(context, address, name), (
+                f"{name} at {address} accepts an old protocol"
+            )

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.role("php")
 
 UNIT = "php*-fpm"
 ERROR = re.compile(r"\[(\d+-\w{3}-\d{4} [\d:]{8})[^\]]*\] (?:ERROR|ALERT): .*")
-LOOK = "Look at its journal: journalctl -u 'php*-fpm'. Then deploy again."
+LOOK = "Read its journal: journalctl -u 'php*-fpm'. Then deploy again."
 
 
 def version(host: Any) -> str:
@@ -34,15 +34,15 @@ def test_packages_are_installed(host: Any, settings: dict[str, Any]) -> None:
 
 @pytest.mark.advice(LOOK, units=[UNIT])
 def test_unit_is_enabled_and_running(host: Any) -> None:
-    """PHP-FPM runs, and starts with the machine"""
+    """PHP-FPM is running, and starts with the machine"""
     unit = host.service(f"php{version(host)}-fpm")
     assert unit.is_enabled, "PHP-FPM is not enabled"
-    assert unit.is_running, "PHP-FPM does not run"
+    assert unit.is_running, "PHP-FPM is not running"
 
 
 @pytest.mark.advice("Deploy again, and restart PHP-FPM if it still shows old values.", units=[UNIT])
 def test_limits_are_in_force(host: Any, settings: dict[str, Any]) -> None:
-    """The command-line PHP and PHP-FPM read our limits"""
+    """PHP on the command line and PHP-FPM use the role's limits"""
     limit = settings.get("php_memory_limit", "512M")
     for program in (f"php{version(host)}", f"php-fpm{version(host)}"):
         values = host.run("%s -i", program).stdout
@@ -52,7 +52,7 @@ def test_limits_are_in_force(host: Any, settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.advice(
-    "A pool listens to the network. Look into /etc/php/*/fpm/pool.d and deploy again.", units=[UNIT]
+    "A pool listens on the network. Check /etc/php/*/fpm/pool.d, then deploy again.", units=[UNIT]
 )
 def test_no_tcp_port_is_open(host: Any) -> None:
     """PHP-FPM has no TCP port"""
@@ -64,13 +64,13 @@ def test_no_tcp_port_is_open(host: Any) -> None:
 
 @pytest.mark.advice("Delete the file www.conf there and restart PHP-FPM.", units=[UNIT])
 def test_pool_of_the_package_is_gone(host: Any) -> None:
-    """The pool that the package brings is gone"""
+    """The package's default pool is removed"""
     assert not host.file(f"/etc/php/{version(host)}/fpm/pool.d/www.conf").exists
 
 
 @pytest.mark.advice(LOOK, units=[UNIT])
 def test_journal_is_free_of_errors(host: Any, since: str) -> None:
-    """The journal of PHP-FPM holds no error since the deploy"""
+    """PHP-FPM's journal has no error since the deploy"""
     errors = host.run(
         "journalctl -q -p err -u %s --since %s", f"php{version(host)}-fpm", since
     ).stdout
@@ -79,7 +79,7 @@ def test_journal_is_free_of_errors(host: Any, since: str) -> None:
 
 @pytest.mark.advice("Read /var/log/php*-fpm.log on the node, then deploy again.", units=[UNIT])
 def test_log_is_free_of_errors(host: Any, since: str) -> None:
-    """The log of PHP-FPM holds no error since the deploy"""
+    """PHP-FPM's log has no error since the deploy"""
     start = int(float(since[1:]))
     log = host.check_output("cat %s", f"/var/log/php{version(host)}-fpm.log")
     errors = [

@@ -16,7 +16,7 @@ HARMLESS = (
     "terminating connection due to administrator command",
     "password authentication failed",
 )
-LOOK = "Look at its journal: journalctl -u 'postgresql@*'. Then deploy again."
+LOOK = "Read its journal: journalctl -u 'postgresql@*'. Then deploy again."
 
 
 def ask(host: Any, database: str, statement: str) -> str:
@@ -40,18 +40,18 @@ def test_package_is_installed(host: Any) -> None:
 
 @pytest.mark.advice(LOOK, units=[UNIT])
 def test_unit_is_enabled_and_running(host: Any) -> None:
-    """PostgreSQL runs, and starts with the machine"""
+    """PostgreSQL is running, and starts with the machine"""
     assert host.service("postgresql").is_enabled, "postgresql is not enabled"
-    assert host.service(cluster(host)).is_running, f"{cluster(host)} does not run"
+    assert host.service(cluster(host)).is_running, f"{cluster(host)} is not running"
 
 
 @pytest.mark.advice(
-    "Something made PostgreSQL listen to the network. Look for listen_addresses under"
-    " /etc/postgresql and deploy again.",
+    "PostgreSQL listens on the network. Check listen_addresses under /etc/postgresql, then deploy "
+    "again.",
     units=[UNIT],
 )
 def test_listens_on_loopback_only(host: Any) -> None:
-    """PostgreSQL answers on this machine only"""
+    """PostgreSQL answers only on this machine"""
     port = ask(host, "postgres", "SHOW port")
     listeners = [
         line.split()[3].rsplit(":", 1) for line in host.run("ss -Hltn").stdout.splitlines()
@@ -61,9 +61,9 @@ def test_listens_on_loopback_only(host: Any) -> None:
     assert addresses <= {"127.0.0.1", "[::1]"}, addresses
 
 
-@pytest.mark.advice("Deploy again: it makes the databases.", units=[UNIT])
+@pytest.mark.advice("Deploy again: it creates the databases.", units=[UNIT])
 def test_every_database_has_its_owner(host: Any, settings: dict[str, Any]) -> None:
-    """Every database is there, in UTF-8, and belongs to its own account"""
+    """Every database exists, in UTF-8, and belongs to its own account"""
     for database in settings["postgresql_databases"]:
         row = ask(
             host,
@@ -75,10 +75,10 @@ def test_every_database_has_its_owner(host: Any, settings: dict[str, Any]) -> No
 
 
 @pytest.mark.advice(
-    "Take the rights away: ALTER ROLE name NOSUPERUSER NOCREATEROLE NOCREATEDB.", units=[UNIT]
+    "Remove the rights: ALTER ROLE name NOSUPERUSER NOCREATEROLE NOCREATEDB.", units=[UNIT]
 )
 def test_owners_are_plain_accounts(host: Any, settings: dict[str, Any]) -> None:
-    """Owners of databases hold no rights over the server"""
+    """Owners of databases have no rights over the server"""
     for database in settings["postgresql_databases"]:
         rights = ask(
             host,
@@ -91,7 +91,7 @@ def test_owners_are_plain_accounts(host: Any, settings: dict[str, Any]) -> None:
 
 @pytest.mark.advice("Deploy again: it sets the passwords from the region's secrets.", units=[UNIT])
 def test_owners_log_in(host: Any, settings: dict[str, Any]) -> None:
-    """Owners log in over loopback, with a password only root can read"""
+    """Owners log in over loopback, with a password that only root can read"""
     for database in settings["postgresql_databases"]:
         path = f"/etc/chautari/postgresql/{database['owner']}.pgpass"
         file = host.file(path)
@@ -105,11 +105,9 @@ def test_owners_log_in(host: Any, settings: dict[str, Any]) -> None:
         assert answer.stdout.strip() == "1", answer.stderr
 
 
-@pytest.mark.advice(
-    "Deploy again, and look whether pg_hba.conf has a line with trust.", units=[UNIT]
-)
+@pytest.mark.advice("Remove lines with trust from pg_hba.conf, then deploy again.", units=[UNIT])
 def test_no_login_without_a_password(host: Any) -> None:
-    """Nobody logs in without a password"""
+    """Every login needs a password"""
     methods = ask(
         host, "postgres", "SELECT string_agg(DISTINCT auth_method, ' ') FROM pg_hba_file_rules"
     )
@@ -118,14 +116,14 @@ def test_no_login_without_a_password(host: Any) -> None:
 
 @pytest.mark.advice(LOOK, units=[UNIT])
 def test_journal_is_free_of_errors(host: Any, since: str) -> None:
-    """The journal of PostgreSQL holds no error since the deploy"""
+    """PostgreSQL's journal has no error since the deploy"""
     errors = host.run("journalctl -q -p err -u %s --since %s", cluster(host), since).stdout
     assert not errors.strip(), errors
 
 
 @pytest.mark.advice("Read /var/log/postgresql on the node, then deploy again.", units=[UNIT])
 def test_log_is_free_of_errors(host: Any, since: str) -> None:
-    """The log of PostgreSQL holds no fatal error since the deploy"""
+    """PostgreSQL's log has no fatal error since the deploy"""
     start = ask(  # in the time zone of the log, so that lines compare as text
         host,
         "postgres",

@@ -13,7 +13,7 @@ LOG = "/var/log/redis/redis-server.log"
 # A line of the kind "warning", which Redis marks with #: process, role, local time, text.
 WARNING = re.compile(r"\d+:\w (\d+ \w{3} \d{4} [\d:]{8})\.\d+ # (.*)")
 ERROR = re.compile(r"\b(error|failed|fatal|can't|cannot|crashed|bug report)\b", re.IGNORECASE)
-LOOK = "Look at its journal: journalctl -u redis-server. Then deploy again."
+LOOK = "Read its journal: journalctl -u redis-server. Then deploy again."
 
 
 @pytest.mark.advice("Deploy again: the package redis-server is missing.", units=["redis-server"])
@@ -24,10 +24,10 @@ def test_package_is_installed(host: Any) -> None:
 
 @pytest.mark.advice(LOOK, units=["redis-server"])
 def test_unit_is_enabled_and_running(host: Any) -> None:
-    """Redis runs, and starts with the machine"""
+    """Redis is running, and starts with the machine"""
     unit = host.service("redis-server")
     assert unit.is_enabled, "redis-server is not enabled"
-    assert unit.is_running, "redis-server does not run"
+    assert unit.is_running, "redis-server is not running"
 
 
 @pytest.mark.advice(
@@ -42,26 +42,26 @@ def test_every_account_gets_an_answer(host: Any, settings: dict[str, Any]) -> No
 
 
 @pytest.mark.advice(
-    "Something opened a TCP port of Redis. Look into /etc/redis/chautari.conf and deploy again.",
+    "A TCP port of Redis is open. Check /etc/redis/chautari.conf, then deploy again.",
     units=["redis-server"],
 )
 def test_no_tcp_port_is_open(host: Any, settings: dict[str, Any]) -> None:
-    """Redis has no TCP port, or one of the loopback that asks for a password"""
+    """Redis has no TCP port, or one on the loopback address with a password"""
     if wanted := settings.get("redis_port", 0):
         listening = host.check_output(f"ss -Hltn sport = :{wanted}").split("\n")
         outside = [line for line in listening if "127.0.0.1:" not in line and "[::1]:" not in line]
-        assert not outside, f"open to others: {outside}"
+        assert not outside, f"open to other machines: {outside}"
         answer = host.run(f"redis-cli -p {wanted} PING")
         assert "NOAUTH" in answer.stdout + answer.stderr, "it answers without a password"
         return
     port = host.run("redis-cli -s %s CONFIG GET port", SOCKET).stdout.split()
-    assert port == ["port", "0"], f"Redis says: {port}"
+    assert port == ["port", "0"], f"Redis answers: {port}"
     assert ":6379 " not in host.run("ss -Hltn").stdout, "port 6379 is open"
 
 
 @pytest.mark.advice("Deploy again: it sets owner and mode of the socket.", units=["redis-server"])
 def test_socket_is_closed_to_others(host: Any) -> None:
-    """The socket of Redis is closed to other accounts"""
+    """Other accounts cannot use the socket of Redis"""
     socket = host.file(SOCKET)
     assert socket.is_socket
     assert (socket.user, socket.group, socket.mode) == ("redis", "redis", 0o770)
@@ -69,14 +69,14 @@ def test_socket_is_closed_to_others(host: Any) -> None:
 
 @pytest.mark.advice(LOOK, units=["redis-server"])
 def test_journal_is_free_of_errors(host: Any, since: str) -> None:
-    """The journal of Redis holds no error since the deploy"""
+    """Redis's journal has no error since the deploy"""
     errors = host.run("journalctl -q -p err -u redis-server --since %s", since).stdout
     assert not errors.strip(), errors
 
 
 @pytest.mark.advice(f"Read {LOG} on the node, then deploy again.", units=["redis-server"])
 def test_log_is_free_of_errors(host: Any, since: str) -> None:
-    """The log of Redis holds no error since the deploy"""
+    """Redis's log has no error since the deploy"""
     start = int(float(since[1:]))
     found = [WARNING.match(line) for line in host.check_output("cat %s", LOG).splitlines()]
     errors = [

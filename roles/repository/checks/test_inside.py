@@ -19,7 +19,7 @@ def parts(host: Host, name: str) -> dict[str, str]:
 
 @pytest.mark.advice("Deploy again: it writes the source and compares the key.", units=[])
 def test_key_is_the_one_that_is_known(host: Host, settings: dict[str, Any]) -> None:
-    """apt trusts keys of known fingerprints alone, each for its own repository"""
+    """apt trusts only keys with known fingerprints, each for its own repository"""
     for source in settings["repository_sources"]:
         file = f"/etc/apt/keyrings/chautari-{source['name']}.asc"
         shown = host.check_output("gpg --batch --no-autostart --with-colons --show-keys %s", file)
@@ -31,18 +31,18 @@ def test_key_is_the_one_that_is_known(host: Host, settings: dict[str, Any]) -> N
 
 @pytest.mark.advice("Deploy again. Packages of one release belong together.", units=[])
 def test_installed_parts_are_of_the_release(host: Host, settings: dict[str, Any]) -> None:
-    """What is installed of a release has exactly the versions that it names"""
+    """The installed parts of a release have exactly the versions that it names"""
     for source in (item for item in settings["repository_sources"] if item["bundle"]):
         held = parts(host, source["name"])
-        assert held, f"no part of {source['bundle']} is held"
+        assert held, f"no part of {source['bundle']} is pinned"
         for package, version in held.items():
             query = host.run("dpkg-query --show --showformat='${Version}' %s", package)
             if query.rc == 0 and query.stdout:
                 assert query.stdout == version, f"{package} is {query.stdout}, not {version}"
 
 
-@pytest.mark.advice("Read what apt says: 'apt-get check'.", units=[])
+@pytest.mark.advice("Run 'apt-get check' on the node and read its output.", units=[])
 def test_packages_fit_together(host: Host) -> None:
-    """apt finds no package broken"""
+    """apt finds no broken package"""
     result = host.run("apt-get check -q -o Debug::NoLocking=1")
     assert result.rc == 0, result.stderr

@@ -34,16 +34,16 @@ def ask(settings: dict[str, Any], web: Any, secret: Callable[[str], str]) -> Ask
     return call
 
 
-@pytest.mark.advice("Look at the journal of scalelite-api.", units=UNITS)
+@pytest.mark.advice("Run 'journalctl -u scalelite-api' on the node.", units=UNITS)
 def test_it_says_that_it_is_well(settings: dict[str, Any], web: Any) -> None:
-    """Scalelite says that it is well"""
+    """Scalelite's health page reports success"""
     answer = web.get(f"https://{settings['scalelite_domain']}/health_check", timeout=60)
     assert answer.text.strip() == "success", answer.text[:300]
 
 
 @pytest.mark.advice("Deploy again: it writes the secret into its settings.", units=UNITS)
 def test_wrong_secret_is_refused(ask: Ask) -> None:
-    """A call that is signed with another secret is refused"""
+    """Requests signed with another secret are refused"""
     answer = ask("getMeetings", key=secrets.token_hex(24))
     assert answer.findtext("returncode") == "FAILED"
     assert answer.findtext("messageKey") == "checksumError", answer.findtext("messageKey")
@@ -51,7 +51,7 @@ def test_wrong_secret_is_refused(ask: Ask) -> None:
 
 @pytest.mark.advice("Run chautari-pool on the node: is a server enabled and online?", units=UNITS)
 def test_meeting_is_made_on_one_of_the_servers(ask: Ask) -> None:
-    """A meeting is made on one of the servers, found again and ended"""
+    """A meeting is created on one of the servers, found again and ended"""
     meeting = f"chautari-check-{secrets.token_hex(6)}"
     words = {"attendeePW": secrets.token_hex(8), "moderatorPW": secrets.token_hex(8)}
     for _ in range(30):  # a server that has just been set up is seen at the poller's next look
@@ -66,9 +66,9 @@ def test_meeting_is_made_on_one_of_the_servers(ask: Ask) -> None:
     assert ended.findtext("returncode") == "SUCCESS", ended.findtext("message")
 
 
-@pytest.mark.advice("Deploy again: nginx hands on what it should not.", units=["nginx"])
+@pytest.mark.advice("Deploy again: nginx forwards private requests.", units=["nginx"])
 def test_management_is_not_reachable(settings: dict[str, Any], web: Any) -> None:
-    """The interfaces that manage servers and tenants are not reachable"""
+    """The management API of servers and tenants is not reachable"""
     for path in ("/scalelite/api/getServers", "/scalelite/api/getTenants"):
         answer = web.get(f"https://{settings['scalelite_domain']}{path}")
         assert answer.status_code == 404, f"{path}: {answer.status_code}"

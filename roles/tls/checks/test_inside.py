@@ -17,16 +17,16 @@ def names(settings: dict[str, Any]) -> list[str]:
     return [entry["name"] for entry in settings.get("tls_certificates", [])]
 
 
-@pytest.mark.advice("Arm it: 'systemctl enable --now certbot.timer'.", units=["certbot"])
+@pytest.mark.advice("Run 'systemctl enable --now certbot.timer'.", units=["certbot"])
 def test_renewal_is_armed(host: Host) -> None:
-    """Renewal of certificates is armed"""
+    """The renewal of certificates is active"""
     assert host.service("certbot.timer").is_enabled
     assert host.service("certbot.timer").is_running
 
 
-@pytest.mark.advice("Deploy again; renewed certificates are not loaded without it.", units=[])
+@pytest.mark.advice("Deploy again: renewed certificates are not loaded without it.", units=[])
 def test_hook_can_run(host: Host) -> None:
-    """The hook that loads renewed certificates can run"""
+    """The hook that loads renewed certificates is executable"""
     hook = host.file(HOOK)
     assert (hook.user, hook.mode) == ("root", 0o755)
     result = host.run("sh -n %s", HOOK)
@@ -35,7 +35,7 @@ def test_hook_can_run(host: Host) -> None:
 
 @pytest.mark.advice("Deploy again, then renew the certificate: its key was open.", units=[])
 def test_private_keys_are_closed(host: Host, settings: dict[str, Any]) -> None:
-    """Private keys are readable by root only"""
+    """Only root can read private keys"""
     for name in names(settings):
         path = host.check_output("readlink -f %s", f"/etc/chautari/tls/{name}/privkey.pem")
         key = host.file(path)
@@ -59,24 +59,24 @@ def test_certificates_match_their_keys(host: Host, settings: dict[str, Any]) -> 
 
 
 @pytest.mark.advice(
-    "Make the DNS record that the deploy reports, or mend what the authority says; deploy again.",
+    "Create the DNS record that the deploy reports, or fix the authority's error; deploy again.",
     units=["certbot"],
 )
 def test_certificates_come_from_the_authority(host: Host, settings: dict[str, Any]) -> None:
-    """Each name has a certificate of the authority, good for more than a week"""
+    """Each name has a certificate of the authority, valid for more than a week"""
     for name in names(settings):
         path = f"/etc/chautari/tls/{name}/fullchain.pem"
         issuer = host.check_output("openssl x509 -noout -issuer -in %s", path)
-        assert "Chautari placeholder" not in issuer, f"{name} still has its placeholder"
+        assert "Chautari placeholder" not in issuer, f"{name} still has its temporary certificate"
         lasting = host.run("openssl x509 -noout -checkend 604800 -in %s", path)
-        assert lasting.rc == 0, f"the certificate of {name} runs out within a week"
+        assert lasting.rc == 0, f"the certificate of {name} expires within a week"
 
 
-@pytest.mark.advice("Deploy again; it writes the renewal's settings.", units=["certbot"])
+@pytest.mark.advice("Deploy again: it writes the renewal's settings.", units=["certbot"])
 def test_renewal_knows_its_way(host: Host, settings: dict[str, Any]) -> None:
-    """Renewal is set to use the web server and the region's authority"""
+    """The renewal uses the web server and the region's authority"""
     for name in names(settings):
         path = f"/etc/letsencrypt/renewal/{name}.conf"
         lines = host.file(path).content_string.splitlines() if host.file(path).exists else []
-        assert "authenticator = webroot" in lines, f"{name} is not set to be renewed"
+        assert "authenticator = webroot" in lines, f"{name} has no renewal"
         assert f"server = {settings['tls_acme_directory']}" in lines

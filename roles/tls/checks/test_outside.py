@@ -26,32 +26,32 @@ def certificate_at(address: str, name: str, ca_file: str) -> dict[str, Any]:
 
 
 @pytest.mark.advice(
-    "Make an A record of the name for each IPv4 address that it should give, and an AAAA record"
-    " for each IPv6 address. Take its other A and AAAA records away.",
+    "Create an A record for each expected IPv4 address, and an AAAA record"
+    " for each expected IPv6 address. Remove other A and AAAA records.",
     units=[],
 )
 def test_names_lead_to_the_node(
     settings: dict[str, Any], resolve: Callable[[str], set[str]]
 ) -> None:
-    """DNS gives the addresses of the node, and no other"""
+    """DNS returns only the node's addresses"""
     for entry in settings.get("tls_certificates", []):
         name, wanted = entry["name"], set(entry["addresses"])
         found = resolve(name)
-        assert found, f"DNS gives no address for {name}; it should give {', '.join(sorted(wanted))}"
+        assert found, f"DNS returns no address for {name}; expected {', '.join(sorted(wanted))}"
         assert found <= wanted, (
-            f"DNS gives {', '.join(sorted(found))} for {name}; "
-            f"it should give {', '.join(sorted(wanted))}"
+            f"DNS returns {', '.join(sorted(found))} for {name}; "
+            f"expected {', '.join(sorted(wanted))}"
         )
 
 
 @pytest.mark.advice(
-    "See what the tls role reported in the last deploy; open TCP ports 80 and 443 to the node.",
+    "Read what the role tls reported in the last deploy. Open TCP ports 80 and 443 to the node.",
     units=["nginx", "certbot"],
 )
 def test_certificates_are_valid_and_last(
     settings: dict[str, Any], reach: Callable[[str], list[str]], ca_file: str
 ) -> None:
-    """The certificate's chain is valid, and it lasts for more than 20 days"""
+    """The certificate's chain is valid for more than 20 days"""
     for entry in settings.get("tls_certificates", []):
         name = entry["name"]
         for address in reach(name):
@@ -61,4 +61,4 @@ def test_certificates_are_valid_and_last(
                 pytest.fail(f"{name} at {address}: {error}", pytrace=False)
             ends = ssl.cert_time_to_seconds(certificate["notAfter"])
             days = (ends - time.time()) / 86400
-            assert days > DAYS_LEFT, f"the certificate of {name} runs out in {days:.0f} days"
+            assert days > DAYS_LEFT, f"the certificate of {name} expires in {days:.0f} days"

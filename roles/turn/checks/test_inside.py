@@ -14,33 +14,33 @@ UNITS = ["coturn"]
 
 @pytest.mark.advice("Start it: 'systemctl enable --now coturn'.", units=UNITS)
 def test_server_runs(host: Host) -> None:
-    """coturn is enabled and runs, without root's rights"""
+    """coturn is enabled and running, without root's rights"""
     assert host.service("coturn").is_enabled
     assert host.service("coturn").is_running
     assert host.check_output("systemctl show coturn --property User") == "User=turnserver"
 
 
-@pytest.mark.advice("Deploy again: it gives the server its copy of the key.", units=UNITS)
+@pytest.mark.advice("Deploy again: it copies the key for coturn.", units=UNITS)
 def test_server_has_its_own_copy_of_the_key(host: Host, settings: dict[str, Any]) -> None:
-    """coturn has the certificate that the node holds, and its key is closed to others"""
+    """coturn has the node's certificate, and other accounts cannot read its key"""
     name = settings["turn_domain"]
     for file, mode in (("privkey.pem", 0o400), ("fullchain.pem", 0o400)):
         copy = host.file(f"/etc/coturn/tls/{file}")
         assert (copy.user, copy.mode) == ("turnserver", mode), f"{file}: {copy.user} {copy.mode:o}"
         same = host.run("cmp %s %s", f"/etc/chautari/tls/{name}/{file}", f"/etc/coturn/tls/{file}")
-        assert same.rc == 0, f"{file} is not the one that the node holds"
+        assert same.rc == 0, f"{file} differs from the node's"
 
 
-@pytest.mark.advice("Deploy again; the secret stands in this file.", units=UNITS)
+@pytest.mark.advice("Deploy again: this file contains the secret.", units=UNITS)
 def test_settings_are_closed_to_others(host: Host) -> None:
-    """The settings, with the secret in them, are closed to others"""
+    """Other accounts cannot read the settings, which contain the secret"""
     file = host.file("/etc/turnserver.conf")
     assert (file.user, file.group, file.mode) == ("root", "turnserver", 0o640)
 
 
 @pytest.mark.advice("Restart it: 'systemctl restart coturn'.", units=UNITS)
 def test_settings_are_in_use(host: Host) -> None:
-    """coturn uses the settings that lie on the disk"""
+    """coturn has loaded its current settings"""
     newer = host.check_output(
         "find /etc/turnserver.conf /etc/coturn -newer /run/chautari-coturn.loaded"
     )

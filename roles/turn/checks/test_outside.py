@@ -48,20 +48,20 @@ def relay(one: turn.Client, other: turn.Client) -> None:
     other.close()
 
 
-@pytest.mark.advice("Open UDP port 3478 towards the node, then look at coturn.", units=UNITS)
+@pytest.mark.advice("Open UDP port 3478 to the node, then check coturn.", units=UNITS)
 def test_relay_over_udp(issued: tuple[str, str], port: int, addresses: list[str]) -> None:
-    """Data passes the relay over UDP"""
+    """The relay transports data over UDP"""
     for address in addresses:
         relay(turn.over_udp(address, port, *issued), turn.over_udp(address, port, *issued))
 
 
-@pytest.mark.advice("Open TCP port 5349 towards the node, then look at coturn.", units=UNITS)
+@pytest.mark.advice("Open TCP port 5349 to the node, then check coturn.", units=UNITS)
 def test_relay_over_tls(
     settings: dict[str, Any], issued: tuple[str, str], addresses: list[str], ca_file: str
 ) -> None:
-    """Data passes the relay over TLS, whose certificate is good"""
+    """The relay transports data over TLS with a valid certificate"""
     if settings.get("turn_tcp", False):
-        pytest.skip("a proxy in front ends TLS; the checks of its role ask it")
+        pytest.skip("a proxy in front ends TLS; the checks of its role test it")
     port, name = int(settings.get("turn_tls_port", 5349)), settings["turn_domain"]
     for address in addresses:
         relay(
@@ -70,22 +70,22 @@ def test_relay_over_tls(
         )
 
 
-@pytest.mark.advice("Open TCP port 3478 towards the node, then look at coturn.", units=UNITS)
+@pytest.mark.advice("Open TCP port 3478 to the node, then check coturn.", units=UNITS)
 def test_relay_over_tcp(
     settings: dict[str, Any], issued: tuple[str, str], port: int, addresses: list[str]
 ) -> None:
-    """Data passes the relay over TCP"""
+    """The relay transports data over TCP"""
     if not settings.get("turn_tcp", False):
-        pytest.skip("over TCP this server speaks TLS alone")
+        pytest.skip("over TCP, this server accepts only TLS")
     for address in addresses:
         relay(turn.over_tcp(address, port, *issued), turn.over_tcp(address, port, *issued))
 
 
-@pytest.mark.advice("Deploy again: the relay is open to everyone.", units=UNITS)
+@pytest.mark.advice("Deploy again: the relay accepts every client.", units=UNITS)
 def test_wrong_credentials_are_refused(
     issued: tuple[str, str], port: int, addresses: list[str]
 ) -> None:
-    """Wrong and outdated credentials are refused"""
+    """Wrong and expired credentials are refused"""
     outdated = turn.credentials(secrets.token_hex(16), 1_700_000_000)
     for name, password in ((issued[0], secrets.token_hex(8)), outdated):
         client = turn.over_udp(addresses[0], port, name, password)
@@ -95,11 +95,13 @@ def test_wrong_credentials_are_refused(
         assert refused.value.code in (401, 403), refused.value
 
 
-@pytest.mark.advice("Deploy again: strangers reach private networks by the relay.", units=UNITS)
+@pytest.mark.advice(
+    "Deploy again: strangers reach private networks through the relay.", units=UNITS
+)
 def test_private_networks_are_not_relayed_to(
     issued: tuple[str, str], port: int, addresses: list[str]
 ) -> None:
-    """Nobody reaches private networks or metadata services by the relay"""
+    """The relay refuses private networks and metadata services"""
     client = turn.over_udp(addresses[0], port, *issued)
     client.allocate()
     for peer in PRIVATE_PEERS:

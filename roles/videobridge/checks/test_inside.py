@@ -38,14 +38,14 @@ def ask(host: Host, path: str) -> Any:
 
 @pytest.mark.advice("Start it: 'systemctl enable --now jitsi-videobridge2'.", units=UNITS)
 def test_bridge_runs(host: Host) -> None:
-    """The bridge is enabled and runs"""
+    """The bridge is enabled and running"""
     assert host.service("jitsi-videobridge2").is_enabled
     assert host.service("jitsi-videobridge2").is_running
 
 
 @pytest.mark.advice("Read /var/log/jitsi/jvb.log on the node.", units=UNITS)
 def test_bridge_is_healthy(host: Host) -> None:
-    """The bridge says that it is healthy"""
+    """The bridge's health page reports success"""
     for _ in range(30):
         result = host.run("python3 -c %s %s", ASK, "http://127.0.0.1:8080/about/health")
         if result.rc == 0:
@@ -71,35 +71,35 @@ def test_bridge_has_joined_the_meeting_node(host: Host) -> None:
         time.sleep(2)
     connected = statistics.get("muc_clients_connected", 0)
     configured = statistics.get("muc_clients_configured", 1)
-    assert connected == configured, f"{connected} of {configured} connections stand"
+    assert connected == configured, f"{connected} of {configured} connections are open"
 
 
-@pytest.mark.advice("Take it out of drain: POST /colibri/drain/disable.", units=UNITS)
+@pytest.mark.advice("End the drain: POST /colibri/drain/disable on the node.", units=UNITS)
 def test_bridge_takes_meetings(host: Host) -> None:
-    """The bridge takes new meetings"""
+    """The bridge accepts new meetings"""
     assert ask(host, "/colibri/drain") == {"drain": False}
 
 
 @pytest.mark.advice("Deploy again: it writes relays and region.", units=UNITS)
 def test_bridge_relays_as_the_region_says(host: Host, settings: dict[str, Any]) -> None:
-    """The bridge passes media on to others where the region says so"""
+    """The bridge sends media to other bridges if the region sets relays"""
     if not settings["videobridge_relays"]:
-        pytest.skip("bridges of this region do not pass media on to each other")
+        pytest.skip("bridges of this region do not send media to each other")
     statistics = ask(host, "/colibri/stats")
     assert statistics.get("region") == settings["videobridge_region"]
     assert statistics.get("relay_id") == settings["videobridge_nickname"]
 
 
-@pytest.mark.advice("Close the port: the interface is for the node alone.", units=UNITS)
+@pytest.mark.advice("Close the port: only the node itself may use this interface.", units=UNITS)
 def test_private_interface_is_on_the_loopback(host: Host) -> None:
-    """The bridge's private interface listens on the loopback alone"""
+    """The bridge's private interface listens only on the loopback address"""
     lines = host.check_output("ss -Hltn sport = :8080").splitlines()
     local = [line.split()[3].rpartition(":")[0].strip("[]") for line in lines]
     assert local, "nothing listens on port 8080"
     assert set(local) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}, local
 
 
-@pytest.mark.advice("Look which other program holds the port: 'ss -lunp'.", units=UNITS)
+@pytest.mark.advice("Find the other program that uses the port: 'ss -lunp'.", units=UNITS)
 def test_bridge_listens_for_media(host: Host, settings: dict[str, Any]) -> None:
     """The bridge listens for media"""
     port = settings.get("videobridge_port", 10000)
@@ -108,7 +108,7 @@ def test_bridge_listens_for_media(host: Host, settings: dict[str, Any]) -> None:
 
 @pytest.mark.advice("Send the output of 'dpkg-reconfigure' with a report; deploy again.", units=[])
 def test_package_leaves_the_configuration_alone(host: Host) -> None:
-    """The package's script would leave the configuration as it is"""
+    """The package's script would not change the configuration"""
     text = host.file(FILES[0]).content_string
     for mark in ("JVB_HOSTNAME=", "JVB_SECRET=", "-Dconfig.file=/etc/jitsi/videobridge/jvb.conf"):
         assert mark in text, f"{FILES[0]} lacks {mark}"
@@ -116,9 +116,9 @@ def test_package_leaves_the_configuration_alone(host: Host) -> None:
     assert "jitsi.net" not in host.file(FILES[1]).content_string, "a third party's STUN server"
 
 
-@pytest.mark.advice("Deploy again; the password stands in these files.", units=[])
+@pytest.mark.advice("Deploy again: these files contain the password.", units=[])
 def test_configuration_is_closed_to_others(host: Host) -> None:
-    """The configuration, with the password in it, is closed to others"""
+    """Other accounts cannot read the configuration, which contains the password"""
     for path in FILES:
         file = host.file(path)
         assert (file.user, file.group, file.mode) == ("jvb", "jitsi", 0o640), path
@@ -126,7 +126,7 @@ def test_configuration_is_closed_to_others(host: Host) -> None:
 
 @pytest.mark.advice("Restart it: 'systemctl restart jitsi-videobridge2'.", units=UNITS)
 def test_configuration_is_in_use(host: Host) -> None:
-    """The bridge uses the configuration that lies on the disk"""
+    """The bridge has loaded its current configuration"""
     loaded = "/run/chautari-jitsi-videobridge2.loaded"
     newer = host.check_output("find %s %s -newer %s", *FILES, loaded)
     assert not newer, f"changed since the bridge loaded it: {', '.join(newer.split())}"
@@ -158,18 +158,18 @@ def binding(ufrag: str, password: str) -> bytes:
 
 
 @pytest.mark.advice(
-    "Open UDP port 10000 towards the node. Behind a router, address in region.yml is the router's.",
+    "Open UDP port 10000 to the node. Behind a router, address in region.yml is the router's.",
     units=UNITS,
 )
 def test_media_reaches_the_bridge(
     host: Host, settings: dict[str, Any], doubles: frozenset[str]
 ) -> None:
-    """A browser's way for media leads through the bridge, at the public address
+    """A browser's media reaches the bridge at the public address
 
-    A meeting is made on the bridge itself, so no peer-to-peer connection can stand in for it.
+    A meeting is made on the bridge itself, so a peer-to-peer connection cannot replace it.
     """
     if "jitsi" in doubles:
-        pytest.skip("only a double of the bridge answers here, and a double carries no media")
+        pytest.skip("only a double of the bridge answers here, and a double transports no media")
     meeting, name = str(uuid.uuid4()), secrets.token_hex(4)
     created = {"create": True, "id": name, "transport": {"ice-controlling": False}}
     answer = conference(host, meeting, created, name=f"{name}@check.invalid", create=True)
