@@ -69,10 +69,11 @@ packages:
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 install --no-install-recommends $$missing; \
 	fi
 
-$(VENV)/.ready: requirements.lock pyproject.toml | packages
+$(VENV)/.ready: requirements.lock pyproject.toml tool/chautari_sandbox/pyproject.toml | packages
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --editable . --editable tool/chautari_sandbox
 	@touch $@
 
 generate: setup  ## Write the files that are generated from the model and the commands

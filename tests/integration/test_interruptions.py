@@ -20,9 +20,9 @@ from tests.integration.conftest import Outcome, Proof, Teller, kill_group
 
 from chautari.prepare import worker
 from chautari.region.load import load
+from chautari.render.provider import known_endpoints
 from chautari.ssh.runner_client import ask, new_run_id
 from chautari.ssh.target import targets
-from chautari_sandbox.provider import known_surroundings
 
 pytestmark = pytest.mark.containers
 NODE = "ground"
@@ -302,7 +302,7 @@ def test_lists_that_something_else_fetches_are_waited_for(proof: Proof) -> None:
 
 def test_bundle_that_arrives_damaged_is_not_unpacked(proof: Proof) -> None:
     inventory = load(proof.file)
-    [target] = targets(inventory, known_surroundings(inventory), (NODE,))
+    [target] = targets(inventory, known_endpoints(inventory), (NODE,))
     run = new_run_id()
     told, _ = ask(target, {"action": "start", "run": run, "sha256": "0" * 64}, b"not a bundle")
     assert [event["event"] for event in told] == ["refused"]

@@ -8,6 +8,7 @@ from test_cli import inventories, report
 
 from chautari.cli import main
 from chautari.deploy import attach, drift, pipeline, status
+from chautari_sandbox.provider import PROVIDER
 
 __all__ = ["inventories"]
 
@@ -17,13 +18,14 @@ def test_request_carries_what_was_asked_for(
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(pipeline, "deploy", lambda request, *_: asked.append(request) or report())
+    monkeypatch.setattr(PROVIDER, "mirror", None)
     (tmp_path / "key").touch()
     main.run(["region", "andes", "--node", "bog1", "--node", "med1", "--identity",
               str(tmp_path / "key"), "--mirror", str(tmp_path)])  # fmt: skip
     [request] = asked
     assert request.nodes == ("bog1", "med1")
     assert request.identities == (tmp_path / "key",)
-    assert request.mirror == tmp_path
+    assert PROVIDER.mirror == tmp_path
     assert request.command == "deploy region andes"
 
 

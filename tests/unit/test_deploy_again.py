@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from region_samples import SANDBOX, inventory
+from region_samples import inventory
 from test_deploy_stages import answer
 from test_render_variables import SECRETS
-from test_sandbox_state import STATE
 
 from chautari.deploy import again, assemble, survey
 from chautari.deploy.again import Memory
@@ -24,7 +23,6 @@ from chautari.render.variables import NodeContext
 from chautari.report import frame, html
 from chautari.report.model import NodeReport, Notice, RegionReport
 from chautari.secrets.store import SecretStore
-from chautari_sandbox import alive, provider, state
 
 Data = dict[str, Any]
 
@@ -255,7 +253,7 @@ def test_node_with_anything_to_do_is_worked_on_with_the_answer_it_gave(
 
 @pytest.mark.parametrize(
     "asked",
-    [{"full": True}, {"canary": "bog1"}, {"mirror": Path("/m")}, {"purge": True}, {"checks": True}],
+    [{"full": True}, {"canary": "bog1"}, {"purge": True}, {"checks": True}],
     ids=str,
 )
 def test_command_that_does_more_than_look_is_always_thought_through(asked: Data) -> None:
@@ -271,45 +269,6 @@ def test_no_secret_is_kept_and_nobody_else_can_read_it(tmp_path: Path, nodes: No
     text = file.read_text()
     assert "canary" not in text
     assert all(SECRETS[name] not in text for name in SECRETS.names)
-
-
-SANDBOXED = """\
-region: andes
-domain: andes.example.org
-contact: ops@andes.example.org
-sandbox: {{network: 198.51.100.0/24}}
-nodes:
-  bog1: {{address: 198.51.100.11, os: debian-12}}
-"""
-
-
-def in_a_sandbox(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the command a first time on a region whose sandbox runs."""
-    state.save(replace(STATE, name="andes"))
-    alive.remember("andes", {"bog1": "198.51.100.11"}, {"bog1": os.getpid()})
-    monkeypatch.setattr(provider, "internet_of", lambda _: SANDBOX)
-    ready = thought_through(folder, SANDBOX, SANDBOXED)
-    ready.inventory.known_hosts.write_text("198.51.100.11 k\n")
-    known = memory(folder)
-    known.look(lambda *_: None, 1)
-    known.keep(ready, ended(ready))
-    assert look(folder) is not None
-
-
-@pytest.mark.parametrize("change", ["another state", "stopped", "unfinished", "mirror"])
-def test_sandbox_that_is_another_one_now_is_looked_at(
-    change: str, tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    in_a_sandbox(tmp_path, monkeypatch)
-    if change == "another state":
-        state.save(replace(STATE, name="andes", resolver="198.51.100.3"))
-    elif change == "stopped":
-        alive.forget("andes")
-    elif change == "unfinished":
-        state.begin("andes")
-    else:
-        (tmp_path / "state" / "chautari" / "sandbox" / "andes" / "mirror-folder").write_text("/m")
-    assert look(tmp_path) is None
 
 
 def test_page_of_the_same_report_is_not_made_anew(

@@ -10,7 +10,7 @@ from test_render_variables import node
 from chautari.errors import InvalidRegion
 from chautari.region.load import load
 from chautari.render.placement import names_of
-from chautari_sandbox.provider import sandbox_spec
+from chautari_sandbox.requirements import sandbox_spec
 
 DIGEST = "12" * 32
 

@@ -16,7 +16,7 @@ from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.render.variables import of_node
 from chautari.secrets.store import SecretStore
 from chautari_sandbox.doubles.rooms import SOURCES, build_bbb
-from chautari_sandbox.provider import sandbox_spec
+from chautari_sandbox.requirements import sandbox_spec
 
 REGION = """\
 region: andes

@@ -52,7 +52,7 @@ def sources(tmp_path: Path) -> Sources:
         mirror=None,
         cache=tmp_path / "cache",
         doubles=tmp_path / "doubles",
-        shelf=tmp_path / "shelf",
+        mirror_root=tmp_path / "shelf",
         url="http://mirror.example.org/",
         builders={"nextcloud": build},
         fetch=refuse,
@@ -77,7 +77,7 @@ def test_mirror_wins_and_its_file_is_its_own_pin(mirrored: Sources) -> None:
     assert isinstance(found, Artifact)
     assert (found.sha256, found.double) == (digest(b"a local build"), False)
     assert found.url == "http://mirror.example.org/nextcloud-35.0.2.tar.bz2"
-    assert (mirrored.shelf / NEXTCLOUD.file).read_bytes() == b"a local build"
+    assert (mirrored.mirror_root / NEXTCLOUD.file).read_bytes() == b"a local build"
 
 
 def test_newest_nextcloud_of_the_mirror_replaces_the_version(mirrored: Sources) -> None:
@@ -129,11 +129,11 @@ def test_app_that_cannot_be_had_is_missing(sources: Sources) -> None:
     assert one(CALENDAR, sources) == Missing("calendar", "6.1.0", "no route")
 
 
-def test_shelf_keeps_only_what_is_offered_now(sources: Sources) -> None:
-    sources.shelf.mkdir()
-    (sources.shelf / "nextcloud-33.0.0.tar.bz2").write_bytes(b"old")
+def test_mirror_keeps_only_what_is_offered_now(sources: Sources) -> None:
+    sources.mirror_root.mkdir()
+    (sources.mirror_root / "nextcloud-33.0.0.tar.bz2").write_bytes(b"old")
     one(NEXTCLOUD, sources)
-    assert [path.name for path in sources.shelf.iterdir()] == [NEXTCLOUD.file]
+    assert [path.name for path in sources.mirror_root.iterdir()] == [NEXTCLOUD.file]
 
 
 def test_download_with_another_sum_is_deleted(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chautari.errors import RunFailed
-from chautari_sandbox import dns, keys, nodes, seed, subnets, trust, world
+from chautari_sandbox import dns, internet_container, keys, nodes, seed, subnets, trust
 from chautari_sandbox.authority import ensure_authority, ensure_server
 from chautari_sandbox.spec import NodeSpec, SandboxSpec
 from chautari_sandbox.state import MailRelay
@@ -70,8 +70,8 @@ def members(archive: bytes) -> dict[str, tarfile.TarInfo]:
 def test_internet_is_the_same_bytes_every_time(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path, "demo")
     relay = MailRelay("smtp.example.org", 587, "region", "canary-password")
-    first = world.birth(SPEC, authority, relay, tmp_path)
-    assert world.birth(SPEC, authority, relay, tmp_path) == first
+    first = internet_container.seed_files(SPEC, authority, relay, tmp_path)
+    assert internet_container.seed_files(SPEC, authority, relay, tmp_path) == first
     files = members(first)
     assert files["etc/chautari-internet/mail.json"].mode == 0o600
     assert files["etc/systemd/system/dnsmasq.service"].linkname == "/dev/null"
@@ -79,8 +79,8 @@ def test_internet_is_the_same_bytes_every_time(tmp_path: Path) -> None:
 
 def test_node_keeps_its_identity_and_lets_the_operator_in(tmp_path: Path) -> None:
     operator = keys.operator(tmp_path, "demo")
-    first = nodes.birth(NODES[0], "example.org", tmp_path, operator)
-    assert nodes.birth(NODES[0], "example.org", tmp_path, operator) == first
+    first = nodes.seed_files(NODES[0], "example.org", tmp_path, operator)
+    assert nodes.seed_files(NODES[0], "example.org", tmp_path, operator) == first
     files = members(first)
     assert files["etc/ssh/ssh_host_ed25519_key"].mode == 0o600
     assert (files["root/.ssh"].mode, files["root/.ssh/authorized_keys"].mode) == (0o700, 0o600)

@@ -1,18 +1,21 @@
 """A sandbox that runs is taken as it is; one that is not there, or not furnished, is brought up."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from region_samples import POLLS, inventory
+from region_samples import POLLS, REGION, inventory
 from test_sandbox_state import STATE
 
-from chautari.errors import RunFailed
+from chautari.errors import BadInput, RunFailed
 from chautari.region.load import Inventory
-from chautari_sandbox import alive, api, archives, authority, images, runtime, setup, state
-from chautari_sandbox.provider import internet_of, sandbox_spec, surroundings
+from chautari.render.endpoints import PUBLIC_INTERNET
+from chautari_sandbox import api, archives, authority, images, ports, runtime, setup, state
+from chautari_sandbox.endpoints import endpoints_of
+from chautari_sandbox.mirror import forget, with_mirror
+from chautari_sandbox.provider import SandboxProvider
+from chautari_sandbox.requirements import sandbox_spec
 from chautari_sandbox.spec import SandboxSpec
 from chautari_sandbox.state import Missing, Repository, SandboxState
 
@@ -21,6 +24,7 @@ from chautari_sandbox.state import Missing, Repository, SandboxState
 def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inventory:
     """A region whose sandbox was brought up and runs."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(ports, "answers", lambda *_: True)
     found = inventory(tmp_path, POLLS)
     brought_up(sandbox_spec(found))
     return found
@@ -28,12 +32,11 @@ def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inventory:
 
 def described(spec: SandboxSpec) -> SandboxState:
     missing = tuple(Missing(item.name, item.version, "no route") for item in spec.wanted)
-    return replace(STATE, name=spec.name, missing=missing)
+    nodes = tuple((node.name, node.address) for node in spec.nodes)
+    return replace(STATE, name=spec.name, missing=missing, nodes=nodes)
 
 
 def brought_up(spec: SandboxSpec) -> SandboxState:
-    members = {node.name: node.address for node in spec.nodes}
-    alive.remember(spec.name, members, dict.fromkeys(members, os.getpid()))
     return state.save(described(spec))
 
 
@@ -49,23 +52,70 @@ def ups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_sandbox_that_runs_is_taken_as_it_is(
+def test_start_takes_a_running_sandbox_as_it_is(
     ours: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = ups(monkeypatch)
-    assert surroundings(ours, print).mail_api == STATE.mail_api
+    assert SandboxProvider().start(ours, print).mail_api == STATE.mail_api
     assert begun == []
 
 
-def test_sandbox_that_was_never_furnished_does_not_count_as_running(
+def test_start_brings_up_a_sandbox_that_was_never_furnished(
     ours: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = ups(monkeypatch)
     state.begin("andes")
-    surroundings(ours, print)
+    SandboxProvider().start(ours, print)
     assert begun == ["andes"]
-    surroundings(ours, print)
+    SandboxProvider().start(ours, print)
     assert begun == ["andes"], "it came to its end"
+
+
+@pytest.mark.parametrize("silent", [("198.51.100.2", 53), ("203.0.113.20", 22)])
+def test_start_brings_up_a_sandbox_of_which_a_container_is_silent(
+    ours: Inventory, monkeypatch: pytest.MonkeyPatch, silent: tuple[str, int]
+) -> None:
+    begun = ups(monkeypatch)
+    monkeypatch.setattr(ports, "answers", lambda *asked: asked != silent)
+    SandboxProvider().start(ours, print)
+    assert begun == ["andes"]
+
+
+def test_start_brings_up_a_sandbox_that_lacks_a_node_or_a_release(
+    ours: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = ups(monkeypatch)
+    known = state.load("andes")
+    assert known is not None
+    for lacking in (replace(known, nodes=()), replace(known, missing=())):
+        state.save(lacking)
+        SandboxProvider().start(ours, print)
+    assert begun == ["andes", "andes"]
+
+
+def test_start_with_a_mirror_brings_the_sandbox_up_again(
+    ours: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = ups(monkeypatch)
+    provider = SandboxProvider()
+    provider.mirror = tmp_path
+    provider.start(ours, print)
+    assert begun == ["andes"]
+    assert with_mirror(sandbox_spec(ours), None).mirror == tmp_path, "it is remembered"
+    forget("andes")
+    assert with_mirror(sandbox_spec(ours), None).mirror is None
+
+
+def test_known_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    begun = ups(monkeypatch)
+    assert SandboxProvider().known(inventory(tmp_path, POLLS)) is PUBLIC_INTERNET
+    assert begun == []
+
+
+def test_real_region_has_no_sandbox(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="a real region"):
+        sandbox_spec(inventory(tmp_path, REGION))
 
 
 def test_bringing_up_that_breaks_at_its_last_step_is_remembered(
@@ -79,7 +129,7 @@ def test_bringing_up_that_breaks_at_its_last_step_is_remembered(
     ):  # fmt: skip
         monkeypatch.setattr(module, name, lambda *_: ())
     monkeypatch.setattr(images, "recipes", lambda *_: {})
-    monkeypatch.setattr(setup, "shelve", lambda *_: described(spec))
+    monkeypatch.setattr(setup, "publish_artifacts", lambda *_: described(spec))
     monkeypatch.setattr(setup, "describe", lambda *_: None)
 
     def broken(*_: Any) -> None:
@@ -96,6 +146,6 @@ def test_bringing_up_that_breaks_at_its_last_step_is_remembered(
 
 def test_double_is_named_with_its_reason_and_its_limits() -> None:
     packages = Repository("jitsi", "2.0.1", "http://m/jitsi", "http://m/key", "AB", "no route")
-    found = internet_of(replace(STATE, repositories=(packages,))).doubles
+    found = endpoints_of(replace(STATE, repositories=(packages,))).doubles
     assert [item.name for item in found][-1] == "jitsi"
     assert found[-1].reason.startswith("no route (") and "without video" in found[-1].reason

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 
 from chautari.process import run
-from chautari_sandbox import alive, paths, podman, state
+from chautari_sandbox import paths, podman, state
 from chautari_sandbox.engine import Engine, Found
 from chautari_sandbox.spec import NodeSpec, SandboxSpec, WantedArtifact, validate
 from chautari_sandbox.state import ContainerStatus, SandboxState, SandboxStatus
@@ -31,7 +31,6 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     from chautari_sandbox.authority import ensure_authority
 
     validate(spec)
-    alive.forget(spec.name)
     folder = paths.state_dir(spec.name)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with paths.locked(folder / "lock"):
@@ -42,7 +41,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
         made = {name: recipe.image for name, recipe in recipes.items()}
         authority = ensure_authority(folder / "tls", spec.name)
         steps = setup.Setup(spec, engine, made, authority, progress)
-        described = setup.shelve(steps, setup.describe(spec, folder))
+        described = setup.publish_artifacts(steps, setup.describe(spec, folder))
         setup.start_network(steps)
         roots = setup.start_internet(steps, described)
         setup.start_nodes(steps, described)
@@ -53,7 +52,6 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
 def down(name: str, *, purge: bool = False) -> None:
     """Remove the containers and the network; with `purge`, keys, mail and cache as well."""
     folder = paths.state_dir(name)
-    alive.forget(name)
     if shutil.which("podman") is not None:
         engine = Engine(("podman",), name, folder)
         engine.remove(engine.containers().values())
@@ -71,9 +69,6 @@ def status(name: str) -> SandboxStatus:
     found = Engine(("podman",), name, paths.state_dir(name)).containers()
     members = tuple(_member(member, found[member]) for member in sorted(found))
     running = bool(members) and all(member.running for member in members)
-    if running:
-        addresses = {member.name: member.address for member in members}
-        alive.remember(name, addresses, {name: found[name].pid for name in found})
     return SandboxStatus(name, exists=bool(members), running=running, containers=members)
 
 

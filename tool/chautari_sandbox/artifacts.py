@@ -22,12 +22,12 @@ UNPINNED = "no checksum is known for it; pin it in artifacts.lock, or give it wi
 
 @dataclass(frozen=True)
 class Sources:
-    """All the places to look in, and the folder that the mirror serves (`shelf`)."""
+    """All the places to look in, and the folder that the mirror serves (`mirror_root`)."""
 
     mirror: Path | None
     cache: Path
     doubles: Path
-    shelf: Path
+    mirror_root: Path
     url: str
     builders: Mapping[str, Builder]
     fetch: Fetcher = download.fetch
@@ -36,14 +36,14 @@ class Sources:
 def resolve(
     wanted: Iterable[WantedArtifact], sources: Sources
 ) -> tuple[tuple[Artifact, ...], tuple[Missing, ...]]:
-    """Put every file that can be had on the shelf, and nothing else."""
+    """Put every file that can be had on the mirror_root, and nothing else."""
     if sources.mirror is not None and not sources.mirror.is_dir():
         raise BadInput(f"--mirror {sources.mirror}: there is no such folder")
-    sources.shelf.mkdir(parents=True, exist_ok=True)
+    sources.mirror_root.mkdir(parents=True, exist_ok=True)
     results = [_one(item, sources) for item in wanted]
     artifacts = tuple(result for result in results if isinstance(result, Artifact))
     kept = {artifact.file for artifact in artifacts}
-    for path in sources.shelf.iterdir():
+    for path in sources.mirror_root.iterdir():
         if path.is_file() and path.name not in kept:
             path.unlink()
     return artifacts, tuple(result for result in results if isinstance(result, Missing))
@@ -81,7 +81,7 @@ def _offer(
     double: bool = False,
     reason: str = "",
 ) -> Artifact:
-    served = download.place(path, sources.shelf / path.name)
+    served = download.place(path, sources.mirror_root / path.name)
     return Artifact(
         name=wanted.name,
         version=version,

@@ -1,4 +1,4 @@
-"""What this machine lacks for a sandbox, each with the one command that mends it."""
+"""What this machine is missing for a sandbox, each with the one command that fixes it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from chautari.errors import ChautariError
+from chautari.render.provider import MachineFinding
 from chautari_sandbox import dns, paths, podman, runtime, subnets
 from chautari_sandbox.engine import Engine
 
@@ -21,79 +21,63 @@ NETWORK = "198.51.100.0/25"
 _SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that a sandbox needs; `fix` is empty when it is there."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-
-
-def findings(network: str = NETWORK) -> list[Finding]:
-    """Look at everything, in the order in which it should be mended."""
-    looks: tuple[Callable[[], Finding], ...] = (
-        _system, _ssh, _root, _podman, _network_backend, _runtime, _mmdebstrap, _disk, _memory,
+def findings(network: str = NETWORK) -> list[MachineFinding]:
+    """Return what this machine has and lacks, in the order in which it should be fixed."""
+    checks: tuple[Callable[[], MachineFinding], ...] = (
+        _system, _root, _podman, _network_backend, _runtime, _mmdebstrap, _disk, _memory,
         _limits, _authorities, _resolver, lambda: _subnet(network),
     )  # fmt: skip
-    return [_careful(look) for look in looks]
+    return [_careful(check) for check in checks]
 
 
-def _careful(look: Callable[[], Finding]) -> Finding:
-    """A look that fails is a finding too, not a crash."""
+def _careful(check: Callable[[], MachineFinding]) -> MachineFinding:
+    """Return the finding of one check; a check that fails is a finding too."""
     try:
-        return look()
+        return check()
     except (ChautariError, OSError, ValueError) as error:
         fix = error.fix if isinstance(error, ChautariError) else ""
-        name = getattr(look, "__name__", "network").strip("_").replace("_", " ")
-        return Finding(name if name != "<lambda>" else "network", False, str(error), fix)
+        name = getattr(check, "__name__", "network").strip("_").replace("_", " ")
+        return MachineFinding(name if name != "<lambda>" else "network", False, str(error), fix)
 
 
-def _finding(name: str, ok: bool, detail: str, fix: str) -> Finding:
-    return Finding(name, ok, detail, "" if ok else fix)
+def _finding(name: str, ok: bool, detail: str, fix: str) -> MachineFinding:
+    return MachineFinding(name, ok, detail, "" if ok else fix)
 
 
-def _system() -> Finding:
+def _system() -> MachineFinding:
     system = os.uname()
     detail = f"{system.sysname} {system.release}, {system.machine}"
     fix = "run it on Debian 12, in a virtual machine for instance"
     return _finding("system", sys.platform == "linux", detail, fix)
 
 
-def _root() -> Finding:
+def _root() -> MachineFinding:
     ok = os.geteuid() == 0
     detail = "root" if ok else "an ordinary user: nodes would have no addresses of their own"
     return _finding("root", ok, detail, "sudo make demo")
 
 
-def _ssh() -> Finding:
-    found = shutil.which("ssh")
-    fix = "apt-get install -y openssh-client"
-    return _finding("ssh", bool(found), found or "not installed: no node can be reached", fix)
-
-
-def _podman() -> Finding:
+def _podman() -> MachineFinding:
     found = shutil.which("podman", path=_SBIN)
     return _finding("podman", bool(found), found or "not installed", PODMAN)
 
 
-def _mmdebstrap() -> Finding:
+def _mmdebstrap() -> MachineFinding:
     found = shutil.which("mmdebstrap", path=_SBIN)
     detail = found or "not installed"
     return _finding("mmdebstrap", bool(found), detail, "apt-get install -y mmdebstrap")
 
 
-def _network_backend() -> Finding:
+def _network_backend() -> MachineFinding:
     places = ("/usr/lib/podman/netavark", "/usr/libexec/podman/netavark")
     found = next((place for place in places if Path(place).exists()), "")
     detail = found or "not installed"
     return _finding("container network", bool(found), detail, "apt-get install -y netavark")
 
 
-def _runtime() -> Finding:
+def _runtime() -> MachineFinding:
     if shutil.which("podman") is None:
-        return Finding("container runtime", False, "podman comes first", PODMAN)
+        return MachineFinding("container runtime", False, "podman comes first", PODMAN)
     refusals = {name: runtime.refusal(name) for name in runtime.installed()}
     works = [name for name, refusal in refusals.items() if not refusal]
     told = "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items() if refusal)
@@ -101,7 +85,7 @@ def _runtime() -> Finding:
     return _finding("container runtime", bool(works), detail, "apt-get install -y runc")
 
 
-def _disk() -> Finding:
+def _disk() -> MachineFinding:
     place = paths.states_home()
     while not place.exists():
         place = place.parent
@@ -111,30 +95,32 @@ def _disk() -> Finding:
     return _finding("disk", free >= NEEDED_DISK, detail, fix)
 
 
-def _memory() -> Finding:
+def _memory() -> MachineFinding:
     free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     detail = f"{free / (1 << 30):.1f} GB, {NEEDED_MEMORY >> 30} GB are needed"
     return _finding("memory", free >= NEEDED_MEMORY, detail, "use a machine with more memory")
 
 
-def _limits() -> Finding:
+def _limits() -> MachineFinding:
     limit = runtime.limit()
     detail = f"containers may get {limit} open files and processes, {NEEDED_LIMIT} are needed"
     return _finding("limits", limit >= NEEDED_LIMIT, detail, "ulimit -Hn 16384; ulimit -Hu 16384")
 
 
-def _authorities() -> Finding:
+def _authorities() -> MachineFinding:
     bundle = Path("/etc/ssl/certs/ca-certificates.crt")
     ok = bundle.is_file() and bundle.stat().st_size > 0
     detail = str(bundle) if ok else f"{bundle} is missing"
     return _finding("certificate store", ok, detail, "apt-get install -y ca-certificates")
 
 
-def _resolver() -> Finding:
-    return Finding("resolver", True, dns.upstream().replace("nameserver ", "").replace("\n", " "))
+def _resolver() -> MachineFinding:
+    return MachineFinding(
+        "resolver", True, dns.upstream().replace("nameserver ", "").replace("\n", " ")
+    )
 
 
-def _subnet(network: str) -> Finding:
+def _subnet(network: str) -> MachineFinding:
     own = _own_interface(network)
     taken = subnets.conflict(network, own)
     detail = taken or f"{network} is {'ours' if own else 'free'}"
@@ -142,7 +128,7 @@ def _subnet(network: str) -> Finding:
 
 
 def _own_interface(network: str) -> str:
-    """The bridge of a sandbox that already has this network."""
+    """Return the bridge of a sandbox that already has this network; empty without one."""
     if shutil.which("podman") is None:
         return ""
     for item in Engine(("podman",), "", Path()).networks():

@@ -91,7 +91,7 @@ def _receive(url: str, target: Path) -> None:
 
 
 def place(source: Path, target: Path) -> Path:
-    """Copy a file onto the mirror's shelf, unless the same bytes are there."""
+    """Copy a file to the mirror, unless the same bytes are there."""
     if target.is_file() and sha256(target) == sha256(source):
         return target
     aside = target.with_name(f".{target.name}.new")

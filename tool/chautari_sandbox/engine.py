@@ -23,7 +23,6 @@ class Found:
     name: str
     state: str
     labels: dict[str, str]
-    pid: int = 0
 
     @property
     def running(self) -> bool:
@@ -59,7 +58,7 @@ class Engine:
             run(podman.containers(self.base, self.sandbox)).text or "[]"
         )
         found = (
-            Found(item["Id"], item["Names"][0], item["State"], item["Labels"], item.get("Pid", 0))
+            Found(item["Id"], item["Names"][0], item["State"], item["Labels"])
             for item in listed or []
         )
         return {item.labels[podman.MEMBER]: item for item in found}
@@ -101,7 +100,7 @@ class Engine:
         if names:
             run(podman.remove(self.base, names))
 
-    def ensure(self, wanted: podman.Container, birth: bytes, present: Found | None) -> str:
+    def ensure(self, wanted: podman.Container, files: bytes, present: Found | None) -> str:
         """Have this container running; say what had to be done, empty for nothing."""
         if present is not None and present.plays(wanted):
             if present.running:
@@ -112,7 +111,7 @@ class Engine:
             self.remove([present])
         run(podman.create(self.base, wanted))
         try:
-            self._unpack(wanted.name, birth)
+            self._unpack(wanted.name, files)
         except BaseException:
             # Without its trust and settings it must not be taken for a good one next time.
             run(podman.remove(self.base, [wanted.name]))

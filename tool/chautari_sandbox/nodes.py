@@ -9,7 +9,7 @@ from chautari_sandbox.engine import Engine, Found
 from chautari_sandbox.spec import NodeSpec, SandboxSpec
 
 
-def birth(node: NodeSpec, zone: str, folder: Path, operator: Path) -> bytes:
+def seed_files(node: NodeSpec, zone: str, folder: Path, operator: Path) -> bytes:
     """The node's identity and the key that may enter; there before sshd starts."""
     hosts = f"127.0.0.1 localhost\n127.0.1.1 {node.name}.{zone} {node.name}\n::1 localhost\n"
     identity = keys.host(folder / "hosts", node.name)
@@ -64,7 +64,7 @@ def ensure(
     engine.remove(found for name, found in present.items() if name not in {*wanted, "internet"})
     done = {}
     for node in spec.nodes:
-        files = birth(node, spec.zone, engine.folder, operator)
+        files = seed_files(node, spec.zone, engine.folder, operator)
         made = container(spec, node, images[node.release], limit, files)
         done[node.name] = engine.ensure(made, files, present.get(node.name))
     for node in spec.nodes:

@@ -59,10 +59,10 @@ _IMAGES: dict[str, _Image] = {
 
 
 def resolve(
-    wanted: Iterable[WantedImage], base: Path | None, shelf: Path, url: str
+    wanted: Iterable[WantedImage], base: Path | None, mirror_root: Path, url: str
 ) -> tuple[Artifact, ...]:
-    """Put a double of each image on the shelf; `base` is the archive of the system below it."""
-    folder = shelf / "v2"
+    """Write a double of each image below `mirror_root`; `base` is the archive of its system."""
+    folder = mirror_root / "v2"
     shutil.rmtree(folder, ignore_errors=True)
     host = url.split("://")[1].strip("/")
     found = []

@@ -25,14 +25,16 @@ SUITE = "stable"
 
 
 def resolve(
-    wanted: Iterable[WantedRepository], folder: Path, shelf: Path, url: str
+    wanted: Iterable[WantedRepository], folder: Path, mirror_root: Path, url: str
 ) -> tuple[Repository, ...]:
     """Return a double for each repository that upstream does not serve to this machine."""
     found = []
     for item in wanted:
         reason = refusal(item, paths.cache_dir() / "downloads")
         if reason:
-            found.append(_double(item, folder, shelf / item.name, f"{url}{item.name}", reason))
+            found.append(
+                _double(item, folder, mirror_root / item.name, f"{url}{item.name}", reason)
+            )
     return tuple(found)
 
 
@@ -65,14 +67,16 @@ def _holds(file: Path, content: bytes) -> bool:
     return file.is_file() and file.read_bytes() == content
 
 
-def _double(item: WantedRepository, folder: Path, shelf: Path, url: str, reason: str) -> Repository:
+def _double(
+    item: WantedRepository, folder: Path, mirror_root: Path, url: str, reason: str
+) -> Repository:
     key = openpgp.ensure_key(folder / "mirror-key.pem", "Chautari sandbox mirror", debian.TIME)
     files = debian.repository(BUILDERS[item.name](item.version), SUITE, key, int(time.time()))
     files[KEY_FILE] = key.certificate().encode()
     # apt takes an index of the same date for the same: it is signed anew only when it changed.
-    if not all(_holds(shelf / name, files[name]) for name in (f"{SUITE}/Packages", KEY_FILE)):
+    if not all(_holds(mirror_root / name, files[name]) for name in (f"{SUITE}/Packages", KEY_FILE)):
         for name, content in files.items():
-            paths.write(shelf / name, content)
+            paths.write(mirror_root / name, content)
     return Repository(
         name=item.name,
         version=item.version,

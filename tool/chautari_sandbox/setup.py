@@ -11,6 +11,7 @@ from chautari_sandbox import (
     archives,
     artifacts,
     images,
+    internet_container,
     keys,
     nodes,
     paths,
@@ -19,7 +20,6 @@ from chautari_sandbox import (
     runtime,
     seed,
     trust,
-    world,
 )
 from chautari_sandbox.authority import Identity
 from chautari_sandbox.doubles.build import build_nextcloud
@@ -61,6 +61,7 @@ def describe(spec: SandboxSpec, folder: Path) -> SandboxState:
         operator_public_key=keys.public(operator).read_text().strip(),
         mirror_url=f"http://mirror.{spec.zone}/",
         mail_relay=MailRelay(f"smtp.{spec.zone}", 587, "region", _password(folder)),
+        nodes=tuple((node.name, node.address) for node in spec.nodes),
         mail_api=f"http://{spec.internet_address}:8025",
     )
 
@@ -72,7 +73,7 @@ def _password(folder: Path) -> str:
     return file.read_text()
 
 
-def shelve(setup: Setup, state: SandboxState) -> SandboxState:
+def publish_artifacts(setup: Setup, state: SandboxState) -> SandboxState:
     """Put upstream's files on the mirror, and say which are doubles and which are missing."""
     found, missing = artifacts.resolve(
         setup.spec.wanted,
@@ -80,7 +81,7 @@ def shelve(setup: Setup, state: SandboxState) -> SandboxState:
             mirror=setup.spec.mirror,
             cache=paths.cache_dir() / "downloads",
             doubles=setup.folder / "doubles",
-            shelf=setup.folder / "mirror",
+            mirror_root=setup.folder / "mirror",
             url=state.mirror_url,
             builders={
                 "nextcloud": build_nextcloud,
@@ -102,8 +103,14 @@ def shelve(setup: Setup, state: SandboxState) -> SandboxState:
             setup.progress(f"{artifact.name} {artifact.version} is a double: {artifact.reason}")
     for absent in missing:
         setup.progress(f"{absent.name} {absent.version} is missing: {absent.reason}")
-    asked = tuple((item.name, item.version) for item in setup.spec.repositories)
-    return replace(state, artifacts=found, missing=missing, repositories=served, asked=asked)
+    requested = tuple((item.name, item.version) for item in setup.spec.repositories)
+    return replace(
+        state,
+        artifacts=found,
+        missing=missing,
+        repositories=served,
+        requested_packages=requested,
+    )
 
 
 def _system(setup: Setup) -> Path | None:
@@ -124,13 +131,15 @@ def start_network(setup: Setup) -> None:
 def start_internet(setup: Setup, state: SandboxState) -> tuple[str, ...]:
     """Have the internet container running; return the roots of its ACME server."""
     spec, folder = setup.spec, setup.folder
-    files = world.birth(spec, setup.authority, state.mail_relay, folder)
-    wanted = world.container(spec, setup.images["internet"], folder, runtime.limit(), files)
-    done = world.ensure(setup.engine, spec, wanted, files)
+    files = internet_container.seed_files(spec, setup.authority, state.mail_relay, folder)
+    wanted = internet_container.container(
+        spec, setup.images["internet"], folder, runtime.limit(), files
+    )
+    done = internet_container.ensure(setup.engine, spec, wanted, files)
     if done:
         setup.progress(f"{done} the internet at {spec.internet_address}")
     own = setup.authority.certificate
-    roots = world.remember_root(folder, world.acme_root(spec, own))
+    roots = internet_container.remember_root(folder, internet_container.acme_root(spec, own))
     paths.write_if_changed(state.ca_file, "".join((own.read_text(), *roots)))
     return roots
 
@@ -148,8 +157,8 @@ def refresh(setup: Setup, roots: tuple[str, ...]) -> None:
     trusted = trust.authorities(setup.authority.certificate, roots)
     ways = trust.ways_out(setup.spec.internet_address, trust.package_index())
     for name, found in setup.engine.containers().items():
-        entries = trusted if name == world.MEMBER else (*trusted, *ways)
+        entries = trusted if name == internet_container.MEMBER else (*trusted, *ways)
         if setup.engine.refresh(found, seed.archive(entries)):
             setup.progress(f"gave {name} the authorities to trust")
-            if name != world.MEMBER:
+            if name != internet_container.MEMBER:
                 nodes.forget_accounts(setup.engine, found, setup.spec.zone)

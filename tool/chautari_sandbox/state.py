@@ -56,7 +56,12 @@ class Repository:
 
 @dataclass(frozen=True)
 class SandboxState:
-    """Everything about a sandbox that was brought up."""
+    """Everything about a sandbox that was brought up.
+
+    Attributes:
+        requested_packages: names and releases of the package repositories that were looked for.
+        nodes: names and addresses of the nodes.
+    """
 
     name: str
     zone: str
@@ -73,7 +78,8 @@ class SandboxState:
     artifacts: tuple[Artifact, ...] = ()
     missing: tuple[Missing, ...] = ()
     repositories: tuple[Repository, ...] = ()
-    asked: tuple[tuple[str, str], ...] = ()
+    requested_packages: tuple[tuple[str, str], ...] = ()
+    nodes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,8 @@ def from_json(text: str) -> SandboxState:
     raw["artifacts"] = tuple(Artifact(**item) for item in raw["artifacts"])
     raw["missing"] = tuple(Missing(**item) for item in raw["missing"])
     raw["repositories"] = tuple(Repository(**item) for item in raw.get("repositories", ()))
-    raw["asked"] = tuple((name, version) for name, version in raw.get("asked", ()))
+    for name in ("requested_packages", "nodes"):
+        raw[name] = tuple((first, second) for first, second in raw[name])
     return SandboxState(**raw)
 
 

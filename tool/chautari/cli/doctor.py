@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
 
 from chautari.cli.options import json_option, print_json
+from chautari.render import provider
+from chautari.render.provider import INSTALL, MachineFinding
 
 
 @click.command("doctor")
 @json_option
 def command(as_json: bool) -> int:
     """Check this machine for what a deploy and the sandbox need, and show how to install it."""
-    from chautari_sandbox.doctor import findings
-
-    found = findings()
+    found = [_ssh(), *_sandbox()]
     if as_json:
         ok = all(item.ok for item in found)
         print_json({"ok": ok, "findings": [asdict(item) for item in found]})
@@ -25,3 +27,19 @@ def command(as_json: bool) -> int:
             if not item.ok:
                 click.echo(f"        → {item.fix}")
     return 0 if all(item.ok for item in found) else 1
+
+
+def _ssh() -> MachineFinding:
+    found = shutil.which("ssh")
+    if found:
+        return MachineFinding("ssh", True, found)
+    fix = "apt-get install -y openssh-client"
+    return MachineFinding("ssh", False, "not installed: no node can be reached", fix)
+
+
+def _sandbox() -> Sequence[MachineFinding]:
+    sandbox = provider.find_provider()
+    if sandbox is not None:
+        return sandbox.findings()
+    detail = f"not installed; only regions in containers, such as demo, need it: {INSTALL}"
+    return [MachineFinding("sandbox", True, detail)]

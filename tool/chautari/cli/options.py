@@ -46,11 +46,31 @@ identity_option: Decorator = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Use this SSH private key, for nodes and secrets. Default: ~/.ssh/id_ed25519, id_rsa.",
 )  # fmt: skip
-mirror_option: Decorator = click.option(
-    "--mirror", metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Serve upstream's real artifacts from this folder (only in a sandbox).",
-)  # fmt: skip
+
+
+class EndpointsCommand(click.Command):
+    """A command that starts a region's endpoints and so takes their provider's options too.
+
+    A command line that has only the command's own options does not load the provider: a deploy of
+    a real region must not pay for it.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, with the provider's options where they are needed."""
+        own = {name for param in self.params for name in param.opts}
+        if all(arg.partition("=")[0] in own for arg in args if arg.startswith("-")):
+            ctx.meta[__name__] = []
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own parameters, then the provider's options."""
+        *own, help_ = super().get_params(ctx)
+        if __name__ not in ctx.meta:
+            from chautari.render.provider import find_provider
+
+            provider = find_provider()
+            ctx.meta[__name__] = list(provider.options()) if provider else []
+        return [*own, *ctx.meta[__name__], help_]
 
 
 def print_json(data: Any) -> None:

@@ -7,19 +7,18 @@ from typing import Any
 import click
 
 from chautari.cli.options import (
+    EndpointsCommand,
     identity_option,
     json_option,
-    mirror_option,
     node_option,
     region_argument,
 )
 
 
-@click.command("prepare")
+@click.command("prepare", cls=EndpointsCommand)
 @region_argument
 @node_option
 @identity_option
-@mirror_option
 @json_option
 def command(name: str, as_json: bool, **asked: Any) -> int:
     """Inspect the region's machines, and install what Ansible and the checks need there.

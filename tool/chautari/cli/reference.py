@@ -57,8 +57,9 @@ def _paragraphs(help_text: str) -> Iterator[str]:
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:
     records = [
         record
-        for option in command.params
-        if isinstance(option, click.Option) and (record := option.get_help_record(context))
+        for option in command.get_params(context)
+        if isinstance(option, click.Option) and option is not command.get_help_option(context)
+        if (record := option.get_help_record(context))
     ]
     if records:
         yield from ("", "| option | meaning |", "|---|---|")

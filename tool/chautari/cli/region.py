@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chautari.cli.options import (
+    EndpointsCommand,
     identity_option,
     json_option,
-    mirror_option,
     node_option,
     region_argument,
 )
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from chautari.report.model import RegionReport
 
 
-@click.command("region")
+@click.command("region", cls=EndpointsCommand)
 @region_argument
 @node_option
 @identity_option
-@mirror_option
 @click.option("--full", is_flag=True, help="Run every role, even those already up to date.")
 @click.option("--no-checks", is_flag=True, help="Skip the checks after the deploy.")
 @click.option(

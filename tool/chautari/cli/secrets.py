@@ -12,10 +12,10 @@ from chautari.errors import BadInput
 from chautari.paths import inventories_root
 from chautari.region.load import Inventory, find, load
 from chautari.render.endpoints import Endpoints
+from chautari.render.provider import known_endpoints
 from chautari.secrets import specs, store
 from chautari.secrets.ensure import recipients_of, save
 from chautari.secrets.store import SecretStore
-from chautari_sandbox.provider import known_surroundings
 
 
 @click.group("secrets")
@@ -43,7 +43,7 @@ def list_(name: str, as_json: bool) -> None:
 def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     """Print one secret to standard output."""
     inventory = _inventory(name)
-    opened = _open(inventory, known_surroundings(inventory), identities)
+    opened = _open(inventory, known_endpoints(inventory), identities)
     if secret not in opened:
         raise BadInput(f"no secret {secret!r}", fix=f"use one of: {', '.join(opened.names)}")
     click.echo(opened[secret])
@@ -66,7 +66,7 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     if not value or not value.isprintable():
         raise BadInput(f"{secret} must be one line of printable characters")
     known[secret].check(value, inventory.region.region)
-    endpoints = known_surroundings(inventory)
+    endpoints = known_endpoints(inventory)
     opened = _open(inventory, endpoints, identities)
     extra = [key for keys in endpoints.operators.values() for key in keys]
     complete = opened.with_values({secret: value})

@@ -29,7 +29,6 @@ from chautari.region.locate import LOCK_FILE, SECRETS_FILE
 from chautari.report.frame import frame, key
 from chautari.report.model import ENDINGS, Double, RegionReport, ServiceInfo
 from chautari.ssh.target import SSHTarget
-from chautari_sandbox import alive, paths
 
 if TYPE_CHECKING:
     from chautari.deploy.request import Plan
@@ -126,7 +125,6 @@ class Memory:
             "of": self._before(),
             "asked": self._asked,
             "beside": beside,
-            "members": _members(ready),
             "report": {
                 name: asdict(report)[name]
                 for name in ("region", "domain", "command", "services", "doubles", "hints")
@@ -153,9 +151,6 @@ class Memory:
                 return None
             if any(_content(path) != digest for path, digest in kept["beside"].items()):
                 return None
-            there = alive.members(kept["report"]["region"]) if kept["members"] else {}
-            if there is None or not kept["members"].items() <= there.items():
-                return None
             # What an older toolkit kept has another shape.
             return kept | {"targets": [_target(node) for node in kept["targets"]]}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -169,7 +164,7 @@ def _write(file: Path, text: str) -> None:
 
 def memory(file: Path, verb: str, asked: Mapping[str, Any]) -> Memory | None:
     """Return the memory of a command; None for one that does more than look when all is well."""
-    more = ("full", "canary", "mirror", "purge")
+    more = ("full", "canary", "purge")
     if verb not in _MODES or any(asked.get(name) for name in more):
         return None
     if verb == "region" and asked.get("checks", True):
@@ -240,25 +235,13 @@ def _content(path: str) -> str:
 def _beside(ready: Plan) -> dict[str, str] | None:
     """Return the digests of further files that this region's inputs come from.
 
-    None when they cannot be told: a sandbox that was changed meanwhile, or one with a mirror of the
-    user's own, whose folder may go away.
+    None when they cannot be told: a sandbox may have been changed meanwhile.
     """
     region = ready.inventory.region
+    if region.sandbox is not None:
+        return None
     zones = [Path(folder) / region.timezone for folder in zoneinfo_path()]
     files = [str(path) for path in zones if path.is_file()][:1]
-    if region.sandbox is not None:
-        from chautari_sandbox.provider import known_surroundings
-
-        folder = paths.state_dir(region.region)
-        notes = [folder / name for name in ("state.json", "mirror-folder", "unfinished")]
-        before = [_content(str(note)) for note in notes]
-        if notes[1].exists() or notes[2].exists():
-            return None
-        if known_surroundings(ready.inventory) != ready.endpoints:
-            return None
-        if before != [_content(str(note)) for note in notes]:
-            return None
-        files += [str(note) for note in notes]
     return {path: _content(path) for path in files}
 
 
@@ -267,14 +250,6 @@ def zoneinfo_path() -> tuple[str, ...]:
     import zoneinfo  # only to keep, never to look
 
     return zoneinfo.TZPATH
-
-
-def _members(ready: Plan) -> dict[str, str]:
-    """Return the containers that have to run, by name and address; none of a real region."""
-    region = ready.inventory.region
-    if region.sandbox is None:
-        return {}
-    return {name: node.address for name, node in region.nodes.items()}
 
 
 def _nodes(ready: Plan) -> Kept:

@@ -9,14 +9,14 @@ from chautari.deploy import assemble, converge
 from chautari.deploy.isolation import capture_node_errors
 from chautari.deploy.request import Listener, Request
 from chautari.parallel import map_parallel
+from chautari.render.provider import known_endpoints
 from chautari.report.model import CheckResult, NodeReport, RegionReport
 from chautari.ssh.target import SSHTarget, targets
-from chautari_sandbox.provider import known_surroundings
 
 
 def attach(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
     """Follow the newest run of each node, or the one named; it may have ended long ago."""
-    endpoints, began = known_surroundings(request.inventory), time.monotonic()
+    endpoints, began = known_endpoints(request.inventory), time.monotonic()
     reached = targets(request.inventory, endpoints, request.chosen(), request.identities)
     nodes = [NodeReport(target.name, target.address, "failed") for target in reached]
     report = assemble.empty(request, endpoints)

@@ -9,16 +9,16 @@ from chautari.deploy.request import Request
 from chautari.deploy.status import NO_PYTHON
 from chautari.node import drift
 from chautari.parallel import map_parallel
+from chautari.render.provider import known_endpoints
 from chautari.ssh.runner_client import ask
 from chautari.ssh.target import SSHTarget, targets
-from chautari_sandbox.provider import known_surroundings
 
 NodeDrift = dict[str, Any]
 
 
 def found_on_nodes(request: Request) -> list[NodeDrift]:
     """Return for each node: whether it answered, what changed by role, and since when."""
-    endpoints = known_surroundings(request.inventory)
+    endpoints = known_endpoints(request.inventory)
     reached = targets(request.inventory, endpoints, request.chosen(), request.identities)
     return map_parallel(_one, reached, request.parallel)
 

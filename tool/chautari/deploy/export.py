@@ -13,9 +13,9 @@ from chautari.region.load import Inventory
 from chautari.render import inventory, variables
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.inventory import SECRET_FILE, Connection
+from chautari.render.provider import known_endpoints
 from chautari.render.variables import NodeContext
 from chautari.ssh.target import SSHTarget, targets
-from chautari_sandbox.provider import known_surroundings
 
 
 def folders(inventories: Sequence[Inventory], output: Path) -> list[Path]:
@@ -37,7 +37,7 @@ def folders(inventories: Sequence[Inventory], output: Path) -> list[Path]:
 
 def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
     """Write the inventory of all nodes into `folder` and return the files; nothing is started."""
-    endpoints = known_surroundings(request.inventory)
+    endpoints = known_endpoints(request.inventory)
     if (
         with_secrets
         and endpoints is PUBLIC_INTERNET

@@ -18,10 +18,10 @@ from chautari.region.load import Inventory
 from chautari.render import inputs, variables
 from chautari.render.endpoints import Endpoints
 from chautari.render.inputs import RECEIPT_KEY, Inputs
+from chautari.render.provider import start_endpoints
 from chautari.render.variables import NodeContext, NodeVariables
 from chautari.secrets.ensure import ensure
 from chautari.secrets.store import SecretStore, default_identities
-from chautari_sandbox.provider import surroundings
 
 Listener = Callable[[str, dict[str, Any]], None]
 
@@ -45,7 +45,6 @@ class Request:
     command: str
     nodes: tuple[str, ...] = ()
     identities: tuple[Path, ...] = ()
-    mirror: Path | None = None
     manner: Manner = PATIENT
     full: bool = False
     checks: bool = True
@@ -96,7 +95,7 @@ def plan(request: Request, tell: Callable[[str], None]) -> Plan:
         BadInput: when a node is not known, or a secret is missing or cannot be opened.
     """
     names = request.chosen()
-    endpoints = surroundings(request.inventory, tell, request.mirror)
+    endpoints = start_endpoints(request.inventory, tell)
     secrets = open_secrets(request, endpoints)
     nodes = tuple(
         variables.of_node(NodeContext(request.inventory, endpoints, name), secrets)

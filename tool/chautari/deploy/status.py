@@ -8,16 +8,16 @@ from typing import Any
 
 from chautari.deploy.request import Request
 from chautari.parallel import map_parallel
+from chautari.render.provider import known_endpoints
 from chautari.ssh.runner_client import ask
 from chautari.ssh.target import SSHTarget, targets
-from chautari_sandbox.provider import known_surroundings
 
 NO_PYTHON = 127  # the shell found no python3: a machine that was never prepared
 
 
 def node_states(request: Request) -> list[dict[str, Any]]:
     """Return for each node: reachable, who is at work, the last run and how it ended."""
-    endpoints = known_surroundings(request.inventory)
+    endpoints = known_endpoints(request.inventory)
     reached = targets(request.inventory, endpoints, request.chosen(), request.identities)
     return map_parallel(_state, reached)
 

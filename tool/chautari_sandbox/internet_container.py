@@ -54,7 +54,7 @@ def container(
     )
 
 
-def birth(spec: SandboxSpec, authority: Identity, relay: MailRelay, folder: Path) -> bytes:
+def seed_files(spec: SandboxSpec, authority: Identity, relay: MailRelay, folder: Path) -> bytes:
     """The container's files, with certificates of the sandbox's authority."""
     acme = ensure_server(authority, folder / "tls", (f"acme.{spec.zone}", spec.internet_address))
     smtp = ensure_server(authority, folder / "tls", (relay.host, spec.internet_address))

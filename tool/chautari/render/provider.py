@@ -1,0 +1,100 @@
+"""Finds what surrounds a region: the public internet, or what an installed provider supplies.
+
+A provider is a package that registers one object under the entry-point group `GROUP`, as
+chautari-sandbox does. It is loaded for a region with `sandbox:` and for its own commands and
+options; a deploy of a real region never imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Protocol, cast
+
+from chautari.errors import BadInput
+from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
+
+if TYPE_CHECKING:
+    import click
+
+    from chautari.region.load import Inventory
+
+GROUP = "chautari.endpoints"
+INSTALL = "pip install 'chautari[sandbox]'"
+ReportProgress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class MachineFinding:
+    """One thing that this machine must have; `fix` is empty when it is there."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+class EndpointsProvider(Protocol):
+    """Supplies the endpoints of regions with `sandbox:`, and the commands that go with them."""
+
+    def known(self, inventory: Inventory) -> Endpoints:
+        """Return the region's endpoints without starting anything."""
+
+    def start(self, inventory: Inventory, report_progress: ReportProgress) -> Endpoints:
+        """Start what the region's endpoints need, and return them."""
+
+    def command(self) -> click.Command:
+        """Return the subcommand `deploy sandbox`."""
+
+    def options(self) -> Sequence[click.Option]:
+        """Return further options of commands that start endpoints; none passes on its value."""
+
+    def findings(self) -> Sequence[MachineFinding]:
+        """Return what this machine has and lacks, in the order in which it should be fixed."""
+
+
+def known_endpoints(inventory: Inventory) -> Endpoints:
+    """Return what surrounds the region, without starting anything.
+
+    Raises:
+        BadInput: when the region needs a provider and none is installed.
+    """
+    if inventory.region.sandbox is None:
+        return PUBLIC_INTERNET
+    return require_provider(f"{inventory.region.region} has `sandbox:`").known(inventory)
+
+
+def start_endpoints(inventory: Inventory, report_progress: ReportProgress) -> Endpoints:
+    """Return what surrounds the region; a sandbox that is not running is started.
+
+    Raises:
+        BadInput: when the region needs a provider and none is installed.
+        RunFailed: when the provider cannot start what the region needs.
+    """
+    if inventory.region.sandbox is None:
+        return PUBLIC_INTERNET
+    provider = require_provider(f"{inventory.region.region} has `sandbox:`")
+    return provider.start(inventory, report_progress)
+
+
+def require_provider(reason: str) -> EndpointsProvider:
+    """Return the installed provider.
+
+    Raises:
+        BadInput: when none is installed; `reason` says what needs it.
+    """
+    provider = find_provider()
+    if provider is None:
+        raise BadInput(f"{reason}, but the sandbox is not installed", fix=f"install it: {INSTALL}")
+    return provider
+
+
+@cache
+def find_provider() -> EndpointsProvider | None:
+    """Return the installed provider, or None when there is none."""
+    # Reading what is installed costs 20 ms, which a real region need not pay.
+    from importlib.metadata import entry_points
+
+    found = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+    return cast("EndpointsProvider", found[0].load()) if found else None

@@ -1,0 +1,85 @@
+"""`deploy sandbox up|down|status`: the small internet and the nodes of a region in containers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from chautari.cli.options import json_option, print_json, region_argument
+from chautari.paths import inventories_root
+from chautari.region.load import Inventory, find, load
+from chautari_sandbox import api
+from chautari_sandbox.mirror import forget as forget_mirror
+from chautari_sandbox.mirror import with_mirror
+from chautari_sandbox.requirements import sandbox_spec
+
+TakeMirror = Callable[[click.Context, click.Parameter, Path | None], object]
+
+
+def mirror_option(callback: TakeMirror | None = None) -> click.Option:
+    """Return the option `--mirror`; with `callback`, which takes it, its value is not passed on."""
+    return click.Option(
+        ["--mirror"], metavar="DIR",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Serve upstream's real artifacts from this folder (only in a sandbox).",
+        expose_value=callback is None, callback=callback,
+    )  # fmt: skip
+
+
+@click.group("sandbox")
+def command() -> None:
+    """Manage a region's containers on this machine: its nodes and its small internet."""
+
+
+@command.command("up")
+@region_argument
+@json_option
+def up(name: str, as_json: bool, mirror: Path | None) -> None:
+    """Start the containers. Containers that are running stay as they are."""
+    spec = with_mirror(sandbox_spec(_inventory(name)), mirror)
+    state = api.up(spec, lambda text: click.echo(text, err=True))
+    if as_json:
+        data = asdict(state)
+        data["mail_relay"].pop("password")
+        data |= {key: str(data[key]) for key in ("ca_file", "ssh_key")}
+        print_json(data)
+    else:
+        click.echo(f"The sandbox {state.name} is running. Next: deploy region {name}", err=True)
+
+
+up.params.append(mirror_option())
+
+
+@command.command("down")
+@region_argument
+@click.option("--purge", is_flag=True, help="Also delete its keys, mail and caches.")
+def down(name: str, purge: bool) -> None:
+    """Remove the containers and their network. Base images stay."""
+    sandbox = _inventory(name).region.region
+    api.down(sandbox, purge=purge)
+    forget_mirror(sandbox)
+    click.echo(f"The sandbox {name} was removed.", err=True)
+
+
+@command.command("status")
+@region_argument
+@json_option
+def status(name: str, as_json: bool) -> int:
+    """Show which containers are running."""
+    found = api.status(_inventory(name).region.region)
+    if as_json:
+        print_json(asdict(found))
+    elif not found.exists:
+        click.echo(f"The sandbox does not exist. Fix: deploy sandbox up {name}")
+    else:
+        for item in found.containers:
+            word = "running" if item.running else "stopped"
+            click.echo(f"{item.name:<16} {item.address:<16} {word}")
+    return 0 if found.running else 1
+
+
+def _inventory(name: str) -> Inventory:
+    return load(find(name, inventories_root()))

@@ -1,0 +1,41 @@
+"""A sandbox's small internet as the renderer and the checks see it."""
+
+from __future__ import annotations
+
+from chautari.region.catalog import Artifact
+from chautari.region.packages import Repository
+from chautari.render.endpoints import ArtifactDouble, Endpoints
+from chautari_sandbox.doubles import limits
+from chautari_sandbox.state import SandboxState
+
+
+def endpoints_of(known: SandboxState) -> Endpoints:
+    """Return the endpoints of a sandbox that was brought up."""
+    return Endpoints(
+        acme_directory=known.acme_directory,
+        ca_file=known.ca_file,
+        resolver=known.resolver,
+        ssh_key=known.ssh_key,
+        operators={"sandbox": (known.operator_public_key,)},
+        secrets={"mail_relay_password": known.mail_relay.password},
+        artifacts={
+            item.name: Artifact(item.name, item.version, item.url, item.sha256)
+            for item in known.artifacts
+        },
+        repositories={
+            item.name: Repository(item.name, item.uri, "stable/", item.key_url, (item.fingerprint,))
+            for item in known.repositories
+        },
+        missing={item.name: item.reason for item in known.missing},
+        doubles=_doubles(known),
+        mail_api=known.mail_api,
+    )
+
+
+def _doubles(known: SandboxState) -> tuple[ArtifactDouble, ...]:
+    found = [(item.name, item.version, item.reason) for item in known.artifacts if item.double]
+    found += [(item.name, item.version, item.reason) for item in known.repositories]
+    return tuple(
+        ArtifactDouble(name, version, limits.described(name, reason))
+        for name, version, reason in found
+    )

@@ -1,0 +1,40 @@
+"""Whether a sandbox runs as a region needs it, asked of its servers and not of podman.
+
+Podman takes longer to answer than a whole deploy that finds nothing to do; a connection to each
+container's server takes a millisecond.
+"""
+
+from __future__ import annotations
+
+from chautari_sandbox import ports, state
+from chautari_sandbox.spec import SandboxSpec
+from chautari_sandbox.state import SandboxState
+
+DNS_PORT = 53
+SSH_PORT = 22
+
+
+def is_running(spec: SandboxSpec, known: SandboxState) -> bool:
+    """Return whether all containers of `spec` answer, and its mirror serves what `spec` needs."""
+    return (
+        state.finished(spec.name)
+        and _was_made_for(spec, known)
+        and _serves(spec, known)
+        and ports.answers(known.internet_address, DNS_PORT)
+        and all(ports.answers(node.address, SSH_PORT) for node in spec.nodes)
+    )
+
+
+def _was_made_for(spec: SandboxSpec, known: SandboxState) -> bool:
+    addresses = dict(known.nodes)
+    return all(addresses.get(node.name) == node.address for node in spec.nodes)
+
+
+def _serves(spec: SandboxSpec, known: SandboxState) -> bool:
+    """Return whether the last start looked for every release that `spec` needs."""
+    served = {(item.name, item.version) for item in known.artifacts}
+    served |= {(item.name, item.version) for item in known.missing}
+    needed = {(item.name, item.version) for item in spec.wanted}
+    needed |= {(item.name, item.version) for item in spec.images}
+    packages = {(item.name, item.version) for item in spec.repositories}
+    return (bool(spec.mirror) or needed <= served) and packages <= set(known.requested_packages)

@@ -1,0 +1,32 @@
+"""The folder with upstream's real artifacts that a sandbox serves, given with `--mirror`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from chautari_sandbox import paths
+from chautari_sandbox.spec import SandboxSpec
+
+
+def with_mirror(spec: SandboxSpec, folder: Path | None) -> SandboxSpec:
+    """Return `spec` with the folder to serve: `folder`, or else the one that was named last.
+
+    A folder is remembered until another one is named or the sandbox is taken down.
+    """
+    note = _note(spec.name)
+    if folder is not None:
+        paths.write(note, str(folder.resolve()))
+        return replace(spec, mirror=folder.resolve())
+    if note.is_file() and (named := Path(note.read_text())).is_dir():
+        return replace(spec, mirror=named)
+    return spec
+
+
+def forget(sandbox: str) -> None:
+    """Forget the folder, so that new nodes do not go on with its releases."""
+    _note(sandbox).unlink(missing_ok=True)
+
+
+def _note(sandbox: str) -> Path:
+    return paths.state_dir(sandbox) / "mirror-folder"
