@@ -30,11 +30,12 @@ test: setup  ## Run all tests, first those that need no machine
 	$(call timed,tests without machines,$(MAKE) --no-print-directory unit)
 	$(call timed,tests in containers,$(MAKE) --no-print-directory containers)
 
-lint: setup  ## ruff, mypy, ansible-lint (outside CI of changed roles), yamllint, generated files up to date
+lint: setup  ## ruff, mypy, ansible-lint (outside CI of changed roles), shellcheck, yamllint, generated files up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/vermin --target=3.10- --violations --no-tips --quiet tool/chautari/node/*.py
+	$(BIN)/shellcheck --severity=warning --exclude=SC1090,SC1091 $$(git ls-files '*.sh'; git grep -lE '^#!/(usr/)?bin/(env )?(ba)?sh' -- roles ':!*.j2' ':!*.sh')
 	$(BIN)/yamllint --strict .
 	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/ansible-lint
 	$(BIN)/python -m chautari.region.schema --check

@@ -17,7 +17,7 @@ NODE = "cloud"
 LIMIT_SECONDS = 5.0
 HOLDER = "cat /var/lib/chautari/holder.json 2>/dev/null || true"
 # Who, since when, from where, which run.
-TOLD = re.compile(r"ana is deploying to this node since \d\d:\d\d from \S.* \(run \S+\)")
+TOLD = re.compile(r"ana is deploying to this node \(since \d\d:\d\d, from \S.*, run \S+\)")
 
 
 def run(lab: Lab, rounds: int) -> list[Figure]:

@@ -59,7 +59,7 @@ def test_a_second_operator_is_told_who_is_at_work(proof: Proof, interrupted: str
     assert outcome.code == 1, outcome.stderr
     node = outcome.node("cloud")
     assert node["state"] == "busy"
-    assert node["refusals"][0]["reason"].startswith("ana is deploying to this node since")
+    assert node["refusals"][0]["reason"].startswith("ana is deploying to this node (since")
 
 
 def test_killed_control_process_does_not_stop_the_run(proof: Proof, joined: Outcome) -> None:

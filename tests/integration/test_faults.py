@@ -56,7 +56,9 @@ def test_changed_host_key_is_refused(proof: Proof) -> None:
     outcome = proof.deploy("region", "--json", "--node", "ground")
     assert outcome.code == 1
     assert outcome.node("ground")["state"] == "unreachable"
-    assert "another host key" in outcome.node("ground")["refusals"][0]["reason"]
+    assert (
+        "a host key that is not the pinned one" in outcome.node("ground")["refusals"][0]["reason"]
+    )
     assert "do not deploy" in outcome.node("ground")["refusals"][0]["fix"]
 
 
@@ -67,8 +69,8 @@ def test_other_operating_system_is_refused_before_a_file_changes(proof: Proof) -
     outcome = proof.deploy("region", "--json", "--node", "ground")
     refusal = outcome.node("ground")["refusals"][0]
     assert outcome.code == 1 and outcome.node("ground")["state"] == "refused"
-    assert refusal["reason"] == "the node runs debian-12, not debian-13"
-    assert refusal["fix"] == "write os: debian-12 for this node"
+    assert refusal["reason"] == "The node runs debian-12, not debian-13."
+    assert refusal["fix"] == "Write os: debian-12 for this node."
     assert proof.on("ground", "sh", "-c", "ls /var/lib/chautari/runs") == before
 
 

@@ -188,7 +188,7 @@ def test_node_that_restarts_in_the_middle(
     teller.figure(f"node restarted in the middle of {wanted} runs, {strikes} tried: converged")
 
 
-REFUSED = r"ana is deploying to this node since \d\d:\d\d from \S.* \(run (\S+)\)"
+REFUSED = r"ana is deploying to this node \(since \d\d:\d\d, from \S.*, run (\S+)\)\."
 
 
 def test_two_operators_never_work_at_once(proof: Proof, often: int, teller: Teller) -> None:

@@ -126,22 +126,22 @@ def test_other_program_on_port_443_is_refused(proof: Proof) -> None:
     finally:
         proof.on(NODE, "systemctl", "stop", "intruder")
         proof.on(NODE, "systemctl", "start", "haproxy")
-    assert "port 443 is taken by" in told and "python3" in told
-    assert "stop and disable that program" in told
+    assert "Port 443 is already used by" in told and "python3" in told
+    assert "Stop and disable that program" in told
 
 
 def test_too_little_memory_is_refused(proof: Proof) -> None:
     proof.edit("memory_mb: 500", "memory_mb: 1000000")
     told = refusals(again_from_the_start(proof))
-    assert "BigBlueButton needs 1000000 MB at least" in told
-    assert "choose a machine with 16 GB" in told
+    assert "BigBlueButton needs at least 1000000 MB" in told
+    assert "Choose a machine with 16 GB" in told
 
 
 def test_name_that_points_elsewhere_is_refused(proof: Proof) -> None:
     with wrong_record():
         told = refusals(again_from_the_start(proof))
-    assert "the A record of halls.proof.example.org points to 198.51.100.250" in told
-    assert "make it so at your DNS provider: halls.proof.example.org A 198.51.100.208" in told
+    assert "The A record of halls.proof.example.org points to 198.51.100.250" in told
+    assert "then deploy again: halls.proof.example.org A 198.51.100.208" in told
 
 
 @contextlib.contextmanager

@@ -53,8 +53,8 @@ def bad_report() -> RegionReport:
     bog1.failure = Failure(
         "nginx", "Reload nginx", "port 443 is taken", ["bog1 nginx[7]: bind() failed"]
     )
-    med1.notices = [Notice.plain("The calendar app could not be fetched.")]
-    refusal = Refusal.plain("Only 0.9 GB are free.", "Make room on the disk.")
+    med1.notices = [Notice("role_message", {"text": "The calendar app could not be fetched."})]
+    refusal = Refusal("error", {"message": "Only 0.9 GB are free.", "fix": "Make room."})
     cal1 = NodeReport("cal1", "203.0.113.12", "refused", "Debian 12", refusals=[refusal])
     report.nodes += [cal1, NodeReport("pas1", "2001:db8::14", "unreachable")]
     report.checks[2].outcome = "failed"
@@ -65,7 +65,7 @@ def bad_report() -> RegionReport:
     report.checks[1].outcome = "skipped"
     report.checks[1].message = "There is nothing to ask."
     report.doubles = [Double("nextcloud", "34.0.4", "no release was at hand")]
-    report.hints = ["Trust the sandbox's authority."]
+    report.hints = [Notice("trust_authority", {"file": "/ca.pem"})]
     return report
 
 
@@ -75,8 +75,10 @@ def hostile_report() -> RegionReport:
     report.region = report.domain = report.command = report.started = HOSTILE
     for node in report.nodes:
         node.name, node.address, node.os = node.name + HOSTILE, HOSTILE, HOSTILE
-        node.notices = [Notice.plain(HOSTILE), Notice.plain("a\r\nb\tc" + "w" * 200)]
-        node.refusals = [Refusal.plain(HOSTILE, HOSTILE)]
+        node.notices = [
+            Notice("role_message", {"text": text}) for text in (HOSTILE, "a\r\nb\tc" + "w" * 200)
+        ]
+        node.refusals = [Refusal("error", {"message": HOSTILE, "fix": HOSTILE})]
         node.failure = Failure(HOSTILE, HOSTILE, HOSTILE, [HOSTILE, "漢" * 90])
         node.roles = [RoleReport(HOSTILE, 1, 1, 1, 1, 1.0)]
     for check in report.checks:
@@ -88,5 +90,5 @@ def hostile_report() -> RegionReport:
         ServiceInfo(HOSTILE, "https://[broken", HOSTILE, HOSTILE, HOSTILE, HOSTILE),
     ]
     report.doubles = [Double(HOSTILE, HOSTILE, HOSTILE)]
-    report.hints = [HOSTILE]
+    report.hints = [Notice("trust_authority", {"file": HOSTILE})]
     return report

@@ -134,7 +134,7 @@ def test_json_is_the_only_thing_on_standard_output(
         ({"roles": {}, "deployed": 0, "known": 0, "busy": None, "ok": True}, 0,
          "bog1: Nothing was deployed here yet"),
         ({"roles": {}, "deployed": 1, "known": 2, "busy": {"operator": "luz"}, "ok": True}, 0,
-         "(luz is deploying to this node: this may be another thing in a moment)"),
+         "(luz is deploying to this node. The result may change.)"),
         ({"reachable": False, "message": "timed out", "ok": False}, 1,
          "bog1: cannot be reached: timed out\n"),
     ],

@@ -62,6 +62,6 @@ def test_who_is_waited_for_is_named() -> None:
     tell("bog1", {"event": "waiting", "holder": holder})
     tell("bog1", {"event": "waiting", "holder": {}})
     assert shown.said == [
-        ("bog1", "luz is deploying to this node from lima (run q), at php; waiting for its end"),
-        ("bog1", "somebody is deploying to this node; waiting for its end"),
+        ("bog1", "luz is deploying to this node (from lima, run q), role php; waiting"),
+        ("bog1", "another operator is deploying to this node; waiting"),
     ]

@@ -58,7 +58,7 @@ def test_newest_run_stays_the_same_one_after_a_cut(monkeypatch: pytest.MonkeyPat
     ("holder", "what", "fix"),
     [
         ({"operator": "luz", "run": "q"}, "luz was deploying to this node (run q)", "--run q"),
-        ({}, "somebody was deploying to this node", "deploy again"),
+        ({}, "another operator was deploying to this node", "deploy again"),
     ],
 )
 def test_run_that_never_began_says_who_came_first(
@@ -70,7 +70,7 @@ def test_run_that_never_began_says_who_came_first(
     converge.attach(TARGET, "", report, lambda _, event: told.append(event))
     assert (report.state, report.ok) == ("busy", False)
     [refusal] = report.refusals
-    assert refusal.reason == f"this run never began: {what}"
+    assert refusal.reason == f"This run did not start: {what}."
     assert fix in refusal.fix
     assert told[-1]["event"] == "busy"
 

@@ -110,7 +110,7 @@ def test_link_that_stays_away_is_not_well(monkeypatch: pytest.MonkeyPatch, clock
     link = Link(([STARTED], 255), *[([], 255)] * 100)
     report, _, _ = follow(monkeypatch, link)
     assert (report.state, report.ok) == ("lost", False)
-    assert "goes on there by itself" in report.refusals[0].reason
+    assert "the run continues on the node" in report.refusals[0].reason
     # Each try failed at once, as without a route; a cut of five minutes is over long before.
     assert 600 <= clock.now < 660
 
@@ -187,20 +187,20 @@ def test_no_event_reaches_more_than_its_handler(monkeypatch: pytest.MonkeyPatch)
 def test_run_that_never_started_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     report, _, _ = follow(monkeypatch, Link(([], 127), stderr="x\npython3: not found"))
     assert report.state == "failed"
-    assert report.refusals[0].reason == "the node did not take the command (python3: not found)"
-    assert report.refusals[0].fix == "look at the node: ssh -p 22 root@203.0.113.10"
+    assert report.refusals[0].reason == "The node did not accept the command (python3: not found)."
+    assert report.refusals[0].fix == "Log in and look: ssh -p 22 root@203.0.113.10"
 
 
 def test_busy_node_tells_who_since_when_and_from_where() -> None:
     holder = {"operator": "luz", "origin": "laptop", "since": 0.0, "run": "q"}
     what = converge.busy_refusal(holder).reason
-    assert what.startswith("luz is deploying to this node since ")
-    assert what.endswith(" from laptop (run q)")
+    assert what.startswith("luz is deploying to this node (since ")
+    assert what.endswith(", from laptop, run q).")
 
 
 @pytest.mark.parametrize("holder", [{}, {"since": "x"}, {"since": 1e300}, {"since": float("nan")}])
 def test_busy_node_without_a_known_holder_still_says_so(holder: dict[str, Any]) -> None:
-    assert converge.busy_refusal(holder).reason == "somebody is deploying to this node"
+    assert converge.busy_refusal(holder).reason == "another operator is deploying to this node."
 
 
 def test_nothing_is_begun_where_somebody_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def test_each_event_that_can_be_taken_is_in_the_table() -> None:
     [
         ({"event": "stopped"}, "the run was stopped", "deploy again"),
         ({"event": "broke", "message": "KeyError: 'x'"}, "KeyError: 'x'", "journalctl -u chautari"),
-        ({"event": "broke", "message": "OSError: [Errno 28] x"}, "Errno 28", "its disk is full"),
+        ({"event": "broke", "message": "OSError: [Errno 28] x"}, "Errno 28", "The disk is full"),
     ],
 )
 def test_run_that_breaks_off_says_why(
@@ -43,7 +43,7 @@ def test_run_that_breaks_off_says_why(
 
 @pytest.mark.parametrize(
     ("words", "fix"),
-    [("Connection refused", "look there"), ("No space left on device", "its disk is full")],
+    [("Connection refused", "look there"), ("No space left on device", "The disk is full")],
 )
 def test_refusal_brings_its_next_step_along_unless_its_cause_is_known(
     words: str, fix: str, monkeypatch: pytest.MonkeyPatch

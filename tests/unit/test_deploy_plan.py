@@ -8,11 +8,10 @@ from test_deploy_stages import Data, Nodes, answer, facts, nodes, run
 
 from chautari.deploy import pipeline, stages
 from chautari.deploy.node_events import NodeReportBuilder
-from chautari.preflight.rules import NOTHING_YET
-from chautari.prepare import supervisor
 from chautari.report.model import NodeReport, Notice, Refusal
 
 __all__ = ["nodes", "run"]
+OUTDATED = Notice("environment_outdated", {"megabytes": 11})
 
 
 def counted(_: Any, __: bytes, ___: Data, report: NodeReport, tell: Any, ____: bool) -> Any:
@@ -29,8 +28,8 @@ def test_plan_says_that_another_environment_comes_on_top(
     def looked(*asked: Any) -> dict[str, NodeReport]:
         found = Nodes.prepare(nodes, *asked)
         found["bog1"].notices += [
-            Notice.plain("advice"),
-            *([Notice.plain(supervisor.OTHER_ENVIRONMENT)] if other else []),
+            Notice("small_machine"),
+            *([OUTDATED] if other else []),
         ]
         return found
 
@@ -39,15 +38,13 @@ def test_plan_says_that_another_environment_comes_on_top(
     monkeypatch.setattr(stages.converge, "converge", counted)
     bog1 = run(pipeline.foretell).nodes[0]
     assert (bog1.download_bytes, bog1.download_at_least) == (7, other)
-    assert bog1.notices == [Notice.plain(supervisor.OTHER_ENVIRONMENT)] * other
+    assert bog1.notices == [OUTDATED] * other
 
 
 def test_check_says_nothing_of_what_a_deploy_would_fetch(
     nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = NodeReport(
-        "bog1", "", "converged", notices=[Notice.plain(supervisor.OTHER_ENVIRONMENT)]
-    )
+    report = NodeReport("bog1", "", "converged", notices=[OUTDATED])
     nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv="of another toolkit"))
     monkeypatch.setattr(stages, "prepare", lambda *_: {"bog1": report})
     bog1 = run(pipeline.check).nodes[0]
@@ -57,12 +54,12 @@ def test_check_says_nothing_of_what_a_deploy_would_fetch(
 def test_first_plan_of_a_node_says_that_preparing_it_downloads(
     nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refusal = Refusal.plain(NOTHING_YET, "deploy the region first")
+    refusal = Refusal("nothing_deployed")
     report = NodeReport("bog1", "", "refused", refusals=[refusal])
     nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv=""))
     monkeypatch.setattr(stages, "prepare", lambda *_: {"bog1": report})
     [notice] = run(pipeline.foretell).nodes[0].notices
     assert (
-        "deploy prepare andes --node bog1; that fetches" in notice.text
-        and "some 11 MB" in notice.text
+        "deploy prepare andes --node bog1. This downloads" in notice.text
+        and "about 11 MB" in notice.text
     )

@@ -16,6 +16,7 @@ from chautari.deploy.request import Plan, Request, about, plan
 from chautari.errors import BadInput
 from chautari.process import Completed
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
+from chautari.report import summary
 from chautari.report.model import NodeReport, RegionReport
 
 SANDBOX_REGION = """\
@@ -145,7 +146,7 @@ def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
     ready = planned(tmp_path, PUBLIC_INTERNET)
     report = RegionReport("andes", "d", "", "", nodes=[NodeReport("bog1", "a", "unreachable")])
     finished = assemble.finish(report, ready, "converge", 1.0)
-    assert finished.hints[0] == "mend what is named above, then: deploy region andes"
+    assert summary.next_steps(finished)[-1] == "When this is done, run: deploy region andes"
 
 
 def test_checking_alone_never_claims_to_have_converged(tmp_path: Path) -> None:

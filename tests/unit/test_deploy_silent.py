@@ -70,8 +70,8 @@ def test_fresh_node_answers_once_and_has_nothing_to_lose(
         ("Connection reset by peer", 255, "unreachable", "(Connection reset by peer)"),
         ("root@x: Permission denied (publickey).", 255, "unreachable", "not accept your SSH key"),
         ("ssh: connect to host 203.0.113.10 port 2222: No route", 255, "unreachable", "No route"),
-        ("OSError: x", 1, "failed", "did not take the command (OSError: x)"),
-        ("", 0, "failed", "did not take the command (no answer)"),
+        ("OSError: x", 1, "failed", "did not accept the command (OSError: x)"),
+        ("", 0, "failed", "did not accept the command (no answer)"),
     ],
 )
 @pytest.mark.usefixtures("never_met")

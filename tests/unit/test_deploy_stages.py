@@ -255,7 +255,7 @@ def test_node_that_no_connection_reaches_is_told_at_once(mode: Any, nodes: Nodes
     assert states(report)["bog1"] == "unreachable"
     assert ("bog1", "unreachable") in nodes.told
     [refusal] = report.nodes[0].refusals
-    assert refusal.reason == "203.0.113.10 does not answer on SSH (Connection timed out)"
+    assert refusal.reason == "203.0.113.10 does not answer on SSH (Connection timed out)."
     assert not report.ok
 
 
@@ -293,10 +293,10 @@ def test_full_converges_every_node(nodes: Nodes, run: Any) -> None:
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
-        ({"os": "debian-13"}, "the node runs debian-13, not debian-12"),
-        ({"init": "sh"}, "the node was started by sh, not systemd"),
-        ({"uid": 1000}, "the account cannot become root without a password"),
-        ({"memory_kb": 1000}, "0 MB of memory; 400 MB are needed"),
+        ({"os": "debian-13"}, "The node runs debian-13, not debian-12"),
+        ({"init": "sh"}, "The node was started by sh, not systemd"),
+        ({"uid": 1000}, "The account cannot become root without a password"),
+        ({"memory_kb": 1000}, "The node has 0 MB of memory; 400 MB are needed"),
         ({"free_kb:/": 1000}, "0 MB are free on /; 1000 MB are needed"),
         ({"now": 0}, "behind this machine's"),
     ],
@@ -341,12 +341,7 @@ def test_canary_that_is_not_well_holds_the_others_back(
     assert "bog1" not in nodes.prepared + nodes.converged
     [held] = [node for node in report.nodes if node.name == "bog1"]
     assert held.state == "refused"
-    assert held.refusals == [
-        Refusal.plain(
-            "the canary med1 is not well, so this node was left as it is",
-            "mend what is named for the canary, then deploy again",
-        )
-    ]
+    assert held.refusals == [Refusal("canary_failed", {"canary": "med1"})]
     assert not report.ok
 
 
@@ -378,7 +373,9 @@ def test_expected_trouble_with_one_node_says_what_to_do(nodes: Nodes, run: Any) 
     nodes.outcome |= {"bog1": "mended"}
     report = run(full=True)
     assert states(report) == {"bog1": "failed", "med1": "converged"}
-    assert report.nodes[0].refusals == [Refusal.plain("no room", "make room")]
+    assert report.nodes[0].refusals == [
+        Refusal("error", {"message": "no room", "fix": "make room"})
+    ]
 
 
 def test_key_of_receipts_is_in_no_word_to_a_node(nodes: Nodes, run: Any) -> None:

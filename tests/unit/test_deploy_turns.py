@@ -70,7 +70,7 @@ def test_somebody_elses_node_is_refused_before_anything_is_done(
     assert states(report) == {"bog1": "busy", "med1": "converged"}
     assert ("bog1", "busy") in nodes.told
     [refusal] = report.nodes[0].refusals
-    assert refusal.reason.startswith("luz is deploying to this node since ")
+    assert refusal.reason.startswith("luz is deploying to this node (since ")
     assert "--wait" in refusal.fix
     assert not report.ok
 

@@ -11,7 +11,6 @@ from chautari.preflight.facts import Facts, parse
 from chautari.preflight.requirements import NodeRequirements
 from chautari.preflight.rules import check
 from chautari.prepare import supervisor
-from chautari.report.model import NodeReport
 
 GOOD = Facts(
     os="debian-13", machine="x86_64", uid=0, init="systemd", memory_kb=2_000_000, skew=0.3,
@@ -43,39 +42,39 @@ listener=[::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
 @pytest.mark.parametrize(
     ("change", "wanted", "what", "fix"),
     [
-        ({"os": "debian-12"}, BASE_ROLES, "the node runs debian-12, not debian-13",
-         "write os: debian-12 for this node"),
-        ({"os": "ubuntu-24.04"}, BASE_ROLES, "the node runs ubuntu-24.04, not debian-13",
-         "reinstall it with debian-13"),
-        ({"os": ""}, BASE_ROLES, "the node runs an unknown system, not debian-13",
-         "reinstall it with debian-13"),
+        ({"os": "debian-12"}, BASE_ROLES, "The node runs debian-12, not debian-13.",
+         "Write os: debian-12 for this node."),
+        ({"os": "ubuntu-24.04"}, BASE_ROLES, "The node runs ubuntu-24.04, not debian-13.",
+         "Reinstall it with debian-13."),
+        ({"os": ""}, BASE_ROLES, "The node runs an unknown system, not debian-13.",
+         "Reinstall it with debian-13."),
         ({"machine": "armv7l"}, BASE_ROLES,
-         "the processor is armv7l; amd64 and arm64 are supported", "choose another machine"),
-        ({"init": "sh"}, BASE_ROLES, "the node was started by sh, not systemd",
-         "use a virtual or real machine with a full Debian on it"),
-        ({"uid": 1000}, BASE_ROLES, "the account cannot become root without a password",
-         "log in as root (user: root), or give the account passwordless sudo"),
-        ({"skew": 75.0}, BASE_ROLES, "the node's clock is 75 seconds ahead of this machine's",
-         "set it right (timedatectl set-ntp true, or date -s), then deploy again"),
-        ({"skew": -7200.0}, BASE_ROLES, "the node's clock is 7200 seconds behind this machine's",
-         "set it right (timedatectl set-ntp true, or date -s), then deploy again"),
+         "The processor is armv7l; supported are: amd64, arm64.", "Choose another machine."),
+        ({"init": "sh"}, BASE_ROLES, "The node was started by sh, not systemd.",
+         "Use a virtual or physical machine with a full Debian on it."),
+        ({"uid": 1000}, BASE_ROLES, "The account cannot become root without a password.",
+         "Log in as root (user: root), or give the account passwordless sudo."),
+        ({"skew": 75.0}, BASE_ROLES, "The node's clock is 75 seconds ahead of this machine's.",
+         "Set the clock (timedatectl set-ntp true, or date -s), then deploy again."),
+        ({"skew": -7200.0}, BASE_ROLES, "The node's clock is 7200 seconds behind this machine's.",
+         "Set the clock (timedatectl set-ntp true, or date -s), then deploy again."),
         ({"free": {"/": 1_000_000, "/var": 900_000, "/opt": 9_000_000}}, BASE_ROLES,
-         "878 MB are free on / and /var; 1500 MB are needed",
-         "free some space (apt-get clean, journalctl --vacuum-size=100M) or grow the disk"),
-        ({"free": {"/": 3_000_000}}, NEXTCLOUD, "2929 MB are free on /; 4000 MB are needed",
-         "free some space (apt-get clean, journalctl --vacuum-size=100M) or grow the disk"),
+         "878 MB are free on /, /var; 1500 MB are needed.",
+         "Free some space (apt-get clean, journalctl --vacuum-size=100M), or grow the disk."),
+        ({"free": {"/": 3_000_000}}, NEXTCLOUD, "2929 MB are free on /; 4000 MB are needed.",
+         "Free some space (apt-get clean, journalctl --vacuum-size=100M), or grow the disk."),
         ({"free_inodes": {"/": 100}}, BASE_ROLES,
-         "/ has too few free inodes for the services' many small files",
-         "delete small files there, or make the file system anew with more inodes"),
-        ({"memory_kb": 300_000}, BASE_ROLES, "292 MB of memory; 400 MB are needed",
-         "choose a bigger machine, or move the service to another node"),
-        ({"memory_kb": 600_000}, NEXTCLOUD, "585 MB of memory; 900 MB are needed",
-         "choose a bigger machine, or move the service to another node"),
+         "Too few inodes are free on / for the services' many small files.",
+         "Delete small files there, or create the file system again with more inodes."),
+        ({"memory_kb": 300_000}, BASE_ROLES, "The node has 292 MB of memory; 400 MB are needed.",
+         "Choose a bigger machine, or move the service to another node."),
+        ({"memory_kb": 600_000}, NEXTCLOUD, "The node has 585 MB of memory; 900 MB are needed.",
+         "Choose a bigger machine, or move the service to another node."),
         ({"listeners": (("[::]:80", 'users:(("apache2",pid=9,fd=4))'),)}, NEXTCLOUD,
-         'port 80 is taken by users:(("apache2",pid=9,fd=4))',
-         "stop and disable that program, or move the service to another node"),
-        ({"listeners": (("*:443", ""),)}, NEXTCLOUD, "port 443 is taken by another program",
-         "stop and disable that program, or move the service to another node"),
+         'Port 80 is already used by users:(("apache2",pid=9,fd=4)).',
+         "Stop and disable that program, or move the service to another node."),
+        ({"listeners": (("*:443", ""),)}, NEXTCLOUD, "Port 443 is already used by another program.",
+         "Stop and disable that program, or move the service to another node."),
     ],
 )  # fmt: skip
 def test_node_is_refused_with_the_reason_and_the_fix(
@@ -146,18 +145,17 @@ def test_script_runs_in_a_plain_shell_and_says_everything() -> None:
     ("message", "what", "fix"),
     [
         ("SSH host key error (Host key for 203.0.113.10 does not match.)",
-         "shows another host key", "do not deploy"),
+         "shows a host key that is not the pinned one", "do not deploy"),
         ("Authentication error (Authentication failed.)", "does not accept your SSH key",
          "authorized_keys"),
         ("Invalid private key", "does not accept your SSH key", "--identity"),
         ("Could not connect ([Errno 111] Connection refused)",
          "does not answer on SSH (Could not connect ([Errno 111] Connection refused))",
-         "its address and the SSH port"),
+         "its address and SSH port"),
     ],
 )  # fmt: skip
 def test_failed_connection_is_explained(message: str, what: str, fix: str) -> None:
-    report = NodeReport("bog1", "203.0.113.10", "failed")
-    found = supervisor.explain_unreachable(message, report)
+    found = supervisor.unreachable_refusal(message, "203.0.113.10")
     assert what in found.reason
     assert "203.0.113.10" in found.reason
     assert fix in found.fix

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chautari.prepare import environment, supervisor
-from chautari.report.causes import next_step
+from chautari.report.causes import find
 from chautari.report.model import Failure
 
 LIST = "ansible-core==2.19.14 --hash=sha256:00\n"
@@ -20,9 +20,9 @@ MARKER = hashlib.sha256(LIST.encode()).hexdigest()
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The runner's folder on a node on which nothing ever ran; pip says what it is given."""
     found = tmp_path / "opt"
-    monkeypatch.setattr(environment, "RUNNER", str(found))
+    monkeypatch.setattr(environment, "ROOT", str(found))
     monkeypatch.setattr(environment, "RUN_LOCK", str(tmp_path / "lock"))
-    monkeypatch.setattr(environment, "TURN_WAIT", 0)
+    monkeypatch.setattr(environment, "TURN_SECONDS", 0)
     pip(tmp_path, 'for list; do :; done; cat "$list" >&2')
     return found
 
@@ -60,7 +60,7 @@ def test_list_of_the_toolkit_has_the_digest_that_a_shell_computes(folder: Path) 
 def test_list_that_was_cut_off_installs_nothing(folder: Path) -> None:
     done = run(folder, LIST[:10])
     assert done.returncode == 1
-    assert done.stderr.endswith("did not arrive whole: deploy again\n")
+    assert done.stderr.endswith("arrived incomplete. Deploy again.\n")
     assert not (folder / "venv").exists()
 
 
@@ -73,7 +73,8 @@ def test_pip_that_fails_puts_no_environment_in_place(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "told"), [("bo from med1 since 14:05 UTC\n", "bo from med1 since"), ("", "somebody")]
+    ("said", "told"),
+    [("bo from med1 since 14:05 UTC\n", "bo from med1 since"), ("", "another operator")],
 )
 def test_preparation_that_waits_in_vain_says_for_whom(folder: Path, said: str, told: str) -> None:
     folder.mkdir()
@@ -83,9 +84,9 @@ def test_preparation_that_waits_in_vain_says_for_whom(folder: Path, said: str, t
         fcntl.flock(held, fcntl.LOCK_EX)
         done = run(folder)
     assert done.returncode == environment.BUSY
-    assert done.stderr.startswith(f"another preparation is still at work here, of {told}")
-    assert done.stderr.endswith(": wait until it has ended, then deploy again\n")
-    assert next_step(Failure("prepare", "Install", done.stderr)).startswith("somebody is at work")
+    assert done.stderr.startswith(f"Another preparation is running (started by {told}")
+    assert done.stderr.endswith("). Wait for it to finish.\n")
+    assert find(Failure("prepare", "Install", done.stderr)) == "other_run"
     assert lock.read_text() == said
     assert not (folder / "venv").exists()
 
@@ -106,4 +107,4 @@ def test_folder_that_cannot_be_locked_is_not_called_busy(folder: Path) -> None:
     pip(folder.parent, "")
     (folder / "prepare.lock").mkdir(parents=True)
     done = run(folder)
-    assert done.returncode not in (0, environment.BUSY) and "at work" not in done.stderr
+    assert done.returncode not in (0, environment.BUSY) and "is running" not in done.stderr

@@ -25,7 +25,7 @@ from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.report.model import NodeReport, Notice, Refusal
 from chautari.ssh.target import targets
 
-TROUBLE = {"code": "text", "data": {"reason": "w", "fix": "f"}}
+TROUBLE = {"code": "no_ssh_answer", "data": {"address": "203.0.113.10", "message": "w"}}
 
 
 class Child:
@@ -69,9 +69,11 @@ def test_one_node_s_refusal_keeps_the_other_s_result(
         "converged", "debian-12", 1,
     )  # fmt: skip
     assert (
-        found["bog1"].notices[0].text.startswith("first contact: host key pinned (ssh-ed25519 AAA")
+        found["bog1"]
+        .notices[0]
+        .text.startswith("First contact: the host key was pinned (ssh-ed25519 AAA")
     )
-    assert (found["med1"].state, found["med1"].refusals) == ("refused", [Refusal.plain("w", "f")])
+    assert (found["med1"].state, found["med1"].refusals) == ("refused", [Refusal(**TROUBLE)])
 
 
 def test_node_that_does_not_answer_is_unreachable(
@@ -86,7 +88,13 @@ def test_node_that_does_not_answer_is_unreachable(
 def test_preparing_that_fails_names_the_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    event = {"event": "failed", "node": "bog1", "task": "Install Python", "message": "no route"}
+    event = {
+        "event": "failed",
+        "node": "bog1",
+        "task": "Install Python",
+        "code": "step_failed",
+        "message": "no route",
+    }
     found = prepared(tmp_path, monkeypatch, event)["bog1"]
     assert (found.state, found.failed, found.ok) == ("failed", 1, False)
     assert found.failure is not None
@@ -144,10 +152,10 @@ def test_node_with_another_environment_is_told(
         event | {"node": "med1", "outdated": False}, checking=True,
     )  # fmt: skip
     assert (found["bog1"].notices, found["med1"].notices) == (
-        [Notice.plain(supervisor.OTHER_ENVIRONMENT)],
+        [Notice("environment_outdated", {"megabytes": 11})],
         [],
     )
-    assert "some 11 MB" in supervisor.OTHER_ENVIRONMENT
+    assert "about 11 MB" in found["bog1"].notices[0].text
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "lost"])
@@ -156,7 +164,7 @@ def test_link_that_broke_off_is_told_with_its_next_step(
 ) -> None:
     event = {"event": kind, "node": "bog1", "refusal": TROUBLE}
     found = prepared(tmp_path, monkeypatch, event)["bog1"]
-    assert (found.state, found.ok, found.refusals) == (kind, False, [Refusal.plain("w", "f")])
+    assert (found.state, found.ok, found.refusals) == (kind, False, [Refusal(**TROUBLE)])
     assert found.failure is None
 
 
@@ -173,7 +181,7 @@ def test_process_that_breaks_keeps_what_it_told(
     assert found["bog1"].state == "converged" and found["bog1"].ok
     failure = found["med1"].failure
     assert failure is not None and not found["med1"].ok
-    assert "ended early (code 1)" in failure.message
+    assert "exited early (code 1)" in failure.message
     assert failure.journal == ["Traceback", "no module"]
 
 
@@ -242,20 +250,20 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "opt"
     for name in ("venv-a", "venv-b", "venv-c"):
         (folder / name / "bin").mkdir(parents=True)
-        (folder / name / "chautari-lock").write_text(name)
+        (folder / name / "chautari-lock").write_text(name.removeprefix("venv-"))
     (folder / "prepare.lock").touch()
     (folder / "venv").symlink_to(folder / "venv-b")
     (tmp_path / "lock").touch()
-    monkeypatch.setattr(environment, "RUNNER", str(folder))
+    monkeypatch.setattr(environment, "ROOT", str(folder))
     monkeypatch.setattr(environment, "RUN_LOCK", str(tmp_path / "lock"))
-    monkeypatch.setattr(environment, "SWITCH_WAIT", 0)
+    monkeypatch.setattr(environment, "SWITCH_SECONDS", 0)
     return folder
 
 
 def put_in_place(folder: Path, name: str = "venv-c") -> list[str]:
     """Carry out what puts an environment in place that is there already; return what is left."""
-    script = environment.steps(str(folder / name), "lock", name)
-    subprocess.run(["sh", "-ec", script], check=True)
+    script = environment.script(name.removeprefix("venv-"), "python3", "ana")
+    subprocess.run(["sh", "-c", script], check=True, stdin=subprocess.DEVNULL)
     assert (folder / "venv").resolve() == folder / name
     return sorted(path.name for path in folder.iterdir())
 
@@ -264,9 +272,10 @@ def test_older_system_gets_a_newer_python_beside_its_own() -> None:
     python = worker.PYTHONS["ubuntu-22.04"]
     assert {"python3", "python3-apt", python, f"{python}-venv"} <= set(worker.packages_for(python))
     assert worker.packages_for("python3") == worker.PACKAGES
-    steps = environment.steps("new", "lock", "marker", python)
-    assert f"{python} -m venv --clear --without-pip new" in steps
-    assert "new/bin/python -m pip install" in steps
+    script = environment.script("marker", python, "ana")
+    assert f"PYTHON={python}\n" in script
+    assert '"$PYTHON" -m venv --clear --without-pip "$new"' in script
+    assert '"$new/bin/python" -m pip install' in script
 
 
 def test_environments_of_earlier_locks_are_deleted(runner: Path) -> None:
@@ -285,11 +294,13 @@ def test_environment_that_a_run_may_be_at_work_in_stays(runner: Path) -> None:
 def test_environment_is_not_changed_under_a_run(runner: Path) -> None:
     with (runner.parent / "lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        script = environment.steps(str(runner / "venv-c"), "lock", "venv-c")
-        done = subprocess.run(["sh", "-ec", script], check=False, capture_output=True, text=True)
+        script = environment.script("c", "python3", "ana")
+        done = subprocess.run(
+            ["sh", "-c", script], check=False, capture_output=True, text=True, input=""
+        )
     assert done.returncode == 75
     assert done.stderr == (
-        "a run is at work on this node: wait until it has ended, then deploy again\n"
+        "Another run is active on this node. Wait for it to finish, then deploy again.\n"
     )
     assert (runner / "venv").resolve() == runner / "venv-b"
     assert (runner / "venv-c").is_dir()

@@ -142,7 +142,7 @@ def test_machine_that_breaks_off_is_not_prepared_and_keeps_no_other(
     assert found["n1"]["task"] in (
         "Read the lists of packages", "Install Python", "Install the runner's environment",
     )  # fmt: skip
-    assert found["n1"]["message"]
+    assert found["n1"]["message"] or found["n1"]["code"] in ("no_result", "packages_unreadable")
 
 
 @pytest.mark.parametrize(("there", "outdated"), [("m" * 64, False), ("o" * 64, True)])
@@ -163,14 +163,13 @@ def test_step_that_fails_says_why(work: Work) -> None:
 
 
 def test_step_that_fails_without_a_word_has_a_next_step(work: Work) -> None:
-    message = work({("n1", "-m pip install"): []})["n1"]["message"]
-    assert "without a word" in message and "deploy again" in message
+    assert work({("n1", "-m pip install"): []})["n1"]["code"] == "no_result"
 
 
 def test_packages_that_cannot_be_listed_are_named(work: Work) -> None:
     found = work({("n1", "dpkg -l"): ["dpkg-query: error"]})
     assert kinds(found) == ["prepared", "failed", "prepared"]
-    assert "`dpkg -l`" in found["n1"]["message"]
+    assert found["n1"]["code"] == "packages_unreadable"
 
 
 @pytest.mark.parametrize("happens", [EOFError(), OSError("reset"), [], ["Get:1 some packages"]])
@@ -181,8 +180,8 @@ def test_link_that_breaks_off_meanwhile_is_named(
     found = work({("n1", part): happens}, "n1")
     assert kinds(found) == ["prepared", "lost", "prepared"]
     refusal = found["n1"]["refusal"]
-    assert refusal["data"]["reason"].startswith("the link broke off during “")
-    assert "the same command again" in refusal["data"]["fix"]
+    assert refusal["code"] == "connection_lost_in_preparation"
+    assert refusal["data"]["step"].startswith("“")
 
 
 @pytest.mark.parametrize("happens", [EOFError(), OSError("reset"), []])
@@ -193,14 +192,14 @@ def test_link_that_breaks_off_under_the_look_makes_no_unknown_machine(
     script = facts.SCRIPT.strip()
     found = work({(name, script): happens for name in nodes}, *nodes)
     assert {found[name]["event"] for name in nodes} == {"unreachable"}
-    assert "broke off while the machine was looked at" in found["n1"]["refusal"]["data"]["reason"]
+    assert found["n1"]["refusal"]["code"] == "connection_lost_in_preflight"
     assert set(kinds(found)) <= {"unreachable", "prepared"}
 
 
 def test_machine_that_answers_nothing_is_not_judged(work: Work) -> None:
     found = work({("n1", facts.SCRIPT.strip()): ["This account is not available."]})
     assert kinds(found) == ["prepared", "failed", "prepared"]
-    assert "may run commands" in found["n1"]["message"]
+    assert found["n1"]["code"] == "no_output"
 
 
 def test_link_that_can_be_used_no_more_is_cut(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,14 +117,14 @@ def test_bad_page_shows_cause_advice_journal_and_double() -> None:
     for expected in (
         "Role nginx , task “Reload nginx” port 443 is taken",
         "bog1 nginx[7]: bind() failed",
-        "Only 0.9 GB are free. What to do: Make room on the disk.",
+        "Only 0.9 GB are free. What to do: Make room.",
         "answered 502 Bad Gateway What to do: Look whether PHP runs.",
         "med1 php[0]: gone",
         "There is nothing to ask.",
         "The calendar app could not be fetched.",
         "nextcloud 34.0.4 is a double: no release was at hand",
         "double, not the real software",
-        "Trust the sandbox's authority.",
+        "Import the sandbox's certificate authority",
     ):
         assert expected in words
 

@@ -76,7 +76,7 @@ def test_failed_run_is_a_failure_of_its_node() -> None:
     stopped, refused = failures["bog1"], failures["cal1"]
     assert stopped is not None and refused is not None
     assert stopped.get("message") == "nginx: Reload nginx: port 443 is taken"
-    assert "What to do: Make room on the disk." in (refused.text or "")
+    assert "What to do: Make room." in (refused.text or "")
 
 
 def test_check_of_an_unlisted_node_is_not_lost() -> None:

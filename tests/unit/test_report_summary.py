@@ -39,7 +39,7 @@ def test_detached_run_is_not_called_well() -> None:
     assert summary.tone(report) == "wait"
     assert "1 of 2 nodes still running" in summary.verdict(report)
     assert summary.next_steps(report) == [
-        "bog1: its run goes on by itself; run: deploy region andes"
+        "bog1: The run continues on the node. To follow it, run: deploy region andes"
     ]
 
 
@@ -90,10 +90,10 @@ def test_next_steps_are_ordered_and_said_once() -> None:
     report = bad_report()
     report.checks += [report.checks[2]]
     assert summary.next_steps(report) == [
-        "bog1: read why “Reload nginx” failed in role nginx, and mend it.",
-        "cal1: Make room on the disk.",
-        "pas1: see that it is switched on and that SSH to 2001:db8::14 works.",
+        "bog1: Fix the cause of the failure in task “Reload nginx” (role nginx).",
+        "cal1: Make room.",
+        "pas1: Check that the machine is switched on and that SSH to 2001:db8::14 works.",
         "med1, nextcloud: Look whether PHP runs.",
-        "When that is done, run: deploy region andes",
-        "Trust the sandbox's authority.",
+        "When this is done, run: deploy region andes",
+        "Import the sandbox's certificate authority into the browser: /ca.pem",
     ]

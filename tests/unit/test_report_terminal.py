@@ -66,7 +66,7 @@ def test_bad_report_shows_cause_advice_and_journal() -> None:
     text = squeezed(bad_report())
     assert "Where role nginx, task “Reload nginx” Why port 443 is taken" in text
     assert "bog1 nginx[7]: bind() failed" in text
-    assert "Why Only 0.9 GB are free. Next Make room on the disk." in text
+    assert "Why Only 0.9 GB are free. Next Make room." in text
     assert "nextcloud on med1: The login page opens (seen from outside)" in text
     assert "Why answered 502 Bad Gateway Next Look whether PHP runs." in text
     assert "nginx on med1: nginx runs (on the node) Why There is nothing to ask." in text

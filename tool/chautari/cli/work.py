@@ -24,15 +24,7 @@ if TYPE_CHECKING:
     Work = Callable[[Request, Listener, Callable[[str], None]], RegionReport]
 # After so many seconds this side has asked the nodes and waits for what they say.
 ASKED_SECONDS = 0.05
-_PHASES = {
-    "pinned": "first contact: host key pinned",
-    "preparing": "preparing: Python and the runner's environment",
-    "prepared": "ready",
-    "reconnecting": "the link dropped; attaching again",
-    "joined": "a run is there; showing it from its beginning",
-    "handed_over": "at work by itself",
-    "settled": "nothing to do: all is as the last deploy left it",
-}
+_PHASES = ("pinned", "preparing", "prepared", "reconnecting", "joined", "handed_over", "settled")
 _ENDINGS = ("refused", "unreachable", "lost", "failed", "busy")
 
 
@@ -88,7 +80,9 @@ def _thought_through(
 def _settled(node: str, event: dict[str, Any]) -> None:
     """Say what a pipe is told of a node; in a terminal the report that follows says it."""
     if not sys.stderr.isatty():
-        click.echo(f"{node}  {_PHASES[event['event']]}", err=True)
+        from chautari.report import messages
+
+        click.echo(f"{node}  {messages.progress(event['event'], {})}", err=True)
 
 
 def _get_ready_to_report() -> None:
@@ -122,27 +116,16 @@ class _Screen(ExitStack):
         self.progress.say(text)
 
 
-def _at_work(holder: dict[str, Any]) -> str:
-    """Return who is at work on a node, since when and from where, and how far they are."""
-    from chautari.deploy.converge import busy_refusal
+def _listener(screen: _Screen) -> Listener:
+    from chautari.report import messages
     from chautari.report.text import one_line
 
-    role = f", at {holder['role']}" if holder.get("role") else ""
-    return one_line(f"{busy_refusal(holder).reason}{role}")
-
-
-def _listener(screen: _Screen) -> Listener:
     def tell(node: str, event: dict[str, Any]) -> None:
         kind = event["event"]
-        if kind == "waiting":
-            screen.progress.phase(node, f"{_at_work(event['holder'])}; waiting for its end")
-        elif kind == "busy" and "holder" in event:
-            screen.progress.finish(node, _at_work(event["holder"]))
-        elif kind in _PHASES:
-            screen.progress.phase(node, _PHASES[kind])
-        elif kind in _ENDINGS:
-            screen.progress.finish(node, kind)
-        else:
+        if kind != "waiting" and kind not in _PHASES + _ENDINGS:
             screen.progress.handle(node, event)
+            return
+        show = screen.progress.finish if kind in _ENDINGS else screen.progress.phase
+        show(node, one_line(messages.progress(kind, event.get("holder", {}))))
 
     return tell

@@ -10,7 +10,7 @@ from chautari.region.model import Region
 from chautari.render import containers, packages
 from chautari.render.endpoints import Endpoints
 from chautari.render.variables import NodeContext, release_of
-from chautari.report.model import ENDINGS, Double, RegionReport, ServiceInfo
+from chautari.report.model import ENDINGS, Double, Notice, RegionReport, ServiceInfo
 
 Opened = tuple[str, str, str]  # version, login, note
 
@@ -127,12 +127,11 @@ def hosts_line(region: Region) -> str:
     return "; ".join(lines)
 
 
-def _hints(report: RegionReport, ready: Plan) -> list[str]:
-    hints = []
-    if not report.ok:
-        hints.append(f"mend what is named above, then: deploy region {report.region}")
-    if ready.inventory.region.sandbox is not None and report.services:
-        line = hosts_line(ready.inventory.region)
-        hints.append(f"to open it in a browser here, add to /etc/hosts: {line}")
-        hints.append(f"and let the browser trust the sandbox's CA: {ready.endpoints.ca_file}")
-    return hints
+def _hints(report: RegionReport, ready: Plan) -> list[Notice]:
+    """Return how to open a sandbox's services from this machine."""
+    if ready.inventory.region.sandbox is None or not report.services:
+        return []
+    return [
+        Notice("add_hosts", {"lines": hosts_line(ready.inventory.region)}),
+        Notice("trust_authority", {"file": str(ready.endpoints.ca_file)}),
+    ]

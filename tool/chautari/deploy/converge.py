@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from chautari.deploy.node_events import Listener, NodeReportBuilder
-from chautari.prepare.supervisor import explain_unreachable
+from chautari.prepare.supervisor import unreachable_refusal
+from chautari.report.messages import Data
 from chautari.report.model import CheckResult, NodeReport, Refusal
 from chautari.ssh.runner_client import SSH_FAILED, Event, ask, open_stream
 from chautari.ssh.target import SSHTarget
@@ -17,8 +18,6 @@ WAIT_SECONDS = 5
 _FINAL = ("permission denied", "host key verification failed")
 # What a run may do beyond another one that is given the same.
 _MORE = ("full", "checks", "purge", "even_if_busy")
-
-_YEAR_10000 = 253_402_300_800  # seconds since the epoch; no later moment can be written
 
 
 class _Patience:
@@ -76,7 +75,7 @@ def attach(
     taker = _through(target, arguments, b"", NodeReportBuilder(report, tell))
     if taker.holder is not None:
         report.state = "busy"
-        report.refusals.append(_never_began(taker.holder))
+        report.refusals.append(Refusal("run_not_started", holder_data(taker.holder)))
         tell(target.name, {"event": "busy"})
     return taker.checks
 
@@ -100,7 +99,7 @@ def wait_for(target: SSHTarget, holder: Event, report: NodeReport, tell: Listene
             busy = events[-1]["busy"]
             patience.renew()
         elif patience.pause() is None:
-            _tell_unreachable(report, stream.stderr)
+            _report_unreachable(report, stream.stderr)
             return False
     return True
 
@@ -133,7 +132,7 @@ def _through(
         attempt = {"action": "attach", "run": run, "offset": taker.offset} | _detached(detach)
         body = b""
     if not taker.ended:
-        _tell_lost(target, taker, bool(payload))
+        _report_lost(target, taker, bool(payload))
     return taker
 
 
@@ -173,57 +172,42 @@ def _last_line(said: str) -> str:
     return said.splitlines()[-1] if said else ""
 
 
-def _tell_unreachable(report: NodeReport, said: str) -> None:
+def _report_unreachable(report: NodeReport, said: str) -> None:
     report.state = "unreachable"
-    report.refusals.append(explain_unreachable(_last_line(said) or "no answer", report))
+    report.refusals.append(unreachable_refusal(_last_line(said) or "no answer", report.address))
 
 
-def _tell_lost(target: SSHTarget, taker: NodeReportBuilder, started: bool) -> None:
-    """Say what is known of a run that was not followed to its end; nothing of it is well."""
+def _report_lost(target: SSHTarget, taker: NodeReportBuilder, started: bool) -> None:
+    """Report what is known of a run that was not followed to its end."""
     report, cut = taker.report, taker.code == SSH_FAILED and not _is_final(taker.error)
     if taker.begun or (started and cut):
-        begun = "; the run goes on there by itself" if taker.begun else " before the run was seen"
         report.state = "lost"
-        what = f"the link was lost{begun}"
-        fix = "when the link is back, give the same command again: it joins the run"
-        report.refusals.append(Refusal.plain(what, fix))
+        code = "connection_lost" if taker.begun else "connection_lost_before_start"
+        report.refusals.append(Refusal(code))
     else:
-        tell_silent(target, report, taker.code, taker.error)
+        report_no_answer(target, report, taker.code, taker.error)
 
 
-def tell_silent(target: SSHTarget, report: NodeReport, code: int | None, said: str) -> None:
-    """Say what is known of a node that gave no answer; `code` is how SSH ended, `said` its word."""
+def report_no_answer(target: SSHTarget, report: NodeReport, code: int | None, said: str) -> None:
+    """Report a node that gave no answer; `code` is SSH's exit code, `said` its last line."""
     if code == SSH_FAILED:
-        _tell_unreachable(report, said)
-    else:
-        report.state = "failed"
-        what = f"the node did not take the command ({said or 'no answer'})"
-        fix = f"look at the node: ssh -p {target.port} {target.user}@{target.address}"
-        report.refusals.append(Refusal.plain(what, fix))
+        _report_unreachable(report, said)
+        return
+    report.state = "failed"
+    data: Data = {
+        "message": said,
+        "port": target.port,
+        "user": target.user,
+        "address": target.address,
+    }
+    report.refusals.append(Refusal("command_not_accepted", data))
+
+
+def holder_data(holder: Event) -> Data:
+    """Return who runs on a node, since when (Unix time), from where and at which role."""
+    return {key: holder.get(key) for key in ("operator", "since", "origin", "run", "role")}
 
 
 def busy_refusal(holder: Event) -> Refusal:
-    """Return who is at work on a node, since when and from where, and what to do."""
-    return Refusal.plain(
-        _in_words(holder, "is deploying"),
-        "wait until that run has ended, or give the command with --wait",
-    )
-
-
-def _never_began(holder: Event) -> Refusal:
-    """Return why a run that is read has nothing to tell; who came first may have ended long ago."""
-    theirs = f"read theirs with --run {holder['run']}; " if holder.get("run") else ""
-    return Refusal.plain(
-        f"this run never began: {_in_words(holder, 'was deploying')}",
-        f"{theirs}for what this one was to do, deploy again",
-    )
-
-
-def _in_words(holder: Event, doing: str) -> str:
-    since, began = "", holder.get("since")
-    if isinstance(began, int | float) and 0 <= began < _YEAR_10000:
-        since = time.strftime(" since %H:%M", time.localtime(began))
-    who = holder.get("operator") or "somebody"
-    origin = f" from {holder['origin']}" if holder.get("origin") else ""
-    run = f" (run {holder['run']})" if holder.get("run") else ""
-    return f"{who} {doing} to this node{since}{origin}{run}"
+    """Return who deploys to a node, since when and from where, and what to do."""
+    return Refusal("node_locked", holder_data(holder))

@@ -42,5 +42,5 @@ def text_of(node: NodeDrift) -> str:
         return f"{node['node']}: cannot be reached: {node['message']}"
     text = drift.text(node).replace("\n", "\n  ")
     if node["busy"]:
-        text += f"\n  ({busy_refusal(node['busy']).reason}: this may be another thing in a moment)"
+        text += f"\n  ({busy_refusal(node['busy']).reason} The result may change.)"
     return f"{node['node']}: {text}"

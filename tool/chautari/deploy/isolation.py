@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 
 from chautari.errors import ChautariError
+from chautari.report import messages
 from chautari.report.model import CheckResult, Failure, NodeReport, Refusal
 
 Work = Callable[[], list[CheckResult]]
@@ -26,12 +27,10 @@ def capture_node_errors(report_of: Callable[[], NodeReport], work: Work) -> list
     except ChautariError as error:
         report = report_of()
         report.state = "failed"
-        report.refusals.append(
-            Refusal.plain(error.message, error.fix or "mend this, then deploy again")
-        )
+        report.refusals.append(Refusal("error", {"message": error.message, "fix": error.fix}))
     except Exception as error:
         report, said = report_of(), "".join(traceback.format_exception(error)).splitlines()
-        what = f"{type(error).__name__}: {error} (a bug of Chautari: please report it)"
+        what = messages.failure("bug", {"error": f"{type(error).__name__}: {error}"})
         report.state, report.failed = "failed", report.failed + 1
         report.failure = Failure("deploy", "work on this node", what, said)
     finally:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
-from chautari.report import causes, summary
+from chautari.report import causes, messages, summary
 from chautari.report.model import (
     ENDINGS,
     CheckResult,
@@ -26,6 +26,12 @@ Listener = Callable[[str, Event], None]
 # What comes of an event that is not as the runner tells it.
 _GARBLED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 _SHOWN = 120  # characters of such a line that the report shows
+
+
+def cause_step(message: str) -> str:
+    """Return a known cause with what to do; empty when it is unknown."""
+    code = causes.find_in(message)
+    return messages.cause(code) if code else ""
 
 
 class NodeReportBuilder:
@@ -223,7 +229,7 @@ class NodeReportBuilder:
         self.unknown = bool(event.get("unknown"))
         self.report.state = "failed"
         message = str(event["message"])
-        fix = causes.step(message) or str(event.get("fix", "deploy again"))
+        fix = cause_step(message) or str(event.get("fix", "deploy again"))
         if self.unknown:
             fix = "name one of those that are there with --run, or leave --run out for the newest"
         self.report.refusals.append(Refusal.plain(message, fix))
@@ -254,7 +260,7 @@ class NodeReportBuilder:
 
     def _broke(self, event: Event) -> None:
         message = str(event["message"])
-        fix = causes.step(message) or (
+        fix = cause_step(message) or (
             "deploy again; if it stays, report it with what the node says of it: "
             f"journalctl -u chautari-run-{self.report.run}"
         )

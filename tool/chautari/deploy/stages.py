@@ -13,10 +13,10 @@ from chautari.deploy.isolation import capture_node_errors
 from chautari.deploy.request import Listener, Plan, Request, about
 from chautari.deploy.survey import Survey, look, report_of, tell_kept
 from chautari.parallel import map_parallel
-from chautari.preflight.rules import NOTHING_YET
-from chautari.prepare.supervisor import OTHER_ENVIRONMENT, WHEELS_MB, prepare, wanted
+from chautari.prepare.supervisor import WHEELS_MB, prepare, wanted
 from chautari.render import bundle
 from chautari.render.variables import NodeVariables
+from chautari.report.messages import Data
 from chautari.report.model import CheckResult, NodeReport, Notice, Reason, Refusal, RoleReport
 from chautari.ssh.runner_client import Event, new_run_id
 from chautari.ssh.target import SSHTarget, targets
@@ -24,6 +24,8 @@ from chautari.ssh.target import SSHTarget, targets
 Mode = Literal["converge", "check", "plan"]
 # Reasons that a machine may still have to be looked at by the whole preflight.
 _FRESH = frozenset({"new", "damaged"})
+# Notices of a preparation that the run after it does not repeat.
+_LASTING = frozenset({"host_key_pinned", "environment_outdated"})
 # States of a joined run whose end was not seen: nothing may follow it yet.
 _UNSEEN = ("lost", "unreachable", "detached")
 
@@ -64,10 +66,7 @@ def waves(request: Request) -> list[tuple[str, ...]]:
 
 def held_back(ready: Plan, names: Sequence[str]) -> list[NodeReport]:
     """Return the reports of nodes that are left alone because the canary is not well."""
-    refusal = Refusal.plain(
-        f"the canary {ready.request.canary} is not well, so this node was left as it is",
-        "mend what is named for the canary, then deploy again",
-    )
+    refusal = Refusal("canary_failed", {"canary": ready.request.canary})
     nodes = ready.inventory.region.nodes
     return [NodeReport(n, nodes[n].address, "refused", refusals=[refusal]) for n in names]
 
@@ -113,7 +112,7 @@ def _look_again(ready: Plan, crew: Crew, tell: Listener) -> None:
     found = look(crew.target, lambda _: ready.inputs_of(crew.node))
     if not found.answered:
         # It may carry roles that it is to lose: without its word nothing is done there.
-        converge.tell_silent(crew.target, crew.report, found.code, found.said)
+        converge.report_no_answer(crew.target, crew.report, found.code, found.said)
         tell(crew.name, {"event": crew.report.state})
         return
     crew.found = found
@@ -137,18 +136,14 @@ def _mind_others(crew: Crew, holder: Event, request: Request, tell: Listener) ->
 def _foretell_the_first_deploy(crew: Crew) -> None:
     """A machine on which nothing was deployed yet gets everything; Ansible's check needs itself."""
     refusals = crew.report.refusals
-    if [refusal.reason for refusal in refusals] != [NOTHING_YET]:
+    if [refusal.code for refusal in refusals] != ["nothing_deployed"]:
         return
     crew.report.state, crew.report.refusals = "planned", []
     crew.report.roles = [
-        RoleReport(role, why=[Reason.plain(NOTHING_YET)]) for role in crew.node.roles
+        RoleReport(role, why=[Reason("nothing_deployed")]) for role in crew.node.roles
     ]
-    told = (
-        "how much would be downloaded is told once the node is prepared: deploy prepare "
-        f"{crew.region} --node {crew.name}; that fetches lists of packages, Python where it is "
-        f"missing, and some {WHEELS_MB} MB for Ansible"
-    )
-    crew.report.notices.append(Notice.plain(told))
+    data: Data = {"region": crew.region, "node": crew.name, "megabytes": WHEELS_MB}
+    crew.report.notices.append(Notice("download_unknown", data))
 
 
 def _is_settled(found: Survey, mode: Mode) -> bool:
@@ -177,9 +172,10 @@ def _settle(crew: Crew, request: Request, tell: Listener, mode: Mode) -> None:
     else:
         # The run tells of every role itself.
         crew.report.roles.clear()
-        lasting = ("first contact", *([OTHER_ENVIRONMENT] if mode == "plan" else []))
-        crew.report.notices = [n for n in crew.report.notices if n.text.startswith(lasting)]
-        crew.report.download_at_least = Notice.plain(OTHER_ENVIRONMENT) in crew.report.notices
+        lasting = _LASTING if mode == "plan" else _LASTING - {"environment_outdated"}
+        crew.report.notices = [n for n in crew.report.notices if n.code in lasting]
+        codes = {notice.code for notice in crew.report.notices}
+        crew.report.download_at_least = "environment_outdated" in codes
 
 
 def converge_all(

@@ -17,7 +17,7 @@ from typing import Any
 from chautari.parallel import map_parallel
 from chautari.preflight import facts, rules
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare.supervisor import explain_unreachable, marker
+from chautari.prepare.supervisor import marker, unreachable_refusal
 from chautari.process import Stream
 from chautari.report.model import NodeReport, Notice, RoleReport
 from chautari.ssh.runner_client import SSH_FAILED, Event, ask
@@ -133,7 +133,7 @@ def report_of(wanted: NodeRequirements, target: SSHTarget, found: Survey) -> Nod
     report = NodeReport(target.name, target.address, "converged", os=found.facts.os)
     if found.unreachable:
         report.state = "unreachable"
-        report.refusals = [explain_unreachable(found.unreachable, report)]
+        report.refusals = [unreachable_refusal(found.unreachable, report.address)]
         return report
     report.refusals = rules.check(found.facts, wanted)
     if report.refusals:

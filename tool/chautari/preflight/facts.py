@@ -1,44 +1,12 @@
-"""What is asked of a bare machine before anything on it is touched: one POSIX shell script.
-
-It needs neither Python nor any tool outside Debian's required packages.
-"""
+"""The facts of a machine, before anything on it changes: `facts.sh` prints them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib import resources
 from ipaddress import IPv6Address
 
-MARKER = "/opt/chautari/venv/chautari-lock"
-
-SCRIPT = f"""
-. /etc/os-release 2>/dev/null
-echo "os=${{ID:-unknown}}-${{VERSION_ID:-unknown}}"
-echo "machine=$(uname -m)"
-root=""
-[ "$(id -u)" = 0 ] || root="sudo -n"
-echo "uid=$($root id -u 2>/dev/null)"
-echo "now=$(date +%s)"
-echo "init=$(cat /proc/1/comm)"
-while read -r key value unit; do
-  [ "$key" = MemTotal: ] && echo "memory_kb=$value"
-done < /proc/meminfo
-echo "cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
-echo "container=$(systemd-detect-virt --container 2>/dev/null)"
-[ -r /proc/net/if_inet6 ] && while read -r address number prefix scope rest; do
-  [ "$scope" = 00 ] && echo "address6=$address"
-done < /proc/net/if_inet6
-for path in / /var /opt; do
-  echo "free_kb:$path=$(df -Pk "$path" | tail -n 1 | (read -r a b c free rest; echo "$free"))"
-  echo "free_inodes:$path=$(df -Pi "$path" | tail -n 1 | (read -r a b c free rest; echo "$free"))"
-done
-[ -e /opt/nextcloud/current ] && echo "deployed=nextcloud"
-[ -e /usr/bin/bbb-conf ] && echo "deployed=bigbluebutton"
-echo "venv=$(cat {MARKER} 2>/dev/null)"
-$root ss -Hltnp 2>/dev/null | while read -r state receive send local peer process; do
-  echo "listener=$local $process"
-done
-exit 0
-"""
+SCRIPT = (resources.files(__package__) / "facts.sh").read_text()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Refuses a node on which the deploy would fail later, with the reason and the fix.
+"""Refuse a node on which the deploy would fail later.
 
-Each rule is a small function over the facts of a machine and what is wanted of it.
+Each rule is a small function over the facts of a machine and the requirements of its services.
 """
 
 from __future__ import annotations
@@ -20,111 +20,84 @@ FREE_MB_AGAIN = 1000  # on a node that was deployed before: most of it is there 
 MEMORY_MB = 400
 MEMORY_MB_NEXTCLOUD = 900
 MIN_INODES = 60_000
-NOTHING_YET = "nothing was deployed here yet"
 OUR_WEB_SERVERS = ('"nginx"', '"haproxy"')
 
 
 Rule = Callable[[Facts, NodeRequirements], Iterator[Refusal]]
 
 
-def check(facts: Facts, wanted: NodeRequirements) -> list[Refusal]:
-    """Return every reason not to touch the machine."""
-    return [refusal for rule in RULES for refusal in rule(facts, wanted)]
+def check(facts: Facts, required: NodeRequirements) -> list[Refusal]:
+    """Return every reason not to change the machine."""
+    return [refusal for rule in RULES for refusal in rule(facts, required)]
 
 
-def operating_system(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
-    """The roles are tried on the releases the model knows, no others."""
-    if facts.os != wanted.os:
-        known = facts.os in ("debian-12", "debian-13") and "bigbluebutton" not in wanted.services
-        fix = f"write os: {facts.os} for this node" if known else f"reinstall it with {wanted.os}"
-        yield Refusal.plain(
-            f"the node runs {facts.os or 'an unknown system'}, not {wanted.os}", fix
-        )
+def operating_system(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+    """Refuse releases and processors that the roles are not tested on."""
+    if facts.os != required.os:
+        known = facts.os in ("debian-12", "debian-13") and "bigbluebutton" not in required.services
+        code = "os_differs" if known else "os_unsupported"
+        yield Refusal(code, {"found": facts.os, "required": required.os})
     if facts.machine not in ARCHITECTURES:
-        yield Refusal.plain(
-            f"the processor is {facts.machine or 'unknown'}; amd64 and arm64 are supported",
-            "choose another machine",
-        )
-    elif wanted.arch and ARCHITECTURES[facts.machine] != wanted.arch:
-        yield Refusal.plain(
-            f"the processor is {ARCHITECTURES[facts.machine]}, not {wanted.arch}",
-            f"write arch: {ARCHITECTURES[facts.machine]} for this node, or choose another machine",
-        )
+        supported = sorted(set(ARCHITECTURES.values()))
+        yield Refusal("arch_unsupported", {"found": facts.machine, "supported": supported})
+    elif required.arch and ARCHITECTURES[facts.machine] != required.arch:
+        found = ARCHITECTURES[facts.machine]
+        yield Refusal("arch_differs", {"found": found, "required": required.arch})
 
 
 def service_manager(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
-    """Services, timers and the run itself are systemd units."""
+    """Refuse a machine without systemd: services, timers and the run itself are its units."""
     if facts.init != "systemd":
-        yield Refusal.plain(
-            f"the node was started by {facts.init or 'an unknown program'}, not systemd",
-            "use a virtual or real machine with a full Debian on it",
-        )
+        yield Refusal("no_systemd", {"init": facts.init})
 
 
 def administrator(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
-    """Only root can change the machine."""
+    """Refuse an account that cannot become root."""
     if facts.uid != 0:
-        yield Refusal.plain(
-            "the account cannot become root without a password",
-            "log in as root (user: root), or give the account passwordless sudo",
-        )
+        yield Refusal("no_root")
 
 
 def clock(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
-    """Certificates and package lists are refused by a machine in another time."""
+    """Refuse a clock with which certificates and package lists would be invalid."""
     if abs(facts.skew) > MAX_SKEW_SECONDS + facts.skew_tolerance:
-        direction = "ahead of" if facts.skew > 0 else "behind"
-        yield Refusal.plain(
-            f"the node's clock is {abs(facts.skew):.0f} seconds {direction} this machine's",
-            "set it right (timedatectl set-ntp true, or date -s), then deploy again",
-        )
+        code = "clock_ahead" if facts.skew > 0 else "clock_behind"
+        yield Refusal(code, {"seconds": round(abs(facts.skew))})
 
 
-def space(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
-    """A disk that fills in the middle of a deploy leaves a half-installed node."""
+def space(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+    """Refuse a disk that would fill up in the middle of a deploy."""
     needed = FREE_MB_AGAIN if facts.venv else FREE_MB
-    if "nextcloud" in wanted.services and facts.deployed != "nextcloud":
+    if "nextcloud" in required.services and facts.deployed != "nextcloud":
         needed = FREE_MB_NEXTCLOUD
     short = sorted(path for path, free in facts.free.items() if free // 1024 < needed)
     if short:
         free = min(facts.free[path] for path in short) // 1024
-        yield Refusal.plain(
-            f"{free} MB are free on {' and '.join(short)}; {needed} MB are needed",
-            "free some space (apt-get clean, journalctl --vacuum-size=100M) or grow the disk",
-        )
+        yield Refusal("space_low", {"free_mb": free, "paths": short, "needed_mb": needed})
     # Btrfs and others report no inode limit: 0 of 0.
     few = sorted(path for path, free in facts.free_inodes.items() if 0 < free < MIN_INODES)
     if few:
-        yield Refusal.plain(
-            f"{' and '.join(few)} has too few free inodes for the services' many small files",
-            "delete small files there, or make the file system anew with more inodes",
-        )
+        yield Refusal("inodes_low", {"paths": few})
 
 
-def memory(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
-    """Below this the kernel ends the database under load."""
-    needed = MEMORY_MB_NEXTCLOUD if "nextcloud" in wanted.services else MEMORY_MB
-    if meetings.SERVICE in wanted.services:
-        return  # it has a floor of its own
-    if facts.memory_kb // 1024 < needed:
-        yield Refusal.plain(
-            f"{facts.memory_kb // 1024} MB of memory; {needed} MB are needed",
-            "choose a bigger machine, or move the service to another node",
-        )
+def memory(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+    """Refuse memory below which the kernel stops the database under load."""
+    needed = MEMORY_MB_NEXTCLOUD if "nextcloud" in required.services else MEMORY_MB
+    if meetings.SERVICE in required.services:
+        return  # it has a minimum of its own
+    found = facts.memory_kb // 1024
+    if found < needed:
+        yield Refusal("memory_low", {"found_mb": found, "needed_mb": needed})
 
 
-def web_ports(facts: Facts, wanted: NodeRequirements) -> Iterator[Refusal]:
-    """Another program on 80 or 443 keeps certificates from being issued."""
-    if not wanted.web:
+def web_ports(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+    """Refuse another program on 80 or 443, with which no certificate would be issued."""
+    if not required.web:
         return
     for local, process in facts.listeners:
         port = local.rsplit(":", 1)[-1]
         ours = any(name in process for name in OUR_WEB_SERVERS) or (facts.venv and not process)
         if port in ("80", "443") and not ours:
-            yield Refusal.plain(
-                f"port {port} is taken by {process or 'another program'}",
-                "stop and disable that program, or move the service to another node",
-            )
+            yield Refusal("port_in_use", {"port": port, "program": process})
 
 
 RULES: tuple[Rule, ...] = (

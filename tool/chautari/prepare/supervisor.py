@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from chautari.parallel import PARALLEL
 from chautari.preflight.requirements import NodeRequirements
 from chautari.process import Stream
+from chautari.report import messages
 from chautari.report.model import Failure, NodeReport, Notice, Refusal
 from chautari.ssh.target import SSHTarget
 
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 Listener = Callable[[str, dict[str, Any]], None]
 # What one machine fetches of node/requirements.lock, as `pip download --no-deps` shows it.
 WHEELS_MB = 11
-OTHER_ENVIRONMENT = (
-    f"a deploy fetches the environment for Ansible anew, some {WHEELS_MB} MB: this toolkit wants "
-    "another one than the node has. That comes on top of what is counted here"
-)
 _REQUIREMENTS = Path(__file__).resolve().parents[1] / "node" / "requirements.lock"
 
 
@@ -74,19 +71,19 @@ def prepare(
     for line in child:
         event = json.loads(line)
         tell(event["node"], event)
-        _take(reports[event["node"]], event)
+        _update(reports[event["node"]], event)
     for report in reports.values():
         if report.state == "failed" and report.failure is None:
-            _tell_unfinished(report, child)
+            _mark_unfinished(report, child)
     return reports
 
 
-def _tell_unfinished(report: NodeReport, child: Stream) -> None:
-    """Say that the child ended before it told how this node fared; the others' results stay."""
+def _mark_unfinished(report: NodeReport, child: Stream) -> None:
+    """Fail a node whose result the child did not report; the other nodes' results stay."""
     report.failed += 1
-    what = f"what prepares machines ended early (code {child.code}); deploy again, and if it stays"
     said = child.stderr.splitlines()[-40:]
-    report.failure = Failure("prepare", "run pyinfra", f"{what}, report it with this", said)
+    text = messages.failure("preparation_exited", {"code": child.code})
+    report.failure = Failure("prepare", "run pyinfra", text, said)
 
 
 def _json(data: Any) -> bytes:
@@ -126,51 +123,39 @@ def _order(region: Region, target: SSHTarget, resolver: str) -> dict[str, Any]:
     }
 
 
-def _take(report: NodeReport, event: dict[str, Any]) -> None:
+def _update(report: NodeReport, event: dict[str, Any]) -> None:
     report.os = event.get("os") or report.os
     kind = event["event"]
     if kind == "prepared":
         report.state = "converged"
         report.changed += bool(event["changed"])
         if event.get("outdated"):
-            report.notices.append(Notice.plain(OTHER_ENVIRONMENT))
+            report.notices.append(Notice("environment_outdated", {"megabytes": WHEELS_MB}))
     elif kind == "refused":
         report.state = "refused"
         report.refusals = [Refusal(item["code"], item["data"]) for item in event["refusals"]]
     elif kind in ("unreachable", "lost"):
-        report.state, told = kind, event.get("refusal")
+        report.state, refusal = kind, event.get("refusal")
         report.refusals = [
-            Refusal(told["code"], told["data"])
-            if told
-            else explain_unreachable(event["message"], report)
+            Refusal(refusal["code"], refusal["data"])
+            if refusal
+            else unreachable_refusal(event["message"], report.address)
         ]
     elif kind == "failed":
         report.failed += 1
-        report.failure = Failure("prepare", event["task"], event["message"])
+        text = messages.failure(event["code"], {"message": event["message"]})
+        report.failure = Failure("prepare", event["task"], text)
     elif kind == "advised":
-        report.notices.append(Notice.plain(event["notice"]))
+        report.notices.append(Notice(event["notice"]["code"], event["notice"]["data"]))
     elif kind == "pinned":
-        report.notices.append(
-            Notice.plain(f"first contact: host key pinned ({event['key'][:60]}…)")
-        )
+        report.notices.append(Notice("host_key_pinned", {"key": event["key"][:60]}))
 
 
-def explain_unreachable(message: str, report: NodeReport) -> Refusal:
-    """Return what a failed connection means and what to do about it."""
+def unreachable_refusal(message: str, address: str) -> Refusal:
+    """Return what a failed connection to `address` means; `message` is SSH's or paramiko's."""
     text = message.lower()
     if "host key" in text:
-        return Refusal.plain(
-            f"{report.address} shows another host key than the one pinned for it",
-            "if you reinstalled the machine, delete its lines from known_hosts beside region.yml; "
-            "if not, somebody may be in between: do not deploy",
-        )
+        return Refusal("host_key_changed", {"address": address})
     if "authentication" in text or "private key" in text or "publickey" in text:
-        return Refusal.plain(
-            f"{report.address} does not accept your SSH key",
-            "add your public key to the account's ~/.ssh/authorized_keys there, or name the right "
-            "key: --identity FILE; a key with a passphrase must be in your agent (ssh-add)",
-        )
-    return Refusal.plain(
-        f"{report.address} does not answer on SSH ({message.strip()})",
-        "check that the machine is on, and its address and the SSH port in region.yml",
-    )
+        return Refusal("key_rejected", {"address": address})
+    return Refusal("no_ssh_answer", {"address": address, "message": message.strip()})

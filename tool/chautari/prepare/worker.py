@@ -13,6 +13,7 @@ import logging
 import socket
 import sys
 import time
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -40,49 +41,13 @@ PACKAGES = ["python3", "python3-venv", "python3-apt", "python3-debian", "ca-cert
 # Modules and the runner use the system's all the same: there is python3-apt.
 PYTHONS = {"ubuntu-22.04": "python3.11"}
 LOCK_WAIT = "-o DPkg::Lock::Timeout=600 -o Acquire::Retries=5"
-# A server that closes a connection at the wrong moment lets apt wait for ever: it is asked anew, at
-# first soon. What a slow link brought until then is kept, and apt goes on from there. Whoever else
-# fetches the lists, as a fresh machine does by itself, is waited for: of this lock, apt knows no
-# waiting of its own. It is asked for its words in English, by which the lock is known.
-UPDATE = "; ".join(
-    (
-        "turns=120",
-        "for most in 120 600 600",
-        "do while true",
-        f"do said=$(LC_ALL=C timeout -k 10 $most apt-get -q update {LOCK_WAIT} 2>&1) && exit 0",
-        'case "$said" in *"Could not get lock /var/lib/apt/lists/"*) '
-        "[ $turns -gt 0 ] || break 2; turns=$((turns - 1)); sleep 5;; *) break;; esac",
-        "done",
-        "sleep 5",
-        "done",
-        "printf '%s\\n' \"$said\" >&2",
-        "exit 1",
-    )
-)
+UPDATE = (resources.files(__package__) / "update_lists.sh").read_text()
 # Seconds and numbers of tries, and milliseconds for what was sent and not answered.
 KEEPALIVE = {
     "TCP_KEEPIDLE": 60,
     "TCP_KEEPINTVL": 30,
     "TCP_KEEPCNT": 18,
     "TCP_USER_TIMEOUT": 600_000,
-}
-# What is said of a machine that does not say it itself.
-SILENT = (
-    "it was reached, and did not answer what it was asked: see that the account there may run "
-    "commands, then deploy again"
-)
-UNREAD = (
-    "which packages are installed could not be read: see what `dpkg -l` says there, then deploy "
-    "again"
-)
-WORDLESS = "it ended without a word: see what `journalctl -k` says there, then deploy again"
-CUT_LOOK = {
-    "reason": "the link broke off while the machine was looked at; nothing was changed there",
-    "fix": "when the link is back, give the same command again",
-}
-CUT = {
-    "reason": "the link broke off during {}; what was begun there may go on by itself",
-    "fix": "when the link is back, give the same command again: it goes on from there",
 }
 
 
@@ -159,13 +124,14 @@ def _look(host: Host, node: dict[str, Any]) -> bool:
         _tell_pinned(host.name, node["address"], before, known_hosts.read_text())
         if (found := _facts(host)) is not None:
             return _judge(host, node, found)
-        message = SILENT
+        code, message = "no_output", ""
     except Exception as error:
-        message = _words(error)
+        code, message = "step_failed", _words(error)
     if _is_cut(host):
-        say("unreachable", host.name, refusal={"code": "text", "data": CUT_LOOK})
+        refusal = Refusal("connection_lost_in_preflight")
+        say("unreachable", host.name, refusal=dataclasses.asdict(refusal))
     else:
-        say("failed", host.name, task="Look at the machine", message=message)
+        say("failed", host.name, task="Inspect the machine", code=code, message=message)
     return False
 
 
@@ -206,13 +172,13 @@ def _judge(host: Host, node: dict[str, Any], found: facts.Facts) -> bool:
         answers = dns_records.lookup(wanted.names, node["resolver"])
         refusals += meetings.records(answers, wanted)
     for notice in meetings.advice(found, wanted):
-        say("advised", host.name, notice=notice)
+        say("advised", host.name, notice=dataclasses.asdict(notice))
     if refusals:
         reasons = [dataclasses.asdict(refusal) for refusal in refusals]
         say("refused", host.name, os=found.os, refusals=reasons)
         return False
     if node["checking"] and not found.venv:
-        refusal = Refusal.plain(rules.NOTHING_YET, "deploy the region first")
+        refusal = Refusal("nothing_deployed")
         say("refused", host.name, os=found.os, refusals=[dataclasses.asdict(refusal)])
         return False
     ready = found.venv == node["marker"]
@@ -245,7 +211,7 @@ def _prepare(state: State, host: Host, release: str, orders: dict[str, Any]) -> 
 
     Every machine goes its own way: one that breaks off, however it does, keeps none waiting.
     """
-    broken = ""
+    broken = None
     try:
         python = PYTHONS.get(release, "python3")
         _add_steps(state, host, python, orders)
@@ -255,8 +221,12 @@ def _prepare(state: State, host: Host, release: str, orders: dict[str, Any]) -> 
                     break
     except Exception as error:
         # A machine whose packages cannot be listed has failed for pyinfra, which says no more.
-        broken = UNREAD if host in state.failed_hosts else _words(error)
-    _tell_prepared(state, host, broken)
+        broken = (
+            ("packages_unreadable", "")
+            if host in state.failed_hosts
+            else ("step_failed", _words(error))
+        )
+    _report_result(state, host, broken)
 
 
 def packages_for(python: str) -> list[str]:
@@ -283,20 +253,20 @@ def _add_steps(state: State, host: Host, python: str, orders: dict[str, Any]) ->
     )  # fmt: skip
 
 
-def _tell_prepared(state: State, host: Host, broken: str) -> None:
-    """Say how a machine fared: it is prepared when every step came to a good end, and only then.
+def _report_result(state: State, host: Host, broken: tuple[str, str] | None) -> None:
+    """Report the machine's result: it is prepared only if every step succeeded.
 
-    `broken` says what broke the steps off, when it was none of them.
+    `broken` is the code and message of an exception that interrupted the steps.
     """
     task, said = _stopped_at(state, host)
     if not task and not broken:
         say("prepared", host.name, os="", changed=True)
     elif _is_cut(host):
-        during = f"“{task}”" if task else "the preparation"
-        told = CUT | {"reason": CUT["reason"].format(during)}
-        say("lost", host.name, refusal={"code": "text", "data": told})
+        refusal = Refusal("connection_lost_in_preparation", {"step": f"“{task}”" if task else ""})
+        say("lost", host.name, refusal=dataclasses.asdict(refusal))
     else:
-        say("failed", host.name, task=task or "prepare", message=said or broken or WORDLESS)
+        code, message = ("step_failed", said) if said else broken or ("no_result", "")
+        say("failed", host.name, task=task or "prepare", code=code, message=message)
 
 
 def _stopped_at(state: State, host: Host) -> tuple[str, str]:

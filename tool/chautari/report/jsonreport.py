@@ -11,6 +11,7 @@ from chautari.report.model import (
     CheckResult,
     Double,
     NodeReport,
+    Notice,
     Reason,
     RegionReport,
     RoleReport,
@@ -44,7 +45,7 @@ def report_object(report: RegionReport) -> Json:
         "checks": checks_object(report),
         "services": _plain(report.services),
         "doubles": _plain(report.doubles),
-        "hints": report.hints,
+        "hints": [_notice_object(hint) for hint in report.hints],
     }
 
 
@@ -64,7 +65,7 @@ def _node_object(node: NodeReport) -> Json:
         "ok": node.ok,
         "seconds": round(node.seconds, 1),
         "roles": [_role_object(role) for role in node.roles],
-        "notices": [asdict(item) | {"text": item.text} for item in node.notices],
+        "notices": [_notice_object(notice) for notice in node.notices],
         "refusals": [
             asdict(item) | {"reason": item.reason, "fix": item.fix} for item in node.refusals
         ],
@@ -72,11 +73,11 @@ def _node_object(node: NodeReport) -> Json:
 
 
 def _role_object(role: RoleReport) -> Json:
-    return asdict(role) | {"why": [_reason_object(reason) for reason in role.why]}
+    return asdict(role) | {"why": [_notice_object(reason) for reason in role.why]}
 
 
-def _reason_object(reason: Reason) -> Json:
-    return asdict(reason) | {"text": reason.text}
+def _notice_object(item: Notice | Reason) -> Json:
+    return asdict(item) | {"text": item.text}
 
 
 def _plain(items: Sequence[CheckResult | ServiceInfo | Double]) -> list[Json]:

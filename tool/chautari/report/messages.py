@@ -7,6 +7,7 @@ out. Lists are joined with commas; `{key:or words}` shows the words where the va
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from string import Formatter
 
@@ -14,18 +15,291 @@ Scalar = str | int | float | bool | None
 Data = Mapping[str, Scalar | Sequence[str]]
 Template = str | Callable[[Data], str]
 
+_YEAR_10000 = 253_402_300_800  # seconds since the epoch; strftime rejects later moments
+
+
+def _holder(data: Data, does: str = "is deploying") -> str:
+    """Return who deploys to a node, since when, from where and with which run."""
+    details = [
+        _local_time(data.get("since")),
+        f"from {data['origin']}" if data.get("origin") else "",
+        f"run {data['run']}" if data.get("run") else "",
+    ]
+    shown = ", ".join(filter(None, details))
+    who = data.get("operator") or "another operator"
+    return f"{who} {does} to this node" + (f" ({shown})" if shown else "")
+
+
+def _local_time(began: object) -> str:
+    if isinstance(began, int | float) and 0 <= began < _YEAR_10000:
+        return time.strftime("since %H:%M", time.localtime(began))
+    return ""
+
+
+def _run_not_started(data: Data) -> str:
+    return f"This run did not start: {_holder(data, 'was deploying')}."
+
+
+def _other_run(data: Data) -> str:
+    other = f"To see the other run, use `--run {data['run']}`. " if data.get("run") else ""
+    return f"{other}To run this one, deploy again."
+
+
+def _wrong_record(data: Data) -> str:
+    """Return the DNS record to create, or the one to delete."""
+    if data["right"]:
+        return f"{data['name']} {data['kind']} {data['right']}"
+    return f"no {data['kind']} record for {data['name']}"
+
+
 REASONS: dict[str, Template] = {
+    "nothing_deployed": "Nothing has been deployed on this node yet.",
     "text": "{text}",
 }
 
 NOTICES: dict[str, Template] = {
+    # A role's own debug task wrote this text; it is shown as it came.
     "role_message": "{text}",
     "text": "{text}",
+    # Preflight
+    "small_machine": (
+        "{memory_mb} MB of memory and {cores} cores are enough for small meetings; {service} "
+        "recommends {advised_gb} GB and {advised_cores} cores for 200 people."
+    ),
+    # Prepare
+    "environment_outdated": (
+        "A deploy downloads the environment for Ansible again (about {megabytes} MB), because "
+        "this version needs a different one. This is not included in the total."
+    ),
+    "host_key_pinned": "First contact: the host key was pinned ({key}…).",
+    "download_unknown": (
+        "The download size is known once the node is prepared: deploy prepare {region} --node "
+        "{node}. This downloads package lists, Python if it is missing, and about {megabytes} MB "
+        "for Ansible."
+    ),
+    # Hints of a sandbox
+    "add_hosts": "To open the services in a browser on this machine, add to /etc/hosts: {lines}",
+    "trust_authority": "Import the sandbox's certificate authority into the browser: {file}",
 }
 
 # What happened, and what to do about it.
 REFUSALS: dict[str, tuple[Template, Template]] = {
     "text": ("{reason}", "{fix}"),
+    "error": ("{message}", "{fix:or Fix this, then deploy again.}"),
+    # Preflight
+    "os_differs": (
+        "The node runs {found}, not {required}.",
+        "Write os: {found} for this node.",
+    ),
+    "os_unsupported": (
+        "The node runs {found:or an unknown system}, not {required}.",
+        "Reinstall it with {required}.",
+    ),
+    "arch_unsupported": (
+        "The processor is {found:or unknown}; supported are: {supported}.",
+        "Choose another machine.",
+    ),
+    "arch_differs": (
+        "The processor is {found}, not {required}.",
+        "Write arch: {found} for this node, or choose another machine.",
+    ),
+    "no_systemd": (
+        "The node was started by {init:or an unknown program}, not systemd.",
+        "Use a virtual or physical machine with a full Debian on it.",
+    ),
+    "no_root": (
+        "The account cannot become root without a password.",
+        "Log in as root (user: root), or give the account passwordless sudo.",
+    ),
+    "clock_ahead": (
+        "The node's clock is {seconds} seconds ahead of this machine's.",
+        "Set the clock (timedatectl set-ntp true, or date -s), then deploy again.",
+    ),
+    "clock_behind": (
+        "The node's clock is {seconds} seconds behind this machine's.",
+        "Set the clock (timedatectl set-ntp true, or date -s), then deploy again.",
+    ),
+    "space_low": (
+        "{free_mb} MB are free on {paths}; {needed_mb} MB are needed.",
+        "Free some space (apt-get clean, journalctl --vacuum-size=100M), or grow the disk.",
+    ),
+    "inodes_low": (
+        "Too few inodes are free on {paths} for the services' many small files.",
+        "Delete small files there, or create the file system again with more inodes.",
+    ),
+    "memory_low": (
+        "The node has {found_mb} MB of memory; {needed_mb} MB are needed.",
+        "Choose a bigger machine, or move the service to another node.",
+    ),
+    "port_in_use": (
+        "Port {port} is already used by {program:or another program}.",
+        "Stop and disable that program, or move the service to another node.",
+    ),
+    "service_memory_low": (
+        "The node has {found_mb} MB of memory; {service} needs at least {needed_mb} MB, or the "
+        "kernel stops it during a meeting.",
+        "Choose a machine with {advised_gb} GB ({minimum_gb} GB for a trial).",
+    ),
+    "service_cores_low": (
+        "The node has {found} processor cores; {service} needs at least {needed}, or sound breaks "
+        "up when people share cameras.",
+        "Choose a machine with {advised} dedicated cores ({minimum} for a trial).",
+    ),
+    "service_arch_unsupported": (
+        "The processor is {found}; {service} is built only for {supported}.",
+        "Choose a machine with one of these processors: {supported}.",
+    ),
+    "container_unsupported": (
+        "The machine is a container ({container}), which does not give {service} the real-time "
+        "scheduling that it needs.",
+        "Choose a physical machine, or one with full virtualization (KVM).",
+    ),
+    "service_space_low": (
+        "{free_mb} MB are free; {service} needs {needed_mb} MB for packages and slides.",
+        "Grow the disk: 50 GB without recordings, 500 GB with them.",
+    ),
+    "address6_missing": (
+        "address6 is {required}, but the machine has {found:or no public IPv6 address}: media over "
+        "IPv6 would fail.",
+        "Enable the address at the provider, or remove address6 and the AAAA record.",
+    ),
+    "record_missing": (
+        "The {kind} record of {name} does not exist: media of meetings would not arrive.",
+        "Create this record at your DNS provider, then deploy again: {name} {kind} {right}",
+    ),
+    "record_wrong": (
+        "The {kind} record of {name} points to {found}: media of meetings would go elsewhere.",
+        lambda data: (
+            f"Change this at your DNS provider, then deploy again: {_wrong_record(data)}"
+            + (
+                "; or write the machine's own address6 in region.yml"
+                if data["kind"] == "AAAA"
+                else ""
+            )
+        ),
+    ),
+    # Prepare
+    "nothing_deployed": (
+        "Nothing has been deployed on this node yet.",
+        "Deploy the region first.",
+    ),
+    "host_key_changed": (
+        "{address} shows a host key that is not the pinned one.",
+        "If you reinstalled the machine, delete its lines from known_hosts next to region.yml. If "
+        "not, do not deploy: someone may be intercepting the connection.",
+    ),
+    "key_rejected": (
+        "{address} does not accept your SSH key.",
+        "Add your public key to ~/.ssh/authorized_keys of the account there, or choose the right "
+        "key: --identity FILE. A key with a passphrase must be in your agent (ssh-add).",
+    ),
+    "no_ssh_answer": (
+        "{address} does not answer on SSH ({message}).",
+        "Check that the machine is switched on, and its address and SSH port in region.yml.",
+    ),
+    "connection_lost_in_preflight": (
+        "The connection was lost during the preflight; nothing was changed.",
+        "When the connection is back, run the same command again.",
+    ),
+    "connection_lost_in_preparation": (
+        "The connection was lost during {step:or the preparation}; the step may still be running "
+        "on the node.",
+        "When the connection is back, run the same command again; it continues from there.",
+    ),
+    # Deploy
+    "canary_failed": (
+        "The canary {canary} is not well, so this node was not changed.",
+        "Fix what is reported for the canary, then deploy again.",
+    ),
+    "node_locked": (
+        lambda data: f"{_holder(data)}.",
+        "Wait for that run to finish, or add `--wait`.",
+    ),
+    "run_not_started": (_run_not_started, _other_run),
+    "connection_lost": (
+        "The connection was lost; the run continues on the node.",
+        "When the connection is back, run the same command again; it follows the run.",
+    ),
+    "connection_lost_before_start": (
+        "The connection was lost before the run was seen to start.",
+        "When the connection is back, run the same command again; it follows the run.",
+    ),
+    "command_not_accepted": (
+        "The node did not accept the command ({message:or no answer}).",
+        "Log in and look: ssh -p {port} {user}@{address}",
+    ),
+}
+
+# Why a task failed, where the task itself says nothing that helps.
+FAILURES: dict[str, Template] = {
+    "no_output": (
+        "Connected, but no command returned output. Check that the account can run commands."
+    ),
+    "packages_unreadable": (
+        "The list of installed packages could not be read. See what `dpkg -l` prints on the node, "
+        "then deploy again."
+    ),
+    "no_result": (
+        "The step ended without a message. See what `journalctl -k` shows on the node, then deploy "
+        "again."
+    ),
+    "preparation_exited": (
+        "The preparation process exited early (code {code}). Deploy again; if it happens again, "
+        "report it with this log."
+    ),
+    "bug": "{error} (this is a bug in Chautari: please report it)",
+    "step_failed": "{message}",
+}
+
+# What a node is doing outside its roles, by the event that says so.
+PROGRESS: dict[str, Template] = {
+    "pinned": "first contact: host key pinned",
+    "preparing": "preparing: Python and the environment for Ansible",
+    "prepared": "ready",
+    "reconnecting": "connection lost; reconnecting",
+    "joined": "a run exists; showing it from its beginning",
+    "handed_over": "running in the background",
+    "settled": "up to date",
+    "refused": "refused",
+    "unreachable": "unreachable",
+    "lost": "disconnected",
+    "failed": "failed",
+    "busy": lambda data: _holder(data) if data else "busy",
+    "waiting": lambda data: (
+        _holder(data) + (f", role {data['role']}" if data.get("role") else "") + "; waiting"
+    ),
+}
+
+# The known causes of failures, with what to do.
+CAUSES: dict[str, Template] = {
+    "disk_full": "The disk is full. Run `df -h; df -i` on the node to see which one; free space.",
+    "out_of_memory": (
+        "The node ran out of memory. Run `free -m` on it; stop other programs or add memory."
+    ),
+    "apt_locked": (
+        "Another program holds apt's lock, usually the machine's own updates. Wait until it "
+        "finishes (`pgrep -a 'apt|dpkg|unattended'` on the node shows it); do not delete the lock."
+    ),
+    "other_run": "Another run or preparation is running there. Wait until it ends; deploy again.",
+    "dpkg_interrupted": (
+        "An installation was interrupted, perhaps by a power cut. Run `dpkg --configure -a` on the "
+        "node."
+    ),
+    "no_name_resolution": (
+        "The node could not resolve a name. Check that `getent hosts example.org` answers on it; "
+        "fix its network or /etc/resolv.conf."
+    ),
+}
+
+# What a person does next.
+STEPS: dict[str, Template] = {
+    "failed_task": "Fix the cause of the failure in task “{task}” (role {role}).",
+    "failed_task_cause": "Task “{task}” failed in role {role}: {cause}",
+    "unreachable": "Check that the machine is switched on and that SSH to {address} works.",
+    "busy": "Wait for the other run to finish.",
+    "detached": "The run continues on the node. To follow it, run: deploy region {region}",
+    "failed_check": "Find out why “{check}” failed.",
+    "deploy_again": "When this is done, run: deploy region {region}",
 }
 
 
@@ -70,3 +344,23 @@ def refusal(code: str, data: Data) -> tuple[str, str]:
     """Return why a node was left as it is, and what to do about it."""
     happened, fix = REFUSALS.get(code, (None, ""))
     return render(happened, code, data), render(fix, code, data)
+
+
+def failure(code: str, data: Data) -> str:
+    """Return why a task failed."""
+    return render(FAILURES.get(code), code, data)
+
+
+def progress(code: str, data: Data) -> str:
+    """Return what a node is doing, in a few words."""
+    return render(PROGRESS.get(code), code, data)
+
+
+def cause(code: str) -> str:
+    """Return a known cause of failures with what to do, in one line."""
+    return render(CAUSES.get(code), code, {})
+
+
+def step(code: str, data: Data) -> str:
+    """Return what a person does next, in one line."""
+    return render(STEPS.get(code), code, data)

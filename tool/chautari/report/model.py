@@ -187,7 +187,7 @@ class RegionReport:
     checks: list[CheckResult] = field(default_factory=list)
     services: list[ServiceInfo] = field(default_factory=list)
     doubles: list[Double] = field(default_factory=list)
-    hints: list[str] = field(default_factory=list)
+    hints: list[Notice] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from chautari.report.causes import next_step
+from chautari.report import causes, messages
 from chautari.report.model import (
     CheckResult,
+    Failure,
     NodeReport,
     NodeState,
     Outcome,
@@ -84,6 +85,8 @@ def words(node: NodeReport) -> StateWords:
 
 
 MOST_REASONS = 4
+# States with a step of their own where no refusal names one.
+_STEPS = ("unreachable", "busy")
 
 
 def reasons(role: RoleReport) -> str:
@@ -209,32 +212,28 @@ def next_steps(report: RegionReport) -> list[str]:
     steps = [step for node in report.nodes for step in _node_steps(node, report)]
     steps += [_check_step(check) for check in failed(report)]
     if not report.ok:
-        steps.append(f"When that is done, run: deploy region {report.region}")
-    return _once(steps + report.hints)
+        steps.append(messages.step("deploy_again", {"region": report.region}))
+    steps += [hint.text for hint in report.hints]
+    return list(dict.fromkeys(one_line(step) for step in steps if step.strip()))
 
 
 def _node_steps(node: NodeReport, report: RegionReport) -> Iterable[str]:
     yield from (f"{node.name}: {refusal.fix}" for refusal in node.refusals)
     if node.failure:
-        task = f"“{node.failure.task}” failed in role {node.failure.role}"
-        cause = next_step(node.failure)
-        yield (
-            f"{node.name}: {task}: {cause}"
-            if cause
-            else f"{node.name}: read why {task}, and mend it."
-        )
-    elif node.state == "unreachable" and not node.refusals:
-        yield f"{node.name}: see that it is switched on and that SSH to {node.address} works."
-    elif node.state == "busy" and not node.refusals:
-        yield f"{node.name}: wait until the other run is done."
-    elif node.state == "detached":
-        yield f"{node.name}: its run goes on by itself; run: deploy region {report.region}"
+        yield f"{node.name}: {_failure_step(node.failure)}"
+    elif node.state == "detached" or (node.state in _STEPS and not node.refusals):
+        data = {"address": node.address, "region": report.region}
+        yield f"{node.name}: {messages.step(node.state, data)}"
+
+
+def _failure_step(failure: Failure) -> str:
+    code = causes.find(failure)
+    data = {"task": failure.task, "role": failure.role}
+    if not code:
+        return messages.step("failed_task", data)
+    return messages.step("failed_task_cause", data | {"cause": messages.cause(code)})
 
 
 def _check_step(check: CheckResult) -> str:
-    advice = check.advice or f"read why “{check.title or check.check}” failed."
+    advice = check.advice or messages.step("failed_check", {"check": check.title or check.check})
     return f"{check.node}, {check.service}: {advice}"
-
-
-def _once(steps: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(one_line(step) for step in steps if step.strip()))

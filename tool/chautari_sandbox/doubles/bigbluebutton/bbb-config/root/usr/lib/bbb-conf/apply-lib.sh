@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Double of upstream's library for /etc/bigbluebutton/bbb-conf/apply-config.sh.
 BBB_WEB_CONFIG=/usr/share/bbb-web/WEB-INF/classes/bigbluebutton.properties
 BBB_WEB_ETC_CONFIG=/etc/bigbluebutton/bbb-web.properties

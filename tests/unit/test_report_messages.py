@@ -1,0 +1,116 @@
+"""Every code has a text, every text is used, and no data breaks a text."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+from region_samples import ROOT
+
+from chautari.report import messages
+from chautari.report.model import Notice, Reason, Refusal
+
+TOOL = ROOT / "tool"
+TABLES: dict[str, dict[str, messages.Template]] = {
+    "REASONS": messages.REASONS,
+    "NOTICES": messages.NOTICES,
+    "REFUSALS": {code: fix for code, (_, fix) in messages.REFUSALS.items()},
+    "FAILURES": messages.FAILURES,
+    "PROGRESS": messages.PROGRESS,
+    "CAUSES": messages.CAUSES,
+    "STEPS": messages.STEPS,
+}
+# Calls whose first argument is a code, with its table.
+MAKERS = {"Reason": "REASONS", "Notice": "NOTICES", "Refusal": "REFUSALS", "Cause": "CAUSES"}
+FIELD = re.compile(r"{(\w+)")
+
+
+class Sample(dict[str, messages.Scalar]):
+    """Data that has a value for every key."""
+
+    def __missing__(self, key: str) -> str:
+        return f"<{key}>"
+
+    def get(self, key: str, default: object = None) -> str:  # type: ignore[override]
+        return f"<{key}>"
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    for file in sorted(TOOL.rglob("*.py")):
+        if file.name != "messages.py":
+            yield str(file.relative_to(ROOT)), ast.parse(file.read_text())
+
+
+def name_of(function: ast.expr) -> str:
+    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+
+
+def calls() -> Iterator[tuple[str, str, ast.Call]]:
+    """Yield each call that names a code of a table: where it is, the table, the call."""
+    for file, tree in sources():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            table, first = MAKERS.get(name_of(node.func)), node.args[0]
+            if table and isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield f"{file}:{node.lineno}", table, node
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_code_renders_with_its_data(table: str) -> None:
+    for code in TABLES[table]:
+        texts = (
+            messages.refusal(code, Sample())
+            if table == "REFUSALS"
+            else (messages.render(TABLES[table][code], code, Sample()),)
+        )
+        assert all(text and "?" not in text and f"{code} (" not in text for text in texts), texts
+
+
+def test_every_code_in_use_has_a_text_and_all_its_data() -> None:
+    for where, table, call in calls():
+        code = call.args[0].value  # type: ignore[attr-defined]
+        assert code in TABLES[table], f"{where}: {code}"
+        if len(call.args) < 2 or not isinstance(call.args[1], ast.Dict):
+            continue
+        keys = {getattr(key, "value", None) for key in call.args[1].keys}
+        templates = messages.REFUSALS[code] if table == "REFUSALS" else (TABLES[table][code],)
+        fields = {
+            name for item in templates if isinstance(item, str) for name in FIELD.findall(item)
+        }
+        assert None in keys or fields <= keys, f"{where}: {code} lacks {fields - keys}"
+
+
+def test_no_text_is_without_a_use() -> None:
+    literals = {
+        node.value
+        for _, tree in sources()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    unused = {code for table in TABLES.values() for code in table if code not in literals}
+    assert unused == set()
+
+
+@pytest.mark.parametrize("kind", [Reason, Notice])
+def test_unknown_code_is_shown_with_its_data(kind: type[Reason | Notice]) -> None:
+    assert kind("of_a_newer_version", {"a": 1, "b": ["x"]}).text == (
+        "of_a_newer_version (a=1, b=['x'])"
+    )
+
+
+def test_unknown_refusal_is_shown_with_its_data() -> None:
+    assert Refusal("newer", {"a": 1}).reason == "newer (a=1)"
+
+
+def test_lists_are_joined_and_empty_values_have_words() -> None:
+    assert messages.render("{a}; {b:or nothing}", "c", {"a": ["x", "y"], "b": ""}) == (
+        "x, y; nothing"
+    )
+
+
+def test_data_of_another_shape_does_not_break_the_report() -> None:
+    assert messages.render("{a:d}", "c", {"a": "x"}) == "c (a=x)"
+    assert messages.render("{a}", "c", {}) == "?"

@@ -1,0 +1,86 @@
+#!/bin/sh
+# Create the environment that Ansible and the checks run in on a node, and put it in place.
+#
+# Standard input: the hash-locked requirements; SFTP is not available on every machine.
+# MARKER        the digest of the requirements
+# PYTHON        the interpreter to create the environment with
+# OPERATOR      who prepares the node; shown to the next one while this one runs
+# ROOT          the folder of the environments
+# RUN_LOCK      the lock that a run holds while it works
+# TURN_SECONDS  how long to wait for another preparation
+# SWITCH_SECONDS  how long to wait for a run before the switch
+# BUSY          the exit code when another preparation or a run does not end in time
+: "${MARKER:?}" "${PYTHON:?}" "${OPERATOR:?}" "${ROOT:?}" "${RUN_LOCK:?}"
+: "${TURN_SECONDS:?}" "${SWITCH_SECONDS:?}" "${BUSY:?}"
+set -e
+
+list=$(cat)
+new="$ROOT/venv-$(printf %.12s "$MARKER")"
+requirements="$ROOT/requirements.lock"
+turn="$ROOT/prepare.lock"
+
+# While the lock is held, its file says who holds it and since when.
+take_turn() {
+  mkdir -p "$ROOT"
+  exec 8>> "$turn"
+  flock --wait "$TURN_SECONDS" --conflict-exit-code "$BUSY" 8 || {
+    code=$?
+    [ "$code" != "$BUSY" ] || echo "Another preparation is running (started by" \
+      "$(grep . "$turn" || echo another operator)). Wait for it to finish." >&2
+    exit "$code"
+  }
+  trap ': > "$turn"' EXIT
+  printf '%s since %s UTC\n' "$OPERATOR" "$(date -u +%H:%M)" > "$turn"
+}
+
+# A preparation whose operator disconnected continues here; the next one finds it complete.
+create() {
+  [ "$(cat "$new/chautari-lock" 2>/dev/null)" != "$MARKER" ] || return 0
+  printf '%s\n' "$list" > "$requirements"
+  echo "$MARKER  $requirements" | sha256sum --check --status || {
+    echo "The list of requirements arrived incomplete. Deploy again." >&2
+    exit 1
+  }
+  "$PYTHON" -m venv --clear --without-pip "$new"
+  # pip runs from the wheel of Debian's python3-pip-whl: to install pip first takes longer than all
+  # that it installs. Ansible's modules are compiled when they are first used.
+  PYTHONPATH=$(echo /usr/share/python-wheels/pip-*.whl) "$new/bin/python" -m pip install \
+    --no-compile --quiet --disable-pip-version-check --retries 10 --timeout 60 \
+    --only-binary :all: --require-hashes --requirement "$requirements"
+  echo "$MARKER" > "$new/chautari-lock"
+}
+
+# A run loads from the environment until it ends, so the switch waits for it; no run can start
+# meanwhile. Where the lock's file does not exist, no run ever started.
+switch() {
+  [ "$(readlink "$ROOT/venv")" != "$new" ] || return 0
+  if [ -e "$RUN_LOCK" ]; then
+    exec 9< "$RUN_LOCK"
+    flock --shared --wait "$SWITCH_SECONDS" 9 || {
+      echo "Another run is active on this node. Wait for it to finish, then deploy again." >&2
+      exit "$BUSY"
+    }
+    ln -sfn "$new" "$ROOT/venv"
+    exec 9<&-
+  else
+    ln -sfn "$new" "$ROOT/venv"
+  fi
+}
+
+# Delete the environments of earlier versions, 60 MB each, unless a run may be using one. They are
+# moved aside under the lock, so that a run that starts later does not find them.
+sweep() {
+  [ -e "$RUN_LOCK" ] || return 0
+  exec 9< "$RUN_LOCK"
+  flock --shared --nonblock 9 || return 0
+  for old in "$ROOT"/venv-*; do
+    [ "$old" = "$new" ] || mv "$old" "$ROOT/old-${old##*/}"
+  done
+  exec 9<&-
+  rm -rf "$ROOT"/old-*
+}
+
+take_turn
+create
+switch
+sweep
