@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.measure import BenchError, Command, Sample, once
-from chautari_sandbox.subnets import conflict
+from chautari_sandbox.subnets import subnet_conflict
 
 ROOT = Path(__file__).resolve().parents[1]
 REGION = Path(__file__).with_name("region.yml.in")
@@ -68,7 +68,7 @@ class Lab:
     @functools.cached_property
     def network(self) -> str:
         """Return a network that this machine does not need itself."""
-        free = (network for network in NETWORKS if not conflict(network))
+        free = (network for network in NETWORKS if not subnet_conflict(network))
         if found := next(free, None):
             return found
         raise BenchError(f"none of these networks is free here: {', '.join(NETWORKS)}")

@@ -9,8 +9,8 @@ import pytest
 
 from chautari.errors import BadInput
 from chautari_sandbox import download
-from chautari_sandbox.artifacts import Sources, resolve
-from chautari_sandbox.spec import WantedArtifact
+from chautari_sandbox.artifacts import Sources, publish_files
+from chautari_sandbox.spec import RequiredArtifact
 from chautari_sandbox.state import Artifact, Missing
 
 
@@ -19,14 +19,14 @@ def digest(data: bytes) -> str:
 
 
 PINNED = b"upstream's release"
-NEXTCLOUD = WantedArtifact(
+NEXTCLOUD = RequiredArtifact(
     "nextcloud",
     "35.0.2",
     "nextcloud-35.0.2.tar.bz2",
     "https://download.example.org/nextcloud-35.0.2.tar.bz2",
     digest(PINNED),
 )
-CALENDAR = WantedArtifact(
+CALENDAR = RequiredArtifact(
     "calendar",
     "6.1.0",
     "calendar-v6.1.0.tar.gz",
@@ -35,7 +35,7 @@ CALENDAR = WantedArtifact(
 )
 
 
-def refuse(wanted: WantedArtifact, cache: Path) -> Path:
+def refuse(wanted: RequiredArtifact, cache: Path) -> Path:
     raise download.CannotFetch("no route")
 
 
@@ -65,8 +65,8 @@ def mirrored(sources: Sources, tmp_path: Path) -> Sources:
     return Sources(**{**vars(sources), "mirror": tmp_path / "mirror"})
 
 
-def one(wanted: WantedArtifact, sources: Sources) -> Artifact | Missing:
-    artifacts, missing = resolve([wanted], sources)
+def one(wanted: RequiredArtifact, sources: Sources) -> Artifact | Missing:
+    artifacts, missing = publish_files([wanted], sources)
     return (*artifacts, *missing)[0]
 
 
@@ -96,7 +96,7 @@ def test_app_of_the_mirror_is_found_by_its_name(mirrored: Sources) -> None:
 
 
 def test_mirror_that_does_not_exist_is_bad_input(sources: Sources, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no such folder"):
+    with pytest.raises(BadInput, match="does not exist"):
         one(NEXTCLOUD, Sources(**{**vars(sources), "mirror": tmp_path / "nowhere"}))
 
 
@@ -139,7 +139,7 @@ def test_mirror_keeps_only_what_is_offered_now(sources: Sources) -> None:
 def test_download_with_another_sum_is_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_knock", lambda url: None)
+    monkeypatch.setattr(download, "_probe_server", lambda url: None)
     monkeypatch.setattr(download, "_receive", lambda url, target: target.write_bytes(b"evil"))
     with pytest.raises(download.CannotFetch, match=f"pinned is {NEXTCLOUD.sha256}"):
         download.fetch(NEXTCLOUD, tmp_path)
@@ -153,7 +153,7 @@ def test_refusal_is_remembered_for_an_hour(tmp_path: Path, monkeypatch: pytest.M
         calls.append(url)
         raise OSError("no route to host")
 
-    monkeypatch.setattr(download, "_knock", knock)
+    monkeypatch.setattr(download, "_probe_server", knock)
     for _ in range(2):
         with pytest.raises(download.CannotFetch, match="no route to host"):
             download.fetch(NEXTCLOUD, tmp_path)
@@ -169,14 +169,14 @@ def test_refusal_is_remembered_for_an_hour(tmp_path: Path, monkeypatch: pytest.M
 def test_good_download_is_kept_in_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_knock", lambda url: None)
+    monkeypatch.setattr(download, "_probe_server", lambda url: None)
     monkeypatch.setattr(download, "_receive", lambda url, target: target.write_bytes(PINNED))
     assert download.fetch(NEXTCLOUD, tmp_path).read_bytes() == PINNED
-    assert download.cached(NEXTCLOUD, tmp_path) is not None
+    assert download.cached_file(NEXTCLOUD, tmp_path) is not None
 
 
 def test_file_addresses_are_refused(tmp_path: Path) -> None:
-    local = WantedArtifact("nextcloud", "1", "f", "file:///etc/passwd", "0" * 64)
+    local = RequiredArtifact("nextcloud", "1", "f", "file:///etc/passwd", "0" * 64)
     with pytest.raises(download.CannotFetch, match="no web address"):
         download.fetch(local, tmp_path)
 
@@ -189,13 +189,13 @@ def test_app_without_a_version_in_its_name_comes_last(mirrored: Sources) -> None
     assert one(CALENDAR, mirrored).version == "6.0.2"
 
 
-UNPINNED = WantedArtifact(
+UNPINNED = RequiredArtifact(
     "framadate", "1.1.19", "framadate-1.1.19.zip", "https://example.org/framadate-1.1.19.zip", ""
 )
 
 
 def test_file_without_a_checksum_is_never_fetched(sources: Sources) -> None:
-    def fetch(wanted: WantedArtifact, cache: Path) -> Path:
+    def fetch(wanted: RequiredArtifact, cache: Path) -> Path:
         raise AssertionError("fetched")
 
     found = one(UNPINNED, Sources(**{**vars(sources), "fetch": fetch}))

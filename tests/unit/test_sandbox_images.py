@@ -14,7 +14,7 @@ https://other.example.org/node|nodistro|main
 
 
 def test_sources_of_another_release_are_derived() -> None:
-    assert archives.sources(TARGETS, "13") == (
+    assert archives.apt_sources(TARGETS, "13") == (
         "deb http://archive.example.org/debian/ trixie main",
         "deb http://archive.example.org/debian/ trixie-updates main",
         "deb http://archive.example.org/debian-security/ trixie-security main",
@@ -22,17 +22,17 @@ def test_sources_of_another_release_are_derived() -> None:
 
 
 def test_sources_are_left_to_mmdebstrap_where_the_host_is_not_debian() -> None:
-    assert archives.sources("http://archive.example.org/ubuntu/|noble|main\n", "12") == ()
-    assert archives.sources("", "12") == ()
+    assert archives.apt_sources("http://archive.example.org/ubuntu/|noble|main\n", "12") == ()
+    assert archives.apt_sources("", "12") == ()
 
 
 def test_sources_leave_out_what_a_node_cannot_read() -> None:
-    assert archives.sources("file:/srv/debian/|bookworm|main\n", "12") == ()
+    assert archives.apt_sources("file:/srv/debian/|bookworm|main\n", "12") == ()
 
 
 def test_build_is_one_mmdebstrap_command() -> None:
     recipe = images.Recipe("node", "13", ("dbus", "nftables"), ("deb http://a trixie main",))
-    assert images.build(recipe, "/cache/node.tar") == (
+    assert images.build_command(recipe, "/cache/node.tar") == (
         "mmdebstrap", "--variant=minbase", "--include=dbus,nftables",
         '--customize-hook=rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/resolv.conf" "$1/etc/hostname"',
         "--format=tar", "trixie", "/cache/node.tar", "deb http://a trixie main",
@@ -44,8 +44,8 @@ def test_nodes_come_without_python() -> None:
 
 
 def test_image_name_follows_the_recipe() -> None:
-    made = images.recipes(["12", "13", "12"], TARGETS)
+    made = images.image_recipes(["12", "13", "12"], TARGETS)
     assert sorted(made) == ["12", "13", "internet"]
     assert made["12"].image.startswith("localhost/chautari-node:12-")
     assert made["internet"].image.startswith("localhost/chautari-internet:12-")
-    assert made["12"].image != images.recipes(["12"], "")["12"].image
+    assert made["12"].image != images.image_recipes(["12"], "")["12"].image

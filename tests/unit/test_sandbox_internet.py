@@ -23,7 +23,7 @@ SPEC = SandboxSpec("demo", "example.org", "198.51.100.0/24", NODES)
 
 
 def test_every_name_has_its_address() -> None:
-    assert dns.hosts(SPEC) == (
+    assert dns.hosts_file(SPEC) == (
         "198.51.100.2 acme.example.org internet.example.org mirror.example.org smtp.example.org\n"
         "198.51.100.10 bog1.example.org\n"
         "198.51.100.11 med1.example.org cloud.example.org\n"
@@ -33,13 +33,13 @@ def test_every_name_has_its_address() -> None:
 def test_local_resolver_is_passed_over_for_the_one_behind_it(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("search example.org\nnameserver 127.0.0.53\n")
     (tmp_path / "b").write_text("nameserver 203.0.113.53\nnameserver 2001:db8::1\n")
-    assert dns.upstream((tmp_path / "a", tmp_path / "b")) == "nameserver 203.0.113.53\n"
+    assert dns.upstream_resolvers((tmp_path / "a", tmp_path / "b")) == "nameserver 203.0.113.53\n"
 
 
 def test_resolver_that_answers_only_to_itself_is_told(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("nameserver 127.0.0.1\n")
     with pytest.raises(RunFailed, match="answers only to itself"):
-        dns.upstream((tmp_path / "a",))
+        dns.upstream_resolvers((tmp_path / "a",))
 
 
 def test_server_certificate_is_signed_by_the_authority_and_kept(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_internet_is_the_same_bytes_every_time(tmp_path: Path) -> None:
 
 
 def test_node_keeps_its_identity_and_lets_the_operator_in(tmp_path: Path) -> None:
-    operator = keys.operator(tmp_path, "demo")
+    operator = keys.operator_key(tmp_path, "demo")
     first = nodes.seed_files(NODES[0], "example.org", tmp_path, operator)
     assert nodes.seed_files(NODES[0], "example.org", tmp_path, operator) == first
     files = members(first)
@@ -92,7 +92,7 @@ def test_host_authorities_come_along_without_clashes(tmp_path: Path) -> None:
         (tmp_path / folder / "office.crt").write_text(folder)
     own = tmp_path / "own.pem"
     own.write_text("own")
-    paths = [entry.path for entry in trust.authorities(own, ("root",), tmp_path)]
+    paths = [entry.path for entry in trust.authority_entries(own, ("root",), tmp_path)]
     store = "/usr/local/share/ca-certificates"
     assert paths[2:] == [
         f"{store}/host/00-office.crt",
@@ -122,19 +122,19 @@ NETWORK = ipaddress.ip_network("198.51.100.0/24")
 def test_network_that_hides_a_route_is_refused() -> None:
     routes = json.loads('[{"dst": "default"}, {"dst": "198.51.100.128/25", "dev": "eth0"}]')
     expected = "198.51.100.0/24 overlaps with 198.51.100.128/25 on eth0"
-    assert subnets.overlap(NETWORK, routes, "") == expected
-    assert subnets.overlap(NETWORK, routes, "eth0") == ""
+    assert subnets.overlapping_route(NETWORK, routes, "") == expected
+    assert subnets.overlapping_route(NETWORK, routes, "eth0") == ""
 
 
 def test_network_that_hides_an_archive_is_refused() -> None:
     lifelines = [("archive.example.org", "198.51.100.80")]
     expected = "198.51.100.0/24 holds 198.51.100.80, where this machine reaches archive.example.org"
-    assert subnets.needed(NETWORK, lifelines) == expected
-    assert subnets.needed(NETWORK, [("its resolver", "203.0.113.1")]) == ""
+    assert subnets.required_server_inside(NETWORK, lifelines) == expected
+    assert subnets.required_server_inside(NETWORK, [("its resolver", "203.0.113.1")]) == ""
 
 
 def test_archive_for_podman_ends_where_podman_stops_reading() -> None:
-    packed = seed.archive([seed.Entry("/etc/motd", b"hello\n", 0o644)])
+    packed = seed.tar_archive([seed.Entry("/etc/motd", b"hello\n", 0o644)])
     assert len(packed) == 4 * tarfile.BLOCKSIZE  # a header, its content, two empty blocks
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         assert archive.getnames() == ["etc/motd"]

@@ -13,13 +13,13 @@ MAIL = (
 
 
 def test_message_is_told_in_plain_text() -> None:
-    message = mailsink.parse("a@example.org", ["b@example.org"], MAIL)
+    message = mailsink.summarize_message("a@example.org", ["b@example.org"], MAIL)
     assert (message["subject"], message["body"].strip()) == ("Contraseña", "<p>niño</p>")
 
 
 def test_store_survives_a_restart_and_finds_by_recipient(tmp_path: Path) -> None:
     file = tmp_path / "messages.json"
-    mailsink.Store(file).add(mailsink.parse("a@example.org", ["B@example.org"], MAIL))
+    mailsink.Store(file).add(mailsink.summarize_message("a@example.org", ["B@example.org"], MAIL))
     store = mailsink.Store(file)
     assert len(store.find("b@EXAMPLE.org")) == len(store.find("")) == 1
     assert store.find("c@example.org") == []

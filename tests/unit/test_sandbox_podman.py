@@ -1,7 +1,7 @@
 """Podman's command lines, exactly as they are run."""
 
 from chautari_sandbox import nodes, podman
-from chautari_sandbox.engine import Found
+from chautari_sandbox.engine import ExistingContainer
 from chautari_sandbox.spec import NodeSpec, SandboxSpec
 
 BASE = ("podman", "--runtime", "runc")
@@ -68,33 +68,33 @@ def test_names_of_two_sandboxes_never_meet() -> None:
 
 
 def test_a_node_asks_the_internet_container_for_names() -> None:
-    made = nodes.container(SPEC, NODE, "image", 1024, b"files")
+    made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
     assert (made.resolver, made.address) == ("198.51.100.2", "198.51.100.10")
 
 
 def test_a_node_is_another_one_when_owner_or_files_differ() -> None:
-    made = nodes.container(SPEC, NODE, "image", 1024, b"files")
-    other = nodes.container(SPEC, NODE, "image", 1024, b"other files")
+    made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
+    other = nodes.node_container(SPEC, NODE, "image", 1024, b"other files")
     assert made.labels[podman.OWNER] == "demo/region.yml"
     assert made.labels[podman.RECIPE] != other.labels[podman.RECIPE]
 
 
-def found(state: str, **labels: str) -> Found:
-    made = nodes.container(SPEC, NODE, "image", 1024, b"files")
-    return Found("0123", made.name, state, {**made.labels, **labels})
+def found(state: str, **labels: str) -> ExistingContainer:
+    made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
+    return ExistingContainer("0123", made.name, state, {**made.labels, **labels})
 
 
 def test_container_stays_when_nothing_about_it_changed() -> None:
-    made = nodes.container(SPEC, NODE, "image", 1024, b"files")
-    assert found("running").plays(made)
-    assert found("exited").plays(made)
+    made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
+    assert found("running").matches(made)
+    assert found("exited").matches(made)
 
 
 def test_container_of_another_owner_goes() -> None:
-    made = nodes.container(SPEC, NODE, "image", 1024, b"files")
-    assert not found("running", **{podman.OWNER: "other/region.yml"}).plays(made)
+    made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
+    assert not found("running", **{podman.OWNER: "other/region.yml"}).matches(made)
 
 
 def test_container_that_was_never_started_goes() -> None:
-    made = nodes.container(SPEC, NODE, "image", 1024, b"files")
-    assert not found("created").plays(made)
+    made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
+    assert not found("created").matches(made)

@@ -24,7 +24,7 @@ from chautari_sandbox.state import Missing, Repository, SandboxState
 def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inventory:
     """A region whose sandbox was brought up and runs."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(ports, "answers", lambda *_: True)
+    monkeypatch.setattr(ports, "accepts_connection", lambda *_: True)
     found = inventory(tmp_path, POLLS)
     brought_up(sandbox_spec(found))
     return found
@@ -64,7 +64,7 @@ def test_start_brings_up_a_sandbox_that_was_never_furnished(
     ours: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = ups(monkeypatch)
-    state.begin("andes")
+    state.mark_unfinished("andes")
     SandboxProvider().start(ours, print)
     assert begun == ["andes"]
     SandboxProvider().start(ours, print)
@@ -76,7 +76,7 @@ def test_start_brings_up_a_sandbox_of_which_a_container_is_silent(
     ours: Inventory, monkeypatch: pytest.MonkeyPatch, silent: tuple[str, int]
 ) -> None:
     begun = ups(monkeypatch)
-    monkeypatch.setattr(ports, "answers", lambda *asked: asked != silent)
+    monkeypatch.setattr(ports, "accepts_connection", lambda *asked: asked != silent)
     SandboxProvider().start(ours, print)
     assert begun == ["andes"]
 
@@ -123,25 +123,26 @@ def test_bringing_up_that_breaks_at_its_last_step_is_remembered(
 ) -> None:
     spec = sandbox_spec(ours)
     for module, name in (
-        (runtime, "choose"), (archives, "host_targets"), (images, "ensure"),
+        (runtime, "working_podman_command"), (archives, "host_apt_targets"),
+        (images, "ensure_images"),
         (authority, "ensure_authority"), (setup, "start_network"), (setup, "start_internet"),
         (setup, "start_nodes"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, lambda *_: ())
-    monkeypatch.setattr(images, "recipes", lambda *_: {})
+    monkeypatch.setattr(images, "image_recipes", lambda *_: {})
     monkeypatch.setattr(setup, "publish_artifacts", lambda *_: described(spec))
-    monkeypatch.setattr(setup, "describe", lambda *_: None)
+    monkeypatch.setattr(setup, "initial_state", lambda *_: None)
 
     def broken(*_: Any) -> None:
         raise RunFailed("a broken pipe")
 
-    monkeypatch.setattr(setup, "refresh", broken)
+    monkeypatch.setattr(setup, "refresh_trust", broken)
     with pytest.raises(RunFailed):
         api.up(spec, print)
-    assert not state.finished("andes")
-    monkeypatch.setattr(setup, "refresh", lambda *_: None)
+    assert not state.is_finished("andes")
+    monkeypatch.setattr(setup, "refresh_trust", lambda *_: None)
     api.up(spec, print)
-    assert state.finished("andes")
+    assert state.is_finished("andes")
 
 
 def test_double_is_named_with_its_reason_and_its_limits() -> None:

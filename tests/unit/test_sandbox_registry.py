@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chautari_sandbox import registry
-from chautari_sandbox.spec import WantedImage
+from chautari_sandbox.spec import RequiredImage
 from chautari_sandbox.state import Artifact
 
 
@@ -21,8 +21,10 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Artifac
     base = tmp_path / "base.tar"
     with tarfile.open(base, "w") as archive:
         archive.addfile(tarfile.TarInfo("etc"))
-    wanted = (WantedImage("scalelite", "1.8.5"),)
-    [found] = registry.resolve(wanted, base, tmp_path / "shelf", "http://mirror.example.org/")
+    wanted = (RequiredImage("scalelite", "1.8.5"),)
+    [found] = registry.publish_images(
+        wanted, base, tmp_path / "shelf", "http://mirror.example.org/"
+    )
     return tmp_path / "shelf" / "v2" / "double" / "scalelite", found
 
 
@@ -52,5 +54,5 @@ def test_image_names_itself_a_double(made: tuple[Path, Artifact]) -> None:
 
 def test_what_nobody_wants_any_more_is_gone(made: tuple[Path, Artifact], tmp_path: Path) -> None:
     folder, _ = made
-    assert registry.resolve((), None, tmp_path / "shelf", "http://mirror.example.org/") == ()
+    assert registry.publish_images((), None, tmp_path / "shelf", "http://mirror.example.org/") == ()
     assert not folder.exists()

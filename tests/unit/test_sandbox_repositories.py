@@ -11,9 +11,9 @@ import pytest
 
 from chautari_sandbox import debian, openpgp, paths, repositories
 from chautari_sandbox.doubles import jitsi_packages
-from chautari_sandbox.spec import WantedRepository
+from chautari_sandbox.spec import RequiredRepository
 
-WANTED = WantedRepository("jitsi", "2.0.11248", "https://download.example.org/key")
+WANTED = RequiredRepository("jitsi", "2.0.11248", "https://download.example.org/key")
 PARTS = jitsi_packages.packages("2.0.11248")
 NAMES = [package.control["Package"] for package in PARTS]
 
@@ -36,22 +36,24 @@ def refuse(url: str) -> None:
 def test_doubles_stand_in_only_where_upstream_cannot_be_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repositories, "_knock", lambda url: None)
+    monkeypatch.setattr(repositories, "_probe_server", lambda url: None)
     shelf = tmp_path / "shelf"
-    assert repositories.resolve([WANTED], tmp_path, shelf, "http://mirror/") == ()
+    assert repositories.publish_repositories([WANTED], tmp_path, shelf, "http://mirror/") == ()
     assert not shelf.exists()
 
 
 def test_double_says_why_and_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repositories, "_knock", refuse)
-    [found] = repositories.resolve([WANTED], tmp_path, tmp_path / "shelf", "http://mirror/")
+    monkeypatch.setattr(repositories, "_probe_server", refuse)
+    [found] = repositories.publish_repositories(
+        [WANTED], tmp_path, tmp_path / "shelf", "http://mirror/"
+    )
     assert (found.uri, found.version) == ("http://mirror/jitsi", "2.0.11248")
     assert "no route" in found.reason
     assert (tmp_path / "shelf/jitsi/archive-key.asc").is_file()
-    monkeypatch.setattr(repositories, "_knock", lambda url: pytest.fail("asked again"))
-    assert repositories.resolve([WANTED], tmp_path, tmp_path / "shelf", "http://mirror/") == (
-        found,
-    )
+    monkeypatch.setattr(repositories, "_probe_server", lambda url: pytest.fail("asked again"))
+    assert repositories.publish_repositories(
+        [WANTED], tmp_path, tmp_path / "shelf", "http://mirror/"
+    ) == (found,)
 
 
 def test_release_names_its_parts_exactly() -> None:
@@ -123,15 +125,15 @@ def test_key_stays_the_same(tmp_path: Path) -> None:
 def test_index_is_dated_anew_only_when_it_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repositories, "refusal", lambda item, memory: "no route")
+    monkeypatch.setattr(repositories, "unavailable_reason", lambda item, memory: "no route")
     release = tmp_path / "shelf/jitsi/stable/InRelease"
     texts = []
     for now, version in (
         (1_790_000_000, "2.0.1000"), (1_790_000_060, "2.0.1000"), (1_790_000_120, "2.0.1001"),
     ):  # fmt: skip
         monkeypatch.setattr("chautari_sandbox.repositories.time.time", lambda now=now: now)
-        wanted = WantedRepository("jitsi", version, WANTED.key_url)
-        repositories.resolve([wanted], tmp_path, tmp_path / "shelf", "http://mirror/")
+        wanted = RequiredRepository("jitsi", version, WANTED.key_url)
+        repositories.publish_repositories([wanted], tmp_path, tmp_path / "shelf", "http://mirror/")
         texts.append(release.read_text())
     assert texts[0] == texts[1] != texts[2]
     assert "14:15:20" in texts[2]

@@ -1,4 +1,4 @@
-"""One named sandbox: up, down, and what is there."""
+"""Start, stop and inspect the sandbox of one region."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable
 
 from chautari.process import run
 from chautari_sandbox import paths, podman, state
-from chautari_sandbox.engine import Engine, Found
-from chautari_sandbox.spec import NodeSpec, SandboxSpec, WantedArtifact, validate
+from chautari_sandbox.engine import Engine, ExistingContainer
+from chautari_sandbox.spec import NodeSpec, RequiredArtifact, SandboxSpec, validate
 from chautari_sandbox.state import ContainerStatus, SandboxState, SandboxStatus
 
 __all__ = [
     "NodeSpec",
+    "RequiredArtifact",
     "SandboxSpec",
     "SandboxState",
     "SandboxStatus",
-    "WantedArtifact",
     "down",
     "load_state",
     "status",
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
-    """Have the sandbox running as the spec says; a second call changes nothing."""
+    """Start the sandbox that `spec` describes; a second call changes nothing."""
     # Certificates, images and downloads are a lot to import, and a running sandbox needs none.
     from chautari_sandbox import archives, images, runtime, setup
     from chautari_sandbox.authority import ensure_authority
@@ -34,23 +34,25 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     folder = paths.state_dir(spec.name)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with paths.locked(folder / "lock"):
-        state.begin(spec.name)
-        engine = Engine(runtime.choose(), spec.name, folder)
-        recipes = images.recipes((node.release for node in spec.nodes), archives.host_targets())
-        images.ensure(engine.base, recipes.values(), progress)
+        state.mark_unfinished(spec.name)
+        engine = Engine(runtime.working_podman_command(), spec.name, folder)
+        recipes = images.image_recipes(
+            (node.release for node in spec.nodes), archives.host_apt_targets()
+        )
+        images.ensure_images(engine.base, recipes.values(), progress)
         made = {name: recipe.image for name, recipe in recipes.items()}
         authority = ensure_authority(folder / "tls", spec.name)
         steps = setup.Setup(spec, engine, made, authority, progress)
-        described = setup.publish_artifacts(steps, setup.describe(spec, folder))
+        described = setup.publish_artifacts(steps, setup.initial_state(spec, folder))
         setup.start_network(steps)
         roots = setup.start_internet(steps, described)
         setup.start_nodes(steps, described)
-        setup.refresh(steps, roots)
+        setup.refresh_trust(steps, roots)
         return state.save(described)
 
 
 def down(name: str, *, purge: bool = False) -> None:
-    """Remove the containers and the network; with `purge`, keys, mail and cache as well."""
+    """Remove the containers and the network; with `purge`, also keys, mail and caches."""
     folder = paths.state_dir(name)
     if shutil.which("podman") is not None:
         engine = Engine(("podman",), name, folder)
@@ -63,7 +65,7 @@ def down(name: str, *, purge: bool = False) -> None:
 
 
 def status(name: str) -> SandboxStatus:
-    """What is there now, also when that is nothing."""
+    """Return which containers exist and run."""
     if shutil.which("podman") is None:
         return SandboxStatus(name, exists=False, running=False, containers=())
     found = Engine(("podman",), name, paths.state_dir(name)).containers()
@@ -73,10 +75,10 @@ def status(name: str) -> SandboxStatus:
 
 
 def load_state(name: str) -> SandboxState | None:
-    """The state that the last `up` left; None when there is none."""
+    """Return the state that the last `up` saved; None when there is none."""
     return state.load(name)
 
 
-def _member(name: str, found: Found) -> ContainerStatus:
+def _member(name: str, found: ExistingContainer) -> ContainerStatus:
     address, release = found.labels[podman.ADDRESS], found.labels[podman.RELEASE]
     return ContainerStatus(name, found.name, address, found.running, release)

@@ -15,15 +15,15 @@ QUERY = (
 )  # fmt: skip
 
 
-def host_targets() -> str:
-    """What apt on this machine is set up to read; empty where there is no apt."""
+def host_apt_targets() -> str:
+    """Return the indexes that apt reads on this machine; empty where there is no apt."""
     if shutil.which(QUERY[0]) is None:
         return ""
     return run(QUERY, check=False, timeout=30).text
 
 
-def sources(targets: str, release: str) -> tuple[str, ...]:
-    """Lines of sources.list for a Debian release, on the archives that the host uses.
+def apt_sources(targets: str, release: str) -> tuple[str, ...]:
+    """Return lines of sources.list for a Debian release, on the archives that the host uses.
 
     Empty when the host is not Debian: mmdebstrap then knows the right ones.
     """

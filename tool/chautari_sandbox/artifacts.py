@@ -1,4 +1,4 @@
-"""Where each upstream file comes from: a folder, the cache, upstream, or a double of ours."""
+"""Publishes upstream's files on the mirror: from a folder, the cache, upstream, or as doubles."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 from chautari.errors import BadInput
 from chautari.region.polls import APPS
 from chautari_sandbox import download
-from chautari_sandbox.spec import WantedArtifact
+from chautari_sandbox.spec import RequiredArtifact
 from chautari_sandbox.state import Artifact, Missing
 
 Builder = Callable[[str, Path], Path]
-Fetcher = Callable[[WantedArtifact, Path], Path]
+Fetcher = Callable[[RequiredArtifact, Path], Path]
 # Releases of services, in whose place a double may stand; apps of theirs have looser names.
 RELEASES = ("nextcloud", *APPS)
-UNPINNED = "no checksum is known for it; pin it in artifacts.lock, or give it with --mirror"
+UNPINNED = "its checksum is unknown; pin it in artifacts.lock, or provide it with --mirror"
 
 
 @dataclass(frozen=True)
 class Sources:
-    """All the places to look in, and the folder that the mirror serves (`mirror_root`)."""
+    """Where files come from, and the folder that the mirror serves (`mirror_root`)."""
 
     mirror: Path | None
     cache: Path
@@ -33,47 +33,49 @@ class Sources:
     fetch: Fetcher = download.fetch
 
 
-def resolve(
-    wanted: Iterable[WantedArtifact], sources: Sources
+def publish_files(
+    wanted: Iterable[RequiredArtifact], sources: Sources
 ) -> tuple[tuple[Artifact, ...], tuple[Missing, ...]]:
-    """Put every file that can be had on the mirror_root, and nothing else."""
+    """Publish every file that is available and remove all others; return both kinds."""
     if sources.mirror is not None and not sources.mirror.is_dir():
-        raise BadInput(f"--mirror {sources.mirror}: there is no such folder")
+        raise BadInput(f"--mirror {sources.mirror}: the folder does not exist")
     sources.mirror_root.mkdir(parents=True, exist_ok=True)
-    results = [_one(item, sources) for item in wanted]
+    results = [_publish_one(item, sources) for item in wanted]
     artifacts = tuple(result for result in results if isinstance(result, Artifact))
-    kept = {artifact.file for artifact in artifacts}
+    published = {artifact.file for artifact in artifacts}
     for path in sources.mirror_root.iterdir():
-        if path.is_file() and path.name not in kept:
+        if path.is_file() and path.name not in published:
             path.unlink()
     return artifacts, tuple(result for result in results if isinstance(result, Missing))
 
 
-def _one(wanted: WantedArtifact, sources: Sources) -> Artifact | Missing:
-    given = from_mirror(wanted, sources.mirror)
-    if given is not None:
-        path, version = given
-        return _offer(wanted, sources, path, version, reason=f"given in {sources.mirror}")
+def _publish_one(wanted: RequiredArtifact, sources: Sources) -> Artifact | Missing:
+    mirrored = find_in_mirror(wanted, sources.mirror)
+    if mirrored is not None:
+        path, version = mirrored
+        return _copy_to_mirror(
+            wanted, sources, path, version, reason=f"from the folder {sources.mirror}"
+        )
     if not wanted.sha256:
-        return _instead(wanted, sources, UNPINNED)
-    cached = download.cached(wanted, sources.cache)
+        return _publish_double(wanted, sources, UNPINNED)
+    cached = download.cached_file(wanted, sources.cache)
     try:
         path = cached or sources.fetch(wanted, sources.cache)
     except download.CannotFetch as refusal:
-        return _instead(wanted, sources, refusal.message)
-    return _offer(wanted, sources, path, wanted.version)
+        return _publish_double(wanted, sources, refusal.message)
+    return _copy_to_mirror(wanted, sources, path, wanted.version)
 
 
-def _instead(wanted: WantedArtifact, sources: Sources, reason: str) -> Artifact | Missing:
+def _publish_double(wanted: RequiredArtifact, sources: Sources, reason: str) -> Artifact | Missing:
     build = sources.builders.get(wanted.name)
     if build is None:
         return Missing(wanted.name, wanted.version, reason)
     path = build(wanted.version, sources.doubles)
-    return _offer(wanted, sources, path, wanted.version, double=True, reason=reason)
+    return _copy_to_mirror(wanted, sources, path, wanted.version, double=True, reason=reason)
 
 
-def _offer(
-    wanted: WantedArtifact,
+def _copy_to_mirror(
+    wanted: RequiredArtifact,
     sources: Sources,
     path: Path,
     version: str,
@@ -81,7 +83,7 @@ def _offer(
     double: bool = False,
     reason: str = "",
 ) -> Artifact:
-    served = download.place(path, sources.mirror_root / path.name)
+    served = download.copy_if_changed(path, sources.mirror_root / path.name)
     return Artifact(
         name=wanted.name,
         version=version,
@@ -93,28 +95,28 @@ def _offer(
     )
 
 
-def from_mirror(wanted: WantedArtifact, mirror: Path | None) -> tuple[Path, str] | None:
-    """The folder's file for an artifact, and its version: the exact name, else the newest."""
+def find_in_mirror(wanted: RequiredArtifact, mirror: Path | None) -> tuple[Path, str] | None:
+    """Return the folder's file for an artifact and its version: the exact name, else the newest."""
     if mirror is None:
         return None
     exact = mirror / wanted.file
     if exact.is_file():
         return exact, wanted.version
-    pattern = _pattern(wanted.name)
+    pattern = _file_name_pattern(wanted.name)
     found = [
-        (_order(match.group(1) or "0"), path, match.group(1) or "0")
+        (_version_key(match.group(1) or "0"), path, match.group(1) or "0")
         for path in mirror.iterdir()
         if path.is_file() and (match := pattern.fullmatch(path.name))
     ]
     return max(found)[1:] if found else None
 
 
-def _pattern(name: str) -> re.Pattern[str]:
+def _file_name_pattern(name: str) -> re.Pattern[str]:
     if name in RELEASES:
         return re.compile(rf"{name}-(\d+(?:\.\d+)+)\.(?:tar\.bz2|tar\.gz|zip)")
     # Some upstreams put no version into the name; such a file comes after any that has one.
     return re.compile(rf"{re.escape(name)}(?:-v?([0-9][0-9A-Za-z.+-]*))?\.tar\.gz")
 
 
-def _order(version: str) -> tuple[int, ...]:
+def _version_key(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version))

@@ -40,7 +40,7 @@ class Identity:
 
 
 def ensure_authority(folder: Path, name: str) -> Identity:
-    """The sandbox's CA, made at the first call."""
+    """Return the sandbox's CA, which the first call creates."""
     identity = Identity(folder / "sandbox-ca.crt", folder / "sandbox-ca.key")
     if not (identity.certificate.is_file() and identity.key.is_file()):
         key = ec.generate_private_key(ec.SECP256R1())
@@ -53,11 +53,11 @@ def ensure_authority(folder: Path, name: str) -> Identity:
 
 
 def ensure_server(authority: Identity, folder: Path, names: Sequence[str]) -> Identity:
-    """A server certificate for names and addresses; the first name is its file's name."""
+    """Return a server certificate for names and addresses; its file has the first name."""
     identity = Identity(folder / f"{names[0]}.crt", folder / f"{names[0]}.key")
     issuer, signer = authority.read()
-    wanted = x509.SubjectAlternativeName([_general(name) for name in names])
-    if _serves(identity, wanted, issuer):
+    wanted = x509.SubjectAlternativeName([_alternative_name(name) for name in names])
+    if _is_current(identity, wanted, issuer):
         return identity
     key = ec.generate_private_key(ec.SECP256R1())
     builder = _builder(_name(names[0]), issuer.subject, key, signer, _SERVER_USES)
@@ -88,7 +88,7 @@ def _builder(
     )
 
 
-def _serves(
+def _is_current(
     identity: Identity, wanted: x509.SubjectAlternativeName, issuer: x509.Certificate
 ) -> bool:
     if not (identity.certificate.is_file() and identity.key.is_file()):
@@ -114,7 +114,7 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _general(name: str) -> x509.GeneralName:
+def _alternative_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:

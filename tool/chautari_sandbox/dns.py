@@ -1,4 +1,4 @@
-"""The names of the sandbox, and the resolvers that know all others."""
+"""The sandbox's own names, and the resolvers for all others."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from chautari_sandbox.spec import RESERVED, SandboxSpec
 RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
 
-def hosts(spec: SandboxSpec) -> str:
-    """One line an address: every name of the zone that is known to us."""
+def hosts_file(spec: SandboxSpec) -> str:
+    """Return one line per address, with every name of the zone."""
     own = " ".join(f"{name}.{spec.zone}" for name in RESERVED)
     lines = [f"{spec.internet_address} {own}"]
     for node in spec.nodes:
@@ -22,8 +22,8 @@ def hosts(spec: SandboxSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def upstream(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
-    """This machine's resolvers, as far as a container can reach them."""
+def upstream_resolvers(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
+    """Return this machine's resolvers that a container can reach, as lines of resolv.conf."""
     for file in files:
         lines = file.read_text().splitlines() if file.is_file() else []
         servers = [parts[1] for line in lines if (parts := line.split())[:1] == ["nameserver"]]
@@ -31,8 +31,8 @@ def upstream(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
         if reachable:
             return "".join(f"nameserver {server}\n" for server in reachable)
     raise RunFailed(
-        "this machine's resolver answers only to itself, so nodes could not look up any name",
-        fix="write a resolver that your network offers into /etc/resolv.conf",
+        "this machine's resolver answers only to itself, so nodes could not resolve names",
+        fix="write a resolver of your network into /etc/resolv.conf",
     )
 
 
@@ -41,7 +41,7 @@ def _reachable(server: str) -> bool:
     return address.version == 4 and not address.is_loopback
 
 
-def write(folder: Path, spec: SandboxSpec) -> None:
-    """Bring the served folder up to date; the server reads it again when it is told to."""
-    paths.write_if_changed(folder / "hosts", hosts(spec))
-    paths.write_if_changed(folder / "resolv.conf", upstream())
+def write_zone(folder: Path, spec: SandboxSpec) -> None:
+    """Write the files of the name server; it reads them again on a signal."""
+    paths.write_if_changed(folder / "hosts", hosts_file(spec))
+    paths.write_if_changed(folder / "resolv.conf", upstream_resolvers())

@@ -27,10 +27,10 @@ def findings(network: str = NETWORK) -> list[MachineFinding]:
         _system, _root, _podman, _network_backend, _runtime, _mmdebstrap, _disk, _memory,
         _limits, _authorities, _resolver, lambda: _subnet(network),
     )  # fmt: skip
-    return [_careful(check) for check in checks]
+    return [_capture_error(check) for check in checks]
 
 
-def _careful(check: Callable[[], MachineFinding]) -> MachineFinding:
+def _capture_error(check: Callable[[], MachineFinding]) -> MachineFinding:
     """Return the finding of one check; a check that fails is a finding too."""
     try:
         return check()
@@ -53,7 +53,7 @@ def _system() -> MachineFinding:
 
 def _root() -> MachineFinding:
     ok = os.geteuid() == 0
-    detail = "root" if ok else "an ordinary user: nodes would have no addresses of their own"
+    detail = "root" if ok else "not root: nodes would have no addresses of their own"
     return _finding("root", ok, detail, "sudo make demo")
 
 
@@ -78,10 +78,10 @@ def _network_backend() -> MachineFinding:
 def _runtime() -> MachineFinding:
     if shutil.which("podman") is None:
         return MachineFinding("container runtime", False, "podman comes first", PODMAN)
-    refusals = {name: runtime.refusal(name) for name in runtime.installed()}
+    refusals = {name: runtime.failure_reason(name) for name in runtime.installed_runtimes()}
     works = [name for name, refusal in refusals.items() if not refusal]
-    told = "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items() if refusal)
-    detail = f"{works[0]} starts containers" if works else told or "none is installed"
+    reasons = "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items() if refusal)
+    detail = f"{works[0]} starts containers" if works else reasons or "none is installed"
     return _finding("container runtime", bool(works), detail, "apt-get install -y runc")
 
 
@@ -102,7 +102,7 @@ def _memory() -> MachineFinding:
 
 
 def _limits() -> MachineFinding:
-    limit = runtime.limit()
+    limit = runtime.process_limit()
     detail = f"containers may get {limit} open files and processes, {NEEDED_LIMIT} are needed"
     return _finding("limits", limit >= NEEDED_LIMIT, detail, "ulimit -Hn 16384; ulimit -Hu 16384")
 
@@ -116,13 +116,13 @@ def _authorities() -> MachineFinding:
 
 def _resolver() -> MachineFinding:
     return MachineFinding(
-        "resolver", True, dns.upstream().replace("nameserver ", "").replace("\n", " ")
+        "resolver", True, dns.upstream_resolvers().replace("nameserver ", "").replace("\n", " ")
     )
 
 
 def _subnet(network: str) -> MachineFinding:
     own = _own_interface(network)
-    taken = subnets.conflict(network, own)
+    taken = subnets.subnet_conflict(network, own)
     detail = taken or f"{network} is {'ours' if own else 'free'}"
     return _finding("network", not taken, detail, "give the nodes addresses of another network")
 

@@ -1,4 +1,4 @@
-"""Fetching one pinned file from upstream: bounded, verified, remembered when it cannot be had."""
+"""Downloads one pinned file from upstream, with limits and verification; remembers failures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from chautari.errors import RunFailed
 from chautari_sandbox import paths
-from chautari_sandbox.spec import WantedArtifact
+from chautari_sandbox.spec import RequiredArtifact
 
 CONNECT_SECONDS = 5
 STALL_SECONDS = 30
@@ -22,7 +22,7 @@ _BLOCK = 1 << 20
 
 
 class CannotFetch(RunFailed):
-    """Upstream did not give the pinned file."""
+    """Upstream did not deliver the pinned file."""
 
 
 def sha256(path: Path) -> str:
@@ -31,31 +31,35 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def cached(wanted: WantedArtifact, folder: Path) -> Path | None:
-    """The file as it was fetched before, if it still is what was pinned."""
+def cached_file(wanted: RequiredArtifact, folder: Path) -> Path | None:
+    """Return the file of an earlier download if it still matches its pin."""
     path = folder / wanted.sha256 / wanted.file
     return path if path.is_file() and sha256(path) == wanted.sha256 else None
 
 
-def fetch(wanted: WantedArtifact, folder: Path) -> Path:
-    """Download into the cache, or say why not; a refusal is remembered for an hour."""
+def fetch(wanted: RequiredArtifact, folder: Path) -> Path:
+    """Download into the cache and return the file; a failure is remembered for an hour.
+
+    Raises:
+        CannotFetch: with the reason, when upstream does not deliver the pinned file.
+    """
     memory = folder / f"{hashlib.sha256(wanted.url.encode()).hexdigest()[:16]}.refused"
     if memory.is_file() and time.time() - memory.stat().st_mtime < REMEMBERED_SECONDS:
         raise CannotFetch(memory.read_text())
     try:
         path = _download(wanted, folder)
     except (OSError, ValueError, CannotFetch) as error:
-        reason = f"upstream did not give {wanted.file}: {error}"
+        reason = f"upstream did not deliver {wanted.file}: {error}"
         paths.write(memory, reason)
         raise CannotFetch(reason) from None
     memory.unlink(missing_ok=True)
     return path
 
 
-def _download(wanted: WantedArtifact, folder: Path) -> Path:
+def _download(wanted: RequiredArtifact, folder: Path) -> Path:
     if not wanted.url.startswith(("https://", "http://")):
         raise ValueError(f"{wanted.url!r} is no web address")
-    _knock(wanted.url)
+    _probe_server(wanted.url)
     final = folder / wanted.sha256 / wanted.file
     final.parent.mkdir(parents=True, exist_ok=True)
     partial = final.with_name(final.name + ".partial")
@@ -69,8 +73,8 @@ def _download(wanted: WantedArtifact, folder: Path) -> Path:
         partial.unlink(missing_ok=True)
 
 
-def _knock(url: str) -> None:
-    """Fail within seconds where upstream cannot be reached; a proxy answers for itself."""
+def _probe_server(url: str) -> None:
+    """Raise within seconds where upstream cannot be reached; a proxy answers for itself."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme in urllib.request.getproxies():
         return
@@ -90,7 +94,7 @@ def _receive(url: str, target: Path) -> None:
                 raise CannotFetch(f"it took longer than {TOTAL_SECONDS} seconds")
 
 
-def place(source: Path, target: Path) -> Path:
+def copy_if_changed(source: Path, target: Path) -> Path:
     """Copy a file to the mirror, unless the same bytes are there."""
     if target.is_file() and sha256(target) == sha256(source):
         return target

@@ -1,4 +1,4 @@
-"""Containers and networks of one sandbox: look, make, refresh, remove."""
+"""Containers and networks of one sandbox: list, create, update, remove."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from chautari_sandbox import paths, podman, seed, subnets
 
 
 @dataclass(frozen=True)
-class Found:
-    """A container that is there."""
+class ExistingContainer:
+    """A container that podman has."""
 
     id: str
     name: str
@@ -26,18 +26,18 @@ class Found:
 
     @property
     def running(self) -> bool:
-        """Say whether it runs now."""
+        """Return whether it runs now."""
         return self.state == "running"
 
-    def plays(self, wanted: podman.Container) -> bool:
-        """Say whether it can stay; one that was never started may lack its files."""
+    def matches(self, wanted: podman.Container) -> bool:
+        """Return whether it can stay; one that was never started may lack its files."""
         same = all(self.labels.get(key) == value for key, value in wanted.labels.items())
         return same and self.state != "created"
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network that is there."""
+    """A network that podman has."""
 
     name: str
     subnet: str
@@ -46,25 +46,25 @@ class Network:
 
 @dataclass(frozen=True)
 class Engine:
-    """Podman, seen from one sandbox."""
+    """Runs podman for one sandbox."""
 
     base: podman.Argv
     sandbox: str
     folder: Path
 
-    def containers(self) -> dict[str, Found]:
-        """What is there, by the name of the member that it plays."""
+    def containers(self) -> dict[str, ExistingContainer]:
+        """Return the containers by member: a node, or the internet."""
         listed: list[dict[str, Any]] = json.loads(
             run(podman.containers(self.base, self.sandbox)).text or "[]"
         )
         found = (
-            Found(item["Id"], item["Names"][0], item["State"], item["Labels"])
+            ExistingContainer(item["Id"], item["Names"][0], item["State"], item["Labels"])
             for item in listed or []
         )
         return {item.labels[podman.MEMBER]: item for item in found}
 
     def networks(self) -> tuple[Network, ...]:
-        """Every network of podman's that has a subnet."""
+        """Return every network that has a subnet."""
         listed = json.loads(run(podman.network_list(self.base)).text or "[]")
         return tuple(
             Network(item["name"], item["subnets"][0]["subnet"], item["network_interface"])
@@ -73,20 +73,24 @@ class Engine:
         )
 
     def network(self) -> Network | None:
-        """The sandbox's network, if there is one."""
+        """Return the sandbox's network; None when there is none."""
         wanted = podman.network_name(self.sandbox)
         return next((item for item in self.networks() if item.name == wanted), None)
 
     def ensure_network(self, subnet: str) -> bool:
-        """Make the network; one with another subnet goes, with all that is on it."""
+        """Create the network and return whether it was absent; one with another subnet is replaced.
+
+        Raises:
+            RunFailed: when this machine needs addresses of the subnet.
+        """
         present = self.network()
         if present is not None and present.subnet == subnet:
             return False
-        taken = subnets.conflict(subnet, present.interface if present else "")
+        taken = subnets.subnet_conflict(subnet, present.interface if present else "")
         if taken:
             raise RunFailed(
                 f"the sandbox cannot use its network: {taken}",
-                fix="write another part of a documentation network, such as 192.0.2.128/26",
+                fix="use another part of a documentation network, such as 192.0.2.128/26",
             )
         if present is not None:
             self.remove(self.containers().values())
@@ -94,15 +98,17 @@ class Engine:
         run(podman.network_create(self.base, self.sandbox, subnet))
         return True
 
-    def remove(self, found: Iterable[Found]) -> None:
+    def remove(self, found: Iterable[ExistingContainer]) -> None:
         """Remove containers, running or not."""
         names = [item.name for item in found]
         if names:
             run(podman.remove(self.base, names))
 
-    def ensure(self, wanted: podman.Container, files: bytes, present: Found | None) -> str:
-        """Have this container running; say what had to be done, empty for nothing."""
-        if present is not None and present.plays(wanted):
+    def ensure(
+        self, wanted: podman.Container, files: bytes, present: ExistingContainer | None
+    ) -> str:
+        """Start this container and return what was done: nothing, started, or created."""
+        if present is not None and present.matches(wanted):
             if present.running:
                 return ""
             run(podman.start(self.base, present.name))
@@ -117,10 +123,10 @@ class Engine:
             run(podman.remove(self.base, [wanted.name]))
             raise
         run(podman.start(self.base, wanted.name))
-        return "made"
+        return "created"
 
     def _unpack(self, name: str, archive: bytes) -> None:
-        """Unpack an archive in a container; podman now and then breaks its own pipe at that."""
+        """Unpack an archive in a container; podman sometimes breaks its own pipe, so try thrice."""
         for pause in (1, 2):
             with contextlib.suppress(ProcessError):
                 run(podman.unpack(self.base, name), stdin=archive)
@@ -132,8 +138,8 @@ class Engine:
         """Run a command in a container and return what it printed."""
         return run(podman.execute(self.base, name, *command)).text
 
-    def refresh(self, found: Found, settings: bytes) -> bool:
-        """Bring trust and proxy settings up to date in a running container."""
+    def refresh(self, found: ExistingContainer, settings: bytes) -> bool:
+        """Update trust and proxy settings in a running container; return whether they changed."""
         memory = self.folder / "refreshed.json"
         known: dict[str, str] = json.loads(memory.read_text()) if memory.is_file() else {}
         wanted = seed.digest(settings)

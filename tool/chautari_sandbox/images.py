@@ -1,4 +1,4 @@
-"""The base images: made once with mmdebstrap, kept, and known by the hash of their recipe."""
+"""The base images: built once with mmdebstrap, and named by the hash of their recipe."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FORGET = 'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/resolv.conf" "$1/etc/hostname"'
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that an image depends on."""
+    """Everything that an image depends on."""
 
     kind: str
     release: str
@@ -32,7 +32,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """Return a short name for the whole recipe."""
-        return hashlib.sha256("\n".join(build(self, "archive")).encode()).hexdigest()[:12]
+        return hashlib.sha256("\n".join(build_command(self, "archive")).encode()).hexdigest()[:12]
 
     @property
     def image(self) -> str:
@@ -40,8 +40,8 @@ class Recipe:
         return f"localhost/chautari-{self.kind}:{self.release}-{self.digest}"
 
 
-def build(recipe: Recipe, archive: str) -> podman.Argv:
-    """The command that makes the image's archive."""
+def build_command(recipe: Recipe, archive: str) -> podman.Argv:
+    """Return the command that builds the image's archive."""
     return (
         "mmdebstrap", "--variant=minbase", f"--include={','.join(recipe.packages)}",
         f"--customize-hook={_FORGET}", "--format=tar",
@@ -49,59 +49,59 @@ def build(recipe: Recipe, archive: str) -> podman.Argv:
     )  # fmt: skip
 
 
-def recipes(releases: Iterable[str], targets: str) -> dict[str, Recipe]:
-    """One recipe for each release that a node uses, and `internet`."""
+def image_recipes(releases: Iterable[str], targets: str) -> dict[str, Recipe]:
+    """Return one recipe for each release that a node uses, and `internet`."""
     made = {
-        release: Recipe("node", release, NODE_PACKAGES, archives.sources(targets, release))
+        release: Recipe("node", release, NODE_PACKAGES, archives.apt_sources(targets, release))
         for release in sorted(set(releases))
     }
-    inet = Recipe("internet", "12", INTERNET_PACKAGES, archives.sources(targets, "12"))
+    inet = Recipe("internet", "12", INTERNET_PACKAGES, archives.apt_sources(targets, "12"))
     return {**made, "internet": inet}
 
 
-def archive_of(recipe: Recipe, progress: Callable[[str], None]) -> Path:
-    """Return the archive of a recipe's files, made when it is not there yet."""
+def ensure_archive(recipe: Recipe, progress: Callable[[str], None]) -> Path:
+    """Return the archive of a recipe's files; build it first when it is absent."""
     with paths.locked(paths.cache_dir() / "images" / "lock"):
-        archive = _archive(recipe)
+        archive = _archive_path(recipe)
         if not archive.is_file():
             progress(f"building the system of {recipe.kind} containers (once; about a minute)")
-            _build(recipe, archive)
+            _build_archive(recipe, archive)
     return archive
 
 
-def ensure(
+def ensure_images(
     base: podman.Argv, wanted: Collection[Recipe], progress: Callable[[str], None]
 ) -> tuple[str, ...]:
-    """Build the images that podman does not have yet; return what was made."""
-    if not _absent(base, wanted):
+    """Build the images that podman does not have yet; return their names."""
+    if not _missing_images(base, wanted):
         return ()
     with paths.locked(paths.cache_dir() / "images" / "lock"):
-        absent = _absent(base, wanted)
+        absent = _missing_images(base, wanted)
         for recipe in absent:
             progress(f"building the base image {recipe.image} (once; about a minute)")
         with ThreadPoolExecutor(max_workers=2) as pool:
-            list(pool.map(lambda recipe: _make(base, recipe), absent))
+            list(pool.map(lambda recipe: _import_image(base, recipe), absent))
     return tuple(recipe.image for recipe in absent)
 
 
-def _absent(base: podman.Argv, wanted: Collection[Recipe]) -> list[Recipe]:
+def _missing_images(base: podman.Argv, wanted: Collection[Recipe]) -> list[Recipe]:
     present = run(podman.images(base)).text.split()
     return [recipe for recipe in wanted if recipe.image not in present]
 
 
-def _make(base: podman.Argv, recipe: Recipe) -> None:
-    archive = _archive(recipe)
+def _import_image(base: podman.Argv, recipe: Recipe) -> None:
+    archive = _archive_path(recipe)
     if not archive.is_file():
-        _build(recipe, archive)
+        _build_archive(recipe, archive)
     run(podman.image_import(base, str(archive), recipe.image))
 
 
-def _build(recipe: Recipe, archive: Path) -> None:
+def _build_archive(recipe: Recipe, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     partial = archive.with_suffix(".partial")
-    run(build(recipe, str(partial)))
+    run(build_command(recipe, str(partial)))
     partial.replace(archive)
 
 
-def _archive(recipe: Recipe) -> Path:
+def _archive_path(recipe: Recipe) -> Path:
     return paths.cache_dir() / "images" / f"{recipe.kind}-{recipe.release}-{recipe.digest}.tar"

@@ -1,4 +1,4 @@
-"""The internet container: made, started, and asked for its ACME root."""
+"""The internet container: created, started, and asked for its ACME root."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SERVERS = {
 }  # fmt: skip
 
 
-def container(
+def internet_container(
     spec: SandboxSpec, image: str, folder: Path, limit: int, files: bytes
 ) -> podman.Container:
-    """The internet, as podman should make it."""
+    """Return the internet container as podman should create it."""
     mail, cache = folder / "mail", paths.apt_cache_dir(spec.name)
     for path in (mail, cache):
         path.mkdir(parents=True, exist_ok=True)
@@ -55,25 +55,29 @@ def container(
 
 
 def seed_files(spec: SandboxSpec, authority: Identity, relay: MailRelay, folder: Path) -> bytes:
-    """The container's files, with certificates of the sandbox's authority."""
+    """Return the container's files, with certificates of the sandbox's authority."""
     acme = ensure_server(authority, folder / "tls", (f"acme.{spec.zone}", spec.internet_address))
     smtp = ensure_server(authority, folder / "tls", (relay.host, spec.internet_address))
-    return seed.archive(contents.entries(spec.zone, spec.internet_address, acme, smtp, relay))
+    return seed.tar_archive(
+        contents.container_files(spec.zone, spec.internet_address, acme, smtp, relay)
+    )
 
 
-def ensure(engine: Engine, spec: SandboxSpec, wanted: podman.Container, files: bytes) -> str:
-    """Have the internet running with the right names; say what was done."""
-    dns.write(engine.folder / "dns", spec)
+def ensure_internet(
+    engine: Engine, spec: SandboxSpec, wanted: podman.Container, files: bytes
+) -> str:
+    """Start the internet container with the right names; return what was done."""
+    dns.write_zone(engine.folder / "dns", spec)
     done = engine.ensure(wanted, files, engine.containers().get(MEMBER))
     if not done:
         engine.execute(wanted.name, "systemctl", "kill", "--signal=HUP", "chautari-dns.service")
     for port, what in SERVERS.items():
-        ports.wait(spec.internet_address, port, what)
+        ports.wait_for_port(spec.internet_address, port, what)
     return done
 
 
 def acme_root(spec: SandboxSpec, authority: Path) -> str:
-    """The root that the ACME server signs with since it was started."""
+    """Return the root that the ACME server signs with; it is new after each start."""
     trusted = ssl.create_default_context(cafile=str(authority))
     url = f"https://{spec.internet_address}:15000/roots/0"
     opener = urllib.request.build_opener(
@@ -85,15 +89,15 @@ def acme_root(spec: SandboxSpec, authority: Path) -> str:
     except OSError as error:
         raise RunFailed(
             f"the ACME server's root could not be read from {url}: {error}",
-            fix="deploy sandbox down && deploy sandbox up",
+            fix=f"deploy sandbox down {spec.name} && deploy sandbox up {spec.name}",
         ) from None
 
 
 def remember_root(folder: Path, root: str) -> tuple[str, ...]:
-    """All roots that certificates of this sandbox may come from, the newest last."""
-    kept = folder / "tls" / "acme-roots"
+    """Remember `root`; return all roots of certificates in this sandbox, the newest last."""
+    roots = folder / "tls" / "acme-roots"
     name = f"{seed.digest(root)}.crt"
-    if not (kept / name).is_file():
-        paths.write(kept / name, root)
-    files = sorted(kept.glob("*.crt"), key=lambda path: path.stat().st_mtime_ns)
+    if not (roots / name).is_file():
+        paths.write(roots / name, root)
+    files = sorted(roots.glob("*.crt"), key=lambda path: path.stat().st_mtime_ns)
     return tuple(path.read_text() for path in files)

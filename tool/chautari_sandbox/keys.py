@@ -12,26 +12,26 @@ from chautari_sandbox import paths
 _Key = ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
 
-def operator(folder: Path, sandbox: str) -> Path:
-    """The operator's private key; the public one lies beside it."""
+def operator_key(folder: Path, sandbox: str) -> Path:
+    """Return the operator's private key; the public half is in the file beside it."""
     return _ensure(folder / "operator", f"operator@{sandbox}", "ed25519")
 
 
-def host(folder: Path, node: str) -> tuple[Path, ...]:
-    """The node's host keys, the same for every container that plays this node."""
+def host_keys(folder: Path, node: str) -> tuple[Path, ...]:
+    """Return the node's host keys, the same for every container of this node."""
     return tuple(
         _ensure(folder / node / f"ssh_host_{kind}_key", f"root@{node}", kind)
         for kind in ("ed25519", "rsa")
     )
 
 
-def public(private: Path) -> Path:
-    """Return where the public half of a private key lies."""
+def public_half(private: Path) -> Path:
+    """Return the file of the public half of a private key."""
     return private.with_name(private.name + ".pub")
 
 
 def _ensure(path: Path, comment: str, kind: str) -> Path:
-    if not (path.is_file() and public(path).is_file()):
+    if not (path.is_file() and public_half(path).is_file()):
         key = _generate(kind)
         line = key.public_key().public_bytes(
             serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
@@ -42,7 +42,7 @@ def _ensure(path: Path, comment: str, kind: str) -> Path:
             serialization.NoEncryption(),
         )
         paths.write(path, private, 0o600)
-        paths.write(public(path), line + f" {comment}\n".encode())
+        paths.write(public_half(path), line + f" {comment}\n".encode())
     return path
 
 

@@ -17,11 +17,11 @@ SSH_PORT = 22
 def is_running(spec: SandboxSpec, known: SandboxState) -> bool:
     """Return whether all containers of `spec` answer, and its mirror serves what `spec` needs."""
     return (
-        state.finished(spec.name)
+        state.is_finished(spec.name)
         and _was_made_for(spec, known)
         and _serves(spec, known)
-        and ports.answers(known.internet_address, DNS_PORT)
-        and all(ports.answers(node.address, SSH_PORT) for node in spec.nodes)
+        and ports.accepts_connection(known.internet_address, DNS_PORT)
+        and all(ports.accepts_connection(node.address, SSH_PORT) for node in spec.nodes)
     )
 
 

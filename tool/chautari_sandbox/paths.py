@@ -36,7 +36,7 @@ def apt_cache_dir(name: str) -> Path:
 
 
 def write(path: Path, content: str | bytes, mode: int = 0o644) -> Path:
-    """Write aside and rename, so that nobody ever reads half a file."""
+    """Write beside the file and rename, so that no reader sees half of it."""
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -49,7 +49,7 @@ def write(path: Path, content: str | bytes, mode: int = 0o644) -> Path:
 
 
 def write_if_changed(path: Path, content: str) -> bool:
-    """Write a text and say whether it differed."""
+    """Write a text and return whether it differed."""
     if path.is_file() and path.read_text() == content:
         return False
     write(path, content)
@@ -58,7 +58,7 @@ def write_if_changed(path: Path, content: str) -> bool:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that a dead process lets go of at once."""
+    """Hold a lock, which the kernel releases when the process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         flock(file, LOCK_EX)

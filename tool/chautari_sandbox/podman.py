@@ -38,7 +38,7 @@ class Container:
 
 
 def container_name(sandbox: str, member: str) -> str:
-    """Names hold no underscore, so no two sandboxes can ever mean the same container."""
+    """Return a container's name; names hold no underscore, so sandboxes never share one."""
     return f"chautari_{sandbox}_{member}"
 
 
@@ -48,12 +48,12 @@ def network_name(sandbox: str) -> str:
 
 
 def limits(limit: int) -> Argv:
-    """Set what one container may open and start."""
+    """Return the limits of one container: open files and processes."""
     return ("--ulimit", f"nofile={limit}:{limit}", "--ulimit", f"nproc={limit}:{limit}")
 
 
 def create(base: Argv, container: Container) -> Argv:
-    """Make a container without starting it."""
+    """Return the command that creates a container without starting it."""
     labels = (f"--label={key}={value}" for key, value in sorted(container.labels.items()))
     return (
         *base, "create", "--systemd=always", "--pull=never", "--name", container.name,
@@ -67,60 +67,60 @@ def create(base: Argv, container: Container) -> Argv:
 
 
 def start(base: Argv, name: str) -> Argv:
-    """Start a container that is there."""
+    """Return the command that starts an existing container."""
     return (*base, "start", name)
 
 
 def remove(base: Argv, names: Iterable[str]) -> Argv:
-    """Remove containers with their volumes, after five seconds to stop."""
+    """Return the command that removes containers, after five seconds to stop."""
     return (*base, "rm", "--force", "--volumes", "--time", "5", *names)
 
 
 def unpack(base: Argv, name: str) -> Argv:
-    """A tar archive on stdin, unpacked at the container's root."""
+    """Return the command that unpacks a tar archive from stdin at the container's root."""
     return (*base, "cp", "-", f"{name}:/")
 
 
 def execute(base: Argv, name: str, *command: str) -> Argv:
-    """Run a command inside a running container."""
+    """Return the command that runs another one inside a container."""
     return (*base, "exec", name, *command)
 
 
 def containers(base: Argv, sandbox: str) -> Argv:
-    """A sandbox's containers, running or not, as JSON."""
+    """Return the command that lists a sandbox's containers as JSON."""
     chosen = f"label={SANDBOX}={sandbox}"
     return (*base, "ps", "--all", "--filter", chosen, "--format", "json")
 
 
 def network_list(base: Argv) -> Argv:
-    """List all networks, as JSON."""
+    """Return the command that lists all networks as JSON."""
     return (*base, "network", "ls", "--format", "json")
 
 
 def network_create(base: Argv, sandbox: str, subnet: str) -> Argv:
-    """Make a network without podman's own name server."""
+    """Return the command that creates a network without podman's own name server."""
     label = f"--label={SANDBOX}={sandbox}"
     name = network_name(sandbox)
     return (*base, "network", "create", "--disable-dns", "--subnet", subnet, label, name)
 
 
 def network_remove(base: Argv, sandbox: str) -> Argv:
-    """Remove a sandbox's network."""
+    """Return the command that removes a sandbox's network."""
     return (*base, "network", "rm", "--force", network_name(sandbox))
 
 
 def images(base: Argv) -> Argv:
-    """List all images by name and tag."""
+    """Return the command that lists all images by name and tag."""
     return (*base, "images", "--format", "{{.Repository}}:{{.Tag}}")
 
 
 def image_import(base: Argv, archive: str, image: str) -> Argv:
-    """Make an image from an archive of files."""
+    """Return the command that creates an image from an archive of files."""
     return (*base, "import", "--quiet", archive, image)
 
 
 def trial(base: Argv, rootfs: str, limit: int) -> Argv:
-    """Start the host's own `true` in a container: needs no image."""
+    """Return the command that runs the host's own `true` in a container, without an image."""
     return (
         *base, "run", "--rm", "--network", "none", *limits(limit),
         "--volume=/usr:/usr:ro", "--rootfs", rootfs, "/usr/bin/true",

@@ -1,4 +1,4 @@
-"""Waiting until a server answers."""
+"""Whether servers accept connections."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ import time
 from chautari.errors import RunFailed
 
 
-def wait(address: str, port: int, what: str, seconds: float = 60) -> None:
-    """Return as soon as the port takes a connection."""
+def wait_for_port(address: str, port: int, what: str, seconds: float = 60) -> None:
+    """Return as soon as the port accepts a connection.
+
+    Raises:
+        RunFailed: when it does not within `seconds`; `what` names the server.
+    """
     deadline = time.monotonic() + seconds
-    while not answers(address, port):
+    while not accepts_connection(address, port):
         if time.monotonic() > deadline:
             raise RunFailed(
                 f"{what} at {address}:{port} did not answer within {seconds:.0f} seconds",
-                fix="deploy sandbox down && deploy sandbox up",
+                fix="deploy sandbox down NAME && deploy sandbox up NAME",
             )
         time.sleep(0.2)
 
 
-def answers(address: str, port: int) -> bool:
-    """Say whether a port takes a connection now."""
+def accepts_connection(address: str, port: int) -> bool:
+    """Return whether a port accepts a connection within two seconds."""
     try:
         with socket.create_connection((address, port), timeout=2):
             return True

@@ -1,7 +1,7 @@
-"""A registry of container images as files of the mirror, with doubles of upstream's images in it.
+"""Publishes doubles of upstream's container images on the mirror, as a registry serves them.
 
 An engine asks a registry for `/v2/NAME/manifests/DIGEST` and `/v2/NAME/blobs/DIGEST`: plain files
-do, as long as nobody pushes and every image is asked for by its digest.
+do, as long as no client pushes and every image is requested by its digest.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from typing import Any
 from chautari.region.catalog import ARCHITECTURES
 from chautari_sandbox import paths
 from chautari_sandbox.doubles.build import BUILD_TIME
-from chautari_sandbox.spec import WantedImage
+from chautari_sandbox.spec import RequiredImage
 from chautari_sandbox.state import Artifact
 
 SOURCES = Path(__file__).parent / "doubles" / "containers"
 PACKAGES = ("python3", "python3-psycopg2")
 NAMESPACE = "double"
-REASON = "upstream's images lie in a registry that a sandbox does not ask"
+REASON = "a sandbox does not download from upstream's image registry"
 _OCI = "application/vnd.oci.image"
 _BUNDLE = '#!/bin/sh\n[ "$1" != exec ] || shift\nexec python3 -m double.{name} "$@"\n'
 
 
 @dataclass(frozen=True)
-class _Image:
-    """What an image says of itself: where it works, as whom, and what it starts."""
+class _ImageRecipe:
+    """The settings of an image: working directory, user, and what it starts."""
 
     home: str
     config: Mapping[str, Any]
@@ -42,14 +42,14 @@ class _Image:
     scripts: Mapping[str, str]
 
 
-_IMAGES: dict[str, _Image] = {
-    "greenlight": _Image(
+_IMAGES: dict[str, _ImageRecipe] = {
+    "greenlight": _ImageRecipe(
         "usr/src/app",
         {"Entrypoint": ["./bin/start"]},
         ("bin", "tmp", "log", "public", "storage", "app/assets/builds"),
         {},
     ),
-    "scalelite": _Image(
+    "scalelite": _ImageRecipe(
         "srv/scalelite",
         {"User": "1000:1000", "Cmd": ["bundle", "exec", "puma"]},
         ("bin", "tmp", "log", "config"),
@@ -58,8 +58,8 @@ _IMAGES: dict[str, _Image] = {
 }
 
 
-def resolve(
-    wanted: Iterable[WantedImage], base: Path | None, mirror_root: Path, url: str
+def publish_images(
+    wanted: Iterable[RequiredImage], base: Path | None, mirror_root: Path, url: str
 ) -> tuple[Artifact, ...]:
     """Write a double of each image below `mirror_root`; `base` is the archive of its system."""
     folder = mirror_root / "v2"
@@ -68,16 +68,16 @@ def resolve(
     found = []
     for item in wanted:
         assert base is not None
-        digest = _double(item, base, folder / NAMESPACE / item.name)
+        digest = _write_image(item, base, folder / NAMESPACE / item.name)
         where = f"{host}/{NAMESPACE}/{item.name}"
         found.append(Artifact(item.name, item.version, "", where, digest, True, REASON))
     return tuple(found)
 
 
-def _double(item: WantedImage, base: Path, folder: Path) -> str:
+def _write_image(item: RequiredImage, base: Path, folder: Path) -> str:
     """Write the image's manifest, settings and layers; return the manifest's digest."""
     image = _IMAGES[item.name]
-    layers = (_system(base), _program(item.name, image))
+    layers = (_system_layer(base), _program_layer(item.name, image))
     config = {
         "architecture": ARCHITECTURES.get(platform.machine(), "amd64"),
         "os": "linux",
@@ -93,12 +93,16 @@ def _double(item: WantedImage, base: Path, folder: Path) -> str:
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{plain}" for plain, _ in layers]},
     }
-    told = _blob(folder, json.dumps(config, sort_keys=True).encode(), f"{_OCI}.config.v1+json")
+    settings = _write_blob(
+        folder, json.dumps(config, sort_keys=True).encode(), f"{_OCI}.config.v1+json"
+    )
     manifest = {
         "schemaVersion": 2,
         "mediaType": f"{_OCI}.manifest.v1+json",
-        "config": told,
-        "layers": [_blob(folder, packed, f"{_OCI}.layer.v1.tar+gzip") for _, packed in layers],
+        "config": settings,
+        "layers": [
+            _write_blob(folder, packed, f"{_OCI}.layer.v1.tar+gzip") for _, packed in layers
+        ],
     }
     text = json.dumps(manifest, sort_keys=True).encode()
     digest = hashlib.sha256(text).hexdigest()
@@ -106,7 +110,7 @@ def _double(item: WantedImage, base: Path, folder: Path) -> str:
     return digest
 
 
-def _blob(folder: Path, content: bytes, kind: str) -> dict[str, Any]:
+def _write_blob(folder: Path, content: bytes, kind: str) -> dict[str, Any]:
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     _write(folder / "blobs" / digest, content)
     return {"mediaType": kind, "digest": digest, "size": len(content)}
@@ -117,7 +121,7 @@ def _write(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 
 
-def _system(base: Path) -> tuple[str, bytes]:
+def _system_layer(base: Path) -> tuple[str, bytes]:
     """Return the system's layer: the digest of its archive, and the archive packed."""
     packed = paths.cache_dir() / "images" / f"{base.stem}.layer"
     note = packed.with_suffix(".digest")
@@ -128,9 +132,11 @@ def _system(base: Path) -> tuple[str, bytes]:
     return note.read_text(), packed.read_bytes()
 
 
-def _program(name: str, image: _Image) -> tuple[str, bytes]:
-    """Return the layer of the program that stands for upstream's."""
-    files = {f"usr/lib/double/{part}": (SOURCES / part).read_text() for part in _parts(name)}
+def _program_layer(name: str, image: _ImageRecipe) -> tuple[str, bytes]:
+    """Return the layer of the program that replaces upstream's."""
+    files = {
+        f"usr/lib/double/{part}": (SOURCES / part).read_text() for part in _program_files(name)
+    }
     files["usr/local/bin/bundle"] = _BUNDLE.format(name=name)
     start = "#!/bin/sh\nexec python3 -m double.{name} {words}\n"
     for path, words in image.scripts.items():
@@ -149,5 +155,5 @@ def _program(name: str, image: _Image) -> tuple[str, bytes]:
     return hashlib.sha256(plain).hexdigest(), gzip.compress(plain, mtime=BUILD_TIME)
 
 
-def _parts(name: str) -> tuple[str, ...]:
+def _program_files(name: str) -> tuple[str, ...]:
     return ("__init__.py", "common.py", f"{name}.py")

@@ -1,4 +1,4 @@
-"""Upstream's package repositories: their own where they can be had, else doubles on the mirror."""
+"""Publishes doubles of package repositories on the mirror where upstream's are unavailable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from chautari_sandbox import debian, download, openpgp, paths
 from chautari_sandbox.debian import Package
 from chautari_sandbox.doubles import bigbluebutton_packages, jitsi_packages
-from chautari_sandbox.spec import WantedRepository
+from chautari_sandbox.spec import RequiredRepository
 from chautari_sandbox.state import Repository
 
 Builder = Callable[[str], Iterable[Package]]
@@ -24,37 +24,37 @@ KEY_FILE = "archive-key.asc"
 SUITE = "stable"
 
 
-def resolve(
-    wanted: Iterable[WantedRepository], folder: Path, mirror_root: Path, url: str
+def publish_repositories(
+    wanted: Iterable[RequiredRepository], folder: Path, mirror_root: Path, url: str
 ) -> tuple[Repository, ...]:
-    """Return a double for each repository that upstream does not serve to this machine."""
+    """Publish and return a double of each repository that upstream does not serve here."""
     found = []
     for item in wanted:
-        reason = refusal(item, paths.cache_dir() / "downloads")
+        reason = unavailable_reason(item, paths.cache_dir() / "downloads")
         if reason:
             found.append(
-                _double(item, folder, mirror_root / item.name, f"{url}{item.name}", reason)
+                _write_double(item, folder, mirror_root / item.name, f"{url}{item.name}", reason)
             )
     return tuple(found)
 
 
-def refusal(item: WantedRepository, memory: Path) -> str:
-    """Say why a repository cannot be had; a refusal is remembered for an hour."""
+def unavailable_reason(item: RequiredRepository, memory: Path) -> str:
+    """Return why a repository is unavailable, remembered for an hour; empty when it is not."""
     note = memory / f"{item.name}-repository.refused"
     fresh = download.REMEMBERED_SECONDS
     if note.is_file() and time.time() - note.stat().st_mtime < fresh:
         return note.read_text()
     try:
-        _knock(item.key_url)
+        _probe_server(item.key_url)
     except (OSError, ValueError) as error:
-        reason = f"upstream's packages cannot be had here: {error}"
+        reason = f"upstream's packages are unavailable here: {error}"
         paths.write(note, reason)
         return reason
     note.unlink(missing_ok=True)
     return ""
 
 
-def _knock(url: str) -> None:
+def _probe_server(url: str) -> None:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in urllib.request.getproxies():
         address = parts.hostname or "", parts.port or 443
@@ -63,18 +63,20 @@ def _knock(url: str) -> None:
         answer.read(1)
 
 
-def _holds(file: Path, content: bytes) -> bool:
+def _has_content(file: Path, content: bytes) -> bool:
     return file.is_file() and file.read_bytes() == content
 
 
-def _double(
-    item: WantedRepository, folder: Path, mirror_root: Path, url: str, reason: str
+def _write_double(
+    item: RequiredRepository, folder: Path, mirror_root: Path, url: str, reason: str
 ) -> Repository:
     key = openpgp.ensure_key(folder / "mirror-key.pem", "Chautari sandbox mirror", debian.TIME)
     files = debian.repository(BUILDERS[item.name](item.version), SUITE, key, int(time.time()))
     files[KEY_FILE] = key.certificate().encode()
     # apt takes an index of the same date for the same: it is signed anew only when it changed.
-    if not all(_holds(mirror_root / name, files[name]) for name in (f"{SUITE}/Packages", KEY_FILE)):
+    if not all(
+        _has_content(mirror_root / name, files[name]) for name in (f"{SUITE}/Packages", KEY_FILE)
+    ):
         for name, content in files.items():
             paths.write(mirror_root / name, content)
     return Repository(

@@ -18,10 +18,10 @@ from chautari.render.variables import RELEASES, release_of
 from chautari_sandbox.spec import (
     NodeSpec,
     Release,
+    RequiredArtifact,
+    RequiredImage,
+    RequiredRepository,
     SandboxSpec,
-    WantedArtifact,
-    WantedImage,
-    WantedRepository,
 )
 
 
@@ -57,7 +57,7 @@ def _node_spec(region: Region, name: str) -> NodeSpec:
     return NodeSpec(name, node.address, release, names_of(region, name), nests)
 
 
-def _artifacts(inventory: Inventory) -> tuple[WantedArtifact, ...]:
+def _artifacts(inventory: Inventory) -> tuple[RequiredArtifact, ...]:
     region = inventory.region
     found: list[Artifact] = []
     for name, node in region.nodes.items():
@@ -69,24 +69,25 @@ def _artifacts(inventory: Inventory) -> tuple[WantedArtifact, ...]:
                 pins = apps.pinned(context, release.version)
                 found += [pin for pin in pins.values() if pin is not None]
     return tuple(
-        WantedArtifact(item.name, item.version, item.file, item.url, item.sha256) for item in found
+        RequiredArtifact(item.name, item.version, item.file, item.url, item.sha256)
+        for item in found
     )
 
 
-def _images(inventory: Inventory) -> tuple[WantedImage, ...]:
+def _images(inventory: Inventory) -> tuple[RequiredImage, ...]:
     context = NodeContext(inventory, PUBLIC_INTERNET, "")
     services = (item for item in IMAGES if inventory.region.nodes_running(item))
-    return tuple(WantedImage(item, containers.image(context, item).version) for item in services)
+    return tuple(RequiredImage(item, containers.image(context, item).version) for item in services)
 
 
-def _repositories(inventory: Inventory) -> tuple[WantedRepository, ...]:
+def _repositories(inventory: Inventory) -> tuple[RequiredRepository, ...]:
     context = NodeContext(inventory, PUBLIC_INTERNET, "")
     deployed_services = inventory.region.deployed_services()
-    found = list[WantedRepository]()
+    found = list[RequiredRepository]()
     if "jitsi" in deployed_services:
         version = packages.jitsi_version(context)
-        found.append(WantedRepository("jitsi", version, upstream.JITSI.key_url))
+        found.append(RequiredRepository("jitsi", version, upstream.JITSI.key_url))
     if "bigbluebutton" in deployed_services:
         version = packages.bigbluebutton_version(context)
-        found.append(WantedRepository("bigbluebutton", version, upstream.BIGBLUEBUTTON_KEY))
+        found.append(RequiredRepository("bigbluebutton", version, upstream.BIGBLUEBUTTON_KEY))
     return tuple(found)

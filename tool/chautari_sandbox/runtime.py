@@ -1,4 +1,4 @@
-"""Which container runtime works on this machine, found out by starting one."""
+"""Which container runtime works on this machine, tested by starting a container."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ _SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sb
 _MOST = 16384
 
 
-def limit() -> int:
-    """The highest limit that containers may get: never above the caller's own."""
+def process_limit() -> int:
+    """Return the limit of open files and processes for containers: at most the caller's own."""
     hard = (resource.getrlimit(kind)[1] for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC))
     return min(_MOST, *(_MOST if value == resource.RLIM_INFINITY else value for value in hard))
 
 
-def installed() -> tuple[str, ...]:
-    """Return the runtimes that are there."""
+def installed_runtimes() -> tuple[str, ...]:
+    """Return the names of the installed runtimes."""
     return tuple(name for name in CANDIDATES if shutil.which(name, path=_SEARCH))
 
 
-def refusal(name: str) -> str:
-    """Why a runtime cannot start a container; empty when it can."""
+def failure_reason(name: str) -> str:
+    """Return why a runtime cannot start a container; empty when it can."""
     with tempfile.TemporaryDirectory(prefix="chautari-") as folder:
         rootfs = _rootfs(Path(folder))
         try:
-            run(podman.trial(base(name), str(rootfs), limit()), timeout=60)
+            run(podman.trial(podman_command(name), str(rootfs), process_limit()), timeout=60)
         except ProcessError as error:
             return error.stderr.strip() or str(error)
     return ""
 
 
 def _rootfs(folder: Path) -> Path:
-    """An empty root that borrows the host's /usr."""
+    """Return an empty root that uses the host's /usr."""
     for name in ("usr", "proc", "sys", "dev", "etc", "run", "tmp"):
         (folder / name).mkdir()
     for name in ("bin", "sbin", "lib", "lib64"):
@@ -49,32 +49,36 @@ def _rootfs(folder: Path) -> Path:
     return folder
 
 
-def base(name: str) -> podman.Argv:
+def podman_command(name: str) -> podman.Argv:
     """Return the first part of every podman command with this runtime."""
     return ("podman", "--runtime", name)
 
 
-def choose() -> podman.Argv:
-    """The first part of every podman command; remembered until the machine changes."""
+def working_podman_command() -> podman.Argv:
+    """Return the first part of every podman command, remembered until the machine changes.
+
+    Raises:
+        RunFailed: when no container runtime works here.
+    """
     if shutil.which("podman") is None:
         raise RunFailed("podman is not installed", fix="apt-get install podman runc")
-    names = installed()
+    names = installed_runtimes()
     machine = f"{os.uname().release} {' '.join(names)}"
     memory = paths.cache_dir() / "runtime.json"
     if memory.is_file():
         known = json.loads(memory.read_text())
         if known["machine"] == machine:
-            return base(known["runtime"])
-    chosen = _probe(names)
+            return podman_command(known["runtime"])
+    chosen = _first_working_runtime(names)
     paths.write(memory, json.dumps({"machine": machine, "runtime": chosen}))
-    return base(chosen)
+    return podman_command(chosen)
 
 
-def _probe(names: tuple[str, ...]) -> str:
+def _first_working_runtime(names: tuple[str, ...]) -> str:
     refusals = {}
     for name in names:
-        refusals[name] = refusal(name)
+        refusals[name] = failure_reason(name)
         if not refusals[name]:
             return name
-    told = "; ".join(f"{name}: {why}" for name, why in refusals.items()) or "none is installed"
-    raise RunFailed(f"no container runtime works here ({told})", fix="apt-get install runc")
+    reasons = "; ".join(f"{name}: {why}" for name, why in refusals.items()) or "none is installed"
+    raise RunFailed(f"no container runtime works here ({reasons})", fix="apt-get install runc")

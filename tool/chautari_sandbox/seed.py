@@ -1,4 +1,4 @@
-"""What is put into a container before it boots: one tar archive, the same bytes every time."""
+"""The files of a container before it boots: one tar archive, with reproducible bytes."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class Entry:
     kind: bytes = tarfile.REGTYPE
 
 
-def text(path: str, content: str, mode: int = 0o644) -> Entry:
-    """Describe a text file."""
+def text_file(path: str, content: str, mode: int = 0o644) -> Entry:
+    """Return the entry of a text file."""
     return Entry(path, content.encode(), mode)
 
 
 def folder(path: str, mode: int = 0o755) -> Entry:
-    """Describe a folder."""
+    """Return the entry of a folder."""
     return Entry(path, mode=mode, kind=tarfile.DIRTYPE)
 
 
 def link(path: str, target: str) -> Entry:
-    """Describe a symbolic link."""
+    """Return the entry of a symbolic link."""
     return Entry(path, target.encode(), 0o777, tarfile.SYMTYPE)
 
 
-def archive(entries: Iterable[Entry]) -> bytes:
-    """Pack entries in their order, with fixed times and owners.
+def tar_archive(entries: Iterable[Entry]) -> bytes:
+    """Return entries as a tar archive in their order, with fixed times and owners.
 
     Nothing follows the two empty blocks that end an archive: podman stops reading there, and
     breaks its own pipe when more is under way.
@@ -59,7 +59,7 @@ def _add(tar: tarfile.TarFile, entry: Entry) -> None:
 
 
 def digest(*parts: bytes | str) -> str:
-    """One short name for some content."""
+    """Return a short digest of some content."""
     total = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part

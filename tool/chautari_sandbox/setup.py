@@ -1,4 +1,4 @@
-"""The steps of bringing a sandbox up, each of which leaves alone what is right already."""
+"""The steps of starting a sandbox; each changes only what is not right yet."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from chautari_sandbox.state import MailRelay, SandboxState
 
 @dataclass(frozen=True)
 class Setup:
-    """What all steps share."""
+    """The values that all steps share."""
 
     spec: SandboxSpec
     engine: Engine
@@ -46,9 +46,9 @@ class Setup:
         return self.engine.folder
 
 
-def describe(spec: SandboxSpec, folder: Path) -> SandboxState:
-    """Say what the sandbox will be, before its files are looked for."""
-    operator = keys.operator(folder / "keys", spec.name)
+def initial_state(spec: SandboxSpec, folder: Path) -> SandboxState:
+    """Return the state of the sandbox before its artifacts are published."""
+    operator = keys.operator_key(folder / "keys", spec.name)
     return SandboxState(
         name=spec.name,
         zone=spec.zone,
@@ -58,7 +58,7 @@ def describe(spec: SandboxSpec, folder: Path) -> SandboxState:
         acme_directory=f"https://acme.{spec.zone}:14000/dir",
         ca_file=folder / "ca.pem",
         ssh_key=operator,
-        operator_public_key=keys.public(operator).read_text().strip(),
+        operator_public_key=keys.public_half(operator).read_text().strip(),
         mirror_url=f"http://mirror.{spec.zone}/",
         mail_relay=MailRelay(f"smtp.{spec.zone}", 587, "region", _password(folder)),
         nodes=tuple((node.name, node.address) for node in spec.nodes),
@@ -74,8 +74,8 @@ def _password(folder: Path) -> str:
 
 
 def publish_artifacts(setup: Setup, state: SandboxState) -> SandboxState:
-    """Put upstream's files on the mirror, and say which are doubles and which are missing."""
-    found, missing = artifacts.resolve(
+    """Publish upstream's artifacts on the mirror; report doubles and missing ones."""
+    found, missing = artifacts.publish_files(
         setup.spec.wanted,
         artifacts.Sources(
             mirror=setup.spec.mirror,
@@ -90,10 +90,10 @@ def publish_artifacts(setup: Setup, state: SandboxState) -> SandboxState:
             },
         ),
     )
-    found += registry.resolve(
-        setup.spec.images, _system(setup), setup.folder / "mirror", state.mirror_url
+    found += registry.publish_images(
+        setup.spec.images, _image_base_archive(setup), setup.folder / "mirror", state.mirror_url
     )
-    served = repositories.resolve(
+    served = repositories.publish_repositories(
         setup.spec.repositories, setup.folder, setup.folder / "mirror", state.mirror_url
     )
     for repository in served:
@@ -113,31 +113,31 @@ def publish_artifacts(setup: Setup, state: SandboxState) -> SandboxState:
     )
 
 
-def _system(setup: Setup) -> Path | None:
-    """Return the system that doubles of container images stand on, where they are wanted."""
+def _image_base_archive(setup: Setup) -> Path | None:
+    """Return the base system for doubles of container images; None where there are none."""
     if not setup.spec.images:
         return None
-    sources = archives.sources(archives.host_targets(), "12")
+    sources = archives.apt_sources(archives.host_apt_targets(), "12")
     recipe = images.Recipe("application", "12", registry.PACKAGES, sources)
-    return images.archive_of(recipe, setup.progress)
+    return images.ensure_archive(recipe, setup.progress)
 
 
 def start_network(setup: Setup) -> None:
-    """Have the network that all containers are on."""
+    """Create the network of all containers."""
     if setup.engine.ensure_network(setup.spec.network):
-        setup.progress(f"made the network {setup.spec.network}")
+        setup.progress(f"created the network {setup.spec.network}")
 
 
 def start_internet(setup: Setup, state: SandboxState) -> tuple[str, ...]:
-    """Have the internet container running; return the roots of its ACME server."""
+    """Start the internet container; return the roots of its ACME server."""
     spec, folder = setup.spec, setup.folder
     files = internet_container.seed_files(spec, setup.authority, state.mail_relay, folder)
-    wanted = internet_container.container(
-        spec, setup.images["internet"], folder, runtime.limit(), files
+    wanted = internet_container.internet_container(
+        spec, setup.images["internet"], folder, runtime.process_limit(), files
     )
-    done = internet_container.ensure(setup.engine, spec, wanted, files)
+    done = internet_container.ensure_internet(setup.engine, spec, wanted, files)
     if done:
-        setup.progress(f"{done} the internet at {spec.internet_address}")
+        setup.progress(f"{done} the internet container at {spec.internet_address}")
     own = setup.authority.certificate
     roots = internet_container.remember_root(folder, internet_container.acme_root(spec, own))
     paths.write_if_changed(state.ca_file, "".join((own.read_text(), *roots)))
@@ -145,20 +145,22 @@ def start_internet(setup: Setup, state: SandboxState) -> tuple[str, ...]:
 
 
 def start_nodes(setup: Setup, state: SandboxState) -> None:
-    """Have all nodes running."""
-    done = nodes.ensure(setup.engine, setup.spec, setup.images, runtime.limit(), state.ssh_key)
+    """Start all nodes."""
+    done = nodes.ensure_nodes(
+        setup.engine, setup.spec, setup.images, runtime.process_limit(), state.ssh_key
+    )
     for name, what in done.items():
         if what:
             setup.progress(f"{what} the node {name}")
 
 
-def refresh(setup: Setup, roots: tuple[str, ...]) -> None:
-    """Give every container the authorities to trust and its ways out."""
-    trusted = trust.authorities(setup.authority.certificate, roots)
-    ways = trust.ways_out(setup.spec.internet_address, trust.package_index())
+def refresh_trust(setup: Setup, roots: tuple[str, ...]) -> None:
+    """Give every container the authorities to trust and its proxy settings."""
+    trusted = trust.authority_entries(setup.authority.certificate, roots)
+    ways = trust.proxy_entries(setup.spec.internet_address, trust.package_index())
     for name, found in setup.engine.containers().items():
         entries = trusted if name == internet_container.MEMBER else (*trusted, *ways)
-        if setup.engine.refresh(found, seed.archive(entries)):
-            setup.progress(f"gave {name} the authorities to trust")
+        if setup.engine.refresh(found, seed.tar_archive(entries)):
+            setup.progress(f"updated the trusted authorities of {name}")
             if name != internet_container.MEMBER:
                 nodes.forget_accounts(setup.engine, found, setup.spec.zone)

@@ -1,4 +1,4 @@
-"""What a sandbox should be, as plain frozen values."""
+"""The desired state of a sandbox, as plain frozen values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class NodeSpec:
 
 
 @dataclass(frozen=True)
-class WantedArtifact:
+class RequiredArtifact:
     """One upstream file that a role will download, and its pin."""
 
     name: str
@@ -38,7 +38,7 @@ class WantedArtifact:
 
 
 @dataclass(frozen=True)
-class WantedRepository:
+class RequiredRepository:
     """One of upstream's package repositories, and the release that a node will install from it."""
 
     name: str
@@ -47,7 +47,7 @@ class WantedRepository:
 
 
 @dataclass(frozen=True)
-class WantedImage:
+class RequiredImage:
     """One of upstream's container images, and the release that a node will run."""
 
     name: str
@@ -62,9 +62,9 @@ class SandboxSpec:
     zone: str
     network: str
     nodes: tuple[NodeSpec, ...]
-    wanted: tuple[WantedArtifact, ...] = ()
-    repositories: tuple[WantedRepository, ...] = ()
-    images: tuple[WantedImage, ...] = ()
+    wanted: tuple[RequiredArtifact, ...] = ()
+    repositories: tuple[RequiredRepository, ...] = ()
+    images: tuple[RequiredImage, ...] = ()
     mirror: Path | None = None
     owner: str = ""
 
@@ -80,7 +80,11 @@ class SandboxSpec:
 
 
 def validate(spec: SandboxSpec) -> SandboxSpec:
-    """Refuse a sandbox that podman or DNS could not hold."""
+    """Return `spec` if podman and DNS can hold it.
+
+    Raises:
+        BadInput: when a name or an address cannot be used.
+    """
     network = ipaddress.ip_network(spec.network)
     taken = {str(network[n]) for n in (0, 1, 2, -1)}
     for name in (spec.name, *(node.name for node in spec.nodes)):
@@ -88,9 +92,9 @@ def validate(spec: SandboxSpec) -> SandboxSpec:
             raise BadInput(f"{name!r} cannot name a sandbox or a node: write a-z, 0-9 and hyphens")
     for node in spec.nodes:
         if node.name in RESERVED:
-            raise BadInput(f"node {node.name}: the sandbox keeps this name for itself")
+            raise BadInput(f"node {node.name}: the sandbox reserves this name; choose another name")
         if ipaddress.ip_address(node.address) not in network:
-            raise BadInput(f"node {node.name}: {node.address} is not in {spec.network}")
+            raise BadInput(f"node {node.name}: {node.address} is not in {spec.network}: change it")
         if node.address in taken:
             raise BadInput(f"node {node.name}: {node.address} is in use, choose another address")
         taken.add(node.address)

@@ -1,4 +1,4 @@
-"""What a running sandbox is: the values that the rest of the tool works with."""
+"""The actual state of a sandbox: the values that the rest of the tool works with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chautari_sandbox import paths
 
 @dataclass(frozen=True)
 class MailRelay:
-    """How nodes hand in mail."""
+    """How nodes send mail."""
 
     host: str
     port: int
@@ -22,7 +22,7 @@ class MailRelay:
 
 @dataclass(frozen=True)
 class Artifact:
-    """One file on the mirror; `reason` says why it is not upstream's when it is not."""
+    """One file on the mirror; `reason` says why it is not upstream's own."""
 
     name: str
     version: str
@@ -35,7 +35,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Missing:
-    """A file that could not be had, and why."""
+    """A file that is unavailable, and why."""
 
     name: str
     version: str
@@ -44,7 +44,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Repository:
-    """A package repository on the mirror that takes upstream's place, with doubles in it."""
+    """A package repository of doubles on the mirror, which replaces upstream's."""
 
     name: str
     version: str
@@ -56,7 +56,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class SandboxState:
-    """Everything about a sandbox that was brought up.
+    """Everything about a sandbox that was started.
 
     Attributes:
         requested_packages: names and releases of the package repositories that were looked for.
@@ -95,7 +95,7 @@ class ContainerStatus:
 
 @dataclass(frozen=True)
 class SandboxStatus:
-    """What is there now; `exists` is false when nothing is."""
+    """Which containers run; `exists` is false when there are none."""
 
     name: str
     exists: bool
@@ -104,12 +104,12 @@ class SandboxStatus:
 
 
 def to_json(state: SandboxState) -> str:
-    """Write a state as JSON."""
+    """Return a state as JSON."""
     return json.dumps(asdict(state), indent=2, default=str) + "\n"
 
 
 def from_json(text: str) -> SandboxState:
-    """Read what `to_json` wrote."""
+    """Return the state that `to_json` wrote."""
     raw: dict[str, Any] = json.loads(text)
     raw["ca_file"] = Path(raw["ca_file"])
     raw["ssh_key"] = Path(raw["ssh_key"])
@@ -130,25 +130,25 @@ def _unfinished(name: str) -> Path:
     return paths.state_dir(name) / "unfinished"
 
 
-def begin(name: str) -> None:
-    """Note that a sandbox is being brought up: until `save`, what runs may lack something."""
+def mark_unfinished(name: str) -> None:
+    """Record that a sandbox is being started: until `save`, its containers may be incomplete."""
     paths.write(_unfinished(name), "")
 
 
-def finished(name: str) -> bool:
-    """Return whether the last `up` came to its end."""
+def is_finished(name: str) -> bool:
+    """Return whether the last start was completed."""
     return not _unfinished(name).exists()
 
 
 def save(state: SandboxState) -> SandboxState:
-    """Keep a state for the next commands: its sandbox is up as it should be."""
+    """Save the state of a sandbox whose start was completed."""
     paths.write(_file(state.name), to_json(state), 0o600)
     _unfinished(state.name).unlink(missing_ok=True)
     return state
 
 
 def load(name: str) -> SandboxState | None:
-    """Read a saved state; one that an older release wrote counts as none."""
+    """Return the saved state; None when there is none or an older release wrote it."""
     try:
         return from_json(_file(name).read_text())
     except (OSError, ValueError, TypeError, KeyError):

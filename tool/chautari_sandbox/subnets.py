@@ -1,4 +1,4 @@
-"""Whether a subnet may be used here, before a network on it cuts this machine off."""
+"""Whether a network on a subnet would make other servers unreachable from this machine."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from chautari_sandbox import archives, dns, trust
 ROUTES = ("ip", "-json", "-4", "route", "show")
 
 
-def conflict(subnet: str, own_interface: str = "") -> str:
-    """Why this machine needs addresses of the subnet for itself; empty when it does not."""
+def subnet_conflict(subnet: str, own_interface: str = "") -> str:
+    """Return why this machine needs addresses of the subnet; empty when it does not."""
     network = ipaddress.ip_network(subnet)
     routes: list[dict[str, Any]] = json.loads(run(ROUTES).text or "[]")
-    return overlap(network, routes, own_interface) or needed(network, lifelines())
+    return overlapping_route(network, routes, own_interface) or required_server_inside(
+        network, required_servers()
+    )
 
 
-def overlap(
+def overlapping_route(
     network: ipaddress.IPv4Network | ipaddress.IPv6Network,
     routes: Iterable[dict[str, Any]],
     own_interface: str,
 ) -> str:
-    """The route that a network would hide."""
+    """Return the route that a network would hide; empty when there is none."""
     for route in routes:
         if route["dst"] == "default" or route.get("dev") == own_interface:
             continue
@@ -36,20 +38,20 @@ def overlap(
     return ""
 
 
-def needed(
+def required_server_inside(
     network: ipaddress.IPv4Network | ipaddress.IPv6Network, lifelines: Iterable[tuple[str, str]]
 ) -> str:
-    """The server that would be out of reach behind a network."""
+    """Return the server that a network would make unreachable; empty when there is none."""
     for name, address in lifelines:
         if ipaddress.ip_address(address) in network:
             return f"{network} holds {address}, where this machine reaches {name}"
     return ""
 
 
-def lifelines() -> tuple[tuple[str, str], ...]:
-    """The servers that building and preparing need: resolvers, archives, package index."""
-    resolvers = [line.split()[1] for line in dns.upstream().splitlines()]
-    uris = [line.split()[1] for line in archives.sources(archives.host_targets(), "12")]
+def required_servers() -> tuple[tuple[str, str], ...]:
+    """Return the servers that this machine needs: resolvers, archives, package index."""
+    resolvers = [line.split()[1] for line in dns.upstream_resolvers().splitlines()]
+    uris = [line.split()[1] for line in archives.apt_sources(archives.host_apt_targets(), "12")]
     index = trust.package_index()
     hosts = {urllib.parse.urlsplit(uri).hostname or "" for uri in (*uris, index)} - {""}
     return (

@@ -1,4 +1,4 @@
-"""What every container is given for its way out: authorities to trust, apt's proxy, pip's index."""
+"""Settings of every container for connections: authorities, apt's proxy, pip's index."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PIP_FILES = (
 )
 
 
-def authorities(
+def authority_entries(
     own: Path, roots: tuple[str, ...], host: Path = HOST_AUTHORITIES
 ) -> tuple[seed.Entry, ...]:
-    """The host administrator's authorities, the sandbox's, and those of its ACME server."""
+    """Return the authorities of the host's administrator, the sandbox and its ACME server."""
     added = sorted(path for path in host.rglob("*.crt") if path.is_file())
     return (
         seed.folder(f"{_STORE}/host"),
@@ -33,28 +33,28 @@ def authorities(
         ),
         seed.Entry(f"{_STORE}/sandbox/sandbox.crt", own.read_bytes()),
         *(
-            seed.text(f"{_STORE}/sandbox/acme-{number}.crt", root)
+            seed.text_file(f"{_STORE}/sandbox/acme-{number}.crt", root)
             for number, root in enumerate(roots)
         ),
     )
 
 
-def ways_out(cache: str, index: str) -> tuple[seed.Entry, ...]:
-    """Settings of apt and pip, as a provider's image would bring them."""
+def proxy_entries(cache: str, index: str) -> tuple[seed.Entry, ...]:
+    """Return the settings of apt and pip, as a hosting provider's image has them."""
     proxy = f'Acquire::http::Proxy "http://{cache}:3142";\n'
     # The cache may close a connection on which several questions wait; apt then waits for ever.
     proxy += 'Acquire::http::Pipeline-Depth "0";\n'
     pip = f"[global]\ncert = {BUNDLE}\n" + (f"index-url = {index}\n" if index else "")
     return (
-        seed.text("/etc/apt/apt.conf.d/01proxy", proxy),
-        seed.text("/etc/pip.conf", pip),
+        seed.text_file("/etc/apt/apt.conf.d/01proxy", proxy),
+        seed.text_file("/etc/pip.conf", pip),
     )
 
 
 def package_index(
     environment: Mapping[str, str] = os.environ, files: tuple[Path, ...] = PIP_FILES
 ) -> str:
-    """The package index that pip uses on this machine; empty when it is pip's own default."""
+    """Return the package index that pip uses on this machine; empty for pip's own default."""
     named = environment.get("PIP_CONFIG_FILE")
     settings = configparser.RawConfigParser(strict=False)
     settings.read([*files, *([named] if named else [])])

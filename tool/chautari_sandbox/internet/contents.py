@@ -20,20 +20,22 @@ _MASKED = (
 )  # fmt: skip
 
 
-def entries(
+def container_files(
     zone: str, address: str, acme: Identity, smtp: Identity, relay: MailRelay
 ) -> tuple[seed.Entry, ...]:
-    """Everything the container needs before it boots."""
+    """Return the files that the container needs before it boots."""
     return (
         seed.folder(HOME, 0o755),
-        seed.text(f"{HOME}/dnsmasq.conf", _filled("dnsmasq.conf", zone)),
-        seed.text(f"{HOME}/pebble.json", _pebble()),
-        seed.text(f"{HOME}/mail.json", _mail(address, relay), 0o600),
-        seed.text(f"{HOME}/mailsink.py", (_HERE / "mailsink.py").read_text()),
-        seed.text("/etc/nginx/nginx.conf", _filled("nginx.conf", zone)),
-        seed.text("/etc/apt-cacher-ng/acng.conf", _filled("acng.conf", zone)),
+        seed.text_file(f"{HOME}/dnsmasq.conf", _template_file("dnsmasq.conf", zone)),
+        seed.text_file(f"{HOME}/pebble.json", _pebble()),
+        seed.text_file(f"{HOME}/mail.json", _mail(address, relay), 0o600),
+        seed.text_file(f"{HOME}/mailsink.py", (_HERE / "mailsink.py").read_text()),
+        seed.text_file("/etc/nginx/nginx.conf", _template_file("nginx.conf", zone)),
+        seed.text_file("/etc/apt-cacher-ng/acng.conf", _template_file("acng.conf", zone)),
         seed.folder(f"{_UNITS}/apt-cacher-ng.service.d"),
-        seed.text(f"{_UNITS}/apt-cacher-ng.service.d/owner.conf", _filled("acng-owner.conf", zone)),
+        seed.text_file(
+            f"{_UNITS}/apt-cacher-ng.service.d/owner.conf", _template_file("acng-owner.conf", zone)
+        ),
         *_identity("acme", acme),
         *_identity("smtp", smtp),
         *(entry for unit in ("dns", "acme", "mail") for entry in _unit(unit, zone)),
@@ -41,14 +43,14 @@ def entries(
     )
 
 
-def _filled(name: str, zone: str) -> str:
+def _template_file(name: str, zone: str) -> str:
     return Template((_HERE / "files" / name).read_text()).substitute(zone=zone)
 
 
 def _unit(name: str, zone: str) -> tuple[seed.Entry, ...]:
     unit = f"chautari-{name}.service"
     return (
-        seed.text(f"{_UNITS}/{unit}", _filled(f"{name}.service", zone)),
+        seed.text_file(f"{_UNITS}/{unit}", _template_file(f"{name}.service", zone)),
         seed.link(f"{_WANTS}/{unit}", f"../{unit}"),
     )
 

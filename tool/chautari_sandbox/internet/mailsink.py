@@ -59,16 +59,16 @@ class Store:
         aside.replace(self._file)
 
 
-def part(message: EmailMessage, kind: str) -> str:
+def text_of(message: EmailMessage, kind: str) -> str:
     """The text of a message's plain or HTML part, empty when it has none."""
     body = message.get_body((kind,))
     return str(body.get_content()) if body else ""
 
 
-def parse(sender: str, recipients: list[str], content: bytes) -> Message:
+def summarize_message(sender: str, recipients: list[str], content: bytes) -> Message:
     """What a check wants to know of a message."""
     message = BytesParser(EmailMessage, policy=policy.default).parsebytes(content)
-    plain, html = part(message, "plain"), part(message, "html")
+    plain, html = text_of(message, "plain"), text_of(message, "html")
     headers = {name.lower(): str(value) for name, value in message.items()}
     return {
         "from": sender, "to": recipients, "subject": headers.get("subject", ""),
@@ -87,7 +87,7 @@ class Sink:
         """Take one message; aiosmtpd calls this after authentication."""
         content = envelope.content
         data = content.encode() if isinstance(content, str) else content or b""
-        self._store.add(parse(envelope.mail_from or "", list(envelope.rcpt_tos), data))
+        self._store.add(summarize_message(envelope.mail_from or "", list(envelope.rcpt_tos), data))
         return "250 Message accepted"
 
 
