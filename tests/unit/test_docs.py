@@ -113,7 +113,7 @@ def test_make_targets_in_pages_exist(page: Path) -> None:
     assert set(named) - targets == set()
 
 
-@each_page
+@pytest.mark.parametrize("page", [*PAGES, *READMES], ids=page_id)
 def test_sentences_are_short(page: Path) -> None:
     """Readers whose third language is English read a short sentence once."""
     if page == GENERATED:
