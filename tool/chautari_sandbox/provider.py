@@ -1,19 +1,25 @@
-"""The entry point `chautari.endpoints`: plugs the sandbox into the product."""
+"""The entry point `chautari.endpoints`: plugs the sandbox into the product.
+
+A deploy to a running sandbox needs neither podman nor commands nor findings. To import them costs
+20 ms of CPU, so each method imports its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import click
+from typing import TYPE_CHECKING
 
 from chautari.region.load import Inventory
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.render.provider import MachineFinding, ReportProgress
-from chautari_sandbox import api, commands, doctor, liveness, state
+from chautari_sandbox import liveness, state
 from chautari_sandbox.endpoints import endpoints_of
 from chautari_sandbox.mirror import with_mirror
 from chautari_sandbox.requirements import sandbox_spec
+
+if TYPE_CHECKING:
+    import click
 
 
 class SandboxProvider:
@@ -37,19 +43,27 @@ class SandboxProvider:
         spec = with_mirror(sandbox_spec(inventory), self.mirror)
         known = state.load(spec.name)
         if known is None or self.mirror is not None or not liveness.is_running(spec, known):
+            from chautari_sandbox import api
+
             known = api.up(spec, report_progress)
         return endpoints_of(known)
 
     def command(self) -> click.Command:
         """Return `deploy sandbox`."""
+        from chautari_sandbox import commands
+
         return commands.command
 
     def options(self) -> Sequence[click.Option]:
         """Return `--mirror`."""
+        from chautari_sandbox import commands
+
         return [commands.mirror_option(self._choose_mirror)]
 
     def findings(self) -> Sequence[MachineFinding]:
         """Return what this machine has and lacks for a sandbox."""
+        from chautari_sandbox import doctor
+
         return doctor.findings()
 
     def _choose_mirror(self, _: click.Context, __: click.Parameter, folder: Path | None) -> None:
