@@ -10,6 +10,7 @@ from ansible.template import Templar, trust_as_template
 from region_samples import ROOT, SANDBOX, inventory
 from test_render_variables import SECRETS
 
+from chautari.render.inputs import with_shared
 from chautari.render.inventory import mark_unsafe, to_yaml
 from chautari.render.variables import NodeContext, of_node
 
@@ -19,18 +20,14 @@ Variables = dict[str, Any]
 # What tasks find out on a machine before they write their templates.
 FOUND: Variables = {
     "__firewall_ssh_ports": [22, 2222],
+    "__web_site_paths": {"results": [{"stat": {"exists": True}} for _ in range(2)]},
     "__nginx_ipv6": {"stat": {"exists": True}},
-    "__nextcloud_web": {"results": [{"stat": {"exists": True}} for _ in range(4)]},
     "__redis_private_users": {"rc": 0},
-    "__framadate_web": {"results": [{"stat": {"exists": True}} for _ in range(3)]},
     "__mariadb_database": {"name": "polls_db", "owner": "framadate"},
     "__postgresql_database": {"name": "nextcloud", "owner": "nextcloud"},
-    "__jitsi_web": {"results": [{"stat": {"exists": True}} for _ in range(2)]},
     "__jitsi_unit": "prosody",
     "__bigbluebutton_there": {"results": [{"stat": {"exists": True}} for _ in range(4)]},
     "__containers_etc": {"stat": {"exists": True}},
-    "__greenlight_web": {"results": [{"stat": {"exists": True}} for _ in range(2)]},
-    "__scalelite_web": {"results": [{"stat": {"exists": True}} for _ in range(2)]},
     "__bigbluebutton_binding": {"rc": 0},
     "__bigbluebutton_scheduling": {"rc": 0},
     "__bigbluebutton_items": [{"key": "log.level", "value": "error", "why": "addresses"}],
@@ -109,15 +106,29 @@ def variables(
     found |= FOUND | {"ansible_facts": facts(release, memory_mb)}
     found |= load(ROLES / role / "defaults" / "main.yml")
     found |= rendered_by_the_tool(release, NODES.get(role, "lima"))
-    # The PHP role's version is what services name their packages and paths after.
-    found |= load(ROLES / "php" / "vars" / "main.yml")
-    return found | load(ROLES / role / "vars" / "main.yml") | changed
+    for shared in with_shared(role)[1:]:
+        found |= load(ROLES / shared / "defaults" / "main.yml")
+        found |= load(ROLES / shared / "vars" / "main.yml")
+    return found | load(ROLES / role / "vars" / "main.yml") | arguments(role) | changed
+
+
+@functools.cache
+def arguments(role: str) -> Variables:
+    """Return the arguments that a role gives to the shared roles whose tasks it includes."""
+    found: Variables = {}
+    for file in sorted((ROLES / role / "tasks").glob("*.yml")):
+        for task in DataLoader().load_from_file(str(file), trusted_as_template=True) or ():
+            if "ansible.builtin.include_role" in task and file.name != "remove.yml":
+                found |= task.get("vars", {})
+    return found
 
 
 def render(role: str, template: str, given: Variables) -> str:
-    """Return the text that the template module would write."""
-    file = ROLES / role / "templates" / template
+    """Return the text that the template module would write; shared roles come first."""
+    folders = [ROLES / part / "templates" for part in reversed(with_shared(role))]
+    file = next(folder / template for folder in folders if (folder / template).is_file())
     templar = Templar(loader=DataLoader(), variables=given)
+    templar = templar.copy_with_new_env(searchpath=[str(folder) for folder in folders])
     overrides = {"trim_blocks": True, "lstrip_blocks": False}
     text = trust_as_template(file.read_text())
     return str(templar.template(text, escape_backslashes=False, overrides=overrides))

@@ -14,13 +14,16 @@ from templates import RELEASES, ROLES, Variables, render, variables
 TEMPLATES = sorted(
     (file.parts[-3], file.name) for file in ROLES.glob("*/templates/*.j2") if file.is_file()
 )
+# A role that includes the shared role, and so gives its templates their arguments.
+USERS = {"app_container": "scalelite", "php_pool": "nextcloud", "web_site": "nextcloud"}
 NAMES = "cloud.andes.example.org polls.andes.example.org"
 JINJA = "{{ 7 * 191 }}"  # 1337 when something evaluates it
 
 
 def item(given: Variables) -> Variables:
-    """Return what the operators' loop adds: one account."""
-    return {"item": given["base_operators"][0]}
+    """Return what a task's loop adds: a container or an operator's account."""
+    loop = "app_container_units" if "app_container_units" in given else "base_operators"
+    return {"item": trust_as_template(f"{{{{ {loop}[0] }}}}")}
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -28,8 +31,9 @@ def item(given: Variables) -> Variables:
 def test_template_renders_with_nothing_undefined(
     role: str, name: str, release: str, tmp_path: Path
 ) -> None:
-    given = variables(tmp_path, role, release)
-    text = render(role, name, given | item(given))
+    user = USERS.get(role, role)
+    given = variables(tmp_path, user, release)
+    text = render(user, name, given | item(given))
     assert text.endswith("\n") or role == "postgresql"
     assert "{{" not in text and "{%" not in text
     assert "None" not in text and "__" not in text.replace("__$", "")

@@ -8,7 +8,9 @@ import yaml
 from region_samples import ROOT
 
 ROLES = ROOT / "roles"
-NAMES = sorted(folder.parent.name for folder in ROLES.glob("*/tasks"))
+NAMES = sorted(file.parent.parent.name for file in ROLES.glob("*/tasks/main.yml"))
+# Roles without a play: the others include their tasks.
+SHARED = sorted({folder.parent.name for folder in ROLES.glob("*/tasks")} - set(NAMES))
 Data = dict[str, Any]
 
 
@@ -16,10 +18,15 @@ def read(file: Path) -> Any:
     return yaml.safe_load(file.read_text()) if file.is_file() else None
 
 
-def options(role: str) -> Data:
-    """Return the documented variables of a role."""
-    found: Data = read(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]
-    return dict(found.get("options") or {})
+def options(role: str, entry_point: str = "main") -> Data:
+    """Return the documented variables of a role's entry point."""
+    found: Data = read(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"]
+    return dict(found[entry_point].get("options") or {})
+
+
+def entry_points(role: str) -> list[str]:
+    """Return the task files of a shared role that other roles may include."""
+    return list(read(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"])
 
 
 def defaults(role: str) -> Data:

@@ -2,10 +2,13 @@
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playbook_samples import lines, play, roles, write
+
+from chautari.node import receipts
 
 # One worker runs the playbook for all tests of this file.
 pytestmark = pytest.mark.xdist_group("ansible_events")
@@ -192,3 +195,30 @@ def test_long_message_is_cut(events: list[dict[str, Any]]) -> None:
 def test_no_message_is_a_traceback(events: list[dict[str, Any]]) -> None:
     assert "Traceback" not in json.dumps(events)
     assert os.environ.get("CHAUTARI_EVENTS") is None
+
+
+def test_tasks_and_handlers_of_a_shared_role_belong_to_the_role_that_includes_it(
+    tmp_path: Path,
+) -> None:
+    include = {"ansible.builtin.include_role": {"name": "shared", "tasks_from": "site.yml"}}
+    change = {"name": "Write", "ansible.builtin.command": "true", "notify": "Reload"}
+    handler = {"name": "Load", "ansible.builtin.command": "true", "listen": "Reload"}
+    roles(tmp_path, {"site": [{"name": "Include"} | include]})
+    write(tmp_path / "roles/site/meta/main.yml", {"dependencies": [{"role": "shared"}]})
+    write(tmp_path / "roles/site/tasks/remove.yml", [{"name": "Remove"} | include])
+    write(tmp_path / "roles/shared/tasks/site.yml", [change])
+    write(tmp_path / "roles/shared/handlers/main.yml", [handler])
+    remove = {"ansible.builtin.include_role": {"name": "site", "tasks_from": "remove.yml"}}
+    plays: list[dict[str, Any]] = [
+        {"hosts": "site", "gather_facts": False, "roles": ["site"]},
+        {"hosts": "site", "gather_facts": False, "tasks": [{"name": "Remove site"} | remove]},
+    ]
+    done = play(tmp_path, plays, {"site": {"hosts": {"here": None}}})
+    assert done.returncode == 0, done.stderr
+    told = [event for event in lines(tmp_path / "events.jsonl") if event["role"] != "setup"]
+    assert {event["role"] for event in told} == {"site"}
+    assert [event["task"] for event in told if event["event"] == "task"] == [
+        "Include", "Write", "Load", "Remove", "Write", "Load",
+    ]  # fmt: skip
+    assert {note["role"] for note in lines(tmp_path / "managed.jsonl")} == {"site"}
+    assert receipts.owed(tmp_path / "state", "site") == ["Reload"]

@@ -20,7 +20,8 @@ from chautari.render.variables import NodeVariables
 
 KEY = "canary-key"
 CACHED = (
-    inputs.declaration, inputs._tree, inputs._digest_files, inputs._options, inputs.plays,
+    inputs.declaration, inputs.with_shared, inputs._tree, inputs._digest_files, inputs._options,
+    inputs.plays,
 )  # fmt: skip
 
 
@@ -133,20 +134,19 @@ def test_shared_role_is_part_of_the_role_that_imports_it(
     content: Path, med1: NodeVariables
 ) -> None:
     folder = content / "roles" / "web_site"
-    (folder / "meta").mkdir(parents=True)
     (folder / "meta" / "receipt.yml").write_text(
         "facts: [default_ipv4]\npaths: [/srv/site]\ntracked_by: {set_site: /srv/site}\n"
     )
-    own = content / "roles" / "nginx" / "meta" / "receipt.yml"
-    own.write_text(own.read_text() + "shared_roles: [web_site]\n")
+    (folder / "meta" / "main.yml").write_text("dependencies: []\n")
+    own = content / "roles" / "nginx" / "meta" / "main.yml"
+    own.write_text("dependencies: [{role: web_site}]\n")
     before = given(med1)
     assert before["nginx"]["facts"] == ["default_ipv4"]
     assert {"kind": "paths", "name": "/srv/site"} in before["nginx"]["items"]
     assert before["nginx"]["tracked_by"]["set_site"] == ["/srv/site"]
     assert before["nginx"]["shared_roles"] == ["web_site"]
-    (folder / "tasks").mkdir()
-    (folder / "tasks" / "main.yml").write_text("---\n")
-    assert changed(before, given(med1), "files") == {"nginx"}
+    (folder / "tasks" / "new.yml").write_text("---\n")
+    assert changed(before, given(med1), "files") == {"nginx", "nextcloud"}
 
 
 def test_every_variable_that_a_role_documents_is_among_its_inputs(med1: NodeVariables) -> None:

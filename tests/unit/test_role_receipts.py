@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from jinja2 import Environment
 from jinja2.nodes import Name
-from role_samples import NAMES, ROLES, Data, module, options, read, task_files, tasks
+from role_samples import NAMES, ROLES, SHARED, Data, module, options, read, task_files, tasks
 
 from chautari.node.addresses import FACTS
 from chautari.render import placement
-from chautari.render.inputs import Declaration, declaration, with_shared
+from chautari.render.inputs import Declaration, declaration, trackers, with_shared
 from chautari.secrets.specs import _MAIL, _NEXTCLOUD, _RECEIPTS
 
 # A task that changes something which no module's arguments tell.
@@ -68,25 +68,18 @@ def tags(task: Data) -> set[str]:
     return set(task.get("tags", ()))
 
 
-def all_trackers(role: str) -> dict[str, list[str]]:
-    """Return the trackers of a role and of the shared roles that it imports, by tag."""
-    found: dict[str, list[str]] = {}
-    for part in reversed(with_shared(role)):
-        found |= declaration(part).trackers()
-    return found
-
-
 @pytest.mark.parametrize("role", NAMES)
 def test_every_command_that_changes_something_is_tracked(role: str) -> None:
-    known = all_trackers(role).keys()
-    assert [t["name"] for t in all_tasks(role) if opaque(t) and not tags(t) & known] == []
+    known = trackers(role).keys()
+    parts = [task for part in with_shared(role) for task in all_tasks(part)]
+    assert [task["name"] for task in parts if opaque(task) and not tags(task) & known] == []
 
 
 @pytest.mark.parametrize("role", NAMES)
 def test_every_tag_of_a_tracked_task_is_there(role: str) -> None:
     parts = [task for part in with_shared(role) for task in all_tasks(part)]
     known = [tag for task in parts for tag in tags(task)]
-    assert [tag for tag in all_trackers(role) if known.count(tag) != 1] == []
+    assert [tag for tag in trackers(role) if known.count(tag) != 1] == []
 
 
 @pytest.mark.parametrize("role", NAMES)
@@ -94,18 +87,19 @@ def test_trackers_are_part_of_the_receipt(role: str) -> None:
     parts = [declaration(part) for part in with_shared(role)]
     known = {path for part in parts for path in (*part.probes, *part.paths)}
     known |= {item.marker for part in parts for item in part.reload_markers}
-    assert {name for names in all_trackers(role).values() for name in names} <= known
+    assert {name for names in trackers(role).values() for name in names} <= known
 
 
-@pytest.mark.parametrize("role", NAMES)
-def test_imported_roles_are_declared(role: str) -> None:
+@pytest.mark.parametrize("role", NAMES + SHARED)
+def test_role_depends_on_the_shared_roles_that_it_includes(role: str) -> None:
     files = [task for file in task_files(role) for task in tasks(read(file))]
     used = {
         arguments["name"]
         for name, arguments in map(module, files)
         if name.rpartition(".")[2] in ("import_role", "include_role")
     }
-    assert used - {role} == set(declaration(role).shared_roles)
+    meta = read(ROLES / role / "meta" / "main.yml")
+    assert used <= {item["role"] for item in meta["dependencies"]} <= set(SHARED)
 
 
 @pytest.mark.parametrize("role", NAMES)
@@ -218,5 +212,6 @@ def test_every_variable_that_a_role_uses_is_in_its_argument_specs(role: str) -> 
     """A receipt holds digests of the variables that the specs name, and of no others."""
     rendered = {name for other in NAMES for name in options(other)}
     used = used_variables(role) - defined_variables(role)
-    own = {name for name in used if name.startswith(f"{role}_")}
+    shared = tuple(f"{part}_" for part in SHARED)
+    own = {name for name in used if name.startswith(f"{role}_") and not name.startswith(shared)}
     assert own | (used & rendered) <= set(options(role))

@@ -9,18 +9,37 @@ import pytest
 from jitsi_samples import MEETING
 from pool_samples import POOL
 from region_samples import POLLS, SANDBOX
-from role_samples import NAMES, ROLES, Data, defaults, module, options, read, task_files, tasks
+from role_samples import (
+    NAMES,
+    ROLES,
+    SHARED,
+    Data,
+    defaults,
+    entry_points,
+    module,
+    options,
+    read,
+    task_files,
+    tasks,
+)  # fmt: skip
 from test_render_bigbluebutton import ROOMS
 from test_render_variables import node
 
 from chautari.render import placement
+from chautari.render.inputs import with_shared
 
 TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,), "path": (str,), "int": (int,), "bool": (bool,), "list": (list,), "dict": (dict,),
     "raw": (str, int),
 }  # fmt: skip
-TASK_FILES = [(role, file) for role in NAMES for file in task_files(role)]
-VARIABLES = [(role, name) for role in NAMES for name in options(role)]
+ALL = NAMES + SHARED
+TASK_FILES = [(role, file) for role in ALL for file in task_files(role)]
+VARIABLES = [(role, "main", name) for role in NAMES for name in options(role)] + [
+    (role, entry, name)
+    for role in SHARED
+    for entry in entry_points(role)
+    for name in options(role, entry)
+]
 
 
 def ids(value: Any) -> str:
@@ -41,7 +60,27 @@ def test_every_role_is_complete(role: str, file: str) -> None:
     assert (ROLES / role / file).is_file()
 
 
-@pytest.mark.parametrize("role", NAMES)
+@pytest.mark.parametrize("role", SHARED)
+@pytest.mark.parametrize(
+    "file", ["README.md", "meta/argument_specs.yml", "meta/main.yml", "meta/receipt.yml"]
+)
+def test_every_shared_role_is_complete(role: str, file: str) -> None:
+    assert (ROLES / role / file).is_file()
+    assert all((ROLES / role / "tasks" / f"{entry}.yml").is_file() for entry in entry_points(role))
+
+
+@pytest.mark.parametrize("role", ALL)
+def test_role_gives_shared_roles_the_arguments_they_ask_for(role: str) -> None:
+    for task in (task for file in task_files(role) for task in tasks(read(file))):
+        name, arguments = module(task)
+        if name == "ansible.builtin.include_role":
+            shared, entry = arguments["name"], arguments["tasks_from"].removesuffix(".yml")
+            known, given = options(shared, entry), set(task.get("vars", ()))
+            required = {name for name, spec in known.items() if spec.get("required")}
+            assert required <= given <= set(known), task["name"]
+
+
+@pytest.mark.parametrize("role", ALL)
 def test_role_says_who_wrote_it_and_where_it_runs(role: str) -> None:
     info = read(ROLES / role / "meta" / "main.yml")["galaxy_info"]
     assert (info["author"], info["license"]) == ("Chautari contributors", "AGPL-3.0-or-later")
@@ -50,18 +89,18 @@ def test_role_says_who_wrote_it_and_where_it_runs(role: str) -> None:
     assert platform == {"name": "Debian", "versions": ["bookworm", "trixie"]}
 
 
-@pytest.mark.parametrize(("role", "name"), VARIABLES)
-def test_variable_is_documented_with_its_type(role: str, name: str) -> None:
-    spec = options(role)[name]
+@pytest.mark.parametrize(("role", "entry", "name"), VARIABLES)
+def test_variable_is_documented_with_its_type(role: str, entry: str, name: str) -> None:
+    spec = options(role, entry)[name]
     assert name.startswith(f"{role}_")
     assert spec["description"]
     assert spec["type"] in TYPES
     assert spec["type"] != "list" or "elements" in spec
 
 
-@pytest.mark.parametrize(("role", "name"), VARIABLES)
-def test_variable_is_either_required_or_has_its_default(role: str, name: str) -> None:
-    spec, given = options(role)[name], defaults(role)
+@pytest.mark.parametrize(("role", "entry", "name"), VARIABLES)
+def test_variable_is_either_required_or_has_its_default(role: str, entry: str, name: str) -> None:
+    spec, given = options(role, entry)[name], defaults(role)
     if spec.get("required"):
         assert "default" not in spec
         assert name not in given
@@ -71,20 +110,20 @@ def test_variable_is_either_required_or_has_its_default(role: str, name: str) ->
         fits(given[name], spec, name)
 
 
-@pytest.mark.parametrize("role", NAMES)
+@pytest.mark.parametrize("role", ALL)
 def test_every_default_is_documented_and_has_a_comment(role: str) -> None:
-    assert set(defaults(role)) <= set(options(role))
+    assert set(defaults(role)) <= {
+        name for entry in entry_points(role) for name in options(role, entry)
+    }
     lines = (ROLES / role / "defaults" / "main.yml").read_text().splitlines()
     for above, line in pairwise(lines):
         if line.startswith(f"{role}_"):
             assert above.startswith("# "), line
 
 
-@pytest.mark.parametrize("role", NAMES)
-def test_readme_names_every_variable(role: str) -> None:
-    page = (ROLES / role / "README.md").read_text()
-    for name in options(role):
-        assert f"| `{name}` |" in page
+@pytest.mark.parametrize(("role", "entry", "name"), VARIABLES)
+def test_readme_names_every_variable(role: str, entry: str, name: str) -> None:
+    assert f"| `{name}` |" in (ROLES / role / "README.md").read_text()
 
 
 def fits(value: Any, spec: Data, where: str) -> None:
@@ -181,10 +220,11 @@ def templates_of(role: str) -> list[Path]:
             name, arguments = module(task)
             if name == "ansible.builtin.template" and "{{" not in arguments["src"]:
                 found.add(ROLES / role / "templates" / arguments["src"])
-    return sorted(found)
+    # Roles that include a shared one bring some of its templates.
+    return sorted(file for file in found if role not in SHARED or file.is_file())
 
 
-@pytest.mark.parametrize("role", NAMES)
+@pytest.mark.parametrize("role", ALL)
 def test_written_templates_begin_by_saying_who_manages_them(role: str) -> None:
     for file in templates_of(role):
         lines = file.read_text().splitlines()
@@ -192,7 +232,7 @@ def test_written_templates_begin_by_saying_who_manages_them(role: str) -> None:
         assert first.startswith("{{ ansible_managed | comment"), file
 
 
-@pytest.mark.parametrize("role", NAMES)
+@pytest.mark.parametrize("role", ALL)
 def test_template_tasks_set_owner_group_and_mode(role: str) -> None:
     for file in task_files(role):
         for task in tasks(read(file)):
@@ -216,11 +256,12 @@ KEYS = {"repository"}
 @pytest.mark.parametrize("role", NAMES)
 def test_what_a_check_does_not_fetch_is_told_all_the_same(role: str) -> None:
     """`deploy plan` says how much would be downloaded; what it cannot count it must name."""
-    files = [read(file) for file in task_files(role) if file.name != "remove.yml"]
+    paths = [path for part in with_shared(role) for path in task_files(part)]
+    files = [read(path) for path in paths if path.name != "remove.yml"]
     everything = [task for file in files for task in tasks(file)]
     told = [task for task in everything if "download_estimate" in task.get("tags", ())]
     assert all("ansible_check_mode" in str(task["when"]) for task in told)
-    text = "\n".join(file.read_text() for file in task_files(role))
+    text = "\n".join(path.read_text() for path in paths)
     guarded = re.search(r"ansible_check_mode or .*(?:candidate|packages_known|\(none\))", text)
     fetches = "get_url" in text or "podman, pull" in text
     assert bool(told) == bool(guarded or (fetches and role not in KEYS))

@@ -187,9 +187,9 @@ class CallbackModule(CallbackBase):
         self._enter(self._owner(task))
 
     def _owner(self, task: Any) -> str:
-        """Return the role whose play the task belongs to; it owns the tasks of shared roles."""
-        role = getattr(task, "_role", None)
-        return (self.playing or str(role.get_name())) if role else "setup"
+        """Return the role that the play included first; it owns the tasks of shared roles."""
+        chain = task.get_dep_chain() or ()
+        return str(chain[0].get_name()) if chain else "setup"
 
     def _asks(self, task: Any) -> list[str]:
         """Return the handlers that a task asks for when it changes something.

@@ -39,8 +39,6 @@ class Declaration(BaseModel):
 
     Attributes:
         needs: roles that this role builds on; when one of them runs, this role runs.
-        shared_roles: roles without a play whose tasks this role imports; their declarations count
-            as part of this one.
         paths: files by pattern (`glob`); a file that appears or disappears counts as a change.
         facts: facts of the machine that the role's files use, as Ansible names them.
         reload_markers: settings that are in use only once they are older than a marker file.
@@ -52,7 +50,6 @@ class Declaration(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     needs: list[str] = Field(default_factory=list)
-    shared_roles: list[str] = Field(default_factory=list)
     paths: list[str] = Field(default_factory=list)
     facts: list[str] = Field(default_factory=list)
     reload_markers: list[_ReloadMarker] = Field(default_factory=list)
@@ -96,21 +93,35 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[Inputs]:
                 for name in sorted(_options(role) & values.keys())
             },
             "needs": [other for other in declaration(role).needs if other in set(node.roles)],
-            "shared_roles": declaration(role).shared_roles,
+            "shared_roles": list(with_shared(role)[1:]),
             "items": [item for part in with_shared(role) for item in _declared_items(part)],
-            "tracked_by": {
-                tag: names
-                for part in reversed(with_shared(role))
-                for tag, names in declaration(part).trackers().items()
-            },
+            "tracked_by": trackers(role),
         }
         for role in node.roles
     ]
 
 
-def with_shared(role: str) -> list[str]:
-    """Return a role and the shared roles whose tasks it imports."""
-    return [role, *declaration(role).shared_roles]
+@functools.cache
+def with_shared(role: str) -> tuple[str, ...]:
+    """Return a role and the shared roles that its `meta/main.yml` depends on, directly or not.
+
+    A shared role has no play: its tasks run in the plays of the roles that include them, so its
+    files and declarations count as theirs.
+    """
+    found = [role]
+    for part in found:
+        meta = read_own(content_root() / "roles" / part / "meta" / "main.yml")
+        found += [item["role"] for item in meta["dependencies"] if item["role"] not in found]
+    return tuple(found)
+
+
+def trackers(role: str) -> dict[str, list[str]]:
+    """Return for each tag what tracks its tasks, in a role and its shared roles."""
+    found: dict[str, list[str]] = {}
+    for part in with_shared(role):
+        for tag, names in declaration(part).trackers().items():
+            found[tag] = found.get(tag, []) + names
+    return found
 
 
 def _declared_items(role: str) -> list[dict[str, Any]]:
