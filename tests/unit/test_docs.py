@@ -12,6 +12,7 @@ import pytest
 from chautari.cli import reference
 from chautari.cli.main import deploy
 from chautari.region.load import load
+from chautari.report.summary import STATES
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_WORDS = 25
@@ -66,6 +67,12 @@ def test_command_page_names_every_option() -> None:
         assert command is not None
         options = [o.opts[-1] for o in command.params if isinstance(o, click.Option)]
         assert [option for option in options if option not in sections[name]] == []
+
+
+def test_results_page_names_every_state_with_its_word() -> None:
+    page = (ROOT / "docs/reference/results.md").read_text()
+    rows = {(state, words.word) for state, words in STATES.items()}
+    assert set(re.findall(r"^\| `(\w+)` \| ([\w ]+) \| [A-Z]", page, re.M)) == rows
 
 
 @pytest.mark.parametrize("page", [*PAGES, *READMES], ids=page_id)

@@ -14,13 +14,13 @@ from chautari.report.model import NodeReport, NodeState, RegionReport
 
 def test_verdict_of_a_good_run_counts_nodes_changes_and_checks() -> None:
     assert summary.verdict(good_report()) == (
-        "Region andes is well: 2 nodes ready (8 changes), 3 of 3 checks passed, in 6 min 12 s."
+        "Region andes is well: 2 nodes OK (8 changes), 3 of 3 checks passed, in 6 min 12 s."
     )
 
 
 def test_verdict_of_a_bad_run_counts_what_is_wrong() -> None:
     assert summary.verdict(bad_report()) == (
-        "Region andes needs attention: 3 of 4 nodes not ready, 1 of 3 checks failed, 1 skipped, "
+        "Region andes needs attention: 3 of 4 nodes not OK, 1 of 3 checks failed, 1 skipped, "
         "in 6 min 12 s."
     )
 
@@ -48,7 +48,7 @@ def test_run_that_was_lost_sight_of_is_not_well() -> None:
     report.nodes[0].state = "lost"
     assert not report.nodes[0].ok and not report.ok
     assert summary.tone(report) == "bad"
-    assert "1 of 2 nodes not ready" in summary.verdict(report)
+    assert "1 of 2 nodes not OK" in summary.verdict(report)
     [failure] = list(fromstring(render_junit(report)).iter("failure"))
     assert failure.get("type") == "lost"
 

@@ -42,7 +42,7 @@ def test_markup_from_a_node_is_shown_as_it_is() -> None:
 
 def test_good_report_shows_counts_and_the_way_in() -> None:
     text = squeezed(good_report())
-    assert "bog1 Debian 12 (bookworm) ready 3 0 41.3 s" in text
+    assert "bog1 Debian 12 (bookworm) up to date 3 0 41.3 s" in text
     assert "nextcloud 1 0 0 base 1 0 0 nginx 1 0 0" in text
     assert "Open https://cloud.andes.example.org/ Login admin" in text
     assert "failed." not in text

@@ -32,19 +32,19 @@ class StateWords:
 
 
 STATES: dict[NodeState, StateWords] = {
-    "converged": StateWords("ready", "Everything that was asked for is in place.", "good"),
-    "verified": StateWords("checked", "Only checked; nothing was changed.", "good"),
-    "planned": StateWords("planned", "Only looked at; nothing was changed.", "good"),
+    "converged": StateWords("up to date", "The node matches region.yml.", "good"),
+    "verified": StateWords("verified", "The checks ran; nothing was changed.", "good"),
+    "planned": StateWords("planned", "The plan is ready; nothing was changed.", "good"),
     "detached": StateWords(
-        "still running", "The run goes on by itself on the node; run the command again.", "wait"
+        "still running", "The run continues on the node. Run the command again to see it.", "wait"
     ),
     "lost": StateWords(
-        "link lost", "What was begun there may go on by itself; how it ends is not known.", "bad"
+        "disconnected", "The run may still be going on the node; its result is unknown.", "bad"
     ),
-    "failed": StateWords("failed", "A task failed and the run stopped there.", "bad"),
-    "refused": StateWords("refused", "Something is not right yet, so nothing was changed.", "bad"),
+    "failed": StateWords("failed", "A task failed, and the run stopped there.", "bad"),
+    "refused": StateWords("refused", "A requirement is not met, so nothing was changed.", "bad"),
     "unreachable": StateWords("unreachable", "No connection; nothing was changed.", "bad"),
-    "busy": StateWords("busy", "Another run is under way on this node.", "bad"),
+    "busy": StateWords("busy", "Another run is running on this node.", "bad"),
 }
 
 
@@ -142,11 +142,11 @@ def _nodes_phrases(nodes: list[NodeReport]) -> Iterable[str]:
     waiting = sum(words(node).tone == "wait" for node in nodes)
     changed = sum(node.changed for node in nodes)
     if bad:
-        yield f"{bad} of {amount(len(nodes), 'node')} not ready"
+        yield f"{bad} of {amount(len(nodes), 'node')} not OK"
     if waiting:
         yield f"{waiting} of {amount(len(nodes), 'node')} still running"
     if nodes and not bad and not waiting:
-        yield f"{amount(len(nodes), 'node')} ready ({amount(changed, 'change')})"
+        yield f"{amount(len(nodes), 'node')} OK ({amount(changed, 'change')})"
 
 
 def _checks_phrases(report: RegionReport) -> Iterable[str]:

@@ -39,7 +39,7 @@ def print_report(report: RegionReport, console: Console) -> None:
 def _doubles(report: RegionReport, console: Console) -> None:
     if not report.doubles:
         return
-    _heading(console, "Doubles: stand-ins, not the real software", "bold yellow")
+    _heading(console, "Doubles: replacements, not the real software", "bold yellow")
     for double in report.doubles:
         label = f"double of {double.name} {double.version}".rstrip()
         _field(console, "DOUBLE", f"{label}: {double.reason}", "yellow")
@@ -73,7 +73,7 @@ def _roles(report: RegionReport, console: Console) -> None:
     for node in told:
         ran = [role for role in node.roles if role.why]
         kept = sum(role.kept for role in node.roles)
-        rest = f"; {kept} as they were left" if kept else ""
+        rest = f"; {kept} already up to date" if kept else ""
         _item(console, f"{node.name}: {len(ran)} of {len(ran) + kept} roles{rest}", "bold")
         for role in ran:
             _labelled(console, role.name, _text(summary.reasons(role)), width=13, indent=4)
@@ -104,7 +104,7 @@ def _checks(report: RegionReport, console: Console) -> None:
 def _run_failures(report: RegionReport, console: Console) -> None:
     stopped = [n for n in report.nodes if n.failure or n.refusals or not n.ok]
     if stopped:
-        _heading(console, "Nodes that are not ready", "bold red")
+        _heading(console, "Nodes that need attention", "bold red")
     for node in stopped:
         _run_failure(node, console)
 
@@ -124,7 +124,7 @@ def _run_failure(node: NodeReport, console: Console) -> None:
 def _failed_checks(report: RegionReport, console: Console) -> None:
     checks = summary.failed(report)
     if checks:
-        _heading(console, "Checks that failed", "bold red")
+        _heading(console, "Failed checks", "bold red")
     for check in checks:
         _item(console, _check_label(check), "bold red")
         _field(console, "Why", check.message)
@@ -135,7 +135,7 @@ def _failed_checks(report: RegionReport, console: Console) -> None:
 def _skipped_checks(report: RegionReport, console: Console) -> None:
     checks = summary.skipped(report)
     if checks:
-        _heading(console, "Checks that could not be made", "bold yellow")
+        _heading(console, "Skipped checks", "bold yellow")
     for check in checks:
         _item(console, _check_label(check), "yellow")
         _field(console, "Why", check.message)
@@ -144,7 +144,7 @@ def _skipped_checks(report: RegionReport, console: Console) -> None:
 def _notices(report: RegionReport, console: Console) -> None:
     notices = [(node.name, notice.text) for node in report.nodes for notice in node.notices]
     if notices:
-        _heading(console, "Good to know")
+        _heading(console, "Notices")
     for name, notice in notices:
         _item(console, f"{name}: {notice}")
 
@@ -163,7 +163,7 @@ def _services(report: RegionReport, console: Console) -> None:
 def _next_steps(report: RegionReport, console: Console) -> None:
     steps = summary.next_steps(report)
     if steps:
-        _heading(console, "What to do next")
+        _heading(console, "Next steps")
     for number, step in enumerate(steps, start=1):
         _labelled(console, f"{number}.", _text(step), width=3, indent=2)
 
