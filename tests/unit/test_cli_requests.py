@@ -36,7 +36,7 @@ def test_key_to_log_in_with_can_be_named_wherever_nodes_are_asked(
     verb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[Any] = []
-    for name in ("deploy", "check", "foretell", "make_ready"):
+    for name in ("deploy", "verify", "plan", "prepare"):
         monkeypatch.setattr(pipeline, name, lambda request, *_: asked.append(request) or report())
     monkeypatch.setattr(attach, "attach", lambda request, *_: asked.append(request) or report())
     monkeypatch.setattr(drift, "found_on_nodes", lambda request: asked.append(request) or [])
@@ -56,12 +56,12 @@ def test_request_carries_how_much_is_to_run(monkeypatch: pytest.MonkeyPatch) -> 
     assert (full.full, full.checks, full.canary, full.parallel) == (True, True, "med1", 3)
     assert (unchecked.full, unchecked.checks, unchecked.canary) == (False, False, "")
     assert (plain.full, plain.checks, plain.canary, plain.parallel) == (False, True, "", 16)
-    assert full.chosen() == ("med1", "bog1")
+    assert full.node_names() == ("med1", "bog1")
 
 
 def test_plan_asks_for_what_a_deploy_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(pipeline, "foretell", lambda request, *_: asked.append(request) or report())
+    monkeypatch.setattr(pipeline, "plan", lambda request, *_: asked.append(request) or report())
     assert main.run(["plan", "andes", "--full", "--node", "bog1"]) == 0
     assert (asked[0].full, asked[0].nodes, asked[0].command) == (
         True,

@@ -48,7 +48,7 @@ class Shown:
 
 def test_who_is_at_work_is_named() -> None:
     shown: Any = Shown()
-    tell = work._listener(shown)
+    tell = work.listener(shown)
     tell("bog1", {"event": "busy", "holder": {"operator": "luz\x1b[2J", "run": "q"}})
     tell("med1", {"event": "busy"})
     named = ("bog1", "luz is deploying to this node (run q)")
@@ -57,7 +57,7 @@ def test_who_is_at_work_is_named() -> None:
 
 def test_who_is_waited_for_is_named() -> None:
     shown: Any = Shown()
-    tell = work._listener(shown)
+    tell = work.listener(shown)
     holder = {"operator": "luz\x1b[2J", "origin": "lima", "run": "q", "role": "php"}
     tell("bog1", {"event": "waiting", "holder": holder})
     tell("bog1", {"event": "waiting", "holder": {}})

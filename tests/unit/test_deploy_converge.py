@@ -384,12 +384,12 @@ MORE = {"sha256": "s", "mode": "converge", "full": True, "checks": True, "purge"
 def test_run_that_does_less_is_not_taken_for_the_same(key: str) -> None:
     less = MORE | {key: False}
     old = {name: value for name, value in MORE.items() if name != key}
-    assert converge.does_as_much(MORE, MORE)
-    assert converge.does_as_much(MORE, less) and converge.does_as_much(less, less)
-    assert not converge.does_as_much(less, MORE)
-    assert not converge.does_as_much(old, MORE)
+    assert converge.covers_request(MORE, MORE)
+    assert converge.covers_request(MORE, less) and converge.covers_request(less, less)
+    assert not converge.covers_request(less, MORE)
+    assert not converge.covers_request(old, MORE)
 
 
 @pytest.mark.parametrize("other", [{"sha256": "t"}, {"mode": "plan"}])
 def test_run_of_something_else_is_not_taken_for_the_same(other: dict[str, Any]) -> None:
-    assert not converge.does_as_much(MORE | other, MORE)
+    assert not converge.covers_request(MORE | other, MORE)

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from test_deploy_stages import Data, Nodes, answer, facts, nodes, run
+from test_deploy_node_run import Data, Nodes, answer, facts, nodes, run
 
-from chautari.deploy import pipeline, stages
+from chautari.deploy import node_run, pipeline
 from chautari.deploy.node_events import NodeReportBuilder
 from chautari.report.model import NodeReport, Notice, Refusal
 
@@ -34,9 +34,9 @@ def test_plan_says_that_another_environment_comes_on_top(
         return found
 
     nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv="of another toolkit"))
-    monkeypatch.setattr(stages, "prepare", looked)
-    monkeypatch.setattr(stages.converge, "converge", counted)
-    bog1 = run(pipeline.foretell).nodes[0]
+    monkeypatch.setattr(node_run, "prepare", looked)
+    monkeypatch.setattr(node_run.converge, "converge", counted)
+    bog1 = run(pipeline.plan).nodes[0]
     assert (bog1.download_bytes, bog1.download_at_least) == (7, other)
     assert bog1.notices == [OUTDATED] * other
 
@@ -46,8 +46,8 @@ def test_check_says_nothing_of_what_a_deploy_would_fetch(
 ) -> None:
     report = NodeReport("bog1", "", "converged", notices=[OUTDATED])
     nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv="of another toolkit"))
-    monkeypatch.setattr(stages, "prepare", lambda *_: {"bog1": report})
-    bog1 = run(pipeline.check).nodes[0]
+    monkeypatch.setattr(node_run, "prepare", lambda *_: {"bog1": report})
+    bog1 = run(pipeline.verify).nodes[0]
     assert (bog1.notices, bog1.download_at_least) == ([], False)
 
 
@@ -57,8 +57,8 @@ def test_first_plan_of_a_node_says_that_preparing_it_downloads(
     refusal = Refusal("nothing_deployed")
     report = NodeReport("bog1", "", "refused", refusals=[refusal])
     nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv=""))
-    monkeypatch.setattr(stages, "prepare", lambda *_: {"bog1": report})
-    [notice] = run(pipeline.foretell).nodes[0].notices
+    monkeypatch.setattr(node_run, "prepare", lambda *_: {"bog1": report})
+    [notice] = run(pipeline.plan).nodes[0].notices
     assert (
         "deploy prepare andes --node bog1. This downloads" in notice.text
         and "about 11 MB" in notice.text

@@ -12,7 +12,7 @@ from region_samples import REGION, ROOT, SANDBOX, inventory, key_pair
 from test_render_variables import node
 
 from chautari.deploy import assemble, export, request, status, verify
-from chautari.deploy.request import Plan, Request, about, plan
+from chautari.deploy.request import DeployContext, Request, resolve_context, run_metadata
 from chautari.errors import BadInput
 from chautari.process import Completed
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
@@ -45,19 +45,19 @@ def say(_: str) -> None:
 
 def test_unknown_node_is_refused_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as refused:
-        Request(inventory(tmp_path), "deploy", ("bog9",)).chosen()
-    assert str(refused.value) == "no node 'bog9' in this region\n  → there are: bog1, med1"
+        Request(inventory(tmp_path), "deploy", ("bog9",)).node_names()
+    assert str(refused.value) == "no node 'bog9' in this region\n  → use one of: bog1, med1"
 
 
 def test_all_nodes_are_meant_when_none_is_named(tmp_path: Path) -> None:
-    assert Request(inventory(tmp_path), "deploy").chosen() == ("bog1", "med1")
-    assert Request(inventory(tmp_path), "deploy", ("med1",)).chosen() == ("med1",)
+    assert Request(inventory(tmp_path), "deploy").node_names() == ("bog1", "med1")
+    assert Request(inventory(tmp_path), "deploy", ("med1",)).node_names() == ("med1",)
 
 
 def test_plan_makes_the_secrets_and_every_node_s_variables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready = plan(asked(tmp_path, monkeypatch), say)
+    ready = resolve_context(asked(tmp_path, monkeypatch), say)
     assert ready.secrets["mail_relay_password"] == "canary-relay"
     [found] = ready.nodes
     assert found.secret["nextcloud_admin_password"] == ready.secrets["nextcloud_admin_password"]
@@ -67,18 +67,20 @@ def test_plan_makes_the_secrets_and_every_node_s_variables(
 def test_plan_shows_no_secret_when_it_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready = plan(asked(tmp_path, monkeypatch), say)
+    ready = resolve_context(asked(tmp_path, monkeypatch), say)
     for name in ready.secrets.names:
         assert ready.secrets[name] not in repr(ready)
 
 
 def test_missing_secret_is_told_before_anything_else(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="deploy secrets set andes mail_relay_password"):
-        plan(Request(inventory(tmp_path), "deploy", identities=(tmp_path / "none",)), say)
+        resolve_context(
+            Request(inventory(tmp_path), "deploy", identities=(tmp_path / "none",)), say
+        )
 
 
 def test_holder_of_a_run_is_told_who_and_from_where() -> None:
-    told = about("r", "andes", "bog1")
+    told = run_metadata("r", "andes", "bog1")
     assert set(told) == {"run", "region", "node", "operator", "origin"}
     assert told["operator"] and told["origin"]
 
@@ -102,9 +104,9 @@ def test_export_without_secrets_needs_no_key(tmp_path: Path) -> None:
     assert {file.name for file in files} == {"hosts.yml", "main.yml"}
 
 
-def planned(folder: Path, endpoints: Endpoints, *nodes: str) -> Plan:
+def planned(folder: Path, endpoints: Endpoints, *nodes: str) -> DeployContext:
     wanted = Request(inventory(folder), "deploy region andes", nodes)
-    return Plan(wanted, endpoints, request.SecretStore({}, ()), ())
+    return DeployContext(wanted, endpoints, request.SecretStore({}, ()), ())
 
 
 def test_report_tells_how_each_service_is_opened(tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_report_leaves_out_services_of_other_nodes(tmp_path: Path) -> None:
 
 def test_report_names_the_doubles(tmp_path: Path) -> None:
     ready = planned(tmp_path, SANDBOX)
-    report = assemble.empty(ready.request, ready.endpoints)
+    report = assemble.new_report(ready.request, ready.endpoints)
     assert [(item.name, item.reason) for item in report.doubles] == [
         ("nextcloud", "no route to upstream")
     ]
@@ -132,7 +134,7 @@ def test_report_names_what_stands_in_for_an_operating_system(tmp_path: Path) -> 
         "services: [nextcloud]", "os: ubuntu-22.04, services: [bigbluebutton]"
     )
     found = inventory(tmp_path, f"{text}services: {{{{bigbluebutton: {{{{rooms: none}}}}}}}}\n")
-    report = assemble.empty(Request(found, "deploy region andes"), PUBLIC_INTERNET)
+    report = assemble.new_report(Request(found, "deploy region andes"), PUBLIC_INTERNET)
     assert [vars(item) for item in report.doubles] == [
         {
             "name": "ubuntu-22.04",
@@ -145,14 +147,14 @@ def test_report_names_what_stands_in_for_an_operating_system(tmp_path: Path) -> 
 def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
     ready = planned(tmp_path, PUBLIC_INTERNET)
     report = RegionReport("andes", "d", "", "", nodes=[NodeReport("bog1", "a", "unreachable")])
-    finished = assemble.finish(report, ready, "converge", 1.0)
+    finished = assemble.finalize(report, ready, "converge", 1.0)
     assert summary.next_steps(finished)[-1] == "When this is done, run: deploy region andes"
 
 
 def test_checking_alone_never_claims_to_have_converged(tmp_path: Path) -> None:
     nodes = [NodeReport("bog1", "a", "converged"), NodeReport("med1", "b", "refused")]
     report = RegionReport("andes", "d", "", "", nodes=nodes)
-    finished = assemble.finish(report, planned(tmp_path, PUBLIC_INTERNET), "check", 1.0)
+    finished = assemble.finalize(report, planned(tmp_path, PUBLIC_INTERNET), "check", 1.0)
     assert [item.state for item in finished.nodes] == ["verified", "refused"]
 
 

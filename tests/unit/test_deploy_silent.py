@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 from test_deploy_converge import FINISHED, STARTED, Link, actions, clock
-from test_deploy_stages import NEW, Data, Nodes, answer, facts, nodes, run, states
+from test_deploy_node_run import NEW, Data, Nodes, answer, facts, nodes, run, states
 from test_deploy_turns import FREE, LUZ, OURS, at_work, linked, looks, packed
 
 from chautari.deploy import pipeline
-from chautari.deploy.manner import Manner
 
 __all__ = ["clock", "nodes", "packed", "run"]
 FRESH = {"reasons": {"base": NEW}, "kept": []}
@@ -28,7 +27,7 @@ def never_met(nodes: Nodes, run: Any, tmp_path: Path) -> None:
     (tmp_path / "andes" / "known_hosts").write_text("203.0.113.11 k\n")
 
 
-@pytest.mark.parametrize("verb", [pipeline.deploy, pipeline.foretell])
+@pytest.mark.parametrize("verb", [pipeline.deploy, pipeline.plan])
 @pytest.mark.usefixtures("never_met")
 def test_node_that_was_never_met_from_here_loses_what_it_is_to_lose(
     verb: Any, nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
@@ -108,16 +107,16 @@ def test_somebody_at_work_there_is_minded(
 
 
 @pytest.mark.parametrize(
-    ("holder", "manner", "done"),
-    [(OURS, Manner(), ["attach"]), (LUZ, Manner(wait=True), ["doing", "start"])],
+    ("holder", "wait", "done"),
+    [(OURS, False, ["attach"]), (LUZ, True, ["doing", "start"])],
     ids=["joined", "waited for"],
 )
 @pytest.mark.usefixtures("never_met")
 def test_somebody_at_work_there_is_joined_or_waited_for(
-    holder: Data, manner: Manner, done: list[str], nodes: Nodes, run: Any,
+    holder: Data, wait: bool, done: list[str], nodes: Nodes, run: Any,
     packed: list[list[str]], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     looks(nodes, at_work(holder), answer("debian-12", **FRESH), monkeypatch=monkeypatch)
-    link: Link = linked(monkeypatch, *([FREE] if manner.wait else []), ENDS)
-    assert run(nodes=("bog1",), manner=manner).ok
+    link: Link = linked(monkeypatch, *([FREE] if wait else []), ENDS)
+    assert run(nodes=("bog1",), wait=wait).ok
     assert [action for action, _ in actions(link)] == done

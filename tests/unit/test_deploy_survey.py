@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_deploy_stages import Silent, answer
+from test_deploy_node_run import Silent, answer
 
 from chautari.deploy import survey
 from chautari.process import Stream
@@ -38,7 +38,7 @@ def asked(
         return next(answers)
 
     monkeypatch.setattr(survey, "ask", ask)
-    [found] = survey.survey([node], lambda _: [], 1)
+    found = survey.survey(node, lambda _: [])
     return found, len(times)
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 from test_deploy_converge import FINISHED, ROLE, STARTED, Clock, Link, actions, clock
-from test_deploy_stages import CHANGED, Data, Nodes, answer, facts, nodes, run, states
+from test_deploy_node_run import CHANGED, Data, Nodes, answer, facts, nodes, run, states
 
-from chautari.deploy import converge, stages, survey
-from chautari.deploy.manner import Manner
+from chautari.deploy import converge, node_run, survey
 from chautari.ssh import runner_client
 
 __all__ = ["clock", "nodes", "run"]
@@ -38,8 +37,8 @@ def packed(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         found.append(unwanted)
         return b"b"
 
-    monkeypatch.setattr(stages.bundle, "pack", pack)
-    monkeypatch.setattr(stages.converge, "converge", CONVERGE)
+    monkeypatch.setattr(node_run.bundle, "pack", pack)
+    monkeypatch.setattr(node_run.converge, "converge", CONVERGE)
     return found
 
 
@@ -82,7 +81,7 @@ def test_waiting_looks_again_and_prepares_and_takes_off(
     free = answer("debian-12", reasons={"base": new}, unwanted=["framadate"])
     looks(nodes, at_work(LUZ), free, monkeypatch=monkeypatch)
     link = linked(monkeypatch, FREE, ([STARTED, ROLE, FINISHED], 0))
-    report = run(nodes=("bog1",), manner=Manner(wait=True))
+    report = run(nodes=("bog1",), wait=True)
     assert [action for action, _ in actions(link)] == ["doing", "start"]
     assert nodes.prepared == ["bog1"]
     assert packed[-1] == ["framadate"]
@@ -94,7 +93,7 @@ def test_waiting_for_one_who_did_the_same_leaves_nothing_to_do(
 ) -> None:
     looks(nodes, at_work(LUZ), answer("debian-12"), monkeypatch=monkeypatch)
     link = linked(monkeypatch, FREE)
-    report = run(nodes=("bog1",), manner=Manner(wait=True), checks=False)
+    report = run(nodes=("bog1",), wait=True, checks=False)
     assert [action for action, _ in actions(link)] == ["doing"]
     assert report.ok and ("bog1", "settled") in nodes.told
 
@@ -115,7 +114,7 @@ def test_somebody_who_came_first_after_the_look_is_waited_for(
     stale = answer("debian-12", reasons={"base": CHANGED})
     looks(nodes, stale, answer("debian-12"), monkeypatch=monkeypatch)
     linked(monkeypatch, ([{"event": "busy", "holder": LUZ}], 75), FREE)
-    report = run(nodes=("bog1",), manner=Manner(wait=True), checks=False)
+    report = run(nodes=("bog1",), wait=True, checks=False)
     assert report.ok
     assert nodes.events == [{"event": "waiting", "holder": LUZ}, {"event": "settled"}]
 
@@ -141,7 +140,7 @@ def test_who_is_at_work_is_told_before_the_other_nodes_have_answered(
 
     monkeypatch.setattr(survey, "ask", slowly)
     monkeypatch.setattr(nodes, "tell", told)
-    run(manner=Manner(wait=wait), checks=False)
+    run(wait=wait, checks=False)
     assert in_time == [True]
     assert [name for node, name in nodes.told if node == "bog1"][:2] == (
         [kind, "settled"] if wait else [kind]
@@ -164,7 +163,7 @@ def test_run_that_is_there_is_left_to_itself_when_nobody_wants_to_follow(
 ) -> None:
     nodes.answers["bog1"] = at_work(OURS | {"sha256": "other"})
     link = linked(monkeypatch, ([{"event": "handed_over", "run": "q"}], 0))
-    report = run(nodes=("bog1",), manner=Manner(detach=True))
+    report = run(nodes=("bog1",), detach=True)
     assert actions(link) == [("attach", "q")]
     assert (report.nodes[0].state, report.nodes[0].run) == ("detached", "q")
 

@@ -91,7 +91,7 @@ def test_report_names_both_services_and_their_logins(tmp_path: Path) -> None:
     assert set(services) == {"nextcloud", "framadate"}
     assert services["framadate"].url == "https://encuestas.andes.example.org/"
     assert "framadate_admin_password" in services["framadate"].note
-    assert isinstance(assemble.empty(request, SANDBOX), RegionReport)
+    assert isinstance(assemble.new_report(request, SANDBOX), RegionReport)
     assert assemble.hosts_line(found.region).count("203.0.113.20") == 2
 
 

@@ -7,11 +7,11 @@ from region_samples import SANDBOX, inventory
 from test_render_variables import SECRETS
 
 from chautari.deploy import assemble
-from chautari.deploy.request import Plan, Request
+from chautari.deploy.request import DeployContext, Request
 
 
 def services(folder: Path, text: str) -> list[tuple[str, str, str, str]]:
-    ready = Plan(Request(inventory(folder, text), "region"), SANDBOX, SECRETS, ())
+    ready = DeployContext(Request(inventory(folder, text), "region"), SANDBOX, SECRETS, ())
     return [(item.service, item.url, item.login, item.note) for item in assemble.services(ready)]
 
 

@@ -1,8 +1,11 @@
-"""Runs a function on several items in parallel, with a limit."""
+"""Work on several nodes at the same time, with a limit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import TypeVar
 
 PARALLEL = 16
@@ -13,16 +16,46 @@ Result = TypeVar("Result")
 def map_parallel(
     function: Callable[[Item], Result], items: Sequence[Item], parallel: int = PARALLEL
 ) -> list[Result]:
-    """Return the results of `function` in the order of `items`; at most `parallel` run together.
+    """Return `function` of every item, in their order; at most `parallel` at the same time.
 
-    After an interruption, the function returns without waiting: runs on nodes continue.
+    The first error ends the wait and is raised. Threads are daemons: when this process is
+    interrupted it does not wait for them, because the runs on nodes continue without it.
     """
     if len(items) < 2:
         return [function(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor  # a single item needs no threads
+    waiting: SimpleQueue[tuple[int, Item]] = SimpleQueue()
+    done: SimpleQueue[tuple[int, Result | BaseException]] = SimpleQueue()
+    for numbered in enumerate(items):
+        waiting.put(numbered)
+    for _ in range(min(parallel, len(items))):
+        Thread(target=_work, args=(function, waiting, done), daemon=True).start()
+    results: dict[int, Result] = {}
+    while len(results) < len(items):
+        number, outcome = done.get()
+        if isinstance(outcome, BaseException):
+            _drain(waiting)
+            raise outcome
+        results[number] = outcome
+    return [results[number] for number in range(len(items))]
 
-    pool = ThreadPoolExecutor(parallel)
-    try:
-        return list(pool.map(function, items))
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+
+def _work(
+    function: Callable[[Item], Result],
+    waiting: SimpleQueue[tuple[int, Item]],
+    done: SimpleQueue[tuple[int, Result | BaseException]],
+) -> None:
+    while True:
+        try:
+            number, item = waiting.get_nowait()
+        except Empty:
+            return
+        try:
+            done.put((number, function(item)))
+        except BaseException as error:
+            done.put((number, error))
+
+
+def _drain(waiting: SimpleQueue[tuple[int, Item]]) -> None:
+    with suppress(Empty):
+        while True:
+            waiting.get_nowait()

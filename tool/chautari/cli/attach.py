@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from chautari.cli.options import identity_option, json_option, node_option, region_argument
+from chautari.cli.work import run_and_report
+from chautari.deploy import attach
 
 
 @click.command("attach")
@@ -15,13 +17,10 @@ from chautari.cli.options import identity_option, json_option, node_option, regi
 @identity_option
 @click.option("--run", metavar="RUN", default="", help="Show this run instead of the newest one.")
 @json_option
-def command(name: str, as_json: bool, **asked: Any) -> int:
+def command(name: str, as_json: bool, **options: Any) -> int:
     """Show the newest run of each node from its beginning, and follow it while it is running.
 
     The command also shows runs that have finished. It starts nothing. Each node keeps its last
     twenty deploys, and its last twenty checks and plans. `deploy status --json` lists them.
     """
-    from chautari.cli.work import carry_out
-    from chautari.deploy.attach import attach
-
-    return carry_out(attach, "attach", name, as_json, **asked)
+    return run_and_report(attach.attach, "attach", name, as_json, **options)

@@ -13,6 +13,11 @@ from chautari.cli.options import (
     print_json,
     region_argument,
 )
+from chautari.deploy import drift
+from chautari.deploy.request import Request
+from chautari.paths import inventories_root
+from chautari.region.load import find, load
+from chautari.report.text import clean
 
 
 @click.command("drift")
@@ -20,24 +25,18 @@ from chautari.cli.options import (
 @node_option
 @identity_option
 @json_option
-def command(name: str, as_json: bool, **asked: Any) -> int:
+def command(name: str, as_json: bool, **options: Any) -> int:
     """Show the files, packages, units and settings that changed since the last deploy.
 
     The command needs one round trip per node and no secrets. It changes nothing. The exit code is
     1 if something changed or a node did not answer.
     """
-    from chautari.deploy.drift import found_on_nodes, text_of
-    from chautari.deploy.request import Request
-    from chautari.paths import inventories_root
-    from chautari.region.load import find, load
-    from chautari.report.text import clean
-
     inventory = load(find(name, inventories_root()))
-    found = found_on_nodes(Request(inventory, "deploy drift", **asked))
+    found = drift.found_on_nodes(Request(inventory, "deploy drift", **options))
     if as_json:
         print_json({"ok": all(node["ok"] for node in found), "nodes": found})
     else:
-        click.echo(clean("\n".join(text_of(node) for node in found)))
+        click.echo(clean("\n".join(drift.text_of(node) for node in found)))
         if any(node.get("roles") for node in found):
             click.echo(f"\nTo restore it, run: deploy region {inventory.region.region}")
     return 0 if all(node["ok"] for node in found) else 1

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import sys
+import tempfile
+import traceback
 from typing import Any
 
 import click
 
-from chautari import __version__
+from chautari import __version__, process
 from chautari.errors import ChautariError
 
 BUG = 3
@@ -68,15 +69,8 @@ def deploy() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run `deploy` and exit with 0 done, 1 failed, 2 bad input, 3 our bug, 130 interrupted."""
     code = run(arguments)
-    if process := sys.modules.get("chautari.process"):
-        # Interrupted, or with its reader gone, threads still wait for nodes and checks; what they
-        # follow on a node goes on without them.
-        process.stop_all()
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Everything is written. To take down all that was loaded takes longer than to load it did.
-        os._exit(code)
+    # After an interruption, threads still wait for nodes and checks; runs on nodes continue.
+    process.stop_all()
     sys.exit(code)
 
 
@@ -105,9 +99,6 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _bug() -> int:
-    import tempfile
-    import traceback
-
     with tempfile.NamedTemporaryFile(
         "w", prefix="chautari-bug-", suffix=".log", delete=False
     ) as log:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import click
 
+from chautari.cli.migration_steps import steps
 from chautari.cli.options import json_option, print_json, region_argument
+from chautari.paths import inventories_root
+from chautari.region.load import find, load
 
 
 @click.command("move")
@@ -22,10 +25,6 @@ def command(name: str, service: str, to: str, release: str, as_json: bool) -> in
     A new release line of BigBlueButton needs a new server. The steps copy the recordings. Rooms
     and links keep working.
     """
-    from chautari.cli.migration_steps import steps
-    from chautari.paths import inventories_root
-    from chautari.region.load import find, load
-
     found = steps(load(find(name, inventories_root())).region, to, release)
     if as_json:
         steps_ = [step.plain() for step in found]

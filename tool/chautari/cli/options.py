@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from chautari.paths import inventories_root
+from chautari.region.locate import names
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -21,12 +23,8 @@ class RegionName(click.ParamType[str]):
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
+    ) -> list[CompletionItem]:
         """Offer the regions there are."""
-        from click.shell_completion import CompletionItem
-
-        from chautari.region.locate import names
-
         return [CompletionItem(n) for n in names(inventories_root()) if n.startswith(incomplete)]
 
 

@@ -13,6 +13,8 @@ from chautari.cli.options import (
     node_option,
     region_argument,
 )
+from chautari.cli.work import run_and_report
+from chautari.deploy import pipeline
 
 
 @click.command("prepare", cls=EndpointsCommand)
@@ -20,12 +22,9 @@ from chautari.cli.options import (
 @node_option
 @identity_option
 @json_option
-def command(name: str, as_json: bool, **asked: Any) -> int:
+def command(name: str, as_json: bool, **options: Any) -> int:
     """Inspect the region's machines, and install what Ansible and the checks need there.
 
     `deploy region` does this by itself. Use this command if you continue with plain Ansible.
     """
-    from chautari.cli.work import carry_out
-    from chautari.deploy.pipeline import make_ready
-
-    return carry_out(make_ready, "prepare", name, as_json, **asked)
+    return run_and_report(pipeline.prepare, "prepare", name, as_json, **options)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,10 +13,8 @@ from chautari.cli.options import (
     node_option,
     region_argument,
 )
-
-if TYPE_CHECKING:
-    from chautari.deploy.request import Listener, Request
-    from chautari.report.model import RegionReport
+from chautari.cli.work import run_and_report
+from chautari.deploy import pipeline
 
 
 @click.command("region", cls=EndpointsCommand)
@@ -38,14 +35,13 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--purge", is_flag=True, help="Delete the data of services that are removed.")
 @click.option(
-    "--interrupt-meetings", "even_if_busy", is_flag=True,
-    help="Deploy even if people are in a meeting there.",
-)  # fmt: skip
+    "--interrupt-meetings", is_flag=True, help="Deploy even if people are in a meeting there."
+)
 @click.option("--wait", is_flag=True, help="Wait while another operator is deploying to a node.")
 @click.option("--detach", is_flag=True, help="Return as soon as the runs have started.")
 @json_option
 def command(
-    name: str, as_json: bool, no_checks: bool, wait: bool, detach: bool, **asked: Any
+    name: str, as_json: bool, no_checks: bool, canary: str, detach: bool, **options: Any
 ) -> int:
     """Deploy a region: make its nodes match region.yml, check them and report.
 
@@ -54,22 +50,13 @@ def command(
     the nodes and from outside. A run continues on its node even if this terminal closes. Run the
     same command again to follow it.
     """
-    from chautari.cli.work import carry_out
-    from chautari.deploy.manner import Manner
-
-    if detach and asked["canary"]:
+    if detach and canary:
         raise click.UsageError(
             "--canary waits for its node and --detach does not. Fix: remove one of them."
         )
-    if no_checks and asked["canary"]:
+    if no_checks and canary:
         raise click.UsageError(
             "--canary needs the checks and --no-checks skips them. Fix: remove one of them."
         )
-    manner = Manner(wait, detach)
-    return carry_out(_deploy, "region", name, as_json, manner=manner, checks=not no_checks, **asked)
-
-
-def _deploy(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
-    from chautari.deploy import pipeline  # not needed when the nodes are just as they were left
-
-    return pipeline.deploy(request, tell, say)
+    options |= {"canary": canary, "detach": detach, "checks": not no_checks}
+    return run_and_report(pipeline.deploy, "region", name, as_json, **options)

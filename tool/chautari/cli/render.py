@@ -7,6 +7,10 @@ from pathlib import Path
 import click
 
 from chautari.cli.options import RegionName, identity_option
+from chautari.deploy.export import export, folders
+from chautari.deploy.request import Request
+from chautari.paths import inventories_root
+from chautari.region.load import find, load_all
 
 
 @click.command("render")
@@ -28,11 +32,6 @@ def command(
     deploy render andes -o /tmp/andes
     ansible-playbook -i /tmp/andes playbooks/region.yml
     """
-    from chautari.deploy.export import export, folders
-    from chautari.deploy.request import Request
-    from chautari.paths import inventories_root
-    from chautari.region.load import find, load_all
-
     root = inventories_root()
     inventories = load_all([find(name, root) for name in names])
     written = 0

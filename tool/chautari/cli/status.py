@@ -9,6 +9,11 @@ from typing import Any
 import click
 
 from chautari.cli.options import RegionName, identity_option, json_option, print_json
+from chautari.deploy import status
+from chautari.deploy.request import Request
+from chautari.paths import inventories_root
+from chautari.region.load import find, load, names
+from chautari.report.text import one_line
 
 
 @click.command("status")
@@ -17,18 +22,12 @@ from chautari.cli.options import RegionName, identity_option, json_option, print
 @json_option
 def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> int:
     """Show what is running on a region's nodes. Without a name, list the regions."""
-    from chautari.deploy.request import Request
-    from chautari.deploy.status import node_states
-    from chautari.paths import inventories_root
-    from chautari.region.load import find, load, names
-    from chautari.report.text import one_line
-
     if name is None:
         found = names(inventories_root())
         print_json({"regions": found}) if as_json else click.echo("\n".join(found))
         return 0
     inventory = load(find(name, inventories_root()))
-    states = node_states(Request(inventory, "deploy status", identities=identities))
+    states = status.node_states(Request(inventory, "deploy status", identities=identities))
     if as_json:
         print_json({"region": name, "nodes": states})
     else:

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from chautari.cli.options import identity_option, json_option, node_option, region_argument
+from chautari.cli.work import run_and_report
+from chautari.deploy import pipeline
 
 
 @click.command("verify")
@@ -14,9 +16,6 @@ from chautari.cli.options import identity_option, json_option, node_option, regi
 @node_option
 @identity_option
 @json_option
-def command(name: str, as_json: bool, **asked: Any) -> int:
+def command(name: str, as_json: bool, **options: Any) -> int:
     """Run all checks of a region, inside its nodes and from outside. Nothing changes."""
-    from chautari.cli.work import carry_out
-    from chautari.deploy.pipeline import check
-
-    return carry_out(check, "verify", name, as_json, **asked)
+    return run_and_report(pipeline.verify, "verify", name, as_json, **options)

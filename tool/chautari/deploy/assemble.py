@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from chautari.deploy.request import Plan, Request
+from chautari.deploy.request import DeployContext, Request
 from chautari.region.model import Region
 from chautari.render import containers, packages
 from chautari.render.endpoints import Endpoints
@@ -15,7 +15,7 @@ from chautari.report.model import ENDINGS, Double, Notice, RegionReport, Service
 Opened = tuple[str, str, str]  # version, login, note
 
 
-def empty(request: Request, endpoints: Endpoints) -> RegionReport:
+def new_report(request: Request, endpoints: Endpoints) -> RegionReport:
     """Return the report of a run that begins now."""
     region = request.inventory.region
     return RegionReport(
@@ -31,7 +31,7 @@ def empty(request: Request, endpoints: Endpoints) -> RegionReport:
 def _stand_ins(request: Request) -> list[Double]:
     """Return the containers that stand in for an operating system, as the doubles they are."""
     region = request.inventory.region
-    found = ((name, region.os_substitute(name)) for name in request.chosen())
+    found = ((name, region.os_substitute(name)) for name in request.node_names())
     return [
         Double(region.nodes[name].os, f"on {name}", f"a container of {item.os} stands in for it")
         for name, item in found
@@ -39,27 +39,29 @@ def _stand_ins(request: Request) -> list[Double]:
     ]
 
 
-def finish(report: RegionReport, ready: Plan, mode: str, seconds: float) -> RegionReport:
+def finalize(
+    report: RegionReport, context: DeployContext, mode: str, seconds: float
+) -> RegionReport:
     """Return `report` with its services and hints filled in; `mode` is what was asked for."""
     report.seconds = seconds
     for node in report.nodes:
         if node.state == "converged":
             node.state = ENDINGS.get(mode, "converged")
-    report.services = services(ready)
-    report.hints = _hints(report, ready)
+    report.services = services(context)
+    report.hints = _hints(report, context)
     return report
 
 
-def services(ready: Plan) -> list[ServiceInfo]:
+def services(context: DeployContext) -> list[ServiceInfo]:
     """Return how each service that was worked on is opened."""
-    region = ready.inventory.region
+    region = context.inventory.region
     found = []
-    for name in ready.request.chosen():
-        context = NodeContext(ready.inventory, ready.endpoints, name)
+    for name in context.request.node_names():
+        node = NodeContext(context.inventory, context.endpoints, name)
         for service in region.services_on(name):
             app = region.services.app_of(service)
-            version, login, note = _OPENED[service](context, service)
-            double = ready.endpoints.is_double(app)
+            version, login, note = _OPENED[service](node, service)
+            double = context.endpoints.is_double(app)
             found.append(
                 ServiceInfo(
                     service=app,
@@ -127,11 +129,11 @@ def hosts_line(region: Region) -> str:
     return "; ".join(lines)
 
 
-def _hints(report: RegionReport, ready: Plan) -> list[Notice]:
+def _hints(report: RegionReport, context: DeployContext) -> list[Notice]:
     """Return how to open a sandbox's services from this machine."""
-    if ready.inventory.region.sandbox is None or not report.services:
+    if context.inventory.region.sandbox is None or not report.services:
         return []
     return [
-        Notice("add_hosts", {"lines": hosts_line(ready.inventory.region)}),
-        Notice("trust_authority", {"file": str(ready.endpoints.ca_file)}),
+        Notice("add_hosts", {"lines": hosts_line(context.inventory.region)}),
+        Notice("trust_authority", {"file": str(context.endpoints.ca_file)}),
     ]

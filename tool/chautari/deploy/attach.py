@@ -17,9 +17,9 @@ from chautari.ssh.target import SSHTarget, targets
 def attach(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
     """Follow the newest run of each node, or the one named; it may have ended long ago."""
     endpoints, began = known_endpoints(request.inventory), time.monotonic()
-    reached = targets(request.inventory, endpoints, request.chosen(), request.identities)
+    reached = targets(request.inventory, endpoints, request.node_names(), request.identities)
     nodes = [NodeReport(target.name, target.address, "failed") for target in reached]
-    report = assemble.empty(request, endpoints)
+    report = assemble.new_report(request, endpoints)
 
     def one(job: tuple[SSHTarget, NodeReport]) -> list[CheckResult]:
         target, node = job

@@ -12,7 +12,7 @@ from chautari.ssh.runner_client import SSH_FAILED, Event, ask, open_stream
 from chautari.ssh.target import SSHTarget
 
 PAUSES = (2, 5, 10, 20, 30)  # seconds before each try to attach; the last one again and again
-OUTAGE_SECONDS = 600
+MAX_OUTAGE_SECONDS = 600
 WAIT_SECONDS = 5
 # What SSH says of a connection that no patience brings about.
 _FINAL = ("permission denied", "host key verification failed")
@@ -20,7 +20,7 @@ _FINAL = ("permission denied", "host key verification failed")
 _MORE = ("full", "checks", "purge", "even_if_busy")
 
 
-class _Patience:
+class _RetryBudget:
     """How long to try again: ten minutes of one outage, however quickly each try fails."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class _Patience:
         """Return how many seconds to wait before the next try; None when patience is at its end."""
         now = time.monotonic()
         self._since = now if self._since is None else self._since
-        if now - self._since >= OUTAGE_SECONDS:
+        if now - self._since >= MAX_OUTAGE_SECONDS:
             return None
         return next(self._pauses, PAUSES[-1])
 
@@ -87,7 +87,7 @@ def wait_for(target: SSHTarget, holder: Event, report: NodeReport, tell: Listene
 
     Returns whether the node is free; when it answers no more, `report` says so.
     """
-    patience, told = _Patience(), (holder.get("run"), holder.get("role"))
+    budget, told = _RetryBudget(), (holder.get("run"), holder.get("role"))
     busy: Event | None = holder
     while busy is not None:
         if (now := (busy.get("run"), busy.get("role"))) != told:
@@ -97,8 +97,8 @@ def wait_for(target: SSHTarget, holder: Event, report: NodeReport, tell: Listene
         events, stream = ask(target, {"action": "doing"})
         if events:
             busy = events[-1]["busy"]
-            patience.renew()
-        elif patience.pause() is None:
+            budget.renew()
+        elif budget.pause() is None:
             _report_unreachable(report, stream.stderr)
             return False
     return True
@@ -108,7 +108,7 @@ def _through(
     target: SSHTarget, arguments: Event, payload: bytes, taker: NodeReportBuilder
 ) -> NodeReportBuilder:
     """Follow a run to its end, attaching again when the link drops."""
-    patience = _Patience()
+    budget = _RetryBudget()
     attempt, body, detach = arguments, payload, bool(arguments.get("detach"))
     while True:
         heard = taker.heard
@@ -121,8 +121,8 @@ def _through(
         if taker.ended or taker.code != SSH_FAILED or _is_final(taker.error):
             break
         if taker.begun and taker.heard > heard:
-            patience.renew()
-        pause = patience.pause()
+            budget.renew()
+        pause = budget.pause()
         if pause is None:
             break
         taker.tell(target.name, {"event": "reconnecting", "seconds": pause})
@@ -153,12 +153,12 @@ def _follow(target: SSHTarget, arguments: Event, payload: bytes, taker: NodeRepo
     taker.error = _last_line(stream.stderr)
 
 
-def is_ours(holder: Event, about: Event) -> bool:
+def same_operator(holder: Event, about: Event) -> bool:
     """Return whether the same person began that run from the same machine."""
     return all(holder.get(key) == about.get(key) for key in ("operator", "origin", "region"))
 
 
-def does_as_much(holder: Event, about: Event) -> bool:
+def covers_request(holder: Event, about: Event) -> bool:
     """Return whether that run is given the same, and does all that is asked for now."""
     same = all(holder.get(key) == about.get(key) for key in ("sha256", "mode"))
     return same and all(holder.get(key) or not about.get(key) for key in _MORE)

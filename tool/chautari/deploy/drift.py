@@ -19,7 +19,7 @@ NodeDrift = dict[str, Any]
 def found_on_nodes(request: Request) -> list[NodeDrift]:
     """Return for each node: whether it answered, what changed by role, and since when."""
     endpoints = known_endpoints(request.inventory)
-    reached = targets(request.inventory, endpoints, request.chosen(), request.identities)
+    reached = targets(request.inventory, endpoints, request.node_names(), request.identities)
     return map_parallel(_one, reached, request.parallel)
 
 

@@ -49,7 +49,7 @@ def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
             fix=f"deploy sandbox up {name}, or render with --no-secrets",
         )
     secrets = open_secrets(request, endpoints) if with_secrets else None
-    names = request.chosen()
+    names = request.node_names()
     nodes = [
         variables.of_node(NodeContext(request.inventory, endpoints, n), secrets) for n in names
     ]

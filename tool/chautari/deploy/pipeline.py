@@ -1,9 +1,9 @@
-"""The stages of `deploy region`, `plan` and `verify`, in order, on one screen.
+"""The stages of `deploy region`, `plan`, `verify` and `prepare`, in order, on one screen.
 
-    plan ─ survey ─ prepare ─ converge ─ outside checks ─ report
+    context ─ survey ─ prepare ─ converge ─ outside checks ─ report
 
-Each stage takes and returns one typed value; nodes run side by side; one node's failure keeps the
-others' results.
+Each stage takes and returns one typed value. Nodes run in parallel; the failure of one keeps the
+results of the others.
 """
 
 from __future__ import annotations
@@ -12,53 +12,65 @@ import time
 from collections.abc import Callable
 
 from chautari.deploy import assemble
-from chautari.deploy.request import Listener, Plan, Request, plan
-from chautari.deploy.stages import Mode, carry_out, get_ready, held_back, waves
+from chautari.deploy.node_run import (
+    Mode,
+    converge_and_verify,
+    skip_after_failed_canary,
+    survey_and_prepare,
+)
+from chautari.deploy.request import DeployContext, Listener, Request, resolve_context
+from chautari.prepare import supervisor
 from chautari.report.model import RegionReport
+from chautari.ssh.runner_client import new_run_id
 from chautari.ssh.target import targets
 
 Say = Callable[[str], None]
 
 
 def deploy(request: Request, tell: Listener, say: Say) -> RegionReport:
-    """Bring the region to what its `region.yml` says, check it, and report."""
-    return _run(plan(request, say), tell, "converge")
+    """Make the region match its `region.yml`, check it, and report."""
+    return _run(resolve_context(request, say), tell, "converge")
 
 
-def check(request: Request, tell: Listener, say: Say) -> RegionReport:
+def verify(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Run all checks of the region, inside and outside, and report; nothing is changed."""
-    return _run(plan(request, say), tell, "check")
+    return _run(resolve_context(request, say), tell, "check")
 
 
-def foretell(request: Request, tell: Listener, say: Say) -> RegionReport:
-    """Say what a deploy would run, why, and what it would change; nothing is changed."""
-    return _run(plan(request, say), tell, "plan")
+def plan(request: Request, tell: Listener, say: Say) -> RegionReport:
+    """Report what a deploy would run, why, and what it would change; nothing is changed."""
+    return _run(resolve_context(request, say), tell, "plan")
 
 
-def make_ready(request: Request, tell: Listener, say: Say) -> RegionReport:
-    """Look at the region's machines and prepare them for Ansible; nothing is converged."""
-    from chautari.prepare.supervisor import prepare
-
-    ready, began = plan(request, say), time.monotonic()
-    report = assemble.empty(ready.request, ready.endpoints)
-    reached = targets(ready.inventory, ready.endpoints, request.chosen(), request.identities)
-    found = prepare(
-        ready.inventory.region, reached, tell, False, ready.endpoints.resolver, request.parallel
+def prepare(request: Request, tell: Listener, say: Say) -> RegionReport:
+    """Prepare the region's machines for Ansible; nothing is converged."""
+    context, began = resolve_context(request, say), time.monotonic()
+    report = assemble.new_report(context.request, context.endpoints)
+    region, resolver = context.inventory.region, context.endpoints.resolver
+    reached = targets(
+        context.inventory, context.endpoints, request.node_names(), request.identities
     )
+    found = supervisor.prepare(region, reached, tell, False, resolver, request.parallel)
     report.nodes = list(found.values())
-    return assemble.finish(report, ready, "prepare", time.monotonic() - began)
+    return assemble.finalize(report, context, "prepare", time.monotonic() - began)
 
 
-def _run(ready: Plan, tell: Listener, mode: Mode) -> RegionReport:
-    report, began = assemble.empty(ready.request, ready.endpoints), time.monotonic()
-    for names in waves(ready.request):
+def _run(context: DeployContext, tell: Listener, mode: Mode) -> RegionReport:
+    report, began = assemble.new_report(context.request, context.endpoints), time.monotonic()
+    for names in canary_batches(context.request):
         if not report.ok:
-            report.nodes += held_back(ready, names)
+            report.nodes += skip_after_failed_canary(context, names)
             continue
-        crews = get_ready(ready, names, tell, mode)
-        report.checks += carry_out(ready, crews, tell, mode)
-        report.nodes += [crew.report for crew in crews]
-    report = assemble.finish(report, ready, mode, time.monotonic() - began)
-    if ready.request.memory:
-        ready.request.memory.keep(ready, report)
-    return report
+        runs = survey_and_prepare(context, names, mode, new_run_id(), tell)
+        report.checks += converge_and_verify(runs)
+        report.nodes += [run.report for run in runs]
+    return assemble.finalize(report, context, mode, time.monotonic() - began)
+
+
+def canary_batches(request: Request) -> list[tuple[str, ...]]:
+    """Return the nodes that are deployed at the same time: a canary first, on its own."""
+    names = request.node_names()
+    if not request.canary:
+        return [names]
+    rest = tuple(name for name in names if name != request.canary)
+    return [(request.canary,), rest] if rest else [(request.canary,)]

@@ -1,4 +1,4 @@
-"""What a person asked for, and everything that was found out before the first connection."""
+"""A command's request, and everything that is known before the first connection."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chautari.deploy.again import Memory
-from chautari.deploy.manner import PATIENT, Manner
 from chautari.errors import BadInput
 from chautari.parallel import PARALLEL
 from chautari.prepare.supervisor import marker
@@ -28,35 +26,36 @@ Listener = Callable[[str, dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Request:
-    """One command: which region, which of its nodes, with which keys, how patient.
+    """One command: its region, its nodes, and its options.
 
     Attributes:
-        full: run every role, whatever its receipt says.
+        wait: wait for another operator's run to finish instead of being refused.
+        detach: return as soon as the runs have started.
+        full: run every role, even those that are up to date.
         checks: run the checks afterwards.
-        canary: a node that goes first; the others follow only when it is well.
-        parallel: how many nodes are worked on at once.
-        run: a run to read; the newest one when it is empty.
-        purge: delete the data of services that are taken off a node.
-        even_if_busy: go on although people are meeting on a node.
-        memory: what was computed when the same command was given before, and what nodes just said.
+        canary: a node that goes first; the others follow only if it is well.
+        parallel: the number of nodes that are handled at the same time.
+        run: the run to read; the newest one when it is empty.
+        purge: delete the data of services that are removed from a node.
+        interrupt_meetings: deploy even if people are in a meeting on a node.
     """
 
     inventory: Inventory
     command: str
     nodes: tuple[str, ...] = ()
     identities: tuple[Path, ...] = ()
-    manner: Manner = PATIENT
+    wait: bool = False
+    detach: bool = False
     full: bool = False
     checks: bool = True
     canary: str = ""
     parallel: int = PARALLEL
     run: str = ""
     purge: bool = False
-    even_if_busy: bool = False
-    memory: Memory | None = None
+    interrupt_meetings: bool = False
 
-    def chosen(self) -> tuple[str, ...]:
-        """Return the names of the nodes to work on.
+    def node_names(self) -> tuple[str, ...]:
+        """Return the names of the nodes of this command, the canary first.
 
         Raises:
             BadInput: when one of them is not in the region.
@@ -64,13 +63,15 @@ class Request:
         known = self.inventory.region.nodes
         for name in (*self.nodes, *filter(None, [self.canary])):
             if name not in known:
-                raise BadInput(f"no node {name!r} in this region", fix=f"there are: {_list(known)}")
+                raise BadInput(
+                    f"no node {name!r} in this region", fix=f"use one of: {', '.join(known)}"
+                )
         names = self.nodes or tuple(known)
         return tuple(dict.fromkeys([*filter(None, [self.canary]), *names]))
 
 
 @dataclass(frozen=True)
-class Plan:
+class DeployContext:
     """Everything that is known before the first connection."""
 
     request: Request
@@ -79,7 +80,7 @@ class Plan:
     nodes: tuple[NodeVariables, ...] = field(repr=False)
 
     def inputs_of(self, node: NodeVariables) -> list[Inputs]:
-        """Return what the roles of `node` are given, for comparing with its receipts."""
+        """Return the inputs of the node's roles, to compare with its receipts."""
         return inputs.of_node(node, self.secrets[RECEIPT_KEY], marker())
 
     @property
@@ -88,20 +89,20 @@ class Plan:
         return self.request.inventory
 
 
-def plan(request: Request, tell: Callable[[str], None]) -> Plan:
-    """Gather surroundings and secrets, and compute every node's variables.
+def resolve_context(request: Request, say: Callable[[str], None]) -> DeployContext:
+    """Find the endpoints and secrets, and compute every node's variables.
 
     Raises:
         BadInput: when a node is not known, or a secret is missing or cannot be opened.
     """
-    names = request.chosen()
-    endpoints = start_endpoints(request.inventory, tell)
+    names = request.node_names()
+    endpoints = start_endpoints(request.inventory, say)
     secrets = open_secrets(request, endpoints)
     nodes = tuple(
         variables.of_node(NodeContext(request.inventory, endpoints, name), secrets)
         for name in names
     )
-    return Plan(request, endpoints, secrets, nodes)
+    return DeployContext(request, endpoints, secrets, nodes)
 
 
 def open_secrets(request: Request, endpoints: Endpoints) -> SecretStore:
@@ -113,8 +114,8 @@ def open_secrets(request: Request, endpoints: Endpoints) -> SecretStore:
     return ensure(request.inventory, identities or default_identities(), endpoints.secrets, extra)
 
 
-def about(run: str, region: str, node: str) -> dict[str, Any]:
-    """Return who started a run, from where; the node keeps it and tells the next operator."""
+def run_metadata(run: str, region: str, node: str) -> dict[str, Any]:
+    """Return who starts a run and from where; the node shows it to the next operator."""
     return {
         "run": run,
         "region": region,
@@ -122,7 +123,3 @@ def about(run: str, region: str, node: str) -> dict[str, Any]:
         "operator": getpass.getuser(),
         "origin": platform.node(),
     }
-
-
-def _list(names: Any) -> str:
-    return ", ".join(names)

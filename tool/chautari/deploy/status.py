@@ -18,7 +18,7 @@ NO_PYTHON = 127  # the shell found no python3: a machine that was never prepared
 def node_states(request: Request) -> list[dict[str, Any]]:
     """Return for each node: reachable, who is at work, the last run and how it ended."""
     endpoints = known_endpoints(request.inventory)
-    reached = targets(request.inventory, endpoints, request.chosen(), request.identities)
+    reached = targets(request.inventory, endpoints, request.node_names(), request.identities)
     return map_parallel(_state, reached)
 
 

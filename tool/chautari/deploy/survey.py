@@ -1,8 +1,8 @@
-"""One round trip to every node before anything else: what would have to run there, and why.
+"""One round trip to a node before anything else: which roles would have to run, and why.
 
-A node on which every receipt holds is done with that one answer. Only the others are looked at by
-the preflight, prepared, and sent their bundle. Whoever was silent until then is asked again when it
-is prepared: what a node is to lose, only the node knows.
+This answer is enough for a node on which every receipt holds. The others pass the preflight, are
+prepared, and receive their bundle. A node that does not answer is asked again once it is prepared:
+only the node knows which of its roles are obsolete.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from chautari.parallel import map_parallel
 from chautari.preflight import facts, rules
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.supervisor import marker, unreachable_refusal
@@ -24,35 +23,34 @@ from chautari.ssh.runner_client import SSH_FAILED, Event, ask
 from chautari.ssh.target import SSHTarget
 
 Inputs = dict[str, Any]
-# How often a node is asked when its link breaks off under the question: asking changes nothing.
+# How often a node is asked if the connection breaks: a survey changes nothing.
 TRIES = 3
-# Words of SSH's about a connection that was there and is no more; at its quietest it says nothing.
+# What SSH prints of a connection that broke; sometimes it prints nothing.
 _CUT = ("closed", "reset", "broken pipe", "not responding")
-# What a node compares with its receipts; the rest of a role's inputs goes with the bundle.
+# What a node compares with its receipts; the bundle carries the rest of a role's inputs.
 COMPARED = ("role", "files", "ansible", "facts", "variables", "needs")
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a node answered.
+    """A node's answer.
 
     Attributes:
-        answered: whether it did; a bare machine, or one that is out of reach, does not.
-        reasons: the roles that have to run, each with why.
-        unwanted: roles that the node carries and that the region wants there no more.
-        kept: the roles whose receipts hold, with the run that left them and what it reported.
-        busy: who is at work there, if anybody is.
-        facts: the machine, for the preflight.
-        unreachable: why nothing can reach the node, in SSH's own words; empty when another way of
-            asking may still do.
-        code: how the connection ended where no answer came.
-        said: SSH's last word of it.
+        answered: whether the node answered; a bare or unreachable machine does not.
+        reasons: the roles that have to run, each with its reasons.
+        obsolete_roles: roles on the node that the region no longer assigns to it.
+        up_to_date: the roles whose receipts hold, with the run that wrote them and its notices.
+        busy: who runs on the node, if there is an active run.
+        facts: the machine's facts, for the preflight.
+        unreachable: why no connection is possible, in SSH's words; empty if another way may work.
+        code: SSH's exit code if no answer came.
+        said: SSH's last line.
     """
 
     answered: bool
     reasons: dict[str, list[dict[str, str]]] = field(default_factory=dict)
-    unwanted: list[str] = field(default_factory=list)
-    kept: list[dict[str, Any]] = field(default_factory=list)
+    obsolete_roles: list[str] = field(default_factory=list)
+    up_to_date: list[dict[str, Any]] = field(default_factory=list)
     busy: Event | None = None
     facts: facts.Facts = field(default_factory=facts.Facts)
     unreachable: str = ""
@@ -61,25 +59,18 @@ class Survey:
 
     @property
     def ready(self) -> bool:
-        """Whether the node has the very environment that Ansible and the checks run in."""
+        """Whether the node has the environment of this version for Ansible and the checks."""
         return self.answered and self.facts.venv == marker()
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether every receipt holds, nothing is to be taken off, and nobody is at work."""
-        return self.ready and self.busy is None and not self.reasons and not self.unwanted
+        """Whether every receipt holds, no role is obsolete, and no run is active."""
+        return self.ready and self.busy is None and not self.reasons and not self.obsolete_roles
 
 
-def survey(
-    reached: Sequence[SSHTarget], inputs_of: Callable[[str], list[Inputs]], parallel: int
-) -> list[Survey]:
-    """Ask every node once, side by side; its roles' inputs are computed while SSH connects."""
-    return map_parallel(lambda target: look(target, inputs_of), reached, parallel)
-
-
-def look(target: SSHTarget, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
-    """Ask one node."""
-    # Whoever was never met has no pinned key yet: the preparation makes first contact.
+def survey(target: SSHTarget, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
+    """Ask a node what is out of date; its roles' inputs are computed while SSH connects."""
+    # A machine that was never reached has no pinned key: the preparation makes first contact.
     if not target.known_hosts.is_file() or target.address not in target.known_hosts.read_text():
         return Survey(answered=False)
 
@@ -91,23 +82,23 @@ def look(target: SSHTarget, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
         asked = time.time()
         events, stream = ask(target, {"action": "survey"}, payload)
         found = next((event for event in events if event["event"] == "survey"), None)
-        if found is not None or not _cut(stream):
+        if found is not None or not _was_cut(stream):
             break
     if found is None:
-        unreachable, said = _no_connection(target, stream), _last_word(stream)
+        unreachable, said = _no_connection(target, stream), _last_line(stream)
         return Survey(answered=False, unreachable=unreachable, code=stream.code, said=said)
     return Survey(
         answered=True,
         reasons=found.get("reasons", {}),
-        unwanted=found.get("unwanted", []),
-        kept=found.get("kept", []),
+        obsolete_roles=found.get("unwanted", []),
+        up_to_date=found.get("kept", []),
         busy=found["busy"],
         facts=facts.parse(found["facts"], asked, time.time()),
     )
 
 
-def _cut(stream: Stream) -> bool:
-    """Whether the link broke off: at once, another try may get through."""
+def _was_cut(stream: Stream) -> bool:
+    """Return whether the connection broke, so that another try may succeed."""
     said = stream.stderr.strip().lower()
     if stream.stopped or stream.code != SSH_FAILED:
         return False
@@ -115,38 +106,36 @@ def _cut(stream: Stream) -> bool:
 
 
 def _no_connection(target: SSHTarget, stream: Stream) -> str:
-    """Return why no connection came about, where that is certain: nobody else need try.
+    """Return why no connection to the node's own address and port is possible; empty if unsure.
 
-    Whoever goes another way by `~/.ssh/config`, or was not let in, is left to the preparation.
+    Detours by `~/.ssh/config` and rejected keys are left to the preparation.
     """
     connecting = f"connect to host {target.address} port {target.port}: "
-    _, failed, why = _last_word(stream).partition(connecting)
+    _, failed, why = _last_line(stream).partition(connecting)
     return why if failed and stream.code == SSH_FAILED else ""
 
 
-def _last_word(stream: Stream) -> str:
+def _last_line(stream: Stream) -> str:
     return stream.stderr.splitlines()[-1] if stream.stderr else ""
 
 
-def report_of(wanted: NodeRequirements, target: SSHTarget, found: Survey) -> NodeReport:
-    """Return the report of a node that has nothing to do, or that must not be touched."""
+def report_from_survey(required: NodeRequirements, target: SSHTarget, found: Survey) -> NodeReport:
+    """Return the report of a node after its survey: refused, unreachable, or converged so far."""
     report = NodeReport(target.name, target.address, "converged", os=found.facts.os)
     if found.unreachable:
         report.state = "unreachable"
         report.refusals = [unreachable_refusal(found.unreachable, report.address)]
-        return report
-    report.refusals = rules.check(found.facts, wanted)
-    if report.refusals:
-        report.state = "refused"
-        return report
-    tell_kept(report, found)
+    elif found.answered and (refusals := rules.check(found.facts, required)):
+        report.state, report.refusals = "refused", refusals
+    else:
+        add_up_to_date_roles(report, found)
     return report
 
 
-def tell_kept(report: NodeReport, found: Survey) -> None:
+def add_up_to_date_roles(report: NodeReport, found: Survey) -> None:
     """Add the roles whose receipts hold to a node's report."""
-    for kept in found.kept:
-        report.roles.append(RoleReport(kept["role"], kept=True))
+    for role in found.up_to_date:
+        report.roles.append(RoleReport(role["role"], kept=True))
         report.notices += [
-            Notice("role_message", {"role": kept["role"], "text": text}) for text in kept["notices"]
+            Notice("role_message", {"role": role["role"], "text": text}) for text in role["notices"]
         ]

@@ -90,8 +90,8 @@ def _json(data: Any) -> bytes:
     return json.dumps(data).encode()
 
 
-def wanted(region: Region, name: str) -> NodeRequirements:
-    """Return what the node called `name` is to become."""
+def requirements_of(region: Region, name: str) -> NodeRequirements:
+    """Return what the machine of the node called `name` must offer."""
     from chautari.render.placement import names_of, roles_of
 
     node, substitute = region.nodes[name], region.os_substitute(name)
@@ -119,7 +119,7 @@ def _order(region: Region, target: SSHTarget, resolver: str) -> dict[str, Any]:
         "key": str(target.key) if target.key else "",
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
         "resolver": resolver,
-        "wanted": asdict(wanted(region, target.name)),
+        "wanted": asdict(requirements_of(region, target.name)),
     }
 
 

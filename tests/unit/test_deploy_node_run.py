@@ -14,8 +14,8 @@ import pytest
 from region_samples import inventory
 from test_render_variables import SECRETS
 
-from chautari.deploy import pipeline, request, stages, survey
-from chautari.deploy.request import Plan, Request
+from chautari.deploy import node_run, pipeline, request, survey
+from chautari.deploy.request import DeployContext, Request
 from chautari.errors import RunFailed
 from chautari.parallel import PARALLEL
 from chautari.prepare import supervisor
@@ -116,8 +116,8 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     """Two nodes on which every receipt holds."""
     found = Nodes({"bog1": answer("debian-12"), "med1": answer("debian-13")})
     monkeypatch.setattr(survey, "ask", found.ask)
-    monkeypatch.setattr(stages, "prepare", found.prepare)
-    monkeypatch.setattr(stages.converge, "converge", found.converge)
+    monkeypatch.setattr(node_run, "prepare", found.prepare)
+    monkeypatch.setattr(node_run.converge, "converge", found.converge)
     monkeypatch.setattr("chautari.deploy.verify.outside", lambda *_: [])
     return found
 
@@ -132,14 +132,14 @@ def run(
     secrets = SecretStore({name: SECRETS[name] for name in SECRETS.names} | {
         "receipt_key": "canary-receipts"}, ())  # fmt: skip
 
-    def plan(wanted: Request, _: Any) -> Plan:
+    def plan(wanted: Request, _: Any) -> DeployContext:
         given = [
             variables.of_node(NodeContext(region, PUBLIC_INTERNET, name), secrets)
-            for name in wanted.chosen()
+            for name in wanted.node_names()
         ]
-        return Plan(wanted, PUBLIC_INTERNET, secrets, tuple(given))
+        return DeployContext(wanted, PUBLIC_INTERNET, secrets, tuple(given))
 
-    monkeypatch.setattr(pipeline, "plan", plan)
+    monkeypatch.setattr(pipeline, "resolve_context", plan)
 
     def work(verb: Any = pipeline.deploy, **asked: Any) -> RegionReport:
         wanted = Request(region, "deploy region andes", **asked)
@@ -185,12 +185,12 @@ def order(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return found
 
     outcome = CheckResult("bog1", "base", "answers", "passed", "It answers", side="outside")
-    monkeypatch.setattr(stages, "converge_all", lambda *_: look("inside", []))
+    monkeypatch.setattr(node_run, "converge_all", lambda *_: look("inside", []))
     monkeypatch.setattr("chautari.deploy.verify.outside", lambda *_: look("outside", [outcome]))
     return told
 
 
-@pytest.mark.parametrize("verb", [pipeline.deploy, pipeline.check])
+@pytest.mark.parametrize("verb", [pipeline.deploy, pipeline.verify])
 def test_where_nothing_changes_both_sides_look_at_once(
     order: list[str], run: Any, verb: Any
 ) -> None:
@@ -210,7 +210,7 @@ def test_what_changes_is_looked_at_from_outside_when_it_stands(
 
 
 def test_plan_of_a_region_that_is_as_it_was_left_starts_nothing(nodes: Nodes, run: Any) -> None:
-    report = run(pipeline.foretell)
+    report = run(pipeline.plan)
     assert (nodes.prepared, nodes.converged) == ([], [])
     assert states(report) == {"bog1": "planned", "med1": "planned"}
 
@@ -246,7 +246,7 @@ def test_node_that_does_not_answer_is_left_to_the_preparation(nodes: Nodes, run:
     assert states(report) == {"bog1": "unreachable", "med1": "converged"}
 
 
-@pytest.mark.parametrize("mode", [pipeline.deploy, pipeline.check, pipeline.foretell])
+@pytest.mark.parametrize("mode", [pipeline.deploy, pipeline.verify, pipeline.plan])
 def test_node_that_no_connection_reaches_is_told_at_once(mode: Any, nodes: Nodes, run: Any) -> None:
     nodes.answers["bog1"] = None
     nodes.said = "Warning: x\nssh: connect to host 203.0.113.10 port 2222: Connection timed out"
@@ -315,7 +315,7 @@ def test_survey_refuses_what_the_preflight_refuses(
 
 
 def test_verify_runs_no_role(nodes: Nodes, run: Any) -> None:
-    report = run(pipeline.check)
+    report = run(pipeline.verify)
     assert {about["mode"] for about in nodes.about.values()} == {"check"}
     assert states(report) == {"bog1": "verified", "med1": "verified"}
 
@@ -365,7 +365,7 @@ def test_node_whose_work_breaks_keeps_the_other_s_result(nodes: Nodes, run: Any)
     assert states(report) == {"bog1": "failed", "med1": "converged"}
     failure = report.nodes[0].failure
     assert failure.message.startswith("AssertionError: nobody thought of this")
-    assert any("test_deploy_stages.py" in line for line in failure.journal)
+    assert any("test_deploy_node_run.py" in line for line in failure.journal)
     assert not report.ok
 
 

@@ -1,0 +1,367 @@
+"""One node on its way through a deploy: its states, and the transitions between them.
+
+    Surveyed ─┬─ Blocked                      refused, unreachable, or used by another operator
+              ├─ UpToDate                     every receipt holds
+              ├─ Occupied ── Surveyed, …      a run is followed or waited for
+              └─ Prepared ─┬─ Finished
+                           ├─ Disconnected    the run continues; its result is unknown
+                           └─ Occupied        another run was first
+
+`converge_node` is the loop over these states. What a node reports goes into its `NodeReport`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from chautari.deploy import converge, verify
+from chautari.deploy.isolation import capture_node_errors
+from chautari.deploy.request import DeployContext, Listener, run_metadata
+from chautari.deploy.survey import Survey, add_up_to_date_roles, report_from_survey, survey
+from chautari.parallel import map_parallel
+from chautari.prepare.supervisor import WHEELS_MB, prepare, requirements_of
+from chautari.render import bundle
+from chautari.render.variables import NodeVariables
+from chautari.report.messages import Data
+from chautari.report.model import CheckResult, NodeReport, Notice, Reason, Refusal, RoleReport
+from chautari.ssh.runner_client import Event
+from chautari.ssh.target import SSHTarget, targets
+
+Mode = Literal["converge", "check", "plan"]
+# Reasons after which the whole preflight is due again.
+_FRESH = frozenset({"new", "damaged"})
+# Notices of the preparation that the run after it does not repeat.
+_LASTING = frozenset({"host_key_pinned", "environment_outdated"})
+# States of a report after which the result of the run is unknown.
+_UNSEEN = ("lost", "unreachable", "detached")
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """The node was asked what is out of date; it may have to be prepared."""
+
+    survey: Survey
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Nothing is changed on the node; its report says why."""
+
+
+@dataclass(frozen=True)
+class UpToDate:
+    """Every receipt on the node holds, and nothing else was asked for."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The node can run its bundle."""
+
+    obsolete_roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Occupied:
+    """A run is active on the node; `holder` says whose."""
+
+    holder: Event
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run on the node ended; `checks` are the results of its checks."""
+
+    checks: tuple[CheckResult, ...]
+
+
+@dataclass(frozen=True)
+class Disconnected:
+    """The run on the node was not followed to its end."""
+
+    checks: tuple[CheckResult, ...]
+
+
+State = Surveyed | Blocked | UpToDate | Prepared | Occupied | Finished | Disconnected
+
+
+@dataclass
+class NodeRun:
+    """One node in one command.
+
+    Attributes:
+        run: the id of the run, if one is started.
+        up_to_date: whether the survey found nothing to do.
+    """
+
+    context: DeployContext
+    target: SSHTarget
+    node: NodeVariables
+    mode: Mode
+    run: str
+    tell: Listener
+    state: State
+    report: NodeReport
+    up_to_date: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return the node's name."""
+        return self.target.name
+
+    @property
+    def region(self) -> str:
+        """Return the region's name."""
+        return self.context.inventory.region.region
+
+    def refresh(self) -> None:
+        """Survey the node; a run of another operator is reported at once."""
+        found = survey(self.target, lambda _: self.context.inputs_of(self.node))
+        required = requirements_of(self.context.inventory.region, self.name)
+        self.report = report_from_survey(required, self.target, found)
+        self.up_to_date = found.nothing_to_do
+        if self.report.state != "converged":
+            self.block()
+        elif found.busy is not None:
+            self.occupy(found.busy)
+        else:
+            self.state = Surveyed(found)
+
+    def block(self, holder: Event | None = None) -> None:
+        """End the node's way here; its report says why."""
+        self.state = Blocked()
+        event: Event = {"event": self.report.state}
+        self.tell(self.name, event if holder is None else event | {"holder": holder})
+
+    def occupy(self, holder: Event) -> None:
+        """Follow a run of ours; refuse or wait for another operator's."""
+        self.state = Occupied(holder)
+        if converge.same_operator(holder, run_metadata("", self.region, self.name)):
+            return
+        if self.context.request.wait:
+            self.tell(self.name, {"event": "waiting", "holder": holder})
+            return
+        self.report.state = "busy"
+        self.report.refusals.append(converge.busy_refusal(holder))
+        self.block(holder)
+
+
+def survey_and_prepare(
+    context: DeployContext, names: Sequence[str], mode: Mode, run: str, tell: Listener
+) -> list[NodeRun]:
+    """Survey the nodes at once, and prepare those that are not ready for what has to run."""
+    request = context.request
+    reached = targets(context.inventory, context.endpoints, tuple(names), request.identities)
+    variables = {node.node: node for node in context.nodes}
+
+    def surveyed(target: SSHTarget) -> NodeRun:
+        report = NodeReport(target.name, target.address, "failed")
+        node = variables[target.name]
+        one = NodeRun(context, target, node, mode, run, tell, Blocked(), report)
+        one.refresh()
+        return one
+
+    runs = map_parallel(surveyed, reached, request.parallel)
+    prepare_surveyed(runs)
+    return runs
+
+
+def prepare_surveyed(runs: Sequence[NodeRun]) -> None:
+    """Take every surveyed node to its next state, with one preparation for all that need it."""
+    due = [one for one in runs if isinstance(one.state, Surveyed) and _needs_preparation(one)]
+    if due:
+        context, mode, tell = due[0].context, due[0].mode, due[0].tell
+        parallel, resolver = context.request.parallel, context.endpoints.resolver
+        reached = [one.target for one in due]
+        region = context.inventory.region
+        reports = prepare(region, reached, tell, mode != "converge", resolver, parallel)
+        map_parallel(lambda one: _use_preparation(one, reports[one.name]), due, parallel)
+    for one in runs:
+        if isinstance(one.state, Surveyed):
+            one.state = _after_preparation(one, one.state.survey)
+
+
+def _needs_preparation(one: NodeRun) -> bool:
+    """Return whether a preparation may change the node, or find what the survey did not."""
+    assert isinstance(one.state, Surveyed)
+    found = one.state.survey
+    kinds = {reason["kind"] for reasons in found.reasons.values() for reason in reasons}
+    return not found.ready or (one.mode == "converge" and bool(kinds & _FRESH))
+
+
+def _use_preparation(one: NodeRun, report: NodeReport) -> None:
+    """Take over the result of the preparation; survey a node that had not answered before it."""
+    assert isinstance(one.state, Surveyed)
+    one.report = report
+    if one.mode == "plan":
+        _plan_first_deploy(one)
+    if report.state != "converged":
+        # The preparation has told the listener of all but a refusal.
+        one.state = Blocked()
+        if report.state == "refused":
+            one.block()
+    elif not one.state.survey.answered:
+        _survey_prepared(one)
+
+
+def _survey_prepared(one: NodeRun) -> None:
+    """Survey a node that its preparation has already judged by the preflight."""
+    found = survey(one.target, lambda _: one.context.inputs_of(one.node))
+    if not found.answered:
+        # It may run roles that are obsolete: without its answer nothing is changed there.
+        converge.report_no_answer(one.target, one.report, found.code, found.said)
+        one.block()
+        return
+    one.up_to_date = found.nothing_to_do
+    add_up_to_date_roles(one.report, found)
+    if found.busy is None:
+        one.state = Surveyed(found)
+    else:
+        one.occupy(found.busy)
+
+
+def _plan_first_deploy(one: NodeRun) -> None:
+    """Plan every role on a machine without a deploy; Ansible's dry run needs the environment."""
+    if [refusal.code for refusal in one.report.refusals] != ["nothing_deployed"]:
+        return
+    one.report.state, one.report.refusals = "planned", []
+    one.report.roles = [
+        RoleReport(role, why=[Reason("nothing_deployed")]) for role in one.node.roles
+    ]
+    data: Data = {"region": one.region, "node": one.name, "megabytes": WHEELS_MB}
+    one.report.notices.append(Notice("download_unknown", data))
+
+
+def _after_preparation(one: NodeRun, found: Survey) -> State:
+    """Return whether the node is up to date or has to run its bundle."""
+    request, report = one.context.request, one.report
+    skips_checks = one.mode == "plan" or (one.mode == "converge" and not request.checks)
+    if found.nothing_to_do and not request.full and skips_checks:
+        report.download_bytes = 0
+        one.tell(one.name, {"event": "settled"})
+        return UpToDate()
+    # The run reports every role itself.
+    report.roles.clear()
+    lasting = _LASTING if one.mode == "plan" else _LASTING - {"environment_outdated"}
+    report.notices = [notice for notice in report.notices if notice.code in lasting]
+    report.download_at_least = "environment_outdated" in {item.code for item in report.notices}
+    return Prepared(tuple(found.obsolete_roles))
+
+
+def converge_node(one: NodeRun) -> list[CheckResult]:
+    """Take one node from state to state until its run has ended; return its checks.
+
+    A run of the same operator from the same machine is followed. After one that did less, or one
+    that was waited for, the node is surveyed again: while a run is active the answer is incomplete.
+    """
+    while True:
+        match one.state:
+            case Surveyed():
+                prepare_surveyed([one])
+            case Prepared(obsolete_roles):
+                _start(one, obsolete_roles)
+            case Occupied(holder):
+                _follow_or_wait(one, holder)
+            case Blocked() | UpToDate():
+                return []
+            case Finished(checks) | Disconnected(checks):
+                return list(checks)
+
+
+def _start(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
+    packed, arguments = _bundle(one, obsolete_roles)
+    checks, holder = converge.converge(
+        one.target, packed, arguments, one.report, one.tell, one.context.request.detach
+    )
+    if holder is None:
+        one.state = _ended(one, checks)
+    else:
+        one.occupy(holder)
+
+
+def _follow_or_wait(one: NodeRun, holder: Event) -> None:
+    _, arguments = _bundle(one, ())
+    request = one.context.request
+    if not converge.same_operator(holder, arguments):
+        free = converge.wait_for(one.target, holder, one.report, one.tell)
+        one.refresh() if free else one.block()
+        return
+    checks = converge.attach(one.target, holder["run"], one.report, one.tell, request.detach)
+    if one.report.state in _UNSEEN or converge.covers_request(holder, arguments):
+        one.state = _ended(one, checks)
+    else:
+        one.refresh()
+
+
+def _ended(one: NodeRun, checks: list[CheckResult]) -> State:
+    return (Disconnected if one.report.state in _UNSEEN else Finished)(tuple(checks))
+
+
+def _bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Event]:
+    """Return the node's bundle, and the arguments of its run."""
+    request = one.context.request
+    inputs = one.context.inputs_of(one.node)
+    packed = bundle.pack(one.node, inputs, list(obsolete_roles))
+    return packed, run_metadata(one.run, one.region, one.name) | {
+        "mode": one.mode,
+        "full": request.full,
+        "checks": request.checks,
+        "purge": request.purge,
+        "even_if_busy": request.interrupt_meetings,
+        "plain": bool(os.environ.get("CHAUTARI_PLAIN_ANSIBLE")),
+        "sha256": hashlib.sha256(packed).hexdigest(),
+    }
+
+
+def converge_and_verify(runs: Sequence[NodeRun]) -> list[CheckResult]:
+    """Converge the nodes, check them from outside, and return the results of all checks.
+
+    Outside checks follow a deploy that changes something; otherwise both run at the same time.
+    """
+    if not runs:
+        return []
+    unchanged = runs[0].mode == "check" or (
+        all(one.up_to_date for one in runs) and not runs[0].context.request.full
+    )
+    if not unchanged:
+        inside = converge_all(runs)
+        return inside + outside_checks(runs, _reachable(runs))
+    reachable = _reachable(runs)
+    both: tuple[Callable[[], list[CheckResult]], ...] = (
+        lambda: converge_all(runs),
+        lambda: outside_checks(runs, reachable),
+    )
+    return [result for results in map_parallel(lambda work: work(), both) for result in results]
+
+
+def converge_all(runs: Sequence[NodeRun]) -> list[CheckResult]:
+    """Converge the nodes at the same time; an error of one node stays in its report."""
+
+    def one_node(one: NodeRun) -> list[CheckResult]:
+        if isinstance(one.state, Blocked | UpToDate):
+            return []
+        return capture_node_errors(lambda: one.report, lambda: converge_node(one))
+
+    found = map_parallel(one_node, runs, runs[0].context.request.parallel)
+    return [result for results in found for result in results]
+
+
+def _reachable(runs: Sequence[NodeRun]) -> list[NodeVariables]:
+    return [one.node for one in runs if one.report.state in ("converged", "verified")]
+
+
+def outside_checks(runs: Sequence[NodeRun], nodes: Sequence[NodeVariables]) -> list[CheckResult]:
+    """Run the outside checks of `nodes`, if the command includes checks."""
+    if runs[0].mode == "plan" or not runs[0].context.request.checks:
+        return []
+    return verify.outside(nodes, runs[0].context.endpoints)
+
+
+def skip_after_failed_canary(context: DeployContext, names: Sequence[str]) -> list[NodeReport]:
+    """Return the reports of nodes that are not changed because the canary is not well."""
+    refusal = Refusal("canary_failed", {"canary": context.request.canary})
+    nodes = context.inventory.region.nodes
+    return [NodeReport(name, nodes[name].address, "refused", refusals=[refusal]) for name in names]
