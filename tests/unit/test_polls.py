@@ -8,7 +8,7 @@ from region_samples import POLLS, SANDBOX, inventory
 from test_render_variables import SECRETS, node
 
 from chautari.deploy import assemble
-from chautari.deploy.request import Plan, Request
+from chautari.deploy.request import DeployContext, Request
 from chautari.errors import InvalidRegion
 from chautari.region import polls
 from chautari.region.catalog import Artifact
@@ -86,7 +86,7 @@ def test_sandbox_asks_for_the_releases_of_both_services(tmp_path: Path) -> None:
 def test_report_names_both_services_and_their_logins(tmp_path: Path) -> None:
     found = inventory(tmp_path, POLLS)
     request = Request(found, "deploy")
-    ready = Plan(request, SANDBOX, SECRETS, ())
+    ready = DeployContext(request, SANDBOX, SECRETS, ())
     services = {info.service: info for info in assemble.services(ready)}
     assert set(services) == {"nextcloud", "framadate"}
     assert services["framadate"].url == "https://encuestas.andes.example.org/"
