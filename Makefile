@@ -45,10 +45,11 @@ unit: setup  ## Run the tests that need no machine
 	$(BIN)/python -m pytest tests/unit tests/templates -q -n $(WORKERS)
 
 containers: setup  ## Run the tests in containers
-	$(AS_ROOT) $(BIN)/python -m pytest tests/integration
+	$(call timed,a first deploy and tests of the whole region,$(AS_ROOT) $(BIN)/python -m pytest tests/integration -m "not one_node" --keep-sandbox)
+	$(call timed,tests of one node,$(AS_ROOT) $(BIN)/python -m pytest tests/integration -m one_node -n 2)
 
 soak: setup  ## Run the long campaigns: faults at many moments, every molecule scenario
-	$(call timed,faults,$(AS_ROOT) $(BIN)/python -m pytest tests/integration --soak -k "faults or first_deploy or interruptions or receipts")
+	$(call timed,faults,$(AS_ROOT) $(BIN)/python -m pytest tests/integration --soak -k "faults or first_deploy or interruptions or manual_changes or receipts")
 	$(call timed,molecule,for s in base nextcloud framadate jitsi bigbluebutton pool region; do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
 
 # BENCH=noop runs only that benchmark; ROUNDS=9 runs more rounds; python -m benchmarks --list names them.

@@ -9,15 +9,23 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration import snapshots
+from tests.integration.snapshots import Snapshot, SnapshotError
+
+from chautari_sandbox import paths
 
 DEPLOY = str(Path(sys.executable).with_name("deploy"))
 REGIONS = Path(__file__).with_name("regions")
+ORIGINAL = REGIONS / "proof" / "region.yml"
+# Always the same folder: a sandbox belongs to the folder of its region.
+FOLDER = paths.cache_dir() / "tests" / "proof"
+# Says which snapshot the running sandbox is like, and the workers who see to it.
+MARKER = FOLDER.with_name("deployed")
 LIMIT_SECONDS = 1200
 
 
@@ -26,6 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--after", type=int, default=0, metavar="N",
                      help="leave out the first N changes to each node: go on with a campaign that "
                      "was broken off")  # fmt: skip
+    parser.addoption(
+        "--keep-sandbox",
+        action="store_true",
+        help="leave the sandbox running for the next session, if all tests pass",
+    )
 
 
 class Teller:
@@ -40,16 +53,26 @@ class Teller:
         """Write a line of progress past the capture."""
         plugins = self.config.pluginmanager
         terminal, capture = map(plugins.get_plugin, ("terminalreporter", "capturemanager"))
-        if terminal is None or capture is None:
+        if capture is None:
             return
         with self._one_at_a_time, capture.global_and_fixture_disabled():
-            terminal.write_line(f"  {text}")
-            terminal.flush()
+            if terminal is None:  # a worker of xdist's has no terminal
+                print(f"  {text}", file=sys.stderr, flush=True)
+            else:
+                terminal.write_line(f"  {text}")
+                terminal.flush()
 
     def figure(self, text: str) -> None:
         """Write what a campaign counted, and once more at the end."""
         self.figures.append(text)
+        if is_worker(self.config):
+            self.config.workeroutput["figures"] = self.figures  # type: ignore[attr-defined]
         self.say(text)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a worker counted."""
+        self.figures += getattr(node, "workeroutput", {}).get("figures", ())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
@@ -65,8 +88,22 @@ class Teller:
             terminalreporter.write_line(text)
 
 
+def is_worker(config: pytest.Config) -> bool:
+    """Return whether this is one of several processes that share the sandbox."""
+    return hasattr(config, "workerinput")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Teller(config), "teller")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remove the sandbox, once all that share it are done."""
+    options = session.config.option
+    stays = options.collectonly or (options.keep_sandbox and exitstatus == 0)
+    if not stays and not is_worker(session.config):
+        MARKER.unlink(missing_ok=True)
+        Proof(REGIONS / "proof").deploy("sandbox down")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -81,7 +118,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def teller(request: pytest.FixtureRequest) -> Teller:
     """Who says how far a campaign is and what it counted."""
-    found: Teller = request.config.pluginmanager.get_plugin("teller")
+    found = request.config.pluginmanager.get_plugin("teller")
+    assert isinstance(found, Teller)
     return found
 
 
@@ -138,14 +176,14 @@ class Outcome:
 
 @dataclass
 class Proof:
-    """The region under test: a copy of its own, so that tests may change it."""
+    """The region under test: a copy, so that tests may change it."""
 
     folder: Path
-    first: dict[str, Any] = field(default_factory=dict)
+    name: str = "region.yml"
 
     @property
     def file(self) -> Path:
-        return self.folder / "region.yml"
+        return self.folder / self.name
 
     def deploy(self, *arguments: str, person: str = "ana") -> Outcome:
         verb, *rest = arguments
@@ -179,7 +217,10 @@ class Proof:
     def edit(self, old: str, new: str) -> None:
         text = self.file.read_text()
         assert old in text
-        self.file.write_text(text.replace(old, new))
+        self.write(text.replace(old, new))
+
+    def write(self, text: str) -> None:
+        self.file.write_text(text)
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
@@ -189,11 +230,91 @@ def kill_group(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def proof(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proof]:
-    """The sandbox of the region `proof`, from nothing, removed at the end."""
-    folder = tmp_path_factory.mktemp("inventories") / "proof"
-    shutil.copytree(REGIONS / "proof", folder)
-    region = Proof(folder)
-    assert region.deploy("sandbox down").code == 0
-    yield region
-    region.deploy("sandbox down")
+def proof(request: pytest.FixtureRequest) -> Proof:
+    """The region `proof`; `bare` and `deployed` give it its machines.
+
+    Each worker has a region.yml of its own, since its tests change it.
+    """
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "")
+    return Proof(FOLDER, f"region-{worker}.yml" if worker else "region.yml")
+
+
+def bare(proof: Proof) -> None:
+    """Make the region and its machines anew, as a provider hands them over."""
+    MARKER.unlink(missing_ok=True)
+    shutil.rmtree(proof.folder, ignore_errors=True)
+    shutil.copytree(REGIONS / "proof", proof.folder)
+    proof.write(ORIGINAL.read_text())
+    assert proof.deploy("sandbox down").code == 0
+
+
+@pytest.fixture(scope="session")
+def deployed(request: pytest.FixtureRequest, proof: Proof, teller: Teller) -> Proof:
+    """The region, deployed: by tests before, from a snapshot, or by a first deploy now."""
+    session = getattr(request.config, "workerinput", {}).get("testrunuid", "")
+    # Workers share the sandbox: the first one sees to it.
+    with paths.locked(MARKER.with_name("lock")):
+        if FOLDER.is_dir():
+            proof.write(ORIGINAL.read_text())
+        if session and marked() == session:
+            return proof
+        snapshot = this_snapshot()
+        if not taken_over(proof, snapshot, teller):
+            bare(proof)
+            succeed(proof, "region", "--no-checks")
+            keep(proof, teller)
+        paths.write(MARKER, f"{snapshot.key} {session}")
+    return proof
+
+
+def this_snapshot() -> Snapshot:
+    return snapshots.of_region("proof", ORIGINAL)
+
+
+def marked() -> str:
+    """Return the session of workers that deployed the region, if one did."""
+    return MARKER.read_text().partition(" ")[2] if MARKER.is_file() else ""
+
+
+def taken_over(proof: Proof, snapshot: Snapshot, teller: Teller) -> bool:
+    """Use the deployed sandbox that runs, or else the snapshot; say why neither will do."""
+    if MARKER.is_file() and MARKER.read_text().partition(" ")[0] == snapshot.key:
+        if snapshots.running("proof") and proof.deploy("region", "--no-checks").code == 0:
+            return True
+        teller.say("the sandbox that tests before left is not in order")
+    if not snapshot.exists():
+        teller.say(f"no snapshot {snapshot.key} of the region: it is deployed from nothing")
+        return False
+    try:
+        assert proof.deploy("sandbox down").code == 0
+        snapshots.restore(snapshot, proof.folder, teller.say)
+        proof.write(ORIGINAL.read_text())
+        succeed(proof, "sandbox up")
+        succeed(proof, "region", "--no-checks")
+    except SnapshotError as error:
+        teller.say(
+            f"snapshot {snapshot.key} fails, so the region is deployed from nothing: {error}"
+        )
+        snapshot.remove()
+        return False
+    return True
+
+
+def keep(proof: Proof, teller: Teller) -> None:
+    """Note that the region stands, and make a snapshot of it if there is none."""
+    snapshot = this_snapshot()
+    if not snapshot.exists():
+        try:
+            snapshots.save(snapshot, proof.folder, teller.say)
+        except SnapshotError as error:
+            snapshot.remove()
+            teller.say(f"no snapshot could be made: {error}")
+        succeed(proof, "sandbox up")
+        succeed(proof, "region", "--no-checks")
+    paths.write(MARKER, f"{snapshot.key} ")
+
+
+def succeed(proof: Proof, *arguments: str) -> None:
+    outcome = proof.deploy(*arguments)
+    if outcome.code:
+        raise SnapshotError(f"deploy {arguments[0]}: {(outcome.stdout + outcome.stderr)[-2000:]}")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.integration import tampering
-from tests.integration.conftest import Proof
+from tests.integration.conftest import Outcome, Proof
 
 from chautari.region.load import load
 
@@ -33,6 +33,10 @@ def receipts(proof: Proof, node: str) -> list[dict[str, Any]]:
     """Return the receipts that a node holds."""
     script = "for f in /var/lib/chautari/receipts/*.json; do cat $f; echo; done"
     return tampering.receipts_of(proof.on(node, "sh", "-c", script))
+
+
+def ran(outcome: Outcome, node: str) -> set[str]:
+    return {role["name"] for role in outcome.node(node)["roles"] if not role["kept"]} - {"setup"}
 
 
 def standing(proof: Proof, node: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ it. What a role deliberately does not put back is written down in `LEFT`, with t
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -219,3 +220,49 @@ def detectable(found: list[Change]) -> list[dict[str, Any]]:
 def receipts_of(text: str) -> list[Receipt]:
     """Return the receipts from their files' contents, one JSON object a line."""
     return [json.loads(line) for line in text.splitlines()]
+
+
+# What is other when it is made anew, although it is right: that it is, checks prove. The rest of
+# what is told of these is compared like everything else.
+SALTED = {
+    "/etc/framadate/htpasswd": "a login is written anew with another salt",
+    "/var/www/chautari-bigbluebutton/welcome.pdf": "a PDF holds the time when it was made",
+}
+# Of what a probe says, the words that are other when they are made anew.
+SALTED_WORDS = {
+    # PostgreSQL keeps a password with a salt; the probe ends an account's line with its digest.
+    "accounts and databases of PostgreSQL": r"(?<=\|)[0-9a-f]{32}$",
+    # Prosody does, too; an account's line ends with a digest of what it keeps.
+    "accounts of Prosody": r"(?<= )[0-9a-f]{16}$",
+}
+
+
+def not_mended(
+    before: list[dict[str, Any]], after: list[dict[str, Any]], made: list[Change]
+) -> list[str]:
+    """Return what the changes altered and what is still not as it was.
+
+    Only what both receipts speak of can be compared: a handler's part is noted when it ran.
+    """
+    then, now = _states(before), _states(after)
+    touched = {change.item for change in made}
+    return [
+        f"{key}: {then[key]} → {now[key]}" for key in then.keys() & now.keys()
+        if then[key] != now[key]
+        and any(item in json.dumps([key[2], then[key]]) for item in touched)
+    ]  # fmt: skip
+
+
+def _states(side: list[dict[str, Any]]) -> dict[tuple[str, str, str], Any]:
+    text = [
+        ((receipt["role"], item["kind"], item["name"]), json.loads(json.dumps(state)))
+        for receipt in side
+        for item, state in zip(receipt["items"], receipt["states"], strict=True)
+    ]
+    for (_, _, name), state in text:
+        if name in SALTED:
+            for part in (state, *(v for v in state.values() if isinstance(v, dict))):
+                part.pop("sha256", None)
+        if name in SALTED_WORDS:
+            state["says"] = [re.sub(SALTED_WORDS[name], "salted", word) for word in state["says"]]
+    return dict(text)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.conftest import Outcome, Proof, kill_group
+from tests.integration.conftest import Outcome, Proof, Teller, bare, keep, kill_group
 
 from chautari.paths import reports_dir
 from chautari.region.load import load
@@ -24,9 +25,20 @@ pytestmark = pytest.mark.containers
 NODES = ("ground", "meet", "hall", "cloud")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def last(request: pytest.FixtureRequest, proof: Proof, teller: Teller) -> Iterator[None]:
+    """Keep what the first deploy made for the other tests, and for other sessions."""
+    failed = request.session.testsfailed
+    yield
+    # Some of these tests alone may have left it half done.
+    if request.session.testsfailed == failed and proof.deploy("region", "--no-checks").code == 0:
+        keep(proof, teller)
+
+
 @pytest.fixture(scope="module")
 def interrupted(proof: Proof) -> str:
     """The first deploy, killed once the cloud node is at work; what it said until then."""
+    bare(proof)
     process = proof.begin("region")
     said = ""
     assert process.stderr is not None

@@ -18,21 +18,13 @@ exec /usr/bin/python3 "$@"
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def deployed(proof: Proof) -> None:
-    """The region stands before anything is broken, also when these tests run alone."""
-    if proof.deploy("verify").code != 0:
-        outcome = proof.deploy("region")
-        assert outcome.code == 0, outcome.stdout
-
-
 @pytest.fixture(autouse=True)
-def restored(proof: Proof) -> Iterator[None]:
+def restored(deployed: Proof) -> Iterator[None]:
     """Give the region's files back as they were."""
-    files = {name: (proof.folder / name).read_bytes() for name in ("region.yml", "known_hosts")}
+    files = {name: (deployed.folder / name).read_bytes() for name in (deployed.name, "known_hosts")}
     yield
     for name, content in files.items():
-        (proof.folder / name).write_bytes(content)
+        (deployed.folder / name).write_bytes(content)
 
 
 def test_unreachable_node_is_told_and_the_others_results_are_kept(proof: Proof) -> None:
@@ -48,6 +40,8 @@ def test_unreachable_node_is_told_and_the_others_results_are_kept(proof: Proof) 
     assert outcome.report["checks"]["passed"] > 40
 
 
+@pytest.mark.one_node
+@pytest.mark.xdist_group("ground")
 def test_changed_host_key_is_refused(proof: Proof) -> None:
     pinned = (proof.folder / "known_hosts").read_text().splitlines()
     other = next(line for line in pinned if "198.51.100.206" in line).split(maxsplit=1)[1]
@@ -62,6 +56,8 @@ def test_changed_host_key_is_refused(proof: Proof) -> None:
     assert "do not deploy" in outcome.node("ground")["refusals"][0]["fix"]
 
 
+@pytest.mark.one_node
+@pytest.mark.xdist_group("ground")
 def test_other_operating_system_is_refused_before_a_file_changes(proof: Proof) -> None:
     before = proof.on("ground", "sh", "-c", "ls /var/lib/chautari/runs")
     # The sandbox is not asked to make the node anew: only what the region says is changed.
@@ -74,6 +70,8 @@ def test_other_operating_system_is_refused_before_a_file_changes(proof: Proof) -
     assert proof.on("ground", "sh", "-c", "ls /var/lib/chautari/runs") == before
 
 
+@pytest.mark.one_node
+@pytest.mark.xdist_group("ground")
 def test_clock_that_is_off_is_refused(proof: Proof) -> None:
     fake = "#!/bin/sh\nexec date.kept -d '+5 minutes' \"$@\"\n"
     proof.on("ground", "sh", "-c", "mv /usr/bin/date /usr/bin/date.kept")
@@ -92,6 +90,8 @@ def test_clock_that_is_off_is_refused(proof: Proof) -> None:
     assert "seconds ahead of this machine's" in outcome.node("ground")["refusals"][0]["reason"]
 
 
+@pytest.mark.one_node
+@pytest.mark.xdist_group("ground")
 def test_node_without_space_is_refused(proof: Proof) -> None:
     proof.on("ground", "mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", "/opt")
     try:
@@ -102,6 +102,8 @@ def test_node_without_space_is_refused(proof: Proof) -> None:
     assert "MB are free on /opt" in outcome.node("ground")["refusals"][0]["reason"]
 
 
+@pytest.mark.one_node
+@pytest.mark.xdist_group("ground")
 def test_failed_task_is_told_with_role_task_message_and_journal(proof: Proof) -> None:
     proof.on("ground", "systemctl", "mask", "--now", "postfix.service")
     try:

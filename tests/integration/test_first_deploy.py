@@ -11,7 +11,7 @@ import time
 
 import pytest
 from tests.integration import harm
-from tests.integration.conftest import Proof, Teller
+from tests.integration.conftest import Proof, Teller, bare
 
 pytestmark = [pytest.mark.containers, pytest.mark.soak]
 NODE = "cloud"
@@ -19,12 +19,6 @@ HITS = 6
 # Each run is left at work for a part of what it has to do, so that the next one has some left.
 LEFT_SECONDS = (2.0, 20.0)
 KINDS = ("runner killed", "node restarted")
-
-
-def bare(proof: Proof) -> None:
-    """Make the region's machines anew, as a provider hands them over."""
-    assert proof.deploy("sandbox down").code == 0
-    (proof.folder / "known_hosts").unlink(missing_ok=True)
 
 
 def strike(proof: Proof, kind: str, seconds: float) -> bool:

@@ -24,16 +24,15 @@ from chautari.render.provider import known_endpoints
 from chautari.ssh.runner_client import ask, new_run_id
 from chautari.ssh.target import targets
 
-pytestmark = pytest.mark.containers
+pytestmark = [pytest.mark.containers, pytest.mark.one_node, pytest.mark.xdist_group("ground")]
 NODE = "ground"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def undisturbed(proof: Proof) -> dict[str, object]:
+def undisturbed(deployed: Proof) -> dict[str, object]:
     """How the node stands after deploys that nothing disturbed."""
-    assert proof.deploy("region", "--no-checks").code == 0
-    assert deploy(proof).code == 0
-    return harm.standing(proof, NODE)
+    assert deploy(deployed).code == 0
+    return harm.standing(deployed, NODE)
 
 
 def deploy(proof: Proof, *arguments: str, person: str = "ana") -> Outcome:

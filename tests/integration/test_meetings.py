@@ -11,7 +11,7 @@ from tests.integration.conftest import Outcome, Proof
 
 from chautari_sandbox import paths
 
-pytestmark = pytest.mark.containers
+pytestmark = [pytest.mark.containers, pytest.mark.one_node, pytest.mark.xdist_group("cloud")]
 NODE = "hall"
 # Opens a meeting with one person in it, or ends it, through the API as any program does.
 API = """
@@ -45,14 +45,12 @@ LISTEN = "import socket, time; s = socket.create_server(('0.0.0.0', 443)); time.
 
 
 @pytest.fixture(scope="module", autouse=True)
-def deployed(proof: Proof) -> Iterator[None]:
-    """The region stands before anything is asked of it, also when these tests run alone."""
-    kept = proof.file.read_text()
-    outcome = proof.deploy("region", "--no-checks", "--json")
+def standing(deployed: Proof) -> Iterator[None]:
+    """The node stands as the region wants it before and after these tests."""
+    outcome = deployed.deploy("region", "--no-checks", "--json", "--node", NODE)
     assert outcome.code == 0, outcome.troubles
     yield
-    proof.file.write_text(kept)
-    assert proof.deploy("region", "--no-checks").code == 0
+    assert deployed.deploy("region", "--no-checks", "--node", NODE).code == 0
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +58,7 @@ def restored(proof: Proof) -> Iterator[None]:
     """Give the region's file back as it was."""
     kept = proof.file.read_text()
     yield
-    proof.file.write_text(kept)
+    proof.write(kept)
 
 
 @contextlib.contextmanager

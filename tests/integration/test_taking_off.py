@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 from tests.integration.conftest import Outcome, Proof
 
-pytestmark = pytest.mark.containers
+# The region's other nodes keep what they have, and other tests may be at work on them.
+NODES = ("--node", "cloud", "--node", "hall")
+pytestmark = [pytest.mark.containers, pytest.mark.one_node, pytest.mark.xdist_group("cloud")]
 BOTH, ONE = "services: [nextcloud, polls]}", "services: [polls]}"
 # Without Nextcloud the meetings' rooms have to be elsewhere.
 IN_NEXTCLOUD, ELSEWHERE = "guests: ask", "guests: ask, rooms: none"
@@ -15,11 +17,11 @@ SETTINGS = "  nextcloud: {host: cloud-files, quota: 2 GB, apps: [calendar]}\n"
 
 
 @pytest.fixture(scope="module")
-def standing(proof: Proof) -> Iterator[Proof]:
-    kept = proof.file.read_text()
-    assert proof.deploy("region", "--no-checks").code == 0
-    yield proof
-    proof.file.write_text(kept)
+def standing(deployed: Proof) -> Iterator[Proof]:
+    kept = deployed.file.read_text()
+    assert deployed.deploy("region", "--no-checks", *NODES).code == 0
+    yield deployed
+    deployed.write(kept)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def taken_off(standing: Proof) -> Outcome:
         role["name"]: [why["text"] for why in role["why"]] for role in plan.node("cloud")["roles"]
     }
     assert why["nextcloud"] == why["redis"] == ["it is wanted on this node no more"]
-    return standing.deploy("region", "--json")
+    return standing.deploy("region", "--json", *NODES)
 
 
 def test_deploy_takes_it_off_and_says_where_its_data_is(taken_off: Outcome) -> None:
@@ -59,7 +61,7 @@ def test_data_is_kept(taken_off: Outcome, standing: Proof) -> None:
 
 
 def test_it_is_taken_off_once(taken_off: Outcome, standing: Proof) -> None:
-    again = standing.deploy("region", "--no-checks", "--json")
+    again = standing.deploy("region", "--no-checks", "--json", *NODES)
     assert all(role["kept"] for role in again.node("cloud")["roles"]), again.node("cloud")["roles"]
 
 
@@ -67,7 +69,7 @@ def test_it_comes_back_with_its_data(taken_off: Outcome, standing: Proof) -> Non
     standing.edit(ONE, BOTH)
     standing.edit("services:\n", f"services:\n{SETTINGS}")
     standing.edit(ELSEWHERE, IN_NEXTCLOUD)
-    outcome = standing.deploy("region", "--json")
+    outcome = standing.deploy("region", "--json", *NODES)
     assert outcome.code == 0, outcome.troubles
     assert outcome.report["checks"]["failed"] == 0
     assert standing.on("cloud", "cat", "/var/lib/nextcloud/data/canary") == "kept\n"
@@ -77,6 +79,6 @@ def test_data_is_deleted_when_asked_for(taken_off: Outcome, standing: Proof) -> 
     standing.edit(BOTH, ONE)
     standing.edit(SETTINGS, "")
     standing.edit(IN_NEXTCLOUD, ELSEWHERE)
-    assert standing.deploy("region", "--no-checks", "--purge").code == 0
+    assert standing.deploy("region", "--no-checks", "--purge", *NODES).code == 0
     there = standing.on("cloud", "sh", "-c", "ls -d /var/lib/nextcloud /opt/nextcloud", check=False)
     assert there == ""
