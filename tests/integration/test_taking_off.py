@@ -41,7 +41,7 @@ def taken_off(standing: Proof) -> Outcome:
 def test_deploy_takes_it_off_and_says_where_its_data_is(taken_off: Outcome) -> None:
     assert taken_off.code == 0, taken_off.troubles
     notices = "\n".join(notice["text"] for notice in taken_off.node("cloud")["notices"])
-    assert "Nextcloud was taken off this node. Its data was kept: /var/lib/nextcloud" in notices
+    assert "Nextcloud was removed from this node. Its data was kept: /var/lib/nextcloud" in notices
     assert "--purge" in notices
     assert taken_off.report["checks"]["failed"] == 0
 
