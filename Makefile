@@ -10,6 +10,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # Containers with their own addresses need root. HOME stays, so that keys and caches are found.
 AS_ROOT := $(if $(SUDO),sudo env HOME=$(HOME),)
 PACKAGES := $(shell cat tool/packages.txt)
+SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 MIRROR ?=
 # Each process reads every module of the toolkit, so more than four gain little.
 WORKERS ?= $(shell n=$$(nproc); echo $$((n > 4 ? 4 : n)))
@@ -38,7 +39,7 @@ lint: setup  ## ruff, mypy, ansible-lint (outside CI of changed roles), shellche
 	$(BIN)/shellcheck --severity=warning --exclude=SC1090,SC1091 $$(git ls-files '*.sh'; git grep -lE '^#!/(usr/)?bin/(env )?(ba)?sh' -- roles ':!*.j2' ':!*.sh')
 	$(BIN)/yamllint --strict .
 	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/ansible-lint
-	$(BIN)/python -m chautari.region.schema --check
+	$(BIN)/python -m chautari.reference.generate --check
 	$(BIN)/python -m chautari.cli.reference --check
 
 unit: setup  ## Run the tests that need no machine
@@ -50,7 +51,7 @@ containers: setup  ## Run the tests in containers
 
 soak: setup  ## Run the long campaigns: faults at many moments, every molecule scenario
 	$(call timed,faults,$(AS_ROOT) $(BIN)/python -m pytest tests/integration --soak -k "faults or first_deploy or interruptions or manual_changes or receipts")
-	$(call timed,molecule,for s in base nextcloud framadate jitsi bigbluebutton pool region; do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
+	$(call timed,molecule,for s in $(SCENARIOS); do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
 
 # BENCH=noop runs only that benchmark; ROUNDS=9 runs more rounds; python -m benchmarks --list names them.
 bench: setup $(VENV)/peers/.ready  ## Compare Chautari with similar tools: benchmarks/results.json
@@ -79,7 +80,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml tool/chautari_sandbox/pyproject
 	@touch $@
 
 generate: setup  ## Write the files that are generated from the model and the commands
-	$(BIN)/python -m chautari.region.schema
+	$(BIN)/python -m chautari.reference.generate
 	$(BIN)/python -m chautari.cli.reference
 
 clean:  ## Remove the demo's containers and this checkout's environment

@@ -5,10 +5,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from chautari.region.catalog import Artifact
 from chautari.region.load import Inventory, load
-from chautari.region.packages import Repository
 from chautari.render.endpoints import ArtifactDouble, Endpoints
+from chautari.services.artifacts import Artifact, Repository
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"

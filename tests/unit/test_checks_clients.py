@@ -7,7 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from chautari.checks import turn, xmpp
+from chautari.checks import turn
+from chautari.services.jitsi import xmpp
 
 
 def test_credentials_are_those_of_the_turn_rest_api() -> None:

@@ -96,7 +96,7 @@ def work(
     monkeypatch.setattr(worker, "NodeRequirements", lambda **_: Named())
     monkeypatch.setattr(worker, "steady", lambda _: None)
     monkeypatch.setattr(rules, "check", lambda *_: [])
-    monkeypatch.setattr(worker.meetings, "advice", lambda *_: [])
+    monkeypatch.setattr(worker.rules, "advice", lambda *_: [])
     monkeypatch.setattr(worker.logging, "disable", lambda _: None)
 
     def run(

@@ -7,9 +7,11 @@ import pytest
 from region_samples import FIXTURES, KEY, inventory, region_file
 
 from chautari.errors import BadInput, InvalidRegion
-from chautari.region import catalog, guard
+from chautari.region import guard
 from chautari.region.field_types import check_timezone
 from chautari.region.load import find, load, names
+from chautari.services.nextcloud.releases import RELEASES
+from chautari.services.nextcloud.settings import Nextcloud
 
 INVALID = FIXTURES / "invalid"
 VALID = FIXTURES / "valid"
@@ -57,7 +59,7 @@ def test_values_are_kept_as_they_mean() -> None:
     assert region.nodes["med-2"].address == "2001:db8::20"
     assert region.languages == ("es", "pt_BR")
     assert [len(keys) for keys in region.operators.values()] == [1, 2]
-    assert region.services.of("nextcloud").quota == "500 MB"
+    assert region.settings_of(Nextcloud).quota == "500 MB"
 
 
 def test_yaml_1_1_words_stay_text() -> None:
@@ -113,7 +115,7 @@ def test_problems_stand_in_the_order_of_their_lines(tmp_path: Path) -> None:
 def test_release_of_the_lock_can_be_chosen() -> None:
     found = load(VALID / "pinned" / "region.yml")
     assert found.releases["nextcloud"]["34.0.9"].sha256 == "ab" * 32
-    assert found.releases["nextcloud"]["34.0.4"] in catalog.NEXTCLOUD
+    assert found.releases["nextcloud"]["34.0.4"] in RELEASES
 
 
 def test_private_key_is_never_repeated_in_the_message() -> None:

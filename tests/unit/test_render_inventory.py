@@ -20,6 +20,7 @@ from chautari.render import bundle, inputs
 from chautari.render import inventory as rendered
 from chautari.render.inventory import Connection, files_of, mark_unsafe, to_yaml
 from chautari.render.variables import NodeVariables
+from chautari.services.registry import ROLES
 
 JINJA = "{{ lookup('pipe', 'touch /tmp/chautari-was-here') }}"
 HOSTILE = {
@@ -125,9 +126,7 @@ def test_ansible_reads_the_inventory_with_roles_as_groups(tmp_path: Path) -> Non
 
 def test_groups_are_the_hosts_of_the_playbook_s_plays() -> None:
     plays = DataLoader().load_from_file(str(ROOT / "playbooks" / "region.yml"))
-    from chautari.render import placement
-
-    assert tuple(play["hosts"] for play in plays if "roles" in play) == placement.ORDER
+    assert tuple(play["hosts"] for play in plays if "roles" in play) == tuple(ROLES)
 
 
 def packed(of: NodeVariables, key: str = "key") -> bytes:

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from region_samples import KEY, REGION, SANDBOX, inventory
 
-from chautari.region import catalog
-from chautari.render import placement
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
-from chautari.render.variables import NodeContext, NodeVariables, nextcloud_release, of_node
-from chautari.secrets.specs import generate_key
+from chautari.render.variables import NodeContext, NodeVariables, of_node
 from chautari.secrets.store import SecretStore
+from chautari.services.nextcloud.releases import newest_for
+from chautari.services.nextcloud.variables import release_of
+from chautari.services.registry import ROLES, SERVICES
+from chautari.services.secret_spec import generate_key
 
 SECRETS = SecretStore(
     {
@@ -54,10 +55,10 @@ def test_node_without_services_gets_the_ground_alone(tmp_path: Path) -> None:
 
 def test_nextcloud_brings_its_roles_in_the_order_they_run(tmp_path: Path) -> None:
     found = node(tmp_path, "med1").roles
-    assert found[-6:] == placement.ROLES_OF_APP["nextcloud"]
-    assert list(found) == sorted(found, key=placement.ORDER.index)
-    wanted = {"base", "firewall", "mail", *placement.ROLES_OF_APP["nextcloud"]}
-    assert found == tuple(x for x in placement.ORDER if x in wanted)
+    assert found[-6:] == SERVICES["nextcloud"].roles
+    assert list(found) == sorted(found, key=list(ROLES).index)
+    wanted = {"base", "firewall", "mail", *SERVICES["nextcloud"].roles}
+    assert found == tuple(x for x in ROLES if x in wanted)
 
 
 def test_region_without_a_relay_gets_no_mail_role(tmp_path: Path) -> None:
@@ -110,8 +111,8 @@ def test_nextcloud_is_set_as_the_region_says(tmp_path: Path) -> None:
 def test_release_is_the_newest_that_the_os_runs(tmp_path: Path) -> None:
     text = REGION.replace("'2001:db8::11',", "'2001:db8::11', os: debian-12,")
     context = NodeContext(inventory(tmp_path, text), PUBLIC_INTERNET, "med1")
-    assert nextcloud_release(context) == catalog.newest_for("debian-12")
-    assert nextcloud_release(context).version == "34.0.4"
+    assert release_of(context) == newest_for("debian-12")
+    assert release_of(context).version == "34.0.4"
 
 
 def test_release_can_be_chosen_by_the_region(tmp_path: Path) -> None:

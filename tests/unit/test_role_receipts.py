@@ -12,9 +12,10 @@ from jinja2.nodes import Name
 from role_samples import NAMES, ROLES, SHARED, Data, module, options, read, task_files, tasks
 
 from chautari.node.addresses import FACTS
-from chautari.render import placement
 from chautari.render.inputs import Declaration, declaration, trackers, with_shared
-from chautari.secrets.specs import _MAIL, _NEXTCLOUD, _RECEIPTS
+from chautari.secrets.specs import MAIL, RECEIPTS
+from chautari.services.registry import ROLES as KNOWN_ROLES
+from chautari.services.registry import SERVICES
 
 # A task that changes something which no module's arguments tell.
 OPAQUE = ("command", "shell", "script", "raw", "expect")
@@ -58,7 +59,7 @@ def test_every_role_declares_what_its_receipt_watches(role: str) -> None:
 
 @pytest.mark.parametrize("role", NAMES)
 def test_role_needs_only_roles_that_run_before_it(role: str) -> None:
-    before = placement.ORDER[: placement.ORDER.index(role)]
+    before = list(KNOWN_ROLES)[: list(KNOWN_ROLES).index(role)]
     needs = declaration(role).needs
     assert set(needs) <= set(before)
     assert len(needs) == len(set(needs))
@@ -140,7 +141,8 @@ def test_probe_is_a_posix_script_that_says_what_it_tells(probe: Path) -> None:
 def test_probe_has_no_jinja_and_names_no_secret(probe: Path) -> None:
     text = probe.read_text()
     assert "{{" not in text and "{%" not in text
-    for secret in (_MAIL, _RECEIPTS, *_NEXTCLOUD):
+    own = [secret for service in SERVICES.values() for secret in service.secrets]
+    for secret in (MAIL, RECEIPTS, *own):
         assert secret.name not in text
     # Of a password that is kept on the node nothing but a digest may be told.
     for line in text.splitlines():

@@ -22,11 +22,11 @@ from role_samples import (
     task_files,
     tasks,
 )  # fmt: skip
-from test_render_bigbluebutton import ROOMS
 from test_render_variables import node
+from test_services_bigbluebutton import ROOMS
 
-from chautari.render import placement
 from chautari.render.inputs import with_shared
+from chautari.services.registry import ROLES as KNOWN_ROLES
 
 TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,), "path": (str,), "int": (int,), "bool": (bool,), "list": (list,), "dict": (dict,),
@@ -47,7 +47,7 @@ def ids(value: Any) -> str:
 
 
 def test_every_role_that_the_tool_places_is_there() -> None:
-    assert sorted(placement.ORDER) == NAMES
+    assert sorted(KNOWN_ROLES) == NAMES
 
 
 @pytest.mark.parametrize("role", NAMES)

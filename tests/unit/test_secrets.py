@@ -12,6 +12,7 @@ from chautari.region.load import Inventory
 from chautari.secrets import specs, store
 from chautari.secrets.ensure import ensure, recipients_of
 from chautari.secrets.store import SecretStore, default_identities, load
+from chautari.services import secret_spec
 
 RELAY = {"mail_relay_password": "canary-relay"}
 
@@ -33,13 +34,17 @@ def test_secrets_are_made_once_and_kept(kind: str, tmp_path: Path) -> None:
     first = ensure(found, [tmp_path / "ana"], RELAY)
     before = found.secrets.read_bytes()
     second = ensure(found, [tmp_path / "ana"], {})
-    assert first.names == second.names == sorted(spec.name for spec in specs.wanted(found.region))
+    assert (
+        first.names
+        == second.names
+        == sorted(spec.name for spec in specs.required_secrets(found.region))
+    )
     assert all(first[name] == second[name] for name in first.names)
     assert found.secrets.read_bytes() == before
 
 
 def test_made_secrets_are_long_differ_and_need_no_quoting() -> None:
-    made = {specs.generate() for _ in range(100)}
+    made = {secret_spec.generate() for _ in range(100)}
     assert len(made) == 100
     assert all(
         len(value) == 32 and value.replace("-", "").replace("_", "").isalnum() for value in made
@@ -206,9 +211,9 @@ def test_interrupted_writing_keeps_the_old_file(
 
 def test_node_needs_only_its_services_secrets(tmp_path: Path) -> None:
     found = region(tmp_path).region
-    assert specs.of_node(found, "bog1") == ("mail_relay_password",)
-    everything = {spec.name for spec in specs.wanted(found)}
-    assert set(specs.of_node(found, "med1")) == everything - {"receipt_key"}
+    assert specs.names_of_node(found, "bog1") == ("mail_relay_password",)
+    everything = {spec.name for spec in specs.required_secrets(found)}
+    assert set(specs.names_of_node(found, "med1")) == everything - {"receipt_key"}
     assert "receipt_key" in everything
     assert store.load is load
 

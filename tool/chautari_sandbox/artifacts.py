@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chautari.errors import BadInput
-from chautari.region.polls import APPS
+from chautari.services.registry import SERVICES
 from chautari_sandbox import download
 from chautari_sandbox.spec import RequiredArtifact
 from chautari_sandbox.state import Artifact, Missing
@@ -16,7 +16,7 @@ from chautari_sandbox.state import Artifact, Missing
 Builder = Callable[[str, Path], Path]
 Fetcher = Callable[[RequiredArtifact, Path], Path]
 # Releases of services, in whose place a double may stand; apps of theirs have looser names.
-RELEASES = ("nextcloud", *APPS)
+RELEASES = {role.name for service in SERVICES.values() for role in service.own_roles}
 UNPINNED = "its checksum is unknown; pin it in artifacts.lock, or provide it with --mirror"
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from chautari.region.catalog import Artifact
-from chautari.region.packages import Repository
 from chautari.render.endpoints import ArtifactDouble, Endpoints
+from chautari.services.artifacts import Artifact, Repository
 from chautari_sandbox.doubles import limits
 from chautari_sandbox.state import SandboxState
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chautari.region.catalog import ARCHITECTURES
+from chautari.region.operating_systems import ARCHITECTURES
 from chautari_sandbox import paths
 from chautari_sandbox.doubles.build import BUILD_TIME
 from chautari_sandbox.spec import RequiredImage

@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from chautari.errors import BadInput
-from chautari.region import packages as upstream
-from chautari.region.catalog import Artifact
-from chautari.region.images import IMAGES
 from chautari.region.load import Inventory
 from chautari.region.model import Region
-from chautari.render import apps, containers, packages
 from chautari.render.context import NodeContext
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.placement import names_of
-from chautari.render.variables import RELEASES, release_of
+from chautari.services.artifacts import Artifact
+from chautari.services.containers import image_of
+from chautari.services.registry import SERVICES
 from chautari_sandbox.spec import (
     NodeSpec,
     Release,
@@ -53,21 +51,17 @@ def sandbox_spec(inventory: Inventory, mirror: Path | None = None) -> SandboxSpe
 def _node_spec(region: Region, name: str) -> NodeSpec:
     node = region.nodes[name]
     release: Release = "12" if region.os_of(name) == "debian-12" else "13"
-    nests = bool(containers.services_of(region, name))
+    nests = any(service.image for service in region.services_of(name))
     return NodeSpec(name, node.address, release, names_of(region, name), nests)
 
 
 def _artifacts(inventory: Inventory) -> tuple[RequiredArtifact, ...]:
     region = inventory.region
     found: list[Artifact] = []
-    for name, node in region.nodes.items():
+    for name in region.nodes:
         context = NodeContext(inventory, PUBLIC_INTERNET, name)
-        for service in (item for item in node.services if item in RELEASES):
-            release = release_of(context, service)
-            found.append(release)
-            if service == "nextcloud":
-                pins = apps.pinned(context, release.version)
-                found += [pin for pin in pins.values() if pin is not None]
+        for service in region.services_of(name):
+            found += service.artifacts(context) if service.artifacts else ()
     return tuple(
         RequiredArtifact(item.name, item.version, item.file, item.url, item.sha256)
         for item in found
@@ -76,18 +70,23 @@ def _artifacts(inventory: Inventory) -> tuple[RequiredArtifact, ...]:
 
 def _images(inventory: Inventory) -> tuple[RequiredImage, ...]:
     context = NodeContext(inventory, PUBLIC_INTERNET, "")
-    services = (item for item in IMAGES if inventory.region.nodes_running(item))
-    return tuple(RequiredImage(item, containers.image(context, item).version) for item in services)
+    deployed = (name for name in SERVICES if inventory.region.nodes_running(name))
+    return tuple(
+        RequiredImage(name, image_of(context, name).version)
+        for name in deployed
+        if SERVICES[name].image
+    )
 
 
 def _repositories(inventory: Inventory) -> tuple[RequiredRepository, ...]:
     context = NodeContext(inventory, PUBLIC_INTERNET, "")
-    deployed_services = inventory.region.deployed_services()
-    found = list[RequiredRepository]()
-    if "jitsi" in deployed_services:
-        version = packages.jitsi_version(context)
-        found.append(RequiredRepository("jitsi", version, upstream.JITSI.key_url))
-    if "bigbluebutton" in deployed_services:
-        version = packages.bigbluebutton_version(context)
-        found.append(RequiredRepository("bigbluebutton", version, upstream.BIGBLUEBUTTON_KEY))
-    return tuple(found)
+    deployed = inventory.region.deployed_services()
+    packages = {
+        service.packages.name: service.packages
+        for name, service in SERVICES.items()
+        if name in deployed and service.packages
+    }
+    return tuple(
+        RequiredRepository(name, item.version(context), item.key_url)
+        for name, item in packages.items()
+    )

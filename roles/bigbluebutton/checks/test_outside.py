@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from chautari.checks import http2, turn, udp
-from chautari.checks.bigbluebutton import Refused, Server
+from chautari.services.bigbluebutton.api_client import Refused, Server
 
 pytestmark = pytest.mark.role("bigbluebutton")
 

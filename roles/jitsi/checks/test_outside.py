@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chautari.checks import turn
-from chautari.checks.xmpp import Bosh, Person, Websocket
+from chautari.services.jitsi.xmpp import Bosh, Person, Websocket
 
 pytestmark = pytest.mark.role("jitsi")
 

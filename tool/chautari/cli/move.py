@@ -1,31 +1,41 @@
-"""`deploy move NAME SERVICE --to NODE`: the way of a service to another machine, step by step."""
+"""`deploy move NAME SERVICE --to NODE`: the steps that move a service to another node."""
 
 from __future__ import annotations
 
 import click
 
-from chautari.cli.migration_steps import steps
 from chautari.cli.options import json_option, print_json, region_argument
+from chautari.errors import BadInput
 from chautari.paths import inventories_root
 from chautari.region.load import find, load
+from chautari.services.registry import SERVICES
 
 
 @click.command("move")
 @region_argument
-@click.argument("service", type=click.Choice(["bigbluebutton"]))
+@click.argument("service")
 @click.option("--to", required=True, metavar="NODE", help="The new machine, a node of the region.")
 @click.option(
-    "--release", type=click.Choice(["3.0", "4.0"]), default="4.0", show_default=True,
-    help="The release line for the new machine.",
+    "--release", metavar="LINE",
+    help="The release line for the new machine. Default: the newest.",
 )  # fmt: skip
 @json_option
-def command(name: str, service: str, to: str, release: str, as_json: bool) -> int:
+def command(name: str, service: str, to: str, release: str | None, as_json: bool) -> int:
     """Print the steps to move a service to another node. Nothing changes.
 
-    A new release line of BigBlueButton needs a new server. The steps copy the recordings. Rooms
+    A new release line of a service may need a new server. The steps copy its data. Its public name
     and links keep working.
     """
-    found = steps(load(find(name, inventories_root())).region, to, release)
+    moves = {name: item.move for name, item in SERVICES.items() if item.move}
+    move = moves.get(service)
+    if move is None:
+        raise BadInput(f"there are no steps to move {service!r}", fix=f"choose: {', '.join(moves)}")
+    release = release or move.releases[-1]
+    if release not in move.releases:
+        raise BadInput(
+            f"{service} has no release line {release!r}", fix=f"choose: {', '.join(move.releases)}"
+        )
+    found = move.steps(load(find(name, inventories_root())).region, to, release)
     if as_json:
         steps_ = [step.plain() for step in found]
         print_json({"region": name, "service": service, "to": to, "steps": steps_})

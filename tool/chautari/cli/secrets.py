@@ -28,12 +28,12 @@ def command() -> None:
 @json_option
 def list_(name: str, as_json: bool) -> None:
     """List the secrets that a region needs, and the purpose of each."""
-    known = specs.wanted(_inventory(name).region)
+    known = specs.required_secrets(_inventory(name).region)
     if as_json:
         print_json({spec.name: spec.meaning for spec in known})
         return
     for spec in known:
-        click.echo(f"{spec.name:<32} {spec.meaning}{' (you set it)' if spec.given else ''}")
+        click.echo(f"{spec.name:<32} {spec.meaning}{' (you set it)' if spec.user_supplied else ''}")
 
 
 @command.command("show")
@@ -56,7 +56,7 @@ def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
 def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     """Set one secret. It is read from standard input, or from a prompt in a terminal."""
     inventory = _inventory(name)
-    known = {spec.name: spec for spec in specs.wanted(inventory.region)}
+    known = {spec.name: spec for spec in specs.required_secrets(inventory.region)}
     if secret not in known:
         raise BadInput(
             f"the region needs no secret {secret!r}", fix=f"use one of: {', '.join(known)}"

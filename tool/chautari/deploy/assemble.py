@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from chautari.deploy.request import DeployContext, Request
 from chautari.region.model import Region
-from chautari.render import containers, packages
 from chautari.render.endpoints import Endpoints
-from chautari.render.variables import NodeContext, release_of
+from chautari.render.variables import NodeContext
 from chautari.report.model import ENDINGS, Double, Notice, RegionReport, ServiceInfo
-
-Opened = tuple[str, str, str]  # version, login, note
 
 
 def new_report(request: Request, endpoints: Endpoints) -> RegionReport:
@@ -58,66 +54,22 @@ def services(context: DeployContext) -> list[ServiceInfo]:
     found = []
     for name in context.request.node_names():
         node = NodeContext(context.inventory, context.endpoints, name)
-        for service in region.services_on(name):
-            app = region.services.app_of(service)
-            version, login, note = _OPENED[service](node, service)
-            double = context.endpoints.is_double(app)
+        for service in region.services_of(name):
+            if service.card is None:
+                continue
+            card = service.card(node)
+            double = context.endpoints.is_double(service.app_name)
             found.append(
                 ServiceInfo(
-                    service=app,
-                    url=f"https://{region.public_name(service, name)}/",
+                    service=service.app_name,
+                    url=f"https://{region.public_name(service.name, name)}/",
                     node=name,
-                    version=version + (" (double)" if double else ""),
-                    login=login,
-                    note=note,
+                    version=card.version + (" (double)" if double else ""),
+                    login=card.login,
+                    note=card.note,
                 )
             )
     return found
-
-
-def _admin(context: NodeContext, service: str) -> Opened:
-    secret = f"{context.region.services.app_of(service)}_admin_password"
-    note = f"password: deploy secrets show {context.region.region} {secret}"
-    return release_of(context, service).version, "admin", note
-
-
-def _jitsi(context: NodeContext, _: str) -> Opened:
-    settings = context.region.services.of_jitsi()
-    if settings.access == "open":
-        return packages.jitsi_version(context), "", "anyone starts a meeting"
-    note = f"passwords: deploy secrets show {context.region.region} jitsi_member_NAME"
-    return packages.jitsi_version(context), ", ".join(settings.members), note
-
-
-def _bigbluebutton(context: NodeContext, _: str) -> Opened:
-    settings = context.region.services.of_bigbluebutton()
-    note = {
-        "nextcloud": "rooms are in Nextcloud",
-        "greenlight": "rooms are in Greenlight",
-        "none": "its API: bbb-conf --secret",
-    }
-    return packages.bigbluebutton_version(context), "", note[settings.rooms]
-
-
-def _greenlight(context: NodeContext, _: str) -> Opened:
-    region = context.region
-    login = region.services.of_greenlight().admin or region.contact
-    note = f"first password: deploy secrets show {region.region} greenlight_admin_password"
-    return containers.image(context, "greenlight").version, login, note
-
-
-def _scalelite(context: NodeContext, _: str) -> Opened:
-    return containers.image(context, "scalelite").version, "", "its servers: chautari-pool, there"
-
-
-_OPENED: dict[str, Callable[[NodeContext, str], Opened]] = {
-    "nextcloud": _admin,
-    "polls": _admin,
-    "jitsi": _jitsi,
-    "bigbluebutton": _bigbluebutton,
-    "greenlight": _greenlight,
-    "scalelite": _scalelite,
-}
 
 
 def hosts_line(region: Region) -> str:

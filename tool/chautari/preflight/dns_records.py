@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+
+from chautari.preflight.requirements import NodeRequirements
+from chautari.report.model import Refusal
 
 SECONDS = 6.0
+# Records by kind (A, AAAA) and name; None where the name servers gave no answer.
+Records = Mapping[tuple[str, str], tuple[str, ...] | None]
 Answers = dict[tuple[str, str], tuple[str, ...] | None]
 
 
@@ -31,3 +37,25 @@ def lookup(names: Iterable[str], server: str = "") -> Answers:
             except dns.exception.DNSException:
                 found[kind, name] = None
     return found
+
+
+def records(found: Records, required: NodeRequirements) -> list[Refusal]:
+    """Return what is wrong with the names' DNS records; names without an answer are left out.
+
+    Browsers reach the media by the name's address, and FreeSWITCH announces the node's: where the
+    two differ, people see each other and hear nothing (BigBlueButton's errors 1002 and 1007).
+    """
+    refusals = []
+    for name in required.names:
+        for kind, right in (("A", required.address), ("AAAA", required.address6)):
+            answer = found.get((kind, name))
+            if answer is None or _same(answer, right):
+                continue
+            code = "record_wrong" if answer else "record_missing"
+            data = {"kind": kind, "name": name, "right": right, "found": list(answer)}
+            refusals.append(Refusal(code, data))
+    return refusals
+
+
+def _same(answer: tuple[str, ...], right: str) -> bool:
+    return {ip_address(item) for item in answer} == ({ip_address(right)} if right else set())

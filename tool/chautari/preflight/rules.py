@@ -6,19 +6,20 @@ Each rule is a small function over the facts of a machine and the requirements o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from chautari.preflight import meetings
 from chautari.preflight.facts import Facts
 from chautari.preflight.requirements import NodeRequirements
-from chautari.region.catalog import ARCHITECTURES
-from chautari.report.model import Refusal
+from chautari.region.operating_systems import ARCHITECTURES, DEBIAN
+from chautari.report.model import Notice, Refusal
+
+if TYPE_CHECKING:
+    from chautari.services.base import Service
 
 MAX_SKEW_SECONDS = 60
 FREE_MB = 1500
-FREE_MB_NEXTCLOUD = 4000
 FREE_MB_AGAIN = 1000  # on a node that was deployed before: most of it is there already
 MEMORY_MB = 400
-MEMORY_MB_NEXTCLOUD = 900
 MIN_INODES = 60_000
 OUR_WEB_SERVERS = ('"nginx"', '"haproxy"')
 
@@ -28,13 +29,29 @@ Rule = Callable[[Facts, NodeRequirements], Iterator[Refusal]]
 
 def check(facts: Facts, required: NodeRequirements) -> list[Refusal]:
     """Return every reason not to change the machine."""
-    return [refusal for rule in RULES for refusal in rule(facts, required)]
+    own = [rule for service in services_of(required) for rule in service.preflight]
+    return [refusal for rule in (*RULES, *own) for refusal in rule(facts, required)]
+
+
+def advice(facts: Facts, required: NodeRequirements) -> list[Notice]:
+    """Return what the machine has less of than its services recommend."""
+    found = [service.advice for service in services_of(required)]
+    return [notice for function in found if function for notice in function(facts, required)]
+
+
+def services_of(required: NodeRequirements) -> list[Service]:
+    """Return the services that the node is to run."""
+    # Imported here: a deploy that finds nothing to do starts without the model of a region.
+    from chautari.services.registry import SERVICES
+
+    return [SERVICES[name] for name in required.services]
 
 
 def operating_system(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse releases and processors that the roles are not tested on."""
     if facts.os != required.os:
-        known = facts.os in ("debian-12", "debian-13") and "bigbluebutton" not in required.services
+        supported = all(facts.os in item.requires.os for item in services_of(required))
+        known = supported and facts.os in DEBIAN
         code = "os_differs" if known else "os_unsupported"
         yield Refusal(code, {"found": facts.os, "required": required.os})
     if facts.machine not in ARCHITECTURES:
@@ -67,8 +84,9 @@ def clock(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
 def space(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse a disk that would fill up in the middle of a deploy."""
     needed = FREE_MB_AGAIN if facts.venv else FREE_MB
-    if "nextcloud" in required.services and facts.deployed != "nextcloud":
-        needed = FREE_MB_NEXTCLOUD
+    for service in services_of(required):
+        if facts.deployed != service.name:
+            needed = max(needed, service.requires.disk_mb)
     short = sorted(path for path, free in facts.free.items() if free // 1024 < needed)
     if short:
         free = min(facts.free[path] for path in short) // 1024
@@ -81,9 +99,10 @@ def space(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
 
 def memory(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse memory below which the kernel stops the database under load."""
-    needed = MEMORY_MB_NEXTCLOUD if "nextcloud" in required.services else MEMORY_MB
-    if meetings.SERVICE in required.services:
-        return  # it has a minimum of its own
+    limits = [service.requires.memory_mb for service in services_of(required)]
+    if 0 in limits:
+        return  # such a service has a minimum of its own in its preflight
+    needed = max(MEMORY_MB, *limits) if limits else MEMORY_MB
     found = facts.memory_kb // 1024
     if found < needed:
         yield Refusal("memory_low", {"found_mb": found, "needed_mb": needed})
@@ -108,5 +127,4 @@ RULES: tuple[Rule, ...] = (
     space,
     memory,
     web_ports,
-    *meetings.RULES,
 )

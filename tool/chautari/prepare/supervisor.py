@@ -103,7 +103,7 @@ def requirements_of(region: Region, name: str) -> NodeRequirements:
         container=substitute is not None,
         memory_mb=substitute.memory_mb if substitute else 0,
         cores=substitute.cores if substitute else 0,
-        names=names_of(region, name) if "bigbluebutton" in node.services else (),
+        names=names_of(region, name) if any(x.needs_dns for x in region.services_of(name)) else (),
         address=node.address,
         address6=node.address6 or "",
     )

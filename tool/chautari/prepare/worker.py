@@ -30,7 +30,7 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra.operations import apt, server
 
 from chautari.node import packages
-from chautari.preflight import dns_records, facts, meetings, rules
+from chautari.preflight import dns_records, facts, rules
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment
 from chautari.report.model import Refusal
@@ -170,8 +170,8 @@ def _judge(host: Host, node: dict[str, Any], found: facts.Facts) -> bool:
     # A node that is only looked at gets its answer about names from the checks from outside.
     if wanted.names and not node["checking"]:
         answers = dns_records.lookup(wanted.names, node["resolver"])
-        refusals += meetings.records(answers, wanted)
-    for notice in meetings.advice(found, wanted):
+        refusals += dns_records.records(answers, wanted)
+    for notice in rules.advice(found, wanted):
         say("advised", host.name, notice=dataclasses.asdict(notice))
     if refusals:
         reasons = [dataclasses.asdict(refusal) for refusal in refusals]

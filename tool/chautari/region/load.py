@@ -1,4 +1,4 @@
-"""`region.yml` → `Region`: guarded reading, the model, the rules; every error at once."""
+"""`region.yml` → `Region`: read, validate, check rules; report all errors at once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from chautari.errors import InvalidRegion, Problem
-from chautari.region import catalog, explain, guard, polls, rules
-from chautari.region.catalog import Artifact
+from chautari.region import explain, guard, rules
 from chautari.region.field_types import ImageVersion
-from chautari.region.images import IMAGES
 from chautari.region.locate import (
     KNOWN_HOSTS_FILE,
     LOCK_FILE,
@@ -23,11 +21,12 @@ from chautari.region.locate import (
     names,
 )
 from chautari.region.model import Region
+from chautari.services.artifacts import Artifact
+from chautari.services.registry import SERVICES
 
 __all__ = ["Inventory", "find", "load", "load_all", "names"]
 PIN_FORM = (
-    "is not a pin; write nextcloud: "
-    "{35.0.1: {url: 'https://….tar.bz2', sha256: 64 hexadecimal digits}}"
+    "is not a pin; write NAME: {35.0.1: {url: 'https://….tar.bz2', sha256: 64 hexadecimal digits}}"
 )
 
 
@@ -59,25 +58,33 @@ class _Pin(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+def _archives() -> set[str]:
+    return {name for service in SERVICES.values() for name in service.archives}
+
+
+def _images() -> set[str]:
+    return {name for name, service in SERVICES.items() if service.image}
+
+
 def _check_pinned(value: str) -> str:
-    if value not in ("nextcloud", catalog.ROOMS_APP, *polls.APPS, *IMAGES):
-        raise ValueError(f"nothing called {value!r} is installed from an archive")
+    if value not in _archives() | _images():
+        raise ValueError(f"no service is installed from an archive called {value!r}")
     return value
 
 
 _Name = Annotated[str, AfterValidator(_check_pinned)]
 
 
-def _of_one_kind(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pin]]:
-    for app, versions in pins.items():
+def _check_kind(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pin]]:
+    for name, versions in pins.items():
         for pin in versions.values():
-            given, other = (pin.image, pin.url) if app in IMAGES else (pin.url, pin.image)
-            if given is None or other is not None:
-                raise ValueError(f"{app} is pinned in the wrong form")
+            expected, other = (pin.image, pin.url) if name in _images() else (pin.url, pin.image)
+            if expected is None or other is not None:
+                raise ValueError(f"{name} is pinned in the wrong form")
     return pins
 
 
-_Pins = Annotated[dict[_Name, dict[ImageVersion, _Pin]], AfterValidator(_of_one_kind)]
+_Pins = Annotated[dict[_Name, dict[ImageVersion, _Pin]], AfterValidator(_check_kind)]
 
 
 class _Lock(RootModel[_Pins]):
@@ -144,11 +151,11 @@ def _misplaced(document: guard.Document, file: Path, region: Region) -> Problem:
 
 
 def _known() -> dict[str, dict[str, Artifact]]:
-    """Return the releases whose checksums the tool knows, by app and version."""
-    apps = [app.release for app in polls.APPS.values() if app.release.sha256]
+    """Return the releases whose checksums this version contains, by app and version."""
     found: dict[str, dict[str, Artifact]] = {}
-    for release in (*catalog.NEXTCLOUD, *apps):
-        found.setdefault(release.name, {})[release.version] = release
+    for service in SERVICES.values():
+        for release in service.releases:
+            found.setdefault(release.name, {})[release.version] = release
     return found
 
 

@@ -1,13 +1,13 @@
-"""The typed model of a region: the one truth for the shape of `region.yml`.
+"""The typed model of a region, which defines the shape of `region.yml`.
 
 `schemas/region.schema.json` and `docs/reference/region.md` are generated from it, so every field
-carries a description and an example. Values are checked one by one here; rules across fields are
-in `rules`.
+has a description and an example. Values are checked one by one here; rules across fields are in
+`rules`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic.json_schema import WithJsonSchema
@@ -25,13 +25,16 @@ from chautari.region.field_types import (
     SandboxNetwork,
     Timezone,
 )
-from chautari.region.services import Services
+from chautari.region.settings import Services, Settings
+from chautari.services.base import Service
+from chautari.services.registry import EXAMPLE, SERVICES
 
-ServiceName = Literal[
-    "nextcloud", "polls", "jitsi", "jitsi-bridge", "bigbluebutton", "greenlight", "scalelite"
-]
-# Services that serve another one: any number of nodes carry them, without a name or settings.
-AUXILIARY_SERVICES = {"jitsi-bridge": "jitsi"}
+if TYPE_CHECKING:
+    ServiceName = str
+else:
+    ServiceName = Literal[tuple(SERVICES)]
+# Services that serve another one: any number of nodes run them, without a name or settings.
+AUXILIARY_SERVICES = tuple(name for name, service in SERVICES.items() if service.auxiliary)
 OperatingSystem = Literal["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"]
 Ubuntu = Literal["ubuntu-22.04", "ubuntu-24.04"]
 
@@ -56,23 +59,23 @@ class Node(StrictModel):
     )
     address6: Address | None = Field(
         default=None,
-        description="Public IPv6 address beside an IPv4 `address`; AAAA records point to it.",
+        description="Public IPv6 address, if `address` is IPv4; AAAA records point to it.",
         examples=["2001:db8::10"],
     )
     os: OperatingSystem = Field(
         default="debian-13",
-        description="Operating system of the node; the deploy refuses a node that differs. Ubuntu "
-        "is for BigBlueButton alone.",
+        description="Operating system of the node; a deploy refuses a node that runs another. Each "
+        "service lists those it supports.",
         examples=["debian-13"],
     )
     arch: Literal["amd64", "arm64"] | None = Field(
         default=None,
-        description="Kind of processor; without it whatever the node has, where its services run.",
+        description="Kind of processor; by default any that the node's services support.",
         examples=["amd64"],
     )
     hardware: Literal["vps", "donated"] = Field(
         default="vps",
-        description="What kind of machine it is; for people, it changes nothing.",
+        description="What kind of machine it is; informational only.",
         examples=["donated"],
     )
     user: str = Field(
@@ -84,21 +87,21 @@ class Node(StrictModel):
     port: Port = Field(default=22, description="Port of the SSH server.", examples=[22])
     services: tuple[ServiceName, ...] = Field(
         default=(),
-        description="Services this node carries; empty for a node that is only made ready.",
-        examples=[["nextcloud"]],
+        description="Services that run on this node; empty for a node that is only prepared.",
+        examples=[[EXAMPLE]],
     )
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Every public address of the node; DNS records must point at these."""
+        """Every public address of the node; DNS records must point to these."""
         return (self.address,) if self.address6 is None else (self.address, self.address6)
 
 
 class Mail(StrictModel):
-    """The relay that every node hands its mail to."""
+    """The relay that every node sends its mail through."""
 
     relay: Domain = Field(
-        description="Name of the relay; its certificate must carry it.",
+        description="Name of the relay; its certificate must contain it.",
         examples=["smtp.example.org"],
     )
     port: Port = Field(
@@ -116,8 +119,8 @@ class Mail(StrictModel):
     )
     drift: Literal["daily", "weekly", "never"] = Field(
         default="weekly",
-        description="How often a node mails `contact` what changed on it since its last deploy; "
-        "nothing is mailed when nothing changed, and nothing twice.",
+        description="How often a node mails `contact` the changes on it since its last deploy. "
+        "Each change is mailed once; without a change no mail is sent.",
         examples=["daily"],
     )
 
@@ -128,36 +131,36 @@ class Acme(StrictModel):
     directory: str = Field(
         default="https://acme-v02.api.letsencrypt.org/directory",
         pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$",
-        description="ACME directory certificates are asked from (RFC 8555).",
+        description="ACME directory that issues the certificates (RFC 8555).",
         examples=["https://acme-staging-v02.api.letsencrypt.org/directory"],
     )
 
 
 class OSSubstitute(StrictModel):
-    """What a container is in place of an operating system whose packages cannot be had."""
+    """A container that replaces an operating system for which a sandbox has no image."""
 
     os: Literal["debian-12", "debian-13"] = Field(
-        description="What the container really runs.", examples=["debian-12"]
+        description="Operating system of the container.", examples=["debian-12"]
     )
     memory_mb: int = Field(
         ge=256,
         le=1_048_576,
         strict=True,
         description="Memory in MB below which a deploy is refused, in place of what the services "
-        "ask of a real machine.",
+        "require of a real machine.",
         examples=[900],
     )
     cores: int = Field(
         ge=1,
         le=1024,
         strict=True,
-        description="Processor cores below which a deploy is refused, likewise.",
+        description="Processor cores below which a deploy is refused, in the same way.",
         examples=[1],
     )
 
 
 class Sandbox(StrictModel):
-    """Marks a region that lives in containers on this machine, with a small internet of its own."""
+    """Marks a region that runs in containers on this machine, with a small internet of its own."""
 
     network: SandboxNetwork = Field(
         description="Part of a documentation network (RFC 5737) for the containers' addresses.",
@@ -165,7 +168,7 @@ class Sandbox(StrictModel):
     )
     os_substitutes: dict[Ubuntu, OSSubstitute] = Field(
         default_factory=dict,
-        description="Containers that stand in for an operating system; every report says so.",
+        description="Containers that replace an operating system; every report names them.",
         examples=[{"ubuntu-22.04": {"os": "debian-12", "memory_mb": 900, "cores": 1}}],
     )
 
@@ -174,14 +177,14 @@ class Region(StrictModel):
     """A region: its people, its nodes and the services on them."""
 
     region: Name = Field(
-        description="Name of the region; the folder under inventories/ has the same.",
+        description="Name of the region; its folder under inventories/ has the same name.",
         examples=["andes"],
     )
     domain: Domain = Field(
         description="Domain the services' names end with.", examples=["andes.example.org"]
     )
     contact: Email = Field(
-        description="Where the certificate authority and users reach the operators.",
+        description="Mail address of the operators, for users and the certificate authority.",
         examples=["ops@andes.example.org"],
     )
     timezone: Timezone = Field(
@@ -195,7 +198,7 @@ class Region(StrictModel):
     languages: tuple[Language, ...] = Field(
         default=("en",),
         min_length=1,
-        description="Languages of the region, the first one is the services' default.",
+        description="Languages of the region; the first one is the services' default.",
         examples=[["es", "en"]],
     )
     bandwidth: Literal["normal", "low"] = Field(
@@ -211,21 +214,21 @@ class Region(StrictModel):
     nodes: dict[Name, Node] = Field(
         min_length=1,
         description="Machines of the region, by name.",
-        examples=[{"bog1": {"address": "203.0.113.10", "services": ["nextcloud"]}}],
+        examples=[{"bog1": {"address": "203.0.113.10", "services": [EXAMPLE]}}],
     )
     services: Services = Field(
         default_factory=Services,
         description="Settings of each service.",
-        examples=[{"nextcloud": {"host": "cloud"}}],
+        examples=[{EXAMPLE: dict(SERVICES[EXAMPLE].example)}],
     )
     mail: Mail | None = Field(
         default=None,
-        description="The relay mail goes out through.",
+        description="The relay that mail is sent through.",
         examples=[{"relay": "smtp.example.org", "user": "cloud", "from": "cloud@example.org"}],
     )
     acme: Acme = Field(
         default_factory=Acme,
-        description="The certificate authority; Let's Encrypt when not set.",
+        description="The certificate authority; by default Let's Encrypt.",
         examples=[{"directory": "https://acme-staging-v02.api.letsencrypt.org/directory"}],
     )
     sandbox: Sandbox | None = Field(
@@ -235,42 +238,54 @@ class Region(StrictModel):
     )
 
     def os_substitute(self, node: str) -> OSSubstitute | None:
-        """Return what stands in for the operating system of `node`, in a sandbox that says so."""
+        """Return what replaces the operating system of `node` in a sandbox, if anything."""
         known = self.sandbox.os_substitutes.items() if self.sandbox else ()
         return next((found for os, found in known if os == self.nodes[node].os), None)
 
     def os_of(self, node: str) -> str:
-        """Return the operating system that the machine called `node` really has."""
+        """Return the operating system that the machine called `node` actually runs."""
         found = self.os_substitute(node)
         return found.os if found else self.nodes[node].os
 
     def node_of(self, service: str) -> str:
-        """Return the name of the node that carries `service` (rules made sure of one)."""
+        """Return the name of the first node that runs `service` (rules require one)."""
         return next(name for name, node in self.nodes.items() if service in node.services)
 
     def deployed_services(self) -> tuple[str, ...]:
-        """Return the services that stand on a node or have settings, each once."""
+        """Return the services that run on a node or have settings, each once."""
         standing = [service for name in self.nodes for service in self.services_on(name)]
         return tuple(dict.fromkeys([*standing, *self.services.placed()]))
 
     def services_on(self, node: str) -> tuple[str, ...]:
-        """Return the services with a name of their own that stand on `node`."""
+        """Return the services on `node` that have a public name."""
         return tuple(item for item in self.nodes[node].services if item not in AUXILIARY_SERVICES)
 
     def nodes_running(self, service: str) -> tuple[str, ...]:
-        """Return the names of the nodes that carry `service`."""
+        """Return the names of the nodes that run `service`."""
         return tuple(name for name, node in self.nodes.items() if service in node.services)
 
-    @property
-    def pooled(self) -> bool:
-        """Whether Scalelite answers in the name of several BigBlueButton servers."""
-        return bool(self.nodes_running("scalelite"))
+    def service(self, name: str) -> Service:
+        """Return the service called `name` with the values that follow from this region."""
+        return SERVICES[name].of_region(self)
+
+    def services_of(self, node: str) -> tuple[Service, ...]:
+        """Return all services on `node`, auxiliary ones included."""
+        return tuple(map(self.service, self.nodes[node].services))
+
+    def settings_of(self, model: type[Settings]) -> Settings:
+        """Return the settings of the service whose model is `model`, or its defaults."""
+        return self.services.get(model)
+
+    def label_of(self, service: str) -> str:
+        """Return the label in front of the domain under which `service` answers."""
+        settings = self.services.of(SERVICES[service].host_of or service)
+        label: str = getattr(settings, "host")  # noqa: B009 - every service with a name has it
+        return label
 
     def public_name(self, service: str, node: str) -> str:
-        """Return the DNS name of `service` on `node`: in a pool a server has its node's in it."""
-        if service == "bigbluebutton" and self.pooled:
-            return self.fqdn(f"{self.services.of_bigbluebutton().host}-{node}")
-        return self.fqdn(self.services.label_of(service))
+        """Return the DNS name of `service` on `node`."""
+        label = self.label_of(service)
+        return self.fqdn(f"{label}-{node}" if self.service(service).per_node else label)
 
     def fqdn(self, label: str) -> str:
         """Return the full DNS name of a service's or node's `label`."""

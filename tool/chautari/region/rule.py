@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from chautari.region.catalog import Artifact
 from chautari.region.guard import Path_
-from chautari.region.model import Region
+from chautari.services.artifacts import Pins
 
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+
+__all__ = ["Finding", "Pins", "Rule", "field_path", "service_path"]
 Finding = tuple[Path_, str]
-Pins = Mapping[str, Mapping[str, Artifact]]
-Rule = Callable[[Region, Pins], Iterator[Finding]]
+Rule = Callable[["Region", Pins], Iterator[Finding]]
 
 
-def placing(region: Region, service: str, node: str = "") -> Path_:
-    """Return where `service` is put on `node`, or on the first node that carries it."""
+def service_path(region: Region, service: str, node: str = "") -> Path_:
+    """Return where `service` is placed on `node`, or on the first node that runs it."""
     node = node or region.node_of(service)
     return ("nodes", node, "services", region.nodes[node].services.index(service))
+
+
+def field_path(region: Region, service: str, field: str) -> Path_:
+    """Return where `field` of `service` is set, or where the service is placed without settings."""
+    if region.services.has(service):
+        return ("services", service, field)
+    return service_path(region, service)

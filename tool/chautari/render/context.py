@@ -1,15 +1,16 @@
-"""Where a role's variables are computed for: a node of a region in its surroundings."""
+"""The node that variables are computed for, with its region and its endpoints."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from chautari.region.load import Inventory
 from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
+from chautari.services.base import Variables
+from chautari.services.registry import SERVICES
 
-Variables = dict[str, Any]
+__all__ = ["NodeContext", "Variables"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class NodeContext:
 
     @property
     def check_emails(self) -> dict[str, str]:
-        """Return the addresses that the checks give as their own, by service."""
-        domain = self.region.domain
-        return {"nextcloud": f"chautari-check@{domain}", "polls": f"chautari-polls@{domain}"}
+        """Return the mail addresses that the checks use as their own, by service."""
+        return {
+            name: f"{service.check_mailbox}@{self.region.domain}"
+            for name, service in SERVICES.items()
+            if service.check_mailbox
+        }

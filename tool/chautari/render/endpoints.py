@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chautari.region.catalog import Artifact
-from chautari.region.packages import Repository
+from chautari.services.artifacts import Artifact, Repository
 
 
 @dataclass(frozen=True)

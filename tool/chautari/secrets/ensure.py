@@ -1,4 +1,4 @@
-"""Makes sure a region's secrets are complete before anything is connected to."""
+"""Complete a region's secrets before any node is connected to."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from chautari.secrets.store import SecretStore
 def ensure(
     inventory: Inventory,
     identities: Sequence[Path],
-    given: Mapping[str, str],
+    supplied: Mapping[str, str],
     extra_recipients: Sequence[str] = (),
 ) -> SecretStore:
     """Return the region's secrets, generating what is missing and encrypting to all operators.
 
-    `given` are secrets that another part knows (a sandbox's relay password). The file is written
-    only when something changed.
+    `supplied` are secrets that come from elsewhere (a sandbox's relay password). The file is
+    written only when something changed.
 
     Raises:
-        BadInput: when the file cannot be opened, or a secret that a person must give is missing.
+        BadInput: when the file cannot be opened, or a secret that an operator must set is missing.
     """
     file = inventory.secrets
     recipients = recipients_of(inventory, extra_recipients)
     opened = store.load(file, identities) if file.exists() else SecretStore({}, ())
-    new = dict(given)
-    for spec in specs.wanted(inventory.region):
+    new = dict(supplied)
+    for spec in specs.required_secrets(inventory.region):
         if spec.name in opened or spec.name in new:
             value = new[spec.name] if spec.name in new else opened[spec.name]
             spec.check(value, inventory.region.region)
             continue
-        if spec.given:
+        if spec.user_supplied:
             raise BadInput(
                 f"the secret {spec.name} ({spec.meaning}) is missing",
                 fix=f"deploy secrets set {inventory.region.region} {spec.name}",
@@ -50,10 +50,10 @@ def ensure(
 def save(
     secrets: SecretStore, file: Path, recipients: Sequence[str], identities: Sequence[Path]
 ) -> None:
-    """Encrypt `secrets` into `file`, once it is sure that one of `identities` opens it again.
+    """Encrypt `secrets` into `file`, after one of `identities` opened it again.
 
     Raises:
-        BadInput: when no key of the person at this machine is among the recipients.
+        BadInput: when none of `identities` is among the recipients.
     """
     aside = file.with_name(f".{file.name}.new")
     try:

@@ -19,8 +19,8 @@ Identity = Any  # pyrage.ssh.Identity; pyrage is not typed
 class SecretStore:
     """The secrets of one region, opened.
 
-    `names` tell what is there; values are only handed out one by one, so that no log or report
-    prints the whole store by accident.
+    Values are only returned one by one, so that no log or report prints the whole store by
+    accident.
     """
 
     def __init__(self, values: Mapping[str, str], recipients: Sequence[str]) -> None:
@@ -72,7 +72,7 @@ def _without_comment(line: str) -> str:
 
 
 def load(file: Path, identities: Sequence[Path]) -> SecretStore:
-    """Open `file` with the first of the private keys in `identities` that fits.
+    """Open `file` with the first of the private keys in `identities` that decrypts it.
 
     Raises:
         BadInput: when the file is damaged, or none of the keys opens it.
@@ -96,7 +96,7 @@ def load(file: Path, identities: Sequence[Path]) -> SecretStore:
 
 
 def read_identity(path: Path) -> Identity | None:
-    """Return the private key in `path` for age, or None when it cannot serve.
+    """Return the private key in `path` for age, or None when it cannot be used.
 
     A key with a passphrase is opened through `cryptography`, since age cannot; the passphrase
     comes from `CHAUTARI_KEY_PASSPHRASE`.

@@ -1,0 +1,109 @@
+"""The way of BigBlueButton to another machine, as `deploy move` prints it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from region_samples import KEY, inventory, region_file
+
+from chautari.cli import main
+from chautari.errors import BadInput
+from chautari.region.model import Region
+from chautari.services.bigbluebutton.move import FOLDERS, steps
+
+TEXT = """\
+region: andes
+domain: andes.example.org
+contact: ops@andes.example.org
+operators: {{ana: {key} ana@laptop}}
+nodes:
+  cal1: {{address: 203.0.113.12, os: ubuntu-22.04, services: [bigbluebutton]}}
+  cal2: {{address: 203.0.113.13, address6: '2001:db8::13', os: ubuntu-24.04, user: op, port: 2222}}
+  med1: {{address: 203.0.113.14, services: [jitsi]}}
+services:
+  bigbluebutton: {{host: rooms, rooms: none}}
+  jitsi: {{access: open}}
+"""
+
+
+def region(folder: Path, text: str = TEXT) -> Region:
+    return inventory(folder, text, KEY).region
+
+
+def test_way_names_the_region_s_own_machines_records_and_folders(tmp_path: Path) -> None:
+    found = steps(region(tmp_path), "cal2", "4.0")
+    lines = [line for step in found for line in step.commands]
+    assert "rooms.andes.example.org  A  203.0.113.13" in lines
+    assert "rooms.andes.example.org  AAAA  2001:db8::13" in lines
+    copies = [line for line in lines if "rsync -aR" in line]
+    assert len(copies) == 2 and copies[0] == copies[1]
+    assert copies[0].startswith("ssh -A root@203.0.113.12 rsync")
+    assert copies[0].endswith("op@203.0.113.13:/")
+    assert all(folder in copies[0] for folder in FOLDERS)
+    assert any(line.startswith("ssh -p 2222 op@203.0.113.13 'sudo chown") for line in lines)
+
+
+def test_new_server_stands_before_the_old_one_is_taken_off(tmp_path: Path) -> None:
+    lines = [line for step in steps(region(tmp_path), "cal2", "4.0") for line in step.commands]
+    order = [
+        "deploy prepare andes --node cal2", "deploy region andes --node cal2",
+        "deploy region andes", "deploy region andes --node cal1 --purge",
+    ]  # fmt: skip
+    assert [line for line in lines if line in order] == order
+
+
+@pytest.mark.parametrize(
+    ("to", "release", "told"),
+    [
+        ("cal3", "4.0", "no node 'cal3'"),
+        ("cal1", "4.0", "cal1 already runs bigbluebutton"),
+        ("med1", "4.0", "med1 runs jitsi"),
+        ("cal2", "3.0", "BigBlueButton 3.0 requires ubuntu-22.04; cal2 has ubuntu-24.04"),
+    ],
+)
+def test_machine_that_could_not_carry_it_is_refused(
+    to: str, release: str, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match=told):
+        steps(region(tmp_path), to, release)
+
+
+def test_region_without_the_service_has_nothing_to_move(tmp_path: Path) -> None:
+    text = TEXT.replace("[bigbluebutton]", "[]").replace(
+        "  bigbluebutton: {{host: rooms, rooms: none}}\n", ""
+    )
+    with pytest.raises(BadInput, match="no node of the region runs"):
+        steps(region(tmp_path, text), "cal2", "4.0")
+
+
+def test_command_prints_the_steps_and_gives_them_as_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CHAUTARI_INVENTORIES", str(tmp_path))
+    region_file(tmp_path, TEXT, KEY)
+    argv = ["move", "andes", "bigbluebutton", "--to", "cal2"]
+    assert main.run(argv) == 0
+    assert capsys.readouterr().out.startswith("1. Prepare the new machine\n")
+    assert main.run([*argv, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["steps"]) == 10
+
+
+POOL = """\
+region: andes
+domain: andes.example.org
+contact: ops@andes.example.org
+sandbox:
+  network: 203.0.113.0/24
+  os_substitutes: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}
+nodes:
+  cal1: {{address: 203.0.113.12, os: ubuntu-22.04, services: [bigbluebutton]}}
+  cal2: {{address: 203.0.113.13}}
+  med1: {{address: 203.0.113.14, services: [scalelite]}}
+services:
+  bigbluebutton: {{host: rooms, rooms: none}}
+"""
+
+
+def test_pool_takes_a_new_server_in_without_a_move(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="a pool, which needs no move"):
+        steps(region(tmp_path, POOL), "cal2", "4.0")

@@ -1,0 +1,108 @@
+"""What BigBlueButton asks of a machine, and of the records of its name."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chautari.preflight.dns_records import Records, records
+from chautari.preflight.facts import Facts, parse
+from chautari.preflight.requirements import NodeRequirements
+from chautari.preflight.rules import advice, check
+
+NAME = "rooms.andes.example.org"
+GOOD = Facts(
+    os="ubuntu-22.04", machine="x86_64", uid=0, init="systemd", memory_kb=16_200_000, cores=8,
+    free={"/": 50_000_000, "/var": 50_000_000}, addresses6=("2001:db8::12",),
+)  # fmt: skip
+WANTED = NodeRequirements(
+    "ubuntu-22.04", ("bigbluebutton",), True, names=(NAME,), address="203.0.113.12",
+    address6="2001:db8::12",
+)  # fmt: skip
+RIGHT: Records = {("A", NAME): ("203.0.113.12",), ("AAAA", NAME): ("2001:db8::12",)}
+
+
+def test_good_machine_is_taken_without_a_word() -> None:
+    assert check(GOOD, WANTED) == []
+    assert advice(GOOD, WANTED) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"memory_kb": 3_500_000}, "The node has 3417 MB of memory; BigBlueButton needs at least"),
+        ({"cores": 2}, "The node has 2 processor cores; BigBlueButton needs at least 4"),
+        ({"machine": "aarch64"}, "The processor is aarch64; BigBlueButton is built only for amd64"),
+        ({"container": "lxc"}, "The machine is a container (lxc)"),
+        ({"free": {"/": 9_000_000}}, "8789 MB are free; BigBlueButton needs 12000 MB for packages"),
+        ({"addresses6": ()}, "address6 is 2001:db8::12, but the machine has no public IPv6"),
+        ({"os": "ubuntu-24.04"}, "The node runs ubuntu-24.04, not ubuntu-22.04"),
+        ({"os": "debian-12"}, "The node runs debian-12, not ubuntu-22.04"),
+        ({"listeners": (("0.0.0.0:443", 'users:(("apache2",pid=9,fd=4))'),)},
+         'Port 443 is already used by users:(("apache2"'),
+    ],
+)  # fmt: skip
+def test_machine_is_refused_with_what_would_fail_later(change: dict[str, Any], what: str) -> None:
+    [refusal] = check(replace(GOOD, **change), WANTED)
+    assert refusal.reason.startswith(what)
+    assert refusal.fix
+
+
+@pytest.mark.parametrize(
+    "change", [{"memory_kb": 3_500_000}, {"cores": 2}, {"container": "podman"}, {"addresses6": ()}]
+)
+def test_other_services_do_not_mind(change: dict[str, Any]) -> None:
+    wanted = replace(WANTED, services=("jitsi",))
+    assert check(replace(GOOD, **change), wanted) == []
+
+
+def test_stand_in_has_floors_of_its_own() -> None:
+    small = replace(GOOD, os="debian-12", cores=2, memory_kb=1_000_000, container="podman")
+    wanted = replace(WANTED, os="debian-12", container=True, memory_mb=900, cores=1)
+    assert check(small, wanted) == []
+    [refusal] = check(small, replace(wanted, memory_mb=64_000))
+    assert "64000 MB" in refusal.reason
+
+
+def test_small_machine_is_told_what_it_is_good_for() -> None:
+    [notice] = advice(replace(GOOD, cores=4, memory_kb=8_000_000), WANTED)
+    assert notice.text.startswith("7812 MB of memory and 4 cores are enough for small meetings")
+
+
+def test_right_records_are_taken() -> None:
+    assert records(RIGHT, WANTED) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "what", "fix"),
+    [
+        ({("A", NAME): ("203.0.113.99",)}, f"The A record of {NAME} points to 203.0.113.99",
+         f"{NAME} A 203.0.113.12"),
+        ({("A", NAME): ()}, f"The A record of {NAME} does not exist", f"{NAME} A 203.0.113.12"),
+        ({("A", NAME): ("203.0.113.12", "203.0.113.99")}, "points to 203.0.113.12, 203.0.113.99",
+         f"{NAME} A 203.0.113.12"),
+        ({("AAAA", NAME): ("2001:db8::99",)}, "points to 2001:db8::99", "AAAA 2001:db8::12"),
+    ],
+)  # fmt: skip
+def test_wrong_record_is_refused_with_the_one_to_make(
+    answer: dict[Any, Any], what: str, fix: str
+) -> None:
+    [refusal] = records(dict(RIGHT) | answer, WANTED)
+    assert what in refusal.reason
+    assert fix in refusal.fix
+
+
+def test_stray_record_of_another_family_is_refused() -> None:
+    [refusal] = records(RIGHT, replace(WANTED, address6=""))
+    assert f"no AAAA record for {NAME}" in refusal.fix
+
+
+def test_silent_name_server_says_nothing() -> None:
+    assert records({("A", NAME): None, ("AAAA", NAME): None}, WANTED) == []
+
+
+def test_facts_carry_cores_container_and_ipv6() -> None:
+    lines = ["cores=8", "container=lxc", "address6=20010db8000000000000000000000012", "address6=x"]
+    found = parse(lines, 0.0, 0.0)
+    assert (found.cores, found.container, found.addresses6) == (8, "lxc", ("2001:db8::12",))
+    assert parse(["container=none"], 0.0, 0.0).container == ""

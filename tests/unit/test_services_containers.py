@@ -1,0 +1,111 @@
+"""Services in containers: what each role gets, who has which secret, what a pool is called."""
+
+from pathlib import Path
+
+import pytest
+from pool_samples import ALONE, POOL
+from region_samples import SANDBOX, inventory, region_file
+from test_render_variables import node
+
+from chautari.errors import InvalidRegion
+from chautari.region.load import load
+from chautari.render.placement import names_of
+from chautari_sandbox.requirements import sandbox_spec
+
+DIGEST = "12" * 32
+
+
+def test_containers_come_after_what_they_ask(tmp_path: Path) -> None:
+    roles = node(tmp_path, "bog1", SANDBOX, POOL).roles
+    assert roles[-6:] == ("tls", "postgresql", "redis", "containers", "scalelite", "greenlight")
+
+
+def test_images_are_named_by_their_digests(tmp_path: Path) -> None:
+    found = node(tmp_path, "bog1", SANDBOX, POOL).public
+    assert found["greenlight_image"] == f"mirror.example.org/double/g@sha256:{DIGEST}"
+    assert sorted(found["containers_images"]) == sorted(
+        [found["greenlight_image"], found["scalelite_image"]]
+    )
+
+
+def test_pool_has_the_name_of_the_service_and_servers_their_nodes(tmp_path: Path) -> None:
+    region = inventory(tmp_path, POOL).region
+    assert names_of(region, "bog1") == ("lobby.andes.example.org", "rooms.andes.example.org")
+    assert names_of(region, "cal2") == ("rooms-cal2.andes.example.org",)
+    found = node(tmp_path, "bog1", SANDBOX, POOL).public
+    assert found["scalelite_servers"][0] == {
+        "name": "cal1",
+        "url": "https://rooms-cal1.andes.example.org/bigbluebutton/api",
+    }
+
+
+def test_who_asks_a_pool_has_its_secret_and_not_the_servers(tmp_path: Path) -> None:
+    found = node(tmp_path, "bog1", SANDBOX, POOL).secret
+    assert found["greenlight_server_secret"] == found["scalelite_secret"] == "Pool" * 12
+    assert found["scalelite_server_secret"] == "Canary" * 8
+    assert "bigbluebutton_secret" not in found
+    assert "scalelite_secret" not in node(tmp_path, "cal1", SANDBOX, POOL).secret
+
+
+def test_greenlight_asks_a_single_server_with_its_own_secret(tmp_path: Path) -> None:
+    found = node(tmp_path, "bog1", SANDBOX, ALONE)
+    assert found.secret["greenlight_server_secret"] == "Canary" * 8
+    assert (
+        found.public["greenlight_endpoint"] == "https://rooms.andes.example.org/bigbluebutton/api/"
+    )
+
+
+def test_only_a_server_without_a_pool_takes_sha1(tmp_path: Path) -> None:
+    pooled = node(tmp_path, "cal1", SANDBOX, POOL).public["bigbluebutton_checksums"]
+    alone = node(tmp_path, "cal1", SANDBOX, ALONE).public["bigbluebutton_checksums"]
+    assert ("sha1" in pooled, "sha1" in alone) == (False, True)
+
+
+def test_redis_listens_where_containers_ask_it(tmp_path: Path) -> None:
+    found = node(tmp_path, "bog1", SANDBOX, POOL)
+    assert found.public["redis_port"] == found.public["greenlight_redis_port"] == 6379
+    assert found.secret["redis_password"] == found.secret["scalelite_redis_password"]
+
+
+def test_sandbox_is_asked_for_the_images_and_lets_their_node_nest(tmp_path: Path) -> None:
+    spec = sandbox_spec(inventory(tmp_path, POOL))
+    assert [item.name for item in spec.images] == ["greenlight", "scalelite"]
+    assert [item.name for item in spec.nodes if item.nests] == ["bog1"]
+
+
+def test_several_servers_without_a_pool_are_refused(tmp_path: Path) -> None:
+    text = POOL.replace("[greenlight, scalelite]", "[greenlight]")
+    with pytest.raises(InvalidRegion, match="or place scalelite on a further node"):
+        inventory(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("[greenlight, scalelite]", "[greenlight, scalelite, nextcloud]", "a Redis of its own"),
+        ("rooms: greenlight", "rooms: greenlight, recordings: true", "recordings of a pool stay"),
+        ("rooms: greenlight", "rooms: none", "the rooms are in none"),
+        ("services: [bigbluebutton]}}", "services: []}}", "no node runs"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(old: str, new: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRegion, match=why):
+        inventory(tmp_path, POOL.replace(old, new))
+
+
+def test_real_region_pins_its_images_by_digest(tmp_path: Path) -> None:
+    lines = POOL.splitlines(keepends=True)
+    text = "".join(
+        x for x in lines if "sandbox" not in x and "network" not in x and "os_sub" not in x
+    )
+    file = region_file(tmp_path, text)
+    with pytest.raises(InvalidRegion, match=r"no digest is known for Greenlight 3\.8\.2\.4"):
+        load(file)
+    pin = "{%s: {image: docker.io/x/%s, sha256: %s}}\n"
+    (file.parent / "artifacts.lock").write_text(
+        "greenlight: " + pin % ("3.9.0", "g", DIGEST) + "scalelite: " + pin % ("1.8.6", "s", DIGEST)
+    )
+    assert load(file).releases["greenlight"]["3.9.0"].url == "docker.io/x/g"
+    (file.parent / "artifacts.lock").write_text("nextcloud: " + pin % ("35.0.9", "n", DIGEST))
+    with pytest.raises(InvalidRegion, match="is not a pin"):
+        load(file)

@@ -1,0 +1,141 @@
+"""Rooms of Nextcloud open meetings of BigBlueButton: the app's pin, its settings, its double."""
+
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from region_samples import KEY, SANDBOX, inventory, region_file
+
+from chautari.region.load import load
+from chautari.render.context import NodeContext, Variables
+from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
+from chautari.render.variables import of_node
+from chautari.secrets.store import SecretStore
+from chautari.services.artifacts import Artifact
+from chautari.services.bigbluebutton.variables import checksums
+from chautari.services.nextcloud import releases
+from chautari_sandbox.doubles.rooms import SOURCES, build_bbb
+from chautari_sandbox.requirements import sandbox_spec
+
+REGION = """\
+region: andes
+domain: andes.example.org
+contact: ops@andes.example.org
+sandbox:
+  network: 203.0.113.0/24
+  os_substitutes: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}
+operators: {{ana: {key} ana@laptop}}
+nodes:
+  bog1: {{address: 203.0.113.20, os: OS, services: [nextcloud]}}
+  cal1: {{address: 203.0.113.21, os: ubuntu-22.04, services: [bigbluebutton]}}
+services:
+  nextcloud: {{apps: []}}
+  bigbluebutton: {{rooms: ROOMS}}
+mail: {{relay: smtp.example.org, user: region, from: cloud@andes.example.org}}
+"""
+PIN = "bbb:\n  2.9.4: {url: 'https://mirror.example.org/bbb-v2.9.4.tar.gz', sha256: '%s'}\n"
+SECRETS = SecretStore(
+    {
+        "mail_relay_password": "canary-relay",
+        "nextcloud_admin_password": "canary-admin",
+        "nextcloud_database_password": "canary-database",
+        "nextcloud_check_password": "canary-check",
+        "bigbluebutton_secret": "canarySecret0123456789012345678901234567",
+        "bigbluebutton_turn_secret": "canary-turn",
+    },
+    (),
+)
+
+
+def region(os: str = "debian-12", rooms: str = "nextcloud") -> str:
+    return REGION.replace("OS", os).replace("ROOMS", rooms)
+
+
+def cloud(folder: Path, text: str, endpoints: Endpoints = PUBLIC_INTERNET) -> Variables:
+    found = of_node(NodeContext(inventory(folder, text), endpoints, "bog1"), SECRETS)
+    return found.public | found.secret
+
+
+def test_rooms_bring_the_app_and_the_server_with_its_secret(tmp_path: Path) -> None:
+    found = cloud(tmp_path, region())
+    [app] = found["nextcloud_apps"]
+    assert app["name"] == "bbb"
+    assert app["url"].endswith(f"/bbb-v{app['version']}.tar.gz")
+    assert found["nextcloud_bigbluebutton_url"] == "https://rooms.andes.example.org/bigbluebutton/"
+    assert found["nextcloud_bigbluebutton_secret"].startswith("canarySecret")
+
+
+def test_region_that_opens_meetings_elsewhere_has_neither(tmp_path: Path) -> None:
+    found = cloud(tmp_path, region(rooms="none"))
+    assert found["nextcloud_apps"] == []
+    assert found["nextcloud_bigbluebutton_url"] == ""
+    assert "nextcloud_bigbluebutton_secret" not in found
+
+
+def test_app_without_a_checksum_is_told_and_never_installed(tmp_path: Path) -> None:
+    found = cloud(tmp_path, region("debian-13"))
+    assert found["nextcloud_apps"] == []
+    assert found["nextcloud_missing_apps"] == [
+        {"name": "bbb", "reason": "no release of it is pinned for Nextcloud 35.0.1"}
+    ]
+
+
+def test_region_s_own_pin_of_the_app_comes_first(tmp_path: Path) -> None:
+    file = region_file(tmp_path, region("debian-13"), KEY)
+    (file.parent / "artifacts.lock").write_text(PIN % ("ab" * 32))
+    app = releases.rooms_app("35.0.1", load(file).releases)
+    assert (app.version, app.sha256) == ("2.9.4", "ab" * 32)
+
+
+def test_newest_of_several_pins_is_taken() -> None:
+    pins = {"bbb": {v: Artifact("bbb", v, "https://example.org", "ab" * 32) for v in VERSIONS}}
+    assert releases.rooms_app("35.0.1", pins).version == "2.10.0"
+
+
+VERSIONS = ("2.9.4", "2.10.0", "2.9.10")
+
+
+def test_sandbox_s_double_of_the_app_takes_its_place(tmp_path: Path) -> None:
+    double = Artifact("bbb", "2.9.4", "http://mirror.example.org/bbb-v2.9.4.tar.gz", "cd" * 32)
+    surroundings = replace(SANDBOX, artifacts=SANDBOX.artifacts | {"bbb": double})
+    [app] = cloud(tmp_path, region("debian-13"), surroundings)["nextcloud_apps"]
+    assert app["sha256"] == "cd" * 32
+
+
+@pytest.mark.parametrize(("os", "version"), [("debian-12", "2.9.3"), ("debian-13", "2.9.4")])
+def test_sandbox_is_asked_for_the_app(os: str, version: str, tmp_path: Path) -> None:
+    wanted = {item.name: item for item in sandbox_spec(inventory(tmp_path, region(os))).wanted}
+    assert wanted["bbb"].version == version
+    assert wanted["bbb"].file == f"bbb-v{version}.tar.gz"
+
+
+def test_server_takes_what_the_app_signs_with_and_nothing_weaker_without_it(tmp_path: Path) -> None:
+    weak = inventory(tmp_path, region()).region
+    strong = inventory(tmp_path, region(rooms="none")).region
+    assert checksums(weak)[0] == "sha1"
+    assert "sha1" not in checksums(strong)
+
+
+def test_double_of_the_app_is_the_same_in_every_byte(tmp_path: Path) -> None:
+    first, second = build_bbb("2.9.4", tmp_path / "a"), build_bbb("2.9.4", tmp_path / "b")
+    assert first.name == "bbb-v2.9.4.tar.gz"
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_double_of_the_app_names_itself_one(tmp_path: Path) -> None:
+    with tarfile.open(build_bbb("2.9.3", tmp_path)) as tar:
+        info = tar.extractfile("bbb/appinfo/info.xml")
+        assert info is not None
+        text = info.read().decode()
+        names = set(tar.getnames())
+    assert "<version>2.9.3</version>" in text
+    assert "(double)" in text
+    assert "bbb/double.php" in names
+    assert "double" in (SOURCES / "README.md").read_text().splitlines()[0].lower()
+
+
+@pytest.mark.parametrize("version", ["2.9", "v2.9.4", "../2.9.4", ""])
+def test_double_of_the_app_refuses_what_is_no_version(version: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no version of the app"):
+        build_bbb(version, tmp_path)

@@ -1,0 +1,139 @@
+"""The poll service: an app chosen by name, and what each stage makes of its entry."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from region_samples import POLLS, SANDBOX, inventory
+from test_render_variables import SECRETS, node
+
+from chautari.deploy import assemble
+from chautari.deploy.request import DeployContext, Request
+from chautari.errors import InvalidRegion
+from chautari.region.load import load
+from chautari.render.endpoints import PUBLIC_INTERNET
+from chautari.render.variables import NodeContext, of_node
+from chautari.report.model import RegionReport
+from chautari.services import registry
+from chautari.services.artifacts import Artifact
+from chautari.services.polls.apps import APPS, PollApp
+from chautari.services.polls.variables import release_of
+from chautari.services.registry import ROLES
+from chautari_sandbox import provider
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "valid" / "with-polls" / "region.yml"
+OTHER = PollApp(
+    title="Other",
+    release=Artifact("other", "2.0.0", "https://example.org/other-2.0.0.tar.gz", "ef" * 32),
+    roles=("nginx", "tls", "postgresql"),
+    databases={"postgresql": ("other",)},
+    secrets={"other_database_password": "database", "other_admin_password": "login"},
+    php=None,
+)
+
+
+def test_polls_bring_the_roles_of_their_app(tmp_path: Path) -> None:
+    roles = node(tmp_path, "bog1", SANDBOX, POLLS).roles
+    assert {"nginx", "tls", "mariadb", "php", "framadate"} <= set(roles)
+    assert list(roles) == sorted(roles, key=list(ROLES).index)
+
+
+def test_polls_are_set_as_the_region_says(tmp_path: Path) -> None:
+    public = node(tmp_path, "bog1", SANDBOX, POLLS).public
+    wanted = {
+        "framadate_version": "1.1.19",
+        "framadate_url": "http://mirror.example.org/f.zip",
+        "framadate_domain": "encuestas.andes.example.org",
+        "framadate_languages": ["es_CO", "en"],
+        "framadate_timezone": "America/Bogota",
+        "framadate_keep_days": 20,
+        "framadate_admin_from_outside": False,
+        "framadate_mail_from": "cloud@andes.example.org",
+        "mariadb_databases": [{"name": "framadate", "owner": "framadate"}],
+        "postgresql_databases": [{"name": "nextcloud", "owner": "nextcloud"}],
+    }
+    assert public | wanted == public
+
+
+def test_node_with_both_services_has_both_names(tmp_path: Path) -> None:
+    public = node(tmp_path, "bog1", SANDBOX, POLLS).public
+    both = ["cloud.andes.example.org", "encuestas.andes.example.org"]
+    assert public["nginx_names"] == both
+    assert [item["name"] for item in public["tls_certificates"]] == both
+
+
+def test_database_of_framadate_has_no_password(tmp_path: Path) -> None:
+    secret = node(tmp_path, "bog1", SANDBOX, POLLS).secret
+    assert secret["framadate_admin_password"] == "canary-polls"
+    assert [name for name in secret if name.startswith("framadate_")] == [
+        "framadate_admin_password"
+    ]
+
+
+def test_release_of_the_lock_is_installed() -> None:
+    found = release_of(NodeContext(load(FIXTURE), PUBLIC_INTERNET, "bog1"))
+    assert (found.version, found.sha256) == ("1.1.19", "ab" * 32)
+    assert found.file == "framadate-1.1.19.zip"
+
+
+def test_sandbox_asks_for_the_releases_of_both_services(tmp_path: Path) -> None:
+    wanted = provider.sandbox_spec(inventory(tmp_path, POLLS)).wanted
+    assert {"nextcloud", "framadate"} <= {item.name for item in wanted}
+    [release] = [item for item in wanted if item.name == "framadate"]
+    assert release.sha256 == ""
+
+
+def test_report_names_both_services_and_their_logins(tmp_path: Path) -> None:
+    found = inventory(tmp_path, POLLS)
+    request = Request(found, "deploy")
+    ready = DeployContext(request, SANDBOX, SECRETS, ())
+    services = {info.service: info for info in assemble.services(ready)}
+    assert set(services) == {"nextcloud", "framadate"}
+    assert services["framadate"].url == "https://encuestas.andes.example.org/"
+    assert "framadate_admin_password" in services["framadate"].note
+    assert isinstance(assemble.new_report(request, SANDBOX), RegionReport)
+    assert assemble.hosts_line(found.region).count("203.0.113.20") == 2
+
+
+def test_checks_mail_ends_on_the_node_where_nobody_can_ask_for_it(tmp_path: Path) -> None:
+    public = node(tmp_path, "bog1", SANDBOX, POLLS).public
+    both = [public["nextcloud_check_email"], public["framadate_check_email"]]
+    assert public["mail_discard"] == both and both[0] != both[1]
+    asked = node(tmp_path, "bog1", replace(SANDBOX, mail_api="http://x"), POLLS).public
+    assert asked["mail_discard"] == []
+
+
+@pytest.mark.parametrize(
+    ("os", "php", "fits"), [("debian-12", "8.2", True), ("debian-13", "8.4", False)]
+)
+def test_app_that_does_not_know_the_php_of_a_node_is_refused(
+    os: str, php: str, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(APPS, "framadate", replace(APPS["framadate"], php=((7, 3), (8, 3))))
+    text = POLLS.replace("debian-12", os)
+    if fits:
+        assert inventory(tmp_path, text)
+        return
+    with pytest.raises(
+        InvalidRegion, match=rf"nodes.bog1.os: Framadate does not support PHP {php}"
+    ):
+        inventory(tmp_path, text)
+
+
+def test_another_app_takes_the_place_by_one_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(APPS, "other", OTHER)
+    # The registry reads the apps when it is imported.
+    monkeypatch.setitem(registry.ROLES, "other", OTHER.own_role())
+    text = POLLS.replace("host: encuestas", "app: other, host: encuestas")
+    own = {"other_database_password": "canary-db", "other_admin_password": "canary-admin"}
+    found = of_node(
+        NodeContext(inventory(tmp_path, text), PUBLIC_INTERNET, "bog1"), SECRETS.with_values(own)
+    )
+    assert found.roles[-1] == "other" and "mariadb" not in found.roles
+    assert {"name": "other", "owner": "other"} in found.public["postgresql_databases"]
+    assert found.secret["postgresql_passwords"]["other"] == "canary-db"
+    assert found.public["other_domain"] == "encuestas.andes.example.org"
+    assert found.public["other_sha256"] == "ef" * 32
+    assert not [name for name in found.public if name.startswith("framadate_")]

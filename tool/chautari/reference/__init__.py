@@ -1,0 +1,1 @@
+"""Files that are generated from the model and the registry of services."""

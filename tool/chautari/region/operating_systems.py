@@ -1,0 +1,13 @@
+"""Operating systems that nodes run, and what each one ships."""
+
+from __future__ import annotations
+
+# What the kernel calls a processor, and what Debian calls it.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+DEBIAN = ("debian-12", "debian-13")
+PHP_OF = {"debian-12": (8, 2), "debian-13": (8, 4)}
+
+
+def php_text(os: str) -> str:
+    """Return the PHP version that `os` ships, as people write it."""
+    return ".".join(map(str, PHP_OF[os]))

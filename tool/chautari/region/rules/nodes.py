@@ -1,0 +1,87 @@
+"""Rules about the nodes of a region: their addresses, their names, and a sandbox's containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+
+from chautari.region.model import Region
+from chautari.region.operating_systems import DEBIAN
+from chautari.region.rule import Finding, Pins, Rule
+from chautari.services.registry import ROLES
+
+# Groups that Ansible defines itself.
+ANSIBLE_GROUPS = ("all", "ungrouped", "localhost")
+RESERVED_ADDRESSES = 9  # in a sandbox's network: gateway, small internet and room to grow
+
+
+def addresses_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
+    """Two nodes with one address and port would be one machine deployed twice."""
+    seen: dict[tuple[str, int], str] = {}
+    for name, node in region.nodes.items():
+        for field, address in (("address", node.address), ("address6", node.address6)):
+            if address is None:
+                continue
+            if other := seen.get((address, node.port)):
+                yield (
+                    ("nodes", name, field),
+                    f"{address} is already the address of {other}; each node needs its own",
+                )
+            seen[address, node.port] = name
+
+
+def address6_is_version_6(region: Region, _: Pins) -> Iterator[Finding]:
+    """`address6` is for the AAAA record."""
+    for name, node in region.nodes.items():
+        if node.address6 and ip_address(node.address6).version != 6:
+            yield ("nodes", name, "address6"), f"{node.address6} is not IPv6; write it in address"
+
+
+def names_are_not_groups(region: Region, _: Pins) -> Iterator[Finding]:
+    """A node named like one of Ansible's groups would get that group's roles."""
+    for name in region.nodes:
+        if name in ANSIBLE_GROUPS or name in ROLES:
+            yield (
+                ("nodes", name),
+                f"{name!r} is reserved (an Ansible group or a role); choose another name",
+            )
+
+
+def sandbox_addresses_are_inside(region: Region, _: Pins) -> Iterator[Finding]:
+    """A sandbox never connects to a real machine, and serves doubles to containers only."""
+    if region.sandbox is None:
+        return
+    network = ip_network(region.sandbox.network)
+    for name, node in region.nodes.items():
+        address = ip_address(node.address)
+        inside = address in network
+        reserved = inside and int(address) - int(network.network_address) <= RESERVED_ADDRESSES
+        if not inside or reserved or address == network.broadcast_address:
+            first = network.network_address + RESERVED_ADDRESSES + 1
+            yield (
+                ("nodes", name, "address"),
+                f"{address} cannot be a container of the sandbox; choose one between {first} and "
+                f"{network.broadcast_address - 1}",
+            )
+
+
+def sandbox_has_an_image(region: Region, _: Pins) -> Iterator[Finding]:
+    """A sandbox has images of Debian only; what replaces another OS is written down openly."""
+    if region.sandbox is None:
+        return
+    for name, node in region.nodes.items():
+        if node.os not in DEBIAN and node.os not in region.sandbox.os_substitutes:
+            yield (
+                ("nodes", name, "os"),
+                f"a sandbox has no {node.os}; name a substitute: sandbox: {{os_substitutes: "
+                f"{{{node.os}: {{os: debian-12, memory_mb: 900, cores: 1}}}}}}",
+            )
+
+
+RULES: tuple[Rule, ...] = (
+    addresses_are_unique,
+    address6_is_version_6,
+    names_are_not_groups,
+    sandbox_addresses_are_inside,
+    sandbox_has_an_image,
+)

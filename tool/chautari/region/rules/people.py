@@ -1,0 +1,36 @@
+"""Rules about the people who operate a region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chautari.region.model import Region
+from chautari.region.rule import Finding, Pins, Rule
+
+
+def operators_can_open_the_secrets(region: Region, _: Pins) -> Iterator[Finding]:
+    """Secrets are encrypted to the operators' keys; without an operator no key opens them."""
+    if not region.operators and region.sandbox is None:
+        yield (
+            ("operators",),
+            "no operator could log in or open the secrets; add one: ana: ssh-ed25519 AAAA… "
+            "ana@laptop",
+        )
+    for name, keys in region.operators.items():
+        if not keys:
+            yield ("operators", name), "no key; paste the line of ~/.ssh/id_ed25519.pub"
+
+
+def operators_are_people(region: Region, _: Pins) -> Iterator[Finding]:
+    """An operator named like a node's login account would take it over, and lock it on leaving."""
+    logins = {node.user: name for name, node in region.nodes.items()}
+    for name in region.operators:
+        if name in logins:
+            yield (
+                ("operators", name),
+                f"{name} is the account that {logins[name]} is logged in to with; give the person "
+                "another name",
+            )
+
+
+RULES: tuple[Rule, ...] = (operators_can_open_the_secrets, operators_are_people)

@@ -1,0 +1,109 @@
+"""Rules about where services run, and what every service needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chautari.region.model import Region
+from chautari.region.rule import Finding, Pins, Rule, field_path
+from chautari.services.registry import SERVICES
+
+
+def settings_have_a_node(region: Region, _: Pins) -> Iterator[Finding]:
+    """Settings of a service that runs on no node are probably a forgotten placement."""
+    for service in region.services.placed():
+        if not region.nodes_running(service):
+            yield (
+                ("services", service),
+                f"no node runs {service}; add it to a node's list: services: [{service}]",
+            )
+
+
+def each_service_on_one_node(region: Region, _: Pins) -> Iterator[Finding]:
+    """A service runs on one node: a second one would compete for its name and data."""
+    first: dict[str, str] = {}
+    for name, node in region.nodes.items():
+        for index, service in enumerate(node.services):
+            found = region.service(service)
+            if service in first and not (found.auxiliary or found.per_node):
+                fix = f", or {found.per_node_fix}" if found.per_node_fix else ""
+                yield (
+                    ("nodes", name, "services", index),
+                    f"{service} already runs on {first[service]}; keep it on one node{fix}",
+                )
+            first.setdefault(service, name)
+
+
+def nodes_support_their_services(region: Region, _: Pins) -> Iterator[Finding]:
+    """The roles of a service are tested on certain operating systems and processors only."""
+    for name, node in region.nodes.items():
+        for service in region.services_of(name):
+            requires = service.requires
+            if node.os not in requires.os:
+                yield (
+                    ("nodes", name, "os"),
+                    f"{service.title} requires {' or '.join(requires.os)}; this node has "
+                    f"{node.os}; write os: {requires.os[-1]} and install the machine with it, or "
+                    f"move {service.name} to another node",
+                )
+            if node.arch is not None and node.arch not in requires.arch:
+                yield (
+                    ("nodes", name, "arch"),
+                    f"{service.title} has no packages for {node.arch}; choose a machine with an "
+                    f"{' or '.join(requires.arch)} processor",
+                )
+
+
+def public_names_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
+    """Two services cannot answer under one name, nor a service under the name of a node."""
+    seen: dict[str, str] = {name: f"node {name}" for name in region.nodes}
+    for name in region.deployed_services():
+        service = region.service(name)
+        if service.per_node:
+            continue
+        label = region.label_of(name)
+        if label in seen:
+            yield (
+                ("services", service.host_of or name, "host"),
+                f"{label!r} is already the name of {seen[label]}; choose another label",
+            )
+        seen[label] = name
+
+
+def services_can_send_mail(region: Region, _: Pins) -> Iterator[Finding]:
+    """Accounts and password resets need mail; without a relay mail would be lost silently."""
+    senders = {name for name, service in SERVICES.items() if service.sends_mail}
+    if region.mail is None and any(senders & set(node.services) for node in region.nodes.values()):
+        yield (
+            ("mail",),
+            "the services send mail (password resets, invitations) and no relay is set; write "
+            "mail: {relay: smtp.example.org, user: …, from: …}",
+        )
+
+
+def images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
+    """An image is only run when its digest is known; a sandbox runs a double."""
+    for name, service in SERVICES.items():
+        image = service.image
+        if image is None or not region.nodes_running(name) or region.sandbox is not None:
+            continue
+        version: str | None = getattr(region.services.of(name), "version", None)
+        selected = image.select(name, version, pins)
+        if not selected.sha256:
+            yield (
+                field_path(region, name, "version"),
+                f"no digest is known for {service.title} {selected.version}; ask for it over two "
+                f"different connections: skopeo inspect docker://{image.tagged(selected.version)}, "
+                f"compare, and pin it in artifacts.lock: {name}: {{{selected.version}: "
+                f"{{image: {image.image}, sha256: 64 hexadecimal digits}}}}",
+            )
+
+
+RULES: tuple[Rule, ...] = (
+    settings_have_a_node,
+    each_service_on_one_node,
+    nodes_support_their_services,
+    public_names_are_unique,
+    services_can_send_mail,
+    images_are_pinned,
+)

@@ -1,0 +1,147 @@
+"""Variables of the roles that several services share, by the name of the role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chautari.render.context import NodeContext, Variables
+from chautari.render.placement import local_ports_of, names_of, ports_of
+from chautari.services.artifacts import Repository
+from chautari.services.base import RoleVariables
+from chautari.services.containers import image_of, reference
+
+LOCALES = {
+    "es": "es_ES.UTF-8", "pt": "pt_BR.UTF-8", "ne": "ne_NP.UTF-8", "hi": "hi_IN.UTF-8",
+    "bn": "bn_BD.UTF-8", "ta": "ta_IN.UTF-8", "si": "si_LK.UTF-8", "fr": "fr_FR.UTF-8",
+}  # fmt: skip
+
+
+def base(context: NodeContext) -> Variables:
+    """Return the node's name and place, and who may log in."""
+    region = context.region
+    operators = {name: list(keys) for name, keys in region.operators.items()}
+    operators |= {name: list(keys) for name, keys in context.endpoints.operators.items()}
+    language = region.languages[0]
+    return {
+        "base_hostname": context.node,
+        "base_domain": region.domain,
+        "base_timezone": region.timezone,
+        "base_locale": LOCALES.get(language.split("_")[0], "en_US.UTF-8"),
+        "base_operators": [{"name": name, "keys": keys} for name, keys in operators.items()],
+        "base_drift_mail": region.mail.drift if region.mail else "never",
+    }
+
+
+def firewall(context: NodeContext) -> Variables:
+    """Return the ports of the node's services."""
+    region, node = context.region, context.node
+    return {
+        "firewall_ssh_port": region.nodes[node].port,
+        "firewall_ports": [port.variables() for port in ports_of(region, node)],
+        "firewall_closed_ports": [port.variables() for port in local_ports_of(region, node)],
+    }
+
+
+def mail(context: NodeContext) -> Variables:
+    """Return the relay that the node sends its mail through."""
+    settings = context.region.mail
+    if settings is None:
+        return {}
+    return {
+        "mail_relay_host": settings.relay,
+        "mail_relay_port": settings.port,
+        "mail_relay_user": settings.user,
+        "mail_from": settings.from_,
+        "mail_hostname": context.region.fqdn(context.node),
+        "mail_root_to": context.region.contact,
+        # Only a sandbox can report whether the checks' mail arrived; elsewhere it would be noise.
+        "mail_discard": [] if context.endpoints.mail_api else list(context.check_emails.values()),
+    }
+
+
+def nginx(context: NodeContext) -> Variables:
+    """Return the names that plain HTTP redirects to HTTPS, and whether nginx serves HTTPS."""
+    services = context.region.services_of(context.node)
+    return {
+        "nginx_names": list(names_of(context.region, context.node)),
+        "nginx_https": not any(service.owns_https for service in services),
+    }
+
+
+def tls(context: NodeContext) -> Variables:
+    """Return the certificates of the node."""
+    addresses = list(context.region.nodes[context.node].addresses)
+    return {
+        "tls_certificates": [
+            {"name": name, "addresses": addresses}
+            for name in names_of(context.region, context.node)
+        ],
+        "tls_acme_directory": context.endpoints.acme_directory or context.region.acme.directory,
+        "tls_contact": context.region.contact,
+    }
+
+
+def postgresql(context: NodeContext) -> Variables:
+    """Return the databases of the node's services."""
+    return {"postgresql_databases": _databases(context, "postgresql")}
+
+
+def mariadb(context: NodeContext) -> Variables:
+    """Return the databases of the node's services."""
+    return {"mariadb_databases": _databases(context, "mariadb")}
+
+
+def _databases(context: NodeContext, role: str) -> list[Variables]:
+    services = context.region.services_of(context.node)
+    names = [name for service in services for name in service.databases.get(role, ())]
+    return [{"name": name, "owner": name} for name in names]
+
+
+def repository(context: NodeContext) -> Variables:
+    """Return the package repositories of the node's services, and the releases they are held at."""
+    packages = {
+        service.packages.name: service.packages
+        for service in context.region.services_of(context.node)
+        if service.packages
+    }
+    sources = [source for item in packages.values() for source in item.sources(context)]
+    return {"repository_sources": [_source(item) for item in sources]}
+
+
+def _source(item: Repository) -> Variables:
+    return {
+        "name": item.name,
+        "uri": item.uri,
+        "suite": item.suite,
+        "components": list(item.components),
+        "key_url": item.key_url,
+        "fingerprints": list(item.fingerprints),
+        "bundle": item.bundle,
+        "version": item.release,
+    }
+
+
+def containers(context: NodeContext) -> Variables:
+    """Return the images to install, and registries without TLS, which only a sandbox has."""
+    services = context.region.services_of(context.node)
+    images = [image_of(context, service.name) for service in services if service.image]
+    doubles = [item for item in images if context.endpoints.is_double(item.name)]
+    return {
+        "containers_images": [reference(item) for item in images],
+        # The sandbox's nodes are containers themselves, on a file system without overlay.
+        "containers_driver": "vfs" if doubles else "overlay",
+        "containers_plain_registries": sorted({item.url.split("/")[0] for item in doubles}),
+    }
+
+
+VARIABLES: Mapping[str, RoleVariables] = {
+    "base": base,
+    "firewall": firewall,
+    "mail": mail,
+    "nginx": nginx,
+    "tls": tls,
+    "postgresql": postgresql,
+    "mariadb": mariadb,
+    "repository": repository,
+    "containers": containers,
+}

@@ -1,0 +1,1 @@
+"""Everything the toolkit knows of a service: one package each, found by `registry`."""

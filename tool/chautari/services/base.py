@@ -1,0 +1,217 @@
+"""What a service is: one object that answers every question the toolkit asks about it.
+
+Types of other stages appear here in annotations only, so that `region.model` can import the
+registry of services.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from chautari.region.base import StrictModel
+from chautari.region.operating_systems import DEBIAN
+from chautari.services.artifacts import Artifact, Image, Repository
+from chautari.services.secret_spec import SecretSpec
+
+if TYPE_CHECKING:
+    from chautari.preflight.facts import Facts
+    from chautari.preflight.requirements import NodeRequirements
+    from chautari.preflight.rules import Rule as PreflightRule
+    from chautari.region.model import Region
+    from chautari.region.rule import Rule
+    from chautari.render.context import NodeContext
+
+Variables = dict[str, Any]
+RoleVariables = Callable[["NodeContext"], Variables]
+Secrets = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port or range that the firewall opens, to everyone or to `sources` only."""
+
+    port: str
+    protocol: str
+    comment: str
+    sources: tuple[str, ...] = ()
+
+    def variables(self) -> Variables:
+        """Return the port as the role `firewall` takes it."""
+        found: Variables = {"port": self.port, "protocol": self.protocol, "comment": self.comment}
+        return found | ({"sources": list(self.sources)} if self.sources else {})
+
+
+@dataclass(frozen=True)
+class Role:
+    """An Ansible role: the title of its play, and the roles it runs after on the same node."""
+
+    name: str
+    title: str
+    after: tuple[str, ...] = ()
+    ports: tuple[Port, ...] = ()
+
+
+@dataclass(frozen=True)
+class Card:
+    """How people open a deployed service: its release, a login and a note."""
+
+    version: str
+    login: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Packages:
+    """The package repository that a service is installed from.
+
+    Attributes:
+        name: of the repository; a sandbox may replace it.
+        key_url: where upstream serves the key.
+        version: returns the release to install.
+        sources: returns the repositories that a node needs.
+    """
+
+    name: str
+    key_url: str
+    version: Callable[[NodeContext], str]
+    sources: Callable[[NodeContext], Sequence[Repository]]
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What a service needs of its node.
+
+    Attributes:
+        os: operating systems that its roles support.
+        arch: processors that upstream builds for.
+        memory_mb: memory below which a deploy is refused; 0 where the service's own preflight
+            decides.
+        disk_mb: free space that the first deploy needs; 0 for what every node needs.
+        installed: a file that exists on the node once the service is installed; where it is set,
+            a later deploy needs less space.
+    """
+
+    os: tuple[str, ...] = DEBIAN
+    arch: tuple[str, ...] = ("amd64", "arm64")
+    memory_mb: int = 400
+    disk_mb: int = 0
+    installed: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of moving a service: why it is done, and the commands or lines to write."""
+
+    title: str
+    why: str
+    commands: tuple[str, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """Return the step as JSON takes it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Move:
+    """How a service moves to another node: release lines to choose from, newest last, and steps.
+
+    `steps` takes the region, the new node and the release line.
+    """
+
+    releases: tuple[str, ...]
+    steps: Callable[[Region, str, str], list[Step]]
+
+
+@dataclass(frozen=True)
+class Service:
+    """Everything the toolkit knows of one service.
+
+    Attributes:
+        name: its key in `region.yml`; its package is named the same, with underscores.
+        title: its name for people.
+        summary: one line for the reference and the list of services.
+        page: its page in `docs/services/`, without `.md`.
+        roles: all roles that a node running it gets, in any order.
+        own_roles: those of them that no other service defines.
+        settings: the model of `services.NAME`; None for an auxiliary service, which has neither
+            settings nor a public name and may run on any number of nodes.
+        example: settings shown in the reference.
+        app: the name of its role and its artifact; its own name where nothing else is set.
+        databases: names of databases by the role that creates them; owners are named the same.
+        releases: archives whose checksums are known.
+        archives: names under which a region may pin archives in `artifacts.lock`.
+        image: the container image that it runs in.
+        packages: the package repository that it is installed from.
+        artifacts: returns the archives that a node downloads.
+        secrets: the secrets that it owns or shares.
+        secret_variables: returns the secret variables of its roles on a node; without it each
+            secret of its own is a variable of the same name.
+        ports: ports that it needs open, besides those of its roles.
+        local_ports: ports that it listens on for the node only, although on a public address.
+        sends_mail: whether it needs the region's mail relay.
+        check_mailbox: local part of the address that its checks use as their own.
+        owns_https: whether it answers on port 443 in place of nginx.
+        host_of: the service whose `host` setting is its label; its own where nothing is set.
+        per_node: whether it runs on several nodes, each with the node's name in its label.
+        per_node_fix: how a region lets it run on several nodes.
+        needs_dns: whether its DNS records must be right before a deploy begins.
+        requires: what it needs of its node.
+        variables: returns the variables of its own roles, and its part of shared ones, by role.
+        rules: rules across the fields of a region.
+        preflight: refusals of a machine, beyond `requires`.
+        advice: returns what a machine has less of than upstream recommends.
+        card: returns how it is opened.
+        move: how it moves to another node.
+        specialize: returns this service with the values that follow from a region's settings.
+    """
+
+    name: str
+    title: str
+    summary: str
+    page: str
+    roles: tuple[str, ...]
+    own_roles: tuple[Role, ...] = ()
+    settings: type[StrictModel] | None = None
+    example: Mapping[str, object] = field(default_factory=dict)
+    app: str = ""
+    databases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    releases: tuple[Artifact, ...] = ()
+    archives: tuple[str, ...] = ()
+    image: Image | None = None
+    packages: Packages | None = None
+    artifacts: Callable[[NodeContext], Sequence[Artifact]] | None = None
+    secrets: tuple[SecretSpec, ...] = ()
+    secret_variables: Callable[[Region, str, Secrets], Variables] | None = None
+    ports: tuple[Port, ...] = ()
+    local_ports: tuple[Port, ...] = ()
+    sends_mail: bool = False
+    check_mailbox: str = ""
+    owns_https: bool = False
+    host_of: str = ""
+    per_node: bool = False
+    per_node_fix: str = ""
+    needs_dns: bool = False
+    requires: Requirements = field(default_factory=Requirements)
+    variables: Mapping[str, RoleVariables] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    preflight: tuple[PreflightRule, ...] = ()
+    advice: Callable[[Facts, NodeRequirements], list[str]] | None = None
+    card: Callable[[NodeContext], Card] | None = None
+    move: Move | None = None
+    specialize: Callable[[Region], Service] | None = None
+
+    @property
+    def auxiliary(self) -> bool:
+        """Whether it serves another service, without settings and a public name."""
+        return self.settings is None
+
+    @property
+    def app_name(self) -> str:
+        """The name of its role and its artifact."""
+        return self.app or self.name
+
+    def of_region(self, region: Region) -> Service:
+        """Return the service with the values that follow from the settings of `region`."""
+        return self.specialize(region) if self.specialize else self

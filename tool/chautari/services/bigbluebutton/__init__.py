@@ -1,0 +1,60 @@
+"""BigBlueButton: meetings with slides, notes and recordings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from chautari.services.base import Move, Requirements, Role, Service
+from chautari.services.bigbluebutton import move, preflight, variables
+from chautari.services.bigbluebutton.packages import NAME, OS_OF, PACKAGES
+from chautari.services.bigbluebutton.pool import is_pooled
+from chautari.services.bigbluebutton.rules import RULES
+from chautari.services.bigbluebutton.secrets import SECRETS
+from chautari.services.bigbluebutton.settings import BigBlueButton
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+
+REQUIRES = Requirements(
+    os=tuple(OS_OF.values()), arch=("amd64",), memory_mb=0, installed="/usr/bin/bbb-conf"
+)
+
+
+def specialize(region: Region) -> Service:
+    """Return the service of the region's release line; in a pool it runs on several nodes."""
+    release = region.settings_of(BigBlueButton).release
+    return replace(
+        SERVICE,
+        title=f"BigBlueButton {release}",
+        requires=replace(REQUIRES, os=(OS_OF[release],)),
+        per_node=is_pooled(region),
+    )
+
+
+SERVICE = Service(
+    name=NAME,
+    title="BigBlueButton",
+    summary="meetings with slides, notes and recordings",
+    page="bigbluebutton",
+    settings=BigBlueButton,
+    example={"host": "rooms", "recordings": True, "keep_days": 90},
+    roles=("nginx", "tls", "repository", "turn", "bigbluebutton"),
+    own_roles=(Role("bigbluebutton", "BigBlueButton", after=("tls", "turn")),),
+    packages=PACKAGES,
+    secrets=SECRETS,
+    secret_variables=variables.secret_variables,
+    ports=variables.PORTS,
+    local_ports=variables.LOCAL_PORTS,
+    owns_https=True,
+    per_node_fix="place scalelite on a further node, which makes a pool of several",
+    needs_dns=True,
+    requires=REQUIRES,
+    variables={"turn": variables.turn, "bigbluebutton": variables.bigbluebutton},
+    rules=RULES,
+    preflight=preflight.RULES,
+    advice=preflight.advice,
+    card=variables.card,
+    move=Move(tuple(OS_OF), move.steps),
+    specialize=specialize,
+)

@@ -1,0 +1,171 @@
+"""Steps that move BigBlueButton to another server: upstream requires one for a new release line.
+
+The secret and the public name stay, so rooms in Nextcloud and links that people know keep working.
+Recordings are copied between the machines. Source: "Upgrade from 2.x/3.0" of upstream's manual,
+which asks for a new server and names the folders to copy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chautari.errors import BadInput
+from chautari.services.base import Step
+from chautari.services.bigbluebutton.packages import NAME, OS_OF
+from chautari.services.bigbluebutton.pool import is_pooled
+from chautari.services.bigbluebutton.settings import BigBlueButton
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+
+# What holds recordings, by upstream's manual, section "Transfer existing recordings".
+FOLDERS = (
+    "/var/bigbluebutton/published",
+    "/var/bigbluebutton/unpublished",
+    "/var/bigbluebutton/recording/raw",
+    "/var/bigbluebutton/recording/status",
+)
+
+
+def steps(region: Region, to: str, release: str) -> list[Step]:
+    """Return what moves BigBlueButton to the node `to`, which will run the line `release`.
+
+    Raises:
+        BadInput: when the region has no BigBlueButton, or `to` cannot run it.
+    """
+    source = _source(region, to)
+    os, node = OS_OF[release], region.nodes[to]
+    if node.os != os:
+        raise BadInput(
+            f"BigBlueButton {release} requires {os}; {to} has {node.os}",
+            fix=f"install {to} with {os}, write os: {os} for it, then run this command again",
+        )
+    name = region.fqdn(region.settings_of(BigBlueButton).host)
+    return [*_before(region, source, to, name), *_switch(region, source, to, name, release)]
+
+
+def _source(region: Region, to: str) -> str:
+    nodes_running = region.nodes_running(NAME)
+    if is_pooled(region):
+        raise BadInput(
+            "the region's servers are a pool, which needs no move",
+            fix="add the new machine to it: write bigbluebutton into its services and deploy; then "
+            "remove the old one, and deploy again",
+        )
+    if not nodes_running:
+        raise BadInput("no node of the region runs bigbluebutton", fix="there is nothing to move")
+    if to not in region.nodes:
+        raise BadInput(
+            f"no node {to!r} in this region",
+            fix=f"add it to region.yml: {to}: {{address: …, os: ubuntu-24.04}}",
+        )
+    if to in nodes_running:
+        raise BadInput(f"{to} already runs bigbluebutton", fix="name the new machine")
+    if region.nodes[to].services:
+        raise BadInput(
+            f"{to} runs {', '.join(region.nodes[to].services)}",
+            fix="BigBlueButton needs a machine of its own: name another node",
+        )
+    return nodes_running[0]
+
+
+def _before(region: Region, source: str, to: str, name: str) -> list[Step]:
+    return [
+        Step(
+            "Prepare the new machine",
+            "Problems of the new machine are found now, while the old server keeps running.",
+            (f"deploy prepare {region.region} --node {to}",),
+        ),
+        Step(
+            "Shorten the lifetime of the DNS records",
+            "A day before: set the time to live of these records to 300 seconds.",
+            tuple(f"{name}  {_kind(address)}" for address in region.nodes[source].addresses),
+        ),
+        Step(
+            "Copy the recordings a first time",
+            "This takes long and may be interrupted and repeated; the old server keeps running.",
+            (
+                *(_on(region, node, "apt-get install -y rsync") for node in (source, to)),
+                _copy(region, source, to),
+            ),
+        ),
+        Step(
+            "Choose an hour without meetings and wait until all recordings are processed",
+            "The last line says how many meetings run; it must be 0.",
+            (
+                _on(region, source, "bbb-record --list"),
+                _on(region, source, "journalctl -u bbb-rap-resque-worker -n 20"),
+                f"deploy verify {region.region} --node {source}",
+            ),
+        ),
+    ]
+
+
+def _switch(region: Region, source: str, to: str, name: str, release: str) -> list[Step]:
+    new = region.nodes[to]
+    return [
+        Step(
+            "Point the name at the new machine",
+            "Certificates and media need it. Change the records and wait until they are visible.",
+            tuple(f"{name}  {_kind(address)}  {address}" for address in new.addresses),
+        ),
+        Step(
+            "Move the service in region.yml",
+            f"Remove bigbluebutton from {source}'s services; rooms and the secret stay.",
+            (
+                f"{to}: {{…, services: [bigbluebutton]}}",
+                f"{source}: {{…, services: []}}",
+                f'bigbluebutton: {{…, release: "{release}"}}',
+                f"deploy validate {region.region}",
+            ),
+        ),
+        Step(
+            "Set the new server up",
+            "The old server is not changed.",
+            (f"deploy region {region.region} --node {to}",),
+        ),
+        Step(
+            "Copy new recordings, and import them",
+            "The same command as before copies only the differences.",
+            (
+                _copy(region, source, to),
+                _on(region, to, "chown -R bigbluebutton:bigbluebutton /var/bigbluebutton"),
+                _on(region, to, "bbb-record --list"),
+            ),
+        ),
+        Step(
+            "Remove the old server and verify everything",
+            f"Its data stays on {source} until you pass --purge.",
+            (f"deploy region {region.region}", f"deploy verify {region.region}"),
+        ),
+        Step(
+            "Weeks later, when nothing is missing",
+            f"This deletes the recordings on {source}. Then remove the node from region.yml.",
+            (f"deploy region {region.region} --node {source} --purge",),
+        ),
+    ]
+
+
+def _kind(address: str) -> str:
+    return "AAAA" if ":" in address else "A"
+
+
+def _login(region: Region, node: str) -> str:
+    found = region.nodes[node]
+    port = "" if found.port == 22 else f"-p {found.port} "
+    return f"{port}{found.user}@{found.address}"
+
+
+def _on(region: Region, node: str, command: str) -> str:
+    root = "" if region.nodes[node].user == "root" else "sudo "
+    return f"ssh {_login(region, node)} '{root}{command}'"
+
+
+def _copy(region: Region, source: str, to: str) -> str:
+    """Return the command that copies recordings: your own key opens the second machine."""
+    new = region.nodes[to]
+    folders = " ".join(FOLDERS)
+    return (
+        f"ssh -A {_login(region, source)} rsync -aR --partial --info=progress2 "
+        f"-e \"'ssh -p {new.port}'\" {folders} {new.user}@{new.address}:/"
+    )

@@ -1,0 +1,89 @@
+"""Upstream's package repositories of BigBlueButton, with the keys that sign them.
+
+Source: the project's installer; fingerprints were read from at least two independent packagings
+where two existed. Launchpad archives are named by the last 16 digits of their key's fingerprint,
+which is all that the installer contains.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chautari.services.artifacts import Repository
+from chautari.services.base import Packages
+from chautari.services.bigbluebutton.settings import BigBlueButton
+
+if TYPE_CHECKING:
+    from chautari.render.context import NodeContext
+
+NAME = "bigbluebutton"
+# The Ubuntu that upstream builds each release line for.
+OS_OF = {"3.0": "ubuntu-22.04", "4.0": "ubuntu-24.04"}
+KEY_URL = "https://ubuntu.bigbluebutton.org/repo/bigbluebutton.asc"
+# The newest releases known; a suite without a version gives upstream's current one.
+NEWEST = {"3.0": "3.0.35", "4.0": "4.0.0"}
+_CODENAMES = {"3.0": "jammy", "4.0": "noble"}
+_SUITES = {"3.0": "jammy-300", "4.0": "noble-400"}
+_NODEJS = Repository(
+    name="nodesource",
+    uri="https://deb.nodesource.com/node_22.x",
+    suite="nodistro",
+    key_url="https://deb.nodesource.com/gpgkey/nodesource-repo.gpg.key",
+    fingerprints=("6F71F525282841EEDAF851B42F59B5F99B1BE0B4",),
+    components=("main",),
+)
+
+
+def _launchpad(name: str, archive: str, suite: str, key: str) -> Repository:
+    return Repository(
+        name=name,
+        uri=f"https://ppa.launchpadcontent.net/{archive}/ubuntu",
+        suite=suite,
+        key_url=f"https://keyserver.ubuntu.com/pks/lookup?op=get&search=0x{key}",
+        fingerprints=(key,),
+        components=("main",),
+    )
+
+
+def upstream(release: str, version: str | None) -> tuple[Repository, ...]:
+    """Return the repositories of a release line, BigBlueButton's own first.
+
+    `version` holds it at one release: upstream has a suite for each.
+    """
+    codename = _CODENAMES[release]
+    folder = _SUITES[release] + (f"-{version}" if version else "")
+    own = Repository(
+        name=NAME,
+        uri=f"https://ubuntu.bigbluebutton.org/{folder}",
+        suite=f"bigbluebutton-{codename}",
+        key_url=KEY_URL,
+        fingerprints=("770C4267C5E63474D171B60937B5DD5EFAB46452",),
+        components=("main",),
+    )
+    if release != "3.0":
+        return (own, _NODEJS)
+    return (
+        own,
+        _NODEJS,
+        # libopusenc0 and yq 3.
+        _launchpad("bigbluebutton-support", "bigbluebutton/support", codename, "2E1B01D0E95B94BC"),
+        # A coturn with TURN's newer features than the distribution's.
+        _launchpad("coturn", "martin-uni-mainz/coturn", codename, "4B77C2225D3BBDB3"),
+    )
+
+
+def version(context: NodeContext) -> str:
+    """Return the release to install: the region's choice, or the newest known of its line."""
+    settings = context.region.settings_of(BigBlueButton)
+    return settings.version or NEWEST[settings.release]
+
+
+def sources(context: NodeContext) -> list[Repository]:
+    """Return upstream's repositories, or the one that replaces all of them."""
+    if found := context.endpoints.repositories.get(NAME):
+        return [found]
+    settings = context.region.settings_of(BigBlueButton)
+    return list(upstream(settings.release, settings.version))
+
+
+PACKAGES = Packages(NAME, KEY_URL, version, sources)

@@ -1,0 +1,93 @@
+"""Rules across the fields of a region with BigBlueButton."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from chautari.region.rule import Finding, Pins, Rule, field_path, service_path
+from chautari.services.bigbluebutton.packages import NAME
+from chautari.services.bigbluebutton.pool import is_pooled
+from chautari.services.bigbluebutton.settings import BigBlueButton
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+
+
+def media_need_an_ipv4_address(region: Region, _: Pins) -> Iterator[Finding]:
+    """FreeSWITCH offers media on the node's IPv4 address."""
+    for name in region.nodes_running(NAME):
+        if ip_address(region.nodes[name].address).version != 4:
+            yield (
+                ("nodes", name, "address"),
+                "BigBlueButton's media need an IPv4 address; write it in address and the other in "
+                "address6",
+            )
+
+
+def server_has_a_machine_of_its_own(region: Region, _: Pins) -> Iterator[Finding]:
+    """It uses port 443, half of all UDP ports, and every core while people meet."""
+    for name in region.nodes_running(NAME):
+        others = [item for item in region.nodes[name].services if item != NAME]
+        if others:
+            yield (
+                service_path(region, NAME, name),
+                f"BigBlueButton needs a machine of its own, and this node also runs "
+                f"{', '.join(others)}; move one of them to another node",
+            )
+
+
+def rooms_have_a_home(region: Region, _: Pins) -> Iterator[Finding]:
+    """A server without rooms is an API that no program calls."""
+    if NAME not in region.deployed_services():
+        return
+    rooms = region.settings_of(BigBlueButton).rooms
+    path = field_path(region, NAME, "rooms")
+    if rooms == "nextcloud" and not region.nodes_running("nextcloud"):
+        yield (
+            path,
+            "people find their rooms in Nextcloud, and no node runs it; place nextcloud on a "
+            "node, or write bigbluebutton: {rooms: none} when another program opens the meetings",
+        )
+    if rooms == "greenlight" and not region.nodes_running("greenlight"):
+        yield (
+            path,
+            "people find their rooms in Greenlight, and no node runs it; place greenlight on a "
+            "node with Debian",
+        )
+
+
+def settings_agree(region: Region, _: Pins) -> Iterator[Finding]:
+    """Settings without effect, or that contradict each other, are mistakes."""
+    settings = region.settings_of(BigBlueButton)
+    if settings.version and not settings.version.startswith(f"{settings.release}."):
+        yield (
+            ("services", NAME, "version"),
+            f"{settings.version} is not of the line {settings.release}; write release: "
+            f'"{settings.version[:3]}", which is another server, or a version {settings.release}.x',
+        )
+    if settings.consent and not settings.recordings:
+        yield (
+            ("services", NAME, "consent"),
+            "`consent` has no effect without recordings; set recordings: true or remove consent",
+        )
+
+
+def pool_records_nothing(region: Region, _: Pins) -> Iterator[Finding]:
+    """Recordings of several servers would have to be copied to one place; that is not built."""
+    if is_pooled(region) and region.settings_of(BigBlueButton).recordings:
+        yield (
+            ("services", NAME, "recordings"),
+            "recordings of a pool stay on the server that made them, where people do not find "
+            "them; write recordings: false, or keep one server without scalelite",
+        )
+
+
+RULES: tuple[Rule, ...] = (
+    media_need_an_ipv4_address,
+    server_has_a_machine_of_its_own,
+    rooms_have_a_home,
+    settings_agree,
+    pool_records_nothing,
+)

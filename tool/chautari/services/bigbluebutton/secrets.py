@@ -1,0 +1,18 @@
+"""Secrets of BigBlueButton."""
+
+from __future__ import annotations
+
+from chautari.services.secret_spec import SecretSpec, generate_plain
+
+SERVER_SECRET = SecretSpec(
+    "bigbluebutton_secret",
+    "bigbluebutton",
+    "key of BigBlueButton's API",
+    generate_plain,
+    also_for=("nextcloud", "greenlight", "scalelite"),
+    pattern="[A-Za-z0-9]{40,128}",
+)
+TURN_SECRET = SecretSpec(
+    "bigbluebutton_turn_secret", "bigbluebutton", "key that TURN credentials are made from"
+)
+SECRETS = (SERVER_SECRET, TURN_SECRET)

@@ -1,0 +1,75 @@
+"""Settings of BigBlueButton in `region.yml`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from chautari.region.base import StrictModel
+from chautari.region.field_types import Label, Text
+
+
+class BigBlueButton(StrictModel):
+    """Video meetings of a hundred people and more, with slides, notes and recordings."""
+
+    host: Label = Field(
+        default="rooms",
+        description="Host label in front of the region's domain.",
+        examples=["rooms"],
+    )
+    release: Literal["3.0", "4.0"] = Field(
+        default="3.0",
+        description="Release line: 3.0 runs on ubuntu-22.04, 4.0 on ubuntu-24.04. Changing it "
+        "needs another server.",
+        examples=["3.0"],
+    )
+    version: str | None = Field(
+        default=None,
+        pattern=r"^[34]\.0\.[0-9]{1,3}$",
+        description="Release to stay at; by default the newest of the line.",
+        examples=["3.0.35"],
+    )
+    rooms: Literal["nextcloud", "greenlight", "none"] = Field(
+        default="nextcloud",
+        description="Where people find their rooms: in the region's Nextcloud, in Greenlight on a "
+        "node of its own, or `none` when another program calls the server's API.",
+        examples=["nextcloud"],
+    )
+    guests: Literal["ask", "accept", "refuse"] = Field(
+        default="ask",
+        description="How guests are admitted: a moderator decides, all are let in, or none.",
+        examples=["ask"],
+    )
+    welcome: Text | None = Field(
+        default=None,
+        description="Text that greets people in the chat; by default one in the region's language.",
+        examples=["Welcome! Please switch your microphone off while others speak."],
+    )
+    recordings: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether moderators may record; recordings are processed at night.",
+        examples=[True],
+    )
+    keep_days: int = Field(
+        default=90,
+        ge=1,
+        le=3650,
+        strict=True,
+        description="Days a published recording is kept; then it is deleted.",
+        examples=[90],
+    )
+    consent: Text | None = Field(
+        default=None,
+        description="Text that people read before a meeting that can be recorded; by default one "
+        "in the region's language.",
+        examples=["This meeting may be recorded. Leave it if you do not agree."],
+    )
+    office: Literal["soffice", "docker"] = Field(
+        default="soffice",
+        description="What converts office files into slides: `soffice` is the system's "
+        "LibreOffice, sandboxed by systemd; `docker` is upstream's container, the only way that "
+        "upstream supports.",
+        examples=["soffice"],
+    )

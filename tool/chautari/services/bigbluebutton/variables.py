@@ -1,0 +1,100 @@
+"""Variables of the roles bigbluebutton and turn on a server, and its card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chautari.services.base import Card, Port
+from chautari.services.bigbluebutton import packages
+from chautari.services.bigbluebutton.packages import NAME
+from chautari.services.bigbluebutton.pool import is_pooled
+from chautari.services.bigbluebutton.secrets import SECRETS, TURN_SECRET
+from chautari.services.bigbluebutton.settings import BigBlueButton
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+    from chautari.render.context import NodeContext
+    from chautari.services.base import Secrets, Variables
+
+# Relays leave the lower half of the UDP ports to the media of meetings.
+RELAY_PORTS = (32769, 65535)
+PORTS = (
+    Port("3478", "udp", "TURN"),
+    Port("3478", "tcp", "TURN"),
+    Port("16384-32768", "udp", "Media of meetings"),
+    Port("32769-65535", "udp", "Relayed media"),
+)
+# Upstream's FreeSWITCH listens on the node's address, and only the node itself connects.
+LOCAL_PORTS = (
+    Port("5060", "tcp", "FreeSWITCH: SIP"),
+    Port("5060", "udp", "FreeSWITCH: SIP"),
+    Port("5066", "tcp", "FreeSWITCH: SIP by websocket"),
+    Port("5090", "tcp", "FreeSWITCH: SIP"),
+    Port("5090", "udp", "FreeSWITCH: SIP"),
+    Port("7443", "tcp", "FreeSWITCH: SIP by websocket, in TLS"),
+)
+_ROOMS_NOTES = {
+    "nextcloud": "rooms are in Nextcloud",
+    "greenlight": "rooms are in Greenlight",
+    "none": "its API: bbb-conf --secret",
+}
+
+
+def bigbluebutton(context: NodeContext) -> Variables:
+    """Return the server's name, addresses and settings."""
+    region, node = context.region, context.region.nodes[context.node]
+    settings = region.settings_of(BigBlueButton)
+    return {
+        "bigbluebutton_domain": region.public_name(NAME, context.node),
+        "bigbluebutton_address": node.address,
+        "bigbluebutton_address6": node.address6 or "",
+        "bigbluebutton_release": settings.release,
+        "bigbluebutton_language": region.languages[0].split("_")[0],
+        "bigbluebutton_low_bandwidth": region.bandwidth == "low",
+        "bigbluebutton_recordings": settings.recordings,
+        "bigbluebutton_keep_days": settings.keep_days,
+        "bigbluebutton_consent": settings.consent or "",
+        "bigbluebutton_welcome": settings.welcome or "",
+        "bigbluebutton_guests": settings.guests,
+        "bigbluebutton_office": settings.office,
+        "bigbluebutton_checksums": checksums(region),
+        "bigbluebutton_contact": region.contact,
+    }
+
+
+def checksums(region: Region) -> list[str]:
+    """Return the digests that calls of the API may be signed with.
+
+    Nextcloud's app and Greenlight sign with SHA-1 only; where nothing does, SHA-1 is refused.
+    Scalelite accepts it in the pool's name, and signs with SHA-256 itself.
+    """
+    weak = region.settings_of(BigBlueButton).rooms != "none" and not is_pooled(region)
+    return [*(["sha1"] if weak else []), "sha256", "sha384", "sha512"]
+
+
+def turn(context: NodeContext) -> Variables:
+    """Return the settings of the TURN server on the same node.
+
+    haproxy forwards TURN over TCP that arrives on port 443; relayed media stay on the node.
+    """
+    node = context.region.nodes[context.node]
+    return {
+        "turn_domain": context.region.public_name(NAME, context.node),
+        "turn_address": node.address,
+        "turn_allowed_peers": list(node.addresses),
+        "turn_tcp": True,
+        "turn_min_port": RELAY_PORTS[0],
+        "turn_max_port": RELAY_PORTS[1],
+    }
+
+
+def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
+    """Return the server's own secrets, and the TURN server's."""
+    own = {spec.name: secrets[spec.name] for spec in SECRETS}
+    return own | {"turn_secret": secrets[TURN_SECRET.name]}
+
+
+def card(context: NodeContext) -> Card:
+    """Return where people find their rooms."""
+    rooms = context.region.settings_of(BigBlueButton).rooms
+    return Card(packages.version(context), note=_ROOMS_NOTES[rooms])

@@ -1,0 +1,74 @@
+"""Services that run in upstream's containers: what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from chautari.region.rule import Finding, Pins, Rule, service_path
+from chautari.services.artifacts import Artifact
+from chautari.services.secret_spec import SecretSpec, generate_plain
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+    from chautari.render.context import NodeContext
+    from chautari.services.base import Secrets, Variables
+
+REDIS_PORT = 6379
+REDIS_PASSWORD = SecretSpec(
+    "containers_redis_password",
+    "greenlight",
+    "Redis of Greenlight and Scalelite",
+    generate_plain,
+    also_for=("scalelite",),
+)
+
+
+def image_of(context: NodeContext, name: str) -> Artifact:
+    """Return the image of the service called `name`: the sandbox's, or the region's pinned one."""
+    if found := context.endpoints.artifacts.get(name):
+        return found
+    upstream = context.region.service(name).image
+    assert upstream is not None
+    version = getattr(context.region.services.of(name), "version", None)
+    return upstream.select(name, version, context.inventory.releases)
+
+
+def reference(artifact: Artifact) -> str:
+    """Return an image as the container engine takes it; the digest alone selects it."""
+    return f"{artifact.url}@sha256:{artifact.sha256}"
+
+
+def redis(_: NodeContext) -> Variables:
+    """Return that Redis answers on the loopback interface, where containers connect."""
+    return {"redis_port": REDIS_PORT, "redis_socket_group_members": []}
+
+
+def redis_secrets(name: str, secrets: Secrets) -> Variables:
+    """Return the Redis password for Redis and for the service called `name`."""
+    password = secrets[REDIS_PASSWORD.name]
+    return {"redis_password": password, f"{name}_redis_password": password}
+
+
+def rules_of(name: str) -> tuple[Rule, ...]:
+    """Return the rules that a service called `name` shares with the other one in containers."""
+
+    def redis_is_its_own(region: Region, _: Pins) -> Iterator[Finding]:
+        """It connects to Redis with a password over loopback; Nextcloud's Redis has neither."""
+        for node in region.nodes_running(name):
+            if "nextcloud" in region.nodes[node].services:
+                yield (
+                    service_path(region, name, node),
+                    f"{name} needs a Redis of its own, and this node also runs nextcloud; move "
+                    "one of them to another node",
+                )
+
+    def servers_exist(region: Region, _: Pins) -> Iterator[Finding]:
+        """Rooms and pools need a server."""
+        if region.nodes_running(name) and not region.nodes_running("bigbluebutton"):
+            yield (
+                service_path(region, name),
+                f"{name} serves BigBlueButton, and no node runs it; add bigbluebutton to one",
+            )
+
+    return (redis_is_its_own, servers_exist)

@@ -1,0 +1,23 @@
+"""Secrets of Greenlight."""
+
+from __future__ import annotations
+
+from chautari.services.secret_spec import (
+    SecretSpec,
+    generate_hex,
+    generate_plain,
+    generate_strong,
+)
+
+SECRETS = (
+    SecretSpec(
+        "greenlight_admin_password",
+        "greenlight",
+        "first administrator of Greenlight",
+        generate_strong,
+    ),
+    SecretSpec(
+        "greenlight_database_password", "greenlight", "Greenlight's database role", generate_plain
+    ),
+    SecretSpec("greenlight_key", "greenlight", "key of Greenlight's cookies", generate_hex),
+)

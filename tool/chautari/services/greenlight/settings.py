@@ -1,0 +1,36 @@
+"""Settings of Greenlight in `region.yml`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from chautari.region.base import StrictModel
+from chautari.region.field_types import Email, ImageVersion, Label
+
+
+class Greenlight(StrictModel):
+    """Rooms of BigBlueButton with accounts of their own, in a container."""
+
+    host: Label = Field(
+        default="lobby",
+        description="Host label in front of the region's domain.",
+        examples=["lobby"],
+    )
+    version: ImageVersion | None = Field(
+        default=None,
+        description="Release to run; by default the newest pinned one.",
+        examples=["3.8.2.4"],
+    )
+    registration: Literal["invite", "approval", "open"] = Field(
+        default="invite",
+        description="Who gets an account: people who were invited, people whom an administrator "
+        "approves, or everyone.",
+        examples=["approval"],
+    )
+    admin: Email | None = Field(
+        default=None,
+        description="Login of the first administrator; by default the region's contact.",
+        examples=["ana@andes.example.org"],
+    )

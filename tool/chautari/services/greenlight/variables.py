@@ -1,0 +1,58 @@
+"""Variables of Greenlight's role, and its card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chautari.services.base import Card
+from chautari.services.bigbluebutton.pool import is_pooled
+from chautari.services.bigbluebutton.secrets import SERVER_SECRET
+from chautari.services.bigbluebutton.settings import BigBlueButton
+from chautari.services.containers import REDIS_PORT, image_of, redis_secrets, reference
+from chautari.services.greenlight.secrets import SECRETS
+from chautari.services.greenlight.settings import Greenlight
+from chautari.services.scalelite.secrets import POOL_SECRET
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+    from chautari.render.context import NodeContext
+    from chautari.services.base import Secrets, Variables
+
+NAME = "greenlight"
+PORT = 5050
+
+
+def greenlight(context: NodeContext) -> Variables:
+    """Return where people find Greenlight, and which server opens its meetings."""
+    region, settings = context.region, context.region.settings_of(Greenlight)
+    server = region.fqdn(region.settings_of(BigBlueButton).host)
+    return {
+        "greenlight_image": reference(image_of(context, NAME)),
+        "greenlight_version": image_of(context, NAME).version,
+        "greenlight_domain": region.fqdn(settings.host),
+        "greenlight_port": PORT,
+        "greenlight_endpoint": f"https://{server}/bigbluebutton/api/",
+        "greenlight_registration": settings.registration,
+        "greenlight_admin_email": settings.admin or region.contact,
+        "greenlight_language": region.languages[0].split("_")[0],
+        "greenlight_mail_from": region.mail.from_ if region.mail else "",
+        "greenlight_redis_port": REDIS_PORT,
+    }
+
+
+def secret_variables(region: Region, _: str, secrets: Secrets) -> Variables:
+    """Return Greenlight's own secrets, Redis's, and the one that it calls the server with."""
+    server = POOL_SECRET if is_pooled(region) else SERVER_SECRET
+    return {
+        **{spec.name: secrets[spec.name] for spec in SECRETS},
+        **redis_secrets(NAME, secrets),
+        "greenlight_server_secret": secrets[server.name],
+    }
+
+
+def card(context: NodeContext) -> Card:
+    """Return the release and the first administrator's login."""
+    region = context.region
+    login = region.settings_of(Greenlight).admin or region.contact
+    note = f"first password: deploy secrets show {region.region} greenlight_admin_password"
+    return Card(image_of(context, NAME).version, login, note)

@@ -1,0 +1,56 @@
+"""Jitsi Meet: video meetings in the browser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from chautari.services.base import Port, Role, Service
+from chautari.services.jitsi import variables
+from chautari.services.jitsi.packages import PACKAGES
+from chautari.services.jitsi.rules import RULES
+from chautari.services.jitsi.secrets import SECRETS, of_member
+from chautari.services.jitsi.settings import Jitsi
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+
+VIDEOBRIDGE = Role(
+    "videobridge",
+    "Video bridge",
+    after=("repository", "turn"),
+    ports=(Port("10000", "udp", "Media of meetings"),),
+)
+ROLE = Role("jitsi", "Jitsi Meet", after=("tls", "turn", "videobridge"))
+
+
+def specialize(region: Region) -> Service:
+    """Return the service with its members' passwords and the port for bridges of other nodes."""
+    members = tuple(map(of_member, region.settings_of(Jitsi).members))
+    ports = variables.PORTS + variables.bridge_ports(region)
+    return replace(SERVICE, secrets=SECRETS + members, ports=ports)
+
+
+SERVICE = Service(
+    name="jitsi",
+    title="Jitsi Meet",
+    summary="video meetings in the browser",
+    page="jitsi",
+    settings=Jitsi,
+    example={"host": "meet", "access": "members", "members": ["ana"]},
+    roles=("nginx", "tls", "repository", "turn", "videobridge", "jitsi"),
+    own_roles=(VIDEOBRIDGE, ROLE),
+    packages=PACKAGES,
+    secrets=SECRETS,
+    secret_variables=variables.meeting_secrets,
+    ports=variables.PORTS,
+    local_ports=variables.LOCAL_PORTS,
+    variables={
+        "turn": variables.turn,
+        "videobridge": variables.videobridge,
+        "jitsi": variables.jitsi,
+    },
+    rules=RULES,
+    card=variables.card,
+    specialize=specialize,
+)

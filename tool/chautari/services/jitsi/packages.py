@@ -1,0 +1,47 @@
+"""Upstream's package repository of Jitsi Meet.
+
+Source: the project's installation manual; the fingerprints were read from at least two independent
+packagings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from chautari.services.artifacts import Repository
+from chautari.services.base import Packages
+from chautari.services.jitsi.settings import Jitsi
+
+if TYPE_CHECKING:
+    from chautari.render.context import NodeContext
+
+# The key that upstream has signed with since April 2021 (jitsi-videobridge issue 1634), and the
+# one before it, which many installations still name.
+UPSTREAM = Repository(
+    name="jitsi",
+    uri="https://download.jitsi.org",
+    suite="stable/",
+    key_url="https://download.jitsi.org/jitsi-key.gpg.key",
+    fingerprints=(
+        "FFD65A0DA2BEBDEB73D44C8BB4D2D216F1FD7806",
+        "66A9CD0595D6AFA247290D3BEF8B479E2DC1389C",
+    ),
+    bundle="jitsi-meet",
+)
+TESTED_VERSION = "2.0.11248"
+
+
+def version(context: NodeContext) -> str:
+    """Return the release to install: the region's choice, or the one that was tested."""
+    selected: str | None = context.region.settings_of(Jitsi).version
+    return selected or TESTED_VERSION
+
+
+def sources(context: NodeContext) -> list[Repository]:
+    """Return the repository, held at the release to install."""
+    source = context.endpoints.repositories.get(UPSTREAM.name, UPSTREAM)
+    return [replace(source, bundle=UPSTREAM.bundle, release=f"{version(context)}-1")]
+
+
+PACKAGES = Packages(UPSTREAM.name, UPSTREAM.key_url, version, sources)

@@ -1,0 +1,55 @@
+"""Secrets of Jitsi Meet and its bridges, and the certificate made from one of them."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+
+from chautari.services.secret_spec import SecretSpec, generate_key
+
+MEMBER_PREFIX = "jitsi_member_"
+_BRIDGES = ("jitsi-bridge",)
+BRIDGE_PASSWORD = SecretSpec(
+    "jitsi_bridge_password", "jitsi", "account of the video bridges", also_for=_BRIDGES
+)
+KEY = SecretSpec("jitsi_key", "jitsi", "key of Jitsi's XMPP server", generate_key, _BRIDGES)
+SECRETS = (
+    SecretSpec("jitsi_focus_password", "jitsi", "account of Jitsi's conference focus"),
+    BRIDGE_PASSWORD,
+    KEY,
+    SecretSpec("jitsi_turn_secret", "jitsi", "key that TURN credentials are made from"),
+    SecretSpec("jitsi_check_password", "jitsi", "account the checks log in with"),
+)
+_FROM = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+_UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)
+
+
+def of_member(name: str) -> SecretSpec:
+    """Return the secret that the member called `name` logs in with."""
+    return SecretSpec(f"{MEMBER_PREFIX}{name}", "jitsi", f"login `{name}` of Jitsi Meet")
+
+
+def certificate(key: str, name: str) -> str:
+    """Return the certificate of the XMPP server, which only Jitsi's own parts connect to.
+
+    The result depends on the arguments only: RSA signatures involve no random numbers.
+    """
+    # Imported here, since a region without Jitsi need not wait for it.
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509.oid import NameOID
+
+    private = serialization.load_pem_private_key(key.encode(), password=None)
+    assert isinstance(private, rsa.RSAPrivateKey)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"auth.{name}"[:64])])
+    names = [x509.DNSName(item) for item in (f"auth.{name}", name, f"guest.{name}")]
+    serial = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    return (
+        x509.CertificateBuilder(subject, subject, private.public_key(), serial, _FROM, _UNTIL)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(private, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+        .decode()
+    )

@@ -1,0 +1,45 @@
+"""Settings of Jitsi Meet in `region.yml`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from chautari.region.base import StrictModel
+from chautari.region.field_types import Label, Name
+
+
+class Jitsi(StrictModel):
+    """Video meetings."""
+
+    host: Label = Field(
+        default="meet",
+        description="Host label in front of the region's domain.",
+        examples=["meet"],
+    )
+    version: str | None = Field(
+        default=None,
+        pattern=r"^2\.0\.[0-9]{4,6}$",
+        description="Release of the package `jitsi-meet`; by default the one this version of "
+        "Chautari was tested with.",
+        examples=["2.0.11248"],
+    )
+    access: Literal["members", "open"] = Field(
+        default="members",
+        description="Who starts a meeting: with `members`, members log in and guests wait for "
+        "one of them; with `open`, anyone.",
+        examples=["members"],
+    )
+    members: tuple[Name, ...] = Field(
+        default=(),
+        description="Who may start meetings when `access` is `members`; each has a password "
+        "among the region's secrets, `jitsi_member_NAME`.",
+        examples=[["ana", "luz"]],
+    )
+    relays: bool = Field(
+        default=False,
+        description="Lets one meeting use several bridges, which forward media to each other; "
+        "needs nodes with `jitsi-bridge`.",
+        examples=[True],
+    )

@@ -1,0 +1,122 @@
+"""Variables of the roles that make up Jitsi Meet (turn, videobridge and jitsi), and its card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chautari.services.base import Card, Port
+from chautari.services.jitsi import packages
+from chautari.services.jitsi.rules import CHECK_ACCOUNT
+from chautari.services.jitsi.secrets import (
+    BRIDGE_PASSWORD,
+    KEY,
+    MEMBER_PREFIX,
+    SECRETS,
+    certificate,
+)
+from chautari.services.jitsi.settings import Jitsi
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+    from chautari.render.context import NodeContext
+    from chautari.services.base import Secrets, Variables
+
+PORTS = (Port("3478", "udp", "TURN"), Port("5349", "tcp", "TURN over TLS"))
+# Each relayed person has a socket there. It sends first, to bridges, so answers are let in.
+LOCAL_PORTS = (Port("49152-65535", "udp", "TURN: relayed media"),)
+
+
+def domain(region: Region) -> str:
+    """Return the name that people open."""
+    return region.fqdn(region.settings_of(Jitsi).host)
+
+
+def bridge_ports(region: Region) -> tuple[Port, ...]:
+    """Return the port on which bridges of other nodes join the meeting node."""
+    bridges = [region.nodes[name] for name in region.nodes_running("jitsi-bridge")]
+    sources = tuple(address for bridge in bridges for address in bridge.addresses)
+    return (Port("5222", "tcp", "XMPP of bridges", sources),) if sources else ()
+
+
+def turn(context: NodeContext) -> Variables:
+    """Return the TURN server's name, and the addresses of the bridges it may relay to."""
+    region = context.region
+    names = {
+        context.node,
+        *region.nodes_running("jitsi"),
+        *region.nodes_running("jitsi-bridge"),
+    }
+    peers = [address for name in sorted(names) for address in region.nodes[name].addresses]
+    return {
+        "turn_domain": domain(region),
+        "turn_address": region.nodes[context.node].address,
+        "turn_allowed_peers": peers,
+    }
+
+
+def videobridge(context: NodeContext) -> Variables:
+    """Return how the node's bridge joins the meeting node, and what it offers to browsers."""
+    region = context.region
+    node = region.nodes[context.node]
+    return {
+        "videobridge_domain": domain(region),
+        "videobridge_xmpp_host": "127.0.0.1" if "jitsi" in node.services else domain(region),
+        "videobridge_nickname": context.node,
+        "videobridge_address": node.address,
+        "videobridge_relays": region.settings_of(Jitsi).relays,
+        "videobridge_region": region.region,
+    }
+
+
+def jitsi(context: NodeContext) -> Variables:
+    """Return the meeting node's settings."""
+    region = context.region
+    settings = region.settings_of(Jitsi)
+    return {
+        "jitsi_domain": domain(region),
+        "jitsi_access": settings.access,
+        "jitsi_member_names": list(settings.members),
+        "jitsi_language": region.languages[0].split("_")[0],
+        "jitsi_low_bandwidth": region.bandwidth == "low",
+        "jitsi_remote_bridges": list(region.nodes_running("jitsi-bridge")),
+        "jitsi_relays": settings.relays,
+        "jitsi_region": region.region,
+    }
+
+
+def bridge_secrets(region: Region, _: str, secrets: Secrets) -> Variables:
+    """Return what a bridge needs: its account's password and the server's certificate, no key."""
+    return {
+        "videobridge_password": secrets[BRIDGE_PASSWORD.name],
+        "videobridge_authority": certificate(secrets[KEY.name], domain(region)),
+    }
+
+
+def meeting_secrets(region: Region, node: str, secrets: Secrets) -> Variables:
+    """Return the secrets of a meeting node, which has a bridge of its own."""
+    bridge = bridge_secrets(region, node, secrets)
+    people = [
+        {"name": name.removeprefix(MEMBER_PREFIX), "password": secrets[name]}
+        for name in secrets
+        if name.startswith(MEMBER_PREFIX)
+    ]
+    people.append({"name": CHECK_ACCOUNT, "password": secrets["jitsi_check_password"]})
+    if region.settings_of(Jitsi).access == "open":
+        people = []
+    return {
+        **{spec.name: secrets[spec.name] for spec in SECRETS},
+        **bridge,
+        "jitsi_members": people,
+        "jitsi_certificate": bridge["videobridge_authority"],
+        "turn_secret": secrets["jitsi_turn_secret"],
+    }
+
+
+def card(context: NodeContext) -> Card:
+    """Return who starts meetings."""
+    settings = context.region.settings_of(Jitsi)
+    version = packages.version(context)
+    if settings.access == "open":
+        return Card(version, note="anyone starts a meeting")
+    note = f"passwords: deploy secrets show {context.region.region} {MEMBER_PREFIX}NAME"
+    return Card(version, ", ".join(settings.members), note)

@@ -1,0 +1,20 @@
+"""A further video bridge of Jitsi Meet, on a node of its own."""
+
+from __future__ import annotations
+
+from chautari.services.base import Service
+from chautari.services.jitsi import variables
+from chautari.services.jitsi.packages import PACKAGES
+from chautari.services.jitsi.secrets import BRIDGE_PASSWORD, KEY
+
+SERVICE = Service(
+    name="jitsi-bridge",
+    title="Video bridge of Jitsi Meet",
+    summary="a further bridge for larger meetings",
+    page="jitsi",
+    roles=("repository", "videobridge"),
+    packages=PACKAGES,
+    secrets=(BRIDGE_PASSWORD, KEY),
+    secret_variables=variables.bridge_secrets,
+    variables={"videobridge": variables.videobridge},
+)

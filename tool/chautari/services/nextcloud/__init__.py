@@ -1,0 +1,34 @@
+"""Nextcloud: files, calendars and contacts."""
+
+from __future__ import annotations
+
+from chautari.services.base import Requirements, Role, Service
+from chautari.services.nextcloud import releases, variables
+from chautari.services.nextcloud.rules import RULES
+from chautari.services.nextcloud.secrets import SECRETS
+from chautari.services.nextcloud.settings import Nextcloud
+
+ROLE = Role("nextcloud", "Nextcloud", after=("postgresql", "redis", "php"))
+
+SERVICE = Service(
+    name="nextcloud",
+    title="Nextcloud",
+    summary="files, calendars and contacts",
+    page="nextcloud",
+    settings=Nextcloud,
+    example={"host": "cloud", "quota": "5 GB"},
+    roles=("nginx", "tls", "postgresql", "redis", "php", "nextcloud"),
+    own_roles=(ROLE,),
+    databases={"postgresql": ("nextcloud",)},
+    releases=releases.RELEASES,
+    archives=(releases.NAME, releases.ROOMS_APP),
+    artifacts=variables.artifacts,
+    secrets=SECRETS,
+    secret_variables=variables.secret_variables,
+    sends_mail=True,
+    check_mailbox="chautari-check",
+    requires=Requirements(memory_mb=900, disk_mb=4000, installed="/opt/nextcloud/current"),
+    variables={"nextcloud": variables.nextcloud, "redis": variables.redis},
+    rules=RULES,
+    card=variables.card,
+)

@@ -1,0 +1,46 @@
+"""Apps of Nextcloud: those that the region names, and the one that its rooms need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chautari.services.artifacts import Artifact
+from chautari.services.nextcloud import releases
+from chautari.services.nextcloud.rooms import has_rooms
+from chautari.services.nextcloud.settings import Nextcloud
+
+if TYPE_CHECKING:
+    from chautari.render.context import NodeContext
+    from chautari.services.base import Variables
+
+
+def pinned(context: NodeContext, version: str) -> dict[str, Artifact | None]:
+    """Return the apps that Nextcloud `version` gets, each with its pin where there is one."""
+    pins = releases.APPS.get(releases.major(version), {})
+    found: dict[str, Artifact | None]
+    found = {name: pins.get(name) for name in context.region.settings_of(Nextcloud).apps}
+    if has_rooms(context.region):
+        found[releases.ROOMS_APP] = releases.rooms_app(version, context.inventory.releases)
+    return found
+
+
+def variables(context: NodeContext, version: str) -> Variables:
+    """Return the apps to install, and the apps that no archive was found for."""
+    apps, missing = [], []
+    for name, pin in pinned(context, version).items():
+        artifact = context.endpoints.artifacts.get(name) or pin
+        reason = context.endpoints.missing.get(name)
+        if artifact is None or not artifact.sha256:
+            reason = reason or f"no release of it is pinned for Nextcloud {version}"
+        if artifact is None or reason:
+            missing.append({"name": name, "reason": reason})
+        else:
+            apps.append(
+                {
+                    "name": name,
+                    "version": artifact.version,
+                    "url": artifact.url,
+                    "sha256": artifact.sha256,
+                }
+            )
+    return {"nextcloud_apps": apps, "nextcloud_missing_apps": missing}

@@ -1,0 +1,63 @@
+"""Rooms in Nextcloud that open meetings of BigBlueButton."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from chautari.region.rule import Finding, Pins, service_path
+from chautari.services.bigbluebutton.pool import is_pooled
+from chautari.services.bigbluebutton.secrets import SERVER_SECRET
+from chautari.services.bigbluebutton.settings import BigBlueButton
+from chautari.services.nextcloud import releases
+from chautari.services.nextcloud.settings import Nextcloud
+from chautari.services.scalelite.secrets import POOL_SECRET
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+    from chautari.render.context import NodeContext
+    from chautari.services.base import Secrets, Variables
+
+
+def has_rooms(region: Region) -> bool:
+    """Return whether people find BigBlueButton's rooms in Nextcloud."""
+    rooms: str = region.settings_of(BigBlueButton).rooms
+    return "bigbluebutton" in region.deployed_services() and rooms == releases.NAME
+
+
+def variables(context: NodeContext) -> Variables:
+    """Return where Nextcloud's rooms open their meetings; empty without rooms."""
+    region = context.region
+    if not has_rooms(region):
+        return {"nextcloud_bigbluebutton_url": ""}
+    host = region.fqdn(region.settings_of(BigBlueButton).host)
+    return {"nextcloud_bigbluebutton_url": f"https://{host}/bigbluebutton/"}
+
+
+def secret_variables(region: Region, secrets: Secrets) -> Variables:
+    """Return the secret with which rooms call the server or the pool."""
+    if not has_rooms(region):
+        return {}
+    spec = POOL_SECRET if is_pooled(region) else SERVER_SECRET
+    return {"nextcloud_bigbluebutton_secret": secrets[spec.name]}
+
+
+def rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
+    """Rooms need an app of Nextcloud, and an app is only unpacked when its checksum is known.
+
+    A sandbox needs none: it installs what `--mirror` gives, or a double.
+    """
+    if not has_rooms(region) or region.sandbox is not None:
+        return
+    for node in region.nodes_running(releases.NAME):
+        selected = region.settings_of(Nextcloud).version
+        version = selected or releases.newest_for(region.nodes[node].os).version
+        app = releases.rooms_app(version, pins)
+        if not app.sha256:
+            yield (
+                service_path(region, releases.NAME, node),
+                f"no checksum is known for {app.name} {app.version}, the app that provides the "
+                f"rooms in Nextcloud {version}; download it over two different connections from "
+                f"{app.url}, compare, and pin it in artifacts.lock: {app.name}: {{{app.version}: "
+                "{url: …, sha256: …}}, or run Nextcloud 34",
+            )

@@ -1,0 +1,48 @@
+"""Rules across the fields of a region with Nextcloud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from chautari.region.operating_systems import PHP_OF, php_text
+from chautari.region.rule import Finding, Pins, Rule
+from chautari.services.nextcloud import releases
+from chautari.services.nextcloud.rooms import rooms_app_is_pinned
+from chautari.services.nextcloud.settings import Nextcloud
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+
+VERSION_PATH = ("services", releases.NAME, "version")
+
+
+def release_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
+    """A release is only unpacked when its checksum is known."""
+    version = region.settings_of(Nextcloud).version
+    known_pins = pins.get(releases.NAME, {})
+    if version is None or version in known_pins:
+        return
+    known = ", ".join(sorted(known_pins, reverse=True))
+    yield (
+        VERSION_PATH,
+        f"no checksum is known for {version}; choose one of {known}, or pin it in artifacts.lock",
+    )
+
+
+def release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
+    """Nextcloud 35 refuses to start on PHP 8.2, which Debian 12 has."""
+    version = region.settings_of(Nextcloud).version
+    if version is None:
+        return
+    for name in region.nodes_running(releases.NAME):
+        os = region.nodes[name].os
+        if os in PHP_OF and not releases.runs_on(version, os):
+            yield (
+                VERSION_PATH,
+                f"{version} does not support PHP {php_text(os)} of {os}; choose "
+                f"{releases.newest_for(os).version} or another OS",
+            )
+
+
+RULES: tuple[Rule, ...] = (release_is_pinned, release_fits_the_os, rooms_app_is_pinned)

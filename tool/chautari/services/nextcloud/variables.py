@@ -1,0 +1,83 @@
+"""Variables of Nextcloud's role, the release it installs, and its card."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from chautari.services.artifacts import Artifact
+from chautari.services.base import Card
+from chautari.services.nextcloud import apps, releases, rooms
+from chautari.services.nextcloud.secrets import SECRETS
+from chautari.services.nextcloud.settings import Nextcloud
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+    from chautari.render.context import NodeContext
+    from chautari.services.base import Secrets, Variables
+
+
+def nextcloud(context: NodeContext) -> Variables:
+    """Return Nextcloud's release, address and settings."""
+    region = context.region
+    settings = region.settings_of(Nextcloud)
+    release = release_of(context)
+    return {
+        "nextcloud_version": release.version,
+        "nextcloud_url": release.url,
+        "nextcloud_sha256": release.sha256,
+        "nextcloud_domain": region.fqdn(settings.host),
+        "nextcloud_quota": settings.quota,
+        "nextcloud_language": region.languages[0],
+        "nextcloud_phone_region": region.country or "",
+        "nextcloud_maintenance_window_start": night_hour(region.timezone),
+        "nextcloud_low_bandwidth": region.bandwidth == "low",
+        "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
+        "nextcloud_check_email": context.check_emails[releases.NAME],
+        **apps.variables(context, release.version),
+        **rooms.variables(context),
+    }
+
+
+def redis(_: NodeContext) -> Variables:
+    """Return who may use the Redis socket."""
+    return {"redis_socket_group_members": ["www-data"]}
+
+
+def secret_variables(region: Region, _: str, secrets: Secrets) -> Variables:
+    """Return Nextcloud's own secrets, and the one of its rooms."""
+    own = {spec.name: secrets[spec.name] for spec in SECRETS}
+    return own | rooms.secret_variables(region, secrets)
+
+
+def release_of(context: NodeContext) -> Artifact:
+    """Return the release to install: the sandbox's, the region's choice, or the OS's newest."""
+    if found := context.endpoints.artifacts.get(releases.NAME):
+        return found
+    selected = context.region.settings_of(Nextcloud).version
+    if selected is not None:
+        return context.inventory.releases[releases.NAME][selected]
+    return releases.newest_for(context.region.nodes[context.node].os)
+
+
+def artifacts(context: NodeContext) -> list[Artifact]:
+    """Return the release and the archives of its apps."""
+    release = release_of(context)
+    pins = apps.pinned(context, release.version).values()
+    return [release, *(pin for pin in pins if pin is not None)]
+
+
+def card(context: NodeContext) -> Card:
+    """Return the release and the administrator's login."""
+    note = f"password: deploy secrets show {context.region.region} nextcloud_admin_password"
+    return Card(release_of(context).version, "admin", note)
+
+
+def night_hour(timezone: str) -> int:
+    """Return the hour in UTC at which it is one o'clock at night in `timezone`, in winter time.
+
+    Nextcloud runs heavy jobs in the four hours that begin then.
+    """
+    winter = datetime(2026, 1, 15, 1, 0, tzinfo=ZoneInfo(timezone))
+    return winter.astimezone(UTC).hour

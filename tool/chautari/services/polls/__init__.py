@@ -1,0 +1,53 @@
+"""Polls about dates and other choices; the app that runs them is chosen in `region.yml`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from chautari.services.base import Service
+from chautari.services.polls import variables
+from chautari.services.polls.apps import APPS, NAME
+from chautari.services.polls.rules import RULES
+from chautari.services.polls.settings import Polls
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+
+
+def specialize(region: Region) -> Service:
+    """Return the service with the app that the region names."""
+    return with_app(region.settings_of(Polls).app)
+
+
+def with_app(name: str) -> Service:
+    """Return the service as the app called `name` runs it."""
+    app = APPS[name]
+    return replace(
+        SERVICE,
+        app=name,
+        roles=(*app.roles, name),
+        databases=app.databases,
+        secrets=app.secret_specs(),
+        variables={name: variables.variables},
+    )
+
+
+SERVICE = Service(
+    name=NAME,
+    title="Polls",
+    summary="polls about dates and other choices",
+    page="framadate",
+    settings=Polls,
+    example={"app": "framadate", "host": "polls"},
+    roles=(),
+    own_roles=tuple(app.own_role() for app in APPS.values()),
+    releases=tuple(app.release for app in APPS.values() if app.release.sha256),
+    archives=tuple(APPS),
+    artifacts=variables.artifacts,
+    sends_mail=True,
+    check_mailbox="chautari-polls",
+    rules=RULES,
+    card=variables.card,
+    specialize=specialize,
+)

@@ -1,0 +1,75 @@
+"""The apps that can run a region's polls: one entry each.
+
+Everything else of an app is in its role, which is named after it. The service is made from the
+entry, so adding an app changes nothing else (docs/decisions/0006-polls.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chautari.region.operating_systems import PHP_OF
+from chautari.services.artifacts import Artifact
+from chautari.services.base import Role
+from chautari.services.secret_spec import SecretSpec
+
+NAME = "polls"
+
+
+@dataclass(frozen=True)
+class PollApp:
+    """One app and what it needs.
+
+    Attributes:
+        title: its name for people.
+        release: the release that is installed; its `sha256` is empty where upstream has none.
+        roles: the roles that its own role needs on the node.
+        databases: names of databases by the role that creates them; owners are named the same.
+        secrets: secrets that are generated for it, with their meaning.
+        php: the oldest and the newest PHP that it was seen to run on; None where it needs none.
+    """
+
+    title: str
+    release: Artifact
+    roles: tuple[str, ...]
+    databases: dict[str, tuple[str, ...]]
+    secrets: dict[str, str]
+    php: tuple[tuple[int, int], tuple[int, int]] | None
+
+    def runs_on(self, os: str) -> bool:
+        """Return whether the app runs on the PHP that `os` ships."""
+        return self.php is None or self.php[0] <= PHP_OF[os] <= self.php[1]
+
+    def own_role(self) -> Role:
+        """Return the app's own role."""
+        return Role(self.release.name, self.title, after=self.roles)
+
+    def secret_specs(self) -> tuple[SecretSpec, ...]:
+        """Return the app's secrets."""
+        return tuple(SecretSpec(name, NAME, meaning) for name, meaning in self.secrets.items())
+
+
+APPS: dict[str, PollApp] = {
+    # 1.1.19 is upstream's last stable release; it is in maintenance mode. Upstream publishes no
+    # checksum of the archive, so a region pins its own in `artifacts.lock`.
+    "framadate": PollApp(
+        title="Framadate",
+        release=Artifact(
+            "framadate",
+            "1.1.19",
+            "https://packages.framasoft.org/projects/framadate/framadate-1.1.19.zip",
+            "",
+        ),
+        roles=("nginx", "tls", "mariadb", "php"),
+        databases={"mariadb": ("framadate",)},
+        secrets={"framadate_admin_password": "login `admin` of Framadate's administration"},
+        php=((7, 3), (8, 4)),
+    ),
+}
+
+
+def check_app(value: str) -> str:
+    """Return `value` when it names an app that can run the polls."""
+    if value not in APPS:
+        raise ValueError(f"{value!r} is not known; choose: {', '.join(APPS)}")
+    return value

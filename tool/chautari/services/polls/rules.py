@@ -1,0 +1,52 @@
+"""Rules across the fields of a region with polls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from chautari.region.operating_systems import PHP_OF, php_text
+from chautari.region.rule import Finding, Pins, Rule, field_path
+from chautari.services.polls.apps import APPS, NAME
+from chautari.services.polls.settings import Polls
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+
+
+def release_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
+    """Where upstream publishes no checksum, a region must have one of its own.
+
+    A sandbox needs none: it installs what `--mirror` gives, or a double.
+    """
+    if NAME not in region.deployed_services():
+        return
+    settings = region.settings_of(Polls)
+    app = APPS[settings.app]
+    version = settings.version or app.release.version
+    if version in pins.get(settings.app, {}) or (region.sandbox and settings.version is None):
+        return
+    source = f" from {app.release.url}" if version == app.release.version else ""
+    yield (
+        field_path(region, NAME, "version"),
+        f"no checksum is known for {app.title} {version}; download it over two different "
+        f"connections{source}, compare, and pin it in artifacts.lock: "
+        f"{settings.app}: {{{version}: {{url: …, sha256: …}}}}",
+    )
+
+
+def app_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
+    """An app that upstream no longer develops supports no newer PHP."""
+    app = APPS[region.settings_of(Polls).app]
+    for name in region.nodes_running(NAME):
+        os = region.nodes[name].os
+        if os in PHP_OF and not app.runs_on(os):
+            supported = " or ".join(os for os in PHP_OF if app.runs_on(os))
+            yield (
+                ("nodes", name, "os"),
+                f"{app.title} does not support PHP {php_text(os)} of {os}; place polls on a node "
+                f"with os: {supported}",
+            )
+
+
+RULES: tuple[Rule, ...] = (release_is_pinned, app_fits_the_os)

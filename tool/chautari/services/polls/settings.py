@@ -1,0 +1,53 @@
+"""Settings of the poll service in `region.yml`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic.json_schema import WithJsonSchema
+
+from chautari.region.base import StrictModel
+from chautari.region.field_types import Label, Version
+from chautari.services.polls.apps import APPS, check_app
+
+PollAppName = Annotated[
+    str,
+    AfterValidator(check_app),
+    WithJsonSchema({"type": "string", "enum": list(APPS)}),
+]
+
+
+class Polls(StrictModel):
+    """Polls about dates and other choices, for people with and without an account."""
+
+    app: PollAppName = Field(
+        default="framadate",
+        description="App that runs the polls; node lists and names stay when it changes.",
+        examples=["framadate"],
+    )
+    host: Label = Field(
+        default="polls",
+        description="Host label in front of the region's domain.",
+        examples=["polls"],
+    )
+    version: Version | None = Field(
+        default=None,
+        description="Release to run, pinned in `artifacts.lock`; by default the newest known one.",
+        examples=["1.1.19"],
+    )
+    keep_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        strict=True,
+        description="Days a poll is kept after its last day; then it is deleted with its votes.",
+        examples=[30],
+    )
+    admin_from_outside: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether the administration page, always behind a login, is reachable from "
+        "outside the node.",
+        examples=[False],
+    )

@@ -1,0 +1,50 @@
+"""All services and roles, found by looking at the packages beside this module."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from chautari.services.base import Role, Service
+from chautari.services.shared_roles import SHARED_ROLES
+
+# The service that examples in the reference name.
+EXAMPLE = "nextcloud"
+
+
+def _discover() -> dict[str, Service]:
+    """Return the services by name, in the order of their packages' names."""
+    here = Path(__file__).parent
+    found: dict[str, Service] = {}
+    for module in sorted(pkgutil.iter_modules([str(here)]), key=lambda item: item.name):
+        if module.ispkg:
+            package = importlib.import_module(f"{__package__}.{module.name}")
+            found[package.SERVICE.name] = package.SERVICE
+    return found
+
+
+def ordered(services: Iterable[Service], shared: Iterable[Role] = SHARED_ROLES) -> tuple[Role, ...]:
+    """Return all roles in the order they run on a node.
+
+    A role runs after those it names. Among roles that are free to run, services' own come first,
+    so that a service is complete before the next one begins.
+
+    Raises:
+        ValueError: when roles name each other in a circle, or one names a role that is missing.
+    """
+    waiting = [role for service in services for role in service.own_roles]
+    waiting += shared
+    found: dict[str, Role] = {}
+    while waiting:
+        role = next((item for item in waiting if set(item.after) <= set(found)), None)
+        if role is None:
+            raise ValueError(f"no order of roles: {', '.join(item.name for item in waiting)}")
+        found[role.name] = role
+        waiting.remove(role)
+    return tuple(found.values())
+
+
+SERVICES: dict[str, Service] = _discover()
+ROLES: dict[str, Role] = {role.name: role for role in ordered(SERVICES.values())}

@@ -1,0 +1,30 @@
+"""Scalelite: a pool of several BigBlueButton servers."""
+
+from __future__ import annotations
+
+from chautari.services.artifacts import Image
+from chautari.services.base import Role, Service
+from chautari.services.containers import REDIS_PASSWORD, redis, rules_of
+from chautari.services.scalelite import variables
+from chautari.services.scalelite.secrets import SECRETS
+from chautari.services.scalelite.settings import Scalelite
+from chautari.services.scalelite.variables import NAME
+
+SERVICE = Service(
+    name=NAME,
+    title="Scalelite",
+    summary="a pool of several BigBlueButton servers",
+    page="scalelite",
+    settings=Scalelite,
+    example={"version": "1.8.5"},
+    roles=("nginx", "tls", "postgresql", "redis", "containers", "scalelite"),
+    own_roles=(Role("scalelite", "Scalelite", after=("containers",)),),
+    databases={"postgresql": ("scalelite",)},
+    image=Image("docker.io/blindsidenetwks/scalelite", "1.8.5", "v{}"),
+    secrets=(*SECRETS, REDIS_PASSWORD),
+    secret_variables=variables.secret_variables,
+    host_of="bigbluebutton",
+    variables={"redis": redis, "scalelite": variables.scalelite},
+    rules=rules_of(NAME),
+    card=variables.card,
+)

@@ -1,0 +1,20 @@
+"""Secrets of Scalelite."""
+
+from __future__ import annotations
+
+from chautari.services.secret_spec import SecretSpec, generate_hex, generate_plain
+
+POOL_SECRET = SecretSpec(
+    "scalelite_secret",
+    "scalelite",
+    "key of the API of the pool of servers",
+    generate_plain,
+    also_for=("nextcloud", "greenlight"),
+)
+SECRETS = (
+    POOL_SECRET,
+    SecretSpec(
+        "scalelite_database_password", "scalelite", "Scalelite's database role", generate_plain
+    ),
+    SecretSpec("scalelite_key", "scalelite", "key of Scalelite's cookies", generate_hex),
+)

@@ -1,0 +1,18 @@
+"""Settings of Scalelite in `region.yml`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from chautari.region.base import StrictModel
+from chautari.region.field_types import ImageVersion
+
+
+class Scalelite(StrictModel):
+    """A pool of several BigBlueButton servers, which answer under one common name."""
+
+    version: ImageVersion | None = Field(
+        default=None,
+        description="Release to run; by default the newest pinned one.",
+        examples=["1.8.5"],
+    )

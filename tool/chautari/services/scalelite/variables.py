@@ -1,0 +1,51 @@
+"""Variables of Scalelite's role, and its card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chautari.services.base import Card
+from chautari.services.bigbluebutton.secrets import SERVER_SECRET
+from chautari.services.containers import REDIS_PORT, image_of, redis_secrets, reference
+from chautari.services.scalelite.secrets import SECRETS
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+    from chautari.render.context import NodeContext
+    from chautari.services.base import Secrets, Variables
+
+NAME = "scalelite"
+PORT = 3000
+
+
+def scalelite(context: NodeContext) -> Variables:
+    """Return the pool's name and its servers."""
+    region = context.region
+    return {
+        "scalelite_image": reference(image_of(context, NAME)),
+        "scalelite_version": image_of(context, NAME).version,
+        "scalelite_domain": region.public_name(NAME, context.node),
+        "scalelite_port": PORT,
+        "scalelite_servers": [
+            {
+                "name": name,
+                "url": f"https://{region.public_name('bigbluebutton', name)}/bigbluebutton/api",
+            }
+            for name in region.nodes_running("bigbluebutton")
+        ],
+        "scalelite_redis_port": REDIS_PORT,
+    }
+
+
+def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
+    """Return Scalelite's own secrets, Redis's, and the one that it calls the servers with."""
+    return {
+        **{spec.name: secrets[spec.name] for spec in SECRETS},
+        **redis_secrets(NAME, secrets),
+        "scalelite_server_secret": secrets[SERVER_SECRET.name],
+    }
+
+
+def card(context: NodeContext) -> Card:
+    """Return the release and the command that shows the pool."""
+    return Card(image_of(context, NAME).version, note="its servers: chautari-pool, there")

@@ -1,0 +1,28 @@
+"""Roles that several services use, in the order they run where nothing else decides."""
+
+from __future__ import annotations
+
+from chautari.services.base import Port, Role
+
+WEB_PORTS = (
+    Port("80", "tcp", "HTTP: redirects and ACME"),
+    Port("443", "tcp", "HTTPS"),
+)
+# Every node gets these; mail only where the region has a relay.
+MAIL_ROLE = "mail"
+BASE_ROLES = ("base", "firewall", MAIL_ROLE)
+
+SHARED_ROLES = (
+    Role("base", "Base of every node"),
+    Role("firewall", "Firewall", after=("base",)),
+    Role(MAIL_ROLE, "Mail", after=("firewall",)),
+    Role("nginx", "Web server", after=("mail",), ports=WEB_PORTS),
+    Role("tls", "Certificates", after=("nginx",)),
+    Role("postgresql", "PostgreSQL", after=("tls",)),
+    Role("mariadb", "MariaDB", after=("postgresql",)),
+    Role("redis", "Redis", after=("mariadb",)),
+    Role("php", "PHP", after=("redis",)),
+    Role("repository", "Package repositories", after=("php",)),
+    Role("turn", "TURN server", after=("repository",)),
+    Role("containers", "Container engine", after=("turn",)),
+)
