@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
     from chautari.region.rule import Rule
     from chautari.render.context import NodeContext
+    from chautari.report.model import Notice
 
 Variables = dict[str, Any]
 RoleVariables = Callable[["NodeContext"], Variables]
@@ -89,8 +90,8 @@ class Requirements:
         memory_mb: memory below which a deploy is refused; 0 where the service's own preflight
             decides.
         disk_mb: free space that the first deploy needs; 0 for what every node needs.
-        installed: a file that exists on the node once the service is installed; where it is set,
-            a later deploy needs less space.
+        installed: a file that exists on the node once the service is installed; then `disk_mb`
+            no longer counts.
     """
 
     os: tuple[str, ...] = DEBIAN
@@ -197,7 +198,7 @@ class Service:
     variables: Mapping[str, RoleVariables] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     preflight: tuple[PreflightRule, ...] = ()
-    advice: Callable[[Facts, NodeRequirements], list[str]] | None = None
+    advice: Callable[[Facts, NodeRequirements], list[Notice]] | None = None
     card: Callable[[NodeContext], Card] | None = None
     move: Move | None = None
     specialize: Callable[[Region], Service] | None = None
