@@ -50,8 +50,8 @@ def services_of(required: NodeRequirements) -> list[Service]:
 def operating_system(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse releases and processors that the roles are not tested on."""
     if facts.os != required.os:
-        supported = all(facts.os in item.requires.os for item in services_of(required))
-        known = supported and facts.os in DEBIAN
+        fits = all(facts.os in item.requires.os for item in services_of(required))
+        known = fits and facts.os in DEBIAN
         code = "os_differs" if known else "os_unsupported"
         yield Refusal(code, {"found": facts.os, "required": required.os})
     if facts.machine not in ARCHITECTURES:

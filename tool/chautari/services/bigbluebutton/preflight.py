@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
-from typing import TYPE_CHECKING
 
 from chautari.report.messages import Data
 from chautari.report.model import Notice, Refusal
