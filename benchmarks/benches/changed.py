@@ -61,7 +61,7 @@ def roles_that_ran(report: dict[str, Any]) -> tuple[str, ...]:
     What belongs to no role, such as looking at the machine's facts, is told beside them.
     """
     [node] = report["nodes"]
-    ran = (role["name"] for role in node["roles"] if not role["kept"])
+    ran = (role["name"] for role in node["roles"] if not role["up_to_date"])
     return tuple(name for name in ran if (ROOT / "roles" / name).is_dir())
 
 

@@ -71,7 +71,11 @@ def run(lab: Lab, rounds: int) -> list[Figure]:
         Path(command.env["CHAUTARI_STAND_IN"]).write_text(answer(time.time()))
         sample = once(command)
         nodes = lab.report(sample)["nodes"]
-        if not all(role["kept"] for node in nodes for role in node["roles"] or [{"kept": False}]):
+        if not all(
+            role["up_to_date"]
+            for node in nodes
+            for role in node["roles"] or [{"up_to_date": False}]
+        ):
             raise BenchError("a simulated node was not settled by its answer: look at answer()")
         return sample
 

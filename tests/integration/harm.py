@@ -36,7 +36,9 @@ def receipts(proof: Proof, node: str) -> list[dict[str, Any]]:
 
 
 def ran(outcome: Outcome, node: str) -> set[str]:
-    return {role["name"] for role in outcome.node(node)["roles"] if not role["kept"]} - {"setup"}
+    return {role["name"] for role in outcome.node(node)["roles"] if not role["up_to_date"]} - {
+        "setup"
+    }
 
 
 def standing(proof: Proof, node: str) -> dict[str, Any]:

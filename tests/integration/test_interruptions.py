@@ -318,4 +318,4 @@ def test_receipt_that_is_damaged_makes_its_role_run(proof: Proof, harmed: str) -
     outcome = deploy(proof)
     assert outcome.code == 0 and outcome.node(NODE)["changed"] == 0
     again = deploy(proof)
-    assert all(role["kept"] for role in again.node(NODE)["roles"])
+    assert all(role["up_to_date"] for role in again.node(NODE)["roles"])

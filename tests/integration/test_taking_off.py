@@ -62,7 +62,9 @@ def test_data_is_kept(taken_off: Outcome, standing: Proof) -> None:
 
 def test_it_is_taken_off_once(taken_off: Outcome, standing: Proof) -> None:
     again = standing.deploy("region", "--no-checks", "--json", *NODES)
-    assert all(role["kept"] for role in again.node("cloud")["roles"]), again.node("cloud")["roles"]
+    assert all(role["up_to_date"] for role in again.node("cloud")["roles"]), again.node("cloud")[
+        "roles"
+    ]
 
 
 def test_it_comes_back_with_its_data(taken_off: Outcome, standing: Proof) -> None:

@@ -245,7 +245,11 @@ def test_inventory_is_rendered_anew_after_a_change() -> None:
 
 
 def test_roles_that_did_not_run_are_not_counted() -> None:
-    roles = [RoleReport("base", kept=True), RoleReport("nextcloud", changed=1), RoleReport("setup")]
+    roles = [
+        RoleReport("base", up_to_date=True),
+        RoleReport("nextcloud", changed=1),
+        RoleReport("setup"),
+    ]
     node = NodeReport("cloud", "203.0.113.11", "converged", roles=roles)
     report = report_object(RegionReport("bench", "bench.example.org", "", "deploy", nodes=[node]))
     assert changed.roles_that_ran(report) == ("nextcloud",)

@@ -109,7 +109,7 @@ def test_dropped_link_is_taken_up_where_it_broke(monkeypatch: pytest.MonkeyPatch
 def test_link_that_stays_away_is_not_well(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     link = Link(([STARTED], 255), *[([], 255)] * 100)
     report, _, _ = follow(monkeypatch, link)
-    assert (report.state, report.ok) == ("lost", False)
+    assert (report.state, report.ok) == ("disconnected", False)
     assert "the run continues on the node" in report.refusals[0].reason
     # Each try failed at once, as without a route; a cut of five minutes is over long before.
     assert 600 <= clock.now < 660
@@ -143,7 +143,7 @@ def test_start_that_never_arrives_is_given_up(
     unknown = {"event": "refused", "message": "there is no run r here", "unknown": True}
     link = Link(*[([], 255), ([unknown], 1)] * 100, ([], 255))
     report, _, _ = follow(monkeypatch, link)
-    assert (report.state, report.ok) == ("lost", False)
+    assert (report.state, report.ok) == ("disconnected", False)
     assert clock.now < 660
 
 

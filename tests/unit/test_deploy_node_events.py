@@ -68,6 +68,6 @@ def test_role_that_was_only_asked_whether_people_use_it_did_not_run() -> None:
     taken.take(json.dumps({"event": "role_finished", "role": "bigbluebutton"} | finished))
     taken.take(json.dumps({"event": "role_finished", "role": "mail"} | finished))
     taken.take(json.dumps({"event": "kept", "role": "bigbluebutton", "run": "r", "notices": []}))
-    assert [(role.name, role.kept) for role in report.roles] == [
+    assert [(role.name, role.up_to_date) for role in report.roles] == [
         ("mail", False), ("bigbluebutton", True),
     ]  # fmt: skip

@@ -161,7 +161,7 @@ def test_nothing_to_do_needs_one_answer_of_each_node(nodes: Nodes, run: Any) -> 
     assert report.ok
     assert sorted(nodes.told) == [("bog1", "settled"), ("med1", "settled")]
     [role] = report.nodes[0].roles
-    assert (role.name, role.kept) == ("base", True)
+    assert (role.name, role.up_to_date) == ("base", True)
     assert [notice.text for notice in report.nodes[0].notices] == ["make an A record"]
 
 

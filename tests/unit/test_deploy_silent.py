@@ -91,7 +91,7 @@ def test_node_that_stays_silent_is_told_and_left_alone(
 def test_node_on_which_all_holds_is_done(nodes: Nodes, run: Any, packed: list[list[str]]) -> None:
     report = run(checks=False)
     assert packed == []
-    assert [(role.name, role.kept) for role in report.nodes[0].roles] == [("base", True)]
+    assert [(role.name, role.up_to_date) for role in report.nodes[0].roles] == [("base", True)]
     assert [notice.text for notice in report.nodes[0].notices] == ["make an A record"]
     assert ("bog1", "settled") in nodes.told
 

@@ -186,7 +186,7 @@ def test_nothing_follows_a_joined_run_that_was_lost_sight_of(
     nodes.answers["bog1"] = at_work(OURS | {"sha256": "other"})
     linked(monkeypatch, ([STARTED], 255), *[([], 255)] * 100)
     report = run(nodes=("bog1",))
-    assert (report.nodes[0].state, report.ok) == ("lost", False)
+    assert (report.nodes[0].state, report.ok) == ("disconnected", False)
     assert nodes.asked == ["bog1"]
 
 
@@ -196,5 +196,5 @@ def test_canary_that_is_lost_sight_of_holds_the_others_back(
     nodes.answers["med1"] = answer("debian-13", reasons={"base": CHANGED})
     linked(monkeypatch, ([STARTED], 255), *[([], 255)] * 100)
     report = run(canary="med1")
-    assert states(report) == {"med1": "lost", "bog1": "refused"}
+    assert states(report) == {"med1": "disconnected", "bog1": "refused"}
     assert nodes.asked == ["med1"]

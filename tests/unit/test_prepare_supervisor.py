@@ -158,7 +158,7 @@ def test_node_with_another_environment_is_told(
     assert "about 11 MB" in found["bog1"].notices[0].text
 
 
-@pytest.mark.parametrize("kind", ["unreachable", "lost"])
+@pytest.mark.parametrize("kind", ["unreachable", "disconnected"])
 def test_link_that_broke_off_is_told_with_its_next_step(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,7 +178,7 @@ def test_link_that_breaks_off_meanwhile_is_named(
     work: Work, part: str, happens: Exception | list[str]
 ) -> None:
     found = work({("n1", part): happens}, "n1")
-    assert kinds(found) == ["prepared", "lost", "prepared"]
+    assert kinds(found) == ["prepared", "disconnected", "prepared"]
     refusal = found["n1"]["refusal"]
     assert refusal["code"] == "connection_lost_in_preparation"
     assert refusal["data"]["step"].startswith("“")

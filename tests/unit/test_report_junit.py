@@ -36,9 +36,9 @@ def test_good_run_has_no_failure() -> None:
     assert root.get("failures") == "0"
     names = [(case.get("classname"), case.get("name")) for case in root.iter("testcase")]
     assert names == [
-        ("node", "converge"),
+        ("node", "deploy"),
         ("base", "The clock is kept in step [test_clock]"),
-        ("node", "converge"),
+        ("node", "deploy"),
         ("nginx", "nginx runs [test_runs]"),
         ("nextcloud", "The login page opens [test_login]"),
     ]
@@ -64,7 +64,7 @@ def test_failed_check_carries_message_advice_and_journal() -> None:
     lines = failure.text.splitlines()
     assert lines[:3] == [
         "answered 502 Bad Gateway",
-        "What to do: Look whether PHP runs.",
+        "Fix: Look whether PHP runs.",
         "Journal:",
     ]
     assert len(lines) == 18
@@ -76,7 +76,7 @@ def test_failed_run_is_a_failure_of_its_node() -> None:
     stopped, refused = failures["bog1"], failures["cal1"]
     assert stopped is not None and refused is not None
     assert stopped.get("message") == "nginx: Reload nginx: port 443 is taken"
-    assert "What to do: Make room." in (refused.text or "")
+    assert "Fix: Make room." in (refused.text or "")
 
 
 def test_check_of_an_unlisted_node_is_not_lost() -> None:

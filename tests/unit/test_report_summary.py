@@ -45,12 +45,12 @@ def test_detached_run_is_not_called_well() -> None:
 
 def test_run_that_was_lost_sight_of_is_not_well() -> None:
     report = good_report()
-    report.nodes[0].state = "lost"
+    report.nodes[0].state = "disconnected"
     assert not report.nodes[0].ok and not report.ok
     assert summary.tone(report) == "bad"
     assert "1 of 2 nodes not OK" in summary.verdict(report)
     [failure] = list(fromstring(render_junit(report)).iter("failure"))
-    assert failure.get("type") == "lost"
+    assert failure.get("type") == "disconnected"
 
 
 def test_runs_of_several_kinds_are_not_called_a_plan() -> None:
@@ -82,7 +82,7 @@ def test_by_service_puts_what_people_open_first() -> None:
     groups = summary.by_service(bad_report())
     assert [group.service for group in groups] == ["nextcloud", "base", "nginx"]
     assert [group.tone for group in groups] == ["bad", "good", "wait"]
-    assert [group.told for group in groups] == ["1 failed", "1 passed", "1 skipped"]
+    assert [group.counts for group in groups] == ["1 failed", "1 passed", "1 skipped"]
     assert [group.double for group in groups] == [True, False, False]
 
 

@@ -24,7 +24,7 @@ _PHASES = (
     "pinned", "preparing", "prepared", "reconnecting", "joined", "handed_over", "settled",
     "waiting",
 )  # fmt: skip
-_ENDINGS = ("refused", "unreachable", "lost", "failed", "busy")
+_ENDINGS = ("refused", "unreachable", "disconnected", "failed", "busy")
 
 
 def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: Any) -> int:

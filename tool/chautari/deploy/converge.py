@@ -181,7 +181,7 @@ def _report_lost(target: SSHTarget, taker: NodeReportBuilder, started: bool) -> 
     """Report what is known of a run that was not followed to its end."""
     report, cut = taker.report, taker.code == SSH_FAILED and not _is_final(taker.error)
     if taker.begun or (started and cut):
-        report.state = "lost"
+        report.state = "disconnected"
         code = "connection_lost" if taker.begun else "connection_lost_before_start"
         report.refusals.append(Refusal(code))
     else:

@@ -105,7 +105,7 @@ class NodeReportBuilder:
         name = str(event["role"])
         # One that was only asked whether people are using it did not run.
         self.report.roles = [role for role in self.report.roles if role.name != name]
-        self.report.roles.append(RoleReport(name, kept=True))
+        self.report.roles.append(RoleReport(name, up_to_date=True))
         self.report.notices += [
             Notice("role_message", {"role": name, "text": text})
             for text in _texts(event["notices"])

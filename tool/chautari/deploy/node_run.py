@@ -31,13 +31,15 @@ from chautari.report.model import CheckResult, NodeReport, Notice, Reason, Refus
 from chautari.ssh.runner_client import Event
 from chautari.ssh.target import SSHTarget, targets
 
-Mode = Literal["converge", "check", "plan"]
+Mode = Literal["deploy", "verify", "plan"]
+# What the node calls these modes.
+_NODE_MODES: dict[Mode, str] = {"deploy": "converge", "verify": "check", "plan": "plan"}
 # Reasons after which the whole preflight is due again.
 _FRESH = frozenset({"new", "damaged"})
 # Notices of the preparation that the run after it does not repeat.
 _LASTING = frozenset({"host_key_pinned", "environment_outdated"})
 # States of a report after which the result of the run is unknown.
-_UNSEEN = ("lost", "unreachable", "detached")
+_UNSEEN = ("disconnected", "unreachable", "detached")
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def prepare_surveyed(runs: Sequence[NodeRun]) -> None:
         parallel, resolver = context.request.parallel, context.endpoints.resolver
         reached = [one.target for one in due]
         region = context.inventory.region
-        reports = prepare(region, reached, tell, mode != "converge", resolver, parallel)
+        reports = prepare(region, reached, tell, mode != "deploy", resolver, parallel)
         map_parallel(lambda one: _use_preparation(one, reports[one.name]), due, parallel)
     for one in runs:
         if isinstance(one.state, Surveyed):
@@ -189,7 +191,7 @@ def _needs_preparation(one: NodeRun) -> bool:
     assert isinstance(one.state, Surveyed)
     found = one.state.survey
     kinds = {reason["kind"] for reasons in found.reasons.values() for reason in reasons}
-    return not found.ready or (one.mode == "converge" and bool(kinds & _FRESH))
+    return not found.ready or (one.mode == "deploy" and bool(kinds & _FRESH))
 
 
 def _use_preparation(one: NodeRun, report: NodeReport) -> None:
@@ -238,7 +240,7 @@ def _plan_first_deploy(one: NodeRun) -> None:
 def _after_preparation(one: NodeRun, found: Survey) -> State:
     """Return whether the node is up to date or has to run its bundle."""
     request, report = one.context.request, one.report
-    skips_checks = one.mode == "plan" or (one.mode == "converge" and not request.checks)
+    skips_checks = one.mode == "plan" or (one.mode == "deploy" and not request.checks)
     if found.nothing_to_do and not request.full and skips_checks:
         report.download_bytes = 0
         one.tell(one.name, {"event": "settled"})
@@ -306,7 +308,7 @@ def _bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Event]:
     inputs = one.context.inputs_of(one.node)
     packed = bundle.pack(one.node, inputs, list(obsolete_roles))
     return packed, run_metadata(one.run, one.region, one.name) | {
-        "mode": one.mode,
+        "mode": _NODE_MODES[one.mode],
         "full": request.full,
         "checks": request.checks,
         "purge": request.purge,
@@ -323,7 +325,7 @@ def converge_and_verify(runs: Sequence[NodeRun]) -> list[CheckResult]:
     """
     if not runs:
         return []
-    unchanged = runs[0].mode == "check" or (
+    unchanged = runs[0].mode == "verify" or (
         all(one.up_to_date for one in runs) and not runs[0].context.request.full
     )
     if not unchanged:

@@ -29,12 +29,12 @@ Say = Callable[[str], None]
 
 def deploy(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Make the region match its `region.yml`, check it, and report."""
-    return _run(resolve_context(request, say), tell, "converge")
+    return _run(resolve_context(request, say), tell, "deploy")
 
 
 def verify(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Run all checks of the region, inside and outside, and report; nothing is changed."""
-    return _run(resolve_context(request, say), tell, "check")
+    return _run(resolve_context(request, say), tell, "verify")
 
 
 def plan(request: Request, tell: Listener, say: Say) -> RegionReport:

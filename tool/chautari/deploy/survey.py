@@ -135,7 +135,7 @@ def report_from_survey(required: NodeRequirements, target: SSHTarget, found: Sur
 def add_up_to_date_roles(report: NodeReport, found: Survey) -> None:
     """Add the roles whose receipts hold to a node's report."""
     for role in found.up_to_date:
-        report.roles.append(RoleReport(role["role"], kept=True))
+        report.roles.append(RoleReport(role["role"], up_to_date=True))
         report.notices += [
             Notice("role_message", {"role": role["role"], "text": text}) for text in role["notices"]
         ]

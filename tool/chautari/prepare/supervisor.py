@@ -134,7 +134,7 @@ def _update(report: NodeReport, event: dict[str, Any]) -> None:
     elif kind == "refused":
         report.state = "refused"
         report.refusals = [Refusal(item["code"], item["data"]) for item in event["refusals"]]
-    elif kind in ("unreachable", "lost"):
+    elif kind in ("unreachable", "disconnected"):
         report.state, refusal = kind, event.get("refusal")
         report.refusals = [
             Refusal(refusal["code"], refusal["data"])

@@ -263,7 +263,7 @@ def _report_result(state: State, host: Host, broken: tuple[str, str] | None) -> 
         say("prepared", host.name, os="", changed=True)
     elif _is_cut(host):
         refusal = Refusal("connection_lost_in_preparation", {"step": f"“{task}”" if task else ""})
-        say("lost", host.name, refusal=dataclasses.asdict(refusal))
+        say("disconnected", host.name, refusal=dataclasses.asdict(refusal))
     else:
         code, message = ("step_failed", said) if said else broken or ("no_result", "")
         say("failed", host.name, task=task or "prepare", code=code, message=message)

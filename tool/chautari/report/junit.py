@@ -53,7 +53,7 @@ def _count(element: Element, seconds: float) -> None:
 
 
 def _run_case(node: NodeReport) -> Element:
-    name = "reach" if node.state == "verified" else "converge"
+    name = "reach" if node.state == "verified" else "deploy"
     case = _case("node", name, node.seconds)
     if not node.ok:
         detail = _run_detail(node)
@@ -67,7 +67,7 @@ def _run_case(node: NodeReport) -> Element:
 def _run_detail(node: NodeReport) -> list[str]:
     detail = [f"{node.name}: {words(node).word}. {words(node).meaning}"]
     for refusal in node.refusals:
-        detail += [refusal.reason, f"What to do: {refusal.fix}"]
+        detail += [refusal.reason, f"Fix: {refusal.fix}"]
     if node.failure:
         detail[0] = f"{node.failure.role}: {node.failure.task}: {node.failure.message}"
         detail += _journal(node.failure.journal)
@@ -78,7 +78,7 @@ def _check_case(check: CheckResult) -> Element:
     name = f"{check.title} [{check.check}]" if check.title else check.check
     case = _case(check.service, name, check.seconds)
     if check.outcome == "failed":
-        advice = [f"What to do: {check.advice}"] if check.advice else []
+        advice = [f"Fix: {check.advice}"] if check.advice else []
         detail = [check.message, *advice, *_journal(check.journal)]
         _outcome(case, "failure", check.message, detail, check.side)
     elif check.outcome == "skipped":

@@ -262,7 +262,7 @@ PROGRESS: dict[str, Template] = {
     "settled": "up to date",
     "refused": "refused",
     "unreachable": "unreachable",
-    "lost": "disconnected",
+    "disconnected": "disconnected",
     "failed": "failed",
     "busy": lambda data: _holder(data) if data else "busy",
     "waiting": lambda data: (

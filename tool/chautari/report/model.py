@@ -14,11 +14,11 @@ from chautari.report.messages import Data
 
 Outcome = Literal["passed", "failed", "skipped"]
 NodeState = Literal[
-    "converged", "failed", "refused", "unreachable", "busy", "detached", "lost", "verified",
+    "converged", "failed", "refused", "unreachable", "busy", "detached", "disconnected", "verified",
     "planned",
 ]  # fmt: skip
 # How a node ended on which all is well, when something else was asked for than to converge it.
-ENDINGS: dict[str, NodeState] = {"check": "verified", "plan": "planned"}
+ENDINGS: dict[str, NodeState] = {"check": "verified", "verify": "verified", "plan": "planned"}
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,10 @@ class Refusal:
 class RoleReport:
     """What one role did on one node: task counts and wall-clock seconds.
 
-    A role that is `kept` did not run: its receipt says that all is as it left it. `why` tells the
-    reasons of one that ran.
+    Attributes:
+        up_to_date: the role did not run, because its receipt holds.
+        why: the reasons of a role that ran or would run.
+        differences: what a plan found that the role would change.
     """
 
     name: str
@@ -94,7 +96,7 @@ class RoleReport:
     failed: int = 0
     skipped: int = 0
     seconds: float = 0.0
-    kept: bool = False
+    up_to_date: bool = False
     why: list[Reason] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""What the terminal, JUnit and the page all say about a report: verdict, groups, next steps."""
+"""What all reports share: the verdict, groups of checks, next steps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STATES: dict[NodeState, StateWords] = {
     "detached": StateWords(
         "still running", "The run continues on the node. Run the command again to see it.", "wait"
     ),
-    "lost": StateWords(
+    "disconnected": StateWords(
         "disconnected", "The run may still be going on the node; its result is unknown.", "bad"
     ),
     "failed": StateWords("failed", "A task failed, and the run stopped there.", "bad"),
@@ -63,13 +63,13 @@ class ServiceChecks:
 
     @property
     def tone(self) -> Tone:
-        """Say whether all is well, something failed, or nothing is known."""
+        """Return good if all passed, bad if one failed, wait if no check ran."""
         if self.count("failed"):
             return "bad"
         return "good" if self.count("passed") else "wait"
 
     @property
-    def told(self) -> str:
+    def counts(self) -> str:
         """Return the counts in few words: `all 8 passed`, or `9 passed, 2 failed`."""
         if self.checks and self.count("passed") == len(self.checks):
             return f"all {len(self.checks)} passed" if len(self.checks) > 1 else "1 passed"
@@ -97,7 +97,7 @@ def reasons(role: RoleReport) -> str:
 
 
 def tone(report: RegionReport) -> Tone:
-    """Say whether all is well; a run that goes on or checked nothing is not known to be well."""
+    """Return good, bad, or wait for a run that continues or ran no checks."""
     if not report.ok:
         return "bad"
     if _only_planned(report):
@@ -113,11 +113,10 @@ def verdict(report: RegionReport) -> str:
     if report.ok and _only_planned(report):
         return _forecast(report)
     opening = {"good": "is well", "bad": "needs attention", "wait": "is not proven yet"}
-    told = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
+    phrases = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
     name = one_line(report.region)
-    return (
-        f"Region {name} {opening[tone(report)]}: {', '.join(told)}, in {duration(report.seconds)}."
-    )
+    result = f"{', '.join(phrases)}, in {duration(report.seconds)}"
+    return f"Region {name} {opening[tone(report)]}: {result}."
 
 
 def _only_planned(report: RegionReport) -> bool:
@@ -125,8 +124,8 @@ def _only_planned(report: RegionReport) -> bool:
 
 
 def _forecast(report: RegionReport) -> str:
-    """Return what a plan found in one sentence."""
-    waiting = [node for node in report.nodes if any(not role.kept for role in node.roles)]
+    """Return the result of a plan in one sentence."""
+    waiting = [node for node in report.nodes if any(not role.up_to_date for role in node.roles)]
     took = f"in {duration(report.seconds)}"
     if not waiting:
         return f"A deploy of {one_line(report.region)} would change nothing ({took})."
@@ -162,7 +161,7 @@ def _checks_phrases(report: RegionReport) -> Iterable[str]:
 
 
 def by_service(report: RegionReport) -> list[ServiceChecks]:
-    """Group checks by service: those that people open first, then the ground roles."""
+    """Group checks by service: those that people open first, then the base roles."""
     opened = [info.service for info in report.services]
     roles = [role.name for node in report.nodes for role in node.roles]
     names = dict.fromkeys(opened + roles + [check.service for check in report.checks])
@@ -180,7 +179,7 @@ def _group(report: RegionReport, service: str) -> ServiceChecks:
 
 
 def on_node(report: RegionReport, node: NodeReport) -> list[ServiceChecks]:
-    """Return what stands on one node: its services first, then its roles."""
+    """Return what runs on one node: its services first, then its roles."""
     opened = [info.service for info in report.services if info.node == node.name]
     checks = [check for check in report.checks if check.node == node.name]
     names = dict.fromkeys(

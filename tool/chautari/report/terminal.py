@@ -1,4 +1,4 @@
-"""The report for a person at a terminal: tables, failures with their journal, what to do next."""
+"""The report for a terminal: tables, failures with their journal, next steps."""
 
 from __future__ import annotations
 
@@ -64,17 +64,17 @@ def _nodes(report: RegionReport, console: Console) -> None:
 
 
 def _roles(report: RegionReport, console: Console) -> None:
-    """Say which roles ran, or would run, and why; a node where none did needs no words."""
-    told = [node for node in report.nodes if any(not role.kept for role in node.roles)]
-    if not any(role.why for node in told for role in node.roles):
+    """Print which roles ran or would run, and why; nodes where none did are left out."""
+    changed = [node for node in report.nodes if any(not role.up_to_date for role in node.roles)]
+    if not any(role.why for node in changed for role in node.roles):
         return
     planned = any(node.state == "planned" for node in report.nodes)
     _heading(console, "What would run, and why" if planned else "What ran, and why")
-    for node in told:
+    for node in changed:
         ran = [role for role in node.roles if role.why]
-        kept = sum(role.kept for role in node.roles)
-        rest = f"; {kept} already up to date" if kept else ""
-        _item(console, f"{node.name}: {len(ran)} of {len(ran) + kept} roles{rest}", "bold")
+        up_to_date = sum(role.up_to_date for role in node.roles)
+        rest = f"; {up_to_date} already up to date" if up_to_date else ""
+        _item(console, f"{node.name}: {len(ran)} of {len(ran) + up_to_date} roles{rest}", "bold")
         for role in ran:
             _labelled(console, role.name, _text(summary.reasons(role)), width=13, indent=4)
             for difference in role.differences:
