@@ -23,9 +23,13 @@ class Text(NamedTuple):
 
 
 def texts(file: Path) -> list[Text]:
-    """Return the texts of a Markdown, YAML or Python file."""
-    readers = {".md": markdown_texts, ".yml": yaml_texts, ".py": python_texts}
-    return list(readers[file.suffix](file.read_text()))
+    """Return the texts of a file that `is_readable`."""
+    return list(READERS[file.suffix](file.read_text()))
+
+
+def is_readable(file: Path) -> bool:
+    """Return whether texts can be found in a file: of templates, only in those of HTML."""
+    return file.suffix in READERS and (file.suffix != ".j2" or file.name.endswith(".html.j2"))
 
 
 def markdown_texts(source: str) -> Iterator[Text]:
@@ -127,3 +131,30 @@ def _is_shown(node: ast.AST) -> bool:
         called = (ast.unparse(item) for item in node.decorator_list)
         return any(re.match(r"(?:click|\w+)\.(?:command|group)\(", text) for text in called)
     return False
+
+
+def shell_texts(source: str) -> Iterator[Text]:
+    """Yield comments, and quoted texts that hold a space."""
+    for number, line in enumerate(source.splitlines(), 1):
+        if comment := re.match(r"\s*#+ (.*)", line):
+            yield Text(number, comment[1])
+        else:
+            yield from (Text(number, quoted) for quoted in re.findall(r'"([^"$]* [^"]*)"', line))
+
+
+def html_texts(source: str) -> Iterator[Text]:
+    """Yield the texts between the tags of a Jinja template of HTML."""
+    source = re.sub(r"{%.*?%}|{{.*?}}|<style>.*?</style>", CODE, source, flags=re.S)
+    for number, line in enumerate(source.splitlines(), 1):
+        yield from (
+            Text(number, text) for text in re.split(r"<[^>]*>", line) if " " in text.strip()
+        )
+
+
+READERS = {
+    ".md": markdown_texts,
+    ".yml": yaml_texts,
+    ".py": python_texts,
+    ".sh": shell_texts,
+    ".j2": html_texts,
+}

@@ -20,7 +20,6 @@ LIST = ROOT / "tests/unit/words.yml"
 OPEN = ROOT / "tests/unit/words_open.yml"
 # Folders and files at the top whose texts are read by people.
 READ = ("*.md", "docs", "roles", "playbooks", "molecule", "inventories", "benchmarks", "tool")
-SUFFIXES = (".md", ".yml", ".py")
 
 
 class Word(NamedTuple):
@@ -55,7 +54,7 @@ def files_that_people_read() -> Iterator[Path]:
     for place in READ:
         for found in ROOT.glob(place):
             files = [found] if found.is_file() else sorted(found.rglob("*"))
-            yield from (file for file in files if file.suffix in SUFFIXES and file.is_file())
+            yield from (f for f in files if prose.is_readable(f) and f.is_file())
 
 
 def offenders(texts: list[prose.Text]) -> list[str]:
@@ -121,6 +120,13 @@ def test_prose_finds_messages_and_help_in_python() -> None:
     assert sorted(prose.python_texts(source)) == [
         (5, "Print a thing."), (6, "one {} two"), (6, "run CODE now"),
     ]  # fmt: skip
+
+
+def test_prose_finds_messages_in_shell_and_texts_in_html() -> None:
+    shell = '# A note\nfail "no room on $disk"\n'
+    assert list(prose.shell_texts(shell)) == [(1, "A note"), (2, "no room on $disk")]
+    html = "<p>{{ name }} is <b>very well</b></p>\n{% if x %}\n<i>so it is</i>\n"
+    assert [text for _, text in prose.html_texts(html)] == ["CODE is ", "very well", "so it is"]
 
 
 def test_prose_finds_task_names_messages_and_comments_in_yaml() -> None:

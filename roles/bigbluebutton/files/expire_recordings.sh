@@ -1,6 +1,6 @@
 #!/bin/bash
-# Delete recordings whose days are over: expire-recordings DAYS
-# Each is told to the journal; bbb-record takes it away in all its parts.
+# Delete recordings that are older than DAYS: expire-recordings DAYS
+# The journal names each one; bbb-record deletes all of its files.
 set -eu
 days=$1
 status=/var/bigbluebutton/recording/status/published
