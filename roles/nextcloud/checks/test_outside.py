@@ -284,10 +284,10 @@ def _way_in(web: Any, link: str) -> str:
 
 @pytest.mark.advice("Deploy again: it configures the app bbb.", units=UNITS)
 def test_room_is_closed_to_strangers(
-    settings: dict[str, Any], room: dict[str, Any], given: dict[str, Any]
+    settings: dict[str, Any], room: dict[str, Any], check_context: dict[str, Any]
 ) -> None:
     """A room for members redirects strangers to the login"""
     link = address(settings, f"/apps/bbb/b/{room['uid']}")
-    answer = Web(given["ca_file"]).get(link, allow_redirects=False, timeout=60)
+    answer = Web(check_context["ca_file"]).get(link, allow_redirects=False, timeout=60)
     assert answer.status_code == 303, f"{answer.status_code}: {answer.text[:200]}"
     assert "/login?" in answer.headers["Location"], answer.headers["Location"]

@@ -23,7 +23,7 @@ from chautari.node import journal
 
 TIMEOUT_SECONDS = 20.0
 NO_IPV6 = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-Given = dict[str, Any]
+CheckContext = dict[str, Any]
 
 
 def system_authorities() -> str:
@@ -90,22 +90,24 @@ def _identity(message: dict[str, Any]) -> tuple[str, str]:
 
 
 @functools.cache
-def _given(config: pytest.Config) -> Given:
+def _read_context(config: pytest.Config) -> CheckContext:
     """Read the settings of this session from the file descriptor in `CHAUTARI_SETTINGS`."""
     with os.fdopen(int(os.environ["CHAUTARI_SETTINGS"]), "rb") as stream:
         stream.seek(0)
-        found: Given = json.load(stream)
+        found: CheckContext = json.load(stream)
     return found
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Record every check, and resolve names with the region's resolver."""
     add_markers(config)
-    given = _given(config)
-    recorder = Recorder("outside", _node_of, lambda _: [], journal.spellings(given["masked"]))
+    check_context = _read_context(config)
+    recorder = Recorder(
+        "outside", _node_of, lambda _: [], journal.spellings(check_context["masked"])
+    )
     config.pluginmanager.register(recorder)
-    if given["resolver"]:
-        dns.resolver.override_system_resolver(_resolver(given))
+    if check_context["resolver"]:
+        dns.resolver.override_system_resolver(_resolver(check_context))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -115,7 +117,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     if "node" not in metafunc.fixturenames:
         metafunc.fixturenames.append("node")
-    nodes = _given(metafunc.config)["nodes"]
+    nodes = _read_context(metafunc.config)["nodes"]
     nodes_running = [name for name, node in nodes.items() if mark.args[0] in node["roles"]]
     metafunc.parametrize("node", nodes_running, scope="session")
 
@@ -125,49 +127,49 @@ def _node_of(item: pytest.Item) -> str:
     return str(callspec.params.get("node", "")) if callspec else ""
 
 
-def _resolver(given: Given) -> dns.resolver.Resolver:
-    resolver = dns.resolver.Resolver(configure=not given["resolver"])
-    if given["resolver"]:
-        resolver.nameservers = [given["resolver"]]
+def _resolver(check_context: CheckContext) -> dns.resolver.Resolver:
+    resolver = dns.resolver.Resolver(configure=not check_context["resolver"])
+    if check_context["resolver"]:
+        resolver.nameservers = [check_context["resolver"]]
     resolver.lifetime = 10
     return resolver
 
 
 @pytest.fixture(scope="session")
-def given(request: pytest.FixtureRequest) -> Given:
+def check_context(request: pytest.FixtureRequest) -> CheckContext:
     """Return the settings of this session."""
-    return _given(request.config)
+    return _read_context(request.config)
 
 
 @pytest.fixture(scope="session")
-def settings(given: Given, node: str) -> Given:
+def settings(check_context: CheckContext, node: str) -> CheckContext:
     """Return the host variables of the node under check, without secrets."""
-    found: Given = given["nodes"][node]["settings"]
+    found: CheckContext = check_context["nodes"][node]["settings"]
     return found
 
 
 @pytest.fixture(scope="session")
-def secret(given: Given, node: str) -> Callable[[str], str]:
+def secret(check_context: CheckContext, node: str) -> Callable[[str], str]:
     """Return a function that returns a secret of the node by its name."""
-    return lambda name: str(given["nodes"][node]["secrets"][name])
+    return lambda name: str(check_context["nodes"][node]["secrets"][name])
 
 
 @pytest.fixture
-def web(given: Given) -> Web:
+def web(check_context: CheckContext) -> Web:
     """Return a new web session, without cookies of other checks."""
-    return Web(given["ca_file"])
+    return Web(check_context["ca_file"])
 
 
 @pytest.fixture(scope="session")
-def ca_file(given: Given) -> str:
+def ca_file(check_context: CheckContext) -> str:
     """Return the CA bundle that verifies the region's certificates."""
-    return given["ca_file"] or system_authorities()
+    return check_context["ca_file"] or system_authorities()
 
 
 @pytest.fixture(scope="session")
-def resolve(given: Given) -> Callable[[str], set[str]]:
+def resolve(check_context: CheckContext) -> Callable[[str], set[str]]:
     """Return a function that resolves a name to its A and AAAA addresses."""
-    resolver = _resolver(given)
+    resolver = _resolver(check_context)
 
     def look_up(name: str) -> set[str]:
         found: set[str] = set()
@@ -211,8 +213,8 @@ def _has_route(address: str) -> bool:
 
 
 @pytest.fixture
-def mailbox(given: Given) -> Mailbox:
+def mailbox(check_context: CheckContext) -> Mailbox:
     """Return the sandbox's mail sink; skip the check without a sandbox."""
-    if not given["mail_api"]:
+    if not check_context["mail_api"]:
         pytest.skip("only a sandbox has a mail sink")
-    return Mailbox(given["mail_api"])
+    return Mailbox(check_context["mail_api"])
