@@ -129,7 +129,7 @@ def test_guest_comes_in_by_websocket(
         person.leave()
 
 
-@pytest.mark.advice("Deploy again: it sets access as in the region.", units=UNITS)
+@pytest.mark.advice("Deploy again: it applies the access setting of the region.", units=UNITS)
 def test_guest_cannot_open_a_room_where_members_do(
     settings: dict[str, Any], door: Door, domain: str, guests: str, room: str
 ) -> None:
@@ -141,7 +141,7 @@ def test_guest_cannot_open_a_room_where_members_do(
     assert guest.enter(room, "guest") == "not-allowed"
 
 
-@pytest.mark.advice("Deploy again: it sets access as in the region.", units=UNITS)
+@pytest.mark.advice("Deploy again: it applies the access setting of the region.", units=UNITS)
 def test_stranger_cannot_log_in(settings: dict[str, Any], door: Door, domain: str) -> None:
     """A member cannot log in with a wrong password"""
     if settings["jitsi_access"] == "open":
