@@ -139,7 +139,7 @@ def test_report_names_what_stands_in_for_an_operating_system(tmp_path: Path) -> 
         {
             "name": "ubuntu-22.04",
             "version": "on bog1",
-            "reason": "a container of debian-12 stands in for it",
+            "reason": "a container of debian-12 replaces it",
         }
     ]
 

@@ -29,7 +29,7 @@ def _stand_ins(request: Request) -> list[Double]:
     region = request.inventory.region
     found = ((name, region.os_substitute(name)) for name in request.node_names())
     return [
-        Double(region.nodes[name].os, f"on {name}", f"a container of {item.os} stands in for it")
+        Double(region.nodes[name].os, f"on {name}", f"a container of {item.os} replaces it")
         for name, item in found
         if item
     ]

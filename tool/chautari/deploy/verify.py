@@ -54,8 +54,8 @@ def _run(argv: tuple[str, ...], given: int) -> list[CheckResult]:
         said = error.message
     if not said:
         return []
-    title = "All checks from outside run to their end"
-    advice = "Deploy again; if it stays, report it with this message."
+    title = "All checks from outside finish"
+    advice = "Deploy again. If it happens again, report it with this message."
     return [
         CheckResult(
             "", "outside", "run", "failed", title, message=said, advice=advice, side="outside"

@@ -72,7 +72,7 @@ def check_domain(value: str) -> str:
         )
     labels = value.split(".")
     if "://" in value or "/" in value:
-        raise ValueError(f"{value!r} is an address; write the domain alone, such as example.org")
+        raise ValueError(f"{value!r} is an address; write only the domain, such as example.org")
     if len(value) > 253 or len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)):
         raise ValueError(
             f"{value!r} is not a domain; write it in lower case with a dot, such as "
