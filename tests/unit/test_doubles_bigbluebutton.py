@@ -23,7 +23,7 @@ from chautari_sandbox.doubles.bigbluebutton.program import (
 )
 from chautari_sandbox.doubles.bigbluebutton.program.settings import WrongSettings
 from chautari_sandbox.doubles.bigbluebutton_packages import META, SOURCES, packages
-from chautari_sandbox.repositories import BUILDERS
+from chautari_sandbox.doubles.catalog import REPOSITORIES
 
 WEB = SOURCES / "bbb-web/root/usr/share/bbb-web/WEB-INF/classes"
 FREESWITCH = SOURCES / "bbb-freeswitch-core/root/opt/freeswitch/etc/freeswitch"
@@ -37,7 +37,7 @@ def built() -> dict[str, Package]:
 def test_each_package_names_itself_a_double_and_carries_the_release(
     built: dict[str, Package],
 ) -> None:
-    assert BUILDERS["bigbluebutton"] is packages
+    assert REPOSITORIES["bigbluebutton"] is packages
     for package in built.values():
         assert package.control["Description"].startswith("Double of upstream's ")
     assert built["bigbluebutton"].control["Version"] == "1:3.0.35-1"

@@ -81,7 +81,7 @@ def test_facts_are_those_that_the_preflight_s_script_prints() -> None:
     script = subprocess.run(
         ["sh"], input=facts.SCRIPT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    ours, theirs = facts.parse(survey.facts(), now, now), facts.parse(script, now, now)
+    ours, theirs = facts.parse(survey.facts([]), now, now), facts.parse(script, now, now)
     for name in ("os", "machine", "init", "venv", "deployed"):
         assert getattr(ours, name) == getattr(theirs, name), name
     assert ours.uid == os.geteuid()  # the script asks sudo as well
@@ -98,9 +98,9 @@ def test_marker_and_earlier_deploy_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(survey, "MARKER", written(tmp_path / "marker", "digest\n"))
-    monkeypatch.setitem(survey.DEPLOYED, "nextcloud", tmp_path / "current")
     (tmp_path / "current").symlink_to("nowhere")
-    found = facts.parse(survey.facts(), 0, 0)
+    role = {"role": "nextcloud", "installed": str(tmp_path / "current")}
+    found = facts.parse(survey.facts([role, {"role": "base"}]), 0, 0)
     assert (found.venv, found.deployed) == ("digest", "nextcloud")
 
 

@@ -13,13 +13,13 @@ import json
 import platform
 import shutil
 import tarfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from chautari.region.operating_systems import ARCHITECTURES
 from chautari_sandbox import paths
+from chautari_sandbox.doubles import catalog
 from chautari_sandbox.doubles.build import BUILD_TIME
 from chautari_sandbox.spec import RequiredImage
 from chautari_sandbox.state import Artifact
@@ -30,32 +30,6 @@ NAMESPACE = "double"
 REASON = "a sandbox does not download from upstream's image registry"
 _OCI = "application/vnd.oci.image"
 _BUNDLE = '#!/bin/sh\n[ "$1" != exec ] || shift\nexec python3 -m double.{name} "$@"\n'
-
-
-@dataclass(frozen=True)
-class _ImageRecipe:
-    """The settings of an image: working directory, user, and what it starts."""
-
-    home: str
-    config: Mapping[str, Any]
-    folders: tuple[str, ...]
-    scripts: Mapping[str, str]
-
-
-_IMAGES: dict[str, _ImageRecipe] = {
-    "greenlight": _ImageRecipe(
-        "usr/src/app",
-        {"Entrypoint": ["./bin/start"]},
-        ("bin", "tmp", "log", "public", "storage", "app/assets/builds"),
-        {},
-    ),
-    "scalelite": _ImageRecipe(
-        "srv/scalelite",
-        {"User": "1000:1000", "Cmd": ["bundle", "exec", "puma"]},
-        ("bin", "tmp", "log", "config"),
-        {"bin/start-poller": "poller"},
-    ),
-}
 
 
 def publish_images(
@@ -76,7 +50,7 @@ def publish_images(
 
 def _write_image(item: RequiredImage, base: Path, folder: Path) -> str:
     """Write the image's manifest, settings and layers; return the manifest's digest."""
-    image = _IMAGES[item.name]
+    image = catalog.IMAGES[item.name]
     layers = (_system_layer(base), _program_layer(item.name, image))
     config = {
         "architecture": ARCHITECTURES.get(platform.machine(), "amd64"),
@@ -132,7 +106,7 @@ def _system_layer(base: Path) -> tuple[str, bytes]:
     return note.read_text(), packed.read_bytes()
 
 
-def _program_layer(name: str, image: _ImageRecipe) -> tuple[str, bytes]:
+def _program_layer(name: str, image: catalog.ImageRecipe) -> tuple[str, bytes]:
     """Return the layer of the program that replaces upstream's."""
     files = {
         f"usr/lib/double/{part}": (SOURCES / part).read_text() for part in _program_files(name)

@@ -6,20 +6,14 @@ import socket
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from chautari_sandbox import debian, download, openpgp, paths
-from chautari_sandbox.debian import Package
-from chautari_sandbox.doubles import bigbluebutton_packages, jitsi_packages
+from chautari_sandbox.doubles import catalog
 from chautari_sandbox.spec import RequiredRepository
 from chautari_sandbox.state import Repository
 
-Builder = Callable[[str], Iterable[Package]]
-BUILDERS: Mapping[str, Builder] = {
-    "bigbluebutton": bigbluebutton_packages.packages,
-    "jitsi": jitsi_packages.packages,
-}
 KEY_FILE = "archive-key.asc"
 SUITE = "stable"
 
@@ -71,7 +65,9 @@ def _write_double(
     item: RequiredRepository, folder: Path, mirror_root: Path, url: str, reason: str
 ) -> Repository:
     key = openpgp.ensure_key(folder / "mirror-key.pem", "Chautari sandbox mirror", debian.TIME)
-    files = debian.repository(BUILDERS[item.name](item.version), SUITE, key, int(time.time()))
+    files = debian.repository(
+        catalog.REPOSITORIES[item.name](item.version), SUITE, key, int(time.time())
+    )
     files[KEY_FILE] = key.certificate().encode()
     # apt takes an index of the same date for the same: it is signed anew only when it changed.
     if not all(

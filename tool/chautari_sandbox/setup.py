@@ -22,9 +22,7 @@ from chautari_sandbox import (
     trust,
 )
 from chautari_sandbox.authority import Identity
-from chautari_sandbox.doubles.build import build_nextcloud
-from chautari_sandbox.doubles.polls import build_framadate
-from chautari_sandbox.doubles.rooms import build_bbb
+from chautari_sandbox.doubles import catalog
 from chautari_sandbox.engine import Engine
 from chautari_sandbox.spec import SandboxSpec
 from chautari_sandbox.state import MailRelay, SandboxState
@@ -83,11 +81,7 @@ def publish_artifacts(setup: Setup, state: SandboxState) -> SandboxState:
             doubles=setup.folder / "doubles",
             mirror_root=setup.folder / "mirror",
             url=state.mirror_url,
-            builders={
-                "nextcloud": build_nextcloud,
-                "framadate": build_framadate,
-                "bbb": build_bbb,
-            },
+            builders=catalog.ARCHIVES,
         ),
     )
     found += registry.publish_images(

@@ -12,11 +12,6 @@ from chautari.node.receipts import Inputs
 
 MOUNTS = ("/", "/var", "/opt")
 MARKER = Path("/opt/chautari/venv/chautari-lock")
-# What a service leaves that needs much space only the first time.
-DEPLOYED = {
-    "nextcloud": Path("/opt/nextcloud/current"),
-    "bigbluebutton": Path("/usr/bin/bbb-conf"),
-}
 ADDRESSES6 = Path("/proc/net/if_inet6")
 EVERYWHERE = "00"  # scope of an address that is good beyond the machine and its link
 
@@ -26,7 +21,7 @@ def survey(state: Path, roles: list[Inputs], busy: dict[str, Any] | None) -> dic
 
     While somebody is at work nothing is looked up: it would be another thing a moment later.
     """
-    found: dict[str, Any] = {"event": "survey", "facts": facts(), "busy": busy}
+    found: dict[str, Any] = {"event": "survey", "facts": facts(roles), "busy": busy}
     if busy is None:
         reasons = receipts.stale(state, roles)
         names = [inputs["role"] for inputs in roles if inputs["role"] not in reasons]
@@ -37,7 +32,7 @@ def survey(state: Path, roles: list[Inputs], busy: dict[str, Any] | None) -> dic
     return found
 
 
-def facts() -> list[str]:
+def facts(roles: list[Inputs]) -> list[str]:
     """Return the machine's facts, in the lines that the preflight's own script prints.
 
     That script asks a bare machine without Python; here the same is had without a process. What
@@ -54,7 +49,10 @@ def facts() -> list[str]:
         f"memory_kb={machine['memory_mb'] * 1024}",
         f"venv={_text(MARKER)}",
     ]
-    lines += [f"deployed={name}" for name, file in DEPLOYED.items() if os.path.lexists(file)]
+    markers = {inputs["role"]: inputs.get("installed") for inputs in roles}
+    lines += [
+        f"deployed={role}" for role, file in markers.items() if file and os.path.lexists(file)
+    ]
     entries = map(str.split, _text(ADDRESSES6).splitlines())
     lines += [f"address6={entry[0]}" for entry in entries if entry[3:4] == [EVERYWHERE]]
     for mount in MOUNTS:

@@ -42,8 +42,8 @@ def lookup(names: Iterable[str], server: str = "") -> Answers:
 def records(found: Records, required: NodeRequirements) -> list[Refusal]:
     """Return what is wrong with the names' DNS records; names without an answer are left out.
 
-    Browsers reach the media by the name's address, and FreeSWITCH announces the node's: where the
-    two differ, people see each other and hear nothing (BigBlueButton's errors 1002 and 1007).
+    Browsers reach the media of meetings by the name's address, and the server announces the node's.
+    Where the two differ, people see each other and hear nothing.
     """
     refusals = []
     for name in required.names:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from ipaddress import IPv6Address
@@ -33,6 +35,15 @@ class Facts:
     free: dict[str, int] = field(default_factory=dict)
     free_inodes: dict[str, int] = field(default_factory=dict)
     listeners: tuple[tuple[str, str], ...] = ()
+
+
+def script(installed: Mapping[str, str]) -> str:
+    """Return the script, which also reports the roles whose file in `installed` exists."""
+    reports = [
+        f"[ ! -e {shlex.quote(file)} ] || echo deployed={shlex.quote(role)}\n"
+        for role, file in installed.items()
+    ]
+    return "".join(reports) + SCRIPT
 
 
 def parse(lines: list[str], asked: float, answered: float) -> Facts:

@@ -23,8 +23,6 @@ for path in / /var /opt; do
   echo "free_kb:$path=$(df -Pk "$path" | tail -n 1 | (read -r _ _ _ free _; echo "$free"))"
   echo "free_inodes:$path=$(df -Pi "$path" | tail -n 1 | (read -r _ _ _ free _; echo "$free"))"
 done
-[ -e /opt/nextcloud/current ] && echo "deployed=nextcloud"
-[ -e /usr/bin/bbb-conf ] && echo "deployed=bigbluebutton"
 echo "venv=$(cat /opt/chautari/venv/chautari-lock 2>/dev/null)"
 $root ss -Hltnp 2>/dev/null | while read -r _ _ _ local _ process; do
   echo "listener=$local $process"

@@ -85,7 +85,7 @@ def space(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse a disk that would fill up in the middle of a deploy."""
     needed = FREE_MB_AGAIN if facts.venv else FREE_MB
     for service in services_of(required):
-        if facts.deployed != service.name:
+        if facts.deployed != service.app_name:
             needed = max(needed, service.requires.disk_mb)
     short = sorted(path for path, free in facts.free.items() if free // 1024 < needed)
     if short:

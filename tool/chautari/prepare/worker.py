@@ -34,6 +34,7 @@ from chautari.preflight import dns_records, facts, rules
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment
 from chautari.report.model import Refusal
+from chautari.services.registry import INSTALLED
 
 CONNECT_SECONDS = 20
 PACKAGES = ["python3", "python3-venv", "python3-apt", "python3-debian", "ca-certificates"]
@@ -56,7 +57,7 @@ class MachineFacts(FactBase[list[str]]):
 
     def command(self) -> str:
         """Return the script."""
-        return facts.SCRIPT
+        return facts.script(INSTALLED)
 
     def process(self, output: list[str]) -> list[str]:
         """Return the lines as they came."""

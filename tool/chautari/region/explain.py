@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from chautari.errors import Problem
 from chautari.region.guard import Document, Path_
 from chautari.region.model import Region
+from chautari.region.renames import renamed_key
 
 _KINDS = {
     "string_type": "text",
@@ -94,7 +95,12 @@ def _not_one_of(value: Any, expected: str) -> str:
     return f"{_shown(value)} is not known; {hint}"
 
 
-def _unknown_key(location: Iterable[str | int]) -> str:
+def _unknown_key(location: Sequence[str | int]) -> str:
+    if renamed := renamed_key(location):
+        return (
+            f"this key is called {renamed.new} since release {renamed.release}; write "
+            f"{renamed.new} in its place"
+        )
     *parents, key = location
     model = _model_at(parents)
     names = [field.alias or name for name, field in model.model_fields.items()] if model else []

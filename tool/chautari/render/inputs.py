@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from chautari.files import read_own
 from chautari.paths import content_root
 from chautari.render.variables import NodeVariables
+from chautari.services.registry import INSTALLED
 
 Inputs = dict[str, Any]
 RECEIPT_KEY = "receipt_key"
@@ -83,6 +84,7 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[Inputs]:
     return [
         {
             "role": role,
+            "installed": INSTALLED.get(role, ""),
             "files": _digest_files(role),
             "ansible": ansible[:DIGEST_LETTERS],
             "facts": sorted(

@@ -90,8 +90,8 @@ class Requirements:
         memory_mb: memory below which a deploy is refused; 0 where the service's own preflight
             decides.
         disk_mb: free space that the first deploy needs; 0 for what every node needs.
-        installed: a file that exists on the node once the service is installed; then `disk_mb`
-            no longer counts.
+        installed: a file that exists on the node once the service's own role has installed it;
+            then `disk_mb` no longer counts.
     """
 
     os: tuple[str, ...] = DEBIAN

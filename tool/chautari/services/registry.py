@@ -47,4 +47,10 @@ def ordered(services: Iterable[Service], shared: Iterable[Role] = SHARED_ROLES) 
 
 
 SERVICES: dict[str, Service] = _discover()
+# Files that tell that a role has installed its service, by the role.
+INSTALLED = {
+    service.app_name: service.requires.installed
+    for service in SERVICES.values()
+    if service.requires.installed
+}
 ROLES: dict[str, Role] = {role.name: role for role in ordered(SERVICES.values())}

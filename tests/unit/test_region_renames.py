@@ -1,0 +1,45 @@
+"""Keys that were renamed are refused with their new name."""
+
+from pathlib import Path
+
+import pytest
+from region_samples import inventory
+
+from chautari.errors import InvalidRegion
+from chautari.region import renames
+from chautari.region.renames import RENAMES, Rename, renamed_key
+
+OLD = """\
+region: andes
+domain: andes.example.org
+contact: ops@andes.example.org
+sandbox:
+  network: 203.0.113.0/24
+  stand_in: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}
+nodes:
+  bog1: {{address: 203.0.113.20}}
+"""
+
+
+def test_load_names_the_new_key_for_an_old_one(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRegion) as refused:
+        inventory(tmp_path, OLD)
+    [problem] = refused.value.problems
+    assert (problem.line, problem.column, problem.where) == (6, 3, "sandbox.stand_in")
+    assert problem.message == (
+        "this key is called os_substitutes since release 0.1.0; write os_substitutes in its place"
+    )
+
+
+def test_renamed_key_matches_any_name_of_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Rename(("nodes", renames.ANY, "ip"), "address", "0.2.0")
+    monkeypatch.setattr(renames, "RENAMES", (known,))
+    assert renamed_key(("nodes", "bog1", "ip")) is known
+    assert renamed_key(("nodes", "bog1", "address")) is None
+    assert renamed_key(("nodes", "ip")) is None
+
+
+@pytest.mark.parametrize("rename", RENAMES, ids=lambda item: ".".join(item.old))
+def test_old_key_is_gone_and_the_new_one_is_there(rename: Rename) -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/region.md").read_text()
+    assert f"| `{rename.new}` |" in page and f"| `{rename.old[-1]}` |" not in page

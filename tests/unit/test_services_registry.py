@@ -1,0 +1,244 @@
+"""Every service answers every question of the toolkit, and nothing generic names one."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from region_samples import KEY, ROOT, SANDBOX
+from role_samples import ROLES as ROLES_FOLDER
+from role_samples import SHARED, options
+
+from chautari.region.load import Inventory
+from chautari.region.model import Region
+from chautari.render.variables import NodeContext, of_node
+from chautari.secrets.specs import names_of_node, required_secrets
+from chautari.secrets.store import SecretStore
+from chautari.services.artifacts import Artifact
+from chautari.services.base import Role, Service
+from chautari.services.registry import ROLES, SERVICES, ordered
+from chautari.services.shared_roles import BASE_ROLES, SHARED_ROLES
+
+TOOL = ROOT / "tool"
+NAMES = list(SERVICES)
+WITH_SETTINGS = [name for name in NAMES if not SERVICES[name].auxiliary]
+PACKAGES = [folder.name for folder in (TOOL / "chautari/services").glob("[!_]*/")]
+# The order before roles declared what they run after: no node may see another one.
+BEFORE = (
+    "base", "firewall", "mail", "nginx", "tls", "postgresql", "mariadb", "redis", "php",
+    "nextcloud", "framadate", "repository", "turn", "videobridge", "jitsi", "bigbluebutton",
+    "containers", "scalelite", "greenlight",
+)  # fmt: skip
+
+
+def companions(name: str) -> list[Service]:
+    """Return the services that share a secret with the one called `name`."""
+    return [
+        other
+        for other in SERVICES.values()
+        if other.name != name
+        and any(name in spec.also_for and spec.service == other.name for spec in other.secrets)
+    ]
+
+
+def region(service: Service) -> Region:
+    """Return a region with `service` on the node bog1, and its companions on others."""
+    others = companions(service.name)
+    with_settings = [item for item in (service, *others) if item.settings]
+    data = {
+        "region": "andes",
+        "domain": "andes.example.org",
+        "contact": "ops@andes.example.org",
+        "operators": {"ana": f"{KEY} ana@laptop"},
+        "nodes": {
+            "bog1" if item is service else f"node{number}": {
+                "address": f"203.0.113.{10 + number}",
+                "os": item.requires.os[0],
+                "services": [item.name],
+            }
+            for number, item in enumerate((service, *others))
+        },
+        "services": {item.name: dict(item.example) for item in with_settings},
+        "mail": {
+            "relay": "smtp.example.org", "user": "region", "from": "cloud@andes.example.org",
+        },
+    }  # fmt: skip
+    return Region.model_validate(data)
+
+
+def context(service: Service) -> NodeContext:
+    artifacts = {
+        name: Artifact(name, "1.0.0", f"https://mirror.example.org/{name}.tar.gz", "ab" * 32)
+        for name in (*service.archives, service.name)
+    }
+    found = Inventory(Path(), region(service), {})
+    return NodeContext(found, replace(SANDBOX, artifacts=artifacts), "bog1")
+
+
+def secrets(of: Region) -> SecretStore:
+    made = {spec.name: spec.make() for spec in required_secrets(of)}
+    return SecretStore(made, ())
+
+
+def test_packages_are_named_for_their_services() -> None:
+    assert sorted(PACKAGES) == sorted(name.replace("-", "_") for name in NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_service_says_what_it_is(name: str) -> None:
+    service = SERVICES[name]
+    assert service.title and service.summary[0].islower() and service.summary[-1] != "."
+    page = ROOT / "docs" / "services" / f"{service.page}.md"
+    assert page.is_file(), f"write {page}"
+
+
+@pytest.mark.parametrize("name", WITH_SETTINGS)
+def test_settings_have_an_example_and_a_label(name: str) -> None:
+    service = SERVICES[name]
+    assert service.settings is not None
+    assert service.settings.model_validate(dict(service.example))
+    assert region(service).label_of(name)
+    assert (service.settings.__doc__ or "").endswith(".")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_service_brings_its_roles_and_each_exists(name: str) -> None:
+    service = region(SERVICES[name]).service(name)
+    assert service.roles and set(service.roles) <= set(ROLES)
+    for role in service.roles:
+        assert (ROLES_FOLDER / role / "tasks" / "main.yml").is_file()
+    assert set(service.databases) <= set(service.roles)
+    assert set(service.variables) <= set(service.roles)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_service_has_a_molecule_scenario(name: str) -> None:
+    files = (ROOT / "molecule").glob("*/region.yml")
+    nodes = [node for file in files for node in yaml.safe_load(file.read_text())["nodes"].values()]
+    assert any(name in node.get("services", ()) for node in nodes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_secrets_have_an_owner_and_a_meaning(name: str) -> None:
+    service = region(SERVICES[name]).service(name)
+    for spec in service.secrets:
+        assert name in (spec.service, *spec.also_for)
+        assert spec.meaning and spec.meaning[-1] != "."
+        assert spec.user_supplied or re.fullmatch(spec.pattern or "(?s).{20,}", spec.make())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_node_gets_only_secrets_that_its_roles_take(name: str) -> None:
+    found = context(SERVICES[name])
+    rendered = of_node(found, secrets(found.region))
+    documented = {key for role in rendered.roles for key in options(role)}
+    assert set(rendered.secret) <= documented
+    assert "receipt_key" not in names_of_node(found.region, "bog1")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_variables_cover_what_the_roles_require(name: str) -> None:
+    found = context(SERVICES[name])
+    rendered = of_node(found, secrets(found.region))
+    given = rendered.public | rendered.secret
+    for role in rendered.roles:
+        required = {key for key, spec in options(role).items() if spec.get("required")}
+        assert required <= set(given), role
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ports_say_what_they_are_for(name: str) -> None:
+    service = region(SERVICES[name]).service(name)
+    for port in (
+        *service.ports,
+        *service.local_ports,
+        *(p for r in ROLES.values() for p in r.ports),
+    ):
+        assert re.fullmatch(r"[0-9]{1,5}(-[0-9]{1,5})?", port.port)
+        assert port.protocol in ("tcp", "udp") and port.comment
+
+
+@pytest.mark.parametrize("name", WITH_SETTINGS)
+def test_card_says_how_the_service_is_opened(name: str) -> None:
+    service = SERVICES[name]
+    assert service.card is not None
+    card = service.card(context(service))
+    assert card.version and (card.login or card.note)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_service_can_be_installed_from_somewhere(name: str) -> None:
+    service = SERVICES[name]
+    assert service.packages or service.image or service.artifacts
+    if service.artifacts:
+        assert {item.name for item in service.artifacts(context(service))} & set(service.archives)
+    if service.packages:
+        assert service.packages.version(context(service)) and service.packages.sources(
+            context(service)
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rules_accept_a_region_without_the_service(name: str) -> None:
+    data = region(SERVICES[name]).model_dump(by_alias=True, mode="json")
+    without = Region.model_validate(
+        data | {"nodes": {"bog1": {"address": "203.0.113.10"}}, "services": {}}
+    )
+    assert [finding for rule in SERVICES[name].rules for finding in rule(without, {})] == []
+
+
+def test_roles_run_in_the_order_of_earlier_releases() -> None:
+    for service in SERVICES.values():
+        own = region(service).service(service.name)
+        on_node = set(BASE_ROLES) | set(own.roles)
+        known = [role for role in BEFORE if role in on_node]
+        assert [role for role in ROLES if role in on_node and role in BEFORE] == known
+    web = set(BEFORE) - {"bigbluebutton"}  # needs a machine of its own
+    assert [role for role in ROLES if role in web] == [role for role in BEFORE if role in web]
+
+
+def test_every_role_is_defined_once() -> None:
+    own = [role.name for service in SERVICES.values() for role in service.own_roles]
+    names = [*own, *(role.name for role in SHARED_ROLES)]
+    assert len(names) == len(set(names)) == len(ROLES)
+    assert set(names) | set(SHARED) >= {folder.name for folder in ROLES_FOLDER.glob("*/")}
+
+
+@pytest.mark.parametrize("after", [("second",), ("missing",)])
+def test_roles_without_an_order_are_refused(after: tuple[str, ...]) -> None:
+    circle = [Role("first", "First", after=after), Role("second", "Second", after=("first",))]
+    with pytest.raises(ValueError, match="no order of roles: first, second"):
+        ordered([], circle)
+
+
+def words_of_services() -> re.Pattern[str]:
+    own = {role.name for service in SERVICES.values() for role in service.own_roles}
+    return re.compile("|".join(sorted({*NAMES, *own} - {"videobridge"})), re.IGNORECASE)
+
+
+def generic_modules() -> Iterator[Path]:
+    for file in sorted((TOOL / "chautari").rglob("*.py")):
+        if "services" not in file.relative_to(TOOL / "chautari").parts[:1]:
+            yield file
+    for file in sorted((TOOL / "chautari_sandbox").rglob("*.py")):
+        if "doubles" not in file.parts:
+            yield file
+
+
+def named(file: Path) -> Iterator[str]:
+    """Give the string literals and identifiers of a module that contain a service's name."""
+    pattern = words_of_services()
+    for node in ast.walk(ast.parse(file.read_text())):
+        for field in ("id", "attr", "name", "arg", "value", "module"):
+            value = getattr(node, field, None)
+            if isinstance(value, str) and pattern.search(value):
+                yield f"{file.relative_to(TOOL)}:{getattr(node, 'lineno', 0)}: {value[:60]!r}"
+
+
+def test_generic_modules_name_no_service() -> None:
+    assert [text for file in generic_modules() for text in named(file)] == []

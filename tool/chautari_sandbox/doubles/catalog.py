@@ -1,0 +1,51 @@
+"""Which doubles there are: archives, packages and images, by the name of what they replace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chautari_sandbox.debian import Package
+from chautari_sandbox.doubles import bigbluebutton_packages, jitsi_packages
+from chautari_sandbox.doubles.build import build_nextcloud
+from chautari_sandbox.doubles.polls import build_framadate
+from chautari_sandbox.doubles.rooms import build_bbb
+
+
+@dataclass(frozen=True)
+class ImageRecipe:
+    """The settings of an image: working directory, user, and what it starts."""
+
+    home: str
+    config: Mapping[str, Any]
+    folders: tuple[str, ...]
+    scripts: Mapping[str, str]
+
+
+# Each takes a version and a folder, and returns the archive that it wrote there.
+ARCHIVES: Mapping[str, Callable[[str, Path], Path]] = {
+    "nextcloud": build_nextcloud,
+    "framadate": build_framadate,
+    "bbb": build_bbb,
+}
+# Each takes a version, and returns the packages of a repository.
+REPOSITORIES: Mapping[str, Callable[[str], Iterable[Package]]] = {
+    "bigbluebutton": bigbluebutton_packages.packages,
+    "jitsi": jitsi_packages.packages,
+}
+IMAGES: Mapping[str, ImageRecipe] = {
+    "greenlight": ImageRecipe(
+        "usr/src/app",
+        {"Entrypoint": ["./bin/start"]},
+        ("bin", "tmp", "log", "public", "storage", "app/assets/builds"),
+        {},
+    ),
+    "scalelite": ImageRecipe(
+        "srv/scalelite",
+        {"User": "1000:1000", "Cmd": ["bundle", "exec", "puma"]},
+        ("bin", "tmp", "log", "config"),
+        {"bin/start-poller": "poller"},
+    ),
+}
