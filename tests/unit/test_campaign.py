@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.integration import harm, tampering, test_receipts
+from tests.integration import harm, tampering, test_manual_changes
 
 from chautari.paths import content_root
 from chautari.render.inputs import declaration
@@ -46,11 +46,11 @@ def test_owner_and_owning_group_are_changed_apart() -> None:
 def test_change_keeps_its_place_in_the_campaign() -> None:
     made = [tampering.Change(("base",), f"/etc/{n}", kind, "") for n in range(9)
             for kind in ("owner", "owning group")]  # fmt: skip
-    ordered = test_receipts.in_order(made)
+    ordered = test_manual_changes.in_order(made)
     assert sorted(map(str, ordered)) == sorted(map(str, made)) and ordered != made
     assert [change.kind for change in ordered[9:]] == ["owning group"] * 9
     less = [change for change in made if change.item != "/etc/4"]
-    assert test_receipts.in_order(less) == [one for one in ordered if one.item != "/etc/4"]
+    assert test_manual_changes.in_order(less) == [one for one in ordered if one.item != "/etc/4"]
 
 
 def test_probe_that_says_something_else_is_not_mended() -> None:
@@ -59,7 +59,7 @@ def test_probe_that_says_something_else_is_not_mended() -> None:
 
     def mended(*says: str) -> bool:
         sides = [of_one("probe", name, {"ok": True, "says": [line]}) for line in says]
-        return test_receipts.not_mended(sides[0], sides[1], [change]) == []
+        return tampering.not_mended(sides[0], sides[1], [change]) == []
 
     one, other = "a" * 32, "b" * 32
     assert mended(f"account|nextcloud|t|f|{one}", f"account|nextcloud|t|f|{other}")
