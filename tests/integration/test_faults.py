@@ -41,7 +41,6 @@ def test_unreachable_node_is_told_and_the_others_results_are_kept(proof: Proof) 
 
 
 @pytest.mark.one_node
-@pytest.mark.xdist_group("ground")
 def test_changed_host_key_is_refused(proof: Proof) -> None:
     pinned = (proof.folder / "known_hosts").read_text().splitlines()
     other = next(line for line in pinned if "198.51.100.206" in line).split(maxsplit=1)[1]
@@ -57,7 +56,6 @@ def test_changed_host_key_is_refused(proof: Proof) -> None:
 
 
 @pytest.mark.one_node
-@pytest.mark.xdist_group("ground")
 def test_other_operating_system_is_refused_before_a_file_changes(proof: Proof) -> None:
     before = proof.on("ground", "sh", "-c", "ls /var/lib/chautari/runs")
     # The sandbox is not asked to make the node anew: only what the region says is changed.
@@ -71,7 +69,6 @@ def test_other_operating_system_is_refused_before_a_file_changes(proof: Proof) -
 
 
 @pytest.mark.one_node
-@pytest.mark.xdist_group("ground")
 def test_clock_that_is_off_is_refused(proof: Proof) -> None:
     fake = "#!/bin/sh\nexec date.kept -d '+5 minutes' \"$@\"\n"
     proof.on("ground", "sh", "-c", "mv /usr/bin/date /usr/bin/date.kept")
@@ -91,7 +88,6 @@ def test_clock_that_is_off_is_refused(proof: Proof) -> None:
 
 
 @pytest.mark.one_node
-@pytest.mark.xdist_group("ground")
 def test_node_without_space_is_refused(proof: Proof) -> None:
     proof.on("ground", "mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", "/opt")
     try:
@@ -103,7 +99,6 @@ def test_node_without_space_is_refused(proof: Proof) -> None:
 
 
 @pytest.mark.one_node
-@pytest.mark.xdist_group("ground")
 def test_failed_task_is_told_with_role_task_message_and_journal(proof: Proof) -> None:
     proof.on("ground", "systemctl", "mask", "--now", "postfix.service")
     try:

@@ -24,7 +24,7 @@ from chautari.render.provider import known_endpoints
 from chautari.ssh.runner_client import ask, new_run_id
 from chautari.ssh.target import targets
 
-pytestmark = [pytest.mark.containers, pytest.mark.one_node, pytest.mark.xdist_group("ground")]
+pytestmark = [pytest.mark.containers, pytest.mark.one_node]
 NODE = "ground"
 
 

@@ -15,8 +15,6 @@ from tests.integration.harm import ran, receipts
 from tests.integration.tampering import Change, not_mended
 
 pytestmark = [pytest.mark.containers, pytest.mark.one_node, pytest.mark.usefixtures("deployed")]
-# Tests of the node `ground` run at the same time as those of the other nodes.
-GROUND, CLOUD = pytest.mark.xdist_group("ground"), pytest.mark.xdist_group("cloud")
 
 ROUNDS = {
     "contents, links and services": {"content", "stopped", "probe", "there"},
@@ -39,13 +37,7 @@ PLANNED = 10
 POOL = {"containers", "scalelite", "greenlight"}
 
 
-@pytest.mark.parametrize(
-    "node",
-    [
-        pytest.param("ground", marks=GROUND),
-        *(pytest.param(n, marks=CLOUD) for n in ("cloud", "meet", "hall")),
-    ],
-)
+@pytest.mark.parametrize("node", ["ground", "cloud", "meet", "hall"])
 def test_every_change_to_every_managed_file_is_seen(proof: Proof, node: str) -> None:
     found = tampering.detectable(tampering.changes(receipts(proof, node)))
     assert len(found) > 40
@@ -57,10 +49,7 @@ def test_every_change_to_every_managed_file_is_seen(proof: Proof, node: str) -> 
 
 @pytest.mark.parametrize(
     "node",
-    [
-        pytest.param("cloud", marks=CLOUD),
-        *(pytest.param(name, marks=[CLOUD, pytest.mark.soak]) for name in ("meet", "hall")),
-    ],
+    ["cloud", *(pytest.param(name, marks=pytest.mark.soak) for name in ("meet", "hall"))],
 )
 @pytest.mark.parametrize("title", ROUNDS)
 def test_changes_by_hand_are_named_and_put_right(
@@ -91,7 +80,6 @@ def test_changes_by_hand_are_named_and_put_right(
     teller.figure(f"{title}: {len(made)} changes at once on {node}, all named and put right")
 
 
-@CLOUD
 def test_each_change_alone_is_seen_and_put_right(
     proof: Proof, soak: bool, after: int, teller: Teller
 ) -> None:
@@ -178,29 +166,29 @@ def _alone(proof: Proof, node: str, change: Change, planned: bool) -> str:
     return "; ".join(not_mended(before, receipts(proof, node), [change]))
 
 
-@GROUND
-def test_plan_shows_differences_and_changes_nothing(proof: Proof) -> None:
-    proof.on("ground", "sh", "-c", "printf '# by hand\\n' >> /etc/postfix/main.cf")
-    before = proof.on("ground", "sha256sum", "/etc/postfix/main.cf")
-    plan = proof.deploy("plan", "--json", "--node", "ground")
-    [mail] = [role for role in plan.node("ground")["roles"] if role["name"] == "mail"]
+@pytest.mark.parametrize("node", ["ground"])
+def test_plan_shows_differences_and_changes_nothing(proof: Proof, node: str) -> None:
+    proof.on(node, "sh", "-c", "printf '# by hand\\n' >> /etc/postfix/main.cf")
+    before = proof.on(node, "sha256sum", "/etc/postfix/main.cf")
+    plan = proof.deploy("plan", "--json", "--node", node)
+    [mail] = [role for role in plan.node(node)["roles"] if role["name"] == "mail"]
     assert any("-# by hand" in text for text in mail["differences"])
-    assert plan.node("ground")["state"] == "planned"
-    assert proof.on("ground", "sha256sum", "/etc/postfix/main.cf") == before
-    drift = proof.deploy("drift", "--node", "ground")
+    assert plan.node(node)["state"] == "planned"
+    assert proof.on(node, "sha256sum", "/etc/postfix/main.cf") == before
+    drift = proof.deploy("drift", "--node", node)
     assert drift.code == 1 and "+# by hand" in drift.stdout
-    assert proof.deploy("region", "--no-checks", "--node", "ground").code == 0
-    assert proof.deploy("drift", "--node", "ground").code == 0
-    assert "# by hand" not in proof.on("ground", "cat", "/etc/postfix/main.cf")
+    assert proof.deploy("region", "--no-checks", "--node", node).code == 0
+    assert proof.deploy("drift", "--node", node).code == 0
+    assert "# by hand" not in proof.on(node, "cat", "/etc/postfix/main.cf")
 
 
-@GROUND
-def test_what_a_role_leaves_as_it_is_found_is_told_once(proof: Proof) -> None:
-    proof.on("ground", "sh", "-c", "echo '192.0.2.9 printer.example.org' >> /etc/hosts")
-    outcome = proof.deploy("region", "--no-checks", "--json", "--node", "ground")
-    texts = [notice["text"] for notice in outcome.node("ground")["notices"]]
+@pytest.mark.parametrize("node", ["ground"])
+def test_what_a_role_leaves_as_it_is_found_is_told_once(proof: Proof, node: str) -> None:
+    proof.on(node, "sh", "-c", "echo '192.0.2.9 printer.example.org' >> /etc/hosts")
+    outcome = proof.deploy("region", "--no-checks", "--json", "--node", node)
+    texts = [notice["text"] for notice in outcome.node(node)["notices"]]
     told = [text for text in texts if "/etc/hosts" in text]
     assert len(told) == 1 and "counts as it is" in told[0]
-    assert "printer" in proof.on("ground", "cat", "/etc/hosts")
-    again = proof.deploy("region", "--no-checks", "--json", "--node", "ground")
-    assert ran(again, "ground") == set() and again.node("ground")["notices"] == []
+    assert "printer" in proof.on(node, "cat", "/etc/hosts")
+    again = proof.deploy("region", "--no-checks", "--json", "--node", node)
+    assert ran(again, node) == set() and again.node(node)["notices"] == []

@@ -11,7 +11,7 @@ from tests.integration.conftest import Outcome, Proof
 
 from chautari_sandbox import paths
 
-pytestmark = [pytest.mark.containers, pytest.mark.one_node, pytest.mark.xdist_group("cloud")]
+pytestmark = [pytest.mark.containers, pytest.mark.one_node]
 NODE = "hall"
 # Opens a meeting with one person in it, or ends it, through the API as any program does.
 API = """

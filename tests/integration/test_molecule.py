@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.containers
 @pytest.mark.one_node
-@pytest.mark.xdist_group("molecule")
 @pytest.mark.parametrize("scenario", ["base"])
 def test_scenario_converges_changes_nothing_twice_and_passes_its_checks(scenario: str) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

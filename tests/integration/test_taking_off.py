@@ -9,7 +9,7 @@ from tests.integration.conftest import Outcome, Proof
 
 # The region's other nodes keep what they have, and other tests may be at work on them.
 NODES = ("--node", "cloud", "--node", "hall")
-pytestmark = [pytest.mark.containers, pytest.mark.one_node, pytest.mark.xdist_group("cloud")]
+pytestmark = [pytest.mark.containers, pytest.mark.one_node]
 BOTH, ONE = "services: [nextcloud, polls]}", "services: [polls]}"
 # Without Nextcloud the meetings' rooms have to be elsewhere.
 IN_NEXTCLOUD, ELSEWHERE = "guests: ask", "guests: ask, rooms: none"

@@ -10,9 +10,6 @@ from playbook_samples import lines, play, roles, write
 
 from chautari.node import receipts
 
-# One worker runs the playbook for all tests of this file.
-pytestmark = pytest.mark.xdist_group("ansible_events")
-
 FAIL = {"ansible.builtin.fail": {"msg": "no luck"}}
 NESTED = [{"name": "Fail in an included file"} | FAIL]
 ROLES: dict[str, list[dict[str, Any]]] = {

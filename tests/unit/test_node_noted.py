@@ -10,9 +10,6 @@ from playbook_samples import Data, lines, play, roles, write
 from chautari.node import receipts
 from chautari.node.converge import read_records
 
-# One worker runs the playbook for all tests of this file.
-pytestmark = pytest.mark.xdist_group("ansible_noted")
-
 SECRET = 'canary "quoted" ñ'
 COMMAND = "ansible.builtin.command"
 

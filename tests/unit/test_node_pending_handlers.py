@@ -11,9 +11,6 @@ from chautari.node import receipts
 from chautari.node.converge import read_records
 from chautari.node.pending_handlers import Restarts
 
-# One worker runs the playbook for all tests of this file.
-pytestmark = pytest.mark.xdist_group("ansible_pending_handlers")
-
 COMMAND = "ansible.builtin.command"
 
 
