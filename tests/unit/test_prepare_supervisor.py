@@ -121,9 +121,9 @@ def test_orders_say_what_each_node_is_to_become(
         "known_hosts": str((tmp_path / "andes" / "known_hosts").resolve()), "key": "",
         "key_password": None,
         "resolver": "",
-        "wanted": plain(NodeRequirements("debian-12", (), False, address="203.0.113.10")),
+        "required": plain(NodeRequirements("debian-12", (), False, address="203.0.113.10")),
     }  # fmt: skip
-    assert med1["wanted"] == plain(
+    assert med1["required"] == plain(
         NodeRequirements(
             "debian-13", ("nextcloud",), True, address="203.0.113.11", address6="2001:db8::11"
         )
@@ -134,7 +134,7 @@ def test_orders_say_what_each_node_is_to_become(
 def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(tmp_path, monkeypatch)
     assert set(Child.orders) == {
-        "nodes", "requirements", "marker", "who", "checking", "parallel",
+        "nodes", "requirements", "marker", "operator", "checking", "parallel",
     }  # fmt: skip
 
 
@@ -208,7 +208,7 @@ def test_machine_that_is_odd_keeps_the_others_and_few_are_looked_at_at_once(
 ) -> None:
     nodes = [{"name": f"n{i}", "known_hosts": str(tmp_path / "known")} for i in range(7)]
     orders = {"nodes": nodes, "marker": "m", "checking": False, "parallel": 3, "requirements": ""}
-    monkeypatch.setattr(worker, "_data", lambda _: {})
+    monkeypatch.setattr(worker, "connection_data", lambda _: {})
     monkeypatch.setattr(worker, "State", lambda inventory, config, **_: config)
     monkeypatch.setattr(worker, "Inventory", lambda given: [Machine(n) for n, _ in given[0]])
     monkeypatch.setattr(worker.logging, "disable", lambda _: None)
@@ -222,7 +222,7 @@ def test_machine_that_is_odd_keeps_the_others_and_few_are_looked_at_at_once(
 
 def test_connection_outlives_a_cut_of_minutes_and_not_for_ever() -> None:
     with socket.socket() as connected:
-        worker.steady(connected)
+        worker.keep_alive(connected)
         tcp = socket.IPPROTO_TCP
         assert connected.getsockopt(tcp, socket.TCP_NODELAY)
         assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -239,7 +239,7 @@ def test_pyinfra_takes_what_it_is_told_of_a_node(
 ) -> None:
     """pyinfra checks the types of its connection data itself; no connection is made."""
     prepared(tmp_path, monkeypatch)
-    nodes = [(node["name"], worker._data(node)) for node in Child.orders["nodes"]]
+    nodes = [(node["name"], worker.connection_data(node)) for node in Child.orders["nodes"]]
     state = State(Inventory((nodes, {})), Config())
     assert sorted(host.name for host in state.inventory) == ["bog1", "med1"]
 
@@ -316,9 +316,9 @@ def test_cut_off_installation_is_finished_before_python_is_installed(
 ) -> None:
     names: list[str] = []
     monkeypatch.setattr(worker, "add_op", lambda *_, name, **__: names.append(name))
-    orders = {"requirements": "", "marker": "marker", "who": "ana"}
+    orders = {"requirements": "", "marker": "marker", "operator": "ana"}
     worker._add_steps(None, None, "python3", orders)
     assert names[:3] == [
-        "Read the lists of packages", "Finish an installation that was cut short",
+        "Read the lists of packages", "Complete an interrupted installation",
         "Install Python",
     ]  # fmt: skip

@@ -82,11 +82,11 @@ def work(
     """Look at three machines and prepare them; return the last word about each."""
     node = {
         "address": "203.0.113.1", "port": 22, "user": "root", "key": "", "key_password": "",
-        "known_hosts": str(tmp_path / "known"), "resolver": "", "wanted": {"os": "debian-12"},
+        "known_hosts": str(tmp_path / "known"), "resolver": "", "required": {"os": "debian-12"},
     }  # fmt: skip
     orders = {
         "nodes": [node | {"name": name} for name in ("n0", "n1", "n2")], "marker": "m" * 64,
-        "requirements": "pip==1\n", "who": "ana", "parallel": 3,
+        "requirements": "pip==1\n", "operator": "ana", "parallel": 3,
     }  # fmt: skip
 
     def linked(host: Host, state: Any) -> None:
@@ -94,7 +94,7 @@ def work(
 
     monkeypatch.setattr(Host, "init", linked)
     monkeypatch.setattr(worker, "NodeRequirements", lambda **_: Named())
-    monkeypatch.setattr(worker, "steady", lambda _: None)
+    monkeypatch.setattr(worker, "keep_alive", lambda _: None)
     monkeypatch.setattr(rules, "check", lambda *_: [])
     monkeypatch.setattr(worker.rules, "advice", lambda *_: [])
     monkeypatch.setattr(worker.logging, "disable", lambda _: None)
@@ -140,7 +140,7 @@ def test_machine_that_breaks_off_is_not_prepared_and_keeps_no_other(
     found = work({("n1", part): error})
     assert kinds(found) == ["prepared", "failed", "prepared"]
     assert found["n1"]["task"] in (
-        "Read the lists of packages", "Install Python", "Install the runner's environment",
+        "Read the lists of packages", "Install Python", "Install the environment for Ansible",
     )  # fmt: skip
     assert found["n1"]["message"] or found["n1"]["code"] in ("no_result", "packages_unreadable")
 
@@ -158,7 +158,7 @@ def test_look_alone_says_whether_the_node_has_another_environment(
 def test_step_that_fails_says_why(work: Work) -> None:
     found = work({("n1", "-m pip install"): ["ERROR: no matching distribution"]})
     assert kinds(found) == ["prepared", "failed", "prepared"]
-    assert found["n1"]["task"] == "Install the runner's environment"
+    assert found["n1"]["task"] == "Install the environment for Ansible"
     assert found["n1"]["message"] == "ERROR: no matching distribution"
 
 

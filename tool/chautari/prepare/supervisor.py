@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from chautari.parallel import PARALLEL
 from chautari.preflight.requirements import NodeRequirements
+from chautari.prepare.protocol import NodeOrder, Orders, Result
 from chautari.process import Stream
 from chautari.report import messages
 from chautari.report.model import Failure, NodeReport, Notice, Refusal
@@ -58,20 +59,20 @@ def prepare(
 
     Returns a report for each node; those whose state is `converged` may go on to converge.
     """
-    orders = {
+    orders: Orders = {
         "nodes": [_order(region, target, resolver or "") for target in targets],
         "requirements": requirements(),
         "marker": marker(),
-        "who": f"{getpass.getuser()} from {platform.node()}",
+        "operator": f"{getpass.getuser()} from {platform.node()}",
         "checking": checking,
         "parallel": parallel,
     }
     reports = {target.name: NodeReport(target.name, target.address, "failed") for target in targets}
     child = Stream((sys.executable, "-m", "chautari.prepare.__main__"), _json(orders))
     for line in child:
-        event = json.loads(line)
-        tell(event["node"], event)
-        _update(reports[event["node"]], event)
+        result: Result = json.loads(line)
+        tell(result["node"], dict(result))
+        _update(reports[result["node"]], result)
     for report in reports.values():
         if report.state == "failed" and report.failure is None:
             _mark_unfinished(report, child)
@@ -109,7 +110,7 @@ def requirements_of(region: Region, name: str) -> NodeRequirements:
     )
 
 
-def _order(region: Region, target: SSHTarget, resolver: str) -> dict[str, Any]:
+def _order(region: Region, target: SSHTarget, resolver: str) -> NodeOrder:
     return {
         "name": target.name,
         "address": target.address,
@@ -119,36 +120,37 @@ def _order(region: Region, target: SSHTarget, resolver: str) -> dict[str, Any]:
         "key": str(target.key) if target.key else "",
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
         "resolver": resolver,
-        "wanted": asdict(requirements_of(region, target.name)),
+        "required": asdict(requirements_of(region, target.name)),
     }
 
 
-def _update(report: NodeReport, event: dict[str, Any]) -> None:
-    report.os = event.get("os") or report.os
-    kind = event["event"]
+def _update(report: NodeReport, result: Result) -> None:
+    report.os = result.get("os") or report.os
+    kind = result["event"]
     if kind == "prepared":
         report.state = "converged"
-        report.changed += bool(event["changed"])
-        if event.get("outdated"):
+        report.changed += bool(result["changed"])
+        if result.get("outdated"):
             report.notices.append(Notice("environment_outdated", {"megabytes": WHEELS_MB}))
     elif kind == "refused":
         report.state = "refused"
-        report.refusals = [Refusal(item["code"], item["data"]) for item in event["refusals"]]
+        report.refusals = [Refusal(item["code"], item["data"]) for item in result["refusals"]]
     elif kind in ("unreachable", "disconnected"):
-        report.state, refusal = kind, event.get("refusal")
+        report.state = "unreachable" if kind == "unreachable" else "disconnected"
+        refusal = result.get("refusal")
         report.refusals = [
             Refusal(refusal["code"], refusal["data"])
             if refusal
-            else unreachable_refusal(event["message"], report.address)
+            else unreachable_refusal(result["message"], report.address)
         ]
     elif kind == "failed":
         report.failed += 1
-        text = messages.failure(event["code"], {"message": event["message"]})
-        report.failure = Failure("prepare", event["task"], text)
+        text = messages.failure(result["code"], {"message": result["message"]})
+        report.failure = Failure("prepare", result["task"], text)
     elif kind == "advised":
-        report.notices.append(Notice(event["notice"]["code"], event["notice"]["data"]))
+        report.notices.append(Notice(result["notice"]["code"], result["notice"]["data"]))
     elif kind == "pinned":
-        report.notices.append(Notice("host_key_pinned", {"key": event["key"][:60]}))
+        report.notices.append(Notice("host_key_pinned", {"key": result["key"][:60]}))
 
 
 def unreachable_refusal(message: str, address: str) -> Refusal:

@@ -1,13 +1,7 @@
-"""Preflight and prepare with pyinfra, all nodes side by side, in a process of its own.
-
-Runs in the child process that `machines_child` starts. Orders come as JSON on standard input,
-results leave as JSON lines: `pinned`, `refused`, `unreachable`, `preparing`, `prepared`, `lost`,
-`failed`.
-"""
+"""Preflight and preparation with pyinfra, all machines in parallel, in a process of its own."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import socket
@@ -33,6 +27,7 @@ from chautari.node import packages
 from chautari.preflight import dns_records, facts, rules
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment
+from chautari.prepare.protocol import NodeOrder, Orders, Result, coded
 from chautari.report.model import Refusal
 from chautari.services.registry import INSTALLED
 
@@ -64,34 +59,33 @@ class MachineFacts(FactBase[list[str]]):
         return list(output)
 
 
-def say(event: str, node: str, **values: Any) -> None:
-    """Print one result line."""
-    sys.stdout.write(json.dumps({"event": event, "node": node} | values) + "\n")
+def write(result: Result) -> None:
+    """Write one result line."""
+    sys.stdout.write(json.dumps(result) + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    """Read the orders, look at every node, prepare those that nothing speaks against."""
-    orders = json.load(sys.stdin)
-    logging.disable(logging.CRITICAL)  # pyinfra's own talk; results go out as JSON
+    """Read the orders, inspect every machine, and prepare those that pass the preflight."""
+    orders: Orders = json.load(sys.stdin)
+    logging.disable(logging.CRITICAL)  # pyinfra's own log; results go out as JSON
     nodes = {node["name"]: node for node in orders["nodes"]}
-    inventory = Inventory(([(name, _data(node)) for name, node in nodes.items()], {}))
+    inventory = Inventory(([(name, connection_data(node)) for name, node in nodes.items()], {}))
     parallel = orders["parallel"]
     config = Config(CONNECT_TIMEOUT=CONNECT_SECONDS, PARALLEL=parallel)
-    # What a step finds on the machine is asked when it is that step's turn, and only then.
+    # A step reads the machine's state when it is its turn, and only then.
     state = State(inventory, config, check_for_changes=False)
 
     def work(host: Host) -> None:
-        if _look(host, nodes[host.name]):
-            _prepare(state, host, nodes[host.name]["os"], orders)
+        if release := _inspect(host, nodes[host.name], orders):
+            _prepare(state, host, release, orders)
 
     with ctx_state.use(state):
-        for node in nodes.values():
-            node |= {"marker": orders["marker"], "checking": orders["checking"]}
         Pool(parallel).map(work, inventory)
 
 
-def _data(node: dict[str, Any]) -> dict[str, Any]:
+def connection_data(node: NodeOrder) -> dict[str, Any]:
+    """Return how pyinfra connects to a machine."""
     data: dict[str, Any] = {
         "ssh_hostname": node["address"],
         "ssh_port": node["port"],
@@ -109,9 +103,9 @@ def _data(node: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _look(host: Host, node: dict[str, Any]) -> bool:
-    """Return whether the machine passed the preflight and still has to be prepared."""
-    # What is odd about one machine must not end the work on the others.
+def _inspect(host: Host, node: NodeOrder, orders: Orders) -> str:
+    """Return the OS of a machine that passed the preflight and has to be prepared; else nothing."""
+    # An unexpected error of one machine must not end the work on the others.
     try:
         known_hosts = Path(node["known_hosts"])
         known_hosts.touch()
@@ -119,43 +113,47 @@ def _look(host: Host, node: dict[str, Any]) -> bool:
         try:
             host.connect(show_errors=False, raise_exceptions=True)
         except (ConnectError, OSError) as error:
-            say("unreachable", host.name, message=str(error))
-            return False
-        steady(host.connector.client.get_transport().sock)
-        _tell_pinned(host.name, node["address"], before, known_hosts.read_text())
+            write({"event": "unreachable", "node": host.name, "message": str(error)})
+            return ""
+        keep_alive(host.connector.client.get_transport().sock)
+        _report_pinned(host.name, node["address"], before, known_hosts.read_text())
         if (found := _facts(host)) is not None:
-            return _judge(host, node, found)
+            return found.os if _needs_preparation(host, node, found, orders) else ""
         code, message = "no_output", ""
     except Exception as error:
-        code, message = "step_failed", _words(error)
+        code, message = "step_failed", _message(error)
     if _is_cut(host):
-        refusal = Refusal("connection_lost_in_preflight")
-        say("unreachable", host.name, refusal=dataclasses.asdict(refusal))
+        refusal = coded(Refusal("connection_lost_in_preflight"))
+        write({"event": "unreachable", "node": host.name, "refusal": refusal})
     else:
-        say("failed", host.name, task="Inspect the machine", code=code, message=message)
-    return False
+        _write_failure(host, "Inspect the machine", code, message)
+    return ""
 
 
-def _words(error: Exception) -> str:
+def _write_failure(host: Host, task: str, code: str, message: str) -> None:
+    write({"event": "failed", "node": host.name, "task": task, "code": code, "message": message})
+
+
+def _message(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
 def _is_cut(host: Host) -> bool:
-    """Return whether the link to a machine that was reached is gone, by using it once more."""
+    """Return whether the connection to a machine is lost, by using it once more."""
     if not host.connected:
         return False
     transport = host.connector.client.get_transport()
     try:
-        transport.global_request("keepalive@openssh.com")  # whoever does not know it says so
-    except Exception:  # paramiko has many words for it
+        transport.global_request("keepalive@openssh.com")  # an unknown request is answered, too
+    except Exception:  # paramiko raises many kinds
         return True
     return not transport.is_active()
 
 
-def steady(connected: socket.socket) -> None:
-    """Let a connection send at once, live through a cut of five minutes, and end after ten."""
-    # paramiko leaves Nagle's algorithm on, which costs 40 ms a step; and it waits for ever for a
-    # machine that went away without a word.
+def keep_alive(connected: socket.socket) -> None:
+    """Let a connection send at once, survive a cut of five minutes, and end after ten."""
+    # paramiko leaves Nagle's algorithm on, which costs 40 ms a step. It would wait for ever for a
+    # machine that disappears.
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in KEEPALIVE.items():
@@ -163,54 +161,51 @@ def steady(connected: socket.socket) -> None:
             connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _judge(host: Host, node: dict[str, Any], found: facts.Facts) -> bool:
-    """Return whether nothing speaks against the machine and it still has to be prepared."""
-    wanted = NodeRequirements(**node["wanted"])
-    node["os"] = found.os
-    refusals = rules.check(found, wanted)
-    # A node that is only looked at gets its answer about names from the checks from outside.
-    if wanted.names and not node["checking"]:
-        answers = dns_records.lookup(wanted.names, node["resolver"])
-        refusals += dns_records.records(answers, wanted)
-    for notice in rules.advice(found, wanted):
-        say("advised", host.name, notice=dataclasses.asdict(notice))
+def _needs_preparation(host: Host, node: NodeOrder, found: facts.Facts, orders: Orders) -> bool:
+    """Return whether the machine passes the preflight and has to be prepared."""
+    required, checking = NodeRequirements(**node["required"]), orders["checking"]
+    refusals = rules.check(found, required)
+    # With `checking`, the outside checks verify the names.
+    if required.names and not checking:
+        answers = dns_records.lookup(required.names, node["resolver"])
+        refusals += dns_records.records(answers, required)
+    for notice in rules.advice(found, required):
+        write({"event": "advised", "node": host.name, "notice": coded(notice)})
+    if not refusals and checking and not found.venv:
+        refusals = [Refusal("nothing_deployed")]
+    result: Result = {"event": "preparing", "node": host.name, "os": found.os}
     if refusals:
-        reasons = [dataclasses.asdict(refusal) for refusal in refusals]
-        say("refused", host.name, os=found.os, refusals=reasons)
+        write(result | {"event": "refused", "refusals": [coded(item) for item in refusals]})
         return False
-    if node["checking"] and not found.venv:
-        refusal = Refusal("nothing_deployed")
-        say("refused", host.name, os=found.os, refusals=[dataclasses.asdict(refusal)])
+    ready = found.venv == orders["marker"]
+    if ready or checking:
+        write(result | {"event": "prepared", "changed": False, "outdated": not ready})
         return False
-    ready = found.venv == node["marker"]
-    if ready or node["checking"]:
-        say("prepared", host.name, os=found.os, changed=False, outdated=not ready)
-        return False
-    say("preparing", host.name, os=found.os)
+    write(result)
     return True
 
 
-def _tell_pinned(name: str, address: str, before: str, after: str) -> None:
+def _report_pinned(name: str, address: str, before: str, after: str) -> None:
     new = [line for line in after.splitlines() if line not in before and address in line]
     for line in new:
-        say("pinned", name, key=" ".join(line.split()[1:3]))
+        write({"event": "pinned", "node": name, "key": " ".join(line.split()[1:3])})
 
 
 def _facts(host: Host) -> facts.Facts | None:
-    """Return what the machine told of itself; None when not a word came."""
+    """Return the machine's facts; None if nothing came."""
     asked = time.time()
     with ctx_host.use(host):
-        # The script asks for sudo itself, so that an account without it is refused, not asked.
+        # The script uses sudo itself, so that an account without it is refused, not prompted.
         lines = get_fact(
             host.state, host, MachineFacts, kwargs={"_sudo": False}, apply_failed_hosts=False
         )
     return facts.parse(lines, asked, time.time()) if lines else None
 
 
-def _prepare(state: State, host: Host, release: str, orders: dict[str, Any]) -> None:
-    """Install Python and the runner's virtual environment, aside and then in one step.
+def _prepare(state: State, host: Host, release: str, orders: Orders) -> None:
+    """Install Python and the environment for Ansible, and report the result.
 
-    Every machine goes its own way: one that breaks off, however it does, keeps none waiting.
+    Machines are independent: a failure of one, of any kind, does not delay the others.
     """
     broken = None
     try:
@@ -221,27 +216,27 @@ def _prepare(state: State, host: Host, release: str, orders: dict[str, Any]) -> 
                 if not run_host_op(state, host, step):
                     break
     except Exception as error:
-        # A machine whose packages cannot be listed has failed for pyinfra, which says no more.
+        # pyinfra gives no reason if it cannot list the packages of a machine.
         broken = (
             ("packages_unreadable", "")
             if host in state.failed_hosts
-            else ("step_failed", _words(error))
+            else ("step_failed", _message(error))
         )
     _report_result(state, host, broken)
 
 
 def packages_for(python: str) -> list[str]:
-    """Return what is installed where the environment is made with `python`."""
+    """Return the packages for an environment that `python` creates."""
     return list(dict.fromkeys([*PACKAGES, python, f"{python}-venv"]))
 
 
-def _add_steps(state: State, host: Host, python: str, orders: dict[str, Any]) -> None:
-    script = environment.script(orders["marker"], python, orders["who"])
+def _add_steps(state: State, host: Host, python: str, orders: Orders) -> None:
+    script = environment.script(orders["marker"], python, orders["operator"])
     add_op(
         state, server.shell, name="Read the lists of packages", commands=[UPDATE], host=host,
     )  # fmt: skip
     add_op(
-        state, server.shell, name="Finish an installation that was cut short",
+        state, server.shell, name="Complete an interrupted installation",
         commands=[packages.FINISH], host=host,
     )  # fmt: skip
     add_op(
@@ -249,7 +244,7 @@ def _add_steps(state: State, host: Host, python: str, orders: dict[str, Any]) ->
         no_recommends=True, extra_install_args=LOCK_WAIT, host=host,
     )  # fmt: skip
     add_op(
-        state, server.shell, name="Install the runner's environment",
+        state, server.shell, name="Install the environment for Ansible",
         commands=[script], _stdin=orders["requirements"], host=host,
     )  # fmt: skip
 
@@ -261,17 +256,17 @@ def _report_result(state: State, host: Host, broken: tuple[str, str] | None) -> 
     """
     task, said = _stopped_at(state, host)
     if not task and not broken:
-        say("prepared", host.name, os="", changed=True)
+        write({"event": "prepared", "node": host.name, "changed": True})
     elif _is_cut(host):
         refusal = Refusal("connection_lost_in_preparation", {"step": f"“{task}”" if task else ""})
-        say("disconnected", host.name, refusal=dataclasses.asdict(refusal))
+        write({"event": "disconnected", "node": host.name, "refusal": coded(refusal)})
     else:
         code, message = ("step_failed", said) if said else broken or ("no_result", "")
-        say("failed", host.name, task=task or "prepare", code=code, message=message)
+        _write_failure(host, task or "prepare", code, message)
 
 
 def _stopped_at(state: State, host: Host) -> tuple[str, str]:
-    """Return the first step that did not come to a good end, and the last of what it said."""
+    """Return the first step that did not succeed, and the last lines of its output."""
     for key, operation in state.ops[host].items():
         meta = operation.operation_meta
         name = ", ".join(state.op_meta[key].names)

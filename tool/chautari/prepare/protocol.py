@@ -1,0 +1,66 @@
+"""The messages between the command and its child process that prepares machines.
+
+Orders go to the child as one JSON object. Results come back as JSON lines: `pinned`, `advised`,
+`refused`, `unreachable`, `preparing`, `prepared`, `disconnected`, `failed`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Required, TypedDict
+
+from chautari.report.messages import Data
+from chautari.report.model import Notice, Refusal
+
+
+class NodeOrder(TypedDict):
+    """A machine to prepare; `required` holds its `NodeRequirements` as plain data."""
+
+    name: str
+    address: str
+    port: int
+    user: str
+    known_hosts: str
+    key: str
+    key_password: str | None
+    resolver: str
+    required: dict[str, Any]
+
+
+class Orders(TypedDict):
+    """What the child does; with `checking` it changes nothing."""
+
+    nodes: list[NodeOrder]
+    requirements: str
+    marker: str
+    operator: str
+    checking: bool
+    parallel: int
+
+
+class Coded(TypedDict):
+    """A notice or refusal as plain data."""
+
+    code: str
+    data: Data
+
+
+class Result(TypedDict, total=False):
+    """One result line; which keys it has follows from `event`."""
+
+    event: Required[str]
+    node: Required[str]
+    os: str
+    changed: bool
+    outdated: bool
+    key: str
+    task: str
+    code: str
+    message: str
+    notice: Coded
+    refusal: Coded
+    refusals: list[Coded]
+
+
+def coded(item: Notice | Refusal) -> Coded:
+    """Return a notice or refusal as plain data."""
+    return {"code": item.code, "data": item.data}
