@@ -83,7 +83,7 @@ def test_expected_error_is_told_without_a_traceback(
     works(monkeypatch, RunFailed("it broke", fix="mend it"))
     main.run(["region", "andes"])
     captured = capsys.readouterr()
-    assert captured.err.endswith("it broke\n  → mend it\n")
+    assert captured.err.endswith("it broke\n  Fix: mend it\n")
     assert captured.out == ""
 
 

@@ -46,7 +46,7 @@ def say(_: str) -> None:
 def test_unknown_node_is_refused_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as refused:
         Request(inventory(tmp_path), "deploy", ("bog9",)).node_names()
-    assert str(refused.value) == "no node 'bog9' in this region\n  → use one of: bog1, med1"
+    assert str(refused.value) == "no node 'bog9' in this region\n  Fix: use one of: bog1, med1"
 
 
 def test_all_nodes_are_meant_when_none_is_named(tmp_path: Path) -> None:

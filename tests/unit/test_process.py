@@ -149,7 +149,7 @@ def test_every_expected_error_has_its_exit_code(error: ChautariError, code: int)
 
 
 def test_error_shows_the_next_step_on_its_own_line() -> None:
-    assert str(BadInput("what", fix="how")) == "what\n  → how"
+    assert str(BadInput("what", fix="how")) == "what\n  Fix: how"
     assert str(BadInput("what")) == "what"
 
 

@@ -66,7 +66,7 @@ def test_secret_that_a_person_gives_is_asked_for(tmp_path: Path) -> None:
         ensure(found, [tmp_path / "ana"], {})
     assert str(refused.value) == (
         "the secret mail_relay_password (password at the mail relay) is missing\n"
-        "  → deploy secrets set andes mail_relay_password"
+        "  Fix: deploy secrets set andes mail_relay_password"
     )
     assert not found.secrets.exists()
 

@@ -24,7 +24,7 @@ class ChautariError(Exception):
 
     def __str__(self) -> str:
         """Return the message and, on a separate line, the next step."""
-        return f"{self.message}\n  → {self.fix}" if self.fix else self.message
+        return f"{self.message}\n  Fix: {self.fix}" if self.fix else self.message
 
 
 class RunFailed(ChautariError):

@@ -25,7 +25,7 @@ def command(as_json: bool) -> int:
         for item in found:
             click.echo(f"{'ok     ' if item.ok else 'MISSING'} {item.name}: {item.detail}")
             if not item.ok:
-                click.echo(f"        → {item.fix}")
+                click.echo(f"        Fix: {item.fix}")
     return 0 if all(item.ok for item in found) else 1
 
 

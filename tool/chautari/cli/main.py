@@ -105,5 +105,5 @@ def _bug() -> int:
         log.write(f"deploy {__version__}\nPython {sys.version}\n{traceback.format_exc()}")
     last = traceback.format_exc().strip().splitlines()[-1]
     click.echo(f"This is a bug in Chautari: {last}", err=True)
-    click.echo(f"  → Report it with the file {log.name}", err=True)
+    click.echo(f"  Fix: report it with the file {log.name}", err=True)
     return BUG

@@ -1,4 +1,4 @@
-"""What goes wrong with one node stays with it."""
+"""An error of one node stays in its report."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Work = Callable[[], list[CheckResult]]
 
 
 def capture_node_errors(report_of: Callable[[], NodeReport], work: Work) -> list[CheckResult]:
-    """Do the work on one node and note how long it took; what breaks it is told in its report.
+    """Do the work on one node; put its duration and its error into the node's report.
 
-    `report_of` gives the node's report as it is then. Nobody reads on after a broken pipe to
-    whoever is told: that ends everything.
+    `report_of` returns the report, which the work may replace. A broken pipe is not an error of the
+    node: the reader of the output went away, so it is raised.
     """
     began = time.monotonic()
     try:
@@ -29,10 +29,10 @@ def capture_node_errors(report_of: Callable[[], NodeReport], work: Work) -> list
         report.state = "failed"
         report.refusals.append(Refusal("error", {"message": error.message, "fix": error.fix}))
     except Exception as error:
-        report, said = report_of(), "".join(traceback.format_exception(error)).splitlines()
-        what = messages.failure("bug", {"error": f"{type(error).__name__}: {error}"})
+        report, trace = report_of(), "".join(traceback.format_exception(error)).splitlines()
+        message = messages.failure("bug", {"error": f"{type(error).__name__}: {error}"})
         report.state, report.failed = "failed", report.failed + 1
-        report.failure = Failure("deploy", "work on this node", what, said)
+        report.failure = Failure("deploy", "work on this node", message, trace)
     finally:
         report_of().seconds = time.monotonic() - began
     return []

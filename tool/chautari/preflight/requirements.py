@@ -1,4 +1,4 @@
-"""What a machine is to become, as the preflight needs to know it."""
+"""The requirements that a machine must meet, as the preflight needs them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NodeRequirements:
-    """What a node is to become.
+    """The requirements of a node's services.
 
     Attributes:
-        os: what the machine has to run.
-        web: whether it answers on 80 and 443.
-        arch: the processor that the region names; empty for any.
-        container: whether the machine may be a container, as a sandbox's nodes are.
-        memory_mb: memory that a sandbox asks of it in place of what the services ask.
-        cores: cores, likewise; 0 where the services say.
-        names: public names whose records have to be right before anything begins.
-        address: the node's address; A records have to give it and nothing else.
-        address6: its IPv6 address, or nothing; likewise for AAAA records.
+        os: the required OS and release.
+        web: whether the node answers on 80 and 443.
+        arch: the required processor; empty for any.
+        container: whether the machine may be a container, like the nodes of a sandbox.
+        memory_mb: the required memory in a sandbox, instead of what the services require.
+        cores: the same for cores; 0 if the services decide.
+        names: public names whose records must be right before anything changes.
+        address: the node's address, the only one that A records may contain.
+        address6: the node's IPv6 address or nothing; the same for AAAA records.
     """
 
     os: str
