@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from test_deploy_converge import FINISHED, STARTED, Link, actions, clock
 from test_deploy_node_run import NEW, Data, Nodes, answer, facts, nodes, run, states
-from test_deploy_turns import FREE, LUZ, OURS, at_work, linked, looks, packed
+from test_deploy_node_run_occupied import FREE, LUZ, OURS, at_work, linked, looks, packed
 
 from chautari.deploy import pipeline
 
