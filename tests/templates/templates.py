@@ -1,6 +1,7 @@
 """Renders a role's templates with Ansible's own templar, on no machine; undefined is fatal."""
 
 import functools
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,14 @@ from typing import Any
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from region_samples import ROOT, SANDBOX, inventory
+from service_samples import node_with, roles_of_service
 from test_render_variables import SECRETS
 
 from chautari.render.inputs import with_shared
 from chautari.render.inventory import mark_unsafe, to_yaml
-from chautari.render.variables import NodeContext, of_node
+from chautari.render.variables import NodeContext, NodeVariables, of_node
+from chautari.services.registry import ROLES as ORDER
+from chautari.services.shared_roles import BASE_ROLES
 
 ROLES = ROOT / "roles"
 RELEASES = {"12": "debian-12", "13": "debian-13"}
@@ -65,6 +69,12 @@ services:
 mail: {{relay: smtp.example.org, user: region, from: cloud@andes.example.org}}
 """
 
+PLACED = [
+    name for found in re.findall(r"services: \[(.*)\]", REGION + POOL) for name in found.split(", ")
+]
+# Roles of the services above; a role that is not here is rendered with its service alone.
+IN_REGION = {*BASE_ROLES, *(role for name in PLACED for role in roles_of_service(name))}
+
 
 def facts(release: str, memory_mb: int) -> Variables:
     return {
@@ -93,9 +103,20 @@ def rendered_by_the_tool(release: str, name: str) -> Variables:
     text = text.replace("OS", RELEASES[release]).replace("VERSION", f"'{version}'")
     with tempfile.TemporaryDirectory() as folder:
         node = of_node(NodeContext(inventory(Path(folder), text), SANDBOX, name), SECRETS)
-        file = Path(folder) / "variables.yml"
-        file.write_bytes(to_yaml(mark_unsafe(node.public | node.secret)))
-        return load(file)
+        return as_ansible_reads(node, Path(folder))
+
+
+@functools.cache
+def rendered_alone(role: str) -> Variables:
+    """Return the variables of a node that runs the first service with `role`, and no other."""
+    with tempfile.TemporaryDirectory() as folder:
+        return as_ansible_reads(node_with(role), Path(folder))
+
+
+def as_ansible_reads(node: NodeVariables, folder: Path) -> Variables:
+    file = folder / "variables.yml"
+    file.write_bytes(to_yaml(mark_unsafe(node.public | node.secret)))
+    return load(file)
 
 
 def variables(
@@ -105,7 +126,10 @@ def variables(
     found: Variables = {"ansible_managed": "Managed by Chautari", "ansible_check_mode": False}
     found |= FOUND | {"ansible_facts": facts(release, memory_mb)}
     found |= load(ROLES / role / "defaults" / "main.yml")
-    found |= rendered_by_the_tool(release, NODES.get(role, "lima"))
+    if role in ORDER and role not in IN_REGION:
+        found |= rendered_alone(role)
+    else:
+        found |= rendered_by_the_tool(release, NODES.get(role, "lima"))
     for shared in with_shared(role)[1:]:
         found |= load(ROLES / shared / "defaults" / "main.yml")
         found |= load(ROLES / shared / "vars" / "main.yml")

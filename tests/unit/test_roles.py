@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jitsi_samples import MEETING
-from pool_samples import POOL
-from region_samples import POLLS, SANDBOX
 from role_samples import (
     NAMES,
     ROLES,
@@ -22,8 +19,7 @@ from role_samples import (
     task_files,
     tasks,
 )  # fmt: skip
-from test_render_variables import node
-from test_services_bigbluebutton import ROOMS
+from service_samples import node_with
 
 from chautari.render.inputs import with_shared
 from chautari.services.registry import ROLES as KNOWN_ROLES
@@ -145,13 +141,8 @@ def fits(value: Any, spec: Data, where: str) -> None:
 
 
 @pytest.mark.parametrize("role", NAMES)
-def test_role_gets_what_it_requires_in_the_type_it_wants(role: str, tmp_path: Path) -> None:
-    meeting = role in ("repository", "turn", "videobridge", "jitsi")
-    name, text = ("cal1", MEETING) if meeting else ("bog1", POLLS)
-    text = ROOMS if role == "bigbluebutton" else text
-    text = POOL if role in ("containers", "greenlight", "scalelite") else text
-    name = {ROOMS: "cal1", POOL: "bog1"}.get(text, name)
-    rendered = node(tmp_path, name, SANDBOX, text)
+def test_role_gets_what_it_requires_in_the_type_it_wants(role: str) -> None:
+    rendered = node_with(role)
     given = {
         name: value
         for name, value in (rendered.public | rendered.secret).items()

@@ -5,22 +5,19 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
-from region_samples import KEY, ROOT, SANDBOX
+from region_samples import ROOT
 from role_samples import ROLES as ROLES_FOLDER
 from role_samples import SHARED, options
+from service_samples import context_of, region_of, secrets_of
 
-from chautari.region.load import Inventory
 from chautari.region.model import Region
-from chautari.render.variables import NodeContext, of_node
-from chautari.secrets.specs import names_of_node, required_secrets
-from chautari.secrets.store import SecretStore
-from chautari.services.artifacts import Artifact
-from chautari.services.base import Role, Service
+from chautari.render.variables import of_node
+from chautari.secrets.specs import names_of_node
+from chautari.services.base import Role
 from chautari.services.registry import ROLES, SERVICES, ordered
 from chautari.services.shared_roles import BASE_ROLES, SHARED_ROLES
 
@@ -34,55 +31,6 @@ BEFORE = (
     "nextcloud", "framadate", "repository", "turn", "videobridge", "jitsi", "bigbluebutton",
     "containers", "scalelite", "greenlight",
 )  # fmt: skip
-
-
-def companions(name: str) -> list[Service]:
-    """Return the services that share a secret with the one called `name`."""
-    return [
-        other
-        for other in SERVICES.values()
-        if other.name != name
-        and any(name in spec.also_for and spec.service == other.name for spec in other.secrets)
-    ]
-
-
-def region(service: Service) -> Region:
-    """Return a region with `service` on the node bog1, and its companions on others."""
-    others = companions(service.name)
-    with_settings = [item for item in (service, *others) if item.settings]
-    data = {
-        "region": "andes",
-        "domain": "andes.example.org",
-        "contact": "ops@andes.example.org",
-        "operators": {"ana": f"{KEY} ana@laptop"},
-        "nodes": {
-            "bog1" if item is service else f"node{number}": {
-                "address": f"203.0.113.{10 + number}",
-                "os": item.requires.os[0],
-                "services": [item.name],
-            }
-            for number, item in enumerate((service, *others))
-        },
-        "services": {item.name: dict(item.example) for item in with_settings},
-        "mail": {
-            "relay": "smtp.example.org", "user": "region", "from": "cloud@andes.example.org",
-        },
-    }  # fmt: skip
-    return Region.model_validate(data)
-
-
-def context(service: Service) -> NodeContext:
-    artifacts = {
-        name: Artifact(name, "1.0.0", f"https://mirror.example.org/{name}.tar.gz", "ab" * 32)
-        for name in (*service.archives, service.name)
-    }
-    found = Inventory(Path(), region(service), {})
-    return NodeContext(found, replace(SANDBOX, artifacts=artifacts), "bog1")
-
-
-def secrets(of: Region) -> SecretStore:
-    made = {spec.name: spec.make() for spec in required_secrets(of)}
-    return SecretStore(made, ())
 
 
 def test_packages_are_named_for_their_services() -> None:
@@ -102,13 +50,13 @@ def test_settings_have_an_example_and_a_label(name: str) -> None:
     service = SERVICES[name]
     assert service.settings is not None
     assert service.settings.model_validate(dict(service.example))
-    assert region(service).label_of(name)
+    assert region_of(service).label_of(name)
     assert (service.settings.__doc__ or "").endswith(".")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_service_brings_its_roles_and_each_exists(name: str) -> None:
-    service = region(SERVICES[name]).service(name)
+    service = region_of(SERVICES[name]).service(name)
     assert service.roles and set(service.roles) <= set(ROLES)
     for role in service.roles:
         assert (ROLES_FOLDER / role / "tasks" / "main.yml").is_file()
@@ -125,7 +73,7 @@ def test_service_has_a_molecule_scenario(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_secrets_have_an_owner_and_a_meaning(name: str) -> None:
-    service = region(SERVICES[name]).service(name)
+    service = region_of(SERVICES[name]).service(name)
     for spec in service.secrets:
         assert name in (spec.service, *spec.also_for)
         assert spec.meaning and spec.meaning[-1] != "."
@@ -134,8 +82,8 @@ def test_secrets_have_an_owner_and_a_meaning(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_node_gets_only_secrets_that_its_roles_take(name: str) -> None:
-    found = context(SERVICES[name])
-    rendered = of_node(found, secrets(found.region))
+    found = context_of(SERVICES[name])
+    rendered = of_node(found, secrets_of(found.region))
     documented = {key for role in rendered.roles for key in options(role)}
     assert set(rendered.secret) <= documented
     assert "receipt_key" not in names_of_node(found.region, "bog1")
@@ -143,8 +91,8 @@ def test_node_gets_only_secrets_that_its_roles_take(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_variables_cover_what_the_roles_require(name: str) -> None:
-    found = context(SERVICES[name])
-    rendered = of_node(found, secrets(found.region))
+    found = context_of(SERVICES[name])
+    rendered = of_node(found, secrets_of(found.region))
     given = rendered.public | rendered.secret
     for role in rendered.roles:
         required = {key for key, spec in options(role).items() if spec.get("required")}
@@ -153,7 +101,7 @@ def test_variables_cover_what_the_roles_require(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_ports_say_what_they_are_for(name: str) -> None:
-    service = region(SERVICES[name]).service(name)
+    service = region_of(SERVICES[name]).service(name)
     for port in (
         *service.ports,
         *service.local_ports,
@@ -167,7 +115,7 @@ def test_ports_say_what_they_are_for(name: str) -> None:
 def test_card_says_how_the_service_is_opened(name: str) -> None:
     service = SERVICES[name]
     assert service.card is not None
-    card = service.card(context(service))
+    card = service.card(context_of(service))
     assert card.version and (card.login or card.note)
 
 
@@ -176,16 +124,18 @@ def test_service_can_be_installed_from_somewhere(name: str) -> None:
     service = SERVICES[name]
     assert service.packages or service.image or service.artifacts
     if service.artifacts:
-        assert {item.name for item in service.artifacts(context(service))} & set(service.archives)
+        assert {item.name for item in service.artifacts(context_of(service))} & set(
+            service.archives
+        )
     if service.packages:
-        assert service.packages.version(context(service)) and service.packages.sources(
-            context(service)
+        assert service.packages.version(context_of(service)) and service.packages.sources(
+            context_of(service)
         )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rules_accept_a_region_without_the_service(name: str) -> None:
-    data = region(SERVICES[name]).model_dump(by_alias=True, mode="json")
+    data = region_of(SERVICES[name]).model_dump(by_alias=True, mode="json")
     without = Region.model_validate(
         data | {"nodes": {"bog1": {"address": "203.0.113.10"}}, "services": {}}
     )
@@ -194,7 +144,7 @@ def test_rules_accept_a_region_without_the_service(name: str) -> None:
 
 def test_roles_run_in_the_order_of_earlier_releases() -> None:
     for service in SERVICES.values():
-        own = region(service).service(service.name)
+        own = region_of(service).service(service.name)
         on_node = set(BASE_ROLES) | set(own.roles)
         known = [role for role in BEFORE if role in on_node]
         assert [role for role in ROLES if role in on_node and role in BEFORE] == known

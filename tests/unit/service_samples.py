@@ -1,0 +1,82 @@
+"""A small region for each service, made from what the service says of itself."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from region_samples import KEY, SANDBOX
+
+from chautari.region.load import Inventory
+from chautari.region.model import Region
+from chautari.render.variables import NodeContext, NodeVariables, of_node
+from chautari.secrets.specs import required_secrets
+from chautari.secrets.store import SecretStore
+from chautari.services.artifacts import Artifact
+from chautari.services.base import Service
+from chautari.services.registry import SERVICES
+
+
+def companions(name: str) -> list[Service]:
+    """Return the services that share a secret with the one called `name`."""
+    return [
+        other
+        for other in SERVICES.values()
+        if other.name != name
+        and any(name in spec.also_for and spec.service == other.name for spec in other.secrets)
+    ]
+
+
+def region_of(service: Service) -> Region:
+    """Return a region with `service` on the node bog1, and its companions on others."""
+    others = companions(service.name)
+    with_settings = [item for item in (service, *others) if item.settings]
+    data = {
+        "region": "andes",
+        "domain": "andes.example.org",
+        "contact": "ops@andes.example.org",
+        "operators": {"ana": f"{KEY} ana@laptop"},
+        "nodes": {
+            "bog1" if item is service else f"node{number}": {
+                "address": f"203.0.113.{10 + number}",
+                "os": item.requires.os[0],
+                "services": [item.name],
+            }
+            for number, item in enumerate((service, *others))
+        },
+        "services": {item.name: dict(item.example) for item in with_settings},
+        "mail": {
+            "relay": "smtp.example.org", "user": "region", "from": "cloud@andes.example.org",
+        },
+    }  # fmt: skip
+    return Region.model_validate(data)
+
+
+def context_of(service: Service) -> NodeContext:
+    artifacts = {
+        name: Artifact(name, "1.0.0", f"https://mirror.example.org/{name}.tar.gz", "ab" * 32)
+        for name in (*service.archives, service.name)
+    }
+    found = Inventory(Path(), region_of(service), {})
+    return NodeContext(found, replace(SANDBOX, artifacts=artifacts), "bog1")
+
+
+def secrets_of(of: Region) -> SecretStore:
+    made = {spec.name: spec.make() for spec in required_secrets(of)}
+    return SecretStore(made, ())
+
+
+def roles_of_service(name: str) -> tuple[str, ...]:
+    """Return all roles that the service called `name` brings to its node."""
+    return region_of(SERVICES[name]).service(name).roles
+
+
+def service_with(role: str) -> Service:
+    """Return a service whose nodes get `role`; its own service where it has one."""
+    found = [item for item in SERVICES.values() if role in roles_of_service(item.name)]
+    own = [item for item in found if role in {one.name for one in item.own_roles}]
+    return (own or found or list(SERVICES.values()))[0]
+
+
+def node_with(role: str) -> NodeVariables:
+    """Return the variables of a node that gets `role`."""
+    context = context_of(service_with(role))
+    return of_node(context, secrets_of(context.region))
