@@ -48,7 +48,7 @@ def standing(proof: Proof, node: str) -> dict[str, Any]:
         for receipt in receipts(proof, node)
         for item, state in zip(receipt["items"], receipt["states"], strict=True)
         # A stamp is noted as a file only by the run that touched it.
-        if item["kind"] != "loaded" and not item["name"].endswith(".loaded")
+        if item["kind"] != "reload_marker" and not item["name"].endswith(".loaded")
     }
 
 

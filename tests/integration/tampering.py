@@ -179,7 +179,7 @@ import json, subprocess, sys
 sys.path.insert(0, "/var/lib/chautari/lib")
 from pathlib import Path
 from chautari.node import receipts
-left = receipts.left(Path("/var/lib/chautari"))
+left = receipts.all_receipts(Path("/var/lib/chautari"))
 missed = []
 for change in json.load(sys.stdin):
     path = change["item"]
@@ -187,7 +187,7 @@ for change in json.load(sys.stdin):
     subprocess.run(["sh", "-c", change["command"]], check=True, stdout=subprocess.DEVNULL)
     mine = [r for r in left if r.role in change["roles"]]
     for receipt, reasons in zip(mine, receipts.drifted(mine)):
-        if not any(path in reason["name"] for reason in reasons):
+        if not any(path in reason["data"].values() for reason in reasons):
             missed.append([receipt.role, path, change["kind"]])
     subprocess.run(["sh", "-c", change["restore"]], check=True)
 print(json.dumps(missed))

@@ -21,8 +21,9 @@ from tests.integration.conftest import Outcome, Proof, Teller, kill_group
 from chautari.prepare import worker
 from chautari.region.load import load
 from chautari.render.provider import known_endpoints
-from chautari.ssh.runner_client import ask, new_run_id
+from chautari.ssh.runner_client import new_run_id, open_stream
 from chautari.ssh.target import targets
+from chautari.ssh.validation import parse_event
 
 pytestmark = [pytest.mark.containers, pytest.mark.one_node]
 NODE = "ground"
@@ -125,8 +126,8 @@ def test_run_that_was_killed_says_what_to_do(proof: Proof) -> None:
         time.sleep(0.2)
     process.communicate(timeout=120)
     told = proof.deploy("attach", "--json", "--node", NODE).node(NODE)["refusals"][0]
-    assert told["reason"].startswith("the run ended without a word")
-    assert told["fix"].startswith("deploy again")
+    assert told["code"] == "run_lost"
+    assert told["fix"].startswith("Deploy again")
     assert deploy(proof).code == 0
 
 
@@ -146,7 +147,7 @@ def test_restart_that_an_interrupted_run_owes_is_made_up(proof: Proof) -> None:
     outcome = deploy(proof)
     assert outcome.code == 0, outcome.stdout[-2000:]
     [mail] = [role for role in outcome.node(NODE)["roles"] if role["name"] == "mail"]
-    assert any("left undone: Load the settings of Postfix" in why["text"] for why in mail["why"])
+    assert any(why["code"] == "pending_handlers" for why in mail["why"])
     after = proof.on(NODE, "systemctl", "show", "-p", "ActiveEnterTimestampMonotonic", "postfix")
     assert after != before
     assert not proof.on(NODE, "ls", "/var/lib/chautari/pending").strip()
@@ -286,7 +287,7 @@ def test_apt_that_is_at_work_is_waited_for_and_named(proof: Proof) -> None:
         outcome = deploy(proof)
     assert outcome.code == 0, outcome.stdout[-2000:]
     assert any(
-        "apt is at work on the node (python3" in n["text"] for n in outcome.node(NODE)["notices"]
+        n["code"] == "apt_locked" and "python3" in n["text"] for n in outcome.node(NODE)["notices"]
     )
     assert "install ok installed" in proof.on(NODE, "dpkg", "-s", "libsasl2-modules")
 
@@ -303,9 +304,9 @@ def test_bundle_that_arrives_damaged_is_not_unpacked(proof: Proof) -> None:
     inventory = load(proof.file)
     [target] = targets(inventory, known_endpoints(inventory), (NODE,))
     run = new_run_id()
-    told, _ = ask(target, {"action": "start", "run": run, "sha256": "0" * 64}, b"not a bundle")
-    assert [event["event"] for event in told] == ["refused"]
-    assert "arrived damaged; nothing was unpacked" in told[0]["message"]
+    arguments = {"action": "start", "run": run, "sha256": "0" * 64}
+    told = [parse_event(line) for line in open_stream(target, arguments, b"not a bundle")]
+    assert told == [{"event": "refused", "reason": {"code": "bundle_damaged", "data": {}}}]
     assert run not in proof.on(NODE, "sh", "-c", "ls /run/chautari /var/lib/chautari/runs")
 
 

@@ -188,7 +188,7 @@ def test_what_a_role_leaves_as_it_is_found_is_told_once(proof: Proof, node: str)
     outcome = proof.deploy("region", "--no-checks", "--json", "--node", node)
     texts = [notice["text"] for notice in outcome.node(node)["notices"]]
     told = [text for text in texts if "/etc/hosts" in text]
-    assert len(told) == 1 and "counts as it is" in told[0]
+    assert len(told) == 1 and "will not be reported again" in told[0]
     assert "printer" in proof.on(node, "cat", "/etc/hosts")
     again = proof.deploy("region", "--no-checks", "--json", "--node", node)
     assert ran(again, node) == set() and again.node(node)["notices"] == []

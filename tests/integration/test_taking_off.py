@@ -34,7 +34,7 @@ def taken_off(standing: Proof) -> Outcome:
     why = {
         role["name"]: [why["text"] for why in role["why"]] for role in plan.node("cloud")["roles"]
     }
-    assert why["nextcloud"] == why["redis"] == ["it is wanted on this node no more"]
+    assert why["nextcloud"] == why["redis"] == ["it is no longer assigned to this node"]
     return standing.deploy("region", "--json", *NODES)
 
 

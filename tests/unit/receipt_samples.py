@@ -4,34 +4,34 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from chautari.node import converge, receipt_writer
-from chautari.node.differences import Reason
-from chautari.node.receipt_writer import Record
-from chautari.node.receipts import Inputs
+from chautari.node import converge, reason_texts, receipt_writer
+from chautari.node.events import Reason, RunEvent
+from chautari.node.receipt_writer import RoleRecord
+from chautari.node.receipts import RoleInputs
 
 RUN = "20261124T120000-abcdef"
 Data = dict[str, Any]
 
 
-def inputs(role: str = "web", **changed: Any) -> Inputs:
+def inputs(role: str = "web", **changed: Any) -> RoleInputs:
     """Return what a role is given."""
-    found: Inputs = {
+    found: Data = {
         "role": role, "files": "f1", "ansible": "a1", "variables": {"web_name": "d1"},
         "needs": [], "items": [], "tracked_by": {},
     }  # fmt: skip
-    return found | changed
+    return cast("RoleInputs", found | changed)
 
 
 def path_item(file: Path, **more: Any) -> Data:
     return {"kind": "path", "name": str(file)} | more
 
 
-def record(*items: Data, **changed: Any) -> Record:
+def record(*items: Data, **changed: Any) -> RoleRecord:
     """Return what a role's tasks told that came to its end."""
     found = {f"{item['kind']} {item['name']}": item for item in items}
-    return Record(**({"items": found, "done": True} | changed))
+    return RoleRecord(**({"items": found, "completed": True} | changed))
 
 
 def written(file: Path, text: str = "one\n", mode: int = 0o644) -> Path:
@@ -42,13 +42,19 @@ def written(file: Path, text: str = "one\n", mode: int = 0o644) -> Path:
     return file
 
 
-def sealed(state: Path, given: Inputs, told: Record) -> str:
-    """Seal one role and return why it stays open."""
-    return receipt_writer.seal(state, RUN, [given], {given["role"]: told}).get(given["role"], "")
+def sealed(state: Path, given: RoleInputs, told: RoleRecord) -> str:
+    """Write the receipt of one role and return why it is incomplete."""
+    incomplete = receipt_writer.write_receipts(state, RUN, [given], {given["role"]: told})
+    return reason_text(incomplete.get(given["role"]))
 
 
-def kinds(reasons: list[Reason]) -> list[str]:
-    return [reason["kind"] for reason in reasons]
+def codes(reasons: list[Reason]) -> list[str]:
+    return [reason["code"] for reason in reasons]
+
+
+def reason_text(reason: Reason | None) -> str:
+    """Return the text of a reason; empty for none."""
+    return reason_texts.describe(reason["code"], reason["data"]) if reason else ""
 
 
 class FakeAnsible:
@@ -73,12 +79,14 @@ class FakeAnsible:
             if notes is False:
                 return 2
             with (self.memory / "managed.jsonl").open("a") as stream:
-                for note in [*(notes or []), {"done": True}]:
+                for note in [*(notes or []), {"completed": True}]:
                     stream.write(json.dumps({"role": role} | note) + "\n")
         return 0
 
 
-def node(folder: Path, roles: list[Inputs], ansible: Callable[[str], int]) -> converge.Node:
+def node(
+    folder: Path, roles: list[RoleInputs], ansible: Callable[[str], int]
+) -> converge.RunContext:
     """Return a node whose bundle is unpacked under `folder`; what it tells is in `told`."""
     memory, state = folder / "memory", folder / "state"
     for place in (memory, state):
@@ -87,11 +95,11 @@ def node(folder: Path, roles: list[Inputs], ansible: Callable[[str], int]) -> co
     plays = {item["role"]: {"hosts": item["role"], "roles": [item["role"]]} for item in roles}
     (memory / "plays.json").write_text(json.dumps(plays))
 
-    def tell(event: str, **values: Any) -> None:
+    def emit(event: RunEvent) -> None:
         with (folder / "told.jsonl").open("a") as stream:
-            stream.write(json.dumps({"event": event} | values) + "\n")
+            stream.write(json.dumps(event) + "\n")
 
-    return converge.Node(state, memory, RUN, ansible, tell)
+    return converge.RunContext(state, memory, RUN, ansible, emit)
 
 
 def told(folder: Path, event: str) -> list[Data]:

@@ -126,17 +126,17 @@ def test_json_is_the_only_thing_on_standard_output(
 @pytest.mark.parametrize(
     ("found", "code", "told"),
     [
-        ({"roles": {}, "deployed": 1, "known": 2, "busy": None, "ok": True}, 0,
+        ({"roles": {}, "deployed": 1, "known": 2, "busy": None}, 0,
          "bog1: Nothing changed since the deploy of "),
-        ({"roles": {"web": [{"kind": "path", "name": "/x", "text": "/x: is gone"}]},
-          "deployed": 1, "known": 2, "busy": None, "ok": False}, 1,
-         "    /x: is gone\n\nTo restore it, run: deploy region andes\n"),
-        ({"roles": {}, "deployed": 0, "known": 0, "busy": None, "ok": True}, 0,
+        ({"roles": {"web": [{"code": "path_missing", "data": {"path": "/x"}}]},
+          "deployed": 1, "known": 2, "busy": None}, 1,
+         "    /x: is missing\n\nTo restore it, run: deploy region andes\n"),
+        ({"roles": {}, "deployed": 0, "known": 0, "busy": None}, 0,
          "bog1: Nothing was deployed here yet"),
-        ({"roles": {}, "deployed": 1, "known": 2, "busy": {"operator": "luz"}, "ok": True}, 0,
+        ({"roles": {}, "deployed": 1, "known": 2, "busy": {"operator": "luz"}}, 0,
          "(luz is deploying to this node. The result may change.)"),
-        ({"reachable": False, "message": "timed out", "ok": False}, 1,
-         "bog1: cannot be reached: timed out\n"),
+        (None, 1,
+         "bog1: not reachable: timed out\n"),
     ],
     ids=["nothing", "changed", "new", "busy", "unreachable"],
 )  # fmt: skip
@@ -144,12 +144,14 @@ def test_drift_says_what_changed_and_what_to_do(
     found: Any, code: int, told: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    nodes = [{"node": "bog1", "reachable": True} | found]
-    monkeypatch.setattr(drift, "found_on_nodes", lambda _: nodes)
+    nodes = [drift.NodeDrift("bog1", found and {"event": "drift"} | found, "timed out")]
+    monkeypatch.setattr(drift, "drift_of_nodes", lambda _: nodes)
     assert main.run(["drift", "andes"]) == code
     assert told in capsys.readouterr().out
     assert main.run(["drift", "andes", "--json"]) == code
-    assert json.loads(capsys.readouterr().out) == {"ok": code == 0, "nodes": nodes}
+    assert json.loads(capsys.readouterr().out) == {
+        "ok": code == 0, "nodes": [node.as_object() for node in nodes],
+    }  # fmt: skip
 
 
 def test_reports_are_written_beside_the_tool_s_state(

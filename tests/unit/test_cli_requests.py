@@ -39,7 +39,7 @@ def test_key_to_log_in_with_can_be_named_wherever_nodes_are_asked(
     for name in ("deploy", "verify", "plan", "prepare"):
         monkeypatch.setattr(pipeline, name, lambda request, *_: asked.append(request) or report())
     monkeypatch.setattr(attach, "attach", lambda request, *_: asked.append(request) or report())
-    monkeypatch.setattr(drift, "found_on_nodes", lambda request: asked.append(request) or [])
+    monkeypatch.setattr(drift, "drift_of_nodes", lambda request: asked.append(request) or [])
     monkeypatch.setattr(status, "node_states", lambda request: asked.append(request) or [])
     (tmp_path / "key").touch()
     assert main.run([verb, "andes", "--identity", str(tmp_path / "key")]) == 0

@@ -19,17 +19,18 @@ def inventories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_words_of_a_node_reach_the_terminal_clean(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    item = {"kind": "path", "name": "/x", "text": "/x\x1b]0;title\x07 \x1b[31mred"}
-    node = {"node": "bog1", "reachable": True, "ok": False, "roles": {"web": [item]},
-            "deployed": 1.0, "known": 3, "busy": {"operator": "lu\x1b[2Jz"}}  # fmt: skip
-    monkeypatch.setattr(drift, "found_on_nodes", lambda _: [node])
+    change: Any = {"code": "path_missing", "data": {"path": "/x\x1b]0;title\x07 \x9b31mred\u202e"}}
+    answer: Any = {"event": "drift", "roles": {"web": [change]}, "deployed": 1.0, "known": 3,
+                   "busy": {"operator": "lu\x1b[2Jz"}}  # fmt: skip
+    monkeypatch.setattr(drift, "drift_of_nodes", lambda _: [drift.NodeDrift("bog1", answer)])
     main.run(["drift", "andes"])
     state = {"node": "bog1", "reachable": False, "message": "no\x1b[2J\nbog2  all is well"}
     monkeypatch.setattr(status, "node_states", lambda _: [state])
     main.run(["status", "andes"])
     said = capsys.readouterr().out
     assert "\x1b" not in said and "\x07" not in said
-    assert r"/x\x1b]0;title" in said and "luz is deploying" in said
+    assert r"/x\x1b]0;title\x07 \x9b31mred\u202e: is missing" in said
+    assert r"lu\x1b[2Jz is deploying" in said
     assert said.splitlines()[-1].startswith("bog1 ")
 
 
@@ -51,7 +52,7 @@ def test_who_is_at_work_is_named() -> None:
     tell = work.listener(shown)
     tell("bog1", {"event": "busy", "holder": {"operator": "luz\x1b[2J", "run": "q"}})
     tell("med1", {"event": "busy"})
-    named = ("bog1", "luz is deploying to this node (run q)")
+    named = ("bog1", r"luz\x1b[2J is deploying to this node (run q)")
     assert (shown.ended, shown.said) == ([named, ("med1", "busy")], [])
 
 
@@ -62,6 +63,6 @@ def test_who_is_waited_for_is_named() -> None:
     tell("bog1", {"event": "waiting", "holder": holder})
     tell("bog1", {"event": "waiting", "holder": {}})
     assert shown.said == [
-        ("bog1", "luz is deploying to this node (from lima, run q), role php; waiting"),
+        ("bog1", r"luz\x1b[2J is deploying to this node (from lima, run q), role php; waiting"),
         ("bog1", "another operator is deploying to this node; waiting"),
     ]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from region_samples import inventory
 from test_deploy_converge import FINISHED, STARTED, TARGET, Link, actions, clock
+from test_deploy_node_run import Silent, replying
 
 from chautari.deploy import attach, converge, status
 from chautari.deploy.request import Request
@@ -16,13 +17,16 @@ __all__ = ["clock"]
 
 
 def test_run_that_is_read_and_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    unknown = {"event": "refused", "message": "there is no run q here", "unknown": True}
+    unknown = {
+        "event": "refused",
+        "reason": {"code": "unknown_run", "data": {"run": "q", "known": []}},
+    }
     monkeypatch.setattr(runner_client, "Stream", Link(([unknown], 1)))
     report = NodeReport("bog1", "203.0.113.10", "failed")
     converge.attach(TARGET, "q", report, lambda *_: None)
     [refusal] = report.refusals
-    assert refusal.reason == "there is no run q here"
-    assert "with --run" in refusal.fix and "leave --run out" in refusal.fix
+    assert refusal.reason == "There is no run q on this node; known runs: none."
+    assert "with `--run`" in refusal.fix and "omit `--run`" in refusal.fix
     assert "deploy" not in refusal.fix
 
 
@@ -30,14 +34,18 @@ def test_run_that_is_read_and_is_not_there_is_refused(monkeypatch: pytest.Monkey
 def test_run_that_died_before_it_began_is_named_all_the_same(
     asked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_client, "Stream", Link(([{"event": "run_lost", "run": "q"}], 1)))
+    monkeypatch.setattr(
+        runner_client, "Stream", Link(([{"event": "run_lost", "run": "q", "full_folder": ""}], 1))
+    )
     report = NodeReport("bog1", "203.0.113.10", "failed")
     converge.attach(TARGET, asked, report, lambda *_: None)
     assert report.run == "q"
-    assert "journalctl -u chautari-run-q," in report.refusals[0].fix
+    assert "journalctl -u chautari-run-q`" in report.refusals[0].fix
 
 
-@pytest.mark.parametrize(("mode", "state"), [("plan", "planned"), ("check", "verified")])
+@pytest.mark.parametrize(
+    ("mode", "state"), [("plan", "planned"), ("check", "verified"), ("verify", "verified")]
+)
 def test_run_that_is_read_again_is_told_by_what_it_was_for(
     mode: str, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,12 +88,12 @@ def test_reading_logs_in_with_the_key_that_was_named(
 ) -> None:
     keys: list[Any] = []
 
-    def ask(target: Any, *_: Any) -> tuple[list[Any], Link]:
+    def ask(target: Any, *_: Any) -> tuple[list[Any], Silent]:
         keys.append(target.key)
-        return [], Link()
+        return [], Silent("")
 
     monkeypatch.setattr(converge, "attach", lambda target, *_: keys.append(target.key) or [])
-    monkeypatch.setattr(status, "ask", ask)
+    monkeypatch.setattr(status, "call_runner", replying(ask))
     key = tmp_path / "key"
     request = Request(inventory(tmp_path), "deploy attach andes", ("bog1",), (key,))
     attach.attach(request, lambda *_: None, lambda _: None)

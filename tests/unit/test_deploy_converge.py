@@ -11,14 +11,20 @@ import pytest
 
 from chautari.deploy import converge
 from chautari.deploy.node_events import _HANDLERS, NodeReportBuilder
+from chautari.process import OutputLimits
 from chautari.report.model import NodeReport
 from chautari.ssh import runner_client
 from chautari.ssh.target import SSHTarget
 
 TARGET = SSHTarget("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
+# Methods of the builder that handle no event.
+AUXILIARY = {
+    "dispatch", "fail", "note", "note_unknown_event", "add_notices", "add_role",
+    "add_unreached_roles",
+}  # fmt: skip
 STARTED = {"event": "run_started", "run": "r", "offset": 10}
 FINISHED = {"event": "run_finished", "ok": True, "seconds": 1.0, "offset": 99}
-WANTED: dict[str, Any] = {"mode": "converge", "full": False}
+WANTED: dict[str, Any] = {"mode": "deploy", "full": False}
 ROLE = {
     "event": "role_finished", "role": "base", "ok": 3, "changed": 2, "failed": 0, "skipped": 1,
     "rescued": 0, "seconds": 1.5,
@@ -36,10 +42,11 @@ class Link:
     def __init__(self, *connections: tuple[list[Any], int], stderr: str = "") -> None:
         self.connections = list(connections)
         self.asked: list[tuple[str, ...]] = []
-        self.stderr = stderr
+        self.stderr, self.stopped, self.flooded = stderr, False, False
         self.code: int | None = None
 
-    def __call__(self, argv: tuple[str, ...], stdin: bytes = b"") -> "Link":
+    def __call__(self, argv: tuple[str, ...], stdin: bytes, limits: OutputLimits) -> "Link":
+        assert limits == runner_client.NODE_LIMITS
         self.asked.append(argv)
         return self
 
@@ -117,7 +124,7 @@ def test_link_that_stays_away_is_not_well(monkeypatch: pytest.MonkeyPatch, clock
 
 def test_each_outage_has_its_own_patience(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     outage = [([], 255)] * 15  # about seven minutes
-    alive = {"event": "alive", "offset": 10}
+    alive = {"event": "heartbeat", "offset": 10}
     link = Link(
         ([STARTED], 255), *outage, ([ROLE | {"offset": 20}], 255), *outage, ([alive], 255),
         *outage, ([FINISHED], 0),
@@ -130,7 +137,7 @@ def test_each_outage_has_its_own_patience(monkeypatch: pytest.MonkeyPatch, clock
 def test_start_is_sent_again_when_the_link_was_cut_before_it_arrived(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    unknown = {"event": "refused", "message": "there is no run r here", "unknown": True}
+    unknown = {"event": "refused", "reason": {"code": "unknown_run", "data": {"run": "r"}}}
     link = Link(([], 255), ([unknown], 1), ([STARTED, FINISHED], 0))
     report, _, _ = follow(monkeypatch, link)
     assert (report.state, report.refusals) == ("converged", [])
@@ -140,7 +147,7 @@ def test_start_is_sent_again_when_the_link_was_cut_before_it_arrived(
 def test_start_that_never_arrives_is_given_up(
     monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    unknown = {"event": "refused", "message": "there is no run r here", "unknown": True}
+    unknown = {"event": "refused", "reason": {"code": "unknown_run", "data": {"run": "r"}}}
     link = Link(*[([], 255), ([unknown], 1)] * 100, ([], 255))
     report, _, _ = follow(monkeypatch, link)
     assert (report.state, report.ok) == ("disconnected", False)
@@ -162,7 +169,7 @@ def test_node_that_lets_nobody_in_is_not_asked_again(monkeypatch: pytest.MonkeyP
         '{"event": ["run_started"]}',
         '{"event": "role_finished", "role": "base"}',
         '{"event": "run_finished"}',
-        '{"event": "notice", "message": "m", "offset": "x"}',
+        '{"event": "role_message", "role": "r", "text": "m", "offset": "x"}',
         '{"event": "failure", "role": "r", "task": "t", "message": "m", "journal": 1}',
         '{"event": "busy", "holder": 1}',
         json.dumps(CHECK | {"outcome": "splendid"}),
@@ -172,7 +179,7 @@ def test_node_that_lets_nobody_in_is_not_asked_again(monkeypatch: pytest.MonkeyP
 def test_word_that_is_none_fails_the_node(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     report, _, told = follow(monkeypatch, Link(([STARTED, line, FINISHED], 0)))
     assert (report.state, report.ok) == ("failed", False)
-    assert "the node told what is no word of a run" in report.refusals[0].reason
+    assert "The node sent an unreadable message" in report.refusals[0].reason
     assert told == [STARTED]
 
 
@@ -181,7 +188,7 @@ def test_no_event_reaches_more_than_its_handler(monkeypatch: pytest.MonkeyPatch)
         report, _, _ = follow(monkeypatch, Link(([STARTED, {"event": name}, FINISHED], 0)))
         assert report.ok
     own = {name[1:] for name in vars(NodeReportBuilder) if name[0] == "_" and name[1] != "_"}
-    assert set(_HANDLERS) == own - {"fill", "add_roles_without_a_word"}
+    assert set(_HANDLERS) == own - AUXILIARY
 
 
 def test_run_that_never_started_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,14 +245,16 @@ def test_playbook_that_cannot_start_is_a_failure_too(monkeypatch: pytest.MonkeyP
 
 
 def test_checks_that_could_not_run_fail_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = {"event": "checks_broken", "code": 4, "log": ["usage error"]}
+    broken = {"event": "checks_errored", "code": 4, "log": ["usage error"]}
     report, _, _ = follow(monkeypatch, Link(([STARTED, broken, FINISHED], 0)))
     assert not report.ok
 
 
 def test_role_that_stays_open_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     why = "x.service was restarted, and is failed"
-    left = {"event": "open", "role": "mail", "why": why}
+    data = {"unit": "x.service", "action": "restarted", "state": "failed"}
+    reason = {"code": "unit_not_active", "data": data}
+    left = {"event": "receipt_incomplete", "role": "mail", "reason": reason}
     report, _, _ = follow(monkeypatch, Link(([STARTED, left, FINISHED], 0)))
     assert [notice.text for notice in report.notices] == [
         f"mail: {why}; the role runs again at the next deploy"
@@ -253,7 +262,7 @@ def test_role_that_stays_open_is_told_with_its_reason(monkeypatch: pytest.Monkey
 
 
 def test_notices_reach_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    notice = {"event": "notice", "role": "tls", "message": "make an A record"}
+    notice = {"event": "role_message", "role": "tls", "text": "make an A record"}
     report, _, _ = follow(monkeypatch, Link(([STARTED, notice, FINISHED], 0)))
     assert [notice.text for notice in report.notices] == ["make an A record"]
 
@@ -265,28 +274,35 @@ def test_notices_reach_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_download_that_is_not_wholly_known_is_at_least_so_much(
     unknown: list[str], partial: bool, least: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    budget = {"event": "budget", "bytes": 7, "unknown": unknown, "partial": partial}
+    budget = {
+        "event": "download_estimate",
+        "bytes": 7,
+        "packages": 0,
+        "unknown_urls": unknown,
+        "unknown_packages": [],
+        "partial": partial,
+    }
     report, _, _ = follow(monkeypatch, Link(([STARTED, budget, FINISHED], 0)))
     assert (report.download_bytes, report.download_at_least) == (7, least)
     assert [notice.text for notice in report.notices] == [
-        f"nobody tells the size of {x}; it comes on top" for x in unknown
+        f"The size of {x} is unknown, so it is not included in the total." for x in unknown
     ]
 
 
 def test_role_that_would_follow_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    later = {"a": [{"kind": "path", "name": "/x", "text": "b would change /x"}]}
-    event = {"event": "may_follow", "roles": later}
+    later = {"a": [{"code": "change_expected", "data": {"role": "b", "name": "/x"}}]}
+    event = {"event": "followup_roles", "roles": later}
     report, _, _ = follow(monkeypatch, Link(([STARTED, event, FINISHED], 0)))
     assert [notice.text for notice in report.notices] == [
         "a would run afterwards, in a second pass: b would change /x"
     ]
 
 
-@pytest.mark.parametrize(("ok", "words"), [(True, "brought to its end"), (False, "apt-get -f")])
+@pytest.mark.parametrize(("ok", "words"), [(True, "was completed"), (False, "apt-get -f")])
 def test_installation_that_was_cut_short_is_told(
     ok: bool, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    event = {"event": "packages_finished", "packages": ["nginx"], "ok": ok}
+    event = {"event": "dpkg_repaired", "packages": ["nginx"], "ok": ok}
     report, _, _ = follow(monkeypatch, Link(([STARTED, event, FINISHED], 0)))
     [notice] = report.notices
     assert "(nginx)" in notice.text and words in notice.text
@@ -295,10 +311,19 @@ def test_installation_that_was_cut_short_is_told(
 @pytest.mark.parametrize(
     ("event", "what"),
     [
-        ({"event": "refused", "message": "the bundle arrived damaged"}, "arrived damaged"),
-        ({"event": "refused", "message": "[Errno 28] No space left on device: '/x'"}, "Errno 28"),
-        ({"event": "run_lost", "run": "r"}, "ended without a word"),
-        ({"event": "run_lost", "run": "r", "full": "/var/lib/chautari"}, "no room left under /var"),
+        ({"event": "refused", "reason": {"code": "bundle_damaged", "data": {}}}, "arrived damaged"),
+        (
+            {
+                "event": "refused",
+                "reason": {
+                    "code": "run_not_recorded",
+                    "data": {"error": "[Errno 28] No space left on device: '/x'"},
+                },
+            },
+            "Errno 28",
+        ),
+        ({"event": "run_lost", "run": "r", "full_folder": ""}, "without reporting a result"),
+        ({"event": "run_lost", "run": "r", "full_folder": "/var/lib/chautari"}, "chautari is full"),
     ],
 )
 def test_run_without_an_ending_fails(
@@ -307,16 +332,17 @@ def test_run_without_an_ending_fails(
     report, _, _ = follow(monkeypatch, Link(([STARTED, event], 1)))
     assert report.state == "failed"
     assert what in report.refusals[0].reason
-    no_room = "room" in what or "Errno 28" in what
+    no_room = "full" in what or "Errno 28" in what
     assert ("df -i" in report.refusals[0].fix) is no_room
-    assert ("deploy again" in report.refusals[0].fix) or no_room
+    assert ("Deploy again" in report.refusals[0].fix) or no_room
 
 
-def test_events_of_a_newer_runner_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_of_a_newer_runner_is_skipped_and_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     new = {"event": "something_new", "value": 1}
-    report, _, told = follow(monkeypatch, Link(([STARTED, new, FINISHED], 0)))
-    assert new in told
+    report, _, told = follow(monkeypatch, Link(([STARTED, new, new, FINISHED], 0)))
+    assert new not in told
     assert report.ok
+    assert [notice.code for notice in report.notices] == ["newer_version"]
 
 
 def actions(link: Link) -> list[tuple[str, str]]:
@@ -325,7 +351,7 @@ def actions(link: Link) -> list[tuple[str, str]]:
 
 
 def test_detached_run_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    link = Link(([{"event": "handed_over", "run": "r"}], 0))
+    link = Link(([{"event": "run_detached", "run": "r"}], 0))
     report, _, _ = follow(monkeypatch, link, detach=True)
     assert (report.state, report.ok, report.refusals) == ("detached", True, [])
 
@@ -333,7 +359,7 @@ def test_detached_run_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_detached_run_is_handed_over_although_the_link_broke(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    link = Link(([], 255), ([{"event": "handed_over", "run": "r"}], 0))
+    link = Link(([], 255), ([{"event": "run_detached", "run": "r"}], 0))
     report, _, _ = follow(monkeypatch, link, detach=True)
     assert (report.state, report.refusals) == ("detached", [])
     assert json.loads(base64.b64decode(link.asked[1][-1].split()[-1]))["detach"] is True
@@ -354,7 +380,7 @@ HOLDER = {"operator": "luz", "origin": "lima", "run": "q", "since": 0.0}
 
 
 def doing(role: str | None) -> tuple[list[Any], int]:
-    return [{"event": "doing", "busy": HOLDER | {"role": role} if role else None}], 0
+    return [{"event": "activity", "busy": HOLDER | {"role": role} if role else None}], 0
 
 
 def test_who_is_waited_for_is_told_whenever_they_are_at_another_role(
@@ -365,7 +391,7 @@ def test_who_is_waited_for_is_told_whenever_they_are_at_another_role(
     assert free
     assert [event["holder"].get("role") for event in told] == ["base", "php"]
     assert {event["event"] for event in told} == {"waiting"}
-    assert {action for action, _ in actions(link)} == {"doing"}
+    assert {action for action, _ in actions(link)} == {"activity"}
 
 
 def test_waiting_ends_when_the_node_stays_away(
@@ -376,11 +402,11 @@ def test_waiting_ends_when_the_node_stays_away(
     assert 600 <= clock.now < 660
 
 
-MORE = {"sha256": "s", "mode": "converge", "full": True, "checks": True, "purge": True,
-        "even_if_busy": True}  # fmt: skip
+MORE = {"sha256": "s", "mode": "deploy", "full": True, "checks": True, "purge": True,
+        "interrupt_meetings": True}  # fmt: skip
 
 
-@pytest.mark.parametrize("key", ["full", "checks", "purge", "even_if_busy"])
+@pytest.mark.parametrize("key", ["full", "checks", "purge", "interrupt_meetings"])
 def test_run_that_does_less_is_not_taken_for_the_same(key: str) -> None:
     less = MORE | {key: False}
     old = {name: value for name, value in MORE.items() if name != key}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from region_samples import inventory
+from test_deploy_node_run import Silent, replying
 
 from chautari.deploy import drift
 from chautari.deploy.request import Request
@@ -13,48 +14,52 @@ from chautari.deploy.status import NO_PYTHON
 Data = dict[str, Any]
 
 
-class Answered:
-    def __init__(self, code: int = 0, stderr: str = "") -> None:
-        self.code, self.stderr = code, stderr
-
-
 def found(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, event: Data | None, answered: Answered
-) -> Data:
-    """Return what is told of a node that gives this one event."""
+    folder: Path, monkeypatch: pytest.MonkeyPatch, event: Data | None, ending: Silent
+) -> drift.NodeDrift:
+    """Return what is reported of a node that sends this one event."""
     asked: list[Data] = []
 
-    def ask(_: Any, arguments: Data) -> tuple[list[Data], Answered]:
+    def ask(_: Any, arguments: Data, __: Any) -> tuple[list[Data], Silent]:
         asked.append(arguments)
-        return ([event] if event else []), answered
+        return ([event] if event else []), ending
 
-    monkeypatch.setattr(drift, "ask", ask)
-    wanted = Request(inventory(folder), "deploy drift andes", nodes=("bog1",))
-    [node] = drift.found_on_nodes(wanted)
+    monkeypatch.setattr(drift, "call_runner", replying(ask))
+    request = Request(inventory(folder), "deploy drift andes", nodes=("bog1",))
+    [node] = drift.drift_of_nodes(request)
     assert asked == [{"action": "drift"}]
     return node
 
 
-@pytest.mark.parametrize("roles", [{}, {"web": [{"kind": "path", "name": "/x", "text": "/x"}]}])
+CHANGE = {"code": "path_missing", "data": {"path": "/x"}}
+
+
+@pytest.mark.parametrize("roles", [{}, {"web": [CHANGE]}])
 def test_node_is_well_when_nothing_changed(
     roles: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = {"roles": roles, "deployed": 1.0, "known": 3, "busy": None}
-    node = found(tmp_path, monkeypatch, {"event": "drift"} | told, Answered())
-    assert node == {"node": "bog1", "reachable": True, "ok": not roles} | told
+    answer = {"event": "drift", "roles": roles, "deployed": 1.0, "known": 3, "busy": None}
+    node = found(tmp_path, monkeypatch, answer, Silent("", 0))
+    assert node.ok is not bool(roles)
+    assert node.as_object() == {
+        "node": "bog1", "reachable": True, "ok": not roles, "deployed": 1.0, "known": 3,
+        "busy": None, "roles": {role: [CHANGE | {"text": "/x: is missing"}] for role in roles},
+    }  # fmt: skip
 
 
 def test_bare_machine_answered_and_has_nothing_that_could_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = found(tmp_path, monkeypatch, None, Answered(NO_PYTHON))
-    assert (node["reachable"], node["ok"], node["known"]) == (True, True, 0)
-    assert drift.text_of(node).startswith("bog1: Nothing was deployed here yet")
+    node = found(tmp_path, monkeypatch, None, Silent("", NO_PYTHON))
+    assert node.ok
+    assert node.describe().startswith("bog1: Nothing was deployed here yet")
 
 
 @pytest.mark.parametrize(("stderr", "message"), [("a\ntimed out", "timed out"), ("", "no answer")])
 def test_node_that_does_not_answer_is_not_well(
     stderr: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = found(tmp_path, monkeypatch, None, Answered(255, stderr))
-    assert node == {"node": "bog1", "reachable": False, "ok": False, "message": message}
+    node = found(tmp_path, monkeypatch, None, Silent(stderr, 255))
+    assert node.as_object() == {
+        "node": "bog1", "reachable": False, "ok": False, "message": message,
+    }  # fmt: skip

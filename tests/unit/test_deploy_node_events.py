@@ -6,13 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from test_deploy_converge import STARTED, Link, follow
+from test_deploy_converge import AUXILIARY, STARTED, Link, follow
 
 from chautari.deploy import node_events
+from chautari.deploy.isolation import capture_node_errors
 from chautari.deploy.node_events import NodeReportBuilder
-from chautari.report.model import NodeReport
+from chautari.report.model import CheckResult, NodeReport
 
-AUXILIARY_SERVICES = {"_fill", "_add_roles_without_a_word"}
+AUXILIARY_METHODS = {f"_{name}" for name in AUXILIARY}
 
 
 def test_each_event_that_can_be_taken_is_in_the_table() -> None:
@@ -20,15 +21,23 @@ def test_each_event_that_can_be_taken_is_in_the_table() -> None:
         name for name, value in vars(NodeReportBuilder).items()
         if callable(value) and name.startswith("_") and not name.startswith("__")
     }  # fmt: skip
-    assert {f"_{event}" for event in node_events._HANDLERS} == methods - AUXILIARY_SERVICES
+    assert {f"_{event}" for event in node_events._HANDLERS} == methods - AUXILIARY_METHODS
 
 
 @pytest.mark.parametrize(
     ("event", "what", "fix"),
     [
-        ({"event": "stopped"}, "the run was stopped", "deploy again"),
-        ({"event": "broke", "message": "KeyError: 'x'"}, "KeyError: 'x'", "journalctl -u chautari"),
-        ({"event": "broke", "message": "OSError: [Errno 28] x"}, "Errno 28", "The disk is full"),
+        ({"event": "run_terminated"}, "The run was stopped", "Deploy again"),
+        (
+            {"event": "run_crashed", "message": "KeyError: 'x'"},
+            "KeyError: 'x'",
+            "journalctl -u chautari",
+        ),
+        (
+            {"event": "run_crashed", "message": "OSError: [Errno 28] x"},
+            "Errno 28",
+            "The disk is full",
+        ),
     ],
 )
 def test_run_that_breaks_off_says_why(
@@ -43,31 +52,54 @@ def test_run_that_breaks_off_says_why(
 
 @pytest.mark.parametrize(
     ("words", "fix"),
-    [("Connection refused", "look there"), ("No space left on device", "The disk is full")],
+    [("Connection refused", "Look at `systemctl"), ("No space left on device", "The disk is full")],
 )
 def test_refusal_brings_its_next_step_along_unless_its_cause_is_known(
     words: str, fix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    event = {"event": "refused", "message": words, "fix": "look there"}
+    reason = {"code": "unit_not_started", "data": {"error": words}}
+    event = {"event": "refused", "reason": reason}
     report, _, _ = follow(monkeypatch, Link(([event], 1)))
     assert report.refusals[0].fix.startswith(fix)
 
 
 def test_installation_that_a_deploy_would_finish_first_is_told() -> None:
     report = NodeReport("bog1", "192.0.2.1", "failed")
-    event = {"event": "packages_unfinished", "packages": ["nginx", "redis"]}
-    NodeReportBuilder(report, lambda _, event: None).take(json.dumps(event))
+    event = {"event": "dpkg_interrupted", "packages": ["nginx", "redis"]}
+    NodeReportBuilder(report, lambda _, event: None).feed_line(json.dumps(event))
     [notice] = report.notices
-    assert "(nginx, redis): a deploy brings it to its end first" in notice.text
+    assert "(nginx, redis): a deploy completes it first" in notice.text
 
 
 def test_role_that_was_only_asked_whether_people_use_it_did_not_run() -> None:
     report = NodeReport("bog1", "192.0.2.1", "failed")
     finished = {"ok": 4, "changed": 0, "failed": 0, "skipped": 0, "seconds": 1.5}
     taken = NodeReportBuilder(report, lambda _, event: None)
-    taken.take(json.dumps({"event": "role_finished", "role": "bigbluebutton"} | finished))
-    taken.take(json.dumps({"event": "role_finished", "role": "mail"} | finished))
-    taken.take(json.dumps({"event": "kept", "role": "bigbluebutton", "run": "r", "notices": []}))
+    taken.feed_line(json.dumps({"event": "role_finished", "role": "bigbluebutton"} | finished))
+    taken.feed_line(json.dumps({"event": "role_finished", "role": "mail"} | finished))
+    taken.feed_line(
+        json.dumps({"event": "role_up_to_date", "role": "bigbluebutton", "run": "r", "notices": []})
+    )
     assert [(role.name, role.up_to_date) for role in report.roles] == [
         ("mail", False), ("bigbluebutton", True),
     ]  # fmt: skip
+
+
+def test_error_of_our_own_handler_is_reported_as_our_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise AttributeError("our own mistake")
+
+    monkeypatch.setitem(node_events._HANDLERS, "role_finished", broken)
+    event = {"event": "role_finished", "role": "a", "seconds": 1.0}
+    report = NodeReport("bog1", "192.0.2.1", "failed")
+    builder = NodeReportBuilder(report, lambda *_: None)
+
+    def work() -> list[CheckResult]:
+        builder.feed_line(json.dumps(event))
+        return []
+
+    capture_node_errors(lambda: report, work)
+    assert report.refusals == []
+    assert report.failure is not None
+    assert "AttributeError: our own mistake" in report.failure.message
+    assert "bug in Chautari" in report.failure.message

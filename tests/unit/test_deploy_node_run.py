@@ -24,10 +24,14 @@ from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.variables import NodeContext
 from chautari.report.model import CheckResult, NodeReport, Refusal, RegionReport
 from chautari.secrets.store import SecretStore
+from chautari.ssh import runner_client
+from chautari.ssh.runner_client import SSH_FAILED, Reply
+from chautari.ssh.validation import parse_answer
 
-NEW = [{"kind": "new", "name": "base", "text": "it has not come to its end here yet"}]
-CHANGED = [{"kind": "files", "name": "base", "text": "the role itself changed"}]
-KEPT = [{"role": "base", "run": "r", "notices": ["make an A record"]}]
+NEW = [{"code": "receipt_missing", "data": {}}]
+CHANGED = [{"code": "role_changed", "data": {}}]
+NOTICE = {"code": "role_message", "data": {"role": "base", "text": "make an A record"}}
+UP_TO_DATE = [{"role": "base", "run": "r", "notices": [NOTICE]}]
 Data = dict[str, Any]
 
 
@@ -106,8 +110,25 @@ class Silent:
     stopped: bool = False
 
 
+def replying(ask: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a `call_runner` whose answers and connections come from `ask`."""
+
+    def call_runner(target: Any, arguments: Data, kind: Any, payload: Any = b"") -> Reply[Any]:
+        events, ending = ask(target, arguments, payload)
+        lines = [json.dumps(event) for event in events]
+        answers = [parse_answer(line, arguments["action"], kind) for line in lines]
+        cut = not ending.stopped and ending.code == SSH_FAILED
+        return Reply(
+            next(iter(answers), None), ending.code, ending.stderr,
+            cut and runner_client._is_cut(ending.stderr),
+        )  # fmt: skip
+
+    return call_runner
+
+
 def answer(release: str, **changed: Any) -> Data:
-    found = {"event": "survey", "facts": facts(release), "busy": None, "reasons": {}, "kept": KEPT}
+    found = {"event": "survey", "facts": facts(release), "busy": None, "reasons": {}}
+    found["up_to_date"] = UP_TO_DATE
     return found | changed
 
 
@@ -115,7 +136,7 @@ def answer(release: str, **changed: Any) -> Data:
 def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     """Two nodes on which every receipt holds."""
     found = Nodes({"bog1": answer("debian-12"), "med1": answer("debian-13")})
-    monkeypatch.setattr(survey, "ask", found.ask)
+    monkeypatch.setattr(survey, "call_runner", replying(found.ask))
     monkeypatch.setattr(node_run, "prepare", found.prepare)
     monkeypatch.setattr(node_run.converge, "converge", found.converge)
     monkeypatch.setattr("chautari.deploy.verify.outside", lambda *_: [])
@@ -159,7 +180,7 @@ def test_nothing_to_do_needs_one_answer_of_each_node(nodes: Nodes, run: Any) -> 
     assert (nodes.prepared, nodes.converged) == ([], [])
     assert states(report) == {"bog1": "converged", "med1": "converged"}
     assert report.ok
-    assert sorted(nodes.told) == [("bog1", "settled"), ("med1", "settled")]
+    assert sorted(nodes.told) == [("bog1", "node_up_to_date"), ("med1", "node_up_to_date")]
     [role] = report.nodes[0].roles
     assert (role.name, role.up_to_date) == ("base", True)
     assert [notice.text for notice in report.nodes[0].notices] == ["make an A record"]
@@ -204,7 +225,7 @@ def test_what_changes_is_looked_at_from_outside_when_it_stands(
     nodes: Nodes, order: list[str], run: Any, asked: Data
 ) -> None:
     if not asked:
-        nodes.answers["bog1"] = answer("debian-12", reasons={"base": CHANGED}, kept=[])
+        nodes.answers["bog1"] = answer("debian-12", reasons={"base": CHANGED}, up_to_date=[])
     run(**asked)
     assert order == ["inside begins", "inside ends", "outside begins", "outside ends"]
 
@@ -216,18 +237,18 @@ def test_plan_of_a_region_that_is_as_it_was_left_starts_nothing(nodes: Nodes, ru
 
 
 def test_stale_node_converges_without_being_prepared_again(nodes: Nodes, run: Any) -> None:
-    nodes.answers["bog1"] = answer("debian-12", reasons={"base": CHANGED}, kept=[])
+    nodes.answers["bog1"] = answer("debian-12", reasons={"base": CHANGED}, up_to_date=[])
     run(checks=False)
     assert (nodes.prepared, nodes.converged) == ([], ["bog1"])
     about = nodes.about["bog1"]
-    assert (about["mode"], about["full"], about["checks"]) == ("converge", False, False)
+    assert (about["mode"], about["full"], about["checks"]) == ("deploy", False, False)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"reasons": {"base": NEW}},
-        {"reasons": {"base": [NEW[0] | {"kind": "damaged"}]}},
+        {"reasons": {"base": [NEW[0] | {"code": "receipt_damaged"}]}},
         {"venv": "of another toolkit"},
         {"venv": ""},
     ],
@@ -319,7 +340,7 @@ def test_survey_refuses_what_the_preflight_refuses(
 
 def test_verify_runs_no_role(nodes: Nodes, run: Any) -> None:
     report = run(pipeline.verify)
-    assert {about["mode"] for about in nodes.about.values()} == {"check"}
+    assert {about["mode"] for about in nodes.about.values()} == {"verify"}
     assert states(report) == {"bog1": "verified", "med1": "verified"}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from test_deploy_converge import FINISHED, ROLE, STARTED, Clock, Link, actions, clock
-from test_deploy_node_run import CHANGED, Data, Nodes, answer, facts, nodes, run, states
+from test_deploy_node_run import CHANGED, Data, Nodes, answer, facts, nodes, replying, run, states
 
 from chautari.deploy import converge, node_run, survey
 from chautari.ssh import runner_client
@@ -17,10 +17,10 @@ __all__ = ["clock", "nodes", "run"]
 CONVERGE = converge.converge
 OURS = {
     "operator": getpass.getuser(), "origin": platform.node(), "region": "andes", "run": "q",
-    "sha256": hashlib.sha256(b"b").hexdigest(), "mode": "converge", "checks": True,
+    "sha256": hashlib.sha256(b"b").hexdigest(), "mode": "deploy", "checks": True,
 }  # fmt: skip
 LUZ = OURS | {"operator": "luz", "since": 0.0}
-FREE = ([{"event": "doing", "busy": None}], 0)
+FREE = ([{"event": "activity", "busy": None}], 0)
 
 
 def at_work(holder: Data, **changed: Any) -> Data:
@@ -77,12 +77,12 @@ def test_somebody_elses_node_is_refused_before_anything_is_done(
 def test_waiting_looks_again_and_prepares_and_takes_off(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    new = [{"kind": "new", "name": "base", "text": "t"}]
-    free = answer("debian-12", reasons={"base": new}, unwanted=["framadate"])
+    new = [{"code": "receipt_missing", "data": {}}]
+    free = answer("debian-12", reasons={"base": new}, obsolete_roles=["framadate"])
     looks(nodes, at_work(LUZ), free, monkeypatch=monkeypatch)
     link = linked(monkeypatch, FREE, ([STARTED, ROLE, FINISHED], 0))
     report = run(nodes=("bog1",), wait=True)
-    assert [action for action, _ in actions(link)] == ["doing", "start"]
+    assert [action for action, _ in actions(link)] == ["activity", "start"]
     assert nodes.prepared == ["bog1"]
     assert packed[-1] == ["framadate"]
     assert (report.nodes[0].state, report.nodes[0].changed) == ("converged", 2)
@@ -94,8 +94,8 @@ def test_waiting_for_one_who_did_the_same_leaves_nothing_to_do(
     looks(nodes, at_work(LUZ), answer("debian-12"), monkeypatch=monkeypatch)
     link = linked(monkeypatch, FREE)
     report = run(nodes=("bog1",), wait=True, checks=False)
-    assert [action for action, _ in actions(link)] == ["doing"]
-    assert report.ok and ("bog1", "settled") in nodes.told
+    assert [action for action, _ in actions(link)] == ["activity"]
+    assert report.ok and ("bog1", "node_up_to_date") in nodes.told
 
 
 def test_somebody_who_came_first_after_the_look_is_told(
@@ -116,7 +116,7 @@ def test_somebody_who_came_first_after_the_look_is_waited_for(
     linked(monkeypatch, ([{"event": "busy", "holder": LUZ}], 75), FREE)
     report = run(nodes=("bog1",), wait=True, checks=False)
     assert report.ok
-    assert nodes.events == [{"event": "waiting", "holder": LUZ}, {"event": "settled"}]
+    assert nodes.events == [{"event": "waiting", "holder": LUZ}, {"event": "node_up_to_date"}]
 
 
 @pytest.mark.parametrize(("wait", "kind"), [(False, "busy"), (True, "waiting")])
@@ -138,12 +138,12 @@ def test_who_is_at_work_is_told_before_the_other_nodes_have_answered(
         if event == {"event": kind, "holder": LUZ}:
             heard.set()
 
-    monkeypatch.setattr(survey, "ask", slowly)
+    monkeypatch.setattr(survey, "call_runner", replying(slowly))
     monkeypatch.setattr(nodes, "tell", told)
     run(wait=wait, checks=False)
     assert in_time == [True]
     assert [name for node, name in nodes.told if node == "bog1"][:2] == (
-        [kind, "settled"] if wait else [kind]
+        [kind, "node_up_to_date"] if wait else [kind]
     )
 
 
@@ -162,7 +162,7 @@ def test_run_that_is_there_is_left_to_itself_when_nobody_wants_to_follow(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes.answers["bog1"] = at_work(OURS | {"sha256": "other"})
-    link = linked(monkeypatch, ([{"event": "handed_over", "run": "q"}], 0))
+    link = linked(monkeypatch, ([{"event": "run_detached", "run": "q"}], 0))
     report = run(nodes=("bog1",), detach=True)
     assert actions(link) == [("attach", "q")]
     assert (report.nodes[0].state, report.nodes[0].run) == ("detached", "q")

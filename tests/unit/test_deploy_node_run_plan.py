@@ -16,8 +16,15 @@ OUTDATED = Notice("environment_outdated", {"megabytes": 11})
 
 def counted(_: Any, __: bytes, ___: Data, report: NodeReport, tell: Any, ____: bool) -> Any:
     """Stand in for a plan that counted every download it knows of."""
-    event = {"event": "budget", "bytes": 7, "packages": 7, "unknown": [], "partial": False}
-    NodeReportBuilder(report, tell).take(json.dumps(event))
+    event = {
+        "event": "download_estimate",
+        "bytes": 7,
+        "packages": 7,
+        "unknown_urls": [],
+        "unknown_packages": [],
+        "partial": False,
+    }
+    NodeReportBuilder(report, tell).feed_line(json.dumps(event))
     return [], None
 
 

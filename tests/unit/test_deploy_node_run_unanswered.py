@@ -11,7 +11,7 @@ from test_deploy_node_run_occupied import FREE, LUZ, OURS, at_work, linked, look
 from chautari.deploy import pipeline
 
 __all__ = ["clock", "nodes", "packed", "run"]
-FRESH = {"reasons": {"base": NEW}, "kept": []}
+FRESH = {"reasons": {"base": NEW}, "up_to_date": []}
 ENDS = ([STARTED, FINISHED], 0)
 
 
@@ -32,7 +32,7 @@ def never_met(nodes: Nodes, run: Any, tmp_path: Path) -> None:
 def test_node_that_was_never_met_from_here_loses_what_it_is_to_lose(
     verb: Any, nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nodes.answers["bog1"] = answer("debian-12", unwanted=["framadate"])
+    nodes.answers["bog1"] = answer("debian-12", obsolete_roles=["framadate"])
     link = linked(monkeypatch, ENDS)
     report = run(verb, nodes=("bog1",))
     assert (nodes.prepared, nodes.asked, packed) == (["bog1"], ["bog1"], [["framadate"]])
@@ -45,7 +45,7 @@ def test_node_whose_link_was_cut_loses_what_it_is_to_lose(
 ) -> None:
     cuts: list[Any] = [None, None, None]
     nodes.said = "Connection closed by 203.0.113.10 port 2222"
-    looks(nodes, *cuts, answer("debian-12", unwanted=["framadate"]), monkeypatch=monkeypatch)
+    looks(nodes, *cuts, answer("debian-12", obsolete_roles=["framadate"]), monkeypatch=monkeypatch)
     linked(monkeypatch, ENDS)
     run(nodes=("bog1",))
     assert (nodes.prepared, packed) == (["bog1"], [["framadate"]])
@@ -93,7 +93,7 @@ def test_node_on_which_all_holds_is_done(nodes: Nodes, run: Any, packed: list[li
     assert packed == []
     assert [(role.name, role.up_to_date) for role in report.nodes[0].roles] == [("base", True)]
     assert [notice.text for notice in report.nodes[0].notices] == ["make an A record"]
-    assert ("bog1", "settled") in nodes.told
+    assert ("bog1", "node_up_to_date") in nodes.told
 
 
 @pytest.mark.usefixtures("never_met")
@@ -108,7 +108,7 @@ def test_somebody_at_work_there_is_minded(
 
 @pytest.mark.parametrize(
     ("holder", "wait", "done"),
-    [(OURS, False, ["attach"]), (LUZ, True, ["doing", "start"])],
+    [(OURS, False, ["attach"]), (LUZ, True, ["activity", "start"])],
     ids=["joined", "waited for"],
 )
 @pytest.mark.usefixtures("never_met")

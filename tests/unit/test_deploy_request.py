@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from region_samples import REGION, ROOT, SANDBOX, inventory, key_pair
+from test_deploy_node_run import Silent, replying
 from test_render_variables import node
 
 from chautari.deploy import assemble, export, request, status, verify
@@ -209,15 +210,13 @@ def test_outside_checks_that_cannot_run_are_a_failed_check(
     assert (check.outcome, check.message, check.side) == ("failed", "no module", "outside")
 
 
-class Silent:
-    code = 255
-    stderr = "Warning: x\nssh: connect to host: timed out"
+SILENT = Silent("Warning: x\nssh: connect to host: timed out")
 
 
 def test_status_of_a_node_that_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status, "ask", lambda *_: ([], Silent()))
+    monkeypatch.setattr(status, "call_runner", replying(lambda *_: ([], SILENT)))
     found = status.node_states(Request(inventory(tmp_path), "deploy status"))
     message = "ssh: connect to host: timed out"
     assert found[0] == {"node": "bog1", "reachable": False, "message": message}
@@ -225,8 +224,14 @@ def test_status_of_a_node_that_does_not_answer(
 
 def test_status_of_a_node_with_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = "20261123T120000-abcdef"
-    event = {"event": "status", "busy": None, "run": run, "finished": {"ok": True}}
-    monkeypatch.setattr(status, "ask", lambda *_: ([event], Silent()))
+    event = {
+        "event": "status",
+        "busy": None,
+        "run": run,
+        "runs": [],
+        "finished": {"event": "run_finished", "ok": True},
+    }
+    monkeypatch.setattr(status, "call_runner", replying(lambda *_: ([event], SILENT)))
     found = status.node_states(Request(inventory(tmp_path), "deploy status"))[1]
     assert (found["node"], found["reachable"], found["started"]) == ("med1", True, 1795435200)
     assert REGION.startswith("region: andes")

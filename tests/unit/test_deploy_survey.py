@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_deploy_node_run import Silent, answer
+from test_deploy_node_run import Silent, answer, replying
 
 from chautari.deploy import survey
 from chautari.process import Stream
@@ -37,7 +37,7 @@ def asked(
         times.append(target.name)
         return next(answers)
 
-    monkeypatch.setattr(survey, "ask", ask)
+    monkeypatch.setattr(survey, "call_runner", replying(ask))
     found = survey.survey(node, lambda _: [])
     return found, len(times)
 

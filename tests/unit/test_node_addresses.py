@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import inputs, record, sealed
+from receipt_samples import inputs, reason_text, record, sealed
 
-from chautari.node import addresses, differences, receipt_writer, receipts
+from chautari.node import addresses, reason_texts, receipt_writer, receipts
 
 FIB = """\
 Main:
@@ -85,7 +85,7 @@ def test_cores_are_counted() -> None:
 
 
 def test_every_fact_has_a_name_for_people() -> None:
-    assert set(addresses.FACTS) <= set(differences.FACTS)
+    assert set(addresses.FACTS) <= set(reason_texts.FACT_NAMES)
 
 
 @pytest.fixture
@@ -105,17 +105,17 @@ def test_only_roles_that_name_a_fact_run_when_it_changes(
     roles = [inputs("turn", facts=list(INNER)), inputs("nginx", facts=[]), inputs("old")]
     for given in roles:
         assert sealed(tmp_path, given, record()) == ""
-    assert receipts.stale(tmp_path, roles) == {}
+    assert receipts.roles_to_run(tmp_path, roles) == {}
     now |= {"default_ipv4": "10.0.0.9", "all_ipv4_addresses": ["10.0.0.9", "10.0.0.10"]}
-    found = receipts.stale(tmp_path, roles)
-    assert {role: [why["text"] for why in reasons] for role, reasons in found.items()} == {
+    found = receipts.roles_to_run(tmp_path, roles)
+    assert {role: [reason_text(why) for why in reasons] for role, reasons in found.items()} == {
         "turn": [
             "the node's list of addresses was 10.0.0.5, is 10.0.0.9, 10.0.0.10",
             "the node's address was 10.0.0.5, is 10.0.0.9",
         ]
     }
     [drifted] = receipts.drifted([receipt] if (receipt := receipts.load(tmp_path, "turn")) else [])
-    assert [why["kind"] for why in drifted] == ["machine", "machine"]
+    assert [why["code"] for why in drifted] == ["machine_changed", "machine_changed"]
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,10 @@ def test_each_of_the_named_facts_counts(
     given = inputs("turn", facts=list(INNER))
     sealed(tmp_path, given, record())
     now["all_ipv6_addresses"] = ["2001:db8::1"]
-    assert receipts.stale(tmp_path, [given]) == {}
+    assert receipts.roles_to_run(tmp_path, [given]) == {}
     now[fact] = value
-    [found] = receipts.stale(tmp_path, [given])["turn"]
-    assert (found["kind"], found["name"]) == ("machine", fact)
+    [found] = receipts.roles_to_run(tmp_path, [given])["turn"]
+    assert (found["code"], found["data"]["fact"]) == ("machine_changed", fact)
 
 
 def test_receipt_that_does_not_tell_of_a_fact_does_not_hold(
@@ -138,8 +138,8 @@ def test_receipt_that_does_not_tell_of_a_fact_does_not_hold(
 ) -> None:
     """A receipt of an earlier toolkit says nothing of addresses."""
     sealed(tmp_path, inputs("turn"), record())
-    [found] = receipts.stale(tmp_path, [inputs("turn", facts=["default_ipv4"])])["turn"]
-    assert found["text"] == "what it takes from the machine was not noted yet"
+    [found] = receipts.roles_to_run(tmp_path, [inputs("turn", facts=["default_ipv4"])])["turn"]
+    assert reason_text(found) == "it uses facts of the machine that its receipt does not record"
 
 
 def test_address_that_changes_while_a_role_runs_is_in_no_receipt(
@@ -148,5 +148,5 @@ def test_address_that_changes_while_a_role_runs_is_in_no_receipt(
     given = inputs("turn", facts=list(INNER))
     before = receipts.machine_of([given])
     now["default_ipv4"] = "10.0.0.9"
-    receipt_writer.seal(tmp_path, "run", [given], {"turn": record()}, before)
-    assert list(receipts.stale(tmp_path, [given])) == ["turn"]
+    receipt_writer.write_receipts(tmp_path, "run", [given], {"turn": record()}, before)
+    assert list(receipts.roles_to_run(tmp_path, [given])) == ["turn"]

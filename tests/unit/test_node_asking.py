@@ -7,7 +7,7 @@ import pytest
 from test_node_fingerprint import State, one, stand_in, tools
 
 from chautari.node import fingerprint
-from chautari.node.fingerprint import states
+from chautari.node.fingerprint import current_states
 
 __all__ = ["tools"]
 
@@ -35,6 +35,6 @@ def test_answers_come_in_the_order_of_the_questions(tools: Path, tmp_path: Path)
         {"kind": "probe", "name": "p", "script": "echo a"},
         {"kind": "path", "name": str(tmp_path / "none")},
     ]
-    assert states(items) == [
+    assert current_states(items) == [
         {"status": "installed"}, {"exists": True}, {"ok": True, "says": ["a"]}, {"is": "absent"},
     ]  # fmt: skip

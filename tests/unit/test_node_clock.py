@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import FakeAnsible, inputs, node, told
+from receipt_samples import FakeAnsible, inputs, node, reason_text, told
 
 from chautari.node import clock, converge, fingerprint, planner, receipts
-from chautari.node.differences import FUTURE, between
+from chautari.node.differences import FUTURE, diff_resource
 
 Data = dict[str, Any]
 HOUR = 3600
@@ -28,11 +28,16 @@ def at(file: Path, seconds: float) -> Path:
 
 def item(folder: Path) -> Data:
     settings = [str(folder / "etc")]
-    return {"kind": "loaded", "name": "x", "settings": settings, "stamp": str(folder / "*.stamp")}
+    return {
+        "kind": "reload_marker",
+        "name": "x",
+        "settings": settings,
+        "marker": str(folder / "*.stamp"),
+    }
 
 
 def state(folder: Path) -> Data:
-    [found] = fingerprint.states([item(folder)])
+    [found] = fingerprint.current_states([item(folder)])
     return found
 
 
@@ -41,8 +46,8 @@ def test_nothing_counts_as_loaded_by_a_stamp_from_the_future(tmp_path: Path) -> 
     at(tmp_path / "x.stamp", HOUR)
     now = state(tmp_path)
     assert now == {"ok": False, "newer": [FUTURE]}
-    [found] = between(item(tmp_path), {"ok": True, "newer": []}, now)
-    assert found["text"].startswith("x: the clock was set back since it was loaded")
+    [found] = diff_resource(item(tmp_path), {"ok": True, "newer": []}, now)
+    assert reason_text(found).startswith("the clock was set back after the last reload")
 
 
 def test_moment_that_lies_ahead_of_a_coarse_clock_is_no_future(tmp_path: Path) -> None:
@@ -57,10 +62,10 @@ def test_times_ahead_are_brought_back_and_others_stay(tmp_path: Path) -> None:
     new, target = at(tmp_path / "etc" / "new", HOUR), at(tmp_path / "target", HOUR)
     (tmp_path / "etc" / "link").symlink_to(target)
     stamp, other = at(tmp_path / "x.stamp", 2 * HOUR), at(tmp_path / "other", HOUR)
-    clock.bring_back([{"kind": "path", "name": str(other)}, item(tmp_path)])
+    clock.reset_future_mtimes([{"kind": "path", "name": str(other)}, item(tmp_path)])
     assert (tmp_path / "etc" / "old").stat().st_mtime_ns == before
     assert all(file.stat().st_mtime <= time.time() for file in (new, target))
-    assert (stamp.stat().st_mtime_ns, fingerprint.ahead(other.stat().st_mtime_ns)) == (0, True)
+    assert (stamp.stat().st_mtime_ns, fingerprint.is_future(other.stat().st_mtime_ns)) == (0, True)
     stamp.touch()
     assert state(tmp_path) == {"ok": True, "newer": []}
 
@@ -69,8 +74,8 @@ def test_link_that_leads_nowhere_is_brought_back_itself(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "link").symlink_to("nowhere")
     at(tmp_path / "etc" / "link", HOUR)
-    clock.bring_back([item(tmp_path)])
-    assert not fingerprint.ahead((tmp_path / "etc" / "link").lstat().st_mtime_ns)
+    clock.reset_future_mtimes([item(tmp_path)])
+    assert not fingerprint.is_future((tmp_path / "etc" / "link").lstat().st_mtime_ns)
 
 
 @pytest.mark.parametrize(("written", "loaded"), [(HOUR, 2 * HOUR), (HOUR, -1), (-HOUR, HOUR)])
@@ -92,11 +97,11 @@ def test_role_loads_its_settings_once_after_the_clock_was_set_back(
     roles = [inputs("a", items=[item(tmp_path)])]
     there = node(tmp_path, roles, FakeAnsible(tmp_path / "memory", {"a": role}))
     assert converge.converge(there, full=False) == 0
-    assert (reloads, receipts.stale(there.state, roles)) == ([], {})
+    assert (reloads, receipts.roles_to_run(there.state, roles)) == ([], {})
     at(tmp_path / "etc" / "a", written)
     at(tmp_path / "x.stamp", loaded)
     assert converge.converge(there, full=False) == 0
-    assert (len(reloads), receipts.stale(there.state, roles)) == (1, {})
+    assert (len(reloads), receipts.roles_to_run(there.state, roles)) == (1, {})
     assert told(tmp_path, "open") == []
 
 
@@ -105,5 +110,5 @@ def test_plan_leaves_times_as_they_are(tmp_path: Path) -> None:
     stamp = at(tmp_path / "x.stamp", HOUR)
     roles = [inputs("a", items=[item(tmp_path)])]
     there = node(tmp_path, roles, FakeAnsible(tmp_path / "memory", {}))
-    planner.foretell(there, full=False, last_words=list)
-    assert fingerprint.ahead(stamp.stat().st_mtime_ns)
+    planner.plan(there, full=False, last_lines=list)
+    assert fingerprint.is_future(stamp.stat().st_mtime_ns)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import FakeAnsible, inputs, kinds, node, path_item, told, written
+from receipt_samples import FakeAnsible, codes, inputs, node, path_item, reason_text, told, written
 
 from chautari.node import converge, packages, pending_handlers, receipts, runner
-from chautari.node.receipts import Inputs
+from chautari.node.receipts import RoleInputs
 
 Data = dict[str, Any]
 
@@ -24,7 +24,7 @@ def manages(file: Path, text: str) -> Any:
 
 
 def run_pass(
-    folder: Path, roles: list[Inputs], full: bool = False, **does: Any
+    folder: Path, roles: list[RoleInputs], full: bool = False, **does: Any
 ) -> tuple[int, FakeAnsible]:
     ansible = FakeAnsible(folder / "memory", does)
     return converge.converge(node(folder, roles, ansible), full), ansible
@@ -33,7 +33,7 @@ def run_pass(
 def test_fresh_node_runs_every_role_in_one_pass(tmp_path: Path) -> None:
     code, ansible = run_pass(tmp_path, [inputs("a"), inputs("b")])
     assert (code, ansible.ran) == (0, [["a", "b"]])
-    assert [receipt.role for receipt in receipts.left(tmp_path / "state")] == ["a", "b"]
+    assert [receipt.role for receipt in receipts.all_receipts(tmp_path / "state")] == ["a", "b"]
 
 
 def test_nothing_to_do_does_not_start_ansible(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_only_the_changed_role_and_those_that_need_it_run(tmp_path: Path) -> Non
     run_pass(tmp_path, roles)
     _, ansible = run_pass(tmp_path, [inputs("a", files="f2"), *roles[1:]])
     assert ansible.ran == [["a", "c"]]
-    assert [event["role"] for event in told(tmp_path, "kept")] == ["b"]
+    assert [event["role"] for event in told(tmp_path, "role_up_to_date")] == ["b"]
 
 
 def test_full_runs_everything_once(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_role_that_breaks_another_s_receipt_brings_a_second_pass(tmp_path: Path)
     code, ansible = run_pass(tmp_path, changed, a=manages(file, "of a\n"), b=breaks)
     assert (code, ansible.ran) == (0, [["b"], ["a"]])
     assert file.read_text() == "of a\n"
-    assert receipts.stale(tmp_path / "state", changed) == {}
+    assert receipts.roles_to_run(tmp_path / "state", changed) == {}
 
 
 def test_what_was_changed_by_hand_and_is_left_so_is_told(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_what_was_changed_by_hand_and_is_left_so_is_told(tmp_path: Path) -> None
     run_pass(tmp_path, [inputs("a")], **does)
     written(file, "by hand\n")
     run_pass(tmp_path, [inputs("a")], **does)
-    [accepted] = told(tmp_path, "accepted")
-    assert accepted["role"] == "a" and str(file) in accepted["items"][0]
+    [kept] = told(tmp_path, "manual_change_kept")
+    assert kept["role"] == "a" and str(file) in reason_text(kept["changes"][0])
 
 
 def test_what_a_role_changes_itself_is_not_taken_for_a_hand_s(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_what_a_role_changes_itself_is_not_taken_for_a_hand_s(tmp_path: Path) ->
     run_pass(tmp_path, [inputs("a")], a=lambda: open_at_first)
     _, ansible = run_pass(tmp_path, [inputs("a")], a=manages(file, "the real one\n"))
     assert ansible.ran == [["a"]]
-    assert told(tmp_path, "accepted") == []
+    assert told(tmp_path, "manual_change_kept") == []
 
 
 def test_roles_that_fight_over_a_file_end_all_the_same(tmp_path: Path) -> None:
@@ -99,16 +99,31 @@ def test_roles_that_fight_over_a_file_end_all_the_same(tmp_path: Path) -> None:
         tmp_path, [inputs("a"), inputs("b")], a=manages(file, "a\n"), b=manages(file, "b\n")
     )
     assert code == 0
-    assert len(ansible.ran) <= converge.MOST_PASSES
+    assert len(ansible.ran) <= converge.MAX_PASSES
 
 
 @pytest.mark.parametrize(
     ("given", "notes"),
     [
-        ({}, [{"untracked": {"name": "Run it", "tags": ["run_it"], "why": "a command"}}]),
+        (
+            {},
+            [
+                {
+                    "untracked": {
+                        "name": "Run it",
+                        "tags": ["run_it"],
+                        "change": "command",
+                        "module": "command",
+                    }
+                }
+            ],
+        ),
         ({}, [{"rescued": "Ask"}]),
         ({"items": [{"kind": "probe", "name": "p", "script": "echo none; exit 1"}]}, []),
-        ({"items": [{"kind": "loaded", "name": "l", "settings": [], "stamp": "/gone"}]}, []),
+        (
+            {"items": [{"kind": "reload_marker", "name": "l", "settings": [], "marker": "/gone"}]},
+            [],
+        ),
     ],
     ids=["untracked", "rescued", "probe", "loaded"],
 )
@@ -119,14 +134,14 @@ def test_role_that_stays_open_runs_once_a_deploy(
     for _ in range(2):
         code, ansible = run_pass(tmp_path, roles, a=lambda: notes)
         assert (code, ansible.ran) == (0, [["a", "b"]])
-    assert [event["role"] for event in told(tmp_path, "open")] == ["a", "a"]
+    assert [event["role"] for event in told(tmp_path, "receipt_incomplete")] == ["a", "a"]
 
 
 def test_failure_stops_and_earlier_roles_keep_their_receipts(tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b"), inputs("c")]
     code, ansible = run_pass(tmp_path, roles, b=lambda: False)
     assert (code, ansible.ran) == (2, [["a", "b"]])
-    assert [receipt.role for receipt in receipts.left(tmp_path / "state")] == ["a"]
+    assert [receipt.role for receipt in receipts.all_receipts(tmp_path / "state")] == ["a"]
     _, again = run_pass(tmp_path, roles)
     assert again.ran == [["b", "c"]]
 
@@ -140,21 +155,21 @@ def test_receipts_of_chosen_roles_are_gone_before_ansible_starts(tmp_path: Path)
         pass
 
     def killed() -> None:
-        seen.append([receipt.role for receipt in receipts.left(tmp_path / "state")])
+        seen.append([receipt.role for receipt in receipts.all_receipts(tmp_path / "state")])
         raise Killed
 
     changed = [inputs("a", files="f2"), roles[1]]
     with pytest.raises(Killed):
         run_pass(tmp_path, changed, a=killed)
     assert seen == [["b"]]
-    assert list(receipts.stale(tmp_path / "state", changed)) == ["a"]
+    assert list(receipts.roles_to_run(tmp_path / "state", changed)) == ["a"]
 
 
 def test_notes_of_an_earlier_pass_do_not_seal_a_role(tmp_path: Path) -> None:
     run_pass(tmp_path, [inputs("a")])
     code, _ = run_pass(tmp_path, [inputs("a", files="f2")], a=lambda: False)
     assert code == 2
-    assert receipts.left(tmp_path / "state") == []
+    assert receipts.all_receipts(tmp_path / "state") == []
 
 
 def test_facts_are_gathered_by_the_first_chosen_play_alone(tmp_path: Path) -> None:
@@ -185,7 +200,7 @@ HANDLERS = """\
 
 def owed_by_play(folder: Path, *names: str) -> list[str]:
     written(folder / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
-    pending_handlers.owe(folder / "state", "a", names)
+    pending_handlers.append_pending(folder / "state", "a", names)
     _, ansible = run_pass(folder, [inputs("a"), inputs("b")])
     [[first, second]] = ansible.plays
     assert "tasks" not in second
@@ -215,26 +230,26 @@ def test_owed_handlers_are_notified_where_the_role_still_has_them(
 
 def test_task_that_makes_up_for_restarts_always_asks_for_them(tmp_path: Path) -> None:
     written(tmp_path / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
-    pending_handlers.owe(tmp_path / "state", "a", ["Reload nginx", "Renamed", "Ask"])
+    pending_handlers.append_pending(tmp_path / "state", "a", ["Reload nginx", "Renamed", "Ask"])
     _, ansible = run_pass(tmp_path, [inputs("a")])
     [[play]] = ansible.plays
     [task] = play["tasks"]
     assert (task["notify"], task["changed_when"]) == (["Reload nginx", "Ask"], True)
-    assert receipts.owed(tmp_path / "state", "a") == []
+    assert receipts.pending_handlers(tmp_path / "state", "a") == []
 
 
 def test_restarts_stay_owed_when_making_up_for_them_fails(tmp_path: Path) -> None:
-    pending_handlers.owe(tmp_path / "state", "a", ["Reload nginx"])
+    pending_handlers.append_pending(tmp_path / "state", "a", ["Reload nginx"])
     run_pass(tmp_path, [inputs("a")], a=lambda: False)
-    assert receipts.owed(tmp_path / "state", "a") == ["Reload nginx"]
+    assert receipts.pending_handlers(tmp_path / "state", "a") == ["Reload nginx"]
 
 
 def test_role_whose_work_could_not_be_noted_is_told_once(tmp_path: Path) -> None:
     there = node(tmp_path, [inputs("a")], lambda _: 0)
     assert converge.converge(there, full=False) == 0
     assert receipts.load(there.state, "a") is None
-    [event] = told(tmp_path, "open")
-    assert (event["role"], "`df -h /run /var`" in event["why"]) == ("a", True)
+    [event] = told(tmp_path, "receipt_incomplete")
+    assert (event["role"], "`df -h /run /var`" in reason_text(event["reason"])) == ("a", True)
 
 
 def test_plan_leaves_receipts_as_they_are(tmp_path: Path) -> None:
@@ -242,24 +257,27 @@ def test_plan_leaves_receipts_as_they_are(tmp_path: Path) -> None:
     run_pass(tmp_path, roles)
     before = (tmp_path / "state" / "receipts" / "a.json").read_bytes()
     ansible = FakeAnsible(tmp_path / "memory", {})
-    converge.one_pass(node(tmp_path, roles, ansible), [inputs("a", files="f2")], sealing=False)
+    converge.run_pass(node(tmp_path, roles, ansible), [inputs("a", files="f2")], recording=False)
     assert ansible.ran == [["a"]]
     assert (tmp_path / "state" / "receipts" / "a.json").read_bytes() == before
 
 
 def test_reasons_are_told_before_each_pass(tmp_path: Path) -> None:
     run_pass(tmp_path, [inputs("a")])
-    first, second = told(tmp_path, "chosen")
-    assert (first["number"], kinds(first["roles"]["a"])) == (0, ["new"])
-    assert (second["number"], second["roles"]) == (1, {})
+    first, second = told(tmp_path, "roles_selected")
+    assert (first["pass_number"], codes(first["roles"]["a"])) == (0, ["receipt_missing"])
+    assert (second["pass_number"], second["roles"]) == (1, {})
 
 
 def test_kept_role_tells_what_it_reported_when_it_ran(tmp_path: Path) -> None:
     roles = [inputs("a")]
     run_pass(tmp_path, roles, a=lambda: [{"notice": "make an A record"}])
     run_pass(tmp_path, roles)
-    [kept] = told(tmp_path, "kept")
-    assert (kept["role"], kept["notices"]) == ("a", ["make an A record"])
+    [kept] = told(tmp_path, "role_up_to_date")
+    assert (kept["role"], kept["notices"]) == (
+        "a",
+        [{"code": "role_message", "data": {"role": "a", "text": "make an A record"}}],
+    )
 
 
 def test_records_are_what_the_notes_say_of_each_role(tmp_path: Path) -> None:
@@ -270,19 +288,19 @@ def test_records_are_what_the_notes_say_of_each_role(tmp_path: Path) -> None:
         {"role": "a", "untracked": {"name": "T", "tags": [], "why": "why"}},
         {"role": "a", "notice": "n"},
         {"role": "a", "download": "https://example.org/n.tar"},
-        {"role": "b", "rescued": "R"}, {"role": "a", "done": True},
+        {"role": "b", "rescued": "R"}, {"role": "a", "completed": True},
     ]  # fmt: skip
     (tmp_path / "n").write_text("".join(json.dumps(note) + "\n" for note in notes))
     found = converge.read_records(tmp_path / "n")
     assert list(found["a"].items.values()) == [two]
     assert found["a"].untracked == [{"name": "T", "tags": [], "why": "why"}]
     assert found["a"].notices == ["n"]
-    assert (found["a"].done, found["b"].done, found["b"].rescued) == (True, False, ["R"])
+    assert (found["a"].completed, found["b"].completed, found["b"].rescued) == (True, False, ["R"])
     assert converge.read_records(tmp_path / "gone") == {}
 
 
 def busy(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, roles: list[Inputs], full: bool = False,
+    folder: Path, monkeypatch: pytest.MonkeyPatch, roles: list[RoleInputs], full: bool = False,
     code: int = 0,
 ) -> list[str]:  # fmt: skip
     """Return the playbooks that ran when the role `a` can tell whether it is in use."""
@@ -292,10 +310,10 @@ def busy(
         ran.append(playbook)
         return code
 
-    written(folder / "memory" / "roles" / "a" / "tasks" / "busy.yml", "[]\n")
-    monkeypatch.setattr(runner, "_node", lambda *_: node(folder, roles, ansible))
-    monkeypatch.setattr(runner, "keep_the_watch", lambda *_: None)
-    monkeypatch.setattr(packages, "finish", lambda *_: ran.append("packages"))
+    written(folder / "memory" / "roles" / "a" / "tasks" / "in_use.yml", "[]\n")
+    monkeypatch.setattr(runner, "_context", lambda *_: node(folder, roles, ansible))
+    monkeypatch.setattr(runner, "install_drift_code", lambda *_: None)
+    monkeypatch.setattr(packages, "repair", lambda *_: ran.append("packages"))
     assert runner.converge_node(folder, folder / "memory", {"full": full}) == (code == 0)
     return ran
 
@@ -304,11 +322,11 @@ def test_role_that_can_tell_is_asked_before_anything_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     roles = [inputs("a"), inputs("b")]
-    assert busy(tmp_path, monkeypatch, roles, code=2) == ["playbooks/busy.yml"]
-    assert busy(tmp_path, monkeypatch, roles)[:2] == ["playbooks/busy.yml", "packages"]
-    [play] = json.loads((tmp_path / "memory" / "playbooks" / "busy.yml").read_text())
+    assert busy(tmp_path, monkeypatch, roles, code=2) == ["playbooks/in_use.yml"]
+    assert busy(tmp_path, monkeypatch, roles)[:2] == ["playbooks/in_use.yml", "packages"]
+    [play] = json.loads((tmp_path / "memory" / "playbooks" / "in_use.yml").read_text())
     assert play["tasks"][0]["ansible.builtin.include_role"] == {
-        "name": "a", "tasks_from": "busy.yml",
+        "name": "a", "tasks_from": "in_use.yml",
     }  # fmt: skip
 
 
@@ -318,12 +336,12 @@ def test_nobody_is_asked_where_nothing_would_run(
     roles = [inputs("a")]
     run_pass(tmp_path, roles)
     assert busy(tmp_path, monkeypatch, roles) == []
-    assert busy(tmp_path, monkeypatch, roles, full=True)[0] == "playbooks/busy.yml"
+    assert busy(tmp_path, monkeypatch, roles, full=True)[0] == "playbooks/in_use.yml"
 
 
 def test_role_that_is_to_go_is_asked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roles = [inputs("b")]
     run_pass(tmp_path, roles)
-    (tmp_path / "memory" / "unwanted.json").write_text('["a"]')
+    (tmp_path / "memory" / "obsolete_roles.json").write_text('["a"]')
     written(tmp_path / "memory" / "roles" / "a" / "tasks" / "remove.yml", "[]\n")
-    assert busy(tmp_path, monkeypatch, roles)[0] == "playbooks/busy.yml"
+    assert busy(tmp_path, monkeypatch, roles)[0] == "playbooks/in_use.yml"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import inputs, kinds, record, sealed
+from receipt_samples import codes, inputs, reason_text, record, sealed
 
 from chautari.node import desired_state, fingerprint, receipts
 
@@ -12,7 +12,7 @@ Data = dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("wish", "active", "told"),
+    ("desired", "active", "told"),
     [
         ("started", "failed", "x.service was started, and is failed"),
         ("restarted", "failed", "x.service was restarted, and is failed"),
@@ -25,21 +25,24 @@ Data = dict[str, Any]
          "x.service was started, and ended again (`journalctl -u x.service` says why)"),
         ("restarted", "restarting",
          "x.service was restarted, and ended again (`journalctl -u x.service` says why)"),
-        ("stopped", "restarting", ""),
+        ("run_terminated", "restarting", ""),
         ("started", "reloading", ""),
         ("restarted", "deactivating", ""),
         ("started", "", ""),  # no systemd, or it did not answer
         ("started", None, ""),  # a job that ends by itself
-        ("stopped", "active", ""),  # started again by a command, or by its socket
-        ("stopped", "failed", ""),
+        ("run_terminated", "active", ""),  # started again by a command, or by its socket
+        ("run_terminated", "failed", ""),
         (None, "failed", ""),
     ],
 )  # fmt: skip
-def test_unit_that_is_plainly_not_as_wished_is_told(
-    wish: str | None, active: str | None, told: str
+def test_unit_that_is_plainly_not_as_desired_is_told(
+    desired: str | None, active: str | None, told: str
 ) -> None:
-    item = {"kind": "unit", "name": "x.service", "active": True, "wish": wish}
-    assert desired_state.unlike(item, {"active": active} if active is not None else {}) == told
+    item = {"kind": "unit", "name": "x.service", "active": True, "desired": desired}
+    assert (
+        reason_text(desired_state.mismatch(item, {"active": active} if active is not None else {}))
+        == told
+    )
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "wish", "status", "told"),
+    ("name", "desired", "status", "told"),
     [
         ("nginx", "present", "installed", ""),
         ("nginx", "present", "triggers-pending", ""),
@@ -74,17 +77,17 @@ def dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
          "the package gone-agent was installed, and is not-installed"),
         ("nginx/stable", "present", "not-installed", ""),
         ("php*", "present", "not-installed", ""),
-        ("nginx", "absent", "installed", "the package nginx was removed, and is there again"),
+        ("nginx", "absent", "installed", "the package nginx was removed, and is installed again"),
         ("nginx", "absent", "config-files", ""),
         ("nginx", None, "not-installed", ""),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("dpkg")
-def test_package_that_is_plainly_not_as_wished_is_told(
-    name: str, wish: str | None, status: str, told: str
+def test_package_that_is_plainly_not_as_desired_is_told(
+    name: str, desired: str | None, status: str, told: str
 ) -> None:
-    item = {"kind": "package", "name": name, "wish": wish}
-    assert desired_state.unlike(item, {"status": status}) == told
+    item = {"kind": "package", "name": name, "desired": desired}
+    assert reason_text(desired_state.mismatch(item, {"status": status})) == told
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "broken"])
@@ -93,8 +96,8 @@ def test_where_nobody_can_tell_a_package_is_taken_for_there(
 ) -> None:
     dpkg.write_text("#!/bin/sh\nexit 2\n")
     monkeypatch.setattr(fingerprint, "PATH", path if path == "/nowhere" else str(dpkg.parent))
-    item = {"kind": "package", "name": "nginx", "wish": "present"}
-    assert desired_state.unlike(item, {"status": "not-installed"}) == ""
+    item = {"kind": "package", "name": "nginx", "desired": "present"}
+    assert desired_state.mismatch(item, {"status": "not-installed"}) is None
 
 
 SHOWN = "Type=simple\nRemainAfterExit=no\nId=x.service\nActiveState={}\nUnitFileState=enabled\n"
@@ -115,13 +118,13 @@ def test_service_that_died_after_its_restart_leaves_the_role_open_until_it_runs(
     tmp_path: Path, shown: Path
 ) -> None:
     state = tmp_path / "state"
-    unit = {"kind": "unit", "name": "x.service", "active": True, "wish": "restarted"}
+    unit = {"kind": "unit", "name": "x.service", "active": True, "desired": "restarted"}
     shown.write_text(SHOWN.format("failed"))
     assert sealed(state, inputs(), record(unit)) == "x.service was restarted, and is failed"
-    assert kinds(receipts.stale(state, [inputs()])["web"]) == ["open"]
+    assert codes(receipts.roles_to_run(state, [inputs()])["web"]) == ["receipt_incomplete"]
     shown.write_text(SHOWN.format("active"))
     assert sealed(state, inputs(), record(unit)) == ""
-    assert receipts.stale(state, [inputs()]) == {}
+    assert receipts.roles_to_run(state, [inputs()]) == {}
 
 
 @pytest.mark.parametrize("sub", ["auto-restart", "auto-restart-queued"])
@@ -129,16 +132,16 @@ def test_service_that_dies_again_and_again_leaves_the_role_open(
     sub: str, tmp_path: Path, shown: Path
 ) -> None:
     state = tmp_path / "state"
-    unit = {"kind": "unit", "name": "x.service", "active": True, "wish": "started"}
+    unit = {"kind": "unit", "name": "x.service", "active": True, "desired": "started"}
     shown.write_text(SHOWN.format("activating") + f"SubState={sub}\n")
     assert "ended again" in sealed(state, inputs(), record(unit))
-    assert kinds(receipts.stale(state, [inputs()])["web"]) == ["open"]
+    assert codes(receipts.roles_to_run(state, [inputs()])["web"]) == ["receipt_incomplete"]
     shown.write_text(SHOWN.format("active") + "SubState=running\n")
     assert sealed(state, inputs(), record(unit)) == ""
-    assert receipts.stale(state, [inputs()]) == {}
+    assert receipts.roles_to_run(state, [inputs()]) == {}
     shown.write_text(SHOWN.format("activating") + f"SubState={sub}\n")
-    [found] = receipts.stale(state, [inputs()])["web"]
-    assert found["text"] == "x.service: active is restarting, was active"
+    [found] = receipts.roles_to_run(state, [inputs()])["web"]
+    assert reason_text(found) == "x.service: active is restarting, was active"
 
 
 @pytest.mark.parametrize("sub", ["", "SubState=running\n"])
@@ -147,4 +150,4 @@ def test_receipt_of_a_healthy_unit_holds_whether_systemd_told_more_or_less_of_it
 ) -> None:
     shown.write_text(SHOWN.format("active") + sub)
     item = {"kind": "unit", "name": "x.service", "active": True}
-    assert fingerprint.states([item]) == [{"active": "active"}]
+    assert fingerprint.current_states([item]) == [{"active": "active"}]

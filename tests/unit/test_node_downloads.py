@@ -9,15 +9,22 @@ from typing import Any
 
 import pytest
 
-from chautari.node.downloads import budget
-from chautari.node.resources import managed
+from chautari.node.downloads import estimate
+from chautari.node.resources import managed_resources
 
 URIS = """\
 'http://mirror.example.org/a_1_amd64.deb' a_1_amd64.deb 1000 SHA256:abc
 'http://mirror.example.org/b%3a1_all.deb' b_1%3a1_all.deb 234 SHA256:abc
 E: not a line of a file 99
 """
-EMPTY = {"event": "budget", "bytes": 0, "packages": 0, "unknown": [], "partial": False}
+EMPTY = {
+    "event": "download_estimate",
+    "bytes": 0,
+    "packages": 0,
+    "unknown_urls": [],
+    "unknown_packages": [],
+    "partial": False,
+}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -71,38 +78,39 @@ def test_packages_and_files_are_added_up(tmp_path: Path, apt: Path, server: str)
     notes = noted(
         tmp_path, package("beta"), package("alpha"), package("alpha"), {"download": f"{server}/big"}
     )
-    assert budget(notes) == EMPTY | {"bytes": 6234, "packages": 1234}
+    assert estimate(notes) == EMPTY | {"bytes": 6234, "packages": 1234}
     [line] = apt.read_text().splitlines()
     assert line.endswith("--print-uris install -- alpha beta")
 
 
 @pytest.mark.parametrize("path", ["/gone", "/odd", "/none"])
 def test_file_whose_size_nobody_tells_is_named(path: str, tmp_path: Path, server: str) -> None:
-    found = budget(noted(tmp_path, {"download": f"{server}{path}"}))
-    assert (found["bytes"], found["unknown"]) == (0, [f"{server}{path}"])
+    found = estimate(noted(tmp_path, {"download": f"{server}{path}"}))
+    assert (found["bytes"], found["unknown_urls"]) == (0, [f"{server}{path}"])
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/x", "", "http://["])
 def test_only_the_web_is_asked_for_sizes(url: str, tmp_path: Path) -> None:
-    assert budget(noted(tmp_path, {"download": url}))["unknown"] == [url]
+    assert estimate(noted(tmp_path, {"download": url}))["unknown_urls"] == [url]
 
 
 def test_server_that_is_away_is_no_failure(tmp_path: Path, server: str) -> None:
     url = "http://127.0.0.1:9/x"
-    assert budget(noted(tmp_path, {"download": url}))["unknown"] == [url]
+    assert estimate(noted(tmp_path, {"download": url}))["unknown_urls"] == [url]
 
 
 def test_name_that_is_no_package_never_reaches_apt(tmp_path: Path, apt: Path) -> None:
     assert (
-        budget(noted(tmp_path, package("--force"), package("/x.deb"), package("a*")))["bytes"] == 0
+        estimate(noted(tmp_path, package("--force"), package("/x.deb"), package("a*")))["bytes"]
+        == 0
     )
     assert not apt.exists()
 
 
 def test_nothing_noted_costs_nothing(tmp_path: Path, apt: Path) -> None:
     other = {"item": {"kind": "path", "name": "/etc/x"}}
-    for notes in (tmp_path / "gone", noted(tmp_path, other, {"done": True})):
-        assert budget(notes) == EMPTY
+    for notes in (tmp_path / "gone", noted(tmp_path, other, {"completed": True})):
+        assert estimate(notes) == EMPTY
     assert not apt.exists()
 
 
@@ -111,21 +119,21 @@ def test_package_that_apt_does_not_know_leaves_the_others_counted(
 ) -> None:
     """What several packages bring along is fetched once."""
     names = ("alpha", "beta", "new-one", "new-two", "zeta")
-    found = budget(noted(tmp_path, *map(package, names)))
+    found = estimate(noted(tmp_path, *map(package, names)))
     assert (found["bytes"], found["packages"]) == (1234, 1234)
-    assert found["unknown"] == ["new-one, new-two (apt does not know that yet)"]
+    assert found["unknown_packages"] == ["new-one", "new-two"]
 
 
 def test_package_that_is_to_go_is_not_fetched(tmp_path: Path, apt: Path) -> None:
-    [gone], _ = managed("apt", {"name": "apache2", "state": "absent"}, {}, False)
-    assert budget(noted(tmp_path, {"item": gone})) == EMPTY
+    [gone], _ = managed_resources("apt", {"name": "apache2", "state": "absent"}, {}, False)
+    assert estimate(noted(tmp_path, {"item": gone})) == EMPTY
     assert not apt.exists()
 
 
 def test_image_is_named_among_what_nobody_tells(tmp_path: Path) -> None:
     image = "the image docker.io/library/x@sha256:00"
-    assert budget(noted(tmp_path, {"download": image})) == EMPTY | {"unknown": [image]}
+    assert estimate(noted(tmp_path, {"download": image})) == EMPTY | {"unknown_urls": [image]}
 
 
 def test_check_that_ended_early_makes_a_part_of_the_sum(tmp_path: Path) -> None:
-    assert budget(noted(tmp_path), partial=True)["partial"] is True
+    assert estimate(noted(tmp_path), partial=True)["partial"] is True

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import inputs, path_item, record, sealed, written
+from receipt_samples import inputs, path_item, reason_text, record, sealed, written
 
 from chautari.node import drift, lock, receipts
-from chautari.node.differences import SHOWN_LINES, between
+from chautari.node.differences import SHOWN_LINES, diff_resource
 
 Data = dict[str, Any]
 FILE = {"is": "file", "uid": 0, "gid": 0, "mode": "0o644", "sha256": "a"}
@@ -22,8 +22,8 @@ MANY = [str(number) for number in range(SHOWN_LINES + 3)]
 @pytest.mark.parametrize(
     ("kind", "then", "now", "text"),
     [
-        ("path", FILE, GONE, "x: is gone"),
-        ("path", GONE, FILE, "x: is there again, and should not be"),
+        ("path", FILE, GONE, "x: is missing"),
+        ("path", GONE, FILE, "x: exists again, but should not"),
         ("path", FILE, {"is": "directory", "mode": "0o755"}, "x: is a directory now, was a file"),
         ("path", FILE, FILE | {"sha256": "b"}, "x: its content changed"),
         ("path", FILE, FILE | {"mode": "0o600"}, "x: its mode is 0600, was 0644"),
@@ -31,8 +31,8 @@ MANY = [str(number) for number in range(SHOWN_LINES + 3)]
         ("path", LINK, LINK | {"to": "/b"}, "x: points to /b, not to /a"),
         ("path", FILE, FILE | {"sha256": "b", "mode": "0o600", "uid": 7},
          "x: its content changed; its mode is 0600, was 0644; its owner is 7:0, was 0:0"),
-        ("exists", {"exists": False}, {"exists": True}, "x: is there now"),
-        ("exists", {"exists": True}, {"exists": False}, "x: is gone"),
+        ("exists", {"exists": False}, {"exists": True}, "x: exists now"),
+        ("exists", {"exists": True}, {"exists": False}, "x: is missing"),
         ("package", {"status": "installed"}, {"status": "not-installed"},
          "x: status is not-installed, was installed"),
         ("package", {"status": "installed", "version": "1"},
@@ -40,39 +40,38 @@ MANY = [str(number) for number in range(SHOWN_LINES + 3)]
         ("unit", {"active": "active", "enabled": "enabled"},
          {"active": "failed", "enabled": ""},
          "x: active is failed, was active; enabled is not known, was enabled"),
-        ("account", {"groups": ["sudo"]}, {"groups": []}, "x: groups is nobody, was sudo"),
+        ("account", {"groups": ["sudo"]}, {"groups": []}, "x: groups is empty, was sudo"),
         ("group", {"gid": 1, "members": ["a"]}, {"gid": 1, "members": ["a", "b"]},
          "x: members is a, b, was a"),
         ("group", {"gid": 1}, GONE, "x: gid is not known, was 1; is is absent, was not known"),
         ("debconf", {"asked": True, "value": "1"}, {"asked": True, "value": "2"},
          "x: value is 2, was 1"),
-        ("loaded", {"ok": True, "newer": []}, {"ok": False, "newer": ["/a"]},
-         "x: changed, and not loaded since: /a"),
-        ("loaded", {"ok": True, "newer": []}, {"ok": False, "newer": list("abcde")},
-         "x: changed, and not loaded since: a, b, c and 2 more"),
+        ("reload_marker", {"ok": True, "newer": []}, {"ok": False, "newer": ["/a"]},
+         "changed, and not reloaded since: /a"),
+        ("reload_marker", {"ok": True, "newer": []}, {"ok": False, "newer": list("abcde")},
+         "changed, and not reloaded since: a, b, c and 2 more"),
         ("probe", {"ok": True, "says": ["a", "b"]}, {"ok": True, "says": ["b", "c"]},
          "x: changed\n- a\n+ c"),
         ("probe", {"ok": True, "says": ["a"]}, {"ok": False, "says": ["a"]},
-         "x: cannot be looked up, or is not as wished"),
+         "x: could not be checked, or is not in the desired state"),
         ("probe", {"ok": True, "says": []}, {"ok": True, "says": MANY},
          "x: changed\n" + "\n".join(f"+ {n}" for n in MANY[:SHOWN_LINES]) + "\n… 3 more"),
     ],
 )  # fmt: skip
 def test_difference_is_told_in_words(kind: str, then: Data, now: Data, text: str) -> None:
-    [found] = between({"kind": kind, "name": "x"}, then, now)
-    assert found == {"kind": kind, "name": "x", "text": text}
-    assert between({"kind": kind, "name": "x"}, then, then) == []
+    item = {"kind": kind, "name": "x", "marker": "m"}
+    [found] = diff_resource(item, then, now)
+    assert reason_text(found) == text
+    assert diff_resource({"kind": kind, "name": "x"}, then, then) == []
 
 
 def test_pattern_names_each_file_that_changed_came_or_went() -> None:
     then = {"/a": FILE, "/b": FILE, "/c": FILE}
     now = {"/a": FILE, "/b": FILE | {"sha256": "b"}, "/d": FILE}
-    found = between({"kind": "paths", "name": "/*"}, then, now)
-    assert [(item["kind"], item["text"]) for item in found] == [
-        ("path", "/b: its content changed"),
-        ("path", "/c: is gone"),
-        ("path", "/d: is there again, and should not be"),
-    ]
+    found = diff_resource({"kind": "paths", "name": "/*"}, then, now)
+    assert list(map(reason_text, found)) == [
+        "/b: its content changed", "/c: is missing", "/d: exists again, but should not",
+    ]  # fmt: skip
 
 
 @pytest.fixture
@@ -85,7 +84,7 @@ def seal(state: Path, *items: Data, role: str = "web", **given: Any) -> None:
 
 
 def words(state: Path) -> str:
-    return drift.text(drift.drift(state))
+    return drift.describe_drift(drift.drift(state))
 
 
 def test_node_that_was_never_deployed_has_nothing_to_compare(state: Path) -> None:
@@ -108,7 +107,7 @@ def test_name_that_is_no_text_is_told_and_mailed(state: Path, tmp_path: Path, ma
     pattern = {"kind": "paths", "name": f"{tmp_path}/etc/*"}
     seal(state, items=[pattern])
     written(tmp_path / "etc" / os.fsdecode(b"\xff"))
-    assert "etc/\\udcff: is there again" in words(state)
+    assert "etc/\\udcff: exists again" in words(state)
     assert drift.main(["--mail"], state) == 0
     assert len(list(mailed.glob("mail.*"))) == 1
 
@@ -133,7 +132,7 @@ def test_every_changed_thing_is_named_under_its_role(
     assert drift.main([], state) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Changed since the deploy of ")
-    assert lines[1:] == ["a", f"  {one}: is gone", "b", f"  {two}: its mode is 0600, was 0644"]
+    assert lines[1:] == ["a", f"  {one}: is missing", "b", f"  {two}: its mode is 0600, was 0644"]
 
 
 def test_text_that_everybody_may_read_is_told_with_its_diff(state: Path, tmp_path: Path) -> None:
@@ -176,7 +175,7 @@ def test_long_diff_is_cut(state: Path, tmp_path: Path) -> None:
     seal(state, path_item(file))
     written(file, "".join(f"b{n}\n" for n in range(500)))
     [item] = drift.drift(state)["roles"]["web"]
-    assert len(item["diff"]) == drift.MOST_DIFF_LINES + 1
+    assert len(item["diff"]) == drift.MAX_DIFF_LINES + 1
     assert item["diff"][-1].endswith("more lines")
 
 
@@ -191,7 +190,7 @@ def test_damaged_receipt_does_not_hide_the_others(state: Path, tmp_path: Path) -
     file = written(tmp_path / "x")
     seal(state, path_item(file), role="a")
     seal(state, role="b")
-    (receipts.folder_of(state) / "b.json").write_text("{")
+    (receipts.receipts_folder(state) / "b.json").write_text("{")
     file.unlink()
     assert list(drift.drift(state)["roles"]) == ["a", "b"]
 
@@ -200,9 +199,9 @@ def test_damaged_receipt_does_not_hide_the_others(state: Path, tmp_path: Path) -
 def test_receipt_that_cannot_be_read_is_told_with_the_next_step(
     harm: str, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    receipts.carry(state, ["web"])
+    receipts.mark_installed(state, ["web"])
     seal(state)
-    file = receipts.folder_of(state) / "web.json"
+    file = receipts.receipts_folder(state) / "web.json"
     file.write_text("{") if harm == "damaged" else file.unlink()
     assert drift.drift(state)["known"] == 1
     assert drift.main([], state) == 1
@@ -212,9 +211,9 @@ def test_receipt_that_cannot_be_read_is_told_with_the_next_step(
 
 
 def test_role_that_was_taken_off_is_not_missed(state: Path) -> None:
-    receipts.carry(state, ["web", "tls"])
+    receipts.mark_installed(state, ["web", "tls"])
     seal(state)
-    receipts.drop(state, "tls")
+    receipts.forget_role(state, "tls")
     assert drift.drift(state)["roles"] == {}
 
 
@@ -273,7 +272,7 @@ def test_mail_says_what_changed_and_what_to_do(state: Path, tmp_path: Path, mail
     assert (mailed / "arguments").read_text() == "-t -oi\n"
     assert message["Subject"].endswith(": something changed since the last deploy")
     assert message["To"] == "root"
-    assert f"{file}: is gone" in text
+    assert f"{file}: is missing" in text
     assert "deploy the region again" in text
 
 

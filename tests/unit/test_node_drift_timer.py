@@ -28,7 +28,7 @@ def test_new_code_takes_the_place_of_the_old(tmp_path: Path, synced: list[str]) 
     state.mkdir()
     for run, text in ((RUN, "one"), (LATER, "two")):
         written(memory / "lib" / "chautari" / "drift.py", text)
-        drift_timer.keep_the_watch(state, memory, run)
+        drift_timer.install_drift_code(state, memory, run)
         assert code(state) == text
         assert [path.name for path in state.iterdir() if path.is_dir()].count(f"lib-{run}") == 1
         assert len(list(state.iterdir())) == 2  # the link and what it leads to
@@ -39,9 +39,9 @@ def test_same_code_is_left_alone(tmp_path: Path, synced: list[str]) -> None:
     state, memory = tmp_path / "state", tmp_path / "memory"
     state.mkdir()
     written(memory / "lib" / "chautari" / "drift.py", "one")
-    drift_timer.keep_the_watch(state, memory, RUN)
+    drift_timer.install_drift_code(state, memory, RUN)
     before = os.readlink(state / "lib")
-    drift_timer.keep_the_watch(state, memory, LATER)
+    drift_timer.install_drift_code(state, memory, LATER)
     assert (os.readlink(state / "lib"), synced) == (before, ["synced"])
 
 
@@ -49,7 +49,7 @@ def test_folder_that_older_toolkits_left_is_replaced(tmp_path: Path, synced: lis
     state, memory = tmp_path / "state", tmp_path / "memory"
     written(state / "lib" / "chautari" / "drift.py", "old")
     written(memory / "lib" / "chautari" / "drift.py", "new")
-    drift_timer.keep_the_watch(state, memory, RUN)
+    drift_timer.install_drift_code(state, memory, RUN)
     assert code(state) == "new"
     assert (state / "lib").is_symlink() and len(list(state.iterdir())) == 2
 
@@ -60,7 +60,7 @@ def test_power_cut_before_the_last_step_leaves_the_old_code(
     state, memory = tmp_path / "state", tmp_path / "memory"
     state.mkdir()
     written(memory / "lib" / "chautari" / "drift.py", "one")
-    drift_timer.keep_the_watch(state, memory, RUN)
+    drift_timer.install_drift_code(state, memory, RUN)
     written(memory / "lib" / "chautari" / "drift.py", "two")
 
     def cut(*_: object) -> None:
@@ -68,7 +68,7 @@ def test_power_cut_before_the_last_step_leaves_the_old_code(
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(Path, "replace", cut)
-        drift_timer.keep_the_watch(state, memory, LATER)
+        drift_timer.install_drift_code(state, memory, LATER)
     assert code(state) == "one"
-    drift_timer.keep_the_watch(state, memory, LATER)
+    drift_timer.install_drift_code(state, memory, LATER)
     assert code(state) == "two"

@@ -17,7 +17,7 @@ from chautari.node import journal, lock, runner, runs
 
 __all__ = ["place"]
 # A clock that was set back makes the run that ends look like the oldest; it stays all the same.
-MANY = [f"20261201T1200{number:02}-abcdef" for number in range(runs.KEPT + 5)]
+MANY = [f"20261201T1200{number:02}-abcdef" for number in range(runs.KEPT_RUNS + 5)]
 NO_ROOM = OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -48,7 +48,7 @@ def test_run_ends_when_nothing_is_left_to_do(place: Path, monkeypatch: pytest.Mo
     folder, leftover = begun(place), runner.MEMORY / OLD
     (folder / "log").write_text("x" * (journal.LOG_BYTES + 100))
     leftover.mkdir(parents=True)
-    monkeypatch.setattr(runner, "_carry_out", lambda *_: os.utime(leftover, (0, 0)) is None)
+    monkeypatch.setattr(runner, "_run_mode", lambda *_: os.utime(leftover, (0, 0)) is None)
     append, seen = runner._append, list[Any]()
 
     def watched(place: Path, event: dict[str, Any]) -> None:
@@ -58,14 +58,14 @@ def test_run_ends_when_nothing_is_left_to_do(place: Path, monkeypatch: pytest.Mo
         append(place, event)
 
     monkeypatch.setattr(runner, "_append", watched)
-    assert runner.work(RUN) == 0
-    assert seen == [runs.KEPT + 1, False, True]
+    assert runner.run_worker(RUN) == 0
+    assert seen == [runs.KEPT_RUNS + 1, False, True]
     assert events(place)[-1]["event"] == "run_finished"
 
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(journal, "trim"), (runner, "_unit_is_active"), (runs, "forget_old")],
+    [(journal, "trim"), (runner, "_unit_is_active"), (runs, "prune_runs")],
 )
 def test_what_cannot_be_tidied_up_costs_no_run_its_ending(
     module: Any, name: str, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -77,8 +77,8 @@ def test_what_cannot_be_tidied_up_costs_no_run_its_ending(
         monkeypatch.setattr(module, name, no_room)
         return True
 
-    monkeypatch.setattr(runner, "_carry_out", carried_out)
-    assert runner.work(RUN) == 0
+    monkeypatch.setattr(runner, "_run_mode", carried_out)
+    assert runner.run_worker(RUN) == 0
     assert (events(place)[-1]["event"], events(place)[-1]["ok"]) == ("run_finished", True)
 
 
@@ -87,10 +87,10 @@ def test_run_that_broke_on_a_full_disk_tells_its_cause_in_the_room_that_is_made(
 ) -> None:
     begun(place)
     secrets()
-    append = journal.append
+    append = journal.append_event
 
     def carried_out(*_: Any) -> bool:
-        monkeypatch.setattr(journal, "append", tight)
+        monkeypatch.setattr(journal, "append_event", tight)
         raise OSError(errno.ENOSPC, "No space left on device: canary-secret")
 
     def tight(*given: Any) -> None:
@@ -98,21 +98,21 @@ def test_run_that_broke_on_a_full_disk_tells_its_cause_in_the_room_that_is_made(
             raise NO_ROOM
         append(*given)
 
-    monkeypatch.setattr(runner, "_carry_out", carried_out)
+    monkeypatch.setattr(runner, "_run_mode", carried_out)
     with pytest.raises(OSError, match="canary-secret"):
-        runner.work(RUN)
+        runner.run_worker(RUN)
     *_, told, last = events(place)
     assert told["message"].endswith("No space left on device: ********")
-    assert (told["event"], last["event"], last["ok"]) == ("broke", "run_finished", False)
+    assert (told["event"], last["event"], last["ok"]) == ("run_crashed", "run_finished", False)
 
 
 def test_stop_that_comes_at_the_end_costs_no_run_its_ending(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun(place)
-    monkeypatch.setattr(runner, "_carry_out", lambda *_: True)
+    monkeypatch.setattr(runner, "_run_mode", lambda *_: True)
     monkeypatch.setattr(runner, "_tidy_up", lambda _: os.kill(os.getpid(), signal.SIGTERM))
-    assert runner.work(RUN) == 0
+    assert runner.run_worker(RUN) == 0
     assert events(place)[-1]["ok"] is True
 
 
@@ -125,16 +125,16 @@ def no_room_for_the_holder(place: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def no_room_for_the_beginning(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "append", no_room)
+    monkeypatch.setattr(journal, "append_event", no_room)
 
 
 def no_room_for_who_is_at_work(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "_take", lambda _: False)
+    monkeypatch.setattr(lock, "_acquire", lambda _: False)
     no_room_for_the_beginning(place, monkeypatch)
 
 
 def stopped(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "_take", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(lock, "_acquire", lambda _: os.kill(os.getpid(), signal.SIGTERM))
 
 
 @pytest.mark.parametrize(
@@ -154,5 +154,5 @@ def test_run_that_could_not_even_begin_leaves_no_secret(
     signal.signal(signal.SIGTERM, lambda *_: pytest.fail("no handler was set yet"))
     in_the_way(place, monkeypatch)
     with pytest.raises((OSError, SystemExit)):
-        runner.work(RUN)
+        runner.run_worker(RUN)
     assert not left.exists()

@@ -119,7 +119,7 @@ def test_role_that_goes_well_tells_each_task_and_its_counts(events: list[dict[st
     assert brief(told) == [
         ("role_started",),
         ("task", "Name the record", "ok"),
-        ("notice",),
+        ("role_message",),
         ("task", "Report in its name only", "ok"),
         ("task", "Change", "changed"),
         ("task", "Skip", "skipped"),
@@ -133,8 +133,8 @@ def test_role_that_goes_well_tells_each_task_and_its_counts(events: list[dict[st
 
 
 def test_debug_task_with_the_report_tag_becomes_a_notice(events: list[dict[str, Any]]) -> None:
-    notices = [event for event in events if event["event"] == "notice"]
-    assert notices == [{"event": "notice", "role": "good", "message": "make an A record"}]
+    notices = [event for event in events if event["event"] == "role_message"]
+    assert notices == [{"event": "role_message", "role": "good", "text": "make an A record"}]
 
 
 def test_failure_that_a_rescue_takes_up_is_not_final(events: list[dict[str, Any]]) -> None:
@@ -180,7 +180,7 @@ def test_failed_items_of_a_loop_are_named(events: list[dict[str, Any]]) -> None:
 
 def test_secret_of_a_failed_task_is_hidden(events: list[dict[str, Any]]) -> None:
     assert failure(events, "secret")["message"] == (
-        "what it said is hidden, since it may hold a secret"
+        "its output is hidden, since it may hold a secret"
     )
     assert "canary" not in json.dumps(events)
 
@@ -218,4 +218,4 @@ def test_tasks_and_handlers_of_a_shared_role_belong_to_the_role_that_includes_it
         "Include", "Write", "Load", "Remove", "Write", "Load",
     ]  # fmt: skip
     assert {note["role"] for note in lines(tmp_path / "managed.jsonl")} == {"site"}
-    assert receipts.owed(tmp_path / "state", "site") == ["Reload"]
+    assert receipts.pending_handlers(tmp_path / "state", "site") == ["Reload"]

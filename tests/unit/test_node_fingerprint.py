@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from chautari.node import fingerprint
-from chautari.node.fingerprint import path_state, states
+from chautari.node.fingerprint import current_states, path_state
 
 State = dict[str, Any]
 
 
 def one(kind: str, name: str = "x", **more: Any) -> State:
-    [found] = states([{"kind": kind, "name": name} | more])
+    [found] = current_states([{"kind": kind, "name": name} | more])
     return found
 
 
@@ -116,7 +116,7 @@ def aged(file: Path, seconds: float) -> Path:
 
 
 def loaded(folder: Path) -> State:
-    return one("loaded", settings=[str(folder / "etc")], stamp=str(folder / "*.stamp"))
+    return one("reload_marker", settings=[str(folder / "etc")], marker=str(folder / "*.stamp"))
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_dangling_link_among_settings_is_looked_at_itself(settings: Path) -> Non
 
 def test_nothing_is_loaded_without_a_stamp(settings: Path) -> None:
     (settings / "a.stamp").unlink()
-    assert loaded(settings) == {"ok": False, "newer": ["no stamp"]}
+    assert loaded(settings) == {"ok": False, "newer": ["no marker"]}
 
 
 def test_oldest_of_several_stamps_counts(settings: Path) -> None:
@@ -198,7 +198,7 @@ def test_probe_that_does_not_end_is_ended_with_all_it_started(
 def test_probes_run_side_by_side() -> None:
     began = time.monotonic()
     items = [{"kind": "probe", "name": str(n), "script": f"sleep 0.5; echo {n}"} for n in range(6)]
-    assert [state["says"] for state in states(items)] == [[str(n)] for n in range(6)]
+    assert [state["says"] for state in current_states(items)] == [[str(n)] for n in range(6)]
     assert time.monotonic() - began < 2.5
 
 
@@ -235,7 +235,7 @@ def test_package_is_its_status_and_what_is_promised_of_it(
 
 def test_all_packages_are_asked_for_at_once(tools: Path, tmp_path: Path) -> None:
     stand_in(tools, "dpkg-query", f'echo "$@" >> {tmp_path}/asked\n{DPKG}')
-    states([{"kind": "package", "name": name} for name in ("nginx", "held", "nginx")])
+    current_states([{"kind": "package", "name": name} for name in ("nginx", "held", "nginx")])
     [line] = (tmp_path / "asked").read_text().splitlines()[-1:]
     assert line.endswith("held nginx")
     assert (tmp_path / "asked").read_text().count("--show ") == 1
@@ -285,7 +285,7 @@ def test_unit_is_what_was_asked_of_it(
     stand_in(tools, "systemctl", SYSTEMCTL)
     names = ("once.service", "stays.service", "a.service")
     items = [{"kind": "unit", "name": item, "enabled": enabled, "active": active} for item in names]
-    assert states(items)[names.index(name)] == state
+    assert current_states(items)[names.index(name)] == state
 
 
 def test_unit_of_a_machine_without_systemd_is_not_known(

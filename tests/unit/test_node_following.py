@@ -75,15 +75,14 @@ def test_attaching_to_a_run_that_is_not_here_is_told_as_such(
     begun(place, OLD)
     assert runner.main({"action": "attach", "run": run}, io.BytesIO()) == 1
     [told] = said(capsys)
-    assert told["message"] == f"there is no run {run} here; there are: {OLD}"
-    assert told["unknown"] is True
+    assert told["reason"] == {"code": "unknown_run", "data": {"run": run, "known": [OLD]}}
 
 
 def test_start_that_no_try_makes_known_is_not_sent_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert runner.main({"action": "start", "run": "../lock"}, io.BytesIO()) == 1
-    assert said(capsys)[0]["unknown"] is False
+    assert said(capsys)[0]["reason"]["code"] == "invalid_run"
 
 
 def test_whoever_waits_is_told_at_which_role_the_run_is(
@@ -91,27 +90,31 @@ def test_whoever_waits_is_told_at_which_role_the_run_is(
 ) -> None:
     roles = [{"event": "role_started", "role": role} for role in ("base", "php")]
     begun(place, RUN, STARTED, *roles, {"event": "task", "task": "t"})
-    assert main.main({"action": "doing"}, io.BytesIO()) == 0
-    assert said(capsys) == [{"event": "doing", "busy": None}]
+    assert main.main({"action": "activity"}, io.BytesIO()) == 0
+    assert said(capsys) == [{"event": "activity", "busy": None}]
     monkeypatch.setattr(lock, "holder", lambda: {"operator": "luz", "run": RUN})
-    main.main({"action": "doing"}, io.BytesIO())
+    main.main({"action": "activity"}, io.BytesIO())
     [told] = said(capsys)
     assert told["busy"] == {"operator": "luz", "run": RUN, "role": "php"}
     monkeypatch.setattr(lock, "holder", lambda: {"operator": "luz", "run": OLD})
-    main.main({"action": "doing"}, io.BytesIO())
+    main.main({"action": "activity"}, io.BytesIO())
     assert said(capsys)[0]["busy"]["role"] == ""
 
 
 def test_follow_prints_every_event_and_ends_with_the_run(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    begun(place, RUN, STARTED, {"event": "notice"}, ENDED, {"event": "never told"})
+    begun(place, RUN, STARTED, {"event": "heartbeat"}, ENDED, {"event": "never told"})
     assert runner.follow(RUN, 0) == 0
-    assert [event["event"] for event in said(capsys)] == ["run_started", "notice", "run_finished"]
+    assert [event["event"] for event in said(capsys)] == [
+        "run_started",
+        "heartbeat",
+        "run_finished",
+    ]
 
 
 def test_follow_goes_on_from_an_offset(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    begun(place, RUN, STARTED, {"event": "notice", "message": "ñ"}, ENDED)
+    begun(place, RUN, STARTED, {"event": "role_message", "role": "a", "text": "ñ"}, ENDED)
     runner.follow(RUN, 0)
     first, *rest = said(capsys)
     runner.follow(RUN, first["offset"])
@@ -130,7 +133,7 @@ def test_follow_says_when_the_unit_ended_without_a_word(
 ) -> None:
     begun(place, RUN, STARTED)
     assert runner.follow(RUN, 0) == 1
-    assert said(capsys)[-1] == {"event": "run_lost", "run": RUN, "full": ""}
+    assert said(capsys)[-1] == {"event": "run_lost", "run": RUN, "full_folder": ""}
 
 
 def test_follow_says_so_when_no_room_is_left_for_the_journal(
@@ -138,9 +141,9 @@ def test_follow_says_so_when_no_room_is_left_for_the_journal(
 ) -> None:
     begun(place, RUN, STARTED)
     there = os.statvfs(place)
-    monkeypatch.setattr(runner, "LITTLE", there.f_bavail * there.f_frsize * 2)
+    monkeypatch.setattr(runner, "FULL_DISK_BYTES", there.f_bavail * there.f_frsize * 2)
     assert runner.follow(RUN, 0) == 1
-    assert said(capsys)[-1] == {"event": "run_lost", "run": RUN, "full": str(place)}
+    assert said(capsys)[-1] == {"event": "run_lost", "run": RUN, "full_folder": str(place)}
 
 
 @pytest.mark.usefixtures("alive")
@@ -169,7 +172,7 @@ def test_follow_shows_that_a_silent_run_is_alive(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = begun(place, RUN, STARTED) / "events.jsonl"
-    monkeypatch.setattr(runner, "ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(runner, "HEARTBEAT_SECONDS", 0.05)
 
     def end() -> None:
         with file.open("a") as stream:
@@ -179,22 +182,22 @@ def test_follow_shows_that_a_silent_run_is_alive(
     assert runner.follow(RUN, 0) == 0
     events = [event["event"] for event in said(capsys)]
     assert events[0] == "run_started"
-    assert "alive" in events
+    assert "heartbeat" in events
 
 
 def test_detached_start_is_handed_over_once_the_run_began(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begun(place, RUN, STARTED, ENDED)
-    assert runner.hand_over(RUN) == 0
-    assert json.loads(capsys.readouterr().out) == {"event": "handed_over", "run": RUN}
+    assert runner.wait_until_started(RUN) == 0
+    assert json.loads(capsys.readouterr().out) == {"event": "run_detached", "run": RUN}
 
 
 def test_detached_start_that_came_second_is_told_so(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begun(place, RUN, {"event": "busy", "holder": {"operator": "luz"}})
-    assert runner.hand_over(RUN) == runner.BUSY
+    assert runner.wait_until_started(RUN) == runner.BUSY
     assert json.loads(capsys.readouterr().out)["holder"] == {"operator": "luz"}
 
 
@@ -204,4 +207,4 @@ def test_run_that_is_joined_for_a_moment_is_handed_over(
     begun(place, RUN, STARTED)
     asked = {"action": "attach", "run": RUN, "offset": 0, "detach": True}
     assert runner.main(asked, io.BytesIO()) == 0
-    assert json.loads(capsys.readouterr().out) == {"event": "handed_over", "run": RUN}
+    assert json.loads(capsys.readouterr().out) == {"event": "run_detached", "run": RUN}

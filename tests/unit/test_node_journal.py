@@ -24,36 +24,36 @@ def secrets(folder: Path, *values: str) -> list[str]:
 
 def test_events_are_whole_lines_in_their_order(file: Path) -> None:
     for number in range(3):
-        journal.append(file, {"event": "task", "n": number, "text": "a\nb"})
-    assert [json.loads(line)["n"] for line in journal.lines(file)] == [0, 1, 2]
+        journal.append_event(file, {"event": "task", "n": number, "text": "a\nb"})
+    assert [json.loads(line)["n"] for line in journal.read_lines(file)] == [0, 1, 2]
 
 
 def test_reading_goes_on_where_it_ended(file: Path) -> None:
-    journal.append(file, {"event": "a"})
-    position = sum(map(len, journal.lines(file)))
-    journal.append(file, {"event": "b"})
-    assert [json.loads(line)["event"] for line in journal.lines(file, position)] == ["b"]
+    journal.append_event(file, {"event": "a"})
+    position = sum(map(len, journal.read_lines(file)))
+    journal.append_event(file, {"event": "b"})
+    assert [json.loads(line)["event"] for line in journal.read_lines(file, position)] == ["b"]
 
 
 def test_half_a_line_is_not_read_yet(file: Path) -> None:
-    assert journal.lines(file) == []
-    journal.append(file, {"event": "a"})
+    assert journal.read_lines(file) == []
+    journal.append_event(file, {"event": "a"})
     with file.open("a") as stream:
         stream.write('{"event": "ha')
-    assert len(journal.lines(file)) == 1
+    assert len(journal.read_lines(file)) == 1
 
 
 @pytest.mark.parametrize("kind", ["task", "difference"])
 def test_journal_that_has_grown_long_keeps_what_matters(
     kind: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "MOST_BYTES", 200)
+    monkeypatch.setattr(journal, "MAX_BYTES", 200)
     for _ in range(50):
-        journal.append(file, {"event": kind, "text": "x" * 30})
+        journal.append_event(file, {"event": kind, "text": "x" * 30})
     assert file.stat().st_size < 300
     for kept in ("failure", "role_finished", "check", "run_finished"):
-        journal.append(file, {"event": kept})
-    assert [json.loads(line)["event"] for line in journal.lines(file)[-4:]] == [
+        journal.append_event(file, {"event": kept})
+    assert [json.loads(line)["event"] for line in journal.read_lines(file)[-4:]] == [
         "failure", "role_finished", "check", "run_finished",
     ]  # fmt: skip
 
@@ -62,15 +62,15 @@ def test_journal_that_has_grown_long_keeps_what_matters(
 def test_secret_is_masked_wherever_it_stands(secret: str, file: Path, tmp_path: Path) -> None:
     known = secrets(tmp_path, secret)
     event: dict[str, Any] = {"event": "failure", "message": f"a{secret}b", "log": [secret, secret]}
-    journal.append(file, event, known)
-    [line] = map(json.loads, journal.lines(file))
+    journal.append_event(file, event, known)
+    [line] = map(json.loads, journal.read_lines(file))
     assert line["message"] == f"a{journal.MASK}b"
     assert line["log"] == [journal.MASK] * 2
 
 
 @pytest.mark.parametrize("secret", ["canary", HARD])
 def test_secret_is_masked_in_a_plain_text(secret: str, tmp_path: Path) -> None:
-    assert journal.masked(f"a{secret}b", secrets(tmp_path, secret)) == f"a{journal.MASK}b"
+    assert journal.mask(f"a{secret}b", secrets(tmp_path, secret)) == f"a{journal.MASK}b"
 
 
 def test_longer_secret_goes_first_so_that_no_rest_of_it_stays(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_longer_secret_goes_first_so_that_no_rest_of_it_stays(tmp_path: Path) ->
         True,
         False,
     ]
-    assert journal.masked("canary-and-more", known) == journal.MASK
+    assert journal.mask("canary-and-more", known) == journal.MASK
 
 
 KEY = "-----BEGIN KEY-----\nMIIcanaryMIIcanaryMII\nshort\n-----END KEY-----\n"
@@ -100,8 +100,8 @@ KEY = "-----BEGIN KEY-----\nMIIcanaryMIIcanaryMII\nshort\n-----END KEY-----\n"
 )
 def test_secret_is_masked_in_each_spelling(text: str, file: Path, tmp_path: Path) -> None:
     known = secrets(tmp_path, HARD, KEY)
-    journal.append(file, {"event": "failure", "deep": [{"message": text}]}, known)
-    [line] = map(json.loads, journal.lines(file))
+    journal.append_event(file, {"event": "failure", "deep": [{"message": text}]}, known)
+    [line] = map(json.loads, journal.read_lines(file))
     [found] = line["deep"]
     assert journal.MASK in found["message"]
     for part in ("canary", "quoted", "XVvdGVk"):
@@ -109,27 +109,27 @@ def test_secret_is_masked_in_each_spelling(text: str, file: Path, tmp_path: Path
 
 
 def test_short_line_of_a_key_is_no_secret_of_its_own(tmp_path: Path) -> None:
-    assert journal.masked("a short word", secrets(tmp_path, KEY)) == "a short word"
+    assert journal.mask("a short word", secrets(tmp_path, KEY)) == "a short word"
 
 
 def test_what_is_no_text_is_kept_as_it_is(file: Path, tmp_path: Path) -> None:
     event = {"event": "a", "n": 7, "none": None, "yes": True, "list": [1.5, ["x"]]}
-    journal.append(file, event, secrets(tmp_path, "canary"))
-    assert [json.loads(line) for line in journal.lines(file)] == [event]
+    journal.append_event(file, event, secrets(tmp_path, "canary"))
+    assert [json.loads(line) for line in journal.read_lines(file)] == [event]
 
 
 def test_disk_that_is_full_leaves_no_part_of_a_line(file: Path) -> None:
-    journal.append(file, {"event": "a"})
+    journal.append_event(file, {"event": "a"})
     before, limits = file.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 9, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            journal.append(file, {"event": "b", "message": "x" * 100})
+            journal.append_event(file, {"event": "b", "message": "x" * 100})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert file.read_bytes() == before
-    journal.append(file, {"event": "c"})
-    assert [json.loads(line)["event"] for line in journal.lines(file)] == ["a", "c"]
+    journal.append_event(file, {"event": "c"})
+    assert [json.loads(line)["event"] for line in journal.read_lines(file)] == ["a", "c"]
 
 
 def test_bundle_without_secrets_masks_nothing(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def run(place: Path, script: str, about: dict[str, Any] = ABOUT) -> tuple[int, l
     program = place / "venv" / "bin" / "ansible-playbook"
     program.write_text(ANSIBLE + script)
     program.chmod(0o755)
-    node = runner._node(place, place / "memory", about, [])
+    node = runner._context(place, place / "memory", about, [])
     code = node.ansible("playbooks/run.yml")
     return code, (program.parent / "calls").read_text().splitlines()
 
@@ -47,7 +47,7 @@ def test_mitogen_runs_the_tasks_where_it_is_installed(place: Path) -> None:
 def test_run_goes_on_without_it_when_it_does_not_fit(place: Path) -> None:
     code, calls = run(place, '[ -z "$ANSIBLE_STRATEGY" ]')
     assert (code, calls) == (0, ["strategy mitogen_linear", "strategy none"])
-    assert events(place) == ["without_mitogen"]
+    assert events(place) == ["mitogen_fallback"]
 
 
 def test_role_that_failed_is_not_run_a_second_time(place: Path) -> None:

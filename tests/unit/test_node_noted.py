@@ -161,13 +161,15 @@ def test_task_that_makes_up_for_restarts_owes_none_itself(place: Path) -> None:
 
 
 def test_role_that_came_to_its_end_is_done(place: Path) -> None:
-    done = {role for role, record in read_records(place / "managed.jsonl").items() if record.done}
+    done = {
+        role for role, record in read_records(place / "managed.jsonl").items() if record.completed
+    }
     assert done == {"files", "loops", "commands", "handlers", "tells", "rescues"}
 
 
 def test_role_that_failed_is_not_done_and_owes_its_restarts(place: Path) -> None:
-    assert read_records(place / "managed.jsonl")["fails"].done is False
-    assert receipts.owed(place / "state", "fails") == ["Never done"]
+    assert read_records(place / "managed.jsonl")["fails"].completed is False
+    assert receipts.pending_handlers(place / "state", "fails") == ["Never done"]
 
 
 def test_failure_that_a_rescue_takes_up_is_noted(place: Path) -> None:
@@ -181,7 +183,7 @@ def test_secrets_are_masked_in_events_and_notices(place: Path) -> None:
     # What is that short is no secret, and none is halved where a long message is cut.
     assert notices == ["it is ********, and 7", "x" * 1990 + "********"]
     events = lines(place / "events.jsonl")
-    assert [event["message"] for event in events if event["event"] == "notice"] == notices
+    assert [event["text"] for event in events if event["event"] == "role_message"] == notices
     [failed] = [e for e in events if e["event"] == "failure" and e["task"] == "Fail"]
     assert failed["message"] == "********"
 

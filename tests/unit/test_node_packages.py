@@ -41,9 +41,9 @@ def did(machine: Path) -> list[str]:
 def finished(machine: Path) -> list[dict[str, Any]]:
     """Finish what is left, and return what was told."""
     told: list[dict[str, Any]] = []
-    packages.finish(
+    packages.repair(
         lambda argv: subprocess.run(argv, check=False).returncode,
-        lambda event, **values: told.append({"event": event} | values),
+        lambda event: told.append(dict(event)),
     )
     return told
 
@@ -55,7 +55,7 @@ def test_sound_machine_is_left_alone(machine: Path) -> None:
 def test_packages_that_are_not_whole_are_configured(machine: Path) -> None:
     (machine / "dpkg").write_text(BROKEN)
     told = {"packages": ["nginx", "redis", "libc-bin"], "ok": True}
-    assert finished(machine) == [{"event": "packages_finished"} | told]
+    assert finished(machine) == [{"event": "dpkg_repaired"} | told]
     assert did(machine) == [
         "dpkg --force-confdef --force-confold --configure --pending noninteractive"
     ]
@@ -89,7 +89,7 @@ def test_notes_that_dpkg_has_not_taken_in_count(machine: Path, tmp_path: Path) -
     """A killed dpkg leaves numbered files; apt refuses all work while one is there."""
     folder = tmp_path / "updates"
     folder.mkdir()
-    look = packages.LOOK.replace("/var/lib/dpkg/updates", str(folder))
+    look = packages.FIND_INTERRUPTED.replace("/var/lib/dpkg/updates", str(folder))
     for name, seen in (("tmp.i", False), ("0001", True), ("0002", True)):
         (folder / name).touch()
         done = subprocess.run(["sh", "-c", look], capture_output=True, text=True, check=False)

@@ -9,7 +9,7 @@ from playbook_samples import Data, lines, play, roles, write
 
 from chautari.node import receipts
 from chautari.node.converge import read_records
-from chautari.node.pending_handlers import Restarts
+from chautari.node.pending_handlers import PendingHandlers
 
 COMMAND = "ansible.builtin.command"
 
@@ -19,21 +19,21 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def begun(state: Path, role: str = "web") -> Restarts:
-    restarts = Restarts(state)
+def begun(state: Path, role: str = "web") -> PendingHandlers:
+    restarts = PendingHandlers(state)
     restarts.begin(role)
     return restarts
 
 
 def test_restart_outlives_a_kill_between_the_change_and_its_result(state: Path) -> None:
-    begun(state).may_owe(["Reload"])
-    assert receipts.owed(state, "web") == ["Reload"]
+    begun(state).record_tentative(["Reload"])
+    assert receipts.pending_handlers(state, "web") == ["Reload"]
 
 
 def test_task_that_changed_nothing_asks_for_no_restart(state: Path) -> None:
     restarts = begun(state)
-    restarts.may_owe(["Reload"])
-    restarts.unchanged()
+    restarts.record_tentative(["Reload"])
+    restarts.discard_tentative()
     restarts.end()
     assert not receipts.pending_file(state, "web").exists()
 
@@ -41,43 +41,46 @@ def test_task_that_changed_nothing_asks_for_no_restart(state: Path) -> None:
 def test_restart_that_another_task_asked_for_stays(state: Path) -> None:
     restarts = begun(state)
     for changed in (False, True, False):
-        restarts.may_owe(["Look", "Reload"] if changed else ["Reload", "Restart"])
+        restarts.record_tentative(["Look", "Reload"] if changed else ["Reload", "Restart"])
         if changed:
-            restarts.owe(["Look", "Reload"])
+            restarts.record(["Look", "Reload"])
         else:
-            restarts.unchanged()
+            restarts.discard_tentative()
     restarts.end()
-    assert receipts.owed(state, "web") == ["Reload", "Look"]
+    assert receipts.pending_handlers(state, "web") == ["Reload", "Look"]
 
 
 def test_restart_that_an_earlier_run_left_undone_stays(state: Path) -> None:
-    begun(state).may_owe(["Reload"])
+    begun(state).record_tentative(["Reload"])
     restarts = begun(state)
-    restarts.may_owe(["Reload", "Look"])
-    restarts.unchanged()
+    restarts.record_tentative(["Reload", "Look"])
+    restarts.discard_tentative()
     restarts.end()
-    assert receipts.owed(state, "web") == ["Reload"]
+    assert receipts.pending_handlers(state, "web") == ["Reload"]
 
 
 def test_task_without_a_result_may_have_changed_something(state: Path) -> None:
     restarts = begun(state)
-    restarts.may_owe(["Reload"])
-    restarts.may_owe([])
-    restarts.unchanged()
-    restarts.may_owe(["Look"])
+    restarts.record_tentative(["Reload"])
+    restarts.record_tentative([])
+    restarts.discard_tentative()
+    restarts.record_tentative(["Look"])
     restarts.end()
-    assert receipts.owed(state, "web") == ["Reload", "Look"]
+    assert receipts.pending_handlers(state, "web") == ["Reload", "Look"]
 
 
 def test_what_one_role_owes_is_not_another_s(state: Path) -> None:
     restarts = begun(state, "a")
-    restarts.may_owe(["Reload"])
+    restarts.record_tentative(["Reload"])
     restarts.end()
     restarts.begin("b")
-    restarts.may_owe(["Reload"])
-    restarts.unchanged()
+    restarts.record_tentative(["Reload"])
+    restarts.discard_tentative()
     restarts.end()
-    assert (receipts.owed(state, "a"), receipts.owed(state, "b")) == (["Reload"], [])
+    assert (receipts.pending_handlers(state, "a"), receipts.pending_handlers(state, "b")) == (
+        ["Reload"],
+        [],
+    )
 
 
 def test_each_restart_costs_the_disk_s_time_once_a_role(
@@ -87,12 +90,12 @@ def test_each_restart_costs_the_disk_s_time_once_a_role(
     monkeypatch.setattr(os, "fsync", synced.append)
     restarts = begun(state)
     for _ in range(30):
-        restarts.may_owe(["Reload", "Look"])
-        restarts.unchanged()
+        restarts.record_tentative(["Reload", "Look"])
+        restarts.discard_tentative()
     restarts.end()
     assert len(synced) == 1
-    restarts.may_owe(["Reload"])
-    restarts.owe(["Reload"])
+    restarts.record_tentative(["Reload"])
+    restarts.record(["Reload"])
     restarts.end()
     assert len(synced) == 2
 
@@ -107,10 +110,10 @@ def test_restart_that_found_no_room_is_noted_when_there_is_some(
     with monkeypatch.context() as disk:
         disk.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
-            restarts.may_owe(["Reload"])
-    assert receipts.owed(state, "web") == []
-    restarts.owe(["Reload"])
-    assert receipts.owed(state, "web") == ["Reload"]
+            restarts.record_tentative(["Reload"])
+    assert receipts.pending_handlers(state, "web") == []
+    restarts.record(["Reload"])
+    assert receipts.pending_handlers(state, "web") == ["Reload"]
 
 
 # ── In real playbooks ────────────────────────────────────────────────────────────────────────
@@ -204,7 +207,7 @@ def test_restarts_that_handlers_and_turns_of_a_loop_ask_for_are_noted(place: Pat
 def test_task_that_failed_owes_its_restart_and_one_that_changed_nothing_does_not(
     place: Path,
 ) -> None:
-    assert receipts.owed(place / "state", "fails") == ["Restart"]
+    assert receipts.pending_handlers(place / "state", "fails") == ["Restart"]
 
 
 def test_journal_without_room_costs_the_role_neither_its_notes_nor_its_restarts(
@@ -212,13 +215,15 @@ def test_journal_without_room_costs_the_role_neither_its_notes_nor_its_restarts(
 ) -> None:
     record = read_records(place / "managed.jsonl")["no_journal"]
     assert list(record.items) == [f"path {place}/one"]
-    assert receipts.owed(place / "state", "no_journal") == ["Reload"]
+    assert receipts.pending_handlers(place / "state", "no_journal") == ["Reload"]
 
 
 def test_role_of_which_something_could_not_be_noted_is_not_done(place: Path) -> None:
-    done = {role for role, record in read_records(place / "managed.jsonl").items() if record.done}
+    done = {
+        role for role, record in read_records(place / "managed.jsonl").items() if record.completed
+    }
     assert done == {"doubts", "chains", "after"}
-    assert receipts.owed(place / "state", "no_notes") == ["Reload"]
+    assert receipts.pending_handlers(place / "state", "no_notes") == ["Reload"]
 
 
 def test_report_goes_on_when_there_is_room_again(place: Path) -> None:

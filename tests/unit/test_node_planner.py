@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import FakeAnsible, inputs, node, path_item, told, written
+from receipt_samples import FakeAnsible, inputs, node, path_item, reason_text, told, written
 
 from chautari.node import converge, lock, packages, planner, receipt_writer, receipts
-from chautari.node.receipts import Inputs
+from chautari.node.receipts import RoleInputs
 
 Data = dict[str, Any]
 
@@ -16,26 +16,26 @@ Data = dict[str, Any]
 def half_done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The packages of this node that an installation left half done: none yet."""
     found: list[str] = []
-    monkeypatch.setattr(packages, "unfinished", lambda: found)
+    monkeypatch.setattr(packages, "find_interrupted", lambda: found)
     monkeypatch.setattr(lock, "apt_holder", str)
     return found
 
 
-def deployed(folder: Path, roles: list[Inputs], **does: Any) -> list[list[str]]:
+def deployed(folder: Path, roles: list[RoleInputs], **does: Any) -> list[list[str]]:
     """Deploy, and return what ran in each pass."""
     ansible = FakeAnsible(folder / "memory", does)
     assert converge.converge(node(folder, roles, ansible), full=False) == 0
     return ansible.ran
 
 
-def planned(folder: Path, roles: list[Inputs], code: int = 0, **does: Any) -> tuple[Data, Data]:
+def planned(folder: Path, roles: list[RoleInputs], code: int = 0, **does: Any) -> tuple[Data, Data]:
     """Return which roles a plan says would run, and which would follow."""
     (folder / "told.jsonl").unlink(missing_ok=True)
     ansible = FakeAnsible(folder / "memory", does)
     there = node(folder, roles, lambda playbook: ansible(playbook) or code)
-    planner.foretell(there, full=False, last_words=lambda: ["x"])
-    [chosen] = told(folder, "chosen")
-    later = told(folder, "may_follow")
+    planner.plan(there, full=False, last_lines=lambda: ["x"])
+    [chosen] = told(folder, "roles_selected")
+    later = told(folder, "followup_roles")
     return chosen["roles"], later[0]["roles"] if later else {}
 
 
@@ -57,8 +57,8 @@ def test_plan_and_deploy_agree_where_a_changed_role_breaks_another_s_receipt(
     changed = [roles[0], inputs("b", files="f2"), *roles[2:]]
     now, later = planned(tmp_path, changed, b=noting(path_item(file)))
     assert (list(now), list(later)) == (["b"], ["a", "c"])
-    assert [why["text"] for why in later["a"]] == [f"b would change {file}"]
-    assert [why["text"] for why in later["c"]] == ["it builds on a"]
+    assert [reason_text(why) for why in later["a"]] == [f"b would change {file}"]
+    assert [reason_text(why) for why in later["c"]] == ["it builds on a, which runs"]
     ran = deployed(tmp_path, changed, a=writes(file, "a\n"), b=writes(file, "b\n"))
     assert ran[:2] == [["b"], ["a", "c"]]
 
@@ -91,18 +91,18 @@ def test_only_what_would_break_a_receipt_makes_its_role_follow(
 ) -> None:
     roles = [inputs("a"), inputs("b")]
     there = node(tmp_path, roles, lambda _: 0)
-    receipt_writer.save(there.state, receipts.Receipt("a", "r", 0, {}, {}, [watched], [{}]))
+    receipt_writer.save_receipt(there.state, receipts.Receipt("a", "r", 0, {}, {}, [watched], [{}]))
     notes = tmp_path / "notes"
     for changed in ('"changed": true, ', ""):
         text = str(item).replace("'", '"')
         notes.write_text(f'{{"role": "b", {changed}"item": {text}}}\n')
-        assert len(planner.following(there, {"b"}, notes)) == (follows if changed else 0)
+        assert len(planner.followup_roles(there, {"b"}, notes)) == (follows if changed else 0)
 
 
 def test_check_that_ended_early_is_told_with_a_sum_in_part(tmp_path: Path) -> None:
     planned(tmp_path, [inputs("a")], code=2)
-    assert told(tmp_path, "check_ended_early") == [{"event": "check_ended_early", "log": ["x"]}]
-    assert told(tmp_path, "budget")[0]["partial"] is True
+    assert told(tmp_path, "dry_run_incomplete") == [{"event": "dry_run_incomplete", "log": ["x"]}]
+    assert told(tmp_path, "download_estimate")[0]["partial"] is True
 
 
 def test_plan_of_a_node_that_is_as_it_was_left_asks_nothing(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_plan_of_a_node_that_is_as_it_was_left_asks_nothing(tmp_path: Path) -> N
     deployed(tmp_path, roles)
     # Notes of the deploy are still there: nothing of it is told again.
     assert planned(tmp_path, roles, code=2) == ({}, {})
-    [budget] = told(tmp_path, "budget")
-    assert (budget["bytes"], budget["partial"]) == (0, False)
+    [estimate] = told(tmp_path, "download_estimate")
+    assert (estimate["bytes"], estimate["partial"]) == (0, False)
 
 
 def test_installation_that_a_deploy_finishes_first_is_told_with_a_sum_in_part(
@@ -119,9 +119,9 @@ def test_installation_that_a_deploy_finishes_first_is_told_with_a_sum_in_part(
 ) -> None:
     half_done += ["nginx", "redis"]
     planned(tmp_path, [inputs("a")])
-    [event] = told(tmp_path, "packages_unfinished")
+    [event] = told(tmp_path, "dpkg_interrupted")
     assert event["packages"] == ["nginx", "redis"]
-    assert told(tmp_path, "budget")[0]["partial"] is True
+    assert told(tmp_path, "download_estimate")[0]["partial"] is True
 
 
 @pytest.mark.parametrize("why", ["nothing to do", "apt at work"])
@@ -134,5 +134,5 @@ def test_installation_that_a_deploy_leaves_alone_is_not_told(
     else:
         deployed(tmp_path, [inputs("a")])
     planned(tmp_path, [inputs("a")])
-    assert told(tmp_path, "packages_unfinished") == []
-    assert told(tmp_path, "budget")[0]["partial"] is False
+    assert told(tmp_path, "dpkg_interrupted") == []
+    assert told(tmp_path, "download_estimate")[0]["partial"] is False

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chautari.node.resources import READING, joined, key, managed, path_item
+from chautari.node.resources import READING, key, managed_resources, merge, path_item
 
 CENSORED = {"censored": "the output has been hidden", "changed": True}
 Given = dict[str, Any]
@@ -14,13 +14,13 @@ def path(name: str, **more: Any) -> Given:
     return {"kind": "path", "name": name} | more
 
 
-def package(name: str, wish: str = "present", **more: Any) -> Given:
-    return {"kind": "package", "name": name} | ({"wish": wish} if wish else {}) | more
+def package(name: str, desired: str = "present", **more: Any) -> Given:
+    return {"kind": "package", "name": name} | ({"desired": desired} if desired else {}) | more
 
 
-def unit(name: str, enabled: bool, wish: str = "") -> Given:
+def unit(name: str, enabled: bool, desired: str = "") -> Given:
     flags = ({"enabled": True} if enabled else {}) | (
-        {"active": True, "wish": wish} if wish else {}
+        {"active": True, "desired": desired} if desired else {}
     )
     return {"kind": "unit", "name": name} | flags
 
@@ -80,7 +80,7 @@ def test_module_tells_all_that_it_manages(
     module: str, arguments: Given, result: Given, items: list[Given]
 ) -> None:
     for name in (module, f"ansible.builtin.{module}", f"ansible.legacy.{module}"):
-        assert managed(name, arguments, result, False) == (items, "")
+        assert managed_resources(name, arguments, result, False) == (items, "")
 
 
 @pytest.mark.parametrize(
@@ -106,28 +106,32 @@ def test_module_tells_all_that_it_manages(
 def test_module_that_does_more_than_can_be_named_says_why(
     module: str, arguments: Given, items: list[Given]
 ) -> None:
-    found, why = managed(module, arguments, {}, False)
+    found, why = managed_resources(module, arguments, {}, False)
     assert found == items
     assert why
 
 
 def test_tree_that_was_copied_is_not_covered_by_its_folder() -> None:
-    _, why = managed("copy", {"src": "tree", "dest": "/etc/x"}, {"state": "directory"}, False)
-    assert why == "a whole tree was copied"
+    _, why = managed_resources(
+        "copy", {"src": "tree", "dest": "/etc/x"}, {"state": "directory"}, False
+    )
+    assert why == "copied_tree"
 
 
 def test_unknown_module_is_named() -> None:
-    assert managed("cron", {}, {}, True) == ([], "what cron changes cannot be told")
+    assert managed_resources("cron", {}, {}, True) == ([], "unknown_module")
 
 
 @pytest.mark.parametrize("module", ["command", "shell", "script"])
 def test_command_that_never_changes_anything_is_covered(module: str) -> None:
-    assert managed(module, {"_raw_params": "id"}, {}, True) == ([], "")
+    assert managed_resources(module, {"_raw_params": "id"}, {}, True) == ([], "")
 
 
 @pytest.mark.parametrize("module", sorted(READING))
 def test_reading_module_manages_nothing(module: str) -> None:
-    assert managed(f"ansible.builtin.{module}", {"path": "/x", "name": "x"}, {}, False) == ([], "")
+    assert managed_resources(
+        f"ansible.builtin.{module}", {"path": "/x", "name": "x"}, {}, False
+    ) == ([], "")
 
 
 @pytest.mark.parametrize(
@@ -142,11 +146,11 @@ def test_reading_module_manages_nothing(module: str) -> None:
 def test_censored_result_still_names_what_to_watch_and_no_secret(
     module: str, arguments: Given, items: list[Given]
 ) -> None:
-    assert managed(module, arguments, CENSORED, False) == (items, "")
+    assert managed_resources(module, arguments, CENSORED, False) == (items, "")
 
 
 def test_censored_copy_into_a_folder_cannot_be_told() -> None:
-    found, why = managed("copy", {"src": "s", "dest": "/etc/"}, CENSORED, False)
+    found, why = managed_resources("copy", {"src": "s", "dest": "/etc/"}, CENSORED, False)
     assert (found, bool(why)) == ([path("/etc")], True)
 
 
@@ -157,12 +161,12 @@ def test_later_word_about_the_same_thing_has_the_same_key() -> None:
 
 def test_a_restart_does_not_make_one_forget_that_a_unit_is_enabled() -> None:
     enabled = unit("x.service", True, "started")
-    assert joined(enabled, unit("x.service", False, "restarted")) == enabled
-    assert joined(package("a", pinned=True), package("a")) == package("a", pinned=True)
+    assert merge(enabled, unit("x.service", False, "restarted")) == enabled
+    assert merge(package("a", pinned=True), package("a")) == package("a", pinned=True)
 
 
 @pytest.mark.parametrize(
-    ("first", "then", "wish"),
+    ("first", "then", "desired"),
     [
         ("stopped", "started", "started"),
         ("started", "stopped", "stopped"),
@@ -172,14 +176,14 @@ def test_a_restart_does_not_make_one_forget_that_a_unit_is_enabled() -> None:
         ("started", "", "started"),
     ],
 )
-def test_the_last_wish_for_a_unit_counts(first: str, then: str, wish: str) -> None:
-    found = joined(unit("x.service", False, first), unit("x.service", True, then))
-    assert found == unit("x.service", True, wish)
+def test_the_last_desired_state_of_a_unit_counts(first: str, then: str, desired: str) -> None:
+    found = merge(unit("x.service", False, first), unit("x.service", True, then))
+    assert found == unit("x.service", True, desired)
 
 
 def test_package_that_comes_back_is_wished_present() -> None:
-    assert joined(package("a", "absent"), package("a")) == package("a")
+    assert merge(package("a", "absent"), package("a")) == package("a")
 
 
 def test_a_file_is_as_it_was_written_last() -> None:
-    assert joined(path("/x", sha1="a"), path("/x")) == path("/x")
+    assert merge(path("/x", sha1="a"), path("/x")) == path("/x")

@@ -27,7 +27,7 @@ OLD = "20261122T120000-abcdef"
 LATER = "20261123T115959-fedcba"
 ABOUT = {
     "run": RUN, "operator": "ana", "origin": "laptop", "region": "andes", "node": "bog1",
-    "mode": "converge", "full": False,
+    "mode": "deploy", "full": False,
 }  # fmt: skip
 HOLD = """
 import sys, time
@@ -124,7 +124,7 @@ def test_unpack_begins_with_an_empty_folder(tmp_path: Path) -> None:
 def test_unpack_refuses_what_is_no_plain_file_inside(
     name: str, kind: bytes, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="does not belong into a bundle"):
+    with pytest.raises(ValueError, match="does not belong in a bundle"):
         unpack(bundle((name, kind)), tmp_path / "in" / "x")
     assert not (tmp_path / "in" / "outside").exists()
     assert not Path("/tmp/chautari-outside").exists()
@@ -136,9 +136,8 @@ def test_damaged_bundle_is_refused_before_it_is_unpacked(
 ) -> None:
     arguments = ABOUT | {"action": "start", "sha256": hashlib.sha256(b"sent").hexdigest()}
     assert runner.main(arguments, io.BytesIO(b"arrived")) == 1
-    assert said(capsys) == [
-        {"event": "refused", "message": "the bundle arrived damaged; nothing was unpacked"}
-    ]
+    reason = {"code": "bundle_damaged", "data": {}}
+    assert said(capsys) == [{"event": "refused", "reason": reason}]
     assert not runner.MEMORY.exists()
     assert not (place / "runs").exists()
 
@@ -154,7 +153,10 @@ def test_run_that_cannot_be_written_down_is_refused_and_leaves_nothing(
     arguments = ABOUT | {"action": "start", "sha256": hashlib.sha256(sent).hexdigest()}
     assert runner.main(arguments, io.BytesIO(sent)) == 1
     [told] = said(capsys)
-    assert told["event"] == "refused" and "No space left on device: '/x'" in told["message"]
+    assert (
+        told["event"] == "refused"
+        and "No space left on device: '/x'" in told["reason"]["data"]["error"]
+    )
     assert list((place / "runs").iterdir()) == []
 
 
@@ -168,7 +170,7 @@ def test_attaching_to_a_run_that_never_began_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert runner.main({"action": "attach", "run": RUN}, io.BytesIO()) == 1
-    assert said(capsys)[0]["message"] == f"there is no run {RUN} here; there are: none"
+    assert said(capsys)[0]["reason"]["data"] == {"run": RUN, "known": []}
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -241,7 +243,7 @@ def test_worker_that_finds_the_lock_taken_says_so_and_keeps_no_secret(
 ) -> None:
     folder = begun(place)
     (runner.MEMORY / RUN).mkdir(parents=True)
-    assert runner.work(RUN) == runner.BUSY
+    assert runner.run_worker(RUN) == runner.BUSY
     assert json.loads((folder / "events.jsonl").read_text())["event"] == "busy"
     assert not (runner.MEMORY / RUN).exists()
     assert other.poll() is None
@@ -253,9 +255,9 @@ def test_worker_records_beginning_and_end_and_deletes_the_secrets(
     folder = begun(place)
     (runner.MEMORY / RUN).mkdir(parents=True)
     monkeypatch.setattr(runner, "converge_node", lambda *_: True)
-    monkeypatch.setattr(runner, "check", lambda *_: None)
+    monkeypatch.setattr(runner, "run_checks", lambda *_: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    assert runner.work(RUN) == 0
+    assert runner.run_worker(RUN) == 0
     first, last = map(json.loads, (folder / "events.jsonl").read_text().splitlines())
     assert (first["event"], first["operator"], last["event"], last["ok"]) == (
         "run_started", "ana", "run_finished", True,
@@ -264,7 +266,7 @@ def test_worker_records_beginning_and_end_and_deletes_the_secrets(
     assert not (runner.MEMORY / RUN).exists()
 
 
-@pytest.mark.parametrize("stage", ["converge_node", "check"])
+@pytest.mark.parametrize("stage", ["converge_node", "run_checks"])
 def test_worker_that_breaks_still_records_its_end(
     stage: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,9 +279,9 @@ def test_worker_that_breaks_still_records_its_end(
     monkeypatch.setattr(runner, stage, broken)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit):
-        runner.work(RUN)
+        runner.run_worker(RUN)
     *_, told, last = map(json.loads, _lines(folder / "events.jsonl"))
-    assert (told["event"], last["event"], last["ok"]) == ("stopped", "run_finished", False)
+    assert (told["event"], last["event"], last["ok"]) == ("run_terminated", "run_finished", False)
 
 
 def test_worker_that_nobody_expected_to_break_says_of_what(
@@ -293,9 +295,9 @@ def test_worker_that_nobody_expected_to_break_says_of_what(
     monkeypatch.setattr(runner, "converge_node", broken)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(OSError, match="/etc/x"):
-        runner.work(RUN)
+        runner.run_worker(RUN)
     *_, told, last = map(json.loads, _lines(folder / "events.jsonl"))
-    assert told["event"] == "broke"
+    assert told["event"] == "run_crashed"
     assert told["message"] == "OSError: [Errno 5] Input/output error: '/etc/x'"
     assert (last["event"], last["ok"]) == ("run_finished", False)
 
@@ -311,11 +313,11 @@ def test_line_that_is_spoiled_ends_neither_the_run_nor_who_follows(
         return True
 
     monkeypatch.setattr(runner, "converge_node", spoiled)
-    monkeypatch.setattr(runner, "check", lambda *_: None)
+    monkeypatch.setattr(runner, "run_checks", lambda *_: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    assert runner.work(RUN) == 0
+    assert runner.run_worker(RUN) == 0
     assert runner.follow(RUN, 0) == 0
-    assert [event["event"] for event in said(capsys)][-2:] == ["garbled", "run_finished"]
+    assert [event["event"] for event in said(capsys)][-2:] == ["malformed", "run_finished"]
     assert runs.status(place)["finished"]["ok"] is True
 
 
@@ -328,7 +330,7 @@ def test_secrets_of_a_killed_run_are_deleted_by_the_next(
     os.utime(runner.MEMORY / OLD, (0, time.time() - 2 * runner.LEFTOVER_SECONDS))
     monkeypatch.setattr(runner, "converge_node", lambda *_: False)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    assert runner.work(RUN) == 1
+    assert runner.run_worker(RUN) == 1
     # What was unpacked just now is another operator's, who will be told who is at work.
     assert [path.name for path in runner.MEMORY.iterdir()] == [LATER]
 
@@ -343,15 +345,15 @@ def test_leftover_that_was_too_young_is_deleted_when_the_run_ends(
         runner, "converge_node", lambda *_: bool(os.utime(runner.MEMORY / OLD, (0, 0)))
     )
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    assert runner.work(RUN) == 1
+    assert runner.run_worker(RUN) == 1
     assert list(runner.MEMORY.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("event", "action"),
     [
-        ("playbook_failed", "converge"), ("check_ended_early", "plan"),
-        ("without_mitogen", "converge"), ("checks_broken", "check"),
+        ("playbook_failed", "converge"), ("dry_run_incomplete", "plan"),
+        ("mitogen_fallback", "converge"), ("checks_errored", "check"),
     ],
 )  # fmt: skip
 def test_what_ansible_said_is_told_without_secrets(
@@ -373,7 +375,7 @@ def test_what_ansible_said_is_told_without_secrets(
     {
         "converge": lambda: runner.converge_node(folder, memory, about),
         "plan": lambda: runner.plan(folder, memory, about),
-        "check": lambda: runner.check(folder, memory, 0.0),
+        "check": lambda: runner.run_checks(folder, memory, 0.0),
     }[action]()
     told = {line["event"]: line for line in map(json.loads, _lines(folder / "events.jsonl"))}
     assert told[event]["log"][0] == "password: ********"

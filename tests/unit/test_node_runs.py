@@ -15,7 +15,7 @@ __all__ = ["place"]
 
 def test_what_a_run_may_do_is_known_to_the_next(place: Path) -> None:
     folder = begun(place, RUN, STARTED)
-    more = {"checks": True, "purge": False, "even_if_busy": True}
+    more = {"checks": True, "purge": False, "interrupt_meetings": True}
     (folder / "about.json").write_text(json.dumps(ABOUT | more))
     assert more.items() <= runs.status(place)["about"].items()
 
@@ -61,18 +61,18 @@ def many(place: Path, day: int, **about: Any) -> list[str]:
 @pytest.mark.parametrize("mode", ["check", "plan"])
 def test_what_only_looks_pushes_no_deploy_out(mode: str, place: Path) -> None:
     deploys, looks = many(place, 1), many(place, 2, mode=mode)
-    runs.forget_old(place, but=looks[-1])
-    assert runs.ids(place) == deploys[-runs.KEPT :] + looks[-runs.KEPT :]
+    runs.prune_runs(place, keep=looks[-1])
+    assert runs.ids(place) == deploys[-runs.KEPT_RUNS :] + looks[-runs.KEPT_RUNS :]
     assert runs.status(place)["run"] == deploys[-1]
 
 
 def test_run_that_just_ended_stays_although_the_clock_was_set_back(place: Path) -> None:
     later = many(place, 23)
     begun(place, OLD, STARTED, ENDED)
-    assert runs.ids(place)[0] == OLD and len(later) > runs.KEPT
-    runs.forget_old(place, but=OLD)
+    assert runs.ids(place)[0] == OLD and len(later) > runs.KEPT_RUNS
+    runs.prune_runs(place, keep=OLD)
     assert OLD in runs.ids(place)
-    runs.forget_old(place, but=later[-1])
+    runs.prune_runs(place, keep=later[-1])
     assert OLD not in runs.ids(place)
 
 
@@ -88,8 +88,8 @@ def test_runs_that_found_somebody_at_work_push_no_deploy_out(place: Path) -> Non
     for name in many(place, 30):
         refused = json.dumps({"event": "busy", "holder": {}}) + "\n"
         (place / "runs" / name / "events.jsonl").write_text(refused)
-    runs.forget_old(place, but=OLD)
-    assert (len(runs.ids(place)), runs.newest(place)) == (1 + runs.KEPT, OLD)
+    runs.prune_runs(place, keep=OLD)
+    assert (len(runs.ids(place)), runs.newest(place)) == (1 + runs.KEPT_RUNS, OLD)
 
 
 def test_operator_s_name_does_not_make_a_run_one_that_never_began(place: Path) -> None:

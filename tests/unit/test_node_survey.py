@@ -29,10 +29,10 @@ def asked(roles: list[Data], capsys: pytest.CaptureFixture[str]) -> Data:
 
 def test_fresh_node_names_every_role(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = asked([inputs("a"), inputs("b")], capsys)
-    assert {role: reasons[0]["kind"] for role, reasons in found["reasons"].items()} == {
-        "a": "new", "b": "new",
+    assert {role: reasons[0]["code"] for role, reasons in found["reasons"].items()} == {
+        "a": "receipt_missing", "b": "receipt_missing",
     }  # fmt: skip
-    assert (found["event"], found["kept"], found["busy"]) == ("survey", [], None)
+    assert (found["event"], found["up_to_date"], found["busy"]) == ("survey", [], None)
 
 
 def test_role_that_is_as_it_was_left_tells_its_run_and_what_it_reported(
@@ -42,8 +42,8 @@ def test_role_that_is_as_it_was_left_tells_its_run_and_what_it_reported(
     sealed(place, inputs("a"), record(path_item(file), notices=["make an A record"]))
     found = asked([inputs("a"), inputs("b")], capsys)
     assert list(found["reasons"]) == ["b"]
-    assert [(kept["role"], kept["notices"]) for kept in found["kept"]] == [
-        ("a", ["make an A record"])
+    assert [(kept["role"], kept["notices"]) for kept in found["up_to_date"]] == [
+        ("a", [{"code": "role_message", "data": {"role": "a", "text": "make an A record"}}])
     ]
     file.unlink()
     assert list(asked([inputs("a")], capsys)["reasons"]) == ["a"]
@@ -55,11 +55,11 @@ def test_node_at_work_says_who_and_looks_nothing_up(
     def never(*_: Any) -> Any:
         raise AssertionError("receipts were looked at")
 
-    monkeypatch.setattr(survey.receipts, "stale", never)
+    monkeypatch.setattr(survey.receipts, "roles_to_run", never)
     monkeypatch.setattr(lock, "holder", lambda: ABOUT)
     found = asked([inputs("a")], capsys)
     assert found["busy"] == ABOUT
-    assert not {"reasons", "kept"} & set(found)
+    assert not {"reasons", "up_to_date"} & set(found)
 
 
 def test_looking_changes_nothing_on_the_node(
@@ -145,7 +145,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(runner, "_run_logged", run)
     # Whatever is half done on the machine of these tests is none of theirs.
-    monkeypatch.setattr(packages, "unfinished", list)
+    monkeypatch.setattr(packages, "find_interrupted", list)
     return found
 
 
@@ -158,7 +158,7 @@ def test_plan_asks_ansible_s_check_and_keeps_every_receipt(
     assert started == [["ansible-playbook", "playbooks/run.yml", "--check", "--diff", "yes"]]
     assert {p.name: p.read_bytes() for p in (place / "receipts").glob("*.json")} == before
     told = [event["event"] for event in events(folder)]
-    assert told == ["chosen", "check_ended_early", "kept", "budget"]
+    assert told == ["roles_selected", "dry_run_incomplete", "role_up_to_date", "download_estimate"]
     assert not (place / "lib").exists()
 
 
@@ -185,19 +185,19 @@ def test_converge_that_fails_says_so_and_leaves_the_watch(
 def test_cut_off_installation_is_finished_before_any_role_runs(
     place: Path, memory: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "unfinished", lambda: ["nginx"])
+    monkeypatch.setattr(packages, "find_interrupted", lambda: ["nginx"])
     monkeypatch.setattr(lock, "apt_holder", lambda: "")
     folder = begun(place)
     assert runner.converge_node(folder, memory, {"run": RUN}) is False
     assert [argv[0] for argv in started] == ["sh", "ansible-playbook"]
-    [told] = [event for event in events(folder) if event["event"] == "packages_finished"]
+    [told] = [event for event in events(folder) if event["event"] == "dpkg_repaired"]
     assert (told["packages"], told["ok"]) == (["nginx"], False)
 
 
 def test_packages_are_left_alone_where_nothing_runs(
     place: Path, memory: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "unfinished", lambda: ["nginx"])
+    monkeypatch.setattr(packages, "find_interrupted", lambda: ["nginx"])
     written(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
     assert runner.converge_node(begun(place), memory, {"run": RUN}) is True
     assert started == []
@@ -207,14 +207,14 @@ def test_worker_of_a_plan_converges_and_checks_nothing(
     place: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    for name in ("converge_node", "check", "plan"):
+    for name in ("converge_node", "run_checks", "plan"):
         monkeypatch.setattr(runner, name, lambda *_, name=name: done.append(name) or True)
     for about, wanted in (
         ({"mode": "plan"}, ["plan"]),
-        ({"mode": "check"}, ["check"]),
-        ({"mode": "converge"}, ["converge_node", "check"]),
-        ({"mode": "converge", "checks": False}, ["converge_node"]),
+        ({"mode": "verify"}, ["run_checks"]),
+        ({"mode": "deploy"}, ["converge_node", "run_checks"]),
+        ({"mode": "deploy", "checks": False}, ["converge_node"]),
     ):
         done.clear()
-        assert runner._carry_out(place, memory, about, 0.0) is True
+        assert runner._run_mode(place, memory, about, 0.0) is True
         assert done == wanted

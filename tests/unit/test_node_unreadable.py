@@ -7,10 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import inputs, kinds, node, path_item, record, sealed, told, written
+from receipt_samples import (
+    codes,
+    inputs,
+    node,
+    path_item,
+    reason_text,
+    record,
+    sealed,
+    told,
+    written,
+)
 
 from chautari.node import converge, drift, fingerprint, receipts
-from chautari.node.differences import between
+from chautari.node.differences import diff_resource
 from chautari.node.fingerprint import path_state
 
 Data = dict[str, Any]
@@ -69,13 +79,13 @@ def test_role_of_such_a_path_runs_and_the_others_are_looked_at(state: Path, tmp_
     sealed(state, inputs("a"), record(path_item(lost)))
     sealed(state, inputs("b"), record(path_item(other)))
     looped(tmp_path / "etc")
-    [(role, [why])] = receipts.stale(state, [inputs("a"), inputs("b")]).items()
-    assert (role, why["kind"], why["name"]) == ("a", "path", str(lost))
-    assert why["text"] == (
+    [(role, [why])] = receipts.roles_to_run(state, [inputs("a"), inputs("b")]).items()
+    assert (role, why["code"], why["data"]["path"]) == ("a", "path_unreadable", str(lost))
+    assert reason_text(why) == (
         f"{lost}: cannot be read (Too many levels of symbolic links); `stat {lost}` on the node "
         "says more"
     )
-    assert why["text"] in drift.text(drift.drift(state))
+    assert reason_text(why) in drift.describe_drift(drift.drift(state))
 
 
 @pytest.mark.parametrize("kind", ["path", "paths"])
@@ -88,16 +98,16 @@ def test_role_stays_open_while_something_of_it_cannot_be_read(
         why = sealed(state, inputs(), record(item))
         assert why.startswith(f"{tmp_path}/x: cannot be read (Input/output error); ")
         # It is the deploy's own unfinished business: no drift, and no reason for another pass.
-        assert set(kinds(receipts.stale(state, [inputs()])["web"])) == {"open"}
+        assert set(codes(receipts.roles_to_run(state, [inputs()])["web"])) == {"receipt_incomplete"}
         assert drift.drift(state)["roles"] == {}
-    found = receipts.stale(state, [inputs()])["web"]
-    assert [why["text"] for why in found][1:] == [f"{tmp_path}/x: can be read again"]
+    found = receipts.roles_to_run(state, [inputs()])["web"]
+    assert [reason_text(why) for why in found][1:] == [f"{tmp_path}/x: can be read again"]
 
 
 @pytest.mark.parametrize("kind", ["path", "paths"])
 def test_two_unreadable_states_are_never_equal(kind: str) -> None:
     then = LOOP if kind == "path" else {"/x": LOOP}
-    assert kinds(between({"kind": kind, "name": "/x"}, then, then)) == ["open"]
+    assert codes(diff_resource({"kind": kind, "name": "/x"}, then, then)) == ["receipt_incomplete"]
 
 
 def test_file_that_was_unreadable_when_an_older_toolkit_sealed_it_is_looked_at_anew(
@@ -106,14 +116,14 @@ def test_file_that_was_unreadable_when_an_older_toolkit_sealed_it_is_looked_at_a
     file = written(tmp_path / "x")
     then = path_state(str(file)) | {"sha256": ""}
     failing(monkeypatch, errno.EIO)
-    assert kinds(between(path_item(file), then, path_state(str(file)))) == ["path"]
+    assert codes(diff_resource(path_item(file), then, path_state(str(file)))) == ["path_unreadable"]
 
 
 def test_what_cannot_be_read_is_not_told_as_left_by_hand(tmp_path: Path) -> None:
     file = written(tmp_path / "etc" / "x")
 
     def ansible(_: str) -> int:
-        notes = [{"role": "a", "item": path_item(file)}, {"role": "a", "done": True}]
+        notes = [{"role": "a", "item": path_item(file)}, {"role": "a", "completed": True}]
         lines = (json.dumps(note) + "\n" for note in notes)
         (tmp_path / "memory" / "managed.jsonl").write_text("".join(lines))
         return 0
@@ -122,8 +132,8 @@ def test_what_cannot_be_read_is_not_told_as_left_by_hand(tmp_path: Path) -> None
     assert converge.converge(there, full=False) == 0
     looped(tmp_path / "etc")
     assert converge.converge(there, full=False) == 0
-    assert told(tmp_path, "accepted") == []
-    assert [event["role"] for event in told(tmp_path, "open")] == ["a"]
+    assert told(tmp_path, "manual_change_kept") == []
+    assert [event["role"] for event in told(tmp_path, "receipt_incomplete")] == ["a"]
 
 
 @pytest.mark.parametrize("now", ["pipe", "link"])

@@ -167,7 +167,7 @@ def test_facts_that_a_role_declares_are_inputs(content: Path, med1: NodeVariable
 
 def test_look_at_a_node_asks_with_all_that_a_receipt_keeps() -> None:
     """What is not sent cannot be compared."""
-    assert set(receipt_writer.KEPT) <= set(COMPARED)
+    assert set(receipt_writer.RECORDED_INPUTS) <= set(COMPARED)
 
 
 def test_secret_changes_the_roles_that_use_it(med1: NodeVariables) -> None:
@@ -225,4 +225,4 @@ def test_inputs_are_plain_json_that_comes_back_the_same(med1: NodeVariables) -> 
     found = list(given(med1).values())
     assert json.loads(json.dumps(found)) == found
     kinds = {item["kind"] for role in found for item in role["items"]}
-    assert kinds == {"paths", "loaded", "probe"}
+    assert kinds == {"paths", "reload_marker", "probe"}

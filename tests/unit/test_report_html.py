@@ -86,7 +86,8 @@ def test_only_service_links_leave_the_page() -> None:
 def test_hostile_text_is_escaped_and_cleaned() -> None:
     html = render_html(hostile_report())
     assert "<script" not in html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt; [red]x[/red] red &amp; &#34;q&#34;" in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; [red]x[/red] \\x1b[31mred" in html
+    assert r"\x1b[0m\x00\x08 &amp; &#34;q&#34;" in html
     assert "{{ 7*7 }}" in html and "49" not in re.findall(r"\b49\b", html)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe]", html)
 

@@ -27,7 +27,23 @@ MAKERS = {"Reason": "REASONS", "Notice": "NOTICES", "Refusal": "REFUSALS", "Caus
 FIELD = re.compile(r"{(\w+)")
 
 
-class Sample(dict[str, messages.Scalar]):
+WHY = {"code": "role_changed", "data": {}}
+# Data of another shape than texts.
+STRUCTURED: dict[str, messages.Data] = {
+    "receipt_incomplete": {"role": "a", "reason": WHY},
+    "manual_change_kept": {"role": "a", "change": WHY},
+    "followup_role": {"role": "a", "reasons": [WHY]},
+    "untracked_task": {"task": "T", "change": "unknown_module", "module": "cron"},
+    "path_unreadable": {"path": "/x", "error": "EIO"},
+    "path_changed": {"path": "/x", "content": True, "mode": ["0600", "0644"]},
+    "resource_changed": {"name": "x", "changes": {"active": ["active", "failed"]}},
+    "run_not_recorded": {"error": "x", "cause": "disk_full"},
+    "unit_not_started": {"error": "x", "cause": ""},
+    "run_crashed": {"message": "x", "cause": "", "run": "r"},
+}
+
+
+class Sample(dict[str, str]):
     """Data that has a value for every key."""
 
     def __missing__(self, key: str) -> str:
@@ -62,9 +78,9 @@ def calls() -> Iterator[tuple[str, str, ast.Call]]:
 def test_every_code_renders_with_its_data(table: str) -> None:
     for code in TABLES[table]:
         texts = (
-            messages.refusal(code, Sample())
+            messages.refusal(code, STRUCTURED.get(code, Sample()))
             if table == "REFUSALS"
-            else (messages.render(TABLES[table][code], code, Sample()),)
+            else (messages.render(TABLES[table][code], code, STRUCTURED.get(code, Sample())),)
         )
         assert all(text and "?" not in text and f"{code} (" not in text for text in texts), texts
 

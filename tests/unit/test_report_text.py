@@ -10,21 +10,20 @@ from chautari.report.text import amount, clean, duration, moment, one_line, shor
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("\x1b[1;31mred\x1b[0m", "red"),
-        ("\x1b]0;title\x07shown", "shown"),
-        ("\x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\", "link"),
-        ("an open \x1b]0;title stays", "an open 0;title stays"),
-        ("\x9b31mred", "red"),
-        ("a\x00b\x07c\x7fd\x85e", "abcd\ne"),
-        ("one\r\ntwo\rthree", "one\ntwo\nthree"),
+        ("\x1b[1;31mred\x1b[0m", r"\x1b[1;31mred\x1b[0m"),
+        ("\x1b]0;title\x07shown", r"\x1b]0;title\x07shown"),
+        ("\x1b]8;;https://example.org\x1b\\link", r"\x1b]8;;https://example.org\x1b\link"),
+        ("\x9b31mred\x9d", r"\x9b31mred\x9d"),
+        ("a\x00b\x07c\x7fd\x85e", "a\\x00b\\x07c\\x7fd\ne"),
+        ("one\r\ntwo\rthree\u2028four", "one\ntwo\nthree\nfour"),
         ("a\tb", "a\tb"),
-        ("abc\u202edef\u2066", "abcdef"),
-        ("half \ud800 and \ufffe", "half  and "),
+        ("abc\u202edef\u2066", r"abc\u202edef\u2066"),
+        ("half \ud800 and \ufffe", r"half \ud800 and \ufffe"),
         ("क्‍ष Bogotá 漢", "क्‍ष Bogotá 漢"),
         (None, "None"),
     ],
 )
-def test_clean_removes_what_is_not_text(given: object, expected: str) -> None:
+def test_clean_escapes_control_characters(given: object, expected: str) -> None:
     assert clean(given) == expected
 
 
@@ -60,4 +59,4 @@ def test_duration_reads_as_people_say_it(seconds: float, told: str) -> None:
 
 def test_moment_keeps_what_is_no_time() -> None:
     assert moment("2026-11-03T07:06:34+00:00") == "3 November 2026, 07:06 UTC"
-    assert moment("yesterday\x1b[2J") == "yesterday"
+    assert moment("yesterday\x1b[2J") == r"yesterday\x1b[2J"

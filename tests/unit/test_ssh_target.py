@@ -142,7 +142,7 @@ def test_survey_imports_nothing_that_does_not_travel_with_it(tmp_path: Path) -> 
     ]
     sealed(tmp_path, given, record(*items))
     written(tmp_path / "x", "two\n")
-    fed = runner_client.runner_stdin(b"", surveying=True)
+    fed = runner_client.runner_stdin(b"", survey_only=True)
     code = (
         "import json, sys, zlib, io; i = io.BytesIO(sys.stdin.buffer.read());"
         "m = json.loads(zlib.decompress(i.read(int(i.readline()))));"
@@ -154,7 +154,7 @@ def test_survey_imports_nothing_that_does_not_travel_with_it(tmp_path: Path) -> 
     done = subprocess.run(argv, input=fed, capture_output=True, check=False)
     assert done.stderr == b""
     [reason] = json.loads(done.stdout)["reasons"]["web"]
-    assert (reason["kind"], reason["name"]) == ("path", str(tmp_path / "x"))
+    assert (reason["code"], reason["data"]["path"]) == ("path_changed", str(tmp_path / "x"))
     assert len(fed) < 10 * 1460  # what TCP sends before it waits for an answer
 
 

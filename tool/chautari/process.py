@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 
 from chautari.errors import RunFailed
 
@@ -101,11 +99,11 @@ def _said(stdout: bytes, stderr: bytes, secrets: Sequence[str]) -> tuple[str, st
     return out, err
 
 
-def _start(argv: Sequence[str], errors: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
     try:
         return subprocess.Popen(
-            list(argv), stdin=pipe, stdout=pipe, stderr=errors, start_new_session=True
+            list(argv), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
         )
     except OSError as refused:
         raise ProcessError(argv[0], 127, "", f"{argv[0]}: {refused.strerror}") from None
@@ -121,60 +119,103 @@ def stop_all() -> None:
         stop()
 
 
-class Stream:
-    """A running command that is fed once and read line by line; `code` and `stderr` after its end.
+@dataclass(frozen=True)
+class OutputLimits:
+    """How much a command may print; more than that ends it.
 
-    `stopped` tells whether this side ended it.
-
-    The command gets a process group of its own, so that Ctrl-C in the terminal reaches the tool
-    alone, which then decides what becomes of the command.
+    A line of the command has at most `line_bytes` bytes, its whole output `total_bytes`.
     """
 
-    def __init__(self, argv: Sequence[str], stdin: bytes | Callable[[], bytes] = b"") -> None:
+    line_bytes: int
+    total_bytes: int
+
+
+# For commands of our own: far more than any of them prints.
+DEFAULT_LIMITS = OutputLimits(line_bytes=16 << 20, total_bytes=1 << 30)
+STDERR_BYTES = 64 << 10  # of standard error that are kept, the last ones
+
+
+class Stream:
+    """A running command that is fed once and read line by line.
+
+    The command gets a process group of its own, so that Ctrl-C in the terminal reaches only the
+    tool, which then decides how to end the command.
+
+    Attributes:
+        code: exit code, once all lines are read.
+        stderr: the end of standard error, once all lines are read.
+        stopped: whether this side ended the command.
+        flooded: whether the command printed more than its limits allow, and was killed for that.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        stdin: bytes | Callable[[], bytes] = b"",
+        limits: OutputLimits = DEFAULT_LIMITS,
+    ) -> None:
         """Start the command and feed it `stdin` in the background.
 
-        What it is fed may be computed only then: a connection is made meanwhile.
+        A callable `stdin` is computed while the command starts, as SSH connects meanwhile.
         """
-        self._folder = tempfile.TemporaryDirectory(prefix="chautari-")
-        self._errors = Path(self._folder.name) / "stderr"
-        with self._errors.open("wb") as errors:
-            self._process = _start(argv, errors)
+        self._limits = limits
+        self._process = _start(argv)
         try:
-            fed = stdin if isinstance(stdin, bytes) else stdin()
+            content = stdin if isinstance(stdin, bytes) else stdin()
         except BaseException:
             self._process.kill()
             raise
-        self._feeder = threading.Thread(target=self._feed, args=(fed,), daemon=True)
+        self._last_errors = bytearray()
+        self._feeder = threading.Thread(target=self._feed, args=(content,), daemon=True)
+        self._error_reader = threading.Thread(target=self._read_errors, daemon=True)
         self._feeder.start()
+        self._error_reader.start()
         _running.add(self.stop)
         self.code: int | None = None
-        self.stderr, self.stopped = "", False
+        self.stderr, self.stopped, self.flooded = "", False, False
 
     def _feed(self, stdin: bytes) -> None:
         pipe = self._process.stdin
         assert pipe is not None
-        # A command that ends early breaks the pipe; its exit code tells why.
+        # A command that exits early breaks the pipe; its exit code tells why.
         with contextlib.suppress(BrokenPipeError):
             pipe.write(stdin)
         with contextlib.suppress(BrokenPipeError):
             pipe.close()
 
-    def __iter__(self) -> Iterator[str]:
-        """Give each line as it arrives, then wait for the end.
+    def _read_errors(self) -> None:
+        """Keep the end of standard error, so that no flood of it fills memory or disk."""
+        pipe = self._process.stderr
+        assert pipe is not None
+        # The pipe is closed under this thread when a child of the command holds it open.
+        with contextlib.suppress(OSError, ValueError):
+            while part := os.read(pipe.fileno(), STDERR_BYTES):
+                self._last_errors += part
+                del self._last_errors[:-STDERR_BYTES]
 
-        A last line without its end is a part of one, as a link leaves it that is cut: it is left
-        out.
+    def __iter__(self) -> Iterator[str]:
+        """Yield each line as it arrives, then wait for the end.
+
+        An incomplete last line, as a lost connection leaves it, is left out. A command that prints
+        more than its limits allow is killed.
         """
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        stdout = self._process.stdout
+        assert stdout is not None
+        left = self._limits.total_bytes
+        while line := stdout.readline(min(self._limits.line_bytes, left) + 1):
+            left -= len(line)
+            if left < 0 or len(line) > self._limits.line_bytes:
+                self.flooded = True
+                self._process.kill()
+                break
             if line.endswith(b"\n"):
                 yield line.decode(errors="replace").rstrip("\n")
         self.code = self._process.wait()
         _running.discard(self.stop)
         self._feeder.join()
-        self._process.stdout.close()
-        self.stderr = self._errors.read_text(errors="replace").strip()
-        self._folder.cleanup()
+        stdout.close()
+        self._error_reader.join(LAST_WORDS)
+        self.stderr = self._last_errors.decode(errors="replace").strip()
 
     def stop(self) -> None:
         """End the command; nothing happens when it has ended already."""

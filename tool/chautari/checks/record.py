@@ -63,11 +63,11 @@ class Recorder:
         }
 
     def _masked(self, text: str) -> str:
-        shown: str = journal.masked(text, self.secrets)
+        shown: str = journal.mask(text, self.secrets)
         return shown[:MESSAGE_LENGTH]
 
     def _write(self, event: dict[str, Any]) -> None:
-        journal.append(Path(os.environ["CHAUTARI_RESULTS"]), event)
+        journal.append_event(Path(os.environ["CHAUTARI_RESULTS"]), event)
 
 
 def add_markers(config: pytest.Config) -> None:

@@ -32,11 +32,11 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     1 if something changed or a node did not answer.
     """
     inventory = load(find(name, inventories_root()))
-    found = drift.found_on_nodes(Request(inventory, "deploy drift", **options))
+    nodes = drift.drift_of_nodes(Request(inventory, "deploy drift", **options))
     if as_json:
-        print_json({"ok": all(node["ok"] for node in found), "nodes": found})
+        print_json({"ok": all(node.ok for node in nodes), "nodes": [n.as_object() for n in nodes]})
     else:
-        click.echo(clean("\n".join(drift.text_of(node) for node in found)))
-        if any(node.get("roles") for node in found):
+        click.echo(clean("\n".join(node.describe() for node in nodes)))
+        if any(node.answer and node.answer["roles"] for node in nodes):
             click.echo(f"\nTo restore it, run: deploy region {inventory.region.region}")
-    return 0 if all(node["ok"] for node in found) else 1
+    return 0 if all(node.ok for node in nodes) else 1

@@ -46,7 +46,8 @@ def _told(state: dict[str, Any]) -> str:
     finished = state["finished"]
     if finished is None:
         return f"run {state['run']} was interrupted; deploy again"
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(state["started"]))
+    started = state["started"]
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else "unknown time"
     if not finished["ok"]:
         return f"run {state['run']} of {when} failed"
     if failed := finished.get("failed_checks", 0):

@@ -21,8 +21,8 @@ from chautari.report.writer import write_reports
 
 Work = Callable[[Request, Listener, Callable[[str], None]], RegionReport]
 _PHASES = (
-    "pinned", "preparing", "prepared", "reconnecting", "joined", "handed_over", "settled",
-    "waiting",
+    "pinned", "preparing", "prepared", "reconnecting", "joined", "run_detached",
+    "node_up_to_date", "waiting",
 )  # fmt: skip
 _ENDINGS = ("refused", "unreachable", "disconnected", "failed", "busy")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 from chautari.deploy.node_events import Listener, NodeReportBuilder
+from chautari.node.events import ActivityAnswer, Holder
 from chautari.prepare.supervisor import unreachable_refusal
 from chautari.report.messages import Data
 from chautari.report.model import CheckResult, NodeReport, Refusal
-from chautari.ssh.runner_client import SSH_FAILED, Event, ask, open_stream
+from chautari.ssh.runner_client import SSH_FAILED, Arguments, call_runner, open_stream
 from chautari.ssh.target import SSHTarget
 
 PAUSES = (2, 5, 10, 20, 30)  # seconds before each try to attach; the last one again and again
@@ -17,7 +18,7 @@ WAIT_SECONDS = 5
 # What SSH says of a connection that no patience brings about.
 _FINAL = ("permission denied", "host key verification failed")
 # What a run may do beyond another one that is given the same.
-_MORE = ("full", "checks", "purge", "even_if_busy")
+_MORE = ("full", "checks", "purge", "interrupt_meetings")
 
 
 class _RetryBudget:
@@ -43,11 +44,11 @@ class _RetryBudget:
 def converge(
     target: SSHTarget,
     bundle: bytes,
-    about: Event,
+    about: Arguments,
     report: NodeReport,
     tell: Listener,
     detach: bool = False,
-) -> tuple[list[CheckResult], Event | None]:
+) -> tuple[list[CheckResult], Holder | None]:
     """Start a run on the node, follow it to its end and fill `report`.
 
     When the link drops the run goes on; this side attaches again. With `detach` it comes back once
@@ -80,7 +81,7 @@ def attach(
     return taker.checks
 
 
-def wait_for(target: SSHTarget, holder: Event, report: NodeReport, tell: Listener) -> bool:
+def wait_for(target: SSHTarget, holder: Holder, report: NodeReport, tell: Listener) -> bool:
     """Wait until nobody is at work on the node; tell who is, and at which role.
 
     That `holder` is, was told before.
@@ -88,24 +89,24 @@ def wait_for(target: SSHTarget, holder: Event, report: NodeReport, tell: Listene
     Returns whether the node is free; when it answers no more, `report` says so.
     """
     budget, told = _RetryBudget(), (holder.get("run"), holder.get("role"))
-    busy: Event | None = holder
+    busy: Holder | None = holder
     while busy is not None:
         if (now := (busy.get("run"), busy.get("role"))) != told:
             tell(target.name, {"event": "waiting", "holder": busy})
             told = now
         time.sleep(WAIT_SECONDS)
-        events, stream = ask(target, {"action": "doing"})
-        if events:
-            busy = events[-1]["busy"]
+        reply = call_runner(target, {"action": "activity"}, ActivityAnswer)
+        if reply.answer is not None:
+            busy = reply.answer["busy"]
             budget.renew()
         elif budget.pause() is None:
-            _report_unreachable(report, stream.stderr)
+            _report_unreachable(report, reply.error)
             return False
     return True
 
 
 def _through(
-    target: SSHTarget, arguments: Event, payload: bytes, taker: NodeReportBuilder
+    target: SSHTarget, arguments: Arguments, payload: bytes, taker: NodeReportBuilder
 ) -> NodeReportBuilder:
     """Follow a run to its end, attaching again when the link drops."""
     budget = _RetryBudget()
@@ -136,29 +137,33 @@ def _through(
     return taker
 
 
-def _detached(detach: bool) -> Event:
+def _detached(detach: bool) -> Arguments:
     return {"detach": True} if detach else {}
 
 
-def _follow(target: SSHTarget, arguments: Event, payload: bytes, taker: NodeReportBuilder) -> None:
+def _follow(
+    target: SSHTarget, arguments: Arguments, payload: bytes, taker: NodeReportBuilder
+) -> None:
     stream = open_stream(target, arguments, payload)
     try:
         for line in stream:
             if line.startswith("{") and not taker.ended:
-                taker.take(line)
+                taker.feed_line(line)
     except BaseException:
         stream.stop()
         raise
+    if stream.flooded and not taker.ended:
+        taker.report_flood()
     taker.code = stream.code
     taker.error = _last_line(stream.stderr)
 
 
-def same_operator(holder: Event, about: Event) -> bool:
+def same_operator(holder: Holder, about: Arguments) -> bool:
     """Return whether the same person began that run from the same machine."""
     return all(holder.get(key) == about.get(key) for key in ("operator", "origin", "region"))
 
 
-def covers_request(holder: Event, about: Event) -> bool:
+def covers_request(holder: Holder, about: Arguments) -> bool:
     """Return whether that run is given the same, and does all that is asked for now."""
     same = all(holder.get(key) == about.get(key) for key in ("sha256", "mode"))
     return same and all(holder.get(key) or not about.get(key) for key in _MORE)
@@ -203,11 +208,11 @@ def report_no_answer(target: SSHTarget, report: NodeReport, code: int | None, sa
     report.refusals.append(Refusal("command_not_accepted", data))
 
 
-def holder_data(holder: Event) -> Data:
+def holder_data(holder: Holder) -> Data:
     """Return who runs on a node, since when (Unix time), from where and at which role."""
     return {key: holder.get(key) for key in ("operator", "since", "origin", "run", "role")}
 
 
-def busy_refusal(holder: Event) -> Refusal:
+def busy_refusal(holder: Holder) -> Refusal:
     """Return who deploys to a node, since when and from where, and what to do."""
     return Refusal("node_locked", holder_data(holder))

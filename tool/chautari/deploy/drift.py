@@ -1,46 +1,76 @@
-"""Asks every node what changed since its last deploy."""
+"""Ask every node what changed since its last deploy."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from chautari.deploy.converge import busy_refusal
 from chautari.deploy.request import Request
 from chautari.deploy.status import NO_PYTHON
-from chautari.node import drift
+from chautari.node import reason_texts
+from chautari.node.drift import describe_drift
+from chautari.node.events import DriftAnswer
 from chautari.parallel import map_parallel
 from chautari.render.provider import known_endpoints
-from chautari.ssh.runner_client import ask
+from chautari.ssh.runner_client import call_runner
 from chautari.ssh.target import SSHTarget, targets
 
-NodeDrift = dict[str, Any]
+_NOTHING_DEPLOYED: DriftAnswer = {
+    "event": "drift", "roles": {}, "deployed": 0, "known": 0, "busy": None,
+}  # fmt: skip
 
 
-def found_on_nodes(request: Request) -> list[NodeDrift]:
-    """Return for each node: whether it answered, what changed by role, and since when."""
+@dataclass(frozen=True)
+class NodeDrift:
+    """What changed on one node; `answer` is None where the node did not answer."""
+
+    node: str
+    answer: DriftAnswer | None
+    message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Return whether the node answered and nothing changed."""
+        return self.answer is not None and not self.answer["roles"]
+
+    def as_object(self) -> dict[str, Any]:
+        """Return plain JSON data, with the text of each change."""
+        known = {"node": self.node, "reachable": self.answer is not None, "ok": self.ok}
+        if self.answer is None:
+            return known | {"message": self.message}
+        roles = {
+            role: [
+                {**change, "text": reason_texts.describe(change["code"], change["data"])}
+                for change in changes
+            ]
+            for role, changes in self.answer["roles"].items()
+        }
+        return known | {
+            "roles": roles, "deployed": self.answer["deployed"], "known": self.answer["known"],
+            "busy": self.answer["busy"],
+        }  # fmt: skip
+
+    def describe(self) -> str:
+        """Return what changed as text."""
+        if self.answer is None:
+            return f"{self.node}: not reachable: {self.message}"
+        text = describe_drift(self.answer).replace("\n", "\n  ")
+        if self.answer["busy"]:
+            refusal = busy_refusal(self.answer["busy"])
+            text += f"\n  ({refusal.reason} The result may change.)"
+        return f"{self.node}: {text}"
+
+
+def drift_of_nodes(request: Request) -> list[NodeDrift]:
+    """Return for each node what changed by role, and since when."""
     endpoints = known_endpoints(request.inventory)
     reached = targets(request.inventory, endpoints, request.node_names(), request.identities)
-    return map_parallel(_one, reached, request.parallel)
+    return map_parallel(_drift_of_node, reached, request.parallel)
 
 
-def _one(target: SSHTarget) -> NodeDrift:
-    events, stream = ask(target, {"action": "drift"})
-    found = next((event for event in events if event["event"] == "drift"), None)
-    node: NodeDrift = {"node": target.name, "reachable": found is not None, "ok": False}
-    if found is not None:
-        told = {key: found[key] for key in ("roles", "deployed", "known", "busy")}
-        return node | told | {"ok": not found["roles"]}
-    if stream.code == NO_PYTHON:
-        bare = {"roles": {}, "deployed": 0, "known": 0, "busy": None}
-        return node | bare | {"reachable": True, "ok": True}
-    return node | {"message": stream.stderr.splitlines()[-1] if stream.stderr else "no answer"}
-
-
-def text_of(node: NodeDrift) -> str:
-    """Return a node's drift in words."""
-    if not node["reachable"]:
-        return f"{node['node']}: cannot be reached: {node['message']}"
-    text = drift.text(node).replace("\n", "\n  ")
-    if node["busy"]:
-        text += f"\n  ({busy_refusal(node['busy']).reason} The result may change.)"
-    return f"{node['node']}: {text}"
+def _drift_of_node(target: SSHTarget) -> NodeDrift:
+    reply = call_runner(target, {"action": "drift"}, DriftAnswer)
+    if reply.answer is None and reply.code == NO_PYTHON:
+        return NodeDrift(target.name, _NOTHING_DEPLOYED)
+    return NodeDrift(target.name, reply.answer, reply.last_error or "no answer")

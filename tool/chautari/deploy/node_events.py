@@ -1,337 +1,333 @@
-"""Fills a node's report from the events of its run."""
+"""Fill a node's report from the events of its run."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from typing import Any, get_args
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from chautari.report import causes, messages, summary
+from chautari.node import events
+from chautari.node.events import Holder, RunEvent
+from chautari.report import causes, messages
 from chautari.report.model import (
     ENDINGS,
     CheckResult,
     Failure,
     NodeReport,
     Notice,
-    Outcome,
     Reason,
     Refusal,
     RoleReport,
 )
+from chautari.ssh.runner_client import MAX_EVENTS, NODE_LIMITS
+from chautari.ssh.validation import MalformedMessage, parse_event
 
-Event = dict[str, Any]
+# What a listener gets: an event of a node's run, or one of this side's own.
+Event = Mapping[str, Any]
 Listener = Callable[[str, Event], None]
 
-
-# What comes of an event that is not as the runner tells it.
-_GARBLED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-_SHOWN = 120  # characters of such a line that the report shows
-
-
-def cause_step(message: str) -> str:
-    """Return a known cause with what to do; empty when it is unknown."""
-    code = causes.find_in(message)
-    return messages.cause(code) if code else ""
+_SHOWN = 120  # characters of an unreadable line that the report shows
+# A faulty node must not fill this machine's memory with what a report holds.
+MAX_NOTICES = 500
+MAX_ROLES = 100
+MAX_REASONS = 20  # of one role
+MAX_DATA_VALUES = 500  # of one reason; real ones have some twenty
+MAX_CHECKS = 5_000
 
 
 class NodeReportBuilder:
     """Fills a node's report from its events.
 
     Attributes:
-        offset: how much of the run's journal was taken, in bytes.
-        heard: how many events came.
+        offset: how many bytes of the run's journal were read.
+        heard: how many events arrived.
         begun: whether the run is known to have begun.
-        ended: whether nothing more is to come.
+        ended: whether no further events are read.
         unknown: whether the node knows no such run.
-        holder: who is at work on the node, when that is somebody else.
-        code: how the last connection ended.
-        error: what SSH last said of it.
+        holder: whose run holds the node's lock, when it is another one.
+        code: SSH's exit code at the end of the last connection.
+        error: what SSH printed last.
     """
 
     def __init__(self, report: NodeReport, tell: Listener) -> None:
-        """Fill `report`, and hand every event on to `tell`."""
+        """Fill `report`, and pass every event on to `tell`."""
         self.report, self.tell = report, tell
         self.checks: list[CheckResult] = []
         self.why: dict[str, list[Reason]] = {}
         self.differences: dict[str, list[str]] = {}
         self.mode = ""
-        self.offset = self.heard = 0
+        self.offset = self.heard = self.received = 0
         self.begun = self.ended = self.unknown = False
         self.error = ""
-        self.holder: Event | None = None
+        self.holder: Holder | None = None
         self.code: int | None = None
 
-    def take(self, line: str) -> None:
-        """Take one event: into the report, and to the listener.
+    def feed_line(self, line: str) -> None:
+        """Read one line: add its event to the report, and pass it on.
 
-        That somebody else is at work is told by whoever decides whether to wait for them.
-        A line that is none, or not as the runner tells it, fails this node, and no other.
+        A malformed line, or more data than a run can have, fails this node and no other. An error
+        in our own handling of an event is raised. The event that another run holds the lock is not
+        passed on: the caller decides whether to wait.
         """
-        try:
-            event = json.loads(line)
-            self._fill(event)
-        except _GARBLED:
-            self.ended = True
-            self.report.state = "failed"
-            what = f"the node told what is no word of a run: {line[:_SHOWN]}"
-            fix = "read its run with deploy attach; if it is told again, report it with this line"
-            self.report.refusals.append(Refusal.plain(what, fix))
+        self.heard += 1
+        self.received += len(line)
+        if self.heard > MAX_EVENTS or self.received > NODE_LIMITS.total_bytes:
+            self.report_flood()
             return
+        try:
+            event = parse_event(line)
+        except MalformedMessage:
+            self._fail(Refusal("unreadable_message", {"line": line[:_SHOWN]}))
+            return
+        if event is None:
+            self._note_unknown_event()
+            return
+        self._dispatch(event)
         if self.holder is None:
             self.tell(self.report.name, event)
 
-    def _fill(self, event: Event) -> None:
-        offset = int(event.get("offset", self.offset))
-        handler = _HANDLERS.get(event["event"])
-        if handler is not None:
+    def report_flood(self) -> None:
+        """Report that the node sent more data than a run can have."""
+        self._fail(Refusal("too_much_output"))
+
+    def _fail(self, refusal: Refusal) -> None:
+        self.ended = True
+        self.report.state = "failed"
+        self.report.refusals.append(refusal)
+
+    def _note_unknown_event(self) -> None:
+        notice = Notice("newer_version")
+        if notice not in self.report.notices:
+            self._add_notices([notice])
+
+    def _dispatch(self, event: RunEvent) -> None:
+        if handler := _HANDLERS.get(event["event"]):
             handler(self, event)
-        self.offset = offset
-        self.heard += 1
+        self.offset = event.get("offset", self.offset)
 
-    def add_notice(self, text: str) -> None:
-        """Add a notice whose text has no code yet."""
-        self.report.notices.append(Notice.plain(text))
+    def _add_notices(self, notices: Iterable[Notice]) -> None:
+        self.report.notices += list(notices)
+        if len(self.report.notices) > MAX_NOTICES:
+            del self.report.notices[MAX_NOTICES:]
+            self.report.notices[-1] = Notice("too_many_notices", {"limit": MAX_NOTICES})
 
-    def _run_started(self, event: Event) -> None:
+    def _note(self, code: str, **data: object) -> None:
+        self._add_notices([Notice(code, data)])
+
+    def _run_started(self, event: events.RunStarted) -> None:
         self.begun = True
-        self.mode = str(event.get("mode", ""))
-        self.report.run = str(event.get("run", self.report.run))
+        self.mode = event.get("mode", "")
+        self.report.run = event["run"]
 
-    def _chosen(self, event: Event) -> None:
+    def _roles_selected(self, event: events.RolesSelected) -> None:
         for role, reasons in event["roles"].items():
-            self.why[role] = [Reason.plain(str(reason["text"])) for reason in reasons]
+            if len(self.why) < MAX_ROLES:
+                self.why[role] = [Reason(**item) for item in _bounded(reasons)]
 
-    def _kept(self, event: Event) -> None:
-        name = str(event["role"])
-        # One that was only asked whether people are using it did not run.
+    def _role_up_to_date(self, event: events.RoleUpToDate) -> None:
+        name = event["role"]
+        # A role of which only `in_use.yml` ran did not run.
         self.report.roles = [role for role in self.report.roles if role.name != name]
-        self.report.roles.append(RoleReport(name, up_to_date=True))
-        self.report.notices += [
-            Notice("role_message", {"role": name, "text": text})
-            for text in _texts(event["notices"])
-        ]
+        self._add_role(RoleReport(name, up_to_date=True))
+        self._add_notices(Notice(**notice) for notice in _bounded(event["notices"]))
 
-    def _role_finished(self, event: Event) -> None:
-        name = str(event["role"])
-        # A play may come back to its role, as for restarts that an earlier run owed.
+    def _add_role(self, role: RoleReport) -> None:
+        if len(self.report.roles) < MAX_ROLES:
+            self.report.roles.append(role)
+
+    def _role_finished(self, event: events.RoleFinished) -> None:
+        name = event["role"]
+        # A play may return to its role, as for handlers that an earlier run skipped.
         role = next((role for role in self.report.roles if role.name == name), None)
         if role is None:
             role = RoleReport(name, why=self.why.get(name, []))
-            self.report.roles.append(role)
+            self._add_role(role)
         role.ok += event.get("ok", 0)
         role.changed += event.get("changed", 0)
         role.failed += event.get("failed", 0)
         role.skipped += event.get("skipped", 0)
         role.seconds += event["seconds"]
         role.differences += self.differences.pop(name, [])
-        self.report.changed += event["changed"]
-        self.report.failed += event["failed"] if self.mode != "plan" else 0
+        self.report.changed += event.get("changed", 0)
+        self.report.failed += event.get("failed", 0) if self.mode != "plan" else 0
 
-    def _stays(self, event: Event) -> None:
-        self.add_notice(
-            f"{event['role']} is wanted on this node no more, but this toolkit does not know how "
-            "to take it off: stop its services by hand"
-        )
+    def _role_not_removable(self, event: events.RoleNotRemovable) -> None:
+        self._note("role_not_removable", role=event["role"])
 
-    def _without_mitogen(self, _: Event) -> None:
-        self.add_notice(
-            "Mitogen does not fit the node's Ansible: the run went on without it, only slower"
-        )
+    def _mitogen_fallback(self, _: events.MitogenFallback) -> None:
+        self._note("mitogen_fallback")
 
-    def _apt_at_work(self, event: Event) -> None:
-        holder = event["holder"]
-        self.add_notice(
-            f"apt is at work on the node ({holder}): the run waits for it, ten minutes at most"
-        )
+    def _apt_locked(self, event: events.AptLocked) -> None:
+        self._note("apt_locked", holder=event["holder"])
 
-    def _packages_unfinished(self, event: Event) -> None:
-        names = ", ".join(event["packages"])
-        self.add_notice(
-            f"an installation was cut short ({names}): a deploy brings it to its end first; what "
-            "that downloads is not counted here"
-        )
+    def _dpkg_interrupted(self, event: events.DpkgInterrupted) -> None:
+        self._note("dpkg_interrupted", packages=event["packages"])
 
-    def _packages_finished(self, event: Event) -> None:
-        names = ", ".join(event["packages"])
-        self.add_notice(
-            f"an installation had been cut short ({names}): it was brought to its end"
-            if event["ok"]
-            else f"an installation had been cut short ({names}) and could not be brought to its "
-            "end: see what `dpkg --configure -a` and `apt-get -f install` say on the node"
-        )
+    def _dpkg_repaired(self, event: events.DpkgRepaired) -> None:
+        code = "dpkg_repaired" if event["ok"] else "dpkg_not_repaired"
+        self._note(code, packages=event["packages"])
 
-    def _accepted(self, event: Event) -> None:
-        for text in event["items"]:
-            self.add_notice(
-                f"{event['role']}: {text}\nThis was changed by hand, and the role leaves it so; "
-                "from now on it counts as it is. Put it back yourself if it should not be so."
-            )
+    def _manual_change_kept(self, event: events.ManualChangeKept) -> None:
+        for change in _bounded(event["changes"]):
+            self._note("manual_change_kept", role=event["role"], change=change)
 
-    def _open(self, event: Event) -> None:
-        self.add_notice(f"{event['role']}: {event['why']}; the role runs again at the next deploy")
+    def _receipt_incomplete(self, event: events.ReceiptIncomplete) -> None:
+        [reason] = _bounded([event["reason"]])
+        self._note("receipt_incomplete", role=event["role"], reason=reason)
 
-    def _difference(self, event: Event) -> None:
+    def _difference(self, event: events.Difference) -> None:
         text = f"{event['task']}\n{event['diff']}".rstrip()
-        self.differences.setdefault(str(event["role"]), []).append(text)
+        self.differences.setdefault(event["role"], []).append(text)
 
-    def _budget(self, event: Event) -> None:
-        self.report.download_bytes = int(event["bytes"])
-        # Something that the run cannot count may be known before it.
-        self.report.download_at_least |= bool(event["unknown"] or event.get("partial"))
-        for what in event["unknown"]:
-            self.add_notice(f"nobody tells the size of {what}; it comes on top")
+    def _download_estimate(self, event: events.DownloadEstimate) -> None:
+        self.report.download_bytes = event["bytes"]
+        unknown = event["unknown_urls"] + event["unknown_packages"]
+        # The preparation may already know of a download that the run cannot count.
+        self.report.download_at_least |= bool(unknown or event["partial"])
+        for url in event["unknown_urls"][:MAX_NOTICES]:
+            self._note("download_size_unknown", download=url)
+        if event["unknown_packages"]:
+            self._note("package_size_unknown", packages=event["unknown_packages"])
 
-    def _may_follow(self, event: Event) -> None:
-        for role, reasons in dict(event["roles"]).items():
-            why = "\n".join(reason["text"] for reason in reasons[: summary.MOST_REASONS])
-            self.add_notice(f"{role} would run afterwards, in a second pass: {why}")
+    def _followup_roles(self, event: events.FollowupRoles) -> None:
+        for role, reasons in event["roles"].items():
+            self._note("followup_role", role=role, reasons=_bounded(reasons))
 
-    def _check_ended_early(self, event: Event) -> None:
-        self.add_notice(
-            "Ansible's check could not go on to its end, since what one task makes the next one "
-            "needs; the roles named here run all the same, and may download more than is counted"
-        )
+    def _dry_run_incomplete(self, _: events.DryRunIncomplete) -> None:
+        self._note("dry_run_incomplete")
 
-    def _notice(self, event: Event) -> None:
-        data = {"role": str(event.get("role", "")), "text": str(event["message"])}
-        self.report.notices.append(Notice("role_message", data))
+    def _role_message(self, event: events.RoleMessage) -> None:
+        self._note("role_message", role=event["role"], text=event["text"])
 
-    def _failure(self, event: Event) -> None:
-        # Handlers still run after a failure and may fail in its wake: the first one is the cause.
+    def _failure(self, event: events.TaskFailed) -> None:
+        # Handlers still run after a failure and may fail because of it: the first one is the cause.
         if self.mode == "plan" or self.report.failure is not None:
             return
-        fields = {key: str(event[key]) for key in ("role", "task", "message")}
-        self.report.failure = Failure(**fields, journal=_texts(event["journal"]))
+        self.report.failure = Failure(
+            event["role"], event["task"], event["message"], event["journal"]
+        )
 
-    def _playbook_failed(self, event: Event) -> None:
+    def _playbook_failed(self, event: events.PlaybookFailed) -> None:
         if self.report.failure is None:
-            message = "Ansible could not run the playbook"
-            self.report.failure = Failure("playbook", "start", message, _texts(event["log"]))
+            message = messages.failure("playbook_failed", {})
+            self.report.failure = Failure("playbook", "start", message, event["log"])
 
-    def _checks_broken(self, event: Event) -> None:
+    def _checks_errored(self, event: events.ChecksErrored) -> None:
         self.report.failed += 1
-        message = f"the checks could not run (pytest ended with {event['code']})"
-        self.report.failure = Failure("checks", "run", message, _texts(event["log"]))
+        message = messages.failure("checks_errored", {"code": event["code"]})
+        self.report.failure = Failure("checks", "run", message, event["log"])
 
-    def _check(self, event: Event) -> None:
-        self.checks.append(check_result(event))
+    def _check(self, event: events.CheckFinished) -> None:
+        if len(self.checks) < MAX_CHECKS:
+            self.checks.append(check_result(event))
 
-    def _busy(self, event: Event) -> None:
+    def _busy(self, event: events.NodeBusy) -> None:
         self.ended = True
-        self.holder = dict(event["holder"])
+        self.holder = event["holder"]
 
-    def _handed_over(self, _: Event) -> None:
+    def _run_detached(self, _: events.RunDetached) -> None:
         self.begun = self.ended = True
         self.report.state = "detached"
 
-    def _refused(self, event: Event) -> None:
-        self.ended = True
-        self.unknown = bool(event.get("unknown"))
-        self.report.state = "failed"
-        message = str(event["message"])
-        fix = cause_step(message) or str(event.get("fix", "deploy again"))
-        if self.unknown:
-            fix = "name one of those that are there with --run, or leave --run out for the newest"
-        self.report.refusals.append(Refusal.plain(message, fix))
+    def _refused(self, event: events.RunRefused) -> None:
+        [reason] = _bounded([event["reason"]])
+        code, data = reason["code"], reason["data"]
+        self.unknown = code == "unknown_run"
+        self._fail(Refusal(code, {**data, "cause": causes.find_in(str(data.get("error", "")))}))
 
-    def _run_lost(self, event: Event) -> None:
-        self.ended = True
-        self.report.state = "failed"
-        # Whoever reads the newest run learns here which it is, when it died before it began.
-        self.report.run = str(event.get("run", self.report.run))
-        if full := str(event.get("full", "")):
-            reason = f"the run ended without a word: there is no room left under {full}"
-            fix = f"`df -h {full}; df -i {full}` on the node; make room there, then deploy again"
-            self.report.refusals.append(Refusal.plain(reason, fix))
-            return
-        reason = (
-            "the run ended without a word: the node restarted, its memory ran out, or somebody "
-            "stopped or killed it"
-        )
-        fix = (
-            "deploy again; it goes on from there. What the node itself says of it: "
-            f"journalctl -u chautari-run-{self.report.run}, and journalctl -k"
-        )
-        self.report.refusals.append(Refusal.plain(reason, fix))
+    def _run_lost(self, event: events.RunLost) -> None:
+        # When the newest run was requested, its id arrives here if it never began.
+        self.report.run = event["run"]
+        if folder := event["full_folder"]:
+            self._fail(Refusal("run_disk_full", {"folder": folder}))
+        else:
+            self._fail(Refusal("run_lost", {"run": event["run"]}))
 
-    def _stopped(self, _: Event) -> None:
-        reason = "the run was stopped: the node was shut down, or somebody ended it"
-        self.report.refusals.append(Refusal.plain(reason, "deploy again; it goes on from there"))
+    def _run_terminated(self, _: events.RunTerminated) -> None:
+        self.report.refusals.append(Refusal("run_terminated"))
 
-    def _broke(self, event: Event) -> None:
-        message = str(event["message"])
-        fix = cause_step(message) or (
-            "deploy again; if it stays, report it with what the node says of it: "
-            f"journalctl -u chautari-run-{self.report.run}"
-        )
-        self.report.refusals.append(Refusal.plain(f"the run broke off: {message}", fix))
+    def _run_crashed(self, event: events.RunCrashed) -> None:
+        message = event["message"]
+        data = {"message": message, "cause": causes.find_in(message), "run": self.report.run}
+        self.report.refusals.append(Refusal("run_crashed", data))
 
-    def _run_finished(self, event: Event) -> None:
+    def _run_finished(self, event: events.RunFinished) -> None:
         self.ended = True
         self.report.state = ENDINGS.get(self.mode, "converged") if event["ok"] else "failed"
         if self.mode == "plan":
-            self._add_roles_without_a_word()
+            self._add_unreached_roles()
         if not event["ok"] and not self.report.failed:
             self.report.failed = 1
 
-    def _add_roles_without_a_word(self) -> None:
-        """A plan names every role that would run, also when Ansible's check ended before it."""
-        told = {role.name for role in self.report.roles}
+    def _add_unreached_roles(self) -> None:
+        """Add the roles that a plan selected and that Ansible's check mode did not reach."""
+        reported = {role.name for role in self.report.roles}
         for role, why in self.why.items():
-            if role not in told:
-                self.report.roles.append(RoleReport(role, why=why))
+            if role not in reported:
+                self._add_role(RoleReport(role, why=why))
 
 
-_HANDLERS: dict[str, Callable[[NodeReportBuilder, Event], None]] = {
+_HANDLERS: dict[str, Callable[[NodeReportBuilder, Any], None]] = {
     "run_started": NodeReportBuilder._run_started,
-    "chosen": NodeReportBuilder._chosen,
-    "kept": NodeReportBuilder._kept,
+    "roles_selected": NodeReportBuilder._roles_selected,
+    "role_up_to_date": NodeReportBuilder._role_up_to_date,
     "role_finished": NodeReportBuilder._role_finished,
-    "stays": NodeReportBuilder._stays,
-    "without_mitogen": NodeReportBuilder._without_mitogen,
-    "apt_at_work": NodeReportBuilder._apt_at_work,
-    "packages_unfinished": NodeReportBuilder._packages_unfinished,
-    "packages_finished": NodeReportBuilder._packages_finished,
-    "accepted": NodeReportBuilder._accepted,
-    "open": NodeReportBuilder._open,
+    "role_not_removable": NodeReportBuilder._role_not_removable,
+    "mitogen_fallback": NodeReportBuilder._mitogen_fallback,
+    "apt_locked": NodeReportBuilder._apt_locked,
+    "dpkg_interrupted": NodeReportBuilder._dpkg_interrupted,
+    "dpkg_repaired": NodeReportBuilder._dpkg_repaired,
+    "manual_change_kept": NodeReportBuilder._manual_change_kept,
+    "receipt_incomplete": NodeReportBuilder._receipt_incomplete,
     "difference": NodeReportBuilder._difference,
-    "budget": NodeReportBuilder._budget,
-    "may_follow": NodeReportBuilder._may_follow,
-    "check_ended_early": NodeReportBuilder._check_ended_early,
-    "notice": NodeReportBuilder._notice,
+    "download_estimate": NodeReportBuilder._download_estimate,
+    "followup_roles": NodeReportBuilder._followup_roles,
+    "dry_run_incomplete": NodeReportBuilder._dry_run_incomplete,
+    "role_message": NodeReportBuilder._role_message,
     "failure": NodeReportBuilder._failure,
     "playbook_failed": NodeReportBuilder._playbook_failed,
-    "checks_broken": NodeReportBuilder._checks_broken,
+    "checks_errored": NodeReportBuilder._checks_errored,
     "check": NodeReportBuilder._check,
     "busy": NodeReportBuilder._busy,
-    "handed_over": NodeReportBuilder._handed_over,
+    "run_detached": NodeReportBuilder._run_detached,
     "refused": NodeReportBuilder._refused,
     "run_lost": NodeReportBuilder._run_lost,
-    "stopped": NodeReportBuilder._stopped,
-    "broke": NodeReportBuilder._broke,
+    "run_terminated": NodeReportBuilder._run_terminated,
+    "run_crashed": NodeReportBuilder._run_crashed,
     "run_finished": NodeReportBuilder._run_finished,
 }
 
 
-def check_result(event: Event) -> CheckResult:
-    """Return the check that an event tells of.
+def _bounded(reasons: list[events.Reason]) -> list[events.Reason]:
+    """Return the first reasons; one with far too much data loses it."""
+    return [
+        item if _fits(item["data"]) else {"code": item["code"], "data": {}}
+        for item in reasons[:MAX_REASONS]
+    ]
 
-    Raises:
-        KeyError: when something is missing in it.
-        ValueError: when it has another outcome than a check can have.
-    """
-    if event["outcome"] not in get_args(Outcome) or event["side"] not in ("inside", "outside"):
-        raise ValueError(f"a check with an outcome that none has: {event['outcome']}")
-    fields = ("node", "service", "check", "title", "message", "advice")
-    known = {key: str(event[key]) for key in fields}
+
+def _fits(data: object) -> bool:
+    """Return whether JSON data has at most MAX_DATA_VALUES values."""
+    left, waiting = MAX_DATA_VALUES, [data]
+    while waiting and left:
+        value, left = waiting.pop(), left - 1
+        if isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return not waiting
+
+
+def check_result(event: events.CheckFinished) -> CheckResult:
+    """Return the result of a check from its event."""
     return CheckResult(
-        **known,
+        node=event["node"],
+        service=event["service"],
+        check=event["check"],
         outcome=event["outcome"],
-        seconds=float(event["seconds"]),
-        journal=_texts(event.get("journal", [])),
+        title=event["title"],
+        seconds=event["seconds"],
+        message=event["message"],
+        advice=event["advice"],
+        journal=event.get("journal", []),
         side=event["side"],
     )
-
-
-def _texts(items: Iterable[Any]) -> list[str]:
-    return [str(item) for item in items]

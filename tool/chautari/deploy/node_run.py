@@ -22,20 +22,19 @@ from chautari.deploy import converge, verify
 from chautari.deploy.isolation import capture_node_errors
 from chautari.deploy.request import DeployContext, Listener, run_metadata
 from chautari.deploy.survey import Survey, add_up_to_date_roles, report_from_survey, survey
+from chautari.node.events import Holder
 from chautari.parallel import map_parallel
 from chautari.prepare.supervisor import WHEELS_MB, prepare, requirements_of
 from chautari.render import bundle
 from chautari.render.variables import NodeVariables
 from chautari.report.messages import Data
 from chautari.report.model import CheckResult, NodeReport, Notice, Reason, Refusal, RoleReport
-from chautari.ssh.runner_client import Event
+from chautari.ssh.runner_client import Arguments
 from chautari.ssh.target import SSHTarget, targets
 
 Mode = Literal["deploy", "verify", "plan"]
-# What the node calls these modes.
-_NODE_MODES: dict[Mode, str] = {"deploy": "converge", "verify": "check", "plan": "plan"}
 # Reasons after which the whole preflight is due again.
-_FRESH = frozenset({"new", "damaged"})
+_FRESH = frozenset({"receipt_missing", "receipt_damaged"})
 # Notices of the preparation that the run after it does not repeat.
 _LASTING = frozenset({"host_key_pinned", "environment_outdated"})
 # States of a report after which the result of the run is unknown.
@@ -70,7 +69,7 @@ class Prepared:
 class Occupied:
     """A run is active on the node; `holder` says whose."""
 
-    holder: Event
+    holder: Holder
 
 
 @dataclass(frozen=True)
@@ -132,13 +131,13 @@ class NodeRun:
         else:
             self.state = Surveyed(found)
 
-    def block(self, holder: Event | None = None) -> None:
+    def block(self, holder: Holder | None = None) -> None:
         """End the node's way here; its report says why."""
         self.state = Blocked()
-        event: Event = {"event": self.report.state}
-        self.tell(self.name, event if holder is None else event | {"holder": holder})
+        event = {"event": self.report.state}
+        self.tell(self.name, event if holder is None else {**event, "holder": holder})
 
-    def occupy(self, holder: Event) -> None:
+    def occupy(self, holder: Holder) -> None:
         """Follow a run of ours; refuse or wait for another operator's."""
         self.state = Occupied(holder)
         if converge.same_operator(holder, run_metadata("", self.region, self.name)):
@@ -190,8 +189,8 @@ def _needs_preparation(one: NodeRun) -> bool:
     """Return whether a preparation may change the node, or find what the survey did not."""
     assert isinstance(one.state, Surveyed)
     found = one.state.survey
-    kinds = {reason["kind"] for reasons in found.reasons.values() for reason in reasons}
-    return not found.ready or (one.mode == "deploy" and bool(kinds & _FRESH))
+    codes = {reason["code"] for reasons in found.reasons.values() for reason in reasons}
+    return not found.ready or (one.mode == "deploy" and bool(codes & _FRESH))
 
 
 def _use_preparation(one: NodeRun, report: NodeReport) -> None:
@@ -243,7 +242,7 @@ def _after_preparation(one: NodeRun, found: Survey) -> State:
     skips_checks = one.mode == "plan" or (one.mode == "deploy" and not request.checks)
     if found.nothing_to_do and not request.full and skips_checks:
         report.download_bytes = 0
-        one.tell(one.name, {"event": "settled"})
+        one.tell(one.name, {"event": "node_up_to_date"})
         return UpToDate()
     # The run reports every role itself.
     report.roles.clear()
@@ -284,14 +283,16 @@ def _start(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
         one.occupy(holder)
 
 
-def _follow_or_wait(one: NodeRun, holder: Event) -> None:
+def _follow_or_wait(one: NodeRun, holder: Holder) -> None:
     _, arguments = _bundle(one, ())
     request = one.context.request
     if not converge.same_operator(holder, arguments):
         free = converge.wait_for(one.target, holder, one.report, one.tell)
         one.refresh() if free else one.block()
         return
-    checks = converge.attach(one.target, holder["run"], one.report, one.tell, request.detach)
+    checks = converge.attach(
+        one.target, holder.get("run", ""), one.report, one.tell, request.detach
+    )
     if one.report.state in _UNSEEN or converge.covers_request(holder, arguments):
         one.state = _ended(one, checks)
     else:
@@ -302,17 +303,17 @@ def _ended(one: NodeRun, checks: list[CheckResult]) -> State:
     return (Disconnected if one.report.state in _UNSEEN else Finished)(tuple(checks))
 
 
-def _bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Event]:
+def _bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Arguments]:
     """Return the node's bundle, and the arguments of its run."""
     request = one.context.request
     inputs = one.context.inputs_of(one.node)
     packed = bundle.pack(one.node, inputs, list(obsolete_roles))
     return packed, run_metadata(one.run, one.region, one.name) | {
-        "mode": _NODE_MODES[one.mode],
+        "mode": one.mode,
         "full": request.full,
         "checks": request.checks,
         "purge": request.purge,
-        "even_if_busy": request.interrupt_meetings,
+        "interrupt_meetings": request.interrupt_meetings,
         "plain": bool(os.environ.get("CHAUTARI_PLAIN_ANSIBLE")),
         "sha256": hashlib.sha256(packed).hexdigest(),
     }

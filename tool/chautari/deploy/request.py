@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import getpass
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from chautari.errors import BadInput
+from chautari.node.receipts import RoleInputs
 from chautari.parallel import PARALLEL
 from chautari.prepare.supervisor import marker
 from chautari.region.load import Inventory
 from chautari.render import inputs, variables
 from chautari.render.endpoints import Endpoints
-from chautari.render.inputs import RECEIPT_KEY, Inputs
+from chautari.render.inputs import RECEIPT_KEY
 from chautari.render.provider import start_endpoints
 from chautari.render.variables import NodeContext, NodeVariables
 from chautari.secrets.ensure import ensure
 from chautari.secrets.store import SecretStore, default_identities
 
-Listener = Callable[[str, dict[str, Any]], None]
+Listener = Callable[[str, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class DeployContext:
     secrets: SecretStore = field(repr=False)
     nodes: tuple[NodeVariables, ...] = field(repr=False)
 
-    def inputs_of(self, node: NodeVariables) -> list[Inputs]:
+    def inputs_of(self, node: NodeVariables) -> list[RoleInputs]:
         """Return the inputs of the node's roles, to compare with its receipts."""
         return inputs.of_node(node, self.secrets[RECEIPT_KEY], marker())
 

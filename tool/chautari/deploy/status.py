@@ -1,4 +1,4 @@
-"""Asks every node what runs there."""
+"""Ask every node what runs there."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import time
 from typing import Any
 
 from chautari.deploy.request import Request
+from chautari.node.events import StatusAnswer
 from chautari.parallel import map_parallel
 from chautari.render.provider import known_endpoints
-from chautari.ssh.runner_client import ask
+from chautari.ssh.runner_client import call_runner
 from chautari.ssh.target import SSHTarget, targets
 
 NO_PYTHON = 127  # the shell found no python3: a machine that was never prepared
@@ -23,21 +24,27 @@ def node_states(request: Request) -> list[dict[str, Any]]:
 
 
 def _state(target: SSHTarget) -> dict[str, Any]:
-    events, stream = ask(target, {"action": "status"})
-    if stream.code == NO_PYTHON:
+    reply = call_runner(target, {"action": "status"}, StatusAnswer)
+    if reply.answer is None and reply.code == NO_PYTHON:
         return {"node": target.name, "reachable": True, "busy": None, "run": None}
-    if not events:
-        message = stream.stderr.splitlines()[-1] if stream.stderr else "no answer"
+    if reply.answer is None:
+        message = reply.last_error or "no answer"
         return {"node": target.name, "reachable": False, "message": message}
-    found = events[-1]
-    run = found["run"]
-    started = calendar.timegm(time.strptime(run[:15], "%Y%m%dT%H%M%S")) if run else None
+    run = reply.answer["run"]
     return {
         "node": target.name,
         "reachable": True,
-        "busy": found["busy"],
+        "busy": reply.answer["busy"],
         "run": run,
-        "runs": found.get("runs", []),
-        "started": started,
-        "finished": found.get("finished"),
+        "runs": reply.answer["runs"],
+        "started": _start_of(run) if run else None,
+        "finished": reply.answer.get("finished"),
     }
+
+
+def _start_of(run: str) -> int | None:
+    """Return when a run was started, in seconds since the epoch; its id holds the time."""
+    try:
+        return calendar.timegm(time.strptime(run[:15], "%Y%m%dT%H%M%S"))
+    except ValueError:
+        return None

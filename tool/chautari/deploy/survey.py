@@ -12,23 +12,20 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
+from chautari.node.events import Holder, Reason, SurveyAnswer, UpToDateRole
+from chautari.node.receipts import RoleInputs
 from chautari.preflight import facts, rules
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.supervisor import marker, unreachable_refusal
-from chautari.process import Stream
 from chautari.report.model import NodeReport, Notice, RoleReport
-from chautari.ssh.runner_client import SSH_FAILED, Event, ask
+from chautari.ssh.runner_client import SSH_FAILED, Reply, call_runner
 from chautari.ssh.target import SSHTarget
 
-Inputs = dict[str, Any]
 # How often a node is asked if the connection breaks: a survey changes nothing.
 TRIES = 3
-# What SSH prints of a connection that broke; sometimes it prints nothing.
-_CUT = ("closed", "reset", "broken pipe", "not responding")
 # What a node compares with its receipts; the bundle carries the rest of a role's inputs.
-COMPARED = ("role", "files", "ansible", "facts", "variables", "needs")
+COMPARED = ("role", "files", "ansible", "facts", "variables", "needs", "installed")
 
 
 @dataclass(frozen=True)
@@ -48,10 +45,10 @@ class Survey:
     """
 
     answered: bool
-    reasons: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    reasons: dict[str, list[Reason]] = field(default_factory=dict)
     obsolete_roles: list[str] = field(default_factory=list)
-    up_to_date: list[dict[str, Any]] = field(default_factory=list)
-    busy: Event | None = None
+    up_to_date: list[UpToDateRole] = field(default_factory=list)
+    busy: Holder | None = None
     facts: facts.Facts = field(default_factory=facts.Facts)
     unreachable: str = ""
     code: int | None = None
@@ -68,55 +65,44 @@ class Survey:
         return self.ready and self.busy is None and not self.reasons and not self.obsolete_roles
 
 
-def survey(target: SSHTarget, inputs_of: Callable[[str], list[Inputs]]) -> Survey:
+def survey(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> Survey:
     """Ask a node what is out of date; its roles' inputs are computed while SSH connects."""
     # A machine that was never reached has no pinned key: the preparation makes first contact.
     if not target.known_hosts.is_file() or target.address not in target.known_hosts.read_text():
         return Survey(answered=False)
 
     def payload() -> bytes:
-        roles = [{key: role[key] for key in COMPARED} for role in inputs_of(target.name)]
+        inputs = inputs_of(target.name)
+        roles = [{key: dict(role)[key] for key in COMPARED} for role in inputs]
         return zlib.compress(json.dumps(roles).encode(), 9)
 
     for _ in range(TRIES):
         asked = time.time()
-        events, stream = ask(target, {"action": "survey"}, payload)
-        found = next((event for event in events if event["event"] == "survey"), None)
-        if found is not None or not _was_cut(stream):
+        reply = call_runner(target, {"action": "survey"}, SurveyAnswer, payload)
+        if reply.answer is not None or not reply.cut:
             break
+    found = reply.answer
     if found is None:
-        unreachable, said = _no_connection(target, stream), _last_line(stream)
-        return Survey(answered=False, unreachable=unreachable, code=stream.code, said=said)
+        unreachable = _no_connection(target, reply)
+        return Survey(False, unreachable=unreachable, code=reply.code, said=reply.last_error)
     return Survey(
         answered=True,
         reasons=found.get("reasons", {}),
-        obsolete_roles=found.get("unwanted", []),
-        up_to_date=found.get("kept", []),
+        obsolete_roles=found.get("obsolete_roles", []),
+        up_to_date=found.get("up_to_date", []),
         busy=found["busy"],
         facts=facts.parse(found["facts"], asked, time.time()),
     )
 
 
-def _was_cut(stream: Stream) -> bool:
-    """Return whether the connection broke, so that another try may succeed."""
-    said = stream.stderr.strip().lower()
-    if stream.stopped or stream.code != SSH_FAILED:
-        return False
-    return not said or any(word in said for word in _CUT)
-
-
-def _no_connection(target: SSHTarget, stream: Stream) -> str:
+def _no_connection(target: SSHTarget, reply: Reply[SurveyAnswer]) -> str:
     """Return why no connection to the node's own address and port is possible; empty if unsure.
 
     Detours by `~/.ssh/config` and rejected keys are left to the preparation.
     """
     connecting = f"connect to host {target.address} port {target.port}: "
-    _, failed, why = _last_line(stream).partition(connecting)
-    return why if failed and stream.code == SSH_FAILED else ""
-
-
-def _last_line(stream: Stream) -> str:
-    return stream.stderr.splitlines()[-1] if stream.stderr else ""
+    _, failed, why = reply.last_error.partition(connecting)
+    return why if failed and reply.code == SSH_FAILED else ""
 
 
 def report_from_survey(required: NodeRequirements, target: SSHTarget, found: Survey) -> NodeReport:
@@ -136,6 +122,4 @@ def add_up_to_date_roles(report: NodeReport, found: Survey) -> None:
     """Add the roles whose receipts hold to a node's report."""
     for role in found.up_to_date:
         report.roles.append(RoleReport(role["role"], up_to_date=True))
-        report.notices += [
-            Notice("role_message", {"role": role["role"], "text": text}) for text in role["notices"]
-        ]
+        report.notices += [Notice(**notice) for notice in role["notices"]]

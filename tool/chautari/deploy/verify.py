@@ -17,6 +17,7 @@ from chautari.render.bundle import texts
 from chautari.render.endpoints import Endpoints
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult
+from chautari.ssh.validation import parse_check
 
 LIMIT_SECONDS = 900
 
@@ -36,7 +37,7 @@ def outside(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> list[CheckR
         given.write(json.dumps(_given(nodes, endpoints)).encode())
         given.flush()
         broken = _run(pytest_argv(given.fileno(), results, files), given.fileno())
-        found = [check_result(json.loads(line)) for line in results.read_text().splitlines()]
+        found = [check_result(parse_check(line)) for line in results.read_text().splitlines()]
         return found + broken
 
 

@@ -1,18 +1,18 @@
-"""A short answer for whoever waits: who is at work on the node, and at which role."""
+"""Report whose run holds the node's lock, and at which role it is."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from chautari.node import journal, lock
+from chautari.node.events import ActivityAnswer
 
 
-def doing(state: Path) -> dict[str, Any]:
-    """Return who is at work, with the role that the run is at as far as its journal tells."""
+def current_activity(state: Path) -> ActivityAnswer:
+    """Return whose run holds the lock; `role` is the last one that its journal names."""
     busy = lock.holder()
     if busy is not None and busy.get("run"):
         file = state / "runs" / str(busy["run"]) / "events.jsonl"
-        begun = [line for line in journal.lines(file) if b'"role_started"' in line]
-        busy["role"] = journal.read(begun[-1]).get("role", "") if begun else ""
-    return {"event": "doing", "busy": busy}
+        started = [line for line in journal.read_lines(file) if b'"role_started"' in line]
+        busy["role"] = journal.parse_event(started[-1]).get("role", "") if started else ""
+    return {"event": "activity", "busy": busy}

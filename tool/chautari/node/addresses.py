@@ -1,7 +1,7 @@
-"""Facts that only some roles write into files: a node's own addresses, and how many cores it has.
+"""Return facts that only some roles use: the node's addresses and its number of cores.
 
-They are named as Ansible names them, and found as it finds them, but without a process: a look at
-a node that was left alone has a few milliseconds for this.
+They have Ansible's names and values, and are read without a process: a survey of a node that is up
+to date has a few milliseconds for this.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any
 
 FIB = Path("/proc/net/fib_trie")
 IF_INET6 = Path("/proc/net/if_inet6")
-EVERYWHERE = "00"  # scope of an address that is good beyond the machine and its link
-TEMPORARY = 0x01  # flag of an address that the kernel makes up for privacy, and soon drops
-# Where Ansible asks for the way to; nothing is ever sent there.
+GLOBAL_SCOPE = "00"  # of an address that is valid beyond the machine and its link
+TEMPORARY = 0x01  # flag of a random address that the kernel uses for privacy and soon drops
+# The destinations whose route Ansible looks up; nothing is ever sent there.
 FAR4, FAR6 = "8.8.8.8", "2404:6800:400a:800::1012"
 
 
-def facts(named: Iterable[str]) -> dict[str, Any]:
-    """Return the facts called `named`; an address that there is not is empty."""
-    return {name: FACTS[name]() for name in sorted(set(named))}
+def facts(names: Iterable[str]) -> dict[str, Any]:
+    """Return facts by name; an address that the node does not have is empty."""
+    return {name: FACTS[name]() for name in sorted(set(names))}
 
 
-def _default(family: socket.AddressFamily, far: str) -> str:
-    """Return the address that this machine would speak from to the internet.
+def _default_address(family: socket.AddressFamily, far: str) -> str:
+    """Return the source address of this machine for packets to the internet.
 
-    Connecting a datagram socket only chooses a route: no packet leaves.
+    Connecting a datagram socket only chooses a route: no packet is sent.
     """
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as asked:
@@ -39,9 +39,9 @@ def _default(family: socket.AddressFamily, far: str) -> str:
 
 
 def _addresses4() -> list[str]:
-    """Return every address of this machine but the loopback's, from the kernel's table of routes.
+    """Return every address of this machine except the loopback's, from the kernel's routes.
 
-    Each stands in a line of its own, and below it what it is.
+    The table has one line for an address and describes it in the lines below.
     """
     found, last = set[str](), ""
     for line in _lines(FIB):
@@ -58,7 +58,7 @@ def _addresses6() -> list[str]:
     return sorted(
         socket.inet_ntop(socket.AF_INET6, bytes.fromhex(entry[0]))
         for entry in entries
-        if entry[3] == EVERYWHERE and not int(entry[4], 16) & TEMPORARY
+        if entry[3] == GLOBAL_SCOPE and not int(entry[4], 16) & TEMPORARY
     )
 
 
@@ -70,8 +70,8 @@ def _lines(file: Path) -> list[str]:
 
 
 FACTS: dict[str, Callable[[], Any]] = {
-    "default_ipv4": lambda: _default(socket.AF_INET, FAR4),
-    "default_ipv6": lambda: _default(socket.AF_INET6, FAR6),
+    "default_ipv4": lambda: _default_address(socket.AF_INET, FAR4),
+    "default_ipv6": lambda: _default_address(socket.AF_INET6, FAR6),
     "all_ipv4_addresses": _addresses4,
     "all_ipv6_addresses": _addresses6,
     "processor_vcpus": lambda: os.cpu_count() or 0,

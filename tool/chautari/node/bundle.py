@@ -1,4 +1,4 @@
-"""Takes a bundle apart, trusting nothing that its archive says."""
+"""Unpack a bundle without trusting its archive."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from pathlib import Path
 
 
 def unpack(bundle: bytes, folder: Path) -> None:
-    """Write the plain files of `bundle` into a fresh private `folder`, nothing outside it.
+    """Write the regular files of `bundle` into a new private `folder`, and none outside it.
 
-    Debian 12's Python has no extraction filters yet, so the few rules are spelled out here.
+    Debian 12's Python has no extraction filters yet, so the few rules are written here.
+
+    Raises:
+        ValueError: when the archive holds anything else.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
@@ -20,6 +23,6 @@ def unpack(bundle: bytes, folder: Path) -> None:
             target = (folder / member.name).resolve()
             content = archive.extractfile(member) if member.isreg() else None
             if content is None or folder.resolve() not in target.parents:
-                raise ValueError(f"{member.name} does not belong into a bundle")
+                raise ValueError(f"{member.name} does not belong in a bundle")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content.read())

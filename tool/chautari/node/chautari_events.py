@@ -1,14 +1,14 @@
-"""Ansible callback plugin: one JSON line an event, appended to the file `CHAUTARI_EVENTS` names.
+"""Ansible callback plugin: append each event as a JSON line to the file `CHAUTARI_EVENTS`.
 
-Results of `no_log` tasks are censored by Ansible before they come here; other messages are cut to
-a length that a journal can hold, and stripped of every secret that the bundle holds.
+Ansible censors the results of `no_log` tasks before they arrive here; other messages are shortened,
+and every secret of the bundle is masked.
 
-Beside the journal it notes, for the receipts, what each task manages (`CHAUTARI_MANAGED`). The
-final arguments of a task come with its result even under `no_log`, so that a file with a password
-in it is watched like any other; nothing of its content is noted.
+For the receipts it also records which resources each task manages (`CHAUTARI_MANAGED`). The final
+arguments of a task come with its result even under `no_log`, so that a file with a password in it
+is watched like any other; none of its content is recorded.
 
-Notes come first, the journal last: it lies on a disk that may be full. Ansible only warns of a
-plugin that raises, so whatever goes wrong here makes the role at hand run again.
+Records are written before events, because the journal lies on a disk that may be full. Ansible only
+warns of a plugin that raises, so any error here makes the running role run again.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 
 from chautari.node import journal
-from chautari.node.pending_handlers import Restarts
-from chautari.node.resources import managed
+from chautari.node.events import RunEvent
+from chautari.node.pending_handlers import PendingHandlers
+from chautari.node.resources import managed_resources
 
 DOCUMENTATION = """
 name: chautari_events
@@ -37,16 +38,17 @@ description: One JSON object a line for each role and task; the runner streams t
 """
 MESSAGE_LENGTH = 2000
 JOURNAL_LINES = 20
+COUNTS = ("ok", "changed", "failed", "skipped", "rescued")
 # A `debug` task with this tag reports something to people.
 REPORT_TAG = "report"
 # A `debug` task with this tag names a download that Ansible's check mode skips.
 DOWNLOAD_TAG = "download_estimate"
-# A rendered template passes through a temporary folder, which says nothing to anybody.
+# A rendered template passes through a temporary folder, whose name is of no use in a diff.
 TEMPORARY = re.compile(r"(?m)^(\+\+\+ after: )/run/chautari/\S*/")
 
 
-def _careful(method: Callable[..., None]) -> Callable[..., None]:
-    """Return a method that keeps the role at hand from being sealed when it raises."""
+def _failing_play(method: Callable[..., None]) -> Callable[..., None]:
+    """Return a method that marks the current play as broken when it raises."""
 
     @functools.wraps(method)
     def watched(plugin: CallbackModule, *arguments: Any, **named: Any) -> None:
@@ -60,14 +62,14 @@ def _careful(method: Callable[..., None]) -> Callable[..., None]:
 
 
 class CallbackModule(CallbackBase):
-    """Counts what each role did and writes it down as it happens."""
+    """Write the events of roles and tasks, and count each role's tasks by outcome."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
     CALLBACK_NAME = "chautari_events"
 
     def __init__(self) -> None:
-        """Remember the journal that the runner named."""
+        """Read the files to write from the environment that the runner sets."""
         super().__init__()
         self.began = time.time()
         self.role = ""
@@ -75,150 +77,150 @@ class CallbackModule(CallbackBase):
         self.task_began = 0.0
         self.counts: dict[str, int] = {}
         self.file = Path(os.environ["CHAUTARI_EVENTS"])
-        self.notes = Path(os.environ["CHAUTARI_MANAGED"])
-        self.restarts = Restarts(Path(os.environ["CHAUTARI_STATE"]))
+        self.records = Path(os.environ["CHAUTARI_MANAGED"])
+        self.handlers = PendingHandlers(Path(os.environ["CHAUTARI_STATE"]))
         self.checking = os.environ.get("CHAUTARI_CHECKING") == "yes"
         self.secrets = journal.read_secrets(Path(os.environ["CHAUTARI_SECRETS"]))
         self.playing = ""
-        self.broken = False  # the play at hand: it failed, or something of it could not be noted
+        self.broken = False  # the current play failed, or could not be recorded
 
-    def write(self, event: str, **values: Any) -> None:
+    def write(self, event: RunEvent) -> None:
         """Append one event."""
-        journal.append(self.file, {"event": event} | values, self.secrets)
+        journal.append_event(self.file, event, self.secrets)
 
-    def note(self, role: str, **values: Any) -> None:
-        """Note something for the role's receipt."""
-        journal.add(self.notes, json.dumps({"role": role} | values, default=str) + "\n")
+    def record(self, role: str, **values: Any) -> None:
+        """Record something for the role's receipt."""
+        text = json.dumps({"role": role} | values, default=str) + "\n"
+        journal.append_text(self.records, text)
 
-    @_careful
+    @_failing_play
     def v2_playbook_on_play_start(self, play: Any) -> None:
-        """A play holds one role and its handlers: when the next one begins, it came to its end."""
+        """End the previous play; a play holds one role and its handlers."""
         try:
             self._end_play()
         finally:
             self.broken = False
             self.playing = next(iter(role.get_name() for role in play.roles), "")
-            self.restarts.begin(self.playing)
+            self.handlers.begin(self.playing)
 
-    @_careful
+    @_failing_play
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        """Note what the task may ask for, and notice when another role begins."""
+        """Record the handlers of the task, and begin another role where it belongs to one."""
         self._begin(task)
 
-    @_careful
+    @_failing_play
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
-        """Handlers belong to the role that declares them, and may ask for further ones."""
+        """Begin a handler, which may notify further ones."""
         self._begin(task)
 
-    @_careful
+    @_failing_play
     def v2_runner_on_ok(self, result: Any) -> None:
-        """Record a task that ended well."""
+        """Record a task that succeeded."""
         changed = bool(result.result.get("changed"))
         if "results" not in result.result or result.task.loop is None:
             self._watch(result)
         if not changed:
-            self.restarts.unchanged()
-        notices = self._reported(result)
-        self._task(result, "changed" if changed else "ok")
-        for message in notices:
-            self.write("notice", role=self.role, message=message)
+            self.handlers.discard_tentative()
+        texts = self._reported_texts(result)
+        self._count_task(result, "changed" if changed else "ok")
+        for text in texts:
+            self.write({"event": "role_message", "role": self.role, "text": text})
 
-    @_careful
+    @_failing_play
     def v2_runner_item_on_ok(self, result: Any) -> None:
-        """Note what one turn of a loop manages; the whole task comes to `v2_runner_on_ok`."""
+        """Record what one item of a loop manages; the task comes to `v2_runner_on_ok`."""
         self._watch(result)
 
-    @_careful
+    @_failing_play
     def v2_on_file_diff(self, result: Any) -> None:
-        """Tell what a task would change: only a plan asks for differences."""
+        """Report what a task would change in a file; only a plan runs with `--diff`."""
         for item in result.result.get("results") or [result.result]:
             if self.checking and item.get("changed") and item.get("diff"):
-                text = self._shown(TEMPORARY.sub(r"\1", self._get_diff(item["diff"])))
-                self.write("difference", role=self.role, task=result.task.name, diff=text)
+                diff = self._shorten(TEMPORARY.sub(r"\1", self._get_diff(item["diff"])))
+                task = result.task.name
+                self.write({"event": "difference", "role": self.role, "task": task, "diff": diff})
 
-    @_careful
+    @_failing_play
     def v2_runner_on_skipped(self, result: Any) -> None:
         """Record a task that did not apply."""
-        self.restarts.unchanged()
-        self._task(result, "skipped")
+        self.handlers.discard_tentative()
+        self._count_task(result, "skipped")
 
-    @_careful
+    @_failing_play
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        """Record a failure with the journal's lines; one that a rescue takes up is not final."""
+        """Record a failure with lines of the journal; one that a rescue handles is not final."""
         rescued = ignore_errors or _has_rescue(result.task)
         if rescued:
-            self.note(self._owner(result.task), rescued=result.task.name)
+            self.record(self._owner(result.task), rescued=result.task.name)
         else:
             self.broken = True
         # What failed half-way may have changed something.
-        self.restarts.owe(self._asks(result.task))
-        self._task(result, "rescued" if rescued else "failed")
+        self.handlers.record(self._handlers_of(result.task))
+        self._count_task(result, "rescued" if rescued else "failed")
         if not rescued:
-            message = self._shown(_message(result.result))
-            told = {"task": result.task.name, "journal": _journal(self.began)}
-            self.write("failure", role=self.role, message=message, **told)
+            message = self._shorten(_message(result.result))
+            self.write({
+                "event": "failure", "role": self.role, "task": result.task.name,
+                "message": message, "journal": _journal_lines(self.began),
+            })  # fmt: skip
 
-    @_careful
+    @_failing_play
     def v2_runner_on_unreachable(self, result: Any) -> None:
-        """Record a connection plugin's failure; with a local connection it means a broken node."""
+        """Record a failed connection; here it is local, so the node itself is broken."""
         self.v2_runner_on_failed(result)
 
-    @_careful
+    @_failing_play
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        """Close the last role."""
+        """End the last role."""
         self._end_play()
-        self._enter("")
+        self._enter_role("")
 
-    def _shown(self, text: Any) -> str:
-        """Return a text that a journal can hold: first masked, so that no cut halves a secret."""
+    def _shorten(self, text: Any) -> str:
+        """Return a text that a journal can hold; masked first, so that no secret is cut in two."""
         whole = text if isinstance(text, str) else json.dumps(text, default=str)
-        shown: str = journal.masked(whole, self.secrets)
+        shown: str = journal.mask(whole, self.secrets)
         return shown if len(shown) <= MESSAGE_LENGTH else shown[:MESSAGE_LENGTH] + " …"
 
     def _end_play(self) -> None:
         if self.playing and not self.broken:
-            self.note(self.playing, done=True)
+            self.record(self.playing, completed=True)
         self.playing = ""
-        self.restarts.end()
+        self.handlers.end()
 
     def _begin(self, task: Any) -> None:
         self.task_began = time.time()
-        self.restarts.may_owe(self._asks(task))
-        self._enter(self._owner(task))
+        self.handlers.record_tentative(self._handlers_of(task))
+        self._enter_role(self._owner(task))
 
     def _owner(self, task: Any) -> str:
         """Return the role that the play included first; it owns the tasks of shared roles."""
         chain = task.get_dep_chain() or ()
         return str(chain[0].get_name()) if chain else "setup"
 
-    def _asks(self, task: Any) -> list[str]:
-        """Return the handlers that a task asks for when it changes something.
+    def _handlers_of(self, task: Any) -> list[str]:
+        """Return the handlers that a task notifies when it changes something.
 
-        The name of one may be a template that each turn of a loop fills in: its result tells it.
+        A name that is a template of a loop's item is known only from the item's result.
         """
         if self.checking or self._owner(task) != self.playing:
             return []
         names = [task.notify] if isinstance(task.notify, str) else task.notify or []
         return [str(name) for name in names if "{{" not in name]
 
-    def _reported(self, result: Any) -> list[str]:
-        """Note what a task reports, and return what of it is for people."""
-        if not result.task.action.endswith("debug"):
+    def _reported_texts(self, result: Any) -> list[str]:
+        """Record the messages of a tagged `debug` task; return those that are for people."""
+        task = result.task
+        if not task.action.endswith("debug") or not {REPORT_TAG, DOWNLOAD_TAG} & set(task.tags):
             return []
-        notices = []
-        for item in result.result.get("results") or [result.result]:
-            if item.get("skipped"):
-                continue
-            message = self._shown(item.get("msg", ""))
-            if REPORT_TAG in result.task.tags:
-                self.note(self._owner(result.task), notice=message)
-                notices.append(message)
-            elif DOWNLOAD_TAG in result.task.tags:
-                self.note(self._owner(result.task), download=message)
-        return notices
+        items = result.result.get("results") or [result.result]
+        texts = [self._shorten(i.get("msg", "")) for i in items if not i.get("skipped")]
+        kind = "notice" if REPORT_TAG in task.tags else "download"
+        for text in texts:
+            self.record(self._owner(task), **{kind: text})
+        return texts if kind == "notice" else []
 
     def _watch(self, result: Any) -> None:
-        """Note the restarts that a task asks for, and what it manages."""
+        """Record the handlers that a task notified, and the resources that it manages."""
         task, fields = result.task, result.task_fields
         if result.result.get("skipped"):
             return
@@ -226,44 +228,51 @@ class CallbackModule(CallbackBase):
         arguments = fields.get("args") or {}
         changed = bool(result.result.get("changed"))
         if changed:
-            self.restarts.owe(self._asks(task))
-        items, why = managed(str(task.action), arguments, result.result, reads)
+            self.handlers.record(self._handlers_of(task))
+        module = str(task.action)
+        items, untracked = managed_resources(module, arguments, result.result, reads)
         for item in items:
-            self.note(role, item=item, **({"changed": True} if changed else {}))
-        if why:
-            known = {"name": task.name, "tags": list(task.tags), "why": why}
-            self.note(role, untracked=known)
+            self.record(role, item=item, **({"changed": True} if changed else {}))
+        if untracked:
+            known = {"name": task.name, "tags": list(task.tags), "change": untracked}
+            self.record(role, untracked=known | {"module": module})
         if task.action.endswith("get_url") and changed:
-            self.note(role, download=str(arguments.get("url", "")))
+            self.record(role, download=str(arguments.get("url", "")))
 
-    def _enter(self, role: str) -> None:
+    def _enter_role(self, role: str) -> None:
         if role == self.role:
             return
         if self.role:
             seconds = round(time.time() - self.role_began, 2)
-            self.write("role_finished", role=self.role, seconds=seconds, **self.counts)
+            counts = self.counts
+            self.write({
+                "event": "role_finished", "role": self.role, "seconds": seconds,
+                "ok": counts["ok"], "changed": counts["changed"], "failed": counts["failed"],
+                "skipped": counts["skipped"], "rescued": counts["rescued"],
+            })  # fmt: skip
         self.role, self.role_began = role, time.time()
-        self.counts = {"ok": 0, "changed": 0, "failed": 0, "skipped": 0, "rescued": 0}
+        self.counts = dict.fromkeys(COUNTS, 0)
         if role:
-            self.write("role_started", role=role)
+            self.write({"event": "role_started", "role": role})
 
-    def _task(self, result: Any, status: str) -> None:
-        self.counts[status] = self.counts.get(status, 0) + 1
-        seconds = round(time.time() - self.task_began, 2)
-        name = result.task.name
-        self.write("task", role=self.role, task=name, status=status, seconds=seconds)
+    def _count_task(self, result: Any, status: str) -> None:
+        self.counts[status] += 1
+        self.write({
+            "event": "task", "role": self.role, "task": result.task.name, "status": status,
+            "seconds": round(time.time() - self.task_began, 2),
+        })  # fmt: skip
 
 
 def _has_rescue(task: Any) -> bool:
-    """Return whether a rescue takes up what fails here: one of the blocks around `task` has one.
+    """Return whether the rescue part of a block around `task` handles its failure.
 
-    A failure in the rescue or always part of that block is not taken up. Ansible copies tasks
-    before it runs them, so parts are told apart by their ids.
+    It handles no failure in the rescue or always part of the same block. Ansible copies tasks
+    before it runs them, so parts are recognised by their ids.
     """
     part, block = task, getattr(task, "_parent", None)
     while block is not None:
-        tried = {item._uuid for item in getattr(block, "block", None) or ()}
-        if getattr(block, "rescue", None) and part._uuid in tried:
+        attempted = {item._uuid for item in getattr(block, "block", None) or ()}
+        if getattr(block, "rescue", None) and part._uuid in attempted:
             return True
         part, block = block, getattr(block, "_parent", None)
     return False
@@ -271,19 +280,18 @@ def _has_rescue(task: Any) -> bool:
 
 def _message(result: dict[str, Any]) -> str:
     if "censored" in result:
-        return "what it said is hidden, since it may hold a secret"
+        return "its output is hidden, since it may hold a secret"
     parts = [str(result.get(key, "")) for key in ("msg", "stderr", "stdout")]
-    # A module that broke off leaves its reason in the last line of what it said, or names an error
-    # of the system further up.
-    said = str(result.get("module_stderr", "")).strip().splitlines()
-    parts += [line.strip() for line in said if "[Errno" in line] + said[-1:]
+    # A module that crashed names the reason in its last line, or a system error further up.
+    lines = str(result.get("module_stderr", "")).strip().splitlines()
+    parts += [line.strip() for line in lines if "[Errno" in line] + lines[-1:]
     for item in result.get("results", ()):
         if item.get("failed"):
             parts.append(_message(item))
     return "\n".join(dict.fromkeys(part for part in parts if part))
 
 
-def _journal(since: float) -> list[str]:
+def _journal_lines(since: float) -> list[str]:
     argv = ["journalctl", "--no-pager", "-q", "-o", "short-iso", "-p", "warning",
             "-n", str(JOURNAL_LINES), "--since", f"@{int(since)}"]  # fmt: skip
     done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)

@@ -1,8 +1,8 @@
-"""Brings back what a clock that was ahead has left in the future.
+"""Correct modification times that lie in the future, as after the clock was set back.
 
-Nothing is ever newer than a stamp from the future, so a role's own `find -newer` would not see a
-setting that is not loaded. Settings from the future are newer than any stamp of today: they would
-be loaded anew at every deploy until the clock has caught up with them.
+Nothing is newer than a marker from the future, so a role's own `find -newer` would miss a setting
+that is not in use. Settings from the future are newer than any marker of today: they would be
+reloaded at every deploy until the clock has caught up with them.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
-from typing import Any
 
 from chautari.node import fingerprint
+from chautari.node.differences import Item
 
 
-def bring_back(items: Iterable[dict[str, Any]]) -> None:
-    """Let settings count as written now, and as not loaded, whose times lie in the future."""
+def reset_future_mtimes(items: Iterable[Item]) -> None:
+    """Make settings from the future count as written now, and as not reloaded yet."""
     for item in items:
-        if item["kind"] != "loaded":
+        if item["kind"] != "reload_marker":
             continue
         for pattern in item["settings"]:
-            # The kernel's own "now", which a stamp gets as well: it lags behind the exact time.
-            _set(pattern, None)
-        # The stamp comes last: until then it tells a run that follows an interrupted one.
-        _set(item["stamp"], (0, 0))
+            # The kernel's own "now", which a marker gets as well: it lags behind the exact time.
+            _set_times(pattern, None)
+        # The marker comes last: until then the next run sees that this one was interrupted.
+        _set_times(item["marker"], (0, 0))
 
 
-def _set(pattern: str, times: tuple[int, int] | None) -> None:
-    for path, changed in fingerprint.written(pattern):
-        if not fingerprint.ahead(changed):
+def _set_times(pattern: str, times: tuple[int, int] | None) -> None:
+    for path, changed in fingerprint.mtimes(pattern):
+        if not fingerprint.is_future(changed):
             continue
-        # Of a link counts what it points to as well.
+        # The target of a link counts as well.
         for follow in (False, True):
             with contextlib.suppress(OSError):
                 os.utime(path, times, follow_symlinks=follow)

@@ -1,8 +1,8 @@
-"""Converges a node: runs the roles whose receipts do not hold, until all do.
+"""Run the roles whose receipts do not match, until all of them match.
 
-One pass is one `ansible-playbook` over the chosen roles. What a role changes may break the receipt
-of another, so the rest is looked at again after each pass; three passes are enough for roles that
-do not fight over a file.
+One pass is one `ansible-playbook` over the selected roles. What a role changes may break another
+role's receipt, so receipts are compared again after each pass. Three passes are enough for roles
+that do not overwrite each other's files.
 """
 
 from __future__ import annotations
@@ -15,262 +15,276 @@ from pathlib import Path
 from typing import Any
 
 from chautari.node import clock, receipts, resources
-from chautari.node.differences import Reason, between, reason, unread
-from chautari.node.receipt_writer import Record, forget_contents, seal
-from chautari.node.receipts import Inputs, Receipt
+from chautari.node.differences import diff_resource, unreadable_path
+from chautari.node.events import Reason, RunEvent, reason
+from chautari.node.receipt_writer import RoleRecord, prune_contents, write_receipts
+from chautari.node.receipts import Receipt, RoleInputs
 
-MOST_PASSES = 3
-REMOVE = "tasks/remove.yml"
-BUSY = "tasks/busy.yml"
-UNNOTED = (
-    "what it did could not be written down on the node: is a disk full? (`df -h /run /var` there)"
-)
-# Reasons that mean that a role was given something else than before.
-GIVEN = frozenset({"files", "ansible", "variable", "machine", "new", "damaged"})
+MAX_PASSES = 3
+REMOVE_TASKS = "tasks/remove.yml"
+IN_USE_TASKS = "tasks/in_use.yml"
+# Reasons that mean that a role has other inputs than before.
+NEW_INPUTS = frozenset({
+    "role_changed", "ansible_changed", "variable_changed", "variable_added", "variable_removed",
+    "machine_changed", "facts_added", "receipt_missing", "receipt_damaged",
+    "receipt_outdated",
+})  # fmt: skip
 # A line of a role's handlers that is a name, or one of the names that a handler listens to.
 _NAME = re.compile(r"^[- ]*(?:name:|listen:)? *(['\"]?)(.*?)\1 *$", re.MULTILINE)
-Tell = Callable[..., None]
+Emit = Callable[[RunEvent], None]
 Ansible = Callable[[str], int]
 
 
 @dataclass(frozen=True)
-class Node:
-    """The places and means of one run.
+class RunContext:
+    """The folders and functions of one run.
 
     Attributes:
         state: folder that outlives runs, with the receipts.
         memory: the unpacked bundle.
         run: the run's id.
         ansible: runs `ansible-playbook` on a playbook and returns its exit code.
-        tell: writes an event to the journal.
+        emit: writes an event to the journal.
     """
 
     state: Path
     memory: Path
     run: str
     ansible: Ansible
-    tell: Tell
+    emit: Emit
 
     @property
-    def roles(self) -> list[Inputs]:
+    def roles(self) -> list[RoleInputs]:
         """Return the inputs of the node's roles, in the order they run."""
-        found: list[Inputs] = json.loads((self.memory / "roles.json").read_text())
-        return found
+        inputs: list[RoleInputs] = json.loads((self.memory / "roles.json").read_text())
+        return inputs
 
 
-def converge(node: Node, full: bool) -> int:
-    """Run what has to run and return Ansible's last exit code, 0 when nothing had to."""
-    roles, ran = node.roles, set[str]()
-    for number in range(MOST_PASSES):
-        reasons = receipts.stale(node.state, roles, full=full and number == 0)
-        # A role that stays open has just run: it waits for the next deploy.
-        chosen = [i for i in roles if i["role"] in reasons and not _only_open(i, reasons, ran)]
-        names = [inputs["role"] for inputs in chosen]
-        node.tell("chosen", roles={name: reasons[name] for name in names}, number=number)
-        if not chosen:
+def converge(context: RunContext, full: bool) -> int:
+    """Run the roles that have to run; return Ansible's last exit code, 0 when none had to."""
+    roles, ran = context.roles, set[str]()
+    for number in range(MAX_PASSES):
+        reasons = receipts.roles_to_run(context.state, roles, full=full and number == 0)
+        # A role whose receipt stays incomplete has just run: it waits for the next deploy.
+        selected = [i for i in roles if i["role"] in reasons and not _has_just_run(i, reasons, ran)]
+        names = [inputs["role"] for inputs in selected]
+        why = {name: reasons[name] for name in names}
+        context.emit({"event": "roles_selected", "roles": why, "pass_number": number})
+        if not selected:
             break
-        before = {name: receipts.load(node.state, name) for name in names}
-        receipts.forget(node.state, names)
-        receipts.carry(node.state, names)
-        code = one_pass(node, chosen)
+        before = {name: receipts.load(context.state, name) for name in names}
+        receipts.delete_receipts(context.state, names)
+        receipts.mark_installed(context.state, names)
+        code = run_pass(context, selected)
         ran.update(names)
         if code:
             return code
-        _tell_accepted(node, before, reasons)
-    tell_kept(node, roles, ran)
+        _report_kept_changes(context, before, reasons)
+    report_up_to_date(context, roles, ran)
     for name in ran:
-        if receipts.load(node.state, name) is None:
-            node.tell("open", role=name, why=UNNOTED)
-    forget_contents(node.state)
+        if receipts.load(context.state, name) is None:
+            unrecorded = reason("not_recorded")
+            context.emit({"event": "receipt_incomplete", "role": name, "reason": unrecorded})
+    prune_contents(context.state)
     return 0
 
 
-def nothing_to_do(node: Node, full: bool) -> bool:
-    """Whether no role would run, nor be taken off."""
-    return not (leaving(node) or receipts.stale(node.state, node.roles, full=full))
+def is_up_to_date(context: RunContext, full: bool) -> bool:
+    """Return whether no role would run and none would be removed."""
+    if removable_roles(context):
+        return False
+    return not receipts.roles_to_run(context.state, context.roles, full=full)
 
 
-def ask_whether_busy(node: Node) -> int:
-    """Let each role that can tell whether people are using it do so, before anything changes.
+def check_in_use(context: RunContext) -> int:
+    """Run `tasks/in_use.yml` of each role that has it; return Ansible's exit code.
 
-    A role's `tasks/busy.yml` fails when they are. Ask only where something would run.
+    It fails while people use the service, and runs only where a deploy would change something.
     """
-    there = node.memory / "roles"
-    names = [inputs["role"] for inputs in node.roles] + _unwanted(node)
-    asked = [role for role in names if (there / role / BUSY).is_file()]
-    if not asked:
+    names = [inputs["role"] for inputs in context.roles] + _obsolete_roles(context)
+    roles = [name for name in names if _has_file(context, name, IN_USE_TASKS)]
+    if not roles:
         return 0
-    playbook = node.memory / "playbooks" / "busy.yml"
-    playbook.parent.mkdir(exist_ok=True)
-    playbook.write_text(json.dumps([
-        {
-            "name": "Ask whether people are meeting", "hosts": "all", "become": False,
-            "gather_facts": False,
-            "tasks": [{
-                "name": "Ask whether people are meeting",
-                "ansible.builtin.include_role": {"name": role, "tasks_from": "busy.yml"},
-            }],
-        }
-        for role in asked
-    ]))  # fmt: skip
-    return node.ansible("playbooks/busy.yml")
+    plays = [
+        _include_play(role, "in_use.yml", "Check whether people use the service", facts=False)
+        for role in roles
+    ]
+    return _run_plays(context, "in_use.yml", plays)
 
 
-def take_off(node: Node, purge: bool) -> int:
-    """Run the `remove.yml` of each role that is wanted here no more, the last one first.
+def remove_roles(context: RunContext, purge: bool) -> int:
+    """Run the `remove.yml` of each obsolete role, the last one first; return Ansible's exit code.
 
-    Services lean on what was set up before them, so they go in the opposite order. Data is kept
-    unless `purge` is set. A role without tasks for it stays as it is, and is told.
+    Services depend on roles that were set up before them, so removal goes in the opposite order.
+    Data is kept unless `purge` is set. A role without removal tasks stays, and is reported.
     """
-    able = leaving(node)
-    for role in set(_unwanted(node)) - set(able):
-        node.tell("stays", role=role)
-    if not able:
+    removable = removable_roles(context)
+    for role in set(_obsolete_roles(context)) - set(removable):
+        context.emit({"event": "role_not_removable", "role": role})
+    if not removable:
         return 0
-    node.tell("chosen", roles=able, number=0)
-    playbook = node.memory / "playbooks" / "remove.yml"
-    playbook.parent.mkdir(exist_ok=True)
-    playbook.write_text(json.dumps([
-        {
-            "name": f"Take {role} off", "hosts": "all", "become": False, "gather_facts": True,
-            "vars": {"purge": purge},
-            "tasks": [{
-                "name": f"Take {role} off",
-                "ansible.builtin.include_role": {"name": role, "tasks_from": "remove.yml"},
-            }],
-        }
-        for role in reversed(list(able))
-    ]))  # fmt: skip
-    code = node.ansible("playbooks/remove.yml")
+    context.emit({"event": "roles_selected", "roles": removable, "pass_number": 0})
+    plays = [
+        _include_play(role, "remove.yml", f"Remove {role}", vars={"purge": purge})
+        for role in reversed(list(removable))
+    ]
+    code = _run_plays(context, "remove.yml", plays)
     if code == 0:
-        for role in able:
-            receipts.drop(node.state, role)
+        for role in removable:
+            receipts.forget_role(context.state, role)
     return code
 
 
-def leaving(node: Node) -> dict[str, list[Reason]]:
-    """Return the roles that will be taken off the node, in the order of their set-up."""
-    why = reason("unwanted", "", "it is wanted on this node no more")
-    there = node.memory / "roles"
-    return {role: [why] for role in _unwanted(node) if (there / role / REMOVE).is_file()}
+def removable_roles(context: RunContext) -> dict[str, list[Reason]]:
+    """Return the obsolete roles that have removal tasks, in the order of their set-up."""
+    obsolete = _obsolete_roles(context)
+    why = reason("obsolete_role")
+    return {role: [why] for role in obsolete if _has_file(context, role, REMOVE_TASKS)}
 
 
-def _unwanted(node: Node) -> list[str]:
-    file = node.memory / "unwanted.json"
-    found: list[str] = json.loads(file.read_text()) if file.is_file() else []
-    return found
+def _obsolete_roles(context: RunContext) -> list[str]:
+    file = context.memory / "obsolete_roles.json"
+    roles: list[str] = json.loads(file.read_text()) if file.is_file() else []
+    return roles
 
 
-def one_pass(node: Node, chosen: list[Inputs], sealing: bool = True) -> int:
-    """Run the chosen roles, then write the receipts of those that came to their end."""
-    noted = node.memory / "managed.jsonl"
-    noted.unlink(missing_ok=True)
-    playbook = node.memory / "playbooks" / "run.yml"
+def _has_file(context: RunContext, role: str, name: str) -> bool:
+    return (context.memory / "roles" / role / name).is_file()
+
+
+def _include_play(
+    role: str, tasks_from: str, name: str, facts: bool = True, **more: object
+) -> dict[str, Any]:
+    include = {"name": role, "tasks_from": tasks_from}
+    return {
+        "name": name, "hosts": "all", "become": False, "gather_facts": facts, **more,
+        "tasks": [{"name": name, "ansible.builtin.include_role": include}],
+    }  # fmt: skip
+
+
+def _run_plays(context: RunContext, name: str, plays: list[dict[str, Any]]) -> int:
+    """Write a playbook and run it; JSON is YAML, so no YAML library is needed."""
+    playbook = context.memory / "playbooks" / name
     playbook.parent.mkdir(exist_ok=True)
-    playbook.write_text(json.dumps(_plays(node, chosen)))
-    if sealing:
-        clock.bring_back(item for inputs in chosen for item in inputs.get("items", ()))
-    # Ansible gathers its facts as it begins: an address that changes meanwhile is in no file yet.
-    machine = receipts.machine_of(chosen)
-    code = node.ansible("playbooks/run.yml")
-    if sealing:
-        opened = seal(node.state, node.run, chosen, read_records(noted), machine)
-        for role, why in opened.items():
-            node.tell("open", role=role, why=why)
+    playbook.write_text(json.dumps(plays))
+    return context.ansible(f"playbooks/{name}")
+
+
+def run_pass(context: RunContext, selected: list[RoleInputs], recording: bool = True) -> int:
+    """Run the selected roles; with `recording`, write the receipts of those that completed."""
+    records = context.memory / "managed.jsonl"
+    records.unlink(missing_ok=True)
+    plays = _plays(context, selected)
+    if recording:
+        clock.reset_future_mtimes(item for inputs in selected for item in inputs.get("items", ()))
+    # Ansible gathers facts as it begins: an address that changes meanwhile is in no file yet.
+    machine = receipts.machine_of(selected)
+    code = _run_plays(context, "run.yml", plays)
+    if recording:
+        incomplete = write_receipts(
+            context.state, context.run, selected, read_records(records), machine
+        )
+        for role, why in incomplete.items():
+            context.emit({"event": "receipt_incomplete", "role": role, "reason": why})
     return code
 
 
-def _only_open(inputs: Inputs, reasons: dict[str, list[Reason]], ran: set[str]) -> bool:
+def _has_just_run(inputs: RoleInputs, reasons: dict[str, list[Reason]], ran: set[str]) -> bool:
+    """Return whether a role ran in this deploy and only waits for its receipt to be complete."""
     role = inputs["role"]
     return role in ran and all(
-        item["kind"] == "open" or (item["kind"] == "needs" and item["name"] in ran)
+        item["code"] == "receipt_incomplete"
+        or (item["code"] == "needs" and item["data"]["role"] in ran)
         for item in reasons[role]
     )
 
 
-def _plays(node: Node, chosen: list[Inputs]) -> list[dict[str, Any]]:
-    """Return the plays of the chosen roles; JSON is YAML, so no YAML library is needed here."""
-    deployed_services = json.loads((node.memory / "plays.json").read_text())
+def _plays(context: RunContext, selected: list[RoleInputs]) -> list[dict[str, Any]]:
+    """Return the plays of the selected roles."""
+    known = json.loads((context.memory / "plays.json").read_text())
     plays: list[dict[str, Any]] = []
-    for inputs in chosen:
-        play = dict(deployed_services[inputs["role"]])
+    for inputs in selected:
+        play = dict(known[inputs["role"]])
         # The runner is root already, and a bare machine has no sudo yet.
         play["become"] = False
-        # Facts are gathered once, by whichever role is the first to run.
+        # Facts are gathered once, by the first role that runs.
         play["gather_facts"] = not plays
-        if owed := _known_handlers(node, inputs):
+        if handlers := _existing_handlers(context, inputs):
             play["tasks"] = [{
-                "name": "Make up for what an interrupted run left undone",
+                "name": "Run the handlers that an interrupted run may have skipped",
                 "ansible.builtin.command": {"argv": ["true"]},
                 "changed_when": True,
-                "notify": owed,
+                "notify": handlers,
             }]  # fmt: skip
         plays.append(play)
     return plays
 
 
-def _known_handlers(node: Node, inputs: Inputs) -> list[str]:
-    """Return the owed handlers that the role still has: a newer toolkit may name them otherwise."""
+def _existing_handlers(context: RunContext, inputs: RoleInputs) -> list[str]:
+    """Return the pending handlers that the role still has; a newer version may rename them."""
     names = set[str]()
     for role in (inputs["role"], *inputs.get("shared_roles", ())):
-        file = node.memory / "roles" / role / "handlers" / "main.yml"
+        file = context.memory / "roles" / role / "handlers" / "main.yml"
         text = file.read_text() if file.is_file() else ""
-        names |= {found[1] for found in _NAME.findall(text)}
-    return [name for name in receipts.owed(node.state, inputs["role"]) if name in names]
+        names |= {match[1] for match in _NAME.findall(text)}
+    pending = receipts.pending_handlers(context.state, inputs["role"])
+    return [name for name in pending if name in names]
 
 
-def _tell_accepted(
-    node: Node, before: dict[str, Receipt | None], reasons: dict[str, list[Reason]]
+def _report_kept_changes(
+    context: RunContext, before: dict[str, Receipt | None], reasons: dict[str, list[Reason]]
 ) -> None:
-    """Tell what was changed by hand and is left so: its role keeps only a part of it.
+    """Report manual changes that a role does not manage and its new receipt records.
 
-    Nothing of that is taken for right in silence. A role that was given something new may well
-    leave other things behind than before, so only roles with their old inputs are looked at;
-    and what was as the role had left it before this run, or where a command of the role did its
-    work, is the role's own doing now.
+    A role with new inputs may leave other things behind than before, so only roles with their old
+    inputs count. What was unchanged before this run, and what a command of the role changed in it,
+    is the role's own work.
     """
-    for role, then in before.items():
-        now = receipts.load(node.state, role)
-        if then is None or now is None or any(r["kind"] in GIVEN for r in reasons[role]):
+    for role, old in before.items():
+        new = receipts.load(context.state, role)
+        if old is None or new is None or any(r["code"] in NEW_INPUTS for r in reasons[role]):
             continue
-        found = {why["text"] for why in reasons[role]}
-        states = {resources.key(i): s for i, s in zip(now.items, now.states, strict=True)}
-        told = [
-            difference["text"]
-            for item, old in zip(then.items, then.states, strict=True)
-            if (key := resources.key(item)) in states
-            and not unread(item, states[key])
-            and not {item["name"], item.get("file")} & set(now.did)
-            for difference in between(item, old, states[key])
-            if difference["text"] in found
-        ]
-        if told:
-            node.tell("accepted", role=role, items=told)
+        changes = [change for change in _kept_changes(old, new) if change in reasons[role]]
+        if changes:
+            context.emit({"event": "manual_change_kept", "role": role, "changes": changes})
 
 
-def tell_kept(node: Node, roles: list[Inputs], ran: set[str]) -> None:
-    """Tell of the roles that did not run, with what they reported when they last did."""
-    for inputs in roles:
-        receipt = receipts.load(node.state, inputs["role"])
-        if inputs["role"] not in ran and receipt is not None:
-            node.tell("kept", role=receipt.role, run=receipt.run, notices=receipt.notices)
+def _kept_changes(old: Receipt, new: Receipt) -> list[Reason]:
+    states = {resources.key(i): s for i, s in zip(new.items, new.states, strict=True)}
+    return [
+        difference
+        for item, before in zip(old.items, old.states, strict=True)
+        if (key := resources.key(item)) in states
+        and not unreadable_path(item, states[key])
+        and not {item["name"], item.get("file")} & set(new.command_probes)
+        for difference in diff_resource(item, before, states[key])
+    ]
 
 
-def read_records(file: Path) -> dict[str, Record]:
-    """Return what the event plugin noted of each role that ran."""
-    found: dict[str, Record] = {}
+def report_up_to_date(context: RunContext, roles: list[RoleInputs], ran: set[str]) -> None:
+    """Report the roles that did not run, with their notices of the run that wrote the receipt."""
+    for role in receipts.up_to_date(context.state, roles, dict.fromkeys(ran)):
+        context.emit({
+            "event": "role_up_to_date", "role": role["role"], "run": role["run"],
+            "notices": role["notices"],
+        })  # fmt: skip
+
+
+def read_records(file: Path) -> dict[str, RoleRecord]:
+    """Return what the event plugin recorded of each role that ran."""
+    records: dict[str, RoleRecord] = {}
     for line in file.read_text().splitlines() if file.is_file() else ():
         note = json.loads(line)
-        record = found.setdefault(note["role"], Record())
+        record = records.setdefault(note["role"], RoleRecord())
         if "item" in note:
             key = resources.key(note["item"])
-            record.items[key] = resources.joined(record.items.get(key), note["item"])
+            record.items[key] = resources.merge(record.items.get(key), note["item"])
         elif "untracked" in note:
             record.untracked.append(note["untracked"])
         elif "notice" in note:
             record.notices.append(note["notice"])
         elif "rescued" in note:
             record.rescued.append(note["rescued"])
-        elif "done" in note:
-            record.done = True
-    return found
+        elif "completed" in note:
+            record.completed = True
+    return records

@@ -1,49 +1,57 @@
-"""Whether a thing stands as its role wished it, looked at right after the role ran.
+"""Compare a resource with the state that its role asked for, right after the role ran.
 
-A receipt that stays open makes its role run at every deploy, so only what is plainly wrong counts:
-a unit that starts slowly, a job that is done, or a package under another name is all right.
+An incomplete receipt makes its role run at every deploy, so only clear mismatches count. A unit
+that starts slowly, a finished job, or a package under another name is no mismatch.
 """
 
 from __future__ import annotations
 
 import re
 import subprocess
-from typing import Any
 
 from chautari.node import fingerprint
+from chautari.node.differences import Item, State
+from chautari.node.events import Reason, reason
 
-RUNS = frozenset({"started", "restarted", "reloaded"})
-THERE = frozenset({"installed", "triggers-awaited", "triggers-pending"})
+RUNNING = frozenset({"started", "restarted", "reloaded"})
+INSTALLED = frozenset({"installed", "triggers-awaited", "triggers-pending"})
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
-def unlike(item: dict[str, Any], state: dict[str, Any]) -> str:
-    """Return how a thing differs from its role's wish, in words; empty when it does not.
+def mismatch(item: Item, state: State) -> Reason | None:
+    """Return how a resource differs from what its role asked for; None when it does not.
 
     Args:
-        item: what the receipt watches; without a `wish` there is nothing to compare.
-        state: how it stands now, as `fingerprint.states` returns it.
+        item: what the receipt watches; without `desired` there is nothing to compare.
+        state: its current state, as `fingerprint.current_states` returns it.
     """
-    name, wish = item["name"], item.get("wish")
-    if item["kind"] == "unit" and wish in RUNS:
-        # Of a job that ends by itself no activity is told. A unit that only a handler speaks of
-        # may rest; one that a task starts at every run is not started when it rests.
-        wrong = ("failed", "inactive") if wish == "started" else ("failed",)
-        active = state.get("active")
-        if active == "restarting":
-            return f"{name} was {wish}, and ended again (`journalctl -u {name}` says why)"
-        return f"{name} was {wish}, and is {active}" if active in wrong else ""
+    name, desired = item["name"], item.get("desired")
+    if item["kind"] == "unit" and desired in RUNNING:
+        return _unit_mismatch(name, desired, state.get("active"))
     if item["kind"] == "package" and NAME.fullmatch(name):
-        there = state["status"] in THERE
-        if wish == "absent" and there:
-            return f"the package {name} was removed, and is there again"
-        if wish == "present" and not there and not _provided(name):
-            return f"the package {name} was installed, and is {state['status']}"
-    return ""
+        installed = state["status"] in INSTALLED
+        if desired == "absent" and installed:
+            return reason("package_returned", package=name)
+        if desired == "present" and not installed and not _is_provided(name):
+            return reason("package_missing", package=name, status=state["status"])
+    return None
 
 
-def _provided(name: str) -> bool:
-    """Return whether an installed package brings another one's name, or nobody can tell."""
+def _unit_mismatch(name: str, desired: str, active: str | None) -> Reason | None:
+    """Compare a unit; a job that ends by itself has no `active` state.
+
+    A unit that only a handler restarts may be inactive; one that a task starts may not.
+    """
+    if active == "restarting":
+        return reason("unit_restarting", unit=name, action=desired)
+    wrong = ("failed", "inactive") if desired == "started" else ("failed",)
+    if active in wrong:
+        return reason("unit_not_active", unit=name, action=desired, state=active)
+    return None
+
+
+def _is_provided(name: str) -> bool:
+    """Return whether an installed package provides `name`; also where dpkg does not answer."""
     argv = ("dpkg-query", "--show", "--showformat=${db:Status-Status} ${Provides}\n")
     try:
         done = subprocess.run(
@@ -52,6 +60,6 @@ def _provided(name: str) -> bool:
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
         return True
-    brought = re.compile(rf"[ ,]{re.escape(name)}(?:[ ,:]|$)")
+    provides = re.compile(rf"[ ,]{re.escape(name)}(?:[ ,:]|$)")
     rows = (row.partition(" ")[::2] for row in done.stdout.splitlines())
-    return any(status in THERE and brought.search(f" {names}") for status, names in rows)
+    return any(status in INSTALLED and provides.search(f" {names}") for status, names in rows)

@@ -1,108 +1,88 @@
-"""Names the differences between how a thing stood and how it stands, in words for people."""
+"""Compare how resources were with how they are, and return what differs as reasons."""
 
 from __future__ import annotations
 
-import errno
-import os
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chautari.node.events import Reason
 
 Item = dict[str, Any]
 State = dict[str, Any]
-SHOWN_LINES = 12
-FUTURE = "a stamp from the future"  # in the place of a setting that is newer than the stamp
-# What a node's facts are called; one that is not here goes by Ansible's name.
-FACTS = {
-    "id": "distribution", "version_id": "release", "machine": "processor",
-    "memory_mb": "memory in MB", "processor_vcpus": "number of cores",
-    "default_ipv4": "address", "all_ipv4_addresses": "list of addresses",
-    "default_ipv6": "IPv6 address", "all_ipv6_addresses": "list of IPv6 addresses",
-}  # fmt: skip
+SHOWN_LINES = 12  # of a probe
+SHOWN_FILES = 3
+FUTURE = "a marker from the future"  # in the place of a setting that is newer than the marker
+NO_MARKER = "no marker"
 
 
-class Reason(TypedDict):
-    """Why a role has to run: of which kind, about what, in words."""
-
-    kind: str
-    name: str
-    text: str
+def reason(code: str, **data: object) -> Reason:
+    """Return a reason; a survey does not take `events` along for that."""
+    return {"code": code, "data": data}
 
 
-def reason(kind: str, name: str, text: str) -> Reason:
-    """Return a reason."""
-    return {"kind": kind, "name": name, "text": text}
-
-
-def between(item: Item, then: State, now: State) -> list[Reason]:
+def diff_resource(item: Item, before: State, after: State) -> list[Reason]:
     """Return how `item` differs from what it was.
 
-    A probe that was not content when it was sealed left the receipt open: that is no difference.
-    What cannot be read is never taken for unchanged; when it could not then either, it only keeps
-    the receipt open.
+    A probe that failed when the receipt was written made the receipt incomplete: that is no
+    difference. A path that cannot be read is never taken for unchanged; when it could not be read
+    before either, the receipt is only incomplete.
     """
     kind, name = item["kind"], item["name"]
     if kind == "paths":
         absent = {"is": "absent"}
+        paths = ({"kind": "path", "name": path} for path in sorted({*before, *after}))
         return [
-            told
-            for path in sorted({*then, *now})
-            for told in between(
-                {"kind": "path", "name": path}, then.get(path, absent), now.get(path, absent)
+            difference
+            for path in paths
+            for difference in diff_resource(
+                path, before.get(path["name"], absent), after.get(path["name"], absent)
             )
         ]
-    if kind == "path" and now["is"] == "unreadable":
-        return [
-            reason("open" if then.get("is") == "unreadable" else kind, name, _unread(name, now))
-        ]
-    if then == now:
+    if kind == "path" and after["is"] == "unreadable":
+        why = _unreadable(name, after)
+        known = before.get("is") == "unreadable"
+        return [reason("receipt_incomplete", reason=why) if known else why]
+    if before == after:
         return []
-    words = {"path": _path, "exists": _exists, "loaded": _loaded, "probe": _probe}.get(kind, _pairs)
-    return [reason(kind, name, f"{name}: {words(then, now)}")]
+    compare = {"path": _path, "exists": _exists, "reload_marker": _reload, "probe": _probe}
+    return [compare.get(kind, _attributes)(item, before, after)]
 
 
-def unread(item: Item, state: State) -> str:
-    """Return which of an item's paths could not be read, in words; empty when all could."""
-    paths = {"path": {item["name"]: state}, "paths": state}.get(item["kind"], {})
-    found = (_unread(name, now) for name, now in paths.items() if now["is"] == "unreadable")
-    return next(found, "")
-
-
-def _unread(name: str, state: State) -> str:
-    said = os.strerror(getattr(errno, state["why"]))
-    return f"{name}: cannot be read ({said}); `stat {name}` on the node says more"
-
-
-def machines(then: State, now: State) -> list[Reason]:
-    """Return which facts of the machine are other ones than a role went by."""
+def diff_machine(before: State, after: State) -> list[Reason]:
+    """Return the facts of the machine that differ from those that a role used."""
     return [
-        reason(
-            "machine", name,
-            f"the node's {FACTS.get(name, name)} was {_word(then.get(name))}, "
-            f"is {_word(now.get(name))}",
-        )
-        for name in sorted({*then, *now})
-        if then.get(name) != now.get(name)
-    ]  # fmt: skip
+        reason("machine_changed", fact=name, before=before.get(name), after=after.get(name))
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    ]
 
 
-def _path(then: State, now: State) -> str:
-    if now["is"] == "absent":
-        return "is gone"
-    if then["is"] == "unreadable":
-        return "can be read again"
-    if then["is"] == "absent":
-        return "is there again, and should not be"
-    if then["is"] != now["is"]:
-        return f"is a {now['is']} now, was a {then['is']}"
-    words = []
-    if then.get("sha256") != now.get("sha256"):
-        words.append("its content changed")
-    if then.get("to") != now.get("to"):
-        words.append(f"points to {now.get('to')}, not to {then.get('to')}")
-    if then.get("mode") != now.get("mode"):
-        words.append(f"its mode is {_mode(now)}, was {_mode(then)}")
-    if _owner(then) != _owner(now):
-        words.append(f"its owner is {_owner(now)}, was {_owner(then)}")
-    return "; ".join(words)
+def unreadable_path(item: Item, state: State) -> Reason | None:
+    """Return why one of an item's paths could not be read, or None."""
+    paths = {"path": {item["name"]: state}, "paths": state}.get(item["kind"], {})
+    found = (_unreadable(name, now) for name, now in paths.items() if now["is"] == "unreadable")
+    return next(found, None)
+
+
+def _unreadable(path: str, state: State) -> Reason:
+    return reason("path_unreadable", path=path, error=state["why"])
+
+
+def _path(item: Item, before: State, after: State) -> Reason:
+    path = item["name"]
+    if after["is"] == "absent":
+        return reason("path_missing", path=path)
+    if before["is"] == "unreadable":
+        return reason("path_readable_again", path=path)
+    if before["is"] == "absent":
+        return reason("path_unexpected", path=path)
+    if before["is"] != after["is"]:
+        return reason("path_type_changed", path=path, before=before["is"], after=after["is"])
+    parts = {"target": (before.get("to"), after.get("to")), "mode": (_mode(before), _mode(after)),
+             "owner": (_owner(before), _owner(after))}  # fmt: skip
+    changed = {name: list(pair) for name, pair in parts.items() if pair[0] != pair[1]}
+    content = before.get("sha256") != after.get("sha256")
+    return reason("path_changed", path=path, content=content, **changed)
 
 
 def _owner(state: State) -> str:
@@ -113,37 +93,38 @@ def _mode(state: State) -> str:
     return str(state.get("mode", "")).replace("0o", "0")
 
 
-def _exists(then: State, now: State) -> str:
-    return "is there now" if now["exists"] else "is gone"
+def _exists(item: Item, _: State, after: State) -> Reason:
+    return reason("path_appeared" if after["exists"] else "path_missing", path=item["name"])
 
 
-def _loaded(then: State, now: State) -> str:
-    files = now.get("newer", [])
+def _reload(item: Item, _: State, after: State) -> Reason:
+    files = after.get("newer", [])
     if files == [FUTURE]:
-        return "the clock was set back since it was loaded, so nobody can tell what changed since"
-    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
-    return f"changed, and not loaded since: {', '.join(files[:3])}{more}"
+        return reason("reload_time_unknown", marker=item["marker"])
+    if files == [NO_MARKER]:
+        return reason("never_reloaded", marker=item["marker"])
+    hidden = max(0, len(files) - SHOWN_FILES)
+    return reason("not_reloaded", marker=item["marker"], files=files[:SHOWN_FILES], hidden=hidden)
 
 
-def _probe(then: State, now: State) -> str:
-    before, after = then.get("says", []), now.get("says", [])
-    lines = [f"- {line}" for line in before if line not in after]
-    lines += [f"+ {line}" for line in after if line not in before]
-    if not lines:
-        return "cannot be looked up, or is not as wished"
-    more = [f"… {len(lines) - SHOWN_LINES} more"] if len(lines) > SHOWN_LINES else []
-    return "changed\n" + "\n".join(lines[:SHOWN_LINES] + more)
+def _probe(item: Item, before: State, after: State) -> Reason:
+    old, new = before.get("says", []), after.get("says", [])
+    removed = [line for line in old if line not in new]
+    added = [line for line in new if line not in old]
+    if not removed and not added:
+        return reason("probe_failed", probe=item["name"])
+    shown = max(0, SHOWN_LINES - len(removed))
+    hidden = max(0, len(removed) + len(added) - SHOWN_LINES)
+    return reason(
+        "probe_changed", probe=item["name"], removed=removed[:SHOWN_LINES], added=added[:shown],
+        hidden=hidden,
+    )  # fmt: skip
 
 
-def _pairs(then: State, now: State) -> str:
-    words = []
-    for name in sorted({*then, *now}):
-        if then.get(name) != now.get(name):
-            words.append(f"{name} is {_word(now.get(name))}, was {_word(then.get(name))}")
-    return "; ".join(words)
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "nobody"
-    return str(value) if value not in (None, "") else "not known"
+def _attributes(item: Item, before: State, after: State) -> Reason:
+    changes = {
+        name: [before.get(name), after.get(name)]
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    }
+    return reason("resource_changed", kind=item["kind"], name=item["name"], changes=changes)

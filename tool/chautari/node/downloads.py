@@ -1,7 +1,6 @@
-"""How much a deploy would download: what apt would fetch for the packages, and the pinned files.
+"""Estimate the download of a deploy: the packages that apt would fetch, and the pinned files.
 
-A number here is a promise to somebody with little credit left: what is not known is named, and
-never left out in silence.
+People with a prepaid data plan rely on the number, so a download of unknown size is always named.
 """
 
 from __future__ import annotations
@@ -12,43 +11,41 @@ import ssl
 import subprocess
 import urllib.request
 from pathlib import Path
-from typing import Any
+
+from chautari.node.events import DownloadEstimate
 
 URI = re.compile(r"^'([^']*)' \S+ ([0-9]+)")
 SECONDS = 20
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
-def budget(notes: Path, partial: bool = False) -> dict[str, Any]:
-    """Return the event that tells the download of what a check run noted in `notes`.
+def estimate(records: Path, partial: bool = False) -> DownloadEstimate:
+    """Return the expected download of what Ansible's check mode recorded in `records`.
 
-    Things whose size nobody tells are named in `unknown`. `partial` says that more may come
-    than what it noted: it ended before its time, or an installation has to be finished first.
+    `partial` says that more may come than what was recorded.
     """
-    packages, files = set[str](), set[str]()
-    for line in notes.read_text().splitlines() if notes.is_file() else ():
+    packages, urls = set[str](), set[str]()
+    for line in records.read_text().splitlines() if records.is_file() else ():
         note = json.loads(line)
         item = note.get("item", {})
         if "download" in note:
-            files.add(note["download"])
-        elif item.get("kind") == "package" and item.get("wish") != "absent":
+            urls.add(note["download"])
+        elif item.get("kind") == "package" and item.get("desired") != "absent":
             packages.add(item["name"])
-    sizes = {url: _size(url) for url in sorted(files)}
-    unknown = [url for url, size in sizes.items() if size is None]
-    archives, strangers = _apt(sorted(name for name in packages if PACKAGE.fullmatch(name)))
-    if strangers:
-        unknown.append(f"{', '.join(strangers)} (apt does not know that yet)")
+    sizes = {url: _size_of(url) for url in sorted(urls)}
+    archives, unknown = _apt_archives(sorted(name for name in packages if PACKAGE.fullmatch(name)))
     apt = sum(archives.values())
     return {
-        "event": "budget", "bytes": apt + sum(size or 0 for size in sizes.values()),
-        "packages": apt, "unknown": unknown, "partial": partial,
+        "event": "download_estimate", "bytes": apt + sum(size or 0 for size in sizes.values()),
+        "packages": apt, "unknown_urls": [url for url, size in sizes.items() if size is None],
+        "unknown_packages": unknown, "partial": partial,
     }  # fmt: skip
 
 
-def _apt(names: list[str]) -> tuple[dict[str, int], list[str]]:
-    """Return the archives that apt would fetch to have these packages, and those it cannot tell.
+def _apt_archives(names: list[str]) -> tuple[dict[str, int], list[str]]:
+    """Return the archives that apt would fetch for packages, and the packages it does not know.
 
-    One stranger makes apt refuse the whole question: then each half is asked for itself.
+    One unknown package makes apt refuse the whole query: then each half is queried on its own.
     """
     if not names:
         return {}, []
@@ -56,17 +53,17 @@ def _apt(names: list[str]) -> tuple[dict[str, int], list[str]]:
             "install", "--", *names]  # fmt: skip
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode == 0:
-        found = (URI.match(line) for line in done.stdout.splitlines())
-        return {line[1]: int(line[2]) for line in found if line}, []
+        matches = (URI.match(line) for line in done.stdout.splitlines())
+        return {match[1]: int(match[2]) for match in matches if match}, []
     if len(names) == 1:
         return {}, names
     middle = len(names) // 2
-    one, two = _apt(names[:middle]), _apt(names[middle:])
-    return one[0] | two[0], one[1] + two[1]
+    first, second = _apt_archives(names[:middle]), _apt_archives(names[middle:])
+    return first[0] | second[0], first[1] + second[1]
 
 
-def _size(url: str) -> int | None:
-    """Return the length that the server tells of a file, or None."""
+def _size_of(url: str) -> int | None:
+    """Return the length of a file that its server reports, or None."""
     if not url.startswith(("https://", "http://")):
         return None
     try:

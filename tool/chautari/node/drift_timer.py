@@ -1,4 +1,4 @@
-"""Leaves the code that looks for drift on the node, for its timer and for whoever logs in."""
+"""Install the code that finds drift on the node, for its timer and its command line."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import shutil
 from pathlib import Path
 
 
-def keep_the_watch(state: Path, memory: Path, run: str) -> None:
-    """Keep what travelled with `run`, where it is other than what is kept.
+def install_drift_code(state: Path, memory: Path, run: str) -> None:
+    """Install the node's modules of `run`, unless the same are installed.
 
-    At any moment one whole copy is there, also after a power cut: `lib` is a link, which is
+    One complete copy exists at any moment, also after a power cut: `lib` is a link, which is
     replaced in one step once the new copy is on the disk.
     """
-    new, kept = memory / "lib", state / "lib"
-    if _contents(new) == _contents(kept):
+    new, installed = memory / "lib", state / "lib"
+    if _contents(new) == _contents(installed):
         return
     copy, link = state / f"lib-{run}", state / "lib.new"
     shutil.rmtree(copy, ignore_errors=True)
@@ -22,9 +22,9 @@ def keep_the_watch(state: Path, memory: Path, run: str) -> None:
     os.sync()
     link.unlink(missing_ok=True)
     link.symlink_to(copy.name)
-    if kept.is_dir() and not kept.is_symlink():  # as toolkits of old left it
-        kept.rename(state / "lib-old")
-    link.replace(kept)
+    if installed.is_dir() and not installed.is_symlink():  # as old versions left it
+        installed.rename(state / "lib-old")
+    link.replace(installed)
     for old in state.glob("lib-*"):
         if old != copy:
             shutil.rmtree(old, ignore_errors=True)

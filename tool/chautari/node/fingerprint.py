@@ -1,7 +1,7 @@
-"""How the things that roles manage stand right now: one pass over files, packages, units, probes.
+"""Return the current states of the resources that roles manage: files, packages, units, probes.
 
-Every external command is started at once and read afterwards, so a whole node costs about as much
-as its slowest question. Standard library only; it runs with the node's own Python.
+All external commands are started at once and read afterwards, so a whole node takes about as long
+as its slowest command. Standard library only; it runs with the node's own Python.
 """
 
 from __future__ import annotations
@@ -19,43 +19,41 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
-from chautari.node.differences import FUTURE
+from chautari.node.differences import FUTURE, NO_MARKER, Item, State
 
-Item = dict[str, Any]
-State = dict[str, Any]
-Asked = tuple[int, int]  # a process, and the pipe that its words come through
+Query = tuple[int, int]  # a process, and the pipe that its output comes through
 
 SHOWN_PROPERTIES = "Id,LoadState,ActiveState,SubState,UnitFileState,Type,RemainAfterExit"
 PROBE_SECONDS = 30
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Answers, and beside them those that are passwords.
+# Answers, and those that are passwords.
 DEBCONF = (Path("/var/cache/debconf/config.dat"), Path("/var/cache/debconf/passwords.dat"))
 SHADOW = Path("/etc/shadow")
 MEMINFO = Path("/proc/meminfo")
-# What every role may go by, whether its files name it or not.
+# Facts that every role uses, whether it declares them or not.
 MACHINE = frozenset({"id", "version_id", "machine", "memory_mb"})
 _SIGKILL = 9
 _IGNORED_BY_PYTHON = (13, 25)  # SIGPIPE, SIGXFSZ: a shell's pipes rely on the first
 
 
-def states(items: Iterable[Item]) -> list[State]:
+def current_states(items: Iterable[Item]) -> list[State]:
     """Return the state of each item, in their order.
 
     A state is plain JSON data; two states are equal exactly when nothing that the item watches
-    differs. A probe that fails has `"ok": False` in its state, and a path that cannot be read too.
+    differs. A probe that fails, or a path that cannot be read, has `"ok": False` in its state.
     """
-    wanted = list(items)
-    questions = _Questions(wanted)
-    # What is asked of other programs is read last: they answer while files are hashed.
-    order = sorted(range(len(wanted)), key=lambda index: wanted[index]["kind"] in _ASKED)
-    found = {index: _KINDS[wanted[index]["kind"]](wanted[index], questions) for index in order}
-    return [found[index] for index in range(len(wanted))]
+    watched = list(items)
+    queries = _PendingQueries(watched)
+    # Other programs are read last: they work while files are hashed.
+    order = sorted(range(len(watched)), key=lambda index: watched[index]["kind"] in _QUERIED)
+    states = {index: _KINDS[watched[index]["kind"]](watched[index], queries) for index in order}
+    return [states[index] for index in range(len(watched))]
 
 
-def machine(named: Iterable[str] = ()) -> State:
-    """Return what roles know of the machine itself: release, architecture, memory in MB.
+def machine(facts: Iterable[str] = ()) -> State:
+    """Return facts of the machine: release, architecture, memory in MB.
 
-    `named` are further facts, as Ansible calls them: those of `node/addresses.py`.
+    `facts` names further ones, those of `node/addresses.py`, as Ansible calls them.
     """
     release = {}
     for line in _lines(Path("/etc/os-release")):
@@ -63,74 +61,74 @@ def machine(named: Iterable[str] = ()) -> State:
         if name in ("ID", "VERSION_ID"):
             release[name.lower()] = value.strip('"')
     memory = next((line.split()[1] for line in _lines(MEMINFO) if line.startswith("MemTotal")), "0")
-    found: State = release | {"machine": os.uname().machine, "memory_mb": int(memory) // 1024}
-    wanted = set(named)
-    if not wanted:
-        return found
-    from chautari.node import addresses  # most nodes have no role that asks
+    known: State = release | {"machine": os.uname().machine, "memory_mb": int(memory) // 1024}
+    further = set(facts)
+    if not further:
+        return known
+    from chautari.node import addresses  # most nodes have no role that uses these
 
-    return found | addresses.facts(wanted)
+    return known | addresses.facts(further)
 
 
-class _Questions:
-    """The commands that are asked, all started before the first answer is read."""
+class _PendingQueries:
+    """The commands that report states, all started before the first output is read."""
 
     def __init__(self, items: list[Item]) -> None:
         # The slowest are started first.
         scripts = {item["script"] for item in items if item["kind"] == "probe"}
-        self._probes = {text: _start("sh", "-eu", "-c", f"cd /\n{text}") for text in scripts}
+        self._probes = {text: _start_query("sh", "-eu", "-c", f"cd /\n{text}") for text in scripts}
         units = sorted({item["name"] for item in items if item["kind"] == "unit"})
         shown = ("systemctl", "show", f"--property={SHOWN_PROPERTIES}", "--", *units)
-        self._units = _start(*shown) if units else None
+        self._units = _start_query(*shown) if units else None
         packages = sorted({item["name"] for item in items if item["kind"] == "package"})
         form = "${Package}\t${db:Status-Want}\t${db:Status-Status}\t${Version}\n"
-        asked = ("dpkg-query", "--show", f"--showformat={form}", *packages)
-        self._packages = _start(*asked) if packages else None
-        self._asked_units = units
-        self._written: dict[str, list[tuple[str, int]]] = {}
-        self._answers: dict[str, Any] = {}
+        query = ("dpkg-query", "--show", f"--showformat={form}", *packages)
+        self._packages = _start_query(*query) if packages else None
+        self._unit_names = units
+        self._mtimes: dict[str, list[tuple[str, int]]] = {}
+        self._results: dict[str, Any] = {}
 
-    def written(self, pattern: str) -> list[tuple[str, int]]:
-        """Return all that lies under a pattern, with the time it was changed; looked up once."""
-        if pattern not in self._written:
-            self._written[pattern] = written(pattern)
-        return self._written[pattern]
+    def mtimes(self, pattern: str) -> list[tuple[str, int]]:
+        """Return `mtimes` of a pattern; each pattern is read once."""
+        if pattern not in self._mtimes:
+            self._mtimes[pattern] = mtimes(pattern)
+        return self._mtimes[pattern]
 
     def packages(self) -> dict[str, State]:
         """Return want, status and version of each package that dpkg knows."""
-        if "packages" not in self._answers:
-            rows = [line.split("\t") for line in _answer(self._packages)[1].splitlines()]
-            self._answers["packages"] = {
+        if "packages" not in self._results:
+            rows = [line.split("\t") for line in _finish_query(self._packages)[1].splitlines()]
+            self._results["packages"] = {
                 row[0]: {"want": row[1], "status": row[2], "version": row[3]} for row in rows
             }
-        found: dict[str, State] = self._answers["packages"]
-        return found
+        packages: dict[str, State] = self._results["packages"]
+        return packages
 
     def units(self) -> dict[str, dict[str, str]]:
-        """Return the properties of each unit, by the name it was asked for."""
-        if "units" not in self._answers:
-            blocks = _answer(self._units)[1].strip().split("\n\n")
+        """Return the properties of each unit, by its name in the items."""
+        if "units" not in self._results:
+            blocks = _finish_query(self._units)[1].strip().split("\n\n")
             shown = [dict(line.partition("=")[::2] for line in b.splitlines()) for b in blocks]
-            pairs = zip(self._asked_units, shown, strict=False)
-            self._answers["units"] = dict(pairs)
-        found: dict[str, dict[str, str]] = self._answers["units"]
-        return found
+            pairs = zip(self._unit_names, shown, strict=False)
+            self._results["units"] = dict(pairs)
+        units: dict[str, dict[str, str]] = self._results["units"]
+        return units
 
     def probe(self, script: str) -> tuple[int, str]:
-        """Return how a probe ended and what it printed."""
-        if script not in self._answers:
-            self._answers[script] = _answer(self._probes[script])
-        found: tuple[int, str] = self._answers[script]
-        return found
+        """Return the exit code and the output of a probe."""
+        if script not in self._results:
+            self._results[script] = _finish_query(self._probes[script])
+        result: tuple[int, str] = self._results[script]
+        return result
 
 
-def _start(*argv: str) -> Asked | None:
-    """Start a command in a process group of its own; None when the machine does not have it.
+def _start_query(*argv: str) -> Query | None:
+    """Start a command in its own process group; return None when it is not installed.
 
     Only its standard output is read. (`subprocess` would do the same, and takes as long to load as
-    it takes to ask.)
+    the command takes.)
     """
-    program = _found(argv[0])
+    program = _find_program(argv[0])
     if program is None:
         return None
     reading, writing = os.pipe()
@@ -152,37 +150,41 @@ def _start(*argv: str) -> Asked | None:
     return pid, reading
 
 
-def _found(name: str) -> str | None:
-    there = (f"{folder}/{name}" for folder in PATH.split(":"))
-    return next((file for file in there if os.access(file, os.X_OK)), None)
+def _find_program(name: str) -> str | None:
+    files = (f"{folder}/{name}" for folder in PATH.split(":"))
+    return next((file for file in files if os.access(file, os.X_OK)), None)
 
 
-def _answer(asked: Asked | None) -> tuple[int, str]:
-    """Return how a command ended and what it said; one that takes too long is ended with all."""
-    if asked is None:
+def _finish_query(query: Query | None) -> tuple[int, str]:
+    """Return exit code and output of a command; kill its process group after PROBE_SECONDS."""
+    if query is None:
         return 127, ""
-    pid, pipe = asked
-    said: list[bytes] = []
+    pid, pipe = query
+    output: list[bytes] = []
     deadline = time.monotonic() + PROBE_SECONDS
     waiting = select.poll()
     waiting.register(pipe, select.POLLIN)
     try:
         while waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
             if not (part := os.read(pipe, 65_536)):
-                return _ended(pid, deadline), b"".join(said).decode(errors="replace")
-            said.append(part)
+                return _wait_for_exit(pid, deadline), b"".join(output).decode(errors="replace")
+            output.append(part)
     except TimeoutError:
         pass
     finally:
         os.close(pipe)
-    # What it started holds the pipe open as well.
+    # Its children hold the pipe open as well.
     os.killpg(pid, _SIGKILL)
     os.waitpid(pid, 0)
     return 124, ""
 
 
-def _ended(pid: int, deadline: float) -> int:
-    """Return how a command ended that says no more: most have ended at the same moment."""
+def _wait_for_exit(pid: int, deadline: float) -> int:
+    """Return the exit code of a command that closed its output.
+
+    Raises:
+        TimeoutError: when it does not exit before the deadline.
+    """
     while True:
         found, status = os.waitpid(pid, os.WNOHANG)
         if found:
@@ -192,15 +194,15 @@ def _ended(pid: int, deadline: float) -> int:
         time.sleep(0.0005)
 
 
-def _path(item: Item, _: _Questions) -> State:
+def _path(item: Item, _: _PendingQueries) -> State:
     return path_state(item["name"])
 
 
 def path_state(name: str) -> State:
-    """Return kind, mode, owner and content of what lies at `name`; links are not followed.
+    """Return type, mode, owner and digest of a path; links are not followed.
 
-    One path that nobody can look at (a loop of links above it, a disk that fails, a mount that is
-    gone) must not keep a whole node from being looked at: that is a state like any other.
+    A path that cannot be read (a loop of links, a failing disk, a lost mount) has a state like any
+    other, so that the rest of the node can still be compared.
     """
     try:
         return _path_state(name)
@@ -224,7 +226,7 @@ def _path_state(name: str) -> State:
     return state | {"is": "file", "sha256": _hashed(name, "sha256")}
 
 
-# Bytes that are read at once; most managed files are smaller.
+# Bytes of one read; most managed files are smaller.
 _PART = 1 << 18
 
 
@@ -244,17 +246,17 @@ def _hashed(name: str, algorithm: str) -> str:
         return found.hexdigest()
 
 
-def _paths(item: Item, _: _Questions) -> State:
-    """Every file that a pattern finds now: one that comes or goes is a difference, too."""
+def _paths(item: Item, _: _PendingQueries) -> State:
+    """Return the state of every file that a pattern matches: a new file is a difference, too."""
     return {name: path_state(name) for name in sorted(glob(item["name"]))}
 
 
-def _exists(item: Item, _: _Questions) -> State:
+def _exists(item: Item, _: _PendingQueries) -> State:
     return {"exists": os.path.lexists(item["name"])}
 
 
-def _package(item: Item, questions: _Questions) -> State:
-    found = questions.packages().get(item["name"])
+def _package(item: Item, queries: _PendingQueries) -> State:
+    found = queries.packages().get(item["name"])
     if found is None:
         return {"status": "not-installed"}
     state: State = {"status": found["status"]}
@@ -266,21 +268,21 @@ def _package(item: Item, questions: _Questions) -> State:
     return state
 
 
-def _unit(item: Item, questions: _Questions) -> State:
-    found = questions.units().get(item["name"], {})
+def _unit(item: Item, queries: _PendingQueries) -> State:
+    found = queries.units().get(item["name"], {})
     state: State = {}
     if item.get("enabled"):
         state["enabled"] = found.get("UnitFileState", "")
     once = found.get("Type") == "oneshot" and found.get("RemainAfterExit") != "yes"
     if item.get("active") and not once:
-        # Between a death and the next start systemd calls a service "activating": as one that
-        # starts slowly.
-        dies = found.get("SubState", "").startswith("auto-restart")
-        state["active"] = "restarting" if dies else found.get("ActiveState", "")
+        # Between a crash and the next start systemd calls a service "activating", as it calls
+        # one that starts slowly.
+        crashed = found.get("SubState", "").startswith("auto-restart")
+        state["active"] = "restarting" if crashed else found.get("ActiveState", "")
     return state
 
 
-def _account(item: Item, _: _Questions) -> State:
+def _account(item: Item, _: _PendingQueries) -> State:
     try:
         found = pwd.getpwnam(item["name"])
     except KeyError:
@@ -291,12 +293,12 @@ def _account(item: Item, _: _Questions) -> State:
     return {
         "uid": found.pw_uid, "gid": found.pw_gid, "home": found.pw_dir, "shell": found.pw_shell,
         "groups": groups,
-        "password": _short(fields[1]) if len(fields) > 7 else "",
+        "password": _short_digest(fields[1]) if len(fields) > 7 else "",
         "expires": fields[7] if len(fields) > 7 else "",
     }  # fmt: skip
 
 
-def _group(item: Item, _: _Questions) -> State:
+def _group(item: Item, _: _PendingQueries) -> State:
     try:
         found = grp.getgrnam(item["name"])
     except KeyError:
@@ -304,37 +306,37 @@ def _group(item: Item, _: _Questions) -> State:
     return {"gid": found.gr_gid, "members": sorted(found.gr_mem)}
 
 
-def _debconf(item: Item, _: _Questions) -> State:
+def _debconf(item: Item, _: _PendingQueries) -> State:
     stanzas = "".join("\n\n" + "\n".join(_lines(file)) for file in DEBCONF)
     _before, there, rest = stanzas.partition(f"\n\nName: {item['name']}\n")
     values = [row[7:] for row in rest.split("\n\n")[0].splitlines() if row.startswith("Value: ")]
-    return {"asked": bool(there), "value": _short(values[0]) if values else ""}
+    return {"asked": bool(there), "value": _short_digest(values[0]) if values else ""}
 
 
-def _loaded(item: Item, questions: _Questions) -> State:
-    """Whether anything under the settings is newer than the stamp of their loading."""
-    stamps = [_changed(name) for name in glob(item["stamp"])]
-    if not stamps:
-        return {"ok": False, "newer": ["no stamp"]}
-    if ahead(min(stamps)):
+def _reload_marker(item: Item, queries: _PendingQueries) -> State:
+    """Return the settings that are newer than the marker, which each reload touches."""
+    markers = [_mtime(name) for name in glob(item["marker"])]
+    if not markers:
+        return {"ok": False, "newer": [NO_MARKER]}
+    if is_future(min(markers)):
         return {"ok": False, "newer": [FUTURE]}
-    found = [pair for pattern in item["settings"] for pair in questions.written(pattern)]
-    newest = [path for path, changed in found if changed > min(stamps)]
-    return {"ok": not newest, "newer": sorted(newest)}
+    settings = [pair for pattern in item["settings"] for pair in queries.mtimes(pattern)]
+    newer = [path for path, changed in settings if changed > min(markers)]
+    return {"ok": not newer, "newer": sorted(newer)}
 
 
-def written(pattern: str) -> list[tuple[str, int]]:
-    """Return all that lies under a pattern, with the time it was changed."""
-    return [(path, _changed(path)) for top in glob(pattern) for path in _tree(top)]
+def mtimes(pattern: str) -> list[tuple[str, int]]:
+    """Return each path under a pattern with its modification time in nanoseconds."""
+    return [(path, _mtime(path)) for top in glob(pattern) for path in _walk_tree(top)]
 
 
-def ahead(moment: int) -> bool:
-    """Whether a time in nanoseconds lies in the future, as after the clock was set back."""
+def is_future(moment: int) -> bool:
+    """Return whether a time in nanoseconds is later than now, as after the clock was set back."""
     return moment > time.time_ns() + 1_000_000_000
 
 
-def _changed(path: str) -> int:
-    """Return when a file was written last, of a link also what it points to; 0 when it is gone."""
+def _mtime(path: str) -> int:
+    """Return when a file, or the target of a link, was written last; 0 when it is missing."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -347,19 +349,19 @@ def _changed(path: str) -> int:
         return found.st_mtime_ns
 
 
-def _tree(top: str) -> Iterable[str]:
+def _walk_tree(top: str) -> Iterable[str]:
     yield top
     if os.path.isdir(top) and not os.path.islink(top):
         for folder, folders, files in os.walk(top):
             yield from (os.path.join(folder, name) for name in (*folders, *files))
 
 
-def _probe(item: Item, questions: _Questions) -> State:
-    code, said = questions.probe(item["script"])
-    return {"ok": code == 0, "says": said.splitlines()}
+def _probe(item: Item, queries: _PendingQueries) -> State:
+    code, output = queries.probe(item["script"])
+    return {"ok": code == 0, "says": output.splitlines()}
 
 
-def _short(secret: str) -> str:
+def _short_digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
@@ -372,6 +374,7 @@ def _lines(file: Path) -> list[str]:
 
 _KINDS = {
     "path": _path, "paths": _paths, "exists": _exists, "package": _package, "unit": _unit,
-    "account": _account, "group": _group, "debconf": _debconf, "loaded": _loaded, "probe": _probe,
+    "account": _account, "group": _group, "debconf": _debconf, "reload_marker": _reload_marker,
+    "probe": _probe,
 }  # fmt: skip
-_ASKED = ("package", "unit", "probe")
+_QUERIED = ("package", "unit", "probe")

@@ -1,4 +1,4 @@
-"""The journal of a run: JSON lines, limited in size, free of secrets."""
+"""Write and read the journal of a run: JSON lines, limited in size, free of secrets."""
 
 from __future__ import annotations
 
@@ -7,32 +7,38 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from chautari.node import old_formats
+
 MASK = "********"
-# A journal that has grown so far keeps what matters: single tasks are no longer written down.
-MOST_BYTES = 4_000_000
+# A larger journal takes no further events of single tasks.
+MAX_BYTES = 4_000_000
 DISPENSABLE = frozenset({"task", "difference"})
 LOG_BYTES = 400_000
 SHORTEST_SECRET = 6
 SHORTEST_LINE = 16  # of a secret of several lines: shorter ones may be words of any text
 
 
-def append(file: Path, event: dict[str, Any], secrets: Iterable[str] = ()) -> None:
-    """Append one event to a journal, whole or not at all."""
-    if event["event"] in DISPENSABLE and file.exists() and file.stat().st_size > MOST_BYTES:
+def append_event(file: Path, event: Mapping[str, Any], secrets: Iterable[str] = ()) -> None:
+    """Append one event to a journal, completely or not at all.
+
+    Raises:
+        OSError: when the disk takes no more.
+    """
+    if event["event"] in DISPENSABLE and file.exists() and file.stat().st_size > MAX_BYTES:
         return
-    add(file, json.dumps(masked(event, secrets)) + "\n")
+    append_text(file, json.dumps(mask(dict(event), secrets)) + "\n")
 
 
-def add(file: Path, text: str, synced: bool = False) -> None:
-    """Append lines to a file, whole or not at all; `synced` ones outlive a power cut.
+def append_text(file: Path, text: str, synced: bool = False) -> None:
+    """Append lines to a file, completely or not at all; `synced` ones survive a power cut.
 
-    A disk that is full takes a part of a line, which would spoil the next one as well: that part
-    is taken back before the OSError is raised. Meanwhile no other writer may append.
+    A full disk takes a part of a line, which would damage the next line as well: that part is
+    removed before the OSError is raised. No other writer can append meanwhile.
     """
     left = text.encode()
     with file.open("ab", buffering=0) as stream:
@@ -48,8 +54,8 @@ def add(file: Path, text: str, synced: bool = False) -> None:
             raise
 
 
-def lines(file: Path, position: int = 0) -> list[bytes]:
-    """Return the whole lines of a journal from byte `position` on."""
+def read_lines(file: Path, position: int = 0) -> list[bytes]:
+    """Return the complete lines of a journal from byte `position` on."""
     if not file.exists():
         return []
     with file.open("rb") as stream:
@@ -57,17 +63,36 @@ def lines(file: Path, position: int = 0) -> list[bytes]:
         return [line for line in stream.read().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
-def read(line: bytes) -> dict[str, Any]:
-    """Return the event of a line; one that is spoiled, as by a disk that fails, is `garbled`."""
+def parse_event(line: bytes) -> dict[str, Any]:
+    """Return the event of a line; a damaged line, as from a failing disk, is `malformed`."""
     with contextlib.suppress(ValueError, RecursionError):
-        found = json.loads(line)
-        if isinstance(found, dict) and isinstance(found.get("event"), str):
-            return found
-    return {"event": "garbled"}
+        event = json.loads(line)
+        if isinstance(event, dict) and isinstance(event.get("event"), str):
+            return event
+    return {"event": "malformed"}
+
+
+def parser_for(file: Path) -> Callable[[bytes], dict[str, Any]]:
+    """Return the function that parses the lines of this journal, whichever version wrote it."""
+    try:
+        with file.open("rb") as stream:
+            first = parse_event(stream.readline())
+    except OSError:
+        return parse_event
+    if first["event"] == "run_started" and "format" in first:
+        return parse_event
+    return _parse_old_event
+
+
+def _parse_old_event(line: bytes) -> dict[str, Any]:
+    try:
+        return old_formats.event(parse_event(line))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return {"event": "malformed"}
 
 
 def trim(log: Path) -> None:
-    """Cut a log that has grown too long: its beginning and its end tell most."""
+    """Shorten a log that is too long to its beginning and its end."""
     if not log.exists() or log.stat().st_size <= LOG_BYTES:
         return
     text = log.read_bytes()
@@ -76,38 +101,38 @@ def trim(log: Path) -> None:
 
 
 def read_secrets(file: Path) -> list[str]:
-    """Return the secrets of the bundle in every spelling, for `masked`."""
+    """Return the secrets of the bundle in every spelling, for `mask`."""
     return spellings(json.loads(file.read_text()) if file.is_file() else [])
 
 
 def spellings(secrets: Iterable[str]) -> list[str]:
     """Return each way in which a text may spell these secrets, the longest first.
 
-    Messages hold results as JSON, values as Python writes them, addresses, and base64. Logs and
-    journals come line by line, so each long line of a key is a secret of its own.
+    Messages hold results as JSON, Python literals, URLs and base64. Logs come line by line, so each
+    long line of a key is a secret of its own.
     """
-    wanted = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
-    rows = [row.strip() for secret in wanted for row in secret.splitlines()]
+    long = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    rows = [row.strip() for secret in long for row in secret.splitlines()]
     found = set[str]()
-    for secret in wanted + [row for row in rows if len(row) >= SHORTEST_LINE]:
+    for secret in long + [row for row in rows if len(row) >= SHORTEST_LINE]:
         found |= {secret, repr(secret)[1:-1], quote(secret, safe="")}
         found |= {json.dumps(secret, ensure_ascii=short)[1:-1] for short in (True, False)}
         found.add(base64.b64encode(secret.encode()).decode().rstrip("="))
     return sorted(found, key=len, reverse=True)
 
 
-def masked(value: Any, secrets: Iterable[str]) -> Any:
-    """Return a text, or plain data with every text in it, without the secrets.
+def mask(value: Any, secrets: Iterable[str]) -> Any:
+    """Return a text, or all texts of plain data, with the secrets replaced.
 
     Args:
-        value: what is to be shown or kept.
+        value: a text, or JSON data.
         secrets: every spelling of them, as `read_secrets` or `spellings` returns them.
     """
     if isinstance(value, str):
         for secret in secrets:
             value = value.replace(secret, MASK)
     elif isinstance(value, dict):
-        return {key: masked(item, secrets) for key, item in value.items()}
+        return {key: mask(item, secrets) for key, item in value.items()}
     elif isinstance(value, list | tuple):
-        return [masked(item, secrets) for item in value]
+        return [mask(item, secrets) for item in value]
     return value

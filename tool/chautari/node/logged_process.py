@@ -1,4 +1,4 @@
-"""Runs a command and keeps what it says in a log: without secrets, and never without an end."""
+"""Run a command and write its output to a log that is limited in size and free of secrets."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
 }
 TAIL_LINES = 30
-# How long to wait for the last words, when something that was started holds the pipe still open.
+# How long to read on after a command ended, when a child of it holds the pipe open.
 LINGER_SECONDS = 2.0
 
 
 def run(
-    argv: Sequence[str], log: Path, secrets: Sequence[str], extra: Mapping[str, str], **given: Any
+    argv: Sequence[str], log: Path, secrets: Sequence[str], extra: Mapping[str, str], **more: Any
 ) -> int:
-    """Run a command with what it says appended to `log`, and return its exit code.
+    """Run a command, append its output to `log`, and return its exit code.
 
-    Its words come through a pipe and are masked before they are written, so that no secret lies on
-    a disk even when the run is killed.
+    The output comes through a pipe and is masked before it is written, so that no secret lies on a
+    disk even when the run is killed.
 
     Args:
         argv: the command.
-        log: the file; it is kept below twice `journal.LOG_BYTES`.
-        secrets: what to mask, as `journal.read_secrets` returns it.
-        extra: its environment beside `ENVIRONMENT`.
-        given: further arguments of `subprocess.Popen`.
+        log: the file; it stays below twice `journal.LOG_BYTES`.
+        secrets: the texts to mask, as `journal.read_secrets` returns them.
+        extra: environment variables in addition to `ENVIRONMENT`.
+        more: further arguments of `subprocess.Popen`.
     """
     process = subprocess.Popen(
         argv, env=ENVIRONMENT | dict(extra), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, **given,
+        stderr=subprocess.STDOUT, **more,
     )  # fmt: skip
-    keeper = threading.Thread(target=_keep, args=(process.stdout, log, secrets), daemon=True)
-    keeper.start()
+    writer = threading.Thread(target=_write_log, args=(process.stdout, log, secrets), daemon=True)
+    writer.start()
     try:
         return process.wait()
     except BaseException:
@@ -49,17 +49,17 @@ def run(
         process.wait()
         raise
     finally:
-        keeper.join(LINGER_SECONDS)
+        writer.join(LINGER_SECONDS)
 
 
-def _keep(said: IO[bytes], log: Path, secrets: Sequence[str]) -> None:
-    with said:
-        for line in said:
-            text = journal.masked(line.decode(errors="replace"), secrets)
-            # A full disk costs lines of the log; who speaks must never wait for it.
+def _write_log(output: IO[bytes], log: Path, secrets: Sequence[str]) -> None:
+    with output:
+        for line in output:
+            text = journal.mask(line.decode(errors="replace"), secrets)
+            # A full disk costs lines of the log; the command must never wait for it.
             with contextlib.suppress(OSError):
-                with log.open("ab") as kept:
-                    kept.write(text.encode())
+                with log.open("ab") as stream:
+                    stream.write(text.encode())
                 if log.stat().st_size > 2 * journal.LOG_BYTES:
                     journal.trim(log)
 

@@ -1,7 +1,6 @@
-"""Where a command from the control side arrives on a node.
+"""Run an action that the control side sends to a node.
 
-A look at the node is what most deploys come to, so it loads only what it needs; everything else is
-the runner's.
+Most deploys are only a survey, so that one loads no more modules than it needs.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,25 +16,31 @@ STATE = Path("/var/lib/chautari")
 
 
 def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
-    """Carry out the action named in `arguments` and return the exit code of the SSH command."""
+    """Run the action named in `arguments` and return the exit code of the SSH command."""
     os.umask(0o077)
     STATE.mkdir(parents=True, exist_ok=True)
-    if arguments["action"] == "survey":
-        from chautari.node import lock, survey
-
-        inputs = json.loads(zlib.decompress(payload.read()))
-        found = survey.survey(STATE, inputs, lock.holder())
-    elif arguments["action"] == "drift":
-        from chautari.node import drift, lock
-
-        found = drift.drift(STATE) | {"busy": lock.holder()}
-    elif arguments["action"] == "doing":
-        from chautari.node import activity
-
-        found = activity.doing(STATE)
-    else:
+    answer = _answer(arguments["action"], payload)
+    if answer is None:
         from chautari.node import runner
 
         return runner.main(arguments, payload)
-    print(json.dumps(found), flush=True)
+    print(json.dumps(answer), flush=True)
     return 0
+
+
+def _answer(action: str, payload: IO[bytes]) -> Mapping[str, Any] | None:
+    """Return the answer to a short question; None for an action of the runner."""
+    if action == "survey":
+        from chautari.node import lock, survey
+
+        inputs = json.loads(zlib.decompress(payload.read()))
+        return survey.survey(STATE, inputs, lock.holder())
+    if action == "drift":
+        from chautari.node import drift, lock
+
+        return {**drift.drift(STATE), "busy": lock.holder()}
+    if action == "activity":
+        from chautari.node import activity
+
+        return activity.current_activity(STATE)
+    return None

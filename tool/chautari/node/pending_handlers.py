@@ -1,9 +1,9 @@
-"""The restarts that a role owes while its play runs, so that no interruption can lose one.
+"""Record the handlers that a role has to run, so that no interruption can lose one.
 
-A handler is noted before the task that may ask for it begins: from the change until the task's
-result comes, minutes for a package, nobody else knows of it. Such a note waits for the disk, so it
-is written once a role for each handler, and taken back when the play ends and no task has asked
-for it. A play that never ends leaves at worst a restart too many.
+A handler is recorded before the task begins that may notify it. A task takes minutes for a package,
+and its change is on the disk before its result is known. Recording waits for the disk, so each
+handler is written once a role, and removed when the play ends and no task has notified it. A play
+that never ends costs at worst one restart too many.
 """
 
 from __future__ import annotations
@@ -15,64 +15,64 @@ from pathlib import Path
 from chautari.node import journal, receipt_writer, receipts
 
 
-class Restarts:
-    """What the role at hand owes, and what it may owe once the task at work ends."""
+class PendingHandlers:
+    """The handlers that the running role has to run, and those that its current task may notify."""
 
     def __init__(self, state: Path) -> None:
         """Begin without a role; `state` is the node's state folder."""
         self.state, self.role = state, ""
-        self.noted: list[str] = []  # in the role's file
-        self.owed: list[str] = []
-        self.doubtful: list[str] = []
+        self.recorded: list[str] = []  # in the role's file
+        self.notified: list[str] = []
+        self.tentative: list[str] = []
 
     def begin(self, role: str) -> None:
-        """Take up what an earlier run of the role left undone."""
-        self.role, self.doubtful = role, []
-        self.noted = receipts.owed(self.state, role) if role else []
-        self.owed = list(self.noted)
+        """Begin a role with the handlers that its earlier run left pending."""
+        self.role, self.tentative = role, []
+        self.recorded = receipts.pending_handlers(self.state, role) if role else []
+        self.notified = list(self.recorded)
 
-    def may_owe(self, handlers: Iterable[str]) -> None:
-        """Note what a task asks for that is about to begin and may change something."""
-        # A task of which no result came may have changed something as well.
-        self.owed += self.doubtful
-        self.doubtful = list(handlers)
-        self._note(self.doubtful)
+    def record_tentative(self, handlers: Iterable[str]) -> None:
+        """Record the handlers of a task that begins and may change something."""
+        # A task without a result may have changed something as well.
+        self.notified += self.tentative
+        self.tentative = list(handlers)
+        self._write(self.tentative)
 
-    def owe(self, handlers: Iterable[str]) -> None:
-        """Note what a task asks for that changed something, or may have before it failed."""
-        self.owed += handlers
-        self._note(self.owed)
+    def record(self, handlers: Iterable[str]) -> None:
+        """Record the handlers of a task that changed something, or may have before it failed."""
+        self.notified += handlers
+        self._write(self.notified)
 
-    def unchanged(self) -> None:
-        """Take in that the task at work ended and changed nothing."""
-        self.doubtful = []
+    def discard_tentative(self) -> None:
+        """Forget the handlers of the current task, which changed nothing."""
+        self.tentative = []
 
     def end(self) -> None:
-        """Take back what no task asked for."""
-        kept = [name for name in self.noted if name in self.owed + self.doubtful]
-        if kept != self.noted:
-            settle(self.state, self.role, kept)
-            self.noted = kept
+        """End a role: remove the handlers that no task notified from its file."""
+        kept = [name for name in self.recorded if name in self.notified + self.tentative]
+        if kept != self.recorded:
+            keep_only(self.state, self.role, kept)
+            self.recorded = kept
 
-    def _note(self, handlers: Iterable[str]) -> None:
-        new = [name for name in dict.fromkeys(handlers) if name not in self.noted]
+    def _write(self, handlers: Iterable[str]) -> None:
+        new = [name for name in dict.fromkeys(handlers) if name not in self.recorded]
         if new:
-            owe(self.state, self.role, new)
-            self.noted += new
+            append_pending(self.state, self.role, new)
+            self.recorded += new
 
 
-def owe(state: Path, role: str, handlers: Iterable[str]) -> None:
-    """Note, safe from a power cut, handlers that a task asks for, or may ask for once it ends."""
+def append_pending(state: Path, role: str, handlers: Iterable[str]) -> None:
+    """Add handlers to a role's file, and wait until they are on the disk."""
     file = receipts.pending_file(state, role)
     with contextlib.suppress(FileExistsError):
         file.parent.mkdir(parents=True, mode=0o700)
-    journal.add(file, "".join(f"{name}\n" for name in handlers), synced=True)
+    journal.append_text(file, "".join(f"{name}\n" for name in handlers), synced=True)
 
 
-def settle(state: Path, role: str, handlers: Iterable[str]) -> None:
-    """Keep of what a role owes these handlers alone."""
+def keep_only(state: Path, role: str, handlers: Iterable[str]) -> None:
+    """Remove all pending handlers of a role except these."""
     text = "".join(f"{name}\n" for name in handlers)
     if text:
-        receipt_writer.replace(receipts.pending_file(state, role), text)
+        receipt_writer.replace_file(receipts.pending_file(state, role), text)
     else:
         receipts.pending_file(state, role).unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""What a deploy would do: which roles would run, what they would change and download.
+"""Plan a deploy: which roles would run, what they would change and download.
 
-Roles that would run at once are told by their receipts, as in a deploy. What they change may break
-the receipt of another, which a deploy finds when it looks again; here it is told from what
-Ansible's check says they would change.
+Receipts name the roles that would run at once, as in a deploy. What these change may break another
+role's receipt, which a deploy finds in its next pass. A plan derives it from what Ansible's check
+mode says that they would change.
 """
 
 from __future__ import annotations
@@ -12,74 +12,72 @@ import os
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
-from chautari.node import converge, downloads, packages, receipts
-from chautari.node.differences import Reason, reason
+from chautari.node import downloads, packages, receipts
+from chautari.node.converge import RunContext, removable_roles, report_up_to_date, run_pass
+from chautari.node.events import Reason, reason
+from chautari.node.resources import Resource
 
-Item = dict[str, Any]
-SAME = frozenset({"path", "package", "account", "group", "debconf"})
+SAME_KINDS = frozenset({"path", "package", "account", "group", "debconf"})
 
 
-def foretell(node: converge.Node, full: bool, last_words: Callable[[], list[str]]) -> None:
-    """Tell what would run and why, what might follow, and how much would be downloaded.
+def plan(context: RunContext, full: bool, last_lines: Callable[[], list[str]]) -> None:
+    """Report which roles would run and why, which might follow, and the expected download.
 
-    `node` runs Ansible's check. `last_words` are those of its log, for a check that ended early.
+    `context` runs Ansible in check mode. `last_lines` returns the end of its log.
     """
-    reasons = receipts.stale(node.state, node.roles, full=full)
-    chosen = [inputs for inputs in node.roles if inputs["role"] in reasons]
-    roles = converge.leaving(node) | reasons
-    node.tell("chosen", roles=roles, number=0)
-    if left := packages.cut_short() if roles else []:
-        node.tell("packages_unfinished", packages=left)
-    partial = bool(chosen and converge.one_pass(node, chosen, sealing=False))
+    reasons = receipts.roles_to_run(context.state, context.roles, full=full)
+    selected = [inputs for inputs in context.roles if inputs["role"] in reasons]
+    roles = removable_roles(context) | reasons
+    context.emit({"event": "roles_selected", "roles": roles, "pass_number": 0})
+    interrupted = packages.interrupted_packages() if roles else []
+    if interrupted:
+        context.emit({"event": "dpkg_interrupted", "packages": interrupted})
+    partial = bool(selected and run_pass(context, selected, recording=False))
     if partial:
-        node.tell("check_ended_early", log=last_words())
-    converge.tell_kept(node, node.roles, set(reasons))
-    notes = node.memory / "managed.jsonl"
-    if chosen and (later := following(node, set(reasons), notes)):
-        node.tell("may_follow", roles=later)
-    node.tell(**downloads.budget(notes, partial or bool(left)))
+        context.emit({"event": "dry_run_incomplete", "log": last_lines()})
+    report_up_to_date(context, context.roles, set(reasons))
+    records = context.memory / "managed.jsonl"
+    if selected and (later := followup_roles(context, set(reasons), records)):
+        context.emit({"event": "followup_roles", "roles": later})
+    context.emit(downloads.estimate(records, partial or bool(interrupted)))
 
 
-def following(node: converge.Node, ran: set[str], notes: Path) -> dict[str, list[Reason]]:
-    """Return the roles whose receipts the `ran` ones would break, and those that build on these.
+def followup_roles(context: RunContext, ran: set[str], records: Path) -> dict[str, list[Reason]]:
+    """Return the roles whose receipts the `ran` ones would break, and those that need them.
 
-    Restarts and settings that are loaded anew leave things as receipts have them.
+    Restarts and reloads leave resources as receipts record them.
     """
-    changed = _changed(notes)
+    changes = _expected_changes(records)
     found: dict[str, list[Reason]] = {}
-    for inputs in node.roles:
+    for inputs in context.roles:
         role = inputs["role"]
-        receipt = receipts.load(node.state, role)
+        receipt = receipts.load(context.state, role)
         if role in ran or receipt is None:
             continue
-        told = [
-            reason(item["kind"], item["name"], f"{other} would change {item['name']}")
-            for other, item in changed
+        why = [
+            reason("change_expected", role=other, name=item["name"])
+            for other, item in changes
             if any(_breaks(item, watched) for watched in receipt.items)
         ]
-        told += [
-            reason("needs", need, f"it builds on {need}")
-            for need in inputs.get("needs", ()) if need in found
-        ]  # fmt: skip
-        if told:
-            found[role] = told
+        why += [reason("needs", role=need) for need in inputs.get("needs", ()) if need in found]
+        if why:
+            found[role] = why
     return found
 
 
-def _changed(notes: Path) -> list[tuple[str, Item]]:
-    lines: Iterable[str] = notes.read_text().splitlines() if notes.is_file() else ()
-    found = (json.loads(line) for line in lines)
-    return [(note["role"], note["item"]) for note in found if note.get("changed")]
+def _expected_changes(records: Path) -> list[tuple[str, Resource]]:
+    lines: Iterable[str] = records.read_text().splitlines() if records.is_file() else ()
+    notes = (json.loads(line) for line in lines)
+    return [(note["role"], note["item"]) for note in notes if note.get("changed")]
 
 
-def _breaks(item: Item, watched: Item) -> bool:
-    """Return whether a receipt that holds `watched` would not, when `item` is changed."""
+def _breaks(item: Resource, watched: Resource) -> bool:
+    """Return whether a receipt that holds `watched` would not match after a change of `item`."""
     name, kind = item["name"], item["kind"]
     if watched["kind"] == "paths":
         return kind == "path" and fnmatch(name, watched["name"])
     if watched["kind"] == "exists":
-        # What is there already is only written anew.
+        # A file that exists is only written again.
         return kind == "path" and name == watched["name"] and not os.path.lexists(name)
-    return kind in SAME and (kind, name) == (watched["kind"], watched["name"])
+    return kind in SAME_KINDS and (kind, name) == (watched["kind"], watched["name"])

@@ -1,4 +1,4 @@
-"""Seals roles: writes the receipt of each one that came to its end, or why it stays open."""
+"""Write the receipts of the roles that completed; say why a receipt is incomplete."""
 
 from __future__ import annotations
 
@@ -10,49 +10,54 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from chautari.node import desired_state, fingerprint, receipts, resources
-from chautari.node.differences import unread
-from chautari.node.receipts import Inputs, Receipt
+from chautari.node.differences import Item, State, unreadable_path
+from chautari.node.events import Reason, reason
+from chautari.node.receipts import Receipt, RoleInputs
 
-# Of a role's inputs, what its receipt keeps.
-KEPT = ("role", "files", "ansible", "facts", "variables")
+# The inputs of a role that its receipt holds.
+RECORDED_INPUTS = ("role", "files", "ansible", "facts", "variables")
 
 
 class UntrackedTask(TypedDict):
-    """A task whose changes cannot be read from its module's arguments, and why."""
+    """A task whose changes cannot be read from its module's arguments.
+
+    `change` is a key of `reason_texts.UNTRACKED`.
+    """
 
     name: str
     tags: list[str]
-    why: str
+    change: str
+    module: str
 
 
-class Record:
-    """What a role's tasks told while it ran, and whether it came to its end."""
+class RoleRecord:
+    """What the event plugin recorded of a role's tasks; `completed` when all of them ran."""
 
     def __init__(
         self,
-        items: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+        items: Mapping[str, Item] = MappingProxyType({}),
         untracked: Iterable[UntrackedTask] = (),
         notices: Iterable[str] = (),
         rescued: Iterable[str] = (),
-        done: bool = False,
+        completed: bool = False,
     ) -> None:
-        """Begin with what is told already."""
+        """Begin with what is recorded already."""
         self.items, self.untracked = dict(items), list(untracked)
-        self.notices, self.rescued, self.done = list(notices), list(rescued), done
+        self.notices, self.rescued, self.completed = list(notices), list(rescued), completed
 
 
-def save(state: Path, receipt: Receipt) -> None:
-    """Write a receipt aside, and put it in place only when it is on the disk."""
+def save_receipt(state: Path, receipt: Receipt) -> None:
+    """Write a receipt so that a power cut leaves the old or the new one."""
     body = {"format": receipts.FORMAT} | vars(receipt)
     whole = json.dumps(body | {"digest": receipts.digest(body)}, sort_keys=True)
-    replace(receipts.folder_of(state) / f"{receipt.role}.json", whole)
+    replace_file(receipts.receipts_folder(state) / f"{receipt.role}.json", whole)
 
 
-def replace(file: Path, text: str) -> None:
-    """Replace a file in one step, for root alone, so that a power cut leaves old or new."""
+def replace_file(file: Path, text: str) -> None:
+    """Replace a file in one step, for root only, once the new content is on the disk."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     aside = file.with_name(f".{file.name}.new")
     with open(aside, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
@@ -62,108 +67,119 @@ def replace(file: Path, text: str) -> None:
     aside.replace(file)
 
 
-def seal(
+def write_receipts(
     state: Path,
     run: str,
-    roles: list[Inputs],
-    records: Mapping[str, Record],
-    machine: dict[str, Any] | None = None,
-) -> dict[str, str]:
-    """Write the receipts of the roles that came to their end; return those that stay open, and why.
+    roles: list[RoleInputs],
+    records: Mapping[str, RoleRecord],
+    machine: State | None = None,
+) -> dict[str, Reason]:
+    """Write the receipts of the roles that completed; return why some of them are incomplete.
 
-    What is recorded is how things stand now; when a file is not what its role wrote into it a
-    moment ago, somebody else changed it meanwhile, and the receipt stays open. `machine` is what
-    the roles went by: `machine_of` from before they ran, or of now.
+    A receipt records the current states. When a file is not what its role wrote a moment ago,
+    another program changed it meanwhile, and the receipt is incomplete. `machine` holds the facts
+    that the roles used: `machine_of` from before they ran, or the current ones.
     """
-    ended = [inputs for inputs in roles if records.get(inputs["role"], Record()).done]
-    lists = [_items(inputs, records[inputs["role"]]) for inputs in ended]
-    states = fingerprint.states(item for items in lists for item in items)
+    ended = [i for i in roles if records.get(i["role"], RoleRecord()).completed]
+    lists = [_watched_items(inputs, records[inputs["role"]]) for inputs in ended]
+    states = fingerprint.current_states(item for items in lists for item in items)
     machine = receipts.machine_of(ended) if machine is None else machine
-    position, still_open = 0, {}
+    position, incomplete = 0, dict[str, Reason]()
     for inputs, items in zip(ended, lists, strict=True):
         role, record = inputs["role"], records[inputs["role"]]
-        mine = states[position : position + len(items)]
+        own = states[position : position + len(items)]
         position += len(items)
-        why = _open(inputs, record, items, mine)
+        why = _incomplete_reason(inputs, record, items, own)
         if why:
-            still_open[role] = why
-        kept = {name: inputs[name] for name in KEPT if name in inputs}
-        plain = [{key: value for key, value in item.items() if key != "sha1"} for item in items]
-        known = receipts.for_role(inputs, machine)
-        save(state, Receipt(
-            role, run, time.time(), kept, known, plain, mine, record.notices, why,
-            _trackers(inputs, record),
-        ))  # fmt: skip
-        keep_contents(state, items, mine)
+            incomplete[role] = why
+        save_receipt(state, _receipt(run, inputs, machine, items, own, record, why))
+        save_contents(state, items, own)
         receipts.pending_file(state, role).unlink(missing_ok=True)
-    return still_open
+    return incomplete
 
 
-def _items(inputs: Inputs, record: Record) -> list[dict[str, Any]]:
-    """Return what the tasks reported and what the role declares beside it, each thing once."""
-    found = dict(record.items)
+def _receipt(
+    run: str, inputs: RoleInputs, machine: State, items: list[Item], states: list[State],
+    record: RoleRecord, incomplete: Reason | None,
+) -> Receipt:  # fmt: skip
+    role = inputs["role"]
+    kept: RoleInputs = {name: inputs[name] for name in RECORDED_INPUTS if name in inputs}  # type: ignore[literal-required,assignment]
+    plain = [{key: value for key, value in item.items() if key != "sha1"} for item in items]
+    notices = [reason("role_message", role=role, text=text) for text in record.notices]
+    facts = receipts.facts_of_role(inputs, machine)
+    return Receipt(
+        role, run, time.time(), kept, facts, plain, states, notices, incomplete,
+        _trackers(inputs, record),
+    )  # fmt: skip
+
+
+def _watched_items(inputs: RoleInputs, record: RoleRecord) -> list[Item]:
+    """Return the resources that tasks reported and those that the role declares, each once."""
+    items = dict(record.items)
     for item in inputs.get("items", ()):
-        found[resources.key(item)] = item
-    return list(found.values())
+        items[resources.key(item)] = item
+    return list(items.values())
 
 
-def _trackers(inputs: Inputs, record: Record) -> list[str]:
+def _trackers(inputs: RoleInputs, record: RoleRecord) -> list[str]:
     """Return the probes, paths and markers that track what the role's commands did in this run."""
     known = inputs.get("tracked_by", {})
     tags = [tag for task in record.untracked for tag in task["tags"]]
     return list(dict.fromkeys(name for tag in tags for name in known.get(tag, ())))
 
 
-def _open(
-    inputs: Inputs, record: Record, items: list[dict[str, Any]], states: list[dict[str, Any]]
-) -> str:
+def _incomplete_reason(
+    inputs: RoleInputs, record: RoleRecord, items: list[Item], states: list[State]
+) -> Reason | None:
     for task in record.untracked:
         if not inputs.get("tracked_by", {}).keys() & set(task["tags"]):
-            return f"what the task '{task['name']}' did cannot be looked up ({task['why']})"
+            known = {"task": task["name"], "change": task["change"], "module": task["module"]}
+            return reason("untracked_task", **known)
     if record.rescued:
-        return f"the task '{record.rescued[0]}' did not succeed"
+        return reason("task_failed", task=record.rescued[0])
     for item, state in zip(items, states, strict=True):
-        if why := unread(item, state):
+        if why := unreadable_path(item, state):
             return why
         if state.get("ok") is False:
-            return f"{item['name']}: not as wished yet"
+            return reason("not_desired", name=item["name"])
         if "sha1" in item and fingerprint.digest(item["name"], "sha1") != item["sha1"]:
-            return f"{item['name']} was changed by something else after the role wrote it"
-        if why := desired_state.unlike(item, state):
+            return reason("changed_meanwhile", path=item["name"])
+        if why := desired_state.mismatch(item, state):
             return why
-    return ""
+    return None
 
 
-# ── What lay in the files, for diffs ─────────────────────────────────────────────────────────
+# ── The contents of files, for diffs ─────────────────────────────────────────────────────────
 
 
 SHOWN_BYTES = 65_536
 
 
-def keep_contents(state: Path, items: list[Any], states: list[Any]) -> None:
-    """Keep the texts that everybody on the node may read anyway, so that drift can show a diff."""
+def save_contents(state: Path, items: list[Item], states: list[State]) -> None:
+    """Save the texts that every account of the node may read, so that drift can show a diff."""
     for item, now in zip(items, states, strict=True):
         if item["kind"] != "path" or now["is"] != "file" or not int(now["mode"], 8) & 0o004:
             continue
-        # A file that went away meanwhile is the next look's business.
+        # A file that vanished meanwhile is reported by the next survey.
         with contextlib.suppress(OSError):
-            _keep(Path(item["name"]), receipts.folder_of(state) / "contents" / now["sha256"])
+            saved = receipts.receipts_folder(state) / "contents" / now["sha256"]
+            _save_content(Path(item["name"]), saved)
 
 
-def _keep(file: Path, kept: Path) -> None:
-    if kept.exists() or file.stat().st_size > SHOWN_BYTES:
+def _save_content(file: Path, saved: Path) -> None:
+    if saved.exists() or file.stat().st_size > SHOWN_BYTES:
         return
     content = file.read_bytes()
-    if hashlib.sha256(content).hexdigest() == kept.name:
-        kept.parent.mkdir(mode=0o700, exist_ok=True)
-        aside = kept.with_suffix(".new")
+    if hashlib.sha256(content).hexdigest() == saved.name:
+        saved.parent.mkdir(mode=0o700, exist_ok=True)
+        aside = saved.with_suffix(".new")
         aside.write_bytes(content)
-        aside.replace(kept)
+        aside.replace(saved)
 
 
-def forget_contents(state: Path) -> None:
-    """Delete kept texts that no receipt speaks of any more."""
-    spoken = {s.get("sha256") for receipt in receipts.left(state) for s in receipt.states}
-    for file in (receipts.folder_of(state) / "contents").glob("*"):
-        if file.name not in spoken:
+def prune_contents(state: Path) -> None:
+    """Delete saved texts that no receipt refers to."""
+    used = {s.get("sha256") for receipt in receipts.all_receipts(state) for s in receipt.states}
+    for file in (receipts.receipts_folder(state) / "contents").glob("*"):
+        if file.name not in used:
             file.unlink(missing_ok=True)

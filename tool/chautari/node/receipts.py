@@ -1,10 +1,10 @@
-"""Receipts: what a role was given and left behind, so that nothing is run that is already true.
+"""Receipts: what a role was given and left behind, so that only what changed is run.
 
-A role that ran to its end leaves `receipts/ROLE.json`: digests of its inputs, the list of things
-it manages and how each of them stood. A receipt holds while all of that is still so. It only ever
-errs on the careful side: what is missing, damaged, or cannot be told makes the role run.
+A role that completed leaves `receipts/ROLE.json`: digests of its inputs, the list of resources it
+manages and the state of each. A receipt matches while all of that is still so. When in doubt, the
+role runs again: when a receipt is missing or damaged, or a resource cannot be read.
 
-This module travels with every look at a node; what writes receipts is in `sealing.py`.
+This module travels with every survey; `receipt_writer.py` writes receipts.
 """
 
 from __future__ import annotations
@@ -13,192 +13,247 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from chautari.node import fingerprint
-from chautari.node.differences import Reason, between, machines, reason
+from chautari.node.differences import Item, State, diff_machine, diff_resource, reason
 
-FORMAT = 1
-Inputs = dict[str, Any]  # of one role: role, files, facts, variables, needs, items, covers
+if TYPE_CHECKING:
+    from chautari.node.events import Reason, UpToDateRole
+
+FORMAT = 2
+
+
+class RoleInputs(TypedDict, total=False):
+    """What a role is given, as the control side sends it; a survey sends only what is compared.
+
+    Attributes:
+        files, ansible: digests.
+        variables: a digest for each variable.
+        facts: names of the machine's facts that the role uses.
+        needs: roles that this role builds on.
+        shared_roles: roles whose tasks it imports.
+        items: resources that the role declares, to watch in addition to those of its tasks.
+        installed: a path that exists once the role is installed; then it needs less free space.
+        tracked_by: by tag of a task, the probes, paths and markers that track its changes.
+    """
+
+    role: str
+    files: str
+    ansible: str
+    facts: list[str]
+    variables: dict[str, str]
+    needs: list[str]
+    shared_roles: list[str]
+    items: list[Item]
+    tracked_by: dict[str, list[str]]
+    installed: str
 
 
 class Receipt:
     """What one role left behind.
 
-    `unsealed` says why it must run again although it ended well; `did` names the probes, paths and
-    stamps that tell of what its commands did in that run. (Written out, since `dataclasses` takes
-    longer to load than all receipts of a node.)
+    `incomplete_reason` says why it must run again although it ended well. `command_probes` names
+    the probes, paths and markers that track what its commands did in that run. (Written without
+    `dataclasses`, which takes longer to load than all receipts of a node.)
     """
 
     def __init__(
         self,
         role: str,
         run: str,
-        sealed: float,
-        inputs: Inputs,
-        machine: dict[str, Any],
-        items: list[dict[str, Any]],
-        states: list[dict[str, Any]],
-        notices: Iterable[str] = (),
-        unsealed: str = "",
-        did: Iterable[str] = (),
+        written_at: float,
+        inputs: RoleInputs,
+        machine: State,
+        items: list[Item],
+        states: list[State],
+        notices: Iterable[Reason] = (),
+        incomplete_reason: Reason | None = None,
+        command_probes: Iterable[str] = (),
     ) -> None:
-        """Keep what was recorded; the attributes are what the file holds."""
-        self.role, self.run, self.sealed = role, run, sealed
+        """Set the attributes; a receipt's file holds them under the same names."""
+        self.role, self.run, self.written_at = role, run, written_at
         self.inputs, self.machine, self.items, self.states = inputs, machine, items, states
-        self.notices, self.unsealed, self.did = list(notices), unsealed, list(did)
+        self.notices, self.command_probes = list(notices), list(command_probes)
+        self.incomplete_reason = incomplete_reason
 
     def __eq__(self, other: object) -> bool:
-        """Two receipts are the same when they say the same."""
+        """Return whether both hold the same data."""
         return isinstance(other, Receipt) and vars(self) == vars(other)
 
 
-def folder_of(state: Path) -> Path:
+def receipts_folder(state: Path) -> Path:
     """Return the folder of the receipts under the node's state folder."""
     return state / "receipts"
 
 
 def load(state: Path, role: str) -> Receipt | None:
-    """Return a role's receipt; None when there is none, or it is not whole."""
+    """Return a role's receipt; None when there is none, or it is damaged."""
     try:
-        body = json.loads((folder_of(state) / f"{role}.json").read_text())
-        if body.pop("digest") != digest(body) or body.pop("format") != FORMAT:
+        body = json.loads((receipts_folder(state) / f"{role}.json").read_text())
+        if body.pop("digest") != digest(body):
+            return None
+        written = body.pop("format")
+        if written == 1:
+            from chautari.node import old_formats  # does not travel with a survey
+
+            body = old_formats.receipt(body)
+        elif written != FORMAT:
             return None
         return Receipt(**body)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError):
         return None
 
 
-def forget(state: Path, roles: Iterable[str]) -> None:
-    """Take the receipts of `roles` away: they are about to run, and may not come to their end."""
+def delete_receipts(state: Path, roles: Iterable[str]) -> None:
+    """Delete the receipts of `roles`, which are about to run and may be interrupted."""
     for role in roles:
-        (folder_of(state) / f"{role}.json").unlink(missing_ok=True)
+        (receipts_folder(state) / f"{role}.json").unlink(missing_ok=True)
 
 
-def left(state: Path) -> list[Receipt]:
-    """Return every whole receipt on the node, by the roles' names."""
-    names = sorted(file.stem for file in folder_of(state).glob("*.json"))
-    return [found for name in names if (found := load(state, name)) is not None]
+def all_receipts(state: Path) -> list[Receipt]:
+    """Return every receipt on the node that is not damaged, ordered by role name."""
+    names = sorted(file.stem for file in receipts_folder(state).glob("*.json"))
+    return [receipt for name in names if (receipt := load(state, name)) is not None]
 
 
-def stale(state: Path, roles: list[Inputs], full: bool = False) -> dict[str, list[Reason]]:
-    """Return the roles that have to run, in their order, each with every reason.
+def roles_to_run(
+    state: Path, roles: list[RoleInputs], full: bool = False
+) -> dict[str, list[Reason]]:
+    """Return the roles whose receipt no longer matches, in their order, each with its reasons.
 
-    A role whose own receipt holds runs as well when one that it needs has to run.
+    A role whose own receipt matches runs as well when a role that it needs has to run.
     """
-    found = {inputs["role"]: load(state, inputs["role"]) for inputs in roles}
-    kept = [receipt for receipt in found.values() if receipt is not None]
-    now = dict(zip((r.role for r in kept), drifted(kept), strict=True))
+    known = {inputs["role"]: load(state, inputs["role"]) for inputs in roles}
+    matching = [receipt for receipt in known.values() if receipt is not None]
+    drift = dict(zip((r.role for r in matching), drifted(matching), strict=True))
     reasons: dict[str, list[Reason]] = {}
     for inputs in roles:
-        role, receipt = inputs["role"], found[inputs["role"]]
-        told = [reason("full", role, "everything was asked to run (--full)")] if full else []
-        told += [pending(state, role)] if pending_file(state, role).exists() else []
+        role, receipt = inputs["role"], known[inputs["role"]]
+        why = [reason("full_run")] if full else []
+        why += [pending_reason(state, role)] if pending_file(state, role).exists() else []
         if receipt is None:
-            told.append(_without(state, role))
+            why.append(_no_receipt(state, role))
         else:
-            told += changed_inputs(receipt.inputs, inputs) + now[role]
-        told += [
-            reason("needs", other, f"it builds on {other}, which runs")
-            for other in inputs.get("needs", ()) if other in reasons
-        ]  # fmt: skip
-        if told:
-            reasons[role] = told
+            why += changed_inputs(receipt.inputs, inputs) + drift[role]
+        why += [reason("needs", role=need) for need in inputs.get("needs", ()) if need in reasons]
+        if why:
+            reasons[role] = why
     return reasons
 
 
-def _without(state: Path, role: str) -> Reason:
-    if (folder_of(state) / f"{role}.json").exists():
-        return reason("damaged", role, "its receipt is damaged")
-    return reason("new", role, "it has not come to its end here yet")
+def up_to_date(
+    state: Path, roles: Iterable[RoleInputs], reasons: Mapping[str, object]
+) -> list[UpToDateRole]:
+    """Return the roles without a reason to run that have a receipt, with what it holds of them."""
+    names = (inputs["role"] for inputs in roles if inputs["role"] not in reasons)
+    known = (load(state, name) for name in names)
+    return [{"role": r.role, "run": r.run, "notices": r.notices} for r in known if r is not None]
 
 
-def changed_inputs(then: Inputs, now: Inputs) -> list[Reason]:
-    """Return which inputs of a role are other ones than those it ran with."""
-    found = []
-    if then.get("files") != now.get("files"):
-        found.append(reason("files", now["role"], "the role itself changed"))
-    if then.get("ansible") != now.get("ansible"):
-        found.append(reason("ansible", now["role"], "the node's Ansible changed"))
-    if set(now.get("facts", ())) - set(then.get("facts", ())):
-        told = "what it takes from the machine was not noted yet"
-        found.append(reason("machine", now["role"], told))
-    before, after = then.get("variables", {}), now.get("variables", {})
-    for name in sorted({*before, *after}):
-        if before.get(name) != after.get(name):
-            word = "changed" if name in before and name in after else "is new"
-            word = word if name in after else "is gone"
-            found.append(reason("variable", name, f"{name} {word}"))
-    return found
+def _no_receipt(state: Path, role: str) -> Reason:
+    """Return why there is no receipt; a survey cannot read those of older versions."""
+    try:
+        text = (receipts_folder(state) / f"{role}.json").read_text()
+        outdated = json.loads(text).get("format") == 1
+    except FileNotFoundError:
+        return reason("receipt_missing")
+    except (OSError, ValueError, AttributeError):
+        outdated = False
+    return reason("receipt_outdated" if outdated else "receipt_damaged")
+
+
+def changed_inputs(before: RoleInputs, after: RoleInputs) -> list[Reason]:
+    """Return which inputs of a role differ from those that it ran with."""
+    changed = []
+    if before.get("files") != after.get("files"):
+        changed.append(reason("role_changed"))
+    if before.get("ansible") != after.get("ansible"):
+        changed.append(reason("ansible_changed"))
+    if set(after.get("facts", ())) - set(before.get("facts", ())):
+        changed.append(reason("facts_added"))
+    old, new = before.get("variables", {}), after.get("variables", {})
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            code = "variable_changed" if name in old and name in new else "variable_added"
+            changed.append(reason(code if name in new else "variable_removed", variable=name))
+    return changed
 
 
 def drifted(receipts: list[Receipt]) -> list[list[Reason]]:
-    """Return for each receipt what is not as its role left it; one pass over the whole node."""
+    """Return for each receipt how the node differs from it, in one pass over the whole node."""
     machine = machine_of(receipt.inputs for receipt in receipts)
-    now = fingerprint.states(item for receipt in receipts for item in receipt.items)
+    current = fingerprint.current_states(item for receipt in receipts for item in receipt.items)
     found, position = [], 0
     for receipt in receipts:
-        then, states = receipt.states, now[position : position + len(receipt.items)]
+        states = current[position : position + len(receipt.items)]
         position += len(receipt.items)
-        told = [reason("open", receipt.role, receipt.unsealed)] if receipt.unsealed else []
-        told += machines(receipt.machine, for_role(receipt.inputs, machine))
-        for item, before, after in zip(receipt.items, then, states, strict=True):
-            told += between(item, before, after)
-        found.append(told)
+        incomplete = receipt.incomplete_reason
+        why = [reason("receipt_incomplete", reason=incomplete)] if incomplete else []
+        why += diff_machine(receipt.machine, facts_of_role(receipt.inputs, machine))
+        for item, before, after in zip(receipt.items, receipt.states, states, strict=True):
+            why += diff_resource(item, before, after)
+        found.append(why)
     return found
 
 
-def machine_of(roles: Iterable[Inputs]) -> dict[str, Any]:
-    """Return all of the machine that any of these roles goes by."""
+def machine_of(roles: Iterable[RoleInputs]) -> State:
+    """Return the facts of the machine that any of these roles uses."""
     return fingerprint.machine(name for inputs in roles for name in inputs.get("facts", ()))
 
 
-def for_role(inputs: Inputs, machine: dict[str, Any]) -> dict[str, Any]:
-    """Return of all that is known of the machine what concerns one role."""
-    named = fingerprint.MACHINE.union(inputs.get("facts", ()))
-    return {name: value for name, value in machine.items() if name in named}
+def facts_of_role(inputs: RoleInputs, machine: State) -> State:
+    """Return the facts of the machine that one role uses."""
+    used = fingerprint.MACHINE.union(inputs.get("facts", ()))
+    return {name: value for name, value in machine.items() if name in used}
 
 
-# ── Roles that a node carries ────────────────────────────────────────────────────────────────
+# ── Roles that are installed on the node ─────────────────────────────────────────────────────
 
 
-def carry(state: Path, roles: Iterable[str]) -> None:
-    """Note which roles were begun on the node: an interrupted one has no receipt, and is there."""
-    folder = state / "carried"
+def _installed_folders(state: Path) -> tuple[Path, Path]:
+    # Versions before 0.1.0 wrote `carried`.
+    return state / "installed", state / "carried"
+
+
+def mark_installed(state: Path, roles: Iterable[str]) -> None:
+    """Record that roles begin to run: an interrupted one has no receipt, and is installed."""
+    folder, _ = _installed_folders(state)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for role in roles:
         (folder / role).touch()
 
 
-def unwanted(state: Path, wanted: Iterable[str]) -> list[str]:
-    """Return the roles that the node carries and that are wanted no more."""
-    installed = {file.name for file in (state / "carried").glob("*")}
-    installed |= {file.stem for file in folder_of(state).glob("*.json")}
-    return sorted(installed - set(wanted))
+def obsolete_roles(state: Path, assigned: Iterable[str]) -> list[str]:
+    """Return the roles that are installed on the node and no longer assigned to it."""
+    installed = {file.name for folder in _installed_folders(state) for file in folder.glob("*")}
+    installed |= {file.stem for file in receipts_folder(state).glob("*.json")}
+    return sorted(installed - set(assigned))
 
 
-def lost(state: Path) -> list[str]:
-    """Return the roles that the node carries and whose receipt is damaged or missing."""
-    return [role for role in unwanted(state, ()) if load(state, role) is None]
+def roles_without_receipt(state: Path) -> list[str]:
+    """Return the installed roles whose receipt is damaged or missing."""
+    return [role for role in obsolete_roles(state, ()) if load(state, role) is None]
 
 
-def drop(state: Path, role: str) -> None:
-    """Forget a role that was taken off the node."""
-    forget(state, [role])
+def forget_role(state: Path, role: str) -> None:
+    """Delete all records of a role that was removed from the node."""
+    delete_receipts(state, [role])
     pending_file(state, role).unlink(missing_ok=True)
-    (state / "carried" / role).unlink(missing_ok=True)
+    for folder in _installed_folders(state):
+        (folder / role).unlink(missing_ok=True)
 
 
-# ── Restarts that are owed ───────────────────────────────────────────────────────────────────
+# ── Handlers that an interrupted run may have skipped ────────────────────────────────────────
 
 
 def pending_file(state: Path, role: str) -> Path:
-    """Return where the restarts that a role still owes are noted until it came to its end."""
+    """Return the file that lists the pending handlers of a role until the role completes."""
     return state / "pending" / role
 
 
-def owed(state: Path, role: str) -> list[str]:
-    """Return the handlers that an interrupted run of the role may have left undone, each once."""
+def pending_handlers(state: Path, role: str) -> list[str]:
+    """Return the handlers that an interrupted run of the role may have skipped, each once."""
     try:
         text = pending_file(state, role).read_text(errors="replace")
         return list(dict.fromkeys(text.splitlines()))
@@ -206,12 +261,11 @@ def owed(state: Path, role: str) -> list[str]:
         return []
 
 
-def pending(state: Path, role: str) -> Reason:
-    """Return the reason that restarts of an interrupted run may be owed."""
-    names = ", ".join(owed(state, role))
-    return reason("pending", role, f"an interrupted run may have left undone: {names}")
+def pending_reason(state: Path, role: str) -> Reason:
+    """Return the reason that handlers of an interrupted run are pending."""
+    return reason("pending_handlers", handlers=pending_handlers(state, role))
 
 
 def digest(body: Mapping[str, Any]) -> str:
-    """Return what tells a receipt that was cut short or damaged from one that is whole."""
+    """Return a digest that tells a damaged receipt from an intact one."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

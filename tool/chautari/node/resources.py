@@ -1,8 +1,8 @@
-"""What a task manages: from a module's name and arguments to the things a receipt watches.
+"""Return the resources that a task manages, from its module's name and arguments.
 
-Pure functions, so that every rule can be tried without a machine. A task that changes something
-this module cannot name gives a reason instead of items, and its role is run on every deploy unless
-`meta/receipt.yml` of the role says which probe or path tells of that change.
+Pure functions, so that every rule can be tested without a machine. A task whose changes this module
+cannot name gets a code of `reason_texts.UNTRACKED`. Its role runs at every deploy unless the role's
+`meta/receipt.yml` names what tracks that change.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Item = dict[str, Any]
+Resource = dict[str, Any]  # `kind`, `name`, and what of it is watched
 Arguments = Mapping[str, Any]
-Managed = tuple[list[Item], str]  # what to watch, and why that is not everything ("" when it is)
+# The resources to watch, and the code of a change that they do not cover ("" for none).
+Managed = tuple[list[Resource], str]
 
 # Modules that change nothing on the node, or only start others.
 READING = frozenset({
@@ -23,8 +24,8 @@ READING = frozenset({
 })  # fmt: skip
 
 
-def managed(action: str, arguments: Arguments, result: Arguments, reads: bool) -> Managed:
-    """Return the items that a task with these final `arguments` manages.
+def managed_resources(action: str, arguments: Arguments, result: Arguments, reads: bool) -> Managed:
+    """Return the resources that a task with these final `arguments` manages.
 
     Args:
         action: the module's name, with or without `ansible.builtin.`.
@@ -39,28 +40,29 @@ def managed(action: str, arguments: Arguments, result: Arguments, reads: bool) -
         return _command(arguments, reads)
     known = _KNOWN.get(name)
     if known is None:
-        return [], f"what {name} changes cannot be told"
+        return [], "unknown_module"
     return known(arguments, result)
 
 
-def key(item: Item) -> str:
-    """Return what makes an item the same thing."""
+def key(item: Resource) -> str:
+    """Return what identifies a resource: its kind and name."""
     return f"{item['kind']} {item['name']}"
 
 
-def joined(before: Item | None, item: Item) -> Item:
-    """Return what is known of a thing after a later word about it.
+def merge(before: Resource | None, item: Resource) -> Resource:
+    """Return a resource as two tasks of a role describe it, `item` from the later one.
 
-    A file is as it was written last. Of a unit or package each task tells a part: one enables it,
-    a handler only restarts it, and what was to be started is to run after a restart as well.
+    A file is as it was written last. Tasks describe parts of a unit or package: one enables it, a
+    handler only restarts it. A unit that a task starts has to run after a restart as well.
     """
     if before is None or item["kind"] == "path":
         return item
-    stays = before.get("wish") == "started" and item.get("wish") in ("restarted", "reloaded")
-    return before | item | ({"wish": "started"} if stays else {})
+    keeps = before.get("desired") == "started"
+    keeps &= item.get("desired") in ("restarted", "reloaded")
+    return before | item | ({"desired": "started"} if keeps else {})
 
 
-def path_item(path: str, **more: Any) -> Item:
+def path_item(path: str, **more: Any) -> Resource:
     """Return the item of a file, directory or link: its kind, mode, owner and content."""
     return {"kind": "path", "name": path.rstrip("/") or "/"} | more
 
@@ -68,13 +70,13 @@ def path_item(path: str, **more: Any) -> Item:
 def _command(arguments: Arguments, reads: bool) -> Managed:
     if creates := arguments.get("creates"):
         return [{"kind": "exists", "name": str(creates)}], ""
-    return [], "" if reads else "what a command changes cannot be told"
+    return [], "" if reads else "command"
 
 
 def _file(arguments: Arguments, result: Arguments) -> Managed:
     path = _first(arguments, "path", "dest", "name")
-    if _truth(arguments.get("recurse")):
-        return [path_item(path)], "a whole tree was set"
+    if _is_true(arguments.get("recurse")):
+        return [path_item(path)], "file_tree"
     return [path_item(path)], ""
 
 
@@ -82,9 +84,9 @@ def _copy(arguments: Arguments, result: Arguments) -> Managed:
     path = str(result.get("dest") or _first(arguments, "dest"))
     source = str(arguments.get("src") or "")
     if source.endswith("/") or result.get("state") == "directory":
-        return [path_item(path)], "a whole tree was copied"
+        return [path_item(path)], "copied_tree"
     if path.endswith("/"):  # a censored result does not name the file
-        return [path_item(path)], "which file was written cannot be told"
+        return [path_item(path)], "unnamed_file"
     checksum = result.get("checksum")
     return [path_item(path, **({"sha1": str(checksum)} if checksum else {}))], ""
 
@@ -100,24 +102,27 @@ def _fetched(arguments: Arguments, result: Arguments) -> Managed:
 
 def _apt(arguments: Arguments, result: Arguments) -> Managed:
     if arguments.get("deb"):
-        return [], "a package file was installed"
+        return [], "package_file"
     names = arguments.get("name") or arguments.get("package") or arguments.get("pkg") or []
     if isinstance(names, str):
         names = [name.strip() for name in names.split(",")]
-    wish = _WISHES.get(str(arguments.get("state") or "present"))
-    found = [_package(str(name)) | ({"wish": wish} if wish else {}) for name in names if name]
+    desired = _PACKAGE_STATES.get(str(arguments.get("state") or "present"))
+    more = {"desired": desired} if desired else {}
+    found = [_package(str(name)) | more for name in names if name]
     wildcard = any("*" in item["name"] for item in found)
     sweeping = arguments.get("upgrade") not in (None, "no") or wildcard
-    return found, "a set of packages was changed" if sweeping else ""
+    return found, "package_set" if sweeping else ""
 
 
-# What a state of a package asks for; "build-dep" asks for others than those it names.
-_WISHES = {"present": "present", "installed": "present", "latest": "present", "absent": "absent"}
+# Package states of the module apt; "build-dep" installs other packages than it names.
+_PACKAGE_STATES = {
+    "present": "present", "installed": "present", "latest": "present", "absent": "absent",
+}  # fmt: skip
 
 
-def _package(wanted: str) -> Item:
-    name, _, version = wanted.partition("=")
-    item: Item = {"kind": "package", "name": name.split(":")[0]}
+def _package(spec: str) -> Resource:
+    name, _, version = spec.partition("=")
+    item: Resource = {"kind": "package", "name": name.split(":")[0]}
     return item | ({"pinned": True} if version else {})
 
 
@@ -129,9 +134,9 @@ def _unit(arguments: Arguments, result: Arguments) -> Managed:
     name = _first(arguments, "name", "service", "unit")
     if not name:  # a mere daemon-reload
         return [], ""
-    watched: Item = {"enabled": True} if {"enabled", "masked"} & arguments.keys() else {}
+    watched: Resource = {"enabled": True} if {"enabled", "masked"} & arguments.keys() else {}
     if state := arguments.get("state"):
-        watched |= {"active": True, "wish": str(state)}
+        watched |= {"active": True, "desired": str(state)}
     if "." not in name.rsplit("@", 1)[-1].rsplit("/", 1)[-1]:
         name += ".service"
     return [{"kind": "unit", "name": name} | watched], ""
@@ -146,7 +151,7 @@ def _group(arguments: Arguments, result: Arguments) -> Managed:
 
 
 def _stat(arguments: Arguments, result: Arguments) -> Managed:
-    # A role decides by what is there: when that turns, it has to decide again.
+    # A role decides by whether the path exists: when that changes, it has to decide again.
     return [{"kind": "exists", "name": _first(arguments, "path", "dest", "name")}], ""
 
 
@@ -166,20 +171,20 @@ def _repository(arguments: Arguments, result: Arguments) -> Managed:
 
 def _uri(arguments: Arguments, result: Arguments) -> Managed:
     asks = str(arguments.get("method") or "GET").upper() in ("GET", "HEAD")
-    return [], "" if asks and not arguments.get("dest") else "what a request changes cannot be told"
+    return [], "" if asks and not arguments.get("dest") else "request"
 
 
 def _unarchive(arguments: Arguments, result: Arguments) -> Managed:
     if creates := arguments.get("creates"):
         return [{"kind": "exists", "name": str(creates)}], ""
-    return [], "a whole tree was unpacked"
+    return [], "unpacked_tree"
 
 
 def _first(arguments: Arguments, *names: str) -> str:
     return next((str(arguments[name]) for name in names if arguments.get(name)), "")
 
 
-def _truth(value: Any) -> bool:
+def _is_true(value: Any) -> bool:
     return str(value).lower() in ("true", "yes", "1", "on")
 
 

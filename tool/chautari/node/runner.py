@@ -1,10 +1,9 @@
-"""Runs one deploy on the node, whatever becomes of the connection that started it.
+"""Run one deploy on the node, independent of the connection that started it.
 
-It reaches the node on the standard input of one SSH command, so nothing has to be installed and
-the code always is that of the deploying side. `start` unpacks the bundle, hands the work to a
-transient systemd unit and follows its events; when the connection drops, only the following ends.
-The worker and all it starts hold a lock for as long as they live; the kernel frees it when the
-last of them dies.
+The code arrives on the standard input of one SSH command, so nothing has to be installed and it is
+always that of the deploying side. `start` unpacks the bundle, hands the work to a transient systemd
+unit and follows its events; when the connection drops, only the following ends. The worker and all
+its children hold a lock while they live; the kernel frees it when the last of them exits.
 
 Events are JSON lines in `/var/lib/chautari/runs/RUN/events.jsonl`; the bundle with the node's
 secrets lies in `/run` (memory) and is removed at the end.
@@ -21,14 +20,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from chautari.node import converge, journal, lock, logged_process, packages, runs
+from chautari.node import converge, journal, lock, logged_process, old_formats, packages, runs
 from chautari.node.bundle import unpack
-from chautari.node.drift_timer import keep_the_watch
-from chautari.node.runs import CONVERGES, PLANS, RUN_ID
+from chautari.node.drift_timer import install_drift_code
+from chautari.node.events import JOURNAL_FORMAT, Reason, RunEvent, reason
+from chautari.node.runs import DEPLOY, PLAN, RUN_ID
 
 STATE = Path("/var/lib/chautari")
 MEMORY = Path("/run/chautari")
@@ -36,74 +36,71 @@ VENV = Path("/opt/chautari/venv")
 WORKER = (
     # No semicolon: systemd warns of the way its own systemd-run writes one.
     "import sys\nsys.path.insert(0, sys.argv[1])\nfrom chautari.node import runner\n"
-    "sys.exit(runner.work(sys.argv[2]))"
+    "sys.exit(runner.run_worker(sys.argv[2]))"
 )
-BUSY = 75  # EX_TEMPFAIL of sysexits.h: somebody else is at work, try again later
+BUSY = 75  # EX_TEMPFAIL of sysexits.h: another run holds the lock, try again later
 POLL_SECONDS = 0.2
-ALIVE_SECONDS = 15.0
-# A younger folder in memory may be another operator's, whose unit is about to start.
+HEARTBEAT_SECONDS = 15.0
+# A newer folder in memory may belong to another operator's run that is about to start.
 LEFTOVER_SECONDS = 60.0
-LITTLE = 100_000  # bytes that are free: no journal goes on for long with less
-UNIT_FIX = (
-    "see on the node what `systemctl is-system-running` and `journalctl -n 50` say; mend that, or "
-    "restart the machine, then deploy again"
-)
+FULL_DISK_BYTES = 100_000  # with less free space than this, no journal goes on for long
+
+Request = dict[str, Any]  # of a run, as the control side sends it; see runs.PUBLIC_KEYS
 
 
-def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
-    """Start or follow a run, or tell how the last one ended; return the exit code."""
+def main(arguments: Request, payload: IO[bytes]) -> int:
+    """Start or follow a run, or report how the last deploy ended; return the exit code."""
     if arguments["action"] == "status":
-        _say(runs.status(STATE))
+        _print(runs.status(STATE))
         return 0
     run = arguments.get("run") or runs.newest(STATE)
     if not run:
-        _say({"event": "refused", "message": "there is no run on this node yet"})
-        return 1
-    is_one, starts = RUN_ID.fullmatch(run), arguments["action"] == "start"
-    if is_one and starts:
-        return start(run, arguments, payload.read())
-    if not is_one or not _places(run)[0].is_dir():
-        known = ", ".join(runs.ids(STATE)[-runs.KEPT :]) or "none"
-        message = f"there is no run {run} here; there are: {known}"
-        # A start whose run is unknown is sent again: never say so of one that no try makes known.
-        _say({"event": "refused", "message": message, "unknown": not starts})
-        return 1
+        return _refuse(reason("no_run"))
+    valid, starts = RUN_ID.fullmatch(run), arguments["action"] == "start"
+    if starts:
+        # "unknown_run" makes the control side send a start again: an invalid id stays invalid.
+        return start(run, arguments, payload.read()) if valid else _refuse(reason("invalid_run"))
+    if not valid or not _folders(run)[0].is_dir():
+        return _refuse(reason("unknown_run", run=run, known=runs.ids(STATE)[-runs.KEPT_RUNS :]))
     if arguments.get("detach"):
-        return hand_over(run)
+        return wait_until_started(run)
     return follow(run, int(arguments.get("offset", 0)))
 
 
-def start(run: str, arguments: dict[str, Any], bundle: bytes) -> int:
+def _refuse(why: Reason) -> int:
+    _print({"event": "refused", "reason": why})
+    return 1
+
+
+def start(run: str, arguments: Request, bundle: bytes) -> int:
     """Unpack `bundle`, start the worker as a unit of its own and follow it."""
     if hashlib.sha256(bundle).hexdigest() != arguments["sha256"]:
-        _say({"event": "refused", "message": "the bundle arrived damaged; nothing was unpacked"})
-        return 1
+        return _refuse(reason("bundle_damaged"))
     if holder := lock.holder():
-        _say({"event": "busy", "holder": holder})
+        _print({"event": "busy", "holder": holder})
         return BUSY
-    place, memory = _places(run)
+    place, memory = _folders(run)
     try:
         place.mkdir(parents=True, exist_ok=True)
         unpack(bundle, memory)
         (place / "about.json").write_text(json.dumps(arguments))
-        # A start that was refused before has left its word here; this one tells its own.
+        # An earlier start of this run may have been refused, and have left its event here.
         (place / "events.jsonl").unlink(missing_ok=True)
     except OSError as error:
-        return _give_up(run, message=f"the run could not be written down: {error}")
-    if words := _launch(run, memory):
-        return _give_up(run, message=f"systemd did not start the run: {words}", fix=UNIT_FIX)
-    return hand_over(run) if arguments.get("detach") else follow(run, 0)
+        return _abort_start(run, reason("run_not_recorded", error=str(error)))
+    if error_text := _launch(run, memory):
+        return _abort_start(run, reason("unit_not_started", error=error_text))
+    return wait_until_started(run) if arguments.get("detach") else follow(run, 0)
 
 
-def _give_up(run: str, **told: str) -> int:
-    """Refuse a run that did not begin, and take it back; return the exit code.
+def _abort_start(run: str, why: Reason) -> int:
+    """Refuse a run that did not begin and delete its folders; return the exit code.
 
-    What stayed would hold the secrets, and be read as the newest run.
+    They hold secrets, and would be read as those of the newest run.
     """
-    for folder in _places(run):
+    for folder in _folders(run):
         shutil.rmtree(folder, ignore_errors=True)
-    _say({"event": "refused"} | told)
-    return 1
+    return _refuse(why)
 
 
 def _launch(run: str, memory: Path) -> str:
@@ -115,116 +112,121 @@ def _launch(run: str, memory: Path) -> str:
     ]  # fmt: skip
     try:
         done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, capture_output=True)
-        # A start that was sent again may find its unit at work: nobody takes its files from it.
+        # A start that was sent twice may find its unit active, which needs its files.
         if not done.returncode or _unit_state(run) in (b"active", b"activating"):
             return ""
     except OSError as error:
         return str(error)
-    said = " ".join(done.stderr.decode(errors="replace").split())
-    return said or f"systemd-run ended with code {done.returncode}"
+    output = " ".join(done.stderr.decode(errors="replace").split())
+    return output or f"systemd-run exited with code {done.returncode}"
 
 
-def work(run: str) -> int:
-    """Hold the lock, converge, check, and say how it ended. Runs inside the transient unit."""
-    place, memory = _places(run)
+def run_worker(run: str) -> int:
+    """Hold the lock, do the run's work and record how it ended. Runs inside the transient unit."""
+    place, memory = _folders(run)
     try:
-        # systemd stops a unit with SIGTERM: end as an error does, so that the ending is recorded.
+        # systemd stops a unit with SIGTERM: exit as after an error, so that it is recorded.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        about = json.loads((place / "about.json").read_text())
-        with lock.locked(runs.public(about)) as holder:
+        request = old_formats.request(json.loads((place / "about.json").read_text()))
+        with lock.locked(dict(runs.public(request))) as holder:
             if holder:
                 _append(place, {"event": "busy", "holder": holder})
                 return BUSY
-            return 0 if _work_through(place, memory, about) else 1
+            return 0 if _run_recorded(place, memory, request) else 1
     finally:
-        # Whatever stopped it, also before it began: no secret outlives the run.
+        # However it ended, also before it began: no secret outlives the run.
         shutil.rmtree(memory, ignore_errors=True)
 
 
-def _work_through(place: Path, memory: Path, about: dict[str, Any]) -> bool:
-    """Do what the run is for, with its beginning and its ending told; return whether it is well."""
+def _run_recorded(place: Path, memory: Path, request: Request) -> bool:
+    """Do the run's work, record its beginning and its ending, and return whether it succeeded."""
     began, run = time.time(), place.name
-    _append(place, {"event": "run_started", "run": run, "time": began} | runs.public(about))
-    ok, last = False, list[dict[str, Any]]()
+    started = {"event": "run_started", "run": run, "time": began, "format": JOURNAL_FORMAT}
+    _append(place, started | runs.public(request))
+    ok, last = False, list[RunEvent]()
     try:
-        _forget_leftovers(run)
-        ok = _carry_out(place, memory, about, began)
+        _delete_leftovers(run)
+        ok = _run_mode(place, memory, request, began)
     except SystemExit:
-        last = [{"event": "stopped"}]
+        last = [{"event": "run_terminated"}]
         raise
     except Exception as error:
-        # Nobody expected it: its unit's journal has the whole of it.
-        broke = {"event": "broke", "message": f"{type(error).__name__}: {error}"}
-        last = [journal.masked(broke, _secrets(place))]
+        # The unit's own journal has the traceback.
+        message = journal.mask(f"{type(error).__name__}: {error}", _secrets(place))
+        last = [{"event": "run_crashed", "message": message}]
         raise
     finally:
-        # The rest is short; a stop that came now would cost the ending.
+        # The rest is short; a SIGTERM now would cost the ending.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         shutil.rmtree(memory, ignore_errors=True)
-        seconds = round(time.time() - began, 2)
-        failed = _failed_checks(place / "events.jsonl")
-        ending = {"event": "run_finished", "ok": ok, "failed_checks": failed, "seconds": seconds}
         _tidy_up(place)
-        # What follows the run leaves at its ending, and may look at the node again at once. Both
-        # lines come after the room that was made: an ending without its cause would help nobody.
-        for event in [*last, ending]:
+        # A listener leaves at the ending and may ask again at once, so it comes last. Both events
+        # follow the tidying, which may have made room for them.
+        for event in (*last, _ending(place, ok, began)):
             _append(place, event)
     return ok
 
 
+def _ending(place: Path, ok: bool, began: float) -> RunEvent:
+    seconds = round(time.time() - began, 2)
+    failed = _failed_checks(place / "events.jsonl")
+    return {"event": "run_finished", "ok": ok, "failed_checks": failed, "seconds": seconds}
+
+
 def _tidy_up(place: Path) -> None:
-    """Delete what is not needed any more; what cannot be deleted costs no run its ending."""
+    """Delete what is not needed any more; an error here must not cost the run its ending."""
     with contextlib.suppress(OSError):
         journal.trim(place / "log")
     with contextlib.suppress(OSError):
-        _forget_leftovers(place.name)
+        _delete_leftovers(place.name)
     with contextlib.suppress(OSError):
-        runs.forget_old(STATE, but=place.name)
+        runs.prune_runs(STATE, keep=place.name)
 
 
-def _carry_out(place: Path, memory: Path, about: dict[str, Any], began: float) -> bool:
-    """Do what the run is for and return whether it succeeded."""
-    mode = about.get("mode", CONVERGES)
-    if mode == PLANS:
-        return plan(place, memory, about)
-    if mode == CONVERGES and not converge_node(place, memory, about):
+def _run_mode(place: Path, memory: Path, request: Request, began: float) -> bool:
+    """Do what the run's mode asks for and return whether it succeeded."""
+    mode = request.get("mode", DEPLOY)
+    if mode == PLAN:
+        return plan(place, memory, request)
+    if mode == DEPLOY and not converge_node(place, memory, request):
         return False
-    if about.get("checks", True):
-        check(place, memory, began)
+    if request.get("checks", True):
+        run_checks(place, memory, began)
     return True
 
 
-def converge_node(place: Path, memory: Path, about: dict[str, Any]) -> bool:
-    """Run the roles that have to run; their events come from the callback plugin."""
-    node = _node(place, memory, about, [])
+def converge_node(place: Path, memory: Path, request: Request) -> bool:
+    """Run the roles that have to run; the callback plugin writes their events."""
+    context = _context(place, memory, request, [])
     if holder := lock.apt_holder():
-        node.tell("apt_at_work", holder=holder)
-    full = bool(about.get("full"))
-    idle = converge.nothing_to_do(node, full)
-    code = 0 if idle or about.get("even_if_busy") else converge.ask_whether_busy(node)
+        context.emit({"event": "apt_locked", "holder": holder})
+    full = bool(request.get("full"))
+    idle = converge.is_up_to_date(context, full)
+    code = 0 if idle or request.get("interrupt_meetings") else converge.check_in_use(context)
     if not code and not idle:
-        packages.finish(lambda argv: _run_logged(argv, place, memory, {}), node.tell)
-    code = code or converge.take_off(node, purge=bool(about.get("purge")))
-    code = code or converge.converge(node, full)
-    keep_the_watch(STATE, memory, place.name)
+        packages.repair(lambda argv: _run_logged(argv, place, memory, {}), context.emit)
+    code = code or converge.remove_roles(context, purge=bool(request.get("purge")))
+    code = code or converge.converge(context, full)
+    install_drift_code(STATE, memory, place.name)
     if code:
-        _append(
-            place,
-            {"event": "playbook_failed", "code": code, "log": logged_process.tail(place / "log")},
-        )
+        log = logged_process.tail(place / "log")
+        context.emit({"event": "playbook_failed", "code": code, "log": log})
     return code == 0
 
 
-def plan(place: Path, memory: Path, about: dict[str, Any]) -> bool:
-    """Say which roles would run, and what Ansible's own check finds they would change."""
+def plan(place: Path, memory: Path, request: Request) -> bool:
+    """Report which roles would run, and what Ansible's check mode says they would change."""
     from chautari.node import planner
 
-    node = _node(place, memory, about, ["--check", "--diff"])
-    planner.foretell(node, bool(about.get("full")), lambda: logged_process.tail(place / "log"))
+    context = _context(place, memory, request, ["--check", "--diff"])
+    full = bool(request.get("full"))
+    planner.plan(context, full, lambda: logged_process.tail(place / "log"))
     return True
 
 
-def _node(place: Path, memory: Path, about: dict[str, Any], arguments: list[str]) -> converge.Node:
+def _context(
+    place: Path, memory: Path, request: Request, arguments: list[str]
+) -> converge.RunContext:
     # Rendered templates pass through Ansible's temporary folders: keep them in memory, too.
     folder = str(memory / "tmp")
     environment = {
@@ -238,44 +240,44 @@ def _node(place: Path, memory: Path, about: dict[str, Any], arguments: list[str]
         "PYTHONPATH": str(memory / "lib"),
     }
 
-    def tell(event: str, **values: Any) -> None:
-        _append(place, {"event": event} | values)
+    def emit(event: RunEvent) -> None:
+        _append(place, event)
 
     def ansible(playbook: str) -> int:
         argv = [str(VENV / "bin" / "ansible-playbook"), playbook, *arguments]
-        faster = {} if about.get("plain") else _mitogen()
-        before = _roles_begun(place)
+        faster = {} if request.get("plain") else _mitogen()
+        before = _started_roles(place)
         code = _run_logged(argv, place, memory, environment | faster)
-        if code and faster and _roles_begun(place) == before:
-            # It follows Ansible's releases with a delay: where it does not fit, nothing has begun.
-            tell("without_mitogen", log=logged_process.tail(place / "log"))
+        if code and faster and _started_roles(place) == before:
+            # Mitogen follows Ansible's releases with a delay; no role has begun yet.
+            emit({"event": "mitogen_fallback", "log": logged_process.tail(place / "log")})
             code = _run_logged(argv, place, memory, environment)
         return code
 
-    return converge.Node(STATE, memory, about["run"], ansible, tell)
+    return converge.RunContext(STATE, memory, request["run"], ansible, emit)
 
 
 def _mitogen() -> dict[str, str]:
     """Return the settings that let Mitogen run the tasks, which takes a third of the time."""
-    found = sorted(VENV.glob("lib/python3*/site-packages/ansible_mitogen/plugins/strategy"))
-    if not found:
+    plugins = sorted(VENV.glob("lib/python3*/site-packages/ansible_mitogen/plugins/strategy"))
+    if not plugins:
         return {}
-    return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(found[-1])}
+    return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(plugins[-1])}
 
 
-def _roles_begun(place: Path) -> int:
-    return sum(b'"role_started"' in line for line in journal.lines(place / "events.jsonl"))
+def _started_roles(place: Path) -> int:
+    return sum(b'"role_started"' in line for line in journal.read_lines(place / "events.jsonl"))
 
 
-def check(place: Path, memory: Path, began: float) -> None:
-    """Run the inside checks of the node's roles; each writes its own event."""
+def run_checks(place: Path, memory: Path, began: float) -> None:
+    """Run the checks of the node's roles; each writes its own event."""
     settings = json.loads((memory / "settings.json").read_text())
-    # Seconds since the epoch: the run may just have moved the machine to another time zone.
+    # Seconds since the epoch: the run may have changed the machine's time zone.
     (memory / "settings.json").write_text(json.dumps(settings | {"since": f"@{int(began)}"}))
-    # Roles that are taken off come along for that alone.
-    wanted = [inputs["role"] for inputs in json.loads((memory / "roles.json").read_text())]
-    there = (memory / "roles" / role / "checks" / "test_inside.py" for role in wanted)
-    files = sorted(str(path) for path in there if path.is_file())
+    # The bundle also holds roles that are only removed.
+    roles = [inputs["role"] for inputs in json.loads((memory / "roles.json").read_text())]
+    tests = (memory / "roles" / role / "checks" / "test_inside.py" for role in roles)
+    files = sorted(str(path) for path in tests if path.is_file())
     argv = [
         str(VENV / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider",
         "-p", "chautari.checks.inside", "--import-mode=importlib", "--hosts=local://",
@@ -288,41 +290,39 @@ def check(place: Path, memory: Path, began: float) -> None:
         "CHAUTARI_SETTINGS": str(memory / "settings.json"),
     }
     code = _run_logged(argv, place, memory, extra)
-    # 0 all passed, 1 some failed: each has its event. Anything else means checks did not run.
+    # 0 all passed, 1 some failed: each has its event. Any other code means that none ran.
     if code not in (0, 1):
-        _append(
-            place,
-            {"event": "checks_broken", "code": code, "log": logged_process.tail(place / "log")},
-        )
+        log = logged_process.tail(place / "log")
+        _append(place, {"event": "checks_errored", "code": code, "log": log})
 
 
 def _run_logged(argv: list[str], place: Path, memory: Path, extra: dict[str, str]) -> int:
-    # Whatever this starts holds the lock as well: when only the runner dies, nobody else begins
-    # before systemd has ended the rest.
-    held = tuple(lock.held)
+    # Children hold the lock as well: when only the runner dies, no other run begins before systemd
+    # has ended the rest.
+    descriptors = tuple(lock.lock_descriptors)
     return logged_process.run(
-        argv, place / "log", _secrets(place), extra, cwd=memory, pass_fds=held
+        argv, place / "log", _secrets(place), extra, cwd=memory, pass_fds=descriptors
     )
 
 
-def hand_over(run: str) -> int:
-    """Wait until `run` is at work, or was refused, and leave it to itself."""
-    for event in _events(run, _places(run)[0] / "events.jsonl", 0):
+def wait_until_started(run: str) -> int:
+    """Wait until `run` has begun or was refused; return the exit code."""
+    for event in _follow_journal(run, _folders(run)[0] / "events.jsonl", 0):
         if event["event"] == "run_started":
-            _say({"event": "handed_over", "run": run})
+            _print({"event": "run_detached", "run": run})
             return 0
         if event["event"] in ("busy", "run_lost"):
-            _say(event)
+            _print(event)
             return BUSY if event["event"] == "busy" else 1
     return 1
 
 
 def follow(run: str, offset: int) -> int:
-    """Print the events of `run` from byte `offset` on until it ends, then return how it ended."""
-    place, _ = _places(run)
+    """Print the events of `run` from byte `offset` on until it ends; return its exit code."""
+    place, _ = _folders(run)
     code = 1
-    for event in _events(run, place / "events.jsonl", offset):
-        _say(event)
+    for event in _follow_journal(run, place / "events.jsonl", offset):
+        _print(event)
         if event["event"] == "run_finished":
             code = 0 if event["ok"] else 1
         elif event["event"] == "busy":
@@ -330,76 +330,79 @@ def follow(run: str, offset: int) -> int:
     return code
 
 
-def _events(run: str, file: Path, offset: int) -> Iterator[dict[str, Any]]:
+def _follow_journal(run: str, file: Path, offset: int) -> Iterator[dict[str, Any]]:
     position, spoke, gone = offset, time.monotonic(), 0
     while True:
         # Ask before reading: a unit that ended meanwhile has written everything it will write.
         gone = 0 if _unit_is_active(run) else gone + 1
-        for line in journal.lines(file, position):
+        parse = journal.parser_for(file)
+        for line in journal.read_lines(file, position):
             position += len(line)
             spoke = time.monotonic()
-            event = journal.read(line)
+            event = parse(line)
             yield event | {"offset": position}
             if event["event"] in ("run_finished", "busy"):
                 return
-        if gone > 1:  # asked twice, and the journal read after that
-            yield {"event": "run_lost", "run": run, "full": _full()}
+        if gone > 1:  # the unit was inactive twice, and the journal was read after that
+            yield {"event": "run_lost", "run": run, "full_folder": _full_folder()}
             return
-        if time.monotonic() - spoke > ALIVE_SECONDS:
+        if time.monotonic() - spoke > HEARTBEAT_SECONDS:
             spoke = time.monotonic()
-            yield {"event": "alive", "offset": position}
+            yield {"event": "heartbeat", "offset": position}
         time.sleep(POLL_SECONDS)
 
 
-def _full() -> str:
-    """Return the folder whose disk takes nothing more, where a run cannot write its journal."""
+def _full_folder() -> str:
+    """Return a folder of the run whose disk is full; empty when none is."""
     for folder in (STATE, MEMORY):
         with contextlib.suppress(OSError):
             there = os.statvfs(folder)
-            # Some file systems count no files; there, none are said to be left.
-            if there.f_bavail * there.f_frsize < LITTLE or (there.f_files and not there.f_favail):
+            free = there.f_bavail * there.f_frsize
+            # File systems that do not count files report 0 of 0 as free.
+            if free < FULL_DISK_BYTES or (there.f_files and not there.f_favail):
                 return str(folder)
     return ""
 
 
 def _unit_is_active(run: str) -> bool:
-    # A unit that is going down still writes, and a question that got no answer tells nothing.
+    # A unit that is stopping still writes, and systemctl may fail to answer.
     return _unit_state(run) not in (b"inactive", b"failed", b"unknown")
 
 
 def _unit_state(run: str) -> bytes:
     argv = ["systemctl", "is-active", f"chautari-run-{run}.service"]
-    said = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, capture_output=True).stdout
-    return said.strip()
+    done = subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, capture_output=True)
+    return done.stdout.strip()
 
 
 def _failed_checks(file: Path) -> int:
-    checks = (journal.read(line) for line in journal.lines(file) if b'"check"' in line)
+    lines = journal.read_lines(file)
+    checks = (journal.parse_event(line) for line in lines if b'"check"' in line)
     return sum(event.get("outcome") == "failed" for event in checks)
 
 
-def _forget_leftovers(run: str) -> None:
-    """Delete the secrets of other runs that were killed before they could do it."""
+def _delete_leftovers(run: str) -> None:
+    """Delete the secrets of other runs that were killed before they could do so."""
     for path in MEMORY.glob("*"):
         if not RUN_ID.fullmatch(path.name) or path.name == run or _unit_is_active(path.name):
             continue
-        # A clock that was set back keeps nothing for ever; who was refused deletes it himself.
+        # The difference is absolute, so a clock that was set back keeps no folder for ever.
         with contextlib.suppress(FileNotFoundError):
             if abs(time.time() - path.stat().st_mtime) > LEFTOVER_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _places(run: str) -> tuple[Path, Path]:
+def _folders(run: str) -> tuple[Path, Path]:
     return STATE / "runs" / run, MEMORY / run
 
 
 def _secrets(place: Path) -> list[str]:
-    return journal.read_secrets(_places(place.name)[1] / "secrets.json")
+    return journal.read_secrets(_folders(place.name)[1] / "secrets.json")
 
 
-def _append(place: Path, event: dict[str, Any]) -> None:
-    journal.append(place / "events.jsonl", event, _secrets(place))
+def _append(place: Path, event: Mapping[str, Any]) -> None:
+    journal.append_event(place / "events.jsonl", event, _secrets(place))
 
 
-def _say(event: dict[str, Any]) -> None:
+def _print(event: Mapping[str, Any]) -> None:
     print(json.dumps(event), flush=True)

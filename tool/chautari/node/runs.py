@@ -1,4 +1,4 @@
-"""The runs that are kept on a node: which there are, the newest one, how the last one ended."""
+"""List the runs that are kept on a node, find the newest, and report how the last deploy ended."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard, cast
 
-from chautari.node import journal, lock
+from chautari.node import journal, lock, old_formats
+from chautari.node.events import Holder, Mode, RunFinished, StatusAnswer
 
-KEPT = 20  # of those that converge, and as many of all others
+KEPT_RUNS = 20  # deploys, and as many verifications and plans
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z0-9]{6}")
-# What the next operator is told of a run; whoever gives the same command again joins by it.
-PUBLIC_INTERNET = (
+# The parts of a run's request that other operators see. The same command, given again, joins the
+# run by them.
+PUBLIC_KEYS = (
     "run", "operator", "origin", "region", "node", "sha256", "mode", "full", "checks", "purge",
-    "even_if_busy",
+    "interrupt_meetings",
 )  # fmt: skip
-# What a run does: bring the node to its state, or only say what it would change. Another one only
-# checks it.
-CONVERGES = "converge"
-PLANS = "plan"
-# The first event of a run that found somebody else at work; it is the only one, too.
+DEPLOY: Mode = "deploy"
+PLAN: Mode = "plan"
+# The only event of a run that found the lock held by another one.
 _REFUSED = b'{"event": "busy"'
 
 
@@ -31,62 +31,67 @@ def ids(state: Path) -> list[str]:
     return sorted(path.name for path in (state / "runs").glob("*") if RUN_ID.fullmatch(path.name))
 
 
-def newest(state: Path, converging: bool = False) -> str | None:
-    """Return the newest run on this node that began, or None; `converging` leaves out checks."""
+def newest(state: Path, deploys_only: bool = False) -> str | None:
+    """Return the newest run on this node that began, or None."""
     for run in reversed(ids(state)):
         place = state / "runs" / run
-        if _converges(place) if converging else not _was_refused(place):
+        if _is_deploy(place) if deploys_only else not _was_refused(place):
             return run
     return None
 
 
-def forget_old(state: Path, but: str) -> None:
-    """Delete the oldest runs; mere checks never push out what tells of the last deploy.
+def prune_runs(state: Path, keep: str) -> None:
+    """Delete the oldest runs; deploys are counted separately from verifications and plans.
 
-    The run `but` has just ended, and is read: it stays, also where a clock that was set back makes
-    it look like the oldest.
+    The run `keep` has just ended and is being read: it stays, also where a clock that was set back
+    makes it look like the oldest.
     """
     places = [state / "runs" / run for run in ids(state)]
-    converging = [place for place in places if _converges(place)]
-    others = [place for place in places if place not in converging]
-    for old in converging[:-KEPT] + others[:-KEPT]:
-        if old.name != but:
+    deploys = [place for place in places if _is_deploy(place)]
+    others = [place for place in places if place not in deploys]
+    for old in deploys[:-KEPT_RUNS] + others[:-KEPT_RUNS]:
+        if old.name != keep:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def status(state: Path) -> dict[str, Any]:
-    """Return what is at work now and how the last run that was to change something ended."""
-    run = newest(state, converging=True)
-    found = {"event": "status", "busy": lock.holder(), "run": run, "runs": ids(state)}
+def status(state: Path) -> StatusAnswer:
+    """Return whose run holds the lock, and how the newest deploy ended."""
+    run = newest(state, deploys_only=True)
+    answer: StatusAnswer = {
+        "event": "status", "busy": lock.holder(), "run": run, "runs": ids(state),
+    }  # fmt: skip
     if run:
         place = state / "runs" / run
-        lines = journal.lines(place / "events.jsonl")
-        ends = [journal.read(line) for line in lines if b'"run_finished"' in line]
-        found |= {"about": about(place)}
-        ends = [event for event in ends if event["event"] == "run_finished"]
-        found |= {"finished": ends[-1] if ends else None}
-    return found
+        lines = journal.read_lines(place / "events.jsonl")
+        ends = [journal.parse_event(line) for line in lines if b'"run_finished"' in line]
+        answer["about"] = about(place)
+        answer["finished"] = next((e for e in reversed(ends) if _is_ending(e)), None)
+    return answer
 
 
-def about(place: Path) -> dict[str, Any]:
-    """Return what others are told of the run in the folder `place`."""
+def _is_ending(event: dict[str, Any]) -> TypeGuard[RunFinished]:
+    return bool(event["event"] == "run_finished")
+
+
+def about(place: Path) -> Holder:
+    """Return the public part of the request of the run in the folder `place`."""
     try:
-        return public(json.loads((place / "about.json").read_text()))
+        return public(old_formats.request(json.loads((place / "about.json").read_text())))
     except (OSError, ValueError):
         return public({})
 
 
-def public(told: dict[str, Any]) -> dict[str, Any]:
-    """Return what others are told of a run, of all that it was told itself."""
-    return {key: told.get(key, "") for key in PUBLIC_INTERNET}
+def public(request: dict[str, Any]) -> Holder:
+    """Return the part of a run's request that other operators see."""
+    return cast("Holder", {key: request.get(key, "") for key in PUBLIC_KEYS})
 
 
-def _converges(place: Path) -> bool:
-    return about(place)["mode"] in (CONVERGES, "") and not _was_refused(place)
+def _is_deploy(place: Path) -> bool:
+    return about(place)["mode"] in (DEPLOY, "") and not _was_refused(place)
 
 
 def _was_refused(place: Path) -> bool:
-    """Return whether the run never began, since somebody else was at work by then."""
+    """Return whether the run did not begin, because another one held the lock."""
     with contextlib.suppress(OSError), (place / "events.jsonl").open("rb") as stream:
         return stream.readline().startswith(_REFUSED)
     return False

@@ -1,42 +1,43 @@
-"""One look at a node: is it fit, is somebody at work, and which roles would have to run."""
+"""Answer a survey: facts of the machine, who holds the lock, and which roles have to run."""
 
 from __future__ import annotations
 
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from chautari.node import fingerprint, receipts
-from chautari.node.receipts import Inputs
+from chautari.node.receipts import RoleInputs
+
+if TYPE_CHECKING:
+    from chautari.node.events import Holder, SurveyAnswer
 
 MOUNTS = ("/", "/var", "/opt")
 MARKER = Path("/opt/chautari/venv/chautari-lock")
 ADDRESSES6 = Path("/proc/net/if_inet6")
-EVERYWHERE = "00"  # scope of an address that is good beyond the machine and its link
+GLOBAL_SCOPE = "00"  # of an address that is valid beyond the machine and its link
 
 
-def survey(state: Path, roles: list[Inputs], busy: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the event that tells everything a deploy wants to know before it does anything.
+def survey(state: Path, roles: list[RoleInputs], busy: Holder | None) -> SurveyAnswer:
+    """Return all that a deploy has to know before it begins.
 
-    While somebody is at work nothing is looked up: it would be another thing a moment later.
+    While another run holds the lock, receipts are not compared: they change every moment.
     """
-    found: dict[str, Any] = {"event": "survey", "facts": facts(roles), "busy": busy}
+    answer: SurveyAnswer = {"event": "survey", "facts": facts(roles), "busy": busy}
     if busy is None:
-        reasons = receipts.stale(state, roles)
-        names = [inputs["role"] for inputs in roles if inputs["role"] not in reasons]
-        kept = [receipt for name in names if (receipt := receipts.load(state, name)) is not None]
-        found["reasons"] = reasons
-        found["unwanted"] = receipts.unwanted(state, [inputs["role"] for inputs in roles])
-        found["kept"] = [{"role": r.role, "run": r.run, "notices": r.notices} for r in kept]
-    return found
+        reasons = receipts.roles_to_run(state, roles)
+        answer["reasons"] = reasons
+        answer["obsolete_roles"] = receipts.obsolete_roles(state, [i["role"] for i in roles])
+        answer["up_to_date"] = receipts.up_to_date(state, roles, reasons)
+    return answer
 
 
-def facts(roles: list[Inputs]) -> list[str]:
+def facts(roles: list[RoleInputs]) -> list[str]:
     """Return the machine's facts, in the lines that the preflight's own script prints.
 
-    That script asks a bare machine without Python; here the same is had without a process. What
-    listens is left out: a role that found its port free holds it now.
+    That script reads a machine without Python; this function needs no process. Ports in use are
+    left out: a role that found its port free uses it now.
     """
     machine = fingerprint.machine()
     lines = [
@@ -54,7 +55,7 @@ def facts(roles: list[Inputs]) -> list[str]:
         f"deployed={role}" for role, file in markers.items() if file and os.path.lexists(file)
     ]
     entries = map(str.split, _text(ADDRESSES6).splitlines())
-    lines += [f"address6={entry[0]}" for entry in entries if entry[3:4] == [EVERYWHERE]]
+    lines += [f"address6={entry[0]}" for entry in entries if entry[3:4] == [GLOBAL_SCOPE]]
     for mount in MOUNTS:
         there = os.statvfs(mount)
         lines.append(f"free_kb:{mount}={there.f_bavail * there.f_frsize // 1024}")

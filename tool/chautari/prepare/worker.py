@@ -237,7 +237,7 @@ def _add_steps(state: State, host: Host, python: str, orders: Orders) -> None:
     )  # fmt: skip
     add_op(
         state, server.shell, name="Complete an interrupted installation",
-        commands=[packages.FINISH], host=host,
+        commands=[packages.REPAIR], host=host,
     )  # fmt: skip
     add_op(
         state, apt.packages, name="Install Python", packages=packages_for(python),

@@ -14,7 +14,7 @@ from chautari.services.base import Role
 from chautari.services.registry import ROLES, SERVICES
 
 SCHEMA_ID = "region.schema.json"
-IN_USE_TASKS = "busy.yml"
+IN_USE_TASKS = "in_use.yml"
 
 
 def schema_text() -> str:

@@ -1,4 +1,4 @@
-"""One node's bundle: plays, roles, its own variables and secrets, checks and the event plugin.
+"""Pack one node's bundle: plays, roles, its own variables and secrets, checks and the event plugin.
 
 The archive is reproducible (no times, no owners), so equal input gives equal bytes.
 """
@@ -14,9 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from chautari.node.receipts import RoleInputs
 from chautari.paths import content_root
 from chautari.render import inventory
-from chautari.render.inputs import Inputs, plays, with_shared
+from chautari.render.inputs import plays, with_shared
 from chautari.render.variables import NodeVariables
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -37,30 +38,30 @@ gathering = explicit
 """
 
 
-def pack(node: NodeVariables, roles: list[Inputs], unwanted: Sequence[str] = ()) -> bytes:
+def pack(node: NodeVariables, roles: list[RoleInputs], obsolete: Sequence[str] = ()) -> bytes:
     """Return the bundle of `node` as a gzipped tar; it holds no other node's values.
 
     Args:
         node: the node's roles and variables.
         roles: their inputs, which the node compares with its receipts.
-        unwanted: roles that the node is to be rid of; the order of their set-up is kept.
+        obsolete: roles to remove from the node; they keep the order of their set-up.
     """
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
-        for name, content in sorted(_files(node, roles, unwanted)):
+        for name, content in sorted(_files(node, roles, obsolete)):
             _add(archive, name, content)
     return buffer.getvalue()
 
 
 def _files(
-    node: NodeVariables, roles: list[Inputs], unwanted: Sequence[str]
+    node: NodeVariables, roles: list[RoleInputs], obsolete: Sequence[str]
 ) -> Iterator[tuple[str, bytes]]:
     root = content_root()
-    leaving = [role for role in plays() if role in unwanted]
-    yield "unwanted.json", _json(leaving + sorted(set(unwanted) - set(leaving)))
+    removable = [role for role in plays() if role in obsolete]
+    yield "obsolete_roles.json", _json(removable + sorted(set(obsolete) - set(removable)))
     yield "ansible.cfg", ANSIBLE_CFG.encode()
     yield "plays.json", _json({role: plays()[role] for role in node.roles})
     yield "roles.json", _json(roles)
@@ -77,7 +78,7 @@ def _files(
     deployed = _with_all_shared(node.roles)
     for role in deployed:
         yield from _tree(root / "roles" / role, f"roles/{role}")
-    for role in _with_all_shared(leaving):
+    for role in _with_all_shared(removable):
         # A role that is removed is not checked afterwards.
         if role not in deployed:
             files = _tree(root / "roles" / role, f"roles/{role}")

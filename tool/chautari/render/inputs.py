@@ -1,4 +1,4 @@
-"""What each role of a node is given, as digests: the half of a receipt that this side knows.
+"""Compute the inputs of each role as digests: the part of a receipt that this side knows.
 
 A role's inputs are its files, its play, the variables of its `meta/argument_specs.yml`, the facts
 that its `meta/receipt.yml` declares, and the node's Ansible. Digests of values are keyed with a
@@ -17,11 +17,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from chautari.files import read_own
+from chautari.node.differences import Item
+from chautari.node.receipts import RoleInputs
 from chautari.paths import content_root
 from chautari.render.variables import NodeVariables
 from chautari.services.registry import INSTALLED
 
-Inputs = dict[str, Any]
 RECEIPT_KEY = "receipt_key"
 DIGEST_LETTERS = 20
 _SKIPPED = {"__pycache__", "molecule", ".pytest_cache", "checks", "README.md"}
@@ -72,7 +73,7 @@ def declaration(role: str) -> Declaration:
     return Declaration.model_validate(read_own(file) or {})
 
 
-def of_node(node: NodeVariables, key: str, ansible: str) -> list[Inputs]:
+def of_node(node: NodeVariables, key: str, ansible: str) -> list[RoleInputs]:
     """Return the inputs of every role of `node`, in the order they run.
 
     Args:
@@ -126,14 +127,12 @@ def trackers(role: str) -> dict[str, list[str]]:
     return found
 
 
-def _declared_items(role: str) -> list[dict[str, Any]]:
+def _declared_items(role: str) -> list[Item]:
     declared = declaration(role)
-    items: list[dict[str, Any]] = [{"kind": "paths", "name": path} for path in declared.paths]
+    items: list[Item] = [{"kind": "paths", "name": path} for path in declared.paths]
     for loaded in declared.reload_markers:
-        name = f"settings that {loaded.marker} tells of"
-        items.append(
-            {"kind": "loaded", "name": name, "settings": loaded.settings, "stamp": loaded.marker}
-        )
+        name = f"settings older than {loaded.marker}"
+        items.append({"kind": "reload_marker", "name": name} | loaded.model_dump())
     for file, title in declared.probes.items():
         script = content_root() / "roles" / role / "probes" / file
         text = script.read_text()

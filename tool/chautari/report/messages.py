@@ -8,13 +8,16 @@ out. Lists are joined with commas; `{key:or words}` shows the words where the va
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from string import Formatter
+from typing import Any
 
-Scalar = str | int | float | bool | None
-Data = Mapping[str, Scalar | Sequence[str]]
+from chautari.node import reason_texts
+
+Data = Mapping[str, Any]
 Template = str | Callable[[Data], str]
 
+MAX_REASONS = 4  # of a role, in one notice
 _YEAR_10000 = 253_402_300_800  # seconds since the epoch; strftime rejects later moments
 
 
@@ -52,15 +55,85 @@ def _wrong_record(data: Data) -> str:
     return f"no {data['kind']} record for {data['name']}"
 
 
+def _reason_in(data: Data) -> str:
+    return reason(data["code"], data["data"])
+
+
+def _receipt_incomplete(data: Data) -> str:
+    return f"{data['role']}: {_reason_in(data['reason'])}; the role runs again at the next deploy"
+
+
+def _manual_change_kept(data: Data) -> str:
+    return (
+        f"{data['role']}: {_reason_in(data['change'])}\nThis was changed manually. The role does "
+        "not manage it, so it will not be reported again. Restore it yourself if it is wrong."
+    )
+
+
+def _followup_role(data: Data) -> str:
+    why = "\n".join(_reason_in(item) for item in data["reasons"][:MAX_REASONS])
+    return f"{data['role']} would run afterwards, in a second pass: {why}"
+
+
+def _cause_or(fix: str) -> Callable[[Data], str]:
+    """Return a template for the known cause of an error, else for `fix`."""
+
+    def step_for(data: Data) -> str:
+        known = str(data.get("cause", ""))
+        return cause(known) if known else _Formatter().vformat(fix, (), data)
+
+    return step_for
+
+
+# A node needs most of these texts as well, for its own list of manual changes.
 REASONS: dict[str, Template] = {
+    **reason_texts.TEMPLATES,
     "nothing_deployed": "Nothing has been deployed on this node yet.",
-    "text": "{text}",
 }
 
 NOTICES: dict[str, Template] = {
     # A role's own debug task wrote this text; it is shown as it came.
     "role_message": "{text}",
     "text": "{text}",
+    # A node's run
+    "receipt_incomplete": _receipt_incomplete,
+    "manual_change_kept": _manual_change_kept,
+    "followup_role": _followup_role,
+    "role_not_removable": (
+        "{role} is no longer assigned to this node, but this version cannot remove it. Stop its "
+        "services manually."
+    ),
+    "mitogen_fallback": (
+        "Mitogen does not support this Ansible version; the run continued without it, more slowly."
+    ),
+    "apt_locked": (
+        "Another program uses apt on the node ({holder}): the run waits for it, at most ten "
+        "minutes."
+    ),
+    "dpkg_interrupted": (
+        "An installation was interrupted ({packages}): a deploy completes it first. Its download "
+        "is not included in the total."
+    ),
+    "dpkg_repaired": "An interrupted installation ({packages}) was completed.",
+    "dpkg_not_repaired": (
+        "An interrupted installation ({packages}) could not be completed: see the output of "
+        "`dpkg --configure -a` and `apt-get -f install` on the node."
+    ),
+    "download_size_unknown": (
+        "The size of {download} is unknown, so it is not included in the total."
+    ),
+    "package_size_unknown": (
+        "The size of {packages} is unknown, since apt does not know them yet; they are not "
+        "included in the total."
+    ),
+    "dry_run_incomplete": (
+        "The dry run stopped early because a task needs the result of an earlier one. The listed "
+        "roles will run all the same, and may download more than the total."
+    ),
+    "newer_version": (
+        "A newer version of Chautari started this run; some of its messages are not shown."
+    ),
+    "too_many_notices": "The node sent more than {limit} notices; the others are not shown.",
     # Preflight
     "small_machine": (
         "{memory_mb} MB of memory and {cores} cores are enough for small meetings; {service} "
@@ -228,10 +301,60 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "The node did not accept the command ({message:or no answer}).",
         "Log in and look: ssh -p {port} {user}@{address}",
     ),
+    # A node's run
+    "unreadable_message": (
+        "The node sent an unreadable message: {line}",
+        "Read its run with `deploy attach`. If it happens again, report it with this line.",
+    ),
+    "too_much_output": (
+        "The node sent more data than a run can have, so its messages were not read further.",
+        "Check that the node is healthy and not compromised, then deploy again.",
+    ),
+    "no_run": ("There is no run on this node yet.", "Deploy the region first."),
+    "unknown_run": (
+        "There is no run {run} on this node; known runs: {known:or none}.",
+        "Name a known run with `--run`, or omit `--run` for the newest.",
+    ),
+    "invalid_run": ("The id of the run is not valid.", "Deploy again."),
+    "bundle_damaged": ("The bundle arrived damaged, so it was not unpacked.", "Deploy again."),
+    "run_not_recorded": (
+        "The run could not be written to the node's disk: {error}",
+        _cause_or("Deploy again."),
+    ),
+    "unit_not_started": (
+        "systemd did not start the run: {error}",
+        _cause_or(
+            "Look at `systemctl is-system-running` and `journalctl -n 50` on the node. Fix the "
+            "cause or restart the machine, then deploy again."
+        ),
+    ),
+    "run_disk_full": (
+        "The run stopped without reporting a result: {folder} is full.",
+        "Run `df -h {folder}; df -i {folder}` on the node, free space, then deploy again.",
+    ),
+    "run_lost": (
+        "The run stopped without reporting a result: the node restarted, ran out of memory, or "
+        "the run was killed.",
+        "Deploy again; it continues where the run stopped. For the node's log, run "
+        "`journalctl -u chautari-run-{run}` and `journalctl -k` on it.",
+    ),
+    "run_terminated": (
+        "The run was stopped: the node was shut down, or an administrator stopped the run.",
+        "Deploy again; it continues where the run stopped.",
+    ),
+    "run_crashed": (
+        "The run crashed: {message}",
+        _cause_or(
+            "Deploy again. If it happens again, report it with the output of "
+            "`journalctl -u chautari-run-{run}` on the node."
+        ),
+    ),
 }
 
 # Why a task failed, where the task itself says nothing that helps.
 FAILURES: dict[str, Template] = {
+    "playbook_failed": "Ansible could not run the playbook.",
+    "checks_errored": "The checks could not run (pytest exited with code {code}).",
     "no_output": (
         "Connected, but no command returned output. Check that the account can run commands."
     ),
@@ -258,8 +381,8 @@ PROGRESS: dict[str, Template] = {
     "prepared": "ready",
     "reconnecting": "connection lost; reconnecting",
     "joined": "a run exists; showing it from its beginning",
-    "handed_over": "running in the background",
-    "settled": "up to date",
+    "run_detached": "running in the background",
+    "node_up_to_date": "up to date",
     "refused": "refused",
     "unreachable": "unreachable",
     "disconnected": "disconnected",
@@ -325,8 +448,8 @@ def render(template: Template | None, code: str, data: Data) -> str:
             return template(data)
         if template is not None:
             return _Formatter().vformat(template, (), data)
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
-        pass  # a newer or faulty node sent data of another shape: show what came
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
+        pass  # a newer or faulty node sent data of another shape: show the data
     return f"{code} ({', '.join(f'{key}={value}' for key, value in data.items())})"
 
 

@@ -20,7 +20,7 @@ from chautari.report.text import clean, duration, one_line
 Event = Mapping[str, Any]
 _OUTCOMES = ("passed", "failed", "skipped")
 _ROOM = 6  # lines of the terminal that the live view leaves free
-_URGENT = ("notice", "failure", "check")
+_URGENT = ("role_message", "failure", "check")
 
 
 @dataclass
@@ -176,8 +176,9 @@ def _lines(node: str, event: Event) -> list[str]:
     match event.get("event"):
         case "role_finished":
             return [_line(node, role, _role_counts(event))]
-        case "notice":
-            return _indented(_line(node, role, f"notice: {message}"))
+        case "role_message":
+            text = clean(event.get("text", ""))
+            return _indented(_line(node, role, f"notice: {text}"))
         case "failure":
             task = one_line(event.get("task", ""))
             return _indented(_line(node, role, f"FAILED {task}: {message}"))

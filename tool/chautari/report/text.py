@@ -1,8 +1,8 @@
-"""Make text from nodes safe to show, and say amounts in plain words.
+"""Make text from nodes safe to show, and format amounts.
 
-Journal lines, task messages and titles come from machines that may be broken or hostile, so every
-report passes them through `clean` first. What is left is legal in XML 1.0, in HTML and in a
-terminal; markup of the target format is then escaped by each report.
+Journal lines, task messages and titles come from machines that may be faulty or hostile, so every
+report passes them through `clean` first. The result is legal in XML 1.0, HTML and a terminal; each
+report then escapes the markup of its own format.
 """
 
 from __future__ import annotations
@@ -11,25 +11,16 @@ import math
 import re
 from datetime import datetime
 
-_SEQUENCES = re.compile(
-    r"\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # titles and links, with their end mark
-    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, cursor moves
-    r"|\x1b[ -/]*[0-~]"  # everything shorter
-)
-_ILLEGAL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and newline
-    "\u202a-\u202e\u2066-\u2069"  # overrides that turn the reading direction
-    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"  # halves of characters and non-characters
-)
+from chautari.node.safe_text import escape_controls
+
 _MINUTE = 60  # seconds
 _HOUR = 60  # minutes
 _LINE_ENDS = re.compile(r"\r\n?|[\u0085\u2028\u2029]")
 
 
 def clean(value: object) -> str:
-    """Return `value` as text without escape sequences, controls and direction overrides."""
-    text = _SEQUENCES.sub("", str(value))
-    return _ILLEGAL.sub("", _LINE_ENDS.sub("\n", text))
+    """Return `value` as text in which control characters and direction overrides are escaped."""
+    return escape_controls(_LINE_ENDS.sub("\n", str(value)))
 
 
 def one_line(value: object) -> str:

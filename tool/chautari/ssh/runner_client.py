@@ -1,27 +1,36 @@
-"""Speaks to the runner on a node: its sources travel along, so nothing has to be there before."""
+"""Run actions of the runner on a node; its sources travel along, so nothing is installed before."""
 
 from __future__ import annotations
 
 import functools
 import json
+import secrets
 import time
 import zlib
 from binascii import b2a_base64
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from chautari.process import Stream
+from chautari.process import OutputLimits, Stream
 from chautari.ssh.target import SSHTarget, as_root, ssh_argv
+from chautari.ssh.validation import MalformedMessage, parse_answer
 
-Event = dict[str, Any]
+Arguments = dict[str, Any]  # of an action of the runner; plain JSON data
 Payload = bytes | Callable[[], bytes]
-# Takes sources from standard input and runs the first: one line, for any account's login shell.
+Answer = TypeVar("Answer")
+# A node may be faulty or hostile. A real run sends at most 5 MB, in lines of at most a few 100 kB.
+NODE_LIMITS = OutputLimits(line_bytes=1 << 20, total_bytes=8 << 20)
+MAX_EVENTS = 100_000  # of one run, over all its connections
+UNREADABLE = "the node sent an unreadable answer"
+TOO_MUCH = "the node sent more data than an answer can have"
+# Reads sources from standard input and runs the first: one line, for any account's login shell.
 _COMMAND = (
     "import json,sys,zlib;i=sys.stdin.buffer;"
     "m=json.loads(zlib.decompress(i.read(int(i.readline()))));exec(m[''])"
 )
-# Imports the node's modules from what arrived, so that no file has to be there before.
+# Imports the node's modules from memory, so that no file has to exist on the node.
 _BOOTSTRAP = """
 import os
 from binascii import a2b_base64
@@ -37,25 +46,25 @@ c=main(json.loads(a2b_base64(sys.argv[1])),i)
 sys.stdout.flush()
 os._exit(c)
 """
-# All that a survey needs: on a slow link what is sent in one go arrives in one round trip.
-_OF_A_SURVEY = (
+# The modules of a survey; on a slow connection, fewer bytes save a round trip.
+_SURVEY_MODULES = (
     "chautari", "chautari.node", "chautari.node.main", "chautari.node.survey",
     "chautari.node.receipts", "chautari.node.fingerprint", "chautari.node.differences",
     "chautari.node.lock", "chautari.node.addresses",
 )  # fmt: skip
+# What SSH prints of a connection that was lost.
+_LOST = ("closed", "reset", "broken pipe", "not responding")
 SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred
 
 
 def new_run_id() -> str:
-    """Return an id that sorts by time and that two operators do not share."""
-    import secrets
-
+    """Return an id that sorts by time and that no other operator's run has."""
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
     tail = "".join(secrets.choice(letters) for _ in range(6))
     return time.strftime("%Y%m%dT%H%M%S-", time.gmtime()) + tail
 
 
-def remote_command(arguments: Event) -> str:
+def remote_command(arguments: Arguments) -> str:
     """Return the command line that runs the runner with `arguments` on a node."""
     packed = b2a_base64(json.dumps(arguments, sort_keys=True).encode(), newline=False).decode()
     return f'python3 -I -S -c "{_COMMAND}" {packed}'
@@ -63,51 +72,82 @@ def remote_command(arguments: Event) -> str:
 
 @functools.cache
 def node_modules() -> dict[str, str]:
-    """Return the sources of all that runs on a node with its own Python, by module name."""
+    """Return the sources of all modules that run with a node's own Python, by module name."""
     folder = Path(__file__).resolve().parents[1] / "node"
-    found = {"chautari": "", "chautari.node": ""}
+    sources = {"chautari": "", "chautari.node": ""}
     for file in sorted(folder.iterdir(), key=lambda item: item.name):
         if file.name.endswith(".py") and file.name not in ("__init__.py", "chautari_events.py"):
-            found[f"chautari.node.{file.name[:-3]}"] = file.read_text()
-    return found
+            sources[f"chautari.node.{file.name[:-3]}"] = file.read_text()
+    return sources
 
 
 @functools.cache
-def _packed_modules(surveying: bool = False) -> bytes:
+def _packed_modules(survey_only: bool = False) -> bytes:
     known = node_modules()
-    wanted = {name: known[name] for name in _OF_A_SURVEY} if surveying else known
-    packed = zlib.compress(json.dumps({"": _BOOTSTRAP} | wanted).encode(), 9)
+    modules = {name: known[name] for name in _SURVEY_MODULES} if survey_only else known
+    packed = zlib.compress(json.dumps({"": _BOOTSTRAP} | modules).encode(), 9)
     return str(len(packed)).encode() + b"\n" + packed
 
 
-def runner_stdin(payload: bytes = b"", surveying: bool = False) -> bytes:
+def runner_stdin(payload: bytes = b"", survey_only: bool = False) -> bytes:
     """Return what the remote command reads: the modules it needs, then the payload."""
-    return _packed_modules(surveying) + payload
+    return _packed_modules(survey_only) + payload
 
 
-def open_stream(target: SSHTarget, arguments: Event, payload: Payload = b"") -> Stream:
+def open_stream(target: SSHTarget, arguments: Arguments, payload: Payload = b"") -> Stream:
     """Start an action of the runner on the node; a payload may be computed while SSH connects."""
     command = as_root(target, remote_command(arguments))
-    surveying = arguments["action"] == "survey"
+    survey_only = arguments["action"] == "survey"
 
-    def fed() -> bytes:
-        return runner_stdin(payload if isinstance(payload, bytes) else payload(), surveying)
+    def stdin() -> bytes:
+        content = payload if isinstance(payload, bytes) else payload()
+        return runner_stdin(content, survey_only)
 
-    return Stream(ssh_argv(target, command), fed)
+    return Stream(ssh_argv(target, command), stdin, NODE_LIMITS)
 
 
-def ask(target: SSHTarget, arguments: Event, payload: Payload = b"") -> tuple[list[Event], Stream]:
-    """Run one short action of the runner on the node and return its events.
+@dataclass(frozen=True)
+class Reply(Generic[Answer]):
+    """How a short action ended.
 
-    What is no event, such as a greeting of the login shell, is passed over.
+    Attributes:
+        answer: what the node answered; None when nothing valid came.
+        code: exit code of SSH, or of the remote command.
+        error: what SSH or the remote command printed last, or what is wrong with the answer.
+        cut: whether the connection may have broken off, so that another try can succeed.
+    """
+
+    answer: Answer | None
+    code: int | None
+    error: str
+    cut: bool = False
+
+    @property
+    def last_error(self) -> str:
+        """Return the last line of `error`; empty when there is none."""
+        return self.error.splitlines()[-1] if self.error else ""
+
+
+def call_runner(
+    target: SSHTarget, arguments: Arguments, kind: type[Answer], payload: Payload = b""
+) -> Reply[Answer]:
+    """Run a short action on the node and return its answer, which is named like the action.
+
+    Other output, such as a greeting of the login shell, is passed over.
     """
     stream = open_stream(target, arguments, payload)
-    return [event for line in stream if (event := _event(line)) is not None], stream
+    answer, problem = None, ""
+    for line in stream:
+        try:
+            answer = answer or parse_answer(line, arguments["action"], kind)
+        except MalformedMessage:
+            problem = UNREADABLE
+    if stream.flooded:
+        answer, problem = None, TOO_MUCH
+    cut = not problem and not stream.stopped and stream.code == SSH_FAILED
+    return Reply(answer, stream.code, problem or stream.stderr, cut and _is_cut(stream.stderr))
 
 
-def _event(line: str) -> Event | None:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) and isinstance(found.get("event"), str) else None
+def _is_cut(error: str) -> bool:
+    """Return whether SSH reports a lost connection; at its quietest it prints nothing."""
+    return not error.strip() or any(words in error.lower() for words in _LOST)

@@ -1,0 +1,49 @@
+"""Tests of the validation of what a node sends."""
+
+import json
+from typing import Any, get_args
+
+import pytest
+
+from chautari.node import events
+from chautari.node.events import StatusAnswer
+from chautari.ssh.validation import MalformedMessage, parse_answer, parse_event
+
+
+def test_parse_event_returns_the_event_without_fields_of_a_newer_version() -> None:
+    line = '{"event": "busy", "holder": {"operator": "luz", "mood": "good"}, "tea": 1}'
+    assert parse_event(line) == {"event": "busy", "holder": {"operator": "luz"}}
+
+
+def test_parse_event_returns_none_for_an_unknown_name() -> None:
+    assert parse_event('{"event": "from_the_future", "x": 1}') is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "x", "[]", "null", "7", '"busy"', "{}", '{"event": 3}', '{"event": null}',
+     '{"event": ["busy"]}', '{"event": "busy"}', '{"event": "busy", "holder": 1}',
+     '{"event": "role_started", "role": {}}', '{"event": "difference", "role": "a"',
+     '{"event": "run_finished", "ok": "perhaps"}', "[" * 100_000, '{"a":' * 100_000],
+    ids=lambda line: line[:30],
+)  # fmt: skip
+def test_parse_event_rejects_a_malformed_line(line: str) -> None:
+    with pytest.raises(MalformedMessage):
+        parse_event(line)
+
+
+def test_every_event_has_a_name_of_its_own() -> None:
+    names = [kind.__annotations__["event"].__forward_arg__ for kind in get_args(events.RunEvent)]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("line", ["Welcome to bog1", "{}", '{"event": "busy"}', '{"x": 1}'])
+def test_parse_answer_passes_other_output_over(line: str) -> None:
+    assert parse_answer(line, "status", StatusAnswer) is None
+
+
+def test_parse_answer_rejects_an_answer_without_its_fields() -> None:
+    answer: dict[str, Any] = {"event": "status", "busy": None, "run": None, "runs": []}
+    assert parse_answer(json.dumps(answer), "status", StatusAnswer) == answer
+    with pytest.raises(MalformedMessage):
+        parse_answer(json.dumps(answer | {"runs": 3}), "status", StatusAnswer)

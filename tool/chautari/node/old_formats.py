@@ -1,0 +1,112 @@
+"""Read what older versions left on a node: receipts of format 1, and the journals of their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Old names of modes and of the keys of a run's request.
+_MODES = {"converge": "deploy", "check": "verify"}
+_KEYS = {"even_if_busy": "interrupt_meetings"}
+_EVENTS = {
+    "stays": "role_not_removable", "handed_over": "run_detached", "stopped": "run_terminated",
+    "alive": "heartbeat", "garbled": "malformed", "check_ended_early": "dry_run_incomplete",
+    "checks_broken": "checks_errored", "apt_at_work": "apt_locked",
+    "packages_unfinished": "dpkg_interrupted", "packages_finished": "dpkg_repaired",
+    "without_mitogen": "mitogen_fallback", "broke": "run_crashed",
+}  # fmt: skip
+
+
+def request(old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's request, or a lock's holder, under today's names."""
+    found = {_KEYS.get(key, key): value for key, value in old.items()}
+    if "mode" in found:
+        found["mode"] = _MODES.get(found["mode"], found["mode"])
+    return found
+
+
+def receipt(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of a receipt of format 1 as one of format 2."""
+    role = body["role"]
+    return {
+        "role": role,
+        "run": body["run"],
+        "written_at": body["sealed"],
+        "inputs": body["inputs"],
+        "machine": body["machine"],
+        "items": [_item(item) for item in body["items"]],
+        "states": body["states"],
+        "notices": [_role_message(role, text) for text in body["notices"]],
+        "incomplete_reason": _text(body["unsealed"]) if body["unsealed"] else None,
+        "command_probes": body["did"],
+    }
+
+
+def _item(item: dict[str, Any]) -> dict[str, Any]:
+    found = dict(item)
+    if item["kind"] == "loaded":
+        found |= {"kind": "reload_marker", "marker": found.pop("stamp")}
+    if "wish" in item:
+        found["desired"] = found.pop("wish")
+    return found
+
+
+def event(old: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of a journal of format 1 under today's name and with today's keys."""
+    found = old | {"event": _EVENTS.get(old["event"], old["event"])}
+    convert = _CONVERTERS.get(old["event"])
+    return convert(found) if convert else found
+
+
+def _text(text: object) -> dict[str, Any]:
+    """Return a reason whose words an older version has chosen."""
+    return {"code": "text", "data": {"text": str(text)}}
+
+
+def _role_message(role: object, text: object) -> dict[str, Any]:
+    return {"code": "role_message", "data": {"role": str(role), "text": str(text)}}
+
+
+def _reasons(roles: Mapping[str, Any]) -> dict[str, Any]:
+    return {role: [_text(item["text"]) for item in reasons] for role, reasons in roles.items()}
+
+
+def _chosen(old: dict[str, Any]) -> dict[str, Any]:
+    return old | {"event": "roles_selected", "roles": _reasons(old["roles"])}
+
+
+def _may_follow(old: dict[str, Any]) -> dict[str, Any]:
+    return old | {"event": "followup_roles", "roles": _reasons(old["roles"])}
+
+
+def _kept(old: dict[str, Any]) -> dict[str, Any]:
+    notices = [_role_message(old["role"], text) for text in old["notices"]]
+    return old | {"event": "role_up_to_date", "notices": notices}
+
+
+def _notice(old: dict[str, Any]) -> dict[str, Any]:
+    return old | {"event": "role_message", "text": old["message"]}
+
+
+def _accepted(old: dict[str, Any]) -> dict[str, Any]:
+    return old | {"event": "manual_change_kept", "changes": [_text(t) for t in old["items"]]}
+
+
+def _open(old: dict[str, Any]) -> dict[str, Any]:
+    return old | {"event": "receipt_incomplete", "reason": _text(old["why"])}
+
+
+def _budget(old: dict[str, Any]) -> dict[str, Any]:
+    unknown = {"unknown_urls": old["unknown"], "unknown_packages": []}
+    return old | {"event": "download_estimate", "partial": bool(old.get("partial"))} | unknown
+
+
+def _busy(old: dict[str, Any]) -> dict[str, Any]:
+    return old | {"holder": request(old["holder"])}
+
+
+_CONVERTERS = {
+    "run_started": request, "chosen": _chosen, "may_follow": _may_follow, "kept": _kept,
+    "notice": _notice, "accepted": _accepted, "open": _open, "budget": _budget,
+    "busy": _busy,
+}  # fmt: skip

@@ -1,0 +1,161 @@
+"""The texts of the reasons that a node sends: why a role runs, and why a receipt is incomplete.
+
+The control side reads them through `report/messages.py`. A node needs them as well: it prints and
+mails its own drift. A template is a format string, or a function of the reason's data.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Union
+
+Data = Mapping[str, Any]
+Template = Union[str, Callable[[Data], str]]  # noqa: UP007
+# Facts under names that people know; the others keep Ansible's names.
+FACT_NAMES = {
+    "id": "distribution", "version_id": "release", "machine": "processor",
+    "memory_mb": "memory in MB", "processor_vcpus": "number of cores",
+    "default_ipv4": "address", "all_ipv4_addresses": "list of addresses",
+    "default_ipv6": "IPv6 address", "all_ipv6_addresses": "list of IPv6 addresses",
+}  # fmt: skip
+# Changes that no argument of the task's module names.
+UNTRACKED = {
+    "command": "a command's changes cannot be tracked",
+    "unknown_module": "changes made by module {module} cannot be tracked",
+    "file_tree": "it sets a whole directory tree",
+    "copied_tree": "it copies a whole directory tree",
+    "unpacked_tree": "it unpacks a whole directory tree",
+    "unnamed_file": "the name of the written file is hidden",
+    "package_file": "it installs a package file",
+    "package_set": "it changes a set of packages",
+    "request": "the effect of a request cannot be tracked",
+}
+
+
+def describe(code: str, data: Data) -> str:
+    """Return the text of a reason; for an unknown code, the code with its data."""
+    template = TEMPLATES.get(code)
+    if template is None:
+        return f"{code} ({', '.join(f'{key}={value}' for key, value in data.items())})"
+    return template.format_map(data) if isinstance(template, str) else template(data)
+
+
+def _join(words: Sequence[object]) -> str:
+    return ", ".join(map(str, words))
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list):
+        return _join(value) or "empty"
+    return str(value) if value not in (None, "") else "not known"
+
+
+def _pending_handlers(data: Data) -> str:
+    return f"an interrupted run may have skipped these handlers: {_join(data['handlers'])}"
+
+
+def _incomplete(data: Data) -> str:
+    return describe(data["reason"]["code"], data["reason"]["data"])
+
+
+def _machine_changed(data: Data) -> str:
+    fact = FACT_NAMES.get(data["fact"], data["fact"])
+    return f"the node's {fact} was {_value(data['before'])}, is {_value(data['after'])}"
+
+
+def _untracked_task(data: Data) -> str:
+    why = UNTRACKED[data["change"]].format_map(data)
+    return f"the changes of task '{data['task']}' are not known ({why})"
+
+
+def _path_unreadable(data: Data) -> str:
+    said = os.strerror(getattr(errno, data["error"]))
+    return f"{data['path']}: cannot be read ({said}); `stat {data['path']}` on the node says more"
+
+
+def _path_changed(data: Data) -> str:
+    texts = []
+    if data["content"]:
+        texts.append("its content changed")
+    if link := data.get("target"):
+        texts.append(f"points to {link[1]}, not to {link[0]}")
+    for key in ("mode", "owner"):
+        if values := data.get(key):
+            texts.append(f"its {key} is {values[1]}, was {values[0]}")
+    return f"{data['path']}: {'; '.join(texts)}"
+
+
+def _not_reloaded(data: Data) -> str:
+    more = f" and {data['hidden']} more" if data["hidden"] else ""
+    return f"changed, and not reloaded since: {_join(data['files'])}{more}"
+
+
+def _probe_changed(data: Data) -> str:
+    lines = [f"- {line}" for line in data["removed"]] + [f"+ {line}" for line in data["added"]]
+    more = [f"… {data['hidden']} more"] if data["hidden"] else []
+    return f"{data['probe']}: changed\n" + "\n".join(lines + more)
+
+
+def _resource_changed(data: Data) -> str:
+    texts = (
+        f"{attribute} is {_value(after)}, was {_value(before)}"
+        for attribute, (before, after) in data["changes"].items()
+    )
+    return f"{data['name']}: {'; '.join(texts)}"
+
+
+TEMPLATES: dict[str, Template] = {
+    "text": "{text}",
+    # Why a role runs.
+    "full_run": "all roles were requested (--full)",
+    "pending_handlers": _pending_handlers,
+    "receipt_missing": "it has not completed on this node yet",
+    "receipt_damaged": "its receipt is damaged",
+    "receipt_outdated": "an older version wrote its receipt",
+    "receipt_incomplete": _incomplete,
+    "needs": "it builds on {role}, which runs",
+    "role_changed": "the role itself changed",
+    "ansible_changed": "the node's Ansible changed",
+    "facts_added": "it uses facts of the machine that its receipt does not record",
+    "variable_changed": "{variable} changed",
+    "variable_added": "{variable} is new",
+    "variable_removed": "{variable} is no longer set",
+    "machine_changed": _machine_changed,
+    "obsolete_role": "it is no longer assigned to this node",
+    "change_expected": "{role} would change {name}",
+    # How a resource differs from what its role left.
+    "path_missing": "{path}: is missing",
+    "path_unexpected": "{path}: exists again, but should not",
+    "path_appeared": "{path}: exists now",
+    "path_readable_again": "{path}: can be read again",
+    "path_unreadable": _path_unreadable,
+    "path_type_changed": "{path}: is a {after} now, was a {before}",
+    "path_changed": _path_changed,
+    "not_reloaded": _not_reloaded,
+    "reload_time_unknown": (
+        "the clock was set back after the last reload, so later changes cannot be detected"
+    ),
+    "never_reloaded": "{marker}: is missing, so it is not known which settings are in use",
+    "probe_changed": _probe_changed,
+    "probe_failed": "{probe}: could not be checked, or is not in the desired state",
+    "resource_changed": _resource_changed,
+    "receipt_lost": (
+        "its receipt is damaged or missing, or its last deploy failed, so changes cannot be "
+        "detected; deploy the region again: the role runs and writes a new one"
+    ),
+    # Why a receipt is incomplete.
+    "untracked_task": _untracked_task,
+    "task_failed": "the task '{task}' did not succeed",
+    "not_desired": "{name} is not in the desired state yet",
+    "changed_meanwhile": "{path} was changed by something else after the role wrote it",
+    "not_recorded": (
+        "what it did could not be recorded on the node; see whether a disk is full: "
+        "`df -h /run /var`"
+    ),
+    "unit_restarting": "{unit} was {action}, and ended again (`journalctl -u {unit}` says why)",
+    "unit_not_active": "{unit} was {action}, and is {state}",
+    "package_returned": "the package {package} was removed, and is installed again",
+    "package_missing": "the package {package} was installed, and is {status}",
+}

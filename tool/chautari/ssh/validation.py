@@ -1,0 +1,87 @@
+"""Validate what a node sends: the events of its runs, and its answers to short questions.
+
+Only data that does not fit `node/events.py` is a malformed message. An error in our own handling of
+a valid event is a bug of ours, and is never reported as the node's.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from chautari.node.events import CheckFinished, RunEvent
+
+Answer = TypeVar("Answer")
+# What pydantic calls an event whose name is none of the union's.
+_UNKNOWN_NAME = "union_tag_invalid"
+
+
+class MalformedMessage(ValueError):
+    """A line from a node is no JSON object, or does not have the fields of its event."""
+
+
+class _Named(BaseModel):
+    event: str
+
+
+@functools.cache
+def _run_events() -> TypeAdapter[RunEvent]:
+    return TypeAdapter(Annotated[RunEvent, Field(discriminator="event")])
+
+
+_answer_adapters: dict[object, TypeAdapter[Any]] = {}
+
+
+def _answers(kind: type[Answer]) -> TypeAdapter[Answer]:
+    if kind not in _answer_adapters:
+        _answer_adapters[kind] = TypeAdapter(kind)
+    return _answer_adapters[kind]
+
+
+def parse_event(line: str) -> RunEvent | None:
+    """Return the event of a line; None for an event that only a newer version knows.
+
+    A newer runner may also add fields, which are left out.
+
+    Raises:
+        MalformedMessage: when the line is no event, or lacks fields of its event.
+    """
+    try:
+        return _run_events().validate_json(line)
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        if first["type"] == _UNKNOWN_NAME and isinstance(first["input"]["event"], str):
+            return None
+        raise MalformedMessage(line) from None
+
+
+def parse_answer(line: str, name: str, kind: type[Answer]) -> Answer | None:
+    """Return the answer called `name` of a line; None for other output, such as a greeting.
+
+    Raises:
+        MalformedMessage: when the line is that answer and does not have its fields.
+    """
+    try:
+        if _Named.model_validate_json(line).event != name:
+            return None
+    except ValidationError:
+        return None
+    try:
+        answer = _answers(kind).validate_json(line)
+    except ValidationError:
+        raise MalformedMessage(line) from None
+    return answer
+
+
+def parse_check(line: str) -> CheckFinished:
+    """Return the event of a check that ran on this machine.
+
+    Raises:
+        MalformedMessage: when the line is no such event.
+    """
+    check = parse_answer(line, "check", CheckFinished)
+    if check is None:
+        raise MalformedMessage(line)
+    return check
