@@ -33,7 +33,7 @@ LAYERS = (
 # These run on nodes, in containers, or in pytest.
 ELSEWHERE = ("chautari.node", "chautari.checks", "chautari_sandbox")
 # Commands, reports, and the generators of files.
-PRINTS = ("chautari.cli", "chautari.report", "chautari.reference", "chautari.region.schema")
+PRINTS = ("chautari.cli", "chautari.report", "chautari.reference")
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -6,15 +6,13 @@ Each rule is a small function over the facts of a machine and the requirements o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from chautari.preflight.facts import Facts
 from chautari.preflight.requirements import NodeRequirements
 from chautari.region.operating_systems import ARCHITECTURES, DEBIAN
 from chautari.report.model import Notice, Refusal
-
-if TYPE_CHECKING:
-    from chautari.services.base import Service
+from chautari.services.base import Service
+from chautari.services.registry import SERVICES
 
 MAX_SKEW_SECONDS = 60
 FREE_MB = 1500
@@ -41,9 +39,6 @@ def advice(facts: Facts, required: NodeRequirements) -> list[Notice]:
 
 def services_of(required: NodeRequirements) -> list[Service]:
     """Return the services that the node is to run."""
-    # Imported here: a deploy that finds nothing to do starts without the model of a region.
-    from chautari.services.registry import SERVICES
-
     return [SERVICES[name] for name in required.services]
 
 
