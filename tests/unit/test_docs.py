@@ -120,11 +120,12 @@ def test_make_targets_in_pages_exist(page: Path) -> None:
     assert set(named) - targets == set()
 
 
-@pytest.mark.parametrize("page", [*PAGES, *READMES], ids=page_id)
+# The field descriptions on the generated page are tested with the model.
+@pytest.mark.parametrize(
+    "page", [page for page in [*PAGES, *READMES] if page != GENERATED], ids=page_id
+)
 def test_sentences_are_short(page: Path) -> None:
     """Readers whose third language is English read a short sentence once."""
-    if page == GENERATED:
-        pytest.skip("field descriptions are tested with the model")
     long = [
         f"{line}: {sentence}"
         for line, text in prose.markdown_texts(page.read_text())

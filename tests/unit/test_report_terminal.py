@@ -54,7 +54,7 @@ def test_plan_says_at_least_where_more_may_be_downloaded() -> None:
     node = report.nodes[0]
     node.state, node.roles[0].why, node.download_bytes = (
         "planned",
-        [Reason.plain("it is new")],
+        [Reason("receipt_missing")],
         12_340_000,
     )
     assert "Download 12.3 MB" in squeezed(report)

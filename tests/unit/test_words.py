@@ -1,7 +1,6 @@
-"""The words of everything that people read: pages, help, messages, names of tasks.
+"""The words of everything that people read: pages, help, messages and names of tasks.
 
-The list is `words.yml`. Files that still hold such words are in `words_open.yml`, each with how
-many; a file may not get more of them, and a file that is not listed may have none.
+The list is `words.yml`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import yaml
 from region_samples import ROOT
 
 LIST = ROOT / "tests/unit/words.yml"
-OPEN = ROOT / "tests/unit/words_open.yml"
 # Folders and files at the top whose texts are read by people.
 READ = ("*.md", "docs", "roles", "playbooks", "molecule", "inventories", "benchmarks", "tool")
 
@@ -67,18 +65,12 @@ def offenders(texts: list[prose.Text]) -> list[str]:
 
 
 def test_texts_use_the_words_of_the_field() -> None:
-    """Fail on a new offender. Files that moved may bring as many as the files that are gone had."""
-    still_open: dict[str, int] = yaml.safe_load(OPEN.read_text()) or {}
-    moved = sum(count for name, count in still_open.items() if not (ROOT / name).exists())
-    new, messages = 0, list[str]()
-    for file in files_that_people_read():
-        name = str(file.relative_to(ROOT))
-        found = offenders(prose.texts(file))
-        excess = len(found) - still_open.get(name, 0)
-        if excess > 0:
-            new += excess
-            messages += [f"{name}:{text}" for text in found]
-    assert new <= moved, "\n".join(messages)
+    found = [
+        f"{file.relative_to(ROOT)}:{text}"
+        for file in files_that_people_read()
+        for text in offenders(prose.texts(file))
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize(

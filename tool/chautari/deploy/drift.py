@@ -8,11 +8,11 @@ from typing import Any
 from chautari.deploy.converge import busy_refusal
 from chautari.deploy.request import Request
 from chautari.deploy.status import NO_PYTHON
-from chautari.node import reason_texts
 from chautari.node.drift import describe_drift
 from chautari.node.events import DriftAnswer
 from chautari.parallel import map_parallel
 from chautari.render.provider import known_endpoints
+from chautari.report import messages
 from chautari.ssh.runner_client import call_runner
 from chautari.ssh.target import SSHTarget, targets
 
@@ -41,7 +41,7 @@ class NodeDrift:
             return known | {"message": self.message}
         roles = {
             role: [
-                {**change, "text": reason_texts.describe(change["code"], change["data"])}
+                {**change, "text": messages.reason(change["code"], change["data"])}
                 for change in changes
             ]
             for role, changes in self.answer["roles"].items()

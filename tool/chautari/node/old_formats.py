@@ -59,8 +59,8 @@ def event(old: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(text: object) -> dict[str, Any]:
-    """Return a reason whose words an older version has chosen."""
-    return {"code": "text", "data": {"text": str(text)}}
+    """Return the reason for a text of format 1, which had no codes."""
+    return {"code": "format_1_text", "data": {"text": str(text)}}
 
 
 def _role_message(role: object, text: object) -> dict[str, Any]:

@@ -107,7 +107,8 @@ def _resource_changed(data: Data) -> str:
 
 
 TEMPLATES: dict[str, Template] = {
-    "text": "{text}",
+    # A reason of format 1, which had a text and no code.
+    "format_1_text": "{text}",
     # Why a role runs.
     "full_run": "all roles were requested (--full)",
     "pending_handlers": _pending_handlers,

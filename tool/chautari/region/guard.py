@@ -99,7 +99,7 @@ class _Reader:
     def scalar(self, event: Any) -> Any:
         # An escape in double quotes ("\\u202e") makes what the raw text does not hold.
         if len(event.value) > MAX_LENGTH:
-            raise self.stop(event, f"longer than {MAX_LENGTH} characters; no setting is")
+            raise self.stop(event, f"longer than {MAX_LENGTH} characters, the limit of a value")
         if hidden := _CONTROL.search(event.value):
             raise self.stop(event, _hidden(hidden[0]))
         return event.value if event.style else plain(event.value)

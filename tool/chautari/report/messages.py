@@ -94,7 +94,6 @@ REASONS: dict[str, Template] = {
 NOTICES: dict[str, Template] = {
     # A role's own debug task wrote this text; it is shown as it came.
     "role_message": "{text}",
-    "text": "{text}",
     # A node's run
     "receipt_incomplete": _receipt_incomplete,
     "manual_change_kept": _manual_change_kept,
@@ -157,7 +156,6 @@ NOTICES: dict[str, Template] = {
 
 # What happened, and what to do about it.
 REFUSALS: dict[str, tuple[Template, Template]] = {
-    "text": ("{reason}", "{fix}"),
     "error": ("{message}", "{fix:or Fix this, then deploy again.}"),
     # Preflight
     "os_differs": (

@@ -1,13 +1,13 @@
 """The result of one deploy or verify, as every report reads it.
 
-The dataclasses here are the only thing that passes from `run` to `report`: the terminal table, the
-JSON object, JUnit and the HTML page are four views of one `RegionReport`.
+Only these dataclasses pass from `deploy` to `report`: the terminal table, the JSON object, JUnit
+and the HTML page are four views of one `RegionReport`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Literal
 
 from chautari.report import messages
 from chautari.report.messages import Data
@@ -17,8 +17,8 @@ NodeState = Literal[
     "converged", "failed", "refused", "unreachable", "busy", "detached", "disconnected", "verified",
     "planned",
 ]  # fmt: skip
-# How a node ended on which all is well, when something else was asked for than to converge it.
-ENDINGS: dict[str, NodeState] = {"check": "verified", "verify": "verified", "plan": "planned"}
+# The state of a node where everything succeeded, by the mode; the default is `converged`.
+ENDINGS: dict[str, NodeState] = {"verify": "verified", "plan": "planned"}
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,6 @@ class Reason:
 
     code: str
     data: Data = field(default_factory=dict)
-
-    @classmethod
-    def plain(cls, text: str) -> Self:
-        """Return one whose text has no code yet."""
-        return cls("text", {"text": text})
 
     @property
     def text(self) -> str:
@@ -46,11 +41,6 @@ class Notice:
     code: str
     data: Data = field(default_factory=dict)
 
-    @classmethod
-    def plain(cls, text: str) -> Self:
-        """Return one whose text has no code yet."""
-        return cls("text", {"text": text})
-
     @property
     def text(self) -> str:
         """Return the notice in words."""
@@ -63,11 +53,6 @@ class Refusal:
 
     code: str
     data: Data = field(default_factory=dict)
-
-    @classmethod
-    def plain(cls, reason: str, fix: str) -> Self:
-        """Return one whose text has no code yet."""
-        return cls("text", {"reason": reason, "fix": fix})
 
     @property
     def reason(self) -> str:
@@ -115,7 +100,7 @@ class Failure:
 class NodeReport:
     """One node's part of a run; `seconds` is wall-clock time from connecting to the last event.
 
-    `download_at_least` says that more than `download_bytes` would come, nobody knows how much.
+    `download_at_least` says that the download is larger than `download_bytes` by an unknown amount.
     """
 
     name: str
