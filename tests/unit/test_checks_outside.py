@@ -40,7 +40,7 @@ def outside(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> list[Ch
     file.write_text(text)
     monkeypatch.setattr(verify, "check_files", lambda _: [file])
     nodes = [node(folder, name, SANDBOX) for name in ("bog1", "med1")]
-    return verify.outside(nodes, replace(SANDBOX, mail_api=None))
+    return verify.run_outside_checks(nodes, replace(SANDBOX, mail_api=None))
 
 
 def test_each_check_runs_for_each_node_of_its_role(

@@ -14,12 +14,12 @@ pytest_plugins = ["pytester"]
 PLUGIN = """
 import pytest
 from chautari.checks.record import Recorder, add_markers
-from chautari.node.journal import spellings
+from chautari.node.journal import secret_spellings
 
 def pytest_configure(config):
     add_markers(config)
     journal = lambda units: [f"{unit}: a line with canary-secret" for unit in units]
-    secrets = spellings(["canary-secret", "", "canary-secret-and-more"])
+    secrets = secret_spellings(["canary-secret", "", "canary-secret-and-more"])
     config.pluginmanager.register(Recorder("inside", lambda item: "bog1", journal, secrets))
 """
 CHECKS = '''

@@ -39,7 +39,7 @@ def facts(release: str, **changed: Any) -> list[str]:
     """Return what the survey says of a machine that is fit."""
     told = {
         "os": release, "machine": "x86_64", "uid": 0, "now": int(time.time()), "init": "systemd",
-        "memory_kb": 4_000_000, "venv": supervisor.marker(), "free_kb:/": 90_000_000,
+        "memory_kb": 4_000_000, "venv": supervisor.environment_digest(), "free_kb:/": 90_000_000,
         "free_inodes:/": 900_000,
     } | changed  # fmt: skip
     return [f"{key}={value}" for key, value in told.items()]
@@ -120,7 +120,7 @@ def replying(ask: Callable[..., Any]) -> Callable[..., Any]:
         cut = not ending.stopped and ending.code == SSH_FAILED
         return Reply(
             next(iter(answers), None), ending.code, ending.stderr,
-            cut and runner_client._is_cut(ending.stderr),
+            cut and runner_client._is_disconnected(ending.stderr),
         )  # fmt: skip
 
     return call_runner
@@ -139,7 +139,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     monkeypatch.setattr(survey, "call_runner", replying(found.ask))
     monkeypatch.setattr(node_run, "prepare", found.prepare)
     monkeypatch.setattr(node_run.converge, "converge", found.converge)
-    monkeypatch.setattr("chautari.deploy.verify.outside", lambda *_: [])
+    monkeypatch.setattr("chautari.deploy.verify.run_outside_checks", lambda *_: [])
     return found
 
 
@@ -207,7 +207,9 @@ def order(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     outcome = CheckResult("bog1", "base", "answers", "passed", "It answers", side="outside")
     monkeypatch.setattr(node_run, "converge_all", lambda *_: look("inside", []))
-    monkeypatch.setattr("chautari.deploy.verify.outside", lambda *_: look("outside", [outcome]))
+    monkeypatch.setattr(
+        "chautari.deploy.verify.run_outside_checks", lambda *_: look("outside", [outcome])
+    )
     return told
 
 

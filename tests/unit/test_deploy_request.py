@@ -111,14 +111,14 @@ def planned(folder: Path, endpoints: Endpoints, *nodes: str) -> DeployContext:
 
 
 def test_report_tells_how_each_service_is_opened(tmp_path: Path) -> None:
-    [service] = assemble.services(planned(tmp_path, SANDBOX))
+    [service] = assemble.service_infos(planned(tmp_path, SANDBOX))
     assert (service.url, service.node) == ("https://cloud.andes.example.org/", "med1")
     assert (service.version, service.login) == ("35.0.1 (double)", "admin")
     assert service.note.endswith("deploy secrets show andes nextcloud_admin_password")
 
 
 def test_report_leaves_out_services_of_other_nodes(tmp_path: Path) -> None:
-    assert assemble.services(planned(tmp_path, PUBLIC_INTERNET, "bog1")) == []
+    assert assemble.service_infos(planned(tmp_path, PUBLIC_INTERNET, "bog1")) == []
 
 
 def test_report_names_the_doubles(tmp_path: Path) -> None:
@@ -148,20 +148,20 @@ def test_report_names_what_stands_in_for_an_operating_system(tmp_path: Path) -> 
 def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
     ready = planned(tmp_path, PUBLIC_INTERNET)
     report = RegionReport("andes", "d", "", "", nodes=[NodeReport("bog1", "a", "unreachable")])
-    finished = assemble.finalize(report, ready, "converge", 1.0)
+    finished = assemble.finalize(report, ready, "deploy", 1.0)
     assert summary.next_steps(finished)[-1] == "When this is done, run: deploy region andes"
 
 
 def test_checking_alone_never_claims_to_have_converged(tmp_path: Path) -> None:
     nodes = [NodeReport("bog1", "a", "converged"), NodeReport("med1", "b", "refused")]
     report = RegionReport("andes", "d", "", "", nodes=nodes)
-    finished = assemble.finalize(report, planned(tmp_path, PUBLIC_INTERNET), "check", 1.0)
+    finished = assemble.finalize(report, planned(tmp_path, PUBLIC_INTERNET), "verify", 1.0)
     assert [item.state for item in finished.nodes] == ["verified", "refused"]
 
 
 def test_hosts_line_names_each_service(tmp_path: Path) -> None:
     region = inventory(tmp_path).region
-    assert assemble.hosts_line(region) == "203.0.113.11 cloud.andes.example.org"
+    assert assemble.hosts_file_lines(region) == "203.0.113.11 cloud.andes.example.org"
 
 
 def test_outside_checks_are_called_with_exactly_these_arguments() -> None:
@@ -194,7 +194,7 @@ def test_outside_checks_get_secrets_in_a_file_without_a_name(
         return Completed(argv, 0, b"", b"")
 
     monkeypatch.setattr(verify, "run", run)
-    assert verify.outside([node(tmp_path, "med1")], SANDBOX) == []
+    assert verify.run_outside_checks([node(tmp_path, "med1")], SANDBOX) == []
     assert seen["links"] == 0
     assert "canary-check" in json.dumps(seen["given"]["nodes"])
     assert any("canary-check" in text for text in seen["given"]["masked"])
@@ -206,7 +206,7 @@ def test_outside_checks_that_cannot_run_are_a_failed_check(
 ) -> None:
     broken = Completed((), 4, b"no module", b"")
     monkeypatch.setattr(verify, "run", lambda *_, **__: broken)
-    [check] = verify.outside([node(tmp_path, "med1")], PUBLIC_INTERNET)
+    [check] = verify.run_outside_checks([node(tmp_path, "med1")], PUBLIC_INTERNET)
     assert (check.outcome, check.message, check.side) == ("failed", "no module", "outside")
 
 

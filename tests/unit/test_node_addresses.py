@@ -50,7 +50,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_addresses_are_those_of_the_kernel_s_tables(tables: Path) -> None:
-    assert addresses.facts(["all_ipv4_addresses", "all_ipv6_addresses"]) == {
+    assert addresses.address_facts(["all_ipv4_addresses", "all_ipv6_addresses"]) == {
         "all_ipv4_addresses": ["10.0.0.4", "10.0.0.5"],
         "all_ipv6_addresses": ["2001:db8::11"],
     }
@@ -59,7 +59,7 @@ def test_addresses_are_those_of_the_kernel_s_tables(tables: Path) -> None:
 def test_machine_without_these_tables_has_no_addresses(tables: Path) -> None:
     (tables / "fib").unlink()
     (tables / "inet6").unlink()
-    found = addresses.facts(["all_ipv4_addresses", "all_ipv6_addresses"])
+    found = addresses.address_facts(["all_ipv4_addresses", "all_ipv6_addresses"])
     assert list(found.values()) == [[], []]
 
 
@@ -67,9 +67,9 @@ def test_default_address_is_the_one_of_the_way_to_the_internet(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(addresses, "FAR4", "127.0.0.1")
-    assert addresses.facts(["default_ipv4"]) == {"default_ipv4": "127.0.0.1"}
+    assert addresses.address_facts(["default_ipv4"]) == {"default_ipv4": "127.0.0.1"}
     monkeypatch.setattr(addresses, "FAR4", "no address")
-    assert addresses.facts(["default_ipv4"]) == {"default_ipv4": ""}
+    assert addresses.address_facts(["default_ipv4"]) == {"default_ipv4": ""}
 
 
 def test_machine_without_a_way_has_no_default_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,11 +77,11 @@ def test_machine_without_a_way_has_no_default_address(monkeypatch: pytest.Monkey
         raise OSError(97, "no such family")
 
     monkeypatch.setattr(socket, "socket", none)
-    assert addresses.facts(["default_ipv6"]) == {"default_ipv6": ""}
+    assert addresses.address_facts(["default_ipv6"]) == {"default_ipv6": ""}
 
 
 def test_cores_are_counted() -> None:
-    assert addresses.facts(["processor_vcpus"]) == {"processor_vcpus": os.cpu_count()}
+    assert addresses.address_facts(["processor_vcpus"]) == {"processor_vcpus": os.cpu_count()}
 
 
 def test_every_fact_has_a_name_for_people() -> None:
@@ -146,7 +146,7 @@ def test_address_that_changes_while_a_role_runs_is_in_no_receipt(
     tmp_path: Path, now: dict[str, Any]
 ) -> None:
     given = inputs("turn", facts=list(INNER))
-    before = receipts.machine_of([given])
+    before = receipts.machine_facts_of([given])
     now["default_ipv4"] = "10.0.0.9"
     receipt_writer.write_receipts(tmp_path, "run", [given], {"turn": record()}, before)
     assert list(receipts.roles_to_run(tmp_path, [given])) == ["turn"]

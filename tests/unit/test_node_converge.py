@@ -311,7 +311,7 @@ def busy(
         return code
 
     written(folder / "memory" / "roles" / "a" / "tasks" / "in_use.yml", "[]\n")
-    monkeypatch.setattr(runner, "_context", lambda *_: node(folder, roles, ansible))
+    monkeypatch.setattr(runner, "_run_context", lambda *_: node(folder, roles, ansible))
     monkeypatch.setattr(runner, "install_drift_code", lambda *_: None)
     monkeypatch.setattr(packages, "repair", lambda *_: ran.append("packages"))
     assert runner.converge_node(folder, folder / "memory", {"full": full}) == (code == 0)

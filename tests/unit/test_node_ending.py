@@ -49,15 +49,15 @@ def test_run_ends_when_nothing_is_left_to_do(place: Path, monkeypatch: pytest.Mo
     (folder / "log").write_text("x" * (journal.LOG_BYTES + 100))
     leftover.mkdir(parents=True)
     monkeypatch.setattr(runner, "_run_mode", lambda *_: os.utime(leftover, (0, 0)) is None)
-    append, seen = runner._append, list[Any]()
+    append, seen = runner._append_event, list[Any]()
 
     def watched(place: Path, event: dict[str, Any]) -> None:
         if event["event"] == "run_finished":
-            kept = len(runs.ids(runner.STATE))
+            kept = len(runs.run_ids(runner.STATE))
             seen.extend([kept, leftover.exists(), b"[cut]" in (folder / "log").read_bytes()])
         append(place, event)
 
-    monkeypatch.setattr(runner, "_append", watched)
+    monkeypatch.setattr(runner, "_append_event", watched)
     assert runner.run_worker(RUN) == 0
     assert seen == [runs.KEPT_RUNS + 1, False, True]
     assert events(place)[-1]["event"] == "run_finished"
@@ -94,7 +94,7 @@ def test_run_that_broke_on_a_full_disk_tells_its_cause_in_the_room_that_is_made(
         raise OSError(errno.ENOSPC, "No space left on device: canary-secret")
 
     def tight(*given: Any) -> None:
-        if len(runs.ids(place)) > len(old_runs):
+        if len(runs.run_ids(place)) > len(old_runs):
             raise NO_ROOM
         append(*given)
 

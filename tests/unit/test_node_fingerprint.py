@@ -393,6 +393,6 @@ def test_machine_is_its_release_architecture_and_memory(
 ) -> None:
     monkeypatch.setattr(fingerprint, "MEMINFO", tmp_path / "meminfo")
     (tmp_path / "meminfo").write_text("MemTotal:        2048000 kB\nMemFree: 1 kB\n")
-    found = fingerprint.machine()
+    found = fingerprint.machine_facts()
     assert (found["memory_mb"], found["machine"]) == (2000, os.uname().machine)
     assert {"id", "version_id"} <= set(found)

@@ -70,7 +70,7 @@ def test_secret_is_masked_wherever_it_stands(secret: str, file: Path, tmp_path: 
 
 @pytest.mark.parametrize("secret", ["canary", HARD])
 def test_secret_is_masked_in_a_plain_text(secret: str, tmp_path: Path) -> None:
-    assert journal.mask(f"a{secret}b", secrets(tmp_path, secret)) == f"a{journal.MASK}b"
+    assert journal.mask_secrets(f"a{secret}b", secrets(tmp_path, secret)) == f"a{journal.MASK}b"
 
 
 def test_longer_secret_goes_first_so_that_no_rest_of_it_stays(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_longer_secret_goes_first_so_that_no_rest_of_it_stays(tmp_path: Path) ->
         True,
         False,
     ]
-    assert journal.mask("canary-and-more", known) == journal.MASK
+    assert journal.mask_secrets("canary-and-more", known) == journal.MASK
 
 
 KEY = "-----BEGIN KEY-----\nMIIcanaryMIIcanaryMII\nshort\n-----END KEY-----\n"
@@ -109,7 +109,7 @@ def test_secret_is_masked_in_each_spelling(text: str, file: Path, tmp_path: Path
 
 
 def test_short_line_of_a_key_is_no_secret_of_its_own(tmp_path: Path) -> None:
-    assert journal.mask("a short word", secrets(tmp_path, KEY)) == "a short word"
+    assert journal.mask_secrets("a short word", secrets(tmp_path, KEY)) == "a short word"
 
 
 def test_what_is_no_text_is_kept_as_it_is(file: Path, tmp_path: Path) -> None:

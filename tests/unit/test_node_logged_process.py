@@ -18,7 +18,9 @@ def log(tmp_path: Path) -> Path:
 
 
 def sh(script: str, log: Path, *secrets: str) -> int:
-    return logged_process.run(["sh", "-c", script], log, journal.spellings(secrets), {"X": "given"})
+    return logged_process.run(
+        ["sh", "-c", script], log, journal.secret_spellings(secrets), {"X": "given"}
+    )
 
 
 def test_both_streams_are_kept_in_order_and_the_code_is_told(log: Path) -> None:

@@ -29,7 +29,7 @@ def run(place: Path, script: str, about: dict[str, Any] = ABOUT) -> tuple[int, l
     program = place / "venv" / "bin" / "ansible-playbook"
     program.write_text(ANSIBLE + script)
     program.chmod(0o755)
-    node = runner._context(place, place / "memory", about, [])
+    node = runner._run_context(place, place / "memory", about, [])
     code = node.ansible("playbooks/run.yml")
     return code, (program.parent / "calls").read_text().splitlines()
 

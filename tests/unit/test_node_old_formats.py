@@ -20,7 +20,7 @@ def save_old_receipt(state: Path, role: str, file: Path, **changed: Any) -> None
     body: dict[str, Any] = {
         "format": 1, "role": role, "run": OLD_RUN, "sealed": 1.5,
         "inputs": {"role": role, "files": "f1", "ansible": "a1", "variables": {"web_name": "d1"}},
-        "machine": fingerprint.machine(),
+        "machine": fingerprint.machine_facts(),
         "items": [
             {"kind": "path", "name": str(file)},
             {"kind": "loaded", "name": "s", "settings": [], "stamp": str(file)},
@@ -141,6 +141,6 @@ def test_damaged_old_event_is_malformed(tmp_path: Path) -> None:
 
 
 def test_old_run_counts_as_a_deploy(old_run: Path) -> None:
-    assert runs.newest(runner.STATE, deploys_only=True) == OLD_RUN
-    about = runs.about(old_run)
+    assert runs.newest_run(runner.STATE, deploys_only=True) == OLD_RUN
+    about = runs.read_public_request(old_run)
     assert (about["mode"], about["interrupt_meetings"]) == ("deploy", True)

@@ -52,7 +52,7 @@ def test_receipt_is_read_back_as_it_was_written(state: Path, file: Path) -> None
     assert (found.role, found.run, found.incomplete_reason) == ("web", RUN, None)
     assert found.items == [path_item(file)]
     assert found.states == [fingerprint.path_state(str(file))]
-    assert found.machine == fingerprint.machine()
+    assert found.machine == fingerprint.machine_facts()
     assert receipts.all_receipts(state) == [found]
 
 
@@ -179,8 +179,8 @@ def test_machine_that_grew_makes_roles_run(
     state: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seal_one(state, file)
-    now = fingerprint.machine() | {"memory_mb": 1}
-    monkeypatch.setattr(fingerprint, "machine", lambda _: now)
+    now = fingerprint.machine_facts() | {"memory_mb": 1}
+    monkeypatch.setattr(fingerprint, "machine_facts", lambda _: now)
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
     assert (found["code"], found["data"]["fact"]) == ("machine_changed", "memory_mb")
     assert reason_text(found).endswith(", is 1")

@@ -370,7 +370,7 @@ def test_what_ansible_said_is_told_without_secrets(
     for name in ("ansible-playbook", "python"):
         written(place / "venv" / "bin" / name, program, 0o755)
     monkeypatch.setattr(runner, "VENV", place / "venv")
-    monkeypatch.setattr(runner, "_mitogen", lambda: {"ANSIBLE_STRATEGY": "x"})
+    monkeypatch.setattr(runner, "_mitogen_settings", lambda: {"ANSIBLE_STRATEGY": "x"})
     about = {"run": RUN}
     {
         "converge": lambda: runner.converge_node(folder, memory, about),

@@ -21,11 +21,11 @@ def test_what_a_run_may_do_is_known_to_the_next(place: Path) -> None:
 
 
 def test_latest_run_is_the_newest_by_its_id(place: Path) -> None:
-    assert runs.newest(place) is None
+    assert runs.newest_run(place) is None
     begun(place, RUN)
     begun(place, OLD)
     (place / "runs" / "zzz").mkdir()
-    assert runs.newest(place) == RUN
+    assert runs.newest_run(place) == RUN
 
 
 def test_status_of_a_fresh_node(place: Path) -> None:
@@ -62,25 +62,25 @@ def many(place: Path, day: int, **about: Any) -> list[str]:
 def test_what_only_looks_pushes_no_deploy_out(mode: str, place: Path) -> None:
     deploys, looks = many(place, 1), many(place, 2, mode=mode)
     runs.prune_runs(place, keep=looks[-1])
-    assert runs.ids(place) == deploys[-runs.KEPT_RUNS :] + looks[-runs.KEPT_RUNS :]
+    assert runs.run_ids(place) == deploys[-runs.KEPT_RUNS :] + looks[-runs.KEPT_RUNS :]
     assert runs.status(place)["run"] == deploys[-1]
 
 
 def test_run_that_just_ended_stays_although_the_clock_was_set_back(place: Path) -> None:
     later = many(place, 23)
     begun(place, OLD, STARTED, ENDED)
-    assert runs.ids(place)[0] == OLD and len(later) > runs.KEPT_RUNS
+    assert runs.run_ids(place)[0] == OLD and len(later) > runs.KEPT_RUNS
     runs.prune_runs(place, keep=OLD)
-    assert OLD in runs.ids(place)
+    assert OLD in runs.run_ids(place)
     runs.prune_runs(place, keep=later[-1])
-    assert OLD not in runs.ids(place)
+    assert OLD not in runs.run_ids(place)
 
 
 def test_run_that_found_somebody_at_work_is_nobody_s_newest(place: Path) -> None:
     begun(place, OLD, STARTED, ENDED)
     begun(place, RUN, {"event": "busy", "holder": {"operator": "luz", "run": OLD}})
-    assert runs.newest(place) == runs.status(place)["run"] == OLD
-    assert runs.ids(place) == [OLD, RUN], "its own operator may still have to be told"
+    assert runs.newest_run(place) == runs.status(place)["run"] == OLD
+    assert runs.run_ids(place) == [OLD, RUN], "its own operator may still have to be told"
 
 
 def test_runs_that_found_somebody_at_work_push_no_deploy_out(place: Path) -> None:
@@ -89,17 +89,17 @@ def test_runs_that_found_somebody_at_work_push_no_deploy_out(place: Path) -> Non
         refused = json.dumps({"event": "busy", "holder": {}}) + "\n"
         (place / "runs" / name / "events.jsonl").write_text(refused)
     runs.prune_runs(place, keep=OLD)
-    assert (len(runs.ids(place)), runs.newest(place)) == (1 + runs.KEPT_RUNS, OLD)
+    assert (len(runs.run_ids(place)), runs.newest_run(place)) == (1 + runs.KEPT_RUNS, OLD)
 
 
 def test_operator_s_name_does_not_make_a_run_one_that_never_began(place: Path) -> None:
     begun(place, RUN, STARTED | {"operator": "busy"}, ENDED)
-    assert runs.newest(place) == RUN
+    assert runs.newest_run(place) == RUN
 
 
 def test_status_is_of_the_newest_run_that_was_to_change_something(place: Path) -> None:
     folder = begun(place, RUN, STARTED, {"event": "check", "outcome": "failed"}, ENDED)
     begun(place, OLD, STARTED, ENDED)
     (folder / "about.json").write_text(json.dumps(ABOUT | {"mode": "check"}))
-    assert runs.newest(place) == RUN
+    assert runs.newest_run(place) == RUN
     assert runs.status(place)["run"] == OLD

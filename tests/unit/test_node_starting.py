@@ -49,7 +49,7 @@ def test_start_that_systemd_refuses_tells_its_words_and_leaves_nothing(
         "refused", {"code": "unit_not_started", "data": {"error": told}},
     )  # fmt: skip
     assert list(runner.MEMORY.iterdir()) == []
-    assert runs.newest(place) is None
+    assert runs.newest_run(place) is None
 
 
 def test_start_on_a_machine_without_systemd_leaves_nothing(
@@ -60,7 +60,7 @@ def test_start_on_a_machine_without_systemd_leaves_nothing(
     [event] = said(capsys)
     assert event["event"] == "refused" and "'systemd-run'" in event["reason"]["data"]["error"]
     assert list(runner.MEMORY.iterdir()) == []
-    assert runs.newest(place) is None
+    assert runs.newest_run(place) is None
 
 
 def test_start_that_was_sent_twice_takes_nothing_from_the_one_at_work(

@@ -81,7 +81,10 @@ def test_facts_are_those_that_the_preflight_s_script_prints() -> None:
     script = subprocess.run(
         ["sh"], input=facts.SCRIPT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    ours, theirs = facts.parse(survey.facts([]), now, now), facts.parse(script, now, now)
+    ours, theirs = (
+        facts.parse(survey.machine_fact_lines([]), now, now),
+        facts.parse(script, now, now),
+    )
     for name in ("os", "machine", "init", "venv", "deployed"):
         assert getattr(ours, name) == getattr(theirs, name), name
     assert ours.uid == os.geteuid()  # the script asks sudo as well
@@ -100,7 +103,7 @@ def test_marker_and_earlier_deploy_are_told(
     monkeypatch.setattr(survey, "MARKER", written(tmp_path / "marker", "digest\n"))
     (tmp_path / "current").symlink_to("nowhere")
     role = {"role": "nextcloud", "installed": str(tmp_path / "current")}
-    found = facts.parse(survey.facts([role, {"role": "base"}]), 0, 0)
+    found = facts.parse(survey.machine_fact_lines([role, {"role": "base"}]), 0, 0)
     assert (found.venv, found.deployed) == ("digest", "nextcloud")
 
 

@@ -43,7 +43,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     def hashed(name: str, algorithm: str) -> str:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(fingerprint, "_hashed", hashed)
+    monkeypatch.setattr(fingerprint, "_hash_file", hashed)
 
 
 def test_path_below_a_loop_of_links_is_a_state_like_any_other(tmp_path: Path) -> None:

@@ -51,10 +51,10 @@ def test_list_arrives_on_standard_input(folder: Path) -> None:
 def test_list_of_the_toolkit_has_the_digest_that_a_shell_computes(folder: Path) -> None:
     script = 'list=$(cat); printf "%s\\n" "$list" | sha256sum; exit'
     done = subprocess.run(
-        ["sh", "-c", script], input=supervisor.requirements(), capture_output=True, text=True,
-        check=True,
+        ["sh", "-c", script], input=supervisor.locked_requirements(),
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.split()[0] == supervisor.marker()
+    assert done.stdout.split()[0] == supervisor.environment_digest()
 
 
 def test_list_that_was_cut_off_installs_nothing(folder: Path) -> None:

@@ -139,8 +139,11 @@ def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_marker_is_the_digest_of_the_locked_requirements() -> None:
-    assert supervisor.marker() == hashlib.sha256(supervisor.requirements().encode()).hexdigest()
-    assert "--hash=sha256:" in supervisor.requirements()
+    assert (
+        supervisor.environment_digest()
+        == hashlib.sha256(supervisor.locked_requirements().encode()).hexdigest()
+    )
+    assert "--hash=sha256:" in supervisor.locked_requirements()
 
 
 def test_node_with_another_environment_is_told(

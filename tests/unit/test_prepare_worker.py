@@ -206,7 +206,7 @@ def test_link_that_can_be_used_no_more_is_cut(work: Work, monkeypatch: pytest.Mo
     monkeypatch.setattr(Transport, "active", None)
     host = Host("n0", None, [])
     host.connector, host.connected = Link(host), True
-    assert worker._is_cut(host)
+    assert worker._is_disconnected(host)
 
 
 LISTS_HELD = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"

@@ -13,7 +13,7 @@ import pytest
 from chautari import process
 from chautari.errors import BadInput, ChautariError, InvalidRegion, Problem, RunFailed
 from chautari.files import write_atomically
-from chautari.process import ProcessError, Stream, masked, run
+from chautari.process import ProcessError, Stream, mask_secrets, run
 
 
 def test_run_returns_what_the_command_said() -> None:
@@ -42,7 +42,7 @@ def test_secret_is_masked_in_the_command_and_in_what_it_said() -> None:
             secrets=["canary", "canary-long", ""])  # fmt: skip
     error = failed.value
     assert "canary" not in f"{error}{error.stdout}{error.stderr}{error.command}"
-    assert masked("a canary-long b", ["canary", "canary-long"]) == "a ******** b"
+    assert mask_secrets("a canary-long b", ["canary", "canary-long"]) == "a ******** b"
 
 
 def test_command_that_is_not_there_is_an_expected_error() -> None:

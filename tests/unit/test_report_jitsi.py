@@ -12,7 +12,9 @@ from chautari.deploy.request import DeployContext, Request
 
 def services(folder: Path, text: str) -> list[tuple[str, str, str, str]]:
     ready = DeployContext(Request(inventory(folder, text), "region"), SANDBOX, SECRETS, ())
-    return [(item.service, item.url, item.login, item.note) for item in assemble.services(ready)]
+    return [
+        (item.service, item.url, item.login, item.note) for item in assemble.service_infos(ready)
+    ]
 
 
 def test_members_and_their_passwords_are_named(tmp_path: Path) -> None:
@@ -29,4 +31,4 @@ def test_open_access_needs_no_login(tmp_path: Path) -> None:
 
 def test_bridge_is_nothing_to_open(tmp_path: Path) -> None:
     region = inventory(tmp_path, MEETING).region
-    assert assemble.hosts_line(region) == "203.0.113.12 meet.andes.example.org"
+    assert assemble.hosts_file_lines(region) == "203.0.113.12 meet.andes.example.org"

@@ -42,7 +42,7 @@ class ProcessError(RunFailed):
         super().__init__(f"`{command}` {ending}" + (f": {said}" if said else ""))
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
+def mask_secrets(text: str, secrets: Iterable[str]) -> str:
     """Replace every secret in a text that a person may read."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, MASK)
@@ -59,7 +59,7 @@ def run(
     pass_fds: Sequence[int] = (),
 ) -> Completed:
     """Run a command to its end; raise ProcessError when `check` is set and it fails."""
-    command = masked(shlex.join(argv), secrets)
+    command = mask_secrets(shlex.join(argv), secrets)
     pipe = subprocess.PIPE
     try:
         process = subprocess.Popen(
@@ -72,18 +72,20 @@ def run(
         out, err = process.communicate(stdin or b"", timeout)
     except subprocess.TimeoutExpired:
         process.kill()
-        raise ProcessError(command, None, *_said(*_last_words(process), secrets)) from None
+        raise ProcessError(
+            command, None, *_masked_output(*_remaining_output(process), secrets)
+        ) from None
     except BaseException:
         process.kill()
         raise
     finally:
         _running.discard(process.terminate)
     if check and process.returncode != 0:
-        raise ProcessError(command, process.returncode, *_said(out, err, secrets))
+        raise ProcessError(command, process.returncode, *_masked_output(out, err, secrets))
     return Completed(tuple(argv), process.returncode, out, err)
 
 
-def _last_words(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+def _remaining_output(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
     """Return what a killed process said; one that it left behind may hold its pipes open."""
     try:
         return process.communicate(timeout=LAST_WORDS)
@@ -94,8 +96,8 @@ def _last_words(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
         return late.output or b"", late.stderr or b""
 
 
-def _said(stdout: bytes, stderr: bytes, secrets: Sequence[str]) -> tuple[str, str]:
-    out, err = (masked(part.decode(errors="replace"), secrets) for part in (stdout, stderr))
+def _masked_output(stdout: bytes, stderr: bytes, secrets: Sequence[str]) -> tuple[str, str]:
+    out, err = (mask_secrets(part.decode(errors="replace"), secrets) for part in (stdout, stderr))
     return out, err
 
 

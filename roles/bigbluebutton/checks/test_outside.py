@@ -266,10 +266,10 @@ def test_way_of_media_is_open(domain: str, secret: Callable[[str], str], reach: 
     """UDP packets from here reach the media ports"""
     addresses = [place for place in reach(domain) if ":" not in place] or reach(domain)
     parts = MEDIA.parts(2)
-    closed = [part for part in parts if not udp.part_passes(addresses[0], part)]
+    closed = [part for part in parts if not udp.packet_arrives_in_range(addresses[0], part)]
     if not closed:
         return
-    if len(closed) == len(parts) and not udp.part_passes(addresses[0], RELAYED):
+    if len(closed) == len(parts) and not udp.packet_arrives_in_range(addresses[0], RELAYED):
         only_icmp_is_missing(addresses[0], secret("bigbluebutton_turn_secret"))
     named = ", ".join(f"{part.first}-{part.last}" for part in closed)
     pytest.fail(f"packets do not reach UDP ports {named}", pytrace=False)

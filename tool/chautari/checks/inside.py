@@ -16,7 +16,7 @@ from chautari.node import journal
 JOURNAL_LINES = 20
 
 
-def _given() -> dict[str, Any]:
+def _read_settings() -> dict[str, Any]:
     found: dict[str, Any] = json.loads(Path(os.environ["CHAUTARI_SETTINGS"]).read_text())
     return found
 
@@ -31,7 +31,7 @@ def _journal(units: tuple[str, ...]) -> list[str]:
 def pytest_configure(config: pytest.Config) -> None:
     """Record every check of this session."""
     add_markers(config)
-    node = _given()["node"]
+    node = _read_settings()["node"]
     secrets = journal.read_secrets(Path(os.environ["CHAUTARI_SECRETS"]))
     config.pluginmanager.register(Recorder("inside", lambda _: node, _journal, secrets))
 
@@ -39,17 +39,17 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def settings() -> dict[str, Any]:
     """Return the node's host variables, without secrets."""
-    found: dict[str, Any] = _given()["settings"]
+    found: dict[str, Any] = _read_settings()["settings"]
     return found
 
 
 @pytest.fixture(scope="session")
 def doubles() -> frozenset[str]:
     """Return the names of the software in whose place a double runs in this region."""
-    return frozenset(_given()["doubles"])
+    return frozenset(_read_settings()["doubles"])
 
 
 @pytest.fixture(scope="session")
 def since() -> str:
     """Return when this run began, in a form that `journalctl --since` takes."""
-    return str(_given()["since"])
+    return str(_read_settings()["since"])

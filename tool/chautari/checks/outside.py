@@ -56,14 +56,14 @@ class Mailbox:
     def __init__(self, api: str) -> None:
         """Read the sink at the URL `api`, and ignore the mail that is there already."""
         self.api = api
-        self.old = {_identity(message) for message in self._all({})}
+        self.old = {_message_key(message) for message in self._all({})}
 
     def wait(self, to: str, subject_contains: str = "", seconds: int = 60) -> dict[str, Any]:
         """Wait for a new mail to `to` whose subject contains the text, and return it."""
         deadline = time.monotonic() + seconds
         while True:
             for message in self._all({"to": to}):
-                if subject_contains in message["subject"] and _identity(message) not in self.old:
+                if subject_contains in message["subject"] and _message_key(message) not in self.old:
                     return message
             if time.monotonic() > deadline:
                 raise AssertionError(f"no mail to {to} arrived within {seconds} s")
@@ -85,7 +85,7 @@ class Mailbox:
             return [dict(message) for message in answer.json()]
 
 
-def _identity(message: dict[str, Any]) -> tuple[str, str]:
+def _message_key(message: dict[str, Any]) -> tuple[str, str]:
     return str(message["received"]), str(message["headers"].get("message-id", message["subject"]))
 
 
@@ -103,7 +103,7 @@ def pytest_configure(config: pytest.Config) -> None:
     add_markers(config)
     check_context = _read_context(config)
     recorder = Recorder(
-        "outside", _node_of, lambda _: [], journal.spellings(check_context["masked"])
+        "outside", _node_of, lambda _: [], journal.secret_spellings(check_context["masked"])
     )
     config.pluginmanager.register(recorder)
     if check_context["resolver"]:

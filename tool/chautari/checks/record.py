@@ -31,7 +31,7 @@ class Recorder:
     ) -> None:
         """Remember who is recorded, where journals come from and which `secrets` to mask.
 
-        The secrets are given in each spelling, as `journal.spellings` returns them.
+        The secrets are given in each spelling, as `journal.secret_spellings` returns them.
         """
         self.side, self.node_of, self.lines_of = side, node_of, lines_of
         self.secrets = list(secrets)
@@ -63,7 +63,7 @@ class Recorder:
         }
 
     def _masked(self, text: str) -> str:
-        shown: str = journal.mask(text, self.secrets)
+        shown: str = journal.mask_secrets(text, self.secrets)
         return shown[:MESSAGE_LENGTH]
 
     def _write(self, event: dict[str, Any]) -> None:

@@ -57,12 +57,12 @@ class Client:
     def permit(self, peer: Address) -> None:
         """Let a peer send to the relayed address."""
         self.transaction = os.urandom(12)
-        self._ask(PERMIT, {PEER: _packed(peer, self.transaction)}, keep=True)
+        self._ask(PERMIT, {PEER: _xor_address(peer, self.transaction)}, keep=True)
 
     def send(self, peer: Address, data: bytes) -> None:
         """Send through the relay."""
         self.transaction = os.urandom(12)
-        attributes = {PEER: _packed(peer, self.transaction), DATA_: data}
+        attributes = {PEER: _xor_address(peer, self.transaction), DATA_: data}
         self.stream.sendall(self._message(SEND | INDICATION, attributes))
 
     def receive(self) -> bytes:
@@ -116,14 +116,14 @@ class Client:
                 USERNAME: self.username.encode(), REALM: self.realm, NONCE: self.nonce,
             }  # fmt: skip
             attributes = attributes | signature
-        body = b"".join(_attribute(*item) for item in attributes.items())
+        body = b"".join(_encode_attribute(*item) for item in attributes.items())
         if signed:
             realm = self.realm.decode()
             secret = f"{self.username}:{realm}:{self.password}".encode()
             key = hashlib.md5(secret, usedforsecurity=False).digest()
             head = struct.pack(">HHI", kind, len(body) + 24, COOKIE) + self.transaction
             digest = hmac.new(key, head + body, hashlib.sha1).digest()
-            body += _attribute(INTEGRITY, digest)
+            body += _encode_attribute(INTEGRITY, digest)
         return struct.pack(">HHI", kind, len(body), COOKIE) + self.transaction + body
 
     def _read(self) -> tuple[int, Attributes]:
@@ -137,7 +137,7 @@ class Client:
                 self.waiting += more
             end = 20 + self._size()
             data, self.waiting = self.waiting[:end], self.waiting[end:]
-        return struct.unpack(">H", data[:2])[0], _attributes(data[20:])
+        return struct.unpack(">H", data[:2])[0], _parse_attributes(data[20:])
 
     def _size(self) -> int:
         size: int = struct.unpack(">H", self.waiting[2:4])[0]
@@ -177,11 +177,11 @@ def credentials(secret: str, expiry: int) -> tuple[str, str]:
     return name, base64.b64encode(digest).decode()
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
+def _encode_attribute(kind: int, value: bytes) -> bytes:
     return struct.pack(">HH", kind, len(value)) + value + b"\0" * (-len(value) % 4)
 
 
-def _attributes(data: bytes) -> Attributes:
+def _parse_attributes(data: bytes) -> Attributes:
     found: Attributes = {}
     while len(data) >= 4:
         kind, size = struct.unpack(">HH", data[:4])
@@ -190,7 +190,7 @@ def _attributes(data: bytes) -> Attributes:
     return found
 
 
-def _packed(peer: Address, transaction: bytes) -> bytes:
+def _xor_address(peer: Address, transaction: bytes) -> bytes:
     address = ipaddress.ip_address(peer[0])
     mask = struct.pack(">I", COOKIE) + transaction
     family = 1 if address.version == 4 else 2

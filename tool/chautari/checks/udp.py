@@ -31,7 +31,7 @@ class Range(NamedTuple):
         return [Range(*pair) for pair in zip(starts, ends, strict=True)]
 
 
-def passes(address: str, port: int, wait: float = WAIT_SECONDS) -> bool:
+def packet_arrives(address: str, port: int, wait: float = WAIT_SECONDS) -> bool:
     """Return whether a packet to `port` reaches the machine; a port in use gives no answer."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -47,10 +47,10 @@ def passes(address: str, port: int, wait: float = WAIT_SECONDS) -> bool:
     return True
 
 
-def part_passes(address: str, ports: Range, tries: int = 3) -> bool:
+def packet_arrives_in_range(address: str, ports: Range, tries: int = 3) -> bool:
     """Return whether a packet reaches the machine on one of `tries` random ports."""
     for port in random.sample(range(ports.first, ports.last + 1), tries):
-        if passes(address, port):
+        if packet_arrives(address, port):
             return True
         time.sleep(PAUSE_SECONDS)
     return False

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from chautari.cli.options import RegionName, identity_option
-from chautari.deploy.export import export, folders
+from chautari.deploy.export import export, output_folders
 from chautari.deploy.request import Request
 from chautari.paths import inventories_root
 from chautari.region.load import find, load_all
@@ -35,7 +35,7 @@ def command(
     root = inventories_root()
     inventories = load_all([find(name, root) for name in names])
     written = 0
-    for inventory, folder in zip(inventories, folders(inventories, output), strict=True):
+    for inventory, folder in zip(inventories, output_folders(inventories, output), strict=True):
         request = Request(inventory, "deploy render", identities=identities)
         written += len(export(request, folder, with_secrets=not no_secrets))
     click.echo(f"{written} files in {output}", err=True)

@@ -22,19 +22,19 @@ def command(regions: tuple[str, ...], as_json: bool) -> int:
     wanted = regions or tuple(load.names(root))
     if not wanted:
         raise BadInput(f"no region under {root}/", fix="write inventories/NAME/region.yml")
-    results = [_check(name) for name in wanted]
+    results = [_validate_region(name) for name in wanted]
     if as_json:
         print_json({"ok": all(item["ok"] for item in results), "regions": results})
     return 0 if all(item["ok"] for item in results) else 2
 
 
-def _check(name: str) -> dict[str, object]:
+def _validate_region(name: str) -> dict[str, object]:
     try:
         load.load(load.find(name, inventories_root()))
         click.echo(f"{name}: valid", err=True)
     except InvalidRegion as error:
         click.echo(str(error), err=True)
-        return {"region": name, "ok": False, "problems": _told(error)}
+        return {"region": name, "ok": False, "problems": _problem_objects(error)}
     except BadInput as error:
         click.echo(str(error), err=True)
         problem = {"file": "", "line": 0, "column": 0, "where": "", "message": error.message}
@@ -42,7 +42,7 @@ def _check(name: str) -> dict[str, object]:
     return {"region": name, "ok": True, "problems": []}
 
 
-def _told(error: InvalidRegion) -> list[dict[str, object]]:
+def _problem_objects(error: InvalidRegion) -> list[dict[str, object]]:
     return [
         {
             "file": str(item.file),

@@ -20,11 +20,11 @@ def new_report(request: Request, endpoints: Endpoints) -> RegionReport:
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         command=request.command,
         doubles=[Double(item.name, item.version, item.reason) for item in endpoints.doubles]
-        + _stand_ins(request),
+        + _os_doubles(request),
     )
 
 
-def _stand_ins(request: Request) -> list[Double]:
+def _os_doubles(request: Request) -> list[Double]:
     """Return the containers that stand in for an operating system, as the doubles they are."""
     region = request.inventory.region
     found = ((name, region.os_substitute(name)) for name in request.node_names())
@@ -43,12 +43,12 @@ def finalize(
     for node in report.nodes:
         if node.state == "converged":
             node.state = ENDINGS.get(mode, "converged")
-    report.services = services(context)
-    report.hints = _hints(report, context)
+    report.services = service_infos(context)
+    report.hints = _access_hints(report, context)
     return report
 
 
-def services(context: DeployContext) -> list[ServiceInfo]:
+def service_infos(context: DeployContext) -> list[ServiceInfo]:
     """Return how each service that was worked on is opened."""
     region = context.inventory.region
     found = []
@@ -72,7 +72,7 @@ def services(context: DeployContext) -> list[ServiceInfo]:
     return found
 
 
-def hosts_line(region: Region) -> str:
+def hosts_file_lines(region: Region) -> str:
     """Return lines for /etc/hosts with which a browser on this machine finds a sandbox."""
     lines = []
     for name, node in region.nodes.items():
@@ -81,11 +81,11 @@ def hosts_line(region: Region) -> str:
     return "; ".join(lines)
 
 
-def _hints(report: RegionReport, context: DeployContext) -> list[Notice]:
+def _access_hints(report: RegionReport, context: DeployContext) -> list[Notice]:
     """Return how to open a sandbox's services from this machine."""
     if context.inventory.region.sandbox is None or not report.services:
         return []
     return [
-        Notice("add_hosts", {"lines": hosts_line(context.inventory.region)}),
+        Notice("add_hosts", {"lines": hosts_file_lines(context.inventory.region)}),
         Notice("trust_authority", {"file": str(context.endpoints.ca_file)}),
     ]

@@ -18,7 +18,7 @@ from chautari.render.variables import NodeContext
 from chautari.ssh.target import SSHTarget, targets
 
 
-def folders(inventories: Sequence[Inventory], output: Path) -> list[Path]:
+def output_folders(inventories: Sequence[Inventory], output: Path) -> list[Path]:
     """Return where each inventory is written: `output` itself, or a folder a region in there.
 
     Raises:

@@ -24,7 +24,7 @@ from chautari.deploy.request import DeployContext, Listener, run_metadata
 from chautari.deploy.survey import Survey, add_up_to_date_roles, report_from_survey, survey
 from chautari.node.events import Holder
 from chautari.parallel import map_parallel
-from chautari.prepare.supervisor import WHEELS_MB, prepare, requirements_of
+from chautari.prepare.supervisor import WHEELS_MB, node_requirements, prepare
 from chautari.render import bundle
 from chautari.render.variables import NodeVariables
 from chautari.report.messages import Data
@@ -121,7 +121,7 @@ class NodeRun:
     def refresh(self) -> None:
         """Survey the node; a run of another operator is reported at once."""
         found = survey(self.target, lambda _: self.context.inputs_of(self.node))
-        required = requirements_of(self.context.inventory.region, self.name)
+        required = node_requirements(self.context.inventory.region, self.name)
         self.report = report_from_survey(required, self.target, found)
         self.up_to_date = found.nothing_to_do
         if self.report.state != "converged":
@@ -179,10 +179,10 @@ def prepare_surveyed(runs: Sequence[NodeRun]) -> None:
         reached = [one.target for one in due]
         region = context.inventory.region
         reports = prepare(region, reached, tell, mode != "deploy", resolver, parallel)
-        map_parallel(lambda one: _use_preparation(one, reports[one.name]), due, parallel)
+        map_parallel(lambda one: _apply_preparation(one, reports[one.name]), due, parallel)
     for one in runs:
         if isinstance(one.state, Surveyed):
-            one.state = _after_preparation(one, one.state.survey)
+            one.state = _state_after_preparation(one, one.state.survey)
 
 
 def _needs_preparation(one: NodeRun) -> bool:
@@ -193,7 +193,7 @@ def _needs_preparation(one: NodeRun) -> bool:
     return not found.ready or (one.mode == "deploy" and bool(codes & _FRESH))
 
 
-def _use_preparation(one: NodeRun, report: NodeReport) -> None:
+def _apply_preparation(one: NodeRun, report: NodeReport) -> None:
     """Take over the result of the preparation; survey a node that had not answered before it."""
     assert isinstance(one.state, Surveyed)
     one.report = report
@@ -236,7 +236,7 @@ def _plan_first_deploy(one: NodeRun) -> None:
     one.report.notices.append(Notice("download_unknown", data))
 
 
-def _after_preparation(one: NodeRun, found: Survey) -> State:
+def _state_after_preparation(one: NodeRun, found: Survey) -> State:
     """Return whether the node is up to date or has to run its bundle."""
     request, report = one.context.request, one.report
     skips_checks = one.mode == "plan" or (one.mode == "deploy" and not request.checks)
@@ -273,18 +273,18 @@ def converge_node(one: NodeRun) -> list[CheckResult]:
 
 
 def _start(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
-    packed, arguments = _bundle(one, obsolete_roles)
+    packed, arguments = _pack_bundle(one, obsolete_roles)
     checks, holder = converge.converge(
         one.target, packed, arguments, one.report, one.tell, one.context.request.detach
     )
     if holder is None:
-        one.state = _ended(one, checks)
+        one.state = _final_state(one, checks)
     else:
         one.occupy(holder)
 
 
 def _follow_or_wait(one: NodeRun, holder: Holder) -> None:
-    _, arguments = _bundle(one, ())
+    _, arguments = _pack_bundle(one, ())
     request = one.context.request
     if not converge.same_operator(holder, arguments):
         free = converge.wait_for(one.target, holder, one.report, one.tell)
@@ -294,16 +294,16 @@ def _follow_or_wait(one: NodeRun, holder: Holder) -> None:
         one.target, holder.get("run", ""), one.report, one.tell, request.detach
     )
     if one.report.state in _UNSEEN or converge.covers_request(holder, arguments):
-        one.state = _ended(one, checks)
+        one.state = _final_state(one, checks)
     else:
         one.refresh()
 
 
-def _ended(one: NodeRun, checks: list[CheckResult]) -> State:
+def _final_state(one: NodeRun, checks: list[CheckResult]) -> State:
     return (Disconnected if one.report.state in _UNSEEN else Finished)(tuple(checks))
 
 
-def _bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Arguments]:
+def _pack_bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Arguments]:
     """Return the node's bundle, and the arguments of its run."""
     request = one.context.request
     inputs = one.context.inputs_of(one.node)
@@ -331,8 +331,8 @@ def converge_and_verify(runs: Sequence[NodeRun]) -> list[CheckResult]:
     )
     if not unchanged:
         inside = converge_all(runs)
-        return inside + outside_checks(runs, _reachable(runs))
-    reachable = _reachable(runs)
+        return inside + outside_checks(runs, _nodes_to_check(runs))
+    reachable = _nodes_to_check(runs)
     both: tuple[Callable[[], list[CheckResult]], ...] = (
         lambda: converge_all(runs),
         lambda: outside_checks(runs, reachable),
@@ -352,7 +352,7 @@ def converge_all(runs: Sequence[NodeRun]) -> list[CheckResult]:
     return [result for results in found for result in results]
 
 
-def _reachable(runs: Sequence[NodeRun]) -> list[NodeVariables]:
+def _nodes_to_check(runs: Sequence[NodeRun]) -> list[NodeVariables]:
     return [one.node for one in runs if one.report.state in ("converged", "verified")]
 
 
@@ -360,7 +360,7 @@ def outside_checks(runs: Sequence[NodeRun], nodes: Sequence[NodeVariables]) -> l
     """Run the outside checks of `nodes`, if the command includes checks."""
     if runs[0].mode == "plan" or not runs[0].context.request.checks:
         return []
-    return verify.outside(nodes, runs[0].context.endpoints)
+    return verify.run_outside_checks(nodes, runs[0].context.endpoints)
 
 
 def skip_after_failed_canary(context: DeployContext, names: Sequence[str]) -> list[NodeReport]:

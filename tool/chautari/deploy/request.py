@@ -12,7 +12,7 @@ from typing import Any
 from chautari.errors import BadInput
 from chautari.node.receipts import RoleInputs
 from chautari.parallel import PARALLEL
-from chautari.prepare.supervisor import marker
+from chautari.prepare.supervisor import environment_digest
 from chautari.region.load import Inventory
 from chautari.render import inputs, variables
 from chautari.render.endpoints import Endpoints
@@ -82,7 +82,7 @@ class DeployContext:
 
     def inputs_of(self, node: NodeVariables) -> list[RoleInputs]:
         """Return the inputs of the node's roles, to compare with its receipts."""
-        return inputs.of_node(node, self.secrets[RECEIPT_KEY], marker())
+        return inputs.of_node(node, self.secrets[RECEIPT_KEY], environment_digest())
 
     @property
     def inventory(self) -> Inventory:

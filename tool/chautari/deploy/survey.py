@@ -17,7 +17,7 @@ from chautari.node.events import Holder, Reason, SurveyAnswer, UpToDateRole
 from chautari.node.receipts import RoleInputs
 from chautari.preflight import facts, rules
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare.supervisor import marker, unreachable_refusal
+from chautari.prepare.supervisor import environment_digest, unreachable_refusal
 from chautari.report.model import NodeReport, Notice, RoleReport
 from chautari.ssh.runner_client import SSH_FAILED, Reply, call_runner
 from chautari.ssh.target import SSHTarget
@@ -57,7 +57,7 @@ class Survey:
     @property
     def ready(self) -> bool:
         """Whether the node has the environment of this version for Ansible and the checks."""
-        return self.answered and self.facts.venv == marker()
+        return self.answered and self.facts.venv == environment_digest()
 
     @property
     def nothing_to_do(self) -> bool:
@@ -83,7 +83,7 @@ def survey(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> S
             break
     found = reply.answer
     if found is None:
-        unreachable = _no_connection(target, reply)
+        unreachable = _connection_error(target, reply)
         return Survey(False, unreachable=unreachable, code=reply.code, said=reply.last_error)
     return Survey(
         answered=True,
@@ -95,7 +95,7 @@ def survey(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> S
     )
 
 
-def _no_connection(target: SSHTarget, reply: Reply[SurveyAnswer]) -> str:
+def _connection_error(target: SSHTarget, reply: Reply[SurveyAnswer]) -> str:
     """Return why no connection to the node's own address and port is possible; empty if unsure.
 
     Detours by `~/.ssh/config` and rejected keys are left to the preparation.

@@ -22,7 +22,7 @@ from chautari.ssh.validation import parse_check
 LIMIT_SECONDS = 900
 
 
-def outside(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> list[CheckResult]:
+def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> list[CheckResult]:
     """Run the outside checks of every role that `nodes` carry and return their results.
 
     When the checks themselves cannot run to their end, what was recorded until then is kept, and
@@ -31,22 +31,22 @@ def outside(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> list[CheckR
     files = check_files(nodes)
     if not files:
         return []
-    with tempfile.TemporaryDirectory(prefix="chautari-") as folder, _nameless() as given:
+    with tempfile.TemporaryDirectory(prefix="chautari-") as folder, _unnamed_file() as given:
         results = Path(folder) / "results.jsonl"
         results.touch()
-        given.write(json.dumps(_given(nodes, endpoints)).encode())
+        given.write(json.dumps(_check_context(nodes, endpoints)).encode())
         given.flush()
-        broken = _run(pytest_argv(given.fileno(), results, files), given.fileno())
+        broken = _run_pytest(pytest_argv(given.fileno(), results, files), given.fileno())
         found = [check_result(parse_check(line)) for line in results.read_text().splitlines()]
         return found + broken
 
 
-def _nameless() -> IO[bytes]:
+def _unnamed_file() -> IO[bytes]:
     """Return a file without a name: however this process ends, the secrets in it end, too."""
     return tempfile.TemporaryFile(prefix="chautari-")
 
 
-def _run(argv: tuple[str, ...], given: int) -> list[CheckResult]:
+def _run_pytest(argv: tuple[str, ...], given: int) -> list[CheckResult]:
     """Run pytest; return nothing when it ran to its end, else the failure as a check."""
     try:
         done = run(argv, timeout=LIMIT_SECONDS, check=False, pass_fds=[given])
@@ -84,7 +84,7 @@ def pytest_argv(given: int, results: Path, files: Sequence[Path]) -> tuple[str, 
     )  # fmt: skip
 
 
-def _given(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> dict[str, Any]:
+def _check_context(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> dict[str, Any]:
     return {
         "nodes": {
             node.node: {

@@ -178,7 +178,7 @@ class CallbackModule(CallbackBase):
     def _shorten(self, text: Any) -> str:
         """Return a text that a journal can hold; masked first, so that no secret is cut in two."""
         whole = text if isinstance(text, str) else json.dumps(text, default=str)
-        shown: str = journal.mask(whole, self.secrets)
+        shown: str = journal.mask_secrets(whole, self.secrets)
         return shown if len(shown) <= MESSAGE_LENGTH else shown[:MESSAGE_LENGTH] + " …"
 
     def _end_play(self) -> None:

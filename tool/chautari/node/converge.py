@@ -101,7 +101,7 @@ def check_in_use(context: RunContext) -> int:
 
     It fails while people use the service, and runs only where a deploy would change something.
     """
-    names = [inputs["role"] for inputs in context.roles] + _obsolete_roles(context)
+    names = [inputs["role"] for inputs in context.roles] + _read_obsolete_roles(context)
     roles = [name for name in names if _has_file(context, name, IN_USE_TASKS)]
     if not roles:
         return 0
@@ -119,7 +119,7 @@ def remove_roles(context: RunContext, purge: bool) -> int:
     Data is kept unless `purge` is set. A role without removal tasks stays, and is reported.
     """
     removable = removable_roles(context)
-    for role in set(_obsolete_roles(context)) - set(removable):
+    for role in set(_read_obsolete_roles(context)) - set(removable):
         context.emit({"event": "role_not_removable", "role": role})
     if not removable:
         return 0
@@ -137,12 +137,12 @@ def remove_roles(context: RunContext, purge: bool) -> int:
 
 def removable_roles(context: RunContext) -> dict[str, list[Reason]]:
     """Return the obsolete roles that have removal tasks, in the order of their set-up."""
-    obsolete = _obsolete_roles(context)
+    obsolete = _read_obsolete_roles(context)
     why = reason("obsolete_role")
     return {role: [why] for role in obsolete if _has_file(context, role, REMOVE_TASKS)}
 
 
-def _obsolete_roles(context: RunContext) -> list[str]:
+def _read_obsolete_roles(context: RunContext) -> list[str]:
     file = context.memory / "obsolete_roles.json"
     roles: list[str] = json.loads(file.read_text()) if file.is_file() else []
     return roles
@@ -178,7 +178,7 @@ def run_pass(context: RunContext, selected: list[RoleInputs], recording: bool = 
     if recording:
         clock.reset_future_mtimes(item for inputs in selected for item in inputs.get("items", ()))
     # Ansible gathers facts as it begins: an address that changes meanwhile is in no file yet.
-    machine = receipts.machine_of(selected)
+    machine = receipts.machine_facts_of(selected)
     code = _run_plays(context, "run.yml", plays)
     if recording:
         incomplete = write_receipts(

@@ -14,7 +14,7 @@ def install_drift_code(state: Path, memory: Path, run: str) -> None:
     replaced in one step once the new copy is on the disk.
     """
     new, installed = memory / "lib", state / "lib"
-    if _contents(new) == _contents(installed):
+    if _read_modules(new) == _read_modules(installed):
         return
     copy, link = state / f"lib-{run}", state / "lib.new"
     shutil.rmtree(copy, ignore_errors=True)
@@ -30,6 +30,6 @@ def install_drift_code(state: Path, memory: Path, run: str) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _contents(folder: Path) -> dict[str, bytes]:
+def _read_modules(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*.py") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}

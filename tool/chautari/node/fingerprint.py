@@ -50,7 +50,7 @@ def current_states(items: Iterable[Item]) -> list[State]:
     return [states[index] for index in range(len(watched))]
 
 
-def machine(facts: Iterable[str] = ()) -> State:
+def machine_facts(facts: Iterable[str] = ()) -> State:
     """Return facts of the machine: release, architecture, memory in MB.
 
     `facts` names further ones, those of `node/addresses.py`, as Ansible calls them.
@@ -67,7 +67,7 @@ def machine(facts: Iterable[str] = ()) -> State:
         return known
     from chautari.node import addresses  # most nodes have no role that uses these
 
-    return known | addresses.facts(further)
+    return known | addresses.address_facts(further)
 
 
 class _PendingQueries:
@@ -223,7 +223,7 @@ def _path_state(name: str) -> State:
         return state | {"is": "directory"}
     if not stat.S_ISREG(found.st_mode):
         return state | {"is": "special"}
-    return state | {"is": "file", "sha256": _hashed(name, "sha256")}
+    return state | {"is": "file", "sha256": _hash_file(name, "sha256")}
 
 
 # Bytes of one read; most managed files are smaller.
@@ -233,12 +233,12 @@ _PART = 1 << 18
 def digest(name: str, algorithm: str = "sha256") -> str:
     """Return the hexadecimal digest of a file's content; empty when it cannot be read."""
     try:
-        return _hashed(name, algorithm)
+        return _hash_file(name, algorithm)
     except OSError:
         return ""
 
 
-def _hashed(name: str, algorithm: str) -> str:
+def _hash_file(name: str, algorithm: str) -> str:
     with open(name, "rb") as stream:
         found = hashlib.new(algorithm)
         while part := stream.read(_PART):

@@ -31,7 +31,7 @@ def append_event(file: Path, event: Mapping[str, Any], secrets: Iterable[str] = 
     """
     if event["event"] in DISPENSABLE and file.exists() and file.stat().st_size > MAX_BYTES:
         return
-    append_text(file, json.dumps(mask(dict(event), secrets)) + "\n")
+    append_text(file, json.dumps(mask_secrets(dict(event), secrets)) + "\n")
 
 
 def append_text(file: Path, text: str, synced: bool = False) -> None:
@@ -86,7 +86,7 @@ def parser_for(file: Path) -> Callable[[bytes], dict[str, Any]]:
 
 def _parse_old_event(line: bytes) -> dict[str, Any]:
     try:
-        return old_formats.event(parse_event(line))
+        return old_formats.upgrade_event(parse_event(line))
     except (KeyError, TypeError, AttributeError, ValueError):
         return {"event": "malformed"}
 
@@ -101,11 +101,11 @@ def trim(log: Path) -> None:
 
 
 def read_secrets(file: Path) -> list[str]:
-    """Return the secrets of the bundle in every spelling, for `mask`."""
-    return spellings(json.loads(file.read_text()) if file.is_file() else [])
+    """Return the secrets of the bundle in every spelling, for `mask_secrets`."""
+    return secret_spellings(json.loads(file.read_text()) if file.is_file() else [])
 
 
-def spellings(secrets: Iterable[str]) -> list[str]:
+def secret_spellings(secrets: Iterable[str]) -> list[str]:
     """Return each way in which a text may spell these secrets, the longest first.
 
     Messages hold results as JSON, Python literals, URLs and base64. Logs come line by line, so each
@@ -121,18 +121,18 @@ def spellings(secrets: Iterable[str]) -> list[str]:
     return sorted(found, key=len, reverse=True)
 
 
-def mask(value: Any, secrets: Iterable[str]) -> Any:
+def mask_secrets(value: Any, secrets: Iterable[str]) -> Any:
     """Return a text, or all texts of plain data, with the secrets replaced.
 
     Args:
         value: a text, or JSON data.
-        secrets: every spelling of them, as `read_secrets` or `spellings` returns them.
+        secrets: every spelling of them, as `read_secrets` or `secret_spellings` returns them.
     """
     if isinstance(value, str):
         for secret in secrets:
             value = value.replace(secret, MASK)
     elif isinstance(value, dict):
-        return {key: mask(item, secrets) for key, item in value.items()}
+        return {key: mask_secrets(item, secrets) for key, item in value.items()}
     elif isinstance(value, list | tuple):
-        return [mask(item, secrets) for item in value]
+        return [mask_secrets(item, secrets) for item in value]
     return value

@@ -55,7 +55,7 @@ def run(
 def _write_log(output: IO[bytes], log: Path, secrets: Sequence[str]) -> None:
     with output:
         for line in output:
-            text = journal.mask(line.decode(errors="replace"), secrets)
+            text = journal.mask_secrets(line.decode(errors="replace"), secrets)
             # A full disk costs lines of the log; the command must never wait for it.
             with contextlib.suppress(OSError):
                 with log.open("ab") as stream:

@@ -19,7 +19,7 @@ def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
     """Run the action named in `arguments` and return the exit code of the SSH command."""
     os.umask(0o077)
     STATE.mkdir(parents=True, exist_ok=True)
-    answer = _answer(arguments["action"], payload)
+    answer = _answer_query(arguments["action"], payload)
     if answer is None:
         from chautari.node import runner
 
@@ -28,7 +28,7 @@ def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
     return 0
 
 
-def _answer(action: str, payload: IO[bytes]) -> Mapping[str, Any] | None:
+def _answer_query(action: str, payload: IO[bytes]) -> Mapping[str, Any] | None:
     """Return the answer to a short question; None for an action of the runner."""
     if action == "survey":
         from chautari.node import lock, survey

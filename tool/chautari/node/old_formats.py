@@ -17,7 +17,7 @@ _EVENTS = {
 }  # fmt: skip
 
 
-def request(old: Mapping[str, Any]) -> dict[str, Any]:
+def upgrade_request(old: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's request, or a lock's holder, under today's names."""
     found = {_KEYS.get(key, key): value for key, value in old.items()}
     if "mode" in found:
@@ -25,7 +25,7 @@ def request(old: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def receipt(body: dict[str, Any]) -> dict[str, Any]:
+def upgrade_receipt(body: dict[str, Any]) -> dict[str, Any]:
     """Return the body of a receipt of format 1 as one of format 2."""
     role = body["role"]
     return {
@@ -51,7 +51,7 @@ def _item(item: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def event(old: dict[str, Any]) -> dict[str, Any]:
+def upgrade_event(old: dict[str, Any]) -> dict[str, Any]:
     """Return an event of a journal of format 1 under today's name and with today's keys."""
     found = old | {"event": _EVENTS.get(old["event"], old["event"])}
     convert = _CONVERTERS.get(old["event"])
@@ -102,11 +102,11 @@ def _budget(old: dict[str, Any]) -> dict[str, Any]:
 
 
 def _busy(old: dict[str, Any]) -> dict[str, Any]:
-    return old | {"holder": request(old["holder"])}
+    return old | {"holder": upgrade_request(old["holder"])}
 
 
 _CONVERTERS = {
-    "run_started": request, "chosen": _chosen, "may_follow": _may_follow, "kept": _kept,
+    "run_started": upgrade_request, "chosen": _chosen, "may_follow": _may_follow, "kept": _kept,
     "notice": _notice, "accepted": _accepted, "open": _open, "budget": _budget,
     "busy": _busy,
 }  # fmt: skip

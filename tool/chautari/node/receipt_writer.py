@@ -78,12 +78,12 @@ def write_receipts(
 
     A receipt records the current states. When a file is not what its role wrote a moment ago,
     another program changed it meanwhile, and the receipt is incomplete. `machine` holds the facts
-    that the roles used: `machine_of` from before they ran, or the current ones.
+    that the roles used: `machine_facts_of` from before they ran, or the current ones.
     """
     ended = [i for i in roles if records.get(i["role"], RoleRecord()).completed]
     lists = [_watched_items(inputs, records[inputs["role"]]) for inputs in ended]
     states = fingerprint.current_states(item for items in lists for item in items)
-    machine = receipts.machine_of(ended) if machine is None else machine
+    machine = receipts.machine_facts_of(ended) if machine is None else machine
     position, incomplete = 0, dict[str, Reason]()
     for inputs, items in zip(ended, lists, strict=True):
         role, record = inputs["role"], records[inputs["role"]]

@@ -97,7 +97,7 @@ def load(state: Path, role: str) -> Receipt | None:
         if written == 1:
             from chautari.node import old_formats  # does not travel with a survey
 
-            body = old_formats.receipt(body)
+            body = old_formats.upgrade_receipt(body)
         elif written != FORMAT:
             return None
         return Receipt(**body)
@@ -182,7 +182,7 @@ def changed_inputs(before: RoleInputs, after: RoleInputs) -> list[Reason]:
 
 def drifted(receipts: list[Receipt]) -> list[list[Reason]]:
     """Return for each receipt how the node differs from it, in one pass over the whole node."""
-    machine = machine_of(receipt.inputs for receipt in receipts)
+    machine = machine_facts_of(receipt.inputs for receipt in receipts)
     current = fingerprint.current_states(item for receipt in receipts for item in receipt.items)
     found, position = [], 0
     for receipt in receipts:
@@ -197,9 +197,9 @@ def drifted(receipts: list[Receipt]) -> list[list[Reason]]:
     return found
 
 
-def machine_of(roles: Iterable[RoleInputs]) -> State:
+def machine_facts_of(roles: Iterable[RoleInputs]) -> State:
     """Return the facts of the machine that any of these roles uses."""
-    return fingerprint.machine(name for inputs in roles for name in inputs.get("facts", ()))
+    return fingerprint.machine_facts(name for inputs in roles for name in inputs.get("facts", ()))
 
 
 def facts_of_role(inputs: RoleInputs, machine: State) -> State:

@@ -74,14 +74,14 @@ def _command(arguments: Arguments, reads: bool) -> Managed:
 
 
 def _file(arguments: Arguments, result: Arguments) -> Managed:
-    path = _first(arguments, "path", "dest", "name")
+    path = _first_argument(arguments, "path", "dest", "name")
     if _is_true(arguments.get("recurse")):
         return [path_item(path)], "file_tree"
     return [path_item(path)], ""
 
 
 def _copy(arguments: Arguments, result: Arguments) -> Managed:
-    path = str(result.get("dest") or _first(arguments, "dest"))
+    path = str(result.get("dest") or _first_argument(arguments, "dest"))
     source = str(arguments.get("src") or "")
     if source.endswith("/") or result.get("state") == "directory":
         return [path_item(path)], "copied_tree"
@@ -91,12 +91,12 @@ def _copy(arguments: Arguments, result: Arguments) -> Managed:
     return [path_item(path, **({"sha1": str(checksum)} if checksum else {}))], ""
 
 
-def _edited(arguments: Arguments, result: Arguments) -> Managed:
-    return [path_item(_first(arguments, "path", "dest", "name"))], ""
+def _edited_file(arguments: Arguments, result: Arguments) -> Managed:
+    return [path_item(_first_argument(arguments, "path", "dest", "name"))], ""
 
 
-def _fetched(arguments: Arguments, result: Arguments) -> Managed:
-    path = str(result.get("dest") or _first(arguments, "dest"))
+def _downloaded_file(arguments: Arguments, result: Arguments) -> Managed:
+    path = str(result.get("dest") or _first_argument(arguments, "dest"))
     return [path_item(path)], ""
 
 
@@ -126,12 +126,12 @@ def _package(spec: str) -> Resource:
     return item | ({"pinned": True} if version else {})
 
 
-def _selection(arguments: Arguments, result: Arguments) -> Managed:
-    return [{"kind": "package", "name": _first(arguments, "name"), "held": True}], ""
+def _held_package(arguments: Arguments, result: Arguments) -> Managed:
+    return [{"kind": "package", "name": _first_argument(arguments, "name"), "held": True}], ""
 
 
 def _unit(arguments: Arguments, result: Arguments) -> Managed:
-    name = _first(arguments, "name", "service", "unit")
+    name = _first_argument(arguments, "name", "service", "unit")
     if not name:  # a mere daemon-reload
         return [], ""
     watched: Resource = {"enabled": True} if {"enabled", "masked"} & arguments.keys() else {}
@@ -143,25 +143,25 @@ def _unit(arguments: Arguments, result: Arguments) -> Managed:
 
 
 def _user(arguments: Arguments, result: Arguments) -> Managed:
-    return [{"kind": "account", "name": _first(arguments, "name", "user")}], ""
+    return [{"kind": "account", "name": _first_argument(arguments, "name", "user")}], ""
 
 
 def _group(arguments: Arguments, result: Arguments) -> Managed:
-    return [{"kind": "group", "name": _first(arguments, "name")}], ""
+    return [{"kind": "group", "name": _first_argument(arguments, "name")}], ""
 
 
 def _stat(arguments: Arguments, result: Arguments) -> Managed:
     # A role decides by whether the path exists: when that changes, it has to decide again.
-    return [{"kind": "exists", "name": _first(arguments, "path", "dest", "name")}], ""
+    return [{"kind": "exists", "name": _first_argument(arguments, "path", "dest", "name")}], ""
 
 
 def _debconf(arguments: Arguments, result: Arguments) -> Managed:
-    question = _first(arguments, "question", "selection", "setting")
+    question = _first_argument(arguments, "question", "selection", "setting")
     return ([{"kind": "debconf", "name": question}] if question else []), ""
 
 
 def _repository(arguments: Arguments, result: Arguments) -> Managed:
-    name = _first(arguments, "name")
+    name = _first_argument(arguments, "name")
     source = str(result.get("dest") or f"/etc/apt/sources.list.d/{name}.sources")
     found = [path_item(source)]
     if signed := result.get("key_filename"):
@@ -180,7 +180,7 @@ def _unarchive(arguments: Arguments, result: Arguments) -> Managed:
     return [], "unpacked_tree"
 
 
-def _first(arguments: Arguments, *names: str) -> str:
+def _first_argument(arguments: Arguments, *names: str) -> str:
     return next((str(arguments[name]) for name in names if arguments.get(name)), "")
 
 
@@ -192,16 +192,16 @@ _KNOWN: dict[str, Callable[[Arguments, Arguments], Managed]] = {
     "apt": _apt,
     "package": _apt,
     "assemble": _copy,
-    "blockinfile": _edited,
+    "blockinfile": _edited_file,
     "copy": _copy,
     "deb822_repository": _repository,
     "debconf": _debconf,
-    "dpkg_selections": _selection,
+    "dpkg_selections": _held_package,
     "file": _file,
-    "get_url": _fetched,
+    "get_url": _downloaded_file,
     "group": _group,
-    "lineinfile": _edited,
-    "replace": _edited,
+    "lineinfile": _edited_file,
+    "replace": _edited_file,
     "service": _unit,
     "stat": _stat,
     "systemd": _unit,

@@ -53,15 +53,15 @@ def main(arguments: Request, payload: IO[bytes]) -> int:
     if arguments["action"] == "status":
         _print(runs.status(STATE))
         return 0
-    run = arguments.get("run") or runs.newest(STATE)
+    run = arguments.get("run") or runs.newest_run(STATE)
     if not run:
         return _refuse(reason("no_run"))
     valid, starts = RUN_ID.fullmatch(run), arguments["action"] == "start"
     if starts:
         # "unknown_run" makes the control side send a start again: an invalid id stays invalid.
         return start(run, arguments, payload.read()) if valid else _refuse(reason("invalid_run"))
-    if not valid or not _folders(run)[0].is_dir():
-        return _refuse(reason("unknown_run", run=run, known=runs.ids(STATE)[-runs.KEPT_RUNS :]))
+    if not valid or not _run_folders(run)[0].is_dir():
+        return _refuse(reason("unknown_run", run=run, known=runs.run_ids(STATE)[-runs.KEPT_RUNS :]))
     if arguments.get("detach"):
         return wait_until_started(run)
     return follow(run, int(arguments.get("offset", 0)))
@@ -79,7 +79,7 @@ def start(run: str, arguments: Request, bundle: bytes) -> int:
     if holder := lock.holder():
         _print({"event": "busy", "holder": holder})
         return BUSY
-    place, memory = _folders(run)
+    place, memory = _run_folders(run)
     try:
         place.mkdir(parents=True, exist_ok=True)
         unpack(bundle, memory)
@@ -98,7 +98,7 @@ def _abort_start(run: str, why: Reason) -> int:
 
     They hold secrets, and would be read as those of the newest run.
     """
-    for folder in _folders(run):
+    for folder in _run_folders(run):
         shutil.rmtree(folder, ignore_errors=True)
     return _refuse(why)
 
@@ -123,14 +123,14 @@ def _launch(run: str, memory: Path) -> str:
 
 def run_worker(run: str) -> int:
     """Hold the lock, do the run's work and record how it ended. Runs inside the transient unit."""
-    place, memory = _folders(run)
+    place, memory = _run_folders(run)
     try:
         # systemd stops a unit with SIGTERM: exit as after an error, so that it is recorded.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        request = old_formats.request(json.loads((place / "about.json").read_text()))
-        with lock.locked(dict(runs.public(request))) as holder:
+        request = old_formats.upgrade_request(json.loads((place / "about.json").read_text()))
+        with lock.locked(dict(runs.public_fields(request))) as holder:
             if holder:
-                _append(place, {"event": "busy", "holder": holder})
+                _append_event(place, {"event": "busy", "holder": holder})
                 return BUSY
             return 0 if _run_recorded(place, memory, request) else 1
     finally:
@@ -142,7 +142,7 @@ def _run_recorded(place: Path, memory: Path, request: Request) -> bool:
     """Do the run's work, record its beginning and its ending, and return whether it succeeded."""
     began, run = time.time(), place.name
     started = {"event": "run_started", "run": run, "time": began, "format": JOURNAL_FORMAT}
-    _append(place, started | runs.public(request))
+    _append_event(place, started | runs.public_fields(request))
     ok, last = False, list[RunEvent]()
     try:
         _delete_leftovers(run)
@@ -152,7 +152,7 @@ def _run_recorded(place: Path, memory: Path, request: Request) -> bool:
         raise
     except Exception as error:
         # The unit's own journal has the traceback.
-        message = journal.mask(f"{type(error).__name__}: {error}", _secrets(place))
+        message = journal.mask_secrets(f"{type(error).__name__}: {error}", _secrets(place))
         last = [{"event": "run_crashed", "message": message}]
         raise
     finally:
@@ -162,12 +162,12 @@ def _run_recorded(place: Path, memory: Path, request: Request) -> bool:
         _tidy_up(place)
         # A listener leaves at the ending and may ask again at once, so it comes last. Both events
         # follow the tidying, which may have made room for them.
-        for event in (*last, _ending(place, ok, began)):
-            _append(place, event)
+        for event in (*last, _finished_event(place, ok, began)):
+            _append_event(place, event)
     return ok
 
 
-def _ending(place: Path, ok: bool, began: float) -> RunEvent:
+def _finished_event(place: Path, ok: bool, began: float) -> RunEvent:
     seconds = round(time.time() - began, 2)
     failed = _failed_checks(place / "events.jsonl")
     return {"event": "run_finished", "ok": ok, "failed_checks": failed, "seconds": seconds}
@@ -197,7 +197,7 @@ def _run_mode(place: Path, memory: Path, request: Request, began: float) -> bool
 
 def converge_node(place: Path, memory: Path, request: Request) -> bool:
     """Run the roles that have to run; the callback plugin writes their events."""
-    context = _context(place, memory, request, [])
+    context = _run_context(place, memory, request, [])
     if holder := lock.apt_holder():
         context.emit({"event": "apt_locked", "holder": holder})
     full = bool(request.get("full"))
@@ -218,13 +218,13 @@ def plan(place: Path, memory: Path, request: Request) -> bool:
     """Report which roles would run, and what Ansible's check mode says they would change."""
     from chautari.node import planner
 
-    context = _context(place, memory, request, ["--check", "--diff"])
+    context = _run_context(place, memory, request, ["--check", "--diff"])
     full = bool(request.get("full"))
     planner.plan(context, full, lambda: logged_process.tail(place / "log"))
     return True
 
 
-def _context(
+def _run_context(
     place: Path, memory: Path, request: Request, arguments: list[str]
 ) -> converge.RunContext:
     # Rendered templates pass through Ansible's temporary folders: keep them in memory, too.
@@ -241,11 +241,11 @@ def _context(
     }
 
     def emit(event: RunEvent) -> None:
-        _append(place, event)
+        _append_event(place, event)
 
     def ansible(playbook: str) -> int:
         argv = [str(VENV / "bin" / "ansible-playbook"), playbook, *arguments]
-        faster = {} if request.get("plain") else _mitogen()
+        faster = {} if request.get("plain") else _mitogen_settings()
         before = _started_roles(place)
         code = _run_logged(argv, place, memory, environment | faster)
         if code and faster and _started_roles(place) == before:
@@ -257,7 +257,7 @@ def _context(
     return converge.RunContext(STATE, memory, request["run"], ansible, emit)
 
 
-def _mitogen() -> dict[str, str]:
+def _mitogen_settings() -> dict[str, str]:
     """Return the settings that let Mitogen run the tasks, which takes a third of the time."""
     plugins = sorted(VENV.glob("lib/python3*/site-packages/ansible_mitogen/plugins/strategy"))
     if not plugins:
@@ -293,7 +293,7 @@ def run_checks(place: Path, memory: Path, began: float) -> None:
     # 0 all passed, 1 some failed: each has its event. Any other code means that none ran.
     if code not in (0, 1):
         log = logged_process.tail(place / "log")
-        _append(place, {"event": "checks_errored", "code": code, "log": log})
+        _append_event(place, {"event": "checks_errored", "code": code, "log": log})
 
 
 def _run_logged(argv: list[str], place: Path, memory: Path, extra: dict[str, str]) -> int:
@@ -307,7 +307,7 @@ def _run_logged(argv: list[str], place: Path, memory: Path, extra: dict[str, str
 
 def wait_until_started(run: str) -> int:
     """Wait until `run` has begun or was refused; return the exit code."""
-    for event in _follow_journal(run, _folders(run)[0] / "events.jsonl", 0):
+    for event in _follow_journal(run, _run_folders(run)[0] / "events.jsonl", 0):
         if event["event"] == "run_started":
             _print({"event": "run_detached", "run": run})
             return 0
@@ -319,7 +319,7 @@ def wait_until_started(run: str) -> int:
 
 def follow(run: str, offset: int) -> int:
     """Print the events of `run` from byte `offset` on until it ends; return its exit code."""
-    place, _ = _folders(run)
+    place, _ = _run_folders(run)
     code = 1
     for event in _follow_journal(run, place / "events.jsonl", offset):
         _print(event)
@@ -392,15 +392,15 @@ def _delete_leftovers(run: str) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _folders(run: str) -> tuple[Path, Path]:
+def _run_folders(run: str) -> tuple[Path, Path]:
     return STATE / "runs" / run, MEMORY / run
 
 
 def _secrets(place: Path) -> list[str]:
-    return journal.read_secrets(_folders(place.name)[1] / "secrets.json")
+    return journal.read_secrets(_run_folders(place.name)[1] / "secrets.json")
 
 
-def _append(place: Path, event: Mapping[str, Any]) -> None:
+def _append_event(place: Path, event: Mapping[str, Any]) -> None:
     journal.append_event(place / "events.jsonl", event, _secrets(place))
 
 

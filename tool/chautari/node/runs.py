@@ -26,14 +26,14 @@ PLAN: Mode = "plan"
 _REFUSED = b'{"event": "busy"'
 
 
-def ids(state: Path) -> list[str]:
+def run_ids(state: Path) -> list[str]:
     """Return the ids of the runs that are kept on this node, the oldest first."""
     return sorted(path.name for path in (state / "runs").glob("*") if RUN_ID.fullmatch(path.name))
 
 
-def newest(state: Path, deploys_only: bool = False) -> str | None:
+def newest_run(state: Path, deploys_only: bool = False) -> str | None:
     """Return the newest run on this node that began, or None."""
-    for run in reversed(ids(state)):
+    for run in reversed(run_ids(state)):
         place = state / "runs" / run
         if _is_deploy(place) if deploys_only else not _was_refused(place):
             return run
@@ -46,7 +46,7 @@ def prune_runs(state: Path, keep: str) -> None:
     The run `keep` has just ended and is being read: it stays, also where a clock that was set back
     makes it look like the oldest.
     """
-    places = [state / "runs" / run for run in ids(state)]
+    places = [state / "runs" / run for run in run_ids(state)]
     deploys = [place for place in places if _is_deploy(place)]
     others = [place for place in places if place not in deploys]
     for old in deploys[:-KEPT_RUNS] + others[:-KEPT_RUNS]:
@@ -56,15 +56,15 @@ def prune_runs(state: Path, keep: str) -> None:
 
 def status(state: Path) -> StatusAnswer:
     """Return whose run holds the lock, and how the newest deploy ended."""
-    run = newest(state, deploys_only=True)
+    run = newest_run(state, deploys_only=True)
     answer: StatusAnswer = {
-        "event": "status", "busy": lock.holder(), "run": run, "runs": ids(state),
+        "event": "status", "busy": lock.holder(), "run": run, "runs": run_ids(state),
     }  # fmt: skip
     if run:
         place = state / "runs" / run
         lines = journal.read_lines(place / "events.jsonl")
         ends = [journal.parse_event(line) for line in lines if b'"run_finished"' in line]
-        answer["about"] = about(place)
+        answer["about"] = read_public_request(place)
         answer["finished"] = next((e for e in reversed(ends) if _is_ending(e)), None)
     return answer
 
@@ -73,21 +73,23 @@ def _is_ending(event: dict[str, Any]) -> TypeGuard[RunFinished]:
     return bool(event["event"] == "run_finished")
 
 
-def about(place: Path) -> Holder:
+def read_public_request(place: Path) -> Holder:
     """Return the public part of the request of the run in the folder `place`."""
     try:
-        return public(old_formats.request(json.loads((place / "about.json").read_text())))
+        return public_fields(
+            old_formats.upgrade_request(json.loads((place / "about.json").read_text()))
+        )
     except (OSError, ValueError):
-        return public({})
+        return public_fields({})
 
 
-def public(request: dict[str, Any]) -> Holder:
+def public_fields(request: dict[str, Any]) -> Holder:
     """Return the part of a run's request that other operators see."""
     return cast("Holder", {key: request.get(key, "") for key in PUBLIC_KEYS})
 
 
 def _is_deploy(place: Path) -> bool:
-    return about(place)["mode"] in (DEPLOY, "") and not _was_refused(place)
+    return read_public_request(place)["mode"] in (DEPLOY, "") and not _was_refused(place)
 
 
 def _was_refused(place: Path) -> bool:

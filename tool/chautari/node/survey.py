@@ -24,7 +24,7 @@ def survey(state: Path, roles: list[RoleInputs], busy: Holder | None) -> SurveyA
 
     While another run holds the lock, receipts are not compared: they change every moment.
     """
-    answer: SurveyAnswer = {"event": "survey", "facts": facts(roles), "busy": busy}
+    answer: SurveyAnswer = {"event": "survey", "facts": machine_fact_lines(roles), "busy": busy}
     if busy is None:
         reasons = receipts.roles_to_run(state, roles)
         answer["reasons"] = reasons
@@ -33,13 +33,13 @@ def survey(state: Path, roles: list[RoleInputs], busy: Holder | None) -> SurveyA
     return answer
 
 
-def facts(roles: list[RoleInputs]) -> list[str]:
+def machine_fact_lines(roles: list[RoleInputs]) -> list[str]:
     """Return the machine's facts, in the lines that the preflight's own script prints.
 
     That script reads a machine without Python; this function needs no process. Ports in use are
     left out: a role that found its port free uses it now.
     """
-    machine = fingerprint.machine()
+    machine = fingerprint.machine_facts()
     lines = [
         f"os={machine.get('id', 'unknown')}-{machine.get('version_id', 'unknown')}",
         f"machine={machine['machine']}",

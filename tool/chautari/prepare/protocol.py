@@ -37,7 +37,7 @@ class Orders(TypedDict):
     parallel: int
 
 
-class Coded(TypedDict):
+class CodedMessage(TypedDict):
     """A notice or refusal as plain data."""
 
     code: str
@@ -56,11 +56,11 @@ class Result(TypedDict, total=False):
     task: str
     code: str
     message: str
-    notice: Coded
-    refusal: Coded
-    refusals: list[Coded]
+    notice: CodedMessage
+    refusal: CodedMessage
+    refusals: list[CodedMessage]
 
 
-def coded(item: Notice | Refusal) -> Coded:
+def coded_message(item: Notice | Refusal) -> CodedMessage:
     """Return a notice or refusal as plain data."""
     return {"code": item.code, "data": item.data}

@@ -32,15 +32,15 @@ _REQUIREMENTS = Path(__file__).resolve().parents[1] / "node" / "requirements.loc
 
 
 @functools.cache
-def requirements() -> str:
+def locked_requirements() -> str:
     """Return the hash-locked requirements of the environment on the nodes."""
     return _REQUIREMENTS.read_text()
 
 
 @functools.cache
-def marker() -> str:
+def environment_digest() -> str:
     """Return what a prepared node carries: the digest of the locked requirements."""
-    return hashlib.sha256(requirements().encode()).hexdigest()
+    return hashlib.sha256(locked_requirements().encode()).hexdigest()
 
 
 def prepare(
@@ -60,9 +60,9 @@ def prepare(
     Returns a report for each node; those whose state is `converged` may go on to converge.
     """
     orders: Orders = {
-        "nodes": [_order(region, target, resolver or "") for target in targets],
-        "requirements": requirements(),
-        "marker": marker(),
+        "nodes": [_node_order(region, target, resolver or "") for target in targets],
+        "requirements": locked_requirements(),
+        "marker": environment_digest(),
         "operator": f"{getpass.getuser()} from {platform.node()}",
         "checking": checking,
         "parallel": parallel,
@@ -72,7 +72,7 @@ def prepare(
     for line in child:
         result: Result = json.loads(line)
         tell(result["node"], dict(result))
-        _update(reports[result["node"]], result)
+        _apply_result(reports[result["node"]], result)
     for report in reports.values():
         if report.state == "failed" and report.failure is None:
             _mark_unfinished(report, child)
@@ -91,7 +91,7 @@ def _json(data: Any) -> bytes:
     return json.dumps(data).encode()
 
 
-def requirements_of(region: Region, name: str) -> NodeRequirements:
+def node_requirements(region: Region, name: str) -> NodeRequirements:
     """Return what the machine of the node called `name` must offer."""
     from chautari.render.placement import names_of, roles_of
 
@@ -110,7 +110,7 @@ def requirements_of(region: Region, name: str) -> NodeRequirements:
     )
 
 
-def _order(region: Region, target: SSHTarget, resolver: str) -> NodeOrder:
+def _node_order(region: Region, target: SSHTarget, resolver: str) -> NodeOrder:
     return {
         "name": target.name,
         "address": target.address,
@@ -120,11 +120,11 @@ def _order(region: Region, target: SSHTarget, resolver: str) -> NodeOrder:
         "key": str(target.key) if target.key else "",
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
         "resolver": resolver,
-        "required": asdict(requirements_of(region, target.name)),
+        "required": asdict(node_requirements(region, target.name)),
     }
 
 
-def _update(report: NodeReport, result: Result) -> None:
+def _apply_result(report: NodeReport, result: Result) -> None:
     report.os = result.get("os") or report.os
     kind = result["event"]
     if kind == "prepared":

@@ -27,7 +27,7 @@ from chautari.node import packages
 from chautari.preflight import dns_records, facts, rules
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment
-from chautari.prepare.protocol import NodeOrder, Orders, Result, coded
+from chautari.prepare.protocol import NodeOrder, Orders, Result, coded_message
 from chautari.report.model import Refusal
 from chautari.services.registry import INSTALLED
 
@@ -59,7 +59,7 @@ class MachineFacts(FactBase[list[str]]):
         return list(output)
 
 
-def write(result: Result) -> None:
+def write_result(result: Result) -> None:
     """Write one result line."""
     sys.stdout.write(json.dumps(result) + "\n")
     sys.stdout.flush()
@@ -77,7 +77,7 @@ def main() -> None:
     state = State(inventory, config, check_for_changes=False)
 
     def work(host: Host) -> None:
-        if release := _inspect(host, nodes[host.name], orders):
+        if release := _connect_and_check(host, nodes[host.name], orders):
             _prepare(state, host, release, orders)
 
     with ctx_state.use(state):
@@ -103,7 +103,7 @@ def connection_data(node: NodeOrder) -> dict[str, Any]:
     return data
 
 
-def _inspect(host: Host, node: NodeOrder, orders: Orders) -> str:
+def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
     """Return the OS of a machine that passed the preflight and has to be prepared; else nothing."""
     # An unexpected error of one machine must not end the work on the others.
     try:
@@ -113,32 +113,34 @@ def _inspect(host: Host, node: NodeOrder, orders: Orders) -> str:
         try:
             host.connect(show_errors=False, raise_exceptions=True)
         except (ConnectError, OSError) as error:
-            write({"event": "unreachable", "node": host.name, "message": str(error)})
+            write_result({"event": "unreachable", "node": host.name, "message": str(error)})
             return ""
         keep_alive(host.connector.client.get_transport().sock)
-        _report_pinned(host.name, node["address"], before, known_hosts.read_text())
+        _report_pinned_keys(host.name, node["address"], before, known_hosts.read_text())
         if (found := _facts(host)) is not None:
             return found.os if _needs_preparation(host, node, found, orders) else ""
         code, message = "no_output", ""
     except Exception as error:
-        code, message = "step_failed", _message(error)
-    if _is_cut(host):
-        refusal = coded(Refusal("connection_lost_in_preflight"))
-        write({"event": "unreachable", "node": host.name, "refusal": refusal})
+        code, message = "step_failed", _error_text(error)
+    if _is_disconnected(host):
+        refusal = coded_message(Refusal("connection_lost_in_preflight"))
+        write_result({"event": "unreachable", "node": host.name, "refusal": refusal})
     else:
         _write_failure(host, "Inspect the machine", code, message)
     return ""
 
 
 def _write_failure(host: Host, task: str, code: str, message: str) -> None:
-    write({"event": "failed", "node": host.name, "task": task, "code": code, "message": message})
+    write_result(
+        {"event": "failed", "node": host.name, "task": task, "code": code, "message": message}
+    )
 
 
-def _message(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _is_cut(host: Host) -> bool:
+def _is_disconnected(host: Host) -> bool:
     """Return whether the connection to a machine is lost, by using it once more."""
     if not host.connected:
         return False
@@ -170,25 +172,27 @@ def _needs_preparation(host: Host, node: NodeOrder, found: facts.Facts, orders: 
         answers = dns_records.lookup(required.names, node["resolver"])
         refusals += dns_records.records(answers, required)
     for notice in rules.advice(found, required):
-        write({"event": "advised", "node": host.name, "notice": coded(notice)})
+        write_result({"event": "advised", "node": host.name, "notice": coded_message(notice)})
     if not refusals and checking and not found.venv:
         refusals = [Refusal("nothing_deployed")]
     result: Result = {"event": "preparing", "node": host.name, "os": found.os}
     if refusals:
-        write(result | {"event": "refused", "refusals": [coded(item) for item in refusals]})
+        write_result(
+            result | {"event": "refused", "refusals": [coded_message(item) for item in refusals]}
+        )
         return False
     ready = found.venv == orders["marker"]
     if ready or checking:
-        write(result | {"event": "prepared", "changed": False, "outdated": not ready})
+        write_result(result | {"event": "prepared", "changed": False, "outdated": not ready})
         return False
-    write(result)
+    write_result(result)
     return True
 
 
-def _report_pinned(name: str, address: str, before: str, after: str) -> None:
+def _report_pinned_keys(name: str, address: str, before: str, after: str) -> None:
     new = [line for line in after.splitlines() if line not in before and address in line]
     for line in new:
-        write({"event": "pinned", "node": name, "key": " ".join(line.split()[1:3])})
+        write_result({"event": "pinned", "node": name, "key": " ".join(line.split()[1:3])})
 
 
 def _facts(host: Host) -> facts.Facts | None:
@@ -220,7 +224,7 @@ def _prepare(state: State, host: Host, release: str, orders: Orders) -> None:
         broken = (
             ("packages_unreadable", "")
             if host in state.failed_hosts
-            else ("step_failed", _message(error))
+            else ("step_failed", _error_text(error))
         )
     _report_result(state, host, broken)
 
@@ -254,18 +258,20 @@ def _report_result(state: State, host: Host, broken: tuple[str, str] | None) -> 
 
     `broken` is the code and message of an exception that interrupted the steps.
     """
-    task, said = _stopped_at(state, host)
+    task, said = _failed_step(state, host)
     if not task and not broken:
-        write({"event": "prepared", "node": host.name, "changed": True})
-    elif _is_cut(host):
+        write_result({"event": "prepared", "node": host.name, "changed": True})
+    elif _is_disconnected(host):
         refusal = Refusal("connection_lost_in_preparation", {"step": f"“{task}”" if task else ""})
-        write({"event": "disconnected", "node": host.name, "refusal": coded(refusal)})
+        write_result(
+            {"event": "disconnected", "node": host.name, "refusal": coded_message(refusal)}
+        )
     else:
         code, message = ("step_failed", said) if said else broken or ("no_result", "")
         _write_failure(host, task or "prepare", code, message)
 
 
-def _stopped_at(state: State, host: Host) -> tuple[str, str]:
+def _failed_step(state: State, host: Host) -> tuple[str, str]:
     """Return the first step that did not succeed, and the last lines of its output."""
     for key, operation in state.ops[host].items():
         meta = operation.operation_meta

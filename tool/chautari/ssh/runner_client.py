@@ -145,9 +145,11 @@ def call_runner(
     if stream.flooded:
         answer, problem = None, TOO_MUCH
     cut = not problem and not stream.stopped and stream.code == SSH_FAILED
-    return Reply(answer, stream.code, problem or stream.stderr, cut and _is_cut(stream.stderr))
+    return Reply(
+        answer, stream.code, problem or stream.stderr, cut and _is_disconnected(stream.stderr)
+    )
 
 
-def _is_cut(error: str) -> bool:
+def _is_disconnected(error: str) -> bool:
     """Return whether SSH reports a lost connection; at its quietest it prints nothing."""
     return not error.strip() or any(words in error.lower() for words in _LOST)
