@@ -24,7 +24,7 @@ from chautari_sandbox.state import Missing, Repository, SandboxState
 def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inventory:
     """A region whose sandbox was brought up and runs."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(ports, "accepts_connection", lambda *_: True)
+    monkeypatch.setattr(ports, "greets", lambda *_: True)
     found = inventory(tmp_path, POLLS)
     brought_up(sandbox_spec(found))
     return found
@@ -71,12 +71,12 @@ def test_start_brings_up_a_sandbox_that_was_never_furnished(
     assert begun == ["andes"], "it came to its end"
 
 
-@pytest.mark.parametrize("silent", [("198.51.100.2", 53), ("203.0.113.20", 22)])
+@pytest.mark.parametrize("silent", [("198.51.100.2", 587), ("203.0.113.20", 22)])
 def test_start_brings_up_a_sandbox_of_which_a_container_is_silent(
     ours: Inventory, monkeypatch: pytest.MonkeyPatch, silent: tuple[str, int]
 ) -> None:
     begun = ups(monkeypatch)
-    monkeypatch.setattr(ports, "accepts_connection", lambda *asked: asked != silent)
+    monkeypatch.setattr(ports, "greets", lambda *asked: asked[:2] != silent)
     SandboxProvider().start(ours, print)
     assert begun == ["andes"]
 

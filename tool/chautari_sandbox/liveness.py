@@ -1,7 +1,8 @@
 """Whether a sandbox runs as a region needs it, asked of its servers and not of podman.
 
-Podman takes longer to answer than a whole deploy that finds nothing to do; a connection to each
-container's server takes a millisecond.
+Podman takes longer to answer than a whole deploy that finds nothing to do; the greeting of each
+container's server takes milliseconds. An open connection alone proves nothing: once the containers
+are gone, some gateways accept a connection to any address.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from chautari_sandbox import ports, state
 from chautari_sandbox.spec import SandboxSpec
 from chautari_sandbox.state import SandboxState
 
-DNS_PORT = 53
+SMTP_GREETING = b"220"
+SSH_GREETING = b"SSH-"
 SSH_PORT = 22
 
 
@@ -20,8 +22,8 @@ def is_running(spec: SandboxSpec, known: SandboxState) -> bool:
         state.is_finished(spec.name)
         and _was_made_for(spec, known)
         and _serves(spec, known)
-        and ports.accepts_connection(known.internet_address, DNS_PORT)
-        and all(ports.accepts_connection(node.address, SSH_PORT) for node in spec.nodes)
+        and ports.greets(known.internet_address, known.mail_relay.port, SMTP_GREETING)
+        and all(ports.greets(node.address, SSH_PORT, SSH_GREETING) for node in spec.nodes)
     )
 
 

@@ -31,3 +31,12 @@ def accepts_connection(address: str, port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def greets(address: str, port: int, greeting: bytes) -> bool:
+    """Return whether the server on a port begins with `greeting` within two seconds."""
+    try:
+        with socket.create_connection((address, port), timeout=2) as connection:
+            return connection.recv(len(greeting), socket.MSG_WAITALL) == greeting
+    except OSError:
+        return False

@@ -1,0 +1,41 @@
+"""Whether a server answers is decided by what it sends, not by an open connection."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from chautari_sandbox import ports
+
+
+@contextmanager
+def server(greeting: bytes) -> Iterator[int]:
+    """Run a server on a port of this machine that greets once and closes the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(greeting)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("greeting", "expected"),
+    [(b"SSH-2.0-OpenSSH_9.2\r\n", True), (b"220 smtp\r\n", False), (b"SS", False), (b"", False)],
+)
+def test_greets_compares_the_first_bytes(greeting: bytes, expected: bool) -> None:
+    with server(greeting) as port:
+        assert ports.greets("127.0.0.1", port, b"SSH-") is expected
+
+
+def test_greets_is_false_where_nothing_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert ports.greets("127.0.0.1", port, b"SSH-") is False
