@@ -43,9 +43,7 @@ def test_run_that_died_before_it_began_is_named_all_the_same(
     assert "journalctl -u chautari-run-q`" in report.refusals[0].fix
 
 
-@pytest.mark.parametrize(
-    ("mode", "state"), [("plan", "planned"), ("check", "verified"), ("verify", "verified")]
-)
+@pytest.mark.parametrize(("mode", "state"), [("plan", "planned"), ("verify", "verified")])
 def test_run_that_is_read_again_is_told_by_what_it_was_for(
     mode: str, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

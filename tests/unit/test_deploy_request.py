@@ -152,7 +152,7 @@ def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
     assert summary.next_steps(finished)[-1] == "When this is done, run: deploy region andes"
 
 
-def test_checking_alone_never_claims_to_have_converged(tmp_path: Path) -> None:
+def test_finalize_reports_verified_after_verify(tmp_path: Path) -> None:
     nodes = [NodeReport("bog1", "a", "converged"), NodeReport("med1", "b", "refused")]
     report = RegionReport("andes", "d", "", "", nodes=nodes)
     finished = assemble.finalize(report, planned(tmp_path, PUBLIC_INTERNET), "verify", 1.0)

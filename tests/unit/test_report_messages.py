@@ -21,6 +21,7 @@ TABLES: dict[str, dict[str, messages.Template]] = {
     "PROGRESS": messages.PROGRESS,
     "CAUSES": messages.CAUSES,
     "STEPS": messages.STEPS,
+    "STATUS": messages.STATUS,
 }
 # Calls whose first argument is a code, with its table.
 MAKERS = {"Reason": "REASONS", "Notice": "NOTICES", "Refusal": "REFUSALS", "Cause": "CAUSES"}

@@ -71,7 +71,7 @@ def test_builder_reports_a_node_that_sends_too_many_events(
         if taken.ended:
             break
         taken.feed_line(line)
-    assert (taken.heard, report.state) == (51, "failed")
+    assert (taken.event_count, report.state) == (51, "failed")
     assert [refusal.code for refusal in report.refusals] == ["too_much_output"]
 
 
@@ -121,7 +121,7 @@ from chautari.report.model import NodeReport
 from chautari.ssh import runner_client
 from chautari.ssh.target import SSHTarget
 runner_client.ssh_argv = lambda *_: (sys.executable, "-c", sys.argv[1])
-converge.PAUSES, converge.OUTAGE_SECONDS = (0,), 0
+converge.PAUSES, converge.MAX_OUTAGE_SECONDS = (0,), 0
 report = NodeReport("bog1", "192.0.2.1", "failed")
 target = SSHTarget("bog1", "192.0.2.1", 22, "root", None)
 converge.attach(target, "r", report, lambda *_: None)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 
@@ -16,8 +17,17 @@ from chautari.node import journal
 JOURNAL_LINES = 20
 
 
-def _read_settings() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(Path(os.environ["CHAUTARI_SETTINGS"]).read_text())
+class CheckContext(TypedDict):
+    """What the runner passes to the checks, in the file that `CHAUTARI_SETTINGS` names."""
+
+    node: str
+    settings: Mapping[str, Any]
+    doubles: list[str]
+    since: str
+
+
+def _read_settings() -> CheckContext:
+    found: CheckContext = json.loads(Path(os.environ["CHAUTARI_SETTINGS"]).read_text())
     return found
 
 
@@ -37,10 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def settings() -> dict[str, Any]:
+def settings() -> Mapping[str, Any]:
     """Return the node's host variables, without secrets."""
-    found: dict[str, Any] = _read_settings()["settings"]
-    return found
+    return _read_settings()["settings"]
 
 
 @pytest.fixture(scope="session")
@@ -52,4 +61,4 @@ def doubles() -> frozenset[str]:
 @pytest.fixture(scope="session")
 def since() -> str:
     """Return when this run began, in a form that `journalctl --since` takes."""
-    return str(_read_settings()["since"])
+    return _read_settings()["since"]

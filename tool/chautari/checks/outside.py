@@ -9,10 +9,10 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import dns.resolver
 import pytest
@@ -23,7 +23,28 @@ from chautari.node import journal
 
 TIMEOUT_SECONDS = 20.0
 NO_IPV6 = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-CheckContext = dict[str, Any]
+
+
+class NodeContext(TypedDict):
+    """The roles of a node, its host variables, and the secrets that are text."""
+
+    roles: list[str]
+    settings: Mapping[str, Any]
+    secrets: dict[str, str]
+
+
+class CheckContext(TypedDict):
+    """What the deploy passes to the checks.
+
+    `masked` are the secrets that no result may show. `resolver` is the DNS server to use, empty for
+    this machine's own. `mail_api` is the URL of the sandbox's mail sink.
+    """
+
+    nodes: dict[str, NodeContext]
+    masked: list[str]
+    resolver: str | None
+    ca_file: str | None
+    mail_api: str | None
 
 
 def system_authorities() -> str:
@@ -50,6 +71,16 @@ class Web(requests.Session):
         return super().request(*args, **kwargs)
 
 
+# A mail as the sandbox's mail sink lists it; `received` is a date of RFC 5322.
+Mail = TypedDict(
+    "Mail",
+    {
+        "from": str, "to": list[str], "subject": str, "received": str, "headers": dict[str, str],
+        "body": str, "html": str,
+    },
+)  # fmt: skip
+
+
 class Mailbox:
     """The mail that arrived at the sandbox's mail sink since this object was created."""
 
@@ -58,7 +89,7 @@ class Mailbox:
         self.api = api
         self.old = {_message_key(message) for message in self._all({})}
 
-    def wait(self, to: str, subject_contains: str = "", seconds: int = 60) -> dict[str, Any]:
+    def wait(self, to: str, subject_contains: str = "", seconds: int = 60) -> Mail:
         """Wait for a new mail to `to` whose subject contains the text, and return it."""
         deadline = time.monotonic() + seconds
         while True:
@@ -69,7 +100,7 @@ class Mailbox:
                 raise AssertionError(f"no mail to {to} arrived within {seconds} s")
             time.sleep(1)
 
-    def recent(self, to: str, minutes: int) -> list[dict[str, Any]]:
+    def recent(self, to: str, minutes: int) -> list[Mail]:
         """Return the mails to `to` of the last `minutes`, oldest first."""
         earliest = time.time() - 60 * minutes
         mails = self._all({"to": to})
@@ -77,16 +108,17 @@ class Mailbox:
         pairs = sorted(zip(times, range(len(mails)), strict=True))
         return [mails[index] for moment, index in pairs if moment >= earliest]
 
-    def _all(self, query: dict[str, str]) -> list[dict[str, Any]]:
+    def _all(self, query: dict[str, str]) -> list[Mail]:
         with requests.Session() as session:
             session.trust_env = False
             answer = session.get(f"{self.api}/messages", params=query, timeout=10)
             answer.raise_for_status()
-            return [dict(message) for message in answer.json()]
+            found: list[Mail] = answer.json()
+            return found
 
 
-def _message_key(message: dict[str, Any]) -> tuple[str, str]:
-    return str(message["received"]), str(message["headers"].get("message-id", message["subject"]))
+def _message_key(message: Mail) -> tuple[str, str]:
+    return message["received"], message["headers"].get("message-id", message["subject"])
 
 
 @functools.cache
@@ -142,16 +174,15 @@ def check_context(request: pytest.FixtureRequest) -> CheckContext:
 
 
 @pytest.fixture(scope="session")
-def settings(check_context: CheckContext, node: str) -> CheckContext:
+def settings(check_context: CheckContext, node: str) -> Mapping[str, Any]:
     """Return the host variables of the node under check, without secrets."""
-    found: CheckContext = check_context["nodes"][node]["settings"]
-    return found
+    return check_context["nodes"][node]["settings"]
 
 
 @pytest.fixture(scope="session")
 def secret(check_context: CheckContext, node: str) -> Callable[[str], str]:
     """Return a function that returns a secret of the node by its name."""
-    return lambda name: str(check_context["nodes"][node]["secrets"][name])
+    return lambda name: check_context["nodes"][node]["secrets"][name]
 
 
 @pytest.fixture

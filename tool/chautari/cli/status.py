@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 
 from chautari.cli.options import RegionName, identity_option, json_option, print_json
 from chautari.deploy import status
 from chautari.deploy.request import Request
+from chautari.node.events import RunFinished
 from chautari.paths import inventories_root
 from chautari.region.load import find, load, names
+from chautari.report import messages
 from chautari.report.text import one_line
 
 
@@ -32,24 +33,28 @@ def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> in
         print_json({"region": name, "nodes": states})
     else:
         for state in states:
-            click.echo(f"{state['node']:<16} {one_line(_told(state))}")
+            click.echo(f"{state['node']:<16} {one_line(_describe(state))}")
     return 0 if all(state["reachable"] for state in states) else 1
 
 
-def _told(state: dict[str, Any]) -> str:
+def _describe(state: status.NodeStatus) -> str:
     if not state["reachable"]:
-        return f"not reachable: {state['message']}"
-    if state["busy"]:
-        return f"a run of {state['busy'].get('operator')} is running: {state['busy'].get('run')}"
+        return messages.status("unreachable", {"message": state["message"]})
+    if busy := state["busy"]:
+        data = {"operator": busy.get("operator"), "run": busy.get("run")}
+        return messages.status("run_active", data)
     if not state["run"]:
-        return "no deploy has run here yet"
-    finished = state["finished"]
-    if finished is None:
-        return f"run {state['run']} was interrupted; deploy again"
-    started = state["started"]
+        return messages.status("never_deployed", {})
+    finished, started = state["finished"], state["started"]
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else "unknown time"
+    failed = finished.get("failed_checks", 0) if finished else 0
+    result: messages.Data = {"run": state["run"], "when": when, "failed": failed}
+    return messages.status(_result_code(finished), result)
+
+
+def _result_code(finished: RunFinished | None) -> str:
+    if finished is None:
+        return "run_interrupted"
     if not finished["ok"]:
-        return f"run {state['run']} of {when} failed"
-    if failed := finished.get("failed_checks", 0):
-        return f"run {state['run']} of {when} finished, but {failed} of its checks failed"
-    return f"run {state['run']} of {when} succeeded"
+        return "run_failed"
+    return "checks_failed" if finished.get("failed_checks") else "run_succeeded"

@@ -19,10 +19,10 @@ def command(regions: tuple[str, ...], as_json: bool) -> int:
     Without a name, the command checks all regions under inventories/.
     """
     root = inventories_root()
-    wanted = regions or tuple(load.names(root))
-    if not wanted:
+    selected = regions or tuple(load.names(root))
+    if not selected:
         raise BadInput(f"no region under {root}/", fix="write inventories/NAME/region.yml")
-    results = [_validate_region(name) for name in wanted]
+    results = [_validate_region(name) for name in selected]
     if as_json:
         print_json({"ok": all(item["ok"] for item in results), "regions": results})
     return 0 if all(item["ok"] for item in results) else 2

@@ -1,4 +1,4 @@
-"""Sends each node its bundle and follows the run there; the run itself belongs to the node."""
+"""Start a run on a node and follow it; the run belongs to the node and survives this side."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from chautari.report.model import CheckResult, NodeReport, Refusal
 from chautari.ssh.runner_client import SSH_FAILED, Arguments, call_runner, open_stream
 from chautari.ssh.target import SSHTarget
 
-PAUSES = (2, 5, 10, 20, 30)  # seconds before each try to attach; the last one again and again
+PAUSES = (2, 5, 10, 20, 30)  # seconds before each new connection; the last one repeats
 MAX_OUTAGE_SECONDS = 600
 WAIT_SECONDS = 5
-# What SSH says of a connection that no patience brings about.
-_FINAL = ("permission denied", "host key verification failed")
-# What a run may do beyond another one that is given the same.
-_MORE = ("full", "checks", "purge", "interrupt_meetings")
+# SSH's errors that a new connection would meet again.
+_LASTING_ERRORS = ("permission denied", "host key verification failed")
+# Options with which a run does more than one without them.
+_EXTENDING_OPTIONS = ("full", "checks", "purge", "interrupt_meetings")
 
 
 class _RetryBudget:
-    """How long to try again: ten minutes of one outage, however quickly each try fails."""
+    """The time that one outage may take, whether its attempts fail quickly or slowly."""
 
     def __init__(self) -> None:
         self.renew()
 
     def renew(self) -> None:
-        """Take the outage for over."""
+        """End the outage: the next one has the whole time again."""
         self._since: float | None = None
         self._pauses = iter(PAUSES)
 
     def pause(self) -> int | None:
-        """Return how many seconds to wait before the next try; None when patience is at its end."""
+        """Return the seconds to wait before the next attempt; None when the time is used up."""
         now = time.monotonic()
         self._since = now if self._since is None else self._since
         if now - self._since >= MAX_OUTAGE_SECONDS:
@@ -44,56 +44,55 @@ class _RetryBudget:
 def converge(
     target: SSHTarget,
     bundle: bytes,
-    about: Arguments,
+    metadata: Arguments,
     report: NodeReport,
     tell: Listener,
     detach: bool = False,
 ) -> tuple[list[CheckResult], Holder | None]:
-    """Start a run on the node, follow it to its end and fill `report`.
+    """Start a run on the node, follow it until it ends, and fill `report`.
 
-    When the link drops the run goes on; this side attaches again. With `detach` it comes back once
-    the run is at work.
+    When the connection drops, the run continues and this side attaches again. With `detach`, return
+    as soon as the run has started.
 
-    Returns the run's checks, and who is at work on the node when somebody is: then none was begun.
+    Returns the results of the run's checks, and the holder of the node's lock if another run has
+    it: then no run was started.
     """
-    report.run = about["run"]
-    arguments = about | {"action": "start", "detach": detach}
-    taker = _through(target, arguments, bundle, NodeReportBuilder(report, tell))
-    return taker.checks, taker.holder
+    report.run = metadata["run"]
+    arguments = metadata | {"action": "start", "detach": detach}
+    builder = _follow_run(target, arguments, bundle, NodeReportBuilder(report, tell))
+    return builder.checks, builder.holder
 
 
 def attach(
     target: SSHTarget, run: str, report: NodeReport, tell: Listener, detach: bool = False
 ) -> list[CheckResult]:
-    """Follow a run that is there already, from its first event on; return its checks.
+    """Follow an existing run from its first event; return the results of its checks.
 
-    An empty `run` stands for the newest one on the node. One that never began, since somebody else
-    came first, is refused as busy. With `detach` it comes back at once.
+    An empty `run` stands for the newest one on the node. A run that did not start because another
+    run held the lock is refused as busy. With `detach`, return at once.
     """
     tell(target.name, {"event": "joined", "run": run})
     report.run = run
     arguments = {"action": "attach", "run": run, "offset": 0} | _detached(detach)
-    taker = _through(target, arguments, b"", NodeReportBuilder(report, tell))
-    if taker.holder is not None:
+    builder = _follow_run(target, arguments, b"", NodeReportBuilder(report, tell))
+    if builder.holder is not None:
         report.state = "busy"
-        report.refusals.append(Refusal("run_not_started", holder_data(taker.holder)))
+        report.refusals.append(Refusal("run_not_started", holder_data(builder.holder)))
         tell(target.name, {"event": "busy"})
-    return taker.checks
+    return builder.checks
 
 
 def wait_for(target: SSHTarget, holder: Holder, report: NodeReport, tell: Listener) -> bool:
-    """Wait until nobody is at work on the node; tell who is, and at which role.
+    """Wait until no run holds the node's lock; pass on each later run and role.
 
-    That `holder` is, was told before.
-
-    Returns whether the node is free; when it answers no more, `report` says so.
+    Returns whether the node is free; when it stops answering, `report` says so.
     """
-    budget, told = _RetryBudget(), (holder.get("run"), holder.get("role"))
+    budget, shown = _RetryBudget(), (holder.get("run"), holder.get("role"))
     busy: Holder | None = holder
     while busy is not None:
-        if (now := (busy.get("run"), busy.get("role"))) != told:
+        if (now := (busy.get("run"), busy.get("role"))) != shown:
             tell(target.name, {"event": "waiting", "holder": busy})
-            told = now
+            shown = now
         time.sleep(WAIT_SECONDS)
         reply = call_runner(target, {"action": "activity"}, ActivityAnswer)
         if reply.answer is not None:
@@ -105,102 +104,106 @@ def wait_for(target: SSHTarget, holder: Holder, report: NodeReport, tell: Listen
     return True
 
 
-def _through(
-    target: SSHTarget, arguments: Arguments, payload: bytes, taker: NodeReportBuilder
+def _follow_run(
+    target: SSHTarget, arguments: Arguments, payload: bytes, builder: NodeReportBuilder
 ) -> NodeReportBuilder:
-    """Follow a run to its end, attaching again when the link drops."""
+    """Follow a run until it ends, attaching again when the connection drops."""
     budget = _RetryBudget()
     attempt, body, detach = arguments, payload, bool(arguments.get("detach"))
     while True:
-        heard = taker.heard
-        _follow(target, attempt, body, taker)
-        if taker.unknown and payload:
-            # The link was cut while the bundle was under way: there is nothing to attach to.
-            taker.report.refusals.clear()
-            taker, attempt, body = NodeReportBuilder(taker.report, taker.tell), arguments, payload
+        events_before = builder.event_count
+        _read_connection(target, attempt, body, builder)
+        if builder.unknown and payload:
+            # The connection broke before the bundle arrived, so there is no run to attach to.
+            builder.report.refusals.clear()
+            builder = NodeReportBuilder(builder.report, builder.tell)
+            attempt, body = arguments, payload
             continue
-        if taker.ended or taker.code != SSH_FAILED or _is_final(taker.error):
+        if builder.ended or not _may_reconnect(builder):
             break
-        if taker.begun and taker.heard > heard:
+        if builder.started and builder.event_count > events_before:
             budget.renew()
         pause = budget.pause()
         if pause is None:
             break
-        taker.tell(target.name, {"event": "reconnecting", "seconds": pause})
+        builder.tell(target.name, {"event": "reconnecting", "seconds": pause})
         time.sleep(pause)
-        # Whoever reads the newest run stays with it, although a newer one may have begun meanwhile.
-        run = taker.report.run or arguments["run"]
-        attempt = {"action": "attach", "run": run, "offset": taker.offset} | _detached(detach)
+        # "The newest run" may be another one by now: attach to the same one by its id.
+        run = builder.report.run or arguments["run"]
+        attempt = {"action": "attach", "run": run, "offset": builder.offset} | _detached(detach)
         body = b""
-    if not taker.ended:
-        _report_lost(target, taker, bool(payload))
-    return taker
+    if not builder.ended:
+        _report_unfinished(target, builder, bool(payload))
+    return builder
 
 
 def _detached(detach: bool) -> Arguments:
     return {"detach": True} if detach else {}
 
 
-def _follow(
-    target: SSHTarget, arguments: Arguments, payload: bytes, taker: NodeReportBuilder
+def _read_connection(
+    target: SSHTarget, arguments: Arguments, payload: bytes, builder: NodeReportBuilder
 ) -> None:
+    """Feed the events of one connection to `builder`, and record how the connection ended."""
     stream = open_stream(target, arguments, payload)
     try:
         for line in stream:
-            if line.startswith("{") and not taker.ended:
-                taker.feed_line(line)
+            if line.startswith("{") and not builder.ended:
+                builder.feed_line(line)
     except BaseException:
         stream.stop()
         raise
-    if stream.flooded and not taker.ended:
-        taker.report_flood()
-    taker.code = stream.code
-    taker.error = _last_line(stream.stderr)
+    if stream.flooded and not builder.ended:
+        builder.report_flood()
+    builder.code = stream.code
+    builder.error = _last_line(stream.stderr)
 
 
-def same_operator(holder: Holder, about: Arguments) -> bool:
-    """Return whether the same person began that run from the same machine."""
-    return all(holder.get(key) == about.get(key) for key in ("operator", "origin", "region"))
+def same_operator(holder: Holder, metadata: Arguments) -> bool:
+    """Return whether the same person started that run from the same machine."""
+    return all(holder.get(key) == metadata.get(key) for key in ("operator", "origin", "region"))
 
 
-def covers_request(holder: Holder, about: Arguments) -> bool:
-    """Return whether that run is given the same, and does all that is asked for now."""
-    same = all(holder.get(key) == about.get(key) for key in ("sha256", "mode"))
-    return same and all(holder.get(key) or not about.get(key) for key in _MORE)
+def covers_request(holder: Holder, metadata: Arguments) -> bool:
+    """Return whether that run has the same bundle and mode, and every requested option."""
+    same = all(holder.get(key) == metadata.get(key) for key in ("sha256", "mode"))
+    return same and all(holder.get(key) or not metadata.get(key) for key in _EXTENDING_OPTIONS)
 
 
-def _is_final(said: str) -> bool:
-    return any(words in said.lower() for words in _FINAL)
+def _may_reconnect(builder: NodeReportBuilder) -> bool:
+    """Return whether the connection broke and a new one may succeed."""
+    error = builder.error.lower()
+    return builder.code == SSH_FAILED and not any(words in error for words in _LASTING_ERRORS)
 
 
-def _last_line(said: str) -> str:
-    return said.splitlines()[-1] if said else ""
+def _last_line(text: str) -> str:
+    return text.splitlines()[-1] if text else ""
 
 
-def _report_unreachable(report: NodeReport, said: str) -> None:
+def _report_unreachable(report: NodeReport, error: str) -> None:
     report.state = "unreachable"
-    report.refusals.append(unreachable_refusal(_last_line(said) or "no answer", report.address))
+    report.refusals.append(unreachable_refusal(_last_line(error) or "no answer", report.address))
 
 
-def _report_lost(target: SSHTarget, taker: NodeReportBuilder, started: bool) -> None:
-    """Report what is known of a run that was not followed to its end."""
-    report, cut = taker.report, taker.code == SSH_FAILED and not _is_final(taker.error)
-    if taker.begun or (started and cut):
+def _report_unfinished(target: SSHTarget, builder: NodeReportBuilder, sent_bundle: bool) -> None:
+    """Report a run whose end was not seen."""
+    report = builder.report
+    if builder.started or (sent_bundle and _may_reconnect(builder)):
         report.state = "disconnected"
-        code = "connection_lost" if taker.begun else "connection_lost_before_start"
+        code = "connection_lost" if builder.started else "connection_lost_before_start"
         report.refusals.append(Refusal(code))
     else:
-        report_no_answer(target, report, taker.code, taker.error)
+        report_no_answer(target, report, builder.code, builder.error)
 
 
-def report_no_answer(target: SSHTarget, report: NodeReport, code: int | None, said: str) -> None:
-    """Report a node that gave no answer; `code` is SSH's exit code, `said` its last line."""
+def report_no_answer(target: SSHTarget, report: NodeReport, code: int | None, error: str) -> None:
+    """Report a node that did not answer; `code` is SSH's exit code, `error` its last line."""
     if code == SSH_FAILED:
-        _report_unreachable(report, said)
+        _report_unreachable(report, error)
         return
     report.state = "failed"
     data: Data = {
-        "message": said,
+        "message": error,
         "port": target.port,
         "user": target.user,
         "address": target.address,
@@ -209,10 +212,10 @@ def report_no_answer(target: SSHTarget, report: NodeReport, code: int | None, sa
 
 
 def holder_data(holder: Holder) -> Data:
-    """Return who runs on a node, since when (Unix time), from where and at which role."""
+    """Return the data of a holder that messages show; `since` is in seconds since the epoch."""
     return {key: holder.get(key) for key in ("operator", "since", "origin", "run", "role")}
 
 
 def busy_refusal(holder: Holder) -> Refusal:
-    """Return who deploys to a node, since when and from where, and what to do."""
+    """Return the refusal of a node whose lock another run holds."""
     return Refusal("node_locked", holder_data(holder))

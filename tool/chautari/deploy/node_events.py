@@ -39,8 +39,8 @@ class NodeReportBuilder:
 
     Attributes:
         offset: how many bytes of the run's journal were read.
-        heard: how many events arrived.
-        begun: whether the run is known to have begun.
+        event_count: how many events arrived.
+        started: whether the run is known to have started.
         ended: whether no further events are read.
         unknown: whether the node knows no such run.
         holder: whose run holds the node's lock, when it is another one.
@@ -55,8 +55,8 @@ class NodeReportBuilder:
         self.why: dict[str, list[Reason]] = {}
         self.differences: dict[str, list[str]] = {}
         self.mode = ""
-        self.offset = self.heard = self.received = 0
-        self.begun = self.ended = self.unknown = False
+        self.offset = self.event_count = self.received = 0
+        self.started = self.ended = self.unknown = False
         self.error = ""
         self.holder: Holder | None = None
         self.code: int | None = None
@@ -68,9 +68,9 @@ class NodeReportBuilder:
         in our own handling of an event is raised. The event that another run holds the lock is not
         passed on: the caller decides whether to wait.
         """
-        self.heard += 1
+        self.event_count += 1
         self.received += len(line)
-        if self.heard > MAX_EVENTS or self.received > NODE_LIMITS.total_bytes:
+        if self.event_count > MAX_EVENTS or self.received > NODE_LIMITS.total_bytes:
             self.report_flood()
             return
         try:
@@ -114,7 +114,7 @@ class NodeReportBuilder:
         self._add_notices([Notice(code, data)])
 
     def _run_started(self, event: events.RunStarted) -> None:
-        self.begun = True
+        self.started = True
         self.mode = event.get("mode", "")
         self.report.run = event["run"]
 
@@ -225,7 +225,7 @@ class NodeReportBuilder:
         self.holder = event["holder"]
 
     def _run_detached(self, _: events.RunDetached) -> None:
-        self.begun = self.ended = True
+        self.started = self.ended = True
         self.report.state = "detached"
 
     def _refused(self, event: events.RunRefused) -> None:
@@ -235,7 +235,7 @@ class NodeReportBuilder:
         self._fail(Refusal(code, {**data, "cause": causes.find_in(str(data.get("error", "")))}))
 
     def _run_lost(self, event: events.RunLost) -> None:
-        # When the newest run was requested, its id arrives here if it never began.
+        # When the newest run was requested, its id arrives here if it did not start.
         self.report.run = event["run"]
         if folder := event["full_folder"]:
             self._fail(Refusal("run_disk_full", {"folder": folder}))

@@ -200,7 +200,7 @@ def _apply_preparation(one: NodeRun, report: NodeReport) -> None:
     if one.mode == "plan":
         _plan_first_deploy(one)
     if report.state != "converged":
-        # The preparation has told the listener of all but a refusal.
+        # The preparation has passed on every event except a refusal.
         one.state = Blocked()
         if report.state == "refused":
             one.block()
@@ -213,7 +213,7 @@ def _survey_prepared(one: NodeRun) -> None:
     found = survey(one.target, lambda _: one.context.inputs_of(one.node))
     if not found.answered:
         # It may run roles that are obsolete: without its answer nothing is changed there.
-        converge.report_no_answer(one.target, one.report, found.code, found.said)
+        converge.report_no_answer(one.target, one.report, found.code, found.error)
         one.block()
         return
     one.up_to_date = found.nothing_to_do

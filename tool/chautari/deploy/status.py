@@ -4,26 +4,42 @@ from __future__ import annotations
 
 import calendar
 import time
-from typing import Any
+from typing import TypedDict
 
 from chautari.deploy.request import Request
-from chautari.node.events import StatusAnswer
+from chautari.node.events import Holder, RunFinished, StatusAnswer
 from chautari.parallel import map_parallel
 from chautari.render.provider import known_endpoints
 from chautari.ssh.runner_client import call_runner
 from chautari.ssh.target import SSHTarget, targets
 
-NO_PYTHON = 127  # the shell found no python3: a machine that was never prepared
+NO_PYTHON = 127  # the shell found no python3: the machine was never prepared
 
 
-def node_states(request: Request) -> list[dict[str, Any]]:
-    """Return for each node: reachable, who is at work, the last run and how it ended."""
+class NodeStatus(TypedDict, total=False):
+    """Who runs on a node, its newest run and how that ended; `started` is in Unix seconds.
+
+    An unreachable node has a `message` only; a node without a deploy has no runs.
+    """
+
+    node: str
+    reachable: bool
+    message: str
+    busy: Holder | None
+    run: str | None
+    runs: list[str]
+    started: int | None
+    finished: RunFinished | None
+
+
+def node_states(request: Request) -> list[NodeStatus]:
+    """Return the status of each requested node."""
     endpoints = known_endpoints(request.inventory)
     reached = targets(request.inventory, endpoints, request.node_names(), request.identities)
     return map_parallel(_state, reached)
 
 
-def _state(target: SSHTarget) -> dict[str, Any]:
+def _state(target: SSHTarget) -> NodeStatus:
     reply = call_runner(target, {"action": "status"}, StatusAnswer)
     if reply.answer is None and reply.code == NO_PYTHON:
         return {"node": target.name, "reachable": True, "busy": None, "run": None}

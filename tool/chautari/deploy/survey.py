@@ -41,7 +41,7 @@ class Survey:
         facts: the machine's facts, for the preflight.
         unreachable: why no connection is possible, in SSH's words; empty if another way may work.
         code: SSH's exit code if no answer came.
-        said: SSH's last line.
+        error: SSH's last line.
     """
 
     answered: bool
@@ -52,7 +52,7 @@ class Survey:
     facts: facts.Facts = field(default_factory=facts.Facts)
     unreachable: str = ""
     code: int | None = None
-    said: str = ""
+    error: str = ""
 
     @property
     def ready(self) -> bool:
@@ -84,7 +84,7 @@ def survey(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> S
     found = reply.answer
     if found is None:
         unreachable = _connection_error(target, reply)
-        return Survey(False, unreachable=unreachable, code=reply.code, said=reply.last_error)
+        return Survey(False, unreachable=unreachable, code=reply.code, error=reply.last_error)
     return Survey(
         answered=True,
         reasons=found.get("reasons", {}),

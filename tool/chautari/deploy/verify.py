@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from chautari.deploy.node_events import check_result
 from chautari.paths import content_root
@@ -19,72 +19,77 @@ from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult
 from chautari.ssh.validation import parse_check
 
+if TYPE_CHECKING:  # at run time it would import pytest and requests
+    from chautari.checks.outside import CheckContext
+
 LIMIT_SECONDS = 900
 
 
 def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> list[CheckResult]:
-    """Run the outside checks of every role that `nodes` carry and return their results.
+    """Run the outside checks of every role on `nodes` and return their results.
 
-    When the checks themselves cannot run to their end, what was recorded until then is kept, and
-    one more result says so: a deploy's report must not be lost over it.
+    If the checks are interrupted, the recorded results and one more failed check are returned:
+    a deploy's report must not be lost because of them.
     """
     files = check_files(nodes)
     if not files:
         return []
-    with tempfile.TemporaryDirectory(prefix="chautari-") as folder, _unnamed_file() as given:
+    with tempfile.TemporaryDirectory(prefix="chautari-") as folder, _unnamed_file() as context_file:
         results = Path(folder) / "results.jsonl"
         results.touch()
-        given.write(json.dumps(_check_context(nodes, endpoints)).encode())
-        given.flush()
-        broken = _run_pytest(pytest_argv(given.fileno(), results, files), given.fileno())
+        context_file.write(json.dumps(_check_context(nodes, endpoints)).encode())
+        context_file.flush()
+        broken = _run_pytest(
+            pytest_argv(context_file.fileno(), results, files), context_file.fileno()
+        )
         found = [check_result(parse_check(line)) for line in results.read_text().splitlines()]
         return found + broken
 
 
 def _unnamed_file() -> IO[bytes]:
-    """Return a file without a name: however this process ends, the secrets in it end, too."""
+    """Return a file without a name, so that its secrets are gone when this process ends."""
     return tempfile.TemporaryFile(prefix="chautari-")
 
 
-def _run_pytest(argv: tuple[str, ...], given: int) -> list[CheckResult]:
-    """Run pytest; return nothing when it ran to its end, else the failure as a check."""
+def _run_pytest(argv: tuple[str, ...], context_fd: int) -> list[CheckResult]:
+    """Run pytest; return an empty list if it finished, else its failure as a failed check."""
     try:
-        done = run(argv, timeout=LIMIT_SECONDS, check=False, pass_fds=[given])
-        said = "" if done.code in (0, 1) else done.text[-2000:]
-    except ProcessError as error:
-        said = error.message
-    if not said:
+        done = run(argv, timeout=LIMIT_SECONDS, check=False, pass_fds=[context_fd])
+        error = "" if done.code in (0, 1) else done.text[-2000:]
+    except ProcessError as failure:
+        error = failure.message
+    if not error:
         return []
     title = "All checks from outside finish"
     advice = "Deploy again. If it happens again, report it with this message."
     return [
         CheckResult(
-            "", "outside", "run", "failed", title, message=said, advice=advice, side="outside"
+            "", "outside", "run", "failed", title, message=error, advice=advice, side="outside"
         )
     ]
 
 
 def check_files(nodes: Sequence[NodeVariables]) -> list[Path]:
-    """Return the outside checks of the roles that `nodes` carry."""
+    """Return the outside checks of the roles on `nodes`."""
     roles = dict.fromkeys(role for node in nodes for role in node.roles)
     found = [content_root() / "roles" / role / "checks" / "test_outside.py" for role in roles]
     return [file for file in found if file.is_file()]
 
 
-def pytest_argv(given: int, results: Path, files: Sequence[Path]) -> tuple[str, ...]:
-    """Return the command; `env` hands the plugin its two files without changing our own.
+def pytest_argv(context_fd: int, results: Path, files: Sequence[Path]) -> tuple[str, ...]:
+    """Return the command; `env` names the plugin's files without a change of our environment.
 
-    What it is given is an open file, by its number; it goes back to its beginning and reads it.
+    `context_fd` is the number of an open file: the plugin reads it from the beginning.
     """
     return (
-        "env", f"CHAUTARI_SETTINGS={given}", f"CHAUTARI_RESULTS={results}",
+        "env", f"CHAUTARI_SETTINGS={context_fd}", f"CHAUTARI_RESULTS={results}",
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
         "-p", "chautari.checks.outside", "--import-mode=importlib", "-c", os.devnull,
         "--rootdir", str(content_root()), *map(str, files),
     )  # fmt: skip
 
 
-def _check_context(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> dict[str, Any]:
+def _check_context(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> CheckContext:
     return {
         "nodes": {
             node.node: {

@@ -48,11 +48,12 @@ def _other_run(data: Data) -> str:
     return f"{other}To run this one, deploy again."
 
 
-def _wrong_record(data: Data) -> str:
-    """Return the DNS record to create, or the one to delete."""
-    if data["right"]:
-        return f"{data['name']} {data['kind']} {data['right']}"
-    return f"no {data['kind']} record for {data['name']}"
+def _record_fix(data: Data) -> str:
+    """Return which DNS record to create, or which one to delete."""
+    name, kind = data["name"], data["kind"]
+    record = f"{name} {kind} {data['right']}" if data["right"] else f"no {kind} record for {name}"
+    own = "; or write the machine's own address6 in region.yml" if kind == "AAAA" else ""
+    return f"Change this at your DNS provider, then deploy again: {record}{own}"
 
 
 def _reason_in(data: Data) -> str:
@@ -240,14 +241,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "record_wrong": (
         "The {kind} record of {name} points to {found}: media of meetings would go elsewhere.",
-        lambda data: (
-            f"Change this at your DNS provider, then deploy again: {_wrong_record(data)}"
-            + (
-                "; or write the machine's own address6 in region.yml"
-                if data["kind"] == "AAAA"
-                else ""
-            )
-        ),
+        _record_fix,
     ),
     # Prepare
     "nothing_deployed": (
@@ -412,6 +406,17 @@ CAUSES: dict[str, Template] = {
     ),
 }
 
+# What a node reports about its newest run, in `deploy status`.
+STATUS: dict[str, Template] = {
+    "unreachable": "not reachable: {message}",
+    "run_active": "a run of {operator} is running: {run}",
+    "never_deployed": "no deploy has run here yet",
+    "run_interrupted": "run {run} was interrupted; deploy again",
+    "run_failed": "run {run} of {when} failed",
+    "checks_failed": "run {run} of {when} finished, but {failed} of its checks failed",
+    "run_succeeded": "run {run} of {when} succeeded",
+}
+
 # What a person does next.
 STEPS: dict[str, Template] = {
     "failed_task": "Fix the cause of the failure in task “{task}” (role {role}).",
@@ -485,3 +490,8 @@ def cause(code: str) -> str:
 def step(code: str, data: Data) -> str:
     """Return what a person does next, in one line."""
     return render(STEPS.get(code), code, data)
+
+
+def status(code: str, data: Data) -> str:
+    """Return what a node reports about its newest run, in one line."""
+    return render(STATUS.get(code), code, data)

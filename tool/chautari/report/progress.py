@@ -55,7 +55,7 @@ class Progress:
     def __init__(
         self, console: Console | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Show progress on `console`, standard error unless told otherwise."""
+        """Show progress on `console`, by default standard error."""
         self._console = console or Console(stderr=True)
         self._clock = clock
         self._lock = threading.Lock()
@@ -88,8 +88,8 @@ class Progress:
             return
         for name, node in self._nodes.items():
             if any(node.checks.values()):
-                told = " ".join(f"{key}={number}" for key, number in node.checks.items())
-                self._print([_line(name, "checks", told)])
+                counts = " ".join(f"{key}={number}" for key, number in node.checks.items())
+                self._print([_line(name, "checks", counts)])
 
     def say(self, text: str) -> None:
         """Print a line that is about no node."""
@@ -185,8 +185,8 @@ def _lines(node: str, event: Event) -> list[str]:
         case "check" if event.get("outcome") in ("failed", "skipped"):
             title = one_line(event.get("title") or event.get("check") or "")
             service = one_line(event.get("service", ""))
-            told = f"check {event['outcome']}: {title}: {message}"
-            return _indented(_line(node, service, told))
+            text = f"check {event['outcome']}: {title}: {message}"
+            return _indented(_line(node, service, text))
         case "run_finished":
             return [_line(node, "done", _run_counts(event))]
     return []
