@@ -65,4 +65,4 @@ def test_refusal_is_named_by_its_condition() -> None:
         f"<iq xmlns='jabber:client'><error type='auth'><not-authorized xmlns='{xmpp.STANZAS}'/>"
         f"<text xmlns='{xmpp.STANZAS}'>no</text></error></iq>"
     )
-    assert xmpp.refusal(stanza) == "not-authorized"
+    assert xmpp.error_name(stanza) == "not-authorized"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chautari.prepare import environment, supervisor
-from chautari.report.causes import find
+from chautari.report.causes import find_cause
 from chautari.report.model import Failure
 
 LIST = "ansible-core==2.19.14 --hash=sha256:00\n"
@@ -86,7 +86,7 @@ def test_preparation_that_waits_in_vain_says_for_whom(folder: Path, said: str, t
     assert done.returncode == environment.BUSY
     assert done.stderr.startswith(f"Another preparation is running (started by {told}")
     assert done.stderr.endswith("). Wait for it to finish.\n")
-    assert find(Failure("prepare", "Install", done.stderr)) == "other_run"
+    assert find_cause(Failure("prepare", "Install", done.stderr)) == "other_run"
     assert lock.read_text() == said
     assert not (folder / "venv").exists()
 

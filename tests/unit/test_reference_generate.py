@@ -52,7 +52,7 @@ def test_examples_of_the_region_make_a_region() -> None:
 
 
 def test_generated_files_are_in_the_tree() -> None:
-    for file, text in generate.files(ROOT).items():
+    for file, text in generate.generated_files(ROOT).items():
         assert file.read_text() == text
 
 

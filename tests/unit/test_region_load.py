@@ -9,7 +9,8 @@ from region_samples import FIXTURES, KEY, inventory, region_file
 from chautari.errors import BadInput, InvalidRegion
 from chautari.region import guard
 from chautari.region.field_types import check_timezone
-from chautari.region.load import find, load, names
+from chautari.region.load import load
+from chautari.region.locate import find_region_file, region_names
 from chautari.services.nextcloud.releases import RELEASES
 from chautari.services.nextcloud.settings import Nextcloud
 from chautari.services.registry import SERVICES
@@ -51,7 +52,7 @@ def test_load_accepts_valid_region(case: str) -> None:
 
 def test_load_accepts_the_demo_region() -> None:
     root = FIXTURES.parents[1] / "inventories"
-    assert load(find("demo", root)).region.sandbox is not None
+    assert load(find_region_file("demo", root)).region.sandbox is not None
 
 
 def test_values_are_kept_as_they_mean() -> None:
@@ -82,8 +83,8 @@ def test_yaml_1_1_words_stay_text() -> None:
     ],
 )  # fmt: skip
 def test_plain_scalars_are_read_by_yaml_1_2(text: str, value: object) -> None:
-    assert guard.plain(text) == value
-    assert type(guard.plain(text)) is type(value)
+    assert guard.parse_scalar(text) == value
+    assert type(guard.parse_scalar(text)) is type(value)
 
 
 def test_shape_errors_of_all_parts_come_at_once(tmp_path: Path) -> None:
@@ -126,34 +127,34 @@ def test_private_key_is_never_repeated_in_the_message() -> None:
 
 def test_find_takes_a_name_a_folder_and_a_file(tmp_path: Path) -> None:
     file = region_file(tmp_path)
-    assert find("andes", tmp_path) == file
-    assert find(f"{file.parent}/", tmp_path) == file
-    assert find(str(file), tmp_path) == file
+    assert find_region_file("andes", tmp_path) == file
+    assert find_region_file(f"{file.parent}/", tmp_path) == file
+    assert find_region_file(str(file), tmp_path) == file
 
 
 @pytest.mark.parametrize("name", ["../andes", "andes.yml", "nowhere/region.yml"])
 def test_find_refuses_path_that_is_no_region(name: str, tmp_path: Path) -> None:
     region_file(tmp_path)
     with pytest.raises(BadInput, match="no such file"):
-        find(name, tmp_path / "andes")
+        find_region_file(name, tmp_path / "andes")
 
 
 def test_find_suggests_the_nearest_name(tmp_path: Path) -> None:
     region_file(tmp_path)
     with pytest.raises(BadInput, match="did you mean andes") as refused:
-        find("andse", tmp_path)
+        find_region_file("andse", tmp_path)
     assert f"no region 'andse' under {tmp_path}/" in str(refused.value)
 
 
 def test_find_says_when_there_is_none(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="none yet"):
-        find("andes", tmp_path)
+        find_region_file("andes", tmp_path)
 
 
 def test_names_lists_regions_only(tmp_path: Path) -> None:
     region_file(tmp_path)
     (tmp_path / "empty").mkdir()
-    assert names(tmp_path) == ["andes"]
+    assert region_names(tmp_path) == ["andes"]
 
 
 def test_known_hosts_and_secrets_lie_beside_the_region(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from chautari.render.variables import NodeVariables
 
 KEY = "canary-key"
 CACHED = (
-    inputs.declaration, inputs.with_shared, inputs._tree, inputs._digest_files, inputs._options,
-    inputs.plays,
+    inputs.declaration, inputs.with_shared, inputs._role_files, inputs._digest_files,
+    inputs._declared_options, inputs.plays,
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import pytest
 from report_samples import bad_report
 
 from chautari.report import messages, summary
-from chautari.report.causes import CAUSES, find
+from chautari.report.causes import CAUSES, find_cause
 from chautari.report.model import Failure
 
 
@@ -36,7 +36,7 @@ from chautari.report.model import Failure
     ],
 )  # fmt: skip
 def test_cause_is_known_by_what_the_task_says(message: str, code: str) -> None:
-    assert find(Failure("base", "Install", message)) == code
+    assert find_cause(Failure("base", "Install", message)) == code
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_cause_is_known_by_what_the_task_says(message: str, code: str) -> None:
     ],
 )
 def test_journal_tells_only_of_what_harms_the_whole_machine(line: str, code: str) -> None:
-    assert find(Failure("nginx", "Start it", "it did not start", ["x", line])) == code
+    assert find_cause(Failure("nginx", "Start it", "it did not start", ["x", line])) == code
 
 
 def test_the_task_s_own_words_come_first() -> None:
     failure = Failure("base", "Install", "E: dpkg was interrupted", ["Out of memory: Killed"])
-    assert find(failure) == "dpkg_interrupted"
+    assert find_cause(failure) == "dpkg_interrupted"
 
 
 def test_each_step_is_one_line() -> None:

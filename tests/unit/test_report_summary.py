@@ -28,7 +28,7 @@ def test_verdict_of_a_bad_run_counts_what_is_wrong() -> None:
 def test_run_without_checks_is_not_called_well() -> None:
     report = good_report()
     report.checks = []
-    assert summary.tone(report) == "wait"
+    assert summary.region_tone(report) == "wait"
     assert "is not proven yet" in summary.verdict(report)
     assert "no checks were run" in summary.verdict(report)
 
@@ -36,7 +36,7 @@ def test_run_without_checks_is_not_called_well() -> None:
 def test_detached_run_is_not_called_well() -> None:
     report = good_report()
     report.nodes[0].state = "detached"
-    assert summary.tone(report) == "wait"
+    assert summary.region_tone(report) == "wait"
     assert "1 of 2 nodes still running" in summary.verdict(report)
     assert summary.next_steps(report) == [
         "bog1: The run continues on the node. To follow it, run: deploy region andes"
@@ -47,7 +47,7 @@ def test_run_that_was_lost_sight_of_is_not_well() -> None:
     report = good_report()
     report.nodes[0].state = "disconnected"
     assert not report.nodes[0].ok and not report.ok
-    assert summary.tone(report) == "bad"
+    assert summary.region_tone(report) == "bad"
     assert "1 of 2 nodes not OK" in summary.verdict(report)
     [failure] = list(fromstring(render_junit(report)).iter("failure"))
     assert failure.get("type") == "disconnected"
@@ -70,12 +70,12 @@ def test_empty_report_says_that_nothing_was_done() -> None:
 
 def test_every_state_has_words() -> None:
     for state in summary.STATES:
-        assert summary.words(NodeReport("n", "192.0.2.1", state)).meaning.endswith(".")
+        assert summary.state_words(NodeReport("n", "192.0.2.1", state)).meaning.endswith(".")
 
 
 def test_node_with_failed_tasks_is_never_called_ready() -> None:
     node = NodeReport("n", "192.0.2.1", "converged", failed=1)
-    assert summary.words(node).word == "failed"
+    assert summary.state_words(node).word == "failed"
 
 
 def test_by_service_puts_what_people_open_first() -> None:

@@ -11,7 +11,7 @@ from chautari.errors import BadInput
 from chautari_sandbox import download
 from chautari_sandbox.artifacts import Sources, publish_files
 from chautari_sandbox.spec import RequiredArtifact
-from chautari_sandbox.state import Artifact, Missing
+from chautari_sandbox.state import Artifact, MissingArtifact
 
 
 def digest(data: bytes) -> str:
@@ -65,7 +65,7 @@ def mirrored(sources: Sources, tmp_path: Path) -> Sources:
     return Sources(**{**vars(sources), "mirror": tmp_path / "mirror"})
 
 
-def one(wanted: RequiredArtifact, sources: Sources) -> Artifact | Missing:
+def one(wanted: RequiredArtifact, sources: Sources) -> Artifact | MissingArtifact:
     artifacts, missing = publish_files([wanted], sources)
     return (*artifacts, *missing)[0]
 
@@ -126,7 +126,7 @@ def test_double_stands_in_for_nextcloud_and_says_why(sources: Sources) -> None:
 
 
 def test_app_that_cannot_be_had_is_missing(sources: Sources) -> None:
-    assert one(CALENDAR, sources) == Missing("calendar", "6.1.0", "no route")
+    assert one(CALENDAR, sources) == MissingArtifact("calendar", "6.1.0", "no route")
 
 
 def test_mirror_keeps_only_what_is_offered_now(sources: Sources) -> None:
@@ -199,7 +199,7 @@ def test_file_without_a_checksum_is_never_fetched(sources: Sources) -> None:
         raise AssertionError("fetched")
 
     found = one(UNPINNED, Sources(**{**vars(sources), "fetch": fetch}))
-    assert isinstance(found, Missing)
+    assert isinstance(found, MissingArtifact)
     assert "pin it in artifacts.lock" in found.reason
     found = one(UNPINNED, Sources(**{**vars(sources), "builders": {"framadate": build}}))
     assert isinstance(found, Artifact) and found.double

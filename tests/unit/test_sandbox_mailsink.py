@@ -35,7 +35,7 @@ def test_store_keeps_the_last_500(tmp_path: Path) -> None:
 
 
 def test_only_the_right_password_is_let_in() -> None:
-    guard = mailsink.Guard("region", "right")
+    guard = mailsink.SMTPAuthenticator("region", "right")
 
     def asked(user: bytes, password: bytes) -> bool:
         login = LoginPassword(user, password)

@@ -56,7 +56,7 @@ def test_containers_are_found_by_label() -> None:
 
 
 def test_trial_needs_no_image() -> None:
-    assert podman.trial(BASE, "/tmp/root", 1024) == (
+    assert podman.trial_command(BASE, "/tmp/root", 1024) == (
         *BASE, "run", "--rm", "--network", "none",
         "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024",
         "--volume=/usr:/usr:ro", "--rootfs", "/tmp/root", "/usr/bin/true",

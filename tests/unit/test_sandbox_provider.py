@@ -13,11 +13,11 @@ from chautari.region.load import Inventory
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari_sandbox import api, archives, authority, images, ports, runtime, setup, state
 from chautari_sandbox.endpoints import endpoints_of
-from chautari_sandbox.mirror import forget, with_mirror
+from chautari_sandbox.mirror import forget_mirror, with_mirror
 from chautari_sandbox.provider import SandboxProvider
 from chautari_sandbox.requirements import sandbox_spec
 from chautari_sandbox.spec import SandboxSpec
-from chautari_sandbox.state import Missing, Repository, SandboxState
+from chautari_sandbox.state import MissingArtifact, Repository, SandboxState
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inventory:
 
 
 def described(spec: SandboxSpec) -> SandboxState:
-    missing = tuple(Missing(item.name, item.version, "no route") for item in spec.wanted)
+    missing = tuple(MissingArtifact(item.name, item.version, "no route") for item in spec.wanted)
     nodes = tuple((node.name, node.address) for node in spec.nodes)
     return replace(STATE, name=spec.name, missing=missing, nodes=nodes)
 
@@ -102,7 +102,7 @@ def test_start_with_a_mirror_brings_the_sandbox_up_again(
     provider.start(ours, print)
     assert begun == ["andes"]
     assert with_mirror(sandbox_spec(ours), None).mirror == tmp_path, "it is remembered"
-    forget("andes")
+    forget_mirror("andes")
     assert with_mirror(sandbox_spec(ours), None).mirror is None
 
 

@@ -9,7 +9,7 @@ import pytest
 from chautari.errors import BadInput
 from chautari_sandbox import paths, state
 from chautari_sandbox.spec import NodeSpec, SandboxSpec, validate
-from chautari_sandbox.state import Artifact, MailRelay, Missing, SandboxState
+from chautari_sandbox.state import Artifact, MailRelay, MissingArtifact, SandboxState
 
 STATE = SandboxState(
     name="demo",
@@ -25,7 +25,7 @@ STATE = SandboxState(
     mail_relay=MailRelay("smtp.example.org", 587, "region", "canary-password"),
     mail_api="http://198.51.100.2:8025",
     artifacts=(Artifact("nextcloud", "35.0.2", "f", "http://m/f", "00", True, "no route"),),
-    missing=(Missing("calendar", "6.1.0", "no route"),),
+    missing=(MissingArtifact("calendar", "6.1.0", "no route"),),
 )
 
 

@@ -10,7 +10,7 @@ from region_samples import REGION, inventory, key_pair
 from chautari.errors import BadInput
 from chautari.region.load import Inventory
 from chautari.secrets import specs, store
-from chautari.secrets.ensure import ensure, recipients_of
+from chautari.secrets.ensure import ensure_secrets, recipients_of
 from chautari.secrets.store import SecretStore, default_identities, load
 from chautari.services import secret_spec
 
@@ -31,9 +31,9 @@ def region(folder: Path, kind: str = "ed25519") -> Inventory:
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
 def test_secrets_are_made_once_and_kept(kind: str, tmp_path: Path) -> None:
     found = region(tmp_path, kind)
-    first = ensure(found, [tmp_path / "ana"], RELAY)
+    first = ensure_secrets(found, [tmp_path / "ana"], RELAY)
     before = found.secrets.read_bytes()
-    second = ensure(found, [tmp_path / "ana"], {})
+    second = ensure_secrets(found, [tmp_path / "ana"], {})
     assert (
         first.names
         == second.names
@@ -53,7 +53,7 @@ def test_made_secrets_are_long_differ_and_need_no_quoting() -> None:
 
 def test_file_is_private_and_holds_nothing_readable(tmp_path: Path) -> None:
     found = region(tmp_path)
-    made = ensure(found, [tmp_path / "ana"], RELAY)
+    made = ensure_secrets(found, [tmp_path / "ana"], RELAY)
     assert stat.S_IMODE(found.secrets.stat().st_mode) == 0o600
     raw = found.secrets.read_bytes()
     assert raw.startswith(b"age-encryption.org/v1")
@@ -63,7 +63,7 @@ def test_file_is_private_and_holds_nothing_readable(tmp_path: Path) -> None:
 def test_secret_that_a_person_gives_is_asked_for(tmp_path: Path) -> None:
     found = region(tmp_path)
     with pytest.raises(BadInput) as refused:
-        ensure(found, [tmp_path / "ana"], {})
+        ensure_secrets(found, [tmp_path / "ana"], {})
     assert str(refused.value) == (
         "the secret mail_relay_password (password at the mail relay) is missing\n"
         "  Fix: deploy secrets set andes mail_relay_password"
@@ -74,7 +74,7 @@ def test_secret_that_a_person_gives_is_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("position", [0, 30, 200, -1])
 def test_tampered_file_is_refused(position: int, tmp_path: Path) -> None:
     found = region(tmp_path)
-    ensure(found, [tmp_path / "ana"], RELAY)
+    ensure_secrets(found, [tmp_path / "ana"], RELAY)
     raw = bytearray(found.secrets.read_bytes())
     raw[position] ^= 1
     found.secrets.write_bytes(raw)
@@ -92,7 +92,7 @@ def test_file_that_is_no_age_file_is_refused(content: bytes, tmp_path: Path) -> 
 
 def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
     found = region(tmp_path)
-    ensure(found, [tmp_path / "ana"], RELAY)
+    ensure_secrets(found, [tmp_path / "ana"], RELAY)
     key_pair(tmp_path, "eve")
     with pytest.raises(BadInput) as refused:
         load(found.secrets, [tmp_path / "eve"])
@@ -102,7 +102,7 @@ def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
 
 def test_second_of_two_keys_may_be_the_right_one(tmp_path: Path) -> None:
     found = region(tmp_path)
-    ensure(found, [tmp_path / "ana"], RELAY)
+    ensure_secrets(found, [tmp_path / "ana"], RELAY)
     key_pair(tmp_path, "eve", "rsa")
     assert "mail_relay_password" in load(found.secrets, [tmp_path / "eve", tmp_path / "ana"])
 
@@ -110,18 +110,18 @@ def test_second_of_two_keys_may_be_the_right_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("identities", [[], ["nowhere"], ["region.yml"]])
 def test_without_a_readable_key_the_option_is_named(identities: list[str], tmp_path: Path) -> None:
     found = region(tmp_path)
-    ensure(found, [tmp_path / "ana"], RELAY)
+    ensure_secrets(found, [tmp_path / "ana"], RELAY)
     with pytest.raises(BadInput, match="--identity FILE"):
         load(found.secrets, [found.folder / name for name in identities])
 
 
 def test_file_is_encrypted_anew_when_an_operator_joins(tmp_path: Path) -> None:
     found = region(tmp_path)
-    first = ensure(found, [tmp_path / "ana"], RELAY)
+    first = ensure_secrets(found, [tmp_path / "ana"], RELAY)
     luz = key_pair(tmp_path, "luz", "rsa")
     text = (found.folder / "region.yml").read_text().replace("{ana: ", f"{{luz: {luz}, ana: ")
     grown = inventory(tmp_path, text.replace("{", "{{").replace("}", "}}"))
-    ensure(grown, [tmp_path / "ana"], {})
+    ensure_secrets(grown, [tmp_path / "ana"], {})
     opened = load(grown.secrets, [tmp_path / "luz"])
     assert opened["nextcloud_admin_password"] == first["nextcloud_admin_password"]
     assert opened.recipients == recipients_of(grown)
@@ -130,17 +130,17 @@ def test_file_is_encrypted_anew_when_an_operator_joins(tmp_path: Path) -> None:
 def test_operator_who_left_cannot_open_the_new_file(tmp_path: Path) -> None:
     found = region(tmp_path)
     extra = key_pair(tmp_path, "sandbox")
-    ensure(found, [tmp_path / "ana"], RELAY, [extra])
+    ensure_secrets(found, [tmp_path / "ana"], RELAY, [extra])
     assert load(found.secrets, [tmp_path / "sandbox"]).names
-    ensure(found, [tmp_path / "ana"], {})
+    ensure_secrets(found, [tmp_path / "ana"], {})
     with pytest.raises(BadInput, match="cannot be decrypted"):
         load(found.secrets, [tmp_path / "sandbox"])
 
 
 def test_given_secret_replaces_the_kept_one(tmp_path: Path) -> None:
     found = region(tmp_path)
-    ensure(found, [tmp_path / "ana"], RELAY)
-    ensure(found, [tmp_path / "ana"], {"mail_relay_password": "canary-new"})
+    ensure_secrets(found, [tmp_path / "ana"], RELAY)
+    ensure_secrets(found, [tmp_path / "ana"], {"mail_relay_password": "canary-new"})
     assert load(found.secrets, [tmp_path / "ana"])["mail_relay_password"] == "canary-new"
 
 
@@ -196,7 +196,7 @@ def test_interrupted_writing_keeps_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = region(tmp_path)
-    opened = ensure(found, [tmp_path / "ana"], RELAY)
+    opened = ensure_secrets(found, [tmp_path / "ana"], RELAY)
     before = found.secrets.read_bytes()
 
     def full(_: int) -> None:
@@ -222,6 +222,6 @@ def test_secrets_that_nobody_here_could_open_are_not_made(tmp_path: Path) -> Non
     found = region(tmp_path)
     key_pair(tmp_path, "luz")
     with pytest.raises(BadInput, match="none of your SSH keys is listed under operators"):
-        ensure(found, [tmp_path / "luz"], RELAY)
+        ensure_secrets(found, [tmp_path / "luz"], RELAY)
     assert not found.secrets.exists()
     assert list(found.folder.glob(".secrets*")) == []

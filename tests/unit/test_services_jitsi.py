@@ -10,10 +10,10 @@ from jitsi_samples import MEETING, OPEN
 from region_samples import ROOT, SANDBOX, inventory
 from test_render_variables import SECRETS, node
 
-from chautari.render.bundle import texts
+from chautari.render.bundle import nested_texts
 from chautari.secrets import specs
 from chautari.services.jitsi.packages import UPSTREAM
-from chautari.services.jitsi.secrets import certificate
+from chautari.services.jitsi.secrets import xmpp_certificate
 
 
 def ports(folder: Path, name: str, text: str = MEETING) -> list[tuple[str, str]]:
@@ -98,7 +98,7 @@ def test_members_get_their_passwords_and_the_checks_theirs(tmp_path: Path) -> No
 def test_members_passwords_are_among_what_a_journal_is_searched_for(tmp_path: Path) -> None:
     secret = node(tmp_path, "cal1", text=MEETING).secret
     wanted = {person["password"] for person in secret["jitsi_members"]}
-    assert len(wanted) == 3 and wanted <= set(texts(secret))
+    assert len(wanted) == 3 and wanted <= set(nested_texts(secret))
 
 
 def test_nobody_has_an_account_where_access_is_open(tmp_path: Path) -> None:
@@ -113,8 +113,8 @@ def test_further_bridge_gets_its_password_and_no_key(tmp_path: Path) -> None:
 
 def test_certificate_is_the_same_each_time_and_names_the_server() -> None:
     key = SECRETS["jitsi_key"]
-    pem = certificate(key, "meet.andes.example.org")
-    assert pem == certificate(key, "meet.andes.example.org")
+    pem = xmpp_certificate(key, "meet.andes.example.org")
+    assert pem == xmpp_certificate(key, "meet.andes.example.org")
     names_of = x509.load_pem_x509_certificate(pem.encode()).extensions.get_extension_for_class(
         x509.SubjectAlternativeName
     )

@@ -13,7 +13,7 @@ from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.render.variables import of_node
 from chautari.secrets.store import SecretStore
 from chautari.services.artifacts import Artifact
-from chautari.services.bigbluebutton.variables import checksums
+from chautari.services.bigbluebutton.variables import api_digests
 from chautari.services.nextcloud import releases
 from chautari_sandbox.doubles.rooms import SOURCES, build_bbb
 from chautari_sandbox.requirements import sandbox_spec
@@ -113,8 +113,8 @@ def test_sandbox_is_asked_for_the_app(os: str, version: str, tmp_path: Path) -> 
 def test_server_takes_what_the_app_signs_with_and_nothing_weaker_without_it(tmp_path: Path) -> None:
     weak = inventory(tmp_path, region()).region
     strong = inventory(tmp_path, region(rooms="none")).region
-    assert checksums(weak)[0] == "sha1"
-    assert "sha1" not in checksums(strong)
+    assert api_digests(weak)[0] == "sha1"
+    assert "sha1" not in api_digests(strong)
 
 
 def test_double_of_the_app_is_the_same_in_every_byte(tmp_path: Path) -> None:

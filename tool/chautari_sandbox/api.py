@@ -69,7 +69,7 @@ def status(name: str) -> SandboxStatus:
     if shutil.which("podman") is None:
         return SandboxStatus(name, exists=False, running=False, containers=())
     found = Engine(("podman",), name, paths.state_dir(name)).containers()
-    members = tuple(_member(member, found[member]) for member in sorted(found))
+    members = tuple(_container_status(member, found[member]) for member in sorted(found))
     running = bool(members) and all(member.running for member in members)
     return SandboxStatus(name, exists=bool(members), running=running, containers=members)
 
@@ -79,6 +79,6 @@ def load_state(name: str) -> SandboxState | None:
     return state.load(name)
 
 
-def _member(name: str, found: ExistingContainer) -> ContainerStatus:
+def _container_status(name: str, found: ExistingContainer) -> ContainerStatus:
     address, release = found.labels[podman.ADDRESS], found.labels[podman.RELEASE]
     return ContainerStatus(name, found.name, address, found.running, release)

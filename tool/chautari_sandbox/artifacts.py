@@ -11,7 +11,7 @@ from chautari.errors import BadInput
 from chautari.services.registry import SERVICES
 from chautari_sandbox import download
 from chautari_sandbox.spec import RequiredArtifact
-from chautari_sandbox.state import Artifact, Missing
+from chautari_sandbox.state import Artifact, MissingArtifact
 
 Builder = Callable[[str, Path], Path]
 Fetcher = Callable[[RequiredArtifact, Path], Path]
@@ -35,7 +35,7 @@ class Sources:
 
 def publish_files(
     wanted: Iterable[RequiredArtifact], sources: Sources
-) -> tuple[tuple[Artifact, ...], tuple[Missing, ...]]:
+) -> tuple[tuple[Artifact, ...], tuple[MissingArtifact, ...]]:
     """Publish every file that is available and remove all others; return both kinds."""
     if sources.mirror is not None and not sources.mirror.is_dir():
         raise BadInput(f"--mirror {sources.mirror}: the folder does not exist")
@@ -46,10 +46,10 @@ def publish_files(
     for path in sources.mirror_root.iterdir():
         if path.is_file() and path.name not in published:
             path.unlink()
-    return artifacts, tuple(result for result in results if isinstance(result, Missing))
+    return artifacts, tuple(result for result in results if isinstance(result, MissingArtifact))
 
 
-def _publish_one(wanted: RequiredArtifact, sources: Sources) -> Artifact | Missing:
+def _publish_one(wanted: RequiredArtifact, sources: Sources) -> Artifact | MissingArtifact:
     mirrored = find_in_mirror(wanted, sources.mirror)
     if mirrored is not None:
         path, version = mirrored
@@ -66,10 +66,12 @@ def _publish_one(wanted: RequiredArtifact, sources: Sources) -> Artifact | Missi
     return _copy_to_mirror(wanted, sources, path, wanted.version)
 
 
-def _publish_double(wanted: RequiredArtifact, sources: Sources, reason: str) -> Artifact | Missing:
+def _publish_double(
+    wanted: RequiredArtifact, sources: Sources, reason: str
+) -> Artifact | MissingArtifact:
     build = sources.builders.get(wanted.name)
     if build is None:
-        return Missing(wanted.name, wanted.version, reason)
+        return MissingArtifact(wanted.name, wanted.version, reason)
     path = build(wanted.version, sources.doubles)
     return _copy_to_mirror(wanted, sources, path, wanted.version, double=True, reason=reason)
 

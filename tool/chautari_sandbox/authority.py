@@ -44,7 +44,7 @@ def ensure_authority(folder: Path, name: str) -> Identity:
     identity = Identity(folder / "sandbox-ca.crt", folder / "sandbox-ca.key")
     if not (identity.certificate.is_file() and identity.key.is_file()):
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = _name(f"Chautari sandbox {name}")
+        subject = _common_name(f"Chautari sandbox {name}")
         builder = _builder(subject, subject, key, key, _CA_USES).add_extension(
             x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
@@ -60,7 +60,7 @@ def ensure_server(authority: Identity, folder: Path, names: Sequence[str]) -> Id
     if _is_current(identity, wanted, issuer):
         return identity
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _builder(_name(names[0]), issuer.subject, key, signer, _SERVER_USES)
+    builder = _builder(_common_name(names[0]), issuer.subject, key, signer, _SERVER_USES)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
     builder = builder.add_extension(wanted, critical=False).add_extension(
         x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
@@ -110,7 +110,7 @@ def _write(
     paths.write(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM))
 
 
-def _name(common: str) -> x509.Name:
+def _common_name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 

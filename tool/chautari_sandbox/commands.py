@@ -10,9 +10,10 @@ import click
 
 from chautari.cli.options import json_option, print_json, region_argument
 from chautari.paths import inventories_root
-from chautari.region.load import Inventory, find, load
+from chautari.region.load import Inventory, load
+from chautari.region.locate import find_region_file
 from chautari_sandbox import api
-from chautari_sandbox.mirror import forget as forget_mirror
+from chautari_sandbox.mirror import forget_mirror as forget_mirror
 from chautari_sandbox.mirror import with_mirror
 from chautari_sandbox.requirements import sandbox_spec
 
@@ -82,4 +83,4 @@ def status(name: str, as_json: bool) -> int:
 
 
 def _inventory(name: str) -> Inventory:
-    return load(find(name, inventories_root()))
+    return load(find_region_file(name, inventories_root()))

@@ -40,7 +40,7 @@ class Package:
             "control.tar.gz": _tar(control),
             "data.tar.gz": _tar(self.files),
         }
-        return b"!<arch>\n" + b"".join(_member(*item) for item in members.items())
+        return b"!<arch>\n" + b"".join(_ar_member(*item) for item in members.items())
 
 
 def repository(
@@ -86,10 +86,10 @@ def _tar(files: Files) -> bytes:
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
         for folder in _folders(files):
-            archive.addfile(_entry(f"./{folder}/", 0o755, tarfile.DIRTYPE))
+            archive.addfile(_tar_entry(f"./{folder}/", 0o755, tarfile.DIRTYPE))
         for name, content in sorted(files.items()):
             mode = 0o755 if content.startswith(b"#!") else 0o644
-            entry = _entry(f"./{name}", mode, tarfile.REGTYPE)
+            entry = _tar_entry(f"./{name}", mode, tarfile.REGTYPE)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
@@ -100,13 +100,13 @@ def _folders(files: Files) -> list[str]:
     return sorted(str(parent) for parent in parents if str(parent) != ".")
 
 
-def _entry(name: str, mode: int, kind: bytes) -> tarfile.TarInfo:
+def _tar_entry(name: str, mode: int, kind: bytes) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
     entry.mode, entry.type, entry.mtime = mode, kind, TIME
     entry.uname = entry.gname = "root"
     return entry
 
 
-def _member(name: str, data: bytes) -> bytes:
+def _ar_member(name: str, data: bytes) -> bytes:
     head = f"{name:<16}{TIME:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n"
     return head.encode() + data + (b"\n" if len(data) % 2 else b"")

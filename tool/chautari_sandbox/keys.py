@@ -14,13 +14,13 @@ _Key = ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
 def operator_key(folder: Path, sandbox: str) -> Path:
     """Return the operator's private key; the public half is in the file beside it."""
-    return _ensure(folder / "operator", f"operator@{sandbox}", "ed25519")
+    return _ensure_key(folder / "operator", f"operator@{sandbox}", "ed25519")
 
 
 def host_keys(folder: Path, node: str) -> tuple[Path, ...]:
     """Return the node's host keys, the same for every container of this node."""
     return tuple(
-        _ensure(folder / node / f"ssh_host_{kind}_key", f"root@{node}", kind)
+        _ensure_key(folder / node / f"ssh_host_{kind}_key", f"root@{node}", kind)
         for kind in ("ed25519", "rsa")
     )
 
@@ -30,7 +30,7 @@ def public_half(private: Path) -> Path:
     return private.with_name(private.name + ".pub")
 
 
-def _ensure(path: Path, comment: str, kind: str) -> Path:
+def _ensure_key(path: Path, comment: str, kind: str) -> Path:
     if not (path.is_file() and public_half(path).is_file()):
         key = _generate(kind)
         line = key.public_key().public_bytes(

@@ -20,19 +20,19 @@ def is_running(spec: SandboxSpec, known: SandboxState) -> bool:
     """Return whether all containers of `spec` answer, and its mirror serves what `spec` needs."""
     return (
         state.is_finished(spec.name)
-        and _was_made_for(spec, known)
-        and _serves(spec, known)
+        and _has_nodes_of(spec, known)
+        and _has_artifacts_of(spec, known)
         and ports.greets(known.internet_address, known.mail_relay.port, SMTP_GREETING)
         and all(ports.greets(node.address, SSH_PORT, SSH_GREETING) for node in spec.nodes)
     )
 
 
-def _was_made_for(spec: SandboxSpec, known: SandboxState) -> bool:
+def _has_nodes_of(spec: SandboxSpec, known: SandboxState) -> bool:
     addresses = dict(known.nodes)
     return all(addresses.get(node.name) == node.address for node in spec.nodes)
 
 
-def _serves(spec: SandboxSpec, known: SandboxState) -> bool:
+def _has_artifacts_of(spec: SandboxSpec, known: SandboxState) -> bool:
     """Return whether the last start looked for every release that `spec` needs."""
     served = {(item.name, item.version) for item in known.artifacts}
     served |= {(item.name, item.version) for item in known.missing}

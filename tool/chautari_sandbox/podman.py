@@ -47,7 +47,7 @@ def network_name(sandbox: str) -> str:
     return f"chautari_{sandbox}"
 
 
-def limits(limit: int) -> Argv:
+def limit_arguments(limit: int) -> Argv:
     """Return the limits of one container: open files and processes."""
     return ("--ulimit", f"nofile={limit}:{limit}", "--ulimit", f"nproc={limit}:{limit}")
 
@@ -60,7 +60,7 @@ def create(base: Argv, container: Container) -> Argv:
         "--hostname", container.hostname, "--no-hosts", "--network", container.network,
         "--ip", container.address, "--dns", container.resolver, "--dns-search", ".",
         "--cap-add", CAPABILITIES + (NESTING if container.nests else ""),
-        *limits(container.limit), *labels,
+        *limit_arguments(container.limit), *labels,
         *(f"--volume={volume}" for volume in container.volumes),
         container.image, "/sbin/init",
     )  # fmt: skip
@@ -119,9 +119,9 @@ def image_import(base: Argv, archive: str, image: str) -> Argv:
     return (*base, "import", "--quiet", archive, image)
 
 
-def trial(base: Argv, rootfs: str, limit: int) -> Argv:
+def trial_command(base: Argv, rootfs: str, limit: int) -> Argv:
     """Return the command that runs the host's own `true` in a container, without an image."""
     return (
-        *base, "run", "--rm", "--network", "none", *limits(limit),
+        *base, "run", "--rm", "--network", "none", *limit_arguments(limit),
         "--volume=/usr:/usr:ro", "--rootfs", rootfs, "/usr/bin/true",
     )  # fmt: skip

@@ -60,7 +60,7 @@ class SandboxProvider:
 
         return [commands.mirror_option(self._choose_mirror)]
 
-    def findings(self) -> Sequence[MachineFinding]:
+    def machine_findings(self) -> Sequence[MachineFinding]:
         """Return what this machine has and lacks for a sandbox."""
         from chautari_sandbox import doctor
 

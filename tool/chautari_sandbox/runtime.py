@@ -34,7 +34,9 @@ def failure_reason(name: str) -> str:
     with tempfile.TemporaryDirectory(prefix="chautari-") as folder:
         rootfs = _rootfs(Path(folder))
         try:
-            run(podman.trial(podman_command(name), str(rootfs), process_limit()), timeout=60)
+            run(
+                podman.trial_command(podman_command(name), str(rootfs), process_limit()), timeout=60
+            )
         except ProcessError as error:
             return error.stderr.strip() or str(error)
     return ""

@@ -34,7 +34,7 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingArtifact:
     """A file that is unavailable, and why."""
 
     name: str
@@ -76,7 +76,7 @@ class SandboxState:
     mail_relay: MailRelay
     mail_api: str
     artifacts: tuple[Artifact, ...] = ()
-    missing: tuple[Missing, ...] = ()
+    missing: tuple[MissingArtifact, ...] = ()
     repositories: tuple[Repository, ...] = ()
     requested_packages: tuple[tuple[str, str], ...] = ()
     nodes: tuple[tuple[str, str], ...] = ()
@@ -115,14 +115,14 @@ def from_json(text: str) -> SandboxState:
     raw["ssh_key"] = Path(raw["ssh_key"])
     raw["mail_relay"] = MailRelay(**raw["mail_relay"])
     raw["artifacts"] = tuple(Artifact(**item) for item in raw["artifacts"])
-    raw["missing"] = tuple(Missing(**item) for item in raw["missing"])
+    raw["missing"] = tuple(MissingArtifact(**item) for item in raw["missing"])
     raw["repositories"] = tuple(Repository(**item) for item in raw.get("repositories", ()))
     for name in ("requested_packages", "nodes"):
         raw[name] = tuple((first, second) for first, second in raw[name])
     return SandboxState(**raw)
 
 
-def _file(name: str) -> Path:
+def _state_file(name: str) -> Path:
     return paths.state_dir(name) / "state.json"
 
 
@@ -142,7 +142,7 @@ def is_finished(name: str) -> bool:
 
 def save(state: SandboxState) -> SandboxState:
     """Save the state of a sandbox whose start was completed."""
-    paths.write(_file(state.name), to_json(state), 0o600)
+    paths.write(_state_file(state.name), to_json(state), 0o600)
     _unfinished(state.name).unlink(missing_ok=True)
     return state
 
@@ -150,6 +150,6 @@ def save(state: SandboxState) -> SandboxState:
 def load(name: str) -> SandboxState | None:
     """Return the saved state; None when there is none or an older release wrote it."""
     try:
-        return from_json(_file(name).read_text())
+        return from_json(_state_file(name).read_text())
     except (OSError, ValueError, TypeError, KeyError):
         return None

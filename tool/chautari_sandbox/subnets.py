@@ -56,11 +56,11 @@ def required_servers() -> tuple[tuple[str, str], ...]:
     hosts = {urllib.parse.urlsplit(uri).hostname or "" for uri in (*uris, index)} - {""}
     return (
         *(("its resolver", resolver) for resolver in resolvers),
-        *((host, address) for host in sorted(hosts) for address in _addresses(host)),
+        *((host, address) for host in sorted(hosts) for address in _resolve_ipv4(host)),
     )
 
 
-def _addresses(host: str) -> set[str]:
+def _resolve_ipv4(host: str) -> set[str]:
     try:
         found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
     except OSError:

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from chautari.checks import turn
-from chautari.services.jitsi.xmpp import Bosh, Person, Websocket
+from chautari.services.jitsi.xmpp import Bosh, Participant, Websocket
 
 pytestmark = pytest.mark.role("jitsi")
 
 UNITS = ["prosody", "jicofo", "nginx"]
 ACCOUNT = "chautari-check"
-Door = Callable[..., Person]
+Door = Callable[..., Participant]
 
 
 @pytest.fixture
@@ -41,10 +41,10 @@ def room(domain: str) -> str:
 @pytest.fixture
 def door(web: Any, domain: str) -> Iterator[Door]:
     """Lets people in by BOSH, and sees them off when the check is over."""
-    inside: list[Person] = []
+    inside: list[Participant] = []
 
-    def let_in(where: str, name: str = "", password: str = "") -> Person:
-        person = Person(Bosh(web, f"https://{domain}/http-bind"), where, name, password)
+    def let_in(where: str, name: str = "", password: str = "") -> Participant:
+        person = Participant(Bosh(web, f"https://{domain}/http-bind"), where, name, password)
         inside.append(person)
         return person
 
@@ -56,7 +56,7 @@ def door(web: Any, domain: str) -> Iterator[Door]:
 @pytest.fixture
 def host_of_rooms(
     settings: dict[str, Any], domain: str, door: Door, secret: Callable[[str], str]
-) -> Person:
+) -> Participant:
     """Someone who may open a room."""
     if settings["jitsi_access"] == "open":
         return door(domain)
@@ -124,7 +124,7 @@ def test_guest_comes_in_by_websocket(
     """A guest connects by websocket, on every address"""
     for address in reach(domain):
         line = Websocket(domain, "/xmpp-websocket", address, ca_file)
-        person = Person(line, guests)
+        person = Participant(line, guests)
         assert f"@{guests}/" in person.jid, person.jid
         person.leave()
 
@@ -158,7 +158,7 @@ def test_stranger_cannot_log_in(settings: dict[str, Any], door: Door, domain: st
     units=UNITS,
 )
 def test_room_is_opened_and_people_chat(
-    domain: str, door: Door, guests: str, room: str, host_of_rooms: Person
+    domain: str, door: Door, guests: str, room: str, host_of_rooms: Participant
 ) -> None:
     """A member opens a room, a guest joins, and they chat"""
     assert host_of_rooms.request_room(f"focus.{domain}", room) == "ready"

@@ -40,6 +40,6 @@ def _ssh() -> MachineFinding:
 def _sandbox() -> Sequence[MachineFinding]:
     sandbox = provider.find_provider()
     if sandbox is not None:
-        return sandbox.findings()
+        return sandbox.machine_findings()
     detail = f"not installed; only regions in containers, such as demo, need it: {INSTALL}"
     return [MachineFinding("sandbox", True, detail)]

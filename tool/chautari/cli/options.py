@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from chautari.paths import inventories_root
-from chautari.region.locate import names
+from chautari.region.locate import region_names
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -25,7 +25,9 @@ class RegionName(click.ParamType[str]):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Offer the regions there are."""
-        return [CompletionItem(n) for n in names(inventories_root()) if n.startswith(incomplete)]
+        return [
+            CompletionItem(n) for n in region_names(inventories_root()) if n.startswith(incomplete)
+        ]
 
 
 region_argument: Decorator = click.argument("name", type=RegionName())

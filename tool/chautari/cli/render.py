@@ -10,7 +10,8 @@ from chautari.cli.options import RegionName, identity_option
 from chautari.deploy.export import export, output_folders
 from chautari.deploy.request import Request
 from chautari.paths import inventories_root
-from chautari.region.load import find, load_all
+from chautari.region.load import load_all
+from chautari.region.locate import find_region_file
 
 
 @click.command("render")
@@ -33,7 +34,7 @@ def command(
     ansible-playbook -i /tmp/andes playbooks/region.yml
     """
     root = inventories_root()
-    inventories = load_all([find(name, root) for name in names])
+    inventories = load_all([find_region_file(name, root) for name in names])
     written = 0
     for inventory, folder in zip(inventories, output_folders(inventories, output), strict=True):
         request = Request(inventory, "deploy render", identities=identities)

@@ -10,11 +10,12 @@ import click
 from chautari.cli.options import identity_option, json_option, print_json, region_argument
 from chautari.errors import BadInput
 from chautari.paths import inventories_root
-from chautari.region.load import Inventory, find, load
+from chautari.region.load import Inventory, load
+from chautari.region.locate import find_region_file
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
 from chautari.secrets import specs, store
-from chautari.secrets.ensure import recipients_of, save
+from chautari.secrets.ensure import recipients_of, save_encrypted
 from chautari.secrets.store import SecretStore
 
 
@@ -70,12 +71,14 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     opened = _open(inventory, endpoints, identities)
     extra = [key for keys in endpoints.operators.values() for key in keys]
     complete = opened.with_values({secret: value})
-    save(complete, inventory.secrets, recipients_of(inventory, extra), _keys(endpoints, identities))
+    save_encrypted(
+        complete, inventory.secrets, recipients_of(inventory, extra), _keys(endpoints, identities)
+    )
     click.echo(f"{secret} is set. The next deploy sends it to the nodes.", err=True)
 
 
 def _inventory(name: str) -> Inventory:
-    return load(find(name, inventories_root()))
+    return load(find_region_file(name, inventories_root()))
 
 
 def _open(inventory: Inventory, endpoints: Endpoints, identities: tuple[Path, ...]) -> SecretStore:

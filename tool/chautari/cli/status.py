@@ -12,7 +12,8 @@ from chautari.deploy import status
 from chautari.deploy.request import Request
 from chautari.node.events import RunFinished
 from chautari.paths import inventories_root
-from chautari.region.load import find, load, names
+from chautari.region.load import load
+from chautari.region.locate import find_region_file, region_names
 from chautari.report import messages
 from chautari.report.text import one_line
 
@@ -24,10 +25,10 @@ from chautari.report.text import one_line
 def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> int:
     """Show what is running on a region's nodes. Without a name, list the regions."""
     if name is None:
-        found = names(inventories_root())
+        found = region_names(inventories_root())
         print_json({"regions": found}) if as_json else click.echo("\n".join(found))
         return 0
-    inventory = load(find(name, inventories_root()))
+    inventory = load(find_region_file(name, inventories_root()))
     states = status.node_states(Request(inventory, "deploy status", identities=identities))
     if as_json:
         print_json({"region": name, "nodes": states})

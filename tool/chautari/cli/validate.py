@@ -7,7 +7,7 @@ import click
 from chautari.cli.options import RegionName, json_option, print_json
 from chautari.errors import BadInput, InvalidRegion
 from chautari.paths import inventories_root
-from chautari.region import load
+from chautari.region import load, locate
 
 
 @click.command("validate")
@@ -19,7 +19,7 @@ def command(regions: tuple[str, ...], as_json: bool) -> int:
     Without a name, the command checks all regions under inventories/.
     """
     root = inventories_root()
-    selected = regions or tuple(load.names(root))
+    selected = regions or tuple(locate.region_names(root))
     if not selected:
         raise BadInput(f"no region under {root}/", fix="write inventories/NAME/region.yml")
     results = [_validate_region(name) for name in selected]
@@ -30,7 +30,7 @@ def command(regions: tuple[str, ...], as_json: bool) -> int:
 
 def _validate_region(name: str) -> dict[str, object]:
     try:
-        load.load(load.find(name, inventories_root()))
+        load.load(locate.find_region_file(name, inventories_root()))
         click.echo(f"{name}: valid", err=True)
     except InvalidRegion as error:
         click.echo(str(error), err=True)

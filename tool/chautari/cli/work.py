@@ -11,7 +11,7 @@ from rich.console import Console
 from chautari.deploy.request import Listener, Request
 from chautari.paths import inventories_root, reports_dir
 from chautari.region.load import load
-from chautari.region.locate import find
+from chautari.region.locate import find_region_file
 from chautari.report import jsonreport, messages
 from chautari.report.model import RegionReport
 from chautari.report.progress import Event, Progress
@@ -32,7 +32,7 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
 
     `options` are further attributes of the request.
     """
-    inventory = load(find(name, inventories_root()))
+    inventory = load(find_region_file(name, inventories_root()))
     request = Request(inventory, f"deploy {verb} {inventory.region.region}", **options)
     with Progress() as progress:
         report = work(request, listener(progress), progress.say)

@@ -232,7 +232,9 @@ class NodeReportBuilder:
         [reason] = _bounded([event["reason"]])
         code, data = reason["code"], reason["data"]
         self.unknown = code == "unknown_run"
-        self._fail(Refusal(code, {**data, "cause": causes.find_in(str(data.get("error", "")))}))
+        self._fail(
+            Refusal(code, {**data, "cause": causes.find_cause_in(str(data.get("error", "")))})
+        )
 
     def _run_lost(self, event: events.RunLost) -> None:
         # When the newest run was requested, its id arrives here if it did not start.
@@ -247,7 +249,7 @@ class NodeReportBuilder:
 
     def _run_crashed(self, event: events.RunCrashed) -> None:
         message = event["message"]
-        data = {"message": message, "cause": causes.find_in(message), "run": self.report.run}
+        data = {"message": message, "cause": causes.find_cause_in(message), "run": self.report.run}
         self.report.refusals.append(Refusal("run_crashed", data))
 
     def _run_finished(self, event: events.RunFinished) -> None:

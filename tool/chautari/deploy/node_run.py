@@ -125,19 +125,19 @@ class NodeRun:
         self.report = report_from_survey(required, self.target, found)
         self.up_to_date = found.nothing_to_do
         if self.report.state != "converged":
-            self.block()
+            self.end_blocked()
         elif found.busy is not None:
-            self.occupy(found.busy)
+            self.handle_busy(found.busy)
         else:
             self.state = Surveyed(found)
 
-    def block(self, holder: Holder | None = None) -> None:
+    def end_blocked(self, holder: Holder | None = None) -> None:
         """End the node's way here; its report says why."""
         self.state = Blocked()
         event = {"event": self.report.state}
         self.tell(self.name, event if holder is None else {**event, "holder": holder})
 
-    def occupy(self, holder: Holder) -> None:
+    def handle_busy(self, holder: Holder) -> None:
         """Follow a run of ours; refuse or wait for another operator's."""
         self.state = Occupied(holder)
         if converge.same_operator(holder, run_metadata("", self.region, self.name)):
@@ -147,7 +147,7 @@ class NodeRun:
             return
         self.report.state = "busy"
         self.report.refusals.append(converge.busy_refusal(holder))
-        self.block(holder)
+        self.end_blocked(holder)
 
 
 def survey_and_prepare(
@@ -203,7 +203,7 @@ def _apply_preparation(one: NodeRun, report: NodeReport) -> None:
         # The preparation has passed on every event except a refusal.
         one.state = Blocked()
         if report.state == "refused":
-            one.block()
+            one.end_blocked()
     elif not one.state.survey.answered:
         _survey_prepared(one)
 
@@ -214,14 +214,14 @@ def _survey_prepared(one: NodeRun) -> None:
     if not found.answered:
         # It may run roles that are obsolete: without its answer nothing is changed there.
         converge.report_no_answer(one.target, one.report, found.code, found.error)
-        one.block()
+        one.end_blocked()
         return
     one.up_to_date = found.nothing_to_do
     add_up_to_date_roles(one.report, found)
     if found.busy is None:
         one.state = Surveyed(found)
     else:
-        one.occupy(found.busy)
+        one.handle_busy(found.busy)
 
 
 def _plan_first_deploy(one: NodeRun) -> None:
@@ -280,7 +280,7 @@ def _start(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
     if holder is None:
         one.state = _final_state(one, checks)
     else:
-        one.occupy(holder)
+        one.handle_busy(holder)
 
 
 def _follow_or_wait(one: NodeRun, holder: Holder) -> None:
@@ -288,7 +288,7 @@ def _follow_or_wait(one: NodeRun, holder: Holder) -> None:
     request = one.context.request
     if not converge.same_operator(holder, arguments):
         free = converge.wait_for(one.target, holder, one.report, one.tell)
-        one.refresh() if free else one.block()
+        one.refresh() if free else one.end_blocked()
         return
     checks = converge.attach(
         one.target, holder.get("run", ""), one.report, one.tell, request.detach

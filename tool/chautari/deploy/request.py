@@ -19,7 +19,7 @@ from chautari.render.endpoints import Endpoints
 from chautari.render.inputs import RECEIPT_KEY
 from chautari.render.provider import start_endpoints
 from chautari.render.variables import NodeContext, NodeVariables
-from chautari.secrets.ensure import ensure
+from chautari.secrets.ensure import ensure_secrets
 from chautari.secrets.store import SecretStore, default_identities
 
 Listener = Callable[[str, Mapping[str, Any]], None]
@@ -112,7 +112,9 @@ def open_secrets(request: Request, endpoints: Endpoints) -> SecretStore:
     if endpoints.ssh_key is not None:
         identities.append(endpoints.ssh_key)
     extra = [key for keys in endpoints.operators.values() for key in keys]
-    return ensure(request.inventory, identities or default_identities(), endpoints.secrets, extra)
+    return ensure_secrets(
+        request.inventory, identities or default_identities(), endpoints.secrets, extra
+    )
 
 
 def run_metadata(run: str, region: str, node: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 from chautari.deploy.node_events import check_result
 from chautari.paths import content_root
 from chautari.process import ProcessError, run
-from chautari.render.bundle import texts
+from chautari.render.bundle import nested_texts
 from chautari.render.endpoints import Endpoints
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult
@@ -99,7 +99,7 @@ def _check_context(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> Chec
             }
             for node in nodes
         },
-        "masked": [text for node in nodes for text in texts(node.secret)],
+        "masked": [text for node in nodes for text in nested_texts(node.secret)],
         "resolver": endpoints.resolver,
         "ca_file": str(endpoints.ca_file) if endpoints.ca_file else None,
         "mail_api": endpoints.mail_api,

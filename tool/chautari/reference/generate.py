@@ -70,13 +70,13 @@ def playbook_text(root: Path) -> str:
         "# One play a role, in the order they run; a group holds the nodes that run the role.\n"
         "# Handlers run at the end of their role's play, so the next role finds services reloaded."
     ]
-    asking = [role for role in ROLES.values() if _asks(root, role)]
+    asking = [role for role in ROLES.values() if _has_in_use_tasks(root, role)]
     parts.append("\n".join(_in_use_play(role) for role in asking))
     parts += [_play(role, gather=number == 0) for number, role in enumerate(ROLES.values())]
     return "\n".join([parts[0], "\n\n".join(parts[1:]), ""])
 
 
-def _asks(root: Path, role: Role) -> bool:
+def _has_in_use_tasks(root: Path, role: Role) -> bool:
     return (root / "roles" / role.name / "tasks" / IN_USE_TASKS).is_file()
 
 
@@ -103,7 +103,7 @@ def _play(role: Role, *, gather: bool) -> str:
     - role: {role.name}"""
 
 
-def files(root: Path) -> dict[Path, str]:
+def generated_files(root: Path) -> dict[Path, str]:
     """Return the text of every generated file, by its path under `root`."""
     return {
         root / "schemas" / SCHEMA_ID: schema_text(),
@@ -116,8 +116,8 @@ def files(root: Path) -> dict[Path, str]:
 def main(arguments: list[str]) -> int:
     """Write the generated files, or with `--check` only name those that are out of date."""
     root = content_root()
-    expected = files(root)
-    old = [file for file, text in expected.items() if not _holds(file, text)]
+    expected = generated_files(root)
+    old = [file for file, text in expected.items() if not _has_text(file, text)]
     for file in old:
         if "--check" in arguments:
             name = file.relative_to(root)
@@ -127,7 +127,7 @@ def main(arguments: list[str]) -> int:
     return 1 if old and "--check" in arguments else 0
 
 
-def _holds(file: Path, text: str) -> bool:
+def _has_text(file: Path, text: str) -> bool:
     return file.is_file() and file.read_text() == text
 
 

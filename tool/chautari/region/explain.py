@@ -30,7 +30,7 @@ _KINDS = {
 def problems(document: Document, error: ValidationError) -> list[Problem]:
     """Return one `Problem` for every error of `error`, placed in `document`."""
     found = [item for item in error.errors() if not _is_echo(item)]
-    return [document.problem(path(item), _message(item)) for item in found]
+    return [document.problem(error_path(item), _message(item)) for item in found]
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
@@ -45,7 +45,7 @@ def _is_echo(item: ErrorDetails) -> bool:
     return item["type"] == "too_short" and bool(item["input"])
 
 
-def path(item: ErrorDetails) -> Path_:
+def error_path(item: ErrorDetails) -> Path_:
     """Return where the error stands; pydantic names a bad mapping key as (..., key, "[key]")."""
     return tuple(part for part in item["loc"] if part != "[key]")
 
@@ -61,17 +61,17 @@ def _message(item: ErrorDetails) -> str:
     if kind == "literal_error":
         return _not_one_of(value, context["expected"])
     if kind in _KINDS:
-        return f"{_shown(value)} is not {_KINDS[kind]}{_quote_hint(kind, value)}"
+        return f"{_shown_value(value)} is not {_KINDS[kind]}{_quote_hint(kind, value)}"
     if kind in ("greater_than_equal", "less_than_equal"):
-        return f"{_shown(value)} is out of range; {_example(item['loc'])}"
+        return f"{_shown_value(value)} is out of range; {_example(item['loc'])}"
     if kind == "string_pattern_mismatch":
-        return f"{_shown(value)} is not of the right form; {_example(item['loc'])}"
+        return f"{_shown_value(value)} is not of the right form; {_example(item['loc'])}"
     if kind == "too_short":
         return "is empty; " + _example(item["loc"])
     return f"{item['msg']}; {_example(item['loc'])}"
 
 
-def _shown(value: Any) -> str:
+def _shown_value(value: Any) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -82,7 +82,7 @@ def _shown(value: Any) -> str:
 
 def _quote_hint(kind: str, value: Any) -> str:
     if kind == "string_type" and isinstance(value, bool | int | float):
-        return f"; put it in quotes: '{_shown(value)}'"
+        return f"; put it in quotes: '{_shown_value(value)}'"
     if kind in ("int_type", "int_parsing") and isinstance(value, str) and value.isdecimal():
         return f"; write {int(value)} without quotes"
     return ""
@@ -92,7 +92,7 @@ def _not_one_of(value: Any, expected: str) -> str:
     choices = expected.replace("'", "").replace(" or ", ", ")
     close = nearest(str(value), choices.split(", "))
     hint = f"did you mean {close}?" if close else f"choose: {choices}"
-    return f"{_shown(value)} is not known; {hint}"
+    return f"{_shown_value(value)} is not known; {hint}"
 
 
 def _unknown_key(location: Sequence[str | int]) -> str:
@@ -115,15 +115,15 @@ def _example(location: Iterable[str | int]) -> str:
     model = _model_at(parents)
     for name, field in model.model_fields.items() if model else ():
         if key in (name, field.alias) and field.examples:
-            return f"write for example {key}: {_flow(field.examples[0])}"
+            return f"write for example {key}: {_as_flow_yaml(field.examples[0])}"
     return "see docs/reference/region.md"
 
 
-def _flow(value: Any) -> str:
+def _as_flow_yaml(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_as_flow_yaml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_flow, value)) + "]"
+        return "[" + ", ".join(map(_as_flow_yaml, value)) + "]"
     return str(value)
 
 
@@ -132,12 +132,12 @@ def _model_at(location: Iterable[str | int]) -> type[BaseModel] | None:
     model: Any = Region
     for part in location:
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            model = _inner(model)  # one key of a dict[Name, Model]
+            model = _inner_type(model)  # one key of a dict[Name, Model]
             continue
         fields = {field.alias or name: field for name, field in model.model_fields.items()}
         model = fields[str(part)].annotation if str(part) in fields else None
         if model is not None and _is_optional(model):
-            model = _inner(model)
+            model = _inner_type(model)
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
@@ -145,6 +145,6 @@ def _is_optional(annotation: Any) -> bool:
     return type(None) in get_args(annotation)
 
 
-def _inner(annotation: Any) -> Any:
+def _inner_type(annotation: Any) -> Any:
     inner = [part for part in get_args(annotation) if part is not type(None)]
     return inner[-1] if inner else None

@@ -88,8 +88,10 @@ class _Reader:
         if event.anchor:
             raise self.stop(event, f"anchor &{event.anchor} is not allowed; write the value out")
         if event.tag:
-            raise self.stop(event, f"tag {_short(event.tag)} is not allowed; write a plain value")
-        self.document.marks.setdefault(path, _mark(event))
+            raise self.stop(
+                event, f"tag {_short_tag(event.tag)} is not allowed; write a plain value"
+            )
+        self.document.marks.setdefault(path, _position(event))
         if isinstance(event, yaml.MappingStartEvent):
             return self.mapping(path)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -101,8 +103,8 @@ class _Reader:
         if len(event.value) > MAX_LENGTH:
             raise self.stop(event, f"longer than {MAX_LENGTH} characters, the limit of a value")
         if hidden := _CONTROL.search(event.value):
-            raise self.stop(event, _hidden(hidden[0]))
-        return event.value if event.style else plain(event.value)
+            raise self.stop(event, _hidden_character_message(hidden[0]))
+        return event.value if event.style else parse_scalar(event.value)
 
     def mapping(self, path: Path_) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -120,12 +122,12 @@ class _Reader:
                 self.document.problems.append(
                     Problem(
                         self.document.file,
-                        *_mark(event),
+                        *_position(event),
                         ".".join(map(str, child)),
                         f"this key stands twice (first on line {first}); keep one of them",
                     )
                 )
-            self.document.marks[child] = _mark(event)
+            self.document.marks[child] = _position(event)
             result[key] = self.value(next(self.events), child)
         return result
 
@@ -148,7 +150,7 @@ class _Reader:
         return self.document
 
 
-def plain(text: str) -> Any:
+def parse_scalar(text: str) -> Any:
     """Return what a plain scalar means in YAML 1.2's core schema (decimal numbers only)."""
     if text in _WORDS:
         return _WORDS[text]
@@ -168,18 +170,20 @@ def read(file: Path, shown_as: Path | None = None) -> Document:
             they are in the document's `problems`, for the caller to raise with its own.
     """
     shown = shown_as or file
-    text = _text(file, shown)
+    text = _read_text(file, shown)
     if control := _CONTROL.search(text):
         line = text.count("\n", 0, control.start()) + 1
         column = control.start() - text.rfind("\n", 0, control.start())
-        raise InvalidRegion([Problem(shown, line, column, "", _hidden(control[0]))])
+        raise InvalidRegion(
+            [Problem(shown, line, column, "", _hidden_character_message(control[0]))]
+        )
     try:
         return _Reader(shown, text).read()
     except yaml.YAMLError as error:
         raise InvalidRegion([_syntax_problem(shown, text, error)]) from None
 
 
-def _text(file: Path, shown: Path) -> str:
+def _read_text(file: Path, shown: Path) -> str:
     try:
         with file.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
@@ -197,15 +201,15 @@ def _text(file: Path, shown: Path) -> str:
     return text.removeprefix("\ufeff")
 
 
-def _short(tag: str) -> str:
+def _short_tag(tag: str) -> str:
     return str(tag).replace("tag:yaml.org,2002:", "!!")
 
 
-def _hidden(character: str) -> str:
+def _hidden_character_message(character: str) -> str:
     return f"hidden character U+{ord(character):04X}; delete it"
 
 
-def _mark(event: Any) -> Mark:
+def _position(event: Any) -> Mark:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 

@@ -17,14 +17,11 @@ from chautari.region.locate import (
     LOCK_FILE,
     REGION_FILE,
     SECRETS_FILE,
-    find,
-    names,
 )
 from chautari.region.model import Region
 from chautari.services.artifacts import Artifact
 from chautari.services.registry import SERVICES
 
-__all__ = ["Inventory", "find", "load", "load_all", "names"]
 PIN_FORM = (
     "is not a pin; write NAME: {35.0.1: {url: 'https://….tar.bz2', sha256: 64 hexadecimal digits}}"
 )
@@ -75,7 +72,7 @@ def _check_pinned(value: str) -> str:
 _Name = Annotated[str, AfterValidator(_check_pinned)]
 
 
-def _check_kind(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pin]]:
+def _check_pin_kind(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pin]]:
     for name, versions in pins.items():
         for pin in versions.values():
             expected, other = (pin.image, pin.url) if name in _images() else (pin.url, pin.image)
@@ -84,7 +81,7 @@ def _check_kind(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pin]]:
     return pins
 
 
-_Pins = Annotated[dict[_Name, dict[ImageVersion, _Pin]], AfterValidator(_check_kind)]
+_Pins = Annotated[dict[_Name, dict[ImageVersion, _Pin]], AfterValidator(_check_pin_kind)]
 
 
 class _Lock(RootModel[_Pins]):
@@ -102,13 +99,13 @@ def load(file: Path) -> Inventory:
     document = guard.read(file)
     region = _model(document)
     pinned, found = _lock(file.parent)
-    releases = _known()
+    releases = _known_releases()
     for app, pins in pinned.items():
         releases.setdefault(app, {}).update(pins)
     found += document.problems
     found += [document.problem(path, text) for path, text in rules.findings(region, releases)]
     if file.name == REGION_FILE and file.resolve().parent.name != region.region:
-        found.append(_misplaced(document, file, region))
+        found.append(_wrong_folder_problem(document, file, region))
     if found:
         raise InvalidRegion(found)
     return Inventory(file.parent, region, releases)
@@ -141,7 +138,7 @@ def _model(document: guard.Document) -> Region:
         raise InvalidRegion(document.problems + explain.problems(document, error)) from None
 
 
-def _misplaced(document: guard.Document, file: Path, region: Region) -> Problem:
+def _wrong_folder_problem(document: guard.Document, file: Path, region: Region) -> Problem:
     folder = file.resolve().parent.name
     return document.problem(
         ("region",),
@@ -150,7 +147,7 @@ def _misplaced(document: guard.Document, file: Path, region: Region) -> Problem:
     )
 
 
-def _known() -> dict[str, dict[str, Artifact]]:
+def _known_releases() -> dict[str, dict[str, Artifact]]:
     """Return the releases whose checksums this version contains, by app and version."""
     found: dict[str, dict[str, Artifact]] = {}
     for service in SERVICES.values():
@@ -170,7 +167,7 @@ def _lock(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[Problem]]:
     try:
         lock = _Lock.model_validate(document.data)
     except ValidationError as error:
-        wrong = [document.problem(explain.path(item), PIN_FORM) for item in error.errors()]
+        wrong = [document.problem(explain.error_path(item), PIN_FORM) for item in error.errors()]
         return {}, document.problems + wrong
     pins = {
         app: {

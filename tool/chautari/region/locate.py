@@ -13,7 +13,7 @@ SECRETS_FILE = "secrets.age"
 KNOWN_HOSTS_FILE = "known_hosts"
 
 
-def find(name: str, root: Path) -> Path:
+def find_region_file(name: str, root: Path) -> Path:
     """Return the `region.yml` of region `name` under `root`, or of a path to a file or folder.
 
     Raises:
@@ -29,7 +29,7 @@ def find(name: str, root: Path) -> Path:
     # A name must not climb out of the inventories folder.
     if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) and file.is_file():
         return file
-    there = names(root)
+    there = region_names(root)
     from chautari.region.explain import nearest  # only a mistake needs it
 
     close = nearest(name, there)
@@ -37,6 +37,6 @@ def find(name: str, root: Path) -> Path:
     raise BadInput(f"no region {name!r} under {root}/", fix=hint)
 
 
-def names(root: Path) -> list[str]:
+def region_names(root: Path) -> list[str]:
     """Return the names of all regions under `root`."""
     return sorted(file.parent.name for file in root.glob(f"*/{REGION_FILE}"))

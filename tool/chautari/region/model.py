@@ -254,7 +254,7 @@ class Region(StrictModel):
     def deployed_services(self) -> tuple[str, ...]:
         """Return the services that run on a node or have settings, each once."""
         standing = [service for name in self.nodes for service in self.services_on(name)]
-        return tuple(dict.fromkeys([*standing, *self.services.placed()]))
+        return tuple(dict.fromkeys([*standing, *self.services.configured_services()]))
 
     def services_on(self, node: str) -> tuple[str, ...]:
         """Return the services on `node` that have a public name."""
@@ -274,11 +274,11 @@ class Region(StrictModel):
 
     def settings_of(self, model: type[Settings]) -> Settings:
         """Return the settings of the service whose model is `model`, or its defaults."""
-        return self.services.get(model)
+        return self.services.of_type(model)
 
     def label_of(self, service: str) -> str:
         """Return the label in front of the domain under which `service` answers."""
-        settings = self.services.of(SERVICES[service].host_of or service)
+        settings = self.services.settings_for(SERVICES[service].host_of or service)
         label: str = getattr(settings, "host")  # noqa: B009 - every service with a name has it
         return label
 

@@ -19,7 +19,7 @@ class ServiceSettings(StrictModel):
         """Return whether the region has settings for `service`."""
         return getattr(self, service, None) is not None
 
-    def of(self, service: str) -> StrictModel | None:
+    def settings_for(self, service: str) -> StrictModel | None:
         """Return the settings of `service`, its defaults where the region has none.
 
         An auxiliary service has no settings.
@@ -28,12 +28,12 @@ class ServiceSettings(StrictModel):
         model = SERVICES[service].settings
         return found or (model() if model else None)
 
-    def get(self, model: type[Settings]) -> Settings:
+    def of_type(self, model: type[Settings]) -> Settings:
         """Return the settings of type `model`, its defaults where the region has none."""
         values = (getattr(self, name) for name in type(self).model_fields)
         return next((item for item in values if isinstance(item, model)), None) or model()
 
-    def placed(self) -> tuple[str, ...]:
+    def configured_services(self) -> tuple[str, ...]:
         """Return the names of the services that have settings."""
         return tuple(name for name in type(self).model_fields if self.has(name))
 

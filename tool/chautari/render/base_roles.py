@@ -8,7 +8,7 @@ from chautari.render.context import NodeContext, Variables
 from chautari.render.placement import local_ports_of, names_of, ports_of
 from chautari.services.artifacts import Repository
 from chautari.services.base import RoleVariables
-from chautari.services.containers import image_of, reference
+from chautari.services.containers import image_of, image_reference
 
 LOCALES = {
     "es": "es_ES.UTF-8", "pt": "pt_BR.UTF-8", "ne": "ne_NP.UTF-8", "hi": "hi_IN.UTF-8",
@@ -105,10 +105,10 @@ def repository(context: NodeContext) -> Variables:
         if service.packages
     }
     sources = [source for item in packages.values() for source in item.sources(context)]
-    return {"repository_sources": [_source(item) for item in sources]}
+    return {"repository_sources": [_repository_variables(item) for item in sources]}
 
 
-def _source(item: Repository) -> Variables:
+def _repository_variables(item: Repository) -> Variables:
     return {
         "name": item.name,
         "uri": item.uri,
@@ -127,7 +127,7 @@ def containers(context: NodeContext) -> Variables:
     images = [image_of(context, service.name) for service in services if service.image]
     doubles = [item for item in images if context.endpoints.is_double(item.name)]
     return {
-        "containers_images": [reference(item) for item in images],
+        "containers_images": [image_reference(item) for item in images],
         # The sandbox's nodes are containers themselves, on a file system without overlay.
         "containers_driver": "vfs" if doubles else "overlay",
         "containers_plain_registries": sorted({item.url.split("/")[0] for item in doubles}),

@@ -65,7 +65,7 @@ def _files(
     yield "ansible.cfg", ANSIBLE_CFG.encode()
     yield "plays.json", _json({role: plays()[role] for role in node.roles})
     yield "roles.json", _json(roles)
-    yield "secrets.json", _json(list(texts(node.secret)))
+    yield "secrets.json", _json(list(nested_texts(node.secret)))
     yield "plugins/chautari_events.py", (PACKAGE / "node" / "chautari_events.py").read_bytes()
     for name in ("__init__.py", "checks/__init__.py", "checks/record.py", "checks/inside.py"):
         yield f"lib/chautari/{name}", (PACKAGE / name).read_bytes()
@@ -74,14 +74,14 @@ def _files(
             yield f"lib/chautari/node/{file.name}", file.read_bytes()
     for name, content in inventory.files_of([node], {}).items():
         yield f"inventory/{name}", content
-    yield "settings.json", _settings(node)
+    yield "settings.json", _check_settings(node)
     deployed = _with_all_shared(node.roles)
     for role in deployed:
-        yield from _tree(root / "roles" / role, f"roles/{role}")
+        yield from _role_files(root / "roles" / role, f"roles/{role}")
     for role in _with_all_shared(removable):
         # A role that is removed is not checked afterwards.
         if role not in deployed:
-            files = _tree(root / "roles" / role, f"roles/{role}")
+            files = _role_files(root / "roles" / role, f"roles/{role}")
             yield from (file for file in files if not file[0].startswith(f"roles/{role}/checks/"))
 
 
@@ -90,23 +90,23 @@ def _with_all_shared(roles: Iterable[str]) -> dict[str, None]:
     return dict.fromkeys(part for role in roles for part in with_shared(role))
 
 
-def texts(value: Any) -> Iterator[str]:
+def nested_texts(value: Any) -> Iterator[str]:
     """Give every text in the secrets, however deep: the journal is searched for them."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for item in value.values():
-            yield from texts(item)
+            yield from nested_texts(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from texts(item)
+            yield from nested_texts(item)
 
 
 def _json(data: Any) -> bytes:
     return json.dumps(data, sort_keys=True).encode()
 
 
-def _settings(node: NodeVariables) -> bytes:
+def _check_settings(node: NodeVariables) -> bytes:
     return _json(
         {
             "node": node.node,
@@ -118,7 +118,7 @@ def _settings(node: NodeVariables) -> bytes:
 
 
 @cache
-def _tree(folder: Path, prefix: str) -> tuple[tuple[str, bytes], ...]:
+def _role_files(folder: Path, prefix: str) -> tuple[tuple[str, bytes], ...]:
     """Return a role's files; read once, since a region has many nodes with the same roles."""
     return tuple(
         (f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes())

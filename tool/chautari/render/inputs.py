@@ -93,7 +93,7 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[RoleInputs]:
             ),
             "variables": {
                 name: _keyed_digest(key, f"{role}.{name}", values[name])
-                for name in sorted(_options(role) & values.keys())
+                for name in sorted(_declared_options(role) & values.keys())
             },
             "needs": [other for other in declaration(role).needs if other in set(node.roles)],
             "shared_roles": list(with_shared(role)[1:]),
@@ -141,7 +141,7 @@ def _declared_items(role: str) -> list[Item]:
 
 
 @functools.cache
-def _tree(role: str) -> tuple[tuple[str, bytes], ...]:
+def _role_files(role: str) -> tuple[tuple[str, bytes], ...]:
     folder = content_root() / "roles" / role
     return tuple(
         (path.relative_to(folder).as_posix(), path.read_bytes())
@@ -155,13 +155,13 @@ def _digest_files(role: str) -> str:
     """Return the digest of a role's play and files; checks and READMEs are left out."""
     digest = hashlib.sha256(json.dumps(plays()[role], sort_keys=True).encode())
     for part in with_shared(role):
-        for name, content in _tree(part):
+        for name, content in _role_files(part):
             digest.update(f"\0{part}/{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:DIGEST_LETTERS]
 
 
 @functools.cache
-def _options(role: str) -> frozenset[str]:
+def _declared_options(role: str) -> frozenset[str]:
     """Return the variables that a role's `meta/argument_specs.yml` names."""
     file = content_root() / "roles" / role / "meta" / "argument_specs.yml"
     entry_points = read_own(file)["argument_specs"].values()

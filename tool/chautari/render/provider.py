@@ -50,7 +50,7 @@ class EndpointsProvider(Protocol):
     def options(self) -> Sequence[click.Option]:
         """Return further options of commands that start endpoints; none passes on its value."""
 
-    def findings(self) -> Sequence[MachineFinding]:
+    def machine_findings(self) -> Sequence[MachineFinding]:
         """Return what this machine has and lacks, in the order in which it should be fixed."""
 
 

@@ -38,14 +38,14 @@ def of_node(context: NodeContext, secrets: SecretStore | None) -> NodeVariables:
     roles = roles_of(context.region, context.node)
     public: Variables = {}
     for role in roles:
-        for function in _functions(context, role):
+        for function in _variable_functions(context, role):
             public |= function(context)
-    secret = _secrets(context.region, context.node, secrets) if secrets else {}
+    secret = _secret_variables(context.region, context.node, secrets) if secrets else {}
     doubles = tuple(item.name for item in context.endpoints.doubles)
     return NodeVariables(context.node, roles, public, secret, doubles)
 
 
-def _functions(context: NodeContext, role: str) -> Iterator[RoleVariables]:
+def _variable_functions(context: NodeContext, role: str) -> Iterator[RoleVariables]:
     """Yield what computes the variables of `role`: its own function, and the node's services'."""
     if role in VARIABLES:
         yield VARIABLES[role]
@@ -54,12 +54,12 @@ def _functions(context: NodeContext, role: str) -> Iterator[RoleVariables]:
             yield service.variables[role]
 
 
-def _secrets(region: Region, node: str, store: SecretStore) -> Variables:
+def _secret_variables(region: Region, node: str, store: SecretStore) -> Variables:
     secrets = store.values_of(specs.names_of_node(region, node))
     found: Variables = {name: secrets[name] for name in (specs.MAIL.name,) if name in secrets}
     passwords: Variables = {}
     for service in region.services_of(node):
-        found |= _secrets_of(service, region, node, secrets)
+        found |= _service_secrets(service, region, node, secrets)
         passwords |= {
             name: secrets[f"{name}_database_password"]
             for name in service.databases.get("postgresql", ())
@@ -67,7 +67,7 @@ def _secrets(region: Region, node: str, store: SecretStore) -> Variables:
     return found | ({"postgresql_passwords": passwords} if passwords else {})
 
 
-def _secrets_of(service: Service, region: Region, node: str, secrets: Secrets) -> Variables:
+def _service_secrets(service: Service, region: Region, node: str, secrets: Secrets) -> Variables:
     if service.secret_variables:
         return service.secret_variables(region, node, secrets)
     return {

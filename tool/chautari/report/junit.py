@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from chautari.report.model import CheckResult, Double, NodeReport, RegionReport
-from chautari.report.summary import words
+from chautari.report.summary import state_words
 from chautari.report.text import clean, one_line
 
 
@@ -16,7 +16,7 @@ def render_junit(report: RegionReport) -> str:
     for name in dict.fromkeys([*nodes, *(check.node for check in report.checks)]):
         checks = [check for check in report.checks if check.node == name]
         root.append(_suite(report, name, nodes.get(name), checks))
-    _count(root, report.seconds)
+    _set_counts(root, report.seconds)
     indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
 
@@ -31,7 +31,7 @@ def _suite(
         suite.set("hostname", one_line(node.address))
         suite.append(_run_case(node))
     suite.extend(_check_case(check) for check in checks)
-    _count(suite, node.seconds if node else sum(check.seconds for check in checks))
+    _set_counts(suite, node.seconds if node else sum(check.seconds for check in checks))
     return suite
 
 
@@ -44,7 +44,7 @@ def _doubles(doubles: list[Double]) -> Element:
     return properties
 
 
-def _count(element: Element, seconds: float) -> None:
+def _set_counts(element: Element, seconds: float) -> None:
     element.set("tests", str(len(list(element.iter("testcase")))))
     element.set("failures", str(len(list(element.iter("failure")))))
     element.set("errors", "0")
@@ -65,7 +65,7 @@ def _run_case(node: NodeReport) -> Element:
 
 
 def _run_detail(node: NodeReport) -> list[str]:
-    detail = [f"{node.name}: {words(node).word}. {words(node).meaning}"]
+    detail = [f"{node.name}: {state_words(node).word}. {state_words(node).meaning}"]
     for refusal in node.refusals:
         detail += [refusal.reason, f"Fix: {refusal.fix}"]
     if node.failure:

@@ -56,23 +56,25 @@ def _record_fix(data: Data) -> str:
     return f"Change this at your DNS provider, then deploy again: {record}{own}"
 
 
-def _reason_in(data: Data) -> str:
+def _nested_reason(data: Data) -> str:
     return reason(data["code"], data["data"])
 
 
 def _receipt_incomplete(data: Data) -> str:
-    return f"{data['role']}: {_reason_in(data['reason'])}; the role runs again at the next deploy"
+    return (
+        f"{data['role']}: {_nested_reason(data['reason'])}; the role runs again at the next deploy"
+    )
 
 
 def _manual_change_kept(data: Data) -> str:
     return (
-        f"{data['role']}: {_reason_in(data['change'])}\nThis was changed manually. The role does "
-        "not manage it, so it will not be reported again. Restore it yourself if it is wrong."
+        f"{data['role']}: {_nested_reason(data['change'])}\nThis was changed manually. The role "
+        "does not manage it, so it will not be reported again. Restore it yourself if it is wrong."
     )
 
 
 def _followup_role(data: Data) -> str:
-    why = "\n".join(_reason_in(item) for item in data["reasons"][:MAX_REASONS])
+    why = "\n".join(_nested_reason(item) for item in data["reasons"][:MAX_REASONS])
     return f"{data['role']} would run afterwards, in a second pass: {why}"
 
 

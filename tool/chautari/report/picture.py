@@ -67,25 +67,25 @@ def draw(report: RegionReport, columns: int) -> Picture:
     top = _TOP
     for place, node in enumerate(report.nodes):
         if place and place % columns == 0:
-            top = _bottom(boxes) + _GAP
+            top = _lowest_edge(boxes) + _GAP
         x = _MARGIN + place % columns * (BOX_WIDTH + _GAP)
         above = boxes[-columns] if place >= columns else None
-        boxes.append(_box(report, node, (x, top), _root(x, top, width // 2, above)))
-    return Picture(width, _bottom(boxes) + _MARGIN, width // 2, tuple(boxes))
+        boxes.append(_box(report, node, (x, top), _connector(x, top, width // 2, above)))
+    return Picture(width, _lowest_edge(boxes) + _MARGIN, width // 2, tuple(boxes))
 
 
-def _bottom(boxes: list[Box]) -> int:
+def _lowest_edge(boxes: list[Box]) -> int:
     return max((box.y + box.height for box in boxes), default=_TOP)
 
 
 def _box(report: RegionReport, node: NodeReport, corner: tuple[int, int], root: str) -> Box:
-    groups = summary.on_node(report, node)
-    services = tuple(_service(i, g) for i, g in enumerate(g for g in groups if g.info))
+    groups = summary.groups_on_node(report, node)
+    services = tuple(_service_badge(i, g) for i, g in enumerate(g for g in groups if g.info))
     below = _HEAD + len(services) * _SERVICE
     ground = tuple(
-        _ground(i, g, below, node) for i, g in enumerate(g for g in groups if not g.info)
+        _role_badge(i, g, below, node) for i, g in enumerate(g for g in groups if not g.info)
     )
-    words = summary.words(node)
+    words = summary.state_words(node)
     return Box(
         *corner,
         below + (len(ground) + 1) // 2 * _GROUND + _FOOT,
@@ -99,24 +99,26 @@ def _box(report: RegionReport, node: NodeReport, corner: tuple[int, int], root: 
     )
 
 
-def _service(place: int, group: ServiceChecks) -> Badge:
+def _service_badge(place: int, group: ServiceChecks) -> Badge:
     label = f"{shorten(group.service, 16)} (double)" if group.double else group.service
-    return Badge(14, _HEAD + place * _SERVICE, shorten(label, 25), _score(group), group.tone)
+    return Badge(
+        14, _HEAD + place * _SERVICE, shorten(label, 25), _passed_of_total(group), group.tone
+    )
 
 
-def _ground(place: int, group: ServiceChecks, top: int, node: NodeReport) -> Badge:
+def _role_badge(place: int, group: ServiceChecks, top: int, node: NodeReport) -> Badge:
     row, column = divmod(place, 2)
     broken = any(role.name == group.service and role.failed for role in node.roles)
     tone: Tone = "bad" if broken else group.tone
     x = 14 + column * (BOX_WIDTH - 28) // 2
-    return Badge(x, top + row * _GROUND, shorten(group.service, 15), _score(group), tone)
+    return Badge(x, top + row * _GROUND, shorten(group.service, 15), _passed_of_total(group), tone)
 
 
-def _score(group: ServiceChecks) -> str:
+def _passed_of_total(group: ServiceChecks) -> str:
     return f"{group.count('passed')}/{len(group.checks)}" if group.checks else ""
 
 
-def _root(x: int, y: int, middle: int, above: Box | None) -> str:
+def _connector(x: int, y: int, middle: int, above: Box | None) -> str:
     """Return the root that reaches a box: from the seat, or from the box above it."""
     x += BOX_WIDTH // 2
     if above:

@@ -202,17 +202,17 @@ def _indented(text: str) -> list[str]:
 
 
 def _role_counts(event: Event) -> str:
-    failed = f" failed={_whole(event, 'failed')}" if _whole(event, "failed") else ""
-    counts = f"changed={_whole(event, 'changed')} ok={_whole(event, 'ok')}{failed}"
+    failed = f" failed={_integer(event, 'failed')}" if _integer(event, "failed") else ""
+    counts = f"changed={_integer(event, 'changed')} ok={_integer(event, 'ok')}{failed}"
     return f"{counts} {_seconds(event)}"
 
 
 def _run_counts(event: Event) -> str:
-    counts = f"changed={_whole(event, 'changed')} failed={_whole(event, 'failed')}"
+    counts = f"changed={_integer(event, 'changed')} failed={_integer(event, 'failed')}"
     return f"{counts} {_seconds(event)}"
 
 
-def _whole(event: Event, key: str) -> int:
+def _integer(event: Event, key: str) -> int:
     return int(_number(event, key))
 
 

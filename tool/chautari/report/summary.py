@@ -78,7 +78,7 @@ class ServiceChecks:
         return ", ".join(f"{number} {outcome}" for number, outcome in counts if number)
 
 
-def words(node: NodeReport) -> StateWords:
+def state_words(node: NodeReport) -> StateWords:
     """Return the words for a node's state; a node with failed tasks is never toned good."""
     found = STATES[node.state]
     return STATES["failed"] if node.failed and found.tone == "good" else found
@@ -89,20 +89,20 @@ MOST_REASONS = 4
 _STEPS = ("unreachable", "busy")
 
 
-def reasons(role: RoleReport) -> str:
+def reason_text(role: RoleReport) -> str:
     """Return why a role ran, one reason a line, the first few of them."""
     more = len(role.why) - MOST_REASONS
     first = [reason.text for reason in role.why[:MOST_REASONS]]
     return "\n".join(first + ([f"and {more} more"] if more > 0 else []))
 
 
-def tone(report: RegionReport) -> Tone:
+def region_tone(report: RegionReport) -> Tone:
     """Return good, bad, or wait for a run that continues or ran no checks."""
     if not report.ok:
         return "bad"
     if _only_planned(report):
         return "good"
-    running = any(words(node).tone == "wait" for node in report.nodes)
+    running = any(state_words(node).tone == "wait" for node in report.nodes)
     return "good" if report.count("passed") and not running else "wait"
 
 
@@ -111,19 +111,19 @@ def verdict(report: RegionReport) -> str:
     if not report.nodes and not report.checks:
         return f"Nothing was done in region {one_line(report.region)}."
     if report.ok and _only_planned(report):
-        return _forecast(report)
+        return _plan_verdict(report)
     opening = {"good": "is well", "bad": "needs attention", "wait": "is not proven yet"}
     phrases = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
     name = one_line(report.region)
     result = f"{', '.join(phrases)}, in {duration(report.seconds)}"
-    return f"Region {name} {opening[tone(report)]}: {result}."
+    return f"Region {name} {opening[region_tone(report)]}: {result}."
 
 
 def _only_planned(report: RegionReport) -> bool:
     return bool(report.nodes) and all(node.state == "planned" for node in report.nodes)
 
 
-def _forecast(report: RegionReport) -> str:
+def _plan_verdict(report: RegionReport) -> str:
     """Return the result of a plan in one sentence."""
     waiting = [node for node in report.nodes if any(not role.up_to_date for role in node.roles)]
     took = f"in {duration(report.seconds)}"
@@ -138,7 +138,7 @@ def _forecast(report: RegionReport) -> str:
 
 def _nodes_phrases(nodes: list[NodeReport]) -> Iterable[str]:
     bad = sum(not node.ok for node in nodes)
-    waiting = sum(words(node).tone == "wait" for node in nodes)
+    waiting = sum(state_words(node).tone == "wait" for node in nodes)
     changed = sum(node.changed for node in nodes)
     if bad:
         yield f"{bad} of {amount(len(nodes), 'node')} not OK"
@@ -165,11 +165,11 @@ def by_service(report: RegionReport) -> list[ServiceChecks]:
     opened = [info.service for info in report.services]
     roles = [role.name for node in report.nodes for role in node.roles]
     names = dict.fromkeys(opened + roles + [check.service for check in report.checks])
-    groups = (_group(report, name) for name in names)
+    groups = (_service_checks(report, name) for name in names)
     return [group for group in groups if group.checks or group.info]
 
 
-def _group(report: RegionReport, service: str) -> ServiceChecks:
+def _service_checks(report: RegionReport, service: str) -> ServiceChecks:
     return ServiceChecks(
         service,
         tuple(check for check in report.checks if check.service == service),
@@ -178,7 +178,7 @@ def _group(report: RegionReport, service: str) -> ServiceChecks:
     )
 
 
-def on_node(report: RegionReport, node: NodeReport) -> list[ServiceChecks]:
+def groups_on_node(report: RegionReport, node: NodeReport) -> list[ServiceChecks]:
     """Return what runs on one node: its services first, then its roles."""
     opened = [info.service for info in report.services if info.node == node.name]
     checks = [check for check in report.checks if check.node == node.name]
@@ -196,12 +196,12 @@ def on_node(report: RegionReport, node: NodeReport) -> list[ServiceChecks]:
     ]
 
 
-def failed(report: RegionReport) -> list[CheckResult]:
+def failed_checks(report: RegionReport) -> list[CheckResult]:
     """Return the failing checks in the order of the report."""
     return [check for check in report.checks if check.outcome == "failed"]
 
 
-def skipped(report: RegionReport) -> list[CheckResult]:
+def skipped_checks(report: RegionReport) -> list[CheckResult]:
     """Return the checks that could not be made."""
     return [check for check in report.checks if check.outcome == "skipped"]
 
@@ -209,7 +209,7 @@ def skipped(report: RegionReport) -> list[CheckResult]:
 def next_steps(report: RegionReport) -> list[str]:
     """Return what to do next, most urgent first, each step once."""
     steps = [step for node in report.nodes for step in _node_steps(node, report)]
-    steps += [_check_step(check) for check in failed(report)]
+    steps += [_check_step(check) for check in failed_checks(report)]
     if not report.ok:
         steps.append(messages.step("deploy_again", {"region": report.region}))
     steps += [hint.text for hint in report.hints]
@@ -226,7 +226,7 @@ def _node_steps(node: NodeReport, report: RegionReport) -> Iterable[str]:
 
 
 def _failure_step(failure: Failure) -> str:
-    code = causes.find(failure)
+    code = causes.find_cause(failure)
     data = {"task": failure.task, "role": failure.role}
     if not code:
         return messages.step("failed_task", data)

@@ -51,14 +51,14 @@ def _nodes(report: RegionReport, console: Console) -> None:
     _heading(console, "Nodes")
     table = _table("Node", "System", "State", numbers=("Changed", "Failed", "Time"))
     for node in report.nodes:
-        words = summary.words(node)
+        words = summary.state_words(node)
         table.add_row(
-            _text(node.name, "bold"),
-            _text(node.os or node.address, "dim"),
-            _text(words.word, _STYLES[words.tone]),
-            _number(node.changed, "yellow"),
-            _number(node.failed, "bold red"),
-            _text(duration(node.seconds)),
+            _clean_text(node.name, "bold"),
+            _clean_text(node.os or node.address, "dim"),
+            _clean_text(words.word, _STYLES[words.tone]),
+            _count_cell(node.changed, "yellow"),
+            _count_cell(node.failed, "bold red"),
+            _clean_text(duration(node.seconds)),
         )
     console.print(table)
 
@@ -76,9 +76,11 @@ def _roles(report: RegionReport, console: Console) -> None:
         rest = f"; {up_to_date} already up to date" if up_to_date else ""
         _item(console, f"{node.name}: {len(ran)} of {len(ran) + up_to_date} roles{rest}", "bold")
         for role in ran:
-            _labelled(console, role.name, _text(summary.reasons(role)), width=13, indent=4)
+            _labelled(
+                console, role.name, _clean_text(summary.reason_text(role)), width=13, indent=4
+            )
             for difference in role.differences:
-                _labelled(console, "", _text(difference, "dim"), width=13, indent=4)
+                _labelled(console, "", _clean_text(difference, "dim"), width=13, indent=4)
         if node.download_bytes is not None:
             least = "at least " if node.download_at_least else ""
             _field(console, "Download", f"{least}{node.download_bytes / 1e6:.1f} MB")
@@ -93,10 +95,10 @@ def _checks(report: RegionReport, console: Console) -> None:
     for group in groups:
         name = f"{group.service} (double)" if group.double else group.service
         table.add_row(
-            _text(name, "bold"),
-            _number(group.count("passed"), "green"),
-            _number(group.count("failed"), "bold red"),
-            _number(group.count("skipped"), "yellow"),
+            _clean_text(name, "bold"),
+            _count_cell(group.count("passed"), "green"),
+            _count_cell(group.count("failed"), "bold red"),
+            _count_cell(group.count("skipped"), "yellow"),
         )
     console.print(table)
 
@@ -110,7 +112,7 @@ def _run_failures(report: RegionReport, console: Console) -> None:
 
 
 def _run_failure(node: NodeReport, console: Console) -> None:
-    words = summary.words(node)
+    words = summary.state_words(node)
     _item(console, f"{node.name}: {words.word}. {words.meaning}", _STYLES[words.tone])
     for refusal in node.refusals:
         _field(console, "Why", refusal.reason)
@@ -122,7 +124,7 @@ def _run_failure(node: NodeReport, console: Console) -> None:
 
 
 def _failed_checks(report: RegionReport, console: Console) -> None:
-    checks = summary.failed(report)
+    checks = summary.failed_checks(report)
     if checks:
         _heading(console, "Failed checks", "bold red")
     for check in checks:
@@ -133,7 +135,7 @@ def _failed_checks(report: RegionReport, console: Console) -> None:
 
 
 def _skipped_checks(report: RegionReport, console: Console) -> None:
-    checks = summary.skipped(report)
+    checks = summary.skipped_checks(report)
     if checks:
         _heading(console, "Skipped checks", "bold yellow")
     for check in checks:
@@ -165,12 +167,12 @@ def _next_steps(report: RegionReport, console: Console) -> None:
     if steps:
         _heading(console, "Next steps")
     for number, step in enumerate(steps, start=1):
-        _labelled(console, f"{number}.", _text(step), width=3, indent=2)
+        _labelled(console, f"{number}.", _clean_text(step), width=3, indent=2)
 
 
 def _verdict(report: RegionReport, console: Console) -> None:
     console.print()
-    console.print(_text(summary.verdict(report), _STYLES[summary.tone(report)]))
+    console.print(_clean_text(summary.verdict(report), _STYLES[summary.region_tone(report)]))
 
 
 def _check_label(check: CheckResult) -> str:
@@ -190,7 +192,7 @@ def _journal(console: Console, lines: list[str]) -> None:
     left_off = len(lines) - len(shown)
     _field(console, "Journal", f"({left_off} earlier lines are in the report)" if left_off else "")
     body = "\n".join(one_line(line) for line in shown)
-    console.print(Padding(_text(body, "dim"), (0, 0, 0, 4), expand=False))
+    console.print(Padding(_clean_text(body, "dim"), (0, 0, 0, 4), expand=False))
 
 
 def _heading(console: Console, title: str, style: str = "bold") -> None:
@@ -199,12 +201,12 @@ def _heading(console: Console, title: str, style: str = "bold") -> None:
 
 
 def _item(console: Console, label: str, style: str = "") -> None:
-    console.print(Padding(_text(label, style), (0, 0, 0, 2), expand=False))
+    console.print(Padding(_clean_text(label, style), (0, 0, 0, 2), expand=False))
 
 
 def _field(console: Console, name: str, value: str, style: str = "") -> None:
     if value or name == "Journal":
-        _labelled(console, name, _text(value, style), width=8, indent=4)
+        _labelled(console, name, _clean_text(value, style), width=8, indent=4)
 
 
 def _labelled(console: Console, label: str, body: Text, *, width: int, indent: int) -> None:
@@ -224,9 +226,9 @@ def _table(*columns: str, numbers: Iterable[str] = ()) -> Table:
     return table
 
 
-def _number(value: int, style: str) -> Text:
+def _count_cell(value: int, style: str) -> Text:
     return Text(str(value), style=style if value else "dim")
 
 
-def _text(value: str, style: str = "") -> Text:
+def _clean_text(value: str, style: str = "") -> Text:
     return Text(clean(value).strip(), style=style, overflow="fold")

@@ -11,7 +11,7 @@ from chautari.secrets import specs, store
 from chautari.secrets.store import SecretStore
 
 
-def ensure(
+def ensure_secrets(
     inventory: Inventory,
     identities: Sequence[Path],
     supplied: Mapping[str, str],
@@ -43,11 +43,11 @@ def ensure(
     changed = any(name not in opened or opened[name] != value for name, value in new.items())
     complete = opened.with_values(new)
     if changed or opened.recipients != recipients:
-        save(complete, file, recipients, identities)
+        save_encrypted(complete, file, recipients, identities)
     return complete
 
 
-def save(
+def save_encrypted(
     secrets: SecretStore, file: Path, recipients: Sequence[str], identities: Sequence[Path]
 ) -> None:
     """Encrypt `secrets` into `file`, after one of `identities` opened it again.

@@ -80,7 +80,7 @@ def load(file: Path, identities: Sequence[Path]) -> SecretStore:
     opened = [key for path in identities if (key := read_identity(path)) is not None]
     if not opened:
         raise BadInput(
-            f"{file}: none of these SSH keys can be read: {_shown(identities)}",
+            f"{file}: none of these SSH keys can be read: {_path_list(identities)}",
             fix="name the private key that belongs to your entry under operators: --identity FILE; "
             "if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE",
         )
@@ -88,7 +88,7 @@ def load(file: Path, identities: Sequence[Path]) -> SecretStore:
         body = json.loads(pyrage.decrypt(file.read_bytes(), opened))
     except pyrage.DecryptError as error:
         raise BadInput(
-            f"{file} cannot be decrypted with {_shown(identities)} ({error})",
+            f"{file} cannot be decrypted with {_path_list(identities)} ({error})",
             fix="ask another operator to add your key under operators and to deploy; if the file "
             "is damaged, restore it from git",
         ) from None
@@ -118,12 +118,12 @@ def _with_passphrase(raw: bytes) -> Identity | None:
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
-        return pyrage.ssh.Identity.from_buffer(_opened(raw, passphrase))
+        return pyrage.ssh.Identity.from_buffer(_decrypted_key(raw, passphrase))
     except (pyrage.IdentityError, UnsupportedAlgorithm, ValueError, TypeError):
         return None
 
 
-def _opened(raw: bytes, passphrase: str) -> bytes:
+def _decrypted_key(raw: bytes, passphrase: str) -> bytes:
     from cryptography.hazmat.primitives import serialization
 
     key = serialization.load_ssh_private_key(raw, passphrase.encode())
@@ -140,5 +140,5 @@ def default_identities() -> list[Path]:
     return [path for name in ("id_ed25519", "id_rsa") if (path := folder / name).is_file()]
 
 
-def _shown(paths: Sequence[Path]) -> str:
+def _path_list(paths: Sequence[Path]) -> str:
     return ", ".join(map(str, paths)) or "(none found in ~/.ssh)"

@@ -40,7 +40,7 @@ class Image:
         """Return the image with upstream's tag for `version`."""
         return f"{self.image}:{self.tag.format(version)}"
 
-    def select(self, name: str, version: str | None, pins: Pins) -> Artifact:
+    def select_release(self, name: str, version: str | None, pins: Pins) -> Artifact:
         """Return the image to run, without a checksum when `pins` holds none for it.
 
         Without a `version` it is the newest pinned release, else the newest known one.

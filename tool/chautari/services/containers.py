@@ -30,11 +30,11 @@ def image_of(context: NodeContext, name: str) -> Artifact:
         return found
     upstream = context.region.service(name).image
     assert upstream is not None
-    version = getattr(context.region.services.of(name), "version", None)
-    return upstream.select(name, version, context.inventory.releases)
+    version = getattr(context.region.services.settings_for(name), "version", None)
+    return upstream.select_release(name, version, context.inventory.releases)
 
 
-def reference(artifact: Artifact) -> str:
+def image_reference(artifact: Artifact) -> str:
     """Return an image as the container engine takes it; the digest alone selects it."""
     return f"{artifact.url}@sha256:{artifact.sha256}"
 
@@ -50,7 +50,7 @@ def redis_secrets(name: str, secrets: Secrets) -> Variables:
     return {"redis_password": password, f"{name}_redis_password": password}
 
 
-def rules_of(name: str) -> tuple[Rule, ...]:
+def container_rules(name: str) -> tuple[Rule, ...]:
     """Return the rules that a service called `name` shares with the other one in containers."""
 
     def redis_is_its_own(region: Region, _: Pins) -> Iterator[Finding]:

@@ -27,8 +27,8 @@ def container_files(
     return (
         seed.folder(HOME, 0o755),
         seed.text_file(f"{HOME}/dnsmasq.conf", _template_file("dnsmasq.conf", zone)),
-        seed.text_file(f"{HOME}/pebble.json", _pebble()),
-        seed.text_file(f"{HOME}/mail.json", _mail(address, relay), 0o600),
+        seed.text_file(f"{HOME}/pebble.json", _pebble_settings()),
+        seed.text_file(f"{HOME}/mail.json", _mail_settings(address, relay), 0o600),
         seed.text_file(f"{HOME}/mailsink.py", (_HERE / "mailsink.py").read_text()),
         seed.text_file("/etc/nginx/nginx.conf", _template_file("nginx.conf", zone)),
         seed.text_file("/etc/apt-cacher-ng/acng.conf", _template_file("acng.conf", zone)),
@@ -36,9 +36,9 @@ def container_files(
         seed.text_file(
             f"{_UNITS}/apt-cacher-ng.service.d/owner.conf", _template_file("acng-owner.conf", zone)
         ),
-        *_identity("acme", acme),
-        *_identity("smtp", smtp),
-        *(entry for unit in ("dns", "acme", "mail") for entry in _unit(unit, zone)),
+        *_identity_files("acme", acme),
+        *_identity_files("smtp", smtp),
+        *(entry for unit in ("dns", "acme", "mail") for entry in _unit_files(unit, zone)),
         *(seed.link(f"{_UNITS}/{unit}", "/dev/null") for unit in _MASKED),
     )
 
@@ -47,7 +47,7 @@ def _template_file(name: str, zone: str) -> str:
     return Template((_HERE / "files" / name).read_text()).substitute(zone=zone)
 
 
-def _unit(name: str, zone: str) -> tuple[seed.Entry, ...]:
+def _unit_files(name: str, zone: str) -> tuple[seed.Entry, ...]:
     unit = f"chautari-{name}.service"
     return (
         seed.text_file(f"{_UNITS}/{unit}", _template_file(f"{name}.service", zone)),
@@ -55,14 +55,14 @@ def _unit(name: str, zone: str) -> tuple[seed.Entry, ...]:
     )
 
 
-def _identity(name: str, identity: Identity) -> tuple[seed.Entry, ...]:
+def _identity_files(name: str, identity: Identity) -> tuple[seed.Entry, ...]:
     return (
         seed.Entry(f"{HOME}/{name}.crt", identity.certificate.read_bytes()),
         seed.Entry(f"{HOME}/{name}.key", identity.key.read_bytes(), 0o600),
     )
 
 
-def _pebble() -> str:
+def _pebble_settings() -> str:
     settings = {
         "listenAddress": "0.0.0.0:14000",
         "managementListenAddress": "0.0.0.0:15000",
@@ -76,7 +76,7 @@ def _pebble() -> str:
     return json.dumps({"pebble": settings}, indent=2) + "\n"
 
 
-def _mail(address: str, relay: MailRelay) -> str:
+def _mail_settings(address: str, relay: MailRelay) -> str:
     settings = {
         "listen": address,
         "hostname": relay.host,

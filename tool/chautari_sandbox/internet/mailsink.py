@@ -91,7 +91,7 @@ class Sink:
         return "250 Message accepted"
 
 
-class Guard:
+class SMTPAuthenticator:
     """Knows the one account that may send."""
 
     def __init__(self, user: str, password: str) -> None:
@@ -143,7 +143,7 @@ def main(settings_file: str) -> None:
     relay = Controller(
         Sink(store), hostname=settings["listen"], port=587, server_hostname=settings["hostname"],
         tls_context=context, require_starttls=True, auth_required=True,
-        authenticator=Guard(settings["user"], settings["password"]),
+        authenticator=SMTPAuthenticator(settings["user"], settings["password"]),
     )  # fmt: skip
     relay.start()
     Api.store = store

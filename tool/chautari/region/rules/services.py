@@ -11,7 +11,7 @@ from chautari.services.registry import SERVICES
 
 def settings_have_a_node(region: Region, _: Pins) -> Iterator[Finding]:
     """Settings of a service that runs on no node are probably a forgotten placement."""
-    for service in region.services.placed():
+    for service in region.services.configured_services():
         if not region.nodes_running(service):
             yield (
                 ("services", service),
@@ -87,8 +87,8 @@ def images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
         image = service.image
         if image is None or not region.nodes_running(name) or region.sandbox is not None:
             continue
-        version: str | None = getattr(region.services.of(name), "version", None)
-        selected = image.select(name, version, pins)
+        version: str | None = getattr(region.services.settings_for(name), "version", None)
+        selected = image.select_release(name, version, pins)
         if not selected.sha256:
             yield (
                 field_path(region, name, "version"),

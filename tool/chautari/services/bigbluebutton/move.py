@@ -41,7 +41,10 @@ def steps(region: Region, to: str, release: str) -> list[Step]:
             fix=f"install {to} with {os}, write os: {os} for it, then run this command again",
         )
     name = region.fqdn(region.settings_of(BigBlueButton).host)
-    return [*_before(region, source, to, name), *_switch(region, source, to, name, release)]
+    return [
+        *_steps_before(region, source, to, name),
+        *_switch_steps(region, source, to, name, release),
+    ]
 
 
 def _source(region: Region, to: str) -> str:
@@ -69,7 +72,7 @@ def _source(region: Region, to: str) -> str:
     return nodes_running[0]
 
 
-def _before(region: Region, source: str, to: str, name: str) -> list[Step]:
+def _steps_before(region: Region, source: str, to: str, name: str) -> list[Step]:
     return [
         Step(
             "Prepare the new machine",
@@ -79,35 +82,37 @@ def _before(region: Region, source: str, to: str, name: str) -> list[Step]:
         Step(
             "Shorten the lifetime of the DNS records",
             "A day before: set the time to live of these records to 300 seconds.",
-            tuple(f"{name}  {_kind(address)}" for address in region.nodes[source].addresses),
+            tuple(
+                f"{name}  {_dns_record_type(address)}" for address in region.nodes[source].addresses
+            ),
         ),
         Step(
             "Copy the recordings a first time",
             "This takes long and may be interrupted and repeated; the old server keeps running.",
             (
-                *(_on(region, node, "apt-get install -y rsync") for node in (source, to)),
-                _copy(region, source, to),
+                *(_ssh_command(region, node, "apt-get install -y rsync") for node in (source, to)),
+                _rsync_command(region, source, to),
             ),
         ),
         Step(
             "Choose an hour without meetings and wait until all recordings are processed",
             "The last line says how many meetings run; it must be 0.",
             (
-                _on(region, source, "bbb-record --list"),
-                _on(region, source, "journalctl -u bbb-rap-resque-worker -n 20"),
+                _ssh_command(region, source, "bbb-record --list"),
+                _ssh_command(region, source, "journalctl -u bbb-rap-resque-worker -n 20"),
                 f"deploy verify {region.region} --node {source}",
             ),
         ),
     ]
 
 
-def _switch(region: Region, source: str, to: str, name: str, release: str) -> list[Step]:
+def _switch_steps(region: Region, source: str, to: str, name: str, release: str) -> list[Step]:
     new = region.nodes[to]
     return [
         Step(
             "Point the name at the new machine",
             "Certificates and media need it. Change the records and wait until they are visible.",
-            tuple(f"{name}  {_kind(address)}  {address}" for address in new.addresses),
+            tuple(f"{name}  {_dns_record_type(address)}  {address}" for address in new.addresses),
         ),
         Step(
             "Move the service in region.yml",
@@ -128,9 +133,9 @@ def _switch(region: Region, source: str, to: str, name: str, release: str) -> li
             "Copy new recordings, and import them",
             "The same command as before copies only the differences.",
             (
-                _copy(region, source, to),
-                _on(region, to, "chown -R bigbluebutton:bigbluebutton /var/bigbluebutton"),
-                _on(region, to, "bbb-record --list"),
+                _rsync_command(region, source, to),
+                _ssh_command(region, to, "chown -R bigbluebutton:bigbluebutton /var/bigbluebutton"),
+                _ssh_command(region, to, "bbb-record --list"),
             ),
         ),
         Step(
@@ -146,26 +151,26 @@ def _switch(region: Region, source: str, to: str, name: str, release: str) -> li
     ]
 
 
-def _kind(address: str) -> str:
+def _dns_record_type(address: str) -> str:
     return "AAAA" if ":" in address else "A"
 
 
-def _login(region: Region, node: str) -> str:
+def _ssh_destination(region: Region, node: str) -> str:
     found = region.nodes[node]
     port = "" if found.port == 22 else f"-p {found.port} "
     return f"{port}{found.user}@{found.address}"
 
 
-def _on(region: Region, node: str, command: str) -> str:
+def _ssh_command(region: Region, node: str, command: str) -> str:
     root = "" if region.nodes[node].user == "root" else "sudo "
-    return f"ssh {_login(region, node)} '{root}{command}'"
+    return f"ssh {_ssh_destination(region, node)} '{root}{command}'"
 
 
-def _copy(region: Region, source: str, to: str) -> str:
+def _rsync_command(region: Region, source: str, to: str) -> str:
     """Return the command that copies recordings: your own key opens the second machine."""
     new = region.nodes[to]
     folders = " ".join(FOLDERS)
     return (
-        f"ssh -A {_login(region, source)} rsync -aR --partial --info=progress2 "
+        f"ssh -A {_ssh_destination(region, source)} rsync -aR --partial --info=progress2 "
         f"-e \"'ssh -p {new.port}'\" {folders} {new.user}@{new.address}:/"
     )

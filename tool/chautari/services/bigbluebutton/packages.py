@@ -34,7 +34,7 @@ _NODEJS = Repository(
 )
 
 
-def _launchpad(name: str, archive: str, suite: str, key: str) -> Repository:
+def _launchpad_repository(name: str, archive: str, suite: str, key: str) -> Repository:
     return Repository(
         name=name,
         uri=f"https://ppa.launchpadcontent.net/{archive}/ubuntu",
@@ -45,7 +45,7 @@ def _launchpad(name: str, archive: str, suite: str, key: str) -> Repository:
     )
 
 
-def upstream(release: str, version: str | None) -> tuple[Repository, ...]:
+def upstream_repositories(release: str, version: str | None) -> tuple[Repository, ...]:
     """Return the repositories of a release line, BigBlueButton's own first.
 
     `version` holds it at one release: upstream has a suite for each.
@@ -66,9 +66,11 @@ def upstream(release: str, version: str | None) -> tuple[Repository, ...]:
         own,
         _NODEJS,
         # libopusenc0 and yq 3.
-        _launchpad("bigbluebutton-support", "bigbluebutton/support", codename, "2E1B01D0E95B94BC"),
+        _launchpad_repository(
+            "bigbluebutton-support", "bigbluebutton/support", codename, "2E1B01D0E95B94BC"
+        ),
         # A coturn with TURN's newer features than the distribution's.
-        _launchpad("coturn", "martin-uni-mainz/coturn", codename, "4B77C2225D3BBDB3"),
+        _launchpad_repository("coturn", "martin-uni-mainz/coturn", codename, "4B77C2225D3BBDB3"),
     )
 
 
@@ -83,7 +85,7 @@ def sources(context: NodeContext) -> list[Repository]:
     if found := context.endpoints.repositories.get(NAME):
         return [found]
     settings = context.region.settings_of(BigBlueButton)
-    return list(upstream(settings.release, settings.version))
+    return list(upstream_repositories(settings.release, settings.version))
 
 
 PACKAGES = Packages(NAME, KEY_URL, version, sources)

@@ -57,12 +57,12 @@ def bigbluebutton(context: NodeContext) -> Variables:
         "bigbluebutton_welcome": settings.welcome or "",
         "bigbluebutton_guests": settings.guests,
         "bigbluebutton_office": settings.office,
-        "bigbluebutton_checksums": checksums(region),
+        "bigbluebutton_checksums": api_digests(region),
         "bigbluebutton_contact": region.contact,
     }
 
 
-def checksums(region: Region) -> list[str]:
+def api_digests(region: Region) -> list[str]:
     """Return the digests that calls of the API may be signed with.
 
     Nextcloud's app and Greenlight sign with SHA-1 only; where nothing does, SHA-1 is refused.

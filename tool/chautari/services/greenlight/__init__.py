@@ -9,7 +9,7 @@ from chautari.region.rule import Finding, Pins, service_path
 from chautari.services.artifacts import Image
 from chautari.services.base import Role, Service
 from chautari.services.bigbluebutton.settings import BigBlueButton
-from chautari.services.containers import REDIS_PASSWORD, redis, rules_of
+from chautari.services.containers import REDIS_PASSWORD, container_rules, redis
 from chautari.services.greenlight import variables
 from chautari.services.greenlight.secrets import SECRETS
 from chautari.services.greenlight.settings import Greenlight
@@ -46,6 +46,6 @@ SERVICE = Service(
     secret_variables=variables.secret_variables,
     sends_mail=True,
     variables={"redis": redis, "greenlight": variables.greenlight},
-    rules=(*rules_of(NAME), rooms_are_here),
+    rules=(*container_rules(NAME), rooms_are_here),
     card=variables.card,
 )

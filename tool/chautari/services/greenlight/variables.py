@@ -8,7 +8,7 @@ from chautari.services.base import Card
 from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
 from chautari.services.bigbluebutton.settings import BigBlueButton
-from chautari.services.containers import REDIS_PORT, image_of, redis_secrets, reference
+from chautari.services.containers import REDIS_PORT, image_of, image_reference, redis_secrets
 from chautari.services.greenlight.secrets import SECRETS
 from chautari.services.greenlight.settings import Greenlight
 from chautari.services.scalelite.secrets import POOL_SECRET
@@ -27,7 +27,7 @@ def greenlight(context: NodeContext) -> Variables:
     region, settings = context.region, context.region.settings_of(Greenlight)
     server = region.fqdn(region.settings_of(BigBlueButton).host)
     return {
-        "greenlight_image": reference(image_of(context, NAME)),
+        "greenlight_image": image_reference(image_of(context, NAME)),
         "greenlight_version": image_of(context, NAME).version,
         "greenlight_domain": region.fqdn(settings.host),
         "greenlight_port": PORT,

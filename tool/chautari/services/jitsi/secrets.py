@@ -24,12 +24,12 @@ _FROM = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 _UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)
 
 
-def of_member(name: str) -> SecretSpec:
+def member_secret(name: str) -> SecretSpec:
     """Return the secret that the member called `name` logs in with."""
     return SecretSpec(f"{MEMBER_PREFIX}{name}", "jitsi", f"login `{name}` of Jitsi Meet")
 
 
-def certificate(key: str, name: str) -> str:
+def xmpp_certificate(key: str, name: str) -> str:
     """Return the certificate of the XMPP server, which only Jitsi's own parts connect to.
 
     The result depends on the arguments only: RSA signatures involve no random numbers.

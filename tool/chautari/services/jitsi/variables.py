@@ -12,7 +12,7 @@ from chautari.services.jitsi.secrets import (
     KEY,
     MEMBER_PREFIX,
     SECRETS,
-    certificate,
+    xmpp_certificate,
 )
 from chautari.services.jitsi.settings import Jitsi
 
@@ -31,7 +31,7 @@ def domain(region: Region) -> str:
     return region.fqdn(region.settings_of(Jitsi).host)
 
 
-def bridge_ports(region: Region) -> tuple[Port, ...]:
+def ports_for_bridges(region: Region) -> tuple[Port, ...]:
     """Return the port on which bridges of other nodes join the meeting node."""
     bridges = [region.nodes[name] for name in region.nodes_running("jitsi-bridge")]
     sources = tuple(address for bridge in bridges for address in bridge.addresses)
@@ -88,7 +88,7 @@ def bridge_secrets(region: Region, _: str, secrets: Secrets) -> Variables:
     """Return what a bridge needs: its account's password and the server's certificate, no key."""
     return {
         "videobridge_password": secrets[BRIDGE_PASSWORD.name],
-        "videobridge_authority": certificate(secrets[KEY.name], domain(region)),
+        "videobridge_authority": xmpp_certificate(secrets[KEY.name], domain(region)),
     }
 
 

@@ -27,7 +27,7 @@ SERVICES = "urn:xmpp:extdisco:2"
 WAIT_SECONDS = 20
 
 
-class Line(Protocol):
+class Connection(Protocol):
     """A way to send stanzas and to hear some."""
 
     def open(self, domain: str) -> None:
@@ -144,10 +144,10 @@ class Websocket:
         self.stream.close()
 
 
-class Person:
+class Participant:
     """Someone who opened the meeting page: a guest, or a member with a password."""
 
-    def __init__(self, line: Line, domain: str, name: str = "", password: str = "") -> None:
+    def __init__(self, line: Connection, domain: str, name: str = "", password: str = "") -> None:
         """Log in at `domain`; without a name as a guest."""
         self.line, self.domain = line, domain
         line.open(domain)
@@ -187,7 +187,7 @@ class Person:
         conference = answer.find(f"{{{FOCUS}}}conference")
         if answer.get("type") == "result" and conference is not None:
             return "ready" if conference.get("ready") == "true" else "not ready"
-        return refusal(answer)
+        return error_name(answer)
 
     def enter(self, room: str, nick: str) -> str:
         """Enter a room; return "inside" or the name of the refusal."""
@@ -198,7 +198,7 @@ class Person:
         answer = self.wait(
             lambda item: item.tag == f"{CLIENT}presence" and item.get("from") in (own, room)
         )
-        return refusal(answer) if answer.get("type") == "error" else "inside"
+        return error_name(answer) if answer.get("type") == "error" else "inside"
 
     def say(self, room: str, text: str) -> None:
         """Say something to everyone in a room."""
@@ -224,7 +224,7 @@ class Person:
         self.line.close()
 
 
-def refusal(stanza: ET.Element) -> str:
+def error_name(stanza: ET.Element) -> str:
     """Return the name of the error that a stanza carries."""
     names = [item.tag for item in stanza.iter() if item.tag.startswith(f"{{{STANZAS}}}")]
     kinds = [name.rpartition("}")[2] for name in names]

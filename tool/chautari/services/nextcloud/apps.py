@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chautari.services.base import Variables
 
 
-def pinned(context: NodeContext, version: str) -> dict[str, Artifact | None]:
+def apps_with_pins(context: NodeContext, version: str) -> dict[str, Artifact | None]:
     """Return the apps that Nextcloud `version` gets, each with its pin where there is one."""
     pins = releases.APPS.get(releases.major(version), {})
     found: dict[str, Artifact | None]
@@ -27,7 +27,7 @@ def pinned(context: NodeContext, version: str) -> dict[str, Artifact | None]:
 def variables(context: NodeContext, version: str) -> Variables:
     """Return the apps to install, and the apps that no archive was found for."""
     apps, missing = [], []
-    for name, pin in pinned(context, version).items():
+    for name, pin in apps_with_pins(context, version).items():
         artifact = context.endpoints.artifacts.get(name) or pin
         reason = context.endpoints.missing.get(name)
         if artifact is None or not artifact.sha256:

@@ -31,7 +31,7 @@ def nextcloud(context: NodeContext) -> Variables:
         "nextcloud_quota": settings.quota,
         "nextcloud_language": region.languages[0],
         "nextcloud_phone_region": region.country or "",
-        "nextcloud_maintenance_window_start": night_hour(region.timezone),
+        "nextcloud_maintenance_window_start": maintenance_hour(region.timezone),
         "nextcloud_low_bandwidth": region.bandwidth == "low",
         "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
         "nextcloud_check_email": context.check_emails[releases.NAME],
@@ -64,7 +64,7 @@ def release_of(context: NodeContext) -> Artifact:
 def artifacts(context: NodeContext) -> list[Artifact]:
     """Return the release and the archives of its apps."""
     release = release_of(context)
-    pins = apps.pinned(context, release.version).values()
+    pins = apps.apps_with_pins(context, release.version).values()
     return [release, *(pin for pin in pins if pin is not None)]
 
 
@@ -74,7 +74,7 @@ def card(context: NodeContext) -> Card:
     return Card(release_of(context).version, "admin", note)
 
 
-def night_hour(timezone: str) -> int:
+def maintenance_hour(timezone: str) -> int:
     """Return the hour in UTC at which it is one o'clock at night in `timezone`, in winter time.
 
     Nextcloud runs heavy jobs in the four hours that begin then.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chautari.services.artifacts import Image
 from chautari.services.base import Role, Service
-from chautari.services.containers import REDIS_PASSWORD, redis, rules_of
+from chautari.services.containers import REDIS_PASSWORD, container_rules, redis
 from chautari.services.scalelite import variables
 from chautari.services.scalelite.secrets import SECRETS
 from chautari.services.scalelite.settings import Scalelite
@@ -25,6 +25,6 @@ SERVICE = Service(
     secret_variables=variables.secret_variables,
     host_of="bigbluebutton",
     variables={"redis": redis, "scalelite": variables.scalelite},
-    rules=rules_of(NAME),
+    rules=container_rules(NAME),
     card=variables.card,
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chautari.services.base import Card
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
-from chautari.services.containers import REDIS_PORT, image_of, redis_secrets, reference
+from chautari.services.containers import REDIS_PORT, image_of, image_reference, redis_secrets
 from chautari.services.scalelite.secrets import SECRETS
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def scalelite(context: NodeContext) -> Variables:
     """Return the pool's name and its servers."""
     region = context.region
     return {
-        "scalelite_image": reference(image_of(context, NAME)),
+        "scalelite_image": image_reference(image_of(context, NAME)),
         "scalelite_version": image_of(context, NAME).version,
         "scalelite_domain": region.public_name(NAME, context.node),
         "scalelite_port": PORT,
