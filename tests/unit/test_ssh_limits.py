@@ -1,7 +1,6 @@
 """Tests that a faulty or hostile node cannot fill this machine's memory or disk."""
 
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -115,7 +114,7 @@ while True:
 for _ in range(5_000): sys.stderr.write('x' * 65536)""",
 }
 READER = """
-import resource, sys
+import sys
 from chautari.deploy import converge
 from chautari.report.model import NodeReport
 from chautari.ssh import runner_client
@@ -126,7 +125,9 @@ report = NodeReport("bog1", "192.0.2.1", "failed")
 target = SSHTarget("bog1", "192.0.2.1", 22, "root", None)
 converge.attach(target, "r", report, lambda *_: None)
 print(report.state, ",".join(item.code for item in report.refusals))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# The kernel's ru_maxrss includes the process that started this one.
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(int(status["VmHWM"].split()[0]) // 1024)
 """
 
 
@@ -140,4 +141,4 @@ def test_flood_of_a_node_takes_little_memory(flood: str) -> None:
     assert ending.startswith("failed")
     assert "too_much_output" in ending or flood == "standard error"
     assert int(memory) < MAX_RSS_MB, f"{memory} MB"
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss > 0
+    assert int(memory) > 0

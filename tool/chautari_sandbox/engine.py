@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Engine:
 
     def containers(self) -> dict[str, ExistingContainer]:
         """Return the containers by member: a node, or the internet."""
-        listed: list[dict[str, Any]] = json.loads(
+        listed: list[Mapping[str, Any]] = json.loads(
             run(podman.containers(self.base, self.sandbox)).text or "[]"
         )
         found = (

@@ -13,9 +13,8 @@ import json
 import platform
 import shutil
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from chautari.region.operating_systems import ARCHITECTURES
 from chautari_sandbox import paths
@@ -84,7 +83,7 @@ def _write_image(item: RequiredImage, base: Path, folder: Path) -> str:
     return digest
 
 
-def _write_blob(folder: Path, content: bytes, kind: str) -> dict[str, Any]:
+def _write_blob(folder: Path, content: bytes, kind: str) -> Mapping[str, object]:
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     _write(folder / "blobs" / digest, content)
     return {"mediaType": kind, "digest": digest, "size": len(content)}

@@ -7,10 +7,18 @@ import json
 import socket
 import urllib.parse
 from collections.abc import Iterable
-from typing import Any
+from typing import Required, TypedDict
 
 from chautari.process import run
 from chautari_sandbox import archives, dns, trust
+
+
+class Route(TypedDict, total=False):
+    """A route as `ip -json` lists it; a `default` or local route may have no device."""
+
+    dst: Required[str]
+    dev: str
+
 
 ROUTES = ("ip", "-json", "-4", "route", "show")
 
@@ -18,7 +26,7 @@ ROUTES = ("ip", "-json", "-4", "route", "show")
 def subnet_conflict(subnet: str, own_interface: str = "") -> str:
     """Return why this machine needs addresses of the subnet; empty when it does not."""
     network = ipaddress.ip_network(subnet)
-    routes: list[dict[str, Any]] = json.loads(run(ROUTES).text or "[]")
+    routes: list[Route] = json.loads(run(ROUTES).text or "[]")
     return overlapping_route(network, routes, own_interface) or required_server_inside(
         network, required_servers()
     )
@@ -26,7 +34,7 @@ def subnet_conflict(subnet: str, own_interface: str = "") -> str:
 
 def overlapping_route(
     network: ipaddress.IPv4Network | ipaddress.IPv6Network,
-    routes: Iterable[dict[str, Any]],
+    routes: Iterable[Route],
     own_interface: str,
 ) -> str:
     """Return the route that a network would hide; empty when there is none."""

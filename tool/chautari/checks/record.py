@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from chautari.node import journal
+
+if TYPE_CHECKING:
+    from chautari.node.events import CheckFinished
 
 MESSAGE_LENGTH = 2000
 Journal = Callable[[tuple[str, ...]], list[str]]
@@ -44,7 +47,7 @@ class Recorder:
             self._write(self._event(item, report))
         return report
 
-    def _event(self, item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
+    def _event(self, item: pytest.Item, report: pytest.TestReport) -> CheckFinished:
         advice, units = _advice(item)
         lines = self.lines_of(units) if report.outcome == "failed" and units else []
         return {
@@ -66,7 +69,7 @@ class Recorder:
         shown: str = journal.mask_secrets(text, self.secrets)
         return shown[:MESSAGE_LENGTH]
 
-    def _write(self, event: dict[str, Any]) -> None:
+    def _write(self, event: CheckFinished) -> None:
         journal.append_event(Path(os.environ["CHAUTARI_RESULTS"]), event)
 
 

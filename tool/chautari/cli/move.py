@@ -38,8 +38,8 @@ def command(name: str, service: str, to: str, release: str | None, as_json: bool
         )
     found = move.steps(load(find_region_file(name, inventories_root())).region, to, release)
     if as_json:
-        steps_ = [step.plain() for step in found]
-        print_json({"region": name, "service": service, "to": to, "steps": steps_})
+        objects = [step.as_object() for step in found]
+        print_json({"region": name, "service": service, "to": to, "steps": objects})
         return 0
     for number, step in enumerate(found, 1):
         click.echo(f"{number}. {step.title}\n   {step.why}")

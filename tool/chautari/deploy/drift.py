@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from chautari.deploy.converge import busy_refusal
 from chautari.deploy.request import Request
@@ -34,7 +34,7 @@ class NodeDrift:
         """Return whether the node answered and nothing changed."""
         return self.answer is not None and not self.answer["roles"]
 
-    def as_object(self) -> dict[str, Any]:
+    def as_object(self) -> Mapping[str, object]:
         """Return plain JSON data, with the text of each change."""
         known = {"node": self.node, "reachable": self.answer is not None, "ok": self.ok}
         if self.answer is None:

@@ -19,7 +19,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -278,7 +278,7 @@ def _has_rescue(task: Any) -> bool:
     return False
 
 
-def _message(result: dict[str, Any]) -> str:
+def _message(result: Mapping[str, Any]) -> str:
     if "censored" in result:
         return "its output is hidden, since it may hold a secret"
     parts = [str(result.get(key, "")) for key in ("msg", "stderr", "stdout")]

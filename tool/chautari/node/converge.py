@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from chautari.node import clock, receipts, resources
 from chautari.node.differences import diff_resource, unreadable_path
@@ -154,7 +153,7 @@ def _has_file(context: RunContext, role: str, name: str) -> bool:
 
 def _include_play(
     role: str, tasks_from: str, name: str, facts: bool = True, **more: object
-) -> dict[str, Any]:
+) -> dict[str, object]:
     include = {"name": role, "tasks_from": tasks_from}
     return {
         "name": name, "hosts": "all", "become": False, "gather_facts": facts, **more,
@@ -162,7 +161,7 @@ def _include_play(
     }  # fmt: skip
 
 
-def _run_plays(context: RunContext, name: str, plays: list[dict[str, Any]]) -> int:
+def _run_plays(context: RunContext, name: str, plays: list[dict[str, object]]) -> int:
     """Write a playbook and run it; JSON is YAML, so no YAML library is needed."""
     playbook = context.memory / "playbooks" / name
     playbook.parent.mkdir(exist_ok=True)
@@ -199,10 +198,10 @@ def _has_just_run(inputs: RoleInputs, reasons: dict[str, list[Reason]], ran: set
     )
 
 
-def _plays(context: RunContext, selected: list[RoleInputs]) -> list[dict[str, Any]]:
+def _plays(context: RunContext, selected: list[RoleInputs]) -> list[dict[str, object]]:
     """Return the plays of the selected roles."""
     known = json.loads((context.memory / "plays.json").read_text())
-    plays: list[dict[str, Any]] = []
+    plays: list[dict[str, object]] = []
     for inputs in selected:
         play = dict(known[inputs["role"]])
         # The runner is root already, and a bare machine has no sudo yet.

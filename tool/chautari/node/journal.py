@@ -63,7 +63,7 @@ def read_lines(file: Path, position: int = 0) -> list[bytes]:
         return [line for line in stream.read().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
-def parse_event(line: bytes) -> dict[str, Any]:
+def parse_event(line: bytes) -> Mapping[str, Any]:
     """Return the event of a line; a damaged line, as from a failing disk, is `malformed`."""
     with contextlib.suppress(ValueError, RecursionError):
         event = json.loads(line)
@@ -72,7 +72,7 @@ def parse_event(line: bytes) -> dict[str, Any]:
     return {"event": "malformed"}
 
 
-def parser_for(file: Path) -> Callable[[bytes], dict[str, Any]]:
+def parser_for(file: Path) -> Callable[[bytes], Mapping[str, Any]]:
     """Return the function that parses the lines of this journal, whichever version wrote it."""
     try:
         with file.open("rb") as stream:
@@ -84,7 +84,7 @@ def parser_for(file: Path) -> Callable[[bytes], dict[str, Any]]:
     return _parse_old_event
 
 
-def _parse_old_event(line: bytes) -> dict[str, Any]:
+def _parse_old_event(line: bytes) -> Mapping[str, Any]:
     try:
         return old_formats.upgrade_event(parse_event(line))
     except (KeyError, TypeError, AttributeError, ValueError):

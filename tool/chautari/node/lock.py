@@ -12,9 +12,9 @@ import json
 import os
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from chautari.node.events import Holder
@@ -25,13 +25,13 @@ lock_descriptors: list[int] = []  # the open lock, while this process holds it; 
 
 
 @contextlib.contextmanager
-def locked(about: dict[str, Any]) -> Iterator[Holder | None]:
+def locked(about: Mapping[str, object]) -> Iterator[Holder | None]:
     """Hold the node's lock and yield None; yield its holder when another run has it."""
     with LOCK.open("a") as lock:
         if not _acquire(lock):
             yield _read_holder()
             return
-        HOLDER.write_text(json.dumps(about | {"since": time.time()}))
+        HOLDER.write_text(json.dumps({**about, "since": time.time()}))
         lock_descriptors.append(lock.fileno())
         try:
             yield None

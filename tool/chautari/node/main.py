@@ -15,7 +15,7 @@ from typing import IO, Any
 STATE = Path("/var/lib/chautari")
 
 
-def main(arguments: dict[str, Any], payload: IO[bytes]) -> int:
+def main(arguments: Mapping[str, Any], payload: IO[bytes]) -> int:
     """Run the action named in `arguments` and return the exit code of the SSH command."""
     os.umask(0o077)
     STATE.mkdir(parents=True, exist_ok=True)

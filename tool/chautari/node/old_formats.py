@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+Json = Mapping[str, Any]  # an object of JSON
+
 # Old names of modes and of the keys of a run's request.
 _MODES = {"converge": "deploy", "check": "verify"}
 _KEYS = {"even_if_busy": "interrupt_meetings"}
@@ -17,7 +19,7 @@ _EVENTS = {
 }  # fmt: skip
 
 
-def upgrade_request(old: Mapping[str, Any]) -> dict[str, Any]:
+def upgrade_request(old: Json) -> Json:
     """Return a run's request, or a lock's holder, under today's names."""
     found = {_KEYS.get(key, key): value for key, value in old.items()}
     if "mode" in found:
@@ -25,7 +27,7 @@ def upgrade_request(old: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def upgrade_receipt(body: dict[str, Any]) -> dict[str, Any]:
+def upgrade_receipt(body: Json) -> Json:
     """Return the body of a receipt of format 1 as one of format 2."""
     role = body["role"]
     return {
@@ -42,7 +44,7 @@ def upgrade_receipt(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _item(item: dict[str, Any]) -> dict[str, Any]:
+def _item(item: Json) -> Json:
     found = dict(item)
     if item["kind"] == "loaded":
         found |= {"kind": "reload_marker", "marker": found.pop("stamp")}
@@ -51,58 +53,58 @@ def _item(item: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def upgrade_event(old: dict[str, Any]) -> dict[str, Any]:
+def upgrade_event(old: Json) -> Json:
     """Return an event of a journal of format 1 under today's name and with today's keys."""
-    found = old | {"event": _EVENTS.get(old["event"], old["event"])}
+    found = {**old, "event": _EVENTS.get(old["event"], old["event"])}
     convert = _CONVERTERS.get(old["event"])
     return convert(found) if convert else found
 
 
-def _text(text: object) -> dict[str, Any]:
+def _text(text: object) -> Json:
     """Return the reason for a text of format 1, which had no codes."""
     return {"code": "format_1_text", "data": {"text": str(text)}}
 
 
-def _role_message(role: object, text: object) -> dict[str, Any]:
+def _role_message(role: object, text: object) -> Json:
     return {"code": "role_message", "data": {"role": str(role), "text": str(text)}}
 
 
-def _reasons(roles: Mapping[str, Any]) -> dict[str, Any]:
+def _reasons(roles: Json) -> Json:
     return {role: [_text(item["text"]) for item in reasons] for role, reasons in roles.items()}
 
 
-def _chosen(old: dict[str, Any]) -> dict[str, Any]:
-    return old | {"event": "roles_selected", "roles": _reasons(old["roles"])}
+def _chosen(old: Json) -> Json:
+    return {**old, "event": "roles_selected", "roles": _reasons(old["roles"])}
 
 
-def _may_follow(old: dict[str, Any]) -> dict[str, Any]:
-    return old | {"event": "followup_roles", "roles": _reasons(old["roles"])}
+def _may_follow(old: Json) -> Json:
+    return {**old, "event": "followup_roles", "roles": _reasons(old["roles"])}
 
 
-def _kept(old: dict[str, Any]) -> dict[str, Any]:
+def _kept(old: Json) -> Json:
     notices = [_role_message(old["role"], text) for text in old["notices"]]
-    return old | {"event": "role_up_to_date", "notices": notices}
+    return {**old, "event": "role_up_to_date", "notices": notices}
 
 
-def _notice(old: dict[str, Any]) -> dict[str, Any]:
-    return old | {"event": "role_message", "text": old["message"]}
+def _notice(old: Json) -> Json:
+    return {**old, "event": "role_message", "text": old["message"]}
 
 
-def _accepted(old: dict[str, Any]) -> dict[str, Any]:
-    return old | {"event": "manual_change_kept", "changes": [_text(t) for t in old["items"]]}
+def _accepted(old: Json) -> Json:
+    return {**old, "event": "manual_change_kept", "changes": [_text(t) for t in old["items"]]}
 
 
-def _open(old: dict[str, Any]) -> dict[str, Any]:
-    return old | {"event": "receipt_incomplete", "reason": _text(old["why"])}
+def _open(old: Json) -> Json:
+    return {**old, "event": "receipt_incomplete", "reason": _text(old["why"])}
 
 
-def _budget(old: dict[str, Any]) -> dict[str, Any]:
+def _budget(old: Json) -> Json:
     unknown = {"unknown_urls": old["unknown"], "unknown_packages": []}
-    return old | {"event": "download_estimate", "partial": bool(old.get("partial"))} | unknown
+    return {**old, "event": "download_estimate", "partial": bool(old.get("partial")), **unknown}
 
 
-def _busy(old: dict[str, Any]) -> dict[str, Any]:
-    return old | {"holder": upgrade_request(old["holder"])}
+def _busy(old: Json) -> Json:
+    return {**old, "holder": upgrade_request(old["holder"])}
 
 
 _CONVERTERS = {

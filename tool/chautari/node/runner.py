@@ -45,7 +45,7 @@ HEARTBEAT_SECONDS = 15.0
 LEFTOVER_SECONDS = 60.0
 FULL_DISK_BYTES = 100_000  # with less free space than this, no journal goes on for long
 
-Request = dict[str, Any]  # of a run, as the control side sends it; see runs.PUBLIC_KEYS
+Request = Mapping[str, Any]  # of a run, as the control side sends it; see runs.PUBLIC_KEYS
 
 
 def main(arguments: Request, payload: IO[bytes]) -> int:
@@ -330,7 +330,7 @@ def follow(run: str, offset: int) -> int:
     return code
 
 
-def _follow_journal(run: str, file: Path, offset: int) -> Iterator[dict[str, Any]]:
+def _follow_journal(run: str, file: Path, offset: int) -> Iterator[Mapping[str, Any]]:
     position, spoke, gone = offset, time.monotonic(), 0
     while True:
         # Ask before reading: a unit that ended meanwhile has written everything it will write.
@@ -340,7 +340,7 @@ def _follow_journal(run: str, file: Path, offset: int) -> Iterator[dict[str, Any
             position += len(line)
             spoke = time.monotonic()
             event = parse(line)
-            yield event | {"offset": position}
+            yield {**event, "offset": position}
             if event["event"] in ("run_finished", "busy"):
                 return
         if gone > 1:  # the unit was inactive twice, and the journal was read after that

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
@@ -69,7 +70,7 @@ def status(state: Path) -> StatusAnswer:
     return answer
 
 
-def _is_ending(event: dict[str, Any]) -> TypeGuard[RunFinished]:
+def _is_ending(event: Mapping[str, Any]) -> TypeGuard[RunFinished]:
     return bool(event["event"] == "run_finished")
 
 
@@ -83,7 +84,7 @@ def read_public_request(place: Path) -> Holder:
         return public_fields({})
 
 
-def public_fields(request: dict[str, Any]) -> Holder:
+def public_fields(request: Mapping[str, object]) -> Holder:
     """Return the part of a run's request that other operators see."""
     return cast("Holder", {key: request.get(key, "") for key in PUBLIC_KEYS})
 

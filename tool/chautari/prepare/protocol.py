@@ -6,6 +6,7 @@ Orders go to the child as one JSON object. Results come back as JSON lines: `pin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Required, TypedDict
 
 from chautari.report.messages import Data
@@ -23,7 +24,7 @@ class NodeOrder(TypedDict):
     key: str
     key_password: str | None
     resolver: str
-    required: dict[str, Any]
+    required: Mapping[str, Any]
 
 
 class Orders(TypedDict):

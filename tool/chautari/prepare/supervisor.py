@@ -9,7 +9,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from chautari.ssh.target import SSHTarget
 if TYPE_CHECKING:
     from chautari.region.model import Region
 
-Listener = Callable[[str, dict[str, Any]], None]
+Listener = Callable[[str, Mapping[str, Any]], None]
 # What one machine fetches of node/requirements.lock, as `pip download --no-deps` shows it.
 WHEELS_MB = 11
 _REQUIREMENTS = Path(__file__).resolve().parents[1] / "node" / "requirements.lock"

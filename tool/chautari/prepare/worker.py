@@ -9,7 +9,6 @@ import sys
 import time
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from gevent.pool import Pool
 from pyinfra.api.config import Config
@@ -84,9 +83,9 @@ def main() -> None:
         Pool(parallel).map(work, inventory)
 
 
-def connection_data(node: NodeOrder) -> dict[str, Any]:
+def connection_data(node: NodeOrder) -> dict[str, object]:
     """Return how pyinfra connects to a machine."""
-    data: dict[str, Any] = {
+    data: dict[str, object] = {
         "ssh_hostname": node["address"],
         "ssh_port": node["port"],
         "ssh_user": node["user"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def reference_text() -> str:
     return "\n".join(lines)
 
 
-def _section(name: str, part: dict[str, Any]) -> list[str]:
+def _section(name: str, part: Mapping[str, Any]) -> list[str]:
     required = set(part.get("required", ()))
     lines = [f"## {name}", "", part.get("description", ""), ""]
     lines += ["| key | required | default | meaning | example |", "|---|---|---|---|---|"]

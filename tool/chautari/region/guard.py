@@ -31,7 +31,7 @@ Mark = tuple[int, int]
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?")
-_WORDS: dict[str, Any] = {
+_WORDS: dict[str, bool | None] = {
     "true": True, "True": True, "TRUE": True,
     "false": False, "False": False, "FALSE": False,
     "null": None, "Null": None, "NULL": None, "~": None, "": None,
@@ -106,8 +106,8 @@ class _Reader:
             raise self.stop(event, _hidden_character_message(hidden[0]))
         return event.value if event.style else parse_scalar(event.value)
 
-    def mapping(self, path: Path_) -> dict[str, Any]:
-        result: dict[str, Any] = {}
+    def mapping(self, path: Path_) -> dict[str, object]:
+        result: dict[str, object] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag:
                 raise self.stop(event, "a key must be a plain word")

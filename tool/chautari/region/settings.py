@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field, create_model
@@ -38,7 +39,7 @@ class ServiceSettings(StrictModel):
         return tuple(name for name in type(self).model_fields if self.has(name))
 
 
-def _fields() -> dict[str, Any]:
+def _fields() -> Mapping[str, Any]:
     return {
         service.name: (
             service.settings | None,

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,7 @@ def _declared_options(role: str) -> frozenset[str]:
 
 
 @functools.cache
-def plays() -> dict[str, dict[str, Any]]:
+def plays() -> dict[str, Mapping[str, object]]:
     """Return the play of each role of `playbooks/region.yml`; others only look."""
     file: Path = content_root() / "playbooks" / "region.yml"
     return {play["hosts"]: play for play in read_own(file) if "roles" in play}

@@ -88,7 +88,7 @@ def files_of(nodes: Sequence[NodeVariables], connections: Mapping[str, Connectio
 
 
 def _hosts(nodes: Sequence[NodeVariables], connections: Mapping[str, Connection]) -> Any:
-    groups: dict[str, Any] = {}
+    groups: dict[str, dict[str, dict[str, None]]] = {}
     for node in nodes:
         for role in node.roles:
             groups.setdefault(role, {"hosts": {}})["hosts"][node.node] = None
@@ -96,12 +96,12 @@ def _hosts(nodes: Sequence[NodeVariables], connections: Mapping[str, Connection]
     return {"all": {"hosts": hosts, "children": groups}}
 
 
-def _connection(connection: Connection | None) -> dict[str, Any]:
+def _connection(connection: Connection | None) -> Mapping[str, object]:
     python = {"ansible_python_interpreter": "/usr/bin/python3"}
     if connection is None:
         return {"ansible_connection": "local"} | python
     arguments = f"-o UserKnownHostsFile='{connection.known_hosts}' -o StrictHostKeyChecking=yes"
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "ansible_host": connection.address,
         "ansible_port": connection.port,
         "ansible_user": connection.user,

@@ -109,7 +109,7 @@ class Step:
     why: str
     commands: tuple[str, ...] = ()
 
-    def plain(self) -> dict[str, Any]:
+    def as_object(self) -> Mapping[str, object]:
         """Return the step as JSON takes it."""
         return asdict(self)
 

@@ -38,11 +38,10 @@ def xmpp_certificate(key: str, name: str) -> str:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
-    from cryptography.x509.oid import NameOID
 
     private = serialization.load_pem_private_key(key.encode(), password=None)
     assert isinstance(private, rsa.RSAPrivateKey)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"auth.{name}"[:64])])
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"auth.{name}"[:64])])
     names = [x509.DNSName(item) for item in (f"auth.{name}", name, f"guest.{name}")]
     serial = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     return (
