@@ -19,12 +19,12 @@ def test_credentials_are_those_of_the_turn_rest_api() -> None:
 @pytest.mark.parametrize("peer", [("192.0.2.1", 32853), ("2001:db8::6677", 9)])
 def test_address_survives_its_mask(peer: turn.Address) -> None:
     transaction = bytes(range(12))
-    assert turn._address(turn._xor_address(peer, transaction), transaction) == peer
+    assert turn._decode_address(turn._encode_address(peer, transaction), transaction) == peer
 
 
 def test_address_is_masked_as_rfc_5769_shows() -> None:
     transaction = bytes.fromhex("b7e7a701bc34d686fa87dfae")
-    assert turn._xor_address(("192.0.2.1", 32853), transaction).hex() == "0001a147e112a643"
+    assert turn._encode_address(("192.0.2.1", 32853), transaction).hex() == "0001a147e112a643"
 
 
 def test_server_that_asks_for_a_login_gets_a_signed_request() -> None:
@@ -44,7 +44,7 @@ def test_server_that_asks_for_a_login_gets_a_signed_request() -> None:
                 )
                 kind = turn.ALLOCATE | turn.FAILURE
             else:
-                peer = turn._xor_address(("192.0.2.7", 50000), data[8:20])
+                peer = turn._encode_address(("192.0.2.7", 50000), data[8:20])
                 body, kind = (
                     turn._encode_attribute(turn.RELAYED, peer),
                     turn.ALLOCATE | turn.SUCCESS,

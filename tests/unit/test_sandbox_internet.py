@@ -1,4 +1,4 @@
-"""Files of the small internet: names, certificates, trust, seeds."""
+"""Files of the simulated internet: names, certificates, trust, seeds."""
 
 import io
 import ipaddress

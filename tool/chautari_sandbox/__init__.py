@@ -1,1 +1,1 @@
-"""A whole region on one machine: its nodes as containers, and a small internet beside them."""
+"""A whole region on one machine: its nodes as containers, and a simulated internet."""

@@ -1,4 +1,4 @@
-"""`deploy sandbox up|down|status`: the small internet and the nodes of a region in containers."""
+"""`deploy sandbox up|down|status`: a region's nodes and simulated internet in containers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def mirror_option(callback: TakeMirror | None = None) -> click.Option:
 
 @click.group("sandbox")
 def command() -> None:
-    """Manage a region's containers on this machine: its nodes and its small internet."""
+    """Manage a region's containers on this machine: its nodes and its simulated internet."""
 
 
 @command.command("up")

@@ -1,4 +1,4 @@
-"""A sandbox's small internet as the renderer and the checks see it."""
+"""A sandbox's simulated internet as the renderer and the checks see it."""
 
 from __future__ import annotations
 

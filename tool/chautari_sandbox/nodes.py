@@ -47,13 +47,13 @@ def node_container(
             podman.ADDRESS: node.address,
             podman.RELEASE: node.release,
             podman.OWNER: spec.owner,
-            podman.RECIPE: seed.digest(image, files, *_recipe_arguments(node, limit)),
+            podman.RECIPE: seed.digest(image, files, *_container_parameters(node, limit)),
         },
         nests=node.nests,
     )
 
 
-def _recipe_arguments(node: NodeSpec, limit: int) -> tuple[str, ...]:
+def _container_parameters(node: NodeSpec, limit: int) -> tuple[str, ...]:
     return (str(limit), node.address, *(("nests",) if node.nests else ()))
 
 

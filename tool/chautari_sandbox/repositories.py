@@ -57,7 +57,7 @@ def _probe_server(url: str) -> None:
         answer.read(1)
 
 
-def _has_content(file: Path, content: bytes) -> bool:
+def _content_equals(file: Path, content: bytes) -> bool:
     return file.is_file() and file.read_bytes() == content
 
 
@@ -71,7 +71,7 @@ def _write_double(
     files[KEY_FILE] = key.certificate().encode()
     # apt takes an index of the same date for the same: it is signed anew only when it changed.
     if not all(
-        _has_content(mirror_root / name, files[name]) for name in (f"{SUITE}/Packages", KEY_FILE)
+        _content_equals(mirror_root / name, files[name]) for name in (f"{SUITE}/Packages", KEY_FILE)
     ):
         for name, content in files.items():
             paths.write(mirror_root / name, content)

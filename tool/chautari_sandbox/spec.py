@@ -70,7 +70,7 @@ class SandboxSpec:
 
     @property
     def internet_address(self) -> str:
-        """Return the address of the small internet."""
+        """Return the address of the simulated internet."""
         return str(ipaddress.ip_network(self.network)[2])
 
     @property

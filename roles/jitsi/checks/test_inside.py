@@ -1,4 +1,4 @@
-"""Jitsi Meet as its node sees it: Prosody, the focus, accounts and settings."""
+"""Jitsi Meet as its node sees it: Prosody, Jicofo, accounts and settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOG = "/var/log/prosody/prosody.log"
 
 
 def ask(host: Host, path: str) -> Any:
-    """What the focus's private interface answers."""
+    """What Jicofo's private interface answers."""
     result = host.run("python3 -c %s %s", ASK, f"http://127.0.0.1:8888{path}")
     assert result.rc == 0, f"{path}: {result.stderr.strip().splitlines()[-1]}"
     return json.loads(result.stdout)
@@ -42,7 +42,7 @@ def files_of(domain: str) -> tuple[str, ...]:
 @pytest.mark.advice("Start it: 'systemctl enable --now prosody jicofo'.", units=["prosody"])
 @pytest.mark.parametrize("unit", ["prosody", "jicofo"])
 def test_service_runs(host: Host, unit: str) -> None:
-    """Prosody and the focus are enabled and running"""
+    """Prosody and Jicofo are enabled and running"""
     assert host.service(unit).is_enabled
     assert host.service(unit).is_running
 
@@ -66,7 +66,7 @@ def test_every_module_is_loaded(host: Host) -> None:
 
 @pytest.mark.advice("Read /var/log/jitsi/jicofo.log on the node.", units=["jicofo", "prosody"])
 def test_focus_is_healthy_and_sees_every_bridge(host: Host, settings: dict[str, Any]) -> None:
-    """The focus is healthy, and sees the region's bridges
+    """Jicofo is healthy, and sees the region's bridges
 
     At a first deploy other nodes may take minutes longer than this one.
     """
@@ -162,7 +162,7 @@ def test_settings_hold_what_packages_look_for(host: Host, settings: dict[str, An
 
 @pytest.mark.advice("Restart both: 'systemctl restart prosody jicofo'.", units=[])
 def test_settings_are_in_use(host: Host) -> None:
-    """Prosody and the focus have loaded their current settings"""
+    """Prosody and Jicofo have loaded their current settings"""
     for path, unit in (("/etc/prosody", "prosody"), ("/etc/jitsi/jicofo", "jicofo")):
         newer = host.check_output("find %s -newer %s", path, f"/run/chautari-{unit}.loaded")
         assert not newer, f"changed since {unit} loaded it: {', '.join(newer.split())}"

@@ -106,7 +106,7 @@ def test_private_interfaces_are_closed(domain: str, web: Any) -> None:
     """Statistics and control of bridge and focus are not reachable from outside"""
     for path in ("/colibri/stats", "/about/health", "/stats"):
         answer = web.get(f"https://{domain}{path}")
-        assert "bridge_selector" not in answer.text, f"{path} shows the focus's statistics"
+        assert "bridge_selector" not in answer.text, f"{path} shows Jicofo's statistics"
         assert "stress_level" not in answer.text, f"{path} shows the bridge's statistics"
         assert answer.status_code == 404 or "<html" in answer.text, f"{path}: {answer.text[:80]}"
 

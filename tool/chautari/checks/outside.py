@@ -87,13 +87,13 @@ class Mailbox:
     def __init__(self, api: str) -> None:
         """Read the sink at the URL `api`, and ignore the mail that is there already."""
         self.api = api
-        self.old = {_message_key(message) for message in self._all({})}
+        self.old = {_message_key(message) for message in self._fetch_mails({})}
 
     def wait(self, to: str, subject_contains: str = "", seconds: int = 60) -> Mail:
         """Wait for a new mail to `to` whose subject contains the text, and return it."""
         deadline = time.monotonic() + seconds
         while True:
-            for message in self._all({"to": to}):
+            for message in self._fetch_mails({"to": to}):
                 if subject_contains in message["subject"] and _message_key(message) not in self.old:
                     return message
             if time.monotonic() > deadline:
@@ -103,12 +103,12 @@ class Mailbox:
     def recent(self, to: str, minutes: int) -> list[Mail]:
         """Return the mails to `to` of the last `minutes`, oldest first."""
         earliest = time.time() - 60 * minutes
-        mails = self._all({"to": to})
+        mails = self._fetch_mails({"to": to})
         times = [parsedate_to_datetime(mail["received"]).timestamp() for mail in mails]
         pairs = sorted(zip(times, range(len(mails)), strict=True))
         return [mails[index] for moment, index in pairs if moment >= earliest]
 
-    def _all(self, query: dict[str, str]) -> list[Mail]:
+    def _fetch_mails(self, query: dict[str, str]) -> list[Mail]:
         with requests.Session() as session:
             session.trust_env = False
             answer = session.get(f"{self.api}/messages", params=query, timeout=10)

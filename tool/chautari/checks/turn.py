@@ -51,18 +51,18 @@ class Client:
                 raise
         answer = self._ask(ALLOCATE, wanted)
         if MAPPED in answer:
-            self.seen = _address(answer[MAPPED], self.transaction)
-        return _address(answer[RELAYED], self.transaction)
+            self.seen = _decode_address(answer[MAPPED], self.transaction)
+        return _decode_address(answer[RELAYED], self.transaction)
 
     def permit(self, peer: Address) -> None:
         """Let a peer send to the relayed address."""
         self.transaction = os.urandom(12)
-        self._ask(PERMIT, {PEER: _xor_address(peer, self.transaction)}, keep=True)
+        self._ask(PERMIT, {PEER: _encode_address(peer, self.transaction)}, keep=True)
 
     def send(self, peer: Address, data: bytes) -> None:
         """Send through the relay."""
         self.transaction = os.urandom(12)
-        attributes = {PEER: _xor_address(peer, self.transaction), DATA_: data}
+        attributes = {PEER: _encode_address(peer, self.transaction), DATA_: data}
         self.stream.sendall(self._message(SEND | INDICATION, attributes))
 
     def receive(self) -> bytes:
@@ -190,7 +190,7 @@ def _parse_attributes(data: bytes) -> Attributes:
     return found
 
 
-def _xor_address(peer: Address, transaction: bytes) -> bytes:
+def _encode_address(peer: Address, transaction: bytes) -> bytes:
     address = ipaddress.ip_address(peer[0])
     mask = struct.pack(">I", COOKIE) + transaction
     family = 1 if address.version == 4 else 2
@@ -198,7 +198,7 @@ def _xor_address(peer: Address, transaction: bytes) -> bytes:
     return struct.pack(">BBH", 0, family, peer[1] ^ (COOKIE >> 16)) + masked
 
 
-def _address(value: bytes, transaction: bytes) -> Address:
+def _decode_address(value: bytes, transaction: bytes) -> Address:
     mask = struct.pack(">I", COOKIE) + transaction
     port = struct.unpack(">H", value[2:4])[0] ^ (COOKIE >> 16)
     packed = bytes(a ^ b for a, b in zip(value[4:], mask, strict=False))

@@ -28,7 +28,7 @@ COMMANDS = {
     "attach": "follow a run that is running on the nodes, or read the last one",
     "move": "print the steps to move a service to another node",
     "secrets": "set, show and list a region's secrets",
-    "sandbox": "manage a region's containers and its small internet",
+    "sandbox": "manage a region's containers and its simulated internet",
     "doctor": "check this machine for missing tools and show how to install them",
     "completion": "print shell completion for bash, zsh or fish",
 }

@@ -246,9 +246,9 @@ def _run_context(
     def ansible(playbook: str) -> int:
         argv = [str(VENV / "bin" / "ansible-playbook"), playbook, *arguments]
         faster = {} if request.get("plain") else _mitogen_settings()
-        before = _started_roles(place)
+        before = _count_started_roles(place)
         code = _run_logged(argv, place, memory, environment | faster)
-        if code and faster and _started_roles(place) == before:
+        if code and faster and _count_started_roles(place) == before:
             # Mitogen follows Ansible's releases with a delay; no role has begun yet.
             emit({"event": "mitogen_fallback", "log": logged_process.tail(place / "log")})
             code = _run_logged(argv, place, memory, environment)
@@ -265,7 +265,7 @@ def _mitogen_settings() -> dict[str, str]:
     return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(plugins[-1])}
 
 
-def _started_roles(place: Path) -> int:
+def _count_started_roles(place: Path) -> int:
     return sum(b'"role_started"' in line for line in journal.read_lines(place / "events.jsonl"))
 
 

@@ -117,7 +117,7 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
         keep_alive(host.connector.client.get_transport().sock)
         _report_pinned_keys(host.name, node["address"], before, known_hosts.read_text())
         if (found := _facts(host)) is not None:
-            return found.os if _needs_preparation(host, node, found, orders) else ""
+            return found.os if _run_preflight(host, node, found, orders) else ""
         code, message = "no_output", ""
     except Exception as error:
         code, message = "step_failed", _error_text(error)
@@ -162,7 +162,7 @@ def keep_alive(connected: socket.socket) -> None:
             connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _needs_preparation(host: Host, node: NodeOrder, found: facts.Facts, orders: Orders) -> bool:
+def _run_preflight(host: Host, node: NodeOrder, found: facts.Facts, orders: Orders) -> bool:
     """Return whether the machine passes the preflight and has to be prepared."""
     required, checking = NodeRequirements(**node["required"]), orders["checking"]
     refusals = rules.check(found, required)

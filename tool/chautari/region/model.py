@@ -70,7 +70,7 @@ class Node(StrictModel):
     )
     arch: Literal["amd64", "arm64"] | None = Field(
         default=None,
-        description="Kind of processor; by default any that the node's services support.",
+        description="Processor architecture; by default any that the node's services support.",
         examples=["amd64"],
     )
     hardware: Literal["vps", "donated"] = Field(
@@ -160,7 +160,7 @@ class OSSubstitute(StrictModel):
 
 
 class Sandbox(StrictModel):
-    """Marks a region that runs in containers on this machine, with a small internet of its own."""
+    """Marks a region that runs in containers on this machine, with a simulated internet."""
 
     network: SandboxNetwork = Field(
         description="Part of a documentation network (RFC 5737) for the containers' addresses.",

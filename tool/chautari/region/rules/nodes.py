@@ -12,7 +12,7 @@ from chautari.services.registry import ROLES
 
 # Groups that Ansible defines itself.
 ANSIBLE_GROUPS = ("all", "ungrouped", "localhost")
-RESERVED_ADDRESSES = 9  # in a sandbox's network: gateway, small internet and room to grow
+RESERVED_ADDRESSES = 9  # in a sandbox's network: gateway, simulated internet and room to grow
 
 
 def addresses_are_unique(region: Region, _: Pins) -> Iterator[Finding]:

@@ -36,7 +36,10 @@ def bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Finding]:
     for name in region.nodes_running("jitsi-bridge"):
         path = service_path(region, "jitsi-bridge", name)
         if not meeting:
-            yield path, "no node runs jitsi, which a bridge serves; add it to a node's list"
+            yield (
+                path,
+                "a bridge requires jitsi, which no node runs; add jitsi to a node's services",
+            )
         elif name in meeting:
             yield path, "jitsi has a bridge of its own; remove jitsi-bridge here"
     if region.settings_of(Jitsi).relays and not region.nodes_running("jitsi-bridge"):

@@ -182,7 +182,7 @@ class Participant:
         return self.wait(lambda item: item.tag == f"{CLIENT}iq" and item.get("id") == name)
 
     def request_room(self, focus: str, room: str) -> str:
-        """Ask the focus to open a room; return "ready" or the name of the refusal."""
+        """Ask Jicofo to open a room; return "ready" or the name of the refusal."""
         answer = self.ask("set", focus, f"<conference xmlns='{FOCUS}' room={quoteattr(room)}/>")
         conference = answer.find(f"{{{FOCUS}}}conference")
         if answer.get("type") == "result" and conference is not None:
