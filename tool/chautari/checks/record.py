@@ -34,7 +34,7 @@ class Recorder:
     ) -> None:
         """Remember who is recorded, where journals come from and which `secrets` to mask.
 
-        The secrets are given in each spelling, as `journal.secret_spellings` returns them.
+        `secrets` has each of them in every spelling, as `journal.secret_spellings` returns them.
         """
         self.side, self.node_of, self.lines_of = side, node_of, lines_of
         self.secrets = list(secrets)

@@ -43,13 +43,13 @@ class Client:
 
     def allocate(self) -> Address:
         """Allocate a relayed address. The first answer contains only realm and nonce."""
-        wanted = {TRANSPORT: struct.pack(">I", 17 << 24)}
+        attributes = {TRANSPORT: struct.pack(">I", 17 << 24)}
         try:
-            self._ask(ALLOCATE, wanted, signed=False)
+            self._ask(ALLOCATE, attributes, signed=False)
         except Refused as refused:
             if refused.code != 401:
                 raise
-        answer = self._ask(ALLOCATE, wanted)
+        answer = self._ask(ALLOCATE, attributes)
         if MAPPED in answer:
             self.seen = _decode_address(answer[MAPPED], self.transaction)
         return _decode_address(answer[RELAYED], self.transaction)

@@ -90,7 +90,7 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo("\nInterrupted. Runs that have started on a node continue there.", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader went away (deploy … | head): nobody is left to tell.
+        # The reader of the output has exited (deploy … | head), so no message would arrive.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception:

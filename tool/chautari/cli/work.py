@@ -1,4 +1,4 @@
-"""What the commands that work on nodes share: progress meanwhile, then the reports."""
+"""Shared by the commands that work on nodes: progress during the work, then the reports."""
 
 from __future__ import annotations
 

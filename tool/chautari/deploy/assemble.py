@@ -1,4 +1,4 @@
-"""Builds the region's report around what the nodes told: services, doubles, what to do next."""
+"""Build the region's report around the nodes' reports: services, doubles and hints."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def new_report(request: Request, endpoints: Endpoints) -> RegionReport:
 
 
 def _os_doubles(request: Request) -> list[Double]:
-    """Return the containers that stand in for an operating system, as the doubles they are."""
+    """Return a double for each node whose container runs a substitute operating system."""
     region = request.inventory.region
     found = ((name, region.os_substitute(name)) for name in request.node_names())
     return [
@@ -38,7 +38,7 @@ def _os_doubles(request: Request) -> list[Double]:
 def finalize(
     report: RegionReport, context: DeployContext, mode: str, seconds: float
 ) -> RegionReport:
-    """Return `report` with its services and hints filled in; `mode` is what was asked for."""
+    """Return `report` with its services and hints filled in; `mode` is the requested one."""
     report.seconds = seconds
     for node in report.nodes:
         if node.state == "converged":

@@ -1,4 +1,4 @@
-"""Reads the newest run of each node, while it is at work or long after; nothing is started."""
+"""Read the newest run of each node, while it is active or later; nothing is started."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chautari.ssh.target import SSHTarget, targets
 
 
 def attach(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
-    """Follow the newest run of each node, or the one named; it may have ended long ago."""
+    """Follow the newest run of each node, or the one named; even if it has ended."""
     endpoints, began = known_endpoints(request.inventory), time.monotonic()
     reached = targets(request.inventory, endpoints, request.node_names(), request.identities)
     nodes = [NodeReport(target.name, target.address, "failed") for target in reached]

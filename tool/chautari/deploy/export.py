@@ -1,4 +1,4 @@
-"""Writes a region's static inventory to a folder, for use without this tool."""
+"""Write a region's static inventory to a folder, for use without this tool."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from chautari.ssh.target import SSHTarget, targets
 
 
 def output_folders(inventories: Sequence[Inventory], output: Path) -> list[Path]:
-    """Return where each inventory is written: `output` itself, or a folder a region in there.
+    """Return where each inventory is written: `output` itself, or one folder in it for each region.
 
     Raises:
-        BadInput: when two regions of one name would be written over each other.
+        BadInput: when two regions have the same name, and would be written to one folder.
     """
     if len(inventories) == 1:
         return [output]

@@ -55,7 +55,7 @@ class Blocked:
 
 @dataclass(frozen=True)
 class UpToDate:
-    """Every receipt on the node holds, and nothing else was asked for."""
+    """Every receipt on the node holds, and no other work was requested."""
 
 
 @dataclass(frozen=True)

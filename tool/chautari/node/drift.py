@@ -38,11 +38,11 @@ def drift(state: Path) -> DriftAnswer:
         changes = [item for item in reasons if item["code"] != "receipt_incomplete"]
         if changes:
             roles[receipt.role] = [_with_diff(state, item, states) for item in changes]
-    lost = receipts.roles_without_receipt(state)
-    for role in lost:
+    without_receipt = receipts.roles_without_receipt(state)
+    for role in without_receipt:
         roles[role] = [{"code": "receipt_lost", "data": {}}]
     deployed = max((receipt.written_at for receipt in known), default=0)
-    count = len(known) + len(lost)
+    count = len(known) + len(without_receipt)
     return {"event": "drift", "roles": roles, "deployed": deployed, "known": count, "busy": None}
 
 

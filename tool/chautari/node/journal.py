@@ -27,7 +27,7 @@ def append_event(file: Path, event: Mapping[str, Any], secrets: Iterable[str] = 
     """Append one event to a journal, completely or not at all.
 
     Raises:
-        OSError: when the disk takes no more.
+        OSError: when the disk is full.
     """
     if event["event"] in DISPENSABLE and file.exists() and file.stat().st_size > MAX_BYTES:
         return

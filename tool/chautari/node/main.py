@@ -1,6 +1,6 @@
 """Run an action that the control side sends to a node.
 
-Most deploys are only a survey, so that one loads no more modules than it needs.
+Most deploys are only a survey, so a survey loads only the modules that it needs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Receipts: what a role was given and left behind, so that only what changed is run.
+"""Receipts: the inputs of a role and the state that it left, so that only what changed is run.
 
 A role that completed leaves `receipts/ROLE.json`: digests of its inputs, the list of resources it
 manages and the state of each. A receipt matches while all of that is still so. When in doubt, the
@@ -25,7 +25,7 @@ FORMAT = 2
 
 
 class RoleInputs(TypedDict, total=False):
-    """What a role is given, as the control side sends it; a survey sends only what is compared.
+    """The inputs of a role, as the control side sends them; a survey sends only what is compared.
 
     Attributes:
         files, ansible: digests.

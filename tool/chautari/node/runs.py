@@ -15,8 +15,8 @@ from chautari.node.events import Holder, Mode, RunFinished, StatusAnswer
 
 KEPT_RUNS = 20  # deploys, and as many verifications and plans
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z0-9]{6}")
-# The parts of a run's request that other operators see. The same command, given again, joins the
-# run by them.
+# The parts of a run's request that other operators see. A repeated command recognises its
+# own run by them.
 PUBLIC_KEYS = (
     "run", "operator", "origin", "region", "node", "sha256", "mode", "full", "checks", "purge",
     "interrupt_meetings",

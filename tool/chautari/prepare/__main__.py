@@ -1,7 +1,7 @@
 """Entry of the child process that runs pyinfra.
 
-gevent replaces parts of the standard library; in a process of its own that touches nobody else,
-and it must happen before anything imports them.
+gevent replaces parts of the standard library, before they are imported. A process of its own keeps
+this away from the rest of the command.
 """
 
 from __future__ import annotations

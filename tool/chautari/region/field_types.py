@@ -1,6 +1,6 @@
-"""The small words of a region: names, domains, addresses, keys; each with its own plain refusal.
+"""The types of a region's text fields: names, domains, addresses, keys; each has its own message.
 
-Every type here is text that was checked, so that nothing later has to ask again. Messages say what
+Every type here is text that was checked, so later code need not check it again. Messages say what
 to write instead.
 """
 
@@ -186,8 +186,8 @@ def check_public_key(value: str) -> str:
 
 def _check_key_blob(kind: str, blob: str) -> None:
     fields = _key_fields(blob)
-    wanted = 2 if kind == "ssh-ed25519" else 3
-    if len(fields) != wanted or fields[0] != kind.encode():
+    expected = 2 if kind == "ssh-ed25519" else 3
+    if len(fields) != expected or fields[0] != kind.encode():
         raise ValueError("the key is damaged or cut off; paste the whole line again")
     if kind == "ssh-ed25519" and len(fields[1]) != 32:
         raise ValueError("the key is damaged or cut off; paste the whole line again")

@@ -19,9 +19,9 @@ def find_region_file(name: str, root: Path) -> Path:
     Raises:
         BadInput: when there is none, naming the regions there are.
     """
-    given = Path(name)
-    if given.suffix in (".yml", ".yaml") or "/" in name:
-        file = given / REGION_FILE if given.is_dir() else given
+    path = Path(name)
+    if path.suffix in (".yml", ".yaml") or "/" in name:
+        file = path / REGION_FILE if path.is_dir() else path
         if not file.is_file():
             raise BadInput(f"{file}: no such file", fix="give a region's name or its region.yml")
         return file

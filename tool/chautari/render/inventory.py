@@ -1,7 +1,7 @@
-"""Writes host variables as a plain, static Ansible inventory, every text marked `!unsafe`.
+"""Write host variables as a plain, static Ansible inventory, every text marked `!unsafe`.
 
-Marked so, a value is text to Ansible whatever it holds: Jinja in a `region.yml` is never evaluated,
-neither on the volunteer's machine nor on the node.
+Ansible takes a marked value as text: Jinja in a `region.yml` is never evaluated, neither on the
+volunteer's machine nor on the node.
 """
 
 from __future__ import annotations

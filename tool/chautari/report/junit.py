@@ -36,7 +36,7 @@ def _suite(
 
 
 def _doubles(doubles: list[Double]) -> Element:
-    """Name the doubles as properties: whoever reads one suite sees that it proves less."""
+    """Name the doubles as properties, since a suite with doubles proves less."""
     properties = Element("properties")
     for double in doubles:
         value = f"{double.name} {double.version}: {double.reason}"

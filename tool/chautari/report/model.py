@@ -120,7 +120,7 @@ class NodeReport:
 
     @property
     def ok(self) -> bool:
-        """Whether the node came to the state that was asked for."""
+        """Whether the node reached the requested state."""
         return self.state in ("converged", "detached", "verified", "planned") and not self.failed
 
 
@@ -154,7 +154,7 @@ class ServiceInfo:
 
 @dataclass
 class Double:
-    """A stand-in for upstream's package that the sandbox served in its place."""
+    """A replacement for an upstream package, which the sandbox served."""
 
     name: str
     version: str
@@ -163,7 +163,7 @@ class Double:
 
 @dataclass
 class RegionReport:
-    """Everything one `deploy region` or `deploy verify` found out."""
+    """The result of one command on a region's nodes."""
 
     region: str
     domain: str
@@ -178,7 +178,7 @@ class RegionReport:
 
     @property
     def ok(self) -> bool:
-        """True when every node converged and no check failed."""
+        """Whether every node is well and no check failed."""
         return all(node.ok for node in self.nodes) and not self.count("failed")
 
     def count(self, outcome: Outcome) -> int:

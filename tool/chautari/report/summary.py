@@ -202,7 +202,7 @@ def failed_checks(report: RegionReport) -> list[CheckResult]:
 
 
 def skipped_checks(report: RegionReport) -> list[CheckResult]:
-    """Return the checks that could not be made."""
+    """Return the skipped checks in the order of the report."""
     return [check for check in report.checks if check.outcome == "skipped"]
 
 

@@ -35,8 +35,8 @@ def targets(
 ) -> list[SSHTarget]:
     """Return the targets of the nodes called `nodes`.
 
-    The key to log in with is the sandbox's, else the first of `identities`, else whatever SSH
-    finds by itself (an agent, the usual files).
+    The key to log in with is the sandbox's, else the first of `identities`, else SSH's
+    own choice (an agent, the usual files).
     """
     found = inventory.region.nodes
     key = endpoints.ssh_key or (identities[0].resolve() if identities else None)

@@ -154,20 +154,20 @@ class Participant:
         plain = base64.b64encode(f"\0{name}\0{password}".encode()).decode()
         mechanism = "PLAIN" if name else "ANONYMOUS"
         line.send(f"<auth xmlns='{SASL}' mechanism='{mechanism}'>{plain if name else ''}</auth>")
-        told = self.wait(lambda item: item.tag in (f"{{{SASL}}}success", f"{{{SASL}}}failure"))
-        if told.tag != f"{{{SASL}}}success":
+        reply = self.wait(lambda item: item.tag in (f"{{{SASL}}}success", f"{{{SASL}}}failure"))
+        if reply.tag != f"{{{SASL}}}success":
             raise PermissionError(f"{domain} refused the login of {name or 'a guest'}")
         line.open(domain)
         bound = self.ask("set", "", f"<bind xmlns='{BIND}'/>")
         self.jid = bound.findtext(f".//{{{BIND}}}jid", "")
         assert self.jid, ET.tostring(bound, encoding="unicode")
 
-    def wait(self, wanted: Callable[[ET.Element], bool]) -> ET.Element:
-        """Return the first stanza that is wanted."""
+    def wait(self, matches: Callable[[ET.Element], bool]) -> ET.Element:
+        """Return the first stanza for which `matches` is true."""
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
             for stanza in self._heard():
-                if wanted(stanza):
+                if matches(stanza):
                     return stanza
         raise AssertionError(f"{self.domain} did not answer within {WAIT_SECONDS} s")
 
