@@ -33,12 +33,12 @@ from chautari.ssh.runner_client import Arguments
 from chautari.ssh.target import SSHTarget, targets
 
 Mode = Literal["deploy", "verify", "plan"]
-# Reasons after which the whole preflight is due again.
-_FRESH = frozenset({"receipt_missing", "receipt_damaged"})
+# Reasons that make the whole preflight necessary again.
+_PREFLIGHT_REASONS = frozenset({"receipt_missing", "receipt_damaged"})
 # Notices of the preparation that the run after it does not repeat.
-_LASTING = frozenset({"host_key_pinned", "environment_outdated"})
+_PREPARATION_NOTICES = frozenset({"host_key_pinned", "environment_outdated"})
 # States of a report after which the result of the run is unknown.
-_UNSEEN = ("disconnected", "unreachable", "detached")
+_UNKNOWN_RESULT = ("disconnected", "unreachable", "detached")
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _needs_preparation(one: NodeRun) -> bool:
     assert isinstance(one.state, Surveyed)
     found = one.state.survey
     codes = {reason["code"] for reasons in found.reasons.values() for reason in reasons}
-    return not found.ready or (one.mode == "deploy" and bool(codes & _FRESH))
+    return not found.ready or (one.mode == "deploy" and bool(codes & _PREFLIGHT_REASONS))
 
 
 def _apply_preparation(one: NodeRun, report: NodeReport) -> None:
@@ -246,7 +246,11 @@ def _state_after_preparation(one: NodeRun, found: Survey) -> State:
         return UpToDate()
     # The run reports every role itself.
     report.roles.clear()
-    lasting = _LASTING if one.mode == "plan" else _LASTING - {"environment_outdated"}
+    lasting = (
+        _PREPARATION_NOTICES
+        if one.mode == "plan"
+        else _PREPARATION_NOTICES - {"environment_outdated"}
+    )
     report.notices = [notice for notice in report.notices if notice.code in lasting]
     report.download_at_least = "environment_outdated" in {item.code for item in report.notices}
     return Prepared(tuple(found.obsolete_roles))
@@ -293,14 +297,14 @@ def _follow_or_wait(one: NodeRun, holder: Holder) -> None:
     checks = converge.attach(
         one.target, holder.get("run", ""), one.report, one.tell, request.detach
     )
-    if one.report.state in _UNSEEN or converge.covers_request(holder, arguments):
+    if one.report.state in _UNKNOWN_RESULT or converge.covers_request(holder, arguments):
         one.state = _final_state(one, checks)
     else:
         one.refresh()
 
 
 def _final_state(one: NodeRun, checks: list[CheckResult]) -> State:
-    return (Disconnected if one.report.state in _UNSEEN else Finished)(tuple(checks))
+    return (Disconnected if one.report.state in _UNKNOWN_RESULT else Finished)(tuple(checks))
 
 
 def _pack_bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Arguments]:

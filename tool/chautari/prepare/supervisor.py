@@ -1,4 +1,4 @@
-"""Preflight and prepare every node: starts the pyinfra child and reads its results."""
+"""Start the child process that runs the preflight and prepares nodes, and read its results."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def locked_requirements() -> str:
 
 @functools.cache
 def environment_digest() -> str:
-    """Return what a prepared node carries: the digest of the locked requirements."""
+    """Return the digest of the locked requirements, which a prepared node has as its marker."""
     return hashlib.sha256(locked_requirements().encode()).hexdigest()
 
 
@@ -51,13 +51,13 @@ def prepare(
     resolver: str | None = None,
     parallel: int = PARALLEL,
 ) -> dict[str, NodeReport]:
-    """Look at every target and prepare those that nothing speaks against.
+    """Run the preflight on every target, and prepare those that pass it.
 
     With `checking` nothing is changed: a node that was never deployed is refused. `resolver` is
-    the name server that knows the region's names, where the system's do not; `parallel` nodes are
-    worked on at once.
+    a name server that knows the region's names, if the system's does not. At most `parallel` nodes
+    are prepared at the same time.
 
-    Returns a report for each node; those whose state is `converged` may go on to converge.
+    Returns a report for each node; the state `converged` means that the node may converge.
     """
     orders: Orders = {
         "nodes": [_node_order(region, target, resolver or "") for target in targets],

@@ -104,7 +104,7 @@ class Progress:
             self._print([_line(node, doing)])
 
     def finish(self, node: str, state: str) -> None:
-        """Show the final state of a node that sends no further events, for example `unreachable`."""
+        """Show the final state of a node that sends no further events."""
         self.phase(node, state)
         with self._lock:
             self._state(node).ended = self._clock()
