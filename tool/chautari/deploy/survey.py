@@ -77,7 +77,7 @@ def survey(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> S
         return zlib.compress(json.dumps(roles).encode(), 9)
 
     for _ in range(TRIES):
-        asked = time.time()
+        sent_at = time.time()
         reply = call_runner(target, {"action": "survey"}, SurveyAnswer, payload)
         if reply.answer is not None or not reply.cut:
             break
@@ -91,7 +91,7 @@ def survey(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> S
         obsolete_roles=found.get("obsolete_roles", []),
         up_to_date=found.get("up_to_date", []),
         busy=found["busy"],
-        facts=facts.parse(found["facts"], asked, time.time()),
+        facts=facts.parse(found["facts"], sent_at, time.time()),
     )
 
 

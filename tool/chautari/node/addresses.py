@@ -31,9 +31,9 @@ def _default_address(family: socket.AddressFamily, far: str) -> str:
     Connecting a datagram socket only chooses a route: no packet is sent.
     """
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as asked:
-            asked.connect((far, 9))
-            return str(asked.getsockname()[0])
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((far, 9))
+            return str(probe.getsockname()[0])
     except OSError:
         return ""
 

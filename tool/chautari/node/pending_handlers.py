@@ -49,10 +49,10 @@ class PendingHandlers:
 
     def end(self) -> None:
         """End a role: remove the handlers that no task notified from its file."""
-        kept = [name for name in self.recorded if name in self.notified + self.tentative]
-        if kept != self.recorded:
-            keep_only(self.state, self.role, kept)
-            self.recorded = kept
+        remaining = [name for name in self.recorded if name in self.notified + self.tentative]
+        if remaining != self.recorded:
+            keep_only(self.state, self.role, remaining)
+            self.recorded = remaining
 
     def _write(self, handlers: Iterable[str]) -> None:
         new = [name for name in dict.fromkeys(handlers) if name not in self.recorded]

@@ -71,8 +71,8 @@ def _untracked_task(data: Data) -> str:
 
 
 def _path_unreadable(data: Data) -> str:
-    said = os.strerror(getattr(errno, data["error"]))
-    return f"{data['path']}: cannot be read ({said}); `stat {data['path']}` on the node says more"
+    error = os.strerror(getattr(errno, data["error"]))
+    return f"{data['path']}: cannot be read ({error}); `stat {data['path']}` on the node says more"
 
 
 def _path_changed(data: Data) -> str:

@@ -103,12 +103,12 @@ def _receipt(
     record: RoleRecord, incomplete: Reason | None,
 ) -> Receipt:  # fmt: skip
     role = inputs["role"]
-    kept: RoleInputs = {name: inputs[name] for name in RECORDED_INPUTS if name in inputs}  # type: ignore[literal-required,assignment]
+    recorded: RoleInputs = {name: inputs[name] for name in RECORDED_INPUTS if name in inputs}  # type: ignore[literal-required,assignment]
     plain = [{key: value for key, value in item.items() if key != "sha1"} for item in items]
     notices = [reason("role_message", role=role, text=text) for text in record.notices]
     facts = receipts.facts_of_role(inputs, machine)
     return Receipt(
-        role, run, time.time(), kept, facts, plain, states, notices, incomplete,
+        role, run, time.time(), recorded, facts, plain, states, notices, incomplete,
         _trackers(inputs, record),
     )  # fmt: skip
 

@@ -82,9 +82,9 @@ def prepare(
 def _mark_unfinished(report: NodeReport, child: Stream) -> None:
     """Fail a node whose result the child did not report; the other nodes' results stay."""
     report.failed += 1
-    said = child.stderr.splitlines()[-40:]
+    log = child.stderr.splitlines()[-40:]
     text = messages.failure("preparation_exited", {"code": child.code})
-    report.failure = Failure("prepare", "run pyinfra", text, said)
+    report.failure = Failure("prepare", "run pyinfra", text, log)
 
 
 def _json(data: Any) -> bytes:

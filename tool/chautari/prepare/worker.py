@@ -196,13 +196,13 @@ def _report_pinned_keys(name: str, address: str, before: str, after: str) -> Non
 
 def _facts(host: Host) -> facts.Facts | None:
     """Return the machine's facts; None if nothing came."""
-    asked = time.time()
+    sent_at = time.time()
     with ctx_host.use(host):
         # The script uses sudo itself, so that an account without it is refused, not prompted.
         lines = get_fact(
             host.state, host, MachineFacts, kwargs={"_sudo": False}, apply_failed_hosts=False
         )
-    return facts.parse(lines, asked, time.time()) if lines else None
+    return facts.parse(lines, sent_at, time.time()) if lines else None
 
 
 def _prepare(state: State, host: Host, release: str, orders: Orders) -> None:
@@ -257,7 +257,7 @@ def _report_result(state: State, host: Host, broken: tuple[str, str] | None) -> 
 
     `broken` is the code and message of an exception that interrupted the steps.
     """
-    task, said = _failed_step(state, host)
+    task, output = _failed_step(state, host)
     if not task and not broken:
         write_result({"event": "prepared", "node": host.name, "changed": True})
     elif _is_disconnected(host):
@@ -266,7 +266,7 @@ def _report_result(state: State, host: Host, broken: tuple[str, str] | None) -> 
             {"event": "disconnected", "node": host.name, "refusal": coded_message(refusal)}
         )
     else:
-        code, message = ("step_failed", said) if said else broken or ("no_result", "")
+        code, message = ("step_failed", output) if output else broken or ("no_result", "")
         _write_failure(host, task or "prepare", code, message)
 
 
