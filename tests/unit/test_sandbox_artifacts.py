@@ -172,7 +172,7 @@ def test_good_download_is_kept_in_the_cache(
     monkeypatch.setattr(download, "_probe_server", lambda url: None)
     monkeypatch.setattr(download, "_receive", lambda url, target: target.write_bytes(PINNED))
     assert download.fetch(NEXTCLOUD, tmp_path).read_bytes() == PINNED
-    assert download.cached_file(NEXTCLOUD, tmp_path) is not None
+    assert download.find_cached_file(NEXTCLOUD, tmp_path) is not None
 
 
 def test_file_addresses_are_refused(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def _publish_one(wanted: RequiredArtifact, sources: Sources) -> Artifact | Missi
         )
     if not wanted.sha256:
         return _publish_double(wanted, sources, UNPINNED)
-    cached = download.cached_file(wanted, sources.cache)
+    cached = download.find_cached_file(wanted, sources.cache)
     try:
         path = cached or sources.fetch(wanted, sources.cache)
     except download.CannotFetch as refusal:

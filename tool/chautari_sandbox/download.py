@@ -31,7 +31,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def cached_file(wanted: RequiredArtifact, folder: Path) -> Path | None:
+def find_cached_file(wanted: RequiredArtifact, folder: Path) -> Path | None:
     """Return the file of an earlier download if it still matches its pin."""
     path = folder / wanted.sha256 / wanted.file
     return path if path.is_file() and sha256(path) == wanted.sha256 else None

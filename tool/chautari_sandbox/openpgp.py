@@ -35,7 +35,11 @@ class SigningKey:
     @property
     def fingerprint(self) -> str:
         """Return the fingerprint as upstream projects print theirs: 40 capital digits."""
-        return hashlib.sha1(_key_for_hash(self._body), usedforsecurity=False).hexdigest().upper()
+        return (
+            hashlib.sha1(_hashed_key_material(self._body), usedforsecurity=False)
+            .hexdigest()
+            .upper()
+        )
 
     @property
     def _body(self) -> bytes:
@@ -45,7 +49,7 @@ class SigningKey:
     def certificate(self) -> str:
         """Return the public key with its owner's name, as an armored file."""
         user = self.user.encode()
-        hashed = _key_for_hash(self._body) + struct.pack(">BI", 0xB4, len(user)) + user
+        hashed = _hashed_key_material(self._body) + struct.pack(">BI", 0xB4, len(user)) + user
         flags = _subpacket(_FLAGS, _MAY_CERTIFY_AND_SIGN)
         signature = self._signature(_CERTIFICATION, hashed, self.created, flags)
         packets = _packet(_PUBLIC_KEY, self._body) + _packet(_USER, user) + signature
@@ -87,7 +91,7 @@ def ensure_key(file: Path, user: str, created: int) -> SigningKey:
     return SigningKey(private, user, created)
 
 
-def _key_for_hash(body: bytes) -> bytes:
+def _hashed_key_material(body: bytes) -> bytes:
     return struct.pack(">BH", 0x99, len(body)) + body
 
 

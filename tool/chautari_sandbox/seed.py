@@ -43,12 +43,12 @@ def tar_archive(entries: Iterable[Entry]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for entry in entries:
-            _add(tar, entry)
+            _add_entry(tar, entry)
         end = tar.offset + 2 * tarfile.BLOCKSIZE
     return buffer.getvalue()[:end]
 
 
-def _add(tar: tarfile.TarFile, entry: Entry) -> None:
+def _add_entry(tar: tarfile.TarFile, entry: Entry) -> None:
     info = tarfile.TarInfo(entry.path.lstrip("/"))
     info.mode, info.type = entry.mode, entry.kind
     if entry.kind == tarfile.SYMTYPE:

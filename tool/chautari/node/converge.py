@@ -78,7 +78,7 @@ def converge(context: RunContext, full: bool) -> int:
         ran.update(names)
         if code:
             return code
-        _report_kept_changes(context, before, reasons)
+        _report_manual_changes(context, before, reasons)
     report_up_to_date(context, roles, ran)
     for name in ran:
         if receipts.load(context.state, name) is None:
@@ -230,7 +230,7 @@ def _existing_handlers(context: RunContext, inputs: RoleInputs) -> list[str]:
     return [name for name in pending if name in names]
 
 
-def _report_kept_changes(
+def _report_manual_changes(
     context: RunContext, before: dict[str, Receipt | None], reasons: dict[str, list[Reason]]
 ) -> None:
     """Report manual changes that a role does not manage and its new receipt records.
@@ -243,12 +243,12 @@ def _report_kept_changes(
         new = receipts.load(context.state, role)
         if old is None or new is None or any(r["code"] in NEW_INPUTS for r in reasons[role]):
             continue
-        changes = [change for change in _kept_changes(old, new) if change in reasons[role]]
+        changes = [change for change in _manual_changes(old, new) if change in reasons[role]]
         if changes:
             context.emit({"event": "manual_change_kept", "role": role, "changes": changes})
 
 
-def _kept_changes(old: Receipt, new: Receipt) -> list[Reason]:
+def _manual_changes(old: Receipt, new: Receipt) -> list[Reason]:
     states = {resources.key(i): s for i, s in zip(new.items, new.states, strict=True)}
     return [
         difference

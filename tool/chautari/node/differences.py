@@ -78,8 +78,11 @@ def _path(item: Item, before: State, after: State) -> Reason:
         return reason("path_unexpected", path=path)
     if before["is"] != after["is"]:
         return reason("path_type_changed", path=path, before=before["is"], after=after["is"])
-    parts = {"target": (before.get("to"), after.get("to")), "mode": (_mode(before), _mode(after)),
-             "owner": (_owner(before), _owner(after))}  # fmt: skip
+    parts = {
+        "target": (before.get("to"), after.get("to")),
+        "mode": (_mode_text(before), _mode_text(after)),
+        "owner": (_owner(before), _owner(after)),
+    }
     changed = {name: list(pair) for name, pair in parts.items() if pair[0] != pair[1]}
     content = before.get("sha256") != after.get("sha256")
     return reason("path_changed", path=path, content=content, **changed)
@@ -89,7 +92,7 @@ def _owner(state: State) -> str:
     return f"{state.get('uid')}:{state.get('gid')}"
 
 
-def _mode(state: State) -> str:
+def _mode_text(state: State) -> str:
     return str(state.get("mode", "")).replace("0o", "0")
 
 

@@ -152,7 +152,7 @@ def _run_recorded(place: Path, memory: Path, request: Request) -> bool:
         raise
     except Exception as error:
         # The unit's own journal has the traceback.
-        message = journal.mask_secrets(f"{type(error).__name__}: {error}", _secrets(place))
+        message = journal.mask_secrets(f"{type(error).__name__}: {error}", _read_run_secrets(place))
         last = [{"event": "run_crashed", "message": message}]
         raise
     finally:
@@ -301,7 +301,7 @@ def _run_logged(argv: list[str], place: Path, memory: Path, extra: dict[str, str
     # has ended the rest.
     descriptors = tuple(lock.lock_descriptors)
     return logged_process.run(
-        argv, place / "log", _secrets(place), extra, cwd=memory, pass_fds=descriptors
+        argv, place / "log", _read_run_secrets(place), extra, cwd=memory, pass_fds=descriptors
     )
 
 
@@ -396,12 +396,12 @@ def _run_folders(run: str) -> tuple[Path, Path]:
     return STATE / "runs" / run, MEMORY / run
 
 
-def _secrets(place: Path) -> list[str]:
+def _read_run_secrets(place: Path) -> list[str]:
     return journal.read_secrets(_run_folders(place.name)[1] / "secrets.json")
 
 
 def _append_event(place: Path, event: Mapping[str, Any]) -> None:
-    journal.append_event(place / "events.jsonl", event, _secrets(place))
+    journal.append_event(place / "events.jsonl", event, _read_run_secrets(place))
 
 
 def _print(event: Mapping[str, Any]) -> None:

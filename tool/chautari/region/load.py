@@ -63,13 +63,13 @@ def _images() -> set[str]:
     return {name for name, service in SERVICES.items() if service.image}
 
 
-def _check_pinned(value: str) -> str:
+def _check_pin_name(value: str) -> str:
     if value not in _archives() | _images():
         raise ValueError(f"no service is installed from an archive called {value!r}")
     return value
 
 
-_Name = Annotated[str, AfterValidator(_check_pinned)]
+_Name = Annotated[str, AfterValidator(_check_pin_name)]
 
 
 def _check_pin_kind(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pin]]:
@@ -97,7 +97,7 @@ def load(file: Path) -> Inventory:
         InvalidRegion: with every problem found, each with its file, line and column.
     """
     document = guard.read(file)
-    region = _model(document)
+    region = _validated_region(document)
     pinned, found = _lock(file.parent)
     releases = _known_releases()
     for app, pins in pinned.items():
@@ -129,7 +129,7 @@ def load_all(files: Sequence[Path]) -> list[Inventory]:
     return good
 
 
-def _model(document: guard.Document) -> Region:
+def _validated_region(document: guard.Document) -> Region:
     if not isinstance(document.data, dict):
         raise InvalidRegion([document.problem((), "a region is a mapping: start with region: …")])
     try:

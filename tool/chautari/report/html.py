@@ -57,7 +57,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_safe,
+        finalize=_clean_value,
     )
     environment.filters |= {
         "amount": amount,
@@ -69,7 +69,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _safe(value: object) -> object:
+def _clean_value(value: object) -> object:
     """Clean every text on its way into the page; what Jinja made itself stays as it is."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
         return clean(value)

@@ -57,7 +57,7 @@ def _run_case(node: NodeReport) -> Element:
     case = _case("node", name, node.seconds)
     if not node.ok:
         detail = _run_detail(node)
-        _outcome(case, "failure", detail[0], detail, node.state)
+        _add_outcome(case, "failure", detail[0], detail, node.state)
     notices = [clean(notice.text) for notice in node.notices]
     if notices:
         SubElement(case, "system-out").text = "\n".join(notices)
@@ -80,9 +80,9 @@ def _check_case(check: CheckResult) -> Element:
     if check.outcome == "failed":
         advice = [f"Fix: {check.advice}"] if check.advice else []
         detail = [check.message, *advice, *_journal(check.journal)]
-        _outcome(case, "failure", check.message, detail, check.side)
+        _add_outcome(case, "failure", check.message, detail, check.side)
     elif check.outcome == "skipped":
-        _outcome(case, "skipped", check.message, [], "")
+        _add_outcome(case, "skipped", check.message, [], "")
     return case
 
 
@@ -92,7 +92,7 @@ def _case(classname: str, name: str, seconds: float) -> Element:
     )
 
 
-def _outcome(case: Element, tag: str, message: str, detail: list[str], kind: str) -> None:
+def _add_outcome(case: Element, tag: str, message: str, detail: list[str], kind: str) -> None:
     element = SubElement(case, tag, message=one_line(message))
     if kind:
         element.set("type", kind)

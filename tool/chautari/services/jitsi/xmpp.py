@@ -154,7 +154,9 @@ class Participant:
         plain = base64.b64encode(f"\0{name}\0{password}".encode()).decode()
         mechanism = "PLAIN" if name else "ANONYMOUS"
         line.send(f"<auth xmlns='{SASL}' mechanism='{mechanism}'>{plain if name else ''}</auth>")
-        reply = self.wait(lambda item: item.tag in (f"{{{SASL}}}success", f"{{{SASL}}}failure"))
+        reply = self.wait_for_stanza(
+            lambda item: item.tag in (f"{{{SASL}}}success", f"{{{SASL}}}failure")
+        )
         if reply.tag != f"{{{SASL}}}success":
             raise PermissionError(f"{domain} refused the login of {name or 'a guest'}")
         line.open(domain)
@@ -162,16 +164,16 @@ class Participant:
         self.jid = bound.findtext(f".//{{{BIND}}}jid", "")
         assert self.jid, ET.tostring(bound, encoding="unicode")
 
-    def wait(self, matches: Callable[[ET.Element], bool]) -> ET.Element:
+    def wait_for_stanza(self, matches: Callable[[ET.Element], bool]) -> ET.Element:
         """Return the first stanza for which `matches` is true."""
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
-            for stanza in self._heard():
+            for stanza in self._received():
                 if matches(stanza):
                     return stanza
         raise AssertionError(f"{self.domain} did not answer within {WAIT_SECONDS} s")
 
-    def _heard(self) -> Iterator[ET.Element]:
+    def _received(self) -> Iterator[ET.Element]:
         yield from self.line.hear()
 
     def ask(self, kind: str, to: str, inner: str) -> ET.Element:
@@ -179,7 +181,9 @@ class Participant:
         name = secrets.token_hex(4)
         target = f"to={quoteattr(to)}" if to else ""
         self.line.send(f"<iq xmlns='jabber:client' type='{kind}' id='{name}' {target}>{inner}</iq>")
-        return self.wait(lambda item: item.tag == f"{CLIENT}iq" and item.get("id") == name)
+        return self.wait_for_stanza(
+            lambda item: item.tag == f"{CLIENT}iq" and item.get("id") == name
+        )
 
     def request_room(self, focus: str, room: str) -> str:
         """Ask Jicofo to open a room; return "ready" or the name of the refusal."""
@@ -195,7 +199,7 @@ class Participant:
         self.line.send(
             f"<presence xmlns='jabber:client' to={quoteattr(own)}><x xmlns='{MUC}'/></presence>"
         )
-        answer = self.wait(
+        answer = self.wait_for_stanza(
             lambda item: item.tag == f"{CLIENT}presence" and item.get("from") in (own, room)
         )
         return error_name(answer) if answer.get("type") == "error" else "inside"
@@ -209,7 +213,7 @@ class Participant:
 
     def hear(self, text: str) -> str:
         """Wait until someone says `text`, and return who."""
-        heard = self.wait(
+        heard = self.wait_for_stanza(
             lambda item: item.tag == f"{CLIENT}message" and item.findtext(f"{CLIENT}body") == text
         )
         return heard.get("from", "")
