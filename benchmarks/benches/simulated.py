@@ -43,9 +43,9 @@ def answer(now: float) -> str:
     }  # fmt: skip
     for mount in MOUNTS:
         facts |= {f"free_kb:{mount}": 20_000_000, f"free_inodes:{mount}": 1_000_000}
-    kept = [{"role": role, "run": "20261124T000000-abcdef", "notices": []} for role in _ROLES]
+    up_to_date = [{"role": role, "run": "20261124T000000-abcdef", "notices": []} for role in _ROLES]
     told: dict[str, object] = {
-        "event": "survey", "busy": None, "reasons": {}, "kept": kept,
+        "event": "survey", "busy": None, "reasons": {}, "up_to_date": up_to_date,
         "facts": [f"{key}={value}" for key, value in facts.items()],
     }  # fmt: skip
     return json.dumps(told) + "\n"

@@ -43,7 +43,9 @@ def test_every_role_left_a_closed_receipt(proof: Proof) -> None:
         found = receipts(proof, node)
         assert len(found) == count
         assert {
-            receipt["role"]: receipt["unsealed"] for receipt in found if receipt["unsealed"]
+            receipt["role"]: receipt["incomplete_reason"]
+            for receipt in found
+            if receipt["incomplete_reason"]
         } == {}
 
 
