@@ -372,7 +372,9 @@ def waited(
     link = Link(*answers)
     monkeypatch.setattr(runner_client, "Stream", link)
     report = NodeReport("bog1", "203.0.113.10", "converged")
-    free = converge.wait_for(TARGET, HOLDER, report, lambda node, event: told.append(event))
+    free = converge.wait_until_node_is_free(
+        TARGET, HOLDER, report, lambda node, event: told.append(event)
+    )
     return free, report, told, link
 
 

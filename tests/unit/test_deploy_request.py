@@ -35,7 +35,7 @@ def asked(folder: Path, monkeypatch: pytest.MonkeyPatch, *nodes: str) -> Request
     """Return a request for a sandbox's region whose key lies in `folder`."""
     public = key_pair(folder, "operator")
     endpoints = replace(SANDBOX, operators={"sandbox": (public,)}, ssh_key=folder / "operator")
-    monkeypatch.setattr(request, "start_endpoints", lambda *_: endpoints)
+    monkeypatch.setattr(request, "ensure_endpoints", lambda *_: endpoints)
     monkeypatch.setattr(export, "known_endpoints", lambda _: endpoints)
     return Request(inventory(folder, SANDBOX_REGION), "deploy region andes", nodes)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chautari.node.downloads import estimate
-from chautari.node.resources import managed_resources
+from chautari.node.resources import resources_of_task
 
 URIS = """\
 'http://mirror.example.org/a_1_amd64.deb' a_1_amd64.deb 1000 SHA256:abc
@@ -125,7 +125,7 @@ def test_package_that_apt_does_not_know_leaves_the_others_counted(
 
 
 def test_package_that_is_to_go_is_not_fetched(tmp_path: Path, apt: Path) -> None:
-    [gone], _ = managed_resources("apt", {"name": "apache2", "state": "absent"}, {}, False)
+    [gone], _ = resources_of_task("apt", {"name": "apache2", "state": "absent"}, {}, False)
     assert estimate(noted(tmp_path, {"item": gone})) == EMPTY
     assert not apt.exists()
 

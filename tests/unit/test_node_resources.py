@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chautari.node.resources import READING, key, managed_resources, merge, path_item
+from chautari.node.resources import READING, key, merge, path_item, resources_of_task
 
 CENSORED = {"censored": "the output has been hidden", "changed": True}
 Given = dict[str, Any]
@@ -80,7 +80,7 @@ def test_module_tells_all_that_it_manages(
     module: str, arguments: Given, result: Given, items: list[Given]
 ) -> None:
     for name in (module, f"ansible.builtin.{module}", f"ansible.legacy.{module}"):
-        assert managed_resources(name, arguments, result, False) == (items, "")
+        assert resources_of_task(name, arguments, result, False) == (items, "")
 
 
 @pytest.mark.parametrize(
@@ -106,30 +106,30 @@ def test_module_tells_all_that_it_manages(
 def test_module_that_does_more_than_can_be_named_says_why(
     module: str, arguments: Given, items: list[Given]
 ) -> None:
-    found, why = managed_resources(module, arguments, {}, False)
+    found, why = resources_of_task(module, arguments, {}, False)
     assert found == items
     assert why
 
 
 def test_tree_that_was_copied_is_not_covered_by_its_folder() -> None:
-    _, why = managed_resources(
+    _, why = resources_of_task(
         "copy", {"src": "tree", "dest": "/etc/x"}, {"state": "directory"}, False
     )
     assert why == "copied_tree"
 
 
 def test_unknown_module_is_named() -> None:
-    assert managed_resources("cron", {}, {}, True) == ([], "unknown_module")
+    assert resources_of_task("cron", {}, {}, True) == ([], "unknown_module")
 
 
 @pytest.mark.parametrize("module", ["command", "shell", "script"])
 def test_command_that_never_changes_anything_is_covered(module: str) -> None:
-    assert managed_resources(module, {"_raw_params": "id"}, {}, True) == ([], "")
+    assert resources_of_task(module, {"_raw_params": "id"}, {}, True) == ([], "")
 
 
 @pytest.mark.parametrize("module", sorted(READING))
 def test_reading_module_manages_nothing(module: str) -> None:
-    assert managed_resources(
+    assert resources_of_task(
         f"ansible.builtin.{module}", {"path": "/x", "name": "x"}, {}, False
     ) == ([], "")
 
@@ -146,11 +146,11 @@ def test_reading_module_manages_nothing(module: str) -> None:
 def test_censored_result_still_names_what_to_watch_and_no_secret(
     module: str, arguments: Given, items: list[Given]
 ) -> None:
-    assert managed_resources(module, arguments, CENSORED, False) == (items, "")
+    assert resources_of_task(module, arguments, CENSORED, False) == (items, "")
 
 
 def test_censored_copy_into_a_folder_cannot_be_told() -> None:
-    found, why = managed_resources("copy", {"src": "s", "dest": "/etc/"}, CENSORED, False)
+    found, why = resources_of_task("copy", {"src": "s", "dest": "/etc/"}, CENSORED, False)
     assert (found, bool(why)) == ([path("/etc")], True)
 
 

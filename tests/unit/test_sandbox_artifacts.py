@@ -139,7 +139,7 @@ def test_mirror_keeps_only_what_is_offered_now(sources: Sources) -> None:
 def test_download_with_another_sum_is_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_probe_server", lambda url: None)
+    monkeypatch.setattr(download, "_try_to_open", lambda url: None)
     monkeypatch.setattr(download, "_receive", lambda url, target: target.write_bytes(b"evil"))
     with pytest.raises(download.CannotFetch, match=f"pinned is {NEXTCLOUD.sha256}"):
         download.fetch(NEXTCLOUD, tmp_path)
@@ -153,7 +153,7 @@ def test_refusal_is_remembered_for_an_hour(tmp_path: Path, monkeypatch: pytest.M
         calls.append(url)
         raise OSError("no route to host")
 
-    monkeypatch.setattr(download, "_probe_server", knock)
+    monkeypatch.setattr(download, "_try_to_open", knock)
     for _ in range(2):
         with pytest.raises(download.CannotFetch, match="no route to host"):
             download.fetch(NEXTCLOUD, tmp_path)
@@ -169,7 +169,7 @@ def test_refusal_is_remembered_for_an_hour(tmp_path: Path, monkeypatch: pytest.M
 def test_good_download_is_kept_in_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_probe_server", lambda url: None)
+    monkeypatch.setattr(download, "_try_to_open", lambda url: None)
     monkeypatch.setattr(download, "_receive", lambda url, target: target.write_bytes(PINNED))
     assert download.fetch(NEXTCLOUD, tmp_path).read_bytes() == PINNED
     assert download.find_cached_file(NEXTCLOUD, tmp_path) is not None

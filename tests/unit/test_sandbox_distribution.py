@@ -20,7 +20,7 @@ from chautari.cli import main
 from chautari.errors import BadInput
 from chautari.render import provider
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.render.provider import known_endpoints, start_endpoints
+from chautari.render.provider import ensure_endpoints, known_endpoints
 
 PRODUCT = sorted((ROOT / "tool" / "chautari").rglob("*.py"))
 SANDBOX = ROOT / "tool" / "chautari_sandbox"
@@ -104,10 +104,10 @@ def test_real_region_is_on_the_public_internet_without_the_sandbox(
     tmp_path: Path, without_sandbox: None
 ) -> None:
     assert known_endpoints(inventory(tmp_path, REGION)) is PUBLIC_INTERNET
-    assert start_endpoints(inventory(tmp_path, REGION), print) is PUBLIC_INTERNET
+    assert ensure_endpoints(inventory(tmp_path, REGION), print) is PUBLIC_INTERNET
 
 
-@pytest.mark.parametrize("ask", [known_endpoints, lambda found: start_endpoints(found, print)])
+@pytest.mark.parametrize("ask", [known_endpoints, lambda found: ensure_endpoints(found, print)])
 def test_sandboxed_region_says_how_to_install_the_sandbox(
     ask: Any, tmp_path: Path, without_sandbox: None
 ) -> None:

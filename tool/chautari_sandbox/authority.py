@@ -45,10 +45,10 @@ def ensure_authority(folder: Path, name: str) -> Identity:
     if not (identity.certificate.is_file() and identity.key.is_file()):
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _common_name(f"Chautari sandbox {name}")
-        builder = _builder(subject, subject, key, key, _CA_USES).add_extension(
+        builder = _certificate_builder(subject, subject, key, key, _CA_USES).add_extension(
             x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
-        _write(identity, builder.sign(key, hashes.SHA256()), key)
+        _write_identity(identity, builder.sign(key, hashes.SHA256()), key)
     return identity
 
 
@@ -60,16 +60,18 @@ def ensure_server(authority: Identity, folder: Path, names: Sequence[str]) -> Id
     if _is_current(identity, wanted, issuer):
         return identity
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _builder(_common_name(names[0]), issuer.subject, key, signer, _SERVER_USES)
+    builder = _certificate_builder(
+        _common_name(names[0]), issuer.subject, key, signer, _SERVER_USES
+    )
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
     builder = builder.add_extension(wanted, critical=False).add_extension(
         x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
     )
-    _write(identity, builder.sign(signer, hashes.SHA256()), key)
+    _write_identity(identity, builder.sign(signer, hashes.SHA256()), key)
     return identity
 
 
-def _builder(
+def _certificate_builder(
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePrivateKey,
@@ -98,7 +100,7 @@ def _is_current(
     return present.value == wanted and certificate.issuer == issuer.subject
 
 
-def _write(
+def _write_identity(
     identity: Identity, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
 ) -> None:
     private = key.private_bytes(

@@ -40,7 +40,7 @@ def command() -> None:
 @json_option
 def up(name: str, as_json: bool, mirror: Path | None) -> None:
     """Start the containers. Containers that are running stay as they are."""
-    spec = with_mirror(sandbox_spec(_inventory(name)), mirror)
+    spec = with_mirror(sandbox_spec(_load_inventory(name)), mirror)
     state = api.up(spec, lambda text: click.echo(text, err=True))
     if as_json:
         data = asdict(state)
@@ -59,7 +59,7 @@ up.params.append(mirror_option())
 @click.option("--purge", is_flag=True, help="Also delete its keys, mail and caches.")
 def down(name: str, purge: bool) -> None:
     """Remove the containers and their network. Base images stay."""
-    sandbox = _inventory(name).region.region
+    sandbox = _load_inventory(name).region.region
     api.down(sandbox, purge=purge)
     forget_mirror(sandbox)
     click.echo(f"The sandbox {name} was removed.", err=True)
@@ -70,7 +70,7 @@ def down(name: str, purge: bool) -> None:
 @json_option
 def status(name: str, as_json: bool) -> int:
     """Show which containers are running."""
-    found = api.status(_inventory(name).region.region)
+    found = api.status(_load_inventory(name).region.region)
     if as_json:
         print_json(asdict(found))
     elif not found.exists:
@@ -82,5 +82,5 @@ def status(name: str, as_json: bool) -> int:
     return 0 if found.running else 1
 
 
-def _inventory(name: str) -> Inventory:
+def _load_inventory(name: str) -> Inventory:
     return load(find_region_file(name, inventories_root()))

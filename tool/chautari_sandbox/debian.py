@@ -37,8 +37,8 @@ class Package:
         control = {"control": _stanza(self.control).encode(), **self.scripts}
         members = {
             "debian-binary": b"2.0\n",
-            "control.tar.gz": _tar(control),
-            "data.tar.gz": _tar(self.files),
+            "control.tar.gz": _pack_tar(control),
+            "data.tar.gz": _pack_tar(self.files),
         }
         return b"!<arch>\n" + b"".join(_ar_member(*item) for item in members.items())
 
@@ -62,11 +62,11 @@ def repository(
         stanzas.append(_stanza({**package.control, **place}))
     index = "\n".join(stanzas).encode()
     files[f"{suite}/Packages"] = index
-    files[f"{suite}/InRelease"] = key.signed(_release(suite, index, now), now).encode()
+    files[f"{suite}/InRelease"] = key.signed(_release_file(suite, index, now), now).encode()
     return files
 
 
-def _release(suite: str, index: bytes, now: int) -> str:
+def _release_file(suite: str, index: bytes, now: int) -> str:
     date = format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True)
     return (
         f"Origin: Chautari sandbox\nLabel: doubles\nSuite: {suite}\nCodename: {suite}\n"
@@ -79,13 +79,13 @@ def _stanza(fields: Mapping[str, str]) -> str:
     return "".join(f"{name}: {value}\n" for name, value in fields.items())
 
 
-def _tar(files: Files) -> bytes:
+def _pack_tar(files: Files) -> bytes:
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
-        for folder in _folders(files):
+        for folder in _parent_folders(files):
             archive.addfile(_tar_entry(f"./{folder}/", 0o755, tarfile.DIRTYPE))
         for name, content in sorted(files.items()):
             mode = 0o755 if content.startswith(b"#!") else 0o644
@@ -95,7 +95,7 @@ def _tar(files: Files) -> bytes:
     return buffer.getvalue()
 
 
-def _folders(files: Files) -> list[str]:
+def _parent_folders(files: Files) -> list[str]:
     parents = {parent for name in files for parent in PurePosixPath(name).parents}
     return sorted(str(parent) for parent in parents if str(parent) != ".")
 

@@ -27,7 +27,7 @@ def upstream_resolvers(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
     for file in files:
         lines = file.read_text().splitlines() if file.is_file() else []
         servers = [parts[1] for line in lines if (parts := line.split())[:1] == ["nameserver"]]
-        reachable = [server for server in servers if _reachable(server)]
+        reachable = [server for server in servers if _is_usable_in_container(server)]
         if reachable:
             return "".join(f"nameserver {server}\n" for server in reachable)
     raise RunFailed(
@@ -36,7 +36,7 @@ def upstream_resolvers(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
     )
 
 
-def _reachable(server: str) -> bool:
+def _is_usable_in_container(server: str) -> bool:
     address = ipaddress.ip_address(server.partition("%")[0])
     return address.version == 4 and not address.is_loopback
 

@@ -26,12 +26,12 @@ def endpoints_of(known: SandboxState) -> Endpoints:
             for item in known.repositories
         },
         missing={item.name: item.reason for item in known.missing},
-        doubles=_doubles(known),
+        doubles=_artifact_doubles(known),
         mail_api=known.mail_api,
     )
 
 
-def _doubles(known: SandboxState) -> tuple[ArtifactDouble, ...]:
+def _artifact_doubles(known: SandboxState) -> tuple[ArtifactDouble, ...]:
     found = [(item.name, item.version, item.reason) for item in known.artifacts if item.double]
     found += [(item.name, item.version, item.reason) for item in known.repositories]
     return tuple(

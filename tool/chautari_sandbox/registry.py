@@ -108,7 +108,8 @@ def _system_layer(base: Path) -> tuple[str, bytes]:
 def _program_layer(name: str, image: catalog.ImageRecipe) -> tuple[str, bytes]:
     """Return the layer of the program that replaces upstream's."""
     files = {
-        f"usr/lib/double/{part}": (SOURCES / part).read_text() for part in _program_files(name)
+        f"usr/lib/double/{part}": (SOURCES / part).read_text()
+        for part in _double_source_files(name)
     }
     files["usr/local/bin/bundle"] = _BUNDLE.format(name=name)
     start = "#!/bin/sh\nexec python3 -m double.{name} {words}\n"
@@ -128,5 +129,5 @@ def _program_layer(name: str, image: catalog.ImageRecipe) -> tuple[str, bytes]:
     return hashlib.sha256(plain).hexdigest(), gzip.compress(plain, mtime=BUILD_TIME)
 
 
-def _program_files(name: str) -> tuple[str, ...]:
+def _double_source_files(name: str) -> tuple[str, ...]:
     return ("__init__.py", "common.py", f"{name}.py")

@@ -39,23 +39,23 @@ def sandbox_spec(inventory: Inventory, mirror: Path | None = None) -> SandboxSpe
         name=region.region,
         zone=region.domain,
         network=region.sandbox.network,
-        nodes=tuple(_node_spec(region, name) for name in region.nodes),
-        wanted=_artifacts(inventory),
-        repositories=_repositories(inventory),
-        images=_images(inventory),
+        nodes=tuple(_spec_of_region_node(region, name) for name in region.nodes),
+        wanted=_required_artifacts(inventory),
+        repositories=_required_repositories(inventory),
+        images=_required_images(inventory),
         mirror=mirror,
         owner=str(inventory.folder.resolve()),
     )
 
 
-def _node_spec(region: Region, name: str) -> NodeSpec:
+def _spec_of_region_node(region: Region, name: str) -> NodeSpec:
     node = region.nodes[name]
     release: Release = "12" if region.os_of(name) == "debian-12" else "13"
     nests = any(service.image for service in region.services_of(name))
     return NodeSpec(name, node.address, release, names_of(region, name), nests)
 
 
-def _artifacts(inventory: Inventory) -> tuple[RequiredArtifact, ...]:
+def _required_artifacts(inventory: Inventory) -> tuple[RequiredArtifact, ...]:
     region = inventory.region
     found: list[Artifact] = []
     for name in region.nodes:
@@ -68,7 +68,7 @@ def _artifacts(inventory: Inventory) -> tuple[RequiredArtifact, ...]:
     )
 
 
-def _images(inventory: Inventory) -> tuple[RequiredImage, ...]:
+def _required_images(inventory: Inventory) -> tuple[RequiredImage, ...]:
     context = NodeContext(inventory, PUBLIC_INTERNET, "")
     deployed = (name for name in SERVICES if inventory.region.nodes_running(name))
     return tuple(
@@ -78,7 +78,7 @@ def _images(inventory: Inventory) -> tuple[RequiredImage, ...]:
     )
 
 
-def _repositories(inventory: Inventory) -> tuple[RequiredRepository, ...]:
+def _required_repositories(inventory: Inventory) -> tuple[RequiredRepository, ...]:
     context = NodeContext(inventory, PUBLIC_INTERNET, "")
     deployed = inventory.region.deployed_services()
     packages = {

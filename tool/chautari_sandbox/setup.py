@@ -58,13 +58,13 @@ def initial_state(spec: SandboxSpec, folder: Path) -> SandboxState:
         ssh_key=operator,
         operator_public_key=keys.public_half(operator).read_text().strip(),
         mirror_url=f"http://mirror.{spec.zone}/",
-        mail_relay=MailRelay(f"smtp.{spec.zone}", 587, "region", _password(folder)),
+        mail_relay=MailRelay(f"smtp.{spec.zone}", 587, "region", _ensure_mail_password(folder)),
         nodes=tuple((node.name, node.address) for node in spec.nodes),
         mail_api=f"http://{spec.internet_address}:8025",
     )
 
 
-def _password(folder: Path) -> str:
+def _ensure_mail_password(folder: Path) -> str:
     file = folder / "mail-password"
     if not file.is_file():
         paths.write(file, secrets.token_urlsafe(24), 0o600)

@@ -126,24 +126,24 @@ def _state_file(name: str) -> Path:
     return paths.state_dir(name) / "state.json"
 
 
-def _unfinished(name: str) -> Path:
+def _unfinished_marker(name: str) -> Path:
     return paths.state_dir(name) / "unfinished"
 
 
 def mark_unfinished(name: str) -> None:
     """Record that a sandbox is being started: until `save`, its containers may be incomplete."""
-    paths.write(_unfinished(name), "")
+    paths.write(_unfinished_marker(name), "")
 
 
 def is_finished(name: str) -> bool:
     """Return whether the last start was completed."""
-    return not _unfinished(name).exists()
+    return not _unfinished_marker(name).exists()
 
 
 def save(state: SandboxState) -> SandboxState:
     """Save the state of a sandbox whose start was completed."""
     paths.write(_state_file(state.name), to_json(state), 0o600)
-    _unfinished(state.name).unlink(missing_ok=True)
+    _unfinished_marker(state.name).unlink(missing_ok=True)
     return state
 
 

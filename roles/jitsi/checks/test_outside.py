@@ -119,10 +119,13 @@ def test_guest_comes_in_by_bosh(door: Door, guests: str) -> None:
 
 @pytest.mark.advice("Read nginx's error log and Prosody's log on the node.", units=UNITS)
 def test_guest_comes_in_by_websocket(
-    domain: str, guests: str, reach: Callable[[str], list[str]], ca_file: str
+    domain: str,
+    guests: str,
+    resolver_of_routable_addresses: Callable[[str], list[str]],
+    ca_file: str,
 ) -> None:
     """A guest connects by websocket, on every address"""
-    for address in reach(domain):
+    for address in resolver_of_routable_addresses(domain):
         line = Websocket(domain, "/xmpp-websocket", address, ca_file)
         person = Participant(line, guests)
         assert f"@{guests}/" in person.jid, person.jid
@@ -174,7 +177,7 @@ def test_room_is_opened_and_people_chat(
 
 @pytest.mark.advice("Deploy again: it writes the list of servers for Prosody.", units=["prosody"])
 def test_only_the_region_s_own_relays_are_offered(
-    domain: str, door: Door, guests: str, reach: Callable[[str], list[str]]
+    domain: str, door: Door, guests: str, resolver_of_routable_addresses: Callable[[str], list[str]]
 ) -> None:
     """People get only the region's own relays, with working credentials"""
     offer = {item["type"]: item for item in door(guests).services(domain)}
@@ -183,6 +186,11 @@ def test_only_the_region_s_own_relays_are_offered(
     for kind in ("turn", "turns"):
         assert offer[kind].get("username"), f"{kind} has no credentials"
     way = offer["turn"]
-    client = turn.over_udp(reach(domain)[0], int(way["port"]), way["username"], way["password"])
+    client = turn.over_udp(
+        resolver_of_routable_addresses(domain)[0],
+        int(way["port"]),
+        way["username"],
+        way["password"],
+    )
     assert client.allocate()
     client.close()

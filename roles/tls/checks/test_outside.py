@@ -49,12 +49,14 @@ def test_names_lead_to_the_node(
     units=["nginx", "certbot"],
 )
 def test_certificates_are_valid_and_last(
-    settings: dict[str, Any], reach: Callable[[str], list[str]], ca_file: str
+    settings: dict[str, Any],
+    resolver_of_routable_addresses: Callable[[str], list[str]],
+    ca_file: str,
 ) -> None:
     """The certificate's chain is valid for more than 20 days"""
     for entry in settings.get("tls_certificates", []):
         name = entry["name"]
-        for address in reach(name):
+        for address in resolver_of_routable_addresses(name):
             try:
                 certificate = certificate_at(address, name, ca_file)
             except (OSError, ssl.SSLError) as error:

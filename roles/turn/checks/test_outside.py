@@ -30,9 +30,11 @@ def port(settings: dict[str, Any]) -> int:
 
 
 @pytest.fixture
-def addresses(settings: dict[str, Any], reach: Callable[[str], list[str]]) -> list[str]:
+def addresses(
+    settings: dict[str, Any], resolver_of_routable_addresses: Callable[[str], list[str]]
+) -> list[str]:
     """The addresses of the server that can be tried from here."""
-    return reach(settings["turn_domain"])
+    return resolver_of_routable_addresses(settings["turn_domain"])
 
 
 def relay(one: turn.Client, other: turn.Client) -> None:

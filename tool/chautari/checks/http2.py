@@ -42,31 +42,37 @@ def connect(address: str, name: str, ca_file: str) -> ssl.SSLSocket:
 
 def get(channel: Any, name: str, path: str) -> tuple[int, bytes]:
     """Return the status and the body that the server answers."""
-    fields = bytes([METHOD_GET, SCHEME_HTTPS]) + _field(AUTHORITY, name) + _field(PATH, path)
+    fields = (
+        bytes([METHOD_GET, SCHEME_HTTPS])
+        + _encode_field(AUTHORITY, name)
+        + _encode_field(PATH, path)
+    )
     channel.sendall(
-        PREFACE + _frame(SETTINGS, 0, 0) + _frame(HEADERS, END_STREAM | END_HEADERS, STREAM, fields)
+        PREFACE
+        + _encode_frame(SETTINGS, 0, 0)
+        + _encode_frame(HEADERS, END_STREAM | END_HEADERS, STREAM, fields)
     )
     stream = channel.makefile("rb")
     status, body = 0, b""
     while True:
-        frame = _read(stream)
+        frame = _read_frame(stream)
         if frame.kind == SETTINGS and not frame.flags & ACK:
-            channel.sendall(_frame(SETTINGS, ACK, 0))
+            channel.sendall(_encode_frame(SETTINGS, ACK, 0))
         elif frame.kind == PING and not frame.flags & ACK:
-            channel.sendall(_frame(PING, ACK, 0, frame.payload))
+            channel.sendall(_encode_frame(PING, ACK, 0, frame.payload))
         elif frame.kind == GOAWAY:
             raise ConnectionError(f"the server closed the connection: {frame.payload[8:]!r}")
         if frame.stream != STREAM:
             continue
         if frame.kind == HEADERS:
-            status = STATUS.get(_unpadded(frame)[0], 0)
+            status = STATUS.get(_payload_without_padding(frame)[0], 0)
         elif frame.kind == DATA:
-            body += _unpadded(frame)
+            body += _payload_without_padding(frame)
         if frame.flags & END_STREAM and frame.kind in (HEADERS, DATA):
             return status, body
 
 
-def _field(index: int, value: str) -> bytes:
+def _encode_field(index: int, value: str) -> bytes:
     """Return a field of the static table with a literal value, without indexing."""
     data = value.encode()
     if len(data) > 126:
@@ -74,11 +80,11 @@ def _field(index: int, value: str) -> bytes:
     return bytes([index, len(data)]) + data
 
 
-def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+def _encode_frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
-def _read(stream: Any) -> Frame:
+def _read_frame(stream: Any) -> Frame:
     head = stream.read(9)
     if len(head) < 9:
         raise ConnectionError("the server closed the connection")
@@ -87,7 +93,7 @@ def _read(stream: Any) -> Frame:
     return Frame(kind, flags, number & 0x7FFFFFFF, stream.read(size))
 
 
-def _unpadded(frame: Frame) -> bytes:
+def _payload_without_padding(frame: Frame) -> bytes:
     if not frame.flags & PADDED:
         return frame.payload
     return frame.payload[1 : len(frame.payload) - frame.payload[0]]

@@ -135,7 +135,7 @@ def pytest_configure(config: pytest.Config) -> None:
     add_markers(config)
     check_context = _read_context(config)
     recorder = Recorder(
-        "outside", _node_of, lambda _: [], journal.secret_spellings(check_context["masked"])
+        "outside", _node_of_test, lambda _: [], journal.secret_spellings(check_context["masked"])
     )
     config.pluginmanager.register(recorder)
     if check_context["resolver"]:
@@ -154,7 +154,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("node", nodes_running, scope="session")
 
 
-def _node_of(item: pytest.Item) -> str:
+def _node_of_test(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
     return str(callspec.params.get("node", "")) if callspec else ""
 
@@ -215,7 +215,9 @@ def resolve(check_context: CheckContext) -> Callable[[str], set[str]]:
 
 
 @pytest.fixture(scope="session")
-def reach(resolve: Callable[[str], set[str]]) -> Callable[[str], list[str]]:
+def resolver_of_routable_addresses(
+    resolve: Callable[[str], set[str]],
+) -> Callable[[str], list[str]]:
     """Return a function that resolves a name to the addresses that this machine has a route to.
 
     Many internet connections have no IPv6. That is not a fault of the node.

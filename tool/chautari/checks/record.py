@@ -44,11 +44,11 @@ class Recorder:
         """Take the outcome of a test: its call, or its set-up when that did not succeed."""
         report: pytest.TestReport = yield
         if report.when == "call" or (report.when == "setup" and report.outcome != "passed"):
-            self._write(self._event(item, report))
+            self._write(self._check_finished_event(item, report))
         return report
 
-    def _event(self, item: pytest.Item, report: pytest.TestReport) -> CheckFinished:
-        advice, units = _advice(item)
+    def _check_finished_event(self, item: pytest.Item, report: pytest.TestReport) -> CheckFinished:
+        advice, units = _advice_and_units(item)
         lines = self.lines_of(units) if report.outcome == "failed" and units else []
         return {
             "event": "check",
@@ -56,16 +56,18 @@ class Recorder:
             "node": self.node_of(item),
             "service": role_of(item),
             "check": getattr(item, "originalname", item.name),
-            "title": _title(item),
+            "title": _title_of_test(item),
             "outcome": report.outcome,
             "seconds": round(report.duration, 2),
-            "message": "" if report.outcome == "passed" else self._masked(_reason(report)),
+            "message": ""
+            if report.outcome == "passed"
+            else self._mask_and_shorten(_failure_message(report)),
             "advice": advice,
             "units": list(units),
-            "journal": [self._masked(line) for line in lines],
+            "journal": [self._mask_and_shorten(line) for line in lines],
         }
 
-    def _masked(self, text: str) -> str:
+    def _mask_and_shorten(self, text: str) -> str:
         shown: str = journal.mask_secrets(text, self.secrets)
         return shown[:MESSAGE_LENGTH]
 
@@ -85,19 +87,19 @@ def role_of(item: pytest.Item) -> str:
     return str(mark.args[0]) if mark else ""
 
 
-def _advice(item: pytest.Item) -> tuple[str, tuple[str, ...]]:
+def _advice_and_units(item: pytest.Item) -> tuple[str, tuple[str, ...]]:
     mark = item.get_closest_marker("advice")
     if mark is None:
         return "", ()
     return str(mark.args[0]), tuple(mark.kwargs.get("units", ()))
 
 
-def _title(item: pytest.Item) -> str:
+def _title_of_test(item: pytest.Item) -> str:
     doc = getattr(getattr(item, "function", None), "__doc__", None) or item.name
     return str(doc.strip().splitlines()[0])
 
 
-def _reason(report: pytest.TestReport) -> str:
+def _failure_message(report: pytest.TestReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
         return str(crash.message)

@@ -45,11 +45,11 @@ class Client:
         """Allocate a relayed address. The first answer contains only realm and nonce."""
         attributes = {TRANSPORT: struct.pack(">I", 17 << 24)}
         try:
-            self._ask(ALLOCATE, attributes, signed=False)
+            self._request(ALLOCATE, attributes, signed=False)
         except Refused as refused:
             if refused.code != 401:
                 raise
-        answer = self._ask(ALLOCATE, attributes)
+        answer = self._request(ALLOCATE, attributes)
         if MAPPED in answer:
             self.seen = _decode_address(answer[MAPPED], self.transaction)
         return _decode_address(answer[RELAYED], self.transaction)
@@ -57,18 +57,18 @@ class Client:
     def permit(self, peer: Address) -> None:
         """Let a peer send to the relayed address."""
         self.transaction = os.urandom(12)
-        self._ask(PERMIT, {PEER: _encode_address(peer, self.transaction)}, keep=True)
+        self._request(PERMIT, {PEER: _encode_address(peer, self.transaction)}, keep=True)
 
     def send(self, peer: Address, data: bytes) -> None:
         """Send through the relay."""
         self.transaction = os.urandom(12)
         attributes = {PEER: _encode_address(peer, self.transaction), DATA_: data}
-        self.stream.sendall(self._message(SEND | INDICATION, attributes))
+        self.stream.sendall(self._encode_message(SEND | INDICATION, attributes))
 
     def receive(self) -> bytes:
         """Return what a peer sent."""
         while True:
-            kind, attributes = self._read()
+            kind, attributes = self._read_message()
             if kind == DATA | INDICATION:
                 return attributes[DATA_]
 
@@ -87,20 +87,20 @@ class Client:
     def close(self) -> None:
         """Release the relayed address."""
         try:
-            self._ask(REFRESH, {LIFETIME: struct.pack(">I", 0)})
+            self._request(REFRESH, {LIFETIME: struct.pack(">I", 0)})
         except (OSError, Refused):
             pass
         finally:
             self.stream.close()
 
-    def _ask(
+    def _request(
         self, method: int, attributes: Attributes, *, signed: bool = True, keep: bool = False
     ) -> Attributes:
         if not keep:
             self.transaction = os.urandom(12)
-        self.stream.sendall(self._message(method, attributes, signed))
+        self.stream.sendall(self._encode_message(method, attributes, signed))
         while True:
-            kind, answer = self._read()
+            kind, answer = self._read_message()
             if kind & ~FAILURE != method:
                 continue
             if kind & FAILURE == FAILURE:
@@ -110,7 +110,7 @@ class Client:
                 raise Refused(error[2] * 100 + error[3], error[4:].decode(errors="replace"))
             return answer
 
-    def _message(self, kind: int, attributes: Attributes, signed: bool = False) -> bytes:
+    def _encode_message(self, kind: int, attributes: Attributes, signed: bool = False) -> bytes:
         if signed:
             signature = {
                 USERNAME: self.username.encode(), REALM: self.realm, NONCE: self.nonce,
@@ -126,20 +126,20 @@ class Client:
             body += _encode_attribute(INTEGRITY, digest)
         return struct.pack(">HHI", kind, len(body), COOKIE) + self.transaction + body
 
-    def _read(self) -> tuple[int, Attributes]:
+    def _read_message(self) -> tuple[int, Attributes]:
         if self.datagrams:
             data = self.stream.recv(65536)
         else:
-            while len(self.waiting) < 20 or len(self.waiting) < 20 + self._size():
+            while len(self.waiting) < 20 or len(self.waiting) < 20 + self._attributes_length():
                 more = self.stream.recv(65536)
                 if not more:
                     raise ConnectionError("the TURN server closed the connection")
                 self.waiting += more
-            end = 20 + self._size()
+            end = 20 + self._attributes_length()
             data, self.waiting = self.waiting[:end], self.waiting[end:]
         return struct.unpack(">H", data[:2])[0], _parse_attributes(data[20:])
 
-    def _size(self) -> int:
+    def _attributes_length(self) -> int:
         size: int = struct.unpack(">H", self.waiting[2:4])[0]
         return size
 

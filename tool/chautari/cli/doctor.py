@@ -17,7 +17,7 @@ from chautari.render.provider import INSTALL, MachineFinding
 @json_option
 def command(as_json: bool) -> int:
     """Check this machine for what a deploy and the sandbox need, and show how to install it."""
-    found = [_ssh(), *_sandbox()]
+    found = [_check_ssh_client(), *_check_sandbox()]
     if as_json:
         ok = all(item.ok for item in found)
         print_json({"ok": ok, "findings": [asdict(item) for item in found]})
@@ -29,7 +29,7 @@ def command(as_json: bool) -> int:
     return 0 if all(item.ok for item in found) else 1
 
 
-def _ssh() -> MachineFinding:
+def _check_ssh_client() -> MachineFinding:
     found = shutil.which("ssh")
     if found:
         return MachineFinding("ssh", True, found)
@@ -37,7 +37,7 @@ def _ssh() -> MachineFinding:
     return MachineFinding("ssh", False, "not installed: no node can be reached", fix)
 
 
-def _sandbox() -> Sequence[MachineFinding]:
+def _check_sandbox() -> Sequence[MachineFinding]:
     sandbox = provider.find_provider()
     if sandbox is not None:
         return sandbox.machine_findings()

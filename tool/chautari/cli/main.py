@@ -94,11 +94,11 @@ def run(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception:
-        return _bug()
+        return _report_bug()
     return result if isinstance(result, int) else 0
 
 
-def _bug() -> int:
+def _report_bug() -> int:
     with tempfile.NamedTemporaryFile(
         "w", prefix="chautari-bug-", suffix=".log", delete=False
     ) as log:

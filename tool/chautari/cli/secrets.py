@@ -29,7 +29,7 @@ def command() -> None:
 @json_option
 def list_(name: str, as_json: bool) -> None:
     """List the secrets that a region needs, and the purpose of each."""
-    known = specs.required_secrets(_inventory(name).region)
+    known = specs.required_secrets(_load_inventory(name).region)
     if as_json:
         print_json({spec.name: spec.meaning for spec in known})
         return
@@ -43,8 +43,8 @@ def list_(name: str, as_json: bool) -> None:
 @identity_option
 def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     """Print one secret to standard output."""
-    inventory = _inventory(name)
-    opened = _open(inventory, known_endpoints(inventory), identities)
+    inventory = _load_inventory(name)
+    opened = _open_secrets(inventory, known_endpoints(inventory), identities)
     if secret not in opened:
         raise BadInput(f"no secret {secret!r}", fix=f"use one of: {', '.join(opened.names)}")
     click.echo(opened[secret])
@@ -56,7 +56,7 @@ def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
 @identity_option
 def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     """Set one secret. It is read from standard input, or from a prompt in a terminal."""
-    inventory = _inventory(name)
+    inventory = _load_inventory(name)
     known = {spec.name: spec for spec in specs.required_secrets(inventory.region)}
     if secret not in known:
         raise BadInput(
@@ -68,25 +68,30 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
         raise BadInput(f"{secret} must be one line of printable characters")
     known[secret].check(value, inventory.region.region)
     endpoints = known_endpoints(inventory)
-    opened = _open(inventory, endpoints, identities)
+    opened = _open_secrets(inventory, endpoints, identities)
     extra = [key for keys in endpoints.operators.values() for key in keys]
     complete = opened.with_values({secret: value})
     save_encrypted(
-        complete, inventory.secrets, recipients_of(inventory, extra), _keys(endpoints, identities)
+        complete,
+        inventory.secrets,
+        recipients_of(inventory, extra),
+        _identity_files(endpoints, identities),
     )
     click.echo(f"{secret} is set. The next deploy sends it to the nodes.", err=True)
 
 
-def _inventory(name: str) -> Inventory:
+def _load_inventory(name: str) -> Inventory:
     return load(find_region_file(name, inventories_root()))
 
 
-def _open(inventory: Inventory, endpoints: Endpoints, identities: tuple[Path, ...]) -> SecretStore:
+def _open_secrets(
+    inventory: Inventory, endpoints: Endpoints, identities: tuple[Path, ...]
+) -> SecretStore:
     if not inventory.secrets.exists():
         return SecretStore({}, ())
-    return store.load(inventory.secrets, _keys(endpoints, identities))
+    return store.load(inventory.secrets, _identity_files(endpoints, identities))
 
 
-def _keys(endpoints: Endpoints, identities: tuple[Path, ...]) -> list[Path]:
+def _identity_files(endpoints: Endpoints, identities: tuple[Path, ...]) -> list[Path]:
     known = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
     return known or store.default_identities()

@@ -50,10 +50,10 @@ def _describe(state: status.NodeStatus) -> str:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else "unknown time"
     failed = finished.get("failed_checks", 0) if finished else 0
     result: messages.Data = {"run": state["run"], "when": when, "failed": failed}
-    return messages.status(_result_code(finished), result)
+    return messages.status(_result_name(finished), result)
 
 
-def _result_code(finished: RunFinished | None) -> str:
+def _result_name(finished: RunFinished | None) -> str:
     if finished is None:
         return "run_interrupted"
     if not finished["ok"]:

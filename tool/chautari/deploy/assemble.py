@@ -44,7 +44,7 @@ def finalize(
         if node.state == "converged":
             node.state = ENDINGS.get(mode, "converged")
     report.services = service_infos(context)
-    report.hints = _access_hints(report, context)
+    report.hints = _sandbox_access_notices(report, context)
     return report
 
 
@@ -81,7 +81,7 @@ def hosts_file_lines(region: Region) -> str:
     return "; ".join(lines)
 
 
-def _access_hints(report: RegionReport, context: DeployContext) -> list[Notice]:
+def _sandbox_access_notices(report: RegionReport, context: DeployContext) -> list[Notice]:
     """Return how to open a sandbox's services from this machine."""
     if context.inventory.region.sandbox is None or not report.services:
         return []

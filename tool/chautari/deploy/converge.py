@@ -73,7 +73,7 @@ def attach(
     """
     tell(target.name, {"event": "joined", "run": run})
     report.run = run
-    arguments = {"action": "attach", "run": run, "offset": 0} | _detached(detach)
+    arguments = {"action": "attach", "run": run, "offset": 0} | _detach_argument(detach)
     builder = _follow_run(target, arguments, b"", NodeReportBuilder(report, tell))
     if builder.holder is not None:
         report.state = "busy"
@@ -82,7 +82,9 @@ def attach(
     return builder.checks
 
 
-def wait_for(target: SSHTarget, holder: Holder, report: NodeReport, tell: Listener) -> bool:
+def wait_until_node_is_free(
+    target: SSHTarget, holder: Holder, report: NodeReport, tell: Listener
+) -> bool:
     """Wait until no run holds the node's lock; pass on each later run and role.
 
     Returns whether the node is free; when it stops answering, `report` says so.
@@ -130,14 +132,16 @@ def _follow_run(
         time.sleep(pause)
         # "The newest run" may be another one by now: attach to the same one by its id.
         run = builder.report.run or arguments["run"]
-        attempt = {"action": "attach", "run": run, "offset": builder.offset} | _detached(detach)
+        attempt = {"action": "attach", "run": run, "offset": builder.offset} | _detach_argument(
+            detach
+        )
         body = b""
     if not builder.ended:
         _report_unfinished(target, builder, bool(payload))
     return builder
 
 
-def _detached(detach: bool) -> Arguments:
+def _detach_argument(detach: bool) -> Arguments:
     return {"detach": True} if detach else {}
 
 

@@ -121,14 +121,14 @@ class NodeReportBuilder:
     def _roles_selected(self, event: events.RolesSelected) -> None:
         for role, reasons in event["roles"].items():
             if len(self.why) < MAX_ROLES:
-                self.why[role] = [Reason(**item) for item in _bounded(reasons)]
+                self.why[role] = [Reason(**item) for item in _limit_reasons(reasons)]
 
     def _role_up_to_date(self, event: events.RoleUpToDate) -> None:
         name = event["role"]
         # A role of which only `in_use.yml` ran did not run.
         self.report.roles = [role for role in self.report.roles if role.name != name]
         self._add_role(RoleReport(name, up_to_date=True))
-        self._add_notices(Notice(**notice) for notice in _bounded(event["notices"]))
+        self._add_notices(Notice(**notice) for notice in _limit_reasons(event["notices"]))
 
     def _add_role(self, role: RoleReport) -> None:
         if len(self.report.roles) < MAX_ROLES:
@@ -167,11 +167,11 @@ class NodeReportBuilder:
         self._note(code, packages=event["packages"])
 
     def _manual_change_kept(self, event: events.ManualChangeKept) -> None:
-        for change in _bounded(event["changes"]):
+        for change in _limit_reasons(event["changes"]):
             self._note("manual_change_kept", role=event["role"], change=change)
 
     def _receipt_incomplete(self, event: events.ReceiptIncomplete) -> None:
-        [reason] = _bounded([event["reason"]])
+        [reason] = _limit_reasons([event["reason"]])
         self._note("receipt_incomplete", role=event["role"], reason=reason)
 
     def _difference(self, event: events.Difference) -> None:
@@ -190,7 +190,7 @@ class NodeReportBuilder:
 
     def _followup_roles(self, event: events.FollowupRoles) -> None:
         for role, reasons in event["roles"].items():
-            self._note("followup_role", role=role, reasons=_bounded(reasons))
+            self._note("followup_role", role=role, reasons=_limit_reasons(reasons))
 
     def _dry_run_incomplete(self, _: events.DryRunIncomplete) -> None:
         self._note("dry_run_incomplete")
@@ -218,7 +218,7 @@ class NodeReportBuilder:
 
     def _check(self, event: events.CheckFinished) -> None:
         if len(self.checks) < MAX_CHECKS:
-            self.checks.append(check_result(event))
+            self.checks.append(to_check_result(event))
 
     def _busy(self, event: events.NodeBusy) -> None:
         self.ended = True
@@ -229,7 +229,7 @@ class NodeReportBuilder:
         self.report.state = "detached"
 
     def _refused(self, event: events.RunRefused) -> None:
-        [reason] = _bounded([event["reason"]])
+        [reason] = _limit_reasons([event["reason"]])
         code, data = reason["code"], reason["data"]
         self.unknown = code == "unknown_run"
         self._fail(
@@ -299,15 +299,15 @@ _HANDLERS: dict[str, Callable[[NodeReportBuilder, Any], None]] = {
 }
 
 
-def _bounded(reasons: list[events.Reason]) -> list[events.Reason]:
+def _limit_reasons(reasons: list[events.Reason]) -> list[events.Reason]:
     """Return the first reasons; one with far too much data loses it."""
     return [
-        item if _fits(item["data"]) else {"code": item["code"], "data": {}}
+        item if _has_few_values(item["data"]) else {"code": item["code"], "data": {}}
         for item in reasons[:MAX_REASONS]
     ]
 
 
-def _fits(data: object) -> bool:
+def _has_few_values(data: object) -> bool:
     """Return whether JSON data has at most MAX_DATA_VALUES values."""
     left, waiting = MAX_DATA_VALUES, [data]
     while waiting and left:
@@ -319,7 +319,7 @@ def _fits(data: object) -> bool:
     return not waiting
 
 
-def check_result(event: events.CheckFinished) -> CheckResult:
+def to_check_result(event: events.CheckFinished) -> CheckResult:
     """Return the result of a check from its event."""
     return CheckResult(
         node=event["node"],

@@ -267,7 +267,7 @@ def converge_node(one: NodeRun) -> list[CheckResult]:
             case Surveyed():
                 prepare_surveyed([one])
             case Prepared(obsolete_roles):
-                _start(one, obsolete_roles)
+                _run_to_the_end(one, obsolete_roles)
             case Occupied(holder):
                 _follow_or_wait(one, holder)
             case Blocked() | UpToDate():
@@ -276,7 +276,7 @@ def converge_node(one: NodeRun) -> list[CheckResult]:
                 return list(checks)
 
 
-def _start(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
+def _run_to_the_end(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
     packed, arguments = _pack_bundle(one, obsolete_roles)
     checks, holder = converge.converge(
         one.target, packed, arguments, one.report, one.tell, one.context.request.detach
@@ -291,7 +291,7 @@ def _follow_or_wait(one: NodeRun, holder: Holder) -> None:
     _, arguments = _pack_bundle(one, ())
     request = one.context.request
     if not converge.same_operator(holder, arguments):
-        free = converge.wait_for(one.target, holder, one.report, one.tell)
+        free = converge.wait_until_node_is_free(one.target, holder, one.report, one.tell)
         one.refresh() if free else one.end_blocked()
         return
     checks = converge.attach(

@@ -17,7 +17,7 @@ from chautari.region.load import Inventory
 from chautari.render import inputs, variables
 from chautari.render.endpoints import Endpoints
 from chautari.render.inputs import RECEIPT_KEY
-from chautari.render.provider import start_endpoints
+from chautari.render.provider import ensure_endpoints
 from chautari.render.variables import NodeContext, NodeVariables
 from chautari.secrets.ensure import ensure_secrets
 from chautari.secrets.store import SecretStore, default_identities
@@ -97,7 +97,7 @@ def resolve_context(request: Request, say: Callable[[str], None]) -> DeployConte
         BadInput: when a node is not known, or a secret is missing or cannot be opened.
     """
     names = request.node_names()
-    endpoints = start_endpoints(request.inventory, say)
+    endpoints = ensure_endpoints(request.inventory, say)
     secrets = open_secrets(request, endpoints)
     nodes = tuple(
         variables.of_node(NodeContext(request.inventory, endpoints, name), secrets)

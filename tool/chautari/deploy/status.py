@@ -36,10 +36,10 @@ def node_states(request: Request) -> list[NodeStatus]:
     """Return the status of each requested node."""
     endpoints = known_endpoints(request.inventory)
     reached = targets(request.inventory, endpoints, request.node_names(), request.identities)
-    return map_parallel(_state, reached)
+    return map_parallel(_node_status, reached)
 
 
-def _state(target: SSHTarget) -> NodeStatus:
+def _node_status(target: SSHTarget) -> NodeStatus:
     reply = call_runner(target, {"action": "status"}, StatusAnswer)
     if reply.answer is None and reply.code == NO_PYTHON:
         return {"node": target.name, "reachable": True, "busy": None, "run": None}

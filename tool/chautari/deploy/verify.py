@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from chautari.deploy.node_events import check_result
+from chautari.deploy.node_events import to_check_result
 from chautari.paths import content_root
 from chautari.process import ProcessError, run
 from chautari.render.bundle import nested_texts
@@ -34,7 +34,10 @@ def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> 
     files = check_files(nodes)
     if not files:
         return []
-    with tempfile.TemporaryDirectory(prefix="chautari-") as folder, _unnamed_file() as context_file:
+    with (
+        tempfile.TemporaryDirectory(prefix="chautari-") as folder,
+        _open_temporary_file() as context_file,
+    ):
         results = Path(folder) / "results.jsonl"
         results.touch()
         context_file.write(json.dumps(_check_context(nodes, endpoints)).encode())
@@ -42,11 +45,11 @@ def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> 
         broken = _run_pytest(
             pytest_argv(context_file.fileno(), results, files), context_file.fileno()
         )
-        found = [check_result(parse_check(line)) for line in results.read_text().splitlines()]
+        found = [to_check_result(parse_check(line)) for line in results.read_text().splitlines()]
         return found + broken
 
 
-def _unnamed_file() -> IO[bytes]:
+def _open_temporary_file() -> IO[bytes]:
     """Return a file without a name, so that its secrets are gone when this process ends."""
     return tempfile.TemporaryFile(prefix="chautari-")
 

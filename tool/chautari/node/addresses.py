@@ -44,7 +44,7 @@ def _addresses4() -> list[str]:
     The table has one line for an address and describes it in the lines below.
     """
     found, last = set[str](), ""
-    for line in _lines(FIB):
+    for line in _read_lines(FIB):
         words = line.split()
         if words[:1] == ["|--"]:
             last = words[1]
@@ -54,7 +54,7 @@ def _addresses4() -> list[str]:
 
 
 def _addresses6() -> list[str]:
-    entries = (line.split() for line in _lines(IF_INET6))
+    entries = (line.split() for line in _read_lines(IF_INET6))
     return sorted(
         socket.inet_ntop(socket.AF_INET6, bytes.fromhex(entry[0]))
         for entry in entries
@@ -62,7 +62,7 @@ def _addresses6() -> list[str]:
     )
 
 
-def _lines(file: Path) -> list[str]:
+def _read_lines(file: Path) -> list[str]:
     try:
         return file.read_text().splitlines()
     except OSError:

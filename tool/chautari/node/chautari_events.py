@@ -28,7 +28,7 @@ from ansible.plugins.callback import CallbackBase
 from chautari.node import journal
 from chautari.node.events import RunEvent
 from chautari.node.pending_handlers import PendingHandlers
-from chautari.node.resources import managed_resources
+from chautari.node.resources import resources_of_task
 
 DOCUMENTATION = """
 name: chautari_events
@@ -118,7 +118,7 @@ class CallbackModule(CallbackBase):
         """Record a task that succeeded."""
         changed = bool(result.result.get("changed"))
         if "results" not in result.result or result.task.loop is None:
-            self._watch(result)
+            self._record_effects(result)
         if not changed:
             self.handlers.discard_tentative()
         texts = self._reported_texts(result)
@@ -129,14 +129,14 @@ class CallbackModule(CallbackBase):
     @_failing_play
     def v2_runner_item_on_ok(self, result: Any) -> None:
         """Record what one item of a loop manages; the task comes to `v2_runner_on_ok`."""
-        self._watch(result)
+        self._record_effects(result)
 
     @_failing_play
     def v2_on_file_diff(self, result: Any) -> None:
         """Report what a task would change in a file; only a plan runs with `--diff`."""
         for item in result.result.get("results") or [result.result]:
             if self.checking and item.get("changed") and item.get("diff"):
-                diff = self._shorten(TEMPORARY.sub(r"\1", self._get_diff(item["diff"])))
+                diff = self._mask_and_shorten(TEMPORARY.sub(r"\1", self._get_diff(item["diff"])))
                 task = result.task.name
                 self.write({"event": "difference", "role": self.role, "task": task, "diff": diff})
 
@@ -151,14 +151,14 @@ class CallbackModule(CallbackBase):
         """Record a failure with lines of the journal; one that a rescue handles is not final."""
         rescued = ignore_errors or _has_rescue(result.task)
         if rescued:
-            self.record(self._owner(result.task), rescued=result.task.name)
+            self.record(self._role_of_task(result.task), rescued=result.task.name)
         else:
             self.broken = True
         # What failed half-way may have changed something.
         self.handlers.record(self._handlers_of(result.task))
         self._count_task(result, "rescued" if rescued else "failed")
         if not rescued:
-            message = self._shorten(_message(result.result))
+            message = self._mask_and_shorten(_error_message(result.result))
             self.write({
                 "event": "failure", "role": self.role, "task": result.task.name,
                 "message": message, "journal": _journal_lines(self.began),
@@ -175,7 +175,7 @@ class CallbackModule(CallbackBase):
         self._end_play()
         self._enter_role("")
 
-    def _shorten(self, text: Any) -> str:
+    def _mask_and_shorten(self, text: Any) -> str:
         """Return a text that a journal can hold; masked first, so that no secret is cut in two."""
         whole = text if isinstance(text, str) else json.dumps(text, default=str)
         shown: str = journal.mask_secrets(whole, self.secrets)
@@ -190,9 +190,9 @@ class CallbackModule(CallbackBase):
     def _begin(self, task: Any) -> None:
         self.task_began = time.time()
         self.handlers.record_tentative(self._handlers_of(task))
-        self._enter_role(self._owner(task))
+        self._enter_role(self._role_of_task(task))
 
-    def _owner(self, task: Any) -> str:
+    def _role_of_task(self, task: Any) -> str:
         """Return the role that the play included first; it owns the tasks of shared roles."""
         chain = task.get_dep_chain() or ()
         return str(chain[0].get_name()) if chain else "setup"
@@ -202,7 +202,7 @@ class CallbackModule(CallbackBase):
 
         A name that is a template of a loop's item is known only from the item's result.
         """
-        if self.checking or self._owner(task) != self.playing:
+        if self.checking or self._role_of_task(task) != self.playing:
             return []
         names = [task.notify] if isinstance(task.notify, str) else task.notify or []
         return [str(name) for name in names if "{{" not in name]
@@ -213,24 +213,24 @@ class CallbackModule(CallbackBase):
         if not task.action.endswith("debug") or not {REPORT_TAG, DOWNLOAD_TAG} & set(task.tags):
             return []
         items = result.result.get("results") or [result.result]
-        texts = [self._shorten(i.get("msg", "")) for i in items if not i.get("skipped")]
+        texts = [self._mask_and_shorten(i.get("msg", "")) for i in items if not i.get("skipped")]
         kind = "notice" if REPORT_TAG in task.tags else "download"
         for text in texts:
-            self.record(self._owner(task), **{kind: text})
+            self.record(self._role_of_task(task), **{kind: text})
         return texts if kind == "notice" else []
 
-    def _watch(self, result: Any) -> None:
+    def _record_effects(self, result: Any) -> None:
         """Record the handlers that a task notified, and the resources that it manages."""
         task, fields = result.task, result.task_fields
         if result.result.get("skipped"):
             return
-        role, reads = self._owner(task), list(task.changed_when or ()) == [False]
+        role, reads = self._role_of_task(task), list(task.changed_when or ()) == [False]
         arguments = fields.get("args") or {}
         changed = bool(result.result.get("changed"))
         if changed:
             self.handlers.record(self._handlers_of(task))
         module = str(task.action)
-        items, untracked = managed_resources(module, arguments, result.result, reads)
+        items, untracked = resources_of_task(module, arguments, result.result, reads)
         for item in items:
             self.record(role, item=item, **({"changed": True} if changed else {}))
         if untracked:
@@ -278,7 +278,7 @@ def _has_rescue(task: Any) -> bool:
     return False
 
 
-def _message(result: Mapping[str, Any]) -> str:
+def _error_message(result: Mapping[str, Any]) -> str:
     if "censored" in result:
         return "its output is hidden, since it may hold a secret"
     parts = [str(result.get(key, "")) for key in ("msg", "stderr", "stdout")]
@@ -287,7 +287,7 @@ def _message(result: Mapping[str, Any]) -> str:
     parts += [line.strip() for line in lines if "[Errno" in line] + lines[-1:]
     for item in result.get("results", ()):
         if item.get("failed"):
-            parts.append(_message(item))
+            parts.append(_error_message(item))
     return "\n".join(dict.fromkeys(part for part in parts if part))
 
 

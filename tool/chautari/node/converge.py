@@ -15,7 +15,7 @@ from pathlib import Path
 
 from chautari.node import clock, receipts, resources
 from chautari.node.differences import diff_resource, unreadable_path
-from chautari.node.events import Reason, RunEvent, reason
+from chautari.node.events import Reason, RunEvent, make_reason
 from chautari.node.receipt_writer import RoleRecord, prune_contents, write_receipts
 from chautari.node.receipts import Receipt, RoleInputs
 
@@ -82,7 +82,7 @@ def converge(context: RunContext, full: bool) -> int:
     report_up_to_date(context, roles, ran)
     for name in ran:
         if receipts.load(context.state, name) is None:
-            unrecorded = reason("not_recorded")
+            unrecorded = make_reason("not_recorded")
             context.emit({"event": "receipt_incomplete", "role": name, "reason": unrecorded})
     prune_contents(context.state)
     return 0
@@ -137,7 +137,7 @@ def remove_roles(context: RunContext, purge: bool) -> int:
 def removable_roles(context: RunContext) -> dict[str, list[Reason]]:
     """Return the obsolete roles that have removal tasks, in the order of their set-up."""
     obsolete = _read_obsolete_roles(context)
-    why = reason("obsolete_role")
+    why = make_reason("obsolete_role")
     return {role: [why] for role in obsolete if _has_file(context, role, REMOVE_TASKS)}
 
 

@@ -11,7 +11,7 @@ import subprocess
 
 from chautari.node import fingerprint
 from chautari.node.differences import Item, State
-from chautari.node.events import Reason, reason
+from chautari.node.events import Reason, make_reason
 
 RUNNING = frozenset({"started", "restarted", "reloaded"})
 INSTALLED = frozenset({"installed", "triggers-awaited", "triggers-pending"})
@@ -31,9 +31,9 @@ def mismatch(item: Item, state: State) -> Reason | None:
     if item["kind"] == "package" and NAME.fullmatch(name):
         installed = state["status"] in INSTALLED
         if desired == "absent" and installed:
-            return reason("package_returned", package=name)
+            return make_reason("package_returned", package=name)
         if desired == "present" and not installed and not _is_provided(name):
-            return reason("package_missing", package=name, status=state["status"])
+            return make_reason("package_missing", package=name, status=state["status"])
     return None
 
 
@@ -43,10 +43,10 @@ def _unit_mismatch(name: str, desired: str, active: str | None) -> Reason | None
     A unit that only a handler restarts may be inactive; one that a task starts may not.
     """
     if active == "restarting":
-        return reason("unit_restarting", unit=name, action=desired)
+        return make_reason("unit_restarting", unit=name, action=desired)
     wrong = ("failed", "inactive") if desired == "started" else ("failed",)
     if active in wrong:
-        return reason("unit_not_active", unit=name, action=desired, state=active)
+        return make_reason("unit_not_active", unit=name, action=desired, state=active)
     return None
 
 

@@ -15,7 +15,7 @@ FUTURE = "a marker from the future"  # in the place of a setting that is newer t
 NO_MARKER = "no marker"
 
 
-def reason(code: str, **data: object) -> Reason:
+def make_reason(code: str, **data: object) -> Reason:
     """Return a reason; a survey does not take `events` along for that."""
     return {"code": code, "data": data}
 
@@ -41,7 +41,7 @@ def diff_resource(item: Item, before: State, after: State) -> list[Reason]:
     if kind == "path" and after["is"] == "unreadable":
         why = _unreadable(name, after)
         known = before.get("is") == "unreadable"
-        return [reason("receipt_incomplete", reason=why) if known else why]
+        return [make_reason("receipt_incomplete", reason=why) if known else why]
     if before == after:
         return []
     compare = {"path": _path, "exists": _exists, "reload_marker": _reload, "probe": _probe}
@@ -51,7 +51,7 @@ def diff_resource(item: Item, before: State, after: State) -> list[Reason]:
 def diff_machine(before: State, after: State) -> list[Reason]:
     """Return the facts of the machine that differ from those that a role used."""
     return [
-        reason("machine_changed", fact=name, before=before.get(name), after=after.get(name))
+        make_reason("machine_changed", fact=name, before=before.get(name), after=after.get(name))
         for name in sorted({*before, *after})
         if before.get(name) != after.get(name)
     ]
@@ -65,30 +65,30 @@ def unreadable_path(item: Item, state: State) -> Reason | None:
 
 
 def _unreadable(path: str, state: State) -> Reason:
-    return reason("path_unreadable", path=path, error=state["why"])
+    return make_reason("path_unreadable", path=path, error=state["why"])
 
 
 def _path(item: Item, before: State, after: State) -> Reason:
     path = item["name"]
     if after["is"] == "absent":
-        return reason("path_missing", path=path)
+        return make_reason("path_missing", path=path)
     if before["is"] == "unreadable":
-        return reason("path_readable_again", path=path)
+        return make_reason("path_readable_again", path=path)
     if before["is"] == "absent":
-        return reason("path_unexpected", path=path)
+        return make_reason("path_unexpected", path=path)
     if before["is"] != after["is"]:
-        return reason("path_type_changed", path=path, before=before["is"], after=after["is"])
+        return make_reason("path_type_changed", path=path, before=before["is"], after=after["is"])
     parts = {
         "target": (before.get("to"), after.get("to")),
         "mode": (_mode_text(before), _mode_text(after)),
-        "owner": (_owner(before), _owner(after)),
+        "owner": (_owner_text(before), _owner_text(after)),
     }
     changed = {name: list(pair) for name, pair in parts.items() if pair[0] != pair[1]}
     content = before.get("sha256") != after.get("sha256")
-    return reason("path_changed", path=path, content=content, **changed)
+    return make_reason("path_changed", path=path, content=content, **changed)
 
 
-def _owner(state: State) -> str:
+def _owner_text(state: State) -> str:
     return f"{state.get('uid')}:{state.get('gid')}"
 
 
@@ -97,17 +97,19 @@ def _mode_text(state: State) -> str:
 
 
 def _exists(item: Item, _: State, after: State) -> Reason:
-    return reason("path_appeared" if after["exists"] else "path_missing", path=item["name"])
+    return make_reason("path_appeared" if after["exists"] else "path_missing", path=item["name"])
 
 
 def _reload(item: Item, _: State, after: State) -> Reason:
     files = after.get("newer", [])
     if files == [FUTURE]:
-        return reason("reload_time_unknown", marker=item["marker"])
+        return make_reason("reload_time_unknown", marker=item["marker"])
     if files == [NO_MARKER]:
-        return reason("never_reloaded", marker=item["marker"])
+        return make_reason("never_reloaded", marker=item["marker"])
     hidden = max(0, len(files) - SHOWN_FILES)
-    return reason("not_reloaded", marker=item["marker"], files=files[:SHOWN_FILES], hidden=hidden)
+    return make_reason(
+        "not_reloaded", marker=item["marker"], files=files[:SHOWN_FILES], hidden=hidden
+    )
 
 
 def _probe(item: Item, before: State, after: State) -> Reason:
@@ -115,10 +117,10 @@ def _probe(item: Item, before: State, after: State) -> Reason:
     removed = [line for line in old if line not in new]
     added = [line for line in new if line not in old]
     if not removed and not added:
-        return reason("probe_failed", probe=item["name"])
+        return make_reason("probe_failed", probe=item["name"])
     shown = max(0, SHOWN_LINES - len(removed))
     hidden = max(0, len(removed) + len(added) - SHOWN_LINES)
-    return reason(
+    return make_reason(
         "probe_changed", probe=item["name"], removed=removed[:SHOWN_LINES], added=added[:shown],
         hidden=hidden,
     )  # fmt: skip
@@ -130,4 +132,4 @@ def _attributes(item: Item, before: State, after: State) -> Reason:
         for name in sorted({*before, *after})
         if before.get(name) != after.get(name)
     }
-    return reason("resource_changed", kind=item["kind"], name=item["name"], changes=changes)
+    return make_reason("resource_changed", kind=item["kind"], name=item["name"], changes=changes)

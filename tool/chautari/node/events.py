@@ -32,7 +32,7 @@ class Reason(TypedDict):
     data: Mapping[str, object]
 
 
-def reason(code: str, **data: object) -> Reason:
+def make_reason(code: str, **data: object) -> Reason:
     """Return a reason."""
     return {"code": code, "data": data}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from chautari.node import downloads, packages, receipts
 from chautari.node.converge import RunContext, removable_roles, report_up_to_date, run_pass
-from chautari.node.events import Reason, reason
+from chautari.node.events import Reason, make_reason
 from chautari.node.resources import Resource
 
 SAME_KINDS = frozenset({"path", "package", "account", "group", "debconf"})
@@ -56,11 +56,13 @@ def followup_roles(context: RunContext, ran: set[str], records: Path) -> dict[st
         if role in ran or receipt is None:
             continue
         why = [
-            reason("change_expected", role=other, name=item["name"])
+            make_reason("change_expected", role=other, name=item["name"])
             for other, item in changes
             if any(_invalidates(item, watched) for watched in receipt.items)
         ]
-        why += [reason("needs", role=need) for need in inputs.get("needs", ()) if need in found]
+        why += [
+            make_reason("needs", role=need) for need in inputs.get("needs", ()) if need in found
+        ]
         if why:
             found[role] = why
     return found

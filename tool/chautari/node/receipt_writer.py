@@ -14,7 +14,7 @@ from typing import TypedDict
 
 from chautari.node import desired_state, fingerprint, receipts, resources
 from chautari.node.differences import Item, State, unreadable_path
-from chautari.node.events import Reason, reason
+from chautari.node.events import Reason, make_reason
 from chautari.node.receipts import Receipt, RoleInputs
 
 # The inputs of a role that its receipt holds.
@@ -105,7 +105,7 @@ def _receipt(
     role = inputs["role"]
     recorded: RoleInputs = {name: inputs[name] for name in RECORDED_INPUTS if name in inputs}  # type: ignore[literal-required,assignment]
     plain = [{key: value for key, value in item.items() if key != "sha1"} for item in items]
-    notices = [reason("role_message", role=role, text=text) for text in record.notices]
+    notices = [make_reason("role_message", role=role, text=text) for text in record.notices]
     facts = receipts.facts_of_role(inputs, machine)
     return Receipt(
         role, run, time.time(), recorded, facts, plain, states, notices, incomplete,
@@ -134,16 +134,16 @@ def _incomplete_reason(
     for task in record.untracked:
         if not inputs.get("tracked_by", {}).keys() & set(task["tags"]):
             known = {"task": task["name"], "change": task["change"], "module": task["module"]}
-            return reason("untracked_task", **known)
+            return make_reason("untracked_task", **known)
     if record.rescued:
-        return reason("task_failed", task=record.rescued[0])
+        return make_reason("task_failed", task=record.rescued[0])
     for item, state in zip(items, states, strict=True):
         if why := unreadable_path(item, state):
             return why
         if state.get("ok") is False:
-            return reason("not_desired", name=item["name"])
+            return make_reason("not_desired", name=item["name"])
         if "sha1" in item and fingerprint.digest(item["name"], "sha1") != item["sha1"]:
-            return reason("changed_meanwhile", path=item["name"])
+            return make_reason("changed_meanwhile", path=item["name"])
         if why := desired_state.mismatch(item, state):
             return why
     return None

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from chautari.node import fingerprint
-from chautari.node.differences import Item, State, diff_machine, diff_resource, reason
+from chautari.node.differences import Item, State, diff_machine, diff_resource, make_reason
 
 if TYPE_CHECKING:
     from chautari.node.events import Reason, UpToDateRole
@@ -130,13 +130,15 @@ def roles_to_run(
     reasons: dict[str, list[Reason]] = {}
     for inputs in roles:
         role, receipt = inputs["role"], known[inputs["role"]]
-        why = [reason("full_run")] if full else []
+        why = [make_reason("full_run")] if full else []
         why += [pending_reason(state, role)] if pending_file(state, role).exists() else []
         if receipt is None:
             why.append(_no_receipt(state, role))
         else:
             why += changed_inputs(receipt.inputs, inputs) + drift[role]
-        why += [reason("needs", role=need) for need in inputs.get("needs", ()) if need in reasons]
+        why += [
+            make_reason("needs", role=need) for need in inputs.get("needs", ()) if need in reasons
+        ]
         if why:
             reasons[role] = why
     return reasons
@@ -157,26 +159,26 @@ def _no_receipt(state: Path, role: str) -> Reason:
         text = (receipts_folder(state) / f"{role}.json").read_text()
         outdated = json.loads(text).get("format") == 1
     except FileNotFoundError:
-        return reason("receipt_missing")
+        return make_reason("receipt_missing")
     except (OSError, ValueError, AttributeError):
         outdated = False
-    return reason("receipt_outdated" if outdated else "receipt_damaged")
+    return make_reason("receipt_outdated" if outdated else "receipt_damaged")
 
 
 def changed_inputs(before: RoleInputs, after: RoleInputs) -> list[Reason]:
     """Return which inputs of a role differ from those that it ran with."""
     changed = []
     if before.get("files") != after.get("files"):
-        changed.append(reason("role_changed"))
+        changed.append(make_reason("role_changed"))
     if before.get("ansible") != after.get("ansible"):
-        changed.append(reason("ansible_changed"))
+        changed.append(make_reason("ansible_changed"))
     if set(after.get("facts", ())) - set(before.get("facts", ())):
-        changed.append(reason("facts_added"))
+        changed.append(make_reason("facts_added"))
     old, new = before.get("variables", {}), after.get("variables", {})
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
             code = "variable_changed" if name in old and name in new else "variable_added"
-            changed.append(reason(code if name in new else "variable_removed", variable=name))
+            changed.append(make_reason(code if name in new else "variable_removed", variable=name))
     return changed
 
 
@@ -189,7 +191,7 @@ def drifted(receipts: list[Receipt]) -> list[list[Reason]]:
         states = current[position : position + len(receipt.items)]
         position += len(receipt.items)
         incomplete = receipt.incomplete_reason
-        why = [reason("receipt_incomplete", reason=incomplete)] if incomplete else []
+        why = [make_reason("receipt_incomplete", reason=incomplete)] if incomplete else []
         why += diff_machine(receipt.machine, facts_of_role(receipt.inputs, machine))
         for item, before, after in zip(receipt.items, receipt.states, states, strict=True):
             why += diff_resource(item, before, after)
@@ -263,7 +265,7 @@ def pending_handlers(state: Path, role: str) -> list[str]:
 
 def pending_reason(state: Path, role: str) -> Reason:
     """Return the reason that handlers of an interrupted run are pending."""
-    return reason("pending_handlers", handlers=pending_handlers(state, role))
+    return make_reason("pending_handlers", handlers=pending_handlers(state, role))
 
 
 def digest(body: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ READING = frozenset({
 })  # fmt: skip
 
 
-def managed_resources(action: str, arguments: Arguments, result: Arguments, reads: bool) -> Managed:
+def resources_of_task(action: str, arguments: Arguments, result: Arguments, reads: bool) -> Managed:
     """Return the resources that a task with these final `arguments` manages.
 
     Args:
@@ -37,7 +37,7 @@ def managed_resources(action: str, arguments: Arguments, result: Arguments, read
     if name in READING:
         return [], ""
     if name in ("command", "shell", "script", "raw", "expect"):
-        return _command(arguments, reads)
+        return _resources_of_command(arguments, reads)
     known = _KNOWN.get(name)
     if known is None:
         return [], "unknown_module"
@@ -67,20 +67,20 @@ def path_item(path: str, **more: Any) -> Resource:
     return {"kind": "path", "name": path.rstrip("/") or "/"} | more
 
 
-def _command(arguments: Arguments, reads: bool) -> Managed:
+def _resources_of_command(arguments: Arguments, reads: bool) -> Managed:
     if creates := arguments.get("creates"):
         return [{"kind": "exists", "name": str(creates)}], ""
     return [], "" if reads else "command"
 
 
-def _file(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_file(arguments: Arguments, result: Arguments) -> Managed:
     path = _first_argument(arguments, "path", "dest", "name")
     if _is_true(arguments.get("recurse")):
         return [path_item(path)], "file_tree"
     return [path_item(path)], ""
 
 
-def _copy(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_copy(arguments: Arguments, result: Arguments) -> Managed:
     path = str(result.get("dest") or _first_argument(arguments, "dest"))
     source = str(arguments.get("src") or "")
     if source.endswith("/") or result.get("state") == "directory":
@@ -91,16 +91,16 @@ def _copy(arguments: Arguments, result: Arguments) -> Managed:
     return [path_item(path, **({"sha1": str(checksum)} if checksum else {}))], ""
 
 
-def _edited_file(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_edited_file(arguments: Arguments, result: Arguments) -> Managed:
     return [path_item(_first_argument(arguments, "path", "dest", "name"))], ""
 
 
-def _downloaded_file(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_get_url(arguments: Arguments, result: Arguments) -> Managed:
     path = str(result.get("dest") or _first_argument(arguments, "dest"))
     return [path_item(path)], ""
 
 
-def _apt(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_apt(arguments: Arguments, result: Arguments) -> Managed:
     if arguments.get("deb"):
         return [], "package_file"
     names = arguments.get("name") or arguments.get("package") or arguments.get("pkg") or []
@@ -108,7 +108,7 @@ def _apt(arguments: Arguments, result: Arguments) -> Managed:
         names = [name.strip() for name in names.split(",")]
     desired = _PACKAGE_STATES.get(str(arguments.get("state") or "present"))
     more = {"desired": desired} if desired else {}
-    found = [_package(str(name)) | more for name in names if name]
+    found = [_package_of(str(name)) | more for name in names if name]
     wildcard = any("*" in item["name"] for item in found)
     sweeping = arguments.get("upgrade") not in (None, "no") or wildcard
     return found, "package_set" if sweeping else ""
@@ -120,17 +120,17 @@ _PACKAGE_STATES = {
 }  # fmt: skip
 
 
-def _package(spec: str) -> Resource:
+def _package_of(spec: str) -> Resource:
     name, _, version = spec.partition("=")
     item: Resource = {"kind": "package", "name": name.split(":")[0]}
     return item | ({"pinned": True} if version else {})
 
 
-def _held_package(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_dpkg_selections(arguments: Arguments, result: Arguments) -> Managed:
     return [{"kind": "package", "name": _first_argument(arguments, "name"), "held": True}], ""
 
 
-def _unit(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_systemd(arguments: Arguments, result: Arguments) -> Managed:
     name = _first_argument(arguments, "name", "service", "unit")
     if not name:  # a mere daemon-reload
         return [], ""
@@ -142,25 +142,25 @@ def _unit(arguments: Arguments, result: Arguments) -> Managed:
     return [{"kind": "unit", "name": name} | watched], ""
 
 
-def _user(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_user(arguments: Arguments, result: Arguments) -> Managed:
     return [{"kind": "account", "name": _first_argument(arguments, "name", "user")}], ""
 
 
-def _group(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_group(arguments: Arguments, result: Arguments) -> Managed:
     return [{"kind": "group", "name": _first_argument(arguments, "name")}], ""
 
 
-def _stat(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_stat(arguments: Arguments, result: Arguments) -> Managed:
     # A role decides by whether the path exists: when that changes, it has to decide again.
     return [{"kind": "exists", "name": _first_argument(arguments, "path", "dest", "name")}], ""
 
 
-def _debconf(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_debconf(arguments: Arguments, result: Arguments) -> Managed:
     question = _first_argument(arguments, "question", "selection", "setting")
     return ([{"kind": "debconf", "name": question}] if question else []), ""
 
 
-def _repository(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_deb822_repository(arguments: Arguments, result: Arguments) -> Managed:
     name = _first_argument(arguments, "name")
     source = str(result.get("dest") or f"/etc/apt/sources.list.d/{name}.sources")
     found = [path_item(source)]
@@ -169,12 +169,12 @@ def _repository(arguments: Arguments, result: Arguments) -> Managed:
     return found, ""
 
 
-def _uri(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_uri(arguments: Arguments, result: Arguments) -> Managed:
     asks = str(arguments.get("method") or "GET").upper() in ("GET", "HEAD")
     return [], "" if asks and not arguments.get("dest") else "request"
 
 
-def _unarchive(arguments: Arguments, result: Arguments) -> Managed:
+def _resources_of_unarchive(arguments: Arguments, result: Arguments) -> Managed:
     if creates := arguments.get("creates"):
         return [{"kind": "exists", "name": str(creates)}], ""
     return [], "unpacked_tree"
@@ -189,25 +189,25 @@ def _is_true(value: Any) -> bool:
 
 
 _KNOWN: dict[str, Callable[[Arguments, Arguments], Managed]] = {
-    "apt": _apt,
-    "package": _apt,
-    "assemble": _copy,
-    "blockinfile": _edited_file,
-    "copy": _copy,
-    "deb822_repository": _repository,
-    "debconf": _debconf,
-    "dpkg_selections": _held_package,
-    "file": _file,
-    "get_url": _downloaded_file,
-    "group": _group,
-    "lineinfile": _edited_file,
-    "replace": _edited_file,
-    "service": _unit,
-    "stat": _stat,
-    "systemd": _unit,
-    "systemd_service": _unit,
-    "template": _copy,
-    "unarchive": _unarchive,
-    "uri": _uri,
-    "user": _user,
+    "apt": _resources_of_apt,
+    "package": _resources_of_apt,
+    "assemble": _resources_of_copy,
+    "blockinfile": _resources_of_edited_file,
+    "copy": _resources_of_copy,
+    "deb822_repository": _resources_of_deb822_repository,
+    "debconf": _resources_of_debconf,
+    "dpkg_selections": _resources_of_dpkg_selections,
+    "file": _resources_of_file,
+    "get_url": _resources_of_get_url,
+    "group": _resources_of_group,
+    "lineinfile": _resources_of_edited_file,
+    "replace": _resources_of_edited_file,
+    "service": _resources_of_systemd,
+    "stat": _resources_of_stat,
+    "systemd": _resources_of_systemd,
+    "systemd_service": _resources_of_systemd,
+    "template": _resources_of_copy,
+    "unarchive": _resources_of_unarchive,
+    "uri": _resources_of_uri,
+    "user": _resources_of_user,
 }

@@ -27,7 +27,7 @@ from typing import IO, Any
 from chautari.node import converge, journal, lock, logged_process, old_formats, packages, runs
 from chautari.node.bundle import unpack
 from chautari.node.drift_timer import install_drift_code
-from chautari.node.events import JOURNAL_FORMAT, Reason, RunEvent, reason
+from chautari.node.events import JOURNAL_FORMAT, Reason, RunEvent, make_reason
 from chautari.node.runs import DEPLOY, PLAN, RUN_ID
 
 STATE = Path("/var/lib/chautari")
@@ -55,13 +55,17 @@ def main(arguments: Request, payload: IO[bytes]) -> int:
         return 0
     run = arguments.get("run") or runs.newest_run(STATE)
     if not run:
-        return _refuse(reason("no_run"))
+        return _refuse(make_reason("no_run"))
     valid, starts = RUN_ID.fullmatch(run), arguments["action"] == "start"
     if starts:
         # "unknown_run" makes the control side send a start again: an invalid id stays invalid.
-        return start(run, arguments, payload.read()) if valid else _refuse(reason("invalid_run"))
+        return (
+            start(run, arguments, payload.read()) if valid else _refuse(make_reason("invalid_run"))
+        )
     if not valid or not _run_folders(run)[0].is_dir():
-        return _refuse(reason("unknown_run", run=run, known=runs.run_ids(STATE)[-runs.KEPT_RUNS :]))
+        return _refuse(
+            make_reason("unknown_run", run=run, known=runs.run_ids(STATE)[-runs.KEPT_RUNS :])
+        )
     if arguments.get("detach"):
         return wait_until_started(run)
     return follow(run, int(arguments.get("offset", 0)))
@@ -75,7 +79,7 @@ def _refuse(why: Reason) -> int:
 def start(run: str, arguments: Request, bundle: bytes) -> int:
     """Unpack `bundle`, start the worker as a unit of its own and follow it."""
     if hashlib.sha256(bundle).hexdigest() != arguments["sha256"]:
-        return _refuse(reason("bundle_damaged"))
+        return _refuse(make_reason("bundle_damaged"))
     if holder := lock.holder():
         _print({"event": "busy", "holder": holder})
         return BUSY
@@ -87,9 +91,9 @@ def start(run: str, arguments: Request, bundle: bytes) -> int:
         # An earlier start of this run may have been refused, and have left its event here.
         (place / "events.jsonl").unlink(missing_ok=True)
     except OSError as error:
-        return _abort_start(run, reason("run_not_recorded", error=str(error)))
+        return _abort_start(run, make_reason("run_not_recorded", error=str(error)))
     if error_text := _launch(run, memory):
-        return _abort_start(run, reason("unit_not_started", error=error_text))
+        return _abort_start(run, make_reason("unit_not_started", error=error_text))
     return wait_until_started(run) if arguments.get("detach") else follow(run, 0)
 
 

@@ -56,9 +56,9 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
     for line in lines:
         key, _, value = line.strip().partition("=")
         if key.startswith("free_kb:"):
-            free[key.removeprefix("free_kb:")] = _number(value)
+            free[key.removeprefix("free_kb:")] = _parse_number(value)
         elif key.startswith("free_inodes:"):
-            inodes[key.removeprefix("free_inodes:")] = _number(value)
+            inodes[key.removeprefix("free_inodes:")] = _parse_number(value)
         elif key == "listener":
             local, _, process = value.partition(" ")
             listeners.append((local, process.strip()))
@@ -70,13 +70,13 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
     return Facts(
         os=single.get("os", ""),
         machine=single.get("machine", ""),
-        uid=_number(single.get("uid", ""), -1),
+        uid=_parse_number(single.get("uid", ""), -1),
         init=single.get("init", ""),
-        memory_kb=_number(single.get("memory_kb", "")),
-        cores=_number(single.get("cores", "")),
-        container=_container(single.get("container", "")),
+        memory_kb=_parse_number(single.get("memory_kb", "")),
+        cores=_parse_number(single.get("cores", "")),
+        container=_container_kind(single.get("container", "")),
         addresses6=tuple(filter(None, addresses6)),
-        skew=_skew(single.get("now", ""), middle),
+        skew=_clock_skew(single.get("now", ""), middle),
         # `date` gives whole seconds, and the answer may have travelled all of the way back.
         skew_tolerance=1.0 + (answered - asked) / 2,
         venv=single.get("venv", ""),
@@ -87,7 +87,7 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
     )
 
 
-def _container(text: str) -> str:
+def _container_kind(text: str) -> str:
     return "" if text == "none" else text
 
 
@@ -99,10 +99,10 @@ def _address6(text: str) -> str:
         return ""
 
 
-def _skew(now: str, middle: float) -> float:
-    return _number(now) - middle if now else 0.0
+def _clock_skew(now: str, middle: float) -> float:
+    return _parse_number(now) - middle if now else 0.0
 
 
-def _number(text: str, otherwise: int = 0) -> int:
+def _parse_number(text: str, otherwise: int = 0) -> int:
     """Return the number a machine wrote; one that writes no number has none."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else otherwise

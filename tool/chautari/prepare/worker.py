@@ -116,7 +116,7 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
             return ""
         keep_alive(host.connector.client.get_transport().sock)
         _report_pinned_keys(host.name, node["address"], before, known_hosts.read_text())
-        if (found := _facts(host)) is not None:
+        if (found := _read_facts(host)) is not None:
             return found.os if _run_preflight(host, node, found, orders) else ""
         code, message = "no_output", ""
     except Exception as error:
@@ -194,7 +194,7 @@ def _report_pinned_keys(name: str, address: str, before: str, after: str) -> Non
         write_result({"event": "pinned", "node": name, "key": " ".join(line.split()[1:3])})
 
 
-def _facts(host: Host) -> facts.Facts | None:
+def _read_facts(host: Host) -> facts.Facts | None:
     """Return the machine's facts; None if nothing came."""
     sent_at = time.time()
     with ctx_host.use(host):

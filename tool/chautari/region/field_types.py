@@ -121,11 +121,11 @@ def _is_timezone(value: str) -> bool:
 
     Where the system has no database the whole of Python's own is asked.
     """
-    found = any(_lies_in(Path(folder), value.split("/")) for folder in zoneinfo.TZPATH)
+    found = any(_is_time_zone_file(Path(folder), value.split("/")) for folder in zoneinfo.TZPATH)
     return found or value in zoneinfo.available_timezones()
 
 
-def _lies_in(folder: Path, parts: list[str]) -> bool:
+def _is_time_zone_file(folder: Path, parts: list[str]) -> bool:
     # Copies of the database with other rules lie in there too, under names that are no zones.
     if parts[0] in ("posix", "right", "posixrules"):
         return False

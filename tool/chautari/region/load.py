@@ -55,16 +55,16 @@ class _Pin(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-def _archives() -> set[str]:
+def _archive_names() -> set[str]:
     return {name for service in SERVICES.values() for name in service.archives}
 
 
-def _images() -> set[str]:
+def _image_names() -> set[str]:
     return {name for name, service in SERVICES.items() if service.image}
 
 
 def _check_pin_name(value: str) -> str:
-    if value not in _archives() | _images():
+    if value not in _archive_names() | _image_names():
         raise ValueError(f"no service is installed from an archive called {value!r}")
     return value
 
@@ -75,7 +75,9 @@ _Name = Annotated[str, AfterValidator(_check_pin_name)]
 def _check_pin_kind(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pin]]:
     for name, versions in pins.items():
         for pin in versions.values():
-            expected, other = (pin.image, pin.url) if name in _images() else (pin.url, pin.image)
+            expected, other = (
+                (pin.image, pin.url) if name in _image_names() else (pin.url, pin.image)
+            )
             if expected is None or other is not None:
                 raise ValueError(f"{name} is pinned in the wrong form")
     return pins
@@ -98,7 +100,7 @@ def load(file: Path) -> Inventory:
     """
     document = guard.read(file)
     region = _validated_region(document)
-    pinned, found = _lock(file.parent)
+    pinned, found = _read_lock_file(file.parent)
     releases = _known_releases()
     for app, pins in pinned.items():
         releases.setdefault(app, {}).update(pins)
@@ -156,7 +158,7 @@ def _known_releases() -> dict[str, dict[str, Artifact]]:
     return found
 
 
-def _lock(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[Problem]]:
+def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[Problem]]:
     file = folder / LOCK_FILE
     if not file.exists():
         return {}, []

@@ -39,7 +39,7 @@ class ServiceSettings(StrictModel):
         return tuple(name for name in type(self).model_fields if self.has(name))
 
 
-def _service_fields() -> Mapping[str, Any]:
+def _field_per_service() -> Mapping[str, Any]:
     return {
         service.name: (
             service.settings | None,
@@ -62,5 +62,5 @@ else:
         __base__=ServiceSettings,
         __doc__=ServiceSettings.__doc__,
         __module__=__name__,
-        **_service_fields(),
+        **_field_per_service(),
     )

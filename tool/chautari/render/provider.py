@@ -65,7 +65,7 @@ def known_endpoints(inventory: Inventory) -> Endpoints:
     return require_provider(f"{inventory.region.region} has `sandbox:`").known(inventory)
 
 
-def start_endpoints(inventory: Inventory, report_progress: ReportProgress) -> Endpoints:
+def ensure_endpoints(inventory: Inventory, report_progress: ReportProgress) -> Endpoints:
     """Return what surrounds the region; a sandbox that is not running is started.
 
     Raises:

@@ -46,10 +46,10 @@ def _template_cache() -> FileSystemBytecodeCache | None:
 @cache
 def template() -> Template:
     """Return the page's template, compiled."""
-    return _environment().get_template("report.html.j2")
+    return _jinja_environment().get_template("report.html.j2")
 
 
-def _environment() -> Environment:
+def _jinja_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         bytecode_cache=_template_cache(),

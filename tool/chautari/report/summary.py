@@ -208,7 +208,7 @@ def skipped_checks(report: RegionReport) -> list[CheckResult]:
 
 def next_steps(report: RegionReport) -> list[str]:
     """Return what to do next, most urgent first, each step once."""
-    steps = [step for node in report.nodes for step in _node_steps(node, report)]
+    steps = [step for node in report.nodes for step in _next_steps_for_node(node, report)]
     steps += [_check_step(check) for check in failed_checks(report)]
     if not report.ok:
         steps.append(messages.step("deploy_again", {"region": report.region}))
@@ -216,7 +216,7 @@ def next_steps(report: RegionReport) -> list[str]:
     return list(dict.fromkeys(one_line(step) for step in steps if step.strip()))
 
 
-def _node_steps(node: NodeReport, report: RegionReport) -> Iterable[str]:
+def _next_steps_for_node(node: NodeReport, report: RegionReport) -> Iterable[str]:
     yield from (f"{node.name}: {refusal.fix}" for refusal in node.refusals)
     if node.failure:
         yield f"{node.name}: {_failure_step(node.failure)}"

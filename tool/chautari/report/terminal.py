@@ -21,34 +21,34 @@ _JOURNAL_LINES = 12
 def print_report(report: RegionReport, console: Console) -> None:
     """Print the whole report; every text from a node is data, never markup."""
     for part in (
-        _doubles,
-        _nodes,
-        _roles,
-        _checks,
-        _run_failures,
-        _failed_checks,
-        _skipped_checks,
-        _notices,
-        _services,
-        _next_steps,
-        _verdict,
+        _print_doubles,
+        _print_nodes,
+        _print_roles,
+        _print_checks,
+        _print_run_failures,
+        _print_failed_checks,
+        _print_skipped_checks,
+        _print_notices,
+        _print_services,
+        _print_next_steps,
+        _print_verdict,
     ):
         part(report, console)
 
 
-def _doubles(report: RegionReport, console: Console) -> None:
+def _print_doubles(report: RegionReport, console: Console) -> None:
     if not report.doubles:
         return
-    _heading(console, "Doubles: replacements, not the real software", "bold yellow")
+    _print_heading(console, "Doubles: replacements, not the real software", "bold yellow")
     for double in report.doubles:
         label = f"double of {double.name} {double.version}".rstrip()
-        _field(console, "DOUBLE", f"{label}: {double.reason}", "yellow")
+        _print_field(console, "DOUBLE", f"{label}: {double.reason}", "yellow")
 
 
-def _nodes(report: RegionReport, console: Console) -> None:
+def _print_nodes(report: RegionReport, console: Console) -> None:
     if not report.nodes:
         return
-    _heading(console, "Nodes")
+    _print_heading(console, "Nodes")
     table = _table("Node", "System", "State", numbers=("Changed", "Failed", "Time"))
     for node in report.nodes:
         words = summary.state_words(node)
@@ -63,34 +63,36 @@ def _nodes(report: RegionReport, console: Console) -> None:
     console.print(table)
 
 
-def _roles(report: RegionReport, console: Console) -> None:
+def _print_roles(report: RegionReport, console: Console) -> None:
     """Print which roles ran or would run, and why; nodes where none did are left out."""
     changed = [node for node in report.nodes if any(not role.up_to_date for role in node.roles)]
     if not any(role.why for node in changed for role in node.roles):
         return
     planned = any(node.state == "planned" for node in report.nodes)
-    _heading(console, "What would run, and why" if planned else "What ran, and why")
+    _print_heading(console, "What would run, and why" if planned else "What ran, and why")
     for node in changed:
         ran = [role for role in node.roles if role.why]
         up_to_date = sum(role.up_to_date for role in node.roles)
         rest = f"; {up_to_date} already up to date" if up_to_date else ""
-        _item(console, f"{node.name}: {len(ran)} of {len(ran) + up_to_date} roles{rest}", "bold")
+        _print_item(
+            console, f"{node.name}: {len(ran)} of {len(ran) + up_to_date} roles{rest}", "bold"
+        )
         for role in ran:
-            _labelled(
+            _print_labelled(
                 console, role.name, _clean_text(summary.reason_text(role)), width=13, indent=4
             )
             for difference in role.differences:
-                _labelled(console, "", _clean_text(difference, "dim"), width=13, indent=4)
+                _print_labelled(console, "", _clean_text(difference, "dim"), width=13, indent=4)
         if node.download_bytes is not None:
             least = "at least " if node.download_at_least else ""
-            _field(console, "Download", f"{least}{node.download_bytes / 1e6:.1f} MB")
+            _print_field(console, "Download", f"{least}{node.download_bytes / 1e6:.1f} MB")
 
 
-def _checks(report: RegionReport, console: Console) -> None:
+def _print_checks(report: RegionReport, console: Console) -> None:
     groups = [group for group in summary.by_service(report) if group.checks]
     if not groups:
         return
-    _heading(console, "Checks")
+    _print_heading(console, "Checks")
     table = _table("Service", numbers=("Passed", "Failed", "Skipped"))
     for group in groups:
         name = f"{group.service} (double)" if group.double else group.service
@@ -103,74 +105,74 @@ def _checks(report: RegionReport, console: Console) -> None:
     console.print(table)
 
 
-def _run_failures(report: RegionReport, console: Console) -> None:
+def _print_run_failures(report: RegionReport, console: Console) -> None:
     stopped = [n for n in report.nodes if n.failure or n.refusals or not n.ok]
     if stopped:
-        _heading(console, "Nodes that need attention", "bold red")
+        _print_heading(console, "Nodes that need attention", "bold red")
     for node in stopped:
-        _run_failure(node, console)
+        _print_run_failure(node, console)
 
 
-def _run_failure(node: NodeReport, console: Console) -> None:
+def _print_run_failure(node: NodeReport, console: Console) -> None:
     words = summary.state_words(node)
-    _item(console, f"{node.name}: {words.word}. {words.meaning}", _STYLES[words.tone])
+    _print_item(console, f"{node.name}: {words.word}. {words.meaning}", _STYLES[words.tone])
     for refusal in node.refusals:
-        _field(console, "Why", refusal.reason)
-        _field(console, "Next", refusal.fix, "cyan")
+        _print_field(console, "Why", refusal.reason)
+        _print_field(console, "Next", refusal.fix, "cyan")
     if node.failure:
-        _field(console, "Where", f"role {node.failure.role}, task “{node.failure.task}”")
-        _field(console, "Why", node.failure.message)
-        _journal(console, node.failure.journal)
+        _print_field(console, "Where", f"role {node.failure.role}, task “{node.failure.task}”")
+        _print_field(console, "Why", node.failure.message)
+        _print_journal(console, node.failure.journal)
 
 
-def _failed_checks(report: RegionReport, console: Console) -> None:
+def _print_failed_checks(report: RegionReport, console: Console) -> None:
     checks = summary.failed_checks(report)
     if checks:
-        _heading(console, "Failed checks", "bold red")
+        _print_heading(console, "Failed checks", "bold red")
     for check in checks:
-        _item(console, _check_label(check), "bold red")
-        _field(console, "Why", check.message)
-        _field(console, "Next", check.advice, "cyan")
-        _journal(console, check.journal)
+        _print_item(console, _check_label(check), "bold red")
+        _print_field(console, "Why", check.message)
+        _print_field(console, "Next", check.advice, "cyan")
+        _print_journal(console, check.journal)
 
 
-def _skipped_checks(report: RegionReport, console: Console) -> None:
+def _print_skipped_checks(report: RegionReport, console: Console) -> None:
     checks = summary.skipped_checks(report)
     if checks:
-        _heading(console, "Skipped checks", "bold yellow")
+        _print_heading(console, "Skipped checks", "bold yellow")
     for check in checks:
-        _item(console, _check_label(check), "yellow")
-        _field(console, "Why", check.message)
+        _print_item(console, _check_label(check), "yellow")
+        _print_field(console, "Why", check.message)
 
 
-def _notices(report: RegionReport, console: Console) -> None:
+def _print_notices(report: RegionReport, console: Console) -> None:
     notices = [(node.name, notice.text) for node in report.nodes for notice in node.notices]
     if notices:
-        _heading(console, "Notices")
+        _print_heading(console, "Notices")
     for name, notice in notices:
-        _item(console, f"{name}: {notice}")
+        _print_item(console, f"{name}: {notice}")
 
 
-def _services(report: RegionReport, console: Console) -> None:
+def _print_services(report: RegionReport, console: Console) -> None:
     if report.services:
-        _heading(console, "Services")
+        _print_heading(console, "Services")
     doubled = {double.name for double in report.doubles}
     for service in report.services:
-        _item(console, _service_label(service, service.service in doubled), "bold")
-        _field(console, "Open", service.url, "cyan")
-        _field(console, "Login", service.login)
-        _field(console, "Note", service.note)
+        _print_item(console, _service_label(service, service.service in doubled), "bold")
+        _print_field(console, "Open", service.url, "cyan")
+        _print_field(console, "Login", service.login)
+        _print_field(console, "Note", service.note)
 
 
-def _next_steps(report: RegionReport, console: Console) -> None:
+def _print_next_steps(report: RegionReport, console: Console) -> None:
     steps = summary.next_steps(report)
     if steps:
-        _heading(console, "Next steps")
+        _print_heading(console, "Next steps")
     for number, step in enumerate(steps, start=1):
-        _labelled(console, f"{number}.", _clean_text(step), width=3, indent=2)
+        _print_labelled(console, f"{number}.", _clean_text(step), width=3, indent=2)
 
 
-def _verdict(report: RegionReport, console: Console) -> None:
+def _print_verdict(report: RegionReport, console: Console) -> None:
     console.print()
     console.print(_clean_text(summary.verdict(report), _STYLES[summary.region_tone(report)]))
 
@@ -185,31 +187,33 @@ def _service_label(service: ServiceInfo, double: bool) -> str:
     return f"{label} on {service.node}" + (" (DOUBLE)" if double else "")
 
 
-def _journal(console: Console, lines: list[str]) -> None:
+def _print_journal(console: Console, lines: list[str]) -> None:
     if not lines:
         return
     shown = lines[-_JOURNAL_LINES:]
     left_off = len(lines) - len(shown)
-    _field(console, "Journal", f"({left_off} earlier lines are in the report)" if left_off else "")
+    _print_field(
+        console, "Journal", f"({left_off} earlier lines are in the report)" if left_off else ""
+    )
     body = "\n".join(one_line(line) for line in shown)
     console.print(Padding(_clean_text(body, "dim"), (0, 0, 0, 4), expand=False))
 
 
-def _heading(console: Console, title: str, style: str = "bold") -> None:
+def _print_heading(console: Console, title: str, style: str = "bold") -> None:
     console.print()
     console.print(Text(title, style=style))
 
 
-def _item(console: Console, label: str, style: str = "") -> None:
+def _print_item(console: Console, label: str, style: str = "") -> None:
     console.print(Padding(_clean_text(label, style), (0, 0, 0, 2), expand=False))
 
 
-def _field(console: Console, name: str, value: str, style: str = "") -> None:
+def _print_field(console: Console, name: str, value: str, style: str = "") -> None:
     if value or name == "Journal":
-        _labelled(console, name, _clean_text(value, style), width=8, indent=4)
+        _print_labelled(console, name, _clean_text(value, style), width=8, indent=4)
 
 
-def _labelled(console: Console, label: str, body: Text, *, width: int, indent: int) -> None:
+def _print_labelled(console: Console, label: str, body: Text, *, width: int, indent: int) -> None:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=width, no_wrap=True)
     grid.add_column(overflow="fold")

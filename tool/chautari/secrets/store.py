@@ -61,13 +61,15 @@ class SecretStore:
                 fix="add a person with an SSH public key under operators; for a sandbox, run: "
                 "deploy sandbox up NAME",
             )
-        keys = [pyrage.ssh.Recipient.from_str(_without_comment(line)) for line in recipients]
+        keys = [
+            pyrage.ssh.Recipient.from_str(_public_key_without_comment(line)) for line in recipients
+        ]
         body = {"recipients": list(recipients), "secrets": self._values}
         sealed = pyrage.encrypt(json.dumps(body, sort_keys=True).encode(), keys)
         write_atomically(file, sealed, mode=0o600)
 
 
-def _without_comment(line: str) -> str:
+def _public_key_without_comment(line: str) -> str:
     return " ".join(line.split()[:2])
 
 

@@ -33,7 +33,7 @@ def steps(region: Region, to: str, release: str) -> list[Step]:
     Raises:
         BadInput: when the region has no BigBlueButton, or `to` cannot run it.
     """
-    source = _source(region, to)
+    source = _node_to_move_from(region, to)
     os, node = OS_OF[release], region.nodes[to]
     if node.os != os:
         raise BadInput(
@@ -47,7 +47,7 @@ def steps(region: Region, to: str, release: str) -> list[Step]:
     ]
 
 
-def _source(region: Region, to: str) -> str:
+def _node_to_move_from(region: Region, to: str) -> str:
     nodes_running = region.nodes_running(NAME)
     if is_pooled(region):
         raise BadInput(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 VERSION_PATH = ("services", releases.NAME, "version")
 
 
-def release_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
+def release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[Finding]:
     """A release is only unpacked when its checksum is known."""
     version = region.settings_of(Nextcloud).version
     known_pins = pins.get(releases.NAME, {})
@@ -45,4 +45,4 @@ def release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
-RULES: tuple[Rule, ...] = (release_is_pinned, release_fits_the_os, rooms_app_is_pinned)
+RULES: tuple[Rule, ...] = (release_has_a_known_checksum, release_fits_the_os, rooms_app_is_pinned)

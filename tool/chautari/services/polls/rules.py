@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
 
 
-def release_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
+def release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[Finding]:
     """Where upstream publishes no checksum, a region must have one of its own.
 
     A sandbox needs none: it installs what `--mirror` gives, or a double.
@@ -49,4 +49,4 @@ def app_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
-RULES: tuple[Rule, ...] = (release_is_pinned, app_fits_the_os)
+RULES: tuple[Rule, ...] = (release_has_a_known_checksum, app_fits_the_os)
