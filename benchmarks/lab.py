@@ -136,7 +136,7 @@ class Lab:
     def fresh(self) -> None:
         """Have the region's nodes as a provider hands them over."""
         if shutil.which("podman") is None:
-            raise BenchError("podman is not there; it comes with: make setup")
+            raise BenchError("podman is not installed; install it with: make setup")
         self._deployed = False
         if self._up:
             self.run("sandbox", "down", str(self.region))

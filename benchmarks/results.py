@@ -78,5 +78,5 @@ def _factor(figure: Figure) -> str:
     if not figure.ratio:
         return ""
     if figure.ratio < 1:
-        return f" (ours takes 1/{1 / figure.ratio:.3g})"
-    return f" (ours takes {figure.ratio:.3g} times as much)"
+        return f" (our command takes 1/{1 / figure.ratio:.3g})"
+    return f" (our command takes {figure.ratio:.3g} times as much)"

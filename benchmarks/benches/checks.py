@@ -54,8 +54,8 @@ def run(lab: Lab, rounds: int) -> list[Figure]:
     found = interleaved({"deploy verify": ours, "testinfra over SSH": peer}, rounds, print)
     mine, theirs = found.values()
     note = (
-        f"checks inside: {sorted(counts['ours'])} ours, {sorted(counts['peer'])} peer; "
-        f"outside, only ours: {sorted(outside)}"
+        f"checks inside: {sorted(counts['ours'])} by us, {sorted(counts['peer'])} by the peer; "
+        f"checks outside, only by us: {sorted(outside)}"
     )
     return [
         figure(

@@ -65,7 +65,9 @@ def narrow(lab: Lab, rounds: int) -> list[Figure]:
         lab.fresh()
         lab.narrow(NODE, NARROW)
         ours.append(once(lab.redeploy("--node", NODE)))
-        print(f"  round {turn + 1}: ours {ours[-1].seconds:.0f} s, apt {apt[-1].seconds:.0f} s")
+        print(
+            f"  round {turn + 1}: our deploy {ours[-1].seconds:.0f} s, apt {apt[-1].seconds:.0f} s"
+        )
     return [
         figure(
             f"first deploy of a node at {NARROW} Mbit/s, compared with apt", seconds(ours),

@@ -57,7 +57,7 @@ def far_away(lab: Lab, rounds: int) -> list[Figure]:
         found, missing = _measure(lab, rounds, env, link.port)
     note = lab.no_checks()[1]
     if not note and link.connections == 0:
-        note = "ours did not go through the slow link"
+        note = "our deploy did not use the slow link"
     name = f"no-op redeploy of a node at {ROUND_TRIP * 1000:.0f} ms"
     return _times(name, found, missing, FAR, note)
 
@@ -168,11 +168,12 @@ def _control(found: Samples, missing: Mapping[str, str], note: str) -> list[Figu
         goal = at_most(CPU_SECONDS, "s") if peer == STOCK else FIGURE_ONLY
         figures += [
             figure(
-                f"control CPU of it, compared with {peer}", cpu(found[OURS]), cpu(theirs),
+                f"control CPU of this redeploy, compared with {peer}",
+                cpu(found[OURS]), cpu(theirs),
                 goal=goal, against=peer, reason=reason, note=note,
             ),
             figure(
-                f"control memory of it, largest process, compared with {peer}",
+                f"control memory of this redeploy, largest process, compared with {peer}",
                 memory(found[OURS]), memory(theirs), unit="MB", against=peer, reason=reason,
             ),
         ]  # fmt: skip

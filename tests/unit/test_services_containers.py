@@ -82,7 +82,7 @@ def test_several_servers_without_a_pool_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("[greenlight, scalelite]", "[greenlight, scalelite, nextcloud]", "a Redis of its own"),
+        ("[greenlight, scalelite]", "[greenlight, scalelite, nextcloud]", "its own Redis"),
         ("rooms: greenlight", "rooms: greenlight, recordings: true", "recordings of a pool stay"),
         ("rooms: greenlight", "rooms: none", "the rooms are in none"),
         ("services: [bigbluebutton]}}", "services: []}}", "no node runs"),

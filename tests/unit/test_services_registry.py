@@ -148,7 +148,7 @@ def test_roles_run_in_the_order_of_earlier_releases() -> None:
         on_node = set(BASE_ROLES) | set(own.roles)
         known = [role for role in BEFORE if role in on_node]
         assert [role for role in ROLES if role in on_node and role in BEFORE] == known
-    web = set(BEFORE) - {"bigbluebutton"}  # needs a machine of its own
+    web = set(BEFORE) - {"bigbluebutton"}  # needs its own machine
     assert [role for role in ROLES if role in web] == [role for role in BEFORE if role in web]
 
 

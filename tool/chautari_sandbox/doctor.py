@@ -53,7 +53,7 @@ def _system() -> MachineFinding:
 
 def _root() -> MachineFinding:
     ok = os.geteuid() == 0
-    detail = "root" if ok else "not root: nodes would have no addresses of their own"
+    detail = "root" if ok else "not root: nodes would not get their own addresses"
     return _finding("root", ok, detail, "sudo make demo")
 
 

@@ -62,7 +62,9 @@ def test_no_tcp_port_is_open(host: Any) -> None:
     assert all(listener.startswith("/run/php/") for listener in listeners), listeners
 
 
-@pytest.mark.advice("Delete the file www.conf there and restart PHP-FPM.", units=[UNIT])
+@pytest.mark.advice(
+    "Delete the file www.conf from PHP-FPM's folder pool.d, then restart PHP-FPM.", units=[UNIT]
+)
 def test_pool_of_the_package_is_gone(host: Any) -> None:
     """The package's default pool is removed"""
     assert not host.file(f"/etc/php/{version(host)}/fpm/pool.d/www.conf").exists

@@ -52,7 +52,9 @@ def test_no_tcp_port_is_open(host: Any, settings: dict[str, Any]) -> None:
         outside = [line for line in listening if "127.0.0.1:" not in line and "[::1]:" not in line]
         assert not outside, f"open to other machines: {outside}"
         answer = host.run(f"redis-cli -p {wanted} PING")
-        assert "NOAUTH" in answer.stdout + answer.stderr, "it answers without a password"
+        assert "NOAUTH" in answer.stdout + answer.stderr, (
+            "Redis answers on this port without a password"
+        )
         return
     port = host.run("redis-cli -s %s CONFIG GET port", SOCKET).stdout.split()
     assert port == ["port", "0"], f"Redis answers: {port}"

@@ -74,7 +74,11 @@ def test_bridge_has_joined_the_meeting_node(host: Host) -> None:
     assert connected == configured, f"{connected} of {configured} connections are open"
 
 
-@pytest.mark.advice("End the drain: POST /colibri/drain/disable on the node.", units=UNITS)
+@pytest.mark.advice(
+    "The bridge is set to refuse new meetings. To end this, send POST /colibri/drain/disable "
+    "on the node.",
+    units=UNITS,
+)
 def test_bridge_takes_meetings(host: Host) -> None:
     """The bridge accepts new meetings"""
     assert ask(host, "/colibri/drain") == {"drain": False}

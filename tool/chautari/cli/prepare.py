@@ -23,7 +23,7 @@ from chautari.deploy import pipeline
 @identity_option
 @json_option
 def command(name: str, as_json: bool, **options: Any) -> int:
-    """Inspect the region's machines, and install what Ansible and the checks need there.
+    """Inspect the region's machines, and install what Ansible and the checks need.
 
     `deploy region` does this by itself. Use this command if you continue with plain Ansible.
     """

@@ -35,7 +35,7 @@ from chautari.deploy import pipeline
 )  # fmt: skip
 @click.option("--purge", is_flag=True, help="Delete the data of services that are removed.")
 @click.option(
-    "--interrupt-meetings", is_flag=True, help="Deploy even if people are in a meeting there."
+    "--interrupt-meetings", is_flag=True, help="Deploy even if people are in a meeting on a node."
 )
 @click.option("--wait", is_flag=True, help="Wait while another operator is deploying to a node.")
 @click.option("--detach", is_flag=True, help="Return as soon as the runs have started.")

@@ -257,7 +257,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "key_rejected": (
         "{address} does not accept your SSH key.",
-        "Add your public key to ~/.ssh/authorized_keys of the account there, or choose the right "
+        "Add your public key to ~/.ssh/authorized_keys on the node, or choose the right "
         "key: --identity FILE. A key with a passphrase must be in your agent (ssh-add).",
     ),
     "no_ssh_answer": (
@@ -397,7 +397,7 @@ CAUSES: dict[str, Template] = {
         "Another program holds apt's lock, usually the machine's own updates. Wait until it "
         "finishes (`pgrep -a 'apt|dpkg|unattended'` on the node shows it); do not delete the lock."
     ),
-    "other_run": "Another run or preparation is running there. Wait until it ends; deploy again.",
+    "other_run": "Another run or preparation uses the node. Wait until it ends; deploy again.",
     "dpkg_interrupted": (
         "An installation was interrupted, perhaps by a power cut. Run `dpkg --configure -a` on the "
         "node."

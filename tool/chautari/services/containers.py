@@ -59,7 +59,7 @@ def container_rules(name: str) -> tuple[Rule, ...]:
             if "nextcloud" in region.nodes[node].services:
                 yield (
                     service_path(region, name, node),
-                    f"{name} needs a Redis of its own, and this node also runs nextcloud; move "
+                    f"{name} needs its own Redis, and this node also runs nextcloud; move "
                     "one of them to another node",
                 )
 

@@ -67,7 +67,7 @@ def _node_to_move_from(region: Region, to: str) -> str:
     if region.nodes[to].services:
         raise BadInput(
             f"{to} runs {', '.join(region.nodes[to].services)}",
-            fix="BigBlueButton needs a machine of its own: name another node",
+            fix="BigBlueButton needs its own machine; name another node",
         )
     return nodes_running[0]
 
@@ -87,7 +87,7 @@ def _steps_before(region: Region, source: str, to: str, name: str) -> list[Step]
             ),
         ),
         Step(
-            "Copy the recordings a first time",
+            "Copy the recordings for the first time",
             "This takes long and may be interrupted and repeated; the old server keeps running.",
             (
                 *(_ssh_command(region, node, "apt-get install -y rsync") for node in (source, to)),

@@ -33,7 +33,7 @@ def server_has_a_machine_of_its_own(region: Region, _: Pins) -> Iterator[Finding
         if others:
             yield (
                 service_path(region, NAME, name),
-                f"BigBlueButton needs a machine of its own, and this node also runs "
+                f"BigBlueButton needs its own machine, and this node also runs "
                 f"{', '.join(others)}; move one of them to another node",
             )
 

@@ -32,8 +32,8 @@ class BigBlueButton(StrictModel):
     )
     rooms: Literal["nextcloud", "greenlight", "none"] = Field(
         default="nextcloud",
-        description="Where people find their rooms: in the region's Nextcloud, in Greenlight on a "
-        "node of its own, or `none` when another program calls the server's API.",
+        description="Where people find their rooms: in the region's Nextcloud, in Greenlight on "
+        "another node, or `none` when another program calls the server's API.",
         examples=["nextcloud"],
     )
     guests: Literal["ask", "accept", "refuse"] = Field(

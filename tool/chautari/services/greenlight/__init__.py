@@ -1,4 +1,4 @@
-"""Greenlight: rooms of BigBlueButton with accounts of their own."""
+"""Greenlight: web pages for BigBlueButton rooms, with separate user accounts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rooms_are_here(region: Region, _: Pins) -> Iterator[Finding]:
 SERVICE = Service(
     name=NAME,
     title="Greenlight",
-    summary="rooms of BigBlueButton with accounts of their own",
+    summary="web pages for BigBlueButton rooms, with separate user accounts",
     page="greenlight",
     settings=Greenlight,
     example={"host": "lobby", "registration": "approval"},

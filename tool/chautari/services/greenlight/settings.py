@@ -11,7 +11,7 @@ from chautari.region.field_types import Email, ImageVersion, Label
 
 
 class Greenlight(StrictModel):
-    """Rooms of BigBlueButton with accounts of their own, in a container."""
+    """Web pages for BigBlueButton rooms, with separate user accounts, in a container."""
 
     host: Label = Field(
         default="lobby",

@@ -41,7 +41,7 @@ def bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Finding]:
                 "a bridge requires jitsi, which no node runs; add jitsi to a node's services",
             )
         elif name in meeting:
-            yield path, "jitsi has a bridge of its own; remove jitsi-bridge here"
+            yield path, "jitsi has its own bridge; remove jitsi-bridge from this node"
     if region.settings_of(Jitsi).relays and not region.nodes_running("jitsi-bridge"):
         yield (
             ("services", "jitsi", "relays"),

@@ -48,4 +48,6 @@ def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
 
 def card(context: NodeContext) -> Card:
     """Return the release and the command that shows the pool."""
-    return Card(image_of(context, NAME).version, note="its servers: chautari-pool, there")
+    return Card(
+        image_of(context, NAME).version, note="to list its servers, run chautari-pool on this node"
+    )
