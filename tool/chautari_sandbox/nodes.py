@@ -60,7 +60,11 @@ def _container_parameters(node: NodeSpec, limit: int) -> tuple[str, ...]:
 def ensure_nodes(
     engine: Engine, spec: SandboxSpec, images: dict[str, str], limit: int, operator: Path
 ) -> dict[str, str]:
-    """Start every node and remove those that the region no longer has; return what was done."""
+    """Start every node and remove those that the region no longer has; return what was done.
+
+    A node that ran before may have a stopped SSH server: that is the deploy's to report, and the
+    other nodes must not wait for it.
+    """
     present = engine.containers()
     wanted = {node.name for node in spec.nodes}
     engine.remove(found for name, found in present.items() if name not in {*wanted, "internet"})
@@ -69,7 +73,7 @@ def ensure_nodes(
         files = seed_files(node, spec.zone, engine.folder, operator)
         made = node_container(spec, node, images[node.release], limit, files)
         done[node.name] = engine.ensure(made, files, present.get(node.name))
-    for node in spec.nodes:
+    for node in (node for node in spec.nodes if done[node.name]):
         ports.wait_for_port(node.address, 22, f"the SSH server of {node.name}")
     return done
 
