@@ -7,6 +7,7 @@ are gone, some gateways accept a connection to any address.
 
 from __future__ import annotations
 
+from chautari.parallel import map_parallel
 from chautari_sandbox import ports, state
 from chautari_sandbox.spec import SandboxSpec
 from chautari_sandbox.state import SandboxState
@@ -22,9 +23,14 @@ def is_running(spec: SandboxSpec, known: SandboxState) -> bool:
         state.is_finished(spec.name)
         and _has_nodes_of(spec, known)
         and _has_artifacts_of(spec, known)
-        and ports.greets(known.internet_address, known.mail_relay.port, SMTP_GREETING)
-        and all(ports.greets(node.address, SSH_PORT, SSH_GREETING) for node in spec.nodes)
+        and _all_servers_greet(spec, known)
     )
+
+
+def _all_servers_greet(spec: SandboxSpec, known: SandboxState) -> bool:
+    servers = [(node.address, SSH_PORT, SSH_GREETING) for node in spec.nodes]
+    servers.append((known.internet_address, known.mail_relay.port, SMTP_GREETING))
+    return all(map_parallel(lambda server: ports.greets(*server), servers))
 
 
 def _has_nodes_of(spec: SandboxSpec, known: SandboxState) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -71,6 +72,8 @@ def main(arguments: list[str] | None = None) -> None:
     code = run(arguments)
     # After an interruption, threads still wait for nodes and checks; runs on nodes continue.
     process.stop_all()
+    # Python would look for garbage in all modules before it exits: 60 ms, and nothing is left to do.
+    gc.freeze()
     sys.exit(code)
 
 

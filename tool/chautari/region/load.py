@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from chautari.errors import InvalidRegion, Problem
 from chautari.region import explain, guard, rules
@@ -86,12 +86,6 @@ def _check_pin_kind(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pi
 _Pins = Annotated[dict[_Name, dict[ImageVersion, _Pin]], AfterValidator(_check_pin_kind)]
 
 
-class _Lock(RootModel[_Pins]):
-    """Pins by app and version."""
-
-    model_config = ConfigDict(defer_build=True)
-
-
 def load(file: Path) -> Inventory:
     """Read and check `file` and the `artifacts.lock` beside it.
 
@@ -167,7 +161,7 @@ def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[
     except InvalidRegion as error:
         return {}, list(error.problems)
     try:
-        lock = _Lock.model_validate(document.data)
+        pinned = TypeAdapter(_Pins).validate_python(document.data)
     except ValidationError as error:
         wrong = [document.problem(explain.error_path(item), PIN_FORM) for item in error.errors()]
         return {}, document.problems + wrong
@@ -176,6 +170,6 @@ def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[
             version: Artifact(app, version, pin.url or pin.image or "", pin.sha256)
             for version, pin in of.items()
         }
-        for app, of in lock.root.items()
+        for app, of in pinned.items()
     }
     return pins, document.problems
