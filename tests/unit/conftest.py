@@ -1,14 +1,33 @@
-"""What all unit tests share: the sandbox is installed, whatever this environment has."""
+"""Fixtures that several test files share."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import tomllib
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 from region_samples import ROOT
+from run_samples import OLD
 
+from chautari.node import lock, main, runner
 from chautari.render import provider
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from chautari.node import lock
+state = Path(sys.argv[1])
+lock.LOCK, lock.HOLDER = state / "lock", state / "holder.json"
+with lock.locked({"run": sys.argv[2], "operator": "luz", "origin": "cusco"}) as holder:
+    print("holds" if holder is None else holder, flush=True)
+    time.sleep(60)
+"""
 
 
 def sandbox_entry_point() -> EntryPoint:
@@ -22,3 +41,37 @@ def sandbox_entry_point() -> EntryPoint:
 def sandbox_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Find the sandbox as an installed package would be found; loaded only when it is used."""
     monkeypatch.setattr(provider, "find_provider", sandbox_entry_point().load)
+
+
+@pytest.fixture
+def node_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Let the runner, its lock and its bundles use temporary folders; return the state folder."""
+    state = tmp_path / "state"
+    state.mkdir()
+    monkeypatch.setattr(runner, "STATE", state)
+    monkeypatch.setattr(main, "STATE", state)
+    monkeypatch.setattr(runner, "MEMORY", tmp_path / "memory")
+    monkeypatch.setattr(lock, "LOCK", state / "lock")
+    monkeypatch.setattr(lock, "HOLDER", state / "holder.json")
+    monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(runner, "_unit_is_active", lambda _: False)
+    # The runner sets its own.
+    mask, handler = os.umask(0o022), signal.getsignal(signal.SIGTERM)
+    yield state
+    os.umask(mask)
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def lock_holder(node_state: Path) -> Iterator[subprocess.Popen[str]]:
+    """Return another process, which holds the lock of the node."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(node_state), OLD],
+        stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(ROOT / "tool")},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "holds\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from chautari.node import converge, reason_texts, receipt_writer
+import pytest
+
+from chautari.node import converge, fingerprint, reason_texts, receipt_writer
 from chautari.node.events import Reason, RunEvent
 from chautari.node.receipt_writer import RoleRecord
 from chautari.node.receipts import RoleInputs
@@ -111,3 +113,19 @@ def told(folder: Path, event: str) -> list[Data]:
 
 def mode(file: Path) -> str:
     return oct(os.stat(file).st_mode & 0o777)
+
+
+def fail_reads(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Let every read of a file's content fail with an error of the system."""
+
+    def hashed(name: str, algorithm: str) -> str:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fingerprint, "_hash_file", hashed)
+
+
+def make_link_loop(folder: Path) -> None:
+    """Replace a folder by a link to itself."""
+    if folder.exists():
+        folder.rename(folder.with_name(f"{folder.name}.before"))
+    folder.symlink_to(folder.name)

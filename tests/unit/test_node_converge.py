@@ -5,7 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import FakeAnsible, codes, inputs, node, path_item, reason_text, told, written
+from receipt_samples import (
+    FakeAnsible,
+    codes,
+    inputs,
+    make_link_loop,
+    node,
+    path_item,
+    reason_text,
+    told,
+    written,
+)
 
 from chautari.node import converge, packages, pending_handlers, receipts, runner
 from chautari.node.receipts import RoleInputs
@@ -345,3 +355,20 @@ def test_role_that_is_to_go_is_asked_too(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "memory" / "obsolete_roles.json").write_text('["a"]')
     written(tmp_path / "memory" / "roles" / "a" / "tasks" / "remove.yml", "[]\n")
     assert busy(tmp_path, monkeypatch, roles)[0] == "playbooks/in_use.yml"
+
+
+def test_what_cannot_be_read_is_not_told_as_left_by_hand(tmp_path: Path) -> None:
+    file = written(tmp_path / "etc" / "x")
+
+    def ansible(_: str) -> int:
+        notes = [{"role": "a", "item": path_item(file)}, {"role": "a", "completed": True}]
+        lines = (json.dumps(note) + "\n" for note in notes)
+        (tmp_path / "memory" / "managed.jsonl").write_text("".join(lines))
+        return 0
+
+    there = node(tmp_path, [inputs("a")], ansible)
+    assert converge.converge(there, full=False) == 0
+    make_link_loop(tmp_path / "etc")
+    assert converge.converge(there, full=False) == 0
+    assert told(tmp_path, "manual_change_kept") == []
+    assert [event["role"] for event in told(tmp_path, "receipt_incomplete")] == ["a"]

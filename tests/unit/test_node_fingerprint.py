@@ -1,11 +1,17 @@
 """How things stand on this machine, as a receipt records it."""
 
+import errno
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from receipt_samples import (
+    fail_reads,
+    make_link_loop,
+    written,
+)
 
 from chautari.node import fingerprint
 from chautari.node.fingerprint import current_states, path_state
@@ -396,3 +402,62 @@ def test_machine_is_its_release_architecture_and_memory(
     found = fingerprint.machine_facts()
     assert (found["memory_mb"], found["machine"]) == (2000, os.uname().machine)
     assert {"id", "version_id"} <= set(found)
+
+
+def test_probe_that_goes_on_without_a_word_is_ended_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fingerprint, "PROBE_SECONDS", 0.2)
+    began = time.monotonic()
+    assert one("probe", script="echo a; exec >&-; sleep 20") == {"ok": False, "says": []}
+    assert time.monotonic() - began < 5
+
+
+def test_program_that_cannot_be_run_counts_as_one_that_is_not_there(tools: Path) -> None:
+    (tools / "dpkg-query").write_bytes(b"\x7fELF, cut short")
+    (tools / "dpkg-query").chmod(0o755)
+    assert one("package", "nginx") == {"status": "not-installed"}
+
+
+def test_answers_come_in_the_order_of_the_questions(tools: Path, tmp_path: Path) -> None:
+    stand_in(tools, "dpkg-query", "printf 'nginx\\tinstall\\tinstalled\\t1.2\\n'")
+    items: list[State] = [
+        {"kind": "package", "name": "nginx"},
+        {"kind": "exists", "name": str(tmp_path)},
+        {"kind": "probe", "name": "p", "script": "echo a"},
+        {"kind": "path", "name": str(tmp_path / "none")},
+    ]
+    assert current_states(items) == [
+        {"status": "installed"}, {"exists": True}, {"ok": True, "says": ["a"]}, {"is": "absent"},
+    ]  # fmt: skip
+
+
+LOOP = {"is": "unreadable", "why": "ELOOP", "ok": False}
+
+
+def test_path_below_a_loop_of_links_is_a_state_like_any_other(tmp_path: Path) -> None:
+    make_link_loop(tmp_path / "etc")
+    assert path_state(f"{tmp_path}/etc/x") == LOOP
+
+
+def test_name_that_is_too_long_for_the_disk_is_a_state_like_any_other(tmp_path: Path) -> None:
+    assert path_state(f"{tmp_path}/{'x' * 300}") == LOOP | {"why": "ENAMETOOLONG"}
+
+
+@pytest.mark.parametrize("why", ["EIO", "ESTALE", "ENOTCONN", "EACCES"])
+def test_file_whose_content_cannot_be_had_is_no_file_without_content(
+    why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_reads(monkeypatch, getattr(errno, why))
+    assert path_state(str(written(tmp_path / "x"))) == LOOP | {"why": why}
+
+
+def test_what_vanishes_while_it_is_looked_at_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").symlink_to("nowhere")
+    gone = FileNotFoundError(errno.ENOENT, "gone")
+    monkeypatch.setattr(os, "readlink", lambda _: (_ for _ in ()).throw(gone))
+    assert path_state(str(tmp_path / "x")) == {"is": "absent"}
+    fail_reads(monkeypatch, errno.ENOENT)
+    assert path_state(str(written(tmp_path / "y"))) == {"is": "absent"}

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from playbook_samples import Data, lines, play, roles, write
+from receipt_samples import mode
 
 from chautari.node import receipts
 from chautari.node.converge import read_records
-from chautari.node.pending_handlers import PendingHandlers
+from chautari.node.pending_handlers import PendingHandlers, append_pending
 
 COMMAND = "ansible.builtin.command"
 
@@ -114,6 +115,15 @@ def test_restart_that_found_no_room_is_noted_when_there_is_some(
     assert receipts.pending_handlers(state, "web") == []
     restarts.record(["Reload"])
     assert receipts.pending_handlers(state, "web") == ["Reload"]
+
+
+def test_owed_restarts_are_told_once_each_in_their_order(state: Path) -> None:
+    assert receipts.pending_handlers(state, "web") == []
+    append_pending(state, "web", ["Restart", "Reload"])
+    append_pending(state, "web", ["Reload", "Touch"])
+    assert receipts.pending_handlers(state, "web") == ["Restart", "Reload", "Touch"]
+    assert receipts.pending_handlers(state, "php") == []
+    assert mode(state / "pending") == "0o700"
 
 
 # ── In real playbooks ────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,5 @@
 """Receipts: kept whole or not at all, and never taken for better than they are."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from receipt_samples import (
     RUN,
     codes,
     inputs,
+    make_link_loop,
     mode,
     path_item,
     reason_text,
@@ -18,10 +18,7 @@ from receipt_samples import (
     written,
 )
 
-from chautari.node import fingerprint, pending_handlers, receipt_writer, receipts
-from chautari.node.receipt_writer import RoleRecord
-
-COMMAND = {"name": "Run it", "tags": ["run_it"], "change": "command", "module": "command"}
+from chautari.node import drift, fingerprint, pending_handlers, receipts
 
 
 @pytest.fixture
@@ -40,9 +37,6 @@ def seal_one(state: Path, file: Path, **changed: Any) -> str:
 
 def stale(state: Path, **changed: Any) -> list[str]:
     return codes(receipts.roles_to_run(state, [inputs(**changed)]).get("web", []))
-
-
-# ── On the disk ──────────────────────────────────────────────────────────────────────────────
 
 
 def test_receipt_is_read_back_as_it_was_written(state: Path, file: Path) -> None:
@@ -127,9 +121,6 @@ def test_forgotten_receipt_makes_the_role_new(state: Path, file: Path) -> None:
     seal_one(state, file)
     receipts.delete_receipts(state, ["web", "never-there"])
     assert stale(state) == ["receipt_missing"]
-
-
-# ── When a role has to run ───────────────────────────────────────────────────────────────────
 
 
 def test_role_without_a_receipt_is_new(state: Path) -> None:
@@ -230,160 +221,21 @@ def test_differences_belong_to_the_role_that_manages_the_thing(state: Path, tmp_
     assert list(receipts.roles_to_run(state, roles)) == ["b"]
 
 
-# ── Sealing ──────────────────────────────────────────────────────────────────────────────────
-
-
-def test_role_that_did_not_come_to_its_end_gets_no_receipt(state: Path, file: Path) -> None:
-    assert sealed(state, inputs(), record(path_item(file), completed=False)) == ""
-    assert receipt_writer.write_receipts(state, RUN, [inputs()], {}) == {}
-    assert stale(state) == ["receipt_missing"]
-
-
-@pytest.mark.parametrize(
-    ("given", "told", "why"),
-    [
-        ({}, {}, ""),
-        ({}, {"untracked": [COMMAND]},
-         "the changes of task 'Run it' are not known (a command's changes cannot be tracked)"),
-        ({"tracked_by": {"run_it": ["rules"]}}, {"untracked": [COMMAND]}, ""),
-        ({"tracked_by": {"another": ["rules"]}}, {"untracked": [COMMAND]}, "Run it"),
-        ({}, {"rescued": ["Ask"]}, "the task 'Ask' did not succeed"),
-        ({"items": [{"kind": "probe", "name": "rules", "script": "true"}]}, {}, ""),
-        ({"items": [{"kind": "probe", "name": "rules", "script": "false"}]}, {},
-         "rules is not in the desired state yet"),
-        ({"items": [{"kind": "reload_marker", "name": "s", "settings": [], "marker": "/gone"}]}, {},
-         "s is not in the desired state yet"),
-    ],
-)  # fmt: skip
-def test_role_stays_open_when_something_cannot_be_vouched_for(
-    given: dict[str, Any], told: dict[str, Any], why: str, state: Path, file: Path
-) -> None:
-    found = sealed(state, inputs(**given), record(path_item(file), **told))
-    assert why in found and bool(found) == bool(why)
-    assert ("receipt_incomplete" in stale(state, **given)) == bool(why)
-
-
-def test_open_role_says_why_it_runs_again(state: Path, file: Path) -> None:
-    sealed(state, inputs(), record(rescued=["Ask"]))
-    [found] = receipts.roles_to_run(state, [inputs()])["web"]
-    assert (found["code"], reason_text(found)) == (
-        "receipt_incomplete",
-        "the task 'Ask' did not succeed",
-    )
-
-
-def test_what_is_not_as_wished_yet_has_not_changed(state: Path) -> None:
-    probe = {"kind": "probe", "name": "certificate", "script": "echo none; exit 1"}
-    sealed(state, inputs(items=[probe]), record())
-    assert stale(state) == ["receipt_incomplete"]
-
-
-def test_file_that_is_not_what_the_role_wrote_leaves_it_open(state: Path, file: Path) -> None:
-    wrote = hashlib.sha1(file.read_bytes()).hexdigest()
-    assert sealed(state, inputs(), record(path_item(file, sha1=wrote))) == ""
-    written(file, "somebody else was quicker\n")
-    why = sealed(state, inputs(), record(path_item(file, sha1=wrote)))
-    assert why == f"{file} was changed by something else after the role wrote it"
-    assert stale(state) == ["receipt_incomplete"]
-
-
-def test_receipt_keeps_nothing_of_what_was_written_but_a_digest(state: Path, file: Path) -> None:
-    written(file, "canary\n", 0o600)
-    sealed(state, inputs(), record(path_item(file, sha1=hashlib.sha1(b"canary\n").hexdigest())))
-    kept = b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file())
-    assert b"canary" not in kept
-    assert b"sha1" not in kept
-
-
-def test_what_the_role_declares_is_watched_once_beside_what_its_tasks_told(
-    state: Path, file: Path
-) -> None:
-    probe = {"kind": "probe", "name": "rules", "script": "echo 1"}
-    sealed(state, inputs(items=[probe]), record(path_item(file), probe | {"script": "echo 2"}))
-    found = receipts.load(state, "web")
-    assert found is not None
-    assert found.items == [path_item(file), probe]
-
-
-def test_sealing_one_role_keeps_the_others_apart(state: Path, tmp_path: Path) -> None:
-    roles = [inputs("a"), inputs("b"), inputs("c")]
-    told = {
-        "a": record(path_item(written(tmp_path / "a"))),
-        "b": RoleRecord(items={}, completed=False),
-        "c": record(path_item(written(tmp_path / "c1")), path_item(written(tmp_path / "c2"))),
-    }
-    assert receipt_writer.write_receipts(state, RUN, roles, told) == {}
-    assert {receipt.role: len(receipt.states) for receipt in receipts.all_receipts(state)} == {
-        "a": 1, "c": 2,
-    }  # fmt: skip
-    assert list(receipts.roles_to_run(state, roles)) == ["b"]
-
-
-def test_sealing_pays_what_was_owed_by_the_roles_that_ended(state: Path) -> None:
-    for role in "ab":
-        pending_handlers.append_pending(state, role, ["Reload"])
-    receipt_writer.write_receipts(state, RUN, [inputs("a"), inputs("b")], {"a": record()})
-    assert (receipts.pending_handlers(state, "a"), receipts.pending_handlers(state, "b")) == (
-        [],
-        ["Reload"],
-    )
-
-
-# ── What lay in the files ────────────────────────────────────────────────────────────────────
-
-
-def contents(state: Path) -> list[str]:
-    return sorted(
-        path.read_text() for path in (receipts.receipts_folder(state) / "contents").glob("*")
-    )
-
-
-@pytest.mark.parametrize(
-    ("file_mode", "text", "kept"),
-    [
-        (0o644, "one\n", True),
-        (0o604, "one\n", True),
-        (0o640, "canary\n", False),
-        (0o600, "canary\n", False),
-        (0o644, "x" * (receipt_writer.SHOWN_BYTES + 1), False),
-    ],
-)
-def test_only_short_texts_that_others_may_read_are_kept(
-    file_mode: int, text: str, kept: bool, state: Path, tmp_path: Path
-) -> None:
-    file = written(tmp_path / "x", text, file_mode)
-    sealed(state, inputs(), record(path_item(file)))
-    assert contents(state) == ([text] if kept else [])
-
-
-def test_link_to_a_text_is_not_kept(state: Path, file: Path, tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(file)
-    sealed(state, inputs(), record(path_item(tmp_path / "link")))
-    assert contents(state) == []
-
-
-def test_texts_that_no_receipt_speaks_of_are_forgotten(state: Path, file: Path) -> None:
-    seal_one(state, file)
-    written(file, "two\n")
-    seal_one(state, file)
-    assert contents(state) == ["one\n", "two\n"]
-    receipt_writer.prune_contents(state)
-    assert contents(state) == ["two\n"]
-
-
-# ── Pending handlers ─────────────────────────────────────────────────────────────────────────
-
-
-def test_owed_restarts_are_told_once_each_in_their_order(state: Path) -> None:
-    assert receipts.pending_handlers(state, "web") == []
-    pending_handlers.append_pending(state, "web", ["Restart", "Reload"])
-    pending_handlers.append_pending(state, "web", ["Reload", "Touch"])
-    assert receipts.pending_handlers(state, "web") == ["Restart", "Reload", "Touch"]
-    assert receipts.pending_handlers(state, "php") == []
-    assert mode(state / "pending") == "0o700"
-
-
 def test_receipts_are_plain_json_of_one_object(state: Path, file: Path) -> None:
     seal_one(state, file)
     body = json.loads((receipts.receipts_folder(state) / "web.json").read_text())
     assert (body["format"], body["role"]) == (receipts.FORMAT, "web")
+
+
+def test_role_of_such_a_path_runs_and_the_others_are_looked_at(state: Path, tmp_path: Path) -> None:
+    lost, other = written(tmp_path / "etc" / "x"), written(tmp_path / "y")
+    sealed(state, inputs("a"), record(path_item(lost)))
+    sealed(state, inputs("b"), record(path_item(other)))
+    make_link_loop(tmp_path / "etc")
+    [(role, [why])] = receipts.roles_to_run(state, [inputs("a"), inputs("b")]).items()
+    assert (role, why["code"], why["data"]["path"]) == ("a", "path_unreadable", str(lost))
+    assert reason_text(why) == (
+        f"{lost}: cannot be read (Too many levels of symbolic links); `stat {lost}` on the node "
+        "says more"
+    )
+    assert reason_text(why) in drift.describe_drift(drift.drift(state))

@@ -1,0 +1,33 @@
+"""Who holds the lock of a node, and at which role that run is."""
+
+import io
+from pathlib import Path
+
+import pytest
+from run_samples import (
+    OLD,
+    RUN,
+    STARTED,
+    printed_events,
+    write_run,
+)
+
+from chautari.node import lock, main
+
+pytestmark = pytest.mark.usefixtures("node_state")
+
+
+def test_whoever_waits_is_told_at_which_role_the_run_is(
+    node_state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roles = [{"event": "role_started", "role": role} for role in ("base", "php")]
+    write_run(node_state, RUN, STARTED, *roles, {"event": "task", "task": "t"})
+    assert main.main({"action": "activity"}, io.BytesIO()) == 0
+    assert printed_events(capsys) == [{"event": "activity", "busy": None}]
+    monkeypatch.setattr(lock, "holder", lambda: {"operator": "luz", "run": RUN})
+    main.main({"action": "activity"}, io.BytesIO())
+    [told] = printed_events(capsys)
+    assert told["busy"] == {"operator": "luz", "run": RUN, "role": "php"}
+    monkeypatch.setattr(lock, "holder", lambda: {"operator": "luz", "run": OLD})
+    main.main({"action": "activity"}, io.BytesIO())
+    assert printed_events(capsys)[0]["busy"]["role"] == ""

@@ -1,0 +1,54 @@
+"""How a bundle is unpacked on the node."""
+
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+from run_samples import RUN, packed_bundle
+
+from chautari.node.bundle import unpack
+
+
+def test_unpack_writes_plain_files_for_root_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "memory" / RUN
+    before = os.umask(0o077)
+    try:
+        unpack(packed_bundle(("a", tarfile.REGTYPE), ("b/c", tarfile.REGTYPE)), folder)
+    finally:
+        os.umask(before)
+    assert (folder / "b" / "c").read_bytes() == b"content"
+    modes = [oct(path.stat().st_mode & 0o777) for path in (folder, folder / "b", folder / "a")]
+    assert modes == ["0o700", "0o700", "0o600"]
+
+
+def test_unpack_begins_with_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "leftover").touch()
+    unpack(packed_bundle(("a", tarfile.REGTYPE)), tmp_path / "x")
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("../outside", tarfile.REGTYPE),
+        ("a/../../outside", tarfile.REGTYPE),
+        ("/tmp/chautari-outside", tarfile.REGTYPE),
+        (".", tarfile.REGTYPE),
+        ("link", tarfile.SYMTYPE),
+        ("hard", tarfile.LNKTYPE),
+        ("device", tarfile.CHRTYPE),
+        ("block", tarfile.BLKTYPE),
+        ("pipe", tarfile.FIFOTYPE),
+        ("folder", tarfile.DIRTYPE),
+    ],
+)
+def test_unpack_refuses_what_is_no_plain_file_inside(
+    name: str, kind: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="does not belong in a bundle"):
+        unpack(packed_bundle((name, kind)), tmp_path / "in" / "x")
+    assert not (tmp_path / "in" / "outside").exists()
+    assert not Path("/tmp/chautari-outside").exists()
+    assert list((tmp_path / "in" / "x").iterdir()) == []

@@ -1,0 +1,159 @@
+"""Following a run on the node."""
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from run_samples import ENDED, OLD, RUN, STARTED, printed_events, write_run
+
+from chautari.node import runner
+
+pytestmark = pytest.mark.usefixtures("node_state")
+IS_ACTIVE = runner._unit_is_active
+
+
+@pytest.fixture
+def alive(node_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_unit_is_active", lambda _: True)
+
+
+@pytest.fixture
+def systemd(node_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in for systemctl; it says what is written here, one line each time."""
+    program, says = tmp_path / "bin" / "systemctl", tmp_path / "says"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!/bin/sh\nhead -n1 {says}\nsed -i 1d {says}\n[ -s {says} ] || echo unknown > {says}\n"
+        "exit 3\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    monkeypatch.setattr(runner, "_unit_is_active", IS_ACTIVE)
+    return says
+
+
+@pytest.mark.parametrize("answer", ["active", "activating", "deactivating", "reloading", ""])
+def test_unit_that_may_still_write_is_not_taken_for_ended(answer: str, systemd: Path) -> None:
+    systemd.write_text(f"{answer}\n")
+    assert runner._unit_is_active(RUN)
+
+
+@pytest.mark.parametrize("answer", ["inactive", "failed", "unknown"])
+def test_unit_that_ended_is_known_by_its_state(answer: str, systemd: Path) -> None:
+    systemd.write_text(f"{answer}\n")
+    assert not runner._unit_is_active(RUN)
+
+
+def test_run_is_lost_only_when_its_unit_is_gone_twice(
+    node_state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_run(node_state, RUN, STARTED) / "events.jsonl"
+    asked: list[str] = []
+
+    def gone(run: str) -> bool:
+        asked.append(run)
+        if len(asked) == 4:
+            with file.open("a") as stream:
+                stream.write(json.dumps(ENDED) + "\n")
+        return len(asked) == 2
+
+    monkeypatch.setattr(runner, "_unit_is_active", gone)
+    assert runner.follow(RUN, 0) == 0
+    assert [event["event"] for event in printed_events(capsys)] == ["run_started", "run_finished"]
+
+
+def test_follow_prints_every_event_and_ends_with_the_run(
+    node_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(node_state, RUN, STARTED, {"event": "heartbeat"}, ENDED, {"event": "never told"})
+    assert runner.follow(RUN, 0) == 0
+    assert [event["event"] for event in printed_events(capsys)] == [
+        "run_started",
+        "heartbeat",
+        "run_finished",
+    ]
+
+
+def test_follow_goes_on_from_an_offset(
+    node_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(node_state, RUN, STARTED, {"event": "role_message", "role": "a", "text": "ñ"}, ENDED)
+    runner.follow(RUN, 0)
+    first, *rest = printed_events(capsys)
+    runner.follow(RUN, first["offset"])
+    assert printed_events(capsys) == rest
+
+
+def test_follow_returns_how_the_run_ended(node_state: Path) -> None:
+    write_run(node_state, RUN, STARTED, ENDED | {"ok": False})
+    assert runner.follow(RUN, 0) == 1
+    write_run(node_state, OLD, {"event": "busy", "holder": {}})
+    assert runner.follow(OLD, 0) == runner.BUSY
+
+
+def test_follow_says_when_the_unit_ended_without_a_word(
+    node_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(node_state, RUN, STARTED)
+    assert runner.follow(RUN, 0) == 1
+    assert printed_events(capsys)[-1] == {"event": "run_lost", "run": RUN, "full_folder": ""}
+
+
+def test_follow_says_so_when_no_room_is_left_for_the_journal(
+    node_state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(node_state, RUN, STARTED)
+    there = os.statvfs(node_state)
+    monkeypatch.setattr(runner, "FULL_DISK_BYTES", there.f_bavail * there.f_frsize * 2)
+    assert runner.follow(RUN, 0) == 1
+    assert printed_events(capsys)[-1] == {
+        "event": "run_lost",
+        "run": RUN,
+        "full_folder": str(node_state),
+    }
+
+
+@pytest.mark.usefixtures("alive")
+def test_follow_waits_for_what_is_still_written(
+    node_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_run(node_state) / "events.jsonl"
+
+    def write() -> None:
+        with file.open("a", buffering=1) as stream:
+            for text in (json.dumps(STARTED), "\n", '{"event": "half', '"}\n', json.dumps(ENDED)):
+                stream.write(text)
+                stream.flush()
+                time.sleep(0.03)
+            stream.write("\n")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert runner.follow(RUN, 0) == 0
+    writer.join()
+    assert [event["event"] for event in printed_events(capsys)] == [
+        "run_started",
+        "half",
+        "run_finished",
+    ]
+
+
+@pytest.mark.usefixtures("alive")
+def test_follow_shows_that_a_silent_run_is_alive(
+    node_state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_run(node_state, RUN, STARTED) / "events.jsonl"
+    monkeypatch.setattr(runner, "HEARTBEAT_SECONDS", 0.05)
+
+    def end() -> None:
+        with file.open("a") as stream:
+            stream.write(json.dumps(ENDED) + "\n")
+
+    threading.Timer(0.3, end).start()
+    assert runner.follow(RUN, 0) == 0
+    events = [event["event"] for event in printed_events(capsys)]
+    assert events[0] == "run_started"
+    assert "heartbeat" in events

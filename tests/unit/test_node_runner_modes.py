@@ -1,0 +1,200 @@
+"""What a run does: deploy, plan or verify, with or without Mitogen."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from receipt_samples import inputs, record, sealed, written
+from run_samples import (
+    ABOUT,
+    RUN,
+    write_run,
+)
+
+from chautari.node import lock, packages, runner
+
+Data = dict[str, Any]
+ANSIBLE = """#!/bin/sh
+echo "strategy ${ANSIBLE_STRATEGY:-none}" >> "$(dirname "$0")/calls"
+"""
+ROLE_STARTED = """echo '{"event": "role_started", "role": "base"}' >> "$CHAUTARI_EVENTS"\n"""
+
+
+@pytest.fixture
+def memory(node_state: Path) -> Path:
+    """An unpacked bundle of one role whose receipt is out of date."""
+    folder = runner.MEMORY / RUN
+    written(folder / "roles.json", json.dumps([inputs("a", files="f2"), inputs("b")]))
+    written(folder / "plays.json", json.dumps({r: {"hosts": r, "roles": [r]} for r in "ab"}))
+    written(folder / "lib" / "chautari" / "__init__.py", "")
+    for role in "ab":
+        sealed(node_state, inputs(role), record())
+    return folder
+
+
+def events(folder: Path) -> list[Data]:
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What was started in place of Ansible; it fails."""
+    found: list[list[str]] = []
+
+    def run(argv: list[str], folder: Path, memory: Path, extra: dict[str, str]) -> int:
+        found.append(
+            [Path(argv[0]).name, *argv[1:], *filter(None, [extra.get("CHAUTARI_CHECKING")])]
+        )
+        (folder / "log").write_text("no luck\n")
+        return 2
+
+    monkeypatch.setattr(runner, "_run_logged", run)
+    # Whatever is half done on the machine of these tests is none of theirs.
+    monkeypatch.setattr(packages, "find_interrupted", list)
+    return found
+
+
+def test_plan_asks_ansible_s_check_and_keeps_every_receipt(
+    node_state: Path, memory: Path, started: list[list[str]]
+) -> None:
+    folder = write_run(node_state)
+    before = {path.name: path.read_bytes() for path in (node_state / "receipts").glob("*.json")}
+    assert runner.plan(folder, memory, {"run": RUN}) is True
+    assert started == [["ansible-playbook", "playbooks/run.yml", "--check", "--diff", "yes"]]
+    assert {p.name: p.read_bytes() for p in (node_state / "receipts").glob("*.json")} == before
+    told = [event["event"] for event in events(folder)]
+    assert told == ["roles_selected", "dry_run_incomplete", "role_up_to_date", "download_estimate"]
+    assert not (node_state / "lib").exists()
+
+
+def test_plan_with_nothing_to_do_starts_nothing(
+    node_state: Path, memory: Path, started: list[list[str]]
+) -> None:
+    written(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
+    folder = write_run(node_state)
+    assert runner.plan(folder, memory, {"run": RUN}) is True
+    assert started == []
+
+
+def test_converge_that_fails_says_so_and_leaves_the_watch(
+    node_state: Path, memory: Path, started: list[list[str]]
+) -> None:
+    folder = write_run(node_state)
+    assert runner.converge_node(folder, memory, {"run": RUN}) is False
+    assert started == [["ansible-playbook", "playbooks/run.yml", "no"]]
+    assert events(folder)[-1] == {"event": "playbook_failed", "code": 2, "log": ["no luck"]}
+    assert (node_state / "lib" / "chautari" / "__init__.py").is_file()
+    assert sorted(path.name for path in (node_state / "receipts").glob("*.json")) == ["b.json"]
+
+
+def test_cut_off_installation_is_finished_before_any_role_runs(
+    node_state: Path, memory: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "find_interrupted", lambda: ["nginx"])
+    monkeypatch.setattr(lock, "apt_holder", lambda: "")
+    folder = write_run(node_state)
+    assert runner.converge_node(folder, memory, {"run": RUN}) is False
+    assert [argv[0] for argv in started] == ["sh", "ansible-playbook"]
+    [told] = [event for event in events(folder) if event["event"] == "dpkg_repaired"]
+    assert (told["packages"], told["ok"]) == (["nginx"], False)
+
+
+def test_packages_are_left_alone_where_nothing_runs(
+    node_state: Path, memory: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "find_interrupted", lambda: ["nginx"])
+    written(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
+    assert runner.converge_node(write_run(node_state), memory, {"run": RUN}) is True
+    assert started == []
+
+
+def test_worker_of_a_plan_converges_and_checks_nothing(
+    node_state: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    for name in ("converge_node", "run_checks", "plan"):
+        monkeypatch.setattr(runner, name, lambda *_, name=name: done.append(name) or True)
+    for about, wanted in (
+        ({"mode": "plan"}, ["plan"]),
+        ({"mode": "verify"}, ["run_checks"]),
+        ({"mode": "deploy"}, ["converge_node", "run_checks"]),
+        ({"mode": "deploy", "checks": False}, ["converge_node"]),
+    ):
+        done.clear()
+        assert runner._run_mode(node_state, memory, about, 0.0) is True
+        assert done == wanted
+
+
+@pytest.mark.parametrize(
+    ("event", "action"),
+    [
+        ("playbook_failed", "converge"), ("dry_run_incomplete", "plan"),
+        ("mitogen_fallback", "converge"), ("checks_errored", "check"),
+    ],
+)  # fmt: skip
+def test_what_ansible_said_is_told_without_secrets(
+    event: str, action: str, node_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, memory = write_run(node_state), runner.MEMORY / RUN
+    for name, data in {
+        "secrets": ["canary-secret"], "roles": [inputs("a")], "settings": {},
+        "plays": {"a": {"hosts": "all", "roles": ["a"]}},
+    }.items():  # fmt: skip
+        written(memory / f"{name}.json", json.dumps(data))
+    written(memory / "lib" / "x", "")
+    program = "#!/bin/sh\necho 'password: canary-secret'; exit 4\n"
+    for name in ("ansible-playbook", "python"):
+        written(node_state / "venv" / "bin" / name, program, 0o755)
+    monkeypatch.setattr(runner, "VENV", node_state / "venv")
+    monkeypatch.setattr(runner, "_mitogen_settings", lambda: {"ANSIBLE_STRATEGY": "x"})
+    about = {"run": RUN}
+    {
+        "converge": lambda: runner.converge_node(folder, memory, about),
+        "plan": lambda: runner.plan(folder, memory, about),
+        "check": lambda: runner.run_checks(folder, memory, 0.0),
+    }[action]()
+    found = {line["event"]: line for line in events(folder)}
+    assert found[event]["log"][0] == "password: ********"
+    assert "canary" not in (folder / "events.jsonl").read_text() + (folder / "log").read_text()
+
+
+@pytest.fixture
+def mitogen_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of a run on a node that has Mitogen."""
+    monkeypatch.setattr(runner, "VENV", tmp_path / "venv")
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    packages = tmp_path / "venv" / "lib" / "python3.13" / "site-packages"
+    (packages / "ansible_mitogen" / "plugins" / "strategy").mkdir(parents=True)
+    (tmp_path / "memory").mkdir()
+    return tmp_path
+
+
+def run_ansible(folder: Path, script: str, about: Data = ABOUT) -> tuple[int, list[str]]:
+    """Run a playbook, for which `script` stands in; return its exit code and its strategies."""
+    program = written(folder / "venv" / "bin" / "ansible-playbook", ANSIBLE + script, 0o755)
+    code = runner._run_context(folder, folder / "memory", about, []).ansible("playbooks/run.yml")
+    return code, (program.parent / "calls").read_text().splitlines()
+
+
+def test_mitogen_runs_the_tasks_where_it_is_installed(mitogen_run: Path) -> None:
+    assert run_ansible(mitogen_run, "exit 0") == (0, ["strategy mitogen_linear"])
+
+
+def test_run_goes_on_without_it_when_it_does_not_fit(mitogen_run: Path) -> None:
+    code, calls = run_ansible(mitogen_run, '[ -z "$ANSIBLE_STRATEGY" ]')
+    assert (code, calls) == (0, ["strategy mitogen_linear", "strategy none"])
+    assert [event["event"] for event in events(mitogen_run)] == ["mitogen_fallback"]
+
+
+def test_role_that_failed_is_not_run_a_second_time(mitogen_run: Path) -> None:
+    assert run_ansible(mitogen_run, ROLE_STARTED + "exit 2") == (2, ["strategy mitogen_linear"])
+
+
+def test_plain_ansible_can_be_asked_for(mitogen_run: Path) -> None:
+    assert run_ansible(mitogen_run, "exit 0", ABOUT | {"plain": True}) == (0, ["strategy none"])
+
+
+def test_node_without_it_uses_plain_ansible(mitogen_run: Path) -> None:
+    (mitogen_run / "venv" / "lib").rename(mitogen_run / "elsewhere")
+    assert run_ansible(mitogen_run, "exit 0") == (0, ["strategy none"])

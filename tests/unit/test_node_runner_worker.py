@@ -1,0 +1,275 @@
+"""How a run begins and ends on the node: in which order, and without a secret left behind."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from receipt_samples import written
+from run_samples import ENDED, LATER, OLD, RUN, STARTED, printed_events, write_run
+
+from chautari.node import journal, lock, runner, runs
+
+pytestmark = pytest.mark.usefixtures("node_state")
+# A clock that was set back makes the run that ends look like the oldest; it stays all the same.
+MANY = [f"20261201T1200{number:02}-abcdef" for number in range(runs.KEPT_RUNS + 5)]
+NO_ROOM = OSError(errno.ENOSPC, "No space left on device")
+
+
+def no_room(*_: Any, **__: Any) -> None:
+    raise NO_ROOM
+
+
+def events(node_state: Path) -> list[dict[str, Any]]:
+    file = node_state / "runs" / RUN / "events.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def secrets() -> Path:
+    written(runner.MEMORY / RUN / "secrets.json", '["canary-secret"]')
+    return runner.MEMORY / RUN
+
+
+@pytest.fixture
+def old_runs(node_state: Path) -> list[str]:
+    for run in MANY:
+        write_run(node_state, run, STARTED, ENDED)
+    return MANY
+
+
+def test_worker_that_finds_the_lock_taken_says_so_and_keeps_no_secret(
+    node_state: Path, lock_holder: subprocess.Popen[str]
+) -> None:
+    write_run(node_state)
+    (runner.MEMORY / RUN).mkdir(parents=True)
+    assert runner.run_worker(RUN) == runner.BUSY
+    assert [event["event"] for event in events(node_state)] == ["busy"]
+    assert not (runner.MEMORY / RUN).exists()
+    assert lock_holder.poll() is None
+
+
+def test_worker_records_beginning_and_end_and_deletes_the_secrets(
+    node_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(node_state)
+    (runner.MEMORY / RUN).mkdir(parents=True)
+    monkeypatch.setattr(runner, "converge_node", lambda *_: True)
+    monkeypatch.setattr(runner, "run_checks", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert runner.run_worker(RUN) == 0
+    first, last = events(node_state)
+    assert (first["event"], first["operator"], last["event"], last["ok"]) == (
+        "run_started", "ana", "run_finished", True,
+    )  # fmt: skip
+    assert first["sha256"] == "x"  # by it the same command knows its run again
+    assert not (runner.MEMORY / RUN).exists()
+
+
+@pytest.mark.parametrize("stage", ["converge_node", "run_checks"])
+def test_worker_that_breaks_still_records_its_end(
+    stage: str, node_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(node_state)
+
+    def broken(*_: Any) -> bool:
+        raise SystemExit(143)
+
+    monkeypatch.setattr(runner, "converge_node", lambda *_: True)
+    monkeypatch.setattr(runner, stage, broken)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit):
+        runner.run_worker(RUN)
+    *_, ended, last = events(node_state)
+    assert (ended["event"], last["event"], last["ok"]) == ("run_terminated", "run_finished", False)
+
+
+def test_worker_that_nobody_expected_to_break_says_of_what(
+    node_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(node_state)
+
+    def broken(*_: Any) -> bool:
+        raise OSError(errno.EIO, "Input/output error", "/etc/x")
+
+    monkeypatch.setattr(runner, "converge_node", broken)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(OSError, match="/etc/x"):
+        runner.run_worker(RUN)
+    *_, ended, last = events(node_state)
+    assert ended["event"] == "run_crashed"
+    assert ended["message"] == "OSError: [Errno 5] Input/output error: '/etc/x'"
+    assert (last["event"], last["ok"]) == ("run_finished", False)
+
+
+def test_line_that_is_spoiled_ends_neither_the_run_nor_who_follows(
+    node_state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_run(node_state)
+
+    def spoiled(*_: Any) -> bool:
+        with (folder / "events.jsonl").open("a") as stream:
+            stream.write('{"event": "check", "outco{"event": "check"}\n')
+        return True
+
+    monkeypatch.setattr(runner, "converge_node", spoiled)
+    monkeypatch.setattr(runner, "run_checks", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert runner.run_worker(RUN) == 0
+    assert runner.follow(RUN, 0) == 0
+    assert [event["event"] for event in printed_events(capsys)][-2:] == [
+        "malformed",
+        "run_finished",
+    ]
+    assert runs.status(node_state)["finished"]["ok"] is True
+
+
+def test_secrets_of_a_killed_run_are_deleted_by_the_next(
+    node_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(node_state)
+    for run in (OLD, RUN, LATER):
+        (runner.MEMORY / run).mkdir(parents=True)
+    os.utime(runner.MEMORY / OLD, (0, time.time() - 2 * runner.LEFTOVER_SECONDS))
+    monkeypatch.setattr(runner, "converge_node", lambda *_: False)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert runner.run_worker(RUN) == 1
+    # What was unpacked just now is another operator's, who will be told who is at work.
+    assert [path.name for path in runner.MEMORY.iterdir()] == [LATER]
+
+
+def test_leftover_that_was_too_young_is_deleted_when_the_run_ends(
+    node_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(node_state)
+    for run in (OLD, RUN):
+        (runner.MEMORY / run).mkdir(parents=True)
+    monkeypatch.setattr(
+        runner, "converge_node", lambda *_: bool(os.utime(runner.MEMORY / OLD, (0, 0)))
+    )
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert runner.run_worker(RUN) == 1
+    assert list(runner.MEMORY.iterdir()) == []
+
+
+@pytest.mark.usefixtures("old_runs")
+def test_run_ends_when_nothing_is_left_to_do(
+    node_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A leftover of the last minute: the beginning of the run leaves it, its end does not.
+    folder, leftover = write_run(node_state), runner.MEMORY / OLD
+    (folder / "log").write_text("x" * (journal.LOG_BYTES + 100))
+    leftover.mkdir(parents=True)
+    monkeypatch.setattr(runner, "_run_mode", lambda *_: os.utime(leftover, (0, 0)) is None)
+    append, seen = runner._append_event, list[Any]()
+
+    def watched(place: Path, event: dict[str, Any]) -> None:
+        if event["event"] == "run_finished":
+            kept = len(runs.run_ids(runner.STATE))
+            seen.extend([kept, leftover.exists(), b"[cut]" in (folder / "log").read_bytes()])
+        append(place, event)
+
+    monkeypatch.setattr(runner, "_append_event", watched)
+    assert runner.run_worker(RUN) == 0
+    assert seen == [runs.KEPT_RUNS + 1, False, True]
+    assert events(node_state)[-1]["event"] == "run_finished"
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(journal, "trim"), (runner, "_unit_is_active"), (runs, "prune_runs")],
+)
+def test_what_cannot_be_tidied_up_costs_no_run_its_ending(
+    module: Any, name: str, node_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(node_state)
+    (runner.MEMORY / OLD).mkdir(parents=True)
+
+    def carried_out(*_: Any) -> bool:
+        monkeypatch.setattr(module, name, no_room)
+        return True
+
+    monkeypatch.setattr(runner, "_run_mode", carried_out)
+    assert runner.run_worker(RUN) == 0
+    assert (events(node_state)[-1]["event"], events(node_state)[-1]["ok"]) == ("run_finished", True)
+
+
+def test_run_that_broke_on_a_full_disk_tells_its_cause_in_the_room_that_is_made(
+    old_runs: list[str], node_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(node_state)
+    secrets()
+    append = journal.append_event
+
+    def carried_out(*_: Any) -> bool:
+        monkeypatch.setattr(journal, "append_event", tight)
+        raise OSError(errno.ENOSPC, "No space left on device: canary-secret")
+
+    def tight(*given: Any) -> None:
+        if len(runs.run_ids(node_state)) > len(old_runs):
+            raise NO_ROOM
+        append(*given)
+
+    monkeypatch.setattr(runner, "_run_mode", carried_out)
+    with pytest.raises(OSError, match="canary-secret"):
+        runner.run_worker(RUN)
+    *_, ended, last = events(node_state)
+    assert ended["message"].endswith("No space left on device: ********")
+    assert (ended["event"], last["event"], last["ok"]) == ("run_crashed", "run_finished", False)
+
+
+def test_stop_that_comes_at_the_end_costs_no_run_its_ending(
+    node_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(node_state)
+    monkeypatch.setattr(runner, "_run_mode", lambda *_: True)
+    monkeypatch.setattr(runner, "_tidy_up", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    assert runner.run_worker(RUN) == 0
+    assert events(node_state)[-1]["ok"] is True
+
+
+def unreadable(node_state: Path, _: pytest.MonkeyPatch) -> None:
+    (node_state / "runs" / RUN / "about.json").unlink()
+
+
+def no_room_for_the_holder(node_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "HOLDER", node_state)  # a folder, which nobody can write into
+
+
+def no_room_for_the_beginning(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "append_event", no_room)
+
+
+def no_room_for_who_is_at_work(node_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "_acquire", lambda _: False)
+    no_room_for_the_beginning(node_state, monkeypatch)
+
+
+def stopped(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "_acquire", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+
+
+@pytest.mark.parametrize(
+    "in_the_way",
+    [
+        unreadable, no_room_for_the_holder, no_room_for_the_beginning, no_room_for_who_is_at_work,
+        stopped,
+    ],
+)  # fmt: skip
+def test_run_that_could_not_even_begin_leaves_no_secret(
+    in_the_way: Callable[[Path, pytest.MonkeyPatch], None],
+    node_state: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write_run(node_state)
+    left = secrets()
+    # What no handler was set for would end the tests as well.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.fail("no handler was set yet"))
+    in_the_way(node_state, monkeypatch)
+    with pytest.raises((OSError, SystemExit)):
+        runner.run_worker(RUN)
+    assert not left.exists()
