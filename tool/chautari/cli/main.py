@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     code = run(arguments)
     # After an interruption, threads still wait for nodes and checks; runs on nodes continue.
     process.stop_all()
-    # Python would look for garbage in all modules before it exits: 60 ms, and nothing is left to do.
+    # At exit, Python would look for garbage in all modules: 60 ms, and nothing is left to do.
     gc.freeze()
     sys.exit(code)
 
