@@ -272,7 +272,7 @@ def deployed(request: pytest.FixtureRequest, proof: Proof, teller: Teller) -> Pr
     """The region, deployed: by tests before, from a snapshot, or by a first deploy now."""
     session = getattr(request.config, "workerinput", {}).get("testrunuid", "")
     # Workers share the sandbox: the first one sees to it.
-    with paths.locked(MARKER.with_name("lock")):
+    with paths.hold_lock(MARKER.with_name("lock")):
         if FOLDER.is_dir():
             proof.write(ORIGINAL.read_text())
         if session and marked() == session:

@@ -136,7 +136,7 @@ def restore(snapshot: Snapshot, region: Path, tell: Tell) -> None:
         network = json.loads((state / "state.json").read_text())["network"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise SnapshotError(str(error)) from error
-    _podman(*podman.network_create((), snapshot.sandbox, network))
+    _podman(*podman.create_network_command((), snapshot.sandbox, network))
     for command in commands:
         _run(command)
     members = _members(snapshot.sandbox)

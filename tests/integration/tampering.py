@@ -186,7 +186,7 @@ for change in json.load(sys.stdin):
     subprocess.run(["sh", "-c", change["back_up"]], check=True)
     subprocess.run(["sh", "-c", change["command"]], check=True, stdout=subprocess.DEVNULL)
     mine = [r for r in left if r.role in change["roles"]]
-    for receipt, reasons in zip(mine, receipts.drifted(mine)):
+    for receipt, reasons in zip(mine, receipts.drift_reasons(mine)):
         if not any(path in reason["data"].values() for reason in reasons):
             missed.append([receipt.role, path, change["kind"]])
     subprocess.run(["sh", "-c", change["restore"]], check=True)

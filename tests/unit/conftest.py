@@ -24,7 +24,7 @@ from pathlib import Path
 from chautari.node import lock
 state = Path(sys.argv[1])
 lock.LOCK, lock.HOLDER = state / "lock", state / "holder.json"
-with lock.locked({"run": sys.argv[2], "operator": "luz", "origin": "cusco"}) as holder:
+with lock.hold_lock({"run": sys.argv[2], "operator": "luz", "origin": "cusco"}) as holder:
     print("holds" if holder is None else holder, flush=True)
     time.sleep(60)
 """

@@ -7,7 +7,7 @@ import pytest
 from region_samples import SANDBOX
 from test_render_variables import node
 
-from chautari.deploy import verify
+from chautari.deploy import outside_checks
 from chautari.report.model import CheckResult
 
 CHECKS = '''
@@ -38,9 +38,9 @@ def test_web(web, ca_file, settings):
 def outside(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> list[CheckResult]:
     file = folder / "test_outside.py"
     file.write_text(text)
-    monkeypatch.setattr(verify, "check_files", lambda _: [file])
+    monkeypatch.setattr(outside_checks, "check_files", lambda _: [file])
     nodes = [node(folder, name, SANDBOX) for name in ("bog1", "med1")]
-    return verify.run_outside_checks(nodes, replace(SANDBOX, mail_api=None))
+    return outside_checks.run_outside_checks(nodes, replace(SANDBOX, mail_api=None))
 
 
 def test_each_check_runs_for_each_node_of_its_role(

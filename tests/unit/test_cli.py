@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from region_samples import FIXTURES, REGION, ROOT, key_pair, region_file
 
-from chautari.cli import main, work
+from chautari.cli import main, node_commands
 from chautari.deploy import drift, pipeline, status
 from chautari.errors import BadInput, RunFailed
 from chautari.report.model import CheckResult, NodeReport, RegionReport
@@ -160,7 +160,7 @@ def test_reports_are_written_beside_the_tool_s_state(
     works(monkeypatch, report())
     main.run(["region", "andes"])
     assert list((tmp_path / "state" / "chautari" / "reports" / "andes").rglob("report.html"))
-    assert work._ENDINGS
+    assert node_commands._ENDINGS
 
 
 def test_validate_prints_every_problem_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -325,7 +325,7 @@ def test_deploy_imports_nothing_that_it_does_not_use_before_it_asks_the_nodes() 
         "pyinfra", "gevent", "paramiko", "pytest", "requests", "dns", "ansible", "cryptography",
         "difflib", "chautari_sandbox.api",
     }  # fmt: skip
-    code = "import chautari.cli.region, chautari.cli.work, chautari.deploy.pipeline"
+    code = "import chautari.cli.region, chautari.cli.node_commands, chautari.deploy.pipeline"
     assert loaded_by(code) & heavy == set()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from region_samples import region_file
 
-from chautari.cli import main, work
+from chautari.cli import main, node_commands
 from chautari.deploy import drift, status
 
 
@@ -40,16 +40,16 @@ class Shown:
     def __init__(self) -> None:
         self.progress, self.said, self.ended = self, list[tuple[str, str]](), list[Any]()
 
-    def phase(self, node: str, doing: str) -> None:
+    def show_phase(self, node: str, doing: str) -> None:
         self.said.append((node, doing))
 
-    def finish(self, node: str, state: str) -> None:
+    def finish_node(self, node: str, state: str) -> None:
         self.ended.append((node, state))
 
 
 def test_who_is_at_work_is_named() -> None:
     shown: Any = Shown()
-    tell = work.listener(shown)
+    tell = node_commands.listener(shown)
     tell("bog1", {"event": "busy", "holder": {"operator": "luz\x1b[2J", "run": "q"}})
     tell("med1", {"event": "busy"})
     named = ("bog1", r"luz\x1b[2J is deploying to this node (run q)")
@@ -58,7 +58,7 @@ def test_who_is_at_work_is_named() -> None:
 
 def test_who_is_waited_for_is_named() -> None:
     shown: Any = Shown()
-    tell = work.listener(shown)
+    tell = node_commands.listener(shown)
     holder = {"operator": "luz\x1b[2J", "origin": "lima", "run": "q", "role": "php"}
     tell("bog1", {"event": "waiting", "holder": holder})
     tell("bog1", {"event": "waiting", "holder": {}})

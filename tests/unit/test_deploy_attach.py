@@ -21,7 +21,7 @@ def test_run_that_is_read_and_is_not_there_is_refused(monkeypatch: pytest.Monkey
         "event": "refused",
         "reason": {"code": "unknown_run", "data": {"run": "q", "known": []}},
     }
-    monkeypatch.setattr(runner_client, "Stream", Link(([unknown], 1)))
+    monkeypatch.setattr(runner_client, "RunningCommand", Link(([unknown], 1)))
     report = NodeReport("bog1", "203.0.113.10", "failed")
     converge.attach(TARGET, "q", report, lambda *_: None)
     [refusal] = report.refusals
@@ -35,7 +35,9 @@ def test_run_that_died_before_it_began_is_named_all_the_same(
     asked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        runner_client, "Stream", Link(([{"event": "run_lost", "run": "q", "full_folder": ""}], 1))
+        runner_client,
+        "RunningCommand",
+        Link(([{"event": "run_lost", "run": "q", "full_folder": ""}], 1)),
     )
     report = NodeReport("bog1", "203.0.113.10", "failed")
     converge.attach(TARGET, asked, report, lambda *_: None)
@@ -47,7 +49,9 @@ def test_run_that_died_before_it_began_is_named_all_the_same(
 def test_run_that_is_read_again_is_told_by_what_it_was_for(
     mode: str, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_client, "Stream", Link(([STARTED | {"mode": mode}, FINISHED], 0)))
+    monkeypatch.setattr(
+        runner_client, "RunningCommand", Link(([STARTED | {"mode": mode}, FINISHED], 0))
+    )
     report = NodeReport("bog1", "203.0.113.10", "failed")
     converge.attach(TARGET, "", report, lambda *_: None)
     assert (report.state, report.run) == (state, "r")
@@ -55,7 +59,7 @@ def test_run_that_is_read_again_is_told_by_what_it_was_for(
 
 def test_newest_run_stays_the_same_one_after_a_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     link = Link(([], 255), ([STARTED], 255), ([FINISHED], 0))
-    monkeypatch.setattr(runner_client, "Stream", link)
+    monkeypatch.setattr(runner_client, "RunningCommand", link)
     converge.attach(TARGET, "", NodeReport("bog1", "203.0.113.10", "failed"), lambda *_: None)
     assert actions(link) == [("attach", ""), ("attach", ""), ("attach", "r")]
 
@@ -70,7 +74,9 @@ def test_newest_run_stays_the_same_one_after_a_cut(monkeypatch: pytest.MonkeyPat
 def test_run_that_never_began_says_who_came_first(
     holder: Any, what: str, fix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_client, "Stream", Link(([{"event": "busy", "holder": holder}], 75)))
+    monkeypatch.setattr(
+        runner_client, "RunningCommand", Link(([{"event": "busy", "holder": holder}], 75))
+    )
     report = NodeReport("bog1", "203.0.113.10", "failed")
     told: list[Any] = []
     converge.attach(TARGET, "", report, lambda _, event: told.append(event))

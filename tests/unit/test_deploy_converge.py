@@ -17,11 +17,6 @@ from chautari.ssh import runner_client
 from chautari.ssh.target import SSHTarget
 
 TARGET = SSHTarget("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
-# Methods of the builder that handle no event.
-AUXILIARY = {
-    "dispatch", "fail", "note", "note_unknown_event", "add_notices", "add_role",
-    "add_unreached_roles",
-}  # fmt: skip
 STARTED = {"event": "run_started", "run": "r", "offset": 10}
 FINISHED = {"event": "run_finished", "ok": True, "seconds": 1.0, "offset": 99}
 WANTED: dict[str, Any] = {"mode": "deploy", "full": False}
@@ -83,7 +78,7 @@ Followed = tuple[NodeReport, list[Any], list[Any]]
 
 def follow(monkeypatch: pytest.MonkeyPatch, link: Link, detach: bool = False) -> Followed:
     told: list[Any] = []
-    monkeypatch.setattr(runner_client, "Stream", link)
+    monkeypatch.setattr(runner_client, "RunningCommand", link)
     report = NodeReport("bog1", "203.0.113.10", "converged")
     about = {"run": "r", "operator": "ana", "origin": "cusco", "region": "andes"} | WANTED
     checks, holder = converge.converge(
@@ -187,8 +182,8 @@ def test_no_event_reaches_more_than_its_handler(monkeypatch: pytest.MonkeyPatch)
     for name in ("_init__", "fill", "_class__"):
         report, _, _ = follow(monkeypatch, Link(([STARTED, {"event": name}, FINISHED], 0)))
         assert report.ok
-    own = {name[1:] for name in vars(NodeReportBuilder) if name[0] == "_" and name[1] != "_"}
-    assert set(_HANDLERS) == own - AUXILIARY
+    own = {name[4:] for name in vars(NodeReportBuilder) if name.startswith("_on_")}
+    assert set(_HANDLERS) == own
 
 
 def test_run_that_never_started_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,7 +365,7 @@ def waited(
 ) -> tuple[bool, NodeReport, list[Any], Link]:
     told: list[Any] = []
     link = Link(*answers)
-    monkeypatch.setattr(runner_client, "Stream", link)
+    monkeypatch.setattr(runner_client, "RunningCommand", link)
     report = NodeReport("bog1", "203.0.113.10", "converged")
     free = converge.wait_until_node_is_free(
         TARGET, HOLDER, report, lambda node, event: told.append(event)

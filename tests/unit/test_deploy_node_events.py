@@ -6,22 +6,17 @@ import json
 from typing import Any
 
 import pytest
-from test_deploy_converge import AUXILIARY, STARTED, Link, follow
+from test_deploy_converge import STARTED, Link, follow
 
 from chautari.deploy import node_events
 from chautari.deploy.isolation import capture_node_errors
 from chautari.deploy.node_events import NodeReportBuilder
 from chautari.report.model import CheckResult, NodeReport
 
-AUXILIARY_METHODS = {f"_{name}" for name in AUXILIARY}
-
 
 def test_each_event_that_can_be_taken_is_in_the_table() -> None:
-    methods = {
-        name for name, value in vars(NodeReportBuilder).items()
-        if callable(value) and name.startswith("_") and not name.startswith("__")
-    }  # fmt: skip
-    assert {f"_{event}" for event in node_events._HANDLERS} == methods - AUXILIARY_METHODS
+    handlers = {name for name in vars(NodeReportBuilder) if name.startswith("_on_")}
+    assert {f"_on_{event}" for event in node_events._HANDLERS} == handlers
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     monkeypatch.setattr(survey, "call_runner", replying(found.ask))
     monkeypatch.setattr(node_run, "prepare", found.prepare)
     monkeypatch.setattr(node_run.converge, "converge", found.converge)
-    monkeypatch.setattr("chautari.deploy.verify.run_outside_checks", lambda *_: [])
+    monkeypatch.setattr("chautari.deploy.outside_checks.run_outside_checks", lambda *_: [])
     return found
 
 
@@ -208,7 +208,7 @@ def order(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     outcome = CheckResult("bog1", "base", "answers", "passed", "It answers", side="outside")
     monkeypatch.setattr(node_run, "converge_all", lambda *_: look("inside", []))
     monkeypatch.setattr(
-        "chautari.deploy.verify.run_outside_checks", lambda *_: look("outside", [outcome])
+        "chautari.deploy.outside_checks.run_outside_checks", lambda *_: look("outside", [outcome])
     )
     return told
 

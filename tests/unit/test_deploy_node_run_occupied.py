@@ -44,7 +44,7 @@ def packed(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def linked(monkeypatch: pytest.MonkeyPatch, *connections: tuple[list[Any], int]) -> Link:
     link = Link(*connections)
-    monkeypatch.setattr(runner_client, "Stream", link)
+    monkeypatch.setattr(runner_client, "RunningCommand", link)
     return link
 
 

@@ -12,10 +12,10 @@ from region_samples import REGION, ROOT, SANDBOX, inventory, key_pair
 from test_deploy_node_run import Silent, replying
 from test_render_variables import node
 
-from chautari.deploy import assemble, export, request, status, verify
+from chautari.deploy import export, outside_checks, region_report, request, status
 from chautari.deploy.request import DeployContext, Request, resolve_context, run_metadata
 from chautari.errors import BadInput
-from chautari.process import Completed
+from chautari.process import CompletedProcess
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.report import summary
 from chautari.report.model import NodeReport, RegionReport
@@ -111,19 +111,19 @@ def planned(folder: Path, endpoints: Endpoints, *nodes: str) -> DeployContext:
 
 
 def test_report_tells_how_each_service_is_opened(tmp_path: Path) -> None:
-    [service] = assemble.service_infos(planned(tmp_path, SANDBOX))
+    [service] = region_report.service_infos(planned(tmp_path, SANDBOX))
     assert (service.url, service.node) == ("https://cloud.andes.example.org/", "med1")
     assert (service.version, service.login) == ("35.0.1 (double)", "admin")
     assert service.note.endswith("deploy secrets show andes nextcloud_admin_password")
 
 
 def test_report_leaves_out_services_of_other_nodes(tmp_path: Path) -> None:
-    assert assemble.service_infos(planned(tmp_path, PUBLIC_INTERNET, "bog1")) == []
+    assert region_report.service_infos(planned(tmp_path, PUBLIC_INTERNET, "bog1")) == []
 
 
 def test_report_names_the_doubles(tmp_path: Path) -> None:
     ready = planned(tmp_path, SANDBOX)
-    report = assemble.new_report(ready.request, ready.endpoints)
+    report = region_report.new_report(ready.request, ready.endpoints)
     assert [(item.name, item.reason) for item in report.doubles] == [
         ("nextcloud", "no route to upstream")
     ]
@@ -135,7 +135,7 @@ def test_report_names_what_stands_in_for_an_operating_system(tmp_path: Path) -> 
         "services: [nextcloud]", "os: ubuntu-22.04, services: [bigbluebutton]"
     )
     found = inventory(tmp_path, f"{text}services: {{{{bigbluebutton: {{{{rooms: none}}}}}}}}\n")
-    report = assemble.new_report(Request(found, "deploy region andes"), PUBLIC_INTERNET)
+    report = region_report.new_report(Request(found, "deploy region andes"), PUBLIC_INTERNET)
     assert [vars(item) for item in report.doubles] == [
         {
             "name": "ubuntu-22.04",
@@ -148,24 +148,24 @@ def test_report_names_what_stands_in_for_an_operating_system(tmp_path: Path) -> 
 def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
     ready = planned(tmp_path, PUBLIC_INTERNET)
     report = RegionReport("andes", "d", "", "", nodes=[NodeReport("bog1", "a", "unreachable")])
-    finished = assemble.finalize(report, ready, "deploy", 1.0)
+    finished = region_report.finalize(report, ready, "deploy", 1.0)
     assert summary.next_steps(finished)[-1] == "When this is done, run: deploy region andes"
 
 
 def test_finalize_reports_verified_after_verify(tmp_path: Path) -> None:
     nodes = [NodeReport("bog1", "a", "converged"), NodeReport("med1", "b", "refused")]
     report = RegionReport("andes", "d", "", "", nodes=nodes)
-    finished = assemble.finalize(report, planned(tmp_path, PUBLIC_INTERNET), "verify", 1.0)
+    finished = region_report.finalize(report, planned(tmp_path, PUBLIC_INTERNET), "verify", 1.0)
     assert [item.state for item in finished.nodes] == ["verified", "refused"]
 
 
 def test_hosts_line_names_each_service(tmp_path: Path) -> None:
     region = inventory(tmp_path).region
-    assert assemble.hosts_file_lines(region) == "203.0.113.11 cloud.andes.example.org"
+    assert region_report.hosts_file_lines(region) == "203.0.113.11 cloud.andes.example.org"
 
 
 def test_outside_checks_are_called_with_exactly_these_arguments() -> None:
-    argv = verify.pytest_argv(7, Path("/r"), [Path("/c/test_outside.py")])
+    argv = outside_checks.pytest_argv(7, Path("/r"), [Path("/c/test_outside.py")])
     assert argv[:3] == ("env", "CHAUTARI_SETTINGS=7", "CHAUTARI_RESULTS=/r")
     assert argv[4:] == (
         "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
@@ -175,7 +175,7 @@ def test_outside_checks_are_called_with_exactly_these_arguments() -> None:
 
 
 def test_outside_checks_are_those_of_the_nodes_roles(tmp_path: Path) -> None:
-    files = verify.check_files([node(tmp_path, "bog1"), node(tmp_path, "med1")])
+    files = outside_checks.check_files([node(tmp_path, "bog1"), node(tmp_path, "med1")])
     roles = [file.parts[-3] for file in files]
     assert roles == [role for role in node(tmp_path, "med1").roles if role in roles]
     assert {"nginx", "tls"} <= set(roles)
@@ -186,15 +186,15 @@ def test_outside_checks_get_secrets_in_a_file_without_a_name(
 ) -> None:
     seen: dict[str, Any] = {}
 
-    def run(argv: tuple[str, ...], pass_fds: list[int], **_: Any) -> Completed:
+    def run(argv: tuple[str, ...], pass_fds: list[int], **_: Any) -> CompletedProcess:
         [given] = pass_fds
         assert argv[1] == f"CHAUTARI_SETTINGS={given}"
         seen.update(links=os.fstat(given).st_nlink, argv=argv)
         seen["given"] = json.loads(os.pread(given, 1_000_000, 0))
-        return Completed(argv, 0, b"", b"")
+        return CompletedProcess(argv, 0, b"", b"")
 
-    monkeypatch.setattr(verify, "run", run)
-    assert verify.run_outside_checks([node(tmp_path, "med1")], SANDBOX) == []
+    monkeypatch.setattr(outside_checks, "run", run)
+    assert outside_checks.run_outside_checks([node(tmp_path, "med1")], SANDBOX) == []
     assert seen["links"] == 0
     assert "canary-check" in json.dumps(seen["given"]["nodes"])
     assert any("canary-check" in text for text in seen["given"]["masked"])
@@ -204,9 +204,9 @@ def test_outside_checks_get_secrets_in_a_file_without_a_name(
 def test_outside_checks_that_cannot_run_are_a_failed_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken = Completed((), 4, b"no module", b"")
-    monkeypatch.setattr(verify, "run", lambda *_, **__: broken)
-    [check] = verify.run_outside_checks([node(tmp_path, "med1")], PUBLIC_INTERNET)
+    broken = CompletedProcess((), 4, b"no module", b"")
+    monkeypatch.setattr(outside_checks, "run", lambda *_, **__: broken)
+    [check] = outside_checks.run_outside_checks([node(tmp_path, "med1")], PUBLIC_INTERNET)
     assert (check.outcome, check.message, check.side) == ("failed", "no module", "outside")
 
 

@@ -8,7 +8,7 @@ import pytest
 from test_deploy_node_run import Silent, answer, replying
 
 from chautari.deploy import survey
-from chautari.process import Stream
+from chautari.process import RunningCommand
 from chautari.ssh.target import SSHTarget
 
 CUTS = [
@@ -77,6 +77,6 @@ def test_what_no_other_try_gets_through_is_asked_once(
 
 
 def test_stream_that_a_person_ended_says_so() -> None:
-    stream = Stream(["sleep", "60"])
+    stream = RunningCommand(["sleep", "60"])
     stream.stop()
     assert (list(stream), stream.stopped) == ([], True)

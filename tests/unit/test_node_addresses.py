@@ -114,7 +114,9 @@ def test_only_roles_that_name_a_fact_run_when_it_changes(
             "the node's address was 10.0.0.5, is 10.0.0.9",
         ]
     }
-    [drifted] = receipts.drifted([receipt] if (receipt := receipts.load(tmp_path, "turn")) else [])
+    [drifted] = receipts.drift_reasons(
+        [receipt] if (receipt := receipts.load(tmp_path, "turn")) else []
+    )
     assert [why["code"] for why in drifted] == ["machine_changed", "machine_changed"]
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("node_state")
 
 @pytest.mark.usefixtures("lock_holder")
 def test_lock_has_one_holder_who_is_told() -> None:
-    with lock.locked(ABOUT) as holder:
+    with lock.hold_lock(ABOUT) as holder:
         assert holder is not None
         assert (holder["operator"], holder["origin"], holder["run"]) == ("luz", "cusco", OLD)
         assert abs(holder["since"] - time.time()) < 60
@@ -29,12 +29,12 @@ def test_lock_is_free_at_once_after_its_holder_was_killed(
     lock_holder.send_signal(signal.SIGKILL)
     lock_holder.wait()
     assert lock.holder() is None
-    with lock.locked(ABOUT) as holder:
+    with lock.hold_lock(ABOUT) as holder:
         assert holder is None
 
 
 def test_lock_is_free_again_after_its_holder_s_end() -> None:
-    with lock.locked(ABOUT):
+    with lock.hold_lock(ABOUT):
         assert json.loads(lock.HOLDER.read_text())["operator"] == "ana"
     assert not lock.HOLDER.exists()
     assert lock.holder() is None
@@ -44,5 +44,5 @@ def test_asking_who_is_at_work_does_not_make_the_node_busy(node_state: Path) -> 
     asking = lock.LOCK.open("a")
     lock.fcntl.flock(asking, lock.fcntl.LOCK_SH)
     threading.Timer(0.1, asking.close).start()
-    with lock.locked(ABOUT) as holder:
+    with lock.hold_lock(ABOUT) as holder:
         assert holder is None

@@ -38,7 +38,7 @@ def test_old_receipt_still_matches(tmp_path: Path) -> None:
     file = written(tmp_path / "x")
     save_old_receipt(tmp_path, "web", file)
     assert receipts.roles_to_run(tmp_path, [inputs()]) == {}
-    [role] = receipts.up_to_date(tmp_path, [inputs()], {})
+    [role] = receipts.up_to_date_roles(tmp_path, [inputs()], {})
     assert role["notices"] == [
         {"code": "role_message", "data": {"role": "web", "text": "make an A record"}}
     ]

@@ -122,7 +122,7 @@ def test_worker_of_a_plan_converges_and_checks_nothing(
         ({"mode": "deploy", "checks": False}, ["converge_node"]),
     ):
         done.clear()
-        assert runner._run_mode(node_state, memory, about, 0.0) is True
+        assert runner._do_requested_work(node_state, memory, about, 0.0) is True
         assert done == wanted
 
 

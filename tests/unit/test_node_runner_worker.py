@@ -165,7 +165,7 @@ def test_run_ends_when_nothing_is_left_to_do(
     folder, leftover = write_run(node_state), runner.MEMORY / OLD
     (folder / "log").write_text("x" * (journal.LOG_BYTES + 100))
     leftover.mkdir(parents=True)
-    monkeypatch.setattr(runner, "_run_mode", lambda *_: os.utime(leftover, (0, 0)) is None)
+    monkeypatch.setattr(runner, "_do_requested_work", lambda *_: os.utime(leftover, (0, 0)) is None)
     append, seen = runner._append_event, list[Any]()
 
     def watched(place: Path, event: dict[str, Any]) -> None:
@@ -194,7 +194,7 @@ def test_what_cannot_be_tidied_up_costs_no_run_its_ending(
         monkeypatch.setattr(module, name, no_room)
         return True
 
-    monkeypatch.setattr(runner, "_run_mode", carried_out)
+    monkeypatch.setattr(runner, "_do_requested_work", carried_out)
     assert runner.run_worker(RUN) == 0
     assert (events(node_state)[-1]["event"], events(node_state)[-1]["ok"]) == ("run_finished", True)
 
@@ -215,7 +215,7 @@ def test_run_that_broke_on_a_full_disk_tells_its_cause_in_the_room_that_is_made(
             raise NO_ROOM
         append(*given)
 
-    monkeypatch.setattr(runner, "_run_mode", carried_out)
+    monkeypatch.setattr(runner, "_do_requested_work", carried_out)
     with pytest.raises(OSError, match="canary-secret"):
         runner.run_worker(RUN)
     *_, ended, last = events(node_state)
@@ -227,8 +227,10 @@ def test_stop_that_comes_at_the_end_costs_no_run_its_ending(
     node_state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_run(node_state)
-    monkeypatch.setattr(runner, "_run_mode", lambda *_: True)
-    monkeypatch.setattr(runner, "_tidy_up", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(runner, "_do_requested_work", lambda *_: True)
+    monkeypatch.setattr(
+        runner, "_delete_unneeded_files", lambda _: os.kill(os.getpid(), signal.SIGTERM)
+    )
     assert runner.run_worker(RUN) == 0
     assert events(node_state)[-1]["ok"] is True
 

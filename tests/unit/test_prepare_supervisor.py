@@ -48,7 +48,7 @@ def prepared(
     folder: Path, monkeypatch: pytest.MonkeyPatch, *events: dict[str, Any], checking: bool = False
 ) -> dict[str, NodeReport]:
     monkeypatch.setattr(Child, "events", events)
-    monkeypatch.setattr(supervisor, "Stream", Child)
+    monkeypatch.setattr(supervisor, "RunningCommand", Child)
     found = inventory(folder)
     reached = targets(found, PUBLIC_INTERNET, ("bog1", "med1"))
     return supervisor.prepare(found.region, reached, lambda *_: None, checking)

@@ -13,7 +13,7 @@ import pytest
 from chautari import process
 from chautari.errors import BadInput, ChautariError, InvalidRegion, Problem, RunFailed
 from chautari.files import write_atomically
-from chautari.process import ProcessError, Stream, mask_secrets, run
+from chautari.process import ProcessError, RunningCommand, mask_secrets, run
 
 
 def test_run_returns_what_the_command_said() -> None:
@@ -68,35 +68,37 @@ def test_what_an_ended_command_left_behind_is_not_waited_for(
 
 
 def test_stream_gives_lines_as_they_come_then_the_code() -> None:
-    stream = Stream(["sh", "-c", "cat; echo oops >&2; exit 5"], b"one\ntwo\n")
+    stream = RunningCommand(["sh", "-c", "cat; echo oops >&2; exit 5"], b"one\ntwo\n")
     assert list(stream) == ["one", "two"]
     assert (stream.code, stream.stderr) == (5, "oops")
 
 
 def test_stream_leaves_out_a_line_that_was_cut_off() -> None:
-    stream = Stream(["printf", 'whole\\n{"event": "ha'])
+    stream = RunningCommand(["printf", 'whole\\n{"event": "ha'])
     assert list(stream) == ["whole"]
     assert stream.code == 0
 
 
 def test_stream_feeds_more_than_a_pipe_holds() -> None:
-    stream = Stream(["wc", "-c"], b"x" * 3_000_000)
+    stream = RunningCommand(["wc", "-c"], b"x" * 3_000_000)
     assert [line.strip() for line in stream] == ["3000000"]
 
 
 def test_stream_outlives_a_command_that_reads_nothing() -> None:
-    stream = Stream(["true"], b"x" * 3_000_000)
+    stream = RunningCommand(["true"], b"x" * 3_000_000)
     assert list(stream) == []
     assert stream.code == 0
 
 
 def test_stream_s_command_has_a_group_of_its_own() -> None:
-    stream = Stream([sys.executable, "-c", "import os; print(os.getpgid(0) == os.getpid())"])
+    stream = RunningCommand(
+        [sys.executable, "-c", "import os; print(os.getpgid(0) == os.getpid())"]
+    )
     assert list(stream) == ["True"]
 
 
 def test_stopped_stream_ends_at_once() -> None:
-    stream, began = Stream(["sleep", "60"]), time.monotonic()
+    stream, began = RunningCommand(["sleep", "60"]), time.monotonic()
     stream.stop()
     assert list(stream) == []
     assert stream.code == -15

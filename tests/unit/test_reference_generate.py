@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from region_samples import FIXTURES, ROOT
 
 from chautari.reference import generate
-from chautari.region import field_types, guard, model
+from chautari.region import field_types, model, yaml_reader
 from chautari.services.registry import SERVICES
 
 MODELS = [
@@ -78,14 +78,14 @@ def test_schema_is_a_schema() -> None:
 
 @pytest.mark.parametrize("file", [*VALID, DEMO], ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_schema_accepts_valid_region(file: Path) -> None:
-    jsonschema.validate(guard.read(file).data, schema_of_region())
+    jsonschema.validate(yaml_reader.read(file).data, schema_of_region())
 
 
 @pytest.mark.parametrize(
     "name", ["unknown-key", "misspelt-keys", "wrong-types", "node-without-address", "unknown-os"]
 )
 def test_schema_refuses_what_load_refuses_for_its_shape(name: str) -> None:
-    data = guard.read(FIXTURES / "invalid" / f"{name}.yml").data
+    data = yaml_reader.read(FIXTURES / "invalid" / f"{name}.yml").data
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(data, schema_of_region())
 

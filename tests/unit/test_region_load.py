@@ -7,7 +7,7 @@ import pytest
 from region_samples import FIXTURES, KEY, inventory, region_file
 
 from chautari.errors import BadInput, InvalidRegion
-from chautari.region import guard
+from chautari.region import yaml_reader
 from chautari.region.field_types import check_timezone
 from chautari.region.load import load
 from chautari.region.locate import find_region_file, region_names
@@ -83,8 +83,8 @@ def test_yaml_1_1_words_stay_text() -> None:
     ],
 )  # fmt: skip
 def test_plain_scalars_are_read_by_yaml_1_2(text: str, value: object) -> None:
-    assert guard.parse_scalar(text) == value
-    assert type(guard.parse_scalar(text)) is type(value)
+    assert yaml_reader.parse_scalar(text) == value
+    assert type(yaml_reader.parse_scalar(text)) is type(value)
 
 
 def test_shape_errors_of_all_parts_come_at_once(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from chautari.render.variables import NodeVariables
 KEY = "canary-key"
 CACHED = (
     inputs.declaration, inputs.with_shared, inputs._role_files, inputs._digest_files,
-    inputs._declared_options, inputs.plays,
+    inputs._declared_options, inputs.plays_by_role,
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from chautari.secrets.store import SecretStore
 from chautari.services.nextcloud.releases import newest_for
 from chautari.services.nextcloud.variables import release_of
 from chautari.services.registry import ROLES, SERVICES
-from chautari.services.secret_spec import generate_key
+from chautari.services.secret_spec import generate_rsa_key
 
 SECRETS = SecretStore(
     {
@@ -24,7 +24,7 @@ SECRETS = SecretStore(
         "framadate_admin_password": "canary-polls",
         "jitsi_focus_password": "canary-focus-0123456",
         "jitsi_bridge_password": "canary-bridge-012345",
-        "jitsi_key": generate_key(),
+        "jitsi_key": generate_rsa_key(),
         "jitsi_turn_secret": "canary-turn-01234567",
         "bigbluebutton_secret": "Canary" * 8,
         "bigbluebutton_turn_secret": "canary-relay-0123456",

@@ -6,14 +6,15 @@ from jitsi_samples import MEETING, OPEN
 from region_samples import SANDBOX, inventory
 from test_render_variables import SECRETS
 
-from chautari.deploy import assemble
+from chautari.deploy import region_report
 from chautari.deploy.request import DeployContext, Request
 
 
 def services(folder: Path, text: str) -> list[tuple[str, str, str, str]]:
     ready = DeployContext(Request(inventory(folder, text), "region"), SANDBOX, SECRETS, ())
     return [
-        (item.service, item.url, item.login, item.note) for item in assemble.service_infos(ready)
+        (item.service, item.url, item.login, item.note)
+        for item in region_report.service_infos(ready)
     ]
 
 
@@ -31,4 +32,4 @@ def test_open_access_needs_no_login(tmp_path: Path) -> None:
 
 def test_bridge_is_nothing_to_open(tmp_path: Path) -> None:
     region = inventory(tmp_path, MEETING).region
-    assert assemble.hosts_file_lines(region) == "203.0.113.12 meet.andes.example.org"
+    assert region_report.hosts_file_lines(region) == "203.0.113.12 meet.andes.example.org"

@@ -17,7 +17,7 @@ def piped(*events: Event, node: str = "med1") -> list[str]:
     stream = io.StringIO()
     with Progress(Console(file=stream, width=40)) as progress:
         for event in events:
-            progress.handle(node, event)
+            progress.handle_event(node, event)
     return stream.getvalue().splitlines()
 
 
@@ -69,7 +69,7 @@ def test_pipe_shows_failed_checks_at_once_and_counts_at_the_end() -> None:
 def test_phase_is_a_line_in_a_pipe() -> None:
     stream = io.StringIO()
     with Progress(Console(file=stream)) as progress:
-        progress.phase("bog1", "preparing")
+        progress.show_phase("bog1", "preparing")
     assert stream.getvalue() == "bog1  preparing\n"
 
 
@@ -84,7 +84,8 @@ def test_events_of_many_threads_stay_whole_lines() -> None:
     stream = io.StringIO()
     with Progress(Console(file=stream)) as progress:
         threads = [
-            threading.Thread(target=progress.handle, args=(f"n{n}", ROLE_DONE)) for n in range(20)
+            threading.Thread(target=progress.handle_event, args=(f"n{n}", ROLE_DONE))
+            for n in range(20)
         ]
         for thread in threads:
             thread.start()
@@ -99,11 +100,15 @@ def test_terminal_shows_a_line_a_node_and_prints_failures_above() -> None:
     console = Console(file=stream, width=80, force_terminal=True, force_interactive=True)
     times = iter(range(1000))
     with Progress(console, clock=lambda: float(next(times))) as progress:
-        progress.handle("med1", {"event": "role_started", "role": "nginx"})
-        progress.handle("med1", {"event": "task", "task": "Install [b]it", "status": "changed"})
-        progress.handle("bog1", {"event": "failure", "role": "php", "task": "Go", "message": "no"})
+        progress.handle_event("med1", {"event": "role_started", "role": "nginx"})
+        progress.handle_event(
+            "med1", {"event": "task", "task": "Install [b]it", "status": "changed"}
+        )
+        progress.handle_event(
+            "bog1", {"event": "failure", "role": "php", "task": "Go", "message": "no"}
+        )
         shown = io.StringIO()
-        Console(file=shown, width=80).print(progress.view())
+        Console(file=shown, width=80).print(progress.live_table())
     first, second = shown.getvalue().splitlines()
     assert "med1" in first and "nginx" in first and "Install [b]it" in first
     assert "1 changed" in first
@@ -114,10 +119,10 @@ def test_terminal_shows_a_line_a_node_and_prints_failures_above() -> None:
 def test_terminal_with_many_nodes_shows_those_that_run() -> None:
     progress = Progress(Console(file=io.StringIO(), width=80, height=8))
     for number in range(5):
-        progress.phase(f"n{number}", "preparing")
-    progress.finish("n0", "unreachable")
+        progress.show_phase(f"n{number}", "preparing")
+    progress.finish_node("n0", "unreachable")
     shown = io.StringIO()
-    Console(file=shown, width=80).print(progress.view())
+    Console(file=shown, width=80).print(progress.live_table())
     lines = shown.getvalue().splitlines()
     assert [line.split()[0] for line in lines] == ["n1", "n2", "and"]
     assert "and 3 more" in lines[2]
@@ -125,7 +130,7 @@ def test_terminal_with_many_nodes_shows_those_that_run() -> None:
 
 def test_default_console_writes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress() as progress:
-        progress.handle("med1", ROLE_DONE)
+        progress.handle_event("med1", ROLE_DONE)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "med1  nginx  changed=3 ok=12 4.1s\n"

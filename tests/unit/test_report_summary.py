@@ -78,8 +78,8 @@ def test_node_with_failed_tasks_is_never_called_ready() -> None:
     assert summary.state_words(node).word == "failed"
 
 
-def test_by_service_puts_what_people_open_first() -> None:
-    groups = summary.by_service(bad_report())
+def test_checks_by_service_puts_what_people_open_first() -> None:
+    groups = summary.checks_by_service(bad_report())
     assert [group.service for group in groups] == ["nextcloud", "base", "nginx"]
     assert [group.tone for group in groups] == ["bad", "good", "wait"]
     assert [group.counts for group in groups] == ["1 failed", "1 passed", "1 skipped"]

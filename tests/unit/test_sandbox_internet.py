@@ -11,7 +11,7 @@ import pytest
 
 from chautari.errors import RunFailed
 from chautari_sandbox import dns, internet_container, keys, nodes, seed, subnets, trust
-from chautari_sandbox.authority import ensure_authority, ensure_server
+from chautari_sandbox.authority import ensure_authority, ensure_server_certificate
 from chautari_sandbox.spec import NodeSpec, SandboxSpec
 from chautari_sandbox.state import MailRelay
 
@@ -44,21 +44,21 @@ def test_resolver_that_answers_only_to_itself_is_told(tmp_path: Path) -> None:
 
 def test_server_certificate_is_signed_by_the_authority_and_kept(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path, "demo")
-    server = ensure_server(authority, tmp_path, ("acme.example.org", "198.51.100.2"))
+    server = ensure_server_certificate(authority, tmp_path, ("acme.example.org", "198.51.100.2"))
     certificate, _ = server.read()
     certificate.verify_directly_issued_by(authority.read()[0])
     ssl.create_default_context(cafile=str(authority.certificate))
     before = server.certificate.read_bytes()
-    ensure_server(authority, tmp_path, ("acme.example.org", "198.51.100.2"))
+    ensure_server_certificate(authority, tmp_path, ("acme.example.org", "198.51.100.2"))
     assert server.certificate.read_bytes() == before
     assert server.key.stat().st_mode & 0o777 == 0o600
 
 
 def test_server_certificate_follows_the_address(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path, "demo")
-    first = ensure_server(authority, tmp_path, ("acme.example.org", "198.51.100.2"))
+    first = ensure_server_certificate(authority, tmp_path, ("acme.example.org", "198.51.100.2"))
     before = first.certificate.read_bytes()
-    ensure_server(authority, tmp_path, ("acme.example.org", "198.51.100.66"))
+    ensure_server_certificate(authority, tmp_path, ("acme.example.org", "198.51.100.66"))
     assert first.certificate.read_bytes() != before
 
 
@@ -113,7 +113,7 @@ def test_package_index_is_taken_from_the_environment_first(tmp_path: Path) -> No
 
 
 def test_digest_tells_parts_apart() -> None:
-    assert seed.digest("ab", "c") != seed.digest("a", "bc")
+    assert seed.short_digest("ab", "c") != seed.short_digest("a", "bc")
 
 
 NETWORK = ipaddress.ip_network("198.51.100.0/24")

@@ -21,7 +21,7 @@ def test_create_makes_a_container_that_boots_systemd() -> None:
         labels={"b": "2", "a": "1"},
         volumes=("/here:/there:ro",),
     )
-    assert podman.create(BASE, container) == (
+    assert podman.create_command(BASE, container) == (
         *BASE, "create", "--systemd=always", "--pull=never", "--name", "chautari_demo_bog1",
         "--hostname", "bog1", "--no-hosts", "--network", "chautari_demo",
         "--ip", "198.51.100.10", "--dns", "198.51.100.2", "--dns-search", ".",
@@ -33,24 +33,29 @@ def test_create_makes_a_container_that_boots_systemd() -> None:
 
 
 def test_network_has_no_name_server_of_podmans() -> None:
-    assert podman.network_create(BASE, "demo", "198.51.100.0/24") == (
+    assert podman.create_network_command(BASE, "demo", "198.51.100.0/24") == (
         *BASE, "network", "create", "--disable-dns", "--subnet", "198.51.100.0/24",
         "--label=org.chautari.sandbox=demo", "chautari_demo",
     )  # fmt: skip
 
 
 def test_unpack_reads_an_archive_from_stdin() -> None:
-    assert podman.unpack(BASE, "chautari_demo_bog1") == (*BASE, "cp", "-", "chautari_demo_bog1:/")
+    assert podman.unpack_command(BASE, "chautari_demo_bog1") == (
+        *BASE,
+        "cp",
+        "-",
+        "chautari_demo_bog1:/",
+    )
 
 
 def test_remove_gives_containers_five_seconds() -> None:
-    assert podman.remove(BASE, ["a", "b"]) == (
+    assert podman.remove_command(BASE, ["a", "b"]) == (
         *BASE, "rm", "--force", "--volumes", "--time", "5", "a", "b",
     )  # fmt: skip
 
 
 def test_containers_are_found_by_label() -> None:
-    assert podman.containers(BASE, "demo") == (
+    assert podman.list_containers_command(BASE, "demo") == (
         *BASE, "ps", "--all", "--filter", "label=org.chautari.sandbox=demo", "--format", "json",
     )  # fmt: skip
 

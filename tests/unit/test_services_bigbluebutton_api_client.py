@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chautari.checks import http2, udp
-from chautari.services.bigbluebutton.api_client import Refused, Server
+from chautari.services.bigbluebutton.api_client import RequestRefused, Server
 
 
 class Web:
@@ -29,7 +29,7 @@ def server(text: str, algorithm: str = "sha256") -> Server:
 
 
 def test_question_is_signed_as_upstream_s_page_shows() -> None:
-    address = server("", "sha1").address(
+    address = server("", "sha1").signed_url(
         "create", name="Test Meeting", meetingID="abc123", attendeePW="111222", moderatorPW="333444"
     )
     assert address == (
@@ -39,27 +39,27 @@ def test_question_is_signed_as_upstream_s_page_shows() -> None:
 
 
 def test_question_without_parameters_has_the_signature_alone() -> None:
-    address = server("").address("getMeetings")
+    address = server("").signed_url("getMeetings")
     assert address.partition("?")[2].startswith("checksum=")
     assert len(address.rpartition("=")[2]) == 64
 
 
 def test_truth_is_written_in_small_letters() -> None:
-    assert "record=true&" in server("").address("create", record=True)
+    assert "record=true&" in server("").signed_url("create", record=True)
 
 
 def test_answer_is_read_and_a_refusal_is_raised() -> None:
     good = "<response><returncode>SUCCESS</returncode><version>2.0</version></response>"
-    assert server(good).ask("").findtext("version") == "2.0"
+    assert server(good).call("").findtext("version") == "2.0"
     bad = (
         "<response><returncode>FAILED</returncode><messageKey>checksumError</messageKey>"
         "<message>Checksums do not match</message></response>"
     )
-    with pytest.raises(Refused, match="do not match") as refused:
-        server(bad).ask("getMeetings")
+    with pytest.raises(RequestRefused, match="do not match") as refused:
+        server(bad).call("getMeetings")
     assert refused.value.key == "checksumError"
-    with pytest.raises(Refused, match="status 200"):
-        server("<html>a proxy's page<br></html>").ask("getMeetings")
+    with pytest.raises(RequestRefused, match="status 200"):
+        server("<html>a proxy's page<br></html>").call("getMeetings")
 
 
 def test_packet_to_an_unused_port_proves_the_way() -> None:
@@ -71,7 +71,7 @@ def test_packet_to_an_unused_port_proves_the_way() -> None:
 
 
 def test_range_falls_into_parts_that_hold_every_port() -> None:
-    parts = udp.Range(16384, 32768).parts(4)
+    parts = udp.PortRange(16384, 32768).split(4)
     assert parts[0].first == 16384
     assert parts[-1].last == 32768
     assert [after.first - before.last for before, after in pairwise(parts)] == [

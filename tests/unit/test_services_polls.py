@@ -7,7 +7,7 @@ import pytest
 from region_samples import POLLS, SANDBOX, inventory
 from test_render_variables import SECRETS, node
 
-from chautari.deploy import assemble
+from chautari.deploy import region_report
 from chautari.deploy.request import DeployContext, Request
 from chautari.errors import InvalidRegion
 from chautari.region.load import load
@@ -87,12 +87,12 @@ def test_report_names_both_services_and_their_logins(tmp_path: Path) -> None:
     found = inventory(tmp_path, POLLS)
     request = Request(found, "deploy")
     ready = DeployContext(request, SANDBOX, SECRETS, ())
-    services = {info.service: info for info in assemble.service_infos(ready)}
+    services = {info.service: info for info in region_report.service_infos(ready)}
     assert set(services) == {"nextcloud", "framadate"}
     assert services["framadate"].url == "https://encuestas.andes.example.org/"
     assert "framadate_admin_password" in services["framadate"].note
-    assert isinstance(assemble.new_report(request, SANDBOX), RegionReport)
-    assert assemble.hosts_file_lines(found.region).count("203.0.113.20") == 2
+    assert isinstance(region_report.new_report(request, SANDBOX), RegionReport)
+    assert region_report.hosts_file_lines(found.region).count("203.0.113.20") == 2
 
 
 def test_checks_mail_ends_on_the_node_where_nobody_can_ask_for_it(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from chautari.region.model import Region
 from chautari.render.variables import of_node
 from chautari.secrets.specs import names_of_node
 from chautari.services.base import Role
-from chautari.services.registry import ROLES, SERVICES, ordered
+from chautari.services.registry import ROLES, SERVICES, roles_in_order
 from chautari.services.shared_roles import BASE_ROLES, SHARED_ROLES
 
 TOOL = ROOT / "tool"
@@ -114,9 +114,9 @@ def test_ports_say_what_they_are_for(name: str) -> None:
 @pytest.mark.parametrize("name", WITH_SETTINGS)
 def test_card_says_how_the_service_is_opened(name: str) -> None:
     service = SERVICES[name]
-    assert service.card is not None
-    card = service.card(context_of(service))
-    assert card.version and (card.login or card.note)
+    assert service.access_info is not None
+    access_info = service.access_info(context_of(service))
+    assert access_info.version and (access_info.login or access_info.note)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -163,7 +163,7 @@ def test_every_role_is_defined_once() -> None:
 def test_roles_without_an_order_are_refused(after: tuple[str, ...]) -> None:
     circle = [Role("first", "First", after=after), Role("second", "Second", after=("first",))]
     with pytest.raises(ValueError, match="no order of roles: first, second"):
-        ordered([], circle)
+        roles_in_order([], circle)
 
 
 def words_of_services() -> re.Pattern[str]:

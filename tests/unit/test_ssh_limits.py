@@ -10,7 +10,7 @@ import pytest
 
 from chautari.deploy import node_events
 from chautari.deploy.node_events import NodeReportBuilder
-from chautari.process import STDERR_BYTES, OutputLimits, Stream
+from chautari.process import STDERR_BYTES, OutputLimits, RunningCommand
 from chautari.report.model import NodeReport
 from chautari.ssh import runner_client
 
@@ -18,8 +18,8 @@ SMALL = OutputLimits(line_bytes=100, total_bytes=1_000)
 MAX_RSS_MB = 150
 
 
-def stream(script: str, limits: OutputLimits = SMALL) -> Stream:
-    return Stream([sys.executable, "-c", script], limits=limits)
+def stream(script: str, limits: OutputLimits = SMALL) -> RunningCommand:
+    return RunningCommand([sys.executable, "-c", script], limits=limits)
 
 
 def test_stream_yields_output_within_its_limits() -> None:
@@ -85,10 +85,10 @@ def test_builder_limits_the_notices_of_a_report() -> None:
 def test_call_runner_gives_up_an_answer_that_is_too_large(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def flood(_: Any, __: Any, limits: OutputLimits) -> Stream:
+    def flood(_: Any, __: Any, limits: OutputLimits) -> RunningCommand:
         return stream("while True: print('{}')", OutputLimits(100, 10_000))
 
-    monkeypatch.setattr(runner_client, "Stream", flood)
+    monkeypatch.setattr(runner_client, "RunningCommand", flood)
     monkeypatch.setattr(runner_client, "ssh_argv", lambda *_: ())
     target: Any = type("Target", (), {"user": "root"})
     reply = runner_client.call_runner(target, {"action": "status"}, dict)

@@ -31,8 +31,8 @@ def write_atomically(
         raise
 
 
-def read_own(file: Path) -> Any:
-    """Return the content of a YAML file of the toolkit. Use `guard` for files of users.
+def read_toolkit_yaml(file: Path) -> Any:
+    """Return the content of a YAML file of the toolkit. Use `yaml_reader` for files of users.
 
     PyYAML with libyaml reads it ten times faster.
     """

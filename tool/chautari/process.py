@@ -17,7 +17,7 @@ LAST_WORDS = 2  # seconds in which what a process said before it was ended is re
 
 
 @dataclass(frozen=True)
-class Completed:
+class CompletedProcess:
     """What a finished process left behind."""
 
     argv: tuple[str, ...]
@@ -57,7 +57,7 @@ def run(
     check: bool = True,
     secrets: Sequence[str] = (),
     pass_fds: Sequence[int] = (),
-) -> Completed:
+) -> CompletedProcess:
     """Run a command to its end; raise ProcessError when `check` is set and it fails."""
     command = mask_secrets(shlex.join(argv), secrets)
     pipe = subprocess.PIPE
@@ -82,7 +82,7 @@ def run(
         _running.discard(process.terminate)
     if check and process.returncode != 0:
         raise ProcessError(command, process.returncode, *_masked_output(out, err, secrets))
-    return Completed(tuple(argv), process.returncode, out, err)
+    return CompletedProcess(tuple(argv), process.returncode, out, err)
 
 
 def _remaining_output(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
@@ -137,7 +137,7 @@ DEFAULT_LIMITS = OutputLimits(line_bytes=16 << 20, total_bytes=1 << 30)
 STDERR_BYTES = 64 << 10  # of standard error that are kept, the last ones
 
 
-class Stream:
+class RunningCommand:
     """A running command that is fed once and read line by line.
 
     The command gets a process group of its own, so that Ctrl-C in the terminal reaches only the

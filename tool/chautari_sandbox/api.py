@@ -33,7 +33,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     validate(spec)
     folder = paths.state_dir(spec.name)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with paths.locked(folder / "lock"):
+    with paths.hold_lock(folder / "lock"):
         state.mark_unfinished(spec.name)
         engine = Engine(runtime.working_podman_command(), spec.name, folder)
         recipes = images.image_recipes(
@@ -56,9 +56,9 @@ def down(name: str, *, purge: bool = False) -> None:
     folder = paths.state_dir(name)
     if shutil.which("podman") is not None:
         engine = Engine(("podman",), name, folder)
-        engine.remove(engine.containers().values())
+        engine.remove_containers(engine.containers().values())
         if engine.network():
-            run(podman.network_remove(engine.base, name))
+            run(podman.remove_network_command(engine.base, name))
     if purge:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(paths.apt_cache_dir(name), ignore_errors=True)

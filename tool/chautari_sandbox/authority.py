@@ -52,7 +52,7 @@ def ensure_authority(folder: Path, name: str) -> Identity:
     return identity
 
 
-def ensure_server(authority: Identity, folder: Path, names: Sequence[str]) -> Identity:
+def ensure_server_certificate(authority: Identity, folder: Path, names: Sequence[str]) -> Identity:
     """Return a server certificate for names and addresses; its file has the first name."""
     identity = Identity(folder / f"{names[0]}.crt", folder / f"{names[0]}.key")
     issuer, signer = authority.read()

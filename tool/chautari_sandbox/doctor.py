@@ -37,7 +37,7 @@ def findings(network: str = NETWORK) -> list[MachineFinding]:
         "memory": _check_memory,
         "limits": _check_limits,
         "certificate store": _check_certificate_store,
-        "resolver": _check_resolver,
+        "resolver": _report_resolvers,
         "network": lambda: _check_network(network),
     }
     return [_run_check(name, check) for name, check in checks.items()]
@@ -123,7 +123,7 @@ def _check_certificate_store() -> tuple[bool, str, str]:
     return ok, detail, "apt-get install -y ca-certificates"
 
 
-def _check_resolver() -> tuple[bool, str, str]:
+def _report_resolvers() -> tuple[bool, str, str]:
     servers = dns.upstream_resolvers().replace("nameserver ", "").replace("\n", " ")
     return True, servers, ""
 

@@ -55,7 +55,7 @@ class Engine:
     def containers(self) -> dict[str, ExistingContainer]:
         """Return the containers by member: a node, or the internet."""
         listed: list[Mapping[str, Any]] = json.loads(
-            run(podman.containers(self.base, self.sandbox)).text or "[]"
+            run(podman.list_containers_command(self.base, self.sandbox)).text or "[]"
         )
         found = (
             ExistingContainer(item["Id"], item["Names"][0], item["State"], item["Labels"])
@@ -65,7 +65,7 @@ class Engine:
 
     def networks(self) -> tuple[Network, ...]:
         """Return every network that has a subnet."""
-        listed = json.loads(run(podman.network_list(self.base)).text or "[]")
+        listed = json.loads(run(podman.list_networks_command(self.base)).text or "[]")
         return tuple(
             Network(item["name"], item["subnets"][0]["subnet"], item["network_interface"])
             for item in listed
@@ -93,56 +93,56 @@ class Engine:
                 fix="use another part of a documentation network, such as 192.0.2.128/26",
             )
         if present is not None:
-            self.remove(self.containers().values())
-            run(podman.network_remove(self.base, self.sandbox))
-        run(podman.network_create(self.base, self.sandbox, subnet))
+            self.remove_containers(self.containers().values())
+            run(podman.remove_network_command(self.base, self.sandbox))
+        run(podman.create_network_command(self.base, self.sandbox, subnet))
         return True
 
-    def remove(self, found: Iterable[ExistingContainer]) -> None:
+    def remove_containers(self, found: Iterable[ExistingContainer]) -> None:
         """Remove containers, running or not."""
         names = [item.name for item in found]
         if names:
-            run(podman.remove(self.base, names))
+            run(podman.remove_command(self.base, names))
 
-    def ensure(
+    def ensure_container(
         self, wanted: podman.Container, files: bytes, present: ExistingContainer | None
     ) -> str:
         """Start this container and return what was done: nothing, started, or created."""
         if present is not None and present.matches(wanted):
             if present.running:
                 return ""
-            run(podman.start(self.base, present.name))
+            run(podman.start_command(self.base, present.name))
             return "started"
         if present is not None:
-            self.remove([present])
-        run(podman.create(self.base, wanted))
+            self.remove_containers([present])
+        run(podman.create_command(self.base, wanted))
         try:
             self._unpack(wanted.name, files)
         except BaseException:
             # Without its trust and settings it must not be taken for a good one next time.
-            run(podman.remove(self.base, [wanted.name]))
+            run(podman.remove_command(self.base, [wanted.name]))
             raise
-        run(podman.start(self.base, wanted.name))
+        run(podman.start_command(self.base, wanted.name))
         return "created"
 
     def _unpack(self, name: str, archive: bytes) -> None:
         """Unpack an archive in a container; podman sometimes breaks its own pipe, so try thrice."""
         for pause in (1, 2):
             with contextlib.suppress(ProcessError):
-                run(podman.unpack(self.base, name), stdin=archive)
+                run(podman.unpack_command(self.base, name), stdin=archive)
                 return
             time.sleep(pause)
-        run(podman.unpack(self.base, name), stdin=archive)
+        run(podman.unpack_command(self.base, name), stdin=archive)
 
     def execute(self, name: str, *command: str) -> str:
         """Run a command in a container and return what it printed."""
-        return run(podman.execute(self.base, name, *command)).text
+        return run(podman.execute_command(self.base, name, *command)).text
 
-    def refresh(self, found: ExistingContainer, settings: bytes) -> bool:
+    def refresh_settings(self, found: ExistingContainer, settings: bytes) -> bool:
         """Update trust and proxy settings in a running container; return whether they changed."""
         memory = self.folder / "refreshed.json"
         known: dict[str, str] = json.loads(memory.read_text()) if memory.is_file() else {}
-        wanted = seed.digest(settings)
+        wanted = seed.short_digest(settings)
         if known.get(found.id) == wanted:
             return False
         self._unpack(found.name, settings)

@@ -61,7 +61,7 @@ def image_recipes(releases: Iterable[str], targets: str) -> dict[str, Recipe]:
 
 def ensure_archive(recipe: Recipe, progress: Callable[[str], None]) -> Path:
     """Return the archive of a recipe's files; build it first when it is absent."""
-    with paths.locked(paths.cache_dir() / "images" / "lock"):
+    with paths.hold_lock(paths.cache_dir() / "images" / "lock"):
         archive = _archive_path(recipe)
         if not archive.is_file():
             progress(f"building the system of {recipe.kind} containers (once; about a minute)")
@@ -75,7 +75,7 @@ def ensure_images(
     """Build the images that podman does not have yet; return their names."""
     if not _missing_images(base, wanted):
         return ()
-    with paths.locked(paths.cache_dir() / "images" / "lock"):
+    with paths.hold_lock(paths.cache_dir() / "images" / "lock"):
         absent = _missing_images(base, wanted)
         for recipe in absent:
             progress(f"building the base image {recipe.image} (once; about a minute)")
@@ -85,7 +85,7 @@ def ensure_images(
 
 
 def _missing_images(base: podman.Argv, wanted: Collection[Recipe]) -> list[Recipe]:
-    present = run(podman.images(base)).text.split()
+    present = run(podman.list_images_command(base)).text.split()
     return [recipe for recipe in wanted if recipe.image not in present]
 
 
@@ -93,7 +93,7 @@ def _import_image(base: podman.Argv, recipe: Recipe) -> None:
     archive = _archive_path(recipe)
     if not archive.is_file():
         _build_archive(recipe, archive)
-    run(podman.image_import(base, str(archive), recipe.image))
+    run(podman.import_image_command(base, str(archive), recipe.image))
 
 
 def _build_archive(recipe: Recipe, archive: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chautari.errors import RunFailed
 from chautari_sandbox import dns, paths, podman, ports, seed
-from chautari_sandbox.authority import Identity, ensure_server
+from chautari_sandbox.authority import Identity, ensure_server_certificate
 from chautari_sandbox.engine import Engine
 from chautari_sandbox.internet import contents
 from chautari_sandbox.spec import SandboxSpec
@@ -48,7 +48,7 @@ def internet_container(
             podman.ADDRESS: spec.internet_address,
             podman.RELEASE: "12",
             podman.OWNER: spec.owner,
-            podman.RECIPE: seed.digest(image, files, str(limit), *volumes),
+            podman.RECIPE: seed.short_digest(image, files, str(limit), *volumes),
         },
         volumes=volumes,
     )
@@ -56,8 +56,10 @@ def internet_container(
 
 def seed_files(spec: SandboxSpec, authority: Identity, relay: MailRelay, folder: Path) -> bytes:
     """Return the container's files, with certificates of the sandbox's authority."""
-    acme = ensure_server(authority, folder / "tls", (f"acme.{spec.zone}", spec.internet_address))
-    smtp = ensure_server(authority, folder / "tls", (relay.host, spec.internet_address))
+    acme = ensure_server_certificate(
+        authority, folder / "tls", (f"acme.{spec.zone}", spec.internet_address)
+    )
+    smtp = ensure_server_certificate(authority, folder / "tls", (relay.host, spec.internet_address))
     return seed.tar_archive(
         contents.container_files(spec.zone, spec.internet_address, acme, smtp, relay)
     )
@@ -68,7 +70,7 @@ def ensure_internet(
 ) -> str:
     """Start the internet container with the right names; return what was done."""
     dns.write_zone(engine.folder / "dns", spec)
-    done = engine.ensure(wanted, files, engine.containers().get(MEMBER))
+    done = engine.ensure_container(wanted, files, engine.containers().get(MEMBER))
     if not done:
         engine.execute(wanted.name, "systemctl", "kill", "--signal=HUP", "chautari-dns.service")
     for port, what in SERVERS.items():
@@ -96,7 +98,7 @@ def acme_root(spec: SandboxSpec, authority: Path) -> str:
 def remember_root(folder: Path, root: str) -> tuple[str, ...]:
     """Remember `root`; return all roots of certificates in this sandbox, the newest last."""
     roots = folder / "tls" / "acme-roots"
-    name = f"{seed.digest(root)}.crt"
+    name = f"{seed.short_digest(root)}.crt"
     if not (roots / name).is_file():
         paths.write(roots / name, root)
     files = sorted(roots.glob("*.crt"), key=lambda path: path.stat().st_mtime_ns)

@@ -32,7 +32,7 @@ def public_half(private: Path) -> Path:
 
 def _ensure_key(path: Path, comment: str, kind: str) -> Path:
     if not (path.is_file() and public_half(path).is_file()):
-        key = _generate(kind)
+        key = _generate_private_key(kind)
         line = key.public_key().public_bytes(
             serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
         )
@@ -46,7 +46,7 @@ def _ensure_key(path: Path, comment: str, kind: str) -> Path:
     return path
 
 
-def _generate(kind: str) -> _Key:
+def _generate_private_key(kind: str) -> _Key:
     if kind == "rsa":
         return rsa.generate_private_key(public_exponent=65537, key_size=3072)
     return ed25519.Ed25519PrivateKey.generate()

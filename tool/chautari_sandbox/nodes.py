@@ -15,8 +15,8 @@ def seed_files(node: NodeSpec, zone: str, folder: Path, operator: Path) -> bytes
     identity = keys.host_keys(folder / "hosts", node.name)
     return seed.tar_archive(
         (
-            seed.text_file("/etc/hosts", hosts),
-            seed.folder("/root/.ssh", 0o700),
+            seed.text_entry("/etc/hosts", hosts),
+            seed.folder_entry("/root/.ssh", 0o700),
             seed.Entry(
                 "/root/.ssh/authorized_keys", keys.public_half(operator).read_bytes(), 0o600
             ),
@@ -47,7 +47,7 @@ def node_container(
             podman.ADDRESS: node.address,
             podman.RELEASE: node.release,
             podman.OWNER: spec.owner,
-            podman.RECIPE: seed.digest(image, files, *_container_parameters(node, limit)),
+            podman.RECIPE: seed.short_digest(image, files, *_container_parameters(node, limit)),
         },
         nests=node.nests,
     )
@@ -57,7 +57,7 @@ def _container_parameters(node: NodeSpec, limit: int) -> tuple[str, ...]:
     return (str(limit), node.address, *(("nests",) if node.nests else ()))
 
 
-def ensure_nodes(
+def sync_nodes(
     engine: Engine, spec: SandboxSpec, images: dict[str, str], limit: int, operator: Path
 ) -> dict[str, str]:
     """Start every node and remove those that the region no longer has; return what was done.
@@ -67,18 +67,20 @@ def ensure_nodes(
     """
     present = engine.containers()
     wanted = {node.name for node in spec.nodes}
-    engine.remove(found for name, found in present.items() if name not in {*wanted, "internet"})
+    engine.remove_containers(
+        found for name, found in present.items() if name not in {*wanted, "internet"}
+    )
     done = {}
     for node in spec.nodes:
         files = seed_files(node, spec.zone, engine.folder, operator)
         made = node_container(spec, node, images[node.release], limit, files)
-        done[node.name] = engine.ensure(made, files, present.get(node.name))
+        done[node.name] = engine.ensure_container(made, files, present.get(node.name))
     for node in (node for node in spec.nodes if done[node.name]):
         ports.wait_for_port(node.address, 22, f"the SSH server of {node.name}")
     return done
 
 
-def forget_accounts(engine: Engine, found: ExistingContainer, zone: str) -> None:
+def forget_acme_accounts(engine: Engine, found: ExistingContainer, zone: str) -> None:
     """Delete certbot's accounts: the ACME server forgets every account when it restarts."""
     accounts = f"/etc/letsencrypt/accounts/acme.{zone}:14000"
     engine.execute(found.name, "rm", "-rf", accounts)

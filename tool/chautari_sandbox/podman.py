@@ -52,7 +52,7 @@ def limit_arguments(limit: int) -> Argv:
     return ("--ulimit", f"nofile={limit}:{limit}", "--ulimit", f"nproc={limit}:{limit}")
 
 
-def create(base: Argv, container: Container) -> Argv:
+def create_command(base: Argv, container: Container) -> Argv:
     """Return the command that creates a container without starting it."""
     labels = (f"--label={key}={value}" for key, value in sorted(container.labels.items()))
     return (
@@ -66,55 +66,55 @@ def create(base: Argv, container: Container) -> Argv:
     )  # fmt: skip
 
 
-def start(base: Argv, name: str) -> Argv:
+def start_command(base: Argv, name: str) -> Argv:
     """Return the command that starts an existing container."""
     return (*base, "start", name)
 
 
-def remove(base: Argv, names: Iterable[str]) -> Argv:
+def remove_command(base: Argv, names: Iterable[str]) -> Argv:
     """Return the command that removes containers, after five seconds to stop."""
     return (*base, "rm", "--force", "--volumes", "--time", "5", *names)
 
 
-def unpack(base: Argv, name: str) -> Argv:
+def unpack_command(base: Argv, name: str) -> Argv:
     """Return the command that unpacks a tar archive from stdin at the container's root."""
     return (*base, "cp", "-", f"{name}:/")
 
 
-def execute(base: Argv, name: str, *command: str) -> Argv:
+def execute_command(base: Argv, name: str, *command: str) -> Argv:
     """Return the command that runs another one inside a container."""
     return (*base, "exec", name, *command)
 
 
-def containers(base: Argv, sandbox: str) -> Argv:
+def list_containers_command(base: Argv, sandbox: str) -> Argv:
     """Return the command that lists a sandbox's containers as JSON."""
     chosen = f"label={SANDBOX}={sandbox}"
     return (*base, "ps", "--all", "--filter", chosen, "--format", "json")
 
 
-def network_list(base: Argv) -> Argv:
+def list_networks_command(base: Argv) -> Argv:
     """Return the command that lists all networks as JSON."""
     return (*base, "network", "ls", "--format", "json")
 
 
-def network_create(base: Argv, sandbox: str, subnet: str) -> Argv:
+def create_network_command(base: Argv, sandbox: str, subnet: str) -> Argv:
     """Return the command that creates a network without podman's own name server."""
     label = f"--label={SANDBOX}={sandbox}"
     name = network_name(sandbox)
     return (*base, "network", "create", "--disable-dns", "--subnet", subnet, label, name)
 
 
-def network_remove(base: Argv, sandbox: str) -> Argv:
+def remove_network_command(base: Argv, sandbox: str) -> Argv:
     """Return the command that removes a sandbox's network."""
     return (*base, "network", "rm", "--force", network_name(sandbox))
 
 
-def images(base: Argv) -> Argv:
+def list_images_command(base: Argv) -> Argv:
     """Return the command that lists all images by name and tag."""
     return (*base, "images", "--format", "{{.Repository}}:{{.Tag}}")
 
 
-def image_import(base: Argv, archive: str, image: str) -> Argv:
+def import_image_command(base: Argv, archive: str, image: str) -> Argv:
     """Return the command that creates an image from an archive of files."""
     return (*base, "import", "--quiet", archive, image)
 

@@ -19,17 +19,17 @@ class Entry:
     kind: bytes = tarfile.REGTYPE
 
 
-def text_file(path: str, content: str, mode: int = 0o644) -> Entry:
+def text_entry(path: str, content: str, mode: int = 0o644) -> Entry:
     """Return the entry of a text file."""
     return Entry(path, content.encode(), mode)
 
 
-def folder(path: str, mode: int = 0o755) -> Entry:
+def folder_entry(path: str, mode: int = 0o755) -> Entry:
     """Return the entry of a folder."""
     return Entry(path, mode=mode, kind=tarfile.DIRTYPE)
 
 
-def link(path: str, target: str) -> Entry:
+def link_entry(path: str, target: str) -> Entry:
     """Return the entry of a symbolic link."""
     return Entry(path, target.encode(), 0o777, tarfile.SYMTYPE)
 
@@ -58,7 +58,7 @@ def _add_entry(tar: tarfile.TarFile, entry: Entry) -> None:
     tar.addfile(info, io.BytesIO(entry.data))
 
 
-def digest(*parts: bytes | str) -> str:
+def short_digest(*parts: bytes | str) -> str:
     """Return a short digest of some content."""
     total = hashlib.sha256()
     for part in parts:

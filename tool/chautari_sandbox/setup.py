@@ -140,7 +140,7 @@ def start_internet(setup: Setup, state: SandboxState) -> tuple[str, ...]:
 
 def start_nodes(setup: Setup, state: SandboxState) -> None:
     """Start all nodes."""
-    done = nodes.ensure_nodes(
+    done = nodes.sync_nodes(
         setup.engine, setup.spec, setup.images, runtime.process_limit(), state.ssh_key
     )
     for name, what in done.items():
@@ -154,7 +154,7 @@ def refresh_trust(setup: Setup, roots: tuple[str, ...]) -> None:
     ways = trust.proxy_entries(setup.spec.internet_address, trust.package_index())
     for name, found in setup.engine.containers().items():
         entries = trusted if name == internet_container.MEMBER else (*trusted, *ways)
-        if setup.engine.refresh(found, seed.tar_archive(entries)):
+        if setup.engine.refresh_settings(found, seed.tar_archive(entries)):
             setup.progress(f"updated the trusted authorities of {name}")
             if name != internet_container.MEMBER:
-                nodes.forget_accounts(setup.engine, found, setup.spec.zone)
+                nodes.forget_acme_accounts(setup.engine, found, setup.spec.zone)

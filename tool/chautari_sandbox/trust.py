@@ -25,15 +25,15 @@ def authority_entries(
     """Return the authorities of the host's administrator, the sandbox and its ACME server."""
     added = sorted(path for path in host.rglob("*.crt") if path.is_file())
     return (
-        seed.folder(f"{_STORE}/host"),
-        seed.folder(f"{_STORE}/sandbox"),
+        seed.folder_entry(f"{_STORE}/host"),
+        seed.folder_entry(f"{_STORE}/sandbox"),
         *(
             seed.Entry(f"{_STORE}/host/{number:02}-{path.name}", path.read_bytes())
             for number, path in enumerate(added)
         ),
         seed.Entry(f"{_STORE}/sandbox/sandbox.crt", own.read_bytes()),
         *(
-            seed.text_file(f"{_STORE}/sandbox/acme-{number}.crt", root)
+            seed.text_entry(f"{_STORE}/sandbox/acme-{number}.crt", root)
             for number, root in enumerate(roots)
         ),
     )
@@ -46,8 +46,8 @@ def proxy_entries(cache: str, index: str) -> tuple[seed.Entry, ...]:
     proxy += 'Acquire::http::Pipeline-Depth "0";\n'
     pip = f"[global]\ncert = {BUNDLE}\n" + (f"index-url = {index}\n" if index else "")
     return (
-        seed.text_file("/etc/apt/apt.conf.d/01proxy", proxy),
-        seed.text_file("/etc/pip.conf", pip),
+        seed.text_entry("/etc/apt/apt.conf.d/01proxy", proxy),
+        seed.text_entry("/etc/pip.conf", pip),
     )
 
 

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from chautari.checks import http2, turn, udp
-from chautari.services.bigbluebutton.api_client import Refused, Server
+from chautari.services.bigbluebutton.api_client import RequestRefused, Server
 
 pytestmark = pytest.mark.role("bigbluebutton")
 
 UNITS = ["haproxy", "nginx", "bbb-web"]
 ALGORITHMS = ("sha1", "sha256", "sha384", "sha512")
-MEDIA = udp.Range(16384, 32768)
-RELAYED = udp.Range(32769, 65535)
+MEDIA = udp.PortRange(16384, 32768)
+RELAYED = udp.PortRange(32769, 65535)
 GUESTS = {"ask": "WAIT", "accept": "ALLOW", "refuse": "DENY"}
 AddressResolver = Callable[[str], list[str]]
 
@@ -43,15 +43,15 @@ def opened(server: Server) -> Iterator[Callable[..., str]]:
 
     def open_one(**more: object) -> str:
         name = f"chautari-check-{secrets.token_hex(8)}"
-        server.ask("create", meetingID=name, name="Chautari check", **more)
+        server.call("create", meetingID=name, name="Chautari check", **more)
         names.append(name)
         return name
 
     yield open_one
     for name in names:
         try:
-            server.ask("end", meetingID=name)
-        except Refused as refused:
+            server.call("end", meetingID=name)
+        except RequestRefused as refused:
             assert refused.key == "notFound", refused
 
 
@@ -63,7 +63,7 @@ def meeting(opened: Callable[..., str]) -> str:
 
 def join(server: Server, meeting: str, role: str, **more: object) -> Any:
     """Come into a meeting, and return what the server says to that."""
-    return server.ask(
+    return server.call(
         "join", meetingID=meeting, fullName="Chautari check", role=role, redirect=False, **more
     )
 
@@ -83,7 +83,7 @@ def test_pages_are_served(domain: str, web: Any) -> None:
 @pytest.mark.advice("Read /var/log/bigbluebutton/bbb-web.log on the node.", units=UNITS)
 def test_interface_tells_its_version(server: Server) -> None:
     """The API answers and returns its version"""
-    assert re.fullmatch(r"\d+\.\d+", server.ask("").findtext("version") or "")
+    assert re.fullmatch(r"\d+\.\d+", server.call("").findtext("version") or "")
 
 
 @pytest.mark.advice(
@@ -96,10 +96,10 @@ def test_right_signatures_are_taken(settings: dict[str, Any], server: Server) ->
         signing = Server(server.web, "", server.secret, algorithm)
         signing.url = server.url
         if algorithm in allowed:
-            signing.ask("getMeetings")
+            signing.call("getMeetings")
         else:
-            with pytest.raises(Refused) as refused:
-                signing.ask("getMeetings")
+            with pytest.raises(RequestRefused) as refused:
+                signing.call("getMeetings")
             assert refused.value.key == "checksumError", refused.value
 
 
@@ -109,8 +109,8 @@ def test_wrong_signatures_are_refused(server: Server) -> None:
     stranger = Server(server.web, "", secrets.token_hex(20))
     stranger.url = server.url
     for call in ("getMeetings", "create", "end"):
-        with pytest.raises(Refused) as refused:
-            stranger.ask(call, meetingID="chautari-check", name="Chautari check")
+        with pytest.raises(RequestRefused) as refused:
+            stranger.call(call, meetingID="chautari-check", name="Chautari check")
         assert refused.value.key == "checksumError", refused.value
 
 
@@ -119,9 +119,9 @@ def test_meeting_is_opened_joined_and_ended(
     settings: dict[str, Any], server: Server, meeting: str
 ) -> None:
     """A meeting opens, a moderator and an attendee join, and it ends"""
-    told = server.ask("getMeetingInfo", meetingID=meeting)
+    told = server.call("getMeetingInfo", meetingID=meeting)
     assert told.findtext("meetingID") == meeting
-    listed = [item.findtext("meetingID") for item in server.ask("getMeetings").iter("meeting")]
+    listed = [item.findtext("meetingID") for item in server.call("getMeetings").iter("meeting")]
     assert meeting in listed
     sessions = set()
     for role in ("MODERATOR", "VIEWER"):
@@ -129,12 +129,12 @@ def test_meeting_is_opened_joined_and_ended(
         sessions.add(found.findtext("session_token"))
         assert f"https://{settings['bigbluebutton_domain']}/" in (found.findtext("url") or ""), role
     assert len(sessions) == 2 and all(sessions), "both joined as the same person"
-    server.ask("end", meetingID=meeting)
+    server.call("end", meetingID=meeting)
     for _ in range(30):
         # An ended meeting is still known for a while.
         try:
-            told = server.ask("getMeetingInfo", meetingID=meeting)
-        except Refused as refused:
+            told = server.call("getMeetingInfo", meetingID=meeting)
+        except RequestRefused as refused:
             assert refused.key == "notFound", refused
             return
         if told.findtext("hasBeenForciblyEnded") == "true":
@@ -151,7 +151,7 @@ def test_guests_are_treated_as_the_region_says(
     wanted = GUESTS[settings["bigbluebutton_guests"]]
     try:
         found = join(server, meeting, "VIEWER", guest=True)
-    except Refused as refused:
+    except RequestRefused as refused:
         assert wanted == "DENY", refused
         assert refused.key in ("guestDeny", "guestDeniedAccess"), refused
         return
@@ -167,7 +167,7 @@ def test_nothing_is_recorded_that_the_region_does_not_want(
     If it has recordings, the check does not request one: its raw files would stay on the server.
     """
     meeting = opened(record=not settings["bigbluebutton_recordings"])
-    told = server.ask("getMeetingInfo", meetingID=meeting).findtext("recording")
+    told = server.call("getMeetingInfo", meetingID=meeting).findtext("recording")
     assert told == "false", f"recording is {told}"
 
 
@@ -273,7 +273,7 @@ def test_way_of_media_is_open(
     addresses = [
         place for place in resolver_of_routable_addresses(domain) if ":" not in place
     ] or resolver_of_routable_addresses(domain)
-    parts = MEDIA.parts(2)
+    parts = MEDIA.split(2)
     closed = [part for part in parts if not udp.packet_arrives_in_range(addresses[0], part)]
     if not closed:
         return
@@ -287,8 +287,8 @@ def only_icmp_is_missing(address: str, secret: str) -> None:
     """Skip the check when packets do come through, but no word of unused ports comes back."""
     client = turn.over_udp(address, 3478, *turn.credentials(secret, int(time.time()) + 600))
     try:
-        arrived = client.hears(client.allocate())
-    except turn.Refused as refused:
+        arrived = client.is_relayed_address_reachable(client.allocate())
+    except turn.RequestRefused as refused:
         pytest.skip(f"the relay does not serve this machine's address: {refused}")
     finally:
         client.close()

@@ -141,7 +141,7 @@ def test_guest_cannot_open_a_room_where_members_do(
         pytest.skip("anyone opens rooms in this region")
     guest = door(guests)
     assert guest.request_room(f"focus.{domain}", room) == "not-authorized"
-    assert guest.enter(room, "guest") == "not-allowed"
+    assert guest.join_room(room, "guest") == "not-allowed"
 
 
 @pytest.mark.advice("Deploy again: it applies the access setting of the region.", units=UNITS)
@@ -165,14 +165,14 @@ def test_room_is_opened_and_people_chat(
 ) -> None:
     """A member opens a room, a guest joins, and they chat"""
     assert host_of_rooms.request_room(f"focus.{domain}", room) == "ready"
-    assert host_of_rooms.enter(room, "host") == "inside"
+    assert host_of_rooms.join_room(room, "host") == "inside"
     guest = door(guests)
     assert guest.request_room(f"focus.{domain}", room) == "ready"
-    assert guest.enter(room, "guest") == "inside"
-    guest.say(room, "hello from the guest")
-    assert host_of_rooms.hear("hello from the guest") == f"{room}/guest"
-    host_of_rooms.say(room, "hello from the host")
-    assert guest.hear("hello from the host") == f"{room}/host"
+    assert guest.join_room(room, "guest") == "inside"
+    guest.send_message(room, "hello from the guest")
+    assert host_of_rooms.wait_for_message("hello from the guest") == f"{room}/guest"
+    host_of_rooms.send_message(room, "hello from the host")
+    assert guest.wait_for_message("hello from the host") == f"{room}/host"
 
 
 @pytest.mark.advice("Deploy again: it writes the list of servers for Prosody.", units=["prosody"])
@@ -180,7 +180,7 @@ def test_only_the_region_s_own_relays_are_offered(
     domain: str, door: Door, guests: str, resolver_of_routable_addresses: Callable[[str], list[str]]
 ) -> None:
     """People get only the region's own relays, with working credentials"""
-    offer = {item["type"]: item for item in door(guests).services(domain)}
+    offer = {item["type"]: item for item in door(guests).relay_servers(domain)}
     assert set(offer) == {"stun", "turn", "turns"}
     assert {item["host"] for item in offer.values()} == {domain}
     for kind in ("turn", "turns"):

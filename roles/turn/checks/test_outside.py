@@ -44,8 +44,8 @@ def relay(one: turn.Client, other: turn.Client) -> None:
     other.permit(here)
     for number in range(5):
         data = secrets.token_bytes(400)
-        one.send(there, data)
-        assert other.receive() == data, f"packet {number} was lost or changed"
+        one.send_to_peer(there, data)
+        assert other.receive_from_peer() == data, f"packet {number} was lost or changed"
     one.close()
     other.close()
 
@@ -91,7 +91,7 @@ def test_wrong_credentials_are_refused(
     outdated = turn.credentials(secrets.token_hex(16), 1_700_000_000)
     for name, password in ((issued[0], secrets.token_hex(8)), outdated):
         client = turn.over_udp(addresses[0], port, name, password)
-        with pytest.raises(turn.Refused) as refused:
+        with pytest.raises(turn.RequestRefused) as refused:
             client.allocate()
         client.stream.close()
         assert refused.value.code in (401, 403), refused.value
@@ -107,7 +107,7 @@ def test_private_networks_are_not_relayed_to(
     client = turn.over_udp(addresses[0], port, *issued)
     client.allocate()
     for peer in PRIVATE_PEERS:
-        with pytest.raises(turn.Refused) as refused:
+        with pytest.raises(turn.RequestRefused) as refused:
             client.permit((peer, 80))
         assert refused.value.code == 403, f"{peer}: {refused.value}"
     client.close()

@@ -22,7 +22,7 @@ Address = tuple[str, int]
 Attributes = dict[int, bytes]
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The server's answer was an error; `code` is its number."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -46,7 +46,7 @@ class Client:
         attributes = {TRANSPORT: struct.pack(">I", 17 << 24)}
         try:
             self._request(ALLOCATE, attributes, signed=False)
-        except Refused as refused:
+        except RequestRefused as refused:
             if refused.code != 401:
                 raise
         answer = self._request(ALLOCATE, attributes)
@@ -59,20 +59,20 @@ class Client:
         self.transaction = os.urandom(12)
         self._request(PERMIT, {PEER: _encode_address(peer, self.transaction)}, keep=True)
 
-    def send(self, peer: Address, data: bytes) -> None:
+    def send_to_peer(self, peer: Address, data: bytes) -> None:
         """Send through the relay."""
         self.transaction = os.urandom(12)
         attributes = {PEER: _encode_address(peer, self.transaction), DATA_: data}
         self.stream.sendall(self._encode_message(SEND | INDICATION, attributes))
 
-    def receive(self) -> bytes:
+    def receive_from_peer(self) -> bytes:
         """Return what a peer sent."""
         while True:
             kind, attributes = self._read_message()
             if kind == DATA | INDICATION:
                 return attributes[DATA_]
 
-    def hears(self, relayed: Address) -> bool:
+    def is_relayed_address_reachable(self, relayed: Address) -> bool:
         """Return whether a packet from here reaches the relayed address."""
         self.permit((self.seen[0], 0))
         kind = socket.AF_INET6 if ":" in relayed[0] else socket.AF_INET
@@ -80,7 +80,7 @@ class Client:
             for _ in range(3):
                 probe.sendto(b"chautari", relayed)
         try:
-            return self.receive() == b"chautari"
+            return self.receive_from_peer() == b"chautari"
         except TimeoutError:
             return False
 
@@ -88,7 +88,7 @@ class Client:
         """Release the relayed address."""
         try:
             self._request(REFRESH, {LIFETIME: struct.pack(">I", 0)})
-        except (OSError, Refused):
+        except (OSError, RequestRefused):
             pass
         finally:
             self.stream.close()
@@ -107,7 +107,7 @@ class Client:
                 self.realm = answer.get(REALM, self.realm)
                 self.nonce = answer.get(NONCE, self.nonce)
                 error = answer[ERROR]
-                raise Refused(error[2] * 100 + error[3], error[4:].decode(errors="replace"))
+                raise RequestRefused(error[2] * 100 + error[3], error[4:].decode(errors="replace"))
             return answer
 
     def _encode_message(self, kind: int, attributes: Attributes, signed: bool = False) -> bytes:

@@ -17,18 +17,18 @@ PAUSE_SECONDS = 1.1
 WAIT_SECONDS = 2.0
 
 
-class Range(NamedTuple):
+class PortRange(NamedTuple):
     """Ports from the first to the last."""
 
     first: int
     last: int
 
-    def parts(self, number: int) -> list[Range]:
+    def split(self, number: int) -> list[PortRange]:
         """Split the range into `number` parts of about the same size."""
         size = (self.last - self.first + 1) // number
         starts = [self.first + size * index for index in range(number)]
         ends = [*(start - 1 for start in starts[1:]), self.last]
-        return [Range(*pair) for pair in zip(starts, ends, strict=True)]
+        return [PortRange(*pair) for pair in zip(starts, ends, strict=True)]
 
 
 def packet_arrives(address: str, port: int, wait: float = WAIT_SECONDS) -> bool:
@@ -47,7 +47,7 @@ def packet_arrives(address: str, port: int, wait: float = WAIT_SECONDS) -> bool:
     return True
 
 
-def packet_arrives_in_range(address: str, ports: Range, tries: int = 3) -> bool:
+def packet_arrives_in_range(address: str, ports: PortRange, tries: int = 3) -> bool:
     """Return whether a packet reaches the machine on one of `tries` random ports."""
     for port in random.sample(range(ports.first, ports.last + 1), tries):
         if packet_arrives(address, port):

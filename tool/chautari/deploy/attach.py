@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from chautari.deploy import assemble, converge
+from chautari.deploy import converge, region_report
 from chautari.deploy.isolation import capture_node_errors
 from chautari.deploy.request import Listener, Request
 from chautari.parallel import map_parallel
@@ -19,7 +19,7 @@ def attach(request: Request, tell: Listener, say: Callable[[str], None]) -> Regi
     endpoints, began = known_endpoints(request.inventory), time.monotonic()
     reached = targets(request.inventory, endpoints, request.node_names(), request.identities)
     nodes = [NodeReport(target.name, target.address, "failed") for target in reached]
-    report = assemble.new_report(request, endpoints)
+    report = region_report.new_report(request, endpoints)
 
     def one(job: tuple[SSHTarget, NodeReport]) -> list[CheckResult]:
         target, node = job

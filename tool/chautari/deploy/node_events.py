@@ -76,7 +76,7 @@ class NodeReportBuilder:
         try:
             event = parse_event(line)
         except MalformedMessage:
-            self._fail(Refusal("unreadable_message", {"line": line[:_SHOWN]}))
+            self._stop_with_refusal(Refusal("unreadable_message", {"line": line[:_SHOWN]}))
             return
         if event is None:
             self._note_unknown_event()
@@ -87,9 +87,9 @@ class NodeReportBuilder:
 
     def report_flood(self) -> None:
         """Report that the node sent more data than a run can have."""
-        self._fail(Refusal("too_much_output"))
+        self._stop_with_refusal(Refusal("too_much_output"))
 
-    def _fail(self, refusal: Refusal) -> None:
+    def _stop_with_refusal(self, refusal: Refusal) -> None:
         self.ended = True
         self.report.state = "failed"
         self.report.refusals.append(refusal)
@@ -110,20 +110,20 @@ class NodeReportBuilder:
             del self.report.notices[MAX_NOTICES:]
             self.report.notices[-1] = Notice("too_many_notices", {"limit": MAX_NOTICES})
 
-    def _note(self, code: str, **data: object) -> None:
+    def _add_notice(self, code: str, **data: object) -> None:
         self._add_notices([Notice(code, data)])
 
-    def _run_started(self, event: events.RunStarted) -> None:
+    def _on_run_started(self, event: events.RunStarted) -> None:
         self.started = True
         self.mode = event.get("mode", "")
         self.report.run = event["run"]
 
-    def _roles_selected(self, event: events.RolesSelected) -> None:
+    def _on_roles_selected(self, event: events.RolesSelected) -> None:
         for role, reasons in event["roles"].items():
             if len(self.why) < MAX_ROLES:
                 self.why[role] = [Reason(**item) for item in _limit_reasons(reasons)]
 
-    def _role_up_to_date(self, event: events.RoleUpToDate) -> None:
+    def _on_role_up_to_date(self, event: events.RoleUpToDate) -> None:
         name = event["role"]
         # A role of which only `in_use.yml` ran did not run.
         self.report.roles = [role for role in self.report.roles if role.name != name]
@@ -134,7 +134,7 @@ class NodeReportBuilder:
         if len(self.report.roles) < MAX_ROLES:
             self.report.roles.append(role)
 
-    def _role_finished(self, event: events.RoleFinished) -> None:
+    def _on_role_finished(self, event: events.RoleFinished) -> None:
         name = event["role"]
         # A play may return to its role, as for handlers that an earlier run skipped.
         role = next((role for role in self.report.roles if role.name == name), None)
@@ -150,55 +150,55 @@ class NodeReportBuilder:
         self.report.changed += event.get("changed", 0)
         self.report.failed += event.get("failed", 0) if self.mode != "plan" else 0
 
-    def _role_not_removable(self, event: events.RoleNotRemovable) -> None:
-        self._note("role_not_removable", role=event["role"])
+    def _on_role_not_removable(self, event: events.RoleNotRemovable) -> None:
+        self._add_notice("role_not_removable", role=event["role"])
 
-    def _mitogen_fallback(self, _: events.MitogenFallback) -> None:
-        self._note("mitogen_fallback")
+    def _on_mitogen_fallback(self, _: events.MitogenFallback) -> None:
+        self._add_notice("mitogen_fallback")
 
-    def _apt_locked(self, event: events.AptLocked) -> None:
-        self._note("apt_locked", holder=event["holder"])
+    def _on_apt_locked(self, event: events.AptLocked) -> None:
+        self._add_notice("apt_locked", holder=event["holder"])
 
-    def _dpkg_interrupted(self, event: events.DpkgInterrupted) -> None:
-        self._note("dpkg_interrupted", packages=event["packages"])
+    def _on_dpkg_interrupted(self, event: events.DpkgInterrupted) -> None:
+        self._add_notice("dpkg_interrupted", packages=event["packages"])
 
-    def _dpkg_repaired(self, event: events.DpkgRepaired) -> None:
+    def _on_dpkg_repaired(self, event: events.DpkgRepaired) -> None:
         code = "dpkg_repaired" if event["ok"] else "dpkg_not_repaired"
-        self._note(code, packages=event["packages"])
+        self._add_notice(code, packages=event["packages"])
 
-    def _manual_change_kept(self, event: events.ManualChangeKept) -> None:
+    def _on_manual_change_kept(self, event: events.ManualChangeKept) -> None:
         for change in _limit_reasons(event["changes"]):
-            self._note("manual_change_kept", role=event["role"], change=change)
+            self._add_notice("manual_change_kept", role=event["role"], change=change)
 
-    def _receipt_incomplete(self, event: events.ReceiptIncomplete) -> None:
+    def _on_receipt_incomplete(self, event: events.ReceiptIncomplete) -> None:
         [reason] = _limit_reasons([event["reason"]])
-        self._note("receipt_incomplete", role=event["role"], reason=reason)
+        self._add_notice("receipt_incomplete", role=event["role"], reason=reason)
 
-    def _difference(self, event: events.Difference) -> None:
+    def _on_difference(self, event: events.Difference) -> None:
         text = f"{event['task']}\n{event['diff']}".rstrip()
         self.differences.setdefault(event["role"], []).append(text)
 
-    def _download_estimate(self, event: events.DownloadEstimate) -> None:
+    def _on_download_estimate(self, event: events.DownloadEstimate) -> None:
         self.report.download_bytes = event["bytes"]
         unknown = event["unknown_urls"] + event["unknown_packages"]
         # The preparation may already know of a download that the run cannot count.
         self.report.download_at_least |= bool(unknown or event["partial"])
         for url in event["unknown_urls"][:MAX_NOTICES]:
-            self._note("download_size_unknown", download=url)
+            self._add_notice("download_size_unknown", download=url)
         if event["unknown_packages"]:
-            self._note("package_size_unknown", packages=event["unknown_packages"])
+            self._add_notice("package_size_unknown", packages=event["unknown_packages"])
 
-    def _followup_roles(self, event: events.FollowupRoles) -> None:
+    def _on_followup_roles(self, event: events.FollowupRoles) -> None:
         for role, reasons in event["roles"].items():
-            self._note("followup_role", role=role, reasons=_limit_reasons(reasons))
+            self._add_notice("followup_role", role=role, reasons=_limit_reasons(reasons))
 
-    def _dry_run_incomplete(self, _: events.DryRunIncomplete) -> None:
-        self._note("dry_run_incomplete")
+    def _on_dry_run_incomplete(self, _: events.DryRunIncomplete) -> None:
+        self._add_notice("dry_run_incomplete")
 
-    def _role_message(self, event: events.RoleMessage) -> None:
-        self._note("role_message", role=event["role"], text=event["text"])
+    def _on_role_message(self, event: events.RoleMessage) -> None:
+        self._add_notice("role_message", role=event["role"], text=event["text"])
 
-    def _failure(self, event: events.TaskFailed) -> None:
+    def _on_failure(self, event: events.TaskFailed) -> None:
         # Handlers still run after a failure and may fail because of it: the first one is the cause.
         if self.mode == "plan" or self.report.failure is not None:
             return
@@ -206,53 +206,53 @@ class NodeReportBuilder:
             event["role"], event["task"], event["message"], event["journal"]
         )
 
-    def _playbook_failed(self, event: events.PlaybookFailed) -> None:
+    def _on_playbook_failed(self, event: events.PlaybookFailed) -> None:
         if self.report.failure is None:
             message = messages.failure("playbook_failed", {})
             self.report.failure = Failure("playbook", "start", message, event["log"])
 
-    def _checks_errored(self, event: events.ChecksErrored) -> None:
+    def _on_checks_errored(self, event: events.ChecksErrored) -> None:
         self.report.failed += 1
         message = messages.failure("checks_errored", {"code": event["code"]})
         self.report.failure = Failure("checks", "run", message, event["log"])
 
-    def _check(self, event: events.CheckFinished) -> None:
+    def _on_check(self, event: events.CheckFinished) -> None:
         if len(self.checks) < MAX_CHECKS:
             self.checks.append(to_check_result(event))
 
-    def _busy(self, event: events.NodeBusy) -> None:
+    def _on_busy(self, event: events.NodeBusy) -> None:
         self.ended = True
         self.holder = event["holder"]
 
-    def _run_detached(self, _: events.RunDetached) -> None:
+    def _on_run_detached(self, _: events.RunDetached) -> None:
         self.started = self.ended = True
         self.report.state = "detached"
 
-    def _refused(self, event: events.RunRefused) -> None:
+    def _on_refused(self, event: events.RunRefused) -> None:
         [reason] = _limit_reasons([event["reason"]])
         code, data = reason["code"], reason["data"]
         self.unknown = code == "unknown_run"
-        self._fail(
+        self._stop_with_refusal(
             Refusal(code, {**data, "cause": causes.find_cause_in(str(data.get("error", "")))})
         )
 
-    def _run_lost(self, event: events.RunLost) -> None:
+    def _on_run_lost(self, event: events.RunLost) -> None:
         # When the newest run was requested, its id arrives here if it did not start.
         self.report.run = event["run"]
         if folder := event["full_folder"]:
-            self._fail(Refusal("run_disk_full", {"folder": folder}))
+            self._stop_with_refusal(Refusal("run_disk_full", {"folder": folder}))
         else:
-            self._fail(Refusal("run_lost", {"run": event["run"]}))
+            self._stop_with_refusal(Refusal("run_lost", {"run": event["run"]}))
 
-    def _run_terminated(self, _: events.RunTerminated) -> None:
+    def _on_run_terminated(self, _: events.RunTerminated) -> None:
         self.report.refusals.append(Refusal("run_terminated"))
 
-    def _run_crashed(self, event: events.RunCrashed) -> None:
+    def _on_run_crashed(self, event: events.RunCrashed) -> None:
         message = event["message"]
         data = {"message": message, "cause": causes.find_cause_in(message), "run": self.report.run}
         self.report.refusals.append(Refusal("run_crashed", data))
 
-    def _run_finished(self, event: events.RunFinished) -> None:
+    def _on_run_finished(self, event: events.RunFinished) -> None:
         self.ended = True
         self.report.state = ENDINGS.get(self.mode, "converged") if event["ok"] else "failed"
         if self.mode == "plan":
@@ -269,33 +269,33 @@ class NodeReportBuilder:
 
 
 _HANDLERS: dict[str, Callable[[NodeReportBuilder, Any], None]] = {
-    "run_started": NodeReportBuilder._run_started,
-    "roles_selected": NodeReportBuilder._roles_selected,
-    "role_up_to_date": NodeReportBuilder._role_up_to_date,
-    "role_finished": NodeReportBuilder._role_finished,
-    "role_not_removable": NodeReportBuilder._role_not_removable,
-    "mitogen_fallback": NodeReportBuilder._mitogen_fallback,
-    "apt_locked": NodeReportBuilder._apt_locked,
-    "dpkg_interrupted": NodeReportBuilder._dpkg_interrupted,
-    "dpkg_repaired": NodeReportBuilder._dpkg_repaired,
-    "manual_change_kept": NodeReportBuilder._manual_change_kept,
-    "receipt_incomplete": NodeReportBuilder._receipt_incomplete,
-    "difference": NodeReportBuilder._difference,
-    "download_estimate": NodeReportBuilder._download_estimate,
-    "followup_roles": NodeReportBuilder._followup_roles,
-    "dry_run_incomplete": NodeReportBuilder._dry_run_incomplete,
-    "role_message": NodeReportBuilder._role_message,
-    "failure": NodeReportBuilder._failure,
-    "playbook_failed": NodeReportBuilder._playbook_failed,
-    "checks_errored": NodeReportBuilder._checks_errored,
-    "check": NodeReportBuilder._check,
-    "busy": NodeReportBuilder._busy,
-    "run_detached": NodeReportBuilder._run_detached,
-    "refused": NodeReportBuilder._refused,
-    "run_lost": NodeReportBuilder._run_lost,
-    "run_terminated": NodeReportBuilder._run_terminated,
-    "run_crashed": NodeReportBuilder._run_crashed,
-    "run_finished": NodeReportBuilder._run_finished,
+    "run_started": NodeReportBuilder._on_run_started,
+    "roles_selected": NodeReportBuilder._on_roles_selected,
+    "role_up_to_date": NodeReportBuilder._on_role_up_to_date,
+    "role_finished": NodeReportBuilder._on_role_finished,
+    "role_not_removable": NodeReportBuilder._on_role_not_removable,
+    "mitogen_fallback": NodeReportBuilder._on_mitogen_fallback,
+    "apt_locked": NodeReportBuilder._on_apt_locked,
+    "dpkg_interrupted": NodeReportBuilder._on_dpkg_interrupted,
+    "dpkg_repaired": NodeReportBuilder._on_dpkg_repaired,
+    "manual_change_kept": NodeReportBuilder._on_manual_change_kept,
+    "receipt_incomplete": NodeReportBuilder._on_receipt_incomplete,
+    "difference": NodeReportBuilder._on_difference,
+    "download_estimate": NodeReportBuilder._on_download_estimate,
+    "followup_roles": NodeReportBuilder._on_followup_roles,
+    "dry_run_incomplete": NodeReportBuilder._on_dry_run_incomplete,
+    "role_message": NodeReportBuilder._on_role_message,
+    "failure": NodeReportBuilder._on_failure,
+    "playbook_failed": NodeReportBuilder._on_playbook_failed,
+    "checks_errored": NodeReportBuilder._on_checks_errored,
+    "check": NodeReportBuilder._on_check,
+    "busy": NodeReportBuilder._on_busy,
+    "run_detached": NodeReportBuilder._on_run_detached,
+    "refused": NodeReportBuilder._on_refused,
+    "run_lost": NodeReportBuilder._on_run_lost,
+    "run_terminated": NodeReportBuilder._on_run_terminated,
+    "run_crashed": NodeReportBuilder._on_run_crashed,
+    "run_finished": NodeReportBuilder._on_run_finished,
 }
 
 

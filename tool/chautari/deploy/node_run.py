@@ -1,11 +1,11 @@
 """One node on its way through a deploy: its states, and the transitions between them.
 
-    Surveyed ─┬─ Blocked                      refused, unreachable, or used by another operator
-              ├─ UpToDate                     every receipt holds
-              ├─ Occupied ── Surveyed, …      a run is followed or waited for
-              └─ Prepared ─┬─ Finished
-                           ├─ Disconnected    the run continues; its result is unknown
-                           └─ Occupied        another run was first
+    SurveyedState ─┬─ BlockedState             refused, unreachable, or used by another operator
+                   ├─ UpToDateState            every receipt holds
+                   ├─ OccupiedState            a run is followed or waited for, then SurveyedState
+                   └─ PreparedState ─┬─ FinishedState
+                                     ├─ DisconnectedState    the run continues; result unknown
+                                     └─ OccupiedState        another run was first
 
 `converge_node` is the loop over these states. What a node reports goes into its `NodeReport`.
 """
@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from chautari.deploy import converge, verify
+from chautari.deploy import converge, outside_checks
 from chautari.deploy.isolation import capture_node_errors
 from chautari.deploy.request import DeployContext, Listener, run_metadata
 from chautari.deploy.survey import Survey, add_up_to_date_roles, report_from_survey, survey
@@ -42,51 +42,59 @@ _UNKNOWN_RESULT = ("disconnected", "unreachable", "detached")
 
 
 @dataclass(frozen=True)
-class Surveyed:
+class SurveyedState:
     """The node was asked what is out of date; it may have to be prepared."""
 
     survey: Survey
 
 
 @dataclass(frozen=True)
-class Blocked:
+class BlockedState:
     """Nothing is changed on the node; its report says why."""
 
 
 @dataclass(frozen=True)
-class UpToDate:
+class UpToDateState:
     """Every receipt on the node holds, and no other work was requested."""
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedState:
     """The node can run its bundle."""
 
     obsolete_roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Occupied:
+class OccupiedState:
     """A run is active on the node; `holder` says whose."""
 
     holder: Holder
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedState:
     """The run on the node ended; `checks` are the results of its checks."""
 
     checks: tuple[CheckResult, ...]
 
 
 @dataclass(frozen=True)
-class Disconnected:
+class DisconnectedState:
     """The run on the node was not followed to its end."""
 
     checks: tuple[CheckResult, ...]
 
 
-State = Surveyed | Blocked | UpToDate | Prepared | Occupied | Finished | Disconnected
+State = (
+    SurveyedState
+    | BlockedState
+    | UpToDateState
+    | PreparedState
+    | OccupiedState
+    | FinishedState
+    | DisconnectedState
+)
 
 
 @dataclass
@@ -118,28 +126,28 @@ class NodeRun:
         """Return the region's name."""
         return self.context.inventory.region.region
 
-    def refresh(self) -> None:
+    def survey_again(self) -> None:
         """Survey the node; a run of another operator is reported at once."""
         found = survey(self.target, lambda _: self.context.inputs_of(self.node))
         required = node_requirements(self.context.inventory.region, self.name)
         self.report = report_from_survey(required, self.target, found)
         self.up_to_date = found.nothing_to_do
         if self.report.state != "converged":
-            self.end_blocked()
+            self.block()
         elif found.busy is not None:
             self.handle_busy(found.busy)
         else:
-            self.state = Surveyed(found)
+            self.state = SurveyedState(found)
 
-    def end_blocked(self, holder: Holder | None = None) -> None:
+    def block(self, holder: Holder | None = None) -> None:
         """End the node's way here; its report says why."""
-        self.state = Blocked()
+        self.state = BlockedState()
         event = {"event": self.report.state}
         self.tell(self.name, event if holder is None else {**event, "holder": holder})
 
     def handle_busy(self, holder: Holder) -> None:
         """Follow a run of ours; refuse or wait for another operator's."""
-        self.state = Occupied(holder)
+        self.state = OccupiedState(holder)
         if converge.same_operator(holder, run_metadata("", self.region, self.name)):
             return
         if self.context.request.wait:
@@ -147,7 +155,7 @@ class NodeRun:
             return
         self.report.state = "busy"
         self.report.refusals.append(converge.busy_refusal(holder))
-        self.end_blocked(holder)
+        self.block(holder)
 
 
 def survey_and_prepare(
@@ -161,8 +169,8 @@ def survey_and_prepare(
     def surveyed(target: SSHTarget) -> NodeRun:
         report = NodeReport(target.name, target.address, "failed")
         node = variables[target.name]
-        one = NodeRun(context, target, node, mode, run, tell, Blocked(), report)
-        one.refresh()
+        one = NodeRun(context, target, node, mode, run, tell, BlockedState(), report)
+        one.survey_again()
         return one
 
     runs = map_parallel(surveyed, reached, request.parallel)
@@ -172,38 +180,38 @@ def survey_and_prepare(
 
 def prepare_surveyed(runs: Sequence[NodeRun]) -> None:
     """Take every surveyed node to its next state, with one preparation for all that need it."""
-    due = [one for one in runs if isinstance(one.state, Surveyed) and _needs_preparation(one)]
+    due = [one for one in runs if isinstance(one.state, SurveyedState) and _needs_preparation(one)]
     if due:
         context, mode, tell = due[0].context, due[0].mode, due[0].tell
         parallel, resolver = context.request.parallel, context.endpoints.resolver
         reached = [one.target for one in due]
         region = context.inventory.region
         reports = prepare(region, reached, tell, mode != "deploy", resolver, parallel)
-        map_parallel(lambda one: _apply_preparation(one, reports[one.name]), due, parallel)
+        map_parallel(lambda one: _record_preparation_result(one, reports[one.name]), due, parallel)
     for one in runs:
-        if isinstance(one.state, Surveyed):
-            one.state = _state_after_preparation(one, one.state.survey)
+        if isinstance(one.state, SurveyedState):
+            one.state = _decide_next_state(one, one.state.survey)
 
 
 def _needs_preparation(one: NodeRun) -> bool:
     """Return whether a preparation may change the node, or find what the survey did not."""
-    assert isinstance(one.state, Surveyed)
+    assert isinstance(one.state, SurveyedState)
     found = one.state.survey
     codes = {reason["code"] for reasons in found.reasons.values() for reason in reasons}
-    return not found.ready or (one.mode == "deploy" and bool(codes & _PREFLIGHT_REASONS))
+    return not found.has_environment or (one.mode == "deploy" and bool(codes & _PREFLIGHT_REASONS))
 
 
-def _apply_preparation(one: NodeRun, report: NodeReport) -> None:
+def _record_preparation_result(one: NodeRun, report: NodeReport) -> None:
     """Take over the result of the preparation; survey a node that had not answered before it."""
-    assert isinstance(one.state, Surveyed)
+    assert isinstance(one.state, SurveyedState)
     one.report = report
     if one.mode == "plan":
         _plan_first_deploy(one)
     if report.state != "converged":
         # The preparation has passed on every event except a refusal.
-        one.state = Blocked()
+        one.state = BlockedState()
         if report.state == "refused":
-            one.end_blocked()
+            one.block()
     elif not one.state.survey.answered:
         _survey_prepared(one)
 
@@ -214,12 +222,12 @@ def _survey_prepared(one: NodeRun) -> None:
     if not found.answered:
         # It may run roles that are obsolete: without its answer nothing is changed there.
         converge.report_no_answer(one.target, one.report, found.code, found.error)
-        one.end_blocked()
+        one.block()
         return
     one.up_to_date = found.nothing_to_do
     add_up_to_date_roles(one.report, found)
     if found.busy is None:
-        one.state = Surveyed(found)
+        one.state = SurveyedState(found)
     else:
         one.handle_busy(found.busy)
 
@@ -236,14 +244,14 @@ def _plan_first_deploy(one: NodeRun) -> None:
     one.report.notices.append(Notice("download_unknown", data))
 
 
-def _state_after_preparation(one: NodeRun, found: Survey) -> State:
+def _decide_next_state(one: NodeRun, found: Survey) -> State:
     """Return whether the node is up to date or has to run its bundle."""
     request, report = one.context.request, one.report
     skips_checks = one.mode == "plan" or (one.mode == "deploy" and not request.checks)
     if found.nothing_to_do and not request.full and skips_checks:
         report.download_bytes = 0
         one.tell(one.name, {"event": "node_up_to_date"})
-        return UpToDate()
+        return UpToDateState()
     # The run reports every role itself.
     report.roles.clear()
     lasting = (
@@ -253,7 +261,7 @@ def _state_after_preparation(one: NodeRun, found: Survey) -> State:
     )
     report.notices = [notice for notice in report.notices if notice.code in lasting]
     report.download_at_least = "environment_outdated" in {item.code for item in report.notices}
-    return Prepared(tuple(found.obsolete_roles))
+    return PreparedState(tuple(found.obsolete_roles))
 
 
 def converge_node(one: NodeRun) -> list[CheckResult]:
@@ -264,15 +272,15 @@ def converge_node(one: NodeRun) -> list[CheckResult]:
     """
     while True:
         match one.state:
-            case Surveyed():
+            case SurveyedState():
                 prepare_surveyed([one])
-            case Prepared(obsolete_roles):
+            case PreparedState(obsolete_roles):
                 _run_to_the_end(one, obsolete_roles)
-            case Occupied(holder):
+            case OccupiedState(holder):
                 _follow_or_wait(one, holder)
-            case Blocked() | UpToDate():
+            case BlockedState() | UpToDateState():
                 return []
-            case Finished(checks) | Disconnected(checks):
+            case FinishedState(checks) | DisconnectedState(checks):
                 return list(checks)
 
 
@@ -282,7 +290,7 @@ def _run_to_the_end(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
         one.target, packed, arguments, one.report, one.tell, one.context.request.detach
     )
     if holder is None:
-        one.state = _final_state(one, checks)
+        one.state = _state_after_run(one, checks)
     else:
         one.handle_busy(holder)
 
@@ -292,19 +300,21 @@ def _follow_or_wait(one: NodeRun, holder: Holder) -> None:
     request = one.context.request
     if not converge.same_operator(holder, arguments):
         free = converge.wait_until_node_is_free(one.target, holder, one.report, one.tell)
-        one.refresh() if free else one.end_blocked()
+        one.survey_again() if free else one.block()
         return
     checks = converge.attach(
         one.target, holder.get("run", ""), one.report, one.tell, request.detach
     )
     if one.report.state in _UNKNOWN_RESULT or converge.covers_request(holder, arguments):
-        one.state = _final_state(one, checks)
+        one.state = _state_after_run(one, checks)
     else:
-        one.refresh()
+        one.survey_again()
 
 
-def _final_state(one: NodeRun, checks: list[CheckResult]) -> State:
-    return (Disconnected if one.report.state in _UNKNOWN_RESULT else Finished)(tuple(checks))
+def _state_after_run(one: NodeRun, checks: list[CheckResult]) -> State:
+    return (DisconnectedState if one.report.state in _UNKNOWN_RESULT else FinishedState)(
+        tuple(checks)
+    )
 
 
 def _pack_bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Arguments]:
@@ -335,11 +345,11 @@ def converge_and_verify(runs: Sequence[NodeRun]) -> list[CheckResult]:
     )
     if not unchanged:
         inside = converge_all(runs)
-        return inside + outside_checks(runs, _nodes_to_check(runs))
+        return inside + check_from_outside(runs, _nodes_to_check(runs))
     reachable = _nodes_to_check(runs)
     both: tuple[Callable[[], list[CheckResult]], ...] = (
         lambda: converge_all(runs),
-        lambda: outside_checks(runs, reachable),
+        lambda: check_from_outside(runs, reachable),
     )
     return [result for results in map_parallel(lambda work: work(), both) for result in results]
 
@@ -348,7 +358,7 @@ def converge_all(runs: Sequence[NodeRun]) -> list[CheckResult]:
     """Converge the nodes at the same time; an error of one node stays in its report."""
 
     def one_node(one: NodeRun) -> list[CheckResult]:
-        if isinstance(one.state, Blocked | UpToDate):
+        if isinstance(one.state, BlockedState | UpToDateState):
             return []
         return capture_node_errors(lambda: one.report, lambda: converge_node(one))
 
@@ -360,11 +370,13 @@ def _nodes_to_check(runs: Sequence[NodeRun]) -> list[NodeVariables]:
     return [one.node for one in runs if one.report.state in ("converged", "verified")]
 
 
-def outside_checks(runs: Sequence[NodeRun], nodes: Sequence[NodeVariables]) -> list[CheckResult]:
+def check_from_outside(
+    runs: Sequence[NodeRun], nodes: Sequence[NodeVariables]
+) -> list[CheckResult]:
     """Run the outside checks of `nodes`, if the command includes checks."""
     if runs[0].mode == "plan" or not runs[0].context.request.checks:
         return []
-    return verify.run_outside_checks(nodes, runs[0].context.endpoints)
+    return outside_checks.run_outside_checks(nodes, runs[0].context.endpoints)
 
 
 def skip_after_failed_canary(context: DeployContext, names: Sequence[str]) -> list[NodeReport]:

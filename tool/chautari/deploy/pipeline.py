@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from chautari.deploy import assemble
+from chautari.deploy import region_report
 from chautari.deploy.node_run import (
     Mode,
     converge_and_verify,
@@ -45,18 +45,18 @@ def plan(request: Request, tell: Listener, say: Say) -> RegionReport:
 def prepare(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Prepare the region's machines for Ansible; nothing is converged."""
     context, began = resolve_context(request, say), time.monotonic()
-    report = assemble.new_report(context.request, context.endpoints)
+    report = region_report.new_report(context.request, context.endpoints)
     region, resolver = context.inventory.region, context.endpoints.resolver
     reached = targets(
         context.inventory, context.endpoints, request.node_names(), request.identities
     )
     found = supervisor.prepare(region, reached, tell, False, resolver, request.parallel)
     report.nodes = list(found.values())
-    return assemble.finalize(report, context, "prepare", time.monotonic() - began)
+    return region_report.finalize(report, context, "prepare", time.monotonic() - began)
 
 
 def _run(context: DeployContext, tell: Listener, mode: Mode) -> RegionReport:
-    report, began = assemble.new_report(context.request, context.endpoints), time.monotonic()
+    report, began = region_report.new_report(context.request, context.endpoints), time.monotonic()
     for names in canary_batches(context.request):
         if not report.ok:
             report.nodes += skip_after_failed_canary(context, names)
@@ -64,7 +64,7 @@ def _run(context: DeployContext, tell: Listener, mode: Mode) -> RegionReport:
         runs = survey_and_prepare(context, names, mode, new_run_id(), tell)
         report.checks += converge_and_verify(runs)
         report.nodes += [run.report for run in runs]
-    return assemble.finalize(report, context, mode, time.monotonic() - began)
+    return region_report.finalize(report, context, mode, time.monotonic() - began)
 
 
 def canary_batches(request: Request) -> list[tuple[str, ...]]:

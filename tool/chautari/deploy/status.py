@@ -53,12 +53,12 @@ def _node_status(target: SSHTarget) -> NodeStatus:
         "busy": reply.answer["busy"],
         "run": run,
         "runs": reply.answer["runs"],
-        "started": _start_of(run) if run else None,
+        "started": _start_time_from_id(run) if run else None,
         "finished": reply.answer.get("finished"),
     }
 
 
-def _start_of(run: str) -> int | None:
+def _start_time_from_id(run: str) -> int | None:
     """Return when a run was started, in seconds since the epoch; its id holds the time."""
     try:
         return calendar.timegm(time.strptime(run[:15], "%Y%m%dT%H%M%S"))

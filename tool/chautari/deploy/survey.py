@@ -55,14 +55,19 @@ class Survey:
     error: str = ""
 
     @property
-    def ready(self) -> bool:
+    def has_environment(self) -> bool:
         """Whether the node has the environment of this version for Ansible and the checks."""
         return self.answered and self.facts.venv == environment_digest()
 
     @property
     def nothing_to_do(self) -> bool:
         """Whether every receipt holds, no role is obsolete, and no run is active."""
-        return self.ready and self.busy is None and not self.reasons and not self.obsolete_roles
+        return (
+            self.has_environment
+            and self.busy is None
+            and not self.reasons
+            and not self.obsolete_roles
+        )
 
 
 def survey(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> Survey:

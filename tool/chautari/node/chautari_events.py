@@ -47,7 +47,7 @@ DOWNLOAD_TAG = "download_estimate"
 TEMPORARY = re.compile(r"(?m)^(\+\+\+ after: )/run/chautari/\S*/")
 
 
-def _failing_play(method: Callable[..., None]) -> Callable[..., None]:
+def _mark_play_broken_on_error(method: Callable[..., None]) -> Callable[..., None]:
     """Return a method that marks the current play as broken when it raises."""
 
     @functools.wraps(method)
@@ -93,7 +93,7 @@ class CallbackModule(CallbackBase):
         text = json.dumps({"role": role} | values, default=str) + "\n"
         journal.append_text(self.records, text)
 
-    @_failing_play
+    @_mark_play_broken_on_error
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """End the previous play; a play holds one role and its handlers."""
         try:
@@ -103,17 +103,17 @@ class CallbackModule(CallbackBase):
             self.playing = next(iter(role.get_name() for role in play.roles), "")
             self.handlers.begin(self.playing)
 
-    @_failing_play
+    @_mark_play_broken_on_error
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Record the handlers of the task, and begin another role where it belongs to one."""
-        self._begin(task)
+        self._begin_task(task)
 
-    @_failing_play
+    @_mark_play_broken_on_error
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
         """Begin a handler, which may notify further ones."""
-        self._begin(task)
+        self._begin_task(task)
 
-    @_failing_play
+    @_mark_play_broken_on_error
     def v2_runner_on_ok(self, result: Any) -> None:
         """Record a task that succeeded."""
         changed = bool(result.result.get("changed"))
@@ -126,12 +126,12 @@ class CallbackModule(CallbackBase):
         for text in texts:
             self.write({"event": "role_message", "role": self.role, "text": text})
 
-    @_failing_play
+    @_mark_play_broken_on_error
     def v2_runner_item_on_ok(self, result: Any) -> None:
         """Record what one item of a loop manages; the task comes to `v2_runner_on_ok`."""
         self._record_effects(result)
 
-    @_failing_play
+    @_mark_play_broken_on_error
     def v2_on_file_diff(self, result: Any) -> None:
         """Report what a task would change in a file; only a plan runs with `--diff`."""
         for item in result.result.get("results") or [result.result]:
@@ -140,13 +140,13 @@ class CallbackModule(CallbackBase):
                 task = result.task.name
                 self.write({"event": "difference", "role": self.role, "task": task, "diff": diff})
 
-    @_failing_play
+    @_mark_play_broken_on_error
     def v2_runner_on_skipped(self, result: Any) -> None:
         """Record a task that did not apply."""
         self.handlers.discard_tentative()
         self._count_task(result, "skipped")
 
-    @_failing_play
+    @_mark_play_broken_on_error
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """Record a failure with lines of the journal; one that a rescue handles is not final."""
         rescued = ignore_errors or _has_rescue(result.task)
@@ -164,12 +164,12 @@ class CallbackModule(CallbackBase):
                 "message": message, "journal": _journal_lines(self.began),
             })  # fmt: skip
 
-    @_failing_play
+    @_mark_play_broken_on_error
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Record a failed connection; here it is local, so the node itself is broken."""
         self.v2_runner_on_failed(result)
 
-    @_failing_play
+    @_mark_play_broken_on_error
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """End the last role."""
         self._end_play()
@@ -187,7 +187,7 @@ class CallbackModule(CallbackBase):
         self.playing = ""
         self.handlers.end()
 
-    def _begin(self, task: Any) -> None:
+    def _begin_task(self, task: Any) -> None:
         self.task_began = time.time()
         self.handlers.record_tentative(self._handlers_of(task))
         self._enter_role(self._role_of_task(task))

@@ -101,11 +101,11 @@ def check_in_use(context: RunContext) -> int:
     It fails while people use the service, and runs only where a deploy would change something.
     """
     names = [inputs["role"] for inputs in context.roles] + _read_obsolete_roles(context)
-    roles = [name for name in names if _has_file(context, name, IN_USE_TASKS)]
+    roles = [name for name in names if _role_has_file(context, name, IN_USE_TASKS)]
     if not roles:
         return 0
     plays = [
-        _include_play(role, "in_use.yml", "Check whether people use the service", facts=False)
+        _play_that_includes(role, "in_use.yml", "Check whether people use the service", facts=False)
         for role in roles
     ]
     return _run_plays(context, "in_use.yml", plays)
@@ -124,7 +124,7 @@ def remove_roles(context: RunContext, purge: bool) -> int:
         return 0
     context.emit({"event": "roles_selected", "roles": removable, "pass_number": 0})
     plays = [
-        _include_play(role, "remove.yml", f"Remove {role}", vars={"purge": purge})
+        _play_that_includes(role, "remove.yml", f"Remove {role}", vars={"purge": purge})
         for role in reversed(list(removable))
     ]
     code = _run_plays(context, "remove.yml", plays)
@@ -138,7 +138,7 @@ def removable_roles(context: RunContext) -> dict[str, list[Reason]]:
     """Return the obsolete roles that have removal tasks, in the order of their set-up."""
     obsolete = _read_obsolete_roles(context)
     why = make_reason("obsolete_role")
-    return {role: [why] for role in obsolete if _has_file(context, role, REMOVE_TASKS)}
+    return {role: [why] for role in obsolete if _role_has_file(context, role, REMOVE_TASKS)}
 
 
 def _read_obsolete_roles(context: RunContext) -> list[str]:
@@ -147,11 +147,11 @@ def _read_obsolete_roles(context: RunContext) -> list[str]:
     return roles
 
 
-def _has_file(context: RunContext, role: str, name: str) -> bool:
+def _role_has_file(context: RunContext, role: str, name: str) -> bool:
     return (context.memory / "roles" / role / name).is_file()
 
 
-def _include_play(
+def _play_that_includes(
     role: str, tasks_from: str, name: str, facts: bool = True, **more: object
 ) -> dict[str, object]:
     include = {"name": role, "tasks_from": tasks_from}
@@ -173,7 +173,7 @@ def run_pass(context: RunContext, selected: list[RoleInputs], recording: bool = 
     """Run the selected roles; with `recording`, write the receipts of those that completed."""
     records = context.memory / "managed.jsonl"
     records.unlink(missing_ok=True)
-    plays = _plays(context, selected)
+    plays = _plays_of_roles(context, selected)
     if recording:
         clock.reset_future_mtimes(item for inputs in selected for item in inputs.get("items", ()))
     # Ansible gathers facts as it begins: an address that changes meanwhile is in no file yet.
@@ -198,7 +198,7 @@ def _has_just_run(inputs: RoleInputs, reasons: dict[str, list[Reason]], ran: set
     )
 
 
-def _plays(context: RunContext, selected: list[RoleInputs]) -> list[dict[str, object]]:
+def _plays_of_roles(context: RunContext, selected: list[RoleInputs]) -> list[dict[str, object]]:
     """Return the plays of the selected roles."""
     known = json.loads((context.memory / "plays.json").read_text())
     plays: list[dict[str, object]] = []
@@ -262,7 +262,7 @@ def _manual_changes(old: Receipt, new: Receipt) -> list[Reason]:
 
 def report_up_to_date(context: RunContext, roles: list[RoleInputs], ran: set[str]) -> None:
     """Report the roles that did not run, with their notices of the run that wrote the receipt."""
-    for role in receipts.up_to_date(context.state, roles, dict.fromkeys(ran)):
+    for role in receipts.up_to_date_roles(context.state, roles, dict.fromkeys(ran)):
         context.emit({
             "event": "role_up_to_date", "role": role["role"], "run": role["run"],
             "notices": role["notices"],

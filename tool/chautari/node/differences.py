@@ -39,13 +39,16 @@ def diff_resource(item: Item, before: State, after: State) -> list[Reason]:
             )
         ]
     if kind == "path" and after["is"] == "unreadable":
-        why = _unreadable(name, after)
+        why = _unreadable_reason(name, after)
         known = before.get("is") == "unreadable"
         return [make_reason("receipt_incomplete", reason=why) if known else why]
     if before == after:
         return []
-    compare = {"path": _path, "exists": _exists, "reload_marker": _reload, "probe": _probe}
-    return [compare.get(kind, _attributes)(item, before, after)]
+    compare = {
+        "path": _diff_path, "exists": _diff_existence, "reload_marker": _diff_reload_marker,
+        "probe": _diff_probe,
+    }  # fmt: skip
+    return [compare.get(kind, _diff_attributes)(item, before, after)]
 
 
 def diff_machine(before: State, after: State) -> list[Reason]:
@@ -60,15 +63,17 @@ def diff_machine(before: State, after: State) -> list[Reason]:
 def unreadable_path(item: Item, state: State) -> Reason | None:
     """Return why one of an item's paths could not be read, or None."""
     paths = {"path": {item["name"]: state}, "paths": state}.get(item["kind"], {})
-    found = (_unreadable(name, now) for name, now in paths.items() if now["is"] == "unreadable")
+    found = (
+        _unreadable_reason(name, now) for name, now in paths.items() if now["is"] == "unreadable"
+    )
     return next(found, None)
 
 
-def _unreadable(path: str, state: State) -> Reason:
+def _unreadable_reason(path: str, state: State) -> Reason:
     return make_reason("path_unreadable", path=path, error=state["why"])
 
 
-def _path(item: Item, before: State, after: State) -> Reason:
+def _diff_path(item: Item, before: State, after: State) -> Reason:
     path = item["name"]
     if after["is"] == "absent":
         return make_reason("path_missing", path=path)
@@ -96,11 +101,11 @@ def _mode_text(state: State) -> str:
     return str(state.get("mode", "")).replace("0o", "0")
 
 
-def _exists(item: Item, _: State, after: State) -> Reason:
+def _diff_existence(item: Item, _: State, after: State) -> Reason:
     return make_reason("path_appeared" if after["exists"] else "path_missing", path=item["name"])
 
 
-def _reload(item: Item, _: State, after: State) -> Reason:
+def _diff_reload_marker(item: Item, _: State, after: State) -> Reason:
     files = after.get("newer", [])
     if files == [FUTURE]:
         return make_reason("reload_time_unknown", marker=item["marker"])
@@ -112,7 +117,7 @@ def _reload(item: Item, _: State, after: State) -> Reason:
     )
 
 
-def _probe(item: Item, before: State, after: State) -> Reason:
+def _diff_probe(item: Item, before: State, after: State) -> Reason:
     old, new = before.get("says", []), after.get("says", [])
     removed = [line for line in old if line not in new]
     added = [line for line in new if line not in old]
@@ -126,7 +131,7 @@ def _probe(item: Item, before: State, after: State) -> Reason:
     )  # fmt: skip
 
 
-def _attributes(item: Item, before: State, after: State) -> Reason:
+def _diff_attributes(item: Item, before: State, after: State) -> Reason:
     changes = {
         name: [before.get(name), after.get(name)]
         for name in sorted({*before, *after})

@@ -31,7 +31,7 @@ def drift(state: Path) -> DriftAnswer:
     """Return every difference from the receipts, by role."""
     known = receipts.all_receipts(state)
     roles: dict[str, list[ResourceDrift]] = {}
-    for receipt, reasons in zip(known, receipts.drifted(known), strict=True):
+    for receipt, reasons in zip(known, receipts.drift_reasons(known), strict=True):
         pairs = zip(receipt.items, receipt.states, strict=True)
         states = {item["name"]: before for item, before in pairs if item["kind"] == "path"}
         # An incomplete receipt calls for a deploy; it is no manual change.
@@ -48,13 +48,13 @@ def drift(state: Path) -> DriftAnswer:
 
 def _with_diff(state: Path, change: Reason, states: dict[str, State]) -> ResourceDrift:
     path = str(change["data"].get("path", ""))
-    diff = _diff(state, path, states[path]) if path in states else []
+    diff = _file_diff(state, path, states[path]) if path in states else []
     if diff:
         return {"code": change["code"], "data": change["data"], "diff": diff}
     return {"code": change["code"], "data": change["data"]}
 
 
-def _diff(state: Path, name: str, before: State) -> list[str]:
+def _file_diff(state: Path, name: str, before: State) -> list[str]:
     """Return a diff of a file, when its old text is saved and every account may read it."""
     saved = receipts.receipts_folder(state) / "contents" / str(before.get("sha256", ""))
     if not before.get("sha256") or not saved.is_file():

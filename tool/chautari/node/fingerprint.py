@@ -56,11 +56,13 @@ def machine_facts(facts: Iterable[str] = ()) -> State:
     `facts` names further ones, those of `node/addresses.py`, as Ansible calls them.
     """
     release = {}
-    for line in _lines(Path("/etc/os-release")):
+    for line in _read_lines(Path("/etc/os-release")):
         name, _, value = line.partition("=")
         if name in ("ID", "VERSION_ID"):
             release[name.lower()] = value.strip('"')
-    memory = next((line.split()[1] for line in _lines(MEMINFO) if line.startswith("MemTotal")), "0")
+    memory = next(
+        (line.split()[1] for line in _read_lines(MEMINFO) if line.startswith("MemTotal")), "0"
+    )
     known: State = release | {"machine": os.uname().machine, "memory_mb": int(memory) // 1024}
     further = set(facts)
     if not further:
@@ -194,7 +196,7 @@ def _wait_for_exit(pid: int, deadline: float) -> int:
         time.sleep(0.0005)
 
 
-def _path(item: Item, _: _PendingQueries) -> State:
+def _state_of_path(item: Item, _: _PendingQueries) -> State:
     return path_state(item["name"])
 
 
@@ -205,7 +207,7 @@ def path_state(name: str) -> State:
     other, so that the rest of the node can still be compared.
     """
     try:
-        return _path_state(name)
+        return _read_path_state(name)
     except (FileNotFoundError, NotADirectoryError):
         return {"is": "absent"}
     except OSError as error:
@@ -213,7 +215,7 @@ def path_state(name: str) -> State:
         return {"is": "unreadable", "why": why, "ok": False}
 
 
-def _path_state(name: str) -> State:
+def _read_path_state(name: str) -> State:
     found = os.lstat(name)
     state: State = {"uid": found.st_uid, "gid": found.st_gid}
     if stat.S_ISLNK(found.st_mode):
@@ -246,16 +248,16 @@ def _hash_file(name: str, algorithm: str) -> str:
         return found.hexdigest()
 
 
-def _paths(item: Item, _: _PendingQueries) -> State:
+def _state_of_paths(item: Item, _: _PendingQueries) -> State:
     """Return the state of every file that a pattern matches: a new file is a difference, too."""
     return {name: path_state(name) for name in sorted(glob(item["name"]))}
 
 
-def _exists(item: Item, _: _PendingQueries) -> State:
+def _state_of_existence(item: Item, _: _PendingQueries) -> State:
     return {"exists": os.path.lexists(item["name"])}
 
 
-def _package(item: Item, queries: _PendingQueries) -> State:
+def _state_of_package(item: Item, queries: _PendingQueries) -> State:
     found = queries.packages().get(item["name"])
     if found is None:
         return {"status": "not-installed"}
@@ -268,7 +270,7 @@ def _package(item: Item, queries: _PendingQueries) -> State:
     return state
 
 
-def _unit(item: Item, queries: _PendingQueries) -> State:
+def _state_of_unit(item: Item, queries: _PendingQueries) -> State:
     found = queries.units().get(item["name"], {})
     state: State = {}
     if item.get("enabled"):
@@ -282,13 +284,13 @@ def _unit(item: Item, queries: _PendingQueries) -> State:
     return state
 
 
-def _account(item: Item, _: _PendingQueries) -> State:
+def _state_of_account(item: Item, _: _PendingQueries) -> State:
     try:
         found = pwd.getpwnam(item["name"])
     except KeyError:
         return {"is": "absent"}
     groups = sorted(group.gr_name for group in grp.getgrall() if item["name"] in group.gr_mem)
-    lock = next((line for line in _lines(SHADOW) if line.startswith(f"{item['name']}:")), "")
+    lock = next((line for line in _read_lines(SHADOW) if line.startswith(f"{item['name']}:")), "")
     fields = lock.split(":")
     return {
         "uid": found.pw_uid, "gid": found.pw_gid, "home": found.pw_dir, "shell": found.pw_shell,
@@ -298,7 +300,7 @@ def _account(item: Item, _: _PendingQueries) -> State:
     }  # fmt: skip
 
 
-def _group(item: Item, _: _PendingQueries) -> State:
+def _state_of_group(item: Item, _: _PendingQueries) -> State:
     try:
         found = grp.getgrnam(item["name"])
     except KeyError:
@@ -306,14 +308,14 @@ def _group(item: Item, _: _PendingQueries) -> State:
     return {"gid": found.gr_gid, "members": sorted(found.gr_mem)}
 
 
-def _debconf(item: Item, _: _PendingQueries) -> State:
-    stanzas = "".join("\n\n" + "\n".join(_lines(file)) for file in DEBCONF)
+def _state_of_debconf(item: Item, _: _PendingQueries) -> State:
+    stanzas = "".join("\n\n" + "\n".join(_read_lines(file)) for file in DEBCONF)
     _before, there, rest = stanzas.partition(f"\n\nName: {item['name']}\n")
     values = [row[7:] for row in rest.split("\n\n")[0].splitlines() if row.startswith("Value: ")]
     return {"asked": bool(there), "value": _short_digest(values[0]) if values else ""}
 
 
-def _reload_marker(item: Item, queries: _PendingQueries) -> State:
+def _state_of_reload_marker(item: Item, queries: _PendingQueries) -> State:
     """Return the settings that are newer than the marker, which each reload touches."""
     markers = [_mtime(name) for name in glob(item["marker"])]
     if not markers:
@@ -356,7 +358,7 @@ def _walk_tree(top: str) -> Iterable[str]:
             yield from (os.path.join(folder, name) for name in (*folders, *files))
 
 
-def _probe(item: Item, queries: _PendingQueries) -> State:
+def _state_of_probe(item: Item, queries: _PendingQueries) -> State:
     code, output = queries.probe(item["script"])
     return {"ok": code == 0, "says": output.splitlines()}
 
@@ -365,7 +367,7 @@ def _short_digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
-def _lines(file: Path) -> list[str]:
+def _read_lines(file: Path) -> list[str]:
     try:
         return file.read_text(errors="replace").splitlines()
     except OSError:
@@ -373,8 +375,15 @@ def _lines(file: Path) -> list[str]:
 
 
 _KINDS = {
-    "path": _path, "paths": _paths, "exists": _exists, "package": _package, "unit": _unit,
-    "account": _account, "group": _group, "debconf": _debconf, "reload_marker": _reload_marker,
-    "probe": _probe,
-}  # fmt: skip
+    "path": _state_of_path,
+    "paths": _state_of_paths,
+    "exists": _state_of_existence,
+    "package": _state_of_package,
+    "unit": _state_of_unit,
+    "account": _state_of_account,
+    "group": _state_of_group,
+    "debconf": _state_of_debconf,
+    "reload_marker": _state_of_reload_marker,
+    "probe": _state_of_probe,
+}
 _QUERIED = ("package", "unit", "probe")

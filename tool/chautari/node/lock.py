@@ -25,7 +25,7 @@ lock_descriptors: list[int] = []  # the open lock, while this process holds it; 
 
 
 @contextlib.contextmanager
-def locked(about: Mapping[str, object]) -> Iterator[Holder | None]:
+def hold_lock(about: Mapping[str, object]) -> Iterator[Holder | None]:
     """Hold the node's lock and yield None; yield its holder when another run has it."""
     with LOCK.open("a") as lock:
         if not _acquire(lock):

@@ -36,15 +36,15 @@ def upgrade_receipt(body: Json) -> Json:
         "written_at": body["sealed"],
         "inputs": body["inputs"],
         "machine": body["machine"],
-        "items": [_item(item) for item in body["items"]],
+        "items": [_convert_item(item) for item in body["items"]],
         "states": body["states"],
-        "notices": [_role_message(role, text) for text in body["notices"]],
-        "incomplete_reason": _text(body["unsealed"]) if body["unsealed"] else None,
+        "notices": [_notice_from_text(role, text) for text in body["notices"]],
+        "incomplete_reason": _reason_from_text(body["unsealed"]) if body["unsealed"] else None,
         "command_probes": body["did"],
     }
 
 
-def _item(item: Json) -> Json:
+def _convert_item(item: Json) -> Json:
     found = dict(item)
     if item["kind"] == "loaded":
         found |= {"kind": "reload_marker", "marker": found.pop("stamp")}
@@ -60,55 +60,68 @@ def upgrade_event(old: Json) -> Json:
     return convert(found) if convert else found
 
 
-def _text(text: object) -> Json:
+def _reason_from_text(text: object) -> Json:
     """Return the reason for a text of format 1, which had no codes."""
     return {"code": "format_1_text", "data": {"text": str(text)}}
 
 
-def _role_message(role: object, text: object) -> Json:
+def _notice_from_text(role: object, text: object) -> Json:
     return {"code": "role_message", "data": {"role": str(role), "text": str(text)}}
 
 
-def _reasons(roles: Json) -> Json:
-    return {role: [_text(item["text"]) for item in reasons] for role, reasons in roles.items()}
+def _convert_reasons(roles: Json) -> Json:
+    return {
+        role: [_reason_from_text(item["text"]) for item in reasons]
+        for role, reasons in roles.items()
+    }
 
 
-def _chosen(old: Json) -> Json:
-    return {**old, "event": "roles_selected", "roles": _reasons(old["roles"])}
+def _convert_chosen(old: Json) -> Json:
+    return {**old, "event": "roles_selected", "roles": _convert_reasons(old["roles"])}
 
 
-def _may_follow(old: Json) -> Json:
-    return {**old, "event": "followup_roles", "roles": _reasons(old["roles"])}
+def _convert_may_follow(old: Json) -> Json:
+    return {**old, "event": "followup_roles", "roles": _convert_reasons(old["roles"])}
 
 
-def _kept(old: Json) -> Json:
-    notices = [_role_message(old["role"], text) for text in old["notices"]]
+def _convert_kept(old: Json) -> Json:
+    notices = [_notice_from_text(old["role"], text) for text in old["notices"]]
     return {**old, "event": "role_up_to_date", "notices": notices}
 
 
-def _notice(old: Json) -> Json:
+def _convert_notice(old: Json) -> Json:
     return {**old, "event": "role_message", "text": old["message"]}
 
 
-def _accepted(old: Json) -> Json:
-    return {**old, "event": "manual_change_kept", "changes": [_text(t) for t in old["items"]]}
+def _convert_accepted(old: Json) -> Json:
+    return {
+        **old,
+        "event": "manual_change_kept",
+        "changes": [_reason_from_text(t) for t in old["items"]],
+    }
 
 
-def _open(old: Json) -> Json:
-    return {**old, "event": "receipt_incomplete", "reason": _text(old["why"])}
+def _convert_open(old: Json) -> Json:
+    return {**old, "event": "receipt_incomplete", "reason": _reason_from_text(old["why"])}
 
 
-def _budget(old: Json) -> Json:
+def _convert_budget(old: Json) -> Json:
     unknown = {"unknown_urls": old["unknown"], "unknown_packages": []}
     return {**old, "event": "download_estimate", "partial": bool(old.get("partial")), **unknown}
 
 
-def _busy(old: Json) -> Json:
+def _convert_busy(old: Json) -> Json:
     return {**old, "holder": upgrade_request(old["holder"])}
 
 
 _CONVERTERS = {
-    "run_started": upgrade_request, "chosen": _chosen, "may_follow": _may_follow, "kept": _kept,
-    "notice": _notice, "accepted": _accepted, "open": _open, "budget": _budget,
-    "busy": _busy,
-}  # fmt: skip
+    "run_started": upgrade_request,
+    "chosen": _convert_chosen,
+    "may_follow": _convert_may_follow,
+    "kept": _convert_kept,
+    "notice": _convert_notice,
+    "accepted": _convert_accepted,
+    "open": _convert_open,
+    "budget": _convert_budget,
+    "busy": _convert_busy,
+}

@@ -42,18 +42,20 @@ def describe(code: str, data: Data) -> str:
     return template.format_map(data) if isinstance(template, str) else template(data)
 
 
-def _join(words: Sequence[object]) -> str:
+def _join_with_commas(words: Sequence[object]) -> str:
     return ", ".join(map(str, words))
 
 
-def _value(value: object) -> str:
+def _value_text(value: object) -> str:
     if isinstance(value, list):
-        return _join(value) or "empty"
+        return _join_with_commas(value) or "empty"
     return str(value) if value not in (None, "") else "not known"
 
 
 def _pending_handlers(data: Data) -> str:
-    return f"an interrupted run may have skipped these handlers: {_join(data['handlers'])}"
+    return (
+        f"an interrupted run may have skipped these handlers: {_join_with_commas(data['handlers'])}"
+    )
 
 
 def _incomplete(data: Data) -> str:
@@ -62,7 +64,7 @@ def _incomplete(data: Data) -> str:
 
 def _machine_changed(data: Data) -> str:
     fact = FACT_NAMES.get(data["fact"], data["fact"])
-    return f"the node's {fact} was {_value(data['before'])}, is {_value(data['after'])}"
+    return f"the node's {fact} was {_value_text(data['before'])}, is {_value_text(data['after'])}"
 
 
 def _untracked_task(data: Data) -> str:
@@ -89,7 +91,7 @@ def _path_changed(data: Data) -> str:
 
 def _not_reloaded(data: Data) -> str:
     more = f" and {data['hidden']} more" if data["hidden"] else ""
-    return f"changed, and not reloaded since: {_join(data['files'])}{more}"
+    return f"changed, and not reloaded since: {_join_with_commas(data['files'])}{more}"
 
 
 def _probe_changed(data: Data) -> str:
@@ -100,7 +102,7 @@ def _probe_changed(data: Data) -> str:
 
 def _resource_changed(data: Data) -> str:
     texts = (
-        f"{attribute} is {_value(after)}, was {_value(before)}"
+        f"{attribute} is {_value_text(after)}, was {_value_text(before)}"
         for attribute, (before, after) in data["changes"].items()
     )
     return f"{data['name']}: {'; '.join(texts)}"

@@ -92,13 +92,13 @@ def write_receipts(
         why = _incomplete_reason(inputs, record, items, own)
         if why:
             incomplete[role] = why
-        save_receipt(state, _receipt(run, inputs, machine, items, own, record, why))
+        save_receipt(state, _build_receipt(run, inputs, machine, items, own, record, why))
         save_contents(state, items, own)
         receipts.pending_file(state, role).unlink(missing_ok=True)
     return incomplete
 
 
-def _receipt(
+def _build_receipt(
     run: str, inputs: RoleInputs, machine: State, items: list[Item], states: list[State],
     record: RoleRecord, incomplete: Reason | None,
 ) -> Receipt:  # fmt: skip

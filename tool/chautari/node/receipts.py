@@ -126,14 +126,14 @@ def roles_to_run(
     """
     known = {inputs["role"]: load(state, inputs["role"]) for inputs in roles}
     matching = [receipt for receipt in known.values() if receipt is not None]
-    drift = dict(zip((r.role for r in matching), drifted(matching), strict=True))
+    drift = dict(zip((r.role for r in matching), drift_reasons(matching), strict=True))
     reasons: dict[str, list[Reason]] = {}
     for inputs in roles:
         role, receipt = inputs["role"], known[inputs["role"]]
         why = [make_reason("full_run")] if full else []
         why += [pending_reason(state, role)] if pending_file(state, role).exists() else []
         if receipt is None:
-            why.append(_no_receipt(state, role))
+            why.append(_no_receipt_reason(state, role))
         else:
             why += changed_inputs(receipt.inputs, inputs) + drift[role]
         why += [
@@ -144,7 +144,7 @@ def roles_to_run(
     return reasons
 
 
-def up_to_date(
+def up_to_date_roles(
     state: Path, roles: Iterable[RoleInputs], reasons: Mapping[str, object]
 ) -> list[UpToDateRole]:
     """Return the roles without a reason to run that have a receipt, with what it holds of them."""
@@ -153,7 +153,7 @@ def up_to_date(
     return [{"role": r.role, "run": r.run, "notices": r.notices} for r in known if r is not None]
 
 
-def _no_receipt(state: Path, role: str) -> Reason:
+def _no_receipt_reason(state: Path, role: str) -> Reason:
     """Return why there is no receipt; a survey cannot read those of older versions."""
     try:
         text = (receipts_folder(state) / f"{role}.json").read_text()
@@ -182,7 +182,7 @@ def changed_inputs(before: RoleInputs, after: RoleInputs) -> list[Reason]:
     return changed
 
 
-def drifted(receipts: list[Receipt]) -> list[list[Reason]]:
+def drift_reasons(receipts: list[Receipt]) -> list[list[Reason]]:
     """Return for each receipt how the node differs from it, in one pass over the whole node."""
     machine = machine_facts_of(receipt.inputs for receipt in receipts)
     current = fingerprint.current_states(item for receipt in receipts for item in receipt.items)

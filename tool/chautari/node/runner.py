@@ -51,7 +51,7 @@ Request = Mapping[str, Any]  # of a run, as the control side sends it; see runs.
 def main(arguments: Request, payload: IO[bytes]) -> int:
     """Start or follow a run, or report how the last deploy ended; return the exit code."""
     if arguments["action"] == "status":
-        _print(runs.status(STATE))
+        _print_event(runs.status(STATE))
         return 0
     run = arguments.get("run") or runs.newest_run(STATE)
     if not run:
@@ -72,7 +72,7 @@ def main(arguments: Request, payload: IO[bytes]) -> int:
 
 
 def _refuse(why: Reason) -> int:
-    _print({"event": "refused", "reason": why})
+    _print_event({"event": "refused", "reason": why})
     return 1
 
 
@@ -81,7 +81,7 @@ def start(run: str, arguments: Request, bundle: bytes) -> int:
     if hashlib.sha256(bundle).hexdigest() != arguments["sha256"]:
         return _refuse(make_reason("bundle_damaged"))
     if holder := lock.holder():
-        _print({"event": "busy", "holder": holder})
+        _print_event({"event": "busy", "holder": holder})
         return BUSY
     place, memory = _run_folders(run)
     try:
@@ -91,13 +91,13 @@ def start(run: str, arguments: Request, bundle: bytes) -> int:
         # An earlier start of this run may have been refused, and have left its event here.
         (place / "events.jsonl").unlink(missing_ok=True)
     except OSError as error:
-        return _abort_start(run, make_reason("run_not_recorded", error=str(error)))
-    if error_text := _launch(run, memory):
-        return _abort_start(run, make_reason("unit_not_started", error=error_text))
+        return _refuse_and_clean_up(run, make_reason("run_not_recorded", error=str(error)))
+    if error_text := _start_unit(run, memory):
+        return _refuse_and_clean_up(run, make_reason("unit_not_started", error=error_text))
     return wait_until_started(run) if arguments.get("detach") else follow(run, 0)
 
 
-def _abort_start(run: str, why: Reason) -> int:
+def _refuse_and_clean_up(run: str, why: Reason) -> int:
     """Refuse a run that did not begin and delete its folders; return the exit code.
 
     They hold secrets, and would be read as those of the newest run.
@@ -107,7 +107,7 @@ def _abort_start(run: str, why: Reason) -> int:
     return _refuse(why)
 
 
-def _launch(run: str, memory: Path) -> str:
+def _start_unit(run: str, memory: Path) -> str:
     """Start the worker as a unit of its own; return why that failed, empty when it is started."""
     argv = [
         "systemd-run", "--quiet", "--collect", f"--unit=chautari-run-{run}",
@@ -132,25 +132,25 @@ def run_worker(run: str) -> int:
         # systemd stops a unit with SIGTERM: exit as after an error, so that it is recorded.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         request = old_formats.upgrade_request(json.loads((place / "about.json").read_text()))
-        with lock.locked(dict(runs.public_fields(request))) as holder:
+        with lock.hold_lock(dict(runs.public_fields(request))) as holder:
             if holder:
                 _append_event(place, {"event": "busy", "holder": holder})
                 return BUSY
-            return 0 if _run_recorded(place, memory, request) else 1
+            return 0 if _run_and_record(place, memory, request) else 1
     finally:
         # However it ended, also before it began: no secret outlives the run.
         shutil.rmtree(memory, ignore_errors=True)
 
 
-def _run_recorded(place: Path, memory: Path, request: Request) -> bool:
+def _run_and_record(place: Path, memory: Path, request: Request) -> bool:
     """Do the run's work, record its beginning and its ending, and return whether it succeeded."""
     began, run = time.time(), place.name
     started = {"event": "run_started", "run": run, "time": began, "format": JOURNAL_FORMAT}
     _append_event(place, started | runs.public_fields(request))
     ok, last = False, list[RunEvent]()
     try:
-        _delete_leftovers(run)
-        ok = _run_mode(place, memory, request, began)
+        _delete_secrets_of_killed_runs(run)
+        ok = _do_requested_work(place, memory, request, began)
     except SystemExit:
         last = [{"event": "run_terminated"}]
         raise
@@ -163,7 +163,7 @@ def _run_recorded(place: Path, memory: Path, request: Request) -> bool:
         # The rest is short; a SIGTERM now would cost the ending.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         shutil.rmtree(memory, ignore_errors=True)
-        _tidy_up(place)
+        _delete_unneeded_files(place)
         # A listener leaves at the ending and may ask again at once, so it comes last. Both events
         # follow the tidying, which may have made room for them.
         for event in (*last, _finished_event(place, ok, began)):
@@ -173,21 +173,21 @@ def _run_recorded(place: Path, memory: Path, request: Request) -> bool:
 
 def _finished_event(place: Path, ok: bool, began: float) -> RunEvent:
     seconds = round(time.time() - began, 2)
-    failed = _failed_checks(place / "events.jsonl")
+    failed = _count_failed_checks(place / "events.jsonl")
     return {"event": "run_finished", "ok": ok, "failed_checks": failed, "seconds": seconds}
 
 
-def _tidy_up(place: Path) -> None:
+def _delete_unneeded_files(place: Path) -> None:
     """Delete what is not needed any more; an error here must not cost the run its ending."""
     with contextlib.suppress(OSError):
         journal.trim(place / "log")
     with contextlib.suppress(OSError):
-        _delete_leftovers(place.name)
+        _delete_secrets_of_killed_runs(place.name)
     with contextlib.suppress(OSError):
         runs.prune_runs(STATE, keep=place.name)
 
 
-def _run_mode(place: Path, memory: Path, request: Request, began: float) -> bool:
+def _do_requested_work(place: Path, memory: Path, request: Request, began: float) -> bool:
     """Do what the run's mode asks for and return whether it succeeded."""
     mode = request.get("mode", DEPLOY)
     if mode == PLAN:
@@ -313,10 +313,10 @@ def wait_until_started(run: str) -> int:
     """Wait until `run` has begun or was refused; return the exit code."""
     for event in _follow_journal(run, _run_folders(run)[0] / "events.jsonl", 0):
         if event["event"] == "run_started":
-            _print({"event": "run_detached", "run": run})
+            _print_event({"event": "run_detached", "run": run})
             return 0
         if event["event"] in ("busy", "run_lost"):
-            _print(event)
+            _print_event(event)
             return BUSY if event["event"] == "busy" else 1
     return 1
 
@@ -326,7 +326,7 @@ def follow(run: str, offset: int) -> int:
     place, _ = _run_folders(run)
     code = 1
     for event in _follow_journal(run, place / "events.jsonl", offset):
-        _print(event)
+        _print_event(event)
         if event["event"] == "run_finished":
             code = 0 if event["ok"] else 1
         elif event["event"] == "busy":
@@ -348,7 +348,7 @@ def _follow_journal(run: str, file: Path, offset: int) -> Iterator[Mapping[str, 
             if event["event"] in ("run_finished", "busy"):
                 return
         if gone > 1:  # the unit was inactive twice, and the journal was read after that
-            yield {"event": "run_lost", "run": run, "full_folder": _full_folder()}
+            yield {"event": "run_lost", "run": run, "full_folder": _folder_on_full_disk()}
             return
         if time.monotonic() - spoke > HEARTBEAT_SECONDS:
             spoke = time.monotonic()
@@ -356,7 +356,7 @@ def _follow_journal(run: str, file: Path, offset: int) -> Iterator[Mapping[str, 
         time.sleep(POLL_SECONDS)
 
 
-def _full_folder() -> str:
+def _folder_on_full_disk() -> str:
     """Return a folder of the run whose disk is full; empty when none is."""
     for folder in (STATE, MEMORY):
         with contextlib.suppress(OSError):
@@ -379,13 +379,13 @@ def _unit_state(run: str) -> bytes:
     return done.stdout.strip()
 
 
-def _failed_checks(file: Path) -> int:
+def _count_failed_checks(file: Path) -> int:
     lines = journal.read_lines(file)
     checks = (journal.parse_event(line) for line in lines if b'"check"' in line)
     return sum(event.get("outcome") == "failed" for event in checks)
 
 
-def _delete_leftovers(run: str) -> None:
+def _delete_secrets_of_killed_runs(run: str) -> None:
     """Delete the secrets of other runs that were killed before they could do so."""
     for path in MEMORY.glob("*"):
         if not RUN_ID.fullmatch(path.name) or path.name == run or _unit_is_active(path.name):
@@ -408,5 +408,5 @@ def _append_event(place: Path, event: Mapping[str, Any]) -> None:
     journal.append_event(place / "events.jsonl", event, _read_run_secrets(place))
 
 
-def _print(event: Mapping[str, Any]) -> None:
+def _print_event(event: Mapping[str, Any]) -> None:
     print(json.dumps(event), flush=True)

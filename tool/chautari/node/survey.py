@@ -29,7 +29,7 @@ def survey(state: Path, roles: list[RoleInputs], busy: Holder | None) -> SurveyA
         reasons = receipts.roles_to_run(state, roles)
         answer["reasons"] = reasons
         answer["obsolete_roles"] = receipts.obsolete_roles(state, [i["role"] for i in roles])
-        answer["up_to_date"] = receipts.up_to_date(state, roles, reasons)
+        answer["up_to_date"] = receipts.up_to_date_roles(state, roles, reasons)
     return answer
 
 

@@ -49,7 +49,7 @@ def records(found: Records, required: NodeRequirements) -> list[Refusal]:
     for name in required.names:
         for kind, right in (("A", required.address), ("AAAA", required.address6)):
             answer = found.get((kind, name))
-            if answer is None or _same_address(answer, right):
+            if answer is None or _is_only_address(answer, right):
                 continue
             code = "record_wrong" if answer else "record_missing"
             data = {"kind": kind, "name": name, "right": right, "found": list(answer)}
@@ -57,5 +57,5 @@ def records(found: Records, required: NodeRequirements) -> list[Refusal]:
     return refusals
 
 
-def _same_address(answer: tuple[str, ...], right: str) -> bool:
+def _is_only_address(answer: tuple[str, ...], right: str) -> bool:
     return {ip_address(item) for item in answer} == ({ip_address(right)} if right else set())

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from chautari.parallel import PARALLEL
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.protocol import NodeOrder, Orders, Result
-from chautari.process import Stream
+from chautari.process import RunningCommand
 from chautari.report import messages
 from chautari.report.model import Failure, NodeReport, Notice, Refusal
 from chautari.ssh.target import SSHTarget
@@ -68,7 +68,7 @@ def prepare(
         "parallel": parallel,
     }
     reports = {target.name: NodeReport(target.name, target.address, "failed") for target in targets}
-    child = Stream((sys.executable, "-m", "chautari.prepare.__main__"), _json(orders))
+    child = RunningCommand((sys.executable, "-m", "chautari.prepare.__main__"), _json(orders))
     for line in child:
         result: Result = json.loads(line)
         tell(result["node"], dict(result))
@@ -79,7 +79,7 @@ def prepare(
     return reports
 
 
-def _mark_unfinished(report: NodeReport, child: Stream) -> None:
+def _mark_unfinished(report: NodeReport, child: RunningCommand) -> None:
     """Fail a node whose result the child did not report; the other nodes' results stay."""
     report.failed += 1
     log = child.stderr.splitlines()[-40:]

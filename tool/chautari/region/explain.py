@@ -9,9 +9,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from chautari.errors import Problem
-from chautari.region.guard import Document, Path_
 from chautari.region.model import Region
 from chautari.region.renames import renamed_key
+from chautari.region.yaml_reader import Document, Path_
 
 _KINDS = {
     "string_type": "text",
@@ -29,8 +29,8 @@ _KINDS = {
 
 def problems(document: Document, error: ValidationError) -> list[Problem]:
     """Return one `Problem` for every error of `error`, placed in `document`."""
-    found = [item for item in error.errors() if not _is_echo(item)]
-    return [document.problem(error_path(item), _message(item)) for item in found]
+    found = [item for item in error.errors() if not _is_follow_up_error(item)]
+    return [document.problem(error_path(item), _error_message(item)) for item in found]
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
@@ -40,7 +40,7 @@ def nearest(word: str, known: Sequence[str]) -> str | None:
     return next(iter(difflib.get_close_matches(word, known, n=1)), None)
 
 
-def _is_echo(item: ErrorDetails) -> bool:
+def _is_follow_up_error(item: ErrorDetails) -> bool:
     """Return whether a list counts as too short only because its items are wrong."""
     return item["type"] == "too_short" and bool(item["input"])
 
@@ -50,25 +50,25 @@ def error_path(item: ErrorDetails) -> Path_:
     return tuple(part for part in item["loc"] if part != "[key]")
 
 
-def _message(item: ErrorDetails) -> str:
+def _error_message(item: ErrorDetails) -> str:
     kind, value, context = item["type"], item.get("input"), item.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown_key(item["loc"])
+        return _unknown_key_message(item["loc"])
     if kind == "missing":
-        return "is missing; " + _example(item["loc"])
+        return "is missing; " + _example_hint(item["loc"])
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":
-        return _not_one_of(value, context["expected"])
+        return _unknown_value_message(value, context["expected"])
     if kind in _KINDS:
         return f"{_shown_value(value)} is not {_KINDS[kind]}{_quote_hint(kind, value)}"
     if kind in ("greater_than_equal", "less_than_equal"):
-        return f"{_shown_value(value)} is out of range; {_example(item['loc'])}"
+        return f"{_shown_value(value)} is out of range; {_example_hint(item['loc'])}"
     if kind == "string_pattern_mismatch":
-        return f"{_shown_value(value)} is not of the right form; {_example(item['loc'])}"
+        return f"{_shown_value(value)} is not of the right form; {_example_hint(item['loc'])}"
     if kind == "too_short":
-        return "is empty; " + _example(item["loc"])
-    return f"{item['msg']}; {_example(item['loc'])}"
+        return "is empty; " + _example_hint(item["loc"])
+    return f"{item['msg']}; {_example_hint(item['loc'])}"
 
 
 def _shown_value(value: Any) -> str:
@@ -88,14 +88,14 @@ def _quote_hint(kind: str, value: Any) -> str:
     return ""
 
 
-def _not_one_of(value: Any, expected: str) -> str:
+def _unknown_value_message(value: Any, expected: str) -> str:
     choices = expected.replace("'", "").replace(" or ", ", ")
     close = nearest(str(value), choices.split(", "))
     hint = f"did you mean {close}?" if close else f"choose: {choices}"
     return f"{_shown_value(value)} is not known; {hint}"
 
 
-def _unknown_key(location: Sequence[str | int]) -> str:
+def _unknown_key_message(location: Sequence[str | int]) -> str:
     if renamed := renamed_key(location):
         return (
             f"this key is called {renamed.new} since release {renamed.release}; write "
@@ -110,7 +110,7 @@ def _unknown_key(location: Sequence[str | int]) -> str:
     return f"unknown key; known here: {', '.join(names)}"
 
 
-def _example(location: Iterable[str | int]) -> str:
+def _example_hint(location: Iterable[str | int]) -> str:
     *parents, key = location
     model = _model_at(parents)
     for name, field in model.model_fields.items() if model else ():

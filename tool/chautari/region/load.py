@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from chautari.errors import InvalidRegion, Problem
-from chautari.region import explain, guard, rules
+from chautari.region import explain, rules, yaml_reader
 from chautari.region.field_types import ImageVersion
 from chautari.region.locate import (
     KNOWN_HOSTS_FILE,
@@ -72,7 +72,7 @@ def _check_pin_name(value: str) -> str:
 _Name = Annotated[str, AfterValidator(_check_pin_name)]
 
 
-def _check_pin_kind(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pin]]:
+def _require_url_or_image(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pin]]:
     for name, versions in pins.items():
         for pin in versions.values():
             expected, other = (
@@ -83,7 +83,7 @@ def _check_pin_kind(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pi
     return pins
 
 
-_Pins = Annotated[dict[_Name, dict[ImageVersion, _Pin]], AfterValidator(_check_pin_kind)]
+_Pins = Annotated[dict[_Name, dict[ImageVersion, _Pin]], AfterValidator(_require_url_or_image)]
 
 
 def load(file: Path) -> Inventory:
@@ -92,7 +92,7 @@ def load(file: Path) -> Inventory:
     Raises:
         InvalidRegion: with every problem found, each with its file, line and column.
     """
-    document = guard.read(file)
+    document = yaml_reader.read(file)
     region = _validated_region(document)
     pinned, found = _read_lock_file(file.parent)
     releases = _known_releases()
@@ -125,7 +125,7 @@ def load_all(files: Sequence[Path]) -> list[Inventory]:
     return good
 
 
-def _validated_region(document: guard.Document) -> Region:
+def _validated_region(document: yaml_reader.Document) -> Region:
     if not isinstance(document.data, dict):
         raise InvalidRegion([document.problem((), "a region is a mapping: start with region: …")])
     try:
@@ -134,7 +134,7 @@ def _validated_region(document: guard.Document) -> Region:
         raise InvalidRegion(document.problems + explain.problems(document, error)) from None
 
 
-def _wrong_folder_problem(document: guard.Document, file: Path, region: Region) -> Problem:
+def _wrong_folder_problem(document: yaml_reader.Document, file: Path, region: Region) -> Problem:
     folder = file.resolve().parent.name
     return document.problem(
         ("region",),
@@ -157,7 +157,7 @@ def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[
     if not file.exists():
         return {}, []
     try:
-        document = guard.read(file)
+        document = yaml_reader.read(file)
     except InvalidRegion as error:
         return {}, list(error.problems)
     try:

@@ -8,6 +8,6 @@ DEBIAN = ("debian-12", "debian-13")
 PHP_OF = {"debian-12": (8, 2), "debian-13": (8, 4)}
 
 
-def php_text(os: str) -> str:
+def php_version_text(os: str) -> str:
     """Return the PHP version that `os` ships, as people write it."""
     return ".".join(map(str, PHP_OF[os]))

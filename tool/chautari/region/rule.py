@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from chautari.region.guard import Path_
+from chautari.region.yaml_reader import Path_
 from chautari.services.artifacts import Pins
 
 if TYPE_CHECKING:

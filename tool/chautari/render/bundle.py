@@ -17,7 +17,7 @@ from typing import Any
 from chautari.node.receipts import RoleInputs
 from chautari.paths import content_root
 from chautari.render import inventory
-from chautari.render.inputs import plays, with_shared
+from chautari.render.inputs import plays_by_role, with_shared
 from chautari.render.variables import NodeVariables
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -52,7 +52,7 @@ def pack(node: NodeVariables, roles: list[RoleInputs], obsolete: Sequence[str] =
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
         for name, content in sorted(_files(node, roles, obsolete)):
-            _add(archive, name, content)
+            _add_file(archive, name, content)
     return buffer.getvalue()
 
 
@@ -60,10 +60,10 @@ def _files(
     node: NodeVariables, roles: list[RoleInputs], obsolete: Sequence[str]
 ) -> Iterator[tuple[str, bytes]]:
     root = content_root()
-    removable = [role for role in plays() if role in obsolete]
+    removable = [role for role in plays_by_role() if role in obsolete]
     yield "obsolete_roles.json", _json(removable + sorted(set(obsolete) - set(removable)))
     yield "ansible.cfg", ANSIBLE_CFG.encode()
-    yield "plays.json", _json({role: plays()[role] for role in node.roles})
+    yield "plays.json", _json({role: plays_by_role()[role] for role in node.roles})
     yield "roles.json", _json(roles)
     yield "secrets.json", _json(list(nested_texts(node.secret)))
     yield "plugins/chautari_events.py", (PACKAGE / "node" / "chautari_events.py").read_bytes()
@@ -75,17 +75,17 @@ def _files(
     for name, content in inventory.files_of([node], {}).items():
         yield f"inventory/{name}", content
     yield "settings.json", _check_settings(node)
-    deployed = _with_all_shared(node.roles)
+    deployed = _with_shared_roles(node.roles)
     for role in deployed:
         yield from _role_files(root / "roles" / role, f"roles/{role}")
-    for role in _with_all_shared(removable):
+    for role in _with_shared_roles(removable):
         # A role that is removed is not checked afterwards.
         if role not in deployed:
             files = _role_files(root / "roles" / role, f"roles/{role}")
             yield from (file for file in files if not file[0].startswith(f"roles/{role}/checks/"))
 
 
-def _with_all_shared(roles: Iterable[str]) -> dict[str, None]:
+def _with_shared_roles(roles: Iterable[str]) -> dict[str, None]:
     """Return the roles and the shared roles that they import, each once."""
     return dict.fromkeys(part for role in roles for part in with_shared(role))
 
@@ -127,7 +127,7 @@ def _role_files(folder: Path, prefix: str) -> tuple[tuple[str, bytes], ...]:
     )
 
 
-def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+def _add_file(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     entry = tarfile.TarInfo(name)
     entry.size = len(content)
     entry.mode = 0o600

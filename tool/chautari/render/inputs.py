@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chautari.files import read_own
+from chautari.files import read_toolkit_yaml
 from chautari.node.differences import Item
 from chautari.node.receipts import RoleInputs
 from chautari.paths import content_root
@@ -71,7 +71,7 @@ class Declaration(BaseModel):
 def declaration(role: str) -> Declaration:
     """Return what a role declares for its receipt."""
     file = content_root() / "roles" / role / "meta" / "receipt.yml"
-    return Declaration.model_validate(read_own(file) or {})
+    return Declaration.model_validate(read_toolkit_yaml(file) or {})
 
 
 def of_node(node: NodeVariables, key: str, ansible: str) -> list[RoleInputs]:
@@ -114,7 +114,7 @@ def with_shared(role: str) -> tuple[str, ...]:
     """
     found = [role]
     for part in found:
-        meta = read_own(content_root() / "roles" / part / "meta" / "main.yml")
+        meta = read_toolkit_yaml(content_root() / "roles" / part / "meta" / "main.yml")
         found += [item["role"] for item in meta["dependencies"] if item["role"] not in found]
     return tuple(found)
 
@@ -154,7 +154,7 @@ def _role_files(role: str) -> tuple[tuple[str, bytes], ...]:
 @functools.cache
 def _digest_files(role: str) -> str:
     """Return the digest of a role's play and files; checks and READMEs are left out."""
-    digest = hashlib.sha256(json.dumps(plays()[role], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(plays_by_role()[role], sort_keys=True).encode())
     for part in with_shared(role):
         for name, content in _role_files(part):
             digest.update(f"\0{part}/{name}\0{len(content)}\0".encode() + content)
@@ -165,15 +165,15 @@ def _digest_files(role: str) -> str:
 def _declared_options(role: str) -> frozenset[str]:
     """Return the variables that a role's `meta/argument_specs.yml` names."""
     file = content_root() / "roles" / role / "meta" / "argument_specs.yml"
-    entry_points = read_own(file)["argument_specs"].values()
+    entry_points = read_toolkit_yaml(file)["argument_specs"].values()
     return frozenset(name for point in entry_points for name in point.get("options") or ())
 
 
 @functools.cache
-def plays() -> dict[str, Mapping[str, object]]:
+def plays_by_role() -> dict[str, Mapping[str, object]]:
     """Return the play of each role of `playbooks/region.yml`; others only look."""
     file: Path = content_root() / "playbooks" / "region.yml"
-    return {play["hosts"]: play for play in read_own(file) if "roles" in play}
+    return {play["hosts"]: play for play in read_toolkit_yaml(file) if "roles" in play}
 
 
 def _keyed_digest(key: str, name: str, value: Any) -> str:

@@ -64,7 +64,7 @@ def _jinja_environment() -> Environment:
         "duration": duration,
         "moment": moment,
         "one_line": one_line,
-        "web_address": web_address,
+        "safe_link": safe_link,
     }
     return environment
 
@@ -76,7 +76,7 @@ def _clean_value(value: object) -> object:
     return value
 
 
-def web_address(url: str) -> str:
+def safe_link(url: str) -> str:
     """Return `url` when it is safe as a link, that is http or https, otherwise an empty text."""
     url = one_line(url)
     try:

@@ -21,7 +21,7 @@ MAX_REASONS = 4  # of a role, in one notice
 _YEAR_10000 = 253_402_300_800  # seconds since the epoch; strftime rejects later moments
 
 
-def _holder(data: Data, does: str = "is deploying") -> str:
+def _holder_text(data: Data, does: str = "is deploying") -> str:
     """Return who deploys to a node, since when, from where and with which run."""
     details = [
         _local_time(data.get("since")),
@@ -40,10 +40,10 @@ def _local_time(began: object) -> str:
 
 
 def _run_not_started(data: Data) -> str:
-    return f"This run did not start: {_holder(data, 'was deploying')}."
+    return f"This run did not start: {_holder_text(data, 'was deploying')}."
 
 
-def _other_run(data: Data) -> str:
+def _show_other_run_hint(data: Data) -> str:
     other = f"To see the other run, use `--run {data['run']}`. " if data.get("run") else ""
     return f"{other}To run this one, deploy again."
 
@@ -279,10 +279,10 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Fix what is reported for the canary, then deploy again.",
     ),
     "node_locked": (
-        lambda data: f"{_holder(data)}.",
+        lambda data: f"{_holder_text(data)}.",
         "Wait for that run to finish, or add `--wait`.",
     ),
-    "run_not_started": (_run_not_started, _other_run),
+    "run_not_started": (_run_not_started, _show_other_run_hint),
     "connection_lost": (
         "The connection was lost; the run continues on the node.",
         "When the connection is back, run the same command again; it follows the run.",
@@ -381,9 +381,9 @@ PROGRESS: dict[str, Template] = {
     "unreachable": "unreachable",
     "disconnected": "disconnected",
     "failed": "failed",
-    "busy": lambda data: _holder(data) if data else "busy",
+    "busy": lambda data: _holder_text(data) if data else "busy",
     "waiting": lambda data: (
-        _holder(data) + (f", role {data['role']}" if data.get("role") else "") + "; waiting"
+        _holder_text(data) + (f", role {data['role']}" if data.get("role") else "") + "; waiting"
     ),
 }
 

@@ -66,7 +66,7 @@ class Progress:
         """Start the live view where there is a terminal to hold it."""
         if self._console.is_interactive:
             self._live = Live(
-                get_renderable=self.view,
+                get_renderable=self.live_table,
                 console=self._console,
                 refresh_per_second=4,
                 transient=True,
@@ -89,39 +89,39 @@ class Progress:
         for name, node in self._nodes.items():
             if any(node.checks.values()):
                 counts = " ".join(f"{key}={number}" for key, number in node.checks.items())
-                self._print([_line(name, "checks", counts)])
+                self._print_lines([_join_columns(name, "checks", counts)])
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Print a line that is about no node."""
         self._console.print(text, markup=False, highlight=False)
 
-    def phase(self, node: str, doing: str) -> None:
+    def show_phase(self, node: str, doing: str) -> None:
         """Say what happens to a node outside its roles, for example `preparing`."""
         with self._lock:
-            state = self._state(node)
+            state = self._progress_of(node)
             state.role, state.task = "", one_line(doing)
         if not self._live:
-            self._print([_line(node, doing)])
+            self._print_lines([_join_columns(node, doing)])
 
-    def finish(self, node: str, state: str) -> None:
+    def finish_node(self, node: str, state: str) -> None:
         """Show the final state of a node that sends no further events."""
-        self.phase(node, state)
+        self.show_phase(node, state)
         with self._lock:
-            self._state(node).ended = self._clock()
+            self._progress_of(node).ended = self._clock()
 
-    def handle(self, node: str, event: Event) -> None:
+    def handle_event(self, node: str, event: Event) -> None:
         """Take one event of a node; kinds that are not known are passed over."""
         with self._lock:
-            self._update(self._state(node), event)
-        lines = _lines(node, event)
+            self._apply_event(self._progress_of(node), event)
+        lines = _event_lines(node, event)
         if self._live:
             lines = [line for line in lines if event.get("event") in _URGENT]
-        self._print(lines, "bold red" if _is_failure(event) else "yellow")
+        self._print_lines(lines, "bold red" if _is_failure(event) else "yellow")
 
-    def _state(self, node: str) -> _NodeProgress:
+    def _progress_of(self, node: str) -> _NodeProgress:
         return self._nodes.setdefault(node, _NodeProgress(self._clock()))
 
-    def _update(self, state: _NodeProgress, event: Event) -> None:
+    def _apply_event(self, state: _NodeProgress, event: Event) -> None:
         kind = event.get("event")
         if kind == "role_started":
             state.role, state.task = one_line(event.get("role", "")), ""
@@ -136,17 +136,17 @@ class Progress:
         elif kind == "run_finished":
             state.role, state.task, state.ended = "", "done", self._clock()
 
-    def _print(self, lines: list[str], style: str = "") -> None:
+    def _print_lines(self, lines: list[str], style: str = "") -> None:
         if lines:
             text = Text("\n".join(lines), style=style if self._live else "")
             self._console.print(text, soft_wrap=not self._live)
 
-    def view(self) -> Table:
+    def live_table(self) -> Table:
         """Return the live view as it is now: a line for each node, as far as they fit."""
         with self._lock:
             running_first = sorted(self._nodes.items(), key=lambda item: item[1].ended is not None)
             shown = running_first[: max(1, self._console.height - _ROOM)]
-            rows = [self._row(name, state) for name, state in shown]
+            rows = [self._node_row(name, state) for name, state in shown]
         if len(rows) < len(running_first):
             rows.append(("", "", f"and {len(running_first) - len(rows)} more", "", ""))
         table = Table(box=None, show_header=False, pad_edge=False, expand=True)
@@ -159,7 +159,7 @@ class Progress:
             table.add_row(*(Text(cell, overflow="ellipsis", no_wrap=True) for cell in row))
         return table
 
-    def _row(self, name: str, state: _NodeProgress) -> tuple[str, ...]:
+    def _node_row(self, name: str, state: _NodeProgress) -> tuple[str, ...]:
         until = state.ended if state.ended is not None else self._clock()
         elapsed = duration(until - state.began)
         return (one_line(name), state.role, state.task, state.counts(), elapsed)
@@ -169,58 +169,58 @@ def _is_failure(event: Event) -> bool:
     return event.get("event") == "failure" or event.get("outcome") == "failed"
 
 
-def _lines(node: str, event: Event) -> list[str]:
+def _event_lines(node: str, event: Event) -> list[str]:
     """Return what a pipe shows for one event; a message of several lines is indented."""
     role = one_line(event.get("role", ""))
     message = clean(event.get("message", ""))
     match event.get("event"):
         case "role_finished":
-            return [_line(node, role, _role_counts(event))]
+            return [_join_columns(node, role, _role_counts(event))]
         case "role_message":
             text = clean(event.get("text", ""))
-            return _indented(_line(node, role, f"notice: {text}"))
+            return _indent_further_lines(_join_columns(node, role, f"notice: {text}"))
         case "failure":
             task = one_line(event.get("task", ""))
-            return _indented(_line(node, role, f"FAILED {task}: {message}"))
+            return _indent_further_lines(_join_columns(node, role, f"FAILED {task}: {message}"))
         case "check" if event.get("outcome") in ("failed", "skipped"):
             title = one_line(event.get("title") or event.get("check") or "")
             service = one_line(event.get("service", ""))
             text = f"check {event['outcome']}: {title}: {message}"
-            return _indented(_line(node, service, text))
+            return _indent_further_lines(_join_columns(node, service, text))
         case "run_finished":
-            return [_line(node, "done", _run_counts(event))]
+            return [_join_columns(node, "done", _run_counts(event))]
     return []
 
 
-def _line(node: str, *parts: str) -> str:
+def _join_columns(node: str, *parts: str) -> str:
     return "  ".join(part for part in (one_line(node), *parts) if part)
 
 
-def _indented(text: str) -> list[str]:
+def _indent_further_lines(text: str) -> list[str]:
     first, *rest = text.strip().splitlines() or [""]
     return [first.rstrip(), *(f"    {line.rstrip()}" for line in rest if line.strip())]
 
 
 def _role_counts(event: Event) -> str:
-    failed = f" failed={_integer(event, 'failed')}" if _integer(event, "failed") else ""
-    counts = f"changed={_integer(event, 'changed')} ok={_integer(event, 'ok')}{failed}"
-    return f"{counts} {_seconds(event)}"
+    failed = f" failed={_event_integer(event, 'failed')}" if _event_integer(event, "failed") else ""
+    counts = f"changed={_event_integer(event, 'changed')} ok={_event_integer(event, 'ok')}{failed}"
+    return f"{counts} {_seconds_text(event)}"
 
 
 def _run_counts(event: Event) -> str:
-    counts = f"changed={_integer(event, 'changed')} failed={_integer(event, 'failed')}"
-    return f"{counts} {_seconds(event)}"
+    counts = f"changed={_event_integer(event, 'changed')} failed={_event_integer(event, 'failed')}"
+    return f"{counts} {_seconds_text(event)}"
 
 
-def _integer(event: Event, key: str) -> int:
-    return int(_number(event, key))
+def _event_integer(event: Event, key: str) -> int:
+    return int(_event_number(event, key))
 
 
-def _seconds(event: Event) -> str:
-    return f"{_number(event, 'seconds'):.1f}s"
+def _seconds_text(event: Event) -> str:
+    return f"{_event_number(event, 'seconds'):.1f}s"
 
 
-def _number(event: Event, key: str) -> float:
+def _event_number(event: Event, key: str) -> float:
     """Return a number of an event; what is missing or no finite number counts as nothing."""
     value = event.get(key, 0)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0

@@ -160,7 +160,7 @@ def _checks_phrases(report: RegionReport) -> Iterable[str]:
         yield f"{report.count('skipped')} skipped"
 
 
-def by_service(report: RegionReport) -> list[ServiceChecks]:
+def checks_by_service(report: RegionReport) -> list[ServiceChecks]:
     """Group checks by service: those that people open first, then the base roles."""
     opened = [info.service for info in report.services]
     roles = [role.name for node in report.nodes for role in node.roles]

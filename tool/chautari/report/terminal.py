@@ -89,7 +89,7 @@ def _print_roles(report: RegionReport, console: Console) -> None:
 
 
 def _print_checks(report: RegionReport, console: Console) -> None:
-    groups = [group for group in summary.by_service(report) if group.checks]
+    groups = [group for group in summary.checks_by_service(report) if group.checks]
     if not groups:
         return
     _print_heading(console, "Checks")

@@ -110,22 +110,22 @@ def read_identity(path: Path) -> Identity | None:
     try:
         return pyrage.ssh.Identity.from_buffer(raw)
     except (pyrage.IdentityError, ValueError):
-        return _with_passphrase(raw)
+        return _unlock_with_passphrase(raw)
 
 
-def _with_passphrase(raw: bytes) -> Identity | None:
+def _unlock_with_passphrase(raw: bytes) -> Identity | None:
     passphrase = os.environ.get("CHAUTARI_KEY_PASSPHRASE")
     if not passphrase:
         return None
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
-        return pyrage.ssh.Identity.from_buffer(_decrypted_key(raw, passphrase))
+        return pyrage.ssh.Identity.from_buffer(_decrypt_ssh_key(raw, passphrase))
     except (pyrage.IdentityError, UnsupportedAlgorithm, ValueError, TypeError):
         return None
 
 
-def _decrypted_key(raw: bytes, passphrase: str) -> bytes:
+def _decrypt_ssh_key(raw: bytes, passphrase: str) -> bytes:
     from cryptography.hazmat.primitives import serialization
 
     key = serialization.load_ssh_private_key(raw, passphrase.encode())

@@ -55,7 +55,7 @@ class Role:
 
 
 @dataclass(frozen=True)
-class Card:
+class AccessInfo:
     """How people open a deployed service: its release, a login and a note."""
 
     version: str
@@ -64,7 +64,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Packages:
+class PackageSource:
     """The package repository that a service is installed from.
 
     Attributes:
@@ -102,7 +102,7 @@ class Requirements:
 
 
 @dataclass(frozen=True)
-class Step:
+class MoveStep:
     """One step of moving a service: why it is done, and the commands or lines to write."""
 
     title: str
@@ -122,7 +122,7 @@ class Move:
     """
 
     releases: tuple[str, ...]
-    steps: Callable[[Region, str, str], list[Step]]
+    steps: Callable[[Region, str, str], list[MoveStep]]
 
 
 @dataclass(frozen=True)
@@ -163,9 +163,9 @@ class Service:
         rules: rules across the fields of a region.
         preflight: refusals of a machine, beyond `requires`.
         advice: returns what a machine has less of than upstream recommends.
-        card: returns how it is opened.
+        access_info: returns how it is opened.
         move: how it moves to another node.
-        specialize: returns this service with the values that follow from a region's settings.
+        service_for_region: returns this service with what follows from a region's settings.
     """
 
     name: str
@@ -181,7 +181,7 @@ class Service:
     releases: tuple[Artifact, ...] = ()
     archives: tuple[str, ...] = ()
     image: Image | None = None
-    packages: Packages | None = None
+    packages: PackageSource | None = None
     artifacts: Callable[[NodeContext], Sequence[Artifact]] | None = None
     secrets: tuple[SecretSpec, ...] = ()
     secret_variables: Callable[[Region, str, Secrets], Variables] | None = None
@@ -199,9 +199,9 @@ class Service:
     rules: tuple[Rule, ...] = ()
     preflight: tuple[PreflightRule, ...] = ()
     advice: Callable[[Facts, NodeRequirements], list[Notice]] | None = None
-    card: Callable[[NodeContext], Card] | None = None
+    access_info: Callable[[NodeContext], AccessInfo] | None = None
     move: Move | None = None
-    specialize: Callable[[Region], Service] | None = None
+    service_for_region: Callable[[Region], Service] | None = None
 
     @property
     def auxiliary(self) -> bool:
@@ -215,4 +215,4 @@ class Service:
 
     def of_region(self, region: Region) -> Service:
         """Return the service with the values that follow from the settings of `region`."""
-        return self.specialize(region) if self.specialize else self
+        return self.service_for_region(region) if self.service_for_region else self

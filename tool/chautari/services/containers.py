@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chautari.region.rule import Finding, Pins, Rule, service_path
 from chautari.services.artifacts import Artifact
-from chautari.services.secret_spec import SecretSpec, generate_plain
+from chautari.services.secret_spec import SecretSpec, generate_lowercase
 
 if TYPE_CHECKING:
     from chautari.region.model import Region
@@ -19,7 +19,7 @@ REDIS_PASSWORD = SecretSpec(
     "containers_redis_password",
     "greenlight",
     "Redis of Greenlight and Scalelite",
-    generate_plain,
+    generate_lowercase,
     also_for=("scalelite",),
 )
 

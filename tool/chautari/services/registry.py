@@ -25,7 +25,9 @@ def _discover() -> dict[str, Service]:
     return found
 
 
-def ordered(services: Iterable[Service], shared: Iterable[Role] = SHARED_ROLES) -> tuple[Role, ...]:
+def roles_in_order(
+    services: Iterable[Service], shared: Iterable[Role] = SHARED_ROLES
+) -> tuple[Role, ...]:
     """Return all roles in the order they run on a node.
 
     A role runs after those it names. Among roles that are free to run, services' own come first,
@@ -53,4 +55,4 @@ INSTALLED = {
     for service in SERVICES.values()
     if service.requires.installed
 }
-ROLES: dict[str, Role] = {role.name: role for role in ordered(SERVICES.values())}
+ROLES: dict[str, Role] = {role.name: role for role in roles_in_order(SERVICES.values())}

@@ -15,12 +15,12 @@ def generate() -> str:
     return random.token_urlsafe(24)
 
 
-def generate_plain() -> str:
+def generate_lowercase() -> str:
     """Return a new secret of 192 random bits, in digits and small letters only."""
     return random.token_hex(24)
 
 
-def generate_key() -> str:
+def generate_rsa_key() -> str:
     """Return a new private RSA key as PEM text."""
     # Imported here: it takes a third of a second, and only a first deploy needs it.
     from cryptography.hazmat.primitives import serialization

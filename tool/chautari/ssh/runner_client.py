@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from chautari.process import OutputLimits, Stream
+from chautari.process import OutputLimits, RunningCommand
 from chautari.ssh.target import SSHTarget, as_root, ssh_argv
 from chautari.ssh.validation import MalformedMessage, parse_answer
 
@@ -94,7 +94,7 @@ def runner_stdin(payload: bytes = b"", survey_only: bool = False) -> bytes:
     return _packed_modules(survey_only) + payload
 
 
-def open_stream(target: SSHTarget, arguments: Arguments, payload: Payload = b"") -> Stream:
+def open_stream(target: SSHTarget, arguments: Arguments, payload: Payload = b"") -> RunningCommand:
     """Start an action of the runner on the node; a payload may be computed while SSH connects."""
     command = as_root(target, remote_command(arguments))
     survey_only = arguments["action"] == "survey"
@@ -103,7 +103,7 @@ def open_stream(target: SSHTarget, arguments: Arguments, payload: Payload = b"")
         content = payload if isinstance(payload, bytes) else payload()
         return runner_stdin(content, survey_only)
 
-    return Stream(ssh_argv(target, command), stdin, NODE_LIMITS)
+    return RunningCommand(ssh_argv(target, command), stdin, NODE_LIMITS)
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,14 @@ class _Named(BaseModel):
 
 
 @functools.cache
-def _run_events() -> TypeAdapter[RunEvent]:
+def _run_event_adapter() -> TypeAdapter[RunEvent]:
     return TypeAdapter(Annotated[RunEvent, Field(discriminator="event")])
 
 
 _answer_adapters: dict[object, TypeAdapter[Any]] = {}
 
 
-def _answers(kind: type[Answer]) -> TypeAdapter[Answer]:
+def _answer_adapter(kind: type[Answer]) -> TypeAdapter[Answer]:
     if kind not in _answer_adapters:
         _answer_adapters[kind] = TypeAdapter(kind)
     return _answer_adapters[kind]
@@ -49,7 +49,7 @@ def parse_event(line: str) -> RunEvent | None:
         MalformedMessage: when the line is no event, or lacks fields of its event.
     """
     try:
-        return _run_events().validate_json(line)
+        return _run_event_adapter().validate_json(line)
     except ValidationError as error:
         [first, *_] = error.errors()
         if first["type"] == _UNKNOWN_NAME and isinstance(first["input"]["event"], str):
@@ -69,7 +69,7 @@ def parse_answer(line: str, name: str, kind: type[Answer]) -> Answer | None:
     except ValidationError:
         return None
     try:
-        answer = _answers(kind).validate_json(line)
+        answer = _answer_adapter(kind).validate_json(line)
     except ValidationError:
         raise MalformedMessage(line) from None
     return answer

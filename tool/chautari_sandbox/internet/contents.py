@@ -25,21 +25,21 @@ def container_files(
 ) -> tuple[seed.Entry, ...]:
     """Return the files that the container needs before it boots."""
     return (
-        seed.folder(HOME, 0o755),
-        seed.text_file(f"{HOME}/dnsmasq.conf", _template_file("dnsmasq.conf", zone)),
-        seed.text_file(f"{HOME}/pebble.json", _pebble_settings()),
-        seed.text_file(f"{HOME}/mail.json", _mail_settings(address, relay), 0o600),
-        seed.text_file(f"{HOME}/mailsink.py", (_HERE / "mailsink.py").read_text()),
-        seed.text_file("/etc/nginx/nginx.conf", _template_file("nginx.conf", zone)),
-        seed.text_file("/etc/apt-cacher-ng/acng.conf", _template_file("acng.conf", zone)),
-        seed.folder(f"{_UNITS}/apt-cacher-ng.service.d"),
-        seed.text_file(
+        seed.folder_entry(HOME, 0o755),
+        seed.text_entry(f"{HOME}/dnsmasq.conf", _template_file("dnsmasq.conf", zone)),
+        seed.text_entry(f"{HOME}/pebble.json", _pebble_settings()),
+        seed.text_entry(f"{HOME}/mail.json", _mail_settings(address, relay), 0o600),
+        seed.text_entry(f"{HOME}/mailsink.py", (_HERE / "mailsink.py").read_text()),
+        seed.text_entry("/etc/nginx/nginx.conf", _template_file("nginx.conf", zone)),
+        seed.text_entry("/etc/apt-cacher-ng/acng.conf", _template_file("acng.conf", zone)),
+        seed.folder_entry(f"{_UNITS}/apt-cacher-ng.service.d"),
+        seed.text_entry(
             f"{_UNITS}/apt-cacher-ng.service.d/owner.conf", _template_file("acng-owner.conf", zone)
         ),
         *_identity_files("acme", acme),
         *_identity_files("smtp", smtp),
         *(entry for unit in ("dns", "acme", "mail") for entry in _unit_files(unit, zone)),
-        *(seed.link(f"{_UNITS}/{unit}", "/dev/null") for unit in _MASKED),
+        *(seed.link_entry(f"{_UNITS}/{unit}", "/dev/null") for unit in _MASKED),
     )
 
 
@@ -50,8 +50,8 @@ def _template_file(name: str, zone: str) -> str:
 def _unit_files(name: str, zone: str) -> tuple[seed.Entry, ...]:
     unit = f"chautari-{name}.service"
     return (
-        seed.text_file(f"{_UNITS}/{unit}", _template_file(f"{name}.service", zone)),
-        seed.link(f"{_WANTS}/{unit}", f"../{unit}"),
+        seed.text_entry(f"{_UNITS}/{unit}", _template_file(f"{name}.service", zone)),
+        seed.link_entry(f"{_WANTS}/{unit}", f"../{unit}"),
     )
 
 

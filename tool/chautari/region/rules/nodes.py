@@ -65,7 +65,7 @@ def sandbox_addresses_are_inside(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
-def sandbox_has_an_image(region: Region, _: Pins) -> Iterator[Finding]:
+def sandbox_has_an_image_for_every_os(region: Region, _: Pins) -> Iterator[Finding]:
     """A sandbox has images of Debian only; what replaces another OS is written down openly."""
     if region.sandbox is None:
         return
@@ -83,5 +83,5 @@ RULES: tuple[Rule, ...] = (
     address6_is_version_6,
     names_are_not_groups,
     sandbox_addresses_are_inside,
-    sandbox_has_an_image,
+    sandbox_has_an_image_for_every_os,
 )

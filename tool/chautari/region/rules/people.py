@@ -21,7 +21,7 @@ def operators_can_open_the_secrets(region: Region, _: Pins) -> Iterator[Finding]
             yield ("operators", name), "no key; paste the line of ~/.ssh/id_ed25519.pub"
 
 
-def operators_are_people(region: Region, _: Pins) -> Iterator[Finding]:
+def operators_are_not_login_accounts(region: Region, _: Pins) -> Iterator[Finding]:
     """An operator named like a node's login account would take it over, and lock it on leaving."""
     logins = {node.user: name for name, node in region.nodes.items()}
     for name in region.operators:
@@ -33,4 +33,4 @@ def operators_are_people(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
-RULES: tuple[Rule, ...] = (operators_can_open_the_secrets, operators_are_people)
+RULES: tuple[Rule, ...] = (operators_can_open_the_secrets, operators_are_not_login_accounts)

@@ -21,7 +21,7 @@ REQUIRES = Requirements(
 )
 
 
-def specialize(region: Region) -> Service:
+def service_for_region(region: Region) -> Service:
     """Return the service of the region's release line; in a pool it runs on several nodes."""
     release = region.settings_of(BigBlueButton).release
     return replace(
@@ -54,7 +54,7 @@ SERVICE = Service(
     rules=RULES,
     preflight=preflight.RULES,
     advice=preflight.advice,
-    card=variables.card,
+    access_info=variables.access_info,
     move=Move(tuple(OS_OF), move.steps),
-    specialize=specialize,
+    service_for_region=service_for_region,
 )

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The server's answer was no; `key` is the name of its reason."""
 
     def __init__(self, key: str, message: str) -> None:
@@ -25,23 +25,23 @@ class Server:
         self.web, self.secret, self.algorithm = web, secret, algorithm
         self.url = f"https://{domain}/bigbluebutton/api"
 
-    def address(self, call: str, **parameters: object) -> str:
+    def signed_url(self, call: str, **parameters: object) -> str:
         """Return the signed address of a question."""
         query = urlencode({name: _text(value) for name, value in parameters.items()})
         data = f"{call}{query}{self.secret}".encode()
         signed = hashlib.new(self.algorithm, data, usedforsecurity=False).hexdigest()
         return f"{self.url}/{call}?{query}{'&' if query else ''}checksum={signed}"
 
-    def ask(self, call: str, **parameters: object) -> ET.Element:
+    def call(self, call: str, **parameters: object) -> ET.Element:
         """Return what the server answers; raise what it refuses."""
-        answer = self.web.get(self.address(call, **parameters))
+        answer = self.web.get(self.signed_url(call, **parameters))
         try:
             found = ET.fromstring(answer.text)
         except ET.ParseError:
-            raise Refused(f"status {answer.status_code}", answer.text[:200]) from None
+            raise RequestRefused(f"status {answer.status_code}", answer.text[:200]) from None
         if found.findtext("returncode") != "SUCCESS":
             key = found.findtext("messageKey") or f"status {answer.status_code}"
-            raise Refused(key, found.findtext("message") or answer.text[:200])
+            raise RequestRefused(key, found.findtext("message") or answer.text[:200])
         return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chautari.errors import BadInput
-from chautari.services.base import Step
+from chautari.services.base import MoveStep
 from chautari.services.bigbluebutton.packages import NAME, OS_OF
 from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.settings import BigBlueButton
@@ -27,7 +27,7 @@ FOLDERS = (
 )
 
 
-def steps(region: Region, to: str, release: str) -> list[Step]:
+def steps(region: Region, to: str, release: str) -> list[MoveStep]:
     """Return what moves BigBlueButton to the node `to`, which will run the line `release`.
 
     Raises:
@@ -72,21 +72,21 @@ def _node_to_move_from(region: Region, to: str) -> str:
     return nodes_running[0]
 
 
-def _steps_before(region: Region, source: str, to: str, name: str) -> list[Step]:
+def _steps_before(region: Region, source: str, to: str, name: str) -> list[MoveStep]:
     return [
-        Step(
+        MoveStep(
             "Prepare the new machine",
             "Problems of the new machine are found now, while the old server keeps running.",
             (f"deploy prepare {region.region} --node {to}",),
         ),
-        Step(
+        MoveStep(
             "Shorten the lifetime of the DNS records",
             "A day before: set the time to live of these records to 300 seconds.",
             tuple(
                 f"{name}  {_dns_record_type(address)}" for address in region.nodes[source].addresses
             ),
         ),
-        Step(
+        MoveStep(
             "Copy the recordings for the first time",
             "This takes long and may be interrupted and repeated; the old server keeps running.",
             (
@@ -94,7 +94,7 @@ def _steps_before(region: Region, source: str, to: str, name: str) -> list[Step]
                 _rsync_command(region, source, to),
             ),
         ),
-        Step(
+        MoveStep(
             "Choose an hour without meetings and wait until all recordings are processed",
             "The last line says how many meetings run; it must be 0.",
             (
@@ -106,15 +106,15 @@ def _steps_before(region: Region, source: str, to: str, name: str) -> list[Step]
     ]
 
 
-def _switch_steps(region: Region, source: str, to: str, name: str, release: str) -> list[Step]:
+def _switch_steps(region: Region, source: str, to: str, name: str, release: str) -> list[MoveStep]:
     new = region.nodes[to]
     return [
-        Step(
+        MoveStep(
             "Point the name at the new machine",
             "Certificates and media need it. Change the records and wait until they are visible.",
             tuple(f"{name}  {_dns_record_type(address)}  {address}" for address in new.addresses),
         ),
-        Step(
+        MoveStep(
             "Move the service in region.yml",
             f"Remove bigbluebutton from {source}'s services; rooms and the secret stay.",
             (
@@ -124,12 +124,12 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
                 f"deploy validate {region.region}",
             ),
         ),
-        Step(
+        MoveStep(
             "Set the new server up",
             "The old server is not changed.",
             (f"deploy region {region.region} --node {to}",),
         ),
-        Step(
+        MoveStep(
             "Copy new recordings, and import them",
             "The same command as before copies only the differences.",
             (
@@ -138,12 +138,12 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
                 _ssh_command(region, to, "bbb-record --list"),
             ),
         ),
-        Step(
+        MoveStep(
             "Remove the old server and verify everything",
             f"Its data stays on {source} until you pass --purge.",
             (f"deploy region {region.region}", f"deploy verify {region.region}"),
         ),
-        Step(
+        MoveStep(
             "Weeks later, when nothing is missing",
             f"This deletes the recordings on {source}. Then remove the node from region.yml.",
             (f"deploy region {region.region} --node {source} --purge",),

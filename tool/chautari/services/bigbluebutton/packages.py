@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chautari.services.artifacts import Repository
-from chautari.services.base import Packages
+from chautari.services.base import PackageSource
 from chautari.services.bigbluebutton.settings import BigBlueButton
 
 if TYPE_CHECKING:
@@ -88,4 +88,4 @@ def sources(context: NodeContext) -> list[Repository]:
     return list(upstream_repositories(settings.release, settings.version))
 
 
-PACKAGES = Packages(NAME, KEY_URL, version, sources)
+PACKAGES = PackageSource(NAME, KEY_URL, version, sources)

@@ -38,7 +38,7 @@ def server_has_a_machine_of_its_own(region: Region, _: Pins) -> Iterator[Finding
             )
 
 
-def rooms_have_a_home(region: Region, _: Pins) -> Iterator[Finding]:
+def rooms_app_is_deployed(region: Region, _: Pins) -> Iterator[Finding]:
     """A server without rooms is an API that no program calls."""
     if NAME not in region.deployed_services():
         return
@@ -58,7 +58,7 @@ def rooms_have_a_home(region: Region, _: Pins) -> Iterator[Finding]:
         )
 
 
-def settings_agree(region: Region, _: Pins) -> Iterator[Finding]:
+def settings_do_not_conflict(region: Region, _: Pins) -> Iterator[Finding]:
     """Settings without effect, or that contradict each other, are mistakes."""
     settings = region.settings_of(BigBlueButton)
     if settings.version and not settings.version.startswith(f"{settings.release}."):
@@ -74,7 +74,7 @@ def settings_agree(region: Region, _: Pins) -> Iterator[Finding]:
         )
 
 
-def pool_records_nothing(region: Region, _: Pins) -> Iterator[Finding]:
+def pool_has_no_recordings(region: Region, _: Pins) -> Iterator[Finding]:
     """Recordings of several servers would have to be copied to one place; that is not built."""
     if is_pooled(region) and region.settings_of(BigBlueButton).recordings:
         yield (
@@ -87,7 +87,7 @@ def pool_records_nothing(region: Region, _: Pins) -> Iterator[Finding]:
 RULES: tuple[Rule, ...] = (
     media_need_an_ipv4_address,
     server_has_a_machine_of_its_own,
-    rooms_have_a_home,
-    settings_agree,
-    pool_records_nothing,
+    rooms_app_is_deployed,
+    settings_do_not_conflict,
+    pool_has_no_recordings,
 )

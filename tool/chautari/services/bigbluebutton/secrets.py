@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from chautari.services.secret_spec import SecretSpec, generate_plain
+from chautari.services.secret_spec import SecretSpec, generate_lowercase
 
 SERVER_SECRET = SecretSpec(
     "bigbluebutton_secret",
     "bigbluebutton",
     "key of BigBlueButton's API",
-    generate_plain,
+    generate_lowercase,
     also_for=("nextcloud", "greenlight", "scalelite"),
     pattern="[A-Za-z0-9]{40,128}",
 )

@@ -1,10 +1,10 @@
-"""Variables of the roles bigbluebutton and turn on a server, and its card."""
+"""Variables of the roles bigbluebutton and turn on a server, and its access data."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.base import Card, Port
+from chautari.services.base import AccessInfo, Port
 from chautari.services.bigbluebutton import packages
 from chautari.services.bigbluebutton.packages import NAME
 from chautari.services.bigbluebutton.pool import is_pooled
@@ -94,7 +94,7 @@ def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
     return own | {"turn_secret": secrets[TURN_SECRET.name]}
 
 
-def card(context: NodeContext) -> Card:
+def access_info(context: NodeContext) -> AccessInfo:
     """Return where people find their rooms."""
     rooms = context.region.settings_of(BigBlueButton).rooms
-    return Card(packages.version(context), note=_ROOMS_NOTES[rooms])
+    return AccessInfo(packages.version(context), note=_ROOMS_NOTES[rooms])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
 
 
-def rooms_are_here(region: Region, _: Pins) -> Iterator[Finding]:
+def rooms_are_in_greenlight(region: Region, _: Pins) -> Iterator[Finding]:
     """Greenlight without rooms would show people an empty page."""
     rooms = region.settings_of(BigBlueButton).rooms
     if region.nodes_running(NAME) and rooms != NAME:
@@ -46,6 +46,6 @@ SERVICE = Service(
     secret_variables=variables.secret_variables,
     sends_mail=True,
     variables={"redis": redis, "greenlight": variables.greenlight},
-    rules=(*container_rules(NAME), rooms_are_here),
-    card=variables.card,
+    rules=(*container_rules(NAME), rooms_are_in_greenlight),
+    access_info=variables.access_info,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chautari.services.secret_spec import (
     SecretSpec,
     generate_hex,
-    generate_plain,
+    generate_lowercase,
     generate_strong,
 )
 
@@ -17,7 +17,10 @@ SECRETS = (
         generate_strong,
     ),
     SecretSpec(
-        "greenlight_database_password", "greenlight", "Greenlight's database role", generate_plain
+        "greenlight_database_password",
+        "greenlight",
+        "Greenlight's database role",
+        generate_lowercase,
     ),
     SecretSpec("greenlight_key", "greenlight", "key of Greenlight's cookies", generate_hex),
 )

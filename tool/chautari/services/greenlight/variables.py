@@ -1,10 +1,10 @@
-"""Variables of Greenlight's role, and its card."""
+"""Variables of Greenlight's role, and its access data."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.base import Card
+from chautari.services.base import AccessInfo
 from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
 from chautari.services.bigbluebutton.settings import BigBlueButton
@@ -50,9 +50,9 @@ def secret_variables(region: Region, _: str, secrets: Secrets) -> Variables:
     }
 
 
-def card(context: NodeContext) -> Card:
+def access_info(context: NodeContext) -> AccessInfo:
     """Return the release and the first administrator's login."""
     region = context.region
     login = region.settings_of(Greenlight).admin or region.contact
     note = f"first password: deploy secrets show {region.region} greenlight_admin_password"
-    return Card(image_of(context, NAME).version, login, note)
+    return AccessInfo(image_of(context, NAME).version, login, note)

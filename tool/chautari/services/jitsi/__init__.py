@@ -24,7 +24,7 @@ VIDEOBRIDGE = Role(
 ROLE = Role("jitsi", "Jitsi Meet", after=("tls", "turn", "videobridge"))
 
 
-def specialize(region: Region) -> Service:
+def service_for_region(region: Region) -> Service:
     """Return the service with its members' passwords and the port for bridges of other nodes."""
     members = tuple(map(member_secret, region.settings_of(Jitsi).members))
     ports = variables.PORTS + variables.ports_for_bridges(region)
@@ -51,6 +51,6 @@ SERVICE = Service(
         "jitsi": variables.jitsi,
     },
     rules=RULES,
-    card=variables.card,
-    specialize=specialize,
+    access_info=variables.access_info,
+    service_for_region=service_for_region,
 )

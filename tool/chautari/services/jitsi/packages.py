@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chautari.services.artifacts import Repository
-from chautari.services.base import Packages
+from chautari.services.base import PackageSource
 from chautari.services.jitsi.settings import Jitsi
 
 if TYPE_CHECKING:
@@ -44,4 +44,4 @@ def sources(context: NodeContext) -> list[Repository]:
     return [replace(source, bundle=UPSTREAM.bundle, release=f"{version(context)}-1")]
 
 
-PACKAGES = Packages(UPSTREAM.name, UPSTREAM.key_url, version, sources)
+PACKAGES = PackageSource(UPSTREAM.name, UPSTREAM.key_url, version, sources)

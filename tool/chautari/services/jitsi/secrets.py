@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime
 import hashlib
 
-from chautari.services.secret_spec import SecretSpec, generate_key
+from chautari.services.secret_spec import SecretSpec, generate_rsa_key
 
 MEMBER_PREFIX = "jitsi_member_"
 _BRIDGES = ("jitsi-bridge",)
 BRIDGE_PASSWORD = SecretSpec(
     "jitsi_bridge_password", "jitsi", "account of the video bridges", also_for=_BRIDGES
 )
-KEY = SecretSpec("jitsi_key", "jitsi", "key of Jitsi's XMPP server", generate_key, _BRIDGES)
+KEY = SecretSpec("jitsi_key", "jitsi", "key of Jitsi's XMPP server", generate_rsa_key, _BRIDGES)
 SECRETS = (
     SecretSpec("jitsi_focus_password", "jitsi", "account of Jitsi's conference focus"),
     BRIDGE_PASSWORD,

@@ -1,10 +1,10 @@
-"""Variables of the roles that make up Jitsi Meet (turn, videobridge and jitsi), and its card."""
+"""Variables of the roles of Jitsi Meet (turn, videobridge and jitsi), and its access data."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.base import Card, Port
+from chautari.services.base import AccessInfo, Port
 from chautari.services.jitsi import packages
 from chautari.services.jitsi.rules import CHECK_ACCOUNT
 from chautari.services.jitsi.secrets import (
@@ -112,11 +112,11 @@ def meeting_secrets(region: Region, node: str, secrets: Secrets) -> Variables:
     }
 
 
-def card(context: NodeContext) -> Card:
+def access_info(context: NodeContext) -> AccessInfo:
     """Return who starts meetings."""
     settings = context.region.settings_of(Jitsi)
     version = packages.version(context)
     if settings.access == "open":
-        return Card(version, note="anyone starts a meeting")
+        return AccessInfo(version, note="anyone starts a meeting")
     note = f"passwords: deploy secrets show {context.region.region} {MEMBER_PREFIX}NAME"
-    return Card(version, ", ".join(settings.members), note)
+    return AccessInfo(version, ", ".join(settings.members), note)

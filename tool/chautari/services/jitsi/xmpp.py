@@ -36,7 +36,7 @@ class Connection(Protocol):
     def send(self, text: str) -> None:
         """Send one stanza."""
 
-    def hear(self) -> list[ET.Element]:
+    def receive(self) -> list[ET.Element]:
         """Return what has arrived, waiting a moment for it."""
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class Bosh:
         """Send one stanza."""
         self._ask("", text)
 
-    def hear(self) -> list[ET.Element]:
+    def receive(self) -> list[ET.Element]:
         """Return what has arrived; an empty request waits at the server."""
         if not self.heard:
             self._ask("")
@@ -127,7 +127,7 @@ class Websocket:
         masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
         self.stream.sendall(b"\x81" + size + mask + masked)
 
-    def hear(self) -> list[ET.Element]:
+    def receive(self) -> list[ET.Element]:
         """Return the next stanza."""
         while True:
             head = self.file.read(2)
@@ -149,7 +149,7 @@ class Participant:
 
     def __init__(self, line: Connection, domain: str, name: str = "", password: str = "") -> None:
         """Log in at `domain`; without a name as a guest."""
-        self.line, self.domain = line, domain
+        self.connection, self.domain = line, domain
         line.open(domain)
         plain = base64.b64encode(f"\0{name}\0{password}".encode()).decode()
         mechanism = "PLAIN" if name else "ANONYMOUS"
@@ -160,7 +160,7 @@ class Participant:
         if reply.tag != f"{{{SASL}}}success":
             raise PermissionError(f"{domain} refused the login of {name or 'a guest'}")
         line.open(domain)
-        bound = self.ask("set", "", f"<bind xmlns='{BIND}'/>")
+        bound = self.send_request("set", "", f"<bind xmlns='{BIND}'/>")
         self.jid = bound.findtext(f".//{{{BIND}}}jid", "")
         assert self.jid, ET.tostring(bound, encoding="unicode")
 
@@ -168,35 +168,39 @@ class Participant:
         """Return the first stanza for which `matches` is true."""
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
-            for stanza in self._received():
+            for stanza in self._incoming_stanzas():
                 if matches(stanza):
                     return stanza
         raise AssertionError(f"{self.domain} did not answer within {WAIT_SECONDS} s")
 
-    def _received(self) -> Iterator[ET.Element]:
-        yield from self.line.hear()
+    def _incoming_stanzas(self) -> Iterator[ET.Element]:
+        yield from self.connection.receive()
 
-    def ask(self, kind: str, to: str, inner: str) -> ET.Element:
+    def send_request(self, kind: str, to: str, inner: str) -> ET.Element:
         """Send a request and return its answer."""
         name = secrets.token_hex(4)
         target = f"to={quoteattr(to)}" if to else ""
-        self.line.send(f"<iq xmlns='jabber:client' type='{kind}' id='{name}' {target}>{inner}</iq>")
+        self.connection.send(
+            f"<iq xmlns='jabber:client' type='{kind}' id='{name}' {target}>{inner}</iq>"
+        )
         return self.wait_for_stanza(
             lambda item: item.tag == f"{CLIENT}iq" and item.get("id") == name
         )
 
     def request_room(self, focus: str, room: str) -> str:
         """Ask Jicofo to open a room; return "ready" or the name of the refusal."""
-        answer = self.ask("set", focus, f"<conference xmlns='{FOCUS}' room={quoteattr(room)}/>")
+        answer = self.send_request(
+            "set", focus, f"<conference xmlns='{FOCUS}' room={quoteattr(room)}/>"
+        )
         conference = answer.find(f"{{{FOCUS}}}conference")
         if answer.get("type") == "result" and conference is not None:
             return "ready" if conference.get("ready") == "true" else "not ready"
         return error_name(answer)
 
-    def enter(self, room: str, nick: str) -> str:
+    def join_room(self, room: str, nick: str) -> str:
         """Enter a room; return "inside" or the name of the refusal."""
         own = f"{room}/{nick}"
-        self.line.send(
+        self.connection.send(
             f"<presence xmlns='jabber:client' to={quoteattr(own)}><x xmlns='{MUC}'/></presence>"
         )
         answer = self.wait_for_stanza(
@@ -204,28 +208,28 @@ class Participant:
         )
         return error_name(answer) if answer.get("type") == "error" else "inside"
 
-    def say(self, room: str, text: str) -> None:
+    def send_message(self, room: str, text: str) -> None:
         """Say something to everyone in a room."""
-        self.line.send(
+        self.connection.send(
             f"<message xmlns='jabber:client' type='groupchat' to={quoteattr(room)}>"
             f"<body>{text}</body></message>"
         )
 
-    def hear(self, text: str) -> str:
+    def wait_for_message(self, text: str) -> str:
         """Wait until someone says `text`, and return who."""
         heard = self.wait_for_stanza(
             lambda item: item.tag == f"{CLIENT}message" and item.findtext(f"{CLIENT}body") == text
         )
         return heard.get("from", "")
 
-    def services(self, domain: str) -> list[dict[str, str]]:
+    def relay_servers(self, domain: str) -> list[dict[str, str]]:
         """Return the TURN and STUN servers that a domain offers, with credentials."""
-        answer = self.ask("get", domain, f"<services xmlns='{SERVICES}'/>")
+        answer = self.send_request("get", domain, f"<services xmlns='{SERVICES}'/>")
         return [dict(item.attrib) for item in answer.iter(f"{{{SERVICES}}}service")]
 
     def leave(self) -> None:
         """Close the page."""
-        self.line.close()
+        self.connection.close()
 
 
 def error_name(stanza: ET.Element) -> str:

@@ -30,5 +30,5 @@ SERVICE = Service(
     requires=Requirements(memory_mb=900, disk_mb=4000, installed="/opt/nextcloud/current"),
     variables={"nextcloud": variables.nextcloud, "redis": variables.redis},
     rules=RULES,
-    card=variables.card,
+    access_info=variables.access_info,
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def apps_with_pins(context: NodeContext, version: str) -> dict[str, Artifact | None]:
     """Return the apps that Nextcloud `version` gets, each with its pin where there is one."""
-    pins = releases.APPS.get(releases.major(version), {})
+    pins = releases.APPS.get(releases.major_version(version), {})
     found: dict[str, Artifact | None]
     found = {name: pins.get(name) for name in context.region.settings_of(Nextcloud).apps}
     if has_rooms(context.region):

@@ -18,12 +18,12 @@ PHP_MINIMUM = {35: (8, 3), 34: (8, 2), 33: (8, 2), 32: (8, 1)}
 PHP_MAXIMUM = {35: (8, 5), 34: (8, 5), 33: (8, 5), 32: (8, 4)}
 
 
-def _server(version: str, sha256: str) -> Artifact:
+def _server_archive(version: str, sha256: str) -> Artifact:
     url = f"https://download.nextcloud.com/server/releases/nextcloud-{version}.tar.bz2"
     return Artifact(NAME, version, url, sha256)
 
 
-def _app(name: str, version: str, sha256: str) -> Artifact:
+def _app_archive(name: str, version: str, sha256: str) -> Artifact:
     if name == "tasks":
         url = f"https://github.com/nextcloud/tasks/releases/download/v{version}/tasks.tar.gz"
     else:
@@ -33,13 +33,15 @@ def _app(name: str, version: str, sha256: str) -> Artifact:
 
 
 RELEASES: tuple[Artifact, ...] = (
-    _server("35.0.1", "7ed305e880192d804ba83179a19dd22257679608d63161a611ce3f8a918d2aa6"),
-    _server("34.0.4", "00f226e6364f96e0918ab06157158f66601b8cedc25af777f5ee5a3056f42b83"),
-    _server("33.0.9", "f331c1041d027e6588526d2a00ce42bc70a9622eab5871c0be9177252cf77423"),
+    _server_archive("35.0.1", "7ed305e880192d804ba83179a19dd22257679608d63161a611ce3f8a918d2aa6"),
+    _server_archive("34.0.4", "00f226e6364f96e0918ab06157158f66601b8cedc25af777f5ee5a3056f42b83"),
+    _server_archive("33.0.9", "f331c1041d027e6588526d2a00ce42bc70a9622eab5871c0be9177252cf77423"),
 )
 
-_TASKS = _app("tasks", "0.18.1", "0c988d50531c9bfa246e6c31f3f95369adde1629ba70d15194915ab56e24687b")
-_CALENDAR = _app(
+_TASKS = _app_archive(
+    "tasks", "0.18.1", "0c988d50531c9bfa246e6c31f3f95369adde1629ba70d15194915ab56e24687b"
+)
+_CALENDAR = _app_archive(
     "calendar", "6.5.4", "67c777a6ea974409e9d228c23fc60f2be8e675d376531b6b1b125f2f0365738d"
 )
 
@@ -48,33 +50,35 @@ ROOMS_APP = "bbb"
 _ROOMS_URL = "https://github.com/littleredbutton/cloud_bbb/releases/download/v{0}/bbb-v{0}.tar.gz"
 
 
-def _rooms(version: str, sha256: str) -> Artifact:
+def _rooms_app_archive(version: str, sha256: str) -> Artifact:
     return Artifact(ROOMS_APP, version, _ROOMS_URL.format(version), sha256)
 
 
-_ROOMS = _rooms("2.9.3", "faa821da7bfa92800b110707f7dd0ff9f032f97f16e597cd1f95cc88925b3348")
+_ROOMS = _rooms_app_archive(
+    "2.9.3", "faa821da7bfa92800b110707f7dd0ff9f032f97f16e597cd1f95cc88925b3348"
+)
 # The first release that supports Nextcloud 35. Upstream publishes no checksum: a region pins it.
-_ROOMS_UNPINNED = _rooms("2.9.4", "")
+_ROOMS_UNPINNED = _rooms_app_archive("2.9.4", "")
 
 APPS: dict[int, dict[str, Artifact]] = {
     35: {
-        "calendar": _app(
+        "calendar": _app_archive(
             "calendar", "6.6.1", "fd6630deec568368784c569ef01c7d9ed8acca1ab6833cf12a2bff5984a3fa7b"
         ),
-        "contacts": _app(
+        "contacts": _app_archive(
             "contacts", "8.9.0", "06f5da48d70884cef60faaf8bb36a8b2ec22a7bcdb0aecf4970a693614562854"
         ),
-        "deck": _app(
+        "deck": _app_archive(
             "deck", "1.19.0", "4946ae3e0f7939d8cdd6c3a72f35ccc92703d2c5a694586d65ce02d724d3eaa8"
         ),
         "tasks": _TASKS,
     },
     34: {
         "calendar": _CALENDAR,
-        "contacts": _app(
+        "contacts": _app_archive(
             "contacts", "8.9.1", "a25cdf448b192631b8e8eb7addc31b40382b33871b10521f4308ac5a6e0457bf"
         ),
-        "deck": _app(
+        "deck": _app_archive(
             "deck", "1.18.5", "dafec6635ff3af50fb6f73330064ef6153910be2fa434d2edbf8043263122253"
         ),
         "tasks": _TASKS,
@@ -92,10 +96,10 @@ def rooms_app(version: str, pins: Pins) -> Artifact:
     own = pins.get(ROOMS_APP)
     if own:
         return own[max(own, key=version_key)]
-    return APPS.get(major(version), {}).get(ROOMS_APP, _ROOMS_UNPINNED)
+    return APPS.get(major_version(version), {}).get(ROOMS_APP, _ROOMS_UNPINNED)
 
 
-def major(version: str) -> int:
+def major_version(version: str) -> int:
     """Return the first number of `version`."""
     return int(version.split(".", 1)[0])
 
@@ -106,7 +110,7 @@ def runs_on(version: str, os: str) -> bool:
     A major that is not listed is judged like its nearest listed neighbour.
     """
     known = sorted(PHP_MINIMUM)
-    nearest = min(max(major(version), known[0]), known[-1])
+    nearest = min(max(major_version(version), known[0]), known[-1])
     return PHP_MINIMUM[nearest] <= PHP_OF[os] <= PHP_MAXIMUM[nearest]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from chautari.region.operating_systems import PHP_OF, php_text
+from chautari.region.operating_systems import PHP_OF, php_version_text
 from chautari.region.rule import Finding, Pins, Rule
 from chautari.services.nextcloud import releases
 from chautari.services.nextcloud.rooms import rooms_app_is_pinned
@@ -40,7 +40,7 @@ def release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
         if os in PHP_OF and not releases.runs_on(version, os):
             yield (
                 VERSION_PATH,
-                f"{version} does not support PHP {php_text(os)} of {os}; choose "
+                f"{version} does not support PHP {php_version_text(os)} of {os}; choose "
                 f"{releases.newest_for(os).version} or another OS",
             )
 

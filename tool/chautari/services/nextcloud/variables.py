@@ -1,4 +1,4 @@
-"""Variables of Nextcloud's role, the release it installs, and its card."""
+"""Variables of Nextcloud's role, the release it installs, and its access data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from chautari.services.artifacts import Artifact
-from chautari.services.base import Card
+from chautari.services.base import AccessInfo
 from chautari.services.nextcloud import apps, releases, rooms
 from chautari.services.nextcloud.secrets import SECRETS
 from chautari.services.nextcloud.settings import Nextcloud
@@ -68,10 +68,10 @@ def artifacts(context: NodeContext) -> list[Artifact]:
     return [release, *(pin for pin in pins if pin is not None)]
 
 
-def card(context: NodeContext) -> Card:
+def access_info(context: NodeContext) -> AccessInfo:
     """Return the release and the administrator's login."""
     note = f"password: deploy secrets show {context.region.region} nextcloud_admin_password"
-    return Card(release_of(context).version, "admin", note)
+    return AccessInfo(release_of(context).version, "admin", note)
 
 
 def maintenance_hour(timezone: str) -> int:

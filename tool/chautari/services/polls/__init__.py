@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
 
 
-def specialize(region: Region) -> Service:
+def service_for_region(region: Region) -> Service:
     """Return the service with the app that the region names."""
-    return with_app(region.settings_of(Polls).app)
+    return service_with_app(region.settings_of(Polls).app)
 
 
-def with_app(name: str) -> Service:
+def service_with_app(name: str) -> Service:
     """Return the service as the app called `name` runs it."""
     app = APPS[name]
     return replace(
@@ -48,6 +48,6 @@ SERVICE = Service(
     sends_mail=True,
     check_mailbox="chautari-polls",
     rules=RULES,
-    card=variables.card,
-    specialize=specialize,
+    access_info=variables.access_info,
+    service_for_region=service_for_region,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from chautari.region.operating_systems import PHP_OF, php_text
+from chautari.region.operating_systems import PHP_OF, php_version_text
 from chautari.region.rule import Finding, Pins, Rule, field_path
 from chautari.services.polls.apps import APPS, NAME
 from chautari.services.polls.settings import Polls
@@ -44,8 +44,8 @@ def app_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
             supported = " or ".join(os for os in PHP_OF if app.runs_on(os))
             yield (
                 ("nodes", name, "os"),
-                f"{app.title} does not support PHP {php_text(os)} of {os}; place polls on a node "
-                f"with os: {supported}",
+                f"{app.title} does not support PHP {php_version_text(os)} of {os}; "
+                f"place polls on a node with os: {supported}",
             )
 
 

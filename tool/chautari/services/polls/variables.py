@@ -1,11 +1,11 @@
-"""Variables of the poll service, the same for every app that runs it, and its card."""
+"""Variables of the poll service, the same for every app that runs it, and its access data."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from chautari.services.artifacts import Artifact
-from chautari.services.base import Card
+from chautari.services.base import AccessInfo
 from chautari.services.polls.apps import APPS, NAME
 from chautari.services.polls.settings import Polls
 
@@ -48,8 +48,8 @@ def variables(context: NodeContext) -> Variables:
     return {f"{settings.app}_{name}": value for name, value in found.items()}
 
 
-def card(context: NodeContext) -> Card:
+def access_info(context: NodeContext) -> AccessInfo:
     """Return the release and the administrator's login."""
     secret = f"{context.region.settings_of(Polls).app}_admin_password"
     note = f"password: deploy secrets show {context.region.region} {secret}"
-    return Card(release_of(context).version, "admin", note)
+    return AccessInfo(release_of(context).version, "admin", note)

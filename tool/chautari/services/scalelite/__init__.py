@@ -26,5 +26,5 @@ SERVICE = Service(
     host_of="bigbluebutton",
     variables={"redis": redis, "scalelite": variables.scalelite},
     rules=container_rules(NAME),
-    card=variables.card,
+    access_info=variables.access_info,
 )

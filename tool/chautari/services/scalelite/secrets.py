@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from chautari.services.secret_spec import SecretSpec, generate_hex, generate_plain
+from chautari.services.secret_spec import SecretSpec, generate_hex, generate_lowercase
 
 POOL_SECRET = SecretSpec(
     "scalelite_secret",
     "scalelite",
     "key of the API of the pool of servers",
-    generate_plain,
+    generate_lowercase,
     also_for=("nextcloud", "greenlight"),
 )
 SECRETS = (
     POOL_SECRET,
     SecretSpec(
-        "scalelite_database_password", "scalelite", "Scalelite's database role", generate_plain
+        "scalelite_database_password", "scalelite", "Scalelite's database role", generate_lowercase
     ),
     SecretSpec("scalelite_key", "scalelite", "key of Scalelite's cookies", generate_hex),
 )

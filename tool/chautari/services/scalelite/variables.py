@@ -1,10 +1,10 @@
-"""Variables of Scalelite's role, and its card."""
+"""Variables of Scalelite's role, and its access data."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.base import Card
+from chautari.services.base import AccessInfo
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
 from chautari.services.containers import REDIS_PORT, image_of, image_reference, redis_secrets
 from chautari.services.scalelite.secrets import SECRETS
@@ -46,8 +46,8 @@ def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
     }
 
 
-def card(context: NodeContext) -> Card:
+def access_info(context: NodeContext) -> AccessInfo:
     """Return the release and the command that shows the pool."""
-    return Card(
+    return AccessInfo(
         image_of(context, NAME).version, note="to list its servers, run chautari-pool on this node"
     )

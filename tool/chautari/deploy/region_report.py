@@ -55,18 +55,18 @@ def service_infos(context: DeployContext) -> list[ServiceInfo]:
     for name in context.request.node_names():
         node = NodeContext(context.inventory, context.endpoints, name)
         for service in region.services_of(name):
-            if service.card is None:
+            if service.access_info is None:
                 continue
-            card = service.card(node)
+            access_info = service.access_info(node)
             double = context.endpoints.is_double(service.app_name)
             found.append(
                 ServiceInfo(
                     service=service.app_name,
                     url=f"https://{region.public_name(service.name, name)}/",
                     node=name,
-                    version=card.version + (" (double)" if double else ""),
-                    login=card.login,
-                    note=card.note,
+                    version=access_info.version + (" (double)" if double else ""),
+                    login=access_info.login,
+                    note=access_info.note,
                 )
             )
     return found

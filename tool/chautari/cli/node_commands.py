@@ -35,7 +35,7 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
     inventory = load(find_region_file(name, inventories_root()))
     request = Request(inventory, f"deploy {verb} {inventory.region.region}", **options)
     with Progress() as progress:
-        report = work(request, listener(progress), progress.say)
+        report = work(request, listener(progress), progress.print_line)
     written = write_reports(report, reports_dir(report.region))
     if as_json:
         click.echo(jsonreport.render_json(report), nl=False)
@@ -51,10 +51,10 @@ def listener(progress: Progress) -> Listener:
     def show(node: str, event: Event) -> None:
         kind = event["event"]
         if kind in _PHASES:
-            progress.phase(node, one_line(messages.progress(kind, event.get("holder", {}))))
+            progress.show_phase(node, one_line(messages.progress(kind, event.get("holder", {}))))
         elif kind in _ENDINGS:
-            progress.finish(node, one_line(messages.progress(kind, event.get("holder", {}))))
+            progress.finish_node(node, one_line(messages.progress(kind, event.get("holder", {}))))
         else:
-            progress.handle(node, event)
+            progress.handle_event(node, event)
 
     return show
