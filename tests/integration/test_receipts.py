@@ -70,8 +70,8 @@ CHANGED_SETTINGS = {
         {
             "cloud": {
                 "mail": "mail_from changed",
-                "nextcloud": "it builds on mail, which runs",
-                "framadate": "it builds on mail, which runs",
+                "nextcloud": "it depends on mail, which runs",
+                "framadate": "it depends on mail, which runs",
             },
             "ground": {"mail": "mail_from changed"},
         },
@@ -140,7 +140,7 @@ def test_canary_that_is_not_well_holds_the_others_back(proof: Proof) -> None:
     assert outcome.code == 1
     assert outcome.node("ground")["state"] == "failed"
     assert outcome.node("cloud")["state"] == "refused"
-    assert "canary ground is not well" in outcome.node("cloud")["refusals"][0]["reason"]
+    assert "canary ground has a problem" in outcome.node("cloud")["refusals"][0]["reason"]
     healed = proof.deploy("region", "--json", "--canary", "ground")
     assert healed.code == 0, healed.troubles
     assert healed.report["checks"]["failed"] == 0

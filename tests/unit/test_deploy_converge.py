@@ -190,7 +190,7 @@ def test_run_that_never_started_says_why(monkeypatch: pytest.MonkeyPatch) -> Non
     report, _, _ = follow(monkeypatch, Link(([], 127), stderr="x\npython3: not found"))
     assert report.state == "failed"
     assert report.refusals[0].reason == "The node did not accept the command (python3: not found)."
-    assert report.refusals[0].fix == "Log in and look: ssh -p 22 root@203.0.113.10"
+    assert report.refusals[0].fix == "Log in and check: ssh -p 22 root@203.0.113.10"
 
 
 def test_busy_node_tells_who_since_when_and_from_where() -> None:
@@ -246,7 +246,7 @@ def test_checks_that_could_not_run_fail_the_node(monkeypatch: pytest.MonkeyPatch
 
 
 def test_role_that_stays_open_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    why = "x.service was restarted, and is failed"
+    why = "x.service was restarted, but is failed"
     data = {"unit": "x.service", "action": "restarted", "state": "failed"}
     reason = {"code": "unit_not_active", "data": data}
     left = {"event": "receipt_incomplete", "role": "mail", "reason": reason}

@@ -14,17 +14,17 @@ Data = dict[str, Any]
 @pytest.mark.parametrize(
     ("desired", "active", "told"),
     [
-        ("started", "failed", "x.service was started, and is failed"),
-        ("restarted", "failed", "x.service was restarted, and is failed"),
-        ("reloaded", "failed", "x.service was reloaded, and is failed"),
-        ("started", "inactive", "x.service was started, and is inactive"),
+        ("started", "failed", "x.service was started, but is failed"),
+        ("restarted", "failed", "x.service was restarted, but is failed"),
+        ("reloaded", "failed", "x.service was reloaded, but is failed"),
+        ("started", "inactive", "x.service was started, but is inactive"),
         ("restarted", "inactive", ""),
         ("started", "active", ""),
         ("started", "activating", ""),
         ("started", "restarting",
-         "x.service was started, and ended again (`journalctl -u x.service` says why)"),
+         "x.service was started, but stopped again (`journalctl -u x.service` shows why)"),
         ("restarted", "restarting",
-         "x.service was restarted, and ended again (`journalctl -u x.service` says why)"),
+         "x.service was restarted, but stopped again (`journalctl -u x.service` shows why)"),
         ("run_terminated", "restarting", ""),
         ("started", "reloading", ""),
         ("restarted", "deactivating", ""),
@@ -65,19 +65,19 @@ def dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("nginx", "present", "installed", ""),
         ("nginx", "present", "triggers-pending", ""),
         ("nginx", "present", "not-installed",
-         "the package nginx was installed, and is not-installed"),
+         "the package nginx was installed, but is not-installed"),
         ("nginx", "present", "half-configured",
-         "the package nginx was installed, and is half-configured"),
+         "the package nginx was installed, but is half-configured"),
         ("php-ctype", "present", "not-installed", ""),
         ("mail-agent", "present", "not-installed", ""),
-        ("php", "present", "not-installed", "the package php was installed, and is not-installed"),
+        ("php", "present", "not-installed", "the package php was installed, but is not-installed"),
         ("agent", "present", "not-installed",
-         "the package agent was installed, and is not-installed"),
+         "the package agent was installed, but is not-installed"),
         ("gone-agent", "present", "not-installed",
-         "the package gone-agent was installed, and is not-installed"),
+         "the package gone-agent was installed, but is not-installed"),
         ("nginx/stable", "present", "not-installed", ""),
         ("php*", "present", "not-installed", ""),
-        ("nginx", "absent", "installed", "the package nginx was removed, and is installed again"),
+        ("nginx", "absent", "installed", "the package nginx was removed, but is installed again"),
         ("nginx", "absent", "config-files", ""),
         ("nginx", None, "not-installed", ""),
     ],
@@ -120,7 +120,7 @@ def test_service_that_died_after_its_restart_leaves_the_role_open_until_it_runs(
     state = tmp_path / "state"
     unit = {"kind": "unit", "name": "x.service", "active": True, "desired": "restarted"}
     shown.write_text(SHOWN.format("failed"))
-    assert sealed(state, inputs(), record(unit)) == "x.service was restarted, and is failed"
+    assert sealed(state, inputs(), record(unit)) == "x.service was restarted, but is failed"
     assert codes(receipts.roles_to_run(state, [inputs()])["web"]) == ["receipt_incomplete"]
     shown.write_text(SHOWN.format("active"))
     assert sealed(state, inputs(), record(unit)) == ""
@@ -134,7 +134,7 @@ def test_service_that_dies_again_and_again_leaves_the_role_open(
     state = tmp_path / "state"
     unit = {"kind": "unit", "name": "x.service", "active": True, "desired": "started"}
     shown.write_text(SHOWN.format("activating") + f"SubState={sub}\n")
-    assert "ended again" in sealed(state, inputs(), record(unit))
+    assert "stopped again" in sealed(state, inputs(), record(unit))
     assert codes(receipts.roles_to_run(state, [inputs()])["web"]) == ["receipt_incomplete"]
     shown.write_text(SHOWN.format("active") + "SubState=running\n")
     assert sealed(state, inputs(), record(unit)) == ""

@@ -58,7 +58,7 @@ def test_plan_and_deploy_agree_where_a_changed_role_breaks_another_s_receipt(
     now, later = planned(tmp_path, changed, b=noting(path_item(file)))
     assert (list(now), list(later)) == (["b"], ["a", "c"])
     assert [reason_text(why) for why in later["a"]] == [f"b would change {file}"]
-    assert [reason_text(why) for why in later["c"]] == ["it builds on a, which runs"]
+    assert [reason_text(why) for why in later["c"]] == ["it depends on a, which runs"]
     ran = deployed(tmp_path, changed, a=writes(file, "a\n"), b=writes(file, "b\n"))
     assert ran[:2] == [["b"], ["a", "c"]]
 

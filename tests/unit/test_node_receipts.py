@@ -236,6 +236,6 @@ def test_role_of_such_a_path_runs_and_the_others_are_looked_at(state: Path, tmp_
     assert (role, why["code"], why["data"]["path"]) == ("a", "path_unreadable", str(lost))
     assert reason_text(why) == (
         f"{lost}: cannot be read (Too many levels of symbolic links); `stat {lost}` on the node "
-        "says more"
+        "shows more"
     )
     assert reason_text(why) in drift.describe_drift(drift.drift(state))

@@ -9,8 +9,8 @@ from region_samples import FIXTURES, ROOT
 
 HOSTILE = {
     "brackets": ("[" * 100_000, "nested deeper than 12 levels"),
-    "braces": ("{" * 100_000, "a key must be a plain word"),
-    "keys in keys": ("? " * 100_000, "a key must be a plain word"),
+    "braces": ("{" * 100_000, "a key must be one line of plain text"),
+    "keys in keys": ("? " * 100_000, "a key must be one line of plain text"),
     "dashes": ("- " * 100_000, "nested deeper than 12 levels"),
     "two megabytes": ("region: andes\n" + "#" * 2_000_000, "larger than 1000 kB"),
     "one long value": ("region: " + "a" * 900_000, "longer than 8000 characters"),

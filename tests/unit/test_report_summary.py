@@ -29,7 +29,7 @@ def test_run_without_checks_is_not_called_well() -> None:
     report = good_report()
     report.checks = []
     assert summary.region_tone(report) == "wait"
-    assert "is not proven yet" in summary.verdict(report)
+    assert "is not fully checked yet" in summary.verdict(report)
     assert "no checks were run" in summary.verdict(report)
 
 

@@ -141,7 +141,7 @@ def test_download_with_another_sum_is_deleted(
 ) -> None:
     monkeypatch.setattr(download, "_try_to_open", lambda url: None)
     monkeypatch.setattr(download, "_receive", lambda url, target: target.write_bytes(b"evil"))
-    with pytest.raises(download.CannotFetch, match=f"pinned is {NEXTCLOUD.sha256}"):
+    with pytest.raises(download.CannotFetch, match=f"but {NEXTCLOUD.sha256} is pinned"):
         download.fetch(NEXTCLOUD, tmp_path)
     assert not list((tmp_path / NEXTCLOUD.sha256).iterdir())
 
@@ -177,7 +177,7 @@ def test_good_download_is_kept_in_the_cache(
 
 def test_file_addresses_are_refused(tmp_path: Path) -> None:
     local = RequiredArtifact("nextcloud", "1", "f", "file:///etc/passwd", "0" * 64)
-    with pytest.raises(download.CannotFetch, match="no web address"):
+    with pytest.raises(download.CannotFetch, match="not a web address"):
         download.fetch(local, tmp_path)
 
 

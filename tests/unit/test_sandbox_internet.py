@@ -38,7 +38,7 @@ def test_local_resolver_is_passed_over_for_the_one_behind_it(tmp_path: Path) -> 
 
 def test_resolver_that_answers_only_to_itself_is_told(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("nameserver 127.0.0.1\n")
-    with pytest.raises(RunFailed, match="answers only to itself"):
+    with pytest.raises(RunFailed, match="answers only this machine"):
         dns.upstream_resolvers((tmp_path / "a",))
 
 
@@ -128,7 +128,7 @@ def test_network_that_hides_a_route_is_refused() -> None:
 
 def test_network_that_hides_an_archive_is_refused() -> None:
     lifelines = [("archive.example.org", "198.51.100.80")]
-    expected = "198.51.100.0/24 holds 198.51.100.80, where this machine reaches archive.example.org"
+    expected = "198.51.100.0/24 contains 198.51.100.80, the address of archive.example.org"
     assert subnets.required_server_inside(NETWORK, lifelines) == expected
     assert subnets.required_server_inside(NETWORK, [("its resolver", "203.0.113.1")]) == ""
 

@@ -74,7 +74,7 @@ def test_good_spec_passes() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "De_mo"}, "cannot name a sandbox"),
+        ({"name": "De_mo"}, "is not a valid name"),
         ({"nodes": (NodeSpec("acme", "198.51.100.9", "12"),)}, "reserves this name"),
         ({"nodes": (NodeSpec("a", "203.0.113.9", "12"),)}, "is not in 198.51.100.0/24"),
         ({"nodes": (NodeSpec("a", "198.51.100.2", "12"),)}, "is in use"),

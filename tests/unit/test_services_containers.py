@@ -75,7 +75,7 @@ def test_sandbox_is_asked_for_the_images_and_lets_their_node_nest(tmp_path: Path
 
 def test_several_servers_without_a_pool_are_refused(tmp_path: Path) -> None:
     text = POOL.replace("[greenlight, scalelite]", "[greenlight]")
-    with pytest.raises(InvalidRegion, match="or place scalelite on a further node"):
+    with pytest.raises(InvalidRegion, match="or place scalelite on another node"):
         inventory(tmp_path, text)
 
 

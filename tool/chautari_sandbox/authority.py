@@ -35,7 +35,7 @@ class Identity:
         """Load both files."""
         key = serialization.load_pem_private_key(self.key.read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise TypeError(f"{self.key} is not a key that this program made")
+            raise TypeError(f"{self.key} is not a key that Chautari created")
         return x509.load_pem_x509_certificate(self.certificate.read_bytes()), key
 
 

@@ -31,7 +31,7 @@ def upstream_resolvers(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
         if reachable:
             return "".join(f"nameserver {server}\n" for server in reachable)
     raise RunFailed(
-        "this machine's resolver answers only to itself, so nodes could not resolve names",
+        "this machine's resolver answers only this machine, so nodes could not resolve names",
         fix="write a resolver of your network into /etc/resolv.conf",
     )
 

@@ -100,7 +100,7 @@ def _check_disk() -> tuple[bool, str, str]:
         place = place.parent
     free = shutil.disk_usage(place).free
     detail = f"{free / (1 << 30):.1f} GB free, {NEEDED_DISK >> 30} GB are needed"
-    fix = f"make room on the file system of {place}: apt-get clean && podman system prune"
+    fix = f"free some space on the file system of {place}: apt-get clean && podman system prune"
     return free >= NEEDED_DISK, detail, fix
 
 
@@ -131,7 +131,7 @@ def _report_resolvers() -> tuple[bool, str, str]:
 def _check_network(network: str) -> tuple[bool, str, str]:
     own = _own_interface(network)
     taken = subnets.subnet_conflict(network, own)
-    detail = taken or f"{network} is {'ours' if own else 'free'}"
+    detail = taken or f"{network} is {'used by this sandbox' if own else 'free'}"
     return not taken, detail, "give the nodes addresses of another network"
 
 

@@ -58,7 +58,7 @@ def fetch(wanted: RequiredArtifact, folder: Path) -> Path:
 
 def _download(wanted: RequiredArtifact, folder: Path) -> Path:
     if not wanted.url.startswith(("https://", "http://")):
-        raise ValueError(f"{wanted.url!r} is no web address")
+        raise ValueError(f"{wanted.url!r} is not a web address")
     _try_to_open(wanted.url)
     final = folder / wanted.sha256 / wanted.file
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def _download(wanted: RequiredArtifact, folder: Path) -> Path:
         _receive(wanted.url, partial)
         got = sha256(partial)
         if got != wanted.sha256:
-            raise CannotFetch(f"its sha256 is {got}, pinned is {wanted.sha256}")
+            raise CannotFetch(f"its SHA-256 is {got}, but {wanted.sha256} is pinned")
         return partial.replace(final)
     finally:
         partial.unlink(missing_ok=True)

@@ -87,7 +87,7 @@ def ensure_key(file: Path, user: str, created: int) -> SigningKey:
         paths.write(file, pem, 0o600)
     private = serialization.load_pem_private_key(file.read_bytes(), password=None)
     if not isinstance(private, rsa.RSAPrivateKey):
-        raise TypeError(f"{file} is not a key that this program made")
+        raise TypeError(f"{file} is not a key that Chautari created")
     return SigningKey(private, user, created)
 
 

@@ -89,7 +89,7 @@ def validate(spec: SandboxSpec) -> SandboxSpec:
     taken = {str(network[n]) for n in (0, 1, 2, -1)}
     for name in (spec.name, *(node.name for node in spec.nodes)):
         if not NAME.fullmatch(name):
-            raise BadInput(f"{name!r} cannot name a sandbox or a node: write a-z, 0-9 and hyphens")
+            raise BadInput(f"{name!r} is not a valid name: write a-z, 0-9 and hyphens")
     for node in spec.nodes:
         if node.name in RESERVED:
             raise BadInput(f"node {node.name}: the sandbox reserves this name; choose another name")

@@ -52,7 +52,7 @@ def required_server_inside(
     """Return the server that a network would make unreachable; empty when there is none."""
     for name, address in lifelines:
         if ipaddress.ip_address(address) in network:
-            return f"{network} holds {address}, where this machine reaches {name}"
+            return f"{network} contains {address}, the address of {name}"
     return ""
 
 

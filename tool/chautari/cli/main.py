@@ -21,7 +21,7 @@ COMMANDS = {
     "region": "deploy a region: make its nodes match region.yml, and check them",
     "plan": "show what a deploy would run, why, and what it would change",
     "validate": "check region files without connecting to any machine",
-    "prepare": "install on bare machines what Ansible needs",
+    "prepare": "prepare new machines for Ansible; install no services",
     "render": "write a region as a plain Ansible inventory",
     "verify": "run all checks of a region; nothing changes",
     "drift": "show what changed on a region's nodes since their last deploy",

@@ -20,7 +20,7 @@ from chautari.region.locate import find_region_file
     "-o", "--output", required=True, metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path), help="Write the inventory to this folder.",
 )  # fmt: skip
-@click.option("--no-secrets", is_flag=True, help="Write no secrets; no key is needed.")
+@click.option("--no-secrets", is_flag=True, help="Write no secrets; then no SSH key is needed.")
 @identity_option
 def command(
     names: tuple[str, ...], output: Path, no_secrets: bool, identities: tuple[Path, ...]

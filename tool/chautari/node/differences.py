@@ -11,7 +11,8 @@ Item = dict[str, Any]
 State = dict[str, Any]
 SHOWN_LINES = 12  # of a probe
 SHOWN_FILES = 3
-FUTURE = "a marker from the future"  # in the place of a setting that is newer than the marker
+# In the place of a setting that is newer than the marker.
+FUTURE = "the time of the marker is in the future"
 NO_MARKER = "no marker"
 
 

@@ -24,7 +24,7 @@ FACT_NAMES = {
 UNTRACKED = {
     "command": "a command's changes cannot be tracked",
     "unknown_module": "changes made by module {module} cannot be tracked",
-    "file_tree": "it sets a whole directory tree",
+    "file_tree": "it changes a whole directory tree",
     "copied_tree": "it copies a whole directory tree",
     "unpacked_tree": "it unpacks a whole directory tree",
     "unnamed_file": "the name of the written file is hidden",
@@ -74,7 +74,7 @@ def _untracked_task(data: Data) -> str:
 
 def _path_unreadable(data: Data) -> str:
     error = os.strerror(getattr(errno, data["error"]))
-    return f"{data['path']}: cannot be read ({error}); `stat {data['path']}` on the node says more"
+    return f"{data['path']}: cannot be read ({error}); `stat {data['path']}` on the node shows more"
 
 
 def _path_changed(data: Data) -> str:
@@ -118,7 +118,7 @@ TEMPLATES: dict[str, Template] = {
     "receipt_damaged": "its receipt is damaged",
     "receipt_outdated": "an older version wrote its receipt",
     "receipt_incomplete": _incomplete,
-    "needs": "it builds on {role}, which runs",
+    "needs": "it depends on {role}, which runs",
     "role_changed": "the role itself changed",
     "ansible_changed": "the node's Ansible changed",
     "facts_added": "it uses facts of the machine that its receipt does not record",
@@ -154,11 +154,11 @@ TEMPLATES: dict[str, Template] = {
     "not_desired": "{name} is not in the desired state yet",
     "changed_meanwhile": "{path} was changed by something else after the role wrote it",
     "not_recorded": (
-        "what it did could not be recorded on the node; see whether a disk is full: "
+        "its changes could not be recorded on the node; check whether a disk is full: "
         "`df -h /run /var`"
     ),
-    "unit_restarting": "{unit} was {action}, and ended again (`journalctl -u {unit}` says why)",
-    "unit_not_active": "{unit} was {action}, and is {state}",
-    "package_returned": "the package {package} was removed, and is installed again",
-    "package_missing": "the package {package} was installed, and is {status}",
+    "unit_restarting": "{unit} was {action}, but stopped again (`journalctl -u {unit}` shows why)",
+    "unit_not_active": "{unit} was {action}, but is {state}",
+    "package_returned": "the package {package} was removed, but is installed again",
+    "package_missing": "the package {package} was installed, but is {status}",
 }

@@ -31,7 +31,7 @@ class RoleInputs(TypedDict, total=False):
         files, ansible: digests.
         variables: a digest for each variable.
         facts: names of the machine's facts that the role uses.
-        needs: roles that this role builds on.
+        needs: roles that this role depends on.
         shared_roles: roles whose tasks it imports.
         items: resources that the role declares, to watch in addition to those of its tasks.
         installed: a path that exists once the role is installed; then it needs less free space.

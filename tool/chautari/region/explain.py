@@ -65,7 +65,7 @@ def _error_message(item: ErrorDetails) -> str:
     if kind in ("greater_than_equal", "less_than_equal"):
         return f"{_shown_value(value)} is out of range; {_example_hint(item['loc'])}"
     if kind == "string_pattern_mismatch":
-        return f"{_shown_value(value)} is not of the right form; {_example_hint(item['loc'])}"
+        return f"{_shown_value(value)} does not have the right form; {_example_hint(item['loc'])}"
     if kind == "too_short":
         return "is empty; " + _example_hint(item["loc"])
     return f"{item['msg']}; {_example_hint(item['loc'])}"

@@ -67,7 +67,7 @@ def check_domain(value: str) -> str:
     """Return `value` when it is a DNS name in ASCII (punycode for other scripts)."""
     if not value.isascii():
         raise ValueError(
-            f"{value!r} holds letters outside ASCII, which look-alike names abuse; "
+            f"{value!r} contains letters outside ASCII, which can imitate another name; "
             "write the punycode form (xn--…)"
         )
     labels = value.split(".")

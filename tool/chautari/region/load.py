@@ -79,7 +79,9 @@ def _require_url_or_image(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[st
                 (pin.image, pin.url) if name in _image_names() else (pin.url, pin.image)
             )
             if expected is None or other is not None:
-                raise ValueError(f"{name} is pinned in the wrong form")
+                raise ValueError(
+                    f"{name}: an archive is pinned with url, a container image with image"
+                )
     return pins
 
 

@@ -33,7 +33,7 @@ def find_region_file(name: str, root: Path) -> Path:
     from chautari.region.explain import nearest  # only a mistake needs it
 
     close = nearest(name, there)
-    hint = f"did you mean {close}?" if close else f"there are: {', '.join(there) or 'none yet'}"
+    hint = f"did you mean {close}?" if close else f"known regions: {', '.join(there) or 'none yet'}"
     raise BadInput(f"no region {name!r} under {root}/", fix=hint)
 
 

@@ -119,8 +119,8 @@ class Mail(StrictModel):
     )
     drift: Literal["daily", "weekly", "never"] = Field(
         default="weekly",
-        description="How often a node mails `contact` the changes on it since its last deploy. "
-        "Each change is mailed once; without a change no mail is sent.",
+        description="How often a node mails its changes since the last deploy to `contact`. Each "
+        "change is mailed once; without a change no mail is sent.",
         examples=["daily"],
     )
 
@@ -146,15 +146,14 @@ class OSSubstitute(StrictModel):
         ge=256,
         le=1_048_576,
         strict=True,
-        description="Memory in MB below which a deploy is refused, in place of what the services "
-        "require of a real machine.",
+        description="Minimum memory of the container in MB; replaces what the services require.",
         examples=[900],
     )
     cores: int = Field(
         ge=1,
         le=1024,
         strict=True,
-        description="Processor cores below which a deploy is refused, in the same way.",
+        description="Minimum number of processor cores; replaces what the services require.",
         examples=[1],
     )
 
@@ -181,7 +180,8 @@ class Region(StrictModel):
         examples=["andes"],
     )
     domain: Domain = Field(
-        description="Domain the services' names end with.", examples=["andes.example.org"]
+        description="Domain of the region; the names of its services end with it.",
+        examples=["andes.example.org"],
     )
     contact: Email = Field(
         description="Mail address of the operators, for users and the certificate authority.",
@@ -192,7 +192,7 @@ class Region(StrictModel):
     )
     country: Country | None = Field(
         default=None,
-        description="Two-letter country code; telephone numbers without a prefix belong to it.",
+        description="Two-letter country code, for telephone numbers without a country prefix.",
         examples=["CO"],
     )
     languages: tuple[Language, ...] = Field(
@@ -203,7 +203,7 @@ class Region(StrictModel):
     )
     bandwidth: Literal["normal", "low"] = Field(
         default="normal",
-        description="`low` sets previews, video and timeouts for slow links.",
+        description="`low` sets previews, video and timeouts for slow connections.",
         examples=["low"],
     )
     operators: dict[Name, Keys] = Field(

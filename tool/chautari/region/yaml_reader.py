@@ -110,10 +110,10 @@ class _Reader:
         result: dict[str, object] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag:
-                raise self.stop(event, "a key must be a plain word")
+                raise self.stop(event, "a key must be one line of plain text")
             key = event.value
             if not key.isprintable() or len(key) > MAX_LENGTH:
-                raise self.stop(event, "a key must be a plain word")
+                raise self.stop(event, "a key must be one line of plain text")
             if key == "<<":
                 raise self.stop(event, "the merge key << is not allowed; write the keys out")
             child = (*path, key)
@@ -124,7 +124,7 @@ class _Reader:
                         self.document.file,
                         *_position(event),
                         ".".join(map(str, child)),
-                        f"this key stands twice (first on line {first}); keep one of them",
+                        f"this key appears twice (first on line {first}); keep one of them",
                     )
                 )
             self.document.marks[child] = _position(event)

@@ -41,7 +41,7 @@ class Declaration(BaseModel):
     """`meta/receipt.yml` of a role: what its receipt watches in addition to what its tasks report.
 
     Attributes:
-        needs: roles that this role builds on; when one of them runs, this role runs.
+        needs: roles that this role depends on; when one of them runs, this role runs.
         paths: files by pattern (`glob`); a file that appears or disappears counts as a change.
         facts: facts of the machine that the role's files use, as Ansible names them.
         reload_markers: settings that are in use only once they are older than a marker file.

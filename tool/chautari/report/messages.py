@@ -242,7 +242,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Create this record at your DNS provider, then deploy again: {name} {kind} {right}",
     ),
     "record_wrong": (
-        "The {kind} record of {name} points to {found}: media of meetings would go elsewhere.",
+        "The {kind} record of {name} points to {found}, so media of meetings would not arrive.",
         _record_fix,
     ),
     # Prepare
@@ -275,7 +275,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     # Deploy
     "canary_failed": (
-        "The canary {canary} is not well, so this node was not changed.",
+        "The canary {canary} has a problem, so this node was not changed.",
         "Fix what is reported for the canary, then deploy again.",
     ),
     "node_locked": (
@@ -288,12 +288,12 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "When the connection is back, run the same command again; it follows the run.",
     ),
     "connection_lost_before_start": (
-        "The connection was lost before the run was seen to start.",
+        "The connection was lost before the run reported its start.",
         "When the connection is back, run the same command again; it follows the run.",
     ),
     "command_not_accepted": (
         "The node did not accept the command ({message:or no answer}).",
-        "Log in and look: ssh -p {port} {user}@{address}",
+        "Log in and check: ssh -p {port} {user}@{address}",
     ),
     # A node's run
     "unreadable_message": (
@@ -301,7 +301,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Read its run with `deploy attach`. If it happens again, report it with this line.",
     ),
     "too_much_output": (
-        "The node sent more data than a run can have, so its messages were not read further.",
+        "The node sent too much data for one run, so the rest was not read.",
         "Check that the node is healthy and not compromised, then deploy again.",
     ),
     "no_run": ("There is no run on this node yet.", "Deploy the region first."),

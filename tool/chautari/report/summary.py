@@ -39,12 +39,12 @@ STATES: dict[NodeState, StateWords] = {
         "still running", "The run continues on the node. Run the command again to see it.", "wait"
     ),
     "disconnected": StateWords(
-        "disconnected", "The run may still be going on the node; its result is unknown.", "bad"
+        "disconnected", "The run may still be active on the node; its result is unknown.", "bad"
     ),
     "failed": StateWords("failed", "A task failed, and the run stopped there.", "bad"),
     "refused": StateWords("refused", "A requirement is not met, so nothing was changed.", "bad"),
     "unreachable": StateWords("unreachable", "No connection; nothing was changed.", "bad"),
-    "busy": StateWords("busy", "Another run is running on this node.", "bad"),
+    "busy": StateWords("busy", "Another run is active on this node.", "bad"),
 }
 
 
@@ -112,7 +112,7 @@ def verdict(report: RegionReport) -> str:
         return f"Nothing was done in region {one_line(report.region)}."
     if report.ok and _only_planned(report):
         return _plan_verdict(report)
-    opening = {"good": "is well", "bad": "needs attention", "wait": "is not proven yet"}
+    opening = {"good": "is well", "bad": "needs attention", "wait": "is not fully checked yet"}
     phrases = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
     name = one_line(report.region)
     result = f"{', '.join(phrases)}, in {duration(report.seconds)}"

@@ -6,7 +6,7 @@ from chautari.region.model import Region
 from chautari.services.secret_spec import SecretSpec
 
 MAIL = SecretSpec("mail_relay_password", None, "password at the mail relay", user_supplied=True)
-RECEIPTS = SecretSpec("receipt_key", None, "key of the digests in receipts; stays on this machine")
+RECEIPTS = SecretSpec("receipt_key", None, "key for the digests in receipts; never sent to a node")
 
 
 def required_secrets(region: Region) -> tuple[SecretSpec, ...]:

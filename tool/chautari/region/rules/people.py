@@ -28,8 +28,7 @@ def operators_are_not_login_accounts(region: Region, _: Pins) -> Iterator[Findin
         if name in logins:
             yield (
                 ("operators", name),
-                f"{name} is the account that {logins[name]} is logged in to with; give the person "
-                "another name",
+                f"{name} is the login account of {logins[name]}; give the person another name",
             )
 
 

@@ -93,8 +93,8 @@ def images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
             yield (
                 field_path(region, name, "version"),
                 f"no digest is known for {service.title} {selected.version}; ask for it over two "
-                f"different connections: skopeo inspect docker://{image.tagged(selected.version)}, "
-                f"compare, and pin it in artifacts.lock: {name}: {{{selected.version}: "
+                f"different connections (skopeo inspect docker://{image.tagged(selected.version)}) "
+                f"and compare; then pin it in artifacts.lock: {name}: {{{selected.version}: "
                 f"{{image: {image.image}, sha256: 64 hexadecimal digits}}}}",
             )
 

@@ -64,8 +64,8 @@ def settings_do_not_conflict(region: Region, _: Pins) -> Iterator[Finding]:
     if settings.version and not settings.version.startswith(f"{settings.release}."):
         yield (
             ("services", NAME, "version"),
-            f"{settings.version} is not of the line {settings.release}; write release: "
-            f'"{settings.version[:3]}", which is another server, or a version {settings.release}.x',
+            f"{settings.version} does not belong to release line {settings.release}; write a "
+            f'version {settings.release}.x, or release: "{settings.version[:3]}" on a new server',
         )
     if settings.consent and not settings.recordings:
         yield (

@@ -27,7 +27,7 @@ class BigBlueButton(StrictModel):
     version: str | None = Field(
         default=None,
         pattern=r"^[34]\.0\.[0-9]{1,3}$",
-        description="Release to stay at; by default the newest of the line.",
+        description="Exact release to install; by default the newest of the release line.",
         examples=["3.0.35"],
     )
     rooms: Literal["nextcloud", "greenlight", "none"] = Field(
@@ -68,8 +68,7 @@ class BigBlueButton(StrictModel):
     )
     office: Literal["soffice", "docker"] = Field(
         default="soffice",
-        description="What converts office files into slides: `soffice` is the system's "
-        "LibreOffice, sandboxed by systemd; `docker` is upstream's container, the only way that "
-        "upstream supports.",
+        description="Converter of office files into slides. `soffice` is the system's LibreOffice, "
+        "sandboxed by systemd. `docker` is upstream's container; upstream supports only this.",
         examples=["soffice"],
     )

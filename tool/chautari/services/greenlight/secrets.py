@@ -22,5 +22,7 @@ SECRETS = (
         "Greenlight's database role",
         generate_lowercase,
     ),
-    SecretSpec("greenlight_key", "greenlight", "key of Greenlight's cookies", generate_hex),
+    SecretSpec(
+        "greenlight_key", "greenlight", "key that encrypts Greenlight's cookies", generate_hex
+    ),
 )

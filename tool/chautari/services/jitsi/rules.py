@@ -45,7 +45,8 @@ def bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Finding]:
     if region.settings_of(Jitsi).relays and not region.nodes_running("jitsi-bridge"):
         yield (
             ("services", "jitsi", "relays"),
-            "relays connect several bridges, and there is one; add another node with jitsi-bridge",
+            "relays connect several bridges, but there is only one; add another node with "
+            "jitsi-bridge",
         )
 
 

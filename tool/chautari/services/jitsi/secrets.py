@@ -10,15 +10,17 @@ from chautari.services.secret_spec import SecretSpec, generate_rsa_key
 MEMBER_PREFIX = "jitsi_member_"
 _BRIDGES = ("jitsi-bridge",)
 BRIDGE_PASSWORD = SecretSpec(
-    "jitsi_bridge_password", "jitsi", "account of the video bridges", also_for=_BRIDGES
+    "jitsi_bridge_password", "jitsi", "password of the video bridges' account", also_for=_BRIDGES
 )
 KEY = SecretSpec("jitsi_key", "jitsi", "key of Jitsi's XMPP server", generate_rsa_key, _BRIDGES)
 SECRETS = (
-    SecretSpec("jitsi_focus_password", "jitsi", "account of Jitsi's conference focus"),
+    SecretSpec(
+        "jitsi_focus_password", "jitsi", "password of the account of Jitsi's conference focus"
+    ),
     BRIDGE_PASSWORD,
     KEY,
     SecretSpec("jitsi_turn_secret", "jitsi", "key that TURN credentials are made from"),
-    SecretSpec("jitsi_check_password", "jitsi", "account the checks log in with"),
+    SecretSpec("jitsi_check_password", "jitsi", "password of the account for checks"),
 )
 _FROM = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 _UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)

@@ -33,8 +33,8 @@ class Jitsi(StrictModel):
     )
     members: tuple[Name, ...] = Field(
         default=(),
-        description="Who may start meetings when `access` is `members`; each has a password "
-        "among the region's secrets, `jitsi_member_NAME`.",
+        description="Names of the people who may start meetings if `access` is `members`. The "
+        "password of each is the secret `jitsi_member_NAME`.",
         examples=[["ana", "luz"]],
     )
     relays: bool = Field(

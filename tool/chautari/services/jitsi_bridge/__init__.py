@@ -1,4 +1,4 @@
-"""A further video bridge of Jitsi Meet, on a node of its own."""
+"""An additional video bridge of Jitsi Meet, on its own node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chautari.services.jitsi.secrets import BRIDGE_PASSWORD, KEY
 SERVICE = Service(
     name="jitsi-bridge",
     title="Video bridge of Jitsi Meet",
-    summary="a further bridge for larger meetings",
+    summary="an additional bridge for larger meetings",
     page="jitsi",
     roles=("repository", "videobridge"),
     packages=PACKAGES,

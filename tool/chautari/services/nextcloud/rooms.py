@@ -56,8 +56,8 @@ def rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
         if not app.sha256:
             yield (
                 service_path(region, releases.NAME, node),
-                f"no checksum is known for {app.name} {app.version}, the app that provides the "
-                f"rooms in Nextcloud {version}; download it over two different connections from "
-                f"{app.url}, compare, and pin it in artifacts.lock: {app.name}: {{{app.version}: "
-                "{url: …, sha256: …}}, or run Nextcloud 34",
+                f"no checksum is known for {app.name} {app.version}, which Nextcloud {version} "
+                f"needs for rooms; run Nextcloud 34, or download {app.url} over two different "
+                f"connections and compare; then pin it in artifacts.lock: {app.name}: "
+                f"{{{app.version}: {{url: …, sha256: …}}}}",
             )

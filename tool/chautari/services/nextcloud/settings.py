@@ -31,6 +31,6 @@ class Nextcloud(StrictModel):
     )
     apps: tuple[NextcloudApp, ...] = Field(
         default=("calendar", "contacts", "deck", "tasks"),
-        description="Apps installed in addition to the release's own.",
+        description="Apps to install in addition to those that Nextcloud includes.",
         examples=[["calendar", "contacts"]],
     )

@@ -30,7 +30,7 @@ def release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[Finding
     yield (
         field_path(region, NAME, "version"),
         f"no checksum is known for {app.title} {version}; download it over two different "
-        f"connections{source}, compare, and pin it in artifacts.lock: "
+        f"connections{source} and compare; then pin it in artifacts.lock: "
         f"{settings.app}: {{{version}: {{url: …, sha256: …}}}}",
     )
 

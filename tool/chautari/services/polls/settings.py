@@ -23,7 +23,7 @@ class Polls(StrictModel):
 
     app: PollAppName = Field(
         default="framadate",
-        description="App that runs the polls; node lists and names stay when it changes.",
+        description="App that runs the polls; names and node lists do not depend on it.",
         examples=["framadate"],
     )
     host: Label = Field(

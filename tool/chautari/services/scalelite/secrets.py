@@ -16,5 +16,5 @@ SECRETS = (
     SecretSpec(
         "scalelite_database_password", "scalelite", "Scalelite's database role", generate_lowercase
     ),
-    SecretSpec("scalelite_key", "scalelite", "key of Scalelite's cookies", generate_hex),
+    SecretSpec("scalelite_key", "scalelite", "key that encrypts Scalelite's cookies", generate_hex),
 )
