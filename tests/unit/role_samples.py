@@ -1,11 +1,13 @@
 """The roles as they lie in the tree, read without running them."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from region_samples import ROOT
+
+from chautari.files import read_own
 
 ROLES = ROOT / "roles"
 NAMES = sorted(file.parent.parent.name for file in ROLES.glob("*/tasks/main.yml"))
@@ -14,8 +16,10 @@ SHARED = sorted({folder.parent.name for folder in ROLES.glob("*/tasks")} - set(N
 Data = dict[str, Any]
 
 
+@functools.cache
 def read(file: Path) -> Any:
-    return yaml.safe_load(file.read_text()) if file.is_file() else None
+    """Return the content of a YAML file, None for none; a thousand tests read the same files."""
+    return read_own(file) if file.is_file() else None
 
 
 def options(role: str, entry_point: str = "main") -> Data:
