@@ -86,10 +86,16 @@ def facts(release: str, memory_mb: int) -> Variables:
     }
 
 
-def load(file: Path) -> Variables:
-    if not file.is_file():
-        return {}
-    return dict(DataLoader().load_from_file(str(file), trusted_as_template=True) or {})
+def read_variables(file: Path) -> Variables:
+    found = DataLoader().load_from_file(str(file), cache="none", trusted_as_template=True)
+    return dict(found or {})
+
+
+@functools.cache
+def variables_of_role(role: str, folder: str) -> Variables:
+    """Return the variables in `defaults` or `vars` of a role."""
+    file = ROLES / role / folder / "main.yml"
+    return read_variables(file) if file.is_file() else {}
 
 
 @functools.cache
@@ -116,7 +122,7 @@ def rendered_alone(role: str) -> Variables:
 def as_ansible_reads(node: NodeVariables, folder: Path) -> Variables:
     file = folder / "variables.yml"
     file.write_bytes(to_yaml(mark_unsafe(node.public | node.secret)))
-    return load(file)
+    return read_variables(file)
 
 
 def variables(
@@ -125,15 +131,15 @@ def variables(
     """Return all a template of `role` sees: defaults, inventory, role variables, facts."""
     found: Variables = {"ansible_managed": "Managed by Chautari", "ansible_check_mode": False}
     found |= FOUND | {"ansible_facts": facts(release, memory_mb)}
-    found |= load(ROLES / role / "defaults" / "main.yml")
+    found |= variables_of_role(role, "defaults")
     if role in ORDER and role not in IN_REGION:
         found |= rendered_alone(role)
     else:
         found |= rendered_by_the_tool(release, NODES.get(role, "lima"))
     for shared in with_shared(role)[1:]:
-        found |= load(ROLES / shared / "defaults" / "main.yml")
-        found |= load(ROLES / shared / "vars" / "main.yml")
-    return found | load(ROLES / role / "vars" / "main.yml") | arguments(role) | changed
+        found |= variables_of_role(shared, "defaults")
+        found |= variables_of_role(shared, "vars")
+    return found | variables_of_role(role, "vars") | arguments(role) | changed
 
 
 @functools.cache
@@ -141,7 +147,9 @@ def arguments(role: str) -> Variables:
     """Return the arguments that a role gives to the shared roles whose tasks it includes."""
     found: Variables = {}
     for file in sorted((ROLES / role / "tasks").glob("*.yml")):
-        for task in DataLoader().load_from_file(str(file), trusted_as_template=True) or ():
+        for task in (
+            DataLoader().load_from_file(str(file), cache="none", trusted_as_template=True) or ()
+        ):
             if "ansible.builtin.include_role" in task and file.name != "remove.yml":
                 found |= task.get("vars", {})
     return found

@@ -1,5 +1,6 @@
 """BigBlueButton's templates: keys that upstream has, privacy, relays, addresses, languages."""
 
+import functools
 import re
 import subprocess
 import xml.etree.ElementTree as ET
@@ -10,7 +11,9 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from templates import ROLES, load, render, variables
+from templates import ROLES, render, variables, variables_of_role
+
+from chautari.files import read_toolkit_yaml
 
 ROLE = "bigbluebutton"
 DOMAIN = "rooms.andes.example.org"
@@ -63,15 +66,20 @@ def nested(name: str, found: Variables) -> Any:
     return yaml.safe_load(text)
 
 
+@functools.cache
+def upstream_settings(file: str) -> Any:
+    """Return upstream's file of settings, parsed."""
+    if file.endswith(".yml"):
+        return read_toolkit_yaml(FACTS / file)
+    return dict(re.findall(r"^([^=\n]+)=(.*)$", (FACTS / file).read_text(), re.M))
+
+
 def default_of(file: str, key: str) -> Any:
     """Return upstream's default for a key; raise when upstream has no such key."""
-    text = (FACTS / file).read_text()
-    if file.endswith(".yml"):
-        branch = yaml.safe_load(text)
-        for part in key.split("."):
-            branch = branch[part]
-        return branch
-    return dict(re.findall(r"^([^=\n]+)=(.*)$", text, re.M))[key]
+    branch = upstream_settings(file)
+    for part in key.split(".") if file.endswith(".yml") else [key]:
+        branch = branch[part]
+    return branch
 
 
 @pytest.mark.parametrize(("name", "file"), LISTS.items())
@@ -140,7 +148,7 @@ def test_region_s_own_words_are_shown_and_are_no_code(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("language", [*LANGUAGES, "de"])
 def test_people_read_their_own_language(language: str, tmp_path: Path) -> None:
-    texts = load(ROLES / ROLE / "vars" / "main.yml")["__bigbluebutton_texts"]
+    texts = variables_of_role(ROLE, "vars")["__bigbluebutton_texts"]
     assert tuple(sorted(texts)) == LANGUAGES
     found = given(tmp_path, bigbluebutton_language=language)
     slides = ET.fromstring(render(ROLE, "welcome.fodp.j2", found).encode())
@@ -188,7 +196,7 @@ def test_secret_is_the_same_wherever_it_is_wanted(tmp_path: Path) -> None:
 def test_broken_signatures_are_taken_only_where_the_region_s_programs_need_them(
     tmp_path: Path,
 ) -> None:
-    defaults = load(ROLES / ROLE / "defaults" / "main.yml")["bigbluebutton_checksums"]
+    defaults = variables_of_role(ROLE, "defaults")["bigbluebutton_checksums"]
     found = web(given(tmp_path, bigbluebutton_checksums=defaults))
     assert found["supportedChecksumAlgorithms"] == "sha256,sha384,sha512"
 
@@ -288,15 +296,13 @@ def test_each_file_of_the_region_says_why(tmp_path: Path) -> None:
 
 
 def test_port_443_is_left_to_the_proxy(tmp_path: Path) -> None:
-    found = given(tmp_path) | load(ROLES / "nginx" / "vars" / "main.yml")
+    found = given(tmp_path) | variables_of_role("nginx", "vars")
     found |= {"nginx_acme_webroot": "/var/lib/chautari-acme"}
     assert found["nginx_https"] is False
     text = render("nginx", "default.conf.j2", found)
     assert "443" not in text
     assert DOMAIN in text
-    found |= load(ROLES / "turn" / "defaults" / "main.yml") | load(
-        ROLES / "turn" / "vars" / "main.yml"
-    )
+    found |= variables_of_role("turn", "defaults") | variables_of_role("turn", "vars")
     found |= given(tmp_path)
     relay = render("turn", "turnserver.conf.j2", found)
     assert "\nno-tls\n" in relay and "no-tcp\n" not in relay

@@ -7,7 +7,7 @@ from typing import Any
 
 from region_samples import ROOT
 
-from chautari.files import read_own
+from chautari.files import read_toolkit_yaml
 
 ROLES = ROOT / "roles"
 NAMES = sorted(file.parent.parent.name for file in ROLES.glob("*/tasks/main.yml"))
@@ -19,7 +19,7 @@ Data = dict[str, Any]
 @functools.cache
 def read(file: Path) -> Any:
     """Return the content of a YAML file, None for none; a thousand tests read the same files."""
-    return read_own(file) if file.is_file() else None
+    return read_toolkit_yaml(file) if file.is_file() else None
 
 
 def options(role: str, entry_point: str = "main") -> Data:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -48,10 +49,15 @@ def modules() -> Iterator[tuple[str, Path]]:
 MODULES = dict(modules())
 
 
-def imports(name: str) -> Iterator[tuple[str, bool]]:
-    """Yield what a module imports when it runs, and whether only in a function."""
-    tree = ast.parse(MODULES[name].read_text())
-    yield from _imports(tree, False)
+@functools.cache
+def tree_of(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text())
+
+
+@functools.cache
+def imports(name: str) -> tuple[tuple[str, bool], ...]:
+    """Return what a module imports when it runs, and whether only in a function."""
+    return tuple(_imports(tree_of(name), False))
 
 
 def _imports(node: ast.AST, inside: bool) -> Iterator[tuple[str, bool]]:
@@ -124,7 +130,7 @@ def test_only_commands_and_reports_print() -> None:
         f"{name}:{node.lineno}"
         for name in MODULES
         if not name.startswith((*PRINTS, *ELSEWHERE))
-        for node in ast.walk(ast.parse(MODULES[name].read_text()))
+        for node in ast.walk(tree_of(name))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "click.echo")
     ]
     assert printing == []

@@ -31,9 +31,10 @@ def forget() -> None:
 
 
 @pytest.fixture
-def content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the roles and playbooks that a test may change."""
-    for name in ("roles", "playbooks"):
+def content(med1: NodeVariables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a copy of the playbooks and of the node's roles, which a test may change."""
+    roles = {f"roles/{part}" for role in med1.roles for part in inputs.with_shared(role)}
+    for name in ("playbooks", *roles):
         shutil.copytree(ROOT / name, tmp_path / "content" / name)
     monkeypatch.setattr(inputs, "content_root", lambda: tmp_path / "content")
     forget()
@@ -161,6 +162,9 @@ def test_facts_that_a_role_declares_are_inputs(content: Path, med1: NodeVariable
     file = content / "roles" / "nginx" / "meta" / "receipt.yml"
     file.write_text(file.read_text() + "facts: [default_ipv4]\n")
     assert given(med1)["nginx"]["facts"] == ["default_ipv4"]
+
+
+def test_declaration_names_the_facts_of_a_role() -> None:
     assert {"default_ipv4", "all_ipv4_addresses"} <= set(inputs.declaration("turn").facts)
     assert "processor_vcpus" in inputs.declaration("bigbluebutton").facts
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 
 from chautari.services.secret_spec import SecretSpec, generate_rsa_key
@@ -31,6 +32,7 @@ def member_secret(name: str) -> SecretSpec:
     return SecretSpec(f"{MEMBER_PREFIX}{name}", "jitsi", f"login `{name}` of Jitsi Meet")
 
 
+@functools.cache  # OpenSSL checks the key for 100 ms, for the meeting node and for each bridge
 def xmpp_certificate(key: str, name: str) -> str:
     """Return the certificate of the XMPP server, which only Jitsi's own parts connect to.
 
