@@ -49,7 +49,7 @@ class Shown:
 
 def test_who_is_at_work_is_named() -> None:
     shown: Any = Shown()
-    tell = node_commands.listener(shown)
+    tell = node_commands.progress_listener(shown)
     tell("bog1", {"event": "busy", "holder": {"operator": "luz\x1b[2J", "run": "q"}})
     tell("med1", {"event": "busy"})
     named = ("bog1", r"luz\x1b[2J is deploying to this node (run q)")
@@ -58,7 +58,7 @@ def test_who_is_at_work_is_named() -> None:
 
 def test_who_is_waited_for_is_named() -> None:
     shown: Any = Shown()
-    tell = node_commands.listener(shown)
+    tell = node_commands.progress_listener(shown)
     holder = {"operator": "luz\x1b[2J", "origin": "lima", "run": "q", "role": "php"}
     tell("bog1", {"event": "waiting", "holder": holder})
     tell("bog1", {"event": "waiting", "holder": {}})

@@ -142,7 +142,7 @@ def test_long_log_keeps_its_beginning_and_its_end(
     monkeypatch.setattr(journal, "LOG_BYTES", 100)
     log = tmp_path / "log"
     log.write_bytes(b"a" * 500 + b"z" * 500)
-    journal.trim(log)
+    journal.shorten_log(log)
     assert log.read_bytes() == b"a" * 50 + b"\n[cut]\n" + b"z" * 50
 
 
@@ -152,8 +152,8 @@ def test_short_log_is_left_as_it_is(
 ) -> None:
     monkeypatch.setattr(journal, "LOG_BYTES", 100)
     log = tmp_path / "log"
-    journal.trim(log)
+    journal.shorten_log(log)
     assert not log.exists()
     log.write_bytes(b"x" * size)
-    journal.trim(log)
+    journal.shorten_log(log)
     assert log.read_bytes() == b"x" * size

@@ -19,7 +19,7 @@ def state(tmp_path: Path) -> Path:
 
 def begun(state: Path, role: str = "web") -> PendingHandlers:
     restarts = PendingHandlers(state)
-    restarts.begin(role)
+    restarts.begin_role(role)
     return restarts
 
 
@@ -32,7 +32,7 @@ def test_task_that_changed_nothing_asks_for_no_restart(state: Path) -> None:
     restarts = begun(state)
     restarts.record_tentative(["Reload"])
     restarts.discard_tentative()
-    restarts.end()
+    restarts.end_role()
     assert not receipts.pending_file(state, "web").exists()
 
 
@@ -44,7 +44,7 @@ def test_restart_that_another_task_asked_for_stays(state: Path) -> None:
             restarts.record(["Look", "Reload"])
         else:
             restarts.discard_tentative()
-    restarts.end()
+    restarts.end_role()
     assert receipts.pending_handlers(state, "web") == ["Reload", "Look"]
 
 
@@ -53,7 +53,7 @@ def test_restart_that_an_earlier_run_left_undone_stays(state: Path) -> None:
     restarts = begun(state)
     restarts.record_tentative(["Reload", "Look"])
     restarts.discard_tentative()
-    restarts.end()
+    restarts.end_role()
     assert receipts.pending_handlers(state, "web") == ["Reload"]
 
 
@@ -63,18 +63,18 @@ def test_task_without_a_result_may_have_changed_something(state: Path) -> None:
     restarts.record_tentative([])
     restarts.discard_tentative()
     restarts.record_tentative(["Look"])
-    restarts.end()
+    restarts.end_role()
     assert receipts.pending_handlers(state, "web") == ["Reload", "Look"]
 
 
 def test_what_one_role_owes_is_not_another_s(state: Path) -> None:
     restarts = begun(state, "a")
     restarts.record_tentative(["Reload"])
-    restarts.end()
-    restarts.begin("b")
+    restarts.end_role()
+    restarts.begin_role("b")
     restarts.record_tentative(["Reload"])
     restarts.discard_tentative()
-    restarts.end()
+    restarts.end_role()
     assert (receipts.pending_handlers(state, "a"), receipts.pending_handlers(state, "b")) == (
         ["Reload"],
         [],
@@ -90,11 +90,11 @@ def test_each_restart_costs_the_disk_s_time_once_a_role(
     for _ in range(30):
         restarts.record_tentative(["Reload", "Look"])
         restarts.discard_tentative()
-    restarts.end()
+    restarts.end_role()
     assert len(synced) == 1
     restarts.record_tentative(["Reload"])
     restarts.record(["Reload"])
-    restarts.end()
+    restarts.end_role()
     assert len(synced) == 2
 
 

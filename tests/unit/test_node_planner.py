@@ -16,7 +16,7 @@ Data = dict[str, Any]
 def half_done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The packages of this node that an installation left half done: none yet."""
     found: list[str] = []
-    monkeypatch.setattr(packages, "find_interrupted", lambda: found)
+    monkeypatch.setattr(packages, "list_unfinished_packages", lambda: found)
     monkeypatch.setattr(lock, "apt_holder", str)
     return found
 

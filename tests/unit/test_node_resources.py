@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from chautari.node.resources import READING, key, merge, path_item, resources_of_task
+from chautari.node.resources import (
+    READING,
+    merge_resources,
+    path_item,
+    resource_key,
+    resources_of_task,
+)
 
 CENSORED = {"censored": "the output has been hidden", "changed": True}
 Given = dict[str, Any]
@@ -155,14 +161,14 @@ def test_censored_copy_into_a_folder_cannot_be_told() -> None:
 
 
 def test_later_word_about_the_same_thing_has_the_same_key() -> None:
-    assert key(path_item("/etc/x", sha1="ab")) == key(path_item("/etc/x/"))
-    assert key(exists("/etc/x")) != key(path_item("/etc/x"))
+    assert resource_key(path_item("/etc/x", sha1="ab")) == resource_key(path_item("/etc/x/"))
+    assert resource_key(exists("/etc/x")) != resource_key(path_item("/etc/x"))
 
 
 def test_a_restart_does_not_make_one_forget_that_a_unit_is_enabled() -> None:
     enabled = unit("x.service", True, "started")
-    assert merge(enabled, unit("x.service", False, "restarted")) == enabled
-    assert merge(package("a", pinned=True), package("a")) == package("a", pinned=True)
+    assert merge_resources(enabled, unit("x.service", False, "restarted")) == enabled
+    assert merge_resources(package("a", pinned=True), package("a")) == package("a", pinned=True)
 
 
 @pytest.mark.parametrize(
@@ -177,13 +183,13 @@ def test_a_restart_does_not_make_one_forget_that_a_unit_is_enabled() -> None:
     ],
 )
 def test_the_last_desired_state_of_a_unit_counts(first: str, then: str, desired: str) -> None:
-    found = merge(unit("x.service", False, first), unit("x.service", True, then))
+    found = merge_resources(unit("x.service", False, first), unit("x.service", True, then))
     assert found == unit("x.service", True, desired)
 
 
 def test_package_that_comes_back_is_wished_present() -> None:
-    assert merge(package("a", "absent"), package("a")) == package("a")
+    assert merge_resources(package("a", "absent"), package("a")) == package("a")
 
 
 def test_a_file_is_as_it_was_written_last() -> None:
-    assert merge(path("/x", sha1="a"), path("/x")) == path("/x")
+    assert merge_resources(path("/x", sha1="a"), path("/x")) == path("/x")

@@ -51,7 +51,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(runner, "_run_logged", run)
     # Whatever is half done on the machine of these tests is none of theirs.
-    monkeypatch.setattr(packages, "find_interrupted", list)
+    monkeypatch.setattr(packages, "list_unfinished_packages", list)
     return found
 
 
@@ -91,7 +91,7 @@ def test_converge_that_fails_says_so_and_leaves_the_watch(
 def test_cut_off_installation_is_finished_before_any_role_runs(
     node_state: Path, memory: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "find_interrupted", lambda: ["nginx"])
+    monkeypatch.setattr(packages, "list_unfinished_packages", lambda: ["nginx"])
     monkeypatch.setattr(lock, "apt_holder", lambda: "")
     folder = write_run(node_state)
     assert runner.converge_node(folder, memory, {"run": RUN}) is False
@@ -103,7 +103,7 @@ def test_cut_off_installation_is_finished_before_any_role_runs(
 def test_packages_are_left_alone_where_nothing_runs(
     node_state: Path, memory: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "find_interrupted", lambda: ["nginx"])
+    monkeypatch.setattr(packages, "list_unfinished_packages", lambda: ["nginx"])
     written(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
     assert runner.converge_node(write_run(node_state), memory, {"run": RUN}) is True
     assert started == []

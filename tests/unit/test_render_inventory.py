@@ -18,7 +18,7 @@ from test_render_variables import SECRETS, node
 from chautari.files import write_atomically
 from chautari.render import bundle, inputs
 from chautari.render import inventory as rendered
-from chautari.render.inventory import Connection, files_of, mark_unsafe, to_yaml
+from chautari.render.inventory import Connection, inventory_files, mark_unsafe, to_yaml
 from chautari.render.variables import NodeVariables
 from chautari.services.registry import ROLES
 
@@ -77,7 +77,7 @@ def test_text_that_looks_like_something_else_stays_text(text: str, tmp_path: Pat
 
 
 def test_every_text_in_every_file_is_marked_unsafe(tmp_path: Path) -> None:
-    for name, content in files_of(nodes(tmp_path), CONNECTIONS).items():
+    for name, content in inventory_files(nodes(tmp_path), CONNECTIONS).items():
         for line in content.decode().splitlines()[1:]:
             _, _, value = line.strip().lstrip("- ").partition(": ")
             plain = (
@@ -87,7 +87,7 @@ def test_every_text_in_every_file_is_marked_unsafe(tmp_path: Path) -> None:
 
 
 def test_secrets_stand_in_no_file_but_secrets_yml(tmp_path: Path) -> None:
-    files = files_of(nodes(tmp_path), CONNECTIONS)
+    files = inventory_files(nodes(tmp_path), CONNECTIONS)
     holding = {name for name, content in files.items() if b"canary" in content}
     assert holding == {"host_vars/bog1/secrets.yml", "host_vars/med1/secrets.yml"}
 
@@ -107,7 +107,7 @@ def _plain(data: dict[str, Any]) -> Any:
 
 def test_ansible_reads_the_inventory_with_roles_as_groups(tmp_path: Path) -> None:
     folder = tmp_path / "rendered"
-    for name, content in files_of(nodes(tmp_path), CONNECTIONS).items():
+    for name, content in inventory_files(nodes(tmp_path), CONNECTIONS).items():
         write_atomically(folder / name, content)
     found = ansible_inventory(folder)
     groups = {name: part["hosts"] for name, part in found.items() if "hosts" in part}
@@ -163,7 +163,7 @@ def test_bundle_holds_only_the_node_s_roles_and_plays(tmp_path: Path) -> None:
     ground = nodes(tmp_path)[0]
     files = unpacked(packed(ground))
     roles = {name.split("/")[1] for name in files if name.startswith("roles/")}
-    assert roles == {part for role in ground.roles for part in inputs.with_shared(role)}
+    assert roles == {part for role in ground.roles for part in inputs.with_shared_roles(role)}
     plays = json.loads(files["plays.json"])
     named = [given["role"] for given in json.loads(files["roles.json"])]
     assert named == list(ground.roles)
@@ -219,7 +219,7 @@ def test_bundle_s_inventory_connects_locally(tmp_path: Path) -> None:
 def test_region_with_jinja_in_an_operator_s_comment_stays_text(tmp_path: Path) -> None:
     text = REGION.replace("{key} ana@laptop", "'{key} {{{{ 1 + 1 }}}}'")
     assert "{{ 1 + 1 }}" in inventory(tmp_path, text).region.operators["ana"][0]
-    files = files_of([node(tmp_path, "bog1", text=text)], {})
+    files = inventory_files([node(tmp_path, "bog1", text=text)], {})
     data = read(files["host_vars/bog1/main.yml"], tmp_path)
     assert templated(data["base_operators"])[0]["keys"][0].endswith(" {{ 1 + 1 }}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chautari.report.text import amount, clean, duration, moment, one_line, shorten
+from chautari.report.text import clean, count_with_noun, duration, one_line, readable_time, shorten
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,11 @@ def test_shorten_ends_in_an_ellipsis_only_when_it_cuts() -> None:
 
 
 def test_amount_knows_the_plural() -> None:
-    assert [amount(number, "node") for number in (0, 1, 2)] == ["0 nodes", "1 node", "2 nodes"]
+    assert [count_with_noun(number, "node") for number in (0, 1, 2)] == [
+        "0 nodes",
+        "1 node",
+        "2 nodes",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -58,5 +62,5 @@ def test_duration_reads_as_people_say_it(seconds: float, told: str) -> None:
 
 
 def test_moment_keeps_what_is_no_time() -> None:
-    assert moment("2026-11-03T07:06:34+00:00") == "3 November 2026, 07:06 UTC"
-    assert moment("yesterday\x1b[2J") == r"yesterday\x1b[2J"
+    assert readable_time("2026-11-03T07:06:34+00:00") == "3 November 2026, 07:06 UTC"
+    assert readable_time("yesterday\x1b[2J") == r"yesterday\x1b[2J"

@@ -12,7 +12,12 @@ from jinja2.nodes import Name
 from role_samples import NAMES, ROLES, SHARED, Data, module, options, read, task_files, tasks
 
 from chautari.node.addresses import FACTS
-from chautari.render.inputs import Declaration, declaration, trackers, with_shared
+from chautari.render.inputs import (
+    ReceiptDeclaration,
+    receipt_declaration,
+    trackers,
+    with_shared_roles,
+)
 from chautari.secrets.specs import MAIL, RECEIPTS
 from chautari.services.registry import ROLES as KNOWN_ROLES
 from chautari.services.registry import SERVICES
@@ -54,13 +59,13 @@ def opaque(task: Data) -> bool:
 @pytest.mark.parametrize("role", NAMES)
 def test_every_role_declares_what_its_receipt_watches(role: str) -> None:
     found = read(ROLES / role / "meta" / "receipt.yml")
-    assert Declaration.model_validate(found or {}) == declaration(role)
+    assert ReceiptDeclaration.model_validate(found or {}) == receipt_declaration(role)
 
 
 @pytest.mark.parametrize("role", NAMES)
 def test_role_needs_only_roles_that_run_before_it(role: str) -> None:
     before = list(KNOWN_ROLES)[: list(KNOWN_ROLES).index(role)]
-    needs = declaration(role).needs
+    needs = receipt_declaration(role).needs
     assert set(needs) <= set(before)
     assert len(needs) == len(set(needs))
 
@@ -72,20 +77,20 @@ def tags(task: Data) -> set[str]:
 @pytest.mark.parametrize("role", NAMES)
 def test_every_command_that_changes_something_is_tracked(role: str) -> None:
     known = trackers(role).keys()
-    parts = [task for part in with_shared(role) for task in all_tasks(part)]
+    parts = [task for part in with_shared_roles(role) for task in all_tasks(part)]
     assert [task["name"] for task in parts if opaque(task) and not tags(task) & known] == []
 
 
 @pytest.mark.parametrize("role", NAMES)
 def test_every_tag_of_a_tracked_task_is_there(role: str) -> None:
-    parts = [task for part in with_shared(role) for task in all_tasks(part)]
+    parts = [task for part in with_shared_roles(role) for task in all_tasks(part)]
     known = [tag for task in parts for tag in tags(task)]
     assert [tag for tag in trackers(role) if known.count(tag) != 1] == []
 
 
 @pytest.mark.parametrize("role", NAMES)
 def test_trackers_are_part_of_the_receipt(role: str) -> None:
-    parts = [declaration(part) for part in with_shared(role)]
+    parts = [receipt_declaration(part) for part in with_shared_roles(role)]
     known = {path for part in parts for path in (*part.probes, *part.paths)}
     known |= {item.marker for part in parts for item in part.reload_markers}
     assert {name for names in trackers(role).values() for name in names} <= known
@@ -116,13 +121,13 @@ def test_file_with_a_secret_is_closed_to_others(role: str) -> None:
 @pytest.mark.parametrize("role", NAMES)
 def test_probes_are_those_that_are_declared(role: str) -> None:
     files = {file.name for file in (ROLES / role / "probes").glob("*")}
-    assert files == set(declaration(role).probes)
-    assert all(declaration(role).probes.values())
+    assert files == set(receipt_declaration(role).probes)
+    assert all(receipt_declaration(role).probes.values())
 
 
 @pytest.mark.parametrize("role", NAMES)
 def test_watched_paths_are_whole_and_told_once(role: str) -> None:
-    declared = declaration(role)
+    declared = receipt_declaration(role)
     settings = [path for item in declared.reload_markers for path in (*item.settings, item.marker)]
     assert [path for path in (*declared.paths, *settings) if not path.startswith("/")] == []
     assert len(declared.paths) == len(set(declared.paths))
@@ -163,8 +168,8 @@ def test_every_fact_that_a_role_uses_is_declared(role: str) -> None:
     files = [file for file in (ROLES / role).rglob("*") if file.is_file()]
     texts = [file.read_text(errors="replace") for file in files if file.name != "README.md"]
     named = {name for text in texts for name in re.findall(r"ansible_facts[.\['\"]+(\w+)", text)}
-    assert named - set(TOLD_OTHERWISE) == set(declaration(role).facts)
-    assert set(declaration(role).facts) <= set(FACTS)
+    assert named - set(TOLD_OTHERWISE) == set(receipt_declaration(role).facts)
+    assert set(receipt_declaration(role).facts) <= set(FACTS)
 
 
 # Keys of a task whose value is an expression without braces.

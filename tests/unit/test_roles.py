@@ -21,7 +21,7 @@ from role_samples import (
 )  # fmt: skip
 from service_samples import node_with
 
-from chautari.render.inputs import with_shared
+from chautari.render.inputs import with_shared_roles
 from chautari.services.registry import ROLES as KNOWN_ROLES
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -247,7 +247,7 @@ KEYS = {"repository"}
 @pytest.mark.parametrize("role", NAMES)
 def test_what_a_check_does_not_fetch_is_told_all_the_same(role: str) -> None:
     """`deploy plan` says how much would be downloaded; what it cannot count it must name."""
-    paths = [path for part in with_shared(role) for path in task_files(part)]
+    paths = [path for part in with_shared_roles(role) for path in task_files(part)]
     files = [read(path) for path in paths if path.name != "remove.yml"]
     everything = [task for file in files for task in tasks(file)]
     told = [task for task in everything if "download_estimate" in task.get("tags", ())]

@@ -211,9 +211,9 @@ def test_interrupted_writing_keeps_the_old_file(
 
 def test_node_needs_only_its_services_secrets(tmp_path: Path) -> None:
     found = region(tmp_path).region
-    assert specs.names_of_node(found, "bog1") == ("mail_relay_password",)
+    assert specs.secret_names_of_node(found, "bog1") == ("mail_relay_password",)
     everything = {spec.name for spec in specs.required_secrets(found)}
-    assert set(specs.names_of_node(found, "med1")) == everything - {"receipt_key"}
+    assert set(specs.secret_names_of_node(found, "med1")) == everything - {"receipt_key"}
     assert "receipt_key" in everything
     assert store.load is load
 

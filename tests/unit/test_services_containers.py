@@ -9,7 +9,7 @@ from test_render_variables import node
 
 from chautari.errors import InvalidRegion
 from chautari.region.load import load
-from chautari.render.placement import names_of
+from chautari.render.placement import public_names_of
 from chautari_sandbox.requirements import sandbox_spec
 
 DIGEST = "12" * 32
@@ -30,8 +30,8 @@ def test_images_are_named_by_their_digests(tmp_path: Path) -> None:
 
 def test_pool_has_the_name_of_the_service_and_servers_their_nodes(tmp_path: Path) -> None:
     region = inventory(tmp_path, POOL).region
-    assert names_of(region, "bog1") == ("lobby.andes.example.org", "rooms.andes.example.org")
-    assert names_of(region, "cal2") == ("rooms-cal2.andes.example.org",)
+    assert public_names_of(region, "bog1") == ("lobby.andes.example.org", "rooms.andes.example.org")
+    assert public_names_of(region, "cal2") == ("rooms-cal2.andes.example.org",)
     found = node(tmp_path, "bog1", SANDBOX, POOL).public
     assert found["scalelite_servers"][0] == {
         "name": "cal1",

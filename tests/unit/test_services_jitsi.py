@@ -126,5 +126,5 @@ def test_members_secrets_go_to_the_meeting_node_alone(
     name: str, wanted: bool, tmp_path: Path
 ) -> None:
     region = inventory(tmp_path, MEETING).region
-    assert ("jitsi_member_ana" in specs.names_of_node(region, name)) is wanted
-    assert "jitsi_bridge_password" in specs.names_of_node(region, name)
+    assert ("jitsi_member_ana" in specs.secret_names_of_node(region, name)) is wanted
+    assert "jitsi_bridge_password" in specs.secret_names_of_node(region, name)

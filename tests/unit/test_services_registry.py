@@ -16,7 +16,7 @@ from service_samples import context_of, region_of, secrets_of
 
 from chautari.region.model import Region
 from chautari.render.variables import of_node
-from chautari.secrets.specs import names_of_node
+from chautari.secrets.specs import secret_names_of_node
 from chautari.services.base import Role
 from chautari.services.registry import ROLES, SERVICES, roles_in_order
 from chautari.services.shared_roles import BASE_ROLES, SHARED_ROLES
@@ -86,7 +86,7 @@ def test_node_gets_only_secrets_that_its_roles_take(name: str) -> None:
     rendered = of_node(found, secrets_of(found.region))
     documented = {key for role in rendered.roles for key in options(role)}
     assert set(rendered.secret) <= documented
-    assert "receipt_key" not in names_of_node(found.region, "bog1")
+    assert "receipt_key" not in secret_names_of_node(found.region, "bog1")
 
 
 @pytest.mark.parametrize("name", NAMES)

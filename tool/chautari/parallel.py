@@ -28,18 +28,18 @@ def map_parallel(
     for numbered in enumerate(items):
         waiting.put(numbered)
     for _ in range(min(parallel, len(items))):
-        Thread(target=_work, args=(function, waiting, done), daemon=True).start()
+        Thread(target=_run_waiting_items, args=(function, waiting, done), daemon=True).start()
     results: dict[int, Result] = {}
     while len(results) < len(items):
         number, outcome = done.get()
         if isinstance(outcome, BaseException):
-            _drain(waiting)
+            _discard_waiting_items(waiting)
             raise outcome
         results[number] = outcome
     return [results[number] for number in range(len(items))]
 
 
-def _work(
+def _run_waiting_items(
     function: Callable[[Item], Result],
     waiting: SimpleQueue[tuple[int, Item]],
     done: SimpleQueue[tuple[int, Result | BaseException]],
@@ -55,7 +55,7 @@ def _work(
             done.put((number, error))
 
 
-def _drain(waiting: SimpleQueue[tuple[int, Item]]) -> None:
+def _discard_waiting_items(waiting: SimpleQueue[tuple[int, Item]]) -> None:
     with suppress(Empty):
         while True:
             waiting.get_nowait()

@@ -101,7 +101,7 @@ def _masked_output(stdout: bytes, stderr: bytes, secrets: Sequence[str]) -> tupl
     return out, err
 
 
-def _start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start_process(argv: Sequence[str]) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
     try:
         return subprocess.Popen(
@@ -161,7 +161,7 @@ class RunningCommand:
         A callable `stdin` is computed while the command starts, as SSH connects meanwhile.
         """
         self._limits = limits
-        self._process = _start(argv)
+        self._process = _start_process(argv)
         try:
             content = stdin if isinstance(stdin, bytes) else stdin()
         except BaseException:

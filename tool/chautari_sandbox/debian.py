@@ -62,7 +62,7 @@ def repository(
         stanzas.append(_stanza({**package.control, **place}))
     index = "\n".join(stanzas).encode()
     files[f"{suite}/Packages"] = index
-    files[f"{suite}/InRelease"] = key.signed(_release_file(suite, index, now), now).encode()
+    files[f"{suite}/InRelease"] = key.clear_sign(_release_file(suite, index, now), now).encode()
     return files
 
 

@@ -95,7 +95,7 @@ def acme_root(spec: SandboxSpec, authority: Path) -> str:
         ) from None
 
 
-def remember_root(folder: Path, root: str) -> tuple[str, ...]:
+def remember_acme_root(folder: Path, root: str) -> tuple[str, ...]:
     """Remember `root`; return all roots of certificates in this sandbox, the newest last."""
     roots = folder / "tls" / "acme-roots"
     name = f"{seed.short_digest(root)}.crt"

@@ -44,7 +44,11 @@ class SigningKey:
     @property
     def _body(self) -> bytes:
         numbers = self.private.public_key().public_numbers()
-        return struct.pack(">BIB", 4, self.created, _RSA) + _mpi(numbers.n) + _mpi(numbers.e)
+        return (
+            struct.pack(">BIB", 4, self.created, _RSA)
+            + _encode_integer(numbers.n)
+            + _encode_integer(numbers.e)
+        )
 
     def certificate(self) -> str:
         """Return the public key with its owner's name, as an armored file."""
@@ -53,15 +57,15 @@ class SigningKey:
         flags = _subpacket(_FLAGS, _MAY_CERTIFY_AND_SIGN)
         signature = self._signature(_CERTIFICATION, hashed, self.created, flags)
         packets = _packet(_PUBLIC_KEY, self._body) + _packet(_USER, user) + signature
-        return _armored("PUBLIC KEY BLOCK", packets)
+        return _armor("PUBLIC KEY BLOCK", packets)
 
-    def signed(self, text: str, when: int) -> str:
+    def clear_sign(self, text: str, when: int) -> str:
         """Return `text` with a signature around it, as apt reads `InRelease`."""
         lines = [line.rstrip() for line in text.rstrip("\n").split("\n")]
         signature = self._signature(_TEXT, "\r\n".join(lines).encode(), when)
         body = "\n".join(f"- {line}" if line.startswith("-") else line for line in lines)
         head = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n"
-        return f"{head}{body}\n{_armored('SIGNATURE', signature)}"
+        return f"{head}{body}\n{_armor('SIGNATURE', signature)}"
 
     def _signature(self, kind: int, content: bytes, when: int, extra: bytes = b"") -> bytes:
         issuer = bytes.fromhex(self.fingerprint)
@@ -72,7 +76,7 @@ class SigningKey:
         unhashed = _subpacket(_ISSUER, issuer[-8:])
         signed = self.private.sign(digest, padding.PKCS1v15(), Prehashed(hashes.SHA512()))
         tail = struct.pack(">H", len(unhashed)) + unhashed + digest[:2]
-        return _packet(_SIGNATURE, head + tail + _mpi(int.from_bytes(signed, "big")))
+        return _packet(_SIGNATURE, head + tail + _encode_integer(int.from_bytes(signed, "big")))
 
 
 def ensure_key(file: Path, user: str, created: int) -> SigningKey:
@@ -95,7 +99,7 @@ def _hashed_key_material(body: bytes) -> bytes:
     return struct.pack(">BH", 0x99, len(body)) + body
 
 
-def _mpi(number: int) -> bytes:
+def _encode_integer(number: int) -> bytes:
     bits = number.bit_length()
     return struct.pack(">H", bits) + number.to_bytes((bits + 7) // 8, "big")
 
@@ -108,7 +112,7 @@ def _packet(tag: int, body: bytes) -> bytes:
     return struct.pack(">BBI", 0xC0 | tag, 0xFF, len(body)) + body
 
 
-def _armored(what: str, data: bytes) -> str:
+def _armor(what: str, data: bytes) -> str:
     text = base64.b64encode(data).decode()
     lines = [text[start : start + 64] for start in range(0, len(text), 64)]
     check = base64.b64encode(_crc24(data).to_bytes(3, "big")).decode()

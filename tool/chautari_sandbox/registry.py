@@ -79,17 +79,17 @@ def _write_image(item: RequiredImage, base: Path, folder: Path) -> str:
     }
     text = json.dumps(manifest, sort_keys=True).encode()
     digest = hashlib.sha256(text).hexdigest()
-    _write(folder / "manifests" / f"sha256:{digest}", text)
+    _write_file(folder / "manifests" / f"sha256:{digest}", text)
     return digest
 
 
 def _write_blob(folder: Path, content: bytes, kind: str) -> Mapping[str, object]:
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    _write(folder / "blobs" / digest, content)
+    _write_file(folder / "blobs" / digest, content)
     return {"mediaType": kind, "digest": digest, "size": len(content)}
 
 
-def _write(file: Path, content: bytes) -> None:
+def _write_file(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
 

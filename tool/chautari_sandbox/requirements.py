@@ -9,7 +9,7 @@ from chautari.region.load import Inventory
 from chautari.region.model import Region
 from chautari.render.context import NodeContext
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.render.placement import names_of
+from chautari.render.placement import public_names_of
 from chautari.services.artifacts import Artifact
 from chautari.services.containers import image_of
 from chautari.services.registry import SERVICES
@@ -52,7 +52,7 @@ def _spec_of_region_node(region: Region, name: str) -> NodeSpec:
     node = region.nodes[name]
     release: Release = "12" if region.os_of(name) == "debian-12" else "13"
     nests = any(service.image for service in region.services_of(name))
-    return NodeSpec(name, node.address, release, names_of(region, name), nests)
+    return NodeSpec(name, node.address, release, public_names_of(region, name), nests)
 
 
 def _required_artifacts(inventory: Inventory) -> tuple[RequiredArtifact, ...]:

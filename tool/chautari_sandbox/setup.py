@@ -133,7 +133,7 @@ def start_internet(setup: Setup, state: SandboxState) -> tuple[str, ...]:
     if done:
         setup.progress(f"{done} the internet container at {spec.internet_address}")
     own = setup.authority.certificate
-    roots = internet_container.remember_root(folder, internet_container.acme_root(spec, own))
+    roots = internet_container.remember_acme_root(folder, internet_container.acme_root(spec, own))
     paths.write_if_changed(state.ca_file, "".join((own.read_text(), *roots)))
     return roots
 

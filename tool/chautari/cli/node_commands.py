@@ -35,7 +35,7 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
     inventory = load(find_region_file(name, inventories_root()))
     request = Request(inventory, f"deploy {verb} {inventory.region.region}", **options)
     with Progress() as progress:
-        report = work(request, listener(progress), progress.print_line)
+        report = work(request, progress_listener(progress), progress.print_line)
     written = write_reports(report, reports_dir(report.region))
     if as_json:
         click.echo(jsonreport.render_json(report), nl=False)
@@ -45,7 +45,7 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
     return 0 if report.ok else 1
 
 
-def listener(progress: Progress) -> Listener:
+def progress_listener(progress: Progress) -> Listener:
     """Return a function that shows the events of nodes."""
 
     def show(node: str, event: Event) -> None:

@@ -30,19 +30,23 @@ def reference_text() -> str:
     for name in COMMANDS:
         command = deploy.get_command(context, name)
         assert command is not None
-        lines += ["", *_section(command, click.Context(command, context, info_name=name))]
+        lines += ["", *_command_section(command, click.Context(command, context, info_name=name))]
     return "\n".join(lines) + "\n"
 
 
-def _section(command: click.Command, context: click.Context, level: int = 2) -> Iterator[str]:
+def _command_section(
+    command: click.Command, context: click.Context, level: int = 2
+) -> Iterator[str]:
     usage = context.command_path + " " + " ".join(command.collect_usage_pieces(context))
     yield from (f"{'#' * level} {context.command_path}", "", "```sh", usage, "```", "")
     yield from _paragraphs(command.help or "")
-    yield from _options(command, context)
+    yield from _options_table(command, context)
     if isinstance(command, click.Group):
         for name, part in command.commands.items():
             yield ""
-            yield from _section(part, click.Context(part, context, info_name=name), level + 1)
+            yield from _command_section(
+                part, click.Context(part, context, info_name=name), level + 1
+            )
 
 
 def _paragraphs(help_text: str) -> Iterator[str]:
@@ -54,7 +58,7 @@ def _paragraphs(help_text: str) -> Iterator[str]:
         yield from ["```sh", *lines[1:], "```"] if lines[:1] == ["\b"] else lines
 
 
-def _options(command: click.Command, context: click.Context) -> Iterator[str]:
+def _options_table(command: click.Command, context: click.Context) -> Iterator[str]:
     records = [
         record
         for option in command.get_params(context)

@@ -54,7 +54,9 @@ def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
         variables.of_node(NodeContext(request.inventory, endpoints, n), secrets) for n in names
     ]
     reached = targets(request.inventory, endpoints, names)
-    files = inventory.files_of(nodes, {target.name: _connection_to(target) for target in reached})
+    files = inventory.inventory_files(
+        nodes, {target.name: _connection_to(target) for target in reached}
+    )
     written = []
     for name, content in files.items():
         private = name.endswith(SECRET_FILE)

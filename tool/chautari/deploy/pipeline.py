@@ -29,17 +29,17 @@ Say = Callable[[str], None]
 
 def deploy(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Make the region match its `region.yml`, check it, and report."""
-    return _run(resolve_context(request, say), tell, "deploy")
+    return _run_stages(resolve_context(request, say), tell, "deploy")
 
 
 def verify(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Run all checks of the region, inside and outside, and report; nothing is changed."""
-    return _run(resolve_context(request, say), tell, "verify")
+    return _run_stages(resolve_context(request, say), tell, "verify")
 
 
 def plan(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Report what a deploy would run, why, and what it would change; nothing is changed."""
-    return _run(resolve_context(request, say), tell, "plan")
+    return _run_stages(resolve_context(request, say), tell, "plan")
 
 
 def prepare(request: Request, tell: Listener, say: Say) -> RegionReport:
@@ -55,7 +55,7 @@ def prepare(request: Request, tell: Listener, say: Say) -> RegionReport:
     return region_report.finalize(report, context, "prepare", time.monotonic() - began)
 
 
-def _run(context: DeployContext, tell: Listener, mode: Mode) -> RegionReport:
+def _run_stages(context: DeployContext, tell: Listener, mode: Mode) -> RegionReport:
     report, began = region_report.new_report(context.request, context.endpoints), time.monotonic()
     for names in canary_batches(context.request):
         if not report.ok:

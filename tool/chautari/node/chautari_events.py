@@ -84,11 +84,11 @@ class CallbackModule(CallbackBase):
         self.playing = ""
         self.broken = False  # the current play failed, or could not be recorded
 
-    def write(self, event: RunEvent) -> None:
+    def write_event(self, event: RunEvent) -> None:
         """Append one event."""
         journal.append_event(self.file, event, self.secrets)
 
-    def record(self, role: str, **values: Any) -> None:
+    def record_for_receipt(self, role: str, **values: Any) -> None:
         """Record something for the role's receipt."""
         text = json.dumps({"role": role} | values, default=str) + "\n"
         journal.append_text(self.records, text)
@@ -101,7 +101,7 @@ class CallbackModule(CallbackBase):
         finally:
             self.broken = False
             self.playing = next(iter(role.get_name() for role in play.roles), "")
-            self.handlers.begin(self.playing)
+            self.handlers.begin_role(self.playing)
 
     @_mark_play_broken_on_error
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
@@ -124,7 +124,7 @@ class CallbackModule(CallbackBase):
         texts = self._reported_texts(result)
         self._count_task(result, "changed" if changed else "ok")
         for text in texts:
-            self.write({"event": "role_message", "role": self.role, "text": text})
+            self.write_event({"event": "role_message", "role": self.role, "text": text})
 
     @_mark_play_broken_on_error
     def v2_runner_item_on_ok(self, result: Any) -> None:
@@ -138,7 +138,9 @@ class CallbackModule(CallbackBase):
             if self.checking and item.get("changed") and item.get("diff"):
                 diff = self._mask_and_shorten(TEMPORARY.sub(r"\1", self._get_diff(item["diff"])))
                 task = result.task.name
-                self.write({"event": "difference", "role": self.role, "task": task, "diff": diff})
+                self.write_event(
+                    {"event": "difference", "role": self.role, "task": task, "diff": diff}
+                )
 
     @_mark_play_broken_on_error
     def v2_runner_on_skipped(self, result: Any) -> None:
@@ -151,7 +153,7 @@ class CallbackModule(CallbackBase):
         """Record a failure with lines of the journal; one that a rescue handles is not final."""
         rescued = ignore_errors or _has_rescue(result.task)
         if rescued:
-            self.record(self._role_of_task(result.task), rescued=result.task.name)
+            self.record_for_receipt(self._role_of_task(result.task), rescued=result.task.name)
         else:
             self.broken = True
         # What failed half-way may have changed something.
@@ -159,7 +161,7 @@ class CallbackModule(CallbackBase):
         self._count_task(result, "rescued" if rescued else "failed")
         if not rescued:
             message = self._mask_and_shorten(_error_message(result.result))
-            self.write({
+            self.write_event({
                 "event": "failure", "role": self.role, "task": result.task.name,
                 "message": message, "journal": _journal_lines(self.began),
             })  # fmt: skip
@@ -183,9 +185,9 @@ class CallbackModule(CallbackBase):
 
     def _end_play(self) -> None:
         if self.playing and not self.broken:
-            self.record(self.playing, completed=True)
+            self.record_for_receipt(self.playing, completed=True)
         self.playing = ""
-        self.handlers.end()
+        self.handlers.end_role()
 
     def _begin_task(self, task: Any) -> None:
         self.task_began = time.time()
@@ -216,7 +218,7 @@ class CallbackModule(CallbackBase):
         texts = [self._mask_and_shorten(i.get("msg", "")) for i in items if not i.get("skipped")]
         kind = "notice" if REPORT_TAG in task.tags else "download"
         for text in texts:
-            self.record(self._role_of_task(task), **{kind: text})
+            self.record_for_receipt(self._role_of_task(task), **{kind: text})
         return texts if kind == "notice" else []
 
     def _record_effects(self, result: Any) -> None:
@@ -232,12 +234,12 @@ class CallbackModule(CallbackBase):
         module = str(task.action)
         items, untracked = resources_of_task(module, arguments, result.result, reads)
         for item in items:
-            self.record(role, item=item, **({"changed": True} if changed else {}))
+            self.record_for_receipt(role, item=item, **({"changed": True} if changed else {}))
         if untracked:
             known = {"name": task.name, "tags": list(task.tags), "change": untracked}
-            self.record(role, untracked=known | {"module": module})
+            self.record_for_receipt(role, untracked=known | {"module": module})
         if task.action.endswith("get_url") and changed:
-            self.record(role, download=str(arguments.get("url", "")))
+            self.record_for_receipt(role, download=str(arguments.get("url", "")))
 
     def _enter_role(self, role: str) -> None:
         if role == self.role:
@@ -245,7 +247,7 @@ class CallbackModule(CallbackBase):
         if self.role:
             seconds = round(time.time() - self.role_began, 2)
             counts = self.counts
-            self.write({
+            self.write_event({
                 "event": "role_finished", "role": self.role, "seconds": seconds,
                 "ok": counts["ok"], "changed": counts["changed"], "failed": counts["failed"],
                 "skipped": counts["skipped"], "rescued": counts["rescued"],
@@ -253,11 +255,11 @@ class CallbackModule(CallbackBase):
         self.role, self.role_began = role, time.time()
         self.counts = dict.fromkeys(COUNTS, 0)
         if role:
-            self.write({"event": "role_started", "role": role})
+            self.write_event({"event": "role_started", "role": role})
 
     def _count_task(self, result: Any, status: str) -> None:
         self.counts[status] += 1
-        self.write({
+        self.write_event({
             "event": "task", "role": self.role, "task": result.task.name, "status": status,
             "seconds": round(time.time() - self.task_began, 2),
         })  # fmt: skip

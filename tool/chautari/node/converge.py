@@ -249,11 +249,11 @@ def _report_manual_changes(
 
 
 def _manual_changes(old: Receipt, new: Receipt) -> list[Reason]:
-    states = {resources.key(i): s for i, s in zip(new.items, new.states, strict=True)}
+    states = {resources.resource_key(i): s for i, s in zip(new.items, new.states, strict=True)}
     return [
         difference
         for item, before in zip(old.items, old.states, strict=True)
-        if (key := resources.key(item)) in states
+        if (key := resources.resource_key(item)) in states
         and not unreadable_path(item, states[key])
         and not {item["name"], item.get("file")} & set(new.command_probes)
         for difference in diff_resource(item, before, states[key])
@@ -276,8 +276,8 @@ def read_records(file: Path) -> dict[str, RoleRecord]:
         note = json.loads(line)
         record = records.setdefault(note["role"], RoleRecord())
         if "item" in note:
-            key = resources.key(note["item"])
-            record.items[key] = resources.merge(record.items.get(key), note["item"])
+            key = resources.resource_key(note["item"])
+            record.items[key] = resources.merge_resources(record.items.get(key), note["item"])
         elif "untracked" in note:
             record.untracked.append(note["untracked"])
         elif "notice" in note:

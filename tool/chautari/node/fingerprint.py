@@ -232,7 +232,7 @@ def _read_path_state(name: str) -> State:
 _PART = 1 << 18
 
 
-def digest(name: str, algorithm: str = "sha256") -> str:
+def file_digest(name: str, algorithm: str = "sha256") -> str:
     """Return the hexadecimal digest of a file's content; empty when it cannot be read."""
     try:
         return _hash_file(name, algorithm)

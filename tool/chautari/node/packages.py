@@ -40,7 +40,7 @@ REPAIR = "; ".join(
 )
 
 
-def find_interrupted() -> list[str]:
+def list_unfinished_packages() -> list[str]:
     """Return the packages that are not fully installed, and the folder of dpkg's pending notes."""
     argv = ["sh", "-c", FIND_INTERRUPTED]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
@@ -48,12 +48,12 @@ def find_interrupted() -> list[str]:
     return [line.split()[-1] for line in done.stdout.splitlines() if line.strip()]
 
 
-def interrupted_packages() -> list[str]:
+def packages_to_repair() -> list[str]:
     """Return the packages that a run would complete before it begins.
 
     While another program holds apt's lock, unfinished packages are its own work.
     """
-    return [] if lock.apt_holder() else find_interrupted()
+    return [] if lock.apt_holder() else list_unfinished_packages()
 
 
 def repair(run: Callable[[list[str]], int], emit: Callable[[DpkgRepaired], None]) -> None:
@@ -61,6 +61,6 @@ def repair(run: Callable[[list[str]], int], emit: Callable[[DpkgRepaired], None]
 
     `run` starts a command and returns its exit code, `emit` writes an event.
     """
-    if found := interrupted_packages():
+    if found := packages_to_repair():
         code = run(["sh", "-c", REPAIR])
         emit({"event": "dpkg_repaired", "packages": found, "ok": code == 0})

@@ -25,7 +25,7 @@ class PendingHandlers:
         self.notified: list[str] = []
         self.tentative: list[str] = []
 
-    def begin(self, role: str) -> None:
+    def begin_role(self, role: str) -> None:
         """Begin a role with the handlers that its earlier run left pending."""
         self.role, self.tentative = role, []
         self.recorded = receipts.pending_handlers(self.state, role) if role else []
@@ -47,7 +47,7 @@ class PendingHandlers:
         """Forget the handlers of the current task, which changed nothing."""
         self.tentative = []
 
-    def end(self) -> None:
+    def end_role(self) -> None:
         """End a role: remove the handlers that no task notified from its file."""
         remaining = [name for name in self.recorded if name in self.notified + self.tentative]
         if remaining != self.recorded:

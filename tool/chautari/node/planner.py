@@ -30,7 +30,7 @@ def plan(context: RunContext, full: bool, last_lines: Callable[[], list[str]]) -
     selected = [inputs for inputs in context.roles if inputs["role"] in reasons]
     roles = removable_roles(context) | reasons
     context.emit({"event": "roles_selected", "roles": roles, "pass_number": 0})
-    interrupted = packages.interrupted_packages() if roles else []
+    interrupted = packages.packages_to_repair() if roles else []
     if interrupted:
         context.emit({"event": "dpkg_interrupted", "packages": interrupted})
     partial = bool(selected and run_pass(context, selected, recording=False))

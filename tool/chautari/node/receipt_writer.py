@@ -52,7 +52,7 @@ class RoleRecord:
 def save_receipt(state: Path, receipt: Receipt) -> None:
     """Write a receipt so that a power cut leaves the old or the new one."""
     body = {"format": receipts.FORMAT} | vars(receipt)
-    whole = json.dumps(body | {"digest": receipts.digest(body)}, sort_keys=True)
+    whole = json.dumps(body | {"digest": receipts.receipt_digest(body)}, sort_keys=True)
     replace_file(receipts.receipts_folder(state) / f"{receipt.role}.json", whole)
 
 
@@ -117,7 +117,7 @@ def _watched_items(inputs: RoleInputs, record: RoleRecord) -> list[Item]:
     """Return the resources that tasks reported and those that the role declares, each once."""
     items = dict(record.items)
     for item in inputs.get("items", ()):
-        items[resources.key(item)] = item
+        items[resources.resource_key(item)] = item
     return list(items.values())
 
 
@@ -142,7 +142,7 @@ def _incomplete_reason(
             return why
         if state.get("ok") is False:
             return make_reason("not_desired", name=item["name"])
-        if "sha1" in item and fingerprint.digest(item["name"], "sha1") != item["sha1"]:
+        if "sha1" in item and fingerprint.file_digest(item["name"], "sha1") != item["sha1"]:
             return make_reason("changed_meanwhile", path=item["name"])
         if why := desired_state.mismatch(item, state):
             return why

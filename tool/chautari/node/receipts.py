@@ -91,7 +91,7 @@ def load(state: Path, role: str) -> Receipt | None:
     """Return a role's receipt; None when there is none, or it is damaged."""
     try:
         body = json.loads((receipts_folder(state) / f"{role}.json").read_text())
-        if body.pop("digest") != digest(body):
+        if body.pop("digest") != receipt_digest(body):
             return None
         written = body.pop("format")
         if written == 1:
@@ -268,6 +268,6 @@ def pending_reason(state: Path, role: str) -> Reason:
     return make_reason("pending_handlers", handlers=pending_handlers(state, role))
 
 
-def digest(body: Mapping[str, Any]) -> str:
+def receipt_digest(body: Mapping[str, Any]) -> str:
     """Return a digest that tells a damaged receipt from an intact one."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -44,12 +44,12 @@ def resources_of_task(action: str, arguments: Arguments, result: Arguments, read
     return known(arguments, result)
 
 
-def key(item: Resource) -> str:
+def resource_key(item: Resource) -> str:
     """Return what identifies a resource: its kind and name."""
     return f"{item['kind']} {item['name']}"
 
 
-def merge(before: Resource | None, item: Resource) -> Resource:
+def merge_resources(before: Resource | None, item: Resource) -> Resource:
     """Return a resource as two tasks of a role describe it, `item` from the later one.
 
     A file is as it was written last. Tasks describe parts of a unit or package: one enables it, a

@@ -180,7 +180,7 @@ def _finished_event(place: Path, ok: bool, began: float) -> RunEvent:
 def _delete_unneeded_files(place: Path) -> None:
     """Delete what is not needed any more; an error here must not cost the run its ending."""
     with contextlib.suppress(OSError):
-        journal.trim(place / "log")
+        journal.shorten_log(place / "log")
     with contextlib.suppress(OSError):
         _delete_secrets_of_killed_runs(place.name)
     with contextlib.suppress(OSError):

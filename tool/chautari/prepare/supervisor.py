@@ -68,7 +68,7 @@ def prepare(
         "parallel": parallel,
     }
     reports = {target.name: NodeReport(target.name, target.address, "failed") for target in targets}
-    child = RunningCommand((sys.executable, "-m", "chautari.prepare.__main__"), _json(orders))
+    child = RunningCommand((sys.executable, "-m", "chautari.prepare.__main__"), _to_json(orders))
     for line in child:
         result: Result = json.loads(line)
         tell(result["node"], dict(result))
@@ -87,13 +87,13 @@ def _mark_unfinished(report: NodeReport, child: RunningCommand) -> None:
     report.failure = Failure("prepare", "run pyinfra", text, log)
 
 
-def _json(data: Any) -> bytes:
+def _to_json(data: Any) -> bytes:
     return json.dumps(data).encode()
 
 
 def node_requirements(region: Region, name: str) -> NodeRequirements:
     """Return what the machine of the node called `name` must offer."""
-    from chautari.render.placement import names_of, roles_of
+    from chautari.render.placement import public_names_of, roles_of
 
     node, substitute = region.nodes[name], region.os_substitute(name)
     return NodeRequirements(
@@ -104,7 +104,9 @@ def node_requirements(region: Region, name: str) -> NodeRequirements:
         container=substitute is not None,
         memory_mb=substitute.memory_mb if substitute else 0,
         cores=substitute.cores if substitute else 0,
-        names=names_of(region, name) if any(x.needs_dns for x in region.services_of(name)) else (),
+        names=public_names_of(region, name)
+        if any(x.needs_dns for x in region.services_of(name))
+        else (),
         address=node.address,
         address6=node.address6 or "",
     )

@@ -30,11 +30,11 @@ def reference_text() -> str:
     parts = {"Region": schema} | schema["$defs"]
     lines = ["# region.yml", "", "Generated from the model by `make generate`; do not edit.", ""]
     for name, part in parts.items():
-        lines += _section(name, part)
+        lines += _model_section(name, part)
     return "\n".join(lines)
 
 
-def _section(name: str, part: Mapping[str, Any]) -> list[str]:
+def _model_section(name: str, part: Mapping[str, Any]) -> list[str]:
     required = set(part.get("required", ()))
     lines = [f"## {name}", "", part.get("description", ""), ""]
     lines += ["| key | required | default | meaning | example |", "|---|---|---|---|---|"]
@@ -72,8 +72,8 @@ def playbook_text(root: Path) -> str:
         "# Handlers run at the end of their role's play, so the next role finds services reloaded."
     ]
     asking = [role for role in ROLES.values() if _has_in_use_tasks(root, role)]
-    parts.append("\n".join(_in_use_play(role) for role in asking))
-    parts += [_play(role, gather=number == 0) for number, role in enumerate(ROLES.values())]
+    parts.append("\n".join(_in_use_play_text(role) for role in asking))
+    parts += [_play_text(role, gather=number == 0) for number, role in enumerate(ROLES.values())]
     return "\n".join([parts[0], "\n\n".join(parts[1:]), ""])
 
 
@@ -81,7 +81,7 @@ def _has_in_use_tasks(root: Path, role: Role) -> bool:
     return (root / "roles" / role.name / "tasks" / IN_USE_TASKS).is_file()
 
 
-def _in_use_play(role: Role) -> str:
+def _in_use_play_text(role: Role) -> str:
     return f"""\
 - name: Check whether {role.title} is in use, before anything changes
   hosts: {role.name}
@@ -94,7 +94,7 @@ def _in_use_play(role: Role) -> str:
         tasks_from: {IN_USE_TASKS}"""
 
 
-def _play(role: Role, *, gather: bool) -> str:
+def _play_text(role: Role, *, gather: bool) -> str:
     return f"""\
 - name: {role.title}
   hosts: {role.name}

@@ -30,7 +30,7 @@ _KINDS = {
 def problems(document: Document, error: ValidationError) -> list[Problem]:
     """Return one `Problem` for every error of `error`, placed in `document`."""
     found = [item for item in error.errors() if not _is_follow_up_error(item)]
-    return [document.problem(error_path(item), _error_message(item)) for item in found]
+    return [document.problem_at(error_path(item), _error_message(item)) for item in found]
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:

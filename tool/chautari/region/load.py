@@ -101,7 +101,7 @@ def load(file: Path) -> Inventory:
     for app, pins in pinned.items():
         releases.setdefault(app, {}).update(pins)
     found += document.problems
-    found += [document.problem(path, text) for path, text in rules.findings(region, releases)]
+    found += [document.problem_at(path, text) for path, text in rules.findings(region, releases)]
     if file.name == REGION_FILE and file.resolve().parent.name != region.region:
         found.append(_wrong_folder_problem(document, file, region))
     if found:
@@ -129,7 +129,9 @@ def load_all(files: Sequence[Path]) -> list[Inventory]:
 
 def _validated_region(document: yaml_reader.Document) -> Region:
     if not isinstance(document.data, dict):
-        raise InvalidRegion([document.problem((), "a region is a mapping: start with region: …")])
+        raise InvalidRegion(
+            [document.problem_at((), "a region is a mapping: start with region: …")]
+        )
     try:
         return Region.model_validate(document.data)
     except ValidationError as error:
@@ -138,7 +140,7 @@ def _validated_region(document: yaml_reader.Document) -> Region:
 
 def _wrong_folder_problem(document: yaml_reader.Document, file: Path, region: Region) -> Problem:
     folder = file.resolve().parent.name
-    return document.problem(
+    return document.problem_at(
         ("region",),
         f"the folder is called {folder}; write region: {folder}, or rename the folder to "
         f"{region.region}",
@@ -165,7 +167,7 @@ def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[
     try:
         pinned = TypeAdapter(_Pins).validate_python(document.data)
     except ValidationError as error:
-        wrong = [document.problem(explain.error_path(item), PIN_FORM) for item in error.errors()]
+        wrong = [document.problem_at(explain.error_path(item), PIN_FORM) for item in error.errors()]
         return {}, document.problems + wrong
     pins = {
         app: {

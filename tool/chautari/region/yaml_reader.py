@@ -52,7 +52,7 @@ class Document:
     marks: dict[Path_, Mark] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def problem(self, path: Path_, message: str) -> Problem:
+    def problem_at(self, path: Path_, message: str) -> Problem:
         """Return a `Problem` at `path`, or at its nearest ancestor that stands in the file."""
         # One item may stand for a list of one: then the file has no place for its index.
         while path and isinstance(path[-1], int) and path not in self.marks:
@@ -72,50 +72,60 @@ class _Reader:
         self.events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
         self.nodes = 0
 
-    def stop(self, event: Any, message: str) -> InvalidRegion:
+    def fatal_problem(self, event: Any, message: str) -> InvalidRegion:
         mark = event.start_mark
         problem = Problem(self.document.file, mark.line + 1, mark.column + 1, "", message)
         return InvalidRegion([*self.document.problems, problem])
 
-    def value(self, event: Any, path: Path_) -> Any:
+    def read_value(self, event: Any, path: Path_) -> Any:
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise self.stop(event, f"more than {MAX_NODES} values; split the region")
+            raise self.fatal_problem(event, f"more than {MAX_NODES} values; split the region")
         if len(path) > MAX_DEPTH:
-            raise self.stop(event, f"nested deeper than {MAX_DEPTH} levels; a region is flat")
+            raise self.fatal_problem(
+                event, f"nested deeper than {MAX_DEPTH} levels; a region is flat"
+            )
         if isinstance(event, yaml.AliasEvent):
-            raise self.stop(event, f"alias *{event.anchor} is not allowed; write the value out")
+            raise self.fatal_problem(
+                event, f"alias *{event.anchor} is not allowed; write the value out"
+            )
         if event.anchor:
-            raise self.stop(event, f"anchor &{event.anchor} is not allowed; write the value out")
+            raise self.fatal_problem(
+                event, f"anchor &{event.anchor} is not allowed; write the value out"
+            )
         if event.tag:
-            raise self.stop(
+            raise self.fatal_problem(
                 event, f"tag {_short_tag(event.tag)} is not allowed; write a plain value"
             )
         self.document.marks.setdefault(path, _position(event))
         if isinstance(event, yaml.MappingStartEvent):
-            return self.mapping(path)
+            return self.read_mapping(path)
         if isinstance(event, yaml.SequenceStartEvent):
-            return self.sequence(path)
-        return self.scalar(event)
+            return self.read_sequence(path)
+        return self.read_scalar(event)
 
-    def scalar(self, event: Any) -> Any:
+    def read_scalar(self, event: Any) -> Any:
         # An escape in double quotes ("\\u202e") makes what the raw text does not hold.
         if len(event.value) > MAX_LENGTH:
-            raise self.stop(event, f"longer than {MAX_LENGTH} characters, the limit of a value")
+            raise self.fatal_problem(
+                event, f"longer than {MAX_LENGTH} characters, the limit of a value"
+            )
         if hidden := _CONTROL.search(event.value):
-            raise self.stop(event, _hidden_character_message(hidden[0]))
+            raise self.fatal_problem(event, _hidden_character_message(hidden[0]))
         return event.value if event.style else parse_scalar(event.value)
 
-    def mapping(self, path: Path_) -> dict[str, object]:
+    def read_mapping(self, path: Path_) -> dict[str, object]:
         result: dict[str, object] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag:
-                raise self.stop(event, "a key must be one line of plain text")
+                raise self.fatal_problem(event, "a key must be one line of plain text")
             key = event.value
             if not key.isprintable() or len(key) > MAX_LENGTH:
-                raise self.stop(event, "a key must be one line of plain text")
+                raise self.fatal_problem(event, "a key must be one line of plain text")
             if key == "<<":
-                raise self.stop(event, "the merge key << is not allowed; write the keys out")
+                raise self.fatal_problem(
+                    event, "the merge key << is not allowed; write the keys out"
+                )
             child = (*path, key)
             if key in result:
                 first = self.document.marks[child][0]
@@ -128,25 +138,27 @@ class _Reader:
                     )
                 )
             self.document.marks[child] = _position(event)
-            result[key] = self.value(next(self.events), child)
+            result[key] = self.read_value(next(self.events), child)
         return result
 
-    def sequence(self, path: Path_) -> list[Any]:
+    def read_sequence(self, path: Path_) -> list[Any]:
         result: list[Any] = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
-            result.append(self.value(event, (*path, len(result))))
+            result.append(self.read_value(event, (*path, len(result))))
         return result
 
     def read(self) -> Document:
         next(self.events)  # StreamStart
         event = next(self.events)
         if isinstance(event, yaml.StreamEndEvent):
-            raise self.stop(event, "the file is empty; start it with region: NAME")
-        self.document.data = self.value(next(self.events), ())
+            raise self.fatal_problem(event, "the file is empty; start it with region: NAME")
+        self.document.data = self.read_value(next(self.events), ())
         next(self.events)  # DocumentEnd
         event = next(self.events)
         if not isinstance(event, yaml.StreamEndEvent):
-            raise self.stop(event, "a second document starts here; a region is one document")
+            raise self.fatal_problem(
+                event, "a second document starts here; a region is one document"
+            )
         return self.document
 
 

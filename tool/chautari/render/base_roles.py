@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chautari.render.context import NodeContext, Variables
-from chautari.render.placement import local_ports_of, names_of, ports_of
+from chautari.render.placement import local_ports_of, ports_of, public_names_of
 from chautari.services.artifacts import Repository
 from chautari.services.base import RoleVariables
 from chautari.services.containers import image_of, image_reference
@@ -63,7 +63,7 @@ def nginx(context: NodeContext) -> Variables:
     """Return the names that plain HTTP redirects to HTTPS, and whether nginx serves HTTPS."""
     services = context.region.services_of(context.node)
     return {
-        "nginx_names": list(names_of(context.region, context.node)),
+        "nginx_names": list(public_names_of(context.region, context.node)),
         "nginx_https": not any(service.owns_https for service in services),
     }
 
@@ -74,7 +74,7 @@ def tls(context: NodeContext) -> Variables:
     return {
         "tls_certificates": [
             {"name": name, "addresses": addresses}
-            for name in names_of(context.region, context.node)
+            for name in public_names_of(context.region, context.node)
         ],
         "tls_acme_directory": context.endpoints.acme_directory or context.region.acme.directory,
         "tls_contact": context.region.contact,

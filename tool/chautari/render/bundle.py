@@ -17,7 +17,7 @@ from typing import Any
 from chautari.node.receipts import RoleInputs
 from chautari.paths import content_root
 from chautari.render import inventory
-from chautari.render.inputs import plays_by_role, with_shared
+from chautari.render.inputs import plays_by_role, with_shared_roles
 from chautari.render.variables import NodeVariables
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -51,30 +51,30 @@ def pack(node: NodeVariables, roles: list[RoleInputs], obsolete: Sequence[str] =
         gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
-        for name, content in sorted(_files(node, roles, obsolete)):
+        for name, content in sorted(_bundle_files(node, roles, obsolete)):
             _add_file(archive, name, content)
     return buffer.getvalue()
 
 
-def _files(
+def _bundle_files(
     node: NodeVariables, roles: list[RoleInputs], obsolete: Sequence[str]
 ) -> Iterator[tuple[str, bytes]]:
     root = content_root()
     removable = [role for role in plays_by_role() if role in obsolete]
-    yield "obsolete_roles.json", _json(removable + sorted(set(obsolete) - set(removable)))
+    yield "obsolete_roles.json", _to_json(removable + sorted(set(obsolete) - set(removable)))
     yield "ansible.cfg", ANSIBLE_CFG.encode()
-    yield "plays.json", _json({role: plays_by_role()[role] for role in node.roles})
-    yield "roles.json", _json(roles)
-    yield "secrets.json", _json(list(nested_texts(node.secret)))
+    yield "plays.json", _to_json({role: plays_by_role()[role] for role in node.roles})
+    yield "roles.json", _to_json(roles)
+    yield "secrets.json", _to_json(list(nested_texts(node.secret)))
     yield "plugins/chautari_events.py", (PACKAGE / "node" / "chautari_events.py").read_bytes()
     for name in ("__init__.py", "checks/__init__.py", "checks/record.py", "checks/inside.py"):
         yield f"lib/chautari/{name}", (PACKAGE / name).read_bytes()
     for file in sorted((PACKAGE / "node").glob("*.py")):
         if file.name != "chautari_events.py":
             yield f"lib/chautari/node/{file.name}", file.read_bytes()
-    for name, content in inventory.files_of([node], {}).items():
+    for name, content in inventory.inventory_files([node], {}).items():
         yield f"inventory/{name}", content
-    yield "settings.json", _check_settings(node)
+    yield "settings.json", _settings_for_checks(node)
     deployed = _with_shared_roles(node.roles)
     for role in deployed:
         yield from _role_files(root / "roles" / role, f"roles/{role}")
@@ -87,7 +87,7 @@ def _files(
 
 def _with_shared_roles(roles: Iterable[str]) -> dict[str, None]:
     """Return the roles and the shared roles that they import, each once."""
-    return dict.fromkeys(part for role in roles for part in with_shared(role))
+    return dict.fromkeys(part for role in roles for part in with_shared_roles(role))
 
 
 def nested_texts(value: Any) -> Iterator[str]:
@@ -102,12 +102,12 @@ def nested_texts(value: Any) -> Iterator[str]:
             yield from nested_texts(item)
 
 
-def _json(data: Any) -> bytes:
+def _to_json(data: Any) -> bytes:
     return json.dumps(data, sort_keys=True).encode()
 
 
-def _check_settings(node: NodeVariables) -> bytes:
-    return _json(
+def _settings_for_checks(node: NodeVariables) -> bytes:
+    return _to_json(
         {
             "node": node.node,
             "roles": node.roles,

@@ -37,7 +37,7 @@ class _ReloadMarker(BaseModel):
     marker: str
 
 
-class Declaration(BaseModel):
+class ReceiptDeclaration(BaseModel):
     """`meta/receipt.yml` of a role: what its receipt watches in addition to what its tasks report.
 
     Attributes:
@@ -68,10 +68,10 @@ class Declaration(BaseModel):
 
 
 @functools.cache
-def declaration(role: str) -> Declaration:
+def receipt_declaration(role: str) -> ReceiptDeclaration:
     """Return what a role declares for its receipt."""
     file = content_root() / "roles" / role / "meta" / "receipt.yml"
-    return Declaration.model_validate(read_toolkit_yaml(file) or {})
+    return ReceiptDeclaration.model_validate(read_toolkit_yaml(file) or {})
 
 
 def of_node(node: NodeVariables, key: str, ansible: str) -> list[RoleInputs]:
@@ -90,15 +90,21 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[RoleInputs]:
             "files": _digest_files(role),
             "ansible": ansible[:DIGEST_LETTERS],
             "facts": sorted(
-                {fact for part in with_shared(role) for fact in declaration(part).facts}
+                {
+                    fact
+                    for part in with_shared_roles(role)
+                    for fact in receipt_declaration(part).facts
+                }
             ),
             "variables": {
                 name: _keyed_digest(key, f"{role}.{name}", values[name])
                 for name in sorted(_declared_options(role) & values.keys())
             },
-            "needs": [other for other in declaration(role).needs if other in set(node.roles)],
-            "shared_roles": list(with_shared(role)[1:]),
-            "items": [item for part in with_shared(role) for item in _declared_items(part)],
+            "needs": [
+                other for other in receipt_declaration(role).needs if other in set(node.roles)
+            ],
+            "shared_roles": list(with_shared_roles(role)[1:]),
+            "items": [item for part in with_shared_roles(role) for item in _declared_items(part)],
             "tracked_by": trackers(role),
         }
         for role in node.roles
@@ -106,7 +112,7 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[RoleInputs]:
 
 
 @functools.cache
-def with_shared(role: str) -> tuple[str, ...]:
+def with_shared_roles(role: str) -> tuple[str, ...]:
     """Return a role and the shared roles that its `meta/main.yml` depends on, directly or not.
 
     A shared role has no play: its tasks run in the plays of the roles that include them, so its
@@ -122,14 +128,14 @@ def with_shared(role: str) -> tuple[str, ...]:
 def trackers(role: str) -> dict[str, list[str]]:
     """Return for each tag what tracks its tasks, in a role and its shared roles."""
     found: dict[str, list[str]] = {}
-    for part in with_shared(role):
-        for tag, names in declaration(part).trackers().items():
+    for part in with_shared_roles(role):
+        for tag, names in receipt_declaration(part).trackers().items():
             found[tag] = found.get(tag, []) + names
     return found
 
 
 def _declared_items(role: str) -> list[Item]:
-    declared = declaration(role)
+    declared = receipt_declaration(role)
     items: list[Item] = [{"kind": "paths", "name": path} for path in declared.paths]
     for loaded in declared.reload_markers:
         name = f"settings older than {loaded.marker}"
@@ -155,7 +161,7 @@ def _role_files(role: str) -> tuple[tuple[str, bytes], ...]:
 def _digest_files(role: str) -> str:
     """Return the digest of a role's play and files; checks and READMEs are left out."""
     digest = hashlib.sha256(json.dumps(plays_by_role()[role], sort_keys=True).encode())
-    for part in with_shared(role):
+    for part in with_shared_roles(role):
         for name, content in _role_files(part):
             digest.update(f"\0{part}/{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:DIGEST_LETTERS]

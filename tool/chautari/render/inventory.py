@@ -73,7 +73,7 @@ def to_yaml(data: Any) -> bytes:
     return (HEADER + text).encode()
 
 
-def files_of(nodes: Sequence[NodeVariables], connections: Mapping[str, Connection]) -> Files:
+def inventory_files(nodes: Sequence[NodeVariables], connections: Mapping[str, Connection]) -> Files:
     """Return the inventory's files by relative path; those named secrets.yml must be 0600.
 
     Groups are the roles: `playbooks/region.yml` has one play for each.

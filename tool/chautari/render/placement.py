@@ -27,7 +27,7 @@ def local_ports_of(region: Region, node: str) -> list[Port]:
     return [port for service in region.services_of(node) for port in service.local_ports]
 
 
-def names_of(region: Region, node: str) -> tuple[str, ...]:
+def public_names_of(region: Region, node: str) -> tuple[str, ...]:
     """Return the public DNS names of the services on `node`."""
     services = region.services_on(node)
     return tuple(region.public_name(service, node) for service in services)

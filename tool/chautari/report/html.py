@@ -17,7 +17,7 @@ from jinja2 import (
 from chautari.paths import state_dir
 from chautari.report import picture, summary
 from chautari.report.model import RegionReport
-from chautari.report.text import amount, clean, duration, moment, one_line
+from chautari.report.text import clean, count_with_noun, duration, one_line, readable_time
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _WIDE, _NARROW = 3, 1
@@ -60,9 +60,9 @@ def _jinja_environment() -> Environment:
         finalize=_clean_value,
     )
     environment.filters |= {
-        "amount": amount,
+        "count_with_noun": count_with_noun,
         "duration": duration,
-        "moment": moment,
+        "readable_time": readable_time,
         "one_line": one_line,
         "safe_link": safe_link,
     }

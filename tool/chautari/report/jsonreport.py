@@ -43,8 +43,8 @@ def report_object(report: RegionReport) -> Json:
         "seconds": round(report.seconds, 1),
         "nodes": [_node_object(node) for node in report.nodes],
         "checks": checks_object(report),
-        "services": _plain(report.services),
-        "doubles": _plain(report.doubles),
+        "services": _plain_objects(report.services),
+        "doubles": _plain_objects(report.doubles),
         "hints": [_notice_object(hint) for hint in report.hints],
     }
 
@@ -55,7 +55,7 @@ def checks_object(report: RegionReport) -> Json:
         "passed": report.count("passed"),
         "failed": report.count("failed"),
         "skipped": report.count("skipped"),
-        "results": _plain(report.checks),
+        "results": _plain_objects(report.checks),
     }
 
 
@@ -80,5 +80,5 @@ def _notice_object(item: Notice | Reason) -> Json:
     return asdict(item) | {"text": item.text}
 
 
-def _plain(items: Sequence[CheckResult | ServiceInfo | Double]) -> list[Json]:
+def _plain_objects(items: Sequence[CheckResult | ServiceInfo | Double]) -> list[Json]:
     return [asdict(item) for item in items]

@@ -15,18 +15,18 @@ def render_junit(report: RegionReport) -> str:
     nodes = {node.name: node for node in report.nodes}
     for name in dict.fromkeys([*nodes, *(check.node for check in report.checks)]):
         checks = [check for check in report.checks if check.node == name]
-        root.append(_suite(report, name, nodes.get(name), checks))
+        root.append(_test_suite(report, name, nodes.get(name), checks))
     _set_counts(root, report.seconds)
     indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
 
 
-def _suite(
+def _test_suite(
     report: RegionReport, name: str, node: NodeReport | None, checks: list[CheckResult]
 ) -> Element:
     suite = Element("testsuite", name=one_line(name), timestamp=one_line(report.started))
     if report.doubles:
-        suite.append(_doubles(report.doubles))
+        suite.append(_doubles_properties(report.doubles))
     if node:
         suite.set("hostname", one_line(node.address))
         suite.append(_run_case(node))
@@ -35,7 +35,7 @@ def _suite(
     return suite
 
 
-def _doubles(doubles: list[Double]) -> Element:
+def _doubles_properties(doubles: list[Double]) -> Element:
     """Name the doubles as properties, since a suite with doubles proves less."""
     properties = Element("properties")
     for double in doubles:
@@ -54,7 +54,7 @@ def _set_counts(element: Element, seconds: float) -> None:
 
 def _run_case(node: NodeReport) -> Element:
     name = "reach" if node.state == "verified" else "deploy"
-    case = _case("node", name, node.seconds)
+    case = _test_case("node", name, node.seconds)
     if not node.ok:
         detail = _run_detail(node)
         _add_outcome(case, "failure", detail[0], detail, node.state)
@@ -70,23 +70,23 @@ def _run_detail(node: NodeReport) -> list[str]:
         detail += [refusal.reason, f"Fix: {refusal.fix}"]
     if node.failure:
         detail[0] = f"{node.failure.role}: {node.failure.task}: {node.failure.message}"
-        detail += _journal(node.failure.journal)
+        detail += _journal_lines(node.failure.journal)
     return detail
 
 
 def _check_case(check: CheckResult) -> Element:
     name = f"{check.title} [{check.check}]" if check.title else check.check
-    case = _case(check.service, name, check.seconds)
+    case = _test_case(check.service, name, check.seconds)
     if check.outcome == "failed":
         advice = [f"Fix: {check.advice}"] if check.advice else []
-        detail = [check.message, *advice, *_journal(check.journal)]
+        detail = [check.message, *advice, *_journal_lines(check.journal)]
         _add_outcome(case, "failure", check.message, detail, check.side)
     elif check.outcome == "skipped":
         _add_outcome(case, "skipped", check.message, [], "")
     return case
 
 
-def _case(classname: str, name: str, seconds: float) -> Element:
+def _test_case(classname: str, name: str, seconds: float) -> Element:
     return Element(
         "testcase", classname=one_line(classname), name=one_line(name), time=f"{seconds:.3f}"
     )
@@ -100,5 +100,5 @@ def _add_outcome(case: Element, tag: str, message: str, detail: list[str], kind:
         element.text = "\n".join(clean(line) for line in detail)
 
 
-def _journal(lines: list[str]) -> list[str]:
+def _journal_lines(lines: list[str]) -> list[str]:
     return ["Journal:", *lines] if lines else []

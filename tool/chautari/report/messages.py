@@ -489,7 +489,7 @@ def cause(code: str) -> str:
     return render(CAUSES.get(code), code, {})
 
 
-def step(code: str, data: Data) -> str:
+def next_step(code: str, data: Data) -> str:
     """Return what a person does next, in one line."""
     return render(STEPS.get(code), code, data)
 

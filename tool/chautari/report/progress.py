@@ -36,13 +36,13 @@ class _NodeProgress:
     failed: int = 0
     checks: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_OUTCOMES, 0))
 
-    def count(self, status: str) -> None:
+    def count_task(self, status: str) -> None:
         """Count one finished task."""
         self.ok += status == "ok"
         self.changed += status == "changed"
         self.failed += status == "failed"
 
-    def counts(self) -> str:
+    def counts_text(self) -> str:
         """Return the counts that say something, in few words."""
         named = [("ok", self.ok), ("changed", self.changed), ("failed", self.failed)]
         named += [("passed", self.checks["passed"]), ("not passed", self.checks["failed"])]
@@ -127,7 +127,7 @@ class Progress:
             state.role, state.task = one_line(event.get("role", "")), ""
         elif kind == "task":
             state.task = one_line(event.get("task", ""))
-            state.count(str(event.get("status", "")))
+            state.count_task(str(event.get("status", "")))
         elif kind == "check":
             state.role, state.task = "checks", one_line(event.get("title", ""))
             outcome = str(event.get("outcome", ""))
@@ -162,7 +162,7 @@ class Progress:
     def _node_row(self, name: str, state: _NodeProgress) -> tuple[str, ...]:
         until = state.ended if state.ended is not None else self._clock()
         elapsed = duration(until - state.began)
-        return (one_line(name), state.role, state.task, state.counts(), elapsed)
+        return (one_line(name), state.role, state.task, state.counts_text(), elapsed)
 
 
 def _is_failure(event: Event) -> bool:

@@ -17,7 +17,7 @@ from chautari.report.model import (
     RoleReport,
     ServiceInfo,
 )
-from chautari.report.text import amount, duration, one_line
+from chautari.report.text import count_with_noun, duration, one_line
 
 Tone = Literal["good", "bad", "wait"]
 
@@ -131,8 +131,9 @@ def _plan_verdict(report: RegionReport) -> str:
         return f"A deploy of {one_line(report.region)} would change nothing ({took})."
     roles = sum(bool(role.why) for node in waiting for role in node.roles)
     return (
-        f"A deploy of {one_line(report.region)} would run {amount(roles, 'role')} on "
-        f"{len(waiting)} of {amount(len(report.nodes), 'node')}; nothing was changed ({took})."
+        f"A deploy of {one_line(report.region)} would run {count_with_noun(roles, 'role')} on "
+        f"{len(waiting)} of {count_with_noun(len(report.nodes), 'node')}; "
+        f"nothing was changed ({took})."
     )
 
 
@@ -141,15 +142,15 @@ def _nodes_phrases(nodes: list[NodeReport]) -> Iterable[str]:
     waiting = sum(state_words(node).tone == "wait" for node in nodes)
     changed = sum(node.changed for node in nodes)
     if bad:
-        yield f"{bad} of {amount(len(nodes), 'node')} not OK"
+        yield f"{bad} of {count_with_noun(len(nodes), 'node')} not OK"
     if waiting:
-        yield f"{waiting} of {amount(len(nodes), 'node')} still running"
+        yield f"{waiting} of {count_with_noun(len(nodes), 'node')} still running"
     if nodes and not bad and not waiting:
-        yield f"{amount(len(nodes), 'node')} OK ({amount(changed, 'change')})"
+        yield f"{count_with_noun(len(nodes), 'node')} OK ({count_with_noun(changed, 'change')})"
 
 
 def _checks_phrases(report: RegionReport) -> Iterable[str]:
-    total = amount(len(report.checks), "check")
+    total = count_with_noun(len(report.checks), "check")
     if not report.checks:
         yield "no checks were run"
     elif report.count("failed"):
@@ -211,7 +212,7 @@ def next_steps(report: RegionReport) -> list[str]:
     steps = [step for node in report.nodes for step in _next_steps_for_node(node, report)]
     steps += [_check_step(check) for check in failed_checks(report)]
     if not report.ok:
-        steps.append(messages.step("deploy_again", {"region": report.region}))
+        steps.append(messages.next_step("deploy_again", {"region": report.region}))
     steps += [hint.text for hint in report.hints]
     return list(dict.fromkeys(one_line(step) for step in steps if step.strip()))
 
@@ -222,17 +223,19 @@ def _next_steps_for_node(node: NodeReport, report: RegionReport) -> Iterable[str
         yield f"{node.name}: {_failure_step(node.failure)}"
     elif node.state == "detached" or (node.state in _STEPS and not node.refusals):
         data = {"address": node.address, "region": report.region}
-        yield f"{node.name}: {messages.step(node.state, data)}"
+        yield f"{node.name}: {messages.next_step(node.state, data)}"
 
 
 def _failure_step(failure: Failure) -> str:
     code = causes.find_cause(failure)
     data = {"task": failure.task, "role": failure.role}
     if not code:
-        return messages.step("failed_task", data)
-    return messages.step("failed_task_cause", data | {"cause": messages.cause(code)})
+        return messages.next_step("failed_task", data)
+    return messages.next_step("failed_task_cause", data | {"cause": messages.cause(code)})
 
 
 def _check_step(check: CheckResult) -> str:
-    advice = check.advice or messages.step("failed_check", {"check": check.title or check.check})
+    advice = check.advice or messages.next_step(
+        "failed_check", {"check": check.title or check.check}
+    )
     return f"{check.node}, {check.service}: {advice}"

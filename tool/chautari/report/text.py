@@ -34,7 +34,7 @@ def shorten(value: object, length: int) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
-def amount(number: int, noun: str) -> str:
+def count_with_noun(number: int, noun: str) -> str:
     """Return a count with its noun, in the plural where it must be: `1 node`, `3 checks`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
@@ -52,7 +52,7 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min"
 
 
-def moment(stamp: str) -> str:
+def readable_time(stamp: str) -> str:
     """Return an ISO time as a readable date; what is not an ISO time comes back cleaned."""
     try:
         time = datetime.fromisoformat(stamp)

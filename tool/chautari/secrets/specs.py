@@ -17,7 +17,7 @@ def required_secrets(region: Region) -> tuple[SecretSpec, ...]:
     return tuple(dict.fromkeys([*found, RECEIPTS]))
 
 
-def names_of_node(region: Region, node: str) -> tuple[str, ...]:
+def secret_names_of_node(region: Region, node: str) -> tuple[str, ...]:
     """Return the names of the secrets that `node` needs: its services' and the mail relay's."""
     services = {None, *region.nodes[node].services}
     return tuple(
