@@ -70,7 +70,7 @@ def of_region(sandbox: str, region_file: Path) -> Snapshot:
         total.update(f"{file.relative_to(ROOT)} {len(content)}\n".encode() + content)
     # A base image's name holds the digest of its recipe.
     recipes = images.image_recipes(("12", "13"), archives.host_apt_targets()).values()
-    total.update("\n".join(recipe.image for recipe in recipes).encode())
+    total.update("\n".join(recipe.image_name for recipe in recipes).encode())
     return Snapshot(sandbox, total.hexdigest()[:16])
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.integration import harm, tampering, test_manual_changes
 
 from chautari.paths import content_root
-from chautari.render.inputs import declaration
+from chautari.render.inputs import receipt_declaration
 
 
 def test_strikes_that_missed_are_made_up_for() -> None:
@@ -28,7 +28,7 @@ def test_campaign_that_hits_nothing_fails() -> None:
 
 def test_every_probe_is_known_to_the_campaign() -> None:
     roles = (folder.name for folder in (content_root() / "roles").iterdir())
-    titles = {title for role in roles for title in declaration(role).probes.values()}
+    titles = {title for role in roles for title in receipt_declaration(role).probes.values()}
     assert titles == tampering.PROBES.keys()
 
 

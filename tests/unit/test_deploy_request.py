@@ -175,7 +175,7 @@ def test_outside_checks_are_called_with_exactly_these_arguments() -> None:
 
 
 def test_outside_checks_are_those_of_the_nodes_roles(tmp_path: Path) -> None:
-    files = outside_checks.check_files([node(tmp_path, "bog1"), node(tmp_path, "med1")])
+    files = outside_checks.files_with_checks([node(tmp_path, "bog1"), node(tmp_path, "med1")])
     roles = [file.parts[-3] for file in files]
     assert roles == [role for role in node(tmp_path, "med1").roles if role in roles]
     assert {"nginx", "tls"} <= set(roles)

@@ -182,7 +182,7 @@ def test_run_ends_when_nothing_is_left_to_do(
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(journal, "trim"), (runner, "_unit_is_active"), (runs, "prune_runs")],
+    [(journal, "shorten_log"), (runner, "_unit_is_active"), (runs, "prune_runs")],
 )
 def test_what_cannot_be_tidied_up_costs_no_run_its_ending(
     module: Any, name: str, node_state: Path, monkeypatch: pytest.MonkeyPatch

@@ -46,6 +46,6 @@ def test_nodes_come_without_python() -> None:
 def test_image_name_follows_the_recipe() -> None:
     made = images.image_recipes(["12", "13", "12"], TARGETS)
     assert sorted(made) == ["12", "13", "internet"]
-    assert made["12"].image.startswith("localhost/chautari-node:12-")
-    assert made["internet"].image.startswith("localhost/chautari-internet:12-")
-    assert made["12"].image != images.image_recipes(["12"], "")["12"].image
+    assert made["12"].image_name.startswith("localhost/chautari-node:12-")
+    assert made["internet"].image_name.startswith("localhost/chautari-internet:12-")
+    assert made["12"].image_name != images.image_recipes(["12"], "")["12"].image_name

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chautari.preflight.dns_records import Records, records
+from chautari.preflight.dns_records import Records, refusals_for_records
 from chautari.preflight.facts import Facts, parse
 from chautari.preflight.requirements import NodeRequirements
 from chautari.preflight.rules import advice, check
@@ -70,7 +70,7 @@ def test_small_machine_is_told_what_it_is_good_for() -> None:
 
 
 def test_right_records_are_taken() -> None:
-    assert records(RIGHT, WANTED) == []
+    assert refusals_for_records(RIGHT, WANTED) == []
 
 
 @pytest.mark.parametrize(
@@ -87,18 +87,18 @@ def test_right_records_are_taken() -> None:
 def test_wrong_record_is_refused_with_the_one_to_make(
     answer: dict[Any, Any], what: str, fix: str
 ) -> None:
-    [refusal] = records(dict(RIGHT) | answer, WANTED)
+    [refusal] = refusals_for_records(dict(RIGHT) | answer, WANTED)
     assert what in refusal.reason
     assert fix in refusal.fix
 
 
 def test_stray_record_of_another_family_is_refused() -> None:
-    [refusal] = records(RIGHT, replace(WANTED, address6=""))
+    [refusal] = refusals_for_records(RIGHT, replace(WANTED, address6=""))
     assert f"no AAAA record for {NAME}" in refusal.fix
 
 
 def test_silent_name_server_says_nothing() -> None:
-    assert records({("A", NAME): None, ("AAAA", NAME): None}, WANTED) == []
+    assert refusals_for_records({("A", NAME): None, ("AAAA", NAME): None}, WANTED) == []
 
 
 def test_facts_carry_cores_container_and_ipv6() -> None:

@@ -40,7 +40,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
             (node.release for node in spec.nodes), archives.host_apt_targets()
         )
         images.ensure_images(engine.base, recipes.values(), progress)
-        made = {name: recipe.image for name, recipe in recipes.items()}
+        made = {name: recipe.image_name for name, recipe in recipes.items()}
         authority = ensure_authority(folder / "tls", spec.name)
         steps = setup.Setup(spec, engine, made, authority, progress)
         described = setup.publish_artifacts(steps, setup.initial_state(spec, folder))

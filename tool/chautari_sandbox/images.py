@@ -35,7 +35,7 @@ class Recipe:
         return hashlib.sha256("\n".join(build_command(self, "archive")).encode()).hexdigest()[:12]
 
     @property
-    def image(self) -> str:
+    def image_name(self) -> str:
         """Return the image's name; another recipe has another name."""
         return f"localhost/chautari-{self.kind}:{self.release}-{self.digest}"
 
@@ -78,22 +78,22 @@ def ensure_images(
     with paths.hold_lock(paths.cache_dir() / "images" / "lock"):
         absent = _missing_images(base, wanted)
         for recipe in absent:
-            progress(f"building the base image {recipe.image} (once; about a minute)")
+            progress(f"building the base image {recipe.image_name} (once; about a minute)")
         with ThreadPoolExecutor(max_workers=2) as pool:
             list(pool.map(lambda recipe: _import_image(base, recipe), absent))
-    return tuple(recipe.image for recipe in absent)
+    return tuple(recipe.image_name for recipe in absent)
 
 
 def _missing_images(base: podman.Argv, wanted: Collection[Recipe]) -> list[Recipe]:
     present = run(podman.list_images_command(base)).text.split()
-    return [recipe for recipe in wanted if recipe.image not in present]
+    return [recipe for recipe in wanted if recipe.image_name not in present]
 
 
 def _import_image(base: podman.Argv, recipe: Recipe) -> None:
     archive = _archive_path(recipe)
     if not archive.is_file():
         _build_archive(recipe, archive)
-    run(podman.import_image_command(base, str(archive), recipe.image))
+    run(podman.import_image_command(base, str(archive), recipe.image_name))
 
 
 def _build_archive(recipe: Recipe, archive: Path) -> None:

@@ -36,13 +36,13 @@ class SigningKey:
     def fingerprint(self) -> str:
         """Return the fingerprint as upstream projects print theirs: 40 capital digits."""
         return (
-            hashlib.sha1(_hashed_key_material(self._body), usedforsecurity=False)
+            hashlib.sha1(_hashed_key_material(self._public_key_body), usedforsecurity=False)
             .hexdigest()
             .upper()
         )
 
     @property
-    def _body(self) -> bytes:
+    def _public_key_body(self) -> bytes:
         numbers = self.private.public_key().public_numbers()
         return (
             struct.pack(">BIB", 4, self.created, _RSA)
@@ -53,10 +53,12 @@ class SigningKey:
     def certificate(self) -> str:
         """Return the public key with its owner's name, as an armored file."""
         user = self.user.encode()
-        hashed = _hashed_key_material(self._body) + struct.pack(">BI", 0xB4, len(user)) + user
+        hashed = (
+            _hashed_key_material(self._public_key_body) + struct.pack(">BI", 0xB4, len(user)) + user
+        )
         flags = _subpacket(_FLAGS, _MAY_CERTIFY_AND_SIGN)
         signature = self._signature(_CERTIFICATION, hashed, self.created, flags)
-        packets = _packet(_PUBLIC_KEY, self._body) + _packet(_USER, user) + signature
+        packets = _packet(_PUBLIC_KEY, self._public_key_body) + _packet(_USER, user) + signature
         return _armor("PUBLIC KEY BLOCK", packets)
 
     def clear_sign(self, text: str, when: int) -> str:

@@ -31,7 +31,7 @@ def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> 
     If the checks are interrupted, the recorded results and one more failed check are returned:
     a deploy's report must not be lost because of them.
     """
-    files = check_files(nodes)
+    files = files_with_checks(nodes)
     if not files:
         return []
     with (
@@ -40,7 +40,7 @@ def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> 
     ):
         results = Path(folder) / "results.jsonl"
         results.touch()
-        context_file.write(json.dumps(_check_context(nodes, endpoints)).encode())
+        context_file.write(json.dumps(_build_check_context(nodes, endpoints)).encode())
         context_file.flush()
         broken = _run_pytest(
             pytest_argv(context_file.fileno(), results, files), context_file.fileno()
@@ -72,7 +72,7 @@ def _run_pytest(argv: tuple[str, ...], context_fd: int) -> list[CheckResult]:
     ]
 
 
-def check_files(nodes: Sequence[NodeVariables]) -> list[Path]:
+def files_with_checks(nodes: Sequence[NodeVariables]) -> list[Path]:
     """Return the outside checks of the roles on `nodes`."""
     roles = dict.fromkeys(role for node in nodes for role in node.roles)
     found = [content_root() / "roles" / role / "checks" / "test_outside.py" for role in roles]
@@ -92,7 +92,7 @@ def pytest_argv(context_fd: int, results: Path, files: Sequence[Path]) -> tuple[
     )  # fmt: skip
 
 
-def _check_context(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> CheckContext:
+def _build_check_context(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> CheckContext:
     return {
         "nodes": {
             node.node: {

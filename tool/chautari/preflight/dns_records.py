@@ -39,7 +39,7 @@ def lookup(names: Iterable[str], server: str = "") -> Answers:
     return found
 
 
-def records(found: Records, required: NodeRequirements) -> list[Refusal]:
+def refusals_for_records(found: Records, required: NodeRequirements) -> list[Refusal]:
     """Return what is wrong with the names' DNS records; names without an answer are left out.
 
     Browsers reach the media of meetings by the name's address, and the server announces the node's.

@@ -169,7 +169,7 @@ def _run_preflight(host: Host, node: NodeOrder, found: facts.Facts, orders: Orde
     # With `checking`, the outside checks verify the names.
     if required.names and not checking:
         answers = dns_records.lookup(required.names, node["resolver"])
-        refusals += dns_records.records(answers, required)
+        refusals += dns_records.refusals_for_records(answers, required)
     for notice in rules.advice(found, required):
         write_result({"event": "advised", "node": host.name, "notice": coded_message(notice)})
     if not refusals and checking and not found.venv:

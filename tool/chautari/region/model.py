@@ -25,7 +25,7 @@ from chautari.region.field_types import (
     SandboxNetwork,
     Timezone,
 )
-from chautari.region.settings import Services, Settings
+from chautari.region.service_settings import Services, Settings
 from chautari.services.base import Service
 from chautari.services.registry import EXAMPLE, SERVICES
 

@@ -55,7 +55,9 @@ def mail(context: NodeContext) -> Variables:
         "mail_hostname": context.region.fqdn(context.node),
         "mail_root_to": context.region.contact,
         # Only a sandbox can report whether the checks' mail arrived; elsewhere it would be noise.
-        "mail_discard": [] if context.endpoints.mail_api else list(context.check_emails.values()),
+        "mail_discard": []
+        if context.endpoints.mail_api
+        else list(context.emails_for_checks.values()),
     }
 
 

@@ -27,7 +27,7 @@ class NodeContext:
         return self.inventory.region
 
     @property
-    def check_emails(self) -> dict[str, str]:
+    def emails_for_checks(self) -> dict[str, str]:
         """Return the mail addresses that the checks use as their own, by service."""
         return {
             name: f"{service.check_mailbox}@{self.region.domain}"

@@ -29,8 +29,8 @@ def _test_suite(
         suite.append(_doubles_properties(report.doubles))
     if node:
         suite.set("hostname", one_line(node.address))
-        suite.append(_run_case(node))
-    suite.extend(_check_case(check) for check in checks)
+        suite.append(_case_of_run(node))
+    suite.extend(_case_of_check(check) for check in checks)
     _set_counts(suite, node.seconds if node else sum(check.seconds for check in checks))
     return suite
 
@@ -52,11 +52,11 @@ def _set_counts(element: Element, seconds: float) -> None:
     element.set("time", f"{seconds:.3f}")
 
 
-def _run_case(node: NodeReport) -> Element:
+def _case_of_run(node: NodeReport) -> Element:
     name = "reach" if node.state == "verified" else "deploy"
     case = _test_case("node", name, node.seconds)
     if not node.ok:
-        detail = _run_detail(node)
+        detail = _detail_of_run(node)
         _add_outcome(case, "failure", detail[0], detail, node.state)
     notices = [clean(notice.text) for notice in node.notices]
     if notices:
@@ -64,7 +64,7 @@ def _run_case(node: NodeReport) -> Element:
     return case
 
 
-def _run_detail(node: NodeReport) -> list[str]:
+def _detail_of_run(node: NodeReport) -> list[str]:
     detail = [f"{node.name}: {state_words(node).word}. {state_words(node).meaning}"]
     for refusal in node.refusals:
         detail += [refusal.reason, f"Fix: {refusal.fix}"]
@@ -74,7 +74,7 @@ def _run_detail(node: NodeReport) -> list[str]:
     return detail
 
 
-def _check_case(check: CheckResult) -> Element:
+def _case_of_check(check: CheckResult) -> Element:
     name = f"{check.title} [{check.check}]" if check.title else check.check
     case = _test_case(check.service, name, check.seconds)
     if check.outcome == "failed":

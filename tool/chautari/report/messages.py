@@ -48,7 +48,7 @@ def _show_other_run_hint(data: Data) -> str:
     return f"{other}To run this one, deploy again."
 
 
-def _record_fix(data: Data) -> str:
+def _dns_record_fix(data: Data) -> str:
     """Return which DNS record to create, or which one to delete."""
     name, kind = data["name"], data["kind"]
     record = f"{name} {kind} {data['right']}" if data["right"] else f"no {kind} record for {name}"
@@ -243,7 +243,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "record_wrong": (
         "The {kind} record of {name} points to {found}, so media of meetings would not arrive.",
-        _record_fix,
+        _dns_record_fix,
     ),
     # Prepare
     "nothing_deployed": (

@@ -111,7 +111,7 @@ def verdict(report: RegionReport) -> str:
     if not report.nodes and not report.checks:
         return f"Nothing was done in region {one_line(report.region)}."
     if report.ok and _only_planned(report):
-        return _plan_verdict(report)
+        return _verdict_of_plan(report)
     opening = {"good": "is well", "bad": "needs attention", "wait": "is not fully checked yet"}
     phrases = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
     name = one_line(report.region)
@@ -123,7 +123,7 @@ def _only_planned(report: RegionReport) -> bool:
     return bool(report.nodes) and all(node.state == "planned" for node in report.nodes)
 
 
-def _plan_verdict(report: RegionReport) -> str:
+def _verdict_of_plan(report: RegionReport) -> str:
     """Return the result of a plan in one sentence."""
     waiting = [node for node in report.nodes if any(not role.up_to_date for role in node.roles)]
     took = f"in {duration(report.seconds)}"
@@ -210,7 +210,7 @@ def skipped_checks(report: RegionReport) -> list[CheckResult]:
 def next_steps(report: RegionReport) -> list[str]:
     """Return what to do next, most urgent first, each step once."""
     steps = [step for node in report.nodes for step in _next_steps_for_node(node, report)]
-    steps += [_check_step(check) for check in failed_checks(report)]
+    steps += [_next_step_for_check(check) for check in failed_checks(report)]
     if not report.ok:
         steps.append(messages.next_step("deploy_again", {"region": report.region}))
     steps += [hint.text for hint in report.hints]
@@ -220,13 +220,13 @@ def next_steps(report: RegionReport) -> list[str]:
 def _next_steps_for_node(node: NodeReport, report: RegionReport) -> Iterable[str]:
     yield from (f"{node.name}: {refusal.fix}" for refusal in node.refusals)
     if node.failure:
-        yield f"{node.name}: {_failure_step(node.failure)}"
+        yield f"{node.name}: {_next_step_for_failure(node.failure)}"
     elif node.state == "detached" or (node.state in _STEPS and not node.refusals):
         data = {"address": node.address, "region": report.region}
         yield f"{node.name}: {messages.next_step(node.state, data)}"
 
 
-def _failure_step(failure: Failure) -> str:
+def _next_step_for_failure(failure: Failure) -> str:
     code = causes.find_cause(failure)
     data = {"task": failure.task, "role": failure.role}
     if not code:
@@ -234,7 +234,7 @@ def _failure_step(failure: Failure) -> str:
     return messages.next_step("failed_task_cause", data | {"cause": messages.cause(code)})
 
 
-def _check_step(check: CheckResult) -> str:
+def _next_step_for_check(check: CheckResult) -> str:
     advice = check.advice or messages.next_step(
         "failed_check", {"check": check.title or check.check}
     )

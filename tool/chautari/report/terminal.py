@@ -130,7 +130,7 @@ def _print_failed_checks(report: RegionReport, console: Console) -> None:
     if checks:
         _print_heading(console, "Failed checks", "bold red")
     for check in checks:
-        _print_item(console, _check_label(check), "bold red")
+        _print_item(console, _label_of_check(check), "bold red")
         _print_field(console, "Why", check.message)
         _print_field(console, "Next", check.advice, "cyan")
         _print_journal(console, check.journal)
@@ -141,7 +141,7 @@ def _print_skipped_checks(report: RegionReport, console: Console) -> None:
     if checks:
         _print_heading(console, "Skipped checks", "bold yellow")
     for check in checks:
-        _print_item(console, _check_label(check), "yellow")
+        _print_item(console, _label_of_check(check), "yellow")
         _print_field(console, "Why", check.message)
 
 
@@ -158,7 +158,7 @@ def _print_services(report: RegionReport, console: Console) -> None:
         _print_heading(console, "Services")
     doubled = {double.name for double in report.doubles}
     for service in report.services:
-        _print_item(console, _service_label(service, service.service in doubled), "bold")
+        _print_item(console, _label_of_service(service, service.service in doubled), "bold")
         _print_field(console, "Open", service.url, "cyan")
         _print_field(console, "Login", service.login)
         _print_field(console, "Note", service.note)
@@ -177,12 +177,12 @@ def _print_verdict(report: RegionReport, console: Console) -> None:
     console.print(_clean_text(summary.verdict(report), _STYLES[summary.region_tone(report)]))
 
 
-def _check_label(check: CheckResult) -> str:
+def _label_of_check(check: CheckResult) -> str:
     where = "seen from outside" if check.side == "outside" else "on the node"
     return f"{check.service} on {check.node}: {check.title or check.check} ({where})"
 
 
-def _service_label(service: ServiceInfo, double: bool) -> str:
+def _label_of_service(service: ServiceInfo, double: bool) -> str:
     label = " ".join(part for part in (service.service, service.version) if part)
     return f"{label} on {service.node}" + (" (DOUBLE)" if double else "")
 

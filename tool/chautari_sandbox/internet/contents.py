@@ -26,15 +26,15 @@ def container_files(
     """Return the files that the container needs before it boots."""
     return (
         seed.folder_entry(HOME, 0o755),
-        seed.text_entry(f"{HOME}/dnsmasq.conf", _template_file("dnsmasq.conf", zone)),
+        seed.text_entry(f"{HOME}/dnsmasq.conf", _fill_template("dnsmasq.conf", zone)),
         seed.text_entry(f"{HOME}/pebble.json", _pebble_settings()),
         seed.text_entry(f"{HOME}/mail.json", _mail_settings(address, relay), 0o600),
         seed.text_entry(f"{HOME}/mailsink.py", (_HERE / "mailsink.py").read_text()),
-        seed.text_entry("/etc/nginx/nginx.conf", _template_file("nginx.conf", zone)),
-        seed.text_entry("/etc/apt-cacher-ng/acng.conf", _template_file("acng.conf", zone)),
+        seed.text_entry("/etc/nginx/nginx.conf", _fill_template("nginx.conf", zone)),
+        seed.text_entry("/etc/apt-cacher-ng/acng.conf", _fill_template("acng.conf", zone)),
         seed.folder_entry(f"{_UNITS}/apt-cacher-ng.service.d"),
         seed.text_entry(
-            f"{_UNITS}/apt-cacher-ng.service.d/owner.conf", _template_file("acng-owner.conf", zone)
+            f"{_UNITS}/apt-cacher-ng.service.d/owner.conf", _fill_template("acng-owner.conf", zone)
         ),
         *_identity_files("acme", acme),
         *_identity_files("smtp", smtp),
@@ -43,14 +43,14 @@ def container_files(
     )
 
 
-def _template_file(name: str, zone: str) -> str:
+def _fill_template(name: str, zone: str) -> str:
     return Template((_HERE / "files" / name).read_text()).substitute(zone=zone)
 
 
 def _unit_files(name: str, zone: str) -> tuple[seed.Entry, ...]:
     unit = f"chautari-{name}.service"
     return (
-        seed.text_entry(f"{_UNITS}/{unit}", _template_file(f"{name}.service", zone)),
+        seed.text_entry(f"{_UNITS}/{unit}", _fill_template(f"{name}.service", zone)),
         seed.link_entry(f"{_WANTS}/{unit}", f"../{unit}"),
     )
 

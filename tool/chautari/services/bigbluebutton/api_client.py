@@ -27,7 +27,7 @@ class Server:
 
     def signed_url(self, call: str, **parameters: object) -> str:
         """Return the signed address of a question."""
-        query = urlencode({name: _text(value) for name, value in parameters.items()})
+        query = urlencode({name: _parameter_text(value) for name, value in parameters.items()})
         data = f"{call}{query}{self.secret}".encode()
         signed = hashlib.new(self.algorithm, data, usedforsecurity=False).hexdigest()
         return f"{self.url}/{call}?{query}{'&' if query else ''}checksum={signed}"
@@ -45,5 +45,5 @@ class Server:
         return found
 
 
-def _text(value: object) -> str:
+def _parameter_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -15,7 +15,7 @@ class BigBlueButton(StrictModel):
 
     host: Label = Field(
         default="rooms",
-        description="Host label in front of the region's domain.",
+        description="First part of the service's name, before the region's domain.",
         examples=["rooms"],
     )
     release: Literal["3.0", "4.0"] = Field(

@@ -15,7 +15,7 @@ class Greenlight(StrictModel):
 
     host: Label = Field(
         default="lobby",
-        description="Host label in front of the region's domain.",
+        description="First part of the service's name, before the region's domain.",
         examples=["lobby"],
     )
     version: ImageVersion | None = Field(

@@ -15,7 +15,7 @@ class Jitsi(StrictModel):
 
     host: Label = Field(
         default="meet",
-        description="Host label in front of the region's domain.",
+        description="First part of the service's name, before the region's domain.",
         examples=["meet"],
     )
     version: str | None = Field(

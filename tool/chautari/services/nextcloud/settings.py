@@ -17,7 +17,7 @@ class Nextcloud(StrictModel):
 
     host: Label = Field(
         default="cloud",
-        description="Host label in front of the region's domain.",
+        description="First part of the service's name, before the region's domain.",
         examples=["cloud"],
     )
     version: Version | None = Field(

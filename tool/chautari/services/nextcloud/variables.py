@@ -34,7 +34,7 @@ def nextcloud(context: NodeContext) -> Variables:
         "nextcloud_maintenance_window_start": maintenance_hour(region.timezone),
         "nextcloud_low_bandwidth": region.bandwidth == "low",
         "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
-        "nextcloud_check_email": context.check_emails[releases.NAME],
+        "nextcloud_check_email": context.emails_for_checks[releases.NAME],
         **apps.variables(context, release.version),
         **rooms.variables(context),
     }

@@ -28,7 +28,7 @@ class Polls(StrictModel):
     )
     host: Label = Field(
         default="polls",
-        description="Host label in front of the region's domain.",
+        description="First part of the service's name, before the region's domain.",
         examples=["polls"],
     )
     version: Version | None = Field(

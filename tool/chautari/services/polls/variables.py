@@ -43,7 +43,7 @@ def variables(context: NodeContext) -> Variables:
         "keep_days": settings.keep_days,
         "admin_from_outside": settings.admin_from_outside,
         "mail_from": region.mail.from_ if region.mail else region.contact,
-        "check_email": context.check_emails[NAME],
+        "check_email": context.emails_for_checks[NAME],
     }
     return {f"{settings.app}_{name}": value for name, value in found.items()}
 
