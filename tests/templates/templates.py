@@ -12,7 +12,7 @@ from region_samples import ROOT, SANDBOX, inventory
 from service_samples import node_with, roles_of_service
 from test_render_variables import SECRETS
 
-from chautari.render.inputs import with_shared
+from chautari.render.inputs import with_shared_roles
 from chautari.render.inventory import mark_unsafe, to_yaml
 from chautari.render.variables import NodeContext, NodeVariables, of_node
 from chautari.services.registry import ROLES as ORDER
@@ -136,7 +136,7 @@ def variables(
         found |= rendered_alone(role)
     else:
         found |= rendered_by_the_tool(release, NODES.get(role, "lima"))
-    for shared in with_shared(role)[1:]:
+    for shared in with_shared_roles(role)[1:]:
         found |= variables_of_role(shared, "defaults")
         found |= variables_of_role(shared, "vars")
     return found | variables_of_role(role, "vars") | arguments(role) | changed
@@ -157,7 +157,7 @@ def arguments(role: str) -> Variables:
 
 def render(role: str, template: str, given: Variables) -> str:
     """Return the text that the template module would write; shared roles come first."""
-    folders = [ROLES / part / "templates" for part in reversed(with_shared(role))]
+    folders = [ROLES / part / "templates" for part in reversed(with_shared_roles(role))]
     file = next(folder / template for folder in folders if (folder / template).is_file())
     templar = Templar(loader=DataLoader(), variables=given)
     templar = templar.copy_with_new_env(searchpath=[str(folder) for folder in folders])

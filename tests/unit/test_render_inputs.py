@@ -20,7 +20,7 @@ from chautari.render.variables import NodeVariables
 
 KEY = "canary-key"
 CACHED = (
-    inputs.declaration, inputs.with_shared, inputs._role_files, inputs._digest_files,
+    inputs.receipt_declaration, inputs.with_shared_roles, inputs._role_files, inputs._digest_files,
     inputs._declared_options, inputs.plays_by_role,
 )  # fmt: skip
 
@@ -33,7 +33,7 @@ def forget() -> None:
 @pytest.fixture
 def content(med1: NodeVariables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return a copy of the playbooks and of the node's roles, which a test may change."""
-    roles = {f"roles/{part}" for role in med1.roles for part in inputs.with_shared(role)}
+    roles = {f"roles/{part}" for role in med1.roles for part in inputs.with_shared_roles(role)}
     for name in ("playbooks", *roles):
         shutil.copytree(ROOT / name, tmp_path / "content" / name)
     monkeypatch.setattr(inputs, "content_root", lambda: tmp_path / "content")
@@ -165,8 +165,8 @@ def test_facts_that_a_role_declares_are_inputs(content: Path, med1: NodeVariable
 
 
 def test_declaration_names_the_facts_of_a_role() -> None:
-    assert {"default_ipv4", "all_ipv4_addresses"} <= set(inputs.declaration("turn").facts)
-    assert "processor_vcpus" in inputs.declaration("bigbluebutton").facts
+    assert {"default_ipv4", "all_ipv4_addresses"} <= set(inputs.receipt_declaration("turn").facts)
+    assert "processor_vcpus" in inputs.receipt_declaration("bigbluebutton").facts
 
 
 def test_look_at_a_node_asks_with_all_that_a_receipt_keeps() -> None:
@@ -210,7 +210,7 @@ def test_role_needs_only_what_the_node_carries(tmp_path: Path) -> None:
     bog1, med1 = given(node(tmp_path, "bog1")), given(node(tmp_path, "med1"))
     assert (bog1["mail"]["needs"], med1["tls"]["needs"]) == ([], ["nginx"])
     for item in (*bog1.values(), *med1.values()):
-        assert set(item["needs"]) <= set(inputs.declaration(item["role"]).needs)
+        assert set(item["needs"]) <= set(inputs.receipt_declaration(item["role"]).needs)
     fewer = replace(node(tmp_path, "med1"), roles=("base", "nginx", "nextcloud"))
     assert given(fewer)["nextcloud"]["needs"] == ["nginx"]
 
@@ -218,7 +218,7 @@ def test_role_needs_only_what_the_node_carries(tmp_path: Path) -> None:
 def test_probes_travel_with_their_text_and_their_title(med1: NodeVariables) -> None:
     for role, item in given(med1).items():
         probes = {i["name"]: i["script"] for i in item["items"] if i["kind"] == "probe"}
-        declared = inputs.declaration(role).probes
+        declared = inputs.receipt_declaration(role).probes
         assert probes == {
             title: (ROOT / "roles" / role / "probes" / file).read_text()
             for file, title in declared.items()
