@@ -9,7 +9,7 @@ from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 
-def _home(variable: str, fallback: str) -> Path:
+def _xdg_folder(variable: str, fallback: str) -> Path:
     chosen = os.environ.get(variable, "")
     base = Path(chosen) if chosen.startswith("/") else Path.home() / fallback
     return base / "chautari"
@@ -17,7 +17,7 @@ def _home(variable: str, fallback: str) -> Path:
 
 def states_home() -> Path:
     """Return the folder of all sandboxes' states."""
-    return _home("XDG_STATE_HOME", ".local/state") / "sandbox"
+    return _xdg_folder("XDG_STATE_HOME", ".local/state") / "sandbox"
 
 
 def state_dir(name: str) -> Path:
@@ -27,7 +27,7 @@ def state_dir(name: str) -> Path:
 
 def cache_dir() -> Path:
     """Return the folder for what can be made or fetched again."""
-    return _home("XDG_CACHE_HOME", ".cache")
+    return _xdg_folder("XDG_CACHE_HOME", ".cache")
 
 
 def apt_cache_dir(name: str) -> Path:

@@ -59,7 +59,7 @@ class ReceiptDeclaration(BaseModel):
     probes: dict[str, str] = Field(default_factory=dict)
     tracked_by: dict[str, str | list[str]] = Field(default_factory=dict)
 
-    def trackers(self) -> dict[str, list[str]]:
+    def trackers_by_tag(self) -> dict[str, list[str]]:
         """Return for each tag the probes, paths and markers that track its tasks."""
         return {
             tag: [names] if isinstance(names, str) else names
@@ -105,7 +105,7 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[RoleInputs]:
             ],
             "shared_roles": list(with_shared_roles(role)[1:]),
             "items": [item for part in with_shared_roles(role) for item in _declared_items(part)],
-            "tracked_by": trackers(role),
+            "tracked_by": trackers_by_tag(role),
         }
         for role in node.roles
     ]
@@ -125,11 +125,11 @@ def with_shared_roles(role: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def trackers(role: str) -> dict[str, list[str]]:
+def trackers_by_tag(role: str) -> dict[str, list[str]]:
     """Return for each tag what tracks its tasks, in a role and its shared roles."""
     found: dict[str, list[str]] = {}
     for part in with_shared_roles(role):
-        for tag, names in receipt_declaration(part).trackers().items():
+        for tag, names in receipt_declaration(part).trackers_by_tag().items():
             found[tag] = found.get(tag, []) + names
     return found
 

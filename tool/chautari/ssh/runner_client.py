@@ -24,7 +24,7 @@ Answer = TypeVar("Answer")
 NODE_LIMITS = OutputLimits(line_bytes=1 << 20, total_bytes=8 << 20)
 MAX_EVENTS = 100_000  # of one run, over all its connections
 UNREADABLE = "the node sent an unreadable answer"
-TOO_MUCH = "the node sent more data than an answer can have"
+TOO_MUCH = "the node sent too much data for one answer"
 # Reads sources from standard input and runs the first: one line, for any account's login shell.
 _COMMAND = (
     "import json,sys,zlib;i=sys.stdin.buffer;"
