@@ -83,7 +83,7 @@ def default_of(file: str, key: str) -> Any:
 
 
 @pytest.mark.parametrize(("name", "file"), LISTS.items())
-def test_each_key_is_upstream_s_and_has_a_reason(name: str, file: str, tmp_path: Path) -> None:
+def test_setting_has_a_key_of_upstream_and_a_reason(name: str, file: str, tmp_path: Path) -> None:
     found = settings(name, given(tmp_path))
     assert found
     for item in found:
@@ -93,7 +93,7 @@ def test_each_key_is_upstream_s_and_has_a_reason(name: str, file: str, tmp_path:
     assert len({item["key"] for item in found}) == len(found)
 
 
-def test_every_list_of_settings_is_compared() -> None:
+def test_every_list_of_settings_is_tested() -> None:
     text = (ROLES / ROLE / "vars" / "main.yml").read_text()
     lists = re.findall(r"^__bigbluebutton_(\w+):\n  - [{]?\s*key: ", text, re.M)
     assert sorted(lists) == sorted(LISTS)
@@ -102,7 +102,7 @@ def test_every_list_of_settings_is_compared() -> None:
 @pytest.mark.parametrize(
     ("name", "file"), [("html5_low", "bbb-html5.yml"), ("sfu", "bbb-webrtc-sfu.yml")]
 )
-def test_values_have_the_shape_of_upstream_s(name: str, file: str, tmp_path: Path) -> None:
+def test_value_has_the_type_of_upstream_default(name: str, file: str, tmp_path: Path) -> None:
     for item in settings(name, given(tmp_path)):
         default = default_of(file, item["key"])
         assert isinstance(item["value"], type(default)), item["key"]
@@ -110,7 +110,7 @@ def test_values_have_the_shape_of_upstream_s(name: str, file: str, tmp_path: Pat
             assert set(item["value"]) <= set(default), item["key"]
 
 
-def test_cameras_keep_every_name_that_upstream_s_other_settings_use(tmp_path: Path) -> None:
+def test_camera_profiles_keep_upstream_names(tmp_path: Path) -> None:
     ours = value("__bigbluebutton_cameras", given(tmp_path))
     upstream = default_of("bbb-html5.yml", "public.kurento.cameraProfiles")
     assert [item["id"] for item in ours] == [item["id"] for item in upstream]
@@ -120,7 +120,7 @@ def test_cameras_keep_every_name_that_upstream_s_other_settings_use(tmp_path: Pa
 
 
 @pytest.mark.parametrize("recordings", [False, True])
-def test_nothing_is_recorded_unless_the_region_says_so(recordings: bool, tmp_path: Path) -> None:
+def test_recording_is_off_unless_the_region_enables_it(recordings: bool, tmp_path: Path) -> None:
     changed = {"bigbluebutton_recordings": recordings, "bigbluebutton_language": "es"}
     found = web(given(tmp_path, **changed))
     assert found["disableRecordingDefault"] == str(not recordings).lower()
@@ -130,7 +130,7 @@ def test_nothing_is_recorded_unless_the_region_says_so(recordings: bool, tmp_pat
     assert ("grabar" if recordings else "no se graban") in told
 
 
-def test_region_s_own_words_are_shown_and_are_no_code(tmp_path: Path) -> None:
+def test_welcome_text_is_shown_and_never_evaluated(tmp_path: Path) -> None:
     changed = {
         "bigbluebutton_recordings": True,
         "bigbluebutton_consent": "Lee esto: <b>se graba</b>\nGracias",
@@ -147,7 +147,7 @@ def test_region_s_own_words_are_shown_and_are_no_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("language", [*LANGUAGES, "de"])
-def test_people_read_their_own_language(language: str, tmp_path: Path) -> None:
+def test_client_starts_in_the_region_s_language(language: str, tmp_path: Path) -> None:
     texts = variables_of_role(ROLE, "vars")["__bigbluebutton_texts"]
     assert tuple(sorted(texts)) == LANGUAGES
     found = given(tmp_path, bigbluebutton_language=language)
@@ -159,7 +159,7 @@ def test_people_read_their_own_language(language: str, tmp_path: Path) -> None:
     assert {"welcome", "consent", "unrecorded", "slides"} == set(wanted)
 
 
-def test_only_the_region_s_own_relays_are_named(tmp_path: Path) -> None:
+def test_settings_name_only_the_region_s_relays(tmp_path: Path) -> None:
     text = render(ROLE, "turn-stun-servers.xml.j2", given(tmp_path))
     beans = ET.fromstring(text.encode())
     values = [
@@ -172,7 +172,7 @@ def test_only_the_region_s_own_relays_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("low", [False, True])
-def test_no_setting_names_a_third_party(low: bool, tmp_path: Path) -> None:
+def test_settings_name_no_third_party(low: bool, tmp_path: Path) -> None:
     found = given(tmp_path, bigbluebutton_low_bandwidth=low)
     texts = [
         *(render(ROLE, name, found) for name in ("bbb-web.properties.j2", "site.conf.j2")),
@@ -184,7 +184,7 @@ def test_no_setting_names_a_third_party(low: bool, tmp_path: Path) -> None:
         assert not STRANGERS.search(text), STRANGERS.search(text)
 
 
-def test_secret_is_the_same_wherever_it_is_wanted(tmp_path: Path) -> None:
+def test_secret_is_the_same_in_every_file(tmp_path: Path) -> None:
     found = given(tmp_path)
     assert web(found)["securitySalt"] == "Canary" * 8
     akka = render(ROLE, "akka.conf.j2", found | {"__bigbluebutton_items": settings("akka", found)})
@@ -193,7 +193,7 @@ def test_secret_is_the_same_wherever_it_is_wanted(tmp_path: Path) -> None:
     assert 'checkSumAlgorithmForBreakouts="sha256"' in akka
 
 
-def test_broken_signatures_are_taken_only_where_the_region_s_programs_need_them(
+def test_weak_checksums_are_accepted_only_for_programs_of_the_region(
     tmp_path: Path,
 ) -> None:
     defaults = variables_of_role(ROLE, "defaults")["bigbluebutton_checksums"]
@@ -201,7 +201,7 @@ def test_broken_signatures_are_taken_only_where_the_region_s_programs_need_them(
     assert found["supportedChecksumAlgorithms"] == "sha256,sha384,sha512"
 
 
-def test_those_who_steer_freeswitch_have_one_password(tmp_path: Path) -> None:
+def test_freeswitch_and_its_clients_share_one_password(tmp_path: Path) -> None:
     found = given(tmp_path)
     items = settings("fsesl", found)
     text = render(ROLE, "akka.conf.j2", found | {"__bigbluebutton_items": items})
@@ -212,7 +212,7 @@ def test_those_who_steer_freeswitch_have_one_password(tmp_path: Path) -> None:
     assert re.fullmatch(r"[0-9a-f]{32}", password)
 
 
-def test_browsers_are_told_the_public_address_behind_a_router(tmp_path: Path) -> None:
+def test_public_address_is_announced_behind_a_router(tmp_path: Path) -> None:
     found = given(tmp_path)
     found["ansible_facts"]["all_ipv4_addresses"] = ["10.0.0.7"]
     media = nested("sfu", found)["mediasoup"]
@@ -244,7 +244,7 @@ def test_ipv6_is_announced_only_where_the_machine_has_it(tmp_path: Path) -> None
         ("bbb-webrtc-sfu.unit.j2", ["CPUSchedulingPolicy="]),
     ],
 )
-def test_services_go_before_others_only_where_they_may(
+def test_units_get_realtime_priority_only_where_allowed(
     template: str, lines: list[str], tmp_path: Path
 ) -> None:
     assert not [line for line in lines if line in render(ROLE, template, given(tmp_path))]
@@ -252,20 +252,20 @@ def test_services_go_before_others_only_where_they_may(
     assert [line for line in lines if line in text.splitlines()] == lines
 
 
-def test_proxy_s_place_is_given_up_only_where_it_cannot_be(tmp_path: Path) -> None:
+def test_proxy_binding_is_dropped_only_where_impossible(tmp_path: Path) -> None:
     assert "BindReadOnlyPaths" not in render(ROLE, "haproxy.unit.j2", given(tmp_path))
     text = render(ROLE, "haproxy.unit.j2", given(tmp_path, __bigbluebutton_binding={"rc": 226}))
     assert "BindReadOnlyPaths=\n" in text
 
 
 @pytest.mark.parametrize(("cores", "limit"), [(4, False), (8, True)])
-def test_many_cores_get_many_open_files(cores: int, limit: bool, tmp_path: Path) -> None:
+def test_limit_of_open_files_grows_with_the_cores(cores: int, limit: bool, tmp_path: Path) -> None:
     found = given(tmp_path)
     found["ansible_facts"]["processor_vcpus"] = cores
     assert ("LimitNOFILE=8192" in render(ROLE, "bbb-web.unit.j2", found)) is limit
 
 
-def test_site_keeps_what_upstream_s_scripts_look_for(tmp_path: Path) -> None:
+def test_site_keeps_the_lines_that_upstream_scripts_read(tmp_path: Path) -> None:
     text = render(ROLE, "site.conf.j2", given(tmp_path))
     # The package's script writes the machine's address where two blanks follow the word.
     assert re.findall(r"server_name( +)", text) == [" "]
@@ -276,26 +276,26 @@ def test_site_keeps_what_upstream_s_scripts_look_for(tmp_path: Path) -> None:
     assert "$request " not in log and "$args" not in log and "request_uri" not in log
 
 
-def test_properties_have_the_line_that_bbb_conf_would_add(tmp_path: Path) -> None:
+def test_properties_have_the_line_that_bbb_conf_adds(tmp_path: Path) -> None:
     assert web(given(tmp_path))["bigbluebutton.web.logoutURL"] == "default"
 
 
 @pytest.mark.parametrize("office", ["soffice", "docker"])
-def test_script_that_bbb_conf_applies_is_bash(office: str, tmp_path: Path) -> None:
+def test_script_for_bbb_conf_is_valid_bash(office: str, tmp_path: Path) -> None:
     text = render(ROLE, "apply-config.sh.j2", given(tmp_path, bigbluebutton_office=office))
     subprocess.run(["bash", "-n"], input=text, text=True, check=True)
     assert ("office-to-pdf" in text) is (office == "soffice")
     assert "$${external_rtp_ip}" in text
 
 
-def test_each_file_of_the_region_says_why(tmp_path: Path) -> None:
+def test_every_file_gives_the_reason_of_each_setting(tmp_path: Path) -> None:
     found = given(tmp_path)
     text = render(ROLE, "bbb-web.properties.j2", found)
     for item in settings("web", found):
         assert f"# {item['why']}\n{item['key']}=" in text
 
 
-def test_port_443_is_left_to_the_proxy(tmp_path: Path) -> None:
+def test_nginx_and_turn_leave_port_443_to_the_proxy(tmp_path: Path) -> None:
     found = given(tmp_path) | variables_of_role("nginx", "vars")
     found |= {"nginx_acme_webroot": "/var/lib/chautari-acme"}
     assert found["nginx_https"] is False

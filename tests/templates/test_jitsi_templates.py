@@ -24,7 +24,7 @@ def config(folder: Path, **changed: object) -> dict[str, Any]:
     return dict(json.loads(found[1]))
 
 
-def test_prosody_s_settings_hold_every_mark_of_upstream_s_script(tmp_path: Path) -> None:
+def test_prosody_settings_keep_the_markers_of_upstream_script(tmp_path: Path) -> None:
     text = prosody(tmp_path)
     for mark in (
         "unlimited_jids",
@@ -38,12 +38,12 @@ def test_prosody_s_settings_hold_every_mark_of_upstream_s_script(tmp_path: Path)
 
 
 @pytest.mark.parametrize("access", ["members", "open"])
-def test_prosody_s_settings_are_lua(access: str, tmp_path: Path) -> None:
+def test_prosody_settings_are_valid_lua(access: str, tmp_path: Path) -> None:
     (tmp_path / "x.lua").write_text(prosody(tmp_path, jitsi_access=access))
     subprocess.run(["luac5.4", "-p", tmp_path / "x.lua"], check=True)
 
 
-def test_members_log_in_and_guests_have_a_domain_of_their_own(tmp_path: Path) -> None:
+def test_members_log_in_and_guests_have_their_own_domain(tmp_path: Path) -> None:
     text = prosody(tmp_path)
     assert f'VirtualHost "{DOMAIN}"\n    authentication = "internal_hashed"' in text
     assert f'VirtualHost "guest.{DOMAIN}"\n    authentication = "jitsi-anonymous"' in text
@@ -52,7 +52,7 @@ def test_members_log_in_and_guests_have_a_domain_of_their_own(tmp_path: Path) ->
     assert f'type = XMPP\n    login-url = "{DOMAIN}"' in focus
 
 
-def test_anyone_comes_in_where_access_is_open(tmp_path: Path) -> None:
+def test_open_access_needs_no_login(tmp_path: Path) -> None:
     text = prosody(tmp_path, jitsi_access="open")
     assert f'VirtualHost "{DOMAIN}"\n    authentication = "jitsi-anonymous"' in text
     assert "guest." not in text
@@ -61,7 +61,7 @@ def test_anyone_comes_in_where_access_is_open(tmp_path: Path) -> None:
     assert "authentication" not in render("jitsi", "jicofo.conf.j2", given)
 
 
-def test_xmpp_listens_to_others_only_for_their_bridges(tmp_path: Path) -> None:
+def test_xmpp_listens_outside_only_for_further_bridges(tmp_path: Path) -> None:
     assert 'c2s_interfaces = { "*", "::" }' in prosody(tmp_path)
     alone = prosody(tmp_path, jitsi_remote_bridges=[])
     assert 'c2s_interfaces = { "127.0.0.1", "::1" }' in alone
@@ -69,7 +69,7 @@ def test_xmpp_listens_to_others_only_for_their_bridges(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_nobody_outside_the_region_is_named(release: str, tmp_path: Path) -> None:
+def test_settings_name_no_host_outside_the_region(release: str, tmp_path: Path) -> None:
     for role, name in (
         ("jitsi", "prosody.cfg.lua.j2"),
         ("jitsi", "config.js.j2"),
@@ -88,7 +88,7 @@ def test_low_bandwidth_keeps_video_small(tmp_path: Path) -> None:
     assert "resolution" not in config(tmp_path, jitsi_low_bandwidth=False)
 
 
-def test_relays_are_switched_on_in_focus_and_bridge_together(tmp_path: Path) -> None:
+def test_relays_are_enabled_in_focus_and_bridge_together(tmp_path: Path) -> None:
     for wanted in (True, False):
         given = variables(tmp_path, "jitsi", "13", jitsi_relays=wanted)
         focus = render("jitsi", "jicofo.conf.j2", given)
@@ -99,7 +99,7 @@ def test_relays_are_switched_on_in_focus_and_bridge_together(tmp_path: Path) -> 
         assert f'relay {{\n    enabled = {str(wanted).lower()}\n    region = "andes"' in bridge
 
 
-def test_private_interfaces_are_on_the_loopback(tmp_path: Path) -> None:
+def test_private_interfaces_listen_on_loopback(tmp_path: Path) -> None:
     bridge = render("videobridge", "jvb.conf.j2", variables(tmp_path, "videobridge", "12"))
     assert "private {\n      host = 127.0.0.1" in bridge
     assert "public {\n      port = -1" in bridge
@@ -115,7 +115,7 @@ def behind(folder: Path, role: str, template: str, own: list[str]) -> str:
     return render(role, template, given)
 
 
-def test_browsers_are_told_the_router_s_address_only_behind_one(tmp_path: Path) -> None:
+def test_router_address_is_announced_only_behind_a_router(tmp_path: Path) -> None:
     router, inner = "198.51.100.14", "192.168.1.5"
     bridge = behind(tmp_path, "videobridge", "jvb.conf.j2", [inner])
     assert f'local-address = "{inner}"' in bridge and f'public-address = "{router}"' in bridge
@@ -126,7 +126,7 @@ def test_browsers_are_told_the_router_s_address_only_behind_one(tmp_path: Path) 
     assert "external-ip" not in behind(tmp_path, "turn", "turnserver.conf.j2", [router])
 
 
-def test_turn_relays_into_no_private_network_but_to_the_region_s_bridges(tmp_path: Path) -> None:
+def test_turn_relays_to_private_networks_only_for_bridges(tmp_path: Path) -> None:
     text = render("turn", "turnserver.conf.j2", variables(tmp_path, "turn", "13"))
     for range_ in ("10.0.0.0-", "127.0.0.0-", "169.254.0.0-", "192.168.0.0-", "fc00::-", "::1"):
         assert f"denied-peer-ip={range_}" in text, range_

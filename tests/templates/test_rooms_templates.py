@@ -44,7 +44,7 @@ def test_every_setting_of_the_app_has_a_reason(given: dict[str, Any]) -> None:
     assert (rooms["app.shortener"], rooms["api.meta_analytics-callback-url"]) == ("", "")
 
 
-def test_settings_are_texts_as_the_import_takes_them(given: dict[str, Any]) -> None:
+def test_settings_are_texts_as_the_import_expects(given: dict[str, Any]) -> None:
     assert all(isinstance(text, str) for text in value("__nextcloud_rooms", **given).values())
 
 
@@ -58,7 +58,7 @@ def test_rooms_are_named_in_the_region_s_language(
     assert found["app.navigation.name"] == name
 
 
-def test_app_is_unwanted_only_where_no_server_is(given: dict[str, Any]) -> None:
+def test_app_is_removed_only_without_a_server(given: dict[str, Any]) -> None:
     assert "bbb" not in value("__nextcloud_unwanted_apps", **given)
     without = given | {"nextcloud_bigbluebutton_url": ""}
     assert "bbb" in value("__nextcloud_unwanted_apps", **without)

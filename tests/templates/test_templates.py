@@ -55,7 +55,7 @@ def test_nginx_serves_the_region_s_names_only(release: str, tmp_path: Path) -> N
     assert "ssl_reject_handshake on;" in text
 
 
-def test_nginx_without_names_redirects_nobody(tmp_path: Path) -> None:
+def test_nginx_without_names_redirects_nothing(tmp_path: Path) -> None:
     text = render("nginx", "default.conf.j2", variables(tmp_path, "nginx", "13", nginx_names=[]))
     assert "return 301" not in text
 
@@ -63,7 +63,7 @@ def test_nginx_without_names_redirects_nobody(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("release", "listen", "curve"), [("12", "443 ssl http2", False), ("13", "443 ssl", True)]
 )
-def test_nginx_speaks_what_its_release_knows(
+def test_nginx_uses_directives_of_its_release(
     release: str, listen: str, curve: bool, tmp_path: Path
 ) -> None:
     given = variables(tmp_path, "nginx", release)
@@ -112,7 +112,7 @@ def nft_accepts(text: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_firewall_s_rules_are_what_nft_takes(release: str, tmp_path: Path) -> None:
+def test_firewall_rules_are_accepted_by_nft(release: str, tmp_path: Path) -> None:
     text = render("firewall", "chautari.nft.j2", variables(tmp_path, "firewall", release))
     nft_accepts(text, tmp_path)
     for rule in ("tcp dport { 22, 2222 } accept", "tcp dport 80 accept", "tcp dport 443 accept"):
@@ -121,7 +121,7 @@ def test_firewall_s_rules_are_what_nft_takes(release: str, tmp_path: Path) -> No
     assert "flush ruleset" not in text
 
 
-def test_firewall_takes_ranges_sources_and_hostile_comments(tmp_path: Path) -> None:
+def test_firewall_accepts_ranges_sources_and_hostile_comments(tmp_path: Path) -> None:
     ports = [
         {"port": "10000-20000", "protocol": "udp", "comment": "media", "sources": []},
         {
@@ -165,7 +165,7 @@ def test_operator_s_keys_are_written_one_a_line(tmp_path: Path) -> None:
     assert line.startswith("ssh-ed25519 AAAA")
 
 
-def test_redis_listens_on_its_socket_alone(tmp_path: Path) -> None:
+def test_redis_listens_only_on_its_socket(tmp_path: Path) -> None:
     text = render("redis", "chautari.conf.j2", variables(tmp_path, "redis", "13"))
     assert "\nport 0\n" in text
     assert "\nunixsocketperm 770\n" in text
@@ -183,7 +183,7 @@ def test_postgresql_is_sized_and_listens_on_loopback(
     assert "listen_addresses = 'localhost'" in text
 
 
-def test_password_cannot_leave_its_place_in_sql(tmp_path: Path) -> None:
+def test_password_is_quoted_in_sql(tmp_path: Path) -> None:
     hostile = {"nextcloud": f"it's\\:{JINJA}"}
     given = variables(tmp_path, "postgresql", "13", postgresql_passwords=hostile)
     assert f"PASSWORD 'it''s\\:{JINJA}';" in render("postgresql", "password.sql.j2", given)
@@ -201,7 +201,9 @@ def test_password_cannot_leave_its_place_in_sql(tmp_path: Path) -> None:
         ("base", "authorized_keys.j2", "item"),
     ],
 )
-def test_jinja_in_a_value_stays_text(role: str, name: str, variable: str, tmp_path: Path) -> None:
+def test_jinja_in_a_value_is_never_evaluated(
+    role: str, name: str, variable: str, tmp_path: Path
+) -> None:
     given = variables(tmp_path, role, "13")
     given |= item(given)
     hostile = {"nginx_names": [JINJA], "item": {"name": "ana", "keys": [JINJA]}}
@@ -211,9 +213,7 @@ def test_jinja_in_a_value_stays_text(role: str, name: str, variable: str, tmp_pa
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_framadate_s_site_serves_pages_by_name_and_nothing_else(
-    release: str, tmp_path: Path
-) -> None:
+def test_framadate_site_serves_only_its_pages(release: str, tmp_path: Path) -> None:
     text = render("framadate", "site.conf.j2", variables(tmp_path, "framadate", release))
     assert "server_name polls.andes.example.org;" in text
     [scripts] = re.findall(r"location ~ \^/\(\?:(index\|.*)\)\\.php\$", text)
@@ -242,7 +242,7 @@ def test_framadate_s_administration_asks_for_a_login(opened: bool, tmp_path: Pat
         (["en", "fr", "fr_CA"], "en", ["en", "fr"]),
     ],
 )
-def test_framadate_speaks_the_region_s_languages_where_it_can(
+def test_framadate_offers_the_region_s_languages_that_it_has(
     languages: list[str], default: str, offered: list[str], tmp_path: Path
 ) -> None:
     given = variables(tmp_path, "framadate", "12", framadate_languages=languages)
@@ -258,7 +258,7 @@ def test_framadate_s_settings_hold_no_password(tmp_path: Path) -> None:
     assert "const PURGE_DELAY = 30;" in text
 
 
-def test_mariadb_has_no_network_and_owners_are_known_by_the_socket(tmp_path: Path) -> None:
+def test_mariadb_has_no_network_and_trusts_socket_owners(tmp_path: Path) -> None:
     given = variables(tmp_path, "mariadb", "12", 4000)
     text = render("mariadb", "chautari.cnf.j2", given)
     assert "\nskip-networking\n" in text
@@ -287,7 +287,7 @@ def test_mariadb_has_no_network_and_owners_are_known_by_the_socket(tmp_path: Pat
         (r"polls_db 1 localhost polls\\_db framadate2 Y Y N Y", False),
     ],
 )
-def test_database_is_whole_when_its_owner_holds_it_and_no_more(
+def test_database_is_complete_when_only_its_owner_has_rights(
     row: str, whole: bool, tmp_path: Path
 ) -> None:
     owned = [{"name": "polls_db", "owner": "framadate"}, {"name": "theirs", "owner": "others"}]
@@ -298,7 +298,7 @@ def test_database_is_whole_when_its_owner_holds_it_and_no_more(
     assert bool(list(found)) is whole
 
 
-def test_mail_that_nobody_reads_ends_on_the_node(tmp_path: Path) -> None:
+def test_mail_without_a_reader_stays_on_the_node(tmp_path: Path) -> None:
     given = variables(tmp_path, "mail", "13", mail_discard=["a@example.org", "b@example.org"])
     text = render("mail", "main.cf.j2", given)
     line = "transport_maps = inline:{ {a@example.org = discard:}, {b@example.org = discard:} }"
@@ -323,7 +323,7 @@ def test_mail_that_nobody_reads_ends_on_the_node(tmp_path: Path) -> None:
         ("  Detail: DNS problem: NXDOMAIN looking up A for cloud.andes.example.org", False),
     ],
 )
-def test_authority_that_was_not_reached_refused_nothing(
+def test_unreachable_authority_counts_as_no_refusal(
     said: str, unreached: bool, tmp_path: Path
 ) -> None:
     given = variables(
@@ -344,9 +344,7 @@ def policy(name: str, candidate: str) -> str:
 
 
 @pytest.mark.parametrize("role", ["bigbluebutton", "jitsi"])
-def test_package_that_apt_does_not_know_is_told_and_takes_no_other_s_version(
-    role: str, tmp_path: Path
-) -> None:
+def test_unknown_package_is_reported_and_gets_no_other_version(role: str, tmp_path: Path) -> None:
     def find(*paragraphs: str) -> tuple[bool, list[str]]:
         asked = {f"__{role}_policy": {"stdout": "".join(paragraphs).rstrip()}}
         templar = Templar(loader=DataLoader(), variables=given | asked)

@@ -21,7 +21,7 @@ from chautari.report.jsonreport import report_object
 from chautari.report.model import NodeReport, RegionReport, RoleReport
 
 
-def test_figure_takes_medians_and_their_ratio() -> None:
+def test_figure_has_medians_and_their_ratio() -> None:
     found = measure.figure("x", [1.0, 9.0, 2.0], [40.0, 50.0, 45.0], goal=measure.times_faster(20))
     assert (found.ours, found.peer, found.limit, found.ratio) == (2.0, 45.0, 2.25, 0.04444)
     assert found.met is True
@@ -39,21 +39,21 @@ def test_figure_takes_medians_and_their_ratio() -> None:
         (measure.FIGURE_ONLY, None, None),
     ],
 )
-def test_goal_gives_a_limit_and_a_verdict(
+def test_goal_has_a_limit_and_a_verdict(
     goal: measure.Goal, limit: float | None, met: bool | None
 ) -> None:
     found = measure.figure("x", [2.0], [1.0], goal=goal)
     assert (found.limit, found.met) == (limit, met)
 
 
-def test_peer_that_cannot_be_had_is_null_and_says_why() -> None:
+def test_missing_peer_is_null_with_a_reason() -> None:
     found = measure.figure("x", [2.0], goal=measure.times_faster(5), reason="not installed")
     assert (found.peer, found.limit, found.ratio, found.met) == (None, None, None, None)
     assert "peer: null" in results.line(found)
     assert "not installed" in results.line(found)
 
 
-def test_results_of_benches_that_were_not_run_stay() -> None:
+def test_results_of_other_benches_stay() -> None:
     old = {"figures": [{"bench": "a", "name": "old"}, {"bench": "b", "name": "kept"}]}
     new = results.merged(old, {"a": [measure.figure("new", [1.0])]}, {"cores": 2})
     assert [item["name"] for item in new["figures"]] == ["kept", "new"]
@@ -70,7 +70,7 @@ def test_results_file_holds_every_field(tmp_path: Path) -> None:
     assert json.loads(file.read_text())["machine"]["cores"]
 
 
-def test_command_is_measured_with_what_it_waited_for() -> None:
+def test_measure_includes_the_children_of_a_command() -> None:
     burn = "import time\nwhile time.process_time() < 0.2: pass"
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}])"
     sample = measure.once(Command((sys.executable, "-c", child)))
@@ -78,18 +78,18 @@ def test_command_is_measured_with_what_it_waited_for() -> None:
     assert sample.memory > 1
 
 
-def test_program_that_is_not_there_breaks_its_own_bench_alone() -> None:
+def test_missing_program_fails_only_its_own_bench() -> None:
     with pytest.raises(BenchError, match="chautari-nowhere: No such file"):
         measure.once(Command(("chautari-nowhere",)))
 
 
-def test_command_that_fails_is_no_measurement() -> None:
+def test_failed_command_is_not_measured() -> None:
     with pytest.raises(BenchError, match="ended with 3"):
         measure.once(Command((sys.executable, "-c", "raise SystemExit(3)")))
     measure.once(Command((sys.executable, "-c", "raise SystemExit(3)"), codes=(0, 3)))
 
 
-def test_contestants_take_turns_and_slow_ones_rest() -> None:
+def test_contestants_alternate_and_slow_ones_run_less_often() -> None:
     order: list[str] = []
 
     def one(name: str, seconds: float) -> measure.Contestant:
@@ -140,7 +140,7 @@ def received(link: socket.socket, size: int) -> bytes:
     return found
 
 
-def test_proxy_takes_its_round_trips(echo: int) -> None:
+def test_proxy_delays_by_its_round_trip(echo: int) -> None:
     with Proxy("127.0.0.1", echo, 0.1) as proxy:
         began = time.monotonic()
         link = socket.create_connection(("127.0.0.1", proxy.port))
@@ -154,7 +154,7 @@ def test_proxy_takes_its_round_trips(echo: int) -> None:
     assert proxy.connections == 1
 
 
-def test_proxy_carries_much_and_the_end(echo: int) -> None:
+def test_proxy_passes_large_data_and_the_end_of_a_stream(echo: int) -> None:
     data = os.urandom(3_000_000)
     with Proxy("127.0.0.1", echo, 0.02) as proxy:
         link = socket.create_connection(("127.0.0.1", proxy.port))
@@ -167,7 +167,7 @@ def test_proxy_carries_much_and_the_end(echo: int) -> None:
         link.close()
 
 
-def test_proxy_cuts_at_its_moments_and_serves_again(echo: int) -> None:
+def test_proxy_cuts_at_its_times_and_serves_again(echo: int) -> None:
     with Proxy("127.0.0.1", echo, 0.0, cuts=(0.1,)) as proxy:
         link = socket.create_connection(("127.0.0.1", proxy.port))
         received(link, 6)
@@ -182,7 +182,7 @@ def test_proxy_cuts_at_its_moments_and_serves_again(echo: int) -> None:
     assert proxy.broken >= 1
 
 
-def test_wrapper_leads_a_node_s_address_to_its_port(tmp_path: Path) -> None:
+def test_wrapper_redirects_a_node_address_to_its_port(tmp_path: Path) -> None:
     (tmp_path / "real").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (tmp_path / "real").chmod(0o755)
     script = lab.wrapper("ssh", {"192.0.2.9": 4022}, "ssh").replace(
@@ -199,23 +199,23 @@ def test_wrapper_leads_a_node_s_address_to_its_port(tmp_path: Path) -> None:
     assert seen("-T", "192.0.2.1", "a b") == ["-T", "192.0.2.1", "a b"]
 
 
-def test_script_that_asks_quotes_what_it_asks_for() -> None:
+def test_probe_script_quotes_its_arguments() -> None:
     script = peers.asking(peers.Managed(("/etc/a b",), ("nginx",), ("ssh.service",)))
     assert "'/etc/a b'" in script
     assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
 
 
-def test_script_of_the_floor_is_a_script() -> None:
+def test_floor_script_is_valid_shell() -> None:
     script = first.floor(["nginx"], ["http://mirror.example.org/a b.tar.gz"])
     assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
 
 
-def test_link_is_cut_at_the_same_moments_again() -> None:
+def test_link_cuts_happen_at_the_same_times_in_each_run() -> None:
     assert cuts.moments(1) == cuts.moments(1) != cuts.moments(2)
     assert sorted(cuts.moments(1)) == cuts.moments(1)
 
 
-def test_command_is_given_again_until_it_is_done(tmp_path: Path) -> None:
+def test_command_is_repeated_until_it_succeeds(tmp_path: Path) -> None:
     count = f"echo x >> {tmp_path}/given; test $(wc -l < {tmp_path}/given) = "
     _, times = cuts._until_done(Command(("sh", "-c", f"{count} 3")))
     assert times == 3
@@ -223,19 +223,19 @@ def test_command_is_given_again_until_it_is_done(tmp_path: Path) -> None:
         cuts._until_done(Command(("sh", "-c", f"{count} 1")))
 
 
-def test_link_of_a_run_that_changes_nothing_is_cut_within_it() -> None:
+def test_link_cut_lies_within_a_short_run() -> None:
     found = cuts.moments(1, between=cuts.NOTHING)
     assert found[0] <= cuts.NOTHING[1] and len(found) == cuts.CUTS
 
 
 @pytest.mark.parametrize(("ran", "wrong"), [((), 1), (("nextcloud",), 0), (("php",), 2)])
-def test_only_the_very_roles_meet_the_goal(ran: tuple[str, ...], wrong: int) -> None:
+def test_goal_compares_the_exact_roles(ran: tuple[str, ...], wrong: int) -> None:
     """A round in which no role ran, or another one, is no success, whatever the others are."""
     found = changed.verdict([("nextcloud",), ran, ("nextcloud",)])
     assert (found.ours, found.met) == (wrong, wrong == 0)
 
 
-def test_inventory_is_rendered_anew_after_a_change() -> None:
+def test_inventory_is_rendered_again_after_a_change() -> None:
     bench = lab.Lab()
     bench.region_changed()
     bench.inventory = Path("old")

@@ -9,7 +9,7 @@ from chautari.paths import content_root
 from chautari.render.inputs import receipt_declaration
 
 
-def test_strikes_that_missed_are_made_up_for() -> None:
+def test_campaign_replaces_strikes_that_missed() -> None:
     moments: list[float] = []
 
     def strike(moment: float) -> bool:
@@ -21,12 +21,12 @@ def test_strikes_that_missed_are_made_up_for() -> None:
     assert min(moments) < 1 and max(moments) > 14
 
 
-def test_campaign_that_hits_nothing_fails() -> None:
+def test_campaign_without_a_hit_fails() -> None:
     with pytest.raises(AssertionError, match="0 of 2 strikes"):
         harm.at_random_moments(2, 20.0, 1, lambda _: False)
 
 
-def test_every_probe_is_known_to_the_campaign() -> None:
+def test_campaign_knows_every_probe() -> None:
     roles = (folder.name for folder in (content_root() / "roles").iterdir())
     titles = {title for role in roles for title in receipt_declaration(role).probes.values()}
     assert titles == tampering.PROBES.keys()
@@ -36,7 +36,7 @@ def of_one(kind: str, name: str, state: dict[str, object]) -> list[tampering.Rec
     return [{"role": "base", "items": [{"kind": kind, "name": name}], "states": [state]}]
 
 
-def test_owner_and_owning_group_are_changed_apart() -> None:
+def test_owner_and_group_are_changed_separately() -> None:
     state = {"is": "file", "mode": "0o644", "uid": 0, "gid": 0, "sha256": "x"}
     found = {c.kind: c.command for c in tampering.changes(of_one("path", "/etc/x", state))}
     assert found.keys() == {"content", "gone", "mode", "owner", "owning group"}
@@ -53,7 +53,7 @@ def test_change_keeps_its_place_in_the_campaign() -> None:
     assert test_manual_changes.in_order(less) == [one for one in ordered if one.item != "/etc/4"]
 
 
-def test_probe_that_says_something_else_is_not_mended() -> None:
+def test_probe_with_other_output_is_not_repaired() -> None:
     name = "accounts and databases of PostgreSQL"
     [change] = tampering.changes(of_one("probe", name, {"ok": True, "says": []}))
 

@@ -17,7 +17,7 @@ def test_credentials_are_those_of_the_turn_rest_api() -> None:
 
 
 @pytest.mark.parametrize("peer", [("192.0.2.1", 32853), ("2001:db8::6677", 9)])
-def test_address_survives_its_mask(peer: turn.Address) -> None:
+def test_masked_address_is_read_back(peer: turn.Address) -> None:
     transaction = bytes(range(12))
     assert turn._decode_address(turn._encode_address(peer, transaction), transaction) == peer
 
@@ -27,7 +27,7 @@ def test_address_is_masked_as_rfc_5769_shows() -> None:
     assert turn._encode_address(("192.0.2.1", 32853), transaction).hex() == "0001a147e112a643"
 
 
-def test_server_that_asks_for_a_login_gets_a_signed_request() -> None:
+def test_server_that_requires_a_login_gets_a_signed_request() -> None:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     seen: list[turn.Attributes] = []
 

@@ -58,7 +58,7 @@ def test_each_check_runs_for_each_node_of_its_role(
     assert {(item.service, item.side) for item in found} == {("base", "outside")}
 
 
-def test_failing_check_shows_what_to_do_and_no_secret(
+def test_failed_check_shows_its_advice_and_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = outside(tmp_path, monkeypatch, CHECKS.replace("ROLE", "nginx"))
@@ -71,7 +71,7 @@ def test_failing_check_shows_what_to_do_and_no_secret(
     assert "only a sandbox has a mail sink" in skipped.message
 
 
-def test_checks_with_a_mistake_in_them_do_not_count_as_passed(
+def test_check_file_with_an_error_does_not_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [check] = outside(tmp_path, monkeypatch, "def test_x(:\n")

@@ -70,7 +70,7 @@ def events(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> dict[s
     return {line["check"]: line for line in lines}
 
 
-def test_check_that_passed(events: dict[str, dict[str, Any]]) -> None:
+def test_passed_check_is_recorded(events: dict[str, dict[str, Any]]) -> None:
     event = events["test_good"]
     assert event.pop("seconds") >= 0
     assert event == {
@@ -80,7 +80,7 @@ def test_check_that_passed(events: dict[str, dict[str, Any]]) -> None:
     }  # fmt: skip
 
 
-def test_check_that_failed_says_what_to_do(events: dict[str, dict[str, Any]]) -> None:
+def test_failed_check_is_recorded_with_its_advice(events: dict[str, dict[str, Any]]) -> None:
     event = events["test_bad"]
     assert (event["outcome"], event["title"]) == ("failed", "Names answer")
     assert event["advice"] == "Look at the log."
@@ -89,13 +89,13 @@ def test_check_that_failed_says_what_to_do(events: dict[str, dict[str, Any]]) ->
     assert "the page said ********" in event["message"]
 
 
-def test_check_whose_set_up_broke_counts_as_failed(events: dict[str, dict[str, Any]]) -> None:
+def test_check_with_a_failed_setup_counts_as_failed(events: dict[str, dict[str, Any]]) -> None:
     event = events["test_broken"]
     assert event["outcome"] == "failed"
     assert event["message"] == "RuntimeError: no ******** here"
 
 
-def test_skipped_check_gives_its_reason_and_no_journal(events: dict[str, dict[str, Any]]) -> None:
+def test_skipped_check_has_its_reason_and_no_journal(events: dict[str, dict[str, Any]]) -> None:
     event = events["test_not_here"]
     assert (event["outcome"], event["journal"]) == ("skipped", [])
     assert event["message"] == "Skipped: only a sandbox has one"
@@ -126,9 +126,7 @@ def test_plugin_on_the_node_masks_the_secrets_of_the_bundle(
     assert bad["journal"] == ["nginx says ********"]
 
 
-def test_disk_that_is_full_takes_no_half_of_a_check(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_leaves_no_partial_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results, limits = tmp_path / "r.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
     monkeypatch.setenv("CHAUTARI_RESULTS", str(results))
     recorder = Recorder("inside", lambda _: "bog1", lambda _: [])

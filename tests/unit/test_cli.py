@@ -58,7 +58,7 @@ def works(monkeypatch: pytest.MonkeyPatch, result: RegionReport | BaseException)
     ],
     ids=lambda value: repr(value)[:24],
 )
-def test_exit_code_says_how_it_ended(
+def test_exit_code_depends_on_the_outcome(
     verb: str, result: RegionReport | BaseException, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     works(monkeypatch, result)
@@ -77,7 +77,7 @@ def test_wrong_usage_is_bad_input(arguments: list[str]) -> None:
     assert main.run(arguments) == 2
 
 
-def test_expected_error_is_told_without_a_traceback(
+def test_expected_error_is_printed_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     works(monkeypatch, RunFailed("it broke", fix="mend it"))
@@ -100,7 +100,7 @@ def test_bug_leaves_a_log_ready_to_paste(
     assert log.stat().st_mode & 0o077 == 0
 
 
-def test_interruption_says_that_runs_go_on(
+def test_interruption_says_that_runs_continue(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     works(monkeypatch, KeyboardInterrupt())
@@ -108,7 +108,7 @@ def test_interruption_says_that_runs_go_on(
     assert "continue there" in capsys.readouterr().err
 
 
-def test_json_is_the_only_thing_on_standard_output(
+def test_json_is_the_only_standard_output(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     works(monkeypatch, report())
@@ -140,7 +140,7 @@ def test_json_is_the_only_thing_on_standard_output(
     ],
     ids=["nothing", "changed", "new", "busy", "unreachable"],
 )  # fmt: skip
-def test_drift_says_what_changed_and_what_to_do(
+def test_drift_prints_changes_and_the_next_step(
     found: Any, code: int, told: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -154,7 +154,7 @@ def test_drift_says_what_changed_and_what_to_do(
     }  # fmt: skip
 
 
-def test_reports_are_written_beside_the_tool_s_state(
+def test_reports_are_written_to_the_state_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     works(monkeypatch, report())
@@ -163,7 +163,7 @@ def test_reports_are_written_beside_the_tool_s_state(
     assert node_commands._ENDINGS
 
 
-def test_validate_prints_every_problem_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_prints_every_problem_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     file = FIXTURES / "invalid" / "unknown-os.yml"
     assert main.run(["validate", "andes", str(file), "--json"]) == 2
     captured = capsys.readouterr()
@@ -200,7 +200,7 @@ def test_status_without_a_name_lists_the_regions(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == "andes\n"
 
 
-def test_status_tells_each_node(
+def test_status_prints_each_node(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = "20261123T120000-abcdef"
@@ -295,7 +295,7 @@ def test_completion_offers_commands_and_regions(typed: str, offered: list[str]) 
     assert done.stdout.split() == [f"plain,{word}" for word in offered]
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_help_imports_no_large_module() -> None:
     code = (
         "import sys; from chautari.cli.main import run; code = run(['--help']);"
         "heavy = {'pydantic', 'pyinfra', 'rich', 'ansible', 'yaml', 'pyrage'} & set(sys.modules);"
@@ -320,7 +320,7 @@ def loaded_by(code: str) -> set[str]:
     return found
 
 
-def test_deploy_imports_nothing_that_it_does_not_use_before_it_asks_the_nodes() -> None:
+def test_deploy_imports_only_what_a_survey_needs() -> None:
     heavy = {
         "pyinfra", "gevent", "paramiko", "pytest", "requests", "dns", "ansible", "cryptography",
         "difflib", "chautari_sandbox.api",
@@ -330,11 +330,11 @@ def test_deploy_imports_nothing_that_it_does_not_use_before_it_asks_the_nodes() 
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run([name, "--help"]) == 0
     assert capsys.readouterr().out.startswith(f"Usage: deploy {name}")
 
 
-def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("deploy, version ")

@@ -13,7 +13,7 @@ from chautari_sandbox.provider import PROVIDER
 __all__ = ["inventories"]
 
 
-def test_request_carries_what_was_asked_for(
+def test_request_has_the_options_of_the_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[Any] = []
@@ -32,7 +32,7 @@ def test_request_carries_what_was_asked_for(
 @pytest.mark.parametrize(
     "verb", ["attach", "drift", "plan", "prepare", "region", "status", "verify"]
 )
-def test_key_to_log_in_with_can_be_named_wherever_nodes_are_asked(
+def test_identity_option_exists_in_every_command_that_connects(
     verb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[Any] = []
@@ -46,7 +46,7 @@ def test_key_to_log_in_with_can_be_named_wherever_nodes_are_asked(
     assert [request.identities for request in asked] == [(tmp_path / "key",)]
 
 
-def test_request_carries_how_much_is_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_says_whether_every_role_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(pipeline, "deploy", lambda request, *_: asked.append(request) or report())
     main.run(["region", "andes", "--full", "--canary", "med1", "--parallel", "3"])
@@ -59,7 +59,7 @@ def test_request_carries_how_much_is_to_run(monkeypatch: pytest.MonkeyPatch) -> 
     assert full.node_names() == ("med1", "bog1")
 
 
-def test_plan_asks_for_what_a_deploy_would_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plan_requests_the_same_as_a_deploy(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(pipeline, "plan", lambda request, *_: asked.append(request) or report())
     assert main.run(["plan", "andes", "--full", "--node", "bog1"]) == 0

@@ -24,7 +24,7 @@ def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
 
 
-def test_secret_that_was_set_can_be_shown(
+def test_show_prints_a_secret_that_was_set(
     key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     type_in(monkeypatch, "canary word\n")
@@ -34,7 +34,7 @@ def test_secret_that_was_set_can_be_shown(
     assert capsys.readouterr().out == "canary word\n"
 
 
-def test_setting_one_secret_keeps_the_others(
+def test_set_keeps_the_other_secrets(
     key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("mail_relay_password", "nextcloud_admin_password"):
@@ -45,7 +45,7 @@ def test_setting_one_secret_keeps_the_others(
 
 
 @pytest.mark.parametrize("typed", ["", "\n", "two\nlines\n", "a\x1b[2Jb", "a\x00b"])
-def test_value_that_is_not_one_printable_line_is_refused(
+def test_set_refuses_a_value_that_is_not_one_printable_line(
     typed: str, key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     type_in(monkeypatch, typed)
@@ -54,17 +54,17 @@ def test_value_that_is_not_one_printable_line_is_refused(
     assert not (Path(key).parent / "andes" / "secrets.age").exists()
 
 
-def test_secret_that_nobody_needs_is_refused(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_set_refuses_a_secret_without_a_use(key: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["secrets", "set", "andes", "jitsi_password", IDENTITY, key]) == 2
     assert "use one of: mail_relay_password, nextcloud_admin_password" in capsys.readouterr().err
 
 
-def test_secret_that_is_not_there_is_told(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_reports_a_missing_secret(key: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["secrets", "show", "andes", "mail_relay_password", IDENTITY, key]) == 2
     assert "no secret 'mail_relay_password'" in capsys.readouterr().err
 
 
-def test_wrong_key_cannot_show_a_secret(
+def test_show_refuses_a_wrong_key(
     key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     type_in(monkeypatch, "canary\n")
@@ -91,7 +91,7 @@ def test_list_names_secrets_and_meanings_without_a_key(capsys: pytest.CaptureFix
 SERVER = "  cal1: {{address: 203.0.113.9, os: ubuntu-22.04, services: [bigbluebutton]}}\n"
 
 
-def test_secret_that_the_service_could_not_be_given_is_refused(
+def test_set_refuses_a_secret_in_the_wrong_form(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CHAUTARI_INVENTORIES", str(tmp_path))

@@ -16,7 +16,7 @@ def inventories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHAUTARI_INVENTORIES", str(tmp_path))
 
 
-def test_words_of_a_node_reach_the_terminal_clean(
+def test_text_of_a_node_is_cleaned_for_the_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change: Any = {"code": "path_missing", "data": {"path": "/x\x1b]0;title\x07 \x9b31mred\u202e"}}
@@ -47,7 +47,7 @@ class Shown:
         self.ended.append((node, state))
 
 
-def test_who_is_at_work_is_named() -> None:
+def test_attach_names_the_holder_of_the_lock() -> None:
     shown: Any = Shown()
     tell = node_commands.progress_listener(shown)
     tell("bog1", {"event": "busy", "holder": {"operator": "luz\x1b[2J", "run": "q"}})
@@ -56,7 +56,7 @@ def test_who_is_at_work_is_named() -> None:
     assert (shown.ended, shown.said) == ([named, ("med1", "busy")], [])
 
 
-def test_who_is_waited_for_is_named() -> None:
+def test_wait_names_the_holder_of_the_lock() -> None:
     shown: Any = Shown()
     tell = node_commands.progress_listener(shown)
     holder = {"operator": "luz\x1b[2J", "origin": "lima", "run": "q", "role": "php"}

@@ -16,7 +16,7 @@ from chautari.ssh import runner_client
 __all__ = ["clock"]
 
 
-def test_run_that_is_read_and_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attach_refuses_an_unknown_run(monkeypatch: pytest.MonkeyPatch) -> None:
     unknown = {
         "event": "refused",
         "reason": {"code": "unknown_run", "data": {"run": "q", "known": []}},
@@ -31,7 +31,7 @@ def test_run_that_is_read_and_is_not_there_is_refused(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("asked", ["", "q"])
-def test_run_that_died_before_it_began_is_named_all_the_same(
+def test_attach_names_a_run_that_died_before_it_began(
     asked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -46,7 +46,7 @@ def test_run_that_died_before_it_began_is_named_all_the_same(
 
 
 @pytest.mark.parametrize(("mode", "state"), [("plan", "planned"), ("verify", "verified")])
-def test_run_that_is_read_again_is_told_by_what_it_was_for(
+def test_attach_reports_a_run_by_its_mode(
     mode: str, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -57,7 +57,9 @@ def test_run_that_is_read_again_is_told_by_what_it_was_for(
     assert (report.state, report.run) == (state, "r")
 
 
-def test_newest_run_stays_the_same_one_after_a_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attach_stays_with_the_same_run_after_a_disconnection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     link = Link(([], 255), ([STARTED], 255), ([FINISHED], 0))
     monkeypatch.setattr(runner_client, "RunningCommand", link)
     converge.attach(TARGET, "", NodeReport("bog1", "203.0.113.10", "failed"), lambda *_: None)
@@ -71,7 +73,7 @@ def test_newest_run_stays_the_same_one_after_a_cut(monkeypatch: pytest.MonkeyPat
         ({}, "another operator was deploying to this node", "deploy again"),
     ],
 )
-def test_run_that_never_began_says_who_came_first(
+def test_attach_to_a_busy_run_names_the_holder(
     holder: Any, what: str, fix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -87,9 +89,7 @@ def test_run_that_never_began_says_who_came_first(
     assert told[-1]["event"] == "busy"
 
 
-def test_reading_logs_in_with_the_key_that_was_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_attach_uses_the_named_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys: list[Any] = []
 
     def ask(target: Any, *_: Any) -> tuple[list[Any], Silent]:

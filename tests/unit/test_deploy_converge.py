@@ -87,7 +87,7 @@ def follow(monkeypatch: pytest.MonkeyPatch, link: Link, detach: bool = False) ->
     return report, checks, [*told, holder] if holder is not None else told
 
 
-def test_run_that_ends_well_fills_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_converge_fills_the_report_of_a_successful_run(monkeypatch: pytest.MonkeyPatch) -> None:
     report, checks, told = follow(monkeypatch, Link(([STARTED, ROLE, CHECK, FINISHED], 0)))
     assert (report.state, report.run, report.changed, report.failed) == ("converged", "r", 2, 0)
     assert [(role.name, role.ok, role.skipped) for role in report.roles] == [("base", 3, 1)]
@@ -97,7 +97,9 @@ def test_run_that_ends_well_fills_the_report(monkeypatch: pytest.MonkeyPatch) ->
     assert [event["event"] for event in told][-1] == "run_finished"
 
 
-def test_dropped_link_is_taken_up_where_it_broke(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_converge_resumes_a_dropped_connection_at_its_offset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     link = Link(([STARTED], 255), ([], 255), ([ROLE, FINISHED], 0))
     report, _, told = follow(monkeypatch, link)
     assert report.state == "converged"
@@ -108,7 +110,7 @@ def test_dropped_link_is_taken_up_where_it_broke(monkeypatch: pytest.MonkeyPatch
     assert asked[2] == {"action": "attach", "run": "r", "offset": 10}
 
 
-def test_link_that_stays_away_is_not_well(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_converge_reports_a_lost_connection(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     link = Link(([STARTED], 255), *[([], 255)] * 100)
     report, _, _ = follow(monkeypatch, link)
     assert (report.state, report.ok) == ("disconnected", False)
@@ -117,7 +119,7 @@ def test_link_that_stays_away_is_not_well(monkeypatch: pytest.MonkeyPatch, clock
     assert 600 <= clock.now < 660
 
 
-def test_each_outage_has_its_own_patience(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_converge_waits_anew_for_each_outage(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     outage = [([], 255)] * 15  # about seven minutes
     alive = {"event": "heartbeat", "offset": 10}
     link = Link(
@@ -129,7 +131,7 @@ def test_each_outage_has_its_own_patience(monkeypatch: pytest.MonkeyPatch, clock
     assert clock.now > 1000
 
 
-def test_start_is_sent_again_when_the_link_was_cut_before_it_arrived(
+def test_converge_sends_a_start_again_that_did_not_arrive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     unknown = {"event": "refused", "reason": {"code": "unknown_run", "data": {"run": "r"}}}
@@ -139,7 +141,7 @@ def test_start_is_sent_again_when_the_link_was_cut_before_it_arrived(
     assert actions(link) == [("start", "r"), ("attach", "r"), ("start", "r")]
 
 
-def test_start_that_never_arrives_is_given_up(
+def test_converge_gives_up_a_start_that_never_arrives(
     monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     unknown = {"event": "refused", "reason": {"code": "unknown_run", "data": {"run": "r"}}}
@@ -149,7 +151,7 @@ def test_start_that_never_arrives_is_given_up(
     assert clock.now < 660
 
 
-def test_node_that_lets_nobody_in_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_converge_does_not_retry_a_refused_login(monkeypatch: pytest.MonkeyPatch) -> None:
     link = Link(([], 255), stderr="root@203.0.113.10: Permission denied (publickey).")
     report, _, _ = follow(monkeypatch, link)
     assert report.state == "unreachable"
@@ -171,14 +173,14 @@ def test_node_that_lets_nobody_in_is_not_asked_again(monkeypatch: pytest.MonkeyP
         '{"event":' * 100_000,
     ],
 )
-def test_word_that_is_none_fails_the_node(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_converge_fails_on_a_malformed_line(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     report, _, told = follow(monkeypatch, Link(([STARTED, line, FINISHED], 0)))
     assert (report.state, report.ok) == ("failed", False)
     assert "The node sent an unreadable message" in report.refusals[0].reason
     assert told == [STARTED]
 
 
-def test_no_event_reaches_more_than_its_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_converge_dispatches_an_event_only_to_its_handler(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_init__", "fill", "_class__"):
         report, _, _ = follow(monkeypatch, Link(([STARTED, {"event": name}, FINISHED], 0)))
         assert report.ok
@@ -186,14 +188,14 @@ def test_no_event_reaches_more_than_its_handler(monkeypatch: pytest.MonkeyPatch)
     assert set(_HANDLERS) == own
 
 
-def test_run_that_never_started_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_converge_reports_why_a_run_did_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     report, _, _ = follow(monkeypatch, Link(([], 127), stderr="x\npython3: not found"))
     assert report.state == "failed"
     assert report.refusals[0].reason == "The node did not accept the command (python3: not found)."
     assert report.refusals[0].fix == "Log in and check: ssh -p 22 root@203.0.113.10"
 
 
-def test_busy_node_tells_who_since_when_and_from_where() -> None:
+def test_busy_node_is_reported_with_holder_time_and_origin() -> None:
     holder = {"operator": "luz", "origin": "laptop", "since": 0.0, "run": "q"}
     what = converge.busy_refusal(holder).reason
     assert what.startswith("luz is deploying to this node (since ")
@@ -201,17 +203,17 @@ def test_busy_node_tells_who_since_when_and_from_where() -> None:
 
 
 @pytest.mark.parametrize("holder", [{}, {"since": "x"}, {"since": 1e300}, {"since": float("nan")}])
-def test_busy_node_without_a_known_holder_still_says_so(holder: dict[str, Any]) -> None:
+def test_busy_node_without_a_known_holder_is_reported(holder: dict[str, Any]) -> None:
     assert converge.busy_refusal(holder).reason == "another operator is deploying to this node."
 
 
-def test_nothing_is_begun_where_somebody_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_converge_starts_nothing_on_a_busy_node(monkeypatch: pytest.MonkeyPatch) -> None:
     holder = {"operator": "luz"}
     _, checks, told = follow(monkeypatch, Link(([{"event": "busy", "holder": holder}], 75)))
     assert (checks, told[-1]) == ([], holder)
 
 
-def test_failed_task_is_kept_with_its_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_task_is_reported_with_its_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     failure = {"event": "failure", "role": "php", "task": "T", "message": "m", "journal": ["j"]}
     broken = {"event": "playbook_failed", "code": 2, "log": ["l"]}
     ending = FINISHED | {"ok": False}
@@ -221,7 +223,7 @@ def test_failed_task_is_kept_with_its_journal(monkeypatch: pytest.MonkeyPatch) -
     assert (report.failure.role, report.failure.task, report.failure.journal) == ("php", "T", ["j"])
 
 
-def test_first_failure_is_the_one_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_failure_is_the_one_that_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     failures = [
         {"event": "failure", "role": "php", "task": task, "message": "m", "journal": []}
         for task in ("Write half of it", "Restart")
@@ -232,7 +234,7 @@ def test_first_failure_is_the_one_that_is_told(monkeypatch: pytest.MonkeyPatch) 
     assert report.failure.task == "Write half of it"
 
 
-def test_playbook_that_cannot_start_is_a_failure_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_playbook_that_cannot_start_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = {"event": "playbook_failed", "code": 4, "log": ["no such role"]}
     report, _, _ = follow(monkeypatch, Link(([STARTED, broken, FINISHED | {"ok": False}], 1)))
     assert report.failure is not None
@@ -245,7 +247,7 @@ def test_checks_that_could_not_run_fail_the_node(monkeypatch: pytest.MonkeyPatch
     assert not report.ok
 
 
-def test_role_that_stays_open_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_incomplete_receipt_is_reported_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     why = "x.service was restarted, but is failed"
     data = {"unit": "x.service", "action": "restarted", "state": "failed"}
     reason = {"code": "unit_not_active", "data": data}
@@ -266,7 +268,7 @@ def test_notices_reach_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     ("unknown", "partial", "least"),
     [([], False, False), (["the image x"], False, True), ([], True, True)],
 )
-def test_download_that_is_not_wholly_known_is_at_least_so_much(
+def test_partly_known_download_is_a_minimum(
     unknown: list[str], partial: bool, least: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     budget = {
@@ -284,7 +286,7 @@ def test_download_that_is_not_wholly_known_is_at_least_so_much(
     ]
 
 
-def test_role_that_would_follow_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_followup_role_is_reported_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     later = {"a": [{"code": "change_expected", "data": {"role": "b", "name": "/x"}}]}
     event = {"event": "followup_roles", "roles": later}
     report, _, _ = follow(monkeypatch, Link(([STARTED, event, FINISHED], 0)))
@@ -294,7 +296,7 @@ def test_role_that_would_follow_is_told_with_its_reason(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(("ok", "words"), [(True, "was completed"), (False, "apt-get -f")])
-def test_installation_that_was_cut_short_is_told(
+def test_interrupted_installation_is_reported(
     ok: bool, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = {"event": "dpkg_repaired", "packages": ["nginx"], "ok": ok}
@@ -321,7 +323,7 @@ def test_installation_that_was_cut_short_is_told(
         ({"event": "run_lost", "run": "r", "full_folder": "/var/lib/chautari"}, "chautari is full"),
     ],
 )
-def test_run_without_an_ending_fails(
+def test_run_without_an_end_event_fails(
     event: dict[str, Any], what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report, _, _ = follow(monkeypatch, Link(([STARTED, event], 1)))
@@ -332,7 +334,7 @@ def test_run_without_an_ending_fails(
     assert ("Deploy again" in report.refusals[0].fix) or no_room
 
 
-def test_event_of_a_newer_runner_is_skipped_and_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_event_of_a_newer_runner_is_skipped_with_a_notice(monkeypatch: pytest.MonkeyPatch) -> None:
     new = {"event": "something_new", "value": 1}
     report, _, told = follow(monkeypatch, Link(([STARTED, new, new, FINISHED], 0)))
     assert new not in told
@@ -345,13 +347,13 @@ def actions(link: Link) -> list[tuple[str, str]]:
     return [(item["action"], item.get("run", "")) for item in packed]
 
 
-def test_detached_run_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_detached_run_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     link = Link(([{"event": "run_detached", "run": "r"}], 0))
     report, _, _ = follow(monkeypatch, link, detach=True)
     assert (report.state, report.ok, report.refusals) == ("detached", True, [])
 
 
-def test_detached_run_is_handed_over_although_the_link_broke(
+def test_detached_run_is_reported_after_a_disconnection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     link = Link(([], 255), ([{"event": "run_detached", "run": "r"}], 0))
@@ -380,7 +382,7 @@ def doing(role: str | None) -> tuple[list[Any], int]:
     return [{"event": "activity", "busy": HOLDER | {"role": role} if role else None}], 0
 
 
-def test_who_is_waited_for_is_told_whenever_they_are_at_another_role(
+def test_wait_reports_each_new_role_of_the_holder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answers = [doing("base"), doing("base"), ([], 255), doing("php"), doing(None)]
@@ -391,7 +393,7 @@ def test_who_is_waited_for_is_told_whenever_they_are_at_another_role(
     assert {action for action, _ in actions(link)} == {"activity"}
 
 
-def test_waiting_ends_when_the_node_stays_away(
+def test_wait_ends_when_the_node_stays_unreachable(
     monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     free, report, _, _ = waited(monkeypatch, *[([], 255)] * 200)
@@ -404,7 +406,7 @@ MORE = {"sha256": "s", "mode": "deploy", "full": True, "checks": True, "purge": 
 
 
 @pytest.mark.parametrize("key", ["full", "checks", "purge", "interrupt_meetings"])
-def test_run_that_does_less_is_not_taken_for_the_same(key: str) -> None:
+def test_covers_request_is_false_for_a_run_that_does_less(key: str) -> None:
     less = MORE | {key: False}
     old = {name: value for name, value in MORE.items() if name != key}
     assert converge.covers_request(MORE, MORE)
@@ -414,5 +416,5 @@ def test_run_that_does_less_is_not_taken_for_the_same(key: str) -> None:
 
 
 @pytest.mark.parametrize("other", [{"sha256": "t"}, {"mode": "plan"}])
-def test_run_of_something_else_is_not_taken_for_the_same(other: dict[str, Any]) -> None:
+def test_covers_request_is_false_for_another_bundle(other: dict[str, Any]) -> None:
     assert not converge.covers_request(MORE | other, MORE)

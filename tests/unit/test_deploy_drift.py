@@ -35,7 +35,7 @@ CHANGE = {"code": "path_missing", "data": {"path": "/x"}}
 
 
 @pytest.mark.parametrize("roles", [{}, {"web": [CHANGE]}])
-def test_node_is_well_when_nothing_changed(
+def test_node_without_changes_is_up_to_date(
     roles: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = {"event": "drift", "roles": roles, "deployed": 1.0, "known": 3, "busy": None}
@@ -47,16 +47,14 @@ def test_node_is_well_when_nothing_changed(
     }  # fmt: skip
 
 
-def test_bare_machine_answered_and_has_nothing_that_could_change(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bare_machine_has_no_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     node = found(tmp_path, monkeypatch, None, Silent("", NO_PYTHON))
     assert node.ok
     assert node.describe().startswith("bog1: Nothing was deployed here yet")
 
 
 @pytest.mark.parametrize(("stderr", "message"), [("a\ntimed out", "timed out"), ("", "no answer")])
-def test_node_that_does_not_answer_is_not_well(
+def test_node_without_an_answer_is_unreachable(
     stderr: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = found(tmp_path, monkeypatch, None, Silent(stderr, 255))

@@ -14,7 +14,7 @@ from chautari.deploy.node_events import NodeReportBuilder
 from chautari.report.model import CheckResult, NodeReport
 
 
-def test_each_event_that_can_be_taken_is_in_the_table() -> None:
+def test_every_event_of_a_run_has_a_handler() -> None:
     handlers = {name for name in vars(NodeReportBuilder) if name.startswith("_on_")}
     assert {f"_on_{event}" for event in node_events._HANDLERS} == handlers
 
@@ -35,7 +35,7 @@ def test_each_event_that_can_be_taken_is_in_the_table() -> None:
         ),
     ],
 )
-def test_run_that_breaks_off_says_why(
+def test_interrupted_run_is_reported_with_its_reason(
     event: dict[str, Any], what: str, fix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ending = {"event": "run_finished", "ok": False, "failed_checks": 0, "seconds": 1.0}
@@ -49,7 +49,7 @@ def test_run_that_breaks_off_says_why(
     ("words", "fix"),
     [("Connection refused", "Look at `systemctl"), ("No space left on device", "The disk is full")],
 )
-def test_refusal_brings_its_next_step_along_unless_its_cause_is_known(
+def test_refusal_has_its_own_next_step_unless_its_cause_is_known(
     words: str, fix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reason = {"code": "unit_not_started", "data": {"error": words}}
@@ -58,7 +58,7 @@ def test_refusal_brings_its_next_step_along_unless_its_cause_is_known(
     assert report.refusals[0].fix.startswith(fix)
 
 
-def test_installation_that_a_deploy_would_finish_first_is_told() -> None:
+def test_interrupted_installation_is_reported_by_a_plan() -> None:
     report = NodeReport("bog1", "192.0.2.1", "failed")
     event = {"event": "dpkg_interrupted", "packages": ["nginx", "redis"]}
     NodeReportBuilder(report, lambda _, event: None).feed_line(json.dumps(event))
@@ -66,7 +66,7 @@ def test_installation_that_a_deploy_would_finish_first_is_told() -> None:
     assert "(nginx, redis): a deploy completes it first" in notice.text
 
 
-def test_role_that_was_only_asked_whether_people_use_it_did_not_run() -> None:
+def test_role_that_was_only_checked_for_use_did_not_run() -> None:
     report = NodeReport("bog1", "192.0.2.1", "failed")
     finished = {"ok": 4, "changed": 0, "failed": 0, "skipped": 0, "seconds": 1.5}
     taken = NodeReportBuilder(report, lambda _, event: None)
@@ -80,7 +80,7 @@ def test_role_that_was_only_asked_whether_people_use_it_did_not_run() -> None:
     ]  # fmt: skip
 
 
-def test_error_of_our_own_handler_is_reported_as_our_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_in_a_handler_is_reported_as_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise AttributeError("our own mistake")
 

@@ -174,7 +174,7 @@ def states(report: RegionReport) -> dict[str, str]:
     return {node.name: node.state for node in report.nodes}
 
 
-def test_nothing_to_do_needs_one_answer_of_each_node(nodes: Nodes, run: Any) -> None:
+def test_up_to_date_region_needs_one_answer_of_each_node(nodes: Nodes, run: Any) -> None:
     report = run(checks=False)
     assert sorted(nodes.asked) == ["bog1", "med1"]
     assert (nodes.prepared, nodes.converged) == ([], [])
@@ -186,7 +186,7 @@ def test_nothing_to_do_needs_one_answer_of_each_node(nodes: Nodes, run: Any) -> 
     assert [notice.text for notice in report.nodes[0].notices] == ["make an A record"]
 
 
-def test_checks_run_although_nothing_is_to_do(nodes: Nodes, run: Any) -> None:
+def test_checks_run_on_an_up_to_date_node(nodes: Nodes, run: Any) -> None:
     run()
     assert (nodes.prepared, sorted(nodes.converged)) == ([], ["bog1", "med1"])
     assert nodes.about["bog1"]["checks"] is True
@@ -214,7 +214,7 @@ def order(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("verb", [pipeline.deploy, pipeline.verify])
-def test_where_nothing_changes_both_sides_look_at_once(
+def test_inside_and_outside_checks_run_together_without_changes(
     order: list[str], run: Any, verb: Any
 ) -> None:
     report = run(verb)
@@ -223,7 +223,7 @@ def test_where_nothing_changes_both_sides_look_at_once(
 
 
 @pytest.mark.parametrize("asked", [{"full": True}, {}])
-def test_what_changes_is_looked_at_from_outside_when_it_stands(
+def test_outside_checks_follow_the_changes(
     nodes: Nodes, order: list[str], run: Any, asked: Data
 ) -> None:
     if not asked:
@@ -232,13 +232,13 @@ def test_what_changes_is_looked_at_from_outside_when_it_stands(
     assert order == ["inside begins", "inside ends", "outside begins", "outside ends"]
 
 
-def test_plan_of_a_region_that_is_as_it_was_left_starts_nothing(nodes: Nodes, run: Any) -> None:
+def test_plan_of_an_unchanged_region_starts_nothing(nodes: Nodes, run: Any) -> None:
     report = run(pipeline.plan)
     assert (nodes.prepared, nodes.converged) == ([], [])
     assert states(report) == {"bog1": "planned", "med1": "planned"}
 
 
-def test_stale_node_converges_without_being_prepared_again(nodes: Nodes, run: Any) -> None:
+def test_outdated_node_converges_without_preparation(nodes: Nodes, run: Any) -> None:
     nodes.answers["bog1"] = answer("debian-12", reasons={"base": CHANGED}, up_to_date=[])
     run(checks=False)
     assert (nodes.prepared, nodes.converged) == ([], ["bog1"])
@@ -256,7 +256,7 @@ def test_stale_node_converges_without_being_prepared_again(nodes: Nodes, run: An
     ],
     ids=["new role", "damaged receipt", "other environment", "bare"],
 )
-def test_node_that_is_not_ready_is_prepared_first(change: Data, nodes: Nodes, run: Any) -> None:
+def test_unprepared_node_is_prepared_first(change: Data, nodes: Nodes, run: Any) -> None:
     # The clock is part of the facts, so they are made when the test runs.
     machine = {"venv": change["venv"]} if "venv" in change else {}
     given = {key: value for key, value in change.items() if key != "venv"}
@@ -265,7 +265,7 @@ def test_node_that_is_not_ready_is_prepared_first(change: Data, nodes: Nodes, ru
     assert (nodes.prepared, nodes.converged) == (["bog1"], ["bog1"])
 
 
-def test_node_that_does_not_answer_is_left_to_the_preparation(nodes: Nodes, run: Any) -> None:
+def test_node_without_a_survey_is_prepared(nodes: Nodes, run: Any) -> None:
     nodes.answers["bog1"], nodes.outcome["bog1"] = None, "unreachable"
     report = run(checks=False)
     assert (nodes.prepared, nodes.converged) == (["bog1"], [])
@@ -273,7 +273,7 @@ def test_node_that_does_not_answer_is_left_to_the_preparation(nodes: Nodes, run:
 
 
 @pytest.mark.parametrize("mode", [pipeline.deploy, pipeline.verify, pipeline.plan])
-def test_node_that_no_connection_reaches_is_told_at_once(mode: Any, nodes: Nodes, run: Any) -> None:
+def test_unreachable_node_is_reported_at_once(mode: Any, nodes: Nodes, run: Any) -> None:
     nodes.answers["bog1"] = None
     nodes.said = "Warning: x\nssh: connect to host 203.0.113.10 port 2222: Connection timed out"
     report = run(mode, checks=False)
@@ -295,15 +295,15 @@ def test_node_that_no_connection_reaches_is_told_at_once(mode: Any, nodes: Nodes
     ],
     ids=["another machine", "another port", "another key", "another way"],
 )
-def test_what_does_not_tell_of_this_very_connection_is_looked_into(
-    said: str, nodes: Nodes, run: Any
-) -> None:
+def test_unclear_survey_error_leads_to_the_preparation(said: str, nodes: Nodes, run: Any) -> None:
     nodes.answers["bog1"], nodes.said = None, said
     run(checks=False)
     assert nodes.prepared == ["bog1"]
 
 
-def test_node_that_was_never_met_is_not_asked(nodes: Nodes, run: Any, tmp_path: Path) -> None:
+def test_node_without_a_known_host_key_is_not_surveyed(
+    nodes: Nodes, run: Any, tmp_path: Path
+) -> None:
     (tmp_path / "andes" / "known_hosts").write_text("203.0.113.11 k\n")
     run(checks=False)
     assert (nodes.asked, nodes.prepared) == (["med1", "bog1"], ["bog1"])
@@ -346,16 +346,14 @@ def test_verify_runs_no_role(nodes: Nodes, run: Any) -> None:
     assert states(report) == {"bog1": "verified", "med1": "verified"}
 
 
-def test_canary_goes_first_and_the_rest_follow_when_it_is_well(nodes: Nodes, run: Any) -> None:
+def test_canary_converges_first_and_the_rest_follow(nodes: Nodes, run: Any) -> None:
     report = run(canary="med1", full=True)
     assert (nodes.asked, nodes.converged) == (["med1", "bog1"], ["med1", "bog1"])
     assert list(states(report)) == ["med1", "bog1"]
 
 
 @pytest.mark.parametrize("trouble", ["breaks", "unreachable", "check"])
-def test_canary_that_is_not_well_holds_the_others_back(
-    trouble: str, nodes: Nodes, run: Any
-) -> None:
+def test_failed_canary_skips_the_other_nodes(trouble: str, nodes: Nodes, run: Any) -> None:
     nodes.outcome["med1"] = trouble
     if trouble == "unreachable":
         nodes.answers["med1"] = None
@@ -371,7 +369,7 @@ def test_canary_that_is_not_well_holds_the_others_back(
     assert not report.ok
 
 
-def test_canary_of_chosen_nodes_goes_first_and_brings_no_other(nodes: Nodes, run: Any) -> None:
+def test_canary_of_chosen_nodes_adds_no_other_node(nodes: Nodes, run: Any) -> None:
     run(canary="med1", nodes=("bog1",), full=True)
     assert nodes.asked == ["med1", "bog1"]
     nodes.asked.clear()
@@ -379,13 +377,13 @@ def test_canary_of_chosen_nodes_goes_first_and_brings_no_other(nodes: Nodes, run
     assert nodes.asked == ["med1"]
 
 
-def test_one_node_s_failure_keeps_the_other_s_result(nodes: Nodes, run: Any) -> None:
+def test_failure_of_one_node_keeps_the_result_of_the_other(nodes: Nodes, run: Any) -> None:
     nodes.outcome["bog1"] = "breaks"
     report = run(full=True)
     assert states(report) == {"bog1": "failed", "med1": "converged"}
 
 
-def test_node_whose_work_breaks_keeps_the_other_s_result(nodes: Nodes, run: Any) -> None:
+def test_bug_at_one_node_keeps_the_result_of_the_other(nodes: Nodes, run: Any) -> None:
     nodes.outcome |= {"bog1": "explodes"}
     report = run(full=True)
     assert states(report) == {"bog1": "failed", "med1": "converged"}
@@ -395,7 +393,7 @@ def test_node_whose_work_breaks_keeps_the_other_s_result(nodes: Nodes, run: Any)
     assert not report.ok
 
 
-def test_expected_trouble_with_one_node_says_what_to_do(nodes: Nodes, run: Any) -> None:
+def test_expected_error_at_one_node_has_a_next_step(nodes: Nodes, run: Any) -> None:
     nodes.outcome |= {"bog1": "mended"}
     report = run(full=True)
     assert states(report) == {"bog1": "failed", "med1": "converged"}
@@ -404,7 +402,7 @@ def test_expected_trouble_with_one_node_says_what_to_do(nodes: Nodes, run: Any) 
     ]
 
 
-def test_key_of_receipts_is_in_no_word_to_a_node(nodes: Nodes, run: Any) -> None:
+def test_key_of_receipts_is_never_sent_to_a_node(nodes: Nodes, run: Any) -> None:
     run(full=True)
     assert "canary-receipts" not in json.dumps(list(nodes.about.values()))
     assert request.RECEIPT_KEY == "receipt_key"

@@ -60,9 +60,7 @@ def looks(nodes: Nodes, *answers: Data, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("venv", ["", "of another toolkit"])
-def test_somebody_elses_node_is_refused_before_anything_is_done(
-    venv: str, nodes: Nodes, run: Any
-) -> None:
+def test_busy_node_is_refused_before_anything_changes(venv: str, nodes: Nodes, run: Any) -> None:
     nodes.answers["bog1"] = at_work(LUZ, venv=venv)
     report = run(checks=False)
     assert (nodes.prepared, nodes.converged) == ([], [])
@@ -74,7 +72,7 @@ def test_somebody_elses_node_is_refused_before_anything_is_done(
     assert not report.ok
 
 
-def test_waiting_looks_again_and_prepares_and_takes_off(
+def test_wait_surveys_again_prepares_and_removes_roles(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = [{"code": "receipt_missing", "data": {}}]
@@ -88,7 +86,7 @@ def test_waiting_looks_again_and_prepares_and_takes_off(
     assert (report.nodes[0].state, report.nodes[0].changed) == ("converged", 2)
 
 
-def test_waiting_for_one_who_did_the_same_leaves_nothing_to_do(
+def test_wait_for_an_equal_run_leaves_nothing_to_do(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks(nodes, at_work(LUZ), answer("debian-12"), monkeypatch=monkeypatch)
@@ -98,7 +96,7 @@ def test_waiting_for_one_who_did_the_same_leaves_nothing_to_do(
     assert report.ok and ("bog1", "node_up_to_date") in nodes.told
 
 
-def test_somebody_who_came_first_after_the_look_is_told(
+def test_run_that_started_after_the_survey_is_reported(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes.answers["bog1"] = answer("debian-12", reasons={"base": CHANGED})
@@ -108,7 +106,7 @@ def test_somebody_who_came_first_after_the_look_is_told(
     assert nodes.events == [{"event": "busy", "holder": LUZ}]
 
 
-def test_somebody_who_came_first_after_the_look_is_waited_for(
+def test_run_that_started_after_the_survey_is_waited_for(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stale = answer("debian-12", reasons={"base": CHANGED})
@@ -120,7 +118,7 @@ def test_somebody_who_came_first_after_the_look_is_waited_for(
 
 
 @pytest.mark.parametrize(("wait", "kind"), [(False, "busy"), (True, "waiting")])
-def test_who_is_at_work_is_told_before_the_other_nodes_have_answered(
+def test_holder_is_reported_before_other_nodes_answer(
     wait: bool, kind: str, nodes: Nodes, run: Any, packed: list[list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -147,7 +145,7 @@ def test_who_is_at_work_is_told_before_the_other_nodes_have_answered(
     )
 
 
-def test_same_command_joins_the_run_that_is_there(
+def test_same_command_joins_the_running_run(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes.answers["bog1"] = at_work(OURS)
@@ -158,7 +156,7 @@ def test_same_command_joins_the_run_that_is_there(
     assert ("bog1", "joined") in nodes.told
 
 
-def test_run_that_is_there_is_left_to_itself_when_nobody_wants_to_follow(
+def test_detached_command_does_not_follow_the_running_run(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes.answers["bog1"] = at_work(OURS | {"sha256": "other"})
@@ -169,7 +167,7 @@ def test_run_that_is_there_is_left_to_itself_when_nobody_wants_to_follow(
 
 
 @pytest.mark.parametrize("less", [{"sha256": "other"}, {"checks": False}, {"mode": "plan"}])
-def test_joined_run_that_did_less_is_followed_by_another(
+def test_joined_run_that_did_less_is_followed_by_a_full_one(
     less: Data, nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks(nodes, at_work(OURS | less), answer("debian-12"), monkeypatch=monkeypatch)
@@ -180,7 +178,7 @@ def test_joined_run_that_did_less_is_followed_by_another(
     assert report.ok
 
 
-def test_nothing_follows_a_joined_run_that_was_lost_sight_of(
+def test_nothing_follows_a_disconnected_joined_run(
     nodes: Nodes, run: Any, packed: list[list[str]], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes.answers["bog1"] = at_work(OURS | {"sha256": "other"})
@@ -190,7 +188,7 @@ def test_nothing_follows_a_joined_run_that_was_lost_sight_of(
     assert nodes.asked == ["bog1"]
 
 
-def test_canary_that_is_lost_sight_of_holds_the_others_back(
+def test_disconnected_canary_skips_the_other_nodes(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes.answers["med1"] = answer("debian-13", reasons={"base": CHANGED})

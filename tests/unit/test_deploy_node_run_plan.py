@@ -29,7 +29,7 @@ def counted(_: Any, __: bytes, ___: Data, report: NodeReport, tell: Any, ____: b
 
 
 @pytest.mark.parametrize("other", [True, False])
-def test_plan_says_that_another_environment_comes_on_top(
+def test_plan_reports_that_the_environment_is_replaced(
     other: bool, nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def looked(*asked: Any) -> dict[str, NodeReport]:
@@ -48,7 +48,7 @@ def test_plan_says_that_another_environment_comes_on_top(
     assert bog1.notices == [OUTDATED] * other
 
 
-def test_check_says_nothing_of_what_a_deploy_would_fetch(
+def test_verify_reports_no_downloads(
     nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = NodeReport("bog1", "", "converged", notices=[OUTDATED])
@@ -58,7 +58,7 @@ def test_check_says_nothing_of_what_a_deploy_would_fetch(
     assert (bog1.notices, bog1.download_at_least) == ([], False)
 
 
-def test_first_plan_of_a_node_says_that_preparing_it_downloads(
+def test_first_plan_of_a_node_names_the_downloads_of_preparation(
     nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusal = Refusal("nothing_deployed")

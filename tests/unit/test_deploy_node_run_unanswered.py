@@ -29,7 +29,7 @@ def never_met(nodes: Nodes, run: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", [pipeline.deploy, pipeline.plan])
 @pytest.mark.usefixtures("never_met")
-def test_node_that_was_never_met_from_here_loses_what_it_is_to_lose(
+def test_node_without_a_known_host_key_loses_obsolete_roles(
     verb: Any, nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes.answers["bog1"] = answer("debian-12", obsolete_roles=["framadate"])
@@ -40,7 +40,7 @@ def test_node_that_was_never_met_from_here_loses_what_it_is_to_lose(
     assert report.ok
 
 
-def test_node_whose_link_was_cut_loses_what_it_is_to_lose(
+def test_disconnected_node_loses_obsolete_roles(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cuts: list[Any] = [None, None, None]
@@ -52,7 +52,7 @@ def test_node_whose_link_was_cut_loses_what_it_is_to_lose(
 
 
 @pytest.mark.usefixtures("never_met")
-def test_fresh_node_answers_once_and_has_nothing_to_lose(
+def test_fresh_node_answers_once_and_has_no_obsolete_roles(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What the preparation installs may bring the machine below what the preflight asks for.
@@ -74,7 +74,7 @@ def test_fresh_node_answers_once_and_has_nothing_to_lose(
     ],
 )
 @pytest.mark.usefixtures("never_met")
-def test_node_that_stays_silent_is_told_and_left_alone(
+def test_silent_node_is_reported_and_left_unchanged(
     said: str, code: int, state: str, what: str, nodes: Nodes, run: Any,
     packed: list[list[str]],
 ) -> None:  # fmt: skip
@@ -88,7 +88,7 @@ def test_node_that_stays_silent_is_told_and_left_alone(
 
 
 @pytest.mark.usefixtures("never_met")
-def test_node_on_which_all_holds_is_done(nodes: Nodes, run: Any, packed: list[list[str]]) -> None:
+def test_up_to_date_node_is_not_converged(nodes: Nodes, run: Any, packed: list[list[str]]) -> None:
     report = run(checks=False)
     assert packed == []
     assert [(role.name, role.up_to_date) for role in report.nodes[0].roles] == [("base", True)]
@@ -97,7 +97,7 @@ def test_node_on_which_all_holds_is_done(nodes: Nodes, run: Any, packed: list[li
 
 
 @pytest.mark.usefixtures("never_met")
-def test_somebody_at_work_there_is_minded(
+def test_busy_node_is_refused_after_preparation(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes.answers["bog1"] = at_work(LUZ)
@@ -112,7 +112,7 @@ def test_somebody_at_work_there_is_minded(
     ids=["joined", "waited for"],
 )
 @pytest.mark.usefixtures("never_met")
-def test_somebody_at_work_there_is_joined_or_waited_for(
+def test_run_on_the_node_is_joined_or_waited_for(
     holder: Data, wait: bool, done: list[str], nodes: Nodes, run: Any,
     packed: list[list[str]], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip

@@ -44,18 +44,18 @@ def say(_: str) -> None:
     pass
 
 
-def test_unknown_node_is_refused_with_those_there_are(tmp_path: Path) -> None:
+def test_unknown_node_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as refused:
         Request(inventory(tmp_path), "deploy", ("bog9",)).node_names()
     assert str(refused.value) == "no node 'bog9' in this region\n  Fix: use one of: bog1, med1"
 
 
-def test_all_nodes_are_meant_when_none_is_named(tmp_path: Path) -> None:
+def test_request_without_names_means_all_nodes(tmp_path: Path) -> None:
     assert Request(inventory(tmp_path), "deploy").node_names() == ("bog1", "med1")
     assert Request(inventory(tmp_path), "deploy", ("med1",)).node_names() == ("med1",)
 
 
-def test_plan_makes_the_secrets_and_every_node_s_variables(
+def test_context_has_secrets_and_variables_of_every_node(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready = resolve_context(asked(tmp_path, monkeypatch), say)
@@ -65,7 +65,7 @@ def test_plan_makes_the_secrets_and_every_node_s_variables(
     assert ready.inventory.secrets.is_file()
 
 
-def test_plan_shows_no_secret_when_it_is_printed(
+def test_context_hides_secrets_in_its_representation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready = resolve_context(asked(tmp_path, monkeypatch), say)
@@ -73,14 +73,14 @@ def test_plan_shows_no_secret_when_it_is_printed(
         assert ready.secrets[name] not in repr(ready)
 
 
-def test_missing_secret_is_told_before_anything_else(tmp_path: Path) -> None:
+def test_missing_secret_is_reported_first(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="deploy secrets set andes mail_relay_password"):
         resolve_context(
             Request(inventory(tmp_path), "deploy", identities=(tmp_path / "none",)), say
         )
 
 
-def test_holder_of_a_run_is_told_who_and_from_where() -> None:
+def test_run_metadata_names_operator_and_origin() -> None:
     told = run_metadata("r", "andes", "bog1")
     assert set(told) == {"run", "region", "node", "operator", "origin"}
     assert told["operator"] and told["origin"]
@@ -110,7 +110,7 @@ def planned(folder: Path, endpoints: Endpoints, *nodes: str) -> DeployContext:
     return DeployContext(wanted, endpoints, request.SecretStore({}, ()), ())
 
 
-def test_report_tells_how_each_service_is_opened(tmp_path: Path) -> None:
+def test_report_says_how_each_service_is_opened(tmp_path: Path) -> None:
     [service] = region_report.service_infos(planned(tmp_path, SANDBOX))
     assert (service.url, service.node) == ("https://cloud.andes.example.org/", "med1")
     assert (service.version, service.login) == ("35.0.1 (double)", "admin")
@@ -129,7 +129,7 @@ def test_report_names_the_doubles(tmp_path: Path) -> None:
     ]
 
 
-def test_report_names_what_stands_in_for_an_operating_system(tmp_path: Path) -> None:
+def test_report_names_os_substitutes(tmp_path: Path) -> None:
     stand_in = "os_substitutes: {{ubuntu-22.04: {{os: debian-12, memory_mb: 900, cores: 1}}}}"
     text = SANDBOX_REGION.replace("/24}}", f"/24, {stand_in}}}}}").replace(
         "services: [nextcloud]", "os: ubuntu-22.04, services: [bigbluebutton]"
@@ -181,7 +181,7 @@ def test_outside_checks_are_those_of_the_nodes_roles(tmp_path: Path) -> None:
     assert {"nginx", "tls"} <= set(roles)
 
 
-def test_outside_checks_get_secrets_in_a_file_without_a_name(
+def test_outside_checks_get_secrets_in_an_unnamed_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, Any] = {}
@@ -201,7 +201,7 @@ def test_outside_checks_get_secrets_in_a_file_without_a_name(
     assert "canary" not in " ".join(seen["argv"])
 
 
-def test_outside_checks_that_cannot_run_are_a_failed_check(
+def test_outside_checks_that_cannot_run_count_as_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = CompletedProcess((), 4, b"no module", b"")

@@ -43,7 +43,7 @@ def asked(
 
 
 @pytest.mark.parametrize("said", CUTS)
-def test_node_is_asked_over_again(
+def test_survey_is_repeated_after_a_disconnection(
     said: str, node: SSHTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = [([], Silent(said)), ([], Silent(said)), ([answer("debian-12")], Silent("", 0))]
@@ -52,7 +52,7 @@ def test_node_is_asked_over_again(
 
 
 @pytest.mark.parametrize("said", CUTS)
-def test_link_that_is_always_cut_is_given_up(
+def test_survey_gives_up_a_connection_that_always_drops(
     said: str, node: SSHTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, times = asked(node, monkeypatch, iter([([], Silent(said))] * 9))
@@ -70,13 +70,13 @@ def test_link_that_is_always_cut_is_given_up(
     ],
     ids=["no account", "another key", "no machine", "no python", "a person ended it"],
 )
-def test_what_no_other_try_gets_through_is_asked_once(
+def test_survey_is_not_repeated_after_a_permanent_error(
     ending: Silent, node: SSHTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert asked(node, monkeypatch, iter([([], ending)] * 9))[1] == 1
 
 
-def test_stream_that_a_person_ended_says_so() -> None:
+def test_survey_reports_an_interruption_by_the_user() -> None:
     stream = RunningCommand(["sleep", "60"])
     stream.stop()
     assert (list(stream), stream.stopped) == ([], True)

@@ -76,7 +76,7 @@ def test_results_page_names_every_state_with_its_word() -> None:
 
 
 @pytest.mark.parametrize("page", [*PAGES, *READMES], ids=page_id)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_a_target(page: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
     broken = [link for link in links if not link.startswith("http") and not _exists(page, link)]
     assert broken == []

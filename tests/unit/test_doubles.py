@@ -23,7 +23,7 @@ def read(archive: Path, name: str) -> bytes:
         return member.read()
 
 
-def test_two_builds_are_equal_in_every_byte(archive: Path, tmp_path: Path) -> None:
+def test_build_is_reproducible(archive: Path, tmp_path: Path) -> None:
     assert build_nextcloud("34.0.4", tmp_path).read_bytes() == archive.read_bytes()
 
 
@@ -31,7 +31,7 @@ def test_archive_is_named_as_upstream_names_it(archive: Path) -> None:
     assert archive.name == "nextcloud-34.0.4.tar.bz2"
 
 
-def test_everything_lies_in_one_top_folder_owned_by_root(archive: Path) -> None:
+def test_archive_has_one_top_folder_owned_by_root(archive: Path) -> None:
     with tarfile.open(archive, "r:bz2") as tar:
         members = tar.getmembers()
     assert {member.name.split("/")[0] for member in members} == {"nextcloud"}
@@ -48,7 +48,7 @@ def test_archive_has_what_a_release_has(archive: Path) -> None:
     assert "nextcloud/config/CAN_INSTALL" in names
 
 
-def test_occ_alone_is_executable(archive: Path) -> None:
+def test_only_occ_is_executable(archive: Path) -> None:
     with tarfile.open(archive) as tar:
         files = [member for member in tar.getmembers() if member.isfile()]
     assert [member.name for member in files if member.mode & 0o111] == ["nextcloud/occ"]
@@ -76,7 +76,7 @@ def test_apps_fit_the_release(archive: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["34", "34.0", "34.0.4-rc1", "../34.0.4", ""])
-def test_refuses_what_is_no_version(version: str, tmp_path: Path) -> None:
+def test_build_refuses_an_invalid_version(version: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is no Nextcloud version"):
         build_nextcloud(version, tmp_path)
 
@@ -86,12 +86,12 @@ def polls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_framadate("1.1.19", tmp_path_factory.mktemp("polls"))
 
 
-def test_framadate_s_double_is_equal_in_every_byte_each_time(polls: Path, tmp_path: Path) -> None:
+def test_framadate_double_is_reproducible(polls: Path, tmp_path: Path) -> None:
     assert build_framadate("1.1.19", tmp_path).read_bytes() == polls.read_bytes()
     assert polls.name == "framadate-1.1.19.tar.gz"
 
 
-def test_framadate_s_double_has_what_the_role_looks_for(polls: Path) -> None:
+def test_framadate_double_has_the_files_that_the_role_reads(polls: Path) -> None:
     with tarfile.open(polls) as tar:
         names = set(tar.getnames())
         member = tar.extractfile("framadate/app/inc/constants.php")
@@ -105,13 +105,13 @@ def test_framadate_s_double_has_what_the_role_looks_for(polls: Path) -> None:
     assert not [name for name in names if name.endswith(("config.php", ".pyc"))]
 
 
-def test_framadate_s_double_calls_itself_a_double() -> None:
+def test_framadate_double_calls_itself_a_double() -> None:
     assert "Double of Framadate" in (SOURCES / "app/inc/pages.php").read_text()
     lines = sum(len(file.read_text().splitlines()) for file in SOURCES.rglob("*.php"))
     assert lines < 600, "a double that grows is an app of its own"
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.1.19-rc1", "../1.1.19", ""])
-def test_framadate_s_double_refuses_what_is_no_version(version: str, tmp_path: Path) -> None:
+def test_framadate_double_refuses_an_invalid_version(version: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is no Framadate version"):
         build_framadate(version, tmp_path)

@@ -34,7 +34,7 @@ def built() -> dict[str, Package]:
     return {package.control["Package"]: package for package in packages("3.0.35")}
 
 
-def test_each_package_names_itself_a_double_and_carries_the_release(
+def test_package_names_itself_a_double_and_has_the_release(
     built: dict[str, Package],
 ) -> None:
     assert REPOSITORIES["bigbluebutton"] is packages
@@ -49,7 +49,7 @@ def test_each_package_names_itself_a_double_and_carries_the_release(
     assert release == b"BIGBLUEBUTTON_RELEASE=3.0.35\n"
 
 
-def test_two_builds_are_equal_in_every_byte(built: dict[str, Package]) -> None:
+def test_build_is_reproducible(built: dict[str, Package]) -> None:
     again = {package.control["Package"]: package for package in packages("3.0.35")}
     assert {name: item.pack() for name, item in again.items()} == {
         name: item.pack() for name, item in built.items()
@@ -57,25 +57,25 @@ def test_two_builds_are_equal_in_every_byte(built: dict[str, Package]) -> None:
 
 
 @pytest.mark.parametrize("version", ["3.0", "3.0.x", "jammy-300", ""])
-def test_refuses_what_is_no_version(version: str) -> None:
+def test_build_refuses_an_invalid_version(version: str) -> None:
     with pytest.raises(ValueError, match="is no BigBlueButton version"):
         packages(version)
 
 
-def test_no_file_lies_in_two_packages(built: dict[str, Package]) -> None:
+def test_no_file_is_in_two_packages(built: dict[str, Package]) -> None:
     owners: dict[str, str] = {}
     for name, package in built.items():
         for path in package.files:
             assert owners.setdefault(path, name) == name
 
 
-def test_files_below_etc_are_conffiles_and_no_others(built: dict[str, Package]) -> None:
+def test_conffiles_are_exactly_the_files_below_etc(built: dict[str, Package]) -> None:
     for package in built.values():
         kept = package.scripts.get("conffiles", b"").decode().split()
         assert kept == [f"/{path}" for path in sorted(package.files) if path.startswith("etc/")]
 
 
-def test_scripts_are_sound_and_start_the_units(built: dict[str, Package]) -> None:
+def test_scripts_are_valid_and_start_the_units(built: dict[str, Package]) -> None:
     for package in built.values():
         for name in ("postinst", "prerm", "postrm"):
             script = package.scripts.get(name)
@@ -86,7 +86,7 @@ def test_scripts_are_sound_and_start_the_units(built: dict[str, Package]) -> Non
     assert b"bbb-rap-resque-worker bbb-rap-starter" in built["bbb-record-core"].scripts["prerm"]
 
 
-def test_program_lies_in_one_package_and_is_executable_text(built: dict[str, Package]) -> None:
+def test_program_is_in_one_package_and_executable(built: dict[str, Package]) -> None:
     core = built["bbb-double"]
     assert "usr/share/bbb-double/bbb_double/__main__.py" in core.files
     data = core.pack()
@@ -95,7 +95,7 @@ def test_program_lies_in_one_package_and_is_executable_text(built: dict[str, Pac
         assert archive.getmember("./usr/share/bbb-double/serve").mode == 0o755
 
 
-def test_every_unit_has_a_part_that_serves_it() -> None:
+def test_every_unit_starts_a_part_of_the_program() -> None:
     units = {file.stem for file in SOURCES.rglob("*.service")}
     others = {"bbb-web", "bbb-rap-starter", "bbb-rap-resque-worker"}
     assert units == set(services.PARTS) | others
@@ -117,7 +117,7 @@ def test_properties_are_read_as_java_reads_them() -> None:
     }
 
 
-def test_overrides_are_laid_over_the_defaults_of_bbb_web(tmp_path: Path) -> None:
+def test_overrides_replace_defaults_of_bbb_web(tmp_path: Path) -> None:
     over = tmp_path / "bbb-web.properties"
     over.write_text("bigbluebutton.web.serverURL=https://rooms.example.org\nsecuritySalt=x\n")
     found = settings.web(WEB / "bigbluebutton.properties", over)
@@ -151,7 +151,7 @@ def test_lists_are_replaced_and_mappings_merged(tmp_path: Path) -> None:
         settings.tree(default, over)
 
 
-def test_hocon_includes_the_defaults_and_refuses_what_is_broken(tmp_path: Path) -> None:
+def test_hocon_includes_defaults_and_refuses_broken_files(tmp_path: Path) -> None:
     default = SOURCES / "bbb-apps-akka/root/usr/share/bbb-apps-akka/conf/application.conf"
     file = tmp_path / "bbb-apps-akka.conf"
     file.write_text(
@@ -180,7 +180,7 @@ def test_settings_of_the_client_have_the_keys_that_are_overridden() -> None:
         assert settings.value(found, f"public.{path}") is not None or path.endswith("Locale")
 
 
-def test_turn_servers_give_credentials_that_last(tmp_path: Path) -> None:
+def test_turn_servers_give_credentials_with_an_expiry(tmp_path: Path) -> None:
     default = WEB / "spring/turn-stun-servers.xml"
     assert sessions.read_servers(default, tmp_path / "none").turn == ()
     over = tmp_path / "turn-stun-servers.xml"
@@ -216,7 +216,7 @@ def test_freeswitch_listens_where_its_files_say(tmp_path: Path) -> None:
         services.freeswitch(tmp_path)
 
 
-def test_status_has_upstream_s_columns() -> None:
+def test_status_has_the_columns_of_upstream() -> None:
     lines = facts.status_lines({"bbb-web": "active", "bbb-rap-resque-worker": "inactive"})
     assert lines == [
         "bbb-web ——————————————————————► [✔ - active]",
@@ -249,7 +249,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_check_says_what_runs_not_and_what_does_not_fit() -> None:
+def test_check_reports_stopped_units_and_mismatches() -> None:
     down = {"nginx": "active", "redis-server": "inactive", "freeswitch": "active"}
     text = "\n".join(findings.processes(sample(states=down)))
     assert "# Not running:  redis-server" in text
@@ -264,7 +264,7 @@ def test_check_says_what_runs_not_and_what_does_not_fit() -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_check_wants_secure_websockets_where_browsers_use_https() -> None:
+def test_check_requires_secure_websockets_with_https() -> None:
     web = dict(sample().web) | {"bigbluebutton.web.serverURL": "https://rooms.example.org"}
     plain = "\n".join(findings.sip(sample(web=web, sip=["http://192.0.2.1:5066"])))
     assert "did not find the use of https" in plain
@@ -273,7 +273,7 @@ def test_check_wants_secure_websockets_where_browsers_use_https() -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_check_says_when_the_own_name_leads_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_reports_a_name_that_resolves_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facts, "run", lambda *words: "")
     monkeypatch.setattr(findings.time, "sleep", lambda seconds: None)
     assert "Could not connect to the configured hostname/IP address" in "\n".join(
@@ -287,7 +287,7 @@ def test_header_comes_before_every_problem(quiet: None, monkeypatch: pytest.Monk
     assert lines[0].strip() == "# Potential problems described below"
 
 
-def test_redis_s_protocol_is_spoken() -> None:
+def test_redis_double_answers_the_protocol() -> None:
     assert redis.encode("LLEN", "é") == b"*2\r\n$4\r\nLLEN\r\n$2\r\n\xc3\xa9\r\n"
     answers = b"+OK\r\n:3\r\n*2\r\n$1\r\nq\r\n$-1\r\n*-1\r\n-ERR no\r\n"
     stream = io.BytesIO(answers)
@@ -326,7 +326,7 @@ def recorded(home: Path, marked: bool = True) -> str:
     return identifier
 
 
-def test_worker_follows_the_operator_s_steps_and_leaves_others_queues(tmp_path: Path) -> None:
+def test_worker_runs_configured_steps_and_leaves_other_queues(tmp_path: Path) -> None:
     identifier, queues = recorded(tmp_path), Queues()
     steps = {"archive": "sanity", "sanity": ["process:video"], "process:video": "publish:video"}
     found = {"playback_protocol": "https", "playback_host": "rooms.example.org", "steps": steps}
@@ -352,7 +352,7 @@ def test_worker_follows_the_operator_s_steps_and_leaves_others_queues(tmp_path: 
     assert not rap.delete(identifier, tmp_path)
 
 
-def test_recording_that_nobody_marked_is_not_processed(tmp_path: Path) -> None:
+def test_recording_without_a_mark_is_not_processed(tmp_path: Path) -> None:
     identifier = recorded(tmp_path, marked=False)
     assert rap.work("archive", identifier, {"steps": {"archive": "sanity"}}, tmp_path) == []
     assert (tmp_path / f"recording/status/archived/{identifier}.norecord").exists()

@@ -71,7 +71,7 @@ def joined(server: Server) -> Callable[..., str]:
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha384", "sha512"])
-def test_each_algorithm_that_is_supported_is_taken(server: Server, algorithm: str) -> None:
+def test_every_supported_algorithm_is_accepted(server: Server, algorithm: str) -> None:
     assert read(server.call("getMeetings", algorithm))["messageKey"] == "noMeetings"
     over = "sha256,sha512" if algorithm in ("sha1", "sha384") else algorithm
     strict = Server(Path("/nowhere"), supportedChecksumAlgorithms=over)
@@ -79,7 +79,7 @@ def test_each_algorithm_that_is_supported_is_taken(server: Server, algorithm: st
     assert taken == (algorithm in over)
 
 
-def test_checksum_is_of_call_query_and_secret() -> None:
+def test_checksum_covers_call_query_and_secret() -> None:
     query = "b=1&checksum=x&a=%20"
     assert checksums.without_checksum(query) == "b=1&a=%20"
     right = hashlib.sha1(b"endb=1&a=%20k").hexdigest()
@@ -91,7 +91,7 @@ def test_checksum_is_of_call_query_and_secret() -> None:
     assert not checksums.agrees("end", twice, "k", ["sha1"])
 
 
-def test_wrong_checksum_is_refused_with_upstream_s_key(server: Server) -> None:
+def test_wrong_checksum_is_refused_with_the_key_of_upstream(server: Server) -> None:
     answer = web.route(server.api, Request("/bigbluebutton/api/getMeetings", "checksum=00"))
     assert read(answer)["messageKey"] == "checksumError"
     answer = web.route(server.api, Request("/bigbluebutton/api/join", "checksum=00"))
@@ -100,7 +100,7 @@ def test_wrong_checksum_is_refused_with_upstream_s_key(server: Server) -> None:
     assert json.loads(errors)[0]["key"] == "checksumError"
 
 
-def test_version_shows_the_release_only_where_that_is_allowed(server: Server) -> None:
+def test_version_shows_the_release_only_when_allowed(server: Server) -> None:
     found = read(web.route(server.api, Request("/bigbluebutton/api")))
     assert (found["returncode"], found["version"], found["bbbVersion"]) == ("SUCCESS", "2.0", "")
     open_server = Server(Path("/nowhere"), allowRevealOfBBBVersion="true")
@@ -109,7 +109,7 @@ def test_version_shows_the_release_only_where_that_is_allowed(server: Server) ->
     assert read(server.call("nonsense"))["messageKey"] == "unsupportedRequest"
 
 
-def test_meeting_is_made_once(server: Server) -> None:
+def test_meeting_is_created_once(server: Server) -> None:
     first = read(_create(server, meetingID="room", moderatorPW="mp", attendeePW="ap"))
     digest = hashlib.sha1(b"room").hexdigest()
     assert first["internalMeetingID"] == f"{digest}-{server.now}"
@@ -126,7 +126,7 @@ def _create(server: Server, **given: str) -> Answer:
     return server.call("create", **{"name": "A room", **given})
 
 
-def test_people_count_once_they_opened_the_client(
+def test_attendee_counts_after_opening_the_client(
     server: Server, joined: Callable[..., str]
 ) -> None:
     _create(server, meetingID="room", moderatorPW="mp", attendeePW="ap")
@@ -157,7 +157,7 @@ def test_people_count_once_they_opened_the_client(
         ({}, "Params required"),
     ],
 )
-def test_join_is_refused_with_upstream_s_keys(
+def test_join_is_refused_with_the_keys_of_upstream(
     server: Server, given: dict[str, str], key: str
 ) -> None:
     _create(server, meetingID="room", moderatorPW="mp", attendeePW="ap")
@@ -166,7 +166,7 @@ def test_join_is_refused_with_upstream_s_keys(
     assert (found["returncode"], found["messageKey"]) == ("FAILED", key)
 
 
-def test_meeting_without_passwords_wants_a_role(server: Server) -> None:
+def test_meeting_without_passwords_requires_a_role(server: Server) -> None:
     _create(server, meetingID="room")
     given = {"meetingID": "room", "fullName": "Ana", "password": "x", "redirect": "false"}
     assert "'role' parameter" in read(server.call("join", **given))["message"]
@@ -183,7 +183,7 @@ def test_meeting_without_passwords_wants_a_role(server: Server) -> None:
     assert web.route(server.api, check).status == 200
 
 
-def test_guests_wait_where_the_region_asks_for_it(
+def test_guests_wait_when_the_region_requires_it(
     tmp_path: Path,
 ) -> None:
     server = Server(tmp_path, defaultGuestPolicy="ASK_MODERATOR")
@@ -200,7 +200,7 @@ def test_guests_wait_where_the_region_asks_for_it(
     assert read(found)["messageKey"] == "guestDeniedAccess"
 
 
-def test_ended_meeting_cannot_be_joined_and_is_forgotten(server: Server) -> None:
+def test_ended_meeting_cannot_be_joined_and_is_deleted(server: Server) -> None:
     _create(server, meetingID="room", moderatorPW="mp", attendeePW="ap")
     assert read(server.call("end", meetingID="none"))["messageKey"] == "notFound"
     assert (
@@ -245,7 +245,7 @@ def test_meetings_expire_as_configured(server: Server, joined: Callable[..., str
         ({"defaultKeepEvents": "true"}, {}, True),
     ],
 )
-def test_raw_files_are_kept_only_where_recording_is_allowed(
+def test_raw_files_stay_only_when_recording_is_allowed(
     tmp_path: Path, over: dict[str, str], given: dict[str, str], kept: bool
 ) -> None:
     server = Server(tmp_path, **over)
@@ -275,7 +275,7 @@ def test_recordings_are_listed_hidden_and_moved_away(server: Server, tmp_path: P
     assert read(server.call("deleteRecordings"))["messageKey"] == "missingParamRecordID"
 
 
-def test_all_recordings_are_told_only_where_that_is_allowed(tmp_path: Path) -> None:
+def test_all_recordings_are_listed_only_when_allowed(tmp_path: Path) -> None:
     server = Server(tmp_path, allowFetchAllRecordings="false")
     _create(server, meetingID="room", record="true")
     server.call("end", meetingID="room")
@@ -285,7 +285,7 @@ def test_all_recordings_are_told_only_where_that_is_allowed(tmp_path: Path) -> N
     assert read(server.call("getRecordings", recordID=raw.name))["recordID"] == raw.name
 
 
-def test_documents_come_in_the_body(server: Server) -> None:
+def test_documents_are_read_from_the_body(server: Server) -> None:
     body = b'<modules><module name="presentation"><document url="https://x.example.org/a.pdf"/>'
     body += b"</module></modules>"
     query = urlencode({"meetingID": "room", "name": "A room"})

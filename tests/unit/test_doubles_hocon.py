@@ -18,7 +18,7 @@ def read_hocon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     sys.modules.pop("double_xmpp", None)
 
 
-def test_objects_lists_and_paths_are_read(read_hocon: Reader) -> None:
+def test_hocon_reads_objects_lists_and_paths(read_hocon: Reader) -> None:
     found = read_hocon(
         '# a comment\na {\n  b = "x # y"\n  c { d: 1 }\n  e = [ "one", "two" ]\n}\na.c.f = true\n'
         'g = [ { h = "i" } ]\nempty = []\n'

@@ -17,7 +17,7 @@ from chautari.node import lock, main
 pytestmark = pytest.mark.usefixtures("node_state")
 
 
-def test_whoever_waits_is_told_at_which_role_the_run_is(
+def test_activity_names_the_holder_and_the_current_role(
     node_state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     roles = [{"event": "role_started", "role": role} for role in ("base", "php")]

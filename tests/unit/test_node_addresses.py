@@ -49,21 +49,21 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_addresses_are_those_of_the_kernel_s_tables(tables: Path) -> None:
+def test_addresses_come_from_kernel_tables(tables: Path) -> None:
     assert addresses.address_facts(["all_ipv4_addresses", "all_ipv6_addresses"]) == {
         "all_ipv4_addresses": ["10.0.0.4", "10.0.0.5"],
         "all_ipv6_addresses": ["2001:db8::11"],
     }
 
 
-def test_machine_without_these_tables_has_no_addresses(tables: Path) -> None:
+def test_addresses_are_empty_without_kernel_tables(tables: Path) -> None:
     (tables / "fib").unlink()
     (tables / "inet6").unlink()
     found = addresses.address_facts(["all_ipv4_addresses", "all_ipv6_addresses"])
     assert list(found.values()) == [[], []]
 
 
-def test_default_address_is_the_one_of_the_way_to_the_internet(
+def test_default_address_is_that_of_the_default_route(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(addresses, "FAR4", "127.0.0.1")
@@ -72,7 +72,7 @@ def test_default_address_is_the_one_of_the_way_to_the_internet(
     assert addresses.address_facts(["default_ipv4"]) == {"default_ipv4": ""}
 
 
-def test_machine_without_a_way_has_no_default_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_address_is_empty_without_a_default_route(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: Any) -> socket.socket:
         raise OSError(97, "no such family")
 
@@ -84,7 +84,7 @@ def test_cores_are_counted() -> None:
     assert addresses.address_facts(["processor_vcpus"]) == {"processor_vcpus": os.cpu_count()}
 
 
-def test_every_fact_has_a_name_for_people() -> None:
+def test_every_fact_has_a_label() -> None:
     assert set(addresses.FACTS) <= set(reason_texts.FACT_NAMES)
 
 
@@ -99,9 +99,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
-def test_only_roles_that_name_a_fact_run_when_it_changes(
-    tmp_path: Path, now: dict[str, Any]
-) -> None:
+def test_changed_fact_runs_only_roles_that_declare_it(tmp_path: Path, now: dict[str, Any]) -> None:
     roles = [inputs("turn", facts=list(INNER)), inputs("nginx", facts=[]), inputs("old")]
     for given in roles:
         assert sealed(tmp_path, given, record()) == ""
@@ -123,7 +121,7 @@ def test_only_roles_that_name_a_fact_run_when_it_changes(
 @pytest.mark.parametrize(
     ("fact", "value"), [("default_ipv4", ""), ("processor_vcpus", 8), ("all_ipv4_addresses", [])]
 )
-def test_each_of_the_named_facts_counts(
+def test_every_declared_fact_is_compared(
     fact: str, value: Any, tmp_path: Path, now: dict[str, Any]
 ) -> None:
     given = inputs("turn", facts=list(INNER))
@@ -135,18 +133,14 @@ def test_each_of_the_named_facts_counts(
     assert (found["code"], found["data"]["fact"]) == ("machine_changed", fact)
 
 
-def test_receipt_that_does_not_tell_of_a_fact_does_not_hold(
-    tmp_path: Path, now: dict[str, Any]
-) -> None:
+def test_receipt_without_a_declared_fact_is_outdated(tmp_path: Path, now: dict[str, Any]) -> None:
     """A receipt of an earlier toolkit says nothing of addresses."""
     sealed(tmp_path, inputs("turn"), record())
     [found] = receipts.roles_to_run(tmp_path, [inputs("turn", facts=["default_ipv4"])])["turn"]
     assert reason_text(found) == "it uses facts of the machine that its receipt does not record"
 
 
-def test_address_that_changes_while_a_role_runs_is_in_no_receipt(
-    tmp_path: Path, now: dict[str, Any]
-) -> None:
+def test_receipt_holds_the_address_from_before_the_run(tmp_path: Path, now: dict[str, Any]) -> None:
     given = inputs("turn", facts=list(INNER))
     before = receipts.machine_facts_of([given])
     now["default_ipv4"] = "10.0.0.9"

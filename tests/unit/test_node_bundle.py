@@ -10,7 +10,7 @@ from run_samples import RUN, packed_bundle
 from chautari.node.bundle import unpack
 
 
-def test_unpack_writes_plain_files_for_root_alone(tmp_path: Path) -> None:
+def test_unpack_writes_files_only_for_root(tmp_path: Path) -> None:
     folder = tmp_path / "memory" / RUN
     before = os.umask(0o077)
     try:
@@ -22,7 +22,7 @@ def test_unpack_writes_plain_files_for_root_alone(tmp_path: Path) -> None:
     assert modes == ["0o700", "0o700", "0o600"]
 
 
-def test_unpack_begins_with_an_empty_folder(tmp_path: Path) -> None:
+def test_unpack_empties_the_folder_first(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "leftover").touch()
     unpack(packed_bundle(("a", tarfile.REGTYPE)), tmp_path / "x")
@@ -44,9 +44,7 @@ def test_unpack_begins_with_an_empty_folder(tmp_path: Path) -> None:
         ("folder", tarfile.DIRTYPE),
     ],
 )
-def test_unpack_refuses_what_is_no_plain_file_inside(
-    name: str, kind: bytes, tmp_path: Path
-) -> None:
+def test_unpack_refuses_all_but_plain_files_inside(name: str, kind: bytes, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not belong in a bundle"):
         unpack(packed_bundle((name, kind)), tmp_path / "in" / "x")
     assert not (tmp_path / "in" / "outside").exists()

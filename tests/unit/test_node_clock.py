@@ -41,7 +41,7 @@ def state(folder: Path) -> Data:
     return found
 
 
-def test_nothing_counts_as_loaded_by_a_stamp_from_the_future(tmp_path: Path) -> None:
+def test_reload_marker_from_the_future_proves_nothing(tmp_path: Path) -> None:
     at(tmp_path / "etc" / "a", -HOUR)
     at(tmp_path / "x.stamp", HOUR)
     now = state(tmp_path)
@@ -50,14 +50,14 @@ def test_nothing_counts_as_loaded_by_a_stamp_from_the_future(tmp_path: Path) -> 
     assert reason_text(found).startswith("the clock was set back after the last reload")
 
 
-def test_moment_that_lies_ahead_of_a_coarse_clock_is_no_future(tmp_path: Path) -> None:
+def test_is_future_allows_for_a_coarse_clock(tmp_path: Path) -> None:
     at(tmp_path / "etc" / "a", -HOUR)
     os.utime(tmp_path / "etc", (0, 0))
     at(tmp_path / "x.stamp", 0.5)
     assert state(tmp_path) == {"ok": True, "newer": []}
 
 
-def test_times_ahead_are_brought_back_and_others_stay(tmp_path: Path) -> None:
+def test_reset_future_mtimes_changes_only_future_times(tmp_path: Path) -> None:
     before = at(tmp_path / "etc" / "old", -HOUR).stat().st_mtime_ns
     new, target = at(tmp_path / "etc" / "new", HOUR), at(tmp_path / "target", HOUR)
     (tmp_path / "etc" / "link").symlink_to(target)
@@ -70,7 +70,7 @@ def test_times_ahead_are_brought_back_and_others_stay(tmp_path: Path) -> None:
     assert state(tmp_path) == {"ok": True, "newer": []}
 
 
-def test_link_that_leads_nowhere_is_brought_back_itself(tmp_path: Path) -> None:
+def test_reset_future_mtimes_resets_a_dangling_link_itself(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "link").symlink_to("nowhere")
     at(tmp_path / "etc" / "link", HOUR)
@@ -79,7 +79,7 @@ def test_link_that_leads_nowhere_is_brought_back_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("written", "loaded"), [(HOUR, 2 * HOUR), (HOUR, -1), (-HOUR, HOUR)])
-def test_role_loads_its_settings_once_after_the_clock_was_set_back(
+def test_role_reloads_once_after_the_clock_was_set_back(
     written: float, loaded: float, tmp_path: Path
 ) -> None:
     at(tmp_path / "etc" / "a", -2 * HOUR)
@@ -105,7 +105,7 @@ def test_role_loads_its_settings_once_after_the_clock_was_set_back(
     assert told(tmp_path, "open") == []
 
 
-def test_plan_leaves_times_as_they_are(tmp_path: Path) -> None:
+def test_plan_changes_no_times(tmp_path: Path) -> None:
     at(tmp_path / "etc" / "a", HOUR)
     stamp = at(tmp_path / "x.stamp", HOUR)
     roles = [inputs("a", items=[item(tmp_path)])]

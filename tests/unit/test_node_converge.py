@@ -46,14 +46,14 @@ def test_fresh_node_runs_every_role_in_one_pass(tmp_path: Path) -> None:
     assert [receipt.role for receipt in receipts.all_receipts(tmp_path / "state")] == ["a", "b"]
 
 
-def test_nothing_to_do_does_not_start_ansible(tmp_path: Path) -> None:
+def test_up_to_date_node_does_not_start_ansible(tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b")]
     run_pass(tmp_path, roles)
     code, ansible = run_pass(tmp_path, roles)
     assert (code, ansible.ran) == (0, [])
 
 
-def test_only_the_changed_role_and_those_that_need_it_run(tmp_path: Path) -> None:
+def test_changed_role_runs_with_the_roles_that_need_it(tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b"), inputs("c", needs=["a"])]
     run_pass(tmp_path, roles)
     _, ansible = run_pass(tmp_path, [inputs("a", files="f2"), *roles[1:]])
@@ -68,7 +68,7 @@ def test_full_runs_everything_once(tmp_path: Path) -> None:
     assert ansible.ran == [["a", "b"]]
 
 
-def test_role_that_breaks_another_s_receipt_brings_a_second_pass(tmp_path: Path) -> None:
+def test_role_that_changes_files_of_another_causes_a_second_pass(tmp_path: Path) -> None:
     file = tmp_path / "etc" / "shared"
     roles = [inputs("a"), inputs("b")]
     run_pass(tmp_path, roles, a=manages(file, "of a\n"))
@@ -83,7 +83,7 @@ def test_role_that_breaks_another_s_receipt_brings_a_second_pass(tmp_path: Path)
     assert receipts.roles_to_run(tmp_path / "state", changed) == {}
 
 
-def test_what_was_changed_by_hand_and_is_left_so_is_told(tmp_path: Path) -> None:
+def test_manual_change_that_the_role_keeps_is_reported(tmp_path: Path) -> None:
     file, does = tmp_path / "hosts", {"a": lambda: [{"item": path_item(tmp_path / "hosts")}]}
     written(file, "one line of it is the role's\n")
     run_pass(tmp_path, [inputs("a")], **does)
@@ -93,7 +93,7 @@ def test_what_was_changed_by_hand_and_is_left_so_is_told(tmp_path: Path) -> None
     assert kept["role"] == "a" and str(file) in reason_text(kept["changes"][0])
 
 
-def test_what_a_role_changes_itself_is_not_taken_for_a_hand_s(tmp_path: Path) -> None:
+def test_change_by_a_role_is_not_reported_as_manual(tmp_path: Path) -> None:
     """As a certificate that was refused for a while and takes its placeholder's place."""
     file = tmp_path / "certificate"
     open_at_first = [{"rescued": "Ask for it"}, *manages(file, "placeholder\n")()]
@@ -103,7 +103,7 @@ def test_what_a_role_changes_itself_is_not_taken_for_a_hand_s(tmp_path: Path) ->
     assert told(tmp_path, "manual_change_kept") == []
 
 
-def test_roles_that_fight_over_a_file_end_all_the_same(tmp_path: Path) -> None:
+def test_roles_that_overwrite_each_other_end_after_few_passes(tmp_path: Path) -> None:
     file = tmp_path / "x"
     code, ansible = run_pass(
         tmp_path, [inputs("a"), inputs("b")], a=manages(file, "a\n"), b=manages(file, "b\n")
@@ -137,7 +137,7 @@ def test_roles_that_fight_over_a_file_end_all_the_same(tmp_path: Path) -> None:
     ],
     ids=["untracked", "rescued", "probe", "loaded"],
 )
-def test_role_that_stays_open_runs_once_a_deploy(
+def test_role_with_an_incomplete_receipt_runs_once_a_deploy(
     given: Data, notes: list[Data], tmp_path: Path
 ) -> None:
     roles = [inputs("a", **given), inputs("b", needs=["a"])]
@@ -147,7 +147,7 @@ def test_role_that_stays_open_runs_once_a_deploy(
     assert [event["role"] for event in told(tmp_path, "receipt_incomplete")] == ["a", "a"]
 
 
-def test_failure_stops_and_earlier_roles_keep_their_receipts(tmp_path: Path) -> None:
+def test_failure_keeps_the_receipts_of_earlier_roles(tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b"), inputs("c")]
     code, ansible = run_pass(tmp_path, roles, b=lambda: False)
     assert (code, ansible.ran) == (2, [["a", "b"]])
@@ -156,7 +156,7 @@ def test_failure_stops_and_earlier_roles_keep_their_receipts(tmp_path: Path) -> 
     assert again.ran == [["b", "c"]]
 
 
-def test_receipts_of_chosen_roles_are_gone_before_ansible_starts(tmp_path: Path) -> None:
+def test_receipts_of_chosen_roles_are_deleted_before_ansible_starts(tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b")]
     run_pass(tmp_path, roles)
     seen: list[list[str]] = []
@@ -175,14 +175,14 @@ def test_receipts_of_chosen_roles_are_gone_before_ansible_starts(tmp_path: Path)
     assert list(receipts.roles_to_run(tmp_path / "state", changed)) == ["a"]
 
 
-def test_notes_of_an_earlier_pass_do_not_seal_a_role(tmp_path: Path) -> None:
+def test_records_of_an_earlier_pass_write_no_receipt(tmp_path: Path) -> None:
     run_pass(tmp_path, [inputs("a")])
     code, _ = run_pass(tmp_path, [inputs("a", files="f2")], a=lambda: False)
     assert code == 2
     assert receipts.all_receipts(tmp_path / "state") == []
 
 
-def test_facts_are_gathered_by_the_first_chosen_play_alone(tmp_path: Path) -> None:
+def test_only_the_first_chosen_play_gathers_facts(tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b"), inputs("c")]
     run_pass(tmp_path, roles)
     changed = [roles[0], inputs("b", files="f2"), inputs("c", files="f2")]
@@ -232,13 +232,13 @@ def owed_by_play(folder: Path, *names: str) -> list[str]:
         (["Renamed since"], False),
     ],
 )
-def test_owed_handlers_are_notified_where_the_role_still_has_them(
+def test_pending_handlers_are_notified_when_the_role_still_has_them(
     owed: list[str], notified: bool, tmp_path: Path
 ) -> None:
     assert owed_by_play(tmp_path, *owed) == (owed if notified else [])
 
 
-def test_task_that_makes_up_for_restarts_always_asks_for_them(tmp_path: Path) -> None:
+def test_task_for_pending_handlers_always_notifies_them(tmp_path: Path) -> None:
     written(tmp_path / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
     pending_handlers.append_pending(tmp_path / "state", "a", ["Reload nginx", "Renamed", "Ask"])
     _, ansible = run_pass(tmp_path, [inputs("a")])
@@ -248,13 +248,13 @@ def test_task_that_makes_up_for_restarts_always_asks_for_them(tmp_path: Path) ->
     assert receipts.pending_handlers(tmp_path / "state", "a") == []
 
 
-def test_restarts_stay_owed_when_making_up_for_them_fails(tmp_path: Path) -> None:
+def test_handlers_stay_pending_when_their_play_fails(tmp_path: Path) -> None:
     pending_handlers.append_pending(tmp_path / "state", "a", ["Reload nginx"])
     run_pass(tmp_path, [inputs("a")], a=lambda: False)
     assert receipts.pending_handlers(tmp_path / "state", "a") == ["Reload nginx"]
 
 
-def test_role_whose_work_could_not_be_noted_is_told_once(tmp_path: Path) -> None:
+def test_role_with_lost_records_is_reported_once(tmp_path: Path) -> None:
     there = node(tmp_path, [inputs("a")], lambda _: 0)
     assert converge.converge(there, full=False) == 0
     assert receipts.load(there.state, "a") is None
@@ -262,7 +262,7 @@ def test_role_whose_work_could_not_be_noted_is_told_once(tmp_path: Path) -> None
     assert (event["role"], "`df -h /run /var`" in reason_text(event["reason"])) == ("a", True)
 
 
-def test_plan_leaves_receipts_as_they_are(tmp_path: Path) -> None:
+def test_plan_changes_no_receipt(tmp_path: Path) -> None:
     roles = [inputs("a")]
     run_pass(tmp_path, roles)
     before = (tmp_path / "state" / "receipts" / "a.json").read_bytes()
@@ -272,14 +272,14 @@ def test_plan_leaves_receipts_as_they_are(tmp_path: Path) -> None:
     assert (tmp_path / "state" / "receipts" / "a.json").read_bytes() == before
 
 
-def test_reasons_are_told_before_each_pass(tmp_path: Path) -> None:
+def test_reasons_are_reported_before_each_pass(tmp_path: Path) -> None:
     run_pass(tmp_path, [inputs("a")])
     first, second = told(tmp_path, "roles_selected")
     assert (first["pass_number"], codes(first["roles"]["a"])) == (0, ["receipt_missing"])
     assert (second["pass_number"], second["roles"]) == (1, {})
 
 
-def test_kept_role_tells_what_it_reported_when_it_ran(tmp_path: Path) -> None:
+def test_up_to_date_role_repeats_its_last_messages(tmp_path: Path) -> None:
     roles = [inputs("a")]
     run_pass(tmp_path, roles, a=lambda: [{"notice": "make an A record"}])
     run_pass(tmp_path, roles)
@@ -290,7 +290,7 @@ def test_kept_role_tells_what_it_reported_when_it_ran(tmp_path: Path) -> None:
     )
 
 
-def test_records_are_what_the_notes_say_of_each_role(tmp_path: Path) -> None:
+def test_read_records_groups_lines_by_role(tmp_path: Path) -> None:
     one, two = {"kind": "path", "name": "/x", "sha1": "1"}, {"kind": "path", "name": "/x"}
     notes = [
         {"role": "a", "item": one}, {"role": "a", "item": two},
@@ -328,9 +328,7 @@ def busy(
     return ran
 
 
-def test_role_that_can_tell_is_asked_before_anything_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_check_in_use_runs_before_any_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roles = [inputs("a"), inputs("b")]
     assert busy(tmp_path, monkeypatch, roles, code=2) == ["playbooks/in_use.yml"]
     assert busy(tmp_path, monkeypatch, roles)[:2] == ["playbooks/in_use.yml", "packages"]
@@ -340,7 +338,7 @@ def test_role_that_can_tell_is_asked_before_anything_runs(
     }  # fmt: skip
 
 
-def test_nobody_is_asked_where_nothing_would_run(
+def test_check_in_use_is_skipped_when_no_role_would_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     roles = [inputs("a")]
@@ -349,7 +347,9 @@ def test_nobody_is_asked_where_nothing_would_run(
     assert busy(tmp_path, monkeypatch, roles, full=True)[0] == "playbooks/in_use.yml"
 
 
-def test_role_that_is_to_go_is_asked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_in_use_includes_roles_to_remove(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     roles = [inputs("b")]
     run_pass(tmp_path, roles)
     (tmp_path / "memory" / "obsolete_roles.json").write_text('["a"]')
@@ -357,7 +357,7 @@ def test_role_that_is_to_go_is_asked_too(tmp_path: Path, monkeypatch: pytest.Mon
     assert busy(tmp_path, monkeypatch, roles)[0] == "playbooks/in_use.yml"
 
 
-def test_what_cannot_be_read_is_not_told_as_left_by_hand(tmp_path: Path) -> None:
+def test_unreadable_path_is_not_reported_as_a_manual_change(tmp_path: Path) -> None:
     file = written(tmp_path / "etc" / "x")
 
     def ansible(_: str) -> int:

@@ -35,7 +35,7 @@ Data = dict[str, Any]
         (None, "failed", ""),
     ],
 )  # fmt: skip
-def test_unit_that_is_plainly_not_as_desired_is_told(
+def test_mismatch_reports_a_unit_in_another_state(
     desired: str | None, active: str | None, told: str
 ) -> None:
     item = {"kind": "unit", "name": "x.service", "active": True, "desired": desired}
@@ -83,7 +83,7 @@ def dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("dpkg")
-def test_package_that_is_plainly_not_as_desired_is_told(
+def test_mismatch_reports_a_package_in_another_state(
     name: str, desired: str | None, status: str, told: str
 ) -> None:
     item = {"kind": "package", "name": name, "desired": desired}
@@ -91,7 +91,7 @@ def test_package_that_is_plainly_not_as_desired_is_told(
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "broken"])
-def test_where_nobody_can_tell_a_package_is_taken_for_there(
+def test_mismatch_assumes_a_package_when_dpkg_cannot_answer(
     path: str, dpkg: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dpkg.write_text("#!/bin/sh\nexit 2\n")
@@ -114,7 +114,7 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "shown"
 
 
-def test_service_that_died_after_its_restart_leaves_the_role_open_until_it_runs(
+def test_crashed_service_keeps_the_receipt_incomplete_until_it_runs(
     tmp_path: Path, shown: Path
 ) -> None:
     state = tmp_path / "state"
@@ -128,7 +128,7 @@ def test_service_that_died_after_its_restart_leaves_the_role_open_until_it_runs(
 
 
 @pytest.mark.parametrize("sub", ["auto-restart", "auto-restart-queued"])
-def test_service_that_dies_again_and_again_leaves_the_role_open(
+def test_restarting_service_keeps_the_receipt_incomplete(
     sub: str, tmp_path: Path, shown: Path
 ) -> None:
     state = tmp_path / "state"
@@ -145,9 +145,7 @@ def test_service_that_dies_again_and_again_leaves_the_role_open(
 
 
 @pytest.mark.parametrize("sub", ["", "SubState=running\n"])
-def test_receipt_of_a_healthy_unit_holds_whether_systemd_told_more_or_less_of_it(
-    sub: str, shown: Path
-) -> None:
+def test_receipt_of_a_healthy_unit_ignores_further_properties(sub: str, shown: Path) -> None:
     shown.write_text(SHOWN.format("active") + sub)
     item = {"kind": "unit", "name": "x.service", "active": True}
     assert fingerprint.current_states([item]) == [{"active": "active"}]

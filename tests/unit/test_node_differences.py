@@ -62,14 +62,16 @@ MANY = [str(number) for number in range(SHOWN_LINES + 3)]
          "x: changed\n" + "\n".join(f"+ {n}" for n in MANY[:SHOWN_LINES]) + "\n… 3 more"),
     ],
 )  # fmt: skip
-def test_difference_is_told_in_words(kind: str, then: Data, now: Data, text: str) -> None:
+def test_diff_resource_has_a_text_for_each_difference(
+    kind: str, then: Data, now: Data, text: str
+) -> None:
     item = {"kind": kind, "name": "x", "marker": "m"}
     [found] = diff_resource(item, then, now)
     assert reason_text(found) == text
     assert diff_resource({"kind": kind, "name": "x"}, then, then) == []
 
 
-def test_pattern_names_each_file_that_changed_came_or_went() -> None:
+def test_diff_resource_names_each_file_of_a_pattern() -> None:
     then = {"/a": FILE, "/b": FILE, "/c": FILE}
     now = {"/a": FILE, "/b": FILE | {"sha256": "b"}, "/d": FILE}
     found = diff_resource({"kind": "paths", "name": "/*"}, then, now)
@@ -82,12 +84,12 @@ LOOP = {"is": "unreadable", "why": "ELOOP", "ok": False}
 
 
 @pytest.mark.parametrize("kind", ["path", "paths"])
-def test_two_unreadable_states_are_never_equal(kind: str) -> None:
+def test_diff_resource_never_takes_unreadable_states_for_equal(kind: str) -> None:
     then = LOOP if kind == "path" else {"/x": LOOP}
     assert codes(diff_resource({"kind": kind, "name": "/x"}, then, then)) == ["receipt_incomplete"]
 
 
-def test_file_that_was_unreadable_when_an_older_toolkit_sealed_it_is_looked_at_anew(
+def test_diff_resource_reports_a_path_that_became_unreadable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = written(tmp_path / "x")

@@ -74,7 +74,7 @@ def package(name: str) -> dict[str, Any]:
     return {"item": {"kind": "package", "name": name}}
 
 
-def test_packages_and_files_are_added_up(tmp_path: Path, apt: Path, server: str) -> None:
+def test_estimate_adds_packages_and_files(tmp_path: Path, apt: Path, server: str) -> None:
     notes = noted(
         tmp_path, package("beta"), package("alpha"), package("alpha"), {"download": f"{server}/big"}
     )
@@ -84,22 +84,22 @@ def test_packages_and_files_are_added_up(tmp_path: Path, apt: Path, server: str)
 
 
 @pytest.mark.parametrize("path", ["/gone", "/odd", "/none"])
-def test_file_whose_size_nobody_tells_is_named(path: str, tmp_path: Path, server: str) -> None:
+def test_estimate_names_a_file_of_unknown_size(path: str, tmp_path: Path, server: str) -> None:
     found = estimate(noted(tmp_path, {"download": f"{server}{path}"}))
     assert (found["bytes"], found["unknown_urls"]) == (0, [f"{server}{path}"])
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/x", "", "http://["])
-def test_only_the_web_is_asked_for_sizes(url: str, tmp_path: Path) -> None:
+def test_estimate_requests_sizes_only_over_http(url: str, tmp_path: Path) -> None:
     assert estimate(noted(tmp_path, {"download": url}))["unknown_urls"] == [url]
 
 
-def test_server_that_is_away_is_no_failure(tmp_path: Path, server: str) -> None:
+def test_estimate_survives_an_unreachable_server(tmp_path: Path, server: str) -> None:
     url = "http://127.0.0.1:9/x"
     assert estimate(noted(tmp_path, {"download": url}))["unknown_urls"] == [url]
 
 
-def test_name_that_is_no_package_never_reaches_apt(tmp_path: Path, apt: Path) -> None:
+def test_estimate_never_passes_an_invalid_name_to_apt(tmp_path: Path, apt: Path) -> None:
     assert (
         estimate(noted(tmp_path, package("--force"), package("/x.deb"), package("a*")))["bytes"]
         == 0
@@ -107,16 +107,14 @@ def test_name_that_is_no_package_never_reaches_apt(tmp_path: Path, apt: Path) ->
     assert not apt.exists()
 
 
-def test_nothing_noted_costs_nothing(tmp_path: Path, apt: Path) -> None:
+def test_estimate_without_records_runs_nothing(tmp_path: Path, apt: Path) -> None:
     other = {"item": {"kind": "path", "name": "/etc/x"}}
     for notes in (tmp_path / "gone", noted(tmp_path, other, {"completed": True})):
         assert estimate(notes) == EMPTY
     assert not apt.exists()
 
 
-def test_package_that_apt_does_not_know_leaves_the_others_counted(
-    tmp_path: Path, apt: Path
-) -> None:
+def test_estimate_counts_other_packages_beside_an_unknown_one(tmp_path: Path, apt: Path) -> None:
     """What several packages bring along is fetched once."""
     names = ("alpha", "beta", "new-one", "new-two", "zeta")
     found = estimate(noted(tmp_path, *map(package, names)))
@@ -124,16 +122,16 @@ def test_package_that_apt_does_not_know_leaves_the_others_counted(
     assert found["unknown_packages"] == ["new-one", "new-two"]
 
 
-def test_package_that_is_to_go_is_not_fetched(tmp_path: Path, apt: Path) -> None:
+def test_estimate_leaves_out_a_package_to_remove(tmp_path: Path, apt: Path) -> None:
     [gone], _ = resources_of_task("apt", {"name": "apache2", "state": "absent"}, {}, False)
     assert estimate(noted(tmp_path, {"item": gone})) == EMPTY
     assert not apt.exists()
 
 
-def test_image_is_named_among_what_nobody_tells(tmp_path: Path) -> None:
+def test_estimate_names_images_as_of_unknown_size(tmp_path: Path) -> None:
     image = "the image docker.io/library/x@sha256:00"
     assert estimate(noted(tmp_path, {"download": image})) == EMPTY | {"unknown_urls": [image]}
 
 
-def test_check_that_ended_early_makes_a_part_of_the_sum(tmp_path: Path) -> None:
+def test_estimate_is_partial_after_an_incomplete_dry_run(tmp_path: Path) -> None:
     assert estimate(noted(tmp_path), partial=True)["partial"] is True

@@ -33,12 +33,12 @@ def words(state: Path) -> str:
     return drift.describe_drift(drift.drift(state))
 
 
-def test_node_that_was_never_deployed_has_nothing_to_compare(state: Path) -> None:
+def test_drift_of_a_node_without_a_deploy_is_empty(state: Path) -> None:
     assert words(state).startswith("Nothing was deployed here yet")
     assert drift.main([], state) == 0
 
 
-def test_what_steers_a_terminal_is_shown_as_text(state: Path, tmp_path: Path) -> None:
+def test_drift_escapes_control_characters(state: Path, tmp_path: Path) -> None:
     file = written(tmp_path / "x", "one\n")
     seal(state, path_item(file), role="a\x1b[2Jb")
     written(file, "\x1b]0;title\x07 \u202egnp.exe\t\x9b1m ज्ञान \u200d ñ\n")
@@ -49,7 +49,9 @@ def test_what_steers_a_terminal_is_shown_as_text(state: Path, tmp_path: Path) ->
     )
 
 
-def test_name_that_is_no_text_is_told_and_mailed(state: Path, tmp_path: Path, mailed: Path) -> None:
+def test_drift_reports_and_mails_a_name_that_is_not_utf8(
+    state: Path, tmp_path: Path, mailed: Path
+) -> None:
     pattern = {"kind": "paths", "name": f"{tmp_path}/etc/*"}
     seal(state, items=[pattern])
     written(tmp_path / "etc" / os.fsdecode(b"\xff"))
@@ -58,7 +60,7 @@ def test_name_that_is_no_text_is_told_and_mailed(state: Path, tmp_path: Path, ma
     assert len(list(mailed.glob("mail.*"))) == 1
 
 
-def test_node_that_is_as_it_was_left_says_since_when(
+def test_drift_of_an_unchanged_node_names_the_last_deploy(
     state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seal(state, path_item(written(tmp_path / "x")))
@@ -66,7 +68,7 @@ def test_node_that_is_as_it_was_left_says_since_when(
     assert capsys.readouterr().out.startswith("Nothing changed since the deploy of 2")
 
 
-def test_every_changed_thing_is_named_under_its_role(
+def test_drift_groups_changes_by_role(
     state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one, two = written(tmp_path / "one"), written(tmp_path / "two")
@@ -81,7 +83,7 @@ def test_every_changed_thing_is_named_under_its_role(
     assert lines[1:] == ["a", f"  {one}: is missing", "b", f"  {two}: its mode is 0600, was 0644"]
 
 
-def test_text_that_everybody_may_read_is_told_with_its_diff(state: Path, tmp_path: Path) -> None:
+def test_drift_shows_the_diff_of_a_world_readable_file(state: Path, tmp_path: Path) -> None:
     file = written(tmp_path / "x", "one\ntwo\nthree\n")
     seal(state, path_item(file))
     written(file, "one\nzwei\nthree\n")
@@ -95,7 +97,7 @@ def test_text_that_everybody_may_read_is_told_with_its_diff(state: Path, tmp_pat
 @pytest.mark.parametrize(
     ("before", "after"), [(0o600, 0o600), (0o640, 0o640), (0o600, 0o644), (0o644, 0o600)]
 )
-def test_text_that_is_or_was_not_for_everybody_is_told_without_a_diff(
+def test_drift_shows_no_diff_of_a_private_file(
     before: int, after: int, state: Path, tmp_path: Path
 ) -> None:
     file = written(tmp_path / "x", "canary one\n", before)
@@ -108,7 +110,7 @@ def test_text_that_is_or_was_not_for_everybody_is_told_without_a_diff(
     assert b"canary" not in kept
 
 
-def test_diff_of_a_file_that_the_role_also_asks_after_is_told(state: Path, tmp_path: Path) -> None:
+def test_drift_shows_the_diff_of_a_file_with_two_resources(state: Path, tmp_path: Path) -> None:
     file = written(tmp_path / "x")
     seal(state, path_item(file), {"kind": "exists", "name": str(file)})
     written(file, "two\n")
@@ -116,7 +118,7 @@ def test_diff_of_a_file_that_the_role_also_asks_after_is_told(state: Path, tmp_p
     assert item["diff"][-2:] == ["-one", "+two"]
 
 
-def test_long_diff_is_cut(state: Path, tmp_path: Path) -> None:
+def test_drift_shortens_a_long_diff(state: Path, tmp_path: Path) -> None:
     file = written(tmp_path / "x", "".join(f"a{n}\n" for n in range(500)))
     seal(state, path_item(file))
     written(file, "".join(f"b{n}\n" for n in range(500)))
@@ -125,14 +127,14 @@ def test_long_diff_is_cut(state: Path, tmp_path: Path) -> None:
     assert item["diff"][-1].endswith("more lines")
 
 
-def test_receipt_that_stayed_open_is_no_drift(state: Path) -> None:
+def test_drift_ignores_an_incomplete_receipt(state: Path) -> None:
     probe = {"kind": "probe", "name": "certificate", "script": "echo none; exit 1"}
     seal(state, items=[probe])
     found = drift.drift(state)
     assert (found["roles"], found["known"]) == ({}, 1)
 
 
-def test_damaged_receipt_does_not_hide_the_others(state: Path, tmp_path: Path) -> None:
+def test_drift_reports_other_roles_beside_a_damaged_receipt(state: Path, tmp_path: Path) -> None:
     file = written(tmp_path / "x")
     seal(state, path_item(file), role="a")
     seal(state, role="b")
@@ -142,7 +144,7 @@ def test_damaged_receipt_does_not_hide_the_others(state: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("harm", ["damaged", "missing"])
-def test_receipt_that_cannot_be_read_is_told_with_the_next_step(
+def test_drift_reports_an_unreadable_receipt_with_the_next_step(
     harm: str, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     receipts.mark_installed(state, ["web"])
@@ -156,7 +158,7 @@ def test_receipt_that_cannot_be_read_is_told_with_the_next_step(
     assert "its receipt is damaged or missing" in told and "deploy the region again" in told
 
 
-def test_role_that_was_taken_off_is_not_missed(state: Path) -> None:
+def test_drift_ignores_a_removed_role(state: Path) -> None:
     receipts.mark_installed(state, ["web", "tls"])
     seal(state)
     receipts.forget_role(state, "tls")
@@ -177,7 +179,7 @@ def mailed(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return folder
 
 
-def test_same_drift_is_mailed_once(state: Path, tmp_path: Path, mailed: Path) -> None:
+def test_drift_mails_the_same_changes_once(state: Path, tmp_path: Path, mailed: Path) -> None:
     file = written(tmp_path / "x")
     seal(state, path_item(file))
     counts = []
@@ -190,7 +192,7 @@ def test_same_drift_is_mailed_once(state: Path, tmp_path: Path, mailed: Path) ->
 
 
 @pytest.mark.parametrize("begins", ["before", "during"])
-def test_nothing_is_mailed_while_a_deploy_is_at_work(
+def test_drift_mails_nothing_during_a_deploy(
     begins: str, state: Path, tmp_path: Path, mailed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = written(tmp_path / "x")
@@ -207,7 +209,7 @@ def test_nothing_is_mailed_while_a_deploy_is_at_work(
     assert len(list(mailed.glob("mail.*"))) == 1
 
 
-def test_mail_says_what_changed_and_what_to_do(state: Path, tmp_path: Path, mailed: Path) -> None:
+def test_mail_has_the_changes_and_the_next_step(state: Path, tmp_path: Path, mailed: Path) -> None:
     file = written(tmp_path / "x")
     seal(state, path_item(file))
     file.unlink()
@@ -222,7 +224,7 @@ def test_mail_says_what_changed_and_what_to_do(state: Path, tmp_path: Path, mail
     assert "deploy the region again" in text
 
 
-def test_mail_that_could_not_be_sent_is_sent_the_next_time(
+def test_failed_mail_is_sent_the_next_time(
     state: Path, tmp_path: Path, mailed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = written(tmp_path / "x")
@@ -237,7 +239,7 @@ def test_mail_that_could_not_be_sent_is_sent_the_next_time(
 
 
 @pytest.mark.parametrize("now", ["pipe", "link"])
-def test_only_a_plain_file_is_read_for_a_diff(now: str, state: Path, tmp_path: Path) -> None:
+def test_drift_reads_only_plain_files_for_a_diff(now: str, state: Path, tmp_path: Path) -> None:
     file = written(tmp_path / "x")
     sealed(state, inputs(), record(path_item(file)))
     file.unlink()

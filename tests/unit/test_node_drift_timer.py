@@ -23,7 +23,7 @@ def code(folder: Path) -> str:
     return (folder / "lib" / "chautari" / "drift.py").read_text()
 
 
-def test_new_code_takes_the_place_of_the_old(tmp_path: Path, synced: list[str]) -> None:
+def test_install_drift_code_replaces_old_code(tmp_path: Path, synced: list[str]) -> None:
     state, memory = tmp_path / "state", tmp_path / "memory"
     state.mkdir()
     for run, text in ((RUN, "one"), (LATER, "two")):
@@ -35,7 +35,7 @@ def test_new_code_takes_the_place_of_the_old(tmp_path: Path, synced: list[str]) 
     assert synced == ["synced"] * 2
 
 
-def test_same_code_is_left_alone(tmp_path: Path, synced: list[str]) -> None:
+def test_install_drift_code_keeps_equal_code(tmp_path: Path, synced: list[str]) -> None:
     state, memory = tmp_path / "state", tmp_path / "memory"
     state.mkdir()
     written(memory / "lib" / "chautari" / "drift.py", "one")
@@ -45,7 +45,9 @@ def test_same_code_is_left_alone(tmp_path: Path, synced: list[str]) -> None:
     assert (os.readlink(state / "lib"), synced) == (before, ["synced"])
 
 
-def test_folder_that_older_toolkits_left_is_replaced(tmp_path: Path, synced: list[str]) -> None:
+def test_install_drift_code_replaces_the_folder_of_older_versions(
+    tmp_path: Path, synced: list[str]
+) -> None:
     state, memory = tmp_path / "state", tmp_path / "memory"
     written(state / "lib" / "chautari" / "drift.py", "old")
     written(memory / "lib" / "chautari" / "drift.py", "new")
@@ -54,7 +56,7 @@ def test_folder_that_older_toolkits_left_is_replaced(tmp_path: Path, synced: lis
     assert (state / "lib").is_symlink() and len(list(state.iterdir())) == 2
 
 
-def test_power_cut_before_the_last_step_leaves_the_old_code(
+def test_install_drift_code_keeps_old_code_after_a_power_cut(
     tmp_path: Path, synced: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state, memory = tmp_path / "state", tmp_path / "memory"

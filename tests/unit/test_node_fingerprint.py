@@ -38,7 +38,7 @@ def stand_in(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_file_is_its_kind_mode_owner_and_content(tmp_path: Path) -> None:
+def test_path_state_of_a_file_has_mode_owner_and_digest(tmp_path: Path) -> None:
     file = tmp_path / "x"
     file.write_text("abc")
     file.chmod(0o640)
@@ -48,7 +48,7 @@ def test_file_is_its_kind_mode_owner_and_content(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_directory_is_its_mode_and_owner_whatever_lies_in_it(tmp_path: Path) -> None:
+def test_path_state_of_a_directory_ignores_its_content(tmp_path: Path) -> None:
     tmp_path.chmod(0o2750)
     before = path_state(str(tmp_path))
     (tmp_path / "x").touch()
@@ -56,20 +56,20 @@ def test_directory_is_its_mode_and_owner_whatever_lies_in_it(tmp_path: Path) -> 
     assert (before["is"], before["mode"]) == ("directory", "0o2750")
 
 
-def test_link_is_where_it_points_and_is_not_followed(tmp_path: Path) -> None:
+def test_path_state_of_a_link_has_its_target(tmp_path: Path) -> None:
     (tmp_path / "x").symlink_to("nowhere")
     found = path_state(str(tmp_path / "x"))
     assert (found["is"], found["to"]) == ("link", "nowhere")
     assert "mode" not in found
 
 
-def test_what_is_neither_file_nor_folder_is_special(tmp_path: Path) -> None:
+def test_path_state_of_a_pipe_is_special(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x")
     assert path_state(str(tmp_path / "x"))["is"] == "special"
 
 
 @pytest.mark.parametrize("name", ["gone", "file/below"])
-def test_path_that_is_not_there_is_absent(name: str, tmp_path: Path) -> None:
+def test_path_state_of_a_missing_path_is_absent(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert path_state(str(tmp_path / name)) == {"is": "absent"}
 
@@ -85,7 +85,7 @@ def test_path_that_is_not_there_is_absent(name: str, tmp_path: Path) -> None:
     ],
     ids=["content", "mode", "gone", "folder", "link"],
 )
-def test_every_change_of_a_file_is_another_state(change: Any, tmp_path: Path) -> None:
+def test_path_state_differs_after_every_change(change: Any, tmp_path: Path) -> None:
     file = tmp_path / "x"
     file.write_text("abc")
     file.chmod(0o644)
@@ -95,7 +95,7 @@ def test_every_change_of_a_file_is_another_state(change: Any, tmp_path: Path) ->
     assert path_state(str(file)) != before
 
 
-def test_pattern_is_every_file_that_it_finds_now(tmp_path: Path) -> None:
+def test_pattern_has_the_state_of_each_file_it_matches(tmp_path: Path) -> None:
     pattern = str(tmp_path / "*.conf")
     assert one("paths", pattern) == {}
     (tmp_path / "b.conf").touch()
@@ -137,37 +137,37 @@ def settings(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_settings_older_than_their_stamp_are_loaded(settings: Path) -> None:
+def test_settings_older_than_the_marker_are_loaded(settings: Path) -> None:
     assert loaded(settings) == {"ok": True, "newer": []}
 
 
 @pytest.mark.parametrize("name", ["etc/d/x", "etc/link", "etc/d"])
-def test_setting_newer_than_the_stamp_is_not_loaded(name: str, settings: Path) -> None:
+def test_setting_newer_than_the_marker_is_not_loaded(name: str, settings: Path) -> None:
     os.utime(settings / name, follow_symlinks=False)
     assert loaded(settings) == {"ok": False, "newer": [str(settings / name)]}
 
 
-def test_link_whose_target_is_newer_than_the_stamp_is_not_loaded(settings: Path) -> None:
+def test_link_with_a_newer_target_is_not_loaded(settings: Path) -> None:
     os.utime(settings / "target")
     assert loaded(settings) == {"ok": False, "newer": [str(settings / "etc" / "link")]}
 
 
-def test_dangling_link_among_settings_is_looked_at_itself(settings: Path) -> None:
+def test_dangling_link_counts_with_its_own_time(settings: Path) -> None:
     (settings / "target").unlink()
     assert loaded(settings)["ok"] is True
 
 
-def test_nothing_is_loaded_without_a_stamp(settings: Path) -> None:
+def test_settings_without_a_marker_are_not_loaded(settings: Path) -> None:
     (settings / "a.stamp").unlink()
     assert loaded(settings) == {"ok": False, "newer": ["no marker"]}
 
 
-def test_oldest_of_several_stamps_counts(settings: Path) -> None:
+def test_oldest_of_several_markers_counts(settings: Path) -> None:
     aged(settings / "b.stamp", 200)
     assert loaded(settings)["ok"] is False
 
 
-def test_folder_that_is_itself_a_link_is_not_walked(settings: Path) -> None:
+def test_folder_behind_a_link_is_not_walked(settings: Path) -> None:
     (settings / "etc").rename(settings / "real")
     (settings / "etc").symlink_to(settings / "real")
     aged(settings / "etc", 100)
@@ -188,11 +188,11 @@ def test_folder_that_is_itself_a_link_is_not_walked(settings: Path) -> None:
         (r"printf '\377\n'", {"ok": True, "says": ["\N{REPLACEMENT CHARACTER}"]}),
     ],
 )
-def test_probe_tells_how_it_ended_and_what_it_said(script: str, state: State) -> None:
+def test_probe_state_has_success_and_output(script: str, state: State) -> None:
     assert one("probe", script=script) == state
 
 
-def test_probe_that_does_not_end_is_ended_with_all_it_started(
+def test_probe_is_killed_with_its_children_after_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fingerprint, "PROBE_SECONDS", 0.2)
@@ -201,14 +201,14 @@ def test_probe_that_does_not_end_is_ended_with_all_it_started(
     assert time.monotonic() - began < 5
 
 
-def test_probes_run_side_by_side() -> None:
+def test_probes_run_in_parallel() -> None:
     began = time.monotonic()
     items = [{"kind": "probe", "name": str(n), "script": f"sleep 0.5; echo {n}"} for n in range(6)]
     assert [state["says"] for state in current_states(items)] == [[str(n)] for n in range(6)]
     assert time.monotonic() - began < 2.5
 
 
-def test_probe_that_says_more_than_a_pipe_holds_is_read_to_its_end() -> None:
+def test_probe_output_larger_than_a_pipe_is_read_completely() -> None:
     found = one(
         "probe", script="i=0; while [ $i -lt 9000 ]; do i=$((i+1)); echo 0123456789$i; done"
     )
@@ -232,14 +232,14 @@ exit 1"""
         ("gone", {"pinned": True}, {"status": "not-installed"}),
     ],
 )
-def test_package_is_its_status_and_what_is_promised_of_it(
+def test_package_state_has_the_status_and_what_is_pinned(
     name: str, more: State, state: State, tools: Path
 ) -> None:
     stand_in(tools, "dpkg-query", DPKG)
     assert one("package", name, **more) == state
 
 
-def test_all_packages_are_asked_for_at_once(tools: Path, tmp_path: Path) -> None:
+def test_packages_are_queried_by_one_command(tools: Path, tmp_path: Path) -> None:
     stand_in(tools, "dpkg-query", f'echo "$@" >> {tmp_path}/asked\n{DPKG}')
     current_states([{"kind": "package", "name": name} for name in ("nginx", "held", "nginx")])
     [line] = (tmp_path / "asked").read_text().splitlines()[-1:]
@@ -285,7 +285,7 @@ END"""
         ("stays.service", True, True, {"enabled": "disabled", "active": "active"}),
     ],
 )
-def test_unit_is_what_was_asked_of_it(
+def test_unit_state_has_the_properties_of_the_item(
     name: str, enabled: bool, active: bool, state: State, tools: Path
 ) -> None:
     stand_in(tools, "systemctl", SYSTEMCTL)
@@ -294,7 +294,7 @@ def test_unit_is_what_was_asked_of_it(
     assert current_states(items)[names.index(name)] == state
 
 
-def test_unit_of_a_machine_without_systemd_is_not_known(
+def test_unit_state_without_systemd_is_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fingerprint, "PATH", str(tmp_path))
@@ -332,7 +332,7 @@ Value: b
         ("question", False, False),
     ],
 )
-def test_debconf_answer_is_that_of_its_own_question(
+def test_debconf_state_is_that_of_the_exact_question(
     question: str, asked: bool, answered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fingerprint, "DEBCONF", answers(tmp_path))
@@ -343,9 +343,7 @@ def test_debconf_answer_is_that_of_its_own_question(
     assert "canary" not in str(found)
 
 
-def test_debconf_answer_that_is_a_password_counts_as_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_debconf_state_covers_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprint, "DEBCONF", answers(tmp_path))
     config, passwords = answers(tmp_path)
     config.write_text(DEBCONF)
@@ -356,7 +354,7 @@ def test_debconf_answer_that_is_a_password_counts_as_well(
     assert one("debconf", "jicofo/secret") != found
 
 
-def test_another_debconf_answer_is_another_state(
+def test_debconf_state_differs_after_a_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fingerprint, "DEBCONF", answers(tmp_path))
@@ -366,7 +364,7 @@ def test_another_debconf_answer_is_another_state(
     assert one("debconf", "first/question") != before
 
 
-def test_account_is_what_the_machine_knows_of_it(
+def test_account_state_has_ids_home_and_password_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fingerprint, "SHADOW", tmp_path / "shadow")
@@ -378,7 +376,7 @@ def test_account_is_what_the_machine_knows_of_it(
     assert one("account", "root")["password"] != found["password"]
 
 
-def test_account_without_a_shadow_entry_is_told_all_the_same(
+def test_account_state_without_a_shadow_entry_has_no_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fingerprint, "SHADOW", tmp_path / "shadow")
@@ -386,15 +384,15 @@ def test_account_without_a_shadow_entry_is_told_all_the_same(
 
 
 @pytest.mark.parametrize("kind", ["account", "group"])
-def test_account_or_group_that_is_not_there_is_absent(kind: str) -> None:
+def test_missing_account_or_group_is_absent(kind: str) -> None:
     assert one(kind, "chautari-nobody-has-this-name") == {"is": "absent"}
 
 
-def test_group_is_its_number_and_its_members() -> None:
+def test_group_state_has_id_and_members() -> None:
     assert one("group", "root") == {"gid": 0, "members": one("group", "root")["members"]}
 
 
-def test_machine_is_its_release_architecture_and_memory(
+def test_machine_facts_have_release_architecture_and_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fingerprint, "MEMINFO", tmp_path / "meminfo")
@@ -404,7 +402,7 @@ def test_machine_is_its_release_architecture_and_memory(
     assert {"id", "version_id"} <= set(found)
 
 
-def test_probe_that_goes_on_without_a_word_is_ended_as_well(
+def test_probe_that_closed_its_output_is_killed_after_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fingerprint, "PROBE_SECONDS", 0.2)
@@ -413,13 +411,13 @@ def test_probe_that_goes_on_without_a_word_is_ended_as_well(
     assert time.monotonic() - began < 5
 
 
-def test_program_that_cannot_be_run_counts_as_one_that_is_not_there(tools: Path) -> None:
+def test_program_that_cannot_run_counts_as_missing(tools: Path) -> None:
     (tools / "dpkg-query").write_bytes(b"\x7fELF, cut short")
     (tools / "dpkg-query").chmod(0o755)
     assert one("package", "nginx") == {"status": "not-installed"}
 
 
-def test_answers_come_in_the_order_of_the_questions(tools: Path, tmp_path: Path) -> None:
+def test_current_states_keep_the_order_of_the_items(tools: Path, tmp_path: Path) -> None:
     stand_in(tools, "dpkg-query", "printf 'nginx\\tinstall\\tinstalled\\t1.2\\n'")
     items: list[State] = [
         {"kind": "package", "name": "nginx"},
@@ -435,24 +433,24 @@ def test_answers_come_in_the_order_of_the_questions(tools: Path, tmp_path: Path)
 LOOP = {"is": "unreadable", "why": "ELOOP", "ok": False}
 
 
-def test_path_below_a_loop_of_links_is_a_state_like_any_other(tmp_path: Path) -> None:
+def test_path_state_below_a_link_loop_is_unreadable(tmp_path: Path) -> None:
     make_link_loop(tmp_path / "etc")
     assert path_state(f"{tmp_path}/etc/x") == LOOP
 
 
-def test_name_that_is_too_long_for_the_disk_is_a_state_like_any_other(tmp_path: Path) -> None:
+def test_path_state_of_a_too_long_name_is_unreadable(tmp_path: Path) -> None:
     assert path_state(f"{tmp_path}/{'x' * 300}") == LOOP | {"why": "ENAMETOOLONG"}
 
 
 @pytest.mark.parametrize("why", ["EIO", "ESTALE", "ENOTCONN", "EACCES"])
-def test_file_whose_content_cannot_be_had_is_no_file_without_content(
+def test_path_state_of_a_file_with_a_read_error_is_unreadable(
     why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_reads(monkeypatch, getattr(errno, why))
     assert path_state(str(written(tmp_path / "x"))) == LOOP | {"why": why}
 
 
-def test_what_vanishes_while_it_is_looked_at_is_absent(
+def test_path_state_of_a_vanishing_path_is_absent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x").symlink_to("nowhere")

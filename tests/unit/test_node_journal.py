@@ -22,20 +22,20 @@ def secrets(folder: Path, *values: str) -> list[str]:
     return journal.read_secrets(folder / "secrets.json")
 
 
-def test_events_are_whole_lines_in_their_order(file: Path) -> None:
+def test_append_event_writes_whole_lines_in_order(file: Path) -> None:
     for number in range(3):
         journal.append_event(file, {"event": "task", "n": number, "text": "a\nb"})
     assert [json.loads(line)["n"] for line in journal.read_lines(file)] == [0, 1, 2]
 
 
-def test_reading_goes_on_where_it_ended(file: Path) -> None:
+def test_read_lines_continues_at_a_position(file: Path) -> None:
     journal.append_event(file, {"event": "a"})
     position = sum(map(len, journal.read_lines(file)))
     journal.append_event(file, {"event": "b"})
     assert [json.loads(line)["event"] for line in journal.read_lines(file, position)] == ["b"]
 
 
-def test_half_a_line_is_not_read_yet(file: Path) -> None:
+def test_read_lines_leaves_out_a_partial_line(file: Path) -> None:
     assert journal.read_lines(file) == []
     journal.append_event(file, {"event": "a"})
     with file.open("a") as stream:
@@ -44,7 +44,7 @@ def test_half_a_line_is_not_read_yet(file: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["task", "difference"])
-def test_journal_that_has_grown_long_keeps_what_matters(
+def test_long_journal_keeps_only_important_events(
     kind: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "MAX_BYTES", 200)
@@ -59,7 +59,7 @@ def test_journal_that_has_grown_long_keeps_what_matters(
 
 
 @pytest.mark.parametrize("secret", ["canary", HARD, "x" * 500])
-def test_secret_is_masked_wherever_it_stands(secret: str, file: Path, tmp_path: Path) -> None:
+def test_append_event_masks_secrets_everywhere(secret: str, file: Path, tmp_path: Path) -> None:
     known = secrets(tmp_path, secret)
     event: dict[str, Any] = {"event": "failure", "message": f"a{secret}b", "log": [secret, secret]}
     journal.append_event(file, event, known)
@@ -69,11 +69,11 @@ def test_secret_is_masked_wherever_it_stands(secret: str, file: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("secret", ["canary", HARD])
-def test_secret_is_masked_in_a_plain_text(secret: str, tmp_path: Path) -> None:
+def test_mask_secrets_masks_plain_text(secret: str, tmp_path: Path) -> None:
     assert journal.mask_secrets(f"a{secret}b", secrets(tmp_path, secret)) == f"a{journal.MASK}b"
 
 
-def test_longer_secret_goes_first_so_that_no_rest_of_it_stays(tmp_path: Path) -> None:
+def test_mask_secrets_masks_longer_secrets_first(tmp_path: Path) -> None:
     known = secrets(tmp_path, "canary", "canary-and-more", "tiny")
     assert [known.index("canary-and-more") < known.index("canary"), "tiny" in known] == [
         True,
@@ -98,7 +98,7 @@ KEY = "-----BEGIN KEY-----\nMIIcanaryMIIcanaryMII\nshort\n-----END KEY-----\n"
         f"  {KEY.splitlines()[1]}  ",
     ],
 )
-def test_secret_is_masked_in_each_spelling(text: str, file: Path, tmp_path: Path) -> None:
+def test_append_event_masks_secrets_in_each_encoding(text: str, file: Path, tmp_path: Path) -> None:
     known = secrets(tmp_path, HARD, KEY)
     journal.append_event(file, {"event": "failure", "deep": [{"message": text}]}, known)
     [line] = map(json.loads, journal.read_lines(file))
@@ -108,17 +108,17 @@ def test_secret_is_masked_in_each_spelling(text: str, file: Path, tmp_path: Path
         assert part not in found["message"]
 
 
-def test_short_line_of_a_key_is_no_secret_of_its_own(tmp_path: Path) -> None:
+def test_mask_secrets_ignores_short_lines_of_a_key(tmp_path: Path) -> None:
     assert journal.mask_secrets("a short word", secrets(tmp_path, KEY)) == "a short word"
 
 
-def test_what_is_no_text_is_kept_as_it_is(file: Path, tmp_path: Path) -> None:
+def test_append_event_keeps_values_that_are_no_text(file: Path, tmp_path: Path) -> None:
     event = {"event": "a", "n": 7, "none": None, "yes": True, "list": [1.5, ["x"]]}
     journal.append_event(file, event, secrets(tmp_path, "canary"))
     assert [json.loads(line) for line in journal.read_lines(file)] == [event]
 
 
-def test_disk_that_is_full_leaves_no_part_of_a_line(file: Path) -> None:
+def test_full_disk_leaves_no_partial_line(file: Path) -> None:
     journal.append_event(file, {"event": "a"})
     before, limits = file.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 9, limits[1]))
@@ -136,7 +136,7 @@ def test_bundle_without_secrets_masks_nothing(tmp_path: Path) -> None:
     assert journal.read_secrets(tmp_path / "gone") == []
 
 
-def test_long_log_keeps_its_beginning_and_its_end(
+def test_trim_keeps_beginning_and_end_of_a_long_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "LOG_BYTES", 100)
@@ -147,7 +147,7 @@ def test_long_log_keeps_its_beginning_and_its_end(
 
 
 @pytest.mark.parametrize("size", [0, 100])
-def test_short_log_is_left_as_it_is(
+def test_trim_leaves_a_short_log_unchanged(
     size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "LOG_BYTES", 100)

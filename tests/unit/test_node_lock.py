@@ -16,14 +16,14 @@ pytestmark = pytest.mark.usefixtures("node_state")
 
 
 @pytest.mark.usefixtures("lock_holder")
-def test_lock_has_one_holder_who_is_told() -> None:
+def test_lock_reports_its_holder() -> None:
     with lock.hold_lock(ABOUT) as holder:
         assert holder is not None
         assert (holder["operator"], holder["origin"], holder["run"]) == ("luz", "cusco", OLD)
         assert abs(holder["since"] - time.time()) < 60
 
 
-def test_lock_is_free_at_once_after_its_holder_was_killed(
+def test_lock_is_free_after_its_holder_was_killed(
     lock_holder: subprocess.Popen[str],
 ) -> None:
     lock_holder.send_signal(signal.SIGKILL)
@@ -33,14 +33,14 @@ def test_lock_is_free_at_once_after_its_holder_was_killed(
         assert holder is None
 
 
-def test_lock_is_free_again_after_its_holder_s_end() -> None:
+def test_lock_is_free_after_its_holder_ended() -> None:
     with lock.hold_lock(ABOUT):
         assert json.loads(lock.HOLDER.read_text())["operator"] == "ana"
     assert not lock.HOLDER.exists()
     assert lock.holder() is None
 
 
-def test_asking_who_is_at_work_does_not_make_the_node_busy(node_state: Path) -> None:
+def test_query_for_the_holder_does_not_block_the_lock(node_state: Path) -> None:
     asking = lock.LOCK.open("a")
     lock.fcntl.flock(asking, lock.fcntl.LOCK_SH)
     threading.Timer(0.1, asking.close).start()

@@ -23,14 +23,14 @@ def sh(script: str, log: Path, *secrets: str) -> int:
     )
 
 
-def test_both_streams_are_kept_in_order_and_the_code_is_told(log: Path) -> None:
+def test_log_has_both_streams_in_order(log: Path) -> None:
     assert sh('echo one; echo two >&2; echo "$X $HOME"; exit 3', log) == 3
     assert log.read_text() == "one\ntwo\ngiven /root\n"
     assert sh("echo three", log) == 0
     assert logged_process.tail(log) == ["one", "two", "given /root", "three"]
 
 
-def test_secret_never_reaches_the_log_even_while_it_is_written(log: Path) -> None:
+def test_log_never_holds_a_secret_even_while_it_is_written(log: Path) -> None:
     seen: list[str] = []
     watch = threading.Timer(0.3, lambda: seen.append(log.read_text()))
     watch.start()
@@ -40,7 +40,7 @@ def test_secret_never_reaches_the_log_even_while_it_is_written(log: Path) -> Non
     assert log.read_text() == "a ********\nthe end ********"
 
 
-def test_log_stays_bounded_while_the_command_speaks(
+def test_log_stays_within_its_limit_while_the_command_runs(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "LOG_BYTES", 1000)
@@ -51,13 +51,13 @@ def test_log_stays_bounded_while_the_command_speaks(
     assert text.count("[cut]") == 1
 
 
-def test_log_that_cannot_be_written_does_not_hold_the_command_up(tmp_path: Path) -> None:
+def test_command_continues_when_its_log_cannot_be_written(tmp_path: Path) -> None:
     full = tmp_path / "gone" / "log"
     assert sh("i=0; while [ $i -lt 9000 ]; do i=$((i+1)); echo 0123456789$i; done", full) == 0
     assert logged_process.tail(full) == []
 
 
-def test_what_stays_behind_does_not_keep_the_run_waiting(
+def test_run_does_not_wait_for_background_children(
     log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logged_process, "LINGER_SECONDS", 0.2)
@@ -67,7 +67,7 @@ def test_what_stays_behind_does_not_keep_the_run_waiting(
     assert log.read_text() == "done\n"
 
 
-def test_run_that_is_stopped_ends_its_command(log: Path) -> None:
+def test_stopped_run_ends_its_command(log: Path) -> None:
     before = signal.signal(signal.SIGALRM, lambda *_: sys.exit(143))
     signal.setitimer(signal.ITIMER_REAL, 0.4)
     try:

@@ -118,7 +118,7 @@ def old_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def test_old_journal_is_read_under_todays_names(
+def test_old_journal_is_read_with_current_names(
     old_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert runner.follow(OLD_RUN, 0) == 0

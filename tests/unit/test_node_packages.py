@@ -48,11 +48,11 @@ def finished(machine: Path) -> list[dict[str, Any]]:
     return told
 
 
-def test_sound_machine_is_left_alone(machine: Path) -> None:
+def test_repair_leaves_a_sound_machine_unchanged(machine: Path) -> None:
     assert (finished(machine), did(machine)) == ([], [])
 
 
-def test_packages_that_are_not_whole_are_configured(machine: Path) -> None:
+def test_repair_configures_interrupted_packages(machine: Path) -> None:
     (machine / "dpkg").write_text(BROKEN)
     told = {"packages": ["nginx", "redis", "libc-bin"], "ok": True}
     assert finished(machine) == [{"event": "dpkg_repaired"} | told]
@@ -62,7 +62,7 @@ def test_packages_that_are_not_whole_are_configured(machine: Path) -> None:
     assert finished(machine) == []
 
 
-def test_what_dpkg_cannot_configure_alone_is_left_to_apt(machine: Path) -> None:
+def test_repair_uses_apt_when_dpkg_fails(machine: Path) -> None:
     for name in ("dpkg", "left"):
         (machine / name).write_text(BROKEN)
     assert finished(machine)[0]["ok"] is True
@@ -71,13 +71,13 @@ def test_what_dpkg_cannot_configure_alone_is_left_to_apt(machine: Path) -> None:
         assert part in apt
 
 
-def test_what_cannot_be_finished_is_told(machine: Path) -> None:
+def test_repair_reports_a_failure(machine: Path) -> None:
     for name in ("dpkg", "left", "sound"):
         (machine / name).write_text(BROKEN)
     assert finished(machine)[0]["ok"] is False
 
 
-def test_half_done_work_of_another_program_is_its_own(
+def test_repair_leaves_packages_to_a_running_apt(
     machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (machine / "dpkg").write_text(BROKEN)
@@ -85,7 +85,7 @@ def test_half_done_work_of_another_program_is_its_own(
     assert (finished(machine), did(machine)) == ([], [])
 
 
-def test_notes_that_dpkg_has_not_taken_in_count(machine: Path, tmp_path: Path) -> None:
+def test_find_interrupted_reads_pending_updates_of_dpkg(machine: Path, tmp_path: Path) -> None:
     """A killed dpkg leaves numbered files; apt refuses all work while one is there."""
     folder = tmp_path / "updates"
     folder.mkdir()

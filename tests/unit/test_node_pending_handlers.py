@@ -23,12 +23,12 @@ def begun(state: Path, role: str = "web") -> PendingHandlers:
     return restarts
 
 
-def test_restart_outlives_a_kill_between_the_change_and_its_result(state: Path) -> None:
+def test_tentative_handler_outlives_a_kill(state: Path) -> None:
     begun(state).record_tentative(["Reload"])
     assert receipts.pending_handlers(state, "web") == ["Reload"]
 
 
-def test_task_that_changed_nothing_asks_for_no_restart(state: Path) -> None:
+def test_discarded_handler_is_not_pending(state: Path) -> None:
     restarts = begun(state)
     restarts.record_tentative(["Reload"])
     restarts.discard_tentative()
@@ -36,7 +36,7 @@ def test_task_that_changed_nothing_asks_for_no_restart(state: Path) -> None:
     assert not receipts.pending_file(state, "web").exists()
 
 
-def test_restart_that_another_task_asked_for_stays(state: Path) -> None:
+def test_discard_keeps_a_handler_that_another_task_notified(state: Path) -> None:
     restarts = begun(state)
     for changed in (False, True, False):
         restarts.record_tentative(["Look", "Reload"] if changed else ["Reload", "Restart"])
@@ -48,7 +48,7 @@ def test_restart_that_another_task_asked_for_stays(state: Path) -> None:
     assert receipts.pending_handlers(state, "web") == ["Reload", "Look"]
 
 
-def test_restart_that_an_earlier_run_left_undone_stays(state: Path) -> None:
+def test_discard_keeps_a_handler_of_an_earlier_run(state: Path) -> None:
     begun(state).record_tentative(["Reload"])
     restarts = begun(state)
     restarts.record_tentative(["Reload", "Look"])
@@ -57,7 +57,7 @@ def test_restart_that_an_earlier_run_left_undone_stays(state: Path) -> None:
     assert receipts.pending_handlers(state, "web") == ["Reload"]
 
 
-def test_task_without_a_result_may_have_changed_something(state: Path) -> None:
+def test_tentative_handler_without_a_result_stays_pending(state: Path) -> None:
     restarts = begun(state)
     restarts.record_tentative(["Reload"])
     restarts.record_tentative([])
@@ -67,7 +67,7 @@ def test_task_without_a_result_may_have_changed_something(state: Path) -> None:
     assert receipts.pending_handlers(state, "web") == ["Reload", "Look"]
 
 
-def test_what_one_role_owes_is_not_another_s(state: Path) -> None:
+def test_pending_handlers_are_separate_for_each_role(state: Path) -> None:
     restarts = begun(state, "a")
     restarts.record_tentative(["Reload"])
     restarts.end_role()
@@ -81,9 +81,7 @@ def test_what_one_role_owes_is_not_another_s(state: Path) -> None:
     )
 
 
-def test_each_restart_costs_the_disk_s_time_once_a_role(
-    state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_handler_is_synced_once_a_role(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
     restarts = begun(state)
@@ -98,7 +96,7 @@ def test_each_restart_costs_the_disk_s_time_once_a_role(
     assert len(synced) == 2
 
 
-def test_restart_that_found_no_room_is_noted_when_there_is_some(
+def test_handler_is_recorded_once_the_disk_has_room(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
@@ -114,7 +112,7 @@ def test_restart_that_found_no_room_is_noted_when_there_is_some(
     assert receipts.pending_handlers(state, "web") == ["Reload"]
 
 
-def test_owed_restarts_are_told_once_each_in_their_order(state: Path) -> None:
+def test_append_pending_keeps_each_handler_once_in_order(state: Path) -> None:
     assert receipts.pending_handlers(state, "web") == []
     append_pending(state, "web", ["Restart", "Reload"])
     append_pending(state, "web", ["Reload", "Touch"])

@@ -48,7 +48,7 @@ def writes(file: Path, text: str) -> Any:
     return lambda: written(file, text) and [{"item": path_item(file), "changed": True}]
 
 
-def test_plan_and_deploy_agree_where_a_changed_role_breaks_another_s_receipt(
+def test_plan_predicts_the_roles_that_follow_a_changed_one(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "etc" / "shared"
@@ -63,7 +63,7 @@ def test_plan_and_deploy_agree_where_a_changed_role_breaks_another_s_receipt(
     assert ran[:2] == [["b"], ["a", "c"]]
 
 
-def test_plan_and_deploy_agree_on_what_was_changed_by_hand(tmp_path: Path) -> None:
+def test_plan_predicts_the_report_of_manual_changes(tmp_path: Path) -> None:
     file = tmp_path / "etc" / "shared"
     roles = [inputs("a"), inputs("b"), inputs("c", needs=["b"]), inputs("d")]
     both = {"a": writes(file, "x\n"), "b": writes(file, "x\n")}
@@ -86,7 +86,7 @@ def test_plan_and_deploy_agree_on_what_was_changed_by_hand(tmp_path: Path) -> No
         ({"kind": "unit", "name": "n.service"}, {"kind": "unit", "name": "n.service"}, 0),
     ],
 )
-def test_only_what_would_break_a_receipt_makes_its_role_follow(
+def test_plan_adds_only_roles_whose_receipt_would_break(
     watched: Data, item: Data, follows: int, tmp_path: Path
 ) -> None:
     roles = [inputs("a"), inputs("b")]
@@ -99,13 +99,13 @@ def test_only_what_would_break_a_receipt_makes_its_role_follow(
         assert len(planner.followup_roles(there, {"b"}, notes)) == (follows if changed else 0)
 
 
-def test_check_that_ended_early_is_told_with_a_sum_in_part(tmp_path: Path) -> None:
+def test_plan_reports_an_incomplete_dry_run_with_a_partial_estimate(tmp_path: Path) -> None:
     planned(tmp_path, [inputs("a")], code=2)
     assert told(tmp_path, "dry_run_incomplete") == [{"event": "dry_run_incomplete", "log": ["x"]}]
     assert told(tmp_path, "download_estimate")[0]["partial"] is True
 
 
-def test_plan_of_a_node_that_is_as_it_was_left_asks_nothing(tmp_path: Path) -> None:
+def test_plan_of_an_up_to_date_node_runs_nothing(tmp_path: Path) -> None:
     roles = [inputs("a")]
     deployed(tmp_path, roles)
     # Notes of the deploy are still there: nothing of it is told again.
@@ -114,7 +114,7 @@ def test_plan_of_a_node_that_is_as_it_was_left_asks_nothing(tmp_path: Path) -> N
     assert (estimate["bytes"], estimate["partial"]) == (0, False)
 
 
-def test_installation_that_a_deploy_finishes_first_is_told_with_a_sum_in_part(
+def test_plan_reports_an_interrupted_installation_with_a_partial_estimate(
     tmp_path: Path, half_done: list[str]
 ) -> None:
     half_done += ["nginx", "redis"]
@@ -125,7 +125,7 @@ def test_installation_that_a_deploy_finishes_first_is_told_with_a_sum_in_part(
 
 
 @pytest.mark.parametrize("why", ["nothing to do", "apt at work"])
-def test_installation_that_a_deploy_leaves_alone_is_not_told(
+def test_plan_ignores_an_interrupted_installation_that_a_deploy_leaves(
     why: str, tmp_path: Path, half_done: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half_done.append("nginx")

@@ -42,7 +42,7 @@ def stale(state: Path, **changed: Any) -> list[str]:
     return codes(receipts.roles_to_run(state, [inputs(**changed)]).get("web", []))
 
 
-def test_role_that_did_not_come_to_its_end_gets_no_receipt(state: Path, file: Path) -> None:
+def test_role_that_did_not_complete_gets_no_receipt(state: Path, file: Path) -> None:
     assert sealed(state, inputs(), record(path_item(file), completed=False)) == ""
     assert receipt_writer.write_receipts(state, RUN, [inputs()], {}) == {}
     assert stale(state) == ["receipt_missing"]
@@ -64,7 +64,7 @@ def test_role_that_did_not_come_to_its_end_gets_no_receipt(state: Path, file: Pa
          "s is not in the desired state yet"),
     ],
 )  # fmt: skip
-def test_role_stays_open_when_something_cannot_be_vouched_for(
+def test_receipt_is_incomplete_when_a_change_is_untracked(
     given: dict[str, Any], told: dict[str, Any], why: str, state: Path, file: Path
 ) -> None:
     found = sealed(state, inputs(**given), record(path_item(file), **told))
@@ -72,7 +72,7 @@ def test_role_stays_open_when_something_cannot_be_vouched_for(
     assert ("receipt_incomplete" in stale(state, **given)) == bool(why)
 
 
-def test_open_role_says_why_it_runs_again(state: Path, file: Path) -> None:
+def test_incomplete_receipt_gives_its_reason(state: Path, file: Path) -> None:
     sealed(state, inputs(), record(rescued=["Ask"]))
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
     assert (found["code"], reason_text(found)) == (
@@ -81,13 +81,13 @@ def test_open_role_says_why_it_runs_again(state: Path, file: Path) -> None:
     )
 
 
-def test_what_is_not_as_wished_yet_has_not_changed(state: Path) -> None:
+def test_failed_probe_makes_a_receipt_incomplete_not_changed(state: Path) -> None:
     probe = {"kind": "probe", "name": "certificate", "script": "echo none; exit 1"}
     sealed(state, inputs(items=[probe]), record())
     assert stale(state) == ["receipt_incomplete"]
 
 
-def test_file_that_is_not_what_the_role_wrote_leaves_it_open(state: Path, file: Path) -> None:
+def test_file_changed_after_its_task_makes_the_receipt_incomplete(state: Path, file: Path) -> None:
     wrote = hashlib.sha1(file.read_bytes()).hexdigest()
     assert sealed(state, inputs(), record(path_item(file, sha1=wrote))) == ""
     written(file, "somebody else was quicker\n")
@@ -96,7 +96,7 @@ def test_file_that_is_not_what_the_role_wrote_leaves_it_open(state: Path, file: 
     assert stale(state) == ["receipt_incomplete"]
 
 
-def test_receipt_keeps_nothing_of_what_was_written_but_a_digest(state: Path, file: Path) -> None:
+def test_receipt_holds_no_content_of_a_private_file(state: Path, file: Path) -> None:
     written(file, "canary\n", 0o600)
     sealed(state, inputs(), record(path_item(file, sha1=hashlib.sha1(b"canary\n").hexdigest())))
     kept = b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file())
@@ -104,9 +104,7 @@ def test_receipt_keeps_nothing_of_what_was_written_but_a_digest(state: Path, fil
     assert b"sha1" not in kept
 
 
-def test_what_the_role_declares_is_watched_once_beside_what_its_tasks_told(
-    state: Path, file: Path
-) -> None:
+def test_declared_item_replaces_that_of_a_task(state: Path, file: Path) -> None:
     probe = {"kind": "probe", "name": "rules", "script": "echo 1"}
     sealed(state, inputs(items=[probe]), record(path_item(file), probe | {"script": "echo 2"}))
     found = receipts.load(state, "web")
@@ -114,7 +112,7 @@ def test_what_the_role_declares_is_watched_once_beside_what_its_tasks_told(
     assert found.items == [path_item(file), probe]
 
 
-def test_sealing_one_role_keeps_the_others_apart(state: Path, tmp_path: Path) -> None:
+def test_write_receipts_keeps_the_items_of_roles_apart(state: Path, tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b"), inputs("c")]
     told = {
         "a": record(path_item(written(tmp_path / "a"))),
@@ -128,7 +126,7 @@ def test_sealing_one_role_keeps_the_others_apart(state: Path, tmp_path: Path) ->
     assert list(receipts.roles_to_run(state, roles)) == ["b"]
 
 
-def test_sealing_pays_what_was_owed_by_the_roles_that_ended(state: Path) -> None:
+def test_write_receipts_clears_pending_handlers_of_completed_roles(state: Path) -> None:
     for role in "ab":
         pending_handlers.append_pending(state, role, ["Reload"])
     receipt_writer.write_receipts(state, RUN, [inputs("a"), inputs("b")], {"a": record()})
@@ -154,7 +152,7 @@ def contents(state: Path) -> list[str]:
         (0o644, "x" * (receipt_writer.SHOWN_BYTES + 1), False),
     ],
 )
-def test_only_short_texts_that_others_may_read_are_kept(
+def test_contents_hold_only_short_world_readable_texts(
     file_mode: int, text: str, kept: bool, state: Path, tmp_path: Path
 ) -> None:
     file = written(tmp_path / "x", text, file_mode)
@@ -162,13 +160,13 @@ def test_only_short_texts_that_others_may_read_are_kept(
     assert contents(state) == ([text] if kept else [])
 
 
-def test_link_to_a_text_is_not_kept(state: Path, file: Path, tmp_path: Path) -> None:
+def test_contents_leave_out_a_link(state: Path, file: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(file)
     sealed(state, inputs(), record(path_item(tmp_path / "link")))
     assert contents(state) == []
 
 
-def test_texts_that_no_receipt_speaks_of_are_forgotten(state: Path, file: Path) -> None:
+def test_prune_contents_deletes_texts_without_a_receipt(state: Path, file: Path) -> None:
     seal_one(state, file)
     written(file, "two\n")
     seal_one(state, file)
@@ -178,7 +176,7 @@ def test_texts_that_no_receipt_speaks_of_are_forgotten(state: Path, file: Path) 
 
 
 @pytest.mark.parametrize("kind", ["path", "paths"])
-def test_role_stays_open_while_something_of_it_cannot_be_read(
+def test_unreadable_path_makes_the_receipt_incomplete(
     kind: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     item = {"kind": kind, "name": str(written(tmp_path / "x"))}

@@ -50,14 +50,14 @@ def test_receipt_is_read_back_as_it_was_written(state: Path, file: Path) -> None
     assert receipts.all_receipts(state) == [found]
 
 
-def test_receipt_is_for_root_alone_and_leaves_nothing_beside_it(state: Path, file: Path) -> None:
+def test_receipt_is_readable_only_by_root(state: Path, file: Path) -> None:
     seal_one(state, file)
     folder = receipts.receipts_folder(state)
     assert (mode(folder), mode(folder / "web.json")) == ("0o700", "0o600")
     assert sorted(path.name for path in folder.iterdir()) == ["contents", "web.json"]
 
 
-def test_disk_that_is_full_leaves_the_old_receipt(
+def test_full_disk_keeps_the_old_receipt(
     state: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seal_one(state, file)
@@ -72,7 +72,7 @@ def test_disk_that_is_full_leaves_the_old_receipt(
     assert receipts.load(state, "web") == before
 
 
-def test_receipt_that_was_cut_anywhere_is_none(state: Path, file: Path) -> None:
+def test_load_rejects_a_truncated_receipt(state: Path, file: Path) -> None:
     seal_one(state, file)
     place = receipts.receipts_folder(state) / "web.json"
     whole = place.read_bytes()
@@ -83,9 +83,7 @@ def test_receipt_that_was_cut_anywhere_is_none(state: Path, file: Path) -> None:
 
 
 @pytest.mark.parametrize("flip", [0x01, 0x20, 0x80, 0xFF])
-def test_receipt_with_a_flipped_byte_never_says_something_else(
-    flip: int, state: Path, file: Path
-) -> None:
+def test_load_rejects_a_receipt_with_a_flipped_byte(flip: int, state: Path, file: Path) -> None:
     seal_one(state, file)
     place = receipts.receipts_folder(state) / "web.json"
     whole, right = place.read_bytes(), receipts.load(state, "web")
@@ -100,16 +98,14 @@ def test_receipt_with_a_flipped_byte_never_says_something_else(
 @pytest.mark.parametrize(
     "content", ["", "{}", "[]", "null", "7", '"x"', '{"digest": 1}', "\0" * 99]
 )
-def test_anything_else_in_its_place_is_a_damaged_receipt(
-    content: str, state: Path, file: Path
-) -> None:
+def test_load_rejects_other_content(content: str, state: Path, file: Path) -> None:
     seal_one(state, file)
     (receipts.receipts_folder(state) / "web.json").write_text(content)
     assert stale(state) == ["receipt_damaged"]
     assert receipts.all_receipts(state) == []
 
 
-def test_receipt_of_another_format_is_none(
+def test_load_rejects_a_receipt_of_another_format(
     state: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seal_one(state, file)
@@ -117,17 +113,17 @@ def test_receipt_of_another_format_is_none(
     assert receipts.load(state, "web") is None
 
 
-def test_forgotten_receipt_makes_the_role_new(state: Path, file: Path) -> None:
+def test_role_with_a_deleted_receipt_runs_again(state: Path, file: Path) -> None:
     seal_one(state, file)
     receipts.delete_receipts(state, ["web", "never-there"])
     assert stale(state) == ["receipt_missing"]
 
 
-def test_role_without_a_receipt_is_new(state: Path) -> None:
+def test_role_without_a_receipt_runs(state: Path) -> None:
     assert stale(state) == ["receipt_missing"]
 
 
-def test_role_that_is_as_it_was_left_need_not_run(state: Path, file: Path) -> None:
+def test_unchanged_role_does_not_run(state: Path, file: Path) -> None:
     seal_one(state, file)
     assert receipts.roles_to_run(state, [inputs()]) == {}
 
@@ -142,7 +138,7 @@ def test_role_that_is_as_it_was_left_need_not_run(state: Path, file: Path) -> No
         ({"variables": {}}, "variable_removed", "web_name is no longer set"),
     ],
 )
-def test_changed_input_is_named(
+def test_roles_to_run_names_the_changed_input(
     changed: dict[str, Any], kind: str, text: str, state: Path, file: Path
 ) -> None:
     seal_one(state, file)
@@ -150,7 +146,7 @@ def test_changed_input_is_named(
     assert (found["code"], reason_text(found)) == (kind, text)
 
 
-def test_every_changed_input_is_named(state: Path, file: Path) -> None:
+def test_roles_to_run_names_every_changed_input(state: Path, file: Path) -> None:
     seal_one(state, file)
     found = stale(state, files="f2", ansible="a2", variables={"b": "1", "a": "1"})
     assert found == [
@@ -158,7 +154,7 @@ def test_every_changed_input_is_named(state: Path, file: Path) -> None:
     ]  # fmt: skip
 
 
-def test_file_that_was_edited_by_hand_is_named(state: Path, file: Path) -> None:
+def test_roles_to_run_names_a_file_edited_by_hand(state: Path, file: Path) -> None:
     seal_one(state, file)
     written(file, "two\n")
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
@@ -166,7 +162,7 @@ def test_file_that_was_edited_by_hand_is_named(state: Path, file: Path) -> None:
     assert reason_text(found) == f"{file}: its content changed"
 
 
-def test_machine_that_grew_makes_roles_run(
+def test_roles_run_when_the_memory_of_the_machine_changed(
     state: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seal_one(state, file)
@@ -177,7 +173,7 @@ def test_machine_that_grew_makes_roles_run(
     assert reason_text(found).endswith(", is 1")
 
 
-def test_full_makes_every_role_run_and_still_says_what_differs(state: Path, file: Path) -> None:
+def test_full_runs_every_role_and_names_differences(state: Path, file: Path) -> None:
     seal_one(state, file)
     file.unlink()
     found = receipts.roles_to_run(state, [inputs(), inputs("php")], full=True)
@@ -186,7 +182,7 @@ def test_full_makes_every_role_run_and_still_says_what_differs(state: Path, file
     }  # fmt: skip
 
 
-def test_roles_that_build_on_one_that_runs_run_as_well(state: Path) -> None:
+def test_roles_run_with_the_roles_that_they_need(state: Path) -> None:
     roles = [
         inputs("web"), inputs("tls", needs=["web"]), inputs("php"),
         inputs("cloud", needs=["tls", "php"]),
@@ -202,7 +198,7 @@ def test_roles_that_build_on_one_that_runs_run_as_well(state: Path) -> None:
     assert found["cloud"][0]["data"]["role"] == "tls"
 
 
-def test_restarts_that_are_owed_make_the_role_run(state: Path, file: Path) -> None:
+def test_pending_handlers_make_the_role_run(state: Path, file: Path) -> None:
     seal_one(state, file)
     pending_handlers.append_pending(state, "web", ["Reload", "Restart"])
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
@@ -212,7 +208,7 @@ def test_restarts_that_are_owed_make_the_role_run(state: Path, file: Path) -> No
     )
 
 
-def test_differences_belong_to_the_role_that_manages_the_thing(state: Path, tmp_path: Path) -> None:
+def test_difference_runs_only_the_role_that_manages_the_path(state: Path, tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b"), inputs("c")]
     files = {role: written(tmp_path / role) for role in "abc"}
     for given in roles:
@@ -221,13 +217,13 @@ def test_differences_belong_to_the_role_that_manages_the_thing(state: Path, tmp_
     assert list(receipts.roles_to_run(state, roles)) == ["b"]
 
 
-def test_receipts_are_plain_json_of_one_object(state: Path, file: Path) -> None:
+def test_receipt_is_one_json_object(state: Path, file: Path) -> None:
     seal_one(state, file)
     body = json.loads((receipts.receipts_folder(state) / "web.json").read_text())
     assert (body["format"], body["role"]) == (receipts.FORMAT, "web")
 
 
-def test_role_of_such_a_path_runs_and_the_others_are_looked_at(state: Path, tmp_path: Path) -> None:
+def test_unreadable_path_runs_only_its_own_role(state: Path, tmp_path: Path) -> None:
     lost, other = written(tmp_path / "etc" / "x"), written(tmp_path / "y")
     sealed(state, inputs("a"), record(path_item(lost)))
     sealed(state, inputs("b"), record(path_item(other)))

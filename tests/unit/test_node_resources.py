@@ -82,7 +82,7 @@ def exists(name: str) -> Given:
         ("command", {"_raw_params": "make", "creates": "/opt/x"}, {}, [exists("/opt/x")]),
     ],
 )  # fmt: skip
-def test_module_tells_all_that_it_manages(
+def test_module_names_the_resources_that_it_manages(
     module: str, arguments: Given, result: Given, items: list[Given]
 ) -> None:
     for name in (module, f"ansible.builtin.{module}", f"ansible.legacy.{module}"):
@@ -109,27 +109,25 @@ def test_module_tells_all_that_it_manages(
         ("community.general.ufw", {"rule": "allow"}, []),
     ],
 )
-def test_module_that_does_more_than_can_be_named_says_why(
-    module: str, arguments: Given, items: list[Given]
-) -> None:
+def test_untracked_change_has_a_code(module: str, arguments: Given, items: list[Given]) -> None:
     found, why = resources_of_task(module, arguments, {}, False)
     assert found == items
     assert why
 
 
-def test_tree_that_was_copied_is_not_covered_by_its_folder() -> None:
+def test_copied_tree_is_untracked() -> None:
     _, why = resources_of_task(
         "copy", {"src": "tree", "dest": "/etc/x"}, {"state": "directory"}, False
     )
     assert why == "copied_tree"
 
 
-def test_unknown_module_is_named() -> None:
+def test_unknown_module_is_untracked() -> None:
     assert resources_of_task("cron", {}, {}, True) == ([], "unknown_module")
 
 
 @pytest.mark.parametrize("module", ["command", "shell", "script"])
-def test_command_that_never_changes_anything_is_covered(module: str) -> None:
+def test_command_that_never_changes_anything_is_tracked(module: str) -> None:
     assert resources_of_task(module, {"_raw_params": "id"}, {}, True) == ([], "")
 
 
@@ -149,23 +147,23 @@ def test_reading_module_manages_nothing(module: str) -> None:
         ("debconf", {"question": "p/q", "value": "canary"}, [{"kind": "debconf", "name": "p/q"}]),
     ],
 )
-def test_censored_result_still_names_what_to_watch_and_no_secret(
+def test_censored_result_names_the_resource_and_no_secret(
     module: str, arguments: Given, items: list[Given]
 ) -> None:
     assert resources_of_task(module, arguments, CENSORED, False) == (items, "")
 
 
-def test_censored_copy_into_a_folder_cannot_be_told() -> None:
+def test_censored_copy_into_a_folder_is_untracked() -> None:
     found, why = resources_of_task("copy", {"src": "s", "dest": "/etc/"}, CENSORED, False)
     assert (found, bool(why)) == ([path("/etc")], True)
 
 
-def test_later_word_about_the_same_thing_has_the_same_key() -> None:
+def test_resources_with_the_same_name_have_the_same_key() -> None:
     assert resource_key(path_item("/etc/x", sha1="ab")) == resource_key(path_item("/etc/x/"))
     assert resource_key(exists("/etc/x")) != resource_key(path_item("/etc/x"))
 
 
-def test_a_restart_does_not_make_one_forget_that_a_unit_is_enabled() -> None:
+def test_merge_keeps_that_a_restarted_unit_is_enabled() -> None:
     enabled = unit("x.service", True, "started")
     assert merge_resources(enabled, unit("x.service", False, "restarted")) == enabled
     assert merge_resources(package("a", pinned=True), package("a")) == package("a", pinned=True)
@@ -182,14 +180,14 @@ def test_a_restart_does_not_make_one_forget_that_a_unit_is_enabled() -> None:
         ("started", "", "started"),
     ],
 )
-def test_the_last_desired_state_of_a_unit_counts(first: str, then: str, desired: str) -> None:
+def test_merge_takes_the_last_desired_state_of_a_unit(first: str, then: str, desired: str) -> None:
     found = merge_resources(unit("x.service", False, first), unit("x.service", True, then))
     assert found == unit("x.service", True, desired)
 
 
-def test_package_that_comes_back_is_wished_present() -> None:
+def test_merge_takes_the_last_desired_state_of_a_package() -> None:
     assert merge_resources(package("a", "absent"), package("a")) == package("a")
 
 
-def test_a_file_is_as_it_was_written_last() -> None:
+def test_merge_takes_the_last_digest_of_a_file() -> None:
     assert merge_resources(path("/x", sha1="a"), path("/x")) == path("/x")

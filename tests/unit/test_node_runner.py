@@ -33,7 +33,7 @@ def started() -> int:
     return runner.main(arguments, io.BytesIO(PACKED))
 
 
-def test_damaged_bundle_is_refused_before_it_is_unpacked(
+def test_start_refuses_a_damaged_bundle_before_unpacking(
     node_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ABOUT | {"action": "start", "sha256": hashlib.sha256(b"sent").hexdigest()}
@@ -44,7 +44,7 @@ def test_damaged_bundle_is_refused_before_it_is_unpacked(
     assert not (node_state / "runs").exists()
 
 
-def test_run_that_cannot_be_written_down_is_refused_and_leaves_nothing(
+def test_start_that_cannot_be_recorded_leaves_nothing(
     node_state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(*_: Any) -> None:
@@ -63,12 +63,12 @@ def test_run_that_cannot_be_written_down_is_refused_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("run", ["", "../../etc", "20261123T120000-abcde/", None])
-def test_run_that_is_no_run_is_refused(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_attach_refuses_an_invalid_run_id(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert runner.main({"action": "attach", "run": run}, io.BytesIO()) == 1
     assert printed_events(capsys)[0]["event"] == "refused"
 
 
-def test_attaching_to_a_run_that_never_began_is_refused(
+def test_attach_refuses_a_run_that_never_began(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert runner.main({"action": "attach", "run": RUN}, io.BytesIO()) == 1
@@ -76,7 +76,7 @@ def test_attaching_to_a_run_that_never_began_is_refused(
 
 
 @pytest.mark.usefixtures("lock_holder")
-def test_second_start_is_refused_before_anything_is_unpacked(
+def test_start_on_a_busy_node_is_refused_before_unpacking(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     packed = packed_bundle(("a", tarfile.REGTYPE))
@@ -88,7 +88,7 @@ def test_second_start_is_refused_before_anything_is_unpacked(
 
 
 @pytest.mark.parametrize("run", [RUN, f"{OLD}x", "../lock"])
-def test_attaching_to_a_run_that_is_not_here_is_told_as_such(
+def test_attach_to_an_unknown_run_names_the_known_ones(
     run: str, node_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(node_state, OLD)
@@ -97,7 +97,7 @@ def test_attaching_to_a_run_that_is_not_here_is_told_as_such(
     assert told["reason"] == {"code": "unknown_run", "data": {"run": run, "known": [OLD]}}
 
 
-def test_start_that_no_try_makes_known_is_not_sent_again(
+def test_start_refuses_an_invalid_run_id_for_good(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert runner.main({"action": "start", "run": "../lock"}, io.BytesIO()) == 1
@@ -112,7 +112,7 @@ def test_start_that_no_try_makes_known_is_not_sent_again(
         ("exit 7", "systemd-run exited with code 7"),
     ],
 )  # fmt: skip
-def test_start_that_systemd_refuses_tells_its_words_and_leaves_nothing(
+def test_start_that_systemd_refuses_reports_the_error_and_leaves_nothing(
     words: str, told: str, node_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -126,7 +126,7 @@ def test_start_that_systemd_refuses_tells_its_words_and_leaves_nothing(
     assert runs.newest_run(node_state) is None
 
 
-def test_start_on_a_machine_without_systemd_leaves_nothing(
+def test_start_without_systemd_leaves_nothing(
     node_state: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -140,7 +140,7 @@ def test_start_on_a_machine_without_systemd_leaves_nothing(
     assert runs.newest_run(node_state) is None
 
 
-def test_start_that_was_sent_twice_takes_nothing_from_the_one_at_work(
+def test_repeated_start_keeps_the_files_of_the_active_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     programs(tmp_path, monkeypatch, systemd_run="exit 1", systemctl="echo activating; exit 3")
@@ -149,7 +149,7 @@ def test_start_that_was_sent_twice_takes_nothing_from_the_one_at_work(
     assert (runner.MEMORY / RUN / "secrets.json").is_file()
 
 
-def test_detached_start_is_handed_over_once_the_run_began(
+def test_wait_until_started_returns_once_the_run_began(
     node_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(node_state, RUN, STARTED, ENDED)
@@ -157,7 +157,7 @@ def test_detached_start_is_handed_over_once_the_run_began(
     assert json.loads(capsys.readouterr().out) == {"event": "run_detached", "run": RUN}
 
 
-def test_detached_start_that_came_second_is_told_so(
+def test_wait_until_started_reports_a_busy_node(
     node_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(node_state, RUN, {"event": "busy", "holder": {"operator": "luz"}})
@@ -165,7 +165,7 @@ def test_detached_start_that_came_second_is_told_so(
     assert json.loads(capsys.readouterr().out)["holder"] == {"operator": "luz"}
 
 
-def test_run_that_is_joined_for_a_moment_is_handed_over(
+def test_detached_attach_returns_at_once(
     node_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(node_state, RUN, STARTED)

@@ -36,18 +36,18 @@ def systemd(node_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("answer", ["active", "activating", "deactivating", "reloading", ""])
-def test_unit_that_may_still_write_is_not_taken_for_ended(answer: str, systemd: Path) -> None:
+def test_unit_that_may_still_write_counts_as_active(answer: str, systemd: Path) -> None:
     systemd.write_text(f"{answer}\n")
     assert runner._unit_is_active(RUN)
 
 
 @pytest.mark.parametrize("answer", ["inactive", "failed", "unknown"])
-def test_unit_that_ended_is_known_by_its_state(answer: str, systemd: Path) -> None:
+def test_unit_that_ended_counts_as_inactive(answer: str, systemd: Path) -> None:
     systemd.write_text(f"{answer}\n")
     assert not runner._unit_is_active(RUN)
 
 
-def test_run_is_lost_only_when_its_unit_is_gone_twice(
+def test_follow_reports_a_lost_run_only_when_the_unit_is_inactive_twice(
     node_state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write_run(node_state, RUN, STARTED) / "events.jsonl"
@@ -77,7 +77,7 @@ def test_follow_prints_every_event_and_ends_with_the_run(
     ]
 
 
-def test_follow_goes_on_from_an_offset(
+def test_follow_continues_at_an_offset(
     node_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(node_state, RUN, STARTED, {"event": "role_message", "role": "a", "text": "ñ"}, ENDED)
@@ -94,7 +94,7 @@ def test_follow_returns_how_the_run_ended(node_state: Path) -> None:
     assert runner.follow(OLD, 0) == runner.BUSY
 
 
-def test_follow_says_when_the_unit_ended_without_a_word(
+def test_follow_reports_a_unit_that_ended_without_an_event(
     node_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(node_state, RUN, STARTED)
@@ -102,7 +102,7 @@ def test_follow_says_when_the_unit_ended_without_a_word(
     assert printed_events(capsys)[-1] == {"event": "run_lost", "run": RUN, "full_folder": ""}
 
 
-def test_follow_says_so_when_no_room_is_left_for_the_journal(
+def test_follow_reports_a_full_disk(
     node_state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(node_state, RUN, STARTED)
@@ -117,7 +117,7 @@ def test_follow_says_so_when_no_room_is_left_for_the_journal(
 
 
 @pytest.mark.usefixtures("alive")
-def test_follow_waits_for_what_is_still_written(
+def test_follow_waits_for_lines_that_are_still_written(
     node_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write_run(node_state) / "events.jsonl"
@@ -142,7 +142,7 @@ def test_follow_waits_for_what_is_still_written(
 
 
 @pytest.mark.usefixtures("alive")
-def test_follow_shows_that_a_silent_run_is_alive(
+def test_follow_sends_a_heartbeat_of_a_silent_run(
     node_state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write_run(node_state, RUN, STARTED) / "events.jsonl"

@@ -55,7 +55,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return found
 
 
-def test_plan_asks_ansible_s_check_and_keeps_every_receipt(
+def test_plan_runs_ansible_in_check_mode_and_keeps_every_receipt(
     node_state: Path, memory: Path, started: list[list[str]]
 ) -> None:
     folder = write_run(node_state)
@@ -68,7 +68,7 @@ def test_plan_asks_ansible_s_check_and_keeps_every_receipt(
     assert not (node_state / "lib").exists()
 
 
-def test_plan_with_nothing_to_do_starts_nothing(
+def test_plan_without_outdated_roles_starts_nothing(
     node_state: Path, memory: Path, started: list[list[str]]
 ) -> None:
     written(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
@@ -77,7 +77,7 @@ def test_plan_with_nothing_to_do_starts_nothing(
     assert started == []
 
 
-def test_converge_that_fails_says_so_and_leaves_the_watch(
+def test_failed_converge_is_reported_and_installs_the_drift_timer(
     node_state: Path, memory: Path, started: list[list[str]]
 ) -> None:
     folder = write_run(node_state)
@@ -88,7 +88,7 @@ def test_converge_that_fails_says_so_and_leaves_the_watch(
     assert sorted(path.name for path in (node_state / "receipts").glob("*.json")) == ["b.json"]
 
 
-def test_cut_off_installation_is_finished_before_any_role_runs(
+def test_converge_repairs_packages_before_any_role_runs(
     node_state: Path, memory: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packages, "list_unfinished_packages", lambda: ["nginx"])
@@ -100,7 +100,7 @@ def test_cut_off_installation_is_finished_before_any_role_runs(
     assert (told["packages"], told["ok"]) == (["nginx"], False)
 
 
-def test_packages_are_left_alone_where_nothing_runs(
+def test_converge_repairs_nothing_when_no_role_runs(
     node_state: Path, memory: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packages, "list_unfinished_packages", lambda: ["nginx"])
@@ -109,7 +109,7 @@ def test_packages_are_left_alone_where_nothing_runs(
     assert started == []
 
 
-def test_worker_of_a_plan_converges_and_checks_nothing(
+def test_run_mode_runs_the_steps_of_the_mode(
     node_state: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
@@ -133,7 +133,7 @@ def test_worker_of_a_plan_converges_and_checks_nothing(
         ("mitogen_fallback", "converge"), ("checks_errored", "check"),
     ],
 )  # fmt: skip
-def test_what_ansible_said_is_told_without_secrets(
+def test_events_with_the_log_mask_secrets(
     event: str, action: str, node_state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, memory = write_run(node_state), runner.MEMORY / RUN
@@ -177,24 +177,24 @@ def run_ansible(folder: Path, script: str, about: Data = ABOUT) -> tuple[int, li
     return code, (program.parent / "calls").read_text().splitlines()
 
 
-def test_mitogen_runs_the_tasks_where_it_is_installed(mitogen_run: Path) -> None:
+def test_ansible_uses_mitogen_when_it_is_installed(mitogen_run: Path) -> None:
     assert run_ansible(mitogen_run, "exit 0") == (0, ["strategy mitogen_linear"])
 
 
-def test_run_goes_on_without_it_when_it_does_not_fit(mitogen_run: Path) -> None:
+def test_ansible_falls_back_when_mitogen_fails(mitogen_run: Path) -> None:
     code, calls = run_ansible(mitogen_run, '[ -z "$ANSIBLE_STRATEGY" ]')
     assert (code, calls) == (0, ["strategy mitogen_linear", "strategy none"])
     assert [event["event"] for event in events(mitogen_run)] == ["mitogen_fallback"]
 
 
-def test_role_that_failed_is_not_run_a_second_time(mitogen_run: Path) -> None:
+def test_failed_role_is_not_run_a_second_time(mitogen_run: Path) -> None:
     assert run_ansible(mitogen_run, ROLE_STARTED + "exit 2") == (2, ["strategy mitogen_linear"])
 
 
-def test_plain_ansible_can_be_asked_for(mitogen_run: Path) -> None:
+def test_ansible_runs_without_mitogen_when_requested(mitogen_run: Path) -> None:
     assert run_ansible(mitogen_run, "exit 0", ABOUT | {"plain": True}) == (0, ["strategy none"])
 
 
-def test_node_without_it_uses_plain_ansible(mitogen_run: Path) -> None:
+def test_ansible_runs_without_mitogen_when_it_is_missing(mitogen_run: Path) -> None:
     (mitogen_run / "venv" / "lib").rename(mitogen_run / "elsewhere")
     assert run_ansible(mitogen_run, "exit 0") == (0, ["strategy none"])

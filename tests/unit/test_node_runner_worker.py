@@ -43,7 +43,7 @@ def old_runs(node_state: Path) -> list[str]:
     return MANY
 
 
-def test_worker_that_finds_the_lock_taken_says_so_and_keeps_no_secret(
+def test_worker_on_a_busy_node_reports_it_and_keeps_no_secret(
     node_state: Path, lock_holder: subprocess.Popen[str]
 ) -> None:
     write_run(node_state)
@@ -54,7 +54,7 @@ def test_worker_that_finds_the_lock_taken_says_so_and_keeps_no_secret(
     assert lock_holder.poll() is None
 
 
-def test_worker_records_beginning_and_end_and_deletes_the_secrets(
+def test_worker_records_start_and_end_and_deletes_the_secrets(
     node_state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_run(node_state)
@@ -72,7 +72,7 @@ def test_worker_records_beginning_and_end_and_deletes_the_secrets(
 
 
 @pytest.mark.parametrize("stage", ["converge_node", "run_checks"])
-def test_worker_that_breaks_still_records_its_end(
+def test_terminated_worker_records_its_end(
     stage: str, node_state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_run(node_state)
@@ -89,7 +89,7 @@ def test_worker_that_breaks_still_records_its_end(
     assert (ended["event"], last["event"], last["ok"]) == ("run_terminated", "run_finished", False)
 
 
-def test_worker_that_nobody_expected_to_break_says_of_what(
+def test_crashed_worker_records_the_error(
     node_state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_run(node_state)
@@ -107,7 +107,7 @@ def test_worker_that_nobody_expected_to_break_says_of_what(
     assert (last["event"], last["ok"]) == ("run_finished", False)
 
 
-def test_line_that_is_spoiled_ends_neither_the_run_nor_who_follows(
+def test_malformed_line_ends_neither_the_run_nor_its_follower(
     node_state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_run(node_state)
@@ -129,7 +129,7 @@ def test_line_that_is_spoiled_ends_neither_the_run_nor_who_follows(
     assert runs.status(node_state)["finished"]["ok"] is True
 
 
-def test_secrets_of_a_killed_run_are_deleted_by_the_next(
+def test_worker_deletes_the_secrets_of_a_killed_run(
     node_state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_run(node_state)
@@ -143,7 +143,7 @@ def test_secrets_of_a_killed_run_are_deleted_by_the_next(
     assert [path.name for path in runner.MEMORY.iterdir()] == [LATER]
 
 
-def test_leftover_that_was_too_young_is_deleted_when_the_run_ends(
+def test_worker_deletes_a_leftover_that_grew_old_during_the_run(
     node_state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_run(node_state)
@@ -158,7 +158,7 @@ def test_leftover_that_was_too_young_is_deleted_when_the_run_ends(
 
 
 @pytest.mark.usefixtures("old_runs")
-def test_run_ends_when_nothing_is_left_to_do(
+def test_worker_records_the_end_after_tidying_up(
     node_state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A leftover of the last minute: the beginning of the run leaves it, its end does not.
@@ -184,7 +184,7 @@ def test_run_ends_when_nothing_is_left_to_do(
     ("module", "name"),
     [(journal, "shorten_log"), (runner, "_unit_is_active"), (runs, "prune_runs")],
 )
-def test_what_cannot_be_tidied_up_costs_no_run_its_ending(
+def test_failed_tidying_up_keeps_the_end_event(
     module: Any, name: str, node_state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_run(node_state)
@@ -199,7 +199,7 @@ def test_what_cannot_be_tidied_up_costs_no_run_its_ending(
     assert (events(node_state)[-1]["event"], events(node_state)[-1]["ok"]) == ("run_finished", True)
 
 
-def test_run_that_broke_on_a_full_disk_tells_its_cause_in_the_room_that_is_made(
+def test_worker_reports_a_full_disk_in_the_space_that_it_frees(
     old_runs: list[str], node_state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_run(node_state)
@@ -223,7 +223,7 @@ def test_run_that_broke_on_a_full_disk_tells_its_cause_in_the_room_that_is_made(
     assert (ended["event"], last["event"], last["ok"]) == ("run_crashed", "run_finished", False)
 
 
-def test_stop_that_comes_at_the_end_costs_no_run_its_ending(
+def test_sigterm_during_tidying_up_keeps_the_end_event(
     node_state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_run(node_state)
@@ -263,7 +263,7 @@ def stopped(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         stopped,
     ],
 )  # fmt: skip
-def test_run_that_could_not_even_begin_leaves_no_secret(
+def test_worker_that_cannot_begin_leaves_no_secret(
     in_the_way: Callable[[Path, pytest.MonkeyPatch], None],
     node_state: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip

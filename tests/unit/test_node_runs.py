@@ -19,14 +19,14 @@ from chautari.node import runs
 pytestmark = pytest.mark.usefixtures("node_state")
 
 
-def test_what_a_run_may_do_is_known_to_the_next(node_state: Path) -> None:
+def test_status_has_the_options_of_the_last_run(node_state: Path) -> None:
     folder = write_run(node_state, RUN, STARTED)
     more = {"checks": True, "purge": False, "interrupt_meetings": True}
     (folder / "about.json").write_text(json.dumps(ABOUT | more))
     assert more.items() <= runs.status(node_state)["about"].items()
 
 
-def test_latest_run_is_the_newest_by_its_id(node_state: Path) -> None:
+def test_newest_run_is_the_latest_id(node_state: Path) -> None:
     assert runs.newest_run(node_state) is None
     write_run(node_state, RUN)
     write_run(node_state, OLD)
@@ -38,19 +38,19 @@ def test_status_of_a_fresh_node(node_state: Path) -> None:
     assert runs.status(node_state) == {"event": "status", "busy": None, "run": None, "runs": []}
 
 
-def test_status_tells_how_the_last_run_ended(node_state: Path) -> None:
+def test_status_says_how_the_last_run_ended(node_state: Path) -> None:
     write_run(node_state, RUN, STARTED, ENDED)
     found = runs.status(node_state)
     assert (found["run"], found["finished"], found["busy"]) == (RUN, ENDED, None)
     assert ABOUT.items() <= found["about"].items()
 
 
-def test_status_tells_that_a_run_did_not_end(node_state: Path) -> None:
+def test_status_says_that_a_run_did_not_end(node_state: Path) -> None:
     write_run(node_state, RUN, STARTED)
     assert runs.status(node_state)["finished"] is None
 
 
-def test_status_survives_a_run_that_broke_off_at_its_start(node_state: Path) -> None:
+def test_status_survives_a_run_without_metadata(node_state: Path) -> None:
     (node_state / "runs" / RUN).mkdir(parents=True)
     assert runs.status(node_state)["about"]["operator"] == ""
 
@@ -65,14 +65,14 @@ def many(node_state: Path, day: int, **about: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", ["check", "plan"])
-def test_what_only_looks_pushes_no_deploy_out(mode: str, node_state: Path) -> None:
+def test_prune_runs_counts_plans_and_checks_separately(mode: str, node_state: Path) -> None:
     deploys, looks = many(node_state, 1), many(node_state, 2, mode=mode)
     runs.prune_runs(node_state, keep=looks[-1])
     assert runs.run_ids(node_state) == deploys[-runs.KEPT_RUNS :] + looks[-runs.KEPT_RUNS :]
     assert runs.status(node_state)["run"] == deploys[-1]
 
 
-def test_run_that_just_ended_stays_although_the_clock_was_set_back(node_state: Path) -> None:
+def test_prune_runs_keeps_the_run_that_just_ended(node_state: Path) -> None:
     later = many(node_state, 23)
     write_run(node_state, OLD, STARTED, ENDED)
     assert runs.run_ids(node_state)[0] == OLD and len(later) > runs.KEPT_RUNS
@@ -82,14 +82,14 @@ def test_run_that_just_ended_stays_although_the_clock_was_set_back(node_state: P
     assert OLD not in runs.run_ids(node_state)
 
 
-def test_run_that_found_somebody_at_work_is_nobody_s_newest(node_state: Path) -> None:
+def test_newest_run_ignores_a_run_that_found_the_node_busy(node_state: Path) -> None:
     write_run(node_state, OLD, STARTED, ENDED)
     write_run(node_state, RUN, {"event": "busy", "holder": {"operator": "luz", "run": OLD}})
     assert runs.newest_run(node_state) == runs.status(node_state)["run"] == OLD
     assert runs.run_ids(node_state) == [OLD, RUN], "its own operator may still have to be told"
 
 
-def test_runs_that_found_somebody_at_work_push_no_deploy_out(node_state: Path) -> None:
+def test_prune_runs_counts_busy_runs_separately(node_state: Path) -> None:
     write_run(node_state, OLD, STARTED, ENDED)
     for name in many(node_state, 30):
         refused = json.dumps({"event": "busy", "holder": {}}) + "\n"
@@ -98,12 +98,12 @@ def test_runs_that_found_somebody_at_work_push_no_deploy_out(node_state: Path) -
     assert (len(runs.run_ids(node_state)), runs.newest_run(node_state)) == (1 + runs.KEPT_RUNS, OLD)
 
 
-def test_operator_s_name_does_not_make_a_run_one_that_never_began(node_state: Path) -> None:
+def test_newest_run_accepts_an_operator_called_busy(node_state: Path) -> None:
     write_run(node_state, RUN, STARTED | {"operator": "busy"}, ENDED)
     assert runs.newest_run(node_state) == RUN
 
 
-def test_status_is_of_the_newest_run_that_was_to_change_something(node_state: Path) -> None:
+def test_status_is_that_of_the_newest_deploy(node_state: Path) -> None:
     folder = write_run(node_state, RUN, STARTED, {"event": "check", "outcome": "failed"}, ENDED)
     write_run(node_state, OLD, STARTED, ENDED)
     (folder / "about.json").write_text(json.dumps(ABOUT | {"mode": "check"}))

@@ -30,7 +30,9 @@ def asked(roles: list[Data], capsys: pytest.CaptureFixture[str]) -> Data:
     return found
 
 
-def test_fresh_node_names_every_role(node_state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_survey_of_a_fresh_node_names_every_role(
+    node_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = asked([inputs("a"), inputs("b")], capsys)
     assert {role: reasons[0]["code"] for role, reasons in found["reasons"].items()} == {
         "a": "receipt_missing", "b": "receipt_missing",
@@ -38,7 +40,7 @@ def test_fresh_node_names_every_role(node_state: Path, capsys: pytest.CaptureFix
     assert (found["event"], found["up_to_date"], found["busy"]) == ("survey", [], None)
 
 
-def test_role_that_is_as_it_was_left_tells_its_run_and_what_it_reported(
+def test_survey_repeats_the_messages_of_an_up_to_date_role(
     node_state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(tmp_path / "x")
@@ -52,7 +54,7 @@ def test_role_that_is_as_it_was_left_tells_its_run_and_what_it_reported(
     assert list(asked([inputs("a")], capsys)["reasons"]) == ["a"]
 
 
-def test_node_at_work_says_who_and_looks_nothing_up(
+def test_survey_of_a_busy_node_only_names_the_holder(
     node_state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def never(*_: Any) -> Any:
@@ -65,7 +67,7 @@ def test_node_at_work_says_who_and_looks_nothing_up(
     assert not {"reasons", "up_to_date"} & set(found)
 
 
-def test_looking_changes_nothing_on_the_node(
+def test_survey_changes_nothing_on_the_node(
     node_state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sealed(node_state, inputs("a"), record(path_item(written(tmp_path / "x"))))
@@ -79,7 +81,7 @@ def test_looking_changes_nothing_on_the_node(
     assert everything() == before
 
 
-def test_facts_are_those_that_the_preflight_s_script_prints() -> None:
+def test_machine_fact_lines_equal_those_of_the_preflight_script() -> None:
     now = time.time()
     script = subprocess.run(
         ["sh"], input=facts.SCRIPT, capture_output=True, text=True, check=True
@@ -100,7 +102,7 @@ def test_facts_are_those_that_the_preflight_s_script_prints() -> None:
     assert ours.listeners == ()
 
 
-def test_marker_and_earlier_deploy_are_told(
+def test_machine_fact_lines_name_marker_and_earlier_deploy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(survey, "MARKER", written(tmp_path / "marker", "digest\n"))
@@ -110,7 +112,7 @@ def test_marker_and_earlier_deploy_are_told(
     assert (found.venv, found.deployed) == ("digest", "nextcloud")
 
 
-def test_drift_is_told_with_who_is_at_work(
+def test_drift_answer_names_the_holder_of_the_lock(
     node_state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(tmp_path / "x")

@@ -8,7 +8,7 @@ import pytest
 from chautari.parallel import map_parallel
 
 
-def test_results_keep_the_order_of_the_items() -> None:
+def test_map_parallel_keeps_the_order_of_the_items() -> None:
     def slow_first(number: int) -> int:
         time.sleep(0.05 if number == 0 else 0)
         return number * 2
@@ -16,7 +16,7 @@ def test_results_keep_the_order_of_the_items() -> None:
     assert map_parallel(slow_first, range(5)) == [0, 2, 4, 6, 8]
 
 
-def test_no_more_than_the_limit_run_at_the_same_time() -> None:
+def test_map_parallel_keeps_to_its_limit() -> None:
     lock, now, most = threading.Lock(), [0], [0]
 
     def work(_: int) -> None:
@@ -31,7 +31,7 @@ def test_no_more_than_the_limit_run_at_the_same_time() -> None:
     assert most == [3]
 
 
-def test_first_error_is_raised_without_waiting_for_the_others() -> None:
+def test_map_parallel_raises_the_first_error_at_once() -> None:
     release = threading.Event()
 
     def work(number: int) -> None:

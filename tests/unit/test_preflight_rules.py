@@ -98,15 +98,15 @@ def test_node_is_refused_with_the_reason_and_the_fix(
         ({"listeners": (("*:80", 'users:(("apache2",pid=9,fd=4))'),)}, BASE_ROLES),
     ],
 )
-def test_node_that_fits_is_not_refused(change: dict[str, Any], wanted: NodeRequirements) -> None:
+def test_suitable_node_is_not_refused(change: dict[str, Any], wanted: NodeRequirements) -> None:
     assert check(replace(GOOD, **change), wanted) == []
 
 
-def test_every_reason_is_told_at_once() -> None:
+def test_every_reason_is_reported_at_once() -> None:
     assert len(check(Facts(free={"/": 0}), NEXTCLOUD)) == 6
 
 
-def test_facts_are_read_from_what_the_script_printed() -> None:
+def test_parse_reads_the_output_of_the_script() -> None:
     found = parse(SAMPLE.splitlines(), 1_700_000_000, 1_700_000_004)
     assert (found.os, found.machine, found.uid, found.init) == (
         "debian-12",
@@ -124,13 +124,13 @@ def test_facts_are_read_from_what_the_script_printed() -> None:
     )
 
 
-def test_noise_and_nonsense_do_not_break_the_reading() -> None:
+def test_parse_ignores_noise() -> None:
     lines = ["Welcome!", "", "uid=", "memory_kb=much", "free_kb:/=", "now=soon", "x=y=z", "uid=²"]
     found = parse(lines, 10.0, 12.0)
     assert (found.uid, found.memory_kb, found.free) == (-1, 0, {"/": 0})
 
 
-def test_script_runs_in_a_plain_shell_and_says_everything() -> None:
+def test_facts_script_runs_in_a_plain_shell() -> None:
     done = subprocess.run(
         ["sh", "-c", facts.SCRIPT], capture_output=True, text=True, check=True, timeout=30
     )

@@ -48,7 +48,7 @@ def test_list_arrives_on_standard_input(folder: Path) -> None:
     assert (folder / "venv" / "chautari-lock").read_text() == f"{MARKER}\n"
 
 
-def test_list_of_the_toolkit_has_the_digest_that_a_shell_computes(folder: Path) -> None:
+def test_marker_equals_the_digest_that_a_shell_computes(folder: Path) -> None:
     script = 'list=$(cat); printf "%s\\n" "$list" | sha256sum; exit'
     done = subprocess.run(
         ["sh", "-c", script], input=supervisor.locked_requirements(),
@@ -57,14 +57,14 @@ def test_list_of_the_toolkit_has_the_digest_that_a_shell_computes(folder: Path) 
     assert done.stdout.split()[0] == supervisor.environment_digest()
 
 
-def test_list_that_was_cut_off_installs_nothing(folder: Path) -> None:
+def test_truncated_list_installs_nothing(folder: Path) -> None:
     done = run(folder, LIST[:10])
     assert done.returncode == 1
     assert done.stderr.endswith("arrived incomplete. Deploy again.\n")
     assert not (folder / "venv").exists()
 
 
-def test_pip_that_fails_puts_no_environment_in_place(folder: Path) -> None:
+def test_failed_pip_installs_no_environment(folder: Path) -> None:
     pip(folder.parent, "echo no route >&2; exit 3")
     done = run(folder)
     assert (done.returncode, done.stderr) == (3, "no route\n")
@@ -76,7 +76,9 @@ def test_pip_that_fails_puts_no_environment_in_place(folder: Path) -> None:
     ("said", "told"),
     [("bo from med1 since 14:05 UTC\n", "bo from med1 since"), ("", "another operator")],
 )
-def test_preparation_that_waits_in_vain_says_for_whom(folder: Path, said: str, told: str) -> None:
+def test_preparation_names_the_holder_when_the_wait_ends(
+    folder: Path, said: str, told: str
+) -> None:
     folder.mkdir()
     lock = folder / "prepare.lock"
     lock.write_text(said)
@@ -91,19 +93,19 @@ def test_preparation_that_waits_in_vain_says_for_whom(folder: Path, said: str, t
     assert not (folder / "venv").exists()
 
 
-def test_lock_says_who_holds_it_for_as_long_as_that_is_so(folder: Path) -> None:
+def test_lock_names_its_holder_only_while_it_is_held(folder: Path) -> None:
     pip(folder.parent, f"cat {folder}/prepare.lock >&2")
     assert re.fullmatch(r"ana's cat from \$HOME since \d\d:\d\d UTC\n", run(folder).stderr)
     assert (folder / "prepare.lock").read_text() == ""
 
 
-def test_step_that_ends_as_a_lock_does_is_not_taken_for_one(folder: Path) -> None:
+def test_exit_code_of_another_step_is_not_taken_for_a_lock(folder: Path) -> None:
     pip(folder.parent, f"exit {environment.BUSY}")
     done = run(folder)
     assert (done.returncode, done.stderr) == (environment.BUSY, "")
 
 
-def test_folder_that_cannot_be_locked_is_not_called_busy(folder: Path) -> None:
+def test_folder_that_cannot_be_locked_is_not_reported_as_busy(folder: Path) -> None:
     pip(folder.parent, "")
     (folder / "prepare.lock").mkdir(parents=True)
     done = run(folder)

@@ -54,7 +54,7 @@ def prepared(
     return supervisor.prepare(found.region, reached, lambda *_: None, checking)
 
 
-def test_one_node_s_refusal_keeps_the_other_s_result(
+def test_refusal_of_one_node_keeps_the_result_of_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = prepared(
@@ -76,18 +76,14 @@ def test_one_node_s_refusal_keeps_the_other_s_result(
     assert (found["med1"].state, found["med1"].refusals) == ("refused", [Refusal(**TROUBLE)])
 
 
-def test_node_that_does_not_answer_is_unreachable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_silent_node_is_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     event = {"event": "unreachable", "node": "bog1", "message": "timed out"}
     found = prepared(tmp_path, monkeypatch, event)
     assert found["bog1"].state == "unreachable"
     assert "203.0.113.10 does not answer on SSH (timed out)" in found["bog1"].refusals[0].reason
 
 
-def test_preparing_that_fails_names_the_task(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_preparation_names_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     event = {
         "event": "failed",
         "node": "bog1",
@@ -101,7 +97,7 @@ def test_preparing_that_fails_names_the_task(
     assert (found.failure.role, found.failure.task) == ("prepare", "Install Python")
 
 
-def test_node_that_was_never_told_of_counts_as_failed(
+def test_node_without_a_result_counts_as_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert prepared(tmp_path, monkeypatch)["med1"].state == "failed"
@@ -111,9 +107,7 @@ def plain(wanted: NodeRequirements) -> Any:
     return json.loads(json.dumps(asdict(wanted)))
 
 
-def test_orders_say_what_each_node_is_to_become(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_orders_name_what_each_node_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(tmp_path, monkeypatch, checking=True)
     bog1, med1 = Child.orders["nodes"]
     assert bog1 == {
@@ -146,7 +140,7 @@ def test_marker_is_the_digest_of_the_locked_requirements() -> None:
     assert "--hash=sha256:" in supervisor.locked_requirements()
 
 
-def test_node_with_another_environment_is_told(
+def test_plan_names_a_node_with_another_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = {"event": "prepared", "os": "", "changed": False}
@@ -162,7 +156,7 @@ def test_node_with_another_environment_is_told(
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "disconnected"])
-def test_link_that_broke_off_is_told_with_its_next_step(
+def test_lost_connection_is_reported_with_the_next_step(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = {"event": kind, "node": "bog1", "refusal": TROUBLE}
@@ -171,7 +165,7 @@ def test_link_that_broke_off_is_told_with_its_next_step(
     assert found.failure is None
 
 
-def test_process_that_breaks_keeps_what_it_told(
+def test_crashed_worker_process_keeps_the_results_so_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(self: Child) -> Iterator[str]:
@@ -206,7 +200,7 @@ class Machine:
     now = most = 0
 
 
-def test_machine_that_is_odd_keeps_the_others_and_few_are_looked_at_at_once(
+def test_unusual_machine_keeps_the_others_and_few_are_prepared_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nodes = [{"name": f"n{i}", "known_hosts": str(tmp_path / "known")} for i in range(7)]
@@ -223,7 +217,7 @@ def test_machine_that_is_odd_keeps_the_others_and_few_are_looked_at_at_once(
     assert (len(events), Machine.most) == (7, 3)
 
 
-def test_connection_outlives_a_cut_of_minutes_and_not_for_ever() -> None:
+def test_connection_survives_an_outage_of_minutes_only() -> None:
     with socket.socket() as connected:
         worker.keep_alive(connected)
         tcp = socket.IPPROTO_TCP
@@ -237,7 +231,7 @@ def test_connection_outlives_a_cut_of_minutes_and_not_for_ever() -> None:
         assert 300_000 < connected.getsockopt(tcp, socket.TCP_USER_TIMEOUT) <= 600_000
 
 
-def test_pyinfra_takes_what_it_is_told_of_a_node(
+def test_pyinfra_accepts_the_data_of_a_node(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """pyinfra checks the types of its connection data itself; no connection is made."""
@@ -271,7 +265,7 @@ def put_in_place(folder: Path, name: str = "venv-c") -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_older_system_gets_a_newer_python_beside_its_own() -> None:
+def test_older_system_gets_a_newer_python_in_addition() -> None:
     python = worker.PYTHONS["ubuntu-22.04"]
     assert {"python3", "python3-apt", python, f"{python}-venv"} <= set(worker.packages_for(python))
     assert worker.packages_for("python3") == worker.PACKAGES
@@ -286,7 +280,7 @@ def test_environments_of_earlier_locks_are_deleted(runner: Path) -> None:
     assert put_in_place(runner) == ["prepare.lock", "venv", "venv-c"]
 
 
-def test_environment_that_a_run_may_be_at_work_in_stays(runner: Path) -> None:
+def test_environment_of_an_active_run_stays(runner: Path) -> None:
     with (runner.parent / "lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         everything = ["prepare.lock", "venv", "venv-a", "venv-b", "venv-c"]
@@ -309,12 +303,12 @@ def test_environment_is_not_changed_under_a_run(runner: Path) -> None:
     assert (runner / "venv-c").is_dir()
 
 
-def test_node_on_which_nothing_ever_ran_has_nothing_to_delete(runner: Path) -> None:
+def test_cleanup_of_a_fresh_node_deletes_nothing(runner: Path) -> None:
     (runner.parent / "lock").unlink()
     assert "venv-a" in put_in_place(runner)
 
 
-def test_cut_off_installation_is_finished_before_python_is_installed(
+def test_interrupted_installation_is_finished_before_python_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: list[str] = []

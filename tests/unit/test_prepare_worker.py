@@ -126,7 +126,7 @@ def kinds(found: dict[str, Event]) -> list[str]:
     return [found[name]["event"] for name in ("n0", "n1", "n2")]
 
 
-def test_machine_without_sftp_is_prepared_when_every_step_succeeded(work: Work) -> None:
+def test_machine_without_sftp_is_prepared(work: Work) -> None:
     assert kinds(work()) == ["prepared"] * 3
     given = [(name, stdin) for name, command, stdin in Link.ran if "-m pip install" in command]
     assert sorted(given) == [(name, "pip==1\n") for name in ("n0", "n1", "n2")]
@@ -134,7 +134,7 @@ def test_machine_without_sftp_is_prepared_when_every_step_succeeded(work: Work) 
 
 @pytest.mark.parametrize("error", [EOFError(), ConnectError("no channel"), OSError("gone")])
 @pytest.mark.parametrize("part", ["apt-get -q update", "dpkg -l", "-m pip install"])
-def test_machine_that_breaks_off_is_not_prepared_and_keeps_no_other(
+def test_disconnected_machine_is_not_prepared_and_blocks_no_other(
     work: Work, part: str, error: Exception
 ) -> None:
     found = work({("n1", part): error})
@@ -146,7 +146,7 @@ def test_machine_that_breaks_off_is_not_prepared_and_keeps_no_other(
 
 
 @pytest.mark.parametrize(("there", "outdated"), [("m" * 64, False), ("o" * 64, True)])
-def test_look_alone_says_whether_the_node_has_another_environment(
+def test_survey_only_says_whether_the_environment_differs(
     work: Work, monkeypatch: pytest.MonkeyPatch, there: str, outdated: bool
 ) -> None:
     monkeypatch.setattr(sys.modules[__name__], "TOLD", ["os=debian-12", f"venv={there}"])
@@ -155,14 +155,14 @@ def test_look_alone_says_whether_the_node_has_another_environment(
     assert (found["n0"]["changed"], found["n0"]["outdated"]) == (False, outdated)
 
 
-def test_step_that_fails_says_why(work: Work) -> None:
+def test_failed_step_reports_the_reason(work: Work) -> None:
     found = work({("n1", "-m pip install"): ["ERROR: no matching distribution"]})
     assert kinds(found) == ["prepared", "failed", "prepared"]
     assert found["n1"]["task"] == "Install the environment for Ansible"
     assert found["n1"]["message"] == "ERROR: no matching distribution"
 
 
-def test_step_that_fails_without_a_word_has_a_next_step(work: Work) -> None:
+def test_failed_step_without_output_has_a_next_step(work: Work) -> None:
     assert work({("n1", "-m pip install"): []})["n1"]["code"] == "no_result"
 
 
@@ -174,7 +174,7 @@ def test_packages_that_cannot_be_listed_are_named(work: Work) -> None:
 
 @pytest.mark.parametrize("happens", [EOFError(), OSError("reset"), [], ["Get:1 some packages"]])
 @pytest.mark.parametrize("part", ["apt-get -q update", "dpkg -l", "-m pip install"])
-def test_link_that_breaks_off_meanwhile_is_named(
+def test_connection_lost_during_a_step_is_reported(
     work: Work, part: str, happens: Exception | list[str]
 ) -> None:
     found = work({("n1", part): happens}, "n1")
@@ -186,7 +186,7 @@ def test_link_that_breaks_off_meanwhile_is_named(
 
 @pytest.mark.parametrize("happens", [EOFError(), OSError("reset"), []])
 @pytest.mark.parametrize("nodes", [("n1",), ("n0", "n1", "n2")])
-def test_link_that_breaks_off_under_the_look_makes_no_unknown_machine(
+def test_connection_lost_during_the_survey_is_no_unknown_machine(
     work: Work, nodes: tuple[str, ...], happens: Exception | list[str]
 ) -> None:
     script = facts.SCRIPT.strip()
@@ -196,13 +196,13 @@ def test_link_that_breaks_off_under_the_look_makes_no_unknown_machine(
     assert set(kinds(found)) <= {"unreachable", "prepared"}
 
 
-def test_machine_that_answers_nothing_is_not_judged(work: Work) -> None:
+def test_machine_without_an_answer_is_not_refused(work: Work) -> None:
     found = work({("n1", facts.SCRIPT.strip()): ["This account is not available."]})
     assert kinds(found) == ["prepared", "failed", "prepared"]
     assert found["n1"]["code"] == "no_output"
 
 
-def test_link_that_can_be_used_no_more_is_cut(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_connection_is_closed(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Transport, "active", None)
     host = Host("n0", None, [])
     host.connector, host.connected = Link(host), True
@@ -222,7 +222,7 @@ LISTS_HELD = "E: Could not get lock /var/lib/apt/lists/lock. It is held by proce
         (999, "E: no network", 1, 3),
     ],
 )
-def test_whoever_else_fetches_the_lists_is_waited_for(
+def test_update_waits_for_another_process_that_fetches_lists(
     refusals: int, said: str, code: int, asked: int, tmp_path: Path
 ) -> None:
     apt, count = tmp_path / "apt-get", tmp_path / "count"

@@ -16,16 +16,16 @@ from chautari.files import write_atomically
 from chautari.process import ProcessError, RunningCommand, mask_secrets, run
 
 
-def test_run_returns_what_the_command_said() -> None:
+def test_run_returns_the_output_of_the_command() -> None:
     done = run(["sh", "-c", "cat; echo said >&2; exit 0"], stdin="caña".encode())
     assert (done.code, done.text, done.stderr) == (0, "caña", b"said\n")
 
 
-def test_run_takes_no_shell_string_apart() -> None:
+def test_run_never_uses_a_shell() -> None:
     assert run(["printf", "%s", "$(id); `id`"]).text == "$(id); `id`"
 
 
-def test_failed_command_is_told_with_code_and_last_words() -> None:
+def test_failed_command_is_reported_with_code_and_last_lines() -> None:
     with pytest.raises(ProcessError) as failed:
         run(["sh", "-c", "echo why >&2; exit 3"])
     assert str(failed.value) == "`sh -c 'echo why >&2; exit 3'` ended with code 3: why"
@@ -36,7 +36,7 @@ def test_code_is_returned_where_it_is_not_checked() -> None:
     assert run(["false"], check=False).code == 1
 
 
-def test_secret_is_masked_in_the_command_and_in_what_it_said() -> None:
+def test_secret_is_masked_in_the_command_and_its_output() -> None:
     with pytest.raises(ProcessError) as failed:
         run(["sh", "-c", "echo canary canary-long; echo canary >&2; exit 1"],
             secrets=["canary", "canary-long", ""])  # fmt: skip
@@ -45,19 +45,19 @@ def test_secret_is_masked_in_the_command_and_in_what_it_said() -> None:
     assert mask_secrets("a canary-long b", ["canary", "canary-long"]) == "a ******** b"
 
 
-def test_command_that_is_not_there_is_an_expected_error() -> None:
+def test_missing_command_is_an_expected_error() -> None:
     with pytest.raises(ProcessError, match="No such file or directory") as failed:
         run(["chautari-no-such-command"])
     assert failed.value.code == 127
 
 
-def test_command_that_takes_too_long_is_ended() -> None:
+def test_command_is_killed_after_the_timeout() -> None:
     with pytest.raises(ProcessError, match="did not end in time: begun") as failed:
         run(["sh", "-c", "echo begun; exec sleep 60"], timeout=0.2)
     assert failed.value.code is None
 
 
-def test_what_an_ended_command_left_behind_is_not_waited_for(
+def test_run_does_not_wait_for_children_of_a_killed_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(process, "LAST_WORDS", 0.1)
@@ -67,30 +67,30 @@ def test_what_an_ended_command_left_behind_is_not_waited_for(
     assert time.monotonic() - began < 15
 
 
-def test_stream_gives_lines_as_they_come_then_the_code() -> None:
+def test_stream_yields_lines_as_they_come_then_the_code() -> None:
     stream = RunningCommand(["sh", "-c", "cat; echo oops >&2; exit 5"], b"one\ntwo\n")
     assert list(stream) == ["one", "two"]
     assert (stream.code, stream.stderr) == (5, "oops")
 
 
-def test_stream_leaves_out_a_line_that_was_cut_off() -> None:
+def test_stream_leaves_out_a_partial_line() -> None:
     stream = RunningCommand(["printf", 'whole\\n{"event": "ha'])
     assert list(stream) == ["whole"]
     assert stream.code == 0
 
 
-def test_stream_feeds_more_than_a_pipe_holds() -> None:
+def test_stream_sends_input_larger_than_a_pipe() -> None:
     stream = RunningCommand(["wc", "-c"], b"x" * 3_000_000)
     assert [line.strip() for line in stream] == ["3000000"]
 
 
-def test_stream_outlives_a_command_that_reads_nothing() -> None:
+def test_stream_survives_a_command_that_reads_nothing() -> None:
     stream = RunningCommand(["true"], b"x" * 3_000_000)
     assert list(stream) == []
     assert stream.code == 0
 
 
-def test_stream_s_command_has_a_group_of_its_own() -> None:
+def test_stream_command_has_its_own_process_group() -> None:
     stream = RunningCommand(
         [sys.executable, "-c", "import os; print(os.getpgid(0) == os.getpid())"]
     )
@@ -105,7 +105,7 @@ def test_stopped_stream_ends_at_once() -> None:
     assert time.monotonic() - began < 10
 
 
-def test_command_that_somebody_waits_for_ends_with_the_tool() -> None:
+def test_stop_all_ends_a_running_command() -> None:
     ended: list[int] = []
     waiting = threading.Thread(
         target=lambda: ended.append(run(["sleep", "60"], check=False).code), daemon=True
@@ -119,7 +119,7 @@ def test_command_that_somebody_waits_for_ends_with_the_tool() -> None:
     assert (ended, process._running) == ([-signal.SIGTERM], set())
 
 
-def test_file_is_handed_over_by_its_number() -> None:
+def test_file_is_passed_by_its_descriptor() -> None:
     with tempfile.TemporaryFile() as file:
         file.write(b"x")
         file.seek(0)  # written down, and from the beginning
@@ -127,7 +127,7 @@ def test_file_is_handed_over_by_its_number() -> None:
     assert done.text == "x"
 
 
-def test_file_is_replaced_whole_with_its_mode(tmp_path: Path) -> None:
+def test_write_private_replaces_a_file_with_its_mode(tmp_path: Path) -> None:
     file = tmp_path / "new" / "file"
     write_atomically(file, "one", mode=0o600)
     write_atomically(file, b"two", mode=0o600)
@@ -136,7 +136,7 @@ def test_file_is_replaced_whole_with_its_mode(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["file"]
 
 
-def test_link_is_replaced_not_followed(tmp_path: Path) -> None:
+def test_write_private_replaces_a_link(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("kept")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     write_atomically(tmp_path / "link", "new")
@@ -150,12 +150,12 @@ def test_every_expected_error_has_its_exit_code(error: ChautariError, code: int)
     assert error.exit_code == code
 
 
-def test_error_shows_the_next_step_on_its_own_line() -> None:
+def test_error_has_the_next_step_on_its_own_line() -> None:
     assert str(BadInput("what", fix="how")) == "what\n  Fix: how"
     assert str(BadInput("what")) == "what"
 
 
-def test_problems_are_sorted_and_said_once() -> None:
+def test_problems_are_sorted_and_reported_once() -> None:
     later = Problem(Path("r.yml"), 9, 1, "", "later")
     first = Problem(Path("r.yml"), 2, 3, "a.b", "first")
     assert str(InvalidRegion([later, first, first])) == "r.yml:2:3: a.b: first\nr.yml:9:1: later"

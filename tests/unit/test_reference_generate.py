@@ -72,7 +72,7 @@ def test_check_names_a_file_that_is_out_of_date(
     assert generate.main(["--check"]) == 0
 
 
-def test_schema_is_a_schema() -> None:
+def test_schema_is_a_valid_json_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(schema_of_region())
 
 
@@ -84,7 +84,7 @@ def test_schema_accepts_valid_region(file: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["unknown-key", "misspelt-keys", "wrong-types", "node-without-address", "unknown-os"]
 )
-def test_schema_refuses_what_load_refuses_for_its_shape(name: str) -> None:
+def test_schema_refuses_the_shape_errors_that_load_refuses(name: str) -> None:
     data = yaml_reader.read(FIXTURES / "invalid" / f"{name}.yml").data
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(data, schema_of_region())
@@ -102,5 +102,5 @@ def test_reference_page_names_every_key() -> None:
         assert f"| `{part.model_fields[name].alias or name}` |" in page
 
 
-def test_key_types_are_those_that_age_can_encrypt_to() -> None:
+def test_key_types_are_those_of_age() -> None:
     assert field_types.KEY_TYPES == ("ssh-ed25519", "ssh-rsa")

@@ -41,7 +41,7 @@ def test_load_refuses_with_exactly_the_expected_messages(
     assert refused.value.exit_code == 2
 
 
-def test_every_expected_text_belongs_to_a_file() -> None:
+def test_every_expected_message_belongs_to_a_file() -> None:
     assert {expected_of(case) for case in cases(INVALID)} == set(INVALID.glob("*.expected"))
 
 
@@ -55,7 +55,7 @@ def test_load_accepts_the_demo_region() -> None:
     assert load(find_region_file("demo", root)).region.sandbox is not None
 
 
-def test_values_are_kept_as_they_mean() -> None:
+def test_load_returns_values_in_their_types() -> None:
     region = load(VALID / "everything.yml").region
     node = region.nodes["bog1"]
     assert (node.address, node.address6, node.port) == ("203.0.113.10", "2001:db8::10", 2222)
@@ -65,7 +65,7 @@ def test_values_are_kept_as_they_mean() -> None:
     assert region.settings_of(Nextcloud).quota == "500 MB"
 
 
-def test_yaml_1_1_words_stay_text() -> None:
+def test_load_reads_yaml_1_1_booleans_as_text() -> None:
     region = load(VALID / "yaml-words-are-text.yml").region
     assert (region.region, region.domain, region.country) == ("no", "on.example.org", "NO")
     assert region.languages == ("no",)
@@ -82,12 +82,12 @@ def test_yaml_1_1_words_stay_text() -> None:
         ("9" * 5000, "9" * 5000), ("=", "="),
     ],
 )  # fmt: skip
-def test_plain_scalars_are_read_by_yaml_1_2(text: str, value: object) -> None:
+def test_load_reads_plain_scalars_by_yaml_1_2(text: str, value: object) -> None:
     assert yaml_reader.parse_scalar(text) == value
     assert type(yaml_reader.parse_scalar(text)) is type(value)
 
 
-def test_shape_errors_of_all_parts_come_at_once(tmp_path: Path) -> None:
+def test_load_reports_shape_errors_of_all_parts_at_once(tmp_path: Path) -> None:
     file = region_file(tmp_path, "nodes: {{a: {{adress: x}}}}\nnodes: {{}}\nnodse: 1\n")
     with pytest.raises(InvalidRegion) as refused:
         load(file)
@@ -95,7 +95,7 @@ def test_shape_errors_of_all_parts_come_at_once(tmp_path: Path) -> None:
     assert wheres == {"region", "domain", "contact", "nodes", "nodse"}
 
 
-def test_errors_of_the_lock_do_not_hide_those_of_the_region(tmp_path: Path) -> None:
+def test_load_reports_errors_of_lock_and_region_together(tmp_path: Path) -> None:
     file = region_file(tmp_path)
     file.write_text(file.read_text() + "region: andes\n")
     (file.parent / "artifacts.lock").write_text("nextcloud: 5\n")
@@ -107,7 +107,7 @@ def test_errors_of_the_lock_do_not_hide_those_of_the_region(tmp_path: Path) -> N
     }
 
 
-def test_problems_stand_in_the_order_of_their_lines(tmp_path: Path) -> None:
+def test_load_reports_problems_in_the_order_of_lines(tmp_path: Path) -> None:
     file = region_file(tmp_path, "region: 1\ndomain: x\nz: 1\na: 1\n")
     with pytest.raises(InvalidRegion) as refused:
         load(file)
@@ -115,17 +115,17 @@ def test_problems_stand_in_the_order_of_their_lines(tmp_path: Path) -> None:
     assert lines == sorted(lines)
 
 
-def test_release_of_the_lock_can_be_chosen() -> None:
+def test_load_accepts_a_release_of_the_lock() -> None:
     found = load(VALID / "pinned" / "region.yml")
     assert found.releases["nextcloud"]["34.0.9"].sha256 == "ab" * 32
     assert found.releases["nextcloud"]["34.0.4"] in RELEASES
 
 
-def test_private_key_is_never_repeated_in_the_message() -> None:
+def test_load_never_repeats_a_private_key() -> None:
     assert "b3BlbnNzaC" not in (INVALID / "operator-private-key.expected").read_text()
 
 
-def test_find_takes_a_name_a_folder_and_a_file(tmp_path: Path) -> None:
+def test_find_accepts_a_name_a_folder_and_a_file(tmp_path: Path) -> None:
     file = region_file(tmp_path)
     assert find_region_file("andes", tmp_path) == file
     assert find_region_file(f"{file.parent}/", tmp_path) == file
@@ -146,7 +146,7 @@ def test_find_suggests_the_nearest_name(tmp_path: Path) -> None:
     assert f"no region 'andse' under {tmp_path}/" in str(refused.value)
 
 
-def test_find_says_when_there_is_none(tmp_path: Path) -> None:
+def test_find_reports_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="none yet"):
         find_region_file("andes", tmp_path)
 
@@ -157,18 +157,18 @@ def test_names_lists_regions_only(tmp_path: Path) -> None:
     assert region_names(tmp_path) == ["andes"]
 
 
-def test_known_hosts_and_secrets_lie_beside_the_region(tmp_path: Path) -> None:
+def test_known_hosts_and_secrets_are_in_the_folder_of_the_region(tmp_path: Path) -> None:
     found = inventory(tmp_path)
     assert found.known_hosts == tmp_path / "andes" / "known_hosts"
     assert found.secrets == tmp_path / "andes" / "secrets.age"
 
 
-def test_missing_file_is_told_with_the_reason(tmp_path: Path) -> None:
+def test_load_reports_a_missing_file_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(InvalidRegion, match="cannot read: No such file or directory"):
         load(tmp_path / "region.yml")
 
 
-def test_byte_order_mark_is_ignored(tmp_path: Path) -> None:
+def test_load_ignores_a_byte_order_mark(tmp_path: Path) -> None:
     file = region_file(tmp_path)
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     assert load(file).region.region == "andes"
@@ -187,7 +187,7 @@ def test_every_time_zone_of_the_database_is_known() -> None:
     ["", "/", ".", "..", "America", "America/", "america/bogota", "America/../UTC", "posix/UTC",
      "right/UTC", "posixrules", "leapseconds", "zone.tab", "/etc/passwd"],
 )  # fmt: skip
-def test_what_is_no_time_zone_is_refused(text: str) -> None:
+def test_load_refuses_an_invalid_time_zone(text: str) -> None:
     assert text not in zoneinfo.available_timezones()
     with pytest.raises(ValueError, match="is not a time zone"):
         check_timezone(text)

@@ -40,6 +40,6 @@ def test_renamed_key_matches_any_name_of_a_node(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("rename", RENAMES, ids=lambda item: ".".join(item.old))
-def test_old_key_is_gone_and_the_new_one_is_there(rename: Rename) -> None:
+def test_rename_table_names_existing_keys(rename: Rename) -> None:
     page = (Path(__file__).parents[2] / "docs/reference/region.md").read_text()
     assert f"| `{rename.new}` |" in page and f"| `{rename.old[-1]}` |" not in page

@@ -56,11 +56,11 @@ def changed(before: dict[str, Any], after: dict[str, Any], part: str) -> set[str
     return {role for role in before if before[role][part] != after[role][part]}
 
 
-def test_roles_come_in_the_order_they_run(med1: NodeVariables) -> None:
+def test_inputs_keep_the_order_of_roles(med1: NodeVariables) -> None:
     assert tuple(given(med1)) == med1.roles
 
 
-def test_same_again_gives_the_same(med1: NodeVariables) -> None:
+def test_inputs_are_reproducible(med1: NodeVariables) -> None:
     assert given(med1) == given(med1)
 
 
@@ -68,9 +68,7 @@ def test_same_again_gives_the_same(med1: NodeVariables) -> None:
     "file", ["tasks/main.yml", "templates/new.j2", "meta/receipt.yml", "handlers/main.yml",
              "defaults/main.yml", "vars/deep/x.yml"],
 )  # fmt: skip
-def test_file_of_a_role_changes_that_role_alone(
-    file: str, content: Path, med1: NodeVariables
-) -> None:
+def test_changed_file_changes_only_its_role(file: str, content: Path, med1: NodeVariables) -> None:
     before, context = given(med1), content / "roles" / "nginx" / file
     context.parent.mkdir(parents=True, exist_ok=True)
     context.write_text((context.read_text() if context.exists() else "") + "# one more line\n")
@@ -80,7 +78,7 @@ def test_file_of_a_role_changes_that_role_alone(
 @pytest.mark.parametrize(
     "file", ["README.md", "checks/test_inside.py", "checks/new.py", "__pycache__/x.pyc"]
 )
-def test_file_that_is_not_run_changes_nothing(
+def test_file_that_no_run_uses_changes_nothing(
     file: str, content: Path, med1: NodeVariables
 ) -> None:
     before, context = given(med1), content / "roles" / "nginx" / file
@@ -89,20 +87,20 @@ def test_file_that_is_not_run_changes_nothing(
     assert given(med1) == before
 
 
-def test_moved_text_is_another_file(content: Path, med1: NodeVariables) -> None:
+def test_moved_text_changes_the_digest(content: Path, med1: NodeVariables) -> None:
     before = given(med1)
     folder = content / "roles" / "nginx" / "tasks"
     (folder / "main.yml").rename(folder / "other.yml")
     assert changed(before, given(med1), "files") == {"nginx"}
 
 
-def test_play_of_a_role_counts_as_its_file(content: Path, med1: NodeVariables) -> None:
+def test_play_of_a_role_is_part_of_its_files(content: Path, med1: NodeVariables) -> None:
     before, context = given(med1), content / "playbooks" / "region.yml"
     context.write_text(context.read_text().replace("  hosts: php\n", "  hosts: php\n  serial: 1\n"))
     assert changed(before, given(med1), "files") == {"php"}
 
 
-def test_variable_changes_the_roles_that_name_it_and_no_other(med1: NodeVariables) -> None:
+def test_changed_variable_changes_only_roles_that_use_it(med1: NodeVariables) -> None:
     before = given(med1)
     other = replace(med1, public=med1.public | {"base_timezone": "Asia/Kathmandu"})
     after = given(other)
@@ -112,11 +110,11 @@ def test_variable_changes_the_roles_that_name_it_and_no_other(med1: NodeVariable
     assert "redis" not in changed(before, after, "variables")
 
 
-def test_variable_that_no_role_names_changes_nothing(med1: NodeVariables) -> None:
+def test_variable_without_a_role_changes_nothing(med1: NodeVariables) -> None:
     assert given(replace(med1, public=med1.public | {"nobody_asks": 1})) == given(med1)
 
 
-def test_variable_that_the_specs_add_is_a_new_input(content: Path, med1: NodeVariables) -> None:
+def test_variable_added_to_the_specs_is_a_new_input(content: Path, med1: NodeVariables) -> None:
     assert "base_timezone" not in given(med1)["redis"]["variables"]
     file = content / "roles" / "redis" / "meta" / "argument_specs.yml"
     specs = yaml.safe_load(file.read_text())
@@ -125,7 +123,7 @@ def test_variable_that_the_specs_add_is_a_new_input(content: Path, med1: NodeVar
     assert "base_timezone" in given(med1)["redis"]["variables"]
 
 
-def test_name_in_a_file_is_no_use_of_a_variable(content: Path, med1: NodeVariables) -> None:
+def test_name_in_a_task_file_is_no_use_of_a_variable(content: Path, med1: NodeVariables) -> None:
     file = content / "roles" / "redis" / "tasks" / "main.yml"
     file.write_text(file.read_text() + "# base_timezone\n")
     assert "base_timezone" not in given(med1)["redis"]["variables"]
@@ -169,12 +167,12 @@ def test_declaration_names_the_facts_of_a_role() -> None:
     assert "processor_vcpus" in inputs.receipt_declaration("bigbluebutton").facts
 
 
-def test_look_at_a_node_asks_with_all_that_a_receipt_keeps() -> None:
+def test_survey_sends_every_input_that_a_receipt_records() -> None:
     """What is not sent cannot be compared."""
     assert set(receipt_writer.RECORDED_INPUTS) <= set(COMPARED)
 
 
-def test_secret_changes_the_roles_that_use_it(med1: NodeVariables) -> None:
+def test_changed_secret_changes_the_roles_that_use_it(med1: NodeVariables) -> None:
     other = replace(med1, secret=med1.secret | {"nextcloud_admin_password": "canary-other"})
     assert changed(given(med1), given(other), "variables") == {"nextcloud"}
 
@@ -191,12 +189,12 @@ def test_equal_values_of_two_variables_have_different_digests(med1: NodeVariable
     assert len(everything) == len(set(everything))
 
 
-def test_other_ansible_changes_every_role(med1: NodeVariables) -> None:
+def test_changed_ansible_changes_every_role(med1: NodeVariables) -> None:
     after = given(med1, ansible="b" * 64)
     assert changed(given(med1), after, "ansible") == set(after)
 
 
-def test_secrets_never_appear_in_inputs_nor_their_plain_digests(med1: NodeVariables) -> None:
+def test_inputs_hold_neither_secrets_nor_their_plain_digests(med1: NodeVariables) -> None:
     text = json.dumps(list(given(med1).values()))
     assert "canary" not in text
     for name in SECRETS.names:
@@ -206,7 +204,7 @@ def test_secrets_never_appear_in_inputs_nor_their_plain_digests(med1: NodeVariab
                 assert digest[: inputs.DIGEST_LETTERS] not in text
 
 
-def test_role_needs_only_what_the_node_carries(tmp_path: Path) -> None:
+def test_role_needs_only_roles_of_the_node(tmp_path: Path) -> None:
     bog1, med1 = given(node(tmp_path, "bog1")), given(node(tmp_path, "med1"))
     assert (bog1["mail"]["needs"], med1["tls"]["needs"]) == ([], ["nginx"])
     for item in (*bog1.values(), *med1.values()):
@@ -215,7 +213,7 @@ def test_role_needs_only_what_the_node_carries(tmp_path: Path) -> None:
     assert given(fewer)["nextcloud"]["needs"] == ["nginx"]
 
 
-def test_probes_travel_with_their_text_and_their_title(med1: NodeVariables) -> None:
+def test_inputs_have_probes_with_script_and_title(med1: NodeVariables) -> None:
     for role, item in given(med1).items():
         probes = {i["name"]: i["script"] for i in item["items"] if i["kind"] == "probe"}
         declared = inputs.receipt_declaration(role).probes
@@ -225,7 +223,7 @@ def test_probes_travel_with_their_text_and_their_title(med1: NodeVariables) -> N
         }
 
 
-def test_inputs_are_plain_json_that_comes_back_the_same(med1: NodeVariables) -> None:
+def test_inputs_survive_json(med1: NodeVariables) -> None:
     found = list(given(med1).values())
     assert json.loads(json.dumps(found)) == found
     kinds = {item["kind"] for role in found for item in role["items"]}

@@ -58,7 +58,7 @@ def nodes(folder: Path) -> list[NodeVariables]:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_value_stays_what_it_was_through_loader_and_templar(name: str, tmp_path: Path) -> None:
+def test_value_survives_loader_and_templar(name: str, tmp_path: Path) -> None:
     data = read(to_yaml(mark_unsafe({"value": HOSTILE[name]})), tmp_path)
     assert templated(data["value"]) == HOSTILE[name]
 
@@ -71,7 +71,7 @@ def test_unmarked_value_would_be_evaluated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["NO", "no", "on", "022", "12:30:45", "1e3", "0x1f", "2026-01-01", "~", "=", "<<", ""]
 )
-def test_text_that_looks_like_something_else_stays_text(text: str, tmp_path: Path) -> None:
+def test_text_that_looks_like_another_type_stays_text(text: str, tmp_path: Path) -> None:
     data = read(to_yaml(mark_unsafe({"value": text, "list": [text]})), tmp_path)
     assert templated(data) == {"value": text, "list": [text]}
 
@@ -86,7 +86,7 @@ def test_every_text_in_every_file_is_marked_unsafe(tmp_path: Path) -> None:
             assert not value or plain or value.startswith("!unsafe '"), (name, line)
 
 
-def test_secrets_stand_in_no_file_but_secrets_yml(tmp_path: Path) -> None:
+def test_secrets_are_only_in_secrets_yml(tmp_path: Path) -> None:
     files = inventory_files(nodes(tmp_path), CONNECTIONS)
     holding = {name for name, content in files.items() if b"canary" in content}
     assert holding == {"host_vars/bog1/secrets.yml", "host_vars/med1/secrets.yml"}
@@ -140,9 +140,7 @@ def unpacked(content: bytes) -> dict[str, bytes]:
         return {item.name: archive.extractfile(item).read() for item in members}
 
 
-def test_bundle_is_the_same_in_every_byte_when_made_again_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bundle_is_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = packed(nodes(tmp_path)[1])
     monkeypatch.setattr("time.time", lambda: 2e9)
     assert packed(nodes(tmp_path)[1]) == first
@@ -171,7 +169,7 @@ def test_bundle_holds_only_the_node_s_roles_and_plays(tmp_path: Path) -> None:
     assert plays[named[0]]["gather_facts"] is True
 
 
-def test_bundle_brings_the_way_off_a_node_without_checks(tmp_path: Path) -> None:
+def test_bundle_has_obsolete_roles_without_their_checks(tmp_path: Path) -> None:
     of = node(tmp_path, "med1")
     files = unpacked(bundle.pack(of, inputs.of_node(of, "key", "digest"), ["jitsi", "turn"]))
     assert "roles/jitsi/tasks/remove.yml" in files
@@ -184,7 +182,7 @@ def test_bundle_holds_nothing_of_the_key_of_receipts(tmp_path: Path) -> None:
     assert b"canary-receipts" not in b"".join(files.values())
 
 
-def test_bundle_carries_no_leftovers(tmp_path: Path) -> None:
+def test_bundle_leaves_out_editor_backups_and_caches(tmp_path: Path) -> None:
     names = unpacked(packed(nodes(tmp_path)[1]))
     assert not [name for name in names if "__pycache__" in name or "/molecule/" in name]
     assert {"ansible.cfg", "plugins/chautari_events.py", "settings.json"} <= set(names)
@@ -201,7 +199,7 @@ def test_bundle_s_settings_hold_no_secret(tmp_path: Path) -> None:
     assert holding == ["inventory/host_vars/med1/secrets.yml", "secrets.json"]
 
 
-def test_bundle_tells_the_checks_which_software_is_a_double(tmp_path: Path) -> None:
+def test_bundle_names_doubles_for_the_checks(tmp_path: Path) -> None:
     files = unpacked(packed(node(tmp_path, "med1", SANDBOX)))
     assert json.loads(files["settings.json"])["doubles"] == ["nextcloud"]
 
@@ -224,6 +222,6 @@ def test_region_with_jinja_in_an_operator_s_comment_stays_text(tmp_path: Path) -
     assert templated(data["base_operators"])[0]["keys"][0].endswith(" {{ 1 + 1 }}")
 
 
-def test_header_says_where_to_change_things() -> None:
+def test_header_names_the_file_to_change() -> None:
     assert to_yaml({}).decode().startswith(rendered.HEADER)
     assert SECRETS.names

@@ -49,11 +49,11 @@ def node(
     return of_node(NodeContext(inventory(folder, text), endpoints, name), SECRETS)
 
 
-def test_node_without_services_gets_the_ground_alone(tmp_path: Path) -> None:
+def test_node_without_services_gets_only_base_roles(tmp_path: Path) -> None:
     assert node(tmp_path, "bog1").roles == ("base", "firewall", "mail")
 
 
-def test_nextcloud_brings_its_roles_in_the_order_they_run(tmp_path: Path) -> None:
+def test_nextcloud_adds_its_roles_in_order(tmp_path: Path) -> None:
     found = node(tmp_path, "med1").roles
     assert found[-6:] == SERVICES["nextcloud"].roles
     assert list(found) == sorted(found, key=list(ROLES).index)
@@ -76,7 +76,7 @@ def test_node_gets_its_own_name_users_and_port(tmp_path: Path) -> None:
     assert (public["firewall_ssh_port"], public["firewall_ports"]) == (2222, [])
 
 
-def test_web_ports_are_open_where_a_web_service_stands(tmp_path: Path) -> None:
+def test_web_ports_are_open_with_a_web_service(tmp_path: Path) -> None:
     ports = node(tmp_path, "med1").public["firewall_ports"]
     assert [(str(port["port"]), port["protocol"]) for port in ports] == [
         ("80", "tcp"),
@@ -84,7 +84,7 @@ def test_web_ports_are_open_where_a_web_service_stands(tmp_path: Path) -> None:
     ]
 
 
-def test_certificate_is_asked_for_both_addresses(tmp_path: Path) -> None:
+def test_certificate_covers_both_names(tmp_path: Path) -> None:
     public = node(tmp_path, "med1").public
     assert public["tls_certificates"] == [
         {"name": "cloud.andes.example.org", "addresses": ["203.0.113.11", "2001:db8::11"]}
@@ -120,14 +120,14 @@ def test_release_can_be_chosen_by_the_region(tmp_path: Path) -> None:
     assert node(tmp_path, "med1", text=text).public["nextcloud_version"] == "34.0.4"
 
 
-def test_surroundings_take_the_place_of_the_internet(tmp_path: Path) -> None:
+def test_endpoints_of_a_sandbox_replace_the_internet(tmp_path: Path) -> None:
     public = node(tmp_path, "med1", SANDBOX).public
     assert public["tls_acme_directory"] == "https://acme.example.org:14000/dir"
     assert public["nextcloud_url"] == "http://mirror.example.org/n.tar"
     assert [person["name"] for person in public["base_operators"]] == ["ana", "sandbox"]
 
 
-def test_app_that_cannot_be_had_is_named_with_the_reason(tmp_path: Path) -> None:
+def test_missing_app_is_named_with_the_reason(tmp_path: Path) -> None:
     public = node(tmp_path, "med1", SANDBOX).public
     assert public["nextcloud_missing_apps"] == [{"name": "deck", "reason": "no route to upstream"}]
     assert [app["name"] for app in public["nextcloud_apps"]] == ["calendar"]
@@ -146,7 +146,7 @@ def test_node_gets_only_the_secrets_of_its_services(tmp_path: Path) -> None:
     assert set(node(tmp_path, "med1").secret) == {*own, "postgresql_passwords"}
 
 
-def test_without_secrets_none_are_rendered(tmp_path: Path) -> None:
+def test_variables_without_a_store_hold_no_secrets(tmp_path: Path) -> None:
     context = NodeContext(inventory(tmp_path), PUBLIC_INTERNET, "med1")
     assert of_node(context, None).secret == {}
 

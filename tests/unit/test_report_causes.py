@@ -35,7 +35,7 @@ from chautari.report.model import Failure
         ("", ""),
     ],
 )  # fmt: skip
-def test_cause_is_known_by_what_the_task_says(message: str, code: str) -> None:
+def test_cause_is_found_in_the_message_of_the_task(message: str, code: str) -> None:
     assert find_cause(Failure("base", "Install", message)) == code
 
 
@@ -47,11 +47,11 @@ def test_cause_is_known_by_what_the_task_says(message: str, code: str) -> None:
         ("bog1 ntpd: Temporary failure in name resolution", ""),
     ],
 )
-def test_journal_tells_only_of_what_harms_the_whole_machine(line: str, code: str) -> None:
+def test_cause_in_the_journal_counts_only_for_the_whole_machine(line: str, code: str) -> None:
     assert find_cause(Failure("nginx", "Start it", "it did not start", ["x", line])) == code
 
 
-def test_the_task_s_own_words_come_first() -> None:
+def test_message_of_the_task_comes_before_the_journal() -> None:
     failure = Failure("base", "Install", "E: dpkg was interrupted", ["Out of memory: Killed"])
     assert find_cause(failure) == "dpkg_interrupted"
 

@@ -74,7 +74,7 @@ def test_page_is_well_formed_and_loads_nothing(make: Callable[[], RegionReport])
     assert len(page.named("h1")) == 1
 
 
-def test_only_service_links_leave_the_page() -> None:
+def test_page_links_only_to_services() -> None:
     html = render_html(bad_report())
     links = [a["href"] for a in Page(html).named("a")]
     assert links == ["#main", "https://cloud.andes.example.org/"]
@@ -105,7 +105,7 @@ def test_only_web_addresses_become_links() -> None:
     assert [a["href"] for a in Page(render_html(hostile_report())).named("a")] == ["#main"]
 
 
-def test_good_page_says_so_and_shows_no_failures() -> None:
+def test_page_of_a_good_run_shows_no_failures() -> None:
     words = Page(render_html(good_report())).words
     assert "Region andes is well: 2 nodes OK (8 changes), 3 of 3 checks passed" in words
     assert "23 November 2026, 17:06 UTC" in words
@@ -113,7 +113,7 @@ def test_good_page_says_so_and_shows_no_failures() -> None:
     assert "Doubles:" not in words
 
 
-def test_bad_page_shows_cause_advice_journal_and_double() -> None:
+def test_page_of_a_failed_run_shows_cause_advice_journal_and_double() -> None:
     words = Page(render_html(bad_report())).words
     assert "Failures" in words
     for expected in (
@@ -131,7 +131,7 @@ def test_bad_page_shows_cause_advice_journal_and_double() -> None:
         assert expected in words
 
 
-def test_picture_names_states_in_words_too() -> None:
+def test_picture_names_states_in_words() -> None:
     titles = re.findall(r"<title id=[^>]*>(.*)</title>", render_html(bad_report()))
     states = "bog1 is failed; med1 is up to date; cal1 is refused; pas1 is unreachable"
     assert titles == [f"Region andes: {states}"] * 2
@@ -152,6 +152,6 @@ def test_boxes_of_the_picture_do_not_overlap(count: int, columns: int) -> None:
             assert left >= other[2] or other[0] >= right or top >= other[3]
 
 
-def test_empty_report_still_gives_a_page() -> None:
+def test_empty_report_has_a_page() -> None:
     page = Page(render_html(RegionReport("andes", "andes.example.org", "", "deploy region")))
     assert "Nothing was done in region andes." in page.words

@@ -56,7 +56,7 @@ def test_suites_without_doubles_have_no_properties() -> None:
     assert not list(parsed(good_report()).iter("properties"))
 
 
-def test_failed_check_carries_message_advice_and_journal() -> None:
+def test_failed_check_has_message_advice_and_journal() -> None:
     root = parsed(bad_report())
     failure = root.find("testsuite[@name='med1']/testcase[@classname='nextcloud']/failure")
     assert failure is not None and failure.text is not None

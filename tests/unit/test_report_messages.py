@@ -100,7 +100,7 @@ def test_every_code_in_use_has_a_text_and_all_its_data() -> None:
         assert None in keys or fields <= keys, f"{where}: {code} lacks {fields - keys}"
 
 
-def test_no_text_is_without_a_use() -> None:
+def test_every_text_is_used() -> None:
     literals = {
         node.value
         for _, tree in sources()

@@ -25,7 +25,7 @@ def test_verdict_of_a_bad_run_counts_what_is_wrong() -> None:
     )
 
 
-def test_run_without_checks_is_not_called_well() -> None:
+def test_run_without_checks_is_not_called_good() -> None:
     report = good_report()
     report.checks = []
     assert summary.region_tone(report) == "wait"
@@ -33,7 +33,7 @@ def test_run_without_checks_is_not_called_well() -> None:
     assert "no checks were run" in summary.verdict(report)
 
 
-def test_detached_run_is_not_called_well() -> None:
+def test_detached_run_is_not_called_good() -> None:
     report = good_report()
     report.nodes[0].state = "detached"
     assert summary.region_tone(report) == "wait"
@@ -43,7 +43,7 @@ def test_detached_run_is_not_called_well() -> None:
     ]
 
 
-def test_run_that_was_lost_sight_of_is_not_well() -> None:
+def test_disconnected_run_is_not_called_good() -> None:
     report = good_report()
     report.nodes[0].state = "disconnected"
     assert not report.nodes[0].ok and not report.ok
@@ -63,7 +63,7 @@ def test_every_state_is_in_the_model() -> None:
     assert set(summary.STATES) == set(get_args(NodeState))
 
 
-def test_empty_report_says_that_nothing_was_done() -> None:
+def test_verdict_of_an_empty_report_says_that_nothing_was_done() -> None:
     report = RegionReport("andes", "andes.example.org", "", "deploy region")
     assert summary.verdict(report) == "Nothing was done in region andes."
 
@@ -73,7 +73,7 @@ def test_every_state_has_words() -> None:
         assert summary.state_words(NodeReport("n", "192.0.2.1", state)).meaning.endswith(".")
 
 
-def test_node_with_failed_tasks_is_never_called_ready() -> None:
+def test_node_with_failed_tasks_is_never_up_to_date() -> None:
     node = NodeReport("n", "192.0.2.1", "converged", failed=1)
     assert summary.state_words(node).word == "failed"
 
@@ -86,7 +86,7 @@ def test_checks_by_service_puts_what_people_open_first() -> None:
     assert [group.double for group in groups] == [True, False, False]
 
 
-def test_next_steps_are_ordered_and_said_once() -> None:
+def test_next_steps_are_ordered_and_listed_once() -> None:
     report = bad_report()
     report.checks += [report.checks[2]]
     assert summary.next_steps(report) == [

@@ -40,7 +40,7 @@ def test_markup_from_a_node_is_shown_as_it_is() -> None:
     assert "[red]x[/red]" in squeezed(hostile_report())
 
 
-def test_good_report_shows_counts_and_the_way_in() -> None:
+def test_good_report_shows_counts_and_logins() -> None:
     text = squeezed(good_report())
     assert "bog1 Debian 12 (bookworm) up to date 3 0 41.3 s" in text
     assert "nextcloud 1 0 0 base 1 0 0 nginx 1 0 0" in text
@@ -73,14 +73,14 @@ def test_bad_report_shows_cause_advice_and_journal() -> None:
     assert "med1: The calendar app could not be fetched." in text
 
 
-def test_long_journal_keeps_its_end_and_says_what_is_left_off() -> None:
+def test_long_journal_keeps_its_end_and_counts_the_rest() -> None:
     text = printed(bad_report())
     assert "(3 earlier lines are in the report)" in text
     assert "med1 php[2]: gone" not in text
     assert "med1 php[14]: gone" in text
 
 
-def test_double_is_named_wherever_its_service_is() -> None:
+def test_double_is_named_with_its_service() -> None:
     text = squeezed(bad_report())
     assert "DOUBLE double of nextcloud 34.0.4: no release was at hand" in text
     assert "nextcloud (double)" in text

@@ -57,10 +57,10 @@ def test_amount_knows_the_plural() -> None:
         (float("inf"), "?"),
     ],
 )
-def test_duration_reads_as_people_say_it(seconds: float, told: str) -> None:
+def test_duration_is_written_in_words(seconds: float, told: str) -> None:
     assert duration(seconds) == told
 
 
-def test_moment_keeps_what_is_no_time() -> None:
+def test_moment_returns_other_text_unchanged() -> None:
     assert readable_time("2026-11-03T07:06:34+00:00") == "3 November 2026, 07:06 UTC"
     assert readable_time("yesterday\x1b[2J") == r"yesterday\x1b[2J"

@@ -57,7 +57,7 @@ def opaque(task: Data) -> bool:
 
 
 @pytest.mark.parametrize("role", NAMES)
-def test_every_role_declares_what_its_receipt_watches(role: str) -> None:
+def test_every_role_has_a_receipt_declaration(role: str) -> None:
     found = read(ROLES / role / "meta" / "receipt.yml")
     assert ReceiptDeclaration.model_validate(found or {}) == receipt_declaration(role)
 
@@ -82,7 +82,7 @@ def test_every_command_that_changes_something_is_tracked(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", NAMES)
-def test_every_tag_of_a_tracked_task_is_there(role: str) -> None:
+def test_every_tracked_tag_exists(role: str) -> None:
     parts = [task for part in with_shared_roles(role) for task in all_tasks(part)]
     known = [tag for task in parts for tag in tags(task)]
     assert [tag for tag in trackers_by_tag(role) if known.count(tag) != 1] == []
@@ -126,7 +126,7 @@ def test_probes_are_those_that_are_declared(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", NAMES)
-def test_watched_paths_are_whole_and_told_once(role: str) -> None:
+def test_watched_paths_are_absolute_and_unique(role: str) -> None:
     declared = receipt_declaration(role)
     settings = [path for item in declared.reload_markers for path in (*item.settings, item.marker)]
     assert [path for path in (*declared.paths, *settings) if not path.startswith("/")] == []
@@ -134,7 +134,7 @@ def test_watched_paths_are_whole_and_told_once(role: str) -> None:
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=ids)
-def test_probe_is_a_posix_script_that_says_what_it_tells(probe: Path) -> None:
+def test_probe_is_a_posix_script_with_a_title(probe: Path) -> None:
     done = subprocess.run(["sh", "-n", str(probe)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert probe.read_text().startswith("# ")

@@ -42,7 +42,7 @@ def ids(value: Any) -> str:
     return str(value.relative_to(ROLES)) if isinstance(value, Path) else str(value)
 
 
-def test_every_role_that_the_tool_places_is_there() -> None:
+def test_every_role_of_the_registry_exists() -> None:
     assert sorted(KNOWN_ROLES) == NAMES
 
 
@@ -66,7 +66,7 @@ def test_every_shared_role_is_complete(role: str, file: str) -> None:
 
 
 @pytest.mark.parametrize("role", ALL)
-def test_role_gives_shared_roles_the_arguments_they_ask_for(role: str) -> None:
+def test_role_passes_shared_roles_the_arguments_that_they_require(role: str) -> None:
     for task in (task for file in task_files(role) for task in tasks(read(file))):
         name, arguments = module(task)
         if name == "ansible.builtin.include_role":
@@ -77,7 +77,7 @@ def test_role_gives_shared_roles_the_arguments_they_ask_for(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ALL)
-def test_role_says_who_wrote_it_and_where_it_runs(role: str) -> None:
+def test_role_metadata_has_author_license_and_platforms(role: str) -> None:
     info = read(ROLES / role / "meta" / "main.yml")["galaxy_info"]
     assert (info["author"], info["license"]) == ("Chautari contributors", "AGPL-3.0-or-later")
     assert info["min_ansible_version"] == "2.19"
@@ -141,7 +141,7 @@ def fits(value: Any, spec: Data, where: str) -> None:
 
 
 @pytest.mark.parametrize("role", NAMES)
-def test_role_gets_what_it_requires_in_the_type_it_wants(role: str) -> None:
+def test_rendered_variables_have_the_types_that_the_role_declares(role: str) -> None:
     rendered = node_with(role)
     given = {
         name: value
@@ -167,7 +167,7 @@ def test_main_only_includes(role: str) -> None:
 
 
 @pytest.mark.parametrize(("role", "file"), TASK_FILES, ids=ids)
-def test_tasks_are_named_and_use_only_ansible_s_own_modules(role: str, file: Path) -> None:
+def test_tasks_have_names_and_use_builtin_modules(role: str, file: Path) -> None:
     for task in tasks(read(file)):
         name, _ = module(task)
         assert name.startswith("ansible.builtin."), task
@@ -175,9 +175,7 @@ def test_tasks_are_named_and_use_only_ansible_s_own_modules(role: str, file: Pat
 
 
 @pytest.mark.parametrize(("role", "file"), TASK_FILES, ids=ids)
-def test_no_task_hides_a_failure_or_hands_a_secret_to_the_environment(
-    role: str, file: Path
-) -> None:
+def test_task_neither_hides_a_failure_nor_exports_a_secret(role: str, file: Path) -> None:
     for task in tasks(read(file)):
         assert "ignore_errors" not in task, task
         assert task.get("failed_when") is not False, task
@@ -216,7 +214,7 @@ def templates_of(role: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("role", ALL)
-def test_written_templates_begin_by_saying_who_manages_them(role: str) -> None:
+def test_written_templates_begin_with_the_managed_header(role: str) -> None:
     for file in templates_of(role):
         lines = file.read_text().splitlines()
         first = lines[1] if lines[0].startswith(("#!", "<?php", "<?xml")) else lines[0]
@@ -245,7 +243,7 @@ KEYS = {"repository"}
 
 
 @pytest.mark.parametrize("role", NAMES)
-def test_what_a_check_does_not_fetch_is_told_all_the_same(role: str) -> None:
+def test_downloads_that_check_mode_skips_are_reported(role: str) -> None:
     """`deploy plan` says how much would be downloaded; what it cannot count it must name."""
     paths = [path for part in with_shared_roles(role) for path in task_files(part)]
     files = [read(path) for path in paths if path.name != "remove.yml"]

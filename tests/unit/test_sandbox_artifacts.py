@@ -70,7 +70,7 @@ def one(wanted: RequiredArtifact, sources: Sources) -> Artifact | MissingArtifac
     return (*artifacts, *missing)[0]
 
 
-def test_mirror_wins_and_its_file_is_its_own_pin(mirrored: Sources) -> None:
+def test_mirror_comes_first_and_its_file_is_the_pin(mirrored: Sources) -> None:
     assert mirrored.mirror
     (mirrored.mirror / NEXTCLOUD.file).write_bytes(b"a local build")
     found = one(NEXTCLOUD, mirrored)
@@ -118,18 +118,18 @@ def test_cached_file_that_changed_is_not_used(sources: Sources) -> None:
     assert found.double
 
 
-def test_double_stands_in_for_nextcloud_and_says_why(sources: Sources) -> None:
+def test_double_replaces_nextcloud_with_a_reason(sources: Sources) -> None:
     found = one(NEXTCLOUD, sources)
     assert isinstance(found, Artifact)
     assert (found.double, found.version, found.reason) == (True, "35.0.2", "no route")
     assert found.sha256 == digest(b"a double")
 
 
-def test_app_that_cannot_be_had_is_missing(sources: Sources) -> None:
+def test_app_without_a_source_is_missing(sources: Sources) -> None:
     assert one(CALENDAR, sources) == MissingArtifact("calendar", "6.1.0", "no route")
 
 
-def test_mirror_keeps_only_what_is_offered_now(sources: Sources) -> None:
+def test_mirror_deletes_files_that_are_not_served(sources: Sources) -> None:
     sources.mirror_root.mkdir()
     (sources.mirror_root / "nextcloud-33.0.0.tar.bz2").write_bytes(b"old")
     one(NEXTCLOUD, sources)
@@ -166,9 +166,7 @@ def test_refusal_is_remembered_for_an_hour(tmp_path: Path, monkeypatch: pytest.M
     assert len(calls) == 2
 
 
-def test_good_download_is_kept_in_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_good_download_stays_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_try_to_open", lambda url: None)
     monkeypatch.setattr(download, "_receive", lambda url, target: target.write_bytes(PINNED))
     assert download.fetch(NEXTCLOUD, tmp_path).read_bytes() == PINNED
@@ -205,7 +203,7 @@ def test_file_without_a_checksum_is_never_fetched(sources: Sources) -> None:
     assert isinstance(found, Artifact) and found.double
 
 
-def test_release_of_the_polls_is_taken_from_the_mirror(mirrored: Sources) -> None:
+def test_release_of_framadate_is_taken_from_the_mirror(mirrored: Sources) -> None:
     assert mirrored.mirror
     for name in ("framadate-1.1.20.tar.gz", "framadate-1.1.9.zip", "framadate-theme-9.0.0.zip"):
         (mirrored.mirror / name).write_bytes(name.encode())

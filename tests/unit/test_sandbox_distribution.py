@@ -100,7 +100,7 @@ def test_entry_point_gives_a_provider() -> None:
     assert [option.opts for option in found.options()] == [["--mirror"]]
 
 
-def test_real_region_is_on_the_public_internet_without_the_sandbox(
+def test_real_region_uses_the_public_internet_without_the_sandbox(
     tmp_path: Path, without_sandbox: None
 ) -> None:
     assert known_endpoints(inventory(tmp_path, REGION)) is PUBLIC_INTERNET
@@ -125,12 +125,14 @@ def test_sandbox_command_says_how_to_install_it(
 
 
 @pytest.mark.parametrize("name", ["region", "plan", "prepare"])
-def test_mirror_comes_with_the_sandbox(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mirror_option_exists_with_the_sandbox(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main.run([name, "--help"]) == 0
     assert "--mirror DIR" in capsys.readouterr().out
 
 
-def test_mirror_is_no_option_without_the_sandbox(
+def test_mirror_option_is_missing_without_the_sandbox(
     without_sandbox: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert main.run(["region", "--help"]) == 0

@@ -21,7 +21,7 @@ def test_sources_of_another_release_are_derived() -> None:
     )
 
 
-def test_sources_are_left_to_mmdebstrap_where_the_host_is_not_debian() -> None:
+def test_sources_are_left_to_mmdebstrap_on_another_host() -> None:
     assert archives.apt_sources("http://archive.example.org/ubuntu/|noble|main\n", "12") == ()
     assert archives.apt_sources("", "12") == ()
 
@@ -39,7 +39,7 @@ def test_build_is_one_mmdebstrap_command() -> None:
     )  # fmt: skip
 
 
-def test_nodes_come_without_python() -> None:
+def test_image_has_no_python() -> None:
     assert not [name for name in images.NODE_PACKAGES if "python" in name]
 
 

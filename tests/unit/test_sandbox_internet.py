@@ -30,19 +30,19 @@ def test_every_name_has_its_address() -> None:
     )
 
 
-def test_local_resolver_is_passed_over_for_the_one_behind_it(tmp_path: Path) -> None:
+def test_local_resolver_is_replaced_by_its_upstream(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("search example.org\nnameserver 127.0.0.53\n")
     (tmp_path / "b").write_text("nameserver 203.0.113.53\nnameserver 2001:db8::1\n")
     assert dns.upstream_resolvers((tmp_path / "a", tmp_path / "b")) == "nameserver 203.0.113.53\n"
 
 
-def test_resolver_that_answers_only_to_itself_is_told(tmp_path: Path) -> None:
+def test_resolver_that_answers_only_itself_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("nameserver 127.0.0.1\n")
     with pytest.raises(RunFailed, match="answers only this machine"):
         dns.upstream_resolvers((tmp_path / "a",))
 
 
-def test_server_certificate_is_signed_by_the_authority_and_kept(tmp_path: Path) -> None:
+def test_server_certificate_is_signed_by_the_authority_and_reused(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path, "demo")
     server = ensure_server_certificate(authority, tmp_path, ("acme.example.org", "198.51.100.2"))
     certificate, _ = server.read()
@@ -67,7 +67,7 @@ def members(archive: bytes) -> dict[str, tarfile.TarInfo]:
         return {member.name: member for member in tar.getmembers()}
 
 
-def test_internet_is_the_same_bytes_every_time(tmp_path: Path) -> None:
+def test_internet_archive_is_reproducible(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path, "demo")
     relay = MailRelay("smtp.example.org", 587, "region", "canary-password")
     first = internet_container.seed_files(SPEC, authority, relay, tmp_path)
@@ -77,7 +77,7 @@ def test_internet_is_the_same_bytes_every_time(tmp_path: Path) -> None:
     assert files["etc/systemd/system/dnsmasq.service"].linkname == "/dev/null"
 
 
-def test_node_keeps_its_identity_and_lets_the_operator_in(tmp_path: Path) -> None:
+def test_node_keeps_its_host_key_and_accepts_the_operator(tmp_path: Path) -> None:
     operator = keys.operator_key(tmp_path, "demo")
     first = nodes.seed_files(NODES[0], "example.org", tmp_path, operator)
     assert nodes.seed_files(NODES[0], "example.org", tmp_path, operator) == first
@@ -86,7 +86,7 @@ def test_node_keeps_its_identity_and_lets_the_operator_in(tmp_path: Path) -> Non
     assert (files["root/.ssh"].mode, files["root/.ssh/authorized_keys"].mode) == (0o700, 0o600)
 
 
-def test_host_authorities_come_along_without_clashes(tmp_path: Path) -> None:
+def test_host_authorities_are_copied_under_unique_names(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "office.crt").write_text(folder)
@@ -112,21 +112,21 @@ def test_package_index_is_taken_from_the_environment_first(tmp_path: Path) -> No
     assert trust.package_index({"PIP_INDEX_URL": "file:///srv/simple"}, ()) == ""
 
 
-def test_digest_tells_parts_apart() -> None:
+def test_digest_separates_its_parts() -> None:
     assert seed.short_digest("ab", "c") != seed.short_digest("a", "bc")
 
 
 NETWORK = ipaddress.ip_network("198.51.100.0/24")
 
 
-def test_network_that_hides_a_route_is_refused() -> None:
+def test_network_that_overlaps_a_route_is_refused() -> None:
     routes = json.loads('[{"dst": "default"}, {"dst": "198.51.100.128/25", "dev": "eth0"}]')
     expected = "198.51.100.0/24 overlaps with 198.51.100.128/25 on eth0"
     assert subnets.overlapping_route(NETWORK, routes, "") == expected
     assert subnets.overlapping_route(NETWORK, routes, "eth0") == ""
 
 
-def test_network_that_hides_an_archive_is_refused() -> None:
+def test_network_that_overlaps_an_archive_is_refused() -> None:
     lifelines = [("archive.example.org", "198.51.100.80")]
     expected = "198.51.100.0/24 contains 198.51.100.80, the address of archive.example.org"
     assert subnets.required_server_inside(NETWORK, lifelines) == expected

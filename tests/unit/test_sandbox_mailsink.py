@@ -12,7 +12,7 @@ MAIL = (
 )
 
 
-def test_message_is_told_in_plain_text() -> None:
+def test_message_is_shown_as_plain_text() -> None:
     message = mailsink.summarize_message("a@example.org", ["b@example.org"], MAIL)
     assert (message["subject"], message["body"].strip()) == ("Contraseña", "<p>niño</p>")
 
@@ -34,7 +34,7 @@ def test_store_keeps_the_last_500(tmp_path: Path) -> None:
     assert store.find("")[0]["number"] == 5
 
 
-def test_only_the_right_password_is_let_in() -> None:
+def test_login_needs_the_right_password() -> None:
     guard = mailsink.SMTPAuthenticator("region", "right")
 
     def asked(user: bytes, password: bytes) -> bool:

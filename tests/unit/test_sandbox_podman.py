@@ -9,7 +9,7 @@ NODE = NodeSpec("bog1", "198.51.100.10", "12", ("cloud.example.org",))
 SPEC = SandboxSpec("demo", "example.org", "198.51.100.0/24", (NODE,), owner="demo/region.yml")
 
 
-def test_create_makes_a_container_that_boots_systemd() -> None:
+def test_create_boots_systemd() -> None:
     container = podman.Container(
         name="chautari_demo_bog1",
         image="localhost/chautari-node:12-abc",
@@ -68,16 +68,16 @@ def test_trial_needs_no_image() -> None:
     )  # fmt: skip
 
 
-def test_names_of_two_sandboxes_never_meet() -> None:
+def test_names_of_two_sandboxes_never_collide() -> None:
     assert podman.container_name("a-b", "c") != podman.container_name("a", "b-c")
 
 
-def test_a_node_asks_the_internet_container_for_names() -> None:
+def test_node_resolves_names_in_the_internet_container() -> None:
     made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
     assert (made.resolver, made.address) == ("198.51.100.2", "198.51.100.10")
 
 
-def test_a_node_is_another_one_when_owner_or_files_differ() -> None:
+def test_node_digest_depends_on_owner_and_files() -> None:
     made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
     other = nodes.node_container(SPEC, NODE, "image", 1024, b"other files")
     assert made.labels[podman.OWNER] == "demo/region.yml"
@@ -89,17 +89,17 @@ def found(state: str, **labels: str) -> ExistingContainer:
     return ExistingContainer("0123", made.name, state, {**made.labels, **labels})
 
 
-def test_container_stays_when_nothing_about_it_changed() -> None:
+def test_unchanged_container_stays() -> None:
     made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
     assert found("running").matches(made)
     assert found("exited").matches(made)
 
 
-def test_container_of_another_owner_goes() -> None:
+def test_container_of_another_owner_is_removed() -> None:
     made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
     assert not found("running", **{podman.OWNER: "other/region.yml"}).matches(made)
 
 
-def test_container_that_was_never_started_goes() -> None:
+def test_container_that_was_never_started_is_removed() -> None:
     made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
     assert not found("created").matches(made)

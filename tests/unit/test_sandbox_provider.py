@@ -52,17 +52,13 @@ def ups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_start_takes_a_running_sandbox_as_it_is(
-    ours: Inventory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_start_reuses_a_running_sandbox(ours: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = ups(monkeypatch)
     assert SandboxProvider().start(ours, print).mail_api == STATE.mail_api
     assert begun == []
 
 
-def test_start_brings_up_a_sandbox_that_was_never_furnished(
-    ours: Inventory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_start_sets_up_a_new_sandbox(ours: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = ups(monkeypatch)
     state.mark_unfinished("andes")
     SandboxProvider().start(ours, print)
@@ -72,7 +68,7 @@ def test_start_brings_up_a_sandbox_that_was_never_furnished(
 
 
 @pytest.mark.parametrize("silent", [("198.51.100.2", 587), ("203.0.113.20", 22)])
-def test_start_brings_up_a_sandbox_of_which_a_container_is_silent(
+def test_start_sets_up_again_when_a_container_is_silent(
     ours: Inventory, monkeypatch: pytest.MonkeyPatch, silent: tuple[str, int]
 ) -> None:
     begun = ups(monkeypatch)
@@ -81,7 +77,7 @@ def test_start_brings_up_a_sandbox_of_which_a_container_is_silent(
     assert begun == ["andes"]
 
 
-def test_start_brings_up_a_sandbox_that_lacks_a_node_or_a_release(
+def test_start_sets_up_again_when_a_node_or_release_is_missing(
     ours: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = ups(monkeypatch)
@@ -93,7 +89,7 @@ def test_start_brings_up_a_sandbox_that_lacks_a_node_or_a_release(
     assert begun == ["andes", "andes"]
 
 
-def test_start_with_a_mirror_brings_the_sandbox_up_again(
+def test_start_with_a_mirror_sets_up_again(
     ours: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = ups(monkeypatch)
@@ -106,7 +102,7 @@ def test_start_with_a_mirror_brings_the_sandbox_up_again(
     assert with_mirror(sandbox_spec(ours), None).mirror is None
 
 
-def test_known_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_endpoints_start_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     begun = ups(monkeypatch)
     assert SandboxProvider().known(inventory(tmp_path, POLLS)) is PUBLIC_INTERNET
@@ -118,7 +114,7 @@ def test_real_region_has_no_sandbox(tmp_path: Path) -> None:
         sandbox_spec(inventory(tmp_path, REGION))
 
 
-def test_bringing_up_that_breaks_at_its_last_step_is_remembered(
+def test_failure_at_the_last_step_sets_up_again_next_time(
     ours: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = sandbox_spec(ours)

@@ -52,7 +52,7 @@ def test_image_names_itself_a_double(made: tuple[Path, Artifact]) -> None:
     assert {"usr/local/bin/bundle", "srv/scalelite/bin/start-poller"} <= set(names)
 
 
-def test_what_nobody_wants_any_more_is_gone(made: tuple[Path, Artifact], tmp_path: Path) -> None:
+def test_registry_deletes_images_without_a_use(made: tuple[Path, Artifact], tmp_path: Path) -> None:
     folder, _ = made
     assert registry.publish_images((), None, tmp_path / "shelf", "http://mirror.example.org/") == ()
     assert not folder.exists()

@@ -33,7 +33,7 @@ def refuse(url: str) -> None:
     raise OSError("no route")
 
 
-def test_doubles_stand_in_only_where_upstream_cannot_be_had(
+def test_doubles_are_used_only_when_upstream_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repositories, "_try_to_open", lambda url: None)
@@ -42,7 +42,7 @@ def test_doubles_stand_in_only_where_upstream_cannot_be_had(
     assert not shelf.exists()
 
 
-def test_double_says_why_and_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_double_has_a_reason_and_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repositories, "_try_to_open", refuse)
     [found] = repositories.publish_repositories(
         [WANTED], tmp_path, tmp_path / "shelf", "http://mirror/"
@@ -79,7 +79,7 @@ def test_scripts_of_a_package_are_valid_shell(package: debian.Package, tmp_path:
             assert done.returncode == 0, done.stderr
 
 
-def test_package_is_what_debian_s_tools_read() -> None:
+def test_package_is_readable_by_dpkg() -> None:
     data = PARTS[0].pack()
     assert data == PARTS[0].pack(), "two builds differ"
     assert data.startswith(b"!<arch>\ndebian-binary")
@@ -89,7 +89,7 @@ def test_package_is_what_debian_s_tools_read() -> None:
     assert {"./control", "./postinst", "./templates"} <= set(names)
 
 
-def test_index_tells_the_sum_of_every_package(key: openpgp.SigningKey) -> None:
+def test_index_has_the_digest_of_every_package(key: openpgp.SigningKey) -> None:
     files = debian.repository(PARTS, "stable", key, 1_790_000_000)
     index = files["stable/Packages"].decode()
     for path, digest in re.findall(r"Filename: (\S+)\nSize: \d+\nSHA256: (\S+)", index):
@@ -98,7 +98,7 @@ def test_index_tells_the_sum_of_every_package(key: openpgp.SigningKey) -> None:
     assert hashlib.sha256(files["stable/Packages"]).hexdigest() in release
 
 
-def test_signature_is_good_for_gpgv(key: openpgp.SigningKey, tmp_path: Path) -> None:
+def test_signature_is_accepted_by_gpgv(key: openpgp.SigningKey, tmp_path: Path) -> None:
     (tmp_path / "InRelease").write_bytes(
         debian.repository(PARTS, "stable", key, 1_790_000_000)["stable/InRelease"]
     )
@@ -122,7 +122,7 @@ def test_key_stays_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
 
 
-def test_index_is_dated_anew_only_when_it_changed(
+def test_index_gets_a_new_date_only_when_it_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repositories, "unavailable_reason", lambda item, memory: "no route")

@@ -35,18 +35,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_state_survives_the_disk() -> None:
+def test_state_is_read_back_as_written() -> None:
     state.save(STATE)
     assert state.load("demo") == STATE
 
 
-def test_state_file_is_the_owners_alone(home: Path) -> None:
+def test_state_file_is_private(home: Path) -> None:
     state.save(STATE)
     file = home / "chautari" / "sandbox" / "demo" / "state.json"
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_no_state_is_none() -> None:
+def test_missing_state_is_none() -> None:
     assert state.load("nothing") is None
 
 
@@ -67,7 +67,7 @@ SPEC = SandboxSpec(
 )
 
 
-def test_good_spec_passes() -> None:
+def test_good_spec_is_accepted() -> None:
     assert validate(SPEC).internet_address == "198.51.100.2"
 
 
@@ -82,6 +82,6 @@ def test_good_spec_passes() -> None:
          "is in use"),
     ],
 )  # fmt: skip
-def test_spec_that_cannot_stand_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_impossible_spec_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         validate(replace(SPEC, **changes))

@@ -29,7 +29,7 @@ def region(folder: Path, kind: str = "ed25519") -> Inventory:
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
-def test_secrets_are_made_once_and_kept(kind: str, tmp_path: Path) -> None:
+def test_secrets_are_generated_once(kind: str, tmp_path: Path) -> None:
     found = region(tmp_path, kind)
     first = ensure_secrets(found, [tmp_path / "ana"], RELAY)
     before = found.secrets.read_bytes()
@@ -43,7 +43,7 @@ def test_secrets_are_made_once_and_kept(kind: str, tmp_path: Path) -> None:
     assert found.secrets.read_bytes() == before
 
 
-def test_made_secrets_are_long_differ_and_need_no_quoting() -> None:
+def test_generated_secrets_are_long_unique_and_need_no_quoting() -> None:
     made = {secret_spec.generate() for _ in range(100)}
     assert len(made) == 100
     assert all(
@@ -60,7 +60,7 @@ def test_file_is_private_and_holds_nothing_readable(tmp_path: Path) -> None:
     assert not [name for name in made.names if made[name].encode() in raw]
 
 
-def test_secret_that_a_person_gives_is_asked_for(tmp_path: Path) -> None:
+def test_missing_user_supplied_secret_is_reported(tmp_path: Path) -> None:
     found = region(tmp_path)
     with pytest.raises(BadInput) as refused:
         ensure_secrets(found, [tmp_path / "ana"], {})
@@ -83,7 +83,7 @@ def test_tampered_file_is_refused(position: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not age at all", b"age-encryption.org/v1\n"])
-def test_file_that_is_no_age_file_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_other_file_is_refused(content: bytes, tmp_path: Path) -> None:
     found = region(tmp_path)
     found.secrets.write_bytes(content)
     with pytest.raises(BadInput, match="cannot be decrypted"):
@@ -100,7 +100,7 @@ def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
     assert "ask another operator to add your key" in refused.value.fix
 
 
-def test_second_of_two_keys_may_be_the_right_one(tmp_path: Path) -> None:
+def test_second_of_two_keys_is_tried(tmp_path: Path) -> None:
     found = region(tmp_path)
     ensure_secrets(found, [tmp_path / "ana"], RELAY)
     key_pair(tmp_path, "eve", "rsa")
@@ -115,7 +115,7 @@ def test_without_a_readable_key_the_option_is_named(identities: list[str], tmp_p
         load(found.secrets, [found.folder / name for name in identities])
 
 
-def test_file_is_encrypted_anew_when_an_operator_joins(tmp_path: Path) -> None:
+def test_file_is_encrypted_again_when_an_operator_joins(tmp_path: Path) -> None:
     found = region(tmp_path)
     first = ensure_secrets(found, [tmp_path / "ana"], RELAY)
     luz = key_pair(tmp_path, "luz", "rsa")
@@ -137,14 +137,14 @@ def test_operator_who_left_cannot_open_the_new_file(tmp_path: Path) -> None:
         load(found.secrets, [tmp_path / "sandbox"])
 
 
-def test_given_secret_replaces_the_kept_one(tmp_path: Path) -> None:
+def test_user_supplied_secret_replaces_the_stored_one(tmp_path: Path) -> None:
     found = region(tmp_path)
     ensure_secrets(found, [tmp_path / "ana"], RELAY)
     ensure_secrets(found, [tmp_path / "ana"], {"mail_relay_password": "canary-new"})
     assert load(found.secrets, [tmp_path / "ana"])["mail_relay_password"] == "canary-new"
 
 
-def test_secrets_for_nobody_are_refused(tmp_path: Path) -> None:
+def test_secrets_without_recipients_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no operator's key can decrypt the secrets"):
         SecretStore({"a": "b"}, ()).save(tmp_path / "secrets.age", [])
     assert not (tmp_path / "secrets.age").exists()
@@ -172,7 +172,7 @@ def test_key_with_a_passphrase_is_opened_through_the_environment(
         load(tmp_path / "secrets.age", [tmp_path / "locked"])
 
 
-def test_passphrase_does_not_spoil_keys_without_one(
+def test_keys_without_a_passphrase_ignore_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     public = key_pair(tmp_path, "open")
@@ -181,7 +181,7 @@ def test_passphrase_does_not_spoil_keys_without_one(
     assert load(tmp_path / "secrets.age", [tmp_path / "open"])["a"] == "b"
 
 
-def test_usual_keys_of_the_person_are_found(
+def test_default_keys_of_the_user_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -218,7 +218,7 @@ def test_node_needs_only_its_services_secrets(tmp_path: Path) -> None:
     assert store.load is load
 
 
-def test_secrets_that_nobody_here_could_open_are_not_made(tmp_path: Path) -> None:
+def test_secrets_that_no_local_key_opens_are_not_generated(tmp_path: Path) -> None:
     found = region(tmp_path)
     key_pair(tmp_path, "luz")
     with pytest.raises(BadInput, match="none of your SSH keys is listed under operators"):

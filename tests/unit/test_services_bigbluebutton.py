@@ -46,7 +46,7 @@ def node(
     return of_node(NodeContext(found, endpoints, name), SecretStore(values, ()))
 
 
-def test_server_is_told_its_name_its_addresses_and_its_settings(tmp_path: Path) -> None:
+def test_server_gets_its_name_addresses_and_settings(tmp_path: Path) -> None:
     found = node(tmp_path, "cal1")
     assert found.roles == (
         "base", "firewall", "mail", "nginx", "tls", "repository", "turn", "bigbluebutton",
@@ -85,7 +85,7 @@ def test_suite_follows_the_release(settings: str, folder: str, tmp_path: Path) -
     assert own["uri"].rsplit("/", 1)[-1] == folder
 
 
-def test_sandbox_s_double_takes_the_place_of_all_of_them(tmp_path: Path) -> None:
+def test_sandbox_double_replaces_all_repositories(tmp_path: Path) -> None:
     endpoints = replace(SANDBOX, repositories=SANDBOX.repositories | {"bigbluebutton": DOUBLE})
     public = node(tmp_path, "cal1", endpoints).public
     [source] = public["repository_sources"]
@@ -121,7 +121,7 @@ def test_nextcloud_without_rooms_gets_neither(tmp_path: Path) -> None:
     assert not {name for name in cloud.secret if "bigbluebutton" in name}
 
 
-def test_server_gets_its_own_secrets_alone(tmp_path: Path) -> None:
+def test_server_gets_only_its_own_secrets(tmp_path: Path) -> None:
     secret = node(tmp_path, "cal1").secret
     assert {name for name in secret if "nextcloud" in name} == set()
     assert secret["turn_secret"].startswith("bigbluebutton_turn_secret-")

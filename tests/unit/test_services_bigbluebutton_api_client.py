@@ -28,7 +28,7 @@ def server(text: str, algorithm: str = "sha256") -> Server:
     return Server(Web(text), "rooms.example.org", "639259d4-9dd8-4b25-bf01-95f9567eaf4b", algorithm)
 
 
-def test_question_is_signed_as_upstream_s_page_shows() -> None:
+def test_call_is_signed_as_upstream_documents() -> None:
     address = server("", "sha1").signed_url(
         "create", name="Test Meeting", meetingID="abc123", attendeePW="111222", moderatorPW="333444"
     )
@@ -38,13 +38,13 @@ def test_question_is_signed_as_upstream_s_page_shows() -> None:
     )
 
 
-def test_question_without_parameters_has_the_signature_alone() -> None:
+def test_call_without_parameters_has_only_the_signature() -> None:
     address = server("").signed_url("getMeetings")
     assert address.partition("?")[2].startswith("checksum=")
     assert len(address.rpartition("=")[2]) == 64
 
 
-def test_truth_is_written_in_small_letters() -> None:
+def test_booleans_are_written_in_lower_case() -> None:
     assert "record=true&" in server("").signed_url("create", record=True)
 
 
@@ -62,7 +62,7 @@ def test_answer_is_read_and_a_refusal_is_raised() -> None:
         server("<html>a proxy's page<br></html>").call("getMeetings")
 
 
-def test_packet_to_an_unused_port_proves_the_way() -> None:
+def test_packet_to_an_unused_port_proves_the_route() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
@@ -70,7 +70,7 @@ def test_packet_to_an_unused_port_proves_the_way() -> None:
     assert udp.packet_arrives("127.0.0.1", port) is True
 
 
-def test_range_falls_into_parts_that_hold_every_port() -> None:
+def test_range_is_split_into_parts_that_cover_every_port() -> None:
     parts = udp.PortRange(16384, 32768).split(4)
     assert parts[0].first == 16384
     assert parts[-1].last == 32768
@@ -113,12 +113,12 @@ def test_http2_reads_the_status_and_all_of_the_body() -> None:
     assert (status, body) == (200, b"192.0.2.7 82\n")
 
 
-def test_http2_tells_when_the_server_hangs_up() -> None:
+def test_http2_reports_that_the_server_closed_the_connection() -> None:
     with pytest.raises(ConnectionError, match="closed the connection"):
         exchange(frame(http2.GOAWAY, 0, 0, bytes(8) + b"go"))
 
 
-def test_http2_asks_with_one_request() -> None:
+def test_http2_sends_one_request() -> None:
     here, there = socket.socketpair()
     here.settimeout(5)
     there.sendall(frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, 1, b"\x8d"))

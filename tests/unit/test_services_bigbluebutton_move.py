@@ -30,7 +30,7 @@ def region(folder: Path, text: str = TEXT) -> Region:
     return inventory(folder, text, KEY).region
 
 
-def test_way_names_the_region_s_own_machines_records_and_folders(tmp_path: Path) -> None:
+def test_steps_name_machines_records_and_folders_of_the_region(tmp_path: Path) -> None:
     found = steps(region(tmp_path), "cal2", "4.0")
     lines = [line for step in found for line in step.commands]
     assert "rooms.andes.example.org  A  203.0.113.13" in lines
@@ -43,7 +43,7 @@ def test_way_names_the_region_s_own_machines_records_and_folders(tmp_path: Path)
     assert any(line.startswith("ssh -p 2222 op@203.0.113.13 'sudo chown") for line in lines)
 
 
-def test_new_server_stands_before_the_old_one_is_taken_off(tmp_path: Path) -> None:
+def test_new_server_is_deployed_before_the_old_one_is_removed(tmp_path: Path) -> None:
     lines = [line for step in steps(region(tmp_path), "cal2", "4.0") for line in step.commands]
     order = [
         "deploy prepare andes --node cal2", "deploy region andes --node cal2",
@@ -61,9 +61,7 @@ def test_new_server_stands_before_the_old_one_is_taken_off(tmp_path: Path) -> No
         ("cal2", "3.0", "BigBlueButton 3.0 requires ubuntu-22.04; cal2 has ubuntu-24.04"),
     ],
 )
-def test_machine_that_could_not_carry_it_is_refused(
-    to: str, release: str, told: str, tmp_path: Path
-) -> None:
+def test_unsuitable_machine_is_refused(to: str, release: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=told):
         steps(region(tmp_path), to, release)
 
@@ -104,6 +102,6 @@ services:
 """
 
 
-def test_pool_takes_a_new_server_in_without_a_move(tmp_path: Path) -> None:
+def test_pool_accepts_a_new_server_without_a_move(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="a pool, which needs no move"):
         steps(region(tmp_path, POOL), "cal2", "4.0")

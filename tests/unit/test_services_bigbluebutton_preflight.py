@@ -22,7 +22,7 @@ WANTED = NodeRequirements(
 RIGHT: Records = {("A", NAME): ("203.0.113.12",), ("AAAA", NAME): ("2001:db8::12",)}
 
 
-def test_good_machine_is_taken_without_a_word() -> None:
+def test_good_machine_is_accepted_without_a_notice() -> None:
     assert check(GOOD, WANTED) == []
     assert advice(GOOD, WANTED) == []
 
@@ -42,7 +42,7 @@ def test_good_machine_is_taken_without_a_word() -> None:
          'Port 443 is already used by users:(("apache2"'),
     ],
 )  # fmt: skip
-def test_machine_is_refused_with_what_would_fail_later(change: dict[str, Any], what: str) -> None:
+def test_unsuitable_machine_is_refused_with_the_reason(change: dict[str, Any], what: str) -> None:
     [refusal] = check(replace(GOOD, **change), WANTED)
     assert refusal.reason.startswith(what)
     assert refusal.fix
@@ -51,12 +51,12 @@ def test_machine_is_refused_with_what_would_fail_later(change: dict[str, Any], w
 @pytest.mark.parametrize(
     "change", [{"memory_kb": 3_500_000}, {"cores": 2}, {"container": "podman"}, {"addresses6": ()}]
 )
-def test_other_services_do_not_mind(change: dict[str, Any]) -> None:
+def test_preflight_applies_only_to_nodes_of_the_service(change: dict[str, Any]) -> None:
     wanted = replace(WANTED, services=("jitsi",))
     assert check(replace(GOOD, **change), wanted) == []
 
 
-def test_stand_in_has_floors_of_its_own() -> None:
+def test_os_substitute_has_its_own_minimum() -> None:
     small = replace(GOOD, os="debian-12", cores=2, memory_kb=1_000_000, container="podman")
     wanted = replace(WANTED, os="debian-12", container=True, memory_mb=900, cores=1)
     assert check(small, wanted) == []
@@ -64,12 +64,12 @@ def test_stand_in_has_floors_of_its_own() -> None:
     assert "64000 MB" in refusal.reason
 
 
-def test_small_machine_is_told_what_it_is_good_for() -> None:
+def test_small_machine_gets_a_notice_about_its_capacity() -> None:
     [notice] = advice(replace(GOOD, cores=4, memory_kb=8_000_000), WANTED)
     assert notice.text.startswith("7812 MB of memory and 4 cores are enough for small meetings")
 
 
-def test_right_records_are_taken() -> None:
+def test_right_records_are_accepted() -> None:
     assert refusals_for_records(RIGHT, WANTED) == []
 
 
@@ -84,7 +84,7 @@ def test_right_records_are_taken() -> None:
         ({("AAAA", NAME): ("2001:db8::99",)}, "points to 2001:db8::99", "AAAA 2001:db8::12"),
     ],
 )  # fmt: skip
-def test_wrong_record_is_refused_with_the_one_to_make(
+def test_wrong_record_is_refused_with_the_one_to_create(
     answer: dict[Any, Any], what: str, fix: str
 ) -> None:
     [refusal] = refusals_for_records(dict(RIGHT) | answer, WANTED)
@@ -97,11 +97,11 @@ def test_stray_record_of_another_family_is_refused() -> None:
     assert f"no AAAA record for {NAME}" in refusal.fix
 
 
-def test_silent_name_server_says_nothing() -> None:
+def test_silent_name_server_refuses_nothing() -> None:
     assert refusals_for_records({("A", NAME): None, ("AAAA", NAME): None}, WANTED) == []
 
 
-def test_facts_carry_cores_container_and_ipv6() -> None:
+def test_facts_have_cores_container_and_ipv6() -> None:
     lines = ["cores=8", "container=lxc", "address6=20010db8000000000000000000000012", "address6=x"]
     found = parse(lines, 0.0, 0.0)
     assert (found.cores, found.container, found.addresses6) == (8, "lxc", ("2001:db8::12",))

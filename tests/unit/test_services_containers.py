@@ -15,12 +15,12 @@ from chautari_sandbox.requirements import sandbox_spec
 DIGEST = "12" * 32
 
 
-def test_containers_come_after_what_they_ask(tmp_path: Path) -> None:
+def test_containers_start_after_their_dependencies(tmp_path: Path) -> None:
     roles = node(tmp_path, "bog1", SANDBOX, POOL).roles
     assert roles[-6:] == ("tls", "postgresql", "redis", "containers", "scalelite", "greenlight")
 
 
-def test_images_are_named_by_their_digests(tmp_path: Path) -> None:
+def test_images_are_pinned_by_digest(tmp_path: Path) -> None:
     found = node(tmp_path, "bog1", SANDBOX, POOL).public
     assert found["greenlight_image"] == f"mirror.example.org/double/g@sha256:{DIGEST}"
     assert sorted(found["containers_images"]) == sorted(
@@ -28,7 +28,7 @@ def test_images_are_named_by_their_digests(tmp_path: Path) -> None:
     )
 
 
-def test_pool_has_the_name_of_the_service_and_servers_their_nodes(tmp_path: Path) -> None:
+def test_pool_has_the_service_name_and_servers_their_node_names(tmp_path: Path) -> None:
     region = inventory(tmp_path, POOL).region
     assert public_names_of(region, "bog1") == ("lobby.andes.example.org", "rooms.andes.example.org")
     assert public_names_of(region, "cal2") == ("rooms-cal2.andes.example.org",)
@@ -39,7 +39,7 @@ def test_pool_has_the_name_of_the_service_and_servers_their_nodes(tmp_path: Path
     }
 
 
-def test_who_asks_a_pool_has_its_secret_and_not_the_servers(tmp_path: Path) -> None:
+def test_client_of_a_pool_has_only_the_secret_of_the_pool(tmp_path: Path) -> None:
     found = node(tmp_path, "bog1", SANDBOX, POOL).secret
     assert found["greenlight_server_secret"] == found["scalelite_secret"] == "Pool" * 12
     assert found["scalelite_server_secret"] == "Canary" * 8
@@ -47,7 +47,7 @@ def test_who_asks_a_pool_has_its_secret_and_not_the_servers(tmp_path: Path) -> N
     assert "scalelite_secret" not in node(tmp_path, "cal1", SANDBOX, POOL).secret
 
 
-def test_greenlight_asks_a_single_server_with_its_own_secret(tmp_path: Path) -> None:
+def test_greenlight_uses_the_secret_of_a_single_server(tmp_path: Path) -> None:
     found = node(tmp_path, "bog1", SANDBOX, ALONE)
     assert found.secret["greenlight_server_secret"] == "Canary" * 8
     assert (
@@ -55,19 +55,19 @@ def test_greenlight_asks_a_single_server_with_its_own_secret(tmp_path: Path) -> 
     )
 
 
-def test_only_a_server_without_a_pool_takes_sha1(tmp_path: Path) -> None:
+def test_only_a_server_without_a_pool_accepts_sha1(tmp_path: Path) -> None:
     pooled = node(tmp_path, "cal1", SANDBOX, POOL).public["bigbluebutton_checksums"]
     alone = node(tmp_path, "cal1", SANDBOX, ALONE).public["bigbluebutton_checksums"]
     assert ("sha1" in pooled, "sha1" in alone) == (False, True)
 
 
-def test_redis_listens_where_containers_ask_it(tmp_path: Path) -> None:
+def test_redis_listens_where_containers_connect(tmp_path: Path) -> None:
     found = node(tmp_path, "bog1", SANDBOX, POOL)
     assert found.public["redis_port"] == found.public["greenlight_redis_port"] == 6379
     assert found.secret["redis_password"] == found.secret["scalelite_redis_password"]
 
 
-def test_sandbox_is_asked_for_the_images_and_lets_their_node_nest(tmp_path: Path) -> None:
+def test_sandbox_provides_images_and_allows_nested_containers(tmp_path: Path) -> None:
     spec = sandbox_spec(inventory(tmp_path, POOL))
     assert [item.name for item in spec.images] == ["greenlight", "scalelite"]
     assert [item.name for item in spec.nodes if item.nests] == ["bog1"]
@@ -88,7 +88,7 @@ def test_several_servers_without_a_pool_are_refused(tmp_path: Path) -> None:
         ("services: [bigbluebutton]}}", "services: []}}", "no node runs"),
     ],
 )
-def test_what_does_not_go_together_is_refused(old: str, new: str, why: str, tmp_path: Path) -> None:
+def test_conflicting_settings_are_refused(old: str, new: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidRegion, match=why):
         inventory(tmp_path, POOL.replace(old, new))
 

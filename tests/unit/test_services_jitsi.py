@@ -27,13 +27,13 @@ def test_meeting_node_gets_its_roles_in_order(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-def test_further_bridge_gets_the_bridge_alone(tmp_path: Path) -> None:
+def test_further_bridge_gets_only_the_bridge_role(tmp_path: Path) -> None:
     assert node(tmp_path, "cal2", text=MEETING).roles == (
         "base", "firewall", "repository", "videobridge",
     )  # fmt: skip
 
 
-def test_exactly_the_ports_that_are_needed_are_open(tmp_path: Path) -> None:
+def test_only_required_ports_are_open(tmp_path: Path) -> None:
     web = [("80", "tcp"), ("443", "tcp")]
     media = [("3478", "udp"), ("5349", "tcp"), ("10000", "udp")]
     assert sorted(ports(tmp_path, "cal1", OPEN)) == sorted(web + media)
@@ -41,12 +41,12 @@ def test_exactly_the_ports_that_are_needed_are_open(tmp_path: Path) -> None:
     assert ports(tmp_path, "cal2") == [("10000", "udp")]
 
 
-def test_xmpp_is_open_to_further_bridges_alone(tmp_path: Path) -> None:
+def test_xmpp_is_open_only_to_further_bridges(tmp_path: Path) -> None:
     entry = node(tmp_path, "cal1", text=MEETING).public["firewall_ports"][-1]
     assert entry["sources"] == ["203.0.113.13", "2001:db8::13"]
 
 
-def test_own_bridge_joins_on_the_loopback_and_a_further_one_by_name(tmp_path: Path) -> None:
+def test_local_bridge_connects_on_loopback_and_a_further_one_by_name(tmp_path: Path) -> None:
     own = node(tmp_path, "cal1", text=MEETING).public
     further = node(tmp_path, "cal2", text=MEETING).public
     assert own["videobridge_xmpp_host"] == "127.0.0.1"
@@ -61,7 +61,7 @@ def test_turn_relays_to_every_bridge_of_the_region(tmp_path: Path) -> None:
     assert peers == ["203.0.113.12", "203.0.113.13", "2001:db8::13"]
 
 
-def test_packages_come_from_upstream_or_from_the_sandbox_s_mirror(tmp_path: Path) -> None:
+def test_packages_come_from_upstream_or_the_mirror_of_the_sandbox(tmp_path: Path) -> None:
     [real] = node(tmp_path, "cal1", text=MEETING).public["repository_sources"]
     assert (real["uri"], real["version"]) == ("https://download.jitsi.org", "2.0.11248-1")
     assert real["fingerprints"] == list(UPSTREAM.fingerprints)
@@ -70,13 +70,13 @@ def test_packages_come_from_upstream_or_from_the_sandbox_s_mirror(tmp_path: Path
     assert double["uri"] == "http://mirror.example.org/jitsi"
 
 
-def test_region_chooses_another_release(tmp_path: Path) -> None:
+def test_region_can_choose_another_release(tmp_path: Path) -> None:
     text = MEETING.replace("host: meet,", "host: meet, version: 2.0.11031,")
     [source] = node(tmp_path, "cal2", text=text).public["repository_sources"]
     assert source["version"] == "2.0.11031-1"
 
 
-def test_what_is_relayed_is_known_to_the_firewall_s_check_and_stays_closed(tmp_path: Path) -> None:
+def test_relayed_ports_are_known_to_the_firewall_check_and_closed(tmp_path: Path) -> None:
     defaults = yaml.safe_load((ROOT / "roles" / "turn" / "defaults" / "main.yml").read_text())
     [entry] = node(tmp_path, "cal1", text=MEETING).public["firewall_closed_ports"]
     assert (entry["port"], entry["protocol"]) == (
@@ -86,7 +86,7 @@ def test_what_is_relayed_is_known_to_the_firewall_s_check_and_stays_closed(tmp_p
     assert node(tmp_path, "cal2", text=MEETING).public["firewall_closed_ports"] == []
 
 
-def test_members_get_their_passwords_and_the_checks_theirs(tmp_path: Path) -> None:
+def test_members_and_checks_get_their_own_passwords(tmp_path: Path) -> None:
     found = node(tmp_path, "cal1", text=MEETING)
     assert [person["name"] for person in found.secret["jitsi_members"]] == [
         "ana", "luz", "chautari-check",
@@ -95,13 +95,13 @@ def test_members_get_their_passwords_and_the_checks_theirs(tmp_path: Path) -> No
     assert "canary" not in json.dumps(found.public)
 
 
-def test_members_passwords_are_among_what_a_journal_is_searched_for(tmp_path: Path) -> None:
+def test_passwords_of_members_are_masked_in_journals(tmp_path: Path) -> None:
     secret = node(tmp_path, "cal1", text=MEETING).secret
     wanted = {person["password"] for person in secret["jitsi_members"]}
     assert len(wanted) == 3 and wanted <= set(nested_texts(secret))
 
 
-def test_nobody_has_an_account_where_access_is_open(tmp_path: Path) -> None:
+def test_open_access_creates_no_account(tmp_path: Path) -> None:
     assert node(tmp_path, "cal1", text=OPEN).secret["jitsi_members"] == []
 
 
@@ -122,7 +122,7 @@ def test_certificate_is_the_same_each_time_and_names_the_server() -> None:
 
 
 @pytest.mark.parametrize(("name", "wanted"), [("cal1", True), ("cal2", False)])
-def test_members_secrets_go_to_the_meeting_node_alone(
+def test_secrets_of_members_go_only_to_the_meeting_node(
     name: str, wanted: bool, tmp_path: Path
 ) -> None:
     region = inventory(tmp_path, MEETING).region

@@ -57,7 +57,7 @@ def cloud(folder: Path, text: str, endpoints: Endpoints = PUBLIC_INTERNET) -> Va
     return found.public | found.secret
 
 
-def test_rooms_bring_the_app_and_the_server_with_its_secret(tmp_path: Path) -> None:
+def test_rooms_install_the_app_with_server_and_secret(tmp_path: Path) -> None:
     found = cloud(tmp_path, region())
     [app] = found["nextcloud_apps"]
     assert app["name"] == "bbb"
@@ -66,14 +66,14 @@ def test_rooms_bring_the_app_and_the_server_with_its_secret(tmp_path: Path) -> N
     assert found["nextcloud_bigbluebutton_secret"].startswith("canarySecret")
 
 
-def test_region_that_opens_meetings_elsewhere_has_neither(tmp_path: Path) -> None:
+def test_region_without_rooms_installs_no_app(tmp_path: Path) -> None:
     found = cloud(tmp_path, region(rooms="none"))
     assert found["nextcloud_apps"] == []
     assert found["nextcloud_bigbluebutton_url"] == ""
     assert "nextcloud_bigbluebutton_secret" not in found
 
 
-def test_app_without_a_checksum_is_told_and_never_installed(tmp_path: Path) -> None:
+def test_app_without_a_checksum_is_reported_and_never_installed(tmp_path: Path) -> None:
     found = cloud(tmp_path, region("debian-13"))
     assert found["nextcloud_apps"] == []
     assert found["nextcloud_missing_apps"] == [
@@ -81,14 +81,14 @@ def test_app_without_a_checksum_is_told_and_never_installed(tmp_path: Path) -> N
     ]
 
 
-def test_region_s_own_pin_of_the_app_comes_first(tmp_path: Path) -> None:
+def test_pin_of_the_region_comes_first(tmp_path: Path) -> None:
     file = region_file(tmp_path, region("debian-13"), KEY)
     (file.parent / "artifacts.lock").write_text(PIN % ("ab" * 32))
     app = releases.rooms_app("35.0.1", load(file).releases)
     assert (app.version, app.sha256) == ("2.9.4", "ab" * 32)
 
 
-def test_newest_of_several_pins_is_taken() -> None:
+def test_newest_of_several_pins_is_used() -> None:
     pins = {"bbb": {v: Artifact("bbb", v, "https://example.org", "ab" * 32) for v in VERSIONS}}
     assert releases.rooms_app("35.0.1", pins).version == "2.10.0"
 
@@ -96,7 +96,7 @@ def test_newest_of_several_pins_is_taken() -> None:
 VERSIONS = ("2.9.4", "2.10.0", "2.9.10")
 
 
-def test_sandbox_s_double_of_the_app_takes_its_place(tmp_path: Path) -> None:
+def test_sandbox_double_replaces_the_app(tmp_path: Path) -> None:
     double = Artifact("bbb", "2.9.4", "http://mirror.example.org/bbb-v2.9.4.tar.gz", "cd" * 32)
     surroundings = replace(SANDBOX, artifacts=SANDBOX.artifacts | {"bbb": double})
     [app] = cloud(tmp_path, region("debian-13"), surroundings)["nextcloud_apps"]
@@ -104,26 +104,26 @@ def test_sandbox_s_double_of_the_app_takes_its_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("os", "version"), [("debian-12", "2.9.3"), ("debian-13", "2.9.4")])
-def test_sandbox_is_asked_for_the_app(os: str, version: str, tmp_path: Path) -> None:
+def test_sandbox_provides_the_app(os: str, version: str, tmp_path: Path) -> None:
     wanted = {item.name: item for item in sandbox_spec(inventory(tmp_path, region(os))).wanted}
     assert wanted["bbb"].version == version
     assert wanted["bbb"].file == f"bbb-v{version}.tar.gz"
 
 
-def test_server_takes_what_the_app_signs_with_and_nothing_weaker_without_it(tmp_path: Path) -> None:
+def test_server_accepts_weak_checksums_only_with_the_app(tmp_path: Path) -> None:
     weak = inventory(tmp_path, region()).region
     strong = inventory(tmp_path, region(rooms="none")).region
     assert api_digests(weak)[0] == "sha1"
     assert "sha1" not in api_digests(strong)
 
 
-def test_double_of_the_app_is_the_same_in_every_byte(tmp_path: Path) -> None:
+def test_double_of_the_app_is_reproducible(tmp_path: Path) -> None:
     first, second = build_bbb("2.9.4", tmp_path / "a"), build_bbb("2.9.4", tmp_path / "b")
     assert first.name == "bbb-v2.9.4.tar.gz"
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_double_of_the_app_names_itself_one(tmp_path: Path) -> None:
+def test_double_of_the_app_names_itself_a_double(tmp_path: Path) -> None:
     with tarfile.open(build_bbb("2.9.3", tmp_path)) as tar:
         info = tar.extractfile("bbb/appinfo/info.xml")
         assert info is not None
@@ -136,6 +136,6 @@ def test_double_of_the_app_names_itself_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["2.9", "v2.9.4", "../2.9.4", ""])
-def test_double_of_the_app_refuses_what_is_no_version(version: str, tmp_path: Path) -> None:
+def test_double_of_the_app_refuses_an_invalid_version(version: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is no version of the app"):
         build_bbb(version, tmp_path)

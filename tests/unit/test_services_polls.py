@@ -32,7 +32,7 @@ OTHER = PollApp(
 )
 
 
-def test_polls_bring_the_roles_of_their_app(tmp_path: Path) -> None:
+def test_polls_add_the_roles_of_their_app(tmp_path: Path) -> None:
     roles = node(tmp_path, "bog1", SANDBOX, POLLS).roles
     assert {"nginx", "tls", "mariadb", "php", "framadate"} <= set(roles)
     assert list(roles) == sorted(roles, key=list(ROLES).index)
@@ -70,13 +70,13 @@ def test_database_of_framadate_has_no_password(tmp_path: Path) -> None:
     ]
 
 
-def test_release_of_the_lock_is_installed() -> None:
+def test_pinned_release_is_installed() -> None:
     found = release_of(NodeContext(load(FIXTURE), PUBLIC_INTERNET, "bog1"))
     assert (found.version, found.sha256) == ("1.1.19", "ab" * 32)
     assert found.file == "framadate-1.1.19.zip"
 
 
-def test_sandbox_asks_for_the_releases_of_both_services(tmp_path: Path) -> None:
+def test_sandbox_provides_the_releases_of_both_services(tmp_path: Path) -> None:
     wanted = provider.sandbox_spec(inventory(tmp_path, POLLS)).wanted
     assert {"nextcloud", "framadate"} <= {item.name for item in wanted}
     [release] = [item for item in wanted if item.name == "framadate"]
@@ -95,7 +95,7 @@ def test_report_names_both_services_and_their_logins(tmp_path: Path) -> None:
     assert region_report.hosts_file_lines(found.region).count("203.0.113.20") == 2
 
 
-def test_checks_mail_ends_on_the_node_where_nobody_can_ask_for_it(tmp_path: Path) -> None:
+def test_mail_of_checks_stays_on_the_node_without_a_mail_api(tmp_path: Path) -> None:
     public = node(tmp_path, "bog1", SANDBOX, POLLS).public
     both = [public["nextcloud_check_email"], public["framadate_check_email"]]
     assert public["mail_discard"] == both and both[0] != both[1]
@@ -106,7 +106,7 @@ def test_checks_mail_ends_on_the_node_where_nobody_can_ask_for_it(tmp_path: Path
 @pytest.mark.parametrize(
     ("os", "php", "fits"), [("debian-12", "8.2", True), ("debian-13", "8.4", False)]
 )
-def test_app_that_does_not_know_the_php_of_a_node_is_refused(
+def test_app_that_does_not_support_the_php_of_a_node_is_refused(
     os: str, php: str, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(APPS, "framadate", replace(APPS["framadate"], php=((7, 3), (8, 3))))
@@ -120,7 +120,7 @@ def test_app_that_does_not_know_the_php_of_a_node_is_refused(
         inventory(tmp_path, text)
 
 
-def test_another_app_takes_the_place_by_one_entry(
+def test_one_registry_entry_replaces_the_app(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(APPS, "other", OTHER)

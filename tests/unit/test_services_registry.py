@@ -38,7 +38,7 @@ def test_packages_are_named_for_their_services() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_service_says_what_it_is(name: str) -> None:
+def test_service_has_name_title_and_example(name: str) -> None:
     service = SERVICES[name]
     assert service.title and service.summary[0].islower() and service.summary[-1] != "."
     page = ROOT / "docs" / "services" / f"{service.page}.md"
@@ -55,7 +55,7 @@ def test_settings_have_an_example_and_a_label(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_service_brings_its_roles_and_each_exists(name: str) -> None:
+def test_roles_of_a_service_exist(name: str) -> None:
     service = region_of(SERVICES[name]).service(name)
     assert service.roles and set(service.roles) <= set(ROLES)
     for role in service.roles:

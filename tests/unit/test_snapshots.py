@@ -57,7 +57,7 @@ def test_of_region_follows_what_a_first_deploy_follows_from(
     assert (of(checkout) != before) is counts
 
 
-def test_of_region_tells_a_file_that_moved(checkout: Path) -> None:
+def test_of_region_changes_when_a_file_moved(checkout: Path) -> None:
     before = of(checkout)
     (checkout / "tool" / "a.py").rename(checkout / "tool" / "b.py")
     assert of(checkout) != before

@@ -82,7 +82,7 @@ def test_builder_limits_the_notices_of_a_report() -> None:
     assert report.notices[-1].code == "too_many_notices"
 
 
-def test_call_runner_gives_up_an_answer_that_is_too_large(
+def test_call_runner_rejects_an_answer_that_is_too_large(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def flood(_: Any, __: Any, limits: OutputLimits) -> RunningCommand:
@@ -132,7 +132,7 @@ print(int(status["VmHWM"].split()[0]) // 1024)
 
 
 @pytest.mark.parametrize("flood", FLOODS)
-def test_flood_of_a_node_takes_little_memory(flood: str) -> None:
+def test_flood_of_a_node_uses_little_memory(flood: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", READER, FLOODS[flood]], capture_output=True, text=True, check=True,
         timeout=120,

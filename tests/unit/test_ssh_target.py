@@ -48,7 +48,7 @@ def test_ssh_with_a_key_offers_no_other() -> None:
     )  # fmt: skip
 
 
-def test_ssh_itself_understands_every_option() -> None:
+def test_ssh_accepts_every_option() -> None:
     *options, address, _ = ssh_argv(TARGET, "true")[1:]
     done = subprocess.run(
         ["ssh", "-G", *options, address], capture_output=True, text=True, check=True
@@ -74,21 +74,21 @@ def test_targets_come_from_the_region(tmp_path: Path) -> None:
     ]
 
 
-def test_sandbox_s_key_is_used_in_a_sandbox(tmp_path: Path) -> None:
+def test_key_of_the_sandbox_is_used_in_a_sandbox(tmp_path: Path) -> None:
     found = targets(inventory(tmp_path), Endpoints(ssh_key=Path("/k")), ("bog1",))
     assert found[0].key == Path("/k")
     assert SANDBOX.ssh_key is None
     assert "bog1" in REGION
 
 
-def test_remote_command_has_exactly_this_shape() -> None:
+def test_remote_command_has_a_fixed_form() -> None:
     words = shlex.split(runner_client.remote_command({"run": "r", "action": "status"}))
     assert words[:4] == ["python3", "-I", "-S", "-c"]
     assert len(words) == 6
     assert json.loads(base64.b64decode(words[5])) == {"action": "status", "run": "r"}
 
 
-def test_remote_command_is_one_plain_word_after_another_for_any_shell() -> None:
+def test_remote_command_is_plain_words_for_any_shell() -> None:
     hostile: dict[str, Any] = {"operator": "$(id) `id` \"'; rm -rf / #", "run": "r"}
     command = runner_client.remote_command(hostile)
     assert not set("$`\\\n!") & set(command)
@@ -121,7 +121,7 @@ def test_remote_command_runs_the_source_it_is_fed(modules: dict[str, str]) -> No
     assert (done.returncode, done.stdout) == (7, b"echo b'payload' chautari.node.other\n")
 
 
-def test_source_that_breaks_is_told_with_its_module(modules: dict[str, str]) -> None:
+def test_error_in_the_source_names_its_module(modules: dict[str, str]) -> None:
     modules["chautari.node.main"] = "def main(a, i):\n    raise ValueError('no luck')\n"
     command, fed = runner_client.remote_command({"action": "echo"}), runner_client.runner_stdin()
     done = subprocess.run(["sh", "-c", command], input=fed, capture_output=True, check=False)
@@ -129,7 +129,7 @@ def test_source_that_breaks_is_told_with_its_module(modules: dict[str, str]) -> 
     assert b'File "chautari.node.main", line 2, in main' in done.stderr
 
 
-def test_survey_imports_nothing_that_does_not_travel_with_it(tmp_path: Path) -> None:
+def test_survey_imports_only_modules_that_are_sent(tmp_path: Path) -> None:
     """Run here as on a node, with receipts that ask for all there is to look up."""
     given = inputs(facts=sorted(addresses.FACTS))
     items: list[dict[str, Any]] = [
@@ -165,7 +165,7 @@ def test_runner_is_sent_before_the_payload() -> None:
     assert stream.read() == b"bundle"
 
 
-def test_all_that_the_runner_imports_travels_along() -> None:
+def test_every_module_that_the_runner_imports_is_sent() -> None:
     """Without any installed package: only the sources that were sent can be found."""
     sent = runner_client.node_modules()
     assert {"chautari.node.runner", "chautari.node.drift", "chautari.node.downloads"} <= set(sent)

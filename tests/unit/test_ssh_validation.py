@@ -32,13 +32,13 @@ def test_parse_event_rejects_a_malformed_line(line: str) -> None:
         parse_event(line)
 
 
-def test_every_event_has_a_name_of_its_own() -> None:
+def test_every_event_has_a_unique_name() -> None:
     names = [kind.__annotations__["event"].__forward_arg__ for kind in get_args(events.RunEvent)]
     assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("line", ["Welcome to bog1", "{}", '{"event": "busy"}', '{"x": 1}'])
-def test_parse_answer_passes_other_output_over(line: str) -> None:
+def test_parse_answer_skips_other_output(line: str) -> None:
     assert parse_answer(line, "status", StatusAnswer) is None
 
 

@@ -15,7 +15,7 @@ def ids(file: Path) -> str:
 
 
 @pytest.mark.parametrize("file", PYTHON, ids=ids)
-def test_python_file_is_short_and_so_are_its_functions(file: Path) -> None:
+def test_python_files_and_functions_are_short(file: Path) -> None:
     text = file.read_text()
     assert len(text.splitlines()) <= 500
     for part in ast.walk(ast.parse(text)):
