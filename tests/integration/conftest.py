@@ -23,57 +23,61 @@ from chautari_sandbox import paths
 DEPLOY = str(Path(sys.executable).with_name("deploy"))
 REGIONS = Path(__file__).with_name("regions")
 ORIGINAL = REGIONS / "proof" / "region.yml"
-# Always the same folder: a sandbox belongs to the folder of its region.
+# Always the same folder, since a sandbox belongs to the folder of its region.
 FOLDER = paths.cache_dir() / "tests" / "proof"
-# Says which snapshot the running sandbox is like, and the workers who see to it.
+# Names the snapshot that the running sandbox equals, and the session of workers that uses it.
 MARKER = FOLDER.with_name("deployed")
 LIMIT_SECONDS = 1200
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", action="store_true", help="try each fault often, not a few times")
-    parser.addoption("--after", type=int, default=0, metavar="N",
-                     help="leave out the first N changes to each node: go on with a campaign that "
-                     "was broken off")  # fmt: skip
+    parser.addoption("--soak", action="store_true", help="try each fault 20 times")
+    parser.addoption(
+        "--after",
+        type=int,
+        default=0,
+        metavar="N",
+        help="skip the first N changes to each node, to resume a campaign",
+    )
     parser.addoption(
         "--keep-sandbox",
         action="store_true",
-        help="leave the sandbox running for the next session, if all tests pass",
+        help="keep the sandbox running for the next session, if all tests pass",
     )
 
 
-class Teller:
-    """Says at once what happens: the run goes on for many minutes, and may be ended by a limit."""
+class ProgressReporter:
+    """Prints progress at once: a session takes many minutes, and may be ended by a time limit."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.figures: list[str] = []
-        self._one_at_a_time = threading.Lock()
+        self.summary: list[str] = []
+        self._lock = threading.Lock()
 
-    def say(self, text: str) -> None:
-        """Write a line of progress past the capture."""
+    def report(self, text: str) -> None:
+        """Print a line of progress, also while pytest captures output."""
         plugins = self.config.pluginmanager
         terminal, capture = map(plugins.get_plugin, ("terminalreporter", "capturemanager"))
         if capture is None:
             return
-        with self._one_at_a_time, capture.global_and_fixture_disabled():
-            if terminal is None:  # a worker of xdist's has no terminal
+        with self._lock, capture.global_and_fixture_disabled():
+            if terminal is None:  # a worker of xdist has no terminal
                 print(f"  {text}", file=sys.stderr, flush=True)
             else:
                 terminal.write_line(f"  {text}")
                 terminal.flush()
 
-    def figure(self, text: str) -> None:
-        """Write what a campaign counted, and once more at the end."""
-        self.figures.append(text)
+    def summarize(self, text: str) -> None:
+        """Print a result of a campaign now and in the summary of the session."""
+        self.summary.append(text)
         if is_worker(self.config):
-            self.config.workeroutput["figures"] = self.figures  # type: ignore[attr-defined]
-        self.say(text)
+            self.config.workeroutput["summary"] = self.summary  # type: ignore[attr-defined]
+        self.report(text)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take over what a worker counted."""
-        self.figures += getattr(node, "workeroutput", {}).get("figures", ())
+        """Collect the results of a worker."""
+        self.summary += getattr(node, "workeroutput", {}).get("summary", ())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
@@ -83,9 +87,9 @@ class Teller:
             terminal.write_line(f"\n{report.nodeid}: {message[:3000]}")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.figures:
-            terminalreporter.section("what was counted")
-        for text in self.figures:
+        if self.summary:
+            terminalreporter.section("results of campaigns")
+        for text in self.summary:
             terminalreporter.write_line(text)
 
 
@@ -95,9 +99,9 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 class NodeScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives all tests of the node `ground` to one worker, and those of the other nodes to another.
+    """Runs all tests of the node `ground` in one worker, and those of the other nodes in another.
 
-    Marks would say it better, but xdist 3.8 loses its groups under pytest 9.
+    Marks would be simpler, but xdist 3.8 ignores its groups under pytest 9.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -113,11 +117,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> NodeScheduli
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Teller(config), "teller")
+    config.pluginmanager.register(ProgressReporter(config), "progress")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Remove the sandbox, once all that share it are done."""
+    """Remove the sandbox after the last worker."""
     options = session.config.option
     stays = options.collectonly or (options.keep_sandbox and exitstatus == 0)
     if not stays and not is_worker(session.config):
@@ -126,7 +130,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests of the long campaign to it."""
+    """Deselect tests of the long campaign in other sessions."""
     if config.getoption("--soak"):
         return
     left = [item for item in items if item.get_closest_marker("soak")]
@@ -135,28 +139,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def teller(request: pytest.FixtureRequest) -> Teller:
-    """Who says how far a campaign is and what it counted."""
-    found = request.config.pluginmanager.get_plugin("teller")
-    assert isinstance(found, Teller)
+def progress(request: pytest.FixtureRequest) -> ProgressReporter:
+    """Return the reporter that prints the progress of campaigns."""
+    found = request.config.pluginmanager.get_plugin("progress")
+    assert isinstance(found, ProgressReporter)
     return found
 
 
 @pytest.fixture(scope="session")
 def soak(request: pytest.FixtureRequest) -> bool:
-    """Whether this is the long campaign."""
+    """Return whether this is the long campaign."""
     return bool(request.config.getoption("--soak"))
 
 
 @pytest.fixture(scope="session")
-def after(request: pytest.FixtureRequest) -> int:
-    """How many changes to each node were made by a campaign that was broken off."""
+def skipped_changes(request: pytest.FixtureRequest) -> int:
+    """Return how many changes to each node an interrupted campaign has already made."""
     return int(request.config.getoption("--after"))
 
 
 @pytest.fixture(scope="session")
-def often(soak: bool) -> int:
-    """How often a fault with a random moment is tried."""
+def fault_count(soak: bool) -> int:
+    """Return how often a fault at a random moment is tried."""
     return 20 if soak else 2
 
 
@@ -177,8 +181,8 @@ class Outcome:
         return next(node for node in self.report["nodes"] if node["name"] == name)
 
     @property
-    def troubles(self) -> list[Any]:
-        """What went wrong, in few words: for an assertion's message."""
+    def problems(self) -> list[Any]:
+        """Return the problems of nodes and checks, for the message of an assertion."""
         if not self.stdout.startswith("{"):
             return [self.stdout[-2000:], self.stderr[-2000:]]
         nodes = self.report["nodes"]
@@ -210,7 +214,7 @@ class Proof:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT_SECONDS)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
-    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+    def start_deploy(self, *arguments: str) -> subprocess.Popen[str]:
         verb, *rest = arguments
         return subprocess.Popen(
             ["env", "LOGNAME=ana", DEPLOY, verb, str(self.file), *rest],
@@ -226,8 +230,8 @@ class Proof:
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
 
-    def feed(self, node: str, text: str, *command: str) -> str:
-        """Run a command on a node that reads `text`, and return what it printed."""
+    def run_with_input(self, node: str, text: str, *command: str) -> str:
+        """Run a command on a node with `text` as its input; return its output."""
         argv = ["podman", "exec", "-i", f"chautari_proof_{node}", *command]
         done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -243,23 +247,23 @@ class Proof:
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
-    """End a control process and all it started here, as closing the laptop does."""
+    """Kill a control process and its children, as a power cut of the laptop does."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 @pytest.fixture(scope="session")
 def proof(request: pytest.FixtureRequest) -> Proof:
-    """The region `proof`; `bare` and `deployed` give it its machines.
+    """Return the region `proof`; `reset_region` and `deployed` create its machines.
 
-    Each worker has a region.yml of its own, since its tests change it.
+    Each worker has its own region.yml, since tests change it.
     """
     worker = getattr(request.config, "workerinput", {}).get("workerid", "")
     return Proof(FOLDER, f"region-{worker}.yml" if worker else "region.yml")
 
 
-def bare(proof: Proof) -> None:
-    """Make the region and its machines anew, as a provider hands them over."""
+def reset_region(proof: Proof) -> None:
+    """Remove the machines of the region and restore its files."""
     MARKER.unlink(missing_ok=True)
     shutil.rmtree(proof.folder, ignore_errors=True)
     shutil.copytree(REGIONS / "proof", proof.folder)
@@ -268,72 +272,72 @@ def bare(proof: Proof) -> None:
 
 
 @pytest.fixture(scope="session")
-def deployed(request: pytest.FixtureRequest, proof: Proof, teller: Teller) -> Proof:
-    """The region, deployed: by tests before, from a snapshot, or by a first deploy now."""
+def deployed(request: pytest.FixtureRequest, proof: Proof, progress: ProgressReporter) -> Proof:
+    """Return the region, deployed by earlier tests, from a snapshot, or by a first deploy."""
     session = getattr(request.config, "workerinput", {}).get("testrunuid", "")
-    # Workers share the sandbox: the first one sees to it.
+    # Workers share the sandbox; the first one deploys it.
     with paths.hold_lock(MARKER.with_name("lock")):
         if FOLDER.is_dir():
             proof.write(ORIGINAL.read_text())
-        if session and marked() == session:
+        if session and marked_session() == session:
             return proof
-        snapshot = this_snapshot()
-        if not taken_over(proof, snapshot, teller):
-            bare(proof)
-            succeed(proof, "region", "--no-checks")
-            keep(proof, teller)
+        snapshot = current_snapshot()
+        if not restore_deployed(proof, snapshot, progress):
+            reset_region(proof)
+            deploy_or_raise(proof, "region", "--no-checks")
+            save_deployed(proof, progress)
         paths.write(MARKER, f"{snapshot.key} {session}")
     return proof
 
 
-def this_snapshot() -> Snapshot:
+def current_snapshot() -> Snapshot:
     return snapshots.of_region("proof", ORIGINAL)
 
 
-def marked() -> str:
+def marked_session() -> str:
     """Return the session of workers that deployed the region, if one did."""
     return MARKER.read_text().partition(" ")[2] if MARKER.is_file() else ""
 
 
-def taken_over(proof: Proof, snapshot: Snapshot, teller: Teller) -> bool:
-    """Use the deployed sandbox that runs, or else the snapshot; say why neither will do."""
+def restore_deployed(proof: Proof, snapshot: Snapshot, progress: ProgressReporter) -> bool:
+    """Reuse the running sandbox or restore the snapshot; return whether one of them works."""
     if MARKER.is_file() and MARKER.read_text().partition(" ")[0] == snapshot.key:
         if snapshots.running("proof") and proof.deploy("region", "--no-checks").code == 0:
             return True
-        teller.say("the sandbox that tests before left is not in order")
+        progress.report("the sandbox of earlier tests cannot be used")
     if not snapshot.exists():
-        teller.say(f"no snapshot {snapshot.key} of the region: it is deployed from nothing")
+        progress.report(f"no snapshot {snapshot.key} of the region: it is deployed from scratch")
         return False
     try:
         assert proof.deploy("sandbox down").code == 0
-        snapshots.restore(snapshot, proof.folder, teller.say)
+        snapshots.restore(snapshot, proof.folder, progress.report)
         proof.write(ORIGINAL.read_text())
-        succeed(proof, "sandbox up")
-        succeed(proof, "region", "--no-checks")
+        deploy_or_raise(proof, "sandbox up")
+        deploy_or_raise(proof, "region", "--no-checks")
     except SnapshotError as error:
-        teller.say(
-            f"snapshot {snapshot.key} fails, so the region is deployed from nothing: {error}"
+        progress.report(
+            f"snapshot {snapshot.key} fails, so the region is deployed from scratch: {error}"
         )
         snapshot.remove()
         return False
     return True
 
 
-def keep(proof: Proof, teller: Teller) -> None:
-    """Note that the region stands, and make a snapshot of it if there is none."""
-    snapshot = this_snapshot()
+def save_deployed(proof: Proof, progress: ProgressReporter) -> None:
+    """Mark the region as deployed, and save a snapshot of it if there is none."""
+    snapshot = current_snapshot()
     if not snapshot.exists():
         try:
-            snapshots.save(snapshot, proof.folder, teller.say)
+            snapshots.save(snapshot, proof.folder, progress.report)
         except SnapshotError as error:
             snapshot.remove()
-            teller.say(f"no snapshot could be made: {error}")
-        succeed(proof, "sandbox up")
-        succeed(proof, "region", "--no-checks")
+            progress.report(f"no snapshot could be made: {error}")
+        deploy_or_raise(proof, "sandbox up")
+        deploy_or_raise(proof, "region", "--no-checks")
     paths.write(MARKER, f"{snapshot.key} ")
 
 
-def succeed(proof: Proof, *arguments: str) -> None:
+def deploy_or_raise(proof: Proof, *arguments: str) -> None:
     outcome = proof.deploy(*arguments)
     if outcome.code:
         raise SnapshotError(f"deploy {arguments[0]}: {(outcome.stdout + outcome.stderr)[-2000:]}")

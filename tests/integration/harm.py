@@ -1,4 +1,4 @@
-"""Ways to harm a node or the link to it, all of them undone by the end of a `with`."""
+"""Faults of a node or of the connection to it, and what the node recorded afterwards."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ with open(sys.argv[2], "w") as lock:
 """
 
 
-# Taken off by hand, so that apt has work to be interrupted in; nothing else on a node wants them.
+# Removed so that a deploy has to install them; nothing else on a node depends on them.
 PACKAGES = ("libsasl2-modules", "unattended-upgrades")
 
 
@@ -35,25 +35,25 @@ def receipts(proof: Proof, node: str) -> list[dict[str, Any]]:
     return tampering.receipts_of(proof.on(node, "sh", "-c", script))
 
 
-def ran(outcome: Outcome, node: str) -> set[str]:
+def roles_run(outcome: Outcome, node: str) -> set[str]:
     return {role["name"] for role in outcome.node(node)["roles"] if not role["up_to_date"]} - {
         "setup"
     }
 
 
-def standing(proof: Proof, node: str) -> dict[str, Any]:
-    """Return how everything that roles manage on a node stands, as its receipts recorded it."""
+def recorded_states(proof: Proof, node: str) -> dict[str, Any]:
+    """Return the states of all resources that roles manage, from the receipts of a node."""
     return {
         f"{receipt['role']} {item['kind']} {item['name']}": state
         for receipt in receipts(proof, node)
         for item, state in zip(receipt["items"], receipt["states"], strict=True)
-        # A stamp is noted as a file only by the run that touched it.
+        # A marker is recorded as a file only by the run that touched it.
         if item["kind"] != "reload_marker" and not item["name"].endswith(".loaded")
     }
 
 
 def tamper(proof: Proof, node: str) -> list[str]:
-    """Change every managed file of a node, so that a deploy has work; return what was changed."""
+    """Change every managed file of a node, so that a deploy has work; return the changes."""
     made = [
         change
         for change in tampering.changes(receipts(proof, node))
@@ -66,9 +66,9 @@ def tamper(proof: Proof, node: str) -> list[str]:
 
 
 def runs(proof: Proof, node: str) -> list[dict[str, Any]]:
-    """Return for each run on a node: its id, operator, begin, end (Unix times) and success.
+    """Return for each run on a node: its id, operator, start, end (Unix times) and success.
 
-    A run that was killed has no end, one that systemd stopped has one without success.
+    A killed run has no end; one that systemd stopped has an end without success.
     """
     script = "cd /var/lib/chautari/runs; for r in *; do echo $r; cat $r/events.jsonl; done"
     found: list[dict[str, Any]] = []
@@ -85,13 +85,13 @@ def runs(proof: Proof, node: str) -> list[dict[str, Any]]:
     return [run for run in found if run["began"]]
 
 
-def at_random_moments(
+def strike_at_random(
     wanted: int, seconds: float, seed: int, strike: Callable[[float], bool]
 ) -> int:
     """Strike at random moments until `wanted` of them hit; return how many strikes that took.
 
-    The moments are spread over all of a run that takes about `seconds`: each hit opens the next
-    part of it. A strike that came before the run or after it is made up for at any moment.
+    The moments are spread over a run that takes about `seconds`: each hit moves on to the next
+    part of it. A strike before or after the run is repeated at any moment.
     """
     dice = random.Random(seed)
     hits, missed = 0, False
@@ -104,28 +104,28 @@ def at_random_moments(
     raise AssertionError(f"{hits} of {wanted} strikes hit a run")
 
 
-def at_work(proof: Proof, node: str, patient: bool = False) -> list[str]:
-    """Return the units of the runs that are at work on a node; a `patient` one may not be up."""
+def active_runs(proof: Proof, node: str, may_be_down: bool = False) -> list[str]:
+    """Return the units of the runs that are active on a node."""
     argv = ("systemctl", "list-units", "--plain", "--no-legend", "chautari-run-*")
-    told = proof.on(node, *argv, check=not patient)
-    return [line.split()[0] for line in told.splitlines()]
+    units = proof.on(node, *argv, check=not may_be_down)
+    return [line.split()[0] for line in units.splitlines()]
 
 
-def broken_off(proof: Proof, node: str) -> bool:
-    """Tell whether the last run on a node did not come to its end."""
+def last_run_interrupted(proof: Proof, node: str) -> bool:
+    """Return whether the last run on a node did not finish."""
     return not runs(proof, node)[-1]["ok"]
 
 
 def kill_runner(proof: Proof, node: str) -> bool:
-    """End the runner on a node with SIGKILL, as the kernel does when memory is short."""
-    units = at_work(proof, node)
+    """Kill the runner on a node, as the kernel does when memory is short; return whether it ran."""
+    units = active_runs(proof, node)
     for unit in units:
         proof.on(node, "systemctl", "kill", "--kill-whom=main", "-s", "KILL", unit, check=False)
     return bool(units)
 
 
 def restart(proof: Proof, node: str) -> None:
-    """Restart a node's machine: systemd ends everything, and the container is started anew."""
+    """Restart a node: systemd shuts down, and the container is started again."""
     name = f"chautari_proof_{node}"
     proof.on(node, "systemctl", "reboot", check=False)
     for _ in range(60):
@@ -136,25 +136,25 @@ def restart(proof: Proof, node: str) -> None:
     subprocess.run(["podman", "start", name], check=True, capture_output=True)
     address = load(proof.file).region.nodes[node].address
     for _ in range(120):
-        # Not only up: seen from here, under the hardware address that it has now.
+        # It has to be reachable from here, under its new hardware address.
         with contextlib.suppress(OSError), socket.create_connection((address, 22), 2) as link:
             link.settimeout(2)
             if link.recv(4) == b"SSH-":
                 return
         time.sleep(0.5)
-    raise AssertionError(f"{node} did not come back")
+    raise AssertionError(f"{node} did not restart")
 
 
 @contextlib.contextmanager
-def link_cut(proof: Proof, node: str) -> Iterator[None]:
-    """Drop every packet to and from a node, without a word to either side."""
+def connection_cut(proof: Proof, node: str) -> Iterator[None]:
+    """Drop every packet to and from a node; neither side gets an error."""
     rules = """
     table inet cut {
         chain i { type filter hook input priority -300; iifname != "lo" drop; }
         chain o { type filter hook output priority -300; oifname != "lo" drop; }
     }
     """
-    proof.feed(node, rules, "nft", "-f", "-")
+    proof.run_with_input(node, rules, "nft", "-f", "-")
     try:
         yield
     finally:
@@ -162,10 +162,10 @@ def link_cut(proof: Proof, node: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def apt_held(
+def apt_lock_held(
     proof: Proof, node: str, seconds: float, lock: str = "/var/lib/dpkg/lock-frontend"
 ) -> Iterator[None]:
-    """Hold a lock of apt's on a node for a while, as unattended upgrades do."""
+    """Hold a lock of apt on a node for some seconds, as unattended upgrades do."""
     hold = ["python3", "-c", HOLD_APT, str(seconds), lock]
     argv = ["podman", "exec", f"chautari_proof_{node}", *hold]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as holder:

@@ -1,9 +1,8 @@
-"""A snapshot of a deployed sandbox: what its containers wrote, its keys, its region's secrets.
+"""Snapshots of a deployed sandbox: the containers' files, the keys and the region's secrets.
 
 Restoring one takes seconds where a first deploy takes minutes. It consists of copies of the layers
-over the base images, since committed images cost ten times the processor time and lose the parts
-of a second of each file's time. A snapshot holds for one digest of everything that a first deploy
-follows from.
+over the base images: committed images cost ten times the CPU time and drop fractions of seconds
+from file times. A snapshot is valid for one digest of everything that a first deploy depends on.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from chautari_sandbox import archives, images, paths, podman
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("tool", "roles", "playbooks", "requirements.lock")
-# Packages of Debian's and certificates grow old; each snapshot takes about 3 GB.
+# Debian packages and certificates become outdated; each snapshot takes about 3 GB.
 MAX_AGE_SECONDS = 7 * 86_400
 MAX_SNAPSHOTS = 2
 STOP_SECONDS = 60
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class SnapshotError(Exception):
@@ -37,7 +36,7 @@ class SnapshotError(Exception):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The place of one snapshot; `containers.json` is written last, so it marks a whole one."""
+    """The files of one snapshot; `containers.json` is written last, so it marks a complete one."""
 
     sandbox: str
     key: str
@@ -54,7 +53,7 @@ class Snapshot:
         return self.folder / "layers" / member
 
     def exists(self) -> bool:
-        """Say whether it is whole and young enough."""
+        """Return whether it is complete and young enough."""
         made = self.index.stat().st_mtime if self.index.is_file() else 0.0
         return time.time() - made < MAX_AGE_SECONDS
 
@@ -87,8 +86,8 @@ def _sources(region_file: Path) -> Iterable[Path]:
         )  # fmt: skip
 
 
-def save(snapshot: Snapshot, region: Path, tell: Tell) -> None:
-    """Make a snapshot of a running sandbox and let it run on; `region` is its region's folder.
+def save(snapshot: Snapshot, region: Path, report: Report) -> None:
+    """Save a snapshot of a running sandbox; `region` is the folder of its region.
 
     Raises:
         SnapshotError: podman refused.
@@ -98,7 +97,7 @@ def save(snapshot: Snapshot, region: Path, tell: Tell) -> None:
     nodes = [item["Name"] for name, item in members.items() if name != "internet"]
     snapshot.remove()
     (snapshot.folder / "layers").mkdir(parents=True)
-    # Databases are copied when they are closed; what holds the ACME authority keeps running.
+    # Databases are copied while they are stopped; the ACME authority keeps running.
     _podman("stop", "--time", str(STOP_SECONDS), *nodes)
     try:
         for member, item in members.items():
@@ -109,7 +108,7 @@ def save(snapshot: Snapshot, region: Path, tell: Tell) -> None:
     shutil.copytree(paths.state_dir(snapshot.sandbox), snapshot.folder / "state", symlinks=True)
     commands = [item["Config"]["CreateCommand"] for item in members.values()]
     paths.write(snapshot.index, json.dumps(commands))
-    tell(f"snapshot {snapshot.key} made in {time.monotonic() - began:.0f} s")
+    report(f"snapshot {snapshot.key} made in {time.monotonic() - began:.0f} s")
     prune(snapshot)
 
 
@@ -119,8 +118,8 @@ def running(sandbox: str) -> bool:
     return bool(members) and all(item["State"]["Running"] for item in members)
 
 
-def restore(snapshot: Snapshot, region: Path, tell: Tell) -> None:
-    """Have a sandbox that is down as it was when `snapshot` was made, and its region's folder.
+def restore(snapshot: Snapshot, region: Path, report: Report) -> None:
+    """Restore a stopped sandbox and the folder of its region from a snapshot.
 
     Raises:
         SnapshotError: podman refused, or the snapshot is damaged.
@@ -142,22 +141,22 @@ def restore(snapshot: Snapshot, region: Path, tell: Tell) -> None:
     members = _members(snapshot.sandbox)
     for member, item in members.items():
         _copy(snapshot.layer(member), _layer(item))
-    # Nodes ask the sandbox's name server while they boot.
+    # Nodes resolve names in the internet container while they boot.
     for member in sorted(members, key=lambda name: name != "internet"):
         _podman("start", members[member]["Name"])
-    tell(f"snapshot {snapshot.key} restored in {time.monotonic() - began:.0f} s")
+    report(f"snapshot {snapshot.key} restored in {time.monotonic() - began:.0f} s")
 
 
 def _layer(container: dict[str, Any]) -> Path:
-    """Return the folder of all that a container wrote over its image."""
+    """Return the folder of the files that a container wrote over its image."""
     upper = (container["GraphDriver"]["Data"] or {}).get("UpperDir")
     if not upper:
-        raise SnapshotError("podman does not keep what containers write in a folder of its own")
+        raise SnapshotError("podman does not store the files of containers in a folder")
     return Path(upper)
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a layer with owners, times and overlay's marks of what is gone."""
+    """Copy a layer with owners, times and the deletion marks of overlay."""
     target.mkdir(exist_ok=True)
     _run(["cp", "--archive", f"{source}/.", str(target)])
 

@@ -1,7 +1,7 @@
-"""Everything that can be changed by hand on a node behind a receipt's back, one change at a time.
+"""Every manual change that can be made to the managed resources of a node.
 
-`changes` reads a node's receipts and gives, for each thing a role manages, the commands that alter
-it. What a role deliberately does not put back is written down in `LEFT`, with the reason.
+`changes` reads the receipts of a node and returns the commands that alter each resource. What a
+role does not restore on purpose is listed in `NOT_RESTORED`, with the reason.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 Receipt = dict[str, Any]
 
 CONFIG = "/var/lib/nextcloud/config/config.php"
-# Files of which a role keeps one line: that line is changed, not just any.
+# Files of which a role manages one line: this line is changed.
 ONE_LINE = {
     "/etc/hosts": "sed -i '/^127.0.1.1/s/$/ tampered/' /etc/hosts",
     "/etc/locale.gen": "sed -i 's/^\\([a-z_A-Z]*.UTF-8 UTF-8\\)/# \\1/' /etc/locale.gen",
     CONFIG: f"sed -i \"/'loglevel'/s/2/0/\" {CONFIG}",
 }
-# Beside these, what lies in /etc/ssh decides on the firewall's rules, and nobody puts it back.
-LEFT = {
+# In addition, files in /etc/ssh are left out: they decide on the firewall's rules.
+NOT_RESTORED = {
     (
         "/var/lib/nextcloud/config/config.php",
         "gone",
@@ -37,10 +37,9 @@ LEFT = {
     ("/proc/sys/kernel/hostname", "gone"): "the kernel's",
     ("/etc/locale.gen", "gone"): "it is the package's list; the role keeps its own line of it",
     ("systemd-journald.service", "stopped"): "its socket starts it again at once",
-    # Files that a package or a person made; the role sets a line in them, not their owner.
-    ("/etc/localtime", "gone"): "programs of this very test need the time zone",
+    ("/etc/localtime", "gone"): "programs of this test need the time zone",
 }
-# What probes look up is changed at its source.
+# For each probe, a change of what it reads.
 PROBES = {
     "locales that are made": "localedef --delete-from-archive "
     "$(localedef --list-archive | head -n 1)",
@@ -50,25 +49,25 @@ PROBES = {
     "accounts and databases of MariaDB": "mariadb --no-defaults -e "
     "\"REVOKE INSERT ON framadate.* FROM 'framadate'@'localhost'; "
     "GRANT ALL ON *.* TO 'framadate'@'localhost'; "
-    # Of what lies beyond its own: a database that need not be there, and a table.
+    # Rights beyond its own database: on a database that need not exist, and on a table.
     "GRANT SELECT ON other_polls.* TO 'framadate'@'localhost'; "
     "GRANT SELECT ON mysql.help_topic TO 'framadate'@'localhost'\"",
     "accounts of Prosody": "find /var/lib/prosody -name focus.dat -delete",
-    # What is held stands in a file, which is changed itself; what upstream publishes is not ours.
+    # Held packages are in a file, which is changed itself; upstream's releases cannot be changed.
     "releases that apt would install": "",
     "copy of the certificate": "rm /etc/coturn/tls/privkey.pem",
-    # Without the others the node would not reach the authority for a certificate of its own.
+    # Without the other certificates, the node could not reach the ACME authority.
     "certificates of meeting nodes in the system's bundle": "cd /usr/local/share/ca-certificates; "
     "mv auth.*.crt /root/; update-ca-certificates --fresh; mv /root/auth.*.crt .",
     "haproxy's copy of the certificate": "truncate -s 10 /etc/haproxy/certbundle.pem",
-    # Its settings are changed themselves; who does not run takes no secret either.
+    # Its settings are changed themselves; a stopped server accepts no secret.
     "secret that the server takes": "systemctl stop bbb-web.service",
     "packages that are whole, and the locale they want": "localedef --delete-from-archive "
     "en_US.utf8",
     "settings that packages would put back": "sed -i "
     "'s/external_rtp_ip=[^\"]*/external_rtp_ip=stun:stun.example.org/' "
     "/opt/freeswitch/etc/freeswitch/vars.xml",
-    # A table that is gone takes its polls along: that is for a backup to put back.
+    # A deleted table loses its polls, which only a backup can restore.
     "tables of the polls": "",
     "accounts and databases of PostgreSQL": "cd / && runuser -u postgres -- psql -qc "
     "\"ALTER ROLE nextcloud CREATEDB PASSWORD 'tampered-with-it'\"",
@@ -88,7 +87,7 @@ PROBES = {
 
 @dataclass(frozen=True)
 class Change:
-    """One change by hand: to what, of which kind, and the command that makes it."""
+    """One manual change: the resource, the kind, and the command that makes it."""
 
     roles: tuple[str, ...]
     item: str
@@ -100,13 +99,17 @@ class Change:
 
 
 def changes(receipts: list[Receipt]) -> list[Change]:
-    """Return every change that can be made to what the receipts watch, each once."""
+    """Return every change that can be made to resources of the receipts, each once."""
     found: dict[tuple[str, str], Change] = {}
     for receipt in receipts:
         for item, state in zip(receipt["items"], receipt["states"], strict=True):
             for name, kind, command in _of(item, state):
-                # A note that the authority refused is believed: it is given its hour.
-                if (name, kind) in LEFT or name.startswith("/etc/ssh/") or ".refused" in name:
+                # A recorded refusal of the authority is valid for an hour.
+                if (
+                    (name, kind) in NOT_RESTORED
+                    or name.startswith("/etc/ssh/")
+                    or ".refused" in name
+                ):
                     continue
                 before = found.get((name, kind))
                 roles = (*(before.roles if before else ()), receipt["role"])
@@ -126,7 +129,7 @@ def _of(item: dict[str, Any], state: dict[str, Any]) -> Iterator[tuple[str, str,
                 else:
                     yield path, "content", "hostname tampered"
         case "package" if state["status"] == "installed":
-            # sudo refuses to go unless it is told so.
+            # sudo refuses to be removed without this variable.
             remove = "SUDO_FORCE_REMOVE=yes dpkg --force-depends --force-remove-essential --remove"
             yield name, "package", f"{remove} {name}"
         case "unit":
@@ -154,13 +157,12 @@ def _of_path(path: str, state: dict[str, Any]) -> Iterator[tuple[str, str, str]]
     if state["is"] == "link":
         yield path, "content", f"ln -sfn /nowhere {quoted}"
         return
-    # In a container the file of names is mounted: it can be written, but not replaced or chowned.
+    # In a container these files are mounted: they can be written, but not replaced or chowned.
     if state["is"] == "file":
         changed = ONE_LINE.get(path, f"printf '\\n' >> {quoted}")
         if path not in ("/etc/hosts", "/etc/hostname"):
             yield path, "gone", f"rm {quoted}"
-        # Of a stamp only its time speaks; a handler makes it, so its mode is watched only as long
-        # as the role last ran with that handler.
+        # Only the time of a marker counts; its mode is recorded only when the handler ran.
         if path.endswith(".loaded"):
             return
         yield path, "content", changed
@@ -173,7 +175,7 @@ def _of_path(path: str, state: dict[str, Any]) -> Iterator[tuple[str, str, str]]
         yield path, "owning group", f"chgrp -h {group} {quoted}"
 
 
-# Runs on the node: makes each change, asks the receipts, and takes the change back by a copy.
+# Runs on the node: makes each change, compares the receipts, and reverts it from a copy.
 DETECT = """
 import json, subprocess, sys
 sys.path.insert(0, "/var/lib/chautari/lib")
@@ -195,8 +197,8 @@ print(json.dumps(missed))
 
 
 def detectable(found: list[Change]) -> list[dict[str, Any]]:
-    """Return the changes to paths with the commands around them that take them back."""
-    told = []
+    """Return the changes to paths with the commands that back up and restore each path."""
+    found_paths = []
     for change in found:
         if not change.item.startswith("/") or change.item.startswith("/proc"):
             continue
@@ -213,8 +215,8 @@ def detectable(found: list[Change]) -> list[dict[str, Any]]:
             )
         elif change.item in ("/etc/hosts", "/etc/hostname"):
             restore = f"cat /root/aside > {path}"
-        told.append(vars(change) | {"back_up": back_up, "restore": restore})
-    return told
+        found_paths.append(vars(change) | {"back_up": back_up, "restore": restore})
+    return found_paths
 
 
 def receipts_of(text: str) -> list[Receipt]:
@@ -222,27 +224,27 @@ def receipts_of(text: str) -> list[Receipt]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-# What is other when it is made anew, although it is right: that it is, checks prove. The rest of
-# what is told of these is compared like everything else.
+# Files whose content differs each time they are created; checks prove that it is right. Their other
+# attributes are compared.
 SALTED = {
-    "/etc/framadate/htpasswd": "a login is written anew with another salt",
+    "/etc/framadate/htpasswd": "a login is written with another salt",
     "/var/www/chautari-bigbluebutton/welcome.pdf": "a PDF holds the time when it was made",
 }
-# Of what a probe says, the words that are other when they are made anew.
+# Words in the output of probes that differ each time they are created.
 SALTED_WORDS = {
     # PostgreSQL keeps a password with a salt; the probe ends an account's line with its digest.
     "accounts and databases of PostgreSQL": r"(?<=\|)[0-9a-f]{32}$",
-    # Prosody does, too; an account's line ends with a digest of what it keeps.
+    # Prosody does so, too; the line of an account ends with a digest of its data.
     "accounts of Prosody": r"(?<= )[0-9a-f]{16}$",
 }
 
 
-def not_mended(
+def not_repaired(
     before: list[dict[str, Any]], after: list[dict[str, Any]], made: list[Change]
 ) -> list[str]:
-    """Return what the changes altered and what is still not as it was.
+    """Return the changed resources whose state still differs.
 
-    Only what both receipts speak of can be compared: a handler's part is noted when it ran.
+    Only resources in both receipts are compared: those of a handler are recorded when it ran.
     """
     then, now = _states(before), _states(after)
     touched = {change.item for change in made}

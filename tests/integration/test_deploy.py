@@ -1,7 +1,6 @@
-"""`deploy region` from bare containers to a proven region. The tests build on each other, in order.
+"""Deploy a region from bare containers. The tests build on each other, in this order.
 
-The first deploy loses its control process in the middle: what the node does then is the promise
-this tool is built on.
+The control process of the first deploy is killed: the run on the node has to continue.
 """
 
 from __future__ import annotations
@@ -14,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.conftest import Outcome, Proof, Teller, bare, keep, kill_group
+from tests.integration.conftest import (
+    Outcome,
+    ProgressReporter,
+    Proof,
+    kill_group,
+    reset_region,
+    save_deployed,
+)
 
 from chautari.paths import reports_dir
 from chautari.region.load import load
@@ -26,39 +32,41 @@ NODES = ("ground", "meet", "hall", "cloud")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def last(request: pytest.FixtureRequest, proof: Proof, teller: Teller) -> Iterator[None]:
-    """Keep what the first deploy made for the other tests, and for other sessions."""
+def snapshot_afterwards(
+    request: pytest.FixtureRequest, proof: Proof, progress: ProgressReporter
+) -> Iterator[None]:
+    """Save a snapshot of the deployed region for the other tests and later sessions."""
     failed = request.session.testsfailed
     yield
-    # Some of these tests alone may have left it half done.
+    # When only some of these tests ran, the region may be deployed only in part.
     if request.session.testsfailed == failed and proof.deploy("region", "--no-checks").code == 0:
-        keep(proof, teller)
+        save_deployed(proof, progress)
 
 
 @pytest.fixture(scope="module")
 def interrupted(proof: Proof) -> str:
-    """The first deploy, killed once the cloud node is at work; what it said until then."""
-    bare(proof)
-    process = proof.begin("region")
-    said = ""
+    """Return what the first deploy printed before it was killed, during the run on `cloud`."""
+    reset_region(proof)
+    process = proof.start_deploy("region")
+    output = ""
     assert process.stderr is not None
     for line in process.stderr:
-        said += line
+        output += line
         if line.startswith("cloud  nginx"):
             break
     kill_group(process)
-    return said
+    return output
 
 
 @pytest.fixture(scope="module")
 def joined(proof: Proof, interrupted: str) -> Outcome:
-    """The same command again: it joins the run that its killed predecessor left on the node."""
+    """Run the same command again; it joins the run that continues on the node."""
     return proof.deploy("region", "--json")
 
 
 @pytest.fixture(scope="module")
 def second(proof: Proof, joined: Outcome) -> Outcome:
-    """A deploy of what stands already, every role of it: a receipt proves no second run."""
+    """Run every role again: only a full run shows that a second one changes nothing."""
     return proof.deploy("region", "--json", "--full")
 
 
@@ -66,7 +74,9 @@ def test_bare_machines_are_prepared_without_python(interrupted: str) -> None:
     assert "preparing" in interrupted
 
 
-def test_a_second_operator_is_told_who_is_at_work(proof: Proof, interrupted: str) -> None:
+def test_second_operator_is_refused_with_the_name_of_the_first(
+    proof: Proof, interrupted: str
+) -> None:
     outcome = proof.deploy("region", "--json", "--node", "cloud", person="luz")
     assert outcome.code == 1, outcome.stderr
     node = outcome.node("cloud")
@@ -82,7 +92,7 @@ def test_killed_control_process_does_not_stop_the_run(proof: Proof, joined: Outc
     assert last["event"] == "run_finished" and last["ok"], last
 
 
-def test_same_command_joins_and_shows_what_was_missed(proof: Proof, joined: Outcome) -> None:
+def test_same_command_joins_the_run_and_shows_earlier_events(proof: Proof, joined: Outcome) -> None:
     cloud = joined.node("cloud")
     assert len(proof.on("cloud", "ls", "/var/lib/chautari/runs").split()) == 1
     assert [role["name"] for role in cloud["roles"]][:2] == ["setup", "base"]
@@ -101,7 +111,7 @@ def test_second_run_changes_nothing(second: Outcome) -> None:
     assert changed == dict.fromkeys(NODES, 0), second.report["nodes"]
 
 
-def test_json_report_tells_nodes_roles_checks_and_doubles(second: Outcome) -> None:
+def test_json_report_has_nodes_roles_checks_and_doubles(second: Outcome) -> None:
     report = second.report
     assert report["ok"] is True
     cloud = second.node("cloud")
@@ -109,8 +119,8 @@ def test_json_report_tells_nodes_roles_checks_and_doubles(second: Outcome) -> No
     assert cloud["failed"] == 0 and cloud["seconds"] > 0
     checks = report["checks"]
     left_out = [item for item in checks["results"] if item["outcome"] == "skipped"]
-    assert checks["failed"] == 0, second.troubles
-    # A double carries no media, this region has no relays, a proxy holds port 443: each is said.
+    assert checks["failed"] == 0, second.problems
+    # A double has no media, this region no relays, and a proxy uses port 443: each has a message.
     assert {item["service"] for item in left_out} <= {"videobridge", "jitsi", "nginx", "turn"}
     assert all(item["message"] for item in left_out)
     assert checks["passed"] == len(checks["results"]) - len(left_out) > 100
@@ -121,7 +131,7 @@ def test_json_report_tells_nodes_roles_checks_and_doubles(second: Outcome) -> No
     assert {double["name"] for double in report["doubles"]} >= {"nextcloud", "framadate"}
 
 
-def test_status_tells_how_the_last_run_ended(proof: Proof, second: Outcome) -> None:
+def test_status_says_how_the_last_run_ended(proof: Proof, second: Outcome) -> None:
     states = json.loads(proof.deploy("status", "--json").stdout)["nodes"]
     assert {state["node"]: state["finished"]["ok"] for state in states} == dict.fromkeys(
         NODES, True
@@ -131,20 +141,20 @@ def test_status_tells_how_the_last_run_ended(proof: Proof, second: Outcome) -> N
 
 def test_every_role_was_checked_on_its_nodes(second: Outcome) -> None:
     checked = {(item["node"], item["service"]) for item in second.report["checks"]["results"]}
-    ran = {
+    deployed = {
         (node["name"], role["name"])
         for node in second.report["nodes"]
         for role in node["roles"]
         if role["name"] != "setup"
     }
-    assert ran <= checked
+    assert deployed <= checked
 
 
-def test_an_app_that_cannot_be_had_is_reported(second: Outcome) -> None:
+def test_missing_app_is_reported(second: Outcome) -> None:
     assert any("calendar" in notice["text"] for notice in second.node("cloud")["notices"])
 
 
-def test_verify_gives_the_same_checks_and_changes_nothing(proof: Proof, second: Outcome) -> None:
+def test_verify_runs_the_same_checks_and_changes_nothing(proof: Proof, second: Outcome) -> None:
     outcome = proof.deploy("verify", "--json")
     assert outcome.code == 0, outcome.stderr
 
@@ -162,7 +172,7 @@ def test_reports_are_written_for_people_and_programs(second: Outcome) -> None:
 
 
 def test_no_secret_leaks_from_the_run(proof: Proof, second: Outcome) -> None:
-    """Every secret of the region is looked for where secrets must not be."""
+    """Search for every secret of the region where no secret may be."""
     state = api.load_state("proof")
     assert state is not None
     opened = store.load(load(proof.file).secrets, [state.ssh_key])
@@ -171,7 +181,7 @@ def test_no_secret_leaks_from_the_run(proof: Proof, second: Outcome) -> None:
     for name in opened.names:
         for place in (reports, second.stdout, second.stderr, *journals.values()):
             assert opened[name] not in place, f"{name} leaked"
-    assert "chautari-run" in journals["cloud"]  # the search saw the journal
+    assert "chautari-run" in journals["cloud"]  # the search covers the journal
 
 
 _WHERE_NO_SECRET_MAY_BE = (

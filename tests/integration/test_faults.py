@@ -1,4 +1,4 @@
-"""Faults on real containers: what is refused, what is kept, and what the person is told."""
+"""Faults on real containers: what is refused, what stays, and what is reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.integration.conftest import Proof
 from chautari_sandbox import paths
 
 pytestmark = pytest.mark.containers
-# Every Python that starts by its short name has another clock.
+# Each Python that is started by its short name gets a wrong clock.
 CLOCK = "/usr/local/bin/python3"
 AHEAD = """#!/bin/sh
 export LD_PRELOAD=$(ls /usr/lib/*/faketime/libfaketime.so.1) FAKETIME=+5m
@@ -20,14 +20,14 @@ exec /usr/bin/python3 "$@"
 
 @pytest.fixture(autouse=True)
 def restored(deployed: Proof) -> Iterator[None]:
-    """Give the region's files back as they were."""
+    """Restore the files of the region after each test."""
     files = {name: (deployed.folder / name).read_bytes() for name in (deployed.name, "known_hosts")}
     yield
     for name, content in files.items():
         (deployed.folder / name).write_bytes(content)
 
 
-def test_unreachable_node_is_told_and_the_others_results_are_kept(proof: Proof) -> None:
+def test_unreachable_node_is_reported_and_other_results_stay(proof: Proof) -> None:
     proof.on("ground", "systemctl", "stop", "ssh")
     try:
         outcome = proof.deploy("region", "--json")
@@ -58,7 +58,7 @@ def test_changed_host_key_is_refused(proof: Proof) -> None:
 @pytest.mark.one_node
 def test_other_operating_system_is_refused_before_a_file_changes(proof: Proof) -> None:
     before = proof.on("ground", "sh", "-c", "ls /var/lib/chautari/runs")
-    # The sandbox is not asked to make the node anew: only what the region says is changed.
+    # Only region.yml changes; the sandbox does not create the node again.
     proof.edit("os: debian-12}", "os: debian-13}")
     outcome = proof.deploy("region", "--json", "--node", "ground")
     refusal = outcome.node("ground")["refusals"][0]
@@ -69,19 +69,19 @@ def test_other_operating_system_is_refused_before_a_file_changes(proof: Proof) -
 
 
 @pytest.mark.one_node
-def test_clock_that_is_off_is_refused(proof: Proof) -> None:
-    fake = "#!/bin/sh\nexec date.kept -d '+5 minutes' \"$@\"\n"
-    proof.on("ground", "sh", "-c", "mv /usr/bin/date /usr/bin/date.kept")
+def test_wrong_clock_is_refused(proof: Proof) -> None:
+    fake = "#!/bin/sh\nexec date.real -d '+5 minutes' \"$@\"\n"
+    proof.on("ground", "sh", "-c", "mv /usr/bin/date /usr/bin/date.real")
     proof.on("ground", "sh", "-c", 'printf "%s" "$1" > /usr/bin/date && chmod 755 /usr/bin/date',
              "sh", fake)  # fmt: skip
-    # A prepared node is looked at by Python, a bare one by its shell: both are five minutes ahead.
+    # The survey reads the clock with Python, the preflight with date: both are 5 minutes ahead.
     proof.on("ground", "apt-get", "install", "-qy", "--no-install-recommends", "libfaketime")
-    proof.feed("ground", AHEAD, "tee", CLOCK)
+    proof.run_with_input("ground", AHEAD, "tee", CLOCK)
     proof.on("ground", "chmod", "755", CLOCK)
     try:
         outcome = proof.deploy("region", "--json", "--node", "ground")
     finally:
-        proof.on("ground", "mv", "/usr/bin/date.kept", "/usr/bin/date")
+        proof.on("ground", "mv", "/usr/bin/date.real", "/usr/bin/date")
         proof.on("ground", "rm", CLOCK)
     assert outcome.code == 1
     assert "seconds ahead of this machine's" in outcome.node("ground")["refusals"][0]["reason"]
@@ -99,7 +99,7 @@ def test_node_without_space_is_refused(proof: Proof) -> None:
 
 
 @pytest.mark.one_node
-def test_failed_task_is_told_with_role_task_message_and_journal(proof: Proof) -> None:
+def test_failed_task_is_reported_with_role_message_and_journal(proof: Proof) -> None:
     proof.on("ground", "systemctl", "mask", "--now", "postfix.service")
     try:
         outcome = proof.deploy("region", "--json", "--node", "ground")
@@ -113,7 +113,7 @@ def test_failed_task_is_told_with_role_task_message_and_journal(proof: Proof) ->
     assert proof.deploy("region", "--node", "ground").code == 0
 
 
-def test_download_that_does_not_match_is_not_unpacked(proof: Proof) -> None:
+def test_download_with_a_wrong_digest_is_not_unpacked(proof: Proof) -> None:
     lock = proof.folder / "artifacts.lock"
     lock.write_text(
         "nextcloud:\n  35.0.9: {url: 'https://download.example.org/nextcloud-35.0.9.tar.bz2', "

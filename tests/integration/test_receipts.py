@@ -1,4 +1,4 @@
-"""Receipts on a real node: every change by hand is seen, and its role puts it right."""
+"""Receipts on real nodes: they decide which roles run, and show manual changes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 import pytest
 from tests.integration.conftest import Proof
-from tests.integration.harm import ran, receipts
+from tests.integration.harm import receipts, roles_run
 
 from chautari.checks.outside import Mailbox
 from chautari_sandbox import api
@@ -16,29 +16,29 @@ pytestmark = pytest.mark.containers
 
 
 @pytest.fixture(scope="module", autouse=True)
-def standing(deployed: Proof) -> None:
-    """The region stands as it should before anything is changed."""
+def deployed_region(deployed: Proof) -> None:
+    """Deploy the region before anything is changed."""
     outcome = deployed.deploy("region", "--no-checks")
     assert outcome.code == 0, outcome.stdout
 
 
-def test_nothing_is_run_when_all_is_as_it_was_left(proof: Proof) -> None:
+def test_deploy_without_changes_runs_no_role(proof: Proof) -> None:
     names = ("ground", "cloud", "meet", "hall")
     before = {name: proof.on(name, "ls", "/var/lib/chautari/runs") for name in names}
     outcome = proof.deploy("region", "--no-checks", "--json")
     assert outcome.code == 0
-    assert {name: ran(outcome, name) for name in names} == {name: set() for name in names}
+    assert {name: roles_run(outcome, name) for name in names} == {name: set() for name in names}
     assert {role["name"] for role in outcome.node("ground")["roles"]} == {
         "base",
         "firewall",
         "mail",
     }
     assert any("calendar" in notice["text"] for notice in outcome.node("cloud")["notices"])
-    # One look is all there was: a node that could not answer it would have been worked on.
+    # There was only a survey: a node without an answer would have been converged.
     assert {name: proof.on(name, "ls", "/var/lib/chautari/runs") for name in names} == before
 
 
-def test_every_role_left_a_closed_receipt(proof: Proof) -> None:
+def test_every_role_has_a_complete_receipt(proof: Proof) -> None:
     for node, count in (("ground", 3), ("cloud", 11), ("meet", 9), ("hall", 8)):
         found = receipts(proof, node)
         assert len(found) == count
@@ -49,7 +49,7 @@ def test_every_role_left_a_closed_receipt(proof: Proof) -> None:
         } == {}
 
 
-def test_receipts_hold_no_secret_and_are_for_root_alone(proof: Proof) -> None:
+def test_receipts_are_readable_only_by_root(proof: Proof) -> None:
     modes = proof.on(
         "cloud",
         "sh",
@@ -61,7 +61,7 @@ def test_receipts_hold_no_secret_and_are_for_root_alone(proof: Proof) -> None:
 
 # A change to the region, and exactly the roles of each node that it makes run, with a reason each.
 CHANGED_SETTINGS = {
-    "a setting of a role that nobody needs": (
+    "a setting of a role that no other needs": (
         ("quota: 2 GB", "quota: 3 GB"),
         {"cloud": {"nextcloud": "nextcloud_quota changed"}, "ground": {}},
     ),
@@ -80,7 +80,7 @@ CHANGED_SETTINGS = {
 
 
 @pytest.mark.parametrize("title", CHANGED_SETTINGS)
-def test_one_changed_setting_runs_its_role_and_those_that_need_it(proof: Proof, title: str) -> None:
+def test_changed_setting_runs_its_role_and_those_that_need_it(proof: Proof, title: str) -> None:
     (old, new), expected = CHANGED_SETTINGS[title]
     kept = proof.file.read_text()
     asked = ("--json", *(word for node in expected for word in ("--node", node)))
@@ -90,20 +90,20 @@ def test_one_changed_setting_runs_its_role_and_those_that_need_it(proof: Proof, 
         assert plan.code == 0, plan.stderr
         outcome = proof.deploy("region", "--no-checks", *asked)
         for node, roles in expected.items():
-            assert ran(plan, node) == roles.keys()
+            assert roles_run(plan, node) == roles.keys()
             why = {
                 role["name"]: [why["text"] for why in role["why"]]
                 for role in plan.node(node)["roles"]
             }
             assert {role for role, reason in roles.items() if reason not in why[role]} == set(), why
-            assert ran(outcome, node) == roles.keys(), outcome.node(node)["roles"]
+            assert roles_run(outcome, node) == roles.keys(), outcome.node(node)["roles"]
         assert outcome.node("cloud")["changed"] >= 1
     finally:
         proof.write(kept)
     assert proof.deploy("region", "--no-checks").code == 0
 
 
-def test_timer_that_looks_for_drift_is_armed(proof: Proof) -> None:
+def test_drift_timer_is_active(proof: Proof) -> None:
     timer = "chautari-drift.timer"
     assert proof.on("ground", "systemctl", "is-enabled", timer).strip() == "enabled"
     assert proof.on("ground", "systemctl", "is-active", timer).strip() == "active"
@@ -116,7 +116,7 @@ def test_timer_that_looks_for_drift_is_armed(proof: Proof) -> None:
 def test_drift_is_mailed_once(proof: Proof) -> None:
     proof.on("ground", "systemctl", "stop", "nftables.service")
     for _ in range(2):
-        # What the timer does; a unit that fails is told here.
+        # The timer starts this unit; systemctl reports its failure here.
         proof.on("ground", "systemctl", "start", "chautari-drift.service")
     state = api.load_state("proof")
     assert state is not None
@@ -125,13 +125,13 @@ def test_drift_is_mailed_once(proof: Proof) -> None:
     while not (mails := mailbox.recent("ops@proof.example.org", minutes=5)):
         assert time.monotonic() < deadline, "no mail arrived"
         time.sleep(1)
-    told = [mail for mail in mails if "something changed" in mail["subject"]]
-    assert len(told) == 1
-    assert "nftables.service: active is inactive, was active" in json.dumps(told)
+    found = [mail for mail in mails if "something changed" in mail["subject"]]
+    assert len(found) == 1
+    assert "nftables.service: active is inactive, was active" in json.dumps(found)
     assert proof.deploy("region", "--no-checks", "--node", "ground").code == 0
 
 
-def test_canary_that_is_not_well_holds_the_others_back(proof: Proof) -> None:
+def test_failed_canary_skips_the_other_nodes(proof: Proof) -> None:
     proof.on("ground", "systemctl", "mask", "--now", "postfix.service")
     try:
         outcome = proof.deploy("region", "--json", "--canary", "ground")
@@ -141,6 +141,6 @@ def test_canary_that_is_not_well_holds_the_others_back(proof: Proof) -> None:
     assert outcome.node("ground")["state"] == "failed"
     assert outcome.node("cloud")["state"] == "refused"
     assert "canary ground has a problem" in outcome.node("cloud")["refusals"][0]["reason"]
-    healed = proof.deploy("region", "--json", "--canary", "ground")
-    assert healed.code == 0, healed.troubles
-    assert healed.report["checks"]["failed"] == 0
+    repaired = proof.deploy("region", "--json", "--canary", "ground")
+    assert repaired.code == 0, repaired.problems
+    assert repaired.report["checks"]["failed"] == 0

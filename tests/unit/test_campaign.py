@@ -1,4 +1,4 @@
-"""The campaigns in containers count only what really happened; this proves their own arithmetic."""
+"""The campaigns in containers: how they count, order and compare changes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def test_campaign_replaces_strikes_that_missed() -> None:
         moments.append(moment)
         return moment < 15
 
-    assert harm.at_random_moments(20, 20.0, 1, strike) == len(moments) > 20
+    assert harm.strike_at_random(20, 20.0, 1, strike) == len(moments) > 20
     assert sum(moment < 15 for moment in moments) == 20
     assert min(moments) < 1 and max(moments) > 14
 
 
 def test_campaign_without_a_hit_fails() -> None:
     with pytest.raises(AssertionError, match="0 of 2 strikes"):
-        harm.at_random_moments(2, 20.0, 1, lambda _: False)
+        harm.strike_at_random(2, 20.0, 1, lambda _: False)
 
 
 def test_campaign_knows_every_probe() -> None:
@@ -57,10 +57,10 @@ def test_probe_with_other_output_is_not_repaired() -> None:
     name = "accounts and databases of PostgreSQL"
     [change] = tampering.changes(of_one("probe", name, {"ok": True, "says": []}))
 
-    def mended(*says: str) -> bool:
+    def repaired(*says: str) -> bool:
         sides = [of_one("probe", name, {"ok": True, "says": [line]}) for line in says]
-        return tampering.not_mended(sides[0], sides[1], [change]) == []
+        return tampering.not_repaired(sides[0], sides[1], [change]) == []
 
     one, other = "a" * 32, "b" * 32
-    assert mended(f"account|nextcloud|t|f|{one}", f"account|nextcloud|t|f|{other}")
-    assert not mended(f"account|nextcloud|t|f|{one}", f"account|nextcloud|f|f|{one}")
+    assert repaired(f"account|nextcloud|t|f|{one}", f"account|nextcloud|t|f|{other}")
+    assert not repaired(f"account|nextcloud|t|f|{one}", f"account|nextcloud|f|f|{one}")
