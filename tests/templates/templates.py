@@ -1,4 +1,4 @@
-"""Renders a role's templates with Ansible's own templar, on no machine; undefined is fatal."""
+"""Renders the templates of a role with Ansible's own templar; undefined variables are fatal."""
 
 import functools
 import re
@@ -40,7 +40,7 @@ FOUND: Variables = {
     "repository_source": {"name": "jitsi", "bundle": "jitsi-meet", "version": "2.0.1-1"},
     "__repository_parts": [["jicofo", "1.0-1-1"], ["jitsi-videobridge2", "2.3-1-1"]],
 }
-# Where a role is looked at that the first node does not have.
+# The nodes of roles that the first node does not have.
 NODES = dict.fromkeys(("repository", "turn", "videobridge", "jitsi"), "cusco") | {
     "bigbluebutton": "tarija"
 }

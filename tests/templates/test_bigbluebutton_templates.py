@@ -1,4 +1,4 @@
-"""BigBlueButton's templates: keys that upstream has, privacy, relays, addresses, languages."""
+"""Templates of BigBlueButton: upstream's keys, privacy, relays, addresses, languages."""
 
 import functools
 import re
@@ -205,7 +205,7 @@ def test_freeswitch_and_its_clients_share_one_password(tmp_path: Path) -> None:
     found = given(tmp_path)
     items = settings("fsesl", found)
     text = render(ROLE, "akka.conf.j2", found | {"__bigbluebutton_items": items})
-    # bbb-conf takes what stands behind the first password=" that it finds.
+    # bbb-conf reads the text after the first password=" in the file.
     first = next(line for line in text.splitlines() if "password" in line)
     password = re.sub(r'".*', "", re.sub(r'.*="', "", first))
     assert nested("sfu", found)["freeswitch"]["esl_password"] == password

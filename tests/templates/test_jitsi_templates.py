@@ -1,4 +1,4 @@
-"""Jitsi's templates: the marks that upstream's packages look for, access, privacy, bandwidth."""
+"""Templates of Jitsi: the markers that upstream's packages read, access, privacy, bandwidth."""
 
 import json
 import re

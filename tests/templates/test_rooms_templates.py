@@ -1,4 +1,4 @@
-"""What the role nextcloud tells the app bbb, worked out by Ansible's own templar."""
+"""The settings of the app bbb in the role nextcloud, evaluated by Ansible's templar."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from templates import variables
 
 ROLE = Path(__file__).parents[2] / "roles" / "nextcloud"
 URL = "https://rooms.andes.example.org/bigbluebutton/"
-# Each key that we set, and why; upstream's default beside it.
+# Each key that we set, with the reason and upstream's default.
 REASONS = {
     "api.url": "the region's server",
     "api.secret": "and its secret",

@@ -1,4 +1,4 @@
-"""Every template of every role, for both releases, from the variables that the tool renders."""
+"""Every template of every role, on both releases, with rendered variables."""
 
 import re
 import shutil
@@ -280,7 +280,7 @@ def test_mariadb_has_no_network_and_trusts_socket_owners(tmp_path: Path) -> None
     ("row", "whole"),
     [
         (r"polls_db 1 localhost polls\\_db framadate Y Y N Y", True),
-        # Beside it something was given: another database, a table, a routine or a role.
+        # Further rights: on another database, a table, a routine or a role.
         (r"polls_db 2 localhost polls\\_db framadate Y Y N Y", False),
         # A privilege was taken.
         (r"polls_db 1 localhost polls\\_db framadate Y N N Y", False),
@@ -359,7 +359,7 @@ def test_unknown_package_is_reported_and_gets_no_other_version(role: str, tmp_pa
     said = [policy(name, f"1:{number}.0-1") for number, name in enumerate(names)]
     pairs = [f"{name}=1:{number}.0-1" for number, name in enumerate(names)]
     assert find(*said) == (True, pairs)
-    # apt says nothing of a name that it never heard of.
+    # apt prints nothing for an unknown name.
     assert find() == (False, [])
     assert find(*said[1:]) == (False, pairs[1:])
     assert find(policy(names[0], "(none)"), *said[1:]) == (False, pairs[1:])

@@ -28,7 +28,7 @@ def texts(file: Path) -> list[Text]:
 
 
 def is_readable(file: Path) -> bool:
-    """Return whether texts can be found in a file: of templates, only in those of HTML."""
+    """Return whether texts can be found in a file: for templates, only in those of HTML."""
     return file.suffix in READERS and (file.suffix != ".j2" or file.name.endswith(".html.j2"))
 
 

@@ -18,7 +18,7 @@ Data = dict[str, Any]
 
 
 def inputs(role: str = "web", **changed: Any) -> RoleInputs:
-    """Return what a role is given."""
+    """Return the inputs of a role."""
     found: Data = {
         "role": role, "files": "f1", "ansible": "a1", "variables": {"web_name": "d1"},
         "needs": [], "items": [], "tracked_by": {},
@@ -31,13 +31,13 @@ def path_item(file: Path, **more: Any) -> Data:
 
 
 def record(*items: Data, **changed: Any) -> RoleRecord:
-    """Return what a role's tasks told that came to its end."""
+    """Return the record of a role whose tasks all ran."""
     found = {f"{item['kind']} {item['name']}": item for item in items}
     return RoleRecord(**({"items": found, "completed": True} | changed))
 
 
 def written(file: Path, text: str = "one\n", mode: int = 0o644) -> Path:
-    """Write a file as a role would, whatever the umask."""
+    """Write a file with an exact mode, as a role does."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     file.chmod(mode)
@@ -60,9 +60,9 @@ def reason_text(reason: Reason | None) -> str:
 
 
 class FakeAnsible:
-    """Stands in for Ansible: each play does what its role is told to do, and notes it.
+    """A fake Ansible: each play calls the function of its role and records the result.
 
-    `does` maps a role to a function; what it returns is noted, False fails the play.
+    `does` maps a role to a function; it returns records, and False to fail the play.
     """
 
     def __init__(self, memory: Path, does: dict[str, Callable[[], Any]]) -> None:

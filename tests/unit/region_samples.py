@@ -1,4 +1,4 @@
-"""Regions for the tests: a real one in a folder of its own, and the surroundings of a sandbox."""
+"""Regions for the tests: a real one in its own folder, and the endpoints of a sandbox."""
 
 from pathlib import Path
 

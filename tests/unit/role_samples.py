@@ -1,4 +1,4 @@
-"""The roles as they lie in the tree, read without running them."""
+"""The roles of the repository, read without running them."""
 
 import functools
 from collections.abc import Iterator

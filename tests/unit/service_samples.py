@@ -1,4 +1,4 @@
-"""A small region for each service, made from what the service says of itself."""
+"""A small region for each service, made from the declarations of the service."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the benches compute: figures, results, the slow link. Their times are nobody's test."""
+"""What the benches compute: figures, results, the slow connection. No times are tested."""
 
 import json
 import os
@@ -230,7 +230,7 @@ def test_link_cut_lies_within_a_short_run() -> None:
 
 @pytest.mark.parametrize(("ran", "wrong"), [((), 1), (("nextcloud",), 0), (("php",), 2)])
 def test_goal_compares_the_exact_roles(ran: tuple[str, ...], wrong: int) -> None:
-    """A round in which no role ran, or another one, is no success, whatever the others are."""
+    """A round without the expected roles fails the bench, also when other rounds succeed."""
     found = changed.verdict([("nextcloud",), ran, ("nextcloud",)])
     assert (found.ours, found.met) == (wrong, wrong == 0)
 

@@ -1,4 +1,4 @@
-"""Outside checks as `verify` runs them: a real pytest in a process of its own."""
+"""Outside checks as `verify` runs them: a real pytest in a separate process."""
 
 from dataclasses import replace
 from pathlib import Path

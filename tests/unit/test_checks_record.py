@@ -1,4 +1,4 @@
-"""Checks as pytest runs them: one event each, with what to do and no secret."""
+"""Events of checks: one for each check, with its advice and without secrets."""
 
 import json
 import resource

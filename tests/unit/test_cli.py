@@ -1,4 +1,4 @@
-"""`deploy`: exit codes, what programs read, what people read."""
+"""The command: exit codes, JSON output, texts, completion."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What a command asks for, as the work on the nodes gets it."""
+"""The request that each command passes on to the deploy."""
 
 from pathlib import Path
 from typing import Any

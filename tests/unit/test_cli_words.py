@@ -35,7 +35,7 @@ def test_text_of_a_node_is_cleaned_for_the_terminal(
 
 
 class Shown:
-    """Stands in for the screen: what is said of nodes, and what is said of their end."""
+    """A fake screen that records the lines of nodes and their ends."""
 
     def __init__(self) -> None:
         self.progress, self.said, self.ended = self, list[tuple[str, str]](), list[Any]()

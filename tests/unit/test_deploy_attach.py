@@ -1,4 +1,4 @@
-"""Reading a run that is there already: the newest one of a node, or the one named."""
+"""Attaching to a run: the newest one of a node, or a named one."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a node tells becomes its report; a link that drops is taken up again."""
+"""The events of a node become its report; a dropped connection is resumed."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ CHECK = {
 
 
 class Link:
-    """Stands in for SSH: each connection gives its lines and an exit code."""
+    """A fake SSH: each connection returns its lines and an exit code."""
 
     def __init__(self, *connections: tuple[list[Any], int], stderr: str = "") -> None:
         self.connections = list(connections)
@@ -53,7 +53,7 @@ class Link:
 
 
 class Clock:
-    """Stands in for time: it passes in sleep alone."""
+    """A fake clock: only `sleep` lets time pass."""
 
     def __init__(self) -> None:
         self.now = 0.0

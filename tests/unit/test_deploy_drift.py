@@ -1,4 +1,4 @@
-"""What nodes answer when they are asked what changed."""
+"""The answers of nodes to a query for drift."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every event that a node tells and a report can hold is taken into it."""
+"""Every event that a node sends is added to its report."""
 
 from __future__ import annotations
 

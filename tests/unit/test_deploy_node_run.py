@@ -1,4 +1,4 @@
-"""From what nodes answer to what is done with them: look, prepare, converge, or leave alone."""
+"""From the survey of a node to its next step: prepare, converge, or nothing."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ Data = dict[str, Any]
 
 
 def facts(release: str, **changed: Any) -> list[str]:
-    """Return what the survey says of a machine that is fit."""
+    """Return the facts of a suitable machine."""
     told = {
         "os": release, "machine": "x86_64", "uid": 0, "now": int(time.time()), "init": "systemd",
         "memory_kb": 4_000_000, "venv": supervisor.environment_digest(), "free_kb:/": 90_000_000,
@@ -47,7 +47,7 @@ def facts(release: str, **changed: Any) -> list[str]:
 
 @dataclass
 class Nodes:
-    """Stands in for the nodes: what each answers to the survey, and what was done with it."""
+    """Fake nodes: the answer of each to the survey, and the steps that it went through."""
 
     answers: dict[str, Data | None] = field(default_factory=dict)
     outcome: dict[str, str] = field(default_factory=dict)
@@ -194,7 +194,7 @@ def test_checks_run_on_an_up_to_date_node(nodes: Nodes, run: Any) -> None:
 
 @pytest.fixture
 def order(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """In which order the looks begin and end; each waits a little for the other one to begin."""
+    """Return the order in which the checks begin and end; each waits for the other to begin."""
     told: list[str] = []
     both = threading.Barrier(2)
 

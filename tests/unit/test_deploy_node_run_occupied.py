@@ -1,4 +1,4 @@
-"""Who is at work on a node already: refused at once, joined, or waited for and looked at again."""
+"""A busy node: refused at once, joined, or waited for and surveyed again."""
 
 import getpass
 import hashlib
@@ -24,13 +24,13 @@ FREE = ([{"event": "activity", "busy": None}], 0)
 
 
 def at_work(holder: Data, **changed: Any) -> Data:
-    """Return what a node answers that somebody is at work on."""
+    """Return the answer of a busy node."""
     return {"event": "survey", "facts": facts("debian-12", **changed), "busy": holder}
 
 
 @pytest.fixture
 def packed(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Let the nodes be followed in earnest; return what each bundle is to take off."""
+    """Follow the nodes through real connections; return the roles that each bundle removes."""
     found: list[list[str]] = []
 
     def pack(_: Any, __: Any, unwanted: list[str]) -> bytes:
@@ -49,7 +49,7 @@ def linked(monkeypatch: pytest.MonkeyPatch, *connections: tuple[list[Any], int])
 
 
 def looks(nodes: Nodes, *answers: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let bog1 give these answers, one for each look at it."""
+    """Let bog1 return these answers, one for each survey."""
     left = list(answers)
 
     class Answers(dict[str, Any]):

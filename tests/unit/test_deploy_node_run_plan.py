@@ -1,4 +1,4 @@
-"""What a plan says of a download that the run on the node cannot count."""
+"""Downloads in a plan that the run on the node cannot count."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ OUTDATED = Notice("environment_outdated", {"megabytes": 11})
 
 
 def counted(_: Any, __: bytes, ___: Data, report: NodeReport, tell: Any, ____: bool) -> Any:
-    """Stand in for a plan that counted every download it knows of."""
+    """Fake a plan that counted every known download."""
     event = {
         "event": "download_estimate",
         "bytes": 7,

@@ -1,4 +1,4 @@
-"""A node that gave no answer until it was prepared: what it carries is asked for, never guessed."""
+"""A node without an answer before its preparation: its roles are queried, never guessed."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def link(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def never_met(nodes: Nodes, run: Any, tmp_path: Path) -> None:
-    """Nobody on this machine has met bog1 yet: its key is not pinned."""
+    """Remove the pinned key of bog1, as before the first connection."""
     (tmp_path / "andes" / "known_hosts").write_text("203.0.113.11 k\n")
 
 
@@ -55,7 +55,7 @@ def test_disconnected_node_loses_obsolete_roles(
 def test_fresh_node_answers_once_and_has_no_obsolete_roles(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What the preparation installs may bring the machine below what the preflight asks for.
+    # The preparation may use memory or disk, so that the machine falls below the minimum.
     little = facts("debian-12", **{"free_kb:/": 1000})
     nodes.answers["bog1"] = answer("debian-12", facts=little, **FRESH)
     linked(monkeypatch, ENDS)

@@ -1,4 +1,4 @@
-"""What is found out before the first connection, and what is written and told after the last."""
+"""What happens before the first connection of a deploy, and after the last one."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A look at a node whose link breaks off under the question."""
+"""A survey whose connection drops."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def node(tmp_path: Path) -> SSHTarget:
 def asked(
     node: SSHTarget, monkeypatch: pytest.MonkeyPatch, answers: Iterator[tuple[list[Any], Any]]
 ) -> tuple[survey.Survey, int]:
-    """Return what came of it, and how often the node was asked."""
+    """Return the result, and how often the node was asked."""
     times: list[str] = []
 
     def ask(target: SSHTarget, *_: Any) -> tuple[list[Any], Any]:

@@ -1,4 +1,4 @@
-"""The pages keep what they promise: samples validate, links and commands exist, prose is plain."""
+"""The pages: samples are valid, links and commands exist, sentences are plain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The archives of the doubles: the same bytes every time, with the layout of a release."""
+"""The archives of the doubles: reproducible, with the layout of a release."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The double of BigBlueButton: its packages, its settings, its bbb-conf, its recordings."""
+"""The double of BigBlueButton: its packages, settings, bbb-conf and recordings."""
 
 import io
 import subprocess

@@ -1,4 +1,4 @@
-"""The API of BigBlueButton's double answers as upstream's does."""
+"""The API of the double of BigBlueButton answers like upstream."""
 
 import hashlib
 import json

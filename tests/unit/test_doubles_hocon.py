@@ -1,4 +1,4 @@
-"""The doubles' reader of HOCON understands what the roles write."""
+"""The HOCON reader of the doubles reads the files of roles."""
 
 import sys
 from collections.abc import Callable, Iterator

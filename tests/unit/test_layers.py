@@ -1,4 +1,4 @@
-"""Which package may import which, and which modules may do what only they do."""
+"""Which package may import which, and which modules may start processes or print."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from region_samples import ROOT
 
 TOOL = ROOT / "tool"
 # From top to bottom: a module imports only from its own line and the lines below. The longest
-# prefix counts, so that a module that others build on may stand below its package.
+# prefix counts, so that a module that others build on may be below its package.
 LAYERS = (
     ("chautari_sandbox",),
     ("chautari.cli", "chautari.__main__", "chautari.reference"),

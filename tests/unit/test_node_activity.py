@@ -1,4 +1,4 @@
-"""Who holds the lock of a node, and at which role that run is."""
+"""The holder of the lock of a node, and the current role of its run."""
 
 import io
 from pathlib import Path

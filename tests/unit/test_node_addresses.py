@@ -1,4 +1,4 @@
-"""Addresses and cores of the machine: how they are found, and which roles run when they change."""
+"""Addresses and cores of the machine, and the roles that run when they change."""
 
 import os
 import socket
@@ -41,7 +41,7 @@ INNER = ("default_ipv4", "all_ipv4_addresses", "processor_vcpus")
 
 @pytest.fixture
 def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The kernel's tables, which a test may write anew."""
+    """Return fake tables of the kernel, which a test may change."""
     monkeypatch.setattr(addresses, "FIB", tmp_path / "fib")
     monkeypatch.setattr(addresses, "IF_INET6", tmp_path / "inet6")
     (tmp_path / "fib").write_text(FIB)
@@ -134,7 +134,7 @@ def test_every_declared_fact_is_compared(
 
 
 def test_receipt_without_a_declared_fact_is_outdated(tmp_path: Path, now: dict[str, Any]) -> None:
-    """A receipt of an earlier toolkit says nothing of addresses."""
+    """A receipt of an earlier version holds no addresses."""
     sealed(tmp_path, inputs("turn"), record())
     [found] = receipts.roles_to_run(tmp_path, [inputs("turn", facts=["default_ipv4"])])["turn"]
     assert reason_text(found) == "it uses facts of the machine that its receipt does not record"

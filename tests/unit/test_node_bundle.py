@@ -1,4 +1,4 @@
-"""How a bundle is unpacked on the node."""
+"""Unpacking a bundle on the node."""
 
 import os
 import tarfile

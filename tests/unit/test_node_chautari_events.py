@@ -30,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> PlaybookRun:
     folder = tmp_path_factory.mktemp("node")
     write_roles(folder)
     write_shared_role(folder)
-    # A task outside of the role, as a deploy adds it for handlers that an earlier run left pending.
+    # A deploy adds such a task for handlers that are pending since an earlier run.
     late = {"tasks": [change("Notify the pending handlers", notify="Reload")]}
     plays = [play_of(role, folder, **(late if role == "handlers" else {})) for role in ALL]
     found = run_playbook(folder, [*plays, *plays_of_shared_role(folder)], [*ALL, "site"])

@@ -1,4 +1,4 @@
-"""A clock that was ahead and was set back neither hides settings nor loads them for ever."""
+"""A clock that was set back neither hides changed settings nor reloads them for ever."""
 
 import os
 import subprocess
@@ -88,7 +88,7 @@ def test_role_reloads_once_after_the_clock_was_set_back(
     reloads: list[str] = []
 
     def role() -> None:
-        """Do as the roles: ask which settings are newer than the stamp, load them, touch it."""
+        """Reload settings that are newer than the marker, then touch it, as roles do."""
         argv = ["find", tmp_path / "etc", "-newer", tmp_path / "x.stamp"]
         if new := subprocess.run(argv, capture_output=True, text=True, check=True).stdout:
             reloads.append(new)

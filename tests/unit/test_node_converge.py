@@ -1,4 +1,4 @@
-"""Which roles run, how often, and what is left behind whatever happens meanwhile."""
+"""Which roles run, how often, and which receipts they leave."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ Data = dict[str, Any]
 
 
 def manages(file: Path, text: str) -> Any:
-    """Return what a role does that writes a file: it writes it, and notes it."""
+    """Return a function for FakeAnsible that writes a file and records it."""
 
     def does() -> list[Data]:
         written(file, text)
@@ -313,7 +313,7 @@ def busy(
     folder: Path, monkeypatch: pytest.MonkeyPatch, roles: list[RoleInputs], full: bool = False,
     code: int = 0,
 ) -> list[str]:  # fmt: skip
-    """Return the playbooks that ran when the role `a` can tell whether it is in use."""
+    """Return the playbooks that ran when the role `a` can check whether it is in use."""
     ran: list[str] = []
 
     def ansible(playbook: str) -> int:

@@ -1,4 +1,4 @@
-"""What a role wished and did not get, and all that is no reason to run it again."""
+"""States that a role desired and did not reach, and differences that do not count."""
 
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def test_mismatch_reports_a_unit_in_another_state(
 
 @pytest.fixture
 def dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for dpkg-query that says what is written beside it."""
+    """Install a fake dpkg-query; return the file that it prints."""
     program = tmp_path / "bin" / "dpkg-query"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\ncat {tmp_path}/says\n")
@@ -105,7 +105,7 @@ SHOWN = "Type=simple\nRemainAfterExit=no\nId=x.service\nActiveState={}\nUnitFile
 
 @pytest.fixture
 def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What a stand-in for systemctl says."""
+    """Install a fake systemctl; return the file that it prints."""
     program = tmp_path / "bin" / "systemctl"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\ncat {tmp_path}/shown\n")

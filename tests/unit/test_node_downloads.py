@@ -1,4 +1,4 @@
-"""How much would be downloaded: apt's own list, and what servers tell of files."""
+"""The estimate of downloads: the list of apt, and the sizes that servers report."""
 
 import json
 import threading
@@ -51,7 +51,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for apt-get that knows no `new-…`; the file holds what it was asked."""
+    """Install a fake apt-get without packages `new-…`; return the file of its arguments."""
     program, asked = tmp_path / "bin" / "apt-get", tmp_path / "asked"
     program.parent.mkdir()
     program.write_text(

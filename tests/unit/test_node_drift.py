@@ -1,4 +1,4 @@
-"""Drift: what changed on a node without a deploy, told and mailed."""
+"""Drift: what changed on a node without a deploy, reported and mailed."""
 
 import email
 import email.policy
@@ -167,7 +167,7 @@ def test_drift_ignores_a_removed_role(state: Path) -> None:
 
 @pytest.fixture
 def mailed(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for sendmail; what it was given is in this folder, a file a message."""
+    """Install a fake sendmail; return its folder, with one file for each message."""
     folder = tmp_path / "mailed"
     folder.mkdir()
     program = tmp_path / "sendmail"

@@ -1,4 +1,4 @@
-"""The code that looks for drift is whole at any moment, and replaced only by another one."""
+"""The code of the drift timer is complete at any moment, and replaced only when it changed."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How things stand on this machine, as a receipt records it."""
+"""The states of resources on this machine, as a receipt records them."""
 
 import errno
 import os
@@ -26,7 +26,7 @@ def one(kind: str, name: str = "x", **more: Any) -> State:
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a folder for stand-ins in front of the path that questions are asked with."""
+    """Return a folder for fake programs, the first one of the PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setattr(fingerprint, "PATH", f"{folder}:/usr/bin:/bin")
@@ -302,7 +302,7 @@ def test_unit_state_without_systemd_is_empty(
 
 
 def answers(folder: Path) -> tuple[Path, Path]:
-    """Return where the answers lie, and beside them those that are passwords."""
+    """Return the files of answers and of passwords."""
     return folder / "config.dat", folder / "passwords.dat"
 
 

@@ -1,4 +1,4 @@
-"""The lock of a node: one holder, and free as soon as that one ends."""
+"""The lock of a node: it has one holder, and is free when its holder ends."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""What a command of a run says: kept, masked, bounded, and never in its way."""
+"""The log of a command of a run: complete, masked, limited, and never blocking the command."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Tests that a node keeps working which an older version deployed."""
+"""Receipts and journals of older versions."""
 
 import hashlib
 import json

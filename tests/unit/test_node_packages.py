@@ -1,4 +1,4 @@
-"""An installation that was cut short is finished before roles run, and only then."""
+"""An interrupted installation is finished before roles run, and only then."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ BROKEN = SOUND + "ok/unpacked nginx\nreinstreq/half-installed redis\nok/triggers
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand-ins for dpkg and apt: `dpkg` holds what is asked, `does` what they were told to do."""
+    """Install fake dpkg and apt: `dpkg` holds the answers, `does` the commands."""
     programs = {
         "dpkg-query": "cat dpkg",
         "dpkg": 'echo dpkg "$@" $DEBIAN_FRONTEND >> did; cp left dpkg',
@@ -39,7 +39,7 @@ def did(machine: Path) -> list[str]:
 
 
 def finished(machine: Path) -> list[dict[str, Any]]:
-    """Finish what is left, and return what was told."""
+    """Repair the packages, and return the events."""
     told: list[dict[str, Any]] = []
     packages.repair(
         lambda argv: subprocess.run(argv, check=False).returncode,

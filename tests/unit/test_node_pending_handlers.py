@@ -1,4 +1,4 @@
-"""Handlers that a task notified are recorded before it runs, and outlive a kill or a full disk."""
+"""Handlers are recorded before the task that notifies them, despite kills and full disks."""
 
 import os
 from pathlib import Path

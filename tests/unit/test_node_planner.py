@@ -1,4 +1,4 @@
-"""A plan names what a deploy would run, also what it finds only when it looks a second time."""
+"""A plan names the roles that a deploy would run, also those of a second pass."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ Data = dict[str, Any]
 
 @pytest.fixture(autouse=True)
 def half_done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The packages of this node that an installation left half done: none yet."""
+    """Return the list of interrupted packages of this node, empty at first."""
     found: list[str] = []
     monkeypatch.setattr(packages, "list_unfinished_packages", lambda: found)
     monkeypatch.setattr(lock, "apt_holder", str)
@@ -29,7 +29,7 @@ def deployed(folder: Path, roles: list[RoleInputs], **does: Any) -> list[list[st
 
 
 def planned(folder: Path, roles: list[RoleInputs], code: int = 0, **does: Any) -> tuple[Data, Data]:
-    """Return which roles a plan says would run, and which would follow."""
+    """Return the roles that a plan would run, and those that may follow."""
     (folder / "told.jsonl").unlink(missing_ok=True)
     ansible = FakeAnsible(folder / "memory", does)
     there = node(folder, roles, lambda playbook: ansible(playbook) or code)
@@ -108,7 +108,7 @@ def test_plan_reports_an_incomplete_dry_run_with_a_partial_estimate(tmp_path: Pa
 def test_plan_of_an_up_to_date_node_runs_nothing(tmp_path: Path) -> None:
     roles = [inputs("a")]
     deployed(tmp_path, roles)
-    # Notes of the deploy are still there: nothing of it is told again.
+    # Records of the deploy are still there; none of them is reported again.
     assert planned(tmp_path, roles, code=2) == ({}, {})
     [estimate] = told(tmp_path, "download_estimate")
     assert (estimate["bytes"], estimate["partial"]) == (0, False)

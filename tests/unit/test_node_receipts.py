@@ -1,4 +1,4 @@
-"""Receipts: kept whole or not at all, and never taken for better than they are."""
+"""Receipts: written completely or not at all, and never trusted when damaged."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a task manages, from its module's final arguments."""
+"""The resources that a task manages, from the final arguments of its module."""
 
 from typing import Any
 

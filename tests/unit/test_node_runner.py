@@ -1,4 +1,4 @@
-"""Starting a run on the node, refusing one, and handing it over to systemd."""
+"""Starting a run on the node, refusing it, and handing it over to systemd."""
 
 import errno
 import hashlib
@@ -18,7 +18,7 @@ PACKED = packed_bundle(("secrets.json", tarfile.REGTYPE))
 
 
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> None:
-    """Stand in for the programs named here; no other is found."""
+    """Let the PATH hold only these fake programs."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name, script in scripts.items():

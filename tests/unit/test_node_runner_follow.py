@@ -22,7 +22,7 @@ def alive(node_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def systemd(node_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in for systemctl; it says what is written here, one line each time."""
+    """Install a fake systemctl; each call prints the next line of the returned file."""
     program, says = tmp_path / "bin" / "systemctl", tmp_path / "says"
     program.parent.mkdir()
     program.write_text(

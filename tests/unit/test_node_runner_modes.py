@@ -23,7 +23,7 @@ ROLE_STARTED = """echo '{"event": "role_started", "role": "base"}' >> "$CHAUTARI
 
 @pytest.fixture
 def memory(node_state: Path) -> Path:
-    """An unpacked bundle of one role whose receipt is out of date."""
+    """Return an unpacked bundle with one role whose receipt is outdated."""
     folder = runner.MEMORY / RUN
     written(folder / "roles.json", json.dumps([inputs("a", files="f2"), inputs("b")]))
     written(folder / "plays.json", json.dumps({r: {"hosts": r, "roles": [r]} for r in "ab"}))
@@ -39,7 +39,7 @@ def events(folder: Path) -> list[Data]:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What was started in place of Ansible; it fails."""
+    """Return the commands that were started; each of them fails."""
     found: list[list[str]] = []
 
     def run(argv: list[str], folder: Path, memory: Path, extra: dict[str, str]) -> int:
@@ -50,7 +50,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return 2
 
     monkeypatch.setattr(runner, "_run_logged", run)
-    # Whatever is half done on the machine of these tests is none of theirs.
+    # Ignore interrupted packages of the machine that runs the tests.
     monkeypatch.setattr(packages, "list_unfinished_packages", list)
     return found
 
@@ -171,7 +171,7 @@ def mitogen_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run_ansible(folder: Path, script: str, about: Data = ABOUT) -> tuple[int, list[str]]:
-    """Run a playbook, for which `script` stands in; return its exit code and its strategies."""
+    """Run `script` as the playbook; return its exit code and the strategies it got."""
     program = written(folder / "venv" / "bin" / "ansible-playbook", ANSIBLE + script, 0o755)
     code = runner._run_context(folder, folder / "memory", about, []).ansible("playbooks/run.yml")
     return code, (program.parent / "calls").read_text().splitlines()

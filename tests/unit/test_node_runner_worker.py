@@ -1,4 +1,4 @@
-"""How a run begins and ends on the node: in which order, and without a secret left behind."""
+"""The worker of a run: its start, its end, their order, and the deletion of secrets."""
 
 import errno
 import json
@@ -17,7 +17,7 @@ from run_samples import ENDED, LATER, OLD, RUN, STARTED, printed_events, write_r
 from chautari.node import journal, lock, runner, runs
 
 pytestmark = pytest.mark.usefixtures("node_state")
-# A clock that was set back makes the run that ends look like the oldest; it stays all the same.
+# Ids later than that of the run, as after the clock was set back; the run has to stay.
 MANY = [f"20261201T1200{number:02}-abcdef" for number in range(runs.KEPT_RUNS + 5)]
 NO_ROOM = OSError(errno.ENOSPC, "No space left on device")
 
@@ -139,7 +139,7 @@ def test_worker_deletes_the_secrets_of_a_killed_run(
     monkeypatch.setattr(runner, "converge_node", lambda *_: False)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.run_worker(RUN) == 1
-    # What was unpacked just now is another operator's, who will be told who is at work.
+    # A bundle that was unpacked just now belongs to another operator, who will be refused.
     assert [path.name for path in runner.MEMORY.iterdir()] == [LATER]
 
 
@@ -161,7 +161,7 @@ def test_worker_deletes_a_leftover_that_grew_old_during_the_run(
 def test_worker_records_the_end_after_tidying_up(
     node_state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A leftover of the last minute: the beginning of the run leaves it, its end does not.
+    # A leftover of the last minute: it stays at the start of the run, and is deleted at its end.
     folder, leftover = write_run(node_state), runner.MEMORY / OLD
     (folder / "log").write_text("x" * (journal.LOG_BYTES + 100))
     leftover.mkdir(parents=True)
@@ -240,7 +240,7 @@ def unreadable(node_state: Path, _: pytest.MonkeyPatch) -> None:
 
 
 def no_room_for_the_holder(node_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "HOLDER", node_state)  # a folder, which nobody can write into
+    monkeypatch.setattr(lock, "HOLDER", node_state)  # a folder, so writing fails
 
 
 def no_room_for_the_beginning(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,7 +269,7 @@ def test_worker_that_cannot_begin_leaves_no_secret(
 ) -> None:  # fmt: skip
     write_run(node_state)
     left = secrets()
-    # What no handler was set for would end the tests as well.
+    # Without a handler, the signal would end the tests as well.
     signal.signal(signal.SIGTERM, lambda *_: pytest.fail("no handler was set yet"))
     in_the_way(node_state, monkeypatch)
     with pytest.raises((OSError, SystemExit)):

@@ -1,4 +1,4 @@
-"""What is kept of the runs on a node, and what is told of those that are over."""
+"""The runs that a node keeps, and their status."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One look at a node, as the deploying side reads it."""
+"""The survey of a node."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""A machine as its facts tell it, and why a node is refused."""
+"""The facts of a machine, and the reasons to refuse it."""
 
 import subprocess
 from dataclasses import replace

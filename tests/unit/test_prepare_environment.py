@@ -1,4 +1,4 @@
-"""The script that makes a node's environment, carried out with stand-ins for Python and pip."""
+"""The script that installs a node's environment, run with fake Python and pip."""
 
 import fcntl
 import hashlib
@@ -18,7 +18,7 @@ MARKER = hashlib.sha256(LIST.encode()).hexdigest()
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The runner's folder on a node on which nothing ever ran; pip says what it is given."""
+    """Return the folder of the runner on a fresh node; pip prints its arguments."""
     found = tmp_path / "opt"
     monkeypatch.setattr(environment, "ROOT", str(found))
     monkeypatch.setattr(environment, "RUN_LOCK", str(tmp_path / "lock"))
@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pip(folder: Path, body: str) -> None:
-    """Let the environment's pip do what `body` says; the list's file is its last argument."""
+    """Let pip of the environment run `body`; the list of packages is its last argument."""
     made = f'mkdir -p "$5/bin"; ln -sf {folder}/pip "$5/bin/python"'
     for name, text in (("python", made), ("pip", body)):
         (folder / name).write_text(f"#!/bin/sh\n{text}\n")

@@ -1,4 +1,4 @@
-"""What the preparing process tells becomes the nodes' reports."""
+"""The events of the preparing process become the reports of nodes."""
 
 import fcntl
 import hashlib
@@ -29,7 +29,7 @@ TROUBLE = {"code": "no_ssh_answer", "data": {"address": "203.0.113.10", "message
 
 
 class Child:
-    """Stands in for the process that drives pyinfra."""
+    """A fake process that drives pyinfra."""
 
     events: tuple[dict[str, Any], ...] = ()
     orders: dict[str, Any]
@@ -183,7 +183,7 @@ def test_crashed_worker_process_keeps_the_results_so_far(
 
 
 class Machine:
-    """Stands in for pyinfra's host."""
+    """A fake host of pyinfra."""
 
     connected = False
 
@@ -258,7 +258,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def put_in_place(folder: Path, name: str = "venv-c") -> list[str]:
-    """Carry out what puts an environment in place that is there already; return what is left."""
+    """Install an environment that exists already; return the files afterwards."""
     script = environment.script(name.removeprefix("venv-"), "python3", "ana")
     subprocess.run(["sh", "-c", script], check=True, stdin=subprocess.DEVNULL)
     assert (folder / "venv").resolve() == folder / name

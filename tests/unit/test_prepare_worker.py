@@ -1,4 +1,4 @@
-"""How machines fare in pyinfra's hands: whatever stops one, it is told truly and stops no other."""
+"""Preparing machines with pyinfra: each problem is reported exactly and stops no other machine."""
 
 import io
 import json
@@ -22,7 +22,7 @@ TOLD = ["os=debian-12", "venv="]
 
 
 class Transport:
-    """Stands in for paramiko's: it answers while the link is there."""
+    """A fake transport of paramiko: it answers while the connection exists."""
 
     sock = None
     active = True
@@ -36,7 +36,7 @@ class Transport:
 
 
 class Link:
-    """Stands in for pyinfra's connection to a machine on which everything succeeds.
+    """A fake connection of pyinfra to a machine on which everything succeeds.
 
     `trouble` maps a part of a command to what happens instead: an exception, or the words that it
     fails with.
@@ -79,7 +79,7 @@ Work = Callable[..., dict[str, Event]]
 def work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Work:
-    """Look at three machines and prepare them; return the last word about each."""
+    """Survey three machines and prepare them; return the last event of each."""
     node = {
         "address": "203.0.113.1", "port": 22, "user": "root", "key": "", "key_password": "",
         "known_hosts": str(tmp_path / "known"), "resolver": "", "required": {"os": "debian-12"},
@@ -117,7 +117,7 @@ def work(
 
 
 class Named:
-    """Stands in for what is wanted of a node that nobody looks up."""
+    """A placeholder for requirements that are not read."""
 
     names = ()
 

@@ -1,4 +1,4 @@
-"""Starting processes and writing files: what can go wrong, told without a secret."""
+"""Starting processes and writing files: errors are reported without secrets."""
 
 import signal
 import stat

@@ -1,4 +1,4 @@
-"""The model is the one truth: what is generated from it lies in the tree and fits real regions."""
+"""Files that are generated from the model are up to date and fit real regions."""
 
 import json
 from pathlib import Path

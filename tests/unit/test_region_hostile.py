@@ -1,4 +1,4 @@
-"""Files made to exhaust or crash a reader: each is refused in a process with 1 GiB of memory."""
+"""Files that would exhaust or crash a reader: each is refused in a process with 1 GiB of memory."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`load` against every file of `tests/fixtures`, and what a loaded region holds."""
+"""`load` with every file of `tests/fixtures`, and the content of a loaded region."""
 
 import zoneinfo
 from pathlib import Path

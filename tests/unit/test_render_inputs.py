@@ -1,4 +1,4 @@
-"""What a role is given, as digests: they change with what the role uses, and with nothing else."""
+"""The inputs of a role as digests: they change with what the role uses, and with nothing else."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Causes that a failed task's own words give away, and the next step of each."""
+"""Causes that the message of a failed task reveals, and the next step of each."""
 
 import pytest
 from report_samples import bad_report

@@ -1,4 +1,4 @@
-"""The page is whole, escapes everything, and asks for nothing from outside."""
+"""The HTML page is complete, escapes everything, and loads nothing from outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deploy's report says of video meetings."""
+"""Video meetings in the report of a deploy."""
 
 from pathlib import Path
 

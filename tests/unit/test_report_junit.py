@@ -1,4 +1,4 @@
-"""JUnit XML parses, counts agree, and says why a case failed."""
+"""JUnit XML is well-formed, its counts agree, and failures have reasons."""
 
 from __future__ import annotations
 

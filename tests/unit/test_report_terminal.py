@@ -1,4 +1,4 @@
-"""The terminal's report is complete, plain, and fits 80 columns."""
+"""The report in the terminal is complete, plain, and fits 80 columns."""
 
 from __future__ import annotations
 

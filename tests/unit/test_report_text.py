@@ -1,4 +1,4 @@
-"""Text from nodes is made safe, and amounts read well."""
+"""Text from nodes is cleaned, and amounts are readable."""
 
 from __future__ import annotations
 

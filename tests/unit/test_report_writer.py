@@ -1,4 +1,4 @@
-"""Reports on disk and on standard output are whole."""
+"""Reports on disk and on standard output are complete."""
 
 from __future__ import annotations
 

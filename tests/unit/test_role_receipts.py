@@ -1,4 +1,4 @@
-"""What every role declares for its receipt fits its tasks and its probes."""
+"""The receipt declaration of every role fits its tasks and its probes."""
 
 import re
 import subprocess
@@ -22,10 +22,10 @@ from chautari.secrets.specs import MAIL, RECEIPTS
 from chautari.services.registry import ROLES as KNOWN_ROLES
 from chautari.services.registry import SERVICES
 
-# A task that changes something which no module's arguments tell.
+# A task whose change cannot be read from the arguments of its module.
 OPAQUE = ("command", "shell", "script", "raw", "expect")
 PROBES = sorted(ROLES.glob("*/probes/*"))
-# Facts that no receipt has to hold, since something else tells when they change.
+# Facts that no receipt has to hold, since other inputs change with them.
 TOLD_OTHERWISE = {
     "distribution": "every receipt holds the release", "distribution_version": "the same",
     "distribution_major_version": "the same", "memtotal_mb": "every receipt holds the memory",
@@ -149,7 +149,7 @@ def test_probe_has_no_jinja_and_names_no_secret(probe: Path) -> None:
     own = [secret for service in SERVICES.values() for secret in service.secrets]
     for secret in (MAIL, RECEIPTS, *own):
         assert secret.name not in text
-    # Of a password that is kept on the node nothing but a digest may be told.
+    # Of a password on the node, only a digest may be printed.
     for line in text.splitlines():
         if "passw" in line.lower() and not line.startswith("#"):
             assert "md5(" in line or "sha256" in line, line

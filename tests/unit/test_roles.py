@@ -1,4 +1,4 @@
-"""Every role keeps the same form, and takes what the tool renders."""
+"""Every role has the same form, and accepts the rendered variables."""
 
 import re
 from itertools import pairwise
@@ -244,7 +244,7 @@ KEYS = {"repository"}
 
 @pytest.mark.parametrize("role", NAMES)
 def test_downloads_that_check_mode_skips_are_reported(role: str) -> None:
-    """`deploy plan` says how much would be downloaded; what it cannot count it must name."""
+    """`deploy plan` counts downloads, and names those that it cannot count."""
     paths = [path for part in with_shared_roles(role) for path in task_files(part)]
     files = [read(path) for path in paths if path.name != "remove.yml"]
     everything = [task for file in files for task in tasks(file)]

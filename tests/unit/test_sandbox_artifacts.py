@@ -1,4 +1,4 @@
-"""Where the sandbox takes upstream's files from, in order."""
+"""The sources of upstream's files in the sandbox, in order."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""The sandbox is a distribution of its own, and the product works without it."""
+"""The sandbox is a separate distribution, and the product works without it."""
 
 import ast
 import json

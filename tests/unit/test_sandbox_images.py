@@ -1,4 +1,4 @@
-"""Recipes of the base images, and the archives that they are made from."""
+"""Recipes of the base images, and the archives that they use."""
 
 from chautari_sandbox import archives, images
 

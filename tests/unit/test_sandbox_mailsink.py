@@ -1,4 +1,4 @@
-"""The mail relay that keeps what it is given."""
+"""The mail relay that stores what it receives."""
 
 from pathlib import Path
 

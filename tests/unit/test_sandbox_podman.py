@@ -1,4 +1,4 @@
-"""Podman's command lines, exactly as they are run."""
+"""The command lines of podman."""
 
 from chautari_sandbox import nodes, podman
 from chautari_sandbox.engine import ExistingContainer

@@ -1,4 +1,4 @@
-"""Whether a server answers is decided by what it sends, not by an open connection."""
+"""Whether a server answers depends on what it sends, not on an open connection."""
 
 import socket
 import threading

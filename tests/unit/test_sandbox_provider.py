@@ -1,4 +1,4 @@
-"""A sandbox that runs is taken as it is; one that is not there, or not furnished, is brought up."""
+"""A running sandbox is reused; one that is missing or incomplete is set up."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The registry of container images that the sandbox's mirror serves as files."""
+"""The registry of container images that the mirror of the sandbox serves as files."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The sandbox's package repositories: when there are doubles, what is in them, who signed them."""
+"""The package repositories of the sandbox: when they hold doubles, their content, signature."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""The sandbox's saved state, and the spec that it is made from."""
+"""The saved state of the sandbox, and the spec of its containers."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A region's secrets: made once, encrypted to the operators' own keys, opened by nobody else."""
+"""The secrets of a region: generated once, encrypted to the operators' keys."""
 
 import os
 import stat

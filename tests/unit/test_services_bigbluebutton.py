@@ -1,4 +1,4 @@
-"""What the nodes of a region with BigBlueButton are given."""
+"""Variables and secrets of nodes with BigBlueButton."""
 
 from dataclasses import replace
 from pathlib import Path

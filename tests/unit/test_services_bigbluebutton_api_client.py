@@ -1,4 +1,4 @@
-"""The clients that BigBlueButton's checks use: interface, HTTP/2, packets to unused ports."""
+"""The clients of BigBlueButton's checks: API, HTTP/2, packets to unused ports."""
 
 import socket
 import threading
@@ -13,7 +13,7 @@ from chautari.services.bigbluebutton.api_client import RequestRefused, Server
 
 
 class Web:
-    """A session that answers with one text and remembers what it was asked."""
+    """A fake session that answers with one text and records the requests."""
 
     def __init__(self, text: str) -> None:
         self.text = text

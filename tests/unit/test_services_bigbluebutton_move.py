@@ -1,4 +1,4 @@
-"""The way of BigBlueButton to another machine, as `deploy move` prints it."""
+"""The steps that move BigBlueButton to another machine."""
 
 import json
 from pathlib import Path

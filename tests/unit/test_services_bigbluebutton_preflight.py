@@ -1,4 +1,4 @@
-"""What BigBlueButton asks of a machine, and of the records of its name."""
+"""What BigBlueButton requires of a machine and of its DNS records."""
 
 from dataclasses import replace
 from typing import Any

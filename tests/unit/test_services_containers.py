@@ -1,4 +1,4 @@
-"""Services in containers: what each role gets, who has which secret, what a pool is called."""
+"""Services in containers: the variables of each role, secrets, the name of a pool."""
 
 from pathlib import Path
 

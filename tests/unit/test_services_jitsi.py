@@ -1,4 +1,4 @@
-"""What the nodes of a region with video meetings get."""
+"""Variables and secrets of nodes with Jitsi Meet."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rooms of Nextcloud open meetings of BigBlueButton: the app's pin, its settings, its double."""
+"""Rooms in Nextcloud open meetings of BigBlueButton: pin, settings and double of the app."""
 
 import tarfile
 from dataclasses import replace

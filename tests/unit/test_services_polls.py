@@ -1,4 +1,4 @@
-"""The poll service: an app chosen by name, and what each stage makes of its entry."""
+"""The poll service: an app chosen by name, and its use at each stage."""
 
 from dataclasses import replace
 from pathlib import Path

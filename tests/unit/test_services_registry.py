@@ -1,4 +1,4 @@
-"""Every service answers every question of the toolkit, and nothing generic names one."""
+"""Every service answers every question of the toolkit, and generic modules name no service."""
 
 from __future__ import annotations
 

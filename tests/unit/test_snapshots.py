@@ -1,4 +1,4 @@
-"""When a snapshot of the region under test may stand in for a first deploy."""
+"""When a snapshot of the tested region may replace a first deploy."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Tests that a faulty or hostile node cannot fill this machine's memory or disk."""
+"""A faulty or hostile node cannot fill the memory or disk of this machine."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The exact command lines that reach a node."""
+"""The command lines that reach a node."""
 
 import base64
 import io
@@ -130,7 +130,7 @@ def test_error_in_the_source_names_its_module(modules: dict[str, str]) -> None:
 
 
 def test_survey_imports_only_modules_that_are_sent(tmp_path: Path) -> None:
-    """Run here as on a node, with receipts that ask for all there is to look up."""
+    """Run the survey here as on a node, with receipts that need every query."""
     given = inputs(facts=sorted(addresses.FACTS))
     items: list[dict[str, Any]] = [
         path_item(written(tmp_path / "x")),

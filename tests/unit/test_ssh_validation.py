@@ -1,4 +1,4 @@
-"""Tests of the validation of what a node sends."""
+"""The validation of what a node sends."""
 
 import json
 from typing import Any, get_args

@@ -1,4 +1,4 @@
-"""What the whole tree keeps to: small files, small functions, no unfinished corners."""
+"""Limits for all Python files: short files, short functions."""
 
 import ast
 from pathlib import Path
