@@ -126,8 +126,8 @@ def test_recording_is_off_unless_the_region_enables_it(recordings: bool, tmp_pat
     assert found["disableRecordingDefault"] == str(not recordings).lower()
     assert found["breakoutRoomsRecord"] == found["defaultKeepEvents"] == "false"
     assert found["autoStartRecording"] == "false"
-    told = found["defaultWelcomeMessageFooter"]
-    assert ("grabar" if recordings else "no se graban") in told
+    text = found["defaultWelcomeMessageFooter"]
+    assert ("grabar" if recordings else "no se graban") in text
 
 
 def test_welcome_text_is_shown_and_never_evaluated(tmp_path: Path) -> None:
@@ -152,11 +152,11 @@ def test_client_starts_in_the_region_s_language(language: str, tmp_path: Path) -
     assert tuple(sorted(texts)) == LANGUAGES
     found = given(tmp_path, bigbluebutton_language=language)
     slides = ET.fromstring(render(ROLE, "welcome.fodp.j2", found).encode())
-    wanted = texts.get(language, texts["en"])
+    expected = texts.get(language, texts["en"])
     shown = [item.text for item in slides.iter("{urn:oasis:names:tc:opendocument:xmlns:text:1.0}p")]
-    assert shown == [wanted["slides"]["title"], *wanted["slides"]["lines"], DOMAIN]
-    assert "%%CONFNAME%%" in wanted["welcome"]
-    assert {"welcome", "consent", "unrecorded", "slides"} == set(wanted)
+    assert shown == [expected["slides"]["title"], *expected["slides"]["lines"], DOMAIN]
+    assert "%%CONFNAME%%" in expected["welcome"]
+    assert {"welcome", "consent", "unrecorded", "slides"} == set(expected)
 
 
 def test_settings_name_only_the_region_s_relays(tmp_path: Path) -> None:

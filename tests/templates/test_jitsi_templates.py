@@ -89,14 +89,14 @@ def test_low_bandwidth_keeps_video_small(tmp_path: Path) -> None:
 
 
 def test_relays_are_enabled_in_focus_and_bridge_together(tmp_path: Path) -> None:
-    for wanted in (True, False):
-        given = variables(tmp_path, "jitsi", "13", jitsi_relays=wanted)
+    for enabled in (True, False):
+        given = variables(tmp_path, "jitsi", "13", jitsi_relays=enabled)
         focus = render("jitsi", "jicofo.conf.j2", given)
-        assert (f"octo {{\n    enabled = {str(wanted).lower()}") in focus
-        assert ("RegionBasedBridgeSelectionStrategy" in focus) is wanted
-        given = variables(tmp_path, "videobridge", "13", videobridge_relays=wanted)
+        assert (f"octo {{\n    enabled = {str(enabled).lower()}") in focus
+        assert ("RegionBasedBridgeSelectionStrategy" in focus) is enabled
+        given = variables(tmp_path, "videobridge", "13", videobridge_relays=enabled)
         bridge = render("videobridge", "jvb.conf.j2", given)
-        assert f'relay {{\n    enabled = {str(wanted).lower()}\n    region = "andes"' in bridge
+        assert f'relay {{\n    enabled = {str(enabled).lower()}\n    region = "andes"' in bridge
 
 
 def test_private_interfaces_listen_on_loopback(tmp_path: Path) -> None:

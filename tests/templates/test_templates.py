@@ -307,7 +307,7 @@ def test_mail_without_a_reader_stays_on_the_node(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "unreached"),
+    ("answer", "unreached"),
     [
         (
             "requests.exceptions.SSLError: HTTPSConnectionPool(host='acme.example.org', port=443): "
@@ -324,16 +324,16 @@ def test_mail_without_a_reader_stays_on_the_node(tmp_path: Path) -> None:
     ],
 )
 def test_unreachable_authority_counts_as_no_refusal(
-    said: str, unreached: bool, tmp_path: Path
+    answer: str, unreached: bool, tmp_path: Path
 ) -> None:
     given = variables(
         tmp_path, "tls", "12", tls_acme_directory="https://acme.example.org/directory",
-        __tls_answer={"rc": 1, "stdout_lines": [], "stderr_lines": ["An error occurred:", said]},
+        __tls_answer={"rc": 1, "stdout_lines": [], "stderr_lines": ["An error occurred:", answer]},
     )  # fmt: skip
     templar = Templar(loader=DataLoader(), variables=given)
     assert templar.template(trust_as_template("{{ __tls_unreached }}")) is unreached
     reason = templar.template(trust_as_template("{{ __tls_reason }}"))
-    assert str(reason) == said.strip().removeprefix("Detail: ")
+    assert str(reason) == answer.strip().removeprefix("Detail: ")
 
 
 def policy(name: str, candidate: str) -> str:
@@ -346,20 +346,20 @@ def policy(name: str, candidate: str) -> str:
 @pytest.mark.parametrize("role", ["bigbluebutton", "jitsi"])
 def test_unknown_package_is_reported_and_gets_no_other_version(role: str, tmp_path: Path) -> None:
     def find(*paragraphs: str) -> tuple[bool, list[str]]:
-        asked = {f"__{role}_policy": {"stdout": "".join(paragraphs).rstrip()}}
-        templar = Templar(loader=DataLoader(), variables=given | asked)
-        known, wanted = (
+        registered = {f"__{role}_policy": {"stdout": "".join(paragraphs).rstrip()}}
+        templar = Templar(loader=DataLoader(), variables=given | registered)
+        known, needed = (
             templar.template(trust_as_template(f"{{{{ __{role}_{name} }}}}"))
             for name in ("packages_known", "wanted")
         )
-        return known, list(wanted)
+        return known, list(needed)
 
     given = variables(tmp_path, role, "12")
     names = given[f"__{role}_packages"]
-    said = [policy(name, f"1:{number}.0-1") for number, name in enumerate(names)]
+    answer = [policy(name, f"1:{number}.0-1") for number, name in enumerate(names)]
     pairs = [f"{name}=1:{number}.0-1" for number, name in enumerate(names)]
-    assert find(*said) == (True, pairs)
+    assert find(*answer) == (True, pairs)
     # apt prints nothing for an unknown name.
     assert find() == (False, [])
-    assert find(*said[1:]) == (False, pairs[1:])
-    assert find(policy(names[0], "(none)"), *said[1:]) == (False, pairs[1:])
+    assert find(*answer[1:]) == (False, pairs[1:])
+    assert find(policy(names[0], "(none)"), *answer[1:]) == (False, pairs[1:])

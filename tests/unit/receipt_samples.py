@@ -36,7 +36,7 @@ def record(*items: Data, **changed: Any) -> RoleRecord:
     return RoleRecord(**({"items": found, "completed": True} | changed))
 
 
-def written(file: Path, text: str = "one\n", mode: int = 0o644) -> Path:
+def write_file(file: Path, text: str = "one\n", mode: int = 0o644) -> Path:
     """Write a file with an exact mode, as a role does."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
@@ -44,9 +44,9 @@ def written(file: Path, text: str = "one\n", mode: int = 0o644) -> Path:
     return file
 
 
-def sealed(state: Path, given: RoleInputs, told: RoleRecord) -> str:
+def write_receipt(state: Path, given: RoleInputs, recorded: RoleRecord) -> str:
     """Write the receipt of one role and return why it is incomplete."""
-    incomplete = receipt_writer.write_receipts(state, RUN, [given], {given["role"]: told})
+    incomplete = receipt_writer.write_receipts(state, RUN, [given], {given["role"]: recorded})
     return reason_text(incomplete.get(given["role"]))
 
 
@@ -86,10 +86,10 @@ class FakeAnsible:
         return 0
 
 
-def node(
+def run_context(
     folder: Path, roles: list[RoleInputs], ansible: Callable[[str], int]
 ) -> converge.RunContext:
-    """Return a node whose bundle is unpacked under `folder`; what it tells is in `told`."""
+    """Return a node whose bundle is unpacked in `folder`; `events_of` returns its events."""
     memory, state = folder / "memory", folder / "state"
     for place in (memory, state):
         place.mkdir(exist_ok=True)
@@ -98,15 +98,15 @@ def node(
     (memory / "plays.json").write_text(json.dumps(plays))
 
     def emit(event: RunEvent) -> None:
-        with (folder / "told.jsonl").open("a") as stream:
+        with (folder / "events.jsonl").open("a") as stream:
             stream.write(json.dumps(event) + "\n")
 
     return converge.RunContext(state, memory, RUN, ansible, emit)
 
 
-def told(folder: Path, event: str) -> list[Data]:
-    """Return the events of a kind that the node of `folder` told."""
-    file = folder / "told.jsonl"
+def events_of(folder: Path, event: str) -> list[Data]:
+    """Return the events of a kind that the node of `folder` emitted."""
+    file = folder / "events.jsonl"
     found = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     return [item for item in found if item["event"] == event]
 

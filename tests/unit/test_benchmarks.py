@@ -65,8 +65,8 @@ def test_results_file_holds_every_field(tmp_path: Path) -> None:
     file.write_text("damaged")
     results.write(file, {"a": [measure.figure("x", [1.0], [2.0])]}, results.machine())
     [item] = json.loads(file.read_text())["figures"]
-    wanted = {"name", "ours", "peer", "limit", "unit", "ratio", "goal", "met"}
-    assert wanted <= set(item)
+    expected = {"name", "ours", "peer", "limit", "unit", "ratio", "goal", "met"}
+    assert expected <= set(item)
     assert json.loads(file.read_text())["machine"]["cores"]
 
 
@@ -270,5 +270,5 @@ def test_regions_of_the_benches_are_valid(tmp_path: Path) -> None:
 
 def test_list_names_every_bench(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(["--list"]) == 0
-    told = capsys.readouterr().out
-    assert all(bench.name in told for bench in BENCHES)
+    output = capsys.readouterr().out
+    assert all(bench.name in output for bench in BENCHES)

@@ -92,10 +92,10 @@ def test_bug_leaves_a_log_ready_to_paste(
 ) -> None:
     works(monkeypatch, ZeroDivisionError("by nothing"))
     assert main.run(["region", "andes"]) == 3
-    told = capsys.readouterr().err
-    assert "This is a bug in Chautari: ZeroDivisionError: by nothing" in told
-    assert "Traceback" not in told
-    log = Path(told.rsplit("the file ", 1)[1].strip())
+    text = capsys.readouterr().err
+    assert "This is a bug in Chautari: ZeroDivisionError: by nothing" in text
+    assert "Traceback" not in text
+    log = Path(text.rsplit("the file ", 1)[1].strip())
     assert "Traceback" in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
 
@@ -124,7 +124,7 @@ def test_json_is_the_only_standard_output(
 
 
 @pytest.mark.parametrize(
-    ("found", "code", "told"),
+    ("found", "code", "text"),
     [
         ({"roles": {}, "deployed": 1, "known": 2, "busy": None}, 0,
          "bog1: Nothing changed since the deploy of "),
@@ -141,13 +141,13 @@ def test_json_is_the_only_standard_output(
     ids=["nothing", "changed", "new", "busy", "unreachable"],
 )  # fmt: skip
 def test_drift_prints_changes_and_the_next_step(
-    found: Any, code: int, told: str, monkeypatch: pytest.MonkeyPatch,
+    found: Any, code: int, text: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     nodes = [drift.NodeDrift("bog1", found and {"event": "drift"} | found, "timed out")]
     monkeypatch.setattr(drift, "drift_of_nodes", lambda _: nodes)
     assert main.run(["drift", "andes"]) == code
-    assert told in capsys.readouterr().out
+    assert text in capsys.readouterr().out
     assert main.run(["drift", "andes", "--json"]) == code
     assert json.loads(capsys.readouterr().out) == {
         "ok": code == 0, "nodes": [node.as_object() for node in nodes],
@@ -183,9 +183,9 @@ def test_validate_without_a_name_checks_all_regions(
     (inventories / "zagros").mkdir()
     (inventories / "zagros" / "region.yml").write_text("region: zagros\n")
     assert main.run(["validate"]) == 2
-    told = capsys.readouterr().err
-    assert "andes: valid" in told
-    assert "zagros/region.yml:1:1: domain: is missing" in told
+    text = capsys.readouterr().err
+    assert "andes: valid" in text
+    assert "zagros/region.yml:1:1: domain: is missing" in text
 
 
 def test_unknown_region_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,9 +256,9 @@ def test_render_writes_nothing_when_one_of_the_regions_is_wrong(
         (inventories / name / "region.yml").write_text(f"region: {name}\n")
     names = ["andes", "zagros", "zomia"]
     assert main.run(["render", *names, "-o", str(tmp_path / "out"), "--no-secrets"]) == 2
-    told = capsys.readouterr().err
-    assert "zagros/region.yml:1:1: domain: is missing" in told
-    assert "zomia/region.yml:1:1: domain: is missing" in told
+    text = capsys.readouterr().err
+    assert "zagros/region.yml:1:1: domain: is missing" in text
+    assert "zomia/region.yml:1:1: domain: is missing" in text
     assert not (tmp_path / "out").exists()
 
 

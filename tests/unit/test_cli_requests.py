@@ -16,13 +16,15 @@ __all__ = ["inventories"]
 def test_request_has_the_options_of_the_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked: list[Any] = []
-    monkeypatch.setattr(pipeline, "deploy", lambda request, *_: asked.append(request) or report())
+    requests: list[Any] = []
+    monkeypatch.setattr(
+        pipeline, "deploy", lambda request, *_: requests.append(request) or report()
+    )
     monkeypatch.setattr(PROVIDER, "mirror", None)
     (tmp_path / "key").touch()
     main.run(["region", "andes", "--node", "bog1", "--node", "med1", "--identity",
               str(tmp_path / "key"), "--mirror", str(tmp_path)])  # fmt: skip
-    [request] = asked
+    [request] = requests
     assert request.nodes == ("bog1", "med1")
     assert request.identities == (tmp_path / "key",)
     assert PROVIDER.mirror == tmp_path
@@ -35,24 +37,28 @@ def test_request_has_the_options_of_the_command(
 def test_identity_option_exists_in_every_command_that_connects(
     verb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked: list[Any] = []
+    requests: list[Any] = []
     for name in ("deploy", "verify", "plan", "prepare"):
-        monkeypatch.setattr(pipeline, name, lambda request, *_: asked.append(request) or report())
-    monkeypatch.setattr(attach, "attach", lambda request, *_: asked.append(request) or report())
-    monkeypatch.setattr(drift, "drift_of_nodes", lambda request: asked.append(request) or [])
-    monkeypatch.setattr(status, "node_states", lambda request: asked.append(request) or [])
+        monkeypatch.setattr(
+            pipeline, name, lambda request, *_: requests.append(request) or report()
+        )
+    monkeypatch.setattr(attach, "attach", lambda request, *_: requests.append(request) or report())
+    monkeypatch.setattr(drift, "drift_of_nodes", lambda request: requests.append(request) or [])
+    monkeypatch.setattr(status, "node_states", lambda request: requests.append(request) or [])
     (tmp_path / "key").touch()
     assert main.run([verb, "andes", "--identity", str(tmp_path / "key")]) == 0
-    assert [request.identities for request in asked] == [(tmp_path / "key",)]
+    assert [request.identities for request in requests] == [(tmp_path / "key",)]
 
 
 def test_request_says_whether_every_role_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-    monkeypatch.setattr(pipeline, "deploy", lambda request, *_: asked.append(request) or report())
+    requests: list[Any] = []
+    monkeypatch.setattr(
+        pipeline, "deploy", lambda request, *_: requests.append(request) or report()
+    )
     main.run(["region", "andes", "--full", "--canary", "med1", "--parallel", "3"])
     main.run(["region", "andes", "--no-checks"])
     main.run(["region", "andes"])
-    full, unchecked, plain = asked
+    full, unchecked, plain = requests
     assert (full.full, full.checks, full.canary, full.parallel) == (True, True, "med1", 3)
     assert (unchecked.full, unchecked.checks, unchecked.canary) == (False, False, "")
     assert (plain.full, plain.checks, plain.canary, plain.parallel) == (False, True, "", 16)
@@ -60,10 +66,10 @@ def test_request_says_whether_every_role_runs(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_plan_requests_the_same_as_a_deploy(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
-    monkeypatch.setattr(pipeline, "plan", lambda request, *_: asked.append(request) or report())
+    requests: list[Any] = []
+    monkeypatch.setattr(pipeline, "plan", lambda request, *_: requests.append(request) or report())
     assert main.run(["plan", "andes", "--full", "--node", "bog1"]) == 0
-    assert (asked[0].full, asked[0].nodes, asked[0].command) == (
+    assert (requests[0].full, requests[0].nodes, requests[0].command) == (
         True,
         ("bog1",),
         "deploy plan andes",

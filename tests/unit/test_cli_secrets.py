@@ -101,6 +101,6 @@ def test_set_refuses_a_secret_in_the_wrong_form(
     type_in(monkeypatch, "canary with blanks that is longer than forty")
     argv = ["secrets", "set", "andes", "bigbluebutton_secret", IDENTITY, str(tmp_path / "ana")]
     assert main.run(argv) == 2
-    said = capsys.readouterr().err
-    assert "openssl rand -hex 24 | deploy secrets set andes bigbluebutton_secret" in said
-    assert "canary" not in said
+    output = capsys.readouterr().err
+    assert "openssl rand -hex 24 | deploy secrets set andes bigbluebutton_secret" in output
+    assert "canary" not in output

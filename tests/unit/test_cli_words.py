@@ -27,21 +27,21 @@ def test_text_of_a_node_is_cleaned_for_the_terminal(
     state = {"node": "bog1", "reachable": False, "message": "no\x1b[2J\nbog2  all is well"}
     monkeypatch.setattr(status, "node_states", lambda _: [state])
     main.run(["status", "andes"])
-    said = capsys.readouterr().out
-    assert "\x1b" not in said and "\x07" not in said
-    assert r"/x\x1b]0;title\x07 \x9b31mred\u202e: is missing" in said
-    assert r"lu\x1b[2Jz is deploying" in said
-    assert said.splitlines()[-1].startswith("bog1 ")
+    output = capsys.readouterr().out
+    assert "\x1b" not in output and "\x07" not in output
+    assert r"/x\x1b]0;title\x07 \x9b31mred\u202e: is missing" in output
+    assert r"lu\x1b[2Jz is deploying" in output
+    assert output.splitlines()[-1].startswith("bog1 ")
 
 
 class Shown:
     """A fake screen that records the lines of nodes and their ends."""
 
     def __init__(self) -> None:
-        self.progress, self.said, self.ended = self, list[tuple[str, str]](), list[Any]()
+        self.progress, self.lines, self.ended = self, list[tuple[str, str]](), list[Any]()
 
     def show_phase(self, node: str, doing: str) -> None:
-        self.said.append((node, doing))
+        self.lines.append((node, doing))
 
     def finish_node(self, node: str, state: str) -> None:
         self.ended.append((node, state))
@@ -53,7 +53,7 @@ def test_attach_names_the_holder_of_the_lock() -> None:
     tell("bog1", {"event": "busy", "holder": {"operator": "luz\x1b[2J", "run": "q"}})
     tell("med1", {"event": "busy"})
     named = ("bog1", r"luz\x1b[2J is deploying to this node (run q)")
-    assert (shown.ended, shown.said) == ([named, ("med1", "busy")], [])
+    assert (shown.ended, shown.lines) == ([named, ("med1", "busy")], [])
 
 
 def test_wait_names_the_holder_of_the_lock() -> None:
@@ -62,7 +62,7 @@ def test_wait_names_the_holder_of_the_lock() -> None:
     holder = {"operator": "luz\x1b[2J", "origin": "lima", "run": "q", "role": "php"}
     tell("bog1", {"event": "waiting", "holder": holder})
     tell("bog1", {"event": "waiting", "holder": {}})
-    assert shown.said == [
+    assert shown.lines == [
         ("bog1", r"luz\x1b[2J is deploying to this node (from lima, run q), role php; waiting"),
         ("bog1", "another operator is deploying to this node; waiting"),
     ]

@@ -30,9 +30,9 @@ def test_attach_refuses_an_unknown_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "deploy" not in refusal.fix
 
 
-@pytest.mark.parametrize("asked", ["", "q"])
+@pytest.mark.parametrize("run", ["", "q"])
 def test_attach_names_a_run_that_died_before_it_began(
-    asked: str, monkeypatch: pytest.MonkeyPatch
+    run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         runner_client,
@@ -40,7 +40,7 @@ def test_attach_names_a_run_that_died_before_it_began(
         Link(([{"event": "run_lost", "run": "q", "full_folder": ""}], 1)),
     )
     report = NodeReport("bog1", "203.0.113.10", "failed")
-    converge.attach(TARGET, asked, report, lambda *_: None)
+    converge.attach(TARGET, run, report, lambda *_: None)
     assert report.run == "q"
     assert "journalctl -u chautari-run-q`" in report.refusals[0].fix
 
@@ -80,13 +80,13 @@ def test_attach_to_a_busy_run_names_the_holder(
         runner_client, "RunningCommand", Link(([{"event": "busy", "holder": holder}], 75))
     )
     report = NodeReport("bog1", "203.0.113.10", "failed")
-    told: list[Any] = []
-    converge.attach(TARGET, "", report, lambda _, event: told.append(event))
+    events: list[Any] = []
+    converge.attach(TARGET, "", report, lambda _, event: events.append(event))
     assert (report.state, report.ok) == ("busy", False)
     [refusal] = report.refusals
     assert refusal.reason == f"This run did not start: {what}."
     assert fix in refusal.fix
-    assert told[-1]["event"] == "busy"
+    assert events[-1]["event"] == "busy"
 
 
 def test_attach_uses_the_named_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

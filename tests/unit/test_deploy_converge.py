@@ -36,13 +36,13 @@ class Link:
 
     def __init__(self, *connections: tuple[list[Any], int], stderr: str = "") -> None:
         self.connections = list(connections)
-        self.asked: list[tuple[str, ...]] = []
+        self.commands: list[tuple[str, ...]] = []
         self.stderr, self.stopped, self.flooded = stderr, False, False
         self.code: int | None = None
 
     def __call__(self, argv: tuple[str, ...], stdin: bytes, limits: OutputLimits) -> "Link":
         assert limits == runner_client.NODE_LIMITS
-        self.asked.append(argv)
+        self.commands.append(argv)
         return self
 
     def __iter__(self) -> Iterator[str]:
@@ -77,37 +77,37 @@ Followed = tuple[NodeReport, list[Any], list[Any]]
 
 
 def follow(monkeypatch: pytest.MonkeyPatch, link: Link, detach: bool = False) -> Followed:
-    told: list[Any] = []
+    events: list[Any] = []
     monkeypatch.setattr(runner_client, "RunningCommand", link)
     report = NodeReport("bog1", "203.0.113.10", "converged")
     about = {"run": "r", "operator": "ana", "origin": "cusco", "region": "andes"} | WANTED
     checks, holder = converge.converge(
-        TARGET, b"b", about, report, lambda node, event: told.append(event), detach
+        TARGET, b"b", about, report, lambda node, event: events.append(event), detach
     )
-    return report, checks, [*told, holder] if holder is not None else told
+    return report, checks, [*events, holder] if holder is not None else events
 
 
 def test_converge_fills_the_report_of_a_successful_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    report, checks, told = follow(monkeypatch, Link(([STARTED, ROLE, CHECK, FINISHED], 0)))
+    report, checks, events = follow(monkeypatch, Link(([STARTED, ROLE, CHECK, FINISHED], 0)))
     assert (report.state, report.run, report.changed, report.failed) == ("converged", "r", 2, 0)
     assert [(role.name, role.ok, role.skipped) for role in report.roles] == [("base", 3, 1)]
     assert [(check.check, check.outcome, check.journal) for check in checks] == [
         ("test_x", "failed", ["line"])
     ]
-    assert [event["event"] for event in told][-1] == "run_finished"
+    assert [event["event"] for event in events][-1] == "run_finished"
 
 
 def test_converge_resumes_a_dropped_connection_at_its_offset(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     link = Link(([STARTED], 255), ([], 255), ([ROLE, FINISHED], 0))
-    report, _, told = follow(monkeypatch, link)
+    report, _, events = follow(monkeypatch, link)
     assert report.state == "converged"
-    assert [event["event"] for event in told].count("reconnecting") == 2
-    packed = [base64.b64decode(argv[-1].split()[-1]) for argv in link.asked]
-    asked = [json.loads(item) for item in packed]
-    assert [item["action"] for item in asked] == ["start", "attach", "attach"]
-    assert asked[2] == {"action": "attach", "run": "r", "offset": 10}
+    assert [event["event"] for event in events].count("reconnecting") == 2
+    packed = [base64.b64decode(argv[-1].split()[-1]) for argv in link.commands]
+    requests = [json.loads(item) for item in packed]
+    assert [item["action"] for item in requests] == ["start", "attach", "attach"]
+    assert requests[2] == {"action": "attach", "run": "r", "offset": 10}
 
 
 def test_converge_reports_a_lost_connection(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
@@ -174,10 +174,10 @@ def test_converge_does_not_retry_a_refused_login(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_converge_fails_on_a_malformed_line(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    report, _, told = follow(monkeypatch, Link(([STARTED, line, FINISHED], 0)))
+    report, _, events = follow(monkeypatch, Link(([STARTED, line, FINISHED], 0)))
     assert (report.state, report.ok) == ("failed", False)
     assert "The node sent an unreadable message" in report.refusals[0].reason
-    assert told == [STARTED]
+    assert events == [STARTED]
 
 
 def test_converge_dispatches_an_event_only_to_its_handler(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,8 +209,8 @@ def test_busy_node_without_a_known_holder_is_reported(holder: dict[str, Any]) ->
 
 def test_converge_starts_nothing_on_a_busy_node(monkeypatch: pytest.MonkeyPatch) -> None:
     holder = {"operator": "luz"}
-    _, checks, told = follow(monkeypatch, Link(([{"event": "busy", "holder": holder}], 75)))
-    assert (checks, told[-1]) == ([], holder)
+    _, checks, events = follow(monkeypatch, Link(([{"event": "busy", "holder": holder}], 75)))
+    assert (checks, events[-1]) == ([], holder)
 
 
 def test_failed_task_is_reported_with_its_journal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,14 +336,14 @@ def test_run_without_an_end_event_fails(
 
 def test_event_of_a_newer_runner_is_skipped_with_a_notice(monkeypatch: pytest.MonkeyPatch) -> None:
     new = {"event": "something_new", "value": 1}
-    report, _, told = follow(monkeypatch, Link(([STARTED, new, new, FINISHED], 0)))
-    assert new not in told
+    report, _, events = follow(monkeypatch, Link(([STARTED, new, new, FINISHED], 0)))
+    assert new not in events
     assert report.ok
     assert [notice.code for notice in report.notices] == ["newer_version"]
 
 
 def actions(link: Link) -> list[tuple[str, str]]:
-    packed = [json.loads(base64.b64decode(argv[-1].split()[-1])) for argv in link.asked]
+    packed = [json.loads(base64.b64decode(argv[-1].split()[-1])) for argv in link.commands]
     return [(item["action"], item.get("run", "")) for item in packed]
 
 
@@ -359,20 +359,20 @@ def test_detached_run_is_reported_after_a_disconnection(
     link = Link(([], 255), ([{"event": "run_detached", "run": "r"}], 0))
     report, _, _ = follow(monkeypatch, link, detach=True)
     assert (report.state, report.refusals) == ("detached", [])
-    assert json.loads(base64.b64decode(link.asked[1][-1].split()[-1]))["detach"] is True
+    assert json.loads(base64.b64decode(link.commands[1][-1].split()[-1]))["detach"] is True
 
 
 def waited(
     monkeypatch: pytest.MonkeyPatch, *answers: tuple[list[Any], int]
 ) -> tuple[bool, NodeReport, list[Any], Link]:
-    told: list[Any] = []
+    events: list[Any] = []
     link = Link(*answers)
     monkeypatch.setattr(runner_client, "RunningCommand", link)
     report = NodeReport("bog1", "203.0.113.10", "converged")
     free = converge.wait_until_node_is_free(
-        TARGET, HOLDER, report, lambda node, event: told.append(event)
+        TARGET, HOLDER, report, lambda node, event: events.append(event)
     )
-    return free, report, told, link
+    return free, report, events, link
 
 
 HOLDER = {"operator": "luz", "origin": "lima", "run": "q", "since": 0.0}
@@ -386,10 +386,10 @@ def test_wait_reports_each_new_role_of_the_holder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answers = [doing("base"), doing("base"), ([], 255), doing("php"), doing(None)]
-    free, _, told, link = waited(monkeypatch, *answers)
+    free, _, events, link = waited(monkeypatch, *answers)
     assert free
-    assert [event["holder"].get("role") for event in told] == ["base", "php"]
-    assert {event["event"] for event in told} == {"waiting"}
+    assert [event["holder"].get("role") for event in events] == ["base", "php"]
+    assert {event["event"] for event in events} == {"waiting"}
     assert {action for action, _ in actions(link)} == {"activity"}
 
 

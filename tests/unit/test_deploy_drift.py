@@ -18,16 +18,16 @@ def found(
     folder: Path, monkeypatch: pytest.MonkeyPatch, event: Data | None, ending: Silent
 ) -> drift.NodeDrift:
     """Return what is reported of a node that sends this one event."""
-    asked: list[Data] = []
+    requests: list[Data] = []
 
     def ask(_: Any, arguments: Data, __: Any) -> tuple[list[Data], Silent]:
-        asked.append(arguments)
+        requests.append(arguments)
         return ([event] if event else []), ending
 
     monkeypatch.setattr(drift, "call_runner", replying(ask))
     request = Request(inventory(folder), "deploy drift andes", nodes=("bog1",))
     [node] = drift.drift_of_nodes(request)
-    assert asked == [{"action": "drift"}]
+    assert requests == [{"action": "drift"}]
     return node
 
 

@@ -37,12 +37,12 @@ Data = dict[str, Any]
 
 def facts(release: str, **changed: Any) -> list[str]:
     """Return the facts of a suitable machine."""
-    told = {
+    values = {
         "os": release, "machine": "x86_64", "uid": 0, "now": int(time.time()), "init": "systemd",
         "memory_kb": 4_000_000, "venv": supervisor.environment_digest(), "free_kb:/": 90_000_000,
         "free_inodes:/": 900_000,
     } | changed  # fmt: skip
-    return [f"{key}={value}" for key, value in told.items()]
+    return [f"{key}={value}" for key, value in values.items()]
 
 
 @dataclass
@@ -52,13 +52,13 @@ class Nodes:
     answers: dict[str, Data | None] = field(default_factory=dict)
     outcome: dict[str, str] = field(default_factory=dict)
     checks: dict[str, list[CheckResult]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    surveyed: list[str] = field(default_factory=list)
     prepared: list[str] = field(default_factory=list)
     converged: list[str] = field(default_factory=list)
     about: dict[str, Data] = field(default_factory=dict)
-    told: list[tuple[str, str]] = field(default_factory=list)
+    reported: list[tuple[str, str]] = field(default_factory=list)
     events: list[Data] = field(default_factory=list)
-    said: str = "Warning: x\nPermission denied (publickey)."
+    error: str = "Warning: x\nPermission denied (publickey)."
     code: int = 255
 
     def ask(self, target: Any, arguments: Data, payload: Any = None) -> Any:
@@ -67,9 +67,9 @@ class Nodes:
             "base",
             "firewall",
         ]
-        self.asked.append(target.name)
+        self.surveyed.append(target.name)
         answer = self.answers[target.name]
-        return ([] if answer is None else [answer]), Silent(self.said, self.code)
+        return ([] if answer is None else [answer]), Silent(self.error, self.code)
 
     def prepare(
         self, region: Any, targets: Any, tell: Any, checking: bool, resolver: Any, parallel: int
@@ -99,7 +99,7 @@ class Nodes:
         return self.checks.get(target.name, []), None
 
     def tell(self, node: str, event: Data) -> None:
-        self.told.append((node, event["event"]))
+        self.reported.append((node, event["event"]))
         self.events.append(event)
 
 
@@ -153,18 +153,18 @@ def run(
     secrets = SecretStore({name: SECRETS[name] for name in SECRETS.names} | {
         "receipt_key": "canary-receipts"}, ())  # fmt: skip
 
-    def plan(wanted: Request, _: Any) -> DeployContext:
+    def plan(request: Request, _: Any) -> DeployContext:
         given = [
             variables.of_node(NodeContext(region, PUBLIC_INTERNET, name), secrets)
-            for name in wanted.node_names()
+            for name in request.node_names()
         ]
-        return DeployContext(wanted, PUBLIC_INTERNET, secrets, tuple(given))
+        return DeployContext(request, PUBLIC_INTERNET, secrets, tuple(given))
 
     monkeypatch.setattr(pipeline, "resolve_context", plan)
 
-    def work(verb: Any = pipeline.deploy, **asked: Any) -> RegionReport:
-        wanted = Request(region, "deploy region andes", **asked)
-        found: RegionReport = verb(wanted, nodes.tell, lambda _: None)
+    def work(verb: Any = pipeline.deploy, **options: Any) -> RegionReport:
+        request = Request(region, "deploy region andes", **options)
+        found: RegionReport = verb(request, nodes.tell, lambda _: None)
         return found
 
     return work
@@ -176,11 +176,11 @@ def states(report: RegionReport) -> dict[str, str]:
 
 def test_up_to_date_region_needs_one_answer_of_each_node(nodes: Nodes, run: Any) -> None:
     report = run(checks=False)
-    assert sorted(nodes.asked) == ["bog1", "med1"]
+    assert sorted(nodes.surveyed) == ["bog1", "med1"]
     assert (nodes.prepared, nodes.converged) == ([], [])
     assert states(report) == {"bog1": "converged", "med1": "converged"}
     assert report.ok
-    assert sorted(nodes.told) == [("bog1", "node_up_to_date"), ("med1", "node_up_to_date")]
+    assert sorted(nodes.reported) == [("bog1", "node_up_to_date"), ("med1", "node_up_to_date")]
     [role] = report.nodes[0].roles
     assert (role.name, role.up_to_date) == ("base", True)
     assert [notice.text for notice in report.nodes[0].notices] == ["make an A record"]
@@ -195,14 +195,14 @@ def test_checks_run_on_an_up_to_date_node(nodes: Nodes, run: Any) -> None:
 @pytest.fixture
 def order(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the order in which the checks begin and end; each waits for the other to begin."""
-    told: list[str] = []
+    steps: list[str] = []
     both = threading.Barrier(2)
 
     def look(name: str, found: list[CheckResult]) -> list[CheckResult]:
-        told.append(f"{name} begins")
+        steps.append(f"{name} begins")
         with contextlib.suppress(threading.BrokenBarrierError):
             both.wait(0.3)
-        told.append(f"{name} ends")
+        steps.append(f"{name} ends")
         return found
 
     outcome = CheckResult("bog1", "base", "answers", "passed", "It answers", side="outside")
@@ -210,7 +210,7 @@ def order(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(
         "chautari.deploy.outside_checks.run_outside_checks", lambda *_: look("outside", [outcome])
     )
-    return told
+    return steps
 
 
 @pytest.mark.parametrize("verb", [pipeline.deploy, pipeline.verify])
@@ -222,13 +222,13 @@ def test_inside_and_outside_checks_run_together_without_changes(
     assert [result.side for result in report.checks] == ["outside"]
 
 
-@pytest.mark.parametrize("asked", [{"full": True}, {}])
+@pytest.mark.parametrize("options", [{"full": True}, {}])
 def test_outside_checks_follow_the_changes(
-    nodes: Nodes, order: list[str], run: Any, asked: Data
+    nodes: Nodes, order: list[str], run: Any, options: Data
 ) -> None:
-    if not asked:
+    if not options:
         nodes.answers["bog1"] = answer("debian-12", reasons={"base": CHANGED}, up_to_date=[])
-    run(**asked)
+    run(**options)
     assert order == ["inside begins", "inside ends", "outside begins", "outside ends"]
 
 
@@ -275,18 +275,18 @@ def test_node_without_a_survey_is_prepared(nodes: Nodes, run: Any) -> None:
 @pytest.mark.parametrize("mode", [pipeline.deploy, pipeline.verify, pipeline.plan])
 def test_unreachable_node_is_reported_at_once(mode: Any, nodes: Nodes, run: Any) -> None:
     nodes.answers["bog1"] = None
-    nodes.said = "Warning: x\nssh: connect to host 203.0.113.10 port 2222: Connection timed out"
+    nodes.error = "Warning: x\nssh: connect to host 203.0.113.10 port 2222: Connection timed out"
     report = run(mode, checks=False)
     assert "bog1" not in nodes.prepared + nodes.converged
     assert states(report)["bog1"] == "unreachable"
-    assert ("bog1", "unreachable") in nodes.told
+    assert ("bog1", "unreachable") in nodes.reported
     [refusal] = report.nodes[0].refusals
     assert refusal.reason == "203.0.113.10 does not answer on SSH (Connection timed out)."
     assert not report.ok
 
 
 @pytest.mark.parametrize(
-    "said",
+    "error",
     [
         "ssh: connect to host 198.51.100.1 port 22: Connection timed out",
         "ssh: connect to host 203.0.113.10 port 22: Connection refused",
@@ -295,8 +295,8 @@ def test_unreachable_node_is_reported_at_once(mode: Any, nodes: Nodes, run: Any)
     ],
     ids=["another machine", "another port", "another key", "another way"],
 )
-def test_unclear_survey_error_leads_to_the_preparation(said: str, nodes: Nodes, run: Any) -> None:
-    nodes.answers["bog1"], nodes.said = None, said
+def test_unclear_survey_error_leads_to_the_preparation(error: str, nodes: Nodes, run: Any) -> None:
+    nodes.answers["bog1"], nodes.error = None, error
     run(checks=False)
     assert nodes.prepared == ["bog1"]
 
@@ -306,7 +306,7 @@ def test_node_without_a_known_host_key_is_not_surveyed(
 ) -> None:
     (tmp_path / "andes" / "known_hosts").write_text("203.0.113.11 k\n")
     run(checks=False)
-    assert (nodes.asked, nodes.prepared) == (["med1", "bog1"], ["bog1"])
+    assert (nodes.surveyed, nodes.prepared) == (["med1", "bog1"], ["bog1"])
     assert nodes.converged == [], "every receipt holds there"
 
 
@@ -330,14 +330,14 @@ def test_full_converges_every_node(nodes: Nodes, run: Any) -> None:
 def test_survey_refuses_what_the_preflight_refuses(
     changed: Data, what: str, nodes: Nodes, run: Any
 ) -> None:
-    told = answer("debian-12", reasons={"base": CHANGED}, facts=facts("debian-12", **changed))
-    nodes.answers["bog1"] = told
+    found = answer("debian-12", reasons={"base": CHANGED}, facts=facts("debian-12", **changed))
+    nodes.answers["bog1"] = found
     report = run(checks=False)
     assert (nodes.prepared, nodes.converged) == ([], [])
     assert states(report) == {"bog1": "refused", "med1": "converged"}
     [refusal] = report.nodes[0].refusals
     assert what in refusal.reason and refusal.fix
-    assert ("bog1", "refused") in nodes.told
+    assert ("bog1", "refused") in nodes.reported
 
 
 def test_verify_runs_no_role(nodes: Nodes, run: Any) -> None:
@@ -348,7 +348,7 @@ def test_verify_runs_no_role(nodes: Nodes, run: Any) -> None:
 
 def test_canary_converges_first_and_the_rest_follow(nodes: Nodes, run: Any) -> None:
     report = run(canary="med1", full=True)
-    assert (nodes.asked, nodes.converged) == (["med1", "bog1"], ["med1", "bog1"])
+    assert (nodes.surveyed, nodes.converged) == (["med1", "bog1"], ["med1", "bog1"])
     assert list(states(report)) == ["med1", "bog1"]
 
 
@@ -361,7 +361,7 @@ def test_failed_canary_skips_the_other_nodes(trouble: str, nodes: Nodes, run: An
         nodes.outcome.clear()
         nodes.checks["med1"] = [CheckResult("med1", "base", "test_x", "failed")]
     report = run(canary="med1", full=True)
-    assert nodes.asked == ["med1"]
+    assert nodes.surveyed == ["med1"]
     assert "bog1" not in nodes.prepared + nodes.converged
     [held] = [node for node in report.nodes if node.name == "bog1"]
     assert held.state == "refused"
@@ -371,10 +371,10 @@ def test_failed_canary_skips_the_other_nodes(trouble: str, nodes: Nodes, run: An
 
 def test_canary_of_chosen_nodes_adds_no_other_node(nodes: Nodes, run: Any) -> None:
     run(canary="med1", nodes=("bog1",), full=True)
-    assert nodes.asked == ["med1", "bog1"]
-    nodes.asked.clear()
+    assert nodes.surveyed == ["med1", "bog1"]
+    nodes.surveyed.clear()
     run(canary="med1", nodes=("med1",), full=True)
-    assert nodes.asked == ["med1"]
+    assert nodes.surveyed == ["med1"]
 
 
 def test_failure_of_one_node_keeps_the_result_of_the_other(nodes: Nodes, run: Any) -> None:

@@ -65,7 +65,7 @@ def test_busy_node_is_refused_before_anything_changes(venv: str, nodes: Nodes, r
     report = run(checks=False)
     assert (nodes.prepared, nodes.converged) == ([], [])
     assert states(report) == {"bog1": "busy", "med1": "converged"}
-    assert ("bog1", "busy") in nodes.told
+    assert ("bog1", "busy") in nodes.reported
     [refusal] = report.nodes[0].refusals
     assert refusal.reason.startswith("luz is deploying to this node (since ")
     assert "--wait" in refusal.fix
@@ -93,7 +93,7 @@ def test_wait_for_an_equal_run_leaves_nothing_to_do(
     link = linked(monkeypatch, FREE)
     report = run(nodes=("bog1",), wait=True, checks=False)
     assert [action for action, _ in actions(link)] == ["activity"]
-    assert report.ok and ("bog1", "node_up_to_date") in nodes.told
+    assert report.ok and ("bog1", "node_up_to_date") in nodes.reported
 
 
 def test_run_that_started_after_the_survey_is_reported(
@@ -131,16 +131,16 @@ def test_holder_is_reported_before_other_nodes_answer(
             in_time.append(heard.wait(5))
         return ask(target, *rest)
 
-    def told(node: str, event: Data) -> None:
+    def report_event(node: str, event: Data) -> None:
         tell(node, event)
         if event == {"event": kind, "holder": LUZ}:
             heard.set()
 
     monkeypatch.setattr(survey, "call_runner", replying(slowly))
-    monkeypatch.setattr(nodes, "tell", told)
+    monkeypatch.setattr(nodes, "tell", report_event)
     run(wait=wait, checks=False)
     assert in_time == [True]
-    assert [name for node, name in nodes.told if node == "bog1"][:2] == (
+    assert [name for node, name in nodes.reported if node == "bog1"][:2] == (
         [kind, "node_up_to_date"] if wait else [kind]
     )
 
@@ -153,7 +153,7 @@ def test_same_command_joins_the_running_run(
     report = run(nodes=("bog1",))
     assert actions(link) == [("attach", "q")]
     assert (nodes.prepared, report.nodes[0].run, report.nodes[0].changed) == ([], "q", 2)
-    assert ("bog1", "joined") in nodes.told
+    assert ("bog1", "joined") in nodes.reported
 
 
 def test_detached_command_does_not_follow_the_running_run(
@@ -185,7 +185,7 @@ def test_nothing_follows_a_disconnected_joined_run(
     linked(monkeypatch, ([STARTED], 255), *[([], 255)] * 100)
     report = run(nodes=("bog1",))
     assert (report.nodes[0].state, report.ok) == ("disconnected", False)
-    assert nodes.asked == ["bog1"]
+    assert nodes.surveyed == ["bog1"]
 
 
 def test_disconnected_canary_skips_the_other_nodes(
@@ -195,4 +195,4 @@ def test_disconnected_canary_skips_the_other_nodes(
     linked(monkeypatch, ([STARTED], 255), *[([], 255)] * 100)
     report = run(canary="med1")
     assert states(report) == {"med1": "disconnected", "bog1": "refused"}
-    assert nodes.asked == ["med1"]
+    assert nodes.surveyed == ["med1"]

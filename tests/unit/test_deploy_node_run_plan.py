@@ -32,8 +32,8 @@ def counted(_: Any, __: bytes, ___: Data, report: NodeReport, tell: Any, ____: b
 def test_plan_reports_that_the_environment_is_replaced(
     other: bool, nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def looked(*asked: Any) -> dict[str, NodeReport]:
-        found = Nodes.prepare(nodes, *asked)
+    def looked(*arguments: Any) -> dict[str, NodeReport]:
+        found = Nodes.prepare(nodes, *arguments)
         found["bog1"].notices += [
             Notice("small_machine"),
             *([OUTDATED] if other else []),

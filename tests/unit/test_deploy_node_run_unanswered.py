@@ -35,7 +35,7 @@ def test_node_without_a_known_host_key_loses_obsolete_roles(
     nodes.answers["bog1"] = answer("debian-12", obsolete_roles=["framadate"])
     link = linked(monkeypatch, ENDS)
     report = run(verb, nodes=("bog1",))
-    assert (nodes.prepared, nodes.asked, packed) == (["bog1"], ["bog1"], [["framadate"]])
+    assert (nodes.prepared, nodes.surveyed, packed) == (["bog1"], ["bog1"], [["framadate"]])
     assert [action for action, _ in actions(link)] == ["start"]
     assert report.ok
 
@@ -44,7 +44,7 @@ def test_disconnected_node_loses_obsolete_roles(
     nodes: Nodes, run: Any, packed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cuts: list[Any] = [None, None, None]
-    nodes.said = "Connection closed by 203.0.113.10 port 2222"
+    nodes.error = "Connection closed by 203.0.113.10 port 2222"
     looks(nodes, *cuts, answer("debian-12", obsolete_roles=["framadate"]), monkeypatch=monkeypatch)
     linked(monkeypatch, ENDS)
     run(nodes=("bog1",))
@@ -60,11 +60,11 @@ def test_fresh_node_answers_once_and_has_no_obsolete_roles(
     nodes.answers["bog1"] = answer("debian-12", facts=little, **FRESH)
     linked(monkeypatch, ENDS)
     report = run(checks=False)
-    assert (sorted(nodes.asked), packed, report.ok) == (["bog1", "med1"], [[]], True)
+    assert (sorted(nodes.surveyed), packed, report.ok) == (["bog1", "med1"], [[]], True)
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "state", "what"),
+    ("error", "code", "state", "what"),
     [
         ("Connection reset by peer", 255, "unreachable", "(Connection reset by peer)"),
         ("root@x: Permission denied (publickey).", 255, "unreachable", "not accept your SSH key"),
@@ -75,16 +75,16 @@ def test_fresh_node_answers_once_and_has_no_obsolete_roles(
 )
 @pytest.mark.usefixtures("never_met")
 def test_silent_node_is_reported_and_left_unchanged(
-    said: str, code: int, state: str, what: str, nodes: Nodes, run: Any,
+    error: str, code: int, state: str, what: str, nodes: Nodes, run: Any,
     packed: list[list[str]],
 ) -> None:  # fmt: skip
-    nodes.answers["bog1"], nodes.said, nodes.code = None, said, code
+    nodes.answers["bog1"], nodes.error, nodes.code = None, error, code
     report = run(checks=False)
     assert (nodes.prepared, packed) == (["bog1"], [])
     assert states(report) == {"bog1": state, "med1": "converged"}
     [refusal] = report.nodes[0].refusals
     assert what in refusal.reason and refusal.fix
-    assert [name for node, name in nodes.told if node == "bog1"] == [state]
+    assert [name for node, name in nodes.reported if node == "bog1"] == [state]
 
 
 @pytest.mark.usefixtures("never_met")
@@ -93,7 +93,7 @@ def test_up_to_date_node_is_not_converged(nodes: Nodes, run: Any, packed: list[l
     assert packed == []
     assert [(role.name, role.up_to_date) for role in report.nodes[0].roles] == [("base", True)]
     assert [notice.text for notice in report.nodes[0].notices] == ["make an A record"]
-    assert ("bog1", "node_up_to_date") in nodes.told
+    assert ("bog1", "node_up_to_date") in nodes.reported
 
 
 @pytest.mark.usefixtures("never_met")

@@ -31,7 +31,7 @@ mail: {{relay: smtp.example.org, user: region, from: cloud@andes.example.org}}
 """
 
 
-def asked(folder: Path, monkeypatch: pytest.MonkeyPatch, *nodes: str) -> Request:
+def make_request(folder: Path, monkeypatch: pytest.MonkeyPatch, *nodes: str) -> Request:
     """Return a request for a sandbox's region whose key lies in `folder`."""
     public = key_pair(folder, "operator")
     endpoints = replace(SANDBOX, operators={"sandbox": (public,)}, ssh_key=folder / "operator")
@@ -58,7 +58,7 @@ def test_request_without_names_means_all_nodes(tmp_path: Path) -> None:
 def test_context_has_secrets_and_variables_of_every_node(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready = resolve_context(asked(tmp_path, monkeypatch), say)
+    ready = resolve_context(make_request(tmp_path, monkeypatch), say)
     assert ready.secrets["mail_relay_password"] == "canary-relay"
     [found] = ready.nodes
     assert found.secret["nextcloud_admin_password"] == ready.secrets["nextcloud_admin_password"]
@@ -68,7 +68,7 @@ def test_context_has_secrets_and_variables_of_every_node(
 def test_context_hides_secrets_in_its_representation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready = resolve_context(asked(tmp_path, monkeypatch), say)
+    ready = resolve_context(make_request(tmp_path, monkeypatch), say)
     for name in ready.secrets.names:
         assert ready.secrets[name] not in repr(ready)
 
@@ -81,16 +81,16 @@ def test_missing_secret_is_reported_first(tmp_path: Path) -> None:
 
 
 def test_run_metadata_names_operator_and_origin() -> None:
-    told = run_metadata("r", "andes", "bog1")
-    assert set(told) == {"run", "region", "node", "operator", "origin"}
-    assert told["operator"] and told["origin"]
+    metadata = run_metadata("r", "andes", "bog1")
+    assert set(metadata) == {"run", "region", "node", "operator", "origin"}
+    assert metadata["operator"] and metadata["origin"]
 
 
 def test_export_writes_an_inventory_with_private_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    files = export.export(asked(tmp_path, monkeypatch), out, with_secrets=True)
+    files = export.export(make_request(tmp_path, monkeypatch), out, with_secrets=True)
     modes = {str(file.relative_to(out)): stat.S_IMODE(file.stat().st_mode) for file in files}
     assert modes == {
         "hosts.yml": 0o644,
@@ -106,8 +106,8 @@ def test_export_without_secrets_needs_no_key(tmp_path: Path) -> None:
 
 
 def planned(folder: Path, endpoints: Endpoints, *nodes: str) -> DeployContext:
-    wanted = Request(inventory(folder), "deploy region andes", nodes)
-    return DeployContext(wanted, endpoints, request.SecretStore({}, ()), ())
+    region_request = Request(inventory(folder), "deploy region andes", nodes)
+    return DeployContext(region_request, endpoints, request.SecretStore({}, ()), ())
 
 
 def test_report_says_how_each_service_is_opened(tmp_path: Path) -> None:

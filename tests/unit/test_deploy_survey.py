@@ -27,7 +27,7 @@ def node(tmp_path: Path) -> SSHTarget:
     return SSHTarget("bog1", "203.0.113.10", 22, "root", tmp_path / "known_hosts")
 
 
-def asked(
+def survey_node(
     node: SSHTarget, monkeypatch: pytest.MonkeyPatch, answers: Iterator[tuple[list[Any], Any]]
 ) -> tuple[survey.Survey, int]:
     """Return the result, and how often the node was asked."""
@@ -42,20 +42,20 @@ def asked(
     return found, len(times)
 
 
-@pytest.mark.parametrize("said", CUTS)
+@pytest.mark.parametrize("error", CUTS)
 def test_survey_is_repeated_after_a_disconnection(
-    said: str, node: SSHTarget, monkeypatch: pytest.MonkeyPatch
+    error: str, node: SSHTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = [([], Silent(said)), ([], Silent(said)), ([answer("debian-12")], Silent("", 0))]
-    found, times = asked(node, monkeypatch, iter(answers))
+    answers = [([], Silent(error)), ([], Silent(error)), ([answer("debian-12")], Silent("", 0))]
+    found, times = survey_node(node, monkeypatch, iter(answers))
     assert (found.answered, found.nothing_to_do, times) == (True, True, 3)
 
 
-@pytest.mark.parametrize("said", CUTS)
+@pytest.mark.parametrize("error", CUTS)
 def test_survey_gives_up_a_connection_that_always_drops(
-    said: str, node: SSHTarget, monkeypatch: pytest.MonkeyPatch
+    error: str, node: SSHTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found, times = asked(node, monkeypatch, iter([([], Silent(said))] * 9))
+    found, times = survey_node(node, monkeypatch, iter([([], Silent(error))] * 9))
     assert (found.answered, times) == (False, survey.TRIES)
 
 
@@ -73,7 +73,7 @@ def test_survey_gives_up_a_connection_that_always_drops(
 def test_survey_is_not_repeated_after_a_permanent_error(
     ending: Silent, node: SSHTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert asked(node, monkeypatch, iter([([], ending)] * 9))[1] == 1
+    assert survey_node(node, monkeypatch, iter([([], ending)] * 9))[1] == 1
 
 
 def test_survey_reports_an_interruption_by_the_user() -> None:

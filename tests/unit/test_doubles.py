@@ -97,10 +97,10 @@ def test_framadate_double_has_the_files_that_the_role_reads(polls: Path) -> None
         member = tar.extractfile("framadate/app/inc/constants.php")
         assert member is not None
         constants = member.read().decode()
-    wanted = (
+    expected = (
         "admin/migration.php vendor/autoload.php exportcsv.php action/add_comment.php studs.php"
     )
-    assert {f"framadate/{name}" for name in wanted.split()} <= names
+    assert {f"framadate/{name}" for name in expected.split()} <= names
     assert "const VERSION = '1.1.19';" in constants
     assert not [name for name in names if name.endswith(("config.php", ".pyc"))]
 

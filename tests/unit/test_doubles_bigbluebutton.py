@@ -71,8 +71,10 @@ def test_no_file_is_in_two_packages(built: dict[str, Package]) -> None:
 
 def test_conffiles_are_exactly_the_files_below_etc(built: dict[str, Package]) -> None:
     for package in built.values():
-        kept = package.scripts.get("conffiles", b"").decode().split()
-        assert kept == [f"/{path}" for path in sorted(package.files) if path.startswith("etc/")]
+        conffiles = package.scripts.get("conffiles", b"").decode().split()
+        assert conffiles == [
+            f"/{path}" for path in sorted(package.files) if path.startswith("etc/")
+        ]
 
 
 def test_scripts_are_valid_and_start_the_units(built: dict[str, Package]) -> None:
@@ -138,8 +140,8 @@ def test_lists_are_replaced_and_mappings_merged(tmp_path: Path) -> None:
         "mediasoup: {webrtc: {listenIps: [{ip: 192.0.2.5, announcedIp: 198.51.100.9}]}}"
     )
     found = settings.tree(default, over)
-    wanted = [{"ip": "192.0.2.5", "announcedIp": "198.51.100.9"}]
-    assert settings.value(found, "mediasoup.webrtc.listenIps") == wanted
+    expected = [{"ip": "192.0.2.5", "announcedIp": "198.51.100.9"}]
+    assert settings.value(found, "mediasoup.webrtc.listenIps") == expected
     assert settings.value(found, "mediasoup.webrtc.listenIps.0.ip") == "192.0.2.5"
     assert settings.value(found, "mediasoup.worker.rtcMaxPort") == 32768
     assert settings.value(found, "mediasoup.nowhere.at") is None

@@ -161,8 +161,8 @@ def test_join_is_refused_with_the_keys_of_upstream(
     server: Server, given: dict[str, str], key: str
 ) -> None:
     _create(server, meetingID="room", moderatorPW="mp", attendeePW="ap")
-    wanted = {"meetingID": "room", "fullName": "Ana", "redirect": "false"} | given
-    found = read(server.call("join", **wanted))
+    query = {"meetingID": "room", "fullName": "Ana", "redirect": "false"} | given
+    found = read(server.call("join", **query))
     assert (found["returncode"], found["messageKey"]) == ("FAILED", key)
 
 
@@ -175,10 +175,10 @@ def test_meeting_without_passwords_requires_a_role(server: Server) -> None:
     assert (found["messageKey"], found["guestStatus"]) == ("successfullyJoined", "ALLOW")
     cookie = answer.headers["Set-Cookie"].partition("=")[2].partition(";")[0]
     path, query = "/bigbluebutton/api/enter", f"sessionToken={found['session_token']}"
-    said = web.route(server.api, Request(path, query, cookies={"JSESSIONID": cookie}))
-    assert json.loads(said.body)["response"]["role"] == "MODERATOR"
-    said = web.route(server.api, Request(path, query))
-    assert json.loads(said.body)["response"]["messageKey"] == "missingSession"
+    answer = web.route(server.api, Request(path, query, cookies={"JSESSIONID": cookie}))
+    assert json.loads(answer.body)["response"]["role"] == "MODERATOR"
+    answer = web.route(server.api, Request(path, query))
+    assert json.loads(answer.body)["response"]["messageKey"] == "missingSession"
     check = Request("/bigbluebutton/connection/checkAuthorization", query)
     assert web.route(server.api, check).status == 200
 
@@ -236,7 +236,7 @@ def test_meetings_expire_as_configured(server: Server, joined: Callable[..., str
 
 
 @pytest.mark.parametrize(
-    ("over", "given", "kept"),
+    ("over", "given", "raw_files_stay"),
     [
         ({}, {"record": "true"}, True),
         ({}, {"record": "false"}, False),
@@ -246,14 +246,14 @@ def test_meetings_expire_as_configured(server: Server, joined: Callable[..., str
     ],
 )
 def test_raw_files_stay_only_when_recording_is_allowed(
-    tmp_path: Path, over: dict[str, str], given: dict[str, str], kept: bool
+    tmp_path: Path, over: dict[str, str], given: dict[str, str], raw_files_stay: bool
 ) -> None:
     server = Server(tmp_path, **over)
     _create(server, meetingID="room", **given)
     server.call("end", meetingID="room")
-    assert bool(list(tmp_path.glob("recording/raw/*/events.xml"))) == kept
+    assert bool(list(tmp_path.glob("recording/raw/*/events.xml"))) == raw_files_stay
     recorded = bool(list(tmp_path.glob("recording/status/recorded/*.done")))
-    assert recorded == (kept and "record" in given)
+    assert recorded == (raw_files_stay and "record" in given)
 
 
 def test_recordings_are_listed_hidden_and_moved_away(server: Server, tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ def test_activity_names_the_holder_and_the_current_role(
     assert printed_events(capsys) == [{"event": "activity", "busy": None}]
     monkeypatch.setattr(lock, "holder", lambda: {"operator": "luz", "run": RUN})
     main.main({"action": "activity"}, io.BytesIO())
-    [told] = printed_events(capsys)
-    assert told["busy"] == {"operator": "luz", "run": RUN, "role": "php"}
+    [answer] = printed_events(capsys)
+    assert answer["busy"] == {"operator": "luz", "run": RUN, "role": "php"}
     monkeypatch.setattr(lock, "holder", lambda: {"operator": "luz", "run": OLD})
     main.main({"action": "activity"}, io.BytesIO())
     assert printed_events(capsys)[0]["busy"]["role"] == ""

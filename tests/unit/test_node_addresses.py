@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import inputs, reason_text, record, sealed
+from receipt_samples import inputs, reason_text, record, write_receipt
 
 from chautari.node import addresses, reason_texts, receipt_writer, receipts
 
@@ -102,7 +102,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_changed_fact_runs_only_roles_that_declare_it(tmp_path: Path, now: dict[str, Any]) -> None:
     roles = [inputs("turn", facts=list(INNER)), inputs("nginx", facts=[]), inputs("old")]
     for given in roles:
-        assert sealed(tmp_path, given, record()) == ""
+        assert write_receipt(tmp_path, given, record()) == ""
     assert receipts.roles_to_run(tmp_path, roles) == {}
     now |= {"default_ipv4": "10.0.0.9", "all_ipv4_addresses": ["10.0.0.9", "10.0.0.10"]}
     found = receipts.roles_to_run(tmp_path, roles)
@@ -125,7 +125,7 @@ def test_every_declared_fact_is_compared(
     fact: str, value: Any, tmp_path: Path, now: dict[str, Any]
 ) -> None:
     given = inputs("turn", facts=list(INNER))
-    sealed(tmp_path, given, record())
+    write_receipt(tmp_path, given, record())
     now["all_ipv6_addresses"] = ["2001:db8::1"]
     assert receipts.roles_to_run(tmp_path, [given]) == {}
     now[fact] = value
@@ -135,7 +135,7 @@ def test_every_declared_fact_is_compared(
 
 def test_receipt_without_a_declared_fact_is_outdated(tmp_path: Path, now: dict[str, Any]) -> None:
     """A receipt of an earlier version holds no addresses."""
-    sealed(tmp_path, inputs("turn"), record())
+    write_receipt(tmp_path, inputs("turn"), record())
     [found] = receipts.roles_to_run(tmp_path, [inputs("turn", facts=["default_ipv4"])])["turn"]
     assert reason_text(found) == "it uses facts of the machine that its receipt does not record"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import FakeAnsible, inputs, node, reason_text, told
+from receipt_samples import FakeAnsible, events_of, inputs, reason_text, run_context
 
 from chautari.node import clock, converge, fingerprint, planner, receipts
 from chautari.node.differences import FUTURE, diff_resource
@@ -95,20 +95,20 @@ def test_role_reloads_once_after_the_clock_was_set_back(
             (tmp_path / "x.stamp").touch()
 
     roles = [inputs("a", items=[item(tmp_path)])]
-    there = node(tmp_path, roles, FakeAnsible(tmp_path / "memory", {"a": role}))
+    there = run_context(tmp_path, roles, FakeAnsible(tmp_path / "memory", {"a": role}))
     assert converge.converge(there, full=False) == 0
     assert (reloads, receipts.roles_to_run(there.state, roles)) == ([], {})
     at(tmp_path / "etc" / "a", written)
     at(tmp_path / "x.stamp", loaded)
     assert converge.converge(there, full=False) == 0
     assert (len(reloads), receipts.roles_to_run(there.state, roles)) == (1, {})
-    assert told(tmp_path, "open") == []
+    assert events_of(tmp_path, "receipt_incomplete") == []
 
 
 def test_plan_changes_no_times(tmp_path: Path) -> None:
     at(tmp_path / "etc" / "a", HOUR)
     stamp = at(tmp_path / "x.stamp", HOUR)
     roles = [inputs("a", items=[item(tmp_path)])]
-    there = node(tmp_path, roles, FakeAnsible(tmp_path / "memory", {}))
+    there = run_context(tmp_path, roles, FakeAnsible(tmp_path / "memory", {}))
     planner.plan(there, full=False, last_lines=list)
     assert fingerprint.is_future(stamp.stat().st_mtime_ns)

@@ -8,13 +8,13 @@ import pytest
 from receipt_samples import (
     FakeAnsible,
     codes,
+    events_of,
     inputs,
     make_link_loop,
-    node,
     path_item,
     reason_text,
-    told,
-    written,
+    run_context,
+    write_file,
 )
 
 from chautari.node import converge, packages, pending_handlers, receipts, runner
@@ -27,7 +27,7 @@ def manages(file: Path, text: str) -> Any:
     """Return a function for FakeAnsible that writes a file and records it."""
 
     def does() -> list[Data]:
-        written(file, text)
+        write_file(file, text)
         return [{"item": path_item(file)}]
 
     return does
@@ -37,7 +37,7 @@ def run_pass(
     folder: Path, roles: list[RoleInputs], full: bool = False, **does: Any
 ) -> tuple[int, FakeAnsible]:
     ansible = FakeAnsible(folder / "memory", does)
-    return converge.converge(node(folder, roles, ansible), full), ansible
+    return converge.converge(run_context(folder, roles, ansible), full), ansible
 
 
 def test_fresh_node_runs_every_role_in_one_pass(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_changed_role_runs_with_the_roles_that_need_it(tmp_path: Path) -> None:
     run_pass(tmp_path, roles)
     _, ansible = run_pass(tmp_path, [inputs("a", files="f2"), *roles[1:]])
     assert ansible.ran == [["a", "c"]]
-    assert [event["role"] for event in told(tmp_path, "role_up_to_date")] == ["b"]
+    assert [event["role"] for event in events_of(tmp_path, "role_up_to_date")] == ["b"]
 
 
 def test_full_runs_everything_once(tmp_path: Path) -> None:
@@ -85,12 +85,12 @@ def test_role_that_changes_files_of_another_causes_a_second_pass(tmp_path: Path)
 
 def test_manual_change_that_the_role_keeps_is_reported(tmp_path: Path) -> None:
     file, does = tmp_path / "hosts", {"a": lambda: [{"item": path_item(tmp_path / "hosts")}]}
-    written(file, "one line of it is the role's\n")
+    write_file(file, "one line of it is the role's\n")
     run_pass(tmp_path, [inputs("a")], **does)
-    written(file, "by hand\n")
+    write_file(file, "by hand\n")
     run_pass(tmp_path, [inputs("a")], **does)
-    [kept] = told(tmp_path, "manual_change_kept")
-    assert kept["role"] == "a" and str(file) in reason_text(kept["changes"][0])
+    [event] = events_of(tmp_path, "manual_change_kept")
+    assert event["role"] == "a" and str(file) in reason_text(event["changes"][0])
 
 
 def test_change_by_a_role_is_not_reported_as_manual(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_change_by_a_role_is_not_reported_as_manual(tmp_path: Path) -> None:
     run_pass(tmp_path, [inputs("a")], a=lambda: open_at_first)
     _, ansible = run_pass(tmp_path, [inputs("a")], a=manages(file, "the real one\n"))
     assert ansible.ran == [["a"]]
-    assert told(tmp_path, "manual_change_kept") == []
+    assert events_of(tmp_path, "manual_change_kept") == []
 
 
 def test_roles_that_overwrite_each_other_end_after_few_passes(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_role_with_an_incomplete_receipt_runs_once_a_deploy(
     for _ in range(2):
         code, ansible = run_pass(tmp_path, roles, a=lambda: notes)
         assert (code, ansible.ran) == (0, [["a", "b"]])
-    assert [event["role"] for event in told(tmp_path, "receipt_incomplete")] == ["a", "a"]
+    assert [event["role"] for event in events_of(tmp_path, "receipt_incomplete")] == ["a", "a"]
 
 
 def test_failure_keeps_the_receipts_of_earlier_roles(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ HANDLERS = """\
 
 
 def owed_by_play(folder: Path, *names: str) -> list[str]:
-    written(folder / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
+    write_file(folder / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
     pending_handlers.append_pending(folder / "state", "a", names)
     _, ansible = run_pass(folder, [inputs("a"), inputs("b")])
     [[first, second]] = ansible.plays
@@ -239,7 +239,7 @@ def test_pending_handlers_are_notified_when_the_role_still_has_them(
 
 
 def test_task_for_pending_handlers_always_notifies_them(tmp_path: Path) -> None:
-    written(tmp_path / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
+    write_file(tmp_path / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
     pending_handlers.append_pending(tmp_path / "state", "a", ["Reload nginx", "Renamed", "Ask"])
     _, ansible = run_pass(tmp_path, [inputs("a")])
     [[play]] = ansible.plays
@@ -255,10 +255,10 @@ def test_handlers_stay_pending_when_their_play_fails(tmp_path: Path) -> None:
 
 
 def test_role_with_lost_records_is_reported_once(tmp_path: Path) -> None:
-    there = node(tmp_path, [inputs("a")], lambda _: 0)
+    there = run_context(tmp_path, [inputs("a")], lambda _: 0)
     assert converge.converge(there, full=False) == 0
     assert receipts.load(there.state, "a") is None
-    [event] = told(tmp_path, "receipt_incomplete")
+    [event] = events_of(tmp_path, "receipt_incomplete")
     assert (event["role"], "`df -h /run /var`" in reason_text(event["reason"])) == ("a", True)
 
 
@@ -267,14 +267,16 @@ def test_plan_changes_no_receipt(tmp_path: Path) -> None:
     run_pass(tmp_path, roles)
     before = (tmp_path / "state" / "receipts" / "a.json").read_bytes()
     ansible = FakeAnsible(tmp_path / "memory", {})
-    converge.run_pass(node(tmp_path, roles, ansible), [inputs("a", files="f2")], recording=False)
+    converge.run_pass(
+        run_context(tmp_path, roles, ansible), [inputs("a", files="f2")], recording=False
+    )
     assert ansible.ran == [["a"]]
     assert (tmp_path / "state" / "receipts" / "a.json").read_bytes() == before
 
 
 def test_reasons_are_reported_before_each_pass(tmp_path: Path) -> None:
     run_pass(tmp_path, [inputs("a")])
-    first, second = told(tmp_path, "roles_selected")
+    first, second = events_of(tmp_path, "roles_selected")
     assert (first["pass_number"], codes(first["roles"]["a"])) == (0, ["receipt_missing"])
     assert (second["pass_number"], second["roles"]) == (1, {})
 
@@ -283,8 +285,8 @@ def test_up_to_date_role_repeats_its_last_messages(tmp_path: Path) -> None:
     roles = [inputs("a")]
     run_pass(tmp_path, roles, a=lambda: [{"notice": "make an A record"}])
     run_pass(tmp_path, roles)
-    [kept] = told(tmp_path, "role_up_to_date")
-    assert (kept["role"], kept["notices"]) == (
+    [event] = events_of(tmp_path, "role_up_to_date")
+    assert (event["role"], event["notices"]) == (
         "a",
         [{"code": "role_message", "data": {"role": "a", "text": "make an A record"}}],
     )
@@ -320,8 +322,8 @@ def busy(
         ran.append(playbook)
         return code
 
-    written(folder / "memory" / "roles" / "a" / "tasks" / "in_use.yml", "[]\n")
-    monkeypatch.setattr(runner, "_run_context", lambda *_: node(folder, roles, ansible))
+    write_file(folder / "memory" / "roles" / "a" / "tasks" / "in_use.yml", "[]\n")
+    monkeypatch.setattr(runner, "_run_context", lambda *_: run_context(folder, roles, ansible))
     monkeypatch.setattr(runner, "install_drift_code", lambda *_: None)
     monkeypatch.setattr(packages, "repair", lambda *_: ran.append("packages"))
     assert runner.converge_node(folder, folder / "memory", {"full": full}) == (code == 0)
@@ -353,12 +355,12 @@ def test_check_in_use_includes_roles_to_remove(
     roles = [inputs("b")]
     run_pass(tmp_path, roles)
     (tmp_path / "memory" / "obsolete_roles.json").write_text('["a"]')
-    written(tmp_path / "memory" / "roles" / "a" / "tasks" / "remove.yml", "[]\n")
+    write_file(tmp_path / "memory" / "roles" / "a" / "tasks" / "remove.yml", "[]\n")
     assert busy(tmp_path, monkeypatch, roles)[0] == "playbooks/in_use.yml"
 
 
 def test_unreadable_path_is_not_reported_as_a_manual_change(tmp_path: Path) -> None:
-    file = written(tmp_path / "etc" / "x")
+    file = write_file(tmp_path / "etc" / "x")
 
     def ansible(_: str) -> int:
         notes = [{"role": "a", "item": path_item(file)}, {"role": "a", "completed": True}]
@@ -366,9 +368,9 @@ def test_unreadable_path_is_not_reported_as_a_manual_change(tmp_path: Path) -> N
         (tmp_path / "memory" / "managed.jsonl").write_text("".join(lines))
         return 0
 
-    there = node(tmp_path, [inputs("a")], ansible)
+    there = run_context(tmp_path, [inputs("a")], ansible)
     assert converge.converge(there, full=False) == 0
     make_link_loop(tmp_path / "etc")
     assert converge.converge(there, full=False) == 0
-    assert told(tmp_path, "manual_change_kept") == []
-    assert [event["role"] for event in told(tmp_path, "receipt_incomplete")] == ["a"]
+    assert events_of(tmp_path, "manual_change_kept") == []
+    assert [event["role"] for event in events_of(tmp_path, "receipt_incomplete")] == ["a"]

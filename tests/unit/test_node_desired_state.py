@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import codes, inputs, reason_text, record, sealed
+from receipt_samples import codes, inputs, reason_text, record, write_receipt
 
 from chautari.node import desired_state, fingerprint, receipts
 
@@ -12,7 +12,7 @@ Data = dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("desired", "active", "told"),
+    ("desired", "active", "text"),
     [
         ("started", "failed", "x.service was started, but is failed"),
         ("restarted", "failed", "x.service was restarted, but is failed"),
@@ -36,12 +36,12 @@ Data = dict[str, Any]
     ],
 )  # fmt: skip
 def test_mismatch_reports_a_unit_in_another_state(
-    desired: str | None, active: str | None, told: str
+    desired: str | None, active: str | None, text: str
 ) -> None:
     item = {"kind": "unit", "name": "x.service", "active": True, "desired": desired}
     assert (
         reason_text(desired_state.mismatch(item, {"active": active} if active is not None else {}))
-        == told
+        == text
     )
 
 
@@ -60,7 +60,7 @@ def dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "desired", "status", "told"),
+    ("name", "desired", "status", "text"),
     [
         ("nginx", "present", "installed", ""),
         ("nginx", "present", "triggers-pending", ""),
@@ -84,10 +84,10 @@ def dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )  # fmt: skip
 @pytest.mark.usefixtures("dpkg")
 def test_mismatch_reports_a_package_in_another_state(
-    name: str, desired: str | None, status: str, told: str
+    name: str, desired: str | None, status: str, text: str
 ) -> None:
     item = {"kind": "package", "name": name, "desired": desired}
-    assert reason_text(desired_state.mismatch(item, {"status": status})) == told
+    assert reason_text(desired_state.mismatch(item, {"status": status})) == text
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "broken"])
@@ -120,10 +120,10 @@ def test_crashed_service_keeps_the_receipt_incomplete_until_it_runs(
     state = tmp_path / "state"
     unit = {"kind": "unit", "name": "x.service", "active": True, "desired": "restarted"}
     shown.write_text(SHOWN.format("failed"))
-    assert sealed(state, inputs(), record(unit)) == "x.service was restarted, but is failed"
+    assert write_receipt(state, inputs(), record(unit)) == "x.service was restarted, but is failed"
     assert codes(receipts.roles_to_run(state, [inputs()])["web"]) == ["receipt_incomplete"]
     shown.write_text(SHOWN.format("active"))
-    assert sealed(state, inputs(), record(unit)) == ""
+    assert write_receipt(state, inputs(), record(unit)) == ""
     assert receipts.roles_to_run(state, [inputs()]) == {}
 
 
@@ -134,10 +134,10 @@ def test_restarting_service_keeps_the_receipt_incomplete(
     state = tmp_path / "state"
     unit = {"kind": "unit", "name": "x.service", "active": True, "desired": "started"}
     shown.write_text(SHOWN.format("activating") + f"SubState={sub}\n")
-    assert "stopped again" in sealed(state, inputs(), record(unit))
+    assert "stopped again" in write_receipt(state, inputs(), record(unit))
     assert codes(receipts.roles_to_run(state, [inputs()])["web"]) == ["receipt_incomplete"]
     shown.write_text(SHOWN.format("active") + "SubState=running\n")
-    assert sealed(state, inputs(), record(unit)) == ""
+    assert write_receipt(state, inputs(), record(unit)) == ""
     assert receipts.roles_to_run(state, [inputs()]) == {}
     shown.write_text(SHOWN.format("activating") + f"SubState={sub}\n")
     [found] = receipts.roles_to_run(state, [inputs()])["web"]

@@ -10,7 +10,7 @@ from receipt_samples import (
     fail_reads,
     path_item,
     reason_text,
-    written,
+    write_file,
 )
 
 from chautari.node.differences import SHOWN_LINES, diff_resource
@@ -92,7 +92,7 @@ def test_diff_resource_never_takes_unreadable_states_for_equal(kind: str) -> Non
 def test_diff_resource_reports_a_path_that_became_unreadable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = written(tmp_path / "x")
+    file = write_file(tmp_path / "x")
     then = path_state(str(file)) | {"sha256": ""}
     fail_reads(monkeypatch, errno.EIO)
     assert codes(diff_resource(path_item(file), then, path_state(str(file)))) == ["path_unreadable"]

@@ -29,10 +29,10 @@ EMPTY = {
 
 class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
-        told = {"/big": "5000", "/odd": "many", "/none": ""}.get(self.path)
-        self.send_response(200 if told is not None else 404)
-        if told:
-            self.send_header("Content-Length", told)
+        size = {"/big": "5000", "/odd": "many", "/none": ""}.get(self.path)
+        self.send_response(200 if size is not None else 404)
+        if size:
+            self.send_header("Content-Length", size)
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
@@ -52,16 +52,16 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Install a fake apt-get without packages `new-…`; return the file of its arguments."""
-    program, asked = tmp_path / "bin" / "apt-get", tmp_path / "asked"
+    program, arguments = tmp_path / "bin" / "apt-get", tmp_path / "asked"
     program.parent.mkdir()
     program.write_text(
-        f'#!/bin/sh\necho "$@" >> {asked}\n'
+        f'#!/bin/sh\necho "$@" >> {arguments}\n'
         f"case \"$*\" in *new-*) exit 100;; esac\ncat <<'END'\n{URIS}END\n"
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    return asked
+    return arguments
 
 
 def noted(folder: Path, *notes: dict[str, Any]) -> Path:

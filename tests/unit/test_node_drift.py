@@ -11,8 +11,8 @@ from receipt_samples import (
     inputs,
     path_item,
     record,
-    sealed,
-    written,
+    write_file,
+    write_receipt,
 )
 
 from chautari.node import drift, lock, receipts
@@ -26,7 +26,7 @@ def state(tmp_path: Path) -> Path:
 
 
 def seal(state: Path, *items: Data, role: str = "web", **given: Any) -> None:
-    sealed(state, inputs(role, **given), record(*items))
+    write_receipt(state, inputs(role, **given), record(*items))
 
 
 def words(state: Path) -> str:
@@ -39,12 +39,12 @@ def test_drift_of_a_node_without_a_deploy_is_empty(state: Path) -> None:
 
 
 def test_drift_escapes_control_characters(state: Path, tmp_path: Path) -> None:
-    file = written(tmp_path / "x", "one\n")
+    file = write_file(tmp_path / "x", "one\n")
     seal(state, path_item(file), role="a\x1b[2Jb")
-    written(file, "\x1b]0;title\x07 \u202egnp.exe\t\x9b1m ज्ञान \u200d ñ\n")
-    told = words(state)
-    assert "\na\\x1b[2Jb\n" in told
-    assert told.splitlines()[-1] == (
+    write_file(file, "\x1b]0;title\x07 \u202egnp.exe\t\x9b1m ज्ञान \u200d ñ\n")
+    text = words(state)
+    assert "\na\\x1b[2Jb\n" in text
+    assert text.splitlines()[-1] == (
         "      +\\x1b]0;title\\x07 \\u202egnp.exe\t\\x9b1m ज्ञान \u200d ñ"
     )
 
@@ -54,7 +54,7 @@ def test_drift_reports_and_mails_a_name_that_is_not_utf8(
 ) -> None:
     pattern = {"kind": "paths", "name": f"{tmp_path}/etc/*"}
     seal(state, items=[pattern])
-    written(tmp_path / "etc" / os.fsdecode(b"\xff"))
+    write_file(tmp_path / "etc" / os.fsdecode(b"\xff"))
     assert "etc/\\udcff: exists again" in words(state)
     assert drift.main(["--mail"], state) == 0
     assert len(list(mailed.glob("mail.*"))) == 1
@@ -63,7 +63,7 @@ def test_drift_reports_and_mails_a_name_that_is_not_utf8(
 def test_drift_of_an_unchanged_node_names_the_last_deploy(
     state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seal(state, path_item(written(tmp_path / "x")))
+    seal(state, path_item(write_file(tmp_path / "x")))
     assert drift.main([], state) == 0
     assert capsys.readouterr().out.startswith("Nothing changed since the deploy of 2")
 
@@ -71,7 +71,7 @@ def test_drift_of_an_unchanged_node_names_the_last_deploy(
 def test_drift_groups_changes_by_role(
     state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one, two = written(tmp_path / "one"), written(tmp_path / "two")
+    one, two = write_file(tmp_path / "one"), write_file(tmp_path / "two")
     seal(state, path_item(one), role="a")
     seal(state, path_item(two), role="b")
     seal(state, role="c")
@@ -84,11 +84,11 @@ def test_drift_groups_changes_by_role(
 
 
 def test_drift_shows_the_diff_of_a_world_readable_file(state: Path, tmp_path: Path) -> None:
-    file = written(tmp_path / "x", "one\ntwo\nthree\n")
+    file = write_file(tmp_path / "x", "one\ntwo\nthree\n")
     seal(state, path_item(file))
-    written(file, "one\nzwei\nthree\n")
-    told = words(state).splitlines()[2:]
-    assert told == [
+    write_file(file, "one\nzwei\nthree\n")
+    text = words(state).splitlines()[2:]
+    assert text == [
         f"  {file}: its content changed", "      --- deployed", "      +++ now",
         "      @@ -1,3 +1,3 @@", "       one", "      -two", "      +zwei", "       three",
     ]  # fmt: skip
@@ -100,28 +100,28 @@ def test_drift_shows_the_diff_of_a_world_readable_file(state: Path, tmp_path: Pa
 def test_drift_shows_no_diff_of_a_private_file(
     before: int, after: int, state: Path, tmp_path: Path
 ) -> None:
-    file = written(tmp_path / "x", "canary one\n", before)
+    file = write_file(tmp_path / "x", "canary one\n", before)
     seal(state, path_item(file))
-    written(file, "canary two\n", after)
-    told = words(state)
-    assert f"{file}: its content changed" in told
-    assert "canary" not in told
-    kept = b"".join(path.read_bytes() for path in state.rglob("*.json"))
-    assert b"canary" not in kept
+    write_file(file, "canary two\n", after)
+    text = words(state)
+    assert f"{file}: its content changed" in text
+    assert "canary" not in text
+    stored = b"".join(path.read_bytes() for path in state.rglob("*.json"))
+    assert b"canary" not in stored
 
 
 def test_drift_shows_the_diff_of_a_file_with_two_resources(state: Path, tmp_path: Path) -> None:
-    file = written(tmp_path / "x")
+    file = write_file(tmp_path / "x")
     seal(state, path_item(file), {"kind": "exists", "name": str(file)})
-    written(file, "two\n")
+    write_file(file, "two\n")
     [item] = drift.drift(state)["roles"]["web"]
     assert item["diff"][-2:] == ["-one", "+two"]
 
 
 def test_drift_shortens_a_long_diff(state: Path, tmp_path: Path) -> None:
-    file = written(tmp_path / "x", "".join(f"a{n}\n" for n in range(500)))
+    file = write_file(tmp_path / "x", "".join(f"a{n}\n" for n in range(500)))
     seal(state, path_item(file))
-    written(file, "".join(f"b{n}\n" for n in range(500)))
+    write_file(file, "".join(f"b{n}\n" for n in range(500)))
     [item] = drift.drift(state)["roles"]["web"]
     assert len(item["diff"]) == drift.MAX_DIFF_LINES + 1
     assert item["diff"][-1].endswith("more lines")
@@ -135,7 +135,7 @@ def test_drift_ignores_an_incomplete_receipt(state: Path) -> None:
 
 
 def test_drift_reports_other_roles_beside_a_damaged_receipt(state: Path, tmp_path: Path) -> None:
-    file = written(tmp_path / "x")
+    file = write_file(tmp_path / "x")
     seal(state, path_item(file), role="a")
     seal(state, role="b")
     (receipts.receipts_folder(state) / "b.json").write_text("{")
@@ -153,9 +153,9 @@ def test_drift_reports_an_unreadable_receipt_with_the_next_step(
     file.write_text("{") if harm == "damaged" else file.unlink()
     assert drift.drift(state)["known"] == 1
     assert drift.main([], state) == 1
-    first, role, told = capsys.readouterr().out.splitlines()
+    first, role, text = capsys.readouterr().out.splitlines()
     assert (first, role) == ("Changed since the last deploy:", "web")
-    assert "its receipt is damaged or missing" in told and "deploy the region again" in told
+    assert "its receipt is damaged or missing" in text and "deploy the region again" in text
 
 
 def test_drift_ignores_a_removed_role(state: Path) -> None:
@@ -180,12 +180,12 @@ def mailed(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def test_drift_mails_the_same_changes_once(state: Path, tmp_path: Path, mailed: Path) -> None:
-    file = written(tmp_path / "x")
+    file = write_file(tmp_path / "x")
     seal(state, path_item(file))
     counts = []
     for text in (None, "two\n", None, "three\n", "one\n", None, "two\n"):
         if text is not None:
-            written(file, text)
+            write_file(file, text)
         assert drift.main(["--mail"], state) == 0
         counts.append(len(list(mailed.glob("mail.*"))))
     assert counts == [0, 1, 1, 2, 2, 2, 3]
@@ -195,14 +195,14 @@ def test_drift_mails_the_same_changes_once(state: Path, tmp_path: Path, mailed: 
 def test_drift_mails_nothing_during_a_deploy(
     begins: str, state: Path, tmp_path: Path, mailed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = written(tmp_path / "x")
+    file = write_file(tmp_path / "x")
     seal(state, path_item(file))
     drift.main(["--mail"], state)
     note = (state / "drift.mailed").read_text()
     file.unlink()
-    asked = iter([{"operator": "ana"}, None] if begins == "before" else [None, {}])
+    holders = iter([{"operator": "ana"}, None] if begins == "before" else [None, {}])
     with monkeypatch.context() as working:
-        working.setattr(lock, "holder", lambda: next(asked))
+        working.setattr(lock, "holder", lambda: next(holders))
         assert drift.main(["--mail"], state) == 0
     assert ((state / "drift.mailed").read_text(), list(mailed.glob("mail.*"))) == (note, [])
     drift.main(["--mail"], state)
@@ -210,7 +210,7 @@ def test_drift_mails_nothing_during_a_deploy(
 
 
 def test_mail_has_the_changes_and_the_next_step(state: Path, tmp_path: Path, mailed: Path) -> None:
-    file = written(tmp_path / "x")
+    file = write_file(tmp_path / "x")
     seal(state, path_item(file))
     file.unlink()
     drift.main(["--mail"], state)
@@ -227,7 +227,7 @@ def test_mail_has_the_changes_and_the_next_step(state: Path, tmp_path: Path, mai
 def test_failed_mail_is_sent_the_next_time(
     state: Path, tmp_path: Path, mailed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = written(tmp_path / "x")
+    file = write_file(tmp_path / "x")
     seal(state, path_item(file))
     file.unlink()
     with monkeypatch.context() as broken:
@@ -240,12 +240,12 @@ def test_failed_mail_is_sent_the_next_time(
 
 @pytest.mark.parametrize("now", ["pipe", "link"])
 def test_drift_reads_only_plain_files_for_a_diff(now: str, state: Path, tmp_path: Path) -> None:
-    file = written(tmp_path / "x")
-    sealed(state, inputs(), record(path_item(file)))
+    file = write_file(tmp_path / "x")
+    write_receipt(state, inputs(), record(path_item(file)))
     file.unlink()
     if now == "pipe":
         os.mkfifo(file, 0o644)
     else:
-        file.symlink_to(written(tmp_path / "other", "two\n"))
+        file.symlink_to(write_file(tmp_path / "other", "two\n"))
     [item] = drift.drift(state)["roles"]["web"]
     assert "diff" not in item

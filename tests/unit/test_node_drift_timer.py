@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from receipt_samples import written
+from receipt_samples import write_file
 
 from chautari.node import drift_timer
 
@@ -27,7 +27,7 @@ def test_install_drift_code_replaces_old_code(tmp_path: Path, synced: list[str])
     state, memory = tmp_path / "state", tmp_path / "memory"
     state.mkdir()
     for run, text in ((RUN, "one"), (LATER, "two")):
-        written(memory / "lib" / "chautari" / "drift.py", text)
+        write_file(memory / "lib" / "chautari" / "drift.py", text)
         drift_timer.install_drift_code(state, memory, run)
         assert code(state) == text
         assert [path.name for path in state.iterdir() if path.is_dir()].count(f"lib-{run}") == 1
@@ -38,7 +38,7 @@ def test_install_drift_code_replaces_old_code(tmp_path: Path, synced: list[str])
 def test_install_drift_code_keeps_equal_code(tmp_path: Path, synced: list[str]) -> None:
     state, memory = tmp_path / "state", tmp_path / "memory"
     state.mkdir()
-    written(memory / "lib" / "chautari" / "drift.py", "one")
+    write_file(memory / "lib" / "chautari" / "drift.py", "one")
     drift_timer.install_drift_code(state, memory, RUN)
     before = os.readlink(state / "lib")
     drift_timer.install_drift_code(state, memory, LATER)
@@ -49,8 +49,8 @@ def test_install_drift_code_replaces_the_folder_of_older_versions(
     tmp_path: Path, synced: list[str]
 ) -> None:
     state, memory = tmp_path / "state", tmp_path / "memory"
-    written(state / "lib" / "chautari" / "drift.py", "old")
-    written(memory / "lib" / "chautari" / "drift.py", "new")
+    write_file(state / "lib" / "chautari" / "drift.py", "old")
+    write_file(memory / "lib" / "chautari" / "drift.py", "new")
     drift_timer.install_drift_code(state, memory, RUN)
     assert code(state) == "new"
     assert (state / "lib").is_symlink() and len(list(state.iterdir())) == 2
@@ -61,9 +61,9 @@ def test_install_drift_code_keeps_old_code_after_a_power_cut(
 ) -> None:
     state, memory = tmp_path / "state", tmp_path / "memory"
     state.mkdir()
-    written(memory / "lib" / "chautari" / "drift.py", "one")
+    write_file(memory / "lib" / "chautari" / "drift.py", "one")
     drift_timer.install_drift_code(state, memory, RUN)
-    written(memory / "lib" / "chautari" / "drift.py", "two")
+    write_file(memory / "lib" / "chautari" / "drift.py", "two")
 
     def cut(*_: object) -> None:
         raise KeyboardInterrupt

@@ -10,7 +10,7 @@ import pytest
 from receipt_samples import (
     fail_reads,
     make_link_loop,
-    written,
+    write_file,
 )
 
 from chautari.node import fingerprint
@@ -323,7 +323,7 @@ Value: b
 
 
 @pytest.mark.parametrize(
-    ("question", "asked", "answered"),
+    ("question", "exists", "answered"),
     [
         ("first/question", True, True),
         ("second/question", True, False),
@@ -333,13 +333,13 @@ Value: b
     ],
 )
 def test_debconf_state_is_that_of_the_exact_question(
-    question: str, asked: bool, answered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    question: str, exists: bool, answered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fingerprint, "DEBCONF", answers(tmp_path))
     assert one("debconf", question) == {"asked": False, "value": ""}
     (tmp_path / "config.dat").write_text(DEBCONF)
     found = one("debconf", question)
-    assert (found["asked"], bool(found["value"])) == (asked, answered)
+    assert (found["asked"], bool(found["value"])) == (exists, answered)
     assert "canary" not in str(found)
 
 
@@ -447,7 +447,7 @@ def test_path_state_of_a_file_with_a_read_error_is_unreadable(
     why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_reads(monkeypatch, getattr(errno, why))
-    assert path_state(str(written(tmp_path / "x"))) == LOOP | {"why": why}
+    assert path_state(str(write_file(tmp_path / "x"))) == LOOP | {"why": why}
 
 
 def test_path_state_of_a_vanishing_path_is_absent(
@@ -458,4 +458,4 @@ def test_path_state_of_a_vanishing_path_is_absent(
     monkeypatch.setattr(os, "readlink", lambda _: (_ for _ in ()).throw(gone))
     assert path_state(str(tmp_path / "x")) == {"is": "absent"}
     fail_reads(monkeypatch, errno.ENOENT)
-    assert path_state(str(written(tmp_path / "y"))) == {"is": "absent"}
+    assert path_state(str(write_file(tmp_path / "y"))) == {"is": "absent"}

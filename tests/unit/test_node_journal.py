@@ -51,8 +51,8 @@ def test_long_journal_keeps_only_important_events(
     for _ in range(50):
         journal.append_event(file, {"event": kind, "text": "x" * 30})
     assert file.stat().st_size < 300
-    for kept in ("failure", "role_finished", "check", "run_finished"):
-        journal.append_event(file, {"event": kept})
+    for name in ("failure", "role_finished", "check", "run_finished"):
+        journal.append_event(file, {"event": name})
     assert [json.loads(line)["event"] for line in journal.read_lines(file)[-4:]] == [
         "failure", "role_finished", "check", "run_finished",
     ]  # fmt: skip

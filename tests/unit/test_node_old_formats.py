@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import codes, inputs, reason_text, written
+from receipt_samples import codes, inputs, reason_text, write_file
 
 from chautari.node import fingerprint, journal, receipts, runner, runs
 from chautari.ssh.validation import parse_event
@@ -31,11 +31,11 @@ def save_old_receipt(state: Path, role: str, file: Path, **changed: Any) -> None
     } | changed  # fmt: skip
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     place = receipts.receipts_folder(state) / f"{role}.json"
-    written(place, json.dumps(body | {"digest": digest}, sort_keys=True))
+    write_file(place, json.dumps(body | {"digest": digest}, sort_keys=True))
 
 
 def test_old_receipt_still_matches(tmp_path: Path) -> None:
-    file = written(tmp_path / "x")
+    file = write_file(tmp_path / "x")
     save_old_receipt(tmp_path, "web", file)
     assert receipts.roles_to_run(tmp_path, [inputs()]) == {}
     [role] = receipts.up_to_date_roles(tmp_path, [inputs()], {})
@@ -51,27 +51,27 @@ def test_old_receipt_still_matches(tmp_path: Path) -> None:
 def test_survey_names_an_old_receipt_that_it_cannot_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_old_receipt(tmp_path, "web", written(tmp_path / "x"))
+    save_old_receipt(tmp_path, "web", write_file(tmp_path / "x"))
     monkeypatch.setitem(sys.modules, "chautari.node.old_formats", None)
     monkeypatch.delattr("chautari.node.old_formats")
     assert codes(receipts.roles_to_run(tmp_path, [inputs()])["web"]) == ["receipt_outdated"]
 
 
 def test_old_receipt_reports_a_change(tmp_path: Path) -> None:
-    file = written(tmp_path / "x")
+    file = write_file(tmp_path / "x")
     save_old_receipt(tmp_path, "web", file)
-    written(file, "two\n")
+    write_file(file, "two\n")
     assert "path_changed" in codes(receipts.roles_to_run(tmp_path, [inputs()])["web"])
 
 
 def test_incomplete_old_receipt_keeps_its_reason(tmp_path: Path) -> None:
-    save_old_receipt(tmp_path, "web", written(tmp_path / "x"), unsealed="a probe failed")
+    save_old_receipt(tmp_path, "web", write_file(tmp_path / "x"), unsealed="a probe failed")
     [why] = receipts.roles_to_run(tmp_path, [inputs()])["web"]
     assert (why["code"], reason_text(why)) == ("receipt_incomplete", "a probe failed")
 
 
 def test_roles_that_an_old_version_installed_can_be_removed(tmp_path: Path) -> None:
-    written(tmp_path / "carried" / "framadate", "")
+    write_file(tmp_path / "carried" / "framadate", "")
     assert receipts.obsolete_roles(tmp_path, ["web"]) == ["framadate"]
     receipts.forget_role(tmp_path, "framadate")
     assert receipts.obsolete_roles(tmp_path, ["web"]) == []
@@ -113,8 +113,8 @@ def old_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(runner, "STATE", tmp_path)
     monkeypatch.setattr(runner, "_unit_is_active", lambda _: False)
     place = tmp_path / "runs" / OLD_RUN
-    written(place / "events.jsonl", "".join(json.dumps(event) + "\n" for event in OLD_EVENTS))
-    written(place / "about.json", json.dumps({"mode": "converge", "even_if_busy": True}))
+    write_file(place / "events.jsonl", "".join(json.dumps(event) + "\n" for event in OLD_EVENTS))
+    write_file(place / "about.json", json.dumps({"mode": "converge", "even_if_busy": True}))
     return place
 
 
@@ -136,7 +136,7 @@ def test_old_journal_is_read_from_an_offset(
 
 
 def test_damaged_old_event_is_malformed(tmp_path: Path) -> None:
-    file = written(tmp_path / "events.jsonl", '{"event": "run_started"}\n')
+    file = write_file(tmp_path / "events.jsonl", '{"event": "run_started"}\n')
     assert journal.parser_for(file)(b'{"event": "kept"}') == {"event": "malformed"}
 
 

@@ -40,12 +40,12 @@ def did(machine: Path) -> list[str]:
 
 def finished(machine: Path) -> list[dict[str, Any]]:
     """Repair the packages, and return the events."""
-    told: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     packages.repair(
         lambda argv: subprocess.run(argv, check=False).returncode,
-        lambda event: told.append(dict(event)),
+        lambda event: events.append(dict(event)),
     )
-    return told
+    return events
 
 
 def test_repair_leaves_a_sound_machine_unchanged(machine: Path) -> None:
@@ -54,8 +54,8 @@ def test_repair_leaves_a_sound_machine_unchanged(machine: Path) -> None:
 
 def test_repair_configures_interrupted_packages(machine: Path) -> None:
     (machine / "dpkg").write_text(BROKEN)
-    told = {"packages": ["nginx", "redis", "libc-bin"], "ok": True}
-    assert finished(machine) == [{"event": "dpkg_repaired"} | told]
+    events = {"packages": ["nginx", "redis", "libc-bin"], "ok": True}
+    assert finished(machine) == [{"event": "dpkg_repaired"} | events]
     assert did(machine) == [
         "dpkg --force-confdef --force-confold --configure --pending noninteractive"
     ]
@@ -85,7 +85,7 @@ def test_repair_leaves_packages_to_a_running_apt(
     assert (finished(machine), did(machine)) == ([], [])
 
 
-def test_find_interrupted_reads_pending_updates_of_dpkg(machine: Path, tmp_path: Path) -> None:
+def test_unfinished_packages_include_pending_updates_of_dpkg(machine: Path, tmp_path: Path) -> None:
     """A killed dpkg leaves numbered files; apt refuses all work while one is there."""
     folder = tmp_path / "updates"
     folder.mkdir()

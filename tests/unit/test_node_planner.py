@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import FakeAnsible, inputs, node, path_item, reason_text, told, written
+from receipt_samples import (
+    FakeAnsible,
+    events_of,
+    inputs,
+    path_item,
+    reason_text,
+    run_context,
+    write_file,
+)
 
 from chautari.node import converge, lock, packages, planner, receipt_writer, receipts
 from chautari.node.receipts import RoleInputs
@@ -24,18 +32,18 @@ def half_done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def deployed(folder: Path, roles: list[RoleInputs], **does: Any) -> list[list[str]]:
     """Deploy, and return what ran in each pass."""
     ansible = FakeAnsible(folder / "memory", does)
-    assert converge.converge(node(folder, roles, ansible), full=False) == 0
+    assert converge.converge(run_context(folder, roles, ansible), full=False) == 0
     return ansible.ran
 
 
 def planned(folder: Path, roles: list[RoleInputs], code: int = 0, **does: Any) -> tuple[Data, Data]:
     """Return the roles that a plan would run, and those that may follow."""
-    (folder / "told.jsonl").unlink(missing_ok=True)
+    (folder / "events.jsonl").unlink(missing_ok=True)
     ansible = FakeAnsible(folder / "memory", does)
-    there = node(folder, roles, lambda playbook: ansible(playbook) or code)
+    there = run_context(folder, roles, lambda playbook: ansible(playbook) or code)
     planner.plan(there, full=False, last_lines=lambda: ["x"])
-    [chosen] = told(folder, "roles_selected")
-    later = told(folder, "followup_roles")
+    [chosen] = events_of(folder, "roles_selected")
+    later = events_of(folder, "followup_roles")
     return chosen["roles"], later[0]["roles"] if later else {}
 
 
@@ -45,7 +53,7 @@ def noting(item: Data, changed: bool = True) -> Any:
 
 def writes(file: Path, text: str) -> Any:
     """Return what a role does that writes a file."""
-    return lambda: written(file, text) and [{"item": path_item(file), "changed": True}]
+    return lambda: write_file(file, text) and [{"item": path_item(file), "changed": True}]
 
 
 def test_plan_predicts_the_roles_that_follow_a_changed_one(
@@ -90,7 +98,7 @@ def test_plan_adds_only_roles_whose_receipt_would_break(
     watched: Data, item: Data, follows: int, tmp_path: Path
 ) -> None:
     roles = [inputs("a"), inputs("b")]
-    there = node(tmp_path, roles, lambda _: 0)
+    there = run_context(tmp_path, roles, lambda _: 0)
     receipt_writer.save_receipt(there.state, receipts.Receipt("a", "r", 0, {}, {}, [watched], [{}]))
     notes = tmp_path / "notes"
     for changed in ('"changed": true, ', ""):
@@ -101,8 +109,10 @@ def test_plan_adds_only_roles_whose_receipt_would_break(
 
 def test_plan_reports_an_incomplete_dry_run_with_a_partial_estimate(tmp_path: Path) -> None:
     planned(tmp_path, [inputs("a")], code=2)
-    assert told(tmp_path, "dry_run_incomplete") == [{"event": "dry_run_incomplete", "log": ["x"]}]
-    assert told(tmp_path, "download_estimate")[0]["partial"] is True
+    assert events_of(tmp_path, "dry_run_incomplete") == [
+        {"event": "dry_run_incomplete", "log": ["x"]}
+    ]
+    assert events_of(tmp_path, "download_estimate")[0]["partial"] is True
 
 
 def test_plan_of_an_up_to_date_node_runs_nothing(tmp_path: Path) -> None:
@@ -110,7 +120,7 @@ def test_plan_of_an_up_to_date_node_runs_nothing(tmp_path: Path) -> None:
     deployed(tmp_path, roles)
     # Records of the deploy are still there; none of them is reported again.
     assert planned(tmp_path, roles, code=2) == ({}, {})
-    [estimate] = told(tmp_path, "download_estimate")
+    [estimate] = events_of(tmp_path, "download_estimate")
     assert (estimate["bytes"], estimate["partial"]) == (0, False)
 
 
@@ -119,9 +129,9 @@ def test_plan_reports_an_interrupted_installation_with_a_partial_estimate(
 ) -> None:
     half_done += ["nginx", "redis"]
     planned(tmp_path, [inputs("a")])
-    [event] = told(tmp_path, "dpkg_interrupted")
+    [event] = events_of(tmp_path, "dpkg_interrupted")
     assert event["packages"] == ["nginx", "redis"]
-    assert told(tmp_path, "download_estimate")[0]["partial"] is True
+    assert events_of(tmp_path, "download_estimate")[0]["partial"] is True
 
 
 @pytest.mark.parametrize("why", ["nothing to do", "apt at work"])
@@ -134,5 +144,5 @@ def test_plan_ignores_an_interrupted_installation_that_a_deploy_leaves(
     else:
         deployed(tmp_path, [inputs("a")])
     planned(tmp_path, [inputs("a")])
-    assert told(tmp_path, "dpkg_interrupted") == []
-    assert told(tmp_path, "download_estimate")[0]["partial"] is False
+    assert events_of(tmp_path, "dpkg_interrupted") == []
+    assert events_of(tmp_path, "download_estimate")[0]["partial"] is False

@@ -14,8 +14,8 @@ from receipt_samples import (
     path_item,
     reason_text,
     record,
-    sealed,
-    written,
+    write_file,
+    write_receipt,
 )
 
 from chautari.node import drift, pending_handlers, receipt_writer, receipts
@@ -31,11 +31,11 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return written(tmp_path / "etc" / "web.conf")
+    return write_file(tmp_path / "etc" / "web.conf")
 
 
 def seal_one(state: Path, file: Path, **changed: Any) -> str:
-    return sealed(state, inputs(**changed), record(path_item(file)))
+    return write_receipt(state, inputs(**changed), record(path_item(file)))
 
 
 def stale(state: Path, **changed: Any) -> list[str]:
@@ -43,7 +43,7 @@ def stale(state: Path, **changed: Any) -> list[str]:
 
 
 def test_role_that_did_not_complete_gets_no_receipt(state: Path, file: Path) -> None:
-    assert sealed(state, inputs(), record(path_item(file), completed=False)) == ""
+    assert write_receipt(state, inputs(), record(path_item(file), completed=False)) == ""
     assert receipt_writer.write_receipts(state, RUN, [inputs()], {}) == {}
     assert stale(state) == ["receipt_missing"]
 
@@ -67,13 +67,13 @@ def test_role_that_did_not_complete_gets_no_receipt(state: Path, file: Path) -> 
 def test_receipt_is_incomplete_when_a_change_is_untracked(
     given: dict[str, Any], told: dict[str, Any], why: str, state: Path, file: Path
 ) -> None:
-    found = sealed(state, inputs(**given), record(path_item(file), **told))
+    found = write_receipt(state, inputs(**given), record(path_item(file), **told))
     assert why in found and bool(found) == bool(why)
     assert ("receipt_incomplete" in stale(state, **given)) == bool(why)
 
 
 def test_incomplete_receipt_gives_its_reason(state: Path, file: Path) -> None:
-    sealed(state, inputs(), record(rescued=["Ask"]))
+    write_receipt(state, inputs(), record(rescued=["Ask"]))
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
     assert (found["code"], reason_text(found)) == (
         "receipt_incomplete",
@@ -83,30 +83,34 @@ def test_incomplete_receipt_gives_its_reason(state: Path, file: Path) -> None:
 
 def test_failed_probe_makes_a_receipt_incomplete_not_changed(state: Path) -> None:
     probe = {"kind": "probe", "name": "certificate", "script": "echo none; exit 1"}
-    sealed(state, inputs(items=[probe]), record())
+    write_receipt(state, inputs(items=[probe]), record())
     assert stale(state) == ["receipt_incomplete"]
 
 
 def test_file_changed_after_its_task_makes_the_receipt_incomplete(state: Path, file: Path) -> None:
     wrote = hashlib.sha1(file.read_bytes()).hexdigest()
-    assert sealed(state, inputs(), record(path_item(file, sha1=wrote))) == ""
-    written(file, "somebody else was quicker\n")
-    why = sealed(state, inputs(), record(path_item(file, sha1=wrote)))
+    assert write_receipt(state, inputs(), record(path_item(file, sha1=wrote))) == ""
+    write_file(file, "somebody else was quicker\n")
+    why = write_receipt(state, inputs(), record(path_item(file, sha1=wrote)))
     assert why == f"{file} was changed by something else after the role wrote it"
     assert stale(state) == ["receipt_incomplete"]
 
 
 def test_receipt_holds_no_content_of_a_private_file(state: Path, file: Path) -> None:
-    written(file, "canary\n", 0o600)
-    sealed(state, inputs(), record(path_item(file, sha1=hashlib.sha1(b"canary\n").hexdigest())))
-    kept = b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file())
-    assert b"canary" not in kept
-    assert b"sha1" not in kept
+    write_file(file, "canary\n", 0o600)
+    write_receipt(
+        state, inputs(), record(path_item(file, sha1=hashlib.sha1(b"canary\n").hexdigest()))
+    )
+    stored = b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file())
+    assert b"canary" not in stored
+    assert b"sha1" not in stored
 
 
 def test_declared_item_replaces_that_of_a_task(state: Path, file: Path) -> None:
     probe = {"kind": "probe", "name": "rules", "script": "echo 1"}
-    sealed(state, inputs(items=[probe]), record(path_item(file), probe | {"script": "echo 2"}))
+    write_receipt(
+        state, inputs(items=[probe]), record(path_item(file), probe | {"script": "echo 2"})
+    )
     found = receipts.load(state, "web")
     assert found is not None
     assert found.items == [path_item(file), probe]
@@ -115,9 +119,9 @@ def test_declared_item_replaces_that_of_a_task(state: Path, file: Path) -> None:
 def test_write_receipts_keeps_the_items_of_roles_apart(state: Path, tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b"), inputs("c")]
     told = {
-        "a": record(path_item(written(tmp_path / "a"))),
+        "a": record(path_item(write_file(tmp_path / "a"))),
         "b": RoleRecord(items={}, completed=False),
-        "c": record(path_item(written(tmp_path / "c1")), path_item(written(tmp_path / "c2"))),
+        "c": record(path_item(write_file(tmp_path / "c1")), path_item(write_file(tmp_path / "c2"))),
     }
     assert receipt_writer.write_receipts(state, RUN, roles, told) == {}
     assert {receipt.role: len(receipt.states) for receipt in receipts.all_receipts(state)} == {
@@ -143,7 +147,7 @@ def contents(state: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("file_mode", "text", "kept"),
+    ("file_mode", "text", "stored"),
     [
         (0o644, "one\n", True),
         (0o604, "one\n", True),
@@ -153,22 +157,22 @@ def contents(state: Path) -> list[str]:
     ],
 )
 def test_contents_hold_only_short_world_readable_texts(
-    file_mode: int, text: str, kept: bool, state: Path, tmp_path: Path
+    file_mode: int, text: str, stored: bool, state: Path, tmp_path: Path
 ) -> None:
-    file = written(tmp_path / "x", text, file_mode)
-    sealed(state, inputs(), record(path_item(file)))
-    assert contents(state) == ([text] if kept else [])
+    file = write_file(tmp_path / "x", text, file_mode)
+    write_receipt(state, inputs(), record(path_item(file)))
+    assert contents(state) == ([text] if stored else [])
 
 
 def test_contents_leave_out_a_link(state: Path, file: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(file)
-    sealed(state, inputs(), record(path_item(tmp_path / "link")))
+    write_receipt(state, inputs(), record(path_item(tmp_path / "link")))
     assert contents(state) == []
 
 
 def test_prune_contents_deletes_texts_without_a_receipt(state: Path, file: Path) -> None:
     seal_one(state, file)
-    written(file, "two\n")
+    write_file(file, "two\n")
     seal_one(state, file)
     assert contents(state) == ["one\n", "two\n"]
     receipt_writer.prune_contents(state)
@@ -179,10 +183,10 @@ def test_prune_contents_deletes_texts_without_a_receipt(state: Path, file: Path)
 def test_unreadable_path_makes_the_receipt_incomplete(
     kind: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    item = {"kind": kind, "name": str(written(tmp_path / "x"))}
+    item = {"kind": kind, "name": str(write_file(tmp_path / "x"))}
     with monkeypatch.context() as broken:
         fail_reads(broken, errno.EIO)
-        why = sealed(state, inputs(), record(item))
+        why = write_receipt(state, inputs(), record(item))
         assert why.startswith(f"{tmp_path}/x: cannot be read (Input/output error); ")
         # It is the deploy's own unfinished business: no drift, and no reason for another pass.
         assert set(codes(receipts.roles_to_run(state, [inputs()])["web"])) == {"receipt_incomplete"}

@@ -14,8 +14,8 @@ from receipt_samples import (
     path_item,
     reason_text,
     record,
-    sealed,
-    written,
+    write_file,
+    write_receipt,
 )
 
 from chautari.node import drift, fingerprint, pending_handlers, receipts
@@ -28,11 +28,11 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return written(tmp_path / "etc" / "web.conf")
+    return write_file(tmp_path / "etc" / "web.conf")
 
 
 def seal_one(state: Path, file: Path, **changed: Any) -> str:
-    return sealed(state, inputs(**changed), record(path_item(file)))
+    return write_receipt(state, inputs(**changed), record(path_item(file)))
 
 
 def stale(state: Path, **changed: Any) -> list[str]:
@@ -156,7 +156,7 @@ def test_roles_to_run_names_every_changed_input(state: Path, file: Path) -> None
 
 def test_roles_to_run_names_a_file_edited_by_hand(state: Path, file: Path) -> None:
     seal_one(state, file)
-    written(file, "two\n")
+    write_file(file, "two\n")
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
     assert (found["code"], found["data"]["path"]) == ("path_changed", str(file))
     assert reason_text(found) == f"{file}: its content changed"
@@ -188,7 +188,7 @@ def test_roles_run_with_the_roles_that_they_need(state: Path) -> None:
         inputs("cloud", needs=["tls", "php"]),
     ]  # fmt: skip
     for given in roles:
-        assert sealed(state, given, record()) == ""
+        assert write_receipt(state, given, record()) == ""
     assert receipts.roles_to_run(state, roles) == {}
     receipts.delete_receipts(state, ["web"])
     found = receipts.roles_to_run(state, roles)
@@ -210,10 +210,10 @@ def test_pending_handlers_make_the_role_run(state: Path, file: Path) -> None:
 
 def test_difference_runs_only_the_role_that_manages_the_path(state: Path, tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b"), inputs("c")]
-    files = {role: written(tmp_path / role) for role in "abc"}
+    files = {role: write_file(tmp_path / role) for role in "abc"}
     for given in roles:
-        sealed(state, given, record(path_item(files[given["role"]])))
-    written(files["b"], "two\n")
+        write_receipt(state, given, record(path_item(files[given["role"]])))
+    write_file(files["b"], "two\n")
     assert list(receipts.roles_to_run(state, roles)) == ["b"]
 
 
@@ -224,9 +224,9 @@ def test_receipt_is_one_json_object(state: Path, file: Path) -> None:
 
 
 def test_unreadable_path_runs_only_its_own_role(state: Path, tmp_path: Path) -> None:
-    lost, other = written(tmp_path / "etc" / "x"), written(tmp_path / "y")
-    sealed(state, inputs("a"), record(path_item(lost)))
-    sealed(state, inputs("b"), record(path_item(other)))
+    lost, other = write_file(tmp_path / "etc" / "x"), write_file(tmp_path / "y")
+    write_receipt(state, inputs("a"), record(path_item(lost)))
+    write_receipt(state, inputs("b"), record(path_item(other)))
     make_link_loop(tmp_path / "etc")
     [(role, [why])] = receipts.roles_to_run(state, [inputs("a"), inputs("b")]).items()
     assert (role, why["code"], why["data"]["path"]) == ("a", "path_unreadable", str(lost))

@@ -54,10 +54,10 @@ def test_start_that_cannot_be_recorded_leaves_nothing(
     sent = b"sent"
     arguments = ABOUT | {"action": "start", "sha256": hashlib.sha256(sent).hexdigest()}
     assert runner.main(arguments, io.BytesIO(sent)) == 1
-    [told] = printed_events(capsys)
+    [event] = printed_events(capsys)
     assert (
-        told["event"] == "refused"
-        and "No space left on device: '/x'" in told["reason"]["data"]["error"]
+        event["event"] == "refused"
+        and "No space left on device: '/x'" in event["reason"]["data"]["error"]
     )
     assert list((node_state / "runs").iterdir()) == []
 
@@ -93,8 +93,8 @@ def test_attach_to_an_unknown_run_names_the_known_ones(
 ) -> None:
     write_run(node_state, OLD)
     assert runner.main({"action": "attach", "run": run}, io.BytesIO()) == 1
-    [told] = printed_events(capsys)
-    assert told["reason"] == {"code": "unknown_run", "data": {"run": run, "known": [OLD]}}
+    [event] = printed_events(capsys)
+    assert event["reason"] == {"code": "unknown_run", "data": {"run": run, "known": [OLD]}}
 
 
 def test_start_refuses_an_invalid_run_id_for_good(
@@ -105,7 +105,7 @@ def test_start_refuses_an_invalid_run_id_for_good(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("script", "error"),
     [
         ("echo 'Failed to connect to bus:' >&2; echo '  Connection refused' >&2; exit 1",
          "Failed to connect to bus: Connection refused"),
@@ -113,14 +113,14 @@ def test_start_refuses_an_invalid_run_id_for_good(
     ],
 )  # fmt: skip
 def test_start_that_systemd_refuses_reports_the_error_and_leaves_nothing(
-    words: str, told: str, node_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    script: str, error: str, node_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    programs(tmp_path, monkeypatch, systemd_run=words, systemctl="echo inactive; exit 3")
+    programs(tmp_path, monkeypatch, systemd_run=script, systemctl="echo inactive; exit 3")
     assert started() == 1
     [event] = printed_events(capsys)
     assert (event["event"], event["reason"]) == (
-        "refused", {"code": "unit_not_started", "data": {"error": told}},
+        "refused", {"code": "unit_not_started", "data": {"error": error}},
     )  # fmt: skip
     assert list(runner.MEMORY.iterdir()) == []
     assert runs.newest_run(node_state) is None
@@ -169,6 +169,6 @@ def test_detached_attach_returns_at_once(
     node_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(node_state, RUN, STARTED)
-    asked = {"action": "attach", "run": RUN, "offset": 0, "detach": True}
-    assert runner.main(asked, io.BytesIO()) == 0
+    request = {"action": "attach", "run": RUN, "offset": 0, "detach": True}
+    assert runner.main(request, io.BytesIO()) == 0
     assert json.loads(capsys.readouterr().out) == {"event": "run_detached", "run": RUN}

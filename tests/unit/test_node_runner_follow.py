@@ -51,14 +51,14 @@ def test_follow_reports_a_lost_run_only_when_the_unit_is_inactive_twice(
     node_state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write_run(node_state, RUN, STARTED) / "events.jsonl"
-    asked: list[str] = []
+    queries: list[str] = []
 
     def gone(run: str) -> bool:
-        asked.append(run)
-        if len(asked) == 4:
+        queries.append(run)
+        if len(queries) == 4:
             with file.open("a") as stream:
                 stream.write(json.dumps(ENDED) + "\n")
-        return len(asked) == 2
+        return len(queries) == 2
 
     monkeypatch.setattr(runner, "_unit_is_active", gone)
     assert runner.follow(RUN, 0) == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import inputs, record, sealed, written
+from receipt_samples import inputs, record, write_file, write_receipt
 from run_samples import (
     ABOUT,
     RUN,
@@ -25,11 +25,11 @@ ROLE_STARTED = """echo '{"event": "role_started", "role": "base"}' >> "$CHAUTARI
 def memory(node_state: Path) -> Path:
     """Return an unpacked bundle with one role whose receipt is outdated."""
     folder = runner.MEMORY / RUN
-    written(folder / "roles.json", json.dumps([inputs("a", files="f2"), inputs("b")]))
-    written(folder / "plays.json", json.dumps({r: {"hosts": r, "roles": [r]} for r in "ab"}))
-    written(folder / "lib" / "chautari" / "__init__.py", "")
+    write_file(folder / "roles.json", json.dumps([inputs("a", files="f2"), inputs("b")]))
+    write_file(folder / "plays.json", json.dumps({r: {"hosts": r, "roles": [r]} for r in "ab"}))
+    write_file(folder / "lib" / "chautari" / "__init__.py", "")
     for role in "ab":
-        sealed(node_state, inputs(role), record())
+        write_receipt(node_state, inputs(role), record())
     return folder
 
 
@@ -63,15 +63,15 @@ def test_plan_runs_ansible_in_check_mode_and_keeps_every_receipt(
     assert runner.plan(folder, memory, {"run": RUN}) is True
     assert started == [["ansible-playbook", "playbooks/run.yml", "--check", "--diff", "yes"]]
     assert {p.name: p.read_bytes() for p in (node_state / "receipts").glob("*.json")} == before
-    told = [event["event"] for event in events(folder)]
-    assert told == ["roles_selected", "dry_run_incomplete", "role_up_to_date", "download_estimate"]
+    found = [event["event"] for event in events(folder)]
+    assert found == ["roles_selected", "dry_run_incomplete", "role_up_to_date", "download_estimate"]
     assert not (node_state / "lib").exists()
 
 
 def test_plan_without_outdated_roles_starts_nothing(
     node_state: Path, memory: Path, started: list[list[str]]
 ) -> None:
-    written(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
+    write_file(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
     folder = write_run(node_state)
     assert runner.plan(folder, memory, {"run": RUN}) is True
     assert started == []
@@ -96,15 +96,15 @@ def test_converge_repairs_packages_before_any_role_runs(
     folder = write_run(node_state)
     assert runner.converge_node(folder, memory, {"run": RUN}) is False
     assert [argv[0] for argv in started] == ["sh", "ansible-playbook"]
-    [told] = [event for event in events(folder) if event["event"] == "dpkg_repaired"]
-    assert (told["packages"], told["ok"]) == (["nginx"], False)
+    [found] = [event for event in events(folder) if event["event"] == "dpkg_repaired"]
+    assert (found["packages"], found["ok"]) == (["nginx"], False)
 
 
 def test_converge_repairs_nothing_when_no_role_runs(
     node_state: Path, memory: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packages, "list_unfinished_packages", lambda: ["nginx"])
-    written(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
+    write_file(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
     assert runner.converge_node(write_run(node_state), memory, {"run": RUN}) is True
     assert started == []
 
@@ -115,7 +115,7 @@ def test_run_mode_runs_the_steps_of_the_mode(
     done: list[str] = []
     for name in ("converge_node", "run_checks", "plan"):
         monkeypatch.setattr(runner, name, lambda *_, name=name: done.append(name) or True)
-    for about, wanted in (
+    for about, steps in (
         ({"mode": "plan"}, ["plan"]),
         ({"mode": "verify"}, ["run_checks"]),
         ({"mode": "deploy"}, ["converge_node", "run_checks"]),
@@ -123,7 +123,7 @@ def test_run_mode_runs_the_steps_of_the_mode(
     ):
         done.clear()
         assert runner._do_requested_work(node_state, memory, about, 0.0) is True
-        assert done == wanted
+        assert done == steps
 
 
 @pytest.mark.parametrize(
@@ -141,11 +141,11 @@ def test_events_with_the_log_mask_secrets(
         "secrets": ["canary-secret"], "roles": [inputs("a")], "settings": {},
         "plays": {"a": {"hosts": "all", "roles": ["a"]}},
     }.items():  # fmt: skip
-        written(memory / f"{name}.json", json.dumps(data))
-    written(memory / "lib" / "x", "")
+        write_file(memory / f"{name}.json", json.dumps(data))
+    write_file(memory / "lib" / "x", "")
     program = "#!/bin/sh\necho 'password: canary-secret'; exit 4\n"
     for name in ("ansible-playbook", "python"):
-        written(node_state / "venv" / "bin" / name, program, 0o755)
+        write_file(node_state / "venv" / "bin" / name, program, 0o755)
     monkeypatch.setattr(runner, "VENV", node_state / "venv")
     monkeypatch.setattr(runner, "_mitogen_settings", lambda: {"ANSIBLE_STRATEGY": "x"})
     about = {"run": RUN}
@@ -172,7 +172,7 @@ def mitogen_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run_ansible(folder: Path, script: str, about: Data = ABOUT) -> tuple[int, list[str]]:
     """Run `script` as the playbook; return its exit code and the strategies it got."""
-    program = written(folder / "venv" / "bin" / "ansible-playbook", ANSIBLE + script, 0o755)
+    program = write_file(folder / "venv" / "bin" / "ansible-playbook", ANSIBLE + script, 0o755)
     code = runner._run_context(folder, folder / "memory", about, []).ansible("playbooks/run.yml")
     return code, (program.parent / "calls").read_text().splitlines()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import written
+from receipt_samples import write_file
 from run_samples import ENDED, LATER, OLD, RUN, STARTED, printed_events, write_run
 
 from chautari.node import journal, lock, runner, runs
@@ -32,7 +32,7 @@ def events(node_state: Path) -> list[dict[str, Any]]:
 
 
 def secrets() -> Path:
-    written(runner.MEMORY / RUN / "secrets.json", '["canary-secret"]')
+    write_file(runner.MEMORY / RUN / "secrets.json", '["canary-secret"]')
     return runner.MEMORY / RUN
 
 
@@ -170,8 +170,8 @@ def test_worker_records_the_end_after_tidying_up(
 
     def watched(place: Path, event: dict[str, Any]) -> None:
         if event["event"] == "run_finished":
-            kept = len(runs.run_ids(runner.STATE))
-            seen.extend([kept, leftover.exists(), b"[cut]" in (folder / "log").read_bytes()])
+            stored_runs = len(runs.run_ids(runner.STATE))
+            seen.extend([stored_runs, leftover.exists(), b"[cut]" in (folder / "log").read_bytes()])
         append(place, event)
 
     monkeypatch.setattr(runner, "_append_event", watched)

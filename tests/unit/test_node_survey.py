@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import inputs, path_item, record, sealed, written
+from receipt_samples import inputs, path_item, record, write_file, write_receipt
 from run_samples import (
     ABOUT,
     printed_events,
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("node_state")
 Data = dict[str, Any]
 
 
-def asked(roles: list[Data], capsys: pytest.CaptureFixture[str]) -> Data:
+def survey_node(roles: list[Data], capsys: pytest.CaptureFixture[str]) -> Data:
     payload = io.BytesIO(zlib.compress(json.dumps(roles).encode()))
     assert main.main({"action": "survey"}, payload) == 0
     [found] = printed_events(capsys)
@@ -33,7 +33,7 @@ def asked(roles: list[Data], capsys: pytest.CaptureFixture[str]) -> Data:
 def test_survey_of_a_fresh_node_names_every_role(
     node_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = asked([inputs("a"), inputs("b")], capsys)
+    found = survey_node([inputs("a"), inputs("b")], capsys)
     assert {role: reasons[0]["code"] for role, reasons in found["reasons"].items()} == {
         "a": "receipt_missing", "b": "receipt_missing",
     }  # fmt: skip
@@ -43,15 +43,15 @@ def test_survey_of_a_fresh_node_names_every_role(
 def test_survey_repeats_the_messages_of_an_up_to_date_role(
     node_state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = written(tmp_path / "x")
-    sealed(node_state, inputs("a"), record(path_item(file), notices=["make an A record"]))
-    found = asked([inputs("a"), inputs("b")], capsys)
+    file = write_file(tmp_path / "x")
+    write_receipt(node_state, inputs("a"), record(path_item(file), notices=["make an A record"]))
+    found = survey_node([inputs("a"), inputs("b")], capsys)
     assert list(found["reasons"]) == ["b"]
-    assert [(kept["role"], kept["notices"]) for kept in found["up_to_date"]] == [
+    assert [(role["role"], role["notices"]) for role in found["up_to_date"]] == [
         ("a", [{"code": "role_message", "data": {"role": "a", "text": "make an A record"}}])
     ]
     file.unlink()
-    assert list(asked([inputs("a")], capsys)["reasons"]) == ["a"]
+    assert list(survey_node([inputs("a")], capsys)["reasons"]) == ["a"]
 
 
 def test_survey_of_a_busy_node_only_names_the_holder(
@@ -62,7 +62,7 @@ def test_survey_of_a_busy_node_only_names_the_holder(
 
     monkeypatch.setattr(survey.receipts, "roles_to_run", never)
     monkeypatch.setattr(lock, "holder", lambda: ABOUT)
-    found = asked([inputs("a")], capsys)
+    found = survey_node([inputs("a")], capsys)
     assert found["busy"] == ABOUT
     assert not {"reasons", "up_to_date"} & set(found)
 
@@ -70,14 +70,14 @@ def test_survey_of_a_busy_node_only_names_the_holder(
 def test_survey_changes_nothing_on_the_node(
     node_state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sealed(node_state, inputs("a"), record(path_item(written(tmp_path / "x"))))
+    write_receipt(node_state, inputs("a"), record(path_item(write_file(tmp_path / "x"))))
     lock.LOCK.touch()
 
     def everything() -> dict[str, float]:
         return {str(path): path.stat().st_mtime_ns for path in node_state.rglob("*")}
 
     before = everything()
-    asked([inputs("a"), inputs("b")], capsys)
+    survey_node([inputs("a"), inputs("b")], capsys)
     assert everything() == before
 
 
@@ -105,7 +105,7 @@ def test_machine_fact_lines_equal_those_of_the_preflight_script() -> None:
 def test_machine_fact_lines_name_marker_and_earlier_deploy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survey, "MARKER", written(tmp_path / "marker", "digest\n"))
+    monkeypatch.setattr(survey, "MARKER", write_file(tmp_path / "marker", "digest\n"))
     (tmp_path / "current").symlink_to("nowhere")
     role = {"role": "nextcloud", "installed": str(tmp_path / "current")}
     found = facts.parse(survey.machine_fact_lines([role, {"role": "base"}]), 0, 0)
@@ -115,8 +115,8 @@ def test_machine_fact_lines_name_marker_and_earlier_deploy(
 def test_drift_answer_names_the_holder_of_the_lock(
     node_state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = written(tmp_path / "x")
-    sealed(node_state, inputs("a"), record(path_item(file)))
+    file = write_file(tmp_path / "x")
+    write_receipt(node_state, inputs("a"), record(path_item(file)))
     file.unlink()
     assert main.main({"action": "drift"}, io.BytesIO()) == 0
     [found] = printed_events(capsys)

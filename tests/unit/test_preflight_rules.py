@@ -40,7 +40,7 @@ listener=[::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
 
 
 @pytest.mark.parametrize(
-    ("change", "wanted", "what", "fix"),
+    ("change", "requirements", "what", "fix"),
     [
         ({"os": "debian-12"}, BASE_ROLES, "The node runs debian-12, not debian-13.",
          "Write os: debian-12 for this node."),
@@ -78,15 +78,15 @@ listener=[::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
     ],
 )  # fmt: skip
 def test_node_is_refused_with_the_reason_and_the_fix(
-    change: dict[str, Any], wanted: NodeRequirements, what: str, fix: str
+    change: dict[str, Any], requirements: NodeRequirements, what: str, fix: str
 ) -> None:
-    assert [(item.reason, item.fix) for item in check(replace(GOOD, **change), wanted)] == [
+    assert [(item.reason, item.fix) for item in check(replace(GOOD, **change), requirements)] == [
         (what, fix)
     ]
 
 
 @pytest.mark.parametrize(
-    ("change", "wanted"),
+    ("change", "requirements"),
     [
         ({}, BASE_ROLES),
         ({}, replace(NEXTCLOUD, services=())),
@@ -98,8 +98,10 @@ def test_node_is_refused_with_the_reason_and_the_fix(
         ({"listeners": (("*:80", 'users:(("apache2",pid=9,fd=4))'),)}, BASE_ROLES),
     ],
 )
-def test_suitable_node_is_not_refused(change: dict[str, Any], wanted: NodeRequirements) -> None:
-    assert check(replace(GOOD, **change), wanted) == []
+def test_suitable_node_is_not_refused(
+    change: dict[str, Any], requirements: NodeRequirements
+) -> None:
+    assert check(replace(GOOD, **change), requirements) == []
 
 
 def test_every_reason_is_reported_at_once() -> None:

@@ -73,23 +73,23 @@ def test_failed_pip_installs_no_environment(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("content", "holder"),
     [("bo from med1 since 14:05 UTC\n", "bo from med1 since"), ("", "another operator")],
 )
 def test_preparation_names_the_holder_when_the_wait_ends(
-    folder: Path, said: str, told: str
+    folder: Path, content: str, holder: str
 ) -> None:
     folder.mkdir()
     lock = folder / "prepare.lock"
-    lock.write_text(said)
+    lock.write_text(content)
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         done = run(folder)
     assert done.returncode == environment.BUSY
-    assert done.stderr.startswith(f"Another preparation is running (started by {told}")
+    assert done.stderr.startswith(f"Another preparation is running (started by {holder}")
     assert done.stderr.endswith("). Wait for it to finish.\n")
     assert find_cause(Failure("prepare", "Install", done.stderr)) == "other_run"
-    assert lock.read_text() == said
+    assert lock.read_text() == content
     assert not (folder / "venv").exists()
 
 

@@ -103,8 +103,8 @@ def test_node_without_a_result_counts_as_failed(
     assert prepared(tmp_path, monkeypatch)["med1"].state == "failed"
 
 
-def plain(wanted: NodeRequirements) -> Any:
-    return json.loads(json.dumps(asdict(wanted)))
+def plain(requirements: NodeRequirements) -> Any:
+    return json.loads(json.dumps(asdict(requirements)))
 
 
 def test_orders_name_what_each_node_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

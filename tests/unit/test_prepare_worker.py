@@ -65,8 +65,8 @@ class Link:
                 if isinstance(happens, Exception):
                     raise happens
                 return False, CommandOutput([OutputLine("stderr", line) for line in happens])
-        told = TOLD if facts.SCRIPT.strip() in text else []
-        return True, CommandOutput([OutputLine("stdout", line) for line in told])
+        lines = TOLD if facts.SCRIPT.strip() in text else []
+        return True, CommandOutput([OutputLine("stdout", line) for line in lines])
 
     def put_file(self, *_: Any, **__: Any) -> bool:
         raise ConnectError("Unable to establish SFTP connection.")
@@ -213,7 +213,7 @@ LISTS_HELD = "E: Could not get lock /var/lib/apt/lists/lock. It is held by proce
 
 
 @pytest.mark.parametrize(
-    ("refusals", "said", "code", "asked"),
+    ("refusals", "error", "code", "calls"),
     [
         (0, LISTS_HELD, 0, 1),
         (9, LISTS_HELD, 0, 10),
@@ -223,12 +223,12 @@ LISTS_HELD = "E: Could not get lock /var/lib/apt/lists/lock. It is held by proce
     ],
 )
 def test_update_waits_for_another_process_that_fetches_lists(
-    refusals: int, said: str, code: int, asked: int, tmp_path: Path
+    refusals: int, error: str, code: int, calls: int, tmp_path: Path
 ) -> None:
     apt, count = tmp_path / "apt-get", tmp_path / "count"
     apt.write_text(f"""#!/bin/sh
 echo x >> {count}
-[ $(wc -l < {count}) -gt {refusals} ] || {{ echo "{said}" >&2; exit 100; }}
+[ $(wc -l < {count}) -gt {refusals} ] || {{ echo "{error}" >&2; exit 100; }}
 """)
     (tmp_path / "sleep").write_text("#!/bin/sh\n")
     for program in (apt, tmp_path / "sleep"):
@@ -237,5 +237,5 @@ echo x >> {count}
         ["sh", "-c", worker.UPDATE], env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True, text=True,
     )  # fmt: skip
-    assert (done.returncode, len(count.read_text().split())) == (code, asked)
-    assert (said in done.stderr) == bool(code)
+    assert (done.returncode, len(count.read_text().split())) == (code, calls)
+    assert (error in done.stderr) == bool(code)

@@ -57,8 +57,8 @@ def test_nextcloud_adds_its_roles_in_order(tmp_path: Path) -> None:
     found = node(tmp_path, "med1").roles
     assert found[-6:] == SERVICES["nextcloud"].roles
     assert list(found) == sorted(found, key=list(ROLES).index)
-    wanted = {"base", "firewall", "mail", *SERVICES["nextcloud"].roles}
-    assert found == tuple(x for x in ROLES if x in wanted)
+    expected = {"base", "firewall", "mail", *SERVICES["nextcloud"].roles}
+    assert found == tuple(x for x in ROLES if x in expected)
 
 
 def test_region_without_a_relay_gets_no_mail_role(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_certificate_covers_both_names(tmp_path: Path) -> None:
 
 def test_nextcloud_is_set_as_the_region_says(tmp_path: Path) -> None:
     public = node(tmp_path, "med1").public
-    wanted = {
+    expected = {
         "nextcloud_version": "35.0.1",
         "nextcloud_domain": "cloud.andes.example.org",
         "nextcloud_quota": "5 GB",
@@ -104,7 +104,7 @@ def test_nextcloud_is_set_as_the_region_says(tmp_path: Path) -> None:
         "nextcloud_low_bandwidth": True,
         "nextcloud_mail_from": "cloud@andes.example.org",
     }
-    assert public | wanted == public
+    assert public | expected == public
     assert [app["name"] for app in public["nextcloud_apps"]] == ["calendar", "deck"]
 
 

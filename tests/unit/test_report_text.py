@@ -45,7 +45,7 @@ def test_amount_knows_the_plural() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "text"),
     [
         (0, "0.0 s"),
         (4.14, "4.1 s"),
@@ -57,8 +57,8 @@ def test_amount_knows_the_plural() -> None:
         (float("inf"), "?"),
     ],
 )
-def test_duration_is_written_in_words(seconds: float, told: str) -> None:
-    assert duration(seconds) == told
+def test_duration_is_written_in_words(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
 
 
 def test_moment_returns_other_text_unchanged() -> None:

@@ -31,8 +31,8 @@ TOLD_OTHERWISE = {
     "distribution_major_version": "the same", "memtotal_mb": "every receipt holds the memory",
     "nodename": "the role base watches the kernel's file",
     "env": "ports of SSH, whose settings the firewall's receipt watches",
-    "services": "asked for anew while a role is taken off",
-    "getent_passwd": "asked for anew by the role", "getent_group": "the same",
+    "services": "read again while a role is removed",
+    "getent_passwd": "read again by the role", "getent_group": "the same",
 }  # fmt: skip
 
 

@@ -148,11 +148,11 @@ def test_rendered_variables_have_the_types_that_the_role_declares(role: str) -> 
         for name, value in (rendered.public | rendered.secret).items()
         if name.startswith(f"{role}_")
     }
-    wanted = options(role)
-    assert set(given) <= set(wanted), "the tool renders what the role does not know"
-    assert {name for name, spec in wanted.items() if spec.get("required")} <= set(given)
+    declared = options(role)
+    assert set(given) <= set(declared), "the tool renders what the role does not know"
+    assert {name for name, spec in declared.items() if spec.get("required")} <= set(given)
     for name, value in given.items():
-        fits(value, wanted[name], name)
+        fits(value, declared[name], name)
 
 
 @pytest.mark.parametrize(("role", "file"), TASK_FILES, ids=ids)
@@ -248,9 +248,9 @@ def test_downloads_that_check_mode_skips_are_reported(role: str) -> None:
     paths = [path for part in with_shared_roles(role) for path in task_files(part)]
     files = [read(path) for path in paths if path.name != "remove.yml"]
     everything = [task for file in files for task in tasks(file)]
-    told = [task for task in everything if "download_estimate" in task.get("tags", ())]
-    assert all("ansible_check_mode" in str(task["when"]) for task in told)
+    reported = [task for task in everything if "download_estimate" in task.get("tags", ())]
+    assert all("ansible_check_mode" in str(task["when"]) for task in reported)
     text = "\n".join(path.read_text() for path in paths)
     guarded = re.search(r"ansible_check_mode or .*(?:candidate|packages_known|\(none\))", text)
     fetches = "get_url" in text or "podman, pull" in text
-    assert bool(told) == bool(guarded or (fetches and role not in KEYS))
+    assert bool(reported) == bool(guarded or (fetches and role not in KEYS))

@@ -35,7 +35,7 @@ CALENDAR = RequiredArtifact(
 )
 
 
-def refuse(wanted: RequiredArtifact, cache: Path) -> Path:
+def refuse(required: RequiredArtifact, cache: Path) -> Path:
     raise download.CannotFetch("no route")
 
 
@@ -65,8 +65,8 @@ def mirrored(sources: Sources, tmp_path: Path) -> Sources:
     return Sources(**{**vars(sources), "mirror": tmp_path / "mirror"})
 
 
-def one(wanted: RequiredArtifact, sources: Sources) -> Artifact | MissingArtifact:
-    artifacts, missing = publish_files([wanted], sources)
+def one(required: RequiredArtifact, sources: Sources) -> Artifact | MissingArtifact:
+    artifacts, missing = publish_files([required], sources)
     return (*artifacts, *missing)[0]
 
 
@@ -193,7 +193,7 @@ UNPINNED = RequiredArtifact(
 
 
 def test_file_without_a_checksum_is_never_fetched(sources: Sources) -> None:
-    def fetch(wanted: RequiredArtifact, cache: Path) -> Path:
+    def fetch(required: RequiredArtifact, cache: Path) -> Path:
         raise AssertionError("fetched")
 
     found = one(UNPINNED, Sources(**{**vars(sources), "fetch": fetch}))

@@ -37,10 +37,10 @@ def test_store_keeps_the_last_500(tmp_path: Path) -> None:
 def test_login_needs_the_right_password() -> None:
     guard = mailsink.SMTPAuthenticator("region", "right")
 
-    def asked(user: bytes, password: bytes) -> bool:
+    def log_in(user: bytes, password: bytes) -> bool:
         login = LoginPassword(user, password)
         return guard(None, None, Envelope(), "PLAIN", login).success
 
-    assert asked(b"region", b"right")
-    assert not asked(b"region", b"wrong")
-    assert not asked(b"other", b"right")
+    assert log_in(b"region", b"right")
+    assert not log_in(b"region", b"wrong")
+    assert not log_in(b"other", b"right")

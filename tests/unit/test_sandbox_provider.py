@@ -72,7 +72,7 @@ def test_start_sets_up_again_when_a_container_is_silent(
     ours: Inventory, monkeypatch: pytest.MonkeyPatch, silent: tuple[str, int]
 ) -> None:
     begun = ups(monkeypatch)
-    monkeypatch.setattr(ports, "greets", lambda *asked: asked[:2] != silent)
+    monkeypatch.setattr(ports, "greets", lambda *arguments: arguments[:2] != silent)
     SandboxProvider().start(ours, print)
     assert begun == ["andes"]
 

@@ -21,9 +21,9 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Artifac
     base = tmp_path / "base.tar"
     with tarfile.open(base, "w") as archive:
         archive.addfile(tarfile.TarInfo("etc"))
-    wanted = (RequiredImage("scalelite", "1.8.5"),)
+    required = (RequiredImage("scalelite", "1.8.5"),)
     [found] = registry.publish_images(
-        wanted, base, tmp_path / "shelf", "http://mirror.example.org/"
+        required, base, tmp_path / "shelf", "http://mirror.example.org/"
     )
     return tmp_path / "shelf" / "v2" / "double" / "scalelite", found
 

@@ -132,8 +132,10 @@ def test_index_gets_a_new_date_only_when_it_changed(
         (1_790_000_000, "2.0.1000"), (1_790_000_060, "2.0.1000"), (1_790_000_120, "2.0.1001"),
     ):  # fmt: skip
         monkeypatch.setattr("chautari_sandbox.repositories.time.time", lambda now=now: now)
-        wanted = RequiredRepository("jitsi", version, WANTED.key_url)
-        repositories.publish_repositories([wanted], tmp_path, tmp_path / "shelf", "http://mirror/")
+        required = RequiredRepository("jitsi", version, WANTED.key_url)
+        repositories.publish_repositories(
+            [required], tmp_path, tmp_path / "shelf", "http://mirror/"
+        )
         texts.append(release.read_text())
     assert texts[0] == texts[1] != texts[2]
     assert "14:15:20" in texts[2]

@@ -17,10 +17,10 @@ class Web:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.asked: list[str] = []
+        self.urls: list[str] = []
 
     def get(self, url: str) -> Any:
-        self.asked.append(url)
+        self.urls.append(url)
         return SimpleNamespace(status_code=200, text=self.text)
 
 

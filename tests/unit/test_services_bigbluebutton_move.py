@@ -53,7 +53,7 @@ def test_new_server_is_deployed_before_the_old_one_is_removed(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("to", "release", "told"),
+    ("to", "release", "message"),
     [
         ("cal3", "4.0", "no node 'cal3'"),
         ("cal1", "4.0", "cal1 already runs bigbluebutton"),
@@ -61,8 +61,8 @@ def test_new_server_is_deployed_before_the_old_one_is_removed(tmp_path: Path) ->
         ("cal2", "3.0", "BigBlueButton 3.0 requires ubuntu-22.04; cal2 has ubuntu-24.04"),
     ],
 )
-def test_unsuitable_machine_is_refused(to: str, release: str, told: str, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=told):
+def test_unsuitable_machine_is_refused(to: str, release: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=message):
         steps(region(tmp_path), to, release)
 
 

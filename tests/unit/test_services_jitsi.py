@@ -97,8 +97,8 @@ def test_members_and_checks_get_their_own_passwords(tmp_path: Path) -> None:
 
 def test_passwords_of_members_are_masked_in_journals(tmp_path: Path) -> None:
     secret = node(tmp_path, "cal1", text=MEETING).secret
-    wanted = {person["password"] for person in secret["jitsi_members"]}
-    assert len(wanted) == 3 and wanted <= set(nested_texts(secret))
+    expected = {person["password"] for person in secret["jitsi_members"]}
+    assert len(expected) == 3 and expected <= set(nested_texts(secret))
 
 
 def test_open_access_creates_no_account(tmp_path: Path) -> None:
@@ -121,10 +121,10 @@ def test_certificate_is_the_same_each_time_and_names_the_server() -> None:
     assert "auth.meet.andes.example.org" in names_of.value.get_values_for_type(x509.DNSName)
 
 
-@pytest.mark.parametrize(("name", "wanted"), [("cal1", True), ("cal2", False)])
+@pytest.mark.parametrize(("name", "expected"), [("cal1", True), ("cal2", False)])
 def test_secrets_of_members_go_only_to_the_meeting_node(
-    name: str, wanted: bool, tmp_path: Path
+    name: str, expected: bool, tmp_path: Path
 ) -> None:
     region = inventory(tmp_path, MEETING).region
-    assert ("jitsi_member_ana" in specs.secret_names_of_node(region, name)) is wanted
+    assert ("jitsi_member_ana" in specs.secret_names_of_node(region, name)) is expected
     assert "jitsi_bridge_password" in specs.secret_names_of_node(region, name)

@@ -105,9 +105,9 @@ def test_sandbox_double_replaces_the_app(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("os", "version"), [("debian-12", "2.9.3"), ("debian-13", "2.9.4")])
 def test_sandbox_provides_the_app(os: str, version: str, tmp_path: Path) -> None:
-    wanted = {item.name: item for item in sandbox_spec(inventory(tmp_path, region(os))).wanted}
-    assert wanted["bbb"].version == version
-    assert wanted["bbb"].file == f"bbb-v{version}.tar.gz"
+    required = {item.name: item for item in sandbox_spec(inventory(tmp_path, region(os))).wanted}
+    assert required["bbb"].version == version
+    assert required["bbb"].file == f"bbb-v{version}.tar.gz"
 
 
 def test_server_accepts_weak_checksums_only_with_the_app(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_polls_add_the_roles_of_their_app(tmp_path: Path) -> None:
 
 def test_polls_are_set_as_the_region_says(tmp_path: Path) -> None:
     public = node(tmp_path, "bog1", SANDBOX, POLLS).public
-    wanted = {
+    expected = {
         "framadate_version": "1.1.19",
         "framadate_url": "http://mirror.example.org/f.zip",
         "framadate_domain": "encuestas.andes.example.org",
@@ -52,7 +52,7 @@ def test_polls_are_set_as_the_region_says(tmp_path: Path) -> None:
         "mariadb_databases": [{"name": "framadate", "owner": "framadate"}],
         "postgresql_databases": [{"name": "nextcloud", "owner": "nextcloud"}],
     }
-    assert public | wanted == public
+    assert public | expected == public
 
 
 def test_node_with_both_services_has_both_names(tmp_path: Path) -> None:
@@ -77,9 +77,9 @@ def test_pinned_release_is_installed() -> None:
 
 
 def test_sandbox_provides_the_releases_of_both_services(tmp_path: Path) -> None:
-    wanted = provider.sandbox_spec(inventory(tmp_path, POLLS)).wanted
-    assert {"nextcloud", "framadate"} <= {item.name for item in wanted}
-    [release] = [item for item in wanted if item.name == "framadate"]
+    expected = provider.sandbox_spec(inventory(tmp_path, POLLS)).wanted
+    assert {"nextcloud", "framadate"} <= {item.name for item in expected}
+    [release] = [item for item in expected if item.name == "framadate"]
     assert release.sha256 == ""
 
 
@@ -99,8 +99,8 @@ def test_mail_of_checks_stays_on_the_node_without_a_mail_api(tmp_path: Path) -> 
     public = node(tmp_path, "bog1", SANDBOX, POLLS).public
     both = [public["nextcloud_check_email"], public["framadate_check_email"]]
     assert public["mail_discard"] == both and both[0] != both[1]
-    asked = node(tmp_path, "bog1", replace(SANDBOX, mail_api="http://x"), POLLS).public
-    assert asked["mail_discard"] == []
+    variables = node(tmp_path, "bog1", replace(SANDBOX, mail_api="http://x"), POLLS).public
+    assert variables["mail_discard"] == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receipt_samples import inputs, path_item, record, sealed, written
+from receipt_samples import inputs, path_item, record, write_file, write_receipt
 from region_samples import REGION, SANDBOX, inventory
 
 from chautari.node import addresses
@@ -133,15 +133,15 @@ def test_survey_imports_only_modules_that_are_sent(tmp_path: Path) -> None:
     """Run the survey here as on a node, with receipts that need every query."""
     given = inputs(facts=sorted(addresses.FACTS))
     items: list[dict[str, Any]] = [
-        path_item(written(tmp_path / "x")),
+        path_item(write_file(tmp_path / "x")),
         {"kind": "package", "name": "dpkg"},
         {"kind": "unit", "name": "chautari-nowhere.service"},
         {"kind": "account", "name": "root"},
         {"kind": "group", "name": "root"},
         {"kind": "probe", "name": "p", "script": "echo x"},
     ]
-    sealed(tmp_path, given, record(*items))
-    written(tmp_path / "x", "two\n")
+    write_receipt(tmp_path, given, record(*items))
+    write_file(tmp_path / "x", "two\n")
     fed = runner_client.runner_stdin(b"", survey_only=True)
     code = (
         "import json, sys, zlib, io; i = io.BytesIO(sys.stdin.buffer.read());"
