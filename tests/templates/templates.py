@@ -8,9 +8,9 @@ from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from node_samples import SECRETS
 from region_samples import ROOT, SANDBOX, inventory
 from service_samples import node_with, roles_of_service
-from test_render_variables import SECRETS
 
 from chautari.render.inputs import with_shared_roles
 from chautari.render.inventory import mark_unsafe, to_yaml

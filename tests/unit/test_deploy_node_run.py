@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from node_samples import SECRETS
 from region_samples import inventory
-from test_render_variables import SECRETS
 
 from chautari.deploy import node_run, pipeline, request, survey
 from chautari.deploy.request import DeployContext, Request

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from node_samples import SECRETS, node
 from region_samples import ROOT
-from test_render_variables import SECRETS, node
 
 from chautari.deploy.survey import COMPARED
 from chautari.node import receipt_writer

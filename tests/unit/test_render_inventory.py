@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from node_samples import SECRETS, node
 from region_samples import REGION, ROOT, SANDBOX, inventory
-from test_render_variables import SECRETS, node
 
 from chautari.files import write_atomically
 from chautari.render import bundle, inputs

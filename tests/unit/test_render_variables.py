@@ -5,48 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from node_samples import SECRETS, node
 from region_samples import KEY, REGION, SANDBOX, inventory
 
-from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
-from chautari.render.variables import NodeContext, NodeVariables, of_node
-from chautari.secrets.store import SecretStore
+from chautari.render.endpoints import PUBLIC_INTERNET
+from chautari.render.variables import NodeContext, of_node
 from chautari.services.nextcloud.releases import newest_for
 from chautari.services.nextcloud.variables import release_of
 from chautari.services.registry import ROLES, SERVICES
-from chautari.services.secret_spec import generate_rsa_key
-
-SECRETS = SecretStore(
-    {
-        "mail_relay_password": "canary-relay",
-        "nextcloud_admin_password": "canary-admin",
-        "nextcloud_database_password": "canary-database",
-        "nextcloud_check_password": "canary-check",
-        "framadate_admin_password": "canary-polls",
-        "jitsi_focus_password": "canary-focus-0123456",
-        "jitsi_bridge_password": "canary-bridge-012345",
-        "jitsi_key": generate_rsa_key(),
-        "jitsi_turn_secret": "canary-turn-01234567",
-        "bigbluebutton_secret": "Canary" * 8,
-        "bigbluebutton_turn_secret": "canary-relay-0123456",
-        "containers_redis_password": "canaryredis0123456789",
-        "greenlight_admin_password": "Aa1-canary-greenlight",
-        "greenlight_database_password": "canarygreenlightbase",
-        "greenlight_key": "c0" * 64,
-        "scalelite_secret": "Pool" * 12,
-        "scalelite_database_password": "canaryscalelitebase1",
-        "scalelite_key": "d0" * 64,
-        "jitsi_check_password": "canary-jitsi-check-0",
-        "jitsi_member_ana": "canary-member-ana-01",
-        "jitsi_member_luz": "canary-member-luz-01",
-    },
-    (),
-)
-
-
-def node(
-    folder: Path, name: str, endpoints: Endpoints = PUBLIC_INTERNET, text: str = REGION
-) -> NodeVariables:
-    return of_node(NodeContext(inventory(folder, text), endpoints, name), SECRETS)
 
 
 def test_node_without_services_gets_only_base_roles(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from jitsi_samples import MEETING, OPEN
+from node_samples import SECRETS
 from region_samples import SANDBOX, inventory
-from test_render_variables import SECRETS
 
 from chautari.deploy import region_report
 from chautari.deploy.request import DeployContext, Request

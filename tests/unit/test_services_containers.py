@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from node_samples import node
 from pool_samples import ALONE, POOL
 from region_samples import SANDBOX, inventory, region_file
-from test_render_variables import node
 
 from chautari.errors import InvalidRegion
 from chautari.region.load import load

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from cryptography import x509
 from jitsi_samples import MEETING, OPEN
+from node_samples import SECRETS, node
 from region_samples import ROOT, SANDBOX, inventory
-from test_render_variables import SECRETS, node
 
 from chautari.render.bundle import nested_texts
 from chautari.secrets import specs

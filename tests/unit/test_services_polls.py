@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from node_samples import SECRETS, node
 from region_samples import POLLS, SANDBOX, inventory
-from test_render_variables import SECRETS, node
 
 from chautari.deploy import region_report
 from chautari.deploy.request import DeployContext, Request

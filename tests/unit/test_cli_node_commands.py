@@ -1,4 +1,4 @@
-"""What nodes say, on its way to a person's terminal."""
+"""Commands that ask nodes: their output in the terminal, and their progress."""
 
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from node_samples import node
 from region_samples import SANDBOX
-from test_render_variables import node
 
 from chautari.deploy import outside_checks
 from chautari.report.model import CheckResult
