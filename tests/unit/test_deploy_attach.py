@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deploy_samples import FINISHED, STARTED, TARGET, Link, Silent, actions, clock, replying
 from region_samples import inventory
-from test_deploy_converge import FINISHED, STARTED, TARGET, Link, actions, clock
-from test_deploy_node_run import Silent, replying
 
 from chautari.deploy import attach, converge, status
 from chautari.deploy.request import Request

@@ -2,89 +2,28 @@
 
 import base64
 import json
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from deploy_samples import (
+    CHECK,
+    FINISHED,
+    ROLE,
+    STARTED,
+    TARGET,
+    Clock,
+    Link,
+    actions,
+    clock,
+    follow,
+)
 
 from chautari.deploy import converge
 from chautari.deploy.node_events import _HANDLERS, NodeReportBuilder
-from chautari.process import OutputLimits
 from chautari.report.model import NodeReport
 from chautari.ssh import runner_client
-from chautari.ssh.target import SSHTarget
 
-TARGET = SSHTarget("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
-STARTED = {"event": "run_started", "run": "r", "offset": 10}
-FINISHED = {"event": "run_finished", "ok": True, "seconds": 1.0, "offset": 99}
-WANTED: dict[str, Any] = {"mode": "deploy", "full": False}
-ROLE = {
-    "event": "role_finished", "role": "base", "ok": 3, "changed": 2, "failed": 0, "skipped": 1,
-    "rescued": 0, "seconds": 1.5,
-}  # fmt: skip
-CHECK = {
-    "event": "check", "side": "inside", "node": "bog1", "service": "base", "check": "test_x",
-    "outcome": "failed", "title": "X", "seconds": 0.1, "message": "no", "advice": "do", "units": [],
-    "journal": ["line"],
-}  # fmt: skip
-
-
-class Link:
-    """A fake SSH: each connection returns its lines and an exit code."""
-
-    def __init__(self, *connections: tuple[list[Any], int], stderr: str = "") -> None:
-        self.connections = list(connections)
-        self.commands: list[tuple[str, ...]] = []
-        self.stderr, self.stopped, self.flooded = stderr, False, False
-        self.code: int | None = None
-
-    def __call__(self, argv: tuple[str, ...], stdin: bytes, limits: OutputLimits) -> "Link":
-        assert limits == runner_client.NODE_LIMITS
-        self.commands.append(argv)
-        return self
-
-    def __iter__(self) -> Iterator[str]:
-        events, code = self.connections.pop(0)
-        yield "Welcome to the machine"
-        yield from (event if isinstance(event, str) else json.dumps(event) for event in events)
-        self.code = code
-
-
-class Clock:
-    """A fake clock: only `sleep` lets time pass."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.localtime, self.strftime = time.localtime, time.strftime
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found = Clock()
-    monkeypatch.setattr(converge, "time", found)
-    return found
-
-
-Followed = tuple[NodeReport, list[Any], list[Any]]
-
-
-def follow(monkeypatch: pytest.MonkeyPatch, link: Link, detach: bool = False) -> Followed:
-    events: list[Any] = []
-    monkeypatch.setattr(runner_client, "RunningCommand", link)
-    report = NodeReport("bog1", "203.0.113.10", "converged")
-    about = {"run": "r", "operator": "ana", "origin": "cusco", "region": "andes"} | WANTED
-    checks, holder = converge.converge(
-        TARGET, b"b", about, report, lambda node, event: events.append(event), detach
-    )
-    return report, checks, [*events, holder] if holder is not None else events
+__all__ = ["clock"]
 
 
 def test_converge_fills_the_report_of_a_successful_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,11 +279,6 @@ def test_event_of_a_newer_runner_is_skipped_with_a_notice(monkeypatch: pytest.Mo
     assert new not in events
     assert report.ok
     assert [notice.code for notice in report.notices] == ["newer_version"]
-
-
-def actions(link: Link) -> list[tuple[str, str]]:
-    packed = [json.loads(base64.b64decode(argv[-1].split()[-1])) for argv in link.commands]
-    return [(item["action"], item.get("run", "")) for item in packed]
 
 
 def test_detached_run_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deploy_samples import Silent, replying
 from region_samples import inventory
-from test_deploy_node_run import Silent, replying
 
 from chautari.deploy import drift
 from chautari.deploy.request import Request

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from test_deploy_converge import STARTED, Link, follow
+from deploy_samples import STARTED, Link, follow
 
 from chautari.deploy import node_events
 from chautari.deploy.isolation import capture_node_errors

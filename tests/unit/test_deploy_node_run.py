@@ -3,175 +3,16 @@
 import contextlib
 import json
 import threading
-import time
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from node_samples import SECRETS
-from region_samples import inventory
+from deploy_samples import CHANGED, NEW, Data, Nodes, answer, facts, nodes, run, states
 
-from chautari.deploy import node_run, pipeline, request, survey
-from chautari.deploy.request import DeployContext, Request
-from chautari.errors import RunFailed
-from chautari.parallel import PARALLEL
-from chautari.prepare import supervisor
-from chautari.render import variables
-from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.render.variables import NodeContext
-from chautari.report.model import CheckResult, NodeReport, Refusal, RegionReport
-from chautari.secrets.store import SecretStore
-from chautari.ssh import runner_client
-from chautari.ssh.runner_client import SSH_FAILED, Reply
-from chautari.ssh.validation import parse_answer
+from chautari.deploy import node_run, pipeline, request
+from chautari.report.model import CheckResult, Refusal
 
-NEW = [{"code": "receipt_missing", "data": {}}]
-CHANGED = [{"code": "role_changed", "data": {}}]
-NOTICE = {"code": "role_message", "data": {"role": "base", "text": "make an A record"}}
-UP_TO_DATE = [{"role": "base", "run": "r", "notices": [NOTICE]}]
-Data = dict[str, Any]
-
-
-def facts(release: str, **changed: Any) -> list[str]:
-    """Return the facts of a suitable machine."""
-    values = {
-        "os": release, "machine": "x86_64", "uid": 0, "now": int(time.time()), "init": "systemd",
-        "memory_kb": 4_000_000, "venv": supervisor.environment_digest(), "free_kb:/": 90_000_000,
-        "free_inodes:/": 900_000,
-    } | changed  # fmt: skip
-    return [f"{key}={value}" for key, value in values.items()]
-
-
-@dataclass
-class Nodes:
-    """Fake nodes: the answer of each to the survey, and the steps that it went through."""
-
-    answers: dict[str, Data | None] = field(default_factory=dict)
-    outcome: dict[str, str] = field(default_factory=dict)
-    checks: dict[str, list[CheckResult]] = field(default_factory=dict)
-    surveyed: list[str] = field(default_factory=list)
-    prepared: list[str] = field(default_factory=list)
-    converged: list[str] = field(default_factory=list)
-    about: dict[str, Data] = field(default_factory=dict)
-    reported: list[tuple[str, str]] = field(default_factory=list)
-    events: list[Data] = field(default_factory=list)
-    error: str = "Warning: x\nPermission denied (publickey)."
-    code: int = 255
-
-    def ask(self, target: Any, arguments: Data, payload: Any = None) -> Any:
-        assert arguments == {"action": "survey"}
-        assert [item["role"] for item in json.loads(zlib.decompress(payload()))][:2] == [
-            "base",
-            "firewall",
-        ]
-        self.surveyed.append(target.name)
-        answer = self.answers[target.name]
-        return ([] if answer is None else [answer]), Silent(self.error, self.code)
-
-    def prepare(
-        self, region: Any, targets: Any, tell: Any, checking: bool, resolver: Any, parallel: int
-    ) -> dict[str, NodeReport]:
-        assert parallel == PARALLEL
-        self.prepared += [target.name for target in targets]
-        for target in targets:  # first contact pins its key
-            with target.known_hosts.open("a") as known_hosts:
-                known_hosts.write(f"{target.address} k\n")
-        return {target.name: self.report(target) for target in targets}
-
-    def report(self, target: Any) -> NodeReport:
-        state: Any = self.outcome.get(target.name, "converged")
-        return NodeReport(target.name, target.address, state)
-
-    def converge(
-        self, target: Any, bundle: bytes, about: Data, report: NodeReport, tell: Any, detach: bool
-    ) -> tuple[list[CheckResult], None]:
-        self.converged.append(target.name)
-        self.about[target.name] = about
-        if self.outcome.get(target.name) == "breaks":
-            report.state, report.failed = "failed", 1
-        if self.outcome.get(target.name) == "explodes":
-            raise AssertionError("nobody thought of this")
-        if self.outcome.get(target.name) == "mended":
-            raise RunFailed("no room", fix="make room")
-        return self.checks.get(target.name, []), None
-
-    def tell(self, node: str, event: Data) -> None:
-        self.reported.append((node, event["event"]))
-        self.events.append(event)
-
-
-@dataclass
-class Silent:
-    stderr: str
-    code: int = 255
-    stopped: bool = False
-
-
-def replying(ask: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a `call_runner` whose answers and connections come from `ask`."""
-
-    def call_runner(target: Any, arguments: Data, kind: Any, payload: Any = b"") -> Reply[Any]:
-        events, ending = ask(target, arguments, payload)
-        lines = [json.dumps(event) for event in events]
-        answers = [parse_answer(line, arguments["action"], kind) for line in lines]
-        cut = not ending.stopped and ending.code == SSH_FAILED
-        return Reply(
-            next(iter(answers), None), ending.code, ending.stderr,
-            cut and runner_client._is_disconnected(ending.stderr),
-        )  # fmt: skip
-
-    return call_runner
-
-
-def answer(release: str, **changed: Any) -> Data:
-    found = {"event": "survey", "facts": facts(release), "busy": None, "reasons": {}}
-    found["up_to_date"] = UP_TO_DATE
-    return found | changed
-
-
-@pytest.fixture
-def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
-    """Two nodes on which every receipt holds."""
-    found = Nodes({"bog1": answer("debian-12"), "med1": answer("debian-13")})
-    monkeypatch.setattr(survey, "call_runner", replying(found.ask))
-    monkeypatch.setattr(node_run, "prepare", found.prepare)
-    monkeypatch.setattr(node_run.converge, "converge", found.converge)
-    monkeypatch.setattr("chautari.deploy.outside_checks.run_outside_checks", lambda *_: [])
-    return found
-
-
-@pytest.fixture
-def run(
-    nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., RegionReport]:
-    """Run the pipeline on the region of the samples, whose nodes were met before."""
-    region = inventory(tmp_path)
-    region.known_hosts.write_text("203.0.113.10 k\n203.0.113.11 k\n")
-    secrets = SecretStore({name: SECRETS[name] for name in SECRETS.names} | {
-        "receipt_key": "canary-receipts"}, ())  # fmt: skip
-
-    def plan(request: Request, _: Any) -> DeployContext:
-        given = [
-            variables.of_node(NodeContext(region, PUBLIC_INTERNET, name), secrets)
-            for name in request.node_names()
-        ]
-        return DeployContext(request, PUBLIC_INTERNET, secrets, tuple(given))
-
-    monkeypatch.setattr(pipeline, "resolve_context", plan)
-
-    def work(verb: Any = pipeline.deploy, **options: Any) -> RegionReport:
-        request = Request(region, "deploy region andes", **options)
-        found: RegionReport = verb(request, nodes.tell, lambda _: None)
-        return found
-
-    return work
-
-
-def states(report: RegionReport) -> dict[str, str]:
-    return {node.name: node.state for node in report.nodes}
+__all__ = ["nodes", "run"]
 
 
 def test_up_to_date_region_needs_one_answer_of_each_node(nodes: Nodes, run: Any) -> None:
@@ -352,7 +193,7 @@ def test_canary_converges_first_and_the_rest_follow(nodes: Nodes, run: Any) -> N
     assert list(states(report)) == ["med1", "bog1"]
 
 
-@pytest.mark.parametrize("trouble", ["breaks", "unreachable", "check"])
+@pytest.mark.parametrize("trouble", ["failed task", "unreachable", "check"])
 def test_failed_canary_skips_the_other_nodes(trouble: str, nodes: Nodes, run: Any) -> None:
     nodes.outcome["med1"] = trouble
     if trouble == "unreachable":
@@ -378,23 +219,23 @@ def test_canary_of_chosen_nodes_adds_no_other_node(nodes: Nodes, run: Any) -> No
 
 
 def test_failure_of_one_node_keeps_the_result_of_the_other(nodes: Nodes, run: Any) -> None:
-    nodes.outcome["bog1"] = "breaks"
+    nodes.outcome["bog1"] = "failed task"
     report = run(full=True)
     assert states(report) == {"bog1": "failed", "med1": "converged"}
 
 
 def test_bug_at_one_node_keeps_the_result_of_the_other(nodes: Nodes, run: Any) -> None:
-    nodes.outcome |= {"bog1": "explodes"}
+    nodes.outcome |= {"bog1": "bug"}
     report = run(full=True)
     assert states(report) == {"bog1": "failed", "med1": "converged"}
     failure = report.nodes[0].failure
-    assert failure.message.startswith("AssertionError: nobody thought of this")
-    assert any("test_deploy_node_run.py" in line for line in failure.journal)
+    assert failure.message.startswith("AssertionError: a bug")
+    assert any("deploy_samples.py" in line for line in failure.journal)
     assert not report.ok
 
 
 def test_expected_error_at_one_node_has_a_next_step(nodes: Nodes, run: Any) -> None:
-    nodes.outcome |= {"bog1": "mended"}
+    nodes.outcome |= {"bog1": "error"}
     report = run(full=True)
     assert states(report) == {"bog1": "failed", "med1": "converged"}
     assert report.nodes[0].refusals == [

@@ -1,62 +1,36 @@
 """A busy node: refused at once, joined, or waited for and surveyed again."""
 
-import getpass
-import hashlib
-import platform
 import threading
 from typing import Any
 
 import pytest
-from test_deploy_converge import FINISHED, ROLE, STARTED, Clock, Link, actions, clock
-from test_deploy_node_run import CHANGED, Data, Nodes, answer, facts, nodes, replying, run, states
+from deploy_samples import (
+    CHANGED,
+    FINISHED,
+    FREE,
+    LUZ,
+    OURS,
+    ROLE,
+    STARTED,
+    Clock,
+    Data,
+    Nodes,
+    actions,
+    answer,
+    at_work,
+    clock,
+    linked,
+    looks,
+    nodes,
+    packed,
+    replying,
+    run,
+    states,
+)
 
-from chautari.deploy import converge, node_run, survey
-from chautari.ssh import runner_client
+from chautari.deploy import survey
 
-__all__ = ["clock", "nodes", "run"]
-CONVERGE = converge.converge
-OURS = {
-    "operator": getpass.getuser(), "origin": platform.node(), "region": "andes", "run": "q",
-    "sha256": hashlib.sha256(b"b").hexdigest(), "mode": "deploy", "checks": True,
-}  # fmt: skip
-LUZ = OURS | {"operator": "luz", "since": 0.0}
-FREE = ([{"event": "activity", "busy": None}], 0)
-
-
-def at_work(holder: Data, **changed: Any) -> Data:
-    """Return the answer of a busy node."""
-    return {"event": "survey", "facts": facts("debian-12", **changed), "busy": holder}
-
-
-@pytest.fixture
-def packed(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Follow the nodes through real connections; return the roles that each bundle removes."""
-    found: list[list[str]] = []
-
-    def pack(_: Any, __: Any, unwanted: list[str]) -> bytes:
-        found.append(unwanted)
-        return b"b"
-
-    monkeypatch.setattr(node_run.bundle, "pack", pack)
-    monkeypatch.setattr(node_run.converge, "converge", CONVERGE)
-    return found
-
-
-def linked(monkeypatch: pytest.MonkeyPatch, *connections: tuple[list[Any], int]) -> Link:
-    link = Link(*connections)
-    monkeypatch.setattr(runner_client, "RunningCommand", link)
-    return link
-
-
-def looks(nodes: Nodes, *answers: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let bog1 return these answers, one for each survey."""
-    left = list(answers)
-
-    class Answers(dict[str, Any]):
-        def __getitem__(self, name: str) -> Any:
-            return left.pop(0) if name == "bog1" else super().__getitem__(name)
-
-    monkeypatch.setattr(nodes, "answers", Answers(nodes.answers))
+__all__ = ["clock", "nodes", "packed", "run"]
 
 
 @pytest.mark.parametrize("venv", ["", "of another toolkit"])

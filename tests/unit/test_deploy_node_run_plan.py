@@ -4,13 +4,15 @@ import json
 from typing import Any
 
 import pytest
-from test_deploy_node_run import Data, Nodes, answer, facts, nodes, run
+from deploy_samples import Data, Nodes, answer, facts, nodes, run
 
 from chautari.deploy import node_run, pipeline
 from chautari.deploy.node_events import NodeReportBuilder
 from chautari.report.model import NodeReport, Notice, Refusal
 
 __all__ = ["nodes", "run"]
+
+
 OUTDATED = Notice("environment_outdated", {"megabytes": 11})
 
 

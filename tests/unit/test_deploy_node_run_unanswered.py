@@ -4,13 +4,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_deploy_converge import FINISHED, STARTED, Link, actions, clock
-from test_deploy_node_run import NEW, Data, Nodes, answer, facts, nodes, run, states
-from test_deploy_node_run_occupied import FREE, LUZ, OURS, at_work, linked, looks, packed
+from deploy_samples import (
+    FINISHED,
+    FREE,
+    LUZ,
+    NEW,
+    OURS,
+    STARTED,
+    Data,
+    Link,
+    Nodes,
+    actions,
+    answer,
+    at_work,
+    clock,
+    facts,
+    linked,
+    looks,
+    nodes,
+    packed,
+    run,
+    states,
+)
 
 from chautari.deploy import pipeline
 
 __all__ = ["clock", "nodes", "packed", "run"]
+
+
 FRESH = {"reasons": {"base": NEW}, "up_to_date": []}
 ENDS = ([STARTED, FINISHED], 0)
 

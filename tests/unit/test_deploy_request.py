@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deploy_samples import Silent, replying
 from node_samples import node
 from region_samples import REGION, ROOT, SANDBOX, inventory, key_pair
-from test_deploy_node_run import Silent, replying
 
 from chautari.deploy import export, outside_checks, region_report, request, status
 from chautari.deploy.request import DeployContext, Request, resolve_context, run_metadata

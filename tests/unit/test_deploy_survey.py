@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_deploy_node_run import Silent, answer, replying
+from deploy_samples import Silent, answer, replying
 
 from chautari.deploy import survey
 from chautari.process import RunningCommand
