@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -30,6 +31,7 @@ with lock.hold_lock({"run": sys.argv[2], "operator": "luz", "origin": "cusco"}) 
 """
 
 
+@functools.cache
 def sandbox_entry_point() -> EntryPoint:
     """Return the entry point that chautari-sandbox declares."""
     project = tomllib.loads((ROOT / "tool/chautari_sandbox/pyproject.toml").read_text())["project"]

@@ -29,17 +29,20 @@ TYPES: dict[str, tuple[type, ...]] = {
     "raw": (str, int),
 }  # fmt: skip
 ALL = NAMES + SHARED
-TASK_FILES = [(role, file) for role in ALL for file in task_files(role)]
-VARIABLES = [(role, "main", name) for role in NAMES for name in options(role)] + [
-    (role, entry, name)
-    for role in SHARED
-    for entry in entry_points(role)
-    for name in options(role, entry)
-]
 
 
-def ids(value: Any) -> str:
-    return str(value.relative_to(ROLES)) if isinstance(value, Path) else str(value)
+def variables(role: str) -> dict[str, Data]:
+    """Return the specs of all variables of a role, by entry point and name."""
+    entries = entry_points(role) if role in SHARED else ["main"]
+    specs = (
+        (entry, name, spec) for entry in entries for name, spec in options(role, entry).items()
+    )
+    return {f"{entry}: {name}": spec for entry, name, spec in specs}
+
+
+def tasks_of_role(role: str) -> list[tuple[Path, Data]]:
+    """Return the tasks of a role and its handlers, each with its file."""
+    return [(file, task) for file in task_files(role) for task in tasks(read(file))]
 
 
 def test_every_role_of_the_registry_exists() -> None:
@@ -85,25 +88,27 @@ def test_role_metadata_has_author_license_and_platforms(role: str) -> None:
     assert platform == {"name": "Debian", "versions": ["bookworm", "trixie"]}
 
 
-@pytest.mark.parametrize(("role", "entry", "name"), VARIABLES)
-def test_variable_is_documented_with_its_type(role: str, entry: str, name: str) -> None:
-    spec = options(role, entry)[name]
-    assert name.startswith(f"{role}_")
-    assert spec["description"]
-    assert spec["type"] in TYPES
-    assert spec["type"] != "list" or "elements" in spec
+@pytest.mark.parametrize("role", ALL)
+def test_variables_are_documented_with_their_type(role: str) -> None:
+    for where, spec in variables(role).items():
+        assert where.partition(": ")[2].startswith(f"{role}_")
+        assert spec["description"], where
+        assert spec["type"] in TYPES, where
+        assert spec["type"] != "list" or "elements" in spec, where
 
 
-@pytest.mark.parametrize(("role", "entry", "name"), VARIABLES)
-def test_variable_is_either_required_or_has_its_default(role: str, entry: str, name: str) -> None:
-    spec, given = options(role, entry)[name], defaults(role)
-    if spec.get("required"):
-        assert "default" not in spec
-        assert name not in given
-    else:
-        assert spec["default"] == given[name]
-        assert type(spec["default"]) is type(given[name])
-        fits(given[name], spec, name)
+@pytest.mark.parametrize("role", ALL)
+def test_variable_is_either_required_or_has_its_default(role: str) -> None:
+    given = defaults(role)
+    for where, spec in variables(role).items():
+        name = where.partition(": ")[2]
+        if spec.get("required"):
+            assert "default" not in spec, where
+            assert name not in given, where
+        else:
+            assert spec["default"] == given[name], where
+            assert type(spec["default"]) is type(given[name]), where
+            fits(given[name], spec, where)
 
 
 @pytest.mark.parametrize("role", ALL)
@@ -117,9 +122,11 @@ def test_every_default_is_documented_and_has_a_comment(role: str) -> None:
             assert above.startswith("# "), line
 
 
-@pytest.mark.parametrize(("role", "entry", "name"), VARIABLES)
-def test_readme_names_every_variable(role: str, entry: str, name: str) -> None:
-    assert f"| `{name}` |" in (ROLES / role / "README.md").read_text()
+@pytest.mark.parametrize("role", ALL)
+def test_readme_names_every_variable(role: str) -> None:
+    text = (ROLES / role / "README.md").read_text()
+    names = {where.partition(": ")[2] for where in variables(role)}
+    assert {name for name in names if f"| `{name}` |" not in text} == set()
 
 
 def fits(value: Any, spec: Data, where: str) -> None:
@@ -155,9 +162,10 @@ def test_rendered_variables_have_the_types_that_the_role_declares(role: str) -> 
         fits(value, declared[name], name)
 
 
-@pytest.mark.parametrize(("role", "file"), TASK_FILES, ids=ids)
-def test_task_file_is_short(role: str, file: Path) -> None:
-    assert len(file.read_text().splitlines()) < 70
+@pytest.mark.parametrize("role", ALL)
+def test_task_files_are_short(role: str) -> None:
+    lengths = {file.name: len(file.read_text().splitlines()) for file in task_files(role)}
+    assert {name for name, length in lengths.items() if length >= 70} == set()
 
 
 @pytest.mark.parametrize("role", NAMES)
@@ -166,26 +174,26 @@ def test_main_only_includes(role: str) -> None:
         assert module(task)[0] in ("ansible.builtin.include_tasks", "ansible.builtin.import_tasks")
 
 
-@pytest.mark.parametrize(("role", "file"), TASK_FILES, ids=ids)
-def test_tasks_have_names_and_use_builtin_modules(role: str, file: Path) -> None:
-    for task in tasks(read(file)):
+@pytest.mark.parametrize("role", ALL)
+def test_tasks_have_names_and_use_builtin_modules(role: str) -> None:
+    for _, task in tasks_of_role(role):
         name, _ = module(task)
         assert name.startswith("ansible.builtin."), task
         assert task["name"][0].isupper(), task
 
 
-@pytest.mark.parametrize(("role", "file"), TASK_FILES, ids=ids)
-def test_task_neither_hides_a_failure_nor_exports_a_secret(role: str, file: Path) -> None:
-    for task in tasks(read(file)):
+@pytest.mark.parametrize("role", ALL)
+def test_tasks_neither_hide_a_failure_nor_export_a_secret(role: str) -> None:
+    for _, task in tasks_of_role(role):
         assert "ignore_errors" not in task, task
         assert task.get("failed_when") is not False, task
         shown = str(task.get("environment", ""))
         assert not re.search(r"_passwords?\b", shown), task
 
 
-@pytest.mark.parametrize(("role", "file"), TASK_FILES, ids=ids)
-def test_commands_say_what_they_change(role: str, file: Path) -> None:
-    for task in tasks(read(file)):
+@pytest.mark.parametrize("role", ALL)
+def test_commands_say_what_they_change(role: str) -> None:
+    for file, task in tasks_of_role(role):
         name, arguments = module(task)
         if name in ("ansible.builtin.command", "ansible.builtin.shell"):
             keys = set(arguments) if isinstance(arguments, dict) else set()
@@ -193,9 +201,9 @@ def test_commands_say_what_they_change(role: str, file: Path) -> None:
             assert "changed_when" in task or {"creates", "removes"} & keys or handler, task
 
 
-@pytest.mark.parametrize(("role", "file"), TASK_FILES, ids=ids)
-def test_modes_are_quoted(role: str, file: Path) -> None:
-    for task in tasks(read(file)):
+@pytest.mark.parametrize("role", ALL)
+def test_modes_are_quoted(role: str) -> None:
+    for _, task in tasks_of_role(role):
         _, arguments = module(task)
         if isinstance(arguments, dict) and "mode" in arguments:
             assert isinstance(arguments["mode"], str), task

@@ -64,9 +64,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("file", PRODUCT, ids=lambda file: str(file.relative_to(ROOT)))
-def test_product_imports_no_sandbox(file: Path) -> None:
-    assert "chautari_sandbox" not in imported(file)
+def test_product_imports_no_sandbox() -> None:
+    assert [str(file) for file in PRODUCT if "chautari_sandbox" in imported(file)] == []
 
 
 def test_product_wheel_holds_no_php_and_no_doubles(wheels: dict[str, list[str]]) -> None:
