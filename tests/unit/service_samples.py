@@ -1,5 +1,6 @@
 """A small region for each service, made from the declarations of the service."""
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from chautari.secrets.store import SecretStore
 from chautari.services.artifacts import Artifact
 from chautari.services.base import Service
 from chautari.services.registry import SERVICES
+from chautari.services.secret_spec import SecretSpec
 
 
 def companions(name: str) -> list[Service]:
@@ -59,9 +61,14 @@ def context_of(service: Service) -> NodeContext:
     return NodeContext(found, replace(SANDBOX, artifacts=artifacts), "bog1")
 
 
+@functools.cache
+def generate(spec: SecretSpec) -> str:
+    """Return a value for a secret; generating an RSA key takes a tenth of a second."""
+    return spec.make()
+
+
 def secrets_of(of: Region) -> SecretStore:
-    made = {spec.name: spec.make() for spec in required_secrets(of)}
-    return SecretStore(made, ())
+    return SecretStore({spec.name: generate(spec) for spec in required_secrets(of)}, ())
 
 
 def roles_of_service(name: str) -> tuple[str, ...]:
