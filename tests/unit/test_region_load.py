@@ -1,5 +1,6 @@
 """`load` with every file of `tests/fixtures`, and the content of a loaded region."""
 
+import re
 import zoneinfo
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from region_samples import FIXTURES, KEY, inventory, region_file
 
 from chautari.errors import BadInput, InvalidRegion
-from chautari.region import yaml_reader
+from chautari.region import field_types, yaml_reader
 from chautari.region.field_types import check_timezone
 from chautari.region.load import load
 from chautari.region.locate import find_region_file, region_names
@@ -178,8 +179,17 @@ def test_operator_key_keeps_its_comment(tmp_path: Path) -> None:
     assert inventory(tmp_path).region.operators["ana"] == (f"{KEY} ana@laptop",)
 
 
-def test_every_time_zone_of_the_database_is_known() -> None:
-    assert all(check_timezone(zone) == zone for zone in zoneinfo.available_timezones())
+def test_time_zone_has_its_present_name() -> None:
+    """Debian 13 has the old names in a package of its own, which no provider installs."""
+    renamed = field_types._renamed_timezones()
+    assert len(renamed) > 100 and not set(renamed) & set(renamed.values())
+    for zone in zoneinfo.available_timezones():
+        if zone not in renamed:
+            assert check_timezone(zone) == zone
+            continue
+        with pytest.raises(ValueError, match=f"write {re.escape(renamed[zone])}$"):
+            check_timezone(zone)
+        assert check_timezone(renamed[zone])
 
 
 @pytest.mark.parametrize(
@@ -191,3 +201,49 @@ def test_load_refuses_an_invalid_time_zone(text: str) -> None:
     assert text not in zoneinfo.available_timezones()
     with pytest.raises(ValueError, match="is not a time zone"):
         check_timezone(text)
+
+
+@pytest.mark.parametrize("value", ["5", "35.0", "2024", "true", "0", "12"])
+def test_hint_never_leads_to_the_next_error(value: str, tmp_path: Path) -> None:
+    """What a message says to write instead is accepted in its place."""
+    text = (VALID / "everything.yml").read_text()
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        match = re.fullmatch(r"( *[a-z_0-9]+: )([^\[{#|>]+)( #.*)?", line)
+        if not match:
+            continue
+        file = tmp_path / "hints.yml"
+        file.write_text("\n".join([*lines[:number], match[1] + value, *lines[number + 1 :]]))
+        try:
+            load(file)
+        except InvalidRegion as error:
+            said = [p for p in error.problems if p.line == number + 1]
+            for hint in (
+                re.search(r"write ([0-9]+) without|quotes: ('.*')$", p.message) for p in said
+            ):
+                if hint:
+                    fixed = match[1] + (hint[1] or hint[2])
+                    file.write_text("\n".join([*lines[:number], fixed, *lines[number + 1 :]]))
+                    _assert_no_problem_on_line(file, number + 1)
+
+
+def _assert_no_problem_on_line(file: Path, line: int) -> None:
+    try:
+        load(file)
+    except InvalidRegion as error:
+        assert [problem for problem in error.problems if problem.line == line] == []
+
+
+def test_region_file_of_another_name_is_named(tmp_path: Path) -> None:
+    (tmp_path / "andes").mkdir()
+    (tmp_path / "andes" / "region.yaml").write_text("region: andes\n")
+    for name in ("andes", str(tmp_path / "andes")):
+        with pytest.raises(BadInput, match=r"region.yaml: a region's file is called region.yml"):
+            find_region_file(name, tmp_path)
+
+
+def test_folder_in_upper_case_is_named(tmp_path: Path) -> None:
+    (tmp_path / "Andes").mkdir()
+    with pytest.raises(BadInput, match="in lower case") as refused:
+        find_region_file("Andes", tmp_path)
+    assert f"mv {tmp_path}/Andes {tmp_path}/andes" in str(refused.value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from chautari.errors import Problem
@@ -57,11 +58,11 @@ def _error_message(item: ErrorDetails) -> str:
     if kind == "missing":
         return "is missing; " + _example_hint(item["loc"])
     if kind == "value_error":
-        return str(context["error"])
+        return str(context["error"]).replace(repr(value), _shown_value(value))
     if kind == "literal_error":
         return _unknown_value_message(value, context["expected"])
     if kind in _KINDS:
-        return f"{_shown_value(value)} is not {_KINDS[kind]}{_quote_hint(kind, value)}"
+        return f"{_shown_value(value)} is not {_KINDS[kind]}{_type_hint(kind, value, item['loc'])}"
     if kind in ("greater_than_equal", "less_than_equal"):
         return f"{_shown_value(value)} is out of range; {_example_hint(item['loc'])}"
     if kind == "string_pattern_mismatch":
@@ -80,12 +81,31 @@ def _shown_value(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _quote_hint(kind: str, value: Any) -> str:
+def _type_hint(kind: str, value: Any, location: Sequence[str | int]) -> str:
+    """Return how to write a value of the right type: only advice that `validate` accepts."""
     if kind == "string_type" and isinstance(value, bool | int | float):
-        return f"; put it in quotes: '{_shown_value(value)}'"
-    if kind in ("int_type", "int_parsing") and isinstance(value, str) and value.isdecimal():
+        quoted = _shown_value(value)
+        accepted = _accepts(location, quoted)
+        return f"; put it in quotes: '{quoted}'" if accepted else f"; {_example_hint(location)}"
+    # Longer ones Python does not convert, and no field takes them.
+    digits = isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdecimal()
+    if kind not in ("int_type", "int_parsing"):
+        return ""
+    if digits and _accepts(location, int(value)):
         return f"; write {int(value)} without quotes"
-    return ""
+    return f"; {_example_hint(location)}"
+
+
+def _accepts(location: Sequence[str | int], value: object) -> bool:
+    """Return whether the field at `location` takes `value`."""
+    field = _field_at(location)
+    if field is None:
+        return False
+    try:
+        TypeAdapter(field.rebuild_annotation()).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _unknown_value_message(value: Any, expected: str) -> str:
@@ -111,12 +131,19 @@ def _unknown_key_message(location: Sequence[str | int]) -> str:
 
 
 def _example_hint(location: Iterable[str | int]) -> str:
+    field = _field_at(location)
+    if field is not None and field.examples:
+        *_, key = location
+        return f"write for example {key}: {_as_flow_yaml(field.examples[0])}"
+    return "see docs/reference/region.md"
+
+
+def _field_at(location: Iterable[str | int]) -> FieldInfo | None:
+    """Return the field of the model that `location` names; None for an item of a list."""
     *parents, key = location
     model = _model_at(parents)
-    for name, field in model.model_fields.items() if model else ():
-        if key in (name, field.alias) and field.examples:
-            return f"write for example {key}: {_as_flow_yaml(field.examples[0])}"
-    return "see docs/reference/region.md"
+    fields = model.model_fields.items() if model else ()
+    return next((field for name, field in fields if key in (name, field.alias)), None)
 
 
 def _as_flow_yaml(value: Any) -> str:

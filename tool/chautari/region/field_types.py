@@ -10,8 +10,10 @@ import base64
 import binascii
 import re
 import zoneinfo
+from collections.abc import Callable
 from functools import cache
-from ipaddress import IPv4Network, ip_address
+from importlib import resources
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -23,12 +25,14 @@ _EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@(?P<domain>[^@\s]+)")
 _SIZE = re.compile(r"[1-9][0-9]{0,5} ?(MB|GB|TB)")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
-_MARKUP = re.compile(r"[<>&\\{}\n]")
+_MARKUP = re.compile(r"[<>\\{}\n]")
+CURLY_QUOTES = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f")
 LONGEST_TEXT = 500
 # RFC 5737: never routed, so a mistake in a sandbox reaches no stranger's machine.
 DOCUMENTATION_NETWORKS = tuple(
     map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
 )
+_NO_MACHINE = tuple(map(IPv4Network, ("0.0.0.0/8", "240.0.0.0/4")))
 KEY_TYPES = ("ssh-ed25519", "ssh-rsa")
 RSA_BITS = 2048
 
@@ -93,26 +97,54 @@ def check_email(value: str) -> str:
 
 
 def check_address(value: str) -> str:
-    """Return the canonical form of an IPv4 or IPv6 address that a node can be reached at."""
+    """Return the canonical form of an IPv4 or IPv6 address that a node can be reached at.
+
+    A private address is valid: a node may stand behind a router or in a VPN.
+    """
+    # After % Python accepts any text: it names an interface of this machine, not of the node.
+    if "%" in value:
+        raise ValueError(f"{value!r} names a network interface; write the address without %…")
     try:
         address = ip_address(value)
     except ValueError:
         raise ValueError(
             f"{value!r} is not an IP address; write the node's public one, such as 203.0.113.10"
         ) from None
-    if address.is_multicast or address.is_unspecified or address.is_link_local:
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        raise ValueError(f"{value} is an IPv4 address; write {address.ipv4_mapped}")
+    # RFC 1122: no machine has an address of 0.0.0.0/8 or of 240.0.0.0/4, broadcast included.
+    no_machine = isinstance(address, IPv4Address) and any(
+        address in network for network in _NO_MACHINE
+    )
+    if no_machine or address.is_multicast or address.is_unspecified or address.is_link_local:
         raise ValueError(f"{value} cannot be a node's address; write its public one")
+    if address.is_loopback:
+        raise ValueError(
+            f"{value} is the machine itself, whichever that is; write the node's public address"
+        )
     return str(address)
 
 
 def check_timezone(value: str) -> str:
-    """Return `value` when the time zone database knows it."""
+    """Return `value` when it is a present name in the time zone database.
+
+    Old names work on this machine perhaps, but not on a node: Debian 13 leaves them out.
+    """
+    if value in (renamed := _renamed_timezones()):
+        raise ValueError(f"{value!r} is an old name of a time zone; write {renamed[value]}")
     if not _is_timezone(value):
         raise ValueError(
             f"{value!r} is not a time zone; write Area/City, such as America/Bogota or "
             "Asia/Kathmandu"
         )
     return value
+
+
+@cache
+def _renamed_timezones() -> dict[str, str]:
+    """Return the present name of each old time zone (IANA 2025b, as Debian 13 packages it)."""
+    text = (resources.files(__package__) / "renamed_timezones.txt").read_text()
+    return dict(line.split() for line in text.splitlines() if not line.startswith("#"))
 
 
 @cache
@@ -161,18 +193,50 @@ def check_version(value: str) -> str:
     return value
 
 
+def _has_options(value: str) -> bool:
+    """Return whether options of `authorized_keys` stand before the type, as in from="…" ssh-rsa."""
+    first, _, rest = value.partition(" ")
+    return first not in KEY_TYPES and bool(re.search(rf"({'|'.join(KEY_TYPES)}) AAAA", rest))
+
+
+_KEY_MISTAKES: tuple[tuple[Callable[[str], bool], str], ...] = (
+    (
+        lambda text: "PRIVATE" in text or text.startswith("PuTTY-User-Key-File"),
+        "this is a private key; never share it, paste the .pub file's line",
+    ),
+    (
+        lambda text: "SSH2 PUBLIC KEY" in text,
+        "this is PuTTY's form of a public key; in PuTTYgen copy the text under `Public key for "
+        "pasting into OpenSSH authorized_keys file`, or run: ssh-keygen -i -f FILE",
+    ),
+    (
+        lambda text: len(re.findall(r"^ *ssh-", text, re.MULTILINE)) > 1,
+        "several keys in one text; write them as a list, one key in each line that begins with -",
+    ),
+    (
+        lambda text: bool(set(text) & CURLY_QUOTES),
+        "curly quotes came with the key; delete them, a key needs no quotes",
+    ),
+    (
+        _has_options,
+        "options stand before the key's type; paste the key from its type on, such as ssh-ed25519",
+    ),
+)
+
+
 def check_public_key(value: str) -> str:
     """Return an OpenSSH public key line that can log in and that secrets can be encrypted to.
 
     age (and so `secrets.age`) knows ed25519 and RSA keys; ECDSA and hardware (`sk-`) keys it
     cannot encrypt to. RFC 4253 section 6.6 gives the blob's form: the type's name comes first.
     """
+    for is_made, message in _KEY_MISTAKES:
+        if is_made(value.strip()):
+            raise ValueError(message)
     parts = value.split(maxsplit=2)
     if len(parts) < 2:
         raise ValueError("not an SSH public key; paste the one line of ~/.ssh/id_ed25519.pub")
     kind, blob = parts[:2]
-    if "PRIVATE" in value:
-        raise ValueError("this is a private key; never share it, paste the .pub file's line")
     if kind not in KEY_TYPES:
         raise ValueError(
             f"keys of type {kind} cannot open the region's secrets; use ssh-ed25519 "

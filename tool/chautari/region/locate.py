@@ -23,18 +23,35 @@ def find_region_file(name: str, root: Path) -> Path:
     if path.suffix in (".yml", ".yaml") or "/" in name:
         file = path / REGION_FILE if path.is_dir() else path
         if not file.is_file():
+            _refuse_other_extension(file.parent)
             raise BadInput(f"{file}: no such file", fix="give a region's name or its region.yml")
         return file
     file = root / name / REGION_FILE
     # A name must not climb out of the inventories folder.
-    if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) and file.is_file():
-        return file
+    if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
+        if file.is_file():
+            return file
+        _refuse_other_extension(file.parent)
+    elif re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,30}", name) and file.parent.is_dir():
+        raise BadInput(
+            f"{file.parent}: the names of regions and their folders are in lower case",
+            fix=f"mv {file.parent} {root / name.lower()}, and write region: {name.lower()}",
+        )
     there = region_names(root)
     from chautari.region.explain import nearest  # only a mistake needs it
 
     close = nearest(name, there)
     hint = f"did you mean {close}?" if close else f"known regions: {', '.join(there) or 'none yet'}"
     raise BadInput(f"no region {name!r} under {root}/", fix=hint)
+
+
+def _refuse_other_extension(folder: Path) -> None:
+    other = folder / "region.yaml"
+    if other.is_file():
+        raise BadInput(
+            f"{other}: a region's file is called {REGION_FILE}",
+            fix=f"mv {other} {folder / REGION_FILE}",
+        )
 
 
 def region_names(root: Path) -> list[str]:

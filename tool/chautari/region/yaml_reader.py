@@ -41,6 +41,14 @@ _CONTROL = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e"
     r"\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+_JOINERS = "\u200c\u200d"
+# Letters and signs of Arabic, Syriac, the scripts of India, Sinhala, Tibetan, Burmese and Khmer.
+_JOINED_LETTERS = re.compile(
+    r"[\u0600-\u07bf\u0860-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u17ff\ua8e0-\ua8ff]{2}"
+)
+_CONFLICT = re.compile(r"(<{7}|>{7}) ")
+_NO_BREAK_SPACE = re.compile(r"(\s*(?:- )?(?:[A-Za-z0-9_-]+:)? *)([\u00a0\u2007\u202f\u3000])")
+_CURLY_VALUE = re.compile(r"\s*(?:- )?(?:[A-Za-z0-9_-]+:)? *[\[{]? *([\u2018-\u201f])")
 
 
 @dataclass
@@ -110,8 +118,8 @@ class _Reader:
             raise self.fatal_problem(
                 event, f"longer than {MAX_LENGTH} characters, the limit of a value"
             )
-        if hidden := _CONTROL.search(event.value):
-            raise self.fatal_problem(event, _hidden_character_message(hidden[0]))
+        if hidden := _find_hidden_character(event.value):
+            raise self.fatal_problem(event, _hidden_character_message(hidden[1]))
         return event.value if event.style else parse_scalar(event.value)
 
     def read_mapping(self, path: Path_) -> dict[str, object]:
@@ -183,16 +191,54 @@ def read(file: Path, shown_as: Path | None = None) -> Document:
     """
     shown = shown_as or file
     text = _read_text(file, shown)
-    if control := _CONTROL.search(text):
-        line = text.count("\n", 0, control.start()) + 1
-        column = control.start() - text.rfind("\n", 0, control.start())
-        raise InvalidRegion(
-            [Problem(shown, line, column, "", _hidden_character_message(control[0]))]
-        )
+    if mistakes := list(_editing_mistakes(shown, text)):
+        raise InvalidRegion(mistakes)
     try:
         return _Reader(shown, text).read()
     except yaml.YAMLError as error:
         raise InvalidRegion([_syntax_problem(shown, text, error)]) from None
+
+
+def _editing_mistakes(shown: Path, text: str) -> Iterator[Problem]:
+    """Yield what editors, chat programs and git leave in a file, each with its own name.
+
+    YAML would report most of them as something else, or take them for a part of a word.
+    """
+    if start := _find_hidden_character(text):
+        line = text.count("\n", 0, start[0]) + 1
+        column = start[0] - text.rfind("\n", 0, start[0])
+        yield Problem(shown, line, column, "", _hidden_character_message(start[1]))
+    for number, line_text in enumerate(text.split("\n"), start=1):
+        if _CONFLICT.match(line_text):
+            message = (
+                "git could not merge two versions here; keep one of them and delete the lines "
+                "that begin with <<<<<<<, ======= and >>>>>>>"
+            )
+            yield Problem(shown, number, 1, "", message)
+            return  # each conflict has several such lines
+        if space := _NO_BREAK_SPACE.match(line_text):
+            message = (
+                f"a no-break space (U+{ord(space[2]):04X}) where YAML needs a plain one; "
+                "type the space again"
+            )
+            yield Problem(shown, number, space.start(2) + 1, "", message)
+        elif quote := _CURLY_VALUE.match(line_text):
+            message = f"{quote[1]} is a curly quote; type straight ones: ' or \""
+            yield Problem(shown, number, quote.start(1) + 1, "", message)
+
+
+def _find_hidden_character(text: str) -> tuple[int, str] | None:
+    """Return where the first hidden character stands, and the character.
+
+    U+200C and U+200D belong between two letters or signs of scripts that join them: without them
+    Nepali, Bengali and Persian are misspelt (The Unicode Standard 16, section 23.2).
+    """
+    for found in _CONTROL.finditer(text):
+        start = found.start()
+        around = text[max(start - 1, 0) : start] + text[start + 1 : start + 2]
+        if not (found[0] in _JOINERS and _JOINED_LETTERS.fullmatch(around)):
+            return start, found[0]
+    return None
 
 
 def _read_text(file: Path, shown: Path) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from importlib import resources
 
 from chautari.region.model import Region
 from chautari.region.rule import Finding, Pins, Rule
@@ -21,15 +23,29 @@ def operators_can_open_the_secrets(region: Region, _: Pins) -> Iterator[Finding]
             yield ("operators", name), "no key; paste the line of ~/.ssh/id_ed25519.pub"
 
 
-def operators_are_not_login_accounts(region: Region, _: Pins) -> Iterator[Finding]:
-    """An operator named like a node's login account would take it over, and lock it on leaving."""
+SYSTEM_PREFIXES = ("systemd-", "chautari-", "bbb-")
+
+
+@cache
+def _system_accounts() -> frozenset[str]:
+    text = (resources.files(__package__) / "system_accounts.txt").read_text()
+    return frozenset(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def operators_are_not_other_accounts(region: Region, _: Pins) -> Iterator[Finding]:
+    """An operator with another account's name would take it over, and lock it on leaving."""
     logins = {node.user: name for name, node in region.nodes.items()}
     for name in region.operators:
-        if name in logins:
+        if name in _system_accounts() or name.startswith(SYSTEM_PREFIXES):
+            yield (
+                ("operators", name),
+                f"{name} is an account or group that packages use; give the person another name",
+            )
+        elif name in logins:
             yield (
                 ("operators", name),
                 f"{name} is the login account of {logins[name]}; give the person another name",
             )
 
 
-RULES: tuple[Rule, ...] = (operators_can_open_the_secrets, operators_are_not_login_accounts)
+RULES: tuple[Rule, ...] = (operators_can_open_the_secrets, operators_are_not_other_accounts)
