@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import Path
 
+import pyrage
 import pytest
 from region_samples import REGION, inventory, key_pair
 
@@ -225,3 +226,54 @@ def test_secrets_that_no_local_key_opens_are_not_generated(tmp_path: Path) -> No
         ensure_secrets(found, [tmp_path / "luz"], RELAY)
     assert not found.secrets.exists()
     assert list(found.folder.glob(".secrets*")) == []
+
+
+# What `secrets.age` may hold after a merge, an edit by hand or an attack: sealed to the right key.
+CRAFTED: dict[str, bytes] = {
+    "empty": b"",
+    "not JSON": b"{",
+    "not UTF-8": b'{"secrets": {"a": "\xff"}, "recipients": []}',
+    "a list": b"[]",
+    "a number": b"5",
+    "a long number": b"9" * 5000,
+    "null": b"null",
+    "nested": b"[" * 100_000,
+    "no secrets": b'{"recipients": []}',
+    "no recipients": b'{"secrets": {}}',
+    "secrets are a list": b'{"secrets": [], "recipients": []}',
+    "recipients are a text": b'{"secrets": {}, "recipients": "ssh-ed25519 AAAA"}',
+    "a recipient is a number": b'{"secrets": {}, "recipients": [5]}',
+    "a value is a number": b'{"secrets": {"receipt_key": 5}, "recipients": []}',
+    "a value is null": b'{"secrets": {"receipt_key": null}, "recipients": []}',
+    "a value is a mapping": b'{"secrets": {"receipt_key": {}}, "recipients": []}',
+    "a name is a path": b'{"secrets": {"../x": "y"}, "recipients": []}',
+    "another key": b'{"secrets": {}, "recipients": [], "more": 1}',
+    "a value with a line end": b'{"secrets": {"receipt_key": "a\\nb"}, "recipients": []}',
+    "a value with an escape": b'{"secrets": {"receipt_key": "\\u001b]0;x"}, "recipients": []}',
+    "a value that is empty": b'{"secrets": {"receipt_key": ""}, "recipients": []}',
+    "a value that is long": b'{"secrets": {"receipt_key": "' + b"a" * 30_000
+    + b'"}, "recipients": []}',
+    "many recipients": b'{"secrets": {}, "recipients": [' + b'"a",' * 2000 + b'"a"]}',
+    "larger than a megabyte": b'{"secrets": {"a": "' + b"a" * 2_000_000 + b'"}, "recipients": []}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CRAFTED)
+def test_crafted_content_is_refused_without_showing_it(name: str, tmp_path: Path) -> None:
+    found = region(tmp_path)
+    [public] = recipients_of(found)
+    key = pyrage.ssh.Recipient.from_str(" ".join(public.split()[:2]))
+    found.secrets.write_bytes(pyrage.encrypt(CRAFTED[name], [key]))
+    before = found.secrets.read_bytes()
+    with pytest.raises(BadInput) as refused:
+        ensure_secrets(found, [tmp_path / "ana"], RELAY)
+    assert "git" in refused.value.fix
+    assert "aaaa" not in str(refused.value) and str(refused.value).replace("\n", "").isprintable()
+    assert found.secrets.read_bytes() == before
+
+
+def test_secrets_file_that_is_a_folder_is_refused(tmp_path: Path) -> None:
+    found = region(tmp_path)
+    found.secrets.mkdir()
+    with pytest.raises(BadInput, match=r"secrets\.age: Is a directory"):
+        ensure_secrets(found, [tmp_path / "ana"], RELAY)

@@ -1,11 +1,24 @@
-"""Writes files atomically, and reads the toolkit's own files."""
+"""Writes files atomically, reads the toolkit's own, and explains why a file cannot be used."""
 
 from __future__ import annotations
 
+import errno
 import os
+import shlex
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from chautari.errors import BadInput
+
+# What this machine can be short of or forbid; other errors of the operating system are our bugs.
+ENVIRONMENT_ERRORS = frozenset(
+    {
+        errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO,
+        errno.EMFILE, errno.ENFILE, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
+    }
+)  # fmt: skip
 
 
 def write_atomically(
@@ -40,3 +53,50 @@ def read_toolkit_yaml(file: Path) -> Any:
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return yaml.load(file.read_bytes(), Loader=loader)
+
+
+def unusable_file(file: Path | str, error: OSError) -> BadInput:
+    """Return what to tell a person whose machine does not let us use `file`."""
+    path = Path(file)
+    return BadInput(f"{path}: {error.strerror or error}", fix=_remedy(path, error.errno))
+
+
+def check_writable(folders: Iterable[Path]) -> None:
+    """Create `folders` and write a file in each, before any work begins.
+
+    Raises:
+        BadInput: names the folder that cannot be written, and a command against it.
+    """
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=".chautari-") as stream:
+                stream.write(b"x" * 4096)
+                stream.flush()
+        except OSError as error:
+            raise unusable_file(error.filename or folder, error) from None
+
+
+def _remedy(path: Path, code: int | None) -> str:
+    known = next(folder for folder in (path, *path.parents) if _exists(folder))
+    shown = shlex.quote(str(known))
+    if code in (errno.EACCES, errno.EPERM):
+        try:
+            foreign = known.stat().st_uid != os.getuid()
+        except OSError:
+            foreign = False
+        if foreign:
+            return f"give it back to your account: sudo chown -R $(id -un): {shown}"
+        return f"see who may use it: ls -ld {shown}"
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return f"free some space: df -h {shown}"
+    if code == errno.EROFS:
+        return f"this file system is read-only; see why: findmnt -T {shown}"
+    return f"look at it: ls -ld {shown}"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False

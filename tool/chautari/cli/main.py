@@ -14,6 +14,7 @@ import click
 
 from chautari import __version__, process
 from chautari.errors import ChautariError
+from chautari.files import ENVIRONMENT_ERRORS, unusable_file
 
 BUG = 3
 INTERRUPTED = 130
@@ -96,6 +97,12 @@ def run(arguments: list[str] | None = None) -> int:
         # The reader of the output has exited (deploy … | head), so no message would arrive.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.errno not in ENVIRONMENT_ERRORS or not isinstance(error.filename, str):
+            return _report_bug()
+        refused = unusable_file(error.filename, error)
+        click.echo(str(refused), err=True)
+        return refused.exit_code
     except Exception:
         return _report_bug()
     return result if isinstance(result, int) else 0

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
 from chautari.deploy.request import Listener, Request
+from chautari.files import check_writable
 from chautari.paths import inventories_root, reports_dir
-from chautari.region.load import load
+from chautari.region.load import Inventory, load
 from chautari.region.locate import find_region_file
 from chautari.report import jsonreport, messages
 from chautari.report.model import RegionReport
@@ -33,6 +35,7 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
     `options` are further attributes of the request.
     """
     inventory = load(find_region_file(name, inventories_root()))
+    check_writable(_folders_to_write(inventory))
     request = Request(inventory, f"deploy {verb} {inventory.region.region}", **options)
     with Progress() as progress:
         report = work(request, progress_listener(progress), progress.print_line)
@@ -43,6 +46,12 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
         print_report(report, Console(markup=False, emoji=False, highlight=False))
         click.echo(f"\nReport: {written['report.html']}")
     return 0 if report.ok else 1
+
+
+def _folders_to_write(inventory: Inventory) -> list[Path]:
+    """Return where files will appear; a checkout that has its own may be read-only."""
+    complete = inventory.secrets.exists() and inventory.known_hosts.exists()
+    return [reports_dir(inventory.region.region), *([] if complete else [inventory.folder])]
 
 
 def progress_listener(progress: Progress) -> Listener:

@@ -6,14 +6,29 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyrage
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chautari.errors import BadInput
-from chautari.files import write_atomically
+from chautari.files import unusable_file, write_atomically
 
+MAX_BYTES = 1_000_000
+MAX_VALUE_LENGTH = 20_000
 Identity = Any  # pyrage.ssh.Identity; pyrage is not typed
+
+
+_SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,80}$")]
+_Text = Annotated[str, Field(max_length=MAX_VALUE_LENGTH)]
+
+
+class _Content(BaseModel):
+    """What is encrypted in `secrets.age`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+    recipients: Annotated[list[_Text], Field(max_length=1000)]
+    secrets: dict[_SecretName, _Text]
 
 
 class SecretStore:
@@ -86,15 +101,44 @@ def load(file: Path, identities: Sequence[Path]) -> SecretStore:
             fix="name the private key that belongs to your entry under operators: --identity FILE; "
             "if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE",
         )
+    sealed = _read_limited(file)
     try:
-        body = json.loads(pyrage.decrypt(file.read_bytes(), opened))
+        body = pyrage.decrypt(sealed, opened)
     except pyrage.DecryptError as error:
         raise BadInput(
             f"{file} cannot be decrypted with {_path_list(identities)} ({error})",
             fix="ask another operator to add your key under operators and to deploy; if the file "
             "is damaged, restore it from git",
         ) from None
-    return SecretStore(body["secrets"], body["recipients"])
+    return _parse(file, body)
+
+
+def _read_limited(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            sealed = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise unusable_file(file, error) from None
+    if len(sealed) > MAX_BYTES:
+        raise BadInput(
+            f"{file} is larger than {MAX_BYTES // 1_000_000} MB, so it is no secrets.age",
+            fix="restore it from git",
+        )
+    return sealed
+
+
+def _parse(file: Path, body: bytes) -> SecretStore:
+    try:
+        content = _Content.model_validate_json(body)
+    except ValidationError as error:
+        # Pydantic's message holds the value: only the place is shown.
+        places = {".".join(map(str, item["loc"])) or "the whole" for item in error.errors()}
+        raise BadInput(
+            f"{file} can be decrypted, but its content has a form that this tool did not write: "
+            + ", ".join(sorted(places)[:5]),
+            fix="restore it from git",
+        ) from None
+    return SecretStore(content.secrets, content.recipients)
 
 
 def read_identity(path: Path) -> Identity | None:

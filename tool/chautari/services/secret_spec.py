@@ -9,6 +9,12 @@ from dataclasses import dataclass
 
 from chautari.errors import BadInput
 
+ONE_LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,1000}"
+PRIVATE_KEY = (
+    r"-----BEGIN (?P<kind>(RSA )?PRIVATE KEY)-----\n([A-Za-z0-9+/=]{1,76}\n){1,120}"
+    r"-----END (?P=kind)-----\n?"
+)
+
 
 def generate() -> str:
     """Return a new secret of 192 random bits; its letters need no quoting anywhere."""
@@ -52,7 +58,8 @@ class SecretSpec:
         service: the service whose nodes get it; None for every node.
         user_supplied: whether an operator sets it; otherwise `make` generates it.
         also_for: further services whose nodes get it.
-        pattern: regular expression that a value must match; empty for any value.
+        pattern: regular expression that a value must match.
+        form: what `pattern` describes, in words.
     """
 
     name: str
@@ -60,7 +67,8 @@ class SecretSpec:
     meaning: str
     make: Callable[[], str] = generate
     also_for: tuple[str, ...] = ()
-    pattern: str = ""
+    pattern: str = ONE_LINE
+    form: str = "one line of 1 to 1,000 characters without control characters"
     user_supplied: bool = False
 
     def check(self, value: str, region: str) -> None:
@@ -69,9 +77,10 @@ class SecretSpec:
         Raises:
             BadInput: with what to do instead; the value is not shown.
         """
-        if self.pattern and not re.fullmatch(self.pattern, value):
+        if not re.fullmatch(self.pattern, value):
             raise BadInput(
-                f"the secret {self.name} ({self.meaning}) must match {self.pattern}; the current "
-                f"value has {len(value)} characters",
-                fix=f"openssl rand -hex 24 | deploy secrets set {region} {self.name}",
+                f"the secret {self.name} ({self.meaning}) must be {self.form}; the current value "
+                f"has {len(value)} characters",
+                fix="restore secrets.age from git, or set another value: openssl rand -hex 24 | "
+                f"deploy secrets set {region} {self.name}",
             )

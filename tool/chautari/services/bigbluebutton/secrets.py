@@ -11,6 +11,7 @@ SERVER_SECRET = SecretSpec(
     generate_lowercase,
     also_for=("nextcloud", "greenlight", "scalelite"),
     pattern="[A-Za-z0-9]{40,128}",
+    form="40 to 128 letters and digits",
 )
 TURN_SECRET = SecretSpec(
     "bigbluebutton_turn_secret", "bigbluebutton", "key that TURN credentials are made from"

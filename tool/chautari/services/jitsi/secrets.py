@@ -6,14 +6,18 @@ import datetime
 import functools
 import hashlib
 
-from chautari.services.secret_spec import SecretSpec, generate_rsa_key
+from chautari.errors import BadInput
+from chautari.services.secret_spec import PRIVATE_KEY, SecretSpec, generate_rsa_key
 
 MEMBER_PREFIX = "jitsi_member_"
 _BRIDGES = ("jitsi-bridge",)
 BRIDGE_PASSWORD = SecretSpec(
     "jitsi_bridge_password", "jitsi", "password of the video bridges' account", also_for=_BRIDGES
 )
-KEY = SecretSpec("jitsi_key", "jitsi", "key of Jitsi's XMPP server", generate_rsa_key, _BRIDGES)
+KEY = SecretSpec(
+    "jitsi_key", "jitsi", "key of Jitsi's XMPP server", generate_rsa_key, _BRIDGES,
+    pattern=PRIVATE_KEY, form="a private RSA key in PEM form",
+)  # fmt: skip
 SECRETS = (
     SecretSpec(
         "jitsi_focus_password", "jitsi", "password of the account of Jitsi's conference focus"
@@ -37,14 +41,24 @@ def xmpp_certificate(key: str, name: str) -> str:
     """Return the certificate of the XMPP server, which only Jitsi's own parts connect to.
 
     The result depends on the arguments only: RSA signatures involve no random numbers.
+
+    Raises:
+        BadInput: when `key` is no private RSA key.
     """
     # Imported here, since a region without Jitsi need not wait for it.
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    private = serialization.load_pem_private_key(key.encode(), password=None)
-    assert isinstance(private, rsa.RSAPrivateKey)
+    try:
+        private = serialization.load_pem_private_key(key.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        private = None
+    if not isinstance(private, rsa.RSAPrivateKey):
+        raise BadInput(
+            f"the secret {KEY.name} ({KEY.meaning}) is damaged", fix="restore secrets.age from git"
+        )
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"auth.{name}"[:64])])
     names = [x509.DNSName(item) for item in (f"auth.{name}", name, f"guest.{name}")]
     serial = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")

@@ -1,0 +1,68 @@
+"""What a person is told when the machine does not let the tool use a file."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from chautari.cli import main
+from chautari.errors import BadInput
+from chautari.files import ENVIRONMENT_ERRORS, check_writable, unusable_file
+
+REMEDIES = {
+    errno.EACCES: "ls -ld",
+    errno.ENOSPC: "df -h",
+    errno.EDQUOT: "df -h",
+    errno.EROFS: "findmnt -T",
+    errno.EIO: "ls -ld",
+}
+
+
+@pytest.mark.parametrize("code", REMEDIES)
+def test_unusable_file_is_named_with_a_command(code: int, tmp_path: Path) -> None:
+    refused = unusable_file(tmp_path / "gone" / "file", OSError(code, "Some reason"))
+    assert refused.exit_code == 2
+    assert str(refused).startswith(f"{tmp_path}/gone/file: Some reason\n  Fix: ")
+    # The nearest folder that exists, so that the command can be pasted.
+    assert f"{REMEDIES[code]} {tmp_path}" in refused.fix and "gone" not in refused.fix
+
+
+def test_file_of_another_account_is_given_back() -> None:
+    refused = unusable_file("/proc/1/mem", PermissionError(errno.EPERM, "Not permitted"))
+    assert "ls -ld" in refused.fix or "sudo chown -R" in refused.fix
+
+
+def test_check_writable_creates_and_leaves_nothing(tmp_path: Path) -> None:
+    check_writable([tmp_path / "a" / "b"])
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_folder_under_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    with pytest.raises(BadInput, match=f"{tmp_path}/a/b: Not a directory"):
+        check_writable([tmp_path / "a" / "b"])
+
+
+@pytest.mark.parametrize("code", sorted(ENVIRONMENT_ERRORS))
+def test_error_of_the_machine_is_no_bug(
+    code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(code, "Some reason", "/home/ana/.local/state/chautari")
+
+    monkeypatch.setattr(main.deploy, "main", fails)
+    assert main.run([]) == 2
+    assert capsys.readouterr().err.startswith("/home/ana/.local/state/chautari: Some reason\n  Fix")
+
+
+def test_other_error_of_the_operating_system_is_a_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(main.deploy, "main", fails)
+    assert main.run([]) == main.BUG
+    assert "This is a bug" in capsys.readouterr().err
