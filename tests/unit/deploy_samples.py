@@ -236,7 +236,7 @@ def run(
     secrets = SecretStore({name: SECRETS[name] for name in SECRETS.names} | {
         "receipt_key": "canary-receipts"}, ())  # fmt: skip
 
-    def plan(request: Request, _: Any) -> DeployContext:
+    def plan(request: Request, _: Any, **__: bool) -> DeployContext:
         given = [
             variables.of_node(NodeContext(region, PUBLIC_INTERNET, name), secrets)
             for name in request.node_names()

@@ -228,6 +228,21 @@ def test_secrets_that_no_local_key_opens_are_not_generated(tmp_path: Path) -> No
     assert list(found.folder.glob(".secrets*")) == []
 
 
+def test_lost_secrets_are_not_replaced(tmp_path: Path) -> None:
+    found = region(tmp_path)
+    found.known_hosts.write_text("203.0.113.10 ssh-ed25519 AAAA\n")
+    with pytest.raises(BadInput, match="would replace every password") as refused:
+        ensure_secrets(found, [tmp_path / "ana"], RELAY)
+    assert "git" in refused.value.fix and str(found.known_hosts) in refused.value.fix
+    assert not found.secrets.exists()
+
+
+def test_secrets_are_not_saved_for_a_plan(tmp_path: Path) -> None:
+    found = region(tmp_path)
+    made = ensure_secrets(found, [tmp_path / "ana"], RELAY, save=False)
+    assert made.names and not found.secrets.exists()
+
+
 # What `secrets.age` may hold after a merge, an edit by hand or an attack: sealed to the right key.
 CRAFTED: dict[str, bytes] = {
     "empty": b"",

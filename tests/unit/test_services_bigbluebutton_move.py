@@ -1,6 +1,8 @@
 """The steps that move BigBlueButton to another machine."""
 
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,8 +39,10 @@ def test_steps_name_machines_records_and_folders_of_the_region(tmp_path: Path) -
     assert "rooms.andes.example.org  AAAA  2001:db8::13" in lines
     copies = [line for line in lines if "rsync -aR" in line]
     assert len(copies) == 2 and copies[0] == copies[1]
-    assert copies[0].startswith("ssh -A root@203.0.113.12 rsync")
-    assert copies[0].endswith("op@203.0.113.13:/")
+    assert copies[0].startswith("ssh root@203.0.113.12 'rsync -aR")
+    assert copies[0].endswith("op@203.0.113.13:/'")
+    assert '--rsync-path "sudo rsync"' in copies[0]
+    assert not [line for line in lines if "ssh -A" in line or "ForwardAgent" in line]
     assert all(folder in copies[0] for folder in FOLDERS)
     assert any(line.startswith("ssh -p 2222 op@203.0.113.13 'sudo chown") for line in lines)
 
@@ -83,7 +87,7 @@ def test_command_prints_the_steps_and_gives_them_as_json(
     assert main.run(argv) == 0
     assert capsys.readouterr().out.startswith("1. Prepare the new machine\n")
     assert main.run([*argv, "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["steps"]) == 10
+    assert len(json.loads(capsys.readouterr().out)["steps"]) == 12
 
 
 POOL = """\
@@ -105,3 +109,42 @@ services:
 def test_pool_accepts_a_new_server_without_a_move(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="a pool, which needs no move"):
         steps(region(tmp_path, POOL), "cal2", "4.0")
+
+
+def test_key_between_the_servers_is_restricted_and_deleted(tmp_path: Path) -> None:
+    """The commands run here in a shell, with `ssh` replaced by one that runs them in a folder."""
+    bin_, home = tmp_path / "bin", tmp_path / "home"
+    for folder in (bin_, home / "root@203.0.113.12" / ".ssh", home / "op@203.0.113.13" / ".ssh"):
+        folder.mkdir(parents=True)
+    fake = bin_ / "ssh"
+    fake.write_text(
+        '#!/bin/sh\n[ "$1" != -p ] || shift 2\n'
+        'export HOME="$HOMES/$1"; cd "$HOME"; exec sh -c "$2"\n'
+    )
+    fake.chmod(0o755)
+    (tmp_path / "inventories" / "andes").mkdir(parents=True)
+    (tmp_path / "inventories" / "andes" / "known_hosts").write_text(
+        "[203.0.113.13]:2222 ssh-ed25519 AAAA\n203.0.113.12 ssh-ed25519 BBBB\n"
+    )
+    authorized = home / "op@203.0.113.13" / ".ssh" / "authorized_keys"
+    authorized.write_text("ssh-ed25519 AAAA ana@laptop\n")
+
+    def run(title: str) -> None:
+        [step] = [one for one in steps(region(tmp_path), "cal2", "4.0") if one.title == title]
+        for command in step.commands:
+            subprocess.run(
+                ["bash", "-ec", command], check=True, cwd=tmp_path,
+                env={"PATH": f"{bin_}:/usr/bin:/bin", "HOMES": str(home)},
+            )  # fmt: skip
+
+    run("Let the old server log in to the new one")
+    kept, added = authorized.read_text().splitlines()
+    assert kept == "ssh-ed25519 AAAA ana@laptop"
+    assert re.fullmatch(
+        r'from="203\.0\.113\.12(,[0-9a-f:]+)?",restrict ssh-ed25519 \S+ chautari-move', added
+    )
+    known = (home / "root@203.0.113.12" / ".ssh" / "known_hosts").read_text()
+    assert known == "[203.0.113.13]:2222 ssh-ed25519 AAAA\n"
+    run("Delete the key between the two servers")
+    assert authorized.read_text() == "ssh-ed25519 AAAA ana@laptop\n"
+    assert not list((home / "root@203.0.113.12" / ".ssh").glob("chautari-move*"))

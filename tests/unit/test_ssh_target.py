@@ -31,6 +31,12 @@ OPTIONS = (
     "-o", "ServerAliveInterval=15",
     "-o", "ServerAliveCountMax=4",
     "-o", "LogLevel=ERROR",
+    "-o", "ForwardAgent=no",
+    "-o", "ForwardX11=no",
+    "-o", "ClearAllForwardings=yes",
+    "-o", "ControlMaster=no",
+    "-o", "ControlPath=none",
+    "-o", "PermitLocalCommand=no",
 )  # fmt: skip
 
 
@@ -46,6 +52,27 @@ def test_ssh_with_a_key_offers_no_other() -> None:
         "ssh", "-T", "-p", "22", "-l", "root", *OPTIONS,
         "-i", "/keys/operator", "-o", "IdentitiesOnly=yes", "2001:db8::1", "true",
     )  # fmt: skip
+
+
+def test_configuration_of_the_person_weakens_nothing(tmp_path: Path) -> None:
+    """`ssh -G` prints what counts in the end; options of the command line come first."""
+    configuration = tmp_path / "config"
+    configuration.write_text(
+        "Host *\n  ForwardAgent yes\n  ForwardX11 yes\n  LocalForward 8080 localhost:80\n"
+        "  ControlMaster auto\n  ControlPath /tmp/%C\n  PermitLocalCommand yes\n"
+        "  LocalCommand touch /tmp/x\n  StrictHostKeyChecking no\n"
+    )
+    *options, address, _ = ssh_argv(TARGET, "true")[1:]
+    done = subprocess.run(
+        ["ssh", "-F", str(configuration), "-G", *options, address],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    settings = done.stdout.splitlines()
+    assert {
+        "forwardagent no", "forwardx11 no", "clearallforwardings yes", "controlmaster false",
+        "permitlocalcommand no", "stricthostkeychecking true",
+    } <= set(settings)  # fmt: skip
+    assert not [line for line in settings if line.startswith(("localforward", "controlpath"))]
 
 
 def test_ssh_accepts_every_option() -> None:

@@ -15,7 +15,7 @@ from chautari.region.locate import find_region_file
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
 from chautari.secrets import specs, store
-from chautari.secrets.ensure import recipients_of, save_encrypted
+from chautari.secrets.ensure import recipients_of, refuse_lost_secrets, save_encrypted
 from chautari.secrets.store import SecretStore
 
 
@@ -88,6 +88,7 @@ def _open_secrets(
     inventory: Inventory, endpoints: Endpoints, identities: tuple[Path, ...]
 ) -> SecretStore:
     if not inventory.secrets.exists():
+        refuse_lost_secrets(inventory)
         return SecretStore({}, ())
     return store.load(inventory.secrets, _identity_files(endpoints, identities))
 

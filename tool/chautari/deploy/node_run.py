@@ -163,7 +163,9 @@ def survey_and_prepare(
 ) -> list[NodeRun]:
     """Survey the nodes at once, and prepare those that are not ready for what has to run."""
     request = context.request
-    reached = targets(context.inventory, context.endpoints, tuple(names), request.identities)
+    reached = targets(
+        context.inventory, context.endpoints, tuple(names), request.identities, context.known_hosts
+    )
     variables = {node.node: node for node in context.nodes}
 
     def surveyed(target: SSHTarget) -> NodeRun:

@@ -8,8 +8,12 @@ results of the others.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 from chautari.deploy import region_report
 from chautari.deploy.node_run import (
@@ -34,12 +38,23 @@ def deploy(request: Request, tell: Listener, say: Say) -> RegionReport:
 
 def verify(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Run all checks of the region, inside and outside, and report; nothing is changed."""
-    return _run_stages(resolve_context(request, say), tell, "verify")
+    return _run_stages(resolve_context(request, say, save_secrets=False), tell, "verify")
 
 
 def plan(request: Request, tell: Listener, say: Say) -> RegionReport:
-    """Report what a deploy would run, why, and what it would change; nothing is changed."""
-    return _run_stages(resolve_context(request, say), tell, "plan")
+    """Report what a deploy would run, why, and what it would change.
+
+    Nothing is changed, neither on a node nor in the region's folder.
+    """
+    context, pinned = (
+        resolve_context(request, say, save_secrets=False),
+        request.inventory.known_hosts,
+    )
+    with tempfile.TemporaryDirectory(prefix="chautari-") as folder:
+        known_hosts = Path(folder) / pinned.name
+        if pinned.is_file():
+            shutil.copyfile(pinned, known_hosts)
+        return _run_stages(replace(context, known_hosts=known_hosts), tell, "plan")
 
 
 def prepare(request: Request, tell: Listener, say: Say) -> RegionReport:

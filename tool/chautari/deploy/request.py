@@ -73,12 +73,17 @@ class Request:
 
 @dataclass(frozen=True)
 class DeployContext:
-    """Everything that is known before the first connection."""
+    """Everything that is known before the first connection.
+
+    Attributes:
+        known_hosts: the file that pins host keys, if it is not the region's own.
+    """
 
     request: Request
     endpoints: Endpoints
     secrets: SecretStore = field(repr=False)
     nodes: tuple[NodeVariables, ...] = field(repr=False)
+    known_hosts: Path | None = None
 
     def inputs_of(self, node: NodeVariables) -> list[RoleInputs]:
         """Return the inputs of the node's roles, to compare with its receipts."""
@@ -90,15 +95,20 @@ class DeployContext:
         return self.request.inventory
 
 
-def resolve_context(request: Request, say: Callable[[str], None]) -> DeployContext:
+def resolve_context(
+    request: Request, say: Callable[[str], None], *, save_secrets: bool = True
+) -> DeployContext:
     """Find the endpoints and secrets, and compute every node's variables.
+
+    Without `save_secrets` no file of the region is written; secrets that are missing are other
+    ones the next time.
 
     Raises:
         BadInput: when a node is not known, or a secret is missing or cannot be opened.
     """
     names = request.node_names()
     endpoints = ensure_endpoints(request.inventory, say)
-    secrets = open_secrets(request, endpoints)
+    secrets = open_secrets(request, endpoints, save=save_secrets)
     nodes = tuple(
         variables.of_node(NodeContext(request.inventory, endpoints, name), secrets)
         for name in names
@@ -106,14 +116,14 @@ def resolve_context(request: Request, say: Callable[[str], None]) -> DeployConte
     return DeployContext(request, endpoints, secrets, nodes)
 
 
-def open_secrets(request: Request, endpoints: Endpoints) -> SecretStore:
-    """Return the region's secrets, complete; missing ones are generated and saved."""
+def open_secrets(request: Request, endpoints: Endpoints, *, save: bool = True) -> SecretStore:
+    """Return the region's secrets, complete; missing ones are generated and saved with `save`."""
     identities = list(request.identities)
     if endpoints.ssh_key is not None:
         identities.append(endpoints.ssh_key)
     extra = [key for keys in endpoints.operators.values() for key in keys]
     return ensure_secrets(
-        request.inventory, identities or default_identities(), endpoints.secrets, extra
+        request.inventory, identities or default_identities(), endpoints.secrets, extra, save=save
     )
 
 

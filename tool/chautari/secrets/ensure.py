@@ -16,17 +16,22 @@ def ensure_secrets(
     identities: Sequence[Path],
     supplied: Mapping[str, str],
     extra_recipients: Sequence[str] = (),
+    *,
+    save: bool = True,
 ) -> SecretStore:
     """Return the region's secrets, generating what is missing and encrypting to all operators.
 
     `supplied` are secrets that come from elsewhere (a sandbox's relay password). The file is
-    written only when something changed.
+    written only when something changed, and never without `save`.
 
     Raises:
-        BadInput: when the file cannot be opened, or a secret that an operator must set is missing.
+        BadInput: when the file is lost or cannot be opened, or a secret that an operator must set
+            is missing.
     """
     file = inventory.secrets
     recipients = recipients_of(inventory, extra_recipients)
+    if not file.exists():
+        refuse_lost_secrets(inventory)
     opened = store.load(file, identities) if file.exists() else SecretStore({}, ())
     new = dict(supplied)
     for spec in specs.required_secrets(inventory.region):
@@ -42,9 +47,29 @@ def ensure_secrets(
         new[spec.name] = spec.make()
     changed = any(name not in opened or opened[name] != value for name, value in new.items())
     complete = opened.with_values(new)
-    if changed or opened.recipients != recipients:
+    if save and (changed or opened.recipients != recipients):
         save_encrypted(complete, file, recipients, identities)
     return complete
+
+
+def refuse_lost_secrets(inventory: Inventory) -> None:
+    """Refuse to replace the secrets of nodes that were deployed with others.
+
+    A node's host key is pinned at first contact, and secrets exist before it. In a sandbox all
+    data can be made again.
+
+    Raises:
+        BadInput: when host keys are pinned. All passwords would be new, and no old data opens.
+    """
+    pinned = inventory.known_hosts
+    if inventory.region.sandbox is None and pinned.is_file() and pinned.read_bytes().strip():
+        name = inventory.region.region
+        raise BadInput(
+            f"{inventory.secrets} is missing, but nodes of {name} were deployed with its secrets; "
+            "new ones would replace every password",
+            fix="restore it from git or from another operator's copy; to renew all secrets on "
+            f"purpose, delete {pinned} and deploy again",
+        )
 
 
 def save_encrypted(

@@ -32,12 +32,15 @@ def targets(
     endpoints: Endpoints,
     nodes: tuple[str, ...],
     identities: tuple[Path, ...] = (),
+    known_hosts: Path | None = None,
 ) -> list[SSHTarget]:
     """Return the targets of the nodes called `nodes`.
 
     The key to log in with is the sandbox's, else the first of `identities`, else SSH's
-    own choice (an agent, the usual files).
+    own choice (an agent, the usual files). Host keys are pinned in `known_hosts`, by default in
+    the region's file.
     """
+    pins = (known_hosts or inventory.known_hosts).resolve()
     found = inventory.region.nodes
     key = endpoints.ssh_key or (identities[0].resolve() if identities else None)
     return [
@@ -46,7 +49,7 @@ def targets(
             found[name].address,
             found[name].port,
             found[name].user,
-            inventory.known_hosts.resolve(),
+            pins,
             key,
         )
         for name in nodes
@@ -57,6 +60,8 @@ def ssh_argv(target: SSHTarget, command: str) -> tuple[str, ...]:
     """Return the argv that runs `command` on the node.
 
     The host key must be the pinned one; a dead link is noticed after a minute; nothing is asked.
+    Whatever the person's own SSH configuration forwards, shares or runs stays out of it: root on a
+    node could use a forwarded agent.
     """
     options = {
         "BatchMode": "yes",
@@ -68,6 +73,12 @@ def ssh_argv(target: SSHTarget, command: str) -> tuple[str, ...]:
         "ServerAliveInterval": str(ALIVE_SECONDS),
         "ServerAliveCountMax": str(ALIVE_COUNT),
         "LogLevel": "ERROR",
+        "ForwardAgent": "no",
+        "ForwardX11": "no",
+        "ClearAllForwardings": "yes",
+        "ControlMaster": "no",
+        "ControlPath": "none",
+        "PermitLocalCommand": "no",
     }
     argv = ["ssh", "-T", "-p", str(target.port), "-l", target.user]
     for name, value in options.items():

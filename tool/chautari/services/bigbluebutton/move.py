@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
 
 # What holds recordings, by upstream's manual, section "Transfer existing recordings".
+MOVE_KEY = "chautari-move"
 FOLDERS = (
     "/var/bigbluebutton/published",
     "/var/bigbluebutton/unpublished",
@@ -87,6 +88,11 @@ def _steps_before(region: Region, source: str, to: str, name: str) -> list[MoveS
             ),
         ),
         MoveStep(
+            "Let the old server log in to the new one",
+            "A key of its own does it: your own key and its agent stay on this machine.",
+            _open_way_commands(region, source, to),
+        ),
+        MoveStep(
             "Copy the recordings for the first time",
             "This takes long and may be interrupted and repeated; the old server keeps running.",
             (
@@ -139,6 +145,16 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
             ),
         ),
         MoveStep(
+            "Delete the key between the two servers",
+            "Nothing needs it any longer.",
+            (
+                f"ssh {_ssh_destination(region, to)} "
+                f"'sed -i \"/ {MOVE_KEY}$/d\" ~/.ssh/authorized_keys'",
+                f"ssh {_ssh_destination(region, source)} "
+                f"'rm ~/.ssh/{MOVE_KEY} ~/.ssh/{MOVE_KEY}.pub'",
+            ),
+        ),
+        MoveStep(
             "Remove the old server and verify everything",
             f"Its data stays on {source} until you pass --purge.",
             (f"deploy region {region.region}", f"deploy verify {region.region}"),
@@ -166,11 +182,28 @@ def _ssh_command(region: Region, node: str, command: str) -> str:
     return f"ssh {_ssh_destination(region, node)} '{root}{command}'"
 
 
+def _open_way_commands(region: Region, source: str, to: str) -> tuple[str, ...]:
+    """Return the commands that let the old server, and no other machine, reach the new one."""
+    old, new = (f"ssh {_ssh_destination(region, node)}" for node in (source, to))
+    address = region.nodes[to].address
+    restriction = f'from=\\"{",".join(region.nodes[source].addresses)}\\",restrict'
+    return (
+        f"{old} 'ssh-keygen -q -t ed25519 -N \"\" -C {MOVE_KEY} -f ~/.ssh/{MOVE_KEY}'",
+        f"{old} 'cat ~/.ssh/{MOVE_KEY}.pub' | "
+        f"{new} 'sed \"s/^/{restriction} /\" >> ~/.ssh/authorized_keys'",
+        f"grep -F '{address}' inventories/{region.region}/known_hosts | "
+        f"{old} 'cat >> ~/.ssh/known_hosts'",
+    )
+
+
 def _rsync_command(region: Region, source: str, to: str) -> str:
-    """Return the command that copies recordings: your own key opens the second machine."""
+    """Return the command that copies recordings from the old server to the new one."""
     new = region.nodes[to]
     folders = " ".join(FOLDERS)
+    sudo, remote = (("" if region.nodes[node].user == "root" else "sudo ") for node in (source, to))
+    remote_path = f'--rsync-path "{remote}rsync" ' if remote else ""
     return (
-        f"ssh -A {_ssh_destination(region, source)} rsync -aR --partial --info=progress2 "
-        f"-e \"'ssh -p {new.port}'\" {folders} {new.user}@{new.address}:/"
+        f"ssh {_ssh_destination(region, source)} '{sudo}rsync -aR --partial --info=progress2 "
+        f'{remote_path}-e "ssh -p {new.port} -i ~/.ssh/{MOVE_KEY}" '
+        f"{folders} {new.user}@{new.address}:/'"
     )
