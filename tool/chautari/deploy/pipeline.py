@@ -8,12 +8,8 @@ results of the others.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 
 from chautari.deploy import region_report
 from chautari.deploy.node_run import (
@@ -22,7 +18,13 @@ from chautari.deploy.node_run import (
     skip_after_failed_canary,
     survey_and_prepare,
 )
-from chautari.deploy.request import DeployContext, Listener, Request, resolve_context
+from chautari.deploy.request import (
+    DeployContext,
+    Listener,
+    Request,
+    resolve_context,
+    temporary_host_keys,
+)
 from chautari.prepare import supervisor
 from chautari.report.model import RegionReport
 from chautari.ssh.runner_client import new_run_id
@@ -42,19 +44,9 @@ def verify(request: Request, tell: Listener, say: Say) -> RegionReport:
 
 
 def plan(request: Request, tell: Listener, say: Say) -> RegionReport:
-    """Report what a deploy would run, why, and what it would change.
-
-    Nothing is changed, neither on a node nor in the region's folder.
-    """
-    context, pinned = (
-        resolve_context(request, say, save_secrets=False),
-        request.inventory.known_hosts,
-    )
-    with tempfile.TemporaryDirectory(prefix="chautari-") as folder:
-        known_hosts = Path(folder) / pinned.name
-        if pinned.is_file():
-            shutil.copyfile(pinned, known_hosts)
-        return _run_stages(replace(context, known_hosts=known_hosts), tell, "plan")
+    """Report what a deploy would run, why, and what it would change; nothing is changed."""
+    with temporary_host_keys(resolve_context(request, say, save_secrets=False)) as context:
+        return _run_stages(context, tell, "plan")
 
 
 def prepare(request: Request, tell: Listener, say: Say) -> RegionReport:
@@ -72,7 +64,7 @@ def prepare(request: Request, tell: Listener, say: Say) -> RegionReport:
 
 def _run_stages(context: DeployContext, tell: Listener, mode: Mode) -> RegionReport:
     report, began = region_report.new_report(context.request, context.endpoints), time.monotonic()
-    for names in canary_batches(context.request):
+    for names in context.request.canary_batches():
         if not report.ok:
             report.nodes += skip_after_failed_canary(context, names)
             continue
@@ -80,12 +72,3 @@ def _run_stages(context: DeployContext, tell: Listener, mode: Mode) -> RegionRep
         report.checks += converge_and_verify(runs)
         report.nodes += [run.report for run in runs]
     return region_report.finalize(report, context, mode, time.monotonic() - began)
-
-
-def canary_batches(request: Request) -> list[tuple[str, ...]]:
-    """Return the nodes that are deployed at the same time: a canary first, on its own."""
-    names = request.node_names()
-    if not request.canary:
-        return [names]
-    rest = tuple(name for name in names if name != request.canary)
-    return [(request.canary,), rest] if rest else [(request.canary,)]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import getpass
 import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +73,14 @@ class Request:
         names = self.nodes or tuple(known)
         return tuple(dict.fromkeys([*filter(None, [self.canary]), *names]))
 
+    def canary_batches(self) -> list[tuple[str, ...]]:
+        """Return the nodes that are deployed at the same time: a canary first, on its own."""
+        names = self.node_names()
+        if not self.canary:
+            return [names]
+        rest = tuple(name for name in names if name != self.canary)
+        return [(self.canary,), rest] if rest else [(self.canary,)]
+
 
 @dataclass(frozen=True)
 class DeployContext:
@@ -114,6 +125,17 @@ def resolve_context(
         for name in names
     )
     return DeployContext(request, endpoints, secrets, nodes)
+
+
+@contextmanager
+def temporary_host_keys(context: DeployContext) -> Iterator[DeployContext]:
+    """Pin the host keys of nodes that are reached for the first time only until the end."""
+    pinned = context.inventory.known_hosts
+    with tempfile.TemporaryDirectory(prefix="chautari-") as folder:
+        known_hosts = Path(folder) / pinned.name
+        if pinned.is_file():
+            shutil.copyfile(pinned, known_hosts)
+        yield replace(context, known_hosts=known_hosts)
 
 
 def open_secrets(request: Request, endpoints: Endpoints, *, save: bool = True) -> SecretStore:
