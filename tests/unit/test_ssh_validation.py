@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from chautari.node import events
-from chautari.node.events import StatusAnswer
+from chautari.node.events import DriftAnswer, StatusAnswer
 from chautari.ssh.validation import MalformedMessage, parse_answer, parse_event
 
 
@@ -47,3 +47,30 @@ def test_parse_answer_rejects_an_answer_without_its_fields() -> None:
     assert parse_answer(json.dumps(answer), "status", StatusAnswer) == answer
     with pytest.raises(MalformedMessage):
         parse_answer(json.dumps(answer | {"runs": 3}), "status", StatusAnswer)
+
+
+@pytest.mark.parametrize(
+    "number", ["NaN", "Infinity", "-Infinity", "1e999", "1e18", "9" * 4000, "9" * 9000]
+)
+def test_numbers_that_no_report_can_show_are_malformed(number: str) -> None:
+    """Sums of them overflow, times of them have no date, and some have no form in JSON."""
+    for line in (
+        f'{{"event": "role_finished", "role": "base", "seconds": {number}}}',
+        f'{{"event": "role_finished", "role": "base", "seconds": 1, "changed": {number}}}',
+        f'{{"event": "busy", "holder": {{"since": {number}}}}}',
+        f'{{"event": "refused", "reason": {{"code": "x", "data": {{"a": [{number}]}}}}}}',
+    ):
+        with pytest.raises(MalformedMessage):
+            parse_event(line)
+
+
+def test_answer_with_a_number_that_no_report_can_show_is_malformed() -> None:
+    line = '{"event": "drift", "roles": {}, "deployed": 1e18, "known": 1, "busy": {}}'
+    with pytest.raises(MalformedMessage):
+        parse_answer(line, "drift", DriftAnswer)
+
+
+@pytest.mark.parametrize("value", ['"5"', "true", "null", "[]", "{}"])
+def test_values_are_not_converted(value: str) -> None:
+    with pytest.raises(MalformedMessage):
+        parse_event(f'{{"event": "role_finished", "role": "base", "seconds": {value}}}')

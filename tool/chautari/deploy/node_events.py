@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from chautari.node import events
@@ -218,7 +219,9 @@ class NodeReportBuilder:
 
     def _on_check(self, event: events.CheckFinished) -> None:
         if len(self.checks) < MAX_CHECKS:
-            self.checks.append(to_check_result(event))
+            # A node is believed about itself only, and checks from outside run on this machine.
+            result = to_check_result(event)
+            self.checks.append(replace(result, node=self.report.name, side="inside"))
 
     def _on_busy(self, event: events.NodeBusy) -> None:
         self.ended = True

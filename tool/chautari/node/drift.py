@@ -76,12 +76,15 @@ def _file_diff(state: Path, name: str, before: State) -> list[str]:
     return lines[:MAX_DIFF_LINES] + ([f"… {more} more lines"] if more > 0 else [])
 
 
+YEAR_10000 = 253_402_300_800  # seconds since the epoch; strftime rejects later moments
+
+
 def describe_drift(answer: DriftAnswer) -> str:
     """Return a drift answer as text for a terminal."""
     if not answer["known"]:
         return "Nothing was deployed here yet, so there is nothing to compare with."
     when = "the last deploy"
-    if answer["deployed"]:
+    if 0 < answer["deployed"] < YEAR_10000:
         moment = time.localtime(answer["deployed"])
         when = time.strftime("the deploy of %Y-%m-%d %H:%M", moment)
     if not answer["roles"]:

@@ -7,6 +7,7 @@ a valid event is a bug of ours, and is never reported as the node's.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -16,6 +17,10 @@ from chautari.node.events import CheckFinished, RunEvent
 Answer = TypeVar("Answer")
 # What pydantic calls an event whose name is none of the union's.
 _UNKNOWN_NAME = "union_tag_invalid"
+
+
+# The largest number of which JSON readers agree (RFC 8259); real ones are sizes and times.
+MAX_NUMBER = 2**53
 
 
 class MalformedMessage(ValueError):
@@ -49,12 +54,27 @@ def parse_event(line: str) -> RunEvent | None:
         MalformedMessage: when the line is no event, or lacks fields of its event.
     """
     try:
-        return _run_event_adapter().validate_json(line)
+        event = _run_event_adapter().validate_json(line, strict=True)
     except ValidationError as error:
         [first, *_] = error.errors()
         if first["type"] == _UNKNOWN_NAME and isinstance(first["input"]["event"], str):
             return None
         raise MalformedMessage(line) from None
+    _require_usual_numbers(event, line)
+    return event
+
+
+def _require_usual_numbers(message: object, line: str) -> None:
+    """Refuse numbers that a sum, a size or a time could not be made from."""
+    waiting = [message]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
+            raise MalformedMessage(line)
 
 
 def parse_answer(line: str, name: str, kind: type[Answer]) -> Answer | None:
@@ -69,9 +89,10 @@ def parse_answer(line: str, name: str, kind: type[Answer]) -> Answer | None:
     except ValidationError:
         return None
     try:
-        answer = _answer_adapter(kind).validate_json(line)
+        answer = _answer_adapter(kind).validate_json(line, strict=True)
     except ValidationError:
         raise MalformedMessage(line) from None
+    _require_usual_numbers(answer, line)
     return answer
 
 
