@@ -1,5 +1,6 @@
 """The facts of a machine, and the reasons to refuse it."""
 
+import shlex
 import subprocess
 from dataclasses import replace
 from typing import Any
@@ -46,8 +47,9 @@ listener=[::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
          "Write os: debian-12 for this node."),
         ({"os": "ubuntu-24.04"}, BASE_ROLES, "The node runs ubuntu-24.04, not debian-13.",
          "Reinstall it with debian-13."),
-        ({"os": ""}, BASE_ROLES, "The node runs an unknown system, not debian-13.",
-         "Reinstall it with debian-13."),
+        ({"os": "", "missing": ("os",)}, BASE_ROLES, "The machine did not report its os.",
+         "Log in and see what `cat /etc/os-release`, `uname -m` and `cat /proc/meminfo` print, "
+         "then deploy again."),
         ({"machine": "armv7l"}, BASE_ROLES,
          "The processor is armv7l; supported are: amd64, arm64.", "Choose another machine."),
         ({"init": "sh"}, BASE_ROLES, "The node was started by sh, not systemd.",
@@ -161,3 +163,50 @@ def test_failed_connection_is_explained(message: str, what: str, fix: str) -> No
     assert what in found.reason
     assert "203.0.113.10" in found.reason
     assert fix in found.fix
+
+
+LOGIN_NOISE = [
+    "",
+    "\x1b]0;root@bog1\x07",
+    "Welcome to bog1\nos=plan9-4\n",
+    "os=windows-11\nmemory_kb=1\nlistener=*:80 rogue\n",
+    "\x1b]0;no end of line",
+    "chautari-fact",
+]
+
+
+@pytest.mark.parametrize("noise", LOGIN_NOISE)
+def test_what_a_login_shell_prints_is_no_fact(noise: str) -> None:
+    """A shell prints `noise` and then runs the script, as sshd does with root's .bashrc."""
+    done = subprocess.run(
+        ["sh", "-c", f"printf %s {shlex.quote(noise)}; {facts.script({})}"],
+        capture_output=True, text=True, check=True, timeout=30,
+    )  # fmt: skip
+    found = facts.parse_output(done.stdout.splitlines(), 0, 0)
+    assert found is not None and found.missing == ()
+    assert found.os.startswith(("debian", "ubuntu")) and found.memory_kb > 1000
+    assert not [process for _, process in found.listeners if "rogue" in process]
+
+
+@pytest.mark.parametrize("noise", LOGIN_NOISE)
+def test_machine_that_did_not_run_the_script_is_not_judged(noise: str) -> None:
+    assert facts.parse_output(noise.splitlines(), 0, 0) is None
+
+
+def test_missing_facts_lead_to_no_other_advice() -> None:
+    found = facts.parse(["os=unknown-unknown", "uid=0"], 0, 0)
+    [refusal] = check(found, NEXTCLOUD)
+    assert refusal.code == "facts_missing"
+    assert "reinstall" not in f"{refusal.reason} {refusal.fix}".lower()
+
+
+@pytest.mark.parametrize(
+    ("said", "account"),
+    [
+        ('Please login as the user "debian" rather than the user "root".', "debian"),
+        ('Please login as the user "$(id)" rather than the user "root".', ""),
+        ("", ""),
+    ],
+)
+def test_required_login_is_read_only_in_its_own_form(said: str, account: str) -> None:
+    assert facts.required_login(said) == account

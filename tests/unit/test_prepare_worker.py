@@ -16,9 +16,11 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from chautari.preflight import facts, rules
 from chautari.prepare import worker
+from chautari.report.model import Refusal
 
 Event = dict[str, Any]
 TOLD = ["os=debian-12", "venv="]
+FACTS_SCRIPT = "the script that reads the facts"
 
 
 class Transport:
@@ -33,6 +35,14 @@ class Transport:
 
     def is_active(self) -> bool:
         return bool(self.active)
+
+
+class Output(io.BytesIO):
+    """Stands in for what paramiko reads of a command."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text.encode())
+        self.channel = self
 
 
 class Link:
@@ -65,8 +75,18 @@ class Link:
                 if isinstance(happens, Exception):
                     raise happens
                 return False, CommandOutput([OutputLine("stderr", line) for line in happens])
-        lines = TOLD if facts.SCRIPT.strip() in text else []
-        return True, CommandOutput([OutputLine("stdout", line) for line in lines])
+        return True, CommandOutput([])
+
+    def exec_command(self, command: str, timeout: float) -> tuple[None, Any, Any]:
+        """Stand in for paramiko's client, which reads the facts."""
+        assert timeout < 300
+        for (name, part), happens in self.trouble.items():
+            if name == self.name and part == FACTS_SCRIPT:
+                self.transport.active = self.name not in self.cut
+                if isinstance(happens, Exception):
+                    raise happens
+                return None, Output("\n".join(happens)), Output("")
+        return None, Output("\n".join(["\x1b]0;x\x07", facts.START, *TOLD])), Output("")
 
     def put_file(self, *_: Any, **__: Any) -> bool:
         raise ConnectError("Unable to establish SFTP connection.")
@@ -189,17 +209,35 @@ def test_connection_lost_during_a_step_is_reported(
 def test_connection_lost_during_the_survey_is_no_unknown_machine(
     work: Work, nodes: tuple[str, ...], happens: Exception | list[str]
 ) -> None:
-    script = facts.SCRIPT.strip()
-    found = work({(name, script): happens for name in nodes}, *nodes)
+    found = work({(name, FACTS_SCRIPT): happens for name in nodes}, *nodes)
     assert {found[name]["event"] for name in nodes} == {"unreachable"}
     assert found["n1"]["refusal"]["code"] == "connection_lost_in_preflight"
     assert set(kinds(found)) <= {"unreachable", "prepared"}
 
 
 def test_machine_without_an_answer_is_not_refused(work: Work) -> None:
-    found = work({("n1", facts.SCRIPT.strip()): ["This account is not available."]})
+    found = work({("n1", FACTS_SCRIPT): ["This account is not available."]})
     assert kinds(found) == ["prepared", "failed", "prepared"]
     assert found["n1"]["code"] == "no_output"
+    assert found["n1"]["message"] == "This account is not available."
+
+
+def test_machine_that_names_another_login_is_refused_with_it(work: Work) -> None:
+    said = 'Please login as the user "debian" rather than the user "root".'
+    found = work({("n1", FACTS_SCRIPT): [said]})
+    assert kinds(found) == ["prepared", "refused", "prepared"]
+    [refusal] = found["n1"]["refusals"]
+    shown = Refusal(refusal["code"], refusal["data"])
+    assert said in shown.reason and "`user: debian`" in shown.fix
+
+
+def test_machine_that_prints_without_end_fills_no_memory(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "MAX_FACTS_BYTES", 1000)
+    found = work({("n1", FACTS_SCRIPT): ["x" * 50_000]})
+    assert kinds(found) == ["prepared", "failed", "prepared"]
+    assert len(found["n1"]["message"]) <= worker.MAX_SHOWN
 
 
 def test_unusable_connection_is_closed(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:

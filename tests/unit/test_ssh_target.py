@@ -145,7 +145,7 @@ def test_remote_command_runs_the_source_it_is_fed(modules: dict[str, str]) -> No
     command = runner_client.remote_command({"action": "echo"})
     fed = runner_client.runner_stdin(b"payload")
     done = subprocess.run(["sh", "-c", command], input=fed, capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (7, b"echo b'payload' chautari.node.other\n")
+    assert (done.returncode, done.stdout) == (7, b"\necho b'payload' chautari.node.other\n")
 
 
 def test_error_in_the_source_names_its_module(modules: dict[str, str]) -> None:

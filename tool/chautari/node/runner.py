@@ -111,6 +111,8 @@ def _start_unit(run: str, memory: Path) -> str:
     """Start the worker as a unit of its own; return why that failed, empty when it is started."""
     argv = [
         "systemd-run", "--quiet", "--collect", f"--unit=chautari-run-{run}",
+        # By default the command, with line ends that systemd 252 warns of again and again.
+        f"--description=Chautari's run {run}",
         "--setenv=LANG=C.UTF-8", "--property=KillMode=mixed", "--property=TimeoutStopSec=20",
         sys.executable, "-I", "-c", WORKER, str(memory / "lib"), run,
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,10 @@ from importlib import resources
 from ipaddress import IPv6Address
 
 SCRIPT = (resources.files(__package__) / "facts.sh").read_text()
+START = "chautari-facts"
+_START_COMMAND = f"echo {START}\n"
+_EVERY_MACHINE = ("os", "machine", "init", "memory_kb", "now")
+_NO_VALUE = ("", "unknown-unknown")
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,8 @@ class Facts:
 
     `free` maps mount points to free kB, `listeners` local addresses to process descriptions;
     `container` is what holds the machine when it is no machine of its own (lxc, openvz, podman);
-    `addresses6` are its public IPv6 addresses.
+    `addresses6` are its public IPv6 addresses. `missing` names the facts that every machine has
+    and this one did not report.
     """
 
     os: str = ""
@@ -35,6 +41,17 @@ class Facts:
     free: dict[str, int] = field(default_factory=dict)
     free_inodes: dict[str, int] = field(default_factory=dict)
     listeners: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def required_login(said: str) -> str:
+    """Return the account that a machine asks to log in with instead; empty if it names none.
+
+    Images of providers answer root's key so: `Please login as the user "debian" rather than the
+    user "root".` (cloud-init, `disable_root_opts`).
+    """
+    found = re.search(r'login as the user "([a-z_][a-z0-9_-]{0,31})"', said)
+    return found[1] if found else ""
 
 
 def script(installed: Mapping[str, str]) -> str:
@@ -43,11 +60,22 @@ def script(installed: Mapping[str, str]) -> str:
         f"[ ! -e {shlex.quote(file)} ] || echo deployed={shlex.quote(role)}\n"
         for role, file in installed.items()
     ]
-    return "".join(reports) + SCRIPT
+    return SCRIPT.replace(_START_COMMAND, _START_COMMAND + "".join(reports), 1)
+
+
+def parse_output(lines: list[str], asked: float, answered: float) -> Facts | None:
+    """Return the facts in what a machine printed when it ran `SCRIPT`.
+
+    What a login shell prints comes first and is passed over. None stands for no answer: from a
+    machine that did not run the script, nothing may be concluded.
+    """
+    if START not in lines:
+        return None
+    return parse(lines[lines.index(START) + 1 :], asked, answered)
 
 
 def parse(lines: list[str], asked: float, answered: float) -> Facts:
-    """Return the facts that `SCRIPT` printed between the times `asked` and `answered` (Unix)."""
+    """Return the facts in `lines`, written between the times `asked` and `answered` (Unix)."""
     single: dict[str, str] = {}
     free: dict[str, int] = {}
     inodes: dict[str, int] = {}
@@ -84,6 +112,7 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
         free=free,
         free_inodes=inodes,
         listeners=tuple(listeners),
+        missing=tuple(key for key in _EVERY_MACHINE if single.get(key, "") in _NO_VALUE),
     )
 
 

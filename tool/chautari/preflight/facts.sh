@@ -2,6 +2,9 @@
 # Print the facts of a machine, one `key=value` a line, before anything on it changes.
 # Needs neither Python nor any tool outside the required packages of Debian.
 
+# The login shell may have printed something, perhaps without an end of line: facts come after this.
+echo
+echo chautari-facts
 # shellcheck source=/dev/null
 . /etc/os-release 2>/dev/null
 echo "os=${ID:-unknown}-${VERSION_ID:-unknown}"

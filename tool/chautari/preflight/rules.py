@@ -26,7 +26,12 @@ Rule = Callable[[Facts, NodeRequirements], Iterator[Refusal]]
 
 
 def check(facts: Facts, required: NodeRequirements) -> list[Refusal]:
-    """Return every reason not to change the machine."""
+    """Return every reason not to change the machine.
+
+    Without a fact nothing is concluded from its absence: a silent machine is no wrong machine.
+    """
+    if facts.missing:
+        return [Refusal("facts_missing", {"facts": list(facts.missing)})]
     own = [rule for service in services_of(required) for rule in service.preflight]
     return [refusal for rule in (*RULES, *own) for refusal in rule(facts, required)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import socket
 import sys
 import time
@@ -13,7 +14,6 @@ from pathlib import Path
 from gevent.pool import Pool
 from pyinfra.api.config import Config
 from pyinfra.api.exceptions import ConnectError
-from pyinfra.api.facts import FactBase, get_fact
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.operation import add_op
@@ -31,6 +31,9 @@ from chautari.report.model import Refusal
 from chautari.services.registry import INSTALLED
 
 CONNECT_SECONDS = 20
+FACTS_SECONDS = 60
+MAX_FACTS_BYTES = 200_000  # a machine with thousands of listeners prints some 100 kB
+MAX_SHOWN = 2000  # characters of what a machine says in place of its facts
 PACKAGES = ["python3", "python3-venv", "python3-apt", "python3-debian", "ca-certificates"]
 # Ansible on the node needs Python 3.11; where the system's is older, a newer one stands beside it.
 # Modules and the runner use the system's all the same: there is python3-apt.
@@ -44,18 +47,6 @@ KEEPALIVE = {
     "TCP_KEEPCNT": 18,
     "TCP_USER_TIMEOUT": 600_000,
 }
-
-
-class MachineFacts(FactBase[list[str]]):
-    """The lines of the facts script."""
-
-    def command(self) -> str:
-        """Return the script."""
-        return facts.script(INSTALLED)
-
-    def process(self, output: list[str]) -> list[str]:
-        """Return the lines as they came."""
-        return list(output)
 
 
 def write_result(result: Result) -> None:
@@ -116,9 +107,14 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
             return ""
         keep_alive(host.connector.client.get_transport().sock)
         _report_pinned_keys(host.name, node["address"], before, known_hosts.read_text())
-        if (found := _read_facts(host)) is not None:
+        found, said = _read_facts(host)
+        if found is not None:
             return found.os if _run_preflight(host, node, found, orders) else ""
-        code, message = "no_output", ""
+        if account := facts.required_login(said):
+            other = coded_message(Refusal("other_login", {"user": account, "said": said}))
+            write_result({"event": "refused", "node": host.name, "os": "", "refusals": [other]})
+            return ""
+        code, message = "no_output", said
     except Exception as error:
         code, message = "step_failed", _error_text(error)
     if _is_disconnected(host):
@@ -194,15 +190,17 @@ def _report_pinned_keys(name: str, address: str, before: str, after: str) -> Non
         write_result({"event": "pinned", "node": name, "key": " ".join(line.split()[1:3])})
 
 
-def _read_facts(host: Host) -> facts.Facts | None:
-    """Return the machine's facts; None if nothing came."""
+def _read_facts(host: Host) -> tuple[facts.Facts | None, str]:
+    """Return the machine's facts, or None and what it said in their place."""
     sent_at = time.time()
-    with ctx_host.use(host):
-        # The script uses sudo itself, so that an account without it is refused, not prompted.
-        lines = get_fact(
-            host.state, host, MachineFacts, kwargs={"_sudo": False}, apply_failed_hosts=False
-        )
-    return facts.parse(lines, sent_at, time.time()) if lines else None
+    # pyinfra reads without limits, and keeps nothing that a command said before it failed.
+    command = f"sh -c {shlex.quote(facts.script(INSTALLED))}"
+    _, output, errors = host.connector.client.exec_command(command, timeout=FACTS_SECONDS)
+    said = output.read(MAX_FACTS_BYTES).decode(errors="replace")
+    said_there = errors.read(MAX_FACTS_BYTES).decode(errors="replace")
+    output.channel.close()
+    found = facts.parse_output(said.splitlines(), sent_at, time.time())
+    return found, "" if found else f"{said}\n{said_there}".strip()[:MAX_SHOWN]
 
 
 def _prepare(state: State, host: Host, release: str, orders: Orders) -> None:

@@ -161,12 +161,17 @@ NOTICES: dict[str, Template] = {
 REFUSALS: dict[str, tuple[Template, Template]] = {
     "error": ("{message}", "{fix:or Fix this, then deploy again.}"),
     # Preflight
+    "facts_missing": (
+        "The machine did not report its {facts}.",
+        "Log in and see what `cat /etc/os-release`, `uname -m` and `cat /proc/meminfo` print, then "
+        "deploy again.",
+    ),
     "os_differs": (
         "The node runs {found}, not {required}.",
         "Write os: {found} for this node.",
     ),
     "os_unsupported": (
-        "The node runs {found:or an unknown system}, not {required}.",
+        "The node runs {found}, not {required}.",
         "Reinstall it with {required}.",
     ),
     "arch_unsupported": (
@@ -260,6 +265,10 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Add your public key to ~/.ssh/authorized_keys on the node, or choose the right "
         "key: --identity FILE. A key with a passphrase must be in your agent (ssh-add).",
     ),
+    "other_login": (
+        "The machine let the key in and said: {said}",
+        "Write `user: {user}` for this node in region.yml, then deploy again.",
+    ),
     "no_ssh_answer": (
         "{address} does not answer on SSH ({message}).",
         "Check that the machine is switched on, and its address and SSH port in region.yml.",
@@ -350,7 +359,8 @@ FAILURES: dict[str, Template] = {
     "playbook_failed": "Ansible could not run the playbook.",
     "checks_errored": "The checks could not run (pytest exited with code {code}).",
     "no_output": (
-        "Connected, but no command returned output. Check that the account can run commands."
+        "Connected, but the machine ran no command; it said: {message:or nothing}. Check that the "
+        "account can run commands."
     ),
     "packages_unreadable": (
         "The list of installed packages could not be read. See what `dpkg -l` prints on the node, "

@@ -23,11 +23,13 @@ Answer = TypeVar("Answer")
 # A node may be faulty or hostile. A real run sends at most 5 MB, in lines of at most a few 100 kB.
 NODE_LIMITS = OutputLimits(line_bytes=1 << 20, total_bytes=8 << 20)
 MAX_EVENTS = 100_000  # of one run, over all its connections
+MAX_SHOWN = 2000  # characters of what a machine says in place of an answer
 UNREADABLE = "the node sent an unreadable answer"
 TOO_MUCH = "the node sent too much data for one answer"
 # Reads sources from standard input and runs the first: one line, for any account's login shell.
+# A login shell may have printed something without an end of line, so the first line is empty.
 _COMMAND = (
-    "import json,sys,zlib;i=sys.stdin.buffer;"
+    "import json,sys,zlib;print();i=sys.stdin.buffer;"
     "m=json.loads(zlib.decompress(i.read(int(i.readline()))));exec(m[''])"
 )
 # Imports the node's modules from memory, so that no file has to exist on the node.
@@ -113,7 +115,7 @@ class Reply(Generic[Answer]):
     Attributes:
         answer: what the node answered; None when nothing valid came.
         code: exit code of SSH, or of the remote command.
-        error: what SSH or the remote command printed last, or what is wrong with the answer.
+        error: what is wrong with the answer, or what SSH or the machine said in its place.
         cut: whether the connection may have broken off, so that another try can succeed.
     """
 
@@ -136,18 +138,19 @@ def call_runner(
     Other output, such as a greeting of the login shell, is passed over.
     """
     stream = open_stream(target, arguments, payload)
-    answer, problem = None, ""
+    answer, problem, said = None, "", ""
     for line in stream:
         try:
             answer = answer or parse_answer(line, arguments["action"], kind)
         except MalformedMessage:
             problem = UNREADABLE
+        if answer is None and len(said) < MAX_SHOWN:
+            said = f"{said}\n{line[:MAX_SHOWN]}".strip()
     if stream.flooded:
         answer, problem = None, TOO_MUCH
     cut = not problem and not stream.stopped and stream.code == SSH_FAILED
-    return Reply(
-        answer, stream.code, problem or stream.stderr, cut and _is_disconnected(stream.stderr)
-    )
+    error = problem or stream.stderr or said
+    return Reply(answer, stream.code, error, cut and _is_disconnected(stream.stderr))
 
 
 def _is_disconnected(error: str) -> bool:
