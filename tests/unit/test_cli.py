@@ -136,7 +136,7 @@ def test_json_is_the_only_standard_output(
         ({"roles": {}, "deployed": 1, "known": 2, "busy": {"operator": "luz"}}, 0,
          "(luz is deploying to this node. The result may change.)"),
         (None, 1,
-         "bog1: not reachable: timed out\n"),
+         "bog1: timed out\n"),
     ],
     ids=["nothing", "changed", "new", "busy", "unreachable"],
 )  # fmt: skip

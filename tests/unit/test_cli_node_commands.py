@@ -1,5 +1,6 @@
 """Commands that ask nodes: their output in the terminal, and their progress."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from region_samples import region_file
 
 from chautari.cli import main, node_commands
 from chautari.deploy import drift, status
+from chautari.errors import BadInput
+from chautari.report.model import NodeReport, RegionReport
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +69,44 @@ def test_wait_names_the_holder_of_the_lock() -> None:
         ("bog1", r"luz\x1b[2J is deploying to this node (from lima, run q), role php; waiting"),
         ("bog1", "another operator is deploying to this node; waiting"),
     ]
+
+@pytest.fixture
+def region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a region whose reports go below the test's folder."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "andes" / "region.yml"
+
+
+def run(region: Path, verb: str, **options: object) -> None:
+    def work(request: object, *_: object) -> RegionReport:
+        report = RegionReport("andes", "andes.example.org", "", f"deploy {verb}")
+        report.nodes = [NodeReport("bog1", "203.0.113.10", "converged")]
+        return report
+
+    assert node_commands.run_and_report(work, verb, str(region), False, **options) == 0
+
+
+def test_report_of_the_region_is_not_replaced_by_one_of_a_part(
+    region: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "state" / "chautari" / "reports" / "andes"
+    run(region, "region")
+    for verb in ("plan", "attach", "prepare"):
+        run(region, verb)
+    run(region, "verify", nodes=("bog1",))
+    run(region, "region", nodes=("bog1",))
+    command = json.loads((folder / "report.json").read_text())["command"]
+    assert command == "deploy region"
+    assert {file.parent.name for file in folder.glob("*/report.json")} == {
+        "plan", "attach", "prepare", "verify", "region",
+    }  # fmt: skip
+
+
+def test_folder_that_cannot_be_written_is_named_before_any_work(
+    region: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_text("a file in place of the folder")
+    with pytest.raises(BadInput, match=r"state/chautari/reports/andes: Not a directory"):
+        node_commands.run_and_report(
+            lambda *_: pytest.fail("work began"), "region", str(region), False
+        )

@@ -9,8 +9,10 @@ from region_samples import inventory
 
 from chautari.deploy import attach, converge, status
 from chautari.deploy.request import Request
+from chautari.node.events import StatusAnswer
 from chautari.report.model import NodeReport
 from chautari.ssh import runner_client
+from chautari.ssh.runner_client import Reply
 
 __all__ = ["clock"]
 
@@ -97,8 +99,28 @@ def test_attach_uses_the_named_identity(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(converge, "attach", lambda target, *_: keys.append(target.key) or [])
     monkeypatch.setattr(status, "call_runner", replying(ask))
+    monkeypatch.setattr(attach, "call_runner", lambda *_: Reply(NO_RUNS, 0, ""))
     key = tmp_path / "key"
     request = Request(inventory(tmp_path), "deploy attach andes", ("bog1",), (key,))
     attach.attach(request, lambda *_: None, lambda _: None)
     status.node_states(request)
     assert keys == [key, key]
+
+
+NO_RUNS: StatusAnswer = {"event": "status", "busy": None, "run": None, "runs": []}
+
+
+def test_node_that_cannot_be_reached_has_no_run_to_wait_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an answer nobody knows of a run: the command ends at once, and says why."""
+    said = "ssh: connect to host 203.0.113.10 port 2222: No route to host"
+    monkeypatch.setattr(attach, "call_runner", lambda *_: Reply(None, 255, said))
+    monkeypatch.setattr(converge, "attach", lambda *_: pytest.fail("there is no run"))
+    events: list[Any] = []
+    request = Request(inventory(tmp_path), "deploy attach andes", ("bog1",))
+    report = attach.attach(request, lambda _, event: events.append(event), lambda _: None)
+    [node] = report.nodes
+    assert node.state == "unreachable" and not report.ok
+    assert "does not answer on SSH" in node.refusals[0].reason
+    assert events == [{"event": "unreachable"}]

@@ -128,9 +128,10 @@ def test_converge_dispatches_an_event_only_to_its_handler(monkeypatch: pytest.Mo
 
 
 def test_converge_reports_why_a_run_did_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    report, _, _ = follow(monkeypatch, Link(([], 127), stderr="x\npython3: not found"))
+    report, _, _ = follow(monkeypatch, Link(([], 126), stderr="x\npython3: Permission denied"))
     assert report.state == "failed"
-    assert report.refusals[0].reason == "The node did not accept the command (python3: not found)."
+    what = "The node did not accept the command (python3: Permission denied)."
+    assert report.refusals[0].reason == what
     assert report.refusals[0].fix == "Log in and check: ssh -p 22 root@203.0.113.10"
 
 

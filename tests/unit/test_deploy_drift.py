@@ -59,5 +59,7 @@ def test_node_without_an_answer_is_unreachable(
 ) -> None:
     node = found(tmp_path, monkeypatch, None, Silent(stderr, 255))
     assert node.as_object() == {
-        "node": "bog1", "reachable": False, "ok": False, "message": message,
+        "node": "bog1", "reachable": False, "ok": False,
+        "message": f"203.0.113.10 does not answer on SSH ({message}). Check that the machine is "
+        "switched on, and its address and SSH port in region.yml.",
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,19 @@ def test_other_error_of_the_operating_system_is_a_bug(
     monkeypatch.setattr(main.deploy, "main", fails)
     assert main.run([]) == main.BUG
     assert "This is a bug" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["region", "plan", "verify", "drift", "status", "attach"])
+def test_bad_input_is_one_json_object_too(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "andes.yml"
+    file.write_text("region: andes\ndomain: x\nnodes: {bog1: {address: y}}\n")
+    assert main.run([command, str(file), "--json"]) == 2
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert found["ok"] is False and found["error"]["exit_code"] == 2
+    problems = found["error"]["problems"]
+    assert {problem["line"] for problem in problems} >= {2, 3}
+    assert all(problem["file"] == str(file) and problem["message"] for problem in problems)
+    assert said.err.count("andes.yml:") == len(problems)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from region_samples import ROOT
 
-from chautari.report import messages
+from chautari.report import messages, templates
 from chautari.report.model import Notice, Reason, Refusal
 
 TOOL = ROOT / "tool"
@@ -81,7 +81,7 @@ def test_every_code_renders_with_its_data(table: str) -> None:
         texts = (
             messages.refusal(code, STRUCTURED.get(code, Sample()))
             if table == "REFUSALS"
-            else (messages.render(TABLES[table][code], code, STRUCTURED.get(code, Sample())),)
+            else (templates.render(TABLES[table][code], code, STRUCTURED.get(code, Sample())),)
         )
         assert all(text and "?" not in text and f"{code} (" not in text for text in texts), texts
 
@@ -123,11 +123,11 @@ def test_unknown_refusal_is_shown_with_its_data() -> None:
 
 
 def test_lists_are_joined_and_empty_values_have_words() -> None:
-    assert messages.render("{a}; {b:or nothing}", "c", {"a": ["x", "y"], "b": ""}) == (
+    assert templates.render("{a}; {b:or nothing}", "c", {"a": ["x", "y"], "b": ""}) == (
         "x, y; nothing"
     )
 
 
 def test_data_of_another_shape_does_not_break_the_report() -> None:
-    assert messages.render("{a:d}", "c", {"a": "x"}) == "c (a=x)"
-    assert messages.render("{a}", "c", {}) == "?"
+    assert templates.render("{a:d}", "c", {"a": "x"}) == "c (a=x)"
+    assert templates.render("{a}", "c", {}) == "?"

@@ -7,7 +7,7 @@ Exit codes (DESIGN.md): 0 done, 1 the run or a check failed, 2 bad input, 3 a bu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 
@@ -25,6 +25,10 @@ class ChautariError(Exception):
     def __str__(self) -> str:
         """Return the message and, on a separate line, the next step."""
         return f"{self.message}\n  Fix: {self.fix}" if self.fix else self.message
+
+    def as_object(self) -> dict[str, object]:
+        """Return the error as plain JSON data."""
+        return {"exit_code": self.exit_code, "message": self.message, "fix": self.fix}
 
 
 class RunFailed(ChautariError):
@@ -60,3 +64,8 @@ class InvalidRegion(BadInput):
         """Sort `problems` and format each as one line."""
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def as_object(self) -> dict[str, object]:
+        """Return every problem with its place in its file."""
+        problems = [asdict(problem) | {"file": str(problem.file)} for problem in self.problems]
+        return {**super().as_object(), "problems": problems}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import json
 import os
 import sys
 import tempfile
@@ -83,8 +84,7 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         result: Any = deploy.main(arguments, prog_name="deploy", standalone_mode=False)
     except ChautariError as error:
-        click.echo(str(error), err=True)
-        return error.exit_code
+        return _report_error(error, arguments)
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.ClickException as error:
@@ -100,12 +100,18 @@ def run(arguments: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in ENVIRONMENT_ERRORS or not isinstance(error.filename, str):
             return _report_bug()
-        refused = unusable_file(error.filename, error)
-        click.echo(str(refused), err=True)
-        return refused.exit_code
+        return _report_error(unusable_file(error.filename, error), arguments)
     except Exception:
         return _report_bug()
     return result if isinstance(result, int) else 0
+
+
+def _report_error(error: ChautariError, arguments: list[str] | None) -> int:
+    """Show an expected error; with `--json` also as one JSON object, as every result."""
+    click.echo(str(error), err=True)
+    if "--json" in (sys.argv[1:] if arguments is None else arguments):
+        click.echo(json.dumps({"ok": False, "error": error.as_object()}, indent=2))
+    return error.exit_code
 
 
 def _report_bug() -> int:

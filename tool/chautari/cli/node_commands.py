@@ -39,13 +39,19 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
     request = Request(inventory, f"deploy {verb} {inventory.region.region}", **options)
     with Progress() as progress:
         report = work(request, progress_listener(progress), progress.print_line)
-    written = write_reports(report, reports_dir(report.region))
+    written = write_reports(report, _reports_folder(request, verb))
     if as_json:
         click.echo(jsonreport.render_json(report), nl=False)
     else:
         print_report(report, Console(markup=False, emoji=False, highlight=False))
         click.echo(f"\nReport: {written['report.html']}")
     return 0 if report.ok else 1
+
+
+def _reports_folder(request: Request, verb: str) -> Path:
+    """Return where the reports go: those of the whole region are not replaced by a part's."""
+    folder = reports_dir(request.inventory.region.region)
+    return folder if verb in ("region", "verify") and not request.nodes else folder / verb
 
 
 def _folders_to_write(inventory: Inventory) -> list[Path]:

@@ -15,6 +15,7 @@ from chautari.paths import inventories_root
 from chautari.region.load import load
 from chautari.region.locate import find_region_file, region_names
 from chautari.report import messages
+from chautari.report.templates import Data
 from chautari.report.text import one_line
 
 
@@ -49,7 +50,7 @@ def _describe(state: status.NodeStatus) -> str:
     finished, started = state["finished"], state["started"]
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else "unknown time"
     failed = finished.get("failed_checks", 0) if finished else 0
-    result: messages.Data = {"run": state["run"], "when": when, "failed": failed}
+    result: Data = {"run": state["run"], "when": when, "failed": failed}
     return messages.status(_result_name(finished), result)
 
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from chautari.deploy import converge, region_report
 from chautari.deploy.isolation import capture_node_errors
 from chautari.deploy.request import Listener, Request
+from chautari.node.events import StatusAnswer
 from chautari.parallel import map_parallel
 from chautari.render.provider import known_endpoints
 from chautari.report.model import CheckResult, NodeReport, RegionReport
+from chautari.ssh.runner_client import call_runner
 from chautari.ssh.target import SSHTarget, targets
 
 
@@ -23,11 +25,19 @@ def attach(request: Request, tell: Listener, say: Callable[[str], None]) -> Regi
 
     def one(job: tuple[SSHTarget, NodeReport]) -> list[CheckResult]:
         target, node = job
-        return capture_node_errors(
-            lambda: node, lambda: converge.attach(target, request.run, node, tell)
-        )
+        return capture_node_errors(lambda: node, lambda: _follow(target, request.run, node, tell))
 
     inside = map_parallel(one, list(zip(reached, nodes, strict=True)))
     report.checks = [result for results in inside for result in results]
     report.nodes, report.seconds = nodes, time.monotonic() - began
     return report
+
+
+def _follow(target: SSHTarget, run: str, node: NodeReport, tell: Listener) -> list[CheckResult]:
+    """Follow a run on a node that answers; only a run that is there is waited for."""
+    reply = call_runner(target, {"action": "status"}, StatusAnswer)
+    if reply.answer is None:
+        converge.report_no_answer(target, node, reply.code, reply.last_error)
+        tell(target.name, {"event": node.state})
+        return []
+    return converge.attach(target, run, node, tell)

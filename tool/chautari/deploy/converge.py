@@ -7,14 +7,15 @@ import time
 from chautari.deploy.node_events import Listener, NodeReportBuilder
 from chautari.node.events import ActivityAnswer, Holder
 from chautari.prepare.supervisor import unreachable_refusal
-from chautari.report.messages import Data
 from chautari.report.model import CheckResult, NodeReport, Refusal
+from chautari.report.templates import Data
 from chautari.ssh.runner_client import SSH_FAILED, Arguments, call_runner, open_stream
 from chautari.ssh.target import SSHTarget
 
 PAUSES = (2, 5, 10, 20, 30)  # seconds before each new connection; the last one repeats
 MAX_OUTAGE_SECONDS = 600
 WAIT_SECONDS = 5
+NO_PYTHON = 127  # the shell found no python3: the machine was never prepared
 # SSH's errors that a new connection would meet again.
 _LASTING_ERRORS = ("permission denied", "host key verification failed")
 # Options with which a run does more than one without them.
@@ -101,7 +102,7 @@ def wait_until_node_is_free(
             busy = reply.answer["busy"]
             budget.renew()
         elif budget.pause() is None:
-            _report_unreachable(report, reply.error)
+            report_no_answer(target, report, SSH_FAILED, _last_line(reply.error))
             return False
     return True
 
@@ -184,11 +185,6 @@ def _last_line(text: str) -> str:
     return text.splitlines()[-1] if text else ""
 
 
-def _report_unreachable(report: NodeReport, error: str) -> None:
-    report.state = "unreachable"
-    report.refusals.append(unreachable_refusal(_last_line(error) or "no answer", report.address))
-
-
 def _report_unfinished(target: SSHTarget, builder: NodeReportBuilder, sent_bundle: bool) -> None:
     """Report a run whose end was not seen."""
     report = builder.report
@@ -202,17 +198,18 @@ def _report_unfinished(target: SSHTarget, builder: NodeReportBuilder, sent_bundl
 
 def report_no_answer(target: SSHTarget, report: NodeReport, code: int | None, error: str) -> None:
     """Report a node that did not answer; `code` is SSH's exit code, `error` its last line."""
+    report.state = "unreachable" if code == SSH_FAILED else "failed"
+    report.refusals.append(no_answer_refusal(target, code, error))
+
+
+def no_answer_refusal(target: SSHTarget, code: int | None, error: str) -> Refusal:
+    """Return why a node did not answer; `code` is SSH's exit code, `error` its last line."""
     if code == SSH_FAILED:
-        _report_unreachable(report, error)
-        return
-    report.state = "failed"
-    data: Data = {
-        "message": error,
-        "port": target.port,
-        "user": target.user,
-        "address": target.address,
-    }
-    report.refusals.append(Refusal("command_not_accepted", data))
+        return unreachable_refusal(error or "no answer", target.address)
+    if code == NO_PYTHON:
+        return Refusal("nothing_deployed")
+    data: Data = {"message": error, "port": target.port, "user": target.user}
+    return Refusal("command_not_accepted", {**data, "address": target.address})
 
 
 def holder_data(holder: Holder) -> Data:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chautari.deploy.converge import busy_refusal
+from chautari.deploy.converge import NO_PYTHON, busy_refusal, no_answer_refusal
 from chautari.deploy.request import Request
-from chautari.deploy.status import NO_PYTHON
 from chautari.node.drift import describe_drift
 from chautari.node.events import DriftAnswer
 from chautari.parallel import map_parallel
@@ -54,7 +53,7 @@ class NodeDrift:
     def describe(self) -> str:
         """Return what changed as text."""
         if self.answer is None:
-            return f"{self.node}: not reachable: {self.message}"
+            return f"{self.node}: {self.message}"
         text = describe_drift(self.answer).replace("\n", "\n  ")
         if self.answer["busy"]:
             refusal = busy_refusal(self.answer["busy"])
@@ -73,4 +72,7 @@ def _drift_of_node(target: SSHTarget) -> NodeDrift:
     reply = call_runner(target, {"action": "drift"}, DriftAnswer)
     if reply.answer is None and reply.code == NO_PYTHON:
         return NodeDrift(target.name, _NOTHING_DEPLOYED)
-    return NodeDrift(target.name, reply.answer, reply.last_error or "no answer")
+    if reply.answer is None:
+        refusal = no_answer_refusal(target, reply.code, reply.last_error)
+        return NodeDrift(target.name, None, f"{refusal.reason} {refusal.fix}")
+    return NodeDrift(target.name, reply.answer)

@@ -27,8 +27,8 @@ from chautari.parallel import map_parallel
 from chautari.prepare.supervisor import WHEELS_MB, node_requirements, prepare
 from chautari.render import bundle
 from chautari.render.variables import NodeVariables
-from chautari.report.messages import Data
 from chautari.report.model import CheckResult, NodeReport, Notice, Reason, Refusal, RoleReport
+from chautari.report.templates import Data
 from chautari.ssh.runner_client import Arguments
 from chautari.ssh.target import SSHTarget, targets
 

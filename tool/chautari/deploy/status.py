@@ -6,14 +6,13 @@ import calendar
 import time
 from typing import TypedDict
 
+from chautari.deploy.converge import NO_PYTHON, no_answer_refusal
 from chautari.deploy.request import Request
 from chautari.node.events import Holder, RunFinished, StatusAnswer
 from chautari.parallel import map_parallel
 from chautari.render.provider import known_endpoints
 from chautari.ssh.runner_client import call_runner
 from chautari.ssh.target import SSHTarget, targets
-
-NO_PYTHON = 127  # the shell found no python3: the machine was never prepared
 
 
 class NodeStatus(TypedDict, total=False):
@@ -44,7 +43,8 @@ def _node_status(target: SSHTarget) -> NodeStatus:
     if reply.answer is None and reply.code == NO_PYTHON:
         return {"node": target.name, "reachable": True, "busy": None, "run": None}
     if reply.answer is None:
-        message = reply.last_error or "no answer"
+        refusal = no_answer_refusal(target, reply.code, reply.last_error)
+        message = f"{refusal.reason} {refusal.fix}"
         return {"node": target.name, "reachable": False, "message": message}
     run = reply.answer["run"]
     return {

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Required, TypedDict
 
-from chautari.report.messages import Data
 from chautari.report.model import Notice, Refusal
+from chautari.report.templates import Data
 
 
 class NodeOrder(TypedDict):

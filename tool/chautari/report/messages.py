@@ -1,21 +1,16 @@
 """The texts of reasons, notices and refusals: the only module that makes sentences from codes.
 
-A text follows from a code and its data; no other code compares or stores it. A template is a
-format string whose fields are keys of the data, or a function of the data where a part may be left
-out. Lists are joined with commas; `{key:or words}` shows the words where the value is empty.
+A text follows from a code and its data; no other code compares or stores it. `templates` says what
+a template may contain.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from string import Formatter
-from typing import Any
+from collections.abc import Callable
 
 from chautari.node import reason_texts
-
-Data = Mapping[str, Any]
-Template = str | Callable[[Data], str]
+from chautari.report.templates import Data, Template, render
 
 MAX_REASONS = 4  # of a role, in one notice
 _YEAR_10000 = 253_402_300_800  # seconds since the epoch; strftime rejects later moments
@@ -83,7 +78,7 @@ def _cause_or_fix(fix: str) -> Callable[[Data], str]:
 
     def step_for(data: Data) -> str:
         known = str(data.get("cause", ""))
-        return cause(known) if known else _Formatter().vformat(fix, (), data)
+        return cause(known) if known else render(fix, "", data)
 
     return step_for
 
@@ -439,33 +434,6 @@ STEPS: dict[str, Template] = {
     "failed_check": "Find out why “{check}” failed.",
     "deploy_again": "When this is done, run: deploy region {region}",
 }
-
-
-class _Formatter(Formatter):
-    """Fill a template; a value that is missing becomes a question mark."""
-
-    def get_value(self, key: int | str, args: object, kwargs: Data) -> object:
-        """Return the value of `key`."""
-        return kwargs.get(str(key), "?")
-
-    def format_field(self, value: object, format_spec: str) -> str:
-        """Join lists, and show the words after `or` in place of an empty value."""
-        text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-        if format_spec.startswith("or "):
-            return str(text or format_spec.removeprefix("or "))
-        return format(text, format_spec)
-
-
-def render(template: Template | None, code: str, data: Data) -> str:
-    """Return the text of a code; without a fitting template, the code with its data."""
-    try:
-        if callable(template):
-            return template(data)
-        if template is not None:
-            return _Formatter().vformat(template, (), data)
-    except (AttributeError, LookupError, OverflowError, TypeError, ValueError):
-        pass  # a newer or faulty node sent data of another shape: show the data
-    return f"{code} ({', '.join(f'{key}={value}' for key, value in data.items())})"
 
 
 def reason(code: str, data: Data) -> str:

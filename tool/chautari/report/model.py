@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from chautari.report import messages
-from chautari.report.messages import Data
+from chautari.report.templates import Data
 
 Outcome = Literal["passed", "failed", "skipped"]
 NodeState = Literal[

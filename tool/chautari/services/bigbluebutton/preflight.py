@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from chautari.report.messages import Data
 from chautari.report.model import Notice, Refusal
+from chautari.report.templates import Data
 from chautari.services.bigbluebutton.packages import NAME
 
 if TYPE_CHECKING:
