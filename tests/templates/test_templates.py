@@ -158,13 +158,6 @@ def test_mail_goes_to_the_relay_over_verified_tls(tmp_path: Path) -> None:
     assert "canary" not in text
 
 
-def test_operator_s_keys_are_written_one_a_line(tmp_path: Path) -> None:
-    given = variables(tmp_path, "base", "13")
-    text = render("base", "authorized_keys.j2", given | item(given))
-    [line] = [line for line in text.splitlines() if not line.startswith("#")]
-    assert line.startswith("ssh-ed25519 AAAA")
-
-
 def test_redis_listens_only_on_its_socket(tmp_path: Path) -> None:
     text = render("redis", "chautari.conf.j2", variables(tmp_path, "redis", "13"))
     assert "\nport 0\n" in text
@@ -198,7 +191,6 @@ def test_password_is_quoted_in_sql(tmp_path: Path) -> None:
         ("nginx", "default.conf.j2", "nginx_names"),
         ("nextcloud", "site.conf.j2", "nextcloud_domain"),
         ("base", "journald.conf.j2", "base_journal_max_use"),
-        ("base", "authorized_keys.j2", "item"),
     ],
 )
 def test_jinja_in_a_value_is_never_evaluated(
@@ -206,7 +198,7 @@ def test_jinja_in_a_value_is_never_evaluated(
 ) -> None:
     given = variables(tmp_path, role, "13")
     given |= item(given)
-    hostile = {"nginx_names": [JINJA], "item": {"name": "ana", "keys": [JINJA]}}
+    hostile = {"nginx_names": [JINJA]}
     text = render(role, name, given | {variable: hostile.get(variable, JINJA)})
     assert JINJA in text
     assert "1337" not in text
