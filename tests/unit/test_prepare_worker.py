@@ -17,6 +17,7 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 from chautari.preflight import facts, rules
 from chautari.prepare import worker
 from chautari.report.model import Refusal
+from chautari.ssh.host_keys import fingerprint
 
 Event = dict[str, Any]
 TOLD = ["os=debian-12", "venv="]
@@ -102,7 +103,8 @@ def work(
     """Survey three machines and prepare them; return the last event of each."""
     node = {
         "address": "203.0.113.1", "port": 22, "user": "root", "key": "", "key_password": "",
-        "known_hosts": str(tmp_path / "known"), "resolver": "", "required": {"os": "debian-12"},
+        "known_hosts": str(tmp_path / "known"), "resolver": "", "host_key": "",
+        "required": {"os": "debian-12"},
     }  # fmt: skip
     orders = {
         "nodes": [node | {"name": name} for name in ("n0", "n1", "n2")], "marker": "m" * 64,
@@ -277,3 +279,28 @@ echo x >> {count}
     )  # fmt: skip
     assert (done.returncode, len(count.read_text().split())) == (code, calls)
     assert (error in done.stderr) == bool(code)
+
+
+PINNED = "[203.0.113.1]:2222 ssh-ed25519 AAAA"
+OTHERS = "203.0.113.1 ssh-ed25519 BBBB\n[203.0.113.9]:2222 ssh-ed25519 AAAA\n"
+
+
+@pytest.mark.parametrize("expected", ["", "its own", "SHA256:another"])
+def test_first_contact_with_another_host_key_is_taken_back(
+    expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, own = tmp_path / "known", fingerprint("AAAA")
+    file.write_text(f"{OTHERS}{PINNED}\n")
+    node: Any = {
+        "address": "203.0.113.1", "port": 2222, "known_hosts": str(file),
+        "host_key": own if expected == "its own" else expected,
+    }  # fmt: skip
+    accepted = worker._accept_host_key("bog1", node, OTHERS)
+    [event] = map(json.loads, capsys.readouterr().out.splitlines())
+    if expected == "SHA256:another":
+        assert not accepted and event["event"] == "refused"
+        assert event["refusals"][0]["code"] == "host_key_unexpected"
+        assert file.read_text() == OTHERS
+    else:
+        assert accepted and event == {"event": "pinned", "node": "bog1", "fingerprint": own}
+        assert file.read_text() == f"{OTHERS}{PINNED}\n"

@@ -24,6 +24,7 @@ from chautari.render.provider import ensure_endpoints
 from chautari.render.variables import NodeContext, NodeVariables
 from chautari.secrets.ensure import ensure_secrets
 from chautari.secrets.store import SecretStore, default_identities
+from chautari.ssh.host_keys import check_pins
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 
@@ -118,6 +119,7 @@ def resolve_context(
         BadInput: when a node is not known, or a secret is missing or cannot be opened.
     """
     names = request.node_names()
+    check_pins(request.inventory)
     endpoints = ensure_endpoints(request.inventory, say)
     secrets = open_secrets(request, endpoints, save=save_secrets)
     nodes = tuple(

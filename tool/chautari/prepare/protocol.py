@@ -21,6 +21,7 @@ class NodeOrder(TypedDict):
     port: int
     user: str
     known_hosts: str
+    host_key: str
     key: str
     key_password: str | None
     resolver: str
@@ -53,7 +54,7 @@ class Result(TypedDict, total=False):
     os: str
     changed: bool
     outdated: bool
-    key: str
+    fingerprint: str
     task: str
     code: str
     message: str

@@ -119,6 +119,7 @@ def _node_order(region: Region, target: SSHTarget, resolver: str) -> NodeOrder:
         "port": target.port,
         "user": target.user,
         "known_hosts": str(target.known_hosts),
+        "host_key": region.nodes[target.name].host_key or "",
         "key": str(target.key) if target.key else "",
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
         "resolver": resolver,
@@ -152,7 +153,7 @@ def _apply_result(report: NodeReport, result: Result) -> None:
     elif kind == "advised":
         report.notices.append(Notice(result["notice"]["code"], result["notice"]["data"]))
     elif kind == "pinned":
-        report.notices.append(Notice("host_key_pinned", {"key": result["key"][:60]}))
+        report.notices.append(Notice("host_key_pinned", {"fingerprint": result["fingerprint"]}))
 
 
 def unreachable_refusal(message: str, address: str) -> Refusal:

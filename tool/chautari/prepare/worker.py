@@ -29,6 +29,7 @@ from chautari.prepare import environment
 from chautari.prepare.protocol import NodeOrder, Orders, Result, coded_message
 from chautari.report.model import Refusal
 from chautari.services.registry import INSTALLED
+from chautari.ssh.host_keys import pins_of
 
 CONNECT_SECONDS = 20
 FACTS_SECONDS = 60
@@ -106,7 +107,8 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
             write_result({"event": "unreachable", "node": host.name, "message": str(error)})
             return ""
         keep_alive(host.connector.client.get_transport().sock)
-        _report_pinned_keys(host.name, node["address"], before, known_hosts.read_text())
+        if not _accept_host_key(host.name, node, before):
+            return ""
         found, said = _read_facts(host)
         if found is not None:
             return found.os if _run_preflight(host, node, found, orders) else ""
@@ -184,10 +186,26 @@ def _run_preflight(host: Host, node: NodeOrder, found: facts.Facts, orders: Orde
     return True
 
 
-def _report_pinned_keys(name: str, address: str, before: str, after: str) -> None:
-    new = [line for line in after.splitlines() if line not in before and address in line]
-    for line in new:
-        write_result({"event": "pinned", "node": name, "key": " ".join(line.split()[1:3])})
+def _accept_host_key(name: str, node: NodeOrder, before: str) -> bool:
+    """Report a key that was pinned at first contact; take back one that the region does not name.
+
+    `before` is the text of the file that pins host keys, as it was before the connection.
+    """
+    file, place = Path(node["known_hosts"]), (node["address"], node["port"])
+    after, known = file.read_text(), pins_of(before, *place)
+    new = [pin for pin in pins_of(after, *place) if pin not in known]
+    found, expected = [pin.fingerprint for pin in new], node["host_key"]
+    if new and expected and expected not in found:
+        unwanted = {pin.line for pin in new}
+        others = [line for line in after.splitlines() if line not in unwanted]
+        file.write_text("".join(f"{line}\n" for line in others))
+        data = {"address": node["address"], "found": found, "expected": expected}
+        refusal = coded_message(Refusal("host_key_unexpected", data))
+        write_result({"event": "refused", "node": name, "os": "", "refusals": [refusal]})
+        return False
+    for text in found:
+        write_result({"event": "pinned", "node": name, "fingerprint": text})
+    return True
 
 
 def _read_facts(host: Host) -> tuple[facts.Facts | None, str]:

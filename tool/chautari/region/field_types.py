@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 import zoneinfo
 from collections.abc import Callable
@@ -35,6 +36,8 @@ DOCUMENTATION_NETWORKS = tuple(
 _NO_MACHINE = tuple(map(IPv4Network, ("0.0.0.0/8", "240.0.0.0/4")))
 KEY_TYPES = ("ssh-ed25519", "ssh-rsa")
 RSA_BITS = 2048
+HOST_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
 def check_name(value: str) -> str:
@@ -279,6 +282,23 @@ def _key_fields(blob: str) -> list[bytes]:
     return [] if raw else found
 
 
+def check_host_key(value: str) -> str:
+    """Return the fingerprint of a host key, which is given as a key or as its fingerprint."""
+    if _FINGERPRINT.fullmatch(value):
+        return value
+    kind, _, rest = value.strip().partition(" ")
+    blob = rest.split(" ")[0]
+    fields = _key_fields(blob)
+    if kind not in HOST_KEY_TYPES or not fields or fields[0] != kind.encode():
+        raise ValueError(
+            "not a host key; write SHA256:… as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` "
+            "prints it on the node"
+        )
+    return "SHA256:" + base64.b64encode(
+        hashlib.sha256(base64.b64decode(blob)).digest()
+    ).decode().rstrip("=")
+
+
 def check_sandbox_network(value: str) -> str:
     """Return `value` when it is a part, /24 to /27, of a network that no real machine has."""
     try:
@@ -307,5 +327,6 @@ SandboxNetwork = Annotated[str, AfterValidator(check_sandbox_network)]
 Version = Annotated[str, AfterValidator(check_version)]
 ImageVersion = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}$")]
 PublicKey = Annotated[str, AfterValidator(check_public_key)]
+HostKey = Annotated[str, AfterValidator(check_host_key)]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]

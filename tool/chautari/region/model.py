@@ -18,6 +18,7 @@ from chautari.region.field_types import (
     Country,
     Domain,
     Email,
+    HostKey,
     Language,
     Name,
     Port,
@@ -85,6 +86,13 @@ class Node(StrictModel):
         examples=["root"],
     )
     port: Port = Field(default=22, description="Port of the SSH server.", examples=[22])
+    host_key: HostKey | None = Field(
+        default=None,
+        description="Key of the SSH server, as a line of `/etc/ssh/ssh_host_ed25519_key.pub` or as "
+        "the fingerprint that `ssh-keygen -lf` prints of it; first contact with another key is "
+        "refused. Without it, first contact trusts the key it finds and shows its fingerprint.",
+        examples=["SHA256:U3ZnCNnJHTh7HYRsGZzdLkWcNdqmvnTgvnVxcPz4ZcA"],
+    )
     services: tuple[ServiceName, ...] = Field(
         default=(),
         description="Services that run on this node; empty for a node that is only prepared.",

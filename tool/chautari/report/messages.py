@@ -141,7 +141,10 @@ NOTICES: dict[str, Template] = {
         "A deploy downloads the environment for Ansible again (about {megabytes} MB), because "
         "this version needs a different one. This is not included in the total."
     ),
-    "host_key_pinned": "First contact: the host key was pinned ({key}…).",
+    "host_key_pinned": (
+        "First contact: the host key {fingerprint} was pinned. Compare it with the one that the "
+        "provider's console shows."
+    ),
     "download_unknown": (
         "The download size is known once the node is prepared: deploy prepare {region} --node "
         "{node}. This downloads package lists, Python if it is missing, and about {megabytes} MB "
@@ -254,6 +257,11 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "{address} shows a host key that is not the pinned one.",
         "If you reinstalled the machine, delete its lines from known_hosts next to region.yml. If "
         "not, do not deploy: someone may be intercepting the connection.",
+    ),
+    "host_key_unexpected": (
+        "{address} shows the host key {found}, but region.yml names {expected}.",
+        "Compare with the provider's console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. If "
+        "the node's key is another one, someone may be intercepting the connection.",
     ),
     "key_rejected": (
         "{address} does not accept your SSH key.",

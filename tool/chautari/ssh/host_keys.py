@@ -1,0 +1,62 @@
+"""Host keys: their fingerprints, and whether the pinned ones are those that a region names."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chautari.errors import BadInput
+
+if TYPE_CHECKING:
+    from chautari.region.load import Inventory
+
+
+def fingerprint(blob: str) -> str:
+    """Return the fingerprint of a key in base64, as `ssh-keygen -l` prints it; empty if damaged."""
+    try:
+        digest = hashlib.sha256(base64.b64decode(blob, validate=True)).digest()
+    except (binascii.Error, ValueError):
+        return ""
+    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A line of a `known_hosts` file that holds a key for one address."""
+
+    line: str
+    fingerprint: str
+
+
+def pins_of(known_hosts: str, address: str, port: int) -> list[Pin]:
+    """Return what the text of a `known_hosts` file pins for an address."""
+    name = address if port == 22 else f"[{address}]:{port}"
+    found = []
+    for line in known_hosts.splitlines():
+        words = line.split()
+        if len(words) >= 3 and name in words[0].split(","):
+            found.append(Pin(line, fingerprint(words[2])))
+    return found
+
+
+def check_pins(inventory: Inventory) -> None:
+    """Compare the pinned host keys with those that `region.yml` names.
+
+    Raises:
+        BadInput: when a node has another key pinned than its `host_key`.
+    """
+    file = inventory.known_hosts
+    text = file.read_text(errors="replace") if file.is_file() else ""
+    for name, node in inventory.region.nodes.items():
+        pinned = {pin.fingerprint for pin in pins_of(text, node.address, node.port)}
+        if node.host_key and pinned and node.host_key not in pinned:
+            raise BadInput(
+                f"{file} pins another host key for {name} ({', '.join(sorted(pinned))}) than "
+                f"host_key in region.yml ({node.host_key})",
+                fix="find out which one is right, on the provider's console: ssh-keygen -lf "
+                "/etc/ssh/ssh_host_ed25519_key.pub; then correct host_key, or delete the lines of "
+                f"{node.address} from {file}",
+            )
