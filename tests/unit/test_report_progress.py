@@ -35,8 +35,8 @@ def piped(*events: Event, node: str = "med1") -> list[str]:
             [r"med1  php  FAILED Start it: [red]no\x1b[2J"],
         ),
         (
-            {"event": "run_finished", "ok": 9, "changed": 5, "failed": 0, "seconds": 312},
-            ["med1  done  changed=5 failed=0 312.0s"],
+            {"event": "run_finished", "ok": True, "failed_checks": 0, "seconds": 312},
+            ["med1  done  changed=0 failed=0 312.0s"],
         ),
         ({"event": "task", "role": "php", "task": "x", "status": "ok", "seconds": 1}, []),
         ({"event": "role_started", "role": "php"}, []),
@@ -50,6 +50,13 @@ def piped(*events: Event, node: str = "med1") -> list[str]:
 )
 def test_pipe_shows_exact_lines(event: Event, lines: list[str]) -> None:
     assert piped(event) == lines
+
+
+def test_last_line_of_a_node_counts_its_tasks() -> None:
+    task = {"event": "task", "role": "php", "task": "x", "seconds": 1}
+    tasks = [task | {"status": status} for status in ("changed", "ok", "changed", "failed")]
+    ending = {"event": "run_finished", "ok": False, "failed_checks": 0, "seconds": 1.0}
+    assert piped(*tasks, ending) == ["med1  FAILED  changed=2 failed=1 1.0s"]
 
 
 def test_pipe_shows_failed_checks_at_once_and_counts_at_the_end() -> None:

@@ -6,6 +6,7 @@ import time
 
 from chautari.deploy.node_events import Listener, NodeReportBuilder
 from chautari.node.events import ActivityAnswer, Holder
+from chautari.preflight.facts import required_login
 from chautari.prepare.supervisor import unreachable_refusal
 from chautari.report.model import CheckResult, NodeReport, Refusal
 from chautari.report.templates import Data
@@ -208,6 +209,8 @@ def no_answer_refusal(target: SSHTarget, code: int | None, error: str) -> Refusa
         return unreachable_refusal(error or "no answer", target.address)
     if code == NO_PYTHON:
         return Refusal("nothing_deployed")
+    if account := required_login(error):
+        return Refusal("other_login", {"user": account, "said": error})
     data: Data = {"message": error, "port": target.port, "user": target.user}
     return Refusal("command_not_accepted", {**data, "address": target.address})
 

@@ -112,8 +112,12 @@ class Progress:
     def handle_event(self, node: str, event: Event) -> None:
         """Take one event of a node; kinds that are not known are passed over."""
         with self._lock:
-            self._apply_event(self._progress_of(node), event)
+            state = self._progress_of(node)
+            self._apply_event(state, event)
         lines = _event_lines(node, event)
+        if event.get("event") == "run_finished":
+            counts = f"changed={state.changed} failed={state.failed} {_seconds_text(event)}"
+            lines = [_join_columns(node, "done" if event.get("ok") else "FAILED", counts)]
         if self._live:
             lines = [line for line in lines if event.get("event") in _URGENT]
         self._print_lines(lines, "bold red" if _is_failure(event) else "yellow")
@@ -187,8 +191,6 @@ def _event_lines(node: str, event: Event) -> list[str]:
             service = one_line(event.get("service", ""))
             text = f"check {event['outcome']}: {title}: {message}"
             return _indent_further_lines(_join_columns(node, service, text))
-        case "run_finished":
-            return [_join_columns(node, "done", _run_counts(event))]
     return []
 
 
@@ -204,11 +206,6 @@ def _indent_further_lines(text: str) -> list[str]:
 def _role_counts(event: Event) -> str:
     failed = f" failed={_event_integer(event, 'failed')}" if _event_integer(event, "failed") else ""
     counts = f"changed={_event_integer(event, 'changed')} ok={_event_integer(event, 'ok')}{failed}"
-    return f"{counts} {_seconds_text(event)}"
-
-
-def _run_counts(event: Event) -> str:
-    counts = f"changed={_event_integer(event, 'changed')} failed={_event_integer(event, 'failed')}"
     return f"{counts} {_seconds_text(event)}"
 
 
