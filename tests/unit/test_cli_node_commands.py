@@ -70,6 +70,7 @@ def test_wait_names_the_holder_of_the_lock() -> None:
         ("bog1", "another operator is deploying to this node; waiting"),
     ]
 
+
 @pytest.fixture
 def region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of a region whose reports go below the test's folder."""

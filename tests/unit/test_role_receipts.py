@@ -33,6 +33,7 @@ TOLD_OTHERWISE = {
     "env": "ports of SSH, whose settings the firewall's receipt watches",
     "services": "read again while a role is removed",
     "getent_passwd": "read again by the role", "getent_group": "the same",
+    "getent_shadow": "the same",
 }  # fmt: skip
 
 

@@ -189,15 +189,19 @@ def test_real_region_is_deployed_without_importing_the_sandbox(tmp_path: Path) -
     public = key_pair(tmp_path, "id").rpartition(" ")[0]
     file = region_file(tmp_path, MINIMAL, public)
     file.with_name("known_hosts").write_text(f"198.51.100.11 {public}\n")
-    done = subprocess.run(
-        [sys.executable, "-c", BLOCKED, "region", str(file), "--json",
-         "--identity", str(tmp_path / "id")],
-        env={
-            "PYTHONPATH": str(ROOT / "tool"), "HOME": str(tmp_path),
-            "PATH": f"{bin_}:{os.environ['PATH']}",
-        },
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+
+    def deploy(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", BLOCKED, *arguments, "--identity", str(tmp_path / "id")],
+            env={
+                "PYTHONPATH": str(ROOT / "tool"), "HOME": str(tmp_path),
+                "PATH": f"{bin_}:{os.environ['PATH']}",
+            },
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    assert deploy("secrets", "init", str(file)).returncode == 0
+    done = deploy("region", str(file), "--json")
     assert done.returncode == 1, done.stderr
     [node] = json.loads(done.stdout)["nodes"]
     assert (node["name"], node["state"]) == ("med1", "unreachable")

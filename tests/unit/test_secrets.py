@@ -233,8 +233,9 @@ def test_lost_secrets_are_not_replaced(tmp_path: Path) -> None:
     found.known_hosts.write_text("203.0.113.10 ssh-ed25519 AAAA\n")
     with pytest.raises(BadInput, match="would replace every password") as refused:
         ensure_secrets(found, [tmp_path / "ana"], RELAY)
-    assert "git" in refused.value.fix and str(found.known_hosts) in refused.value.fix
+    assert "git" in refused.value.fix and "deploy secrets init andes" in refused.value.fix
     assert not found.secrets.exists()
+    assert ensure_secrets(found, [tmp_path / "ana"], RELAY, replace_lost=True).names
 
 
 def test_secrets_are_not_saved_for_a_plan(tmp_path: Path) -> None:

@@ -15,7 +15,12 @@ from chautari.region.locate import find_region_file
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
 from chautari.secrets import specs, store
-from chautari.secrets.ensure import recipients_of, refuse_lost_secrets, save_encrypted
+from chautari.secrets.ensure import (
+    ensure_secrets,
+    recipients_of,
+    refuse_lost_secrets,
+    save_encrypted,
+)
 from chautari.secrets.store import SecretStore
 
 
@@ -48,6 +53,28 @@ def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     if secret not in opened:
         raise BadInput(f"no secret {secret!r}", fix=f"use one of: {', '.join(opened.names)}")
     click.echo(opened[secret])
+
+
+@command.command("init")
+@region_argument
+@identity_option
+def init(name: str, identities: tuple[Path, ...]) -> None:
+    """Generate all secrets of a region that has none; its next deploy uses them.
+
+    A deploy does this by itself, except where nodes were reached before and secrets.age is missing.
+    """
+    inventory = _load_inventory(name)
+    if inventory.secrets.exists():
+        raise BadInput(
+            f"{inventory.secrets} exists", fix=f"to change one: deploy secrets set {name}"
+        )
+    endpoints = known_endpoints(inventory)
+    extra = [key for keys in endpoints.operators.values() for key in keys]
+    made = ensure_secrets(
+        inventory, _identity_files(endpoints, identities), endpoints.secrets, extra,
+        replace_lost=True,
+    )  # fmt: skip
+    click.echo(f"{inventory.secrets} has {len(made.names)} new secrets.", err=True)
 
 
 @command.command("set")

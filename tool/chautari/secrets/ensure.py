@@ -18,11 +18,13 @@ def ensure_secrets(
     extra_recipients: Sequence[str] = (),
     *,
     save: bool = True,
+    replace_lost: bool = False,
 ) -> SecretStore:
     """Return the region's secrets, generating what is missing and encrypting to all operators.
 
     `supplied` are secrets that come from elsewhere (a sandbox's relay password). The file is
-    written only when something changed, and never without `save`.
+    written only when something changed, and never without `save`. With `replace_lost`, a missing
+    file is no error even if nodes were reached before.
 
     Raises:
         BadInput: when the file is lost or cannot be opened, or a secret that an operator must set
@@ -30,7 +32,7 @@ def ensure_secrets(
     """
     file = inventory.secrets
     recipients = recipients_of(inventory, extra_recipients)
-    if not file.exists():
+    if not file.exists() and not replace_lost:
         refuse_lost_secrets(inventory)
     opened = store.load(file, identities) if file.exists() else SecretStore({}, ())
     new = dict(supplied)
@@ -65,10 +67,10 @@ def refuse_lost_secrets(inventory: Inventory) -> None:
     if inventory.region.sandbox is None and pinned.is_file() and pinned.read_bytes().strip():
         name = inventory.region.region
         raise BadInput(
-            f"{inventory.secrets} is missing, but nodes of {name} were deployed with its secrets; "
-            "new ones would replace every password",
-            fix="restore it from git or from another operator's copy; to renew all secrets on "
-            f"purpose, delete {pinned} and deploy again",
+            f"{inventory.secrets} is missing, but {pinned} pins nodes of {name}; if they were "
+            "deployed, new secrets would replace every password",
+            fix="restore it from git or from another operator's copy; if nothing was deployed yet, "
+            f"or to renew all secrets on purpose: deploy secrets init {name}",
         )
 
 
