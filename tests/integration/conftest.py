@@ -324,9 +324,12 @@ def restore_deployed(proof: Proof, snapshot: Snapshot, progress: ProgressReporte
 
 
 def save_deployed(proof: Proof, progress: ProgressReporter) -> None:
-    """Mark the region as deployed, and save a snapshot of it if there is none."""
+    """Mark the region as deployed, and save a snapshot of it if there is none.
+
+    In CI no later session could use it.
+    """
     snapshot = current_snapshot()
-    if not snapshot.exists():
+    if not snapshot.exists() and not os.environ.get("CI"):
         try:
             snapshots.save(snapshot, proof.folder, progress.report)
         except SnapshotError as error:

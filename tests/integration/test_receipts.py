@@ -59,50 +59,6 @@ def test_receipts_are_readable_only_by_root(proof: Proof) -> None:
     assert set(modes.split()) <= {"700", "600"}
 
 
-# A change to the region, and exactly the roles of each node that it makes run, with a reason each.
-CHANGED_SETTINGS = {
-    "a setting of a role that no other needs": (
-        ("quota: 2 GB", "quota: 3 GB"),
-        {"cloud": {"nextcloud": "nextcloud_quota changed"}, "ground": {}},
-    ),
-    "a setting of a role that others need": (
-        ("from: cloud@proof.example.org", "from: region@proof.example.org"),
-        {
-            "cloud": {
-                "mail": "mail_from changed",
-                "nextcloud": "it depends on mail, which runs",
-                "framadate": "it depends on mail, which runs",
-            },
-            "ground": {"mail": "mail_from changed"},
-        },
-    ),
-}
-
-
-@pytest.mark.parametrize("title", CHANGED_SETTINGS)
-def test_changed_setting_runs_its_role_and_those_that_need_it(proof: Proof, title: str) -> None:
-    (old, new), expected = CHANGED_SETTINGS[title]
-    kept = proof.file.read_text()
-    asked = ("--json", *(word for node in expected for word in ("--node", node)))
-    proof.edit(old, new)
-    try:
-        plan = proof.deploy("plan", *asked)
-        assert plan.code == 0, plan.stderr
-        outcome = proof.deploy("region", "--no-checks", *asked)
-        for node, roles in expected.items():
-            assert roles_run(plan, node) == roles.keys()
-            why = {
-                role["name"]: [why["text"] for why in role["why"]]
-                for role in plan.node(node)["roles"]
-            }
-            assert {role for role, reason in roles.items() if reason not in why[role]} == set(), why
-            assert roles_run(outcome, node) == roles.keys(), outcome.node(node)["roles"]
-        assert outcome.node("cloud")["changed"] >= 1
-    finally:
-        proof.write(kept)
-    assert proof.deploy("region", "--no-checks").code == 0
-
-
 def test_drift_timer_is_active(proof: Proof) -> None:
     timer = "chautari-drift.timer"
     assert proof.on("ground", "systemctl", "is-enabled", timer).strip() == "enabled"
