@@ -107,7 +107,7 @@ def test_private_interfaces_listen_on_loopback(tmp_path: Path) -> None:
     assert 'rest {\n    host = "127.0.0.1"' in focus
 
 
-def behind(folder: Path, role: str, template: str, own: list[str]) -> str:
+def render_with_addresses(folder: Path, role: str, template: str, own: list[str]) -> str:
     given = variables(folder, role, "13")
     given["ansible_facts"] |= {
         "all_ipv4_addresses": own, "default_ipv4": {"address": own[0]},
@@ -117,13 +117,17 @@ def behind(folder: Path, role: str, template: str, own: list[str]) -> str:
 
 def test_router_address_is_announced_only_behind_a_router(tmp_path: Path) -> None:
     router, inner = "198.51.100.14", "192.168.1.5"
-    bridge = behind(tmp_path, "videobridge", "jvb.conf.j2", [inner])
+    bridge = render_with_addresses(tmp_path, "videobridge", "jvb.conf.j2", [inner])
     assert f'local-address = "{inner}"' in bridge and f'public-address = "{router}"' in bridge
-    assert f"external-ip={router}/{inner}" in behind(
+    assert f"external-ip={router}/{inner}" in render_with_addresses(
         tmp_path, "turn", "turnserver.conf.j2", [inner]
     )
-    assert "static-mappings" not in behind(tmp_path, "videobridge", "jvb.conf.j2", [router])
-    assert "external-ip" not in behind(tmp_path, "turn", "turnserver.conf.j2", [router])
+    assert "static-mappings" not in render_with_addresses(
+        tmp_path, "videobridge", "jvb.conf.j2", [router]
+    )
+    assert "external-ip" not in render_with_addresses(
+        tmp_path, "turn", "turnserver.conf.j2", [router]
+    )
 
 
 def test_turn_relays_to_private_networks_only_for_bridges(tmp_path: Path) -> None:

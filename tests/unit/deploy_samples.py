@@ -67,7 +67,7 @@ class Silent:
     stopped: bool = False
 
 
-def replying(ask: Callable[..., Any]) -> Callable[..., Any]:
+def fake_call_runner(ask: Callable[..., Any]) -> Callable[..., Any]:
     """Return a `call_runner` whose answers and connections come from `ask`."""
 
     def call_runner(target: Any, arguments: Data, kind: Any, payload: Any = b"") -> Reply[Any]:
@@ -137,8 +137,8 @@ def follow(monkeypatch: pytest.MonkeyPatch, link: Link, detach: bool = False) ->
 
 
 def actions(link: Link) -> list[tuple[str, str]]:
-    packed = [json.loads(base64.b64decode(argv[-1].split()[-1])) for argv in link.commands]
-    return [(item["action"], item.get("run", "")) for item in packed]
+    removed_roles = [json.loads(base64.b64decode(argv[-1].split()[-1])) for argv in link.commands]
+    return [(item["action"], item.get("run", "")) for item in removed_roles]
 
 
 def facts(release: str, **changed: Any) -> list[str]:
@@ -219,7 +219,7 @@ def answer(release: str, **changed: Any) -> Data:
 def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     """Two nodes on which every receipt holds."""
     found = Nodes({"bog1": answer("debian-12"), "med1": answer("debian-13")})
-    monkeypatch.setattr(survey, "call_runner", replying(found.ask))
+    monkeypatch.setattr(survey, "call_runner", fake_call_runner(found.ask))
     monkeypatch.setattr(node_run, "prepare", found.prepare)
     monkeypatch.setattr(node_run.converge, "converge", found.converge)
     monkeypatch.setattr("chautari.deploy.outside_checks.run_outside_checks", lambda *_: [])
@@ -257,13 +257,13 @@ def states(report: RegionReport) -> dict[str, str]:
     return {node.name: node.state for node in report.nodes}
 
 
-def at_work(holder: Data, **changed: Any) -> Data:
+def busy_answer(holder: Data, **changed: Any) -> Data:
     """Return the answer of a busy node."""
     return {"event": "survey", "facts": facts("debian-12", **changed), "busy": holder}
 
 
 @pytest.fixture
-def packed(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def removed_roles(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Follow the nodes through real connections; return the roles that each bundle removes."""
     found: list[list[str]] = []
 
@@ -276,13 +276,13 @@ def packed(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return found
 
 
-def linked(monkeypatch: pytest.MonkeyPatch, *connections: tuple[list[Any], int]) -> Link:
+def use_link(monkeypatch: pytest.MonkeyPatch, *connections: tuple[list[Any], int]) -> Link:
     link = Link(*connections)
     monkeypatch.setattr(runner_client, "RunningCommand", link)
     return link
 
 
-def looks(nodes: Nodes, *answers: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def answer_surveys(nodes: Nodes, *answers: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let bog1 return these answers, one for each survey."""
     left = list(answers)
 

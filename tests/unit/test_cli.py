@@ -34,14 +34,14 @@ def report(outcome: Any = "passed", state: Any = "converged") -> RegionReport:
     return RegionReport("andes", "andes.example.org", "", "deploy", nodes=[node], checks=[check])
 
 
-def works(monkeypatch: pytest.MonkeyPatch, result: RegionReport | BaseException) -> None:
-    def work_done(*_: Any) -> RegionReport:
+def fake_result(monkeypatch: pytest.MonkeyPatch, result: RegionReport | BaseException) -> None:
+    def fake_verb(*_: Any) -> RegionReport:
         if isinstance(result, BaseException):
             raise result
         return result
 
-    monkeypatch.setattr(pipeline, "deploy", work_done)
-    monkeypatch.setattr(pipeline, "verify", work_done)
+    monkeypatch.setattr(pipeline, "deploy", fake_verb)
+    monkeypatch.setattr(pipeline, "verify", fake_verb)
 
 
 @pytest.mark.parametrize("verb", ["region", "verify"])
@@ -61,7 +61,7 @@ def works(monkeypatch: pytest.MonkeyPatch, result: RegionReport | BaseException)
 def test_exit_code_depends_on_the_outcome(
     verb: str, result: RegionReport | BaseException, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    works(monkeypatch, result)
+    fake_result(monkeypatch, result)
     assert main.run([verb, "andes"]) == code
 
 
@@ -80,7 +80,7 @@ def test_wrong_usage_is_bad_input(arguments: list[str]) -> None:
 def test_expected_error_is_printed_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    works(monkeypatch, RunFailed("it broke", fix="mend it"))
+    fake_result(monkeypatch, RunFailed("it broke", fix="mend it"))
     main.run(["region", "andes"])
     captured = capsys.readouterr()
     assert captured.err.endswith("it broke\n  Fix: mend it\n")
@@ -90,7 +90,7 @@ def test_expected_error_is_printed_without_a_traceback(
 def test_bug_leaves_a_log_ready_to_paste(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    works(monkeypatch, ZeroDivisionError("by nothing"))
+    fake_result(monkeypatch, ZeroDivisionError("by nothing"))
     assert main.run(["region", "andes"]) == 3
     text = capsys.readouterr().err
     assert "This is a bug in Chautari: ZeroDivisionError: by nothing" in text
@@ -103,7 +103,7 @@ def test_bug_leaves_a_log_ready_to_paste(
 def test_interruption_says_that_runs_continue(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    works(monkeypatch, KeyboardInterrupt())
+    fake_result(monkeypatch, KeyboardInterrupt())
     main.run(["region", "andes"])
     assert "continue there" in capsys.readouterr().err
 
@@ -111,7 +111,7 @@ def test_interruption_says_that_runs_continue(
 def test_json_is_the_only_standard_output(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    works(monkeypatch, report())
+    fake_result(monkeypatch, report())
     assert main.run(["region", "andes", "--json"]) == 0
     deployed = json.loads(capsys.readouterr().out)
     assert deployed["ok"] is True
@@ -157,7 +157,7 @@ def test_drift_prints_changes_and_the_next_step(
 def test_reports_are_written_to_the_state_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    works(monkeypatch, report())
+    fake_result(monkeypatch, report())
     main.run(["region", "andes"])
     assert list((tmp_path / "state" / "chautari" / "reports" / "andes").rglob("report.html"))
     assert node_commands._ENDINGS
@@ -309,7 +309,7 @@ def test_help_imports_no_large_module() -> None:
     assert all(f"  {name} " in done.stdout for name in COMMANDS)
 
 
-def loaded_by(code: str) -> set[str]:
+def modules_loaded_by(code: str) -> set[str]:
     """Return the modules that a new Python has loaded once it ran `code`."""
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"],
@@ -326,7 +326,7 @@ def test_deploy_imports_only_what_a_survey_needs() -> None:
         "difflib", "chautari_sandbox.api",
     }  # fmt: skip
     code = "import chautari.cli.region, chautari.cli.node_commands, chautari.deploy.pipeline"
-    assert loaded_by(code) & heavy == set()
+    assert modules_loaded_by(code) & heavy == set()
 
 
 @pytest.mark.parametrize("name", COMMANDS)

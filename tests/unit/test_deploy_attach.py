@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy_samples import FINISHED, STARTED, TARGET, Link, Silent, actions, clock, replying
+from deploy_samples import FINISHED, STARTED, TARGET, Link, Silent, actions, clock, fake_call_runner
 from region_samples import inventory
 
 from chautari.deploy import attach, converge, status
@@ -98,7 +98,7 @@ def test_attach_uses_the_named_identity(tmp_path: Path, monkeypatch: pytest.Monk
         return [], Silent("")
 
     monkeypatch.setattr(converge, "attach", lambda target, *_: keys.append(target.key) or [])
-    monkeypatch.setattr(status, "call_runner", replying(ask))
+    monkeypatch.setattr(status, "call_runner", fake_call_runner(ask))
     monkeypatch.setattr(attach, "call_runner", lambda *_: Reply(NO_RUNS, 0, ""))
     key = tmp_path / "key"
     request = Request(inventory(tmp_path), "deploy attach andes", ("bog1",), (key,))

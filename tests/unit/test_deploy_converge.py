@@ -297,7 +297,7 @@ def test_detached_run_is_reported_after_a_disconnection(
     assert json.loads(base64.b64decode(link.commands[1][-1].split()[-1]))["detach"] is True
 
 
-def waited(
+def wait_for_lock(
     monkeypatch: pytest.MonkeyPatch, *answers: tuple[list[Any], int]
 ) -> tuple[bool, NodeReport, list[Any], Link]:
     events: list[Any] = []
@@ -313,15 +313,15 @@ def waited(
 HOLDER = {"operator": "luz", "origin": "lima", "run": "q", "since": 0.0}
 
 
-def doing(role: str | None) -> tuple[list[Any], int]:
+def activity(role: str | None) -> tuple[list[Any], int]:
     return [{"event": "activity", "busy": HOLDER | {"role": role} if role else None}], 0
 
 
 def test_wait_reports_each_new_role_of_the_holder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answers = [doing("base"), doing("base"), ([], 255), doing("php"), doing(None)]
-    free, _, events, link = waited(monkeypatch, *answers)
+    answers = [activity("base"), activity("base"), ([], 255), activity("php"), activity(None)]
+    free, _, events, link = wait_for_lock(monkeypatch, *answers)
     assert free
     assert [event["holder"].get("role") for event in events] == ["base", "php"]
     assert {event["event"] for event in events} == {"waiting"}
@@ -331,7 +331,7 @@ def test_wait_reports_each_new_role_of_the_holder(
 def test_wait_ends_when_the_node_stays_unreachable(
     monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    free, report, _, _ = waited(monkeypatch, *[([], 255)] * 200)
+    free, report, _, _ = wait_for_lock(monkeypatch, *[([], 255)] * 200)
     assert (free, report.state) == (False, "unreachable")
     assert 600 <= clock.now < 660
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy_samples import Silent, replying
+from deploy_samples import Silent, fake_call_runner
 from region_samples import inventory
 
 from chautari.deploy import drift
@@ -24,7 +24,7 @@ def found(
         requests.append(arguments)
         return ([event] if event else []), ending
 
-    monkeypatch.setattr(drift, "call_runner", replying(ask))
+    monkeypatch.setattr(drift, "call_runner", fake_call_runner(ask))
     request = Request(inventory(folder), "deploy drift andes", nodes=("bog1",))
     [node] = drift.drift_of_nodes(request)
     assert requests == [{"action": "drift"}]

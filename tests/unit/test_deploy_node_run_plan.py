@@ -16,7 +16,9 @@ __all__ = ["nodes", "run"]
 OUTDATED = Notice("environment_outdated", {"megabytes": 11})
 
 
-def counted(_: Any, __: bytes, ___: Data, report: NodeReport, tell: Any, ____: bool) -> Any:
+def plan_with_downloads(
+    _: Any, __: bytes, ___: Data, report: NodeReport, tell: Any, ____: bool
+) -> Any:
     """Fake a plan that counted every known download."""
     event = {
         "event": "download_estimate",
@@ -34,7 +36,7 @@ def counted(_: Any, __: bytes, ___: Data, report: NodeReport, tell: Any, ____: b
 def test_plan_reports_that_the_environment_is_replaced(
     other: bool, nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def looked(*arguments: Any) -> dict[str, NodeReport]:
+    def fake_prepare(*arguments: Any) -> dict[str, NodeReport]:
         found = Nodes.prepare(nodes, *arguments)
         found["bog1"].notices += [
             Notice("small_machine"),
@@ -43,8 +45,8 @@ def test_plan_reports_that_the_environment_is_replaced(
         return found
 
     nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv="of another toolkit"))
-    monkeypatch.setattr(node_run, "prepare", looked)
-    monkeypatch.setattr(node_run.converge, "converge", counted)
+    monkeypatch.setattr(node_run, "prepare", fake_prepare)
+    monkeypatch.setattr(node_run.converge, "converge", plan_with_downloads)
     bog1 = run(pipeline.plan).nodes[0]
     assert (bog1.download_bytes, bog1.download_at_least) == (7, other)
     assert bog1.notices == [OUTDATED] * other

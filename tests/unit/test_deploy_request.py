@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy_samples import Silent, replying
+from deploy_samples import Silent, fake_call_runner
 from node_samples import node
 from region_samples import REGION, ROOT, SANDBOX, inventory, key_pair
 
@@ -105,24 +105,24 @@ def test_export_without_secrets_needs_no_key(tmp_path: Path) -> None:
     assert {file.name for file in files} == {"hosts.yml", "main.yml"}
 
 
-def planned(folder: Path, endpoints: Endpoints, *nodes: str) -> DeployContext:
+def make_context(folder: Path, endpoints: Endpoints, *nodes: str) -> DeployContext:
     region_request = Request(inventory(folder), "deploy region andes", nodes)
     return DeployContext(region_request, endpoints, request.SecretStore({}, ()), ())
 
 
 def test_report_says_how_each_service_is_opened(tmp_path: Path) -> None:
-    [service] = region_report.service_infos(planned(tmp_path, SANDBOX))
+    [service] = region_report.service_infos(make_context(tmp_path, SANDBOX))
     assert (service.url, service.node) == ("https://cloud.andes.example.org/", "med1")
     assert (service.version, service.login) == ("35.0.1 (double)", "admin")
     assert service.note.endswith("deploy secrets show andes nextcloud_admin_password")
 
 
 def test_report_leaves_out_services_of_other_nodes(tmp_path: Path) -> None:
-    assert region_report.service_infos(planned(tmp_path, PUBLIC_INTERNET, "bog1")) == []
+    assert region_report.service_infos(make_context(tmp_path, PUBLIC_INTERNET, "bog1")) == []
 
 
 def test_report_names_the_doubles(tmp_path: Path) -> None:
-    ready = planned(tmp_path, SANDBOX)
+    ready = make_context(tmp_path, SANDBOX)
     report = region_report.new_report(ready.request, ready.endpoints)
     assert [(item.name, item.reason) for item in report.doubles] == [
         ("nextcloud", "no route to upstream")
@@ -146,7 +146,7 @@ def test_report_names_os_substitutes(tmp_path: Path) -> None:
 
 
 def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
-    ready = planned(tmp_path, PUBLIC_INTERNET)
+    ready = make_context(tmp_path, PUBLIC_INTERNET)
     report = RegionReport("andes", "d", "", "", nodes=[NodeReport("bog1", "a", "unreachable")])
     finished = region_report.finalize(report, ready, "deploy", 1.0)
     assert summary.next_steps(finished)[-1] == "When this is done, run: deploy region andes"
@@ -155,7 +155,9 @@ def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
 def test_finalize_reports_verified_after_verify(tmp_path: Path) -> None:
     nodes = [NodeReport("bog1", "a", "converged"), NodeReport("med1", "b", "refused")]
     report = RegionReport("andes", "d", "", "", nodes=nodes)
-    finished = region_report.finalize(report, planned(tmp_path, PUBLIC_INTERNET), "verify", 1.0)
+    finished = region_report.finalize(
+        report, make_context(tmp_path, PUBLIC_INTERNET), "verify", 1.0
+    )
     assert [item.state for item in finished.nodes] == ["verified", "refused"]
 
 
@@ -216,7 +218,7 @@ SILENT = Silent("Warning: x\nssh: connect to host: timed out")
 def test_status_of_a_node_that_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status, "call_runner", replying(lambda *_: ([], SILENT)))
+    monkeypatch.setattr(status, "call_runner", fake_call_runner(lambda *_: ([], SILENT)))
     found = status.node_states(Request(inventory(tmp_path), "deploy status"))
     assert not found[0]["reachable"]
     assert "does not answer on SSH (ssh: connect to host: timed out)" in found[0]["message"]
@@ -231,7 +233,7 @@ def test_status_of_a_node_with_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "runs": [],
         "finished": {"event": "run_finished", "ok": True},
     }
-    monkeypatch.setattr(status, "call_runner", replying(lambda *_: ([event], SILENT)))
+    monkeypatch.setattr(status, "call_runner", fake_call_runner(lambda *_: ([event], SILENT)))
     found = status.node_states(Request(inventory(tmp_path), "deploy status"))[1]
     assert (found["node"], found["reachable"], found["started"]) == ("med1", True, 1795435200)
     assert REGION.startswith("region: andes")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy_samples import Silent, answer, replying
+from deploy_samples import Silent, answer, fake_call_runner
 
 from chautari.deploy import survey
 from chautari.process import RunningCommand
@@ -37,7 +37,7 @@ def survey_node(
         times.append(target.name)
         return next(answers)
 
-    monkeypatch.setattr(survey, "call_runner", replying(ask))
+    monkeypatch.setattr(survey, "call_runner", fake_call_runner(ask))
     found = survey.survey(node, lambda _: [])
     return found, len(times)
 

@@ -16,7 +16,7 @@ Data = dict[str, Any]
 HOUR = 3600
 
 
-def at(file: Path, seconds: float) -> Path:
+def touch_at(file: Path, seconds: float) -> Path:
     """Write a file whose time lies `seconds` ahead of now."""
     if not file.is_symlink():
         file.parent.mkdir(exist_ok=True)
@@ -42,8 +42,8 @@ def state(folder: Path) -> Data:
 
 
 def test_reload_marker_from_the_future_proves_nothing(tmp_path: Path) -> None:
-    at(tmp_path / "etc" / "a", -HOUR)
-    at(tmp_path / "x.stamp", HOUR)
+    touch_at(tmp_path / "etc" / "a", -HOUR)
+    touch_at(tmp_path / "x.stamp", HOUR)
     now = state(tmp_path)
     assert now == {"ok": False, "newer": [FUTURE]}
     [found] = diff_resource(item(tmp_path), {"ok": True, "newer": []}, now)
@@ -51,17 +51,17 @@ def test_reload_marker_from_the_future_proves_nothing(tmp_path: Path) -> None:
 
 
 def test_is_future_allows_for_a_coarse_clock(tmp_path: Path) -> None:
-    at(tmp_path / "etc" / "a", -HOUR)
+    touch_at(tmp_path / "etc" / "a", -HOUR)
     os.utime(tmp_path / "etc", (0, 0))
-    at(tmp_path / "x.stamp", 0.5)
+    touch_at(tmp_path / "x.stamp", 0.5)
     assert state(tmp_path) == {"ok": True, "newer": []}
 
 
 def test_reset_future_mtimes_changes_only_future_times(tmp_path: Path) -> None:
-    before = at(tmp_path / "etc" / "old", -HOUR).stat().st_mtime_ns
-    new, target = at(tmp_path / "etc" / "new", HOUR), at(tmp_path / "target", HOUR)
+    before = touch_at(tmp_path / "etc" / "old", -HOUR).stat().st_mtime_ns
+    new, target = touch_at(tmp_path / "etc" / "new", HOUR), touch_at(tmp_path / "target", HOUR)
     (tmp_path / "etc" / "link").symlink_to(target)
-    stamp, other = at(tmp_path / "x.stamp", 2 * HOUR), at(tmp_path / "other", HOUR)
+    stamp, other = touch_at(tmp_path / "x.stamp", 2 * HOUR), touch_at(tmp_path / "other", HOUR)
     clock.reset_future_mtimes([{"kind": "path", "name": str(other)}, item(tmp_path)])
     assert (tmp_path / "etc" / "old").stat().st_mtime_ns == before
     assert all(file.stat().st_mtime <= time.time() for file in (new, target))
@@ -73,7 +73,7 @@ def test_reset_future_mtimes_changes_only_future_times(tmp_path: Path) -> None:
 def test_reset_future_mtimes_resets_a_dangling_link_itself(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "link").symlink_to("nowhere")
-    at(tmp_path / "etc" / "link", HOUR)
+    touch_at(tmp_path / "etc" / "link", HOUR)
     clock.reset_future_mtimes([item(tmp_path)])
     assert not fingerprint.is_future((tmp_path / "etc" / "link").lstat().st_mtime_ns)
 
@@ -82,8 +82,8 @@ def test_reset_future_mtimes_resets_a_dangling_link_itself(tmp_path: Path) -> No
 def test_role_reloads_once_after_the_clock_was_set_back(
     written: float, loaded: float, tmp_path: Path
 ) -> None:
-    at(tmp_path / "etc" / "a", -2 * HOUR)
-    at(tmp_path / "x.stamp", -HOUR)
+    touch_at(tmp_path / "etc" / "a", -2 * HOUR)
+    touch_at(tmp_path / "x.stamp", -HOUR)
     os.utime(tmp_path / "etc", (0, 0))
     reloads: list[str] = []
 
@@ -98,16 +98,16 @@ def test_role_reloads_once_after_the_clock_was_set_back(
     there = run_context(tmp_path, roles, FakeAnsible(tmp_path / "memory", {"a": role}))
     assert converge.converge(there, full=False) == 0
     assert (reloads, receipts.roles_to_run(there.state, roles)) == ([], {})
-    at(tmp_path / "etc" / "a", written)
-    at(tmp_path / "x.stamp", loaded)
+    touch_at(tmp_path / "etc" / "a", written)
+    touch_at(tmp_path / "x.stamp", loaded)
     assert converge.converge(there, full=False) == 0
     assert (len(reloads), receipts.roles_to_run(there.state, roles)) == (1, {})
     assert events_of(tmp_path, "receipt_incomplete") == []
 
 
 def test_plan_changes_no_times(tmp_path: Path) -> None:
-    at(tmp_path / "etc" / "a", HOUR)
-    stamp = at(tmp_path / "x.stamp", HOUR)
+    touch_at(tmp_path / "etc" / "a", HOUR)
+    stamp = touch_at(tmp_path / "x.stamp", HOUR)
     roles = [inputs("a", items=[item(tmp_path)])]
     there = run_context(tmp_path, roles, FakeAnsible(tmp_path / "memory", {}))
     planner.plan(there, full=False, last_lines=list)

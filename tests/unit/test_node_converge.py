@@ -23,7 +23,7 @@ from chautari.node.receipts import RoleInputs
 Data = dict[str, Any]
 
 
-def manages(file: Path, text: str) -> Any:
+def writes_and_records(file: Path, text: str) -> Any:
     """Return a function for FakeAnsible that writes a file and records it."""
 
     def does() -> list[Data]:
@@ -71,13 +71,13 @@ def test_full_runs_everything_once(tmp_path: Path) -> None:
 def test_role_that_changes_files_of_another_causes_a_second_pass(tmp_path: Path) -> None:
     file = tmp_path / "etc" / "shared"
     roles = [inputs("a"), inputs("b")]
-    run_pass(tmp_path, roles, a=manages(file, "of a\n"))
+    run_pass(tmp_path, roles, a=writes_and_records(file, "of a\n"))
 
     def breaks() -> None:
         file.unlink()
 
     changed = [roles[0], inputs("b", files="f2")]
-    code, ansible = run_pass(tmp_path, changed, a=manages(file, "of a\n"), b=breaks)
+    code, ansible = run_pass(tmp_path, changed, a=writes_and_records(file, "of a\n"), b=breaks)
     assert (code, ansible.ran) == (0, [["b"], ["a"]])
     assert file.read_text() == "of a\n"
     assert receipts.roles_to_run(tmp_path / "state", changed) == {}
@@ -96,9 +96,9 @@ def test_manual_change_that_the_role_keeps_is_reported(tmp_path: Path) -> None:
 def test_change_by_a_role_is_not_reported_as_manual(tmp_path: Path) -> None:
     """As a certificate that was refused for a while and takes its placeholder's place."""
     file = tmp_path / "certificate"
-    open_at_first = [{"rescued": "Ask for it"}, *manages(file, "placeholder\n")()]
+    open_at_first = [{"rescued": "Ask for it"}, *writes_and_records(file, "placeholder\n")()]
     run_pass(tmp_path, [inputs("a")], a=lambda: open_at_first)
-    _, ansible = run_pass(tmp_path, [inputs("a")], a=manages(file, "the real one\n"))
+    _, ansible = run_pass(tmp_path, [inputs("a")], a=writes_and_records(file, "the real one\n"))
     assert ansible.ran == [["a"]]
     assert events_of(tmp_path, "manual_change_kept") == []
 
@@ -106,7 +106,10 @@ def test_change_by_a_role_is_not_reported_as_manual(tmp_path: Path) -> None:
 def test_roles_that_overwrite_each_other_end_after_few_passes(tmp_path: Path) -> None:
     file = tmp_path / "x"
     code, ansible = run_pass(
-        tmp_path, [inputs("a"), inputs("b")], a=manages(file, "a\n"), b=manages(file, "b\n")
+        tmp_path,
+        [inputs("a"), inputs("b")],
+        a=writes_and_records(file, "a\n"),
+        b=writes_and_records(file, "b\n"),
     )
     assert code == 0
     assert len(ansible.ran) <= converge.MAX_PASSES
@@ -208,7 +211,7 @@ HANDLERS = """\
 """
 
 
-def owed_by_play(folder: Path, *names: str) -> list[str]:
+def handlers_of_play(folder: Path, *names: str) -> list[str]:
     write_file(folder / "memory" / "roles" / "a" / "handlers" / "main.yml", HANDLERS)
     pending_handlers.append_pending(folder / "state", "a", names)
     _, ansible = run_pass(folder, [inputs("a"), inputs("b")])
@@ -235,7 +238,7 @@ def owed_by_play(folder: Path, *names: str) -> list[str]:
 def test_pending_handlers_are_notified_when_the_role_still_has_them(
     owed: list[str], notified: bool, tmp_path: Path
 ) -> None:
-    assert owed_by_play(tmp_path, *owed) == (owed if notified else [])
+    assert handlers_of_play(tmp_path, *owed) == (owed if notified else [])
 
 
 def test_task_for_pending_handlers_always_notifies_them(tmp_path: Path) -> None:

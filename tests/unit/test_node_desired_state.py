@@ -104,7 +104,7 @@ SHOWN = "Type=simple\nRemainAfterExit=no\nId=x.service\nActiveState={}\nUnitFile
 
 
 @pytest.fixture
-def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def systemctl_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Install a fake systemctl; return the file that it prints."""
     program = tmp_path / "bin" / "systemctl"
     program.parent.mkdir()
@@ -115,37 +115,39 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_crashed_service_keeps_the_receipt_incomplete_until_it_runs(
-    tmp_path: Path, shown: Path
+    tmp_path: Path, systemctl_output: Path
 ) -> None:
     state = tmp_path / "state"
     unit = {"kind": "unit", "name": "x.service", "active": True, "desired": "restarted"}
-    shown.write_text(SHOWN.format("failed"))
+    systemctl_output.write_text(SHOWN.format("failed"))
     assert write_receipt(state, inputs(), record(unit)) == "x.service was restarted, but is failed"
     assert codes(receipts.roles_to_run(state, [inputs()])["web"]) == ["receipt_incomplete"]
-    shown.write_text(SHOWN.format("active"))
+    systemctl_output.write_text(SHOWN.format("active"))
     assert write_receipt(state, inputs(), record(unit)) == ""
     assert receipts.roles_to_run(state, [inputs()]) == {}
 
 
 @pytest.mark.parametrize("sub", ["auto-restart", "auto-restart-queued"])
 def test_restarting_service_keeps_the_receipt_incomplete(
-    sub: str, tmp_path: Path, shown: Path
+    sub: str, tmp_path: Path, systemctl_output: Path
 ) -> None:
     state = tmp_path / "state"
     unit = {"kind": "unit", "name": "x.service", "active": True, "desired": "started"}
-    shown.write_text(SHOWN.format("activating") + f"SubState={sub}\n")
+    systemctl_output.write_text(SHOWN.format("activating") + f"SubState={sub}\n")
     assert "stopped again" in write_receipt(state, inputs(), record(unit))
     assert codes(receipts.roles_to_run(state, [inputs()])["web"]) == ["receipt_incomplete"]
-    shown.write_text(SHOWN.format("active") + "SubState=running\n")
+    systemctl_output.write_text(SHOWN.format("active") + "SubState=running\n")
     assert write_receipt(state, inputs(), record(unit)) == ""
     assert receipts.roles_to_run(state, [inputs()]) == {}
-    shown.write_text(SHOWN.format("activating") + f"SubState={sub}\n")
+    systemctl_output.write_text(SHOWN.format("activating") + f"SubState={sub}\n")
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
     assert reason_text(found) == "x.service: active is restarting, was active"
 
 
 @pytest.mark.parametrize("sub", ["", "SubState=running\n"])
-def test_receipt_of_a_healthy_unit_ignores_further_properties(sub: str, shown: Path) -> None:
-    shown.write_text(SHOWN.format("active") + sub)
+def test_receipt_of_a_healthy_unit_ignores_further_properties(
+    sub: str, systemctl_output: Path
+) -> None:
+    systemctl_output.write_text(SHOWN.format("active") + sub)
     item = {"kind": "unit", "name": "x.service", "active": True}
     assert fingerprint.current_states([item]) == [{"active": "active"}]

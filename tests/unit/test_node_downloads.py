@@ -64,7 +64,7 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return arguments
 
 
-def noted(folder: Path, *notes: dict[str, Any]) -> Path:
+def write_records(folder: Path, *notes: dict[str, Any]) -> Path:
     file = folder / "managed.jsonl"
     file.write_text("".join(json.dumps({"role": "web"} | note) + "\n" for note in notes))
     return file
@@ -75,7 +75,7 @@ def package(name: str) -> dict[str, Any]:
 
 
 def test_estimate_adds_packages_and_files(tmp_path: Path, apt: Path, server: str) -> None:
-    notes = noted(
+    notes = write_records(
         tmp_path, package("beta"), package("alpha"), package("alpha"), {"download": f"{server}/big"}
     )
     assert estimate(notes) == EMPTY | {"bytes": 6234, "packages": 1234}
@@ -85,23 +85,25 @@ def test_estimate_adds_packages_and_files(tmp_path: Path, apt: Path, server: str
 
 @pytest.mark.parametrize("path", ["/gone", "/odd", "/none"])
 def test_estimate_names_a_file_of_unknown_size(path: str, tmp_path: Path, server: str) -> None:
-    found = estimate(noted(tmp_path, {"download": f"{server}{path}"}))
+    found = estimate(write_records(tmp_path, {"download": f"{server}{path}"}))
     assert (found["bytes"], found["unknown_urls"]) == (0, [f"{server}{path}"])
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/x", "", "http://["])
 def test_estimate_requests_sizes_only_over_http(url: str, tmp_path: Path) -> None:
-    assert estimate(noted(tmp_path, {"download": url}))["unknown_urls"] == [url]
+    assert estimate(write_records(tmp_path, {"download": url}))["unknown_urls"] == [url]
 
 
 def test_estimate_survives_an_unreachable_server(tmp_path: Path, server: str) -> None:
     url = "http://127.0.0.1:9/x"
-    assert estimate(noted(tmp_path, {"download": url}))["unknown_urls"] == [url]
+    assert estimate(write_records(tmp_path, {"download": url}))["unknown_urls"] == [url]
 
 
 def test_estimate_never_passes_an_invalid_name_to_apt(tmp_path: Path, apt: Path) -> None:
     assert (
-        estimate(noted(tmp_path, package("--force"), package("/x.deb"), package("a*")))["bytes"]
+        estimate(write_records(tmp_path, package("--force"), package("/x.deb"), package("a*")))[
+            "bytes"
+        ]
         == 0
     )
     assert not apt.exists()
@@ -109,7 +111,7 @@ def test_estimate_never_passes_an_invalid_name_to_apt(tmp_path: Path, apt: Path)
 
 def test_estimate_without_records_runs_nothing(tmp_path: Path, apt: Path) -> None:
     other = {"item": {"kind": "path", "name": "/etc/x"}}
-    for notes in (tmp_path / "gone", noted(tmp_path, other, {"completed": True})):
+    for notes in (tmp_path / "gone", write_records(tmp_path, other, {"completed": True})):
         assert estimate(notes) == EMPTY
     assert not apt.exists()
 
@@ -117,21 +119,23 @@ def test_estimate_without_records_runs_nothing(tmp_path: Path, apt: Path) -> Non
 def test_estimate_counts_other_packages_beside_an_unknown_one(tmp_path: Path, apt: Path) -> None:
     """What several packages bring along is fetched once."""
     names = ("alpha", "beta", "new-one", "new-two", "zeta")
-    found = estimate(noted(tmp_path, *map(package, names)))
+    found = estimate(write_records(tmp_path, *map(package, names)))
     assert (found["bytes"], found["packages"]) == (1234, 1234)
     assert found["unknown_packages"] == ["new-one", "new-two"]
 
 
 def test_estimate_leaves_out_a_package_to_remove(tmp_path: Path, apt: Path) -> None:
     [gone], _ = resources_of_task("apt", {"name": "apache2", "state": "absent"}, {}, False)
-    assert estimate(noted(tmp_path, {"item": gone})) == EMPTY
+    assert estimate(write_records(tmp_path, {"item": gone})) == EMPTY
     assert not apt.exists()
 
 
 def test_estimate_names_images_as_of_unknown_size(tmp_path: Path) -> None:
     image = "the image docker.io/library/x@sha256:00"
-    assert estimate(noted(tmp_path, {"download": image})) == EMPTY | {"unknown_urls": [image]}
+    assert estimate(write_records(tmp_path, {"download": image})) == EMPTY | {
+        "unknown_urls": [image]
+    }
 
 
 def test_estimate_is_partial_after_an_incomplete_dry_run(tmp_path: Path) -> None:
-    assert estimate(noted(tmp_path), partial=True)["partial"] is True
+    assert estimate(write_records(tmp_path), partial=True)["partial"] is True

@@ -25,24 +25,24 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def seal(state: Path, *items: Data, role: str = "web", **given: Any) -> None:
+def write_role_receipt(state: Path, *items: Data, role: str = "web", **given: Any) -> None:
     write_receipt(state, inputs(role, **given), record(*items))
 
 
-def words(state: Path) -> str:
+def drift_text(state: Path) -> str:
     return drift.describe_drift(drift.drift(state))
 
 
 def test_drift_of_a_node_without_a_deploy_is_empty(state: Path) -> None:
-    assert words(state).startswith("Nothing was deployed here yet")
+    assert drift_text(state).startswith("Nothing was deployed here yet")
     assert drift.main([], state) == 0
 
 
 def test_drift_escapes_control_characters(state: Path, tmp_path: Path) -> None:
     file = write_file(tmp_path / "x", "one\n")
-    seal(state, path_item(file), role="a\x1b[2Jb")
+    write_role_receipt(state, path_item(file), role="a\x1b[2Jb")
     write_file(file, "\x1b]0;title\x07 \u202egnp.exe\t\x9b1m ज्ञान \u200d ñ\n")
-    text = words(state)
+    text = drift_text(state)
     assert "\na\\x1b[2Jb\n" in text
     assert text.splitlines()[-1] == (
         "      +\\x1b]0;title\\x07 \\u202egnp.exe\t\\x9b1m ज्ञान \u200d ñ"
@@ -50,20 +50,20 @@ def test_drift_escapes_control_characters(state: Path, tmp_path: Path) -> None:
 
 
 def test_drift_reports_and_mails_a_name_that_is_not_utf8(
-    state: Path, tmp_path: Path, mailed: Path
+    state: Path, tmp_path: Path, mails: Path
 ) -> None:
     pattern = {"kind": "paths", "name": f"{tmp_path}/etc/*"}
-    seal(state, items=[pattern])
+    write_role_receipt(state, items=[pattern])
     write_file(tmp_path / "etc" / os.fsdecode(b"\xff"))
-    assert "etc/\\udcff: exists again" in words(state)
+    assert "etc/\\udcff: exists again" in drift_text(state)
     assert drift.main(["--mail"], state) == 0
-    assert len(list(mailed.glob("mail.*"))) == 1
+    assert len(list(mails.glob("mail.*"))) == 1
 
 
 def test_drift_of_an_unchanged_node_names_the_last_deploy(
     state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seal(state, path_item(write_file(tmp_path / "x")))
+    write_role_receipt(state, path_item(write_file(tmp_path / "x")))
     assert drift.main([], state) == 0
     assert capsys.readouterr().out.startswith("Nothing changed since the deploy of 2")
 
@@ -72,9 +72,9 @@ def test_drift_groups_changes_by_role(
     state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one, two = write_file(tmp_path / "one"), write_file(tmp_path / "two")
-    seal(state, path_item(one), role="a")
-    seal(state, path_item(two), role="b")
-    seal(state, role="c")
+    write_role_receipt(state, path_item(one), role="a")
+    write_role_receipt(state, path_item(two), role="b")
+    write_role_receipt(state, role="c")
     one.unlink()
     two.chmod(0o600)
     assert drift.main([], state) == 1
@@ -85,9 +85,9 @@ def test_drift_groups_changes_by_role(
 
 def test_drift_shows_the_diff_of_a_world_readable_file(state: Path, tmp_path: Path) -> None:
     file = write_file(tmp_path / "x", "one\ntwo\nthree\n")
-    seal(state, path_item(file))
+    write_role_receipt(state, path_item(file))
     write_file(file, "one\nzwei\nthree\n")
-    text = words(state).splitlines()[2:]
+    text = drift_text(state).splitlines()[2:]
     assert text == [
         f"  {file}: its content changed", "      --- deployed", "      +++ now",
         "      @@ -1,3 +1,3 @@", "       one", "      -two", "      +zwei", "       three",
@@ -101,9 +101,9 @@ def test_drift_shows_no_diff_of_a_private_file(
     before: int, after: int, state: Path, tmp_path: Path
 ) -> None:
     file = write_file(tmp_path / "x", "canary one\n", before)
-    seal(state, path_item(file))
+    write_role_receipt(state, path_item(file))
     write_file(file, "canary two\n", after)
-    text = words(state)
+    text = drift_text(state)
     assert f"{file}: its content changed" in text
     assert "canary" not in text
     stored = b"".join(path.read_bytes() for path in state.rglob("*.json"))
@@ -112,7 +112,7 @@ def test_drift_shows_no_diff_of_a_private_file(
 
 def test_drift_shows_the_diff_of_a_file_with_two_resources(state: Path, tmp_path: Path) -> None:
     file = write_file(tmp_path / "x")
-    seal(state, path_item(file), {"kind": "exists", "name": str(file)})
+    write_role_receipt(state, path_item(file), {"kind": "exists", "name": str(file)})
     write_file(file, "two\n")
     [item] = drift.drift(state)["roles"]["web"]
     assert item["diff"][-2:] == ["-one", "+two"]
@@ -120,7 +120,7 @@ def test_drift_shows_the_diff_of_a_file_with_two_resources(state: Path, tmp_path
 
 def test_drift_shortens_a_long_diff(state: Path, tmp_path: Path) -> None:
     file = write_file(tmp_path / "x", "".join(f"a{n}\n" for n in range(500)))
-    seal(state, path_item(file))
+    write_role_receipt(state, path_item(file))
     write_file(file, "".join(f"b{n}\n" for n in range(500)))
     [item] = drift.drift(state)["roles"]["web"]
     assert len(item["diff"]) == drift.MAX_DIFF_LINES + 1
@@ -129,15 +129,15 @@ def test_drift_shortens_a_long_diff(state: Path, tmp_path: Path) -> None:
 
 def test_drift_ignores_an_incomplete_receipt(state: Path) -> None:
     probe = {"kind": "probe", "name": "certificate", "script": "echo none; exit 1"}
-    seal(state, items=[probe])
+    write_role_receipt(state, items=[probe])
     found = drift.drift(state)
     assert (found["roles"], found["known"]) == ({}, 1)
 
 
 def test_drift_reports_other_roles_beside_a_damaged_receipt(state: Path, tmp_path: Path) -> None:
     file = write_file(tmp_path / "x")
-    seal(state, path_item(file), role="a")
-    seal(state, role="b")
+    write_role_receipt(state, path_item(file), role="a")
+    write_role_receipt(state, role="b")
     (receipts.receipts_folder(state) / "b.json").write_text("{")
     file.unlink()
     assert list(drift.drift(state)["roles"]) == ["a", "b"]
@@ -148,7 +148,7 @@ def test_drift_reports_an_unreadable_receipt_with_the_next_step(
     harm: str, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     receipts.mark_installed(state, ["web"])
-    seal(state)
+    write_role_receipt(state)
     file = receipts.receipts_folder(state) / "web.json"
     file.write_text("{") if harm == "damaged" else file.unlink()
     assert drift.drift(state)["known"] == 1
@@ -160,13 +160,13 @@ def test_drift_reports_an_unreadable_receipt_with_the_next_step(
 
 def test_drift_ignores_a_removed_role(state: Path) -> None:
     receipts.mark_installed(state, ["web", "tls"])
-    seal(state)
+    write_role_receipt(state)
     receipts.forget_role(state, "tls")
     assert drift.drift(state)["roles"] == {}
 
 
 @pytest.fixture
-def mailed(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def mails(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Install a fake sendmail; return its folder, with one file for each message."""
     folder = tmp_path / "mailed"
     folder.mkdir()
@@ -179,24 +179,24 @@ def mailed(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return folder
 
 
-def test_drift_mails_the_same_changes_once(state: Path, tmp_path: Path, mailed: Path) -> None:
+def test_drift_mails_the_same_changes_once(state: Path, tmp_path: Path, mails: Path) -> None:
     file = write_file(tmp_path / "x")
-    seal(state, path_item(file))
+    write_role_receipt(state, path_item(file))
     counts = []
     for text in (None, "two\n", None, "three\n", "one\n", None, "two\n"):
         if text is not None:
             write_file(file, text)
         assert drift.main(["--mail"], state) == 0
-        counts.append(len(list(mailed.glob("mail.*"))))
+        counts.append(len(list(mails.glob("mail.*"))))
     assert counts == [0, 1, 1, 2, 2, 2, 3]
 
 
 @pytest.mark.parametrize("begins", ["before", "during"])
 def test_drift_mails_nothing_during_a_deploy(
-    begins: str, state: Path, tmp_path: Path, mailed: Path, monkeypatch: pytest.MonkeyPatch
+    begins: str, state: Path, tmp_path: Path, mails: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write_file(tmp_path / "x")
-    seal(state, path_item(file))
+    write_role_receipt(state, path_item(file))
     drift.main(["--mail"], state)
     note = (state / "drift.mailed").read_text()
     file.unlink()
@@ -204,20 +204,20 @@ def test_drift_mails_nothing_during_a_deploy(
     with monkeypatch.context() as working:
         working.setattr(lock, "holder", lambda: next(holders))
         assert drift.main(["--mail"], state) == 0
-    assert ((state / "drift.mailed").read_text(), list(mailed.glob("mail.*"))) == (note, [])
+    assert ((state / "drift.mailed").read_text(), list(mails.glob("mail.*"))) == (note, [])
     drift.main(["--mail"], state)
-    assert len(list(mailed.glob("mail.*"))) == 1
+    assert len(list(mails.glob("mail.*"))) == 1
 
 
-def test_mail_has_the_changes_and_the_next_step(state: Path, tmp_path: Path, mailed: Path) -> None:
+def test_mail_has_the_changes_and_the_next_step(state: Path, tmp_path: Path, mails: Path) -> None:
     file = write_file(tmp_path / "x")
-    seal(state, path_item(file))
+    write_role_receipt(state, path_item(file))
     file.unlink()
     drift.main(["--mail"], state)
-    [mail] = mailed.glob("mail.*")
+    [mail] = mails.glob("mail.*")
     message = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default)
     text = message.get_content()
-    assert (mailed / "arguments").read_text() == "-t -oi\n"
+    assert (mails / "arguments").read_text() == "-t -oi\n"
     assert message["Subject"].endswith(": something changed since the last deploy")
     assert message["To"] == "root"
     assert f"{file}: is missing" in text
@@ -225,17 +225,17 @@ def test_mail_has_the_changes_and_the_next_step(state: Path, tmp_path: Path, mai
 
 
 def test_failed_mail_is_sent_the_next_time(
-    state: Path, tmp_path: Path, mailed: Path, monkeypatch: pytest.MonkeyPatch
+    state: Path, tmp_path: Path, mails: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write_file(tmp_path / "x")
-    seal(state, path_item(file))
+    write_role_receipt(state, path_item(file))
     file.unlink()
     with monkeypatch.context() as broken:
         broken.setattr(drift, "SENDMAIL", "/bin/false")
         with pytest.raises(Exception, match="non-zero exit status"):
             drift.main(["--mail"], state)
     drift.main(["--mail"], state)
-    assert len(list(mailed.glob("mail.*"))) == 1
+    assert len(list(mails.glob("mail.*"))) == 1
 
 
 @pytest.mark.parametrize("now", ["pipe", "link"])

@@ -19,7 +19,7 @@ from chautari.node.fingerprint import current_states, path_state
 State = dict[str, Any]
 
 
-def one(kind: str, name: str = "x", **more: Any) -> State:
+def state_of(kind: str, name: str = "x", **more: Any) -> State:
     [found] = current_states([{"kind": kind, "name": name} | more])
     return found
 
@@ -33,7 +33,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def stand_in(folder: Path, name: str, script: str) -> None:
+def write_program(folder: Path, name: str, script: str) -> None:
     (folder / name).write_text(f"#!/bin/sh\n{script}\n")
     (folder / name).chmod(0o755)
 
@@ -97,22 +97,22 @@ def test_path_state_differs_after_every_change(change: Any, tmp_path: Path) -> N
 
 def test_pattern_has_the_state_of_each_file_it_matches(tmp_path: Path) -> None:
     pattern = str(tmp_path / "*.conf")
-    assert one("paths", pattern) == {}
+    assert state_of("paths", pattern) == {}
     (tmp_path / "b.conf").touch()
     (tmp_path / "a.conf").touch()
     (tmp_path / "c.other").touch()
-    found = one("paths", pattern)
+    found = state_of("paths", pattern)
     assert list(found) == [str(tmp_path / "a.conf"), str(tmp_path / "b.conf")]
     assert {state["is"] for state in found.values()} == {"file"}
 
 
 def test_dangling_link_exists(tmp_path: Path) -> None:
-    assert one("exists", str(tmp_path / "x")) == {"exists": False}
+    assert state_of("exists", str(tmp_path / "x")) == {"exists": False}
     (tmp_path / "x").symlink_to("nowhere")
-    assert one("exists", str(tmp_path / "x")) == {"exists": True}
+    assert state_of("exists", str(tmp_path / "x")) == {"exists": True}
 
 
-def aged(file: Path, seconds: float) -> Path:
+def set_age(file: Path, seconds: float) -> Path:
     """Give a file the age of `seconds`, itself, not what it points to."""
     if not file.is_symlink():
         file.touch()
@@ -121,57 +121,57 @@ def aged(file: Path, seconds: float) -> Path:
     return file
 
 
-def loaded(folder: Path) -> State:
-    return one("reload_marker", settings=[str(folder / "etc")], marker=str(folder / "*.stamp"))
+def reload_state(folder: Path) -> State:
+    return state_of("reload_marker", settings=[str(folder / "etc")], marker=str(folder / "*.stamp"))
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:
     """Settings that were loaded after they were written, one of them through a link."""
-    aged(tmp_path / "target", 100)
+    set_age(tmp_path / "target", 100)
     (tmp_path / "etc" / "d").mkdir(parents=True)
     (tmp_path / "etc" / "link").symlink_to(tmp_path / "target")
     for name in ("etc/d/x", "etc/link", "etc/d", "etc"):
-        aged(tmp_path / name, 100)
-    aged(tmp_path / "a.stamp", 50)
+        set_age(tmp_path / name, 100)
+    set_age(tmp_path / "a.stamp", 50)
     return tmp_path
 
 
 def test_settings_older_than_the_marker_are_loaded(settings: Path) -> None:
-    assert loaded(settings) == {"ok": True, "newer": []}
+    assert reload_state(settings) == {"ok": True, "newer": []}
 
 
 @pytest.mark.parametrize("name", ["etc/d/x", "etc/link", "etc/d"])
 def test_setting_newer_than_the_marker_is_not_loaded(name: str, settings: Path) -> None:
     os.utime(settings / name, follow_symlinks=False)
-    assert loaded(settings) == {"ok": False, "newer": [str(settings / name)]}
+    assert reload_state(settings) == {"ok": False, "newer": [str(settings / name)]}
 
 
 def test_link_with_a_newer_target_is_not_loaded(settings: Path) -> None:
     os.utime(settings / "target")
-    assert loaded(settings) == {"ok": False, "newer": [str(settings / "etc" / "link")]}
+    assert reload_state(settings) == {"ok": False, "newer": [str(settings / "etc" / "link")]}
 
 
 def test_dangling_link_counts_with_its_own_time(settings: Path) -> None:
     (settings / "target").unlink()
-    assert loaded(settings)["ok"] is True
+    assert reload_state(settings)["ok"] is True
 
 
 def test_settings_without_a_marker_are_not_loaded(settings: Path) -> None:
     (settings / "a.stamp").unlink()
-    assert loaded(settings) == {"ok": False, "newer": ["no marker"]}
+    assert reload_state(settings) == {"ok": False, "newer": ["no marker"]}
 
 
 def test_oldest_of_several_markers_counts(settings: Path) -> None:
-    aged(settings / "b.stamp", 200)
-    assert loaded(settings)["ok"] is False
+    set_age(settings / "b.stamp", 200)
+    assert reload_state(settings)["ok"] is False
 
 
 def test_folder_behind_a_link_is_not_walked(settings: Path) -> None:
     (settings / "etc").rename(settings / "real")
     (settings / "etc").symlink_to(settings / "real")
-    aged(settings / "etc", 100)
-    assert loaded(settings)["ok"] is True
+    set_age(settings / "etc", 100)
+    assert reload_state(settings)["ok"] is True
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_folder_behind_a_link_is_not_walked(settings: Path) -> None:
     ],
 )
 def test_probe_state_has_success_and_output(script: str, state: State) -> None:
-    assert one("probe", script=script) == state
+    assert state_of("probe", script=script) == state
 
 
 def test_probe_is_killed_with_its_children_after_the_timeout(
@@ -197,7 +197,7 @@ def test_probe_is_killed_with_its_children_after_the_timeout(
 ) -> None:
     monkeypatch.setattr(fingerprint, "PROBE_SECONDS", 0.2)
     began = time.monotonic()
-    assert one("probe", script="echo a; sleep 20; echo b") == {"ok": False, "says": []}
+    assert state_of("probe", script="echo a; sleep 20; echo b") == {"ok": False, "says": []}
     assert time.monotonic() - began < 5
 
 
@@ -209,7 +209,7 @@ def test_probes_run_in_parallel() -> None:
 
 
 def test_probe_output_larger_than_a_pipe_is_read_completely() -> None:
-    found = one(
+    found = state_of(
         "probe", script="i=0; while [ $i -lt 9000 ]; do i=$((i+1)); echo 0123456789$i; done"
     )
     assert (found["ok"], len(found["says"])) == (True, 9000)
@@ -235,12 +235,12 @@ exit 1"""
 def test_package_state_has_the_status_and_what_is_pinned(
     name: str, more: State, state: State, tools: Path
 ) -> None:
-    stand_in(tools, "dpkg-query", DPKG)
-    assert one("package", name, **more) == state
+    write_program(tools, "dpkg-query", DPKG)
+    assert state_of("package", name, **more) == state
 
 
 def test_packages_are_queried_by_one_command(tools: Path, tmp_path: Path) -> None:
-    stand_in(tools, "dpkg-query", f'echo "$@" >> {tmp_path}/asked\n{DPKG}')
+    write_program(tools, "dpkg-query", f'echo "$@" >> {tmp_path}/asked\n{DPKG}')
     current_states([{"kind": "package", "name": name} for name in ("nginx", "held", "nginx")])
     [line] = (tmp_path / "asked").read_text().splitlines()[-1:]
     assert line.endswith("held nginx")
@@ -251,7 +251,7 @@ def test_package_is_not_installed_where_there_is_no_dpkg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fingerprint, "PATH", str(tmp_path))
-    assert one("package", "nginx") == {"status": "not-installed"}
+    assert state_of("package", "nginx") == {"status": "not-installed"}
 
 
 SYSTEMCTL = """cat <<'END'
@@ -288,7 +288,7 @@ END"""
 def test_unit_state_has_the_properties_of_the_item(
     name: str, enabled: bool, active: bool, state: State, tools: Path
 ) -> None:
-    stand_in(tools, "systemctl", SYSTEMCTL)
+    write_program(tools, "systemctl", SYSTEMCTL)
     names = ("once.service", "stays.service", "a.service")
     items = [{"kind": "unit", "name": item, "enabled": enabled, "active": active} for item in names]
     assert current_states(items)[names.index(name)] == state
@@ -298,7 +298,7 @@ def test_unit_state_without_systemd_is_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fingerprint, "PATH", str(tmp_path))
-    assert one("unit", "a.service", enabled=True, active=True) == {"enabled": "", "active": ""}
+    assert state_of("unit", "a.service", enabled=True, active=True) == {"enabled": "", "active": ""}
 
 
 def answers(folder: Path) -> tuple[Path, Path]:
@@ -336,9 +336,9 @@ def test_debconf_state_is_that_of_the_exact_question(
     question: str, exists: bool, answered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fingerprint, "DEBCONF", answers(tmp_path))
-    assert one("debconf", question) == {"asked": False, "value": ""}
+    assert state_of("debconf", question) == {"asked": False, "value": ""}
     (tmp_path / "config.dat").write_text(DEBCONF)
-    found = one("debconf", question)
+    found = state_of("debconf", question)
     assert (found["asked"], bool(found["value"])) == (exists, answered)
     assert "canary" not in str(found)
 
@@ -348,10 +348,10 @@ def test_debconf_state_covers_passwords(tmp_path: Path, monkeypatch: pytest.Monk
     config, passwords = answers(tmp_path)
     config.write_text(DEBCONF)
     passwords.write_text("Name: jicofo/secret\nTemplate: jicofo/secret\nValue: canary\n")
-    found = one("debconf", "jicofo/secret")
+    found = state_of("debconf", "jicofo/secret")
     assert found["asked"] and found["value"] and "canary" not in str(found)
     passwords.write_text(passwords.read_text().replace("canary", "tampered"))
-    assert one("debconf", "jicofo/secret") != found
+    assert state_of("debconf", "jicofo/secret") != found
 
 
 def test_debconf_state_differs_after_a_change(
@@ -359,9 +359,9 @@ def test_debconf_state_differs_after_a_change(
 ) -> None:
     monkeypatch.setattr(fingerprint, "DEBCONF", answers(tmp_path))
     (tmp_path / "config.dat").write_text(DEBCONF)
-    before = one("debconf", "first/question")
+    before = state_of("debconf", "first/question")
     (tmp_path / "config.dat").write_text(DEBCONF.replace("canary", "other"))
-    assert one("debconf", "first/question") != before
+    assert state_of("debconf", "first/question") != before
 
 
 def test_account_state_has_ids_home_and_password_digest(
@@ -369,27 +369,27 @@ def test_account_state_has_ids_home_and_password_digest(
 ) -> None:
     monkeypatch.setattr(fingerprint, "SHADOW", tmp_path / "shadow")
     (tmp_path / "shadow").write_text("rooted:x:1:::::9:\nroot:$y$canary:1:0:99999:7::20000:\n")
-    found = one("account", "root")
+    found = state_of("account", "root")
     assert (found["uid"], found["home"], found["expires"]) == (0, "/root", "20000")
     assert found["password"] and "canary" not in str(found)
     (tmp_path / "shadow").write_text("root:!:1:0:99999:7:::\n")
-    assert one("account", "root")["password"] != found["password"]
+    assert state_of("account", "root")["password"] != found["password"]
 
 
 def test_account_state_without_a_shadow_entry_has_no_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fingerprint, "SHADOW", tmp_path / "shadow")
-    assert one("account", "root")["password"] == ""
+    assert state_of("account", "root")["password"] == ""
 
 
 @pytest.mark.parametrize("kind", ["account", "group"])
 def test_missing_account_or_group_is_absent(kind: str) -> None:
-    assert one(kind, "chautari-nobody-has-this-name") == {"is": "absent"}
+    assert state_of(kind, "chautari-nobody-has-this-name") == {"is": "absent"}
 
 
 def test_group_state_has_id_and_members() -> None:
-    assert one("group", "root") == {"gid": 0, "members": one("group", "root")["members"]}
+    assert state_of("group", "root") == {"gid": 0, "members": state_of("group", "root")["members"]}
 
 
 def test_machine_facts_have_release_architecture_and_memory(
@@ -407,18 +407,18 @@ def test_probe_that_closed_its_output_is_killed_after_the_timeout(
 ) -> None:
     monkeypatch.setattr(fingerprint, "PROBE_SECONDS", 0.2)
     began = time.monotonic()
-    assert one("probe", script="echo a; exec >&-; sleep 20") == {"ok": False, "says": []}
+    assert state_of("probe", script="echo a; exec >&-; sleep 20") == {"ok": False, "says": []}
     assert time.monotonic() - began < 5
 
 
 def test_program_that_cannot_run_counts_as_missing(tools: Path) -> None:
     (tools / "dpkg-query").write_bytes(b"\x7fELF, cut short")
     (tools / "dpkg-query").chmod(0o755)
-    assert one("package", "nginx") == {"status": "not-installed"}
+    assert state_of("package", "nginx") == {"status": "not-installed"}
 
 
 def test_current_states_keep_the_order_of_the_items(tools: Path, tmp_path: Path) -> None:
-    stand_in(tools, "dpkg-query", "printf 'nginx\\tinstall\\tinstalled\\t1.2\\n'")
+    write_program(tools, "dpkg-query", "printf 'nginx\\tinstall\\tinstalled\\t1.2\\n'")
     items: list[State] = [
         {"kind": "package", "name": "nginx"},
         {"kind": "exists", "name": str(tmp_path)},

@@ -38,7 +38,7 @@ def did(machine: Path) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def finished(machine: Path) -> list[dict[str, Any]]:
+def repair(machine: Path) -> list[dict[str, Any]]:
     """Repair the packages, and return the events."""
     events: list[dict[str, Any]] = []
     packages.repair(
@@ -49,23 +49,23 @@ def finished(machine: Path) -> list[dict[str, Any]]:
 
 
 def test_repair_leaves_a_sound_machine_unchanged(machine: Path) -> None:
-    assert (finished(machine), did(machine)) == ([], [])
+    assert (repair(machine), did(machine)) == ([], [])
 
 
 def test_repair_configures_interrupted_packages(machine: Path) -> None:
     (machine / "dpkg").write_text(BROKEN)
     events = {"packages": ["nginx", "redis", "libc-bin"], "ok": True}
-    assert finished(machine) == [{"event": "dpkg_repaired"} | events]
+    assert repair(machine) == [{"event": "dpkg_repaired"} | events]
     assert did(machine) == [
         "dpkg --force-confdef --force-confold --configure --pending noninteractive"
     ]
-    assert finished(machine) == []
+    assert repair(machine) == []
 
 
 def test_repair_uses_apt_when_dpkg_fails(machine: Path) -> None:
     for name in ("dpkg", "left"):
         (machine / name).write_text(BROKEN)
-    assert finished(machine)[0]["ok"] is True
+    assert repair(machine)[0]["ok"] is True
     [_, apt] = did(machine)
     for part in ("--fix-broken install", "--no-remove", "--force-confold", "Lock::Timeout=600"):
         assert part in apt
@@ -74,7 +74,7 @@ def test_repair_uses_apt_when_dpkg_fails(machine: Path) -> None:
 def test_repair_reports_a_failure(machine: Path) -> None:
     for name in ("dpkg", "left", "sound"):
         (machine / name).write_text(BROKEN)
-    assert finished(machine)[0]["ok"] is False
+    assert repair(machine)[0]["ok"] is False
 
 
 def test_repair_leaves_packages_to_a_running_apt(
@@ -82,7 +82,7 @@ def test_repair_leaves_packages_to_a_running_apt(
 ) -> None:
     (machine / "dpkg").write_text(BROKEN)
     monkeypatch.setattr(lock, "apt_holder", lambda: "apt, process 1")
-    assert (finished(machine), did(machine)) == ([], [])
+    assert (repair(machine), did(machine)) == ([], [])
 
 
 def test_unfinished_packages_include_pending_updates_of_dpkg(machine: Path, tmp_path: Path) -> None:

@@ -17,19 +17,19 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def begun(state: Path, role: str = "web") -> PendingHandlers:
+def begin_role(state: Path, role: str = "web") -> PendingHandlers:
     restarts = PendingHandlers(state)
     restarts.begin_role(role)
     return restarts
 
 
 def test_tentative_handler_outlives_a_kill(state: Path) -> None:
-    begun(state).record_tentative(["Reload"])
+    begin_role(state).record_tentative(["Reload"])
     assert receipts.pending_handlers(state, "web") == ["Reload"]
 
 
 def test_discarded_handler_is_not_pending(state: Path) -> None:
-    restarts = begun(state)
+    restarts = begin_role(state)
     restarts.record_tentative(["Reload"])
     restarts.discard_tentative()
     restarts.end_role()
@@ -37,7 +37,7 @@ def test_discarded_handler_is_not_pending(state: Path) -> None:
 
 
 def test_discard_keeps_a_handler_that_another_task_notified(state: Path) -> None:
-    restarts = begun(state)
+    restarts = begin_role(state)
     for changed in (False, True, False):
         restarts.record_tentative(["Look", "Reload"] if changed else ["Reload", "Restart"])
         if changed:
@@ -49,8 +49,8 @@ def test_discard_keeps_a_handler_that_another_task_notified(state: Path) -> None
 
 
 def test_discard_keeps_a_handler_of_an_earlier_run(state: Path) -> None:
-    begun(state).record_tentative(["Reload"])
-    restarts = begun(state)
+    begin_role(state).record_tentative(["Reload"])
+    restarts = begin_role(state)
     restarts.record_tentative(["Reload", "Look"])
     restarts.discard_tentative()
     restarts.end_role()
@@ -58,7 +58,7 @@ def test_discard_keeps_a_handler_of_an_earlier_run(state: Path) -> None:
 
 
 def test_tentative_handler_without_a_result_stays_pending(state: Path) -> None:
-    restarts = begun(state)
+    restarts = begin_role(state)
     restarts.record_tentative(["Reload"])
     restarts.record_tentative([])
     restarts.discard_tentative()
@@ -68,7 +68,7 @@ def test_tentative_handler_without_a_result_stays_pending(state: Path) -> None:
 
 
 def test_pending_handlers_are_separate_for_each_role(state: Path) -> None:
-    restarts = begun(state, "a")
+    restarts = begin_role(state, "a")
     restarts.record_tentative(["Reload"])
     restarts.end_role()
     restarts.begin_role("b")
@@ -84,7 +84,7 @@ def test_pending_handlers_are_separate_for_each_role(state: Path) -> None:
 def test_each_handler_is_synced_once_a_role(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
-    restarts = begun(state)
+    restarts = begin_role(state)
     for _ in range(30):
         restarts.record_tentative(["Reload", "Look"])
         restarts.discard_tentative()
@@ -102,7 +102,7 @@ def test_handler_is_recorded_once_the_disk_has_room(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    restarts = begun(state)
+    restarts = begin_role(state)
     with monkeypatch.context() as disk:
         disk.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):

@@ -21,7 +21,7 @@ Data = dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
-def half_done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def unfinished_packages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list of interrupted packages of this node, empty at first."""
     found: list[str] = []
     monkeypatch.setattr(packages, "list_unfinished_packages", lambda: found)
@@ -29,14 +29,16 @@ def half_done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def deployed(folder: Path, roles: list[RoleInputs], **does: Any) -> list[list[str]]:
+def deploy_roles(folder: Path, roles: list[RoleInputs], **does: Any) -> list[list[str]]:
     """Deploy, and return what ran in each pass."""
     ansible = FakeAnsible(folder / "memory", does)
     assert converge.converge(run_context(folder, roles, ansible), full=False) == 0
     return ansible.ran
 
 
-def planned(folder: Path, roles: list[RoleInputs], code: int = 0, **does: Any) -> tuple[Data, Data]:
+def plan_roles(
+    folder: Path, roles: list[RoleInputs], code: int = 0, **does: Any
+) -> tuple[Data, Data]:
     """Return the roles that a plan would run, and those that may follow."""
     (folder / "events.jsonl").unlink(missing_ok=True)
     ansible = FakeAnsible(folder / "memory", does)
@@ -47,7 +49,7 @@ def planned(folder: Path, roles: list[RoleInputs], code: int = 0, **does: Any) -
     return chosen["roles"], later[0]["roles"] if later else {}
 
 
-def noting(item: Data, changed: bool = True) -> Any:
+def record_item(item: Data, changed: bool = True) -> Any:
     return lambda: [{"item": item, "changed": True} if changed else {"item": item}]
 
 
@@ -61,13 +63,15 @@ def test_plan_predicts_the_roles_that_follow_a_changed_one(
 ) -> None:
     file = tmp_path / "etc" / "shared"
     roles = [inputs("a"), inputs("b"), inputs("c", needs=["a"]), inputs("d")]
-    deployed(tmp_path, roles, a=writes(file, "a\n"), b=noting({"kind": "group", "name": "g"}))
+    deploy_roles(
+        tmp_path, roles, a=writes(file, "a\n"), b=record_item({"kind": "group", "name": "g"})
+    )
     changed = [roles[0], inputs("b", files="f2"), *roles[2:]]
-    now, later = planned(tmp_path, changed, b=noting(path_item(file)))
+    now, later = plan_roles(tmp_path, changed, b=record_item(path_item(file)))
     assert (list(now), list(later)) == (["b"], ["a", "c"])
     assert [reason_text(why) for why in later["a"]] == [f"b would change {file}"]
     assert [reason_text(why) for why in later["c"]] == ["it depends on a, which runs"]
-    ran = deployed(tmp_path, changed, a=writes(file, "a\n"), b=writes(file, "b\n"))
+    ran = deploy_roles(tmp_path, changed, a=writes(file, "a\n"), b=writes(file, "b\n"))
     assert ran[:2] == [["b"], ["a", "c"]]
 
 
@@ -75,11 +79,13 @@ def test_plan_predicts_the_report_of_manual_changes(tmp_path: Path) -> None:
     file = tmp_path / "etc" / "shared"
     roles = [inputs("a"), inputs("b"), inputs("c", needs=["b"]), inputs("d")]
     both = {"a": writes(file, "x\n"), "b": writes(file, "x\n")}
-    deployed(tmp_path, roles, **both)
+    deploy_roles(tmp_path, roles, **both)
     file.unlink()
-    now, later = planned(tmp_path, roles, a=noting(path_item(file)), b=noting(path_item(file)))
+    now, later = plan_roles(
+        tmp_path, roles, a=record_item(path_item(file)), b=record_item(path_item(file))
+    )
     assert (list(now), later) == (["a", "b", "c"], {})
-    assert deployed(tmp_path, roles, **both) == [["a", "b", "c"]]
+    assert deploy_roles(tmp_path, roles, **both) == [["a", "b", "c"]]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +114,7 @@ def test_plan_adds_only_roles_whose_receipt_would_break(
 
 
 def test_plan_reports_an_incomplete_dry_run_with_a_partial_estimate(tmp_path: Path) -> None:
-    planned(tmp_path, [inputs("a")], code=2)
+    plan_roles(tmp_path, [inputs("a")], code=2)
     assert events_of(tmp_path, "dry_run_incomplete") == [
         {"event": "dry_run_incomplete", "log": ["x"]}
     ]
@@ -117,18 +123,18 @@ def test_plan_reports_an_incomplete_dry_run_with_a_partial_estimate(tmp_path: Pa
 
 def test_plan_of_an_up_to_date_node_runs_nothing(tmp_path: Path) -> None:
     roles = [inputs("a")]
-    deployed(tmp_path, roles)
+    deploy_roles(tmp_path, roles)
     # Records of the deploy are still there; none of them is reported again.
-    assert planned(tmp_path, roles, code=2) == ({}, {})
+    assert plan_roles(tmp_path, roles, code=2) == ({}, {})
     [estimate] = events_of(tmp_path, "download_estimate")
     assert (estimate["bytes"], estimate["partial"]) == (0, False)
 
 
 def test_plan_reports_an_interrupted_installation_with_a_partial_estimate(
-    tmp_path: Path, half_done: list[str]
+    tmp_path: Path, unfinished_packages: list[str]
 ) -> None:
-    half_done += ["nginx", "redis"]
-    planned(tmp_path, [inputs("a")])
+    unfinished_packages += ["nginx", "redis"]
+    plan_roles(tmp_path, [inputs("a")])
     [event] = events_of(tmp_path, "dpkg_interrupted")
     assert event["packages"] == ["nginx", "redis"]
     assert events_of(tmp_path, "download_estimate")[0]["partial"] is True
@@ -136,13 +142,13 @@ def test_plan_reports_an_interrupted_installation_with_a_partial_estimate(
 
 @pytest.mark.parametrize("why", ["nothing to do", "apt at work"])
 def test_plan_ignores_an_interrupted_installation_that_a_deploy_leaves(
-    why: str, tmp_path: Path, half_done: list[str], monkeypatch: pytest.MonkeyPatch
+    why: str, tmp_path: Path, unfinished_packages: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    half_done.append("nginx")
+    unfinished_packages.append("nginx")
     if why == "apt at work":
         monkeypatch.setattr(lock, "apt_holder", lambda: "apt, process 1")
     else:
-        deployed(tmp_path, [inputs("a")])
-    planned(tmp_path, [inputs("a")])
+        deploy_roles(tmp_path, [inputs("a")])
+    plan_roles(tmp_path, [inputs("a")])
     assert events_of(tmp_path, "dpkg_interrupted") == []
     assert events_of(tmp_path, "download_estimate")[0]["partial"] is False

@@ -34,18 +34,18 @@ def file(tmp_path: Path) -> Path:
     return write_file(tmp_path / "etc" / "web.conf")
 
 
-def seal_one(state: Path, file: Path, **changed: Any) -> str:
+def write_web_receipt(state: Path, file: Path, **changed: Any) -> str:
     return write_receipt(state, inputs(**changed), record(path_item(file)))
 
 
-def stale(state: Path, **changed: Any) -> list[str]:
+def reason_codes(state: Path, **changed: Any) -> list[str]:
     return codes(receipts.roles_to_run(state, [inputs(**changed)]).get("web", []))
 
 
 def test_role_that_did_not_complete_gets_no_receipt(state: Path, file: Path) -> None:
     assert write_receipt(state, inputs(), record(path_item(file), completed=False)) == ""
     assert receipt_writer.write_receipts(state, RUN, [inputs()], {}) == {}
-    assert stale(state) == ["receipt_missing"]
+    assert reason_codes(state) == ["receipt_missing"]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_receipt_is_incomplete_when_a_change_is_untracked(
 ) -> None:
     found = write_receipt(state, inputs(**given), record(path_item(file), **told))
     assert why in found and bool(found) == bool(why)
-    assert ("receipt_incomplete" in stale(state, **given)) == bool(why)
+    assert ("receipt_incomplete" in reason_codes(state, **given)) == bool(why)
 
 
 def test_incomplete_receipt_gives_its_reason(state: Path, file: Path) -> None:
@@ -84,7 +84,7 @@ def test_incomplete_receipt_gives_its_reason(state: Path, file: Path) -> None:
 def test_failed_probe_makes_a_receipt_incomplete_not_changed(state: Path) -> None:
     probe = {"kind": "probe", "name": "certificate", "script": "echo none; exit 1"}
     write_receipt(state, inputs(items=[probe]), record())
-    assert stale(state) == ["receipt_incomplete"]
+    assert reason_codes(state) == ["receipt_incomplete"]
 
 
 def test_file_changed_after_its_task_makes_the_receipt_incomplete(state: Path, file: Path) -> None:
@@ -93,7 +93,7 @@ def test_file_changed_after_its_task_makes_the_receipt_incomplete(state: Path, f
     write_file(file, "somebody else was quicker\n")
     why = write_receipt(state, inputs(), record(path_item(file, sha1=wrote)))
     assert why == f"{file} was changed by something else after the role wrote it"
-    assert stale(state) == ["receipt_incomplete"]
+    assert reason_codes(state) == ["receipt_incomplete"]
 
 
 def test_receipt_holds_no_content_of_a_private_file(state: Path, file: Path) -> None:
@@ -171,9 +171,9 @@ def test_contents_leave_out_a_link(state: Path, file: Path, tmp_path: Path) -> N
 
 
 def test_prune_contents_deletes_texts_without_a_receipt(state: Path, file: Path) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     write_file(file, "two\n")
-    seal_one(state, file)
+    write_web_receipt(state, file)
     assert contents(state) == ["one\n", "two\n"]
     receipt_writer.prune_contents(state)
     assert contents(state) == ["two\n"]

@@ -31,16 +31,16 @@ def file(tmp_path: Path) -> Path:
     return write_file(tmp_path / "etc" / "web.conf")
 
 
-def seal_one(state: Path, file: Path, **changed: Any) -> str:
+def write_web_receipt(state: Path, file: Path, **changed: Any) -> str:
     return write_receipt(state, inputs(**changed), record(path_item(file)))
 
 
-def stale(state: Path, **changed: Any) -> list[str]:
+def reason_codes(state: Path, **changed: Any) -> list[str]:
     return codes(receipts.roles_to_run(state, [inputs(**changed)]).get("web", []))
 
 
 def test_receipt_is_read_back_as_it_was_written(state: Path, file: Path) -> None:
-    assert seal_one(state, file) == ""
+    assert write_web_receipt(state, file) == ""
     found = receipts.load(state, "web")
     assert found is not None
     assert (found.role, found.run, found.incomplete_reason) == ("web", RUN, None)
@@ -51,7 +51,7 @@ def test_receipt_is_read_back_as_it_was_written(state: Path, file: Path) -> None
 
 
 def test_receipt_is_readable_only_by_root(state: Path, file: Path) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     folder = receipts.receipts_folder(state)
     assert (mode(folder), mode(folder / "web.json")) == ("0o700", "0o600")
     assert sorted(path.name for path in folder.iterdir()) == ["contents", "web.json"]
@@ -60,7 +60,7 @@ def test_receipt_is_readable_only_by_root(state: Path, file: Path) -> None:
 def test_full_disk_keeps_the_old_receipt(
     state: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     before = receipts.load(state, "web")
 
     def full(_: int) -> None:
@@ -68,23 +68,23 @@ def test_full_disk_keeps_the_old_receipt(
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        seal_one(state, file, files="f2")
+        write_web_receipt(state, file, files="f2")
     assert receipts.load(state, "web") == before
 
 
 def test_load_rejects_a_truncated_receipt(state: Path, file: Path) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     place = receipts.receipts_folder(state) / "web.json"
     whole = place.read_bytes()
     for length in range(len(whole)):
         place.write_bytes(whole[:length])
         assert receipts.load(state, "web") is None, length
-    assert stale(state) == ["receipt_damaged"]
+    assert reason_codes(state) == ["receipt_damaged"]
 
 
 @pytest.mark.parametrize("flip", [0x01, 0x20, 0x80, 0xFF])
 def test_load_rejects_a_receipt_with_a_flipped_byte(flip: int, state: Path, file: Path) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     place = receipts.receipts_folder(state) / "web.json"
     whole, right = place.read_bytes(), receipts.load(state, "web")
     for position in range(len(whole)):
@@ -99,32 +99,32 @@ def test_load_rejects_a_receipt_with_a_flipped_byte(flip: int, state: Path, file
     "content", ["", "{}", "[]", "null", "7", '"x"', '{"digest": 1}', "\0" * 99]
 )
 def test_load_rejects_other_content(content: str, state: Path, file: Path) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     (receipts.receipts_folder(state) / "web.json").write_text(content)
-    assert stale(state) == ["receipt_damaged"]
+    assert reason_codes(state) == ["receipt_damaged"]
     assert receipts.all_receipts(state) == []
 
 
 def test_load_rejects_a_receipt_of_another_format(
     state: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     monkeypatch.setattr(receipts, "FORMAT", receipts.FORMAT + 1)
     assert receipts.load(state, "web") is None
 
 
 def test_role_with_a_deleted_receipt_runs_again(state: Path, file: Path) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     receipts.delete_receipts(state, ["web", "never-there"])
-    assert stale(state) == ["receipt_missing"]
+    assert reason_codes(state) == ["receipt_missing"]
 
 
 def test_role_without_a_receipt_runs(state: Path) -> None:
-    assert stale(state) == ["receipt_missing"]
+    assert reason_codes(state) == ["receipt_missing"]
 
 
 def test_unchanged_role_does_not_run(state: Path, file: Path) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     assert receipts.roles_to_run(state, [inputs()]) == {}
 
 
@@ -141,21 +141,21 @@ def test_unchanged_role_does_not_run(state: Path, file: Path) -> None:
 def test_roles_to_run_names_the_changed_input(
     changed: dict[str, Any], kind: str, text: str, state: Path, file: Path
 ) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     [found] = receipts.roles_to_run(state, [inputs(**changed)])["web"]
     assert (found["code"], reason_text(found)) == (kind, text)
 
 
 def test_roles_to_run_names_every_changed_input(state: Path, file: Path) -> None:
-    seal_one(state, file)
-    found = stale(state, files="f2", ansible="a2", variables={"b": "1", "a": "1"})
+    write_web_receipt(state, file)
+    found = reason_codes(state, files="f2", ansible="a2", variables={"b": "1", "a": "1"})
     assert found == [
         "role_changed", "ansible_changed", "variable_added", "variable_added", "variable_removed",
     ]  # fmt: skip
 
 
 def test_roles_to_run_names_a_file_edited_by_hand(state: Path, file: Path) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     write_file(file, "two\n")
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
     assert (found["code"], found["data"]["path"]) == ("path_changed", str(file))
@@ -165,7 +165,7 @@ def test_roles_to_run_names_a_file_edited_by_hand(state: Path, file: Path) -> No
 def test_roles_run_when_the_memory_of_the_machine_changed(
     state: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     now = fingerprint.machine_facts() | {"memory_mb": 1}
     monkeypatch.setattr(fingerprint, "machine_facts", lambda _: now)
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
@@ -174,7 +174,7 @@ def test_roles_run_when_the_memory_of_the_machine_changed(
 
 
 def test_full_runs_every_role_and_names_differences(state: Path, file: Path) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     file.unlink()
     found = receipts.roles_to_run(state, [inputs(), inputs("php")], full=True)
     assert {role: codes(reasons) for role, reasons in found.items()} == {
@@ -199,7 +199,7 @@ def test_roles_run_with_the_roles_that_they_need(state: Path) -> None:
 
 
 def test_pending_handlers_make_the_role_run(state: Path, file: Path) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     pending_handlers.append_pending(state, "web", ["Reload", "Restart"])
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
     assert found["code"] == "pending_handlers"
@@ -218,7 +218,7 @@ def test_difference_runs_only_the_role_that_manages_the_path(state: Path, tmp_pa
 
 
 def test_receipt_is_one_json_object(state: Path, file: Path) -> None:
-    seal_one(state, file)
+    write_web_receipt(state, file)
     body = json.loads((receipts.receipts_folder(state) / "web.json").read_text())
     assert (body["format"], body["role"]) == (receipts.FORMAT, "web")
 

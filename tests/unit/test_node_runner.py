@@ -28,7 +28,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) ->
     monkeypatch.setenv("PATH", str(folder))
 
 
-def started() -> int:
+def start_run() -> int:
     arguments = ABOUT | {"action": "start", "sha256": hashlib.sha256(PACKED).hexdigest()}
     return runner.main(arguments, io.BytesIO(PACKED))
 
@@ -117,7 +117,7 @@ def test_start_that_systemd_refuses_reports_the_error_and_leaves_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     programs(tmp_path, monkeypatch, systemd_run=script, systemctl="echo inactive; exit 3")
-    assert started() == 1
+    assert start_run() == 1
     [event] = printed_events(capsys)
     assert (event["event"], event["reason"]) == (
         "refused", {"code": "unit_not_started", "data": {"error": error}},
@@ -133,7 +133,7 @@ def test_start_without_systemd_leaves_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     programs(tmp_path, monkeypatch)
-    assert started() == 1
+    assert start_run() == 1
     [event] = printed_events(capsys)
     assert event["event"] == "refused" and "'systemd-run'" in event["reason"]["data"]["error"]
     assert list(runner.MEMORY.iterdir()) == []
@@ -144,7 +144,7 @@ def test_repeated_start_keeps_the_files_of_the_active_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     programs(tmp_path, monkeypatch, systemd_run="exit 1", systemctl="echo activating; exit 3")
-    assert started() == 1
+    assert start_run() == 1
     assert [event["event"] for event in printed_events(capsys)] == ["run_lost"]  # it was followed
     assert (runner.MEMORY / RUN / "secrets.json").is_file()
 

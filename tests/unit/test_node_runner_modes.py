@@ -38,7 +38,7 @@ def events(folder: Path) -> list[Data]:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def started_commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Return the commands that were started; each of them fails."""
     found: list[list[str]] = []
 
@@ -56,12 +56,14 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def test_plan_runs_ansible_in_check_mode_and_keeps_every_receipt(
-    node_state: Path, memory: Path, started: list[list[str]]
+    node_state: Path, memory: Path, started_commands: list[list[str]]
 ) -> None:
     folder = write_run(node_state)
     before = {path.name: path.read_bytes() for path in (node_state / "receipts").glob("*.json")}
     assert runner.plan(folder, memory, {"run": RUN}) is True
-    assert started == [["ansible-playbook", "playbooks/run.yml", "--check", "--diff", "yes"]]
+    assert started_commands == [
+        ["ansible-playbook", "playbooks/run.yml", "--check", "--diff", "yes"]
+    ]
     assert {p.name: p.read_bytes() for p in (node_state / "receipts").glob("*.json")} == before
     found = [event["event"] for event in events(folder)]
     assert found == ["roles_selected", "dry_run_incomplete", "role_up_to_date", "download_estimate"]
@@ -69,44 +71,50 @@ def test_plan_runs_ansible_in_check_mode_and_keeps_every_receipt(
 
 
 def test_plan_without_outdated_roles_starts_nothing(
-    node_state: Path, memory: Path, started: list[list[str]]
+    node_state: Path, memory: Path, started_commands: list[list[str]]
 ) -> None:
     write_file(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
     folder = write_run(node_state)
     assert runner.plan(folder, memory, {"run": RUN}) is True
-    assert started == []
+    assert started_commands == []
 
 
 def test_failed_converge_is_reported_and_installs_the_drift_timer(
-    node_state: Path, memory: Path, started: list[list[str]]
+    node_state: Path, memory: Path, started_commands: list[list[str]]
 ) -> None:
     folder = write_run(node_state)
     assert runner.converge_node(folder, memory, {"run": RUN}) is False
-    assert started == [["ansible-playbook", "playbooks/run.yml", "no"]]
+    assert started_commands == [["ansible-playbook", "playbooks/run.yml", "no"]]
     assert events(folder)[-1] == {"event": "playbook_failed", "code": 2, "log": ["no luck"]}
     assert (node_state / "lib" / "chautari" / "__init__.py").is_file()
     assert sorted(path.name for path in (node_state / "receipts").glob("*.json")) == ["b.json"]
 
 
 def test_converge_repairs_packages_before_any_role_runs(
-    node_state: Path, memory: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+    node_state: Path,
+    memory: Path,
+    started_commands: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(packages, "list_unfinished_packages", lambda: ["nginx"])
     monkeypatch.setattr(lock, "apt_holder", lambda: "")
     folder = write_run(node_state)
     assert runner.converge_node(folder, memory, {"run": RUN}) is False
-    assert [argv[0] for argv in started] == ["sh", "ansible-playbook"]
+    assert [argv[0] for argv in started_commands] == ["sh", "ansible-playbook"]
     [found] = [event for event in events(folder) if event["event"] == "dpkg_repaired"]
     assert (found["packages"], found["ok"]) == (["nginx"], False)
 
 
 def test_converge_repairs_nothing_when_no_role_runs(
-    node_state: Path, memory: Path, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+    node_state: Path,
+    memory: Path,
+    started_commands: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(packages, "list_unfinished_packages", lambda: ["nginx"])
     write_file(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
     assert runner.converge_node(write_run(node_state), memory, {"run": RUN}) is True
-    assert started == []
+    assert started_commands == []
 
 
 def test_run_mode_runs_the_steps_of_the_mode(

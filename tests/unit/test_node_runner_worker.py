@@ -22,7 +22,7 @@ MANY = [f"20261201T1200{number:02}-abcdef" for number in range(runs.KEPT_RUNS + 
 NO_ROOM = OSError(errno.ENOSPC, "No space left on device")
 
 
-def no_room(*_: Any, **__: Any) -> None:
+def raise_disk_full(*_: Any, **__: Any) -> None:
     raise NO_ROOM
 
 
@@ -168,13 +168,13 @@ def test_worker_records_the_end_after_tidying_up(
     monkeypatch.setattr(runner, "_do_requested_work", lambda *_: os.utime(leftover, (0, 0)) is None)
     append, seen = runner._append_event, list[Any]()
 
-    def watched(place: Path, event: dict[str, Any]) -> None:
+    def append_and_look(place: Path, event: dict[str, Any]) -> None:
         if event["event"] == "run_finished":
             stored_runs = len(runs.run_ids(runner.STATE))
             seen.extend([stored_runs, leftover.exists(), b"[cut]" in (folder / "log").read_bytes()])
         append(place, event)
 
-    monkeypatch.setattr(runner, "_append_event", watched)
+    monkeypatch.setattr(runner, "_append_event", append_and_look)
     assert runner.run_worker(RUN) == 0
     assert seen == [runs.KEPT_RUNS + 1, False, True]
     assert events(node_state)[-1]["event"] == "run_finished"
@@ -190,11 +190,11 @@ def test_failed_tidying_up_keeps_the_end_event(
     write_run(node_state)
     (runner.MEMORY / OLD).mkdir(parents=True)
 
-    def carried_out(*_: Any) -> bool:
-        monkeypatch.setattr(module, name, no_room)
+    def run_mode(*_: Any) -> bool:
+        monkeypatch.setattr(module, name, raise_disk_full)
         return True
 
-    monkeypatch.setattr(runner, "_do_requested_work", carried_out)
+    monkeypatch.setattr(runner, "_do_requested_work", run_mode)
     assert runner.run_worker(RUN) == 0
     assert (events(node_state)[-1]["event"], events(node_state)[-1]["ok"]) == ("run_finished", True)
 
@@ -206,16 +206,16 @@ def test_worker_reports_a_full_disk_in_the_space_that_it_frees(
     secrets()
     append = journal.append_event
 
-    def carried_out(*_: Any) -> bool:
-        monkeypatch.setattr(journal, "append_event", tight)
+    def run_mode(*_: Any) -> bool:
+        monkeypatch.setattr(journal, "append_event", append_with_room)
         raise OSError(errno.ENOSPC, "No space left on device: canary-secret")
 
-    def tight(*given: Any) -> None:
+    def append_with_room(*given: Any) -> None:
         if len(runs.run_ids(node_state)) > len(old_runs):
             raise NO_ROOM
         append(*given)
 
-    monkeypatch.setattr(runner, "_do_requested_work", carried_out)
+    monkeypatch.setattr(runner, "_do_requested_work", run_mode)
     with pytest.raises(OSError, match="canary-secret"):
         runner.run_worker(RUN)
     *_, ended, last = events(node_state)
@@ -235,43 +235,43 @@ def test_sigterm_during_tidying_up_keeps_the_end_event(
     assert events(node_state)[-1]["ok"] is True
 
 
-def unreadable(node_state: Path, _: pytest.MonkeyPatch) -> None:
+def delete_request(node_state: Path, _: pytest.MonkeyPatch) -> None:
     (node_state / "runs" / RUN / "about.json").unlink()
 
 
-def no_room_for_the_holder(node_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def fail_holder_file(node_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "HOLDER", node_state)  # a folder, so writing fails
 
 
-def no_room_for_the_beginning(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "append_event", no_room)
+def fail_start_event(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "append_event", raise_disk_full)
 
 
-def no_room_for_who_is_at_work(node_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def fail_busy_event(node_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_acquire", lambda _: False)
-    no_room_for_the_beginning(node_state, monkeypatch)
+    fail_start_event(node_state, monkeypatch)
 
 
-def stopped(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def terminate_while_locking(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_acquire", lambda _: os.kill(os.getpid(), signal.SIGTERM))
 
 
 @pytest.mark.parametrize(
-    "in_the_way",
+    "break_start",
     [
-        unreadable, no_room_for_the_holder, no_room_for_the_beginning, no_room_for_who_is_at_work,
-        stopped,
+        delete_request, fail_holder_file, fail_start_event, fail_busy_event,
+        terminate_while_locking,
     ],
 )  # fmt: skip
 def test_worker_that_cannot_begin_leaves_no_secret(
-    in_the_way: Callable[[Path, pytest.MonkeyPatch], None],
+    break_start: Callable[[Path, pytest.MonkeyPatch], None],
     node_state: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     write_run(node_state)
-    left = secrets()
+    bundle = secrets()
     # Without a handler, the signal would end the tests as well.
     signal.signal(signal.SIGTERM, lambda *_: pytest.fail("no handler was set yet"))
-    in_the_way(node_state, monkeypatch)
+    break_start(node_state, monkeypatch)
     with pytest.raises((OSError, SystemExit)):
         runner.run_worker(RUN)
-    assert not left.exists()
+    assert not bundle.exists()

@@ -55,7 +55,7 @@ def test_status_survives_a_run_without_metadata(node_state: Path) -> None:
     assert runs.status(node_state)["about"]["operator"] == ""
 
 
-def many(node_state: Path, day: int, **about: Any) -> list[str]:
+def write_many_runs(node_state: Path, day: int, **about: Any) -> list[str]:
     """Leave thirty runs of one day and return their ids."""
     names = [f"202611{day:02}T1200{number:02}-abcdef" for number in range(30)]
     for name in names:
@@ -66,14 +66,14 @@ def many(node_state: Path, day: int, **about: Any) -> list[str]:
 
 @pytest.mark.parametrize("mode", ["check", "plan"])
 def test_prune_runs_counts_plans_and_checks_separately(mode: str, node_state: Path) -> None:
-    deploys, looks = many(node_state, 1), many(node_state, 2, mode=mode)
+    deploys, looks = write_many_runs(node_state, 1), write_many_runs(node_state, 2, mode=mode)
     runs.prune_runs(node_state, keep=looks[-1])
     assert runs.run_ids(node_state) == deploys[-runs.KEPT_RUNS :] + looks[-runs.KEPT_RUNS :]
     assert runs.status(node_state)["run"] == deploys[-1]
 
 
 def test_prune_runs_keeps_the_run_that_just_ended(node_state: Path) -> None:
-    later = many(node_state, 23)
+    later = write_many_runs(node_state, 23)
     write_run(node_state, OLD, STARTED, ENDED)
     assert runs.run_ids(node_state)[0] == OLD and len(later) > runs.KEPT_RUNS
     runs.prune_runs(node_state, keep=OLD)
@@ -91,7 +91,7 @@ def test_newest_run_ignores_a_run_that_found_the_node_busy(node_state: Path) -> 
 
 def test_prune_runs_counts_busy_runs_separately(node_state: Path) -> None:
     write_run(node_state, OLD, STARTED, ENDED)
-    for name in many(node_state, 30):
+    for name in write_many_runs(node_state, 30):
         refused = json.dumps({"event": "busy", "holder": {}}) + "\n"
         (node_state / "runs" / name / "events.jsonl").write_text(refused)
     runs.prune_runs(node_state, keep=OLD)

@@ -44,7 +44,7 @@ class Child:
         self.code = 0
 
 
-def prepared(
+def prepare_nodes(
     folder: Path, monkeypatch: pytest.MonkeyPatch, *events: dict[str, Any], checking: bool = False
 ) -> dict[str, NodeReport]:
     monkeypatch.setattr(Child, "events", events)
@@ -57,7 +57,7 @@ def prepared(
 def test_refusal_of_one_node_keeps_the_result_of_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = prepared(
+    found = prepare_nodes(
         tmp_path,
         monkeypatch,
         {"event": "pinned", "node": "bog1", "fingerprint": "SHA256:abc"},
@@ -75,7 +75,7 @@ def test_refusal_of_one_node_keeps_the_result_of_the_other(
 
 def test_silent_node_is_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     event = {"event": "unreachable", "node": "bog1", "message": "timed out"}
-    found = prepared(tmp_path, monkeypatch, event)
+    found = prepare_nodes(tmp_path, monkeypatch, event)
     assert found["bog1"].state == "unreachable"
     assert "203.0.113.10 does not answer on SSH (timed out)" in found["bog1"].refusals[0].reason
 
@@ -88,7 +88,7 @@ def test_failed_preparation_names_the_task(tmp_path: Path, monkeypatch: pytest.M
         "code": "step_failed",
         "message": "no route",
     }
-    found = prepared(tmp_path, monkeypatch, event)["bog1"]
+    found = prepare_nodes(tmp_path, monkeypatch, event)["bog1"]
     assert (found.state, found.failed, found.ok) == ("failed", 1, False)
     assert found.failure is not None
     assert (found.failure.role, found.failure.task) == ("prepare", "Install Python")
@@ -97,7 +97,7 @@ def test_failed_preparation_names_the_task(tmp_path: Path, monkeypatch: pytest.M
 def test_node_without_a_result_counts_as_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert prepared(tmp_path, monkeypatch)["med1"].state == "failed"
+    assert prepare_nodes(tmp_path, monkeypatch)["med1"].state == "failed"
 
 
 def plain(requirements: NodeRequirements) -> Any:
@@ -105,7 +105,7 @@ def plain(requirements: NodeRequirements) -> Any:
 
 
 def test_orders_name_what_each_node_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared(tmp_path, monkeypatch, checking=True)
+    prepare_nodes(tmp_path, monkeypatch, checking=True)
     bog1, med1 = Child.orders["nodes"]
     assert bog1 == {
         "name": "bog1", "address": "203.0.113.10", "port": 2222, "user": "debian",
@@ -124,7 +124,7 @@ def test_orders_name_what_each_node_needs(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared(tmp_path, monkeypatch)
+    prepare_nodes(tmp_path, monkeypatch)
     assert set(Child.orders) == {
         "nodes", "requirements", "marker", "operator", "checking", "parallel",
     }  # fmt: skip
@@ -142,7 +142,7 @@ def test_plan_names_a_node_with_another_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = {"event": "prepared", "os": "", "changed": False}
-    found = prepared(
+    found = prepare_nodes(
         tmp_path, monkeypatch, event | {"node": "bog1", "outdated": True},
         event | {"node": "med1", "outdated": False}, checking=True,
     )  # fmt: skip
@@ -158,7 +158,7 @@ def test_lost_connection_is_reported_with_the_next_step(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = {"event": kind, "node": "bog1", "refusal": TROUBLE}
-    found = prepared(tmp_path, monkeypatch, event)["bog1"]
+    found = prepare_nodes(tmp_path, monkeypatch, event)["bog1"]
     assert (found.state, found.ok, found.refusals) == (kind, False, [Refusal(**TROUBLE)])
     assert found.failure is None
 
@@ -172,7 +172,7 @@ def test_crashed_worker_process_keeps_the_results_so_far(
         self.code, self.stderr = 1, "Traceback\nno module"
 
     monkeypatch.setattr(Child, "__iter__", broken)
-    found = prepared(tmp_path, monkeypatch)
+    found = prepare_nodes(tmp_path, monkeypatch)
     assert found["bog1"].state == "converged" and found["bog1"].ok
     failure = found["med1"].failure
     assert failure is not None and not found["med1"].ok
@@ -233,7 +233,7 @@ def test_pyinfra_accepts_the_data_of_a_node(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """pyinfra checks the types of its connection data itself; no connection is made."""
-    prepared(tmp_path, monkeypatch)
+    prepare_nodes(tmp_path, monkeypatch)
     nodes = [(node["name"], worker.connection_data(node)) for node in Child.orders["nodes"]]
     state = State(Inventory((nodes, {})), Config())
     assert sorted(host.name for host in state.inventory) == ["bog1", "med1"]

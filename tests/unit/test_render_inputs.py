@@ -25,7 +25,7 @@ CACHED = (
 )  # fmt: skip
 
 
-def forget() -> None:
+def clear_caches() -> None:
     for function in CACHED:
         function.cache_clear()
 
@@ -37,9 +37,9 @@ def content(med1: NodeVariables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for name in ("playbooks", *roles):
         shutil.copytree(ROOT / name, tmp_path / "content" / name)
     monkeypatch.setattr(inputs, "content_root", lambda: tmp_path / "content")
-    forget()
+    clear_caches()
     yield tmp_path / "content"
-    forget()
+    clear_caches()
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def med1(tmp_path: Path) -> NodeVariables:
     return node(tmp_path, "med1")
 
 
-def given(of: NodeVariables, key: str = KEY, ansible: str = "a" * 64) -> dict[str, Any]:
-    forget()
+def inputs_of(of: NodeVariables, key: str = KEY, ansible: str = "a" * 64) -> dict[str, Any]:
+    clear_caches()
     return {item["role"]: item for item in inputs.of_node(of, key, ansible)}
 
 
@@ -57,11 +57,11 @@ def changed(before: dict[str, Any], after: dict[str, Any], part: str) -> set[str
 
 
 def test_inputs_keep_the_order_of_roles(med1: NodeVariables) -> None:
-    assert tuple(given(med1)) == med1.roles
+    assert tuple(inputs_of(med1)) == med1.roles
 
 
 def test_inputs_are_reproducible(med1: NodeVariables) -> None:
-    assert given(med1) == given(med1)
+    assert inputs_of(med1) == inputs_of(med1)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_inputs_are_reproducible(med1: NodeVariables) -> None:
              "defaults/main.yml", "vars/deep/x.yml"],
 )  # fmt: skip
 def test_changed_file_changes_only_its_role(file: str, content: Path, med1: NodeVariables) -> None:
-    before, context = given(med1), content / "roles" / "nginx" / file
+    before, context = inputs_of(med1), content / "roles" / "nginx" / file
     context.parent.mkdir(parents=True, exist_ok=True)
     context.write_text((context.read_text() if context.exists() else "") + "# one more line\n")
-    assert changed(before, given(med1), "files") == {"nginx"}
+    assert changed(before, inputs_of(med1), "files") == {"nginx"}
 
 
 @pytest.mark.parametrize(
@@ -81,29 +81,29 @@ def test_changed_file_changes_only_its_role(file: str, content: Path, med1: Node
 def test_file_that_no_run_uses_changes_nothing(
     file: str, content: Path, med1: NodeVariables
 ) -> None:
-    before, context = given(med1), content / "roles" / "nginx" / file
+    before, context = inputs_of(med1), content / "roles" / "nginx" / file
     context.parent.mkdir(parents=True, exist_ok=True)
     context.write_text("something else: nginx_names base_hostname\n")
-    assert given(med1) == before
+    assert inputs_of(med1) == before
 
 
 def test_moved_text_changes_the_digest(content: Path, med1: NodeVariables) -> None:
-    before = given(med1)
+    before = inputs_of(med1)
     folder = content / "roles" / "nginx" / "tasks"
     (folder / "main.yml").rename(folder / "other.yml")
-    assert changed(before, given(med1), "files") == {"nginx"}
+    assert changed(before, inputs_of(med1), "files") == {"nginx"}
 
 
 def test_play_of_a_role_is_part_of_its_files(content: Path, med1: NodeVariables) -> None:
-    before, context = given(med1), content / "playbooks" / "region.yml"
+    before, context = inputs_of(med1), content / "playbooks" / "region.yml"
     context.write_text(context.read_text().replace("  hosts: php\n", "  hosts: php\n  serial: 1\n"))
-    assert changed(before, given(med1), "files") == {"php"}
+    assert changed(before, inputs_of(med1), "files") == {"php"}
 
 
 def test_changed_variable_changes_only_roles_that_use_it(med1: NodeVariables) -> None:
-    before = given(med1)
+    before = inputs_of(med1)
     other = replace(med1, public=med1.public | {"base_timezone": "Asia/Kathmandu"})
-    after = given(other)
+    after = inputs_of(other)
     assert "base" in changed(before, after, "variables")
     for role in changed(before, after, "variables"):
         assert "base_timezone" in before[role]["variables"]
@@ -111,22 +111,22 @@ def test_changed_variable_changes_only_roles_that_use_it(med1: NodeVariables) ->
 
 
 def test_variable_without_a_role_changes_nothing(med1: NodeVariables) -> None:
-    assert given(replace(med1, public=med1.public | {"nobody_asks": 1})) == given(med1)
+    assert inputs_of(replace(med1, public=med1.public | {"nobody_asks": 1})) == inputs_of(med1)
 
 
 def test_variable_added_to_the_specs_is_a_new_input(content: Path, med1: NodeVariables) -> None:
-    assert "base_timezone" not in given(med1)["redis"]["variables"]
+    assert "base_timezone" not in inputs_of(med1)["redis"]["variables"]
     file = content / "roles" / "redis" / "meta" / "argument_specs.yml"
     specs = yaml.safe_load(file.read_text())
     specs["argument_specs"]["main"]["options"]["base_timezone"] = {"type": "str"}
     file.write_text(yaml.safe_dump(specs))
-    assert "base_timezone" in given(med1)["redis"]["variables"]
+    assert "base_timezone" in inputs_of(med1)["redis"]["variables"]
 
 
 def test_name_in_a_task_file_is_no_use_of_a_variable(content: Path, med1: NodeVariables) -> None:
     file = content / "roles" / "redis" / "tasks" / "main.yml"
     file.write_text(file.read_text() + "# base_timezone\n")
-    assert "base_timezone" not in given(med1)["redis"]["variables"]
+    assert "base_timezone" not in inputs_of(med1)["redis"]["variables"]
 
 
 def test_shared_role_is_part_of_the_role_that_imports_it(
@@ -139,27 +139,27 @@ def test_shared_role_is_part_of_the_role_that_imports_it(
     (folder / "meta" / "main.yml").write_text("dependencies: []\n")
     own = content / "roles" / "nginx" / "meta" / "main.yml"
     own.write_text("dependencies: [{role: web_site}]\n")
-    before = given(med1)
+    before = inputs_of(med1)
     assert before["nginx"]["facts"] == ["default_ipv4"]
     assert {"kind": "paths", "name": "/srv/site"} in before["nginx"]["items"]
     assert before["nginx"]["tracked_by"]["set_site"] == ["/srv/site"]
     assert before["nginx"]["shared_roles"] == ["web_site"]
     (folder / "tasks" / "new.yml").write_text("---\n")
-    assert changed(before, given(med1), "files") == {"nginx", "nextcloud"}
+    assert changed(before, inputs_of(med1), "files") == {"nginx", "nextcloud"}
 
 
 def test_every_variable_that_a_role_documents_is_among_its_inputs(med1: NodeVariables) -> None:
     values = med1.public | med1.secret
-    for role, item in given(med1).items():
+    for role, item in inputs_of(med1).items():
         own = {name for name in values if name.startswith(f"{role}_")}
         assert own <= set(item["variables"])
 
 
 def test_facts_that_a_role_declares_are_inputs(content: Path, med1: NodeVariables) -> None:
-    assert given(med1)["nginx"]["facts"] == []
+    assert inputs_of(med1)["nginx"]["facts"] == []
     file = content / "roles" / "nginx" / "meta" / "receipt.yml"
     file.write_text(file.read_text() + "facts: [default_ipv4]\n")
-    assert given(med1)["nginx"]["facts"] == ["default_ipv4"]
+    assert inputs_of(med1)["nginx"]["facts"] == ["default_ipv4"]
 
 
 def test_declaration_names_the_facts_of_a_role() -> None:
@@ -174,28 +174,28 @@ def test_survey_sends_every_input_that_a_receipt_records() -> None:
 
 def test_changed_secret_changes_the_roles_that_use_it(med1: NodeVariables) -> None:
     other = replace(med1, secret=med1.secret | {"nextcloud_admin_password": "canary-other"})
-    assert changed(given(med1), given(other), "variables") == {"nextcloud"}
+    assert changed(inputs_of(med1), inputs_of(other), "variables") == {"nextcloud"}
 
 
 def test_digests_are_keyed(med1: NodeVariables) -> None:
-    one, two = given(med1), given(med1, key="another")
+    one, two = inputs_of(med1), inputs_of(med1, key="another")
     for role in one:
         assert set(one[role]["variables"].values()).isdisjoint(two[role]["variables"].values())
         assert one[role]["files"] == two[role]["files"]
 
 
 def test_equal_values_of_two_variables_have_different_digests(med1: NodeVariables) -> None:
-    everything = [d for item in given(med1).values() for d in item["variables"].values()]
+    everything = [d for item in inputs_of(med1).values() for d in item["variables"].values()]
     assert len(everything) == len(set(everything))
 
 
 def test_changed_ansible_changes_every_role(med1: NodeVariables) -> None:
-    after = given(med1, ansible="b" * 64)
-    assert changed(given(med1), after, "ansible") == set(after)
+    after = inputs_of(med1, ansible="b" * 64)
+    assert changed(inputs_of(med1), after, "ansible") == set(after)
 
 
 def test_inputs_hold_neither_secrets_nor_their_plain_digests(med1: NodeVariables) -> None:
-    text = json.dumps(list(given(med1).values()))
+    text = json.dumps(list(inputs_of(med1).values()))
     assert "canary" not in text
     for name in SECRETS.names:
         for value in (SECRETS[name], json.dumps(SECRETS[name]), f"{SECRETS[name]}\n"):
@@ -205,16 +205,16 @@ def test_inputs_hold_neither_secrets_nor_their_plain_digests(med1: NodeVariables
 
 
 def test_role_needs_only_roles_of_the_node(tmp_path: Path) -> None:
-    bog1, med1 = given(node(tmp_path, "bog1")), given(node(tmp_path, "med1"))
+    bog1, med1 = inputs_of(node(tmp_path, "bog1")), inputs_of(node(tmp_path, "med1"))
     assert (bog1["mail"]["needs"], med1["tls"]["needs"]) == ([], ["nginx"])
     for item in (*bog1.values(), *med1.values()):
         assert set(item["needs"]) <= set(inputs.receipt_declaration(item["role"]).needs)
     fewer = replace(node(tmp_path, "med1"), roles=("base", "nginx", "nextcloud"))
-    assert given(fewer)["nextcloud"]["needs"] == ["nginx"]
+    assert inputs_of(fewer)["nextcloud"]["needs"] == ["nginx"]
 
 
 def test_inputs_have_probes_with_script_and_title(med1: NodeVariables) -> None:
-    for role, item in given(med1).items():
+    for role, item in inputs_of(med1).items():
         probes = {i["name"]: i["script"] for i in item["items"] if i["kind"] == "probe"}
         declared = inputs.receipt_declaration(role).probes
         assert probes == {
@@ -224,7 +224,7 @@ def test_inputs_have_probes_with_script_and_title(med1: NodeVariables) -> None:
 
 
 def test_inputs_survive_json(med1: NodeVariables) -> None:
-    found = list(given(med1).values())
+    found = list(inputs_of(med1).values())
     assert json.loads(json.dumps(found)) == found
     kinds = {item["kind"] for role in found for item in role["items"]}
     assert kinds == {"paths", "reload_marker", "probe"}

@@ -129,11 +129,11 @@ def test_groups_are_the_hosts_of_the_playbook_s_plays() -> None:
     assert tuple(play["hosts"] for play in plays if "roles" in play) == tuple(ROLES)
 
 
-def packed(of: NodeVariables, key: str = "key") -> bytes:
+def pack_bundle(of: NodeVariables, key: str = "key") -> bytes:
     return bundle.pack(of, inputs.of_node(of, key, "digest"))
 
 
-def unpacked(content: bytes) -> dict[str, bytes]:
+def unpack_bundle(content: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(content))) as archive:
         members = archive.getmembers()
         assert all(member.isreg() and member.mode == 0o600 for member in members)
@@ -141,13 +141,13 @@ def unpacked(content: bytes) -> dict[str, bytes]:
 
 
 def test_bundle_is_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = packed(nodes(tmp_path)[1])
+    first = pack_bundle(nodes(tmp_path)[1])
     monkeypatch.setattr("time.time", lambda: 2e9)
-    assert packed(nodes(tmp_path)[1]) == first
+    assert pack_bundle(nodes(tmp_path)[1]) == first
 
 
 def test_bundle_holds_no_other_node_s_values(tmp_path: Path) -> None:
-    files = unpacked(packed(nodes(tmp_path)[0]))
+    files = unpack_bundle(pack_bundle(nodes(tmp_path)[0]))
     assert [name for name in files if name.startswith("inventory/host_vars")] == [
         "inventory/host_vars/bog1/main.yml",
         "inventory/host_vars/bog1/secrets.yml",
@@ -159,7 +159,7 @@ def test_bundle_holds_no_other_node_s_values(tmp_path: Path) -> None:
 
 def test_bundle_holds_only_the_node_s_roles_and_plays(tmp_path: Path) -> None:
     ground = nodes(tmp_path)[0]
-    files = unpacked(packed(ground))
+    files = unpack_bundle(pack_bundle(ground))
     roles = {name.split("/")[1] for name in files if name.startswith("roles/")}
     assert roles == {part for role in ground.roles for part in inputs.with_shared_roles(role)}
     plays = json.loads(files["plays.json"])
@@ -171,26 +171,26 @@ def test_bundle_holds_only_the_node_s_roles_and_plays(tmp_path: Path) -> None:
 
 def test_bundle_has_obsolete_roles_without_their_checks(tmp_path: Path) -> None:
     of = node(tmp_path, "med1")
-    files = unpacked(bundle.pack(of, inputs.of_node(of, "key", "digest"), ["jitsi", "turn"]))
+    files = unpack_bundle(bundle.pack(of, inputs.of_node(of, "key", "digest"), ["jitsi", "turn"]))
     assert "roles/jitsi/tasks/remove.yml" in files
     assert [name for name in files if name.startswith(("roles/jitsi/ch", "roles/turn/ch"))] == []
     assert "roles/nextcloud/checks/test_inside.py" in files
 
 
 def test_bundle_holds_nothing_of_the_key_of_receipts(tmp_path: Path) -> None:
-    files = unpacked(packed(nodes(tmp_path)[1], "canary-receipts"))
+    files = unpack_bundle(pack_bundle(nodes(tmp_path)[1], "canary-receipts"))
     assert b"canary-receipts" not in b"".join(files.values())
 
 
 def test_bundle_leaves_out_editor_backups_and_caches(tmp_path: Path) -> None:
-    names = unpacked(packed(nodes(tmp_path)[1]))
+    names = unpack_bundle(pack_bundle(nodes(tmp_path)[1]))
     assert not [name for name in names if "__pycache__" in name or "/molecule/" in name]
     assert {"ansible.cfg", "plugins/chautari_events.py", "settings.json"} <= set(names)
     assert {"lib/chautari/checks/inside.py", "lib/chautari/checks/record.py"} <= set(names)
 
 
 def test_bundle_s_settings_hold_no_secret(tmp_path: Path) -> None:
-    files = unpacked(packed(nodes(tmp_path)[1]))
+    files = unpack_bundle(pack_bundle(nodes(tmp_path)[1]))
     settings = json.loads(files["settings.json"])
     assert settings["node"] == "med1"
     assert settings["settings"]["nextcloud_quota"] == "5 GB"
@@ -200,12 +200,12 @@ def test_bundle_s_settings_hold_no_secret(tmp_path: Path) -> None:
 
 
 def test_bundle_names_doubles_for_the_checks(tmp_path: Path) -> None:
-    files = unpacked(packed(node(tmp_path, "med1", SANDBOX)))
+    files = unpack_bundle(pack_bundle(node(tmp_path, "med1", SANDBOX)))
     assert json.loads(files["settings.json"])["doubles"] == ["nextcloud"]
 
 
 def test_bundle_s_inventory_connects_locally(tmp_path: Path) -> None:
-    hosts = read(unpacked(packed(nodes(tmp_path)[0]))["inventory/hosts.yml"], tmp_path)
+    hosts = read(unpack_bundle(pack_bundle(nodes(tmp_path)[0]))["inventory/hosts.yml"], tmp_path)
     assert hosts["all"]["hosts"] == {
         "bog1": {
             "ansible_connection": "local",

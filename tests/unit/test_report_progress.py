@@ -13,7 +13,7 @@ from chautari.report.progress import Event, Progress
 ROLE_DONE = {"event": "role_finished", "role": "nginx", "ok": 12, "changed": 3, "seconds": 4.06}
 
 
-def piped(*events: Event, node: str = "med1") -> list[str]:
+def lines_in_pipe(*events: Event, node: str = "med1") -> list[str]:
     stream = io.StringIO()
     with Progress(Console(file=stream, width=40)) as progress:
         for event in events:
@@ -49,19 +49,19 @@ def piped(*events: Event, node: str = "med1") -> list[str]:
     ],
 )
 def test_pipe_shows_exact_lines(event: Event, lines: list[str]) -> None:
-    assert piped(event) == lines
+    assert lines_in_pipe(event) == lines
 
 
 def test_last_line_of_a_node_counts_its_tasks() -> None:
     task = {"event": "task", "role": "php", "task": "x", "seconds": 1}
     tasks = [task | {"status": status} for status in ("changed", "ok", "changed", "failed")]
     ending = {"event": "run_finished", "ok": False, "failed_checks": 0, "seconds": 1.0}
-    assert piped(*tasks, ending) == ["med1  FAILED  changed=2 failed=1 1.0s"]
+    assert lines_in_pipe(*tasks, ending) == ["med1  FAILED  changed=2 failed=1 1.0s"]
 
 
 def test_pipe_shows_failed_checks_at_once_and_counts_at_the_end() -> None:
     check = {"event": "check", "service": "nginx", "check": "test_a", "title": "nginx runs"}
-    lines = piped(
+    lines = lines_in_pipe(
         check | {"outcome": "passed"},
         check | {"outcome": "failed", "message": "it does not"},
         check | {"outcome": "skipped", "message": "no sink"},
@@ -82,7 +82,7 @@ def test_phase_is_a_line_in_a_pipe() -> None:
 
 def test_long_lines_of_a_pipe_are_not_broken() -> None:
     message = "word " * 60
-    assert piped({"event": "role_message", "role": "tls", "text": message}) == [
+    assert lines_in_pipe({"event": "role_message", "role": "tls", "text": message}) == [
         f"med1  tls  notice: {message.strip()}"
     ]
 

@@ -47,7 +47,7 @@ def all_tasks(role: str) -> list[Data]:
     return [task for file in files for task in tasks(read(file))]
 
 
-def opaque(task: Data) -> bool:
+def is_opaque(task: Data) -> bool:
     name, arguments = module(task)
     creates = isinstance(arguments, dict) and "creates" in arguments
     return (
@@ -79,7 +79,7 @@ def tags(task: Data) -> set[str]:
 def test_every_command_that_changes_something_is_tracked(role: str) -> None:
     known = trackers_by_tag(role).keys()
     parts = [task for part in with_shared_roles(role) for task in all_tasks(part)]
-    assert [task["name"] for task in parts if opaque(task) and not tags(task) & known] == []
+    assert [task["name"] for task in parts if is_opaque(task) and not tags(task) & known] == []
 
 
 @pytest.mark.parametrize("role", NAMES)

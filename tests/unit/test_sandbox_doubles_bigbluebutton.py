@@ -316,7 +316,7 @@ class Queues:
         return 1
 
 
-def recorded(home: Path, marked: bool = True) -> str:
+def write_recording(home: Path, marked: bool = True) -> str:
     """An ended meeting's raw files."""
     identifier = f"{'a' * 40}-1795527744494"
     raw = home / "recording/raw" / identifier
@@ -329,7 +329,7 @@ def recorded(home: Path, marked: bool = True) -> str:
 
 
 def test_worker_runs_configured_steps_and_leaves_other_queues(tmp_path: Path) -> None:
-    identifier, queues = recorded(tmp_path), Queues()
+    identifier, queues = write_recording(tmp_path), Queues()
     steps = {"archive": "sanity", "sanity": ["process:video"], "process:video": "publish:video"}
     found = {"playback_protocol": "https", "playback_host": "rooms.example.org", "steps": steps}
     assert rap.collect(tmp_path, queues.ask) == [identifier]
@@ -355,7 +355,7 @@ def test_worker_runs_configured_steps_and_leaves_other_queues(tmp_path: Path) ->
 
 
 def test_recording_without_a_mark_is_not_processed(tmp_path: Path) -> None:
-    identifier = recorded(tmp_path, marked=False)
+    identifier = write_recording(tmp_path, marked=False)
     assert rap.work("archive", identifier, {"steps": {"archive": "sanity"}}, tmp_path) == []
     assert (tmp_path / f"recording/status/archived/{identifier}.norecord").exists()
 

@@ -27,7 +27,7 @@ def of(checkout: Path) -> Snapshot:
     return snapshots.of_region("proof", checkout / "region.yml")
 
 
-def made(key: str, age: float = 0.0) -> Snapshot:
+def write_snapshot(key: str, age: float = 0.0) -> Snapshot:
     snapshot = Snapshot("proof", key)
     snapshot.folder.mkdir(parents=True)
     snapshot.index.write_text("[]")
@@ -67,17 +67,17 @@ def test_of_region_changes_when_a_file_moved(checkout: Path) -> None:
 def test_exists_is_true_only_while_a_snapshot_is_young(
     checkout: Path, age: float, exists: bool
 ) -> None:
-    assert made("a", age).exists() is exists
+    assert write_snapshot("a", age).exists() is exists
 
 
 def test_exists_needs_the_index_that_is_written_last(checkout: Path) -> None:
-    snapshot = made("a")
+    snapshot = write_snapshot("a")
     snapshot.index.unlink()
     assert not snapshot.exists()
 
 
 def test_prune_keeps_the_new_snapshot_and_the_newest_other(checkout: Path) -> None:
-    old, older, new = made("a", 100), made("b", 200), made("c", 300)
+    old, older, new = write_snapshot("a", 100), write_snapshot("b", 200), write_snapshot("c", 300)
     snapshots.prune(new)
     assert [item.exists() for item in (old, older, new)] == [True, False, True]
 
@@ -86,7 +86,7 @@ def test_restore_refuses_a_damaged_snapshot(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    snapshot = made("a")
+    snapshot = write_snapshot("a")
     snapshot.index.write_text("[")
     with pytest.raises(SnapshotError):
         snapshots.restore(snapshot, tmp_path / "region", print)
