@@ -86,22 +86,22 @@ def runs(proof: Proof, node: str) -> list[dict[str, Any]]:
 
 
 def strike_at_random(
-    wanted: int, seconds: float, seed: int, strike: Callable[[float], bool]
+    needed: int, seconds: float, seed: int, strike: Callable[[float], bool]
 ) -> int:
-    """Strike at random moments until `wanted` of them hit; return how many strikes that took.
+    """Strike at random moments until `needed` of them hit; return how many strikes that took.
 
     The moments are spread over a run that takes about `seconds`: each hit moves on to the next
     part of it. A strike before or after the run is repeated at any moment.
     """
     dice = random.Random(seed)
     hits, missed = 0, False
-    for strikes in range(1, 3 * wanted + 6):
-        part, parts = (0, 1) if missed else (hits, wanted)
+    for strikes in range(1, 3 * needed + 6):
+        part, parts = (0, 1) if missed else (hits, needed)
         missed = not strike(round(seconds * (part + dice.random()) / parts, 2))
         hits += not missed
-        if hits == wanted:
+        if hits == needed:
             return strikes
-    raise AssertionError(f"{hits} of {wanted} strikes hit a run")
+    raise AssertionError(f"{hits} of {needed} strikes hit a run")
 
 
 def active_runs(proof: Proof, node: str, may_be_down: bool = False) -> list[str]:

@@ -168,11 +168,11 @@ def _members(sandbox: str) -> dict[str, dict[str, Any]]:
     return {item["Config"]["Labels"][podman.MEMBER]: item for item in found}
 
 
-def prune(kept: Snapshot) -> None:
+def prune(newest: Snapshot) -> None:
     """Remove all but the newest snapshots."""
-    folders = sorted(kept.folder.parent.glob("*/"), key=lambda path: -path.stat().st_mtime)
-    for folder in [path for path in folders if path != kept.folder][MAX_SNAPSHOTS - 1 :]:
-        Snapshot(kept.sandbox, folder.name).remove()
+    folders = sorted(newest.folder.parent.glob("*/"), key=lambda path: -path.stat().st_mtime)
+    for folder in [path for path in folders if path != newest.folder][MAX_SNAPSHOTS - 1 :]:
+        Snapshot(newest.sandbox, folder.name).remove()
 
 
 def _podman(*arguments: str) -> str:

@@ -28,14 +28,14 @@ CHANGED_SETTINGS = {
 @pytest.mark.parametrize("title", CHANGED_SETTINGS)
 def test_changed_setting_runs_its_role_and_those_that_need_it(proof: Proof, title: str) -> None:
     (old, new), expected = CHANGED_SETTINGS[title]
-    kept = proof.file.read_text()
+    original = proof.file.read_text()
     proof.edit(old, new)
     try:
         plan = proof.deploy("plan", "--json", "--node", NODE)
         assert plan.code == 0, plan.stderr
         outcome = proof.deploy("region", "--no-checks", "--json", "--node", NODE)
     finally:
-        proof.write(kept)
+        proof.write(original)
     assert roles_run(plan, NODE) == expected.keys()
     why = {
         role["name"]: [reason["text"] for reason in role["why"]]

@@ -37,8 +37,8 @@ def expected_states(deployed: Proof) -> dict[str, object]:
 
 
 def deploy(proof: Proof, *arguments: str, person: str = "ana") -> Outcome:
-    asked = ("--no-checks", "--json", "--node", NODE, *arguments)
-    return proof.deploy("region", *asked, person=person)
+    options = ("--no-checks", "--json", "--node", NODE, *arguments)
+    return proof.deploy("region", *options, person=person)
 
 
 def assert_repaired(proof: Proof, expected_states: dict[str, object], full: bool = True) -> None:
@@ -187,7 +187,7 @@ def test_node_restarted_at_random_moments(
     soak: bool,
     progress: ProgressReporter,
 ) -> None:
-    wanted = max(1, fault_count // 4)
+    restarts = max(1, fault_count // 4)
 
     def strike(moment: float) -> bool:
         process = start_repair(proof)
@@ -202,9 +202,11 @@ def test_node_restarted_at_random_moments(
         assert_repaired(proof, expected_states, full=soak)
         return hit
 
-    strikes = harm.strike_at_random(wanted, seconds, 3, strike)
+    strikes = harm.strike_at_random(restarts, seconds, 3, strike)
     assert_repaired(proof, expected_states)
-    progress.summarize(f"node restarted in the middle of {wanted} runs, {strikes} tried: converged")
+    progress.summarize(
+        f"node restarted in the middle of {restarts} runs, {strikes} tried: converged"
+    )
 
 
 REFUSED = r"ana is deploying to this node \(since \d\d:\d\d, from \S.*, run (\S+)\)\."

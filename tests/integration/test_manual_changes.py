@@ -99,14 +99,14 @@ def test_each_single_change_is_reverted(
 @pytest.fixture
 def box(proof: Proof) -> Iterator[str]:
     """Return a node with a pool of servers and Greenlight, which exists during the test."""
-    kept = proof.file.read_text()
+    original = proof.file.read_text()
     proof.edit("recordings: true, guests: ask", "guests: ask, rooms: greenlight")
     proof.edit("nodes:\n", "nodes:\n  box: {address: 198.51.100.209, os: debian-12, "
                "services: [scalelite, greenlight]}\n")  # fmt: skip
     outcome = proof.deploy("region", "--json")
     assert outcome.code == 0, outcome.problems
     yield "box"
-    proof.write(kept)
+    proof.write(original)
     assert proof.deploy("region", "--no-checks").code == 0
 
 

@@ -56,9 +56,9 @@ def deployed_node(deployed: Proof) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def restored(proof: Proof) -> Iterator[None]:
     """Restore region.yml after each test."""
-    kept = proof.file.read_text()
+    original = proof.file.read_text()
     yield
-    proof.write(kept)
+    proof.write(original)
 
 
 @contextlib.contextmanager
@@ -146,15 +146,15 @@ def test_wrong_dns_record_is_refused(proof: Proof) -> None:
 def wrong_record() -> Iterator[None]:
     """Let the sandbox's name server answer a wrong address for the server's name."""
     hosts = paths.state_dir("proof") / "dns" / "hosts"
-    kept = hosts.read_text()
+    original = hosts.read_text()
     argv = ["podman", "exec", "chautari_proof_internet", "systemctl", "kill", "--signal=HUP",
             "chautari-dns.service"]  # fmt: skip
     name = "halls.proof.example.org"
-    hosts.write_text(kept.replace(f" {name}", f"\n198.51.100.250 {name}"))
-    assert hosts.read_text() != kept
+    hosts.write_text(original.replace(f" {name}", f"\n198.51.100.250 {name}"))
+    assert hosts.read_text() != original
     try:
         subprocess.run(argv, check=True)
         yield
     finally:
-        hosts.write_text(kept)
+        hosts.write_text(original)
         subprocess.run(argv, check=True)

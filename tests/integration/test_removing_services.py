@@ -18,10 +18,10 @@ SETTINGS = "  nextcloud: {host: cloud-files, quota: 2 GB, apps: [calendar]}\n"
 
 @pytest.fixture(scope="module")
 def deployed_nodes(deployed: Proof) -> Iterator[Proof]:
-    kept = deployed.file.read_text()
+    original = deployed.file.read_text()
     assert deployed.deploy("region", "--no-checks", *NODES).code == 0
     yield deployed
-    deployed.write(kept)
+    deployed.write(original)
 
 
 @pytest.fixture(scope="module")

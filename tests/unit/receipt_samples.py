@@ -77,12 +77,12 @@ class FakeAnsible:
         for play in plays:
             role = play["hosts"]
             self.ran[-1].append(role)
-            notes = self.does.get(role, list)()
-            if notes is False:
+            records = self.does.get(role, list)()
+            if records is False:
                 return 2
             with (self.memory / "managed.jsonl").open("a") as stream:
-                for note in [*(notes or []), {"completed": True}]:
-                    stream.write(json.dumps({"role": role} | note) + "\n")
+                for entry in [*(records or []), {"completed": True}]:
+                    stream.write(json.dumps({"role": role} | entry) + "\n")
         return 0
 
 

@@ -113,9 +113,9 @@ NO_RUNS: StatusAnswer = {"event": "status", "busy": None, "run": None, "runs": [
 def test_node_that_cannot_be_reached_has_no_run_to_wait_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without an answer nobody knows of a run: the command ends at once, and says why."""
-    said = "ssh: connect to host 203.0.113.10 port 2222: No route to host"
-    monkeypatch.setattr(attach, "call_runner", lambda *_: Reply(None, 255, said))
+    """Without an answer no run is known: the command ends at once with the reason."""
+    error = "ssh: connect to host 203.0.113.10 port 2222: No route to host"
+    monkeypatch.setattr(attach, "call_runner", lambda *_: Reply(None, 255, error))
     monkeypatch.setattr(converge, "attach", lambda *_: pytest.fail("there is no run"))
     events: list[Any] = []
     request = Request(inventory(tmp_path), "deploy attach andes", ("bog1",))

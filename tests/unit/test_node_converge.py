@@ -116,7 +116,7 @@ def test_roles_that_overwrite_each_other_end_after_few_passes(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("given", "notes"),
+    ("given", "records"),
     [
         (
             {},
@@ -141,11 +141,11 @@ def test_roles_that_overwrite_each_other_end_after_few_passes(tmp_path: Path) ->
     ids=["untracked", "rescued", "probe", "loaded"],
 )
 def test_role_with_an_incomplete_receipt_runs_once_a_deploy(
-    given: Data, notes: list[Data], tmp_path: Path
+    given: Data, records: list[Data], tmp_path: Path
 ) -> None:
     roles = [inputs("a", **given), inputs("b", needs=["a"])]
     for _ in range(2):
-        code, ansible = run_pass(tmp_path, roles, a=lambda: notes)
+        code, ansible = run_pass(tmp_path, roles, a=lambda: records)
         assert (code, ansible.ran) == (0, [["a", "b"]])
     assert [event["role"] for event in events_of(tmp_path, "receipt_incomplete")] == ["a", "a"]
 
@@ -297,7 +297,7 @@ def test_up_to_date_role_repeats_its_last_messages(tmp_path: Path) -> None:
 
 def test_read_records_groups_lines_by_role(tmp_path: Path) -> None:
     one, two = {"kind": "path", "name": "/x", "sha1": "1"}, {"kind": "path", "name": "/x"}
-    notes = [
+    records = [
         {"role": "a", "item": one}, {"role": "a", "item": two},
         {"role": "b", "item": {"kind": "exists", "name": "/x"}},
         {"role": "a", "untracked": {"name": "T", "tags": [], "why": "why"}},
@@ -305,7 +305,7 @@ def test_read_records_groups_lines_by_role(tmp_path: Path) -> None:
         {"role": "a", "download": "https://example.org/n.tar"},
         {"role": "b", "rescued": "R"}, {"role": "a", "completed": True},
     ]  # fmt: skip
-    (tmp_path / "n").write_text("".join(json.dumps(note) + "\n" for note in notes))
+    (tmp_path / "n").write_text("".join(json.dumps(record) + "\n" for record in records))
     found = converge.read_records(tmp_path / "n")
     assert list(found["a"].items.values()) == [two]
     assert found["a"].untracked == [{"name": "T", "tags": [], "why": "why"}]
@@ -366,8 +366,8 @@ def test_unreadable_path_is_not_reported_as_a_manual_change(tmp_path: Path) -> N
     file = write_file(tmp_path / "etc" / "x")
 
     def ansible(_: str) -> int:
-        notes = [{"role": "a", "item": path_item(file)}, {"role": "a", "completed": True}]
-        lines = (json.dumps(note) + "\n" for note in notes)
+        records = [{"role": "a", "item": path_item(file)}, {"role": "a", "completed": True}]
+        lines = (json.dumps(record) + "\n" for record in records)
         (tmp_path / "memory" / "managed.jsonl").write_text("".join(lines))
         return 0
 

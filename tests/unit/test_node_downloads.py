@@ -52,7 +52,7 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Install a fake apt-get without packages `new-…`; return the file of its arguments."""
-    program, arguments = tmp_path / "bin" / "apt-get", tmp_path / "asked"
+    program, arguments = tmp_path / "bin" / "apt-get", tmp_path / "arguments"
     program.parent.mkdir()
     program.write_text(
         f'#!/bin/sh\necho "$@" >> {arguments}\n'
@@ -64,9 +64,9 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return arguments
 
 
-def write_records(folder: Path, *notes: dict[str, Any]) -> Path:
+def write_records(folder: Path, *records: dict[str, Any]) -> Path:
     file = folder / "managed.jsonl"
-    file.write_text("".join(json.dumps({"role": "web"} | note) + "\n" for note in notes))
+    file.write_text("".join(json.dumps({"role": "web"} | record) + "\n" for record in records))
     return file
 
 
@@ -75,10 +75,10 @@ def package(name: str) -> dict[str, Any]:
 
 
 def test_estimate_adds_packages_and_files(tmp_path: Path, apt: Path, server: str) -> None:
-    notes = write_records(
+    records = write_records(
         tmp_path, package("beta"), package("alpha"), package("alpha"), {"download": f"{server}/big"}
     )
-    assert estimate(notes) == EMPTY | {"bytes": 6234, "packages": 1234}
+    assert estimate(records) == EMPTY | {"bytes": 6234, "packages": 1234}
     [line] = apt.read_text().splitlines()
     assert line.endswith("--print-uris install -- alpha beta")
 
@@ -111,8 +111,8 @@ def test_estimate_never_passes_an_invalid_name_to_apt(tmp_path: Path, apt: Path)
 
 def test_estimate_without_records_runs_nothing(tmp_path: Path, apt: Path) -> None:
     other = {"item": {"kind": "path", "name": "/etc/x"}}
-    for notes in (tmp_path / "gone", write_records(tmp_path, other, {"completed": True})):
-        assert estimate(notes) == EMPTY
+    for records in (tmp_path / "gone", write_records(tmp_path, other, {"completed": True})):
+        assert estimate(records) == EMPTY
     assert not apt.exists()
 
 

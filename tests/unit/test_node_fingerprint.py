@@ -240,11 +240,11 @@ def test_package_state_has_the_status_and_what_is_pinned(
 
 
 def test_packages_are_queried_by_one_command(tools: Path, tmp_path: Path) -> None:
-    write_program(tools, "dpkg-query", f'echo "$@" >> {tmp_path}/asked\n{DPKG}')
+    write_program(tools, "dpkg-query", f'echo "$@" >> {tmp_path}/arguments\n{DPKG}')
     current_states([{"kind": "package", "name": name} for name in ("nginx", "held", "nginx")])
-    [line] = (tmp_path / "asked").read_text().splitlines()[-1:]
+    [line] = (tmp_path / "arguments").read_text().splitlines()[-1:]
     assert line.endswith("held nginx")
-    assert (tmp_path / "asked").read_text().count("--show ") == 1
+    assert (tmp_path / "arguments").read_text().count("--show ") == 1
 
 
 def test_package_is_not_installed_where_there_is_no_dpkg(

@@ -106,11 +106,11 @@ def test_plan_adds_only_roles_whose_receipt_would_break(
     roles = [inputs("a"), inputs("b")]
     there = run_context(tmp_path, roles, lambda _: 0)
     receipt_writer.save_receipt(there.state, receipts.Receipt("a", "r", 0, {}, {}, [watched], [{}]))
-    notes = tmp_path / "notes"
+    records = tmp_path / "notes"
     for changed in ('"changed": true, ', ""):
         text = str(item).replace("'", '"')
-        notes.write_text(f'{{"role": "b", {changed}"item": {text}}}\n')
-        assert len(planner.followup_roles(there, {"b"}, notes)) == (follows if changed else 0)
+        records.write_text(f'{{"role": "b", {changed}"item": {text}}}\n')
+        assert len(planner.followup_roles(there, {"b"}, records)) == (follows if changed else 0)
 
 
 def test_plan_reports_an_incomplete_dry_run_with_a_partial_estimate(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_role_that_did_not_complete_gets_no_receipt(state: Path, file: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("given", "told", "why"),
+    ("given", "recorded", "why"),
     [
         ({}, {}, ""),
         ({}, {"untracked": [COMMAND]},
@@ -65,9 +65,9 @@ def test_role_that_did_not_complete_gets_no_receipt(state: Path, file: Path) -> 
     ],
 )  # fmt: skip
 def test_receipt_is_incomplete_when_a_change_is_untracked(
-    given: dict[str, Any], told: dict[str, Any], why: str, state: Path, file: Path
+    given: dict[str, Any], recorded: dict[str, Any], why: str, state: Path, file: Path
 ) -> None:
-    found = write_receipt(state, inputs(**given), record(path_item(file), **told))
+    found = write_receipt(state, inputs(**given), record(path_item(file), **recorded))
     assert why in found and bool(found) == bool(why)
     assert ("receipt_incomplete" in reason_codes(state, **given)) == bool(why)
 
@@ -90,7 +90,7 @@ def test_failed_probe_makes_a_receipt_incomplete_not_changed(state: Path) -> Non
 def test_file_changed_after_its_task_makes_the_receipt_incomplete(state: Path, file: Path) -> None:
     wrote = hashlib.sha1(file.read_bytes()).hexdigest()
     assert write_receipt(state, inputs(), record(path_item(file, sha1=wrote))) == ""
-    write_file(file, "somebody else was quicker\n")
+    write_file(file, "another program was quicker\n")
     why = write_receipt(state, inputs(), record(path_item(file, sha1=wrote)))
     assert why == f"{file} was changed by something else after the role wrote it"
     assert reason_codes(state) == ["receipt_incomplete"]
@@ -118,12 +118,12 @@ def test_declared_item_replaces_that_of_a_task(state: Path, file: Path) -> None:
 
 def test_write_receipts_keeps_the_items_of_roles_apart(state: Path, tmp_path: Path) -> None:
     roles = [inputs("a"), inputs("b"), inputs("c")]
-    told = {
+    records = {
         "a": record(path_item(write_file(tmp_path / "a"))),
         "b": RoleRecord(items={}, completed=False),
         "c": record(path_item(write_file(tmp_path / "c1")), path_item(write_file(tmp_path / "c2"))),
     }
-    assert receipt_writer.write_receipts(state, RUN, roles, told) == {}
+    assert receipt_writer.write_receipts(state, RUN, roles, records) == {}
     assert {receipt.role: len(receipt.states) for receipt in receipts.all_receipts(state)} == {
         "a": 1, "c": 2,
     }  # fmt: skip

@@ -86,7 +86,7 @@ def test_newest_run_ignores_a_run_that_found_the_node_busy(node_state: Path) -> 
     write_run(node_state, OLD, STARTED, ENDED)
     write_run(node_state, RUN, {"event": "busy", "holder": {"operator": "luz", "run": OLD}})
     assert runs.newest_run(node_state) == runs.status(node_state)["run"] == OLD
-    assert runs.run_ids(node_state) == [OLD, RUN], "its own operator may still have to be told"
+    assert runs.run_ids(node_state) == [OLD, RUN], "its own operator may still attach to it"
 
 
 def test_prune_runs_counts_busy_runs_separately(node_state: Path) -> None:

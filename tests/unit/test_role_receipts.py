@@ -111,7 +111,7 @@ def test_role_depends_on_the_shared_roles_that_it_includes(role: str) -> None:
 
 @pytest.mark.parametrize("role", NAMES)
 def test_file_with_a_secret_is_closed_to_others(role: str) -> None:
-    """Texts that others may read are kept and shown as diffs."""
+    """Texts that others may read are stored and shown as diffs."""
     for task in all_tasks(role):
         name, arguments = module(task)
         writes = name.removeprefix("ansible.builtin.") in ("template", "copy")
