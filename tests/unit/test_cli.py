@@ -3,35 +3,20 @@
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_samples import inventories, report
 from region_samples import FIXTURES, REGION, ROOT, key_pair, region_file
 
 from chautari.cli import main, node_commands
 from chautari.deploy import drift, pipeline, status
 from chautari.errors import BadInput, RunFailed
-from chautari.report.model import CheckResult, NodeReport, RegionReport
+from chautari.report.model import RegionReport
 
+__all__ = ["inventories"]
 COMMANDS = list(main.COMMANDS)
-
-
-@pytest.fixture(autouse=True)
-def inventories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "inventories"
-    region_file(folder)
-    monkeypatch.setenv("CHAUTARI_INVENTORIES", str(folder))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return folder
-
-
-def report(outcome: Any = "passed", state: Any = "converged") -> RegionReport:
-    node = NodeReport("bog1", "203.0.113.10", state, changed=2)
-    check = CheckResult("bog1", "base", "test_x", outcome)
-    return RegionReport("andes", "andes.example.org", "", "deploy", nodes=[node], checks=[check])
 
 
 def fake_result(monkeypatch: pytest.MonkeyPatch, result: RegionReport | BaseException) -> None:

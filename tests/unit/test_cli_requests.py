@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import inventories, report
+from cli_samples import inventories, report
 
 from chautari.cli import main
 from chautari.deploy import attach, drift, pipeline, status

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from region_samples import POLLS, REGION, inventory
-from test_sandbox_state import STATE
+from sandbox_samples import STATE
 
 from chautari.errors import BadInput, RunFailed
 from chautari.region.load import Inventory

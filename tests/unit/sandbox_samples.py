@@ -1,0 +1,22 @@
+"""The saved state of a sandbox for the tests."""
+
+from pathlib import Path
+
+from chautari_sandbox.state import Artifact, MailRelay, MissingArtifact, SandboxState
+
+STATE = SandboxState(
+    name="demo",
+    zone="example.org",
+    network="198.51.100.0/24",
+    internet_address="198.51.100.2",
+    resolver="198.51.100.2",
+    acme_directory="https://acme.example.org:14000/dir",
+    ca_file=Path("/state/ca.pem"),
+    ssh_key=Path("/state/keys/operator"),
+    operator_public_key="ssh-ed25519 AAAA operator@demo",
+    mirror_url="http://mirror.example.org/",
+    mail_relay=MailRelay("smtp.example.org", 587, "region", "canary-password"),
+    mail_api="http://198.51.100.2:8025",
+    artifacts=(Artifact("nextcloud", "35.0.2", "f", "http://m/f", "00", True, "no route"),),
+    missing=(MissingArtifact("calendar", "6.1.0", "no route"),),
+)
