@@ -58,7 +58,7 @@ def test_converge_reports_a_lost_connection(monkeypatch: pytest.MonkeyPatch, clo
     assert 600 <= clock.now < 660
 
 
-def test_converge_waits_anew_for_each_outage(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_each_outage_has_its_own_time_limit(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     outage = [([], 255)] * 15  # about seven minutes
     alive = {"event": "heartbeat", "offset": 10}
     link = Link(

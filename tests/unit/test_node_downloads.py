@@ -116,7 +116,7 @@ def test_estimate_without_records_runs_nothing(tmp_path: Path, apt: Path) -> Non
     assert not apt.exists()
 
 
-def test_estimate_counts_other_packages_beside_an_unknown_one(tmp_path: Path, apt: Path) -> None:
+def test_estimate_counts_packages_in_addition_to_an_unknown_one(tmp_path: Path, apt: Path) -> None:
     """What several packages bring along is fetched once."""
     names = ("alpha", "beta", "new-one", "new-two", "zeta")
     found = estimate(write_records(tmp_path, *map(package, names)))

@@ -134,7 +134,7 @@ def test_drift_ignores_an_incomplete_receipt(state: Path) -> None:
     assert (found["roles"], found["known"]) == ({}, 1)
 
 
-def test_drift_reports_other_roles_beside_a_damaged_receipt(state: Path, tmp_path: Path) -> None:
+def test_damaged_receipt_does_not_hide_drift_of_other_roles(state: Path, tmp_path: Path) -> None:
     file = write_file(tmp_path / "x")
     write_role_receipt(state, path_item(file), role="a")
     write_role_receipt(state, role="b")

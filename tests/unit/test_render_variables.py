@@ -59,7 +59,7 @@ def test_certificate_covers_both_names(tmp_path: Path) -> None:
     assert public["tls_acme_directory"] == "https://acme-v02.api.letsencrypt.org/directory"
 
 
-def test_nextcloud_is_set_as_the_region_says(tmp_path: Path) -> None:
+def test_nextcloud_gets_the_settings_of_the_region(tmp_path: Path) -> None:
     public = node(tmp_path, "med1").public
     expected = {
         "nextcloud_version": "35.0.1",

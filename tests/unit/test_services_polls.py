@@ -38,7 +38,7 @@ def test_polls_add_the_roles_of_their_app(tmp_path: Path) -> None:
     assert list(roles) == sorted(roles, key=list(ROLES).index)
 
 
-def test_polls_are_set_as_the_region_says(tmp_path: Path) -> None:
+def test_polls_get_the_settings_of_the_region(tmp_path: Path) -> None:
     public = node(tmp_path, "bog1", SANDBOX, POLLS).public
     expected = {
         "framadate_version": "1.1.19",
