@@ -11,7 +11,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from tests.integration import snapshots
@@ -203,6 +203,7 @@ class Proof:
 
     folder: Path
     name: str = "region.yml"
+    container_prefix: ClassVar[str] = "chautari_proof_"
 
     @property
     def file(self) -> Path:
@@ -225,14 +226,14 @@ class Proof:
         )
 
     def on(self, node: str, *command: str, check: bool = True) -> str:
-        argv = ["podman", "exec", f"chautari_proof_{node}", *command]
+        argv = ["podman", "exec", f"{self.container_prefix}{node}", *command]
         done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
 
     def run_with_input(self, node: str, text: str, *command: str) -> str:
         """Run a command on a node with `text` as its input; return its output."""
-        argv = ["podman", "exec", "-i", f"chautari_proof_{node}", *command]
+        argv = ["podman", "exec", "-i", f"{self.container_prefix}{node}", *command]
         done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -24,7 +24,11 @@ LAYERS = (
     ("chautari.preflight",),
     # The model of region.yml is made of the services' settings; the next test finds circles.
     ("chautari.region", "chautari.services"),
-    ("chautari.preflight.facts", "chautari.preflight.requirements"),
+    (
+        "chautari.preflight.facts",
+        "chautari.preflight.requirements",
+        "chautari.preflight.existing_state",
+    ),
     ("chautari.report",),
     ("chautari.checks",),
     ("chautari.node",),

@@ -22,6 +22,7 @@ from region_samples import inventory
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment, supervisor, worker
 from chautari.render.endpoints import PUBLIC_INTERNET
+from chautari.render.inputs import takes_over
 from chautari.report.model import NodeReport, Notice, Refusal
 from chautari.ssh.target import targets
 
@@ -114,6 +115,9 @@ def test_orders_name_what_each_node_needs(tmp_path: Path, monkeypatch: pytest.Mo
         "key_password": None,
         "resolver": "",
         "required": plain(NodeRequirements("debian-12", (), False, address="203.0.113.10")),
+        "roles": ["base", "firewall", "mail"],
+        "takes_over": {role: takes_over(role) for role in ("base", "firewall", "mail")},
+        "adopt": [],
     }  # fmt: skip
     assert med1["required"] == plain(
         NodeRequirements(

@@ -45,6 +45,12 @@ class Output(io.BytesIO):
         super().__init__(text.encode())
         self.channel = self
 
+    def exit_status_ready(self) -> bool:
+        return True
+
+    def recv_exit_status(self) -> int:
+        return 0
+
 
 class Link:
     """A fake connection of pyinfra to a machine on which everything succeeds.
@@ -81,6 +87,8 @@ class Link:
     def exec_command(self, command: str, timeout: float) -> tuple[None, Any, Any]:
         """Stand in for paramiko's client, which reads the facts."""
         assert timeout < 300
+        if facts.START not in command:
+            return None, Output(""), Output("")
         for (name, part), happens in self.trouble.items():
             if name == self.name and part == FACTS_SCRIPT:
                 self.transport.active = self.name not in self.cut
@@ -104,7 +112,7 @@ def work(
     node = {
         "address": "203.0.113.1", "port": 22, "user": "root", "key": "", "key_password": "",
         "known_hosts": str(tmp_path / "known"), "resolver": "", "host_key": "",
-        "required": {"os": "debian-12"},
+        "required": {"os": "debian-12"}, "roles": ["base"], "takes_over": {}, "adopt": [],
     }  # fmt: skip
     orders = {
         "nodes": [node | {"name": name} for name in ("n0", "n1", "n2")], "marker": "m" * 64,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from ipaddress import IPv6Address
 
+from chautari.preflight import existing_state
+
 SCRIPT = (resources.files(__package__) / "facts.sh").read_text()
 START = "chautari-facts"
+_LAST_COMMAND = "exit 0\n"
 _START_COMMAND = f"echo {START}\n"
 _EVERY_MACHINE = ("os", "machine", "init", "memory_kb", "now")
 _NO_VALUE = ("", "unknown-unknown")
@@ -23,7 +26,8 @@ class Facts:
     `free` maps mount points to free kB, `listeners` local addresses to process descriptions;
     `container` is what holds the machine when it is no machine of its own (lxc, openvz, podman);
     `addresses6` are its public IPv6 addresses. `missing` names the facts that every machine has
-    and this one did not report.
+    and this one did not report. `existing` are pairs of a role and what it would replace, although
+    it did not make it.
     """
 
     os: str = ""
@@ -42,6 +46,7 @@ class Facts:
     free_inodes: dict[str, int] = field(default_factory=dict)
     listeners: tuple[tuple[str, str], ...] = ()
     missing: tuple[str, ...] = ()
+    existing: tuple[tuple[str, str], ...] = ()
 
 
 def required_login(said: str) -> str:
@@ -54,13 +59,19 @@ def required_login(said: str) -> str:
     return found[1] if found else ""
 
 
-def script(installed: Mapping[str, str]) -> str:
-    """Return the script, which also reports the roles whose file in `installed` exists."""
+def script(
+    installed: Mapping[str, str], takes_over: Mapping[str, Sequence[str]] | None = None
+) -> str:
+    """Return the script, which also reports the roles whose file in `installed` exists.
+
+    `takes_over` are patterns of paths by the role that would replace them.
+    """
     reports = [
         f"[ ! -e {shlex.quote(file)} ] || echo deployed={shlex.quote(role)}\n"
         for role, file in installed.items()
     ]
-    return SCRIPT.replace(_START_COMMAND, _START_COMMAND + "".join(reports), 1)
+    found = SCRIPT.replace(_START_COMMAND, _START_COMMAND + "".join(reports), 1)
+    return found.replace(_LAST_COMMAND, existing_state.script(takes_over or {}) + _LAST_COMMAND)
 
 
 def parse_output(lines: list[str], asked: float, answered: float) -> Facts | None:
@@ -81,6 +92,7 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
     inodes: dict[str, int] = {}
     listeners: list[tuple[str, str]] = []
     addresses6: list[str] = []
+    existing: list[tuple[str, str]] = []
     for line in lines:
         key, _, value = line.strip().partition("=")
         if key.startswith("free_kb:"):
@@ -90,6 +102,9 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
         elif key == "listener":
             local, _, process = value.partition(" ")
             listeners.append((local, process.strip()))
+        elif key == "existing" and len(existing) < existing_state.MAX_ITEMS:
+            role, _, path = value.partition(" ")
+            existing.append((role, path))
         elif key == "address6":
             addresses6.append(_address6(value))
         else:
@@ -112,6 +127,7 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
         free=free,
         free_inodes=inodes,
         listeners=tuple(listeners),
+        existing=tuple(existing),
         missing=tuple(key for key in _EVERY_MACHINE if single.get(key, "") in _NO_VALUE),
     )
 

@@ -6,7 +6,7 @@ Orders go to the child as one JSON object. Results come back as JSON lines: `pin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Required, TypedDict
 
 from chautari.report.model import Notice, Refusal
@@ -26,6 +26,9 @@ class NodeOrder(TypedDict):
     key_password: str | None
     resolver: str
     required: Mapping[str, Any]
+    roles: Sequence[str]
+    takes_over: Mapping[str, Sequence[str]]
+    adopt: Sequence[str]
 
 
 class Orders(TypedDict):

@@ -113,6 +113,10 @@ def node_requirements(region: Region, name: str) -> NodeRequirements:
 
 
 def _node_order(region: Region, target: SSHTarget, resolver: str) -> NodeOrder:
+    from chautari.render.inputs import takes_over
+    from chautari.render.placement import roles_of
+
+    roles = roles_of(region, target.name)
     return {
         "name": target.name,
         "address": target.address,
@@ -124,6 +128,9 @@ def _node_order(region: Region, target: SSHTarget, resolver: str) -> NodeOrder:
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
         "resolver": resolver,
         "required": asdict(node_requirements(region, target.name)),
+        "roles": roles,
+        "takes_over": {role: takes_over(role) for role in roles},
+        "adopt": region.nodes[target.name].adopt,
     }
 
 

@@ -23,11 +23,11 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra.operations import apt, server
 
 from chautari.node import packages
-from chautari.preflight import dns_records, facts, rules
+from chautari.preflight import dns_records, existing_state, facts, rules
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment
 from chautari.prepare.protocol import NodeOrder, Orders, Result, coded_message
-from chautari.report.model import Refusal
+from chautari.report.model import Notice, Refusal
 from chautari.services.registry import INSTALLED
 from chautari.ssh.host_keys import pins_of
 
@@ -109,7 +109,7 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
         keep_alive(host.connector.client.get_transport().sock)
         if not _accept_host_key(host.name, node, before):
             return ""
-        found, said = _read_facts(host)
+        found, said = _read_facts(host, node)
         if found is not None:
             return found.os if _run_preflight(host, node, found, orders) else ""
         if account := facts.required_login(said):
@@ -164,6 +164,7 @@ def _run_preflight(host: Host, node: NodeOrder, found: facts.Facts, orders: Orde
     """Return whether the machine passes the preflight and has to be prepared."""
     required, checking = NodeRequirements(**node["required"]), orders["checking"]
     refusals = rules.check(found, required)
+    refusals += existing_state.refusals(found.existing, node["adopt"])
     # With `checking`, the outside checks verify the names.
     if required.names and not checking:
         answers = dns_records.lookup(required.names, node["resolver"])
@@ -172,6 +173,8 @@ def _run_preflight(host: Host, node: NodeOrder, found: facts.Facts, orders: Orde
         write_result({"event": "advised", "node": host.name, "notice": coded_message(notice)})
     if not refusals and checking and not found.venv:
         refusals = [Refusal("nothing_deployed")]
+    if not refusals and not checking:
+        refusals = _claim(host, node, found)
     result: Result = {"event": "preparing", "node": host.name, "os": found.os}
     if refusals:
         write_result(
@@ -184,6 +187,23 @@ def _run_preflight(host: Host, node: NodeOrder, found: facts.Facts, orders: Orde
         return False
     write_result(result)
     return True
+
+
+def _claim(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
+    """Copy what the region adopts, and mark its roles as ours; return why that was impossible."""
+    script = existing_state.claim_script(node["roles"], found.existing)
+    root = "" if node["user"] == "root" else "sudo -n "
+    _, complaint, code = _run(host, f"{root}sh -c {shlex.quote(script)}")
+    if code != 0:
+        return [Refusal("not_adopted", {"message": complaint.strip()[:MAX_SHOWN]})]
+    if found.existing:
+        data = {
+            "paths": sorted({path for _, path in found.existing}),
+            "folder": existing_state.ADOPTED,
+        }
+        notice = coded_message(Notice("adopted", data))
+        write_result({"event": "advised", "node": host.name, "notice": notice})
+    return []
 
 
 def _accept_host_key(name: str, node: NodeOrder, before: str) -> bool:
@@ -208,17 +228,26 @@ def _accept_host_key(name: str, node: NodeOrder, before: str) -> bool:
     return True
 
 
-def _read_facts(host: Host) -> tuple[facts.Facts | None, str]:
+def _read_facts(host: Host, node: NodeOrder) -> tuple[facts.Facts | None, str]:
     """Return the machine's facts, or None and what it said in their place."""
     sent_at = time.time()
     # pyinfra reads without limits, and keeps nothing that a command said before it failed.
-    command = f"sh -c {shlex.quote(facts.script(INSTALLED))}"
+    said, errors, _ = _run(host, facts.script(INSTALLED, node["takes_over"]))
+    found = facts.parse_output(said.splitlines(), sent_at, time.time())
+    return found, "" if found else f"{said}\n{errors}".strip()[:MAX_SHOWN]
+
+
+def _run(host: Host, script: str) -> tuple[str, str, int]:
+    """Run a shell script on the machine; return what it printed, its errors and its exit code."""
+    command = f"sh -c {shlex.quote(script)}"
     _, output, errors = host.connector.client.exec_command(command, timeout=FACTS_SECONDS)
     said = output.read(MAX_FACTS_BYTES).decode(errors="replace")
-    said_there = errors.read(MAX_FACTS_BYTES).decode(errors="replace")
+    complaint = errors.read(MAX_FACTS_BYTES).decode(errors="replace")
+    # A machine that prints more is not waited for.
+    finished = output.channel.exit_status_ready() or len(said) < MAX_FACTS_BYTES
+    code = output.channel.recv_exit_status() if finished else -1
     output.channel.close()
-    found = facts.parse_output(said.splitlines(), sent_at, time.time())
-    return found, "" if found else f"{said}\n{said_there}".strip()[:MAX_SHOWN]
+    return said, complaint, code
 
 
 def _prepare(state: State, host: Host, release: str, orders: Orders) -> None:

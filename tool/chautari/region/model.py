@@ -28,11 +28,13 @@ from chautari.region.field_types import (
 )
 from chautari.region.service_settings import Services, Settings
 from chautari.services.base import Service
-from chautari.services.registry import EXAMPLE, SERVICES
+from chautari.services.registry import EXAMPLE, ROLES, SERVICES
 
 if TYPE_CHECKING:
     ServiceName = str
+    RoleName = str
 else:
+    RoleName = Literal[tuple(ROLES)]
     ServiceName = Literal[tuple(SERVICES)]
 # Services that serve another one: any number of nodes run them, without a name or settings.
 AUXILIARY_SERVICES = tuple(name for name, service in SERVICES.items() if service.auxiliary)
@@ -92,6 +94,12 @@ class Node(StrictModel):
         "the fingerprint that `ssh-keygen -lf` prints of it; first contact with another key is "
         "refused. Without it, first contact trusts the key it finds and shows its fingerprint.",
         examples=["SHA256:U3ZnCNnJHTh7HYRsGZzdLkWcNdqmvnTgvnVxcPz4ZcA"],
+    )
+    adopt: tuple[RoleName, ...] = Field(
+        default=(),
+        description="Roles that may replace what was on the machine before; it is copied to "
+        "`/var/lib/chautari/adopted` first. Without it, such a machine is refused.",
+        examples=[["firewall", "nginx"]],
     )
     services: tuple[ServiceName, ...] = Field(
         default=(),

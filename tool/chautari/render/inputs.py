@@ -13,7 +13,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,6 +37,10 @@ class _ReloadMarker(BaseModel):
     marker: str
 
 
+# Patterns are words of a shell script that runs as root.
+_TakenOver = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9/._*\[\]-]+|nftables:)$")]
+
+
 class ReceiptDeclaration(BaseModel):
     """`meta/receipt.yml` of a role: what its receipt watches in addition to what its tasks report.
 
@@ -47,6 +51,8 @@ class ReceiptDeclaration(BaseModel):
         reload_markers: settings that are in use only once they are older than a marker file.
         probes: scripts in `probes/`, each with its title; they print one line a setting, no secret,
             and exit with 0 when everything is in the desired state.
+        takes_over: what the role replaces, disables or cuts off: paths by pattern, or `nftables:`
+            for tables in the kernel. On a node where it never ran it belongs to others.
         tracked_by: tasks whose changes cannot be read from a module's arguments, by a tag of the
             task; the value names the probe, path or marker (or a list of them) that tracks them.
     """
@@ -57,6 +63,7 @@ class ReceiptDeclaration(BaseModel):
     facts: list[str] = Field(default_factory=list)
     reload_markers: list[_ReloadMarker] = Field(default_factory=list)
     probes: dict[str, str] = Field(default_factory=dict)
+    takes_over: list[_TakenOver] = Field(default_factory=list)
     tracked_by: dict[str, str | list[str]] = Field(default_factory=dict)
 
     def trackers_by_tag(self) -> dict[str, list[str]]:
@@ -123,6 +130,13 @@ def with_shared_roles(role: str) -> tuple[str, ...]:
         meta = read_toolkit_yaml(content_root() / "roles" / part / "meta" / "main.yml")
         found += [item["role"] for item in meta["dependencies"] if item["role"] not in found]
     return tuple(found)
+
+
+def takes_over(role: str) -> list[str]:
+    """Return what a role and its shared roles replace, by pattern."""
+    return [
+        item for part in with_shared_roles(role) for item in receipt_declaration(part).takes_over
+    ]
 
 
 def trackers_by_tag(role: str) -> dict[str, list[str]]:

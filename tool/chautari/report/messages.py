@@ -141,6 +141,7 @@ NOTICES: dict[str, Template] = {
         "A deploy downloads the environment for Ansible again (about {megabytes} MB), because "
         "this version needs a different one. This is not included in the total."
     ),
+    "adopted": "Copied to {folder}, before roles replaced it: {paths}",
     "host_key_pinned": (
         "First contact: the host key {fingerprint} was pinned. Compare it with the one that the "
         "provider's console shows."
@@ -247,6 +248,15 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     "record_wrong": (
         "The {kind} record of {name} points to {found}, so media of meetings would not arrive.",
         _dns_record_fix,
+    ),
+    "existing_state": (
+        "The role {role} would replace or disable what it did not make: {paths}.",
+        "Move it to another machine. Or write `adopt: [{role}]` for this node in region.yml: then "
+        "it is copied to /var/lib/chautari/adopted first.",
+    ),
+    "not_adopted": (
+        "What is on the machine could not be copied, so nothing was changed: {message}",
+        "See what `df -h /var` shows on the node, then deploy again.",
     ),
     # Prepare
     "nothing_deployed": (

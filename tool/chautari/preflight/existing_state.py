@@ -1,0 +1,57 @@
+"""What was on a machine before a role's first deploy: found, refused, or adopted with a copy.
+
+A role names in its `meta/receipt.yml` what it would replace, disable or cut off (`takes_over`). On
+a node where it never ran, such a file belongs to other software or people, unless it is a package's
+own. The role's first preparation marks it as claimed, so that files of an interrupted deploy are
+not taken for theirs.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+
+from chautari.report.model import Refusal
+
+ADOPTED = "/var/lib/chautari/adopted"
+MAX_ITEMS = 100  # of one machine; the others are found when these are settled
+_FUNCTIONS = (resources.files(__package__) / "existing_state.sh").read_text()
+_CLAIM_FUNCTIONS = (resources.files(__package__) / "claim_roles.sh").read_text()
+_KERNEL_TABLES = "nftables:"
+_TABLE = re.compile(r"nftables: ((?:ip|ip6|inet|arp|bridge|netdev) [A-Za-z0-9_-]+)")
+
+Existing = Sequence[tuple[str, str]]
+
+
+def script(takes_over: Mapping[str, Sequence[str]]) -> str:
+    """Return commands that report existing state; `takes_over` has patterns of paths by role."""
+    calls = []
+    for role, patterns in takes_over.items():
+        paths = [pattern for pattern in patterns if pattern != _KERNEL_TABLES]
+        if paths:
+            calls.append(f"report_existing {role} {' '.join(paths)}\n")
+        if _KERNEL_TABLES in patterns:
+            calls.append(f"report_existing_tables {role}\n")
+    if not calls:
+        return ""
+    return f"$root sh -s <<'CHAUTARI'\n{_FUNCTIONS}{''.join(calls)}CHAUTARI\n"
+
+
+def refusals(existing: Existing, adopt: Sequence[str]) -> Iterator[Refusal]:
+    """Yield a refusal for each role that would replace what it did not make."""
+    for role in dict.fromkeys(role for role, _ in existing):
+        if role not in adopt:
+            found = [path for owner, path in existing if owner == role]
+            yield Refusal("existing_state", {"role": role, "paths": found})
+
+
+def claim_script(roles: Sequence[str], existing: Existing) -> str:
+    """Return commands that copy what is adopted, and then mark the roles as the node's own."""
+    found = dict.fromkeys(path for _, path in existing)
+    paths = [shlex.quote(path) for path in found if path.startswith("/")]
+    tables = [table[1] for path in found if (table := _TABLE.fullmatch(path))]
+    calls = [f"adopt_paths {' '.join(paths)}\n"] if paths else []
+    calls += [f"adopt_table {table}\n" for table in tables]
+    return f"{_CLAIM_FUNCTIONS}{''.join(calls)}claim_roles {' '.join(roles)}\n"

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Report what a role would replace and did not make: `existing=ROLE PATH`. Runs as root.
+# The arguments of report_existing are a role and the paths that it would replace.
+
+state=/var/lib/chautari
+
+# A file of a package is the package's own while it has the content that the package brought.
+is_packaged() {
+  file=$(readlink -e "$1") || return 1
+  package=$(dpkg-query --search "$file" 2>/dev/null | head -n 1)
+  package=${package%%:*}
+  [ -n "$package" ] && [ -f "$file" ] || return 1
+  sum=$(md5sum <"$file")
+  dpkg-query --show --showformat='${Conffiles}\n' "$package" 2>/dev/null |
+    while read -r name known _; do
+      [ "$name" != "$file" ] || echo "$known"
+    done | grep -qxF "${sum%% *}"
+}
+
+report_existing() {
+  role=$1
+  shift
+  [ ! -e "$state/receipts/$role.json" ] || return 0
+  [ ! -e "$state/claimed/$role" ] || return 0
+  for path in "$@"; do
+    [ -e "$path" ] || [ -L "$path" ] || continue
+    is_packaged "$path" || echo "existing=$role $path"
+  done
+}
+
+# Rules of others stay in the kernel when their file is replaced, and drop what ours accept.
+report_existing_tables() {
+  [ ! -e "$state/receipts/$1.json" ] || return 0
+  [ ! -e "$state/claimed/$1" ] || return 0
+  nft list tables 2>/dev/null | while read -r _ family name; do
+    if nft list table "$family" "$name" 2>/dev/null | grep -q 'policy drop'; then
+      echo "existing=$1 nftables: $family $name"
+    fi
+  done
+}
