@@ -18,6 +18,8 @@ from chautari.parallel import PARALLEL
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.protocol import NodeOrder, Orders, Result
 from chautari.process import RunningCommand
+from chautari.render.inputs import takes_over
+from chautari.render.placement import public_names_of, roles_of
 from chautari.report import messages
 from chautari.report.model import Failure, NodeReport, Notice, Refusal
 from chautari.ssh.target import SSHTarget
@@ -93,8 +95,6 @@ def _to_json(data: Any) -> bytes:
 
 def node_requirements(region: Region, name: str) -> NodeRequirements:
     """Return what the machine of the node called `name` must offer."""
-    from chautari.render.placement import public_names_of, roles_of
-
     node, substitute = region.nodes[name], region.os_substitute(name)
     return NodeRequirements(
         os=region.os_of(name),
@@ -113,9 +113,6 @@ def node_requirements(region: Region, name: str) -> NodeRequirements:
 
 
 def _node_order(region: Region, target: SSHTarget, resolver: str) -> NodeOrder:
-    from chautari.render.inputs import takes_over
-    from chautari.render.placement import roles_of
-
     roles = roles_of(region, target.name)
     return {
         "name": target.name,
