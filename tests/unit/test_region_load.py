@@ -12,6 +12,7 @@ from chautari.region import field_types, yaml_reader
 from chautari.region.field_types import check_timezone
 from chautari.region.load import load
 from chautari.region.locate import find_region_file, region_names
+from chautari.region.rules import doubtful
 from chautari.services.nextcloud.releases import RELEASES
 from chautari.services.nextcloud.settings import Nextcloud
 from chautari.services.registry import SERVICES
@@ -247,3 +248,39 @@ def test_folder_in_upper_case_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="in lower case") as refused:
         find_region_file("Andes", tmp_path)
     assert f"mv {tmp_path}/Andes {tmp_path}/andes" in str(refused.value)
+
+
+README_KEY = "ssh-ed25519 " + doubtful.EXAMPLE_KEY
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "message"),
+    [
+        ("address: 192.88.99.7", "address: 10.0.0.5", "nodes.a.address", "is a private address"),
+        ("address: 192.88.99.7", "address: 'fd00::7'", "nodes.a.address", "is a private address"),
+        ("address: 192.88.99.7", "address: 192.0.2.7", "nodes.a.address", "for examples"),
+        ("address: 192.88.99.7", "address: '2001:db8::7'", "nodes.a.address", "for examples"),
+        (KEY, README_KEY, "operators.ana", "README's example key"),
+        ("x", "x", "", ""),
+    ],
+)
+def test_doubtful_value_is_a_warning(
+    old: str, new: str, where: str, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.yml"
+    text = (
+        f"region: a\ndomain: a.org\ncontact: a@a.org\noperators: {{ana: {KEY}}}\n"
+        "nodes: {a: {address: 192.88.99.7}}\n"
+    )
+    file.write_text(text.replace(old, new))
+    warnings = load(file).warnings
+    assert [warning.where for warning in warnings] == ([where] if where else [])
+    assert all(message in warning.message and warning.line > 3 for warning in warnings)
+
+
+def test_readme_has_the_example_key() -> None:
+    assert doubtful.EXAMPLE_KEY in (FIXTURES.parents[1] / "README.md").read_text()
+
+
+def test_sandbox_has_addresses_of_its_own() -> None:
+    assert load(FIXTURES.parents[1] / "inventories" / "demo" / "region.yml").warnings == ()

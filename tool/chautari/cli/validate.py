@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import click
 
 from chautari.cli.options import RegionName, json_option, print_json
-from chautari.errors import BadInput, InvalidRegion
+from chautari.errors import BadInput, InvalidRegion, Problem
 from chautari.paths import inventories_root
 from chautari.region import load, locate
 
@@ -15,6 +18,8 @@ from chautari.region import load, locate
 @json_option
 def command(regions: tuple[str, ...], as_json: bool) -> int:
     """Check region files, and list every error with its line and a fix.
+
+    Warnings name what is valid and probably not meant, such as a private address.
 
     Without a name, the command checks all regions under inventories/.
     """
@@ -30,26 +35,38 @@ def command(regions: tuple[str, ...], as_json: bool) -> int:
 
 def _validate_region(name: str) -> dict[str, object]:
     try:
-        load.load(locate.find_region_file(name, inventories_root()))
-        click.echo(f"{name}: valid", err=True)
+        found = load.load(locate.find_region_file(name, inventories_root()))
     except InvalidRegion as error:
         click.echo(str(error), err=True)
-        return {"region": name, "ok": False, "problems": _problem_objects(error)}
+        return _result(name, False, error.problems)
     except BadInput as error:
         click.echo(str(error), err=True)
-        problem = {"file": "", "line": 0, "column": 0, "where": "", "message": error.message}
-        return {"region": name, "ok": False, "problems": [problem]}
-    return {"region": name, "ok": True, "problems": []}
+        return _result(name, False, [Problem(Path(), 0, 0, "", error.message)])
+    for warning in found.warnings:
+        click.echo(f"{warning} (warning)", err=True)
+    click.echo(f"{name}: valid", err=True)
+    return _result(name, True, [], found.warnings)
 
 
-def _problem_objects(error: InvalidRegion) -> list[dict[str, object]]:
+def _result(
+    name: str, ok: bool, problems: Sequence[Problem], warnings: Sequence[Problem] = ()
+) -> dict[str, object]:
+    return {
+        "region": name,
+        "ok": ok,
+        "problems": _problem_objects(problems),
+        "warnings": _problem_objects(warnings),
+    }
+
+
+def _problem_objects(problems: Sequence[Problem]) -> list[dict[str, object]]:
     return [
         {
-            "file": str(item.file),
+            "file": str(item.file) if item.line else "",
             "line": item.line,
             "column": item.column,
             "where": item.where,
             "message": item.message,
         }
-        for item in error.problems
+        for item in problems
     ]

@@ -19,6 +19,7 @@ from chautari.region.locate import (
     SECRETS_FILE,
 )
 from chautari.region.model import Region
+from chautari.region.rules import doubtful
 from chautari.services.artifacts import Artifact
 from chautari.services.registry import SERVICES
 
@@ -29,11 +30,15 @@ PIN_FORM = (
 
 @dataclass(frozen=True)
 class Inventory:
-    """A region, the folder its files lie in, and the pinned releases by app and version."""
+    """A region, the folder its files lie in, and the pinned releases by app and version.
+
+    `warnings` are what is valid and probably not meant.
+    """
 
     folder: Path
     region: Region
     releases: dict[str, dict[str, Artifact]]
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def known_hosts(self) -> Path:
@@ -106,7 +111,8 @@ def load(file: Path) -> Inventory:
         found.append(_wrong_folder_problem(document, file, region))
     if found:
         raise InvalidRegion(found)
-    return Inventory(file.parent, region, releases)
+    warnings = tuple(document.problem_at(path, text) for path, text in doubtful.findings(region))
+    return Inventory(file.parent, region, releases, warnings)
 
 
 def load_all(files: Sequence[Path]) -> list[Inventory]:

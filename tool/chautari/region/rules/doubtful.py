@@ -1,0 +1,43 @@
+"""What is valid and probably not meant: `deploy validate` warns of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+from chautari.region.field_types import DOCUMENTATION_NETWORKS
+from chautari.region.model import Region
+from chautari.region.rule import Finding
+
+_DOCUMENTATION6 = IPv6Network("2001:db8::/32")  # RFC 3849
+# The 32 bytes 0, 1, 2 … of the README's key, which has no private half.
+EXAMPLE_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+
+
+def findings(region: Region) -> Iterator[Finding]:
+    """Yield what an operator should look at again; a sandbox has addresses of its own."""
+    for person, keys in region.operators.items():
+        if any(EXAMPLE_KEY in key for key in keys):
+            yield ("operators", person), "this is the README's example key; paste your own"
+    if region.sandbox is not None:
+        return
+    for name, node in region.nodes.items():
+        for field in ("address", "address6"):
+            value = getattr(node, field)
+            if value and (doubt := _address_doubt(ip_address(value))):
+                yield ("nodes", name, field), f"{value} {doubt}"
+
+
+def _address_doubt(address: IPv4Address | IPv6Address) -> str:
+    if isinstance(address, IPv4Address):
+        example = any(address in network for network in DOCUMENTATION_NETWORKS)
+    else:
+        example = address in _DOCUMENTATION6
+    if example:
+        return "is an address for examples, which no machine has; write the machine's own"
+    if address.is_private:
+        return (
+            "is a private address: people, certificates and mail from outside do not reach it; "
+            "write the public one, unless the node serves this network only"
+        )
+    return ""
