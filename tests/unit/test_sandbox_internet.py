@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chautari.errors import RunFailed
+from chautari.process import CompletedProcess
 from chautari_sandbox import dns, internet_container, keys, nodes, seed, subnets, trust
 from chautari_sandbox.authority import ensure_authority, ensure_server_certificate
 from chautari_sandbox.spec import NodeSpec, SandboxSpec
@@ -138,3 +139,23 @@ def test_archive_for_podman_ends_where_podman_stops_reading() -> None:
     assert len(packed) == 4 * tarfile.BLOCKSIZE  # a header, its content, two empty blocks
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         assert archive.getnames() == ["etc/motd"]
+
+
+@pytest.mark.parametrize(
+    ("routes", "servers", "free"),
+    [
+        ([], [], "192.0.2.0/25"),
+        (["192.0.2.0/24"], [], "198.51.100.0/25"),
+        (["192.0.2.0/25"], [("its resolver", "192.0.2.200")], "198.51.100.0/25"),
+        (["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"], [], ""),
+    ],
+)
+def test_proposed_network_does_not_collide_again(
+    routes: list[str], servers: list[tuple[str, str]], free: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = json.dumps([{"dst": "default"}, *({"dst": route} for route in routes)])
+    monkeypatch.setattr(
+        subnets, "run", lambda argv: CompletedProcess(argv, 0, listed.encode(), b"")
+    )
+    monkeypatch.setattr(subnets, "required_servers", lambda: tuple(servers))
+    assert subnets.free_subnet("198.51.100.128/25") == free

@@ -88,9 +88,12 @@ class Engine:
             return False
         taken = subnets.subnet_conflict(subnet, present.interface if present else "")
         if taken:
+            free = subnets.free_subnet(subnet, present.interface if present else "")
             raise RunFailed(
                 f"the sandbox cannot use its network: {taken}",
-                fix="use another part of a documentation network, such as 192.0.2.128/26",
+                fix=f"write sandbox: {{network: {free}}}, and addresses in it for the nodes"
+                if free
+                else "take another sandbox down: deploy sandbox down NAME",
             )
         if present is not None:
             self.remove_containers(self.containers().values())

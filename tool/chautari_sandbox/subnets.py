@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Required, TypedDict
 
 from chautari.process import run
+from chautari.region.field_types import DOCUMENTATION_NETWORKS
 from chautari_sandbox import archives, dns, trust
 
 
@@ -30,6 +31,23 @@ def subnet_conflict(subnet: str, own_interface: str = "") -> str:
     return overlapping_route(network, routes, own_interface) or required_server_inside(
         network, required_servers()
     )
+
+
+def free_subnet(subnet: str, own_interface: str = "") -> str:
+    """Return a part of a documentation network, as large as `subnet`, that nothing here needs.
+
+    Empty when there is none.
+    """
+    size = ipaddress.ip_network(subnet).prefixlen
+    routes: list[Route] = json.loads(run(ROUTES).text or "[]")
+    servers = required_servers()
+    for parent in DOCUMENTATION_NETWORKS:
+        for part in parent.subnets(new_prefix=max(size, parent.prefixlen)):
+            if not overlapping_route(part, routes, own_interface) and not required_server_inside(
+                part, servers
+            ):
+                return str(part)
+    return ""
 
 
 def overlapping_route(
