@@ -143,6 +143,14 @@ def test_damaged_receipt_does_not_hide_drift_of_other_roles(state: Path, tmp_pat
     assert list(drift.drift(state)["roles"]) == ["a", "b"]
 
 
+def test_role_without_a_receipt_is_at_work_during_a_run(state: Path) -> None:
+    receipts.mark_installed(state, ["web"])
+    assert list(drift.drift(state)["roles"]) == ["web"]
+    during = drift.drift(state, {"operator": "ana", "run": "r"})
+    assert during["roles"] == {} and during["known"] == 1
+    assert during["busy"] == {"operator": "ana", "run": "r"}
+
+
 @pytest.mark.parametrize("harm", ["damaged", "missing"])
 def test_drift_reports_an_unreadable_receipt_with_the_next_step(
     harm: str, state: Path, capsys: pytest.CaptureFixture[str]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from chautari.node import lock, reason_texts, receipt_writer, receipts
 from chautari.node.differences import State
-from chautari.node.events import DriftAnswer, Reason, ResourceDrift
+from chautari.node.events import DriftAnswer, Holder, Reason, ResourceDrift
 from chautari.node.safe_text import escape_controls
 
 STATE = Path("/var/lib/chautari")
@@ -27,8 +27,11 @@ MAX_DIFF_LINES = 60
 SENDMAIL = "/usr/sbin/sendmail"
 
 
-def drift(state: Path) -> DriftAnswer:
-    """Return every difference from the receipts, by role."""
+def drift(state: Path, busy: Holder | None = None) -> DriftAnswer:
+    """Return every difference from the receipts, by role.
+
+    During a run, the holder of the lock is `busy`: a role without a receipt is then at work.
+    """
     known = receipts.all_receipts(state)
     roles: dict[str, list[ResourceDrift]] = {}
     for receipt, reasons in zip(known, receipts.drift_reasons(known), strict=True):
@@ -39,11 +42,11 @@ def drift(state: Path) -> DriftAnswer:
         if changes:
             roles[receipt.role] = [_with_diff(state, item, states) for item in changes]
     without_receipt = receipts.roles_without_receipt(state)
-    for role in without_receipt:
-        roles[role] = [{"code": "receipt_lost", "data": {}}]
+    if busy is None:
+        roles |= {role: [{"code": "receipt_lost", "data": {}}] for role in without_receipt}
     deployed = max((receipt.written_at for receipt in known), default=0)
     count = len(known) + len(without_receipt)
-    return {"event": "drift", "roles": roles, "deployed": deployed, "known": count, "busy": None}
+    return {"event": "drift", "roles": roles, "deployed": deployed, "known": count, "busy": busy}
 
 
 def _with_diff(state: Path, change: Reason, states: dict[str, State]) -> ResourceDrift:
@@ -104,7 +107,7 @@ def main(arguments: list[str], state: Path = STATE) -> int:
     if "--mail" in arguments:
         _mail_new_drift(state)
         return 0
-    answer = drift(state)
+    answer = drift(state, lock.holder())
     print(describe_drift(answer))
     return 1 if answer["roles"] else 0
 

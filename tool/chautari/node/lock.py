@@ -54,6 +54,8 @@ def _acquire(lock: IO[str]) -> bool:
 
 def holder() -> Holder | None:
     """Return whose run holds the lock of this node, or None."""
+    if not LOCK.parent.is_dir():
+        return None  # nothing was ever deployed here
     with LOCK.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -38,7 +38,7 @@ def _answer_query(action: str, payload: IO[bytes]) -> Mapping[str, Any] | None:
     if action == "drift":
         from chautari.node import drift, lock
 
-        return {**drift.drift(STATE), "busy": lock.holder()}
+        return drift.drift(STATE, lock.holder())
     if action == "activity":
         from chautari.node import activity
 
