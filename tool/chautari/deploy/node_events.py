@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from chautari.checks.advice import advice_for
 from chautari.node import events
 from chautari.node.events import Holder, RunEvent
 from chautari.report import causes, messages
@@ -221,7 +222,9 @@ class NodeReportBuilder:
         if len(self.checks) < MAX_CHECKS:
             # A node is believed about itself only, and checks from outside run on this machine.
             result = to_check_result(event)
-            self.checks.append(replace(result, node=self.report.name, side="inside"))
+            advice = advice_for(result.service, result.check)
+            node = self.report.name
+            self.checks.append(replace(result, node=node, side="inside", advice=advice))
 
     def _on_busy(self, event: events.NodeBusy) -> None:
         self.ended = True
