@@ -74,3 +74,14 @@ def test_answer_with_a_number_that_no_report_can_show_is_malformed() -> None:
 def test_values_are_not_converted(value: str) -> None:
     with pytest.raises(MalformedMessage):
         parse_event(f'{{"event": "role_finished", "role": "base", "seconds": {value}}}')
+
+
+@pytest.mark.parametrize("run", ["x; reboot", "$(id)", "a b", "`id`", "x\n", "x" * 65, "\x1b[2J"])
+def test_run_id_that_no_command_may_contain_is_malformed(run: str) -> None:
+    for event in (
+        {"event": "run_started", "run": run},
+        {"event": "busy", "holder": {"run": run}},
+        {"event": "refused", "reason": {"code": "x", "data": {"run": run}}},
+    ):
+        with pytest.raises(MalformedMessage):
+            parse_event(json.dumps(event))

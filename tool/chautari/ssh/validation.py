@@ -7,6 +7,7 @@ a valid event is a bug of ours, and is never reported as the node's.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -21,6 +22,8 @@ _UNKNOWN_NAME = "union_tag_invalid"
 
 # The largest number of which JSON readers agree (RFC 8259); real ones are sizes and times.
 MAX_NUMBER = 2**53
+# Messages show commands with a run's id. Ours are of digits, small letters, T and a dash.
+_RUN_ID = re.compile(r"[A-Za-z0-9._-]{0,64}")
 
 
 class MalformedMessage(ValueError):
@@ -60,17 +63,20 @@ def parse_event(line: str) -> RunEvent | None:
         if first["type"] == _UNKNOWN_NAME and isinstance(first["input"]["event"], str):
             return None
         raise MalformedMessage(line) from None
-    _require_usual_numbers(event, line)
+    _require_usual_values(event, line)
     return event
 
 
-def _require_usual_numbers(message: object, line: str) -> None:
-    """Refuse numbers that a sum, a size or a time could not be made from."""
+def _require_usual_values(message: object, line: str) -> None:
+    """Refuse numbers that no size or time has, and ids of runs that no command may contain."""
     waiting = [message]
     while waiting:
         value = waiting.pop()
         if isinstance(value, Mapping):
             waiting += value.values()
+            run = value.get("run")
+            if isinstance(run, str) and not _RUN_ID.fullmatch(run):
+                raise MalformedMessage(line)
         elif isinstance(value, list):
             waiting += value
         elif isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
@@ -92,7 +98,7 @@ def parse_answer(line: str, name: str, kind: type[Answer]) -> Answer | None:
         answer = _answer_adapter(kind).validate_json(line, strict=True)
     except ValidationError:
         raise MalformedMessage(line) from None
-    _require_usual_numbers(answer, line)
+    _require_usual_values(answer, line)
     return answer
 
 
