@@ -97,3 +97,10 @@ def test_next_steps_are_ordered_and_listed_once() -> None:
         "When this is done, run: deploy region andes",
         "Import the sandbox's certificate authority into the browser: /ca.pem",
     ]
+
+
+def test_verdict_of_a_part_says_what_was_left_out() -> None:
+    report = good_report()
+    report.left_out = ("hall", "meet")
+    assert summary.verdict(report).startswith("This part of region andes is well: ")
+    assert ", 2 other nodes not included, in " in summary.verdict(report)

@@ -19,6 +19,7 @@ def new_report(request: Request, endpoints: Endpoints) -> RegionReport:
         domain=region.domain,
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         command=request.command,
+        left_out=tuple(name for name in region.nodes if name not in request.node_names()),
         doubles=[Double(item.name, item.version, item.reason) for item in endpoints.doubles]
         + _os_doubles(request),
     )

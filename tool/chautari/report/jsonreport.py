@@ -42,6 +42,7 @@ def report_object(report: RegionReport) -> Json:
         "started": report.started,
         "seconds": round(report.seconds, 1),
         "nodes": [_node_object(node) for node in report.nodes],
+        "left_out": list(report.left_out),
         "checks": checks_object(report),
         "services": _plain_objects(report.services),
         "doubles": _plain_objects(report.doubles),

@@ -163,7 +163,7 @@ class Double:
 
 @dataclass
 class RegionReport:
-    """The result of one command on a region's nodes."""
+    """The result of one command on a region's nodes; `left_out` are those it did not include."""
 
     region: str
     domain: str
@@ -175,6 +175,7 @@ class RegionReport:
     services: list[ServiceInfo] = field(default_factory=list)
     doubles: list[Double] = field(default_factory=list)
     hints: list[Notice] = field(default_factory=list)
+    left_out: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -115,8 +115,12 @@ def verdict(report: RegionReport) -> str:
     opening = {"good": "is well", "bad": "needs attention", "wait": "is not fully checked yet"}
     phrases = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
     name = one_line(report.region)
+    subject = f"Region {name}"
+    if report.left_out:
+        subject = f"This part of region {name}"
+        phrases.append(f"{count_with_noun(len(report.left_out), 'other node')} not included")
     result = f"{', '.join(phrases)}, in {duration(report.seconds)}"
-    return f"Region {name} {opening[region_tone(report)]}: {result}."
+    return f"{subject} {opening[region_tone(report)]}: {result}."
 
 
 def _only_planned(report: RegionReport) -> bool:
