@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from chautari import files
 from chautari.cli import main
 from chautari.errors import BadInput
-from chautari.files import ENVIRONMENT_ERRORS, check_writable, unusable_file
+from chautari.files import (
+    ENVIRONMENT_ERRORS,
+    check_writable,
+    create_private_folder,
+    unusable_file,
+)
 
 REMEDIES = {
     errno.EACCES: "ls -ld",
@@ -83,3 +89,26 @@ def test_bad_input_is_one_json_object_too(
     assert {problem["line"] for problem in problems} >= {2, 3}
     assert all(problem["file"] == str(file) and problem["message"] for problem in problems)
     assert said.err.count("andes.yml:") == len(problems)
+
+
+def test_folder_for_secrets_is_created_for_this_account_alone(tmp_path: Path) -> None:
+    create_private_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+    create_private_folder(tmp_path / "a" / "b")
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775])
+def test_folder_that_others_may_write_takes_no_secrets(mode: int, tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(BadInput, match="other accounts may write"):
+        create_private_folder(folder)
+
+
+def test_folder_of_another_account_takes_no_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files.os, "getuid", lambda: 4242)
+    with pytest.raises(BadInput, match="belongs to another account"):
+        create_private_folder(tmp_path)

@@ -18,6 +18,7 @@ def test_all_reports_are_written_and_nothing_else(tmp_path: Path) -> None:
     paths = writer.write_reports(bad_report(), tmp_path / "new" / "run")
     assert sorted(paths) == ["junit.xml", "report.html", "report.json"]
     assert sorted((tmp_path / "new" / "run").iterdir()) == sorted(paths.values())
+    assert (tmp_path / "new" / "run").stat().st_mode & 0o777 == 0o700
     assert json.loads(paths["report.json"].read_text())["ok"] is False
     assert parse(paths["junit.xml"]).getroot().get("failures") == "4"
     assert paths["report.html"].read_text(encoding="utf-8").startswith("<!doctype html>")

@@ -77,6 +77,31 @@ def check_writable(folders: Iterable[Path]) -> None:
             raise unusable_file(error.filename or folder, error) from None
 
 
+def create_private_folder(folder: Path) -> None:
+    """Create a folder for secrets; one that is there must be this account's alone to write.
+
+    Raises:
+        BadInput: when another account owns the folder or may write into it, and so could replace
+            files in it or have them written through a link.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except OSError as error:
+        raise unusable_file(folder, error) from None
+    shown = shlex.quote(str(folder))
+    if found.st_uid != os.getuid():
+        raise BadInput(
+            f"{folder} belongs to another account, and secrets would be written into it",
+            fix="name a folder of your own, or write without secrets: --no-secrets",
+        )
+    if found.st_mode & 0o022:
+        raise BadInput(
+            f"other accounts may write into {folder}, where secrets would be written",
+            fix=f"chmod go-w {shown}, or write without secrets: --no-secrets",
+        )
+
+
 def _remedy(path: Path, code: int | None) -> str:
     known = next(folder for folder in (path, *path.parents) if _exists(folder))
     shown = shlex.quote(str(known))

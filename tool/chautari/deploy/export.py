@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chautari.deploy.request import Request, open_secrets
 from chautari.errors import BadInput
-from chautari.files import write_atomically
+from chautari.files import create_private_folder, write_atomically
 from chautari.region.load import Inventory
 from chautari.render import inventory, variables
 from chautari.render.endpoints import PUBLIC_INTERNET
@@ -48,6 +48,8 @@ def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
             "the region's sandbox was never started, so its mail password is not known yet",
             fix=f"deploy sandbox up {name}, or render with --no-secrets",
         )
+    if with_secrets:
+        create_private_folder(folder)
     secrets = open_secrets(request, endpoints) if with_secrets else None
     names = request.node_names()
     nodes = [

@@ -14,6 +14,8 @@ from chautari.report.model import RegionReport
 def write_reports(report: RegionReport, directory: Path) -> dict[str, Path]:
     """Write `report.json`, `junit.xml` and `report.html`; return their paths by file name."""
     directory.mkdir(parents=True, exist_ok=True)
+    # Journals and addresses are for this account alone.
+    directory.chmod(0o700)
     contents = {
         "report.json": render_json(report),
         "junit.xml": render_junit(report),
