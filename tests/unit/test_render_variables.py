@@ -1,13 +1,15 @@
 """What each node of a region gets: roles, variables, secrets."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from node_samples import SECRETS, node
-from region_samples import KEY, REGION, SANDBOX, inventory
+from region_samples import KEY, REGION, SANDBOX, inventory, region_file
 
+from chautari.region.load import load
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.variables import NodeContext, of_node
 from chautari.services.nextcloud.releases import newest_for
@@ -104,6 +106,23 @@ def test_app_without_a_pin_for_the_release_is_named(tmp_path: Path) -> None:
     public = node(tmp_path, "med1", replace(SANDBOX, artifacts={"nextcloud": old})).public
     assert public["nextcloud_apps"] == []
     assert {item["name"] for item in public["nextcloud_missing_apps"]} == {"calendar", "deck"}
+
+
+def test_region_pins_the_apps_that_the_notice_asks_for(tmp_path: Path) -> None:
+    """Nextcloud 33 has no apps of ours: a region pins each, as the notice says."""
+    text = REGION.replace("host: cloud,", "host: cloud, version: '33.0.9',")
+    file = region_file(tmp_path, text)
+    pins = {
+        name: {version: {"url": f"https://example.org/{name}.tar.gz", "sha256": "ab" * 32}}
+        for name, version in (("nextcloud", "33.0.9"), ("calendar", "6.2.1"), ("deck", "1.17.10"))
+    }
+    pins["calendar"]["6.10.0"] = {"url": "https://example.org/new.tar.gz", "sha256": "cd" * 32}
+    (file.parent / "artifacts.lock").write_text(json.dumps(pins))
+    public = of_node(NodeContext(load(file), PUBLIC_INTERNET, "med1"), SECRETS).public
+    assert public["nextcloud_missing_apps"] == []
+    assert [(app["name"], app["version"]) for app in public["nextcloud_apps"]] == [
+        ("calendar", "6.10.0"), ("deck", "1.17.10"),
+    ]  # fmt: skip
 
 
 def test_node_gets_only_the_secrets_of_its_services(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from chautari.services.base import Requirements, Role, Service
 from chautari.services.nextcloud import releases, variables
 from chautari.services.nextcloud.rules import RULES
 from chautari.services.nextcloud.secrets import SECRETS
-from chautari.services.nextcloud.settings import Nextcloud
+from chautari.services.nextcloud.settings import Nextcloud, NextcloudApp
 
 ROLE = Role("nextcloud", "Nextcloud", after=("postgresql", "redis", "php"))
 
@@ -21,7 +23,7 @@ SERVICE = Service(
     own_roles=(ROLE,),
     databases={"postgresql": ("nextcloud",)},
     releases=releases.RELEASES,
-    archives=(releases.NAME, releases.ROOMS_APP),
+    archives=(releases.NAME, releases.ROOMS_APP, *get_args(NextcloudApp)),
     artifacts=variables.artifacts,
     secrets=SECRETS,
     secret_variables=variables.secret_variables,

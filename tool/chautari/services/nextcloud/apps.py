@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
 
 def apps_with_pins(context: NodeContext, version: str) -> dict[str, Artifact | None]:
-    """Return the apps that Nextcloud `version` gets, each with its pin where there is one."""
+    """Return the apps that Nextcloud `version` gets, each with its pin where there is one.
+
+    The region's own pin comes before ours.
+    """
     pins = releases.APPS.get(releases.major_version(version), {})
+    own = {name: releases.newest(of) for name, of in context.inventory.releases.items()}
     found: dict[str, Artifact | None]
-    found = {name: pins.get(name) for name in context.region.settings_of(Nextcloud).apps}
+    found = {
+        name: own.get(name) or pins.get(name) for name in context.region.settings_of(Nextcloud).apps
+    }
     if has_rooms(context.region):
         found[releases.ROOMS_APP] = releases.rooms_app(version, context.inventory.releases)
     return found

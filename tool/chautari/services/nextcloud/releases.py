@@ -10,6 +10,8 @@ region can pin a release that is not listed here in its `artifacts.lock`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from chautari.region.operating_systems import PHP_OF
 from chautari.services.artifacts import Artifact, Pins, version_key
 
@@ -88,6 +90,11 @@ APPS: dict[int, dict[str, Artifact]] = {
 }
 
 
+def newest(known: Mapping[str, Artifact]) -> Artifact:
+    """Return the newest of some releases by version."""
+    return known[max(known, key=version_key)]
+
+
 def rooms_app(version: str, pins: Pins) -> Artifact:
     """Return the release of the app bbb for Nextcloud `version`, the region's own pin first.
 
@@ -95,7 +102,7 @@ def rooms_app(version: str, pins: Pins) -> Artifact:
     """
     own = pins.get(ROOMS_APP)
     if own:
-        return own[max(own, key=version_key)]
+        return newest(own)
     return APPS.get(major_version(version), {}).get(ROOMS_APP, _ROOMS_UNPINNED)
 
 
