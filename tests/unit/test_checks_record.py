@@ -13,11 +13,11 @@ pytest_plugins = ["pytester"]
 
 PLUGIN = """
 import pytest
-from chautari.checks.record import Recorder, add_markers
+from chautari.checks.record import Recorder, register_markers
 from chautari.node.journal import secret_spellings
 
 def pytest_configure(config):
-    add_markers(config)
+    register_markers(config)
     journal = lambda units: [f"{unit}: a line with canary-secret" for unit in units]
     secrets = secret_spellings(["canary-secret", "", "canary-secret-and-more"])
     config.pluginmanager.register(Recorder("inside", lambda item: "bog1", journal, secrets))

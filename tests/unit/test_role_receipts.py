@@ -15,7 +15,7 @@ from chautari.node.addresses import FACTS
 from chautari.render.inputs import (
     ReceiptDeclaration,
     receipt_declaration,
-    trackers_by_tag,
+    tracker_names_by_tag,
     with_shared_roles,
 )
 from chautari.secrets.specs import MAIL, RECEIPTS
@@ -77,7 +77,7 @@ def tags(task: Data) -> set[str]:
 
 @pytest.mark.parametrize("role", NAMES)
 def test_every_command_that_changes_something_is_tracked(role: str) -> None:
-    known = trackers_by_tag(role).keys()
+    known = tracker_names_by_tag(role).keys()
     parts = [task for part in with_shared_roles(role) for task in all_tasks(part)]
     assert [task["name"] for task in parts if is_opaque(task) and not tags(task) & known] == []
 
@@ -86,7 +86,7 @@ def test_every_command_that_changes_something_is_tracked(role: str) -> None:
 def test_every_tracked_tag_exists(role: str) -> None:
     parts = [task for part in with_shared_roles(role) for task in all_tasks(part)]
     known = [tag for task in parts for tag in tags(task)]
-    assert [tag for tag in trackers_by_tag(role) if known.count(tag) != 1] == []
+    assert [tag for tag in tracker_names_by_tag(role) if known.count(tag) != 1] == []
 
 
 @pytest.mark.parametrize("role", NAMES)
@@ -94,7 +94,7 @@ def test_trackers_are_part_of_the_receipt(role: str) -> None:
     parts = [receipt_declaration(part) for part in with_shared_roles(role)]
     known = {path for part in parts for path in (*part.probes, *part.paths)}
     known |= {item.marker for part in parts for item in part.reload_markers}
-    assert {name for names in trackers_by_tag(role).values() for name in names} <= known
+    assert {name for names in tracker_names_by_tag(role).values() for name in names} <= known
 
 
 @pytest.mark.parametrize("role", NAMES + SHARED)

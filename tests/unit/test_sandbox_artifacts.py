@@ -139,7 +139,7 @@ def test_mirror_deletes_files_that_are_not_served(sources: Sources) -> None:
 def test_download_with_another_sum_is_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "_try_to_open", lambda url: None)
+    monkeypatch.setattr(download, "_require_reachable", lambda url: None)
     monkeypatch.setattr(download, "_receive", lambda url, target: target.write_bytes(b"evil"))
     with pytest.raises(download.CannotFetch, match=f"but {NEXTCLOUD.sha256} is pinned"):
         download.fetch(NEXTCLOUD, tmp_path)
@@ -153,7 +153,7 @@ def test_refusal_is_remembered_for_an_hour(tmp_path: Path, monkeypatch: pytest.M
         calls.append(url)
         raise OSError("no route to host")
 
-    monkeypatch.setattr(download, "_try_to_open", knock)
+    monkeypatch.setattr(download, "_require_reachable", knock)
     for _ in range(2):
         with pytest.raises(download.CannotFetch, match="no route to host"):
             download.fetch(NEXTCLOUD, tmp_path)
@@ -167,7 +167,7 @@ def test_refusal_is_remembered_for_an_hour(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_good_download_stays_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "_try_to_open", lambda url: None)
+    monkeypatch.setattr(download, "_require_reachable", lambda url: None)
     monkeypatch.setattr(download, "_receive", lambda url, target: target.write_bytes(PINNED))
     assert download.fetch(NEXTCLOUD, tmp_path).read_bytes() == PINNED
     assert download.find_cached_file(NEXTCLOUD, tmp_path) is not None

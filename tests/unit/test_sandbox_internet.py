@@ -34,13 +34,16 @@ def test_every_name_has_its_address() -> None:
 def test_local_resolver_is_replaced_by_its_upstream(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("search example.org\nnameserver 127.0.0.53\n")
     (tmp_path / "b").write_text("nameserver 203.0.113.53\nnameserver 2001:db8::1\n")
-    assert dns.upstream_resolvers((tmp_path / "a", tmp_path / "b")) == "nameserver 203.0.113.53\n"
+    assert (
+        dns.resolv_conf_of_this_machine((tmp_path / "a", tmp_path / "b"))
+        == "nameserver 203.0.113.53\n"
+    )
 
 
 def test_resolver_that_answers_only_itself_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("nameserver 127.0.0.1\n")
     with pytest.raises(RunFailed, match="answers only this machine"):
-        dns.upstream_resolvers((tmp_path / "a",))
+        dns.resolv_conf_of_this_machine((tmp_path / "a",))
 
 
 def test_server_certificate_is_signed_by_the_authority_and_reused(tmp_path: Path) -> None:

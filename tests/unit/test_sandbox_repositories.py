@@ -36,21 +36,21 @@ def refuse(url: str) -> None:
 def test_doubles_are_used_only_when_upstream_is_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repositories, "_try_to_open", lambda url: None)
+    monkeypatch.setattr(repositories, "_require_reachable", lambda url: None)
     shelf = tmp_path / "shelf"
     assert repositories.publish_repositories([WANTED], tmp_path, shelf, "http://mirror/") == ()
     assert not shelf.exists()
 
 
 def test_double_has_a_reason_and_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repositories, "_try_to_open", refuse)
+    monkeypatch.setattr(repositories, "_require_reachable", refuse)
     [found] = repositories.publish_repositories(
         [WANTED], tmp_path, tmp_path / "shelf", "http://mirror/"
     )
     assert (found.uri, found.version) == ("http://mirror/jitsi", "2.0.11248")
     assert "no route" in found.reason
     assert (tmp_path / "shelf/jitsi/archive-key.asc").is_file()
-    monkeypatch.setattr(repositories, "_try_to_open", lambda url: pytest.fail("asked again"))
+    monkeypatch.setattr(repositories, "_require_reachable", lambda url: pytest.fail("asked again"))
     assert repositories.publish_repositories(
         [WANTED], tmp_path, tmp_path / "shelf", "http://mirror/"
     ) == (found,)

@@ -66,8 +66,8 @@ def test_packet_to_an_unused_port_proves_the_route() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
-        assert udp.packet_arrives("127.0.0.1", port, wait=0.2) is False
-    assert udp.packet_arrives("127.0.0.1", port) is True
+        assert udp.unused_port_answers("127.0.0.1", port, wait=0.2) is False
+    assert udp.unused_port_answers("127.0.0.1", port) is True
 
 
 def test_range_is_split_into_parts_that_cover_every_port() -> None:

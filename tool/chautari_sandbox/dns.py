@@ -22,7 +22,7 @@ def hosts_file(spec: SandboxSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def upstream_resolvers(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
+def resolv_conf_of_this_machine(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
     """Return this machine's resolvers that a container can reach, as lines of resolv.conf."""
     for file in files:
         lines = file.read_text().splitlines() if file.is_file() else []
@@ -44,4 +44,4 @@ def _is_usable_in_container(server: str) -> bool:
 def write_zone(folder: Path, spec: SandboxSpec) -> None:
     """Write the files of the name server; it reads them again on a signal."""
     paths.write_if_changed(folder / "hosts", hosts_file(spec))
-    paths.write_if_changed(folder / "resolv.conf", upstream_resolvers())
+    paths.write_if_changed(folder / "resolv.conf", resolv_conf_of_this_machine())

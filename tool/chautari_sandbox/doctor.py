@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chautari.errors import ChautariError
-from chautari.render.provider import MachineFinding
+from chautari.render.provider import DoctorFinding
 from chautari_sandbox import dns, paths, podman, runtime, subnets
 from chautari_sandbox.engine import Engine
 
@@ -24,14 +24,14 @@ _SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin
 Check = Callable[[], tuple[bool, str, str]]  # whether it is well, a detail, and the fix
 
 
-def findings(network: str = NETWORK) -> list[MachineFinding]:
+def findings(network: str = NETWORK) -> list[DoctorFinding]:
     """Return what this machine has and lacks, in the order in which it should be fixed."""
     checks: dict[str, Check] = {
         "system": _check_system,
         "root": _check_root,
         "podman": _check_podman,
         "container network": _check_network_backend,
-        "container runtime": _check_runtime,
+        "container runtime": _check_oci_runtime,
         "mmdebstrap": _check_mmdebstrap,
         "disk": _check_disk,
         "memory": _check_memory,
@@ -43,14 +43,14 @@ def findings(network: str = NETWORK) -> list[MachineFinding]:
     return [_run_check(name, check) for name, check in checks.items()]
 
 
-def _run_check(name: str, check: Check) -> MachineFinding:
+def _run_check(name: str, check: Check) -> DoctorFinding:
     """Return the finding of one check; a check that fails is a finding too."""
     try:
         ok, detail, fix = check()
     except (ChautariError, OSError, ValueError) as error:
         fix = error.fix if isinstance(error, ChautariError) else ""
-        return MachineFinding(name, False, str(error), fix)
-    return MachineFinding(name, ok, detail, "" if ok else fix)
+        return DoctorFinding(name, False, str(error), fix)
+    return DoctorFinding(name, ok, detail, "" if ok else fix)
 
 
 def _check_system() -> tuple[bool, str, str]:
@@ -84,7 +84,7 @@ def _check_network_backend() -> tuple[bool, str, str]:
     return bool(found), detail, "apt-get install -y netavark"
 
 
-def _check_runtime() -> tuple[bool, str, str]:
+def _check_oci_runtime() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
         return False, "podman comes first", PODMAN
     refusals = {name: runtime.failure_reason(name) for name in runtime.installed_runtimes()}
@@ -105,9 +105,9 @@ def _check_disk() -> tuple[bool, str, str]:
 
 
 def _check_memory() -> tuple[bool, str, str]:
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    detail = f"{free / (1 << 30):.1f} GB, {NEEDED_MEMORY >> 30} GB are needed"
-    return free >= NEEDED_MEMORY, detail, "use a machine with more memory"
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    detail = f"{total / (1 << 30):.1f} GB in all, {NEEDED_MEMORY >> 30} GB are needed"
+    return total >= NEEDED_MEMORY, detail, "use a machine with more memory"
 
 
 def _check_limits() -> tuple[bool, str, str]:
@@ -124,7 +124,7 @@ def _check_certificate_store() -> tuple[bool, str, str]:
 
 
 def _report_resolvers() -> tuple[bool, str, str]:
-    servers = dns.upstream_resolvers().replace("nameserver ", "").replace("\n", " ")
+    servers = dns.resolv_conf_of_this_machine().replace("nameserver ", "").replace("\n", " ")
     return True, servers, ""
 
 

@@ -59,7 +59,7 @@ def fetch(wanted: RequiredArtifact, folder: Path) -> Path:
 def _download(wanted: RequiredArtifact, folder: Path) -> Path:
     if not wanted.url.startswith(("https://", "http://")):
         raise ValueError(f"{wanted.url!r} is not a web address")
-    _try_to_open(wanted.url)
+    _require_reachable(wanted.url)
     final = folder / wanted.sha256 / wanted.file
     final.parent.mkdir(parents=True, exist_ok=True)
     partial = final.with_name(final.name + ".partial")
@@ -73,7 +73,7 @@ def _download(wanted: RequiredArtifact, folder: Path) -> Path:
         partial.unlink(missing_ok=True)
 
 
-def _try_to_open(url: str) -> None:
+def _require_reachable(url: str) -> None:
     """Raise within seconds where upstream cannot be reached; a proxy answers for itself."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme in urllib.request.getproxies():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from chautari.region.load import Inventory
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
-from chautari.render.provider import MachineFinding, ReportProgress
+from chautari.render.provider import DoctorFinding, ReportProgress
 from chautari_sandbox import liveness, state
 from chautari_sandbox.endpoints import endpoints_of
 from chautari_sandbox.mirror import with_mirror
@@ -60,7 +60,7 @@ class SandboxProvider:
 
         return [commands.mirror_option(self._choose_mirror)]
 
-    def machine_findings(self) -> Sequence[MachineFinding]:
+    def doctor_findings(self) -> Sequence[DoctorFinding]:
         """Return what this machine has and lacks for a sandbox."""
         from chautari_sandbox import doctor
 

@@ -39,7 +39,7 @@ def unavailable_reason(item: RequiredRepository, memory: Path) -> str:
     if note.is_file() and time.time() - note.stat().st_mtime < fresh:
         return note.read_text()
     try:
-        _try_to_open(item.key_url)
+        _require_reachable(item.key_url)
     except (OSError, ValueError) as error:
         reason = f"upstream's packages are unavailable here: {error}"
         paths.write(note, reason)
@@ -48,7 +48,7 @@ def unavailable_reason(item: RequiredRepository, memory: Path) -> str:
     return ""
 
 
-def _try_to_open(url: str) -> None:
+def _require_reachable(url: str) -> None:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in urllib.request.getproxies():
         address = parts.hostname or "", parts.port or 443

@@ -76,7 +76,7 @@ def required_server_inside(
 
 def required_servers() -> tuple[tuple[str, str], ...]:
     """Return the servers that this machine needs: resolvers, archives, package index."""
-    resolvers = [line.split()[1] for line in dns.upstream_resolvers().splitlines()]
+    resolvers = [line.split()[1] for line in dns.resolv_conf_of_this_machine().splitlines()]
     uris = [line.split()[1] for line in archives.apt_sources(archives.host_apt_targets(), "12")]
     index = trust.package_index()
     hosts = {urllib.parse.urlsplit(uri).hostname or "" for uri in (*uris, index)} - {""}

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 import pytest
 
-from chautari.checks.record import Recorder, add_markers
+from chautari.checks.record import Recorder, register_markers
 from chautari.node import journal
 
 JOURNAL_LINES = 20
@@ -40,7 +40,7 @@ def _read_journal(units: tuple[str, ...]) -> list[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Record every check of this session."""
-    add_markers(config)
+    register_markers(config)
     node = _read_settings()["node"]
     secrets = journal.read_secrets(Path(os.environ["CHAUTARI_SECRETS"]))
     config.pluginmanager.register(Recorder("inside", lambda _: node, _read_journal, secrets))

@@ -18,7 +18,7 @@ import dns.resolver
 import pytest
 import requests
 
-from chautari.checks.record import Recorder, add_markers
+from chautari.checks.record import Recorder, register_markers
 from chautari.node import journal
 
 TIMEOUT_SECONDS = 20.0
@@ -132,7 +132,7 @@ def _read_context(config: pytest.Config) -> CheckContext:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Record every check, and resolve names with the region's resolver."""
-    add_markers(config)
+    register_markers(config)
     check_context = _read_context(config)
     recorder = Recorder(
         "outside", _node_of_test, lambda _: [], journal.secret_spellings(check_context["masked"])

@@ -75,7 +75,7 @@ class Recorder:
         journal.append_event(Path(os.environ["CHAUTARI_RESULTS"]), event)
 
 
-def add_markers(config: pytest.Config) -> None:
+def register_markers(config: pytest.Config) -> None:
     """Register the markers of checks with pytest."""
     config.addinivalue_line("markers", "role(name): the role that a check belongs to")
     config.addinivalue_line("markers", "advice(text, units): what to do when the check fails")

@@ -31,7 +31,7 @@ class PortRange(NamedTuple):
         return [PortRange(*pair) for pair in zip(starts, ends, strict=True)]
 
 
-def packet_arrives(address: str, port: int, wait: float = WAIT_SECONDS) -> bool:
+def unused_port_answers(address: str, port: int, wait: float = WAIT_SECONDS) -> bool:
     """Return whether a packet to `port` reaches the machine; a port in use gives no answer."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -50,7 +50,7 @@ def packet_arrives(address: str, port: int, wait: float = WAIT_SECONDS) -> bool:
 def packet_arrives_in_range(address: str, ports: PortRange, tries: int = 3) -> bool:
     """Return whether a packet reaches the machine on one of `tries` random ports."""
     for port in random.sample(range(ports.first, ports.last + 1), tries):
-        if packet_arrives(address, port):
+        if unused_port_answers(address, port):
             return True
         time.sleep(PAUSE_SECONDS)
     return False

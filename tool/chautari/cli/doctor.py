@@ -10,7 +10,7 @@ import click
 
 from chautari.cli.options import json_option, print_json
 from chautari.render import provider
-from chautari.render.provider import INSTALL, MachineFinding
+from chautari.render.provider import INSTALL, DoctorFinding
 
 
 @click.command("doctor")
@@ -29,17 +29,17 @@ def command(as_json: bool) -> int:
     return 0 if all(item.ok for item in found) else 1
 
 
-def _check_ssh_client() -> MachineFinding:
+def _check_ssh_client() -> DoctorFinding:
     found = shutil.which("ssh")
     if found:
-        return MachineFinding("ssh", True, found)
+        return DoctorFinding("ssh", True, found)
     fix = "apt-get install -y openssh-client"
-    return MachineFinding("ssh", False, "not installed: no node can be reached", fix)
+    return DoctorFinding("ssh", False, "not installed: no node can be reached", fix)
 
 
-def _check_sandbox() -> Sequence[MachineFinding]:
+def _check_sandbox() -> Sequence[DoctorFinding]:
     sandbox = provider.find_provider()
     if sandbox is not None:
-        return sandbox.machine_findings()
+        return sandbox.doctor_findings()
     detail = f"not installed; only regions in containers, such as demo, need it: {INSTALL}"
-    return [MachineFinding("sandbox", True, detail)]
+    return [DoctorFinding("sandbox", True, detail)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from chautari.cli.options import RegionName, identity_option
-from chautari.deploy.export import export, output_folders
+from chautari.deploy.export import export, folder_of_each_region
 from chautari.deploy.request import Request
 from chautari.paths import inventories_root
 from chautari.region.load import load_all
@@ -36,7 +36,9 @@ def command(
     root = inventories_root()
     inventories = load_all([find_region_file(name, root) for name in names])
     written = 0
-    for inventory, folder in zip(inventories, output_folders(inventories, output), strict=True):
+    for inventory, folder in zip(
+        inventories, folder_of_each_region(inventories, output), strict=True
+    ):
         request = Request(inventory, "deploy render", identities=identities)
         written += len(export(request, folder, with_secrets=not no_secrets))
     click.echo(f"{written} files in {output}", err=True)

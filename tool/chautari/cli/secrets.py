@@ -34,7 +34,7 @@ def command() -> None:
 @json_option
 def list_(name: str, as_json: bool) -> None:
     """List the secrets that a region needs, and the purpose of each."""
-    known = specs.required_secrets(_load_inventory(name).region)
+    known = specs.required_secrets(_load_region(name).region)
     if as_json:
         print_json({spec.name: spec.meaning for spec in known})
         return
@@ -48,7 +48,7 @@ def list_(name: str, as_json: bool) -> None:
 @identity_option
 def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     """Print one secret to standard output."""
-    inventory = _load_inventory(name)
+    inventory = _load_region(name)
     opened = _open_secrets(inventory, known_endpoints(inventory), identities)
     if secret not in opened:
         raise BadInput(f"no secret {secret!r}", fix=f"use one of: {', '.join(opened.names)}")
@@ -63,7 +63,7 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
 
     A deploy does this by itself, except where nodes were reached before and secrets.age is missing.
     """
-    inventory = _load_inventory(name)
+    inventory = _load_region(name)
     if inventory.secrets.exists():
         raise BadInput(
             f"{inventory.secrets} exists", fix=f"to change one: deploy secrets set {name}"
@@ -83,7 +83,7 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
 @identity_option
 def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     """Set one secret. It is read from standard input, or from a prompt in a terminal."""
-    inventory = _load_inventory(name)
+    inventory = _load_region(name)
     known = {spec.name: spec for spec in specs.required_secrets(inventory.region)}
     if secret not in known:
         raise BadInput(
@@ -107,7 +107,7 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     click.echo(f"{secret} is set. The next deploy sends it to the nodes.", err=True)
 
 
-def _load_inventory(name: str) -> Inventory:
+def _load_region(name: str) -> Inventory:
     return load(find_region_file(name, inventories_root()))
 
 

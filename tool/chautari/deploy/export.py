@@ -18,7 +18,7 @@ from chautari.render.variables import NodeContext
 from chautari.ssh.target import SSHTarget, targets
 
 
-def output_folders(inventories: Sequence[Inventory], output: Path) -> list[Path]:
+def folder_of_each_region(inventories: Sequence[Inventory], output: Path) -> list[Path]:
     """Return where each inventory is written: `output` itself, or one folder in it for each region.
 
     Raises:

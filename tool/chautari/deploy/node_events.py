@@ -239,7 +239,7 @@ class NodeReportBuilder:
         code, data = reason["code"], reason["data"]
         self.unknown = code == "unknown_run"
         self._stop_with_refusal(
-            Refusal(code, {**data, "cause": causes.find_cause_in(str(data.get("error", "")))})
+            Refusal(code, {**data, "cause": causes.cause_code_in(str(data.get("error", "")))})
         )
 
     def _on_run_lost(self, event: events.RunLost) -> None:
@@ -255,7 +255,7 @@ class NodeReportBuilder:
 
     def _on_run_crashed(self, event: events.RunCrashed) -> None:
         message = event["message"]
-        data = {"message": message, "cause": causes.find_cause_in(message), "run": self.report.run}
+        data = {"message": message, "cause": causes.cause_code_in(message), "run": self.report.run}
         self.report.refusals.append(Refusal("run_crashed", data))
 
     def _on_run_finished(self, event: events.RunFinished) -> None:

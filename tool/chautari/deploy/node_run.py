@@ -189,7 +189,7 @@ def prepare_surveyed(runs: Sequence[NodeRun]) -> None:
         reached = [one.target for one in due]
         region = context.inventory.region
         reports = prepare(region, reached, tell, mode != "deploy", resolver, parallel)
-        map_parallel(lambda one: _record_preparation_result(one, reports[one.name]), due, parallel)
+        map_parallel(lambda one: _continue_after_preparation(one, reports[one.name]), due, parallel)
     for one in runs:
         if isinstance(one.state, SurveyedState):
             one.state = _decide_next_state(one, one.state.survey)
@@ -203,7 +203,7 @@ def _needs_preparation(one: NodeRun) -> bool:
     return not found.has_environment or (one.mode == "deploy" and bool(codes & _PREFLIGHT_REASONS))
 
 
-def _record_preparation_result(one: NodeRun, report: NodeReport) -> None:
+def _continue_after_preparation(one: NodeRun, report: NodeReport) -> None:
     """Take over the result of the preparation; survey a node that had not answered before it."""
     assert isinstance(one.state, SurveyedState)
     one.report = report

@@ -77,7 +77,7 @@ def hosts_file_lines(region: Region) -> str:
     """Return lines for /etc/hosts with which a browser on this machine finds a sandbox."""
     lines = []
     for name, node in region.nodes.items():
-        for service in region.services_on(name):
+        for service in region.public_services_on(name):
             lines.append(f"{node.address} {region.public_name(service, name)}")
     return "; ".join(lines)
 

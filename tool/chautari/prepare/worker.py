@@ -107,11 +107,11 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
             write_result({"event": "unreachable", "node": host.name, "message": str(error)})
             return ""
         keep_alive(host.connector.client.get_transport().sock)
-        if not _accept_host_key(host.name, node, before):
+        if not _verify_new_host_key(host.name, node, before):
             return ""
         found, said = _read_facts(host, node)
         if found is not None:
-            return found.os if _run_preflight(host, node, found, orders) else ""
+            return found.os if _must_prepare(host, node, found, orders) else ""
         if account := facts.required_login(said):
             other = coded_message(Refusal("other_login", {"user": account, "said": said}))
             write_result({"event": "refused", "node": host.name, "os": "", "refusals": [other]})
@@ -160,7 +160,7 @@ def keep_alive(connected: socket.socket) -> None:
             connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _run_preflight(host: Host, node: NodeOrder, found: facts.Facts, orders: Orders) -> bool:
+def _must_prepare(host: Host, node: NodeOrder, found: facts.Facts, orders: Orders) -> bool:
     """Return whether the machine passes the preflight and has to be prepared."""
     required, checking = NodeRequirements(**node["required"]), orders["checking"]
     refusals = rules.check(found, required)
@@ -206,7 +206,7 @@ def _claim(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
     return []
 
 
-def _accept_host_key(name: str, node: NodeOrder, before: str) -> bool:
+def _verify_new_host_key(name: str, node: NodeOrder, before: str) -> bool:
     """Report a key that was pinned at first contact; take back one that the region does not name.
 
     `before` is the text of the file that pins host keys, as it was before the connection.

@@ -72,7 +72,7 @@ def playbook_text(root: Path) -> str:
         "# Handlers run at the end of their role's play, so the next role finds services reloaded."
     ]
     asking = [role for role in ROLES.values() if _has_in_use_tasks(root, role)]
-    parts.append("\n".join(_in_use_play_text(role) for role in asking))
+    parts.append("\n".join(_in_use_play_yaml(role) for role in asking))
     parts += [_play_text(role, gather=number == 0) for number, role in enumerate(ROLES.values())]
     return "\n".join([parts[0], "\n\n".join(parts[1:]), ""])
 
@@ -81,7 +81,7 @@ def _has_in_use_tasks(root: Path, role: Role) -> bool:
     return (root / "roles" / role.name / "tasks" / IN_USE_TASKS).is_file()
 
 
-def _in_use_play_text(role: Role) -> str:
+def _in_use_play_yaml(role: Role) -> str:
     return f"""\
 - name: Check whether {role.title} is in use, before anything changes
   hosts: {role.name}

@@ -108,7 +108,7 @@ def load(file: Path) -> Inventory:
     found += document.problems
     found += [document.problem_at(path, text) for path, text in rules.findings(region, releases)]
     if file.name == REGION_FILE and file.resolve().parent.name != region.region:
-        found.append(_wrong_folder_problem(document, file, region))
+        found.append(_folder_name_problem(document, file, region))
     if found:
         raise InvalidRegion(found)
     warnings = tuple(document.problem_at(path, text) for path, text in doubtful.findings(region))
@@ -144,7 +144,7 @@ def _validated_region(document: yaml_reader.Document) -> Region:
         raise InvalidRegion(document.problems + explain.problems(document, error)) from None
 
 
-def _wrong_folder_problem(document: yaml_reader.Document, file: Path, region: Region) -> Problem:
+def _folder_name_problem(document: yaml_reader.Document, file: Path, region: Region) -> Problem:
     folder = file.resolve().parent.name
     return document.problem_at(
         ("region",),

@@ -135,8 +135,8 @@ class Mail(StrictModel):
     )
     drift: Literal["daily", "weekly", "never"] = Field(
         default="weekly",
-        description="How often a node mails its changes since the last deploy to `contact`. Each "
-        "change is mailed once; without a change no mail is sent.",
+        description="How often a node sends `contact` a mail about what changed on it since the "
+        "last deploy. Each change is mailed once; without a change no mail is sent.",
         examples=["daily"],
     )
 
@@ -269,10 +269,10 @@ class Region(StrictModel):
 
     def deployed_services(self) -> tuple[str, ...]:
         """Return the services that run on a node or have settings, each once."""
-        standing = [service for name in self.nodes for service in self.services_on(name)]
+        standing = [service for name in self.nodes for service in self.public_services_on(name)]
         return tuple(dict.fromkeys([*standing, *self.services.configured_services()]))
 
-    def services_on(self, node: str) -> tuple[str, ...]:
+    def public_services_on(self, node: str) -> tuple[str, ...]:
         """Return the services on `node` that have a public name."""
         return tuple(item for item in self.nodes[node].services if item not in AUXILIARY_SERVICES)
 

@@ -66,7 +66,7 @@ class ReceiptDeclaration(BaseModel):
     takes_over: list[_TakenOver] = Field(default_factory=list)
     tracked_by: dict[str, str | list[str]] = Field(default_factory=dict)
 
-    def trackers_by_tag(self) -> dict[str, list[str]]:
+    def tracker_names_by_tag(self) -> dict[str, list[str]]:
         """Return for each tag the probes, paths and markers that track its tasks."""
         return {
             tag: [names] if isinstance(names, str) else names
@@ -112,7 +112,7 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[RoleInputs]:
             ],
             "shared_roles": list(with_shared_roles(role)[1:]),
             "items": [item for part in with_shared_roles(role) for item in _declared_items(part)],
-            "tracked_by": trackers_by_tag(role),
+            "tracked_by": tracker_names_by_tag(role),
         }
         for role in node.roles
     ]
@@ -139,11 +139,11 @@ def takes_over(role: str) -> list[str]:
     ]
 
 
-def trackers_by_tag(role: str) -> dict[str, list[str]]:
+def tracker_names_by_tag(role: str) -> dict[str, list[str]]:
     """Return for each tag what tracks its tasks, in a role and its shared roles."""
     found: dict[str, list[str]] = {}
     for part in with_shared_roles(role):
-        for tag, names in receipt_declaration(part).trackers_by_tag().items():
+        for tag, names in receipt_declaration(part).tracker_names_by_tag().items():
             found[tag] = found.get(tag, []) + names
     return found
 

@@ -29,5 +29,5 @@ def local_ports_of(region: Region, node: str) -> list[Port]:
 
 def public_names_of(region: Region, node: str) -> tuple[str, ...]:
     """Return the public DNS names of the services on `node`."""
-    services = region.services_on(node)
+    services = region.public_services_on(node)
     return tuple(region.public_name(service, node) for service in services)

@@ -26,7 +26,7 @@ ReportProgress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class MachineFinding:
+class DoctorFinding:
     """One thing that this machine must have; `fix` is empty when it is there."""
 
     name: str
@@ -50,7 +50,7 @@ class EndpointsProvider(Protocol):
     def options(self) -> Sequence[click.Option]:
         """Return further options of commands that start endpoints; none passes on its value."""
 
-    def machine_findings(self) -> Sequence[MachineFinding]:
+    def doctor_findings(self) -> Sequence[DoctorFinding]:
         """Return what this machine has and lacks, in the order in which it should be fixed."""
 
 

@@ -62,13 +62,13 @@ def find_cause(failure: Failure) -> str:
 
     The task's own message counts first: the journal covers the whole machine.
     """
-    if found := find_cause_in(failure.message):
+    if found := cause_code_in(failure.message):
         return found
     journal = "\n".join(failure.journal)
     matches = (item.code for item in CAUSES if item.in_journal and item.pattern.search(journal))
     return next(matches, "")
 
 
-def find_cause_in(message: str) -> str:
+def cause_code_in(message: str) -> str:
     """Return the code of the cause that a message shows; empty when it is unknown."""
     return next((item.code for item in CAUSES if item.pattern.search(message)), "")

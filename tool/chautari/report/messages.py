@@ -19,7 +19,7 @@ _YEAR_10000 = 253_402_300_800  # seconds since the epoch; strftime rejects later
 def _holder_text(data: Data, does: str = "is deploying") -> str:
     """Return who deploys to a node, since when, from where and with which run."""
     details = [
-        _local_time(data.get("since")),
+        _since_text(data.get("since")),
         f"from {data['origin']}" if data.get("origin") else "",
         f"run {data['run']}" if data.get("run") else "",
     ]
@@ -28,7 +28,7 @@ def _holder_text(data: Data, does: str = "is deploying") -> str:
     return f"{who} {does} to this node" + (f" ({shown})" if shown else "")
 
 
-def _local_time(began: object) -> str:
+def _since_text(began: object) -> str:
     if isinstance(began, int | float) and 0 <= began < _YEAR_10000:
         return time.strftime("since %H:%M", time.localtime(began))
     return ""

@@ -36,8 +36,8 @@ def container_files(
         seed.text_entry(
             f"{_UNITS}/apt-cacher-ng.service.d/owner.conf", _fill_template("acng-owner.conf", zone)
         ),
-        *_identity_files("acme", acme),
-        *_identity_files("smtp", smtp),
+        *_certificate_files("acme", acme),
+        *_certificate_files("smtp", smtp),
         *(entry for unit in ("dns", "acme", "mail") for entry in _unit_files(unit, zone)),
         *(seed.link_entry(f"{_UNITS}/{unit}", "/dev/null") for unit in _MASKED),
     )
@@ -55,7 +55,7 @@ def _unit_files(name: str, zone: str) -> tuple[seed.Entry, ...]:
     )
 
 
-def _identity_files(name: str, identity: Identity) -> tuple[seed.Entry, ...]:
+def _certificate_files(name: str, identity: Identity) -> tuple[seed.Entry, ...]:
     return (
         seed.Entry(f"{HOME}/{name}.crt", identity.certificate.read_bytes()),
         seed.Entry(f"{HOME}/{name}.key", identity.key.read_bytes(), 0o600),

@@ -92,7 +92,7 @@ RULES = (memory, cores, processor, container, space, address6)
 
 
 def advice(facts: Facts, required: NodeRequirements) -> list[Notice]:
-    """Return a notice for a machine that is too small for a hundred people."""
+    """Return a notice for a machine that is smaller than upstream recommends for 200 people."""
     if required.container:
         return []
     memory_mb = facts.memory_kb // 1024

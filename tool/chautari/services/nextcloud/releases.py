@@ -111,7 +111,7 @@ def major_version(version: str) -> int:
     return int(version.split(".", 1)[0])
 
 
-def runs_on(version: str, os: str) -> bool:
+def supports_os(version: str, os: str) -> bool:
     """Return whether Nextcloud `version` takes the PHP that `os` ships.
 
     A major that is not listed is judged like its nearest listed neighbour.
@@ -123,4 +123,4 @@ def runs_on(version: str, os: str) -> bool:
 
 def newest_for(os: str) -> Artifact:
     """Return the newest pinned Nextcloud release that `os` can run."""
-    return next(release for release in RELEASES if runs_on(release.version, os))
+    return next(release for release in RELEASES if supports_os(release.version, os))

@@ -37,7 +37,7 @@ def release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
         return
     for name in region.nodes_running(releases.NAME):
         os = region.nodes[name].os
-        if os in PHP_OF and not releases.runs_on(version, os):
+        if os in PHP_OF and not releases.supports_os(version, os):
             yield (
                 VERSION_PATH,
                 f"{version} does not support PHP {php_version_text(os)} of {os}; choose "

@@ -61,7 +61,7 @@ def release_of(context: NodeContext) -> Artifact:
     return releases.newest_for(context.region.nodes[context.node].os)
 
 
-def artifacts(context: NodeContext) -> list[Artifact]:
+def archives_to_download(context: NodeContext) -> list[Artifact]:
     """Return the release and the archives of its apps."""
     release = release_of(context)
     pins = apps.apps_with_pins(context, release.version).values()

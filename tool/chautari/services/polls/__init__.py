@@ -1,4 +1,4 @@
-"""Polls about dates and other choices; the app that runs them is chosen in `region.yml`."""
+"""Votes on dates and other choices; the app that runs them is chosen in `region.yml`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def service_with_app(name: str) -> Service:
 SERVICE = Service(
     name=NAME,
     title="Polls",
-    summary="polls about dates and other choices",
+    summary="votes on dates and other choices",
     page="framadate",
     settings=Polls,
     example={"app": "framadate", "host": "polls"},
@@ -44,7 +44,7 @@ SERVICE = Service(
     own_roles=tuple(app.own_role() for app in APPS.values()),
     releases=tuple(app.release for app in APPS.values() if app.release.sha256),
     archives=tuple(APPS),
-    artifacts=variables.artifacts,
+    artifacts=variables.archives_to_download,
     sends_mail=True,
     check_mailbox="chautari-polls",
     rules=RULES,

@@ -36,7 +36,7 @@ class PollApp:
     secrets: dict[str, str]
     php: tuple[tuple[int, int], tuple[int, int]] | None
 
-    def runs_on(self, os: str) -> bool:
+    def supports_os(self, os: str) -> bool:
         """Return whether the app runs on the PHP that `os` ships."""
         return self.php is None or self.php[0] <= PHP_OF[os] <= self.php[1]
 

@@ -40,8 +40,8 @@ def app_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
     app = APPS[region.settings_of(Polls).app]
     for name in region.nodes_running(NAME):
         os = region.nodes[name].os
-        if os in PHP_OF and not app.runs_on(os):
-            supported = " or ".join(os for os in PHP_OF if app.runs_on(os))
+        if os in PHP_OF and not app.supports_os(os):
+            supported = " or ".join(os for os in PHP_OF if app.supports_os(os))
             yield (
                 ("nodes", name, "os"),
                 f"{app.title} does not support PHP {php_version_text(os)} of {os}; "

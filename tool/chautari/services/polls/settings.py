@@ -19,7 +19,7 @@ PollAppName = Annotated[
 
 
 class Polls(StrictModel):
-    """Polls about dates and other choices, for people with and without an account."""
+    """Votes on dates and other choices, for people with and without an account."""
 
     app: PollAppName = Field(
         default="framadate",

@@ -24,7 +24,7 @@ def release_of(context: NodeContext) -> Artifact:
     return pins.get(settings.version or known.version, known)
 
 
-def artifacts(context: NodeContext) -> list[Artifact]:
+def archives_to_download(context: NodeContext) -> list[Artifact]:
     """Return the release of the app."""
     return [release_of(context)]
 
