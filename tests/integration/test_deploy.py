@@ -176,7 +176,7 @@ def test_no_secret_leaks_from_the_run(proof: Proof, second: Outcome) -> None:
     state = api.load_state("proof")
     assert state is not None
     opened = store.load(load(proof.file).secrets, [state.ssh_key])
-    reports = "".join(file.read_text() for file in reports_dir("proof").iterdir())
+    reports = "".join(file.read_text() for file in reports_dir("proof").rglob("*.*"))
     journals = {node: proof.on(node, "sh", "-c", _WHERE_NO_SECRET_MAY_BE) for node in NODES}
     for name in opened.names:
         for place in (reports, second.stdout, second.stderr, *journals.values()):
