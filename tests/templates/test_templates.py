@@ -1,5 +1,6 @@
 """Every template of every role, on both releases, with rendered variables."""
 
+import base64
 import re
 import shutil
 import subprocess
@@ -22,8 +23,35 @@ JINJA = "{{ 7 * 191 }}"  # 1337 when something evaluates it
 
 def item(given: Variables) -> Variables:
     """Return what a task's loop adds: a container or an operator's account."""
-    loop = "app_container_units" if "app_container_units" in given else "base_operators"
-    return {"item": trust_as_template(f"{{{{ {loop}[0] }}}}")}
+    if "app_container_units" in given:
+        return {"item": trust_as_template("{{ app_container_units[0] }}")}
+    return {"__base_operator": trust_as_template("{{ base_operators[0] }}")}
+
+
+def authorized_keys(folder: Path, before: str) -> str:
+    """Return the operator's file of keys where its content was `before`."""
+    given = variables(folder, "base", "13")
+    slurped = {"content": base64.b64encode(before.encode()).decode()}
+    return render("base", "authorized_keys.j2", given | item(given) | {"__base_keys": slurped})
+
+
+OLD_KEY = 'from="192.0.2.1",no-pty ssh-ed25519 AAAAC3Nza old@desk'
+
+
+def test_keys_that_were_there_before_stay_and_nothing_else(tmp_path: Path) -> None:
+    new = authorized_keys(tmp_path, "")
+    assert new.count("ssh-ed25519 ") == 1
+    first = authorized_keys(tmp_path, f"# mine\n{OLD_KEY}\n\necho x\n")
+    assert OLD_KEY in first and "mine" not in first and "echo" not in first
+    assert set(new.splitlines()) | {OLD_KEY} == set(first.splitlines())
+    assert authorized_keys(tmp_path, first) == first
+    assert authorized_keys(tmp_path, first + "# added by hand\n") == first
+
+
+def test_key_that_the_region_named_before_is_removed(tmp_path: Path) -> None:
+    new = authorized_keys(tmp_path, "")
+    earlier = new.replace("# END", "ssh-ed25519 AAAAold ana@old\n# END")
+    assert authorized_keys(tmp_path, earlier) == new
 
 
 @pytest.mark.parametrize("release", RELEASES)
