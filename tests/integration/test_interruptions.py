@@ -330,7 +330,7 @@ def test_damaged_bundle_is_not_unpacked(proof: Proof) -> None:
     [target] = targets(inventory, known_endpoints(inventory), (NODE,))
     run = new_run_id()
     arguments = {"action": "start", "run": run, "sha256": "0" * 64}
-    events = [parse_event(line) for line in open_stream(target, arguments, b"not a bundle")]
+    events = [parse_event(line) for line in open_stream(target, arguments, b"not a bundle") if line]
     assert events == [{"event": "refused", "reason": {"code": "bundle_damaged", "data": {}}}]
     assert run not in proof.on(NODE, "sh", "-c", "ls /run/chautari /var/lib/chautari/runs")
 
