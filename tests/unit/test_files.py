@@ -36,9 +36,20 @@ def test_unusable_file_is_named_with_a_command(code: int, tmp_path: Path) -> Non
     assert f"{REMEDIES[code]} {tmp_path}" in refused.fix and "gone" not in refused.fix
 
 
-def test_file_of_another_account_is_given_back() -> None:
-    refused = unusable_file("/proc/1/mem", PermissionError(errno.EPERM, "Not permitted"))
-    assert "ls -ld" in refused.fix or "sudo chown -R" in refused.fix
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM])
+def test_only_what_lies_in_the_home_is_given_back(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`chown -R` of a folder of the system would damage the machine."""
+    home = tmp_path / "home"
+    (home / ".local" / "state").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(files.os, "getuid", lambda: 4242)
+    refused = OSError(code, "Permission denied")
+    taken = unusable_file(home / ".local" / "state" / "chautari" / "x", refused)
+    assert taken.fix.endswith(f"sudo chown -R $(id -un): {home}/.local/state")
+    for path in (home, "/", "/etc/x", "/var/lib/y/z", tmp_path / "other", "x"):
+        assert unusable_file(path, refused).fix.startswith("see who may use it: ls -ld "), path
 
 
 def test_check_writable_creates_and_leaves_nothing(tmp_path: Path) -> None:

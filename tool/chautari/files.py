@@ -106,11 +106,7 @@ def _remedy(path: Path, code: int | None) -> str:
     known = next(folder for folder in (path, *path.parents) if _exists(folder))
     shown = shlex.quote(str(known))
     if code in (errno.EACCES, errno.EPERM):
-        try:
-            foreign = known.stat().st_uid != os.getuid()
-        except OSError:
-            foreign = False
-        if foreign:
+        if _was_taken_from_home(known):
             return f"give it back to your account: sudo chown -R $(id -un): {shown}"
         return f"see who may use it: ls -ld {shown}"
     if code in (errno.ENOSPC, errno.EDQUOT):
@@ -118,6 +114,18 @@ def _remedy(path: Path, code: int | None) -> str:
     if code == errno.EROFS:
         return f"this file system is read-only; see why: findmnt -T {shown}"
     return f"look at it: ls -ld {shown}"
+
+
+def _was_taken_from_home(path: Path) -> bool:
+    """Return whether `path` lies in this account's home and belongs to another, as after sudo.
+
+    Outside of the home another owner is right, and to change it would damage the machine.
+    """
+    try:
+        inside = Path.home().resolve() in path.resolve().parents
+        return inside and path.stat().st_uid != os.getuid()
+    except (OSError, RuntimeError):
+        return False
 
 
 def _exists(path: Path) -> bool:
