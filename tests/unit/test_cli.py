@@ -65,10 +65,10 @@ def test_wrong_usage_is_bad_input(arguments: list[str]) -> None:
 def test_expected_error_is_printed_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake_result(monkeypatch, RunFailed("it broke", fix="mend it"))
+    fake_result(monkeypatch, RunFailed("it broke", fix="repair it"))
     main.run(["region", "andes"])
     captured = capsys.readouterr()
-    assert captured.err.endswith("it broke\n  Fix: mend it\n")
+    assert captured.err.endswith("it broke\n  Fix: repair it\n")
     assert captured.out == ""
 
 

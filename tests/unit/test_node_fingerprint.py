@@ -385,7 +385,7 @@ def test_account_state_without_a_shadow_entry_has_no_password(
 
 @pytest.mark.parametrize("kind", ["account", "group"])
 def test_missing_account_or_group_is_absent(kind: str) -> None:
-    assert state_of(kind, "chautari-nobody-has-this-name") == {"is": "absent"}
+    assert state_of(kind, "chautari-no-such-name") == {"is": "absent"}
 
 
 def test_group_state_has_id_and_members() -> None:
@@ -412,7 +412,7 @@ def test_probe_that_closed_its_output_is_killed_after_the_timeout(
 
 
 def test_program_that_cannot_run_counts_as_missing(tools: Path) -> None:
-    (tools / "dpkg-query").write_bytes(b"\x7fELF, cut short")
+    (tools / "dpkg-query").write_bytes(b"\x7fELF, incomplete")
     (tools / "dpkg-query").chmod(0o755)
     assert state_of("package", "nginx") == {"status": "not-installed"}
 

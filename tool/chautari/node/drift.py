@@ -30,7 +30,7 @@ SENDMAIL = "/usr/sbin/sendmail"
 def drift(state: Path, busy: Holder | None = None) -> DriftAnswer:
     """Return every difference from the receipts, by role.
 
-    During a run, the holder of the lock is `busy`: a role without a receipt is then at work.
+    During a run, the holder of the lock is `busy`: a role without a receipt may be running.
     """
     known = receipts.all_receipts(state)
     roles: dict[str, list[ResourceDrift]] = {}
@@ -79,15 +79,12 @@ def _file_diff(state: Path, name: str, before: State) -> list[str]:
     return lines[:MAX_DIFF_LINES] + ([f"… {more} more lines"] if more > 0 else [])
 
 
-YEAR_10000 = 253_402_300_800  # seconds since the epoch; strftime rejects later moments
-
-
 def describe_drift(answer: DriftAnswer) -> str:
     """Return a drift answer as text for a terminal."""
     if not answer["known"]:
         return "Nothing was deployed here yet, so there is nothing to compare with."
     when = "the last deploy"
-    if 0 < answer["deployed"] < YEAR_10000:
+    if 0 < answer["deployed"] < reason_texts.YEAR_10000:
         moment = time.localtime(answer["deployed"])
         when = time.strftime("the deploy of %Y-%m-%d %H:%M", moment)
     if not answer["roles"]:

@@ -13,6 +13,7 @@ from typing import Any, Union
 
 Data = Mapping[str, Any]
 Template = Union[str, Callable[[Data], str]]  # noqa: UP007
+YEAR_10000 = 253_402_300_800  # seconds since the epoch; strftime rejects later moments
 # Facts under names that people know; the others keep Ansible's names.
 FACT_NAMES = {
     "id": "distribution", "version_id": "release", "machine": "processor",

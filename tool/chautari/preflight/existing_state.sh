@@ -17,11 +17,15 @@ is_packaged() {
     done | grep -qxF "${sum%% *}"
 }
 
+# A role that ran on this node, or began to, made the files that it takes over.
+is_ours() {
+  [ -e "$state/receipts/$1.json" ] || [ -e "$state/claimed/$1" ]
+}
+
 report_existing() {
   role=$1
   shift
-  [ ! -e "$state/receipts/$role.json" ] || return 0
-  [ ! -e "$state/claimed/$role" ] || return 0
+  ! is_ours "$role" || return 0
   for path in "$@"; do
     [ -e "$path" ] || [ -L "$path" ] || continue
     is_packaged "$path" || echo "existing=$role $path"
@@ -30,8 +34,7 @@ report_existing() {
 
 # Rules of others stay in the kernel when their file is replaced, and drop what ours accept.
 report_existing_tables() {
-  [ ! -e "$state/receipts/$1.json" ] || return 0
-  [ ! -e "$state/claimed/$1" ] || return 0
+  ! is_ours "$1" || return 0
   nft list tables 2>/dev/null | while read -r _ family name; do
     if nft list table "$family" "$name" 2>/dev/null | grep -q 'policy drop'; then
       echo "existing=$1 nftables: $family $name"

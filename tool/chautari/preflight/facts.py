@@ -13,8 +13,6 @@ from chautari.preflight import existing_state
 
 SCRIPT = (resources.files(__package__) / "facts.sh").read_text()
 START = "chautari-facts"
-_LAST_COMMAND = "exit 0\n"
-_START_COMMAND = f"echo {START}\n"
 _EVERY_MACHINE = ("os", "machine", "init", "memory_kb", "now")
 _NO_VALUE = ("", "unknown-unknown")
 
@@ -70,8 +68,7 @@ def script(
         f"[ ! -e {shlex.quote(file)} ] || echo deployed={shlex.quote(role)}\n"
         for role, file in installed.items()
     ]
-    found = SCRIPT.replace(_START_COMMAND, _START_COMMAND + "".join(reports), 1)
-    return found.replace(_LAST_COMMAND, existing_state.script(takes_over or {}) + _LAST_COMMAND)
+    return f"{SCRIPT}{''.join(reports)}{existing_state.script(takes_over or {})}exit 0\n"
 
 
 def parse_output(lines: list[str], asked: float, answered: float) -> Facts | None:

@@ -30,4 +30,3 @@ echo "venv=$(cat /opt/chautari/venv/chautari-lock 2>/dev/null)"
 $root ss -Hltnp 2>/dev/null | while read -r _ _ _ local _ process; do
   echo "listener=$local $process"
 done
-exit 0

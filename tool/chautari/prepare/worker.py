@@ -111,7 +111,7 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
             return ""
         found, said = _read_facts(host, node)
         if found is not None:
-            return found.os if _must_prepare(host, node, found, orders) else ""
+            return found.os if _complete_preflight(host, node, found, orders) else ""
         if account := facts.required_login(said):
             other = coded_message(Refusal("other_login", {"user": account, "said": said}))
             write_result({"event": "refused", "node": host.name, "os": "", "refusals": [other]})
@@ -160,21 +160,12 @@ def keep_alive(connected: socket.socket) -> None:
             connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _must_prepare(host: Host, node: NodeOrder, found: facts.Facts, orders: Orders) -> bool:
-    """Return whether the machine passes the preflight and has to be prepared."""
-    required, checking = NodeRequirements(**node["required"]), orders["checking"]
-    refusals = rules.check(found, required)
-    refusals += existing_state.refusals(found.existing, node["adopt"])
-    # With `checking`, the outside checks verify the names.
-    if required.names and not checking:
-        answers = dns_records.lookup(required.names, node["resolver"])
-        refusals += dns_records.refusals_for_records(answers, required)
-    for notice in rules.advice(found, required):
-        write_result({"event": "advised", "node": host.name, "notice": coded_message(notice)})
-    if not refusals and checking and not found.venv:
-        refusals = [Refusal("nothing_deployed")]
+def _complete_preflight(host: Host, node: NodeOrder, found: facts.Facts, orders: Orders) -> bool:
+    """Report the result of the preflight; return whether the machine has to be prepared."""
+    checking = orders["checking"]
+    refusals = _preflight_refusals(host, node, found, checking)
     if not refusals and not checking:
-        refusals = _claim(host, node, found)
+        refusals = _claim_roles(host, node, found)
     result: Result = {"event": "preparing", "node": host.name, "os": found.os}
     if refusals:
         write_result(
@@ -189,7 +180,25 @@ def _must_prepare(host: Host, node: NodeOrder, found: facts.Facts, orders: Order
     return True
 
 
-def _claim(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
+def _preflight_refusals(
+    host: Host, node: NodeOrder, found: facts.Facts, checking: bool
+) -> list[Refusal]:
+    """Return every reason not to change the machine, and report advice about it."""
+    required = NodeRequirements(**node["required"])
+    refusals = rules.check(found, required)
+    refusals += existing_state.refusals(found.existing, node["adopt"])
+    # With `checking`, the outside checks verify the names.
+    if required.names and not checking:
+        answers = dns_records.lookup(required.names, node["resolver"])
+        refusals += dns_records.refusals_for_records(answers, required)
+    for notice in rules.advice(found, required):
+        write_result({"event": "advised", "node": host.name, "notice": coded_message(notice)})
+    if not refusals and checking and not found.venv:
+        refusals = [Refusal("nothing_deployed")]
+    return refusals
+
+
+def _claim_roles(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
     """Copy what the region adopts, and mark its roles as ours; return why that was impossible."""
     script = existing_state.claim_script(node["roles"], found.existing)
     root = "" if node["user"] == "root" else "sudo -n "

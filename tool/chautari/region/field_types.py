@@ -282,6 +282,15 @@ def _key_fields(blob: str) -> list[bytes]:
     return [] if raw else found
 
 
+def fingerprint(blob: str) -> str:
+    """Return the fingerprint of a key in base64, as `ssh-keygen -l` prints it; empty if damaged."""
+    try:
+        digest = hashlib.sha256(base64.b64decode(blob, validate=True)).digest()
+    except (binascii.Error, ValueError):
+        return ""
+    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+
+
 def check_host_key(value: str) -> str:
     """Return the fingerprint of a host key, which is given as a key or as its fingerprint."""
     if _FINGERPRINT.fullmatch(value):
@@ -294,9 +303,7 @@ def check_host_key(value: str) -> str:
             "not a host key; write SHA256:… as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` "
             "prints it on the node"
         )
-    return "SHA256:" + base64.b64encode(
-        hashlib.sha256(base64.b64decode(blob)).digest()
-    ).decode().rstrip("=")
+    return fingerprint(blob)
 
 
 def check_sandbox_network(value: str) -> str:

@@ -13,7 +13,6 @@ from chautari.node import reason_texts
 from chautari.report.templates import Data, Template, render
 
 MAX_REASONS = 4  # of a role, in one notice
-_YEAR_10000 = 253_402_300_800  # seconds since the epoch; strftime rejects later moments
 
 
 def _holder_text(data: Data, does: str = "is deploying") -> str:
@@ -29,7 +28,7 @@ def _holder_text(data: Data, does: str = "is deploying") -> str:
 
 
 def _since_text(began: object) -> str:
-    if isinstance(began, int | float) and 0 <= began < _YEAR_10000:
+    if isinstance(began, int | float) and 0 <= began < reason_texts.YEAR_10000:
         return time.strftime("since %H:%M", time.localtime(began))
     return ""
 

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chautari.errors import BadInput
+from chautari.region.field_types import fingerprint
 
 if TYPE_CHECKING:
     from chautari.region.load import Inventory
-
-
-def fingerprint(blob: str) -> str:
-    """Return the fingerprint of a key in base64, as `ssh-keygen -l` prints it; empty if damaged."""
-    try:
-        digest = hashlib.sha256(base64.b64decode(blob, validate=True)).digest()
-    except (binascii.Error, ValueError):
-        return ""
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 @dataclass(frozen=True)

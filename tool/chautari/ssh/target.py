@@ -60,8 +60,8 @@ def ssh_argv(target: SSHTarget, command: str) -> tuple[str, ...]:
     """Return the argv that runs `command` on the node.
 
     The host key must be the pinned one; a dead link is noticed after a minute; nothing is asked.
-    Whatever the person's own SSH configuration forwards, shares or runs stays out of it: root on a
-    node could use a forwarded agent.
+    Options of the operator's own SSH configuration that forward, share or run something have no
+    effect: root on a node could use a forwarded agent.
     """
     options = {
         "BatchMode": "yes",
