@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from chautari.node import converge, fingerprint, reason_texts, receipt_writer
+from chautari.node import converge, fingerprint, reason_texts, receipt_writer, receipts
 from chautari.node.events import Reason, RunEvent
 from chautari.node.receipt_writer import RoleRecord
 from chautari.node.receipts import RoleInputs
@@ -129,3 +129,25 @@ def make_link_loop(folder: Path) -> None:
     if folder.exists():
         folder.rename(folder.with_name(f"{folder.name}.before"))
     folder.symlink_to(folder.name)
+
+
+def write_web_receipt(state: Path, file: Path, **changed: Any) -> str:
+    """Write the receipt of a role `web` that manages `file`; return why it is incomplete."""
+    return write_receipt(state, inputs(**changed), record(path_item(file)))
+
+
+def reason_codes(state: Path, **changed: Any) -> list[str]:
+    """Return why the role `web` would run, as codes."""
+    return codes(receipts.roles_to_run(state, [inputs(**changed)]).get("web", []))
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Return the folder of a node's receipts."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a file that a role manages."""
+    return write_file(tmp_path / "etc" / "web.conf")

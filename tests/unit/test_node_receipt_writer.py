@@ -10,36 +10,24 @@ from receipt_samples import (
     RUN,
     codes,
     fail_reads,
+    file,
     inputs,
     path_item,
+    reason_codes,
     reason_text,
     record,
+    state,
     write_file,
     write_receipt,
+    write_web_receipt,
 )
 
 from chautari.node import drift, pending_handlers, receipt_writer, receipts
 from chautari.node.receipt_writer import RoleRecord
 
+__all__ = ["file", "state"]
+
 COMMAND = {"name": "Run it", "tags": ["run_it"], "change": "command", "module": "command"}
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return write_file(tmp_path / "etc" / "web.conf")
-
-
-def write_web_receipt(state: Path, file: Path, **changed: Any) -> str:
-    return write_receipt(state, inputs(**changed), record(path_item(file)))
-
-
-def reason_codes(state: Path, **changed: Any) -> list[str]:
-    return codes(receipts.roles_to_run(state, [inputs(**changed)]).get("web", []))
 
 
 def test_role_that_did_not_complete_gets_no_receipt(state: Path, file: Path) -> None:

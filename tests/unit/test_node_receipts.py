@@ -8,35 +8,23 @@ import pytest
 from receipt_samples import (
     RUN,
     codes,
+    file,
     inputs,
     make_link_loop,
     mode,
     path_item,
+    reason_codes,
     reason_text,
     record,
+    state,
     write_file,
     write_receipt,
+    write_web_receipt,
 )
 
 from chautari.node import drift, fingerprint, pending_handlers, receipts
 
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return write_file(tmp_path / "etc" / "web.conf")
-
-
-def write_web_receipt(state: Path, file: Path, **changed: Any) -> str:
-    return write_receipt(state, inputs(**changed), record(path_item(file)))
-
-
-def reason_codes(state: Path, **changed: Any) -> list[str]:
-    return codes(receipts.roles_to_run(state, [inputs(**changed)]).get("web", []))
+__all__ = ["file", "state"]
 
 
 def test_receipt_is_read_back_as_it_was_written(state: Path, file: Path) -> None:
