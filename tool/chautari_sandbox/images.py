@@ -14,7 +14,7 @@ from chautari_sandbox import archives, paths, podman
 _COMMON = ("systemd-sysv", "dbus", "iproute2", "ca-certificates")
 NODE_PACKAGES = (*_COMMON, "openssh-server", "nftables")
 INTERNET_PACKAGES = (
-    *_COMMON, "dnsmasq", "pebble", "apt-cacher-ng", "nginx-light", "python3", "python3-aiosmtpd",
+    *_COMMON, "dnsmasq", "pebble", "nginx-light", "python3", "python3-aiosmtpd",
 )  # fmt: skip
 # What no two machines may share: mmdebstrap runs this as root of the build, on its own folder.
 _FORGET = 'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/resolv.conf" "$1/etc/hostname"'

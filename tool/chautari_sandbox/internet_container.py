@@ -32,7 +32,7 @@ def internet_container(
         f"{folder / 'dns'}:/etc/chautari-dns:ro",
         f"{folder / 'mirror'}:/srv/mirror:ro",
         f"{mail}:/var/lib/chautari-mail",
-        f"{cache}:/var/cache/apt-cacher-ng",
+        f"{cache}:/var/cache/packages",
     )
     return podman.Container(
         name=podman.container_name(spec.name, MEMBER),

@@ -41,9 +41,7 @@ def authority_entries(
 
 def proxy_entries(cache: str, index: str) -> tuple[seed.Entry, ...]:
     """Return the settings of apt and pip, as a hosting provider's image has them."""
-    proxy = f'Acquire::http::Proxy "http://{cache}:3142";\n'
-    # The cache may close a connection on which several questions wait; apt then waits for ever.
-    proxy += 'Acquire::http::Pipeline-Depth "0";\n'
+    proxy = f'Acquire::http::Proxy "http://{cache}:3142";\nAcquire::https::Proxy "DIRECT";\n'
     pip = f"[global]\ncert = {BUNDLE}\n" + (f"index-url = {index}\n" if index else "")
     return (
         seed.text_entry("/etc/apt/apt.conf.d/01proxy", proxy),

@@ -31,11 +31,6 @@ def container_files(
         seed.text_entry(f"{HOME}/mail.json", _mail_settings(address, relay), 0o600),
         seed.text_entry(f"{HOME}/mailsink.py", (_HERE / "mailsink.py").read_text()),
         seed.text_entry("/etc/nginx/nginx.conf", _fill_template("nginx.conf", zone)),
-        seed.text_entry("/etc/apt-cacher-ng/acng.conf", _fill_template("acng.conf", zone)),
-        seed.folder_entry(f"{_UNITS}/apt-cacher-ng.service.d"),
-        seed.text_entry(
-            f"{_UNITS}/apt-cacher-ng.service.d/owner.conf", _fill_template("acng-owner.conf", zone)
-        ),
         *_certificate_files("acme", acme),
         *_certificate_files("smtp", smtp),
         *(entry for unit in ("dns", "acme", "mail") for entry in _unit_files(unit, zone)),
