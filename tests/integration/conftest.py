@@ -161,7 +161,7 @@ def skipped_changes(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="session")
 def fault_count(soak: bool) -> int:
     """Return how often a fault at a random moment is tried."""
-    return 20 if soak else 2
+    return 20 if soak else 1
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Faults during a run: nothing is lost, and the report names the next step.
 
-Each fault is tried a few times, and 20 times in `make soak` (`--soak`). The moments are random,
+Each fault is tried once, and 20 times in `make soak` (`--soak`). The moments are random,
 with a seed for each test. Only faults that hit a run count.
 """
 
@@ -95,14 +95,14 @@ def test_control_process_killed_at_random_moments(
         assert_repaired(proof, expected_states, full=soak)
         return hit
 
-    strikes = harm.strike_at_random(fault_count, seconds, 1, strike)
+    strikes = harm.strike_at_random(fault_count, seconds, 5, strike)
     assert_repaired(proof, expected_states)
     progress.summarize(
         f"control process killed {fault_count} times of {strikes} tried, {sum(found_active)} "
         f"of them while the run was active, in runs of about {seconds:.0f} s: converged each time, "
         "the second full run 0 changes, the expected states"
     )
-    assert sum(found_active) >= fault_count // 2
+    assert sum(found_active) >= max(1, fault_count // 2)
 
 
 def test_runner_on_the_node_killed_at_random_moments(
@@ -123,7 +123,7 @@ def test_runner_on_the_node_killed_at_random_moments(
         assert_repaired(proof, expected_states, full=soak)
         return hit
 
-    strikes = harm.strike_at_random(fault_count, seconds, 2, strike)
+    strikes = harm.strike_at_random(fault_count, seconds, 10, strike)
     assert_repaired(proof, expected_states)
     progress.summarize(
         f"runner killed on the node {fault_count} times of {strikes} tried: converged each time, "

@@ -29,6 +29,10 @@ ROUNDS = {
     },
     "files that are gone, and a package": {"gone", "package"},
 }
+# Outside the long campaign, each resource is changed once, in a way drawn at random.
+ONE_OF_EACH = "one change to each resource"
+# Commands need the services and files that other changes stop or remove.
+FIRST_KINDS = ("probe", "stopped", "disabled")
 # apt can reinstall one removed package while others need it; `make soak` removes each in turn.
 PACKAGES = {"cloud": "redis-server", "meet": "prosody", "hall": "coturn"}
 # The long campaign also plans one of this many changes: a plan takes as long as a deploy.
@@ -37,7 +41,10 @@ PLANNED = 10
 POOL = {"containers", "scalelite", "greenlight"}
 
 
-@pytest.mark.parametrize("node", ["ground", "cloud", "meet", "hall"])
+ON_MEETING_NODES = [pytest.param(name, marks=pytest.mark.soak) for name in ("meet", "hall")]
+
+
+@pytest.mark.parametrize("node", ["ground", "cloud", *ON_MEETING_NODES])
 def test_every_change_to_every_managed_file_is_detected(proof: Proof, node: str) -> None:
     found = tampering.detectable(tampering.changes(receipts(proof, node)))
     assert len(found) > 40
@@ -47,22 +54,16 @@ def test_every_change_to_every_managed_file_is_detected(proof: Proof, node: str)
     assert proof.deploy("region", "--no-checks", "--node", node).code == 0
 
 
+@pytest.mark.parametrize("node", ["cloud", *ON_MEETING_NODES])
 @pytest.mark.parametrize(
-    "node",
-    ["cloud", *(pytest.param(name, marks=pytest.mark.soak) for name in ("meet", "hall"))],
+    "title", [ONE_OF_EACH, *(pytest.param(title, marks=pytest.mark.soak) for title in ROUNDS)]
 )
-@pytest.mark.parametrize("title", ROUNDS)
 def test_manual_changes_are_reported_and_reverted(
     proof: Proof, title: str, node: str, soak: bool, progress: ProgressReporter
 ) -> None:
     before = receipts(proof, node)
-    made = [
-        change for change in tampering.changes(before)
-        if change.kind in ROUNDS[title]
-        and (change.kind != "package" or change.item == PACKAGES[node])
-    ]  # fmt: skip
-    # Changes by commands of a service come before it is stopped; one change may undo another.
-    for change in sorted(made, key=lambda change: change.kind != "probe"):
+    made = choose_changes(title, node, tampering.changes(before))
+    for change in sorted(made, key=lambda change: change.kind not in FIRST_KINDS):
         proof.on(node, "sh", "-c", change.command, check=False)
     drift = json.loads(proof.deploy("drift", "--json", "--node", node).stdout)
     reported = json.dumps(next(one for one in drift["nodes"] if one["node"] == node)["roles"])
@@ -80,14 +81,28 @@ def test_manual_changes_are_reported_and_reverted(
     progress.summarize(f"{title}: {len(made)} changes at once on {node}, all reported and reverted")
 
 
+def choose_changes(title: str, node: str, found: list[Change]) -> list[Change]:
+    """Return the changes of a round, or one to each resource for `ONE_OF_EACH`."""
+    possible = [
+        change for change in found if change.kind != "package" or change.item == PACKAGES[node]
+    ]
+    if title != ONE_OF_EACH:
+        return [change for change in possible if change.kind in ROUNDS[title]]
+    by_item: dict[str, list[Change]] = {}
+    for change in possible:
+        by_item.setdefault(change.item, []).append(change)
+    dice = random.Random(6)
+    return [dice.choice(of_item) for of_item in by_item.values()]
+
+
 def test_each_single_change_is_reverted(
     proof: Proof, soak: bool, skipped_changes: int, progress: ProgressReporter
 ) -> None:
-    """Make one change after the other: all of them in `make soak`, otherwise a random few."""
+    """Make one change after the other: all of them in `make soak`, otherwise a random one on each node."""
 
     def each(node: str) -> dict[str, str]:
         made = tampering.changes(receipts(proof, node))
-        chosen = in_order(made)[skipped_changes:] if soak else random.Random(3).sample(made, 2)
+        chosen = in_order(made)[skipped_changes:] if soak else random.Random(3).sample(made, 1)
         return _each_alone(proof, node, chosen, progress)
 
     with ThreadPoolExecutor(3) as nodes:
