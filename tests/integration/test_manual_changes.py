@@ -98,7 +98,7 @@ def choose_changes(title: str, node: str, found: list[Change]) -> list[Change]:
 def test_each_single_change_is_reverted(
     proof: Proof, soak: bool, skipped_changes: int, progress: ProgressReporter
 ) -> None:
-    """Make one change after the other: all of them in `make soak`, otherwise a random one on each node."""
+    """Make one change after the other: all in `make soak`, otherwise a random one on each node."""
 
     def each(node: str) -> dict[str, str]:
         made = tampering.changes(receipts(proof, node))

@@ -8,7 +8,7 @@ import pytest
 from tests.integration.conftest import Outcome, Proof
 
 # Other tests may use the other nodes of the region at the same time.
-NODES = ("--node", "cloud", "--node", "hall")
+NODES = ("--node", "cloud")
 pytestmark = [pytest.mark.containers, pytest.mark.one_node]
 BOTH, ONE = "services: [nextcloud, polls]}", "services: [polls]}"
 # Without Nextcloud, BigBlueButton cannot have its rooms there.
