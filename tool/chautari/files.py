@@ -106,7 +106,7 @@ def _remedy(path: Path, code: int | None) -> str:
     known = next(folder for folder in (path, *path.parents) if _exists(folder))
     shown = shlex.quote(str(known))
     if code in (errno.EACCES, errno.EPERM):
-        if _was_taken_from_home(known):
+        if _is_foreign_owned_in_home(known):
             return f"give it back to your account: sudo chown -R $(id -un): {shown}"
         return f"see who may use it: ls -ld {shown}"
     if code in (errno.ENOSPC, errno.EDQUOT):
@@ -116,7 +116,7 @@ def _remedy(path: Path, code: int | None) -> str:
     return f"look at it: ls -ld {shown}"
 
 
-def _was_taken_from_home(path: Path) -> bool:
+def _is_foreign_owned_in_home(path: Path) -> bool:
     """Return whether `path` lies in this account's home and belongs to another, as after sudo.
 
     Outside of the home another owner is right, and to change it would damage the machine.

@@ -27,21 +27,21 @@ def _advice_of_role(role: str) -> Mapping[str, str]:
     # The name of a role may come from a node.
     if not role.replace("_", "").isalnum() or not file.is_file():
         return {}
-    return dict(_advice_in(ast.parse(file.read_text())))
+    return dict(_advice_by_check(ast.parse(file.read_text())))
 
 
-def _advice_in(module: ast.Module) -> Iterator[tuple[str, str]]:
+def _advice_by_check(module: ast.Module) -> Iterator[tuple[str, str]]:
     constants: dict[str, str] = {}
     for node in module.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            constants[node.targets[0].id] = _text(node.value, constants)
+            constants[node.targets[0].id] = _evaluate_string(node.value, constants)
         elif isinstance(node, ast.FunctionDef):
             for mark in node.decorator_list:
                 if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.advice":
-                    yield node.name, _text(mark.args[0], constants)
+                    yield node.name, _evaluate_string(mark.args[0], constants)
 
 
-def _text(value: ast.expr, constants: Mapping[str, str]) -> str:
+def _evaluate_string(value: ast.expr, constants: Mapping[str, str]) -> str:
     """Return the text of an expression of texts and names of texts."""
     match value:
         case ast.Constant(value=str(text)):
@@ -49,9 +49,9 @@ def _text(value: ast.expr, constants: Mapping[str, str]) -> str:
         case ast.Name(id=name):
             return constants.get(name, "")
         case ast.JoinedStr(values=parts):
-            return "".join(_text(part, constants) for part in parts)
+            return "".join(_evaluate_string(part, constants) for part in parts)
         case ast.FormattedValue(value=inner):
-            return _text(inner, constants)
+            return _evaluate_string(inner, constants)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _text(left, constants) + _text(right, constants)
+            return _evaluate_string(left, constants) + _evaluate_string(right, constants)
     return ""

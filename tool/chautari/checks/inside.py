@@ -31,7 +31,7 @@ def _read_settings() -> CheckContext:
     return found
 
 
-def _read_journal(units: tuple[str, ...]) -> list[str]:
+def _read_unit_journal(units: tuple[str, ...]) -> list[str]:
     argv = ["journalctl", "--no-pager", "-q", "-o", "short-iso", "-n", str(JOURNAL_LINES)]
     argv += [f"--unit={unit}" for unit in units]
     done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     register_markers(config)
     node = _read_settings()["node"]
     secrets = journal.read_secrets(Path(os.environ["CHAUTARI_SECRETS"]))
-    config.pluginmanager.register(Recorder("inside", lambda _: node, _read_journal, secrets))
+    config.pluginmanager.register(Recorder("inside", lambda _: node, _read_unit_journal, secrets))
 
 
 @pytest.fixture(scope="session")

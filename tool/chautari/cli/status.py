@@ -35,11 +35,11 @@ def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> in
         print_json({"region": name, "nodes": states})
     else:
         for state in states:
-            click.echo(f"{state['node']:<16} {one_line(_describe(state))}")
+            click.echo(f"{state['node']:<16} {one_line(_describe_node_status(state))}")
     return 0 if all(state["reachable"] for state in states) else 1
 
 
-def _describe(state: status.NodeStatus) -> str:
+def _describe_node_status(state: status.NodeStatus) -> str:
     if not state["reachable"]:
         return messages.status("unreachable", {"message": state["message"]})
     if busy := state["busy"]:

@@ -57,7 +57,7 @@ def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
     ]
     reached = targets(request.inventory, endpoints, names)
     files = inventory.inventory_files(
-        nodes, {target.name: _connection_to(target) for target in reached}
+        nodes, {target.name: _connection_settings(target) for target in reached}
     )
     written = []
     for name, content in files.items():
@@ -68,7 +68,7 @@ def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
     return written
 
 
-def _connection_to(target: SSHTarget) -> Connection:
+def _connection_settings(target: SSHTarget) -> Connection:
     return Connection(
         target.address,
         target.port,

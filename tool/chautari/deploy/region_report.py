@@ -21,11 +21,11 @@ def new_report(request: Request, endpoints: Endpoints) -> RegionReport:
         command=request.command,
         left_out=tuple(name for name in region.nodes if name not in request.node_names()),
         doubles=[Double(item.name, item.version, item.reason) for item in endpoints.doubles]
-        + _os_doubles(request),
+        + _substitute_os_doubles(request),
     )
 
 
-def _os_doubles(request: Request) -> list[Double]:
+def _substitute_os_doubles(request: Request) -> list[Double]:
     """Return a double for each node whose container runs a substitute operating system."""
     region = request.inventory.region
     found = ((name, region.os_substitute(name)) for name in request.node_names())
