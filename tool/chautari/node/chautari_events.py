@@ -97,7 +97,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """End the previous play; a play holds one role and its handlers."""
         try:
-            self._end_play()
+            self._record_play_completion()
         finally:
             self.broken = False
             self.playing = next(iter(role.get_name() for role in play.roles), "")
@@ -121,7 +121,7 @@ class CallbackModule(CallbackBase):
             self._record_effects(result)
         if not changed:
             self.handlers.discard_tentative()
-        texts = self._reported_texts(result)
+        texts = self._record_debug_messages(result)
         self._count_task(result, "changed" if changed else "ok")
         for text in texts:
             self.write_event({"event": "role_message", "role": self.role, "text": text})
@@ -157,13 +157,13 @@ class CallbackModule(CallbackBase):
         else:
             self.broken = True
         # What failed half-way may have changed something.
-        self.handlers.record(self._handlers_of(result.task))
+        self.handlers.record(self._handlers_notified_by(result.task))
         self._count_task(result, "rescued" if rescued else "failed")
         if not rescued:
             message = self._mask_and_shorten(_error_message(result.result))
             self.write_event({
                 "event": "failure", "role": self.role, "task": result.task.name,
-                "message": message, "journal": _journal_lines(self.began),
+                "message": message, "journal": _read_journal_warnings(self.began),
             })  # fmt: skip
 
     @_mark_play_broken_on_error
@@ -174,7 +174,7 @@ class CallbackModule(CallbackBase):
     @_mark_play_broken_on_error
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """End the last role."""
-        self._end_play()
+        self._record_play_completion()
         self._enter_role("")
 
     def _mask_and_shorten(self, text: Any) -> str:
@@ -183,7 +183,7 @@ class CallbackModule(CallbackBase):
         shown: str = journal.mask_secrets(whole, self.secrets)
         return shown if len(shown) <= MESSAGE_LENGTH else shown[:MESSAGE_LENGTH] + " …"
 
-    def _end_play(self) -> None:
+    def _record_play_completion(self) -> None:
         if self.playing and not self.broken:
             self.record_for_receipt(self.playing, completed=True)
         self.playing = ""
@@ -191,7 +191,7 @@ class CallbackModule(CallbackBase):
 
     def _begin_task(self, task: Any) -> None:
         self.task_began = time.time()
-        self.handlers.record_tentative(self._handlers_of(task))
+        self.handlers.record_tentative(self._handlers_notified_by(task))
         self._enter_role(self._role_of_task(task))
 
     def _role_of_task(self, task: Any) -> str:
@@ -199,7 +199,7 @@ class CallbackModule(CallbackBase):
         chain = task.get_dep_chain() or ()
         return str(chain[0].get_name()) if chain else "setup"
 
-    def _handlers_of(self, task: Any) -> list[str]:
+    def _handlers_notified_by(self, task: Any) -> list[str]:
         """Return the handlers that a task notifies when it changes something.
 
         A name that is a template of a loop's item is known only from the item's result.
@@ -209,7 +209,7 @@ class CallbackModule(CallbackBase):
         names = [task.notify] if isinstance(task.notify, str) else task.notify or []
         return [str(name) for name in names if "{{" not in name]
 
-    def _reported_texts(self, result: Any) -> list[str]:
+    def _record_debug_messages(self, result: Any) -> list[str]:
         """Record the messages of a tagged `debug` task; return those that are for people."""
         task = result.task
         if not task.action.endswith("debug") or not {REPORT_TAG, DOWNLOAD_TAG} & set(task.tags):
@@ -230,7 +230,7 @@ class CallbackModule(CallbackBase):
         arguments = fields.get("args") or {}
         changed = bool(result.result.get("changed"))
         if changed:
-            self.handlers.record(self._handlers_of(task))
+            self.handlers.record(self._handlers_notified_by(task))
         module = str(task.action)
         items, untracked = resources_of_task(module, arguments, result.result, reads)
         for item in items:
@@ -293,7 +293,7 @@ def _error_message(result: Mapping[str, Any]) -> str:
     return "\n".join(dict.fromkeys(part for part in parts if part))
 
 
-def _journal_lines(since: float) -> list[str]:
+def _read_journal_warnings(since: float) -> list[str]:
     argv = ["journalctl", "--no-pager", "-q", "-o", "short-iso", "-p", "warning",
             "-n", str(JOURNAL_LINES), "--since", f"@{int(since)}"]  # fmt: skip
     done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)

@@ -22,12 +22,12 @@ def reset_future_mtimes(items: Iterable[Item]) -> None:
             continue
         for pattern in item["settings"]:
             # The kernel's own "now", which a marker gets as well: it lags behind the exact time.
-            _set_times(pattern, None)
+            _replace_future_mtimes(pattern, None)
         # The marker comes last: until then the next run sees that this one was interrupted.
-        _set_times(item["marker"], (0, 0))
+        _replace_future_mtimes(item["marker"], (0, 0))
 
 
-def _set_times(pattern: str, times: tuple[int, int] | None) -> None:
+def _replace_future_mtimes(pattern: str, times: tuple[int, int] | None) -> None:
     for path, changed in fingerprint.mtimes(pattern):
         if not fingerprint.is_future(changed):
             continue

@@ -32,7 +32,7 @@ def mismatch(item: Item, state: State) -> Reason | None:
         installed = state["status"] in INSTALLED
         if desired == "absent" and installed:
             return make_reason("package_returned", package=name)
-        if desired == "present" and not installed and not _is_provided(name):
+        if desired == "present" and not installed and not _is_provided_by_package(name):
             return make_reason("package_missing", package=name, status=state["status"])
     return None
 
@@ -50,7 +50,7 @@ def _unit_mismatch(name: str, desired: str, active: str | None) -> Reason | None
     return None
 
 
-def _is_provided(name: str) -> bool:
+def _is_provided_by_package(name: str) -> bool:
     """Return whether an installed package provides `name`; also where dpkg does not answer."""
     argv = ("dpkg-query", "--show", "--showformat=${db:Status-Status} ${Provides}\n")
     try:

@@ -49,7 +49,7 @@ def diff_resource(item: Item, before: State, after: State) -> list[Reason]:
         "path": _diff_path, "exists": _diff_existence, "reload_marker": _diff_reload_marker,
         "probe": _diff_probe,
     }  # fmt: skip
-    return [compare.get(kind, _diff_attributes)(item, before, after)]
+    return [compare.get(kind, _diff_resource_attributes)(item, before, after)]
 
 
 def diff_machine(before: State, after: State) -> list[Reason]:
@@ -132,7 +132,7 @@ def _diff_probe(item: Item, before: State, after: State) -> Reason:
     )  # fmt: skip
 
 
-def _diff_attributes(item: Item, before: State, after: State) -> Reason:
+def _diff_resource_attributes(item: Item, before: State, after: State) -> Reason:
     changes = {
         name: [before.get(name), after.get(name)]
         for name in sorted({*before, *after})

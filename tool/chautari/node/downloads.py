@@ -32,7 +32,7 @@ def estimate(records: Path, partial: bool = False) -> DownloadEstimate:
             urls.add(note["download"])
         elif item.get("kind") == "package" and item.get("desired") != "absent":
             packages.add(item["name"])
-    sizes = {url: _size_of(url) for url in sorted(urls)}
+    sizes = {url: _content_length(url) for url in sorted(urls)}
     archives, unknown = _apt_archives(sorted(name for name in packages if PACKAGE.fullmatch(name)))
     apt = sum(archives.values())
     return {
@@ -62,7 +62,7 @@ def _apt_archives(names: list[str]) -> tuple[dict[str, int], list[str]]:
     return first[0] | second[0], first[1] + second[1]
 
 
-def _size_of(url: str) -> int | None:
+def _content_length(url: str) -> int | None:
     """Return the length of a file that its server reports, or None."""
     if not url.startswith(("https://", "http://")):
         return None

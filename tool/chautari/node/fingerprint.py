@@ -248,7 +248,7 @@ def _hash_file(name: str, algorithm: str) -> str:
         return found.hexdigest()
 
 
-def _state_of_paths(item: Item, _: _PendingQueries) -> State:
+def _states_of_matching_paths(item: Item, _: _PendingQueries) -> State:
     """Return the state of every file that a pattern matches: a new file is a difference, too."""
     return {name: path_state(name) for name in sorted(glob(item["name"]))}
 
@@ -376,7 +376,7 @@ def _read_lines(file: Path) -> list[str]:
 
 _KINDS = {
     "path": _state_of_path,
-    "paths": _state_of_paths,
+    "paths": _states_of_matching_paths,
     "exists": _state_of_existence,
     "package": _state_of_package,
     "unit": _state_of_unit,

@@ -36,7 +36,7 @@ def upgrade_receipt(body: Json) -> Json:
         "written_at": body["sealed"],
         "inputs": body["inputs"],
         "machine": body["machine"],
-        "items": [_convert_item(item) for item in body["items"]],
+        "items": [_convert_receipt_item(item) for item in body["items"]],
         "states": body["states"],
         "notices": [_notice_from_text(role, text) for text in body["notices"]],
         "incomplete_reason": _reason_from_text(body["unsealed"]) if body["unsealed"] else None,
@@ -44,7 +44,7 @@ def upgrade_receipt(body: Json) -> Json:
     }
 
 
-def _convert_item(item: Json) -> Json:
+def _convert_receipt_item(item: Json) -> Json:
     found = dict(item)
     if item["kind"] == "loaded":
         found |= {"kind": "reload_marker", "marker": found.pop("stamp")}
@@ -76,24 +76,24 @@ def _convert_reasons(roles: Json) -> Json:
     }
 
 
-def _convert_chosen(old: Json) -> Json:
+def _chosen_to_roles_selected(old: Json) -> Json:
     return {**old, "event": "roles_selected", "roles": _convert_reasons(old["roles"])}
 
 
-def _convert_may_follow(old: Json) -> Json:
+def _may_follow_to_followup_roles(old: Json) -> Json:
     return {**old, "event": "followup_roles", "roles": _convert_reasons(old["roles"])}
 
 
-def _convert_kept(old: Json) -> Json:
+def _kept_to_role_up_to_date(old: Json) -> Json:
     notices = [_notice_from_text(old["role"], text) for text in old["notices"]]
     return {**old, "event": "role_up_to_date", "notices": notices}
 
 
-def _convert_notice(old: Json) -> Json:
+def _notice_to_role_message(old: Json) -> Json:
     return {**old, "event": "role_message", "text": old["message"]}
 
 
-def _convert_accepted(old: Json) -> Json:
+def _accepted_to_manual_change_kept(old: Json) -> Json:
     return {
         **old,
         "event": "manual_change_kept",
@@ -101,27 +101,27 @@ def _convert_accepted(old: Json) -> Json:
     }
 
 
-def _convert_open(old: Json) -> Json:
+def _open_to_receipt_incomplete(old: Json) -> Json:
     return {**old, "event": "receipt_incomplete", "reason": _reason_from_text(old["why"])}
 
 
-def _convert_budget(old: Json) -> Json:
+def _budget_to_download_estimate(old: Json) -> Json:
     unknown = {"unknown_urls": old["unknown"], "unknown_packages": []}
     return {**old, "event": "download_estimate", "partial": bool(old.get("partial")), **unknown}
 
 
-def _convert_busy(old: Json) -> Json:
+def _convert_busy_event(old: Json) -> Json:
     return {**old, "holder": upgrade_request(old["holder"])}
 
 
 _CONVERTERS = {
     "run_started": upgrade_request,
-    "chosen": _convert_chosen,
-    "may_follow": _convert_may_follow,
-    "kept": _convert_kept,
-    "notice": _convert_notice,
-    "accepted": _convert_accepted,
-    "open": _convert_open,
-    "budget": _convert_budget,
-    "busy": _convert_busy,
+    "chosen": _chosen_to_roles_selected,
+    "may_follow": _may_follow_to_followup_roles,
+    "kept": _kept_to_role_up_to_date,
+    "notice": _notice_to_role_message,
+    "accepted": _accepted_to_manual_change_kept,
+    "open": _open_to_receipt_incomplete,
+    "budget": _budget_to_download_estimate,
+    "busy": _convert_busy_event,
 }

@@ -58,7 +58,7 @@ def followup_roles(context: RunContext, ran: set[str], records: Path) -> dict[st
         why = [
             make_reason("change_expected", role=other, name=item["name"])
             for other, item in changes
-            if any(_invalidates(item, watched) for watched in receipt.items)
+            if any(_affects_watched_resource(item, watched) for watched in receipt.items)
         ]
         why += [
             make_reason("needs", role=need) for need in inputs.get("needs", ()) if need in found
@@ -74,7 +74,7 @@ def _expected_changes(records: Path) -> list[tuple[str, Resource]]:
     return [(note["role"], note["item"]) for note in notes if note.get("changed")]
 
 
-def _invalidates(item: Resource, watched: Resource) -> bool:
+def _affects_watched_resource(item: Resource, watched: Resource) -> bool:
     """Return whether a receipt that holds `watched` would not match after a change of `item`."""
     name, kind = item["name"], item["kind"]
     if watched["kind"] == "paths":

@@ -213,14 +213,14 @@ def facts_of_role(inputs: RoleInputs, machine: State) -> State:
 # ── Roles that are installed on the node ─────────────────────────────────────────────────────
 
 
-def _installed_folders(state: Path) -> tuple[Path, Path]:
+def _folders_recording_installed_roles(state: Path) -> tuple[Path, Path]:
     # Versions before 0.1.0 wrote `carried`.
     return state / "installed", state / "carried"
 
 
 def mark_installed(state: Path, roles: Iterable[str]) -> None:
     """Record that roles begin to run: an interrupted one has no receipt, and is installed."""
-    folder, _ = _installed_folders(state)
+    folder, _ = _folders_recording_installed_roles(state)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for role in roles:
         (folder / role).touch()
@@ -228,7 +228,11 @@ def mark_installed(state: Path, roles: Iterable[str]) -> None:
 
 def obsolete_roles(state: Path, assigned: Iterable[str]) -> list[str]:
     """Return the roles that are installed on the node and no longer assigned to it."""
-    installed = {file.name for folder in _installed_folders(state) for file in folder.glob("*")}
+    installed = {
+        file.name
+        for folder in _folders_recording_installed_roles(state)
+        for file in folder.glob("*")
+    }
     installed |= {file.stem for file in receipts_folder(state).glob("*.json")}
     return sorted(installed - set(assigned))
 
@@ -242,7 +246,7 @@ def forget_role(state: Path, role: str) -> None:
     """Delete all records of a role that was removed from the node."""
     delete_receipts(state, [role])
     pending_file(state, role).unlink(missing_ok=True)
-    for folder in _installed_folders(state):
+    for folder in _folders_recording_installed_roles(state):
         (folder / role).unlink(missing_ok=True)
 
 

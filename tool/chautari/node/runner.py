@@ -62,7 +62,7 @@ def main(arguments: Request, payload: IO[bytes]) -> int:
         return (
             start(run, arguments, payload.read()) if valid else _refuse(make_reason("invalid_run"))
         )
-    if not valid or not _run_folders(run)[0].is_dir():
+    if not valid or not _folders_of_run(run)[0].is_dir():
         return _refuse(
             make_reason("unknown_run", run=run, known=runs.run_ids(STATE)[-runs.KEPT_RUNS :])
         )
@@ -83,7 +83,7 @@ def start(run: str, arguments: Request, bundle: bytes) -> int:
     if holder := lock.holder():
         _print_event({"event": "busy", "holder": holder})
         return BUSY
-    place, memory = _run_folders(run)
+    place, memory = _folders_of_run(run)
     try:
         place.mkdir(parents=True, exist_ok=True)
         unpack(bundle, memory)
@@ -102,7 +102,7 @@ def _refuse_and_clean_up(run: str, why: Reason) -> int:
 
     They hold secrets, and would be read as those of the newest run.
     """
-    for folder in _run_folders(run):
+    for folder in _folders_of_run(run):
         shutil.rmtree(folder, ignore_errors=True)
     return _refuse(why)
 
@@ -129,7 +129,7 @@ def _start_unit(run: str, memory: Path) -> str:
 
 def run_worker(run: str) -> int:
     """Hold the lock, do the run's work and record how it ended. Runs inside the transient unit."""
-    place, memory = _run_folders(run)
+    place, memory = _folders_of_run(run)
     try:
         # systemd stops a unit with SIGTERM: exit as after an error, so that it is recorded.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -313,7 +313,7 @@ def _run_logged(argv: list[str], place: Path, memory: Path, extra: dict[str, str
 
 def wait_until_started(run: str) -> int:
     """Wait until `run` has begun or was refused; return the exit code."""
-    for event in _follow_journal(run, _run_folders(run)[0] / "events.jsonl", 0):
+    for event in _follow_journal(run, _folders_of_run(run)[0] / "events.jsonl", 0):
         if event["event"] == "run_started":
             _print_event({"event": "run_detached", "run": run})
             return 0
@@ -325,7 +325,7 @@ def wait_until_started(run: str) -> int:
 
 def follow(run: str, offset: int) -> int:
     """Print the events of `run` from byte `offset` on until it ends; return its exit code."""
-    place, _ = _run_folders(run)
+    place, _ = _folders_of_run(run)
     code = 1
     for event in _follow_journal(run, place / "events.jsonl", offset):
         _print_event(event)
@@ -398,12 +398,12 @@ def _delete_secrets_of_killed_runs(run: str) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def _run_folders(run: str) -> tuple[Path, Path]:
+def _folders_of_run(run: str) -> tuple[Path, Path]:
     return STATE / "runs" / run, MEMORY / run
 
 
 def _read_run_secrets(place: Path) -> list[str]:
-    return journal.read_secrets(_run_folders(place.name)[1] / "secrets.json")
+    return journal.read_secrets(_folders_of_run(place.name)[1] / "secrets.json")
 
 
 def _append_event(place: Path, event: Mapping[str, Any]) -> None:

@@ -66,11 +66,11 @@ def status(state: Path) -> StatusAnswer:
         lines = journal.read_lines(place / "events.jsonl")
         ends = [journal.parse_event(line) for line in lines if b'"run_finished"' in line]
         answer["about"] = read_public_request(place)
-        answer["finished"] = next((e for e in reversed(ends) if _is_run_finished(e)), None)
+        answer["finished"] = next((e for e in reversed(ends) if _is_run_finished_event(e)), None)
     return answer
 
 
-def _is_run_finished(event: Mapping[str, Any]) -> TypeGuard[RunFinished]:
+def _is_run_finished_event(event: Mapping[str, Any]) -> TypeGuard[RunFinished]:
     return bool(event["event"] == "run_finished")
 
 
