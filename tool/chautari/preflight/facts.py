@@ -103,7 +103,7 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
             role, _, path = value.partition(" ")
             existing.append((role, path))
         elif key == "address6":
-            addresses6.append(_address6(value))
+            addresses6.append(_parse_hex_ipv6(value))
         else:
             single[key] = value
     middle = (asked + answered) / 2
@@ -133,7 +133,7 @@ def _container_kind(text: str) -> str:
     return "" if text == "none" else text
 
 
-def _address6(text: str) -> str:
+def _parse_hex_ipv6(text: str) -> str:
     """Return an address of 32 hexadecimal digits as it is usually written."""
     try:
         return str(IPv6Address(bytes.fromhex(text)))

@@ -62,7 +62,7 @@ def prepare(
     Returns a report for each node; the state `converged` means that the node may converge.
     """
     orders: Orders = {
-        "nodes": [_node_order(region, target, resolver or "") for target in targets],
+        "nodes": [_worker_input_for_node(region, target, resolver or "") for target in targets],
         "requirements": locked_requirements(),
         "marker": environment_digest(),
         "operator": f"{getpass.getuser()} from {platform.node()}",
@@ -112,7 +112,7 @@ def node_requirements(region: Region, name: str) -> NodeRequirements:
     )
 
 
-def _node_order(region: Region, target: SSHTarget, resolver: str) -> NodeOrder:
+def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> NodeOrder:
     roles = roles_of(region, target.name)
     return {
         "name": target.name,

@@ -111,7 +111,7 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
             return ""
         found, said = _read_facts(host, node)
         if found is not None:
-            return found.os if _complete_preflight(host, node, found, orders) else ""
+            return found.os if _report_preflight_result(host, node, found, orders) else ""
         if account := facts.required_login(said):
             other = coded_message(Refusal("other_login", {"user": account, "said": said}))
             write_result({"event": "refused", "node": host.name, "os": "", "refusals": [other]})
@@ -160,12 +160,14 @@ def keep_alive(connected: socket.socket) -> None:
             connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _complete_preflight(host: Host, node: NodeOrder, found: facts.Facts, orders: Orders) -> bool:
+def _report_preflight_result(
+    host: Host, node: NodeOrder, found: facts.Facts, orders: Orders
+) -> bool:
     """Report the result of the preflight; return whether the machine has to be prepared."""
     checking = orders["checking"]
     refusals = _preflight_refusals(host, node, found, checking)
     if not refusals and not checking:
-        refusals = _claim_roles(host, node, found)
+        refusals = _adopt_and_claim_roles(host, node, found)
     result: Result = {"event": "preparing", "node": host.name, "os": found.os}
     if refusals:
         write_result(
@@ -198,11 +200,11 @@ def _preflight_refusals(
     return refusals
 
 
-def _claim_roles(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
+def _adopt_and_claim_roles(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
     """Copy what the region adopts, and mark its roles as ours; return why that was impossible."""
     script = existing_state.claim_script(node["roles"], found.existing)
     root = "" if node["user"] == "root" else "sudo -n "
-    _, complaint, code = _run(host, f"{root}sh -c {shlex.quote(script)}")
+    _, complaint, code = _run_script_on_host(host, f"{root}sh -c {shlex.quote(script)}")
     if code != 0:
         return [Refusal("not_adopted", {"message": complaint.strip()[:MAX_SHOWN]})]
     if found.existing:
@@ -241,12 +243,12 @@ def _read_facts(host: Host, node: NodeOrder) -> tuple[facts.Facts | None, str]:
     """Return the machine's facts, or None and what it said in their place."""
     sent_at = time.time()
     # pyinfra reads without limits, and keeps nothing that a command said before it failed.
-    said, errors, _ = _run(host, facts.script(INSTALLED, node["takes_over"]))
+    said, errors, _ = _run_script_on_host(host, facts.script(INSTALLED, node["takes_over"]))
     found = facts.parse_output(said.splitlines(), sent_at, time.time())
     return found, "" if found else f"{said}\n{errors}".strip()[:MAX_SHOWN]
 
 
-def _run(host: Host, script: str) -> tuple[str, str, int]:
+def _run_script_on_host(host: Host, script: str) -> tuple[str, str, int]:
     """Run a shell script on the machine; return what it printed, its errors and its exit code."""
     command = f"sh -c {shlex.quote(script)}"
     _, output, errors = host.connector.client.exec_command(command, timeout=FACTS_SECONDS)
