@@ -21,7 +21,7 @@ from chautari.render.variables import NodeVariables
 KEY = "canary-key"
 CACHED = (
     inputs.receipt_declaration, inputs.with_shared_roles, inputs._role_files, inputs._digest_files,
-    inputs._declared_options, inputs.plays_by_role,
+    inputs._variables_in_argument_specs, inputs.plays_by_role,
 )  # fmt: skip
 
 

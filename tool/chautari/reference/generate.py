@@ -73,7 +73,9 @@ def playbook_text(root: Path) -> str:
     ]
     asking = [role for role in ROLES.values() if _has_in_use_tasks(root, role)]
     parts.append("\n".join(_in_use_play_yaml(role) for role in asking))
-    parts += [_play_text(role, gather=number == 0) for number, role in enumerate(ROLES.values())]
+    parts += [
+        _role_play_yaml(role, gather=number == 0) for number, role in enumerate(ROLES.values())
+    ]
     return "\n".join([parts[0], "\n\n".join(parts[1:]), ""])
 
 
@@ -94,7 +96,7 @@ def _in_use_play_yaml(role: Role) -> str:
         tasks_from: {IN_USE_TASKS}"""
 
 
-def _play_text(role: Role, *, gather: bool) -> str:
+def _role_play_yaml(role: Role, *, gather: bool) -> str:
     return f"""\
 - name: {role.title}
   hosts: {role.name}
@@ -118,7 +120,7 @@ def main(arguments: list[str]) -> int:
     """Write the generated files, or with `--check` only name those that are out of date."""
     root = content_root()
     expected = generated_files(root)
-    old = [file for file, text in expected.items() if not _has_text(file, text)]
+    old = [file for file, text in expected.items() if not _content_equals(file, text)]
     for file in old:
         if "--check" in arguments:
             name = file.relative_to(root)
@@ -128,7 +130,7 @@ def main(arguments: list[str]) -> int:
     return 1 if old and "--check" in arguments else 0
 
 
-def _has_text(file: Path, text: str) -> bool:
+def _content_equals(file: Path, text: str) -> bool:
     return file.is_file() and file.read_text() == text
 
 

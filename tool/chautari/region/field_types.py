@@ -252,7 +252,7 @@ def check_public_key(value: str) -> str:
 
 
 def _check_key_blob(kind: str, blob: str) -> None:
-    fields = _key_fields(blob)
+    fields = _split_key_blob(blob)
     expected = 2 if kind == "ssh-ed25519" else 3
     if len(fields) != expected or fields[0] != kind.encode():
         raise ValueError("the key is damaged or cut off; paste the whole line again")
@@ -265,7 +265,7 @@ def _check_key_blob(kind: str, blob: str) -> None:
         )
 
 
-def _key_fields(blob: str) -> list[bytes]:
+def _split_key_blob(blob: str) -> list[bytes]:
     """Return the length-prefixed parts of a key, or none when they do not fill it exactly."""
     try:
         raw = base64.b64decode(blob, validate=True)
@@ -297,7 +297,7 @@ def check_host_key(value: str) -> str:
         return value
     kind, _, rest = value.strip().partition(" ")
     blob = rest.split(" ")[0]
-    fields = _key_fields(blob)
+    fields = _split_key_blob(blob)
     if kind not in HOST_KEY_TYPES or not fields or fields[0] != kind.encode():
         raise ValueError(
             "not a host key; write SHA256:… as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` "

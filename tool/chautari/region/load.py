@@ -102,7 +102,7 @@ def load(file: Path) -> Inventory:
     document = yaml_reader.read(file)
     region = _validated_region(document)
     pinned, found = _read_lock_file(file.parent)
-    releases = _known_releases()
+    releases = _shipped_releases()
     for app, pins in pinned.items():
         releases.setdefault(app, {}).update(pins)
     found += document.problems
@@ -153,7 +153,7 @@ def _folder_name_problem(document: yaml_reader.Document, file: Path, region: Reg
     )
 
 
-def _known_releases() -> dict[str, dict[str, Artifact]]:
+def _shipped_releases() -> dict[str, dict[str, Artifact]]:
     """Return the releases whose checksums this version contains, by app and version."""
     found: dict[str, dict[str, Artifact]] = {}
     for service in SERVICES.values():

@@ -31,9 +31,9 @@ RENAMES = (Rename(("sandbox", "stand_in"), "os_substitutes", "0.1.0"),)
 
 def renamed_key(location: Sequence[str | int]) -> Rename | None:
     """Return how the key at `location` was renamed, or None when it never was."""
-    return next((item for item in RENAMES if _matches(item.old, location)), None)
+    return next((item for item in RENAMES if _matches_location(item.old, location)), None)
 
 
-def _matches(old: tuple[str, ...], location: Sequence[str | int]) -> bool:
+def _matches_location(old: tuple[str, ...], location: Sequence[str | int]) -> bool:
     pairs = zip(old, location, strict=False)
     return len(old) == len(location) and all(a in (ANY, str(b)) for a, b in pairs)

@@ -105,7 +105,7 @@ def of_node(node: NodeVariables, key: str, ansible: str) -> list[RoleInputs]:
             ),
             "variables": {
                 name: _keyed_digest(key, f"{role}.{name}", values[name])
-                for name in sorted(_declared_options(role) & values.keys())
+                for name in sorted(_variables_in_argument_specs(role) & values.keys())
             },
             "needs": [
                 other for other in receipt_declaration(role).needs if other in set(node.roles)
@@ -182,7 +182,7 @@ def _digest_files(role: str) -> str:
 
 
 @functools.cache
-def _declared_options(role: str) -> frozenset[str]:
+def _variables_in_argument_specs(role: str) -> frozenset[str]:
     """Return the variables that a role's `meta/argument_specs.yml` names."""
     file = content_root() / "roles" / role / "meta" / "argument_specs.yml"
     entry_points = read_toolkit_yaml(file)["argument_specs"].values()

@@ -33,7 +33,7 @@ class _Dumper(_Base):
         return True
 
 
-def _represent(dumper: _Dumper, value: _Unsafe) -> Any:
+def _represent_unsafe(dumper: _Dumper, value: _Unsafe) -> Any:
     text = str(value)
     # Ansible reads `!unsafe '022'` as a number and `!unsafe 'no'` as false, quotes or not. Text
     # that looks like something else holds no template, so plain quotes serve it better.
@@ -42,7 +42,7 @@ def _represent(dumper: _Dumper, value: _Unsafe) -> Any:
     return dumper.represent_scalar("!unsafe", text, style="'")
 
 
-_Dumper.add_representer(_Unsafe, _represent)
+_Dumper.add_representer(_Unsafe, _represent_unsafe)
 
 
 @dataclass(frozen=True)
