@@ -23,19 +23,19 @@ class Cause:
     in_journal: bool = False
 
 
-def _any_of(*parts: str) -> re.Pattern[str]:
+def _compile_any(*parts: str) -> re.Pattern[str]:
     return re.compile("|".join(parts), re.IGNORECASE | re.MULTILINE)
 
 
 CAUSES = (
     Cause(
         "disk_full",
-        _any_of(r"no space left on device", r"\[Errno 28\]", r"don't have enough free space"),
+        _compile_any(r"no space left on device", r"\[Errno 28\]", r"don't have enough free space"),
         in_journal=True,
     ),
     Cause(
         "out_of_memory",
-        _any_of(
+        _compile_any(
             "out of memory", "cannot allocate memory", r"\[Errno 12\]", "^MemoryError",
             "oom-kill", "^Killed$",
         ),
@@ -43,13 +43,13 @@ CAUSES = (
     ),
     Cause(
         "apt_locked",
-        _any_of("could not get lock", "unable to (?:acquire|lock) the", "failed to lock apt"),
+        _compile_any("could not get lock", "unable to (?:acquire|lock) the", "failed to lock apt"),
     ),
-    Cause("other_run", _any_of("another preparation is running", "another run is active")),
-    Cause("dpkg_interrupted", _any_of("dpkg was interrupted")),
+    Cause("other_run", _compile_any("another preparation is running", "another run is active")),
+    Cause("dpkg_interrupted", _compile_any("dpkg was interrupted")),
     Cause(
         "no_name_resolution",
-        _any_of(
+        _compile_any(
             "temporary failure (?:in name resolution|resolving)", "could not resolve",
             "name or service not known", "no address associated with hostname",
         ),

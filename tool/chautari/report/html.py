@@ -33,7 +33,7 @@ def render_html(report: RegionReport) -> str:
     )
 
 
-def _template_cache() -> FileSystemBytecodeCache | None:
+def _bytecode_cache() -> FileSystemBytecodeCache | None:
     """Keep compiled templates between commands; without a place for them they are made anew."""
     folder = state_dir() / "templates"
     try:
@@ -52,7 +52,7 @@ def template() -> Template:
 def _jinja_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
-        bytecode_cache=_template_cache(),
+        bytecode_cache=_bytecode_cache(),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

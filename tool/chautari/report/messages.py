@@ -72,7 +72,7 @@ def _followup_role(data: Data) -> str:
     return f"{data['role']} would run afterwards, in a second pass: {why}"
 
 
-def _cause_or_fix(fix: str) -> Callable[[Data], str]:
+def _make_cause_or_fix_template(fix: str) -> Callable[[Data], str]:
     """Return a template for the known cause of an error, else for `fix`."""
 
     def step_for(data: Data) -> str:
@@ -334,11 +334,11 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     "bundle_damaged": ("The bundle arrived damaged, so it was not unpacked.", "Deploy again."),
     "run_not_recorded": (
         "The run could not be written to the node's disk: {error}",
-        _cause_or_fix("Deploy again."),
+        _make_cause_or_fix_template("Deploy again."),
     ),
     "unit_not_started": (
         "systemd did not start the run: {error}",
-        _cause_or_fix(
+        _make_cause_or_fix_template(
             "Look at `systemctl is-system-running` and `journalctl -n 50` on the node. Fix the "
             "cause or restart the machine, then deploy again."
         ),
@@ -359,7 +359,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "run_crashed": (
         "The run crashed: {message}",
-        _cause_or_fix(
+        _make_cause_or_fix_template(
             "Deploy again. If it happens again, report it with the output of "
             "`journalctl -u chautari-run-{run}` on the node."
         ),

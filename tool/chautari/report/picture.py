@@ -70,7 +70,9 @@ def draw(report: RegionReport, columns: int) -> Picture:
             top = _lowest_edge(boxes) + _GAP
         x = _MARGIN + place % columns * (BOX_WIDTH + _GAP)
         above = boxes[-columns] if place >= columns else None
-        boxes.append(_box(report, node, (x, top), _connector(x, top, width // 2, above)))
+        boxes.append(
+            _layout_node_box(report, node, (x, top), _connector(x, top, width // 2, above))
+        )
     return Picture(width, _lowest_edge(boxes) + _MARGIN, width // 2, tuple(boxes))
 
 
@@ -78,7 +80,9 @@ def _lowest_edge(boxes: list[Box]) -> int:
     return max((box.y + box.height for box in boxes), default=_TOP)
 
 
-def _box(report: RegionReport, node: NodeReport, corner: tuple[int, int], root: str) -> Box:
+def _layout_node_box(
+    report: RegionReport, node: NodeReport, corner: tuple[int, int], root: str
+) -> Box:
     groups = summary.groups_on_node(report, node)
     services = tuple(_service_badge(i, g) for i, g in enumerate(g for g in groups if g.info))
     below = _HEAD + len(services) * _SERVICE

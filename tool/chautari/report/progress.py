@@ -179,7 +179,7 @@ def _event_lines(node: str, event: Event) -> list[str]:
     message = clean(event.get("message", ""))
     match event.get("event"):
         case "role_finished":
-            return [_join_columns(node, role, _role_counts(event))]
+            return [_join_columns(node, role, _task_counts_of_role(event))]
         case "role_message":
             text = clean(event.get("text", ""))
             return _indent_further_lines(_join_columns(node, role, f"notice: {text}"))
@@ -203,21 +203,21 @@ def _indent_further_lines(text: str) -> list[str]:
     return [first.rstrip(), *(f"    {line.rstrip()}" for line in rest if line.strip())]
 
 
-def _role_counts(event: Event) -> str:
-    failed = f" failed={_event_integer(event, 'failed')}" if _event_integer(event, "failed") else ""
-    counts = f"changed={_event_integer(event, 'changed')} ok={_event_integer(event, 'ok')}{failed}"
+def _task_counts_of_role(event: Event) -> str:
+    failed = f" failed={_integer_field(event, 'failed')}" if _integer_field(event, "failed") else ""
+    counts = f"changed={_integer_field(event, 'changed')} ok={_integer_field(event, 'ok')}{failed}"
     return f"{counts} {_seconds_text(event)}"
 
 
-def _event_integer(event: Event, key: str) -> int:
-    return int(_event_number(event, key))
+def _integer_field(event: Event, key: str) -> int:
+    return int(_number_field(event, key))
 
 
 def _seconds_text(event: Event) -> str:
-    return f"{_event_number(event, 'seconds'):.1f}s"
+    return f"{_number_field(event, 'seconds'):.1f}s"
 
 
-def _event_number(event: Event, key: str) -> float:
+def _number_field(event: Event, key: str) -> float:
     """Return a number of an event; what is missing or no finite number counts as nothing."""
     value = event.get(key, 0)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0

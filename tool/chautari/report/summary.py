@@ -100,7 +100,7 @@ def region_tone(report: RegionReport) -> Tone:
     """Return good, bad, or wait for a run that continues or ran no checks."""
     if not report.ok:
         return "bad"
-    if _only_planned(report):
+    if _is_plan_report(report):
         return "good"
     running = any(state_words(node).tone == "wait" for node in report.nodes)
     return "good" if report.count("passed") and not running else "wait"
@@ -110,7 +110,7 @@ def verdict(report: RegionReport) -> str:
     """Return the whole result in one sentence."""
     if not report.nodes and not report.checks:
         return f"Nothing was done in region {one_line(report.region)}."
-    if report.ok and _only_planned(report):
+    if report.ok and _is_plan_report(report):
         return _verdict_of_plan(report)
     opening = {"good": "is well", "bad": "needs attention", "wait": "is not fully checked yet"}
     phrases = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
@@ -123,7 +123,7 @@ def verdict(report: RegionReport) -> str:
     return f"{subject} {opening[region_tone(report)]}: {result}."
 
 
-def _only_planned(report: RegionReport) -> bool:
+def _is_plan_report(report: RegionReport) -> bool:
     return bool(report.nodes) and all(node.state == "planned" for node in report.nodes)
 
 

@@ -154,10 +154,10 @@ def read_identity(path: Path) -> Identity | None:
     try:
         return pyrage.ssh.Identity.from_buffer(raw)
     except (pyrage.IdentityError, ValueError):
-        return _unlock_with_passphrase(raw)
+        return _unlock_with_env_passphrase(raw)
 
 
-def _unlock_with_passphrase(raw: bytes) -> Identity | None:
+def _unlock_with_env_passphrase(raw: bytes) -> Identity | None:
     passphrase = os.environ.get("CHAUTARI_KEY_PASSPHRASE")
     if not passphrase:
         return None

@@ -90,7 +90,7 @@ def _steps_before(region: Region, source: str, to: str, name: str) -> list[MoveS
         MoveStep(
             "Let the old server log in to the new one",
             "A key of its own does it: your own key and its agent stay on this machine.",
-            _open_way_commands(region, source, to),
+            _commands_to_let_old_server_connect(region, source, to),
         ),
         MoveStep(
             "Copy the recordings for the first time",
@@ -182,7 +182,7 @@ def _ssh_command(region: Region, node: str, command: str) -> str:
     return f"ssh {_ssh_destination(region, node)} '{root}{command}'"
 
 
-def _open_way_commands(region: Region, source: str, to: str) -> tuple[str, ...]:
+def _commands_to_let_old_server_connect(region: Region, source: str, to: str) -> tuple[str, ...]:
     """Return the commands that let the old server, and no other machine, reach the new one."""
     old, new = (f"ssh {_ssh_destination(region, node)}" for node in (source, to))
     address = region.nodes[to].address
