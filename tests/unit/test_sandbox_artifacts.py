@@ -140,7 +140,9 @@ def test_download_with_another_sum_is_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "_require_reachable", lambda url: None)
-    monkeypatch.setattr(download, "_receive", lambda url, target: target.write_bytes(b"evil"))
+    monkeypatch.setattr(
+        download, "_stream_to_file", lambda url, target: target.write_bytes(b"evil")
+    )
     with pytest.raises(download.CannotFetch, match=f"but {NEXTCLOUD.sha256} is pinned"):
         download.fetch(NEXTCLOUD, tmp_path)
     assert not list((tmp_path / NEXTCLOUD.sha256).iterdir())
@@ -168,7 +170,7 @@ def test_refusal_is_remembered_for_an_hour(tmp_path: Path, monkeypatch: pytest.M
 
 def test_good_download_stays_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_require_reachable", lambda url: None)
-    monkeypatch.setattr(download, "_receive", lambda url, target: target.write_bytes(PINNED))
+    monkeypatch.setattr(download, "_stream_to_file", lambda url, target: target.write_bytes(PINNED))
     assert download.fetch(NEXTCLOUD, tmp_path).read_bytes() == PINNED
     assert download.find_cached_file(NEXTCLOUD, tmp_path) is not None
 

@@ -31,13 +31,13 @@ def apt_sources(targets: str, release: str) -> tuple[str, ...]:
     for target in targets.splitlines():
         uri, _, rest = target.partition("|")
         suite, _, component = rest.partition("|")
-        pocket = _pocket(suite)
+        pocket = _pocket_of_suite(suite)
         if component == "main" and pocket is not None and uri.startswith(("http:", "https:")):
             lines[f"deb {uri} {CODENAMES[release]}{pocket} main"] = None
     return tuple(lines) if any(f" {CODENAMES[release]} " in line for line in lines) else ()
 
 
-def _pocket(suite: str) -> str | None:
+def _pocket_of_suite(suite: str) -> str | None:
     for codename in _KNOWN:
         if suite.startswith(codename) and suite.removeprefix(codename) in _POCKETS:
             return suite.removeprefix(codename)

@@ -27,7 +27,7 @@ Check = Callable[[], tuple[bool, str, str]]  # whether it is well, a detail, and
 def findings(network: str = NETWORK) -> list[DoctorFinding]:
     """Return what this machine has and lacks, in the order in which it should be fixed."""
     checks: dict[str, Check] = {
-        "system": _check_system,
+        "system": _check_linux,
         "root": _check_root,
         "podman": _check_podman,
         "container network": _check_network_backend,
@@ -38,7 +38,7 @@ def findings(network: str = NETWORK) -> list[DoctorFinding]:
         "limits": _check_limits,
         "certificate store": _check_certificate_store,
         "resolver": _report_resolvers,
-        "network": lambda: _check_network(network),
+        "network": lambda: _check_subnet_is_free(network),
     }
     return [_run_check(name, check) for name, check in checks.items()]
 
@@ -53,7 +53,7 @@ def _run_check(name: str, check: Check) -> DoctorFinding:
     return DoctorFinding(name, ok, detail, "" if ok else fix)
 
 
-def _check_system() -> tuple[bool, str, str]:
+def _check_linux() -> tuple[bool, str, str]:
     system = os.uname()
     detail = f"{system.sysname} {system.release}, {system.machine}"
     fix = "run it on Debian 12, in a virtual machine for instance"
@@ -128,14 +128,14 @@ def _report_resolvers() -> tuple[bool, str, str]:
     return True, servers, ""
 
 
-def _check_network(network: str) -> tuple[bool, str, str]:
-    own = _own_interface(network)
+def _check_subnet_is_free(network: str) -> tuple[bool, str, str]:
+    own = _find_sandbox_bridge(network)
     taken = subnets.subnet_conflict(network, own)
     detail = taken or f"{network} is {'used by this sandbox' if own else 'free'}"
     return not taken, detail, "give the nodes addresses of another network"
 
 
-def _own_interface(network: str) -> str:
+def _find_sandbox_bridge(network: str) -> str:
     """Return the bridge of a sandbox that already has this network; empty without one."""
     if shutil.which("podman") is None:
         return ""

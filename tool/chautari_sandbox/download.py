@@ -64,7 +64,7 @@ def _download(wanted: RequiredArtifact, folder: Path) -> Path:
     final.parent.mkdir(parents=True, exist_ok=True)
     partial = final.with_name(final.name + ".partial")
     try:
-        _receive(wanted.url, partial)
+        _stream_to_file(wanted.url, partial)
         got = sha256(partial)
         if got != wanted.sha256:
             raise CannotFetch(f"its SHA-256 is {got}, but {wanted.sha256} is pinned")
@@ -82,7 +82,7 @@ def _require_reachable(url: str) -> None:
     socket.create_connection((parts.hostname or "", port), timeout=CONNECT_SECONDS).close()
 
 
-def _receive(url: str, target: Path) -> None:
+def _stream_to_file(url: str, target: Path) -> None:
     deadline = time.monotonic() + TOTAL_SECONDS
     with (
         urllib.request.build_opener().open(url, timeout=STALL_SECONDS) as answer,

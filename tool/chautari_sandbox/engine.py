@@ -120,7 +120,7 @@ class Engine:
             self.remove_containers([present])
         run(podman.create_command(self.base, wanted))
         try:
-            self._unpack(wanted.name, files)
+            self._unpack_in_container(wanted.name, files)
         except BaseException:
             # Without its trust and settings it must not be taken for a good one next time.
             run(podman.remove_command(self.base, [wanted.name]))
@@ -128,7 +128,7 @@ class Engine:
         run(podman.start_command(self.base, wanted.name))
         return "created"
 
-    def _unpack(self, name: str, archive: bytes) -> None:
+    def _unpack_in_container(self, name: str, archive: bytes) -> None:
         """Unpack an archive in a container; podman sometimes breaks its own pipe, so try thrice."""
         for pause in (1, 2):
             with contextlib.suppress(ProcessError):
@@ -148,7 +148,7 @@ class Engine:
         wanted = seed.short_digest(settings)
         if known.get(found.id) == wanted:
             return False
-        self._unpack(found.name, settings)
+        self._unpack_in_container(found.name, settings)
         self.execute(found.name, "update-ca-certificates")
         paths.write(memory, json.dumps({**known, found.id: wanted}))
         return True

@@ -21,8 +21,8 @@ def is_running(spec: SandboxSpec, known: SandboxState) -> bool:
     """Return whether all containers of `spec` answer, and its mirror serves what `spec` needs."""
     return (
         state.is_finished(spec.name)
-        and _has_nodes_of(spec, known)
-        and _has_artifacts_of(spec, known)
+        and _state_has_nodes_of(spec, known)
+        and _state_has_artifacts_of(spec, known)
         and _all_servers_greet(spec, known)
     )
 
@@ -33,12 +33,12 @@ def _all_servers_greet(spec: SandboxSpec, known: SandboxState) -> bool:
     return all(map_parallel(lambda server: ports.greets(*server), servers))
 
 
-def _has_nodes_of(spec: SandboxSpec, known: SandboxState) -> bool:
+def _state_has_nodes_of(spec: SandboxSpec, known: SandboxState) -> bool:
     addresses = dict(known.nodes)
     return all(addresses.get(node.name) == node.address for node in spec.nodes)
 
 
-def _has_artifacts_of(spec: SandboxSpec, known: SandboxState) -> bool:
+def _state_has_artifacts_of(spec: SandboxSpec, known: SandboxState) -> bool:
     """Return whether the last start looked for every release that `spec` needs."""
     served = {(item.name, item.version) for item in known.artifacts}
     served |= {(item.name, item.version) for item in known.missing}

@@ -14,7 +14,7 @@ def with_mirror(spec: SandboxSpec, folder: Path | None) -> SandboxSpec:
 
     A folder is remembered until another one is named or the sandbox is taken down.
     """
-    note = _mirror_setting_file(spec.name)
+    note = _file_naming_mirror_folder(spec.name)
     if folder is not None:
         paths.write(note, str(folder.resolve()))
         return replace(spec, mirror=folder.resolve())
@@ -25,8 +25,8 @@ def with_mirror(spec: SandboxSpec, folder: Path | None) -> SandboxSpec:
 
 def forget_mirror(sandbox: str) -> None:
     """Forget the folder, so that new nodes do not go on with its releases."""
-    _mirror_setting_file(sandbox).unlink(missing_ok=True)
+    _file_naming_mirror_folder(sandbox).unlink(missing_ok=True)
 
 
-def _mirror_setting_file(sandbox: str) -> Path:
+def _file_naming_mirror_folder(sandbox: str) -> Path:
     return paths.state_dir(sandbox) / "mirror-folder"

@@ -58,7 +58,7 @@ class SandboxProvider:
         """Return `--mirror`."""
         from chautari_sandbox import commands
 
-        return [commands.mirror_option(self._choose_mirror)]
+        return [commands.mirror_option(self._set_mirror_folder)]
 
     def doctor_findings(self) -> Sequence[DoctorFinding]:
         """Return what this machine has and lacks for a sandbox."""
@@ -66,7 +66,9 @@ class SandboxProvider:
 
         return doctor.findings()
 
-    def _choose_mirror(self, _: click.Context, __: click.Parameter, folder: Path | None) -> None:
+    def _set_mirror_folder(
+        self, _: click.Context, __: click.Parameter, folder: Path | None
+    ) -> None:
         self.mirror = folder
 
 

@@ -32,7 +32,7 @@ def installed_runtimes() -> tuple[str, ...]:
 def failure_reason(name: str) -> str:
     """Return why a runtime cannot start a container; empty when it can."""
     with tempfile.TemporaryDirectory(prefix="chautari-") as folder:
-        rootfs = _rootfs(Path(folder))
+        rootfs = _create_empty_rootfs(Path(folder))
         try:
             run(
                 podman.trial_command(podman_command(name), str(rootfs), process_limit()), timeout=60
@@ -42,7 +42,7 @@ def failure_reason(name: str) -> str:
     return ""
 
 
-def _rootfs(folder: Path) -> Path:
+def _create_empty_rootfs(folder: Path) -> Path:
     """Return an empty root that uses the host's /usr."""
     for name in ("usr", "proc", "sys", "dev", "etc", "run", "tmp"):
         (folder / name).mkdir()

@@ -85,7 +85,10 @@ def publish_artifacts(setup: Setup, state: SandboxState) -> SandboxState:
         ),
     )
     found += registry.publish_images(
-        setup.spec.images, _image_base_archive(setup), setup.folder / "mirror", state.mirror_url
+        setup.spec.images,
+        _base_archive_of_image_doubles(setup),
+        setup.folder / "mirror",
+        state.mirror_url,
     )
     served = repositories.publish_repositories(
         setup.spec.repositories, setup.folder, setup.folder / "mirror", state.mirror_url
@@ -107,7 +110,7 @@ def publish_artifacts(setup: Setup, state: SandboxState) -> SandboxState:
     )
 
 
-def _image_base_archive(setup: Setup) -> Path | None:
+def _base_archive_of_image_doubles(setup: Setup) -> Path | None:
     """Return the base system for doubles of container images; None where there are none."""
     if not setup.spec.images:
         return None

@@ -40,20 +40,20 @@ class Store:
         """Keep one message and let the oldest go."""
         with self._lock:
             self._messages.append(message)
-            self._write()
+            self._save_messages()
 
     def clear(self) -> None:
         """Forget all messages."""
         with self._lock:
             self._messages.clear()
-            self._write()
+            self._save_messages()
 
     def find(self, to: str) -> list[Message]:
         """Return the messages to an address, or all, the oldest first."""
         with self._lock:
             return [m for m in self._messages if not to or to.lower() in map(str.lower, m["to"])]
 
-    def _write(self) -> None:
+    def _save_messages(self) -> None:
         aside = self._file.with_suffix(".new")
         aside.write_text(json.dumps(list(self._messages)))
         aside.replace(self._file)
