@@ -28,7 +28,9 @@ def test_prosody_settings_keep_the_markers_of_upstream_script(tmp_path: Path) ->
     text = prosody(tmp_path)
     for mark in (
         "unlimited_jids",
-        "component_admins_as_room_owners",
+        "component_admins_as_room_owners = ",
+        '\n--"polls";\n',
+        'VirtualHost "jigasi.meet.jitsi"',
         f'Component "polls.{DOMAIN}"',
         f'Component "internal.auth.{DOMAIN}" "muc"',
         f'Component "focus.{DOMAIN}" "client_proxy"',
@@ -136,3 +138,15 @@ def test_turn_relays_to_private_networks_only_for_bridges(tmp_path: Path) -> Non
         assert f"denied-peer-ip={range_}" in text, range_
     assert re.findall(r"allowed-peer-ip=(.*)", text) == ["198.51.100.14", "198.51.100.13"]
     assert "no-tcp\n" in text and "no-cli" in text and "no-loopback-peers" not in text
+
+
+def test_jicofo_starts_again_after_a_crash(tmp_path: Path) -> None:
+    unit = render("jitsi", "jicofo-unit.conf.j2", variables(tmp_path, "jitsi", "13"))
+    lines = unit.splitlines()
+    assert "Restart=on-failure" in lines and "RemainAfterExit=no" in lines
+    # An empty value takes the commands of the script in /etc/init.d away.
+    assert lines.index("ExecStart=") < lines.index("ExecStop=")
+    assert [line for line in lines if line.startswith("ExecStart=/")] == [
+        'ExecStart=/bin/bash -c "exec /usr/share/jicofo/jicofo.sh < /dev/null'
+        ' >> /var/log/jitsi/jicofo.log 2>&1"'
+    ]

@@ -47,6 +47,12 @@ def test_service_runs(host: Host, unit: str) -> None:
     assert host.service(unit).is_running
 
 
+@pytest.mark.advice("Deploy again: it writes how systemd starts Jicofo.", units=["jicofo"])
+def test_focus_starts_again_after_a_crash(host: Host) -> None:
+    """Jicofo starts again after a crash"""
+    assert host.check_output("systemctl show --property Restart --value jicofo") == "on-failure"
+
+
 @pytest.mark.advice("Fix what 'prosodyctl check config' names, or deploy again.", units=["prosody"])
 def test_settings_of_prosody_are_valid(host: Host) -> None:
     """Prosody finds no error in its settings"""
@@ -141,7 +147,8 @@ def test_settings_hold_what_packages_look_for(host: Host, settings: dict[str, An
                 "unlimited_jids", "component_admins_as_room_owners",
                 f'Component "conference.{domain}" "muc"\n    restrict_room_creation',
                 f'Component "polls.{domain}"', f'Component "internal.auth.{domain}" "muc"',
-                f'Component "focus.{domain}" "client_proxy"',
+                f'Component "focus.{domain}" "client_proxy"', '--"polls";',
+                'VirtualHost "jigasi.meet.jitsi"',
             ),
             pages: ("var config",),
             site: ("server_name",),

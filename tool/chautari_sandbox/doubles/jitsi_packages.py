@@ -7,6 +7,7 @@ treat configuration that is there as upstream's do; what they do not do is carry
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from chautari_sandbox.debian import Package
@@ -17,26 +18,52 @@ ABOUT = "Double of upstream's {}, for the sandbox only"
 DEPENDS = {
     "jitsi-videobridge2": "debconf, procps, python3, uuid-runtime, ruby-hocon",
     "jicofo": "debconf, jq, python3, ruby-hocon",
-    "jitsi-meet-prosody": "debconf, openssl, prosody, ca-certificates, ruby-hocon, lua-sec,"
-    " lua-basexx, lua-luaossl, lua-cjson, lua-inspect",
+    "jitsi-meet-prosody": "debconf, openssl, prosody, ca-certificates, lua-sec, lua-basexx,"
+    " lua-luaossl, lua-cjson, lua-inspect",
     "jitsi-meet-web": "",
     "jitsi-meet-web-config": "debconf, openssl, nginx",
 }
-MODULES = {
-    "jitsi-meet-prosody": (
-        "av_moderation", "av_moderation_component", "conference_duration", "end_conference",
-        "features_identity", "jiconop", "limits_exception", "muc_breakout_rooms", "muc_census",
-        "muc_domain_mapper", "muc_hide_all", "muc_lobby_rooms", "muc_meeting_id",
-        "muc_password_whitelist", "muc_rate_limit", "polls", "polls_component", "room_metadata",
-        "room_metadata_component", "speakerstats", "speakerstats_component",
-    ),
-}  # fmt: skip
+# The modules of upstream's example, each with the options that it cannot work without. A double
+# that had more modules than upstream would let settings pass that no real server can load.
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "av_moderation_component": ("muc_component", "muc_mapper_domain_base"),
+    "conference_duration": ("main_muc",),
+    "end_conference": ("muc_component", "muc_mapper_domain_base"),
+    "features_identity": (),
+    "jitsi_session": (),
+    "limits_exception": (),
+    "muc_breakout_rooms": ("main_muc",),
+    "muc_domain_mapper": ("muc_mapper_domain_base",),
+    "muc_hide_all": (),
+    "muc_lobby_rooms": ("lobby_muc", "main_muc"),
+    "muc_meeting_id": (),
+    "muc_password_whitelist": ("muc_password_whitelist",),
+    "muc_rate_limit": (),
+    "polls_component": ("muc_mapper_domain_base",),
+    "room_metadata_component": ("muc_component", "muc_mapper_domain_base"),
+    "speakerstats_component": ("muc_component", "muc_mapper_domain_base"),
+}
+COMPONENTS = (
+    "av_moderation_component",
+    "end_conference",
+    "polls_component",
+    "room_metadata_component",
+    "speakerstats_component",
+)
 SHARED = {
     "jitsi-videobridge2": "usr/share/jitsi-videobridge/double_xmpp.py",
     "jicofo": "usr/share/jicofo/double_xmpp.py",
 }
 PLUGINS = "usr/share/jitsi-meet/prosody-plugins"
-STUB = "-- Double of upstream's mod_{}: it loads, and does nothing.\n"
+STUB = """\
+-- Double of upstream's mod_{name}: does nothing. It refuses to load where upstream's cannot work.
+for _, option in ipairs {{ {options} }} do
+	assert(module:get_option(option) ~= nil, "mod_{name} needs the option " .. option);
+end
+"""
+COMPONENT_STUB = """\
+assert(module:get_host_type() == "component", "mod_{name} is a component of its own");
+"""
 
 
 def versions_of(release: str) -> dict[str, str]:
@@ -67,12 +94,19 @@ def _part(name: str, version: str) -> Package:
     if DEPENDS[name]:
         fields["Depends"] = DEPENDS[name]
     files = _read(SOURCES / name / "root")
-    for module in MODULES.get(name, ()):
-        files[f"{PLUGINS}/mod_{module}.lua"] = STUB.format(module).encode()
+    if name == "jitsi-meet-prosody":
+        files |= {f"{PLUGINS}/mod_{module}.lua": plugin(module) for module in MODULES}
     if name in SHARED:
         files[SHARED[name]] = (SOURCES / "shared" / "double_xmpp.py").read_bytes()
     scripts = _read(SOURCES / name / "debian")
     return Package({**fields, **_described(name)}, scripts, files)
+
+
+def plugin(name: str) -> bytes:
+    """Return the double of one of upstream's modules for Prosody."""
+    options = ", ".join(f'"{option}"' for option in MODULES[name])
+    text = STUB + (COMPONENT_STUB if name in COMPONENTS else "")
+    return text.format(name=name, options=options).encode()
 
 
 def _fields(name: str, version: str) -> dict[str, str]:

@@ -118,17 +118,17 @@ class Api(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer what is asked."""
-        up = state["connected"]
         bridges = {
             "bridge_count": len(state["bridges"]),
             "operational_bridge_count": len(state["bridges"]),
         }
         stats = {"double": True, "conferences": len(state["rooms"]), "bridge_selector": bridges}
-        answers = {"/about/health": (200 if up else 500, {}), "/stats": (200, stats)}
-        code, data = answers.get(self.path, (404, {}))
-        body = json.dumps(data).encode()
+        healthy = (200, "OK") if state["connected"] else (503, "XMPP ping failed")
+        answers = {"/about/health": healthy, "/stats": (200, json.dumps(stats))}
+        code, text = answers.get(self.path, (404, ""))
+        body = text.encode()
         self.send_response(code)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "application/json" if text[:1] == "{" else "text/plain")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

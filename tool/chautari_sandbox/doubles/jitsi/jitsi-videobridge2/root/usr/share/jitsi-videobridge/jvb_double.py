@@ -18,12 +18,14 @@ state: dict[str, Any] = {"drain": False, "joined": {}}
 def statistics(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the statistics under upstream's names; a double has no conference, ever."""
     relay = settings["videobridge"].get("relay", {})
-    return {
+    place = {"relay_id": relay.get("relay-id", "")} if relay.get("enabled") == "true" else {}
+    if "region" in relay:
+        place["region"] = relay["region"]
+    return place | {
         "double": True, "version": VERSION, "healthy": True, "drain": state["drain"],
         "conferences": 0, "participants": 0, "endpoints": 0, "stress_level": 0.0,
         "bit_rate_download": 0, "bit_rate_upload": 0, "total_bytes_received": 0,
         "total_packets_sent": 0, "total_ice_succeeded": 0, "total_ice_failed": 0,
-        "relay_id": relay.get("relay-id", ""), "region": relay.get("region", ""),
         "muc_clients_configured": len(connections(settings)),
         "muc_clients_connected": len(state["joined"]), "mucs_joined": len(state["joined"]),
     }  # fmt: skip
