@@ -203,7 +203,7 @@ def test_status_prints_each_node(
     lines = [line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()]
     assert lines[0].endswith("succeeded")
     assert lines[1] == f"run {run} was interrupted; deploy again"
-    assert lines[2] == f"a run of luz is running: {run}"
+    assert lines[2] == f"run {run} of luz is running"
     assert lines[3:] == ["no deploy has run here yet", "not reachable: timed out"]
     main.run(["status", "andes", "--json"])
     assert json.loads(capsys.readouterr().out) == {"region": "andes", "nodes": states}

@@ -65,5 +65,5 @@ def test_next_step_names_the_task_and_its_cause() -> None:
     report.nodes[0].failure = Failure("nginx", "Write it", "[Errno 28] No space left on device")
     assert summary.next_steps(report)[0] == (
         "bog1: Task “Write it” failed in role nginx: The disk is full. Run `df -h; df -i` on the "
-        "node to see which one; free space."
+        "node to see which one, then free some space."
     )

@@ -107,7 +107,7 @@ services:
 
 
 def test_pool_accepts_a_new_server_without_a_move(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="a pool, which needs no move"):
+    with pytest.raises(BadInput, match="form a pool"):
         steps(region(tmp_path, POOL), "cal2", "4.0")
 
 

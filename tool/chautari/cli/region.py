@@ -52,11 +52,11 @@ def command(
     """
     if detach and canary:
         raise click.UsageError(
-            "--canary waits for its node and --detach does not. Fix: remove one of them."
+            "--canary waits for its node, but --detach does not wait. Fix: remove one of them."
         )
     if no_checks and canary:
         raise click.UsageError(
-            "--canary needs the checks and --no-checks skips them. Fix: remove one of them."
+            "--canary needs the checks, but --no-checks skips them. Fix: remove one of them."
         )
     options |= {"canary": canary, "detach": detach, "checks": not no_checks}
     return run_and_report(pipeline.deploy, "region", name, as_json, **options)

@@ -27,7 +27,7 @@ def command(
 ) -> int:
     """Write a region as an inventory for plain ansible-playbook.
 
-    Several regions are written to one folder each, DIR/REGION.
+    If you name several regions, each gets its own folder, DIR/REGION.
 
     \b
     deploy render andes -o /tmp/andes

@@ -19,7 +19,7 @@ from chautari.region import load, locate
 def command(regions: tuple[str, ...], as_json: bool) -> int:
     """Check region files, and list every error with its line and a fix.
 
-    Warnings name what is valid and probably not meant, such as a private address.
+    Warnings name values that are valid but probably a mistake, such as a private address.
 
     Without a name, the command checks all regions under inventories/.
     """

@@ -122,9 +122,7 @@ def check_address(value: str) -> str:
     if no_machine or address.is_multicast or address.is_unspecified or address.is_link_local:
         raise ValueError(f"{value} cannot be a node's address; write its public one")
     if address.is_loopback:
-        raise ValueError(
-            f"{value} is the machine itself, whichever that is; write the node's public address"
-        )
+        raise ValueError(f"{value} always means the local machine; write the node's public address")
     return str(address)
 
 

@@ -32,7 +32,7 @@ PIN_FORM = (
 class Inventory:
     """A region, the folder its files lie in, and the pinned releases by app and version.
 
-    `warnings` are what is valid and probably not meant.
+    `warnings` name what is valid but probably a mistake.
     """
 
     folder: Path
@@ -70,7 +70,7 @@ def _image_names() -> set[str]:
 
 def _check_pin_name(value: str) -> str:
     if value not in _archive_names() | _image_names():
-        raise ValueError(f"no service is installed from an archive called {value!r}")
+        raise ValueError(f"no service uses an archive or image called {value!r}")
     return value
 
 
@@ -85,7 +85,7 @@ def _require_url_or_image(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[st
             )
             if expected is None or other is not None:
                 raise ValueError(
-                    f"{name}: an archive is pinned with url, a container image with image"
+                    f"{name}: pin an archive with url, and a container image with image"
                 )
     return pins
 
@@ -136,7 +136,7 @@ def load_all(files: Sequence[Path]) -> list[Inventory]:
 def _validated_region(document: yaml_reader.Document) -> Region:
     if not isinstance(document.data, dict):
         raise InvalidRegion(
-            [document.problem_at((), "a region is a mapping: start with region: …")]
+            [document.problem_at((), "a region consists of key: value lines; start with region: …")]
         )
     try:
         return Region.model_validate(document.data)

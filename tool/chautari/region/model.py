@@ -67,8 +67,8 @@ class Node(StrictModel):
     )
     os: OperatingSystem = Field(
         default="debian-13",
-        description="Operating system of the node; a deploy refuses a node that runs another. Each "
-        "service lists those it supports.",
+        description="Operating system of the node; a deploy refuses a node that runs another. The "
+        "page of each service names the systems it supports.",
         examples=["debian-13"],
     )
     arch: Literal["amd64", "arm64"] | None = Field(

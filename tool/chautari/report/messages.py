@@ -124,7 +124,7 @@ NOTICES: dict[str, Template] = {
     ),
     "dry_run_incomplete": (
         "The dry run stopped early because a task needs the result of an earlier one. The listed "
-        "roles will run all the same, and may download more than the total."
+        "roles will still run, and may download more than the total."
     ),
     "newer_version": (
         "A newer version of Chautari started this run; some of its messages are not shown."
@@ -249,12 +249,12 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         _dns_record_fix,
     ),
     "existing_state": (
-        "The role {role} would replace or disable what it did not make: {paths}.",
-        "Move it to another machine. Or write `adopt: [{role}]` for this node in region.yml: then "
-        "it is copied to /var/lib/chautari/adopted first.",
+        "The role {role} would replace or disable files that it did not create: {paths}.",
+        "Move the old service to another machine. Or write `adopt: [{role}]` for this node in "
+        "region.yml: then the files are copied to /var/lib/chautari/adopted first.",
     ),
     "not_adopted": (
-        "What is on the machine could not be copied, so nothing was changed: {message}",
+        "The files to adopt could not be copied, so nothing was changed: {message}",
         "See what `df -h /var` shows on the node, then deploy again.",
     ),
     # Prepare
@@ -269,8 +269,9 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "host_key_unexpected": (
         "{address} shows the host key {found}, but region.yml names {expected}.",
-        "Compare with the provider's console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. If "
-        "the node's key is another one, someone may be intercepting the connection.",
+        "Run on the provider's console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. If it "
+        "does not print {found}, someone may be intercepting the connection. If it does, correct "
+        "host_key.",
     ),
     "key_rejected": (
         "{address} does not accept your SSH key.",
@@ -278,7 +279,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "key: --identity FILE. A key with a passphrase must be in your agent (ssh-add).",
     ),
     "other_login": (
-        "The machine let the key in and said: {said}",
+        "The machine accepted the key, but answered: {said}",
         "Write `user: {user}` for this node in region.yml, then deploy again.",
     ),
     "no_ssh_answer": (
@@ -371,8 +372,8 @@ FAILURES: dict[str, Template] = {
     "playbook_failed": "Ansible could not run the playbook.",
     "checks_errored": "The checks could not run (pytest exited with code {code}).",
     "no_output": (
-        "Connected, but the machine ran no command; it said: {message:or nothing}. Check that the "
-        "account can run commands."
+        "Connected, but the machine ran no command; it answered: {message:or nothing}. Check that "
+        "the account can run commands."
     ),
     "packages_unreadable": (
         "The list of installed packages could not be read. See what `dpkg -l` prints on the node, "
@@ -411,29 +412,31 @@ PROGRESS: dict[str, Template] = {
 
 # The known causes of failures, with what to do.
 CAUSES: dict[str, Template] = {
-    "disk_full": "The disk is full. Run `df -h; df -i` on the node to see which one; free space.",
+    "disk_full": "The disk is full. Run `df -h; df -i` on the node to see which one, then free "
+    "some space.",
     "out_of_memory": (
-        "The node ran out of memory. Run `free -m` on it; stop other programs or add memory."
+        "The node ran out of memory. Run `free -m` on the node, then stop other programs or add "
+        "memory."
     ),
     "apt_locked": (
         "Another program holds apt's lock, usually the machine's own updates. Wait until it "
         "finishes (`pgrep -a 'apt|dpkg|unattended'` on the node shows it); do not delete the lock."
     ),
-    "other_run": "Another run or preparation uses the node. Wait until it ends; deploy again.",
+    "other_run": "Another run or preparation uses the node. Wait until it ends, then deploy again.",
     "dpkg_interrupted": (
         "An installation was interrupted, perhaps by a power cut. Run `dpkg --configure -a` on the "
         "node."
     ),
     "no_name_resolution": (
-        "The node could not resolve a name. Check that `getent hosts example.org` answers on it; "
-        "fix its network or /etc/resolv.conf."
+        "The node could not resolve a name. Run `getent hosts example.org` there. If it prints "
+        "nothing, fix the network or /etc/resolv.conf."
     ),
 }
 
 # What a node reports about its newest run, in `deploy status`.
 STATUS: dict[str, Template] = {
     "unreachable": "not reachable: {message}",
-    "run_active": "a run of {operator} is running: {run}",
+    "run_active": "run {run} of {operator} is running",
     "never_deployed": "no deploy has run here yet",
     "run_interrupted": "run {run} was interrupted; deploy again",
     "run_failed": "run {run} of {when} failed",

@@ -121,7 +121,7 @@ def _read_limited(file: Path) -> bytes:
         raise unusable_file(file, error) from None
     if len(sealed) > MAX_BYTES:
         raise BadInput(
-            f"{file} is larger than {MAX_BYTES // 1_000_000} MB, so it is no secrets.age",
+            f"{file} is larger than {MAX_BYTES // 1_000_000} MB, so it cannot be a secrets.age",
             fix="restore it from git",
         )
     return sealed
@@ -134,7 +134,7 @@ def _parse(file: Path, body: bytes) -> SecretStore:
         # Pydantic's message holds the value: only the place is shown.
         places = {".".join(map(str, item["loc"])) or "the whole" for item in error.errors()}
         raise BadInput(
-            f"{file} can be decrypted, but its content has a form that this tool did not write: "
+            f"{file} can be decrypted, but Chautari did not write its content; unexpected: "
             + ", ".join(sorted(places)[:5]),
             fix="restore it from git",
         ) from None

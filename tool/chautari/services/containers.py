@@ -59,7 +59,7 @@ def container_rules(name: str) -> tuple[Rule, ...]:
             if "nextcloud" in region.nodes[node].services:
                 yield (
                     service_path(region, name, node),
-                    f"{name} needs its own Redis, and this node also runs nextcloud; move "
+                    f"{name} needs its own Redis, but this node also runs nextcloud; move "
                     "one of them to another node",
                 )
 
@@ -68,7 +68,7 @@ def container_rules(name: str) -> tuple[Rule, ...]:
         if region.nodes_running(name) and not region.nodes_running("bigbluebutton"):
             yield (
                 service_path(region, name),
-                f"{name} serves BigBlueButton, and no node runs it; add bigbluebutton to one",
+                f"{name} serves BigBlueButton, but no node runs it; add bigbluebutton to one",
             )
 
     return (redis_is_its_own, servers_exist)

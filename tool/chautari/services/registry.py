@@ -42,7 +42,8 @@ def roles_in_order(
     while waiting:
         role = next((item for item in waiting if set(item.after) <= set(found)), None)
         if role is None:
-            raise ValueError(f"no order of roles: {', '.join(item.name for item in waiting)}")
+            names = ", ".join(item.name for item in waiting)
+            raise ValueError(f"these roles require each other, so they have no order: {names}")
         found[role.name] = role
         waiting.remove(role)
     return tuple(found.values())

@@ -1,4 +1,4 @@
-"""What is valid and probably not meant: `deploy validate` warns of it."""
+"""Values that are valid but probably a mistake: `deploy validate` warns of them."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def services_can_send_mail(region: Region, _: Pins) -> Iterator[Finding]:
     if region.mail is None and any(senders & set(node.services) for node in region.nodes.values()):
         yield (
             ("mail",),
-            "the services send mail (password resets, invitations) and no relay is set; write "
+            "the services send mail (password resets, invitations), but no relay is set; write "
             "mail: {relay: smtp.example.org, user: …, from: …}",
         )
 

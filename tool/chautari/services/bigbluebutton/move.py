@@ -52,7 +52,7 @@ def _node_to_move_from(region: Region, to: str) -> str:
     nodes_running = region.nodes_running(NAME)
     if is_pooled(region):
         raise BadInput(
-            "the region's servers are a pool, which needs no move",
+            "the region's servers form a pool, so this service does not move",
             fix="add the new machine to it: write bigbluebutton into its services and deploy; then "
             "remove the old one, and deploy again",
         )
@@ -89,12 +89,12 @@ def _steps_before(region: Region, source: str, to: str, name: str) -> list[MoveS
         ),
         MoveStep(
             "Let the old server log in to the new one",
-            "A key of its own does it: your own key and its agent stay on this machine.",
+            "It gets a key only for this. Your own key and its agent stay on this machine.",
             _commands_to_let_old_server_connect(region, source, to),
         ),
         MoveStep(
             "Copy the recordings for the first time",
-            "This takes long and may be interrupted and repeated; the old server keeps running.",
+            "This can take hours. You may interrupt and repeat it; the old server keeps running.",
             (
                 *(_ssh_command(region, node, "apt-get install -y rsync") for node in (source, to)),
                 _rsync_command(region, source, to),
@@ -117,7 +117,8 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
     return [
         MoveStep(
             "Point the name at the new machine",
-            "Certificates and media need it. Change the records and wait until they are visible.",
+            "Certificates and media need the new address. Change the records and wait until they "
+            "are visible.",
             tuple(f"{name}  {_dns_record_type(address)}  {address}" for address in new.addresses),
         ),
         MoveStep(

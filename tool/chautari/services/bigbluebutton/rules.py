@@ -33,7 +33,7 @@ def server_has_a_machine_of_its_own(region: Region, _: Pins) -> Iterator[Finding
         if others:
             yield (
                 service_path(region, NAME, name),
-                f"BigBlueButton needs its own machine, and this node also runs "
+                f"BigBlueButton needs its own machine, but this node also runs "
                 f"{', '.join(others)}; move one of them to another node",
             )
 
@@ -47,13 +47,13 @@ def rooms_app_is_deployed(region: Region, _: Pins) -> Iterator[Finding]:
     if rooms == "nextcloud" and not region.nodes_running("nextcloud"):
         yield (
             path,
-            "people find their rooms in Nextcloud, and no node runs it; place nextcloud on a "
+            "people find their rooms in Nextcloud, but no node runs it; place nextcloud on a "
             "node, or write bigbluebutton: {rooms: none} when another program opens the meetings",
         )
     if rooms == "greenlight" and not region.nodes_running("greenlight"):
         yield (
             path,
-            "people find their rooms in Greenlight, and no node runs it; place greenlight on a "
+            "people find their rooms in Greenlight, but no node runs it; place greenlight on a "
             "node with Debian",
         )
 

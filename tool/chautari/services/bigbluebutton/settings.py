@@ -69,6 +69,7 @@ class BigBlueButton(StrictModel):
     office: Literal["soffice", "docker"] = Field(
         default="soffice",
         description="Converter of office files into slides. `soffice` is the system's LibreOffice, "
-        "sandboxed by systemd. `docker` is upstream's container; upstream supports only this.",
+        "sandboxed by systemd. `docker` is upstream's container; upstream supports only the "
+        "container.",
         examples=["soffice"],
     )
