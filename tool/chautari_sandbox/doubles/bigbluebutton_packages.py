@@ -63,26 +63,30 @@ def packages(release: str) -> list[Package]:
         raise ValueError(f"{release!r} is no BigBlueButton version such as 3.0.35")
     version = f"1:{numbers[1]}.{numbers[2]}-{numbers[3]}+double"
     exact = ", ".join(f"{name} (= {version})" for name in META)
-    meta = Package({**_fields("bigbluebutton", f"1:{release}-1", exact)})
-    return [*(_part(name, version, release) for name in DEPENDS), meta]
+    meta = Package({**_control_fields("bigbluebutton", f"1:{release}-1", exact)})
+    return [*(_build_package(name, version, release) for name in DEPENDS), meta]
 
 
-def _part(name: str, version: str, release: str) -> Package:
+def _build_package(name: str, version: str, release: str) -> Package:
     folder = SOURCES / name
-    files = _read(folder / "root")
+    files = _read_files(folder / "root")
     wanted = DEPENDS[name]
     if name == CORE:
-        files |= {f"{PROGRAM}/{path}": data for path, data in _read(SOURCES / "program").items()}
+        files |= {
+            f"{PROGRAM}/{path}": data for path, data in _read_files(SOURCES / "program").items()
+        }
     else:
         wanted = ", ".join(filter(None, (f"{CORE} (= {version})", wanted)))
     if name == "bbb-config":
         files[RELEASE] = f"BIGBLUEBUTTON_RELEASE={release}\n".encode()
-    return Package(_fields(name, version, wanted), _scripts(folder, files), files)
+    return Package(
+        _control_fields(name, version, wanted), _maintainer_scripts(folder, files), files
+    )
 
 
-def _scripts(folder: Path, files: dict[str, bytes]) -> dict[str, bytes]:
+def _maintainer_scripts(folder: Path, files: dict[str, bytes]) -> dict[str, bytes]:
     """Return a package's scripts, and its configuration files: all below /etc, as upstream's."""
-    own = _read(folder / "debian")
+    own = _read_files(folder / "debian")
     units = " ".join(Path(path).stem for path in sorted(files) if path.endswith(".service"))
     scripts = {}
     for name in ("postinst", "prerm", "postrm"):
@@ -93,7 +97,7 @@ def _scripts(folder: Path, files: dict[str, bytes]) -> dict[str, bytes]:
     return {**scripts, **({"conffiles": kept.encode()} if kept else {})}
 
 
-def _fields(name: str, version: str, depends: str) -> dict[str, str]:
+def _control_fields(name: str, version: str, depends: str) -> dict[str, str]:
     return {
         "Package": name,
         "Version": version,
@@ -106,7 +110,7 @@ def _fields(name: str, version: str, depends: str) -> dict[str, str]:
     }
 
 
-def _read(folder: Path) -> dict[str, bytes]:
+def _read_files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

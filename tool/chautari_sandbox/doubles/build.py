@@ -47,8 +47,8 @@ def _release_files(version: str) -> dict[str, bytes]:
         f"apps/{app}/appinfo/info.xml": _info_xml(app, version).encode()
         for app in (*ENABLED_APPS, *DISABLED_APPS)
     }
-    files["core/shipped.json"] = _json({"shippedApps": sorted((*ENABLED_APPS, *DISABLED_APPS))})
-    files["core/signature.json"] = _signature(files)
+    files["core/shipped.json"] = _to_json({"shippedApps": sorted((*ENABLED_APPS, *DISABLED_APPS))})
+    files["core/signature.json"] = _checksums_json(files)
     return files
 
 
@@ -91,17 +91,17 @@ def _info_xml(app: str, version: str) -> str:
 """
 
 
-def _signature(files: dict[str, bytes]) -> bytes:
+def _checksums_json(files: dict[str, bytes]) -> bytes:
     """Sums of the code, as `occ integrity:check-core` compares them."""
     sums = {
         name: hashlib.sha512(content).hexdigest()
         for name, content in sorted(files.items())
         if not name.startswith(UNSUMMED)
     }
-    return _json({"hashes": sums, "signature": "", "certificate": ""})
+    return _to_json({"hashes": sums, "signature": "", "certificate": ""})
 
 
-def _json(value: object) -> bytes:
+def _to_json(value: object) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
@@ -125,16 +125,16 @@ def pack(files: dict[str, bytes], top: str, executables: frozenset[str] = frozen
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for folder in sorted(folders):
-            archive.addfile(_member(folder, tarfile.DIRTYPE, 0o755))
+            archive.addfile(_tar_entry(folder, tarfile.DIRTYPE, 0o755))
         for name, content in sorted(files.items()):
             mode = 0o755 if name in executables else 0o644
-            member = _member(f"{top}/{name}", tarfile.REGTYPE, mode)
+            member = _tar_entry(f"{top}/{name}", tarfile.REGTYPE, mode)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return stream.getvalue()
 
 
-def _member(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
+def _tar_entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.type, member.mode, member.mtime = kind, mode, BUILD_TIME
     member.uname = member.gname = "root"

@@ -84,22 +84,26 @@ def packages(release: str) -> list[Package]:
     versions = versions_of(release)
     exact = ", ".join(f"{name} (= {version})" for name, version in versions.items())
     meta = Package(
-        {**_fields("jitsi-meet", f"{release}-1"), "Depends": exact, **_described("jitsi-meet")}
+        {
+            **_control_fields("jitsi-meet", f"{release}-1"),
+            "Depends": exact,
+            **_description_field("jitsi-meet"),
+        }
     )
-    return [*(_part(name, version) for name, version in versions.items()), meta]
+    return [*(_build_package(name, version) for name, version in versions.items()), meta]
 
 
-def _part(name: str, version: str) -> Package:
-    fields = _fields(name, version)
+def _build_package(name: str, version: str) -> Package:
+    fields = _control_fields(name, version)
     if DEPENDS[name]:
         fields["Depends"] = DEPENDS[name]
-    files = _read(SOURCES / name / "root")
+    files = _read_files(SOURCES / name / "root")
     if name == "jitsi-meet-prosody":
         files |= {f"{PLUGINS}/mod_{module}.lua": plugin(module) for module in MODULES}
     if name in SHARED:
         files[SHARED[name]] = (SOURCES / "shared" / "double_xmpp.py").read_bytes()
-    scripts = _read(SOURCES / name / "debian")
-    return Package({**fields, **_described(name)}, scripts, files)
+    scripts = _read_files(SOURCES / name / "debian")
+    return Package({**fields, **_description_field(name)}, scripts, files)
 
 
 def plugin(name: str) -> bytes:
@@ -109,7 +113,7 @@ def plugin(name: str) -> bytes:
     return text.format(name=name, options=options).encode()
 
 
-def _fields(name: str, version: str) -> dict[str, str]:
+def _control_fields(name: str, version: str) -> dict[str, str]:
     return {
         "Package": name,
         "Version": version,
@@ -120,11 +124,11 @@ def _fields(name: str, version: str) -> dict[str, str]:
     }
 
 
-def _described(name: str) -> dict[str, str]:
+def _description_field(name: str) -> dict[str, str]:
     return {"Description": ABOUT.format(name)}
 
 
-def _read(folder: Path) -> dict[str, bytes]:
+def _read_files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -73,7 +73,7 @@ def created(meeting: Meeting, key: str = "", text: str = "") -> Answer:
         element("meetingID", meeting.external),
         element("internalMeetingID", meeting.internal),
         element("parentMeetingID", "bbb-none"),
-        *_passwords(meeting),
+        *_password_elements(meeting),
         element("createTime", meeting.created),
         element("voiceBridge", meeting.bridge),
         element("dialNumber", meeting.dial),
@@ -96,7 +96,7 @@ def details(meeting: Meeting) -> list[str]:
         element("createDate", date(meeting.created)),
         element("voiceBridge", meeting.bridge),
         element("dialNumber", meeting.dial),
-        *_passwords(meeting),
+        *_password_elements(meeting),
         element("running", meeting.running),
         element("duration", meeting.duration),
         element("hasUserJoined", meeting.ever_joined),
@@ -110,18 +110,21 @@ def details(meeting: Meeting) -> list[str]:
         element("videoCount", 0),
         element("maxUsers", meeting.max_users),
         element("moderatorCount", len(moderators)),
-        wrap("attendees", (_attendee(meeting, number) for number in range(len(meeting.inside)))),
+        wrap(
+            "attendees",
+            (_attendee_element(meeting, number) for number in range(len(meeting.inside))),
+        ),
         wrap("metadata", (element(name, text) for name, text in meeting.metadata.items())),
         element("isBreakout", meeting.breakout),
     ]
 
 
-def _passwords(meeting: Meeting) -> list[str]:
+def _password_elements(meeting: Meeting) -> list[str]:
     found = {"attendeePW": meeting.attendee, "moderatorPW": meeting.moderator}
     return [element(name, text) for name, text in found.items() if text]
 
 
-def _attendee(meeting: Meeting, number: int) -> str:
+def _attendee_element(meeting: Meeting, number: int) -> str:
     person = meeting.inside[number]
     parts = (
         element("userID", person.external),

@@ -151,7 +151,7 @@ class Api:
         if given.get("voiceBridge") in bridges:
             raise Refused("nonUniqueVoiceBridge", "The selected voice bridge is already in use.")
         meeting = self.meetings.create(given)
-        meeting.slides = _slides(request) or [
+        meeting.slides = _documents_in_body(request) or [
             self.settings["beans.presentationService.defaultUploadedPresentation"]
         ]
         return answers.created(meeting)
@@ -185,7 +185,7 @@ class Api:
         if given.get("createTime", str(meeting.created)) != str(meeting.created):
             text = "The createTime parameter submitted mismatches with the current meeting."
             raise Refused("mismatchCreateTimeParam", text)
-        role = _role(meeting, given)
+        role = _role_or_error(meeting, given)
         if role not in (MODERATOR, VIEWER):
             return failure("Params required", role)
         guest = truth(given.get("guest"))
@@ -301,7 +301,7 @@ class Api:
     def insert(self, request: Request, given: Parameters) -> Answer:
         """Take slides into a running meeting."""
         meeting = self.meeting(given)
-        slides = _slides(request)
+        slides = _documents_in_body(request)
         if not slides:
             raise Refused("invalidPresentation", "No document was given")
         meeting.slides.extend(slides)
@@ -322,7 +322,7 @@ class Api:
         return sessions.entered(meeting, person)
 
 
-def _role(meeting: Meeting, given: Parameters) -> str:
+def _role_or_error(meeting: Meeting, given: Parameters) -> str:
     """Return a role, or upstream's sentence why there is none."""
     role = given.get("role", "").upper()
     if role in (MODERATOR, VIEWER):
@@ -340,7 +340,7 @@ def _role(meeting: Meeting, given: Parameters) -> str:
     return VIEWER if password == meeting.attendee else "You must enter a valid password"
 
 
-def _slides(request: Request) -> list[str]:
+def _documents_in_body(request: Request) -> list[str]:
     """Return the documents that a call brings in its body."""
     if not request.body or "xml" not in request.kind:
         return []

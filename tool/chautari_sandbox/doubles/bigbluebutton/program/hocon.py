@@ -22,14 +22,14 @@ def read(file: Path) -> dict[str, str]:
     except OSError as error:
         raise WrongSettings(f"{file}: {error}") from error
     found: dict[str, str] = {}
-    tokens = list(_tokens(file, text))
-    rest = _object(file, tokens, 0, "", found)
+    tokens = list(_tokenize(file, text))
+    rest = _read_object(file, tokens, 0, "", found)
     if rest != len(tokens):
         raise WrongSettings(f"{file}: a bracket closes that was never opened")
     return found
 
 
-def _tokens(file: Path, text: str) -> Iterator[Pair]:
+def _tokenize(file: Path, text: str) -> Iterator[Pair]:
     place = 0
     while place < len(text):
         match = TOKEN.match(text, place)
@@ -41,7 +41,9 @@ def _tokens(file: Path, text: str) -> Iterator[Pair]:
         place = match.end()
 
 
-def _object(file: Path, tokens: list[Pair], place: int, prefix: str, found: dict[str, str]) -> int:
+def _read_object(
+    file: Path, tokens: list[Pair], place: int, prefix: str, found: dict[str, str]
+) -> int:
     """Read entries until a bracket closes; return the place after them."""
     while place < len(tokens) and tokens[place] != ("mark", "}"):
         kind, text = tokens[place]
@@ -55,25 +57,29 @@ def _object(file: Path, tokens: list[Pair], place: int, prefix: str, found: dict
             found |= {f"{prefix}{key}": value for key, value in read(Path(following[1])).items()}
             place += 2
         elif following == ("mark", "{"):
-            place = _inner(file, tokens, place + 2, f"{prefix}{text}.", found)
+            place = _read_nested_object(file, tokens, place + 2, f"{prefix}{text}.", found)
         elif following in (("mark", "="), ("mark", ":")):
-            place = _value(file, tokens, place + 2, f"{prefix}{text}", found)
+            place = _read_value(file, tokens, place + 2, f"{prefix}{text}", found)
         else:
             raise WrongSettings(f"{file}: {prefix}{text} has no value")
     return place
 
 
-def _inner(file: Path, tokens: list[Pair], place: int, prefix: str, found: dict[str, str]) -> int:
-    place = _object(file, tokens, place, prefix, found)
+def _read_nested_object(
+    file: Path, tokens: list[Pair], place: int, prefix: str, found: dict[str, str]
+) -> int:
+    place = _read_object(file, tokens, place, prefix, found)
     if place == len(tokens):
         raise WrongSettings(f"{file}: {prefix[:-1]} is not closed")
     return place + 1
 
 
-def _value(file: Path, tokens: list[Pair], place: int, path: str, found: dict[str, str]) -> int:
+def _read_value(
+    file: Path, tokens: list[Pair], place: int, path: str, found: dict[str, str]
+) -> int:
     kind, text = tokens[place] if place < len(tokens) else ("end", "")
     if (kind, text) == ("mark", "{"):
-        return _inner(file, tokens, place + 1, f"{path}.", found)
+        return _read_nested_object(file, tokens, place + 1, f"{path}.", found)
     if (kind, text) == ("mark", "["):
         while place < len(tokens) and tokens[place] != ("mark", "]"):
             place += 1

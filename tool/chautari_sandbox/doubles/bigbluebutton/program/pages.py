@@ -20,10 +20,12 @@ def client(meetings: Meetings, session: str) -> Answer:
     """Show a meeting to whoever opened the client with a session: from now on they are in it."""
     found = meetings.person(session)
     if found is None:
-        return _page("<p>This is a double: no meeting belongs to this session.</p>", 401)
+        return _html_page("<p>This is a double: no meeting belongs to this session.</p>", 401)
     meeting, person = found
     if person.status != ALLOW:
-        return _page(f"<p>{escape(person.name)} waits to be let into {escape(meeting.name)}.</p>")
+        return _html_page(
+            f"<p>{escape(person.name)} waits to be let into {escape(meeting.name)}.</p>"
+        )
     meetings.enter(meeting, person)
     parts = [
         f"<p>{escape(person.name)} ({person.role}) is in {escape(meeting.name)},"
@@ -33,31 +35,31 @@ def client(meetings: Meetings, session: str) -> Answer:
     if person.role == MODERATOR and meeting.record:
         parts.append(FORM.format("/bigbluebutton/double/record", session, "Record"))
     parts.append(FORM.format("/bigbluebutton/double/leave", session, "Leave"))
-    return _page("\n".join(parts))
+    return _html_page("\n".join(parts))
 
 
 def press(meetings: Meetings, session: str, button: str) -> Answer:
     """Do what a button of the client does: start to record, let people in, leave."""
     found = meetings.person(session)
     if found is None:
-        return _page("<p>This is a double: no meeting belongs to this session.</p>", 401)
+        return _html_page("<p>This is a double: no meeting belongs to this session.</p>", 401)
     meeting, person = found
     if button == "leave":
         meetings.leave(meeting, person)
-        return _page(f"<p>{escape(person.name)} has left.</p>")
+        return _html_page(f"<p>{escape(person.name)} has left.</p>")
     if person.role != MODERATOR:
-        return _page("<p>Only a moderator may do this.</p>", 403)
+        return _html_page("<p>Only a moderator may do this.</p>", 403)
     if button == "record":
         meeting.marked = meeting.marked or meeting.record
-        return _page(
+        return _html_page(
             "<p>The recording is marked.</p>" if meeting.marked else "<p>No recording.</p>"
         )
     if button == "admit":
         for waiting in meeting.people:
             waiting.status = ALLOW
-        return _page("<p>All who waited may come in.</p>")
-    return _page("<p>There is no such button.</p>", 404)
+        return _html_page("<p>All who waited may come in.</p>")
+    return _html_page("<p>There is no such button.</p>", 404)
 
 
-def _page(inner: str, status: int = 200) -> Answer:
+def _html_page(inner: str, status: int = 200) -> Answer:
     return Answer(PAGE.format(inner), status, "text/html;charset=utf-8")

@@ -127,10 +127,13 @@ def listing(
     given: Mapping[str, str], metadata: Mapping[str, str], all_allowed: bool, home: Path = HOME
 ) -> Answer:
     """Return the answer of `getRecordings`."""
-    meetings, identifiers = _names(given, "meetingID"), _names(given, "recordID")
+    meetings, identifiers = (
+        _comma_separated_values(given, "meetingID"),
+        _comma_separated_values(given, "recordID"),
+    )
     if not meetings and not identifiers and not all_allowed:
-        return _nothing()
-    states = _names(given, "state") or ["published", "unpublished"]
+        return _no_recordings_answer()
+    states = _comma_separated_values(given, "state") or ["published", "unpublished"]
     grouped: dict[str, list[Recording]] = {}
     for item in stored(home):
         if (
@@ -141,21 +144,21 @@ def listing(
         ):
             grouped.setdefault(item.identifier, []).append(item)
     if not grouped:
-        return _nothing()
+        return _no_recordings_answer()
     total = element("totalElements", len(grouped))
-    return success(wrap("recordings", map(_recording, grouped.values())), total)
+    return success(wrap("recordings", map(_recording_element, grouped.values())), total)
 
 
-def _nothing() -> Answer:
+def _no_recordings_answer() -> Answer:
     text = "There are no recordings for the meeting(s)."
     return success(wrap("recordings", ()), *message("noRecordings", text))
 
 
-def _names(given: Mapping[str, str], name: str) -> list[str]:
+def _comma_separated_values(given: Mapping[str, str], name: str) -> list[str]:
     return [part.strip() for part in given.get(name, "").split(",") if part.strip()]
 
 
-def _recording(formats: Iterable[Recording]) -> str:
+def _recording_element(formats: Iterable[Recording]) -> str:
     items = list(formats)
     first = items[0]
     meta = first.tree.find("meta")
@@ -172,12 +175,12 @@ def _recording(formats: Iterable[Recording]) -> str:
         element("endTime", first.text("end_time")),
         element("participants", first.text("participants")),
         wrap("metadata", fields),
-        wrap("playback", map(_format, items)),
+        wrap("playback", map(_format_element, items)),
     )
     return wrap("recording", parts)
 
 
-def _format(item: Recording) -> str:
+def _format_element(item: Recording) -> str:
     parts = (
         element("type", item.text("playback/format")),
         element("url", item.text("playback/link")),
@@ -192,7 +195,7 @@ def move(given: Mapping[str, str], target: str, home: Path = HOME) -> Answer | N
 
     As upstream, nothing is deleted from the disk: the files go to the folder `deleted`.
     """
-    wanted = _names(given, "recordID")
+    wanted = _comma_separated_values(given, "recordID")
     found = [item for item in stored(home) if item.identifier in wanted and item.state != "deleted"]
     if not found or {item.identifier for item in found} != set(wanted):
         return failure("notFound", "We could not find recordings")

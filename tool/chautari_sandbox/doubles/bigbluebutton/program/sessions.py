@@ -50,19 +50,25 @@ def read_servers(defaults: Path, overrides: Path) -> Servers:
         root = ET.parse(file).getroot()
         beans = {bean.get("id", ""): bean for bean in root.iter(f"{BEANS}bean")}
         service = next(bean for bean in beans.values() if bean.get("class") == CLASS)
-        stun = [_arguments(beans[name], 1)[0] for name in _named(service, "stunServers")]
-        turn = [_arguments(beans[name], 3) for name in _named(service, "turnServers")]
+        stun = [
+            _constructor_arguments(beans[name], 1)[0]
+            for name in _referenced_beans(service, "stunServers")
+        ]
+        turn = [
+            _constructor_arguments(beans[name], 3)
+            for name in _referenced_beans(service, "turnServers")
+        ]
         return Servers(tuple(stun), tuple(Relay(item[0], item[1], int(item[2])) for item in turn))
     except (ET.ParseError, OSError, StopIteration, KeyError, ValueError, IndexError) as error:
         raise WrongSettings(f"{file}: {type(error).__name__} {error}") from error
 
 
-def _named(service: ET.Element, name: str) -> list[str]:
+def _referenced_beans(service: ET.Element, name: str) -> list[str]:
     path = f"{BEANS}property[@name='{name}']/{BEANS}set/{BEANS}ref"
     return [item.get("bean", "") for item in service.findall(path)]
 
 
-def _arguments(bean: ET.Element, count: int) -> list[str]:
+def _constructor_arguments(bean: ET.Element, count: int) -> list[str]:
     found = {
         item.get("index", ""): item.get("value", "")
         for item in bean.iter(f"{BEANS}constructor-arg")

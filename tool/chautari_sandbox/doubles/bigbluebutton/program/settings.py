@@ -49,11 +49,11 @@ def read_properties(text: str) -> dict[str, str]:
             continue
         match = LINE.fullmatch(line)
         if match:
-            found[_plain(match[1])] = _plain(match[2])
+            found[_unescape(match[1])] = _unescape(match[2])
     return found
 
 
-def _plain(text: str) -> str:
+def _unescape(text: str) -> str:
     def character(match: re.Match[str]) -> str:
         code = match[1]
         if len(code) == 5:
@@ -78,9 +78,9 @@ def resolve(entries: Mapping[str, str]) -> dict[str, str]:
 
 def web(defaults: Path = WEB, overrides: Path = WEB_OVER) -> dict[str, str]:
     """Return bbb-web's settings."""
-    entries = read_properties(_text(defaults))
+    entries = read_properties(_read_text(defaults))
     if overrides.exists():
-        entries |= read_properties(_text(overrides))
+        entries |= read_properties(_read_text(overrides))
     return resolve(entries)
 
 
@@ -96,15 +96,15 @@ def overlay(below: Any, above: Any) -> Any:
 
 def tree(defaults: Path, overrides: Path) -> dict[str, Any]:
     """Return a YAML or JSON file with an operator's file laid over it."""
-    merged = _mapping(defaults)
+    merged = _read_yaml_mapping(defaults)
     if overrides.exists():
-        merged = overlay(merged, _mapping(overrides))
+        merged = overlay(merged, _read_yaml_mapping(overrides))
     return merged
 
 
-def _mapping(file: Path) -> dict[str, Any]:
+def _read_yaml_mapping(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(_text(file))
+        content = yaml.safe_load(_read_text(file))
     except yaml.YAMLError as error:
         raise WrongSettings(f"{file}: {error}") from error
     if content is None:
@@ -130,10 +130,10 @@ def release() -> str:
     """Return the release that is installed; none while packages are being set up."""
     if not RELEASE.exists():
         return ""
-    return read_properties(_text(RELEASE)).get("BIGBLUEBUTTON_RELEASE", "")
+    return read_properties(_read_text(RELEASE)).get("BIGBLUEBUTTON_RELEASE", "")
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -113,12 +113,12 @@ def serve(ready: Any) -> None:
     Handler.api = started()
     address = os.environ.get("LISTEN_ADDRESS", "127.0.0.1")
     server = ThreadingHTTPServer((address, int(os.environ.get("LISTEN_PORT", "8090"))), Handler)
-    threading.Thread(target=_sweep, daemon=True).start()
+    threading.Thread(target=_sweep_meetings_periodically, daemon=True).start()
     ready(f"double of bbb-web on {address}:{server.server_port}")
     server.serve_forever()
 
 
-def _sweep() -> None:
+def _sweep_meetings_periodically() -> None:
     while True:
         time.sleep(5)
         with Handler.lock:

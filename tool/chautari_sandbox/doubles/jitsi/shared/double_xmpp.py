@@ -29,21 +29,21 @@ class Connection:
     def __init__(self, host: str, domain: str, user: str, password: str, resource: str) -> None:
         """Connect, log in and bind the resource."""
         self.domain, self._socket = domain, socket.create_connection((host, 5222), timeout=20)
-        self._open()
+        self._open_stream()
         self.send(f"<starttls xmlns='{TLS}'/>")
-        self._expect(f"{{{TLS}}}proceed")
+        self._wait_for_element(f"{{{TLS}}}proceed")
         context = ssl.create_default_context(cafile=AUTHORITIES)
         self._socket = context.wrap_socket(self._socket, server_hostname=domain)
-        self._open()
+        self._open_stream()
         plain = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
         self.send(f"<auth xmlns='{SASL}' mechanism='PLAIN'>{plain}</auth>")
-        self._expect(f"{{{SASL}}}success")
-        self._open()
+        self._wait_for_element(f"{{{SASL}}}success")
+        self._open_stream()
         self.send(
             f"<iq type='set' id='bind'><bind xmlns='{BIND}'>"
             f"<resource>{resource}</resource></bind></iq>"
         )
-        self.jid = self._expect(f"{{{CLIENT}}}iq").findtext(f".//{{{BIND}}}jid", "")
+        self.jid = self._wait_for_element(f"{{{CLIENT}}}iq").findtext(f".//{{{BIND}}}jid", "")
         self._socket.settimeout(5)
 
     def send(self, text: str) -> None:
@@ -61,7 +61,7 @@ class Connection:
         Raises:
             ConnectionError: when the server has closed the stream.
         """
-        yield from self._waiting()
+        yield from self._completed_elements()
         try:
             data = self._socket.recv(65536)
         except TimeoutError:
@@ -69,20 +69,20 @@ class Connection:
         if not data:
             raise ConnectionError("the server closed the stream")
         self._parser.feed(data)
-        yield from self._waiting()
+        yield from self._completed_elements()
 
-    def _open(self) -> None:
+    def _open_stream(self) -> None:
         self._parser: Any = ET.XMLPullParser(("start", "end"))
         self._depth = 0
         self.send(
             f"<?xml version='1.0'?><stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAMS}'"
             f" version='1.0' to='{self.domain}'>"
         )
-        self._expect(f"{{{STREAMS}}}features")
+        self._wait_for_element(f"{{{STREAMS}}}features")
 
-    def _expect(self, tag: str) -> ET.Element:
+    def _wait_for_element(self, tag: str) -> ET.Element:
         while True:
-            for element in self._waiting():
+            for element in self._completed_elements():
                 if element.tag != tag or element.get("type") == "error":
                     raise Refused(ET.tostring(element, encoding="unicode"))
                 return element
@@ -91,7 +91,7 @@ class Connection:
                 raise Refused("the server closed the stream")
             self._parser.feed(data)
 
-    def _waiting(self) -> Iterator[ET.Element]:
+    def _completed_elements(self) -> Iterator[ET.Element]:
         events = self._parser.read_events()
         for event, element in events:
             self._depth += 1 if event == "start" else -1
@@ -106,10 +106,10 @@ def read_hocon(text: str) -> dict[str, Any]:
         for match in _TOKEN.finditer(text)
         if match[1] is not None or match[2] or match[3]
     ]
-    return _object(iter([*tokens, ("}", False)]))
+    return _parse_object(iter([*tokens, ("}", False)]))
 
 
-def _object(tokens: Iterator[tuple[str, bool]]) -> dict[str, Any]:
+def _parse_object(tokens: Iterator[tuple[str, bool]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     path: list[str] = []
     for text, quoted in tokens:
@@ -118,32 +118,32 @@ def _object(tokens: Iterator[tuple[str, bool]]) -> dict[str, Any]:
         if text in (",", ":", "=") and not quoted:
             continue
         if text == "{" and not quoted:
-            _put(found, path, _object(tokens))
+            _set_nested_value(found, path, _parse_object(tokens))
             path = []
         elif text == "[" and not quoted:
-            _put(found, path, _array(tokens))
+            _set_nested_value(found, path, _parse_array(tokens))
             path = []
         elif path:
-            _put(found, path, text)
+            _set_nested_value(found, path, text)
             path = []
         else:
             path = [text] if quoted else text.split(".")
     return found
 
 
-def _array(tokens: Iterator[tuple[str, bool]]) -> list[Any]:
+def _parse_array(tokens: Iterator[tuple[str, bool]]) -> list[Any]:
     items: list[Any] = []
     for text, quoted in tokens:
         if text == "]" and not quoted:
             break
         if text == "{" and not quoted:
-            items.append(_object(tokens))
+            items.append(_parse_object(tokens))
         elif text != "," or quoted:
             items.append(text)
     return items
 
 
-def _put(found: dict[str, Any], path: list[str], value: Any) -> None:
+def _set_nested_value(found: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         found = found.setdefault(part, {})
     if isinstance(value, dict) and isinstance(found.get(path[-1]), dict):
