@@ -140,7 +140,7 @@ NOTICES: dict[str, Template] = {
         "A deploy downloads the environment for Ansible again (about {megabytes} MB), because "
         "this version needs a different one. This is not included in the total."
     ),
-    "adopted": "Copied to {folder}, before roles replaced it: {paths}",
+    "adopted": "These were copied to {folder} before roles replaced them: {paths}",
     "host_key_pinned": (
         "First contact: the host key {fingerprint} was pinned. Compare it with the one that the "
         "provider's console shows."

@@ -134,7 +134,7 @@ def _parse(file: Path, body: bytes) -> SecretStore:
         # Pydantic's message holds the value: only the place is shown.
         places = {".".join(map(str, item["loc"])) or "the whole" for item in error.errors()}
         raise BadInput(
-            f"{file} can be decrypted, but Chautari did not write its content; unexpected: "
+            f"{file} can be decrypted, but these parts of its content are not valid: "
             + ", ".join(sorted(places)[:5]),
             fix="restore it from git",
         ) from None
