@@ -57,7 +57,7 @@ def ensure_server_certificate(authority: Identity, folder: Path, names: Sequence
     identity = Identity(folder / f"{names[0]}.crt", folder / f"{names[0]}.key")
     issuer, signer = authority.read()
     wanted = x509.SubjectAlternativeName([_alternative_name(name) for name in names])
-    if _is_current(identity, wanted, issuer):
+    if _has_names_and_issuer(identity, wanted, issuer):
         return identity
     key = ec.generate_private_key(ec.SECP256R1())
     builder = _certificate_builder(
@@ -90,7 +90,7 @@ def _certificate_builder(
     )
 
 
-def _is_current(
+def _has_names_and_issuer(
     identity: Identity, wanted: x509.SubjectAlternativeName, issuer: x509.Certificate
 ) -> bool:
     if not (identity.certificate.is_file() and identity.key.is_file()):
