@@ -113,7 +113,7 @@ def test_changed_fact_runs_only_roles_that_declare_it(tmp_path: Path, now: dict[
         ]
     }
     [drifted] = receipts.drift_reasons(
-        [receipt] if (receipt := receipts.load(tmp_path, "turn")) else []
+        [receipt] if (receipt := receipts.load_receipt(tmp_path, "turn")) else []
     )
     assert [why["code"] for why in drifted] == ["machine_changed", "machine_changed"]
 
@@ -142,7 +142,7 @@ def test_receipt_without_a_declared_fact_is_outdated(tmp_path: Path, now: dict[s
 
 def test_receipt_holds_the_address_from_before_the_run(tmp_path: Path, now: dict[str, Any]) -> None:
     given = inputs("turn", facts=list(INNER))
-    before = receipts.machine_facts_of([given])
+    before = receipts.gather_facts_for_roles([given])
     now["default_ipv4"] = "10.0.0.9"
     receipt_writer.write_receipts(tmp_path, "run", [given], {"turn": record()}, before)
     assert list(receipts.roles_to_run(tmp_path, [given])) == ["turn"]

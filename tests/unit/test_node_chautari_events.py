@@ -21,7 +21,7 @@ from playbook_samples import (
 )
 
 from chautari.node import receipts
-from chautari.node.converge import read_records
+from chautari.node.converge import read_role_records
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +56,11 @@ def failure(run: PlaybookRun, role: str) -> Data:
 
 
 def items(run: PlaybookRun, role: str) -> dict[str, Data]:
-    return read_records(run.folder / "managed.jsonl")[role].items
+    return read_role_records(run.folder / "managed.jsonl")[role].items
 
 
 def completed_roles(run: PlaybookRun) -> set[str]:
-    records = read_records(run.folder / "managed.jsonl")
+    records = read_role_records(run.folder / "managed.jsonl")
     return {role for role, record in records.items() if record.completed}
 
 
@@ -191,7 +191,7 @@ def test_record_names_each_item_of_a_loop(run: PlaybookRun) -> None:
 
 
 def test_record_has_as_untracked_only_commands_that_may_change_something(run: PlaybookRun) -> None:
-    record = read_records(run.folder / "managed.jsonl")["commands"]
+    record = read_role_records(run.folder / "managed.jsonl")["commands"]
     assert [task["name"] for task in record.untracked] == ["Change something"]
     assert list(record.items) == [f"exists {run.folder}/out/open"]
 
@@ -214,18 +214,18 @@ def test_record_of_a_role_whose_tasks_all_ran_is_completed(run: PlaybookRun) -> 
 
 
 def test_record_of_a_failed_role_is_not_completed(run: PlaybookRun) -> None:
-    assert read_records(run.folder / "managed.jsonl")["fails"].completed is False
+    assert read_role_records(run.folder / "managed.jsonl")["fails"].completed is False
     assert pending_handlers(run, "fails") == ["Never done"]
 
 
 def test_record_names_the_rescued_task(run: PlaybookRun) -> None:
-    assert read_records(run.folder / "managed.jsonl")["rescues"].rescued == ["Ask"]
+    assert read_role_records(run.folder / "managed.jsonl")["rescues"].rescued == ["Ask"]
 
 
 def test_events_and_records_mask_secrets(run: PlaybookRun) -> None:
     files = (run.folder / "events.jsonl"), (run.folder / "managed.jsonl")
     assert "canary" not in "".join(file.read_text() for file in files)
-    notices = read_records(run.folder / "managed.jsonl")["reports"].notices
+    notices = read_role_records(run.folder / "managed.jsonl")["reports"].notices
     # A text that short is no secret, and no secret is cut in two where a long message is cut.
     assert notices == ["it is ********, and 7", "x" * 1990 + "********"]
     messages = [e["text"] for e in run.events(*RECORDS) if e["event"] == "role_message"]
@@ -282,7 +282,7 @@ def test_failed_task_leaves_its_handler_pending(run: PlaybookRun) -> None:
 
 
 def test_full_journal_loses_no_record_and_no_handler(run: PlaybookRun) -> None:
-    record = read_records(run.folder / "managed.jsonl")["full_journal"]
+    record = read_role_records(run.folder / "managed.jsonl")["full_journal"]
     assert list(record.items) == [f"path {run.folder}/one"]
     assert pending_handlers(run, "full_journal") == ["Reload"]
 

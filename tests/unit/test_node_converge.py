@@ -17,7 +17,7 @@ from receipt_samples import (
     write_file,
 )
 
-from chautari.node import converge, packages, pending_handlers, receipts, runner
+from chautari.node import converge, dpkg_repair, pending_handlers, receipts, runner
 from chautari.node.receipts import RoleInputs
 
 Data = dict[str, Any]
@@ -260,7 +260,7 @@ def test_handlers_stay_pending_when_their_play_fails(tmp_path: Path) -> None:
 def test_role_with_lost_records_is_reported_once(tmp_path: Path) -> None:
     there = run_context(tmp_path, [inputs("a")], lambda _: 0)
     assert converge.converge(there, full=False) == 0
-    assert receipts.load(there.state, "a") is None
+    assert receipts.load_receipt(there.state, "a") is None
     [event] = events_of(tmp_path, "receipt_incomplete")
     assert (event["role"], "`df -h /run /var`" in reason_text(event["reason"])) == ("a", True)
 
@@ -306,12 +306,12 @@ def test_read_records_groups_lines_by_role(tmp_path: Path) -> None:
         {"role": "b", "rescued": "R"}, {"role": "a", "completed": True},
     ]  # fmt: skip
     (tmp_path / "n").write_text("".join(json.dumps(record) + "\n" for record in records))
-    found = converge.read_records(tmp_path / "n")
+    found = converge.read_role_records(tmp_path / "n")
     assert list(found["a"].items.values()) == [two]
     assert found["a"].untracked == [{"name": "T", "tags": [], "why": "why"}]
     assert found["a"].notices == ["n"]
     assert (found["a"].completed, found["b"].completed, found["b"].rescued) == (True, False, ["R"])
-    assert converge.read_records(tmp_path / "gone") == {}
+    assert converge.read_role_records(tmp_path / "gone") == {}
 
 
 def busy(
@@ -328,7 +328,7 @@ def busy(
     write_file(folder / "memory" / "roles" / "a" / "tasks" / "in_use.yml", "[]\n")
     monkeypatch.setattr(runner, "_run_context", lambda *_: run_context(folder, roles, ansible))
     monkeypatch.setattr(runner, "install_drift_code", lambda *_: None)
-    monkeypatch.setattr(packages, "repair", lambda *_: ran.append("packages"))
+    monkeypatch.setattr(dpkg_repair, "repair", lambda *_: ran.append("packages"))
     assert runner.converge_node(folder, folder / "memory", {"full": full}) == (code == 0)
     return ran
 

@@ -14,7 +14,7 @@ from receipt_samples import (
 )
 
 from chautari.node.differences import SHOWN_LINES, diff_resource
-from chautari.node.fingerprint import path_state
+from chautari.node.resource_states import path_state
 
 Data = dict[str, Any]
 FILE = {"is": "file", "uid": 0, "gid": 0, "mode": "0o644", "sha256": "a"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from receipt_samples import codes, inputs, reason_text, write_file
 
-from chautari.node import fingerprint, journal, receipts, runner, runs
+from chautari.node import journal, receipts, resource_states, runner, runs
 from chautari.ssh.validation import parse_event
 
 OLD_RUN = "20260101T120000-abcdef"
@@ -20,13 +20,13 @@ def save_old_receipt(state: Path, role: str, file: Path, **changed: Any) -> None
     body: dict[str, Any] = {
         "format": 1, "role": role, "run": OLD_RUN, "sealed": 1.5,
         "inputs": {"role": role, "files": "f1", "ansible": "a1", "variables": {"web_name": "d1"}},
-        "machine": fingerprint.machine_facts(),
+        "machine": resource_states.machine_facts(),
         "items": [
             {"kind": "path", "name": str(file)},
             {"kind": "loaded", "name": "s", "settings": [], "stamp": str(file)},
             {"kind": "unit", "name": "x.service", "wish": "started"},
         ],
-        "states": [fingerprint.path_state(str(file)), {"ok": True, "newer": []}, {}],
+        "states": [resource_states.path_state(str(file)), {"ok": True, "newer": []}, {}],
         "notices": ["make an A record"], "unsealed": "", "did": ["settings"],
     } | changed  # fmt: skip
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
@@ -42,7 +42,7 @@ def test_old_receipt_still_matches(tmp_path: Path) -> None:
     assert role["notices"] == [
         {"code": "role_message", "data": {"role": "web", "text": "make an A record"}}
     ]
-    receipt = receipts.load(tmp_path, "web")
+    receipt = receipts.load_receipt(tmp_path, "web")
     assert receipt is not None
     assert (receipt.written_at, receipt.command_probes) == (1.5, ["settings"])
     assert receipt.items[2]["desired"] == "started"
@@ -137,7 +137,7 @@ def test_old_journal_is_read_from_an_offset(
 
 def test_damaged_old_event_is_malformed(tmp_path: Path) -> None:
     file = write_file(tmp_path / "events.jsonl", '{"event": "run_started"}\n')
-    assert journal.parser_for(file)(b'{"event": "kept"}') == {"event": "malformed"}
+    assert journal.select_event_parser(file)(b'{"event": "kept"}') == {"event": "malformed"}
 
 
 def test_old_run_counts_as_a_deploy(old_run: Path) -> None:

@@ -33,7 +33,7 @@ def test_discarded_handler_is_not_pending(state: Path) -> None:
     restarts.record_tentative(["Reload"])
     restarts.discard_tentative()
     restarts.end_role()
-    assert not receipts.pending_file(state, "web").exists()
+    assert not receipts.pending_handlers_file(state, "web").exists()
 
 
 def test_discard_keeps_a_handler_that_another_task_notified(state: Path) -> None:

@@ -99,7 +99,7 @@ def test_declared_item_replaces_that_of_a_task(state: Path, file: Path) -> None:
     write_receipt(
         state, inputs(items=[probe]), record(path_item(file), probe | {"script": "echo 2"})
     )
-    found = receipts.load(state, "web")
+    found = receipts.load_receipt(state, "web")
     assert found is not None
     assert found.items == [path_item(file), probe]
 

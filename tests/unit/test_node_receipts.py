@@ -22,19 +22,19 @@ from receipt_samples import (
     write_web_receipt,
 )
 
-from chautari.node import drift, fingerprint, pending_handlers, receipts
+from chautari.node import drift, pending_handlers, receipts, resource_states
 
 __all__ = ["file", "state"]
 
 
 def test_receipt_is_read_back_as_it_was_written(state: Path, file: Path) -> None:
     assert write_web_receipt(state, file) == ""
-    found = receipts.load(state, "web")
+    found = receipts.load_receipt(state, "web")
     assert found is not None
     assert (found.role, found.run, found.incomplete_reason) == ("web", RUN, None)
     assert found.items == [path_item(file)]
-    assert found.states == [fingerprint.path_state(str(file))]
-    assert found.machine == fingerprint.machine_facts()
+    assert found.states == [resource_states.path_state(str(file))]
+    assert found.machine == resource_states.machine_facts()
     assert receipts.all_receipts(state) == [found]
 
 
@@ -49,7 +49,7 @@ def test_full_disk_keeps_the_old_receipt(
     state: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_web_receipt(state, file)
-    before = receipts.load(state, "web")
+    before = receipts.load_receipt(state, "web")
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
@@ -57,7 +57,7 @@ def test_full_disk_keeps_the_old_receipt(
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_web_receipt(state, file, files="f2")
-    assert receipts.load(state, "web") == before
+    assert receipts.load_receipt(state, "web") == before
 
 
 def test_load_rejects_a_truncated_receipt(state: Path, file: Path) -> None:
@@ -66,7 +66,7 @@ def test_load_rejects_a_truncated_receipt(state: Path, file: Path) -> None:
     whole = place.read_bytes()
     for length in range(len(whole)):
         place.write_bytes(whole[:length])
-        assert receipts.load(state, "web") is None, length
+        assert receipts.load_receipt(state, "web") is None, length
     assert reason_codes(state) == ["receipt_damaged"]
 
 
@@ -74,13 +74,13 @@ def test_load_rejects_a_truncated_receipt(state: Path, file: Path) -> None:
 def test_load_rejects_a_receipt_with_a_flipped_byte(flip: int, state: Path, file: Path) -> None:
     write_web_receipt(state, file)
     place = receipts.receipts_folder(state) / "web.json"
-    whole, right = place.read_bytes(), receipts.load(state, "web")
+    whole, right = place.read_bytes(), receipts.load_receipt(state, "web")
     for position in range(len(whole)):
         damaged = bytearray(whole)
         damaged[position] ^= flip
         place.write_bytes(damaged)
         # Two spellings of one number or of white space may be the very same receipt.
-        assert receipts.load(state, "web") in (None, right), position
+        assert receipts.load_receipt(state, "web") in (None, right), position
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_load_rejects_a_receipt_of_another_format(
 ) -> None:
     write_web_receipt(state, file)
     monkeypatch.setattr(receipts, "FORMAT", receipts.FORMAT + 1)
-    assert receipts.load(state, "web") is None
+    assert receipts.load_receipt(state, "web") is None
 
 
 def test_role_with_a_deleted_receipt_runs_again(state: Path, file: Path) -> None:
@@ -154,8 +154,8 @@ def test_roles_run_when_the_memory_of_the_machine_changed(
     state: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_web_receipt(state, file)
-    now = fingerprint.machine_facts() | {"memory_mb": 1}
-    monkeypatch.setattr(fingerprint, "machine_facts", lambda _: now)
+    now = resource_states.machine_facts() | {"memory_mb": 1}
+    monkeypatch.setattr(resource_states, "machine_facts", lambda _: now)
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
     assert (found["code"], found["data"]["fact"]) == ("machine_changed", "memory_mb")
     assert reason_text(found).endswith(", is 1")

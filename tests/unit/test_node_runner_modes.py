@@ -12,7 +12,7 @@ from run_samples import (
     write_run,
 )
 
-from chautari.node import lock, packages, runner
+from chautari.node import dpkg_repair, lock, runner
 
 Data = dict[str, Any]
 ANSIBLE = """#!/bin/sh
@@ -51,7 +51,7 @@ def started_commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(runner, "_run_logged", run)
     # Ignore interrupted packages of the machine that runs the tests.
-    monkeypatch.setattr(packages, "list_unfinished_packages", list)
+    monkeypatch.setattr(dpkg_repair, "list_unfinished_packages", list)
     return found
 
 
@@ -96,7 +96,7 @@ def test_converge_repairs_packages_before_any_role_runs(
     started_commands: list[list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(packages, "list_unfinished_packages", lambda: ["nginx"])
+    monkeypatch.setattr(dpkg_repair, "list_unfinished_packages", lambda: ["nginx"])
     monkeypatch.setattr(lock, "apt_holder", lambda: "")
     folder = write_run(node_state)
     assert runner.converge_node(folder, memory, {"run": RUN}) is False
@@ -111,7 +111,7 @@ def test_converge_repairs_nothing_when_no_role_runs(
     started_commands: list[list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(packages, "list_unfinished_packages", lambda: ["nginx"])
+    monkeypatch.setattr(dpkg_repair, "list_unfinished_packages", lambda: ["nginx"])
     write_file(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
     assert runner.converge_node(write_run(node_state), memory, {"run": RUN}) is True
     assert started_commands == []
@@ -172,8 +172,8 @@ def mitogen_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of a run on a node that has Mitogen."""
     monkeypatch.setattr(runner, "VENV", tmp_path / "venv")
     (tmp_path / "venv" / "bin").mkdir(parents=True)
-    packages = tmp_path / "venv" / "lib" / "python3.13" / "site-packages"
-    (packages / "ansible_mitogen" / "plugins" / "strategy").mkdir(parents=True)
+    site_packages = tmp_path / "venv" / "lib" / "python3.13" / "site-packages"
+    (site_packages / "ansible_mitogen" / "plugins" / "strategy").mkdir(parents=True)
     (tmp_path / "memory").mkdir()
     return tmp_path
 

@@ -126,7 +126,7 @@ def test_malformed_line_ends_neither_the_run_nor_its_follower(
         "malformed",
         "run_finished",
     ]
-    assert runs.status(node_state)["finished"]["ok"] is True
+    assert runs.status_answer(node_state)["finished"]["ok"] is True
 
 
 def test_worker_deletes_the_secrets_of_a_killed_run(

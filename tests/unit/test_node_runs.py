@@ -23,7 +23,7 @@ def test_status_has_the_options_of_the_last_run(node_state: Path) -> None:
     folder = write_run(node_state, RUN, STARTED)
     more = {"checks": True, "purge": False, "interrupt_meetings": True}
     (folder / "about.json").write_text(json.dumps(ABOUT | more))
-    assert more.items() <= runs.status(node_state)["about"].items()
+    assert more.items() <= runs.status_answer(node_state)["about"].items()
 
 
 def test_newest_run_is_the_latest_id(node_state: Path) -> None:
@@ -35,24 +35,29 @@ def test_newest_run_is_the_latest_id(node_state: Path) -> None:
 
 
 def test_status_of_a_fresh_node(node_state: Path) -> None:
-    assert runs.status(node_state) == {"event": "status", "busy": None, "run": None, "runs": []}
+    assert runs.status_answer(node_state) == {
+        "event": "status",
+        "busy": None,
+        "run": None,
+        "runs": [],
+    }
 
 
 def test_status_says_how_the_last_run_ended(node_state: Path) -> None:
     write_run(node_state, RUN, STARTED, ENDED)
-    found = runs.status(node_state)
+    found = runs.status_answer(node_state)
     assert (found["run"], found["finished"], found["busy"]) == (RUN, ENDED, None)
     assert ABOUT.items() <= found["about"].items()
 
 
 def test_status_says_that_a_run_did_not_end(node_state: Path) -> None:
     write_run(node_state, RUN, STARTED)
-    assert runs.status(node_state)["finished"] is None
+    assert runs.status_answer(node_state)["finished"] is None
 
 
 def test_status_survives_a_run_without_metadata(node_state: Path) -> None:
     (node_state / "runs" / RUN).mkdir(parents=True)
-    assert runs.status(node_state)["about"]["operator"] == ""
+    assert runs.status_answer(node_state)["about"]["operator"] == ""
 
 
 def write_many_runs(node_state: Path, day: int, **about: Any) -> list[str]:
@@ -69,7 +74,7 @@ def test_prune_runs_counts_plans_and_checks_separately(mode: str, node_state: Pa
     deploys, looks = write_many_runs(node_state, 1), write_many_runs(node_state, 2, mode=mode)
     runs.prune_runs(node_state, keep=looks[-1])
     assert runs.run_ids(node_state) == deploys[-runs.KEPT_RUNS :] + looks[-runs.KEPT_RUNS :]
-    assert runs.status(node_state)["run"] == deploys[-1]
+    assert runs.status_answer(node_state)["run"] == deploys[-1]
 
 
 def test_prune_runs_keeps_the_run_that_just_ended(node_state: Path) -> None:
@@ -85,7 +90,7 @@ def test_prune_runs_keeps_the_run_that_just_ended(node_state: Path) -> None:
 def test_newest_run_ignores_a_run_that_found_the_node_busy(node_state: Path) -> None:
     write_run(node_state, OLD, STARTED, ENDED)
     write_run(node_state, RUN, {"event": "busy", "holder": {"operator": "luz", "run": OLD}})
-    assert runs.newest_run(node_state) == runs.status(node_state)["run"] == OLD
+    assert runs.newest_run(node_state) == runs.status_answer(node_state)["run"] == OLD
     assert runs.run_ids(node_state) == [OLD, RUN], "its own operator may still attach to it"
 
 
@@ -108,4 +113,4 @@ def test_status_is_that_of_the_newest_deploy(node_state: Path) -> None:
     write_run(node_state, OLD, STARTED, ENDED)
     (folder / "about.json").write_text(json.dumps(ABOUT | {"mode": "check"}))
     assert runs.newest_run(node_state) == RUN
-    assert runs.status(node_state)["run"] == OLD
+    assert runs.status_answer(node_state)["run"] == OLD

@@ -195,7 +195,11 @@ def test_runner_is_sent_before_the_payload() -> None:
 def test_every_module_that_the_runner_imports_is_sent() -> None:
     """Without any installed package: only the sources that were sent can be found."""
     sent = runner_client.node_modules()
-    assert {"chautari.node.runner", "chautari.node.drift", "chautari.node.downloads"} <= set(sent)
+    assert {
+        "chautari.node.runner",
+        "chautari.node.drift",
+        "chautari.node.download_estimate",
+    } <= set(sent)
     code = (
         "import json, sys, zlib, io; i = io.BytesIO(sys.stdin.buffer.read());"
         "m = json.loads(zlib.decompress(i.read(int(i.readline()))));"

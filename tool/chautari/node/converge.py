@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from chautari.node import clock, receipts, resources
+from chautari.node import future_mtimes, receipts, resources
 from chautari.node.differences import diff_resource, unreadable_path
 from chautari.node.events import Reason, RunEvent, make_reason
 from chautari.node.receipt_writer import RoleRecord, prune_contents, write_receipts
@@ -71,7 +71,7 @@ def converge(context: RunContext, full: bool) -> int:
         context.emit({"event": "roles_selected", "roles": why, "pass_number": number})
         if not selected:
             break
-        before = {name: receipts.load(context.state, name) for name in names}
+        before = {name: receipts.load_receipt(context.state, name) for name in names}
         receipts.delete_receipts(context.state, names)
         receipts.mark_installed(context.state, names)
         code = run_pass(context, selected)
@@ -81,7 +81,7 @@ def converge(context: RunContext, full: bool) -> int:
         _report_manual_changes(context, before, reasons)
     report_up_to_date(context, roles, ran)
     for name in ran:
-        if receipts.load(context.state, name) is None:
+        if receipts.load_receipt(context.state, name) is None:
             unrecorded = make_reason("not_recorded")
             context.emit({"event": "receipt_incomplete", "role": name, "reason": unrecorded})
     prune_contents(context.state)
@@ -175,13 +175,15 @@ def run_pass(context: RunContext, selected: list[RoleInputs], recording: bool = 
     records.unlink(missing_ok=True)
     plays = _plays_of_roles(context, selected)
     if recording:
-        clock.reset_future_mtimes(item for inputs in selected for item in inputs.get("items", ()))
+        future_mtimes.reset_future_mtimes(
+            item for inputs in selected for item in inputs.get("items", ())
+        )
     # Ansible gathers facts as it begins: an address that changes meanwhile is in no file yet.
-    machine = receipts.machine_facts_of(selected)
+    machine = receipts.gather_facts_for_roles(selected)
     code = _run_plays(context, "run.yml", plays)
     if recording:
         incomplete = write_receipts(
-            context.state, context.run, selected, read_records(records), machine
+            context.state, context.run, selected, read_role_records(records), machine
         )
         for role, why in incomplete.items():
             context.emit({"event": "receipt_incomplete", "role": role, "reason": why})
@@ -240,7 +242,7 @@ def _report_manual_changes(
     is the role's own work.
     """
     for role, old in before.items():
-        new = receipts.load(context.state, role)
+        new = receipts.load_receipt(context.state, role)
         if old is None or new is None or any(r["code"] in NEW_INPUTS for r in reasons[role]):
             continue
         changes = [change for change in _manual_changes(old, new) if change in reasons[role]]
@@ -269,7 +271,7 @@ def report_up_to_date(context: RunContext, roles: list[RoleInputs], ran: set[str
         })  # fmt: skip
 
 
-def read_records(file: Path) -> dict[str, RoleRecord]:
+def read_role_records(file: Path) -> dict[str, RoleRecord]:
     """Return what the event plugin recorded of each role that ran."""
     records: dict[str, RoleRecord] = {}
     for line in file.read_text().splitlines() if file.is_file() else ():

@@ -41,7 +41,7 @@ def drift(state: Path, busy: Holder | None = None) -> DriftAnswer:
         changes = [item for item in reasons if item["code"] != "receipt_incomplete"]
         if changes:
             roles[receipt.role] = [_with_diff(state, item, states) for item in changes]
-    without_receipt = receipts.roles_without_receipt(state)
+    without_receipt = receipts.installed_roles_without_receipt(state)
     if busy is None:
         roles |= {role: [{"code": "receipt_lost", "data": {}}] for role in without_receipt}
     deployed = max((receipt.written_at for receipt in known), default=0)

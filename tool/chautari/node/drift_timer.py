@@ -1,4 +1,4 @@
-"""Install the code that finds drift on the node, for its timer and its command line."""
+"""Install the code that the node's drift timer, and its command line, look for drift with."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class ManualChangeKept(Event):
 
 
 class ReceiptIncomplete(Event):
-    """A role that ended well and runs again at the next deploy."""
+    """The receipt of a role that ended well is incomplete: the role runs again next time."""
 
     event: Literal["receipt_incomplete"]
     role: str

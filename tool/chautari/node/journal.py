@@ -72,7 +72,7 @@ def parse_event(line: bytes) -> Mapping[str, Any]:
     return {"event": "malformed"}
 
 
-def parser_for(file: Path) -> Callable[[bytes], Mapping[str, Any]]:
+def select_event_parser(file: Path) -> Callable[[bytes], Mapping[str, Any]]:
     """Return the function that parses the lines of this journal, whichever version wrote it."""
     try:
         with file.open("rb") as stream:

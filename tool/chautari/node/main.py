@@ -40,7 +40,7 @@ def _answer_query(action: str, payload: IO[bytes]) -> Mapping[str, Any] | None:
 
         return drift.drift(STATE, lock.holder())
     if action == "activity":
-        from chautari.node import activity
+        from chautari.node import run_activity
 
-        return activity.current_activity(STATE)
+        return run_activity.current_activity(STATE)
     return None

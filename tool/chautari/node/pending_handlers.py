@@ -51,7 +51,7 @@ class PendingHandlers:
         """End a role: remove the handlers that no task notified from its file."""
         remaining = [name for name in self.recorded if name in self.notified + self.tentative]
         if remaining != self.recorded:
-            keep_only(self.state, self.role, remaining)
+            remove_pending_except(self.state, self.role, remaining)
             self.recorded = remaining
 
     def _write(self, handlers: Iterable[str]) -> None:
@@ -63,16 +63,16 @@ class PendingHandlers:
 
 def append_pending(state: Path, role: str, handlers: Iterable[str]) -> None:
     """Add handlers to a role's file, and wait until they are on the disk."""
-    file = receipts.pending_file(state, role)
+    file = receipts.pending_handlers_file(state, role)
     with contextlib.suppress(FileExistsError):
         file.parent.mkdir(parents=True, mode=0o700)
     journal.append_text(file, "".join(f"{name}\n" for name in handlers), synced=True)
 
 
-def keep_only(state: Path, role: str, handlers: Iterable[str]) -> None:
+def remove_pending_except(state: Path, role: str, handlers: Iterable[str]) -> None:
     """Remove all pending handlers of a role except these."""
     text = "".join(f"{name}\n" for name in handlers)
     if text:
-        receipt_writer.replace_file(receipts.pending_file(state, role), text)
+        receipt_writer.replace_file(receipts.pending_handlers_file(state, role), text)
     else:
-        receipts.pending_file(state, role).unlink(missing_ok=True)
+        receipts.pending_handlers_file(state, role).unlink(missing_ok=True)

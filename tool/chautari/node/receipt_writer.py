@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypedDict
 
-from chautari.node import desired_state, fingerprint, receipts, resources
+from chautari.node import receipts, resource_mismatch, resource_states, resources
 from chautari.node.differences import Item, State, unreadable_path
 from chautari.node.events import Reason, make_reason
 from chautari.node.receipts import Receipt, RoleInputs
@@ -78,12 +78,12 @@ def write_receipts(
 
     A receipt records the current states. When a file is not what its role wrote a moment ago,
     another program changed it meanwhile, and the receipt is incomplete. `machine` holds the facts
-    that the roles used: `machine_facts_of` from before they ran, or the current ones.
+    that the roles used: `gather_facts_for_roles` from before they ran, or the current ones.
     """
     ended = [i for i in roles if records.get(i["role"], RoleRecord()).completed]
     lists = [_watched_items(inputs, records[inputs["role"]]) for inputs in ended]
-    states = fingerprint.current_states(item for items in lists for item in items)
-    machine = receipts.machine_facts_of(ended) if machine is None else machine
+    states = resource_states.current_states(item for items in lists for item in items)
+    machine = receipts.gather_facts_for_roles(ended) if machine is None else machine
     position, incomplete = 0, dict[str, Reason]()
     for inputs, items in zip(ended, lists, strict=True):
         role, record = inputs["role"], records[inputs["role"]]
@@ -94,7 +94,7 @@ def write_receipts(
             incomplete[role] = why
         save_receipt(state, _build_receipt(run, inputs, machine, items, own, record, why))
         save_contents(state, items, own)
-        receipts.pending_file(state, role).unlink(missing_ok=True)
+        receipts.pending_handlers_file(state, role).unlink(missing_ok=True)
     return incomplete
 
 
@@ -106,7 +106,7 @@ def _build_receipt(
     recorded: RoleInputs = {name: inputs[name] for name in RECORDED_INPUTS if name in inputs}  # type: ignore[literal-required,assignment]
     plain = [{key: value for key, value in item.items() if key != "sha1"} for item in items]
     notices = [make_reason("role_message", role=role, text=text) for text in record.notices]
-    facts = receipts.facts_of_role(inputs, machine)
+    facts = receipts.select_facts_for_role(inputs, machine)
     return Receipt(
         role, run, time.time(), recorded, facts, plain, states, notices, incomplete,
         _probes_covering_untracked_tasks(inputs, record),
@@ -142,9 +142,9 @@ def _incomplete_reason(
             return why
         if state.get("ok") is False:
             return make_reason("not_desired", name=item["name"])
-        if "sha1" in item and fingerprint.file_digest(item["name"], "sha1") != item["sha1"]:
+        if "sha1" in item and resource_states.file_digest(item["name"], "sha1") != item["sha1"]:
             return make_reason("changed_meanwhile", path=item["name"])
-        if why := desired_state.mismatch(item, state):
+        if why := resource_mismatch.mismatch(item, state):
             return why
     return None
 

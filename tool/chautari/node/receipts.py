@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from chautari.node import fingerprint
+from chautari.node import resource_states
 from chautari.node.differences import Item, State, diff_machine, diff_resource, make_reason
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def receipts_folder(state: Path) -> Path:
     return state / "receipts"
 
 
-def load(state: Path, role: str) -> Receipt | None:
+def load_receipt(state: Path, role: str) -> Receipt | None:
     """Return a role's receipt; None when there is none, or it is damaged."""
     try:
         body = json.loads((receipts_folder(state) / f"{role}.json").read_text())
@@ -114,7 +114,7 @@ def delete_receipts(state: Path, roles: Iterable[str]) -> None:
 def all_receipts(state: Path) -> list[Receipt]:
     """Return every receipt on the node that is not damaged, ordered by role name."""
     names = sorted(file.stem for file in receipts_folder(state).glob("*.json"))
-    return [receipt for name in names if (receipt := load(state, name)) is not None]
+    return [receipt for name in names if (receipt := load_receipt(state, name)) is not None]
 
 
 def roles_to_run(
@@ -124,14 +124,18 @@ def roles_to_run(
 
     A role whose own receipt matches runs as well when a role that it needs has to run.
     """
-    known = {inputs["role"]: load(state, inputs["role"]) for inputs in roles}
+    known = {inputs["role"]: load_receipt(state, inputs["role"]) for inputs in roles}
     matching = [receipt for receipt in known.values() if receipt is not None]
     drift = dict(zip((r.role for r in matching), drift_reasons(matching), strict=True))
     reasons: dict[str, list[Reason]] = {}
     for inputs in roles:
         role, receipt = inputs["role"], known[inputs["role"]]
         why = [make_reason("full_run")] if full else []
-        why += [pending_reason(state, role)] if pending_file(state, role).exists() else []
+        why += (
+            [pending_handlers_reason(state, role)]
+            if pending_handlers_file(state, role).exists()
+            else []
+        )
         if receipt is None:
             why.append(_no_receipt_reason(state, role))
         else:
@@ -149,7 +153,7 @@ def up_to_date_roles(
 ) -> list[UpToDateRole]:
     """Return the roles without a reason to run that have a receipt, with what it holds of them."""
     names = (inputs["role"] for inputs in roles if inputs["role"] not in reasons)
-    known = (load(state, name) for name in names)
+    known = (load_receipt(state, name) for name in names)
     return [{"role": r.role, "run": r.run, "notices": r.notices} for r in known if r is not None]
 
 
@@ -184,29 +188,31 @@ def changed_inputs(before: RoleInputs, after: RoleInputs) -> list[Reason]:
 
 def drift_reasons(receipts: list[Receipt]) -> list[list[Reason]]:
     """Return for each receipt how the node differs from it, in one pass over the whole node."""
-    machine = machine_facts_of(receipt.inputs for receipt in receipts)
-    current = fingerprint.current_states(item for receipt in receipts for item in receipt.items)
+    machine = gather_facts_for_roles(receipt.inputs for receipt in receipts)
+    current = resource_states.current_states(item for receipt in receipts for item in receipt.items)
     found, position = [], 0
     for receipt in receipts:
         states = current[position : position + len(receipt.items)]
         position += len(receipt.items)
         incomplete = receipt.incomplete_reason
         why = [make_reason("receipt_incomplete", reason=incomplete)] if incomplete else []
-        why += diff_machine(receipt.machine, facts_of_role(receipt.inputs, machine))
+        why += diff_machine(receipt.machine, select_facts_for_role(receipt.inputs, machine))
         for item, before, after in zip(receipt.items, receipt.states, states, strict=True):
             why += diff_resource(item, before, after)
         found.append(why)
     return found
 
 
-def machine_facts_of(roles: Iterable[RoleInputs]) -> State:
+def gather_facts_for_roles(roles: Iterable[RoleInputs]) -> State:
     """Return the facts of the machine that any of these roles uses."""
-    return fingerprint.machine_facts(name for inputs in roles for name in inputs.get("facts", ()))
+    return resource_states.machine_facts(
+        name for inputs in roles for name in inputs.get("facts", ())
+    )
 
 
-def facts_of_role(inputs: RoleInputs, machine: State) -> State:
+def select_facts_for_role(inputs: RoleInputs, machine: State) -> State:
     """Return the facts of the machine that one role uses."""
-    used = fingerprint.MACHINE.union(inputs.get("facts", ()))
+    used = resource_states.MACHINE.union(inputs.get("facts", ()))
     return {name: value for name, value in machine.items() if name in used}
 
 
@@ -237,15 +243,15 @@ def obsolete_roles(state: Path, assigned: Iterable[str]) -> list[str]:
     return sorted(installed - set(assigned))
 
 
-def roles_without_receipt(state: Path) -> list[str]:
+def installed_roles_without_receipt(state: Path) -> list[str]:
     """Return the installed roles whose receipt is damaged or missing."""
-    return [role for role in obsolete_roles(state, ()) if load(state, role) is None]
+    return [role for role in obsolete_roles(state, ()) if load_receipt(state, role) is None]
 
 
 def forget_role(state: Path, role: str) -> None:
     """Delete all records of a role that was removed from the node."""
     delete_receipts(state, [role])
-    pending_file(state, role).unlink(missing_ok=True)
+    pending_handlers_file(state, role).unlink(missing_ok=True)
     for folder in _folders_recording_installed_roles(state):
         (folder / role).unlink(missing_ok=True)
 
@@ -253,7 +259,7 @@ def forget_role(state: Path, role: str) -> None:
 # ── Handlers that an interrupted run may have skipped ────────────────────────────────────────
 
 
-def pending_file(state: Path, role: str) -> Path:
+def pending_handlers_file(state: Path, role: str) -> Path:
     """Return the file that lists the pending handlers of a role until the role completes."""
     return state / "pending" / role
 
@@ -261,14 +267,14 @@ def pending_file(state: Path, role: str) -> Path:
 def pending_handlers(state: Path, role: str) -> list[str]:
     """Return the handlers that an interrupted run of the role may have skipped, each once."""
     try:
-        text = pending_file(state, role).read_text(errors="replace")
+        text = pending_handlers_file(state, role).read_text(errors="replace")
         return list(dict.fromkeys(text.splitlines()))
     except OSError:
         return []
 
 
-def pending_reason(state: Path, role: str) -> Reason:
-    """Return the reason that handlers of an interrupted run are pending."""
+def pending_handlers_reason(state: Path, role: str) -> Reason:
+    """Return the reason that a role runs again: an interrupted run left handlers pending."""
     return make_reason("pending_handlers", handlers=pending_handlers(state, role))
 
 

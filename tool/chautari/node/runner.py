@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from chautari.node import converge, journal, lock, logged_process, old_formats, packages, runs
+from chautari.node import converge, dpkg_repair, journal, lock, logged_process, old_formats, runs
 from chautari.node.bundle import unpack
 from chautari.node.drift_timer import install_drift_code
 from chautari.node.events import JOURNAL_FORMAT, Reason, RunEvent, make_reason
@@ -51,7 +51,7 @@ Request = Mapping[str, Any]  # of a run, as the control side sends it; see runs.
 def main(arguments: Request, payload: IO[bytes]) -> int:
     """Start or follow a run, or report how the last deploy ended; return the exit code."""
     if arguments["action"] == "status":
-        _print_event(runs.status(STATE))
+        _print_event(runs.status_answer(STATE))
         return 0
     run = arguments.get("run") or runs.newest_run(STATE)
     if not run:
@@ -210,7 +210,7 @@ def converge_node(place: Path, memory: Path, request: Request) -> bool:
     idle = converge.is_up_to_date(context, full)
     code = 0 if idle or request.get("interrupt_meetings") else converge.check_in_use(context)
     if not code and not idle:
-        packages.repair(lambda argv: _run_logged(argv, place, memory, {}), context.emit)
+        dpkg_repair.repair(lambda argv: _run_logged(argv, place, memory, {}), context.emit)
     code = code or converge.remove_roles(context, purge=bool(request.get("purge")))
     code = code or converge.converge(context, full)
     install_drift_code(STATE, memory, place.name)
@@ -222,11 +222,11 @@ def converge_node(place: Path, memory: Path, request: Request) -> bool:
 
 def plan(place: Path, memory: Path, request: Request) -> bool:
     """Report which roles would run, and what Ansible's check mode says they would change."""
-    from chautari.node import planner
+    from chautari.node import dry_run
 
     context = _run_context(place, memory, request, ["--check", "--diff"])
     full = bool(request.get("full"))
-    planner.plan(context, full, lambda: logged_process.tail(place / "log"))
+    dry_run.plan(context, full, lambda: logged_process.tail(place / "log"))
     return True
 
 
@@ -341,7 +341,7 @@ def _follow_journal(run: str, file: Path, offset: int) -> Iterator[Mapping[str, 
     while True:
         # Ask before reading: a unit that ended meanwhile has written everything it will write.
         gone = 0 if _unit_is_active(run) else gone + 1
-        parse = journal.parser_for(file)
+        parse = journal.select_event_parser(file)
         for line in journal.read_lines(file, position):
             position += len(line)
             spoke = time.monotonic()

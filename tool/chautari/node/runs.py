@@ -55,8 +55,8 @@ def prune_runs(state: Path, keep: str) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def status(state: Path) -> StatusAnswer:
-    """Return whose run holds the lock, and how the newest deploy ended."""
+def status_answer(state: Path) -> StatusAnswer:
+    """Return the answer to `status`: whose run holds the lock, how the newest deploy ended."""
     run = newest_run(state, deploys_only=True)
     answer: StatusAnswer = {
         "event": "status", "busy": lock.holder(), "run": run, "runs": run_ids(state),

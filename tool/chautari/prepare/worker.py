@@ -22,7 +22,7 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra.operations import apt, server
 
-from chautari.node import packages
+from chautari.node import dpkg_repair
 from chautari.preflight import dns_records, existing_state, facts, rules
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment
@@ -296,7 +296,7 @@ def _add_steps(state: State, host: Host, python: str, orders: Orders) -> None:
     )  # fmt: skip
     add_op(
         state, server.shell, name="Complete an interrupted installation",
-        commands=[packages.REPAIR], host=host,
+        commands=[dpkg_repair.REPAIR], host=host,
     )  # fmt: skip
     add_op(
         state, apt.packages, name="Install Python", packages=packages_for(python),

@@ -90,7 +90,7 @@ class _PendingQueries:
         self._mtimes: dict[str, list[tuple[str, int]]] = {}
         self._results: dict[str, Any] = {}
 
-    def mtimes(self, pattern: str) -> list[tuple[str, int]]:
+    def cached_mtimes(self, pattern: str) -> list[tuple[str, int]]:
         """Return `mtimes` of a pattern; each pattern is read once."""
         if pattern not in self._mtimes:
             self._mtimes[pattern] = mtimes(pattern)
@@ -116,7 +116,7 @@ class _PendingQueries:
         units: dict[str, dict[str, str]] = self._results["units"]
         return units
 
-    def probe(self, script: str) -> tuple[int, str]:
+    def probe_result(self, script: str) -> tuple[int, str]:
         """Return the exit code and the output of a probe."""
         if script not in self._results:
             self._results[script] = _finish_query(self._probes[script])
@@ -322,7 +322,7 @@ def _state_of_reload_marker(item: Item, queries: _PendingQueries) -> State:
         return {"ok": False, "newer": [NO_MARKER]}
     if is_future(min(markers)):
         return {"ok": False, "newer": [FUTURE]}
-    settings = [pair for pattern in item["settings"] for pair in queries.mtimes(pattern)]
+    settings = [pair for pattern in item["settings"] for pair in queries.cached_mtimes(pattern)]
     newer = [path for path, changed in settings if changed > min(markers)]
     return {"ok": not newer, "newer": sorted(newer)}
 
@@ -359,7 +359,7 @@ def _walk_tree(top: str) -> Iterable[str]:
 
 
 def _state_of_probe(item: Item, queries: _PendingQueries) -> State:
-    code, output = queries.probe(item["script"])
+    code, output = queries.probe_result(item["script"])
     return {"ok": code == 0, "says": output.splitlines()}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chautari.node import lock, packages
+from chautari.node import dpkg_repair, lock
 
 SOUND = "ok/installed bash\nok/config-files apache2\nok/not-installed vim\n"
 BROKEN = SOUND + "ok/unpacked nginx\nreinstreq/half-installed redis\nok/triggers-pending libc-bin\n"
@@ -41,7 +41,7 @@ def did(machine: Path) -> list[str]:
 def repair(machine: Path) -> list[dict[str, Any]]:
     """Repair the packages, and return the events."""
     events: list[dict[str, Any]] = []
-    packages.repair(
+    dpkg_repair.repair(
         lambda argv: subprocess.run(argv, check=False).returncode,
         lambda event: events.append(dict(event)),
     )
@@ -89,7 +89,7 @@ def test_unfinished_packages_include_pending_updates_of_dpkg(machine: Path, tmp_
     """A killed dpkg leaves numbered files; apt refuses all work while one is there."""
     folder = tmp_path / "updates"
     folder.mkdir()
-    look = packages.FIND_INTERRUPTED.replace("/var/lib/dpkg/updates", str(folder))
+    look = dpkg_repair.FIND_INTERRUPTED.replace("/var/lib/dpkg/updates", str(folder))
     for name, seen in (("tmp.i", False), ("0001", True), ("0002", True)):
         (folder / name).touch()
         done = subprocess.run(["sh", "-c", look], capture_output=True, text=True, check=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chautari.node.downloads import estimate
+from chautari.node.download_estimate import estimate
 from chautari.node.resources import resources_of_task
 
 URIS = """\

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 
-from chautari.node import downloads, packages, receipts
+from chautari.node import download_estimate, dpkg_repair, receipts
 from chautari.node.converge import RunContext, removable_roles, report_up_to_date, run_pass
 from chautari.node.events import Reason, make_reason
 from chautari.node.resources import Resource
@@ -30,7 +30,7 @@ def plan(context: RunContext, full: bool, last_lines: Callable[[], list[str]]) -
     selected = [inputs for inputs in context.roles if inputs["role"] in reasons]
     roles = removable_roles(context) | reasons
     context.emit({"event": "roles_selected", "roles": roles, "pass_number": 0})
-    interrupted = packages.packages_to_repair() if roles else []
+    interrupted = dpkg_repair.packages_to_repair() if roles else []
     if interrupted:
         context.emit({"event": "dpkg_interrupted", "packages": interrupted})
     partial = bool(selected and run_pass(context, selected, recording=False))
@@ -40,7 +40,7 @@ def plan(context: RunContext, full: bool, last_lines: Callable[[], list[str]]) -
     records = context.memory / "managed.jsonl"
     if selected and (later := followup_roles(context, set(reasons), records)):
         context.emit({"event": "followup_roles", "roles": later})
-    context.emit(downloads.estimate(records, partial or bool(interrupted)))
+    context.emit(download_estimate.estimate(records, partial or bool(interrupted)))
 
 
 def followup_roles(context: RunContext, ran: set[str], records: Path) -> dict[str, list[Reason]]:
@@ -52,7 +52,7 @@ def followup_roles(context: RunContext, ran: set[str], records: Path) -> dict[st
     found: dict[str, list[Reason]] = {}
     for inputs in context.roles:
         role = inputs["role"]
-        receipt = receipts.load(context.state, role)
+        receipt = receipts.load_receipt(context.state, role)
         if role in ran or receipt is None:
             continue
         why = [

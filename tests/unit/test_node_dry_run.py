@@ -14,7 +14,7 @@ from receipt_samples import (
     write_file,
 )
 
-from chautari.node import converge, lock, packages, planner, receipt_writer, receipts
+from chautari.node import converge, dpkg_repair, dry_run, lock, receipt_writer, receipts
 from chautari.node.receipts import RoleInputs
 
 Data = dict[str, Any]
@@ -24,7 +24,7 @@ Data = dict[str, Any]
 def unfinished_packages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list of interrupted packages of this node, empty at first."""
     found: list[str] = []
-    monkeypatch.setattr(packages, "list_unfinished_packages", lambda: found)
+    monkeypatch.setattr(dpkg_repair, "list_unfinished_packages", lambda: found)
     monkeypatch.setattr(lock, "apt_holder", str)
     return found
 
@@ -43,7 +43,7 @@ def plan_roles(
     (folder / "events.jsonl").unlink(missing_ok=True)
     ansible = FakeAnsible(folder / "memory", does)
     there = run_context(folder, roles, lambda playbook: ansible(playbook) or code)
-    planner.plan(there, full=False, last_lines=lambda: ["x"])
+    dry_run.plan(there, full=False, last_lines=lambda: ["x"])
     [chosen] = events_of(folder, "roles_selected")
     later = events_of(folder, "followup_roles")
     return chosen["roles"], later[0]["roles"] if later else {}
@@ -110,7 +110,7 @@ def test_plan_adds_only_roles_whose_receipt_would_break(
     for changed in ('"changed": true, ', ""):
         text = str(item).replace("'", '"')
         records.write_text(f'{{"role": "b", {changed}"item": {text}}}\n')
-        assert len(planner.followup_roles(there, {"b"}, records)) == (follows if changed else 0)
+        assert len(dry_run.followup_roles(there, {"b"}, records)) == (follows if changed else 0)
 
 
 def test_plan_reports_an_incomplete_dry_run_with_a_partial_estimate(tmp_path: Path) -> None:

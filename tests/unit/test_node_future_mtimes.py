@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from receipt_samples import FakeAnsible, events_of, inputs, reason_text, run_context
 
-from chautari.node import clock, converge, fingerprint, planner, receipts
+from chautari.node import converge, dry_run, future_mtimes, receipts, resource_states
 from chautari.node.differences import FUTURE, diff_resource
 
 Data = dict[str, Any]
@@ -37,7 +37,7 @@ def item(folder: Path) -> Data:
 
 
 def state(folder: Path) -> Data:
-    [found] = fingerprint.current_states([item(folder)])
+    [found] = resource_states.current_states([item(folder)])
     return found
 
 
@@ -62,10 +62,13 @@ def test_reset_future_mtimes_changes_only_future_times(tmp_path: Path) -> None:
     new, target = touch_at(tmp_path / "etc" / "new", HOUR), touch_at(tmp_path / "target", HOUR)
     (tmp_path / "etc" / "link").symlink_to(target)
     stamp, other = touch_at(tmp_path / "x.stamp", 2 * HOUR), touch_at(tmp_path / "other", HOUR)
-    clock.reset_future_mtimes([{"kind": "path", "name": str(other)}, item(tmp_path)])
+    future_mtimes.reset_future_mtimes([{"kind": "path", "name": str(other)}, item(tmp_path)])
     assert (tmp_path / "etc" / "old").stat().st_mtime_ns == before
     assert all(file.stat().st_mtime <= time.time() for file in (new, target))
-    assert (stamp.stat().st_mtime_ns, fingerprint.is_future(other.stat().st_mtime_ns)) == (0, True)
+    assert (stamp.stat().st_mtime_ns, resource_states.is_future(other.stat().st_mtime_ns)) == (
+        0,
+        True,
+    )
     stamp.touch()
     assert state(tmp_path) == {"ok": True, "newer": []}
 
@@ -74,8 +77,8 @@ def test_reset_future_mtimes_resets_a_dangling_link_itself(tmp_path: Path) -> No
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "link").symlink_to("nowhere")
     touch_at(tmp_path / "etc" / "link", HOUR)
-    clock.reset_future_mtimes([item(tmp_path)])
-    assert not fingerprint.is_future((tmp_path / "etc" / "link").lstat().st_mtime_ns)
+    future_mtimes.reset_future_mtimes([item(tmp_path)])
+    assert not resource_states.is_future((tmp_path / "etc" / "link").lstat().st_mtime_ns)
 
 
 @pytest.mark.parametrize(("written", "loaded"), [(HOUR, 2 * HOUR), (HOUR, -1), (-HOUR, HOUR)])
@@ -110,5 +113,5 @@ def test_plan_changes_no_times(tmp_path: Path) -> None:
     stamp = touch_at(tmp_path / "x.stamp", HOUR)
     roles = [inputs("a", items=[item(tmp_path)])]
     there = run_context(tmp_path, roles, FakeAnsible(tmp_path / "memory", {}))
-    planner.plan(there, full=False, last_lines=list)
-    assert fingerprint.is_future(stamp.stat().st_mtime_ns)
+    dry_run.plan(there, full=False, last_lines=list)
+    assert resource_states.is_future(stamp.stat().st_mtime_ns)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 
-from chautari.node import fingerprint
+from chautari.node import resource_states
 from chautari.node.differences import Item, State
 from chautari.node.events import Reason, make_reason
 
@@ -55,7 +55,7 @@ def _is_provided_by_package(name: str) -> bool:
     argv = ("dpkg-query", "--show", "--showformat=${db:Status-Status} ${Provides}\n")
     try:
         done = subprocess.run(
-            argv, env={"PATH": fingerprint.PATH}, stdin=subprocess.DEVNULL, capture_output=True,
+            argv, env={"PATH": resource_states.PATH}, stdin=subprocess.DEVNULL, capture_output=True,
             text=True, errors="replace", check=True,
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):

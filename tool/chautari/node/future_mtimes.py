@@ -11,7 +11,7 @@ import contextlib
 import os
 from collections.abc import Iterable
 
-from chautari.node import fingerprint
+from chautari.node import resource_states
 from chautari.node.differences import Item
 
 
@@ -28,8 +28,8 @@ def reset_future_mtimes(items: Iterable[Item]) -> None:
 
 
 def _replace_future_mtimes(pattern: str, times: tuple[int, int] | None) -> None:
-    for path, changed in fingerprint.mtimes(pattern):
-        if not fingerprint.is_future(changed):
+    for path, changed in resource_states.mtimes(pattern):
+        if not resource_states.is_future(changed):
             continue
         # The target of a link counts as well.
         for follow in (False, True):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from receipt_samples import codes, inputs, reason_text, record, write_receipt
 
-from chautari.node import desired_state, fingerprint, receipts
+from chautari.node import receipts, resource_mismatch, resource_states
 
 Data = dict[str, Any]
 
@@ -40,7 +40,9 @@ def test_mismatch_reports_a_unit_in_another_state(
 ) -> None:
     item = {"kind": "unit", "name": "x.service", "active": True, "desired": desired}
     assert (
-        reason_text(desired_state.mismatch(item, {"active": active} if active is not None else {}))
+        reason_text(
+            resource_mismatch.mismatch(item, {"active": active} if active is not None else {})
+        )
         == text
     )
 
@@ -52,7 +54,7 @@ def dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\ncat {tmp_path}/says\n")
     program.chmod(0o755)
-    monkeypatch.setattr(fingerprint, "PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(resource_states, "PATH", f"{program.parent}:/usr/bin:/bin")
     (tmp_path / "says").write_text(
         "installed php-common, php-ctype (= 8.2), mail-agent\ninstalled \nconfig-files gone-agent\n"
     )
@@ -87,7 +89,7 @@ def test_mismatch_reports_a_package_in_another_state(
     name: str, desired: str | None, status: str, text: str
 ) -> None:
     item = {"kind": "package", "name": name, "desired": desired}
-    assert reason_text(desired_state.mismatch(item, {"status": status})) == text
+    assert reason_text(resource_mismatch.mismatch(item, {"status": status})) == text
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "broken"])
@@ -95,9 +97,9 @@ def test_mismatch_assumes_a_package_when_dpkg_cannot_answer(
     path: str, dpkg: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dpkg.write_text("#!/bin/sh\nexit 2\n")
-    monkeypatch.setattr(fingerprint, "PATH", path if path == "/nowhere" else str(dpkg.parent))
+    monkeypatch.setattr(resource_states, "PATH", path if path == "/nowhere" else str(dpkg.parent))
     item = {"kind": "package", "name": "nginx", "desired": "present"}
-    assert desired_state.mismatch(item, {"status": "not-installed"}) is None
+    assert resource_mismatch.mismatch(item, {"status": "not-installed"}) is None
 
 
 SHOWN = "Type=simple\nRemainAfterExit=no\nId=x.service\nActiveState={}\nUnitFileState=enabled\n"
@@ -110,7 +112,7 @@ def systemctl_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\ncat {tmp_path}/shown\n")
     program.chmod(0o755)
-    monkeypatch.setattr(fingerprint, "PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(resource_states, "PATH", f"{program.parent}:/usr/bin:/bin")
     return tmp_path / "shown"
 
 
@@ -150,4 +152,4 @@ def test_receipt_of_a_healthy_unit_ignores_further_properties(
 ) -> None:
     systemctl_output.write_text(SHOWN.format("active") + sub)
     item = {"kind": "unit", "name": "x.service", "active": True}
-    assert fingerprint.current_states([item]) == [{"active": "active"}]
+    assert resource_states.current_states([item]) == [{"active": "active"}]
