@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.measure import BenchError, Command, Sample, once
-from chautari_sandbox.subnets import subnet_conflict
+from chautari_sandbox.subnet_conflicts import subnet_conflict
 
 ROOT = Path(__file__).resolve().parents[1]
 REGION = Path(__file__).with_name("region.yml.in")

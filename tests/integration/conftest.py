@@ -18,6 +18,7 @@ from tests.integration import snapshots
 from tests.integration.snapshots import Snapshot, SnapshotError
 from xdist.scheduler import LoadScopeScheduling
 
+from chautari.files import write_atomically
 from chautari_sandbox import paths
 
 DEPLOY = str(Path(sys.executable).with_name("deploy"))
@@ -287,7 +288,7 @@ def deployed(request: pytest.FixtureRequest, proof: Proof, progress: ProgressRep
             reset_region(proof)
             deploy_or_raise(proof, "region", "--no-checks")
             save_deployed(proof, progress)
-        paths.write(MARKER, f"{snapshot.key} {session}")
+        write_atomically(MARKER, f"{snapshot.key} {session}")
     return proof
 
 
@@ -338,7 +339,7 @@ def save_deployed(proof: Proof, progress: ProgressReporter) -> None:
             progress.report(f"no snapshot could be made: {error}")
         deploy_or_raise(proof, "sandbox up")
         deploy_or_raise(proof, "region", "--no-checks")
-    paths.write(MARKER, f"{snapshot.key} ")
+    write_atomically(MARKER, f"{snapshot.key} ")
 
 
 def deploy_or_raise(proof: Proof, *arguments: str) -> None:

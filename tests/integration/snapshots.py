@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chautari_sandbox import archives, images, paths, podman
+from chautari.files import write_atomically
+from chautari_sandbox import apt_sources, images, paths, podman
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("tool", "roles", "playbooks", "requirements.lock")
@@ -68,7 +69,7 @@ def of_region(sandbox: str, region_file: Path) -> Snapshot:
         content = file.read_bytes()
         total.update(f"{file.relative_to(ROOT)} {len(content)}\n".encode() + content)
     # A base image's name holds the digest of its recipe.
-    recipes = images.image_recipes(("12", "13"), archives.host_apt_targets()).values()
+    recipes = images.image_recipes(("12", "13"), apt_sources.host_apt_indexes()).values()
     total.update("\n".join(recipe.image_name for recipe in recipes).encode())
     return Snapshot(sandbox, total.hexdigest()[:16])
 
@@ -107,7 +108,7 @@ def save(snapshot: Snapshot, region: Path, report: Report) -> None:
     shutil.copytree(region, snapshot.folder / "region")
     shutil.copytree(paths.state_dir(snapshot.sandbox), snapshot.folder / "state", symlinks=True)
     commands = [item["Config"]["CreateCommand"] for item in members.values()]
-    paths.write(snapshot.index, json.dumps(commands))
+    write_atomically(snapshot.index, json.dumps(commands))
     report(f"snapshot {snapshot.key} made in {time.monotonic() - began:.0f} s")
     prune(snapshot)
 

@@ -9,9 +9,9 @@ import pytest
 
 from chautari.errors import BadInput
 from chautari_sandbox import download
-from chautari_sandbox.artifacts import Sources, publish_files
+from chautari_sandbox.artifacts import ArtifactSources, publish_files
 from chautari_sandbox.spec import RequiredArtifact
-from chautari_sandbox.state import Artifact, MissingArtifact
+from chautari_sandbox.state import MirroredArtifact, MissingArtifact
 
 
 def digest(data: bytes) -> str:
@@ -47,8 +47,8 @@ def build(version: str, folder: Path) -> Path:
 
 
 @pytest.fixture
-def sources(tmp_path: Path) -> Sources:
-    return Sources(
+def sources(tmp_path: Path) -> ArtifactSources:
+    return ArtifactSources(
         mirror=None,
         cache=tmp_path / "cache",
         doubles=tmp_path / "doubles",
@@ -60,27 +60,27 @@ def sources(tmp_path: Path) -> Sources:
 
 
 @pytest.fixture
-def mirrored(sources: Sources, tmp_path: Path) -> Sources:
+def mirrored(sources: ArtifactSources, tmp_path: Path) -> ArtifactSources:
     (tmp_path / "mirror").mkdir()
-    return Sources(**{**vars(sources), "mirror": tmp_path / "mirror"})
+    return ArtifactSources(**{**vars(sources), "mirror": tmp_path / "mirror"})
 
 
-def one(required: RequiredArtifact, sources: Sources) -> Artifact | MissingArtifact:
+def one(required: RequiredArtifact, sources: ArtifactSources) -> MirroredArtifact | MissingArtifact:
     artifacts, missing = publish_files([required], sources)
     return (*artifacts, *missing)[0]
 
 
-def test_mirror_comes_first_and_its_file_is_the_pin(mirrored: Sources) -> None:
+def test_mirror_comes_first_and_its_file_is_the_pin(mirrored: ArtifactSources) -> None:
     assert mirrored.mirror
     (mirrored.mirror / NEXTCLOUD.file).write_bytes(b"a local build")
     found = one(NEXTCLOUD, mirrored)
-    assert isinstance(found, Artifact)
+    assert isinstance(found, MirroredArtifact)
     assert (found.sha256, found.double) == (digest(b"a local build"), False)
     assert found.url == "http://mirror.example.org/nextcloud-35.0.2.tar.bz2"
     assert (mirrored.mirror_root / NEXTCLOUD.file).read_bytes() == b"a local build"
 
 
-def test_newest_nextcloud_of_the_mirror_replaces_the_version(mirrored: Sources) -> None:
+def test_newest_nextcloud_of_the_mirror_replaces_the_version(mirrored: ArtifactSources) -> None:
     assert mirrored.mirror
     for name in ("nextcloud-34.0.9.tar.bz2", "nextcloud-34.0.10.zip", "nextcloud-talk-99.0.0.zip"):
         (mirrored.mirror / name).write_bytes(name.encode())
@@ -88,48 +88,48 @@ def test_newest_nextcloud_of_the_mirror_replaces_the_version(mirrored: Sources) 
     assert (found.version, getattr(found, "file", "")) == ("34.0.10", "nextcloud-34.0.10.zip")
 
 
-def test_app_of_the_mirror_is_found_by_its_name(mirrored: Sources) -> None:
+def test_app_of_the_mirror_is_found_by_its_name(mirrored: ArtifactSources) -> None:
     assert mirrored.mirror
     for name in ("calendar-v6.0.2.tar.gz", "calendar-extra-9.0.0.tar.gz", "calendar-5.9.tar.gz"):
         (mirrored.mirror / name).write_bytes(name.encode())
     assert one(CALENDAR, mirrored).version == "6.0.2"
 
 
-def test_mirror_that_does_not_exist_is_bad_input(sources: Sources, tmp_path: Path) -> None:
+def test_mirror_that_does_not_exist_is_bad_input(sources: ArtifactSources, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="does not exist"):
-        one(NEXTCLOUD, Sources(**{**vars(sources), "mirror": tmp_path / "nowhere"}))
+        one(NEXTCLOUD, ArtifactSources(**{**vars(sources), "mirror": tmp_path / "nowhere"}))
 
 
-def test_cached_file_is_used_without_a_download(sources: Sources) -> None:
+def test_cached_file_is_used_without_a_download(sources: ArtifactSources) -> None:
     path = sources.cache / NEXTCLOUD.sha256 / NEXTCLOUD.file
     path.parent.mkdir(parents=True)
     path.write_bytes(PINNED)
     found = one(NEXTCLOUD, sources)
-    assert isinstance(found, Artifact)
+    assert isinstance(found, MirroredArtifact)
     assert (found.sha256, found.double, found.reason) == (NEXTCLOUD.sha256, False, "")
 
 
-def test_cached_file_that_changed_is_not_used(sources: Sources) -> None:
+def test_cached_file_that_changed_is_not_used(sources: ArtifactSources) -> None:
     path = sources.cache / NEXTCLOUD.sha256 / NEXTCLOUD.file
     path.parent.mkdir(parents=True)
     path.write_bytes(b"changed")
     found = one(NEXTCLOUD, sources)
-    assert isinstance(found, Artifact)
+    assert isinstance(found, MirroredArtifact)
     assert found.double
 
 
-def test_double_replaces_nextcloud_with_a_reason(sources: Sources) -> None:
+def test_double_replaces_nextcloud_with_a_reason(sources: ArtifactSources) -> None:
     found = one(NEXTCLOUD, sources)
-    assert isinstance(found, Artifact)
+    assert isinstance(found, MirroredArtifact)
     assert (found.double, found.version, found.reason) == (True, "35.0.2", "no route")
     assert found.sha256 == digest(b"a double")
 
 
-def test_app_without_a_source_is_missing(sources: Sources) -> None:
+def test_app_without_a_source_is_missing(sources: ArtifactSources) -> None:
     assert one(CALENDAR, sources) == MissingArtifact("calendar", "6.1.0", "no route")
 
 
-def test_mirror_deletes_files_that_are_not_served(sources: Sources) -> None:
+def test_mirror_deletes_files_that_are_not_served(sources: ArtifactSources) -> None:
     sources.mirror_root.mkdir()
     (sources.mirror_root / "nextcloud-33.0.0.tar.bz2").write_bytes(b"old")
     one(NEXTCLOUD, sources)
@@ -181,7 +181,7 @@ def test_file_addresses_are_refused(tmp_path: Path) -> None:
         download.fetch(local, tmp_path)
 
 
-def test_app_without_a_version_in_its_name_comes_last(mirrored: Sources) -> None:
+def test_app_without_a_version_in_its_name_comes_last(mirrored: ArtifactSources) -> None:
     assert mirrored.mirror
     (mirrored.mirror / "calendar.tar.gz").write_bytes(b"no version")
     assert one(CALENDAR, mirrored).version == "0"
@@ -194,18 +194,18 @@ UNPINNED = RequiredArtifact(
 )
 
 
-def test_file_without_a_checksum_is_never_fetched(sources: Sources) -> None:
+def test_file_without_a_checksum_is_never_fetched(sources: ArtifactSources) -> None:
     def fetch(required: RequiredArtifact, cache: Path) -> Path:
         raise AssertionError("fetched")
 
-    found = one(UNPINNED, Sources(**{**vars(sources), "fetch": fetch}))
+    found = one(UNPINNED, ArtifactSources(**{**vars(sources), "fetch": fetch}))
     assert isinstance(found, MissingArtifact)
     assert "pin it in artifacts.lock" in found.reason
-    found = one(UNPINNED, Sources(**{**vars(sources), "builders": {"framadate": build}}))
-    assert isinstance(found, Artifact) and found.double
+    found = one(UNPINNED, ArtifactSources(**{**vars(sources), "builders": {"framadate": build}}))
+    assert isinstance(found, MirroredArtifact) and found.double
 
 
-def test_release_of_framadate_is_taken_from_the_mirror(mirrored: Sources) -> None:
+def test_release_of_framadate_is_taken_from_the_mirror(mirrored: ArtifactSources) -> None:
     assert mirrored.mirror
     for name in ("framadate-1.1.20.tar.gz", "framadate-1.1.9.zip", "framadate-theme-9.0.0.zip"):
         (mirrored.mirror / name).write_bytes(name.encode())

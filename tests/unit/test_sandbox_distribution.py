@@ -95,8 +95,8 @@ def test_both_distributions_are_of_one_version() -> None:
 def test_entry_point_gives_a_provider() -> None:
     found = provider.find_provider()
     assert found is not None
-    assert isinstance(found.command(), click.Command)
-    assert [option.opts for option in found.options()] == [["--mirror"]]
+    assert isinstance(found.subcommand(), click.Command)
+    assert [option.opts for option in found.extra_command_options()] == [["--mirror"]]
 
 
 def test_real_region_uses_the_public_internet_without_the_sandbox(

@@ -1,6 +1,6 @@
 """Recipes of the base images, and the archives that they use."""
 
-from chautari_sandbox import archives, images
+from chautari_sandbox import apt_sources, images
 
 TARGETS = """\
 http://archive.example.org/debian/|bookworm|main
@@ -14,7 +14,7 @@ https://other.example.org/node|nodistro|main
 
 
 def test_sources_of_another_release_are_derived() -> None:
-    assert archives.apt_sources(TARGETS, "13") == (
+    assert apt_sources.sources_list_lines(TARGETS, "13") == (
         "deb http://archive.example.org/debian/ trixie main",
         "deb http://archive.example.org/debian/ trixie-updates main",
         "deb http://archive.example.org/debian-security/ trixie-security main",
@@ -22,12 +22,15 @@ def test_sources_of_another_release_are_derived() -> None:
 
 
 def test_sources_are_left_to_mmdebstrap_on_another_host() -> None:
-    assert archives.apt_sources("http://archive.example.org/ubuntu/|noble|main\n", "12") == ()
-    assert archives.apt_sources("", "12") == ()
+    assert (
+        apt_sources.sources_list_lines("http://archive.example.org/ubuntu/|noble|main\n", "12")
+        == ()
+    )
+    assert apt_sources.sources_list_lines("", "12") == ()
 
 
 def test_sources_leave_out_what_a_node_cannot_read() -> None:
-    assert archives.apt_sources("file:/srv/debian/|bookworm|main\n", "12") == ()
+    assert apt_sources.sources_list_lines("file:/srv/debian/|bookworm|main\n", "12") == ()
 
 
 def test_build_is_one_mmdebstrap_command() -> None:

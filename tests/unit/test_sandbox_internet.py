@@ -11,7 +11,15 @@ import pytest
 
 from chautari.errors import RunFailed
 from chautari.process import CompletedProcess
-from chautari_sandbox import dns, internet_container, keys, nodes, seed, subnets, trust
+from chautari_sandbox import (
+    connection_settings,
+    dns,
+    internet_container,
+    nodes,
+    seed,
+    ssh_keys,
+    subnet_conflicts,
+)
 from chautari_sandbox.authority import ensure_authority, ensure_server_certificate
 from chautari_sandbox.spec import NodeSpec, SandboxSpec
 from chautari_sandbox.state import MailRelay
@@ -24,7 +32,7 @@ SPEC = SandboxSpec("demo", "example.org", "198.51.100.0/24", NODES)
 
 
 def test_every_name_has_its_address() -> None:
-    assert dns.hosts_file(SPEC) == (
+    assert dns.hosts_file_text(SPEC) == (
         "198.51.100.2 acme.example.org internet.example.org mirror.example.org smtp.example.org\n"
         "198.51.100.10 bog1.example.org\n"
         "198.51.100.11 med1.example.org cloud.example.org\n"
@@ -35,15 +43,14 @@ def test_local_resolver_is_replaced_by_its_upstream(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("search example.org\nnameserver 127.0.0.53\n")
     (tmp_path / "b").write_text("nameserver 203.0.113.53\nnameserver 2001:db8::1\n")
     assert (
-        dns.resolv_conf_of_this_machine((tmp_path / "a", tmp_path / "b"))
-        == "nameserver 203.0.113.53\n"
+        dns.host_resolv_conf_text((tmp_path / "a", tmp_path / "b")) == "nameserver 203.0.113.53\n"
     )
 
 
 def test_resolver_that_answers_only_itself_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("nameserver 127.0.0.1\n")
     with pytest.raises(RunFailed, match="answers only this machine"):
-        dns.resolv_conf_of_this_machine((tmp_path / "a",))
+        dns.host_resolv_conf_text((tmp_path / "a",))
 
 
 def test_server_certificate_is_signed_by_the_authority_and_reused(tmp_path: Path) -> None:
@@ -74,17 +81,17 @@ def members(archive: bytes) -> dict[str, tarfile.TarInfo]:
 def test_internet_archive_is_reproducible(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path, "demo")
     relay = MailRelay("smtp.example.org", 587, "region", "canary-password")
-    first = internet_container.seed_files(SPEC, authority, relay, tmp_path)
-    assert internet_container.seed_files(SPEC, authority, relay, tmp_path) == first
+    first = internet_container.seed_archive(SPEC, authority, relay, tmp_path)
+    assert internet_container.seed_archive(SPEC, authority, relay, tmp_path) == first
     files = members(first)
     assert files["etc/chautari-internet/mail.json"].mode == 0o600
     assert files["etc/systemd/system/dnsmasq.service"].linkname == "/dev/null"
 
 
 def test_node_keeps_its_host_key_and_accepts_the_operator(tmp_path: Path) -> None:
-    operator = keys.operator_key(tmp_path, "demo")
-    first = nodes.seed_files(NODES[0], "example.org", tmp_path, operator)
-    assert nodes.seed_files(NODES[0], "example.org", tmp_path, operator) == first
+    operator = ssh_keys.operator_key(tmp_path, "demo")
+    first = nodes.seed_archive(NODES[0], "example.org", tmp_path, operator)
+    assert nodes.seed_archive(NODES[0], "example.org", tmp_path, operator) == first
     files = members(first)
     assert files["etc/ssh/ssh_host_ed25519_key"].mode == 0o600
     assert (files["root/.ssh"].mode, files["root/.ssh/authorized_keys"].mode) == (0o700, 0o600)
@@ -96,7 +103,9 @@ def test_host_authorities_are_copied_under_unique_names(tmp_path: Path) -> None:
         (tmp_path / folder / "office.crt").write_text(folder)
     own = tmp_path / "own.pem"
     own.write_text("own")
-    paths = [entry.path for entry in trust.authority_entries(own, ("root",), tmp_path)]
+    paths = [
+        entry.path for entry in connection_settings.authority_entries(own, ("root",), tmp_path)
+    ]
     store = "/usr/local/share/ca-certificates"
     assert paths[2:] == [
         f"{store}/host/00-office.crt",
@@ -110,10 +119,10 @@ def test_package_index_is_taken_from_the_environment_first(tmp_path: Path) -> No
     file = tmp_path / "pip.conf"
     file.write_text("[global]\nindex-url = https://one.example.org/simple\n")
     two = {"PIP_INDEX_URL": "https://two.example.org/simple"}
-    assert trust.package_index({}, (file,)) == "https://one.example.org/simple"
-    assert trust.package_index(two, (file,)) == "https://two.example.org/simple"
-    assert trust.package_index({}, ()) == ""
-    assert trust.package_index({"PIP_INDEX_URL": "file:///srv/simple"}, ()) == ""
+    assert connection_settings.pip_index_url({}, (file,)) == "https://one.example.org/simple"
+    assert connection_settings.pip_index_url(two, (file,)) == "https://two.example.org/simple"
+    assert connection_settings.pip_index_url({}, ()) == ""
+    assert connection_settings.pip_index_url({"PIP_INDEX_URL": "file:///srv/simple"}, ()) == ""
 
 
 def test_digest_separates_its_parts() -> None:
@@ -126,15 +135,15 @@ NETWORK = ipaddress.ip_network("198.51.100.0/24")
 def test_network_that_overlaps_a_route_is_refused() -> None:
     routes = json.loads('[{"dst": "default"}, {"dst": "198.51.100.128/25", "dev": "eth0"}]')
     expected = "198.51.100.0/24 overlaps with 198.51.100.128/25 on eth0"
-    assert subnets.overlapping_route(NETWORK, routes, "") == expected
-    assert subnets.overlapping_route(NETWORK, routes, "eth0") == ""
+    assert subnet_conflicts.overlapping_route(NETWORK, routes, "") == expected
+    assert subnet_conflicts.overlapping_route(NETWORK, routes, "eth0") == ""
 
 
 def test_network_that_overlaps_an_archive_is_refused() -> None:
     lifelines = [("archive.example.org", "198.51.100.80")]
     expected = "198.51.100.0/24 contains 198.51.100.80, the address of archive.example.org"
-    assert subnets.required_server_inside(NETWORK, lifelines) == expected
-    assert subnets.required_server_inside(NETWORK, [("its resolver", "203.0.113.1")]) == ""
+    assert subnet_conflicts.used_server_inside(NETWORK, lifelines) == expected
+    assert subnet_conflicts.used_server_inside(NETWORK, [("its resolver", "203.0.113.1")]) == ""
 
 
 def test_archive_for_podman_ends_where_podman_stops_reading() -> None:
@@ -158,7 +167,7 @@ def test_proposed_network_does_not_collide_again(
 ) -> None:
     listed = json.dumps([{"dst": "default"}, *({"dst": route} for route in routes)])
     monkeypatch.setattr(
-        subnets, "run", lambda argv: CompletedProcess(argv, 0, listed.encode(), b"")
+        subnet_conflicts, "run", lambda argv: CompletedProcess(argv, 0, listed.encode(), b"")
     )
-    monkeypatch.setattr(subnets, "required_servers", lambda: tuple(servers))
-    assert subnets.free_subnet("198.51.100.128/25") == free
+    monkeypatch.setattr(subnet_conflicts, "servers_used_by_host", lambda: tuple(servers))
+    assert subnet_conflicts.free_subnet("198.51.100.128/25") == free

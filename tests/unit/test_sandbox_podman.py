@@ -1,7 +1,7 @@
 """The command lines of podman."""
 
 from chautari_sandbox import nodes, podman
-from chautari_sandbox.engine import ExistingContainer
+from chautari_sandbox.podman_client import ExistingContainer
 from chautari_sandbox.spec import NodeSpec, SandboxSpec
 
 BASE = ("podman", "--runtime", "runc")
@@ -73,33 +73,33 @@ def test_names_of_two_sandboxes_never_collide() -> None:
 
 
 def test_node_resolves_names_in_the_internet_container() -> None:
-    made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
+    made = nodes.node_container_spec(SPEC, NODE, "image", 1024, b"files")
     assert (made.resolver, made.address) == ("198.51.100.2", "198.51.100.10")
 
 
 def test_node_digest_depends_on_owner_and_files() -> None:
-    made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
-    other = nodes.node_container(SPEC, NODE, "image", 1024, b"other files")
+    made = nodes.node_container_spec(SPEC, NODE, "image", 1024, b"files")
+    other = nodes.node_container_spec(SPEC, NODE, "image", 1024, b"other files")
     assert made.labels[podman.OWNER] == "demo/region.yml"
     assert made.labels[podman.RECIPE] != other.labels[podman.RECIPE]
 
 
 def found(state: str, **labels: str) -> ExistingContainer:
-    made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
+    made = nodes.node_container_spec(SPEC, NODE, "image", 1024, b"files")
     return ExistingContainer("0123", made.name, state, {**made.labels, **labels})
 
 
 def test_unchanged_container_stays() -> None:
-    made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
+    made = nodes.node_container_spec(SPEC, NODE, "image", 1024, b"files")
     assert found("running").matches(made)
     assert found("exited").matches(made)
 
 
 def test_container_of_another_owner_is_removed() -> None:
-    made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
+    made = nodes.node_container_spec(SPEC, NODE, "image", 1024, b"files")
     assert not found("running", **{podman.OWNER: "other/region.yml"}).matches(made)
 
 
 def test_container_that_was_never_started_is_removed() -> None:
-    made = nodes.node_container(SPEC, NODE, "image", 1024, b"files")
+    made = nodes.node_container_spec(SPEC, NODE, "image", 1024, b"files")
     assert not found("created").matches(made)

@@ -11,13 +11,13 @@ from sandbox_samples import STATE
 from chautari.errors import BadInput, RunFailed
 from chautari.region.load import Inventory
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari_sandbox import api, archives, authority, images, ports, runtime, setup, state
-from chautari_sandbox.endpoints import endpoints_of
-from chautari_sandbox.mirror import forget_mirror, with_mirror
+from chautari_sandbox import api, apt_sources, authority, images, ports, runtime, setup, state
+from chautari_sandbox.internet_endpoints import internet_endpoints
+from chautari_sandbox.mirror_folder import forget_mirror_folder, spec_with_mirror_folder
 from chautari_sandbox.provider import SandboxProvider
 from chautari_sandbox.requirements import sandbox_spec
 from chautari_sandbox.spec import SandboxSpec
-from chautari_sandbox.state import MissingArtifact, Repository, SandboxState
+from chautari_sandbox.state import MissingArtifact, RepositoryDouble, SandboxState
 
 
 @pytest.fixture
@@ -54,16 +54,16 @@ def ups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_start_reuses_a_running_sandbox(ours: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = ups(monkeypatch)
-    assert SandboxProvider().start(ours, print).mail_api == STATE.mail_api
+    assert SandboxProvider().start_endpoints(ours, print).mail_api == STATE.mail_api
     assert begun == []
 
 
 def test_start_sets_up_a_new_sandbox(ours: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = ups(monkeypatch)
     state.mark_unfinished("andes")
-    SandboxProvider().start(ours, print)
+    SandboxProvider().start_endpoints(ours, print)
     assert begun == ["andes"]
-    SandboxProvider().start(ours, print)
+    SandboxProvider().start_endpoints(ours, print)
     assert begun == ["andes"], "it came to its end"
 
 
@@ -73,7 +73,7 @@ def test_start_sets_up_again_when_a_container_is_silent(
 ) -> None:
     begun = ups(monkeypatch)
     monkeypatch.setattr(ports, "greets", lambda *arguments: arguments[:2] != silent)
-    SandboxProvider().start(ours, print)
+    SandboxProvider().start_endpoints(ours, print)
     assert begun == ["andes"]
 
 
@@ -85,7 +85,7 @@ def test_start_sets_up_again_when_a_node_or_release_is_missing(
     assert known is not None
     for lacking in (replace(known, nodes=()), replace(known, missing=())):
         state.save(lacking)
-        SandboxProvider().start(ours, print)
+        SandboxProvider().start_endpoints(ours, print)
     assert begun == ["andes", "andes"]
 
 
@@ -95,17 +95,17 @@ def test_start_with_a_mirror_sets_up_again(
     begun = ups(monkeypatch)
     provider = SandboxProvider()
     provider.mirror = tmp_path
-    provider.start(ours, print)
+    provider.start_endpoints(ours, print)
     assert begun == ["andes"]
-    assert with_mirror(sandbox_spec(ours), None).mirror == tmp_path, "it is remembered"
-    forget_mirror("andes")
-    assert with_mirror(sandbox_spec(ours), None).mirror is None
+    assert spec_with_mirror_folder(sandbox_spec(ours), None).mirror == tmp_path, "it is remembered"
+    forget_mirror_folder("andes")
+    assert spec_with_mirror_folder(sandbox_spec(ours), None).mirror is None
 
 
 def test_known_endpoints_start_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     begun = ups(monkeypatch)
-    assert SandboxProvider().known(inventory(tmp_path, POLLS)) is PUBLIC_INTERNET
+    assert SandboxProvider().known_endpoints(inventory(tmp_path, POLLS)) is PUBLIC_INTERNET
     assert begun == []
 
 
@@ -119,9 +119,9 @@ def test_failure_at_the_last_step_sets_up_again_next_time(
 ) -> None:
     spec = sandbox_spec(ours)
     for module, name in (
-        (runtime, "working_podman_command"), (archives, "host_apt_targets"),
+        (runtime, "working_podman_command"), (apt_sources, "host_apt_indexes"),
         (images, "ensure_images"),
-        (authority, "ensure_authority"), (setup, "start_network"), (setup, "start_internet"),
+        (authority, "ensure_authority"), (setup, "ensure_network"), (setup, "start_internet"),
         (setup, "start_nodes"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, lambda *_: ())
@@ -132,17 +132,19 @@ def test_failure_at_the_last_step_sets_up_again_next_time(
     def broken(*_: Any) -> None:
         raise RunFailed("a broken pipe")
 
-    monkeypatch.setattr(setup, "refresh_trust", broken)
+    monkeypatch.setattr(setup, "update_connection_settings", broken)
     with pytest.raises(RunFailed):
         api.up(spec, print)
     assert not state.is_finished("andes")
-    monkeypatch.setattr(setup, "refresh_trust", lambda *_: None)
+    monkeypatch.setattr(setup, "update_connection_settings", lambda *_: None)
     api.up(spec, print)
     assert state.is_finished("andes")
 
 
 def test_double_is_named_with_its_reason_and_its_limits() -> None:
-    packages = Repository("jitsi", "2.0.1", "http://m/jitsi", "http://m/key", "AB", "no route")
-    found = endpoints_of(replace(STATE, repositories=(packages,))).doubles
+    packages = RepositoryDouble(
+        "jitsi", "2.0.1", "http://m/jitsi", "http://m/key", "AB", "no route"
+    )
+    found = internet_endpoints(replace(STATE, repositories=(packages,))).doubles
     assert [item.name for item in found][-1] == "jitsi"
     assert found[-1].reason.startswith("no route (") and "without video" in found[-1].reason

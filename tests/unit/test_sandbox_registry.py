@@ -10,11 +10,11 @@ import pytest
 
 from chautari_sandbox import registry
 from chautari_sandbox.spec import RequiredImage
-from chautari_sandbox.state import Artifact
+from chautari_sandbox.state import MirroredArtifact
 
 
 @pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Artifact]:
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, MirroredArtifact]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(registry.paths, "cache_dir", lambda: tmp_path / "cache")
     (tmp_path / "cache" / "images").mkdir(parents=True)
@@ -28,7 +28,9 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Artifac
     return tmp_path / "shelf" / "v2" / "double" / "scalelite", found
 
 
-def test_image_is_found_by_the_digest_that_names_its_bytes(made: tuple[Path, Artifact]) -> None:
+def test_image_is_found_by_the_digest_that_names_its_bytes(
+    made: tuple[Path, MirroredArtifact],
+) -> None:
     folder, image = made
     manifest = (folder / "manifests" / f"sha256:{image.sha256}").read_bytes()
     assert hashlib.sha256(manifest).hexdigest() == image.sha256
@@ -39,7 +41,7 @@ def test_image_is_found_by_the_digest_that_names_its_bytes(made: tuple[Path, Art
         assert len(content) == part["size"]
 
 
-def test_image_names_itself_a_double(made: tuple[Path, Artifact]) -> None:
+def test_image_names_itself_a_double(made: tuple[Path, MirroredArtifact]) -> None:
     folder, image = made
     assert image.double
     manifest = json.loads((folder / "manifests" / f"sha256:{image.sha256}").read_bytes())
@@ -52,7 +54,9 @@ def test_image_names_itself_a_double(made: tuple[Path, Artifact]) -> None:
     assert {"usr/local/bin/bundle", "srv/scalelite/bin/start-poller"} <= set(names)
 
 
-def test_registry_deletes_images_without_a_use(made: tuple[Path, Artifact], tmp_path: Path) -> None:
+def test_registry_deletes_images_without_a_use(
+    made: tuple[Path, MirroredArtifact], tmp_path: Path
+) -> None:
     folder, _ = made
     assert registry.publish_images((), None, tmp_path / "shelf", "http://mirror.example.org/") == ()
     assert not folder.exists()

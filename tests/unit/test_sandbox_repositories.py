@@ -90,7 +90,7 @@ def test_package_is_readable_by_dpkg() -> None:
 
 
 def test_index_has_the_digest_of_every_package(key: openpgp.SigningKey) -> None:
-    files = debian.repository(PARTS, "stable", key, 1_790_000_000)
+    files = debian.repository_files(PARTS, "stable", key, 1_790_000_000)
     index = files["stable/Packages"].decode()
     for path, digest in re.findall(r"Filename: (\S+)\nSize: \d+\nSHA256: (\S+)", index):
         assert hashlib.sha256(files[path]).hexdigest() == digest
@@ -100,7 +100,7 @@ def test_index_has_the_digest_of_every_package(key: openpgp.SigningKey) -> None:
 
 def test_signature_is_accepted_by_gpgv(key: openpgp.SigningKey, tmp_path: Path) -> None:
     (tmp_path / "InRelease").write_bytes(
-        debian.repository(PARTS, "stable", key, 1_790_000_000)["stable/InRelease"]
+        debian.repository_files(PARTS, "stable", key, 1_790_000_000)["stable/InRelease"]
     )
     (tmp_path / "key.asc").write_text(key.certificate())
     home = ["--homedir", str(tmp_path)]

@@ -8,8 +8,9 @@ import pytest
 from sandbox_samples import STATE
 
 from chautari.errors import BadInput
+from chautari.files import write_atomically
 from chautari_sandbox import paths, state
-from chautari_sandbox.spec import NodeSpec, SandboxSpec, validate
+from chautari_sandbox.spec import NodeSpec, SandboxSpec, check_spec
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,7 @@ def test_missing_state_is_none() -> None:
 
 
 def test_state_of_another_shape_is_none(home: Path) -> None:
-    paths.write(paths.state_dir("demo") / "state.json", '{"name": "demo", "old": 1}')
+    write_atomically(paths.state_dir("demo") / "state.json", '{"name": "demo", "old": 1}')
     assert state.load("demo") is None
 
 
@@ -51,7 +52,7 @@ SPEC = SandboxSpec(
 
 
 def test_good_spec_is_accepted() -> None:
-    assert validate(SPEC).internet_address == "198.51.100.2"
+    assert check_spec(SPEC).internet_address == "198.51.100.2"
 
 
 @pytest.mark.parametrize(
@@ -67,4 +68,4 @@ def test_good_spec_is_accepted() -> None:
 )  # fmt: skip
 def test_impossible_spec_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        validate(replace(SPEC, **changes))
+        check_spec(replace(SPEC, **changes))

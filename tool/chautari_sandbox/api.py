@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from chautari.process import run
 from chautari_sandbox import paths, podman, state
-from chautari_sandbox.engine import Engine, ExistingContainer
-from chautari_sandbox.spec import NodeSpec, RequiredArtifact, SandboxSpec, validate
+from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
+from chautari_sandbox.spec import NodeSpec, RequiredArtifact, SandboxSpec, check_spec
 from chautari_sandbox.state import ContainerStatus, SandboxState, SandboxStatus
 
 __all__ = [
@@ -27,27 +27,27 @@ __all__ = [
 def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     """Start the sandbox that `spec` describes; a second call changes nothing."""
     # Certificates, images and downloads are a lot to import, and a running sandbox needs none.
-    from chautari_sandbox import archives, images, runtime, setup
+    from chautari_sandbox import apt_sources, images, runtime, setup
     from chautari_sandbox.authority import ensure_authority
 
-    validate(spec)
+    check_spec(spec)
     folder = paths.state_dir(spec.name)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with paths.hold_lock(folder / "lock"):
         state.mark_unfinished(spec.name)
-        engine = Engine(runtime.working_podman_command(), spec.name, folder)
+        client = PodmanClient(runtime.working_podman_command(), spec.name, folder)
         recipes = images.image_recipes(
-            (node.release for node in spec.nodes), archives.host_apt_targets()
+            (node.release for node in spec.nodes), apt_sources.host_apt_indexes()
         )
-        images.ensure_images(engine.base, recipes.values(), progress)
+        images.ensure_images(client.base, recipes.values(), progress)
         made = {name: recipe.image_name for name, recipe in recipes.items()}
         authority = ensure_authority(folder / "tls", spec.name)
-        steps = setup.Setup(spec, engine, made, authority, progress)
+        steps = setup.SetupContext(spec, client, made, authority, progress)
         described = setup.publish_artifacts(steps, setup.initial_state(spec, folder))
-        setup.start_network(steps)
+        setup.ensure_network(steps)
         roots = setup.start_internet(steps, described)
         setup.start_nodes(steps, described)
-        setup.refresh_trust(steps, roots)
+        setup.update_connection_settings(steps, roots)
         return state.save(described)
 
 
@@ -55,10 +55,10 @@ def down(name: str, *, purge: bool = False) -> None:
     """Remove the containers and the network; with `purge`, also keys, mail and caches."""
     folder = paths.state_dir(name)
     if shutil.which("podman") is not None:
-        engine = Engine(("podman",), name, folder)
-        engine.remove_containers(engine.containers().values())
-        if engine.network():
-            run(podman.remove_network_command(engine.base, name))
+        client = PodmanClient(("podman",), name, folder)
+        client.remove_containers(client.containers().values())
+        if client.network():
+            run(podman.remove_network_command(client.base, name))
     if purge:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(paths.apt_cache_dir(name), ignore_errors=True)
@@ -68,7 +68,7 @@ def status(name: str) -> SandboxStatus:
     """Return which containers exist and run."""
     if shutil.which("podman") is None:
         return SandboxStatus(name, exists=False, running=False, containers=())
-    found = Engine(("podman",), name, paths.state_dir(name)).containers()
+    found = PodmanClient(("podman",), name, paths.state_dir(name)).containers()
     members = tuple(_container_status(member, found[member]) for member in sorted(found))
     running = bool(members) and all(member.running for member in members)
     return SandboxStatus(name, exists=bool(members), running=running, containers=members)

@@ -11,7 +11,7 @@ from chautari.errors import BadInput
 from chautari.services.registry import SERVICES
 from chautari_sandbox import download
 from chautari_sandbox.spec import RequiredArtifact
-from chautari_sandbox.state import Artifact, MissingArtifact
+from chautari_sandbox.state import MirroredArtifact, MissingArtifact
 
 Builder = Callable[[str, Path], Path]
 Fetcher = Callable[[RequiredArtifact, Path], Path]
@@ -21,7 +21,7 @@ UNPINNED = "its checksum is unknown; pin it in artifacts.lock, or provide it wit
 
 
 @dataclass(frozen=True)
-class Sources:
+class ArtifactSources:
     """Where files come from, and the folder that the mirror serves (`mirror_root`)."""
 
     mirror: Path | None
@@ -34,14 +34,14 @@ class Sources:
 
 
 def publish_files(
-    wanted: Iterable[RequiredArtifact], sources: Sources
-) -> tuple[tuple[Artifact, ...], tuple[MissingArtifact, ...]]:
+    wanted: Iterable[RequiredArtifact], sources: ArtifactSources
+) -> tuple[tuple[MirroredArtifact, ...], tuple[MissingArtifact, ...]]:
     """Publish every file that is available and remove all others; return both kinds."""
     if sources.mirror is not None and not sources.mirror.is_dir():
         raise BadInput(f"--mirror {sources.mirror}: the folder does not exist")
     sources.mirror_root.mkdir(parents=True, exist_ok=True)
     results = [_publish_one(item, sources) for item in wanted]
-    artifacts = tuple(result for result in results if isinstance(result, Artifact))
+    artifacts = tuple(result for result in results if isinstance(result, MirroredArtifact))
     published = {artifact.file for artifact in artifacts}
     for path in sources.mirror_root.iterdir():
         if path.is_file() and path.name not in published:
@@ -49,7 +49,9 @@ def publish_files(
     return artifacts, tuple(result for result in results if isinstance(result, MissingArtifact))
 
 
-def _publish_one(wanted: RequiredArtifact, sources: Sources) -> Artifact | MissingArtifact:
+def _publish_one(
+    wanted: RequiredArtifact, sources: ArtifactSources
+) -> MirroredArtifact | MissingArtifact:
     mirrored = find_in_mirror(wanted, sources.mirror)
     if mirrored is not None:
         path, version = mirrored
@@ -67,8 +69,8 @@ def _publish_one(wanted: RequiredArtifact, sources: Sources) -> Artifact | Missi
 
 
 def _publish_double(
-    wanted: RequiredArtifact, sources: Sources, reason: str
-) -> Artifact | MissingArtifact:
+    wanted: RequiredArtifact, sources: ArtifactSources, reason: str
+) -> MirroredArtifact | MissingArtifact:
     build = sources.builders.get(wanted.name)
     if build is None:
         return MissingArtifact(wanted.name, wanted.version, reason)
@@ -78,15 +80,15 @@ def _publish_double(
 
 def _copy_to_mirror(
     wanted: RequiredArtifact,
-    sources: Sources,
+    sources: ArtifactSources,
     path: Path,
     version: str,
     *,
     double: bool = False,
     reason: str = "",
-) -> Artifact:
+) -> MirroredArtifact:
     served = download.copy_if_changed(path, sources.mirror_root / path.name)
-    return Artifact(
+    return MirroredArtifact(
         name=wanted.name,
         version=version,
         file=served.name,

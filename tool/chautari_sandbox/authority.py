@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from chautari_sandbox import paths
+from chautari.files import write_atomically
 
 _LIFE = datetime.timedelta(days=3650)
 _CA_USES = ("key_cert_sign", "crl_sign")
@@ -108,8 +108,8 @@ def _write_identity(
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    paths.write(identity.key, private, 0o600)
-    paths.write(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+    write_atomically(identity.key, private, 0o600)
+    write_atomically(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _common_name(common: str) -> x509.Name:

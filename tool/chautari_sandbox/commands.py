@@ -13,8 +13,7 @@ from chautari.paths import inventories_root
 from chautari.region.load import Inventory, load
 from chautari.region.locate import find_region_file
 from chautari_sandbox import api
-from chautari_sandbox.mirror import forget_mirror as forget_mirror
-from chautari_sandbox.mirror import with_mirror
+from chautari_sandbox.mirror_folder import forget_mirror_folder, spec_with_mirror_folder
 from chautari_sandbox.requirements import sandbox_spec
 
 TakeMirror = Callable[[click.Context, click.Parameter, Path | None], object]
@@ -40,7 +39,7 @@ def command() -> None:
 @json_option
 def up(name: str, as_json: bool, mirror: Path | None) -> None:
     """Start the containers. Containers that are running stay as they are."""
-    spec = with_mirror(sandbox_spec(_load_inventory(name)), mirror)
+    spec = spec_with_mirror_folder(sandbox_spec(_load_inventory(name)), mirror)
     state = api.up(spec, lambda text: click.echo(text, err=True))
     if as_json:
         data = asdict(state)
@@ -61,7 +60,7 @@ def down(name: str, purge: bool) -> None:
     """Remove the containers and their network. Base images stay."""
     sandbox = _load_inventory(name).region.region
     api.down(sandbox, purge=purge)
-    forget_mirror(sandbox)
+    forget_mirror_folder(sandbox)
     click.echo(f"The sandbox {name} was removed.", err=True)
 
 

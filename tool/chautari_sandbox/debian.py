@@ -43,7 +43,7 @@ class Package:
         return b"!<arch>\n" + b"".join(_ar_member(*item) for item in members.items())
 
 
-def repository(
+def repository_files(
     packages: Iterable[Package], suite: str, key: SigningKey, now: int
 ) -> dict[str, bytes]:
     """Return the files of a flat repository `deb URL suite/`, signed with `key` at the time `now`.

@@ -12,7 +12,7 @@ from chautari_sandbox.spec import RESERVED, SandboxSpec
 RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
 
-def hosts_file(spec: SandboxSpec) -> str:
+def hosts_file_text(spec: SandboxSpec) -> str:
     """Return one line per address, with every name of the zone."""
     own = " ".join(f"{name}.{spec.zone}" for name in RESERVED)
     lines = [f"{spec.internet_address} {own}"]
@@ -22,7 +22,7 @@ def hosts_file(spec: SandboxSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def resolv_conf_of_this_machine(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
+def host_resolv_conf_text(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
     """Return this machine's resolvers that a container can reach, as lines of resolv.conf."""
     for file in files:
         lines = file.read_text().splitlines() if file.is_file() else []
@@ -43,5 +43,5 @@ def _is_usable_in_container(server: str) -> bool:
 
 def write_zone(folder: Path, spec: SandboxSpec) -> None:
     """Write the files of the name server; it reads them again on a signal."""
-    paths.write_if_changed(folder / "hosts", hosts_file(spec))
-    paths.write_if_changed(folder / "resolv.conf", resolv_conf_of_this_machine())
+    paths.write_if_changed(folder / "hosts", hosts_file_text(spec))
+    paths.write_if_changed(folder / "resolv.conf", host_resolv_conf_text())

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from chautari.errors import ChautariError
 from chautari.render.provider import DoctorFinding
-from chautari_sandbox import dns, paths, podman, runtime, subnets
-from chautari_sandbox.engine import Engine
+from chautari_sandbox import dns, paths, podman, runtime, subnet_conflicts
+from chautari_sandbox.podman_client import PodmanClient
 
 NEEDED_DISK = 8 << 30
 NEEDED_MEMORY = 3 << 30
@@ -111,7 +111,7 @@ def _check_memory() -> tuple[bool, str, str]:
 
 
 def _check_limits() -> tuple[bool, str, str]:
-    limit = runtime.process_limit()
+    limit = runtime.container_ulimit()
     detail = f"containers may get {limit} open files and processes, {NEEDED_LIMIT} are needed"
     return limit >= NEEDED_LIMIT, detail, "ulimit -Hn 16384; ulimit -Hu 16384"
 
@@ -124,13 +124,13 @@ def _check_certificate_store() -> tuple[bool, str, str]:
 
 
 def _report_resolvers() -> tuple[bool, str, str]:
-    servers = dns.resolv_conf_of_this_machine().replace("nameserver ", "").replace("\n", " ")
+    servers = dns.host_resolv_conf_text().replace("nameserver ", "").replace("\n", " ")
     return True, servers, ""
 
 
 def _check_subnet_is_free(network: str) -> tuple[bool, str, str]:
     own = _find_sandbox_bridge(network)
-    taken = subnets.subnet_conflict(network, own)
+    taken = subnet_conflicts.subnet_conflict(network, own)
     detail = taken or f"{network} is {'used by this sandbox' if own else 'free'}"
     return not taken, detail, "give the nodes addresses of another network"
 
@@ -139,7 +139,7 @@ def _find_sandbox_bridge(network: str) -> str:
     """Return the bridge of a sandbox that already has this network; empty without one."""
     if shutil.which("podman") is None:
         return ""
-    for item in Engine(("podman",), "", Path()).networks():
+    for item in PodmanClient(("podman",), "", Path()).networks():
         if item.subnet == network and item.name.startswith(podman.network_name("")):
             return item.interface
     return ""

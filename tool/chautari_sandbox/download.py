@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 from chautari.errors import RunFailed
-from chautari_sandbox import paths
+from chautari.files import write_atomically
 from chautari_sandbox.spec import RequiredArtifact
 
 CONNECT_SECONDS = 5
@@ -50,7 +50,7 @@ def fetch(wanted: RequiredArtifact, folder: Path) -> Path:
         path = _download(wanted, folder)
     except (OSError, ValueError, CannotFetch) as error:
         reason = f"upstream did not deliver {wanted.file}: {error}"
-        paths.write(memory, reason)
+        write_atomically(memory, reason)
         raise CannotFetch(reason) from None
     memory.unlink(missing_ok=True)
     return path

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chautari.process import run
-from chautari_sandbox import archives, paths, podman
+from chautari_sandbox import apt_sources, paths, podman
 
 _COMMON = ("systemd-sysv", "dbus", "iproute2", "ca-certificates")
 NODE_PACKAGES = (*_COMMON, "openssh-server", "nftables")
@@ -45,17 +45,21 @@ def build_command(recipe: Recipe, archive: str) -> podman.Argv:
     return (
         "mmdebstrap", "--variant=minbase", f"--include={','.join(recipe.packages)}",
         f"--customize-hook={_FORGET}", "--format=tar",
-        archives.CODENAMES[recipe.release], archive, *recipe.sources,
+        apt_sources.CODENAMES[recipe.release], archive, *recipe.sources,
     )  # fmt: skip
 
 
 def image_recipes(releases: Iterable[str], targets: str) -> dict[str, Recipe]:
     """Return one recipe for each release that a node uses, and `internet`."""
     made = {
-        release: Recipe("node", release, NODE_PACKAGES, archives.apt_sources(targets, release))
+        release: Recipe(
+            "node", release, NODE_PACKAGES, apt_sources.sources_list_lines(targets, release)
+        )
         for release in sorted(set(releases))
     }
-    inet = Recipe("internet", "12", INTERNET_PACKAGES, archives.apt_sources(targets, "12"))
+    inet = Recipe(
+        "internet", "12", INTERNET_PACKAGES, apt_sources.sources_list_lines(targets, "12")
+    )
     return {**made, "internet": inet}
 
 

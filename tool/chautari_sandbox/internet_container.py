@@ -7,10 +7,11 @@ import urllib.request
 from pathlib import Path
 
 from chautari.errors import RunFailed
+from chautari.files import write_atomically
 from chautari_sandbox import dns, paths, podman, ports, seed
 from chautari_sandbox.authority import Identity, ensure_server_certificate
-from chautari_sandbox.engine import Engine
-from chautari_sandbox.internet import contents
+from chautari_sandbox.internet import container_files
+from chautari_sandbox.podman_client import PodmanClient
 from chautari_sandbox.spec import SandboxSpec
 from chautari_sandbox.state import MailRelay
 
@@ -21,7 +22,7 @@ SERVERS = {
 }  # fmt: skip
 
 
-def internet_container(
+def internet_container_spec(
     spec: SandboxSpec, image: str, folder: Path, limit: int, files: bytes
 ) -> podman.Container:
     """Return the internet container as podman should create it."""
@@ -54,25 +55,27 @@ def internet_container(
     )
 
 
-def seed_files(spec: SandboxSpec, authority: Identity, relay: MailRelay, folder: Path) -> bytes:
+def seed_archive(spec: SandboxSpec, authority: Identity, relay: MailRelay, folder: Path) -> bytes:
     """Return the container's files, with certificates of the sandbox's authority."""
     acme = ensure_server_certificate(
         authority, folder / "tls", (f"acme.{spec.zone}", spec.internet_address)
     )
     smtp = ensure_server_certificate(authority, folder / "tls", (relay.host, spec.internet_address))
     return seed.tar_archive(
-        contents.container_files(spec.zone, spec.internet_address, acme, smtp, relay)
+        container_files.container_files(spec.zone, spec.internet_address, acme, smtp, relay)
     )
 
 
 def ensure_internet(
-    engine: Engine, spec: SandboxSpec, wanted: podman.Container, files: bytes
+    client: PodmanClient, spec: SandboxSpec, wanted: podman.Container, files: bytes
 ) -> str:
     """Start the internet container with the right names; return what was done."""
-    dns.write_zone(engine.folder / "dns", spec)
-    done = engine.ensure_container(wanted, files, engine.containers().get(MEMBER))
+    dns.write_zone(client.folder / "dns", spec)
+    done = client.ensure_container(wanted, files, client.containers().get(MEMBER))
     if not done:
-        engine.execute(wanted.name, "systemctl", "kill", "--signal=HUP", "chautari-dns.service")
+        client.run_in_container(
+            wanted.name, "systemctl", "kill", "--signal=HUP", "chautari-dns.service"
+        )
     for port, what in SERVERS.items():
         ports.wait_for_port(spec.internet_address, port, what)
     return done
@@ -100,6 +103,6 @@ def remember_acme_root(folder: Path, root: str) -> tuple[str, ...]:
     roots = folder / "tls" / "acme-roots"
     name = f"{seed.short_digest(root)}.crt"
     if not (roots / name).is_file():
-        paths.write(roots / name, root)
+        write_atomically(roots / name, root)
     files = sorted(roots.glob("*.crt"), key=lambda path: path.stat().st_mtime_ns)
     return tuple(path.read_text() for path in files)

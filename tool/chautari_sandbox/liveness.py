@@ -17,7 +17,7 @@ SSH_GREETING = b"SSH-"
 SSH_PORT = 22
 
 
-def is_running(spec: SandboxSpec, known: SandboxState) -> bool:
+def is_sandbox_running(spec: SandboxSpec, known: SandboxState) -> bool:
     """Return whether all containers of `spec` answer, and its mirror serves what `spec` needs."""
     return (
         state.is_finished(spec.name)

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chautari_sandbox import keys, podman, ports, seed
-from chautari_sandbox.engine import Engine, ExistingContainer
+from chautari_sandbox import podman, ports, seed, ssh_keys
+from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.spec import NodeSpec, SandboxSpec
 
 
-def seed_files(node: NodeSpec, zone: str, folder: Path, operator: Path) -> bytes:
+def seed_archive(node: NodeSpec, zone: str, folder: Path, operator: Path) -> bytes:
     """Return the node's host keys and the operator's key, needed before sshd starts."""
     hosts = f"127.0.0.1 localhost\n127.0.1.1 {node.name}.{zone} {node.name}\n::1 localhost\n"
-    identity = keys.host_keys(folder / "hosts", node.name)
+    identity = ssh_keys.host_keys(folder / "hosts", node.name)
     return seed.tar_archive(
         (
             seed.text_entry("/etc/hosts", hosts),
             seed.folder_entry("/root/.ssh", 0o700),
             seed.Entry(
-                "/root/.ssh/authorized_keys", keys.public_half(operator).read_bytes(), 0o600
+                "/root/.ssh/authorized_keys", ssh_keys.public_half(operator).read_bytes(), 0o600
             ),
             *(seed.Entry(f"/etc/ssh/{key.name}", key.read_bytes(), 0o600) for key in identity),
             *(
                 seed.Entry(f"/etc/ssh/{public.name}", public.read_bytes())
-                for public in map(keys.public_half, identity)
+                for public in map(ssh_keys.public_half, identity)
             ),
         )
     )
 
 
-def node_container(
+def node_container_spec(
     spec: SandboxSpec, node: NodeSpec, image: str, limit: int, files: bytes
 ) -> podman.Container:
     """Return a node's container as podman should create it."""
@@ -58,29 +58,29 @@ def _container_parameters(node: NodeSpec, limit: int) -> tuple[str, ...]:
 
 
 def sync_nodes(
-    engine: Engine, spec: SandboxSpec, images: dict[str, str], limit: int, operator: Path
+    client: PodmanClient, spec: SandboxSpec, images: dict[str, str], limit: int, operator: Path
 ) -> dict[str, str]:
     """Start every node and remove those that the region no longer has; return what was done.
 
     A node that ran before may have a stopped SSH server: that is the deploy's to report, and the
     other nodes must not wait for it.
     """
-    present = engine.containers()
+    present = client.containers()
     wanted = {node.name for node in spec.nodes}
-    engine.remove_containers(
+    client.remove_containers(
         found for name, found in present.items() if name not in {*wanted, "internet"}
     )
     done = {}
     for node in spec.nodes:
-        files = seed_files(node, spec.zone, engine.folder, operator)
-        made = node_container(spec, node, images[node.release], limit, files)
-        done[node.name] = engine.ensure_container(made, files, present.get(node.name))
+        files = seed_archive(node, spec.zone, client.folder, operator)
+        made = node_container_spec(spec, node, images[node.release], limit, files)
+        done[node.name] = client.ensure_container(made, files, present.get(node.name))
     for node in (node for node in spec.nodes if done[node.name]):
         ports.wait_for_port(node.address, 22, f"the SSH server of {node.name}")
     return done
 
 
-def forget_acme_accounts(engine: Engine, found: ExistingContainer, zone: str) -> None:
+def forget_acme_accounts(client: PodmanClient, found: ExistingContainer, zone: str) -> None:
     """Delete certbot's accounts: the ACME server forgets every account when it restarts."""
     accounts = f"/etc/letsencrypt/accounts/acme.{zone}:14000"
-    engine.execute(found.name, "rm", "-rf", accounts)
+    client.run_in_container(found.name, "rm", "-rf", accounts)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-from chautari_sandbox import paths
+from chautari.files import write_atomically
 
 _RSA, _SHA512 = 1, 10
 _PUBLIC_KEY, _USER, _SIGNATURE = 6, 13, 2
@@ -90,7 +90,7 @@ def ensure_key(file: Path, user: str, created: int) -> SigningKey:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        paths.write(file, pem, 0o600)
+        write_atomically(file, pem, 0o600)
     private = serialization.load_pem_private_key(file.read_bytes(), password=None)
     if not isinstance(private, rsa.RSAPrivateKey):
         raise TypeError(f"{file} is not a key that Chautari created")

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
+from chautari.files import write_atomically
+
 
 def _xdg_folder(variable: str, fallback: str) -> Path:
     chosen = os.environ.get(variable, "")
@@ -35,24 +37,11 @@ def apt_cache_dir(name: str) -> Path:
     return cache_dir() / "apt" / name
 
 
-def write(path: Path, content: str | bytes, mode: int = 0o644) -> Path:
-    """Write beside the file and rename, so that no reader sees half of it."""
-    data = content.encode() if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.unlink(missing_ok=True)
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
-    aside.chmod(mode)
-    aside.replace(path)
-    return path
-
-
 def write_if_changed(path: Path, content: str) -> bool:
     """Write a text and return whether it differed."""
     if path.is_file() and path.read_text() == content:
         return False
-    write(path, content)
+    write_atomically(path, content)
     return True
 
 

@@ -47,7 +47,7 @@ def network_name(sandbox: str) -> str:
     return f"chautari_{sandbox}"
 
 
-def limit_arguments(limit: int) -> Argv:
+def ulimit_arguments(limit: int) -> Argv:
     """Return the limits of one container: open files and processes."""
     return ("--ulimit", f"nofile={limit}:{limit}", "--ulimit", f"nproc={limit}:{limit}")
 
@@ -60,7 +60,7 @@ def create_command(base: Argv, container: Container) -> Argv:
         "--hostname", container.hostname, "--no-hosts", "--network", container.network,
         "--ip", container.address, "--dns", container.resolver, "--dns-search", ".",
         "--cap-add", CAPABILITIES + (NESTING if container.nests else ""),
-        *limit_arguments(container.limit), *labels,
+        *ulimit_arguments(container.limit), *labels,
         *(f"--volume={volume}" for volume in container.volumes),
         container.image, "/sbin/init",
     )  # fmt: skip
@@ -122,6 +122,6 @@ def import_image_command(base: Argv, archive: str, image: str) -> Argv:
 def trial_command(base: Argv, rootfs: str, limit: int) -> Argv:
     """Return the command that runs the host's own `true` in a container, without an image."""
     return (
-        *base, "run", "--rm", "--network", "none", *limit_arguments(limit),
+        *base, "run", "--rm", "--network", "none", *ulimit_arguments(limit),
         "--volume=/usr:/usr:ro", "--rootfs", rootfs, "/usr/bin/true",
     )  # fmt: skip

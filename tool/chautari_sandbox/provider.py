@@ -14,8 +14,8 @@ from chautari.region.load import Inventory
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.render.provider import DoctorFinding, ReportProgress
 from chautari_sandbox import liveness, state
-from chautari_sandbox.endpoints import endpoints_of
-from chautari_sandbox.mirror import with_mirror
+from chautari_sandbox.internet_endpoints import internet_endpoints
+from chautari_sandbox.mirror_folder import spec_with_mirror_folder
 from chautari_sandbox.requirements import sandbox_spec
 
 if TYPE_CHECKING:
@@ -33,28 +33,28 @@ class SandboxProvider:
         """Serve what earlier commands named."""
         self.mirror: Path | None = None
 
-    def known(self, inventory: Inventory) -> Endpoints:
+    def known_endpoints(self, inventory: Inventory) -> Endpoints:
         """Return what the last start left; before the first one, the public internet."""
         known = state.load(inventory.region.region)
-        return PUBLIC_INTERNET if known is None else endpoints_of(known)
+        return PUBLIC_INTERNET if known is None else internet_endpoints(known)
 
-    def start(self, inventory: Inventory, report_progress: ReportProgress) -> Endpoints:
+    def start_endpoints(self, inventory: Inventory, report_progress: ReportProgress) -> Endpoints:
         """Return the endpoints of the region's sandbox; one that is not running is started."""
-        spec = with_mirror(sandbox_spec(inventory), self.mirror)
+        spec = spec_with_mirror_folder(sandbox_spec(inventory), self.mirror)
         known = state.load(spec.name)
-        if known is None or self.mirror is not None or not liveness.is_running(spec, known):
+        if known is None or self.mirror is not None or not liveness.is_sandbox_running(spec, known):
             from chautari_sandbox import api
 
             known = api.up(spec, report_progress)
-        return endpoints_of(known)
+        return internet_endpoints(known)
 
-    def command(self) -> click.Command:
+    def subcommand(self) -> click.Command:
         """Return `deploy sandbox`."""
         from chautari_sandbox import commands
 
         return commands.command
 
-    def options(self) -> Sequence[click.Option]:
+    def extra_command_options(self) -> Sequence[click.Option]:
         """Return `--mirror`."""
         from chautari_sandbox import commands
 

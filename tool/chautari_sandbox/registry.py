@@ -21,7 +21,7 @@ from chautari_sandbox import paths
 from chautari_sandbox.doubles import catalog
 from chautari_sandbox.doubles.build import BUILD_TIME
 from chautari_sandbox.spec import RequiredImage
-from chautari_sandbox.state import Artifact
+from chautari_sandbox.state import MirroredArtifact
 
 SOURCES = Path(__file__).parent / "doubles" / "containers"
 PACKAGES = ("python3", "python3-psycopg2")
@@ -33,7 +33,7 @@ _BUNDLE = '#!/bin/sh\n[ "$1" != exec ] || shift\nexec python3 -m double.{name} "
 
 def publish_images(
     wanted: Iterable[RequiredImage], base: Path | None, mirror_root: Path, url: str
-) -> tuple[Artifact, ...]:
+) -> tuple[MirroredArtifact, ...]:
     """Write a double of each image below `mirror_root`; `base` is the archive of its system."""
     folder = mirror_root / "v2"
     shutil.rmtree(folder, ignore_errors=True)
@@ -43,7 +43,7 @@ def publish_images(
         assert base is not None
         digest = _write_image(item, base, folder / NAMESPACE / item.name)
         where = f"{host}/{NAMESPACE}/{item.name}"
-        found.append(Artifact(item.name, item.version, "", where, digest, True, REASON))
+        found.append(MirroredArtifact(item.name, item.version, "", where, digest, True, REASON))
     return tuple(found)
 
 

@@ -9,10 +9,11 @@ import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 
+from chautari.files import write_atomically
 from chautari_sandbox import debian, download, openpgp, paths
 from chautari_sandbox.doubles import catalog
 from chautari_sandbox.spec import RequiredRepository
-from chautari_sandbox.state import Repository
+from chautari_sandbox.state import RepositoryDouble
 
 KEY_FILE = "archive-key.asc"
 SUITE = "stable"
@@ -20,7 +21,7 @@ SUITE = "stable"
 
 def publish_repositories(
     wanted: Iterable[RequiredRepository], folder: Path, mirror_root: Path, url: str
-) -> tuple[Repository, ...]:
+) -> tuple[RepositoryDouble, ...]:
     """Publish and return a double of each repository that upstream does not serve here."""
     found = []
     for item in wanted:
@@ -42,7 +43,7 @@ def unavailable_reason(item: RequiredRepository, memory: Path) -> str:
         _require_reachable(item.key_url)
     except (OSError, ValueError) as error:
         reason = f"upstream's packages are unavailable here: {error}"
-        paths.write(note, reason)
+        write_atomically(note, reason)
         return reason
     note.unlink(missing_ok=True)
     return ""
@@ -63,9 +64,9 @@ def _content_equals(file: Path, content: bytes) -> bool:
 
 def _write_double(
     item: RequiredRepository, folder: Path, mirror_root: Path, url: str, reason: str
-) -> Repository:
+) -> RepositoryDouble:
     key = openpgp.ensure_key(folder / "mirror-key.pem", "Chautari sandbox mirror", debian.TIME)
-    files = debian.repository(
+    files = debian.repository_files(
         catalog.REPOSITORIES[item.name](item.version), SUITE, key, int(time.time())
     )
     files[KEY_FILE] = key.certificate().encode()
@@ -74,8 +75,8 @@ def _write_double(
         _content_equals(mirror_root / name, files[name]) for name in (f"{SUITE}/Packages", KEY_FILE)
     ):
         for name, content in files.items():
-            paths.write(mirror_root / name, content)
-    return Repository(
+            write_atomically(mirror_root / name, content)
+    return RepositoryDouble(
         name=item.name,
         version=item.version,
         uri=url,

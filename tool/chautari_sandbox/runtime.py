@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from chautari.errors import RunFailed
+from chautari.files import write_atomically
 from chautari.process import ProcessError, run
 from chautari_sandbox import paths, podman
 
@@ -18,7 +19,7 @@ _SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sb
 _MOST = 16384
 
 
-def process_limit() -> int:
+def container_ulimit() -> int:
     """Return the limit of open files and processes for containers: at most the caller's own."""
     hard = (resource.getrlimit(kind)[1] for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC))
     return min(_MOST, *(_MOST if value == resource.RLIM_INFINITY else value for value in hard))
@@ -35,7 +36,8 @@ def failure_reason(name: str) -> str:
         rootfs = _create_empty_rootfs(Path(folder))
         try:
             run(
-                podman.trial_command(podman_command(name), str(rootfs), process_limit()), timeout=60
+                podman.trial_command(podman_command(name), str(rootfs), container_ulimit()),
+                timeout=60,
             )
         except ProcessError as error:
             return error.stderr.strip() or str(error)
@@ -72,7 +74,7 @@ def working_podman_command() -> podman.Argv:
         if known["machine"] == machine:
             return podman_command(known["runtime"])
     chosen = _first_working_runtime(names)
-    paths.write(memory, json.dumps({"machine": machine, "runtime": chosen}))
+    write_atomically(memory, json.dumps({"machine": machine, "runtime": chosen}))
     return podman_command(chosen)
 
 

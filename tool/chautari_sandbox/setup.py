@@ -7,33 +7,34 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from chautari.files import write_atomically
 from chautari_sandbox import (
-    archives,
+    apt_sources,
     artifacts,
+    connection_settings,
     images,
     internet_container,
-    keys,
     nodes,
     paths,
     registry,
     repositories,
     runtime,
     seed,
-    trust,
+    ssh_keys,
 )
 from chautari_sandbox.authority import Identity
 from chautari_sandbox.doubles import catalog
-from chautari_sandbox.engine import Engine
+from chautari_sandbox.podman_client import PodmanClient
 from chautari_sandbox.spec import SandboxSpec
 from chautari_sandbox.state import MailRelay, SandboxState
 
 
 @dataclass(frozen=True)
-class Setup:
+class SetupContext:
     """The values that all steps share."""
 
     spec: SandboxSpec
-    engine: Engine
+    client: PodmanClient
     images: dict[str, str]
     authority: Identity
     progress: Callable[[str], None]
@@ -41,12 +42,12 @@ class Setup:
     @property
     def folder(self) -> Path:
         """Return the sandbox's own folder."""
-        return self.engine.folder
+        return self.client.folder
 
 
 def initial_state(spec: SandboxSpec, folder: Path) -> SandboxState:
     """Return the state of the sandbox before its artifacts are published."""
-    operator = keys.operator_key(folder / "keys", spec.name)
+    operator = ssh_keys.operator_key(folder / "keys", spec.name)
     return SandboxState(
         name=spec.name,
         zone=spec.zone,
@@ -56,7 +57,7 @@ def initial_state(spec: SandboxSpec, folder: Path) -> SandboxState:
         acme_directory=f"https://acme.{spec.zone}:14000/dir",
         ca_file=folder / "ca.pem",
         ssh_key=operator,
-        operator_public_key=keys.public_half(operator).read_text().strip(),
+        operator_public_key=ssh_keys.public_half(operator).read_text().strip(),
         mirror_url=f"http://mirror.{spec.zone}/",
         mail_relay=MailRelay(f"smtp.{spec.zone}", 587, "region", _ensure_mail_password(folder)),
         nodes=tuple((node.name, node.address) for node in spec.nodes),
@@ -67,15 +68,15 @@ def initial_state(spec: SandboxSpec, folder: Path) -> SandboxState:
 def _ensure_mail_password(folder: Path) -> str:
     file = folder / "mail-password"
     if not file.is_file():
-        paths.write(file, secrets.token_urlsafe(24), 0o600)
+        write_atomically(file, secrets.token_urlsafe(24), 0o600)
     return file.read_text()
 
 
-def publish_artifacts(setup: Setup, state: SandboxState) -> SandboxState:
+def publish_artifacts(setup: SetupContext, state: SandboxState) -> SandboxState:
     """Publish upstream's artifacts on the mirror; report doubles and missing ones."""
     found, missing = artifacts.publish_files(
         setup.spec.wanted,
-        artifacts.Sources(
+        artifacts.ArtifactSources(
             mirror=setup.spec.mirror,
             cache=paths.cache_dir() / "downloads",
             doubles=setup.folder / "doubles",
@@ -110,29 +111,29 @@ def publish_artifacts(setup: Setup, state: SandboxState) -> SandboxState:
     )
 
 
-def _base_archive_of_image_doubles(setup: Setup) -> Path | None:
+def _base_archive_of_image_doubles(setup: SetupContext) -> Path | None:
     """Return the base system for doubles of container images; None where there are none."""
     if not setup.spec.images:
         return None
-    sources = archives.apt_sources(archives.host_apt_targets(), "12")
+    sources = apt_sources.sources_list_lines(apt_sources.host_apt_indexes(), "12")
     recipe = images.Recipe("application", "12", registry.PACKAGES, sources)
     return images.ensure_archive(recipe, setup.progress)
 
 
-def start_network(setup: Setup) -> None:
+def ensure_network(setup: SetupContext) -> None:
     """Create the network of all containers."""
-    if setup.engine.ensure_network(setup.spec.network):
+    if setup.client.ensure_network(setup.spec.network):
         setup.progress(f"created the network {setup.spec.network}")
 
 
-def start_internet(setup: Setup, state: SandboxState) -> tuple[str, ...]:
+def start_internet(setup: SetupContext, state: SandboxState) -> tuple[str, ...]:
     """Start the internet container; return the roots of its ACME server."""
     spec, folder = setup.spec, setup.folder
-    files = internet_container.seed_files(spec, setup.authority, state.mail_relay, folder)
-    wanted = internet_container.internet_container(
-        spec, setup.images["internet"], folder, runtime.process_limit(), files
+    files = internet_container.seed_archive(spec, setup.authority, state.mail_relay, folder)
+    wanted = internet_container.internet_container_spec(
+        spec, setup.images["internet"], folder, runtime.container_ulimit(), files
     )
-    done = internet_container.ensure_internet(setup.engine, spec, wanted, files)
+    done = internet_container.ensure_internet(setup.client, spec, wanted, files)
     if done:
         setup.progress(f"{done} the internet container at {spec.internet_address}")
     own = setup.authority.certificate
@@ -141,23 +142,25 @@ def start_internet(setup: Setup, state: SandboxState) -> tuple[str, ...]:
     return roots
 
 
-def start_nodes(setup: Setup, state: SandboxState) -> None:
+def start_nodes(setup: SetupContext, state: SandboxState) -> None:
     """Start all nodes."""
     done = nodes.sync_nodes(
-        setup.engine, setup.spec, setup.images, runtime.process_limit(), state.ssh_key
+        setup.client, setup.spec, setup.images, runtime.container_ulimit(), state.ssh_key
     )
     for name, what in done.items():
         if what:
             setup.progress(f"{what} the node {name}")
 
 
-def refresh_trust(setup: Setup, roots: tuple[str, ...]) -> None:
+def update_connection_settings(setup: SetupContext, roots: tuple[str, ...]) -> None:
     """Give every container the authorities to trust and its proxy settings."""
-    trusted = trust.authority_entries(setup.authority.certificate, roots)
-    ways = trust.proxy_entries(setup.spec.internet_address, trust.package_index())
-    for name, found in setup.engine.containers().items():
+    trusted = connection_settings.authority_entries(setup.authority.certificate, roots)
+    ways = connection_settings.apt_and_pip_entries(
+        setup.spec.internet_address, connection_settings.pip_index_url()
+    )
+    for name, found in setup.client.containers().items():
         entries = trusted if name == internet_container.MEMBER else (*trusted, *ways)
-        if setup.engine.refresh_settings(found, seed.tar_archive(entries)):
+        if setup.client.update_connection_settings(found, seed.tar_archive(entries)):
             setup.progress(f"updated the trusted authorities of {name}")
             if name != internet_container.MEMBER:
-                nodes.forget_acme_accounts(setup.engine, found, setup.spec.zone)
+                nodes.forget_acme_accounts(setup.client, found, setup.spec.zone)

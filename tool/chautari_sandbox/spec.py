@@ -79,7 +79,7 @@ class SandboxSpec:
         return str(ipaddress.ip_network(self.network)[1])
 
 
-def validate(spec: SandboxSpec) -> SandboxSpec:
+def check_spec(spec: SandboxSpec) -> SandboxSpec:
     """Return `spec` if podman and DNS can hold it.
 
     Raises:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chautari.files import write_atomically
 from chautari_sandbox import paths
 
 
@@ -21,7 +22,7 @@ class MailRelay:
 
 
 @dataclass(frozen=True)
-class Artifact:
+class MirroredArtifact:
     """One file on the mirror; `reason` says why it is not upstream's own."""
 
     name: str
@@ -43,7 +44,7 @@ class MissingArtifact:
 
 
 @dataclass(frozen=True)
-class Repository:
+class RepositoryDouble:
     """A package repository of doubles on the mirror, which replaces upstream's."""
 
     name: str
@@ -75,9 +76,9 @@ class SandboxState:
     mirror_url: str
     mail_relay: MailRelay
     mail_api: str
-    artifacts: tuple[Artifact, ...] = ()
+    artifacts: tuple[MirroredArtifact, ...] = ()
     missing: tuple[MissingArtifact, ...] = ()
-    repositories: tuple[Repository, ...] = ()
+    repositories: tuple[RepositoryDouble, ...] = ()
     requested_packages: tuple[tuple[str, str], ...] = ()
     nodes: tuple[tuple[str, str], ...] = ()
 
@@ -114,9 +115,9 @@ def from_json(text: str) -> SandboxState:
     raw["ca_file"] = Path(raw["ca_file"])
     raw["ssh_key"] = Path(raw["ssh_key"])
     raw["mail_relay"] = MailRelay(**raw["mail_relay"])
-    raw["artifacts"] = tuple(Artifact(**item) for item in raw["artifacts"])
+    raw["artifacts"] = tuple(MirroredArtifact(**item) for item in raw["artifacts"])
     raw["missing"] = tuple(MissingArtifact(**item) for item in raw["missing"])
-    raw["repositories"] = tuple(Repository(**item) for item in raw.get("repositories", ()))
+    raw["repositories"] = tuple(RepositoryDouble(**item) for item in raw.get("repositories", ()))
     for name in ("requested_packages", "nodes"):
         raw[name] = tuple((first, second) for first, second in raw[name])
     return SandboxState(**raw)
@@ -132,7 +133,7 @@ def _unfinished_marker(name: str) -> Path:
 
 def mark_unfinished(name: str) -> None:
     """Record that a sandbox is being started: until `save`, its containers may be incomplete."""
-    paths.write(_unfinished_marker(name), "")
+    write_atomically(_unfinished_marker(name), "")
 
 
 def is_finished(name: str) -> bool:
@@ -142,7 +143,7 @@ def is_finished(name: str) -> bool:
 
 def save(state: SandboxState) -> SandboxState:
     """Save the state of a sandbox whose start was completed."""
-    paths.write(_state_file(state.name), to_json(state), 0o600)
+    write_atomically(_state_file(state.name), to_json(state), 0o600)
     _unfinished_marker(state.name).unlink(missing_ok=True)
     return state
 

@@ -69,7 +69,7 @@ class EndpointsCommand(click.Command):
             from chautari.render.provider import find_provider
 
             provider = find_provider()
-            ctx.meta[__name__] = list(provider.options()) if provider else []
+            ctx.meta[__name__] = list(provider.extra_command_options()) if provider else []
         return [*own, *ctx.meta[__name__], help_]
 
 

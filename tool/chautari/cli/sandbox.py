@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from chautari.render.provider import require_provider
 
-command = require_provider("this command runs a region in containers").command()
+command = require_provider("this command runs a region in containers").subcommand()

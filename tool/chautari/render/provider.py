@@ -38,16 +38,16 @@ class DoctorFinding:
 class EndpointsProvider(Protocol):
     """Supplies the endpoints of regions with `sandbox:`, and the commands that go with them."""
 
-    def known(self, inventory: Inventory) -> Endpoints:
+    def known_endpoints(self, inventory: Inventory) -> Endpoints:
         """Return the region's endpoints without starting anything."""
 
-    def start(self, inventory: Inventory, report_progress: ReportProgress) -> Endpoints:
+    def start_endpoints(self, inventory: Inventory, report_progress: ReportProgress) -> Endpoints:
         """Start what the region's endpoints need, and return them."""
 
-    def command(self) -> click.Command:
+    def subcommand(self) -> click.Command:
         """Return the subcommand `deploy sandbox`."""
 
-    def options(self) -> Sequence[click.Option]:
+    def extra_command_options(self) -> Sequence[click.Option]:
         """Return further options of commands that start endpoints; none passes on its value."""
 
     def doctor_findings(self) -> Sequence[DoctorFinding]:
@@ -62,7 +62,7 @@ def known_endpoints(inventory: Inventory) -> Endpoints:
     """
     if inventory.region.sandbox is None:
         return PUBLIC_INTERNET
-    return require_provider(f"{inventory.region.region} has `sandbox:`").known(inventory)
+    return require_provider(f"{inventory.region.region} has `sandbox:`").known_endpoints(inventory)
 
 
 def ensure_endpoints(inventory: Inventory, report_progress: ReportProgress) -> Endpoints:
@@ -75,7 +75,7 @@ def ensure_endpoints(inventory: Inventory, report_progress: ReportProgress) -> E
     if inventory.region.sandbox is None:
         return PUBLIC_INTERNET
     provider = require_provider(f"{inventory.region.region} has `sandbox:`")
-    return provider.start(inventory, report_progress)
+    return provider.start_endpoints(inventory, report_progress)
 
 
 def require_provider(reason: str) -> EndpointsProvider:

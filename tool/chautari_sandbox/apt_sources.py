@@ -15,14 +15,14 @@ QUERY = (
 )  # fmt: skip
 
 
-def host_apt_targets() -> str:
+def host_apt_indexes() -> str:
     """Return the indexes that apt reads on this machine; empty where there is no apt."""
     if shutil.which(QUERY[0]) is None:
         return ""
     return run(QUERY, check=False, timeout=30).text
 
 
-def apt_sources(targets: str, release: str) -> tuple[str, ...]:
+def sources_list_lines(targets: str, release: str) -> tuple[str, ...]:
     """Return lines of sources.list for a Debian release, on the archives that the host uses.
 
     Empty when the host is not Debian: mmdebstrap then knows the right ones.

@@ -11,7 +11,7 @@ from typing import Required, TypedDict
 
 from chautari.process import run
 from chautari.region.field_types import DOCUMENTATION_NETWORKS
-from chautari_sandbox import archives, dns, trust
+from chautari_sandbox import apt_sources, connection_settings, dns
 
 
 class Route(TypedDict, total=False):
@@ -28,8 +28,8 @@ def subnet_conflict(subnet: str, own_interface: str = "") -> str:
     """Return why this machine needs addresses of the subnet; empty when it does not."""
     network = ipaddress.ip_network(subnet)
     routes: list[Route] = json.loads(run(ROUTES).text or "[]")
-    return overlapping_route(network, routes, own_interface) or required_server_inside(
-        network, required_servers()
+    return overlapping_route(network, routes, own_interface) or used_server_inside(
+        network, servers_used_by_host()
     )
 
 
@@ -40,10 +40,10 @@ def free_subnet(subnet: str, own_interface: str = "") -> str:
     """
     size = ipaddress.ip_network(subnet).prefixlen
     routes: list[Route] = json.loads(run(ROUTES).text or "[]")
-    servers = required_servers()
+    servers = servers_used_by_host()
     for parent in DOCUMENTATION_NETWORKS:
         for part in parent.subnets(new_prefix=max(size, parent.prefixlen)):
-            if not overlapping_route(part, routes, own_interface) and not required_server_inside(
+            if not overlapping_route(part, routes, own_interface) and not used_server_inside(
                 part, servers
             ):
                 return str(part)
@@ -64,7 +64,7 @@ def overlapping_route(
     return ""
 
 
-def required_server_inside(
+def used_server_inside(
     network: ipaddress.IPv4Network | ipaddress.IPv6Network, lifelines: Iterable[tuple[str, str]]
 ) -> str:
     """Return the server that a network would make unreachable; empty when there is none."""
@@ -74,11 +74,14 @@ def required_server_inside(
     return ""
 
 
-def required_servers() -> tuple[tuple[str, str], ...]:
+def servers_used_by_host() -> tuple[tuple[str, str], ...]:
     """Return the servers that this machine needs: resolvers, archives, package index."""
-    resolvers = [line.split()[1] for line in dns.resolv_conf_of_this_machine().splitlines()]
-    uris = [line.split()[1] for line in archives.apt_sources(archives.host_apt_targets(), "12")]
-    index = trust.package_index()
+    resolvers = [line.split()[1] for line in dns.host_resolv_conf_text().splitlines()]
+    uris = [
+        line.split()[1]
+        for line in apt_sources.sources_list_lines(apt_sources.host_apt_indexes(), "12")
+    ]
+    index = connection_settings.pip_index_url()
     hosts = {urllib.parse.urlsplit(uri).hostname or "" for uri in (*uris, index)} - {""}
     return (
         *(("its resolver", resolver) for resolver in resolvers),

@@ -39,7 +39,7 @@ def authority_entries(
     )
 
 
-def proxy_entries(cache: str, index: str) -> tuple[seed.Entry, ...]:
+def apt_and_pip_entries(cache: str, index: str) -> tuple[seed.Entry, ...]:
     """Return the settings of apt and pip, as a hosting provider's image has them."""
     proxy = f'Acquire::http::Proxy "http://{cache}:3142";\nAcquire::https::Proxy "DIRECT";\n'
     pip = f"[global]\ncert = {BUNDLE}\n" + (f"index-url = {index}\n" if index else "")
@@ -49,7 +49,7 @@ def proxy_entries(cache: str, index: str) -> tuple[seed.Entry, ...]:
     )
 
 
-def package_index(
+def pip_index_url(
     environment: Mapping[str, str] = os.environ, files: tuple[Path, ...] = PIP_FILES
 ) -> str:
     """Return the package index that pip uses on this machine; empty for pip's own default."""

@@ -8,7 +8,7 @@ from chautari_sandbox.doubles import limits
 from chautari_sandbox.state import SandboxState
 
 
-def endpoints_of(known: SandboxState) -> Endpoints:
+def internet_endpoints(known: SandboxState) -> Endpoints:
     """Return the endpoints of a sandbox that was brought up."""
     return Endpoints(
         acme_directory=known.acme_directory,

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from chautari_sandbox import paths
+from chautari.files import write_atomically
 
 _Key = ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
@@ -41,8 +41,8 @@ def _ensure_key(path: Path, comment: str, kind: str) -> Path:
             serialization.PrivateFormat.OpenSSH,
             serialization.NoEncryption(),
         )
-        paths.write(path, private, 0o600)
-        paths.write(public_half(path), line + f" {comment}\n".encode())
+        write_atomically(path, private, 0o600)
+        write_atomically(public_half(path), line + f" {comment}\n".encode())
     return path
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from chautari.errors import RunFailed
+from chautari.files import write_atomically
 from chautari.process import ProcessError, run
-from chautari_sandbox import paths, podman, seed, subnets
+from chautari_sandbox import podman, seed, subnet_conflicts
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Engine:
+class PodmanClient:
     """Runs podman for one sandbox."""
 
     base: podman.Argv
@@ -86,9 +87,9 @@ class Engine:
         present = self.network()
         if present is not None and present.subnet == subnet:
             return False
-        taken = subnets.subnet_conflict(subnet, present.interface if present else "")
+        taken = subnet_conflicts.subnet_conflict(subnet, present.interface if present else "")
         if taken:
-            free = subnets.free_subnet(subnet, present.interface if present else "")
+            free = subnet_conflicts.free_subnet(subnet, present.interface if present else "")
             raise RunFailed(
                 f"the sandbox cannot use its network: {taken}",
                 fix=f"write sandbox: {{network: {free}}}, and addresses in it for the nodes"
@@ -137,11 +138,11 @@ class Engine:
             time.sleep(pause)
         run(podman.unpack_command(self.base, name), stdin=archive)
 
-    def execute(self, name: str, *command: str) -> str:
+    def run_in_container(self, name: str, *command: str) -> str:
         """Run a command in a container and return what it printed."""
         return run(podman.execute_command(self.base, name, *command)).text
 
-    def refresh_settings(self, found: ExistingContainer, settings: bytes) -> bool:
+    def update_connection_settings(self, found: ExistingContainer, settings: bytes) -> bool:
         """Update trust and proxy settings in a running container; return whether they changed."""
         memory = self.folder / "refreshed.json"
         known: dict[str, str] = json.loads(memory.read_text()) if memory.is_file() else {}
@@ -149,6 +150,6 @@ class Engine:
         if known.get(found.id) == wanted:
             return False
         self._unpack_in_container(found.name, settings)
-        self.execute(found.name, "update-ca-certificates")
-        paths.write(memory, json.dumps({**known, found.id: wanted}))
+        self.run_in_container(found.name, "update-ca-certificates")
+        write_atomically(memory, json.dumps({**known, found.id: wanted}))
         return True

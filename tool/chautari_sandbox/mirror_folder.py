@@ -5,25 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from chautari.files import write_atomically
 from chautari_sandbox import paths
 from chautari_sandbox.spec import SandboxSpec
 
 
-def with_mirror(spec: SandboxSpec, folder: Path | None) -> SandboxSpec:
+def spec_with_mirror_folder(spec: SandboxSpec, folder: Path | None) -> SandboxSpec:
     """Return `spec` with the folder to serve: `folder`, or else the one that was named last.
 
     A folder is remembered until another one is named or the sandbox is taken down.
     """
     note = _file_naming_mirror_folder(spec.name)
     if folder is not None:
-        paths.write(note, str(folder.resolve()))
+        write_atomically(note, str(folder.resolve()))
         return replace(spec, mirror=folder.resolve())
     if note.is_file() and (named := Path(note.read_text())).is_dir():
         return replace(spec, mirror=named)
     return spec
 
 
-def forget_mirror(sandbox: str) -> None:
+def forget_mirror_folder(sandbox: str) -> None:
     """Forget the folder, so that new nodes do not go on with its releases."""
     _file_naming_mirror_folder(sandbox).unlink(missing_ok=True)
 
