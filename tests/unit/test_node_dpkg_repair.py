@@ -28,6 +28,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     monkeypatch.setattr(lock, "APT_LOCK", tmp_path / "lock")
+    for name in ("FIND_INTERRUPTED", "REPAIR"):
+        script: str = getattr(dpkg_repair, name)
+        own = script.replace("/var/lib/dpkg/updates", f"{tmp_path}/updates")
+        monkeypatch.setattr(dpkg_repair, name, own)
     for name in ("dpkg", "left", "sound"):
         (tmp_path / name).write_text(SOUND)
     return tmp_path
