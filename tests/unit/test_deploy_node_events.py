@@ -80,6 +80,26 @@ def test_role_that_was_only_checked_for_use_did_not_run() -> None:
     ]  # fmt: skip
 
 
+def test_role_that_was_checked_for_use_and_then_ran_has_its_reasons() -> None:
+    """On BigBlueButton, the check of running meetings comes before the run selects its roles."""
+    report = NodeReport("bog1", "192.0.2.1", "failed")
+    counts = {"ok": 4, "failed": 0, "skipped": 0, "seconds": 1.5}
+    first, second = (
+        {"event": "roles_selected", "pass_number": number,
+         "roles": {"bigbluebutton": [{"code": code, "data": {}}]}}
+        for number, code in enumerate(["receipt_missing", "role_changed"])
+    )  # fmt: skip
+    taken = NodeReportBuilder(report, lambda _, event: None)
+    for changed, event in ((0, first), (41, second), (2, None)):
+        finished = {"event": "role_finished", "role": "bigbluebutton", "changed": changed}
+        taken.feed_line(json.dumps(finished | counts))
+        if event:
+            taken.feed_line(json.dumps(event))
+    [role] = report.roles
+    assert [reason.code for reason in role.why] == ["receipt_missing"]
+    assert role.changed == 43
+
+
 def test_error_in_a_handler_is_reported_as_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise AttributeError("our own mistake")

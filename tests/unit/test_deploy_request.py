@@ -18,7 +18,7 @@ from chautari.errors import BadInput
 from chautari.process import CompletedProcess
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.report import summary
-from chautari.report.model import NodeReport, RegionReport
+from chautari.report.model import NodeReport, NodeState, RegionReport
 
 SANDBOX_REGION = """\
 region: andes
@@ -161,9 +161,28 @@ def test_finalize_reports_verified_after_verify(tmp_path: Path) -> None:
     assert [item.state for item in finished.nodes] == ["verified", "refused"]
 
 
+@pytest.mark.parametrize(("state", "count"), [("converged", 2), ("unreachable", 0), ("failed", 0)])
+def test_how_to_open_a_sandbox_is_said_where_it_runs(
+    state: NodeState, count: int, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sandbox"
+    found = inventory(folder, SANDBOX_REGION)
+    ready = DeployContext(
+        Request(found, "deploy region andes"), SANDBOX, request.SecretStore({}, ()), ()
+    )
+    nodes = [NodeReport(name, node.address, state) for name, node in found.region.nodes.items()]
+    report = RegionReport("andes", "d", "", "", nodes=nodes)
+    hints = region_report.finalize(report, ready, "deploy", 1.0).hints
+    assert len(hints) == count
+    for hint in hints[:1]:
+        assert hint.text.endswith(
+            "run: printf '%s\\n' '198.51.100.11 cloud.andes.example.org' | sudo tee -a /etc/hosts"
+        )
+
+
 def test_hosts_line_names_each_service(tmp_path: Path) -> None:
     region = inventory(tmp_path).region
-    assert region_report.hosts_file_lines(region) == "203.0.113.11 cloud.andes.example.org"
+    assert region_report.hosts_file_lines(region) == ["203.0.113.11 cloud.andes.example.org"]
 
 
 def test_outside_checks_are_called_with_exactly_these_arguments() -> None:

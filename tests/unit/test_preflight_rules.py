@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from deploy_samples import TARGET
 
 from chautari.preflight import facts
 from chautari.preflight.facts import Facts, parse
@@ -159,10 +160,16 @@ def test_facts_script_runs_in_a_plain_shell() -> None:
     ],
 )  # fmt: skip
 def test_failed_connection_is_explained(message: str, what: str, fix: str) -> None:
-    found = supervisor.unreachable_refusal(message, "203.0.113.10")
+    found = supervisor.unreachable_refusal(message, TARGET)
     assert what in found.reason
     assert "203.0.113.10" in found.reason
     assert fix in found.fix
+
+
+def test_silent_container_is_advised_to_be_started() -> None:
+    found = supervisor.unreachable_refusal("no answer", replace(TARGET, sandbox="andes"))
+    assert found.reason == "The container at 203.0.113.10 does not answer on SSH (no answer)."
+    assert found.fix == "Start the sandbox: deploy sandbox up andes"
 
 
 LOGIN_NOISE = [

@@ -126,7 +126,6 @@ def test_page_of_a_failed_run_shows_cause_advice_journal_and_double() -> None:
         "The calendar app could not be fetched.",
         "nextcloud 34.0.4 is a double: no release was at hand",
         "double, not the real software",
-        "Import the sandbox's certificate authority",
     ):
         assert expected in words
 
@@ -150,6 +149,29 @@ def test_boxes_of_the_picture_do_not_overlap(count: int, columns: int) -> None:
         assert left >= 0 and right <= drawn.width and bottom <= drawn.height
         for other in places[:number]:
             assert left >= other[2] or other[0] >= right or top >= other[3]
+
+
+def rules(css: str, selector: str) -> list[str]:
+    """Return the declarations of each rule for exactly this selector."""
+    return re.findall(rf"^\s*{re.escape(selector)} {{([^}}]*)}}", css, re.MULTILINE)
+
+
+def test_tables_break_no_word_and_scroll_where_they_are_too_wide() -> None:
+    html = render_html(good_report())
+    css = html[html.index("<style>") : html.index("</style>")]
+    assert "overflow-wrap: break-word" in " ".join(rules(css, "th, td"))
+    for selector in (".wide-table", "details"):
+        assert "overflow-x: auto" in " ".join(rules(css, selector))
+    tables = html.count("<table>")
+    assert tables == html.count('class="wide-table"') + len(re.findall(r"<details[ >]", html))
+
+
+def test_narrow_page_leaves_out_columns_of_lesser_use() -> None:
+    html = render_html(good_report())
+    for heading in ("Unchanged", "Skipped"):
+        assert f'<th scope="col" class="num optional">{heading}</th>' in html
+    narrow = html[html.index("@media (max-width: 40rem)") :]
+    assert ".optional { display: none; }" in narrow
 
 
 def test_empty_report_has_a_page() -> None:

@@ -32,4 +32,4 @@ def test_open_access_needs_no_login(tmp_path: Path) -> None:
 
 def test_card_of_a_bridge_has_no_address(tmp_path: Path) -> None:
     region = inventory(tmp_path, MEETING).region
-    assert region_report.hosts_file_lines(region) == "203.0.113.12 meet.andes.example.org"
+    assert region_report.hosts_file_lines(region) == ["203.0.113.12 meet.andes.example.org"]

@@ -9,7 +9,7 @@ from report_samples import bad_report, good_report
 
 from chautari.report import summary
 from chautari.report.junit import render_junit
-from chautari.report.model import NodeReport, NodeState, RegionReport
+from chautari.report.model import NodeReport, NodeState, Notice, Refusal, RegionReport
 
 
 def test_verdict_of_a_good_run_counts_nodes_changes_and_checks() -> None:
@@ -92,11 +92,39 @@ def test_next_steps_are_ordered_and_listed_once() -> None:
     assert summary.next_steps(report) == [
         "bog1: Fix the cause of the failure in task “Reload nginx” (role nginx).",
         "cal1: Make room.",
-        "pas1: Check that the machine is switched on and that SSH to 2001:db8::14 works.",
-        "med1, nextcloud: Look whether PHP runs.",
-        "When this is done, run: deploy region andes",
-        "Import the sandbox's certificate authority into the browser: /ca.pem",
+        "Fix the other problems that this report lists (2). Then run: deploy region andes",
     ]
+
+
+def test_next_step_that_several_nodes_need_is_listed_once() -> None:
+    report = good_report()
+    fix = Refusal("sandbox_not_running", {"region": "andes", "address": "x", "message": ""})
+    report.nodes = [
+        NodeReport(f"n{number}", f"203.0.113.{number}", "unreachable", refusals=[fix])
+        for number in range(6)
+    ]
+    report.command = "deploy attach andes"
+    assert summary.next_steps(report) == [
+        "n0; n1; n2; n3 and 2 more: Start the sandbox: deploy sandbox up andes",
+        "When this is done, run: deploy attach andes",
+    ]
+
+
+def test_next_steps_end_with_a_deploy_where_a_node_was_reached() -> None:
+    report = good_report()
+    report.command = "deploy verify andes"
+    report.nodes[0].state = "unreachable"
+    report.checks[2].outcome = "failed"
+    assert summary.next_steps(report)[-1] == "When this is done, run: deploy region andes"
+
+
+def test_report_without_problems_says_how_to_open_the_services() -> None:
+    report = good_report()
+    report.hints = [Notice("trust_authority", {"file": "/ca.pem"})]
+    hint = "Import the sandbox's certificate authority into the browser: /ca.pem"
+    assert summary.next_steps(report) == [hint]
+    report.checks[0].outcome = "failed"
+    assert hint not in summary.next_steps(report)
 
 
 def test_verdict_of_a_part_says_what_was_left_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,7 @@ from report_samples import bad_report, good_report, hostile_report
 from rich.cells import cell_len
 from rich.console import Console
 
-from chautari.report.model import Reason, RegionReport
+from chautari.report.model import Reason, RegionReport, RoleReport
 from chautari.report.terminal import print_report
 
 
@@ -25,10 +26,30 @@ def squeezed(report: RegionReport) -> str:
 
 
 @pytest.mark.parametrize("make", [good_report, bad_report, hostile_report])
-@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("width", [40, 60, 80])
 def test_no_line_is_wider_than_the_terminal(make: Callable[[], RegionReport], width: int) -> None:
     lines = printed(make(), width).splitlines()
     assert max(cell_len(line) for line in lines) <= width
+
+
+@pytest.mark.parametrize("make", [good_report, bad_report])
+@pytest.mark.parametrize("width", [36, 40, 50, 60, 80])
+def test_no_word_is_broken(make: Callable[[], RegionReport], width: int) -> None:
+    def words(text: str) -> set[str]:
+        return set(re.findall(r"[\w.'-]+", text))
+
+    report = make()
+    report.nodes[0].roles[0].why = [Reason("receipt_missing")]
+    report.nodes[0].roles.append(RoleReport("videobridge", why=[Reason("needs", {"role": "tls"})]))
+    # A list has no heading for its first column.
+    assert words(printed(report, width)) | {"Node", "Service"} == words(printed(report, 500))
+
+
+def test_narrow_terminal_gets_lists_in_place_of_tables() -> None:
+    lines = [line.rstrip() for line in printed(bad_report(), 36).splitlines()]
+    assert lines[lines.index("  bog1") + 1] == "    System Debian 12 (bookworm),"
+    assert lines[lines.index("  nextcloud (double)") + 1] == "    Passed 0, Failed 1, Skipped 0"
+    assert "Nodes\nNode" in printed(good_report(), 80)
 
 
 def test_pipe_gets_no_escape_sequence() -> None:

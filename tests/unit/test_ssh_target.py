@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from receipt_samples import inputs, path_item, record, write_file, write_receipt
-from region_samples import REGION, SANDBOX, inventory
+from region_samples import POLLS, REGION, SANDBOX, inventory
 
 from chautari.node import addresses
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
@@ -104,6 +104,8 @@ def test_targets_come_from_the_region(tmp_path: Path) -> None:
 def test_key_of_the_sandbox_is_used_in_a_sandbox(tmp_path: Path) -> None:
     found = targets(inventory(tmp_path), Endpoints(ssh_key=Path("/k")), ("bog1",))
     assert found[0].key == Path("/k")
+    assert found[0].sandbox == ""
+    assert targets(inventory(tmp_path, POLLS), SANDBOX, ("bog1",))[0].sandbox == "andes"
     assert SANDBOX.ssh_key is None
     assert "bog1" in REGION
 

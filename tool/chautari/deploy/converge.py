@@ -206,7 +206,7 @@ def report_no_answer(target: SSHTarget, report: NodeReport, code: int | None, er
 def no_answer_refusal(target: SSHTarget, code: int | None, error: str) -> Refusal:
     """Return why a node did not answer; `code` is SSH's exit code, `error` its last line."""
     if code == SSH_FAILED:
-        return unreachable_refusal(error or "no answer", target.address)
+        return unreachable_refusal(error or "no answer", target)
     if code == NO_PYTHON:
         return Refusal("nothing_deployed")
     if account := required_login(error):

@@ -123,7 +123,8 @@ class NodeReportBuilder:
     def _on_roles_selected(self, event: events.RolesSelected) -> None:
         for role, reasons in event["roles"].items():
             if len(self.why) < MAX_ROLES:
-                self.why[role] = [Reason(**item) for item in _limit_reasons(reasons)]
+                # A second pass has reasons of its own; the first ones say why the role ran at all.
+                self.why.setdefault(role, [Reason(**item) for item in _limit_reasons(reasons)])
 
     def _on_role_up_to_date(self, event: events.RoleUpToDate) -> None:
         name = event["role"]
@@ -141,8 +142,10 @@ class NodeReportBuilder:
         # A play may return to its role, as for handlers that an earlier run skipped.
         role = next((role for role in self.report.roles if role.name == name), None)
         if role is None:
-            role = RoleReport(name, why=self.why.get(name, []))
+            role = RoleReport(name)
             self._add_role(role)
+        # A role whose `in_use.yml` ran is here before the run selects its roles.
+        role.why = self.why.get(name, [])
         role.ok += event.get("ok", 0)
         role.changed += event.get("changed", 0)
         role.failed += event.get("failed", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 
 from chautari.deploy.request import DeployContext, Request
@@ -9,6 +10,9 @@ from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
 from chautari.render.variables import NodeContext
 from chautari.report.model import ENDINGS, Double, Notice, RegionReport, ServiceInfo
+
+# States of a node whose services can be opened.
+_RUNNING = ("converged", "verified")
 
 
 def new_report(request: Request, endpoints: Endpoints) -> RegionReport:
@@ -73,20 +77,23 @@ def service_infos(context: DeployContext) -> list[ServiceInfo]:
     return found
 
 
-def hosts_file_lines(region: Region) -> str:
+def hosts_file_lines(region: Region) -> list[str]:
     """Return lines for /etc/hosts with which a browser on this machine finds a sandbox."""
     lines = []
     for name, node in region.nodes.items():
-        for service in region.public_services_on(name):
-            lines.append(f"{node.address} {region.public_name(service, name)}")
-    return "; ".join(lines)
+        names = [region.public_name(item, name) for item in region.public_services_on(name)]
+        if names:
+            lines.append(" ".join([node.address, *names]))
+    return lines
 
 
 def _sandbox_access_notices(report: RegionReport, context: DeployContext) -> list[Notice]:
     """Return how to open a sandbox's services from this machine."""
-    if context.inventory.region.sandbox is None or not report.services:
+    in_sandbox = context.inventory.region.sandbox is not None
+    running = any(node.state in _RUNNING for node in report.nodes)
+    if not in_sandbox or not report.services or not running:
         return []
     return [
-        Notice("add_hosts", {"lines": hosts_file_lines(context.inventory.region)}),
+        Notice("add_hosts", {"lines": shlex.join(hosts_file_lines(context.inventory.region))}),
         Notice("trust_authority", {"file": str(context.endpoints.ca_file)}),
     ]

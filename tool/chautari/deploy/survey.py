@@ -115,7 +115,7 @@ def report_from_survey(required: NodeRequirements, target: SSHTarget, found: Sur
     report = NodeReport(target.name, target.address, "converged", os=found.facts.os)
     if found.unreachable:
         report.state = "unreachable"
-        report.refusals = [unreachable_refusal(found.unreachable, report.address)]
+        report.refusals = [unreachable_refusal(found.unreachable, target)]
     elif found.answered and (refusals := rules.check(found.facts, required)):
         report.state, report.refusals = "refused", refusals
     else:

@@ -69,12 +69,13 @@ def prepare(
         "checking": checking,
         "parallel": parallel,
     }
+    by_name = {target.name: target for target in targets}
     reports = {target.name: NodeReport(target.name, target.address, "failed") for target in targets}
     child = RunningCommand((sys.executable, "-m", "chautari.prepare.__main__"), _to_json(orders))
     for line in child:
         result: Result = json.loads(line)
         tell(result["node"], dict(result))
-        _apply_result(reports[result["node"]], result)
+        _apply_result(reports[result["node"]], result, by_name[result["node"]])
     for report in reports.values():
         if report.state == "failed" and report.failure is None:
             _mark_unfinished(report, child)
@@ -131,7 +132,7 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
     }
 
 
-def _apply_result(report: NodeReport, result: Result) -> None:
+def _apply_result(report: NodeReport, result: Result, target: SSHTarget) -> None:
     report.os = result.get("os") or report.os
     kind = result["event"]
     if kind == "prepared":
@@ -148,7 +149,7 @@ def _apply_result(report: NodeReport, result: Result) -> None:
         report.refusals = [
             Refusal(refusal["code"], refusal["data"])
             if refusal
-            else unreachable_refusal(result["message"], report.address)
+            else unreachable_refusal(result["message"], target)
         ]
     elif kind == "failed":
         report.failed += 1
@@ -160,11 +161,14 @@ def _apply_result(report: NodeReport, result: Result) -> None:
         report.notices.append(Notice("host_key_pinned", {"fingerprint": result["fingerprint"]}))
 
 
-def unreachable_refusal(message: str, address: str) -> Refusal:
-    """Return what a failed connection to `address` means; `message` is SSH's or paramiko's."""
-    text = message.lower()
+def unreachable_refusal(message: str, target: SSHTarget) -> Refusal:
+    """Return what a failed connection to a node means; `message` is SSH's or paramiko's."""
+    text, data = message.lower(), {"address": target.address}
     if "host key" in text:
-        return Refusal("host_key_changed", {"address": address})
+        return Refusal("host_key_changed", data)
     if "authentication" in text or "private key" in text or "publickey" in text:
-        return Refusal("key_rejected", {"address": address})
-    return Refusal("no_ssh_answer", {"address": address, "message": message.strip()})
+        return Refusal("key_rejected", data)
+    data["message"] = message.strip()
+    if target.sandbox:
+        return Refusal("sandbox_not_running", data | {"region": target.sandbox})
+    return Refusal("no_ssh_answer", data)

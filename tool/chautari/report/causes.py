@@ -13,7 +13,7 @@ class Cause:
     """A cause of failures of many tasks.
 
     Attributes:
-        code: its text is in `messages.CAUSES`.
+        code: its text is in `advice_texts.CAUSES`.
         pattern: what a task prints when this stopped it.
         in_journal: whether it explains the failure also when only the node's journal shows it.
     """

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from chautari.node import reason_texts
+from chautari.report.advice_texts import CAUSES, STATUS, STEPS
 from chautari.report.templates import Data, Template, render
 
 MAX_REASONS = 4  # of a role, in one notice
@@ -151,7 +152,10 @@ NOTICES: dict[str, Template] = {
         "for Ansible."
     ),
     # Hints of a sandbox
-    "add_hosts": "To open the services in a browser on this machine, add to /etc/hosts: {lines}",
+    "add_hosts": (
+        "To open the services in a browser on this machine, run: printf '%s\\n' {lines} | sudo tee "
+        "-a /etc/hosts"
+    ),
     "trust_authority": "Import the sandbox's certificate authority into the browser: {file}",
 }
 
@@ -286,6 +290,10 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "{address} does not answer on SSH ({message}).",
         "Check that the machine is switched on, and its address and SSH port in region.yml.",
     ),
+    "sandbox_not_running": (
+        "The container at {address} does not answer on SSH ({message}).",
+        "Start the sandbox: deploy sandbox up {region}",
+    ),
     "connection_lost_in_preflight": (
         "The connection was lost during the preflight; nothing was changed.",
         "When the connection is back, run the same command again.",
@@ -408,51 +416,6 @@ PROGRESS: dict[str, Template] = {
     "waiting": lambda data: (
         _holder_text(data) + (f", role {data['role']}" if data.get("role") else "") + "; waiting"
     ),
-}
-
-# The known causes of failures, with what to do.
-CAUSES: dict[str, Template] = {
-    "disk_full": "The disk is full. Run `df -h; df -i` on the node to see which one, then free "
-    "some space.",
-    "out_of_memory": (
-        "The node ran out of memory. Run `free -m` on the node, then stop other programs or add "
-        "memory."
-    ),
-    "apt_locked": (
-        "Another program holds apt's lock, usually the machine's own updates. Wait until it "
-        "finishes (`pgrep -a 'apt|dpkg|unattended'` on the node shows it); do not delete the lock."
-    ),
-    "other_run": "Another run or preparation uses the node. Wait until it ends, then deploy again.",
-    "dpkg_interrupted": (
-        "An installation was interrupted, perhaps by a power cut. Run `dpkg --configure -a` on the "
-        "node."
-    ),
-    "no_name_resolution": (
-        "The node could not resolve a name. Run `getent hosts example.org` there. If it prints "
-        "nothing, fix the network or /etc/resolv.conf."
-    ),
-}
-
-# What a node reports about its newest run, in `deploy status`.
-STATUS: dict[str, Template] = {
-    "unreachable": "not reachable: {message}",
-    "run_active": "run {run} of {operator} is running",
-    "never_deployed": "no deploy has run here yet",
-    "run_interrupted": "run {run} was interrupted; deploy again",
-    "run_failed": "run {run} of {when} failed",
-    "checks_failed": "run {run} of {when} finished, but {failed} of its checks failed",
-    "run_succeeded": "run {run} of {when} succeeded",
-}
-
-# What a person does next.
-STEPS: dict[str, Template] = {
-    "failed_task": "Fix the cause of the failure in task “{task}” (role {role}).",
-    "failed_task_cause": "Task “{task}” failed in role {role}: {cause}",
-    "unreachable": "Check that the machine is switched on and that SSH to {address} works.",
-    "busy": "Wait for the other run to finish.",
-    "detached": "The run continues on the node. To follow it, run: deploy region {region}",
-    "failed_check": "Find out why “{check}” failed.",
-    "deploy_again": "When this is done, run: deploy region {region}",
 }
 
 

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rich.cells import cell_len, set_cell_size
+
 from chautari.report import summary
 from chautari.report.model import NodeReport, RegionReport
 from chautari.report.summary import ServiceChecks, Tone
-from chautari.report.text import shorten
+from chautari.report.text import one_line
 
 BOX_WIDTH = 300
 _GAP = 28
 _MARGIN = 16
 _TOP = 176  # height of the tree and its seat, before the first row of nodes
 _HEAD = 74
-_NAME_AND_STATE = 214  # shared by a node's name, about 11 a letter, and its state, about 8
+_SIDE = 14  # free at each side of a box
 _SERVICE = 40
+_DOUBLE_NOTE = 16  # more for the line that names a double
 _GROUND = 24
 _FOOT = 12
+# How wide a character is, in parts of the font's size: that of the widest usual font, DejaVu Sans.
+_BOLD, _REGULAR = 0.70, 0.62
+_BETWEEN = 10  # free between two texts on one line
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,8 @@ class Badge:
     label: str
     detail: str
     tone: Tone
+    double: bool = False
+    height: int = _GROUND
 
 
 @dataclass(frozen=True)
@@ -84,42 +92,75 @@ def _layout_node_box(
     report: RegionReport, node: NodeReport, corner: tuple[int, int], root: str
 ) -> Box:
     groups = summary.groups_on_node(report, node)
-    services = tuple(_service_badge(i, g) for i, g in enumerate(g for g in groups if g.info))
-    below = _HEAD + len(services) * _SERVICE
-    ground = tuple(
-        _role_badge(i, g, below, node) for i, g in enumerate(g for g in groups if not g.info)
-    )
+    services = _service_badges([group for group in groups if group.info])
+    below = _HEAD + sum(badge.height for badge in services)
+    ground = _role_badges([group for group in groups if not group.info], below, node)
     words = summary.state_words(node)
+    state_width = _text_width(words.word, 14, _BOLD)
     return Box(
         *corner,
-        below + (len(ground) + 1) // 2 * _GROUND + _FOOT,
-        shorten(node.name, (_NAME_AND_STATE - 8 * len(words.word)) // 11),
-        shorten(" · ".join(part for part in (node.address, node.os) if part), 40),
+        max((badge.y + badge.height for badge in ground), default=below) + _FOOT,
+        _fit(node.name, BOX_WIDTH - 46 - _SIDE - _BETWEEN - state_width, 18, _BOLD),
+        _fit(
+            " · ".join(part for part in (node.address, node.os) if part),
+            BOX_WIDTH - 2 * _SIDE, 12.5, _REGULAR,
+        ),
         words.word,
         words.tone,
         services,
         ground,
         root,
-    )
+    )  # fmt: skip
 
 
-def _service_badge(place: int, group: ServiceChecks) -> Badge:
-    label = f"{shorten(group.service, 16)} (double)" if group.double else group.service
-    return Badge(
-        14, _HEAD + place * _SERVICE, shorten(label, 25), _passed_of_total(group), group.tone
-    )
+def _service_badges(groups: list[ServiceChecks]) -> tuple[Badge, ...]:
+    badges: list[Badge] = []
+    y = _HEAD
+    for group in groups:
+        detail = _passed_of_run(group)
+        room = BOX_WIDTH - 40 - 34 - _BETWEEN - _text_width(detail, 13, _REGULAR)
+        label, height = _fit(group.service, room, 15, _BOLD), _SERVICE
+        height += _DOUBLE_NOTE if group.double else 0
+        badges.append(Badge(_SIDE, y, label, detail, group.tone, group.double, height))
+        y += height
+    return tuple(badges)
 
 
-def _role_badge(place: int, group: ServiceChecks, top: int, node: NodeReport) -> Badge:
-    row, column = divmod(place, 2)
-    broken = any(role.name == group.service and role.failed for role in node.roles)
-    tone: Tone = "bad" if broken else group.tone
-    x = 14 + column * (BOX_WIDTH - 28) // 2
-    return Badge(x, top + row * _GROUND, shorten(group.service, 15), _passed_of_total(group), tone)
+def _role_badges(groups: list[ServiceChecks], top: int, node: NodeReport) -> tuple[Badge, ...]:
+    """Place the roles in two columns; one with a long name has a row of its own."""
+    badges: list[Badge] = []
+    half = (BOX_WIDTH - 2 * _SIDE) // 2
+    row = column = 0
+    for group in groups:
+        broken = any(role.name == group.service and role.failed for role in node.roles)
+        detail = _passed_of_run(group)
+        other = 23 + _text_width(f" {detail}", 13, _REGULAR)
+        whole = other + _text_width(group.service, 13, _REGULAR) > half
+        if whole and column:
+            row, column = row + 1, 0
+        label = _fit(group.service, half * (1 + whole) - other, 13, _REGULAR)
+        x, y = _SIDE + column * half, top + row * _GROUND
+        badges.append(Badge(x, y, label, detail, "bad" if broken else group.tone))
+        row, column = (row, 1) if not whole and column == 0 else (row + 1, 0)
+    return tuple(badges)
 
 
-def _passed_of_total(group: ServiceChecks) -> str:
-    return f"{group.count('passed')}/{len(group.checks)}" if group.checks else ""
+def _passed_of_run(group: ServiceChecks) -> str:
+    """Return how many of the checks that ran passed; skipped ones are no failures."""
+    passed, failed = group.count("passed"), group.count("failed")
+    if passed or failed:
+        return f"{passed}/{passed + failed}"
+    return "skipped" if group.checks else ""
+
+
+def _text_width(text: str, size: float, character: float) -> float:
+    return cell_len(text) * size * character
+
+
+def _fit(text: object, width: float, size: float, character: float) -> str:
+    """Return a text on one line that is at most `width` wide, with an ellipsis when cut."""
+    line, cells = one_line(text), int(width / size / character)
+    return line if cell_len(line) <= cells else set_cell_size(line, max(0, cells - 1)) + "…"
 
 
 def _connector(x: int, y: int, middle: int, above: Box | None) -> str:

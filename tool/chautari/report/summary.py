@@ -85,8 +85,10 @@ def state_words(node: NodeReport) -> StateWords:
 
 
 MOST_REASONS = 4
-# States with a step of their own where no refusal names one.
-_STEPS = ("unreachable", "busy")
+MOST_STEPS = 3
+MOST_PLACES = 4  # that one step names
+# States of a node on which nothing was done; each has a step of its own.
+_UNREACHED = ("unreachable", "busy")
 
 
 def reason_text(role: RoleReport) -> str:
@@ -187,9 +189,9 @@ def groups_on_node(report: RegionReport, node: NodeReport) -> list[ServiceChecks
     """Return what runs on one node: its services first, then its roles."""
     opened = [info.service for info in report.services if info.node == node.name]
     checks = [check for check in report.checks if check.node == node.name]
-    names = dict.fromkeys(
-        opened + [role.name for role in node.roles] + [check.service for check in checks]
-    )
+    # Where checks ran, a role without any has nothing to show, unless it failed.
+    roles = [role.name for role in node.roles if role.failed or not checks]
+    names = dict.fromkeys(opened + roles + [check.service for check in checks])
     return [
         ServiceChecks(
             name,
@@ -212,25 +214,59 @@ def skipped_checks(report: RegionReport) -> list[CheckResult]:
 
 
 def next_steps(report: RegionReport) -> list[str]:
-    """Return what to do next, most urgent first, each step once."""
-    steps = [step for node in report.nodes for step in _next_steps_for_node(node, report)]
-    steps += [_next_step_for_check(check) for check in failed_checks(report)]
-    if not report.ok:
-        steps.append(messages.next_step("deploy_again", {"region": report.region}))
-    steps += [hint.text for hint in report.hints]
-    return list(dict.fromkeys(one_line(step) for step in steps if step.strip()))
+    """Return what to do next, most urgent first: at most MOST_STEPS, each once.
+
+    What several nodes need is one step. The last step is the command that continues the work; a
+    report without problems ends with how to open its services.
+    """
+    places: dict[str, list[str]] = {}
+    for place, step in _steps_of_places(report):
+        text = one_line(step)
+        if text and place not in places.setdefault(text, []):
+            places[text].append(place)
+    steps = [f"{_join_places(where)}: {text}" for text, where in places.items()]
+    if report.ok:
+        return (steps + [one_line(hint.text) for hint in report.hints])[:MOST_STEPS]
+    shown, others = steps[: MOST_STEPS - 1], len(steps[MOST_STEPS - 1 :])
+    code = "run_again_after_others" if others else "run_again"
+    data = {"command": _command_that_continues(report), "count": others}
+    return [*shown, one_line(messages.next_step(code, data))]
 
 
-def _next_steps_for_node(node: NodeReport, report: RegionReport) -> Iterable[str]:
-    yield from (f"{node.name}: {refusal.fix}" for refusal in node.refusals)
+def _steps_of_places(report: RegionReport) -> Iterable[tuple[str, str]]:
+    """Yield each step with the node or the check that needs it."""
+    for node in report.nodes:
+        yield from ((node.name, step) for step in _steps_of_node(node, report))
+    for check in failed_checks(report):
+        yield f"{check.node}, {check.service}", _step_of_check(check)
+
+
+def _join_places(places: list[str]) -> str:
+    """Return the places that need a step, the first few of them by name."""
+    named = [one_line(place) for place in places[:MOST_PLACES]]
+    more = len(places) - len(named)
+    return "; ".join(named) + (f" and {more} more" if more else "")
+
+
+def _command_that_continues(report: RegionReport) -> str:
+    """Return the command to run when the steps before it are done."""
+    # Where no node could be reached, the command itself has not done its work yet.
+    unreached = all(node.state in _UNREACHED for node in report.nodes if not node.ok)
+    if unreached and not report.count("failed") and report.command.startswith("deploy "):
+        return report.command
+    return f"deploy region {report.region}"
+
+
+def _steps_of_node(node: NodeReport, report: RegionReport) -> Iterable[str]:
+    yield from (refusal.fix for refusal in node.refusals)
     if node.failure:
-        yield f"{node.name}: {_next_step_for_failure(node.failure)}"
-    elif node.state == "detached" or (node.state in _STEPS and not node.refusals):
+        yield _step_of_failure(node.failure)
+    elif node.state == "detached" or (node.state in _UNREACHED and not node.refusals):
         data = {"address": node.address, "region": report.region}
-        yield f"{node.name}: {messages.next_step(node.state, data)}"
+        yield messages.next_step(node.state, data)
 
 
-def _next_step_for_failure(failure: Failure) -> str:
+def _step_of_failure(failure: Failure) -> str:
     code = causes.find_cause(failure)
     data = {"task": failure.task, "role": failure.role}
     if not code:
@@ -238,8 +274,5 @@ def _next_step_for_failure(failure: Failure) -> str:
     return messages.next_step("failed_task_cause", data | {"cause": messages.cause(code)})
 
 
-def _next_step_for_check(check: CheckResult) -> str:
-    advice = check.advice or messages.next_step(
-        "failed_check", {"check": check.title or check.check}
-    )
-    return f"{check.node}, {check.service}: {advice}"
+def _step_of_check(check: CheckResult) -> str:
+    return check.advice or messages.next_step("failed_check", {"check": check.title or check.check})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from rich import box
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +17,10 @@ from chautari.report.text import clean, duration, one_line
 
 _STYLES = {"good": "bold green", "bad": "bold red", "wait": "bold yellow"}
 _JOURNAL_LINES = 12
+_NARROW = 60  # columns; below that, texts stand under their labels
+_COLUMN_GAP = 3
+
+Row = tuple[Text, ...]
 
 
 def print_report(report: RegionReport, console: Console) -> None:
@@ -49,18 +54,18 @@ def _print_nodes(report: RegionReport, console: Console) -> None:
     if not report.nodes:
         return
     _print_heading(console, "Nodes")
-    table = _table("Node", "System", "State", numbers=("Changed", "Failed", "Time"))
+    rows = []
     for node in report.nodes:
         words = summary.state_words(node)
-        table.add_row(
+        rows.append((
             _clean_text(node.name, "bold"),
             _clean_text(node.os or node.address, "dim"),
             _clean_text(words.word, _STYLES[words.tone]),
             _count_cell(node.changed, "yellow"),
             _count_cell(node.failed, "bold red"),
             _clean_text(duration(node.seconds)),
-        )
-    console.print(table)
+        ))  # fmt: skip
+    _print_table(console, ("Node", "System", "State"), ("Changed", "Failed", "Time"), rows)
 
 
 def _print_roles(report: RegionReport, console: Console) -> None:
@@ -93,16 +98,16 @@ def _print_checks(report: RegionReport, console: Console) -> None:
     if not groups:
         return
     _print_heading(console, "Checks")
-    table = _table("Service", numbers=("Passed", "Failed", "Skipped"))
-    for group in groups:
-        name = f"{group.service} (double)" if group.double else group.service
-        table.add_row(
-            _clean_text(name, "bold"),
+    rows = [
+        (
+            _clean_text(f"{group.service} (double)" if group.double else group.service, "bold"),
             _count_cell(group.count("passed"), "green"),
             _count_cell(group.count("failed"), "bold red"),
             _count_cell(group.count("skipped"), "yellow"),
         )
-    console.print(table)
+        for group in groups
+    ]
+    _print_table(console, ("Service",), ("Passed", "Failed", "Skipped"), rows)
 
 
 def _print_run_failures(report: RegionReport, console: Console) -> None:
@@ -214,20 +219,65 @@ def _print_field(console: Console, name: str, value: str, style: str = "") -> No
 
 
 def _print_labelled(console: Console, label: str, body: Text, *, width: int, indent: int) -> None:
+    """Print a text beside its label; a narrow terminal has no room for a column of labels."""
+    if console.width < _NARROW:
+        mark = "" if not label or label.endswith(".") else ":"
+        line = Text(f"{label}{mark} ".lstrip(), style="dim").append_text(body)
+        console.print(Padding(line, (0, 0, 0, indent), expand=False))
+        return
     grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=width, no_wrap=True)
+    grid.add_column(width=max(width, cell_len(label)), no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row(Text(label, style="dim"), body)
     console.print(Padding(grid, (0, 0, 0, indent), expand=False))
 
 
-def _table(*columns: str, numbers: Iterable[str] = ()) -> Table:
+def _print_table(
+    console: Console, texts: Sequence[str], numbers: Sequence[str], rows: Sequence[Row]
+) -> None:
+    """Print a table that breaks no word; where that needs too much room, a list."""
+    headings = (*texts, *numbers)
+    columns = [[Text(heading), *cells] for heading, *cells in zip(headings, *rows, strict=True)]
+    room = console.width - _COLUMN_GAP * (len(columns) - 1)
+    widths = _column_widths(columns[: len(texts)], columns[len(texts) :], room)
+    if not widths:
+        for row in rows:
+            _print_record(console, headings, row)
+        return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for column in numbers:
-        table.add_column(column, justify="right", no_wrap=True)
-    return table
+    for number, (heading, width) in enumerate(zip(headings, widths, strict=True)):
+        justify: JustifyMethod = "left" if number < len(texts) else "right"
+        table.add_column(heading, width=width, justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _column_widths(
+    texts: Sequence[Sequence[Text]], numbers: Sequence[Sequence[Text]], room: int
+) -> list[int]:
+    """Return widths that fit and break no word, numbers on one line; empty if there are none."""
+    widths = [max(cell.cell_len for cell in column) for column in (*texts, *numbers)]
+    least = [max(map(_longest_word, column)) for column in texts] + widths[len(texts) :]
+    while sum(widths) > room:
+        spare = [width - word for width, word in zip(widths, least, strict=True)]
+        if not any(spare):
+            return []
+        widths[spare.index(max(spare))] -= 1
+    return widths
+
+
+def _longest_word(cell: Text) -> int:
+    return max(map(cell_len, cell.plain.split()), default=0)
+
+
+def _print_record(console: Console, headings: Sequence[str], row: Row) -> None:
+    """Print one row of a table as a heading with its values below it."""
+    first, *values = row
+    console.print(Padding(first, (0, 0, 0, 2), expand=False))
+    pairs = zip(headings[1:], values, strict=True)
+    parts = [Text(f"{heading} ", style="dim").append_text(value) for heading, value in pairs]
+    console.print(Padding(Text(", ").join(parts), (0, 0, 0, 4), expand=False))
 
 
 def _count_cell(value: int, style: str) -> Text:

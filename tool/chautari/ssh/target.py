@@ -17,7 +17,10 @@ ALIVE_COUNT = 4
 
 @dataclass(frozen=True)
 class SSHTarget:
-    """Where a node is, who logs in, and the file that pins its host key."""
+    """Where a node is, who logs in, and the file that pins its host key.
+
+    `sandbox` is the region of a node that is a container on this machine; empty for a real machine.
+    """
 
     name: str
     address: str
@@ -25,6 +28,7 @@ class SSHTarget:
     user: str
     known_hosts: Path
     key: Path | None = None
+    sandbox: str = ""
 
 
 def targets(
@@ -42,6 +46,7 @@ def targets(
     """
     pins = (known_hosts or inventory.known_hosts).resolve()
     found = inventory.region.nodes
+    sandbox = inventory.region.region if inventory.region.sandbox is not None else ""
     key = endpoints.ssh_key or (identities[0].resolve() if identities else None)
     return [
         SSHTarget(
@@ -51,6 +56,7 @@ def targets(
             found[name].user,
             pins,
             key,
+            sandbox,
         )
         for name in nodes
     ]
