@@ -9,8 +9,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-# Containers with their own addresses need root. HOME stays, so that keys and caches are found.
-AS_ROOT := $(if $(SUDO),sudo env HOME=$(HOME),)
 PACKAGES := $(shell cat tool/packages.txt)
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 MIRROR ?=
@@ -25,8 +23,8 @@ help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: setup  ## Create the demo region in containers (MIRROR=DIR serves real artifacts)
-	@$(AS_ROOT) $(BIN)/deploy doctor
-	$(call timed,demo,$(AS_ROOT) $(BIN)/deploy region demo $(if $(MIRROR),--mirror $(MIRROR)))
+	@$(BIN)/deploy doctor
+	$(call timed,demo,$(BIN)/deploy region demo $(if $(MIRROR),--mirror $(MIRROR)))
 
 test: setup  ## Run all tests, first those that need no machine
 	$(call timed,lint,$(MAKE) --no-print-directory lint)
@@ -47,17 +45,19 @@ lint: setup  ## ruff, mypy, ansible-lint (outside CI of changed roles), shellche
 unit: setup  ## Run the tests that need no machine
 	$(BIN)/python -m pytest tests/unit tests/templates -q -n $(WORKERS)
 
+# A test deploys as an account that has sudo, also where root runs the tests.
+containers soak: PACKAGES += sudo
 containers: setup  ## Run the tests in containers
-	$(call timed,a first deploy and tests of the whole region,$(AS_ROOT) $(BIN)/python -m pytest tests/integration -m "not one_node" --keep-sandbox)
-	$(call timed,tests of one node,$(AS_ROOT) $(BIN)/python -m pytest tests/integration -m one_node -n 2)
+	$(call timed,a first deploy and tests of the whole region,$(BIN)/python -m pytest tests/integration -m "not one_node" --keep-sandbox)
+	$(call timed,tests of one node,$(BIN)/python -m pytest tests/integration -m one_node -n 2)
 
 soak: setup  ## Run the long campaigns: faults at many moments, every molecule scenario
-	$(call timed,faults,$(AS_ROOT) $(BIN)/python -m pytest tests/integration --soak -k "faults or first_deploy or interruptions or manual_changes or receipts")
-	$(call timed,molecule,for s in $(SCENARIOS); do $(AS_ROOT) env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
+	$(call timed,faults,$(BIN)/python -m pytest tests/integration --soak -k "faults or first_deploy or interruptions or manual_changes or receipts")
+	$(call timed,molecule,for s in $(SCENARIOS); do env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
 
 # BENCH=noop runs only that benchmark; ROUNDS=9 runs more rounds; python -m benchmarks --list names them.
 bench: setup $(VENV)/peers/.ready  ## Compare Chautari with similar tools: benchmarks/results.json
-	$(call timed,bench,$(AS_ROOT) $(BIN)/python -m benchmarks $(addprefix --only ,$(BENCH)) $(addprefix --rounds ,$(ROUNDS)))
+	$(call timed,bench,$(BIN)/python -m benchmarks $(addprefix --only ,$(BENCH)) $(addprefix --rounds ,$(ROUNDS)))
 
 $(VENV)/peers/.ready: benchmarks/requirements.lock | packages
 	$(PYTHON) -m venv $(VENV)/peers
@@ -86,5 +86,5 @@ generate: setup  ## Write the files that are generated from the model and the co
 	$(BIN)/python -m chautari.cli.reference
 
 clean:  ## Remove the demo's containers and this checkout's environment
-	-$(AS_ROOT) $(BIN)/deploy sandbox down demo
+	-$(BIN)/deploy sandbox down demo
 	rm -rf $(VENV)

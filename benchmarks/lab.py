@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.measure import BenchError, Command, Sample, once
+from chautari_sandbox.privileges import as_root
 from chautari_sandbox.subnet_conflicts import subnet_conflict
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -138,8 +139,8 @@ class Lab:
         if shutil.which("podman") is None:
             raise BenchError("podman is not installed; install it with: make setup")
         self._deployed = False
-        if self._up:
-            self.run("sandbox", "down", str(self.region))
+        # Also what an earlier run left, whose keys are gone.
+        self.run("sandbox", "down", str(self.region))
         self._up = True
         self.run("sandbox", "up", str(self.region))
         self.known_hosts.unlink(missing_ok=True)
@@ -183,7 +184,7 @@ class Lab:
     def inside(self, node: str, script: str) -> Command:
         """Return a command that runs a shell script on a node without any connection to it."""
         argv = ("podman", "exec", "-i", f"chautari_bench_{node}", "sh", "-s")
-        return Command(argv, stdin=script.encode())
+        return Command(as_root(argv), stdin=script.encode())
 
     def narrow(self, node: str, megabits: int) -> None:
         """Let no more than so many Mbit/s reach the node until it is handed over anew.
@@ -193,10 +194,10 @@ class Lab:
         asked = once(self.inside(node, "cat /sys/class/net/eth0/iflink")).stdout
         links = json.loads(once(Command(("ip", "-json", "link"))).stdout)
         outside = next(link["ifname"] for link in links if link["ifindex"] == int(asked))
-        once(Command((
+        once(Command(as_root((
             "tc", "qdisc", "replace", "dev", outside, "root", "tbf", "rate", f"{megabits}mbit",
             "burst", "64kb", "latency", "1s",
-        )))  # fmt: skip
+        ))))  # fmt: skip
 
     def report(self, sample: Sample) -> dict[str, Any]:
         """Return the report that a `deploy … --json` printed."""

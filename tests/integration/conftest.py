@@ -20,6 +20,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from chautari.files import write_atomically
 from chautari_sandbox import paths
+from chautari_sandbox.privileges import as_root
 
 DEPLOY = str(Path(sys.executable).with_name("deploy"))
 REGIONS = Path(__file__).with_name("regions")
@@ -227,14 +228,14 @@ class Proof:
         )
 
     def on(self, node: str, *command: str, check: bool = True) -> str:
-        argv = ["podman", "exec", f"{self.container_prefix}{node}", *command]
+        argv = as_root(["podman", "exec", f"{self.container_prefix}{node}", *command])
         done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
 
     def run_with_input(self, node: str, text: str, *command: str) -> str:
         """Run a command on a node with `text` as its input; return its output."""
-        argv = ["podman", "exec", "-i", f"{self.container_prefix}{node}", *command]
+        argv = as_root(["podman", "exec", "-i", f"{self.container_prefix}{node}", *command])
         done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -15,6 +15,7 @@ from tests.integration import tampering
 from tests.integration.conftest import Outcome, Proof
 
 from chautari.region.load import load
+from chautari_sandbox.privileges import as_root
 
 HOLD_APT = """
 import fcntl, sys, time
@@ -129,11 +130,11 @@ def restart(proof: Proof, node: str) -> None:
     name = f"chautari_proof_{node}"
     proof.on(node, "systemctl", "reboot", check=False)
     for _ in range(60):
-        state = ["podman", "inspect", "-f", "{{.State.Running}}", name]
+        state = as_root(["podman", "inspect", "-f", "{{.State.Running}}", name])
         if subprocess.run(state, capture_output=True, text=True).stdout.strip() != "true":
             break
         time.sleep(0.5)
-    subprocess.run(["podman", "start", name], check=True, capture_output=True)
+    subprocess.run(as_root(["podman", "start", name]), check=True, capture_output=True)
     address = load(proof.file).region.nodes[node].address
     for _ in range(120):
         # It has to be reachable from here, under its new hardware address.
@@ -167,7 +168,7 @@ def apt_lock_held(
 ) -> Iterator[None]:
     """Hold a lock of apt on a node for some seconds, as unattended upgrades do."""
     hold = ["python3", "-c", HOLD_APT, str(seconds), lock]
-    argv = ["podman", "exec", f"chautari_proof_{node}", *hold]
+    argv = as_root(["podman", "exec", f"chautari_proof_{node}", *hold])
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"

@@ -1,6 +1,6 @@
 """Snapshots of a deployed sandbox: the containers' files, the keys and the region's secrets.
 
-Restoring one takes seconds where a first deploy takes minutes. It consists of copies of the layers
+Restoring one takes seconds where a first deploy takes minutes. It has copies of the layers
 over the base images: committed images cost ten times the CPU time and drop fractions of seconds
 from file times. A snapshot is valid for one digest of everything that a first deploy depends on.
 """
@@ -13,13 +13,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chautari.files import write_atomically
 from chautari_sandbox import apt_sources, images, paths, podman
+from chautari_sandbox.privileges import as_root
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("tool", "roles", "playbooks", "requirements.lock")
@@ -50,8 +51,14 @@ class Snapshot:
     def index(self) -> Path:
         return self.folder / "containers.json"
 
+    @property
+    def volume(self) -> str:
+        """Return the volume of podman with the layers, whose files belong to many accounts."""
+        return f"chautari-snapshot-{self.key}"
+
     def layer(self, member: str) -> Path:
-        return self.folder / "layers" / member
+        place = _podman("volume", "inspect", "--format", "{{.Mountpoint}}", self.volume)
+        return Path(place.strip()) / member
 
     def exists(self) -> bool:
         """Return whether it is complete and young enough."""
@@ -60,6 +67,8 @@ class Snapshot:
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.volume in _podman("volume", "ls", "--quiet").split():
+            _podman("volume", "rm", self.volume)
 
 
 def of_region(sandbox: str, region_file: Path) -> Snapshot:
@@ -97,7 +106,8 @@ def save(snapshot: Snapshot, region: Path, report: Report) -> None:
     members = _members(snapshot.sandbox)
     nodes = [item["Name"] for name, item in members.items() if name != "internet"]
     snapshot.remove()
-    (snapshot.folder / "layers").mkdir(parents=True)
+    snapshot.folder.mkdir(parents=True)
+    _podman("volume", "create", snapshot.volume)
     # Databases are copied while they are stopped; the ACME authority keeps running.
     _podman("stop", "--time", str(STOP_SECONDS), *nodes)
     try:
@@ -138,7 +148,7 @@ def restore(snapshot: Snapshot, region: Path, report: Report) -> None:
         raise SnapshotError(str(error)) from error
     _podman(*podman.create_network_command((), snapshot.sandbox, network))
     for command in commands:
-        _run(command)
+        _run(as_root(command))
     members = _members(snapshot.sandbox)
     for member, item in members.items():
         _copy(snapshot.layer(member), _layer(item))
@@ -158,8 +168,8 @@ def _layer(container: dict[str, Any]) -> Path:
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a layer with owners, times and the deletion marks of overlay."""
-    target.mkdir(exist_ok=True)
-    _run(["cp", "--archive", f"{source}/.", str(target)])
+    _run(as_root(["mkdir", "-p", str(target)]))
+    _run(as_root(["cp", "--archive", f"{source}/.", str(target)]))
 
 
 def _members(sandbox: str) -> dict[str, dict[str, Any]]:
@@ -177,10 +187,10 @@ def prune(newest: Snapshot) -> None:
 
 
 def _podman(*arguments: str) -> str:
-    return _run(["podman", *arguments])
+    return _run(as_root(["podman", *arguments]))
 
 
-def _run(argv: list[str]) -> str:
+def _run(argv: Sequence[str]) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SnapshotError(f"{' '.join(argv[:4])} …: {done.stderr.strip()[-500:]}")

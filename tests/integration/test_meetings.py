@@ -10,6 +10,7 @@ import pytest
 from tests.integration.conftest import Outcome, Proof
 
 from chautari_sandbox import paths
+from chautari_sandbox.privileges import as_root
 
 pytestmark = [pytest.mark.containers, pytest.mark.one_node]
 NODE = "hall"
@@ -147,8 +148,8 @@ def wrong_record() -> Iterator[None]:
     """Let the sandbox's name server answer a wrong address for the server's name."""
     hosts = paths.state_dir("proof") / "dns" / "hosts"
     original = hosts.read_text()
-    argv = ["podman", "exec", "chautari_proof_internet", "systemctl", "kill", "--signal=HUP",
-            "chautari-dns.service"]  # fmt: skip
+    argv = as_root(["podman", "exec", "chautari_proof_internet", "systemctl", "kill",
+                    "--signal=HUP", "chautari-dns.service"])  # fmt: skip
     name = "halls.proof.example.org"
     hosts.write_text(original.replace(f" {name}", f"\n198.51.100.250 {name}"))
     assert hosts.read_text() != original

@@ -47,9 +47,50 @@ def test_only_what_lies_in_the_home_is_given_back(
     monkeypatch.setattr(files.os, "getuid", lambda: 4242)
     refused = OSError(code, "Permission denied")
     taken = unusable_file(home / ".local" / "state" / "chautari" / "x", refused)
-    assert taken.fix.endswith(f"sudo chown -R $(id -un): {home}/.local/state")
+    # The highest folder of that owner, so that nothing below it is refused next.
+    assert taken.fix.endswith(f"sudo chown -R $(id -un): {home}/.local")
     for path in (home, "/", "/etc/x", "/var/lib/y/z", tmp_path / "other", "x"):
         assert unusable_file(path, refused).fix.startswith("see who may use it: ls -ld "), path
+
+
+def test_all_that_is_taken_from_the_home_is_named_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    state, cache = tmp_path / "state" / "chautari", tmp_path / "cache"
+    state.mkdir(parents=True)
+    cache.mkdir()
+    files.check_own([state, cache, tmp_path / "absent", Path("/etc")])
+    monkeypatch.setattr(files.os, "getuid", lambda: 4242)
+    with pytest.raises(BadInput) as refused:
+        files.check_own([state, cache, state / "absent", Path("/etc")])
+    assert refused.value.fix == (
+        f"give it back to your account: sudo chown -R $(id -un): {cache} {tmp_path}/state"
+    )
+
+
+@pytest.mark.parametrize("uid", [0, 4242])
+def test_root_leaves_no_files_in_the_home_of_another(
+    uid: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with `sudo -E deploy`."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SUDO_UID", "1000")
+    monkeypatch.setattr(files.os, "getuid", lambda: uid)
+    monkeypatch.setattr(files, "_owner", lambda _: 1000)
+    if uid:
+        files.check_home()
+    else:
+        with pytest.raises(BadInput, match="files that only root can use") as refused:
+            check_writable([tmp_path])
+        assert "without sudo" in refused.value.fix
+
+
+def test_removed_folder_may_be_absent(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    files.remove_folder(tmp_path / "a")
+    files.remove_folder(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_check_writable_creates_and_leaves_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 import stat
+import subprocess
 import sys
 import tempfile
 import threading
@@ -55,6 +56,19 @@ def test_command_is_killed_after_the_timeout() -> None:
     with pytest.raises(ProcessError, match="did not end in time: begun") as failed:
         run(["sh", "-c", "echo begun; exec sleep 60"], timeout=0.2)
     assert failed.value.code is None
+
+
+def test_command_of_root_that_cannot_be_killed_is_left_to_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A command behind sudo is root's."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(subprocess.Popen, "send_signal", refuse)
+    with pytest.raises(ProcessError, match="did not end in time: begun"):
+        run(["sh", "-c", "echo begun; sleep 1"], timeout=0.2)
 
 
 def test_run_does_not_wait_for_children_of_a_killed_command(

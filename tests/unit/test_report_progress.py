@@ -123,6 +123,17 @@ def test_terminal_shows_a_line_a_node_and_prints_failures_above() -> None:
     assert "bog1  php  FAILED Go: no" in stream.getvalue()
 
 
+def test_terminal_is_free_until_a_node_has_progress() -> None:
+    """Before that a sandbox may be started, and sudo may ask for a password."""
+    stream = io.StringIO()
+    console = Console(file=stream, width=80, force_terminal=True, force_interactive=True)
+    with Progress(console) as progress:
+        progress.print_line("created the network")
+        assert stream.getvalue() == "created the network\n"
+        progress.show_phase("med1", "preparing")
+        assert "med1" in stream.getvalue()
+
+
 def test_terminal_with_many_nodes_shows_those_that_run() -> None:
     progress = Progress(Console(file=io.StringIO(), width=80, height=8))
     for number in range(5):

@@ -11,9 +11,21 @@ from sandbox_samples import STATE
 from chautari.errors import BadInput, RunFailed
 from chautari.region.load import Inventory
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari_sandbox import api, apt_sources, authority, images, ports, runtime, setup, state
+from chautari_sandbox import (
+    api,
+    apt_sources,
+    authority,
+    capacity,
+    images,
+    ports,
+    privileges,
+    runtime,
+    setup,
+    state,
+)
 from chautari_sandbox.internet_endpoints import internet_endpoints
 from chautari_sandbox.mirror_folder import forget_mirror_folder, spec_with_mirror_folder
+from chautari_sandbox.podman_client import PodmanClient
 from chautari_sandbox.provider import SandboxProvider
 from chautari_sandbox.requirements import sandbox_spec
 from chautari_sandbox.spec import SandboxSpec
@@ -122,10 +134,13 @@ def test_failure_at_the_last_step_sets_up_again_next_time(
         (runtime, "working_podman_command"), (apt_sources, "host_apt_indexes"),
         (images, "ensure_images"),
         (authority, "ensure_authority"), (setup, "ensure_network"), (setup, "start_internet"),
-        (setup, "start_nodes"),
+        (setup, "start_nodes"), (runtime, "require_podman"), (images, "missing_images"),
+        (capacity, "require_room"), (capacity, "require_forwarding"),
+        (privileges, "require_root_access"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, lambda *_: ())
     monkeypatch.setattr(images, "image_recipes", lambda *_: {})
+    monkeypatch.setattr(PodmanClient, "containers", lambda _: {})
     monkeypatch.setattr(setup, "publish_artifacts", lambda *_: described(spec))
     monkeypatch.setattr(setup, "initial_state", lambda *_: None)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shlex
+import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from chautari.errors import BadInput
+
+_NO_SUDO = "run the command without sudo; it asks sudo by itself for what needs root"
 
 # What this machine can be short of or forbid; other errors of the operating system are our bugs.
 ENVIRONMENT_ERRORS = frozenset(
@@ -67,6 +71,7 @@ def check_writable(folders: Iterable[Path]) -> None:
     Raises:
         BadInput: names the folder that cannot be written, and a command against it.
     """
+    check_home()
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -75,6 +80,43 @@ def check_writable(folders: Iterable[Path]) -> None:
                 stream.flush()
         except OSError as error:
             raise unusable_file(error.filename or folder, error) from None
+
+
+def check_own(paths: Iterable[Path]) -> None:
+    """Make sure that what exists of `paths` belongs to this account, as long as it is in its home.
+
+    Raises:
+        BadInput: names all that does not, as after `sudo deploy`, and a command against it.
+    """
+    check_home()
+    taken = sorted({_topmost_taken(path) for path in paths if _is_foreign_owned_in_home(path)})
+    if taken:
+        shown = " ".join(shlex.quote(str(path)) for path in taken)
+        raise BadInput(
+            f"another account owns {', '.join(map(str, taken))}",
+            fix=_NO_SUDO if os.getuid() == 0 else _give_back(shown),
+        )
+
+
+def check_home() -> None:
+    """Make sure that root, who came through sudo, does not leave files in the home of another.
+
+    Raises:
+        BadInput: when it would, as with `sudo -E`.
+    """
+    person = os.environ.get("SUDO_UID", "")
+    if os.getuid() == 0 and person.isdecimal() and person != "0":
+        with contextlib.suppress(OSError, RuntimeError):
+            if _owner(Path.home()) == int(person):
+                raise BadInput(
+                    f"files that only root can use would be left in {Path.home()}", fix=_NO_SUDO
+                )
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder with all its content; one that does not exist is fine."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
 
 
 def create_private_folder(folder: Path) -> None:
@@ -107,7 +149,7 @@ def _remedy(path: Path, code: int | None) -> str:
     shown = shlex.quote(str(known))
     if code in (errno.EACCES, errno.EPERM):
         if _is_foreign_owned_in_home(known):
-            return f"give it back to your account: sudo chown -R $(id -un): {shown}"
+            return _give_back(shlex.quote(str(_topmost_taken(known))))
         return f"see who may use it: ls -ld {shown}"
     if code in (errno.ENOSPC, errno.EDQUOT):
         return f"free some space: df -h {shown}"
@@ -123,9 +165,30 @@ def _is_foreign_owned_in_home(path: Path) -> bool:
     """
     try:
         inside = Path.home().resolve() in path.resolve().parents
-        return inside and path.stat().st_uid != os.getuid()
+        return inside and _owner(path) != os.getuid()
     except (OSError, RuntimeError):
         return False
+
+
+def _topmost_taken(path: Path) -> Path:
+    """Return `path` or the highest folder of the same owner above it, inside of the home.
+
+    A command for it covers all that would be refused next.
+    """
+    owner, found = _owner(path), path
+    for folder in path.parents:
+        if not _is_foreign_owned_in_home(folder) or _owner(folder) != owner:
+            break
+        found = folder
+    return found
+
+
+def _give_back(shown: str) -> str:
+    return f"give it back to your account: sudo chown -R $(id -un): {shown}"
+
+
+def _owner(path: Path) -> int:
+    return path.stat().st_uid
 
 
 def _exists(path: Path) -> bool:

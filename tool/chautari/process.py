@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shlex
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -67,22 +69,29 @@ def run(
         )
     except OSError as refused:
         raise ProcessError(command, 127, "", f"{argv[0]}: {refused.strerror}") from None
-    _running.add(process.terminate)
+    end = functools.partial(_signal, process, signal.SIGTERM)
+    _running.add(end)
     try:
         out, err = process.communicate(stdin or b"", timeout)
     except subprocess.TimeoutExpired:
-        process.kill()
+        _signal(process, signal.SIGKILL)
         raise ProcessError(
             command, None, *_masked_output(*_remaining_output(process), secrets)
         ) from None
     except BaseException:
-        process.kill()
+        _signal(process, signal.SIGKILL)
         raise
     finally:
-        _running.discard(process.terminate)
+        _running.discard(end)
     if check and process.returncode != 0:
         raise ProcessError(command, process.returncode, *_masked_output(out, err, secrets))
     return CompletedProcess(tuple(argv), process.returncode, out, err)
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    """Signal a command; one behind sudo is root's, and takes only the terminal's Ctrl-C."""
+    with contextlib.suppress(PermissionError):
+        process.send_signal(number)
 
 
 def _remaining_output(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
+from chautari.errors import BadInput
+from chautari.files import remove_folder
 from chautari.process import run
-from chautari_sandbox import paths, podman, state
+from chautari_sandbox import paths, podman, privileges, state
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.spec import NodeSpec, RequiredArtifact, SandboxSpec, check_spec
 from chautari_sandbox.state import ContainerStatus, SandboxState, SandboxStatus
@@ -27,17 +29,30 @@ __all__ = [
 def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     """Start the sandbox that `spec` describes; a second call changes nothing."""
     # Certificates, images and downloads are a lot to import, and a running sandbox needs none.
-    from chautari_sandbox import apt_sources, images, runtime, setup
+    from chautari_sandbox import apt_sources, capacity, images, runtime, setup
     from chautari_sandbox.authority import ensure_authority
 
     check_spec(spec)
     folder = paths.state_dir(spec.name)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with paths.hold_lock(folder / "lock"):
-        state.mark_unfinished(spec.name)
+    paths.check_owner(spec.name)
+    runtime.require_podman()
+    with (
+        privileges.root_access(),
+        paths.readable_in_containers(),
+        paths.hold_lock(folder / "lock"),
+    ):
         client = PodmanClient(runtime.working_podman_command(), spec.name, folder)
+        _refuse_sandbox_of_another_account(client)
+        folder.chmod(0o700)
+        state.mark_unfinished(spec.name)
         recipes = images.image_recipes(
             (node.release for node in spec.nodes), apt_sources.host_apt_indexes()
+        )
+        running = sum(found.running for found in client.containers().values())
+        capacity.require_room(
+            max(0, len(spec.nodes) + 1 - running),
+            len(images.missing_images(client.base, recipes.values())),
+            client.base,
         )
         images.ensure_images(client.base, recipes.values(), progress)
         made = {name: recipe.image_name for name, recipe in recipes.items()}
@@ -46,6 +61,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
         described = setup.publish_artifacts(steps, setup.initial_state(spec, folder))
         setup.ensure_network(steps)
         roots = setup.start_internet(steps, described)
+        capacity.require_forwarding()
         setup.start_nodes(steps, described)
         setup.update_connection_settings(steps, roots)
         return state.save(described)
@@ -54,21 +70,27 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
 def down(name: str, *, purge: bool = False) -> None:
     """Remove the containers and the network; with `purge`, also keys, mail and caches."""
     folder = paths.state_dir(name)
+    paths.check_owner(name)
     if shutil.which("podman") is not None:
-        client = PodmanClient(("podman",), name, folder)
+        privileges.require_root_access()
+        client = PodmanClient(podman.command(), name, folder)
         client.remove_containers(client.containers().values())
         if client.network():
             run(podman.remove_network_command(client.base, name))
+        if purge:
+            client.remove_volumes()
     if purge:
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(paths.apt_cache_dir(name), ignore_errors=True)
+        remove_folder(folder)
+        # Earlier versions kept the packages here.
+        remove_folder(paths.cache_dir() / "apt" / name)
 
 
 def status(name: str) -> SandboxStatus:
     """Return which containers exist and run."""
     if shutil.which("podman") is None:
         return SandboxStatus(name, exists=False, running=False, containers=())
-    found = PodmanClient(("podman",), name, paths.state_dir(name)).containers()
+    privileges.require_root_access()
+    found = PodmanClient(podman.command(), name, paths.state_dir(name)).containers()
     members = tuple(_container_status(member, found[member]) for member in sorted(found))
     running = bool(members) and all(member.running for member in members)
     return SandboxStatus(name, exists=bool(members), running=running, containers=members)
@@ -77,6 +99,19 @@ def status(name: str) -> SandboxStatus:
 def load_state(name: str) -> SandboxState | None:
     """Return the state that the last `up` saved; None when there is none."""
     return state.load(name)
+
+
+def _refuse_sandbox_of_another_account(client: PodmanClient) -> None:
+    """Refuse to replace containers whose keys and state are not in this account's folders."""
+    present = client.containers()
+    if not present or state.is_known(client.sandbox):
+        return
+    owners = sorted({found.labels.get(podman.OWNER, "") for found in present.values()} - {""})
+    raise BadInput(
+        f"a sandbox {client.sandbox} exists already, which another account of this machine made"
+        + (f" for {', '.join(owners)}" if owners else ""),
+        fix=f"use it there, or remove it: deploy sandbox down {client.sandbox}",
+    )
 
 
 def _container_status(name: str, found: ExistingContainer) -> ContainerStatus:

@@ -31,7 +31,11 @@ def mirror_option(callback: TakeMirror | None = None) -> click.Option:
 
 @click.group("sandbox")
 def command() -> None:
-    """Manage a region's containers on this machine: its nodes and its simulated internet."""
+    """Manage a region's containers on this machine: its nodes and its simulated internet.
+
+    Containers belong to root. For another account, sudo runs podman; it may ask for a password in
+    the terminal. Keys, state and reports belong to the account that runs the command.
+    """
 
 
 @command.command("up")

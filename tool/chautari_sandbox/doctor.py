@@ -10,13 +10,15 @@ from pathlib import Path
 
 from chautari.errors import ChautariError
 from chautari.render.provider import DoctorFinding
-from chautari_sandbox import dns, paths, podman, runtime, subnet_conflicts
+from chautari_sandbox import capacity, dns, paths, podman, privileges, runtime, subnet_conflicts
 from chautari_sandbox.podman_client import PodmanClient
 
-NEEDED_DISK = 8 << 30
+NEEDED_STORE = 6 << 30
+NEEDED_CACHE = 2 << 30
+# The demo's nodes and its internet.
+NEEDED_CONTAINERS = 5
 NEEDED_MEMORY = 3 << 30
 NEEDED_LIMIT = 4096
-PODMAN = "apt-get install -y podman"
 NETWORK = "198.51.100.0/25"
 _SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
@@ -28,13 +30,16 @@ def findings(network: str = NETWORK) -> list[DoctorFinding]:
     """Return what this machine has and lacks, in the order in which it should be fixed."""
     checks: dict[str, Check] = {
         "system": _check_linux,
-        "root": _check_root,
         "podman": _check_podman,
+        "root": _check_root,
         "container network": _check_network_backend,
         "container runtime": _check_oci_runtime,
         "mmdebstrap": _check_mmdebstrap,
-        "disk": _check_disk,
+        "disk of the home": _check_disk_of_home,
+        "disk of containers": _check_disk_of_containers,
         "memory": _check_memory,
+        "kernel limits": _check_kernel_limits,
+        "forwarding": _check_forwarding,
         "limits": _check_limits,
         "certificate store": _check_certificate_store,
         "resolver": _report_resolvers,
@@ -61,47 +66,56 @@ def _check_linux() -> tuple[bool, str, str]:
 
 
 def _check_root() -> tuple[bool, str, str]:
-    ok = os.geteuid() == 0
-    detail = "root" if ok else "not root: nodes would not get their own addresses"
-    return ok, detail, "sudo make demo"
+    privileges.require_root_access()
+    account = "root" if privileges.is_root() else "sudo runs podman as root; all else is yours"
+    return True, account, ""
 
 
 def _check_podman() -> tuple[bool, str, str]:
     found = shutil.which("podman", path=_SBIN)
-    return bool(found), found or "not installed", PODMAN
+    return bool(found), found or "not installed", privileges.install_command("podman")
 
 
 def _check_mmdebstrap() -> tuple[bool, str, str]:
     found = shutil.which("mmdebstrap", path=_SBIN)
     detail = found or "not installed"
-    return bool(found), detail, "apt-get install -y mmdebstrap"
+    return bool(found), detail, privileges.install_command("mmdebstrap")
 
 
 def _check_network_backend() -> tuple[bool, str, str]:
     places = ("/usr/lib/podman/netavark", "/usr/libexec/podman/netavark")
     found = next((place for place in places if Path(place).exists()), "")
     detail = found or "not installed"
-    return bool(found), detail, "apt-get install -y netavark"
+    return bool(found), detail, privileges.install_command("netavark")
 
 
 def _check_oci_runtime() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
-        return False, "podman comes first", PODMAN
+        return False, "podman comes first", privileges.install_command("podman")
     refusals = {name: runtime.failure_reason(name) for name in runtime.installed_runtimes()}
     works = [name for name, refusal in refusals.items() if not refusal]
     reasons = "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items() if refusal)
     detail = f"{works[0]} starts containers" if works else reasons or "none is installed"
-    return bool(works), detail, "apt-get install -y runc"
+    return bool(works), detail, privileges.install_command("runc")
 
 
-def _check_disk() -> tuple[bool, str, str]:
-    place = paths.states_home()
+def _check_disk_of_home() -> tuple[bool, str, str]:
+    place = paths.cache_dir()
     while not place.exists():
         place = place.parent
-    free = shutil.disk_usage(place).free
-    detail = f"{free / (1 << 30):.1f} GB free, {NEEDED_DISK >> 30} GB are needed"
-    fix = f"free some space on the file system of {place}: apt-get clean && podman system prune"
-    return free >= NEEDED_DISK, detail, fix
+    return _compare_disk(place, shutil.disk_usage(place).free, NEEDED_CACHE)
+
+
+def _check_disk_of_containers() -> tuple[bool, str, str]:
+    if shutil.which("podman") is None:
+        return False, "podman comes first", privileges.install_command("podman")
+    store = capacity.container_store(podman.command())
+    return _compare_disk(store, capacity.free_in_store(store), NEEDED_STORE)
+
+
+def _compare_disk(place: Path, free: int, needed: int) -> tuple[bool, str, str]:
+    detail = f"{free / 1e9:.1f} GB free at {place}, {needed / 1e9:.1f} GB are needed"
+    return free >= needed, detail, f"free some space there, and see what takes it: df -h {place}"
 
 
 def _check_memory() -> tuple[bool, str, str]:
@@ -116,11 +130,25 @@ def _check_limits() -> tuple[bool, str, str]:
     return limit >= NEEDED_LIMIT, detail, "ulimit -Hn 16384; ulimit -Hu 16384"
 
 
+def _check_kernel_limits() -> tuple[bool, str, str]:
+    limits = capacity.kernel_limits(NEEDED_CONTAINERS)
+    short = [limit for limit in limits if not limit.ok]
+    detail = "; ".join(map(str, short)) or f"room for {NEEDED_CONTAINERS} more containers"
+    return not short, detail, " && ".join(limit.fix for limit in short)
+
+
+def _check_forwarding() -> tuple[bool, str, str]:
+    off = capacity.file_turning_forwarding_off()
+    detail = f"turned off in {off}: containers would lose the internet at a boot"
+    fix = f"remove net.ipv4.ip_forward=0 from {off}"
+    return off is None, detail if off else "podman turns it on for its containers", fix
+
+
 def _check_certificate_store() -> tuple[bool, str, str]:
     bundle = Path("/etc/ssl/certs/ca-certificates.crt")
     ok = bundle.is_file() and bundle.stat().st_size > 0
     detail = str(bundle) if ok else f"{bundle} is missing"
-    return ok, detail, "apt-get install -y ca-certificates"
+    return ok, detail, privileges.install_command("ca-certificates")
 
 
 def _report_resolvers() -> tuple[bool, str, str]:
@@ -139,7 +167,7 @@ def _find_sandbox_bridge(network: str) -> str:
     """Return the bridge of a sandbox that already has this network; empty without one."""
     if shutil.which("podman") is None:
         return ""
-    for item in PodmanClient(("podman",), "", Path()).networks():
+    for item in PodmanClient(podman.command(), "", Path()).networks():
         if item.subnet == network and item.name.startswith(podman.network_name("")):
             return item.interface
     return ""

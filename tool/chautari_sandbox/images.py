@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chautari.process import run
-from chautari_sandbox import apt_sources, paths, podman
+from chautari_sandbox import apt_sources, paths, podman, privileges
 
 _COMMON = ("systemd-sysv", "dbus", "iproute2", "ca-certificates")
 NODE_PACKAGES = (*_COMMON, "openssh-server", "nftables")
@@ -77,10 +77,10 @@ def ensure_images(
     base: podman.Argv, wanted: Collection[Recipe], progress: Callable[[str], None]
 ) -> tuple[str, ...]:
     """Build the images that podman does not have yet; return their names."""
-    if not _missing_images(base, wanted):
+    if not missing_images(base, wanted):
         return ()
     with paths.hold_lock(paths.cache_dir() / "images" / "lock"):
-        absent = _missing_images(base, wanted)
+        absent = missing_images(base, wanted)
         for recipe in absent:
             progress(f"building the base image {recipe.image_name} (once; about a minute)")
         with ThreadPoolExecutor(max_workers=2) as pool:
@@ -88,7 +88,8 @@ def ensure_images(
     return tuple(recipe.image_name for recipe in absent)
 
 
-def _missing_images(base: podman.Argv, wanted: Collection[Recipe]) -> list[Recipe]:
+def missing_images(base: podman.Argv, wanted: Collection[Recipe]) -> list[Recipe]:
+    """Return the recipes of images that podman does not have."""
     present = run(podman.list_images_command(base)).text.split()
     return [recipe for recipe in wanted if recipe.image_name not in present]
 
@@ -103,7 +104,10 @@ def _import_image(base: podman.Argv, recipe: Recipe) -> None:
 def _build_archive(recipe: Recipe, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     partial = archive.with_suffix(".partial")
-    run(build_command(recipe, str(partial)))
+    partial.unlink(missing_ok=True)
+    # mmdebstrap writes into a file that exists, which so belongs to this account.
+    partial.touch(0o644)
+    run(privileges.as_root_with_proxies(build_command(recipe, str(partial))))
     partial.replace(archive)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chautari.errors import RunFailed
 from chautari.files import write_atomically
-from chautari_sandbox import dns, paths, podman, ports, seed
+from chautari_sandbox import dns, podman, ports, seed
 from chautari_sandbox.authority import Identity, ensure_server_certificate
 from chautari_sandbox.internet import container_files
 from chautari_sandbox.podman_client import PodmanClient
@@ -16,6 +16,7 @@ from chautari_sandbox.spec import SandboxSpec
 from chautari_sandbox.state import MailRelay
 
 MEMBER = "internet"
+VOLUMES = ("mail", "packages")
 SERVERS = {
     53: "the name server", 80: "the mirror", 587: "the mail relay", 3142: "the apt cache",
     8025: "the mail store", 14000: "the ACME server", 15000: "the ACME server's management",
@@ -26,14 +27,13 @@ def internet_container_spec(
     spec: SandboxSpec, image: str, folder: Path, limit: int, files: bytes
 ) -> podman.Container:
     """Return the internet container as podman should create it."""
-    mail, cache = folder / "mail", paths.apt_cache_dir(spec.name)
-    for path in (mail, cache):
-        path.mkdir(parents=True, exist_ok=True)
+    # What accounts of the container write stays with podman: nobody else could delete it.
+    mail, packages = (podman.volume_name(spec.name, content) for content in VOLUMES)
     volumes = (
         f"{folder / 'dns'}:/etc/chautari-dns:ro",
         f"{folder / 'mirror'}:/srv/mirror:ro",
         f"{mail}:/var/lib/chautari-mail",
-        f"{cache}:/var/cache/packages",
+        f"{packages}:/var/cache/packages",
     )
     return podman.Container(
         name=podman.container_name(spec.name, MEMBER),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
-from chautari.files import write_atomically
+from chautari.files import check_own, write_atomically
 
 
 def _xdg_folder(variable: str, fallback: str) -> Path:
@@ -32,9 +32,25 @@ def cache_dir() -> Path:
     return _xdg_folder("XDG_CACHE_HOME", ".cache")
 
 
-def apt_cache_dir(name: str) -> Path:
-    """Return the folder of one sandbox's Debian packages."""
-    return cache_dir() / "apt" / name
+def check_owner(name: str) -> None:
+    """Make sure that this account may use what earlier commands left in its folders.
+
+    Raises:
+        BadInput: with the command that hands it over, as after `sudo deploy`.
+    """
+    check_own(
+        (
+            states_home().parent, states_home(), *_parts(state_dir(name)),
+            cache_dir(), *_parts(cache_dir() / "images"), *_parts(cache_dir() / "downloads"),
+        )
+    )  # fmt: skip
+
+
+def _parts(folder: Path) -> Iterator[Path]:
+    """Yield a folder and what lies directly in it; nothing where it cannot be read."""
+    yield folder
+    with suppress(OSError):
+        yield from folder.iterdir()
 
 
 def write_if_changed(path: Path, content: str) -> bool:
@@ -43,6 +59,19 @@ def write_if_changed(path: Path, content: str) -> bool:
         return False
     write_atomically(path, content)
     return True
+
+
+@contextmanager
+def readable_in_containers() -> Iterator[None]:
+    """Let accounts of containers read what is written, even if this account's umask forbids it.
+
+    The folder of the sandbox itself stays closed to the accounts of this machine.
+    """
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager

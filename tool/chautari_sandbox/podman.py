@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-Argv = tuple[str, ...]
+from chautari_sandbox.privileges import Argv as Argv
+from chautari_sandbox.privileges import as_root
 
 _LABEL = "org.chautari."
 SANDBOX = _LABEL + "sandbox"
@@ -35,6 +36,11 @@ class Container:
     labels: Mapping[str, str]
     volumes: tuple[str, ...] = ()
     nests: bool = False
+
+
+def command(runtime: str = "") -> Argv:
+    """Return the first part of every podman command: root's podman, with this runtime."""
+    return as_root(("podman", "--runtime", runtime) if runtime else ("podman",))
 
 
 def container_name(sandbox: str, member: str) -> str:
@@ -107,6 +113,26 @@ def create_network_command(base: Argv, sandbox: str, subnet: str) -> Argv:
 def remove_network_command(base: Argv, sandbox: str) -> Argv:
     """Return the command that removes a sandbox's network."""
     return (*base, "network", "rm", "--force", network_name(sandbox))
+
+
+def store_command(base: Argv) -> Argv:
+    """Return the command that prints the folder of all images and containers."""
+    return (*base, "info", "--format", "{{.Store.GraphRoot}}")
+
+
+def volume_name(sandbox: str, content: str) -> str:
+    """Return the name of a volume, which outlives the containers of its sandbox."""
+    return f"chautari_{sandbox}_{content}"
+
+
+def list_volumes_command(base: Argv) -> Argv:
+    """Return the command that lists the names of all volumes."""
+    return (*base, "volume", "ls", "--quiet")
+
+
+def remove_volumes_command(base: Argv, names: Iterable[str]) -> Argv:
+    """Return the command that removes volumes with their content."""
+    return (*base, "volume", "rm", *names)
 
 
 def list_images_command(base: Argv) -> Argv:

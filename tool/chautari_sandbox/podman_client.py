@@ -108,6 +108,14 @@ class PodmanClient:
         if names:
             run(podman.remove_command(self.base, names))
 
+    def remove_volumes(self) -> None:
+        """Remove what the containers kept outside of themselves: mail and packages."""
+        own = podman.volume_name(self.sandbox, "")
+        listed = run(podman.list_volumes_command(self.base)).text.split()
+        names = [name for name in listed if name.startswith(own)]
+        if names:
+            run(podman.remove_volumes_command(self.base, names))
+
     def ensure_container(
         self, wanted: podman.Container, files: bytes, present: ExistingContainer | None
     ) -> str:

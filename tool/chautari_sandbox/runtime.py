@@ -12,7 +12,7 @@ from pathlib import Path
 from chautari.errors import RunFailed
 from chautari.files import write_atomically
 from chautari.process import ProcessError, run
-from chautari_sandbox import paths, podman
+from chautari_sandbox import paths, podman, privileges
 
 CANDIDATES = ("crun", "runc")
 _SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
@@ -35,10 +35,9 @@ def failure_reason(name: str) -> str:
     with tempfile.TemporaryDirectory(prefix="chautari-") as folder:
         rootfs = _create_empty_rootfs(Path(folder))
         try:
-            run(
-                podman.trial_command(podman_command(name), str(rootfs), container_ulimit()),
-                timeout=60,
-            )
+            # Only root may end a command of root, so `timeout` runs as root too.
+            base = privileges.as_root(("timeout", "60", "podman", "--runtime", name))
+            run(podman.trial_command(base, str(rootfs), container_ulimit()), timeout=90)
         except ProcessError as error:
             return error.stderr.strip() or str(error)
     return ""
@@ -53,9 +52,14 @@ def _create_empty_rootfs(folder: Path) -> Path:
     return folder
 
 
-def podman_command(name: str) -> podman.Argv:
-    """Return the first part of every podman command with this runtime."""
-    return ("podman", "--runtime", name)
+def require_podman() -> None:
+    """Make sure that podman is installed.
+
+    Raises:
+        RunFailed: when it is not.
+    """
+    if shutil.which("podman") is None:
+        raise RunFailed("podman is not installed", fix=privileges.install_command("podman", "runc"))
 
 
 def working_podman_command() -> podman.Argv:
@@ -64,18 +68,16 @@ def working_podman_command() -> podman.Argv:
     Raises:
         RunFailed: when no container runtime works here.
     """
-    if shutil.which("podman") is None:
-        raise RunFailed("podman is not installed", fix="apt-get install podman runc")
     names = installed_runtimes()
     machine = f"{os.uname().release} {' '.join(names)}"
     memory = paths.cache_dir() / "runtime.json"
     if memory.is_file():
         known = json.loads(memory.read_text())
         if known["machine"] == machine:
-            return podman_command(known["runtime"])
+            return podman.command(known["runtime"])
     chosen = _first_working_runtime(names)
     write_atomically(memory, json.dumps({"machine": machine, "runtime": chosen}))
-    return podman_command(chosen)
+    return podman.command(chosen)
 
 
 def _first_working_runtime(names: tuple[str, ...]) -> str:
@@ -85,4 +87,6 @@ def _first_working_runtime(names: tuple[str, ...]) -> str:
         if not refusals[name]:
             return name
     reasons = "; ".join(f"{name}: {why}" for name, why in refusals.items()) or "none is installed"
-    raise RunFailed(f"no container runtime works here ({reasons})", fix="apt-get install runc")
+    raise RunFailed(
+        f"no container runtime works here ({reasons})", fix=privileges.install_command("runc")
+    )

@@ -141,6 +141,11 @@ def is_finished(name: str) -> bool:
     return not _unfinished_marker(name).exists()
 
 
+def is_known(name: str) -> bool:
+    """Return whether this account started a sandbox of this name, completely or not."""
+    return _state_file(name).exists() or _unfinished_marker(name).exists()
+
+
 def save(state: SandboxState) -> SandboxState:
     """Save the state of a sandbox whose start was completed."""
     write_atomically(_state_file(state.name), to_json(state), 0o600)
@@ -152,5 +157,5 @@ def load(name: str) -> SandboxState | None:
     """Return the saved state; None when there is none or an older release wrote it."""
     try:
         return from_json(_state_file(name).read_text())
-    except (OSError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError):
         return None

@@ -63,7 +63,10 @@ class Progress:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        """Start the live view where there is a terminal to hold it."""
+        """Have a live view where there is a terminal to hold it; the first node starts it.
+
+        Until then the terminal is free: sudo may ask there for a password.
+        """
         if self._console.is_interactive:
             self._live = Live(
                 get_renderable=self.live_table,
@@ -72,7 +75,6 @@ class Progress:
                 transient=True,
                 redirect_stdout=False,
             )
-            self._live.start(refresh=True)
         return self
 
     def __exit__(
@@ -100,6 +102,7 @@ class Progress:
         with self._lock:
             state = self._progress_of(node)
             state.role, state.task = "", one_line(doing)
+        self._start_live_view()
         if not self._live:
             self._print_lines([_join_columns(node, doing)])
 
@@ -114,6 +117,7 @@ class Progress:
         with self._lock:
             state = self._progress_of(node)
             self._apply_event(state, event)
+        self._start_live_view()
         lines = _event_lines(node, event)
         if event.get("event") == "run_finished":
             counts = f"changed={state.changed} failed={state.failed} {_seconds_text(event)}"
@@ -121,6 +125,10 @@ class Progress:
         if self._live:
             lines = [line for line in lines if event.get("event") in _URGENT]
         self._print_lines(lines, "bold red" if _is_failure(event) else "yellow")
+
+    def _start_live_view(self) -> None:
+        if self._live:
+            self._live.start(refresh=True)
 
     def _progress_of(self, node: str) -> _NodeProgress:
         return self._nodes.setdefault(node, _NodeProgress(self._clock()))

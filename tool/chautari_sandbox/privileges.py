@@ -1,0 +1,122 @@
+"""Runs as root what needs root, and nothing else: podman and the builds of base systems.
+
+Only root's containers get addresses of their own. Everything else runs as the account that started
+the command, so that keys, state, reports and caches belong to it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shlex
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from chautari.errors import BadInput
+from chautari.process import ProcessError, run
+
+Argv = tuple[str, ...]
+
+REASON = "containers need root, so that nodes get addresses of their own"
+# sudo forgets a password after minutes; a first start on a slow connection takes longer.
+_REFRESH_SECONDS = 60
+# A command that a narrow rule of sudo for containers allows too.
+_PROBE = ("podman", "--version")
+_SETTINGS = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+def is_root() -> bool:
+    """Return whether this process is root's."""
+    return os.geteuid() == 0
+
+
+def as_root(argv: Sequence[str]) -> Argv:
+    """Return the command that runs `argv` as root; it never asks for a password."""
+    return tuple(argv) if is_root() else ("sudo", "--non-interactive", "--", *argv)
+
+
+def as_root_with_proxies(argv: Sequence[str]) -> Argv:
+    """Return the command that runs `argv` as root with this account's proxies.
+
+    sudo removes them from the environment, and a download may depend on them.
+    """
+    proxies = [f"{name}={os.environ[name]}" for name in _SETTINGS if os.environ.get(name)]
+    return as_root(("env", *proxies, *argv) if proxies and not is_root() else argv)
+
+
+def install_command(*packages: str) -> str:
+    """Return the command for a person that installs Debian packages on this machine."""
+    return f"{'' if is_root() else 'sudo '}apt-get install -y {' '.join(packages)}"
+
+
+def require_root_access() -> None:
+    """Make sure that commands can run as root; sudo may ask for a password at a terminal.
+
+    Raises:
+        BadInput: when they cannot. Nothing was changed.
+    """
+    if is_root():
+        return
+    if shutil.which("sudo") is None:
+        raise BadInput(
+            f"{REASON}, and sudo is not installed",
+            fix=f"as root: apt-get install -y sudo && {_join_group()}",
+        )
+    if not _refusal():
+        return
+    if not _is_at_terminal():
+        rule = f"{getpass.getuser()} ALL=(ALL) NOPASSWD: ALL"
+        raise BadInput(
+            f"{REASON}. sudo refused, and there is no terminal to type a password: {_refusal()}",
+            fix="run it in a terminal, or let sudo ask for no password; as root: "
+            f"echo {shlex.quote(rule)} > /etc/sudoers.d/chautari",
+        )
+    with suppress(ProcessError):
+        run(("sudo", "--validate", "--prompt", f"{REASON}.\n[sudo] password for %p: "))
+    if refusal := _refusal():
+        raise BadInput(f"{REASON}, but sudo refused: {refusal}", fix=f"as root: {_join_group()}")
+
+
+@contextmanager
+def root_access() -> Iterator[None]:
+    """Make sure that commands can run as root until the end, with at most one password prompt."""
+    require_root_access()
+    ended = threading.Event()
+    if not is_root():
+        threading.Thread(target=_refresh_until, args=(ended,), daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def _refresh_until(ended: threading.Event) -> None:
+    while not ended.wait(_REFRESH_SECONDS):
+        _refusal()
+
+
+def _refusal() -> str:
+    """Return sudo's own words when it needs a password or forbids the command; else nothing."""
+    try:
+        run(as_root(_PROBE), timeout=60)
+    except ProcessError as error:
+        return error.stderr.strip() or str(error)
+    return ""
+
+
+def _is_at_terminal() -> bool:
+    """Return whether sudo can ask: a command in the background would stop at its question."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    finally:
+        os.close(terminal)
+
+
+def _join_group() -> str:
+    return f"usermod -aG sudo {getpass.getuser()}; then log in again"
