@@ -19,9 +19,7 @@ KEY = SecretSpec(
     pattern=PRIVATE_KEY, form="a private RSA key in PEM form",
 )  # fmt: skip
 SECRETS = (
-    SecretSpec(
-        "jitsi_focus_password", "jitsi", "password of the account of Jitsi's conference focus"
-    ),
+    SecretSpec("jitsi_focus_password", "jitsi", "password of Jicofo's account at the XMPP server"),
     BRIDGE_PASSWORD,
     KEY,
     SecretSpec("jitsi_turn_secret", "jitsi", "key that TURN credentials are made from"),
