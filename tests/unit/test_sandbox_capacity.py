@@ -34,7 +34,7 @@ def test_exhausted_limit_is_named_with_the_command_that_raises_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(privileges, "is_root", lambda: False)
-    monkeypatch.setattr(capacity, "_sysctl", lambda _: 128)
+    monkeypatch.setattr(capacity, "_read_sysctl", lambda _: 128)
     monkeypatch.setattr(capacity, "kernel_limits", lambda _: (INSTANCES,))
     with pytest.raises(RunFailed, match="no room for 21 more containers: 20 of 168 ") as failed:
         capacity.require_room(21, 0, ("podman",))
@@ -66,7 +66,7 @@ def test_disk_of_containers_is_compared_with_what_they_need(
 def test_processes_left_by_the_kernel_are_counted() -> None:
     limits = {limit.setting: limit for limit in capacity._task_limits(4)}
     assert limits["kernel.pid_max"].needed == 4 * capacity.TASKS
-    assert 0 < limits["kernel.pid_max"].free < capacity._sysctl("kernel.pid_max")
+    assert 0 < limits["kernel.pid_max"].free < capacity._read_sysctl("kernel.pid_max")
 
 
 @pytest.mark.parametrize(

@@ -89,12 +89,14 @@ def check_own(paths: Iterable[Path]) -> None:
         BadInput: names all that does not, as after `sudo deploy`, and a command against it.
     """
     check_home()
-    taken = sorted({_topmost_taken(path) for path in paths if _is_foreign_owned_in_home(path)})
+    taken = sorted(
+        {_topmost_folder_of_same_owner(path) for path in paths if _is_foreign_owned_in_home(path)}
+    )
     if taken:
         shown = " ".join(shlex.quote(str(path)) for path in taken)
         raise BadInput(
             f"another account owns {', '.join(map(str, taken))}",
-            fix=_NO_SUDO if os.getuid() == 0 else _give_back(shown),
+            fix=_NO_SUDO if os.getuid() == 0 else _chown_advice(shown),
         )
 
 
@@ -149,7 +151,7 @@ def _remedy(path: Path, code: int | None) -> str:
     shown = shlex.quote(str(known))
     if code in (errno.EACCES, errno.EPERM):
         if _is_foreign_owned_in_home(known):
-            return _give_back(shlex.quote(str(_topmost_taken(known))))
+            return _chown_advice(shlex.quote(str(_topmost_folder_of_same_owner(known))))
         return f"see who may use it: ls -ld {shown}"
     if code in (errno.ENOSPC, errno.EDQUOT):
         return f"free some space: df -h {shown}"
@@ -170,7 +172,7 @@ def _is_foreign_owned_in_home(path: Path) -> bool:
         return False
 
 
-def _topmost_taken(path: Path) -> Path:
+def _topmost_folder_of_same_owner(path: Path) -> Path:
     """Return `path` or the highest folder of the same owner above it, inside of the home.
 
     A command for it covers all that would be refused next.
@@ -183,7 +185,7 @@ def _topmost_taken(path: Path) -> Path:
     return found
 
 
-def _give_back(shown: str) -> str:
+def _chown_advice(shown: str) -> str:
     return f"give it back to your account: sudo chown -R $(id -un): {shown}"
 
 

@@ -69,17 +69,17 @@ def run(
         )
     except OSError as refused:
         raise ProcessError(command, 127, "", f"{argv[0]}: {refused.strerror}") from None
-    end = functools.partial(_signal, process, signal.SIGTERM)
+    end = functools.partial(_send_signal, process, signal.SIGTERM)
     _running.add(end)
     try:
         out, err = process.communicate(stdin or b"", timeout)
     except subprocess.TimeoutExpired:
-        _signal(process, signal.SIGKILL)
+        _send_signal(process, signal.SIGKILL)
         raise ProcessError(
             command, None, *_masked_output(*_remaining_output(process), secrets)
         ) from None
     except BaseException:
-        _signal(process, signal.SIGKILL)
+        _send_signal(process, signal.SIGKILL)
         raise
     finally:
         _running.discard(end)
@@ -88,7 +88,7 @@ def run(
     return CompletedProcess(tuple(argv), process.returncode, out, err)
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+def _send_signal(process: subprocess.Popen[bytes], number: int) -> None:
     """Signal a command; one behind sudo is root's, and takes only the terminal's Ctrl-C."""
     with contextlib.suppress(PermissionError):
         process.send_signal(number)

@@ -68,7 +68,7 @@ class Limit:
         """Return the command that raises the limit, now and at each boot."""
         if "." not in self.setting:
             return f"raise {self.setting}, or take another sandbox down: deploy sandbox down NAME"
-        value = 1 << (_sysctl(self.setting) + self.needed).bit_length()
+        value = 1 << (_read_sysctl(self.setting) + self.needed).bit_length()
         file = f"/etc/sysctl.d/60-{self.setting.rpartition('.')[2].replace('_', '-')}.conf"
         root = "" if privileges.is_root() else "sudo "
         return f"echo {self.setting}={value} | {root}tee {file} && {root}sysctl --load={file}"
@@ -152,14 +152,14 @@ def _task_limits(containers: int) -> Iterator[Limit]:
     needed = containers * TASKS
     running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
     for setting in ("kernel.pid_max", "kernel.threads-max"):
-        yield Limit(setting, _sysctl(setting) - running, needed, "processes")
+        yield Limit(setting, _read_sysctl(setting) - running, needed, "processes")
     for folder in _CGROUPS:
         most, now = folder / "pids.max", folder / "pids.current"
         if most.is_file() and now.is_file() and (limit := most.read_text().strip()) != "max":
             yield Limit(str(most), int(limit) - int(now.read_text()), needed, "processes")
 
 
-def _sysctl(setting: str) -> int:
+def _read_sysctl(setting: str) -> int:
     return int(Path("/proc/sys", *setting.split(".")).read_text())
 
 

@@ -39,7 +39,7 @@ def findings(network: str = NETWORK) -> list[DoctorFinding]:
         "disk of containers": _check_disk_of_containers,
         "memory": _check_memory,
         "kernel limits": _check_kernel_limits,
-        "forwarding": _check_forwarding,
+        "forwarding": _check_ip_forwarding,
         "limits": _check_limits,
         "certificate store": _check_certificate_store,
         "resolver": _report_resolvers,
@@ -103,17 +103,17 @@ def _check_disk_of_home() -> tuple[bool, str, str]:
     place = paths.cache_dir()
     while not place.exists():
         place = place.parent
-    return _compare_disk(place, shutil.disk_usage(place).free, NEEDED_CACHE)
+    return _disk_result(place, shutil.disk_usage(place).free, NEEDED_CACHE)
 
 
 def _check_disk_of_containers() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
         return False, "podman comes first", privileges.install_command("podman")
     store = capacity.container_store(podman.command())
-    return _compare_disk(store, capacity.free_in_store(store), NEEDED_STORE)
+    return _disk_result(store, capacity.free_in_store(store), NEEDED_STORE)
 
 
-def _compare_disk(place: Path, free: int, needed: int) -> tuple[bool, str, str]:
+def _disk_result(place: Path, free: int, needed: int) -> tuple[bool, str, str]:
     detail = f"{free / 1e9:.1f} GB free at {place}, {needed / 1e9:.1f} GB are needed"
     return free >= needed, detail, f"free some space there, and see what takes it: df -h {place}"
 
@@ -137,7 +137,7 @@ def _check_kernel_limits() -> tuple[bool, str, str]:
     return not short, detail, " && ".join(limit.fix for limit in short)
 
 
-def _check_forwarding() -> tuple[bool, str, str]:
+def _check_ip_forwarding() -> tuple[bool, str, str]:
     off = capacity.file_turning_forwarding_off()
     detail = f"turned off in {off}: containers would lose the internet at a boot"
     fix = f"remove net.ipv4.ip_forward=0 from {off}"

@@ -40,13 +40,14 @@ def check_owner(name: str) -> None:
     """
     check_own(
         (
-            states_home().parent, states_home(), *_parts(state_dir(name)),
-            cache_dir(), *_parts(cache_dir() / "images"), *_parts(cache_dir() / "downloads"),
+            states_home().parent, states_home(), *_folder_and_entries(state_dir(name)),
+            cache_dir(), *_folder_and_entries(cache_dir() / "images"),
+            *_folder_and_entries(cache_dir() / "downloads"),
         )
     )  # fmt: skip
 
 
-def _parts(folder: Path) -> Iterator[Path]:
+def _folder_and_entries(folder: Path) -> Iterator[Path]:
     """Yield a folder and what lies directly in it; nothing where it cannot be read."""
     yield folder
     with suppress(OSError):

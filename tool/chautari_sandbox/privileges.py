@@ -62,21 +62,24 @@ def require_root_access() -> None:
     if shutil.which("sudo") is None:
         raise BadInput(
             f"{REASON}, and sudo is not installed",
-            fix=f"as root: apt-get install -y sudo && {_join_group()}",
+            fix=f"as root: apt-get install -y sudo && {_advice_to_join_sudo_group()}",
         )
-    if not _refusal():
+    refusal = _sudo_refusal()
+    if not refusal:
         return
     if not _is_at_terminal():
         rule = f"{getpass.getuser()} ALL=(ALL) NOPASSWD: ALL"
         raise BadInput(
-            f"{REASON}. sudo refused, and there is no terminal to type a password: {_refusal()}",
+            f"{REASON}. sudo refused, and there is no terminal to type a password: {refusal}",
             fix="run it in a terminal, or let sudo ask for no password; as root: "
             f"echo {shlex.quote(rule)} > /etc/sudoers.d/chautari",
         )
     with suppress(ProcessError):
         run(("sudo", "--validate", "--prompt", f"{REASON}.\n[sudo] password for %p: "))
-    if refusal := _refusal():
-        raise BadInput(f"{REASON}, but sudo refused: {refusal}", fix=f"as root: {_join_group()}")
+    if refusal := _sudo_refusal():
+        raise BadInput(
+            f"{REASON}, but sudo refused: {refusal}", fix=f"as root: {_advice_to_join_sudo_group()}"
+        )
 
 
 @contextmanager
@@ -85,19 +88,19 @@ def root_access() -> Iterator[None]:
     require_root_access()
     ended = threading.Event()
     if not is_root():
-        threading.Thread(target=_refresh_until, args=(ended,), daemon=True).start()
+        threading.Thread(target=_refresh_sudo_until, args=(ended,), daemon=True).start()
     try:
         yield
     finally:
         ended.set()
 
 
-def _refresh_until(ended: threading.Event) -> None:
+def _refresh_sudo_until(ended: threading.Event) -> None:
     while not ended.wait(_REFRESH_SECONDS):
-        _refusal()
+        _sudo_refusal()
 
 
-def _refusal() -> str:
+def _sudo_refusal() -> str:
     """Return sudo's own words when it needs a password or forbids the command; else nothing."""
     try:
         run(as_root(_PROBE), timeout=60)
@@ -118,5 +121,5 @@ def _is_at_terminal() -> bool:
         os.close(terminal)
 
 
-def _join_group() -> str:
+def _advice_to_join_sudo_group() -> str:
     return f"usermod -aG sudo {getpass.getuser()}; then log in again"

@@ -100,8 +100,8 @@ def _layout_node_box(
     return Box(
         *corner,
         max((badge.y + badge.height for badge in ground), default=below) + _FOOT,
-        _fit(node.name, BOX_WIDTH - 46 - _SIDE - _BETWEEN - state_width, 18, _BOLD),
-        _fit(
+        _shorten_to_width(node.name, BOX_WIDTH - 46 - _SIDE - _BETWEEN - state_width, 18, _BOLD),
+        _shorten_to_width(
             " · ".join(part for part in (node.address, node.os) if part),
             BOX_WIDTH - 2 * _SIDE, 12.5, _REGULAR,
         ),
@@ -117,9 +117,9 @@ def _service_badges(groups: list[ServiceChecks]) -> tuple[Badge, ...]:
     badges: list[Badge] = []
     y = _HEAD
     for group in groups:
-        detail = _passed_of_run(group)
+        detail = _passed_of_completed(group)
         room = BOX_WIDTH - 40 - 34 - _BETWEEN - _text_width(detail, 13, _REGULAR)
-        label, height = _fit(group.service, room, 15, _BOLD), _SERVICE
+        label, height = _shorten_to_width(group.service, room, 15, _BOLD), _SERVICE
         height += _DOUBLE_NOTE if group.double else 0
         badges.append(Badge(_SIDE, y, label, detail, group.tone, group.double, height))
         y += height
@@ -133,19 +133,19 @@ def _role_badges(groups: list[ServiceChecks], top: int, node: NodeReport) -> tup
     row = column = 0
     for group in groups:
         broken = any(role.name == group.service and role.failed for role in node.roles)
-        detail = _passed_of_run(group)
+        detail = _passed_of_completed(group)
         other = 23 + _text_width(f" {detail}", 13, _REGULAR)
         whole = other + _text_width(group.service, 13, _REGULAR) > half
         if whole and column:
             row, column = row + 1, 0
-        label = _fit(group.service, half * (1 + whole) - other, 13, _REGULAR)
+        label = _shorten_to_width(group.service, half * (1 + whole) - other, 13, _REGULAR)
         x, y = _SIDE + column * half, top + row * _GROUND
         badges.append(Badge(x, y, label, detail, "bad" if broken else group.tone))
         row, column = (row, 1) if not whole and column == 0 else (row + 1, 0)
     return tuple(badges)
 
 
-def _passed_of_run(group: ServiceChecks) -> str:
+def _passed_of_completed(group: ServiceChecks) -> str:
     """Return how many of the checks that ran passed; skipped ones are no failures."""
     passed, failed = group.count("passed"), group.count("failed")
     if passed or failed:
@@ -157,7 +157,7 @@ def _text_width(text: str, size: float, character: float) -> float:
     return cell_len(text) * size * character
 
 
-def _fit(text: object, width: float, size: float, character: float) -> str:
+def _shorten_to_width(text: object, width: float, size: float, character: float) -> str:
     """Return a text on one line that is at most `width` wide, with an ellipsis when cut."""
     line, cells = one_line(text), int(width / size / character)
     return line if cell_len(line) <= cells else set_cell_size(line, max(0, cells - 1)) + "…"

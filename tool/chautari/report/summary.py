@@ -220,7 +220,7 @@ def next_steps(report: RegionReport) -> list[str]:
     report without problems ends with how to open its services.
     """
     places: dict[str, list[str]] = {}
-    for place, step in _steps_of_places(report):
+    for place, step in _steps_with_places(report):
         text = one_line(step)
         if text and place not in places.setdefault(text, []):
             places[text].append(place)
@@ -233,7 +233,7 @@ def next_steps(report: RegionReport) -> list[str]:
     return [*shown, one_line(messages.next_step(code, data))]
 
 
-def _steps_of_places(report: RegionReport) -> Iterable[tuple[str, str]]:
+def _steps_with_places(report: RegionReport) -> Iterable[tuple[str, str]]:
     """Yield each step with the node or the check that needs it."""
     for node in report.nodes:
         yield from ((node.name, step) for step in _steps_of_node(node, report))

@@ -242,7 +242,7 @@ def _print_table(
     widths = _column_widths(columns[: len(texts)], columns[len(texts) :], room)
     if not widths:
         for row in rows:
-            _print_record(console, headings, row)
+            _print_row_as_list(console, headings, row)
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, (heading, width) in enumerate(zip(headings, widths, strict=True)):
@@ -271,7 +271,7 @@ def _longest_word(cell: Text) -> int:
     return max(map(cell_len, cell.plain.split()), default=0)
 
 
-def _print_record(console: Console, headings: Sequence[str], row: Row) -> None:
+def _print_row_as_list(console: Console, headings: Sequence[str], row: Row) -> None:
     """Print one row of a table as a heading with its values below it."""
     first, *values = row
     console.print(Padding(first, (0, 0, 0, 2), expand=False))
