@@ -40,7 +40,6 @@ lint: setup  ## ruff, mypy, ansible-lint (outside CI of changed roles), shellche
 	$(BIN)/yamllint --strict .
 	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/ansible-lint
 	$(BIN)/python -m chautari.reference.generate --check
-	$(BIN)/python -m chautari.cli.reference --check
 
 unit: setup  ## Run the tests that need no machine
 	$(BIN)/python -m pytest tests/unit tests/templates -q -n $(WORKERS)
@@ -83,7 +82,6 @@ $(VENV)/.ready: requirements.lock pyproject.toml tool/chautari_sandbox/pyproject
 
 generate: setup  ## Write the files that are generated from the model and the commands
 	$(BIN)/python -m chautari.reference.generate
-	$(BIN)/python -m chautari.cli.reference
 
 clean:  ## Remove the demo's containers and this checkout's environment
 	-$(BIN)/deploy sandbox down demo

@@ -14,7 +14,7 @@ from typing import Any
 from tests.integration import tampering
 from tests.integration.conftest import Outcome, Proof
 
-from chautari.region.load import load
+from chautari.region.load_region import load_region
 from chautari_sandbox.privileges import as_root
 
 HOLD_APT = """
@@ -135,7 +135,7 @@ def restart(proof: Proof, node: str) -> None:
             break
         time.sleep(0.5)
     subprocess.run(as_root(["podman", "start", name]), check=True, capture_output=True)
-    address = load(proof.file).region.nodes[node].address
+    address = load_region(proof.file).region.nodes[node].address
     for _ in range(120):
         # It has to be reachable from here, under its new hardware address.
         with contextlib.suppress(OSError), socket.create_connection((address, 22), 2) as link:

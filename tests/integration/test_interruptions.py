@@ -19,7 +19,7 @@ from tests.integration import harm
 from tests.integration.conftest import Outcome, ProgressReporter, Proof, kill_group
 
 from chautari.prepare import worker
-from chautari.region.load import load
+from chautari.region.load import load_region
 from chautari.render.provider import known_endpoints
 from chautari.ssh.runner_client import new_run_id, open_stream
 from chautari.ssh.target import targets
@@ -331,7 +331,7 @@ def test_update_waits_for_the_lock_of_the_lists(proof: Proof) -> None:
 
 
 def test_damaged_bundle_is_not_unpacked(proof: Proof) -> None:
-    inventory = load(proof.file)
+    inventory = load_region(proof.file)
     [target] = targets(inventory, known_endpoints(inventory), (NODE,))
     run = new_run_id()
     arguments = {"action": "start", "run": run, "sha256": "0" * 64}

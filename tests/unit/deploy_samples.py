@@ -232,7 +232,7 @@ def run(
 ) -> Callable[..., RegionReport]:
     """Run the pipeline on the region of the samples, whose nodes were met before."""
     region = inventory(tmp_path)
-    region.known_hosts.write_text("203.0.113.10 k\n203.0.113.11 k\n")
+    region.known_hosts_file.write_text("203.0.113.10 k\n203.0.113.11 k\n")
     secrets = SecretStore({name: SECRETS[name] for name in SECRETS.names} | {
         "receipt_key": "canary-receipts"}, ())  # fmt: skip
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from chautari.region.load import Inventory, load
+from chautari.region.load import Inventory, load_region
 from chautari.render.endpoints import ArtifactDouble, Endpoints
-from chautari.services.artifacts import Artifact, Repository
+from chautari.services.artifacts import Artifact, PackageRepository
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -25,7 +25,7 @@ SANDBOX = Endpoints(
         "framadate": Artifact("framadate", "1.1.19", "http://mirror.example.org/f.zip", "cd" * 32),
     },
     repositories={
-        "jitsi": Repository(
+        "jitsi": PackageRepository(
             "jitsi",
             "http://mirror.example.org/jitsi",
             "stable/",
@@ -78,7 +78,7 @@ def region_file(folder: Path, text: str = REGION, key: str = KEY) -> Path:
 
 def inventory(folder: Path, text: str = REGION, key: str = KEY) -> Inventory:
     """Return the region `andes`, written under `folder` and loaded."""
-    return load(region_file(folder, text, key))
+    return load_region(region_file(folder, text, key))
 
 
 def key_pair(folder: Path, name: str, kind: str = "ed25519", passphrase: str = "") -> str:

@@ -16,7 +16,7 @@ from benchmarks.benches import BENCHES, changed, cuts, first, regions, simulated
 from benchmarks.measure import BenchError, Command, Sample
 from benchmarks.proxy import Proxy
 
-from chautari.region.load import load
+from chautari.region.load import load_region
 from chautari.report.jsonreport import report_object
 from chautari.report.model import NodeReport, RegionReport, RoleReport
 
@@ -257,13 +257,13 @@ def test_roles_that_did_not_run_are_not_counted() -> None:
 
 def test_regions_of_the_benches_are_valid(tmp_path: Path) -> None:
     regions.make(tmp_path, 2)
-    assert len(load(tmp_path / "r1" / "region.yml").region.nodes) == regions.NODES
+    assert len(load_region(tmp_path / "r1" / "region.yml").region.nodes) == regions.NODES
     (tmp_path / "many").mkdir()
     (tmp_path / "many" / "region.yml").write_text(simulated.region(1000, regions._KEY))
-    assert len(load(tmp_path / "many" / "region.yml").region.nodes) == 1000
+    assert len(load_region(tmp_path / "many" / "region.yml").region.nodes) == 1000
     bench = lab.Lab()
     bench.network = "203.0.113.0/26"
-    assert load(bench.region).region.nodes["cloud"].address == bench.addresses["cloud"]
+    assert load_region(bench.region).region.nodes["cloud"].address == bench.addresses["cloud"]
     bench.__exit__(None, None, None)
     assert not bench.folder.exists()
 

@@ -62,7 +62,7 @@ def test_context_has_secrets_and_variables_of_every_node(
     assert ready.secrets["mail_relay_password"] == "canary-relay"
     [found] = ready.nodes
     assert found.secret["nextcloud_admin_password"] == ready.secrets["nextcloud_admin_password"]
-    assert ready.inventory.secrets.is_file()
+    assert ready.inventory.secrets_file.is_file()
 
 
 def test_context_hides_secrets_in_its_representation(

@@ -9,9 +9,9 @@ import click
 import prose
 import pytest
 
-from chautari.cli import reference
 from chautari.cli.main import deploy
-from chautari.region.load import load
+from chautari.reference.command_reference import command_reference_text
+from chautari.region.load import load_region
 from chautari.report.summary import STATES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,11 +45,11 @@ def test_region_in_the_readme_is_valid(tmp_path: Path) -> None:
     assert sample
     (tmp_path / "andes").mkdir()
     (tmp_path / "andes" / "region.yml").write_text(sample[1])
-    assert load(tmp_path / "andes" / "region.yml").region.region == "andes"
+    assert load_region(tmp_path / "andes" / "region.yml").region.region == "andes"
 
 
 def test_command_page_is_up_to_date() -> None:
-    assert (ROOT / "docs/reference/command.md").read_text() == reference.reference_text()
+    assert (ROOT / "docs/reference/command.md").read_text() == command_reference_text()
 
 
 def test_command_page_names_every_command() -> None:
@@ -60,7 +60,7 @@ def test_command_page_names_every_command() -> None:
 
 def test_command_page_names_every_option() -> None:
     sections = dict(
-        re.findall(r"^## deploy (\w+)\n(.*?)(?=^## |\Z)", reference.reference_text(), re.S | re.M)
+        re.findall(r"^## deploy (\w+)\n(.*?)(?=^## |\Z)", command_reference_text(), re.S | re.M)
     )
     for name in deploy.list_commands(click.Context(deploy)):
         command = deploy.get_command(click.Context(deploy), name)

@@ -22,7 +22,7 @@ from region_samples import inventory
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment, supervisor, worker
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.render.inputs import takes_over
+from chautari.render.inputs import replaced_path_patterns
 from chautari.report.model import NodeReport, Notice, Refusal
 from chautari.ssh.target import targets
 
@@ -116,7 +116,7 @@ def test_orders_name_what_each_node_needs(tmp_path: Path, monkeypatch: pytest.Mo
         "resolver": "",
         "required": plain(NodeRequirements("debian-12", (), False, address="203.0.113.10")),
         "roles": ["base", "firewall", "mail"],
-        "takes_over": {role: takes_over(role) for role in ("base", "firewall", "mail")},
+        "takes_over": {role: replaced_path_patterns(role) for role in ("base", "firewall", "mail")},
         "adopt": [],
     }  # fmt: skip
     assert med1["required"] == plain(

@@ -97,7 +97,7 @@ def test_first_line_of_the_demo_names_the_schema() -> None:
 
 
 def test_reference_page_names_every_key() -> None:
-    page = generate.reference_text()
+    page = generate.region_reference_text()
     for part, name in FIELDS:
         assert f"| `{part.model_fields[name].alias or name}` |" in page
 

@@ -10,9 +10,9 @@ from region_samples import FIXTURES, KEY, inventory, region_file
 from chautari.errors import BadInput, InvalidRegion
 from chautari.region import field_types, yaml_reader
 from chautari.region.field_types import check_timezone
-from chautari.region.load import load
+from chautari.region.load import load_region
 from chautari.region.locate import find_region_file, region_names
-from chautari.region.rules import doubtful
+from chautari.region.rules.warnings import EXAMPLE_KEY
 from chautari.services.nextcloud.releases import RELEASES
 from chautari.services.nextcloud.settings import Nextcloud
 from chautari.services.registry import SERVICES
@@ -37,7 +37,7 @@ def test_load_refuses_with_exactly_the_expected_messages(
 ) -> None:
     monkeypatch.chdir(INVALID)
     with pytest.raises(InvalidRegion) as refused:
-        load(Path(case))
+        load_region(Path(case))
     known = ", ".join(SERVICES)
     assert str(refused.value) + "\n" == expected_of(case).read_text().replace("{services}", known)
     assert refused.value.exit_code == 2
@@ -49,16 +49,16 @@ def test_every_expected_message_belongs_to_a_file() -> None:
 
 @pytest.mark.parametrize("case", cases(VALID))
 def test_load_accepts_valid_region(case: str) -> None:
-    assert load(VALID / case).region.nodes
+    assert load_region(VALID / case).region.nodes
 
 
 def test_load_accepts_the_demo_region() -> None:
     root = FIXTURES.parents[1] / "inventories"
-    assert load(find_region_file("demo", root)).region.sandbox is not None
+    assert load_region(find_region_file("demo", root)).region.sandbox is not None
 
 
 def test_load_returns_values_in_their_types() -> None:
-    region = load(VALID / "everything.yml").region
+    region = load_region(VALID / "everything.yml").region
     node = region.nodes["bog1"]
     assert (node.address, node.address6, node.port) == ("203.0.113.10", "2001:db8::10", 2222)
     assert region.nodes["med-2"].address == "2001:db8::20"
@@ -68,7 +68,7 @@ def test_load_returns_values_in_their_types() -> None:
 
 
 def test_load_reads_yaml_1_1_booleans_as_text() -> None:
-    region = load(VALID / "yaml-words-are-text.yml").region
+    region = load_region(VALID / "yaml-words-are-text.yml").region
     assert (region.region, region.domain, region.country) == ("no", "on.example.org", "NO")
     assert region.languages == ("no",)
     assert list(region.nodes) == ["off"]
@@ -92,7 +92,7 @@ def test_load_reads_plain_scalars_by_yaml_1_2(text: str, value: object) -> None:
 def test_load_reports_shape_errors_of_all_parts_at_once(tmp_path: Path) -> None:
     file = region_file(tmp_path, "nodes: {{a: {{adress: x}}}}\nnodes: {{}}\nnodse: 1\n")
     with pytest.raises(InvalidRegion) as refused:
-        load(file)
+        load_region(file)
     wheres = {problem.where for problem in refused.value.problems}
     assert wheres == {"region", "domain", "contact", "nodes", "nodse"}
 
@@ -102,7 +102,7 @@ def test_load_reports_errors_of_lock_and_region_together(tmp_path: Path) -> None
     file.write_text(file.read_text() + "region: andes\n")
     (file.parent / "artifacts.lock").write_text("nextcloud: 5\n")
     with pytest.raises(InvalidRegion) as refused:
-        load(file)
+        load_region(file)
     assert {problem.file.name for problem in refused.value.problems} == {
         "region.yml",
         "artifacts.lock",
@@ -112,13 +112,13 @@ def test_load_reports_errors_of_lock_and_region_together(tmp_path: Path) -> None
 def test_load_reports_problems_in_the_order_of_lines(tmp_path: Path) -> None:
     file = region_file(tmp_path, "region: 1\ndomain: x\nz: 1\na: 1\n")
     with pytest.raises(InvalidRegion) as refused:
-        load(file)
+        load_region(file)
     lines = [problem.line for problem in refused.value.problems]
     assert lines == sorted(lines)
 
 
 def test_load_accepts_a_release_of_the_lock() -> None:
-    found = load(VALID / "pinned" / "region.yml")
+    found = load_region(VALID / "pinned" / "region.yml")
     assert found.releases["nextcloud"]["34.0.9"].sha256 == "ab" * 32
     assert found.releases["nextcloud"]["34.0.4"] in RELEASES
 
@@ -161,19 +161,19 @@ def test_names_lists_regions_only(tmp_path: Path) -> None:
 
 def test_known_hosts_and_secrets_are_in_the_folder_of_the_region(tmp_path: Path) -> None:
     found = inventory(tmp_path)
-    assert found.known_hosts == tmp_path / "andes" / "known_hosts"
-    assert found.secrets == tmp_path / "andes" / "secrets.age"
+    assert found.known_hosts_file == tmp_path / "andes" / "known_hosts"
+    assert found.secrets_file == tmp_path / "andes" / "secrets.age"
 
 
 def test_load_reports_a_missing_file_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(InvalidRegion, match="cannot read: No such file or directory"):
-        load(tmp_path / "region.yml")
+        load_region(tmp_path / "region.yml")
 
 
 def test_load_ignores_a_byte_order_mark(tmp_path: Path) -> None:
     file = region_file(tmp_path)
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
-    assert load(file).region.region == "andes"
+    assert load_region(file).region.region == "andes"
 
 
 def test_operator_key_keeps_its_comment(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_hint_never_leads_to_the_next_error(value: str, tmp_path: Path) -> None:
         file = tmp_path / "hints.yml"
         file.write_text("\n".join([*lines[:number], match[1] + value, *lines[number + 1 :]]))
         try:
-            load(file)
+            load_region(file)
         except InvalidRegion as error:
             said = [p for p in error.problems if p.line == number + 1]
             for hint in (
@@ -230,7 +230,7 @@ def test_hint_never_leads_to_the_next_error(value: str, tmp_path: Path) -> None:
 
 def _assert_no_problem_on_line(file: Path, line: int) -> None:
     try:
-        load(file)
+        load_region(file)
     except InvalidRegion as error:
         assert [problem for problem in error.problems if problem.line == line] == []
 
@@ -250,7 +250,7 @@ def test_folder_in_upper_case_is_named(tmp_path: Path) -> None:
     assert f"mv {tmp_path}/Andes {tmp_path}/andes" in str(refused.value)
 
 
-README_KEY = "ssh-ed25519 " + doubtful.EXAMPLE_KEY
+README_KEY = "ssh-ed25519 " + EXAMPLE_KEY
 
 
 @pytest.mark.parametrize(
@@ -273,14 +273,14 @@ def test_doubtful_value_is_a_warning(
         "nodes: {a: {address: 192.88.99.7}}\n"
     )
     file.write_text(text.replace(old, new))
-    warnings = load(file).warnings
+    warnings = load_region(file).warnings
     assert [warning.where for warning in warnings] == ([where] if where else [])
     assert all(message in warning.message and warning.line > 3 for warning in warnings)
 
 
 def test_readme_has_the_example_key() -> None:
-    assert doubtful.EXAMPLE_KEY in (FIXTURES.parents[1] / "README.md").read_text()
+    assert EXAMPLE_KEY in (FIXTURES.parents[1] / "README.md").read_text()
 
 
 def test_sandbox_has_addresses_of_its_own() -> None:
-    assert load(FIXTURES.parents[1] / "inventories" / "demo" / "region.yml").warnings == ()
+    assert load_region(FIXTURES.parents[1] / "inventories" / "demo" / "region.yml").warnings == ()

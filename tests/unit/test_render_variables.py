@@ -9,10 +9,10 @@ import pytest
 from node_samples import SECRETS, node
 from region_samples import KEY, REGION, SANDBOX, inventory, region_file
 
-from chautari.region.load import load
+from chautari.region.load import load_region
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.variables import NodeContext, of_node
-from chautari.services.nextcloud.releases import newest_for
+from chautari.services.nextcloud.releases import newest_for_os
 from chautari.services.nextcloud.variables import release_of
 from chautari.services.registry import ROLES, SERVICES
 
@@ -79,7 +79,7 @@ def test_nextcloud_gets_the_settings_of_the_region(tmp_path: Path) -> None:
 def test_release_is_the_newest_that_the_os_runs(tmp_path: Path) -> None:
     text = REGION.replace("'2001:db8::11',", "'2001:db8::11', os: debian-12,")
     context = NodeContext(inventory(tmp_path, text), PUBLIC_INTERNET, "med1")
-    assert release_of(context) == newest_for("debian-12")
+    assert release_of(context) == newest_for_os("debian-12")
     assert release_of(context).version == "34.0.4"
 
 
@@ -118,7 +118,7 @@ def test_region_pins_the_apps_that_the_notice_asks_for(tmp_path: Path) -> None:
     }
     pins["calendar"]["6.10.0"] = {"url": "https://example.org/new.tar.gz", "sha256": "cd" * 32}
     (file.parent / "artifacts.lock").write_text(json.dumps(pins))
-    public = of_node(NodeContext(load(file), PUBLIC_INTERNET, "med1"), SECRETS).public
+    public = of_node(NodeContext(load_region(file), PUBLIC_INTERNET, "med1"), SECRETS).public
     assert public["nextcloud_missing_apps"] == []
     assert [(app["name"], app["version"]) for app in public["nextcloud_apps"]] == [
         ("calendar", "6.10.0"), ("deck", "1.17.10"),

@@ -33,7 +33,7 @@ def region(folder: Path, kind: str = "ed25519") -> Inventory:
 def test_secrets_are_generated_once(kind: str, tmp_path: Path) -> None:
     found = region(tmp_path, kind)
     first = ensure_secrets(found, [tmp_path / "ana"], RELAY)
-    before = found.secrets.read_bytes()
+    before = found.secrets_file.read_bytes()
     second = ensure_secrets(found, [tmp_path / "ana"], {})
     assert (
         first.names
@@ -41,7 +41,7 @@ def test_secrets_are_generated_once(kind: str, tmp_path: Path) -> None:
         == sorted(spec.name for spec in specs.required_secrets(found.region))
     )
     assert all(first[name] == second[name] for name in first.names)
-    assert found.secrets.read_bytes() == before
+    assert found.secrets_file.read_bytes() == before
 
 
 def test_generated_secrets_are_long_unique_and_need_no_quoting() -> None:
@@ -55,8 +55,8 @@ def test_generated_secrets_are_long_unique_and_need_no_quoting() -> None:
 def test_file_is_private_and_holds_nothing_readable(tmp_path: Path) -> None:
     found = region(tmp_path)
     made = ensure_secrets(found, [tmp_path / "ana"], RELAY)
-    assert stat.S_IMODE(found.secrets.stat().st_mode) == 0o600
-    raw = found.secrets.read_bytes()
+    assert stat.S_IMODE(found.secrets_file.stat().st_mode) == 0o600
+    raw = found.secrets_file.read_bytes()
     assert raw.startswith(b"age-encryption.org/v1")
     assert not [name for name in made.names if made[name].encode() in raw]
 
@@ -69,26 +69,26 @@ def test_missing_user_supplied_secret_is_reported(tmp_path: Path) -> None:
         "the secret mail_relay_password (password at the mail relay) is missing\n"
         "  Fix: deploy secrets set andes mail_relay_password"
     )
-    assert not found.secrets.exists()
+    assert not found.secrets_file.exists()
 
 
 @pytest.mark.parametrize("position", [0, 30, 200, -1])
 def test_tampered_file_is_refused(position: int, tmp_path: Path) -> None:
     found = region(tmp_path)
     ensure_secrets(found, [tmp_path / "ana"], RELAY)
-    raw = bytearray(found.secrets.read_bytes())
+    raw = bytearray(found.secrets_file.read_bytes())
     raw[position] ^= 1
-    found.secrets.write_bytes(raw)
+    found.secrets_file.write_bytes(raw)
     with pytest.raises(BadInput, match="cannot be decrypted"):
-        load(found.secrets, [tmp_path / "ana"])
+        load(found.secrets_file, [tmp_path / "ana"])
 
 
 @pytest.mark.parametrize("content", [b"", b"not age at all", b"age-encryption.org/v1\n"])
 def test_other_file_is_refused(content: bytes, tmp_path: Path) -> None:
     found = region(tmp_path)
-    found.secrets.write_bytes(content)
+    found.secrets_file.write_bytes(content)
     with pytest.raises(BadInput, match="cannot be decrypted"):
-        load(found.secrets, [tmp_path / "ana"])
+        load(found.secrets_file, [tmp_path / "ana"])
 
 
 def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
     ensure_secrets(found, [tmp_path / "ana"], RELAY)
     key_pair(tmp_path, "eve")
     with pytest.raises(BadInput) as refused:
-        load(found.secrets, [tmp_path / "eve"])
+        load(found.secrets_file, [tmp_path / "eve"])
     assert f"cannot be decrypted with {tmp_path / 'eve'}" in str(refused.value)
     assert "ask another operator to add your key" in refused.value.fix
 
@@ -105,7 +105,7 @@ def test_second_of_two_keys_is_tried(tmp_path: Path) -> None:
     found = region(tmp_path)
     ensure_secrets(found, [tmp_path / "ana"], RELAY)
     key_pair(tmp_path, "eve", "rsa")
-    assert "mail_relay_password" in load(found.secrets, [tmp_path / "eve", tmp_path / "ana"])
+    assert "mail_relay_password" in load(found.secrets_file, [tmp_path / "eve", tmp_path / "ana"])
 
 
 @pytest.mark.parametrize("identities", [[], ["nowhere"], ["region.yml"]])
@@ -113,7 +113,7 @@ def test_without_a_readable_key_the_option_is_named(identities: list[str], tmp_p
     found = region(tmp_path)
     ensure_secrets(found, [tmp_path / "ana"], RELAY)
     with pytest.raises(BadInput, match="--identity FILE"):
-        load(found.secrets, [found.folder / name for name in identities])
+        load(found.secrets_file, [found.folder / name for name in identities])
 
 
 def test_file_is_encrypted_again_when_an_operator_joins(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_file_is_encrypted_again_when_an_operator_joins(tmp_path: Path) -> None:
     text = (found.folder / "region.yml").read_text().replace("{ana: ", f"{{luz: {luz}, ana: ")
     grown = inventory(tmp_path, text.replace("{", "{{").replace("}", "}}"))
     ensure_secrets(grown, [tmp_path / "ana"], {})
-    opened = load(grown.secrets, [tmp_path / "luz"])
+    opened = load(grown.secrets_file, [tmp_path / "luz"])
     assert opened["nextcloud_admin_password"] == first["nextcloud_admin_password"]
     assert opened.recipients == recipients_of(grown)
 
@@ -132,17 +132,17 @@ def test_operator_who_left_cannot_open_the_new_file(tmp_path: Path) -> None:
     found = region(tmp_path)
     extra = key_pair(tmp_path, "sandbox")
     ensure_secrets(found, [tmp_path / "ana"], RELAY, [extra])
-    assert load(found.secrets, [tmp_path / "sandbox"]).names
+    assert load(found.secrets_file, [tmp_path / "sandbox"]).names
     ensure_secrets(found, [tmp_path / "ana"], {})
     with pytest.raises(BadInput, match="cannot be decrypted"):
-        load(found.secrets, [tmp_path / "sandbox"])
+        load(found.secrets_file, [tmp_path / "sandbox"])
 
 
 def test_user_supplied_secret_replaces_the_stored_one(tmp_path: Path) -> None:
     found = region(tmp_path)
     ensure_secrets(found, [tmp_path / "ana"], RELAY)
     ensure_secrets(found, [tmp_path / "ana"], {"mail_relay_password": "canary-new"})
-    assert load(found.secrets, [tmp_path / "ana"])["mail_relay_password"] == "canary-new"
+    assert load(found.secrets_file, [tmp_path / "ana"])["mail_relay_password"] == "canary-new"
 
 
 def test_secrets_without_recipients_are_refused(tmp_path: Path) -> None:
@@ -198,15 +198,15 @@ def test_interrupted_writing_keeps_the_old_file(
 ) -> None:
     found = region(tmp_path)
     opened = ensure_secrets(found, [tmp_path / "ana"], RELAY)
-    before = found.secrets.read_bytes()
+    before = found.secrets_file.read_bytes()
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        opened.save(found.secrets, recipients_of(found))
-    assert found.secrets.read_bytes() == before
+        opened.save(found.secrets_file, recipients_of(found))
+    assert found.secrets_file.read_bytes() == before
     assert sorted(path.name for path in found.folder.iterdir()) == ["region.yml", "secrets.age"]
 
 
@@ -224,24 +224,24 @@ def test_secrets_that_no_local_key_opens_are_not_generated(tmp_path: Path) -> No
     key_pair(tmp_path, "luz")
     with pytest.raises(BadInput, match="none of your SSH keys is listed under operators"):
         ensure_secrets(found, [tmp_path / "luz"], RELAY)
-    assert not found.secrets.exists()
+    assert not found.secrets_file.exists()
     assert list(found.folder.glob(".secrets*")) == []
 
 
 def test_lost_secrets_are_not_replaced(tmp_path: Path) -> None:
     found = region(tmp_path)
-    found.known_hosts.write_text("203.0.113.10 ssh-ed25519 AAAA\n")
+    found.known_hosts_file.write_text("203.0.113.10 ssh-ed25519 AAAA\n")
     with pytest.raises(BadInput, match="would replace every password") as refused:
         ensure_secrets(found, [tmp_path / "ana"], RELAY)
     assert "git" in refused.value.fix and "deploy secrets init andes" in refused.value.fix
-    assert not found.secrets.exists()
+    assert not found.secrets_file.exists()
     assert ensure_secrets(found, [tmp_path / "ana"], RELAY, replace_lost=True).names
 
 
 def test_secrets_are_not_saved_for_a_plan(tmp_path: Path) -> None:
     found = region(tmp_path)
     made = ensure_secrets(found, [tmp_path / "ana"], RELAY, save=False)
-    assert made.names and not found.secrets.exists()
+    assert made.names and not found.secrets_file.exists()
 
 
 # What `secrets.age` may hold after a merge, an edit by hand or an attack: sealed to the right key.
@@ -279,17 +279,17 @@ def test_crafted_content_is_refused_without_showing_it(name: str, tmp_path: Path
     found = region(tmp_path)
     [public] = recipients_of(found)
     key = pyrage.ssh.Recipient.from_str(" ".join(public.split()[:2]))
-    found.secrets.write_bytes(pyrage.encrypt(CRAFTED[name], [key]))
-    before = found.secrets.read_bytes()
+    found.secrets_file.write_bytes(pyrage.encrypt(CRAFTED[name], [key]))
+    before = found.secrets_file.read_bytes()
     with pytest.raises(BadInput) as refused:
         ensure_secrets(found, [tmp_path / "ana"], RELAY)
     assert "git" in refused.value.fix
     assert "aaaa" not in str(refused.value) and str(refused.value).replace("\n", "").isprintable()
-    assert found.secrets.read_bytes() == before
+    assert found.secrets_file.read_bytes() == before
 
 
 def test_secrets_file_that_is_a_folder_is_refused(tmp_path: Path) -> None:
     found = region(tmp_path)
-    found.secrets.mkdir()
+    found.secrets_file.mkdir()
     with pytest.raises(BadInput, match=r"secrets\.age: Is a directory"):
         ensure_secrets(found, [tmp_path / "ana"], RELAY)

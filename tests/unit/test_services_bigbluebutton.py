@@ -10,7 +10,7 @@ from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.render.variables import NodeContext, NodeVariables, of_node
 from chautari.secrets import specs
 from chautari.secrets.store import SecretStore
-from chautari.services.artifacts import Repository
+from chautari.services.artifacts import PackageRepository
 
 ROOMS = """\
 region: andes
@@ -32,7 +32,7 @@ services:
   nextcloud: {{version: 34.0.4}}
 mail: {{relay: smtp.example.org, user: region, from: cloud@andes.example.org}}
 """
-DOUBLE = Repository(
+DOUBLE = PackageRepository(
     "bigbluebutton", "http://mirror.example.org/bigbluebutton", "stable/",
     "http://mirror.example.org/bigbluebutton/key.asc", ("AB" * 20,),
 )  # fmt: skip

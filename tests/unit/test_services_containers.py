@@ -8,7 +8,7 @@ from pool_samples import ALONE, POOL
 from region_samples import SANDBOX, inventory, region_file
 
 from chautari.errors import InvalidRegion
-from chautari.region.load import load
+from chautari.region.load import load_region
 from chautari.render.placement import public_names_of
 from chautari_sandbox.requirements import sandbox_spec
 
@@ -100,12 +100,12 @@ def test_real_region_pins_its_images_by_digest(tmp_path: Path) -> None:
     )
     file = region_file(tmp_path, text)
     with pytest.raises(InvalidRegion, match=r"no digest is known for Greenlight 3\.8\.2\.4"):
-        load(file)
+        load_region(file)
     pin = "{%s: {image: docker.io/x/%s, sha256: %s}}\n"
     (file.parent / "artifacts.lock").write_text(
         "greenlight: " + pin % ("3.9.0", "g", DIGEST) + "scalelite: " + pin % ("1.8.6", "s", DIGEST)
     )
-    assert load(file).releases["greenlight"]["3.9.0"].url == "docker.io/x/g"
+    assert load_region(file).releases["greenlight"]["3.9.0"].url == "docker.io/x/g"
     (file.parent / "artifacts.lock").write_text("nextcloud: " + pin % ("35.0.9", "n", DIGEST))
     with pytest.raises(InvalidRegion, match="is not a pin"):
-        load(file)
+        load_region(file)

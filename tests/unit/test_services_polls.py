@@ -10,7 +10,7 @@ from region_samples import POLLS, SANDBOX, inventory
 from chautari.deploy import region_report
 from chautari.deploy.request import DeployContext, Request
 from chautari.errors import InvalidRegion
-from chautari.region.load import load
+from chautari.region.load import load_region
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.variables import NodeContext, of_node
 from chautari.report.model import RegionReport
@@ -71,9 +71,9 @@ def test_database_of_framadate_has_no_password(tmp_path: Path) -> None:
 
 
 def test_pinned_release_is_installed() -> None:
-    found = release_of(NodeContext(load(FIXTURE), PUBLIC_INTERNET, "bog1"))
+    found = release_of(NodeContext(load_region(FIXTURE), PUBLIC_INTERNET, "bog1"))
     assert (found.version, found.sha256) == ("1.1.19", "ab" * 32)
-    assert found.file == "framadate-1.1.19.zip"
+    assert found.file_name == "framadate-1.1.19.zip"
 
 
 def test_sandbox_provides_the_releases_of_both_services(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_settings_have_an_example_and_a_label(name: str) -> None:
     service = SERVICES[name]
     assert service.settings is not None
     assert service.settings.model_validate(dict(service.example))
-    assert region_of(service).label_of(name)
+    assert region_of(service).dns_label_of_service(name)
     assert (service.settings.__doc__ or "").endswith(".")
 
 

@@ -42,7 +42,7 @@ class BadInput(ChautariError):
 
 
 @dataclass(frozen=True, order=True)
-class Problem:
+class FileProblem:
     """One error in a file: its position (lines and columns count from 1) and the reason."""
 
     file: Path
@@ -60,7 +60,7 @@ class Problem:
 class InvalidRegion(BadInput):
     """All errors in a region's files, in the order of their lines."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[FileProblem]) -> None:
         """Sort `problems` and format each as one line."""
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -10,7 +10,7 @@ import click
 
 from chautari.cli.options import json_option, print_json, region_argument
 from chautari.paths import inventories_root
-from chautari.region.load import Inventory, load
+from chautari.region.load import Inventory, load_region
 from chautari.region.locate import find_region_file
 from chautari_sandbox import api
 from chautari_sandbox.mirror_folder import forget_mirror_folder, spec_with_mirror_folder
@@ -86,4 +86,4 @@ def status(name: str, as_json: bool) -> int:
 
 
 def _load_inventory(name: str) -> Inventory:
-    return load(find_region_file(name, inventories_root()))
+    return load_region(find_region_file(name, inventories_root()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chautari.render.endpoints import ArtifactDouble, Endpoints
-from chautari.services.artifacts import Artifact, Repository
+from chautari.services.artifacts import Artifact, PackageRepository
 from chautari_sandbox.doubles import limits
 from chautari_sandbox.state import SandboxState
 
@@ -22,7 +22,9 @@ def internet_endpoints(known: SandboxState) -> Endpoints:
             for item in known.artifacts
         },
         repositories={
-            item.name: Repository(item.name, item.uri, "stable/", item.key_url, (item.fingerprint,))
+            item.name: PackageRepository(
+                item.name, item.uri, "stable/", item.key_url, (item.fingerprint,)
+            )
             for item in known.repositories
         },
         missing={item.name: item.reason for item in known.missing},

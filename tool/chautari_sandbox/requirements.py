@@ -63,7 +63,7 @@ def _required_artifacts(inventory: Inventory) -> tuple[RequiredArtifact, ...]:
         for service in region.services_of(name):
             found += service.artifacts(context) if service.artifacts else ()
     return tuple(
-        RequiredArtifact(item.name, item.version, item.file, item.url, item.sha256)
+        RequiredArtifact(item.name, item.version, item.file_name, item.url, item.sha256)
         for item in found
     )
 

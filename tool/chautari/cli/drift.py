@@ -16,7 +16,7 @@ from chautari.cli.options import (
 from chautari.deploy import drift
 from chautari.deploy.request import Request
 from chautari.paths import inventories_root
-from chautari.region.load import load
+from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 from chautari.report.text import clean
 
@@ -32,7 +32,7 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     The command needs one round trip per node and no secrets. It changes nothing. The exit code is
     1 if something changed or a node did not answer.
     """
-    inventory = load(find_region_file(name, inventories_root()))
+    inventory = load_region(find_region_file(name, inventories_root()))
     nodes = drift.drift_of_nodes(Request(inventory, "deploy drift", **options))
     if as_json:
         print_json({"ok": all(node.ok for node in nodes), "nodes": [n.as_object() for n in nodes]})

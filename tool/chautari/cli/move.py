@@ -7,7 +7,7 @@ import click
 from chautari.cli.options import json_option, print_json, region_argument
 from chautari.errors import BadInput
 from chautari.paths import inventories_root
-from chautari.region.load import load
+from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 from chautari.services.registry import SERVICES
 
@@ -36,7 +36,7 @@ def command(name: str, service: str, to: str, release: str | None, as_json: bool
         raise BadInput(
             f"{service} has no release line {release!r}", fix=f"choose: {', '.join(move.releases)}"
         )
-    found = move.steps(load(find_region_file(name, inventories_root())).region, to, release)
+    found = move.steps(load_region(find_region_file(name, inventories_root())).region, to, release)
     if as_json:
         objects = [step.as_object() for step in found]
         print_json({"region": name, "service": service, "to": to, "steps": objects})

@@ -12,7 +12,7 @@ from rich.console import Console
 from chautari.deploy.request import Listener, Request
 from chautari.files import check_writable
 from chautari.paths import inventories_root, reports_dir
-from chautari.region.load import Inventory, load
+from chautari.region.load import Inventory, load_region
 from chautari.region.locate import find_region_file
 from chautari.report import jsonreport, messages
 from chautari.report.model import RegionReport
@@ -34,7 +34,7 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
 
     `options` are further attributes of the request.
     """
-    inventory = load(find_region_file(name, inventories_root()))
+    inventory = load_region(find_region_file(name, inventories_root()))
     check_writable(_folders_to_write(inventory))
     request = Request(inventory, f"deploy {verb} {inventory.region.region}", **options)
     with Progress() as progress:
@@ -56,7 +56,7 @@ def _reports_folder(request: Request, verb: str) -> Path:
 
 def _folders_to_write(inventory: Inventory) -> list[Path]:
     """Return where files will appear; a checkout that has its own may be read-only."""
-    complete = inventory.secrets.exists() and inventory.known_hosts.exists()
+    complete = inventory.secrets_file.exists() and inventory.known_hosts_file.exists()
     return [reports_dir(inventory.region.region), *([] if complete else [inventory.folder])]
 
 

@@ -10,7 +10,7 @@ from chautari.cli.options import RegionName, identity_option
 from chautari.deploy.export import export, folder_of_each_region
 from chautari.deploy.request import Request
 from chautari.paths import inventories_root
-from chautari.region.load import load_all
+from chautari.region.load import load_regions
 from chautari.region.locate import find_region_file
 
 
@@ -34,7 +34,7 @@ def command(
     ansible-playbook -i /tmp/andes playbooks/region.yml
     """
     root = inventories_root()
-    inventories = load_all([find_region_file(name, root) for name in names])
+    inventories = load_regions([find_region_file(name, root) for name in names])
     written = 0
     for inventory, folder in zip(
         inventories, folder_of_each_region(inventories, output), strict=True

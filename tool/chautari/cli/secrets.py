@@ -10,7 +10,7 @@ import click
 from chautari.cli.options import identity_option, json_option, print_json, region_argument
 from chautari.errors import BadInput
 from chautari.paths import inventories_root
-from chautari.region.load import Inventory, load
+from chautari.region.load import Inventory, load_region
 from chautari.region.locate import find_region_file
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
@@ -64,9 +64,9 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
     A deploy does this by itself, except where nodes were reached before and secrets.age is missing.
     """
     inventory = _load_region(name)
-    if inventory.secrets.exists():
+    if inventory.secrets_file.exists():
         raise BadInput(
-            f"{inventory.secrets} exists", fix=f"to change one: deploy secrets set {name}"
+            f"{inventory.secrets_file} exists", fix=f"to change one: deploy secrets set {name}"
         )
     endpoints = known_endpoints(inventory)
     extra = [key for keys in endpoints.operators.values() for key in keys]
@@ -74,7 +74,7 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
         inventory, _identity_files(endpoints, identities), endpoints.secrets, extra,
         replace_lost=True,
     )  # fmt: skip
-    click.echo(f"{inventory.secrets} has {len(made.names)} new secrets.", err=True)
+    click.echo(f"{inventory.secrets_file} has {len(made.names)} new secrets.", err=True)
 
 
 @command.command("set")
@@ -100,7 +100,7 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     complete = opened.with_values({secret: value})
     save_encrypted(
         complete,
-        inventory.secrets,
+        inventory.secrets_file,
         recipients_of(inventory, extra),
         _identity_files(endpoints, identities),
     )
@@ -108,16 +108,16 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
 
 
 def _load_region(name: str) -> Inventory:
-    return load(find_region_file(name, inventories_root()))
+    return load_region(find_region_file(name, inventories_root()))
 
 
 def _open_secrets(
     inventory: Inventory, endpoints: Endpoints, identities: tuple[Path, ...]
 ) -> SecretStore:
-    if not inventory.secrets.exists():
+    if not inventory.secrets_file.exists():
         refuse_lost_secrets(inventory)
         return SecretStore({}, ())
-    return store.load(inventory.secrets, _identity_files(endpoints, identities))
+    return store.load(inventory.secrets_file, _identity_files(endpoints, identities))
 
 
 def _identity_files(endpoints: Endpoints, identities: tuple[Path, ...]) -> list[Path]:

@@ -12,7 +12,7 @@ from chautari.deploy import status
 from chautari.deploy.request import Request
 from chautari.node.events import RunFinished
 from chautari.paths import inventories_root
-from chautari.region.load import load
+from chautari.region.load import load_region
 from chautari.region.locate import find_region_file, region_names
 from chautari.report import messages
 from chautari.report.templates import Data
@@ -29,7 +29,7 @@ def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> in
         found = region_names(inventories_root())
         print_json({"regions": found}) if as_json else click.echo("\n".join(found))
         return 0
-    inventory = load(find_region_file(name, inventories_root()))
+    inventory = load_region(find_region_file(name, inventories_root()))
     states = status.node_states(Request(inventory, "deploy status", identities=identities))
     if as_json:
         print_json({"region": name, "nodes": states})

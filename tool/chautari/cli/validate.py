@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from chautari.cli.options import RegionName, json_option, print_json
-from chautari.errors import BadInput, InvalidRegion, Problem
+from chautari.errors import BadInput, FileProblem, InvalidRegion
 from chautari.paths import inventories_root
 from chautari.region import load, locate
 
@@ -35,13 +35,13 @@ def command(regions: tuple[str, ...], as_json: bool) -> int:
 
 def _validate_region(name: str) -> dict[str, object]:
     try:
-        found = load.load(locate.find_region_file(name, inventories_root()))
+        found = load.load_region(locate.find_region_file(name, inventories_root()))
     except InvalidRegion as error:
         click.echo(str(error), err=True)
         return _result(name, False, error.problems)
     except BadInput as error:
         click.echo(str(error), err=True)
-        return _result(name, False, [Problem(Path(), 0, 0, "", error.message)])
+        return _result(name, False, [FileProblem(Path(), 0, 0, "", error.message)])
     for warning in found.warnings:
         click.echo(f"{warning} (warning)", err=True)
     click.echo(f"{name}: valid", err=True)
@@ -49,7 +49,7 @@ def _validate_region(name: str) -> dict[str, object]:
 
 
 def _result(
-    name: str, ok: bool, problems: Sequence[Problem], warnings: Sequence[Problem] = ()
+    name: str, ok: bool, problems: Sequence[FileProblem], warnings: Sequence[FileProblem] = ()
 ) -> dict[str, object]:
     return {
         "region": name,
@@ -59,7 +59,7 @@ def _result(
     }
 
 
-def _problem_objects(problems: Sequence[Problem]) -> list[dict[str, object]]:
+def _problem_objects(problems: Sequence[FileProblem]) -> list[dict[str, object]]:
     return [
         {
             "file": str(item.file) if item.line else "",

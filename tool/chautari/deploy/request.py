@@ -132,7 +132,7 @@ def resolve_context(
 @contextmanager
 def temporary_host_keys(context: DeployContext) -> Iterator[DeployContext]:
     """Pin the host keys of nodes that are reached for the first time only until the end."""
-    pinned = context.inventory.known_hosts
+    pinned = context.inventory.known_hosts_file
     with tempfile.TemporaryDirectory(prefix="chautari-") as folder:
         known_hosts = Path(folder) / pinned.name
         if pinned.is_file():

@@ -23,7 +23,7 @@ def mismatch(item: Item, state: State) -> Reason | None:
 
     Args:
         item: what the receipt watches; without `desired` there is nothing to compare.
-        state: its current state, as `fingerprint.current_states` returns it.
+        state: its current state, as `resource_states.current_states` returns it.
     """
     name, desired = item["name"], item.get("desired")
     if item["kind"] == "unit" and desired in RUNNING:

@@ -18,7 +18,7 @@ from chautari.parallel import PARALLEL
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.protocol import NodeOrder, Orders, Result
 from chautari.process import RunningCommand
-from chautari.render.inputs import takes_over
+from chautari.render.inputs import replaced_path_patterns
 from chautari.render.placement import public_names_of, roles_of
 from chautari.report import messages
 from chautari.report.model import Failure, NodeReport, Notice, Refusal
@@ -127,7 +127,7 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
         "resolver": resolver,
         "required": asdict(node_requirements(region, target.name)),
         "roles": roles,
-        "takes_over": {role: takes_over(role) for role in roles},
+        "takes_over": {role: replaced_path_patterns(role) for role in roles},
         "adopt": region.nodes[target.name].adopt,
     }
 

@@ -1,1 +1,1 @@
-"""Files that are generated from the model and the registry of services."""
+"""Generates the reference pages, the schema of `region.yml`, the playbook, the services' list."""

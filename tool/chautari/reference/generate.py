@@ -1,4 +1,4 @@
-"""Generate the schema, the reference of `region.yml`, the play and the list of services."""
+"""Generate the schema, the reference pages, the playbook and the list of services."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from chautari.files import write_atomically
 from chautari.paths import content_root
+from chautari.reference.command_reference import command_reference_text
 from chautari.region.model import Region
 from chautari.services.base import Role
 from chautari.services.registry import ROLES, SERVICES
@@ -24,7 +25,7 @@ def schema_text() -> str:
     return json.dumps(schema | Region.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def reference_text() -> str:
+def region_reference_text() -> str:
     """Return the reference page of `region.yml`."""
     schema = Region.model_json_schema()
     parts = {"Region": schema} | schema["$defs"]
@@ -46,7 +47,7 @@ def _model_section(name: str, part: Mapping[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
-def services_text() -> str:
+def services_index_text() -> str:
     """Return the list of services with their pages."""
     lines = [
         "# Services",
@@ -63,7 +64,7 @@ def services_text() -> str:
     return "\n".join([*lines, ""])
 
 
-def playbook_text(root: Path) -> str:
+def playbook_yaml(root: Path) -> str:
     """Return the playbook: one play a role, in the order they run; `root` holds the roles."""
     parts = [
         "---\n"
@@ -110,9 +111,10 @@ def generated_files(root: Path) -> dict[Path, str]:
     """Return the text of every generated file, by its path under `root`."""
     return {
         root / "schemas" / SCHEMA_ID: schema_text(),
-        root / "docs" / "reference" / "region.md": reference_text(),
-        root / "docs" / "services" / "README.md": services_text(),
-        root / "playbooks" / "region.yml": playbook_text(root),
+        root / "docs" / "reference" / "region.md": region_reference_text(),
+        root / "docs" / "reference" / "command.md": command_reference_text(),
+        root / "docs" / "services" / "README.md": services_index_text(),
+        root / "playbooks" / "region.yml": playbook_yaml(root),
     }
 
 

@@ -280,7 +280,7 @@ def _split_key_blob(blob: str) -> list[bytes]:
     return [] if raw else found
 
 
-def fingerprint(blob: str) -> str:
+def compute_key_fingerprint(blob: str) -> str:
     """Return the fingerprint of a key in base64, as `ssh-keygen -l` prints it; empty if damaged."""
     try:
         digest = hashlib.sha256(base64.b64decode(blob, validate=True)).digest()
@@ -301,7 +301,7 @@ def check_host_key(value: str) -> str:
             "not a host key; write SHA256:… as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` "
             "prints it on the node"
         )
-    return fingerprint(blob)
+    return compute_key_fingerprint(blob)
 
 
 def check_sandbox_network(value: str) -> str:

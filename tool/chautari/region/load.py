@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from chautari.errors import InvalidRegion, Problem
-from chautari.region import explain, rules, yaml_reader
+from chautari.errors import FileProblem, InvalidRegion
+from chautari.region import error_messages, rules, yaml_reader
 from chautari.region.field_types import ImageVersion
 from chautari.region.locate import (
     KNOWN_HOSTS_FILE,
@@ -19,7 +19,7 @@ from chautari.region.locate import (
     SECRETS_FILE,
 )
 from chautari.region.model import Region
-from chautari.region.rules import doubtful
+from chautari.region.rules.warnings import find_warnings
 from chautari.services.artifacts import Artifact
 from chautari.services.registry import SERVICES
 
@@ -38,15 +38,15 @@ class Inventory:
     folder: Path
     region: Region
     releases: dict[str, dict[str, Artifact]]
-    warnings: tuple[Problem, ...] = ()
+    warnings: tuple[FileProblem, ...] = ()
 
     @property
-    def known_hosts(self) -> Path:
+    def known_hosts_file(self) -> Path:
         """Return the file that pins the nodes' host keys."""
         return self.folder / KNOWN_HOSTS_FILE
 
     @property
-    def secrets(self) -> Path:
+    def secrets_file(self) -> Path:
         """Return the file that holds the region's encrypted secrets."""
         return self.folder / SECRETS_FILE
 
@@ -93,7 +93,7 @@ def _require_url_or_image(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[st
 _Pins = Annotated[dict[_Name, dict[ImageVersion, _Pin]], AfterValidator(_require_url_or_image)]
 
 
-def load(file: Path) -> Inventory:
+def load_region(file: Path) -> Inventory:
     """Read and check `file` and the `artifacts.lock` beside it.
 
     Raises:
@@ -111,21 +111,21 @@ def load(file: Path) -> Inventory:
         found.append(_folder_name_problem(document, file, region))
     if found:
         raise InvalidRegion(found)
-    warnings = tuple(document.problem_at(path, text) for path, text in doubtful.findings(region))
+    warnings = tuple(document.problem_at(path, text) for path, text in find_warnings(region))
     return Inventory(file.parent, region, releases, warnings)
 
 
-def load_all(files: Sequence[Path]) -> list[Inventory]:
+def load_regions(files: Sequence[Path]) -> list[Inventory]:
     """Read and check all of `files`.
 
     Raises:
         InvalidRegion: with every problem of every file.
     """
     good: list[Inventory] = []
-    found: list[Problem] = []
+    found: list[FileProblem] = []
     for file in files:
         try:
-            good.append(load(file))
+            good.append(load_region(file))
         except InvalidRegion as error:
             found += error.problems
     if found:
@@ -141,10 +141,10 @@ def _validated_region(document: yaml_reader.Document) -> Region:
     try:
         return Region.model_validate(document.data)
     except ValidationError as error:
-        raise InvalidRegion(document.problems + explain.problems(document, error)) from None
+        raise InvalidRegion(document.problems + error_messages.problems(document, error)) from None
 
 
-def _folder_name_problem(document: yaml_reader.Document, file: Path, region: Region) -> Problem:
+def _folder_name_problem(document: yaml_reader.Document, file: Path, region: Region) -> FileProblem:
     folder = file.resolve().parent.name
     return document.problem_at(
         ("region",),
@@ -162,7 +162,7 @@ def _shipped_releases() -> dict[str, dict[str, Artifact]]:
     return found
 
 
-def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[Problem]]:
+def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[FileProblem]]:
     file = folder / LOCK_FILE
     if not file.exists():
         return {}, []
@@ -173,7 +173,10 @@ def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[
     try:
         pinned = TypeAdapter(_Pins).validate_python(document.data)
     except ValidationError as error:
-        wrong = [document.problem_at(explain.error_path(item), PIN_FORM) for item in error.errors()]
+        wrong = [
+            document.problem_at(error_messages.error_path(item), PIN_FORM)
+            for item in error.errors()
+        ]
         return {}, document.problems + wrong
     pins = {
         app: {

@@ -282,7 +282,7 @@ class Region(StrictModel):
 
     def service(self, name: str) -> Service:
         """Return the service called `name` with the values that follow from this region."""
-        return SERVICES[name].of_region(self)
+        return SERVICES[name].with_region_settings(self)
 
     def services_of(self, node: str) -> tuple[Service, ...]:
         """Return all services on `node`, auxiliary ones included."""
@@ -292,7 +292,7 @@ class Region(StrictModel):
         """Return the settings of the service whose model is `model`, or its defaults."""
         return self.services.of_type(model)
 
-    def label_of(self, service: str) -> str:
+    def dns_label_of_service(self, service: str) -> str:
         """Return the label in front of the domain under which `service` answers."""
         settings = self.services.settings_for(SERVICES[service].host_of or service)
         label: str = getattr(settings, "host")  # noqa: B009 - every service with a name has it
@@ -300,7 +300,7 @@ class Region(StrictModel):
 
     def public_name(self, service: str, node: str) -> str:
         """Return the DNS name of `service` on `node`."""
-        label = self.label_of(service)
+        label = self.dns_label_of_service(service)
         return self.fqdn(f"{label}-{node}" if self.service(service).per_node else label)
 
     def fqdn(self, label: str) -> str:

@@ -24,6 +24,6 @@ def service_path(region: Region, service: str, node: str = "") -> Path_:
 
 def field_path(region: Region, service: str, field: str) -> Path_:
     """Return where `field` of `service` is set, or where the service is placed without settings."""
-    if region.services.has(service):
+    if region.services.has_settings_for(service):
         return ("services", service, field)
     return service_path(region, service)

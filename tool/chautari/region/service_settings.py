@@ -16,7 +16,7 @@ Settings = TypeVar("Settings", bound=StrictModel)
 class ServiceSettings(StrictModel):
     """Settings of the region's services; a node's `services` list decides where each one runs."""
 
-    def has(self, service: str) -> bool:
+    def has_settings_for(self, service: str) -> bool:
         """Return whether the region has settings for `service`."""
         return getattr(self, service, None) is not None
 
@@ -36,7 +36,7 @@ class ServiceSettings(StrictModel):
 
     def configured_services(self) -> tuple[str, ...]:
         """Return the names of the services that have settings."""
-        return tuple(name for name in type(self).model_fields if self.has(name))
+        return tuple(name for name in type(self).model_fields if self.has_settings_for(name))
 
 
 def _field_per_service() -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from chautari.errors import InvalidRegion, Problem
+from chautari.errors import FileProblem, InvalidRegion
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 12
@@ -58,10 +58,10 @@ class Document:
     file: Path
     data: Any = None
     marks: dict[Path_, Mark] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[FileProblem] = field(default_factory=list)
 
-    def problem_at(self, path: Path_, message: str) -> Problem:
-        """Return a `Problem` at `path`, or at its nearest ancestor that stands in the file."""
+    def problem_at(self, path: Path_, message: str) -> FileProblem:
+        """Return a `FileProblem` at `path`, or at its nearest ancestor that stands in the file."""
         # One item may stand for a list of one: then the file has no place for its index.
         while path and isinstance(path[-1], int) and path not in self.marks:
             path = path[:-1]
@@ -69,7 +69,7 @@ class Document:
         while known and known not in self.marks:
             known = known[:-1]
         line, column = self.marks.get(known, (1, 1))
-        return Problem(self.file, line, column, ".".join(map(str, path)), message)
+        return FileProblem(self.file, line, column, ".".join(map(str, path)), message)
 
 
 class _Reader:
@@ -82,7 +82,7 @@ class _Reader:
 
     def fatal_problem(self, event: Any, message: str) -> InvalidRegion:
         mark = event.start_mark
-        problem = Problem(self.document.file, mark.line + 1, mark.column + 1, "", message)
+        problem = FileProblem(self.document.file, mark.line + 1, mark.column + 1, "", message)
         return InvalidRegion([*self.document.problems, problem])
 
     def read_value(self, event: Any, path: Path_) -> Any:
@@ -138,7 +138,7 @@ class _Reader:
             if key in result:
                 first = self.document.marks[child][0]
                 self.document.problems.append(
-                    Problem(
+                    FileProblem(
                         self.document.file,
                         *_position(event),
                         ".".join(map(str, child)),
@@ -155,7 +155,7 @@ class _Reader:
             result.append(self.read_value(event, (*path, len(result))))
         return result
 
-    def read(self) -> Document:
+    def read_document(self) -> Document:
         next(self.events)  # StreamStart
         event = next(self.events)
         if isinstance(event, yaml.StreamEndEvent):
@@ -194,12 +194,12 @@ def read(file: Path, shown_as: Path | None = None) -> Document:
     if mistakes := list(_editing_mistakes(shown, text)):
         raise InvalidRegion(mistakes)
     try:
-        return _Reader(shown, text).read()
+        return _Reader(shown, text).read_document()
     except yaml.YAMLError as error:
         raise InvalidRegion([_syntax_problem(shown, text, error)]) from None
 
 
-def _editing_mistakes(shown: Path, text: str) -> Iterator[Problem]:
+def _editing_mistakes(shown: Path, text: str) -> Iterator[FileProblem]:
     """Yield what editors, chat programs and git leave in a file, each with its own name.
 
     YAML would report most of them as something else, or take them for a part of a word.
@@ -207,24 +207,24 @@ def _editing_mistakes(shown: Path, text: str) -> Iterator[Problem]:
     if start := _find_hidden_character(text):
         line = text.count("\n", 0, start[0]) + 1
         column = start[0] - text.rfind("\n", 0, start[0])
-        yield Problem(shown, line, column, "", _hidden_character_message(start[1]))
+        yield FileProblem(shown, line, column, "", _hidden_character_message(start[1]))
     for number, line_text in enumerate(text.split("\n"), start=1):
         if _CONFLICT.match(line_text):
             message = (
                 "git could not merge two versions here; keep one of them and delete the lines "
                 "that begin with <<<<<<<, ======= and >>>>>>>"
             )
-            yield Problem(shown, number, 1, "", message)
+            yield FileProblem(shown, number, 1, "", message)
             return  # each conflict has several such lines
         if space := _NO_BREAK_SPACE.match(line_text):
             message = (
                 f"a no-break space (U+{ord(space[2]):04X}) where YAML needs a plain one; "
                 "type the space again"
             )
-            yield Problem(shown, number, space.start(2) + 1, "", message)
+            yield FileProblem(shown, number, space.start(2) + 1, "", message)
         elif quote := _CURLY_VALUE.match(line_text):
             message = f"{quote[1]} is a curly quote; type straight ones: ' or \""
-            yield Problem(shown, number, quote.start(1) + 1, "", message)
+            yield FileProblem(shown, number, quote.start(1) + 1, "", message)
 
 
 def _find_hidden_character(text: str) -> tuple[int, str] | None:
@@ -247,15 +247,17 @@ def _read_text(file: Path, shown: Path) -> str:
             raw = stream.read(MAX_BYTES + 1)
         text = raw.decode("utf-8")
     except OSError as error:
-        raise InvalidRegion([Problem(shown, 1, 1, "", f"cannot read: {error.strerror}")]) from None
+        raise InvalidRegion(
+            [FileProblem(shown, 1, 1, "", f"cannot read: {error.strerror}")]
+        ) from None
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise InvalidRegion(
-            [Problem(shown, line, 1, "", "not UTF-8; save the file as UTF-8")]
+            [FileProblem(shown, line, 1, "", "not UTF-8; save the file as UTF-8")]
         ) from None
     if len(raw) > MAX_BYTES:
         message = f"larger than {MAX_BYTES // 1000} kB; a region is a small file"
-        raise InvalidRegion([Problem(shown, 1, 1, "", message)])
+        raise InvalidRegion([FileProblem(shown, 1, 1, "", message)])
     return text.removeprefix("\ufeff")
 
 
@@ -271,11 +273,11 @@ def _position(event: Any) -> Mark:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 
-def _syntax_problem(file: Path, text: str, error: yaml.YAMLError) -> Problem:
+def _syntax_problem(file: Path, text: str, error: yaml.YAMLError) -> FileProblem:
     mark = getattr(error, "problem_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     what = getattr(error, "problem", None) or str(error).splitlines()[0]
     around = text.split("\n")[line - 1 : line]
     tab = any("\t" in part[: len(part) - len(part.lstrip())] for part in around)
     hint = "tabs cannot indent; use two spaces" if tab else "check the indentation"
-    return Problem(file, line, column, "", f"not YAML: {what}; {hint}")
+    return FileProblem(file, line, column, "", f"not YAML: {what}; {hint}")

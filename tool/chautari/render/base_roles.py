@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from chautari.render.context import NodeContext, Variables
 from chautari.render.placement import local_ports_of, ports_of, public_names_of
-from chautari.services.artifacts import Repository
+from chautari.services.artifacts import PackageRepository
 from chautari.services.base import RoleVariables
 from chautari.services.containers import image_of, image_reference
 
@@ -110,7 +110,7 @@ def repository(context: NodeContext) -> Variables:
     return {"repository_sources": [_repository_variables(item) for item in sources]}
 
 
-def _repository_variables(item: Repository) -> Variables:
+def _repository_variables(item: PackageRepository) -> Variables:
     return {
         "name": item.name,
         "uri": item.uri,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chautari.services.artifacts import Artifact, Repository
+from chautari.services.artifacts import Artifact, PackageRepository
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Endpoints:
     operators: dict[str, tuple[str, ...]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
-    repositories: dict[str, Repository] = field(default_factory=dict)
+    repositories: dict[str, PackageRepository] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     doubles: tuple[ArtifactDouble, ...] = ()
     mail_api: str | None = None

@@ -132,7 +132,7 @@ def with_shared_roles(role: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def takes_over(role: str) -> list[str]:
+def replaced_path_patterns(role: str) -> list[str]:
     """Return what a role and its shared roles replace, by pattern."""
     return [
         item for part in with_shared_roles(role) for item in receipt_declaration(part).takes_over

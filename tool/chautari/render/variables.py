@@ -55,7 +55,7 @@ def _variable_functions(context: NodeContext, role: str) -> Iterator[RoleVariabl
 
 
 def _secret_variables(region: Region, node: str, store: SecretStore) -> Variables:
-    secrets = store.values_of(specs.secret_names_of_node(region, node))
+    secrets = store.values_of_names(specs.secret_names_of_node(region, node))
     found: Variables = {name: secrets[name] for name in (specs.MAIL.name,) if name in secrets}
     passwords: Variables = {}
     for service in region.services_of(node):

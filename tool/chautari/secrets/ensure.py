@@ -30,7 +30,7 @@ def ensure_secrets(
         BadInput: when the file is lost or cannot be opened, or a secret that an operator must set
             is missing.
     """
-    file = inventory.secrets
+    file = inventory.secrets_file
     recipients = recipients_of(inventory, extra_recipients)
     if not file.exists() and not replace_lost:
         refuse_lost_secrets(inventory)
@@ -63,11 +63,11 @@ def refuse_lost_secrets(inventory: Inventory) -> None:
     Raises:
         BadInput: when host keys are pinned. All passwords would be new, and no old data opens.
     """
-    pinned = inventory.known_hosts
+    pinned = inventory.known_hosts_file
     if inventory.region.sandbox is None and pinned.is_file() and pinned.read_bytes().strip():
         name = inventory.region.region
         raise BadInput(
-            f"{inventory.secrets} is missing, but {pinned} pins nodes of {name}; if they were "
+            f"{inventory.secrets_file} is missing, but {pinned} pins nodes of {name}; if they were "
             "deployed, new secrets would replace every password",
             fix="restore it from git or from another operator's copy; if nothing was deployed yet, "
             f"or to renew all secrets on purpose: deploy secrets init {name}",

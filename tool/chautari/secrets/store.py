@@ -64,7 +64,7 @@ class SecretStore:
         """Return a store with `new` added or replaced."""
         return SecretStore(self._values | dict(new), self.recipients)
 
-    def values_of(self, names: Iterable[str]) -> dict[str, str]:
+    def values_of_names(self, names: Iterable[str]) -> dict[str, str]:
         """Return the secrets called `names`."""
         return {name: self._values[name] for name in names}
 

@@ -16,7 +16,7 @@ class Artifact:
     sha256: str
 
     @property
-    def file(self) -> str:
+    def file_name(self) -> str:
         """Return upstream's name for the file, with the version added where upstream omits it."""
         name = self.url.rsplit("/", 1)[-1]
         return name if self.version in name else f"{self.name}-{self.version}.tar.gz"
@@ -40,7 +40,7 @@ class Image:
         """Return the image with upstream's tag for `version`."""
         return f"{self.image}:{self.tag.format(version)}"
 
-    def select_release(self, name: str, version: str | None, pins: Pins) -> Artifact:
+    def artifact_of_release(self, name: str, version: str | None, pins: Pins) -> Artifact:
         """Return the image to run, without a checksum when `pins` holds none for it.
 
         Without a `version` it is the newest pinned release, else the newest known one.
@@ -52,7 +52,7 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Repository:
+class PackageRepository:
     """A package repository of upstream's; its key must have one of the fingerprints.
 
     Attributes:

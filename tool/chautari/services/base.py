@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chautari.region.base import StrictModel
 from chautari.region.operating_systems import DEBIAN
-from chautari.services.artifacts import Artifact, Image, Repository
+from chautari.services.artifacts import Artifact, Image, PackageRepository
 from chautari.services.secret_spec import SecretSpec
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class PackageSource:
     name: str
     key_url: str
     version: Callable[[NodeContext], str]
-    sources: Callable[[NodeContext], Sequence[Repository]]
+    sources: Callable[[NodeContext], Sequence[PackageRepository]]
 
 
 @dataclass(frozen=True)
@@ -213,6 +213,6 @@ class Service:
         """The name of its role and its artifact."""
         return self.app or self.name
 
-    def of_region(self, region: Region) -> Service:
+    def with_region_settings(self, region: Region) -> Service:
         """Return the service with the values that follow from the settings of `region`."""
         return self.service_for_region(region) if self.service_for_region else self

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chautari.errors import BadInput
-from chautari.region.field_types import fingerprint
+from chautari.region.field_types import compute_key_fingerprint
 
 if TYPE_CHECKING:
     from chautari.region.load import Inventory
@@ -27,7 +27,7 @@ def pins_of(known_hosts: str, address: str, port: int) -> list[Pin]:
     for line in known_hosts.splitlines():
         words = line.split()
         if len(words) >= 3 and name in words[0].split(","):
-            found.append(Pin(line, fingerprint(words[2])))
+            found.append(Pin(line, compute_key_fingerprint(words[2])))
     return found
 
 
@@ -37,7 +37,7 @@ def check_pins(inventory: Inventory) -> None:
     Raises:
         BadInput: when a node has another key pinned than its `host_key`.
     """
-    file = inventory.known_hosts
+    file = inventory.known_hosts_file
     text = file.read_text(errors="replace") if file.is_file() else ""
     for name, node in inventory.region.nodes.items():
         pinned = {pin.fingerprint for pin in pins_of(text, node.address, node.port)}

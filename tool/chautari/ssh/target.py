@@ -44,7 +44,7 @@ def targets(
     own choice (an agent, the usual files). Host keys are pinned in `known_hosts`, by default in
     the region's file.
     """
-    pins = (known_hosts or inventory.known_hosts).resolve()
+    pins = (known_hosts or inventory.known_hosts_file).resolve()
     found = inventory.region.nodes
     sandbox = inventory.region.region if inventory.region.sandbox is not None else ""
     key = endpoints.ssh_key or (identities[0].resolve() if identities else None)

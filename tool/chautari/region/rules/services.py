@@ -61,7 +61,7 @@ def public_names_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
         service = region.service(name)
         if service.per_node:
             continue
-        label = region.label_of(name)
+        label = region.dns_label_of_service(name)
         if label in seen:
             yield (
                 ("services", service.host_of or name, "host"),
@@ -88,7 +88,7 @@ def images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
         if image is None or not region.nodes_running(name) or region.sandbox is not None:
             continue
         version: str | None = getattr(region.services.settings_for(name), "version", None)
-        selected = image.select_release(name, version, pins)
+        selected = image.artifact_of_release(name, version, pins)
         if not selected.sha256:
             yield (
                 field_path(region, name, "version"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.artifacts import Repository
+from chautari.services.artifacts import PackageRepository
 from chautari.services.base import PackageSource
 from chautari.services.bigbluebutton.settings import BigBlueButton
 
@@ -24,7 +24,7 @@ KEY_URL = "https://ubuntu.bigbluebutton.org/repo/bigbluebutton.asc"
 NEWEST = {"3.0": "3.0.35", "4.0": "4.0.0"}
 _CODENAMES = {"3.0": "jammy", "4.0": "noble"}
 _SUITES = {"3.0": "jammy-300", "4.0": "noble-400"}
-_NODEJS = Repository(
+_NODEJS = PackageRepository(
     name="nodesource",
     uri="https://deb.nodesource.com/node_22.x",
     suite="nodistro",
@@ -34,8 +34,8 @@ _NODEJS = Repository(
 )
 
 
-def _launchpad_repository(name: str, archive: str, suite: str, key: str) -> Repository:
-    return Repository(
+def _launchpad_repository(name: str, archive: str, suite: str, key: str) -> PackageRepository:
+    return PackageRepository(
         name=name,
         uri=f"https://ppa.launchpadcontent.net/{archive}/ubuntu",
         suite=suite,
@@ -45,14 +45,14 @@ def _launchpad_repository(name: str, archive: str, suite: str, key: str) -> Repo
     )
 
 
-def upstream_repositories(release: str, version: str | None) -> tuple[Repository, ...]:
+def upstream_repositories(release: str, version: str | None) -> tuple[PackageRepository, ...]:
     """Return the repositories of a release line, BigBlueButton's own first.
 
     `version` holds it at one release: upstream has a suite for each.
     """
     codename = _CODENAMES[release]
     folder = _SUITES[release] + (f"-{version}" if version else "")
-    own = Repository(
+    own = PackageRepository(
         name=NAME,
         uri=f"https://ubuntu.bigbluebutton.org/{folder}",
         suite=f"bigbluebutton-{codename}",
@@ -80,7 +80,7 @@ def version(context: NodeContext) -> str:
     return settings.version or NEWEST[settings.release]
 
 
-def sources(context: NodeContext) -> list[Repository]:
+def sources(context: NodeContext) -> list[PackageRepository]:
     """Return upstream's repositories, or the one that replaces all of them."""
     if found := context.endpoints.repositories.get(NAME):
         return [found]

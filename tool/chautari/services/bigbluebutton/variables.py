@@ -95,6 +95,6 @@ def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
 
 
 def access_info(context: NodeContext) -> AccessInfo:
-    """Return where people find their rooms."""
+    """Return how people open BigBlueButton: its release, and where their rooms are."""
     rooms = context.region.settings_of(BigBlueButton).rooms
     return AccessInfo(packages.version(context), note=_ROOMS_NOTES[rooms])

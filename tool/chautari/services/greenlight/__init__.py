@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-from chautari.region.rule import Finding, Pins, service_path
 from chautari.services.artifacts import Image
 from chautari.services.base import Role, Service
-from chautari.services.bigbluebutton.settings import BigBlueButton
-from chautari.services.containers import REDIS_PASSWORD, container_rules, redis
+from chautari.services.containers import REDIS_PASSWORD, container_rules, redis_variables
 from chautari.services.greenlight import variables
+from chautari.services.greenlight.rules import rooms_are_in_greenlight
 from chautari.services.greenlight.secrets import SECRETS
 from chautari.services.greenlight.settings import Greenlight
 from chautari.services.greenlight.variables import NAME
-
-if TYPE_CHECKING:
-    from chautari.region.model import Region
-
-
-def rooms_are_in_greenlight(region: Region, _: Pins) -> Iterator[Finding]:
-    """Greenlight without rooms would show people an empty page."""
-    rooms = region.settings_of(BigBlueButton).rooms
-    if region.nodes_running(NAME) and rooms != NAME:
-        yield (
-            service_path(region, NAME),
-            f"the rooms are in {rooms}; write bigbluebutton: {{rooms: greenlight}}, or remove "
-            "greenlight here",
-        )
-
 
 SERVICE = Service(
     name=NAME,
@@ -45,7 +26,7 @@ SERVICE = Service(
     secrets=(*SECRETS, REDIS_PASSWORD),
     secret_variables=variables.secret_variables,
     sends_mail=True,
-    variables={"redis": redis, "greenlight": variables.greenlight},
+    variables={"redis": redis_variables, "greenlight": variables.greenlight},
     rules=(*container_rules(NAME), rooms_are_in_greenlight),
     access_info=variables.access_info,
 )

@@ -8,7 +8,12 @@ from chautari.services.base import AccessInfo
 from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
 from chautari.services.bigbluebutton.settings import BigBlueButton
-from chautari.services.containers import REDIS_PORT, image_of, image_reference, redis_secrets
+from chautari.services.containers import (
+    REDIS_PORT,
+    image_of,
+    image_reference,
+    redis_secret_variables,
+)
 from chautari.services.greenlight.secrets import SECRETS
 from chautari.services.greenlight.settings import Greenlight
 from chautari.services.scalelite.secrets import POOL_SECRET
@@ -45,13 +50,13 @@ def secret_variables(region: Region, _: str, secrets: Secrets) -> Variables:
     server = POOL_SECRET if is_pooled(region) else SERVER_SECRET
     return {
         **{spec.name: secrets[spec.name] for spec in SECRETS},
-        **redis_secrets(NAME, secrets),
+        **redis_secret_variables(NAME, secrets),
         "greenlight_server_secret": secrets[server.name],
     }
 
 
 def access_info(context: NodeContext) -> AccessInfo:
-    """Return the release and the first administrator's login."""
+    """Return how people open Greenlight: its release and the first administrator's login."""
     region = context.region
     login = region.settings_of(Greenlight).admin or region.contact
     note = f"first password: deploy secrets show {region.region} greenlight_admin_password"

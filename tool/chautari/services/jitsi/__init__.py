@@ -9,7 +9,7 @@ from chautari.services.base import Port, Role, Service
 from chautari.services.jitsi import variables
 from chautari.services.jitsi.packages import PACKAGES
 from chautari.services.jitsi.rules import RULES
-from chautari.services.jitsi.secrets import SECRETS, member_secret
+from chautari.services.jitsi.secrets import SECRETS, member_password_spec
 from chautari.services.jitsi.settings import Jitsi
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ ROLE = Role("jitsi", "Jitsi Meet", after=("tls", "turn", "videobridge"))
 
 def service_for_region(region: Region) -> Service:
     """Return the service with its members' passwords and the port for bridges of other nodes."""
-    members = tuple(map(member_secret, region.settings_of(Jitsi).members))
+    members = tuple(map(member_password_spec, region.settings_of(Jitsi).members))
     ports = variables.PORTS + variables.ports_for_bridges(region)
     return replace(SERVICE, secrets=SECRETS + members, ports=ports)
 

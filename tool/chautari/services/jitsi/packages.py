@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chautari.services.artifacts import Repository
+from chautari.services.artifacts import PackageRepository
 from chautari.services.base import PackageSource
 from chautari.services.jitsi.settings import Jitsi
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # The key that upstream has signed with since April 2021 (jitsi-videobridge issue 1634), and the
 # one before it, which many installations still name.
-UPSTREAM = Repository(
+UPSTREAM = PackageRepository(
     name="jitsi",
     uri="https://download.jitsi.org",
     suite="stable/",
@@ -38,7 +38,7 @@ def version(context: NodeContext) -> str:
     return selected or TESTED_VERSION
 
 
-def sources(context: NodeContext) -> list[Repository]:
+def sources(context: NodeContext) -> list[PackageRepository]:
     """Return the repository, held at the release to install."""
     source = context.endpoints.repositories.get(UPSTREAM.name, UPSTREAM)
     return [replace(source, bundle=UPSTREAM.bundle, release=f"{version(context)}-1")]

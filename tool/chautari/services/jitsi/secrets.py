@@ -29,7 +29,7 @@ _FROM = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 _UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)
 
 
-def member_secret(name: str) -> SecretSpec:
+def member_password_spec(name: str) -> SecretSpec:
     """Return the secret that the member called `name` logs in with."""
     return SecretSpec(f"{MEMBER_PREFIX}{name}", "jitsi", f"login `{name}` of Jitsi Meet")
 

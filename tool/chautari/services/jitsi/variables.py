@@ -113,7 +113,7 @@ def meeting_secrets(region: Region, node: str, secrets: Secrets) -> Variables:
 
 
 def access_info(context: NodeContext) -> AccessInfo:
-    """Return who starts meetings."""
+    """Return how people open Jitsi Meet: its release, and who starts meetings."""
     settings = context.region.settings_of(Jitsi)
     version = packages.version(context)
     if settings.access == "open":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chautari.services.artifacts import Artifact
 from chautari.services.nextcloud import releases
-from chautari.services.nextcloud.rooms import has_rooms
+from chautari.services.nextcloud.bigbluebutton_rooms import has_rooms
 from chautari.services.nextcloud.settings import Nextcloud
 
 if TYPE_CHECKING:

@@ -121,6 +121,6 @@ def supports_os(version: str, os: str) -> bool:
     return PHP_MINIMUM[nearest] <= PHP_OF[os] <= PHP_MAXIMUM[nearest]
 
 
-def newest_for(os: str) -> Artifact:
+def newest_for_os(os: str) -> Artifact:
     """Return the newest pinned Nextcloud release that `os` can run."""
     return next(release for release in RELEASES if supports_os(release.version, os))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chautari.region.operating_systems import PHP_OF, php_version_text
 from chautari.region.rule import Finding, Pins, Rule
 from chautari.services.nextcloud import releases
-from chautari.services.nextcloud.rooms import rooms_app_is_pinned
+from chautari.services.nextcloud.bigbluebutton_rooms import rooms_app_is_pinned
 from chautari.services.nextcloud.settings import Nextcloud
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
             yield (
                 VERSION_PATH,
                 f"{version} does not support PHP {php_version_text(os)} of {os}; choose "
-                f"{releases.newest_for(os).version} or another OS",
+                f"{releases.newest_for_os(os).version} or another OS",
             )
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from chautari.services.artifacts import Artifact
 from chautari.services.base import AccessInfo
-from chautari.services.nextcloud import apps, releases, rooms
+from chautari.services.nextcloud import apps, bigbluebutton_rooms, releases
 from chautari.services.nextcloud.secrets import SECRETS
 from chautari.services.nextcloud.settings import Nextcloud
 
@@ -36,7 +36,7 @@ def nextcloud(context: NodeContext) -> Variables:
         "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
         "nextcloud_check_email": context.emails_for_checks[releases.NAME],
         **apps.variables(context, release.version),
-        **rooms.variables(context),
+        **bigbluebutton_rooms.variables(context),
     }
 
 
@@ -48,7 +48,7 @@ def redis(_: NodeContext) -> Variables:
 def secret_variables(region: Region, _: str, secrets: Secrets) -> Variables:
     """Return Nextcloud's own secrets, and the one of its rooms."""
     own = {spec.name: secrets[spec.name] for spec in SECRETS}
-    return own | rooms.secret_variables(region, secrets)
+    return own | bigbluebutton_rooms.secret_variables(region, secrets)
 
 
 def release_of(context: NodeContext) -> Artifact:
@@ -58,7 +58,7 @@ def release_of(context: NodeContext) -> Artifact:
     selected = context.region.settings_of(Nextcloud).version
     if selected is not None:
         return context.inventory.releases[releases.NAME][selected]
-    return releases.newest_for(context.region.nodes[context.node].os)
+    return releases.newest_for_os(context.region.nodes[context.node].os)
 
 
 def archives_to_download(context: NodeContext) -> list[Artifact]:
@@ -69,7 +69,7 @@ def archives_to_download(context: NodeContext) -> list[Artifact]:
 
 
 def access_info(context: NodeContext) -> AccessInfo:
-    """Return the release and the administrator's login."""
+    """Return how people open Nextcloud: its release and the administrator's login."""
     note = f"password: deploy secrets show {context.region.region} nextcloud_admin_password"
     return AccessInfo(release_of(context).version, "admin", note)
 

@@ -49,7 +49,7 @@ def variables(context: NodeContext) -> Variables:
 
 
 def access_info(context: NodeContext) -> AccessInfo:
-    """Return the release and the administrator's login."""
+    """Return how people open the app: its release and the administrator's login."""
     secret = f"{context.region.settings_of(Polls).app}_admin_password"
     note = f"password: deploy secrets show {context.region.region} {secret}"
     return AccessInfo(release_of(context).version, "admin", note)

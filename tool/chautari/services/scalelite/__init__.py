@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chautari.services.artifacts import Image
 from chautari.services.base import Role, Service
-from chautari.services.containers import REDIS_PASSWORD, container_rules, redis
+from chautari.services.containers import REDIS_PASSWORD, container_rules, redis_variables
 from chautari.services.scalelite import variables
 from chautari.services.scalelite.secrets import SECRETS
 from chautari.services.scalelite.settings import Scalelite
@@ -24,7 +24,7 @@ SERVICE = Service(
     secrets=(*SECRETS, REDIS_PASSWORD),
     secret_variables=variables.secret_variables,
     host_of="bigbluebutton",
-    variables={"redis": redis, "scalelite": variables.scalelite},
+    variables={"redis": redis_variables, "scalelite": variables.scalelite},
     rules=container_rules(NAME),
     access_info=variables.access_info,
 )

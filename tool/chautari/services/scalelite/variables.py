@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from chautari.services.base import AccessInfo
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
-from chautari.services.containers import REDIS_PORT, image_of, image_reference, redis_secrets
+from chautari.services.containers import (
+    REDIS_PORT,
+    image_of,
+    image_reference,
+    redis_secret_variables,
+)
 from chautari.services.scalelite.secrets import SECRETS
 
 if TYPE_CHECKING:
@@ -41,13 +46,13 @@ def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
     """Return Scalelite's own secrets, Redis's, and the one that it calls the servers with."""
     return {
         **{spec.name: secrets[spec.name] for spec in SECRETS},
-        **redis_secrets(NAME, secrets),
+        **redis_secret_variables(NAME, secrets),
         "scalelite_server_secret": secrets[SERVER_SECRET.name],
     }
 
 
 def access_info(context: NodeContext) -> AccessInfo:
-    """Return the release and the command that shows the pool."""
+    """Return how an operator inspects Scalelite: its release, and its command."""
     return AccessInfo(
         image_of(context, NAME).version, note="to list its servers, run chautari-pool on this node"
     )

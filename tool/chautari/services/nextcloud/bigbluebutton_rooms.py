@@ -51,7 +51,7 @@ def rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
         return
     for node in region.nodes_running(releases.NAME):
         selected = region.settings_of(Nextcloud).version
-        version = selected or releases.newest_for(region.nodes[node].os).version
+        version = selected or releases.newest_for_os(region.nodes[node].os).version
         app = releases.rooms_app(version, pins)
         if not app.sha256:
             yield (

@@ -1,17 +1,13 @@
-"""Generates `docs/reference/command.md` from the commands' own help."""
+"""The reference page of the command, from the commands' own help."""
 
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
 from chautari.cli.main import COMMANDS, deploy
-from chautari.files import write_atomically
-from chautari.paths import content_root
 
 _HEAD = """\
 # The deploy command
@@ -22,7 +18,7 @@ Generated from the command's help by `make generate`; do not edit.
 """
 
 
-def reference_text() -> str:
+def command_reference_text() -> str:
     """Return the reference page of the command: a table of all, then a section each."""
     lines = [_HEAD, "| command | use |", "|---|---|"]
     lines += [f"| [`deploy {name}`](#deploy-{name}) | {use} |" for name, use in COMMANDS.items()]
@@ -70,19 +66,3 @@ def _options_table(command: click.Command, context: click.Context) -> Iterator[s
         for option, meaning in records:
             cells = (" ".join(cell.split()).replace("|", r"\|") for cell in (option, meaning))
             yield "| `{}` | {} |".format(*cells)
-
-
-def main(arguments: list[str]) -> int:
-    """Write the page, or with `--check` only report that it is not up to date."""
-    file, text = Path(content_root(), "docs", "reference", "command.md"), reference_text()
-    if file.is_file() and file.read_text() == text:
-        return 0
-    if "--check" not in arguments:
-        write_atomically(file, text)
-        return 0
-    print(f"{file.name} is not up to date. Fix: make generate", file=sys.stderr)
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from region_samples import KEY, SANDBOX, inventory, region_file
 
-from chautari.region.load import load
+from chautari.region.load import load_region
 from chautari.render.context import NodeContext, Variables
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.render.variables import of_node
@@ -84,7 +84,7 @@ def test_app_without_a_checksum_is_reported_and_never_installed(tmp_path: Path) 
 def test_pin_of_the_region_comes_first(tmp_path: Path) -> None:
     file = region_file(tmp_path, region("debian-13"), KEY)
     (file.parent / "artifacts.lock").write_text(PIN % ("ab" * 32))
-    app = releases.rooms_app("35.0.1", load(file).releases)
+    app = releases.rooms_app("35.0.1", load_region(file).releases)
     assert (app.version, app.sha256) == ("2.9.4", "ab" * 32)
 
 

@@ -9,9 +9,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from chautari.errors import Problem
+from chautari.errors import FileProblem
 from chautari.region.model import Region
-from chautari.region.renames import renamed_key
+from chautari.region.renamed_keys import renamed_key
 from chautari.region.yaml_reader import Document, Path_
 
 _KINDS = {
@@ -28,8 +28,8 @@ _KINDS = {
 }
 
 
-def problems(document: Document, error: ValidationError) -> list[Problem]:
-    """Return one `Problem` for every error of `error`, placed in `document`."""
+def problems(document: Document, error: ValidationError) -> list[FileProblem]:
+    """Return one `FileProblem` for every error of `error`, placed in `document`."""
     found = [item for item in error.errors() if not _is_follow_up_error(item)]
     return [document.problem_at(error_path(item), _error_message(item)) for item in found]
 

@@ -14,7 +14,7 @@ _DOCUMENTATION6 = IPv6Network("2001:db8::/32")  # RFC 3849
 EXAMPLE_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 
 
-def findings(region: Region) -> Iterator[Finding]:
+def find_warnings(region: Region) -> Iterator[Finding]:
     """Yield what an operator should look at again; a sandbox has addresses of its own."""
     for person, keys in region.operators.items():
         if any(EXAMPLE_KEY in key for key in keys):

@@ -6,8 +6,8 @@ import pytest
 from region_samples import inventory
 
 from chautari.errors import InvalidRegion
-from chautari.region import renames
-from chautari.region.renames import RENAMES, Rename, renamed_key
+from chautari.region import renamed_keys
+from chautari.region.renamed_keys import RENAMES, Rename, renamed_key
 
 OLD = """\
 region: andes
@@ -32,8 +32,8 @@ def test_load_names_the_new_key_for_an_old_one(tmp_path: Path) -> None:
 
 
 def test_renamed_key_matches_any_name_of_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = Rename(("nodes", renames.ANY, "ip"), "address", "0.2.0")
-    monkeypatch.setattr(renames, "RENAMES", (known,))
+    known = Rename(("nodes", renamed_keys.ANY, "ip"), "address", "0.2.0")
+    monkeypatch.setattr(renamed_keys, "RENAMES", (known,))
     assert renamed_key(("nodes", "bog1", "ip")) is known
     assert renamed_key(("nodes", "bog1", "address")) is None
     assert renamed_key(("nodes", "ip")) is None

@@ -1,0 +1,24 @@
+"""Rules across the fields of a region with Greenlight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from chautari.region.rule import Finding, Pins, service_path
+from chautari.services.bigbluebutton.settings import BigBlueButton
+from chautari.services.greenlight.variables import NAME
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+
+
+def rooms_are_in_greenlight(region: Region, _: Pins) -> Iterator[Finding]:
+    """Greenlight without rooms would show people an empty page."""
+    rooms = region.settings_of(BigBlueButton).rooms
+    if region.nodes_running(NAME) and rooms != NAME:
+        yield (
+            service_path(region, NAME),
+            f"the rooms are in {rooms}; write bigbluebutton: {{rooms: greenlight}}, or remove "
+            "greenlight here",
+        )
