@@ -16,7 +16,7 @@ import pytest
 from node_samples import SECRETS
 from region_samples import inventory
 
-from chautari.deploy import converge, node_run, pipeline, survey
+from chautari.deploy import node_run, pipeline, remote_run, survey
 from chautari.deploy.request import DeployContext, Request
 from chautari.errors import RunFailed
 from chautari.parallel import PARALLEL
@@ -50,7 +50,7 @@ CHANGED = [{"code": "role_changed", "data": {}}]
 NOTICE = {"code": "role_message", "data": {"role": "base", "text": "make an A record"}}
 UP_TO_DATE = [{"role": "base", "run": "r", "notices": [NOTICE]}]
 Data = dict[str, Any]
-CONVERGE = converge.converge
+CONVERGE = remote_run.start_and_follow
 OURS = {
     "operator": getpass.getuser(), "origin": platform.node(), "region": "andes", "run": "q",
     "sha256": hashlib.sha256(b"b").hexdigest(), "mode": "deploy", "checks": True,
@@ -121,7 +121,7 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
-    monkeypatch.setattr(converge, "time", found)
+    monkeypatch.setattr(remote_run, "time", found)
     return found
 
 
@@ -130,7 +130,7 @@ def follow(monkeypatch: pytest.MonkeyPatch, link: Link, detach: bool = False) ->
     monkeypatch.setattr(runner_client, "RunningCommand", link)
     report = NodeReport("bog1", "203.0.113.10", "converged")
     about = {"run": "r", "operator": "ana", "origin": "cusco", "region": "andes"} | WANTED
-    checks, holder = converge.converge(
+    checks, holder = remote_run.start_and_follow(
         TARGET, b"b", about, report, lambda node, event: events.append(event), detach
     )
     return report, checks, [*events, holder] if holder is not None else events
@@ -221,7 +221,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     found = Nodes({"bog1": answer("debian-12"), "med1": answer("debian-13")})
     monkeypatch.setattr(survey, "call_runner", fake_call_runner(found.ask))
     monkeypatch.setattr(node_run, "prepare", found.prepare)
-    monkeypatch.setattr(node_run.converge, "converge", found.converge)
+    monkeypatch.setattr(node_run.remote_run, "start_and_follow", found.converge)
     monkeypatch.setattr("chautari.deploy.outside_checks.run_outside_checks", lambda *_: [])
     return found
 
@@ -272,7 +272,7 @@ def removed_roles(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[list[st
         return b"b"
 
     monkeypatch.setattr(node_run.bundle, "pack", pack)
-    monkeypatch.setattr(node_run.converge, "converge", CONVERGE)
+    monkeypatch.setattr(node_run.remote_run, "start_and_follow", CONVERGE)
     return found
 
 

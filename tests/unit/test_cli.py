@@ -10,7 +10,7 @@ import pytest
 from cli_samples import inventories, report
 from region_samples import FIXTURES, REGION, ROOT, key_pair, region_file
 
-from chautari.cli import main, node_commands
+from chautari.cli import main, reporting
 from chautari.deploy import drift, pipeline, status
 from chautari.errors import BadInput, RunFailed
 from chautari.report.model import RegionReport
@@ -145,7 +145,7 @@ def test_reports_are_written_to_the_state_folder(
     fake_result(monkeypatch, report())
     main.run(["region", "andes"])
     assert list((tmp_path / "state" / "chautari" / "reports" / "andes").rglob("report.html"))
-    assert node_commands._ENDINGS
+    assert reporting._ENDINGS
 
 
 def test_validate_prints_every_problem_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -311,7 +311,7 @@ def test_deploy_imports_only_what_a_survey_needs() -> None:
         "pyinfra", "gevent", "paramiko", "pytest", "requests", "dns", "ansible", "cryptography",
         "difflib", "chautari_sandbox.api",
     }  # fmt: skip
-    code = "import chautari.cli.region, chautari.cli.node_commands, chautari.deploy.pipeline"
+    code = "import chautari.cli.region, chautari.cli.reporting, chautari.deploy.pipeline"
     assert modules_loaded_by(code) & heavy == set()
 
 

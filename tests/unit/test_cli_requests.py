@@ -38,7 +38,7 @@ def test_identity_option_exists_in_every_command_that_connects(
     verb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     requests: list[Any] = []
-    for name in ("deploy", "verify", "plan", "prepare"):
+    for name in ("deploy", "verify", "plan", "prepare_nodes"):
         monkeypatch.setattr(
             pipeline, name, lambda request, *_: requests.append(request) or report()
         )

@@ -29,7 +29,7 @@ def node(tmp_path: Path) -> SSHTarget:
 
 def survey_node(
     node: SSHTarget, monkeypatch: pytest.MonkeyPatch, answers: Iterator[tuple[list[Any], Any]]
-) -> tuple[survey.Survey, int]:
+) -> tuple[survey.NodeSurvey, int]:
     """Return the result, and how often the node was asked."""
     times: list[str] = []
 

@@ -37,7 +37,7 @@ def test_paths_of_a_machine_are_quoted() -> None:
         ("firewall", "nftables: inet x; reboot"),
         ("nginx", "/etc/nginx/conf.d/'; reboot; '.conf"),
     )
-    script = existing_state.claim_script(("base", "nginx"), hostile)
+    script = existing_state.adopt_and_claim_script(("base", "nginx"), hostile)
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
     *_, calls, claim = script.rstrip().splitlines()
     assert calls.startswith("adopt_paths '/etc/nginx/conf.d/$(touch x).conf' ")

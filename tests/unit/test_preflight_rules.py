@@ -216,4 +216,4 @@ def test_missing_facts_lead_to_no_other_advice() -> None:
     ],
 )
 def test_required_login_is_read_only_in_its_own_form(said: str, account: str) -> None:
-    assert facts.required_login(said) == account
+    assert facts.suggested_login(said) == account

@@ -20,7 +20,7 @@ from pyinfra.api.state import State
 from region_samples import inventory
 
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare import environment, supervisor, worker
+from chautari.prepare import node_environment, supervisor, worker
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.inputs import replaced_path_patterns
 from chautari.report.model import NodeReport, Notice, Refusal
@@ -221,7 +221,7 @@ def test_unusual_machine_keeps_the_others_and_few_are_prepared_at_once(
 
 def test_connection_survives_an_outage_of_minutes_only() -> None:
     with socket.socket() as connected:
-        worker.keep_alive(connected)
+        worker.set_tcp_options(connected)
         tcp = socket.IPPROTO_TCP
         assert connected.getsockopt(tcp, socket.TCP_NODELAY)
         assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -253,15 +253,15 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "prepare.lock").touch()
     (folder / "venv").symlink_to(folder / "venv-b")
     (tmp_path / "lock").touch()
-    monkeypatch.setattr(environment, "ROOT", str(folder))
-    monkeypatch.setattr(environment, "RUN_LOCK", str(tmp_path / "lock"))
-    monkeypatch.setattr(environment, "SWITCH_SECONDS", 0)
+    monkeypatch.setattr(node_environment, "ROOT", str(folder))
+    monkeypatch.setattr(node_environment, "RUN_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(node_environment, "SWITCH_SECONDS", 0)
     return folder
 
 
 def put_in_place(folder: Path, name: str = "venv-c") -> list[str]:
     """Install an environment that exists already; return the files afterwards."""
-    script = environment.script(name.removeprefix("venv-"), "python3", "ana")
+    script = node_environment.install_script(name.removeprefix("venv-"), "python3", "ana")
     subprocess.run(["sh", "-c", script], check=True, stdin=subprocess.DEVNULL)
     assert (folder / "venv").resolve() == folder / name
     return sorted(path.name for path in folder.iterdir())
@@ -271,7 +271,7 @@ def test_older_system_gets_a_newer_python_in_addition() -> None:
     python = worker.PYTHONS["ubuntu-22.04"]
     assert {"python3", "python3-apt", python, f"{python}-venv"} <= set(worker.packages_for(python))
     assert worker.packages_for("python3") == worker.PACKAGES
-    script = environment.script("marker", python, "ana")
+    script = node_environment.install_script("marker", python, "ana")
     assert f"PYTHON={python}\n" in script
     assert '"$PYTHON" -m venv --clear --without-pip "$new"' in script
     assert '"$new/bin/python" -m pip install' in script
@@ -293,7 +293,7 @@ def test_environment_of_an_active_run_stays(runner: Path) -> None:
 def test_environment_is_not_changed_under_a_run(runner: Path) -> None:
     with (runner.parent / "lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        script = environment.script("c", "python3", "ana")
+        script = node_environment.install_script("c", "python3", "ana")
         done = subprocess.run(
             ["sh", "-c", script], check=False, capture_output=True, text=True, input=""
         )

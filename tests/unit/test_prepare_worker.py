@@ -17,7 +17,7 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 from chautari.preflight import facts, rules
 from chautari.prepare import worker
 from chautari.report.model import Refusal
-from chautari.ssh.host_keys import fingerprint
+from chautari.ssh.host_keys import compute_key_fingerprint
 
 Event = dict[str, Any]
 TOLD = ["os=debian-12", "venv="]
@@ -124,7 +124,7 @@ def work(
 
     monkeypatch.setattr(Host, "init", linked)
     monkeypatch.setattr(worker, "NodeRequirements", lambda **_: Named())
-    monkeypatch.setattr(worker, "keep_alive", lambda _: None)
+    monkeypatch.setattr(worker, "set_tcp_options", lambda _: None)
     monkeypatch.setattr(rules, "check", lambda *_: [])
     monkeypatch.setattr(worker.rules, "advice", lambda *_: [])
     monkeypatch.setattr(worker.logging, "disable", lambda _: None)
@@ -297,7 +297,7 @@ OTHERS = "203.0.113.1 ssh-ed25519 BBBB\n[203.0.113.9]:2222 ssh-ed25519 AAAA\n"
 def test_first_contact_with_another_host_key_is_taken_back(
     expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file, own = tmp_path / "known", fingerprint("AAAA")
+    file, own = tmp_path / "known", compute_key_fingerprint("AAAA")
     file.write_text(f"{OTHERS}{PINNED}\n")
     node: Any = {
         "address": "203.0.113.1", "port": 2222, "known_hosts": str(file),

@@ -10,7 +10,7 @@ import pytest
 from report_samples import bad_report, good_report, hostile_report
 
 from chautari.report import picture
-from chautari.report.html import render_html, safe_link
+from chautari.report.html import render_html, safe_url
 from chautari.report.model import NodeReport, RegionReport
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
@@ -93,7 +93,7 @@ def test_hostile_text_is_escaped_and_cleaned() -> None:
 
 
 def test_only_web_addresses_become_links() -> None:
-    assert safe_link("https://cloud.example.org/") == "https://cloud.example.org/"
+    assert safe_url("https://cloud.example.org/") == "https://cloud.example.org/"
     for bad in (
         "javascript:alert(1)",
         "https://[broken",
@@ -101,7 +101,7 @@ def test_only_web_addresses_become_links() -> None:
         "cloud.example.org",
         "",
     ):
-        assert safe_link(bad) == ""
+        assert safe_url(bad) == ""
     assert [a["href"] for a in Page(render_html(hostile_report())).named("a")] == ["#main"]
 
 

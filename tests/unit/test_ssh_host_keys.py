@@ -10,7 +10,7 @@ from region_samples import REGION, inventory
 
 from chautari.errors import BadInput
 from chautari.region.field_types import check_host_key
-from chautari.ssh.host_keys import check_pins, fingerprint, pins_of
+from chautari.ssh.host_keys import check_pins, compute_key_fingerprint, pins_of
 
 
 def make_key(folder: Path, kind: str) -> tuple[str, str]:
@@ -26,7 +26,7 @@ def make_key(folder: Path, kind: str) -> tuple[str, str]:
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 def test_fingerprint_is_the_one_of_openssh(kind: str, tmp_path: Path) -> None:
     public, expected = make_key(tmp_path, kind)
-    assert fingerprint(public.split()[1]) == expected
+    assert compute_key_fingerprint(public.split()[1]) == expected
     assert check_host_key(public) == check_host_key(expected) == expected
 
 
@@ -40,8 +40,12 @@ def test_value_that_is_no_host_key_is_refused(value: str) -> None:
 
 def test_pins_belong_to_an_address_and_a_port() -> None:
     text = "a.example.org,203.0.113.1 ssh-rsa AAAA\n[203.0.113.1]:2222 ssh-rsa BBBB c\n# x\n|1|h\n"
-    assert [pin.fingerprint for pin in pins_of(text, "203.0.113.1", 22)] == [fingerprint("AAAA")]
-    assert [pin.fingerprint for pin in pins_of(text, "203.0.113.1", 2222)] == [fingerprint("BBBB")]
+    assert [pin.fingerprint for pin in pins_of(text, "203.0.113.1", 22)] == [
+        compute_key_fingerprint("AAAA")
+    ]
+    assert [pin.fingerprint for pin in pins_of(text, "203.0.113.1", 2222)] == [
+        compute_key_fingerprint("BBBB")
+    ]
     assert pins_of(text, "203.0.113.2", 22) == []
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from chautari.cli.options import json_option, print_json, region_argument
+from chautari.cli.json_output import print_json
+from chautari.cli.options import json_option, region_argument
 from chautari.paths import inventories_root
 from chautari.region.load import Inventory, load_region
 from chautari.region.locate import find_region_file

@@ -213,10 +213,10 @@ def client_for(
     assert named, f"{url} names no port"
     port = int(named[1])
     if scheme == "turns":
-        return turn.over_tls(address, port, domain, ca_file, name, password)
+        return turn.tls_client(address, port, domain, ca_file, name, password)
     if rest.endswith("transport=tcp"):
-        return turn.over_tcp(address, port, name, password)
-    return turn.over_udp(address, port, name, password)
+        return turn.tcp_client(address, port, name, password)
+    return turn.udp_client(address, port, name, password)
 
 
 @pytest.mark.advice("Deploy again: it writes the rules of haproxy.", units=["haproxy", "coturn"])
@@ -231,7 +231,7 @@ def test_proxy_leads_the_relay_s_guests_to_it(
     """TURN over TLS on port 443 reaches the relay, with and without SNI"""
     name, password = turn.credentials(secret("bigbluebutton_turn_secret"), int(time.time()) + 600)
     for address in resolver_of_routable_addresses(domain):
-        client = turn.over_tls(address, 443, domain, ca_file, name, password, protocols)
+        client = turn.tls_client(address, 443, domain, ca_file, name, password, protocols)
         assert client.allocate()
         client.close()
 
@@ -285,7 +285,7 @@ def test_way_of_media_is_open(
 
 def only_icmp_is_missing(address: str, secret: str) -> None:
     """Skip the check when packets do come through, but no word of unused ports comes back."""
-    client = turn.over_udp(address, 3478, *turn.credentials(secret, int(time.time()) + 600))
+    client = turn.udp_client(address, 3478, *turn.credentials(secret, int(time.time()) + 600))
     try:
         arrived = client.is_relayed_address_reachable(client.allocate())
     except turn.RequestRefused as refused:

@@ -186,7 +186,7 @@ def test_only_the_region_s_own_relays_are_offered(
     for kind in ("turn", "turns"):
         assert offer[kind].get("username"), f"{kind} has no credentials"
     way = offer["turn"]
-    client = turn.over_udp(
+    client = turn.udp_client(
         resolver_of_routable_addresses(domain)[0],
         int(way["port"]),
         way["username"],

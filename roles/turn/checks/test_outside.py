@@ -54,7 +54,7 @@ def relay(one: turn.Client, other: turn.Client) -> None:
 def test_relay_over_udp(issued: tuple[str, str], port: int, addresses: list[str]) -> None:
     """The relay transports data over UDP"""
     for address in addresses:
-        relay(turn.over_udp(address, port, *issued), turn.over_udp(address, port, *issued))
+        relay(turn.udp_client(address, port, *issued), turn.udp_client(address, port, *issued))
 
 
 @pytest.mark.advice("Open TCP port 5349 to the node, then check coturn.", units=UNITS)
@@ -67,8 +67,8 @@ def test_relay_over_tls(
     port, name = int(settings.get("turn_tls_port", 5349)), settings["turn_domain"]
     for address in addresses:
         relay(
-            turn.over_tls(address, port, name, ca_file, *issued),
-            turn.over_tls(address, port, name, ca_file, *issued),
+            turn.tls_client(address, port, name, ca_file, *issued),
+            turn.tls_client(address, port, name, ca_file, *issued),
         )
 
 
@@ -80,7 +80,7 @@ def test_relay_over_tcp(
     if not settings.get("turn_tcp", False):
         pytest.skip("over TCP, this server accepts only TLS")
     for address in addresses:
-        relay(turn.over_tcp(address, port, *issued), turn.over_tcp(address, port, *issued))
+        relay(turn.tcp_client(address, port, *issued), turn.tcp_client(address, port, *issued))
 
 
 @pytest.mark.advice("Deploy again: the relay accepts every client.", units=UNITS)
@@ -90,7 +90,7 @@ def test_wrong_credentials_are_refused(
     """Wrong and expired credentials are refused"""
     outdated = turn.credentials(secrets.token_hex(16), 1_700_000_000)
     for name, password in ((issued[0], secrets.token_hex(8)), outdated):
-        client = turn.over_udp(addresses[0], port, name, password)
+        client = turn.udp_client(addresses[0], port, name, password)
         with pytest.raises(turn.RequestRefused) as refused:
             client.allocate()
         client.stream.close()
@@ -104,7 +104,7 @@ def test_private_networks_are_not_relayed_to(
     issued: tuple[str, str], port: int, addresses: list[str]
 ) -> None:
     """The relay refuses private networks and metadata services"""
-    client = turn.over_udp(addresses[0], port, *issued)
+    client = turn.udp_client(addresses[0], port, *issued)
     client.allocate()
     for peer in PRIVATE_PEERS:
         with pytest.raises(turn.RequestRefused) as refused:

@@ -144,7 +144,7 @@ class Client:
         return size
 
 
-def over_udp(address: str, port: int, username: str, password: str) -> Client:
+def udp_client(address: str, port: int, username: str, password: str) -> Client:
     """Return a client over UDP."""
     kind = socket.AF_INET6 if ":" in address else socket.AF_INET
     stream = socket.socket(kind, socket.SOCK_DGRAM)
@@ -153,12 +153,12 @@ def over_udp(address: str, port: int, username: str, password: str) -> Client:
     return Client(stream, username, password)
 
 
-def over_tcp(address: str, port: int, username: str, password: str) -> Client:
+def tcp_client(address: str, port: int, username: str, password: str) -> Client:
     """Return a client over plain TCP."""
     return Client(socket.create_connection((address, port), timeout=10), username, password)
 
 
-def over_tls(
+def tls_client(
     address: str, port: int, name: str, ca_file: str, username: str, password: str,
     protocols: tuple[str, ...] = (),
 ) -> Client:  # fmt: skip

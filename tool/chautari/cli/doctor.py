@@ -8,7 +8,8 @@ from dataclasses import asdict
 
 import click
 
-from chautari.cli.options import json_option, print_json
+from chautari.cli.json_output import print_json
+from chautari.cli.options import json_option
 from chautari.render import provider
 from chautari.render.provider import INSTALL, DoctorFinding
 

@@ -6,13 +6,8 @@ from typing import Any
 
 import click
 
-from chautari.cli.options import (
-    identity_option,
-    json_option,
-    node_option,
-    print_json,
-    region_argument,
-)
+from chautari.cli.json_output import print_json
+from chautari.cli.options import identity_option, json_option, node_option, region_argument
 from chautari.deploy import drift
 from chautari.deploy.request import Request
 from chautari.paths import inventories_root

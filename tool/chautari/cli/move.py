@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from chautari.cli.options import json_option, print_json, region_argument
+from chautari.cli.json_output import print_json
+from chautari.cli.options import json_option, region_argument
 from chautari.errors import BadInput
 from chautari.paths import inventories_root
 from chautari.region.load import load_region

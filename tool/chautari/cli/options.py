@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,8 +70,3 @@ class EndpointsCommand(click.Command):
             provider = find_provider()
             ctx.meta[__name__] = list(provider.extra_command_options()) if provider else []
         return [*own, *ctx.meta[__name__], help_]
-
-
-def print_json(data: Any) -> None:
-    """Print one JSON object to standard output."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from chautari.cli.node_commands import run_and_report
 from chautari.cli.options import (
     EndpointsCommand,
     identity_option,
@@ -14,6 +13,7 @@ from chautari.cli.options import (
     node_option,
     region_argument,
 )
+from chautari.cli.reporting import run_and_report
 from chautari.deploy import pipeline
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from chautari.cli.node_commands import run_and_report
 from chautari.cli.options import (
     EndpointsCommand,
     identity_option,
@@ -14,6 +13,7 @@ from chautari.cli.options import (
     node_option,
     region_argument,
 )
+from chautari.cli.reporting import run_and_report
 from chautari.deploy import pipeline
 
 
@@ -27,4 +27,4 @@ def command(name: str, as_json: bool, **options: Any) -> int:
 
     `deploy region` does this by itself. Use this command before you run Ansible yourself.
     """
-    return run_and_report(pipeline.prepare, "prepare", name, as_json, **options)
+    return run_and_report(pipeline.prepare_nodes, "prepare", name, as_json, **options)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from chautari.cli.options import identity_option, json_option, print_json, region_argument
+from chautari.cli.json_output import print_json
+from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.errors import BadInput
 from chautari.paths import inventories_root
 from chautari.region.load import Inventory, load_region

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from chautari.cli.options import RegionName, identity_option, json_option, print_json
+from chautari.cli.json_output import print_json
+from chautari.cli.options import RegionName, identity_option, json_option
 from chautari.deploy import status
 from chautari.deploy.request import Request
 from chautari.node.events import RunFinished

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from chautari.cli.options import RegionName, json_option, print_json
+from chautari.cli.json_output import print_json
+from chautari.cli.options import RegionName, json_option
 from chautari.errors import BadInput, FileProblem, InvalidRegion
 from chautari.paths import inventories_root
 from chautari.region import load, locate

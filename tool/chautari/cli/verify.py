@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from chautari.cli.node_commands import run_and_report
 from chautari.cli.options import identity_option, json_option, node_option, region_argument
+from chautari.cli.reporting import run_and_report
 from chautari.deploy import pipeline
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from chautari.deploy import converge, region_report
-from chautari.deploy.isolation import capture_node_errors
+from chautari.deploy import region_report, remote_run
+from chautari.deploy.node_errors import capture_node_errors
 from chautari.deploy.request import Listener, Request
 from chautari.node.events import StatusAnswer
 from chautari.parallel import map_parallel
@@ -37,7 +37,7 @@ def _follow(target: SSHTarget, run: str, node: NodeReport, tell: Listener) -> li
     """Follow a run on a node that answers; only a run that is there is waited for."""
     reply = call_runner(target, {"action": "status"}, StatusAnswer)
     if reply.answer is None:
-        converge.report_no_answer(target, node, reply.code, reply.last_error)
+        remote_run.report_no_answer(target, node, reply.code, reply.last_error)
         tell(target.name, {"event": node.state})
         return []
-    return converge.attach(target, run, node, tell)
+    return remote_run.attach(target, run, node, tell)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chautari.deploy.converge import NO_PYTHON, busy_refusal, no_answer_refusal
+from chautari.deploy.remote_run import NO_PYTHON, busy_refusal, no_answer_refusal
 from chautari.deploy.request import Request
 from chautari.node.drift import describe_drift
 from chautari.node.events import DriftAnswer

@@ -3,7 +3,7 @@
     SurveyedState ─┬─ BlockedState             refused, unreachable, or used by another operator
                    ├─ UpToDateState            every receipt holds
                    ├─ OccupiedState            a run is followed or waited for, then SurveyedState
-                   └─ PreparedState ─┬─ FinishedState
+                   └─ PreparedState ─┬─ RunFinishedState
                                      ├─ DisconnectedState    the run continues; result unknown
                                      └─ OccupiedState        another run was first
 
@@ -18,10 +18,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from chautari.deploy import converge, outside_checks
-from chautari.deploy.isolation import capture_node_errors
+from chautari.deploy import outside_checks, remote_run
+from chautari.deploy.node_errors import capture_node_errors
 from chautari.deploy.request import DeployContext, Listener, run_metadata
-from chautari.deploy.survey import Survey, add_up_to_date_roles, report_from_survey, survey
+from chautari.deploy.survey import NodeSurvey, add_up_to_date_roles, node_report_from_survey, survey
 from chautari.node.events import Holder
 from chautari.parallel import map_parallel
 from chautari.prepare.supervisor import WHEELS_MB, node_requirements, prepare
@@ -45,7 +45,7 @@ _UNKNOWN_RESULT = ("disconnected", "unreachable", "detached")
 class SurveyedState:
     """The node was asked what is out of date; it may have to be prepared."""
 
-    survey: Survey
+    survey: NodeSurvey
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class OccupiedState:
 
 
 @dataclass(frozen=True)
-class FinishedState:
+class RunFinishedState:
     """The run on the node ended; `checks` are the results of its checks."""
 
     checks: tuple[CheckResult, ...]
@@ -92,7 +92,7 @@ State = (
     | UpToDateState
     | PreparedState
     | OccupiedState
-    | FinishedState
+    | RunFinishedState
     | DisconnectedState
 )
 
@@ -130,7 +130,7 @@ class NodeRun:
         """Survey the node; a run of another operator is reported at once."""
         found = survey(self.target, lambda _: self.context.inputs_of(self.node))
         required = node_requirements(self.context.inventory.region, self.name)
-        self.report = report_from_survey(required, self.target, found)
+        self.report = node_report_from_survey(required, self.target, found)
         self.up_to_date = found.nothing_to_do
         if self.report.state != "converged":
             self.block()
@@ -148,17 +148,17 @@ class NodeRun:
     def handle_busy(self, holder: Holder) -> None:
         """Follow a run of ours; refuse or wait for another operator's."""
         self.state = OccupiedState(holder)
-        if converge.same_operator(holder, run_metadata("", self.region, self.name)):
+        if remote_run.same_operator(holder, run_metadata("", self.region, self.name)):
             return
         if self.context.request.wait:
             self.tell(self.name, {"event": "waiting", "holder": holder})
             return
         self.report.state = "busy"
-        self.report.refusals.append(converge.busy_refusal(holder))
+        self.report.refusals.append(remote_run.busy_refusal(holder))
         self.block(holder)
 
 
-def survey_and_prepare(
+def survey_and_prepare_nodes(
     context: DeployContext, names: Sequence[str], mode: Mode, run: str, tell: Listener
 ) -> list[NodeRun]:
     """Survey the nodes at once, and prepare those that are not ready for what has to run."""
@@ -176,11 +176,11 @@ def survey_and_prepare(
         return one
 
     runs = map_parallel(surveyed, reached, request.parallel)
-    prepare_surveyed(runs)
+    prepare_surveyed_nodes(runs)
     return runs
 
 
-def prepare_surveyed(runs: Sequence[NodeRun]) -> None:
+def prepare_surveyed_nodes(runs: Sequence[NodeRun]) -> None:
     """Take every surveyed node to its next state, with one preparation for all that need it."""
     due = [one for one in runs if isinstance(one.state, SurveyedState) and _needs_preparation(one)]
     if due:
@@ -223,7 +223,7 @@ def _survey_prepared(one: NodeRun) -> None:
     found = survey(one.target, lambda _: one.context.inputs_of(one.node))
     if not found.answered:
         # It may run roles that are obsolete: without its answer nothing is changed there.
-        converge.report_no_answer(one.target, one.report, found.code, found.error)
+        remote_run.report_no_answer(one.target, one.report, found.code, found.error)
         one.block()
         return
     one.up_to_date = found.nothing_to_do
@@ -246,7 +246,7 @@ def _plan_first_deploy(one: NodeRun) -> None:
     one.report.notices.append(Notice("download_unknown", data))
 
 
-def _decide_next_state(one: NodeRun, found: Survey) -> State:
+def _decide_next_state(one: NodeRun, found: NodeSurvey) -> State:
     """Return whether the node is up to date or has to run its bundle."""
     request, report = one.context.request, one.report
     skips_checks = one.mode == "plan" or (one.mode == "deploy" and not request.checks)
@@ -275,20 +275,20 @@ def converge_node(one: NodeRun) -> list[CheckResult]:
     while True:
         match one.state:
             case SurveyedState():
-                prepare_surveyed([one])
+                prepare_surveyed_nodes([one])
             case PreparedState(obsolete_roles):
                 _run_to_the_end(one, obsolete_roles)
             case OccupiedState(holder):
                 _follow_or_wait(one, holder)
             case BlockedState() | UpToDateState():
                 return []
-            case FinishedState(checks) | DisconnectedState(checks):
+            case RunFinishedState(checks) | DisconnectedState(checks):
                 return list(checks)
 
 
 def _run_to_the_end(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
     packed, arguments = _pack_bundle(one, obsolete_roles)
-    checks, holder = converge.converge(
+    checks, holder = remote_run.start_and_follow(
         one.target, packed, arguments, one.report, one.tell, one.context.request.detach
     )
     if holder is None:
@@ -300,21 +300,21 @@ def _run_to_the_end(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
 def _follow_or_wait(one: NodeRun, holder: Holder) -> None:
     _, arguments = _pack_bundle(one, ())
     request = one.context.request
-    if not converge.same_operator(holder, arguments):
-        free = converge.wait_until_node_is_free(one.target, holder, one.report, one.tell)
+    if not remote_run.same_operator(holder, arguments):
+        free = remote_run.wait_until_node_is_free(one.target, holder, one.report, one.tell)
         one.survey_again() if free else one.block()
         return
-    checks = converge.attach(
+    checks = remote_run.attach(
         one.target, holder.get("run", ""), one.report, one.tell, request.detach
     )
-    if one.report.state in _UNKNOWN_RESULT or converge.covers_request(holder, arguments):
+    if one.report.state in _UNKNOWN_RESULT or remote_run.covers_request(holder, arguments):
         one.state = _state_after_run(one, checks)
     else:
         one.survey_again()
 
 
 def _state_after_run(one: NodeRun, checks: list[CheckResult]) -> State:
-    return (DisconnectedState if one.report.state in _UNKNOWN_RESULT else FinishedState)(
+    return (DisconnectedState if one.report.state in _UNKNOWN_RESULT else RunFinishedState)(
         tuple(checks)
     )
 
@@ -335,7 +335,7 @@ def _pack_bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Ar
     }
 
 
-def converge_and_verify(runs: Sequence[NodeRun]) -> list[CheckResult]:
+def converge_and_check_nodes(runs: Sequence[NodeRun]) -> list[CheckResult]:
     """Converge the nodes, check them from outside, and return the results of all checks.
 
     Outside checks follow a deploy that changes something; otherwise both run at the same time.

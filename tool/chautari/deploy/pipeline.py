@@ -14,9 +14,9 @@ from collections.abc import Callable
 from chautari.deploy import region_report
 from chautari.deploy.node_run import (
     Mode,
-    converge_and_verify,
+    converge_and_check_nodes,
     skip_after_failed_canary,
-    survey_and_prepare,
+    survey_and_prepare_nodes,
 )
 from chautari.deploy.request import (
     DeployContext,
@@ -49,7 +49,7 @@ def plan(request: Request, tell: Listener, say: Say) -> RegionReport:
         return _run_stages(context, tell, "plan")
 
 
-def prepare(request: Request, tell: Listener, say: Say) -> RegionReport:
+def prepare_nodes(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Prepare the region's machines for Ansible; nothing is converged."""
     context, began = resolve_context(request, say), time.monotonic()
     report = region_report.new_report(context.request, context.endpoints)
@@ -68,7 +68,7 @@ def _run_stages(context: DeployContext, tell: Listener, mode: Mode) -> RegionRep
         if not report.ok:
             report.nodes += skip_after_failed_canary(context, names)
             continue
-        runs = survey_and_prepare(context, names, mode, new_run_id(), tell)
-        report.checks += converge_and_verify(runs)
+        runs = survey_and_prepare_nodes(context, names, mode, new_run_id(), tell)
+        report.checks += converge_and_check_nodes(runs)
         report.nodes += [run.report for run in runs]
     return region_report.finalize(report, context, mode, time.monotonic() - began)

@@ -6,7 +6,7 @@ import calendar
 import time
 from typing import TypedDict
 
-from chautari.deploy.converge import NO_PYTHON, no_answer_refusal
+from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
 from chautari.deploy.request import Request
 from chautari.node.events import Holder, RunFinished, StatusAnswer
 from chautari.parallel import map_parallel

@@ -29,7 +29,7 @@ COMPARED = ("role", "files", "ansible", "facts", "variables", "needs", "installe
 
 
 @dataclass(frozen=True)
-class Survey:
+class NodeSurvey:
     """A node's answer.
 
     Attributes:
@@ -70,11 +70,11 @@ class Survey:
         )
 
 
-def survey(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> Survey:
+def survey(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> NodeSurvey:
     """Ask a node what is out of date; its roles' inputs are computed while SSH connects."""
     # A machine that was never reached has no pinned key: the preparation makes first contact.
     if not target.known_hosts.is_file() or target.address not in target.known_hosts.read_text():
-        return Survey(answered=False)
+        return NodeSurvey(answered=False)
 
     def payload() -> bytes:
         inputs = inputs_of(target.name)
@@ -89,8 +89,8 @@ def survey(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> S
     found = reply.answer
     if found is None:
         unreachable = _connection_error(target, reply)
-        return Survey(False, unreachable=unreachable, code=reply.code, error=reply.last_error)
-    return Survey(
+        return NodeSurvey(False, unreachable=unreachable, code=reply.code, error=reply.last_error)
+    return NodeSurvey(
         answered=True,
         reasons=found.get("reasons", {}),
         obsolete_roles=found.get("obsolete_roles", []),
@@ -110,7 +110,9 @@ def _connection_error(target: SSHTarget, reply: Reply[SurveyAnswer]) -> str:
     return why if failed and reply.code == SSH_FAILED else ""
 
 
-def report_from_survey(required: NodeRequirements, target: SSHTarget, found: Survey) -> NodeReport:
+def node_report_from_survey(
+    required: NodeRequirements, target: SSHTarget, found: NodeSurvey
+) -> NodeReport:
     """Return the report of a node after its survey: refused, unreachable, or converged so far."""
     report = NodeReport(target.name, target.address, "converged", os=found.facts.os)
     if found.unreachable:
@@ -123,7 +125,7 @@ def report_from_survey(required: NodeRequirements, target: SSHTarget, found: Sur
     return report
 
 
-def add_up_to_date_roles(report: NodeReport, found: Survey) -> None:
+def add_up_to_date_roles(report: NodeReport, found: NodeSurvey) -> None:
     """Add the roles whose receipts hold to a node's report."""
     for role in found.up_to_date:
         report.roles.append(RoleReport(role["role"], up_to_date=True))

@@ -47,7 +47,7 @@ def refusals(existing: Existing, adopt: Sequence[str]) -> Iterator[Refusal]:
             yield Refusal("existing_state", {"role": role, "paths": found})
 
 
-def claim_script(roles: Sequence[str], existing: Existing) -> str:
+def adopt_and_claim_script(roles: Sequence[str], existing: Existing) -> str:
     """Return commands that copy what is adopted, and then mark the roles as the node's own."""
     found = dict.fromkeys(path for _, path in existing)
     paths = [shlex.quote(path) for path in found if path.startswith("/")]

@@ -47,7 +47,7 @@ class Facts:
     existing: tuple[tuple[str, str], ...] = ()
 
 
-def required_login(said: str) -> str:
+def suggested_login(said: str) -> str:
     """Return the account that a machine asks to log in with instead; empty if it names none.
 
     Images of providers answer root's key so: `Please login as the user "debian" rather than the

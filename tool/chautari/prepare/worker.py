@@ -25,7 +25,7 @@ from pyinfra.operations import apt, server
 from chautari.node import dpkg_repair
 from chautari.preflight import dns_records, existing_state, facts, rules
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare import environment
+from chautari.prepare import node_environment
 from chautari.prepare.protocol import NodeOrder, Orders, Result, coded_message
 from chautari.report.model import Notice, Refusal
 from chautari.services.registry import INSTALLED
@@ -106,13 +106,13 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
         except (ConnectError, OSError) as error:
             write_result({"event": "unreachable", "node": host.name, "message": str(error)})
             return ""
-        keep_alive(host.connector.client.get_transport().sock)
+        set_tcp_options(host.connector.client.get_transport().sock)
         if not _verify_new_host_key(host.name, node, before):
             return ""
         found, said = _read_facts(host, node)
         if found is not None:
             return found.os if _report_preflight_result(host, node, found, orders) else ""
-        if account := facts.required_login(said):
+        if account := facts.suggested_login(said):
             other = coded_message(Refusal("other_login", {"user": account, "said": said}))
             write_result({"event": "refused", "node": host.name, "os": "", "refusals": [other]})
             return ""
@@ -149,7 +149,7 @@ def _is_disconnected(host: Host) -> bool:
     return not transport.is_active()
 
 
-def keep_alive(connected: socket.socket) -> None:
+def set_tcp_options(connected: socket.socket) -> None:
     """Let a connection send at once, survive a cut of five minutes, and end after ten."""
     # paramiko leaves Nagle's algorithm on, which costs 40 ms a step. It would wait for ever for a
     # machine that disappears.
@@ -202,7 +202,7 @@ def _preflight_refusals(
 
 def _adopt_and_claim_roles(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
     """Copy what the region adopts, and mark its roles as ours; return why that was impossible."""
-    script = existing_state.claim_script(node["roles"], found.existing)
+    script = existing_state.adopt_and_claim_script(node["roles"], found.existing)
     root = "" if node["user"] == "root" else "sudo -n "
     _, complaint, code = _run_script_on_host(host, f"{root}sh -c {shlex.quote(script)}")
     if code != 0:
@@ -290,7 +290,7 @@ def packages_for(python: str) -> list[str]:
 
 
 def _add_steps(state: State, host: Host, python: str, orders: Orders) -> None:
-    script = environment.script(orders["marker"], python, orders["operator"])
+    script = node_environment.install_script(orders["marker"], python, orders["operator"])
     add_op(
         state, server.shell, name="Read the lists of packages", commands=[UPDATE], host=host,
     )  # fmt: skip

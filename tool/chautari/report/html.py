@@ -25,7 +25,7 @@ _WIDE, _NARROW = 3, 1
 
 def render_html(report: RegionReport) -> str:
     """Return the page; every value is cleaned and escaped."""
-    return template().render(
+    return load_template().render(
         report=report,
         summary=summary,
         pictures={"wide": picture.draw(report, _WIDE), "narrow": picture.draw(report, _NARROW)},
@@ -44,7 +44,7 @@ def _bytecode_cache() -> FileSystemBytecodeCache | None:
 
 
 @cache
-def template() -> Template:
+def load_template() -> Template:
     """Return the page's template, compiled."""
     return _jinja_environment().get_template("report.html.j2")
 
@@ -64,7 +64,7 @@ def _jinja_environment() -> Environment:
         "duration": duration,
         "readable_time": readable_time,
         "one_line": one_line,
-        "safe_link": safe_link,
+        "safe_url": safe_url,
     }
     return environment
 
@@ -76,7 +76,7 @@ def _clean_value(value: object) -> object:
     return value
 
 
-def safe_link(url: str) -> str:
+def safe_url(url: str) -> str:
     """Return `url` when it is safe as a link, that is http or https, otherwise an empty text."""
     url = one_line(url)
     try:

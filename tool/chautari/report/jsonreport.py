@@ -53,9 +53,9 @@ def report_object(report: RegionReport) -> Json:
 def checks_object(report: RegionReport) -> Json:
     """Return the counts of the checks and their results."""
     return {
-        "passed": report.count("passed"),
-        "failed": report.count("failed"),
-        "skipped": report.count("skipped"),
+        "passed": report.count_checks("passed"),
+        "failed": report.count_checks("failed"),
+        "skipped": report.count_checks("skipped"),
         "results": _plain_objects(report.checks),
     }
 

@@ -180,8 +180,8 @@ class RegionReport:
     @property
     def ok(self) -> bool:
         """Whether every node is well and no check failed."""
-        return all(node.ok for node in self.nodes) and not self.count("failed")
+        return all(node.ok for node in self.nodes) and not self.count_checks("failed")
 
-    def count(self, outcome: Outcome) -> int:
+    def count_checks(self, outcome: Outcome) -> int:
         """Return how many checks ended with `outcome`."""
         return sum(check.outcome == outcome for check in self.checks)

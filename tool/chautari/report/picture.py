@@ -91,7 +91,7 @@ def _lowest_edge(boxes: list[Box]) -> int:
 def _layout_node_box(
     report: RegionReport, node: NodeReport, corner: tuple[int, int], root: str
 ) -> Box:
-    groups = summary.groups_on_node(report, node)
+    groups = summary.node_checks_by_service(report, node)
     services = _service_badges([group for group in groups if group.info])
     below = _HEAD + sum(badge.height for badge in services)
     ground = _role_badges([group for group in groups if not group.info], below, node)
@@ -147,7 +147,7 @@ def _role_badges(groups: list[ServiceChecks], top: int, node: NodeReport) -> tup
 
 def _passed_of_completed(group: ServiceChecks) -> str:
     """Return how many of the checks that ran passed; skipped ones are no failures."""
-    passed, failed = group.count("passed"), group.count("failed")
+    passed, failed = group.count_checks("passed"), group.count_checks("failed")
     if passed or failed:
         return f"{passed}/{passed + failed}"
     return "skipped" if group.checks else ""

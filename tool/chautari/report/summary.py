@@ -57,24 +57,24 @@ class ServiceChecks:
     info: tuple[ServiceInfo, ...] = ()
     double: bool = False
 
-    def count(self, outcome: Outcome) -> int:
+    def count_checks(self, outcome: Outcome) -> int:
         """Return how many of these checks ended with `outcome`."""
         return sum(check.outcome == outcome for check in self.checks)
 
     @property
     def tone(self) -> Tone:
         """Return good if all passed, bad if one failed, wait if no check ran."""
-        if self.count("failed"):
+        if self.count_checks("failed"):
             return "bad"
-        return "good" if self.count("passed") else "wait"
+        return "good" if self.count_checks("passed") else "wait"
 
     @property
     def counts(self) -> str:
         """Return the counts in few words: `all 8 passed`, or `9 passed, 2 failed`."""
-        if self.checks and self.count("passed") == len(self.checks):
+        if self.checks and self.count_checks("passed") == len(self.checks):
             return f"all {len(self.checks)} passed" if len(self.checks) > 1 else "1 passed"
         outcomes: tuple[Outcome, ...] = ("passed", "failed", "skipped")
-        counts = ((self.count(outcome), outcome) for outcome in outcomes)
+        counts = ((self.count_checks(outcome), outcome) for outcome in outcomes)
         return ", ".join(f"{number} {outcome}" for number, outcome in counts if number)
 
 
@@ -105,7 +105,7 @@ def region_tone(report: RegionReport) -> Tone:
     if _is_plan_report(report):
         return "good"
     running = any(state_words(node).tone == "wait" for node in report.nodes)
-    return "good" if report.count("passed") and not running else "wait"
+    return "good" if report.count_checks("passed") and not running else "wait"
 
 
 def verdict(report: RegionReport) -> str:
@@ -159,12 +159,12 @@ def _checks_phrases(report: RegionReport) -> Iterable[str]:
     total = count_with_noun(len(report.checks), "check")
     if not report.checks:
         yield "no checks were run"
-    elif report.count("failed"):
-        yield f"{report.count('failed')} of {total} failed"
+    elif report.count_checks("failed"):
+        yield f"{report.count_checks('failed')} of {total} failed"
     else:
-        yield f"{report.count('passed')} of {total} passed"
-    if report.count("skipped"):
-        yield f"{report.count('skipped')} skipped"
+        yield f"{report.count_checks('passed')} of {total} passed"
+    if report.count_checks("skipped"):
+        yield f"{report.count_checks('skipped')} skipped"
 
 
 def checks_by_service(report: RegionReport) -> list[ServiceChecks]:
@@ -185,7 +185,7 @@ def _service_checks(report: RegionReport, service: str) -> ServiceChecks:
     )
 
 
-def groups_on_node(report: RegionReport, node: NodeReport) -> list[ServiceChecks]:
+def node_checks_by_service(report: RegionReport, node: NodeReport) -> list[ServiceChecks]:
     """Return what runs on one node: its services first, then its roles."""
     opened = [info.service for info in report.services if info.node == node.name]
     checks = [check for check in report.checks if check.node == node.name]
@@ -252,7 +252,7 @@ def _command_that_continues(report: RegionReport) -> str:
     """Return the command to run when the steps before it are done."""
     # Where no node could be reached, the command itself has not done its work yet.
     unreached = all(node.state in _UNREACHED for node in report.nodes if not node.ok)
-    if unreached and not report.count("failed") and report.command.startswith("deploy "):
+    if unreached and not report.count_checks("failed") and report.command.startswith("deploy "):
         return report.command
     return f"deploy region {report.region}"
 

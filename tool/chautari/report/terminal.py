@@ -101,9 +101,9 @@ def _print_checks(report: RegionReport, console: Console) -> None:
     rows = [
         (
             _clean_text(f"{group.service} (double)" if group.double else group.service, "bold"),
-            _count_cell(group.count("passed"), "green"),
-            _count_cell(group.count("failed"), "bold red"),
-            _count_cell(group.count("skipped"), "yellow"),
+            _count_cell(group.count_checks("passed"), "green"),
+            _count_cell(group.count_checks("failed"), "bold red"),
+            _count_cell(group.count_checks("skipped"), "yellow"),
         )
         for group in groups
     ]

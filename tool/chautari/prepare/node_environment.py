@@ -12,7 +12,7 @@ BUSY = 75  # sysexits(3): try again later
 RUN_LOCK = "/var/lib/chautari/lock"  # node/lock.py: a run holds it while it works
 
 
-def script(marker: str, python: str, operator: str) -> str:
+def install_script(marker: str, python: str, operator: str) -> str:
     """Return the script for the environment of `marker`, the digest of its requirements.
 
     `operator` is shown to an operator who waits for this preparation in vain.

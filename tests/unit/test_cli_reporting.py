@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from region_samples import region_file
 
-from chautari.cli import main, node_commands
+from chautari.cli import main, reporting
 from chautari.deploy import drift, status
 from chautari.errors import BadInput
 from chautari.report.model import NodeReport, RegionReport
@@ -52,7 +52,7 @@ class Shown:
 
 def test_attach_names_the_holder_of_the_lock() -> None:
     shown: Any = Shown()
-    tell = node_commands.progress_listener(shown)
+    tell = reporting.progress_listener(shown)
     tell("bog1", {"event": "busy", "holder": {"operator": "luz\x1b[2J", "run": "q"}})
     tell("med1", {"event": "busy"})
     named = ("bog1", r"luz\x1b[2J is deploying to this node (run q)")
@@ -61,7 +61,7 @@ def test_attach_names_the_holder_of_the_lock() -> None:
 
 def test_wait_names_the_holder_of_the_lock() -> None:
     shown: Any = Shown()
-    tell = node_commands.progress_listener(shown)
+    tell = reporting.progress_listener(shown)
     holder = {"operator": "luz\x1b[2J", "origin": "lima", "run": "q", "role": "php"}
     tell("bog1", {"event": "waiting", "holder": holder})
     tell("bog1", {"event": "waiting", "holder": {}})
@@ -84,7 +84,7 @@ def run(region: Path, verb: str, **options: object) -> None:
         report.nodes = [NodeReport("bog1", "203.0.113.10", "converged")]
         return report
 
-    assert node_commands.run_and_report(work, verb, str(region), False, **options) == 0
+    assert reporting.run_and_report(work, verb, str(region), False, **options) == 0
 
 
 def test_report_of_the_region_is_not_replaced_by_one_of_a_part(
@@ -108,6 +108,4 @@ def test_folder_that_cannot_be_written_is_named_before_any_work(
 ) -> None:
     (tmp_path / "state").write_text("a file in place of the folder")
     with pytest.raises(BadInput, match=r"state/chautari/reports/andes: Not a directory"):
-        node_commands.run_and_report(
-            lambda *_: pytest.fail("work began"), "region", str(region), False
-        )
+        reporting.run_and_report(lambda *_: pytest.fail("work began"), "region", str(region), False)

@@ -18,7 +18,7 @@ from deploy_samples import (
     follow,
 )
 
-from chautari.deploy import converge
+from chautari.deploy import remote_run
 from chautari.deploy.node_events import _HANDLERS, NodeReportBuilder
 from chautari.report.model import NodeReport
 from chautari.ssh import runner_client
@@ -137,14 +137,14 @@ def test_converge_reports_why_a_run_did_not_start(monkeypatch: pytest.MonkeyPatc
 
 def test_busy_node_is_reported_with_holder_time_and_origin() -> None:
     holder = {"operator": "luz", "origin": "laptop", "since": 0.0, "run": "q"}
-    what = converge.busy_refusal(holder).reason
+    what = remote_run.busy_refusal(holder).reason
     assert what.startswith("luz is deploying to this node (since ")
     assert what.endswith(", from laptop, run q).")
 
 
 @pytest.mark.parametrize("holder", [{}, {"since": "x"}, {"since": 1e300}, {"since": float("nan")}])
 def test_busy_node_without_a_known_holder_is_reported(holder: dict[str, Any]) -> None:
-    assert converge.busy_refusal(holder).reason == "another operator is deploying to this node."
+    assert remote_run.busy_refusal(holder).reason == "another operator is deploying to this node."
 
 
 def test_converge_starts_nothing_on_a_busy_node(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,7 +304,7 @@ def wait_for_lock(
     link = Link(*answers)
     monkeypatch.setattr(runner_client, "RunningCommand", link)
     report = NodeReport("bog1", "203.0.113.10", "converged")
-    free = converge.wait_until_node_is_free(
+    free = remote_run.wait_until_node_is_free(
         TARGET, HOLDER, report, lambda node, event: events.append(event)
     )
     return free, report, events, link
@@ -344,12 +344,12 @@ MORE = {"sha256": "s", "mode": "deploy", "full": True, "checks": True, "purge": 
 def test_covers_request_is_false_for_a_run_that_does_less(key: str) -> None:
     less = MORE | {key: False}
     old = {name: value for name, value in MORE.items() if name != key}
-    assert converge.covers_request(MORE, MORE)
-    assert converge.covers_request(MORE, less) and converge.covers_request(less, less)
-    assert not converge.covers_request(less, MORE)
-    assert not converge.covers_request(old, MORE)
+    assert remote_run.covers_request(MORE, MORE)
+    assert remote_run.covers_request(MORE, less) and remote_run.covers_request(less, less)
+    assert not remote_run.covers_request(less, MORE)
+    assert not remote_run.covers_request(old, MORE)
 
 
 @pytest.mark.parametrize("other", [{"sha256": "t"}, {"mode": "plan"}])
 def test_covers_request_is_false_for_another_bundle(other: dict[str, Any]) -> None:
-    assert not converge.covers_request(MORE | other, MORE)
+    assert not remote_run.covers_request(MORE | other, MORE)

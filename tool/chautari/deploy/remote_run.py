@@ -6,7 +6,7 @@ import time
 
 from chautari.deploy.node_events import Listener, NodeReportBuilder
 from chautari.node.events import ActivityAnswer, Holder
-from chautari.preflight.facts import required_login
+from chautari.preflight.facts import suggested_login
 from chautari.prepare.supervisor import unreachable_refusal
 from chautari.report.model import CheckResult, NodeReport, Refusal
 from chautari.report.templates import Data
@@ -34,7 +34,7 @@ class _RetryBudget:
         self._since: float | None = None
         self._pauses = iter(PAUSES)
 
-    def pause(self) -> int | None:
+    def next_delay(self) -> int | None:
         """Return the seconds to wait before the next attempt; None when the time is used up."""
         now = time.monotonic()
         self._since = now if self._since is None else self._since
@@ -43,7 +43,7 @@ class _RetryBudget:
         return next(self._pauses, PAUSES[-1])
 
 
-def converge(
+def start_and_follow(
     target: SSHTarget,
     bundle: bytes,
     metadata: Arguments,
@@ -102,7 +102,7 @@ def wait_until_node_is_free(
         if reply.answer is not None:
             busy = reply.answer["busy"]
             budget.renew()
-        elif budget.pause() is None:
+        elif budget.next_delay() is None:
             report_no_answer(target, report, SSH_FAILED, _last_line(reply.error))
             return False
     return True
@@ -127,7 +127,7 @@ def _follow_run(
             break
         if builder.started and builder.event_count > events_before:
             budget.renew()
-        pause = budget.pause()
+        pause = budget.next_delay()
         if pause is None:
             break
         builder.tell(target.name, {"event": "reconnecting", "seconds": pause})
@@ -209,7 +209,7 @@ def no_answer_refusal(target: SSHTarget, code: int | None, error: str) -> Refusa
         return unreachable_refusal(error or "no answer", target)
     if code == NO_PYTHON:
         return Refusal("nothing_deployed")
-    if account := required_login(error):
+    if account := suggested_login(error):
         return Refusal("other_login", {"user": account, "said": error})
     data: Data = {"message": error, "port": target.port, "user": target.user}
     return Refusal("command_not_accepted", {**data, "address": target.address})

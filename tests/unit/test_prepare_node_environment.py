@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chautari.prepare import environment, supervisor
+from chautari.prepare import node_environment, supervisor
 from chautari.report.causes import find_cause
 from chautari.report.model import Failure
 
@@ -20,9 +20,9 @@ MARKER = hashlib.sha256(LIST.encode()).hexdigest()
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of the runner on a fresh node; pip prints its arguments."""
     found = tmp_path / "opt"
-    monkeypatch.setattr(environment, "ROOT", str(found))
-    monkeypatch.setattr(environment, "RUN_LOCK", str(tmp_path / "lock"))
-    monkeypatch.setattr(environment, "TURN_SECONDS", 0)
+    monkeypatch.setattr(node_environment, "ROOT", str(found))
+    monkeypatch.setattr(node_environment, "RUN_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(node_environment, "TURN_SECONDS", 0)
     pip(tmp_path, 'for list; do :; done; cat "$list" >&2')
     return found
 
@@ -36,7 +36,9 @@ def pip(folder: Path, body: str) -> None:
 
 
 def run(folder: Path, given: str = LIST) -> subprocess.CompletedProcess[str]:
-    script = environment.script(MARKER, str(folder.parent / "python"), "ana's cat from $HOME")
+    script = node_environment.install_script(
+        MARKER, str(folder.parent / "python"), "ana's cat from $HOME"
+    )
     return subprocess.run(
         ["sh", "-c", script], input=given, capture_output=True, text=True, check=False
     )
@@ -85,7 +87,7 @@ def test_preparation_names_the_holder_when_the_wait_ends(
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         done = run(folder)
-    assert done.returncode == environment.BUSY
+    assert done.returncode == node_environment.BUSY
     assert done.stderr.startswith(f"Another preparation is running (started by {holder}")
     assert done.stderr.endswith("). Wait for it to finish.\n")
     assert find_cause(Failure("prepare", "Install", done.stderr)) == "other_run"
@@ -100,13 +102,13 @@ def test_lock_names_its_holder_only_while_it_is_held(folder: Path) -> None:
 
 
 def test_exit_code_of_another_step_is_not_taken_for_a_lock(folder: Path) -> None:
-    pip(folder.parent, f"exit {environment.BUSY}")
+    pip(folder.parent, f"exit {node_environment.BUSY}")
     done = run(folder)
-    assert (done.returncode, done.stderr) == (environment.BUSY, "")
+    assert (done.returncode, done.stderr) == (node_environment.BUSY, "")
 
 
 def test_folder_that_cannot_be_locked_is_not_reported_as_busy(folder: Path) -> None:
     pip(folder.parent, "")
     (folder / "prepare.lock").mkdir(parents=True)
     done = run(folder)
-    assert done.returncode not in (0, environment.BUSY) and "is running" not in done.stderr
+    assert done.returncode not in (0, node_environment.BUSY) and "is running" not in done.stderr
