@@ -14,7 +14,7 @@ from typing import Any
 from tests.integration import tampering
 from tests.integration.conftest import Outcome, Proof
 
-from chautari.region.load_region import load_region
+from chautari.region.load import load_region
 from chautari_sandbox.privileges import as_root
 
 HOLD_APT = """
