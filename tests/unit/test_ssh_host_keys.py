@@ -55,9 +55,9 @@ def test_pinned_key_must_be_the_one_that_the_region_names(tmp_path: Path) -> Non
     found = inventory(tmp_path, REGION.replace(address, f"{address}, host_key: '{expected}'"))
     assert found.region.nodes["med1"].host_key == expected
     check_pins(found)
-    found.known_hosts.write_text(f"203.0.113.11 {public}")
+    found.known_hosts_file.write_text(f"203.0.113.11 {public}")
     check_pins(found)
     other, _ = make_key(tmp_path, "rsa")
-    found.known_hosts.write_text(f"203.0.113.11 {other}")
+    found.known_hosts_file.write_text(f"203.0.113.11 {other}")
     with pytest.raises(BadInput, match="pins another host key for med1"):
         check_pins(found)

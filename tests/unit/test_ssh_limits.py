@@ -115,15 +115,15 @@ for _ in range(5_000): sys.stderr.write('x' * 65536)""",
 }
 READER = """
 import sys
-from chautari.deploy import converge
+from chautari.deploy import remote_run
 from chautari.report.model import NodeReport
 from chautari.ssh import runner_client
 from chautari.ssh.target import SSHTarget
 runner_client.ssh_argv = lambda *_: (sys.executable, "-c", sys.argv[1])
-converge.PAUSES, converge.MAX_OUTAGE_SECONDS = (0,), 0
+remote_run.PAUSES, remote_run.MAX_OUTAGE_SECONDS = (0,), 0
 report = NodeReport("bog1", "192.0.2.1", "failed")
 target = SSHTarget("bog1", "192.0.2.1", 22, "root", None)
-converge.attach(target, "r", report, lambda *_: None)
+remote_run.attach(target, "r", report, lambda *_: None)
 print(report.state, ",".join(item.code for item in report.refusals))
 # The kernel's ru_maxrss includes the process that started this one.
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
