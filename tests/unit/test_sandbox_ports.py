@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from chautari.errors import RunFailed
 from chautari_sandbox import ports
 
 
@@ -33,6 +34,16 @@ def server(greeting: bytes) -> Iterator[int]:
 def test_greets_compares_the_first_bytes(greeting: bytes, expected: bool) -> None:
     with server(greeting) as port:
         assert ports.greets("127.0.0.1", port, b"SSH-") is expected
+
+
+def test_container_that_stopped_is_named_instead_of_its_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ports, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(ports, "accepts_connection", lambda *_: False)
+    with pytest.raises(RunFailed, match="the container of the name server stopped") as failed:
+        ports.wait_for_port("192.0.2.2", 53, "the name server", container_runs=lambda: False)
+    assert "deploy doctor" in failed.value.fix
 
 
 def test_greets_is_false_where_nothing_listens() -> None:

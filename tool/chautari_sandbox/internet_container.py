@@ -77,7 +77,10 @@ def ensure_internet(
             wanted.name, "systemctl", "kill", "--signal=HUP", "chautari-dns.service"
         )
     for port, what in SERVERS.items():
-        ports.wait_for_port(spec.internet_address, port, what)
+        ports.wait_for_port(
+            spec.internet_address, port, what,
+            container_runs=lambda: client.is_running(MEMBER),
+        )  # fmt: skip
     return done
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from chautari_sandbox import podman, ports, seed, ssh_keys
@@ -76,7 +77,10 @@ def sync_nodes(
         made = node_container_spec(spec, node, images[node.release], limit, files)
         done[node.name] = client.ensure_container(made, files, present.get(node.name))
     for node in (node for node in spec.nodes if done[node.name]):
-        ports.wait_for_port(node.address, 22, f"the SSH server of {node.name}")
+        ports.wait_for_port(
+            node.address, 22, f"the SSH server of {node.name}",
+            container_runs=functools.partial(client.is_running, node.name),
+        )  # fmt: skip
     return done
 
 

@@ -64,6 +64,11 @@ class PodmanClient:
         )
         return {item.labels[podman.MEMBER]: item for item in found}
 
+    def is_running(self, member: str) -> bool:
+        """Return whether the container of a node, or of the internet, runs now."""
+        found = self.containers().get(member)
+        return found is not None and found.running
+
     def networks(self) -> tuple[Network, ...]:
         """Return every network that has a subnet."""
         listed = json.loads(run(podman.list_networks_command(self.base)).text or "[]")

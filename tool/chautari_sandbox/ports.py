@@ -4,18 +4,37 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 
 from chautari.errors import RunFailed
 
+# Podman takes a while to answer.
+_LOOK_SECONDS = 5
 
-def wait_for_port(address: str, port: int, what: str, seconds: float = 60) -> None:
+
+def wait_for_port(
+    address: str,
+    port: int,
+    what: str,
+    seconds: float = 60,
+    container_runs: Callable[[], bool] = lambda: True,
+) -> None:
     """Return as soon as the port accepts a connection.
 
     Raises:
-        RunFailed: when it does not within `seconds`; `what` names the server.
+        RunFailed: when it does not within `seconds`, or the server's container stops; `what` names
+            the server.
     """
     deadline = time.monotonic() + seconds
+    next_look = time.monotonic() + _LOOK_SECONDS
     while not accepts_connection(address, port):
+        if time.monotonic() > next_look:
+            next_look += _LOOK_SECONDS
+            if not container_runs():
+                raise RunFailed(
+                    f"the container of {what} stopped while it booted",
+                    fix="see which limit of this machine it met: deploy doctor",
+                )
         if time.monotonic() > deadline:
             raise RunFailed(
                 f"{what} at {address}:{port} did not answer within {seconds:.0f} seconds",
