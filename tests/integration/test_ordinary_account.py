@@ -43,7 +43,7 @@ class Visitor:
     def run(self, command: str) -> Outcome:
         """Run a line of shell as this account, without a terminal."""
         argv = ["runuser", "-u", ACCOUNT, "--", "env", "-i", *self.environment, "bash", "-c",
-                f"cd && {command}"]  # fmt: skip
+                f"cd {self.home} && {command}"]  # fmt: skip
         done = subprocess.run(
             as_root(argv), stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=LIMIT_SECONDS, start_new_session=True, check=False,
@@ -64,6 +64,7 @@ class Visitor:
         if self.can_use(source):
             return source
         target = self.home / name
+        root("mkdir", "-p", str(target.parent))
         root("cp", "--archive", "--dereference", str(source), str(target))
         root("chown", "-R", f"{ACCOUNT}:", str(target))
         return target
@@ -104,7 +105,8 @@ def visitor() -> Iterator[Visitor]:
         yield with_toolkit(Visitor(home))
     finally:
         deploy = [sys.executable, "-m", "chautari", "sandbox", "down", "--purge"]
-        subprocess.run([*deploy, str(REGIONS / "visit" / "region.yml")], cwd=ROOT, check=False)
+        deploy.append(str(REGIONS / "visit" / "region.yml"))
+        subprocess.run(deploy, cwd=ROOT, capture_output=True, check=False)
         remove_account()
 
 
@@ -112,11 +114,9 @@ def with_toolkit(visitor: Visitor) -> Visitor:
     """Give the account the command `deploy`, from this checkout."""
     parts = {part: visitor.place(ROOT / part, f"checkout/{part}") for part in PARTS}
     packages = visitor.place(Path(site.getsitepackages()[0]), "packages")
-    python = Path(sys.executable).resolve()
-    home: tuple[str, ...] = ()
-    if not visitor.can_use(python):
-        base = visitor.place(Path(sys.base_prefix), "python")
-        python, home = base / "bin" / python.name, (f"PYTHONHOME={base}",)
+    python = python_of(visitor)
+    base, copied = python.parents[1], visitor.home in python.parents
+    home = (f"PYTHONHOME={base}", f"LD_LIBRARY_PATH={base}/lib") if copied else ()
     visitor.run_or_fail(
         "mkdir bin && printf '#!/bin/sh\\nexec %s -m chautari \"$@\"\\n' "
         f"{python} > bin/deploy && chmod +x bin/deploy"
@@ -127,6 +127,24 @@ def with_toolkit(visitor: Visitor) -> Visitor:
         f"PATH={visitor.home}/bin:/usr/local/bin:/usr/bin:/bin",
     )  # fmt: skip
     return visitor
+
+
+def python_of(visitor: Visitor) -> Path:
+    """Return this Python, Debian's of the same version, or a copy in the home."""
+    own = Path(sys.executable).resolve()
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for python in (own, Path("/usr/bin", name)):
+        if visitor.can_use(python):
+            return python
+    library, base = Path("lib", name), visitor.home / "python"
+    left_out = shutil.ignore_patterns("site-packages", "test", "__pycache__", "config-*")
+    shutil.copytree(Path(sys.base_prefix) / library, base / library, ignore=left_out)
+    for file in (Path(sys.base_prefix) / "lib").glob("*.so*"):
+        shutil.copy2(file, base / "lib")
+    (base / "bin").mkdir()
+    shutil.copy2(own, base / "bin" / name)
+    root("chown", "-R", f"{ACCOUNT}:", str(base))
+    return base / "bin" / name
 
 
 @pytest.fixture(scope="module")
