@@ -42,16 +42,28 @@ def test_modules_require_the_options_that_upstream_s_require() -> None:
     )
 
 
+PROSODY_SERVER = """
+local options = { OPTIONS }
+local function get(_, key) return options[key] end
+local function announce(_, event, item)
+	announced = event .. " " .. item.name .. " " .. item.host
+end
+prosody = { hosts = { ["example.org"] = true } }
+module = { host = "it.example.org", get_option = get, get_option_string = get }
+function module:get_host_type() return KIND end
+function module:context() return { fire_event = announce } end
+function module:add_identity(_, name, host) announced = name .. " " .. host end
+local ok, why = pcall(dofile, FILE)
+print(ok and announced or why)
+"""
+
+
 def load(name: str, tmp_path: Path, kind: str, options: dict[str, str]) -> str:
-    """Load a module of the double as Prosody does, and return its error."""
+    """Load a module of the double as Prosody does; return what it announces, or its error."""
     (tmp_path / "mod.lua").write_text(PLUGINS[name])
     known = ", ".join(f"{key} = {value!r}" for key, value in options.items())
-    program = (
-        f"local options = {{ {known} }}\n"
-        "module = { get_option = function(_, key) return options[key] end,\n"
-        f"  get_host_type = function() return {kind!r} end }}\n"
-        f"local ok, why = pcall(dofile, {str(tmp_path / 'mod.lua')!r})\nprint(ok or why)"
-    )
+    program = PROSODY_SERVER.replace("OPTIONS", known).replace("KIND", repr(kind))
+    program = program.replace("FILE", repr(str(tmp_path / "mod.lua")))
     done = subprocess.run(
         ["lua5.4", "-"], input=program, capture_output=True, text=True, check=True
     )
@@ -61,8 +73,20 @@ def load(name: str, tmp_path: Path, kind: str, options: dict[str, str]) -> str:
 OPTIONS = {"muc_component": "conference.example.org", "muc_mapper_domain_base": "example.org"}
 
 
-def test_component_loads_with_its_options(tmp_path: Path) -> None:
-    assert load("end_conference", tmp_path, "component", OPTIONS) == "true"
+def test_component_announces_its_feature(tmp_path: Path) -> None:
+    expected = "jitsi-add-identity end_conference it.example.org"
+    assert load("end_conference", tmp_path, "component", OPTIONS) == expected
+
+
+def test_module_announces_the_feature_of_another_host(tmp_path: Path) -> None:
+    options = {"main_muc": "conference.example.org", "lobby_muc": "lobby.example.org"}
+    assert load("muc_lobby_rooms", tmp_path, "local", options) == "lobbyrooms lobby.example.org"
+
+
+def test_features_are_those_that_upstream_s_modules_announce() -> None:
+    announced = {feature: name for name, feature in jitsi_packages.COMPONENTS.items()}
+    announced |= {feature: name for name, (feature, _) in jitsi_packages.ANNOUNCED.items()}
+    assert announced.items() <= PROSODY["features"].items()
 
 
 @pytest.mark.parametrize("missing", OPTIONS)

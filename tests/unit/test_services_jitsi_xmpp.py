@@ -11,3 +11,13 @@ def test_refusal_is_named_by_its_condition() -> None:
         f"<text xmlns='{xmpp.STANZAS}'>no</text></error></iq>"
     )
     assert xmpp.error_name(stanza) == "not-authorized"
+
+
+def test_announced_features_are_components_with_their_address() -> None:
+    stanza = ET.fromstring(
+        f"<iq xmlns='jabber:client'><query xmlns='{xmpp.DISCO}'>"
+        "<identity category='server' type='im' name='Prosody'/>"
+        "<identity category='component' type='polls' name='polls.meet.example.org'/>"
+        "</query></iq>"
+    )
+    assert xmpp.announced_features(stanza) == {"polls": "polls.meet.example.org"}

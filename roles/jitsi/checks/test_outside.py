@@ -175,6 +175,23 @@ def test_room_is_opened_and_people_chat(
     assert guest.wait_for_message("hello from the host") == f"{room}/host"
 
 
+@pytest.mark.advice("Deploy again: it writes the settings of Prosody.", units=["prosody"])
+def test_features_of_meetings_are_announced(domain: str, door: Door, guests: str) -> None:
+    """Polls, breakout rooms, the lobby, moderation and talking times are there for people"""
+    announced = door(guests).features_of_meetings(domain)
+    expected = {
+        "av_moderation": f"avmoderation.{domain}",
+        "breakout_rooms": f"breakout.{domain}",
+        "end_conference": f"endconference.{domain}",
+        "lobbyrooms": f"lobby.{domain}",
+        "polls": f"polls.{domain}",
+        "room_metadata": f"metadata.{domain}",
+        "speakerstats": f"speakerstats.{domain}",
+    }
+    missing = {name for name, host in expected.items() if announced.get(name) != host}
+    assert not missing, f"not announced: {', '.join(sorted(missing))}"
+
+
 @pytest.mark.advice("Deploy again: it writes the list of servers for Prosody.", units=["prosody"])
 def test_only_the_region_s_own_relays_are_offered(
     domain: str, door: Door, guests: str, resolver_of_routable_addresses: Callable[[str], list[str]]

@@ -32,7 +32,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "features_identity": (),
     "jitsi_session": (),
     "limits_exception": (),
-    "muc_breakout_rooms": ("main_muc",),
+    "muc_breakout_rooms": ("breakout_rooms_muc", "main_muc"),
     "muc_domain_mapper": ("muc_mapper_domain_base",),
     "muc_hide_all": (),
     "muc_lobby_rooms": ("lobby_muc", "main_muc"),
@@ -43,26 +43,52 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "room_metadata_component": ("muc_component", "muc_mapper_domain_base"),
     "speakerstats_component": ("muc_component", "muc_mapper_domain_base"),
 }
-COMPONENTS = (
-    "av_moderation_component",
-    "end_conference",
-    "polls_component",
-    "room_metadata_component",
-    "speakerstats_component",
-)
+# Components, each with the feature that the main host announces for it.
+COMPONENTS = {
+    "av_moderation_component": "av_moderation",
+    "end_conference": "end_conference",
+    "polls_component": "polls",
+    "room_metadata_component": "room_metadata",
+    "speakerstats_component": "speakerstats",
+}
+# Modules that announce a feature of another host by themselves: the option that names the host.
+ANNOUNCED = {
+    "muc_breakout_rooms": ("breakout_rooms", "breakout_rooms_muc"),
+    "muc_lobby_rooms": ("lobbyrooms", "lobby_muc"),
+}
 SHARED = {
     "jitsi-videobridge2": "usr/share/jitsi-videobridge/double_xmpp.py",
     "jicofo": "usr/share/jicofo/double_xmpp.py",
 }
 PLUGINS = "usr/share/jitsi-meet/prosody-plugins"
 STUB = """\
--- Double of upstream's mod_{name}: does nothing. It refuses to load where upstream's cannot work.
+-- Double of upstream's mod_{name}: announces its feature. It loads only where upstream's can work.
 for _, option in ipairs {{ {options} }} do
 	assert(module:get_option(option) ~= nil, "mod_{name} needs the option " .. option);
 end
 """
 COMPONENT_STUB = """\
 assert(module:get_host_type() == "component", "mod_{name} is a component of its own");
+local main = module:get_option_string("muc_mapper_domain_base");
+local function announce(host)
+	if host == main then
+		local feature = {{ name = "{feature}", host = module.host }};
+		module:context(main):fire_event("jitsi-add-identity", feature);
+	end
+end
+if prosody.hosts[main] then
+	announce(main);
+else
+	prosody.events.add_handler("host-activated", announce, -100);
+end
+"""
+ANNOUNCING_STUB = """\
+module:add_identity("component", "{feature}", module:get_option_string("{option}"));
+"""
+FEATURES_STUB = """\
+module:hook("jitsi-add-identity", function (event)
+	module:add_identity("component", event.name, event.host);
+end);
 """
 
 
@@ -108,9 +134,15 @@ def _build_package(name: str, version: str) -> Package:
 
 def plugin(name: str) -> bytes:
     """Return the double of one of upstream's modules for Prosody."""
-    options = ", ".join(f'"{option}"' for option in MODULES[name])
-    text = STUB + (COMPONENT_STUB if name in COMPONENTS else "")
-    return text.format(name=name, options=options).encode()
+    text = STUB.format(name=name, options=", ".join(f'"{option}"' for option in MODULES[name]))
+    if name in COMPONENTS:
+        text += COMPONENT_STUB.format(name=name, feature=COMPONENTS[name])
+    if name in ANNOUNCED:
+        feature, option = ANNOUNCED[name]
+        text += ANNOUNCING_STUB.format(feature=feature, option=option)
+    if name == "features_identity":
+        text += FEATURES_STUB
+    return text.encode()
 
 
 def _control_fields(name: str, version: str) -> dict[str, str]:

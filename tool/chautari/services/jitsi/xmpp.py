@@ -24,6 +24,7 @@ CLIENT = "{jabber:client}"
 MUC = "http://jabber.org/protocol/muc"
 FOCUS = "http://jitsi.org/protocol/focus"
 SERVICES = "urn:xmpp:extdisco:2"
+DISCO = "http://jabber.org/protocol/disco#info"
 WAIT_SECONDS = 20
 
 
@@ -227,9 +228,22 @@ class Participant:
         answer = self.send_request("get", domain, f"<services xmlns='{SERVICES}'/>")
         return [dict(item.attrib) for item in answer.iter(f"{{{SERVICES}}}service")]
 
+    def features_of_meetings(self, domain: str) -> dict[str, str]:
+        """Return the features that a domain announces, each with the host that provides it."""
+        return announced_features(self.send_request("get", domain, f"<query xmlns='{DISCO}'/>"))
+
     def leave(self) -> None:
         """Close the page."""
         self.connection.close()
+
+
+def announced_features(stanza: ET.Element) -> dict[str, str]:
+    """Return the components that a host's answer announces, each with its address."""
+    return {
+        item.get("type", ""): item.get("name", "")
+        for item in stanza.iter(f"{{{DISCO}}}identity")
+        if item.get("category") == "component"
+    }
 
 
 def error_name(stanza: ET.Element) -> str:
