@@ -92,7 +92,7 @@ def _path_changed(data: Data) -> str:
 
 def _not_reloaded(data: Data) -> str:
     more = f" and {data['hidden']} more" if data["hidden"] else ""
-    return f"changed, and not reloaded since: {_join_with_commas(data['files'])}{more}"
+    return f"not reloaded since these changed: {_join_with_commas(data['files'])}{more}"
 
 
 def _probe_changed(data: Data) -> str:

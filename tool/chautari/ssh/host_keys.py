@@ -43,8 +43,8 @@ def check_pins(inventory: Inventory) -> None:
         pinned = {pin.fingerprint for pin in pins_of(text, node.address, node.port)}
         if node.host_key and pinned and node.host_key not in pinned:
             raise BadInput(
-                f"{file} pins another host key for {name} ({', '.join(sorted(pinned))}) than "
-                f"host_key in region.yml ({node.host_key})",
+                f"host_key of {name} in region.yml is {node.host_key}, but {file} pins "
+                f"{', '.join(sorted(pinned))}",
                 fix="find out which one is right, on the provider's console: ssh-keygen -lf "
                 "/etc/ssh/ssh_host_ed25519_key.pub; then correct host_key, or delete the lines of "
                 f"{node.address} from {file}",
