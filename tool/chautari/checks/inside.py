@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def settings() -> Mapping[str, Any]:
-    """Return the node's host variables, without secrets."""
+    """Return the settings of the node's services: its host variables, without secrets."""
     return _read_settings()["settings"]
 
 

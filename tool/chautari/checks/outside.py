@@ -175,7 +175,7 @@ def check_context(request: pytest.FixtureRequest) -> CheckContext:
 
 @pytest.fixture(scope="session")
 def settings(check_context: CheckContext, node: str) -> Mapping[str, Any]:
-    """Return the host variables of the node under check, without secrets."""
+    """Return the settings of the services on the node under check, without secrets."""
     return check_context["nodes"][node]["settings"]
 
 

@@ -103,7 +103,7 @@ class DeployContext:
 
     @property
     def inventory(self) -> Inventory:
-        """Return the region's files."""
+        """Return the region that was loaded, with its folder and its pinned releases."""
         return self.request.inventory
 
 

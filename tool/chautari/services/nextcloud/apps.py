@@ -20,7 +20,7 @@ def apps_with_pins(context: NodeContext, version: str) -> dict[str, Artifact | N
     The region's own pin comes before ours.
     """
     pins = releases.APPS.get(releases.major_version(version), {})
-    own = {name: releases.newest(of) for name, of in context.inventory.releases.items()}
+    own = {name: releases.newest_of_releases(of) for name, of in context.inventory.releases.items()}
     found: dict[str, Artifact | None]
     found = {
         name: own.get(name) or pins.get(name) for name in context.region.settings_of(Nextcloud).apps

@@ -90,7 +90,7 @@ APPS: dict[int, dict[str, Artifact]] = {
 }
 
 
-def newest(known: Mapping[str, Artifact]) -> Artifact:
+def newest_of_releases(known: Mapping[str, Artifact]) -> Artifact:
     """Return the newest of some releases by version."""
     return known[max(known, key=version_key)]
 
@@ -102,7 +102,7 @@ def rooms_app(version: str, pins: Pins) -> Artifact:
     """
     own = pins.get(ROOMS_APP)
     if own:
-        return newest(own)
+        return newest_of_releases(own)
     return APPS.get(major_version(version), {}).get(ROOMS_APP, _ROOMS_UNPINNED)
 
 
