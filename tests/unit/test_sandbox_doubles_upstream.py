@@ -1,4 +1,4 @@
-"""The doubles of Nextcloud, Greenlight and Scalelite know nothing that upstream's do not know."""
+"""The doubles of Nextcloud, Framadate, Greenlight and Scalelite offer no more than upstream."""
 
 import re
 from pathlib import Path
@@ -78,3 +78,29 @@ def test_environment_of_an_image_is_known_upstream(image: str) -> None:
         Path(DOUBLES / f"containers/{name}.py").read_text() for name in (image, "common")
     )
     assert set(re.findall(r'environ(?:\.get\(|\[)"([A-Z_]+)"', text)) <= facts
+
+
+FRAMADATE = read_toolkit_yaml(FACTS / "framadate.yml")
+# Files with the double's own code, and what upstream's packaging adds.
+OWN_FILES = {"README.md", "app/inc/pages.php", "app/inc/polls.php", "vendor/autoload.php"}
+
+
+def test_framadate_s_double_has_only_files_of_upstream_s() -> None:
+    folder = DOUBLES / "framadate"
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert files - OWN_FILES <= set(FRAMADATE["files"])
+
+
+def test_settings_of_framadate_are_read_by_upstream_s_code() -> None:
+    text = (ROOT / "roles/framadate/templates/config.php.j2").read_text()
+    assert set(re.findall(r"^const (\w+)", text, re.M)) == set(FRAMADATE["constants"])
+    listed = text.partition("$config = [")[2]
+    assert set(re.findall(r"^ {4}'(\w+)' =>", listed, re.M)) <= set(FRAMADATE["config"])
+    smtp = re.search(r"'smtp_options' => \[(.*)\]", listed)
+    assert smtp and set(re.findall(r"'(\w+)' =>", smtp[1])) <= set(FRAMADATE["smtp_options"])
+
+
+def test_languages_of_framadate_are_those_of_upstream_s() -> None:
+    spoken = read_toolkit_yaml(ROOT / "roles/framadate/vars/main.yml")["__framadate_translations"]
+    files = {Path(file).stem for file in FRAMADATE["files"] if file.startswith("locale/")}
+    assert set(spoken) <= files
