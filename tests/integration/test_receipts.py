@@ -30,6 +30,7 @@ def test_deploy_without_changes_runs_no_role(proof: Proof) -> None:
     assert {name: roles_run(outcome, name) for name in names} == {name: set() for name in names}
     assert {role["name"] for role in outcome.node("ground")["roles"]} == {
         "base",
+        "ssh",
         "firewall",
         "mail",
     }
@@ -39,7 +40,7 @@ def test_deploy_without_changes_runs_no_role(proof: Proof) -> None:
 
 
 def test_every_role_has_a_complete_receipt(proof: Proof) -> None:
-    for node, count in (("ground", 3), ("cloud", 11), ("meet", 9), ("hall", 8)):
+    for node, count in (("ground", 4), ("cloud", 12), ("meet", 10), ("hall", 9)):
         found = receipts(proof, node)
         assert len(found) == count
         assert {

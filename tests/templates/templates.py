@@ -24,6 +24,20 @@ Variables = dict[str, Any]
 # What tasks find out on a machine before they write their templates.
 FOUND: Variables = {
     "__firewall_ssh_ports": [22, 2222],
+    "__ssh_known_kex": {
+        "stdout_lines": [
+            "sntrup761x25519-sha512@openssh.com",
+            "curve25519-sha256",
+            "mlkem768x25519-sha256",
+            "diffie-hellman-group18-sha512",
+            "sntrup761x25519-sha512",
+            "curve25519-sha256@libssh.org",
+            "diffie-hellman-group16-sha512",
+            "diffie-hellman-group-exchange-sha256",
+            "diffie-hellman-group14-sha1",
+        ]
+    },
+    "__ssh_rsa": {"stdout": "3072 SHA256:x root@lima (RSA)"},
     "__web_site_paths": {"results": [{"stat": {"exists": True}} for _ in range(2)]},
     "__nginx_ipv6": {"stat": {"exists": True}},
     "__redis_private_users": {"rc": 0},
@@ -77,6 +91,7 @@ IN_REGION = {*BASE_ROLES, *(role for name in PLACED for role in roles_of_service
 
 def facts(release: str, memory_mb: int) -> Variables:
     return {
+        "distribution": "Debian",
         "distribution_major_version": release,
         "distribution_release": {"12": "bookworm", "13": "trixie"}[release],
         "memtotal_mb": memory_mb,

@@ -171,7 +171,7 @@ class Nodes:
         assert arguments == {"action": "survey"}
         assert [item["role"] for item in json.loads(zlib.decompress(payload()))][:2] == [
             "base",
-            "firewall",
+            "ssh",
         ]
         self.surveyed.append(target.name)
         answer = self.answers[target.name]

@@ -353,3 +353,21 @@ def test_covers_request_is_false_for_a_run_that_does_less(key: str) -> None:
 @pytest.mark.parametrize("other", [{"sha256": "t"}, {"mode": "plan"}])
 def test_covers_request_is_false_for_another_bundle(other: dict[str, Any]) -> None:
     assert not remote_run.covers_request(MORE | other, MORE)
+
+
+LOGIN = {"event": "login_requested", "role": "ssh", "offset": 20}
+
+
+@pytest.mark.parametrize("error", ["", "no matching key exchange method found"])
+def test_converge_logs_in_again_when_the_node_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    logins: list[Any] = []
+    monkeypatch.setattr(remote_run, "confirm_new_login", lambda one: logins.append(one) or error)
+    link = Link(([STARTED, LOGIN, ROLE, FINISHED], 0))
+    report, _, _ = follow(monkeypatch, link)
+    assert logins == [TARGET]
+    assert report.state == "converged"
+    texts = [notice.text for notice in report.notices if notice.code == "new_login_failed"]
+    assert len(texts) == bool(error)
+    assert all(error in text and "restores the old ones" in text for text in texts)

@@ -101,6 +101,15 @@ def test_debug_task_with_the_report_tag_becomes_a_message(run: PlaybookRun) -> N
     assert messages == [{"event": "role_message", "role": "good", "text": "make an A record"}]
 
 
+def test_task_with_the_login_tag_asks_for_a_login_before_it_runs(run: PlaybookRun) -> None:
+    assert brief(run.events("asks_for_login"))[:3] == [
+        ("role_started",),
+        ("login_requested",),
+        ("task", "Wait for a login", "ok"),
+    ]
+    assert sum(event["event"] == "login_requested" for event in run.events(*EVENTS)) == 1
+
+
 def test_rescued_failure_is_not_final(run: PlaybookRun) -> None:
     found = run.events("rescued")
     assert brief(found) == [

@@ -48,7 +48,7 @@ def test_paths_of_a_machine_are_quoted() -> None:
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_script_with_every_role_is_valid_and_ends_well(shell: str) -> None:
     patterns = {role: ["/nowhere/*", "/etc/no such file"[:8]] for role in ROLES}
-    script = facts.script({}, {**patterns, "firewall": ["/nowhere", "nftables:"]})
+    script = facts.script({}, {**patterns, "firewall": ["/nowhere", "nftables:"], "ssh": ["sshd:"]})
     subprocess.run([shell, "-n"], input=script, text=True, check=True)
     assert script.rstrip().endswith("exit 0")
     assert facts.script({}, {}) == facts.script({})

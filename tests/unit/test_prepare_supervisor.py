@@ -115,9 +115,12 @@ def test_orders_name_what_each_node_needs(tmp_path: Path, monkeypatch: pytest.Mo
         "key_password": None,
         "resolver": "",
         "required": plain(NodeRequirements("debian-12", (), False, address="203.0.113.10")),
-        "roles": ["base", "firewall", "mail"],
-        "takes_over": {role: replaced_path_patterns(role) for role in ("base", "firewall", "mail")},
+        "roles": ["base", "ssh", "firewall", "mail"],
+        "takes_over": {
+            role: replaced_path_patterns(role) for role in ("base", "ssh", "firewall", "mail")
+        },
         "adopt": [],
+        "operators": ["ana"],
     }  # fmt: skip
     assert med1["required"] == plain(
         NodeRequirements(

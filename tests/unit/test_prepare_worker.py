@@ -113,6 +113,7 @@ def work(
         "address": "203.0.113.1", "port": 22, "user": "root", "key": "", "key_password": "",
         "known_hosts": str(tmp_path / "known"), "resolver": "", "host_key": "",
         "required": {"os": "debian-12"}, "roles": ["base"], "takes_over": {}, "adopt": [],
+        "operators": [],
     }  # fmt: skip
     orders = {
         "nodes": [node | {"name": name} for name in ("n0", "n1", "n2")], "marker": "m" * 64,

@@ -111,7 +111,9 @@ def test_ansible_reads_the_inventory_with_roles_as_groups(tmp_path: Path) -> Non
         write_atomically(folder / name, content)
     found = ansible_inventory(folder)
     groups = {name: part["hosts"] for name, part in found.items() if "hosts" in part}
-    assert groups["base"] == groups["firewall"] == groups["mail"] == ["bog1", "med1"]
+    assert (
+        groups["base"] == groups["ssh"] == groups["firewall"] == groups["mail"] == ["bog1", "med1"]
+    )
     assert groups["nextcloud"] == groups["tls"] == ["med1"]
     hosts = found["_meta"]["hostvars"]
     assert hosts["bog1"]["ansible_host"] == "203.0.113.10"

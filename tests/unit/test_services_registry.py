@@ -27,7 +27,7 @@ WITH_SETTINGS = [name for name in NAMES if not SERVICES[name].auxiliary]
 PACKAGES = [folder.name for folder in (TOOL / "chautari/services").glob("[!_]*/")]
 # The order before roles declared what they run after: no node may see another one.
 BEFORE = (
-    "base", "firewall", "mail", "nginx", "tls", "postgresql", "mariadb", "redis", "php",
+    "base", "ssh", "firewall", "mail", "nginx", "tls", "postgresql", "mariadb", "redis", "php",
     "nextcloud", "framadate", "repository", "turn", "videobridge", "jitsi", "bigbluebutton",
     "containers", "scalelite", "greenlight",
 )  # fmt: skip

@@ -58,7 +58,7 @@ class NodeReportBuilder:
         self.differences: dict[str, list[str]] = {}
         self.mode = ""
         self.offset = self.event_count = self.received = 0
-        self.started = self.ended = self.unknown = False
+        self.started = self.ended = self.unknown = self._login_requested = False
         self.error = ""
         self.holder: Holder | None = None
         self.code: int | None = None
@@ -90,6 +90,16 @@ class NodeReportBuilder:
     def report_flood(self) -> None:
         """Report that the node sent more data than a run can have."""
         self._stop_with_refusal(Refusal("too_much_output"))
+
+    def take_login_request(self) -> bool:
+        """Return whether the last event asks for a new login; once for each such event."""
+        requested, self._login_requested = self._login_requested, False
+        return requested
+
+    def report_new_login(self, error: str) -> None:
+        """Report why a new login failed, if it did; the node then restores its settings of SSH."""
+        if error:
+            self._add_notice("new_login_failed", error=error)
 
     def _stop_with_refusal(self, refusal: Refusal) -> None:
         self.ended = True
@@ -203,6 +213,9 @@ class NodeReportBuilder:
     def _on_role_message(self, event: events.RoleMessage) -> None:
         self._add_notice("role_message", role=event["role"], text=event["text"])
 
+    def _on_login_requested(self, _: events.LoginRequested) -> None:
+        self._login_requested = True
+
     def _on_failure(self, event: events.TaskFailed) -> None:
         # Handlers still run after a failure and may fail because of it: the first one is the cause.
         if self.mode == "plan" or self.report.failure is not None:
@@ -294,6 +307,7 @@ _HANDLERS: dict[str, Callable[[NodeReportBuilder, Any], None]] = {
     "followup_roles": NodeReportBuilder._on_followup_roles,
     "dry_run_incomplete": NodeReportBuilder._on_dry_run_incomplete,
     "role_message": NodeReportBuilder._on_role_message,
+    "login_requested": NodeReportBuilder._on_login_requested,
     "failure": NodeReportBuilder._on_failure,
     "playbook_failed": NodeReportBuilder._on_playbook_failed,
     "checks_errored": NodeReportBuilder._on_checks_errored,

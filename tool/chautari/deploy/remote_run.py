@@ -10,6 +10,7 @@ from chautari.preflight.facts import suggested_login
 from chautari.prepare.supervisor import unreachable_refusal
 from chautari.report.model import CheckResult, NodeReport, Refusal
 from chautari.report.templates import Data
+from chautari.ssh.new_login import confirm_new_login
 from chautari.ssh.runner_client import SSH_FAILED, Arguments, call_runner, open_stream
 from chautari.ssh.target import SSHTarget
 
@@ -156,6 +157,8 @@ def _read_connection(
         for line in stream:
             if line.startswith("{") and not builder.ended:
                 builder.feed_line(line)
+                if builder.take_login_request():
+                    builder.report_new_login(confirm_new_login(target))
     except BaseException:
         stream.stop()
         raise

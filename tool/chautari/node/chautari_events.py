@@ -43,6 +43,8 @@ COUNTS = ("ok", "changed", "failed", "skipped", "rescued")
 REPORT_TAG = "report"
 # A `debug` task with this tag names a download that Ansible's check mode skips.
 DOWNLOAD_TAG = "download_estimate"
+# A task with this tag waits until the deploying side has logged in once more.
+LOGIN_TAG = "request_login"
 # A rendered template passes through a temporary folder, whose name is of no use in a diff.
 TEMPORARY = re.compile(r"(?m)^(\+\+\+ after: )/run/chautari/\S*/")
 
@@ -193,6 +195,8 @@ class CallbackModule(CallbackBase):
         self.task_began = time.time()
         self.handlers.record_tentative(self._handlers_notified_by(task))
         self._enter_role(self._role_of_task(task))
+        if LOGIN_TAG in task.tags:
+            self.write_event({"event": "login_requested", "role": self.role})
 
     def _role_of_task(self, task: Any) -> str:
         """Return the role that the play included first; it owns the tasks of shared roles."""

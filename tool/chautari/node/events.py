@@ -140,6 +140,13 @@ class RoleMessage(Event):
     text: str
 
 
+class LoginRequested(Event):
+    """New settings of SSH wait for a new login, and are removed without one."""
+
+    event: Literal["login_requested"]
+    role: str
+
+
 class RoleNotRemovable(Event):
     """A role is no longer assigned to the node, and has no tasks that remove it."""
 
@@ -329,10 +336,10 @@ class Malformed(Event):
 # `X | Y` of TypedDicts cannot be evaluated by Python 3.10.
 RunEvent = Union[  # noqa: UP007
     RunStarted, RolesSelected, RoleUpToDate, RoleStarted, TaskFinished, RoleFinished, Difference,
-    RoleMessage, RoleNotRemovable, ManualChangeKept, ReceiptIncomplete, MitogenFallback, AptLocked,
-    DpkgInterrupted, DpkgRepaired, DownloadEstimate, FollowupRoles, DryRunIncomplete, TaskFailed,
-    PlaybookFailed, ChecksErrored, CheckFinished, NodeBusy, RunDetached, RunRefused, RunLost,
-    RunTerminated, RunCrashed, RunFinished, Heartbeat, Malformed,
+    RoleMessage, LoginRequested, RoleNotRemovable, ManualChangeKept, ReceiptIncomplete,
+    MitogenFallback, AptLocked, DpkgInterrupted, DpkgRepaired, DownloadEstimate, FollowupRoles,
+    DryRunIncomplete, TaskFailed, PlaybookFailed, ChecksErrored, CheckFinished, NodeBusy,
+    RunDetached, RunRefused, RunLost, RunTerminated, RunCrashed, RunFinished, Heartbeat, Malformed,
 ]  # fmt: skip
 
 

@@ -24,7 +24,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from chautari.node import converge, dpkg_repair, journal, lock, logged_process, old_formats, runs
+from chautari.node import (
+    converge,
+    dpkg_repair,
+    journal,
+    lock,
+    logged_process,
+    login,
+    old_formats,
+    runs,
+)
 from chautari.node.bundle import unpack
 from chautari.node.drift_timer import install_drift_code
 from chautari.node.events import JOURNAL_FORMAT, Reason, RunEvent, make_reason
@@ -87,7 +96,8 @@ def start(run: str, arguments: Request, bundle: bytes) -> int:
     try:
         place.mkdir(parents=True, exist_ok=True)
         unpack(bundle, memory)
-        (place / "about.json").write_text(json.dumps(arguments))
+        about = {**arguments, "login": login.session_processes()}
+        (place / "about.json").write_text(json.dumps(about))
         # An earlier start of this run may have been refused, and have left its event here.
         (place / "events.jsonl").unlink(missing_ok=True)
     except OSError as error:
@@ -240,6 +250,7 @@ def _run_context(
         "ANSIBLE_REMOTE_TEMP": folder,
         "CHAUTARI_CHECKING": "yes" if arguments else "no",
         "CHAUTARI_EVENTS": str(place / "events.jsonl"),
+        "CHAUTARI_LOGIN": " ".join(map(str, request.get("login", []))),
         "CHAUTARI_MANAGED": str(memory / "managed.jsonl"),
         "CHAUTARI_SECRETS": str(memory / "secrets.json"),
         "CHAUTARI_STATE": str(STATE),

@@ -20,6 +20,7 @@ MAX_ITEMS = 100  # of one machine; the others are found when these are settled
 _FUNCTIONS = (resources.files(__package__) / "existing_state.sh").read_text()
 _CLAIM_FUNCTIONS = (resources.files(__package__) / "claim_roles.sh").read_text()
 _KERNEL_TABLES = "nftables:"
+_LOGINS = "sshd:"
 _TABLE = re.compile(r"nftables: ((?:ip|ip6|inet|arp|bridge|netdev) [A-Za-z0-9_-]+)")
 
 Existing = Sequence[tuple[str, str]]
@@ -29,11 +30,13 @@ def script(takes_over: Mapping[str, Sequence[str]]) -> str:
     """Return commands that report existing state; `takes_over` has patterns of paths by role."""
     calls = []
     for role, patterns in takes_over.items():
-        paths = [pattern for pattern in patterns if pattern != _KERNEL_TABLES]
+        paths = [item for item in patterns if item not in (_KERNEL_TABLES, _LOGINS)]
         if paths:
             calls.append(f"report_existing {role} {' '.join(paths)}\n")
         if _KERNEL_TABLES in patterns:
             calls.append(f"report_existing_tables {role}\n")
+        if _LOGINS in patterns:
+            calls.append(f"report_existing_logins {role}\n")
     if not calls:
         return ""
     return f"$root sh -s <<'CHAUTARI'\n{_FUNCTIONS}{''.join(calls)}CHAUTARI\n"

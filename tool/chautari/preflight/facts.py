@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from ipaddress import IPv6Address
 
-from chautari.preflight import existing_state
+from chautari.preflight import existing_state, ssh_access
 
 SCRIPT = (resources.files(__package__) / "facts.sh").read_text()
 START = "chautari-facts"
@@ -25,7 +25,7 @@ class Facts:
     `container` is what holds the machine when it is no machine of its own (lxc, openvz, podman);
     `addresses6` are its public IPv6 addresses. `missing` names the facts that every machine has
     and this one did not report. `existing` are pairs of a role and what it would replace, although
-    it did not make it.
+    it did not make it. `access` holds the settings of sshd that apply to the operators.
     """
 
     os: str = ""
@@ -45,6 +45,7 @@ class Facts:
     listeners: tuple[tuple[str, str], ...] = ()
     missing: tuple[str, ...] = ()
     existing: tuple[tuple[str, str], ...] = ()
+    access: tuple[ssh_access.Access, ...] = ()
 
 
 def suggested_login(said: str) -> str:
@@ -58,17 +59,21 @@ def suggested_login(said: str) -> str:
 
 
 def script(
-    installed: Mapping[str, str], takes_over: Mapping[str, Sequence[str]] | None = None
+    installed: Mapping[str, str],
+    takes_over: Mapping[str, Sequence[str]] | None = None,
+    operators: Sequence[str] = (),
 ) -> str:
     """Return the script, which also reports the roles whose file in `installed` exists.
 
-    `takes_over` are patterns of paths by the role that would replace them.
+    `takes_over` are patterns of paths by the role that would replace them; `operators` are accounts
+    that are to log in.
     """
     reports = [
         f"[ ! -e {shlex.quote(file)} ] || echo deployed={shlex.quote(role)}\n"
         for role, file in installed.items()
     ]
-    return f"{SCRIPT}{''.join(reports)}{existing_state.script(takes_over or {})}exit 0\n"
+    parts = (existing_state.script(takes_over or {}), ssh_access.script(operators))
+    return f"{SCRIPT}{''.join((*reports, *parts))}exit 0\n"
 
 
 def parse_output(lines: list[str], asked: float, answered: float) -> Facts | None:
@@ -90,6 +95,7 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
     listeners: list[tuple[str, str]] = []
     addresses6: list[str] = []
     existing: list[tuple[str, str]] = []
+    access: list[ssh_access.Access] = []
     for line in lines:
         key, _, value = line.strip().partition("=")
         if key.startswith("free_kb:"):
@@ -102,6 +108,8 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
         elif key == "existing" and len(existing) < existing_state.MAX_ITEMS:
             role, _, path = value.partition(" ")
             existing.append((role, path))
+        elif key == "access" and len(access) < ssh_access.MAX_LINES:
+            access.append(ssh_access.parse_line(value))
         elif key == "address6":
             addresses6.append(_parse_hex_ipv6(value))
         else:
@@ -125,6 +133,7 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
         free_inodes=inodes,
         listeners=tuple(listeners),
         existing=tuple(existing),
+        access=tuple(access),
         missing=tuple(key for key in _EVERY_MACHINE if single.get(key, "") in _NO_VALUE),
     )
 

@@ -29,6 +29,7 @@ class NodeOrder(TypedDict):
     roles: Sequence[str]
     takes_over: Mapping[str, Sequence[str]]
     adopt: Sequence[str]
+    operators: Sequence[str]
 
 
 class Orders(TypedDict):

@@ -129,6 +129,7 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
         "roles": roles,
         "takes_over": {role: replaced_path_patterns(role) for role in roles},
         "adopt": region.nodes[target.name].adopt,
+        "operators": list(region.operators),
     }
 
 

@@ -23,9 +23,10 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra.operations import apt, server
 
 from chautari.node import dpkg_repair
-from chautari.preflight import dns_records, existing_state, facts, rules
+from chautari.preflight import dns_records, existing_state, facts, rules, ssh_access
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import node_environment
+from chautari.prepare.key_exchange import HybridTransport
 from chautari.prepare.protocol import NodeOrder, Orders, Result, coded_message
 from chautari.report.model import Notice, Refusal
 from chautari.services.registry import INSTALLED
@@ -85,7 +86,11 @@ def connection_data(node: NodeOrder) -> dict[str, object]:
         "ssh_strict_host_key_checking": "accept-new",
         "ssh_config_file": "/dev/null",
         "_sudo": node["user"] != "root",
-        "ssh_paramiko_connect_kwargs": {"timeout": CONNECT_SECONDS, "banner_timeout": 30},
+        "ssh_paramiko_connect_kwargs": {
+            "timeout": CONNECT_SECONDS,
+            "banner_timeout": 30,
+            "transport_factory": HybridTransport,
+        },
     }
     if node["key_password"]:
         data["ssh_key_password"] = node["key_password"]
@@ -189,6 +194,7 @@ def _preflight_refusals(
     required = NodeRequirements(**node["required"])
     refusals = rules.check(found, required)
     refusals += existing_state.refusals(found.existing, node["adopt"])
+    refusals += ssh_access.refusals(found.access)
     # With `checking`, the outside checks verify the names.
     if required.names and not checking:
         answers = dns_records.lookup(required.names, node["resolver"])
@@ -243,7 +249,8 @@ def _read_facts(host: Host, node: NodeOrder) -> tuple[facts.Facts | None, str]:
     """Return the machine's facts, or None and what it said in their place."""
     sent_at = time.time()
     # pyinfra reads without limits, and keeps nothing that a command said before it failed.
-    said, errors, _ = _run_script_on_host(host, facts.script(INSTALLED, node["takes_over"]))
+    script = facts.script(INSTALLED, node["takes_over"], node["operators"])
+    said, errors, _ = _run_script_on_host(host, script)
     found = facts.parse_output(said.splitlines(), sent_at, time.time())
     return found, "" if found else f"{said}\n{errors}".strip()[:MAX_SHOWN]
 

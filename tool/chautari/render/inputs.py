@@ -38,7 +38,7 @@ class _ReloadMarker(BaseModel):
 
 
 # Patterns are words of a shell script that runs as root.
-_TakenOver = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9/._*\[\]-]+|nftables:)$")]
+_TakenOver = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9/._*\[\]-]+|nftables:|sshd:)$")]
 
 
 class ReceiptDeclaration(BaseModel):
@@ -51,8 +51,9 @@ class ReceiptDeclaration(BaseModel):
         reload_markers: settings that are in use only once they are older than a marker file.
         probes: scripts in `probes/`, each with its title; they print one line a setting, no secret,
             and exit with 0 when everything is in the desired state.
-        takes_over: what the role replaces, disables or cuts off: paths by pattern, or `nftables:`
-            for tables in the kernel. On a node where it never ran it belongs to others.
+        takes_over: what the role replaces, disables or cuts off: paths by pattern, `nftables:` for
+            tables in the kernel, or `sshd:` for logins and forwardings. On a node where it never
+            ran it belongs to others.
         tracked_by: tasks whose changes cannot be read from a module's arguments, by a tag of the
             task; the value names the probe, path or marker (or a list of them) that tracks them.
     """

@@ -127,6 +127,10 @@ NOTICES: dict[str, Template] = {
         "The dry run stopped early because a task needs the result of an earlier one. The listed "
         "roles will still run, and may download more than the total."
     ),
+    "new_login_failed": (
+        "A new login with the new settings of SSH failed, so the node restores the old ones: "
+        "{error}"
+    ),
     "newer_version": (
         "A newer version of Chautari started this run; some of its messages are not shown."
     ),
@@ -256,6 +260,12 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "The role {role} would replace or disable files that it did not create: {paths}.",
         "Move the old service to another machine. Or write `adopt: [{role}]` for this node in "
         "region.yml: then the files are copied to /var/lib/chautari/adopted first.",
+    ),
+    "operator_kept_out": (
+        "The SSH server of the machine keeps {account} out: it has {setting}.",
+        "Change this in /etc/ssh/sshd_config, or in a file of /etc/ssh/sshd_config.d, so that "
+        "{account} may log in with a key. Run `systemctl reload ssh` on the machine, then deploy "
+        "again.",
     ),
     "not_adopted": (
         "The files to adopt could not be copied, so nothing was changed: {message}",

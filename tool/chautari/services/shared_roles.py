@@ -10,11 +10,13 @@ WEB_PORTS = (
 )
 # Every node gets these; mail only where the region has a relay.
 MAIL_ROLE = "mail"
-BASE_ROLES = ("base", "firewall", MAIL_ROLE)
+BASE_ROLES = ("base", "ssh", "firewall", MAIL_ROLE)
 
 SHARED_ROLES = (
     Role("base", "Base of every node"),
-    Role("firewall", "Firewall", after=("base",)),
+    Role("ssh", "SSH server", after=("base",)),
+    # The firewall reads the settings of SSH.
+    Role("firewall", "Firewall", after=("ssh",)),
     Role(MAIL_ROLE, "Mail", after=("firewall",)),
     Role("nginx", "Web server", after=("mail",), ports=WEB_PORTS),
     Role("tls", "Certificates", after=("nginx",)),

@@ -62,7 +62,7 @@ def targets(
     ]
 
 
-def ssh_argv(target: SSHTarget, command: str) -> tuple[str, ...]:
+def ssh_argv(target: SSHTarget, command: str, log_level: str = "ERROR") -> tuple[str, ...]:
     """Return the argv that runs `command` on the node.
 
     The host key must be the pinned one; a dead link is noticed after a minute; nothing is asked.
@@ -78,7 +78,7 @@ def ssh_argv(target: SSHTarget, command: str) -> tuple[str, ...]:
         "ConnectTimeout": str(CONNECT_SECONDS),
         "ServerAliveInterval": str(ALIVE_SECONDS),
         "ServerAliveCountMax": str(ALIVE_COUNT),
-        "LogLevel": "ERROR",
+        "LogLevel": log_level,
         "ForwardAgent": "no",
         "ForwardX11": "no",
         "ClearAllForwardings": "yes",

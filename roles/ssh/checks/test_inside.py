@@ -1,0 +1,91 @@
+"""What the role ssh promises, seen from the node."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+pytestmark = pytest.mark.role("ssh")
+
+SETTINGS = {
+    "pubkeyauthentication": "yes",
+    "passwordauthentication": "no",
+    "kbdinteractiveauthentication": "no",
+    "allowagentforwarding": "no",
+    "allowstreamlocalforwarding": "no",
+    "allowtcpforwarding": "no",
+    "permittunnel": "no",
+    "x11forwarding": "no",
+    "clientaliveinterval": "30",
+    "clientalivecountmax": "2",
+}
+# The policies of ssh-audit for what a node may run.
+POLICIES = {
+    ("debian", "12"): "Hardened Debian 12 (version 3)",
+    ("debian", "13"): "Hardened Debian 13 (version 1)",
+    ("ubuntu", "22.04"): "Hardened Ubuntu Server 22.04 LTS (version 6)",
+    ("ubuntu", "24.04"): "Hardened Ubuntu Server 24.04 LTS (version 2)",
+}
+# A file in the folder of sshd, or a block that begins with Match, sets something else.
+REMOVE = (
+    "Run 'sshd -T' on the node, and remove what contradicts from /etc/ssh/sshd_config and "
+    "/etc/ssh/sshd_config.d. Then deploy again."
+)
+
+
+def effective(host: Host, *arguments: str) -> dict[str, str]:
+    """Return the settings that sshd uses; of a keyword with several values the last one."""
+    lines = host.check_output(" ".join(["/usr/sbin/sshd -T", *arguments])).splitlines()
+    return {keyword: value for keyword, _, value in (line.partition(" ") for line in lines)}
+
+
+def local_address(host: Host) -> tuple[str, str]:
+    """Return the address and port at which the node reaches its own SSH server."""
+    value = effective(host)["listenaddress"]
+    address, _, port = value.rpartition(":")
+    address = address.strip("[]")
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address), port
+
+
+@pytest.mark.advice(REMOVE, units=["ssh"])
+def test_logins_are_with_keys_and_without_forwarding(host: Host, settings: dict[str, Any]) -> None:
+    """SSH allows logins with keys only, and no forwarding"""
+    accounts = ["root", *(item["name"] for item in settings.get("base_operators", []))]
+    for account in accounts:
+        found = effective(host, f"-C user={account},host=localhost,addr=127.0.0.1")
+        assert {key: found.get(key) for key in SETTINGS} == SETTINGS, account
+
+
+@pytest.mark.advice(
+    "Deploy again. If algorithms are missing, install the updates first: 'apt-get update && "
+    "apt-get install --only-upgrade openssh-server'.",
+    units=["ssh"],
+)
+def test_server_passes_the_policy_of_ssh_audit(host: Host) -> None:
+    """The running SSH server passes ssh-audit's policy for the release"""
+    policy = POLICIES[host.system_info.distribution, host.system_info.release.split("-")[0]]
+    address, port = local_address(host)
+    # A test of the rate would let the server block the address.
+    command = "%s -m ssh_audit.ssh_audit -n --skip-rate-test -P %s -p %s %s"
+    result = host.run(command, sys.executable, policy, port, address)
+    assert result.rc == 0, result.stdout + result.stderr
+
+
+@pytest.mark.advice("Deploy again; it writes /etc/ssh/chautari-moduli.", units=["ssh"])
+def test_moduli_are_large(host: Host) -> None:
+    """Key exchanges use primes of at least 3071 bits"""
+    lines = host.file(effective(host)["modulifile"]).content_string.splitlines()
+    sizes = [int(line.split()[4]) for line in lines if re.match(r"\d", line)]
+    assert sizes
+    assert min(sizes) >= 3071
+
+
+@pytest.mark.advice("Deploy again; the settings are then tried once more.", units=["ssh"])
+def test_no_settings_wait_for_a_login(host: Host) -> None:
+    """No settings of SSH wait for a login"""
+    assert not host.file("/etc/ssh/sshd_config.d/00-a-chautari-trial.conf").exists
+    assert host.file("/etc/ssh/sshd_config.d/00-chautari.conf").exists

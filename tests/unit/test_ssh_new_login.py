@@ -1,0 +1,83 @@
+"""The deploying side logs in once more, and does not insist where the server rejects it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chautari.ssh import new_login
+from chautari.ssh.target import SSHTarget
+
+TARGET = SSHTarget("bog1", "203.0.113.10", 22, "debian", Path("known_hosts"))
+
+
+class Logins:
+    """Stands in for `ssh`: each login ends with the next code and error."""
+
+    def __init__(self, *endings: tuple[int, str]) -> None:
+        self.endings, self.commands = list(endings), list[str]()
+        self.now = 0.0
+
+    def start(self, argv: tuple[str, ...], **_: Any) -> Any:
+        self.commands.append(argv[-1])
+        code, stderr = self.endings.pop(0) if len(self.endings) > 1 else self.endings[0]
+        self.now += 20.0
+        return Login(code, stderr)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Login:
+    """One ended command."""
+
+    def __init__(self, code: int, stderr: str) -> None:
+        self.code, self.stderr = code, stderr
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["The settings are kept."])
+
+
+def confirm(monkeypatch: pytest.MonkeyPatch, *endings: tuple[int, str]) -> tuple[str, Logins]:
+    logins = Logins(*endings)
+    monkeypatch.setattr(new_login, "RunningCommand", logins.start)
+    monkeypatch.setattr(new_login.time, "monotonic", lambda: logins.now)
+    monkeypatch.setattr(new_login.time, "sleep", logins.sleep)
+    return new_login.confirm_new_login(TARGET), logins
+
+
+def test_login_runs_the_command_of_the_role_as_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    error, logins = confirm(monkeypatch, (0, ""))
+    assert error == ""
+    assert logins.commands == ["sudo -n /usr/local/sbin/chautari-ssh confirm"]
+    role = Path(__file__).resolve().parents[2] / "roles" / "ssh" / "tasks" / "configure.yml"
+    assert "dest: /usr/local/sbin/chautari-ssh" in role.read_text()
+
+
+def test_broken_connection_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    error, logins = confirm(
+        monkeypatch, (255, "ssh: connect to host x: Connection refused"), (0, "")
+    )
+    assert (error, len(logins.commands)) == ("", 2)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Unable to negotiate with 203.0.113.10 port 22: no matching key exchange method found.",
+        "root@203.0.113.10: Permission denied (publickey).",
+        "Host key verification failed.",
+    ],
+)
+def test_rejected_login_is_not_repeated(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    error, logins = confirm(monkeypatch, (255, f"a warning\n{said}"))
+    assert (error, len(logins.commands)) == (said, 1)
+
+
+def test_login_is_given_up_before_the_node_restores(monkeypatch: pytest.MonkeyPatch) -> None:
+    error, logins = confirm(monkeypatch, (255, "ssh: connect: Connection timed out"))
+    assert error.endswith("Connection timed out")
+    assert logins.now < 150

@@ -1,0 +1,85 @@
+"""Whether a machine's own settings of sshd let the region's operators log in with their keys."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from importlib import resources
+
+from chautari.report.model import Refusal
+
+OPERATOR_GROUP = "chautari-operators"  # of the role base
+MAX_LINES = 1000  # of one machine; a real one has some ten for each operator
+_FUNCTIONS = (resources.files(__package__) / "ssh_access.sh").read_text()
+_KEYS_FILE = ".ssh/authorized_keys"
+
+# An account, a keyword of sshd, and one of its values; `groups` are those of the account.
+Access = tuple[str, str, str]
+
+
+def script(operators: Sequence[str]) -> str:
+    """Return commands that report what sshd applies to the operators."""
+    if not operators:
+        return ""
+    call = f'report_access "$1" {shlex.join(operators)}\n'
+    return (
+        "address=${SSH_CONNECTION%% *}\n$root sh -s \"${address:-127.0.0.1}\" <<'CHAUTARI'\n"
+        f"{_FUNCTIONS}\n{call}CHAUTARI\n"
+    )
+
+
+def parse_line(value: str) -> Access:
+    """Return the parts of a line that the script printed."""
+    account, _, rest = value.partition(" ")
+    keyword, _, found = rest.partition(" ")
+    return account, keyword, found.strip()
+
+
+def refusals(access: Sequence[Access]) -> Iterator[Refusal]:
+    """Yield a refusal for each operator whom the machine keeps out, with the setting."""
+    for account in dict.fromkeys(name for name, _, _ in access):
+        settings: dict[str, list[str]] = {}
+        for name, keyword, value in access:
+            if name == account:
+                settings.setdefault(keyword, []).append(value)
+        if found := _obstacle(account, settings):
+            yield Refusal("operator_kept_out", {"account": account, "setting": found})
+
+
+def _obstacle(account: str, settings: dict[str, list[str]]) -> str:
+    """Return the setting that keeps an account out; empty when none does."""
+    names = {"users": [account], "groups": [*_words(settings, "groups"), OPERATOR_GROUP]}
+    for kind, own in names.items():
+        denied = [item for item in _words(settings, f"deny{kind}") if "@" not in item]
+        if any(_matches(denied, name) for name in own):
+            return f"Deny{kind.title()} {' '.join(denied)}"
+        allowed = _words(settings, f"allow{kind}")
+        # Where a pattern also names a host, the operator may use that one.
+        patterns = [item.partition("@")[0] for item in allowed]
+        if allowed and not any(_matches(patterns, name) for name in own):
+            return f"Allow{kind.title()} {' '.join(allowed)}"
+    if settings.get("pubkeyauthentication") == ["no"]:
+        return "PubkeyAuthentication no"
+    files = _words(settings, "authorizedkeysfile")
+    if files and not any(file.endswith(_KEYS_FILE) for file in files):
+        return f"AuthorizedKeysFile {' '.join(files)}"
+    methods = _words(settings, "authenticationmethods")
+    if methods and not {"any", "publickey"} & set(methods):
+        return f"AuthenticationMethods {' '.join(methods)}"
+    return ""
+
+
+def _words(settings: dict[str, list[str]], keyword: str) -> list[str]:
+    return [word for value in settings.get(keyword, ()) for word in value.split()]
+
+
+def _matches(patterns: Sequence[str], name: str) -> bool:
+    """Return whether a list of sshd's patterns matches: `*`, `?`, and `!` for exceptions."""
+    if any(item.startswith("!") and _pattern(item[1:]).fullmatch(name) for item in patterns):
+        return False
+    return any(not item.startswith("!") and _pattern(item).fullmatch(name) for item in patterns)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."))

@@ -1,0 +1,44 @@
+"""Log in to a node once more, so that it keeps new settings of SSH.
+
+The node removes them by itself when no such login succeeds. So whatever goes wrong here, also an
+end of this process, leaves it reachable with its old settings.
+"""
+
+from __future__ import annotations
+
+import time
+
+from chautari.process import OutputLimits, RunningCommand
+from chautari.ssh.target import SSHTarget, as_root, ssh_argv
+
+CONFIRM = "/usr/local/sbin/chautari-ssh confirm"
+# The node waits for two minutes. A connection that broke may be back by then.
+TRY_SECONDS = 100.0
+PAUSE_SECONDS = 3.0
+# Errors of a connection that the next one may not meet.
+_PASSING_ERRORS = (
+    "timed out", "connection refused", "no route to host", "network is unreachable",
+    "connection closed", "connection reset", "broken pipe", "not responding",
+)  # fmt: skip
+_LIMITS = OutputLimits(line_bytes=1 << 16, total_bytes=1 << 18)
+
+
+def confirm_new_login(target: SSHTarget) -> str:
+    """Log in and let the node keep its new settings; return why that failed, empty if it did not.
+
+    A login that the server rejects is not repeated: a server may block an address that fails often.
+    """
+    deadline = time.monotonic() + TRY_SECONDS
+    while True:
+        # At its usual level, ssh keeps silent about algorithms that do not match.
+        argv = ssh_argv(target, as_root(target, CONFIRM), log_level="INFO")
+        command = RunningCommand(argv, limits=_LIMITS)
+        for _ in command:
+            pass
+        if command.code == 0:
+            return ""
+        error = command.stderr.splitlines()[-1] if command.stderr else f"exit code {command.code}"
+        passing = any(words in error.lower() for words in _PASSING_ERRORS)
+        if not passing or time.monotonic() > deadline:
+            return error
+        time.sleep(PAUSE_SECONDS)
