@@ -219,7 +219,7 @@ def test_record_of_a_role_whose_tasks_all_ran_is_completed(run: PlaybookRun) -> 
     assert completed_roles(run) & set(RECORDS) == {
         "files", "loops", "commands", "handlers", "reports", "rescues",
     }  # fmt: skip
-    assert completed_roles(run) & set(EVENTS) == {"good", "rescued"}
+    assert completed_roles(run) & set(EVENTS) == {"good", "asks_for_login", "rescued"}
 
 
 def test_record_of_a_failed_role_is_not_completed(run: PlaybookRun) -> None:
