@@ -45,6 +45,12 @@ def sandbox_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider, "find_provider", sandbox_entry_point().load)
 
 
+@pytest.fixture(autouse=True)
+def apt_of_this_machine_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find no lock of apt: an installation on this machine may hold it, and only root may look."""
+    monkeypatch.setattr(lock, "APT_LOCK", Path("/nonexistent/lock-frontend"))
+
+
 @pytest.fixture
 def node_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Let the runner, its lock and its bundles use temporary folders; return the state folder."""

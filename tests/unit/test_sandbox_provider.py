@@ -17,6 +17,7 @@ from chautari_sandbox import (
     authority,
     capacity,
     images,
+    podman,
     ports,
     privileges,
     runtime,
@@ -25,7 +26,7 @@ from chautari_sandbox import (
 )
 from chautari_sandbox.internet_endpoints import internet_endpoints
 from chautari_sandbox.mirror_folder import forget_mirror_folder, spec_with_mirror_folder
-from chautari_sandbox.podman_client import PodmanClient
+from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.provider import SandboxProvider
 from chautari_sandbox.requirements import sandbox_spec
 from chautari_sandbox.spec import SandboxSpec
@@ -154,6 +155,22 @@ def test_failure_at_the_last_step_sets_up_again_next_time(
     monkeypatch.setattr(setup, "update_connection_settings", lambda *_: None)
     api.up(spec, print)
     assert state.is_finished("andes")
+
+
+def test_sandbox_of_another_account_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    labels = {podman.MEMBER: "bog1", podman.OWNER: "/home/luz/andes"}
+    theirs = ExistingContainer("0123", "chautari_andes_bog1", "running", labels)
+    monkeypatch.setattr(PodmanClient, "containers", lambda _: {"bog1": theirs})
+    monkeypatch.setattr(privileges, "require_root_access", lambda: None)
+    monkeypatch.setattr(runtime, "require_podman", lambda: None)
+    monkeypatch.setattr(runtime, "working_podman_command", lambda: ("podman",))
+    with pytest.raises(BadInput, match=r"another account .* for /home/luz/andes") as refused:
+        api.up(sandbox_spec(inventory(tmp_path, POLLS)), print)
+    assert refused.value.fix.endswith("deploy sandbox down andes")
+    assert not state.is_known("andes")
 
 
 def test_double_is_named_with_its_reason_and_its_limits() -> None:
