@@ -50,7 +50,7 @@ def test_unpack_reads_an_archive_from_stdin() -> None:
 
 def test_remove_gives_containers_five_seconds() -> None:
     assert podman.remove_command(BASE, ["a", "b"]) == (
-        *BASE, "rm", "--force", "--volumes", "--time", "5", "a", "b",
+        *BASE, "rm", "--force", "--ignore", "--volumes", "--time", "5", "a", "b",
     )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def start_command(base: Argv, name: str) -> Argv:
 
 def remove_command(base: Argv, names: Iterable[str]) -> Argv:
     """Return the command that removes containers, after five seconds to stop."""
-    return (*base, "rm", "--force", "--volumes", "--time", "5", *names)
+    return (*base, "rm", "--force", "--ignore", "--volumes", "--time", "5", *names)
 
 
 def unpack_command(base: Argv, name: str) -> Argv:

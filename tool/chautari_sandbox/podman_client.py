@@ -111,7 +111,7 @@ class PodmanClient:
         """Remove containers, running or not."""
         names = [item.name for item in found]
         if names:
-            run(podman.remove_command(self.base, names))
+            self._run_thrice(podman.remove_command(self.base, names))
 
     def remove_volumes(self) -> None:
         """Remove what the containers kept outside of themselves: mail and packages."""
@@ -143,13 +143,20 @@ class PodmanClient:
         return "created"
 
     def _unpack_in_container(self, name: str, archive: bytes) -> None:
-        """Unpack an archive in a container; podman sometimes breaks its own pipe, so try thrice."""
+        """Unpack an archive at the root of a container."""
+        self._run_thrice(podman.unpack_command(self.base, name), stdin=archive)
+
+    def _run_thrice(self, argv: podman.Argv, stdin: bytes = b"") -> None:
+        """Run a command that podman sometimes fails at until it is repeated.
+
+        It breaks its own pipe while it unpacks, and cannot remove a container that stops just then.
+        """
         for pause in (1, 2):
             with contextlib.suppress(ProcessError):
-                run(podman.unpack_command(self.base, name), stdin=archive)
+                run(argv, stdin=stdin)
                 return
             time.sleep(pause)
-        run(podman.unpack_command(self.base, name), stdin=archive)
+        run(argv, stdin=stdin)
 
     def run_in_container(self, name: str, *command: str) -> str:
         """Run a command in a container and return what it printed."""
