@@ -14,6 +14,12 @@ pytestmark = pytest.mark.role("jitsi")
 
 ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=10).read().decode())"
 LOG = "/var/log/prosody/prosody.log"
+# What Prosody and Jitsi's modules log if a module is missing, misplaced or lacks an option.
+FAULTS = re.compile(
+    r"\b(modulemanager|portmanager)\terror\b|Please update your config|Service missing |"
+    r"No muc_component specified|missing (main|lobby)_muc config|"
+    r"muc_mapper_domain_base\W+option set"
+)
 
 
 def ask(host: Host, path: str) -> Any:
@@ -60,14 +66,13 @@ def test_settings_of_prosody_are_valid(host: Host) -> None:
     assert result.rc == 0, result.stdout
 
 
-@pytest.mark.advice(f"Read {LOG} on the node: a module is missing a library.", units=["prosody"])
+@pytest.mark.advice(f"Read {LOG} on the node: a module or an option is missing.", units=["prosody"])
 def test_every_module_is_loaded(host: Host) -> None:
-    """Prosody has loaded every module since its start"""
+    """Prosody has loaded every module since its start, each with its options"""
     lines = host.check_output("cat %s", LOG).splitlines()
     starts = [number for number, line in enumerate(lines) if "Hello and welcome" in line]
-    recent = lines[starts[-1] if starts else 0 :]
-    errors = [line for line in recent if re.search(r"\b(modulemanager|portmanager)\terror\b", line)]
-    assert not errors, errors[0]
+    faults = [line for line in lines[starts[-1] if starts else 0 :] if FAULTS.search(line)]
+    assert not faults, faults[0]
 
 
 @pytest.mark.advice("Read /var/log/jitsi/jicofo.log on the node.", units=["jicofo", "prosody"])
