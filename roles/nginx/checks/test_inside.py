@@ -10,6 +10,8 @@ from testinfra.host import Host
 
 pytestmark = pytest.mark.role("nginx")
 
+LOG = re.compile(r"^\s*(?:access|error)_log\s+(/[^\s;]+)", re.M)
+
 
 @pytest.mark.advice("Start it: 'systemctl enable --now nginx'.", units=["nginx"])
 def test_nginx_runs(host: Host) -> None:
@@ -57,3 +59,13 @@ def test_journal_has_no_errors(host: Host, since: str) -> None:
     journal = host.check_output("journalctl --unit nginx --since %s --output cat --no-pager", since)
     errors = [line for line in journal.splitlines() if re.search(r"\[(emerg|alert)\]", line)]
     assert not errors, errors[-1]
+
+
+@pytest.mark.advice("Close each named log: 'chmod o-r FILE'.", units=["nginx"])
+def test_logs_are_closed_to_other_accounts(host: Host) -> None:
+    """Other accounts cannot read the logs, whose addresses open polls, files and meetings"""
+    named = set()
+    for path in host.run("grep -ls 'Ansible managed' /etc/nginx/sites-enabled/*").stdout.split():
+        named |= set(LOG.findall(host.file(path).content_string))
+    found = host.run(f"find {' '.join(sorted(named))} -perm /o=rwx") if named else None
+    assert found is None or not found.stdout, f"open to others: {', '.join(found.stdout.split())}"
