@@ -75,7 +75,8 @@ def machine(tmp_path: Path) -> Path:
     for path, text in {
         "etc/bigbluebutton/bbb-web.properties": f"securitySalt={SECRET}\n",
         "etc/bigbluebutton/bbb-fsesl-akka.conf": f'freeswitch.esl.password="{SECRET}"\n',
-        "usr/local/bigbluebutton/bbb-webhooks/config/default.yml": "  sharedSecret: old\n  serverDomain: old\n",
+        "usr/local/bigbluebutton/bbb-webhooks/config/default.yml":
+            "  sharedSecret: old\n  serverDomain: old\n",
         "opt/freeswitch/etc/freeswitch/autoload_configs/event_socket.conf.xml":
             '<settings>\n  <param name="listen-ip" value="127.0.0.1"/>\n'
             '  <param name="password" value="ClueCon"/>\n</settings>\n',
