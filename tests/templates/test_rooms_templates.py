@@ -54,7 +54,7 @@ def test_settings_are_texts_as_the_import_expects(given: dict[str, Any]) -> None
 def test_rooms_are_named_in_the_region_s_language(
     language: str, name: str, given: dict[str, Any]
 ) -> None:
-    found = value("__nextcloud_rooms", **given | {"nextcloud_language": language})
+    found = value("__nextcloud_rooms", **given | {"nextcloud_languages": [language]})
     assert found["app.navigation.name"] == name
 
 

@@ -383,3 +383,70 @@ def test_unknown_package_is_reported_and_gets_no_other_version(role: str, tmp_pa
     assert find() == (False, [])
     assert find(*answer[1:]) == (False, pairs[1:])
     assert find(policy(names[0], "(none)"), *answer[1:]) == (False, pairs[1:])
+
+
+@pytest.mark.parametrize("service", ["framadate", "nextcloud"])
+def test_php_writes_temporary_files_to_the_disk_of_the_service(
+    service: str, tmp_path: Path
+) -> None:
+    folder = f"/var/lib/{service}/tmp"
+    given = variables(tmp_path, service, "13") | {
+        "php_pool_name": service, "php_pool_user": "www-data", "php_pool_temporary": folder,
+        "php_pool_cleaned": [f"/var/lib/{service}/uploads"],
+    }  # fmt: skip
+    pool = render(service, "pool.conf.j2", given)
+    for line in (
+        f"php_admin_value[sys_temp_dir] = {folder}", f"env[TMPDIR] = {folder}",
+        f"php_admin_value[upload_tmp_dir] = {folder}",
+    ):  # fmt: skip
+        assert line in pool.splitlines()
+    rules = render(service, "tmpfiles.conf.j2", given).splitlines()
+    assert rules[-2:] == [
+        f"d {folder} 0700 www-data www-data 1d", f"e /var/lib/{service}/uploads - - - 1d",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wanted", "disk_mb", "limit"), [("16G", 40960, "10240M"), ("16G", 409600, "16384M"),
+                                     ("500M", 40960, "500M")],
+)  # fmt: skip
+def test_largest_upload_fits_on_the_disk(
+    wanted: str, disk_mb: int, limit: str, tmp_path: Path
+) -> None:
+    given = variables(tmp_path, "nextcloud", "13") | {
+        "nextcloud_upload_max": wanted, "__nextcloud_disk": {"stdout_lines": ["1M", str(disk_mb)]},
+    }  # fmt: skip
+    site = render("nextcloud", "site.conf.j2", given)
+    assert f"client_max_body_size {limit};" in site
+    assert "client_body_temp_path /var/lib/nextcloud/uploads;" in site
+    assert f"php_admin_value[post_max_size] = {limit}\n" in render(
+        "nextcloud", "pool.conf.j2", given
+    )
+
+
+@pytest.mark.parametrize(
+    ("languages", "shown"),
+    [(["pt_BR", "hi"], ["pt", "hi"]), (["qu", "es"], ["es"]), (["qu"], ["en"])],
+)
+def test_page_of_an_upgrade_is_in_the_languages_of_the_region(
+    languages: list[str], shown: list[str], tmp_path: Path
+) -> None:
+    given = variables(tmp_path, "nginx", "13") | {"nginx_languages": languages}
+    page = render("nginx", "unavailable.html.j2", given)
+    assert re.findall(r'<section lang="(\w+)">', page) == shown
+    assert f'<html lang="{shown[0]}">' in page
+
+
+def test_sites_answer_503_while_their_program_is_away(tmp_path: Path) -> None:
+    given = variables(tmp_path, "nginx", "13")
+    snippet = render("nginx", "chautari-unavailable.conf.j2", given)
+    assert "error_page 502 503 =503 /chautari-unavailable;" in snippet
+    assert "add_header Retry-After 60 always;" in snippet
+    include = "include snippets/chautari-unavailable.conf;"
+    for role in ("nextcloud", "framadate", "greenlight", "scalelite"):
+        given = variables(tmp_path, role, "13") | {"web_site_file": f"{role}.conf"}
+        assert include in render(role, "site.conf.j2", given)
+    site = render("nextcloud", "site.conf.j2", variables(tmp_path, "nextcloud", "13"))
+    assert "if (-f /var/lib/nextcloud/.switching)" in site
+    # Nextcloud's own answers to programs in maintenance mode reach them whole.
+    assert "fastcgi_intercept_errors" not in site

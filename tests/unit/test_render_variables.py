@@ -67,7 +67,6 @@ def test_nextcloud_gets_the_settings_of_the_region(tmp_path: Path) -> None:
         "nextcloud_version": "35.0.1",
         "nextcloud_domain": "cloud.andes.example.org",
         "nextcloud_quota": "5 GB",
-        "nextcloud_language": "es",
         "nextcloud_phone_region": "CO",
         "nextcloud_low_bandwidth": True,
         "nextcloud_mail_from": "cloud@andes.example.org",

@@ -16,6 +16,7 @@ from chautari.render.variables import NodeContext, of_node
 from chautari.report.model import RegionReport
 from chautari.services import registry
 from chautari.services.artifacts import Artifact
+from chautari.services.languages import Translations
 from chautari.services.polls.apps import APPS, PollApp
 from chautari.services.polls.variables import release_of
 from chautari.services.registry import ROLES
@@ -28,6 +29,7 @@ OTHER = PollApp(
     roles=("nginx", "tls", "postgresql"),
     databases={"postgresql": ("other",)},
     secrets={"other_database_password": "database", "other_admin_password": "login"},
+    translations=Translations("2.0.0", "its catalogues", ("es",)),
     php=None,
 )
 

@@ -3,9 +3,13 @@
 import json
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+from chautari.checks.log_lines import is_known_line
 
 pytestmark = pytest.mark.role("nextcloud")
 
@@ -15,14 +19,8 @@ FPM = "php*-fpm"
 CRON = "nextcloud-cron"
 LOG = "/var/log/nextcloud/nextcloud.log"
 
-# Not about the node: an app's archive or the app store lacks something, or the setup checks (which
-# our own check asks for) found no way to the internet and log each address they tried.
-ELSEWHERE = (
-    "appstoreFetcher",
-    "cssresourceloader",
-    "internet_connection_check",
-    "jsresourceloader",
-)
+# Lines that a healthy instance writes, each with its source.
+KNOWN_LINES = Path(__file__).with_name("known_log_lines.yml")
 
 # Warnings about what the role itself sets up: these fail like errors do.
 OURS = (
@@ -116,6 +114,30 @@ def test_background_jobs_ran(host: Any) -> None:
     now = int(host.run("date +%s").stdout)
     age = now - int(settings.get("lastcron", 0))
     assert age < 1800, f"background jobs ran {age} seconds ago"
+
+
+@pytest.mark.advice("Deploy again: it writes the settings of temporary files.", units=[FPM])
+def test_temporary_files_are_on_the_disk(host: Any) -> None:
+    """Uploads pass through the disk of the data, not through memory"""
+    settings = occ(host, "config:list system")["system"]
+    assert settings["tempdirectory"] == f"{STATE}/tmp"
+    pool = host.run("cat /etc/php/*/fpm/pool.d/nextcloud.conf").stdout
+    for name in ("sys_temp_dir", "upload_tmp_dir"):
+        assert f"php_admin_value[{name}] = {STATE}/tmp\n" in pool, f"PHP's {name} is another"
+    data = host.check_output("stat --file-system --format=%%i %s", f"{STATE}/data")
+    for path in (f"{STATE}/tmp", f"{STATE}/uploads"):
+        where = host.check_output("stat --file-system --format='%%i %%T' %s", path).split()
+        assert where[1] not in ("tmpfs", "ramfs"), f"{path} is in memory"
+        assert where[0] == data, f"{path} is on another disk than the data"
+
+
+@pytest.mark.advice("Deploy again: it sets the language.", units=[])
+def test_default_language_is_translated(host: Any, settings: dict[str, Any]) -> None:
+    """The default language is one of the region's that the release is translated into"""
+    language = occ(host, "config:list system")["system"]["default_language"]
+    if language != "en":
+        assert language in settings["nextcloud_languages"], f"the default language is {language}"
+        assert host.file(f"{CURRENT}/core/l10n/{language}.json").exists, f"no texts in {language}"
 
 
 @pytest.mark.advice("Run 'occ setupchecks' on the node.", units=[FPM, CRON])
@@ -218,11 +240,12 @@ def test_log_is_free_of_errors(host: Any, since: str) -> None:
     starts = host.check_output(command + " %s" * len(needed), *needed).split()
     start = max(float(moment[1:]) for moment in [since, *starts])
     lines = host.check_output("cat %s", LOG).splitlines() if host.file(LOG).exists else []
+    known = yaml.safe_load(KNOWN_LINES.read_text())
     errors = [
         f"{entry['app']}: {entry['message']}"
         for entry in map(json.loads, lines)
         if entry["level"] >= 3
-        and entry["app"] not in ELSEWHERE
         and datetime.fromisoformat(entry["time"]).timestamp() >= start
+        and not is_known_line(entry, known)
     ]
     assert not errors, errors[-1]

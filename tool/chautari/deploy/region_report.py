@@ -10,6 +10,8 @@ from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
 from chautari.render.variables import NodeContext
 from chautari.report.model import ENDINGS, Double, Notice, RegionReport, ServiceInfo
+from chautari.report.templates import Data
+from chautari.services.base import Service
 
 # States of a node whose services can be opened.
 _RUNNING = ("converged", "verified")
@@ -49,6 +51,8 @@ def finalize(
         if node.state == "converged":
             node.state = ENDINGS.get(mode, "converged")
     report.services = service_infos(context)
+    if mode in ("deploy", "plan"):
+        _add_language_notices(report, context)
     report.hints = _sandbox_access_notices(report, context)
     return report
 
@@ -72,9 +76,36 @@ def service_infos(context: DeployContext) -> list[ServiceInfo]:
                     version=access_info.version + (" (double)" if double else ""),
                     login=access_info.login,
                     note=access_info.note,
+                    languages=_languages_of(service, node),
                 )
             )
     return found
+
+
+def _languages_of(service: Service, node: NodeContext) -> dict[str, str]:
+    """Return the region's languages, each with the name of the service's translation."""
+    if service.translations is None:
+        return {}
+    translations = service.translations(node)
+    return {language: translations.find(language) or "" for language in node.region.languages}
+
+
+def _add_language_notices(report: RegionReport, context: DeployContext) -> None:
+    """Add a notice for each service that lacks one of the region's languages."""
+    region = context.inventory.region
+    for one in report.nodes:
+        node = NodeContext(context.inventory, context.endpoints, one.name)
+        for service in region.services_of(one.name):
+            missing = [name for name, own in _languages_of(service, node).items() if not own]
+            if not missing or service.translations is None or service.access_info is None:
+                continue
+            data: Data = {
+                "service": service.title,
+                "version": service.access_info(node).version,
+                "missing": missing,
+                "default": service.translations(node).default(region.languages),
+            }
+            one.notices.append(Notice("languages_missing", data))
 
 
 def hosts_file_lines(region: Region) -> list[str]:

@@ -214,7 +214,7 @@ class Region(StrictModel):
     languages: tuple[Language, ...] = Field(
         default=("en",),
         min_length=1,
-        description="Languages of the region; the first one is the services' default.",
+        description="Languages of the region. A service's default is the first that it has.",
         examples=[["es", "en"]],
     )
     bandwidth: Literal["normal", "low"] = Field(

@@ -62,11 +62,12 @@ def mail(context: NodeContext) -> Variables:
 
 
 def nginx(context: NodeContext) -> Variables:
-    """Return the names that plain HTTP redirects to HTTPS, and whether nginx serves HTTPS."""
+    """Return the names and languages of the node's sites, and whether nginx serves HTTPS."""
     services = context.region.services_of(context.node)
     return {
         "nginx_names": list(public_names_of(context.region, context.node)),
         "nginx_https": not any(service.owns_https for service in services),
+        "nginx_languages": list(context.region.languages),
     }
 
 

@@ -36,6 +36,8 @@ pipelining = true
 force_handlers = true
 gathering = explicit
 """
+# Modules of `chautari.checks` that checks on a node import.
+CHECKS_LIBRARY = ("__init__", "record", "inside", "log_lines")
 
 
 def pack(node: NodeVariables, roles: list[RoleInputs], obsolete: Sequence[str] = ()) -> bytes:
@@ -67,7 +69,7 @@ def _bundle_files(
     yield "roles.json", _to_json(roles)
     yield "secrets.json", _to_json(list(nested_texts(node.secret)))
     yield "plugins/chautari_events.py", (PACKAGE / "node" / "chautari_events.py").read_bytes()
-    for name in ("__init__.py", "checks/__init__.py", "checks/record.py", "checks/inside.py"):
+    for name in ("__init__.py", *(f"checks/{name}.py" for name in CHECKS_LIBRARY)):
         yield f"lib/chautari/{name}", (PACKAGE / name).read_bytes()
     for file in sorted((PACKAGE / "node").glob("*.py")):
         if file.name != "chautari_events.py":

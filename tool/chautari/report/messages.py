@@ -155,6 +155,10 @@ NOTICES: dict[str, Template] = {
         "{node}. This downloads package lists, Python if it is missing, and about {megabytes} MB "
         "for Ansible."
     ),
+    "languages_missing": (
+        "{service} {version} has no complete translation into {missing}; there people read it in "
+        "{default}, or in a language that they choose."
+    ),
     # Hints of a sandbox
     "add_hosts": (
         "To open the services in a browser on this machine, run: printf '%s\\n' {lines} | sudo tee "

@@ -11,6 +11,7 @@ from typing import Literal
 
 from chautari.report import messages
 from chautari.report.templates import Data
+from chautari.report.text import spoken_languages
 
 Outcome = Literal["passed", "failed", "skipped"]
 NodeState = Literal[
@@ -142,7 +143,10 @@ class CheckResult:
 
 @dataclass
 class ServiceInfo:
-    """How a person opens a service: its address and the login to start with."""
+    """How a person opens a service: its address and the login to start with.
+
+    `languages` are those of the region, each with the name of the app's translation, or nothing.
+    """
 
     service: str
     url: str
@@ -150,6 +154,12 @@ class ServiceInfo:
     version: str = ""
     login: str = ""
     note: str = ""
+    languages: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def speaks(self) -> str:
+        """Return which of the region's languages the app is translated into, in words."""
+        return spoken_languages(self.languages)
 
 
 @dataclass

@@ -166,6 +166,7 @@ def _print_services(report: RegionReport, console: Console) -> None:
         _print_item(console, _label_of_service(service, service.service in doubled), "bold")
         _print_field(console, "Open", service.url, "cyan")
         _print_field(console, "Login", service.login)
+        _print_field(console, "Speaks", service.speaks)
         _print_field(console, "Note", service.note)
 
 

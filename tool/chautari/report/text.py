@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import datetime
 
 from chautari.node.safe_text import escape_controls
@@ -59,3 +60,14 @@ def readable_time(stamp: str) -> str:
     except ValueError:
         return one_line(stamp)
     return f"{time.day} {time:%B %Y, %H:%M} {time.tzname() or ''}".rstrip()
+
+
+def spoken_languages(languages: Mapping[str, str]) -> str:
+    """Return a region's languages as an app has them, in one line: `es, pt (pt_BR), not hi`."""
+    texts = []
+    for language, name in languages.items():
+        if not name:
+            texts.append(f"not {language}")
+        else:
+            texts.append(language if name == language else f"{language} ({name})")
+    return ", ".join(texts)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from chautari.region.base import StrictModel
 from chautari.region.operating_systems import DEBIAN
 from chautari.services.artifacts import Artifact, Image, PackageRepository
+from chautari.services.languages import Translations
 from chautari.services.secret_spec import SecretSpec
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ class Service:
         preflight: refusals of a machine, beyond `requires`.
         advice: returns what a machine has less of than upstream recommends.
         access_info: returns how it is opened.
+        translations: returns the languages of the release that a node installs.
         move: how it moves to another node.
         service_for_region: returns this service with what follows from a region's settings.
     """
@@ -200,6 +202,7 @@ class Service:
     preflight: tuple[PreflightRule, ...] = ()
     advice: Callable[[Facts, NodeRequirements], list[Notice]] | None = None
     access_info: Callable[[NodeContext], AccessInfo] | None = None
+    translations: Callable[[NodeContext], Translations] | None = None
     move: Move | None = None
     service_for_region: Callable[[Region], Service] | None = None
 

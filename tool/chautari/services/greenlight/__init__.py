@@ -6,6 +6,7 @@ from chautari.services.artifacts import Image
 from chautari.services.base import Role, Service
 from chautari.services.containers import REDIS_PASSWORD, container_rules, redis_variables
 from chautari.services.greenlight import variables
+from chautari.services.greenlight.languages import TRANSLATIONS
 from chautari.services.greenlight.rules import rooms_are_in_greenlight
 from chautari.services.greenlight.secrets import SECRETS
 from chautari.services.greenlight.settings import Greenlight
@@ -29,4 +30,5 @@ SERVICE = Service(
     variables={"redis": redis_variables, "greenlight": variables.greenlight},
     rules=(*container_rules(NAME), rooms_are_in_greenlight),
     access_info=variables.access_info,
+    translations=lambda _: TRANSLATIONS,
 )

@@ -14,6 +14,7 @@ from chautari.services.containers import (
     image_reference,
     redis_secret_variables,
 )
+from chautari.services.greenlight.languages import TRANSLATIONS
 from chautari.services.greenlight.secrets import SECRETS
 from chautari.services.greenlight.settings import Greenlight
 from chautari.services.scalelite.secrets import POOL_SECRET
@@ -39,7 +40,7 @@ def greenlight(context: NodeContext) -> Variables:
         "greenlight_endpoint": f"https://{server}/bigbluebutton/api/",
         "greenlight_registration": settings.registration,
         "greenlight_admin_email": settings.admin or region.contact,
-        "greenlight_language": region.languages[0].split("_")[0],
+        "greenlight_language": TRANSLATIONS.default(region.languages),
         "greenlight_mail_from": region.mail.from_ if region.mail else "",
         "greenlight_redis_port": REDIS_PORT,
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chautari.services.base import Port, Role, Service
 from chautari.services.jitsi import variables
+from chautari.services.jitsi.languages import TRANSLATIONS
 from chautari.services.jitsi.packages import PACKAGES
 from chautari.services.jitsi.rules import RULES
 from chautari.services.jitsi.secrets import SECRETS, member_password_spec
@@ -52,5 +53,6 @@ SERVICE = Service(
     },
     rules=RULES,
     access_info=variables.access_info,
+    translations=lambda _: TRANSLATIONS,
     service_for_region=service_for_region,
 )

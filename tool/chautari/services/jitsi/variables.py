@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chautari.services.base import AccessInfo, Port
 from chautari.services.jitsi import packages
+from chautari.services.jitsi.languages import TRANSLATIONS
 from chautari.services.jitsi.rules import CHECK_ACCOUNT
 from chautari.services.jitsi.secrets import (
     BRIDGE_PASSWORD,
@@ -76,7 +77,7 @@ def jitsi(context: NodeContext) -> Variables:
         "jitsi_domain": domain(region),
         "jitsi_access": settings.access,
         "jitsi_member_names": list(settings.members),
-        "jitsi_language": region.languages[0].split("_")[0],
+        "jitsi_language": TRANSLATIONS.default(region.languages),
         "jitsi_low_bandwidth": region.bandwidth == "low",
         "jitsi_remote_bridges": list(region.nodes_running("jitsi-bridge")),
         "jitsi_relays": settings.relays,

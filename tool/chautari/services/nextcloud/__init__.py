@@ -33,4 +33,5 @@ SERVICE = Service(
     variables={"nextcloud": variables.nextcloud, "redis": variables.redis},
     rules=RULES,
     access_info=variables.access_info,
+    translations=variables.translations,
 )

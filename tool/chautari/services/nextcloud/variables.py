@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from chautari.services.artifacts import Artifact
 from chautari.services.base import AccessInfo
-from chautari.services.nextcloud import apps, bigbluebutton_rooms, releases
+from chautari.services.nextcloud import apps, bigbluebutton_rooms, languages, releases
 from chautari.services.nextcloud.secrets import SECRETS
 from chautari.services.nextcloud.settings import Nextcloud
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
     from chautari.render.context import NodeContext
     from chautari.services.base import Secrets, Variables
+    from chautari.services.languages import Translations
 
 
 def nextcloud(context: NodeContext) -> Variables:
@@ -29,7 +30,7 @@ def nextcloud(context: NodeContext) -> Variables:
         "nextcloud_sha256": release.sha256,
         "nextcloud_domain": region.fqdn(settings.host),
         "nextcloud_quota": settings.quota,
-        "nextcloud_language": region.languages[0],
+        "nextcloud_languages": translations(context).all_candidates(region.languages),
         "nextcloud_phone_region": region.country or "",
         "nextcloud_maintenance_window_start": maintenance_hour(region.timezone),
         "nextcloud_low_bandwidth": region.bandwidth == "low",
@@ -66,6 +67,11 @@ def archives_to_download(context: NodeContext) -> list[Artifact]:
     release = release_of(context)
     pins = apps.apps_with_pins(context, release.version).values()
     return [release, *(pin for pin in pins if pin is not None)]
+
+
+def translations(context: NodeContext) -> Translations:
+    """Return the languages of the release to install."""
+    return languages.of_version(release_of(context).version)
 
 
 def access_info(context: NodeContext) -> AccessInfo:

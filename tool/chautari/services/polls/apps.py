@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from chautari.region.operating_systems import PHP_OF
 from chautari.services.artifacts import Artifact
 from chautari.services.base import Role
+from chautari.services.languages import Translations, names
 from chautari.services.secret_spec import SecretSpec
 
 NAME = "polls"
@@ -26,6 +27,7 @@ class PollApp:
         roles: the roles that its own role needs on the node.
         databases: names of databases by the role that creates them; owners are named the same.
         secrets: secrets that are generated for it, with their meaning.
+        translations: the languages of its release.
         php: the oldest and the newest PHP that it was seen to run on; None where it needs none.
     """
 
@@ -34,6 +36,7 @@ class PollApp:
     roles: tuple[str, ...]
     databases: dict[str, tuple[str, ...]]
     secrets: dict[str, str]
+    translations: Translations
     php: tuple[tuple[int, int], tuple[int, int]] | None
 
     def supports_os(self, os: str) -> bool:
@@ -63,6 +66,9 @@ APPS: dict[str, PollApp] = {
         roles=("nginx", "tls", "mariadb", "php"),
         databases={"mariadb": ("framadate",)},
         secrets={"framadate_admin_password": "login `admin` of Framadate's administration"},
+        translations=Translations(
+            "1.1.19", "locale/*.json", names("fr ar br ca de eo es gl it nl oc")
+        ),
         php=((7, 3), (8, 4)),
     ),
 }

@@ -1,0 +1,65 @@
+"""Which of a region's languages an app is translated into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+ENGLISH = "en"
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the names in `text`, which spaces separate."""
+    return tuple(text.split())
+
+
+@dataclass(frozen=True)
+class Translations:
+    """The languages of an app, as its release names them; English is one of every app.
+
+    Attributes:
+        version: the release that the lists were read from.
+        source: the files of that release.
+        complete: languages in which at least two thirds of the texts are translated, most complete
+            first.
+        partial: languages with fewer texts, most complete first.
+        separator: what upstream writes between language and country.
+    """
+
+    version: str
+    source: str
+    complete: tuple[str, ...]
+    partial: tuple[str, ...] = ()
+    separator: str = "_"
+
+    def candidates(self, language: str) -> list[str]:
+        """Return upstream's names of what `language` may be, the best first.
+
+        These are the language itself, the language of all its countries, and that of other
+        countries. A later release may have one that this release lacks.
+        """
+        base = language.split("_")[0]
+        variants = [name for name in (*self.complete, *self.partial) if self._base(name) == base]
+        own = (language.replace("_", self.separator), base)
+        return list(dict.fromkeys((*own, *variants)))
+
+    def find(self, language: str) -> str | None:
+        """Return upstream's name of the translation that people of `language` read, if any."""
+        if language.split("_")[0] == ENGLISH:
+            return ENGLISH
+        return next((name for name in self.candidates(language) if name in self.complete), None)
+
+    def default(self, languages: Iterable[str]) -> str:
+        """Return the first of a region's languages that the app has, else English."""
+        return next(filter(None, map(self.find, languages)), ENGLISH)
+
+    def all_candidates(self, languages: Iterable[str]) -> list[str]:
+        """Return the candidates of all `languages`, in their order."""
+        return list(dict.fromkeys(self._each_candidate(languages)))
+
+    def _each_candidate(self, languages: Iterable[str]) -> Iterator[str]:
+        for language in languages:
+            yield from self.candidates(language)
+
+    def _base(self, name: str) -> str:
+        return name.split(self.separator)[0]
