@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import re
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from chautari.services.nextcloud.languages import of_version
+from chautari.services.polls.apps import APPS
 from chautari_sandbox.doubles.build import build_nextcloud
 from chautari_sandbox.doubles.polls import SOURCES, build_framadate
 
@@ -103,6 +106,20 @@ def test_framadate_double_has_the_files_that_the_role_reads(polls: Path) -> None
     assert {f"framadate/{name}" for name in expected.split()} <= names
     assert "const VERSION = '1.1.19';" in constants
     assert not [name for name in names if name.endswith(("config.php", ".pyc"))]
+
+
+def test_doubles_offer_no_language_that_upstream_lacks(archive: Path, polls: Path) -> None:
+    upstream = of_version("34.0.4")
+    with tarfile.open(archive) as tar:
+        files = [name for name in tar.getnames() if name.startswith("nextcloud/core/l10n/")]
+    assert {Path(name).stem for name in files[1:]} <= {*upstream.complete, *upstream.partial}
+    with tarfile.open(polls) as tar:
+        member = tar.extractfile("framadate/app/inc/constants.php")
+        assert member is not None
+        found = re.search(r"LANGUAGES = \[(.*)\]", member.read().decode())
+    assert found is not None
+    offered = set(re.findall(r"'(\w+)'", found[1]))
+    assert offered <= {"en", *APPS["framadate"].translations.complete}
 
 
 def test_framadate_double_calls_itself_a_double() -> None:
