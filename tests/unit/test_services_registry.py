@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from role_samples import ROLES as ROLES_FOLDER
 from role_samples import SHARED, options
 from service_samples import context_of, region_of, secrets_of
 
+from chautari.region import rules
 from chautari.region.model import Region
+from chautari.region.rule import Finding, Pins
 from chautari.render.variables import of_node
 from chautari.secrets.specs import secret_names_of_node
 from chautari.services.base import Role
@@ -134,12 +137,21 @@ def test_service_can_be_installed_from_somewhere(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_rules_accept_a_region_without_the_service(name: str) -> None:
-    data = region_of(SERVICES[name]).model_dump(by_alias=True, mode="json")
+def test_rules_apply_only_to_a_region_with_the_service(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    region = region_of(SERVICES[name])
+    data = region.model_dump(by_alias=True, mode="json")
     without = Region.model_validate(
         data | {"nodes": {"bog1": {"address": "203.0.113.10"}}, "services": {}}
     )
-    assert [finding for rule in SERVICES[name].rules for finding in rule(without, {})] == []
+
+    def finds(_: Region, __: Pins) -> Iterator[Finding]:
+        yield ("services", name), "found"
+
+    monkeypatch.setitem(SERVICES, name, replace(SERVICES[name], rules=(finds,)))
+    assert (("services", name), "found") in rules.findings(region, {})
+    assert rules.findings(without, {}) == []
 
 
 def test_roles_run_in_the_order_of_earlier_releases() -> None:

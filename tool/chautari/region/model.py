@@ -232,8 +232,10 @@ class Region(StrictModel):
         description="Machines of the region, by name.",
         examples=[{"bog1": {"address": "203.0.113.10", "services": [EXAMPLE]}}],
     )
+    # Defaults are validated with the region: to build their models by themselves takes as long.
     services: Services = Field(
-        default_factory=Services,
+        default_factory=dict,
+        validate_default=True,
         description="Settings of each service.",
         examples=[{EXAMPLE: dict(SERVICES[EXAMPLE].example)}],
     )
@@ -243,7 +245,8 @@ class Region(StrictModel):
         examples=[{"relay": "smtp.example.org", "user": "cloud", "from": "cloud@example.org"}],
     )
     acme: Acme = Field(
-        default_factory=Acme,
+        default_factory=dict,
+        validate_default=True,
         description="The certificate authority; by default Let's Encrypt.",
         examples=[{"directory": "https://acme-staging-v02.api.letsencrypt.org/directory"}],
     )

@@ -161,7 +161,7 @@ class Service:
         needs_dns: whether its DNS records must be right before a deploy begins.
         requires: what it needs of its node.
         variables: returns the variables of its own roles, and its part of shared ones, by role.
-        rules: rules across the fields of a region.
+        rules: rules across the fields of a region that has the service.
         preflight: refusals of a machine, beyond `requires`.
         advice: returns what a machine has less of than upstream recommends.
         access_info: returns how it is opened.

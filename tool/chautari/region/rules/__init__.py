@@ -15,6 +15,11 @@ RULES: tuple[Rule, ...] = (*nodes.RULES, *people.RULES, *services.RULES)
 
 
 def findings(region: Region, pins: Pins) -> list[Finding]:
-    """Return what every rule found in `region`; `pins` are the releases with a known checksum."""
-    own = [rule for service in SERVICES.values() for rule in service.rules]
+    """Return what every rule found in `region`; `pins` are the releases with a known checksum.
+
+    A service's own rules count where a node runs it or it has settings.
+    """
+    present = {service for node in region.nodes.values() for service in node.services}
+    present |= set(region.services.configured_services())
+    own = [rule for name in SERVICES if name in present for rule in SERVICES[name].rules]
     return [finding for rule in (*RULES, *own) for finding in rule(region, pins)]

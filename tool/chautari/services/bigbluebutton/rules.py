@@ -40,8 +40,6 @@ def server_has_a_machine_of_its_own(region: Region, _: Pins) -> Iterator[Finding
 
 def rooms_app_is_deployed(region: Region, _: Pins) -> Iterator[Finding]:
     """A server without rooms is an API that no program calls."""
-    if NAME not in region.deployed_services():
-        return
     rooms = region.settings_of(BigBlueButton).rooms
     path = field_path(region, NAME, "rooms")
     if rooms == "nextcloud" and not region.nodes_running("nextcloud"):

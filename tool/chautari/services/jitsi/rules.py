@@ -16,8 +16,6 @@ CHECK_ACCOUNT = "chautari-check"
 
 def members_can_start_a_meeting(region: Region, _: Pins) -> Iterator[Finding]:
     """Where only members start meetings, a region without members never meets."""
-    if "jitsi" not in region.deployed_services():
-        return
     jitsi = region.settings_of(Jitsi)
     path = field_path(region, "jitsi", "members")
     if jitsi.access == "members" and not jitsi.members:
@@ -42,6 +40,10 @@ def bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Finding]:
             )
         elif name in meeting:
             yield path, "jitsi has its own bridge; remove jitsi-bridge from this node"
+
+
+def relays_connect_bridges(region: Region, _: Pins) -> Iterator[Finding]:
+    """A bridge on its own has nothing to relay to."""
     if region.settings_of(Jitsi).relays and not region.nodes_running("jitsi-bridge"):
         yield (
             ("services", "jitsi", "relays"),
@@ -50,4 +52,5 @@ def bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Finding]:
         )
 
 
-RULES: tuple[Rule, ...] = (members_can_start_a_meeting, bridges_serve_a_meeting_node)
+RULES: tuple[Rule, ...] = (members_can_start_a_meeting, relays_connect_bridges)
+BRIDGE_RULES: tuple[Rule, ...] = (bridges_serve_a_meeting_node,)

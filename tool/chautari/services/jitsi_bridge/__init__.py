@@ -5,6 +5,7 @@ from __future__ import annotations
 from chautari.services.base import Service
 from chautari.services.jitsi import variables
 from chautari.services.jitsi.packages import PACKAGES
+from chautari.services.jitsi.rules import BRIDGE_RULES
 from chautari.services.jitsi.secrets import BRIDGE_PASSWORD, KEY
 
 SERVICE = Service(
@@ -17,4 +18,5 @@ SERVICE = Service(
     secrets=(BRIDGE_PASSWORD, KEY),
     secret_variables=variables.bridge_secrets,
     variables={"videobridge": variables.videobridge},
+    rules=BRIDGE_RULES,
 )
