@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from jinja2 import Environment
 from jinja2.nodes import Name
+from pydantic import TypeAdapter, ValidationError
 from role_samples import NAMES, ROLES, SHARED, Data, module, options, read, task_files, tasks
 
 from chautari.node.addresses import FACTS
@@ -22,6 +23,7 @@ from chautari.secrets.specs import MAIL, RECEIPTS
 from chautari.services.registry import ROLES as KNOWN_ROLES
 from chautari.services.registry import SERVICES
 
+DECLARATION = TypeAdapter(ReceiptDeclaration)
 # A task whose change cannot be read from the arguments of its module.
 OPAQUE = ("command", "shell", "script", "raw", "expect")
 PROBES = sorted(ROLES.glob("*/probes/*"))
@@ -57,10 +59,25 @@ def is_opaque(task: Data) -> bool:
     )
 
 
-@pytest.mark.parametrize("role", NAMES)
+@pytest.mark.parametrize("role", NAMES + SHARED)
 def test_every_role_has_a_receipt_declaration(role: str) -> None:
     found = read(ROLES / role / "meta" / "receipt.yml")
-    assert ReceiptDeclaration.model_validate(found or {}) == receipt_declaration(role)
+    assert DECLARATION.validate_python(found or {}) == receipt_declaration(role)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"need": ["base"]},
+        {"needs": "base"},
+        {"takes_over": ["/etc/x; reboot"]},
+        {"reload_markers": [{"settings": ["/etc/x"]}]},
+        {"probes": {"x.sh": ["title"]}},
+    ],
+)
+def test_receipt_declaration_has_types_that_tell_mistakes(wrong: Data) -> None:
+    with pytest.raises(ValidationError):
+        DECLARATION.validate_python(wrong)
 
 
 @pytest.mark.parametrize("role", NAMES)

@@ -11,11 +11,11 @@ import functools
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from chautari.files import read_toolkit_yaml
 from chautari.node.differences import Item
@@ -29,10 +29,9 @@ DIGEST_LETTERS = 20
 _SKIPPED = {"__pycache__", "molecule", ".pytest_cache", "checks", "README.md"}
 
 
-class _ReloadMarker(BaseModel):
+class ReloadMarker(NamedTuple):
     """Settings that a service reads when it starts, and the file that is touched afterwards."""
 
-    model_config = ConfigDict(extra="forbid")
     settings: list[str]
     marker: str
 
@@ -41,8 +40,11 @@ class _ReloadMarker(BaseModel):
 _TakenOver = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9/._*\[\]-]+|nftables:|sshd:)$")]
 
 
-class ReceiptDeclaration(BaseModel):
+class ReceiptDeclaration(NamedTuple):
     """`meta/receipt.yml` of a role: what its receipt watches in addition to what its tasks report.
+
+    The types are checked by a test of every role and not here: a model of pydantic for these files
+    of the toolkit's own would take longer to build than the files to read.
 
     Attributes:
         needs: roles that this role depends on; when one of them runs, this role runs.
@@ -58,14 +60,13 @@ class ReceiptDeclaration(BaseModel):
             task; the value names the probe, path or marker (or a list of them) that tracks them.
     """
 
-    model_config = ConfigDict(extra="forbid")
-    needs: list[str] = Field(default_factory=list)
-    paths: list[str] = Field(default_factory=list)
-    facts: list[str] = Field(default_factory=list)
-    reload_markers: list[_ReloadMarker] = Field(default_factory=list)
-    probes: dict[str, str] = Field(default_factory=dict)
-    takes_over: list[_TakenOver] = Field(default_factory=list)
-    tracked_by: dict[str, str | list[str]] = Field(default_factory=dict)
+    needs: Sequence[str] = ()
+    paths: Sequence[str] = ()
+    facts: Sequence[str] = ()
+    reload_markers: tuple[ReloadMarker, ...] = ()
+    probes: Mapping[str, str] = {}
+    takes_over: Sequence[_TakenOver] = ()
+    tracked_by: Mapping[str, str | list[str]] = {}
 
     def tracker_names_by_tag(self) -> dict[str, list[str]]:
         """Return for each tag the probes, paths and markers that track its tasks."""
@@ -79,7 +80,9 @@ class ReceiptDeclaration(BaseModel):
 def receipt_declaration(role: str) -> ReceiptDeclaration:
     """Return what a role declares for its receipt."""
     file = content_root() / "roles" / role / "meta" / "receipt.yml"
-    return ReceiptDeclaration.model_validate(read_toolkit_yaml(file) or {})
+    declared = read_toolkit_yaml(file) or {}
+    markers = tuple(ReloadMarker(**item) for item in declared.pop("reload_markers", ()))
+    return ReceiptDeclaration(**declared, reload_markers=markers)
 
 
 def of_node(node: NodeVariables, key: str, ansible: str) -> list[RoleInputs]:
@@ -154,7 +157,7 @@ def _declared_items(role: str) -> list[Item]:
     items: list[Item] = [{"kind": "paths", "name": path} for path in declared.paths]
     for loaded in declared.reload_markers:
         name = f"settings older than {loaded.marker}"
-        items.append({"kind": "reload_marker", "name": name} | loaded.model_dump())
+        items.append({"kind": "reload_marker", "name": name} | loaded._asdict())
     for file, title in declared.probes.items():
         script = content_root() / "roles" / role / "probes" / file
         text = script.read_text()
