@@ -92,7 +92,7 @@ def test_node_is_refused_with_the_reason_and_the_fix(
     ("change", "requirements"),
     [
         ({}, BASE_ROLES),
-        ({}, replace(NEXTCLOUD, services=())),
+        ({}, NEXTCLOUD._replace(services=())),
         ({"free": {"/": 9_000_000}, "memory_kb": 1_000_000}, NEXTCLOUD),
         ({"skew": 60.5}, BASE_ROLES),
         ({"skew": -63.0, "skew_tolerance": 4.0}, BASE_ROLES),
@@ -167,7 +167,7 @@ def test_failed_connection_is_explained(message: str, what: str, fix: str) -> No
 
 
 def test_silent_container_is_advised_to_be_started() -> None:
-    found = supervisor.unreachable_refusal("no answer", replace(TARGET, sandbox="andes"))
+    found = supervisor.unreachable_refusal("no answer", TARGET._replace(sandbox="andes"))
     assert found.reason == "The container at 203.0.113.10 does not answer on SSH (no answer)."
     assert found.fix == "Start the sandbox: deploy sandbox up andes"
 

@@ -7,7 +7,6 @@ import json
 import socket
 import subprocess
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +101,7 @@ def test_node_without_a_result_counts_as_failed(
 
 
 def plain(requirements: NodeRequirements) -> Any:
-    return json.loads(json.dumps(asdict(requirements)))
+    return json.loads(json.dumps(requirements._asdict()))
 
 
 def test_orders_name_what_each_node_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

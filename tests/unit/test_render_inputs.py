@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +101,7 @@ def test_play_of_a_role_is_part_of_its_files(content: Path, med1: NodeVariables)
 
 def test_changed_variable_changes_only_roles_that_use_it(med1: NodeVariables) -> None:
     before = inputs_of(med1)
-    other = replace(med1, public=med1.public | {"base_timezone": "Asia/Kathmandu"})
+    other = med1._replace(public=med1.public | {"base_timezone": "Asia/Kathmandu"})
     after = inputs_of(other)
     assert "base" in changed(before, after, "variables")
     for role in changed(before, after, "variables"):
@@ -111,7 +110,7 @@ def test_changed_variable_changes_only_roles_that_use_it(med1: NodeVariables) ->
 
 
 def test_variable_without_a_role_changes_nothing(med1: NodeVariables) -> None:
-    assert inputs_of(replace(med1, public=med1.public | {"nobody_asks": 1})) == inputs_of(med1)
+    assert inputs_of(med1._replace(public=med1.public | {"nobody_asks": 1})) == inputs_of(med1)
 
 
 def test_variable_added_to_the_specs_is_a_new_input(content: Path, med1: NodeVariables) -> None:
@@ -173,7 +172,7 @@ def test_survey_sends_every_input_that_a_receipt_records() -> None:
 
 
 def test_changed_secret_changes_the_roles_that_use_it(med1: NodeVariables) -> None:
-    other = replace(med1, secret=med1.secret | {"nextcloud_admin_password": "canary-other"})
+    other = med1._replace(secret=med1.secret | {"nextcloud_admin_password": "canary-other"})
     assert changed(inputs_of(med1), inputs_of(other), "variables") == {"nextcloud"}
 
 
@@ -209,7 +208,7 @@ def test_role_needs_only_roles_of_the_node(tmp_path: Path) -> None:
     assert (bog1["mail"]["needs"], med1["tls"]["needs"]) == ([], ["nginx"])
     for item in (*bog1.values(), *med1.values()):
         assert set(item["needs"]) <= set(inputs.receipt_declaration(item["role"]).needs)
-    fewer = replace(node(tmp_path, "med1"), roles=("base", "nginx", "nextcloud"))
+    fewer = node(tmp_path, "med1")._replace(roles=("base", "nginx", "nextcloud"))
     assert inputs_of(fewer)["nextcloud"]["needs"] == ["nginx"]
 
 

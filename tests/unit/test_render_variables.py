@@ -101,7 +101,7 @@ def test_missing_app_is_named_with_the_reason(tmp_path: Path) -> None:
 
 
 def test_app_without_a_pin_for_the_release_is_named(tmp_path: Path) -> None:
-    old = replace(SANDBOX.artifacts["nextcloud"], version="33.0.9")
+    old = SANDBOX.artifacts["nextcloud"]._replace(version="33.0.9")
     public = node(tmp_path, "med1", replace(SANDBOX, artifacts={"nextcloud": old})).public
     assert public["nextcloud_apps"] == []
     assert {item["name"] for item in public["nextcloud_missing_apps"]} == {"calendar", "deck"}

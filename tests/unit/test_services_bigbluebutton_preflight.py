@@ -52,15 +52,15 @@ def test_unsuitable_machine_is_refused_with_the_reason(change: dict[str, Any], w
     "change", [{"memory_kb": 3_500_000}, {"cores": 2}, {"container": "podman"}, {"addresses6": ()}]
 )
 def test_preflight_applies_only_to_nodes_of_the_service(change: dict[str, Any]) -> None:
-    requirements = replace(WANTED, services=("jitsi",))
+    requirements = WANTED._replace(services=("jitsi",))
     assert check(replace(GOOD, **change), requirements) == []
 
 
 def test_os_substitute_has_its_own_minimum() -> None:
     small = replace(GOOD, os="debian-12", cores=2, memory_kb=1_000_000, container="podman")
-    requirements = replace(WANTED, os="debian-12", container=True, memory_mb=900, cores=1)
+    requirements = WANTED._replace(os="debian-12", container=True, memory_mb=900, cores=1)
     assert check(small, requirements) == []
-    [refusal] = check(small, replace(requirements, memory_mb=64_000))
+    [refusal] = check(small, requirements._replace(memory_mb=64_000))
     assert "64000 MB" in refusal.reason
 
 
@@ -93,7 +93,7 @@ def test_wrong_record_is_refused_with_the_one_to_create(
 
 
 def test_stray_record_of_another_family_is_refused() -> None:
-    [refusal] = refusals_for_records(RIGHT, replace(WANTED, address6=""))
+    [refusal] = refusals_for_records(RIGHT, WANTED._replace(address6=""))
     assert f"no AAAA record for {NAME}" in refusal.fix
 
 

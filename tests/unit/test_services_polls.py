@@ -112,7 +112,7 @@ def test_mail_of_checks_stays_on_the_node_without_a_mail_api(tmp_path: Path) -> 
 def test_app_that_does_not_support_the_php_of_a_node_is_refused(
     os: str, php: str, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(APPS, "framadate", replace(APPS["framadate"], php=((7, 3), (8, 3))))
+    monkeypatch.setitem(APPS, "framadate", APPS["framadate"]._replace(php=((7, 3), (8, 3))))
     text = POLLS.replace("debian-12", os)
     if fits:
         assert inventory(tmp_path, text)

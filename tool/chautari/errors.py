@@ -7,8 +7,8 @@ Exit codes (DESIGN.md): 0 done, 1 the run or a check failed, 2 bad input, 3 a bu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
 class ChautariError(Exception):
@@ -41,8 +41,7 @@ class BadInput(ChautariError):
     exit_code = 2
 
 
-@dataclass(frozen=True, order=True)
-class FileProblem:
+class FileProblem(NamedTuple):
     """One error in a file: its position (lines and columns count from 1) and the reason."""
 
     file: Path
@@ -67,5 +66,5 @@ class InvalidRegion(BadInput):
 
     def as_object(self) -> dict[str, object]:
         """Return every problem with its place in its file."""
-        problems = [asdict(problem) | {"file": str(problem.file)} for problem in self.problems]
+        problems = [problem._asdict() | {"file": str(problem.file)} for problem in self.problems]
         return {**super().as_object(), "problems": problems}

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chautari.errors import RunFailed
 
@@ -18,8 +18,7 @@ MASK = "********"
 LAST_WORDS = 2  # seconds in which what a process said before it was ended is read
 
 
-@dataclass(frozen=True)
-class CompletedProcess:
+class CompletedProcess(NamedTuple):
     """What a finished process left behind."""
 
     argv: tuple[str, ...]
@@ -130,8 +129,7 @@ def stop_all() -> None:
         stop()
 
 
-@dataclass(frozen=True)
-class OutputLimits:
+class OutputLimits(NamedTuple):
     """How much a command may print; more than that ends it.
 
     A line of the command has at most `line_bytes` bytes, its whole output `total_bytes`.

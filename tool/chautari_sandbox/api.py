@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from chautari.errors import BadInput
 from chautari.files import remove_folder
@@ -11,7 +12,7 @@ from chautari.process import run
 from chautari_sandbox import paths, podman, privileges, state
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.spec import NodeSpec, RequiredArtifact, SandboxSpec, check_spec
-from chautari_sandbox.state import ContainerStatus, SandboxState, SandboxStatus
+from chautari_sandbox.state import SandboxState
 
 __all__ = [
     "NodeSpec",
@@ -24,6 +25,27 @@ __all__ = [
     "status",
     "up",
 ]
+
+
+@dataclass(frozen=True)
+class ContainerStatus:
+    """One container as podman sees it."""
+
+    name: str
+    container: str
+    address: str
+    running: bool
+    release: str
+
+
+@dataclass(frozen=True)
+class SandboxStatus:
+    """Which containers run; `exists` is false when there are none."""
+
+    name: str
+    exists: bool
+    running: bool
+    containers: tuple[ContainerStatus, ...]
 
 
 def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from chautari.files import write_atomically
@@ -18,9 +17,9 @@ def spec_with_mirror_folder(spec: SandboxSpec, folder: Path | None) -> SandboxSp
     note = _file_naming_mirror_folder(spec.name)
     if folder is not None:
         write_atomically(note, str(folder.resolve()))
-        return replace(spec, mirror=folder.resolve())
+        return spec._replace(mirror=folder.resolve())
     if note.is_file() and (named := Path(note.read_text())).is_dir():
-        return replace(spec, mirror=named)
+        return spec._replace(mirror=named)
     return spec
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from chautari.errors import BadInput
 
@@ -15,8 +14,7 @@ RESERVED = ("acme", "internet", "mirror", "smtp")
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
-@dataclass(frozen=True)
-class NodeSpec:
+class NodeSpec(NamedTuple):
     """One node: `names` are its public DNS names; one that `nests` runs containers itself."""
 
     name: str
@@ -26,8 +24,7 @@ class NodeSpec:
     nests: bool = False
 
 
-@dataclass(frozen=True)
-class RequiredArtifact:
+class RequiredArtifact(NamedTuple):
     """One upstream file that a role will download, and its pin."""
 
     name: str
@@ -37,8 +34,7 @@ class RequiredArtifact:
     sha256: str
 
 
-@dataclass(frozen=True)
-class RequiredRepository:
+class RequiredRepository(NamedTuple):
     """One of upstream's package repositories, and the release that a node will install from it."""
 
     name: str
@@ -46,16 +42,14 @@ class RequiredRepository:
     key_url: str
 
 
-@dataclass(frozen=True)
-class RequiredImage:
+class RequiredImage(NamedTuple):
     """One of upstream's container images, and the release that a node will run."""
 
     name: str
     version: str
 
 
-@dataclass(frozen=True)
-class SandboxSpec:
+class SandboxSpec(NamedTuple):
     """One sandbox; `owner` says which inventory it was made for."""
 
     name: str

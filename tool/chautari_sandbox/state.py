@@ -83,27 +83,6 @@ class SandboxState:
     nodes: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
-class ContainerStatus:
-    """One container as podman sees it."""
-
-    name: str
-    container: str
-    address: str
-    running: bool
-    release: str
-
-
-@dataclass(frozen=True)
-class SandboxStatus:
-    """Which containers run; `exists` is false when there are none."""
-
-    name: str
-    exists: bool
-    running: bool
-    containers: tuple[ContainerStatus, ...]
-
-
 def to_json(state: SandboxState) -> str:
     """Return a state as JSON."""
     return json.dumps(asdict(state), indent=2, default=str) + "\n"

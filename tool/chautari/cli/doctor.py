@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import click
 
@@ -21,7 +20,7 @@ def command(as_json: bool) -> int:
     found = [_check_ssh_client(), *_check_sandbox()]
     if as_json:
         ok = all(item.ok for item in found)
-        print_json({"ok": ok, "findings": [asdict(item) for item in found]})
+        print_json({"ok": ok, "findings": [item._asdict() for item in found]})
     else:
         for item in found:
             click.echo(f"{'ok     ' if item.ok else 'MISSING'} {item.name}: {item.detail}")

@@ -16,7 +16,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from chautari.deploy import outside_checks, remote_run
 from chautari.deploy.node_errors import capture_node_errors
@@ -41,8 +41,7 @@ _PREPARATION_NOTICES = frozenset({"host_key_pinned", "environment_outdated"})
 _UNKNOWN_RESULT = ("disconnected", "unreachable", "detached")
 
 
-@dataclass(frozen=True)
-class SurveyedState:
+class SurveyedState(NamedTuple):
     """The node was asked what is out of date; it may have to be prepared."""
 
     survey: NodeSurvey
@@ -58,29 +57,25 @@ class UpToDateState:
     """Every receipt on the node holds, and no other work was requested."""
 
 
-@dataclass(frozen=True)
-class PreparedState:
+class PreparedState(NamedTuple):
     """The node can run its bundle."""
 
     obsolete_roles: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class OccupiedState:
+class OccupiedState(NamedTuple):
     """A run is active on the node; `holder` says whose."""
 
     holder: Holder
 
 
-@dataclass(frozen=True)
-class RunFinishedState:
+class RunFinishedState(NamedTuple):
     """The run on the node ended; `checks` are the results of its checks."""
 
     checks: tuple[CheckResult, ...]
 
 
-@dataclass(frozen=True)
-class DisconnectedState:
+class DisconnectedState(NamedTuple):
     """The run on the node was not followed to its end."""
 
     checks: tuple[CheckResult, ...]

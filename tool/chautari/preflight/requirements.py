@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class NodeRequirements:
+class NodeRequirements(NamedTuple):
     """The requirements of a node's services.
 
     Attributes:

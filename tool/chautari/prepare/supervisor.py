@@ -10,7 +10,6 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +124,7 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
         "key": str(target.key) if target.key else "",
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
         "resolver": resolver,
-        "required": asdict(node_requirements(region, target.name)),
+        "required": node_requirements(region, target.name)._asdict(),
         "roles": roles,
         "takes_over": {role: replaced_path_patterns(role) for role in roles},
         "adopt": region.nodes[target.name].adopt,

@@ -6,13 +6,12 @@ An entry stays for good: a hub may update from any earlier release.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ANY = "*"  # stands for any key, such as a node's name
 
 
-@dataclass(frozen=True)
-class Rename:
+class Rename(NamedTuple):
     """A key that was renamed.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chautari.region.load import Inventory
 from chautari.region.model import Region
@@ -13,8 +13,7 @@ from chautari.services.registry import SERVICES
 __all__ = ["NodeContext", "Variables"]
 
 
-@dataclass(frozen=True)
-class NodeContext:
+class NodeContext(NamedTuple):
     """What a role's variables are computed from."""
 
     inventory: Inventory

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from chautari.services.artifacts import Artifact, PackageRepository
 
 
-@dataclass(frozen=True)
-class ArtifactDouble:
+class ArtifactDouble(NamedTuple):
     """A double that takes an upstream artifact's place, and why."""
 
     name: str

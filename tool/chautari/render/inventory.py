@@ -7,8 +7,7 @@ volunteer's machine nor on the node.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -45,8 +44,7 @@ def _represent_unsafe(dumper: _Dumper, value: _Unsafe) -> Any:
 _Dumper.add_representer(_Unsafe, _represent_unsafe)
 
 
-@dataclass(frozen=True)
-class Connection:
+class Connection(NamedTuple):
     """How plain `ansible-playbook` reaches a node over SSH."""
 
     address: str

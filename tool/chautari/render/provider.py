@@ -8,9 +8,8 @@ options; a deploy of a real region never imports it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from chautari.errors import BadInput
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
@@ -25,8 +24,7 @@ INSTALL = "pip install 'chautari[sandbox]'"
 ReportProgress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class DoctorFinding:
+class DoctorFinding(NamedTuple):
     """One thing that this machine must have; `fix` is empty when it is there."""
 
     name: str

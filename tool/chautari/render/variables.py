@@ -6,7 +6,7 @@ The names of a role's variables start with the role's name.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chautari.region.model import Region
 from chautari.render.base_roles import VARIABLES
@@ -19,8 +19,7 @@ from chautari.services.base import RoleVariables, Secrets, Service
 __all__ = ["NodeContext", "NodeVariables", "Variables", "of_node"]
 
 
-@dataclass(frozen=True)
-class NodeVariables:
+class NodeVariables(NamedTuple):
     """All of one node's variables; `secret` ones only ever travel in 0600 files.
 
     `doubles` are the names of the region's doubles: only checks may behave differently for them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
@@ -26,8 +26,7 @@ _BOLD, _REGULAR = 0.70, 0.62
 _BETWEEN = 10  # free between two texts on one line
 
 
-@dataclass(frozen=True)
-class Badge:
+class Badge(NamedTuple):
     """A service or a role in a node's box, with its corner relative to the box."""
 
     x: int
@@ -39,8 +38,7 @@ class Badge:
     height: int = _GROUND
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """One node: its place, its words and what stands on it."""
 
     x: int
@@ -55,8 +53,7 @@ class Box:
     root: str
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """The whole picture for one number of columns."""
 
     width: int

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from chautari.report import causes, messages
 from chautari.report.model import (
@@ -22,8 +21,7 @@ from chautari.report.text import count_with_noun, duration, one_line
 Tone = Literal["good", "bad", "wait"]
 
 
-@dataclass(frozen=True)
-class StateWords:
+class StateWords(NamedTuple):
     """How a node's state is named, explained and toned."""
 
     word: str
@@ -48,8 +46,7 @@ STATES: dict[NodeState, StateWords] = {
 }
 
 
-@dataclass(frozen=True)
-class ServiceChecks:
+class ServiceChecks(NamedTuple):
     """The checks of one service or role, over all nodes."""
 
     service: str

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Artifact:
+class Artifact(NamedTuple):
     """A file or image from upstream, pinned: only these bytes are ever installed."""
 
     name: str
@@ -25,8 +24,7 @@ class Artifact:
 Pins = Mapping[str, Mapping[str, Artifact]]
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(NamedTuple):
     """A container image of upstream's, named with its registry, and its newest known release.
 
     Upstream publishes no digest apart from its registry, so a region pins one in `artifacts.lock`.
@@ -51,8 +49,7 @@ class Image:
         return own.get(version) or Artifact(name, version, self.image, "")
 
 
-@dataclass(frozen=True)
-class PackageRepository:
+class PackageRepository(NamedTuple):
     """A package repository of upstream's; its key must have one of the fingerprints.
 
     Attributes:

@@ -7,8 +7,8 @@ registry of services.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chautari.region.base import StrictModel
 from chautari.region.operating_systems import DEBIAN
@@ -30,8 +30,7 @@ RoleVariables = Callable[["NodeContext"], Variables]
 Secrets = Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Port:
+class Port(NamedTuple):
     """A port or range that the firewall opens, to everyone or to `sources` only."""
 
     port: str
@@ -45,8 +44,7 @@ class Port:
         return found | ({"sources": list(self.sources)} if self.sources else {})
 
 
-@dataclass(frozen=True)
-class Role:
+class Role(NamedTuple):
     """An Ansible role: the title of its play, and the roles it runs after on the same node."""
 
     name: str
@@ -55,8 +53,7 @@ class Role:
     ports: tuple[Port, ...] = ()
 
 
-@dataclass(frozen=True)
-class AccessInfo:
+class AccessInfo(NamedTuple):
     """How people open a deployed service: its release, a login and a note."""
 
     version: str
@@ -64,8 +61,7 @@ class AccessInfo:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class PackageSource:
+class PackageSource(NamedTuple):
     """The package repository that a service is installed from.
 
     Attributes:
@@ -81,8 +77,7 @@ class PackageSource:
     sources: Callable[[NodeContext], Sequence[PackageRepository]]
 
 
-@dataclass(frozen=True)
-class Requirements:
+class Requirements(NamedTuple):
     """What a service needs of its node.
 
     Attributes:
@@ -102,8 +97,7 @@ class Requirements:
     installed: str = ""
 
 
-@dataclass(frozen=True)
-class MoveStep:
+class MoveStep(NamedTuple):
     """One step of moving a service: why it is done, and the commands or lines to write."""
 
     title: str
@@ -112,11 +106,10 @@ class MoveStep:
 
     def as_object(self) -> Mapping[str, object]:
         """Return the step as JSON takes it."""
-        return asdict(self)
+        return self._asdict()
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(NamedTuple):
     """How a service moves to another node: release lines to choose from, newest last, and steps.
 
     `steps` takes the region, the new node and the release line.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets as random
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chautari.errors import BadInput
 
@@ -50,8 +50,7 @@ def generate_strong() -> str:
     return f"Aa1-{random.token_urlsafe(24)}"
 
 
-@dataclass(frozen=True)
-class SecretSpec:
+class SecretSpec(NamedTuple):
     """One secret that a region needs.
 
     Attributes:

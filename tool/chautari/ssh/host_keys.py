@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chautari.errors import BadInput
 from chautari.region.field_types import compute_key_fingerprint
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
     from chautari.region.load import Inventory
 
 
-@dataclass(frozen=True)
-class Pin:
+class Pin(NamedTuple):
     """A line of a `known_hosts` file that holds a key for one address."""
 
     line: str

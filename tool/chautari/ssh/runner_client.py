@@ -9,9 +9,8 @@ import time
 import zlib
 from binascii import b2a_base64
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from chautari.process import OutputLimits, RunningCommand
 from chautari.ssh.target import SSHTarget, as_root, ssh_argv
@@ -108,8 +107,7 @@ def open_stream(target: SSHTarget, arguments: Arguments, payload: Payload = b"")
     return RunningCommand(ssh_argv(target, command), stdin, NODE_LIMITS)
 
 
-@dataclass(frozen=True)
-class Reply(Generic[Answer]):
+class Reply(NamedTuple, Generic[Answer]):
     """How a short action ended.
 
     Attributes:

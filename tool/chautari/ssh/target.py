@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from chautari.region.load import Inventory
@@ -15,8 +14,7 @@ ALIVE_SECONDS = 15
 ALIVE_COUNT = 4
 
 
-@dataclass(frozen=True)
-class SSHTarget:
+class SSHTarget(NamedTuple):
     """Where a node is, who logs in, and the file that pins its host key.
 
     `sandbox` is the region of a node that is a container on this machine; empty for a real machine.

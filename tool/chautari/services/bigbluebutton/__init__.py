@@ -27,7 +27,7 @@ def service_for_region(region: Region) -> Service:
     return replace(
         SERVICE,
         title=f"BigBlueButton {release}",
-        requires=replace(REQUIRES, os=(OS_OF[release],)),
+        requires=REQUIRES._replace(os=(OS_OF[release],)),
         per_node=is_pooled(region),
     )
 

@@ -6,7 +6,6 @@ packagings.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chautari.services.artifacts import PackageRepository
@@ -41,7 +40,7 @@ def version(context: NodeContext) -> str:
 def sources(context: NodeContext) -> list[PackageRepository]:
     """Return the repository, held at the release to install."""
     source = context.endpoints.repositories.get(UPSTREAM.name, UPSTREAM)
-    return [replace(source, bundle=UPSTREAM.bundle, release=f"{version(context)}-1")]
+    return [source._replace(bundle=UPSTREAM.bundle, release=f"{version(context)}-1")]
 
 
 PACKAGES = PackageSource(UPSTREAM.name, UPSTREAM.key_url, version, sources)

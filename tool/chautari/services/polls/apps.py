@@ -6,7 +6,7 @@ entry, so adding an app changes nothing else (docs/decisions/0006-polls.md).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chautari.region.operating_systems import PHP_OF
 from chautari.services.artifacts import Artifact
@@ -17,8 +17,7 @@ from chautari.services.secret_spec import SecretSpec
 NAME = "polls"
 
 
-@dataclass(frozen=True)
-class PollApp:
+class PollApp(NamedTuple):
     """One app and what it needs.
 
     Attributes:
