@@ -2,6 +2,7 @@
 
 import re
 import zoneinfo
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from chautari.region import field_types, yaml_reader
 from chautari.region.field_types import check_timezone
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file, region_names
-from chautari.region.rules.warnings import EXAMPLE_KEY
+from chautari.region.rules.warnings import EXAMPLE_KEY, find_warnings
 from chautari.services.nextcloud.releases import RELEASES
 from chautari.services.nextcloud.settings import Nextcloud
 from chautari.services.registry import SERVICES
@@ -276,6 +277,20 @@ def test_doubtful_value_is_a_warning(
     warnings = load_region(file).warnings
     assert [warning.where for warning in warnings] == ([where] if where else [])
     assert all(message in warning.message and warning.line > 3 for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("today", "where"), [(date(2027, 6, 29), []), (date(2027, 6, 30), [("nodes", "old", "os")])]
+)
+def test_old_system_is_a_warning_from_a_date(
+    today: date, where: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    file = tmp_path / "a.yml"
+    file.write_text(
+        f"region: a\ndomain: a.org\ncontact: a@a.org\noperators: {{ana: {KEY}}}\nnodes:\n"
+        "  old: {address: 192.88.99.7, os: debian-12}\n  new: {address: 192.88.99.8}\n"
+    )
+    assert [place for place, _ in find_warnings(load_region(file).region, today)] == where
 
 
 def test_readme_has_the_example_key() -> None:

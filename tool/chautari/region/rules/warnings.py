@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from chautari.region.field_types import DOCUMENTATION_NETWORKS
 from chautari.region.model import Region
+from chautari.region.operating_systems import MOVE_BY
 from chautari.region.rule import Finding
 
 _DOCUMENTATION6 = IPv6Network("2001:db8::/32")  # RFC 3849
@@ -14,7 +16,7 @@ _DOCUMENTATION6 = IPv6Network("2001:db8::/32")  # RFC 3849
 EXAMPLE_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 
 
-def find_warnings(region: Region) -> Iterator[Finding]:
+def find_warnings(region: Region, today: date | None = None) -> Iterator[Finding]:
     """Yield what an operator should look at again; a sandbox has addresses of its own."""
     for person, keys in region.operators.items():
         if any(EXAMPLE_KEY in key for key in keys):
@@ -22,6 +24,15 @@ def find_warnings(region: Region) -> Iterator[Finding]:
     if region.sandbox is not None:
         return
     for name, node in region.nodes.items():
+        newer, move_by = MOVE_BY.get(node.os, ("", date.max))
+        if (today or date.today()) >= move_by:
+            yield (
+                ("nodes", name, "os"),
+                (
+                    f"{node.os} has only releases of Ansible that get no more fixes; "
+                    f"move this node to {newer}"
+                ),
+            )
         for field in ("address", "address6"):
             value = getattr(node, field)
             if value and (doubt := _address_doubt(ip_address(value))):
