@@ -42,6 +42,8 @@ def lived() -> Iterator[Proof]:
         region.on("lima", "sh", "-c", 'mkdir -p "${1%/*}" && printf "%s\\n" "$2" > "$1"', "-", path,
                   content)  # fmt: skip
     region.on("lima", "nft", "-f", "/etc/nftables.conf")
+    region.on("lima", "useradd", "--create-home", "--shell", "/bin/bash", "luz")
+    region.run_with_input("lima", "luz:a password\n", "chpasswd")
     yield region
     region.deploy("sandbox down", "--purge")
 
@@ -59,6 +61,7 @@ def test_machine_of_others_is_refused_and_not_changed(lived: Proof) -> None:
     reasons = " ".join(item["reason"] for item in outcome.node("lima")["refusals"])
     assert [path for path in OTHERS if path not in reasons] == []
     assert "nftables: inet coop" in reasons
+    assert "login of luz, who has a password and no key" in reasons
     # A package's own file is not anybody's.
     assert "/etc/nginx/nginx.conf" not in reasons
     assert lived.on("lima", "sh", "-c", CHECKSUMS) == before
@@ -67,7 +70,7 @@ def test_machine_of_others_is_refused_and_not_changed(lived: Proof) -> None:
 
 def test_adopted_state_is_copied_first(lived: Proof) -> None:
     lived.edit("os: debian-12,", "os: debian-12, adopt: [firewall, nginx, mail, turn, jitsi, "
-               "videobridge],")  # fmt: skip
+               "videobridge, ssh],")  # fmt: skip
     outcome = lived.deploy("prepare", "--json")
     assert outcome.code == 0, outcome.problems
     [notice] = [n for n in outcome.node("lima")["notices"] if n["code"] == "adopted"]
@@ -82,6 +85,6 @@ def test_adopted_state_is_copied_first(lived: Proof) -> None:
     claimed = lived.on("lima", "ls", "/var/lib/chautari/claimed").split()
     assert {"base", "firewall", "nginx", "jitsi"} <= set(claimed)
     # What a role wrote before it was interrupted is not taken for the work of others.
-    lived.edit("adopt: [firewall, nginx, mail, turn, jitsi, videobridge], ", "")
+    lived.edit("adopt: [firewall, nginx, mail, turn, jitsi, videobridge, ssh], ", "")
     again = lived.deploy("prepare", "--json")
     assert again.code == 0, json.dumps(again.problems)

@@ -54,6 +54,11 @@ def test_script_with_every_role_is_valid_and_ends_well(shell: str) -> None:
     assert facts.script({}, {}) == facts.script({})
 
 
+def test_operators_get_a_key_and_so_keep_their_login() -> None:
+    script = existing_state.script({"ssh": ["sshd:"]}, ("ana", "luz"))
+    assert "report_existing_logins ssh ana luz\n" in script
+
+
 def test_number_of_items_that_a_machine_reports_is_limited() -> None:
     found = facts.parse([f"existing=nginx /{number}" for number in range(10_000)], 0, 0)
     assert len(found.existing) == existing_state.MAX_ITEMS

@@ -26,8 +26,11 @@ _TABLE = re.compile(r"nftables: ((?:ip|ip6|inet|arp|bridge|netdev) [A-Za-z0-9_-]
 Existing = Sequence[tuple[str, str]]
 
 
-def script(takes_over: Mapping[str, Sequence[str]]) -> str:
-    """Return commands that report existing state; `takes_over` has patterns of paths by role."""
+def script(takes_over: Mapping[str, Sequence[str]], operators: Sequence[str] = ()) -> str:
+    """Return commands that report existing state; `takes_over` has patterns of paths by role.
+
+    `operators` are accounts that get a key.
+    """
     calls = []
     for role, patterns in takes_over.items():
         paths = [item for item in patterns if item not in (_KERNEL_TABLES, _LOGINS)]
@@ -36,7 +39,7 @@ def script(takes_over: Mapping[str, Sequence[str]]) -> str:
         if _KERNEL_TABLES in patterns:
             calls.append(f"report_existing_tables {role}\n")
         if _LOGINS in patterns:
-            calls.append(f"report_existing_logins {role}\n")
+            calls.append(f"report_existing_logins {shlex.join([role, *operators])}\n")
     if not calls:
         return ""
     return f"$root sh -s <<'CHAUTARI'\n{_FUNCTIONS}{''.join(calls)}CHAUTARI\n"

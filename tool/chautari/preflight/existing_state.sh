@@ -32,21 +32,27 @@ report_existing() {
   done
 }
 
-# What the role ssh ends: logins of accounts without a key, and forwarded ports.
+# What the role ssh ends: logins of accounts without a key, and forwarded ports. The arguments are the
+# role, and the operators, who get a key.
 report_existing_logins() {
-  ! is_ours "$1" || return 0
+  role=$1
+  shift
+  ! is_ours "$role" || return 0
   settings=$(/usr/sbin/sshd -T 2>/dev/null) || return 0
   if echo "$settings" | grep -qx 'passwordauthentication yes'; then
     while IFS=: read -r name _ _ _ _ home shell; do
       case $shell in */nologin | */false | */sync) continue ;; esac
+      case " $* " in *" $name "*) continue ;; esac
+      # Of root, sshd usually accepts keys only.
+      [ "$name" != root ] || echo "$settings" | grep -qx 'permitrootlogin yes' || continue
       getent shadow "$name" | cut -d : -f 2 | grep -q '^[$]' || continue
       [ -s "$home/.ssh/authorized_keys" ] || [ -s "$home/.ssh/authorized_keys2" ] ||
-        echo "existing=$1 sshd: login of $name, who has a password and no key"
+        echo "existing=$role sshd: login of $name, who has a password and no key"
     done </etc/passwd
   fi
   own=$(echo "$settings" | sed -n 's/^port //p')
   ss -Hltnp 2>/dev/null | grep -E '"sshd(-session)?"' | while read -r _ _ _ local _; do
-    echo "$own" | grep -qxF "${local##*:}" || echo "existing=$1 sshd: forwarding from $local"
+    echo "$own" | grep -qxF "${local##*:}" || echo "existing=$role sshd: forwarding from $local"
   done
 }
 

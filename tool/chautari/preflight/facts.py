@@ -72,7 +72,7 @@ def script(
         f"[ ! -e {shlex.quote(file)} ] || echo deployed={shlex.quote(role)}\n"
         for role, file in installed.items()
     ]
-    parts = (existing_state.script(takes_over or {}), ssh_access.script(operators))
+    parts = (existing_state.script(takes_over or {}, operators), ssh_access.script(operators))
     return f"{SCRIPT}{''.join((*reports, *parts))}exit 0\n"
 
 

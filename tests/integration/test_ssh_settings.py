@@ -1,0 +1,55 @@
+"""New settings of SSH that a laptop cannot log in with are removed again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.conftest import Proof
+
+pytestmark = [pytest.mark.containers, pytest.mark.one_node]
+DROP_INS = "/etc/ssh/sshd_config.d"
+# A laptop whose SSH has no algorithm of the policy.
+OLD_LAPTOP = """#!/bin/sh
+exec /usr/bin/ssh -o KexAlgorithms=ecdh-sha2-nistp256 "$@"
+"""
+
+
+@pytest.fixture
+def softened(deployed: Proof) -> Iterator[Proof]:
+    """Return the region with the SSH server of `ground` as its provider left it."""
+    deployed.on("ground", "sh", "-c", f"rm {DROP_INS}/00-chautari.conf; systemctl reload ssh")
+    yield deployed
+    assert deployed.deploy("region", "--node", "ground", "--no-checks").code == 0
+
+
+def effective(proof: Proof) -> set[str]:
+    return set(proof.on("ground", "sshd", "-T").splitlines())
+
+
+def test_laptop_that_cannot_use_the_new_settings_is_not_locked_out(
+    softened: Proof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "ssh"
+    program.write_text(OLD_LAPTOP)
+    program.chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        outcome = softened.deploy("region", "--node", "ground", "--json")
+        # The old laptop still gets in.
+        again = softened.deploy("status", "--node", "ground", "--json")
+    assert outcome.code == 1
+    node = outcome.node("ground")
+    assert node["state"] == "converged"
+    texts = [notice["text"] for notice in node["notices"]]
+    assert any("no matching key exchange method" in text for text in texts)
+    assert any("The settings of SSH were not changed" in text for text in texts)
+    assert softened.on("ground", "ls", DROP_INS) == ""
+    assert "passwordauthentication yes" in effective(softened)
+    assert "unreachable" not in again.stdout
+    # The next deploy tries again, and its login keeps the settings.
+    outcome = softened.deploy("region", "--node", "ground", "--json")
+    assert outcome.code == 0, outcome.problems
+    assert {"passwordauthentication no", "allowtcpforwarding no"} <= effective(softened)
