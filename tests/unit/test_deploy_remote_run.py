@@ -18,7 +18,7 @@ from deploy_samples import (
     follow,
 )
 
-from chautari.deploy import remote_run
+from chautari.deploy import node_events, remote_run
 from chautari.deploy.node_events import _HANDLERS, NodeReportBuilder
 from chautari.report.model import NodeReport
 from chautari.ssh import runner_client
@@ -353,6 +353,13 @@ def test_covers_request_is_false_for_a_run_that_does_less(key: str) -> None:
 @pytest.mark.parametrize("other", [{"sha256": "t"}, {"mode": "plan"}])
 def test_covers_request_is_false_for_another_bundle(other: dict[str, Any]) -> None:
     assert not remote_run.covers_request(MORE | other, MORE)
+
+
+def test_converge_limits_the_logins_that_a_node_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    logins: list[Any] = []
+    monkeypatch.setattr(remote_run, "confirm_new_login", lambda one: logins.append(one) or "")
+    follow(monkeypatch, Link(([STARTED, *[LOGIN] * 1000, FINISHED], 0)))
+    assert len(logins) == node_events.MAX_LOGINS
 
 
 LOGIN = {"event": "login_requested", "role": "ssh", "offset": 20}

@@ -64,6 +64,13 @@ def test_broken_connection_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> No
     assert (error, len(logins.commands)) == ("", 2)
 
 
+def test_settings_that_no_longer_wait_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    error, logins = confirm(monkeypatch, (new_login.NOTHING_TO_KEEP, "no settings of sshd wait"))
+    assert (error, len(logins.commands)) == ("", 1)
+    script = Path(__file__).resolve().parents[2] / "roles" / "ssh" / "files" / "chautari-ssh"
+    assert f"\nNOTHING_TO_KEEP = {new_login.NOTHING_TO_KEEP}  #" in script.read_text()
+
+
 @pytest.mark.parametrize(
     "said",
     [

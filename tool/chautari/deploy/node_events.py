@@ -34,6 +34,8 @@ MAX_ROLES = 100
 MAX_REASONS = 20  # of one role
 MAX_DATA_VALUES = 500  # of one reason; real ones have some twenty
 MAX_CHECKS = 5_000
+# A run asks for one; each takes this machine up to two minutes.
+MAX_LOGINS = 3
 
 
 class NodeReportBuilder:
@@ -59,6 +61,7 @@ class NodeReportBuilder:
         self.mode = ""
         self.offset = self.event_count = self.received = 0
         self.started = self.ended = self.unknown = self._login_requested = False
+        self._logins = 0
         self.error = ""
         self.holder: Holder | None = None
         self.code: int | None = None
@@ -94,7 +97,8 @@ class NodeReportBuilder:
     def take_login_request(self) -> bool:
         """Return whether the last event asks for a new login; once for each such event."""
         requested, self._login_requested = self._login_requested, False
-        return requested
+        self._logins += requested
+        return requested and self._logins <= MAX_LOGINS
 
     def report_new_login(self, error: str) -> None:
         """Report why a new login failed, if it did; the node then restores its settings of SSH."""
