@@ -53,7 +53,7 @@ def main(words: Sequence[str]) -> int:
         # Upstream does this at every call, whatever is asked.
         settings.SFU_OVER.parent.mkdir(parents=True, exist_ok=True)
         settings.SFU_OVER.touch()
-    option = words[0].lstrip("-") if words else ""
+    option = option_name(words[0]) if words else ""
     argument = words[1] if len(words) > 1 else ""
     if option in ("secret", "setsecret", "salt", "setsalt"):
         return set_secret(argument) if argument else show_secret()
@@ -71,6 +71,12 @@ def main(words: Sequence[str]) -> int:
         "clean": clean,
     }
     return plain.get(option, usage)()
+
+
+def option_name(word: str) -> str:
+    """Return the name in one of upstream's forms, -name, --name and -n; else return nothing."""
+    found = re.fullmatch(r"--?([a-z-]{2,})|-([a-z])", word)
+    return "".join(filter(None, found.groups())) if found else ""
 
 
 def usage() -> int:
