@@ -71,6 +71,23 @@ def test_command_of_root_that_cannot_be_killed_is_left_to_end(
         run(["sh", "-c", "echo begun; sleep 1"], timeout=0.2)
 
 
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_command_that_prints_without_end_is_killed(
+    stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "MAX_OUTPUT", 100_000)
+    with pytest.raises(ProcessError, match="printed too much: ") as failed:
+        run(["sh", "-c", f"exec yes >&{stream}"], check=False, timeout=60)
+    assert failed.value.code is None
+    assert len(failed.value.stdout) + len(failed.value.stderr) <= 100_000
+
+
+def test_run_reads_as_much_as_is_allowed_while_it_feeds() -> None:
+    content = b"x" * (5 << 20)
+    assert run(["cat"], stdin=content).stdout == content
+    assert run(["true"], stdin=content).code == 0
+
+
 def test_run_does_not_wait_for_children_of_a_killed_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -9,13 +9,15 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from chautari.errors import RunFailed
 
 MASK = "********"
 LAST_WORDS = 2  # seconds in which what a process said before it was ended is read
+MAX_OUTPUT = 16 << 20  # bytes that a process may print to one pipe; ours print far less
 
 
 class CompletedProcess(NamedTuple):
@@ -35,10 +37,17 @@ class CompletedProcess(NamedTuple):
 class ProcessError(RunFailed):
     """A command could not be started, ran too long, or ended with another code than 0."""
 
-    def __init__(self, command: str, code: int | None, stdout: str, stderr: str) -> None:
-        """Keep what was run, how it ended (None: not in time) and what it said."""
+    def __init__(
+        self, command: str, code: int | None, stdout: str, stderr: str, flooded: bool = False
+    ) -> None:
+        """Keep what was run, how it ended (None: it was killed) and what it said.
+
+        `flooded` says that it was killed because it printed too much, not because it took too long.
+        """
         self.command, self.code, self.stdout, self.stderr = command, code, stdout, stderr
-        ending = "did not end in time" if code is None else f"ended with code {code}"
+        ending = f"ended with code {code}"
+        if code is None:
+            ending = "printed too much" if flooded else "did not end in time"
         said = (stderr.strip() or stdout.strip())[-2000:]
         super().__init__(f"`{command}` {ending}" + (f": {said}" if said else ""))
 
@@ -59,7 +68,10 @@ def run(
     secrets: Sequence[str] = (),
     pass_fds: Sequence[int] = (),
 ) -> CompletedProcess:
-    """Run a command to its end; raise ProcessError when `check` is set and it fails."""
+    """Run a command to its end; raise ProcessError when `check` is set and it fails.
+
+    A command that prints more than MAX_OUTPUT bytes is killed, and raises as well.
+    """
     command = mask_secrets(shlex.join(argv), secrets)
     pipe = subprocess.PIPE
     try:
@@ -70,21 +82,23 @@ def run(
         raise ProcessError(command, 127, "", f"{argv[0]}: {refused.strerror}") from None
     end = functools.partial(_send_signal, process, signal.SIGTERM)
     _running.add(end)
+    out, err = _Output(process, process.stdout), _Output(process, process.stderr)
     try:
-        out, err = process.communicate(stdin or b"", timeout)
-    except subprocess.TimeoutExpired:
-        _send_signal(process, signal.SIGKILL)
-        raise ProcessError(
-            command, None, *_masked_output(*_remaining_output(process), secrets)
-        ) from None
+        _feed_in_background(process, stdin or b"")
+        late = not _wait_until(_deadline(timeout), process, out, err)
+        if late or out.flooded or err.flooded:
+            _end_with_pipes(process, out, err)
+            said = _masked_output(out.bytes(), err.bytes(), secrets)
+            raise ProcessError(command, None, *said, flooded=not late)
     except BaseException:
         _send_signal(process, signal.SIGKILL)
         raise
     finally:
         _running.discard(end)
     if check and process.returncode != 0:
-        raise ProcessError(command, process.returncode, *_masked_output(out, err, secrets))
-    return CompletedProcess(tuple(argv), process.returncode, out, err)
+        said = _masked_output(out.bytes(), err.bytes(), secrets)
+        raise ProcessError(command, process.returncode, *said)
+    return CompletedProcess(tuple(argv), process.returncode, out.bytes(), err.bytes())
 
 
 def _send_signal(process: subprocess.Popen[bytes], number: int) -> None:
@@ -93,15 +107,70 @@ def _send_signal(process: subprocess.Popen[bytes], number: int) -> None:
         process.send_signal(number)
 
 
-def _remaining_output(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """Return what a killed process said; one that it left behind may hold its pipes open."""
+class _Output(threading.Thread):
+    """Reads what a process prints to one pipe, and kills it when that is too much."""
+
+    def __init__(self, process: subprocess.Popen[bytes], pipe: IO[bytes] | None) -> None:
+        super().__init__(daemon=True)
+        assert pipe is not None
+        self._process, self.pipe = process, pipe
+        self._content = bytearray()
+        self.flooded = False
+        self.start()
+
+    def run(self) -> None:
+        # The pipe is closed under this thread when a child of the process holds it open.
+        with contextlib.suppress(OSError, ValueError):
+            while part := os.read(self.pipe.fileno(), 65536):
+                self._content += part
+                if len(self._content) > MAX_OUTPUT:
+                    self.flooded = True
+                    _send_signal(self._process, signal.SIGKILL)
+                    break
+
+    def bytes(self) -> bytes:
+        """Return what was read, at most MAX_OUTPUT bytes."""
+        return bytes(self._content[:MAX_OUTPUT])
+
+
+def _feed_in_background(process: subprocess.Popen[bytes], content: bytes) -> None:
+    def feed() -> None:
+        assert process.stdin is not None
+        # A command that exits early breaks the pipe; its exit code tells why.
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(content)
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+
+    threading.Thread(target=feed, daemon=True).start()
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _wait_until(
+    deadline: float | None, process: subprocess.Popen[bytes], *outputs: _Output
+) -> bool:
+    """Wait until a process has ended and its pipes are closed; return whether that was in time."""
+    for output in outputs:
+        output.join(None if deadline is None else max(0, deadline - time.monotonic()))
+        if output.is_alive():
+            return False
     try:
-        return process.communicate(timeout=LAST_WORDS)
-    except subprocess.TimeoutExpired as late:
-        for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
-            pipe.close()
-        process.wait()
-        return late.output or b"", late.stderr or b""
+        process.wait(None if deadline is None else max(0.1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _end_with_pipes(process: subprocess.Popen[bytes], *outputs: _Output) -> None:
+    """Kill a process; a child that it left behind may hold its pipes open."""
+    _send_signal(process, signal.SIGKILL)
+    for output in outputs:
+        output.join(LAST_WORDS)
+        output.pipe.close()
+    process.wait()
 
 
 def _masked_output(stdout: bytes, stderr: bytes, secrets: Sequence[str]) -> tuple[str, str]:

@@ -11,6 +11,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING, GOAWAY = 0x0, 0x1, 0x4, 0x6, 0x7
 END_STREAM, END_HEADERS, ACK, PADDED = 0x1, 0x4, 0x1, 0x8
 STREAM = 1
+MAX_BODY = 16 << 20  # bytes of one answer
 # Entries of the static table that contain only the status.
 STATUS = {0x88: 200, 0x89: 204, 0x8A: 206, 0x8B: 304, 0x8C: 400, 0x8D: 404, 0x8E: 500}
 # Entries that contain the name of a field; its value follows.
@@ -68,6 +69,8 @@ def get(channel: Any, name: str, path: str) -> tuple[int, bytes]:
             status = STATUS.get(_payload_without_padding(frame)[0], 0)
         elif frame.kind == DATA:
             body += _payload_without_padding(frame)
+            if len(body) > MAX_BODY:
+                raise ConnectionError("the answer is too large")
         if frame.flags & END_STREAM and frame.kind in (HEADERS, DATA):
             return status, body
 

@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypedDict
@@ -22,6 +22,7 @@ from chautari.checks.record import Recorder, register_markers
 from chautari.node import journal
 
 TIMEOUT_SECONDS = 20.0
+MAX_ANSWER = 16 << 20  # bytes; the checks read pages, and files that they wrote themselves
 NO_IPV6 = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -55,8 +56,32 @@ def system_authorities() -> str:
     return next(there, str(requests.utils.DEFAULT_CA_BUNDLE_PATH))
 
 
+class _LimitedAdapter(requests.adapters.HTTPAdapter):
+    """Reads at most MAX_ANSWER bytes of each answer: a server may be faulty or hostile."""
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Return the answer; reading its body raises when it is too large."""
+        resp.stream = functools.partial(_stream_within_limit, resp.stream, resp.close)
+        return super().build_response(req, resp)
+
+
+def _stream_within_limit(
+    stream: Callable[..., Iterator[bytes]], close: Callable[[], None], *args: Any, **kwargs: Any
+) -> Iterator[bytes]:
+    size = 0
+    for part in stream(*args, **kwargs):
+        size += len(part)
+        if size > MAX_ANSWER:
+            close()
+            raise requests.RequestException(f"the answer is larger than {MAX_ANSWER >> 20} MB")
+        yield part
+
+
 class Web(requests.Session):
-    """A session that verifies certificates against the region's CA and has a timeout."""
+    """A session that verifies certificates against the region's CA, with limits.
+
+    A request has a timeout, and an answer a maximum size.
+    """
 
     def __init__(self, ca_file: str | None) -> None:
         """Verify with `ca_file`, or with the system's authorities."""
@@ -64,6 +89,8 @@ class Web(requests.Session):
         # A proxy or netrc of this machine's user must not change the answer.
         self.trust_env = False
         self.verify = ca_file or system_authorities()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _LimitedAdapter())
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request with a timeout."""

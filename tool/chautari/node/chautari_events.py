@@ -17,7 +17,6 @@ import functools
 import json
 import os
 import re
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ from ansible.plugins.callback import CallbackBase
 
 from chautari.node import journal
 from chautari.node.events import RunEvent
+from chautari.node.failure_journal import read_failure_journal, units_of_failure
 from chautari.node.pending_handlers import PendingHandlers
 from chautari.node.resources import resources_of_task
 
@@ -37,7 +37,6 @@ short_description: Writes the events of a run as JSON lines
 description: One JSON object a line for each role and task; the runner streams them back.
 """
 MESSAGE_LENGTH = 2000
-JOURNAL_LINES = 20
 COUNTS = ("ok", "changed", "failed", "skipped", "rescued")
 # A `debug` task with this tag reports something to people.
 REPORT_TAG = "report"
@@ -165,7 +164,7 @@ class CallbackModule(CallbackBase):
             message = self._mask_and_shorten(_error_message(result.result))
             self.write_event({
                 "event": "failure", "role": self.role, "task": result.task.name,
-                "message": message, "journal": _read_journal_warnings(self.began),
+                "message": message, "journal": self._read_journal(result, message),
             })  # fmt: skip
 
     @_mark_play_broken_on_error
@@ -178,6 +177,11 @@ class CallbackModule(CallbackBase):
         """End the last role."""
         self._record_play_completion()
         self._enter_role("")
+
+    def _read_journal(self, result: Any, message: str) -> list[str]:
+        arguments = result.task_fields.get("args") or {}
+        units = units_of_failure(str(result.task.action), arguments, message)
+        return [self._mask_and_shorten(row) for row in read_failure_journal(self.began, units)]
 
     def _mask_and_shorten(self, text: Any) -> str:
         """Return a text that a journal can hold; masked first, so that no secret is cut in two."""
@@ -295,10 +299,3 @@ def _error_message(result: Mapping[str, Any]) -> str:
         if item.get("failed"):
             parts.append(_error_message(item))
     return "\n".join(dict.fromkeys(part for part in parts if part))
-
-
-def _read_journal_warnings(since: float) -> list[str]:
-    argv = ["journalctl", "--no-pager", "-q", "-o", "short-iso", "-p", "warning",
-            "-n", str(JOURNAL_LINES), "--since", f"@{int(since)}"]  # fmt: skip
-    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
-    return done.stdout.splitlines()

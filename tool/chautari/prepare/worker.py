@@ -27,6 +27,7 @@ from chautari.preflight import dns_records, existing_state, facts, rules, ssh_ac
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import node_environment
 from chautari.prepare.key_exchange import HybridTransport
+from chautari.prepare.limited_output import limit_output
 from chautari.prepare.protocol import NodeOrder, Orders, Result, coded_message
 from chautari.report.model import Notice, Refusal
 from chautari.services.registry import INSTALLED
@@ -112,6 +113,7 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
             write_result({"event": "unreachable", "node": host.name, "message": str(error)})
             return ""
         set_tcp_options(host.connector.client.get_transport().sock)
+        limit_output(host.connector.client)
         if not _verify_new_host_key(host.name, node, before):
             return ""
         found, said = _read_facts(host, node)
@@ -341,5 +343,6 @@ def _failed_step(state: State, host: Host) -> tuple[str, str]:
         if not meta.is_complete():
             return name, ""
         if not meta.did_succeed():
-            return name, "\n".join((meta.stderr or meta.stdout).splitlines()[-8:])
+            last = (meta.stderr or meta.stdout).splitlines()[-8:]
+            return name, "\n".join(line[:MAX_SHOWN] for line in last)
     return "", ""
