@@ -50,7 +50,8 @@ containers: setup  ## Run the tests in containers
 	$(call timed,a first deploy and tests of the whole region,$(BIN)/python -m pytest tests/integration -m "not one_node" --keep-sandbox)
 	$(call timed,tests of one node,$(BIN)/python -m pytest tests/integration -m one_node -n 2)
 
-soak: setup  ## Run the long campaigns: faults at many moments, every molecule scenario
+soak: setup  ## Run the long campaigns: hostile input, faults at many moments, every molecule scenario
+	$(call timed,hostile input,CHAUTARI_HOSTILE=all $(BIN)/python -m pytest tests/unit/test_hostile_input.py -q)
 	$(call timed,faults,$(BIN)/python -m pytest tests/integration --soak -k "faults or first_deploy or interruptions or manual_changes or receipts")
 	$(call timed,molecule,for s in $(SCENARIOS); do env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
 

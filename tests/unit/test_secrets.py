@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import pyrage
@@ -27,6 +28,32 @@ def region(folder: Path, kind: str = "ed25519") -> Inventory:
     return inventory(
         folder, REGION.replace("{key} ana@laptop", "'{key}'"), key_pair(folder, "ana", kind)
     )
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"", b"age-encryption.org/v1\n-> " + b"x" * 900_000,
+     b"age-encryption.org/v1\n" + b"-> x y\nAAAA\n" * 30_000],
+    ids=["nothing", "a long line", "many stanzas"],
+)  # fmt: skip
+def test_header_without_an_end_is_refused_at_once(header: bytes, tmp_path: Path) -> None:
+    key_pair(tmp_path, "ana")
+    (tmp_path / "secrets.age").write_bytes(header)
+    began = time.monotonic()
+    with pytest.raises(BadInput, match="no complete header"):
+        load(tmp_path / "secrets.age", [tmp_path / "ana"])
+    assert time.monotonic() - began < 2
+
+
+def test_more_keys_than_a_file_can_hold_are_refused(tmp_path: Path) -> None:
+    line = key_pair(tmp_path, "ana")
+    file = tmp_path / "secrets.age"
+    SecretStore({}, ()).save(file, [line] * 200)
+    assert load(file, [tmp_path / "ana"]).names == []
+    before = file.read_bytes()
+    with pytest.raises(BadInput, match="too many SSH keys"):
+        SecretStore({}, ()).save(file, [line] * 500)
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])

@@ -28,6 +28,11 @@ def test_stream_yields_output_within_its_limits() -> None:
     assert (running.flooded, running.code) == (False, 0)
 
 
+def test_stream_kills_a_command_that_prints_too_many_lines() -> None:
+    running = stream("while True: print()", OutputLimits(100, 1 << 20, lines=7))
+    assert (len(list(running)), running.flooded) == (7, True)
+
+
 @pytest.mark.parametrize(
     "script",
     ["while True: print('x' * 98)", "while True: print('x', end='')", "print('x' * 200)",

@@ -201,11 +201,13 @@ def stop_all() -> None:
 class OutputLimits(NamedTuple):
     """How much a command may print; more than that ends it.
 
-    A line of the command has at most `line_bytes` bytes, its whole output `total_bytes`.
+    A line of the command has at most `line_bytes` bytes, its whole output `total_bytes`, in at most
+    `lines` lines: short ones take most of the time that their reader has.
     """
 
     line_bytes: int
     total_bytes: int
+    lines: int = 1 << 20
 
 
 # For commands of our own: far more than any of them prints.
@@ -279,10 +281,10 @@ class RunningCommand:
         """
         stdout = self._process.stdout
         assert stdout is not None
-        left = self._limits.total_bytes
+        left, count = self._limits.total_bytes, 0
         while line := stdout.readline(min(self._limits.line_bytes, left) + 1):
-            left -= len(line)
-            if left < 0 or len(line) > self._limits.line_bytes:
+            left, count = left - len(line), count + 1
+            if left < 0 or len(line) > self._limits.line_bytes or count > self._limits.lines:
                 self.flooded = True
                 self._process.kill()
                 break

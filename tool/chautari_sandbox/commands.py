@@ -10,6 +10,7 @@ import click
 
 from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option, region_argument
+from chautari.cli.output import echo
 from chautari.paths import inventories_root
 from chautari.region.load import Inventory, load_region
 from chautari.region.locate import find_region_file
@@ -45,14 +46,14 @@ def command() -> None:
 def up(name: str, as_json: bool, mirror: Path | None) -> None:
     """Start the containers. Containers that are running stay as they are."""
     spec = spec_with_mirror_folder(sandbox_spec(_load_inventory(name)), mirror)
-    state = api.up(spec, lambda text: click.echo(text, err=True))
+    state = api.up(spec, lambda text: echo(text, err=True))
     if as_json:
         data = asdict(state)
         data["mail_relay"].pop("password")
         data |= {key: str(data[key]) for key in ("ca_file", "ssh_key")}
         print_json(data)
     else:
-        click.echo(f"The sandbox {state.name} is running. Next: deploy region {name}", err=True)
+        echo(f"The sandbox {state.name} is running. Next: deploy region {name}", err=True)
 
 
 up.params.append(mirror_option())
@@ -66,7 +67,7 @@ def down(name: str, purge: bool) -> None:
     sandbox = _load_inventory(name).region.region
     api.down(sandbox, purge=purge)
     forget_mirror_folder(sandbox)
-    click.echo(f"The sandbox {name} was removed.", err=True)
+    echo(f"The sandbox {name} was removed.", err=True)
 
 
 @command.command("status")
@@ -78,11 +79,11 @@ def status(name: str, as_json: bool) -> int:
     if as_json:
         print_json(asdict(found))
     elif not found.exists:
-        click.echo(f"The sandbox does not exist. Fix: deploy sandbox up {name}")
+        echo(f"The sandbox does not exist. Fix: deploy sandbox up {name}")
     else:
         for item in found.containers:
             word = "running" if item.running else "stopped"
-            click.echo(f"{item.name:<16} {item.address:<16} {word}")
+            echo(f"{item.name:<16} {item.address:<16} {word}")
     return 0 if found.running else 1
 
 

@@ -9,6 +9,7 @@ import click
 
 from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option
+from chautari.cli.output import echo
 from chautari.render import provider
 from chautari.render.provider import INSTALL, DoctorFinding
 
@@ -23,9 +24,9 @@ def command(as_json: bool) -> int:
         print_json({"ok": ok, "findings": [item._asdict() for item in found]})
     else:
         for item in found:
-            click.echo(f"{'ok     ' if item.ok else 'MISSING'} {item.name}: {item.detail}")
+            echo(f"{'ok     ' if item.ok else 'MISSING'} {item.name}: {item.detail}")
             if not item.ok:
-                click.echo(f"        Fix: {item.fix}")
+                echo(f"        Fix: {item.fix}")
     return 0 if all(item.ok for item in found) else 1
 
 

@@ -8,12 +8,12 @@ import click
 
 from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, node_option, region_argument
+from chautari.cli.output import echo
 from chautari.deploy import drift
 from chautari.deploy.request import Request
 from chautari.paths import inventories_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
-from chautari.report.text import clean
 
 
 @click.command("drift")
@@ -32,7 +32,7 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     if as_json:
         print_json({"ok": all(node.ok for node in nodes), "nodes": [n.as_object() for n in nodes]})
     else:
-        click.echo(clean("\n".join(node.describe() for node in nodes)))
+        echo("\n".join(node.describe() for node in nodes))
         if any(node.answer and node.answer["roles"] for node in nodes):
-            click.echo(f"\nTo restore it, run: deploy region {inventory.region.region}")
+            echo(f"\nTo restore it, run: deploy region {inventory.region.region}")
     return 0 if all(node.ok for node in nodes) else 1

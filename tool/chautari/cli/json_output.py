@@ -10,4 +10,4 @@ import click
 
 def print_json(data: Any) -> None:
     """Print one JSON object to standard output."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(data, indent=2))

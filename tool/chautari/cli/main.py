@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import json
 import os
 import sys
 import tempfile
@@ -14,6 +13,8 @@ from typing import Any
 import click
 
 from chautari import __version__, process
+from chautari.cli.json_output import print_json
+from chautari.cli.output import echo
 from chautari.errors import ChautariError
 from chautari.files import ENVIRONMENT_ERRORS, unusable_file
 
@@ -95,7 +96,7 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("\nInterrupted. Runs that have started on a node continue there.", err=True)
+        echo("\nInterrupted. Runs that have started on a node continue there.", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of the output has exited (deploy … | head), so no message would arrive.
@@ -112,9 +113,9 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _report_error(error: ChautariError, arguments: list[str] | None) -> int:
     """Show an expected error; with `--json` also as one JSON object, as every result."""
-    click.echo(str(error), err=True)
+    echo(str(error), err=True)
     if "--json" in (sys.argv[1:] if arguments is None else arguments):
-        click.echo(json.dumps({"ok": False, "error": error.as_object()}, indent=2))
+        print_json({"ok": False, "error": error.as_object()})
     return error.exit_code
 
 
@@ -124,6 +125,6 @@ def _report_bug() -> int:
     ) as log:
         log.write(f"deploy {__version__}\nPython {sys.version}\n{traceback.format_exc()}")
     last = traceback.format_exc().strip().splitlines()[-1]
-    click.echo(f"This is a bug in Chautari: {last}", err=True)
-    click.echo(f"  Fix: report it with the file {log.name}", err=True)
+    echo(f"This is a bug in Chautari: {last}", err=True)
+    echo(f"  Fix: report it with the file {log.name}", err=True)
     return BUG

@@ -6,6 +6,7 @@ import click
 
 from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option, region_argument
+from chautari.cli.output import echo
 from chautari.errors import BadInput
 from chautari.paths import inventories_root
 from chautari.region.load import load_region
@@ -43,8 +44,8 @@ def command(name: str, service: str, to: str, release: str | None, as_json: bool
         print_json({"region": name, "service": service, "to": to, "steps": objects})
         return 0
     for number, step in enumerate(found, 1):
-        click.echo(f"{number}. {step.title}\n   {step.why}")
+        echo(f"{number}. {step.title}\n   {step.why}")
         for line in step.commands:
-            click.echo(f"     {line}")
-        click.echo()
+            echo(f"     {line}")
+        echo()
     return 0

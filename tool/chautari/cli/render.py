@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from chautari.cli.options import RegionName, identity_option
+from chautari.cli.output import echo
 from chautari.deploy.export import export, folder_of_each_region
 from chautari.deploy.request import Request
 from chautari.paths import inventories_root
@@ -41,9 +42,7 @@ def command(
     ):
         request = Request(inventory, "deploy render", identities=identities)
         written += len(export(request, folder, with_secrets=not no_secrets))
-    click.echo(f"{written} files in {output}", err=True)
+    echo(f"{written} files in {output}", err=True)
     if not no_secrets:
-        click.echo(
-            "The files secrets.yml there are not encrypted. Delete them after use.", err=True
-        )
+        echo("The files secrets.yml there are not encrypted. Delete them after use.", err=True)
     return 0

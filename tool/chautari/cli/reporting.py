@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
 from rich.console import Console
 
+from chautari.cli.output import echo
 from chautari.deploy.request import Listener, Request
 from chautari.files import check_writable
 from chautari.paths import inventories_root, reports_dir
@@ -41,10 +41,10 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
         report = work(request, progress_listener(progress), progress.print_line)
     written = write_reports(report, _reports_folder(request, verb))
     if as_json:
-        click.echo(jsonreport.render_json(report), nl=False)
+        echo(jsonreport.render_json(report), nl=False)
     else:
         print_report(report, Console(markup=False, emoji=False, highlight=False))
-        click.echo(f"\nReport: {written['report.html']}")
+        echo(f"\nReport: {written['report.html']}")
     return 0 if report.ok else 1
 
 

@@ -9,6 +9,7 @@ import click
 
 from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
+from chautari.cli.output import echo
 from chautari.errors import BadInput
 from chautari.paths import inventories_root
 from chautari.region.load import Inventory, load_region
@@ -40,7 +41,7 @@ def list_(name: str, as_json: bool) -> None:
         print_json({spec.name: spec.meaning for spec in known})
         return
     for spec in known:
-        click.echo(f"{spec.name:<32} {spec.meaning}{' (you set it)' if spec.user_supplied else ''}")
+        echo(f"{spec.name:<32} {spec.meaning}{' (you set it)' if spec.user_supplied else ''}")
 
 
 @command.command("show")
@@ -75,7 +76,7 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
         inventory, _identity_files(endpoints, identities), endpoints.secrets, extra,
         replace_lost=True,
     )  # fmt: skip
-    click.echo(f"{inventory.secrets_file} has {len(made.names)} new secrets.", err=True)
+    echo(f"{inventory.secrets_file} has {len(made.names)} new secrets.", err=True)
 
 
 @command.command("set")
@@ -105,7 +106,7 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
         recipients_of(inventory, extra),
         _identity_files(endpoints, identities),
     )
-    click.echo(f"{secret} is set. The next deploy sends it to the nodes.", err=True)
+    echo(f"{secret} is set. The next deploy sends it to the nodes.", err=True)
 
 
 def _load_region(name: str) -> Inventory:

@@ -9,6 +9,7 @@ import click
 
 from chautari.cli.json_output import print_json
 from chautari.cli.options import RegionName, identity_option, json_option
+from chautari.cli.output import echo
 from chautari.deploy import status
 from chautari.deploy.request import Request
 from chautari.node.events import RunFinished
@@ -28,7 +29,7 @@ def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> in
     """Show what is running on a region's nodes. Without a name, list the regions."""
     if name is None:
         found = region_names(inventories_root())
-        print_json({"regions": found}) if as_json else click.echo("\n".join(found))
+        print_json({"regions": found}) if as_json else echo("\n".join(found))
         return 0
     inventory = load_region(find_region_file(name, inventories_root()))
     states = status.node_states(Request(inventory, "deploy status", identities=identities))
@@ -36,7 +37,7 @@ def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> in
         print_json({"region": name, "nodes": states})
     else:
         for state in states:
-            click.echo(f"{state['node']:<16} {one_line(_describe_node_status(state))}")
+            echo(f"{state['node']:<16} {one_line(_describe_node_status(state))}")
     return 0 if all(state["reachable"] for state in states) else 1
 
 

@@ -9,6 +9,7 @@ import click
 
 from chautari.cli.json_output import print_json
 from chautari.cli.options import RegionName, json_option
+from chautari.cli.output import echo
 from chautari.errors import BadInput, FileProblem, InvalidRegion
 from chautari.paths import inventories_root
 from chautari.region import load, locate
@@ -38,14 +39,14 @@ def _validate_region(name: str) -> dict[str, object]:
     try:
         found = load.load_region(locate.find_region_file(name, inventories_root()))
     except InvalidRegion as error:
-        click.echo(str(error), err=True)
+        echo(str(error), err=True)
         return _result(name, False, error.problems)
     except BadInput as error:
-        click.echo(str(error), err=True)
+        echo(str(error), err=True)
         return _result(name, False, [FileProblem(Path(), 0, 0, "", error.message)])
     for warning in found.warnings:
-        click.echo(f"{warning} (warning)", err=True)
-    click.echo(f"{name}: valid", err=True)
+        echo(f"{warning} (warning)", err=True)
+    echo(f"{name}: valid", err=True)
     return _result(name, True, [], found.warnings)
 
 

@@ -47,8 +47,9 @@ _JOINED_LETTERS = re.compile(
     r"[\u0600-\u07bf\u0860-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u17ff\ua8e0-\ua8ff]{2}"
 )
 _CONFLICT = re.compile(r"(<{7}|>{7}) ")
-_NO_BREAK_SPACE = re.compile(r"(\s*(?:- )?(?:[A-Za-z0-9_-]+:)? *)([\u00a0\u2007\u202f\u3000])")
-_CURLY_VALUE = re.compile(r"\s*(?:- )?(?:[A-Za-z0-9_-]+:)? *[\[{]? *([\u2018-\u201f])")
+# Each part ends before the next one can begin, so that a line of blanks takes no time.
+_NO_BREAK_SPACE = re.compile(r"([ \t]*(?:- +)?(?:[A-Za-z0-9_-]+: *)?)([\u00a0\u2007\u202f\u3000])")
+_CURLY_VALUE = re.compile(r"[ \t]*(?:- +)?(?:[A-Za-z0-9_-]+: *)?(?:[\[{] *)?([\u2018-\u201f])")
 
 
 @dataclass

@@ -95,7 +95,7 @@ class Progress:
 
     def print_line(self, text: str) -> None:
         """Print a line that is about no node."""
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(clean(text), markup=False, highlight=False)
 
     def show_phase(self, node: str, doing: str) -> None:
         """Say what happens to a node outside its roles, for example `preparing`."""
@@ -150,7 +150,7 @@ class Progress:
 
     def _print_lines(self, lines: list[str], style: str = "") -> None:
         if lines:
-            text = Text("\n".join(lines), style=style if self._live else "")
+            text = Text(clean("\n".join(lines)), style=style if self._live else "")
             self._console.print(text, soft_wrap=not self._live)
 
     def live_table(self) -> Table:

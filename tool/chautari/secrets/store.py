@@ -15,6 +15,9 @@ from chautari.errors import BadInput
 from chautari.files import unusable_file, write_atomically
 
 MAX_BYTES = 1_000_000
+# The time to read a header grows with its square. This is enough for 300 keys of ed25519.
+MAX_HEADER_BYTES = 32_768
+END_OF_HEADER = b"\n--- "
 MAX_VALUE_LENGTH = 20_000
 Identity = Any  # pyrage.ssh.Identity; pyrage is not typed
 
@@ -81,6 +84,11 @@ class SecretStore:
         ]
         body = {"recipients": list(recipients), "secrets": self._values}
         sealed = pyrage.encrypt(json.dumps(body, sort_keys=True).encode(), keys)
+        if END_OF_HEADER not in sealed[:MAX_HEADER_BYTES]:
+            raise BadInput(
+                f"{file}: too many SSH keys can decrypt the secrets ({len(keys)})",
+                fix="remove keys under operators, or replace RSA keys with ed25519 keys",
+            )
         write_atomically(file, sealed, mode=0o600)
 
 
@@ -122,6 +130,11 @@ def _read_limited(file: Path) -> bytes:
     if len(sealed) > MAX_BYTES:
         raise BadInput(
             f"{file} is larger than {MAX_BYTES // 1_000_000} MB, so it cannot be a secrets.age",
+            fix="restore it from git",
+        )
+    if END_OF_HEADER not in sealed[:MAX_HEADER_BYTES]:
+        raise BadInput(
+            f"{file} cannot be decrypted: it has no complete header of an age file",
             fix="restore it from git",
         )
     return sealed

@@ -20,7 +20,7 @@ Arguments = dict[str, Any]  # of an action of the runner; plain JSON data
 Payload = bytes | Callable[[], bytes]
 Answer = TypeVar("Answer")
 # A node may be faulty or hostile. A real run sends at most 5 MB, in lines of at most a few 100 kB.
-NODE_LIMITS = OutputLimits(line_bytes=1 << 20, total_bytes=8 << 20)
+NODE_LIMITS = OutputLimits(line_bytes=1 << 20, total_bytes=8 << 20, lines=200_000)
 MAX_EVENTS = 100_000  # of one run, over all its connections
 MAX_SHOWN = 2000  # characters of what a machine says in place of an answer
 UNREADABLE = "the node sent an unreadable answer"
