@@ -25,6 +25,7 @@ from chautari.secrets.ensure import ensure_secrets
 
 Data = dict[str, Any]
 COMMANDS = (["status"], ["drift"], ["attach"], ["plan"], ["verify"], ["region", "--no-checks"])
+NODES = REGION.replace("med1: {{", "med1: {{os: debian-12, ")
 # Prints the answer that the test wrote for the action, or without end, and leaves as it says.
 NODE = """
 import base64, json, sys, time
@@ -66,7 +67,7 @@ def good_answers() -> dict[str, list[Data]]:
         {"event": "role_message", "role": "base", "text": "all is well"},
         {"event": "role_up_to_date", "role": "mail", "run": "r", "notices": []},
         {"event": "download_estimate", "bytes": 5, "unknown_urls": [], "unknown_packages": [],
-         "partial": False},
+         "partial": False, "packages": 5},
         {"event": "check", "side": "inside", "node": "bog1", "service": "base", "check": "test_x",
          "outcome": "passed", "title": "X", "seconds": 0.1, "message": "", "advice": "",
          "units": [], "journal": []},
@@ -199,7 +200,7 @@ def _other_endings(choose: random.Random, canary: Path) -> tuple[str, Data]:
 def write_secrets(folder: Path) -> None:
     """Generate the region's secrets once, for all cases."""
     key = (folder / "ana.pub").read_text()
-    found = inventory(folder, REGION, key)
+    found = inventory(folder, NODES, key)
     ensure_secrets(found, [folder / "ana"], {"mail_relay_password": "some-long-password"})
 
 
@@ -208,7 +209,7 @@ def try_answers(folder: Path, number: int) -> Outcome:
     place, canary = folder / str(number), folder / "canary"
     region = place / "inventories" / "andes"
     region.mkdir(parents=True)
-    (region / "region.yml").write_text(REGION.format(key=(folder / "ana.pub").read_text()))
+    (region / "region.yml").write_text(NODES.format(key=(folder / "ana.pub").read_text()))
     shutil.copy(folder / "andes" / "secrets.age", region)
     (region / "known_hosts").write_text("203.0.113.10 k\n203.0.113.11 k\n")
     label, case = hostile_case(number, canary)
