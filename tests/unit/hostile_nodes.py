@@ -235,7 +235,7 @@ def try_answers(folder: Path, number: int) -> Outcome:
 def _run_on_fake_nodes(place: Path, commands: list[list[str]]) -> list[int]:
     """Run the commands; a process takes the place of SSH, and nothing is prepared or looked up."""
     from chautari.cli.main import run
-    from chautari.deploy import converge, node_run, outside_checks
+    from chautari.deploy import node_run, outside_checks, remote_run
     from chautari.report.model import NodeReport
     from chautari.ssh import runner_client
 
@@ -248,8 +248,8 @@ def _run_on_fake_nodes(place: Path, commands: list[list[str]]) -> list[int]:
     changes: list[tuple[Any, str, Any]] = [
         (runner_client, "ssh_argv", argv), (node_run, "prepare", prepare),
         (outside_checks, "run_outside_checks", lambda *_: []),
-        (converge, "PAUSES", (0,)), (converge, "MAX_OUTAGE_SECONDS", 0),
-        (converge, "WAIT_SECONDS", 0),
+        (remote_run, "PAUSES", (0,)), (remote_run, "MAX_OUTAGE_SECONDS", 0),
+        (remote_run, "WAIT_SECONDS", 0),
     ]  # fmt: skip
     for module, name, value in changes:
         assert hasattr(module, name), name

@@ -39,7 +39,8 @@ def problems(case: Outcome) -> list[str]:
     """Return what is wrong with the outcome of a case."""
     found = [f"exit codes {case['codes']}"] if not set(case["codes"]) <= {0, 1, 2} else []
     if case["status"] or not case["codes"]:
-        found.append(f"ended with status {case['status']} after {case['seconds']} s")
+        last = case["stderr"].strip().splitlines()[-1:]
+        found.append(f"ended with status {case['status']} after {case['seconds']} s: {last}")
     if case["mb"] >= MAX_MB or (case["codes"] and not case["mb"]):
         found.append(f"{case['mb']} MB")
     texts = {"stdout": case["stdout"], "stderr": case["stderr"], **case["written"]}
