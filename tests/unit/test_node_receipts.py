@@ -38,6 +38,13 @@ def test_receipt_is_read_back_as_it_was_written(state: Path, file: Path) -> None
     assert receipts.all_receipts(state) == [found]
 
 
+def test_file_that_is_watched_twice_is_named_once(state: Path, file: Path) -> None:
+    pattern = {"kind": "paths", "name": f"{file.parent}/*"}
+    write_receipt(state, inputs(items=[pattern]), record(path_item(file)))
+    file.write_text("other\n")
+    assert reason_codes(state, items=[pattern]) == ["path_changed"]
+
+
 def test_receipt_is_readable_only_by_root(state: Path, file: Path) -> None:
     write_web_receipt(state, file)
     folder = receipts.receipts_folder(state)

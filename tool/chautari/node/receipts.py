@@ -198,7 +198,8 @@ def drift_reasons(receipts: list[Receipt]) -> list[list[Reason]]:
         why = [make_reason("receipt_incomplete", reason=incomplete)] if incomplete else []
         why += diff_machine(receipt.machine, select_facts_for_role(receipt.inputs, machine))
         for item, before, after in zip(receipt.items, receipt.states, states, strict=True):
-            why += diff_resource(item, before, after)
+            # A file may be watched by its name and by a pattern.
+            why += [change for change in diff_resource(item, before, after) if change not in why]
         found.append(why)
     return found
 
