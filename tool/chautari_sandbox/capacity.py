@@ -85,6 +85,8 @@ def require_room(containers: int, images: int, base: podman.Argv) -> None:
     Raises:
         RunFailed: with the limit and the command that raises it.
     """
+    if not containers and not images:
+        return
     for limit in kernel_limits(containers) if containers else ():
         if not limit.ok:
             raise RunFailed(
