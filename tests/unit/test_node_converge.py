@@ -93,6 +93,16 @@ def test_manual_change_that_the_role_keeps_is_reported(tmp_path: Path) -> None:
     assert event["role"] == "a" and str(file) in reason_text(event["changes"][0])
 
 
+def test_role_that_was_not_completed_keeps_no_manual_change(tmp_path: Path) -> None:
+    """As settings of SSH that a login has yet to confirm."""
+    file = tmp_path / "etc" / "drop-in"
+    run_pass(tmp_path, [inputs("a")], a=writes_and_records(file, "settings\n"))
+    file.unlink()
+    rescued = [{"rescued": "Wait for a login"}, {"item": path_item(file)}]
+    run_pass(tmp_path, [inputs("a")], a=lambda: rescued)
+    assert events_of(tmp_path, "manual_change_kept") == []
+
+
 def test_change_by_a_role_is_not_reported_as_manual(tmp_path: Path) -> None:
     """As a certificate that was refused for a while and takes its placeholder's place."""
     file = tmp_path / "certificate"

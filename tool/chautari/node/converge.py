@@ -243,7 +243,10 @@ def _report_manual_changes(
     """
     for role, old in before.items():
         new = receipts.load_receipt(context.state, role)
-        if old is None or new is None or any(r["code"] in NEW_INPUTS for r in reasons[role]):
+        # A role that was not completed may still restore them.
+        if old is None or new is None or new.incomplete_reason:
+            continue
+        if any(r["code"] in NEW_INPUTS for r in reasons[role]):
             continue
         changes = [change for change in _manual_changes(old, new) if change in reasons[role]]
         if changes:
