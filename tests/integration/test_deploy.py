@@ -175,7 +175,7 @@ def test_no_secret_leaks_from_the_run(proof: Proof, second: Outcome) -> None:
     """Search for every secret of the region where no secret may be."""
     state = api.load_state("proof")
     assert state is not None
-    opened = store.load(load_region(proof.file).secrets_file, [state.ssh_key])
+    opened = store.open_secrets_file(load_region(proof.file).secrets_file, [state.ssh_key])
     reports = "".join(file.read_text() for file in reports_dir("proof").rglob("*.*"))
     journals = {node: proof.on(node, "sh", "-c", _WHERE_NO_SECRET_MAY_BE) for node in NODES}
     for name in opened.names:

@@ -22,7 +22,7 @@ from chautari.prepare import worker
 from chautari.region.load import load_region
 from chautari.render.provider import known_endpoints
 from chautari.ssh.runner_client import new_run_id, open_stream
-from chautari.ssh.target import targets
+from chautari.ssh.target import ssh_targets
 from chautari.ssh.validation import parse_event
 
 pytestmark = [pytest.mark.containers, pytest.mark.one_node]
@@ -331,8 +331,8 @@ def test_update_waits_for_the_lock_of_the_lists(proof: Proof) -> None:
 
 
 def test_damaged_bundle_is_not_unpacked(proof: Proof) -> None:
-    inventory = load_region(proof.file)
-    [target] = targets(inventory, known_endpoints(inventory), (NODE,))
+    loaded_region = load_region(proof.file)
+    [target] = ssh_targets(loaded_region, known_endpoints(loaded_region), (NODE,))
     run = new_run_id()
     arguments = {"action": "start", "run": run, "sha256": "0" * 64}
     events = [parse_event(line) for line in open_stream(target, arguments, b"not a bundle") if line]

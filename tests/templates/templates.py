@@ -9,12 +9,12 @@ from typing import Any
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from node_samples import SECRETS
-from region_samples import ROOT, SANDBOX, inventory
+from region_samples import ROOT, SANDBOX, load_sample_region
 from service_samples import node_with, roles_of_service
 
-from chautari.render.inputs import with_shared_roles
 from chautari.render.inventory import mark_unsafe, to_yaml
-from chautari.render.variables import NodeContext, NodeVariables, of_node
+from chautari.render.role_inputs import with_shared_roles
+from chautari.render.variables import NodeContext, NodeVariables, variables_of_node
 from chautari.services.registry import ROLES as ORDER
 from chautari.services.shared_roles import BASE_ROLES
 
@@ -122,7 +122,9 @@ def rendered_by_the_tool(release: str, name: str) -> Variables:
     text = REGION.replace("services:\n", POOL) if name == "potosi" else REGION
     text = text.replace("OS", RELEASES[release]).replace("VERSION", f"'{version}'")
     with tempfile.TemporaryDirectory() as folder:
-        node = of_node(NodeContext(inventory(Path(folder), text), SANDBOX, name), SECRETS)
+        node = variables_of_node(
+            NodeContext(load_sample_region(Path(folder), text), SANDBOX, name), SECRETS
+        )
         return as_ansible_reads(node, Path(folder))
 
 

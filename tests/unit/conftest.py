@@ -25,7 +25,8 @@ from pathlib import Path
 from chautari.node import lock
 state = Path(sys.argv[1])
 lock.LOCK, lock.HOLDER = state / "lock", state / "holder.json"
-with lock.hold_lock({"run": sys.argv[2], "operator": "luz", "origin": "cusco"}) as holder:
+about = {"run": sys.argv[2], "operator": "luz", "origin": "cusco"}
+with lock.hold_lock_or_yield_holder(about) as holder:
     print("holds" if holder is None else holder, flush=True)
     time.sleep(60)
 """

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from node_samples import SECRETS
-from region_samples import inventory
+from region_samples import load_sample_region
 
 from chautari.deploy import node_run, pipeline, remote_run, survey
 from chautari.deploy.request import DeployContext, Request
@@ -220,7 +220,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     """Two nodes on which every receipt holds."""
     found = Nodes({"bog1": answer("debian-12"), "med1": answer("debian-13")})
     monkeypatch.setattr(survey, "call_runner", fake_call_runner(found.ask))
-    monkeypatch.setattr(node_run, "prepare", found.prepare)
+    monkeypatch.setattr(node_run, "run_preflight_and_prepare", found.prepare)
     monkeypatch.setattr(node_run.remote_run, "start_and_follow", found.converge)
     monkeypatch.setattr("chautari.deploy.outside_checks.run_outside_checks", lambda *_: [])
     return found
@@ -231,14 +231,14 @@ def run(
     nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., RegionReport]:
     """Run the pipeline on the region of the samples, whose nodes were met before."""
-    region = inventory(tmp_path)
+    region = load_sample_region(tmp_path)
     region.known_hosts_file.write_text("203.0.113.10 k\n203.0.113.11 k\n")
     secrets = SecretStore({name: SECRETS[name] for name in SECRETS.names} | {
         "receipt_key": "canary-receipts"}, ())  # fmt: skip
 
     def plan(request: Request, _: Any, **__: bool) -> DeployContext:
         given = [
-            variables.of_node(NodeContext(region, PUBLIC_INTERNET, name), secrets)
+            variables.variables_of_node(NodeContext(region, PUBLIC_INTERNET, name), secrets)
             for name in request.node_names()
         ]
         return DeployContext(request, PUBLIC_INTERNET, secrets, tuple(given))
@@ -271,7 +271,7 @@ def removed_roles(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> list[list[st
         found.append(unwanted)
         return b"b"
 
-    monkeypatch.setattr(node_run.bundle, "pack", pack)
+    monkeypatch.setattr(node_run.bundle, "pack_bundle", pack)
     monkeypatch.setattr(node_run.remote_run, "start_and_follow", CONVERGE)
     return found
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from hostile_files import payloads
 from hostile_runner import Outcome, run_case
-from region_samples import REGION, inventory
+from region_samples import REGION, load_sample_region
 
 from chautari.prepare.supervisor import environment_digest
 from chautari.secrets.ensure import ensure_secrets
@@ -200,7 +200,7 @@ def _other_endings(choose: random.Random, canary: Path) -> tuple[str, Data]:
 def write_secrets(folder: Path) -> None:
     """Generate the region's secrets once, for all cases."""
     key = (folder / "ana.pub").read_text()
-    found = inventory(folder, NODES, key)
+    found = load_sample_region(folder, NODES, key)
     ensure_secrets(found, [folder / "ana"], {"mail_relay_password": "some-long-password"})
 
 

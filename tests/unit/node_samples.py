@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from region_samples import REGION, inventory
+from region_samples import REGION, load_sample_region
 
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
-from chautari.render.variables import NodeContext, NodeVariables, of_node
+from chautari.render.variables import NodeContext, NodeVariables, variables_of_node
 from chautari.secrets.store import SecretStore
 from chautari.services.secret_spec import generate_rsa_key
 
@@ -40,4 +40,6 @@ SECRETS = SecretStore(
 def node(
     folder: Path, name: str, endpoints: Endpoints = PUBLIC_INTERNET, text: str = REGION
 ) -> NodeVariables:
-    return of_node(NodeContext(inventory(folder, text), endpoints, name), SECRETS)
+    return variables_of_node(
+        NodeContext(load_sample_region(folder, text), endpoints, name), SECRETS
+    )

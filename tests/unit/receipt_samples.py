@@ -56,7 +56,7 @@ def codes(reasons: list[Reason]) -> list[str]:
 
 def reason_text(reason: Reason | None) -> str:
     """Return the text of a reason; empty for none."""
-    return reason_texts.describe(reason["code"], reason["data"]) if reason else ""
+    return reason_texts.reason_text(reason["code"], reason["data"]) if reason else ""
 
 
 class FakeAnsible:

@@ -5,7 +5,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from chautari.region.load import Inventory, load_region
+from chautari.region.load import LoadedRegion, load_region
 from chautari.render.endpoints import ArtifactDouble, Endpoints
 from chautari.services.artifacts import Artifact, PackageRepository
 
@@ -76,7 +76,7 @@ def region_file(folder: Path, text: str = REGION, key: str = KEY) -> Path:
     return file
 
 
-def inventory(folder: Path, text: str = REGION, key: str = KEY) -> Inventory:
+def load_sample_region(folder: Path, text: str = REGION, key: str = KEY) -> LoadedRegion:
     """Return the region `andes`, written under `folder` and loaded."""
     return load_region(region_file(folder, text, key))
 

@@ -11,7 +11,7 @@ from chautari.report.model import (
     Refusal,
     RegionReport,
     RoleReport,
-    ServiceInfo,
+    ServiceAccess,
 )
 
 HOSTILE = (
@@ -40,7 +40,9 @@ def good_report() -> RegionReport:
         nodes=[bog1, med1],
         checks=checks,
         services=[
-            ServiceInfo("nextcloud", "https://cloud.andes.example.org/", "med1", "34.0.4", "admin")
+            ServiceAccess(
+                "nextcloud", "https://cloud.andes.example.org/", "med1", "34.0.4", "admin"
+            )
         ],
     )
 
@@ -86,8 +88,8 @@ def hostile_report() -> RegionReport:
         check.service = check.check = check.title = check.message = check.advice = HOSTILE
         check.journal = [HOSTILE, "क्षेत्र " * 40]
     report.services = [
-        ServiceInfo(HOSTILE, "javascript:alert(1)", "med1", HOSTILE, HOSTILE, HOSTILE),
-        ServiceInfo(HOSTILE, "https://[broken", HOSTILE, HOSTILE, HOSTILE, HOSTILE),
+        ServiceAccess(HOSTILE, "javascript:alert(1)", "med1", HOSTILE, HOSTILE, HOSTILE),
+        ServiceAccess(HOSTILE, "https://[broken", HOSTILE, HOSTILE, HOSTILE, HOSTILE),
     ]
     report.doubles = [Double(HOSTILE, HOSTILE, HOSTILE)]
     report.hints = [Notice("trust_authority", {"file": HOSTILE})]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from region_samples import KEY, SANDBOX
 
-from chautari.region.load import Inventory
+from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
-from chautari.render.variables import NodeContext, NodeVariables, of_node
+from chautari.render.variables import NodeContext, NodeVariables, variables_of_node
 from chautari.secrets.specs import required_secrets
 from chautari.secrets.store import SecretStore
 from chautari.services.artifacts import Artifact
@@ -57,7 +57,7 @@ def context_of(service: Service) -> NodeContext:
         name: Artifact(name, "1.0.0", f"https://mirror.example.org/{name}.tar.gz", "ab" * 32)
         for name in (*service.archives, service.name)
     }
-    found = Inventory(Path(), region_of(service), {})
+    found = LoadedRegion(Path(), region_of(service), {})
     return NodeContext(found, replace(SANDBOX, artifacts=artifacts), "bog1")
 
 
@@ -73,7 +73,7 @@ def secrets_of(of: Region) -> SecretStore:
 
 def roles_of_service(name: str) -> tuple[str, ...]:
     """Return all roles that the service called `name` brings to its node."""
-    return region_of(SERVICES[name]).service(name).roles
+    return region_of(SERVICES[name]).service_for_region(name).roles
 
 
 def service_with(role: str) -> Service:
@@ -86,4 +86,4 @@ def service_with(role: str) -> Service:
 def node_with(role: str) -> NodeVariables:
     """Return the variables of a node that gets `role`."""
     context = context_of(service_with(role))
-    return of_node(context, secrets_of(context.region))
+    return variables_of_node(context, secrets_of(context.region))

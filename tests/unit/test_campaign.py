@@ -6,7 +6,7 @@ import pytest
 from tests.integration import harm, tampering, test_manual_changes
 
 from chautari.paths import content_root
-from chautari.render.inputs import receipt_declaration
+from chautari.render.role_inputs import receipt_declaration
 
 
 def test_campaign_replaces_strikes_that_missed() -> None:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from role_samples import ROLES
 
-from chautari.checks.log_lines import is_known_line
+from chautari.checks.log_lines import is_expected_log_line
 
 KNOWN = yaml.safe_load((ROLES / "nextcloud" / "checks" / "known_log_lines.yml").read_text())
 JOB = "Error while running background job OCA\\Theming\\Jobs\\"
@@ -17,7 +17,7 @@ NO_USER = {"Exception": "OC\\User\\NoUserException", "Message": "Backends provid
 
 def accepts(app: str, message: str, exception: dict[str, str] | None = None) -> bool:
     entry: dict[str, Any] = {"app": app, "message": message, "level": 3}
-    return is_known_line(entry | {"exception": exception}, KNOWN)
+    return is_expected_log_line(entry | {"exception": exception}, KNOWN)
 
 
 @pytest.mark.parametrize(

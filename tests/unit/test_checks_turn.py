@@ -10,7 +10,7 @@ from chautari.checks import turn
 
 
 def test_credentials_are_those_of_the_turn_rest_api() -> None:
-    name, password = turn.credentials("north", 1433895918)
+    name, password = turn.temporary_credentials("north", 1433895918)
     assert (name, password) == ("1433895918", "3dkl8uIBelQlraT8v9eCSJTyt+U=")
 
 

@@ -198,7 +198,7 @@ def test_status_prints_each_node(
         common | {"node": "d", "run": None},
         {"node": "e", "reachable": False, "message": "timed out"},
     ]
-    monkeypatch.setattr(status, "node_states", lambda _: states)
+    monkeypatch.setattr(status, "node_statuses", lambda _: states)
     assert main.run(["status", "andes"]) == 1
     lines = [line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()]
     assert lines[0].endswith("succeeded")

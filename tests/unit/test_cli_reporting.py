@@ -28,7 +28,7 @@ def test_text_of_a_node_is_cleaned_for_the_terminal(
     monkeypatch.setattr(drift, "drift_of_nodes", lambda _: [drift.NodeDrift("bog1", answer)])
     main.run(["drift", "andes"])
     state = {"node": "bog1", "reachable": False, "message": "no\x1b[2J\nbog2  all is well"}
-    monkeypatch.setattr(status, "node_states", lambda _: [state])
+    monkeypatch.setattr(status, "node_statuses", lambda _: [state])
     main.run(["status", "andes"])
     output = capsys.readouterr().out
     assert "\x1b" not in output and "\x07" not in output

@@ -42,9 +42,11 @@ def test_identity_option_exists_in_every_command_that_connects(
         monkeypatch.setattr(
             pipeline, name, lambda request, *_: requests.append(request) or report()
         )
-    monkeypatch.setattr(attach, "attach", lambda request, *_: requests.append(request) or report())
+    monkeypatch.setattr(
+        attach, "follow_newest_runs", lambda request, *_: requests.append(request) or report()
+    )
     monkeypatch.setattr(drift, "drift_of_nodes", lambda request: requests.append(request) or [])
-    monkeypatch.setattr(status, "node_states", lambda request: requests.append(request) or [])
+    monkeypatch.setattr(status, "node_statuses", lambda request: requests.append(request) or [])
     (tmp_path / "key").touch()
     assert main.run([verb, "andes", "--identity", str(tmp_path / "key")]) == 0
     assert [request.identities for request in requests] == [(tmp_path / "key",)]

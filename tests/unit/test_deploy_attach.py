@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from deploy_samples import FINISHED, STARTED, TARGET, Link, Silent, actions, clock, fake_call_runner
-from region_samples import inventory
+from region_samples import load_sample_region
 
 from chautari.deploy import attach, remote_run, status
 from chautari.deploy.request import Request
@@ -24,7 +24,7 @@ def test_attach_refuses_an_unknown_run(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     monkeypatch.setattr(runner_client, "RunningCommand", Link(([unknown], 1)))
     report = NodeReport("bog1", "203.0.113.10", "failed")
-    remote_run.attach(TARGET, "q", report, lambda *_: None)
+    remote_run.follow_existing_run(TARGET, "q", report, lambda *_: None)
     [refusal] = report.refusals
     assert refusal.reason == "There is no run q on this node; known runs: none."
     assert "with `--run`" in refusal.fix and "omit `--run`" in refusal.fix
@@ -41,7 +41,7 @@ def test_attach_names_a_run_that_died_before_it_began(
         Link(([{"event": "run_lost", "run": "q", "full_folder": ""}], 1)),
     )
     report = NodeReport("bog1", "203.0.113.10", "failed")
-    remote_run.attach(TARGET, run, report, lambda *_: None)
+    remote_run.follow_existing_run(TARGET, run, report, lambda *_: None)
     assert report.run == "q"
     assert "journalctl -u chautari-run-q`" in report.refusals[0].fix
 
@@ -54,7 +54,7 @@ def test_attach_reports_a_run_by_its_mode(
         runner_client, "RunningCommand", Link(([STARTED | {"mode": mode}, FINISHED], 0))
     )
     report = NodeReport("bog1", "203.0.113.10", "failed")
-    remote_run.attach(TARGET, "", report, lambda *_: None)
+    remote_run.follow_existing_run(TARGET, "", report, lambda *_: None)
     assert (report.state, report.run) == (state, "r")
 
 
@@ -63,7 +63,9 @@ def test_attach_stays_with_the_same_run_after_a_disconnection(
 ) -> None:
     link = Link(([], 255), ([STARTED], 255), ([FINISHED], 0))
     monkeypatch.setattr(runner_client, "RunningCommand", link)
-    remote_run.attach(TARGET, "", NodeReport("bog1", "203.0.113.10", "failed"), lambda *_: None)
+    remote_run.follow_existing_run(
+        TARGET, "", NodeReport("bog1", "203.0.113.10", "failed"), lambda *_: None
+    )
     assert actions(link) == [("attach", ""), ("attach", ""), ("attach", "r")]
 
 
@@ -82,7 +84,7 @@ def test_attach_to_a_busy_run_names_the_holder(
     )
     report = NodeReport("bog1", "203.0.113.10", "failed")
     events: list[Any] = []
-    remote_run.attach(TARGET, "", report, lambda _, event: events.append(event))
+    remote_run.follow_existing_run(TARGET, "", report, lambda _, event: events.append(event))
     assert (report.state, report.ok) == ("busy", False)
     [refusal] = report.refusals
     assert refusal.reason == f"This run did not start: {what}."
@@ -97,13 +99,15 @@ def test_attach_uses_the_named_identity(tmp_path: Path, monkeypatch: pytest.Monk
         keys.append(target.key)
         return [], Silent("")
 
-    monkeypatch.setattr(remote_run, "attach", lambda target, *_: keys.append(target.key) or [])
+    monkeypatch.setattr(
+        remote_run, "follow_existing_run", lambda target, *_: keys.append(target.key) or []
+    )
     monkeypatch.setattr(status, "call_runner", fake_call_runner(ask))
     monkeypatch.setattr(attach, "call_runner", lambda *_: Reply(NO_RUNS, 0, ""))
     key = tmp_path / "key"
-    request = Request(inventory(tmp_path), "deploy attach andes", ("bog1",), (key,))
-    attach.attach(request, lambda *_: None, lambda _: None)
-    status.node_states(request)
+    request = Request(load_sample_region(tmp_path), "deploy attach andes", ("bog1",), (key,))
+    attach.follow_newest_runs(request, lambda *_: None, lambda _: None)
+    status.node_statuses(request)
     assert keys == [key, key]
 
 
@@ -116,10 +120,14 @@ def test_node_that_cannot_be_reached_has_no_run_to_wait_for(
     """Without an answer no run is known: the command ends at once with the reason."""
     error = "ssh: connect to host 203.0.113.10 port 2222: No route to host"
     monkeypatch.setattr(attach, "call_runner", lambda *_: Reply(None, 255, error))
-    monkeypatch.setattr(remote_run, "attach", lambda *_: pytest.fail("there is no run"))
+    monkeypatch.setattr(
+        remote_run, "follow_existing_run", lambda *_: pytest.fail("there is no run")
+    )
     events: list[Any] = []
-    request = Request(inventory(tmp_path), "deploy attach andes", ("bog1",))
-    report = attach.attach(request, lambda _, event: events.append(event), lambda _: None)
+    request = Request(load_sample_region(tmp_path), "deploy attach andes", ("bog1",))
+    report = attach.follow_newest_runs(
+        request, lambda _, event: events.append(event), lambda _: None
+    )
     [node] = report.nodes
     assert node.state == "unreachable" and not report.ok
     assert "does not answer on SSH" in node.refusals[0].reason

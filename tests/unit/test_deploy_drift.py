@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from deploy_samples import Silent, fake_call_runner
-from region_samples import inventory
+from region_samples import load_sample_region
 
 from chautari.deploy import drift
 from chautari.deploy.request import Request
@@ -25,7 +25,7 @@ def found(
         return ([event] if event else []), ending
 
     monkeypatch.setattr(drift, "call_runner", fake_call_runner(ask))
-    request = Request(inventory(folder), "deploy drift andes", nodes=("bog1",))
+    request = Request(load_sample_region(folder), "deploy drift andes", nodes=("bog1",))
     [node] = drift.drift_of_nodes(request)
     assert requests == [{"action": "drift"}]
     return node

@@ -45,7 +45,7 @@ def test_plan_reports_that_the_environment_is_replaced(
         return found
 
     nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv="of another toolkit"))
-    monkeypatch.setattr(node_run, "prepare", fake_prepare)
+    monkeypatch.setattr(node_run, "run_preflight_and_prepare", fake_prepare)
     monkeypatch.setattr(node_run.remote_run, "start_and_follow", plan_with_downloads)
     bog1 = run(pipeline.plan).nodes[0]
     assert (bog1.download_bytes, bog1.download_at_least) == (7, other)
@@ -57,7 +57,7 @@ def test_verify_reports_no_downloads(
 ) -> None:
     report = NodeReport("bog1", "", "converged", notices=[OUTDATED])
     nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv="of another toolkit"))
-    monkeypatch.setattr(node_run, "prepare", lambda *_: {"bog1": report})
+    monkeypatch.setattr(node_run, "run_preflight_and_prepare", lambda *_: {"bog1": report})
     bog1 = run(pipeline.verify).nodes[0]
     assert (bog1.notices, bog1.download_at_least) == ([], False)
 
@@ -68,7 +68,7 @@ def test_first_plan_of_a_node_names_the_downloads_of_preparation(
     refusal = Refusal("nothing_deployed")
     report = NodeReport("bog1", "", "refused", refusals=[refusal])
     nodes.answers["bog1"] = answer("debian-12", facts=facts("debian-12", venv=""))
-    monkeypatch.setattr(node_run, "prepare", lambda *_: {"bog1": report})
+    monkeypatch.setattr(node_run, "run_preflight_and_prepare", lambda *_: {"bog1": report})
     [notice] = run(pipeline.plan).nodes[0].notices
     assert (
         "deploy prepare andes --node bog1. This downloads" in notice.text

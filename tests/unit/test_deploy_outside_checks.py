@@ -38,7 +38,7 @@ def test_web(web, ca_file, settings):
 def outside(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> list[CheckResult]:
     file = folder / "test_outside.py"
     file.write_text(text)
-    monkeypatch.setattr(outside_checks, "files_with_checks", lambda _: [file])
+    monkeypatch.setattr(outside_checks, "outside_check_files", lambda _: [file])
     nodes = [node(folder, name, SANDBOX) for name in ("bog1", "med1")]
     return outside_checks.run_outside_checks(nodes, replace(SANDBOX, mail_api=None))
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from deploy_samples import Silent, fake_call_runner
 from node_samples import node
-from region_samples import REGION, ROOT, SANDBOX, inventory, key_pair
+from region_samples import REGION, ROOT, SANDBOX, key_pair, load_sample_region
 
-from chautari.deploy import export, outside_checks, region_report, request, status
+from chautari.deploy import outside_checks, region_report, request, static_inventory, status
 from chautari.deploy.request import DeployContext, Request, resolve_context, run_metadata
 from chautari.errors import BadInput
 from chautari.process import CompletedProcess
@@ -36,8 +36,8 @@ def make_request(folder: Path, monkeypatch: pytest.MonkeyPatch, *nodes: str) -> 
     public = key_pair(folder, "operator")
     endpoints = replace(SANDBOX, operators={"sandbox": (public,)}, ssh_key=folder / "operator")
     monkeypatch.setattr(request, "ensure_endpoints", lambda *_: endpoints)
-    monkeypatch.setattr(export, "known_endpoints", lambda _: endpoints)
-    return Request(inventory(folder, SANDBOX_REGION), "deploy region andes", nodes)
+    monkeypatch.setattr(static_inventory, "known_endpoints", lambda _: endpoints)
+    return Request(load_sample_region(folder, SANDBOX_REGION), "deploy region andes", nodes)
 
 
 def say(_: str) -> None:
@@ -46,13 +46,13 @@ def say(_: str) -> None:
 
 def test_unknown_node_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as refused:
-        Request(inventory(tmp_path), "deploy", ("bog9",)).node_names()
+        Request(load_sample_region(tmp_path), "deploy", ("bog9",)).node_names()
     assert str(refused.value) == "no node 'bog9' in this region\n  Fix: use one of: bog1, med1"
 
 
 def test_request_without_names_means_all_nodes(tmp_path: Path) -> None:
-    assert Request(inventory(tmp_path), "deploy").node_names() == ("bog1", "med1")
-    assert Request(inventory(tmp_path), "deploy", ("med1",)).node_names() == ("med1",)
+    assert Request(load_sample_region(tmp_path), "deploy").node_names() == ("bog1", "med1")
+    assert Request(load_sample_region(tmp_path), "deploy", ("med1",)).node_names() == ("med1",)
 
 
 def test_context_has_secrets_and_variables_of_every_node(
@@ -62,7 +62,7 @@ def test_context_has_secrets_and_variables_of_every_node(
     assert ready.secrets["mail_relay_password"] == "canary-relay"
     [found] = ready.nodes
     assert found.secret["nextcloud_admin_password"] == ready.secrets["nextcloud_admin_password"]
-    assert ready.inventory.secrets_file.is_file()
+    assert ready.loaded_region.secrets_file.is_file()
 
 
 def test_context_hides_secrets_in_its_representation(
@@ -76,7 +76,7 @@ def test_context_hides_secrets_in_its_representation(
 def test_missing_secret_is_reported_first(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="deploy secrets set andes mail_relay_password"):
         resolve_context(
-            Request(inventory(tmp_path), "deploy", identities=(tmp_path / "none",)), say
+            Request(load_sample_region(tmp_path), "deploy", identities=(tmp_path / "none",)), say
         )
 
 
@@ -90,7 +90,9 @@ def test_export_writes_an_inventory_with_private_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    files = export.export(make_request(tmp_path, monkeypatch), out, with_secrets=True)
+    files = static_inventory.write_static_inventory(
+        make_request(tmp_path, monkeypatch), out, with_secrets=True
+    )
     modes = {str(file.relative_to(out)): stat.S_IMODE(file.stat().st_mode) for file in files}
     assert modes == {
         "hosts.yml": 0o644,
@@ -101,24 +103,26 @@ def test_export_writes_an_inventory_with_private_secrets(
 
 
 def test_export_without_secrets_needs_no_key(tmp_path: Path) -> None:
-    files = export.export(Request(inventory(tmp_path), "render"), tmp_path / "out", False)
+    files = static_inventory.write_static_inventory(
+        Request(load_sample_region(tmp_path), "render"), tmp_path / "out", False
+    )
     assert {file.name for file in files} == {"hosts.yml", "main.yml"}
 
 
 def make_context(folder: Path, endpoints: Endpoints, *nodes: str) -> DeployContext:
-    region_request = Request(inventory(folder), "deploy region andes", nodes)
+    region_request = Request(load_sample_region(folder), "deploy region andes", nodes)
     return DeployContext(region_request, endpoints, request.SecretStore({}, ()), ())
 
 
 def test_report_says_how_each_service_is_opened(tmp_path: Path) -> None:
-    [service] = region_report.service_infos(make_context(tmp_path, SANDBOX))
+    [service] = region_report.service_accesses(make_context(tmp_path, SANDBOX))
     assert (service.url, service.node) == ("https://cloud.andes.example.org/", "med1")
     assert (service.version, service.login) == ("35.0.1 (double)", "admin")
     assert service.note.endswith("deploy secrets show andes nextcloud_admin_password")
 
 
 def test_report_leaves_out_services_of_other_nodes(tmp_path: Path) -> None:
-    assert region_report.service_infos(make_context(tmp_path, PUBLIC_INTERNET, "bog1")) == []
+    assert region_report.service_accesses(make_context(tmp_path, PUBLIC_INTERNET, "bog1")) == []
 
 
 def test_report_names_the_doubles(tmp_path: Path) -> None:
@@ -134,7 +138,9 @@ def test_report_names_os_substitutes(tmp_path: Path) -> None:
     text = SANDBOX_REGION.replace("/24}}", f"/24, {stand_in}}}}}").replace(
         "services: [nextcloud]", "os: ubuntu-22.04, services: [bigbluebutton]"
     )
-    found = inventory(tmp_path, f"{text}services: {{{{bigbluebutton: {{{{rooms: none}}}}}}}}\n")
+    found = load_sample_region(
+        tmp_path, f"{text}services: {{{{bigbluebutton: {{{{rooms: none}}}}}}}}\n"
+    )
     report = region_report.new_report(Request(found, "deploy region andes"), PUBLIC_INTERNET)
     assert [vars(item) for item in report.doubles] == [
         {
@@ -148,14 +154,14 @@ def test_report_names_os_substitutes(tmp_path: Path) -> None:
 def test_report_says_what_to_do_after_a_failure(tmp_path: Path) -> None:
     ready = make_context(tmp_path, PUBLIC_INTERNET)
     report = RegionReport("andes", "d", "", "", nodes=[NodeReport("bog1", "a", "unreachable")])
-    finished = region_report.finalize(report, ready, "deploy", 1.0)
-    assert summary.next_steps(finished)[-1] == "When this is done, run: deploy region andes"
+    finished = region_report.finalize_report(report, ready, "deploy", 1.0)
+    assert summary.next_step_texts(finished)[-1] == "When this is done, run: deploy region andes"
 
 
 def test_finalize_reports_verified_after_verify(tmp_path: Path) -> None:
     nodes = [NodeReport("bog1", "a", "converged"), NodeReport("med1", "b", "refused")]
     report = RegionReport("andes", "d", "", "", nodes=nodes)
-    finished = region_report.finalize(
+    finished = region_report.finalize_report(
         report, make_context(tmp_path, PUBLIC_INTERNET), "verify", 1.0
     )
     assert [item.state for item in finished.nodes] == ["verified", "refused"]
@@ -166,13 +172,13 @@ def test_how_to_open_a_sandbox_is_said_where_it_runs(
     state: NodeState, count: int, tmp_path: Path
 ) -> None:
     folder = tmp_path / "sandbox"
-    found = inventory(folder, SANDBOX_REGION)
+    found = load_sample_region(folder, SANDBOX_REGION)
     ready = DeployContext(
         Request(found, "deploy region andes"), SANDBOX, request.SecretStore({}, ()), ()
     )
     nodes = [NodeReport(name, node.address, state) for name, node in found.region.nodes.items()]
     report = RegionReport("andes", "d", "", "", nodes=nodes)
-    hints = region_report.finalize(report, ready, "deploy", 1.0).hints
+    hints = region_report.finalize_report(report, ready, "deploy", 1.0).hints
     assert len(hints) == count
     for hint in hints[:1]:
         assert hint.text.endswith(
@@ -181,8 +187,10 @@ def test_how_to_open_a_sandbox_is_said_where_it_runs(
 
 
 def test_hosts_line_names_each_service(tmp_path: Path) -> None:
-    region = inventory(tmp_path).region
-    assert region_report.hosts_file_lines(region) == ["203.0.113.11 cloud.andes.example.org"]
+    region = load_sample_region(tmp_path).region
+    assert region_report.sandbox_hosts_file_lines(region) == [
+        "203.0.113.11 cloud.andes.example.org"
+    ]
 
 
 def test_outside_checks_are_called_with_exactly_these_arguments() -> None:
@@ -196,7 +204,7 @@ def test_outside_checks_are_called_with_exactly_these_arguments() -> None:
 
 
 def test_outside_checks_are_those_of_the_nodes_roles(tmp_path: Path) -> None:
-    files = outside_checks.files_with_checks([node(tmp_path, "bog1"), node(tmp_path, "med1")])
+    files = outside_checks.outside_check_files([node(tmp_path, "bog1"), node(tmp_path, "med1")])
     roles = [file.parts[-3] for file in files]
     assert roles == [role for role in node(tmp_path, "med1").roles if role in roles]
     assert {"nginx", "tls"} <= set(roles)
@@ -238,7 +246,7 @@ def test_status_of_a_node_that_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(status, "call_runner", fake_call_runner(lambda *_: ([], SILENT)))
-    found = status.node_states(Request(inventory(tmp_path), "deploy status"))
+    found = status.node_statuses(Request(load_sample_region(tmp_path), "deploy status"))
     assert not found[0]["reachable"]
     assert "does not answer on SSH (ssh: connect to host: timed out)" in found[0]["message"]
 
@@ -253,6 +261,6 @@ def test_status_of_a_node_with_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "finished": {"event": "run_finished", "ok": True},
     }
     monkeypatch.setattr(status, "call_runner", fake_call_runner(lambda *_: ([event], SILENT)))
-    found = status.node_states(Request(inventory(tmp_path), "deploy status"))[1]
+    found = status.node_statuses(Request(load_sample_region(tmp_path), "deploy status"))[1]
     assert (found["node"], found["reachable"], found["started"]) == ("med1", True, 1795435200)
     assert REGION.startswith("region: andes")

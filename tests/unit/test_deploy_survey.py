@@ -38,7 +38,7 @@ def survey_node(
         return next(answers)
 
     monkeypatch.setattr(survey, "call_runner", fake_call_runner(ask))
-    found = survey.survey(node, lambda _: [])
+    found = survey.survey_node(node, lambda _: [])
     return found, len(times)
 
 

@@ -15,7 +15,7 @@ from chautari.files import (
     ENVIRONMENT_ERRORS,
     check_writable,
     create_private_folder,
-    unusable_file,
+    unusable_file_error,
 )
 
 REMEDIES = {
@@ -29,7 +29,7 @@ REMEDIES = {
 
 @pytest.mark.parametrize("code", REMEDIES)
 def test_unusable_file_is_named_with_a_command(code: int, tmp_path: Path) -> None:
-    refused = unusable_file(tmp_path / "gone" / "file", OSError(code, "Some reason"))
+    refused = unusable_file_error(tmp_path / "gone" / "file", OSError(code, "Some reason"))
     assert refused.exit_code == 2
     assert str(refused).startswith(f"{tmp_path}/gone/file: Some reason\n  Fix: ")
     # The nearest folder that exists, so that the command can be pasted.
@@ -46,11 +46,13 @@ def test_only_what_lies_in_the_home_is_given_back(
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(files.os, "getuid", lambda: 4242)
     refused = OSError(code, "Permission denied")
-    taken = unusable_file(home / ".local" / "state" / "chautari" / "x", refused)
+    taken = unusable_file_error(home / ".local" / "state" / "chautari" / "x", refused)
     # The highest folder of that owner, so that nothing below it is refused next.
     assert taken.fix.endswith(f"sudo chown -R $(id -un): {home}/.local")
     for path in (home, "/", "/etc/x", "/var/lib/y/z", tmp_path / "other", "x"):
-        assert unusable_file(path, refused).fix.startswith("see who may use it: ls -ld "), path
+        assert unusable_file_error(path, refused).fix.startswith("see who may use it: ls -ld "), (
+            path
+        )
 
 
 def test_all_that_is_taken_from_the_home_is_named_at_once(
@@ -60,10 +62,10 @@ def test_all_that_is_taken_from_the_home_is_named_at_once(
     state, cache = tmp_path / "state" / "chautari", tmp_path / "cache"
     state.mkdir(parents=True)
     cache.mkdir()
-    files.check_own([state, cache, tmp_path / "absent", Path("/etc")])
+    files.refuse_files_of_another_account([state, cache, tmp_path / "absent", Path("/etc")])
     monkeypatch.setattr(files.os, "getuid", lambda: 4242)
     with pytest.raises(BadInput) as refused:
-        files.check_own([state, cache, state / "absent", Path("/etc")])
+        files.refuse_files_of_another_account([state, cache, state / "absent", Path("/etc")])
     assert refused.value.fix == (
         f"give it back to your account: sudo chown -R $(id -un): {cache} {tmp_path}/state"
     )
@@ -77,9 +79,9 @@ def test_root_leaves_no_files_in_the_home_of_another(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("SUDO_UID", "1000")
     monkeypatch.setattr(files.os, "getuid", lambda: uid)
-    monkeypatch.setattr(files, "_owner", lambda _: 1000)
+    monkeypatch.setattr(files, "_owner_uid", lambda _: 1000)
     if uid:
-        files.check_home()
+        files.refuse_home_of_another_account()
     else:
         with pytest.raises(BadInput, match="files that only root can use") as refused:
             check_writable([tmp_path])

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from run_samples import RUN, packed_bundle
 
-from chautari.node.bundle import unpack
+from chautari.node.bundle import unpack_bundle
 
 
 def test_unpack_writes_files_only_for_root(tmp_path: Path) -> None:
     folder = tmp_path / "memory" / RUN
     before = os.umask(0o077)
     try:
-        unpack(packed_bundle(("a", tarfile.REGTYPE), ("b/c", tarfile.REGTYPE)), folder)
+        unpack_bundle(packed_bundle(("a", tarfile.REGTYPE), ("b/c", tarfile.REGTYPE)), folder)
     finally:
         os.umask(before)
     assert (folder / "b" / "c").read_bytes() == b"content"
@@ -25,7 +25,7 @@ def test_unpack_writes_files_only_for_root(tmp_path: Path) -> None:
 def test_unpack_empties_the_folder_first(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "leftover").touch()
-    unpack(packed_bundle(("a", tarfile.REGTYPE)), tmp_path / "x")
+    unpack_bundle(packed_bundle(("a", tarfile.REGTYPE)), tmp_path / "x")
     assert [path.name for path in (tmp_path / "x").iterdir()] == ["a"]
 
 
@@ -46,7 +46,7 @@ def test_unpack_empties_the_folder_first(tmp_path: Path) -> None:
 )
 def test_unpack_refuses_all_but_plain_files_inside(name: str, kind: bytes, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not belong in a bundle"):
-        unpack(packed_bundle((name, kind)), tmp_path / "in" / "x")
+        unpack_bundle(packed_bundle((name, kind)), tmp_path / "in" / "x")
     assert not (tmp_path / "in" / "outside").exists()
     assert not Path("/tmp/chautari-outside").exists()
     assert list((tmp_path / "in" / "x").iterdir()) == []

@@ -280,7 +280,7 @@ def test_plan_changes_no_receipt(tmp_path: Path) -> None:
     run_pass(tmp_path, roles)
     before = (tmp_path / "state" / "receipts" / "a.json").read_bytes()
     ansible = FakeAnsible(tmp_path / "memory", {})
-    converge.run_pass(
+    converge.run_selected_roles(
         run_context(tmp_path, roles, ansible), [inputs("a", files="f2")], recording=False
     )
     assert ansible.ran == [["a"]]
@@ -338,7 +338,7 @@ def busy(
     write_file(folder / "memory" / "roles" / "a" / "tasks" / "in_use.yml", "[]\n")
     monkeypatch.setattr(runner, "_run_context", lambda *_: run_context(folder, roles, ansible))
     monkeypatch.setattr(runner, "install_drift_code", lambda *_: None)
-    monkeypatch.setattr(dpkg_repair, "repair", lambda *_: ran.append("packages"))
+    monkeypatch.setattr(dpkg_repair, "repair_dpkg", lambda *_: ran.append("packages"))
     assert runner.converge_node(folder, folder / "memory", {"full": full}) == (code == 0)
     return ran
 

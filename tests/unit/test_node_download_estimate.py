@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chautari.node.download_estimate import estimate
+from chautari.node.download_estimate import estimate_download
 from chautari.node.resources import resources_of_task
 
 URIS = """\
@@ -78,32 +78,32 @@ def test_estimate_adds_packages_and_files(tmp_path: Path, apt: Path, server: str
     records = write_records(
         tmp_path, package("beta"), package("alpha"), package("alpha"), {"download": f"{server}/big"}
     )
-    assert estimate(records) == EMPTY | {"bytes": 6234, "packages": 1234}
+    assert estimate_download(records) == EMPTY | {"bytes": 6234, "packages": 1234}
     [line] = apt.read_text().splitlines()
     assert line.endswith("--print-uris install -- alpha beta")
 
 
 @pytest.mark.parametrize("path", ["/gone", "/odd", "/none"])
 def test_estimate_names_a_file_of_unknown_size(path: str, tmp_path: Path, server: str) -> None:
-    found = estimate(write_records(tmp_path, {"download": f"{server}{path}"}))
+    found = estimate_download(write_records(tmp_path, {"download": f"{server}{path}"}))
     assert (found["bytes"], found["unknown_urls"]) == (0, [f"{server}{path}"])
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/x", "", "http://["])
 def test_estimate_requests_sizes_only_over_http(url: str, tmp_path: Path) -> None:
-    assert estimate(write_records(tmp_path, {"download": url}))["unknown_urls"] == [url]
+    assert estimate_download(write_records(tmp_path, {"download": url}))["unknown_urls"] == [url]
 
 
 def test_estimate_survives_an_unreachable_server(tmp_path: Path, server: str) -> None:
     url = "http://127.0.0.1:9/x"
-    assert estimate(write_records(tmp_path, {"download": url}))["unknown_urls"] == [url]
+    assert estimate_download(write_records(tmp_path, {"download": url}))["unknown_urls"] == [url]
 
 
 def test_estimate_never_passes_an_invalid_name_to_apt(tmp_path: Path, apt: Path) -> None:
     assert (
-        estimate(write_records(tmp_path, package("--force"), package("/x.deb"), package("a*")))[
-            "bytes"
-        ]
+        estimate_download(
+            write_records(tmp_path, package("--force"), package("/x.deb"), package("a*"))
+        )["bytes"]
         == 0
     )
     assert not apt.exists()
@@ -112,30 +112,30 @@ def test_estimate_never_passes_an_invalid_name_to_apt(tmp_path: Path, apt: Path)
 def test_estimate_without_records_runs_nothing(tmp_path: Path, apt: Path) -> None:
     other = {"item": {"kind": "path", "name": "/etc/x"}}
     for records in (tmp_path / "gone", write_records(tmp_path, other, {"completed": True})):
-        assert estimate(records) == EMPTY
+        assert estimate_download(records) == EMPTY
     assert not apt.exists()
 
 
 def test_estimate_counts_packages_in_addition_to_an_unknown_one(tmp_path: Path, apt: Path) -> None:
     """What several packages bring along is fetched once."""
     names = ("alpha", "beta", "new-one", "new-two", "zeta")
-    found = estimate(write_records(tmp_path, *map(package, names)))
+    found = estimate_download(write_records(tmp_path, *map(package, names)))
     assert (found["bytes"], found["packages"]) == (1234, 1234)
     assert found["unknown_packages"] == ["new-one", "new-two"]
 
 
 def test_estimate_leaves_out_a_package_to_remove(tmp_path: Path, apt: Path) -> None:
     [gone], _ = resources_of_task("apt", {"name": "apache2", "state": "absent"}, {}, False)
-    assert estimate(write_records(tmp_path, {"item": gone})) == EMPTY
+    assert estimate_download(write_records(tmp_path, {"item": gone})) == EMPTY
     assert not apt.exists()
 
 
 def test_estimate_names_images_as_of_unknown_size(tmp_path: Path) -> None:
     image = "the image docker.io/library/x@sha256:00"
-    assert estimate(write_records(tmp_path, {"download": image})) == EMPTY | {
+    assert estimate_download(write_records(tmp_path, {"download": image})) == EMPTY | {
         "unknown_urls": [image]
     }
 
 
 def test_estimate_is_partial_after_an_incomplete_dry_run(tmp_path: Path) -> None:
-    assert estimate(write_records(tmp_path), partial=True)["partial"] is True
+    assert estimate_download(write_records(tmp_path), partial=True)["partial"] is True

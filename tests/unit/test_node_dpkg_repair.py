@@ -45,7 +45,7 @@ def did(machine: Path) -> list[str]:
 def repair(machine: Path) -> list[dict[str, Any]]:
     """Repair the packages, and return the events."""
     events: list[dict[str, Any]] = []
-    dpkg_repair.repair(
+    dpkg_repair.repair_dpkg(
         lambda argv: subprocess.run(argv, check=False).returncode,
         lambda event: events.append(dict(event)),
     )
@@ -85,7 +85,7 @@ def test_repair_leaves_packages_to_a_running_apt(
     machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (machine / "dpkg").write_text(BROKEN)
-    monkeypatch.setattr(lock, "apt_holder", lambda: "apt, process 1")
+    monkeypatch.setattr(lock, "apt_lock_holder", lambda: "apt, process 1")
     assert (repair(machine), did(machine)) == ([], [])
 
 

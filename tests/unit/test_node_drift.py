@@ -30,7 +30,7 @@ def write_role_receipt(state: Path, *items: Data, role: str = "web", **given: An
 
 
 def drift_text(state: Path) -> str:
-    return drift.describe_drift(drift.drift(state))
+    return drift.describe_drift(drift.find_drift(state))
 
 
 def test_drift_of_a_node_without_a_deploy_is_empty(state: Path) -> None:
@@ -114,7 +114,7 @@ def test_drift_shows_the_diff_of_a_file_with_two_resources(state: Path, tmp_path
     file = write_file(tmp_path / "x")
     write_role_receipt(state, path_item(file), {"kind": "exists", "name": str(file)})
     write_file(file, "two\n")
-    [item] = drift.drift(state)["roles"]["web"]
+    [item] = drift.find_drift(state)["roles"]["web"]
     assert item["diff"][-2:] == ["-one", "+two"]
 
 
@@ -122,7 +122,7 @@ def test_drift_shortens_a_long_diff(state: Path, tmp_path: Path) -> None:
     file = write_file(tmp_path / "x", "".join(f"a{n}\n" for n in range(500)))
     write_role_receipt(state, path_item(file))
     write_file(file, "".join(f"b{n}\n" for n in range(500)))
-    [item] = drift.drift(state)["roles"]["web"]
+    [item] = drift.find_drift(state)["roles"]["web"]
     assert len(item["diff"]) == drift.MAX_DIFF_LINES + 1
     assert item["diff"][-1].endswith("more lines")
 
@@ -130,7 +130,7 @@ def test_drift_shortens_a_long_diff(state: Path, tmp_path: Path) -> None:
 def test_drift_ignores_an_incomplete_receipt(state: Path) -> None:
     probe = {"kind": "probe", "name": "certificate", "script": "echo none; exit 1"}
     write_role_receipt(state, items=[probe])
-    found = drift.drift(state)
+    found = drift.find_drift(state)
     assert (found["roles"], found["known"]) == ({}, 1)
 
 
@@ -140,13 +140,13 @@ def test_damaged_receipt_does_not_hide_drift_of_other_roles(state: Path, tmp_pat
     write_role_receipt(state, role="b")
     (receipts.receipts_folder(state) / "b.json").write_text("{")
     file.unlink()
-    assert list(drift.drift(state)["roles"]) == ["a", "b"]
+    assert list(drift.find_drift(state)["roles"]) == ["a", "b"]
 
 
 def test_role_without_a_receipt_is_at_work_during_a_run(state: Path) -> None:
     receipts.mark_installed(state, ["web"])
-    assert list(drift.drift(state)["roles"]) == ["web"]
-    during = drift.drift(state, {"operator": "ana", "run": "r"})
+    assert list(drift.find_drift(state)["roles"]) == ["web"]
+    during = drift.find_drift(state, {"operator": "ana", "run": "r"})
     assert during["roles"] == {} and during["known"] == 1
     assert during["busy"] == {"operator": "ana", "run": "r"}
 
@@ -159,7 +159,7 @@ def test_drift_reports_an_unreadable_receipt_with_the_next_step(
     write_role_receipt(state)
     file = receipts.receipts_folder(state) / "web.json"
     file.write_text("{") if harm == "damaged" else file.unlink()
-    assert drift.drift(state)["known"] == 1
+    assert drift.find_drift(state)["known"] == 1
     assert drift.main([], state) == 1
     first, role, text = capsys.readouterr().out.splitlines()
     assert (first, role) == ("Changed since the last deploy:", "web")
@@ -169,8 +169,8 @@ def test_drift_reports_an_unreadable_receipt_with_the_next_step(
 def test_drift_ignores_a_removed_role(state: Path) -> None:
     receipts.mark_installed(state, ["web", "tls"])
     write_role_receipt(state)
-    receipts.forget_role(state, "tls")
-    assert drift.drift(state)["roles"] == {}
+    receipts.delete_records_of_role(state, "tls")
+    assert drift.find_drift(state)["roles"] == {}
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_drift_mails_nothing_during_a_deploy(
     file.unlink()
     holders = iter([{"operator": "ana"}, None] if begins == "before" else [None, {}])
     with monkeypatch.context() as working:
-        working.setattr(lock, "holder", lambda: next(holders))
+        working.setattr(lock, "lock_holder", lambda: next(holders))
         assert drift.main(["--mail"], state) == 0
     assert ((state / "drift.mailed").read_text(), list(mails.glob("mail.*"))) == (note, [])
     drift.main(["--mail"], state)
@@ -255,5 +255,5 @@ def test_drift_reads_only_plain_files_for_a_diff(now: str, state: Path, tmp_path
         os.mkfifo(file, 0o644)
     else:
         file.symlink_to(write_file(tmp_path / "other", "two\n"))
-    [item] = drift.drift(state)["roles"]["web"]
+    [item] = drift.find_drift(state)["roles"]["web"]
     assert "diff" not in item

@@ -25,7 +25,7 @@ def unfinished_packages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list of interrupted packages of this node, empty at first."""
     found: list[str] = []
     monkeypatch.setattr(dpkg_repair, "list_unfinished_packages", lambda: found)
-    monkeypatch.setattr(lock, "apt_holder", str)
+    monkeypatch.setattr(lock, "apt_lock_holder", str)
     return found
 
 
@@ -43,7 +43,7 @@ def plan_roles(
     (folder / "events.jsonl").unlink(missing_ok=True)
     ansible = FakeAnsible(folder / "memory", does)
     there = run_context(folder, roles, lambda playbook: ansible(playbook) or code)
-    dry_run.plan(there, full=False, last_lines=lambda: ["x"])
+    dry_run.report_dry_run(there, full=False, last_lines=lambda: ["x"])
     [chosen] = events_of(folder, "roles_selected")
     later = events_of(folder, "followup_roles")
     return chosen["roles"], later[0]["roles"] if later else {}
@@ -105,12 +105,16 @@ def test_plan_adds_only_roles_whose_receipt_would_break(
 ) -> None:
     roles = [inputs("a"), inputs("b")]
     there = run_context(tmp_path, roles, lambda _: 0)
-    receipt_writer.save_receipt(there.state, receipts.Receipt("a", "r", 0, {}, {}, [watched], [{}]))
+    receipt_writer.write_role_receipt(
+        there.state, receipts.Receipt("a", "r", 0, {}, {}, [watched], [{}])
+    )
     records = tmp_path / "notes"
     for changed in ('"changed": true, ', ""):
         text = str(item).replace("'", '"')
         records.write_text(f'{{"role": "b", {changed}"item": {text}}}\n')
-        assert len(dry_run.followup_roles(there, {"b"}, records)) == (follows if changed else 0)
+        assert len(dry_run.roles_of_second_pass(there, {"b"}, records)) == (
+            follows if changed else 0
+        )
 
 
 def test_plan_reports_an_incomplete_dry_run_with_a_partial_estimate(tmp_path: Path) -> None:
@@ -146,7 +150,7 @@ def test_plan_ignores_an_interrupted_installation_that_a_deploy_leaves(
 ) -> None:
     unfinished_packages.append("nginx")
     if why == "apt at work":
-        monkeypatch.setattr(lock, "apt_holder", lambda: "apt, process 1")
+        monkeypatch.setattr(lock, "apt_lock_holder", lambda: "apt, process 1")
     else:
         deploy_roles(tmp_path, [inputs("a")])
     plan_roles(tmp_path, [inputs("a")])

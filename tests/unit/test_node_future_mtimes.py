@@ -65,7 +65,7 @@ def test_reset_future_mtimes_changes_only_future_times(tmp_path: Path) -> None:
     future_mtimes.reset_future_mtimes([{"kind": "path", "name": str(other)}, item(tmp_path)])
     assert (tmp_path / "etc" / "old").stat().st_mtime_ns == before
     assert all(file.stat().st_mtime <= time.time() for file in (new, target))
-    assert (stamp.stat().st_mtime_ns, resource_states.is_future(other.stat().st_mtime_ns)) == (
+    assert (stamp.stat().st_mtime_ns, resource_states.is_future_time(other.stat().st_mtime_ns)) == (
         0,
         True,
     )
@@ -78,7 +78,7 @@ def test_reset_future_mtimes_resets_a_dangling_link_itself(tmp_path: Path) -> No
     (tmp_path / "etc" / "link").symlink_to("nowhere")
     touch_at(tmp_path / "etc" / "link", HOUR)
     future_mtimes.reset_future_mtimes([item(tmp_path)])
-    assert not resource_states.is_future((tmp_path / "etc" / "link").lstat().st_mtime_ns)
+    assert not resource_states.is_future_time((tmp_path / "etc" / "link").lstat().st_mtime_ns)
 
 
 @pytest.mark.parametrize(("written", "loaded"), [(HOUR, 2 * HOUR), (HOUR, -1), (-HOUR, HOUR)])
@@ -113,5 +113,5 @@ def test_plan_changes_no_times(tmp_path: Path) -> None:
     stamp = touch_at(tmp_path / "x.stamp", HOUR)
     roles = [inputs("a", items=[item(tmp_path)])]
     there = run_context(tmp_path, roles, FakeAnsible(tmp_path / "memory", {}))
-    dry_run.plan(there, full=False, last_lines=list)
-    assert resource_states.is_future(stamp.stat().st_mtime_ns)
+    dry_run.report_dry_run(there, full=False, last_lines=list)
+    assert resource_states.is_future_time(stamp.stat().st_mtime_ns)

@@ -19,28 +19,28 @@ def file(tmp_path: Path) -> Path:
 
 def secrets(folder: Path, *values: str) -> list[str]:
     (folder / "secrets.json").write_text(json.dumps(values))
-    return journal.read_secrets(folder / "secrets.json")
+    return journal.read_secret_spellings(folder / "secrets.json")
 
 
 def test_append_event_writes_whole_lines_in_order(file: Path) -> None:
     for number in range(3):
         journal.append_event(file, {"event": "task", "n": number, "text": "a\nb"})
-    assert [json.loads(line)["n"] for line in journal.read_lines(file)] == [0, 1, 2]
+    assert [json.loads(line)["n"] for line in journal.read_lines_from(file)] == [0, 1, 2]
 
 
 def test_read_lines_continues_at_a_position(file: Path) -> None:
     journal.append_event(file, {"event": "a"})
-    position = sum(map(len, journal.read_lines(file)))
+    position = sum(map(len, journal.read_lines_from(file)))
     journal.append_event(file, {"event": "b"})
-    assert [json.loads(line)["event"] for line in journal.read_lines(file, position)] == ["b"]
+    assert [json.loads(line)["event"] for line in journal.read_lines_from(file, position)] == ["b"]
 
 
 def test_read_lines_leaves_out_a_partial_line(file: Path) -> None:
-    assert journal.read_lines(file) == []
+    assert journal.read_lines_from(file) == []
     journal.append_event(file, {"event": "a"})
     with file.open("a") as stream:
         stream.write('{"event": "ha')
-    assert len(journal.read_lines(file)) == 1
+    assert len(journal.read_lines_from(file)) == 1
 
 
 @pytest.mark.parametrize("kind", ["task", "difference"])
@@ -53,7 +53,7 @@ def test_long_journal_keeps_only_important_events(
     assert file.stat().st_size < 300
     for name in ("failure", "role_finished", "check", "run_finished"):
         journal.append_event(file, {"event": name})
-    assert [json.loads(line)["event"] for line in journal.read_lines(file)[-4:]] == [
+    assert [json.loads(line)["event"] for line in journal.read_lines_from(file)[-4:]] == [
         "failure", "role_finished", "check", "run_finished",
     ]  # fmt: skip
 
@@ -63,7 +63,7 @@ def test_append_event_masks_secrets_everywhere(secret: str, file: Path, tmp_path
     known = secrets(tmp_path, secret)
     event: dict[str, Any] = {"event": "failure", "message": f"a{secret}b", "log": [secret, secret]}
     journal.append_event(file, event, known)
-    [line] = map(json.loads, journal.read_lines(file))
+    [line] = map(json.loads, journal.read_lines_from(file))
     assert line["message"] == f"a{journal.MASK}b"
     assert line["log"] == [journal.MASK] * 2
 
@@ -101,7 +101,7 @@ KEY = "-----BEGIN KEY-----\nMIIcanaryMIIcanaryMII\nshort\n-----END KEY-----\n"
 def test_append_event_masks_secrets_in_each_encoding(text: str, file: Path, tmp_path: Path) -> None:
     known = secrets(tmp_path, HARD, KEY)
     journal.append_event(file, {"event": "failure", "deep": [{"message": text}]}, known)
-    [line] = map(json.loads, journal.read_lines(file))
+    [line] = map(json.loads, journal.read_lines_from(file))
     [found] = line["deep"]
     assert journal.MASK in found["message"]
     for part in ("canary", "quoted", "XVvdGVk"):
@@ -115,7 +115,7 @@ def test_mask_secrets_ignores_short_lines_of_a_key(tmp_path: Path) -> None:
 def test_append_event_keeps_values_that_are_no_text(file: Path, tmp_path: Path) -> None:
     event = {"event": "a", "n": 7, "none": None, "yes": True, "list": [1.5, ["x"]]}
     journal.append_event(file, event, secrets(tmp_path, "canary"))
-    assert [json.loads(line) for line in journal.read_lines(file)] == [event]
+    assert [json.loads(line) for line in journal.read_lines_from(file)] == [event]
 
 
 def test_full_disk_leaves_no_partial_line(file: Path) -> None:
@@ -129,11 +129,11 @@ def test_full_disk_leaves_no_partial_line(file: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert file.read_bytes() == before
     journal.append_event(file, {"event": "c"})
-    assert [json.loads(line)["event"] for line in journal.read_lines(file)] == ["a", "c"]
+    assert [json.loads(line)["event"] for line in journal.read_lines_from(file)] == ["a", "c"]
 
 
 def test_bundle_without_secrets_masks_nothing(tmp_path: Path) -> None:
-    assert journal.read_secrets(tmp_path / "gone") == []
+    assert journal.read_secret_spellings(tmp_path / "gone") == []
 
 
 def test_trim_keeps_beginning_and_end_of_a_long_log(

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("node_state")
 
 @pytest.mark.usefixtures("lock_holder")
 def test_lock_reports_its_holder() -> None:
-    with lock.hold_lock(ABOUT) as holder:
+    with lock.hold_lock_or_yield_holder(ABOUT) as holder:
         assert holder is not None
         assert (holder["operator"], holder["origin"], holder["run"]) == ("luz", "cusco", OLD)
         assert abs(holder["since"] - time.time()) < 60
@@ -28,21 +28,21 @@ def test_lock_is_free_after_its_holder_was_killed(
 ) -> None:
     lock_holder.send_signal(signal.SIGKILL)
     lock_holder.wait()
-    assert lock.holder() is None
-    with lock.hold_lock(ABOUT) as holder:
+    assert lock.lock_holder() is None
+    with lock.hold_lock_or_yield_holder(ABOUT) as holder:
         assert holder is None
 
 
 def test_lock_is_free_after_its_holder_ended() -> None:
-    with lock.hold_lock(ABOUT):
+    with lock.hold_lock_or_yield_holder(ABOUT):
         assert json.loads(lock.HOLDER.read_text())["operator"] == "ana"
     assert not lock.HOLDER.exists()
-    assert lock.holder() is None
+    assert lock.lock_holder() is None
 
 
 def test_query_for_the_holder_does_not_block_the_lock(node_state: Path) -> None:
     asking = lock.LOCK.open("a")
     lock.fcntl.flock(asking, lock.fcntl.LOCK_SH)
     threading.Timer(0.1, asking.close).start()
-    with lock.hold_lock(ABOUT) as holder:
+    with lock.hold_lock_or_yield_holder(ABOUT) as holder:
         assert holder is None

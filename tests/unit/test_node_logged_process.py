@@ -18,7 +18,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def sh(script: str, log: Path, *secrets: str) -> int:
-    return logged_process.run(
+    return logged_process.run_logged(
         ["sh", "-c", script], log, journal.secret_spellings(secrets), {"X": "given"}
     )
 
@@ -27,7 +27,7 @@ def test_log_has_both_streams_in_order(log: Path) -> None:
     assert sh('echo one; echo two >&2; echo "$X $HOME"; exit 3', log) == 3
     assert log.read_text() == "one\ntwo\ngiven /root\n"
     assert sh("echo three", log) == 0
-    assert logged_process.tail(log) == ["one", "two", "given /root", "three"]
+    assert logged_process.log_tail(log) == ["one", "two", "given /root", "three"]
 
 
 def test_log_never_holds_a_secret_even_while_it_is_written(log: Path) -> None:
@@ -54,7 +54,7 @@ def test_log_stays_within_its_limit_while_the_command_runs(
 def test_command_continues_when_its_log_cannot_be_written(tmp_path: Path) -> None:
     full = tmp_path / "gone" / "log"
     assert sh("i=0; while [ $i -lt 9000 ]; do i=$((i+1)); echo 0123456789$i; done", full) == 0
-    assert logged_process.tail(full) == []
+    assert logged_process.log_tail(full) == []
 
 
 def test_run_does_not_wait_for_background_children(

@@ -73,7 +73,7 @@ def test_incomplete_old_receipt_keeps_its_reason(tmp_path: Path) -> None:
 def test_roles_that_an_old_version_installed_can_be_removed(tmp_path: Path) -> None:
     write_file(tmp_path / "carried" / "framadate", "")
     assert receipts.obsolete_roles(tmp_path, ["web"]) == ["framadate"]
-    receipts.forget_role(tmp_path, "framadate")
+    receipts.delete_records_of_role(tmp_path, "framadate")
     assert receipts.obsolete_roles(tmp_path, ["web"]) == []
 
 
@@ -121,7 +121,7 @@ def old_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_old_journal_is_read_with_current_names(
     old_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert runner.follow(OLD_RUN, 0) == 0
+    assert runner.follow_run(OLD_RUN, 0) == 0
     events = [parse_event(line) for line in capsys.readouterr().out.splitlines()]
     assert [event and event["event"] for event in events] == NEW_NAMES
 
@@ -130,7 +130,7 @@ def test_old_journal_is_read_from_an_offset(
     old_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = (old_run / "events.jsonl").read_text().splitlines(keepends=True)[0]
-    runner.follow(OLD_RUN, len(first))
+    runner.follow_run(OLD_RUN, len(first))
     names = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
     assert names == NEW_NAMES[1:]
 

@@ -163,7 +163,7 @@ def test_prune_contents_deletes_texts_without_a_receipt(state: Path, file: Path)
     write_file(file, "two\n")
     write_web_receipt(state, file)
     assert contents(state) == ["one\n", "two\n"]
-    receipt_writer.prune_contents(state)
+    receipt_writer.delete_unreferenced_texts(state)
     assert contents(state) == ["two\n"]
 
 
@@ -178,6 +178,6 @@ def test_unreadable_path_makes_the_receipt_incomplete(
         assert why.startswith(f"{tmp_path}/x: cannot be read (Input/output error); ")
         # It is the deploy's own unfinished business: no drift, and no reason for another pass.
         assert set(codes(receipts.roles_to_run(state, [inputs()])["web"])) == {"receipt_incomplete"}
-        assert drift.drift(state)["roles"] == {}
+        assert drift.find_drift(state)["roles"] == {}
     found = receipts.roles_to_run(state, [inputs()])["web"]
     assert [reason_text(why) for why in found][1:] == [f"{tmp_path}/x: can be read again"]

@@ -229,4 +229,4 @@ def test_unreadable_path_runs_only_its_own_role(state: Path, tmp_path: Path) -> 
         f"{lost}: cannot be read (Too many levels of symbolic links); `stat {lost}` on the node "
         "shows more"
     )
-    assert reason_text(why) in drift.describe_drift(drift.drift(state))
+    assert reason_text(why) in drift.describe_drift(drift.find_drift(state))

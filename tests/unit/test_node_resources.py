@@ -7,7 +7,7 @@ import pytest
 from chautari.node.resources import (
     READING,
     merge_resources,
-    path_item,
+    path_resource,
     resource_key,
     resources_of_task,
 )
@@ -159,8 +159,10 @@ def test_censored_copy_into_a_folder_is_untracked() -> None:
 
 
 def test_resources_with_the_same_name_have_the_same_key() -> None:
-    assert resource_key(path_item("/etc/x", sha1="ab")) == resource_key(path_item("/etc/x/"))
-    assert resource_key(exists("/etc/x")) != resource_key(path_item("/etc/x"))
+    assert resource_key(path_resource("/etc/x", sha1="ab")) == resource_key(
+        path_resource("/etc/x/")
+    )
+    assert resource_key(exists("/etc/x")) != resource_key(path_resource("/etc/x"))
 
 
 def test_merge_keeps_that_a_restarted_unit_is_enabled() -> None:

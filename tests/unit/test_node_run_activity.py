@@ -24,10 +24,10 @@ def test_activity_names_the_holder_and_the_current_role(
     write_run(node_state, RUN, STARTED, *roles, {"event": "task", "task": "t"})
     assert main.main({"action": "activity"}, io.BytesIO()) == 0
     assert printed_events(capsys) == [{"event": "activity", "busy": None}]
-    monkeypatch.setattr(lock, "holder", lambda: {"operator": "luz", "run": RUN})
+    monkeypatch.setattr(lock, "lock_holder", lambda: {"operator": "luz", "run": RUN})
     main.main({"action": "activity"}, io.BytesIO())
     [answer] = printed_events(capsys)
     assert answer["busy"] == {"operator": "luz", "run": RUN, "role": "php"}
-    monkeypatch.setattr(lock, "holder", lambda: {"operator": "luz", "run": OLD})
+    monkeypatch.setattr(lock, "lock_holder", lambda: {"operator": "luz", "run": OLD})
     main.main({"action": "activity"}, io.BytesIO())
     assert printed_events(capsys)[0]["busy"]["role"] == ""

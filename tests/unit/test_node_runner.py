@@ -50,7 +50,7 @@ def test_start_that_cannot_be_recorded_leaves_nothing(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/x")
 
-    monkeypatch.setattr(runner, "unpack", full)
+    monkeypatch.setattr(runner, "unpack_bundle", full)
     sent = b"sent"
     arguments = ABOUT | {"action": "start", "sha256": hashlib.sha256(sent).hexdigest()}
     assert runner.main(arguments, io.BytesIO(sent)) == 1

@@ -61,7 +61,7 @@ def test_follow_reports_a_lost_run_only_when_the_unit_is_inactive_twice(
         return len(queries) == 2
 
     monkeypatch.setattr(runner, "_unit_is_active", gone)
-    assert runner.follow(RUN, 0) == 0
+    assert runner.follow_run(RUN, 0) == 0
     assert [event["event"] for event in printed_events(capsys)] == ["run_started", "run_finished"]
 
 
@@ -69,7 +69,7 @@ def test_follow_prints_every_event_and_ends_with_the_run(
     node_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(node_state, RUN, STARTED, {"event": "heartbeat"}, ENDED, {"event": "never told"})
-    assert runner.follow(RUN, 0) == 0
+    assert runner.follow_run(RUN, 0) == 0
     assert [event["event"] for event in printed_events(capsys)] == [
         "run_started",
         "heartbeat",
@@ -81,24 +81,24 @@ def test_follow_continues_at_an_offset(
     node_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(node_state, RUN, STARTED, {"event": "role_message", "role": "a", "text": "ñ"}, ENDED)
-    runner.follow(RUN, 0)
+    runner.follow_run(RUN, 0)
     first, *rest = printed_events(capsys)
-    runner.follow(RUN, first["offset"])
+    runner.follow_run(RUN, first["offset"])
     assert printed_events(capsys) == rest
 
 
 def test_follow_returns_how_the_run_ended(node_state: Path) -> None:
     write_run(node_state, RUN, STARTED, ENDED | {"ok": False})
-    assert runner.follow(RUN, 0) == 1
+    assert runner.follow_run(RUN, 0) == 1
     write_run(node_state, OLD, {"event": "busy", "holder": {}})
-    assert runner.follow(OLD, 0) == runner.BUSY
+    assert runner.follow_run(OLD, 0) == runner.BUSY
 
 
 def test_follow_reports_a_unit_that_ended_without_an_event(
     node_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_run(node_state, RUN, STARTED)
-    assert runner.follow(RUN, 0) == 1
+    assert runner.follow_run(RUN, 0) == 1
     assert printed_events(capsys)[-1] == {"event": "run_lost", "run": RUN, "full_folder": ""}
 
 
@@ -108,7 +108,7 @@ def test_follow_reports_a_full_disk(
     write_run(node_state, RUN, STARTED)
     there = os.statvfs(node_state)
     monkeypatch.setattr(runner, "FULL_DISK_BYTES", there.f_bavail * there.f_frsize * 2)
-    assert runner.follow(RUN, 0) == 1
+    assert runner.follow_run(RUN, 0) == 1
     assert printed_events(capsys)[-1] == {
         "event": "run_lost",
         "run": RUN,
@@ -132,7 +132,7 @@ def test_follow_waits_for_lines_that_are_still_written(
 
     writer = threading.Thread(target=write)
     writer.start()
-    assert runner.follow(RUN, 0) == 0
+    assert runner.follow_run(RUN, 0) == 0
     writer.join()
     assert [event["event"] for event in printed_events(capsys)] == [
         "run_started",
@@ -153,7 +153,7 @@ def test_follow_sends_a_heartbeat_of_a_silent_run(
             stream.write(json.dumps(ENDED) + "\n")
 
     threading.Timer(0.3, end).start()
-    assert runner.follow(RUN, 0) == 0
+    assert runner.follow_run(RUN, 0) == 0
     events = [event["event"] for event in printed_events(capsys)]
     assert events[0] == "run_started"
     assert "heartbeat" in events

@@ -60,7 +60,7 @@ def test_plan_runs_ansible_in_check_mode_and_keeps_every_receipt(
 ) -> None:
     folder = write_run(node_state)
     before = {path.name: path.read_bytes() for path in (node_state / "receipts").glob("*.json")}
-    assert runner.plan(folder, memory, {"run": RUN}) is True
+    assert runner.report_plan(folder, memory, {"run": RUN}) is True
     assert started_commands == [
         ["ansible-playbook", "playbooks/run.yml", "--check", "--diff", "yes"]
     ]
@@ -75,7 +75,7 @@ def test_plan_without_outdated_roles_starts_nothing(
 ) -> None:
     write_file(memory / "roles.json", json.dumps([inputs("a"), inputs("b")]))
     folder = write_run(node_state)
-    assert runner.plan(folder, memory, {"run": RUN}) is True
+    assert runner.report_plan(folder, memory, {"run": RUN}) is True
     assert started_commands == []
 
 
@@ -97,7 +97,7 @@ def test_converge_repairs_packages_before_any_role_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(dpkg_repair, "list_unfinished_packages", lambda: ["nginx"])
-    monkeypatch.setattr(lock, "apt_holder", lambda: "")
+    monkeypatch.setattr(lock, "apt_lock_holder", lambda: "")
     folder = write_run(node_state)
     assert runner.converge_node(folder, memory, {"run": RUN}) is False
     assert [argv[0] for argv in started_commands] == ["sh", "ansible-playbook"]
@@ -121,10 +121,10 @@ def test_run_mode_runs_the_steps_of_the_mode(
     node_state: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    for name in ("converge_node", "run_checks", "plan"):
+    for name in ("converge_node", "run_checks", "report_plan"):
         monkeypatch.setattr(runner, name, lambda *_, name=name: done.append(name) or True)
     for about, steps in (
-        ({"mode": "plan"}, ["plan"]),
+        ({"mode": "plan"}, ["report_plan"]),
         ({"mode": "verify"}, ["run_checks"]),
         ({"mode": "deploy"}, ["converge_node", "run_checks"]),
         ({"mode": "deploy", "checks": False}, ["converge_node"]),
@@ -159,7 +159,7 @@ def test_events_with_the_log_mask_secrets(
     about = {"run": RUN}
     {
         "converge": lambda: runner.converge_node(folder, memory, about),
-        "plan": lambda: runner.plan(folder, memory, about),
+        "plan": lambda: runner.report_plan(folder, memory, about),
         "check": lambda: runner.run_checks(folder, memory, 0.0),
     }[action]()
     found = {line["event"]: line for line in events(folder)}

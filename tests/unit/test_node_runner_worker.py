@@ -121,7 +121,7 @@ def test_malformed_line_ends_neither_the_run_nor_its_follower(
     monkeypatch.setattr(runner, "run_checks", lambda *_: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert runner.run_worker(RUN) == 0
-    assert runner.follow(RUN, 0) == 0
+    assert runner.follow_run(RUN, 0) == 0
     assert [event["event"] for event in printed_events(capsys)][-2:] == [
         "malformed",
         "run_finished",
@@ -248,12 +248,12 @@ def fail_start_event(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fail_busy_event(node_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "_acquire", lambda _: False)
+    monkeypatch.setattr(lock, "_try_lock_thrice", lambda _: False)
     fail_start_event(node_state, monkeypatch)
 
 
 def terminate_while_locking(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "_acquire", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(lock, "_try_lock_thrice", lambda _: os.kill(os.getpid(), signal.SIGTERM))
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_survey_of_a_busy_node_only_names_the_holder(
         raise AssertionError("receipts were looked at")
 
     monkeypatch.setattr(survey.receipts, "roles_to_run", never)
-    monkeypatch.setattr(lock, "holder", lambda: ABOUT)
+    monkeypatch.setattr(lock, "lock_holder", lambda: ABOUT)
     found = survey_node([inputs("a")], capsys)
     assert found["busy"] == ABOUT
     assert not {"reasons", "up_to_date"} & set(found)
@@ -87,8 +87,8 @@ def test_machine_fact_lines_equal_those_of_the_preflight_script() -> None:
         ["sh"], input=facts.SCRIPT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
     ours, theirs = (
-        facts.parse(survey.machine_fact_lines([]), now, now),
-        facts.parse(script, now, now),
+        facts.parse_facts(survey.machine_fact_lines([]), now, now),
+        facts.parse_facts(script, now, now),
     )
     for name in ("os", "machine", "init", "venv", "deployed"):
         assert getattr(ours, name) == getattr(theirs, name), name
@@ -108,7 +108,7 @@ def test_machine_fact_lines_name_marker_and_earlier_deploy(
     monkeypatch.setattr(survey, "MARKER", write_file(tmp_path / "marker", "digest\n"))
     (tmp_path / "current").symlink_to("nowhere")
     role = {"role": "nextcloud", "installed": str(tmp_path / "current")}
-    found = facts.parse(survey.machine_fact_lines([role, {"role": "base"}]), 0, 0)
+    found = facts.parse_facts(survey.machine_fact_lines([role, {"role": "base"}]), 0, 0)
     assert (found.venv, found.deployed) == ("digest", "nextcloud")
 
 

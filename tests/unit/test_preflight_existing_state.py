@@ -18,7 +18,7 @@ FOUND = (
 
 
 def test_machine_is_refused_once_for_each_role_with_every_name() -> None:
-    refusals = list(existing_state.refusals(FOUND, ()))
+    refusals = list(existing_state.existing_state_refusals(FOUND, ()))
     assert [refusal.code for refusal in refusals] == ["existing_state"] * 2
     assert "/etc/nginx/sites-enabled/radio, /etc/nginx/sites-enabled/library" in refusals[0].reason
     assert "`adopt: [nginx]`" in refusals[0].fix
@@ -26,9 +26,9 @@ def test_machine_is_refused_once_for_each_role_with_every_name() -> None:
 
 
 def test_role_that_the_region_adopts_is_not_refused() -> None:
-    [refusal] = existing_state.refusals(FOUND, ("nginx",))
+    [refusal] = existing_state.existing_state_refusals(FOUND, ("nginx",))
     assert refusal.data["role"] == "firewall"
-    assert list(existing_state.refusals(FOUND, ("nginx", "firewall"))) == []
+    assert list(existing_state.existing_state_refusals(FOUND, ("nginx", "firewall"))) == []
 
 
 def test_paths_of_a_machine_are_quoted() -> None:
@@ -37,7 +37,7 @@ def test_paths_of_a_machine_are_quoted() -> None:
         ("firewall", "nftables: inet x; reboot"),
         ("nginx", "/etc/nginx/conf.d/'; reboot; '.conf"),
     )
-    script = existing_state.adopt_and_claim_script(("base", "nginx"), hostile)
+    script = existing_state.copy_adopted_and_mark_ours_script(("base", "nginx"), hostile)
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
     *_, calls, claim = script.rstrip().splitlines()
     assert calls.startswith("adopt_paths '/etc/nginx/conf.d/$(touch x).conf' ")
@@ -48,17 +48,19 @@ def test_paths_of_a_machine_are_quoted() -> None:
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_script_with_every_role_is_valid_and_ends_well(shell: str) -> None:
     patterns = {role: ["/nowhere/*", "/etc/no such file"[:8]] for role in ROLES}
-    script = facts.script({}, {**patterns, "firewall": ["/nowhere", "nftables:"], "ssh": ["sshd:"]})
+    script = facts.facts_script(
+        {}, {**patterns, "firewall": ["/nowhere", "nftables:"], "ssh": ["sshd:"]}
+    )
     subprocess.run([shell, "-n"], input=script, text=True, check=True)
     assert script.rstrip().endswith("exit 0")
-    assert facts.script({}, {}) == facts.script({})
+    assert facts.facts_script({}, {}) == facts.facts_script({})
 
 
 def test_operators_get_a_key_and_so_keep_their_login() -> None:
-    script = existing_state.script({"ssh": ["sshd:"]}, ("ana", "luz"))
+    script = existing_state.existing_state_script({"ssh": ["sshd:"]}, ("ana", "luz"))
     assert "report_existing_logins ssh ana luz\n" in script
 
 
 def test_number_of_items_that_a_machine_reports_is_limited() -> None:
-    found = facts.parse([f"existing=nginx /{number}" for number in range(10_000)], 0, 0)
+    found = facts.parse_facts([f"existing=nginx /{number}" for number in range(10_000)], 0, 0)
     assert len(found.existing) == existing_state.MAX_ITEMS

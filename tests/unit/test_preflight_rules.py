@@ -9,9 +9,9 @@ import pytest
 from deploy_samples import TARGET
 
 from chautari.preflight import facts
-from chautari.preflight.facts import Facts, parse
+from chautari.preflight.facts import Facts, parse_facts
 from chautari.preflight.requirements import NodeRequirements
-from chautari.preflight.rules import check
+from chautari.preflight.rules import preflight_refusals
 from chautari.prepare import supervisor
 
 GOOD = Facts(
@@ -83,9 +83,10 @@ listener=[::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
 def test_node_is_refused_with_the_reason_and_the_fix(
     change: dict[str, Any], requirements: NodeRequirements, what: str, fix: str
 ) -> None:
-    assert [(item.reason, item.fix) for item in check(replace(GOOD, **change), requirements)] == [
-        (what, fix)
-    ]
+    assert [
+        (item.reason, item.fix)
+        for item in preflight_refusals(replace(GOOD, **change), requirements)
+    ] == [(what, fix)]
 
 
 @pytest.mark.parametrize(
@@ -104,15 +105,15 @@ def test_node_is_refused_with_the_reason_and_the_fix(
 def test_suitable_node_is_not_refused(
     change: dict[str, Any], requirements: NodeRequirements
 ) -> None:
-    assert check(replace(GOOD, **change), requirements) == []
+    assert preflight_refusals(replace(GOOD, **change), requirements) == []
 
 
 def test_every_reason_is_reported_at_once() -> None:
-    assert len(check(Facts(free={"/": 0}), NEXTCLOUD)) == 6
+    assert len(preflight_refusals(Facts(free={"/": 0}), NEXTCLOUD)) == 6
 
 
 def test_parse_reads_the_output_of_the_script() -> None:
-    found = parse(SAMPLE.splitlines(), 1_700_000_000, 1_700_000_004)
+    found = parse_facts(SAMPLE.splitlines(), 1_700_000_000, 1_700_000_004)
     assert (found.os, found.machine, found.uid, found.init) == (
         "debian-12",
         "aarch64",
@@ -131,7 +132,7 @@ def test_parse_reads_the_output_of_the_script() -> None:
 
 def test_parse_ignores_noise() -> None:
     lines = ["Welcome!", "", "uid=", "memory_kb=much", "free_kb:/=", "now=soon", "x=y=z", "uid=²"]
-    found = parse(lines, 10.0, 12.0)
+    found = parse_facts(lines, 10.0, 12.0)
     assert (found.uid, found.memory_kb, found.free) == (-1, 0, {"/": 0})
 
 
@@ -139,7 +140,7 @@ def test_facts_script_runs_in_a_plain_shell() -> None:
     done = subprocess.run(
         ["sh", "-c", facts.SCRIPT], capture_output=True, text=True, check=True, timeout=30
     )
-    found = parse(done.stdout.splitlines(), 0.0, 0.0)
+    found = parse_facts(done.stdout.splitlines(), 0.0, 0.0)
     assert found.os and found.machine and found.init
     assert found.uid >= 0
     assert found.memory_kb > 0
@@ -186,10 +187,10 @@ LOGIN_NOISE = [
 def test_what_a_login_shell_prints_is_no_fact(noise: str) -> None:
     """A shell prints `noise` and then runs the script, as sshd does with root's .bashrc."""
     done = subprocess.run(
-        ["sh", "-c", f"printf %s {shlex.quote(noise)}; {facts.script({})}"],
+        ["sh", "-c", f"printf %s {shlex.quote(noise)}; {facts.facts_script({})}"],
         capture_output=True, text=True, check=True, timeout=30,
     )  # fmt: skip
-    found = facts.parse_output(done.stdout.splitlines(), 0, 0)
+    found = facts.parse_facts_output(done.stdout.splitlines(), 0, 0)
     assert found is not None and found.missing == ()
     assert found.os.startswith(("debian", "ubuntu")) and found.memory_kb > 1000
     assert not [process for _, process in found.listeners if "rogue" in process]
@@ -197,12 +198,12 @@ def test_what_a_login_shell_prints_is_no_fact(noise: str) -> None:
 
 @pytest.mark.parametrize("noise", LOGIN_NOISE)
 def test_machine_that_did_not_run_the_script_is_not_judged(noise: str) -> None:
-    assert facts.parse_output(noise.splitlines(), 0, 0) is None
+    assert facts.parse_facts_output(noise.splitlines(), 0, 0) is None
 
 
 def test_missing_facts_lead_to_no_other_advice() -> None:
-    found = facts.parse(["os=unknown-unknown", "uid=0"], 0, 0)
-    [refusal] = check(found, NEXTCLOUD)
+    found = facts.parse_facts(["os=unknown-unknown", "uid=0"], 0, 0)
+    [refusal] = preflight_refusals(found, NEXTCLOUD)
     assert refusal.code == "facts_missing"
     assert "reinstall" not in f"{refusal.reason} {refusal.fix}".lower()
 
@@ -216,4 +217,4 @@ def test_missing_facts_lead_to_no_other_advice() -> None:
     ],
 )
 def test_required_login_is_read_only_in_its_own_form(said: str, account: str) -> None:
-    assert facts.suggested_login(said) == account
+    assert facts.suggested_login_account(said) == account

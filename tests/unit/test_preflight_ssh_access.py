@@ -22,7 +22,7 @@ def obstacle(*settings: tuple[str, str]) -> str:
     changed = {keyword for keyword, _ in settings}
     usual = [line for line in USUAL if line[1] not in changed]
     access = [*usual, *(("ana", keyword, value) for keyword, value in settings)]
-    found = list(ssh_access.refusals(access))
+    found = list(ssh_access.locked_out_operator_refusals(access))
     assert all((one.code, one.data["account"]) == ("operator_kept_out", "ana") for one in found)
     return "".join(str(one.data["setting"]) for one in found)
 
@@ -67,21 +67,21 @@ def test_operator_who_can_log_in_is_not_refused(settings: list[tuple[str, str]])
 
 
 def test_refusal_says_what_to_change() -> None:
-    [refusal] = ssh_access.refusals([*USUAL, ("ana", "allowusers", "root")])
+    [refusal] = ssh_access.locked_out_operator_refusals([*USUAL, ("ana", "allowusers", "root")])
     assert "keeps ana out: it has AllowUsers root" in refusal.reason
     assert "systemctl reload ssh" in refusal.fix
 
 
 def test_script_reports_every_operator_and_is_valid() -> None:
-    script = ssh_access.script(("ana", "luz"))
+    script = ssh_access.ssh_access_script(("ana", "luz"))
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
     assert 'report_access "$1" ana luz\n' in script
-    assert ssh_access.script(()) == ""
-    assert facts.script({}, {}, ("ana",)).rstrip().endswith("exit 0")
+    assert ssh_access.ssh_access_script(()) == ""
+    assert facts.facts_script({}, {}, ("ana",)).rstrip().endswith("exit 0")
 
 
 def test_facts_hold_the_settings_of_each_operator_up_to_a_limit() -> None:
-    found = facts.parse(["access=ana allowusers root bo", "access=ana", "access="], 0, 0)
+    found = facts.parse_facts(["access=ana allowusers root bo", "access=ana", "access="], 0, 0)
     assert found.access == (("ana", "allowusers", "root bo"), ("ana", "", ""), ("", "", ""))
-    flood = facts.parse(["access=ana allowusers x"] * 9_999, 0, 0)
+    flood = facts.parse_facts(["access=ana allowusers x"] * 9_999, 0, 0)
     assert len(flood.access) == ssh_access.MAX_LINES

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chautari.prepare import node_environment, supervisor
-from chautari.report.causes import find_cause
+from chautari.report.causes import find_cause_code
 from chautari.report.model import Failure
 
 LIST = "ansible-core==2.19.14 --hash=sha256:00\n"
@@ -53,7 +53,7 @@ def test_list_arrives_on_standard_input(folder: Path) -> None:
 def test_marker_equals_the_digest_that_a_shell_computes(folder: Path) -> None:
     script = 'list=$(cat); printf "%s\\n" "$list" | sha256sum; exit'
     done = subprocess.run(
-        ["sh", "-c", script], input=supervisor.locked_requirements(),
+        ["sh", "-c", script], input=supervisor.locked_python_packages(),
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split()[0] == supervisor.environment_digest()
@@ -90,7 +90,7 @@ def test_preparation_names_the_holder_when_the_wait_ends(
     assert done.returncode == node_environment.BUSY
     assert done.stderr.startswith(f"Another preparation is running (started by {holder}")
     assert done.stderr.endswith("). Wait for it to finish.\n")
-    assert find_cause(Failure("prepare", "Install", done.stderr)) == "other_run"
+    assert find_cause_code(Failure("prepare", "Install", done.stderr)) == "other_run"
     assert lock.read_text() == content
     assert not (folder / "venv").exists()
 

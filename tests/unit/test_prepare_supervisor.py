@@ -16,14 +16,14 @@ from pyinfra.api.config import Config
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
-from region_samples import inventory
+from region_samples import load_sample_region
 
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import node_environment, supervisor, worker
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.render.inputs import replaced_path_patterns
+from chautari.render.role_inputs import replaced_path_patterns
 from chautari.report.model import NodeReport, Notice, Refusal
-from chautari.ssh.target import targets
+from chautari.ssh.target import ssh_targets
 
 TROUBLE = {"code": "no_ssh_answer", "data": {"address": "203.0.113.10", "message": "w"}}
 
@@ -49,9 +49,9 @@ def prepare_nodes(
 ) -> dict[str, NodeReport]:
     monkeypatch.setattr(Child, "events", events)
     monkeypatch.setattr(supervisor, "RunningCommand", Child)
-    found = inventory(folder)
-    reached = targets(found, PUBLIC_INTERNET, ("bog1", "med1"))
-    return supervisor.prepare(found.region, reached, lambda *_: None, checking)
+    found = load_sample_region(folder)
+    reached = ssh_targets(found, PUBLIC_INTERNET, ("bog1", "med1"))
+    return supervisor.run_preflight_and_prepare(found.region, reached, lambda *_: None, checking)
 
 
 def test_refusal_of_one_node_keeps_the_result_of_the_other(
@@ -139,9 +139,9 @@ def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_marker_is_the_digest_of_the_locked_requirements() -> None:
     assert (
         supervisor.environment_digest()
-        == hashlib.sha256(supervisor.locked_requirements().encode()).hexdigest()
+        == hashlib.sha256(supervisor.locked_python_packages().encode()).hexdigest()
     )
-    assert "--hash=sha256:" in supervisor.locked_requirements()
+    assert "--hash=sha256:" in supervisor.locked_python_packages()
 
 
 def test_plan_names_a_node_with_another_environment(
@@ -209,7 +209,7 @@ def test_unusual_machine_keeps_the_others_and_few_are_prepared_at_once(
 ) -> None:
     nodes = [{"name": f"n{i}", "known_hosts": str(tmp_path / "known")} for i in range(7)]
     orders = {"nodes": nodes, "marker": "m", "checking": False, "parallel": 3, "requirements": ""}
-    monkeypatch.setattr(worker, "connection_data", lambda _: {})
+    monkeypatch.setattr(worker, "pyinfra_connection_data", lambda _: {})
     monkeypatch.setattr(worker, "State", lambda inventory, config, **_: config)
     monkeypatch.setattr(worker, "Inventory", lambda given: [Machine(n) for n, _ in given[0]])
     monkeypatch.setattr(worker.logging, "disable", lambda _: None)
@@ -240,7 +240,7 @@ def test_pyinfra_accepts_the_data_of_a_node(
 ) -> None:
     """pyinfra checks the types of its connection data itself; no connection is made."""
     prepare_nodes(tmp_path, monkeypatch)
-    nodes = [(node["name"], worker.connection_data(node)) for node in Child.orders["nodes"]]
+    nodes = [(node["name"], worker.pyinfra_connection_data(node)) for node in Child.orders["nodes"]]
     state = State(Inventory((nodes, {})), Config())
     assert sorted(host.name for host in state.inventory) == ["bog1", "med1"]
 
@@ -271,8 +271,10 @@ def put_in_place(folder: Path, name: str = "venv-c") -> list[str]:
 
 def test_older_system_gets_a_newer_python_in_addition() -> None:
     python = worker.PYTHONS["ubuntu-22.04"]
-    assert {"python3", "python3-apt", python, f"{python}-venv"} <= set(worker.packages_for(python))
-    assert worker.packages_for("python3") == worker.PACKAGES
+    assert {"python3", "python3-apt", python, f"{python}-venv"} <= set(
+        worker.apt_packages_for_python(python)
+    )
+    assert worker.apt_packages_for_python("python3") == worker.PACKAGES
     script = node_environment.install_script("marker", python, "ana")
     assert f"PYTHON={python}\n" in script
     assert '"$PYTHON" -m venv --clear --without-pip "$new"' in script
@@ -318,7 +320,7 @@ def test_interrupted_installation_is_finished_before_python_is_installed(
     names: list[str] = []
     monkeypatch.setattr(worker, "add_op", lambda *_, name, **__: names.append(name))
     orders = {"requirements": "", "marker": "marker", "operator": "ana"}
-    worker._add_steps(None, None, "python3", orders)
+    worker._add_installation_steps(None, None, "python3", orders)
     assert names[:3] == [
         "Read the lists of packages", "Complete an interrupted installation",
         "Install Python",

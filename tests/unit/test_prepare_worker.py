@@ -131,8 +131,8 @@ def work(
     monkeypatch.setattr(Host, "init", linked)
     monkeypatch.setattr(worker, "NodeRequirements", lambda **_: Named())
     monkeypatch.setattr(worker, "set_tcp_options", lambda _: None)
-    monkeypatch.setattr(rules, "check", lambda *_: [])
-    monkeypatch.setattr(worker.rules, "advice", lambda *_: [])
+    monkeypatch.setattr(rules, "preflight_refusals", lambda *_: [])
+    monkeypatch.setattr(worker.rules, "below_recommendation_notices", lambda *_: [])
     monkeypatch.setattr(worker.logging, "disable", lambda _: None)
 
     def run(

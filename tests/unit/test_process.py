@@ -145,7 +145,7 @@ def test_stop_all_ends_a_running_command() -> None:
     deadline = time.monotonic() + 10
     while not process._running and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.stop_all()
+    process.stop_all_commands()
     waiting.join(10)
     assert (ended, process._running) == ([-signal.SIGTERM], set())
 

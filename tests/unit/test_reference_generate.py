@@ -78,14 +78,14 @@ def test_schema_is_a_valid_json_schema() -> None:
 
 @pytest.mark.parametrize("file", [*VALID, DEMO], ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_schema_accepts_valid_region(file: Path) -> None:
-    jsonschema.validate(yaml_reader.read(file).data, schema_of_region())
+    jsonschema.validate(yaml_reader.read_yaml(file).data, schema_of_region())
 
 
 @pytest.mark.parametrize(
     "name", ["unknown-key", "misspelt-keys", "wrong-types", "node-without-address", "unknown-os"]
 )
 def test_schema_refuses_the_shape_errors_that_load_refuses(name: str) -> None:
-    data = yaml_reader.read(FIXTURES / "invalid" / f"{name}.yml").data
+    data = yaml_reader.read_yaml(FIXTURES / "invalid" / f"{name}.yml").data
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(data, schema_of_region())
 

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from region_samples import FIXTURES, KEY, inventory, region_file
+from region_samples import FIXTURES, KEY, load_sample_region, region_file
 
 from chautari.errors import BadInput, InvalidRegion
 from chautari.region import field_types, yaml_reader
@@ -161,7 +161,7 @@ def test_names_lists_regions_only(tmp_path: Path) -> None:
 
 
 def test_known_hosts_and_secrets_are_in_the_folder_of_the_region(tmp_path: Path) -> None:
-    found = inventory(tmp_path)
+    found = load_sample_region(tmp_path)
     assert found.known_hosts_file == tmp_path / "andes" / "known_hosts"
     assert found.secrets_file == tmp_path / "andes" / "secrets.age"
 
@@ -178,7 +178,7 @@ def test_load_ignores_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 def test_operator_key_keeps_its_comment(tmp_path: Path) -> None:
-    assert inventory(tmp_path).region.operators["ana"] == (f"{KEY} ana@laptop",)
+    assert load_sample_region(tmp_path).region.operators["ana"] == (f"{KEY} ana@laptop",)
 
 
 def test_time_zone_has_its_present_name() -> None:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from region_samples import inventory
+from region_samples import load_sample_region
 
 from chautari.errors import InvalidRegion
 from chautari.region import renamed_keys
-from chautari.region.renamed_keys import RENAMES, Rename, renamed_key
+from chautari.region.renamed_keys import RENAMES, RenamedKey, find_renamed_key
 
 OLD = """\
 region: andes
@@ -23,7 +23,7 @@ nodes:
 
 def test_load_names_the_new_key_for_an_old_one(tmp_path: Path) -> None:
     with pytest.raises(InvalidRegion) as refused:
-        inventory(tmp_path, OLD)
+        load_sample_region(tmp_path, OLD)
     [problem] = refused.value.problems
     assert (problem.line, problem.column, problem.where) == (6, 3, "sandbox.stand_in")
     assert problem.message == (
@@ -32,14 +32,14 @@ def test_load_names_the_new_key_for_an_old_one(tmp_path: Path) -> None:
 
 
 def test_renamed_key_matches_any_name_of_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = Rename(("nodes", renamed_keys.ANY, "ip"), "address", "0.2.0")
+    known = RenamedKey(("nodes", renamed_keys.ANY, "ip"), "address", "0.2.0")
     monkeypatch.setattr(renamed_keys, "RENAMES", (known,))
-    assert renamed_key(("nodes", "bog1", "ip")) is known
-    assert renamed_key(("nodes", "bog1", "address")) is None
-    assert renamed_key(("nodes", "ip")) is None
+    assert find_renamed_key(("nodes", "bog1", "ip")) is known
+    assert find_renamed_key(("nodes", "bog1", "address")) is None
+    assert find_renamed_key(("nodes", "ip")) is None
 
 
 @pytest.mark.parametrize("rename", RENAMES, ids=lambda item: ".".join(item.old))
-def test_rename_table_names_existing_keys(rename: Rename) -> None:
+def test_rename_table_names_existing_keys(rename: RenamedKey) -> None:
     page = (Path(__file__).parents[2] / "docs/reference/region.md").read_text()
     assert f"| `{rename.new}` |" in page and f"| `{rename.old[-1]}` |" not in page

@@ -13,12 +13,12 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from node_samples import SECRETS, node
-from region_samples import REGION, ROOT, SANDBOX, inventory
+from region_samples import REGION, ROOT, SANDBOX, load_sample_region
 
 from chautari.files import write_atomically
-from chautari.render import bundle, inputs
+from chautari.render import bundle, role_inputs
 from chautari.render import inventory as rendered
-from chautari.render.inventory import Connection, inventory_files, mark_unsafe, to_yaml
+from chautari.render.inventory import SSHConnection, inventory_files, mark_unsafe, to_yaml
 from chautari.render.variables import NodeVariables
 from chautari.services.registry import ROLES
 
@@ -38,8 +38,8 @@ HOSTILE = {
     "alias": "*x",
 }
 CONNECTIONS = {
-    "bog1": Connection("203.0.113.10", 2222, "debian", "/r/known hosts", "/keys/id"),
-    "med1": Connection("203.0.113.11", 22, "root", "/r/known hosts"),
+    "bog1": SSHConnection("203.0.113.10", 2222, "debian", "/r/known hosts", "/keys/id"),
+    "med1": SSHConnection("203.0.113.11", 22, "root", "/r/known hosts"),
 }
 
 
@@ -132,7 +132,7 @@ def test_groups_are_the_hosts_of_the_playbook_s_plays() -> None:
 
 
 def pack_bundle(of: NodeVariables, key: str = "key") -> bytes:
-    return bundle.pack(of, inputs.of_node(of, key, "digest"))
+    return bundle.pack_bundle(of, role_inputs.role_inputs_of_node(of, key, "digest"))
 
 
 def unpack_bundle(content: bytes) -> dict[str, bytes]:
@@ -163,7 +163,7 @@ def test_bundle_holds_only_the_node_s_roles_and_plays(tmp_path: Path) -> None:
     ground = nodes(tmp_path)[0]
     files = unpack_bundle(pack_bundle(ground))
     roles = {name.split("/")[1] for name in files if name.startswith("roles/")}
-    assert roles == {part for role in ground.roles for part in inputs.with_shared_roles(role)}
+    assert roles == {part for role in ground.roles for part in role_inputs.with_shared_roles(role)}
     plays = json.loads(files["plays.json"])
     named = [given["role"] for given in json.loads(files["roles.json"])]
     assert named == list(ground.roles)
@@ -173,7 +173,11 @@ def test_bundle_holds_only_the_node_s_roles_and_plays(tmp_path: Path) -> None:
 
 def test_bundle_has_obsolete_roles_without_their_checks(tmp_path: Path) -> None:
     of = node(tmp_path, "med1")
-    files = unpack_bundle(bundle.pack(of, inputs.of_node(of, "key", "digest"), ["jitsi", "turn"]))
+    files = unpack_bundle(
+        bundle.pack_bundle(
+            of, role_inputs.role_inputs_of_node(of, "key", "digest"), ["jitsi", "turn"]
+        )
+    )
     assert "roles/jitsi/tasks/remove.yml" in files
     assert [name for name in files if name.startswith(("roles/jitsi/ch", "roles/turn/ch"))] == []
     assert "roles/nextcloud/checks/test_inside.py" in files
@@ -218,7 +222,7 @@ def test_bundle_s_inventory_connects_locally(tmp_path: Path) -> None:
 
 def test_region_with_jinja_in_an_operator_s_comment_stays_text(tmp_path: Path) -> None:
     text = REGION.replace("{key} ana@laptop", "'{key} {{{{ 1 + 1 }}}}'")
-    assert "{{ 1 + 1 }}" in inventory(tmp_path, text).region.operators["ana"][0]
+    assert "{{ 1 + 1 }}" in load_sample_region(tmp_path, text).region.operators["ana"][0]
     files = inventory_files([node(tmp_path, "bog1", text=text)], {})
     data = read(files["host_vars/bog1/main.yml"], tmp_path)
     assert templated(data["base_operators"])[0]["keys"][0].endswith(" {{ 1 + 1 }}")

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from node_samples import SECRETS, node
-from region_samples import KEY, REGION, SANDBOX, inventory, region_file
+from region_samples import KEY, REGION, SANDBOX, load_sample_region, region_file
 
 from chautari.region.load import load_region
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.render.variables import NodeContext, of_node
+from chautari.render.variables import NodeContext, variables_of_node
 from chautari.services.nextcloud.releases import newest_for_os
-from chautari.services.nextcloud.variables import release_of
+from chautari.services.nextcloud.variables import release_to_install
 from chautari.services.registry import ROLES, SERVICES
 
 
@@ -77,9 +77,9 @@ def test_nextcloud_gets_the_settings_of_the_region(tmp_path: Path) -> None:
 
 def test_release_is_the_newest_that_the_os_runs(tmp_path: Path) -> None:
     text = REGION.replace("'2001:db8::11',", "'2001:db8::11', os: debian-12,")
-    context = NodeContext(inventory(tmp_path, text), PUBLIC_INTERNET, "med1")
-    assert release_of(context) == newest_for_os("debian-12")
-    assert release_of(context).version == "34.0.4"
+    context = NodeContext(load_sample_region(tmp_path, text), PUBLIC_INTERNET, "med1")
+    assert release_to_install(context) == newest_for_os("debian-12")
+    assert release_to_install(context).version == "34.0.4"
 
 
 def test_release_can_be_chosen_by_the_region(tmp_path: Path) -> None:
@@ -117,7 +117,9 @@ def test_region_pins_the_apps_that_the_notice_asks_for(tmp_path: Path) -> None:
     }
     pins["calendar"]["6.10.0"] = {"url": "https://example.org/new.tar.gz", "sha256": "cd" * 32}
     (file.parent / "artifacts.lock").write_text(json.dumps(pins))
-    public = of_node(NodeContext(load_region(file), PUBLIC_INTERNET, "med1"), SECRETS).public
+    public = variables_of_node(
+        NodeContext(load_region(file), PUBLIC_INTERNET, "med1"), SECRETS
+    ).public
     assert public["nextcloud_missing_apps"] == []
     assert [(app["name"], app["version"]) for app in public["nextcloud_apps"]] == [
         ("calendar", "6.10.0"), ("deck", "1.17.10"),
@@ -131,8 +133,8 @@ def test_node_gets_only_the_secrets_of_its_services(tmp_path: Path) -> None:
 
 
 def test_variables_without_a_store_hold_no_secrets(tmp_path: Path) -> None:
-    context = NodeContext(inventory(tmp_path), PUBLIC_INTERNET, "med1")
-    assert of_node(context, None).secret == {}
+    context = NodeContext(load_sample_region(tmp_path), PUBLIC_INTERNET, "med1")
+    assert variables_of_node(context, None).secret == {}
 
 
 @pytest.mark.parametrize("name", ["bog1", "med1"])

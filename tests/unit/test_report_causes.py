@@ -4,7 +4,7 @@ import pytest
 from report_samples import bad_report
 
 from chautari.report import messages, summary
-from chautari.report.causes import CAUSES, find_cause
+from chautari.report.causes import CAUSES, find_cause_code
 from chautari.report.model import Failure
 
 
@@ -36,7 +36,7 @@ from chautari.report.model import Failure
     ],
 )  # fmt: skip
 def test_cause_is_found_in_the_message_of_the_task(message: str, code: str) -> None:
-    assert find_cause(Failure("base", "Install", message)) == code
+    assert find_cause_code(Failure("base", "Install", message)) == code
 
 
 @pytest.mark.parametrize(
@@ -48,22 +48,22 @@ def test_cause_is_found_in_the_message_of_the_task(message: str, code: str) -> N
     ],
 )
 def test_cause_in_the_journal_counts_only_for_the_whole_machine(line: str, code: str) -> None:
-    assert find_cause(Failure("nginx", "Start it", "it did not start", ["x", line])) == code
+    assert find_cause_code(Failure("nginx", "Start it", "it did not start", ["x", line])) == code
 
 
 def test_message_of_the_task_comes_before_the_journal() -> None:
     failure = Failure("base", "Install", "E: dpkg was interrupted", ["Out of memory: Killed"])
-    assert find_cause(failure) == "dpkg_interrupted"
+    assert find_cause_code(failure) == "dpkg_interrupted"
 
 
 def test_each_step_is_one_line() -> None:
-    assert all(messages.cause(cause.code).endswith(".") for cause in CAUSES)
+    assert all(messages.cause_text(cause.code).endswith(".") for cause in CAUSES)
 
 
 def test_next_step_names_the_task_and_its_cause() -> None:
     report = bad_report()
     report.nodes[0].failure = Failure("nginx", "Write it", "[Errno 28] No space left on device")
-    assert summary.next_steps(report)[0] == (
+    assert summary.next_step_texts(report)[0] == (
         "bog1: Task “Write it” failed in role nginx: The disk is full. Run `df -h; df -i` on the "
         "node to see which one, then free some space."
     )

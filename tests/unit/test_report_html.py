@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from report_samples import bad_report, good_report, hostile_report
 
-from chautari.report import picture
+from chautari.report import picture_layout
 from chautari.report.html import render_html, safe_url
 from chautari.report.model import NodeReport, RegionReport
 
@@ -142,8 +142,10 @@ def test_boxes_of_the_picture_do_not_overlap(count: int, columns: int) -> None:
     report = good_report()
     report.nodes = [NodeReport(f"n{n}", "192.0.2.1", "converged") for n in range(count)]
     report.nodes[:2] = good_report().nodes[: min(2, count)]
-    drawn = picture.draw(report, columns)
-    places = [(box.x, box.y, box.x + picture.BOX_WIDTH, box.y + box.height) for box in drawn.boxes]
+    drawn = picture_layout.layout_picture(report, columns)
+    places = [
+        (box.x, box.y, box.x + picture_layout.BOX_WIDTH, box.y + box.height) for box in drawn.boxes
+    ]
     assert len(places) == count
     for number, (left, top, right, bottom) in enumerate(places):
         assert left >= 0 and right <= drawn.width and bottom <= drawn.height

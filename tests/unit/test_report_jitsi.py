@@ -4,17 +4,17 @@ from pathlib import Path
 
 from jitsi_samples import MEETING, OPEN
 from node_samples import SECRETS
-from region_samples import SANDBOX, inventory
+from region_samples import SANDBOX, load_sample_region
 
 from chautari.deploy import region_report
 from chautari.deploy.request import DeployContext, Request
 
 
 def services(folder: Path, text: str) -> list[tuple[str, str, str, str]]:
-    ready = DeployContext(Request(inventory(folder, text), "region"), SANDBOX, SECRETS, ())
+    ready = DeployContext(Request(load_sample_region(folder, text), "region"), SANDBOX, SECRETS, ())
     return [
         (item.service, item.url, item.login, item.note)
-        for item in region_report.service_infos(ready)
+        for item in region_report.service_accesses(ready)
     ]
 
 
@@ -31,5 +31,5 @@ def test_open_access_needs_no_login(tmp_path: Path) -> None:
 
 
 def test_card_of_a_bridge_has_no_address(tmp_path: Path) -> None:
-    region = inventory(tmp_path, MEETING).region
-    assert region_report.hosts_file_lines(region) == ["203.0.113.12 meet.andes.example.org"]
+    region = load_sample_region(tmp_path, MEETING).region
+    assert region_report.sandbox_hosts_file_lines(region) == ["203.0.113.12 meet.andes.example.org"]

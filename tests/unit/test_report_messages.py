@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from region_samples import ROOT
 
-from chautari.report import advice_texts, messages, templates
+from chautari.report import message_templates, messages, next_step_texts
 from chautari.report.model import Notice, Reason, Refusal
 
 TOOL = ROOT / "tool"
@@ -19,9 +19,9 @@ TABLES: dict[str, dict[str, messages.Template]] = {
     "REFUSALS": {code: fix for code, (_, fix) in messages.REFUSALS.items()},
     "FAILURES": messages.FAILURES,
     "PROGRESS": messages.PROGRESS,
-    "CAUSES": advice_texts.CAUSES,
-    "STEPS": advice_texts.STEPS,
-    "STATUS": advice_texts.STATUS,
+    "CAUSES": next_step_texts.CAUSES,
+    "STEPS": next_step_texts.STEPS,
+    "STATUS": next_step_texts.STATUS,
 }
 # Calls whose first argument is a code, with its table.
 MAKERS = {"Reason": "REASONS", "Notice": "NOTICES", "Refusal": "REFUSALS", "Cause": "CAUSES"}
@@ -56,7 +56,7 @@ class Sample(dict[str, str]):
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
     for file in sorted(TOOL.rglob("*.py")):
-        if file.name not in ("messages.py", "advice_texts.py"):
+        if file.name not in ("messages.py", "next_step_texts.py"):
             yield str(file.relative_to(ROOT)), ast.parse(file.read_text())
 
 
@@ -79,9 +79,13 @@ def calls() -> Iterator[tuple[str, str, ast.Call]]:
 def test_every_code_renders_with_its_data(table: str) -> None:
     for code in TABLES[table]:
         texts = (
-            messages.refusal(code, STRUCTURED.get(code, Sample()))
+            messages.refusal_texts(code, STRUCTURED.get(code, Sample()))
             if table == "REFUSALS"
-            else (templates.render(TABLES[table][code], code, STRUCTURED.get(code, Sample())),)
+            else (
+                message_templates.fill_template(
+                    TABLES[table][code], code, STRUCTURED.get(code, Sample())
+                ),
+            )
         )
         assert all(text and "?" not in text and f"{code} (" not in text for text in texts), texts
 
@@ -123,11 +127,11 @@ def test_unknown_refusal_is_shown_with_its_data() -> None:
 
 
 def test_lists_are_joined_and_empty_values_have_words() -> None:
-    assert templates.render("{a}; {b:or nothing}", "c", {"a": ["x", "y"], "b": ""}) == (
-        "x, y; nothing"
-    )
+    assert message_templates.fill_template(
+        "{a}; {b:or nothing}", "c", {"a": ["x", "y"], "b": ""}
+    ) == ("x, y; nothing")
 
 
 def test_data_of_another_shape_does_not_break_the_report() -> None:
-    assert templates.render("{a:d}", "c", {"a": "x"}) == "c (a=x)"
-    assert templates.render("{a}", "c", {}) == "?"
+    assert message_templates.fill_template("{a:d}", "c", {"a": "x"}) == "c (a=x)"
+    assert message_templates.fill_template("{a}", "c", {}) == "?"

@@ -13,13 +13,13 @@ from chautari.report.model import NodeReport, NodeState, Notice, Refusal, Region
 
 
 def test_verdict_of_a_good_run_counts_nodes_changes_and_checks() -> None:
-    assert summary.verdict(good_report()) == (
+    assert summary.verdict_sentence(good_report()) == (
         "Region andes is well: 2 nodes OK (8 changes), 3 of 3 checks passed, in 6 min 12 s."
     )
 
 
 def test_verdict_of_a_bad_run_counts_what_is_wrong() -> None:
-    assert summary.verdict(bad_report()) == (
+    assert summary.verdict_sentence(bad_report()) == (
         "Region andes needs attention: 3 of 4 nodes not OK, 1 of 3 checks failed, 1 skipped, "
         "in 6 min 12 s."
     )
@@ -29,16 +29,16 @@ def test_run_without_checks_is_not_called_good() -> None:
     report = good_report()
     report.checks = []
     assert summary.region_tone(report) == "wait"
-    assert "is not fully checked yet" in summary.verdict(report)
-    assert "no checks were run" in summary.verdict(report)
+    assert "is not fully checked yet" in summary.verdict_sentence(report)
+    assert "no checks were run" in summary.verdict_sentence(report)
 
 
 def test_detached_run_is_not_called_good() -> None:
     report = good_report()
     report.nodes[0].state = "detached"
     assert summary.region_tone(report) == "wait"
-    assert "1 of 2 nodes still running" in summary.verdict(report)
-    assert summary.next_steps(report) == [
+    assert "1 of 2 nodes still running" in summary.verdict_sentence(report)
+    assert summary.next_step_texts(report) == [
         "bog1: The run continues on the node. To follow it, run: deploy region andes"
     ]
 
@@ -48,7 +48,7 @@ def test_disconnected_run_is_not_called_good() -> None:
     report.nodes[0].state = "disconnected"
     assert not report.nodes[0].ok and not report.ok
     assert summary.region_tone(report) == "bad"
-    assert "1 of 2 nodes not OK" in summary.verdict(report)
+    assert "1 of 2 nodes not OK" in summary.verdict_sentence(report)
     [failure] = list(fromstring(render_junit(report)).iter("failure"))
     assert failure.get("type") == "disconnected"
 
@@ -56,7 +56,7 @@ def test_disconnected_run_is_not_called_good() -> None:
 def test_runs_of_several_kinds_are_not_called_a_plan() -> None:
     report = good_report()
     report.nodes[0].state = "planned"
-    assert "nothing was changed" not in summary.verdict(report)
+    assert "nothing was changed" not in summary.verdict_sentence(report)
 
 
 def test_every_state_is_in_the_model() -> None:
@@ -65,7 +65,7 @@ def test_every_state_is_in_the_model() -> None:
 
 def test_verdict_of_an_empty_report_says_that_nothing_was_done() -> None:
     report = RegionReport("andes", "andes.example.org", "", "deploy region")
-    assert summary.verdict(report) == "Nothing was done in region andes."
+    assert summary.verdict_sentence(report) == "Nothing was done in region andes."
 
 
 def test_every_state_has_words() -> None:
@@ -82,14 +82,14 @@ def test_checks_by_service_puts_what_people_open_first() -> None:
     groups = summary.checks_by_service(bad_report())
     assert [group.service for group in groups] == ["nextcloud", "base", "nginx"]
     assert [group.tone for group in groups] == ["bad", "good", "wait"]
-    assert [group.counts for group in groups] == ["1 failed", "1 passed", "1 skipped"]
+    assert [group.counts_text for group in groups] == ["1 failed", "1 passed", "1 skipped"]
     assert [group.double for group in groups] == [True, False, False]
 
 
 def test_next_steps_are_ordered_and_listed_once() -> None:
     report = bad_report()
     report.checks += [report.checks[2]]
-    assert summary.next_steps(report) == [
+    assert summary.next_step_texts(report) == [
         "bog1: Fix the cause of the failure in task “Reload nginx” (role nginx).",
         "cal1: Make room.",
         "Fix the other problems that this report lists (2). Then run: deploy region andes",
@@ -104,7 +104,7 @@ def test_next_step_that_several_nodes_need_is_listed_once() -> None:
         for number in range(6)
     ]
     report.command = "deploy attach andes"
-    assert summary.next_steps(report) == [
+    assert summary.next_step_texts(report) == [
         "n0; n1; n2; n3 and 2 more: Start the sandbox: deploy sandbox up andes",
         "When this is done, run: deploy attach andes",
     ]
@@ -115,20 +115,20 @@ def test_next_steps_end_with_a_deploy_where_a_node_was_reached() -> None:
     report.command = "deploy verify andes"
     report.nodes[0].state = "unreachable"
     report.checks[2].outcome = "failed"
-    assert summary.next_steps(report)[-1] == "When this is done, run: deploy region andes"
+    assert summary.next_step_texts(report)[-1] == "When this is done, run: deploy region andes"
 
 
 def test_report_without_problems_says_how_to_open_the_services() -> None:
     report = good_report()
     report.hints = [Notice("trust_authority", {"file": "/ca.pem"})]
     hint = "Import the sandbox's certificate authority into the browser: /ca.pem"
-    assert summary.next_steps(report) == [hint]
+    assert summary.next_step_texts(report) == [hint]
     report.checks[0].outcome = "failed"
-    assert hint not in summary.next_steps(report)
+    assert hint not in summary.next_step_texts(report)
 
 
 def test_verdict_of_a_part_says_what_was_left_out() -> None:
     report = good_report()
     report.left_out = ("hall", "meet")
-    assert summary.verdict(report).startswith("This part of region andes is well: ")
-    assert ", 2 other nodes not included, in " in summary.verdict(report)
+    assert summary.verdict_sentence(report).startswith("This part of region andes is well: ")
+    assert ", 2 other nodes not included, in " in summary.verdict_sentence(report)

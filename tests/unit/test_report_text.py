@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from chautari.report.text import clean, count_with_noun, duration, one_line, readable_time, shorten
+from chautari.report.text import (
+    count_with_noun,
+    duration_text,
+    escape_unsafe_characters,
+    readable_time,
+    shorten_line,
+    to_one_line,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,16 +31,16 @@ from chautari.report.text import clean, count_with_noun, duration, one_line, rea
     ],
 )
 def test_clean_escapes_control_characters(given: object, expected: str) -> None:
-    assert clean(given) == expected
+    assert escape_unsafe_characters(given) == expected
 
 
 def test_one_line_joins_lines() -> None:
-    assert one_line(" a\n\tb  c ") == "a b c"
+    assert to_one_line(" a\n\tb  c ") == "a b c"
 
 
 def test_shorten_ends_in_an_ellipsis_only_when_it_cuts() -> None:
-    assert shorten("abcdef", 6) == "abcdef"
-    assert shorten("abcdefg", 6) == "abcde…"
+    assert shorten_line("abcdef", 6) == "abcdef"
+    assert shorten_line("abcdefg", 6) == "abcde…"
 
 
 def test_amount_knows_the_plural() -> None:
@@ -58,7 +65,7 @@ def test_amount_knows_the_plural() -> None:
     ],
 )
 def test_duration_is_written_in_words(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert duration_text(seconds) == text
 
 
 def test_moment_returns_other_text_unchanged() -> None:

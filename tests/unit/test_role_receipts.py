@@ -12,8 +12,8 @@ from jinja2.nodes import Name
 from pydantic import TypeAdapter, ValidationError
 from role_samples import NAMES, ROLES, SHARED, Data, module, options, read, task_files, tasks
 
-from chautari.node.addresses import FACTS
-from chautari.render.inputs import (
+from chautari.node.optional_facts import FACTS
+from chautari.render.role_inputs import (
     ReceiptDeclaration,
     receipt_declaration,
     tracker_names_by_tag,

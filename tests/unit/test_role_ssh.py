@@ -120,9 +120,9 @@ def test_proof_is_read_for_the_login_that_started_the_run(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHAUTARI_LOGIN", "41 42")
-    assert machine.script.session_processes() == [41, 42]
+    assert machine.script.own_and_ancestor_pids() == [41, 42]
     monkeypatch.delenv("CHAUTARI_LOGIN")
-    assert machine.script.session_processes()[:2] == [os.getpid(), os.getppid()]
+    assert machine.script.own_and_ancestor_pids()[:2] == [os.getpid(), os.getppid()]
 
 
 def test_broken_settings_of_the_machine_are_left_alone(machine: Machine) -> None:

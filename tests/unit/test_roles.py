@@ -21,7 +21,7 @@ from role_samples import (
 )  # fmt: skip
 from service_samples import node_with
 
-from chautari.render.inputs import with_shared_roles
+from chautari.render.role_inputs import with_shared_roles
 from chautari.services.registry import ROLES as KNOWN_ROLES
 
 TYPES: dict[str, tuple[type, ...]] = {

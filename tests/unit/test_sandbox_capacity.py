@@ -10,9 +10,9 @@ import pytest
 
 from chautari.errors import RunFailed
 from chautari_sandbox import capacity, privileges
-from chautari_sandbox.capacity import Limit
+from chautari_sandbox.capacity import KernelLimit
 
-INSTANCES = Limit("fs.inotify.max_user_instances", 20, 168, "inotify instances")
+INSTANCES = KernelLimit("fs.inotify.max_user_instances", 20, 168, "inotify instances")
 
 
 def try_inotify(*limits: str) -> list[int]:
@@ -37,7 +37,7 @@ def test_exhausted_limit_is_named_with_the_command_that_raises_it(
     monkeypatch.setattr(capacity, "_read_sysctl", lambda _: 128)
     monkeypatch.setattr(capacity, "kernel_limits", lambda _: (INSTANCES,))
     with pytest.raises(RunFailed, match="no room for 21 more containers: 20 of 168 ") as failed:
-        capacity.require_room(21, 0, ("podman",))
+        capacity.require_room_for_containers(21, 0, ("podman",))
     assert failed.value.fix == (
         "echo fs.inotify.max_user_instances=512 "
         "| sudo tee /etc/sysctl.d/60-max-user-instances.conf "
@@ -48,7 +48,7 @@ def test_exhausted_limit_is_named_with_the_command_that_raises_it(
 def test_running_containers_need_no_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity, "kernel_limits", lambda _: (INSTANCES,))
     monkeypatch.setattr(capacity, "run", None)
-    capacity.require_room(0, 0, ("podman",))
+    capacity.require_room_for_containers(0, 0, ("podman",))
 
 
 def test_disk_of_containers_is_compared_with_what_they_need(
@@ -56,10 +56,10 @@ def test_disk_of_containers_is_compared_with_what_they_need(
 ) -> None:
     monkeypatch.setattr(capacity, "kernel_limits", lambda _: ())
     monkeypatch.setattr(capacity, "container_store", lambda _: Path("/store"))
-    monkeypatch.setattr(capacity, "free_in_store", lambda _: 10**9)
-    capacity.require_room(1, 0, ("podman",))
+    monkeypatch.setattr(capacity, "free_bytes_in_store", lambda _: 10**9)
+    capacity.require_room_for_containers(1, 0, ("podman",))
     with pytest.raises(RunFailed, match=r"2\.3 GB are needed .* and 1\.0 GB are free"):
-        capacity.require_room(2, 2, ("podman",))
+        capacity.require_room_for_containers(2, 2, ("podman",))
 
 
 def test_processes_left_by_the_kernel_are_counted() -> None:

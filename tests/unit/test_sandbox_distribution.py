@@ -13,7 +13,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from region_samples import POLLS, REGION, ROOT, inventory, key_pair, region_file
+from region_samples import POLLS, REGION, ROOT, key_pair, load_sample_region, region_file
 
 from chautari import __version__
 from chautari.cli import main
@@ -102,8 +102,8 @@ def test_entry_point_gives_a_provider() -> None:
 def test_real_region_uses_the_public_internet_without_the_sandbox(
     tmp_path: Path, without_sandbox: None
 ) -> None:
-    assert known_endpoints(inventory(tmp_path, REGION)) is PUBLIC_INTERNET
-    assert ensure_endpoints(inventory(tmp_path, REGION), print) is PUBLIC_INTERNET
+    assert known_endpoints(load_sample_region(tmp_path, REGION)) is PUBLIC_INTERNET
+    assert ensure_endpoints(load_sample_region(tmp_path, REGION), print) is PUBLIC_INTERNET
 
 
 @pytest.mark.parametrize("ask", [known_endpoints, lambda found: ensure_endpoints(found, print)])
@@ -111,7 +111,7 @@ def test_sandboxed_region_says_how_to_install_the_sandbox(
     ask: Any, tmp_path: Path, without_sandbox: None
 ) -> None:
     with pytest.raises(BadInput) as refused:
-        ask(inventory(tmp_path, POLLS))
+        ask(load_sample_region(tmp_path, POLLS))
     assert refused.value.message == "andes has `sandbox:`, but the sandbox is not installed"
     assert INSTALL in refused.value.fix
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chautari.services.nextcloud.languages import of_version
+from chautari.services.nextcloud.languages import translations_of_version
 from chautari.services.polls.apps import APPS
 from chautari_sandbox.doubles.build import build_nextcloud
 from chautari_sandbox.doubles.polls import SOURCES, build_framadate
@@ -109,7 +109,7 @@ def test_framadate_double_has_the_files_that_the_role_reads(polls: Path) -> None
 
 
 def test_doubles_offer_no_language_that_upstream_lacks(archive: Path, polls: Path) -> None:
-    upstream = of_version("34.0.4")
+    upstream = translations_of_version("34.0.4")
     with tarfile.open(archive) as tar:
         files = [name for name in tar.getnames() if name.startswith("nextcloud/core/l10n/")]
     assert {Path(name).stem for name in files[1:]} <= {*upstream.complete, *upstream.partial}

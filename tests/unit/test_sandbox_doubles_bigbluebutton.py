@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chautari_sandbox.debian import Package
+from chautari_sandbox.debian import DebianPackage
 from chautari_sandbox.doubles.bigbluebutton.program import (
     facts,
     findings,
@@ -30,12 +30,12 @@ FREESWITCH = SOURCES / "bbb-freeswitch-core/root/opt/freeswitch/etc/freeswitch"
 
 
 @pytest.fixture(scope="module")
-def built() -> dict[str, Package]:
+def built() -> dict[str, DebianPackage]:
     return {package.control["Package"]: package for package in packages("3.0.35")}
 
 
 def test_package_names_itself_a_double_and_has_the_release(
-    built: dict[str, Package],
+    built: dict[str, DebianPackage],
 ) -> None:
     assert REPOSITORIES["bigbluebutton"] is packages
     for package in built.values():
@@ -49,7 +49,7 @@ def test_package_names_itself_a_double_and_has_the_release(
     assert release == b"BIGBLUEBUTTON_RELEASE=3.0.35\n"
 
 
-def test_build_is_reproducible(built: dict[str, Package]) -> None:
+def test_build_is_reproducible(built: dict[str, DebianPackage]) -> None:
     again = {package.control["Package"]: package for package in packages("3.0.35")}
     assert {name: item.pack() for name, item in again.items()} == {
         name: item.pack() for name, item in built.items()
@@ -62,14 +62,14 @@ def test_build_refuses_an_invalid_version(version: str) -> None:
         packages(version)
 
 
-def test_no_file_is_in_two_packages(built: dict[str, Package]) -> None:
+def test_no_file_is_in_two_packages(built: dict[str, DebianPackage]) -> None:
     owners: dict[str, str] = {}
     for name, package in built.items():
         for path in package.files:
             assert owners.setdefault(path, name) == name
 
 
-def test_conffiles_are_exactly_the_files_below_etc(built: dict[str, Package]) -> None:
+def test_conffiles_are_exactly_the_files_below_etc(built: dict[str, DebianPackage]) -> None:
     for package in built.values():
         conffiles = package.scripts.get("conffiles", b"").decode().split()
         assert conffiles == [
@@ -77,7 +77,7 @@ def test_conffiles_are_exactly_the_files_below_etc(built: dict[str, Package]) ->
         ]
 
 
-def test_scripts_are_valid_and_start_the_units(built: dict[str, Package]) -> None:
+def test_scripts_are_valid_and_start_the_units(built: dict[str, DebianPackage]) -> None:
     for package in built.values():
         for name in ("postinst", "prerm", "postrm"):
             script = package.scripts.get(name)
@@ -88,7 +88,7 @@ def test_scripts_are_valid_and_start_the_units(built: dict[str, Package]) -> Non
     assert b"bbb-rap-resque-worker bbb-rap-starter" in built["bbb-record-core"].scripts["prerm"]
 
 
-def test_program_is_in_one_package_and_executable(built: dict[str, Package]) -> None:
+def test_program_is_in_one_package_and_executable(built: dict[str, DebianPackage]) -> None:
     core = built["bbb-double"]
     assert "usr/share/bbb-double/bbb_double/__main__.py" in core.files
     data = core.pack()

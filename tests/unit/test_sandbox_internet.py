@@ -12,11 +12,11 @@ import pytest
 from chautari.errors import RunFailed
 from chautari.process import CompletedProcess
 from chautari_sandbox import (
+    boot_archive,
     connection_settings,
     dns,
     internet_container,
     nodes,
-    seed,
     ssh_keys,
     subnet_conflicts,
 )
@@ -81,8 +81,8 @@ def members(archive: bytes) -> dict[str, tarfile.TarInfo]:
 def test_internet_archive_is_reproducible(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path, "demo")
     relay = MailRelay("smtp.example.org", 587, "region", "canary-password")
-    first = internet_container.seed_archive(SPEC, authority, relay, tmp_path)
-    assert internet_container.seed_archive(SPEC, authority, relay, tmp_path) == first
+    first = internet_container.boot_archive_of_internet(SPEC, authority, relay, tmp_path)
+    assert internet_container.boot_archive_of_internet(SPEC, authority, relay, tmp_path) == first
     files = members(first)
     assert files["etc/chautari-internet/mail.json"].mode == 0o600
     assert files["etc/systemd/system/dnsmasq.service"].linkname == "/dev/null"
@@ -90,8 +90,8 @@ def test_internet_archive_is_reproducible(tmp_path: Path) -> None:
 
 def test_node_keeps_its_host_key_and_accepts_the_operator(tmp_path: Path) -> None:
     operator = ssh_keys.operator_key(tmp_path, "demo")
-    first = nodes.seed_archive(NODES[0], "example.org", tmp_path, operator)
-    assert nodes.seed_archive(NODES[0], "example.org", tmp_path, operator) == first
+    first = nodes.boot_archive_of_node(NODES[0], "example.org", tmp_path, operator)
+    assert nodes.boot_archive_of_node(NODES[0], "example.org", tmp_path, operator) == first
     files = members(first)
     assert files["etc/ssh/ssh_host_ed25519_key"].mode == 0o600
     assert (files["root/.ssh"].mode, files["root/.ssh/authorized_keys"].mode) == (0o700, 0o600)
@@ -126,7 +126,7 @@ def test_package_index_is_taken_from_the_environment_first(tmp_path: Path) -> No
 
 
 def test_digest_separates_its_parts() -> None:
-    assert seed.short_digest("ab", "c") != seed.short_digest("a", "bc")
+    assert boot_archive.short_digest("ab", "c") != boot_archive.short_digest("a", "bc")
 
 
 NETWORK = ipaddress.ip_network("198.51.100.0/24")
@@ -147,7 +147,7 @@ def test_network_that_overlaps_an_archive_is_refused() -> None:
 
 
 def test_archive_for_podman_ends_where_podman_stops_reading() -> None:
-    packed = seed.tar_archive([seed.Entry("/etc/motd", b"hello\n", 0o644)])
+    packed = boot_archive.tar_archive([boot_archive.ArchiveEntry("/etc/motd", b"hello\n", 0o644)])
     assert len(packed) == 4 * tarfile.BLOCKSIZE  # a header, its content, two empty blocks
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         assert archive.getnames() == ["etc/motd"]

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from region_samples import POLLS, REGION, inventory
+from region_samples import POLLS, REGION, load_sample_region
 from sandbox_samples import STATE
 
 from chautari.errors import BadInput, RunFailed
-from chautari.region.load import Inventory
+from chautari.region.load import LoadedRegion
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari_sandbox import (
     api,
@@ -34,11 +34,11 @@ from chautari_sandbox.state import MissingArtifact, RepositoryDouble, SandboxSta
 
 
 @pytest.fixture
-def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inventory:
+def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoadedRegion:
     """A region whose sandbox was brought up and runs."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(ports, "greets", lambda *_: True)
-    found = inventory(tmp_path, POLLS)
+    found = load_sample_region(tmp_path, POLLS)
     brought_up(sandbox_spec(found))
     return found
 
@@ -65,13 +65,15 @@ def ups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def test_start_reuses_a_running_sandbox(ours: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_reuses_a_running_sandbox(
+    ours: LoadedRegion, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun = ups(monkeypatch)
     assert SandboxProvider().start_endpoints(ours, print).mail_api == STATE.mail_api
     assert begun == []
 
 
-def test_start_sets_up_a_new_sandbox(ours: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_sets_up_a_new_sandbox(ours: LoadedRegion, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = ups(monkeypatch)
     state.mark_unfinished("andes")
     SandboxProvider().start_endpoints(ours, print)
@@ -82,7 +84,7 @@ def test_start_sets_up_a_new_sandbox(ours: Inventory, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("silent", [("198.51.100.2", 587), ("203.0.113.20", 22)])
 def test_start_sets_up_again_when_a_container_is_silent(
-    ours: Inventory, monkeypatch: pytest.MonkeyPatch, silent: tuple[str, int]
+    ours: LoadedRegion, monkeypatch: pytest.MonkeyPatch, silent: tuple[str, int]
 ) -> None:
     begun = ups(monkeypatch)
     monkeypatch.setattr(ports, "greets", lambda *arguments: arguments[:2] != silent)
@@ -91,7 +93,7 @@ def test_start_sets_up_again_when_a_container_is_silent(
 
 
 def test_start_sets_up_again_when_a_node_or_release_is_missing(
-    ours: Inventory, monkeypatch: pytest.MonkeyPatch
+    ours: LoadedRegion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = ups(monkeypatch)
     known = state.load("andes")
@@ -103,7 +105,7 @@ def test_start_sets_up_again_when_a_node_or_release_is_missing(
 
 
 def test_start_with_a_mirror_sets_up_again(
-    ours: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ours: LoadedRegion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = ups(monkeypatch)
     provider = SandboxProvider()
@@ -118,17 +120,17 @@ def test_start_with_a_mirror_sets_up_again(
 def test_known_endpoints_start_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     begun = ups(monkeypatch)
-    assert SandboxProvider().known_endpoints(inventory(tmp_path, POLLS)) is PUBLIC_INTERNET
+    assert SandboxProvider().known_endpoints(load_sample_region(tmp_path, POLLS)) is PUBLIC_INTERNET
     assert begun == []
 
 
 def test_real_region_has_no_sandbox(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="a real region"):
-        sandbox_spec(inventory(tmp_path, REGION))
+        sandbox_spec(load_sample_region(tmp_path, REGION))
 
 
 def test_failure_at_the_last_step_sets_up_again_next_time(
-    ours: Inventory, monkeypatch: pytest.MonkeyPatch
+    ours: LoadedRegion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = sandbox_spec(ours)
     for module, name in (
@@ -136,7 +138,7 @@ def test_failure_at_the_last_step_sets_up_again_next_time(
         (images, "ensure_images"),
         (authority, "ensure_authority"), (setup, "ensure_network"), (setup, "start_internet"),
         (setup, "start_nodes"), (runtime, "require_podman"), (images, "missing_images"),
-        (capacity, "require_room"), (capacity, "require_forwarding"),
+        (capacity, "require_room_for_containers"), (capacity, "require_forwarding"),
         (privileges, "require_root_access"),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, lambda *_: ())
@@ -151,10 +153,10 @@ def test_failure_at_the_last_step_sets_up_again_next_time(
     monkeypatch.setattr(setup, "update_connection_settings", broken)
     with pytest.raises(RunFailed):
         api.up(spec, print)
-    assert not state.is_finished("andes")
+    assert not state.is_start_finished("andes")
     monkeypatch.setattr(setup, "update_connection_settings", lambda *_: None)
     api.up(spec, print)
-    assert state.is_finished("andes")
+    assert state.is_start_finished("andes")
 
 
 def test_sandbox_of_another_account_is_not_replaced(
@@ -168,9 +170,9 @@ def test_sandbox_of_another_account_is_not_replaced(
     monkeypatch.setattr(runtime, "require_podman", lambda: None)
     monkeypatch.setattr(runtime, "working_podman_command", lambda: ("podman",))
     with pytest.raises(BadInput, match=r"another account .* for /home/luz/andes") as refused:
-        api.up(sandbox_spec(inventory(tmp_path, POLLS)), print)
+        api.up(sandbox_spec(load_sample_region(tmp_path, POLLS)), print)
     assert refused.value.fix.endswith("deploy sandbox down andes")
-    assert not state.is_known("andes")
+    assert not state.is_sandbox_known("andes")
 
 
 def test_double_is_named_with_its_reason_and_its_limits() -> None:

@@ -64,13 +64,15 @@ def test_release_names_its_parts_exactly() -> None:
 
 
 @pytest.mark.parametrize("package", PARTS, ids=NAMES)
-def test_every_package_is_named_a_double_and_says_so(package: debian.Package) -> None:
+def test_every_package_is_named_a_double_and_says_so(package: debian.DebianPackage) -> None:
     assert "Double" in package.control["Description"]
     assert package.control["Package"] == "jitsi-meet" or "double" in package.control["Version"]
 
 
 @pytest.mark.parametrize("package", PARTS, ids=NAMES)
-def test_scripts_of_a_package_are_valid_shell(package: debian.Package, tmp_path: Path) -> None:
+def test_scripts_of_a_package_are_valid_shell(
+    package: debian.DebianPackage, tmp_path: Path
+) -> None:
     for name, content in package.scripts.items():
         if content.startswith(b"#!"):
             (tmp_path / name).write_bytes(content)
@@ -125,7 +127,9 @@ def test_key_stays_the_same(tmp_path: Path) -> None:
 def test_index_gets_a_new_date_only_when_it_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repositories, "unavailable_reason", lambda item, memory: "no route")
+    monkeypatch.setattr(
+        repositories, "repository_unavailable_reason", lambda item, memory: "no route"
+    )
     release = tmp_path / "shelf/jitsi/stable/InRelease"
     texts = []
     for now, version in (

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pyrage
 import pytest
-from region_samples import REGION, inventory, key_pair
+from region_samples import REGION, key_pair, load_sample_region
 
 from chautari.errors import BadInput
-from chautari.region.load import Inventory
+from chautari.region.load import LoadedRegion
 from chautari.secrets import specs, store
 from chautari.secrets.ensure import ensure_secrets, recipients_of
-from chautari.secrets.store import SecretStore, default_identities, load
+from chautari.secrets.store import SecretStore, default_private_keys, open_secrets_file
 from chautari.services import secret_spec
 
 RELAY = {"mail_relay_password": "canary-relay"}
@@ -24,8 +24,8 @@ def no_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHAUTARI_KEY_PASSPHRASE", raising=False)
 
 
-def region(folder: Path, kind: str = "ed25519") -> Inventory:
-    return inventory(
+def region(folder: Path, kind: str = "ed25519") -> LoadedRegion:
+    return load_sample_region(
         folder, REGION.replace("{key} ana@laptop", "'{key}'"), key_pair(folder, "ana", kind)
     )
 
@@ -41,7 +41,7 @@ def test_header_without_an_end_is_refused_at_once(header: bytes, tmp_path: Path)
     (tmp_path / "secrets.age").write_bytes(header)
     began = time.monotonic()
     with pytest.raises(BadInput, match="no complete header"):
-        load(tmp_path / "secrets.age", [tmp_path / "ana"])
+        open_secrets_file(tmp_path / "secrets.age", [tmp_path / "ana"])
     assert time.monotonic() - began < 2
 
 
@@ -49,7 +49,7 @@ def test_more_keys_than_a_file_can_hold_are_refused(tmp_path: Path) -> None:
     line = key_pair(tmp_path, "ana")
     file = tmp_path / "secrets.age"
     SecretStore({}, ()).save(file, [line] * 200)
-    assert load(file, [tmp_path / "ana"]).names == []
+    assert open_secrets_file(file, [tmp_path / "ana"]).names == []
     before = file.read_bytes()
     with pytest.raises(BadInput, match="too many SSH keys"):
         SecretStore({}, ()).save(file, [line] * 500)
@@ -107,7 +107,7 @@ def test_tampered_file_is_refused(position: int, tmp_path: Path) -> None:
     raw[position] ^= 1
     found.secrets_file.write_bytes(raw)
     with pytest.raises(BadInput, match="cannot be decrypted"):
-        load(found.secrets_file, [tmp_path / "ana"])
+        open_secrets_file(found.secrets_file, [tmp_path / "ana"])
 
 
 @pytest.mark.parametrize("content", [b"", b"not age at all", b"age-encryption.org/v1\n"])
@@ -115,7 +115,7 @@ def test_other_file_is_refused(content: bytes, tmp_path: Path) -> None:
     found = region(tmp_path)
     found.secrets_file.write_bytes(content)
     with pytest.raises(BadInput, match="cannot be decrypted"):
-        load(found.secrets_file, [tmp_path / "ana"])
+        open_secrets_file(found.secrets_file, [tmp_path / "ana"])
 
 
 def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
     ensure_secrets(found, [tmp_path / "ana"], RELAY)
     key_pair(tmp_path, "eve")
     with pytest.raises(BadInput) as refused:
-        load(found.secrets_file, [tmp_path / "eve"])
+        open_secrets_file(found.secrets_file, [tmp_path / "eve"])
     assert f"cannot be decrypted with {tmp_path / 'eve'}" in str(refused.value)
     assert "ask another operator to add your key" in refused.value.fix
 
@@ -132,7 +132,9 @@ def test_second_of_two_keys_is_tried(tmp_path: Path) -> None:
     found = region(tmp_path)
     ensure_secrets(found, [tmp_path / "ana"], RELAY)
     key_pair(tmp_path, "eve", "rsa")
-    assert "mail_relay_password" in load(found.secrets_file, [tmp_path / "eve", tmp_path / "ana"])
+    assert "mail_relay_password" in open_secrets_file(
+        found.secrets_file, [tmp_path / "eve", tmp_path / "ana"]
+    )
 
 
 @pytest.mark.parametrize("identities", [[], ["nowhere"], ["region.yml"]])
@@ -140,7 +142,7 @@ def test_without_a_readable_key_the_option_is_named(identities: list[str], tmp_p
     found = region(tmp_path)
     ensure_secrets(found, [tmp_path / "ana"], RELAY)
     with pytest.raises(BadInput, match="--identity FILE"):
-        load(found.secrets_file, [found.folder / name for name in identities])
+        open_secrets_file(found.secrets_file, [found.folder / name for name in identities])
 
 
 def test_file_is_encrypted_again_when_an_operator_joins(tmp_path: Path) -> None:
@@ -148,9 +150,9 @@ def test_file_is_encrypted_again_when_an_operator_joins(tmp_path: Path) -> None:
     first = ensure_secrets(found, [tmp_path / "ana"], RELAY)
     luz = key_pair(tmp_path, "luz", "rsa")
     text = (found.folder / "region.yml").read_text().replace("{ana: ", f"{{luz: {luz}, ana: ")
-    grown = inventory(tmp_path, text.replace("{", "{{").replace("}", "}}"))
+    grown = load_sample_region(tmp_path, text.replace("{", "{{").replace("}", "}}"))
     ensure_secrets(grown, [tmp_path / "ana"], {})
-    opened = load(grown.secrets_file, [tmp_path / "luz"])
+    opened = open_secrets_file(grown.secrets_file, [tmp_path / "luz"])
     assert opened["nextcloud_admin_password"] == first["nextcloud_admin_password"]
     assert opened.recipients == recipients_of(grown)
 
@@ -159,17 +161,20 @@ def test_operator_who_left_cannot_open_the_new_file(tmp_path: Path) -> None:
     found = region(tmp_path)
     extra = key_pair(tmp_path, "sandbox")
     ensure_secrets(found, [tmp_path / "ana"], RELAY, [extra])
-    assert load(found.secrets_file, [tmp_path / "sandbox"]).names
+    assert open_secrets_file(found.secrets_file, [tmp_path / "sandbox"]).names
     ensure_secrets(found, [tmp_path / "ana"], {})
     with pytest.raises(BadInput, match="cannot be decrypted"):
-        load(found.secrets_file, [tmp_path / "sandbox"])
+        open_secrets_file(found.secrets_file, [tmp_path / "sandbox"])
 
 
 def test_user_supplied_secret_replaces_the_stored_one(tmp_path: Path) -> None:
     found = region(tmp_path)
     ensure_secrets(found, [tmp_path / "ana"], RELAY)
     ensure_secrets(found, [tmp_path / "ana"], {"mail_relay_password": "canary-new"})
-    assert load(found.secrets_file, [tmp_path / "ana"])["mail_relay_password"] == "canary-new"
+    assert (
+        open_secrets_file(found.secrets_file, [tmp_path / "ana"])["mail_relay_password"]
+        == "canary-new"
+    )
 
 
 def test_secrets_without_recipients_are_refused(tmp_path: Path) -> None:
@@ -192,12 +197,12 @@ def test_key_with_a_passphrase_is_opened_through_the_environment(
     public = key_pair(tmp_path, "locked", kind, "open sesame")
     SecretStore({"a": "b"}, ()).save(tmp_path / "secrets.age", [public])
     with pytest.raises(BadInput, match="CHAUTARI_KEY_PASSPHRASE"):
-        load(tmp_path / "secrets.age", [tmp_path / "locked"])
+        open_secrets_file(tmp_path / "secrets.age", [tmp_path / "locked"])
     monkeypatch.setenv("CHAUTARI_KEY_PASSPHRASE", "open sesame")
-    assert load(tmp_path / "secrets.age", [tmp_path / "locked"])["a"] == "b"
+    assert open_secrets_file(tmp_path / "secrets.age", [tmp_path / "locked"])["a"] == "b"
     monkeypatch.setenv("CHAUTARI_KEY_PASSPHRASE", "wrong")
     with pytest.raises(BadInput, match="can be read"):
-        load(tmp_path / "secrets.age", [tmp_path / "locked"])
+        open_secrets_file(tmp_path / "secrets.age", [tmp_path / "locked"])
 
 
 def test_keys_without_a_passphrase_ignore_it(
@@ -206,7 +211,7 @@ def test_keys_without_a_passphrase_ignore_it(
     public = key_pair(tmp_path, "open")
     SecretStore({"a": "b"}, ()).save(tmp_path / "secrets.age", [public])
     monkeypatch.setenv("CHAUTARI_KEY_PASSPHRASE", "of another key")
-    assert load(tmp_path / "secrets.age", [tmp_path / "open"])["a"] == "b"
+    assert open_secrets_file(tmp_path / "secrets.age", [tmp_path / "open"])["a"] == "b"
 
 
 def test_default_keys_of_the_user_are_found(
@@ -214,10 +219,10 @@ def test_default_keys_of_the_user_are_found(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".ssh").mkdir()
-    assert default_identities() == []
+    assert default_private_keys() == []
     key_pair(tmp_path / ".ssh", "id_rsa", "rsa")
     key_pair(tmp_path / ".ssh", "id_ed25519")
-    assert [path.name for path in default_identities()] == ["id_ed25519", "id_rsa"]
+    assert [path.name for path in default_private_keys()] == ["id_ed25519", "id_rsa"]
 
 
 def test_interrupted_writing_keeps_the_old_file(
@@ -243,7 +248,7 @@ def test_node_needs_only_its_services_secrets(tmp_path: Path) -> None:
     everything = {spec.name for spec in specs.required_secrets(found)}
     assert set(specs.secret_names_of_node(found, "med1")) == everything - {"receipt_key"}
     assert "receipt_key" in everything
-    assert store.load is load
+    assert store.open_secrets_file is open_secrets_file
 
 
 def test_secrets_that_no_local_key_opens_are_not_generated(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from region_samples import KEY, SANDBOX, inventory
+from region_samples import KEY, SANDBOX, load_sample_region
 
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
-from chautari.render.variables import NodeContext, NodeVariables, of_node
+from chautari.render.variables import NodeContext, NodeVariables, variables_of_node
 from chautari.secrets import specs
 from chautari.secrets.store import SecretStore
 from chautari.services.artifacts import PackageRepository
@@ -41,9 +41,9 @@ DOUBLE = PackageRepository(
 def node(
     folder: Path, name: str, endpoints: Endpoints = PUBLIC_INTERNET, text: str = ROOMS
 ) -> NodeVariables:
-    found = inventory(folder, text, KEY)
+    found = load_sample_region(folder, text, KEY)
     values = {spec.name: f"{spec.name}-{'x' * 20}" for spec in specs.required_secrets(found.region)}
-    return of_node(NodeContext(found, endpoints, name), SecretStore(values, ()))
+    return variables_of_node(NodeContext(found, endpoints, name), SecretStore(values, ()))
 
 
 def test_server_gets_its_name_addresses_and_settings(tmp_path: Path) -> None:

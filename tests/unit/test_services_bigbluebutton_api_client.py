@@ -71,7 +71,7 @@ def test_packet_to_an_unused_port_proves_the_route() -> None:
 
 
 def test_range_is_split_into_parts_that_cover_every_port() -> None:
-    parts = udp.PortRange(16384, 32768).split(4)
+    parts = udp.PortRange(16384, 32768).split_into(4)
     assert parts[0].first == 16384
     assert parts[-1].last == 32768
     assert [after.first - before.last for before, after in pairwise(parts)] == [

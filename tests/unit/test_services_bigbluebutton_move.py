@@ -6,12 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from region_samples import KEY, inventory, region_file
+from region_samples import KEY, load_sample_region, region_file
 
 from chautari.cli import main
 from chautari.errors import BadInput
 from chautari.region.model import Region
-from chautari.services.bigbluebutton.move import FOLDERS, steps
+from chautari.services.bigbluebutton.move import FOLDERS, move_steps
 
 TEXT = """\
 region: andes
@@ -29,11 +29,11 @@ services:
 
 
 def region(folder: Path, text: str = TEXT) -> Region:
-    return inventory(folder, text, KEY).region
+    return load_sample_region(folder, text, KEY).region
 
 
 def test_steps_name_machines_records_and_folders_of_the_region(tmp_path: Path) -> None:
-    found = steps(region(tmp_path), "cal2", "4.0")
+    found = move_steps(region(tmp_path), "cal2", "4.0")
     lines = [line for step in found for line in step.commands]
     assert "rooms.andes.example.org  A  203.0.113.13" in lines
     assert "rooms.andes.example.org  AAAA  2001:db8::13" in lines
@@ -48,7 +48,7 @@ def test_steps_name_machines_records_and_folders_of_the_region(tmp_path: Path) -
 
 
 def test_new_server_is_deployed_before_the_old_one_is_removed(tmp_path: Path) -> None:
-    lines = [line for step in steps(region(tmp_path), "cal2", "4.0") for line in step.commands]
+    lines = [line for step in move_steps(region(tmp_path), "cal2", "4.0") for line in step.commands]
     order = [
         "deploy prepare andes --node cal2", "deploy region andes --node cal2",
         "deploy region andes", "deploy region andes --node cal1 --purge",
@@ -67,7 +67,7 @@ def test_new_server_is_deployed_before_the_old_one_is_removed(tmp_path: Path) ->
 )
 def test_unsuitable_machine_is_refused(to: str, release: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=message):
-        steps(region(tmp_path), to, release)
+        move_steps(region(tmp_path), to, release)
 
 
 def test_region_without_the_service_has_nothing_to_move(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_region_without_the_service_has_nothing_to_move(tmp_path: Path) -> None:
         "  bigbluebutton: {{host: rooms, rooms: none}}\n", ""
     )
     with pytest.raises(BadInput, match="no node of the region runs"):
-        steps(region(tmp_path, text), "cal2", "4.0")
+        move_steps(region(tmp_path, text), "cal2", "4.0")
 
 
 def test_command_prints_the_steps_and_gives_them_as_json(
@@ -108,7 +108,7 @@ services:
 
 def test_pool_accepts_a_new_server_without_a_move(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="form a pool"):
-        steps(region(tmp_path, POOL), "cal2", "4.0")
+        move_steps(region(tmp_path, POOL), "cal2", "4.0")
 
 
 def test_key_between_the_servers_is_restricted_and_deleted(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_key_between_the_servers_is_restricted_and_deleted(tmp_path: Path) -> No
     authorized.write_text("ssh-ed25519 AAAA ana@laptop\n")
 
     def run(title: str) -> None:
-        [step] = [one for one in steps(region(tmp_path), "cal2", "4.0") if one.title == title]
+        [step] = [one for one in move_steps(region(tmp_path), "cal2", "4.0") if one.title == title]
         for command in step.commands:
             subprocess.run(
                 ["bash", "-ec", command], check=True, cwd=tmp_path,

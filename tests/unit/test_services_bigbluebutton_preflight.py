@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from chautari.preflight.dns_records import Records, refusals_for_records
-from chautari.preflight.facts import Facts, parse
+from chautari.preflight.facts import Facts, parse_facts
 from chautari.preflight.requirements import NodeRequirements
-from chautari.preflight.rules import advice, check
+from chautari.preflight.rules import below_recommendation_notices, preflight_refusals
 
 NAME = "rooms.andes.example.org"
 GOOD = Facts(
@@ -23,8 +23,8 @@ RIGHT: Records = {("A", NAME): ("203.0.113.12",), ("AAAA", NAME): ("2001:db8::12
 
 
 def test_good_machine_is_accepted_without_a_notice() -> None:
-    assert check(GOOD, WANTED) == []
-    assert advice(GOOD, WANTED) == []
+    assert preflight_refusals(GOOD, WANTED) == []
+    assert below_recommendation_notices(GOOD, WANTED) == []
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_good_machine_is_accepted_without_a_notice() -> None:
     ],
 )  # fmt: skip
 def test_unsuitable_machine_is_refused_with_the_reason(change: dict[str, Any], what: str) -> None:
-    [refusal] = check(replace(GOOD, **change), WANTED)
+    [refusal] = preflight_refusals(replace(GOOD, **change), WANTED)
     assert refusal.reason.startswith(what)
     assert refusal.fix
 
@@ -53,19 +53,19 @@ def test_unsuitable_machine_is_refused_with_the_reason(change: dict[str, Any], w
 )
 def test_preflight_applies_only_to_nodes_of_the_service(change: dict[str, Any]) -> None:
     requirements = WANTED._replace(services=("jitsi",))
-    assert check(replace(GOOD, **change), requirements) == []
+    assert preflight_refusals(replace(GOOD, **change), requirements) == []
 
 
 def test_os_substitute_has_its_own_minimum() -> None:
     small = replace(GOOD, os="debian-12", cores=2, memory_kb=1_000_000, container="podman")
     requirements = WANTED._replace(os="debian-12", container=True, memory_mb=900, cores=1)
-    assert check(small, requirements) == []
-    [refusal] = check(small, requirements._replace(memory_mb=64_000))
+    assert preflight_refusals(small, requirements) == []
+    [refusal] = preflight_refusals(small, requirements._replace(memory_mb=64_000))
     assert "64000 MB" in refusal.reason
 
 
 def test_small_machine_gets_a_notice_about_its_capacity() -> None:
-    [notice] = advice(replace(GOOD, cores=4, memory_kb=8_000_000), WANTED)
+    [notice] = below_recommendation_notices(replace(GOOD, cores=4, memory_kb=8_000_000), WANTED)
     assert notice.text.startswith("7812 MB of memory and 4 cores are enough for small meetings")
 
 
@@ -103,6 +103,6 @@ def test_silent_name_server_refuses_nothing() -> None:
 
 def test_facts_have_cores_container_and_ipv6() -> None:
     lines = ["cores=8", "container=lxc", "address6=20010db8000000000000000000000012", "address6=x"]
-    found = parse(lines, 0.0, 0.0)
+    found = parse_facts(lines, 0.0, 0.0)
     assert (found.cores, found.container, found.addresses6) == (8, "lxc", ("2001:db8::12",))
-    assert parse(["container=none"], 0.0, 0.0).container == ""
+    assert parse_facts(["container=none"], 0.0, 0.0).container == ""

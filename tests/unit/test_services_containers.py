@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from node_samples import node
 from pool_samples import ALONE, POOL
-from region_samples import SANDBOX, inventory, region_file
+from region_samples import SANDBOX, load_sample_region, region_file
 
 from chautari.errors import InvalidRegion
 from chautari.region.load import load_region
-from chautari.render.placement import public_names_of
+from chautari.render.placement import public_names_of_node
 from chautari_sandbox.requirements import sandbox_spec
 
 DIGEST = "12" * 32
@@ -29,9 +29,12 @@ def test_images_are_pinned_by_digest(tmp_path: Path) -> None:
 
 
 def test_pool_has_the_service_name_and_servers_their_node_names(tmp_path: Path) -> None:
-    region = inventory(tmp_path, POOL).region
-    assert public_names_of(region, "bog1") == ("lobby.andes.example.org", "rooms.andes.example.org")
-    assert public_names_of(region, "cal2") == ("rooms-cal2.andes.example.org",)
+    region = load_sample_region(tmp_path, POOL).region
+    assert public_names_of_node(region, "bog1") == (
+        "lobby.andes.example.org",
+        "rooms.andes.example.org",
+    )
+    assert public_names_of_node(region, "cal2") == ("rooms-cal2.andes.example.org",)
     found = node(tmp_path, "bog1", SANDBOX, POOL).public
     assert found["scalelite_servers"][0] == {
         "name": "cal1",
@@ -68,7 +71,7 @@ def test_redis_listens_where_containers_connect(tmp_path: Path) -> None:
 
 
 def test_sandbox_provides_images_and_allows_nested_containers(tmp_path: Path) -> None:
-    spec = sandbox_spec(inventory(tmp_path, POOL))
+    spec = sandbox_spec(load_sample_region(tmp_path, POOL))
     assert [item.name for item in spec.images] == ["greenlight", "scalelite"]
     assert [item.name for item in spec.nodes if item.nests] == ["bog1"]
 
@@ -76,7 +79,7 @@ def test_sandbox_provides_images_and_allows_nested_containers(tmp_path: Path) ->
 def test_several_servers_without_a_pool_are_refused(tmp_path: Path) -> None:
     text = POOL.replace("[greenlight, scalelite]", "[greenlight]")
     with pytest.raises(InvalidRegion, match="or place scalelite on another node"):
-        inventory(tmp_path, text)
+        load_sample_region(tmp_path, text)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,7 @@ def test_several_servers_without_a_pool_are_refused(tmp_path: Path) -> None:
 )
 def test_conflicting_settings_are_refused(old: str, new: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidRegion, match=why):
-        inventory(tmp_path, POOL.replace(old, new))
+        load_sample_region(tmp_path, POOL.replace(old, new))
 
 
 def test_real_region_pins_its_images_by_digest(tmp_path: Path) -> None:

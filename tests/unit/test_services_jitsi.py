@@ -8,7 +8,7 @@ import yaml
 from cryptography import x509
 from jitsi_samples import MEETING, OPEN
 from node_samples import SECRETS, node
-from region_samples import ROOT, SANDBOX, inventory
+from region_samples import ROOT, SANDBOX, load_sample_region
 
 from chautari.render.bundle import nested_texts
 from chautari.secrets import specs
@@ -125,6 +125,6 @@ def test_certificate_is_the_same_each_time_and_names_the_server() -> None:
 def test_secrets_of_members_go_only_to_the_meeting_node(
     name: str, expected: bool, tmp_path: Path
 ) -> None:
-    region = inventory(tmp_path, MEETING).region
+    region = load_sample_region(tmp_path, MEETING).region
     assert ("jitsi_member_ana" in specs.secret_names_of_node(region, name)) is expected
     assert "jitsi_bridge_password" in specs.secret_names_of_node(region, name)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from node_samples import SECRETS
-from region_samples import REGION, inventory
+from region_samples import REGION, load_sample_region
 
 from chautari.deploy import region_report
 from chautari.deploy.request import DeployContext, Request
@@ -12,11 +12,13 @@ from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.report.model import NodeReport, RegionReport
 from chautari.services.greenlight.languages import TRANSLATIONS as GREENLIGHT
 from chautari.services.jitsi.languages import TRANSLATIONS as JITSI
-from chautari.services.languages import Translations, names
-from chautari.services.nextcloud.languages import of_version
+from chautari.services.languages import Translations, split_names
+from chautari.services.nextcloud.languages import translations_of_version
 from chautari.services.polls.apps import APPS
 
-APP = Translations("1.0", "catalogues", names("es pt_BR zh_TW zh_CN"), names("pt_PT hi_IN"))
+APP = Translations(
+    "1.0", "catalogues", split_names("es pt_BR zh_TW zh_CN"), split_names("pt_PT hi_IN")
+)
 
 
 @pytest.mark.parametrize(
@@ -27,50 +29,58 @@ APP = Translations("1.0", "catalogues", names("es pt_BR zh_TW zh_CN"), names("pt
     ],
 )  # fmt: skip
 def test_find_returns_the_most_complete_translation(language: str, name: str | None) -> None:
-    assert APP.find(language) == name
+    assert APP.find_translation(language) == name
 
 
 def test_candidates_include_what_a_later_release_may_have() -> None:
-    assert APP.candidates("hi") == ["hi", "hi_IN"]
-    assert APP.all_candidates(["pt_PT", "es"]) == ["pt_PT", "pt", "pt_BR", "es"]
+    assert APP.candidates_for_language("hi") == ["hi", "hi_IN"]
+    assert APP.candidates_for_languages(["pt_PT", "es"]) == ["pt_PT", "pt", "pt_BR", "es"]
 
 
 @pytest.mark.parametrize(
     ("languages", "default"), [(["hi", "pt"], "pt_BR"), (["es", "pt"], "es"), (["ne"], "en")]
 )
 def test_default_is_the_first_language_that_the_app_has(languages: list[str], default: str) -> None:
-    assert APP.default(languages) == default
+    assert APP.first_translated_language(languages) == default
 
 
 @pytest.mark.parametrize("version", ["32.0.1", "33.0.9", "34.0.4", "35.0.1"])
 def test_nextcloud_has_no_hindi_bengali_or_nepali_and_two_kinds_of_portuguese(
     version: str,
 ) -> None:
-    found = of_version(version)
-    assert [found.find(language) for language in ("hi", "bn", "ne")] == [None, None, None]
-    assert (found.find("pt"), found.find("es_CO")) == ("pt_BR", "es")
+    found = translations_of_version(version)
+    assert [found.find_translation(language) for language in ("hi", "bn", "ne")] == [
+        None,
+        None,
+        None,
+    ]
+    assert (found.find_translation("pt"), found.find_translation("es_CO")) == ("pt_BR", "es")
 
 
 def test_apps_differ_in_their_languages() -> None:
-    assert (JITSI.find("hi"), JITSI.find("pt_BR"), JITSI.find("bn")) == ("hi", "pt-BR", None)
-    assert (GREENLIGHT.find("pt_BR"), GREENLIGHT.find("hi")) == ("pt", None)
+    assert (
+        JITSI.find_translation("hi"),
+        JITSI.find_translation("pt_BR"),
+        JITSI.find_translation("bn"),
+    ) == ("hi", "pt-BR", None)
+    assert (GREENLIGHT.find_translation("pt_BR"), GREENLIGHT.find_translation("hi")) == ("pt", None)
     framadate = APPS["framadate"].translations
-    assert (framadate.find("es_CO"), framadate.find("pt")) == ("es", None)
+    assert (framadate.find_translation("es_CO"), framadate.find_translation("pt")) == ("es", None)
 
 
 def report_of(folder: Path, languages: str, mode: str) -> RegionReport:
-    files = inventory(folder, REGION.replace("[es, en]", f"[{languages}]"))
+    files = load_sample_region(folder, REGION.replace("[es, en]", f"[{languages}]"))
     context = DeployContext(Request(files, mode), PUBLIC_INTERNET, SECRETS, ())
     report = region_report.new_report(context.request, PUBLIC_INTERNET)
     report.nodes = [NodeReport(name, "203.0.113.11", "planned") for name in ("bog1", "med1")]
-    return region_report.finalize(report, context, mode, 1.0)
+    return region_report.finalize_report(report, context, mode, 1.0)
 
 
 @pytest.mark.parametrize("mode", ["plan", "deploy"])
 def test_reports_name_the_languages_that_an_app_lacks(mode: str, tmp_path: Path) -> None:
     report = report_of(tmp_path, "pt, hi, es", mode)
     assert report.services[0].languages == {"pt": "pt_BR", "hi": "", "es": "es"}
-    assert report.services[0].speaks == "pt (pt_BR), not hi, es"
+    assert report.services[0].languages_text == "pt (pt_BR), not hi, es"
     notice = report.nodes[1].notices[0]
     assert (notice.code, notice.data["missing"]) == ("languages_missing", ["hi"])
     assert "no complete translation into hi" in notice.text
@@ -80,4 +90,4 @@ def test_reports_name_the_languages_that_an_app_lacks(mode: str, tmp_path: Path)
 def test_reports_are_silent_about_languages_that_every_app_has(tmp_path: Path) -> None:
     report = report_of(tmp_path, "es, en", "deploy")
     assert [node.notices for node in report.nodes] == [[], []]
-    assert report.services[0].speaks == "es, en"
+    assert report.services[0].languages_text == "es, en"

@@ -5,15 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from region_samples import KEY, SANDBOX, inventory, region_file
+from region_samples import KEY, SANDBOX, load_sample_region, region_file
 
 from chautari.region.load import load_region
 from chautari.render.context import NodeContext, Variables
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
-from chautari.render.variables import of_node
+from chautari.render.variables import variables_of_node
 from chautari.secrets.store import SecretStore
 from chautari.services.artifacts import Artifact
-from chautari.services.bigbluebutton.variables import api_digests
+from chautari.services.bigbluebutton.variables import api_digest_algorithms
 from chautari.services.nextcloud import releases
 from chautari_sandbox.doubles.rooms import SOURCES, build_bbb
 from chautari_sandbox.requirements import sandbox_spec
@@ -53,7 +53,9 @@ def region(os: str = "debian-12", rooms: str = "nextcloud") -> str:
 
 
 def cloud(folder: Path, text: str, endpoints: Endpoints = PUBLIC_INTERNET) -> Variables:
-    found = of_node(NodeContext(inventory(folder, text), endpoints, "bog1"), SECRETS)
+    found = variables_of_node(
+        NodeContext(load_sample_region(folder, text), endpoints, "bog1"), SECRETS
+    )
     return found.public | found.secret
 
 
@@ -84,13 +86,13 @@ def test_app_without_a_checksum_is_reported_and_never_installed(tmp_path: Path) 
 def test_pin_of_the_region_comes_first(tmp_path: Path) -> None:
     file = region_file(tmp_path, region("debian-13"), KEY)
     (file.parent / "artifacts.lock").write_text(PIN % ("ab" * 32))
-    app = releases.rooms_app("35.0.1", load_region(file).releases)
+    app = releases.rooms_app_release("35.0.1", load_region(file).releases)
     assert (app.version, app.sha256) == ("2.9.4", "ab" * 32)
 
 
 def test_newest_of_several_pins_is_used() -> None:
     pins = {"bbb": {v: Artifact("bbb", v, "https://example.org", "ab" * 32) for v in VERSIONS}}
-    assert releases.rooms_app("35.0.1", pins).version == "2.10.0"
+    assert releases.rooms_app_release("35.0.1", pins).version == "2.10.0"
 
 
 VERSIONS = ("2.9.4", "2.10.0", "2.9.10")
@@ -105,16 +107,18 @@ def test_sandbox_double_replaces_the_app(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("os", "version"), [("debian-12", "2.9.3"), ("debian-13", "2.9.4")])
 def test_sandbox_provides_the_app(os: str, version: str, tmp_path: Path) -> None:
-    required = {item.name: item for item in sandbox_spec(inventory(tmp_path, region(os))).wanted}
+    required = {
+        item.name: item for item in sandbox_spec(load_sample_region(tmp_path, region(os))).wanted
+    }
     assert required["bbb"].version == version
     assert required["bbb"].file == f"bbb-v{version}.tar.gz"
 
 
 def test_server_accepts_weak_checksums_only_with_the_app(tmp_path: Path) -> None:
-    weak = inventory(tmp_path, region()).region
-    strong = inventory(tmp_path, region(rooms="none")).region
-    assert api_digests(weak)[0] == "sha1"
-    assert "sha1" not in api_digests(strong)
+    weak = load_sample_region(tmp_path, region()).region
+    strong = load_sample_region(tmp_path, region(rooms="none")).region
+    assert api_digest_algorithms(weak)[0] == "sha1"
+    assert "sha1" not in api_digest_algorithms(strong)
 
 
 def test_double_of_the_app_is_reproducible(tmp_path: Path) -> None:

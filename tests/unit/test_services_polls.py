@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 from node_samples import SECRETS, node
-from region_samples import POLLS, SANDBOX, inventory
+from region_samples import POLLS, SANDBOX, load_sample_region
 
 from chautari.deploy import region_report
 from chautari.deploy.request import DeployContext, Request
 from chautari.errors import InvalidRegion
 from chautari.region.load import load_region
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.render.variables import NodeContext, of_node
+from chautari.render.variables import NodeContext, variables_of_node
 from chautari.report.model import RegionReport
 from chautari.services import registry
 from chautari.services.artifacts import Artifact
 from chautari.services.languages import Translations
 from chautari.services.polls.apps import APPS, PollApp
-from chautari.services.polls.variables import release_of
+from chautari.services.polls.variables import release_to_install
 from chautari.services.registry import ROLES
 from chautari_sandbox import provider
 
@@ -73,28 +73,28 @@ def test_database_of_framadate_has_no_password(tmp_path: Path) -> None:
 
 
 def test_pinned_release_is_installed() -> None:
-    found = release_of(NodeContext(load_region(FIXTURE), PUBLIC_INTERNET, "bog1"))
+    found = release_to_install(NodeContext(load_region(FIXTURE), PUBLIC_INTERNET, "bog1"))
     assert (found.version, found.sha256) == ("1.1.19", "ab" * 32)
     assert found.file_name == "framadate-1.1.19.zip"
 
 
 def test_sandbox_provides_the_releases_of_both_services(tmp_path: Path) -> None:
-    expected = provider.sandbox_spec(inventory(tmp_path, POLLS)).wanted
+    expected = provider.sandbox_spec(load_sample_region(tmp_path, POLLS)).wanted
     assert {"nextcloud", "framadate"} <= {item.name for item in expected}
     [release] = [item for item in expected if item.name == "framadate"]
     assert release.sha256 == ""
 
 
 def test_report_names_both_services_and_their_logins(tmp_path: Path) -> None:
-    found = inventory(tmp_path, POLLS)
+    found = load_sample_region(tmp_path, POLLS)
     request = Request(found, "deploy")
     ready = DeployContext(request, SANDBOX, SECRETS, ())
-    services = {info.service: info for info in region_report.service_infos(ready)}
+    services = {info.service: info for info in region_report.service_accesses(ready)}
     assert set(services) == {"nextcloud", "framadate"}
     assert services["framadate"].url == "https://encuestas.andes.example.org/"
     assert "framadate_admin_password" in services["framadate"].note
     assert isinstance(region_report.new_report(request, SANDBOX), RegionReport)
-    [line] = region_report.hosts_file_lines(found.region)
+    [line] = region_report.sandbox_hosts_file_lines(found.region)
     assert line == "203.0.113.20 cloud.andes.example.org encuestas.andes.example.org"
 
 
@@ -115,12 +115,12 @@ def test_app_that_does_not_support_the_php_of_a_node_is_refused(
     monkeypatch.setitem(APPS, "framadate", APPS["framadate"]._replace(php=((7, 3), (8, 3))))
     text = POLLS.replace("debian-12", os)
     if fits:
-        assert inventory(tmp_path, text)
+        assert load_sample_region(tmp_path, text)
         return
     with pytest.raises(
         InvalidRegion, match=rf"nodes.bog1.os: Framadate does not support PHP {php}"
     ):
-        inventory(tmp_path, text)
+        load_sample_region(tmp_path, text)
 
 
 def test_one_registry_entry_replaces_the_app(
@@ -131,8 +131,9 @@ def test_one_registry_entry_replaces_the_app(
     monkeypatch.setitem(registry.ROLES, "other", OTHER.own_role())
     text = POLLS.replace("host: encuestas", "app: other, host: encuestas")
     own = {"other_database_password": "canary-db", "other_admin_password": "canary-admin"}
-    found = of_node(
-        NodeContext(inventory(tmp_path, text), PUBLIC_INTERNET, "bog1"), SECRETS.with_values(own)
+    found = variables_of_node(
+        NodeContext(load_sample_region(tmp_path, text), PUBLIC_INTERNET, "bog1"),
+        SECRETS.with_values(own),
     )
     assert found.roles[-1] == "other" and "mariadb" not in found.roles
     assert {"name": "other", "owner": "other"} in found.public["postgresql_databases"]

@@ -18,7 +18,7 @@ from service_samples import context_of, region_of, secrets_of
 from chautari.region import rules
 from chautari.region.model import Region
 from chautari.region.rule import Finding, Pins
-from chautari.render.variables import of_node
+from chautari.render.variables import variables_of_node
 from chautari.secrets.specs import secret_names_of_node
 from chautari.services.base import Role
 from chautari.services.registry import ROLES, SERVICES, roles_in_order
@@ -26,7 +26,7 @@ from chautari.services.shared_roles import BASE_ROLES, SHARED_ROLES
 
 TOOL = ROOT / "tool"
 NAMES = list(SERVICES)
-WITH_SETTINGS = [name for name in NAMES if not SERVICES[name].auxiliary]
+WITH_SETTINGS = [name for name in NAMES if not SERVICES[name].is_auxiliary]
 PACKAGES = [folder.name for folder in (TOOL / "chautari/services").glob("[!_]*/")]
 # The order before roles declared what they run after: no node may see another one.
 BEFORE = (
@@ -59,7 +59,7 @@ def test_settings_have_an_example_and_a_label(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_roles_of_a_service_exist(name: str) -> None:
-    service = region_of(SERVICES[name]).service(name)
+    service = region_of(SERVICES[name]).service_for_region(name)
     assert service.roles and set(service.roles) <= set(ROLES)
     for role in service.roles:
         assert (ROLES_FOLDER / role / "tasks" / "main.yml").is_file()
@@ -76,7 +76,7 @@ def test_service_has_a_molecule_scenario(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_secrets_have_an_owner_and_a_meaning(name: str) -> None:
-    service = region_of(SERVICES[name]).service(name)
+    service = region_of(SERVICES[name]).service_for_region(name)
     for spec in service.secrets:
         assert name in (spec.service, *spec.also_for)
         assert spec.meaning and spec.meaning[-1] != "."
@@ -86,7 +86,7 @@ def test_secrets_have_an_owner_and_a_meaning(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_node_gets_only_secrets_that_its_roles_take(name: str) -> None:
     found = context_of(SERVICES[name])
-    rendered = of_node(found, secrets_of(found.region))
+    rendered = variables_of_node(found, secrets_of(found.region))
     documented = {key for role in rendered.roles for key in options(role)}
     assert set(rendered.secret) <= documented
     assert "receipt_key" not in secret_names_of_node(found.region, "bog1")
@@ -95,7 +95,7 @@ def test_node_gets_only_secrets_that_its_roles_take(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_variables_cover_what_the_roles_require(name: str) -> None:
     found = context_of(SERVICES[name])
-    rendered = of_node(found, secrets_of(found.region))
+    rendered = variables_of_node(found, secrets_of(found.region))
     given = rendered.public | rendered.secret
     for role in rendered.roles:
         required = {key for key, spec in options(role).items() if spec.get("required")}
@@ -104,7 +104,7 @@ def test_variables_cover_what_the_roles_require(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_ports_say_what_they_are_for(name: str) -> None:
-    service = region_of(SERVICES[name]).service(name)
+    service = region_of(SERVICES[name]).service_for_region(name)
     for port in (
         *service.ports,
         *service.local_ports,
@@ -117,9 +117,9 @@ def test_ports_say_what_they_are_for(name: str) -> None:
 @pytest.mark.parametrize("name", WITH_SETTINGS)
 def test_card_says_how_the_service_is_opened(name: str) -> None:
     service = SERVICES[name]
-    assert service.access_info is not None
-    access_info = service.access_info(context_of(service))
-    assert access_info.version and (access_info.login or access_info.note)
+    assert service.release_and_login is not None
+    release_and_login = service.release_and_login(context_of(service))
+    assert release_and_login.version and (release_and_login.login or release_and_login.note)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -150,13 +150,13 @@ def test_rules_apply_only_to_a_region_with_the_service(
         yield ("services", name), "found"
 
     monkeypatch.setitem(SERVICES, name, replace(SERVICES[name], rules=(finds,)))
-    assert (("services", name), "found") in rules.findings(region, {})
-    assert rules.findings(without, {}) == []
+    assert (("services", name), "found") in rules.find_rule_violations(region, {})
+    assert rules.find_rule_violations(without, {}) == []
 
 
 def test_roles_run_in_the_order_of_earlier_releases() -> None:
     for service in SERVICES.values():
-        own = region_of(service).service(service.name)
+        own = region_of(service).service_for_region(service.name)
         on_node = set(BASE_ROLES) | set(own.roles)
         known = [role for role in BEFORE if role in on_node]
         assert [role for role in ROLES if role in on_node and role in BEFORE] == known

@@ -6,11 +6,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from region_samples import REGION, inventory
+from region_samples import REGION, load_sample_region
 
 from chautari.errors import BadInput
 from chautari.region.field_types import check_host_key
-from chautari.ssh.host_keys import check_pins, compute_key_fingerprint, pins_of
+from chautari.ssh.host_keys import (
+    check_pinned_host_keys,
+    compute_key_fingerprint,
+    pinned_host_keys_of,
+)
 
 
 def make_key(folder: Path, kind: str) -> tuple[str, str]:
@@ -40,24 +44,26 @@ def test_value_that_is_no_host_key_is_refused(value: str) -> None:
 
 def test_pins_belong_to_an_address_and_a_port() -> None:
     text = "a.example.org,203.0.113.1 ssh-rsa AAAA\n[203.0.113.1]:2222 ssh-rsa BBBB c\n# x\n|1|h\n"
-    assert [pin.fingerprint for pin in pins_of(text, "203.0.113.1", 22)] == [
+    assert [pin.fingerprint for pin in pinned_host_keys_of(text, "203.0.113.1", 22)] == [
         compute_key_fingerprint("AAAA")
     ]
-    assert [pin.fingerprint for pin in pins_of(text, "203.0.113.1", 2222)] == [
+    assert [pin.fingerprint for pin in pinned_host_keys_of(text, "203.0.113.1", 2222)] == [
         compute_key_fingerprint("BBBB")
     ]
-    assert pins_of(text, "203.0.113.2", 22) == []
+    assert pinned_host_keys_of(text, "203.0.113.2", 22) == []
 
 
 def test_pinned_key_must_be_the_one_that_the_region_names(tmp_path: Path) -> None:
     public, expected = make_key(tmp_path, "ed25519")
     address = "address: 203.0.113.11"
-    found = inventory(tmp_path, REGION.replace(address, f"{address}, host_key: '{expected}'"))
+    found = load_sample_region(
+        tmp_path, REGION.replace(address, f"{address}, host_key: '{expected}'")
+    )
     assert found.region.nodes["med1"].host_key == expected
-    check_pins(found)
+    check_pinned_host_keys(found)
     found.known_hosts_file.write_text(f"203.0.113.11 {public}")
-    check_pins(found)
+    check_pinned_host_keys(found)
     other, _ = make_key(tmp_path, "rsa")
     found.known_hosts_file.write_text(f"203.0.113.11 {other}")
     with pytest.raises(BadInput, match="host_key of med1 in"):
-        check_pins(found)
+        check_pinned_host_keys(found)

@@ -128,7 +128,7 @@ runner_client.ssh_argv = lambda *_: (sys.executable, "-c", sys.argv[1])
 remote_run.PAUSES, remote_run.MAX_OUTAGE_SECONDS = (0,), 0
 report = NodeReport("bog1", "192.0.2.1", "failed")
 target = SSHTarget("bog1", "192.0.2.1", 22, "root", None)
-remote_run.attach(target, "r", report, lambda *_: None)
+remote_run.follow_existing_run(target, "r", report, lambda *_: None)
 print(report.state, ",".join(item.code for item in report.refusals))
 # The kernel's ru_maxrss includes the process that started this one.
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))

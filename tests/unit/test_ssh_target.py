@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 from receipt_samples import inputs, path_item, record, write_file, write_receipt
-from region_samples import POLLS, REGION, SANDBOX, inventory
+from region_samples import POLLS, REGION, SANDBOX, load_sample_region
 
-from chautari.node import addresses
+from chautari.node import optional_facts
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.ssh import runner_client
-from chautari.ssh.target import SSHTarget, as_root, ssh_argv, targets
+from chautari.ssh.target import SSHTarget, as_root, ssh_argv, ssh_targets
 
 TARGET = SSHTarget("bog1", "203.0.113.10", 2222, "debian", Path("/in ventories/known_hosts"))
 OPTIONS = (
@@ -93,19 +93,21 @@ def test_only_other_accounts_need_sudo(user: str, command: str) -> None:
 
 
 def test_targets_come_from_the_region(tmp_path: Path) -> None:
-    found = inventory(tmp_path)
+    found = load_sample_region(tmp_path)
     known_hosts = (tmp_path / "andes" / "known_hosts").resolve()
-    assert targets(found, PUBLIC_INTERNET, ("med1", "bog1")) == [
+    assert ssh_targets(found, PUBLIC_INTERNET, ("med1", "bog1")) == [
         SSHTarget("med1", "203.0.113.11", 22, "root", known_hosts),
         SSHTarget("bog1", "203.0.113.10", 2222, "debian", known_hosts),
     ]
 
 
 def test_key_of_the_sandbox_is_used_in_a_sandbox(tmp_path: Path) -> None:
-    found = targets(inventory(tmp_path), Endpoints(ssh_key=Path("/k")), ("bog1",))
+    found = ssh_targets(load_sample_region(tmp_path), Endpoints(ssh_key=Path("/k")), ("bog1",))
     assert found[0].key == Path("/k")
     assert found[0].sandbox == ""
-    assert targets(inventory(tmp_path, POLLS), SANDBOX, ("bog1",))[0].sandbox == "andes"
+    assert (
+        ssh_targets(load_sample_region(tmp_path, POLLS), SANDBOX, ("bog1",))[0].sandbox == "andes"
+    )
     assert SANDBOX.ssh_key is None
     assert "bog1" in REGION
 
@@ -160,7 +162,7 @@ def test_error_in_the_source_names_its_module(modules: dict[str, str]) -> None:
 
 def test_survey_imports_only_modules_that_are_sent(tmp_path: Path) -> None:
     """Run the survey here as on a node, with receipts that need every query."""
-    given = inputs(facts=sorted(addresses.FACTS))
+    given = inputs(facts=sorted(optional_facts.FACTS))
     items: list[dict[str, Any]] = [
         path_item(write_file(tmp_path / "x")),
         {"kind": "package", "name": "dpkg"},
@@ -177,7 +179,7 @@ def test_survey_imports_only_modules_that_are_sent(tmp_path: Path) -> None:
         "m = json.loads(zlib.decompress(i.read(int(i.readline()))));"
         "exec(m[''].split('from chautari')[0]);"
         "from chautari.node import survey; from pathlib import Path;"
-        "print(json.dumps(survey.survey(Path(sys.argv[1]), json.loads(sys.argv[2]), None)))"
+        "print(json.dumps(survey.survey_node(Path(sys.argv[1]), json.loads(sys.argv[2]), None)))"
     )
     argv = ["/usr/bin/python3", "-I", "-S", "-c", code, str(tmp_path), json.dumps([given])]
     done = subprocess.run(argv, input=fed, capture_output=True, check=False)

@@ -59,10 +59,12 @@ def read_toolkit_yaml(file: Path) -> Any:
     return yaml.load(file.read_bytes(), Loader=loader)
 
 
-def unusable_file(file: Path | str, error: OSError) -> BadInput:
+def unusable_file_error(file: Path | str, error: OSError) -> BadInput:
     """Return what to tell a person whose machine does not let us use `file`."""
     path = Path(file)
-    return BadInput(f"{path}: {error.strerror or error}", fix=_remedy(path, error.errno))
+    return BadInput(
+        f"{path}: {error.strerror or error}", fix=_fix_for_unusable_path(path, error.errno)
+    )
 
 
 def check_writable(folders: Iterable[Path]) -> None:
@@ -71,7 +73,7 @@ def check_writable(folders: Iterable[Path]) -> None:
     Raises:
         BadInput: names the folder that cannot be written, and a command against it.
     """
-    check_home()
+    refuse_home_of_another_account()
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -79,16 +81,16 @@ def check_writable(folders: Iterable[Path]) -> None:
                 stream.write(b"x" * 4096)
                 stream.flush()
         except OSError as error:
-            raise unusable_file(error.filename or folder, error) from None
+            raise unusable_file_error(error.filename or folder, error) from None
 
 
-def check_own(paths: Iterable[Path]) -> None:
+def refuse_files_of_another_account(paths: Iterable[Path]) -> None:
     """Make sure that what exists of `paths` belongs to this account, as long as it is in its home.
 
     Raises:
         BadInput: names all that does not, as after `sudo deploy`, and a command against it.
     """
-    check_home()
+    refuse_home_of_another_account()
     taken = sorted(
         {_topmost_folder_of_same_owner(path) for path in paths if _is_foreign_owned_in_home(path)}
     )
@@ -100,7 +102,7 @@ def check_own(paths: Iterable[Path]) -> None:
         )
 
 
-def check_home() -> None:
+def refuse_home_of_another_account() -> None:
     """Make sure that root, who came through sudo, does not leave files in the home of another.
 
     Raises:
@@ -109,7 +111,7 @@ def check_home() -> None:
     person = os.environ.get("SUDO_UID", "")
     if os.getuid() == 0 and person.isdecimal() and person != "0":
         with contextlib.suppress(OSError, RuntimeError):
-            if _owner(Path.home()) == int(person):
+            if _owner_uid(Path.home()) == int(person):
                 raise BadInput(
                     f"files that only root can use would be left in {Path.home()}", fix=_NO_SUDO
                 )
@@ -132,7 +134,7 @@ def create_private_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
     except OSError as error:
-        raise unusable_file(folder, error) from None
+        raise unusable_file_error(folder, error) from None
     shown = shlex.quote(str(folder))
     if found.st_uid != os.getuid():
         raise BadInput(
@@ -146,8 +148,8 @@ def create_private_folder(folder: Path) -> None:
         )
 
 
-def _remedy(path: Path, code: int | None) -> str:
-    known = next(folder for folder in (path, *path.parents) if _exists(folder))
+def _fix_for_unusable_path(path: Path, code: int | None) -> str:
+    known = next(folder for folder in (path, *path.parents) if _exists_if_readable(folder))
     shown = shlex.quote(str(known))
     if code in (errno.EACCES, errno.EPERM):
         if _is_foreign_owned_in_home(known):
@@ -167,7 +169,7 @@ def _is_foreign_owned_in_home(path: Path) -> bool:
     """
     try:
         inside = Path.home().resolve() in path.resolve().parents
-        return inside and _owner(path) != os.getuid()
+        return inside and _owner_uid(path) != os.getuid()
     except (OSError, RuntimeError):
         return False
 
@@ -177,9 +179,9 @@ def _topmost_folder_of_same_owner(path: Path) -> Path:
 
     A command for it covers all that would be refused next.
     """
-    owner, found = _owner(path), path
+    owner, found = _owner_uid(path), path
     for folder in path.parents:
-        if not _is_foreign_owned_in_home(folder) or _owner(folder) != owner:
+        if not _is_foreign_owned_in_home(folder) or _owner_uid(folder) != owner:
             break
         found = folder
     return found
@@ -189,11 +191,11 @@ def _chown_advice(shown: str) -> str:
     return f"give it back to your account: sudo chown -R $(id -un): {shown}"
 
 
-def _owner(path: Path) -> int:
+def _owner_uid(path: Path) -> int:
     return path.stat().st_uid
 
 
-def _exists(path: Path) -> bool:
+def _exists_if_readable(path: Path) -> bool:
     try:
         return path.exists()
     except OSError:

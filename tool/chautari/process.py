@@ -192,7 +192,7 @@ def _start_process(argv: Sequence[str]) -> subprocess.Popen[bytes]:
 _running: set[Callable[[], None]] = set()
 
 
-def stop_all() -> None:
+def stop_all_commands() -> None:
     """End every command that still runs; for the moment when the tool itself ends."""
     for stop in list(_running):
         stop()

@@ -71,7 +71,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
             (node.release for node in spec.nodes), apt_sources.host_apt_indexes()
         )
         running = sum(found.running for found in client.containers().values())
-        capacity.require_room(
+        capacity.require_room_for_containers(
             max(0, len(spec.nodes) + 1 - running),
             len(images.missing_images(client.base, recipes.values())),
             client.base,
@@ -126,7 +126,7 @@ def load_state(name: str) -> SandboxState | None:
 def _refuse_sandbox_of_another_account(client: PodmanClient) -> None:
     """Refuse to replace containers whose keys and state are not in this account's folders."""
     present = client.containers()
-    if not present or state.is_known(client.sandbox):
+    if not present or state.is_sandbox_known(client.sandbox):
         return
     owners = sorted({found.labels.get(podman.OWNER, "") for found in present.values()} - {""})
     raise BadInput(

@@ -25,7 +25,7 @@ _USES = (
 
 
 @dataclass(frozen=True)
-class Identity:
+class CertificateAndKey:
     """A certificate and its private key, as files."""
 
     certificate: Path
@@ -39,9 +39,9 @@ class Identity:
         return x509.load_pem_x509_certificate(self.certificate.read_bytes()), key
 
 
-def ensure_authority(folder: Path, name: str) -> Identity:
+def ensure_authority(folder: Path, name: str) -> CertificateAndKey:
     """Return the sandbox's CA, which the first call creates."""
-    identity = Identity(folder / "sandbox-ca.crt", folder / "sandbox-ca.key")
+    identity = CertificateAndKey(folder / "sandbox-ca.crt", folder / "sandbox-ca.key")
     if not (identity.certificate.is_file() and identity.key.is_file()):
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _common_name(f"Chautari sandbox {name}")
@@ -52,9 +52,11 @@ def ensure_authority(folder: Path, name: str) -> Identity:
     return identity
 
 
-def ensure_server_certificate(authority: Identity, folder: Path, names: Sequence[str]) -> Identity:
+def ensure_server_certificate(
+    authority: CertificateAndKey, folder: Path, names: Sequence[str]
+) -> CertificateAndKey:
     """Return a server certificate for names and addresses; its file has the first name."""
-    identity = Identity(folder / f"{names[0]}.crt", folder / f"{names[0]}.key")
+    identity = CertificateAndKey(folder / f"{names[0]}.crt", folder / f"{names[0]}.key")
     issuer, signer = authority.read()
     wanted = x509.SubjectAlternativeName([_alternative_name(name) for name in names])
     if _has_names_and_issuer(identity, wanted, issuer):
@@ -91,7 +93,7 @@ def _certificate_builder(
 
 
 def _has_names_and_issuer(
-    identity: Identity, wanted: x509.SubjectAlternativeName, issuer: x509.Certificate
+    identity: CertificateAndKey, wanted: x509.SubjectAlternativeName, issuer: x509.Certificate
 ) -> bool:
     if not (identity.certificate.is_file() and identity.key.is_file()):
         return False
@@ -101,7 +103,7 @@ def _has_names_and_issuer(
 
 
 def _write_identity(
-    identity: Identity, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+    identity: CertificateAndKey, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
 ) -> None:
     private = key.private_bytes(
         serialization.Encoding.PEM,

@@ -46,7 +46,7 @@ print(opened, watched)
 
 
 @dataclass(frozen=True)
-class Limit:
+class KernelLimit:
     """One limit of the kernel: how much is free of it, and how much is needed."""
 
     setting: str
@@ -74,12 +74,12 @@ class Limit:
         return f"echo {self.setting}={value} | {root}tee {file} && {root}sysctl --load={file}"
 
 
-def kernel_limits(containers: int) -> tuple[Limit, ...]:
+def kernel_limits(containers: int) -> tuple[KernelLimit, ...]:
     """Return what the kernel has left for so many more containers."""
     return (*_inotify_limits(containers), *_task_limits(containers))
 
 
-def require_room(containers: int, images: int, base: podman.Argv) -> None:
+def require_room_for_containers(containers: int, images: int, base: podman.Argv) -> None:
     """Make sure that so many more containers and images fit on this machine.
 
     Raises:
@@ -95,7 +95,7 @@ def require_room(containers: int, images: int, base: podman.Argv) -> None:
             )
     store = container_store(base)
     needed = images * IMAGE_BYTES + containers * CONTAINER_BYTES
-    free = free_in_store(store)
+    free = free_bytes_in_store(store)
     if free < needed:
         raise RunFailed(
             f"{needed / 1e9:.1f} GB are needed for {containers} more containers in {store}, "
@@ -134,31 +134,31 @@ def container_store(base: podman.Argv) -> Path:
     return Path(run(podman.store_command(base)).text.strip())
 
 
-def free_in_store(store: Path) -> int:
+def free_bytes_in_store(store: Path) -> int:
     """Return the free space for images and containers; only root can look there."""
     argv = ("df", "--output=avail", "--block-size=1", str(store))
     return int(run(privileges.as_root(argv)).text.split()[-1])
 
 
-def _inotify_limits(containers: int) -> Iterator[Limit]:
+def _inotify_limits(containers: int) -> Iterator[KernelLimit]:
     instances, watches = containers * INSTANCES, containers * WATCHES
     argv = ("python3", "-I", "-c", _TRY_INOTIFY, str(instances), str(watches))
     opened, watched = map(int, run(privileges.as_root(argv), timeout=60).text.split())
-    yield Limit("fs.inotify.max_user_instances", opened, instances, "inotify instances")
+    yield KernelLimit("fs.inotify.max_user_instances", opened, instances, "inotify instances")
     # Each instance can try the watches of a few folders only.
     if opened == instances:
-        yield Limit("fs.inotify.max_user_watches", watched, watches, "inotify watches")
+        yield KernelLimit("fs.inotify.max_user_watches", watched, watches, "inotify watches")
 
 
-def _task_limits(containers: int) -> Iterator[Limit]:
+def _task_limits(containers: int) -> Iterator[KernelLimit]:
     needed = containers * TASKS
     running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
     for setting in ("kernel.pid_max", "kernel.threads-max"):
-        yield Limit(setting, _read_sysctl(setting) - running, needed, "processes")
+        yield KernelLimit(setting, _read_sysctl(setting) - running, needed, "processes")
     for folder in _CGROUPS:
         most, now = folder / "pids.max", folder / "pids.current"
         if most.is_file() and now.is_file() and (limit := most.read_text().strip()) != "max":
-            yield Limit(str(most), int(limit) - int(now.read_text()), needed, "processes")
+            yield KernelLimit(str(most), int(limit) - int(now.read_text()), needed, "processes")
 
 
 def _read_sysctl(setting: str) -> int:

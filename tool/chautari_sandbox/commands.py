@@ -12,7 +12,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option, region_argument
 from chautari.cli.output import echo
 from chautari.paths import inventories_root
-from chautari.region.load import Inventory, load_region
+from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari_sandbox import api
 from chautari_sandbox.mirror_folder import forget_mirror_folder, spec_with_mirror_folder
@@ -21,7 +21,7 @@ from chautari_sandbox.requirements import sandbox_spec
 TakeMirror = Callable[[click.Context, click.Parameter, Path | None], object]
 
 
-def mirror_option(callback: TakeMirror | None = None) -> click.Option:
+def artifacts_folder_option(callback: TakeMirror | None = None) -> click.Option:
     """Return the option `--mirror`; with `callback`, which takes it, its value is not passed on."""
     return click.Option(
         ["--mirror"], metavar="DIR",
@@ -45,7 +45,7 @@ def command() -> None:
 @json_option
 def up(name: str, as_json: bool, mirror: Path | None) -> None:
     """Start the containers. Containers that are running stay as they are."""
-    spec = spec_with_mirror_folder(sandbox_spec(_load_inventory(name)), mirror)
+    spec = spec_with_mirror_folder(sandbox_spec(_load_region(name)), mirror)
     state = api.up(spec, lambda text: echo(text, err=True))
     if as_json:
         data = asdict(state)
@@ -56,7 +56,7 @@ def up(name: str, as_json: bool, mirror: Path | None) -> None:
         echo(f"The sandbox {state.name} is running. Next: deploy region {name}", err=True)
 
 
-up.params.append(mirror_option())
+up.params.append(artifacts_folder_option())
 
 
 @command.command("down")
@@ -64,7 +64,7 @@ up.params.append(mirror_option())
 @click.option("--purge", is_flag=True, help="Also delete its keys, mail and caches.")
 def down(name: str, purge: bool) -> None:
     """Remove the containers and their network. Base images stay."""
-    sandbox = _load_inventory(name).region.region
+    sandbox = _load_region(name).region.region
     api.down(sandbox, purge=purge)
     forget_mirror_folder(sandbox)
     echo(f"The sandbox {name} was removed.", err=True)
@@ -75,7 +75,7 @@ def down(name: str, purge: bool) -> None:
 @json_option
 def status(name: str, as_json: bool) -> int:
     """Show which containers are running."""
-    found = api.status(_load_inventory(name).region.region)
+    found = api.status(_load_region(name).region.region)
     if as_json:
         print_json(asdict(found))
     elif not found.exists:
@@ -87,5 +87,5 @@ def status(name: str, as_json: bool) -> int:
     return 0 if found.running else 1
 
 
-def _load_inventory(name: str) -> Inventory:
+def _load_region(name: str) -> LoadedRegion:
     return load_region(find_region_file(name, inventories_root()))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from chautari_sandbox import seed
+from chautari_sandbox import boot_archive
 
 HOST_AUTHORITIES = Path("/usr/local/share/ca-certificates")
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -21,31 +21,31 @@ PIP_FILES = (
 
 def authority_entries(
     own: Path, roots: tuple[str, ...], host: Path = HOST_AUTHORITIES
-) -> tuple[seed.Entry, ...]:
+) -> tuple[boot_archive.ArchiveEntry, ...]:
     """Return the authorities of the host's administrator, the sandbox and its ACME server."""
     added = sorted(path for path in host.rglob("*.crt") if path.is_file())
     return (
-        seed.folder_entry(f"{_STORE}/host"),
-        seed.folder_entry(f"{_STORE}/sandbox"),
+        boot_archive.folder_entry(f"{_STORE}/host"),
+        boot_archive.folder_entry(f"{_STORE}/sandbox"),
         *(
-            seed.Entry(f"{_STORE}/host/{number:02}-{path.name}", path.read_bytes())
+            boot_archive.ArchiveEntry(f"{_STORE}/host/{number:02}-{path.name}", path.read_bytes())
             for number, path in enumerate(added)
         ),
-        seed.Entry(f"{_STORE}/sandbox/sandbox.crt", own.read_bytes()),
+        boot_archive.ArchiveEntry(f"{_STORE}/sandbox/sandbox.crt", own.read_bytes()),
         *(
-            seed.text_entry(f"{_STORE}/sandbox/acme-{number}.crt", root)
+            boot_archive.text_entry(f"{_STORE}/sandbox/acme-{number}.crt", root)
             for number, root in enumerate(roots)
         ),
     )
 
 
-def apt_and_pip_entries(cache: str, index: str) -> tuple[seed.Entry, ...]:
+def apt_and_pip_entries(cache: str, index: str) -> tuple[boot_archive.ArchiveEntry, ...]:
     """Return the settings of apt and pip, as a hosting provider's image has them."""
     proxy = f'Acquire::http::Proxy "http://{cache}:3142";\nAcquire::https::Proxy "DIRECT";\n'
     pip = f"[global]\ncert = {BUNDLE}\n" + (f"index-url = {index}\n" if index else "")
     return (
-        seed.text_entry("/etc/apt/apt.conf.d/01proxy", proxy),
-        seed.text_entry("/etc/pip.conf", pip),
+        boot_archive.text_entry("/etc/apt/apt.conf.d/01proxy", proxy),
+        boot_archive.text_entry("/etc/pip.conf", pip),
     )
 
 

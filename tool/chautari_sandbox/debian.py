@@ -19,7 +19,7 @@ Files = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
-class Package:
+class DebianPackage:
     """One package: `control` holds its fields, `scripts` the other files of its control archive."""
 
     control: Mapping[str, str]
@@ -34,7 +34,7 @@ class Package:
 
     def pack(self) -> bytes:
         """Return the package's bytes."""
-        control = {"control": _stanza(self.control).encode(), **self.scripts}
+        control = {"control": _control_stanza(self.control).encode(), **self.scripts}
         members = {
             "debian-binary": b"2.0\n",
             "control.tar.gz": _pack_tar(control),
@@ -44,7 +44,7 @@ class Package:
 
 
 def repository_files(
-    packages: Iterable[Package], suite: str, key: SigningKey, now: int
+    packages: Iterable[DebianPackage], suite: str, key: SigningKey, now: int
 ) -> dict[str, bytes]:
     """Return the files of a flat repository `deb URL suite/`, signed with `key` at the time `now`.
 
@@ -59,7 +59,7 @@ def repository_files(
         path = f"{suite}/{digest[:16]}/{package.filename}"
         files[path] = data
         place = {"Filename": path, "Size": str(len(data)), "SHA256": digest}
-        stanzas.append(_stanza({**package.control, **place}))
+        stanzas.append(_control_stanza({**package.control, **place}))
     index = "\n".join(stanzas).encode()
     files[f"{suite}/Packages"] = index
     files[f"{suite}/InRelease"] = key.clear_sign(_release_file(suite, index, now), now).encode()
@@ -75,7 +75,7 @@ def _release_file(suite: str, index: bytes, now: int) -> str:
     )
 
 
-def _stanza(fields: Mapping[str, str]) -> str:
+def _control_stanza(fields: Mapping[str, str]) -> str:
     return "".join(f"{name}: {value}\n" for name, value in fields.items())
 
 

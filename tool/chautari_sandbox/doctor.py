@@ -26,7 +26,7 @@ _SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin
 Check = Callable[[], tuple[bool, str, str]]  # whether it is well, a detail, and the fix
 
 
-def findings(network: str = NETWORK) -> list[DoctorFinding]:
+def doctor_findings(network: str = NETWORK) -> list[DoctorFinding]:
     """Return what this machine has and lacks, in the order in which it should be fixed."""
     checks: dict[str, Check] = {
         "system": _check_linux,
@@ -92,7 +92,7 @@ def _check_network_backend() -> tuple[bool, str, str]:
 def _check_oci_runtime() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
         return False, "podman comes first", privileges.install_command("podman")
-    refusals = {name: runtime.failure_reason(name) for name in runtime.installed_runtimes()}
+    refusals = {name: runtime.runtime_failure_reason(name) for name in runtime.installed_runtimes()}
     works = [name for name, refusal in refusals.items() if not refusal]
     reasons = "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items() if refusal)
     detail = f"{works[0]} starts containers" if works else reasons or "none is installed"
@@ -110,7 +110,7 @@ def _check_disk_of_containers() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
         return False, "podman comes first", privileges.install_command("podman")
     store = capacity.container_store(podman.command())
-    return _disk_result(store, capacity.free_in_store(store), NEEDED_STORE)
+    return _disk_result(store, capacity.free_bytes_in_store(store), NEEDED_STORE)
 
 
 def _disk_result(place: Path, free: int, needed: int) -> tuple[bool, str, str]:

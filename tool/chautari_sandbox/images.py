@@ -21,7 +21,7 @@ _FORGET = 'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/resolv.conf" "$1/etc/hostname"'
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ImageRecipe:
     """Everything that an image depends on."""
 
     kind: str
@@ -40,7 +40,7 @@ class Recipe:
         return f"localhost/chautari-{self.kind}:{self.release}-{self.digest}"
 
 
-def build_command(recipe: Recipe, archive: str) -> podman.Argv:
+def build_command(recipe: ImageRecipe, archive: str) -> podman.Argv:
     """Return the command that builds the image's archive."""
     return (
         "mmdebstrap", "--variant=minbase", f"--include={','.join(recipe.packages)}",
@@ -49,21 +49,21 @@ def build_command(recipe: Recipe, archive: str) -> podman.Argv:
     )  # fmt: skip
 
 
-def image_recipes(releases: Iterable[str], targets: str) -> dict[str, Recipe]:
+def image_recipes(releases: Iterable[str], targets: str) -> dict[str, ImageRecipe]:
     """Return one recipe for each release that a node uses, and `internet`."""
     made = {
-        release: Recipe(
+        release: ImageRecipe(
             "node", release, NODE_PACKAGES, apt_sources.sources_list_lines(targets, release)
         )
         for release in sorted(set(releases))
     }
-    inet = Recipe(
+    inet = ImageRecipe(
         "internet", "12", INTERNET_PACKAGES, apt_sources.sources_list_lines(targets, "12")
     )
     return {**made, "internet": inet}
 
 
-def ensure_archive(recipe: Recipe, progress: Callable[[str], None]) -> Path:
+def ensure_image_archive(recipe: ImageRecipe, progress: Callable[[str], None]) -> Path:
     """Return the archive of a recipe's files; build it first when it is absent."""
     with paths.hold_lock(paths.cache_dir() / "images" / "lock"):
         archive = _archive_path(recipe)
@@ -74,7 +74,7 @@ def ensure_archive(recipe: Recipe, progress: Callable[[str], None]) -> Path:
 
 
 def ensure_images(
-    base: podman.Argv, wanted: Collection[Recipe], progress: Callable[[str], None]
+    base: podman.Argv, wanted: Collection[ImageRecipe], progress: Callable[[str], None]
 ) -> tuple[str, ...]:
     """Build the images that podman does not have yet; return their names."""
     if not missing_images(base, wanted):
@@ -88,20 +88,20 @@ def ensure_images(
     return tuple(recipe.image_name for recipe in absent)
 
 
-def missing_images(base: podman.Argv, wanted: Collection[Recipe]) -> list[Recipe]:
+def missing_images(base: podman.Argv, wanted: Collection[ImageRecipe]) -> list[ImageRecipe]:
     """Return the recipes of images that podman does not have."""
     present = run(podman.list_images_command(base)).text.split()
     return [recipe for recipe in wanted if recipe.image_name not in present]
 
 
-def _import_image(base: podman.Argv, recipe: Recipe) -> None:
+def _import_image(base: podman.Argv, recipe: ImageRecipe) -> None:
     archive = _archive_path(recipe)
     if not archive.is_file():
         _build_archive(recipe, archive)
     run(podman.import_image_command(base, str(archive), recipe.image_name))
 
 
-def _build_archive(recipe: Recipe, archive: Path) -> None:
+def _build_archive(recipe: ImageRecipe, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     partial = archive.with_suffix(".partial")
     partial.unlink(missing_ok=True)
@@ -111,5 +111,5 @@ def _build_archive(recipe: Recipe, archive: Path) -> None:
     partial.replace(archive)
 
 
-def _archive_path(recipe: Recipe) -> Path:
+def _archive_path(recipe: ImageRecipe) -> Path:
     return paths.cache_dir() / "images" / f"{recipe.kind}-{recipe.release}-{recipe.digest}.tar"

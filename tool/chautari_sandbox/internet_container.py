@@ -8,8 +8,8 @@ from pathlib import Path
 
 from chautari.errors import RunFailed
 from chautari.files import write_atomically
-from chautari_sandbox import dns, podman, ports, seed
-from chautari_sandbox.authority import Identity, ensure_server_certificate
+from chautari_sandbox import boot_archive, dns, podman, ports
+from chautari_sandbox.authority import CertificateAndKey, ensure_server_certificate
 from chautari_sandbox.internet import container_files
 from chautari_sandbox.podman_client import PodmanClient
 from chautari_sandbox.spec import SandboxSpec
@@ -49,19 +49,21 @@ def internet_container_spec(
             podman.ADDRESS: spec.internet_address,
             podman.RELEASE: "12",
             podman.OWNER: spec.owner,
-            podman.RECIPE: seed.short_digest(image, files, str(limit), *volumes),
+            podman.RECIPE: boot_archive.short_digest(image, files, str(limit), *volumes),
         },
         volumes=volumes,
     )
 
 
-def seed_archive(spec: SandboxSpec, authority: Identity, relay: MailRelay, folder: Path) -> bytes:
+def boot_archive_of_internet(
+    spec: SandboxSpec, authority: CertificateAndKey, relay: MailRelay, folder: Path
+) -> bytes:
     """Return the container's files, with certificates of the sandbox's authority."""
     acme = ensure_server_certificate(
         authority, folder / "tls", (f"acme.{spec.zone}", spec.internet_address)
     )
     smtp = ensure_server_certificate(authority, folder / "tls", (relay.host, spec.internet_address))
-    return seed.tar_archive(
+    return boot_archive.tar_archive(
         container_files.container_files(spec.zone, spec.internet_address, acme, smtp, relay)
     )
 
@@ -101,10 +103,10 @@ def acme_root(spec: SandboxSpec, authority: Path) -> str:
         ) from None
 
 
-def remember_acme_root(folder: Path, root: str) -> tuple[str, ...]:
+def add_acme_root(folder: Path, root: str) -> tuple[str, ...]:
     """Remember `root`; return all roots of certificates in this sandbox, the newest last."""
     roots = folder / "tls" / "acme-roots"
-    name = f"{seed.short_digest(root)}.crt"
+    name = f"{boot_archive.short_digest(root)}.crt"
     if not (roots / name).is_file():
         write_atomically(roots / name, root)
     files = sorted(roots.glob("*.crt"), key=lambda path: path.stat().st_mtime_ns)

@@ -20,7 +20,7 @@ SSH_PORT = 22
 def is_sandbox_running(spec: SandboxSpec, known: SandboxState) -> bool:
     """Return whether all containers of `spec` answer, and its mirror serves what `spec` needs."""
     return (
-        state.is_finished(spec.name)
+        state.is_start_finished(spec.name)
         and _state_has_nodes_of(spec, known)
         and _state_has_artifacts_of(spec, known)
         and _all_servers_greet(spec, known)

@@ -5,25 +5,28 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from chautari_sandbox import podman, ports, seed, ssh_keys
+from chautari_sandbox import boot_archive, podman, ports, ssh_keys
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.spec import NodeSpec, SandboxSpec
 
 
-def seed_archive(node: NodeSpec, zone: str, folder: Path, operator: Path) -> bytes:
+def boot_archive_of_node(node: NodeSpec, zone: str, folder: Path, operator: Path) -> bytes:
     """Return the node's host keys and the operator's key, needed before sshd starts."""
     hosts = f"127.0.0.1 localhost\n127.0.1.1 {node.name}.{zone} {node.name}\n::1 localhost\n"
     identity = ssh_keys.host_keys(folder / "hosts", node.name)
-    return seed.tar_archive(
+    return boot_archive.tar_archive(
         (
-            seed.text_entry("/etc/hosts", hosts),
-            seed.folder_entry("/root/.ssh", 0o700),
-            seed.Entry(
+            boot_archive.text_entry("/etc/hosts", hosts),
+            boot_archive.folder_entry("/root/.ssh", 0o700),
+            boot_archive.ArchiveEntry(
                 "/root/.ssh/authorized_keys", ssh_keys.public_half(operator).read_bytes(), 0o600
             ),
-            *(seed.Entry(f"/etc/ssh/{key.name}", key.read_bytes(), 0o600) for key in identity),
             *(
-                seed.Entry(f"/etc/ssh/{public.name}", public.read_bytes())
+                boot_archive.ArchiveEntry(f"/etc/ssh/{key.name}", key.read_bytes(), 0o600)
+                for key in identity
+            ),
+            *(
+                boot_archive.ArchiveEntry(f"/etc/ssh/{public.name}", public.read_bytes())
                 for public in map(ssh_keys.public_half, identity)
             ),
         )
@@ -48,7 +51,9 @@ def node_container_spec(
             podman.ADDRESS: node.address,
             podman.RELEASE: node.release,
             podman.OWNER: spec.owner,
-            podman.RECIPE: seed.short_digest(image, files, *_container_parameters(node, limit)),
+            podman.RECIPE: boot_archive.short_digest(
+                image, files, *_container_parameters(node, limit)
+            ),
         },
         nests=node.nests,
     )
@@ -73,7 +78,7 @@ def sync_nodes(
     )
     done = {}
     for node in spec.nodes:
-        files = seed_archive(node, spec.zone, client.folder, operator)
+        files = boot_archive_of_node(node, spec.zone, client.folder, operator)
         made = node_container_spec(spec, node, images[node.release], limit, files)
         done[node.name] = client.ensure_container(made, files, present.get(node.name))
     for node in (node for node in spec.nodes if done[node.name]):
@@ -84,7 +89,7 @@ def sync_nodes(
     return done
 
 
-def forget_acme_accounts(client: PodmanClient, found: ExistingContainer, zone: str) -> None:
+def delete_acme_accounts(client: PodmanClient, found: ExistingContainer, zone: str) -> None:
     """Delete certbot's accounts: the ACME server forgets every account when it restarts."""
     accounts = f"/etc/letsencrypt/accounts/acme.{zone}:14000"
     client.run_in_container(found.name, "rm", "-rf", accounts)

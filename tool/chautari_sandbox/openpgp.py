@@ -56,9 +56,13 @@ class SigningKey:
         hashed = (
             _hashed_key_material(self._public_key_body) + struct.pack(">BI", 0xB4, len(user)) + user
         )
-        flags = _subpacket(_FLAGS, _MAY_CERTIFY_AND_SIGN)
+        flags = _encode_subpacket(_FLAGS, _MAY_CERTIFY_AND_SIGN)
         signature = self._signature(_CERTIFICATION, hashed, self.created, flags)
-        packets = _packet(_PUBLIC_KEY, self._public_key_body) + _packet(_USER, user) + signature
+        packets = (
+            _encode_packet(_PUBLIC_KEY, self._public_key_body)
+            + _encode_packet(_USER, user)
+            + signature
+        )
         return _armor("PUBLIC KEY BLOCK", packets)
 
     def clear_sign(self, text: str, when: int) -> str:
@@ -71,14 +75,16 @@ class SigningKey:
 
     def _signature(self, kind: int, content: bytes, when: int, extra: bytes = b"") -> bytes:
         issuer = bytes.fromhex(self.fingerprint)
-        hashed = _subpacket(_CREATED, struct.pack(">I", when)) + extra
-        hashed += _subpacket(_FINGERPRINT, b"\x04" + issuer)
+        hashed = _encode_subpacket(_CREATED, struct.pack(">I", when)) + extra
+        hashed += _encode_subpacket(_FINGERPRINT, b"\x04" + issuer)
         head = struct.pack(">BBBBH", 4, kind, _RSA, _SHA512, len(hashed)) + hashed
         digest = hashlib.sha512(content + head + struct.pack(">BBI", 4, 0xFF, len(head))).digest()
-        unhashed = _subpacket(_ISSUER, issuer[-8:])
+        unhashed = _encode_subpacket(_ISSUER, issuer[-8:])
         signed = self.private.sign(digest, padding.PKCS1v15(), Prehashed(hashes.SHA512()))
         tail = struct.pack(">H", len(unhashed)) + unhashed + digest[:2]
-        return _packet(_SIGNATURE, head + tail + _encode_integer(int.from_bytes(signed, "big")))
+        return _encode_packet(
+            _SIGNATURE, head + tail + _encode_integer(int.from_bytes(signed, "big"))
+        )
 
 
 def ensure_key(file: Path, user: str, created: int) -> SigningKey:
@@ -106,11 +112,11 @@ def _encode_integer(number: int) -> bytes:
     return struct.pack(">H", bits) + number.to_bytes((bits + 7) // 8, "big")
 
 
-def _subpacket(kind: int, content: bytes) -> bytes:
+def _encode_subpacket(kind: int, content: bytes) -> bytes:
     return struct.pack(">BB", len(content) + 1, kind) + content
 
 
-def _packet(tag: int, body: bytes) -> bytes:
+def _encode_packet(tag: int, body: bytes) -> bytes:
     return struct.pack(">BBI", 0xC0 | tag, 0xFF, len(body)) + body
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
-from chautari.files import check_own, write_atomically
+from chautari.files import refuse_files_of_another_account, write_atomically
 
 
 def _xdg_folder(variable: str, fallback: str) -> Path:
@@ -38,7 +38,7 @@ def check_owner(name: str) -> None:
     Raises:
         BadInput: with the command that hands it over, as after `sudo deploy`.
     """
-    check_own(
+    refuse_files_of_another_account(
         (
             states_home().parent, states_home(), *_folder_and_entries(state_dir(name)),
             cache_dir(), *_folder_and_entries(cache_dir() / "images"),

@@ -13,7 +13,7 @@ from typing import Any
 from chautari.errors import RunFailed
 from chautari.files import write_atomically
 from chautari.process import ProcessError, run
-from chautari_sandbox import podman, seed, subnet_conflicts
+from chautari_sandbox import boot_archive, podman, subnet_conflicts
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class PodmanClient:
         """Update trust and proxy settings in a running container; return whether they changed."""
         memory = self.folder / "refreshed.json"
         known: dict[str, str] = json.loads(memory.read_text()) if memory.is_file() else {}
-        wanted = seed.short_digest(settings)
+        wanted = boot_archive.short_digest(settings)
         if known.get(found.id) == wanted:
             return False
         self._unpack_in_container(found.name, settings)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chautari.region.load import Inventory
+from chautari.region.load import LoadedRegion
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.render.provider import DoctorFinding, ReportProgress
 from chautari_sandbox import liveness, state
@@ -33,14 +33,16 @@ class SandboxProvider:
         """Serve what earlier commands named."""
         self.mirror: Path | None = None
 
-    def known_endpoints(self, inventory: Inventory) -> Endpoints:
+    def known_endpoints(self, loaded_region: LoadedRegion) -> Endpoints:
         """Return what the last start left; before the first one, the public internet."""
-        known = state.load(inventory.region.region)
+        known = state.load(loaded_region.region.region)
         return PUBLIC_INTERNET if known is None else internet_endpoints(known)
 
-    def start_endpoints(self, inventory: Inventory, report_progress: ReportProgress) -> Endpoints:
+    def start_endpoints(
+        self, loaded_region: LoadedRegion, report_progress: ReportProgress
+    ) -> Endpoints:
         """Return the endpoints of the region's sandbox; one that is not running is started."""
-        spec = spec_with_mirror_folder(sandbox_spec(inventory), self.mirror)
+        spec = spec_with_mirror_folder(sandbox_spec(loaded_region), self.mirror)
         known = state.load(spec.name)
         if known is None or self.mirror is not None or not liveness.is_sandbox_running(spec, known):
             from chautari_sandbox import api
@@ -58,13 +60,13 @@ class SandboxProvider:
         """Return `--mirror`."""
         from chautari_sandbox import commands
 
-        return [commands.mirror_option(self._set_mirror_folder)]
+        return [commands.artifacts_folder_option(self._set_mirror_folder)]
 
     def doctor_findings(self) -> Sequence[DoctorFinding]:
         """Return what this machine has and lacks for a sandbox."""
         from chautari_sandbox import doctor
 
-        return doctor.findings()
+        return doctor.doctor_findings()
 
     def _set_mirror_folder(
         self, _: click.Context, __: click.Parameter, folder: Path | None

@@ -25,7 +25,7 @@ def publish_repositories(
     """Publish and return a double of each repository that upstream does not serve here."""
     found = []
     for item in wanted:
-        reason = unavailable_reason(item, paths.cache_dir() / "downloads")
+        reason = repository_unavailable_reason(item, paths.cache_dir() / "downloads")
         if reason:
             found.append(
                 _write_double(item, folder, mirror_root / item.name, f"{url}{item.name}", reason)
@@ -33,7 +33,7 @@ def publish_repositories(
     return tuple(found)
 
 
-def unavailable_reason(item: RequiredRepository, memory: Path) -> str:
+def repository_unavailable_reason(item: RequiredRepository, memory: Path) -> str:
     """Return why a repository is unavailable, remembered for an hour; empty when it is not."""
     note = memory / f"{item.name}-repository.refused"
     fresh = download.REMEMBERED_SECONDS

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from chautari.errors import BadInput
-from chautari.region.load import Inventory
+from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
 from chautari.render.context import NodeContext
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.render.placement import public_names_of
+from chautari.render.placement import public_names_of_node
 from chautari.services.artifacts import Artifact
-from chautari.services.containers import image_of
+from chautari.services.containers import image_to_run
 from chautari.services.registry import SERVICES
 from chautari_sandbox.spec import (
     NodeSpec,
@@ -23,13 +23,13 @@ from chautari_sandbox.spec import (
 )
 
 
-def sandbox_spec(inventory: Inventory, mirror: Path | None = None) -> SandboxSpec:
+def sandbox_spec(loaded_region: LoadedRegion, mirror: Path | None = None) -> SandboxSpec:
     """Return the sandbox that the region needs; `mirror` is a folder with real artifacts.
 
     Raises:
         BadInput: when the region has no `sandbox:`.
     """
-    region = inventory.region
+    region = loaded_region.region
     if region.sandbox is None:
         raise BadInput(
             f"{region.region} is a real region, not a sandbox",
@@ -40,26 +40,26 @@ def sandbox_spec(inventory: Inventory, mirror: Path | None = None) -> SandboxSpe
         zone=region.domain,
         network=region.sandbox.network,
         nodes=tuple(_spec_of_region_node(region, name) for name in region.nodes),
-        wanted=_required_artifacts(inventory),
-        repositories=_required_repositories(inventory),
-        images=_required_images(inventory),
+        wanted=_required_artifacts(loaded_region),
+        repositories=_required_repositories(loaded_region),
+        images=_required_images(loaded_region),
         mirror=mirror,
-        owner=str(inventory.folder.resolve()),
+        owner=str(loaded_region.folder.resolve()),
     )
 
 
 def _spec_of_region_node(region: Region, name: str) -> NodeSpec:
     node = region.nodes[name]
-    release: Release = "12" if region.os_of(name) == "debian-12" else "13"
+    release: Release = "12" if region.actual_os_of(name) == "debian-12" else "13"
     nests = any(service.image for service in region.services_of(name))
-    return NodeSpec(name, node.address, release, public_names_of(region, name), nests)
+    return NodeSpec(name, node.address, release, public_names_of_node(region, name), nests)
 
 
-def _required_artifacts(inventory: Inventory) -> tuple[RequiredArtifact, ...]:
-    region = inventory.region
+def _required_artifacts(loaded_region: LoadedRegion) -> tuple[RequiredArtifact, ...]:
+    region = loaded_region.region
     found: list[Artifact] = []
     for name in region.nodes:
-        context = NodeContext(inventory, PUBLIC_INTERNET, name)
+        context = NodeContext(loaded_region, PUBLIC_INTERNET, name)
         for service in region.services_of(name):
             found += service.artifacts(context) if service.artifacts else ()
     return tuple(
@@ -68,19 +68,19 @@ def _required_artifacts(inventory: Inventory) -> tuple[RequiredArtifact, ...]:
     )
 
 
-def _required_images(inventory: Inventory) -> tuple[RequiredImage, ...]:
-    context = NodeContext(inventory, PUBLIC_INTERNET, "")
-    deployed = (name for name in SERVICES if inventory.region.nodes_running(name))
+def _required_images(loaded_region: LoadedRegion) -> tuple[RequiredImage, ...]:
+    context = NodeContext(loaded_region, PUBLIC_INTERNET, "")
+    deployed = (name for name in SERVICES if loaded_region.region.nodes_running(name))
     return tuple(
-        RequiredImage(name, image_of(context, name).version)
+        RequiredImage(name, image_to_run(context, name).version)
         for name in deployed
         if SERVICES[name].image
     )
 
 
-def _required_repositories(inventory: Inventory) -> tuple[RequiredRepository, ...]:
-    context = NodeContext(inventory, PUBLIC_INTERNET, "")
-    deployed = inventory.region.deployed_services()
+def _required_repositories(loaded_region: LoadedRegion) -> tuple[RequiredRepository, ...]:
+    context = NodeContext(loaded_region, PUBLIC_INTERNET, "")
+    deployed = loaded_region.region.deployed_services()
     packages = {
         service.packages.name: service.packages
         for name, service in SERVICES.items()

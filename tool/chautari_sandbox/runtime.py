@@ -30,7 +30,7 @@ def installed_runtimes() -> tuple[str, ...]:
     return tuple(name for name in CANDIDATES if shutil.which(name, path=_SEARCH))
 
 
-def failure_reason(name: str) -> str:
+def runtime_failure_reason(name: str) -> str:
     """Return why a runtime cannot start a container; empty when it can."""
     with tempfile.TemporaryDirectory(prefix="chautari-") as folder:
         rootfs = _create_empty_rootfs(Path(folder))
@@ -83,7 +83,7 @@ def working_podman_command() -> podman.Argv:
 def _first_working_runtime(names: tuple[str, ...]) -> str:
     refusals = {}
     for name in names:
-        refusals[name] = failure_reason(name)
+        refusals[name] = runtime_failure_reason(name)
         if not refusals[name]:
             return name
     reasons = "; ".join(f"{name}: {why}" for name, why in refusals.items()) or "none is installed"

@@ -11,18 +11,18 @@ from chautari.files import write_atomically
 from chautari_sandbox import (
     apt_sources,
     artifacts,
+    boot_archive,
     connection_settings,
+    image_registry,
     images,
     internet_container,
     nodes,
     paths,
-    registry,
     repositories,
     runtime,
-    seed,
     ssh_keys,
 )
-from chautari_sandbox.authority import Identity
+from chautari_sandbox.authority import CertificateAndKey
 from chautari_sandbox.doubles import catalog
 from chautari_sandbox.podman_client import PodmanClient
 from chautari_sandbox.spec import SandboxSpec
@@ -36,7 +36,7 @@ class SetupContext:
     spec: SandboxSpec
     client: PodmanClient
     images: dict[str, str]
-    authority: Identity
+    authority: CertificateAndKey
     progress: Callable[[str], None]
 
     @property
@@ -85,7 +85,7 @@ def publish_artifacts(setup: SetupContext, state: SandboxState) -> SandboxState:
             builders=catalog.ARCHIVES,
         ),
     )
-    found += registry.publish_images(
+    found += image_registry.publish_images(
         setup.spec.images,
         _base_archive_of_image_doubles(setup),
         setup.folder / "mirror",
@@ -116,8 +116,8 @@ def _base_archive_of_image_doubles(setup: SetupContext) -> Path | None:
     if not setup.spec.images:
         return None
     sources = apt_sources.sources_list_lines(apt_sources.host_apt_indexes(), "12")
-    recipe = images.Recipe("application", "12", registry.PACKAGES, sources)
-    return images.ensure_archive(recipe, setup.progress)
+    recipe = images.ImageRecipe("application", "12", image_registry.PACKAGES, sources)
+    return images.ensure_image_archive(recipe, setup.progress)
 
 
 def ensure_network(setup: SetupContext) -> None:
@@ -129,7 +129,9 @@ def ensure_network(setup: SetupContext) -> None:
 def start_internet(setup: SetupContext, state: SandboxState) -> tuple[str, ...]:
     """Start the internet container; return the roots of its ACME server."""
     spec, folder = setup.spec, setup.folder
-    files = internet_container.seed_archive(spec, setup.authority, state.mail_relay, folder)
+    files = internet_container.boot_archive_of_internet(
+        spec, setup.authority, state.mail_relay, folder
+    )
     wanted = internet_container.internet_container_spec(
         spec, setup.images["internet"], folder, runtime.container_ulimit(), files
     )
@@ -137,7 +139,7 @@ def start_internet(setup: SetupContext, state: SandboxState) -> tuple[str, ...]:
     if done:
         setup.progress(f"{done} the internet container at {spec.internet_address}")
     own = setup.authority.certificate
-    roots = internet_container.remember_acme_root(folder, internet_container.acme_root(spec, own))
+    roots = internet_container.add_acme_root(folder, internet_container.acme_root(spec, own))
     paths.write_if_changed(state.ca_file, "".join((own.read_text(), *roots)))
     return roots
 
@@ -160,7 +162,7 @@ def update_connection_settings(setup: SetupContext, roots: tuple[str, ...]) -> N
     )
     for name, found in setup.client.containers().items():
         entries = trusted if name == internet_container.MEMBER else (*trusted, *ways)
-        if setup.client.update_connection_settings(found, seed.tar_archive(entries)):
+        if setup.client.update_connection_settings(found, boot_archive.tar_archive(entries)):
             setup.progress(f"updated the trusted authorities of {name}")
             if name != internet_container.MEMBER:
-                nodes.forget_acme_accounts(setup.client, found, setup.spec.zone)
+                nodes.delete_acme_accounts(setup.client, found, setup.spec.zone)

@@ -115,12 +115,12 @@ def mark_unfinished(name: str) -> None:
     write_atomically(_unfinished_marker(name), "")
 
 
-def is_finished(name: str) -> bool:
+def is_start_finished(name: str) -> bool:
     """Return whether the last start was completed."""
     return not _unfinished_marker(name).exists()
 
 
-def is_known(name: str) -> bool:
+def is_sandbox_known(name: str) -> bool:
     """Return whether this account started a sandbox of this name, completely or not."""
     return _state_file(name).exists() or _unfinished_marker(name).exists()
 

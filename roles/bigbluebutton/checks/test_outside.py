@@ -229,7 +229,9 @@ def test_proxy_leads_the_relay_s_guests_to_it(
     protocols: tuple[str, ...],
 ) -> None:
     """TURN over TLS on port 443 reaches the relay, with and without SNI"""
-    name, password = turn.credentials(secret("bigbluebutton_turn_secret"), int(time.time()) + 600)
+    name, password = turn.temporary_credentials(
+        secret("bigbluebutton_turn_secret"), int(time.time()) + 600
+    )
     for address in resolver_of_routable_addresses(domain):
         client = turn.tls_client(address, 443, domain, ca_file, name, password, protocols)
         assert client.allocate()
@@ -273,7 +275,7 @@ def test_way_of_media_is_open(
     addresses = [
         place for place in resolver_of_routable_addresses(domain) if ":" not in place
     ] or resolver_of_routable_addresses(domain)
-    parts = MEDIA.split(2)
+    parts = MEDIA.split_into(2)
     closed = [part for part in parts if not udp.packet_arrives_in_range(addresses[0], part)]
     if not closed:
         return
@@ -285,7 +287,9 @@ def test_way_of_media_is_open(
 
 def only_icmp_is_missing(address: str, secret: str) -> None:
     """Skip the check when packets do come through, but no word of unused ports comes back."""
-    client = turn.udp_client(address, 3478, *turn.credentials(secret, int(time.time()) + 600))
+    client = turn.udp_client(
+        address, 3478, *turn.temporary_credentials(secret, int(time.time()) + 600)
+    )
     try:
         arrived = client.is_relayed_address_reachable(client.allocate())
     except turn.RequestRefused as refused:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chautari.checks.log_lines import is_known_line
+from chautari.checks.log_lines import is_expected_log_line
 
 pytestmark = pytest.mark.role("nextcloud")
 
@@ -246,6 +246,6 @@ def test_log_is_free_of_errors(host: Any, since: str) -> None:
         for entry in map(json.loads, lines)
         if entry["level"] >= 3
         and datetime.fromisoformat(entry["time"]).timestamp() >= start
-        and not is_known_line(entry, known)
+        and not is_expected_log_line(entry, known)
     ]
     assert not errors, errors[-1]

@@ -20,7 +20,7 @@ PRIVATE_PEERS = ("10.0.0.1", "127.0.0.1", "169.254.169.254", "192.168.1.1")
 @pytest.fixture
 def issued(secret: Callable[[str], str]) -> tuple[str, str]:
     """A name and a password as a meeting server makes them, good for some minutes."""
-    return turn.credentials(secret("turn_secret"), int(time.time()) + 600)
+    return turn.temporary_credentials(secret("turn_secret"), int(time.time()) + 600)
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def addresses(
 def relay(one: turn.Client, other: turn.Client) -> None:
     """Send data from one client to the other through both their relayed addresses."""
     here, there = one.allocate(), other.allocate()
-    one.permit(there)
-    other.permit(here)
+    one.permit_peer(there)
+    other.permit_peer(here)
     for number in range(5):
         data = secrets.token_bytes(400)
         one.send_to_peer(there, data)
@@ -88,7 +88,7 @@ def test_wrong_credentials_are_refused(
     issued: tuple[str, str], port: int, addresses: list[str]
 ) -> None:
     """Wrong and expired credentials are refused"""
-    outdated = turn.credentials(secrets.token_hex(16), 1_700_000_000)
+    outdated = turn.temporary_credentials(secrets.token_hex(16), 1_700_000_000)
     for name, password in ((issued[0], secrets.token_hex(8)), outdated):
         client = turn.udp_client(addresses[0], port, name, password)
         with pytest.raises(turn.RequestRefused) as refused:
@@ -108,6 +108,6 @@ def test_private_networks_are_not_relayed_to(
     client.allocate()
     for peer in PRIVATE_PEERS:
         with pytest.raises(turn.RequestRefused) as refused:
-            client.permit((peer, 80))
+            client.permit_peer((peer, 80))
         assert refused.value.code == 403, f"{peer}: {refused.value}"
     client.close()

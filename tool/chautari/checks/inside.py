@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Record every check of this session."""
     register_markers(config)
     node = _read_settings()["node"]
-    secrets = journal.read_secrets(Path(os.environ["CHAUTARI_SECRETS"]))
+    secrets = journal.read_secret_spellings(Path(os.environ["CHAUTARI_SECRETS"]))
     config.pluginmanager.register(Recorder("inside", lambda _: node, _read_unit_journal, secrets))
 
 

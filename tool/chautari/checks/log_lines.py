@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def is_known_line(entry: Mapping[str, Any], known: Iterable[Mapping[str, str]]) -> bool:
+def is_expected_log_line(entry: Mapping[str, Any], known: Iterable[Mapping[str, str]]) -> bool:
     """Return whether an entry of a log is one of the `known` lines.
 
     A known line has regular expressions for the whole of an entry's app and message, and for the

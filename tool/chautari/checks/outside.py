@@ -48,7 +48,7 @@ class CheckContext(TypedDict):
     mail_api: str | None
 
 
-def system_authorities() -> str:
+def system_ca_bundle() -> str:
     """Return the CA file of this machine, or the one that `requests` contains."""
     found = ssl.get_default_verify_paths()
     usual = (found.cafile, found.openssl_cafile, "/etc/ssl/certs/ca-certificates.crt")
@@ -88,7 +88,7 @@ class Web(requests.Session):
         super().__init__()
         # A proxy or netrc of this machine's user must not change the answer.
         self.trust_env = False
-        self.verify = ca_file or system_authorities()
+        self.verify = ca_file or system_ca_bundle()
         for scheme in ("https://", "http://"):
             self.mount(scheme, _LimitedAdapter())
 
@@ -221,7 +221,7 @@ def web(check_context: CheckContext) -> Web:
 @pytest.fixture(scope="session")
 def ca_file(check_context: CheckContext) -> str:
     """Return the CA bundle that verifies the region's certificates."""
-    return check_context["ca_file"] or system_authorities()
+    return check_context["ca_file"] or system_ca_bundle()
 
 
 @pytest.fixture(scope="session")

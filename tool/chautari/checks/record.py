@@ -54,7 +54,7 @@ class Recorder:
             "event": "check",
             "side": self.side,
             "node": self.node_of(item),
-            "service": role_of(item),
+            "service": role_of_check(item),
             "check": getattr(item, "originalname", item.name),
             "title": _title_of_test(item),
             "outcome": report.outcome,
@@ -81,7 +81,7 @@ def register_markers(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "advice(text, units): what to do when the check fails")
 
 
-def role_of(item: pytest.Item) -> str:
+def role_of_check(item: pytest.Item) -> str:
     """Return the role that a check belongs to."""
     mark = item.get_closest_marker("role")
     return str(mark.args[0]) if mark else ""

@@ -54,7 +54,7 @@ class Client:
             self.seen = _decode_address(answer[MAPPED], self.transaction)
         return _decode_address(answer[RELAYED], self.transaction)
 
-    def permit(self, peer: Address) -> None:
+    def permit_peer(self, peer: Address) -> None:
         """Let a peer send to the relayed address."""
         self.transaction = os.urandom(12)
         self._request(PERMIT, {PEER: _encode_address(peer, self.transaction)}, keep=True)
@@ -74,7 +74,7 @@ class Client:
 
     def is_relayed_address_reachable(self, relayed: Address) -> bool:
         """Return whether a packet from here reaches the relayed address."""
-        self.permit((self.seen[0], 0))
+        self.permit_peer((self.seen[0], 0))
         kind = socket.AF_INET6 if ":" in relayed[0] else socket.AF_INET
         with socket.socket(kind, socket.SOCK_DGRAM) as probe:
             for _ in range(3):
@@ -170,7 +170,7 @@ def tls_client(
     return Client(context.wrap_socket(plain, server_hostname=name), username, password)
 
 
-def credentials(secret: str, expiry: int) -> tuple[str, str]:
+def temporary_credentials(secret: str, expiry: int) -> tuple[str, str]:
     """Return the name and password that a server with `secret` accepts until `expiry`."""
     name = str(expiry)
     digest = hmac.new(secret.encode(), name.encode(), hashlib.sha1).digest()

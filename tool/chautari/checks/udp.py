@@ -23,7 +23,7 @@ class PortRange(NamedTuple):
     first: int
     last: int
 
-    def split(self, number: int) -> list[PortRange]:
+    def split_into(self, number: int) -> list[PortRange]:
         """Split the range into `number` parts of about the same size."""
         size = (self.last - self.first + 1) // number
         starts = [self.first + size * index for index in range(number)]

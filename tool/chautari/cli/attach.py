@@ -23,4 +23,4 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     The command also shows runs that have finished. It starts nothing. Each node keeps its last
     twenty deploys, and its last twenty checks and plans. `deploy status --json` lists them.
     """
-    return run_and_report(attach.attach, "attach", name, as_json, **options)
+    return run_and_report(attach.follow_newest_runs, "attach", name, as_json, **options)

@@ -27,12 +27,12 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     The command needs one round trip per node and no secrets. It changes nothing. The exit code is
     1 if something changed or a node did not answer.
     """
-    inventory = load_region(find_region_file(name, inventories_root()))
-    nodes = drift.drift_of_nodes(Request(inventory, "deploy drift", **options))
+    loaded_region = load_region(find_region_file(name, inventories_root()))
+    nodes = drift.drift_of_nodes(Request(loaded_region, "deploy drift", **options))
     if as_json:
         print_json({"ok": all(node.ok for node in nodes), "nodes": [n.as_object() for n in nodes]})
     else:
         echo("\n".join(node.describe() for node in nodes))
         if any(node.answer and node.answer["roles"] for node in nodes):
-            echo(f"\nTo restore it, run: deploy region {inventory.region.region}")
+            echo(f"\nTo restore it, run: deploy region {loaded_region.region.region}")
     return 0 if all(node.ok for node in nodes) else 1

@@ -16,7 +16,7 @@ from chautari import __version__, process
 from chautari.cli.json_output import print_json
 from chautari.cli.output import echo
 from chautari.errors import ChautariError
-from chautari.files import ENVIRONMENT_ERRORS, unusable_file
+from chautari.files import ENVIRONMENT_ERRORS, unusable_file_error
 
 BUG = 3
 INTERRUPTED = 130
@@ -41,7 +41,7 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class LazyCommandGroup(click.Group):
     """Subcommands that are imported only when they are called, so that --help answers at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -62,7 +62,7 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyCommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="deploy")
 def deploy() -> None:
     """Set up a region's services on its nodes, and prove that they work.
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     gc.set_threshold(OBJECTS_BEFORE_GARBAGE_IS_SOUGHT)
     code = run(arguments)
     # After an interruption, threads still wait for nodes and checks; runs on nodes continue.
-    process.stop_all()
+    process.stop_all_commands()
     # At exit, Python would look for garbage in all modules: 60 ms, and nothing is left to do.
     gc.freeze()
     sys.exit(code)
@@ -105,7 +105,7 @@ def run(arguments: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in ENVIRONMENT_ERRORS or not isinstance(error.filename, str):
             return _report_bug()
-        return _report_error(unusable_file(error.filename, error), arguments)
+        return _report_error(unusable_file_error(error.filename, error), arguments)
     except Exception:
         return _report_bug()
     return result if isinstance(result, int) else 0

@@ -47,7 +47,7 @@ identity_option: Decorator = click.option(
 )  # fmt: skip
 
 
-class EndpointsCommand(click.Command):
+class CommandWithProviderOptions(click.Command):
     """A command that starts a region's endpoints and so takes their provider's options too.
 
     A command line that has only the command's own options does not load the provider: a deploy of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from chautari.report.text import clean
+from chautari.report.text import escape_unsafe_characters
 
 
 def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
     """Print text in which control characters and direction overrides are escaped."""
-    click.echo(clean(text), err=err, nl=nl)
+    click.echo(escape_unsafe_characters(text), err=err, nl=nl)

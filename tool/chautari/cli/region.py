@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from chautari.cli.options import (
-    EndpointsCommand,
+    CommandWithProviderOptions,
     identity_option,
     json_option,
     node_option,
@@ -17,7 +17,7 @@ from chautari.cli.reporting import run_and_report
 from chautari.deploy import pipeline
 
 
-@click.command("region", cls=EndpointsCommand)
+@click.command("region", cls=CommandWithProviderOptions)
 @region_argument
 @node_option
 @identity_option

@@ -8,8 +8,8 @@ import click
 
 from chautari.cli.options import RegionName, identity_option
 from chautari.cli.output import echo
-from chautari.deploy.export import export, folder_of_each_region
 from chautari.deploy.request import Request
+from chautari.deploy.static_inventory import output_folders, write_static_inventory
 from chautari.paths import inventories_root
 from chautari.region.load import load_regions
 from chautari.region.locate import find_region_file
@@ -35,13 +35,13 @@ def command(
     ansible-playbook -i /tmp/andes playbooks/region.yml
     """
     root = inventories_root()
-    inventories = load_regions([find_region_file(name, root) for name in names])
+    loaded_regions = load_regions([find_region_file(name, root) for name in names])
     written = 0
-    for inventory, folder in zip(
-        inventories, folder_of_each_region(inventories, output), strict=True
+    for loaded_region, folder in zip(
+        loaded_regions, output_folders(loaded_regions, output), strict=True
     ):
-        request = Request(inventory, "deploy render", identities=identities)
-        written += len(export(request, folder, with_secrets=not no_secrets))
+        request = Request(loaded_region, "deploy render", identities=identities)
+        written += len(write_static_inventory(request, folder, with_secrets=not no_secrets))
     echo(f"{written} files in {output}", err=True)
     if not no_secrets:
         echo("The files secrets.yml there are not encrypted. Delete them after use.", err=True)

@@ -12,13 +12,13 @@ from chautari.cli.output import echo
 from chautari.deploy.request import Listener, Request
 from chautari.files import check_writable
 from chautari.paths import inventories_root, reports_dir
-from chautari.region.load import Inventory, load_region
+from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari.report import jsonreport, messages
 from chautari.report.model import RegionReport
 from chautari.report.progress import Event, Progress
 from chautari.report.terminal import print_report
-from chautari.report.text import one_line
+from chautari.report.text import to_one_line
 from chautari.report.writer import write_reports
 
 Work = Callable[[Request, Listener, Callable[[str], None]], RegionReport]
@@ -34,9 +34,9 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
 
     `options` are further attributes of the request.
     """
-    inventory = load_region(find_region_file(name, inventories_root()))
-    check_writable(_folders_to_write(inventory))
-    request = Request(inventory, f"deploy {verb} {inventory.region.region}", **options)
+    loaded_region = load_region(find_region_file(name, inventories_root()))
+    check_writable(_folders_to_write(loaded_region))
+    request = Request(loaded_region, f"deploy {verb} {loaded_region.region.region}", **options)
     with Progress() as progress:
         report = work(request, progress_listener(progress), progress.print_line)
     written = write_reports(report, _reports_folder(request, verb))
@@ -50,14 +50,14 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
 
 def _reports_folder(request: Request, verb: str) -> Path:
     """Return where the reports go: those of the whole region are not replaced by a part's."""
-    folder = reports_dir(request.inventory.region.region)
+    folder = reports_dir(request.loaded_region.region.region)
     return folder if verb in ("region", "verify") and not request.nodes else folder / verb
 
 
-def _folders_to_write(inventory: Inventory) -> list[Path]:
+def _folders_to_write(loaded_region: LoadedRegion) -> list[Path]:
     """Return where files will appear; a checkout that has its own may be read-only."""
-    complete = inventory.secrets_file.exists() and inventory.known_hosts_file.exists()
-    return [reports_dir(inventory.region.region), *([] if complete else [inventory.folder])]
+    complete = loaded_region.secrets_file.exists() and loaded_region.known_hosts_file.exists()
+    return [reports_dir(loaded_region.region.region), *([] if complete else [loaded_region.folder])]
 
 
 def progress_listener(progress: Progress) -> Listener:
@@ -66,9 +66,13 @@ def progress_listener(progress: Progress) -> Listener:
     def show(node: str, event: Event) -> None:
         kind = event["event"]
         if kind in _PHASES:
-            progress.show_phase(node, one_line(messages.progress(kind, event.get("holder", {}))))
+            progress.show_phase(
+                node, to_one_line(messages.activity_text(kind, event.get("holder", {})))
+            )
         elif kind in _ENDINGS:
-            progress.finish_node(node, one_line(messages.progress(kind, event.get("holder", {}))))
+            progress.finish_node(
+                node, to_one_line(messages.activity_text(kind, event.get("holder", {})))
+            )
         else:
             progress.handle_event(node, event)
 

@@ -12,7 +12,7 @@ from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
 from chautari.paths import inventories_root
-from chautari.region.load import Inventory, load_region
+from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
@@ -50,8 +50,8 @@ def list_(name: str, as_json: bool) -> None:
 @identity_option
 def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     """Print one secret to standard output."""
-    inventory = _load_region(name)
-    opened = _open_secrets(inventory, known_endpoints(inventory), identities)
+    loaded_region = _load_region(name)
+    opened = _open_secrets(loaded_region, known_endpoints(loaded_region), identities)
     if secret not in opened:
         raise BadInput(f"no secret {secret!r}", fix=f"use one of: {', '.join(opened.names)}")
     click.echo(opened[secret])
@@ -65,18 +65,18 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
 
     A deploy does this by itself, except where nodes were reached before and secrets.age is missing.
     """
-    inventory = _load_region(name)
-    if inventory.secrets_file.exists():
+    loaded_region = _load_region(name)
+    if loaded_region.secrets_file.exists():
         raise BadInput(
-            f"{inventory.secrets_file} exists", fix=f"to change one: deploy secrets set {name}"
+            f"{loaded_region.secrets_file} exists", fix=f"to change one: deploy secrets set {name}"
         )
-    endpoints = known_endpoints(inventory)
+    endpoints = known_endpoints(loaded_region)
     extra = [key for keys in endpoints.operators.values() for key in keys]
     made = ensure_secrets(
-        inventory, _identity_files(endpoints, identities), endpoints.secrets, extra,
+        loaded_region, _identity_files(endpoints, identities), endpoints.secrets, extra,
         replace_lost=True,
     )  # fmt: skip
-    echo(f"{inventory.secrets_file} has {len(made.names)} new secrets.", err=True)
+    echo(f"{loaded_region.secrets_file} has {len(made.names)} new secrets.", err=True)
 
 
 @command.command("set")
@@ -85,8 +85,8 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
 @identity_option
 def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     """Set one secret. It is read from standard input, or from a prompt in a terminal."""
-    inventory = _load_region(name)
-    known = {spec.name: spec for spec in specs.required_secrets(inventory.region)}
+    loaded_region = _load_region(name)
+    known = {spec.name: spec for spec in specs.required_secrets(loaded_region.region)}
     if secret not in known:
         raise BadInput(
             f"the region needs no secret {secret!r}", fix=f"use one of: {', '.join(known)}"
@@ -95,33 +95,35 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     value = value.strip("\r\n")
     if not value or not value.isprintable():
         raise BadInput(f"{secret} must be one line of printable characters")
-    known[secret].check(value, inventory.region.region)
-    endpoints = known_endpoints(inventory)
-    opened = _open_secrets(inventory, endpoints, identities)
+    known[secret].check(value, loaded_region.region.region)
+    endpoints = known_endpoints(loaded_region)
+    opened = _open_secrets(loaded_region, endpoints, identities)
     extra = [key for keys in endpoints.operators.values() for key in keys]
     complete = opened.with_values({secret: value})
     save_encrypted(
         complete,
-        inventory.secrets_file,
-        recipients_of(inventory, extra),
+        loaded_region.secrets_file,
+        recipients_of(loaded_region, extra),
         _identity_files(endpoints, identities),
     )
     echo(f"{secret} is set. The next deploy sends it to the nodes.", err=True)
 
 
-def _load_region(name: str) -> Inventory:
+def _load_region(name: str) -> LoadedRegion:
     return load_region(find_region_file(name, inventories_root()))
 
 
 def _open_secrets(
-    inventory: Inventory, endpoints: Endpoints, identities: tuple[Path, ...]
+    loaded_region: LoadedRegion, endpoints: Endpoints, identities: tuple[Path, ...]
 ) -> SecretStore:
-    if not inventory.secrets_file.exists():
-        refuse_lost_secrets(inventory)
+    if not loaded_region.secrets_file.exists():
+        refuse_lost_secrets(loaded_region)
         return SecretStore({}, ())
-    return store.load(inventory.secrets_file, _identity_files(endpoints, identities))
+    return store.open_secrets_file(
+        loaded_region.secrets_file, _identity_files(endpoints, identities)
+    )
 
 
 def _identity_files(endpoints: Endpoints, identities: tuple[Path, ...]) -> list[Path]:
     known = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
-    return known or store.default_identities()
+    return known or store.default_private_keys()

@@ -17,8 +17,8 @@ from chautari.paths import inventories_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file, region_names
 from chautari.report import messages
-from chautari.report.templates import Data
-from chautari.report.text import one_line
+from chautari.report.message_templates import Data
+from chautari.report.text import to_one_line
 
 
 @click.command("status")
@@ -31,29 +31,29 @@ def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> in
         found = region_names(inventories_root())
         print_json({"regions": found}) if as_json else echo("\n".join(found))
         return 0
-    inventory = load_region(find_region_file(name, inventories_root()))
-    states = status.node_states(Request(inventory, "deploy status", identities=identities))
+    loaded_region = load_region(find_region_file(name, inventories_root()))
+    states = status.node_statuses(Request(loaded_region, "deploy status", identities=identities))
     if as_json:
         print_json({"region": name, "nodes": states})
     else:
         for state in states:
-            echo(f"{state['node']:<16} {one_line(_describe_node_status(state))}")
+            echo(f"{state['node']:<16} {to_one_line(_describe_node_status(state))}")
     return 0 if all(state["reachable"] for state in states) else 1
 
 
 def _describe_node_status(state: status.NodeStatus) -> str:
     if not state["reachable"]:
-        return messages.status("unreachable", {"message": state["message"]})
+        return messages.newest_run_text("unreachable", {"message": state["message"]})
     if busy := state["busy"]:
         data = {"operator": busy.get("operator"), "run": busy.get("run")}
-        return messages.status("run_active", data)
+        return messages.newest_run_text("run_active", data)
     if not state["run"]:
-        return messages.status("never_deployed", {})
+        return messages.newest_run_text("never_deployed", {})
     finished, started = state["finished"], state["started"]
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else "unknown time"
     failed = finished.get("failed_checks", 0) if finished else 0
     result: Data = {"run": state["run"], "when": when, "failed": failed}
-    return messages.status(_result_name(finished), result)
+    return messages.newest_run_text(_result_name(finished), result)
 
 
 def _result_name(finished: RunFinished | None) -> str:

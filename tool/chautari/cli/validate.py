@@ -40,17 +40,17 @@ def _validate_region(name: str) -> dict[str, object]:
         found = load.load_region(locate.find_region_file(name, inventories_root()))
     except InvalidRegion as error:
         echo(str(error), err=True)
-        return _result(name, False, error.problems)
+        return _validation_result(name, False, error.problems)
     except BadInput as error:
         echo(str(error), err=True)
-        return _result(name, False, [FileProblem(Path(), 0, 0, "", error.message)])
+        return _validation_result(name, False, [FileProblem(Path(), 0, 0, "", error.message)])
     for warning in found.warnings:
         echo(f"{warning} (warning)", err=True)
     echo(f"{name}: valid", err=True)
-    return _result(name, True, [], found.warnings)
+    return _validation_result(name, True, [], found.warnings)
 
 
-def _result(
+def _validation_result(
     name: str, ok: bool, problems: Sequence[FileProblem], warnings: Sequence[FileProblem] = ()
 ) -> dict[str, object]:
     return {

@@ -13,13 +13,17 @@ from chautari.parallel import map_parallel
 from chautari.render.provider import known_endpoints
 from chautari.report.model import CheckResult, NodeReport, RegionReport
 from chautari.ssh.runner_client import call_runner
-from chautari.ssh.target import SSHTarget, targets
+from chautari.ssh.target import SSHTarget, ssh_targets
 
 
-def attach(request: Request, tell: Listener, say: Callable[[str], None]) -> RegionReport:
+def follow_newest_runs(
+    request: Request, tell: Listener, say: Callable[[str], None]
+) -> RegionReport:
     """Follow the newest run of each node, or the one named; even if it has ended."""
-    endpoints, began = known_endpoints(request.inventory), time.monotonic()
-    reached = targets(request.inventory, endpoints, request.node_names(), request.identities)
+    endpoints, began = known_endpoints(request.loaded_region), time.monotonic()
+    reached = ssh_targets(
+        request.loaded_region, endpoints, request.node_names(), request.identities
+    )
     nodes = [NodeReport(target.name, target.address, "failed") for target in reached]
     report = region_report.new_report(request, endpoints)
 
@@ -40,4 +44,4 @@ def _follow(target: SSHTarget, run: str, node: NodeReport, tell: Listener) -> li
         remote_run.report_no_answer(target, node, reply.code, reply.last_error)
         tell(target.name, {"event": node.state})
         return []
-    return remote_run.attach(target, run, node, tell)
+    return remote_run.follow_existing_run(target, run, node, tell)

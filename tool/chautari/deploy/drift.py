@@ -13,7 +13,7 @@ from chautari.parallel import map_parallel
 from chautari.render.provider import known_endpoints
 from chautari.report import messages
 from chautari.ssh.runner_client import call_runner
-from chautari.ssh.target import SSHTarget, targets
+from chautari.ssh.target import SSHTarget, ssh_targets
 
 _NOTHING_DEPLOYED: DriftAnswer = {
     "event": "drift", "roles": {}, "deployed": 0, "known": 0, "busy": None,
@@ -40,7 +40,7 @@ class NodeDrift:
             return known | {"message": self.message}
         roles = {
             role: [
-                {**change, "text": messages.reason(change["code"], change["data"])}
+                {**change, "text": messages.role_reason_text(change["code"], change["data"])}
                 for change in changes
             ]
             for role, changes in self.answer["roles"].items()
@@ -63,8 +63,10 @@ class NodeDrift:
 
 def drift_of_nodes(request: Request) -> list[NodeDrift]:
     """Return for each node what changed by role, and since when."""
-    endpoints = known_endpoints(request.inventory)
-    reached = targets(request.inventory, endpoints, request.node_names(), request.identities)
+    endpoints = known_endpoints(request.loaded_region)
+    reached = ssh_targets(
+        request.loaded_region, endpoints, request.node_names(), request.identities
+    )
     return map_parallel(_drift_of_node, reached, request.parallel)
 
 

@@ -30,7 +30,7 @@ def capture_node_errors(report_of: Callable[[], NodeReport], work: Work) -> list
         report.refusals.append(Refusal("error", {"message": error.message, "fix": error.fix}))
     except Exception as error:
         report, trace = report_of(), "".join(traceback.format_exception(error)).splitlines()
-        message = messages.failure("bug", {"error": f"{type(error).__name__}: {error}"})
+        message = messages.failure_text("bug", {"error": f"{type(error).__name__}: {error}"})
         report.state, report.failed = "failed", report.failed + 1
         report.failure = Failure("deploy", "work on this node", message, trace)
     finally:

@@ -8,7 +8,7 @@ from typing import Any
 
 from chautari.checks.advice import advice_for
 from chautari.node import events
-from chautari.node.events import Holder, RunEvent
+from chautari.node.events import LockHolder, RunEvent
 from chautari.report import causes, messages
 from chautari.report.model import (
     ENDINGS,
@@ -63,7 +63,7 @@ class NodeReportBuilder:
         self.started = self.ended = self.unknown = self._login_requested = False
         self._logins = 0
         self.error = ""
-        self.holder: Holder | None = None
+        self.holder: LockHolder | None = None
         self.code: int | None = None
 
     def feed_line(self, line: str) -> None:
@@ -76,7 +76,7 @@ class NodeReportBuilder:
         self.event_count += 1
         self.received += len(line)
         if self.event_count > MAX_EVENTS or self.received > NODE_LIMITS.total_bytes:
-            self.report_flood()
+            self.report_excessive_output()
             return
         try:
             event = parse_event(line)
@@ -90,7 +90,7 @@ class NodeReportBuilder:
         if self.holder is None:
             self.tell(self.report.name, event)
 
-    def report_flood(self) -> None:
+    def report_excessive_output(self) -> None:
         """Report that the node sent more data than a run can have."""
         self._stop_with_refusal(Refusal("too_much_output"))
 
@@ -100,7 +100,7 @@ class NodeReportBuilder:
         self._logins += requested
         return requested and self._logins <= MAX_LOGINS
 
-    def report_new_login(self, error: str) -> None:
+    def report_new_login_error(self, error: str) -> None:
         """Report why a new login failed, if it did; the node then restores its settings of SSH."""
         if error:
             self._add_notice("new_login_failed", error=error)
@@ -193,7 +193,7 @@ class NodeReportBuilder:
         [reason] = _limit_reasons([event["reason"]])
         self._add_notice("receipt_incomplete", role=event["role"], reason=reason)
 
-    def _on_difference(self, event: events.Difference) -> None:
+    def _on_difference(self, event: events.PlannedFileDiff) -> None:
         text = f"{event['task']}\n{event['diff']}".rstrip()
         self.differences.setdefault(event["role"], []).append(text)
 
@@ -230,18 +230,18 @@ class NodeReportBuilder:
 
     def _on_playbook_failed(self, event: events.PlaybookFailed) -> None:
         if self.report.failure is None:
-            message = messages.failure("playbook_failed", {})
+            message = messages.failure_text("playbook_failed", {})
             self.report.failure = Failure("playbook", "start", message, event["log"])
 
     def _on_checks_errored(self, event: events.ChecksErrored) -> None:
         self.report.failed += 1
-        message = messages.failure("checks_errored", {"code": event["code"]})
+        message = messages.failure_text("checks_errored", {"code": event["code"]})
         self.report.failure = Failure("checks", "run", message, event["log"])
 
     def _on_check(self, event: events.CheckFinished) -> None:
         if len(self.checks) < MAX_CHECKS:
             # A node is believed about itself only, and checks from outside run on this machine.
-            result = to_check_result(event)
+            result = check_result_from_event(event)
             advice = advice_for(result.service, result.check)
             node = self.report.name
             self.checks.append(replace(result, node=node, side="inside", advice=advice))
@@ -259,7 +259,9 @@ class NodeReportBuilder:
         code, data = reason["code"], reason["data"]
         self.unknown = code == "unknown_run"
         self._stop_with_refusal(
-            Refusal(code, {**data, "cause": causes.cause_code_in(str(data.get("error", "")))})
+            Refusal(
+                code, {**data, "cause": causes.cause_code_in_message(str(data.get("error", "")))}
+            )
         )
 
     def _on_run_lost(self, event: events.RunLost) -> None:
@@ -275,7 +277,11 @@ class NodeReportBuilder:
 
     def _on_run_crashed(self, event: events.RunCrashed) -> None:
         message = event["message"]
-        data = {"message": message, "cause": causes.cause_code_in(message), "run": self.report.run}
+        data = {
+            "message": message,
+            "cause": causes.cause_code_in_message(message),
+            "run": self.report.run,
+        }
         self.report.refusals.append(Refusal("run_crashed", data))
 
     def _on_run_finished(self, event: events.RunFinished) -> None:
@@ -346,7 +352,7 @@ def _has_few_values(data: object) -> bool:
     return not waiting
 
 
-def to_check_result(event: events.CheckFinished) -> CheckResult:
+def check_result_from_event(event: events.CheckFinished) -> CheckResult:
     """Return the result of a check from its event."""
     return CheckResult(
         node=event["node"],

@@ -1,11 +1,11 @@
 """One node on its way through a deploy: its states, and the transitions between them.
 
-    SurveyedState ─┬─ BlockedState             refused, unreachable, or used by another operator
+    SurveyedState ─┬─ RefusedOrUnreachableState   refused, unreachable, or used by another operator
                    ├─ UpToDateState            every receipt holds
-                   ├─ OccupiedState            a run is followed or waited for, then SurveyedState
+                   ├─ RunActiveState           a run is followed or waited for, then SurveyedState
                    └─ PreparedState ─┬─ RunFinishedState
                                      ├─ DisconnectedState    the run continues; result unknown
-                                     └─ OccupiedState        another run was first
+                                     └─ RunActiveState       another run was first
 
 `converge_node` is the loop over these states. What a node reports goes into its `NodeReport`.
 """
@@ -21,16 +21,21 @@ from typing import Literal, NamedTuple
 from chautari.deploy import outside_checks, remote_run
 from chautari.deploy.node_errors import capture_node_errors
 from chautari.deploy.request import DeployContext, Listener, run_metadata
-from chautari.deploy.survey import NodeSurvey, add_up_to_date_roles, node_report_from_survey, survey
-from chautari.node.events import Holder
+from chautari.deploy.survey import (
+    NodeSurvey,
+    add_up_to_date_roles,
+    node_report_from_survey,
+    survey_node,
+)
+from chautari.node.events import LockHolder
 from chautari.parallel import map_parallel
-from chautari.prepare.supervisor import WHEELS_MB, node_requirements, prepare
+from chautari.prepare.supervisor import WHEELS_MB, preflight_requirements, run_preflight_and_prepare
 from chautari.render import bundle
 from chautari.render.variables import NodeVariables
+from chautari.report.message_templates import Data
 from chautari.report.model import CheckResult, NodeReport, Notice, Reason, Refusal, RoleReport
-from chautari.report.templates import Data
 from chautari.ssh.runner_client import Arguments
-from chautari.ssh.target import SSHTarget, targets
+from chautari.ssh.target import SSHTarget, ssh_targets
 
 Mode = Literal["deploy", "verify", "plan"]
 # Reasons that make the whole preflight necessary again.
@@ -48,7 +53,7 @@ class SurveyedState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class BlockedState:
+class RefusedOrUnreachableState:
     """Nothing is changed on the node; its report says why."""
 
 
@@ -63,10 +68,10 @@ class PreparedState(NamedTuple):
     obsolete_roles: tuple[str, ...] = ()
 
 
-class OccupiedState(NamedTuple):
+class RunActiveState(NamedTuple):
     """A run is active on the node; `holder` says whose."""
 
-    holder: Holder
+    holder: LockHolder
 
 
 class RunFinishedState(NamedTuple):
@@ -83,10 +88,10 @@ class DisconnectedState(NamedTuple):
 
 State = (
     SurveyedState
-    | BlockedState
+    | RefusedOrUnreachableState
     | UpToDateState
     | PreparedState
-    | OccupiedState
+    | RunActiveState
     | RunFinishedState
     | DisconnectedState
 )
@@ -119,30 +124,30 @@ class NodeRun:
     @property
     def region(self) -> str:
         """Return the region's name."""
-        return self.context.inventory.region.region
+        return self.context.loaded_region.region.region
 
     def survey_again(self) -> None:
         """Survey the node; a run of another operator is reported at once."""
-        found = survey(self.target, lambda _: self.context.inputs_of(self.node))
-        required = node_requirements(self.context.inventory.region, self.name)
+        found = survey_node(self.target, lambda _: self.context.role_inputs_of(self.node))
+        required = preflight_requirements(self.context.loaded_region.region, self.name)
         self.report = node_report_from_survey(required, self.target, found)
         self.up_to_date = found.nothing_to_do
         if self.report.state != "converged":
-            self.block()
+            self.end_refused_or_unreachable()
         elif found.busy is not None:
-            self.handle_busy(found.busy)
+            self.follow_wait_or_refuse(found.busy)
         else:
             self.state = SurveyedState(found)
 
-    def block(self, holder: Holder | None = None) -> None:
+    def end_refused_or_unreachable(self, holder: LockHolder | None = None) -> None:
         """End the node's way here; its report says why."""
-        self.state = BlockedState()
+        self.state = RefusedOrUnreachableState()
         event = {"event": self.report.state}
         self.tell(self.name, event if holder is None else {**event, "holder": holder})
 
-    def handle_busy(self, holder: Holder) -> None:
+    def follow_wait_or_refuse(self, holder: LockHolder) -> None:
         """Follow a run of ours; refuse or wait for another operator's."""
-        self.state = OccupiedState(holder)
+        self.state = RunActiveState(holder)
         if remote_run.same_operator(holder, run_metadata("", self.region, self.name)):
             return
         if self.context.request.wait:
@@ -150,7 +155,7 @@ class NodeRun:
             return
         self.report.state = "busy"
         self.report.refusals.append(remote_run.busy_refusal(holder))
-        self.block(holder)
+        self.end_refused_or_unreachable(holder)
 
 
 def survey_and_prepare_nodes(
@@ -158,15 +163,19 @@ def survey_and_prepare_nodes(
 ) -> list[NodeRun]:
     """Survey the nodes at once, and prepare those that are not ready for what has to run."""
     request = context.request
-    reached = targets(
-        context.inventory, context.endpoints, tuple(names), request.identities, context.known_hosts
+    reached = ssh_targets(
+        context.loaded_region,
+        context.endpoints,
+        tuple(names),
+        request.identities,
+        context.known_hosts,
     )
     variables = {node.node: node for node in context.nodes}
 
     def surveyed(target: SSHTarget) -> NodeRun:
         report = NodeReport(target.name, target.address, "failed")
         node = variables[target.name]
-        one = NodeRun(context, target, node, mode, run, tell, BlockedState(), report)
+        one = NodeRun(context, target, node, mode, run, tell, RefusedOrUnreachableState(), report)
         one.survey_again()
         return one
 
@@ -182,8 +191,10 @@ def prepare_surveyed_nodes(runs: Sequence[NodeRun]) -> None:
         context, mode, tell = due[0].context, due[0].mode, due[0].tell
         parallel, resolver = context.request.parallel, context.endpoints.resolver
         reached = [one.target for one in due]
-        region = context.inventory.region
-        reports = prepare(region, reached, tell, mode != "deploy", resolver, parallel)
+        region = context.loaded_region.region
+        reports = run_preflight_and_prepare(
+            region, reached, tell, mode != "deploy", resolver, parallel
+        )
         map_parallel(lambda one: _continue_after_preparation(one, reports[one.name]), due, parallel)
     for one in runs:
         if isinstance(one.state, SurveyedState):
@@ -206,27 +217,27 @@ def _continue_after_preparation(one: NodeRun, report: NodeReport) -> None:
         _plan_first_deploy(one)
     if report.state != "converged":
         # The preparation has passed on every event except a refusal.
-        one.state = BlockedState()
+        one.state = RefusedOrUnreachableState()
         if report.state == "refused":
-            one.block()
+            one.end_refused_or_unreachable()
     elif not one.state.survey.answered:
         _survey_prepared(one)
 
 
 def _survey_prepared(one: NodeRun) -> None:
     """Survey a node that its preparation has already judged by the preflight."""
-    found = survey(one.target, lambda _: one.context.inputs_of(one.node))
+    found = survey_node(one.target, lambda _: one.context.role_inputs_of(one.node))
     if not found.answered:
         # It may run roles that are obsolete: without its answer nothing is changed there.
         remote_run.report_no_answer(one.target, one.report, found.code, found.error)
-        one.block()
+        one.end_refused_or_unreachable()
         return
     one.up_to_date = found.nothing_to_do
     add_up_to_date_roles(one.report, found)
     if found.busy is None:
         one.state = SurveyedState(found)
     else:
-        one.handle_busy(found.busy)
+        one.follow_wait_or_refuse(found.busy)
 
 
 def _plan_first_deploy(one: NodeRun) -> None:
@@ -273,9 +284,9 @@ def converge_node(one: NodeRun) -> list[CheckResult]:
                 prepare_surveyed_nodes([one])
             case PreparedState(obsolete_roles):
                 _run_to_the_end(one, obsolete_roles)
-            case OccupiedState(holder):
+            case RunActiveState(holder):
                 _follow_or_wait(one, holder)
-            case BlockedState() | UpToDateState():
+            case RefusedOrUnreachableState() | UpToDateState():
                 return []
             case RunFinishedState(checks) | DisconnectedState(checks):
                 return list(checks)
@@ -289,17 +300,17 @@ def _run_to_the_end(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
     if holder is None:
         one.state = _state_after_run(one, checks)
     else:
-        one.handle_busy(holder)
+        one.follow_wait_or_refuse(holder)
 
 
-def _follow_or_wait(one: NodeRun, holder: Holder) -> None:
+def _follow_or_wait(one: NodeRun, holder: LockHolder) -> None:
     _, arguments = _pack_bundle(one, ())
     request = one.context.request
     if not remote_run.same_operator(holder, arguments):
         free = remote_run.wait_until_node_is_free(one.target, holder, one.report, one.tell)
-        one.survey_again() if free else one.block()
+        one.survey_again() if free else one.end_refused_or_unreachable()
         return
-    checks = remote_run.attach(
+    checks = remote_run.follow_existing_run(
         one.target, holder.get("run", ""), one.report, one.tell, request.detach
     )
     if one.report.state in _UNKNOWN_RESULT or remote_run.covers_request(holder, arguments):
@@ -317,8 +328,8 @@ def _state_after_run(one: NodeRun, checks: list[CheckResult]) -> State:
 def _pack_bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Arguments]:
     """Return the node's bundle, and the arguments of its run."""
     request = one.context.request
-    inputs = one.context.inputs_of(one.node)
-    packed = bundle.pack(one.node, inputs, list(obsolete_roles))
+    inputs = one.context.role_inputs_of(one.node)
+    packed = bundle.pack_bundle(one.node, inputs, list(obsolete_roles))
     return packed, run_metadata(one.run, one.region, one.name) | {
         "mode": one.mode,
         "full": request.full,
@@ -341,21 +352,21 @@ def converge_and_check_nodes(runs: Sequence[NodeRun]) -> list[CheckResult]:
         all(one.up_to_date for one in runs) and not runs[0].context.request.full
     )
     if not unchanged:
-        inside = converge_all(runs)
-        return inside + check_from_outside(runs, _nodes_to_check(runs))
+        inside = converge_in_parallel(runs)
+        return inside + run_requested_outside_checks(runs, _nodes_to_check(runs))
     reachable = _nodes_to_check(runs)
     both: tuple[Callable[[], list[CheckResult]], ...] = (
-        lambda: converge_all(runs),
-        lambda: check_from_outside(runs, reachable),
+        lambda: converge_in_parallel(runs),
+        lambda: run_requested_outside_checks(runs, reachable),
     )
     return [result for results in map_parallel(lambda work: work(), both) for result in results]
 
 
-def converge_all(runs: Sequence[NodeRun]) -> list[CheckResult]:
+def converge_in_parallel(runs: Sequence[NodeRun]) -> list[CheckResult]:
     """Converge the nodes at the same time; an error of one node stays in its report."""
 
     def one_node(one: NodeRun) -> list[CheckResult]:
-        if isinstance(one.state, BlockedState | UpToDateState):
+        if isinstance(one.state, RefusedOrUnreachableState | UpToDateState):
             return []
         return capture_node_errors(lambda: one.report, lambda: converge_node(one))
 
@@ -367,7 +378,7 @@ def _nodes_to_check(runs: Sequence[NodeRun]) -> list[NodeVariables]:
     return [one.node for one in runs if one.report.state in ("converged", "verified")]
 
 
-def check_from_outside(
+def run_requested_outside_checks(
     runs: Sequence[NodeRun], nodes: Sequence[NodeVariables]
 ) -> list[CheckResult]:
     """Run the outside checks of `nodes`, if the command includes checks."""
@@ -379,5 +390,5 @@ def check_from_outside(
 def skip_after_failed_canary(context: DeployContext, names: Sequence[str]) -> list[NodeReport]:
     """Return the reports of nodes that are not changed because the canary is not well."""
     refusal = Refusal("canary_failed", {"canary": context.request.canary})
-    nodes = context.inventory.region.nodes
+    nodes = context.loaded_region.region.nodes
     return [NodeReport(name, nodes[name].address, "refused", refusals=[refusal]) for name in names]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from chautari.deploy.node_events import to_check_result
+from chautari.deploy.node_events import check_result_from_event
 from chautari.paths import content_root
 from chautari.process import ProcessError, run
 from chautari.render.bundle import nested_texts
@@ -31,7 +31,7 @@ def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> 
     If the checks are interrupted, the recorded results and one more failed check are returned:
     a deploy's report must not be lost because of them.
     """
-    files = files_with_checks(nodes)
+    files = outside_check_files(nodes)
     if not files:
         return []
     with (
@@ -45,7 +45,9 @@ def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> 
         broken = _run_pytest(
             pytest_argv(context_file.fileno(), results, files), context_file.fileno()
         )
-        found = [to_check_result(parse_check(line)) for line in results.read_text().splitlines()]
+        found = [
+            check_result_from_event(parse_check(line)) for line in results.read_text().splitlines()
+        ]
         return found + broken
 
 
@@ -72,7 +74,7 @@ def _run_pytest(argv: tuple[str, ...], context_fd: int) -> list[CheckResult]:
     ]
 
 
-def files_with_checks(nodes: Sequence[NodeVariables]) -> list[Path]:
+def outside_check_files(nodes: Sequence[NodeVariables]) -> list[Path]:
     """Return the outside checks of the roles on `nodes`."""
     roles = dict.fromkeys(role for node in nodes for role in node.roles)
     found = [content_root() / "roles" / role / "checks" / "test_outside.py" for role in roles]

@@ -22,13 +22,13 @@ from chautari.deploy.request import (
     DeployContext,
     Listener,
     Request,
+    pin_new_host_keys_temporarily,
     resolve_context,
-    temporary_host_keys,
 )
 from chautari.prepare import supervisor
 from chautari.report.model import RegionReport
 from chautari.ssh.runner_client import new_run_id
-from chautari.ssh.target import targets
+from chautari.ssh.target import ssh_targets
 
 Say = Callable[[str], None]
 
@@ -45,7 +45,9 @@ def verify(request: Request, tell: Listener, say: Say) -> RegionReport:
 
 def plan(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Report what a deploy would run, why, and what it would change; nothing is changed."""
-    with temporary_host_keys(resolve_context(request, say, save_secrets=False)) as context:
+    with pin_new_host_keys_temporarily(
+        resolve_context(request, say, save_secrets=False)
+    ) as context:
         return _run_stages(context, tell, "plan")
 
 
@@ -53,13 +55,15 @@ def prepare_nodes(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Prepare the region's machines for Ansible; nothing is converged."""
     context, began = resolve_context(request, say), time.monotonic()
     report = region_report.new_report(context.request, context.endpoints)
-    region, resolver = context.inventory.region, context.endpoints.resolver
-    reached = targets(
-        context.inventory, context.endpoints, request.node_names(), request.identities
+    region, resolver = context.loaded_region.region, context.endpoints.resolver
+    reached = ssh_targets(
+        context.loaded_region, context.endpoints, request.node_names(), request.identities
     )
-    found = supervisor.prepare(region, reached, tell, False, resolver, request.parallel)
+    found = supervisor.run_preflight_and_prepare(
+        region, reached, tell, False, resolver, request.parallel
+    )
     report.nodes = list(found.values())
-    return region_report.finalize(report, context, "prepare", time.monotonic() - began)
+    return region_report.finalize_report(report, context, "prepare", time.monotonic() - began)
 
 
 def _run_stages(context: DeployContext, tell: Listener, mode: Mode) -> RegionReport:
@@ -71,4 +75,4 @@ def _run_stages(context: DeployContext, tell: Listener, mode: Mode) -> RegionRep
         runs = survey_and_prepare_nodes(context, names, mode, new_run_id(), tell)
         report.checks += converge_and_check_nodes(runs)
         report.nodes += [run.report for run in runs]
-    return region_report.finalize(report, context, mode, time.monotonic() - began)
+    return region_report.finalize_report(report, context, mode, time.monotonic() - began)

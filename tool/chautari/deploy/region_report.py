@@ -9,8 +9,8 @@ from chautari.deploy.request import DeployContext, Request
 from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
 from chautari.render.variables import NodeContext
-from chautari.report.model import ENDINGS, Double, Notice, RegionReport, ServiceInfo
-from chautari.report.templates import Data
+from chautari.report.message_templates import Data
+from chautari.report.model import ENDINGS, Double, Notice, RegionReport, ServiceAccess
 from chautari.services.base import Service
 
 # States of a node whose services can be opened.
@@ -19,7 +19,7 @@ _RUNNING = ("converged", "verified")
 
 def new_report(request: Request, endpoints: Endpoints) -> RegionReport:
     """Return the report of a run that begins now."""
-    region = request.inventory.region
+    region = request.loaded_region.region
     return RegionReport(
         region=region.region,
         domain=region.domain,
@@ -33,7 +33,7 @@ def new_report(request: Request, endpoints: Endpoints) -> RegionReport:
 
 def _substitute_os_doubles(request: Request) -> list[Double]:
     """Return a double for each node whose container runs a substitute operating system."""
-    region = request.inventory.region
+    region = request.loaded_region.region
     found = ((name, region.os_substitute(name)) for name in request.node_names())
     return [
         Double(region.nodes[name].os, f"on {name}", f"a container of {item.os} replaces it")
@@ -42,7 +42,7 @@ def _substitute_os_doubles(request: Request) -> list[Double]:
     ]
 
 
-def finalize(
+def finalize_report(
     report: RegionReport, context: DeployContext, mode: str, seconds: float
 ) -> RegionReport:
     """Return `report` with its services and hints filled in; `mode` is the requested one."""
@@ -50,32 +50,32 @@ def finalize(
     for node in report.nodes:
         if node.state == "converged":
             node.state = ENDINGS.get(mode, "converged")
-    report.services = service_infos(context)
+    report.services = service_accesses(context)
     if mode in ("deploy", "plan"):
         _add_language_notices(report, context)
     report.hints = _sandbox_access_notices(report, context)
     return report
 
 
-def service_infos(context: DeployContext) -> list[ServiceInfo]:
+def service_accesses(context: DeployContext) -> list[ServiceAccess]:
     """Return how each service that was worked on is opened."""
-    region = context.inventory.region
+    region = context.loaded_region.region
     found = []
     for name in context.request.node_names():
-        node = NodeContext(context.inventory, context.endpoints, name)
+        node = NodeContext(context.loaded_region, context.endpoints, name)
         for service in region.services_of(name):
-            if service.access_info is None:
+            if service.release_and_login is None:
                 continue
-            access_info = service.access_info(node)
+            release_and_login = service.release_and_login(node)
             double = context.endpoints.is_double(service.app_name)
             found.append(
-                ServiceInfo(
+                ServiceAccess(
                     service=service.app_name,
                     url=f"https://{region.public_name(service.name, name)}/",
                     node=name,
-                    version=access_info.version + (" (double)" if double else ""),
-                    login=access_info.login,
-                    note=access_info.note,
+                    version=release_and_login.version + (" (double)" if double else ""),
+                    login=release_and_login.login,
+                    note=release_and_login.note,
                     languages=_languages_of(service, node),
                 )
             )
@@ -87,28 +87,31 @@ def _languages_of(service: Service, node: NodeContext) -> dict[str, str]:
     if service.translations is None:
         return {}
     translations = service.translations(node)
-    return {language: translations.find(language) or "" for language in node.region.languages}
+    return {
+        language: translations.find_translation(language) or ""
+        for language in node.region.languages
+    }
 
 
 def _add_language_notices(report: RegionReport, context: DeployContext) -> None:
     """Add a notice for each service that lacks one of the region's languages."""
-    region = context.inventory.region
+    region = context.loaded_region.region
     for one in report.nodes:
-        node = NodeContext(context.inventory, context.endpoints, one.name)
+        node = NodeContext(context.loaded_region, context.endpoints, one.name)
         for service in region.services_of(one.name):
             missing = [name for name, own in _languages_of(service, node).items() if not own]
-            if not missing or service.translations is None or service.access_info is None:
+            if not missing or service.translations is None or service.release_and_login is None:
                 continue
             data: Data = {
                 "service": service.title,
-                "version": service.access_info(node).version,
+                "version": service.release_and_login(node).version,
                 "missing": missing,
-                "default": service.translations(node).default(region.languages),
+                "default": service.translations(node).first_translated_language(region.languages),
             }
             one.notices.append(Notice("languages_missing", data))
 
 
-def hosts_file_lines(region: Region) -> list[str]:
+def sandbox_hosts_file_lines(region: Region) -> list[str]:
     """Return lines for /etc/hosts with which a browser on this machine finds a sandbox."""
     lines = []
     for name, node in region.nodes.items():
@@ -120,11 +123,14 @@ def hosts_file_lines(region: Region) -> list[str]:
 
 def _sandbox_access_notices(report: RegionReport, context: DeployContext) -> list[Notice]:
     """Return how to open a sandbox's services from this machine."""
-    in_sandbox = context.inventory.region.sandbox is not None
+    in_sandbox = context.loaded_region.region.sandbox is not None
     running = any(node.state in _RUNNING for node in report.nodes)
     if not in_sandbox or not report.services or not running:
         return []
     return [
-        Notice("add_hosts", {"lines": shlex.join(hosts_file_lines(context.inventory.region))}),
+        Notice(
+            "add_hosts",
+            {"lines": shlex.join(sandbox_hosts_file_lines(context.loaded_region.region))},
+        ),
         Notice("trust_authority", {"file": str(context.endpoints.ca_file)}),
     ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from chautari.deploy.node_events import Listener, NodeReportBuilder
-from chautari.node.events import ActivityAnswer, Holder
-from chautari.preflight.facts import suggested_login
+from chautari.node.events import ActivityAnswer, LockHolder
+from chautari.preflight.facts import suggested_login_account
 from chautari.prepare.supervisor import unreachable_refusal
+from chautari.report.message_templates import Data
 from chautari.report.model import CheckResult, NodeReport, Refusal
-from chautari.report.templates import Data
 from chautari.ssh.new_login import confirm_new_login
 from chautari.ssh.runner_client import SSH_FAILED, Arguments, call_runner, open_stream
 from chautari.ssh.target import SSHTarget
@@ -28,9 +28,9 @@ class _RetryBudget:
     """The time that one outage may take, whether its attempts fail quickly or slowly."""
 
     def __init__(self) -> None:
-        self.renew()
+        self.reset()
 
-    def renew(self) -> None:
+    def reset(self) -> None:
         """End the outage: the next one has the whole time again."""
         self._since: float | None = None
         self._pauses = iter(PAUSES)
@@ -51,7 +51,7 @@ def start_and_follow(
     report: NodeReport,
     tell: Listener,
     detach: bool = False,
-) -> tuple[list[CheckResult], Holder | None]:
+) -> tuple[list[CheckResult], LockHolder | None]:
     """Start a run on the node, follow it until it ends, and fill `report`.
 
     When the connection drops, the run continues and this side attaches again. With `detach`, return
@@ -66,7 +66,7 @@ def start_and_follow(
     return builder.checks, builder.holder
 
 
-def attach(
+def follow_existing_run(
     target: SSHTarget, run: str, report: NodeReport, tell: Listener, detach: bool = False
 ) -> list[CheckResult]:
     """Follow an existing run from its first event; return the results of its checks.
@@ -80,20 +80,20 @@ def attach(
     builder = _follow_run(target, arguments, b"", NodeReportBuilder(report, tell))
     if builder.holder is not None:
         report.state = "busy"
-        report.refusals.append(Refusal("run_not_started", holder_data(builder.holder)))
+        report.refusals.append(Refusal("run_not_started", holder_message_data(builder.holder)))
         tell(target.name, {"event": "busy"})
     return builder.checks
 
 
 def wait_until_node_is_free(
-    target: SSHTarget, holder: Holder, report: NodeReport, tell: Listener
+    target: SSHTarget, holder: LockHolder, report: NodeReport, tell: Listener
 ) -> bool:
     """Wait until no run holds the node's lock; pass on each later run and role.
 
     Returns whether the node is free; when it stops answering, `report` says so.
     """
     budget, shown = _RetryBudget(), (holder.get("run"), holder.get("role"))
-    busy: Holder | None = holder
+    busy: LockHolder | None = holder
     while busy is not None:
         if (now := (busy.get("run"), busy.get("role"))) != shown:
             tell(target.name, {"event": "waiting", "holder": busy})
@@ -102,7 +102,7 @@ def wait_until_node_is_free(
         reply = call_runner(target, {"action": "activity"}, ActivityAnswer)
         if reply.answer is not None:
             busy = reply.answer["busy"]
-            budget.renew()
+            budget.reset()
         elif budget.next_delay() is None:
             report_no_answer(target, report, SSH_FAILED, _last_line(reply.error))
             return False
@@ -127,7 +127,7 @@ def _follow_run(
         if builder.ended or not _may_reconnect(builder):
             break
         if builder.started and builder.event_count > events_before:
-            budget.renew()
+            budget.reset()
         pause = budget.next_delay()
         if pause is None:
             break
@@ -158,22 +158,22 @@ def _read_connection(
             if line.startswith("{") and not builder.ended:
                 builder.feed_line(line)
                 if builder.take_login_request():
-                    builder.report_new_login(confirm_new_login(target))
+                    builder.report_new_login_error(confirm_new_login(target))
     except BaseException:
         stream.stop()
         raise
     if stream.flooded and not builder.ended:
-        builder.report_flood()
+        builder.report_excessive_output()
     builder.code = stream.code
     builder.error = _last_line(stream.stderr)
 
 
-def same_operator(holder: Holder, metadata: Arguments) -> bool:
+def same_operator(holder: LockHolder, metadata: Arguments) -> bool:
     """Return whether the same person started that run from the same machine."""
     return all(holder.get(key) == metadata.get(key) for key in ("operator", "origin", "region"))
 
 
-def covers_request(holder: Holder, metadata: Arguments) -> bool:
+def covers_request(holder: LockHolder, metadata: Arguments) -> bool:
     """Return whether that run has the same bundle and mode, and every requested option."""
     same = all(holder.get(key) == metadata.get(key) for key in ("sha256", "mode"))
     return same and all(holder.get(key) or not metadata.get(key) for key in _EXTENDING_OPTIONS)
@@ -212,17 +212,17 @@ def no_answer_refusal(target: SSHTarget, code: int | None, error: str) -> Refusa
         return unreachable_refusal(error or "no answer", target)
     if code == NO_PYTHON:
         return Refusal("nothing_deployed")
-    if account := suggested_login(error):
+    if account := suggested_login_account(error):
         return Refusal("other_login", {"user": account, "said": error})
     data: Data = {"message": error, "port": target.port, "user": target.user}
     return Refusal("command_not_accepted", {**data, "address": target.address})
 
 
-def holder_data(holder: Holder) -> Data:
+def holder_message_data(holder: LockHolder) -> Data:
     """Return the data of a holder that messages show; `since` is in seconds since the epoch."""
     return {key: holder.get(key) for key in ("operator", "since", "origin", "run", "role")}
 
 
-def busy_refusal(holder: Holder) -> Refusal:
+def busy_refusal(holder: LockHolder) -> Refusal:
     """Return the refusal of a node whose lock another run holds."""
-    return Refusal("node_locked", holder_data(holder))
+    return Refusal("node_locked", holder_message_data(holder))

@@ -16,15 +16,15 @@ from chautari.errors import BadInput
 from chautari.node.receipts import RoleInputs
 from chautari.parallel import PARALLEL
 from chautari.prepare.supervisor import environment_digest
-from chautari.region.load import Inventory
-from chautari.render import inputs, variables
+from chautari.region.load import LoadedRegion
+from chautari.render import role_inputs, variables
 from chautari.render.endpoints import Endpoints
-from chautari.render.inputs import RECEIPT_KEY
 from chautari.render.provider import ensure_endpoints
+from chautari.render.role_inputs import RECEIPT_KEY
 from chautari.render.variables import NodeContext, NodeVariables
 from chautari.secrets.ensure import ensure_secrets
-from chautari.secrets.store import SecretStore, default_identities
-from chautari.ssh.host_keys import check_pins
+from chautari.secrets.store import SecretStore, default_private_keys
+from chautari.ssh.host_keys import check_pinned_host_keys
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 
@@ -45,7 +45,7 @@ class Request:
         interrupt_meetings: deploy even if people are in a meeting on a node.
     """
 
-    inventory: Inventory
+    loaded_region: LoadedRegion
     command: str
     nodes: tuple[str, ...] = ()
     identities: tuple[Path, ...] = ()
@@ -65,7 +65,7 @@ class Request:
         Raises:
             BadInput: when one of them is not in the region.
         """
-        known = self.inventory.region.nodes
+        known = self.loaded_region.region.nodes
         for name in (*self.nodes, *filter(None, [self.canary])):
             if name not in known:
                 raise BadInput(
@@ -97,14 +97,16 @@ class DeployContext:
     nodes: tuple[NodeVariables, ...] = field(repr=False)
     known_hosts: Path | None = None
 
-    def inputs_of(self, node: NodeVariables) -> list[RoleInputs]:
+    def role_inputs_of(self, node: NodeVariables) -> list[RoleInputs]:
         """Return the inputs of the node's roles, to compare with its receipts."""
-        return inputs.of_node(node, self.secrets[RECEIPT_KEY], environment_digest())
+        return role_inputs.role_inputs_of_node(
+            node, self.secrets[RECEIPT_KEY], environment_digest()
+        )
 
     @property
-    def inventory(self) -> Inventory:
+    def loaded_region(self) -> LoadedRegion:
         """Return the region that was loaded, with its folder and its pinned releases."""
-        return self.request.inventory
+        return self.request.loaded_region
 
 
 def resolve_context(
@@ -119,20 +121,20 @@ def resolve_context(
         BadInput: when a node is not known, or a secret is missing or cannot be opened.
     """
     names = request.node_names()
-    check_pins(request.inventory)
-    endpoints = ensure_endpoints(request.inventory, say)
-    secrets = open_secrets(request, endpoints, save=save_secrets)
+    check_pinned_host_keys(request.loaded_region)
+    endpoints = ensure_endpoints(request.loaded_region, say)
+    secrets = open_and_complete_secrets(request, endpoints, save=save_secrets)
     nodes = tuple(
-        variables.of_node(NodeContext(request.inventory, endpoints, name), secrets)
+        variables.variables_of_node(NodeContext(request.loaded_region, endpoints, name), secrets)
         for name in names
     )
     return DeployContext(request, endpoints, secrets, nodes)
 
 
 @contextmanager
-def temporary_host_keys(context: DeployContext) -> Iterator[DeployContext]:
+def pin_new_host_keys_temporarily(context: DeployContext) -> Iterator[DeployContext]:
     """Pin the host keys of nodes that are reached for the first time only until the end."""
-    pinned = context.inventory.known_hosts_file
+    pinned = context.loaded_region.known_hosts_file
     with tempfile.TemporaryDirectory(prefix="chautari-") as folder:
         known_hosts = Path(folder) / pinned.name
         if pinned.is_file():
@@ -140,14 +142,20 @@ def temporary_host_keys(context: DeployContext) -> Iterator[DeployContext]:
         yield replace(context, known_hosts=known_hosts)
 
 
-def open_secrets(request: Request, endpoints: Endpoints, *, save: bool = True) -> SecretStore:
+def open_and_complete_secrets(
+    request: Request, endpoints: Endpoints, *, save: bool = True
+) -> SecretStore:
     """Return the region's secrets, complete; missing ones are generated and saved with `save`."""
     identities = list(request.identities)
     if endpoints.ssh_key is not None:
         identities.append(endpoints.ssh_key)
     extra = [key for keys in endpoints.operators.values() for key in keys]
     return ensure_secrets(
-        request.inventory, identities or default_identities(), endpoints.secrets, extra, save=save
+        request.loaded_region,
+        identities or default_private_keys(),
+        endpoints.secrets,
+        extra,
+        save=save,
     )
 
 

@@ -8,11 +8,11 @@ from typing import TypedDict
 
 from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
 from chautari.deploy.request import Request
-from chautari.node.events import Holder, RunFinished, StatusAnswer
+from chautari.node.events import LockHolder, RunFinished, StatusAnswer
 from chautari.parallel import map_parallel
 from chautari.render.provider import known_endpoints
 from chautari.ssh.runner_client import call_runner
-from chautari.ssh.target import SSHTarget, targets
+from chautari.ssh.target import SSHTarget, ssh_targets
 
 
 class NodeStatus(TypedDict, total=False):
@@ -24,17 +24,19 @@ class NodeStatus(TypedDict, total=False):
     node: str
     reachable: bool
     message: str
-    busy: Holder | None
+    busy: LockHolder | None
     run: str | None
     runs: list[str]
     started: int | None
     finished: RunFinished | None
 
 
-def node_states(request: Request) -> list[NodeStatus]:
+def node_statuses(request: Request) -> list[NodeStatus]:
     """Return the status of each requested node."""
-    endpoints = known_endpoints(request.inventory)
-    reached = targets(request.inventory, endpoints, request.node_names(), request.identities)
+    endpoints = known_endpoints(request.loaded_region)
+    reached = ssh_targets(
+        request.loaded_region, endpoints, request.node_names(), request.identities
+    )
     return map_parallel(_node_status, reached)
 
 

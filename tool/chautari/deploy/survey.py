@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chautari.node.events import Holder, Reason, SurveyAnswer, UpToDateRole
+from chautari.node.events import LockHolder, Reason, SurveyAnswer, UpToDateRole
 from chautari.node.receipts import RoleInputs
 from chautari.preflight import facts, rules
 from chautari.preflight.requirements import NodeRequirements
@@ -48,7 +48,7 @@ class NodeSurvey:
     reasons: dict[str, list[Reason]] = field(default_factory=dict)
     obsolete_roles: list[str] = field(default_factory=list)
     up_to_date: list[UpToDateRole] = field(default_factory=list)
-    busy: Holder | None = None
+    busy: LockHolder | None = None
     facts: facts.Facts = field(default_factory=facts.Facts)
     unreachable: str = ""
     code: int | None = None
@@ -70,7 +70,7 @@ class NodeSurvey:
         )
 
 
-def survey(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> NodeSurvey:
+def survey_node(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> NodeSurvey:
     """Ask a node what is out of date; its roles' inputs are computed while SSH connects."""
     # A machine that was never reached has no pinned key: the preparation makes first contact.
     if not target.known_hosts.is_file() or target.address not in target.known_hosts.read_text():
@@ -96,7 +96,7 @@ def survey(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> N
         obsolete_roles=found.get("obsolete_roles", []),
         up_to_date=found.get("up_to_date", []),
         busy=found["busy"],
-        facts=facts.parse(found["facts"], sent_at, time.time()),
+        facts=facts.parse_facts(found["facts"], sent_at, time.time()),
     )
 
 
@@ -118,7 +118,7 @@ def node_report_from_survey(
     if found.unreachable:
         report.state = "unreachable"
         report.refusals = [unreachable_refusal(found.unreachable, target)]
-    elif found.answered and (refusals := rules.check(found.facts, required)):
+    elif found.answered and (refusals := rules.preflight_refusals(found.facts, required)):
         report.state, report.refusals = "refused", refusals
     else:
         add_up_to_date_roles(report, found)

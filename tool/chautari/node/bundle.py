@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 
-def unpack(bundle: bytes, folder: Path) -> None:
+def unpack_bundle(bundle: bytes, folder: Path) -> None:
     """Write the regular files of `bundle` into a new private `folder`, and none outside it.
 
     Debian 12's Python has no extraction filters yet, so the few rules are written here.

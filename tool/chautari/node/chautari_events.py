@@ -81,7 +81,7 @@ class CallbackModule(CallbackBase):
         self.records = Path(os.environ["CHAUTARI_MANAGED"])
         self.handlers = PendingHandlers(Path(os.environ["CHAUTARI_STATE"]))
         self.checking = os.environ.get("CHAUTARI_CHECKING") == "yes"
-        self.secrets = journal.read_secrets(Path(os.environ["CHAUTARI_SECRETS"]))
+        self.secrets = journal.read_secret_spellings(Path(os.environ["CHAUTARI_SECRETS"]))
         self.playing = ""
         self.broken = False  # the current play failed, or could not be recorded
 
@@ -92,7 +92,7 @@ class CallbackModule(CallbackBase):
     def record_for_receipt(self, role: str, **values: Any) -> None:
         """Record something for the role's receipt."""
         text = json.dumps({"role": role} | values, default=str) + "\n"
-        journal.append_text(self.records, text)
+        journal.append_lines(self.records, text)
 
     @_mark_play_broken_on_error
     def v2_playbook_on_play_start(self, play: Any) -> None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chautari.node import future_mtimes, receipts, resources
-from chautari.node.differences import diff_resource, unreadable_path
+from chautari.node.differences import diff_resource, unreadable_path_reason
 from chautari.node.events import Reason, RunEvent, make_reason
-from chautari.node.receipt_writer import RoleRecord, prune_contents, write_receipts
+from chautari.node.receipt_writer import RoleRecord, delete_unreferenced_texts, write_receipts
 from chautari.node.receipts import Receipt, RoleInputs
 
 MAX_PASSES = 3
@@ -74,7 +74,7 @@ def converge(context: RunContext, full: bool) -> int:
         before = {name: receipts.load_receipt(context.state, name) for name in names}
         receipts.delete_receipts(context.state, names)
         receipts.mark_installed(context.state, names)
-        code = run_pass(context, selected)
+        code = run_selected_roles(context, selected)
         ran.update(names)
         if code:
             return code
@@ -84,7 +84,7 @@ def converge(context: RunContext, full: bool) -> int:
         if receipts.load_receipt(context.state, name) is None:
             unrecorded = make_reason("not_recorded")
             context.emit({"event": "receipt_incomplete", "role": name, "reason": unrecorded})
-    prune_contents(context.state)
+    delete_unreferenced_texts(context.state)
     return 0
 
 
@@ -130,7 +130,7 @@ def remove_roles(context: RunContext, purge: bool) -> int:
     code = _run_plays(context, "remove.yml", plays)
     if code == 0:
         for role in removable:
-            receipts.forget_role(context.state, role)
+            receipts.delete_records_of_role(context.state, role)
     return code
 
 
@@ -169,7 +169,9 @@ def _run_plays(context: RunContext, name: str, plays: list[dict[str, object]]) -
     return context.ansible(f"playbooks/{name}")
 
 
-def run_pass(context: RunContext, selected: list[RoleInputs], recording: bool = True) -> int:
+def run_selected_roles(
+    context: RunContext, selected: list[RoleInputs], recording: bool = True
+) -> int:
     """Run the selected roles; with `recording`, write the receipts of those that completed."""
     records = context.memory / "managed.jsonl"
     records.unlink(missing_ok=True)
@@ -259,7 +261,7 @@ def _manual_changes(old: Receipt, new: Receipt) -> list[Reason]:
         difference
         for item, before in zip(old.items, old.states, strict=True)
         if (key := resources.resource_key(item)) in states
-        and not unreadable_path(item, states[key])
+        and not unreadable_path_reason(item, states[key])
         and not {item["name"], item.get("file")} & set(new.command_probes)
         for difference in diff_resource(item, before, states[key])
     ]

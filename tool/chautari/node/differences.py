@@ -52,7 +52,7 @@ def diff_resource(item: Item, before: State, after: State) -> list[Reason]:
     return [compare.get(kind, _diff_resource_attributes)(item, before, after)]
 
 
-def diff_machine(before: State, after: State) -> list[Reason]:
+def diff_machine_facts(before: State, after: State) -> list[Reason]:
     """Return the facts of the machine that differ from those that a role used."""
     return [
         make_reason("machine_changed", fact=name, before=before.get(name), after=after.get(name))
@@ -61,7 +61,7 @@ def diff_machine(before: State, after: State) -> list[Reason]:
     ]
 
 
-def unreadable_path(item: Item, state: State) -> Reason | None:
+def unreadable_path_reason(item: Item, state: State) -> Reason | None:
     """Return why one of an item's paths could not be read, or None."""
     paths = {"path": {item["name"]: state}, "paths": state}.get(item["kind"], {})
     found = (

@@ -19,7 +19,7 @@ SECONDS = 20
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
-def estimate(records: Path, partial: bool = False) -> DownloadEstimate:
+def estimate_download(records: Path, partial: bool = False) -> DownloadEstimate:
     """Return the expected download of what Ansible's check mode recorded in `records`.
 
     `partial` says that more may come than what was recorded.

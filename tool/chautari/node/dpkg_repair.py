@@ -53,10 +53,10 @@ def packages_to_repair() -> list[str]:
 
     While another program holds apt's lock, unfinished packages are its own work.
     """
-    return [] if lock.apt_holder() else list_unfinished_packages()
+    return [] if lock.apt_lock_holder() else list_unfinished_packages()
 
 
-def repair(run: Callable[[list[str]], int], emit: Callable[[DpkgRepaired], None]) -> None:
+def repair_dpkg(run: Callable[[list[str]], int], emit: Callable[[DpkgRepaired], None]) -> None:
     """Complete an interrupted installation; where that fails, the roles' own tasks report it.
 
     `run` starts a command and returns its exit code, `emit` writes an event.

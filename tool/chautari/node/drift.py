@@ -19,7 +19,7 @@ from pathlib import Path
 
 from chautari.node import lock, reason_texts, receipt_writer, receipts
 from chautari.node.differences import State
-from chautari.node.events import DriftAnswer, Holder, Reason, ResourceDrift
+from chautari.node.events import DriftAnswer, LockHolder, Reason, ResourceDrift
 from chautari.node.safe_text import escape_controls
 
 STATE = Path("/var/lib/chautari")
@@ -27,7 +27,7 @@ MAX_DIFF_LINES = 60
 SENDMAIL = "/usr/sbin/sendmail"
 
 
-def drift(state: Path, busy: Holder | None = None) -> DriftAnswer:
+def find_drift(state: Path, busy: LockHolder | None = None) -> DriftAnswer:
     """Return every difference from the receipts, by role.
 
     During a run, the holder of the lock is `busy`: a role without a receipt may be running.
@@ -93,7 +93,7 @@ def describe_drift(answer: DriftAnswer) -> str:
     for role, changes in answer["roles"].items():
         lines.append(f"{role}")
         for change in changes:
-            text = reason_texts.describe(change["code"], change["data"])
+            text = reason_texts.reason_text(change["code"], change["data"])
             first, *rest = text.splitlines() + list(change.get("diff", []))
             lines += [f"  {first}", *(f"      {line}" for line in rest)]
     return "\n".join(map(escape_controls, lines))
@@ -104,16 +104,16 @@ def main(arguments: list[str], state: Path = STATE) -> int:
     if "--mail" in arguments:
         _mail_new_drift(state)
         return 0
-    answer = drift(state, lock.holder())
+    answer = find_drift(state, lock.lock_holder())
     print(describe_drift(answer))
     return 1 if answer["roles"] else 0
 
 
 def _mail_new_drift(state: Path) -> None:
-    before = lock.holder()
-    answer = drift(state)
+    before = lock.lock_holder()
+    answer = find_drift(state)
     # What differs during a deploy is its own work; the next run of the timer sees what remains.
-    if before is not None or lock.holder() is not None:
+    if before is not None or lock.lock_holder() is not None:
         return
     note = state / "drift.mailed"
     digest = hashlib.sha256(json.dumps(answer["roles"], sort_keys=True).encode()).hexdigest()

@@ -14,14 +14,19 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from chautari.node import download_estimate, dpkg_repair, receipts
-from chautari.node.converge import RunContext, removable_roles, report_up_to_date, run_pass
+from chautari.node.converge import (
+    RunContext,
+    removable_roles,
+    report_up_to_date,
+    run_selected_roles,
+)
 from chautari.node.events import Reason, make_reason
 from chautari.node.resources import Resource
 
 SAME_KINDS = frozenset({"path", "package", "account", "group", "debconf"})
 
 
-def plan(context: RunContext, full: bool, last_lines: Callable[[], list[str]]) -> None:
+def report_dry_run(context: RunContext, full: bool, last_lines: Callable[[], list[str]]) -> None:
     """Report which roles would run and why, which might follow, and the expected download.
 
     `context` runs Ansible in check mode. `last_lines` returns the end of its log.
@@ -33,17 +38,19 @@ def plan(context: RunContext, full: bool, last_lines: Callable[[], list[str]]) -
     interrupted = dpkg_repair.packages_to_repair() if roles else []
     if interrupted:
         context.emit({"event": "dpkg_interrupted", "packages": interrupted})
-    partial = bool(selected and run_pass(context, selected, recording=False))
+    partial = bool(selected and run_selected_roles(context, selected, recording=False))
     if partial:
         context.emit({"event": "dry_run_incomplete", "log": last_lines()})
     report_up_to_date(context, context.roles, set(reasons))
     records = context.memory / "managed.jsonl"
-    if selected and (later := followup_roles(context, set(reasons), records)):
+    if selected and (later := roles_of_second_pass(context, set(reasons), records)):
         context.emit({"event": "followup_roles", "roles": later})
-    context.emit(download_estimate.estimate(records, partial or bool(interrupted)))
+    context.emit(download_estimate.estimate_download(records, partial or bool(interrupted)))
 
 
-def followup_roles(context: RunContext, ran: set[str], records: Path) -> dict[str, list[Reason]]:
+def roles_of_second_pass(
+    context: RunContext, ran: set[str], records: Path
+) -> dict[str, list[Reason]]:
     """Return the roles whose receipts the `ran` ones would break, and those that need them.
 
     Restarts and reloads leave resources as receipts record them.

@@ -37,7 +37,7 @@ def make_reason(code: str, **data: object) -> Reason:
     return {"code": code, "data": data}
 
 
-class Holder(TypedDict, total=False):
+class LockHolder(TypedDict, total=False):
     """Whose run holds a node's lock; empty where that cannot be read.
 
     `since` is in seconds since the epoch. `role` is the role that the run is at.
@@ -123,7 +123,7 @@ class RoleFinished(Event):
     rescued: NotRequired[int]
 
 
-class Difference(Event):
+class PlannedFileDiff(Event):
     """What a task of a plan would change in a file."""
 
     event: Literal["difference"]
@@ -274,7 +274,7 @@ class NodeBusy(Event):
     """Another run holds the node's lock, so this one did not begin."""
 
     event: Literal["busy"]
-    holder: Holder
+    holder: LockHolder
 
 
 class RunDetached(Event):
@@ -327,7 +327,7 @@ class Heartbeat(Event):
     event: Literal["heartbeat"]
 
 
-class Malformed(Event):
+class MalformedLine(Event):
     """A line of the journal that is damaged, as by a failing disk."""
 
     event: Literal["malformed"]
@@ -335,11 +335,12 @@ class Malformed(Event):
 
 # `X | Y` of TypedDicts cannot be evaluated by Python 3.10.
 RunEvent = Union[  # noqa: UP007
-    RunStarted, RolesSelected, RoleUpToDate, RoleStarted, TaskFinished, RoleFinished, Difference,
-    RoleMessage, LoginRequested, RoleNotRemovable, ManualChangeKept, ReceiptIncomplete,
-    MitogenFallback, AptLocked, DpkgInterrupted, DpkgRepaired, DownloadEstimate, FollowupRoles,
-    DryRunIncomplete, TaskFailed, PlaybookFailed, ChecksErrored, CheckFinished, NodeBusy,
-    RunDetached, RunRefused, RunLost, RunTerminated, RunCrashed, RunFinished, Heartbeat, Malformed,
+    RunStarted, RolesSelected, RoleUpToDate, RoleStarted, TaskFinished, RoleFinished,
+    PlannedFileDiff, RoleMessage, LoginRequested, RoleNotRemovable, ManualChangeKept,
+    ReceiptIncomplete, MitogenFallback, AptLocked, DpkgInterrupted, DpkgRepaired,
+    DownloadEstimate, FollowupRoles, DryRunIncomplete, TaskFailed, PlaybookFailed,
+    ChecksErrored, CheckFinished, NodeBusy, RunDetached, RunRefused, RunLost, RunTerminated,
+    RunCrashed, RunFinished, Heartbeat, MalformedLine,
 ]  # fmt: skip
 
 
@@ -359,7 +360,7 @@ class SurveyAnswer(TypedDict):
 
     event: Literal["survey"]
     facts: list[str]
-    busy: Holder | None
+    busy: LockHolder | None
     reasons: NotRequired[dict[str, list[Reason]]]
     obsolete_roles: NotRequired[list[str]]
     up_to_date: NotRequired[list[UpToDateRole]]
@@ -382,17 +383,17 @@ class DriftAnswer(TypedDict):
     roles: dict[str, list[ResourceDrift]]
     deployed: float
     known: int
-    busy: Holder | None
+    busy: LockHolder | None
 
 
 class StatusAnswer(TypedDict):
     """The answer to `status`: the newest deploy, how it ended, and the runs that are kept."""
 
     event: Literal["status"]
-    busy: Holder | None
+    busy: LockHolder | None
     run: str | None
     runs: list[str]
-    about: NotRequired[Holder]
+    about: NotRequired[LockHolder]
     finished: NotRequired[RunFinished | None]
 
 
@@ -400,4 +401,4 @@ class ActivityAnswer(TypedDict):
     """The answer to `activity`: whose run holds the lock, and at which role it is."""
 
     event: Literal["activity"]
-    busy: Holder | None
+    busy: LockHolder | None

@@ -28,8 +28,8 @@ def reset_future_mtimes(items: Iterable[Item]) -> None:
 
 
 def _replace_future_mtimes(pattern: str, times: tuple[int, int] | None) -> None:
-    for path, changed in resource_states.mtimes(pattern):
-        if not resource_states.is_future(changed):
+    for path, changed in resource_states.mtimes_under_pattern(pattern):
+        if not resource_states.is_future_time(changed):
             continue
         # The target of a link counts as well.
         for follow in (False, True):

@@ -31,10 +31,10 @@ def append_event(file: Path, event: Mapping[str, Any], secrets: Iterable[str] = 
     """
     if event["event"] in DISPENSABLE and file.exists() and file.stat().st_size > MAX_BYTES:
         return
-    append_text(file, json.dumps(mask_secrets(dict(event), secrets)) + "\n")
+    append_lines(file, json.dumps(mask_secrets(dict(event), secrets)) + "\n")
 
 
-def append_text(file: Path, text: str, synced: bool = False) -> None:
+def append_lines(file: Path, text: str, synced: bool = False) -> None:
     """Append lines to a file, completely or not at all; `synced` ones survive a power cut.
 
     A full disk takes a part of a line, which would damage the next line as well: that part is
@@ -54,7 +54,7 @@ def append_text(file: Path, text: str, synced: bool = False) -> None:
             raise
 
 
-def read_lines(file: Path, position: int = 0) -> list[bytes]:
+def read_lines_from(file: Path, position: int = 0) -> list[bytes]:
     """Return the complete lines of a journal from byte `position` on."""
     if not file.exists():
         return []
@@ -100,7 +100,7 @@ def shorten_log(log: Path) -> None:
     log.write_bytes(text[:half] + b"\n[cut]\n" + text[-half:])
 
 
-def read_secrets(file: Path) -> list[str]:
+def read_secret_spellings(file: Path) -> list[str]:
     """Return the secrets of the bundle in every spelling, for `mask_secrets`."""
     return secret_spellings(json.loads(file.read_text()) if file.is_file() else [])
 
@@ -126,7 +126,7 @@ def mask_secrets(value: Any, secrets: Iterable[str]) -> Any:
 
     Args:
         value: a text, or JSON data.
-        secrets: every spelling of them, as `read_secrets` or `secret_spellings` returns them.
+        secrets: every spelling, from `read_secret_spellings` or `secret_spellings`.
     """
     if isinstance(value, str):
         for secret in secrets:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from chautari.node.events import Holder
+    from chautari.node.events import LockHolder
 
 LOCK = Path("/var/lib/chautari/lock")
 HOLDER = Path("/var/lib/chautari/holder.json")
@@ -25,10 +25,10 @@ lock_descriptors: list[int] = []  # the open lock, while this process holds it; 
 
 
 @contextlib.contextmanager
-def hold_lock(about: Mapping[str, object]) -> Iterator[Holder | None]:
+def hold_lock_or_yield_holder(about: Mapping[str, object]) -> Iterator[LockHolder | None]:
     """Hold the node's lock and yield None; yield its holder when another run has it."""
     with LOCK.open("a") as lock:
-        if not _acquire(lock):
+        if not _try_lock_thrice(lock):
             yield _read_holder()
             return
         HOLDER.write_text(json.dumps({**about, "since": time.time()}))
@@ -40,7 +40,7 @@ def hold_lock(about: Mapping[str, object]) -> Iterator[Holder | None]:
             HOLDER.unlink(missing_ok=True)
 
 
-def _acquire(lock: IO[str]) -> bool:
+def _try_lock_thrice(lock: IO[str]) -> bool:
     # A query for the holder takes the lock for an instant: hence three tries.
     for pause in (0.2, 0.2, 0.0):
         try:
@@ -52,7 +52,7 @@ def _acquire(lock: IO[str]) -> bool:
     return False
 
 
-def holder() -> Holder | None:
+def lock_holder() -> LockHolder | None:
     """Return whose run holds the lock of this node, or None."""
     if not LOCK.parent.is_dir():
         return None  # nothing was ever deployed here
@@ -64,18 +64,18 @@ def holder() -> Holder | None:
     return None
 
 
-def _read_holder() -> Holder:
+def _read_holder() -> LockHolder:
     try:
         found = json.loads(HOLDER.read_text())
     except (OSError, ValueError):
         return {"operator": ""}
-    return cast("Holder", found)
+    return cast("LockHolder", found)
 
 
 APT_LOCK = Path("/var/lib/dpkg/lock-frontend")
 
 
-def apt_holder() -> str:
+def apt_lock_holder() -> str:
     """Return the program that holds apt's lock, with its process id; empty when none does.
 
     The lock is never deleted: apt itself waits for it.

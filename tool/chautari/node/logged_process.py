@@ -21,7 +21,7 @@ TAIL_LINES = 30
 LINGER_SECONDS = 2.0
 
 
-def run(
+def run_logged(
     argv: Sequence[str], log: Path, secrets: Sequence[str], extra: Mapping[str, str], **more: Any
 ) -> int:
     """Run a command, append its output to `log`, and return its exit code.
@@ -32,7 +32,7 @@ def run(
     Args:
         argv: the command.
         log: the file; it stays below twice `journal.LOG_BYTES`.
-        secrets: the texts to mask, as `journal.read_secrets` returns them.
+        secrets: the texts to mask, as `journal.read_secret_spellings` returns them.
         extra: environment variables in addition to `ENVIRONMENT`.
         more: further arguments of `subprocess.Popen`.
     """
@@ -64,7 +64,7 @@ def _write_log(output: IO[bytes], log: Path, secrets: Sequence[str]) -> None:
                     journal.shorten_log(log)
 
 
-def tail(log: Path) -> list[str]:
+def log_tail(log: Path) -> list[str]:
     """Return the last lines of a log; none when there is no log."""
     try:
         return log.read_text(errors="replace").splitlines()[-TAIL_LINES:]

@@ -34,11 +34,11 @@ def _answer_query(action: str, payload: IO[bytes]) -> Mapping[str, Any] | None:
         from chautari.node import lock, survey
 
         inputs = json.loads(zlib.decompress(payload.read()))
-        return survey.survey(STATE, inputs, lock.holder())
+        return survey.survey_node(STATE, inputs, lock.lock_holder())
     if action == "drift":
         from chautari.node import drift, lock
 
-        return drift.drift(STATE, lock.holder())
+        return drift.find_drift(STATE, lock.lock_holder())
     if action == "activity":
         from chautari.node import run_activity
 

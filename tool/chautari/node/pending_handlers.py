@@ -66,7 +66,7 @@ def append_pending(state: Path, role: str, handlers: Iterable[str]) -> None:
     file = receipts.pending_handlers_file(state, role)
     with contextlib.suppress(FileExistsError):
         file.parent.mkdir(parents=True, mode=0o700)
-    journal.append_text(file, "".join(f"{name}\n" for name in handlers), synced=True)
+    journal.append_lines(file, "".join(f"{name}\n" for name in handlers), synced=True)
 
 
 def remove_pending_except(state: Path, role: str, handlers: Iterable[str]) -> None:

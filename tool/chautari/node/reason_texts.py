@@ -35,7 +35,7 @@ UNTRACKED = {
 }
 
 
-def describe(code: str, data: Data) -> str:
+def reason_text(code: str, data: Data) -> str:
     """Return the text of a reason; for an unknown code, the code with its data."""
     template = TEMPLATES.get(code)
     if template is None:
@@ -53,32 +53,32 @@ def _value_text(value: object) -> str:
     return str(value) if value not in (None, "") else "not known"
 
 
-def _pending_handlers(data: Data) -> str:
+def _pending_handlers_text(data: Data) -> str:
     return (
         f"an interrupted run may have skipped these handlers: {_join_with_commas(data['handlers'])}"
     )
 
 
-def _incomplete(data: Data) -> str:
-    return describe(data["reason"]["code"], data["reason"]["data"])
+def _incomplete_receipt_text(data: Data) -> str:
+    return reason_text(data["reason"]["code"], data["reason"]["data"])
 
 
-def _machine_changed(data: Data) -> str:
+def _machine_changed_text(data: Data) -> str:
     fact = FACT_NAMES.get(data["fact"], data["fact"])
     return f"the node's {fact} was {_value_text(data['before'])}, is {_value_text(data['after'])}"
 
 
-def _untracked_task(data: Data) -> str:
+def _untracked_task_text(data: Data) -> str:
     why = UNTRACKED[data["change"]].format_map(data)
     return f"the changes of task '{data['task']}' are not known ({why})"
 
 
-def _path_unreadable(data: Data) -> str:
+def _path_unreadable_text(data: Data) -> str:
     error = os.strerror(getattr(errno, data["error"]))
     return f"{data['path']}: cannot be read ({error}); `stat {data['path']}` on the node shows more"
 
 
-def _path_changed(data: Data) -> str:
+def _path_changed_text(data: Data) -> str:
     texts = []
     if data["content"]:
         texts.append("its content changed")
@@ -90,18 +90,18 @@ def _path_changed(data: Data) -> str:
     return f"{data['path']}: {'; '.join(texts)}"
 
 
-def _not_reloaded(data: Data) -> str:
+def _not_reloaded_text(data: Data) -> str:
     more = f" and {data['hidden']} more" if data["hidden"] else ""
     return f"not reloaded since these changed: {_join_with_commas(data['files'])}{more}"
 
 
-def _probe_changed(data: Data) -> str:
+def _probe_changed_text(data: Data) -> str:
     lines = [f"- {line}" for line in data["removed"]] + [f"+ {line}" for line in data["added"]]
     more = [f"… {data['hidden']} more"] if data["hidden"] else []
     return f"{data['probe']}: changed\n" + "\n".join(lines + more)
 
 
-def _resource_changed(data: Data) -> str:
+def _resource_changed_text(data: Data) -> str:
     texts = (
         f"{attribute} is {_value_text(after)}, was {_value_text(before)}"
         for attribute, (before, after) in data["changes"].items()
@@ -114,11 +114,11 @@ TEMPLATES: dict[str, Template] = {
     "format_1_text": "{text}",
     # Why a role runs.
     "full_run": "all roles were requested (--full)",
-    "pending_handlers": _pending_handlers,
+    "pending_handlers": _pending_handlers_text,
     "receipt_missing": "it has not completed on this node yet",
     "receipt_damaged": "its receipt is damaged",
     "receipt_outdated": "an older version wrote its receipt",
-    "receipt_incomplete": _incomplete,
+    "receipt_incomplete": _incomplete_receipt_text,
     "needs": "it depends on {role}, which runs",
     "role_changed": "the role itself changed",
     "ansible_changed": "the node's Ansible changed",
@@ -126,7 +126,7 @@ TEMPLATES: dict[str, Template] = {
     "variable_changed": "{variable} changed",
     "variable_added": "{variable} is new",
     "variable_removed": "{variable} is no longer set",
-    "machine_changed": _machine_changed,
+    "machine_changed": _machine_changed_text,
     "obsolete_role": "it is no longer assigned to this node",
     "change_expected": "{role} would change {name}",
     # How a resource differs from what its role left.
@@ -134,23 +134,23 @@ TEMPLATES: dict[str, Template] = {
     "path_unexpected": "{path}: exists again, but should not",
     "path_appeared": "{path}: exists now",
     "path_readable_again": "{path}: can be read again",
-    "path_unreadable": _path_unreadable,
+    "path_unreadable": _path_unreadable_text,
     "path_type_changed": "{path}: is a {after} now, was a {before}",
-    "path_changed": _path_changed,
-    "not_reloaded": _not_reloaded,
+    "path_changed": _path_changed_text,
+    "not_reloaded": _not_reloaded_text,
     "reload_time_unknown": (
         "the clock was set back after the last reload, so later changes cannot be detected"
     ),
     "never_reloaded": "{marker}: is missing, so it is not known which settings are in use",
-    "probe_changed": _probe_changed,
+    "probe_changed": _probe_changed_text,
     "probe_failed": "{probe}: could not be checked, or is not in the desired state",
-    "resource_changed": _resource_changed,
+    "resource_changed": _resource_changed_text,
     "receipt_lost": (
         "its receipt is damaged or missing, or its last deploy failed, so changes cannot be "
         "detected; deploy the region again: the role runs and writes a new one"
     ),
     # Why a receipt is incomplete.
-    "untracked_task": _untracked_task,
+    "untracked_task": _untracked_task_text,
     "task_failed": "the task '{task}' did not succeed",
     "not_desired": "{name} is not in the desired state yet",
     "changed_meanwhile": "{path} was changed by something else after the role wrote it",

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TypedDict
 
 from chautari.node import receipts, resource_mismatch, resource_states, resources
-from chautari.node.differences import Item, State, unreadable_path
+from chautari.node.differences import Item, State, unreadable_path_reason
 from chautari.node.events import Reason, make_reason
 from chautari.node.receipts import Receipt, RoleInputs
 
@@ -49,7 +49,7 @@ class RoleRecord:
         self.notices, self.rescued, self.completed = list(notices), list(rescued), completed
 
 
-def save_receipt(state: Path, receipt: Receipt) -> None:
+def write_role_receipt(state: Path, receipt: Receipt) -> None:
     """Write a receipt so that a power cut leaves the old or the new one."""
     body = {"format": receipts.FORMAT} | vars(receipt)
     whole = json.dumps(body | {"digest": receipts.receipt_digest(body)}, sort_keys=True)
@@ -92,8 +92,8 @@ def write_receipts(
         why = _incomplete_reason(inputs, record, items, own)
         if why:
             incomplete[role] = why
-        save_receipt(state, _build_receipt(run, inputs, machine, items, own, record, why))
-        save_contents(state, items, own)
+        write_role_receipt(state, _build_receipt(run, inputs, machine, items, own, record, why))
+        save_world_readable_texts(state, items, own)
         receipts.pending_handlers_file(state, role).unlink(missing_ok=True)
     return incomplete
 
@@ -138,13 +138,13 @@ def _incomplete_reason(
     if record.rescued:
         return make_reason("task_failed", task=record.rescued[0])
     for item, state in zip(items, states, strict=True):
-        if why := unreadable_path(item, state):
+        if why := unreadable_path_reason(item, state):
             return why
         if state.get("ok") is False:
             return make_reason("not_desired", name=item["name"])
         if "sha1" in item and resource_states.file_digest(item["name"], "sha1") != item["sha1"]:
             return make_reason("changed_meanwhile", path=item["name"])
-        if why := resource_mismatch.mismatch(item, state):
+        if why := resource_mismatch.desired_state_mismatch(item, state):
             return why
     return None
 
@@ -155,7 +155,7 @@ def _incomplete_reason(
 SHOWN_BYTES = 65_536
 
 
-def save_contents(state: Path, items: list[Item], states: list[State]) -> None:
+def save_world_readable_texts(state: Path, items: list[Item], states: list[State]) -> None:
     """Save the texts that every account of the node may read, so that drift can show a diff."""
     for item, now in zip(items, states, strict=True):
         if item["kind"] != "path" or now["is"] != "file" or not int(now["mode"], 8) & 0o004:
@@ -177,7 +177,7 @@ def _save_content(file: Path, saved: Path) -> None:
         aside.replace(saved)
 
 
-def prune_contents(state: Path) -> None:
+def delete_unreferenced_texts(state: Path) -> None:
     """Delete saved texts that no receipt refers to."""
     used = {s.get("sha256") for receipt in receipts.all_receipts(state) for s in receipt.states}
     for file in (receipts.receipts_folder(state) / "contents").glob("*"):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from chautari.node import resource_states
-from chautari.node.differences import Item, State, diff_machine, diff_resource, make_reason
+from chautari.node.differences import Item, State, diff_machine_facts, diff_resource, make_reason
 
 if TYPE_CHECKING:
     from chautari.node.events import Reason, UpToDateRole
@@ -139,7 +139,7 @@ def roles_to_run(
         if receipt is None:
             why.append(_no_receipt_reason(state, role))
         else:
-            why += changed_inputs(receipt.inputs, inputs) + drift[role]
+            why += changed_input_reasons(receipt.inputs, inputs) + drift[role]
         why += [
             make_reason("needs", role=need) for need in inputs.get("needs", ()) if need in reasons
         ]
@@ -169,7 +169,7 @@ def _no_receipt_reason(state: Path, role: str) -> Reason:
     return make_reason("receipt_outdated" if outdated else "receipt_damaged")
 
 
-def changed_inputs(before: RoleInputs, after: RoleInputs) -> list[Reason]:
+def changed_input_reasons(before: RoleInputs, after: RoleInputs) -> list[Reason]:
     """Return which inputs of a role differ from those that it ran with."""
     changed = []
     if before.get("files") != after.get("files"):
@@ -196,7 +196,7 @@ def drift_reasons(receipts: list[Receipt]) -> list[list[Reason]]:
         position += len(receipt.items)
         incomplete = receipt.incomplete_reason
         why = [make_reason("receipt_incomplete", reason=incomplete)] if incomplete else []
-        why += diff_machine(receipt.machine, select_facts_for_role(receipt.inputs, machine))
+        why += diff_machine_facts(receipt.machine, select_facts_for_role(receipt.inputs, machine))
         for item, before, after in zip(receipt.items, receipt.states, states, strict=True):
             # A file may be watched by its name and by a pattern.
             why += [change for change in diff_resource(item, before, after) if change not in why]
@@ -249,7 +249,7 @@ def installed_roles_without_receipt(state: Path) -> list[str]:
     return [role for role in obsolete_roles(state, ()) if load_receipt(state, role) is None]
 
 
-def forget_role(state: Path, role: str) -> None:
+def delete_records_of_role(state: Path, role: str) -> None:
     """Delete all records of a role that was removed from the node."""
     delete_receipts(state, [role])
     pending_handlers_file(state, role).unlink(missing_ok=True)

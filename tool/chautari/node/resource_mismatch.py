@@ -18,7 +18,7 @@ INSTALLED = frozenset({"installed", "triggers-awaited", "triggers-pending"})
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
-def mismatch(item: Item, state: State) -> Reason | None:
+def desired_state_mismatch(item: Item, state: State) -> Reason | None:
     """Return how a resource differs from what its role asked for; None when it does not.
 
     Args:

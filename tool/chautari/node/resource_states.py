@@ -53,7 +53,7 @@ def current_states(items: Iterable[Item]) -> list[State]:
 def machine_facts(facts: Iterable[str] = ()) -> State:
     """Return facts of the machine: release, architecture, memory in MB.
 
-    `facts` names further ones, those of `node/addresses.py`, as Ansible calls them.
+    `facts` names further ones, those of `node/optional_facts.py`, as Ansible calls them.
     """
     release = {}
     for line in _read_lines(Path("/etc/os-release")):
@@ -67,9 +67,9 @@ def machine_facts(facts: Iterable[str] = ()) -> State:
     further = set(facts)
     if not further:
         return known
-    from chautari.node import addresses  # most nodes have no role that uses these
+    from chautari.node import optional_facts  # most nodes have no role that uses these
 
-    return known | addresses.address_facts(further)
+    return known | optional_facts.optional_facts(further)
 
 
 class _PendingQueries:
@@ -93,7 +93,7 @@ class _PendingQueries:
     def cached_mtimes(self, pattern: str) -> list[tuple[str, int]]:
         """Return `mtimes` of a pattern; each pattern is read once."""
         if pattern not in self._mtimes:
-            self._mtimes[pattern] = mtimes(pattern)
+            self._mtimes[pattern] = mtimes_under_pattern(pattern)
         return self._mtimes[pattern]
 
     def packages(self) -> dict[str, State]:
@@ -320,19 +320,19 @@ def _state_of_reload_marker(item: Item, queries: _PendingQueries) -> State:
     markers = [_mtime(name) for name in glob(item["marker"])]
     if not markers:
         return {"ok": False, "newer": [NO_MARKER]}
-    if is_future(min(markers)):
+    if is_future_time(min(markers)):
         return {"ok": False, "newer": [FUTURE]}
     settings = [pair for pattern in item["settings"] for pair in queries.cached_mtimes(pattern)]
     newer = [path for path, changed in settings if changed > min(markers)]
     return {"ok": not newer, "newer": sorted(newer)}
 
 
-def mtimes(pattern: str) -> list[tuple[str, int]]:
+def mtimes_under_pattern(pattern: str) -> list[tuple[str, int]]:
     """Return each path under a pattern with its modification time in nanoseconds."""
     return [(path, _mtime(path)) for top in glob(pattern) for path in _walk_tree(top)]
 
 
-def is_future(moment: int) -> bool:
+def is_future_time(moment: int) -> bool:
     """Return whether a time in nanoseconds is later than now, as after the clock was set back."""
     return moment > time.time_ns() + 1_000_000_000
 

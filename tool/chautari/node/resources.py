@@ -62,7 +62,7 @@ def merge_resources(before: Resource | None, item: Resource) -> Resource:
     return before | item | ({"desired": "started"} if keeps else {})
 
 
-def path_item(path: str, **more: Any) -> Resource:
+def path_resource(path: str, **more: Any) -> Resource:
     """Return the item of a file, directory or link: its kind, mode, owner and content."""
     return {"kind": "path", "name": path.rstrip("/") or "/"} | more
 
@@ -76,28 +76,28 @@ def _resources_of_command(arguments: Arguments, reads: bool) -> Managed:
 def _resources_of_file(arguments: Arguments, result: Arguments) -> Managed:
     path = _first_argument(arguments, "path", "dest", "name")
     if _is_true(arguments.get("recurse")):
-        return [path_item(path)], "file_tree"
-    return [path_item(path)], ""
+        return [path_resource(path)], "file_tree"
+    return [path_resource(path)], ""
 
 
 def _resources_of_copy(arguments: Arguments, result: Arguments) -> Managed:
     path = str(result.get("dest") or _first_argument(arguments, "dest"))
     source = str(arguments.get("src") or "")
     if source.endswith("/") or result.get("state") == "directory":
-        return [path_item(path)], "copied_tree"
+        return [path_resource(path)], "copied_tree"
     if path.endswith("/"):  # a censored result does not name the file
-        return [path_item(path)], "unnamed_file"
+        return [path_resource(path)], "unnamed_file"
     checksum = result.get("checksum")
-    return [path_item(path, **({"sha1": str(checksum)} if checksum else {}))], ""
+    return [path_resource(path, **({"sha1": str(checksum)} if checksum else {}))], ""
 
 
 def _resources_of_edited_file(arguments: Arguments, result: Arguments) -> Managed:
-    return [path_item(_first_argument(arguments, "path", "dest", "name"))], ""
+    return [path_resource(_first_argument(arguments, "path", "dest", "name"))], ""
 
 
 def _resources_of_get_url(arguments: Arguments, result: Arguments) -> Managed:
     path = str(result.get("dest") or _first_argument(arguments, "dest"))
-    return [path_item(path)], ""
+    return [path_resource(path)], ""
 
 
 def _resources_of_apt(arguments: Arguments, result: Arguments) -> Managed:
@@ -163,9 +163,9 @@ def _resources_of_debconf(arguments: Arguments, result: Arguments) -> Managed:
 def _resources_of_deb822_repository(arguments: Arguments, result: Arguments) -> Managed:
     name = _first_argument(arguments, "name")
     source = str(result.get("dest") or f"/etc/apt/sources.list.d/{name}.sources")
-    found = [path_item(source)]
+    found = [path_resource(source)]
     if signed := result.get("key_filename"):
-        found.append(path_item(str(signed)))
+        found.append(path_resource(str(signed)))
     return found, ""
 
 

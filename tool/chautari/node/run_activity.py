@@ -10,9 +10,9 @@ from chautari.node.events import ActivityAnswer
 
 def current_activity(state: Path) -> ActivityAnswer:
     """Return whose run holds the lock; `role` is the last one that its journal names."""
-    busy = lock.holder()
+    busy = lock.lock_holder()
     if busy is not None and busy.get("run"):
         file = state / "runs" / str(busy["run"]) / "events.jsonl"
-        started = [line for line in journal.read_lines(file) if b'"role_started"' in line]
+        started = [line for line in journal.read_lines_from(file) if b'"role_started"' in line]
         busy["role"] = journal.parse_event(started[-1]).get("role", "") if started else ""
     return {"event": "activity", "busy": busy}

@@ -30,11 +30,11 @@ from chautari.node import (
     journal,
     lock,
     logged_process,
-    login,
+    login_processes,
     old_formats,
     runs,
 )
-from chautari.node.bundle import unpack
+from chautari.node.bundle import unpack_bundle
 from chautari.node.drift_timer import install_drift_code
 from chautari.node.events import JOURNAL_FORMAT, Reason, RunEvent, make_reason
 from chautari.node.runs import DEPLOY, PLAN, RUN_ID
@@ -69,7 +69,9 @@ def main(arguments: Request, payload: IO[bytes]) -> int:
     if starts:
         # "unknown_run" makes the control side send a start again: an invalid id stays invalid.
         return (
-            start(run, arguments, payload.read()) if valid else _refuse(make_reason("invalid_run"))
+            start_and_follow_worker(run, arguments, payload.read())
+            if valid
+            else _refuse(make_reason("invalid_run"))
         )
     if not valid or not _folders_of_run(run)[0].is_dir():
         return _refuse(
@@ -77,7 +79,7 @@ def main(arguments: Request, payload: IO[bytes]) -> int:
         )
     if arguments.get("detach"):
         return wait_until_started(run)
-    return follow(run, int(arguments.get("offset", 0)))
+    return follow_run(run, int(arguments.get("offset", 0)))
 
 
 def _refuse(why: Reason) -> int:
@@ -85,18 +87,18 @@ def _refuse(why: Reason) -> int:
     return 1
 
 
-def start(run: str, arguments: Request, bundle: bytes) -> int:
+def start_and_follow_worker(run: str, arguments: Request, bundle: bytes) -> int:
     """Unpack `bundle`, start the worker as a unit of its own and follow it."""
     if hashlib.sha256(bundle).hexdigest() != arguments["sha256"]:
         return _refuse(make_reason("bundle_damaged"))
-    if holder := lock.holder():
+    if holder := lock.lock_holder():
         _print_event({"event": "busy", "holder": holder})
         return BUSY
     place, memory = _folders_of_run(run)
     try:
         place.mkdir(parents=True, exist_ok=True)
-        unpack(bundle, memory)
-        about = {**arguments, "login": login.session_processes()}
+        unpack_bundle(bundle, memory)
+        about = {**arguments, "login": login_processes.own_and_ancestor_pids()}
         (place / "about.json").write_text(json.dumps(about))
         # An earlier start of this run may have been refused, and have left its event here.
         (place / "events.jsonl").unlink(missing_ok=True)
@@ -104,7 +106,7 @@ def start(run: str, arguments: Request, bundle: bytes) -> int:
         return _refuse_and_clean_up(run, make_reason("run_not_recorded", error=str(error)))
     if error_text := _start_unit(run, memory):
         return _refuse_and_clean_up(run, make_reason("unit_not_started", error=error_text))
-    return wait_until_started(run) if arguments.get("detach") else follow(run, 0)
+    return wait_until_started(run) if arguments.get("detach") else follow_run(run, 0)
 
 
 def _refuse_and_clean_up(run: str, why: Reason) -> int:
@@ -144,7 +146,7 @@ def run_worker(run: str) -> int:
         # systemd stops a unit with SIGTERM: exit as after an error, so that it is recorded.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         request = old_formats.upgrade_request(json.loads((place / "about.json").read_text()))
-        with lock.hold_lock(dict(runs.public_fields(request))) as holder:
+        with lock.hold_lock_or_yield_holder(dict(runs.public_request_fields(request))) as holder:
             if holder:
                 _append_event(place, {"event": "busy", "holder": holder})
                 return BUSY
@@ -158,7 +160,7 @@ def _run_and_record(place: Path, memory: Path, request: Request) -> bool:
     """Do the run's work, record its beginning and its ending, and return whether it succeeded."""
     began, run = time.time(), place.name
     started = {"event": "run_started", "run": run, "time": began, "format": JOURNAL_FORMAT}
-    _append_event(place, started | runs.public_fields(request))
+    _append_event(place, started | runs.public_request_fields(request))
     ok, last = False, list[RunEvent]()
     try:
         _delete_secrets_of_killed_runs(run)
@@ -203,7 +205,7 @@ def _do_requested_work(place: Path, memory: Path, request: Request, began: float
     """Do what the run's mode asks for and return whether it succeeded."""
     mode = request.get("mode", DEPLOY)
     if mode == PLAN:
-        return plan(place, memory, request)
+        return report_plan(place, memory, request)
     if mode == DEPLOY and not converge_node(place, memory, request):
         return False
     if request.get("checks", True):
@@ -214,29 +216,29 @@ def _do_requested_work(place: Path, memory: Path, request: Request, began: float
 def converge_node(place: Path, memory: Path, request: Request) -> bool:
     """Run the roles that have to run; the callback plugin writes their events."""
     context = _run_context(place, memory, request, [])
-    if holder := lock.apt_holder():
+    if holder := lock.apt_lock_holder():
         context.emit({"event": "apt_locked", "holder": holder})
     full = bool(request.get("full"))
     idle = converge.is_up_to_date(context, full)
     code = 0 if idle or request.get("interrupt_meetings") else converge.check_in_use(context)
     if not code and not idle:
-        dpkg_repair.repair(lambda argv: _run_logged(argv, place, memory, {}), context.emit)
+        dpkg_repair.repair_dpkg(lambda argv: _run_logged(argv, place, memory, {}), context.emit)
     code = code or converge.remove_roles(context, purge=bool(request.get("purge")))
     code = code or converge.converge(context, full)
     install_drift_code(STATE, memory, place.name)
     if code:
-        log = logged_process.tail(place / "log")
+        log = logged_process.log_tail(place / "log")
         context.emit({"event": "playbook_failed", "code": code, "log": log})
     return code == 0
 
 
-def plan(place: Path, memory: Path, request: Request) -> bool:
+def report_plan(place: Path, memory: Path, request: Request) -> bool:
     """Report which roles would run, and what Ansible's check mode says they would change."""
     from chautari.node import dry_run
 
     context = _run_context(place, memory, request, ["--check", "--diff"])
     full = bool(request.get("full"))
-    dry_run.plan(context, full, lambda: logged_process.tail(place / "log"))
+    dry_run.report_dry_run(context, full, lambda: logged_process.log_tail(place / "log"))
     return True
 
 
@@ -267,7 +269,7 @@ def _run_context(
         code = _run_logged(argv, place, memory, environment | faster)
         if code and faster and _count_started_roles(place) == before:
             # Mitogen follows Ansible's releases with a delay; no role has begun yet.
-            emit({"event": "mitogen_fallback", "log": logged_process.tail(place / "log")})
+            emit({"event": "mitogen_fallback", "log": logged_process.log_tail(place / "log")})
             code = _run_logged(argv, place, memory, environment)
         return code
 
@@ -283,7 +285,9 @@ def _mitogen_settings() -> dict[str, str]:
 
 
 def _count_started_roles(place: Path) -> int:
-    return sum(b'"role_started"' in line for line in journal.read_lines(place / "events.jsonl"))
+    return sum(
+        b'"role_started"' in line for line in journal.read_lines_from(place / "events.jsonl")
+    )
 
 
 def run_checks(place: Path, memory: Path, began: float) -> None:
@@ -309,7 +313,7 @@ def run_checks(place: Path, memory: Path, began: float) -> None:
     code = _run_logged(argv, place, memory, extra)
     # 0 all passed, 1 some failed: each has its event. Any other code means that none ran.
     if code not in (0, 1):
-        log = logged_process.tail(place / "log")
+        log = logged_process.log_tail(place / "log")
         _append_event(place, {"event": "checks_errored", "code": code, "log": log})
 
 
@@ -317,7 +321,7 @@ def _run_logged(argv: list[str], place: Path, memory: Path, extra: dict[str, str
     # Children hold the lock as well: when only the runner dies, no other run begins before systemd
     # has ended the rest.
     descriptors = tuple(lock.lock_descriptors)
-    return logged_process.run(
+    return logged_process.run_logged(
         argv, place / "log", _read_run_secrets(place), extra, cwd=memory, pass_fds=descriptors
     )
 
@@ -334,7 +338,7 @@ def wait_until_started(run: str) -> int:
     return 1
 
 
-def follow(run: str, offset: int) -> int:
+def follow_run(run: str, offset: int) -> int:
     """Print the events of `run` from byte `offset` on until it ends; return its exit code."""
     place, _ = _folders_of_run(run)
     code = 1
@@ -353,7 +357,7 @@ def _follow_journal(run: str, file: Path, offset: int) -> Iterator[Mapping[str, 
         # Ask before reading: a unit that ended meanwhile has written everything it will write.
         gone = 0 if _unit_is_active(run) else gone + 1
         parse = journal.select_event_parser(file)
-        for line in journal.read_lines(file, position):
+        for line in journal.read_lines_from(file, position):
             position += len(line)
             spoke = time.monotonic()
             event = parse(line)
@@ -393,7 +397,7 @@ def _unit_state(run: str) -> bytes:
 
 
 def _count_failed_checks(file: Path) -> int:
-    lines = journal.read_lines(file)
+    lines = journal.read_lines_from(file)
     checks = (journal.parse_event(line) for line in lines if b'"check"' in line)
     return sum(event.get("outcome") == "failed" for event in checks)
 
@@ -414,7 +418,7 @@ def _folders_of_run(run: str) -> tuple[Path, Path]:
 
 
 def _read_run_secrets(place: Path) -> list[str]:
-    return journal.read_secrets(_folders_of_run(place.name)[1] / "secrets.json")
+    return journal.read_secret_spellings(_folders_of_run(place.name)[1] / "secrets.json")
 
 
 def _append_event(place: Path, event: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeGuard, cast
 
 from chautari.node import journal, lock, old_formats
-from chautari.node.events import Holder, Mode, RunFinished, StatusAnswer
+from chautari.node.events import LockHolder, Mode, RunFinished, StatusAnswer
 
 KEPT_RUNS = 20  # deploys, and as many verifications and plans
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[a-z0-9]{6}")
@@ -59,11 +59,11 @@ def status_answer(state: Path) -> StatusAnswer:
     """Return the answer to `status`: whose run holds the lock, how the newest deploy ended."""
     run = newest_run(state, deploys_only=True)
     answer: StatusAnswer = {
-        "event": "status", "busy": lock.holder(), "run": run, "runs": run_ids(state),
+        "event": "status", "busy": lock.lock_holder(), "run": run, "runs": run_ids(state),
     }  # fmt: skip
     if run:
         place = state / "runs" / run
-        lines = journal.read_lines(place / "events.jsonl")
+        lines = journal.read_lines_from(place / "events.jsonl")
         ends = [journal.parse_event(line) for line in lines if b'"run_finished"' in line]
         answer["about"] = read_public_request(place)
         answer["finished"] = next((e for e in reversed(ends) if _is_run_finished_event(e)), None)
@@ -74,19 +74,19 @@ def _is_run_finished_event(event: Mapping[str, Any]) -> TypeGuard[RunFinished]:
     return bool(event["event"] == "run_finished")
 
 
-def read_public_request(place: Path) -> Holder:
+def read_public_request(place: Path) -> LockHolder:
     """Return the public part of the request of the run in the folder `place`."""
     try:
-        return public_fields(
+        return public_request_fields(
             old_formats.upgrade_request(json.loads((place / "about.json").read_text()))
         )
     except (OSError, ValueError):
-        return public_fields({})
+        return public_request_fields({})
 
 
-def public_fields(request: Mapping[str, object]) -> Holder:
+def public_request_fields(request: Mapping[str, object]) -> LockHolder:
     """Return the part of a run's request that other operators see."""
-    return cast("Holder", {key: request.get(key, "") for key in PUBLIC_KEYS})
+    return cast("LockHolder", {key: request.get(key, "") for key in PUBLIC_KEYS})
 
 
 def _is_deploy(place: Path) -> bool:

@@ -11,7 +11,7 @@ from chautari.node import receipts, resource_states
 from chautari.node.receipts import RoleInputs
 
 if TYPE_CHECKING:
-    from chautari.node.events import Holder, SurveyAnswer
+    from chautari.node.events import LockHolder, SurveyAnswer
 
 MOUNTS = ("/", "/var", "/opt")
 MARKER = Path("/opt/chautari/venv/chautari-lock")
@@ -19,7 +19,7 @@ ADDRESSES6 = Path("/proc/net/if_inet6")
 GLOBAL_SCOPE = "00"  # of an address that is valid beyond the machine and its link
 
 
-def survey(state: Path, roles: list[RoleInputs], busy: Holder | None) -> SurveyAnswer:
+def survey_node(state: Path, roles: list[RoleInputs], busy: LockHolder | None) -> SurveyAnswer:
     """Return all that a deploy has to know before it begins.
 
     While another run holds the lock, receipts are not compared: they change every moment.

@@ -14,7 +14,7 @@ Records = Mapping[tuple[str, str], tuple[str, ...] | None]
 Answers = dict[tuple[str, str], tuple[str, ...] | None]
 
 
-def lookup(names: Iterable[str], server: str = "") -> Answers:
+def lookup_dns_records(names: Iterable[str], server: str = "") -> Answers:
     """Return the A and AAAA records of `names`; None where no name server answered in time.
 
     `server` is the IP address of the name server to ask; the system's are asked without one.

@@ -26,7 +26,9 @@ _TABLE = re.compile(r"nftables: ((?:ip|ip6|inet|arp|bridge|netdev) [A-Za-z0-9_-]
 Existing = Sequence[tuple[str, str]]
 
 
-def script(takes_over: Mapping[str, Sequence[str]], operators: Sequence[str] = ()) -> str:
+def existing_state_script(
+    takes_over: Mapping[str, Sequence[str]], operators: Sequence[str] = ()
+) -> str:
     """Return commands that report existing state; `takes_over` has patterns of paths by role.
 
     `operators` are accounts that get a key.
@@ -45,7 +47,7 @@ def script(takes_over: Mapping[str, Sequence[str]], operators: Sequence[str] = (
     return f"$root sh -s <<'CHAUTARI'\n{_FUNCTIONS}{''.join(calls)}CHAUTARI\n"
 
 
-def refusals(existing: Existing, adopt: Sequence[str]) -> Iterator[Refusal]:
+def existing_state_refusals(existing: Existing, adopt: Sequence[str]) -> Iterator[Refusal]:
     """Yield a refusal for each role that would replace what it did not make."""
     for role in dict.fromkeys(role for role, _ in existing):
         if role not in adopt:
@@ -53,7 +55,7 @@ def refusals(existing: Existing, adopt: Sequence[str]) -> Iterator[Refusal]:
             yield Refusal("existing_state", {"role": role, "paths": found})
 
 
-def adopt_and_claim_script(roles: Sequence[str], existing: Existing) -> str:
+def copy_adopted_and_mark_ours_script(roles: Sequence[str], existing: Existing) -> str:
     """Return commands that copy what is adopted, and then mark the roles as the node's own."""
     found = dict.fromkeys(path for _, path in existing)
     paths = [shlex.quote(path) for path in found if path.startswith("/")]

@@ -48,7 +48,7 @@ class Facts:
     access: tuple[ssh_access.Access, ...] = ()
 
 
-def suggested_login(said: str) -> str:
+def suggested_login_account(said: str) -> str:
     """Return the account that a machine asks to log in with instead; empty if it names none.
 
     Images of providers answer root's key so: `Please login as the user "debian" rather than the
@@ -58,7 +58,7 @@ def suggested_login(said: str) -> str:
     return found[1] if found else ""
 
 
-def script(
+def facts_script(
     installed: Mapping[str, str],
     takes_over: Mapping[str, Sequence[str]] | None = None,
     operators: Sequence[str] = (),
@@ -72,11 +72,14 @@ def script(
         f"[ ! -e {shlex.quote(file)} ] || echo deployed={shlex.quote(role)}\n"
         for role, file in installed.items()
     ]
-    parts = (existing_state.script(takes_over or {}, operators), ssh_access.script(operators))
+    parts = (
+        existing_state.existing_state_script(takes_over or {}, operators),
+        ssh_access.ssh_access_script(operators),
+    )
     return f"{SCRIPT}{''.join((*reports, *parts))}exit 0\n"
 
 
-def parse_output(lines: list[str], asked: float, answered: float) -> Facts | None:
+def parse_facts_output(lines: list[str], asked: float, answered: float) -> Facts | None:
     """Return the facts in what a machine printed when it ran `SCRIPT`.
 
     What a login shell prints comes first and is passed over. None stands for no answer: from a
@@ -84,10 +87,10 @@ def parse_output(lines: list[str], asked: float, answered: float) -> Facts | Non
     """
     if START not in lines:
         return None
-    return parse(lines[lines.index(START) + 1 :], asked, answered)
+    return parse_facts(lines[lines.index(START) + 1 :], asked, answered)
 
 
-def parse(lines: list[str], asked: float, answered: float) -> Facts:
+def parse_facts(lines: list[str], asked: float, answered: float) -> Facts:
     """Return the facts in `lines`, written between the times `asked` and `answered` (Unix)."""
     single: dict[str, str] = {}
     free: dict[str, int] = {}
@@ -109,7 +112,7 @@ def parse(lines: list[str], asked: float, answered: float) -> Facts:
             role, _, path = value.partition(" ")
             existing.append((role, path))
         elif key == "access" and len(access) < ssh_access.MAX_LINES:
-            access.append(ssh_access.parse_line(value))
+            access.append(ssh_access.parse_ssh_access(value))
         elif key == "address6":
             addresses6.append(_parse_hex_ipv6(value))
         else:

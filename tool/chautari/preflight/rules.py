@@ -25,32 +25,32 @@ OUR_WEB_SERVERS = ('"nginx"', '"haproxy"')
 Rule = Callable[[Facts, NodeRequirements], Iterator[Refusal]]
 
 
-def check(facts: Facts, required: NodeRequirements) -> list[Refusal]:
+def preflight_refusals(facts: Facts, required: NodeRequirements) -> list[Refusal]:
     """Return every reason not to change the machine.
 
     Without a fact nothing is concluded from its absence: a silent machine is no wrong machine.
     """
     if facts.missing:
         return [Refusal("facts_missing", {"facts": list(facts.missing)})]
-    own = [rule for service in services_of(required) for rule in service.preflight]
+    own = [rule for service in services_to_run(required) for rule in service.preflight]
     return [refusal for rule in (*RULES, *own) for refusal in rule(facts, required)]
 
 
-def advice(facts: Facts, required: NodeRequirements) -> list[Notice]:
+def below_recommendation_notices(facts: Facts, required: NodeRequirements) -> list[Notice]:
     """Return what the machine has less of than its services recommend."""
-    found = [service.advice for service in services_of(required)]
+    found = [service.advice for service in services_to_run(required)]
     return [notice for function in found if function for notice in function(facts, required)]
 
 
-def services_of(required: NodeRequirements) -> list[Service]:
+def services_to_run(required: NodeRequirements) -> list[Service]:
     """Return the services that the node is to run."""
     return [SERVICES[name] for name in required.services]
 
 
-def operating_system(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def refuse_untested_system(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse releases and processors that the roles are not tested on."""
     if facts.os != required.os:
-        fits = all(facts.os in item.requires.os for item in services_of(required))
+        fits = all(facts.os in item.requires.os for item in services_to_run(required))
         known = fits and facts.os in DEBIAN
         code = "os_differs" if known else "os_unsupported"
         yield Refusal(code, {"found": facts.os, "required": required.os})
@@ -62,29 +62,29 @@ def operating_system(facts: Facts, required: NodeRequirements) -> Iterator[Refus
         yield Refusal("arch_differs", {"found": found, "required": required.arch})
 
 
-def service_manager(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
+def refuse_missing_systemd(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Refuse a machine without systemd: services, timers and the run itself are its units."""
     if facts.init != "systemd":
         yield Refusal("no_systemd", {"init": facts.init})
 
 
-def administrator(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
+def refuse_account_without_root(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Refuse an account that cannot become root."""
     if facts.uid != 0:
         yield Refusal("no_root")
 
 
-def clock(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
+def refuse_wrong_clock(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Refuse a clock with which certificates and package lists would be invalid."""
     if abs(facts.skew) > MAX_SKEW_SECONDS + facts.skew_tolerance:
         code = "clock_ahead" if facts.skew > 0 else "clock_behind"
         yield Refusal(code, {"seconds": round(abs(facts.skew))})
 
 
-def space(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def refuse_too_little_disk_space(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse a disk that would fill up in the middle of a deploy."""
     needed = FREE_MB_AGAIN if facts.venv else FREE_MB
-    for service in services_of(required):
+    for service in services_to_run(required):
         if facts.deployed != service.app_name:
             needed = max(needed, service.requires.disk_mb)
     short = sorted(path for path, free in facts.free.items() if free // 1024 < needed)
@@ -97,9 +97,9 @@ def space(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
         yield Refusal("inodes_low", {"paths": few})
 
 
-def memory(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def refuse_too_little_memory(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse memory below which the kernel stops the database under load."""
-    limits = [service.requires.memory_mb for service in services_of(required)]
+    limits = [service.requires.memory_mb for service in services_to_run(required)]
     if 0 in limits:
         return  # such a service has a minimum of its own in its preflight
     needed = max(MEMORY_MB, *limits) if limits else MEMORY_MB
@@ -108,7 +108,7 @@ def memory(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
         yield Refusal("memory_low", {"found_mb": found, "needed_mb": needed})
 
 
-def web_ports(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def refuse_occupied_web_ports(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse another program on 80 or 443, with which no certificate would be issued."""
     if not required.web:
         return
@@ -120,11 +120,11 @@ def web_ports(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
 
 
 RULES: tuple[Rule, ...] = (
-    operating_system,
-    service_manager,
-    administrator,
-    clock,
-    space,
-    memory,
-    web_ports,
+    refuse_untested_system,
+    refuse_missing_systemd,
+    refuse_account_without_root,
+    refuse_wrong_clock,
+    refuse_too_little_disk_space,
+    refuse_too_little_memory,
+    refuse_occupied_web_ports,
 )

@@ -18,7 +18,7 @@ _KEYS_FILE = ".ssh/authorized_keys"
 Access = tuple[str, str, str]
 
 
-def script(operators: Sequence[str]) -> str:
+def ssh_access_script(operators: Sequence[str]) -> str:
     """Return commands that report what sshd applies to the operators."""
     if not operators:
         return ""
@@ -29,35 +29,35 @@ def script(operators: Sequence[str]) -> str:
     )
 
 
-def parse_line(value: str) -> Access:
+def parse_ssh_access(value: str) -> Access:
     """Return the parts of a line that the script printed."""
     account, _, rest = value.partition(" ")
     keyword, _, found = rest.partition(" ")
     return account, keyword, found.strip()
 
 
-def refusals(access: Sequence[Access]) -> Iterator[Refusal]:
+def locked_out_operator_refusals(access: Sequence[Access]) -> Iterator[Refusal]:
     """Yield a refusal for each operator whom the machine keeps out, with the setting."""
     for account in dict.fromkeys(name for name, _, _ in access):
         settings: dict[str, list[str]] = {}
         for name, keyword, value in access:
             if name == account:
                 settings.setdefault(keyword, []).append(value)
-        if found := _obstacle(account, settings):
+        if found := _setting_that_keeps_out(account, settings):
             yield Refusal("operator_kept_out", {"account": account, "setting": found})
 
 
-def _obstacle(account: str, settings: dict[str, list[str]]) -> str:
+def _setting_that_keeps_out(account: str, settings: dict[str, list[str]]) -> str:
     """Return the setting that keeps an account out; empty when none does."""
     names = {"users": [account], "groups": [*_words(settings, "groups"), OPERATOR_GROUP]}
     for kind, own in names.items():
         denied = [item for item in _words(settings, f"deny{kind}") if "@" not in item]
-        if any(_matches(denied, name) for name in own):
+        if any(_pattern_list_matches(denied, name) for name in own):
             return f"Deny{kind.title()} {' '.join(denied)}"
         allowed = _words(settings, f"allow{kind}")
         # Where a pattern also names a host, the operator may use that one.
         patterns = [item.partition("@")[0] for item in allowed]
-        if allowed and not any(_matches(patterns, name) for name in own):
+        if allowed and not any(_pattern_list_matches(patterns, name) for name in own):
             return f"Allow{kind.title()} {' '.join(allowed)}"
     if settings.get("pubkeyauthentication") == ["no"]:
         return "PubkeyAuthentication no"
@@ -74,7 +74,7 @@ def _words(settings: dict[str, list[str]], keyword: str) -> list[str]:
     return [word for value in settings.get(keyword, ()) for word in value.split()]
 
 
-def _matches(patterns: Sequence[str], name: str) -> bool:
+def _pattern_list_matches(patterns: Sequence[str], name: str) -> bool:
     """Return whether a list of sshd's patterns matches: `*`, `?`, and `!` for exceptions."""
     if any(item.startswith("!") and _pattern(item[1:]).fullmatch(name) for item in patterns):
         return False

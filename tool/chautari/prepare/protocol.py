@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Required, TypedDict
 
+from chautari.report.message_templates import Data
 from chautari.report.model import Notice, Refusal
-from chautari.report.templates import Data
 
 
 class NodeOrder(TypedDict):
@@ -50,7 +50,7 @@ class CodedMessage(TypedDict):
     data: Data
 
 
-class Result(TypedDict, total=False):
+class ResultLine(TypedDict, total=False):
     """One result line; which keys it has follows from `event`."""
 
     event: Required[str]
@@ -67,6 +67,6 @@ class Result(TypedDict, total=False):
     refusals: list[CodedMessage]
 
 
-def coded_message(item: Notice | Refusal) -> CodedMessage:
+def to_coded_message(item: Notice | Refusal) -> CodedMessage:
     """Return a notice or refusal as plain data."""
     return {"code": item.code, "data": item.data}

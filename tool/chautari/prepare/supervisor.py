@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from chautari.parallel import PARALLEL
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare.protocol import NodeOrder, Orders, Result
+from chautari.prepare.protocol import NodeOrder, Orders, ResultLine
 from chautari.process import RunningCommand
-from chautari.render.inputs import replaced_path_patterns
-from chautari.render.placement import public_names_of, roles_of
+from chautari.render.placement import public_names_of_node, roles_of_node
+from chautari.render.role_inputs import replaced_path_patterns
 from chautari.report import messages
 from chautari.report.model import Failure, NodeReport, Notice, Refusal
 from chautari.ssh.target import SSHTarget
@@ -33,7 +33,7 @@ _REQUIREMENTS = Path(__file__).resolve().parents[1] / "node" / "requirements.loc
 
 
 @functools.cache
-def locked_requirements() -> str:
+def locked_python_packages() -> str:
     """Return the hash-locked requirements of the environment on the nodes."""
     return _REQUIREMENTS.read_text()
 
@@ -41,10 +41,10 @@ def locked_requirements() -> str:
 @functools.cache
 def environment_digest() -> str:
     """Return the digest of the locked requirements, which a prepared node has as its marker."""
-    return hashlib.sha256(locked_requirements().encode()).hexdigest()
+    return hashlib.sha256(locked_python_packages().encode()).hexdigest()
 
 
-def prepare(
+def run_preflight_and_prepare(
     region: Region,
     targets: Sequence[SSHTarget],
     tell: Listener,
@@ -62,7 +62,7 @@ def prepare(
     """
     orders: Orders = {
         "nodes": [_worker_input_for_node(region, target, resolver or "") for target in targets],
-        "requirements": locked_requirements(),
+        "requirements": locked_python_packages(),
         "marker": environment_digest(),
         "operator": f"{getpass.getuser()} from {platform.node()}",
         "checking": checking,
@@ -72,7 +72,7 @@ def prepare(
     reports = {target.name: NodeReport(target.name, target.address, "failed") for target in targets}
     child = RunningCommand((sys.executable, "-m", "chautari.prepare.__main__"), _to_json(orders))
     for line in child:
-        result: Result = json.loads(line)
+        result: ResultLine = json.loads(line)
         tell(result["node"], dict(result))
         _apply_result(reports[result["node"]], result, by_name[result["node"]])
     for report in reports.values():
@@ -85,7 +85,7 @@ def _mark_unfinished(report: NodeReport, child: RunningCommand) -> None:
     """Fail a node whose result the child did not report; the other nodes' results stay."""
     report.failed += 1
     log = child.stderr.splitlines()[-40:]
-    text = messages.failure("preparation_exited", {"code": child.code})
+    text = messages.failure_text("preparation_exited", {"code": child.code})
     report.failure = Failure("prepare", "run pyinfra", text, log)
 
 
@@ -93,18 +93,18 @@ def _to_json(data: Any) -> bytes:
     return json.dumps(data).encode()
 
 
-def node_requirements(region: Region, name: str) -> NodeRequirements:
+def preflight_requirements(region: Region, name: str) -> NodeRequirements:
     """Return what the machine of the node called `name` must offer."""
     node, substitute = region.nodes[name], region.os_substitute(name)
     return NodeRequirements(
-        os=region.os_of(name),
+        os=region.actual_os_of(name),
         services=node.services,
-        web="nginx" in roles_of(region, name),
+        web="nginx" in roles_of_node(region, name),
         arch=node.arch or "",
         container=substitute is not None,
         memory_mb=substitute.memory_mb if substitute else 0,
         cores=substitute.cores if substitute else 0,
-        names=public_names_of(region, name)
+        names=public_names_of_node(region, name)
         if any(x.needs_dns for x in region.services_of(name))
         else (),
         address=node.address,
@@ -113,7 +113,7 @@ def node_requirements(region: Region, name: str) -> NodeRequirements:
 
 
 def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> NodeOrder:
-    roles = roles_of(region, target.name)
+    roles = roles_of_node(region, target.name)
     return {
         "name": target.name,
         "address": target.address,
@@ -124,7 +124,7 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
         "key": str(target.key) if target.key else "",
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
         "resolver": resolver,
-        "required": node_requirements(region, target.name)._asdict(),
+        "required": preflight_requirements(region, target.name)._asdict(),
         "roles": roles,
         "takes_over": {role: replaced_path_patterns(role) for role in roles},
         "adopt": region.nodes[target.name].adopt,
@@ -132,7 +132,7 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
     }
 
 
-def _apply_result(report: NodeReport, result: Result, target: SSHTarget) -> None:
+def _apply_result(report: NodeReport, result: ResultLine, target: SSHTarget) -> None:
     report.os = result.get("os") or report.os
     kind = result["event"]
     if kind == "prepared":
@@ -153,7 +153,7 @@ def _apply_result(report: NodeReport, result: Result, target: SSHTarget) -> None
         ]
     elif kind == "failed":
         report.failed += 1
-        text = messages.failure(result["code"], {"message": result["message"]})
+        text = messages.failure_text(result["code"], {"message": result["message"]})
         report.failure = Failure("prepare", result["task"], text)
     elif kind == "advised":
         report.notices.append(Notice(result["notice"]["code"], result["notice"]["data"]))

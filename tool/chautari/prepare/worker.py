@@ -28,10 +28,10 @@ from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import node_environment
 from chautari.prepare.key_exchange import HybridTransport
 from chautari.prepare.limited_output import limit_output
-from chautari.prepare.protocol import NodeOrder, Orders, Result, coded_message
+from chautari.prepare.protocol import NodeOrder, Orders, ResultLine, to_coded_message
 from chautari.report.model import Notice, Refusal
 from chautari.services.registry import INSTALLED
-from chautari.ssh.host_keys import pins_of
+from chautari.ssh.host_keys import pinned_host_keys_of
 
 CONNECT_SECONDS = 20
 FACTS_SECONDS = 60
@@ -52,7 +52,7 @@ KEEPALIVE = {
 }
 
 
-def write_result(result: Result) -> None:
+def write_result(result: ResultLine) -> None:
     """Write one result line."""
     sys.stdout.write(json.dumps(result) + "\n")
     sys.stdout.flush()
@@ -63,7 +63,9 @@ def main() -> None:
     orders: Orders = json.load(sys.stdin)
     logging.disable(logging.CRITICAL)  # pyinfra's own log; results go out as JSON
     nodes = {node["name"]: node for node in orders["nodes"]}
-    inventory = Inventory(([(name, connection_data(node)) for name, node in nodes.items()], {}))
+    inventory = Inventory(
+        ([(name, pyinfra_connection_data(node)) for name, node in nodes.items()], {})
+    )
     parallel = orders["parallel"]
     config = Config(CONNECT_TIMEOUT=CONNECT_SECONDS, PARALLEL=parallel)
     # A step reads the machine's state when it is its turn, and only then.
@@ -71,13 +73,13 @@ def main() -> None:
 
     def work(host: Host) -> None:
         if release := _connect_and_check(host, nodes[host.name], orders):
-            _prepare(state, host, release, orders)
+            _install_environment(state, host, release, orders)
 
     with ctx_state.use(state):
         Pool(parallel).map(work, inventory)
 
 
-def connection_data(node: NodeOrder) -> dict[str, object]:
+def pyinfra_connection_data(node: NodeOrder) -> dict[str, object]:
     """Return how pyinfra connects to a machine."""
     data: dict[str, object] = {
         "ssh_hostname": node["address"],
@@ -119,15 +121,15 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
         found, said = _read_facts(host, node)
         if found is not None:
             return found.os if _report_preflight_result(host, node, found, orders) else ""
-        if account := facts.suggested_login(said):
-            other = coded_message(Refusal("other_login", {"user": account, "said": said}))
+        if account := facts.suggested_login_account(said):
+            other = to_coded_message(Refusal("other_login", {"user": account, "said": said}))
             write_result({"event": "refused", "node": host.name, "os": "", "refusals": [other]})
             return ""
         code, message = "no_output", said
     except Exception as error:
         code, message = "step_failed", _error_text(error)
     if _is_disconnected(host):
-        refusal = coded_message(Refusal("connection_lost_in_preflight"))
+        refusal = to_coded_message(Refusal("connection_lost_in_preflight"))
         write_result({"event": "unreachable", "node": host.name, "refusal": refusal})
     else:
         _write_failure(host, "Inspect the machine", code, message)
@@ -174,11 +176,11 @@ def _report_preflight_result(
     checking = orders["checking"]
     refusals = _preflight_refusals(host, node, found, checking)
     if not refusals and not checking:
-        refusals = _adopt_and_claim_roles(host, node, found)
-    result: Result = {"event": "preparing", "node": host.name, "os": found.os}
+        refusals = _copy_adopted_and_mark_ours(host, node, found)
+    result: ResultLine = {"event": "preparing", "node": host.name, "os": found.os}
     if refusals:
         write_result(
-            result | {"event": "refused", "refusals": [coded_message(item) for item in refusals]}
+            result | {"event": "refused", "refusals": [to_coded_message(item) for item in refusals]}
         )
         return False
     ready = found.venv == orders["marker"]
@@ -194,23 +196,23 @@ def _preflight_refusals(
 ) -> list[Refusal]:
     """Return every reason not to change the machine, and report advice about it."""
     required = NodeRequirements(**node["required"])
-    refusals = rules.check(found, required)
-    refusals += existing_state.refusals(found.existing, node["adopt"])
-    refusals += ssh_access.refusals(found.access)
+    refusals = rules.preflight_refusals(found, required)
+    refusals += existing_state.existing_state_refusals(found.existing, node["adopt"])
+    refusals += ssh_access.locked_out_operator_refusals(found.access)
     # With `checking`, the outside checks verify the names.
     if required.names and not checking:
-        answers = dns_records.lookup(required.names, node["resolver"])
+        answers = dns_records.lookup_dns_records(required.names, node["resolver"])
         refusals += dns_records.refusals_for_records(answers, required)
-    for notice in rules.advice(found, required):
-        write_result({"event": "advised", "node": host.name, "notice": coded_message(notice)})
+    for notice in rules.below_recommendation_notices(found, required):
+        write_result({"event": "advised", "node": host.name, "notice": to_coded_message(notice)})
     if not refusals and checking and not found.venv:
         refusals = [Refusal("nothing_deployed")]
     return refusals
 
 
-def _adopt_and_claim_roles(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
+def _copy_adopted_and_mark_ours(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
     """Copy what the region adopts, and mark its roles as ours; return why that was impossible."""
-    script = existing_state.adopt_and_claim_script(node["roles"], found.existing)
+    script = existing_state.copy_adopted_and_mark_ours_script(node["roles"], found.existing)
     root = "" if node["user"] == "root" else "sudo -n "
     _, complaint, code = _run_script_on_host(host, f"{root}sh -c {shlex.quote(script)}")
     if code != 0:
@@ -220,7 +222,7 @@ def _adopt_and_claim_roles(host: Host, node: NodeOrder, found: facts.Facts) -> l
             "paths": sorted({path for _, path in found.existing}),
             "folder": existing_state.ADOPTED,
         }
-        notice = coded_message(Notice("adopted", data))
+        notice = to_coded_message(Notice("adopted", data))
         write_result({"event": "advised", "node": host.name, "notice": notice})
     return []
 
@@ -231,15 +233,15 @@ def _verify_new_host_key(name: str, node: NodeOrder, before: str) -> bool:
     `before` is the text of the file that pins host keys, as it was before the connection.
     """
     file, place = Path(node["known_hosts"]), (node["address"], node["port"])
-    after, known = file.read_text(), pins_of(before, *place)
-    new = [pin for pin in pins_of(after, *place) if pin not in known]
+    after, known = file.read_text(), pinned_host_keys_of(before, *place)
+    new = [pin for pin in pinned_host_keys_of(after, *place) if pin not in known]
     found, expected = [pin.fingerprint for pin in new], node["host_key"]
     if new and expected and expected not in found:
         unwanted = {pin.line for pin in new}
         others = [line for line in after.splitlines() if line not in unwanted]
         file.write_text("".join(f"{line}\n" for line in others))
         data = {"address": node["address"], "found": found, "expected": expected}
-        refusal = coded_message(Refusal("host_key_unexpected", data))
+        refusal = to_coded_message(Refusal("host_key_unexpected", data))
         write_result({"event": "refused", "node": name, "os": "", "refusals": [refusal]})
         return False
     for text in found:
@@ -251,9 +253,9 @@ def _read_facts(host: Host, node: NodeOrder) -> tuple[facts.Facts | None, str]:
     """Return the machine's facts, or None and what it said in their place."""
     sent_at = time.time()
     # pyinfra reads without limits, and keeps nothing that a command said before it failed.
-    script = facts.script(INSTALLED, node["takes_over"], node["operators"])
+    script = facts.facts_script(INSTALLED, node["takes_over"], node["operators"])
     said, errors, _ = _run_script_on_host(host, script)
-    found = facts.parse_output(said.splitlines(), sent_at, time.time())
+    found = facts.parse_facts_output(said.splitlines(), sent_at, time.time())
     return found, "" if found else f"{said}\n{errors}".strip()[:MAX_SHOWN]
 
 
@@ -270,7 +272,7 @@ def _run_script_on_host(host: Host, script: str) -> tuple[str, str, int]:
     return said, complaint, code
 
 
-def _prepare(state: State, host: Host, release: str, orders: Orders) -> None:
+def _install_environment(state: State, host: Host, release: str, orders: Orders) -> None:
     """Install Python and the environment for Ansible, and report the result.
 
     Machines are independent: a failure of one, of any kind, does not delay the others.
@@ -278,7 +280,7 @@ def _prepare(state: State, host: Host, release: str, orders: Orders) -> None:
     broken = None
     try:
         python = PYTHONS.get(release, "python3")
-        _add_steps(state, host, python, orders)
+        _add_installation_steps(state, host, python, orders)
         with ctx_host.use(host):
             for step in host.op_hash_order:
                 if not run_host_op(state, host, step):
@@ -293,12 +295,12 @@ def _prepare(state: State, host: Host, release: str, orders: Orders) -> None:
     _report_result(state, host, broken)
 
 
-def packages_for(python: str) -> list[str]:
+def apt_packages_for_python(python: str) -> list[str]:
     """Return the packages for an environment that `python` creates."""
     return list(dict.fromkeys([*PACKAGES, python, f"{python}-venv"]))
 
 
-def _add_steps(state: State, host: Host, python: str, orders: Orders) -> None:
+def _add_installation_steps(state: State, host: Host, python: str, orders: Orders) -> None:
     script = node_environment.install_script(orders["marker"], python, orders["operator"])
     add_op(
         state, server.shell, name="Read the lists of packages", commands=[UPDATE], host=host,
@@ -308,7 +310,7 @@ def _add_steps(state: State, host: Host, python: str, orders: Orders) -> None:
         commands=[dpkg_repair.REPAIR], host=host,
     )  # fmt: skip
     add_op(
-        state, apt.packages, name="Install Python", packages=packages_for(python),
+        state, apt.packages, name="Install Python", packages=apt_packages_for_python(python),
         no_recommends=True, extra_install_args=LOCK_WAIT, host=host,
     )  # fmt: skip
     add_op(
@@ -328,7 +330,7 @@ def _report_result(state: State, host: Host, broken: tuple[str, str] | None) -> 
     elif _is_disconnected(host):
         refusal = Refusal("connection_lost_in_preparation", {"step": f"“{task}”" if task else ""})
         write_result(
-            {"event": "disconnected", "node": host.name, "refusal": coded_message(refusal)}
+            {"event": "disconnected", "node": host.name, "refusal": to_coded_message(refusal)}
         )
     else:
         code, message = ("step_failed", output) if output else broken or ("no_result", "")

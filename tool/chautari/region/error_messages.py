@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from chautari.errors import FileProblem
 from chautari.region.model import Region
-from chautari.region.renamed_keys import renamed_key
+from chautari.region.renamed_keys import find_renamed_key
 from chautari.region.yaml_reader import Document, Path_
 
 _KINDS = {
@@ -28,13 +28,13 @@ _KINDS = {
 }
 
 
-def problems(document: Document, error: ValidationError) -> list[FileProblem]:
+def to_file_problems(document: Document, error: ValidationError) -> list[FileProblem]:
     """Return one `FileProblem` for every error of `error`, placed in `document`."""
     found = [item for item in error.errors() if not _is_follow_up_error(item)]
     return [document.problem_at(error_path(item), _error_message(item)) for item in found]
 
 
-def nearest(word: str, known: Sequence[str]) -> str | None:
+def nearest_word(word: str, known: Sequence[str]) -> str | None:
     """Return the one of `known` that `word` was probably meant to be."""
     import difflib  # only a mistake needs it
 
@@ -85,18 +85,18 @@ def _type_hint(kind: str, value: Any, location: Sequence[str | int]) -> str:
     """Return how to write a value of the right type: only advice that `validate` accepts."""
     if kind == "string_type" and isinstance(value, bool | int | float):
         quoted = _shown_value(value)
-        accepted = _accepts(location, quoted)
+        accepted = _field_accepts(location, quoted)
         return f"; put it in quotes: '{quoted}'" if accepted else f"; {_example_hint(location)}"
     # Longer ones Python does not convert, and no field takes them.
     digits = isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdecimal()
     if kind not in ("int_type", "int_parsing"):
         return ""
-    if digits and _accepts(location, int(value)):
+    if digits and _field_accepts(location, int(value)):
         return f"; write {int(value)} without quotes"
     return f"; {_example_hint(location)}"
 
 
-def _accepts(location: Sequence[str | int], value: object) -> bool:
+def _field_accepts(location: Sequence[str | int], value: object) -> bool:
     """Return whether the field at `location` takes `value`."""
     field = _field_at(location)
     if field is None:
@@ -110,13 +110,13 @@ def _accepts(location: Sequence[str | int], value: object) -> bool:
 
 def _unknown_value_message(value: Any, expected: str) -> str:
     choices = expected.replace("'", "").replace(" or ", ", ")
-    close = nearest(str(value), choices.split(", "))
+    close = nearest_word(str(value), choices.split(", "))
     hint = f"did you mean {close}?" if close else f"choose: {choices}"
     return f"{_shown_value(value)} is not known; {hint}"
 
 
 def _unknown_key_message(location: Sequence[str | int]) -> str:
-    if renamed := renamed_key(location):
+    if renamed := find_renamed_key(location):
         return (
             f"this key is called {renamed.new} since release {renamed.release}; write "
             f"{renamed.new} in its place"
@@ -124,7 +124,7 @@ def _unknown_key_message(location: Sequence[str | int]) -> str:
     *parents, key = location
     model = _model_at(parents)
     names = [field.alias or name for name, field in model.model_fields.items()] if model else []
-    close = nearest(str(key), names)
+    close = nearest_word(str(key), names)
     if close:
         return f"unknown key; did you mean {close}?"
     return f"unknown key; known here: {', '.join(names)}"

@@ -50,7 +50,7 @@ def check_name(value: str) -> str:
     return value
 
 
-def check_label(value: str) -> str:
+def check_dns_label(value: str) -> str:
     """Return `value` when it is one label of a DNS name."""
     if not _LABEL.fullmatch(value):
         raise ValueError(
@@ -59,7 +59,7 @@ def check_label(value: str) -> str:
     return value
 
 
-def check_text(value: str) -> str:
+def check_single_line(value: str) -> str:
     """Return `value` when it is one line of plain text."""
     if not value.strip() or len(value) > LONGEST_TEXT:
         raise ValueError(f"write one line of text, 1 to {LONGEST_TEXT} letters long")
@@ -180,7 +180,7 @@ def check_language(value: str) -> str:
     return value
 
 
-def check_size(value: str) -> str:
+def check_storage_size(value: str) -> str:
     """Return an amount of storage, such as `5 GB`, with one space before its unit."""
     if not _SIZE.fullmatch(value):
         raise ValueError(f"{value!r} is not an amount of storage; write one such as 5 GB")
@@ -320,14 +320,14 @@ def check_sandbox_network(value: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(check_name)]
-Text = Annotated[str, AfterValidator(check_text)]
-Label = Annotated[str, AfterValidator(check_label)]
+Text = Annotated[str, AfterValidator(check_single_line)]
+Label = Annotated[str, AfterValidator(check_dns_label)]
 Domain = Annotated[str, AfterValidator(check_domain)]
 Email = Annotated[str, AfterValidator(check_email)]
 Address = Annotated[str, AfterValidator(check_address)]
 Timezone = Annotated[str, AfterValidator(check_timezone)]
 Language = Annotated[str, AfterValidator(check_language)]
-Size = Annotated[str, AfterValidator(check_size)]
+Size = Annotated[str, AfterValidator(check_storage_size)]
 SandboxNetwork = Annotated[str, AfterValidator(check_sandbox_network)]
 Version = Annotated[str, AfterValidator(check_version)]
 ImageVersion = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}$")]

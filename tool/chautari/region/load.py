@@ -27,7 +27,7 @@ PIN_FORM = (
 )
 
 
-class Inventory(NamedTuple):
+class LoadedRegion(NamedTuple):
     """A region, the folder its files lie in, and the pinned releases by app and version.
 
     `warnings` name what is valid but probably a mistake.
@@ -91,35 +91,38 @@ def _require_url_or_image(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[st
 _Pins = Annotated[dict[_Name, dict[ImageVersion, _Pin]], AfterValidator(_require_url_or_image)]
 
 
-def load_region(file: Path) -> Inventory:
+def load_region(file: Path) -> LoadedRegion:
     """Read and check `file` and the `artifacts.lock` beside it.
 
     Raises:
         InvalidRegion: with every problem found, each with its file, line and column.
     """
-    document = yaml_reader.read(file)
+    document = yaml_reader.read_yaml(file)
     region = _validated_region(document)
     pinned, found = _read_lock_file(file.parent)
     releases = _shipped_releases()
     for app, pins in pinned.items():
         releases.setdefault(app, {}).update(pins)
     found += document.problems
-    found += [document.problem_at(path, text) for path, text in rules.findings(region, releases)]
+    found += [
+        document.problem_at(path, text)
+        for path, text in rules.find_rule_violations(region, releases)
+    ]
     if file.name == REGION_FILE and file.resolve().parent.name != region.region:
         found.append(_folder_name_problem(document, file, region))
     if found:
         raise InvalidRegion(found)
     warnings = tuple(document.problem_at(path, text) for path, text in find_warnings(region))
-    return Inventory(file.parent, region, releases, warnings)
+    return LoadedRegion(file.parent, region, releases, warnings)
 
 
-def load_regions(files: Sequence[Path]) -> list[Inventory]:
+def load_regions(files: Sequence[Path]) -> list[LoadedRegion]:
     """Read and check all of `files`.
 
     Raises:
         InvalidRegion: with every problem of every file.
     """
-    good: list[Inventory] = []
+    good: list[LoadedRegion] = []
     found: list[FileProblem] = []
     for file in files:
         try:
@@ -139,7 +142,9 @@ def _validated_region(document: yaml_reader.Document) -> Region:
     try:
         return Region.model_validate(document.data)
     except ValidationError as error:
-        raise InvalidRegion(document.problems + error_messages.problems(document, error)) from None
+        raise InvalidRegion(
+            document.problems + error_messages.to_file_problems(document, error)
+        ) from None
 
 
 def _folder_name_problem(document: yaml_reader.Document, file: Path, region: Region) -> FileProblem:
@@ -165,7 +170,7 @@ def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[
     if not file.exists():
         return {}, []
     try:
-        document = yaml_reader.read(file)
+        document = yaml_reader.read_yaml(file)
     except InvalidRegion as error:
         return {}, list(error.problems)
     try:

@@ -38,9 +38,9 @@ def find_region_file(name: str, root: Path) -> Path:
             fix=f"mv {file.parent} {root / name.lower()}, and write region: {name.lower()}",
         )
     there = region_names(root)
-    from chautari.region.error_messages import nearest  # only a mistake needs it
+    from chautari.region.error_messages import nearest_word  # only a mistake needs it
 
-    close = nearest(name, there)
+    close = nearest_word(name, there)
     hint = f"did you mean {close}?" if close else f"known regions: {', '.join(there) or 'none yet'}"
     raise BadInput(f"no region {name!r} under {root}/", fix=hint)
 

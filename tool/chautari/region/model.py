@@ -37,7 +37,7 @@ else:
     RoleName = Literal[tuple(ROLES)]
     ServiceName = Literal[tuple(SERVICES)]
 # Services that serve another one: any number of nodes run them, without a name or settings.
-AUXILIARY_SERVICES = tuple(name for name, service in SERVICES.items() if service.auxiliary)
+AUXILIARY_SERVICES = tuple(name for name, service in SERVICES.items() if service.is_auxiliary)
 OperatingSystem = Literal["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"]
 Ubuntu = Literal["ubuntu-22.04", "ubuntu-24.04"]
 
@@ -261,12 +261,12 @@ class Region(StrictModel):
         known = self.sandbox.os_substitutes.items() if self.sandbox else ()
         return next((found for os, found in known if os == self.nodes[node].os), None)
 
-    def os_of(self, node: str) -> str:
+    def actual_os_of(self, node: str) -> str:
         """Return the operating system that the machine called `node` actually runs."""
         found = self.os_substitute(node)
         return found.os if found else self.nodes[node].os
 
-    def node_of(self, service: str) -> str:
+    def first_node_running(self, service: str) -> str:
         """Return the name of the first node that runs `service` (rules require one)."""
         return next(name for name, node in self.nodes.items() if service in node.services)
 
@@ -283,13 +283,13 @@ class Region(StrictModel):
         """Return the names of the nodes that run `service`."""
         return tuple(name for name, node in self.nodes.items() if service in node.services)
 
-    def service(self, name: str) -> Service:
+    def service_for_region(self, name: str) -> Service:
         """Return the service called `name` with the values that follow from this region."""
         return SERVICES[name].with_region_settings(self)
 
     def services_of(self, node: str) -> tuple[Service, ...]:
         """Return all services on `node`, auxiliary ones included."""
-        return tuple(map(self.service, self.nodes[node].services))
+        return tuple(map(self.service_for_region, self.nodes[node].services))
 
     def settings_of(self, model: type[Settings]) -> Settings:
         """Return the settings of the service whose model is `model`, or its defaults."""
@@ -304,7 +304,7 @@ class Region(StrictModel):
     def public_name(self, service: str, node: str) -> str:
         """Return the DNS name of `service` on `node`."""
         label = self.dns_label_of_service(service)
-        return self.fqdn(f"{label}-{node}" if self.service(service).per_node else label)
+        return self.fqdn(f"{label}-{node}" if self.service_for_region(service).per_node else label)
 
     def fqdn(self, label: str) -> str:
         """Return the full DNS name of a service's or node's `label`."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 ANY = "*"  # stands for any key, such as a node's name
 
 
-class Rename(NamedTuple):
+class RenamedKey(NamedTuple):
     """A key that was renamed.
 
     Attributes:
@@ -25,10 +25,10 @@ class Rename(NamedTuple):
     release: str
 
 
-RENAMES = (Rename(("sandbox", "stand_in"), "os_substitutes", "0.1.0"),)
+RENAMES = (RenamedKey(("sandbox", "stand_in"), "os_substitutes", "0.1.0"),)
 
 
-def renamed_key(location: Sequence[str | int]) -> Rename | None:
+def find_renamed_key(location: Sequence[str | int]) -> RenamedKey | None:
     """Return how the key at `location` was renamed, or None when it never was."""
     return next((item for item in RENAMES if _matches_location(item.old, location)), None)
 

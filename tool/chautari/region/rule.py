@@ -18,7 +18,7 @@ Rule = Callable[["Region", Pins], Iterator[Finding]]
 
 def service_path(region: Region, service: str, node: str = "") -> Path_:
     """Return where `service` is placed on `node`, or on the first node that runs it."""
-    node = node or region.node_of(service)
+    node = node or region.first_node_running(service)
     return ("nodes", node, "services", region.nodes[node].services.index(service))
 
 

@@ -183,7 +183,7 @@ def parse_scalar(text: str) -> Any:
     return text
 
 
-def read(file: Path, shown_as: Path | None = None) -> Document:
+def read_yaml(file: Path, shown_as: Path | None = None) -> Document:
     """Read `file` and return its data with line numbers.
 
     Raises:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chautari.render.context import NodeContext, Variables
-from chautari.render.placement import local_ports_of, ports_of, public_names_of
+from chautari.render.placement import (
+    loopback_ports_of_node,
+    open_ports_of_node,
+    public_names_of_node,
+)
 from chautari.services.artifacts import PackageRepository
 from chautari.services.base import RoleVariables
-from chautari.services.containers import image_of, image_reference
+from chautari.services.containers import image_reference, image_to_run
 
 LOCALES = {
     "es": "es_ES.UTF-8", "pt": "pt_BR.UTF-8", "ne": "ne_NP.UTF-8", "hi": "hi_IN.UTF-8",
@@ -16,7 +20,7 @@ LOCALES = {
 }  # fmt: skip
 
 
-def base(context: NodeContext) -> Variables:
+def base_variables(context: NodeContext) -> Variables:
     """Return the node's name and place, and who may log in."""
     region = context.region
     operators = {name: list(keys) for name, keys in region.operators.items()}
@@ -32,17 +36,19 @@ def base(context: NodeContext) -> Variables:
     }
 
 
-def firewall(context: NodeContext) -> Variables:
+def firewall_variables(context: NodeContext) -> Variables:
     """Return the ports of the node's services."""
     region, node = context.region, context.node
     return {
         "firewall_ssh_port": region.nodes[node].port,
-        "firewall_ports": [port.variables() for port in ports_of(region, node)],
-        "firewall_closed_ports": [port.variables() for port in local_ports_of(region, node)],
+        "firewall_ports": [port.firewall_variables() for port in open_ports_of_node(region, node)],
+        "firewall_closed_ports": [
+            port.firewall_variables() for port in loopback_ports_of_node(region, node)
+        ],
     }
 
 
-def mail(context: NodeContext) -> Variables:
+def mail_variables(context: NodeContext) -> Variables:
     """Return the relay that the node sends its mail through."""
     settings = context.region.mail
     if settings is None:
@@ -61,35 +67,35 @@ def mail(context: NodeContext) -> Variables:
     }
 
 
-def nginx(context: NodeContext) -> Variables:
+def nginx_variables(context: NodeContext) -> Variables:
     """Return the names and languages of the node's sites, and whether nginx serves HTTPS."""
     services = context.region.services_of(context.node)
     return {
-        "nginx_names": list(public_names_of(context.region, context.node)),
+        "nginx_names": list(public_names_of_node(context.region, context.node)),
         "nginx_https": not any(service.owns_https for service in services),
         "nginx_languages": list(context.region.languages),
     }
 
 
-def tls(context: NodeContext) -> Variables:
+def tls_variables(context: NodeContext) -> Variables:
     """Return the certificates of the node."""
     addresses = list(context.region.nodes[context.node].addresses)
     return {
         "tls_certificates": [
             {"name": name, "addresses": addresses}
-            for name in public_names_of(context.region, context.node)
+            for name in public_names_of_node(context.region, context.node)
         ],
         "tls_acme_directory": context.endpoints.acme_directory or context.region.acme.directory,
         "tls_contact": context.region.contact,
     }
 
 
-def postgresql(context: NodeContext) -> Variables:
+def postgresql_variables(context: NodeContext) -> Variables:
     """Return the databases of the node's services."""
     return {"postgresql_databases": _databases(context, "postgresql")}
 
 
-def mariadb(context: NodeContext) -> Variables:
+def mariadb_variables(context: NodeContext) -> Variables:
     """Return the databases of the node's services."""
     return {"mariadb_databases": _databases(context, "mariadb")}
 
@@ -100,7 +106,7 @@ def _databases(context: NodeContext, role: str) -> list[Variables]:
     return [{"name": name, "owner": name} for name in names]
 
 
-def repository(context: NodeContext) -> Variables:
+def repository_role_variables(context: NodeContext) -> Variables:
     """Return the package repositories of the node's services, and the releases they are held at."""
     packages = {
         service.packages.name: service.packages
@@ -124,10 +130,10 @@ def _repository_variables(item: PackageRepository) -> Variables:
     }
 
 
-def containers(context: NodeContext) -> Variables:
+def containers_variables(context: NodeContext) -> Variables:
     """Return the images to install, and registries without TLS, which only a sandbox has."""
     services = context.region.services_of(context.node)
-    images = [image_of(context, service.name) for service in services if service.image]
+    images = [image_to_run(context, service.name) for service in services if service.image]
     doubles = [item for item in images if context.endpoints.is_double(item.name)]
     return {
         "containers_images": [image_reference(item) for item in images],
@@ -138,13 +144,13 @@ def containers(context: NodeContext) -> Variables:
 
 
 VARIABLES: Mapping[str, RoleVariables] = {
-    "base": base,
-    "firewall": firewall,
-    "mail": mail,
-    "nginx": nginx,
-    "tls": tls,
-    "postgresql": postgresql,
-    "mariadb": mariadb,
-    "repository": repository,
-    "containers": containers,
+    "base": base_variables,
+    "firewall": firewall_variables,
+    "mail": mail_variables,
+    "nginx": nginx_variables,
+    "tls": tls_variables,
+    "postgresql": postgresql_variables,
+    "mariadb": mariadb_variables,
+    "repository": repository_role_variables,
+    "containers": containers_variables,
 }

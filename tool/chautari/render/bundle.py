@@ -17,7 +17,7 @@ from typing import Any
 from chautari.node.receipts import RoleInputs
 from chautari.paths import content_root
 from chautari.render import inventory
-from chautari.render.inputs import plays_by_role, with_shared_roles
+from chautari.render.role_inputs import plays_by_role, with_shared_roles
 from chautari.render.variables import NodeVariables
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -40,7 +40,9 @@ gathering = explicit
 CHECKS_LIBRARY = ("__init__", "record", "inside", "log_lines")
 
 
-def pack(node: NodeVariables, roles: list[RoleInputs], obsolete: Sequence[str] = ()) -> bytes:
+def pack_bundle(
+    node: NodeVariables, roles: list[RoleInputs], obsolete: Sequence[str] = ()
+) -> bytes:
     """Return the bundle of `node` as a gzipped tar; it holds no other node's values.
 
     Args:

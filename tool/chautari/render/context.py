@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from chautari.region.load import Inventory
+from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
 from chautari.services.base import Variables
@@ -16,14 +16,14 @@ __all__ = ["NodeContext", "Variables"]
 class NodeContext(NamedTuple):
     """What a role's variables are computed from."""
 
-    inventory: Inventory
+    loaded_region: LoadedRegion
     endpoints: Endpoints
     node: str
 
     @property
     def region(self) -> Region:
         """Return the node's region."""
-        return self.inventory.region
+        return self.loaded_region.region
 
     @property
     def emails_for_checks(self) -> dict[str, str]:

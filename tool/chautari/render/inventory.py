@@ -44,7 +44,7 @@ def _represent_unsafe(dumper: _Dumper, value: _Unsafe) -> Any:
 _Dumper.add_representer(_Unsafe, _represent_unsafe)
 
 
-class Connection(NamedTuple):
+class SSHConnection(NamedTuple):
     """How plain `ansible-playbook` reaches a node over SSH."""
 
     address: str
@@ -71,7 +71,9 @@ def to_yaml(data: Any) -> bytes:
     return (HEADER + text).encode()
 
 
-def inventory_files(nodes: Sequence[NodeVariables], connections: Mapping[str, Connection]) -> Files:
+def inventory_files(
+    nodes: Sequence[NodeVariables], connections: Mapping[str, SSHConnection]
+) -> Files:
     """Return the inventory's files by relative path; those named secrets.yml must be 0600.
 
     Groups are the roles: `playbooks/region.yml` has one play for each.
@@ -85,7 +87,7 @@ def inventory_files(nodes: Sequence[NodeVariables], connections: Mapping[str, Co
     return files
 
 
-def _hosts(nodes: Sequence[NodeVariables], connections: Mapping[str, Connection]) -> Any:
+def _hosts(nodes: Sequence[NodeVariables], connections: Mapping[str, SSHConnection]) -> Any:
     groups: dict[str, dict[str, dict[str, None]]] = {}
     for node in nodes:
         for role in node.roles:
@@ -94,7 +96,7 @@ def _hosts(nodes: Sequence[NodeVariables], connections: Mapping[str, Connection]
     return {"all": {"hosts": hosts, "children": groups}}
 
 
-def _connection(connection: Connection | None) -> Mapping[str, object]:
+def _connection(connection: SSHConnection | None) -> Mapping[str, object]:
     python = {"ansible_python_interpreter": "/usr/bin/python3"}
     if connection is None:
         return {"ansible_connection": "local"} | python

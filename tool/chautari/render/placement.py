@@ -8,7 +8,7 @@ from chautari.services.registry import ROLES
 from chautari.services.shared_roles import BASE_ROLES, MAIL_ROLE
 
 
-def roles_of(region: Region, node: str) -> tuple[str, ...]:
+def roles_of_node(region: Region, node: str) -> tuple[str, ...]:
     """Return the roles of `node` in the order they run."""
     required = set(BASE_ROLES) if region.mail else set(BASE_ROLES) - {MAIL_ROLE}
     for service in region.services_of(node):
@@ -16,18 +16,18 @@ def roles_of(region: Region, node: str) -> tuple[str, ...]:
     return tuple(role for role in ROLES if role in required)
 
 
-def ports_of(region: Region, node: str) -> list[Port]:
+def open_ports_of_node(region: Region, node: str) -> list[Port]:
     """Return the ports that the node's services need open in addition to SSH."""
-    of_roles = [port for role in roles_of(region, node) for port in ROLES[role].ports]
+    of_roles = [port for role in roles_of_node(region, node) for port in ROLES[role].ports]
     return of_roles + [port for item in region.services_of(node) for port in item.ports]
 
 
-def local_ports_of(region: Region, node: str) -> list[Port]:
+def loopback_ports_of_node(region: Region, node: str) -> list[Port]:
     """Return the ports on which the node's services listen for the node only."""
     return [port for service in region.services_of(node) for port in service.local_ports]
 
 
-def public_names_of(region: Region, node: str) -> tuple[str, ...]:
+def public_names_of_node(region: Region, node: str) -> tuple[str, ...]:
     """Return the public DNS names of the services on `node`."""
     services = region.public_services_on(node)
     return tuple(region.public_name(service, node) for service in services)

@@ -17,7 +17,7 @@ from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 if TYPE_CHECKING:
     import click
 
-    from chautari.region.load import Inventory
+    from chautari.region.load import LoadedRegion
 
 GROUP = "chautari.endpoints"
 INSTALL = "pip install 'chautari[sandbox]'"
@@ -36,10 +36,12 @@ class DoctorFinding(NamedTuple):
 class EndpointsProvider(Protocol):
     """Supplies the endpoints of regions with `sandbox:`, and the commands that go with them."""
 
-    def known_endpoints(self, inventory: Inventory) -> Endpoints:
+    def known_endpoints(self, loaded_region: LoadedRegion) -> Endpoints:
         """Return the region's endpoints without starting anything."""
 
-    def start_endpoints(self, inventory: Inventory, report_progress: ReportProgress) -> Endpoints:
+    def start_endpoints(
+        self, loaded_region: LoadedRegion, report_progress: ReportProgress
+    ) -> Endpoints:
         """Start what the region's endpoints need, and return them."""
 
     def subcommand(self) -> click.Command:
@@ -52,28 +54,30 @@ class EndpointsProvider(Protocol):
         """Return what this machine has and lacks, in the order in which it should be fixed."""
 
 
-def known_endpoints(inventory: Inventory) -> Endpoints:
+def known_endpoints(loaded_region: LoadedRegion) -> Endpoints:
     """Return what surrounds the region, without starting anything.
 
     Raises:
         BadInput: when the region needs a provider and none is installed.
     """
-    if inventory.region.sandbox is None:
+    if loaded_region.region.sandbox is None:
         return PUBLIC_INTERNET
-    return require_provider(f"{inventory.region.region} has `sandbox:`").known_endpoints(inventory)
+    return require_provider(f"{loaded_region.region.region} has `sandbox:`").known_endpoints(
+        loaded_region
+    )
 
 
-def ensure_endpoints(inventory: Inventory, report_progress: ReportProgress) -> Endpoints:
+def ensure_endpoints(loaded_region: LoadedRegion, report_progress: ReportProgress) -> Endpoints:
     """Return what surrounds the region; a sandbox that is not running is started.
 
     Raises:
         BadInput: when the region needs a provider and none is installed.
         RunFailed: when the provider cannot start what the region needs.
     """
-    if inventory.region.sandbox is None:
+    if loaded_region.region.sandbox is None:
         return PUBLIC_INTERNET
-    provider = require_provider(f"{inventory.region.region} has `sandbox:`")
-    return provider.start_endpoints(inventory, report_progress)
+    provider = require_provider(f"{loaded_region.region.region} has `sandbox:`")
+    return provider.start_endpoints(loaded_region, report_progress)
 
 
 def require_provider(reason: str) -> EndpointsProvider:

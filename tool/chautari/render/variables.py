@@ -11,12 +11,12 @@ from typing import NamedTuple
 from chautari.region.model import Region
 from chautari.render.base_roles import VARIABLES
 from chautari.render.context import NodeContext, Variables
-from chautari.render.placement import roles_of
+from chautari.render.placement import roles_of_node
 from chautari.secrets import specs
 from chautari.secrets.store import SecretStore
 from chautari.services.base import RoleVariables, Secrets, Service
 
-__all__ = ["NodeContext", "NodeVariables", "Variables", "of_node"]
+__all__ = ["NodeContext", "NodeVariables", "Variables", "variables_of_node"]
 
 
 class NodeVariables(NamedTuple):
@@ -32,9 +32,9 @@ class NodeVariables(NamedTuple):
     doubles: tuple[str, ...] = ()
 
 
-def of_node(context: NodeContext, secrets: SecretStore | None) -> NodeVariables:
+def variables_of_node(context: NodeContext, secrets: SecretStore | None) -> NodeVariables:
     """Return the variables of every role of the node; without `secrets` none are included."""
-    roles = roles_of(context.region, context.node)
+    roles = roles_of_node(context.region, context.node)
     public: Variables = {}
     for role in roles:
         for function in _variable_functions(context, role):

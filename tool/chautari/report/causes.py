@@ -8,11 +8,11 @@ from typing import NamedTuple
 from chautari.report.model import Failure
 
 
-class Cause(NamedTuple):
+class FailureCause(NamedTuple):
     """A cause of failures of many tasks.
 
     Attributes:
-        code: its text is in `advice_texts.CAUSES`.
+        code: its text is in `next_step_texts.CAUSES`.
         pattern: what a task prints when this stopped it.
         in_journal: whether it explains the failure also when only the node's journal shows it.
     """
@@ -27,12 +27,12 @@ def _compile_any(*parts: str) -> re.Pattern[str]:
 
 
 CAUSES = (
-    Cause(
+    FailureCause(
         "disk_full",
         _compile_any(r"no space left on device", r"\[Errno 28\]", r"don't have enough free space"),
         in_journal=True,
     ),
-    Cause(
+    FailureCause(
         "out_of_memory",
         _compile_any(
             "out of memory", "cannot allocate memory", r"\[Errno 12\]", "^MemoryError",
@@ -40,13 +40,16 @@ CAUSES = (
         ),
         in_journal=True,
     ),
-    Cause(
+    FailureCause(
         "apt_locked",
         _compile_any("could not get lock", "unable to (?:acquire|lock) the", "failed to lock apt"),
     ),
-    Cause("other_run", _compile_any("another preparation is running", "another run is active")),
-    Cause("dpkg_interrupted", _compile_any("dpkg was interrupted")),
-    Cause(
+    FailureCause(
+        "other_run",
+        _compile_any("another preparation is running", "another run is active"),
+    ),
+    FailureCause("dpkg_interrupted", _compile_any("dpkg was interrupted")),
+    FailureCause(
         "no_name_resolution",
         _compile_any(
             "temporary failure (?:in name resolution|resolving)", "could not resolve",
@@ -56,18 +59,18 @@ CAUSES = (
 )  # fmt: skip
 
 
-def find_cause(failure: Failure) -> str:
+def find_cause_code(failure: Failure) -> str:
     """Return the code of a failure's cause; empty when it is unknown.
 
     The task's own message counts first: the journal covers the whole machine.
     """
-    if found := cause_code_in(failure.message):
+    if found := cause_code_in_message(failure.message):
         return found
     journal = "\n".join(failure.journal)
     matches = (item.code for item in CAUSES if item.in_journal and item.pattern.search(journal))
     return next(matches, "")
 
 
-def cause_code_in(message: str) -> str:
+def cause_code_in_message(message: str) -> str:
     """Return the code of the cause that a message shows; empty when it is unknown."""
     return next((item.code for item in CAUSES if item.pattern.search(message)), "")

@@ -15,9 +15,15 @@ from jinja2 import (
 )
 
 from chautari.paths import state_dir
-from chautari.report import picture, summary
+from chautari.report import picture_layout, summary
 from chautari.report.model import RegionReport
-from chautari.report.text import clean, count_with_noun, duration, one_line, readable_time
+from chautari.report.text import (
+    count_with_noun,
+    duration_text,
+    escape_unsafe_characters,
+    readable_time,
+    to_one_line,
+)
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _WIDE, _NARROW = 3, 1
@@ -28,8 +34,11 @@ def render_html(report: RegionReport) -> str:
     return load_template().render(
         report=report,
         summary=summary,
-        pictures={"wide": picture.draw(report, _WIDE), "narrow": picture.draw(report, _NARROW)},
-        box_width=picture.BOX_WIDTH,
+        pictures={
+            "wide": picture_layout.layout_picture(report, _WIDE),
+            "narrow": picture_layout.layout_picture(report, _NARROW),
+        },
+        box_width=picture_layout.BOX_WIDTH,
     )
 
 
@@ -61,9 +70,9 @@ def _jinja_environment() -> Environment:
     )
     environment.filters |= {
         "count_with_noun": count_with_noun,
-        "duration": duration,
+        "duration": duration_text,
         "readable_time": readable_time,
-        "one_line": one_line,
+        "one_line": to_one_line,
         "safe_url": safe_url,
     }
     return environment
@@ -72,13 +81,13 @@ def _jinja_environment() -> Environment:
 def _clean_value(value: object) -> object:
     """Clean every text on its way into the page; what Jinja made itself stays as it is."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
-        return clean(value)
+        return escape_unsafe_characters(value)
     return value
 
 
 def safe_url(url: str) -> str:
     """Return `url` when it is safe as a link, that is http or https, otherwise an empty text."""
-    url = one_line(url)
+    url = to_one_line(url)
     try:
         parts = urlsplit(url)
     except ValueError:

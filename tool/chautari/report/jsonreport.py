@@ -15,7 +15,7 @@ from chautari.report.model import (
     Reason,
     RegionReport,
     RoleReport,
-    ServiceInfo,
+    ServiceAccess,
 )
 
 Json = Mapping[str, object]
@@ -81,5 +81,5 @@ def _notice_object(item: Notice | Reason) -> Json:
     return asdict(item) | {"text": item.text}
 
 
-def _plain_objects(items: Sequence[CheckResult | ServiceInfo | Double]) -> list[Json]:
+def _plain_objects(items: Sequence[CheckResult | ServiceAccess | Double]) -> list[Json]:
     return [asdict(item) for item in items]

@@ -6,12 +6,12 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from chautari.report.model import CheckResult, Double, NodeReport, RegionReport
 from chautari.report.summary import state_words
-from chautari.report.text import clean, one_line
+from chautari.report.text import escape_unsafe_characters, to_one_line
 
 
 def render_junit(report: RegionReport) -> str:
     """Return JUnit XML that CI systems read."""
-    root = Element("testsuites", name=one_line(report.region))
+    root = Element("testsuites", name=to_one_line(report.region))
     nodes = {node.name: node for node in report.nodes}
     for name in dict.fromkeys([*nodes, *(check.node for check in report.checks)]):
         checks = [check for check in report.checks if check.node == name]
@@ -24,11 +24,11 @@ def render_junit(report: RegionReport) -> str:
 def _test_suite(
     report: RegionReport, name: str, node: NodeReport | None, checks: list[CheckResult]
 ) -> Element:
-    suite = Element("testsuite", name=one_line(name), timestamp=one_line(report.started))
+    suite = Element("testsuite", name=to_one_line(name), timestamp=to_one_line(report.started))
     if report.doubles:
         suite.append(_doubles_properties(report.doubles))
     if node:
-        suite.set("hostname", one_line(node.address))
+        suite.set("hostname", to_one_line(node.address))
         suite.append(_case_of_run(node))
     suite.extend(_case_of_check(check) for check in checks)
     _set_counts(suite, node.seconds if node else sum(check.seconds for check in checks))
@@ -40,7 +40,7 @@ def _doubles_properties(doubles: list[Double]) -> Element:
     properties = Element("properties")
     for double in doubles:
         value = f"{double.name} {double.version}: {double.reason}"
-        SubElement(properties, "property", name="double", value=one_line(value))
+        SubElement(properties, "property", name="double", value=to_one_line(value))
     return properties
 
 
@@ -58,7 +58,7 @@ def _case_of_run(node: NodeReport) -> Element:
     if not node.ok:
         detail = _detail_of_run(node)
         _add_outcome(case, "failure", detail[0], detail, node.state)
-    notices = [clean(notice.text) for notice in node.notices]
+    notices = [escape_unsafe_characters(notice.text) for notice in node.notices]
     if notices:
         SubElement(case, "system-out").text = "\n".join(notices)
     return case
@@ -88,16 +88,16 @@ def _case_of_check(check: CheckResult) -> Element:
 
 def _test_case(classname: str, name: str, seconds: float) -> Element:
     return Element(
-        "testcase", classname=one_line(classname), name=one_line(name), time=f"{seconds:.3f}"
+        "testcase", classname=to_one_line(classname), name=to_one_line(name), time=f"{seconds:.3f}"
     )
 
 
 def _add_outcome(case: Element, tag: str, message: str, detail: list[str], kind: str) -> None:
-    element = SubElement(case, tag, message=one_line(message))
+    element = SubElement(case, tag, message=to_one_line(message))
     if kind:
         element.set("type", kind)
     if detail:
-        element.text = "\n".join(clean(line) for line in detail)
+        element.text = "\n".join(escape_unsafe_characters(line) for line in detail)
 
 
 def _journal_lines(lines: list[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """The texts of reasons, notices and refusals: the only module that makes sentences from codes.
 
-A text follows from a code and its data; no other code compares or stores it. `templates` says what
-a template may contain.
+A text follows from a code and its data; no other code compares or stores it. `message_templates`
+says what a template may contain.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 
 from chautari.node import reason_texts
-from chautari.report.advice_texts import CAUSES, STATUS, STEPS
-from chautari.report.templates import Data, Template, render
+from chautari.report.message_templates import Data, Template, fill_template
+from chautari.report.next_step_texts import CAUSES, STATUS, STEPS
 
 MAX_REASONS = 4  # of a role, in one notice
 
@@ -34,7 +34,7 @@ def _since_text(began: object) -> str:
     return ""
 
 
-def _run_not_started(data: Data) -> str:
+def _run_not_started_text(data: Data) -> str:
     return f"This run did not start: {_holder_text(data, 'was deploying')}."
 
 
@@ -51,25 +51,25 @@ def _dns_record_fix(data: Data) -> str:
     return f"Change this at your DNS provider, then deploy again: {record}{own}"
 
 
-def _nested_reason(data: Data) -> str:
-    return reason(data["code"], data["data"])
+def _nested_reason_text(data: Data) -> str:
+    return role_reason_text(data["code"], data["data"])
 
 
-def _receipt_incomplete(data: Data) -> str:
+def _receipt_incomplete_text(data: Data) -> str:
+    reason = _nested_reason_text(data["reason"])
+    return f"{data['role']}: {reason}; the role runs again at the next deploy"
+
+
+def _manual_change_kept_text(data: Data) -> str:
+    change = _nested_reason_text(data["change"])
     return (
-        f"{data['role']}: {_nested_reason(data['reason'])}; the role runs again at the next deploy"
-    )
-
-
-def _manual_change_kept(data: Data) -> str:
-    return (
-        f"{data['role']}: {_nested_reason(data['change'])}\nThis was changed manually. The role "
+        f"{data['role']}: {change}\nThis was changed manually. The role "
         "does not manage it, so it will not be reported again. Restore it yourself if it is wrong."
     )
 
 
-def _followup_role(data: Data) -> str:
-    why = "\n".join(_nested_reason(item) for item in data["reasons"][:MAX_REASONS])
+def _followup_role_text(data: Data) -> str:
+    why = "\n".join(_nested_reason_text(item) for item in data["reasons"][:MAX_REASONS])
     return f"{data['role']} would run afterwards, in a second pass: {why}"
 
 
@@ -78,7 +78,7 @@ def _make_cause_or_fix_template(fix: str) -> Callable[[Data], str]:
 
     def step_for(data: Data) -> str:
         known = str(data.get("cause", ""))
-        return cause(known) if known else render(fix, "", data)
+        return cause_text(known) if known else fill_template(fix, "", data)
 
     return step_for
 
@@ -93,9 +93,9 @@ NOTICES: dict[str, Template] = {
     # A role's own debug task wrote this text; it is shown as it came.
     "role_message": "{text}",
     # A node's run
-    "receipt_incomplete": _receipt_incomplete,
-    "manual_change_kept": _manual_change_kept,
-    "followup_role": _followup_role,
+    "receipt_incomplete": _receipt_incomplete_text,
+    "manual_change_kept": _manual_change_kept_text,
+    "followup_role": _followup_role_text,
     "role_not_removable": (
         "{role} is no longer assigned to this node, but this version cannot remove it. Stop its "
         "services manually."
@@ -326,7 +326,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         lambda data: f"{_holder_text(data)}.",
         "Wait for that run to finish, or add `--wait`.",
     ),
-    "run_not_started": (_run_not_started, _show_other_run_hint),
+    "run_not_started": (_run_not_started_text, _show_other_run_hint),
     "connection_lost": (
         "The connection was lost; the run continues on the node.",
         "When the connection is back, run the same command again; it follows the run.",
@@ -433,42 +433,42 @@ PROGRESS: dict[str, Template] = {
 }
 
 
-def reason(code: str, data: Data) -> str:
+def role_reason_text(code: str, data: Data) -> str:
     """Return why a role runs, in one or several lines."""
-    return render(REASONS.get(code), code, data)
+    return fill_template(REASONS.get(code), code, data)
 
 
-def notice(code: str, data: Data) -> str:
+def notice_text(code: str, data: Data) -> str:
     """Return the sentence of a notice."""
-    return render(NOTICES.get(code), code, data)
+    return fill_template(NOTICES.get(code), code, data)
 
 
-def refusal(code: str, data: Data) -> tuple[str, str]:
+def refusal_texts(code: str, data: Data) -> tuple[str, str]:
     """Return why a node was left as it is, and what to do about it."""
     happened, fix = REFUSALS.get(code, (None, ""))
-    return render(happened, code, data), render(fix, code, data)
+    return fill_template(happened, code, data), fill_template(fix, code, data)
 
 
-def failure(code: str, data: Data) -> str:
+def failure_text(code: str, data: Data) -> str:
     """Return why a task failed."""
-    return render(FAILURES.get(code), code, data)
+    return fill_template(FAILURES.get(code), code, data)
 
 
-def progress(code: str, data: Data) -> str:
+def activity_text(code: str, data: Data) -> str:
     """Return what a node is doing, in a few words."""
-    return render(PROGRESS.get(code), code, data)
+    return fill_template(PROGRESS.get(code), code, data)
 
 
-def cause(code: str) -> str:
+def cause_text(code: str) -> str:
     """Return a known cause of failures with what to do, in one line."""
-    return render(CAUSES.get(code), code, {})
+    return fill_template(CAUSES.get(code), code, {})
 
 
-def next_step(code: str, data: Data) -> str:
+def next_step_text(code: str, data: Data) -> str:
     """Return what a person does next, in one line."""
-    return render(STEPS.get(code), code, data)
+    return fill_template(STEPS.get(code), code, data)
 
 
-def status(code: str, data: Data) -> str:
+def newest_run_text(code: str, data: Data) -> str:
     """Return what a node reports about its newest run, in one line."""
-    return render(STATUS.get(code), code, data)
+    return fill_template(STATUS.get(code), code, data)

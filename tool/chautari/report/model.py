@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from chautari.report import messages
-from chautari.report.templates import Data
-from chautari.report.text import spoken_languages
+from chautari.report.message_templates import Data
+from chautari.report.text import languages_text
 
 Outcome = Literal["passed", "failed", "skipped"]
 NodeState = Literal[
@@ -32,7 +32,7 @@ class Reason:
     @property
     def text(self) -> str:
         """Return the reason in words."""
-        return messages.reason(self.code, self.data)
+        return messages.role_reason_text(self.code, self.data)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Notice:
     @property
     def text(self) -> str:
         """Return the notice in words."""
-        return messages.notice(self.code, self.data)
+        return messages.notice_text(self.code, self.data)
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class Refusal:
     @property
     def reason(self) -> str:
         """Return what happened."""
-        return messages.refusal(self.code, self.data)[0]
+        return messages.refusal_texts(self.code, self.data)[0]
 
     @property
     def fix(self) -> str:
         """Return what to do, as an imperative."""
-        return messages.refusal(self.code, self.data)[1]
+        return messages.refusal_texts(self.code, self.data)[1]
 
 
 @dataclass
@@ -142,7 +142,7 @@ class CheckResult:
 
 
 @dataclass
-class ServiceInfo:
+class ServiceAccess:
     """How a person opens a service: its address and the login to start with.
 
     `languages` are those of the region, each with the name of the app's translation, or nothing.
@@ -157,9 +157,9 @@ class ServiceInfo:
     languages: dict[str, str] = field(default_factory=dict)
 
     @property
-    def speaks(self) -> str:
+    def languages_text(self) -> str:
         """Return which of the region's languages the app is translated into, in words."""
-        return spoken_languages(self.languages)
+        return languages_text(self.languages)
 
 
 @dataclass
@@ -182,7 +182,7 @@ class RegionReport:
     seconds: float = 0.0
     nodes: list[NodeReport] = field(default_factory=list)
     checks: list[CheckResult] = field(default_factory=list)
-    services: list[ServiceInfo] = field(default_factory=list)
+    services: list[ServiceAccess] = field(default_factory=list)
     doubles: list[Double] = field(default_factory=list)
     hints: list[Notice] = field(default_factory=list)
     left_out: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from chautari.report.text import clean, duration, one_line
+from chautari.report.text import duration_text, escape_unsafe_characters, to_one_line
 
 Event = Mapping[str, Any]
 _OUTCOMES = ("passed", "failed", "skipped")
@@ -95,13 +95,13 @@ class Progress:
 
     def print_line(self, text: str) -> None:
         """Print a line that is about no node."""
-        self._console.print(clean(text), markup=False, highlight=False)
+        self._console.print(escape_unsafe_characters(text), markup=False, highlight=False)
 
     def show_phase(self, node: str, doing: str) -> None:
         """Say what happens to a node outside its roles, for example `preparing`."""
         with self._lock:
             state = self._progress_of(node)
-            state.role, state.task = "", one_line(doing)
+            state.role, state.task = "", to_one_line(doing)
         self._start_live_view()
         if not self._live:
             self._print_lines([_join_columns(node, doing)])
@@ -136,12 +136,12 @@ class Progress:
     def _apply_event(self, state: _NodeProgress, event: Event) -> None:
         kind = event.get("event")
         if kind == "role_started":
-            state.role, state.task = one_line(event.get("role", "")), ""
+            state.role, state.task = to_one_line(event.get("role", "")), ""
         elif kind == "task":
-            state.task = one_line(event.get("task", ""))
+            state.task = to_one_line(event.get("task", ""))
             state.count_task(str(event.get("status", "")))
         elif kind == "check":
-            state.role, state.task = "checks", one_line(event.get("title", ""))
+            state.role, state.task = "checks", to_one_line(event.get("title", ""))
             outcome = str(event.get("outcome", ""))
             if outcome in state.checks:
                 state.checks[outcome] += 1
@@ -150,7 +150,9 @@ class Progress:
 
     def _print_lines(self, lines: list[str], style: str = "") -> None:
         if lines:
-            text = Text(clean("\n".join(lines)), style=style if self._live else "")
+            text = Text(
+                escape_unsafe_characters("\n".join(lines)), style=style if self._live else ""
+            )
             self._console.print(text, soft_wrap=not self._live)
 
     def live_table(self) -> Table:
@@ -173,8 +175,8 @@ class Progress:
 
     def _node_row(self, name: str, state: _NodeProgress) -> tuple[str, ...]:
         until = state.ended if state.ended is not None else self._clock()
-        elapsed = duration(until - state.began)
-        return (one_line(name), state.role, state.task, state.counts_text(), elapsed)
+        elapsed = duration_text(until - state.began)
+        return (to_one_line(name), state.role, state.task, state.counts_text(), elapsed)
 
 
 def _is_failure(event: Event) -> bool:
@@ -183,27 +185,27 @@ def _is_failure(event: Event) -> bool:
 
 def _event_lines(node: str, event: Event) -> list[str]:
     """Return what a pipe shows for one event; a message of several lines is indented."""
-    role = one_line(event.get("role", ""))
-    message = clean(event.get("message", ""))
+    role = to_one_line(event.get("role", ""))
+    message = escape_unsafe_characters(event.get("message", ""))
     match event.get("event"):
         case "role_finished":
             return [_join_columns(node, role, _task_counts_of_role(event))]
         case "role_message":
-            text = clean(event.get("text", ""))
+            text = escape_unsafe_characters(event.get("text", ""))
             return _indent_further_lines(_join_columns(node, role, f"notice: {text}"))
         case "failure":
-            task = one_line(event.get("task", ""))
+            task = to_one_line(event.get("task", ""))
             return _indent_further_lines(_join_columns(node, role, f"FAILED {task}: {message}"))
         case "check" if event.get("outcome") in ("failed", "skipped"):
-            title = one_line(event.get("title") or event.get("check") or "")
-            service = one_line(event.get("service", ""))
+            title = to_one_line(event.get("title") or event.get("check") or "")
+            service = to_one_line(event.get("service", ""))
             text = f"check {event['outcome']}: {title}: {message}"
             return _indent_further_lines(_join_columns(node, service, text))
     return []
 
 
 def _join_columns(node: str, *parts: str) -> str:
-    return "  ".join(part for part in (one_line(node), *parts) if part)
+    return "  ".join(part for part in (to_one_line(node), *parts) if part)
 
 
 def _indent_further_lines(text: str) -> list[str]:

@@ -14,14 +14,14 @@ from chautari.report.model import (
     Outcome,
     RegionReport,
     RoleReport,
-    ServiceInfo,
+    ServiceAccess,
 )
-from chautari.report.text import count_with_noun, duration, one_line
+from chautari.report.text import count_with_noun, duration_text, to_one_line
 
 Tone = Literal["good", "bad", "wait"]
 
 
-class StateWords(NamedTuple):
+class NodeStateWords(NamedTuple):
     """How a node's state is named, explained and toned."""
 
     word: str
@@ -29,20 +29,22 @@ class StateWords(NamedTuple):
     tone: Tone
 
 
-STATES: dict[NodeState, StateWords] = {
-    "converged": StateWords("up to date", "The node matches region.yml.", "good"),
-    "verified": StateWords("verified", "The checks ran; nothing was changed.", "good"),
-    "planned": StateWords("planned", "The plan is ready; nothing was changed.", "good"),
-    "detached": StateWords(
+STATES: dict[NodeState, NodeStateWords] = {
+    "converged": NodeStateWords("up to date", "The node matches region.yml.", "good"),
+    "verified": NodeStateWords("verified", "The checks ran; nothing was changed.", "good"),
+    "planned": NodeStateWords("planned", "The plan is ready; nothing was changed.", "good"),
+    "detached": NodeStateWords(
         "still running", "The run continues on the node. Run the command again to see it.", "wait"
     ),
-    "disconnected": StateWords(
+    "disconnected": NodeStateWords(
         "disconnected", "The run may still be active on the node; its result is unknown.", "bad"
     ),
-    "failed": StateWords("failed", "A task failed, and the run stopped there.", "bad"),
-    "refused": StateWords("refused", "A requirement is not met, so nothing was changed.", "bad"),
-    "unreachable": StateWords("unreachable", "No connection; nothing was changed.", "bad"),
-    "busy": StateWords("busy", "Another run is active on this node.", "bad"),
+    "failed": NodeStateWords("failed", "A task failed, and the run stopped there.", "bad"),
+    "refused": NodeStateWords(
+        "refused", "A requirement is not met, so nothing was changed.", "bad"
+    ),
+    "unreachable": NodeStateWords("unreachable", "No connection; nothing was changed.", "bad"),
+    "busy": NodeStateWords("busy", "Another run is active on this node.", "bad"),
 }
 
 
@@ -51,7 +53,7 @@ class ServiceChecks(NamedTuple):
 
     service: str
     checks: tuple[CheckResult, ...]
-    info: tuple[ServiceInfo, ...] = ()
+    info: tuple[ServiceAccess, ...] = ()
     double: bool = False
 
     def count_checks(self, outcome: Outcome) -> int:
@@ -66,7 +68,7 @@ class ServiceChecks(NamedTuple):
         return "good" if self.count_checks("passed") else "wait"
 
     @property
-    def counts(self) -> str:
+    def counts_text(self) -> str:
         """Return the counts in few words: `all 8 passed`, or `9 passed, 2 failed`."""
         if self.checks and self.count_checks("passed") == len(self.checks):
             return f"all {len(self.checks)} passed" if len(self.checks) > 1 else "1 passed"
@@ -75,7 +77,7 @@ class ServiceChecks(NamedTuple):
         return ", ".join(f"{number} {outcome}" for number, outcome in counts if number)
 
 
-def state_words(node: NodeReport) -> StateWords:
+def state_words(node: NodeReport) -> NodeStateWords:
     """Return the words for a node's state; a node with failed tasks is never toned good."""
     found = STATES[node.state]
     return STATES["failed"] if node.failed and found.tone == "good" else found
@@ -88,7 +90,7 @@ MOST_PLACES = 4  # that one step names
 _UNREACHED = ("unreachable", "busy")
 
 
-def reason_text(role: RoleReport) -> str:
+def first_reasons_text(role: RoleReport) -> str:
     """Return why a role ran, one reason a line, the first few of them."""
     more = len(role.why) - MOST_REASONS
     first = [reason.text for reason in role.why[:MOST_REASONS]]
@@ -105,20 +107,20 @@ def region_tone(report: RegionReport) -> Tone:
     return "good" if report.count_checks("passed") and not running else "wait"
 
 
-def verdict(report: RegionReport) -> str:
+def verdict_sentence(report: RegionReport) -> str:
     """Return the whole result in one sentence."""
     if not report.nodes and not report.checks:
-        return f"Nothing was done in region {one_line(report.region)}."
+        return f"Nothing was done in region {to_one_line(report.region)}."
     if report.ok and _is_plan_report(report):
         return _verdict_of_plan(report)
     opening = {"good": "is well", "bad": "needs attention", "wait": "is not fully checked yet"}
     phrases = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
-    name = one_line(report.region)
+    name = to_one_line(report.region)
     subject = f"Region {name}"
     if report.left_out:
         subject = f"This part of region {name}"
         phrases.append(f"{count_with_noun(len(report.left_out), 'other node')} not included")
-    result = f"{', '.join(phrases)}, in {duration(report.seconds)}"
+    result = f"{', '.join(phrases)}, in {duration_text(report.seconds)}"
     return f"{subject} {opening[region_tone(report)]}: {result}."
 
 
@@ -129,12 +131,12 @@ def _is_plan_report(report: RegionReport) -> bool:
 def _verdict_of_plan(report: RegionReport) -> str:
     """Return the result of a plan in one sentence."""
     waiting = [node for node in report.nodes if any(not role.up_to_date for role in node.roles)]
-    took = f"in {duration(report.seconds)}"
+    took = f"in {duration_text(report.seconds)}"
     if not waiting:
-        return f"A deploy of {one_line(report.region)} would change nothing ({took})."
+        return f"A deploy of {to_one_line(report.region)} would change nothing ({took})."
     roles = sum(bool(role.why) for node in waiting for role in node.roles)
     return (
-        f"A deploy of {one_line(report.region)} would run {count_with_noun(roles, 'role')} on "
+        f"A deploy of {to_one_line(report.region)} would run {count_with_noun(roles, 'role')} on "
         f"{len(waiting)} of {count_with_noun(len(report.nodes), 'node')}; "
         f"nothing was changed ({took})."
     )
@@ -210,7 +212,7 @@ def skipped_checks(report: RegionReport) -> list[CheckResult]:
     return [check for check in report.checks if check.outcome == "skipped"]
 
 
-def next_steps(report: RegionReport) -> list[str]:
+def next_step_texts(report: RegionReport) -> list[str]:
     """Return what to do next, most urgent first: at most MOST_STEPS, each once.
 
     What several nodes need is one step. The last step is the command that continues the work; a
@@ -218,16 +220,16 @@ def next_steps(report: RegionReport) -> list[str]:
     """
     places: dict[str, list[str]] = {}
     for place, step in _steps_with_places(report):
-        text = one_line(step)
+        text = to_one_line(step)
         if text and place not in places.setdefault(text, []):
             places[text].append(place)
     steps = [f"{_join_places(where)}: {text}" for text, where in places.items()]
     if report.ok:
-        return (steps + [one_line(hint.text) for hint in report.hints])[:MOST_STEPS]
+        return (steps + [to_one_line(hint.text) for hint in report.hints])[:MOST_STEPS]
     shown, others = steps[: MOST_STEPS - 1], len(steps[MOST_STEPS - 1 :])
     code = "run_again_after_others" if others else "run_again"
     data = {"command": _command_that_continues(report), "count": others}
-    return [*shown, one_line(messages.next_step(code, data))]
+    return [*shown, to_one_line(messages.next_step_text(code, data))]
 
 
 def _steps_with_places(report: RegionReport) -> Iterable[tuple[str, str]]:
@@ -240,7 +242,7 @@ def _steps_with_places(report: RegionReport) -> Iterable[tuple[str, str]]:
 
 def _join_places(places: list[str]) -> str:
     """Return the places that need a step, the first few of them by name."""
-    named = [one_line(place) for place in places[:MOST_PLACES]]
+    named = [to_one_line(place) for place in places[:MOST_PLACES]]
     more = len(places) - len(named)
     return "; ".join(named) + (f" and {more} more" if more else "")
 
@@ -260,16 +262,18 @@ def _steps_of_node(node: NodeReport, report: RegionReport) -> Iterable[str]:
         yield _step_of_failure(node.failure)
     elif node.state == "detached" or (node.state in _UNREACHED and not node.refusals):
         data = {"address": node.address, "region": report.region}
-        yield messages.next_step(node.state, data)
+        yield messages.next_step_text(node.state, data)
 
 
 def _step_of_failure(failure: Failure) -> str:
-    code = causes.find_cause(failure)
+    code = causes.find_cause_code(failure)
     data = {"task": failure.task, "role": failure.role}
     if not code:
-        return messages.next_step("failed_task", data)
-    return messages.next_step("failed_task_cause", data | {"cause": messages.cause(code)})
+        return messages.next_step_text("failed_task", data)
+    return messages.next_step_text("failed_task_cause", data | {"cause": messages.cause_text(code)})
 
 
 def _step_of_check(check: CheckResult) -> str:
-    return check.advice or messages.next_step("failed_check", {"check": check.title or check.check})
+    return check.advice or messages.next_step_text(
+        "failed_check", {"check": check.title or check.check}
+    )

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from chautari.report import summary
-from chautari.report.model import CheckResult, NodeReport, RegionReport, ServiceInfo
-from chautari.report.text import clean, duration, one_line
+from chautari.report.model import CheckResult, NodeReport, RegionReport, ServiceAccess
+from chautari.report.text import duration_text, escape_unsafe_characters, to_one_line
 
 _STYLES = {"good": "bold green", "bad": "bold red", "wait": "bold yellow"}
 _JOURNAL_LINES = 12
@@ -63,7 +63,7 @@ def _print_nodes(report: RegionReport, console: Console) -> None:
             _clean_text(words.word, _STYLES[words.tone]),
             _count_cell(node.changed, "yellow"),
             _count_cell(node.failed, "bold red"),
-            _clean_text(duration(node.seconds)),
+            _clean_text(duration_text(node.seconds)),
         ))  # fmt: skip
     _print_table(console, ("Node", "System", "State"), ("Changed", "Failed", "Time"), rows)
 
@@ -84,7 +84,11 @@ def _print_roles(report: RegionReport, console: Console) -> None:
         )
         for role in ran:
             _print_labelled(
-                console, role.name, _clean_text(summary.reason_text(role)), width=13, indent=4
+                console,
+                role.name,
+                _clean_text(summary.first_reasons_text(role)),
+                width=13,
+                indent=4,
             )
             for difference in role.differences:
                 _print_labelled(console, "", _clean_text(difference, "dim"), width=13, indent=4)
@@ -166,12 +170,12 @@ def _print_services(report: RegionReport, console: Console) -> None:
         _print_item(console, _label_of_service(service, service.service in doubled), "bold")
         _print_field(console, "Open", service.url, "cyan")
         _print_field(console, "Login", service.login)
-        _print_field(console, "Speaks", service.speaks)
+        _print_field(console, "Speaks", service.languages_text)
         _print_field(console, "Note", service.note)
 
 
 def _print_next_steps(report: RegionReport, console: Console) -> None:
-    steps = summary.next_steps(report)
+    steps = summary.next_step_texts(report)
     if steps:
         _print_heading(console, "Next steps")
     for number, step in enumerate(steps, start=1):
@@ -180,7 +184,9 @@ def _print_next_steps(report: RegionReport, console: Console) -> None:
 
 def _print_verdict(report: RegionReport, console: Console) -> None:
     console.print()
-    console.print(_clean_text(summary.verdict(report), _STYLES[summary.region_tone(report)]))
+    console.print(
+        _clean_text(summary.verdict_sentence(report), _STYLES[summary.region_tone(report)])
+    )
 
 
 def _label_of_check(check: CheckResult) -> str:
@@ -188,7 +194,7 @@ def _label_of_check(check: CheckResult) -> str:
     return f"{check.service} on {check.node}: {check.title or check.check} ({where})"
 
 
-def _label_of_service(service: ServiceInfo, double: bool) -> str:
+def _label_of_service(service: ServiceAccess, double: bool) -> str:
     label = " ".join(part for part in (service.service, service.version) if part)
     return f"{label} on {service.node}" + (" (DOUBLE)" if double else "")
 
@@ -201,7 +207,7 @@ def _print_journal(console: Console, lines: list[str]) -> None:
     _print_field(
         console, "Journal", f"({left_off} earlier lines are in the report)" if left_off else ""
     )
-    body = "\n".join(one_line(line) for line in shown)
+    body = "\n".join(to_one_line(line) for line in shown)
     console.print(Padding(_clean_text(body, "dim"), (0, 0, 0, 4), expand=False))
 
 
@@ -286,4 +292,4 @@ def _count_cell(value: int, style: str) -> Text:
 
 
 def _clean_text(value: str, style: str = "") -> Text:
-    return Text(clean(value).strip(), style=style, overflow="fold")
+    return Text(escape_unsafe_characters(value).strip(), style=style, overflow="fold")

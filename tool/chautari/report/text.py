@@ -1,8 +1,8 @@
 """Make text from nodes safe to show, and format amounts.
 
 Journal lines, task messages and titles come from machines that may be faulty or hostile, so every
-report passes them through `clean` first. The result is legal in XML 1.0, HTML and a terminal; each
-report then escapes the markup of its own format.
+report passes them through `escape_unsafe_characters` first. The result is legal in XML 1.0, HTML
+and a terminal; each report then escapes the markup of its own format.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _HOUR = 60  # minutes
 _LINE_ENDS = re.compile(r"\r\n?|[\u0085\u2028\u2029]")
 
 
-def clean(value: object) -> str:
+def escape_unsafe_characters(value: object) -> str:
     """Return `value` as text in which control characters and direction overrides are escaped."""
     return escape_controls(_LINE_ENDS.sub("\n", str(value)))
 
 
-def one_line(value: object) -> str:
+def to_one_line(value: object) -> str:
     """Return `value` cleaned, with every run of white space as one blank."""
-    return " ".join(clean(value).split())
+    return " ".join(escape_unsafe_characters(value).split())
 
 
-def shorten(value: object, length: int) -> str:
+def shorten_line(value: object, length: int) -> str:
     """Return `value` on one line of at most `length` characters, with an ellipsis when cut."""
-    text = one_line(value)
+    text = to_one_line(value)
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
@@ -40,7 +40,7 @@ def count_with_noun(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Return a length of time as people say it: `4.1 s`, `6 min 12 s`, `1 h 5 min`."""
     if not math.isfinite(seconds):
         return "?"
@@ -58,11 +58,11 @@ def readable_time(stamp: str) -> str:
     try:
         time = datetime.fromisoformat(stamp)
     except ValueError:
-        return one_line(stamp)
+        return to_one_line(stamp)
     return f"{time.day} {time:%B %Y, %H:%M} {time.tzname() or ''}".rstrip()
 
 
-def spoken_languages(languages: Mapping[str, str]) -> str:
+def languages_text(languages: Mapping[str, str]) -> str:
     """Return a region's languages as an app has them, in one line: `es, pt (pt_BR), not hi`."""
     texts = []
     for language, name in languages.items():

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chautari.errors import BadInput
-from chautari.region.load import Inventory
+from chautari.region.load import LoadedRegion
 from chautari.secrets import specs, store
 from chautari.secrets.store import SecretStore
 
 
 def ensure_secrets(
-    inventory: Inventory,
+    loaded_region: LoadedRegion,
     identities: Sequence[Path],
     supplied: Mapping[str, str],
     extra_recipients: Sequence[str] = (),
@@ -30,21 +30,21 @@ def ensure_secrets(
         BadInput: when the file is lost or cannot be opened, or a secret that an operator must set
             is missing.
     """
-    file = inventory.secrets_file
-    recipients = recipients_of(inventory, extra_recipients)
+    file = loaded_region.secrets_file
+    recipients = recipients_of(loaded_region, extra_recipients)
     if not file.exists() and not replace_lost:
-        refuse_lost_secrets(inventory)
-    opened = store.load(file, identities) if file.exists() else SecretStore({}, ())
+        refuse_lost_secrets(loaded_region)
+    opened = store.open_secrets_file(file, identities) if file.exists() else SecretStore({}, ())
     new = dict(supplied)
-    for spec in specs.required_secrets(inventory.region):
+    for spec in specs.required_secrets(loaded_region.region):
         if spec.name in opened or spec.name in new:
             value = new[spec.name] if spec.name in new else opened[spec.name]
-            spec.check(value, inventory.region.region)
+            spec.check(value, loaded_region.region.region)
             continue
         if spec.user_supplied:
             raise BadInput(
                 f"the secret {spec.name} ({spec.meaning}) is missing",
-                fix=f"deploy secrets set {inventory.region.region} {spec.name}",
+                fix=f"deploy secrets set {loaded_region.region.region} {spec.name}",
             )
         new[spec.name] = spec.make()
     changed = any(name not in opened or opened[name] != value for name, value in new.items())
@@ -54,7 +54,7 @@ def ensure_secrets(
     return complete
 
 
-def refuse_lost_secrets(inventory: Inventory) -> None:
+def refuse_lost_secrets(loaded_region: LoadedRegion) -> None:
     """Refuse to replace the secrets of nodes that were deployed with others.
 
     A node's host key is pinned at first contact, and secrets exist before it. In a sandbox all
@@ -63,12 +63,12 @@ def refuse_lost_secrets(inventory: Inventory) -> None:
     Raises:
         BadInput: when host keys are pinned. All passwords would be new, and no old data opens.
     """
-    pinned = inventory.known_hosts_file
-    if inventory.region.sandbox is None and pinned.is_file() and pinned.read_bytes().strip():
-        name = inventory.region.region
+    pinned = loaded_region.known_hosts_file
+    if loaded_region.region.sandbox is None and pinned.is_file() and pinned.read_bytes().strip():
+        name = loaded_region.region.region
         raise BadInput(
-            f"{inventory.secrets_file} is missing, but {pinned} pins nodes of {name}; if they were "
-            "deployed, new secrets would replace every password",
+            f"{loaded_region.secrets_file} is missing, but {pinned} pins nodes of {name}; if they "
+            "were deployed, new secrets would replace every password",
             fix="restore it from git or from another operator's copy; if nothing was deployed yet, "
             f"or to renew all secrets on purpose: deploy secrets init {name}",
         )
@@ -85,7 +85,7 @@ def save_encrypted(
     aside = file.with_name(f".{file.name}.new")
     try:
         secrets.save(aside, recipients)
-        store.load(aside, identities)
+        store.open_secrets_file(aside, identities)
         aside.replace(file)
     except BadInput:
         raise BadInput(
@@ -97,7 +97,7 @@ def save_encrypted(
         aside.unlink(missing_ok=True)
 
 
-def recipients_of(inventory: Inventory, extra: Sequence[str] = ()) -> tuple[str, ...]:
+def recipients_of(loaded_region: LoadedRegion, extra: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the public keys the region's secrets are encrypted to."""
-    keys = [key for person in inventory.region.operators.values() for key in person]
+    keys = [key for person in loaded_region.region.operators.values() for key in person]
     return tuple(dict.fromkeys([*keys, *extra]))

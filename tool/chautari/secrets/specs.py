@@ -13,7 +13,7 @@ def required_secrets(region: Region) -> tuple[SecretSpec, ...]:
     """Return every secret `region` needs."""
     found = [MAIL] if region.mail else []
     for service in region.deployed_services():
-        found += region.service(service).secrets
+        found += region.service_for_region(service).secrets
     return tuple(dict.fromkeys([*found, RECEIPTS]))
 
 

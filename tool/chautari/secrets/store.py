@@ -12,7 +12,7 @@ import pyrage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chautari.errors import BadInput
-from chautari.files import unusable_file, write_atomically
+from chautari.files import unusable_file_error, write_atomically
 
 MAX_BYTES = 1_000_000
 # The time to read a header grows with its square. This is enough for 300 keys of ed25519.
@@ -96,13 +96,13 @@ def _public_key_without_comment(line: str) -> str:
     return " ".join(line.split()[:2])
 
 
-def load(file: Path, identities: Sequence[Path]) -> SecretStore:
+def open_secrets_file(file: Path, identities: Sequence[Path]) -> SecretStore:
     """Open `file` with the first of the private keys in `identities` that decrypts it.
 
     Raises:
         BadInput: when the file is damaged, or none of the keys opens it.
     """
-    opened = [key for path in identities if (key := read_identity(path)) is not None]
+    opened = [key for path in identities if (key := read_private_key(path)) is not None]
     if not opened:
         raise BadInput(
             f"{file}: none of these SSH keys can be read: {_path_list(identities)}",
@@ -118,7 +118,7 @@ def load(file: Path, identities: Sequence[Path]) -> SecretStore:
             fix="ask another operator to add your key under operators and to deploy; if the file "
             "is damaged, restore it from git",
         ) from None
-    return _parse(file, body)
+    return _parse_decrypted_secrets(file, body)
 
 
 def _read_limited(file: Path) -> bytes:
@@ -126,7 +126,7 @@ def _read_limited(file: Path) -> bytes:
         with file.open("rb") as stream:
             sealed = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise unusable_file(file, error) from None
+        raise unusable_file_error(file, error) from None
     if len(sealed) > MAX_BYTES:
         raise BadInput(
             f"{file} is larger than {MAX_BYTES // 1_000_000} MB, so it cannot be a secrets.age",
@@ -140,7 +140,7 @@ def _read_limited(file: Path) -> bytes:
     return sealed
 
 
-def _parse(file: Path, body: bytes) -> SecretStore:
+def _parse_decrypted_secrets(file: Path, body: bytes) -> SecretStore:
     try:
         content = _Content.model_validate_json(body)
     except ValidationError as error:
@@ -154,7 +154,7 @@ def _parse(file: Path, body: bytes) -> SecretStore:
     return SecretStore(content.secrets, content.recipients)
 
 
-def read_identity(path: Path) -> Identity | None:
+def read_private_key(path: Path) -> Identity | None:
     """Return the private key in `path` for age, or None when it cannot be used.
 
     A key with a passphrase is opened through `cryptography`, since age cannot; the passphrase
@@ -167,10 +167,10 @@ def read_identity(path: Path) -> Identity | None:
     try:
         return pyrage.ssh.Identity.from_buffer(raw)
     except (pyrage.IdentityError, ValueError):
-        return _unlock_with_env_passphrase(raw)
+        return _unlock_ssh_key_with_env_passphrase(raw)
 
 
-def _unlock_with_env_passphrase(raw: bytes) -> Identity | None:
+def _unlock_ssh_key_with_env_passphrase(raw: bytes) -> Identity | None:
     passphrase = os.environ.get("CHAUTARI_KEY_PASSPHRASE")
     if not passphrase:
         return None
@@ -193,7 +193,7 @@ def _decrypt_ssh_key(raw: bytes, passphrase: str) -> bytes:
     )
 
 
-def default_identities() -> list[Path]:
+def default_private_keys() -> list[Path]:
     """Return the usual private keys of the person at this machine, those that exist."""
     folder = Path.home() / ".ssh"
     return [path for name in ("id_ed25519", "id_rsa") if (path := folder / name).is_file()]

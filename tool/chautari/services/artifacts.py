@@ -34,11 +34,11 @@ class Image(NamedTuple):
     newest: str
     tag: str
 
-    def tagged(self, version: str) -> str:
+    def with_tag(self, version: str) -> str:
         """Return the image with upstream's tag for `version`."""
         return f"{self.image}:{self.tag.format(version)}"
 
-    def artifact_of_release(self, name: str, version: str | None, pins: Pins) -> Artifact:
+    def to_artifact(self, name: str, version: str | None, pins: Pins) -> Artifact:
         """Return the image to run, without a checksum when `pins` holds none for it.
 
         Without a `version` it is the newest pinned release, else the newest known one.

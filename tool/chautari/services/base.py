@@ -38,7 +38,7 @@ class Port(NamedTuple):
     comment: str
     sources: tuple[str, ...] = ()
 
-    def variables(self) -> Variables:
+    def firewall_variables(self) -> Variables:
         """Return the port as the role `firewall` takes it."""
         found: Variables = {"port": self.port, "protocol": self.protocol, "comment": self.comment}
         return found | ({"sources": list(self.sources)} if self.sources else {})
@@ -53,7 +53,7 @@ class Role(NamedTuple):
     ports: tuple[Port, ...] = ()
 
 
-class AccessInfo(NamedTuple):
+class ReleaseAndLogin(NamedTuple):
     """How people open a deployed service: its release, a login and a note."""
 
     version: str
@@ -157,7 +157,7 @@ class Service:
         rules: rules across the fields of a region that has the service.
         preflight: refusals of a machine, beyond `requires`.
         advice: returns what a machine has less of than upstream recommends.
-        access_info: returns how it is opened.
+        release_and_login: returns how it is opened.
         translations: returns the languages of the release that a node installs.
         move: how it moves to another node.
         service_for_region: returns this service with what follows from a region's settings.
@@ -194,13 +194,13 @@ class Service:
     rules: tuple[Rule, ...] = ()
     preflight: tuple[PreflightRule, ...] = ()
     advice: Callable[[Facts, NodeRequirements], list[Notice]] | None = None
-    access_info: Callable[[NodeContext], AccessInfo] | None = None
+    release_and_login: Callable[[NodeContext], ReleaseAndLogin] | None = None
     translations: Callable[[NodeContext], Translations] | None = None
     move: Move | None = None
     service_for_region: Callable[[Region], Service] | None = None
 
     @property
-    def auxiliary(self) -> bool:
+    def is_auxiliary(self) -> bool:
         """Whether it serves another service, without settings and a public name."""
         return self.settings is None
 

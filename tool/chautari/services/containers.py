@@ -24,14 +24,14 @@ REDIS_PASSWORD = SecretSpec(
 )
 
 
-def image_of(context: NodeContext, name: str) -> Artifact:
+def image_to_run(context: NodeContext, name: str) -> Artifact:
     """Return the image of the service called `name`: the sandbox's, or the region's pinned one."""
     if found := context.endpoints.artifacts.get(name):
         return found
-    upstream = context.region.service(name).image
+    upstream = context.region.service_for_region(name).image
     assert upstream is not None
     version = getattr(context.region.services.settings_for(name), "version", None)
-    return upstream.artifact_of_release(name, version, context.inventory.releases)
+    return upstream.to_artifact(name, version, context.loaded_region.releases)
 
 
 def image_reference(artifact: Artifact) -> str:
@@ -50,7 +50,7 @@ def redis_secret_variables(name: str, secrets: Secrets) -> Variables:
     return {"redis_password": password, f"{name}_redis_password": password}
 
 
-def container_rules(name: str) -> tuple[Rule, ...]:
+def region_rules_of_container_service(name: str) -> tuple[Rule, ...]:
     """Return the rules that a service called `name` shares with the other one in containers."""
 
     def redis_is_its_own(region: Region, _: Pins) -> Iterator[Finding]:

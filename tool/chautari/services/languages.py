@@ -8,7 +8,7 @@ from dataclasses import dataclass
 ENGLISH = "en"
 
 
-def names(text: str) -> tuple[str, ...]:
+def split_names(text: str) -> tuple[str, ...]:
     """Return the names in `text`, which spaces separate."""
     return tuple(text.split())
 
@@ -32,7 +32,7 @@ class Translations:
     partial: tuple[str, ...] = ()
     separator: str = "_"
 
-    def candidates(self, language: str) -> list[str]:
+    def candidates_for_language(self, language: str) -> list[str]:
         """Return upstream's names of what `language` may be, the best first.
 
         These are the language itself, the language of all its countries, and that of other
@@ -43,23 +43,25 @@ class Translations:
         own = (language.replace("_", self.separator), base)
         return list(dict.fromkeys((*own, *variants)))
 
-    def find(self, language: str) -> str | None:
+    def find_translation(self, language: str) -> str | None:
         """Return upstream's name of the translation that people of `language` read, if any."""
         if language.split("_")[0] == ENGLISH:
             return ENGLISH
-        return next((name for name in self.candidates(language) if name in self.complete), None)
+        return next(
+            (name for name in self.candidates_for_language(language) if name in self.complete), None
+        )
 
-    def default(self, languages: Iterable[str]) -> str:
+    def first_translated_language(self, languages: Iterable[str]) -> str:
         """Return the first of a region's languages that the app has, else English."""
-        return next(filter(None, map(self.find, languages)), ENGLISH)
+        return next(filter(None, map(self.find_translation, languages)), ENGLISH)
 
-    def all_candidates(self, languages: Iterable[str]) -> list[str]:
+    def candidates_for_languages(self, languages: Iterable[str]) -> list[str]:
         """Return the candidates of all `languages`, in their order."""
         return list(dict.fromkeys(self._each_candidate(languages)))
 
     def _each_candidate(self, languages: Iterable[str]) -> Iterator[str]:
         for language in languages:
-            yield from self.candidates(language)
+            yield from self.candidates_for_language(language)
 
     def _base(self, name: str) -> str:
         return name.split(self.separator)[0]

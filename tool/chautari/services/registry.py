@@ -14,7 +14,7 @@ from chautari.services.shared_roles import SHARED_ROLES
 EXAMPLE = "nextcloud"
 
 
-def _discover() -> dict[str, Service]:
+def _find_services() -> dict[str, Service]:
     """Return the services by name, in the order of their packages' names."""
     here = Path(__file__).parent
     found: dict[str, Service] = {}
@@ -49,7 +49,7 @@ def roles_in_order(
     return tuple(found.values())
 
 
-SERVICES: dict[str, Service] = _discover()
+SERVICES: dict[str, Service] = _find_services()
 # Files that tell that a role has installed its service, by the role.
 INSTALLED = {
     service.app_name: service.requires.installed

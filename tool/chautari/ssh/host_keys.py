@@ -8,37 +8,37 @@ from chautari.errors import BadInput
 from chautari.region.field_types import compute_key_fingerprint
 
 if TYPE_CHECKING:
-    from chautari.region.load import Inventory
+    from chautari.region.load import LoadedRegion
 
 
-class Pin(NamedTuple):
+class PinnedHostKey(NamedTuple):
     """A line of a `known_hosts` file that holds a key for one address."""
 
     line: str
     fingerprint: str
 
 
-def pins_of(known_hosts: str, address: str, port: int) -> list[Pin]:
+def pinned_host_keys_of(known_hosts: str, address: str, port: int) -> list[PinnedHostKey]:
     """Return what the text of a `known_hosts` file pins for an address."""
     name = address if port == 22 else f"[{address}]:{port}"
     found = []
     for line in known_hosts.splitlines():
         words = line.split()
         if len(words) >= 3 and name in words[0].split(","):
-            found.append(Pin(line, compute_key_fingerprint(words[2])))
+            found.append(PinnedHostKey(line, compute_key_fingerprint(words[2])))
     return found
 
 
-def check_pins(inventory: Inventory) -> None:
+def check_pinned_host_keys(loaded_region: LoadedRegion) -> None:
     """Compare the pinned host keys with those that `region.yml` names.
 
     Raises:
         BadInput: when a node has another key pinned than its `host_key`.
     """
-    file = inventory.known_hosts_file
+    file = loaded_region.known_hosts_file
     text = file.read_text(errors="replace") if file.is_file() else ""
-    for name, node in inventory.region.nodes.items():
-        pinned = {pin.fingerprint for pin in pins_of(text, node.address, node.port)}
+    for name, node in loaded_region.region.nodes.items():
+        pinned = {pin.fingerprint for pin in pinned_host_keys_of(text, node.address, node.port)}
         if node.host_key and pinned and node.host_key not in pinned:
             raise BadInput(
                 f"host_key of {name} in region.yml is {node.host_key}, but {file} pins "

@@ -51,7 +51,7 @@ os._exit(c)
 _SURVEY_MODULES = (
     "chautari", "chautari.node", "chautari.node.main", "chautari.node.survey",
     "chautari.node.receipts", "chautari.node.resource_states", "chautari.node.differences",
-    "chautari.node.lock", "chautari.node.addresses",
+    "chautari.node.lock", "chautari.node.optional_facts",
 )  # fmt: skip
 # What SSH prints of a connection that was lost.
 _LOST = ("closed", "reset", "broken pipe", "not responding")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from chautari.region.load import Inventory
+    from chautari.region.load import LoadedRegion
     from chautari.render.endpoints import Endpoints
 
 CONNECT_SECONDS = 20
@@ -29,8 +29,8 @@ class SSHTarget(NamedTuple):
     sandbox: str = ""
 
 
-def targets(
-    inventory: Inventory,
+def ssh_targets(
+    loaded_region: LoadedRegion,
     endpoints: Endpoints,
     nodes: tuple[str, ...],
     identities: tuple[Path, ...] = (),
@@ -42,9 +42,9 @@ def targets(
     own choice (an agent, the usual files). Host keys are pinned in `known_hosts`, by default in
     the region's file.
     """
-    pins = (known_hosts or inventory.known_hosts_file).resolve()
-    found = inventory.region.nodes
-    sandbox = inventory.region.region if inventory.region.sandbox is not None else ""
+    pins = (known_hosts or loaded_region.known_hosts_file).resolve()
+    found = loaded_region.region.nodes
+    sandbox = loaded_region.region.region if loaded_region.region.sandbox is not None else ""
     key = endpoints.ssh_key or (identities[0].resolve() if identities else None)
     return [
         SSHTarget(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from chautari_sandbox.debian import Package
+from chautari_sandbox.debian import DebianPackage
 
 SOURCES = Path(__file__).parent / "bigbluebutton"
 MAINTAINER = "Chautari contributors <doubles@example.org>"
@@ -56,18 +56,18 @@ META = (
 )  # fmt: skip
 
 
-def packages(release: str) -> list[Package]:
+def packages(release: str) -> list[DebianPackage]:
     """Return the doubles of one release such as 3.0.35, and `bigbluebutton`, which names them."""
     numbers = NUMBERS.fullmatch(release)
     if numbers is None:
         raise ValueError(f"{release!r} is no BigBlueButton version such as 3.0.35")
     version = f"1:{numbers[1]}.{numbers[2]}-{numbers[3]}+double"
     exact = ", ".join(f"{name} (= {version})" for name in META)
-    meta = Package({**_control_fields("bigbluebutton", f"1:{release}-1", exact)})
+    meta = DebianPackage({**_control_fields("bigbluebutton", f"1:{release}-1", exact)})
     return [*(_build_package(name, version, release) for name in DEPENDS), meta]
 
 
-def _build_package(name: str, version: str, release: str) -> Package:
+def _build_package(name: str, version: str, release: str) -> DebianPackage:
     folder = SOURCES / name
     files = _read_files(folder / "root")
     wanted = DEPENDS[name]
@@ -79,7 +79,7 @@ def _build_package(name: str, version: str, release: str) -> Package:
         wanted = ", ".join(filter(None, (f"{CORE} (= {version})", wanted)))
     if name == "bbb-config":
         files[RELEASE] = f"BIGBLUEBUTTON_RELEASE={release}\n".encode()
-    return Package(
+    return DebianPackage(
         _control_fields(name, version, wanted), _maintainer_scripts(folder, files), files
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chautari_sandbox.debian import Package
+from chautari_sandbox.debian import DebianPackage
 from chautari_sandbox.doubles import bigbluebutton_packages, jitsi_packages
 from chautari_sandbox.doubles.build import build_nextcloud
 from chautari_sandbox.doubles.polls import build_framadate
@@ -31,7 +31,7 @@ ARCHIVES: Mapping[str, Callable[[str, Path], Path]] = {
     "bbb": build_bbb,
 }
 # Each takes a version, and returns the packages of a repository.
-REPOSITORIES: Mapping[str, Callable[[str], Iterable[Package]]] = {
+REPOSITORIES: Mapping[str, Callable[[str], Iterable[DebianPackage]]] = {
     "bigbluebutton": bigbluebutton_packages.packages,
     "jitsi": jitsi_packages.packages,
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from chautari_sandbox.debian import Package
+from chautari_sandbox.debian import DebianPackage
 
 SOURCES = Path(__file__).parent / "jitsi"
 MAINTAINER = "Chautari contributors <doubles@example.org>"
@@ -105,11 +105,11 @@ def versions_of(release: str) -> dict[str, str]:
     }
 
 
-def packages(release: str) -> list[Package]:
+def packages(release: str) -> list[DebianPackage]:
     """Return the doubles of one release, and the package `jitsi-meet` that names its parts."""
     versions = versions_of(release)
     exact = ", ".join(f"{name} (= {version})" for name, version in versions.items())
-    meta = Package(
+    meta = DebianPackage(
         {
             **_control_fields("jitsi-meet", f"{release}-1"),
             "Depends": exact,
@@ -119,7 +119,7 @@ def packages(release: str) -> list[Package]:
     return [*(_build_package(name, version) for name, version in versions.items()), meta]
 
 
-def _build_package(name: str, version: str) -> Package:
+def _build_package(name: str, version: str) -> DebianPackage:
     fields = _control_fields(name, version)
     if DEPENDS[name]:
         fields["Depends"] = DEPENDS[name]
@@ -129,7 +129,7 @@ def _build_package(name: str, version: str) -> Package:
     if name in SHARED:
         files[SHARED[name]] = (SOURCES / "shared" / "double_xmpp.py").read_bytes()
     scripts = _read_files(SOURCES / name / "debian")
-    return Package({**fields, **_description_field(name)}, scripts, files)
+    return DebianPackage({**fields, **_description_field(name)}, scripts, files)
 
 
 def plugin(name: str) -> bytes:

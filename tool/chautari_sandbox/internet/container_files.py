@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from string import Template
 
-from chautari_sandbox import seed
-from chautari_sandbox.authority import Identity
+from chautari_sandbox import boot_archive
+from chautari_sandbox.authority import CertificateAndKey
 from chautari_sandbox.state import MailRelay
 
 HOME = "/etc/chautari-internet"
@@ -21,20 +21,20 @@ _MASKED = (
 
 
 def container_files(
-    zone: str, address: str, acme: Identity, smtp: Identity, relay: MailRelay
-) -> tuple[seed.Entry, ...]:
+    zone: str, address: str, acme: CertificateAndKey, smtp: CertificateAndKey, relay: MailRelay
+) -> tuple[boot_archive.ArchiveEntry, ...]:
     """Return the files that the container needs before it boots."""
     return (
-        seed.folder_entry(HOME, 0o755),
-        seed.text_entry(f"{HOME}/dnsmasq.conf", _fill_template("dnsmasq.conf", zone)),
-        seed.text_entry(f"{HOME}/pebble.json", _pebble_settings()),
-        seed.text_entry(f"{HOME}/mail.json", _mail_settings(address, relay), 0o600),
-        seed.text_entry(f"{HOME}/mailsink.py", (_HERE / "mailsink.py").read_text()),
-        seed.text_entry("/etc/nginx/nginx.conf", _fill_template("nginx.conf", zone)),
+        boot_archive.folder_entry(HOME, 0o755),
+        boot_archive.text_entry(f"{HOME}/dnsmasq.conf", _fill_template("dnsmasq.conf", zone)),
+        boot_archive.text_entry(f"{HOME}/pebble.json", _pebble_settings()),
+        boot_archive.text_entry(f"{HOME}/mail.json", _mail_settings(address, relay), 0o600),
+        boot_archive.text_entry(f"{HOME}/mailsink.py", (_HERE / "mailsink.py").read_text()),
+        boot_archive.text_entry("/etc/nginx/nginx.conf", _fill_template("nginx.conf", zone)),
         *_certificate_files("acme", acme),
         *_certificate_files("smtp", smtp),
         *(entry for unit in ("dns", "acme", "mail") for entry in _unit_files(unit, zone)),
-        *(seed.link_entry(f"{_UNITS}/{unit}", "/dev/null") for unit in _MASKED),
+        *(boot_archive.link_entry(f"{_UNITS}/{unit}", "/dev/null") for unit in _MASKED),
     )
 
 
@@ -42,18 +42,20 @@ def _fill_template(name: str, zone: str) -> str:
     return Template((_HERE / "files" / name).read_text()).substitute(zone=zone)
 
 
-def _unit_files(name: str, zone: str) -> tuple[seed.Entry, ...]:
+def _unit_files(name: str, zone: str) -> tuple[boot_archive.ArchiveEntry, ...]:
     unit = f"chautari-{name}.service"
     return (
-        seed.text_entry(f"{_UNITS}/{unit}", _fill_template(f"{name}.service", zone)),
-        seed.link_entry(f"{_WANTS}/{unit}", f"../{unit}"),
+        boot_archive.text_entry(f"{_UNITS}/{unit}", _fill_template(f"{name}.service", zone)),
+        boot_archive.link_entry(f"{_WANTS}/{unit}", f"../{unit}"),
     )
 
 
-def _certificate_files(name: str, identity: Identity) -> tuple[seed.Entry, ...]:
+def _certificate_files(
+    name: str, identity: CertificateAndKey
+) -> tuple[boot_archive.ArchiveEntry, ...]:
     return (
-        seed.Entry(f"{HOME}/{name}.crt", identity.certificate.read_bytes()),
-        seed.Entry(f"{HOME}/{name}.key", identity.key.read_bytes(), 0o600),
+        boot_archive.ArchiveEntry(f"{HOME}/{name}.crt", identity.certificate.read_bytes()),
+        boot_archive.ArchiveEntry(f"{HOME}/{name}.key", identity.key.read_bytes(), 0o600),
     )
 
 

@@ -14,7 +14,7 @@ from chautari.services.registry import SERVICES
 RULES: tuple[Rule, ...] = (*nodes.RULES, *people.RULES, *services.RULES)
 
 
-def findings(region: Region, pins: Pins) -> list[Finding]:
+def find_rule_violations(region: Region, pins: Pins) -> list[Finding]:
     """Return what every rule found in `region`; `pins` are the releases with a known checksum.
 
     A service's own rules count where a node runs it or it has settings.

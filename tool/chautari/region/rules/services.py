@@ -24,8 +24,8 @@ def each_service_on_one_node(region: Region, _: Pins) -> Iterator[Finding]:
     first: dict[str, str] = {}
     for name, node in region.nodes.items():
         for index, service in enumerate(node.services):
-            found = region.service(service)
-            if service in first and not (found.auxiliary or found.per_node):
+            found = region.service_for_region(service)
+            if service in first and not (found.is_auxiliary or found.per_node):
                 fix = f", or {found.per_node_fix}" if found.per_node_fix else ""
                 yield (
                     ("nodes", name, "services", index),
@@ -58,7 +58,7 @@ def public_names_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
     """Two services cannot answer under one name, nor a service under the name of a node."""
     seen: dict[str, str] = {name: f"node {name}" for name in region.nodes}
     for name in region.deployed_services():
-        service = region.service(name)
+        service = region.service_for_region(name)
         if service.per_node:
             continue
         label = region.dns_label_of_service(name)
@@ -88,12 +88,13 @@ def images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
         if image is None or not region.nodes_running(name) or region.sandbox is not None:
             continue
         version: str | None = getattr(region.services.settings_for(name), "version", None)
-        selected = image.artifact_of_release(name, version, pins)
+        selected = image.to_artifact(name, version, pins)
         if not selected.sha256:
             yield (
                 field_path(region, name, "version"),
                 f"no digest is known for {service.title} {selected.version}; ask for it over two "
-                f"different connections (skopeo inspect docker://{image.tagged(selected.version)}) "
+                f"different connections (skopeo inspect "
+                f"docker://{image.with_tag(selected.version)}) "
                 f"and compare; then pin it in artifacts.lock: {name}: {{{selected.version}: "
                 f"{{image: {image.image}, sha256: 64 hexadecimal digits}}}}",
             )

@@ -35,11 +35,11 @@ def find_warnings(region: Region, today: date | None = None) -> Iterator[Finding
             )
         for field in ("address", "address6"):
             value = getattr(node, field)
-            if value and (doubt := _address_doubt(ip_address(value))):
+            if value and (doubt := _address_warning(ip_address(value))):
                 yield ("nodes", name, field), f"{value} {doubt}"
 
 
-def _address_doubt(address: IPv4Address | IPv6Address) -> str:
+def _address_warning(address: IPv4Address | IPv6Address) -> str:
     if isinstance(address, IPv4Address):
         example = any(address in network for network in DOCUMENTATION_NETWORKS)
     else:

@@ -50,11 +50,14 @@ SERVICE = Service(
     per_node_fix="place scalelite on another node to use several servers as a pool",
     needs_dns=True,
     requires=REQUIRES,
-    variables={"turn": variables.turn, "bigbluebutton": variables.bigbluebutton},
+    variables={
+        "turn": variables.turn_variables,
+        "bigbluebutton": variables.bigbluebutton_variables,
+    },
     rules=RULES,
     preflight=preflight.RULES,
-    advice=preflight.advice,
-    access_info=variables.access_info,
-    move=Move(tuple(OS_OF), move.steps),
+    advice=preflight.below_recommendation_notices,
+    release_and_login=variables.release_and_login,
+    move=Move(tuple(OS_OF), move.move_steps),
     service_for_region=service_for_region,
 )

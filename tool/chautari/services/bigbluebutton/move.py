@@ -28,7 +28,7 @@ FOLDERS = (
 )
 
 
-def steps(region: Region, to: str, release: str) -> list[MoveStep]:
+def move_steps(region: Region, to: str, release: str) -> list[MoveStep]:
     """Return what moves BigBlueButton to the node `to`, which will run the line `release`.
 
     Raises:

@@ -74,13 +74,13 @@ def upstream_repositories(release: str, version: str | None) -> tuple[PackageRep
     )
 
 
-def version(context: NodeContext) -> str:
+def version_to_install(context: NodeContext) -> str:
     """Return the release to install: the region's choice, or the newest known of its line."""
     settings = context.region.settings_of(BigBlueButton)
     return settings.version or NEWEST[settings.release]
 
 
-def sources(context: NodeContext) -> list[PackageRepository]:
+def package_repositories(context: NodeContext) -> list[PackageRepository]:
     """Return upstream's repositories, or the one that replaces all of them."""
     if found := context.endpoints.repositories.get(NAME):
         return [found]
@@ -88,4 +88,4 @@ def sources(context: NodeContext) -> list[PackageRepository]:
     return list(upstream_repositories(settings.release, settings.version))
 
 
-PACKAGES = PackageSource(NAME, KEY_URL, version, sources)
+PACKAGES = PackageSource(NAME, KEY_URL, version_to_install, package_repositories)

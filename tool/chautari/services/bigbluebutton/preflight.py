@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from chautari.report.message_templates import Data
 from chautari.report.model import Notice, Refusal
-from chautari.report.templates import Data
 from chautari.services.bigbluebutton.packages import NAME
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ FREE_MB_FIRST = 12_000
 PROCESSOR = "x86_64"
 
 
-def memory(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def refuse_too_little_memory(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse memory below which the kernel stops the media server in the middle of a meeting."""
     floor = required.memory_mb or int(FLOOR_MB * KEPT_BACK)
     found = facts.memory_kb // 1024
@@ -44,7 +44,7 @@ def memory(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
         )
 
 
-def cores(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def refuse_too_few_cores(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse too few cores: sound is mixed in real time."""
     floor = required.cores or FLOOR_CORES
     if 0 < facts.cores < floor:
@@ -60,20 +60,20 @@ def cores(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
         )
 
 
-def processor(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
+def refuse_unsupported_processor(facts: Facts, _: NodeRequirements) -> Iterator[Refusal]:
     """Refuse processors that upstream does not build for."""
     if facts.machine and facts.machine != PROCESSOR:
         data = {"found": facts.machine, "service": TITLE, "supported": ["amd64"]}
         yield Refusal("service_arch_unsupported", data)
 
 
-def container(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def refuse_provider_container(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse a provider's container: it denies FreeSWITCH the real-time scheduling it asks for."""
     if facts.container and not required.container:
         yield Refusal("container_unsupported", {"container": facts.container, "service": TITLE})
 
 
-def space(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def refuse_too_little_disk_space(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse a small disk: packages and office conversion are large, and recordings grow."""
     free = min((facts.free[path] for path in ("/", "/var") if path in facts.free), default=0)
     if facts.deployed != NAME and not required.container and free // 1024 < FREE_MB_FIRST:
@@ -81,17 +81,24 @@ def space(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
         yield Refusal("service_space_low", data)
 
 
-def address6(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
+def refuse_missing_ipv6_address(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
     """Refuse an IPv6 address that the machine lacks: browsers try IPv6 first and lose the sound."""
     named = required.address6
     if named and ip_address(named) not in map(ip_address, facts.addresses6):
         yield Refusal("address6_missing", {"required": named, "found": list(facts.addresses6)})
 
 
-RULES = (memory, cores, processor, container, space, address6)
+RULES = (
+    refuse_too_little_memory,
+    refuse_too_few_cores,
+    refuse_unsupported_processor,
+    refuse_provider_container,
+    refuse_too_little_disk_space,
+    refuse_missing_ipv6_address,
+)
 
 
-def advice(facts: Facts, required: NodeRequirements) -> list[Notice]:
+def below_recommendation_notices(facts: Facts, required: NodeRequirements) -> list[Notice]:
     """Return a notice for a machine that is smaller than upstream recommends for 200 people."""
     if required.container:
         return []

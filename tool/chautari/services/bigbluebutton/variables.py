@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.base import AccessInfo, Port
+from chautari.services.base import Port, ReleaseAndLogin
 from chautari.services.bigbluebutton import packages
 from chautari.services.bigbluebutton.packages import NAME
 from chautari.services.bigbluebutton.pool import is_pooled
@@ -40,7 +40,7 @@ _ROOMS_NOTES = {
 }
 
 
-def bigbluebutton(context: NodeContext) -> Variables:
+def bigbluebutton_variables(context: NodeContext) -> Variables:
     """Return the server's name, addresses and settings."""
     region, node = context.region, context.region.nodes[context.node]
     settings = region.settings_of(BigBlueButton)
@@ -57,12 +57,12 @@ def bigbluebutton(context: NodeContext) -> Variables:
         "bigbluebutton_welcome": settings.welcome or "",
         "bigbluebutton_guests": settings.guests,
         "bigbluebutton_office": settings.office,
-        "bigbluebutton_checksums": api_digests(region),
+        "bigbluebutton_checksums": api_digest_algorithms(region),
         "bigbluebutton_contact": region.contact,
     }
 
 
-def api_digests(region: Region) -> list[str]:
+def api_digest_algorithms(region: Region) -> list[str]:
     """Return the digests that calls of the API may be signed with.
 
     Nextcloud's app and Greenlight sign with SHA-1 only; where nothing does, SHA-1 is refused.
@@ -72,7 +72,7 @@ def api_digests(region: Region) -> list[str]:
     return [*(["sha1"] if weak else []), "sha256", "sha384", "sha512"]
 
 
-def turn(context: NodeContext) -> Variables:
+def turn_variables(context: NodeContext) -> Variables:
     """Return the settings of the TURN server on the same node.
 
     haproxy forwards TURN over TCP that arrives on port 443; relayed media stay on the node.
@@ -94,7 +94,7 @@ def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
     return own | {"turn_secret": secrets[TURN_SECRET.name]}
 
 
-def access_info(context: NodeContext) -> AccessInfo:
+def release_and_login(context: NodeContext) -> ReleaseAndLogin:
     """Return how people open BigBlueButton: its release, and where their rooms are."""
     rooms = context.region.settings_of(BigBlueButton).rooms
-    return AccessInfo(packages.version(context), note=_ROOMS_NOTES[rooms])
+    return ReleaseAndLogin(packages.version_to_install(context), note=_ROOMS_NOTES[rooms])

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from chautari.services.artifacts import Image
 from chautari.services.base import Role, Service
-from chautari.services.containers import REDIS_PASSWORD, container_rules, redis_variables
+from chautari.services.containers import (
+    REDIS_PASSWORD,
+    redis_variables,
+    region_rules_of_container_service,
+)
 from chautari.services.greenlight import variables
 from chautari.services.greenlight.languages import TRANSLATIONS
 from chautari.services.greenlight.rules import rooms_are_in_greenlight
@@ -27,8 +31,8 @@ SERVICE = Service(
     secrets=(*SECRETS, REDIS_PASSWORD),
     secret_variables=variables.secret_variables,
     sends_mail=True,
-    variables={"redis": redis_variables, "greenlight": variables.greenlight},
-    rules=(*container_rules(NAME), rooms_are_in_greenlight),
-    access_info=variables.access_info,
+    variables={"redis": redis_variables, "greenlight": variables.greenlight_variables},
+    rules=(*region_rules_of_container_service(NAME), rooms_are_in_greenlight),
+    release_and_login=variables.release_and_login,
     translations=lambda _: TRANSLATIONS,
 )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.base import AccessInfo
+from chautari.services.base import ReleaseAndLogin
 from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
 from chautari.services.bigbluebutton.settings import BigBlueButton
 from chautari.services.containers import (
     REDIS_PORT,
-    image_of,
     image_reference,
+    image_to_run,
     redis_secret_variables,
 )
 from chautari.services.greenlight.languages import TRANSLATIONS
@@ -28,19 +28,19 @@ NAME = "greenlight"
 PORT = 5050
 
 
-def greenlight(context: NodeContext) -> Variables:
+def greenlight_variables(context: NodeContext) -> Variables:
     """Return where people find Greenlight, and which server opens its meetings."""
     region, settings = context.region, context.region.settings_of(Greenlight)
     server = region.fqdn(region.settings_of(BigBlueButton).host)
     return {
-        "greenlight_image": image_reference(image_of(context, NAME)),
-        "greenlight_version": image_of(context, NAME).version,
+        "greenlight_image": image_reference(image_to_run(context, NAME)),
+        "greenlight_version": image_to_run(context, NAME).version,
         "greenlight_domain": region.fqdn(settings.host),
         "greenlight_port": PORT,
         "greenlight_endpoint": f"https://{server}/bigbluebutton/api/",
         "greenlight_registration": settings.registration,
         "greenlight_admin_email": settings.admin or region.contact,
-        "greenlight_language": TRANSLATIONS.default(region.languages),
+        "greenlight_language": TRANSLATIONS.first_translated_language(region.languages),
         "greenlight_mail_from": region.mail.from_ if region.mail else "",
         "greenlight_redis_port": REDIS_PORT,
     }
@@ -56,9 +56,9 @@ def secret_variables(region: Region, _: str, secrets: Secrets) -> Variables:
     }
 
 
-def access_info(context: NodeContext) -> AccessInfo:
+def release_and_login(context: NodeContext) -> ReleaseAndLogin:
     """Return how people open Greenlight: its release and the first administrator's login."""
     region = context.region
     login = region.settings_of(Greenlight).admin or region.contact
     note = f"first password: deploy secrets show {region.region} greenlight_admin_password"
-    return AccessInfo(image_of(context, NAME).version, login, note)
+    return ReleaseAndLogin(image_to_run(context, NAME).version, login, note)

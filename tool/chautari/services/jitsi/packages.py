@@ -31,16 +31,16 @@ UPSTREAM = PackageRepository(
 TESTED_VERSION = "2.0.11248"
 
 
-def version(context: NodeContext) -> str:
+def version_to_install(context: NodeContext) -> str:
     """Return the release to install: the region's choice, or the one that was tested."""
     selected: str | None = context.region.settings_of(Jitsi).version
     return selected or TESTED_VERSION
 
 
-def sources(context: NodeContext) -> list[PackageRepository]:
+def package_repositories(context: NodeContext) -> list[PackageRepository]:
     """Return the repository, held at the release to install."""
     source = context.endpoints.repositories.get(UPSTREAM.name, UPSTREAM)
-    return [source._replace(bundle=UPSTREAM.bundle, release=f"{version(context)}-1")]
+    return [source._replace(bundle=UPSTREAM.bundle, release=f"{version_to_install(context)}-1")]
 
 
-PACKAGES = PackageSource(UPSTREAM.name, UPSTREAM.key_url, version, sources)
+PACKAGES = PackageSource(UPSTREAM.name, UPSTREAM.key_url, version_to_install, package_repositories)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.base import AccessInfo, Port
+from chautari.services.base import Port, ReleaseAndLogin
 from chautari.services.jitsi import packages
 from chautari.services.jitsi.languages import TRANSLATIONS
 from chautari.services.jitsi.rules import CHECK_ACCOUNT
@@ -27,7 +27,7 @@ PORTS = (Port("3478", "udp", "TURN"), Port("5349", "tcp", "TURN over TLS"))
 LOCAL_PORTS = (Port("49152-65535", "udp", "TURN: relayed media"),)
 
 
-def domain(region: Region) -> str:
+def meeting_domain(region: Region) -> str:
     """Return the name that people open."""
     return region.fqdn(region.settings_of(Jitsi).host)
 
@@ -39,7 +39,7 @@ def ports_for_bridges(region: Region) -> tuple[Port, ...]:
     return (Port("5222", "tcp", "XMPP of bridges", sources),) if sources else ()
 
 
-def turn(context: NodeContext) -> Variables:
+def turn_variables(context: NodeContext) -> Variables:
     """Return the TURN server's name, and the addresses of the bridges it may relay to."""
     region = context.region
     names = {
@@ -49,19 +49,21 @@ def turn(context: NodeContext) -> Variables:
     }
     peers = [address for name in sorted(names) for address in region.nodes[name].addresses]
     return {
-        "turn_domain": domain(region),
+        "turn_domain": meeting_domain(region),
         "turn_address": region.nodes[context.node].address,
         "turn_allowed_peers": peers,
     }
 
 
-def videobridge(context: NodeContext) -> Variables:
+def videobridge_variables(context: NodeContext) -> Variables:
     """Return how the node's bridge joins the meeting node, and what it offers to browsers."""
     region = context.region
     node = region.nodes[context.node]
     return {
-        "videobridge_domain": domain(region),
-        "videobridge_xmpp_host": "127.0.0.1" if "jitsi" in node.services else domain(region),
+        "videobridge_domain": meeting_domain(region),
+        "videobridge_xmpp_host": "127.0.0.1"
+        if "jitsi" in node.services
+        else meeting_domain(region),
         "videobridge_nickname": context.node,
         "videobridge_address": node.address,
         "videobridge_relays": region.settings_of(Jitsi).relays,
@@ -69,15 +71,15 @@ def videobridge(context: NodeContext) -> Variables:
     }
 
 
-def jitsi(context: NodeContext) -> Variables:
+def jitsi_variables(context: NodeContext) -> Variables:
     """Return the meeting node's settings."""
     region = context.region
     settings = region.settings_of(Jitsi)
     return {
-        "jitsi_domain": domain(region),
+        "jitsi_domain": meeting_domain(region),
         "jitsi_access": settings.access,
         "jitsi_member_names": list(settings.members),
-        "jitsi_language": TRANSLATIONS.default(region.languages),
+        "jitsi_language": TRANSLATIONS.first_translated_language(region.languages),
         "jitsi_low_bandwidth": region.bandwidth == "low",
         "jitsi_remote_bridges": list(region.nodes_running("jitsi-bridge")),
         "jitsi_relays": settings.relays,
@@ -85,17 +87,17 @@ def jitsi(context: NodeContext) -> Variables:
     }
 
 
-def bridge_secrets(region: Region, _: str, secrets: Secrets) -> Variables:
+def bridge_secret_variables(region: Region, _: str, secrets: Secrets) -> Variables:
     """Return what a bridge needs: its account's password and the server's certificate, no key."""
     return {
         "videobridge_password": secrets[BRIDGE_PASSWORD.name],
-        "videobridge_authority": xmpp_certificate(secrets[KEY.name], domain(region)),
+        "videobridge_authority": xmpp_certificate(secrets[KEY.name], meeting_domain(region)),
     }
 
 
-def meeting_secrets(region: Region, node: str, secrets: Secrets) -> Variables:
+def meeting_secret_variables(region: Region, node: str, secrets: Secrets) -> Variables:
     """Return the secrets of a meeting node, which has a bridge of its own."""
-    bridge = bridge_secrets(region, node, secrets)
+    bridge = bridge_secret_variables(region, node, secrets)
     people = [
         {"name": name.removeprefix(MEMBER_PREFIX), "password": secrets[name]}
         for name in secrets
@@ -113,11 +115,11 @@ def meeting_secrets(region: Region, node: str, secrets: Secrets) -> Variables:
     }
 
 
-def access_info(context: NodeContext) -> AccessInfo:
+def release_and_login(context: NodeContext) -> ReleaseAndLogin:
     """Return how people open Jitsi Meet: its release, and who starts meetings."""
     settings = context.region.settings_of(Jitsi)
-    version = packages.version(context)
+    version = packages.version_to_install(context)
     if settings.access == "open":
-        return AccessInfo(version, note="anyone starts a meeting")
+        return ReleaseAndLogin(version, note="anyone starts a meeting")
     note = f"passwords: deploy secrets show {context.region.region} {MEMBER_PREFIX}NAME"
-    return AccessInfo(version, ", ".join(settings.members), note)
+    return ReleaseAndLogin(version, ", ".join(settings.members), note)

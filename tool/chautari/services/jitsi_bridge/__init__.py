@@ -16,7 +16,7 @@ SERVICE = Service(
     roles=("repository", "videobridge"),
     packages=PACKAGES,
     secrets=(BRIDGE_PASSWORD, KEY),
-    secret_variables=variables.bridge_secrets,
-    variables={"videobridge": variables.videobridge},
+    secret_variables=variables.bridge_secret_variables,
+    variables={"videobridge": variables.videobridge_variables},
     rules=BRIDGE_RULES,
 )

@@ -30,8 +30,8 @@ SERVICE = Service(
     sends_mail=True,
     check_mailbox="chautari-check",
     requires=Requirements(memory_mb=900, disk_mb=4000, installed="/opt/nextcloud/current"),
-    variables={"nextcloud": variables.nextcloud, "redis": variables.redis},
+    variables={"nextcloud": variables.nextcloud_variables, "redis": variables.redis_variables},
     rules=RULES,
-    access_info=variables.access_info,
-    translations=variables.translations,
+    release_and_login=variables.release_and_login,
+    translations=variables.translations_to_install,
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from chautari.services.artifacts import Artifact
 from chautari.services.nextcloud import releases
-from chautari.services.nextcloud.bigbluebutton_rooms import has_rooms
+from chautari.services.nextcloud.bigbluebutton_rooms import has_bigbluebutton_rooms
 from chautari.services.nextcloud.settings import Nextcloud
 
 if TYPE_CHECKING:
@@ -20,17 +20,21 @@ def apps_with_pins(context: NodeContext, version: str) -> dict[str, Artifact | N
     The region's own pin comes before ours.
     """
     pins = releases.APPS.get(releases.major_version(version), {})
-    own = {name: releases.newest_of_releases(of) for name, of in context.inventory.releases.items()}
+    own = {
+        name: releases.newest_by_version(of) for name, of in context.loaded_region.releases.items()
+    }
     found: dict[str, Artifact | None]
     found = {
         name: own.get(name) or pins.get(name) for name in context.region.settings_of(Nextcloud).apps
     }
-    if has_rooms(context.region):
-        found[releases.ROOMS_APP] = releases.rooms_app(version, context.inventory.releases)
+    if has_bigbluebutton_rooms(context.region):
+        found[releases.ROOMS_APP] = releases.rooms_app_release(
+            version, context.loaded_region.releases
+        )
     return found
 
 
-def variables(context: NodeContext, version: str) -> Variables:
+def app_variables(context: NodeContext, version: str) -> Variables:
     """Return the apps to install, and the apps that no archive was found for."""
     apps, missing = [], []
     for name, pin in apps_with_pins(context, version).items():

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from chautari.services.base import Secrets, Variables
 
 
-def has_rooms(region: Region) -> bool:
+def has_bigbluebutton_rooms(region: Region) -> bool:
     """Return whether people find BigBlueButton's rooms in Nextcloud."""
     rooms: str = region.settings_of(BigBlueButton).rooms
     return "bigbluebutton" in region.deployed_services() and rooms == releases.NAME
 
 
-def variables(context: NodeContext) -> Variables:
+def room_variables(context: NodeContext) -> Variables:
     """Return where Nextcloud's rooms open their meetings; empty without rooms."""
     region = context.region
-    if not has_rooms(region):
+    if not has_bigbluebutton_rooms(region):
         return {"nextcloud_bigbluebutton_url": ""}
     host = region.fqdn(region.settings_of(BigBlueButton).host)
     return {"nextcloud_bigbluebutton_url": f"https://{host}/bigbluebutton/"}
@@ -36,7 +36,7 @@ def variables(context: NodeContext) -> Variables:
 
 def secret_variables(region: Region, secrets: Secrets) -> Variables:
     """Return the secret with which rooms call the server or the pool."""
-    if not has_rooms(region):
+    if not has_bigbluebutton_rooms(region):
         return {}
     spec = POOL_SECRET if is_pooled(region) else SERVER_SECRET
     return {"nextcloud_bigbluebutton_secret": secrets[spec.name]}
@@ -47,12 +47,12 @@ def rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
 
     A sandbox needs none: it installs what `--mirror` gives, or a double.
     """
-    if not has_rooms(region) or region.sandbox is not None:
+    if not has_bigbluebutton_rooms(region) or region.sandbox is not None:
         return
     for node in region.nodes_running(releases.NAME):
         selected = region.settings_of(Nextcloud).version
         version = selected or releases.newest_for_os(region.nodes[node].os).version
-        app = releases.rooms_app(version, pins)
+        app = releases.rooms_app_release(version, pins)
         if not app.sha256:
             yield (
                 service_path(region, releases.NAME, node),

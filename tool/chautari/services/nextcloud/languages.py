@@ -6,7 +6,7 @@ before a deploy what it will find.
 
 from __future__ import annotations
 
-from chautari.services.languages import Translations, names
+from chautari.services.languages import Translations, split_names
 from chautari.services.nextcloud.releases import major_version
 
 _SOURCE = "texts of l10n/*.json in core, lib, apps/files and apps/settings"
@@ -33,12 +33,12 @@ _PARTIAL_34 = (
 )
 
 TRANSLATIONS = {
-    33: Translations("33.0.3", _SOURCE, names(_COMPLETE_33), names(_PARTIAL_33)),
-    34: Translations("34.0.1", _SOURCE, names(_COMPLETE_34), names(_PARTIAL_34)),
+    33: Translations("33.0.3", _SOURCE, split_names(_COMPLETE_33), split_names(_PARTIAL_33)),
+    34: Translations("34.0.1", _SOURCE, split_names(_COMPLETE_34), split_names(_PARTIAL_34)),
 }
 
 
-def of_version(version: str) -> Translations:
+def translations_of_version(version: str) -> Translations:
     """Return the languages of Nextcloud `version`, or those of its nearest known neighbour."""
     known = sorted(TRANSLATIONS)
     return TRANSLATIONS[min(max(major_version(version), known[0]), known[-1])]

@@ -90,19 +90,19 @@ APPS: dict[int, dict[str, Artifact]] = {
 }
 
 
-def newest_of_releases(known: Mapping[str, Artifact]) -> Artifact:
+def newest_by_version(known: Mapping[str, Artifact]) -> Artifact:
     """Return the newest of some releases by version."""
     return known[max(known, key=version_key)]
 
 
-def rooms_app(version: str, pins: Pins) -> Artifact:
+def rooms_app_release(version: str, pins: Pins) -> Artifact:
     """Return the release of the app bbb for Nextcloud `version`, the region's own pin first.
 
     Without a checksum it must not be installed: upstream publishes none and the region pins none.
     """
     own = pins.get(ROOMS_APP)
     if own:
-        return newest_of_releases(own)
+        return newest_by_version(own)
     return APPS.get(major_version(version), {}).get(ROOMS_APP, _ROOMS_UNPINNED)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from chautari.services.artifacts import Artifact
-from chautari.services.base import AccessInfo
+from chautari.services.base import ReleaseAndLogin
 from chautari.services.nextcloud import apps, bigbluebutton_rooms, languages, releases
 from chautari.services.nextcloud.secrets import SECRETS
 from chautari.services.nextcloud.settings import Nextcloud
@@ -19,29 +19,31 @@ if TYPE_CHECKING:
     from chautari.services.languages import Translations
 
 
-def nextcloud(context: NodeContext) -> Variables:
+def nextcloud_variables(context: NodeContext) -> Variables:
     """Return Nextcloud's release, address and settings."""
     region = context.region
     settings = region.settings_of(Nextcloud)
-    release = release_of(context)
+    release = release_to_install(context)
     return {
         "nextcloud_version": release.version,
         "nextcloud_url": release.url,
         "nextcloud_sha256": release.sha256,
         "nextcloud_domain": region.fqdn(settings.host),
         "nextcloud_quota": settings.quota,
-        "nextcloud_languages": translations(context).all_candidates(region.languages),
+        "nextcloud_languages": translations_to_install(context).candidates_for_languages(
+            region.languages
+        ),
         "nextcloud_phone_region": region.country or "",
         "nextcloud_maintenance_window_start": maintenance_hour(region.timezone),
         "nextcloud_low_bandwidth": region.bandwidth == "low",
         "nextcloud_mail_from": region.mail.from_ if region.mail else region.contact,
         "nextcloud_check_email": context.emails_for_checks[releases.NAME],
-        **apps.variables(context, release.version),
-        **bigbluebutton_rooms.variables(context),
+        **apps.app_variables(context, release.version),
+        **bigbluebutton_rooms.room_variables(context),
     }
 
 
-def redis(_: NodeContext) -> Variables:
+def redis_variables(_: NodeContext) -> Variables:
     """Return who may use the Redis socket."""
     return {"redis_socket_group_members": ["www-data"]}
 
@@ -52,32 +54,32 @@ def secret_variables(region: Region, _: str, secrets: Secrets) -> Variables:
     return own | bigbluebutton_rooms.secret_variables(region, secrets)
 
 
-def release_of(context: NodeContext) -> Artifact:
+def release_to_install(context: NodeContext) -> Artifact:
     """Return the release to install: the sandbox's, the region's choice, or the OS's newest."""
     if found := context.endpoints.artifacts.get(releases.NAME):
         return found
     selected = context.region.settings_of(Nextcloud).version
     if selected is not None:
-        return context.inventory.releases[releases.NAME][selected]
+        return context.loaded_region.releases[releases.NAME][selected]
     return releases.newest_for_os(context.region.nodes[context.node].os)
 
 
 def archives_to_download(context: NodeContext) -> list[Artifact]:
     """Return the release and the archives of its apps."""
-    release = release_of(context)
+    release = release_to_install(context)
     pins = apps.apps_with_pins(context, release.version).values()
     return [release, *(pin for pin in pins if pin is not None)]
 
 
-def translations(context: NodeContext) -> Translations:
+def translations_to_install(context: NodeContext) -> Translations:
     """Return the languages of the release to install."""
-    return languages.of_version(release_of(context).version)
+    return languages.translations_of_version(release_to_install(context).version)
 
 
-def access_info(context: NodeContext) -> AccessInfo:
+def release_and_login(context: NodeContext) -> ReleaseAndLogin:
     """Return how people open Nextcloud: its release and the administrator's login."""
     note = f"password: deploy secrets show {context.region.region} nextcloud_admin_password"
-    return AccessInfo(release_of(context).version, "admin", note)
+    return ReleaseAndLogin(release_to_install(context).version, "admin", note)
 
 
 def maintenance_hour(timezone: str) -> int:

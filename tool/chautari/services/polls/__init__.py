@@ -29,7 +29,7 @@ def service_with_app(name: str) -> Service:
         roles=(*app.roles, name),
         databases=app.databases,
         secrets=app.secret_specs(),
-        variables={name: variables.variables},
+        variables={name: variables.app_variables},
         translations=lambda _: app.translations,
     )
 
@@ -49,6 +49,6 @@ SERVICE = Service(
     sends_mail=True,
     check_mailbox="chautari-polls",
     rules=RULES,
-    access_info=variables.access_info,
+    release_and_login=variables.release_and_login,
     service_for_region=service_for_region,
 )

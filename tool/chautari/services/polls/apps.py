@@ -11,7 +11,7 @@ from typing import NamedTuple
 from chautari.region.operating_systems import PHP_OF
 from chautari.services.artifacts import Artifact
 from chautari.services.base import Role
-from chautari.services.languages import Translations, names
+from chautari.services.languages import Translations, split_names
 from chautari.services.secret_spec import SecretSpec
 
 NAME = "polls"
@@ -66,14 +66,14 @@ APPS: dict[str, PollApp] = {
         databases={"mariadb": ("framadate",)},
         secrets={"framadate_admin_password": "login `admin` of Framadate's administration"},
         translations=Translations(
-            "1.1.19", "locale/*.json", names("fr ar br ca de eo es gl it nl oc")
+            "1.1.19", "locale/*.json", split_names("fr ar br ca de eo es gl it nl oc")
         ),
         php=((7, 3), (8, 4)),
     ),
 }
 
 
-def check_app(value: str) -> str:
+def check_app_name(value: str) -> str:
     """Return `value` when it names an app that can run the polls."""
     if value not in APPS:
         raise ValueError(f"{value!r} is not known; choose: {', '.join(APPS)}")

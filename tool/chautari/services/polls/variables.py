@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chautari.services.artifacts import Artifact
-from chautari.services.base import AccessInfo
+from chautari.services.base import ReleaseAndLogin
 from chautari.services.polls.apps import APPS, NAME
 from chautari.services.polls.settings import Polls
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from chautari.services.base import Variables
 
 
-def release_of(context: NodeContext) -> Artifact:
+def release_to_install(context: NodeContext) -> Artifact:
     """Return the release to install: the sandbox's, the region's choice, or the newest known."""
     settings = context.region.settings_of(Polls)
     if found := context.endpoints.artifacts.get(settings.app):
         return found
     known = APPS[settings.app].release
-    pins = context.inventory.releases.get(settings.app, {})
+    pins = context.loaded_region.releases.get(settings.app, {})
     return pins.get(settings.version or known.version, known)
 
 
 def archives_to_download(context: NodeContext) -> list[Artifact]:
     """Return the release of the app."""
-    return [release_of(context)]
+    return [release_to_install(context)]
 
 
-def variables(context: NodeContext) -> Variables:
+def app_variables(context: NodeContext) -> Variables:
     """Return the app's release, address and settings, named after the app."""
     region, settings = context.region, context.region.settings_of(Polls)
-    pinned = release_of(context)
+    pinned = release_to_install(context)
     found = {
         "version": pinned.version,
         "url": pinned.url,
@@ -48,8 +48,8 @@ def variables(context: NodeContext) -> Variables:
     return {f"{settings.app}_{name}": value for name, value in found.items()}
 
 
-def access_info(context: NodeContext) -> AccessInfo:
+def release_and_login(context: NodeContext) -> ReleaseAndLogin:
     """Return how people open the app: its release and the administrator's login."""
     secret = f"{context.region.settings_of(Polls).app}_admin_password"
     note = f"password: deploy secrets show {context.region.region} {secret}"
-    return AccessInfo(release_of(context).version, "admin", note)
+    return ReleaseAndLogin(release_to_install(context).version, "admin", note)

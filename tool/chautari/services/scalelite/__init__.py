@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from chautari.services.artifacts import Image
 from chautari.services.base import Role, Service
-from chautari.services.containers import REDIS_PASSWORD, container_rules, redis_variables
+from chautari.services.containers import (
+    REDIS_PASSWORD,
+    redis_variables,
+    region_rules_of_container_service,
+)
 from chautari.services.scalelite import variables
 from chautari.services.scalelite.secrets import SECRETS
 from chautari.services.scalelite.settings import Scalelite
@@ -24,7 +28,7 @@ SERVICE = Service(
     secrets=(*SECRETS, REDIS_PASSWORD),
     secret_variables=variables.secret_variables,
     host_of="bigbluebutton",
-    variables={"redis": redis_variables, "scalelite": variables.scalelite},
-    rules=container_rules(NAME),
-    access_info=variables.access_info,
+    variables={"redis": redis_variables, "scalelite": variables.scalelite_variables},
+    rules=region_rules_of_container_service(NAME),
+    release_and_login=variables.release_and_login,
 )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.base import AccessInfo
+from chautari.services.base import ReleaseAndLogin
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
 from chautari.services.containers import (
     REDIS_PORT,
-    image_of,
     image_reference,
+    image_to_run,
     redis_secret_variables,
 )
 from chautari.services.scalelite.secrets import SECRETS
@@ -23,12 +23,12 @@ NAME = "scalelite"
 PORT = 3000
 
 
-def scalelite(context: NodeContext) -> Variables:
+def scalelite_variables(context: NodeContext) -> Variables:
     """Return the pool's name and its servers."""
     region = context.region
     return {
-        "scalelite_image": image_reference(image_of(context, NAME)),
-        "scalelite_version": image_of(context, NAME).version,
+        "scalelite_image": image_reference(image_to_run(context, NAME)),
+        "scalelite_version": image_to_run(context, NAME).version,
         "scalelite_domain": region.public_name(NAME, context.node),
         "scalelite_port": PORT,
         "scalelite_servers": [
@@ -51,8 +51,9 @@ def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
     }
 
 
-def access_info(context: NodeContext) -> AccessInfo:
+def release_and_login(context: NodeContext) -> ReleaseAndLogin:
     """Return how an operator inspects Scalelite: its release, and its command."""
-    return AccessInfo(
-        image_of(context, NAME).version, note="to list its servers, run chautari-pool on this node"
+    return ReleaseAndLogin(
+        image_to_run(context, NAME).version,
+        note="to list its servers, run chautari-pool on this node",
     )

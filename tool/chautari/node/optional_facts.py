@@ -20,7 +20,7 @@ TEMPORARY = 0x01  # flag of a random address that the kernel uses for privacy an
 FAR4, FAR6 = "8.8.8.8", "2404:6800:400a:800::1012"
 
 
-def address_facts(names: Iterable[str]) -> dict[str, object]:
+def optional_facts(names: Iterable[str]) -> dict[str, object]:
     """Return facts by name; an address that the node does not have is empty."""
     return {name: FACTS[name]() for name in sorted(set(names))}
 
@@ -38,7 +38,7 @@ def _default_address(family: socket.AddressFamily, far: str) -> str:
         return ""
 
 
-def _addresses4() -> list[str]:
+def _ipv4_addresses() -> list[str]:
     """Return every address of this machine except the loopback's, from the kernel's routes.
 
     The table has one line for an address and describes it in the lines below.
@@ -53,7 +53,7 @@ def _addresses4() -> list[str]:
     return sorted(found)
 
 
-def _addresses6() -> list[str]:
+def _ipv6_addresses() -> list[str]:
     entries = (line.split() for line in _read_lines(IF_INET6))
     return sorted(
         socket.inet_ntop(socket.AF_INET6, bytes.fromhex(entry[0]))
@@ -72,7 +72,7 @@ def _read_lines(file: Path) -> list[str]:
 FACTS: dict[str, Callable[[], Any]] = {
     "default_ipv4": lambda: _default_address(socket.AF_INET, FAR4),
     "default_ipv6": lambda: _default_address(socket.AF_INET6, FAR6),
-    "all_ipv4_addresses": _addresses4,
-    "all_ipv6_addresses": _addresses6,
+    "all_ipv4_addresses": _ipv4_addresses,
+    "all_ipv6_addresses": _ipv6_addresses,
     "processor_vcpus": lambda: os.cpu_count() or 0,
 }

@@ -11,7 +11,7 @@ import pytest
 from report_samples import bad_report, good_report, hostile_report
 
 from chautari.paths import content_root
-from chautari.report import picture
+from chautari.report import picture_layout
 from chautari.report.html import render_html
 from chautari.report.model import (
     CheckResult,
@@ -19,7 +19,7 @@ from chautari.report.model import (
     NodeReport,
     RegionReport,
     RoleReport,
-    ServiceInfo,
+    ServiceAccess,
 )
 
 # Advance widths of DejaVu Sans and its bold face, in thousandths of the font's size: the widest
@@ -88,7 +88,7 @@ def report_of_every_role() -> RegionReport:
     for role in roles:
         count = 120 if role in services else 13
         report.checks += [CheckResult(node.name, role, "test_x", "passed")] * count
-    report.services = [ServiceInfo(name, "https://x/", node.name) for name in services]
+    report.services = [ServiceAccess(name, "https://x/", node.name) for name in services]
     report.doubles = [Double(name, "1", "") for name in services]
     assert len(services) > 4
     return report
@@ -99,11 +99,11 @@ def report_of_every_role() -> RegionReport:
 def test_texts_of_the_picture_do_not_overlap(make: type[RegionReport], kind: str) -> None:
     report = make()
     lines = scene_lines(report, kind)
-    boxes = picture.draw(report, {"wide": 3, "narrow": 1}[kind]).boxes
+    boxes = picture_layout.layout_picture(report, {"wide": 3, "narrow": 1}[kind]).boxes
     assert len(lines) >= 3 * len(boxes)
     for line in lines:
         inside = [box for box in boxes if box.x <= line.left and box.y <= line.baseline]
-        assert any(line.right <= box.x + picture.BOX_WIDTH for box in inside), line
+        assert any(line.right <= box.x + picture_layout.BOX_WIDTH for box in inside), line
     for one, other in combinations(lines, 2):
         apart = one.right < other.left or other.right < one.left
         assert apart or abs(one.baseline - other.baseline) > 10, (one, other)
@@ -121,7 +121,7 @@ def test_skipped_checks_do_not_count_as_failures() -> None:
     report.checks[1].outcome = "skipped"
     report.checks.append(CheckResult("med1", "base", "test_a", "passed"))
     report.checks.append(CheckResult("med1", "base", "test_b", "skipped"))
-    boxes = {box.name: box for box in picture.draw(report, 3).boxes}
+    boxes = {box.name: box for box in picture_layout.layout_picture(report, 3).boxes}
     shown = {badge.label: (badge.detail, badge.tone) for badge in boxes["med1"].ground}
     assert shown == {"nginx": ("skipped", "wait"), "base": ("1/1", "good")}
 
@@ -129,9 +129,16 @@ def test_skipped_checks_do_not_count_as_failures() -> None:
 def test_role_without_checks_is_shown_only_where_nothing_was_checked() -> None:
     report = good_report()
     report.nodes[1].roles.append(RoleReport("setup", ok=1))
-    assert "setup" not in [badge.label for badge in picture.draw(report, 3).boxes[1].ground]
+    assert "setup" not in [
+        badge.label for badge in picture_layout.layout_picture(report, 3).boxes[1].ground
+    ]
     report.nodes[1].roles[-1].failed = 1
-    failed = {badge.label: badge.tone for badge in picture.draw(report, 3).boxes[1].ground}
+    failed = {
+        badge.label: badge.tone
+        for badge in picture_layout.layout_picture(report, 3).boxes[1].ground
+    }
     assert failed["setup"] == "bad"
     report.nodes[1].roles[-1].failed, report.checks = 0, []
-    assert "setup" in [badge.label for badge in picture.draw(report, 3).boxes[1].ground]
+    assert "setup" in [
+        badge.label for badge in picture_layout.layout_picture(report, 3).boxes[1].ground
+    ]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from receipt_samples import inputs, reason_text, record, write_receipt
 
-from chautari.node import addresses, reason_texts, receipt_writer, receipts
+from chautari.node import optional_facts, reason_texts, receipt_writer, receipts
 
 FIB = """\
 Main:
@@ -42,15 +42,15 @@ INNER = ("default_ipv4", "all_ipv4_addresses", "processor_vcpus")
 @pytest.fixture
 def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return fake tables of the kernel, which a test may change."""
-    monkeypatch.setattr(addresses, "FIB", tmp_path / "fib")
-    monkeypatch.setattr(addresses, "IF_INET6", tmp_path / "inet6")
+    monkeypatch.setattr(optional_facts, "FIB", tmp_path / "fib")
+    monkeypatch.setattr(optional_facts, "IF_INET6", tmp_path / "inet6")
     (tmp_path / "fib").write_text(FIB)
     (tmp_path / "inet6").write_text(IF_INET6)
     return tmp_path
 
 
 def test_addresses_come_from_kernel_tables(tables: Path) -> None:
-    assert addresses.address_facts(["all_ipv4_addresses", "all_ipv6_addresses"]) == {
+    assert optional_facts.optional_facts(["all_ipv4_addresses", "all_ipv6_addresses"]) == {
         "all_ipv4_addresses": ["10.0.0.4", "10.0.0.5"],
         "all_ipv6_addresses": ["2001:db8::11"],
     }
@@ -59,17 +59,17 @@ def test_addresses_come_from_kernel_tables(tables: Path) -> None:
 def test_addresses_are_empty_without_kernel_tables(tables: Path) -> None:
     (tables / "fib").unlink()
     (tables / "inet6").unlink()
-    found = addresses.address_facts(["all_ipv4_addresses", "all_ipv6_addresses"])
+    found = optional_facts.optional_facts(["all_ipv4_addresses", "all_ipv6_addresses"])
     assert list(found.values()) == [[], []]
 
 
 def test_default_address_is_that_of_the_default_route(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(addresses, "FAR4", "127.0.0.1")
-    assert addresses.address_facts(["default_ipv4"]) == {"default_ipv4": "127.0.0.1"}
-    monkeypatch.setattr(addresses, "FAR4", "no address")
-    assert addresses.address_facts(["default_ipv4"]) == {"default_ipv4": ""}
+    monkeypatch.setattr(optional_facts, "FAR4", "127.0.0.1")
+    assert optional_facts.optional_facts(["default_ipv4"]) == {"default_ipv4": "127.0.0.1"}
+    monkeypatch.setattr(optional_facts, "FAR4", "no address")
+    assert optional_facts.optional_facts(["default_ipv4"]) == {"default_ipv4": ""}
 
 
 def test_default_address_is_empty_without_a_default_route(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,15 +77,15 @@ def test_default_address_is_empty_without_a_default_route(monkeypatch: pytest.Mo
         raise OSError(97, "no such family")
 
     monkeypatch.setattr(socket, "socket", none)
-    assert addresses.address_facts(["default_ipv6"]) == {"default_ipv6": ""}
+    assert optional_facts.optional_facts(["default_ipv6"]) == {"default_ipv6": ""}
 
 
 def test_cores_are_counted() -> None:
-    assert addresses.address_facts(["processor_vcpus"]) == {"processor_vcpus": os.cpu_count()}
+    assert optional_facts.optional_facts(["processor_vcpus"]) == {"processor_vcpus": os.cpu_count()}
 
 
 def test_every_fact_has_a_label() -> None:
-    assert set(addresses.FACTS) <= set(reason_texts.FACT_NAMES)
+    assert set(optional_facts.FACTS) <= set(reason_texts.FACT_NAMES)
 
 
 @pytest.fixture
@@ -95,7 +95,9 @@ def now(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "default_ipv4": "10.0.0.5", "all_ipv4_addresses": ["10.0.0.5"], "processor_vcpus": 4,
         "default_ipv6": "", "all_ipv6_addresses": [],
     }  # fmt: skip
-    monkeypatch.setattr(addresses, "FACTS", {name: lambda name=name: found[name] for name in found})
+    monkeypatch.setattr(
+        optional_facts, "FACTS", {name: lambda name=name: found[name] for name in found}
+    )
     return found
 
 

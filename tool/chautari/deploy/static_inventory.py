@@ -6,56 +6,57 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from chautari.deploy.request import Request, open_secrets
+from chautari.deploy.request import Request, open_and_complete_secrets
 from chautari.errors import BadInput
 from chautari.files import create_private_folder, write_atomically
-from chautari.region.load import Inventory
+from chautari.region.load import LoadedRegion
 from chautari.render import inventory, variables
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.render.inventory import SECRET_FILE, Connection
+from chautari.render.inventory import SECRET_FILE, SSHConnection
 from chautari.render.provider import known_endpoints
 from chautari.render.variables import NodeContext
-from chautari.ssh.target import SSHTarget, targets
+from chautari.ssh.target import SSHTarget, ssh_targets
 
 
-def folder_of_each_region(inventories: Sequence[Inventory], output: Path) -> list[Path]:
+def output_folders(loaded_regions: Sequence[LoadedRegion], output: Path) -> list[Path]:
     """Return where each inventory is written: `output` itself, or one folder in it for each region.
 
     Raises:
         BadInput: when two regions have the same name, and would be written to one folder.
     """
-    if len(inventories) == 1:
+    if len(loaded_regions) == 1:
         return [output]
-    [(name, times)] = Counter(item.region.region for item in inventories).most_common(1)
+    [(name, times)] = Counter(item.region.region for item in loaded_regions).most_common(1)
     if times > 1:
         raise BadInput(
             f"two of these regions are called {name} and would be written to one folder",
             fix="name each region once, or write them to two folders: -o DIR",
         )
-    return [output / item.region.region for item in inventories]
+    return [output / item.region.region for item in loaded_regions]
 
 
-def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
+def write_static_inventory(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
     """Write the inventory of all nodes into `folder` and return the files; nothing is started."""
-    endpoints = known_endpoints(request.inventory)
+    endpoints = known_endpoints(request.loaded_region)
     if (
         with_secrets
         and endpoints is PUBLIC_INTERNET
-        and request.inventory.region.sandbox is not None
+        and request.loaded_region.region.sandbox is not None
     ):
-        name = request.inventory.region.region
+        name = request.loaded_region.region.region
         raise BadInput(
             "the region's sandbox was never started, so its mail password is not known yet",
             fix=f"deploy sandbox up {name}, or render with --no-secrets",
         )
     if with_secrets:
         create_private_folder(folder)
-    secrets = open_secrets(request, endpoints) if with_secrets else None
+    secrets = open_and_complete_secrets(request, endpoints) if with_secrets else None
     names = request.node_names()
     nodes = [
-        variables.of_node(NodeContext(request.inventory, endpoints, n), secrets) for n in names
+        variables.variables_of_node(NodeContext(request.loaded_region, endpoints, n), secrets)
+        for n in names
     ]
-    reached = targets(request.inventory, endpoints, names)
+    reached = ssh_targets(request.loaded_region, endpoints, names)
     files = inventory.inventory_files(
         nodes, {target.name: _connection_settings(target) for target in reached}
     )
@@ -68,8 +69,8 @@ def export(request: Request, folder: Path, with_secrets: bool) -> list[Path]:
     return written
 
 
-def _connection_settings(target: SSHTarget) -> Connection:
-    return Connection(
+def _connection_settings(target: SSHTarget) -> SSHConnection:
+    return SSHConnection(
         target.address,
         target.port,
         target.user,

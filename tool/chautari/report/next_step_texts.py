@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from chautari.report.templates import Template
+from chautari.report.message_templates import Template
 
 # The known causes of failures, with what to do.
 CAUSES: dict[str, Template] = {

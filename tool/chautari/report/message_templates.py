@@ -30,7 +30,7 @@ class _Formatter(Formatter):
         return format(text, format_spec)
 
 
-def render(template: Template | None, code: str, data: Data) -> str:
+def fill_template(template: Template | None, code: str, data: Data) -> str:
     """Return the text of a code; without a fitting template, the code with its data."""
     try:
         if callable(template):

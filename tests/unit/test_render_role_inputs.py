@@ -14,13 +14,13 @@ from region_samples import ROOT
 
 from chautari.deploy.survey import COMPARED
 from chautari.node import receipt_writer
-from chautari.render import inputs
+from chautari.render import role_inputs
 from chautari.render.variables import NodeVariables
 
 KEY = "canary-key"
 CACHED = (
-    inputs.receipt_declaration, inputs.with_shared_roles, inputs._role_files, inputs._digest_files,
-    inputs._variables_in_argument_specs, inputs.plays_by_role,
+    role_inputs.receipt_declaration, role_inputs.with_shared_roles, role_inputs._role_files,
+    role_inputs._digest_files, role_inputs._variables_in_argument_specs, role_inputs.plays_by_role,
 )  # fmt: skip
 
 
@@ -32,10 +32,10 @@ def clear_caches() -> None:
 @pytest.fixture
 def content(med1: NodeVariables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return a copy of the playbooks and of the node's roles, which a test may change."""
-    roles = {f"roles/{part}" for role in med1.roles for part in inputs.with_shared_roles(role)}
+    roles = {f"roles/{part}" for role in med1.roles for part in role_inputs.with_shared_roles(role)}
     for name in ("playbooks", *roles):
         shutil.copytree(ROOT / name, tmp_path / "content" / name)
-    monkeypatch.setattr(inputs, "content_root", lambda: tmp_path / "content")
+    monkeypatch.setattr(role_inputs, "content_root", lambda: tmp_path / "content")
     clear_caches()
     yield tmp_path / "content"
     clear_caches()
@@ -48,7 +48,7 @@ def med1(tmp_path: Path) -> NodeVariables:
 
 def inputs_of(of: NodeVariables, key: str = KEY, ansible: str = "a" * 64) -> dict[str, Any]:
     clear_caches()
-    return {item["role"]: item for item in inputs.of_node(of, key, ansible)}
+    return {item["role"]: item for item in role_inputs.role_inputs_of_node(of, key, ansible)}
 
 
 def changed(before: dict[str, Any], after: dict[str, Any], part: str) -> set[str]:
@@ -162,8 +162,10 @@ def test_facts_that_a_role_declares_are_inputs(content: Path, med1: NodeVariable
 
 
 def test_declaration_names_the_facts_of_a_role() -> None:
-    assert {"default_ipv4", "all_ipv4_addresses"} <= set(inputs.receipt_declaration("turn").facts)
-    assert "processor_vcpus" in inputs.receipt_declaration("bigbluebutton").facts
+    assert {"default_ipv4", "all_ipv4_addresses"} <= set(
+        role_inputs.receipt_declaration("turn").facts
+    )
+    assert "processor_vcpus" in role_inputs.receipt_declaration("bigbluebutton").facts
 
 
 def test_survey_sends_every_input_that_a_receipt_records() -> None:
@@ -200,14 +202,14 @@ def test_inputs_hold_neither_secrets_nor_their_plain_digests(med1: NodeVariables
         for value in (SECRETS[name], json.dumps(SECRETS[name]), f"{SECRETS[name]}\n"):
             for algorithm in ("md5", "sha1", "sha256"):
                 digest = hashlib.new(algorithm, value.encode()).hexdigest()
-                assert digest[: inputs.DIGEST_LETTERS] not in text
+                assert digest[: role_inputs.DIGEST_LETTERS] not in text
 
 
 def test_role_needs_only_roles_of_the_node(tmp_path: Path) -> None:
     bog1, med1 = inputs_of(node(tmp_path, "bog1")), inputs_of(node(tmp_path, "med1"))
     assert (bog1["mail"]["needs"], med1["tls"]["needs"]) == ([], ["nginx"])
     for item in (*bog1.values(), *med1.values()):
-        assert set(item["needs"]) <= set(inputs.receipt_declaration(item["role"]).needs)
+        assert set(item["needs"]) <= set(role_inputs.receipt_declaration(item["role"]).needs)
     fewer = node(tmp_path, "med1")._replace(roles=("base", "nginx", "nextcloud"))
     assert inputs_of(fewer)["nextcloud"]["needs"] == ["nginx"]
 
@@ -215,7 +217,7 @@ def test_role_needs_only_roles_of_the_node(tmp_path: Path) -> None:
 def test_inputs_have_probes_with_script_and_title(med1: NodeVariables) -> None:
     for role, item in inputs_of(med1).items():
         probes = {i["name"]: i["script"] for i in item["items"] if i["kind"] == "probe"}
-        declared = inputs.receipt_declaration(role).probes
+        declared = role_inputs.receipt_declaration(role).probes
         assert probes == {
             title: (ROOT / "roles" / role / "probes" / file).read_text()
             for file, title in declared.items()

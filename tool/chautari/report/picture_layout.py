@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from chautari.report import summary
 from chautari.report.model import NodeReport, RegionReport
 from chautari.report.summary import ServiceChecks, Tone
-from chautari.report.text import one_line
+from chautari.report.text import to_one_line
 
 BOX_WIDTH = 300
 _GAP = 28
@@ -26,7 +26,7 @@ _BOLD, _REGULAR = 0.70, 0.62
 _BETWEEN = 10  # free between two texts on one line
 
 
-class Badge(NamedTuple):
+class ServiceBadge(NamedTuple):
     """A service or a role in a node's box, with its corner relative to the box."""
 
     x: int
@@ -38,7 +38,7 @@ class Badge(NamedTuple):
     height: int = _GROUND
 
 
-class Box(NamedTuple):
+class NodeBox(NamedTuple):
     """One node: its place, its words and what stands on it."""
 
     x: int
@@ -48,27 +48,27 @@ class Box(NamedTuple):
     detail: str
     state: str
     tone: Tone
-    services: tuple[Badge, ...]
-    ground: tuple[Badge, ...]
+    services: tuple[ServiceBadge, ...]
+    ground: tuple[ServiceBadge, ...]
     root: str
 
 
-class Picture(NamedTuple):
+class PictureLayout(NamedTuple):
     """The whole picture for one number of columns."""
 
     width: int
     height: int
     middle: int
-    boxes: tuple[Box, ...]
+    boxes: tuple[NodeBox, ...]
 
 
-def draw(report: RegionReport, columns: int) -> Picture:
+def layout_picture(report: RegionReport, columns: int) -> PictureLayout:
     """Place every node in rows of at most `columns`, below the region's tree."""
     columns = max(1, min(columns, len(report.nodes)))
     if (columns, len(report.nodes)) == (3, 4):
         columns = 2
     width = 2 * _MARGIN + columns * BOX_WIDTH + (columns - 1) * _GAP
-    boxes: list[Box] = []
+    boxes: list[NodeBox] = []
     top = _TOP
     for place, node in enumerate(report.nodes):
         if place and place % columns == 0:
@@ -76,25 +76,25 @@ def draw(report: RegionReport, columns: int) -> Picture:
         x = _MARGIN + place % columns * (BOX_WIDTH + _GAP)
         above = boxes[-columns] if place >= columns else None
         boxes.append(
-            _layout_node_box(report, node, (x, top), _connector(x, top, width // 2, above))
+            _layout_node_box(report, node, (x, top), _line_to_box(x, top, width // 2, above))
         )
-    return Picture(width, _lowest_edge(boxes) + _MARGIN, width // 2, tuple(boxes))
+    return PictureLayout(width, _lowest_edge(boxes) + _MARGIN, width // 2, tuple(boxes))
 
 
-def _lowest_edge(boxes: list[Box]) -> int:
+def _lowest_edge(boxes: list[NodeBox]) -> int:
     return max((box.y + box.height for box in boxes), default=_TOP)
 
 
 def _layout_node_box(
     report: RegionReport, node: NodeReport, corner: tuple[int, int], root: str
-) -> Box:
+) -> NodeBox:
     groups = summary.node_checks_by_service(report, node)
     services = _service_badges([group for group in groups if group.info])
     below = _HEAD + sum(badge.height for badge in services)
     ground = _role_badges([group for group in groups if not group.info], below, node)
     words = summary.state_words(node)
     state_width = _text_width(words.word, 14, _BOLD)
-    return Box(
+    return NodeBox(
         *corner,
         max((badge.y + badge.height for badge in ground), default=below) + _FOOT,
         _shorten_to_width(node.name, BOX_WIDTH - 46 - _SIDE - _BETWEEN - state_width, 18, _BOLD),
@@ -110,22 +110,24 @@ def _layout_node_box(
     )  # fmt: skip
 
 
-def _service_badges(groups: list[ServiceChecks]) -> tuple[Badge, ...]:
-    badges: list[Badge] = []
+def _service_badges(groups: list[ServiceChecks]) -> tuple[ServiceBadge, ...]:
+    badges: list[ServiceBadge] = []
     y = _HEAD
     for group in groups:
         detail = _passed_of_completed(group)
         room = BOX_WIDTH - 40 - 34 - _BETWEEN - _text_width(detail, 13, _REGULAR)
         label, height = _shorten_to_width(group.service, room, 15, _BOLD), _SERVICE
         height += _DOUBLE_NOTE if group.double else 0
-        badges.append(Badge(_SIDE, y, label, detail, group.tone, group.double, height))
+        badges.append(ServiceBadge(_SIDE, y, label, detail, group.tone, group.double, height))
         y += height
     return tuple(badges)
 
 
-def _role_badges(groups: list[ServiceChecks], top: int, node: NodeReport) -> tuple[Badge, ...]:
+def _role_badges(
+    groups: list[ServiceChecks], top: int, node: NodeReport
+) -> tuple[ServiceBadge, ...]:
     """Place the roles in two columns; one with a long name has a row of its own."""
-    badges: list[Badge] = []
+    badges: list[ServiceBadge] = []
     half = (BOX_WIDTH - 2 * _SIDE) // 2
     row = column = 0
     for group in groups:
@@ -137,7 +139,7 @@ def _role_badges(groups: list[ServiceChecks], top: int, node: NodeReport) -> tup
             row, column = row + 1, 0
         label = _shorten_to_width(group.service, half * (1 + whole) - other, 13, _REGULAR)
         x, y = _SIDE + column * half, top + row * _GROUND
-        badges.append(Badge(x, y, label, detail, "bad" if broken else group.tone))
+        badges.append(ServiceBadge(x, y, label, detail, "bad" if broken else group.tone))
         row, column = (row, 1) if not whole and column == 0 else (row + 1, 0)
     return tuple(badges)
 
@@ -156,11 +158,11 @@ def _text_width(text: str, size: float, character: float) -> float:
 
 def _shorten_to_width(text: object, width: float, size: float, character: float) -> str:
     """Return a text on one line that is at most `width` wide, with an ellipsis when cut."""
-    line, cells = one_line(text), int(width / size / character)
+    line, cells = to_one_line(text), int(width / size / character)
     return line if cell_len(line) <= cells else set_cell_size(line, max(0, cells - 1)) + "…"
 
 
-def _connector(x: int, y: int, middle: int, above: Box | None) -> str:
+def _line_to_box(x: int, y: int, middle: int, above: NodeBox | None) -> str:
     """Return the root that reaches a box: from the seat, or from the box above it."""
     x += BOX_WIDTH // 2
     if above:

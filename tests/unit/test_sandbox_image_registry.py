@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chautari_sandbox import registry
+from chautari_sandbox import image_registry
 from chautari_sandbox.spec import RequiredImage
 from chautari_sandbox.state import MirroredArtifact
 
@@ -16,13 +16,13 @@ from chautari_sandbox.state import MirroredArtifact
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, MirroredArtifact]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry.paths, "cache_dir", lambda: tmp_path / "cache")
+    monkeypatch.setattr(image_registry.paths, "cache_dir", lambda: tmp_path / "cache")
     (tmp_path / "cache" / "images").mkdir(parents=True)
     base = tmp_path / "base.tar"
     with tarfile.open(base, "w") as archive:
         archive.addfile(tarfile.TarInfo("etc"))
     required = (RequiredImage("scalelite", "1.8.5"),)
-    [found] = registry.publish_images(
+    [found] = image_registry.publish_images(
         required, base, tmp_path / "shelf", "http://mirror.example.org/"
     )
     return tmp_path / "shelf" / "v2" / "double" / "scalelite", found
@@ -58,5 +58,8 @@ def test_registry_deletes_images_without_a_use(
     made: tuple[Path, MirroredArtifact], tmp_path: Path
 ) -> None:
     folder, _ = made
-    assert registry.publish_images((), None, tmp_path / "shelf", "http://mirror.example.org/") == ()
+    assert (
+        image_registry.publish_images((), None, tmp_path / "shelf", "http://mirror.example.org/")
+        == ()
+    )
     assert not folder.exists()

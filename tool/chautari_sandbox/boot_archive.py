@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Entry:
+class ArchiveEntry:
     """One file, folder or link at an absolute path, owned by root."""
 
     path: str
@@ -19,22 +19,22 @@ class Entry:
     kind: bytes = tarfile.REGTYPE
 
 
-def text_entry(path: str, content: str, mode: int = 0o644) -> Entry:
+def text_entry(path: str, content: str, mode: int = 0o644) -> ArchiveEntry:
     """Return the entry of a text file."""
-    return Entry(path, content.encode(), mode)
+    return ArchiveEntry(path, content.encode(), mode)
 
 
-def folder_entry(path: str, mode: int = 0o755) -> Entry:
+def folder_entry(path: str, mode: int = 0o755) -> ArchiveEntry:
     """Return the entry of a folder."""
-    return Entry(path, mode=mode, kind=tarfile.DIRTYPE)
+    return ArchiveEntry(path, mode=mode, kind=tarfile.DIRTYPE)
 
 
-def link_entry(path: str, target: str) -> Entry:
+def link_entry(path: str, target: str) -> ArchiveEntry:
     """Return the entry of a symbolic link."""
-    return Entry(path, target.encode(), 0o777, tarfile.SYMTYPE)
+    return ArchiveEntry(path, target.encode(), 0o777, tarfile.SYMTYPE)
 
 
-def tar_archive(entries: Iterable[Entry]) -> bytes:
+def tar_archive(entries: Iterable[ArchiveEntry]) -> bytes:
     """Return entries as a tar archive in their order, with fixed times and owners.
 
     Nothing follows the two empty blocks that end an archive: podman stops reading there, and
@@ -48,7 +48,7 @@ def tar_archive(entries: Iterable[Entry]) -> bytes:
     return buffer.getvalue()[:end]
 
 
-def _add_entry(tar: tarfile.TarFile, entry: Entry) -> None:
+def _add_entry(tar: tarfile.TarFile, entry: ArchiveEntry) -> None:
     info = tarfile.TarInfo(entry.path.lstrip("/"))
     info.mode, info.type = entry.mode, entry.kind
     if entry.kind == tarfile.SYMTYPE:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def session_processes() -> list[int]:
+def own_and_ancestor_pids() -> list[int]:
     """Return the ids of this process and its ancestors; sshd of the login is one of them."""
     found, pid = [], os.getpid()
     while pid > 1:

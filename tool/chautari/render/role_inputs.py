@@ -85,7 +85,7 @@ def receipt_declaration(role: str) -> ReceiptDeclaration:
     return ReceiptDeclaration(**declared, reload_markers=markers)
 
 
-def of_node(node: NodeVariables, key: str, ansible: str) -> list[RoleInputs]:
+def role_inputs_of_node(node: NodeVariables, key: str, ansible: str) -> list[RoleInputs]:
     """Return the inputs of every role of `node`, in the order they run.
 
     Args:
