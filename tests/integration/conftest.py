@@ -100,17 +100,31 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+# Files that use the node `ground` alone, and files that have machines of their own.
+ON_GROUND = ("test_faults.py", "test_interruptions.py", "test_ssh_settings.py")
+ON_OWN_MACHINES = ("test_existing_machines.py", "test_ordinary_account.py")
+# The longest first: a worker that finishes takes the next.
+SCOPES = ("ground", "other nodes", "own machines", "molecule")
+
+
+def scope_of(nodeid: str) -> str:
+    """Return which tests have to run in the same worker, since they use the same machines."""
+    file = nodeid.partition("::")[0].rpartition("/")[2]
+    if file in ON_GROUND or nodeid.endswith("[ground]"):
+        return "ground"
+    if file in ON_OWN_MACHINES:
+        return "own machines"
+    return "molecule" if file == "test_molecule.py" else "other nodes"
+
+
 class NodeScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Runs all tests of the node `ground` in one worker, and those of the other nodes in another.
+    """Runs all tests that use the same machines in one worker.
 
     Marks would be simpler, but xdist 3.8 ignores its groups under pytest 9.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0].rpartition("/")[2]
-        if file in ("test_faults.py", "test_interruptions.py") or nodeid.endswith("[ground]"):
-            return "ground"
-        return "molecule" if file == "test_molecule.py" else "others"
+        return scope_of(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -132,7 +146,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect tests of the long campaign in other sessions."""
+    """Order the tests of workers by scope; deselect the long campaign in other sessions."""
+    if is_worker(config):
+        items.sort(key=lambda item: SCOPES.index(scope_of(item.nodeid)))
     if config.getoption("--soak"):
         return
     left = [item for item in items if item.get_closest_marker("soak")]
