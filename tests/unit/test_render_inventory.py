@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -193,6 +194,18 @@ def test_bundle_leaves_out_editor_backups_and_caches(tmp_path: Path) -> None:
     assert not [name for name in names if "__pycache__" in name or "/molecule/" in name]
     assert {"ansible.cfg", "plugins/chautari_events.py", "settings.json"} <= set(names)
     assert {"lib/chautari/checks/inside.py", "lib/chautari/checks/record.py"} <= set(names)
+
+
+def test_bundle_holds_the_modules_that_checks_on_the_node_import(tmp_path: Path) -> None:
+    files = unpack_bundle(pack_bundle(nodes(tmp_path)[1]))
+    imported = {
+        module
+        for name, content in files.items()
+        if re.fullmatch(r"roles/\w+/checks/test_inside[.]py", name)
+        for module in re.findall(r"^from chautari[.]checks import (\w+)", content.decode(), re.M)
+    }
+    assert imported, "no check imports a module"
+    assert {f"lib/chautari/checks/{module}.py" for module in imported} <= set(files)
 
 
 def test_bundle_s_settings_hold_no_secret(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from chautari.checks import tls_profile
+
 pytestmark = pytest.mark.role("tls")
 
 HOOK = "/etc/letsencrypt/renewal-hooks/deploy/60-chautari"
@@ -80,3 +82,20 @@ def test_renewal_knows_its_way(host: Host, settings: dict[str, Any]) -> None:
         lines = host.file(path).content_string.splitlines() if host.file(path).exists else []
         assert "authenticator = webroot" in lines, f"{name} has no renewal"
         assert f"server = {settings['tls_acme_directory']}" in lines
+
+
+@pytest.mark.advice("Deploy again: it writes the settings of TLS.", units=[])
+def test_tls_ports_keep_the_intermediate_profile(host: Host, settings: dict[str, Any]) -> None:
+    """Open TLS ports refuse what Mozilla's intermediate profile excludes"""
+    opened = {item["port"] for item in settings["firewall_ports"] if item["protocol"] == "tcp"}
+    found, ports = [], set()
+    for address in tls_profile.public_listeners(host.check_output("ss -Hltn")):
+        # The firewall closes all other ports.
+        if str(address[1]) not in opened:
+            continue
+        for name in tls_profile.speaks_tls(address, names(settings)):
+            ports.add(address[1])
+            wrong = tls_profile.violations(address, name)
+            found += [f"port {address[1]} ({name}): {', '.join(wrong)}"] if wrong else []
+    assert ports or not names(settings), "no port completed a TLS handshake"
+    assert not found, "; ".join(found)

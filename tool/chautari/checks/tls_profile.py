@@ -1,0 +1,82 @@
+"""Offers to a TLS server what Mozilla's intermediate profile excludes, one handshake an offer."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import subprocess
+from collections.abc import Iterable
+from typing import NamedTuple
+
+PROFILE = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
+    "DHE-RSA-AES128-GCM-SHA256", "DHE-RSA-AES256-GCM-SHA384", "DHE-RSA-CHACHA20-POLY1305",
+)  # fmt: skip
+# Without the lowest level of security, OpenSSL does not offer old protocols and suites.
+ANY = "ALL:COMPLEMENTOFALL:@SECLEVEL=0"
+OTHER = ":".join((ANY, *(f"!{suite}" for suite in PROFILE)))
+SECONDS = 5
+Address = tuple[str, int]
+
+
+class Offer(NamedTuple):
+    """What a client offers, and nothing else: options of `openssl s_client`."""
+
+    label: str
+    options: tuple[str, ...] = ()
+
+
+EXCLUDED = (
+    Offer("TLS 1.0", ("-tls1", "-cipher", ANY)),
+    Offer("TLS 1.1", ("-tls1_1", "-cipher", ANY)),
+    Offer("suites outside the profile", ("-tls1_2", "-cipher", OTHER)),
+    *(Offer(f"group {name}", ("-groups", name)) for name in ("X448", "P-521", "ffdhe2048")),
+)
+USUAL = Offer("what clients offer")
+
+
+def accepted(address: Address, name: str, offer: Offer) -> str:
+    """Return what the server took of an offer (version and suite), or "" if it refused.
+
+    Python's ssl would need no process, but older versions offer no groups outside of NIST's.
+    """
+    host, port = address
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    argv = ("openssl", "s_client", "-connect", place, "-servername", name, *offer.options)
+    try:
+        done = subprocess.run(
+            argv, input=b"", capture_output=True, timeout=SECONDS, check=False
+        ).stdout
+    except subprocess.TimeoutExpired:
+        return ""
+    found = re.search(rb"^New, (?!\(NONE\))(\S+), Cipher is (\S+)", done, re.M)
+    return " ".join(part.decode() for part in found.groups()) if found else ""
+
+
+def public_listeners(listing: str) -> list[Address]:
+    """Return where programs listen for other machines, from the output of `ss -Hltn`."""
+    found = set()
+    for line in listing.splitlines():
+        host, _, port = line.split()[3].rpartition(":")
+        host = host.strip("[]").partition("%")[0]
+        address = None if host == "*" else ipaddress.ip_address(host)
+        if address is None or address.is_unspecified:
+            found.add(("::1" if host == "::" else "127.0.0.1", int(port)))
+        elif not address.is_loopback:
+            found.add((host, int(port)))
+    return sorted(found)
+
+
+def speaks_tls(address: Address, names: Iterable[str]) -> list[str]:
+    """Return the names for which the server completes a usual handshake."""
+    return [name for name in names if accepted(address, name, USUAL)]
+
+
+def violations(address: Address, name: str) -> list[str]:
+    """Return each excluded offer that the server took."""
+    return [
+        f"{offer.label} ({found})"
+        for offer in EXCLUDED
+        if (found := accepted(address, name, offer))
+    ]
