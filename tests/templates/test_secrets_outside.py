@@ -100,6 +100,7 @@ def test_script_for_bbb_conf_sets_secrets_without_arguments(machine: Path) -> No
     socket = machine / "opt/freeswitch/etc/freeswitch/autoload_configs/event_socket.conf.xml"
     assert hooks.read_text().splitlines()[0] == f"  sharedSecret: {SECRET}"
     assert f'<param name="password" value="{SECRET}"/>' in socket.read_text()
+    assert [file.stat().st_mode & 0o007 for file in (hooks, socket)] == [0, 0]
     arguments = (machine / "arguments").read_text()
     assert "xmlstarlet sel" in arguments and "sed -i" in arguments and "grep -q" in arguments
     assert SECRET not in arguments
