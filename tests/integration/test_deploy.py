@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration import leaks
 from tests.integration.conftest import (
     Outcome,
     ProgressReporter,
@@ -44,9 +45,21 @@ def snapshot_afterwards(
 
 
 @pytest.fixture(scope="module")
-def interrupted(proof: Proof) -> str:
-    """Return what the first deploy printed before it was killed, during the run on `cloud`."""
+def sampler(proof: Proof, tmp_path_factory: pytest.TempPathFactory) -> leaks.ArgumentSampler:
+    """Record the arguments of all processes from before the first deploy on."""
     reset_region(proof)
+    return leaks.ArgumentSampler(tmp_path_factory.mktemp("sampler") / "arguments")
+
+
+@pytest.fixture(scope="module")
+def arguments(sampler: leaks.ArgumentSampler, second: Outcome) -> str:
+    """Return the arguments of all processes during the deploys."""
+    return sampler.stop()
+
+
+@pytest.fixture(scope="module")
+def interrupted(proof: Proof, sampler: leaks.ArgumentSampler) -> str:
+    """Return what the first deploy printed before it was killed, during the run on `cloud`."""
     process = proof.start_deploy("region")
     output = ""
     assert process.stderr is not None
@@ -171,24 +184,34 @@ def test_reports_are_written_for_people_and_programs(second: Outcome) -> None:
     assert "double" in (folder / "report.html").read_text()
 
 
-def test_no_secret_leaks_from_the_run(proof: Proof, second: Outcome) -> None:
+def test_no_secret_leaks_from_the_run(proof: Proof, second: Outcome, arguments: str) -> None:
     """Search for every secret of the region where no secret may be."""
     state = api.load_state("proof")
     assert state is not None
     opened = store.open_secrets_file(load_region(proof.file).secrets_file, [state.ssh_key])
+    patterns = leaks.patterns_of(opened[name] for name in opened.names)
+    assert len(patterns) > 10 and min(map(len, patterns)) >= 16
     reports = "".join(file.read_text() for file in reports_dir("proof").rglob("*.*"))
-    journals = {node: proof.on(node, "sh", "-c", _WHERE_NO_SECRET_MAY_BE) for node in NODES}
-    for name in opened.names:
-        for place in (reports, second.stdout, second.stderr, *journals.values()):
-            assert opened[name] not in place, f"{name} leaked"
-    assert "chautari-run" in journals["cloud"]  # the search covers the journal
-
-
-_WHERE_NO_SECRET_MAY_BE = (
-    "journalctl --no-pager -o cat; cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' '; "
-    "find /var/lib/chautari /tmp /var/tmp /var/log -type f -size -2M -exec cat {} + ; "
-    "ls -R /run/chautari"
-)
+    places = {"reports": reports, "output": second.stdout + second.stderr, "arguments": arguments}
+    places |= {node: proof.on(node, "sh", "-c", leaks.JOURNAL) for node in NODES}
+    assert "chautari-run" in places["cloud"] and "prosodyctl" in places["arguments"]
+    leaked = [
+        f"{name} in {place}"
+        for name, pattern in zip(opened.names, patterns, strict=True)
+        for place, text in places.items()
+        if pattern in text
+    ]
+    for node in NODES:
+        text = "\n".join([*patterns, leaks.CONTROL])
+        readable = proof.run_with_input(node, text, "sh", "-c", leaks.OPEN_FILES).split()
+        assert "/etc/passwd" in readable
+        closed = proof.run_with_input(
+            node, "\n".join(patterns), "sh", "-c", leaks.CLOSED_FILES
+        ).split()
+        leaked += [
+            f"{file} of {node}" for file in readable + closed if file not in leaks.CONTROL_FILES
+        ]
+    assert not leaked
 
 
 def test_plain_ansible_works_with_the_rendered_inventory(
