@@ -36,7 +36,7 @@ OPEN_FILES = (
 )
 # The same for files that root alone can read, but where no secret may be either.
 CLOSED_FILES = (
-    "grep -rlsaF -D skip -f - /var/lib/chautari/runs /var/cache/debconf /tmp /var/tmp /var/log"
+    "grep -rlsaF -D skip -f - /var/lib/chautari /run/chautari /var/cache /tmp /var/tmp /var/log"
     "; true"
 )
 JOURNAL = "journalctl --no-pager -o cat"
