@@ -79,7 +79,7 @@ def test_drift_is_mailed_once(proof: Proof) -> None:
     assert state is not None
     mailbox = Mailbox(state.mail_api)
     deadline = time.monotonic() + 60
-    while not (mails := mailbox.recent("ops@proof.example.org", minutes=5)):
+    while not (mails := mailbox.recent_mails("ops@proof.example.org", minutes=5)):
         assert time.monotonic() < deadline, "no mail arrived"
         time.sleep(1)
     found = [mail for mail in mails if "something changed" in mail["subject"]]

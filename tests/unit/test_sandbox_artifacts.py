@@ -144,7 +144,7 @@ def test_download_with_another_sum_is_deleted(
         download, "_stream_to_file", lambda url, target: target.write_bytes(b"evil")
     )
     with pytest.raises(download.CannotFetch, match=f"but {NEXTCLOUD.sha256} is pinned"):
-        download.fetch(NEXTCLOUD, tmp_path)
+        download.fetch_into_cache(NEXTCLOUD, tmp_path)
     assert not list((tmp_path / NEXTCLOUD.sha256).iterdir())
 
 
@@ -158,27 +158,27 @@ def test_refusal_is_remembered_for_an_hour(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(download, "_require_reachable", knock)
     for _ in range(2):
         with pytest.raises(download.CannotFetch, match="no route to host"):
-            download.fetch(NEXTCLOUD, tmp_path)
+            download.fetch_into_cache(NEXTCLOUD, tmp_path)
     assert len(calls) == 1
     memory = next(tmp_path.glob("*.refused"))
     old = time.time() - download.REMEMBERED_SECONDS - 1
     os.utime(memory, (old, old))
     with pytest.raises(download.CannotFetch):
-        download.fetch(NEXTCLOUD, tmp_path)
+        download.fetch_into_cache(NEXTCLOUD, tmp_path)
     assert len(calls) == 2
 
 
 def test_good_download_stays_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "_require_reachable", lambda url: None)
     monkeypatch.setattr(download, "_stream_to_file", lambda url, target: target.write_bytes(PINNED))
-    assert download.fetch(NEXTCLOUD, tmp_path).read_bytes() == PINNED
+    assert download.fetch_into_cache(NEXTCLOUD, tmp_path).read_bytes() == PINNED
     assert download.find_cached_file(NEXTCLOUD, tmp_path) is not None
 
 
 def test_file_addresses_are_refused(tmp_path: Path) -> None:
     local = RequiredArtifact("nextcloud", "1", "f", "file:///etc/passwd", "0" * 64)
     with pytest.raises(download.CannotFetch, match="not a web address"):
-        download.fetch(local, tmp_path)
+        download.fetch_into_cache(local, tmp_path)
 
 
 def test_app_without_a_version_in_its_name_comes_last(mirrored: ArtifactSources) -> None:

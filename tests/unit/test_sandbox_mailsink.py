@@ -19,16 +19,18 @@ def test_message_is_shown_as_plain_text() -> None:
 
 def test_store_survives_a_restart_and_finds_by_recipient(tmp_path: Path) -> None:
     file = tmp_path / "messages.json"
-    mailsink.Store(file).add(mailsink.summarize_message("a@example.org", ["B@example.org"], MAIL))
-    store = mailsink.Store(file)
+    mailsink.MailStore(file).add(
+        mailsink.summarize_message("a@example.org", ["B@example.org"], MAIL)
+    )
+    store = mailsink.MailStore(file)
     assert len(store.find("b@EXAMPLE.org")) == len(store.find("")) == 1
     assert store.find("c@example.org") == []
     store.clear()
-    assert mailsink.Store(file).find("") == []
+    assert mailsink.MailStore(file).find("") == []
 
 
 def test_store_keeps_the_last_500(tmp_path: Path) -> None:
-    store = mailsink.Store(tmp_path / "messages.json")
+    store = mailsink.MailStore(tmp_path / "messages.json")
     for number in range(mailsink.KEPT + 5):
         store.add({"to": [], "number": number})
     assert store.find("")[0]["number"] == 5

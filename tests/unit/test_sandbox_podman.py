@@ -61,7 +61,7 @@ def test_containers_are_found_by_label() -> None:
 
 
 def test_trial_needs_no_image() -> None:
-    assert podman.trial_command(BASE, "/tmp/root", 1024) == (
+    assert podman.trial_container_command(BASE, "/tmp/root", 1024) == (
         *BASE, "run", "--rm", "--network", "none",
         "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024",
         "--volume=/usr:/usr:ro", "--rootfs", "/tmp/root", "/usr/bin/true",
@@ -91,15 +91,15 @@ def found(state: str, **labels: str) -> ExistingContainer:
 
 def test_unchanged_container_stays() -> None:
     made = nodes.node_container_spec(SPEC, NODE, "image", 1024, b"files")
-    assert found("running").matches(made)
-    assert found("exited").matches(made)
+    assert found("running").matches_spec(made)
+    assert found("exited").matches_spec(made)
 
 
 def test_container_of_another_owner_is_removed() -> None:
     made = nodes.node_container_spec(SPEC, NODE, "image", 1024, b"files")
-    assert not found("running", **{podman.OWNER: "other/region.yml"}).matches(made)
+    assert not found("running", **{podman.OWNER: "other/region.yml"}).matches_spec(made)
 
 
 def test_container_that_was_never_started_is_removed() -> None:
     made = nodes.node_container_spec(SPEC, NODE, "image", 1024, b"files")
-    assert not found("created").matches(made)
+    assert not found("created").matches_spec(made)

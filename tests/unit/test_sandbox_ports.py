@@ -33,7 +33,7 @@ def server(greeting: bytes) -> Iterator[int]:
 )
 def test_greets_compares_the_first_bytes(greeting: bytes, expected: bool) -> None:
     with server(greeting) as port:
-        assert ports.greets("127.0.0.1", port, b"SSH-") is expected
+        assert ports.server_greets_with("127.0.0.1", port, b"SSH-") is expected
 
 
 def test_container_that_stopped_is_named_instead_of_its_server(
@@ -49,4 +49,4 @@ def test_container_that_stopped_is_named_instead_of_its_server(
 def test_greets_is_false_where_nothing_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert ports.greets("127.0.0.1", port, b"SSH-") is False
+    assert ports.server_greets_with("127.0.0.1", port, b"SSH-") is False

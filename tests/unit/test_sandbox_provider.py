@@ -37,7 +37,7 @@ from chautari_sandbox.state import MissingArtifact, RepositoryDouble, SandboxSta
 def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoadedRegion:
     """A region whose sandbox was brought up and runs."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(ports, "greets", lambda *_: True)
+    monkeypatch.setattr(ports, "server_greets_with", lambda *_: True)
     found = load_sample_region(tmp_path, POLLS)
     brought_up(sandbox_spec(found))
     return found
@@ -50,7 +50,7 @@ def described(spec: SandboxSpec) -> SandboxState:
 
 
 def brought_up(spec: SandboxSpec) -> SandboxState:
-    return state.save(described(spec))
+    return state.save_state(described(spec))
 
 
 def ups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -87,7 +87,7 @@ def test_start_sets_up_again_when_a_container_is_silent(
     ours: LoadedRegion, monkeypatch: pytest.MonkeyPatch, silent: tuple[str, int]
 ) -> None:
     begun = ups(monkeypatch)
-    monkeypatch.setattr(ports, "greets", lambda *arguments: arguments[:2] != silent)
+    monkeypatch.setattr(ports, "server_greets_with", lambda *arguments: arguments[:2] != silent)
     SandboxProvider().start_endpoints(ours, print)
     assert begun == ["andes"]
 
@@ -96,10 +96,10 @@ def test_start_sets_up_again_when_a_node_or_release_is_missing(
     ours: LoadedRegion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = ups(monkeypatch)
-    known = state.load("andes")
+    known = state.load_state("andes")
     assert known is not None
     for lacking in (replace(known, nodes=()), replace(known, missing=())):
-        state.save(lacking)
+        state.save_state(lacking)
         SandboxProvider().start_endpoints(ours, print)
     assert begun == ["andes", "andes"]
 
@@ -143,7 +143,7 @@ def test_failure_at_the_last_step_sets_up_again_next_time(
     ):  # fmt: skip
         monkeypatch.setattr(module, name, lambda *_: ())
     monkeypatch.setattr(images, "image_recipes", lambda *_: {})
-    monkeypatch.setattr(PodmanClient, "containers", lambda _: {})
+    monkeypatch.setattr(PodmanClient, "containers_by_member", lambda _: {})
     monkeypatch.setattr(setup, "publish_artifacts", lambda *_: described(spec))
     monkeypatch.setattr(setup, "initial_state", lambda *_: None)
 
@@ -165,7 +165,7 @@ def test_sandbox_of_another_account_is_not_replaced(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     labels = {podman.MEMBER: "bog1", podman.OWNER: "/home/luz/andes"}
     theirs = ExistingContainer("0123", "chautari_andes_bog1", "running", labels)
-    monkeypatch.setattr(PodmanClient, "containers", lambda _: {"bog1": theirs})
+    monkeypatch.setattr(PodmanClient, "containers_by_member", lambda _: {"bog1": theirs})
     monkeypatch.setattr(privileges, "require_root_access", lambda: None)
     monkeypatch.setattr(runtime, "require_podman", lambda: None)
     monkeypatch.setattr(runtime, "working_podman_command", lambda: ("podman",))

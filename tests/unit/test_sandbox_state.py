@@ -19,23 +19,23 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_state_is_read_back_as_written() -> None:
-    state.save(STATE)
-    assert state.load("demo") == STATE
+    state.save_state(STATE)
+    assert state.load_state("demo") == STATE
 
 
 def test_state_file_is_private(home: Path) -> None:
-    state.save(STATE)
+    state.save_state(STATE)
     file = home / "chautari" / "sandbox" / "demo" / "state.json"
     assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_missing_state_is_none() -> None:
-    assert state.load("nothing") is None
+    assert state.load_state("nothing") is None
 
 
 def test_state_of_another_shape_is_none(home: Path) -> None:
     write_atomically(paths.state_dir("demo") / "state.json", '{"name": "demo", "old": 1}')
-    assert state.load("demo") is None
+    assert state.load_state("demo") is None
 
 
 def test_password_is_not_in_the_representation() -> None:

@@ -72,7 +72,7 @@ def test_secrets_are_generated_once(kind: str, tmp_path: Path) -> None:
 
 
 def test_generated_secrets_are_long_unique_and_need_no_quoting() -> None:
-    made = {secret_spec.generate() for _ in range(100)}
+    made = {secret_spec.generate_secret() for _ in range(100)}
     assert len(made) == 100
     assert all(
         len(value) == 32 and value.replace("-", "").replace("_", "").isalnum() for value in made

@@ -70,7 +70,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
         recipes = images.image_recipes(
             (node.release for node in spec.nodes), apt_sources.host_apt_indexes()
         )
-        running = sum(found.running for found in client.containers().values())
+        running = sum(found.running for found in client.containers_by_member().values())
         capacity.require_room_for_containers(
             max(0, len(spec.nodes) + 1 - running),
             len(images.missing_images(client.base, recipes.values())),
@@ -86,7 +86,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
         capacity.require_forwarding()
         setup.start_nodes(steps, described)
         setup.update_connection_settings(steps, roots)
-        return state.save(described)
+        return state.save_state(described)
 
 
 def down(name: str, *, purge: bool = False) -> None:
@@ -95,9 +95,9 @@ def down(name: str, *, purge: bool = False) -> None:
     paths.check_owner(name)
     if shutil.which("podman") is not None:
         privileges.require_root_access()
-        client = PodmanClient(podman.command(), name, folder)
-        client.remove_containers(client.containers().values())
-        if client.network():
+        client = PodmanClient(podman.podman_command_prefix(), name, folder)
+        client.remove_containers(client.containers_by_member().values())
+        if client.own_network():
             run(podman.remove_network_command(client.base, name))
         if purge:
             client.remove_volumes()
@@ -112,7 +112,9 @@ def status(name: str) -> SandboxStatus:
     if shutil.which("podman") is None:
         return SandboxStatus(name, exists=False, running=False, containers=())
     privileges.require_root_access()
-    found = PodmanClient(podman.command(), name, paths.state_dir(name)).containers()
+    found = PodmanClient(
+        podman.podman_command_prefix(), name, paths.state_dir(name)
+    ).containers_by_member()
     members = tuple(_container_status(member, found[member]) for member in sorted(found))
     running = bool(members) and all(member.running for member in members)
     return SandboxStatus(name, exists=bool(members), running=running, containers=members)
@@ -120,12 +122,12 @@ def status(name: str) -> SandboxStatus:
 
 def load_state(name: str) -> SandboxState | None:
     """Return the state that the last `up` saved; None when there is none."""
-    return state.load(name)
+    return state.load_state(name)
 
 
 def _refuse_sandbox_of_another_account(client: PodmanClient) -> None:
     """Refuse to replace containers whose keys and state are not in this account's folders."""
-    present = client.containers()
+    present = client.containers_by_member()
     if not present or state.is_sandbox_known(client.sandbox):
         return
     owners = sorted({found.labels.get(podman.OWNER, "") for found in present.values()} - {""})

@@ -30,7 +30,7 @@ class ArtifactSources:
     mirror_root: Path
     url: str
     builders: Mapping[str, Builder]
-    fetch: Fetcher = download.fetch
+    fetch: Fetcher = download.fetch_into_cache
 
 
 def publish_files(

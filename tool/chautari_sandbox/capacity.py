@@ -131,7 +131,7 @@ def file_turning_forwarding_off() -> Path | None:
 
 def container_store(base: podman.Argv) -> Path:
     """Return the folder in which podman keeps images and containers."""
-    return Path(run(podman.store_command(base)).text.strip())
+    return Path(run(podman.store_folder_command(base)).text.strip())
 
 
 def free_bytes_in_store(store: Path) -> int:

@@ -109,7 +109,7 @@ def _check_disk_of_home() -> tuple[bool, str, str]:
 def _check_disk_of_containers() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
         return False, "podman comes first", privileges.install_command("podman")
-    store = capacity.container_store(podman.command())
+    store = capacity.container_store(podman.podman_command_prefix())
     return _disk_result(store, capacity.free_bytes_in_store(store), NEEDED_STORE)
 
 
@@ -167,7 +167,7 @@ def _find_sandbox_bridge(network: str) -> str:
     """Return the bridge of a sandbox that already has this network; empty without one."""
     if shutil.which("podman") is None:
         return ""
-    for item in PodmanClient(podman.command(), "", Path()).networks():
+    for item in PodmanClient(podman.podman_command_prefix(), "", Path()).networks_with_subnet():
         if item.subnet == network and item.name.startswith(podman.network_name("")):
             return item.interface
     return ""

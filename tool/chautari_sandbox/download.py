@@ -37,7 +37,7 @@ def find_cached_file(wanted: RequiredArtifact, folder: Path) -> Path | None:
     return path if path.is_file() and sha256(path) == wanted.sha256 else None
 
 
-def fetch(wanted: RequiredArtifact, folder: Path) -> Path:
+def fetch_into_cache(wanted: RequiredArtifact, folder: Path) -> Path:
     """Download into the cache and return the file; a failure is remembered for an hour.
 
     Raises:

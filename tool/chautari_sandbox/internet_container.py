@@ -73,7 +73,7 @@ def ensure_internet(
 ) -> str:
     """Start the internet container with the right names; return what was done."""
     dns.write_zone(client.folder / "dns", spec)
-    done = client.ensure_container(wanted, files, client.containers().get(MEMBER))
+    done = client.ensure_container(wanted, files, client.containers_by_member().get(MEMBER))
     if not done:
         client.run_in_container(
             wanted.name, "systemctl", "kill", "--signal=HUP", "chautari-dns.service"

@@ -30,7 +30,7 @@ def is_sandbox_running(spec: SandboxSpec, known: SandboxState) -> bool:
 def _all_servers_greet(spec: SandboxSpec, known: SandboxState) -> bool:
     servers = [(node.address, SSH_PORT, SSH_GREETING) for node in spec.nodes]
     servers.append((known.internet_address, known.mail_relay.port, SMTP_GREETING))
-    return all(map_parallel(lambda server: ports.greets(*server), servers))
+    return all(map_parallel(lambda server: ports.server_greets_with(*server), servers))
 
 
 def _state_has_nodes_of(spec: SandboxSpec, known: SandboxState) -> bool:

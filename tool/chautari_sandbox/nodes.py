@@ -71,7 +71,7 @@ def sync_nodes(
     A node that ran before may have a stopped SSH server: that is the deploy's to report, and the
     other nodes must not wait for it.
     """
-    present = client.containers()
+    present = client.containers_by_member()
     wanted = {node.name for node in spec.nodes}
     client.remove_containers(
         found for name, found in present.items() if name not in {*wanted, "internet"}

@@ -38,7 +38,7 @@ class Container:
     nests: bool = False
 
 
-def command(runtime: str = "") -> Argv:
+def podman_command_prefix(runtime: str = "") -> Argv:
     """Return the first part of every podman command: root's podman, with this runtime."""
     return as_root(("podman", "--runtime", runtime) if runtime else ("podman",))
 
@@ -115,7 +115,7 @@ def remove_network_command(base: Argv, sandbox: str) -> Argv:
     return (*base, "network", "rm", "--force", network_name(sandbox))
 
 
-def store_command(base: Argv) -> Argv:
+def store_folder_command(base: Argv) -> Argv:
     """Return the command that prints the folder of all images and containers."""
     return (*base, "info", "--format", "{{.Store.GraphRoot}}")
 
@@ -145,7 +145,7 @@ def import_image_command(base: Argv, archive: str, image: str) -> Argv:
     return (*base, "import", "--quiet", archive, image)
 
 
-def trial_command(base: Argv, rootfs: str, limit: int) -> Argv:
+def trial_container_command(base: Argv, rootfs: str, limit: int) -> Argv:
     """Return the command that runs the host's own `true` in a container, without an image."""
     return (
         *base, "run", "--rm", "--network", "none", *ulimit_arguments(limit),

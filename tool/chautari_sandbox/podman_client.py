@@ -30,7 +30,7 @@ class ExistingContainer:
         """Return whether it runs now."""
         return self.state == "running"
 
-    def matches(self, wanted: podman.Container) -> bool:
+    def matches_spec(self, wanted: podman.Container) -> bool:
         """Return whether it can stay; one that was never started may lack its files."""
         same = all(self.labels.get(key) == value for key, value in wanted.labels.items())
         return same and self.state != "created"
@@ -53,7 +53,7 @@ class PodmanClient:
     sandbox: str
     folder: Path
 
-    def containers(self) -> dict[str, ExistingContainer]:
+    def containers_by_member(self) -> dict[str, ExistingContainer]:
         """Return the containers by member: a node, or the internet."""
         listed: list[Mapping[str, Any]] = json.loads(
             run(podman.list_containers_command(self.base, self.sandbox)).text or "[]"
@@ -66,10 +66,10 @@ class PodmanClient:
 
     def is_running(self, member: str) -> bool:
         """Return whether the container of a node, or of the internet, runs now."""
-        found = self.containers().get(member)
+        found = self.containers_by_member().get(member)
         return found is not None and found.running
 
-    def networks(self) -> tuple[Network, ...]:
+    def networks_with_subnet(self) -> tuple[Network, ...]:
         """Return every network that has a subnet."""
         listed = json.loads(run(podman.list_networks_command(self.base)).text or "[]")
         return tuple(
@@ -78,10 +78,10 @@ class PodmanClient:
             if item.get("subnets")
         )
 
-    def network(self) -> Network | None:
+    def own_network(self) -> Network | None:
         """Return the sandbox's network; None when there is none."""
         wanted = podman.network_name(self.sandbox)
-        return next((item for item in self.networks() if item.name == wanted), None)
+        return next((item for item in self.networks_with_subnet() if item.name == wanted), None)
 
     def ensure_network(self, subnet: str) -> bool:
         """Create the network and return whether it was absent; one with another subnet is replaced.
@@ -89,7 +89,7 @@ class PodmanClient:
         Raises:
             RunFailed: when this machine needs addresses of the subnet.
         """
-        present = self.network()
+        present = self.own_network()
         if present is not None and present.subnet == subnet:
             return False
         taken = subnet_conflicts.subnet_conflict(subnet, present.interface if present else "")
@@ -102,7 +102,7 @@ class PodmanClient:
                 else "take another sandbox down: deploy sandbox down NAME",
             )
         if present is not None:
-            self.remove_containers(self.containers().values())
+            self.remove_containers(self.containers_by_member().values())
             run(podman.remove_network_command(self.base, self.sandbox))
         run(podman.create_network_command(self.base, self.sandbox, subnet))
         return True
@@ -125,7 +125,7 @@ class PodmanClient:
         self, wanted: podman.Container, files: bytes, present: ExistingContainer | None
     ) -> str:
         """Start this container and return what was done: nothing, started, or created."""
-        if present is not None and present.matches(wanted):
+        if present is not None and present.matches_spec(wanted):
             if present.running:
                 return ""
             run(podman.start_command(self.base, present.name))

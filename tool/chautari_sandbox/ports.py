@@ -52,7 +52,7 @@ def accepts_connection(address: str, port: int) -> bool:
         return False
 
 
-def greets(address: str, port: int, greeting: bytes) -> bool:
+def server_greets_with(address: str, port: int, greeting: bytes) -> bool:
     """Return whether the server on a port begins with `greeting` within two seconds."""
     try:
         with socket.create_connection((address, port), timeout=2) as connection:

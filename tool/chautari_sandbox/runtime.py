@@ -37,7 +37,7 @@ def runtime_failure_reason(name: str) -> str:
         try:
             # Only root may end a command of root, so `timeout` runs as root too.
             base = privileges.as_root(("timeout", "60", "podman", "--runtime", name))
-            run(podman.trial_command(base, str(rootfs), container_ulimit()), timeout=90)
+            run(podman.trial_container_command(base, str(rootfs), container_ulimit()), timeout=90)
         except ProcessError as error:
             return error.stderr.strip() or str(error)
     return ""
@@ -74,10 +74,10 @@ def working_podman_command() -> podman.Argv:
     if memory.is_file():
         known = json.loads(memory.read_text())
         if known["machine"] == machine:
-            return podman.command(known["runtime"])
+            return podman.podman_command_prefix(known["runtime"])
     chosen = _first_working_runtime(names)
     write_atomically(memory, json.dumps({"machine": machine, "runtime": chosen}))
-    return podman.command(chosen)
+    return podman.podman_command_prefix(chosen)
 
 
 def _first_working_runtime(names: tuple[str, ...]) -> str:

@@ -160,7 +160,7 @@ def update_connection_settings(setup: SetupContext, roots: tuple[str, ...]) -> N
     ways = connection_settings.apt_and_pip_entries(
         setup.spec.internet_address, connection_settings.pip_index_url()
     )
-    for name, found in setup.client.containers().items():
+    for name, found in setup.client.containers_by_member().items():
         entries = trusted if name == internet_container.MEMBER else (*trusted, *ways)
         if setup.client.update_connection_settings(found, boot_archive.tar_archive(entries)):
             setup.progress(f"updated the trusted authorities of {name}")

@@ -125,14 +125,14 @@ def is_sandbox_known(name: str) -> bool:
     return _state_file(name).exists() or _unfinished_marker(name).exists()
 
 
-def save(state: SandboxState) -> SandboxState:
+def save_state(state: SandboxState) -> SandboxState:
     """Save the state of a sandbox whose start was completed."""
     write_atomically(_state_file(state.name), to_json(state), 0o600)
     _unfinished_marker(state.name).unlink(missing_ok=True)
     return state
 
 
-def load(name: str) -> SandboxState | None:
+def load_state(name: str) -> SandboxState | None:
     """Return the saved state; None when there is none or an older release wrote it."""
     try:
         return from_json(_state_file(name).read_text())

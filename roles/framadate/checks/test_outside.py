@@ -195,10 +195,12 @@ def test_mails_about_a_poll_arrive(
     to = settings["framadate_check_email"]
     poll = make("classic", {"choices[]": ["one", "two"], "fin_sondage_autre": "Next"})
     poll.vote("Nandini", ["2", "0"])
-    mailbox.wait(to=to, subject_contains=poll.title)
+    mailbox.wait_for_mail(to=to, subject_contains=poll.title)
     wanted = (f"{poll.base}/{poll.admin_id}/admin", f"{poll.base}/{poll.id}", "Nandini")
     for _ in range(30):
-        found = [mail for mail in mailbox.recent(to, minutes=5) if poll.title in mail["subject"]]
+        found = [
+            mail for mail in mailbox.recent_mails(to, minutes=5) if poll.title in mail["subject"]
+        ]
         text = "\n".join(re.sub("=\r?\n", "", mail["body"]) for mail in found)
         if len(found) >= 3:
             break

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chautari.checks import turn
-from chautari.services.jitsi.xmpp import Bosh, Participant, Websocket
+from chautari.services.jitsi.xmpp import Participant, XMPPOverBosh, XMPPOverWebsocket
 
 pytestmark = pytest.mark.role("jitsi")
 
@@ -44,7 +44,9 @@ def door(web: Any, domain: str) -> Iterator[Door]:
     inside: list[Participant] = []
 
     def let_in(where: str, name: str = "", password: str = "") -> Participant:
-        person = Participant(Bosh(web, f"https://{domain}/http-bind"), where, name, password)
+        person = Participant(
+            XMPPOverBosh(web, f"https://{domain}/http-bind"), where, name, password
+        )
         inside.append(person)
         return person
 
@@ -126,7 +128,7 @@ def test_guest_comes_in_by_websocket(
 ) -> None:
     """A guest connects by websocket, on every address"""
     for address in resolver_of_routable_addresses(domain):
-        line = Websocket(domain, "/xmpp-websocket", address, ca_file)
+        line = XMPPOverWebsocket(domain, "/xmpp-websocket", address, ca_file)
         person = Participant(line, guests)
         assert f"@{guests}/" in person.jid, person.jid
         person.leave()

@@ -157,7 +157,7 @@ def test_password_mail_arrives(settings: dict[str, Any], web: Any, mailbox: Any)
     If four have arrived in that time, the newest of them is the proof.
     """
     to = settings["nextcloud_check_email"]
-    earlier = mailbox.recent(to, minutes=30)
+    earlier = mailbox.recent_mails(to, minutes=30)
     mail = earlier[-1] if len(earlier) >= 4 else _ask_for_mail(settings, web, mailbox, to)
     body = mail["body"].replace("=\r\n", "").replace("=\n", "")
     assert f"{settings['nextcloud_domain']}/lostpassword/reset/form/" in body, body[:300]
@@ -175,7 +175,7 @@ def _ask_for_mail(settings: dict[str, Any], web: Any, mailbox: Any, to: str) -> 
     )
     assert answer.status_code == 200, f"{answer.status_code}: {answer.text[:200]}"
     assert answer.json()["status"] == "success", answer.text[:200]
-    found: dict[str, Any] = mailbox.wait(to=to)
+    found: dict[str, Any] = mailbox.wait_for_mail(to=to)
     return found
 
 

@@ -116,7 +116,7 @@ class Mailbox:
         self.api = api
         self.old = {_message_key(message) for message in self._fetch_mails({})}
 
-    def wait(self, to: str, subject_contains: str = "", seconds: int = 60) -> Mail:
+    def wait_for_mail(self, to: str, subject_contains: str = "", seconds: int = 60) -> Mail:
         """Wait for a new mail to `to` whose subject contains the text, and return it."""
         deadline = time.monotonic() + seconds
         while True:
@@ -127,7 +127,7 @@ class Mailbox:
                 raise AssertionError(f"no mail to {to} arrived within {seconds} s")
             time.sleep(1)
 
-    def recent(self, to: str, minutes: int) -> list[Mail]:
+    def recent_mails(self, to: str, minutes: int) -> list[Mail]:
         """Return the mails to `to` of the last `minutes`, oldest first."""
         earliest = time.time() - 60 * minutes
         mails = self._fetch_mails({"to": to})

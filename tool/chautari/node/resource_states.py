@@ -96,7 +96,7 @@ class _PendingQueries:
             self._mtimes[pattern] = mtimes_under_pattern(pattern)
         return self._mtimes[pattern]
 
-    def packages(self) -> dict[str, State]:
+    def package_states(self) -> dict[str, State]:
         """Return want, status and version of each package that dpkg knows."""
         if "packages" not in self._results:
             rows = [line.split("\t") for line in _finish_query(self._packages)[1].splitlines()]
@@ -106,7 +106,7 @@ class _PendingQueries:
         packages: dict[str, State] = self._results["packages"]
         return packages
 
-    def units(self) -> dict[str, dict[str, str]]:
+    def unit_properties(self) -> dict[str, dict[str, str]]:
         """Return the properties of each unit, by its name in the items."""
         if "units" not in self._results:
             blocks = _finish_query(self._units)[1].strip().split("\n\n")
@@ -258,7 +258,7 @@ def _state_of_existence(item: Item, _: _PendingQueries) -> State:
 
 
 def _state_of_package(item: Item, queries: _PendingQueries) -> State:
-    found = queries.packages().get(item["name"])
+    found = queries.package_states().get(item["name"])
     if found is None:
         return {"status": "not-installed"}
     state: State = {"status": found["status"]}
@@ -271,7 +271,7 @@ def _state_of_package(item: Item, queries: _PendingQueries) -> State:
 
 
 def _state_of_unit(item: Item, queries: _PendingQueries) -> State:
-    found = queries.units().get(item["name"], {})
+    found = queries.unit_properties().get(item["name"], {})
     state: State = {}
     if item.get("enabled"):
         state["enabled"] = found.get("UnitFileState", "")

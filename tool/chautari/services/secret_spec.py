@@ -16,7 +16,7 @@ PRIVATE_KEY = (
 )
 
 
-def generate() -> str:
+def generate_secret() -> str:
     """Return a new secret of 192 random bits; its letters need no quoting anywhere."""
     return random.token_urlsafe(24)
 
@@ -64,7 +64,7 @@ class SecretSpec(NamedTuple):
     name: str
     service: str | None
     meaning: str
-    make: Callable[[], str] = generate
+    make: Callable[[], str] = generate_secret
     also_for: tuple[str, ...] = ()
     pattern: str = ONE_LINE
     form: str = "one line of 1 to 1,000 characters without control characters"

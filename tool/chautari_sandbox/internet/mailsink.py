@@ -27,7 +27,7 @@ KEPT = 500
 Message = dict[str, Any]
 
 
-class Store:
+class MailStore:
     """The last messages, in memory and in a file that survives a restart."""
 
     def __init__(self, file: Path) -> None:
@@ -76,10 +76,10 @@ def summarize_message(sender: str, recipients: list[str], content: bytes) -> Mes
     }  # fmt: skip
 
 
-class Sink:
+class SMTPSink:
     """Keeps every message that an authenticated sender hands in."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: MailStore) -> None:
         """Keep messages in `store`."""
         self._store = store
 
@@ -109,10 +109,10 @@ class SMTPAuthenticator:
         return AuthResult(success=known, handled=False)
 
 
-class Api(BaseHTTPRequestHandler):
+class MailListAPI(BaseHTTPRequestHandler):
     """GET /messages?to=ADDRESS and DELETE /messages."""
 
-    store: Store
+    store: MailStore
 
     def do_GET(self) -> None:
         """List messages."""
@@ -137,17 +137,18 @@ class Api(BaseHTTPRequestHandler):
 def main(settings_file: str) -> None:
     """Serve mail and the list of messages until stopped."""
     settings = json.loads(Path(settings_file).read_text())
-    store = Store(Path(settings["spool"]) / "messages.json")
+    store = MailStore(Path(settings["spool"]) / "messages.json")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(settings["certificate"], settings["key"])
     relay = Controller(
-        Sink(store), hostname=settings["listen"], port=587, server_hostname=settings["hostname"],
-        tls_context=context, require_starttls=True, auth_required=True,
+        SMTPSink(store), hostname=settings["listen"], port=587,
+        server_hostname=settings["hostname"], tls_context=context,
+        require_starttls=True, auth_required=True,
         authenticator=SMTPAuthenticator(settings["user"], settings["password"]),
     )  # fmt: skip
     relay.start()
-    Api.store = store
-    ThreadingHTTPServer((settings["listen"], 8025), Api).serve_forever()
+    MailListAPI.store = store
+    ThreadingHTTPServer((settings["listen"], 8025), MailListAPI).serve_forever()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ DISCO = "http://jabber.org/protocol/disco#info"
 WAIT_SECONDS = 20
 
 
-class Connection(Protocol):
+class XMPPConnection(Protocol):
     """A way to send stanzas and to hear some."""
 
     def open(self, domain: str) -> None:
@@ -44,7 +44,7 @@ class Connection(Protocol):
         """Hang up."""
 
 
-class Bosh:
+class XMPPOverBosh:
     """XMPP over requests that the server answers when it has something to say."""
 
     def __init__(self, web: Any, url: str) -> None:
@@ -95,7 +95,7 @@ class Bosh:
         return body
 
 
-class Websocket:
+class XMPPOverWebsocket:
     """XMPP over a websocket (RFC 7395)."""
 
     def __init__(self, host: str, path: str, address: str, ca_file: str) -> None:
@@ -148,7 +148,9 @@ class Websocket:
 class Participant:
     """Someone who opened the meeting page: a guest, or a member with a password."""
 
-    def __init__(self, line: Connection, domain: str, name: str = "", password: str = "") -> None:
+    def __init__(
+        self, line: XMPPConnection, domain: str, name: str = "", password: str = ""
+    ) -> None:
         """Log in at `domain`; without a name as a guest."""
         self.connection, self.domain = line, domain
         line.open(domain)
