@@ -246,7 +246,7 @@ def _run_on_fake_nodes(place: Path, commands: list[list[str]]) -> list[int]:
         return (sys.executable, "-S", "-c", NODE, target.name, command, str(place))
 
     changes: list[tuple[Any, str, Any]] = [
-        (runner_client, "ssh_argv", argv), (node_run, "prepare", prepare),
+        (runner_client, "ssh_argv", argv), (node_run, "run_preflight_and_prepare", prepare),
         (outside_checks, "run_outside_checks", lambda *_: []),
         (remote_run, "PAUSES", (0,)), (remote_run, "MAX_OUTAGE_SECONDS", 0),
         (remote_run, "WAIT_SECONDS", 0),

@@ -254,13 +254,27 @@ def _check_key_blob(kind: str, blob: str) -> None:
     expected = 2 if kind == "ssh-ed25519" else 3
     if len(fields) != expected or fields[0] != kind.encode():
         raise ValueError("the key is damaged or cut off; paste the whole line again")
-    if kind == "ssh-ed25519" and len(fields[1]) != 32:
+    if kind == "ssh-ed25519" and not _is_ed25519_point(fields[1]):
         raise ValueError("the key is damaged or cut off; paste the whole line again")
     if kind == "ssh-rsa" and int.from_bytes(fields[2], "big").bit_length() < RSA_BITS:
         raise ValueError(
             f"an RSA key of fewer than {RSA_BITS} bits is not safe; make a new one with: "
             "ssh-keygen -t ed25519"
         )
+
+
+def _is_ed25519_point(encoded: bytes) -> bool:
+    """Return whether the bytes are a point of the curve, as those of a key are (RFC 8032, 5.1.3).
+
+    One mistyped letter makes other bytes, and about half of all bytes are no point.
+    """
+    p = 2**255 - 19
+    y = int.from_bytes(encoded, "little") & (2**255 - 1)
+    if len(encoded) != 32 or y >= p:
+        return False
+    d = -121665 * pow(121666, -1, p)
+    x_squared = (y * y - 1) * pow(d * y * y + 1, -1, p) % p
+    return x_squared == 0 or pow(x_squared, (p - 1) // 2, p) == 1
 
 
 def _split_key_blob(blob: str) -> list[bytes]:
