@@ -69,7 +69,7 @@ class PodmanClient:
         found = self.containers_by_member().get(member)
         return found is not None and found.running
 
-    def networks_with_subnet(self) -> tuple[Network, ...]:
+    def networks_having_subnets(self) -> tuple[Network, ...]:
         """Return every network that has a subnet."""
         listed = json.loads(run(podman.list_networks_command(self.base)).text or "[]")
         return tuple(
@@ -81,7 +81,7 @@ class PodmanClient:
     def own_network(self) -> Network | None:
         """Return the sandbox's network; None when there is none."""
         wanted = podman.network_name(self.sandbox)
-        return next((item for item in self.networks_with_subnet() if item.name == wanted), None)
+        return next((item for item in self.networks_having_subnets() if item.name == wanted), None)
 
     def ensure_network(self, subnet: str) -> bool:
         """Create the network and return whether it was absent; one with another subnet is replaced.

@@ -44,7 +44,7 @@ def as_root_with_proxies(argv: Sequence[str]) -> Argv:
     return as_root(("env", *proxies, *argv) if proxies and not is_root() else argv)
 
 
-def install_command(*packages: str) -> str:
+def apt_install_command(*packages: str) -> str:
     """Return the command for a person that installs Debian packages on this machine."""
     return f"{'' if is_root() else 'sudo '}apt-get install -y {' '.join(packages)}"
 

@@ -59,7 +59,9 @@ def require_podman() -> None:
         RunFailed: when it is not.
     """
     if shutil.which("podman") is None:
-        raise RunFailed("podman is not installed", fix=privileges.install_command("podman", "runc"))
+        raise RunFailed(
+            "podman is not installed", fix=privileges.apt_install_command("podman", "runc")
+        )
 
 
 def working_podman_command() -> podman.Argv:
@@ -88,5 +90,5 @@ def _first_working_runtime(names: tuple[str, ...]) -> str:
             return name
     reasons = "; ".join(f"{name}: {why}" for name, why in refusals.items()) or "none is installed"
     raise RunFailed(
-        f"no container runtime works here ({reasons})", fix=privileges.install_command("runc")
+        f"no container runtime works here ({reasons})", fix=privileges.apt_install_command("runc")
     )

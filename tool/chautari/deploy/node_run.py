@@ -23,8 +23,8 @@ from chautari.deploy.node_errors import capture_node_errors
 from chautari.deploy.request import DeployContext, Listener, run_metadata
 from chautari.deploy.survey import (
     NodeSurvey,
-    add_up_to_date_roles,
     node_report_from_survey,
+    report_up_to_date_roles,
     survey_node,
 )
 from chautari.node.events import LockHolder
@@ -233,7 +233,7 @@ def _survey_prepared(one: NodeRun) -> None:
         one.end_refused_or_unreachable()
         return
     one.up_to_date = found.nothing_to_do
-    add_up_to_date_roles(one.report, found)
+    report_up_to_date_roles(one.report, found)
     if found.busy is None:
         one.state = SurveyedState(found)
     else:

@@ -67,10 +67,10 @@ def service_accesses(context: DeployContext) -> list[ServiceAccess]:
             if service.release_and_login is None:
                 continue
             release_and_login = service.release_and_login(node)
-            double = context.endpoints.is_double(service.app_name)
+            double = context.endpoints.is_double(service.role_and_artifact_name)
             found.append(
                 ServiceAccess(
-                    service=service.app_name,
+                    service=service.role_and_artifact_name,
                     url=f"https://{region.public_name(service.name, name)}/",
                     node=name,
                     version=release_and_login.version + (" (double)" if double else ""),

@@ -85,7 +85,7 @@ def refuse_too_little_disk_space(facts: Facts, required: NodeRequirements) -> It
     """Refuse a disk that would fill up in the middle of a deploy."""
     needed = FREE_MB_AGAIN if facts.venv else FREE_MB
     for service in services_to_run(required):
-        if facts.deployed != service.app_name:
+        if facts.deployed != service.role_and_artifact_name:
             needed = max(needed, service.requires.disk_mb)
     short = sorted(path for path, free in facts.free.items() if free // 1024 < needed)
     if short:

@@ -23,7 +23,7 @@ def find_region_file(name: str, root: Path) -> Path:
     if path.suffix in (".yml", ".yaml") or "/" in name:
         file = path / REGION_FILE if path.is_dir() else path
         if not file.is_file():
-            _refuse_yaml_extension(file.parent)
+            _refuse_region_yaml_file(file.parent)
             raise BadInput(f"{file}: no such file", fix="give a region's name or its region.yml")
         return file
     file = root / name / REGION_FILE
@@ -31,7 +31,7 @@ def find_region_file(name: str, root: Path) -> Path:
     if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
         if file.is_file():
             return file
-        _refuse_yaml_extension(file.parent)
+        _refuse_region_yaml_file(file.parent)
     elif re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,30}", name) and file.parent.is_dir():
         raise BadInput(
             f"{file.parent}: the names of regions and their folders are in lower case",
@@ -45,7 +45,7 @@ def find_region_file(name: str, root: Path) -> Path:
     raise BadInput(f"no region {name!r} under {root}/", fix=hint)
 
 
-def _refuse_yaml_extension(folder: Path) -> None:
+def _refuse_region_yaml_file(folder: Path) -> None:
     other = folder / "region.yaml"
     if other.is_file():
         raise BadInput(

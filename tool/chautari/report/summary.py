@@ -171,11 +171,11 @@ def checks_by_service(report: RegionReport) -> list[ServiceChecks]:
     opened = [info.service for info in report.services]
     roles = [role.name for node in report.nodes for role in node.roles]
     names = dict.fromkeys(opened + roles + [check.service for check in report.checks])
-    groups = (_service_checks(report, name) for name in names)
+    groups = (_checks_of_service(report, name) for name in names)
     return [group for group in groups if group.checks or group.info]
 
 
-def _service_checks(report: RegionReport, service: str) -> ServiceChecks:
+def _checks_of_service(report: RegionReport, service: str) -> ServiceChecks:
     return ServiceChecks(
         service,
         tuple(check for check in report.checks if check.service == service),
@@ -237,7 +237,7 @@ def _steps_with_places(report: RegionReport) -> Iterable[tuple[str, str]]:
     for node in report.nodes:
         yield from ((node.name, step) for step in _steps_of_node(node, report))
     for check in failed_checks(report):
-        yield f"{check.node}, {check.service}", _step_of_check(check)
+        yield f"{check.node}, {check.service}", _next_step_for_failed_check(check)
 
 
 def _join_places(places: list[str]) -> str:
@@ -273,7 +273,7 @@ def _step_of_failure(failure: Failure) -> str:
     return messages.next_step_text("failed_task_cause", data | {"cause": messages.cause_text(code)})
 
 
-def _step_of_check(check: CheckResult) -> str:
+def _next_step_for_failed_check(check: CheckResult) -> str:
     return check.advice or messages.next_step_text(
         "failed_check", {"check": check.title or check.check}
     )

@@ -119,10 +119,10 @@ def _print_run_failures(report: RegionReport, console: Console) -> None:
     if stopped:
         _print_heading(console, "Nodes that need attention", "bold red")
     for node in stopped:
-        _print_run_failure(node, console)
+        _print_node_needing_attention(node, console)
 
 
-def _print_run_failure(node: NodeReport, console: Console) -> None:
+def _print_node_needing_attention(node: NodeReport, console: Console) -> None:
     words = summary.state_words(node)
     _print_item(console, f"{node.name}: {words.word}. {words.meaning}", _STYLES[words.tone])
     for refusal in node.refusals:

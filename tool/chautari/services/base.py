@@ -205,7 +205,7 @@ class Service:
         return self.settings is None
 
     @property
-    def app_name(self) -> str:
+    def role_and_artifact_name(self) -> str:
         """The name of its role and its artifact."""
         return self.app or self.name
 

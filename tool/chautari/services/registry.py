@@ -52,7 +52,7 @@ def roles_in_order(
 SERVICES: dict[str, Service] = _find_services()
 # Files that tell that a role has installed its service, by the role.
 INSTALLED = {
-    service.app_name: service.requires.installed
+    service.role_and_artifact_name: service.requires.installed
     for service in SERVICES.values()
     if service.requires.installed
 }

@@ -63,11 +63,11 @@ def parse_event(line: str) -> RunEvent | None:
         if first["type"] == _UNKNOWN_NAME and isinstance(first["input"]["event"], str):
             return None
         raise MalformedMessage(line) from None
-    _require_usual_values(event, line)
+    _refuse_absurd_numbers_and_run_ids(event, line)
     return event
 
 
-def _require_usual_values(message: object, line: str) -> None:
+def _refuse_absurd_numbers_and_run_ids(message: object, line: str) -> None:
     """Refuse numbers that no size or time has, and ids of runs that no command may contain."""
     waiting = [message]
     while waiting:
@@ -98,7 +98,7 @@ def parse_answer(line: str, name: str, kind: type[Answer]) -> Answer | None:
         answer = _answer_adapter(kind).validate_json(line, strict=True)
     except ValidationError:
         raise MalformedMessage(line) from None
-    _require_usual_values(answer, line)
+    _refuse_absurd_numbers_and_run_ids(answer, line)
     return answer
 
 

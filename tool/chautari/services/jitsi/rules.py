@@ -42,7 +42,7 @@ def bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Finding]:
             yield path, "jitsi has its own bridge; remove jitsi-bridge from this node"
 
 
-def relays_connect_bridges(region: Region, _: Pins) -> Iterator[Finding]:
+def relays_need_another_bridge(region: Region, _: Pins) -> Iterator[Finding]:
     """A bridge on its own has nothing to relay to."""
     if region.settings_of(Jitsi).relays and not region.nodes_running("jitsi-bridge"):
         yield (
@@ -52,5 +52,5 @@ def relays_connect_bridges(region: Region, _: Pins) -> Iterator[Finding]:
         )
 
 
-RULES: tuple[Rule, ...] = (members_can_start_a_meeting, relays_connect_bridges)
+RULES: tuple[Rule, ...] = (members_can_start_a_meeting, relays_need_another_bridge)
 BRIDGE_RULES: tuple[Rule, ...] = (bridges_serve_a_meeting_node,)

@@ -31,7 +31,7 @@ WAIT_SECONDS = 20
 class XMPPConnection(Protocol):
     """A way to send stanzas and to hear some."""
 
-    def open(self, domain: str) -> None:
+    def begin_stream(self, domain: str) -> None:
         """Begin a stream to a domain, or begin it anew after a login."""
 
     def send(self, text: str) -> None:
@@ -53,7 +53,7 @@ class XMPPOverBosh:
         self.rid = random.randrange(1 << 31)
         self.heard: list[ET.Element] = []
 
-    def open(self, domain: str) -> None:
+    def begin_stream(self, domain: str) -> None:
         """Begin a session, or restart its stream."""
         if self.sid:
             self._ask("xmpp:restart='true' xmlns:xmpp='urn:xmpp:xbosh'")
@@ -115,7 +115,7 @@ class XMPPOverWebsocket:
         while self.file.readline().strip():
             pass
 
-    def open(self, domain: str) -> None:
+    def begin_stream(self, domain: str) -> None:
         """Begin a stream."""
         self.send(f"<open xmlns='{FRAMING}' to='{domain}' version='1.0'/>")
 
@@ -153,7 +153,7 @@ class Participant:
     ) -> None:
         """Log in at `domain`; without a name as a guest."""
         self.connection, self.domain = line, domain
-        line.open(domain)
+        line.begin_stream(domain)
         plain = base64.b64encode(f"\0{name}\0{password}".encode()).decode()
         mechanism = "PLAIN" if name else "ANONYMOUS"
         line.send(f"<auth xmlns='{SASL}' mechanism='{mechanism}'>{plain if name else ''}</auth>")
@@ -162,7 +162,7 @@ class Participant:
         )
         if reply.tag != f"{{{SASL}}}success":
             raise PermissionError(f"{domain} refused the login of {name or 'a guest'}")
-        line.open(domain)
+        line.begin_stream(domain)
         bound = self.send_request("set", "", f"<bind xmlns='{BIND}'/>")
         self.jid = bound.findtext(f".//{{{BIND}}}jid", "")
         assert self.jid, ET.tostring(bound, encoding="unicode")
