@@ -13,7 +13,7 @@ from region_samples import ROOT, SANDBOX, load_sample_region
 from service_samples import node_with, roles_of_service
 
 from chautari.render.inventory import mark_unsafe, to_yaml
-from chautari.render.role_inputs import with_shared_roles
+from chautari.render.role_inputs import role_and_shared_roles
 from chautari.render.variables import NodeContext, NodeVariables, variables_of_node
 from chautari.services.registry import ROLES as ORDER
 from chautari.services.shared_roles import BASE_ROLES
@@ -152,7 +152,7 @@ def variables(
         found |= rendered_alone(role)
     else:
         found |= rendered_by_the_tool(release, NODES.get(role, "lima"))
-    for shared in with_shared_roles(role)[1:]:
+    for shared in role_and_shared_roles(role)[1:]:
         found |= variables_of_role(shared, "defaults")
         found |= variables_of_role(shared, "vars")
     return found | variables_of_role(role, "vars") | arguments(role) | changed
@@ -173,7 +173,7 @@ def arguments(role: str) -> Variables:
 
 def render(role: str, template: str, given: Variables) -> str:
     """Return the text that the template module would write; shared roles come first."""
-    folders = [ROLES / part / "templates" for part in reversed(with_shared_roles(role))]
+    folders = [ROLES / part / "templates" for part in reversed(role_and_shared_roles(role))]
     file = next(folder / template for folder in folders if (folder / template).is_file())
     templar = Templar(loader=DataLoader(), variables=given)
     templar = templar.copy_with_new_env(searchpath=[str(folder) for folder in folders])

@@ -164,7 +164,9 @@ def test_bundle_holds_only_the_node_s_roles_and_plays(tmp_path: Path) -> None:
     ground = nodes(tmp_path)[0]
     files = unpack_bundle(pack_bundle(ground))
     roles = {name.split("/")[1] for name in files if name.startswith("roles/")}
-    assert roles == {part for role in ground.roles for part in role_inputs.with_shared_roles(role)}
+    assert roles == {
+        part for role in ground.roles for part in role_inputs.role_and_shared_roles(role)
+    }
     plays = json.loads(files["plays.json"])
     named = [given["role"] for given in json.loads(files["roles.json"])]
     assert named == list(ground.roles)

@@ -19,7 +19,7 @@ from chautari.render.variables import NodeVariables
 
 KEY = "canary-key"
 CACHED = (
-    role_inputs.receipt_declaration, role_inputs.with_shared_roles, role_inputs._role_files,
+    role_inputs.receipt_declaration, role_inputs.role_and_shared_roles, role_inputs._role_files,
     role_inputs._digest_files, role_inputs._variables_in_argument_specs, role_inputs.plays_by_role,
 )  # fmt: skip
 
@@ -32,7 +32,9 @@ def clear_caches() -> None:
 @pytest.fixture
 def content(med1: NodeVariables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return a copy of the playbooks and of the node's roles, which a test may change."""
-    roles = {f"roles/{part}" for role in med1.roles for part in role_inputs.with_shared_roles(role)}
+    roles = {
+        f"roles/{part}" for role in med1.roles for part in role_inputs.role_and_shared_roles(role)
+    }
     for name in ("playbooks", *roles):
         shutil.copytree(ROOT / name, tmp_path / "content" / name)
     monkeypatch.setattr(role_inputs, "content_root", lambda: tmp_path / "content")

@@ -16,8 +16,8 @@ from chautari.node.optional_facts import FACTS
 from chautari.render.role_inputs import (
     ReceiptDeclaration,
     receipt_declaration,
+    role_and_shared_roles,
     tracker_names_by_tag,
-    with_shared_roles,
 )
 from chautari.secrets.specs import MAIL, RECEIPTS
 from chautari.services.registry import ROLES as KNOWN_ROLES
@@ -95,20 +95,20 @@ def tags(task: Data) -> set[str]:
 @pytest.mark.parametrize("role", NAMES)
 def test_every_command_that_changes_something_is_tracked(role: str) -> None:
     known = tracker_names_by_tag(role).keys()
-    parts = [task for part in with_shared_roles(role) for task in all_tasks(part)]
+    parts = [task for part in role_and_shared_roles(role) for task in all_tasks(part)]
     assert [task["name"] for task in parts if is_opaque(task) and not tags(task) & known] == []
 
 
 @pytest.mark.parametrize("role", NAMES)
 def test_every_tracked_tag_exists(role: str) -> None:
-    parts = [task for part in with_shared_roles(role) for task in all_tasks(part)]
+    parts = [task for part in role_and_shared_roles(role) for task in all_tasks(part)]
     known = [tag for task in parts for tag in tags(task)]
     assert [tag for tag in tracker_names_by_tag(role) if known.count(tag) != 1] == []
 
 
 @pytest.mark.parametrize("role", NAMES)
 def test_trackers_are_part_of_the_receipt(role: str) -> None:
-    parts = [receipt_declaration(part) for part in with_shared_roles(role)]
+    parts = [receipt_declaration(part) for part in role_and_shared_roles(role)]
     known = {path for part in parts for path in (*part.probes, *part.paths)}
     known |= {item.marker for part in parts for item in part.reload_markers}
     assert {name for names in tracker_names_by_tag(role).values() for name in names} <= known

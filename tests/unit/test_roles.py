@@ -21,7 +21,7 @@ from role_samples import (
 )  # fmt: skip
 from service_samples import node_with
 
-from chautari.render.role_inputs import with_shared_roles
+from chautari.render.role_inputs import role_and_shared_roles
 from chautari.services.registry import ROLES as KNOWN_ROLES
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -253,7 +253,7 @@ KEYS = {"repository"}
 @pytest.mark.parametrize("role", NAMES)
 def test_downloads_that_check_mode_skips_are_reported(role: str) -> None:
     """`deploy plan` counts downloads, and names those that it cannot count."""
-    paths = [path for part in with_shared_roles(role) for path in task_files(part)]
+    paths = [path for part in role_and_shared_roles(role) for path in task_files(part)]
     files = [read(path) for path in paths if path.name != "remove.yml"]
     everything = [task for file in files for task in tasks(file)]
     reported = [task for task in everything if "download_estimate" in task.get("tags", ())]

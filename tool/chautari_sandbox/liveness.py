@@ -22,7 +22,7 @@ def is_sandbox_running(spec: SandboxSpec, known: SandboxState) -> bool:
     return (
         state.is_start_finished(spec.name)
         and _state_has_nodes_of(spec, known)
-        and _last_start_looked_for_artifacts_of(spec, known)
+        and _has_looked_for_all_artifacts(spec, known)
         and _all_servers_greet(spec, known)
     )
 
@@ -38,7 +38,7 @@ def _state_has_nodes_of(spec: SandboxSpec, known: SandboxState) -> bool:
     return all(addresses.get(node.name) == node.address for node in spec.nodes)
 
 
-def _last_start_looked_for_artifacts_of(spec: SandboxSpec, known: SandboxState) -> bool:
+def _has_looked_for_all_artifacts(spec: SandboxSpec, known: SandboxState) -> bool:
     """Return whether the last start looked for every release that `spec` needs."""
     served = {(item.name, item.version) for item in known.artifacts}
     served |= {(item.name, item.version) for item in known.missing}

@@ -52,14 +52,14 @@ def node_container_spec(
             podman.RELEASE: node.release,
             podman.OWNER: spec.owner,
             podman.RECIPE: boot_archive.short_digest(
-                image, files, *_container_parameters(node, limit)
+                image, files, *_values_in_recipe_digest(node, limit)
             ),
         },
         nests=node.nests,
     )
 
 
-def _container_parameters(node: NodeSpec, limit: int) -> tuple[str, ...]:
+def _values_in_recipe_digest(node: NodeSpec, limit: int) -> tuple[str, ...]:
     return (str(limit), node.address, *(("nests",) if node.nests else ()))
 
 

@@ -186,7 +186,7 @@ def test_region_s_own_relay_works(
     server: Server,
     domain: str,
     meeting: str,
-    resolver_of_routable_addresses: AddressResolver,
+    resolver_of_reachable_addresses: AddressResolver,
     ca_file: str,
 ) -> None:
     """People get only the region's own relay, with working credentials"""
@@ -197,7 +197,7 @@ def test_region_s_own_relay_works(
     ways = {item["url"]: (item["username"], item["password"]) for item in offer["turnServers"]}
     names = [url for url in ways if url.startswith("turns:")]
     assert names and any(url.startswith("turn:") for url in ways), urls
-    for address in resolver_of_routable_addresses(domain):
+    for address in resolver_of_reachable_addresses(domain):
         for url, (name, password) in ways.items():
             client = client_for(url, address, domain, ca_file, name, password)
             assert client.allocate(), url
@@ -224,7 +224,7 @@ def client_for(
 def test_proxy_leads_the_relay_s_guests_to_it(
     domain: str,
     secret: Callable[[str], str],
-    resolver_of_routable_addresses: AddressResolver,
+    resolver_of_reachable_addresses: AddressResolver,
     ca_file: str,
     protocols: tuple[str, ...],
 ) -> None:
@@ -232,7 +232,7 @@ def test_proxy_leads_the_relay_s_guests_to_it(
     name, password = turn.temporary_credentials(
         secret("bigbluebutton_turn_secret"), int(time.time()) + 600
     )
-    for address in resolver_of_routable_addresses(domain):
+    for address in resolver_of_reachable_addresses(domain):
         client = turn.tls_client(address, 443, domain, ca_file, name, password, protocols)
         assert client.allocate()
         client.close()
@@ -240,7 +240,7 @@ def test_proxy_leads_the_relay_s_guests_to_it(
 
 @pytest.mark.advice("Deploy again: it writes the rules of haproxy.", units=["haproxy", "nginx"])
 def test_proxy_leads_http_to_its_two_doors(
-    domain: str, web: Any, resolver_of_routable_addresses: AddressResolver, ca_file: str
+    domain: str, web: Any, resolver_of_reachable_addresses: AddressResolver, ca_file: str
 ) -> None:
     """HTTP/1.1 and HTTP/2 reach their own ports, with the client's address"""
     seen = set()
@@ -249,7 +249,7 @@ def test_proxy_leads_http_to_its_two_doors(
     address, port = old.text.split()
     assert port == "81", f"HTTP/1.1 arrived at port {port}"
     seen.add(address)
-    for place in resolver_of_routable_addresses(domain):
+    for place in resolver_of_reachable_addresses(domain):
         channel = http2.connect(place, domain, ca_file)
         status, body = http2.get(channel, domain, "/chautari/door")
         channel.close()
@@ -257,7 +257,7 @@ def test_proxy_leads_http_to_its_two_doors(
         address, port = body.decode().split()
         assert port == "82", f"HTTP/2 arrived at port {port}"
         seen.add(address)
-    own = {str(ipaddress.ip_address(place)) for place in resolver_of_routable_addresses(domain)}
+    own = {str(ipaddress.ip_address(place)) for place in resolver_of_reachable_addresses(domain)}
     for address in seen:
         assert not ipaddress.ip_address(address).is_loopback, "every client has the proxy's address"
         assert address not in own, "every client has the node's address"
@@ -269,12 +269,12 @@ def test_proxy_leads_http_to_its_two_doors(
     units=["nftables"],
 )
 def test_way_of_media_is_open(
-    domain: str, secret: Callable[[str], str], resolver_of_routable_addresses: AddressResolver
+    domain: str, secret: Callable[[str], str], resolver_of_reachable_addresses: AddressResolver
 ) -> None:
     """UDP packets from here reach the media ports"""
     addresses = [
-        place for place in resolver_of_routable_addresses(domain) if ":" not in place
-    ] or resolver_of_routable_addresses(domain)
+        place for place in resolver_of_reachable_addresses(domain) if ":" not in place
+    ] or resolver_of_reachable_addresses(domain)
     parts = MEDIA.split_into(2)
     closed = [part for part in parts if not udp.packet_arrives_in_range(addresses[0], part)]
     if not closed:

@@ -123,11 +123,11 @@ def test_guest_comes_in_by_bosh(door: Door, guests: str) -> None:
 def test_guest_comes_in_by_websocket(
     domain: str,
     guests: str,
-    resolver_of_routable_addresses: Callable[[str], list[str]],
+    resolver_of_reachable_addresses: Callable[[str], list[str]],
     ca_file: str,
 ) -> None:
     """A guest connects by websocket, on every address"""
-    for address in resolver_of_routable_addresses(domain):
+    for address in resolver_of_reachable_addresses(domain):
         line = XMPPOverWebsocket(domain, "/xmpp-websocket", address, ca_file)
         person = Participant(line, guests)
         assert f"@{guests}/" in person.jid, person.jid
@@ -196,7 +196,10 @@ def test_features_of_meetings_are_announced(domain: str, door: Door, guests: str
 
 @pytest.mark.advice("Deploy again: it writes the list of servers for Prosody.", units=["prosody"])
 def test_only_the_region_s_own_relays_are_offered(
-    domain: str, door: Door, guests: str, resolver_of_routable_addresses: Callable[[str], list[str]]
+    domain: str,
+    door: Door,
+    guests: str,
+    resolver_of_reachable_addresses: Callable[[str], list[str]],
 ) -> None:
     """People get only the region's own relays, with working credentials"""
     offer = {item["type"]: item for item in door(guests).relay_servers(domain)}
@@ -206,7 +209,7 @@ def test_only_the_region_s_own_relays_are_offered(
         assert offer[kind].get("username"), f"{kind} has no credentials"
     way = offer["turn"]
     client = turn.udp_client(
-        resolver_of_routable_addresses(domain)[0],
+        resolver_of_reachable_addresses(domain)[0],
         int(way["port"]),
         way["username"],
         way["password"],

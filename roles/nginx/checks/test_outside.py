@@ -17,11 +17,11 @@ REFUSALS = (400, 403, 404, 421)
 
 
 def addresses(
-    settings: dict[str, Any], resolver_of_routable_addresses: Callable[[str], list[str]]
+    settings: dict[str, Any], resolver_of_reachable_addresses: Callable[[str], list[str]]
 ) -> list[str]:
     """Where the node's names lead to."""
     names = settings.get("nginx_names", [])
-    return sorted({address for name in names for address in resolver_of_routable_addresses(name)})
+    return sorted({address for name in names for address in resolver_of_reachable_addresses(name)})
 
 
 def connect(address: str, port: int) -> socket.socket:
@@ -76,31 +76,31 @@ def test_http_redirects_to_https(settings: dict[str, Any], web: requests.Session
 
 @pytest.mark.advice("Check /etc/nginx/sites-enabled for other servers.", units=["nginx"])
 def test_unknown_host_is_refused(
-    settings: dict[str, Any], resolver_of_routable_addresses: Callable[[str], list[str]]
+    settings: dict[str, Any], resolver_of_reachable_addresses: Callable[[str], list[str]]
 ) -> None:
     """Unknown names are refused over HTTP"""
-    for address in addresses(settings, resolver_of_routable_addresses):
+    for address in addresses(settings, resolver_of_reachable_addresses):
         status = status_for(address, STRANGER)
         assert status is None or status in REFUSALS, f"{address} answers {status}"
 
 
 @pytest.mark.advice("Check /etc/nginx/sites-enabled for other servers.", units=["nginx"])
 def test_unknown_name_gets_no_certificate(
-    settings: dict[str, Any], resolver_of_routable_addresses: Callable[[str], list[str]]
+    settings: dict[str, Any], resolver_of_reachable_addresses: Callable[[str], list[str]]
 ) -> None:
     """Unknown names are refused over TLS"""
     context = trusting_context()
-    for address in addresses(settings, resolver_of_routable_addresses):
+    for address in addresses(settings, resolver_of_reachable_addresses):
         assert is_refused(context, address, STRANGER), f"{address} shows a certificate"
 
 
 @pytest.mark.advice("Deploy again: old protocols are not safe.", units=["nginx"])
 def test_old_protocols_are_refused(
-    settings: dict[str, Any], resolver_of_routable_addresses: Callable[[str], list[str]]
+    settings: dict[str, Any], resolver_of_reachable_addresses: Callable[[str], list[str]]
 ) -> None:
     """TLS older than 1.2 is refused"""
     for name in settings.get("nginx_names", []):
-        for address in resolver_of_routable_addresses(name):
+        for address in resolver_of_reachable_addresses(name):
             context = trusting_context()
             context.set_ciphers("ALL:@SECLEVEL=0")
             context.minimum_version = ssl.TLSVersion.TLSv1

@@ -50,13 +50,13 @@ def test_names_lead_to_the_node(
 )
 def test_certificates_are_valid_and_last(
     settings: dict[str, Any],
-    resolver_of_routable_addresses: Callable[[str], list[str]],
+    resolver_of_reachable_addresses: Callable[[str], list[str]],
     ca_file: str,
 ) -> None:
     """The certificate's chain is valid for more than 20 days"""
     for entry in settings.get("tls_certificates", []):
         name = entry["name"]
-        for address in resolver_of_routable_addresses(name):
+        for address in resolver_of_reachable_addresses(name):
             try:
                 certificate = certificate_at(address, name, ca_file)
             except (OSError, ssl.SSLError) as error:

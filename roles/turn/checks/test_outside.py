@@ -31,10 +31,10 @@ def port(settings: dict[str, Any]) -> int:
 
 @pytest.fixture
 def addresses(
-    settings: dict[str, Any], resolver_of_routable_addresses: Callable[[str], list[str]]
+    settings: dict[str, Any], resolver_of_reachable_addresses: Callable[[str], list[str]]
 ) -> list[str]:
     """The addresses of the server that can be tried from here."""
-    return resolver_of_routable_addresses(settings["turn_domain"])
+    return resolver_of_reachable_addresses(settings["turn_domain"])
 
 
 def relay(one: turn.Client, other: turn.Client) -> None:

@@ -169,7 +169,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.pluginmanager.register(recorder)
     if check_context["resolver"]:
-        dns.resolver.override_system_resolver(_resolver(check_context))
+        dns.resolver.override_system_resolver(_make_dns_resolver(check_context))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -189,7 +189,7 @@ def _node_of_test(item: pytest.Item) -> str:
     return str(callspec.params.get("node", "")) if callspec else ""
 
 
-def _resolver(check_context: CheckContext) -> dns.resolver.Resolver:
+def _make_dns_resolver(check_context: CheckContext) -> dns.resolver.Resolver:
     resolver = dns.resolver.Resolver(configure=not check_context["resolver"])
     if check_context["resolver"]:
         resolver.nameservers = [check_context["resolver"]]
@@ -230,7 +230,7 @@ def ca_file(check_context: CheckContext) -> str:
 @pytest.fixture(scope="session")
 def resolve(check_context: CheckContext) -> Callable[[str], set[str]]:
     """Return a function that resolves a name to its A and AAAA addresses."""
-    resolver = _resolver(check_context)
+    resolver = _make_dns_resolver(check_context)
 
     def look_up(name: str) -> set[str]:
         found: set[str] = set()
@@ -245,7 +245,7 @@ def resolve(check_context: CheckContext) -> Callable[[str], set[str]]:
 
 
 @pytest.fixture(scope="session")
-def resolver_of_routable_addresses(
+def resolver_of_reachable_addresses(
     resolve: Callable[[str], set[str]],
 ) -> Callable[[str], list[str]]:
     """Return a function that resolves a name to the addresses that this machine has a route to.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from chautari.report.text import escape_unsafe_characters
+from chautari.report.text_format import escape_unsafe_characters
 
 
 def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:

@@ -18,7 +18,7 @@ from chautari.report import jsonreport, messages
 from chautari.report.model import RegionReport
 from chautari.report.progress import Event, Progress
 from chautari.report.terminal import print_report
-from chautari.report.text import to_one_line
+from chautari.report.text_format import to_one_line
 from chautari.report.writer import write_reports
 
 Work = Callable[[Request, Listener, Callable[[str], None]], RegionReport]

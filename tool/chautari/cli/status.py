@@ -18,7 +18,7 @@ from chautari.region.load import load_region
 from chautari.region.locate import find_region_file, region_names
 from chautari.report import messages
 from chautari.report.message_templates import Data
-from chautari.report.text import to_one_line
+from chautari.report.text_format import to_one_line
 
 
 @click.command("status")

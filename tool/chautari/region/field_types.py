@@ -194,7 +194,7 @@ def check_version(value: str) -> str:
     return value
 
 
-def _has_options(value: str) -> bool:
+def _has_authorized_keys_options(value: str) -> bool:
     """Return whether options of `authorized_keys` stand before the type, as in from="…" ssh-rsa."""
     first, _, rest = value.partition(" ")
     return first not in KEY_TYPES and bool(re.search(rf"({'|'.join(KEY_TYPES)}) AAAA", rest))
@@ -219,7 +219,7 @@ _KEY_MISTAKES: tuple[tuple[Callable[[str], bool], str], ...] = (
         "curly quotes came with the key; delete them, a key needs no quotes",
     ),
     (
-        _has_options,
+        _has_authorized_keys_options,
         "options stand before the key's type; paste the key from its type on, such as ssh-ed25519",
     ),
 )

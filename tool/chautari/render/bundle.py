@@ -17,7 +17,7 @@ from typing import Any
 from chautari.node.receipts import RoleInputs
 from chautari.paths import content_root
 from chautari.render import inventory
-from chautari.render.role_inputs import plays_by_role, with_shared_roles
+from chautari.render.role_inputs import plays_by_role, role_and_shared_roles
 from chautari.render.variables import NodeVariables
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -91,7 +91,7 @@ def _bundle_files(
 
 def _with_shared_roles(roles: Iterable[str]) -> dict[str, None]:
     """Return the roles and the shared roles that they import, each once."""
-    return dict.fromkeys(part for role in roles for part in with_shared_roles(role))
+    return dict.fromkeys(part for role in roles for part in role_and_shared_roles(role))
 
 
 def nested_texts(value: Any) -> Iterator[str]:

@@ -103,7 +103,7 @@ def role_inputs_of_node(node: NodeVariables, key: str, ansible: str) -> list[Rol
             "facts": sorted(
                 {
                     fact
-                    for part in with_shared_roles(role)
+                    for part in role_and_shared_roles(role)
                     for fact in receipt_declaration(part).facts
                 }
             ),
@@ -114,8 +114,10 @@ def role_inputs_of_node(node: NodeVariables, key: str, ansible: str) -> list[Rol
             "needs": [
                 other for other in receipt_declaration(role).needs if other in set(node.roles)
             ],
-            "shared_roles": list(with_shared_roles(role)[1:]),
-            "items": [item for part in with_shared_roles(role) for item in _declared_items(part)],
+            "shared_roles": list(role_and_shared_roles(role)[1:]),
+            "items": [
+                item for part in role_and_shared_roles(role) for item in _declared_items(part)
+            ],
             "tracked_by": tracker_names_by_tag(role),
         }
         for role in node.roles
@@ -123,7 +125,7 @@ def role_inputs_of_node(node: NodeVariables, key: str, ansible: str) -> list[Rol
 
 
 @functools.cache
-def with_shared_roles(role: str) -> tuple[str, ...]:
+def role_and_shared_roles(role: str) -> tuple[str, ...]:
     """Return a role and the shared roles that its `meta/main.yml` depends on, directly or not.
 
     A shared role has no play: its tasks run in the plays of the roles that include them, so its
@@ -139,14 +141,16 @@ def with_shared_roles(role: str) -> tuple[str, ...]:
 def replaced_path_patterns(role: str) -> list[str]:
     """Return what a role and its shared roles replace, by pattern."""
     return [
-        item for part in with_shared_roles(role) for item in receipt_declaration(part).takes_over
+        item
+        for part in role_and_shared_roles(role)
+        for item in receipt_declaration(part).takes_over
     ]
 
 
 def tracker_names_by_tag(role: str) -> dict[str, list[str]]:
     """Return for each tag what tracks its tasks, in a role and its shared roles."""
     found: dict[str, list[str]] = {}
-    for part in with_shared_roles(role):
+    for part in role_and_shared_roles(role):
         for tag, names in receipt_declaration(part).tracker_names_by_tag().items():
             found[tag] = found.get(tag, []) + names
     return found
@@ -179,7 +183,7 @@ def _role_files(role: str) -> tuple[tuple[str, bytes], ...]:
 def _digest_files(role: str) -> str:
     """Return the digest of a role's play and files; checks and READMEs are left out."""
     digest = hashlib.sha256(json.dumps(plays_by_role()[role], sort_keys=True).encode())
-    for part in with_shared_roles(role):
+    for part in role_and_shared_roles(role):
         for name, content in _role_files(part):
             digest.update(f"\0{part}/{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:DIGEST_LETTERS]

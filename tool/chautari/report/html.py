@@ -17,7 +17,7 @@ from jinja2 import (
 from chautari.paths import state_dir
 from chautari.report import picture_layout, summary
 from chautari.report.model import RegionReport
-from chautari.report.text import (
+from chautari.report.text_format import (
     count_with_noun,
     duration_text,
     escape_unsafe_characters,

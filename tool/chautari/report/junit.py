@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from chautari.report.model import CheckResult, Double, NodeReport, RegionReport
 from chautari.report.summary import state_words
-from chautari.report.text import escape_unsafe_characters, to_one_line
+from chautari.report.text_format import escape_unsafe_characters, to_one_line
 
 
 def render_junit(report: RegionReport) -> str:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from chautari.report import messages
 from chautari.report.message_templates import Data
-from chautari.report.text import languages_text
+from chautari.report.text_format import languages_text
 
 Outcome = Literal["passed", "failed", "skipped"]
 NodeState = Literal[

@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from chautari.report import summary
 from chautari.report.model import NodeReport, RegionReport
 from chautari.report.summary import ServiceChecks, Tone
-from chautari.report.text import to_one_line
+from chautari.report.text_format import to_one_line
 
 BOX_WIDTH = 300
 _GAP = 28

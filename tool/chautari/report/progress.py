@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from chautari.report.text import duration_text, escape_unsafe_characters, to_one_line
+from chautari.report.text_format import duration_text, escape_unsafe_characters, to_one_line
 
 Event = Mapping[str, Any]
 _OUTCOMES = ("passed", "failed", "skipped")

@@ -16,7 +16,7 @@ from chautari.report.model import (
     RoleReport,
     ServiceAccess,
 )
-from chautari.report.text import count_with_noun, duration_text, to_one_line
+from chautari.report.text_format import count_with_noun, duration_text, to_one_line
 
 Tone = Literal["good", "bad", "wait"]
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from chautari.report import summary
 from chautari.report.model import CheckResult, NodeReport, RegionReport, ServiceAccess
-from chautari.report.text import duration_text, escape_unsafe_characters, to_one_line
+from chautari.report.text_format import duration_text, escape_unsafe_characters, to_one_line
 
 _STYLES = {"good": "bold green", "bad": "bold red", "wait": "bold yellow"}
 _JOURNAL_LINES = 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chautari.report.text import (
+from chautari.report.text_format import (
     count_with_noun,
     duration_text,
     escape_unsafe_characters,
