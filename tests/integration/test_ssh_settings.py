@@ -37,7 +37,7 @@ def test_laptop_that_cannot_use_the_new_settings_is_not_locked_out(
     program.chmod(0o755)
     with monkeypatch.context() as patched:
         patched.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        outcome = softened.deploy("region", "--no-checks", "--node", "ground", "--json")
+        outcome = softened.deploy("region", "--node", "ground", "--json")
         # The old laptop still gets in.
         again = softened.deploy("plan", "--node", "ground", "--json")
     assert outcome.code == 1
