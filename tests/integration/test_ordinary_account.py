@@ -91,7 +91,9 @@ def remove_account() -> None:
         home = pwd.getpwnam(ACCOUNT).pw_dir
     except KeyError:
         return
-    assert Path(home).name.startswith(HOME_PREFIX), f"{ACCOUNT} is an account of somebody else"
+    assert Path(home).name.startswith(HOME_PREFIX), (
+        f"these tests did not make the account {ACCOUNT}"
+    )
     root("/usr/sbin/userdel", "--force", ACCOUNT)
     root("rm", "-rf", "--one-file-system", home)
 

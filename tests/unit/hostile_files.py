@@ -240,7 +240,7 @@ def _flip(raw: bytes, place: int) -> bytes:
 
 
 def _seal(body: bytes, key: str) -> bytes:
-    """Encrypt to a public SSH key, or to a key that nobody has."""
+    """Encrypt to a public SSH key, or to a new key that is then lost."""
     other = pyrage.x25519.Identity.generate().to_public()
     return pyrage.encrypt(body, [pyrage.ssh.Recipient.from_str(key) if key else other])
 

@@ -1,4 +1,4 @@
-"""A machine that prints without end, or no text, ends a step of its preparation and no more."""
+"""A machine that prints without end, or prints no text, ends one step of its own preparation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doubles of apps and images offer no more than upstream."""
+"""The doubles of apps and images offer only what upstream offers."""
 
 import re
 from pathlib import Path

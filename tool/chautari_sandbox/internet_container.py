@@ -27,7 +27,7 @@ def internet_container_spec(
     spec: SandboxSpec, image: str, folder: Path, limit: int, files: bytes
 ) -> podman.Container:
     """Return the internet container as podman should create it."""
-    # What accounts of the container write stays with podman: nobody else could delete it.
+    # Only root can delete what accounts of the container write, so podman keeps it.
     mail, packages = (podman.volume_name(spec.name, content) for content in VOLUMES)
     volumes = (
         f"{folder / 'dns'}:/etc/chautari-dns:ro",

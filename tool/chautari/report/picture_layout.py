@@ -39,7 +39,7 @@ class ServiceBadge(NamedTuple):
 
 
 class NodeBox(NamedTuple):
-    """One node: its place, its words and what stands on it."""
+    """One node: its position, its texts and its services."""
 
     x: int
     y: int

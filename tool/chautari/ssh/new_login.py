@@ -1,7 +1,7 @@
 """Log in to a node once more, so that it keeps new settings of SSH.
 
-The node removes them by itself when no such login succeeds. So whatever goes wrong here, also an
-end of this process, leaves it reachable with its old settings.
+Without such a login, the node removes the settings by itself. So an error here, or the end of this
+process, leaves the node reachable with its old settings.
 """
 
 from __future__ import annotations

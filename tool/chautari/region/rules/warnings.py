@@ -29,7 +29,7 @@ def find_warnings(region: Region, today: date | None = None) -> Iterator[Finding
             yield (
                 ("nodes", name, "os"),
                 (
-                    f"{node.os} has only releases of Ansible that get no more fixes; "
+                    f"{node.os} has a release of Ansible without further fixes; "
                     f"move this node to {newer}"
                 ),
             )
