@@ -34,7 +34,7 @@ OPEN_FILES = (
     "runuser -u nobody -- grep -rlsaF -D skip -f - /etc /var /opt /tmp /run /srv /home /usr/local"
     "; true"
 )
-# The same for files that root alone can read, but where no secret may be either.
+# The same for files that only root can read, but that must not contain secrets either.
 CLOSED_FILES = (
     "grep -rlsaF -D skip -f - /var/lib/chautari /run/chautari /var/cache /tmp /var/tmp /var/log"
     "; true"

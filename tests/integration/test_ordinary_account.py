@@ -91,9 +91,7 @@ def remove_account() -> None:
         home = pwd.getpwnam(ACCOUNT).pw_dir
     except KeyError:
         return
-    assert Path(home).name.startswith(HOME_PREFIX), (
-        f"these tests did not make the account {ACCOUNT}"
-    )
+    assert Path(home).name.startswith(HOME_PREFIX), f"{ACCOUNT} is an account of other people"
     root("/usr/sbin/userdel", "--force", ACCOUNT)
     root("rm", "-rf", "--one-file-system", home)
 

@@ -69,7 +69,7 @@ def answer(listener: socket.socket, context: ssl.SSLContext) -> None:
 
 def test_violations_is_empty_for_the_intermediate_profile(server: Server) -> None:
     address = server()
-    assert tls_profile.speaks_tls(address, [NAME]) == [NAME]
+    assert tls_profile.names_served_over_tls(address, [NAME]) == [NAME]
     assert tls_profile.violations(address, NAME) == []
 
 
@@ -95,7 +95,7 @@ def test_violations_names_what_a_server_accepts(
     assert [text.partition(" (")[0] for text in found][: len(labels)] == labels
 
 
-def test_speaks_tls_returns_nothing_for_another_protocol() -> None:
+def test_names_served_over_tls_returns_nothing_for_another_protocol() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = ("127.0.0.1", int(listener.getsockname()[1]))
 
@@ -105,7 +105,7 @@ def test_speaks_tls_returns_nothing_for_another_protocol() -> None:
             stream.close()
 
         threading.Thread(target=greet, daemon=True).start()
-        assert tls_profile.speaks_tls(address, [NAME]) == []
+        assert tls_profile.names_served_over_tls(address, [NAME]) == []
 
 
 def test_public_listeners_leaves_out_the_loopback() -> None:

@@ -248,12 +248,14 @@ def fail_start_event(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fail_busy_event(node_state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "_try_lock_thrice", lambda _: False)
+    monkeypatch.setattr(lock, "_try_lock_with_retries", lambda _: False)
     fail_start_event(node_state, monkeypatch)
 
 
 def terminate_while_locking(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "_try_lock_thrice", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(
+        lock, "_try_lock_with_retries", lambda _: os.kill(os.getpid(), signal.SIGTERM)
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chautari.prepare import limited_output
-from chautari.prepare.limited_output import CUT, limit_output
+from chautari.prepare.limited_output import TOO_MUCH_OUTPUT, limit_output
 
 
 class Channel:
@@ -73,7 +73,7 @@ def test_output_without_end_closes_the_channel(
     client = Client(forever(part), forever(part))
     outputs: dict[str, Any] = dict(zip(("stdout", "stderr"), run(client), strict=True))
     lines = list(outputs.pop(reads))
-    assert lines[-1] == CUT and client.channel.closed
+    assert lines[-1] == TOO_MUCH_OUTPUT and client.channel.closed
     assert sum(map(len, lines)) < 120_000 and len(lines) <= 1_001
     [other] = outputs.values()
     assert list(other) == []

@@ -85,10 +85,10 @@ def check_writable(folders: Iterable[Path]) -> None:
 
 
 def refuse_files_of_another_account(paths: Iterable[Path]) -> None:
-    """Make sure that what exists of `paths` belongs to this account, as long as it is in its home.
+    """Make sure that this account owns those of `paths` that exist in its home.
 
     Raises:
-        BadInput: names all that does not, as after `sudo deploy`, and a command against it.
+        BadInput: with the paths of other accounts and the command that fixes them.
     """
     refuse_home_of_another_account()
     taken = sorted(
@@ -103,7 +103,7 @@ def refuse_files_of_another_account(paths: Iterable[Path]) -> None:
 
 
 def refuse_home_of_another_account() -> None:
-    """Make sure that root, who came through sudo, does not leave files in the home of another.
+    """Refuse to run as root under sudo if HOME is the home of the account that called sudo.
 
     Raises:
         BadInput: when it would, as with `sudo -E`.
@@ -165,7 +165,7 @@ def _fix_for_unusable_path(path: Path, code: int | None) -> str:
 def _is_foreign_owned_in_home(path: Path) -> bool:
     """Return whether `path` lies in this account's home and belongs to another, as after sudo.
 
-    Outside of the home another owner is right, and to change it would damage the machine.
+    Outside the home, other owners are normal. Changing them would damage the machine.
     """
     try:
         inside = Path.home().resolve() in path.resolve().parents

@@ -102,7 +102,7 @@ def run(
 
 
 def _send_signal(process: subprocess.Popen[bytes], number: int) -> None:
-    """Signal a command; one behind sudo is root's, and takes only the terminal's Ctrl-C."""
+    """Send a signal to a command; one that sudo started only accepts the terminal's Ctrl-C."""
     with contextlib.suppress(PermissionError):
         process.send_signal(number)
 
@@ -136,7 +136,7 @@ class _Output(threading.Thread):
 def _feed_in_background(process: subprocess.Popen[bytes], content: bytes) -> None:
     def feed() -> None:
         assert process.stdin is not None
-        # A command that exits early breaks the pipe; its exit code tells why.
+        # A command that exits early breaks the pipe; its exit code shows the reason.
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(content)
         with contextlib.suppress(BrokenPipeError):
@@ -257,7 +257,7 @@ class RunningCommand:
     def _feed(self, stdin: bytes) -> None:
         pipe = self._process.stdin
         assert pipe is not None
-        # A command that exits early breaks the pipe; its exit code tells why.
+        # A command that exits early breaks the pipe; its exit code shows the reason.
         with contextlib.suppress(BrokenPipeError):
             pipe.write(stdin)
         with contextlib.suppress(BrokenPipeError):

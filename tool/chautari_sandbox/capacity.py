@@ -1,6 +1,6 @@
 """Whether this machine has room for more containers: the kernel's limits, processes and disk.
 
-A container that meets such a limit fails at boot, and what is reported then is only that one of its
+A container that reaches a limit fails at boot. The error then only says that one of its
 servers does not answer.
 """
 
@@ -15,7 +15,7 @@ from chautari.errors import RunFailed
 from chautari.process import run
 from chautari_sandbox import podman, privileges
 
-# What one container that boots systemd takes of root's share at most; measured: 6, 26 and 18.
+# Upper bounds for one container that boots systemd (measured: 6, 26 and 18).
 INSTANCES, WATCHES, TASKS = 8, 64, 250
 IMAGE_BYTES, CONTAINER_BYTES = 600 << 20, 500 << 20
 # A file in a later folder replaces one of the same name.
@@ -27,7 +27,7 @@ _FORWARDING_LINE = re.compile(r"^\s*-?\s*net[./]ipv4[./]ip_forward\s*=\s*(\d+)\s
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 _CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/pids"))
 # Asks the kernel for the instances and watches of as many containers, and prints what it gave.
-# Root's other processes count too, also those that this machine cannot see: only trying tells.
+# Root's hidden processes also count, so only a trial shows what is free.
 _TRY_INOTIFY = """
 import ctypes, os, resource, sys
 instances, watches = int(sys.argv[1]), int(sys.argv[2])

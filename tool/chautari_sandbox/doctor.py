@@ -115,7 +115,7 @@ def _check_disk_of_containers() -> tuple[bool, str, str]:
 
 def _disk_result(place: Path, free: int, needed: int) -> tuple[bool, str, str]:
     detail = f"{free / 1e9:.1f} GB free at {place}, {needed / 1e9:.1f} GB are needed"
-    return free >= needed, detail, f"free some space there, and see what takes it: df -h {place}"
+    return free >= needed, detail, f"free some space there; to see its usage: df -h {place}"
 
 
 def _check_memory() -> tuple[bool, str, str]:

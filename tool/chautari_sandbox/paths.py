@@ -33,10 +33,10 @@ def cache_dir() -> Path:
 
 
 def check_owner(name: str) -> None:
-    """Make sure that this account may use what earlier commands left in its folders.
+    """Make sure that this account owns the files in its sandbox folders.
 
     Raises:
-        BadInput: with the command that hands it over, as after `sudo deploy`.
+        BadInput: with the `chown` command that fixes it, for example after `sudo deploy`.
     """
     refuse_files_of_another_account(
         (

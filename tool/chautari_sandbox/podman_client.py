@@ -111,7 +111,7 @@ class PodmanClient:
         """Remove containers, running or not."""
         names = [item.name for item in found]
         if names:
-            self._run_thrice(podman.remove_command(self.base, names))
+            self._run_with_retries(podman.remove_command(self.base, names))
 
     def remove_volumes(self) -> None:
         """Remove what the containers kept outside of themselves: mail and packages."""
@@ -144,9 +144,9 @@ class PodmanClient:
 
     def _unpack_in_container(self, name: str, archive: bytes) -> None:
         """Unpack an archive at the root of a container."""
-        self._run_thrice(podman.unpack_command(self.base, name), stdin=archive)
+        self._run_with_retries(podman.unpack_command(self.base, name), stdin=archive)
 
-    def _run_thrice(self, argv: podman.Argv, stdin: bytes = b"") -> None:
+    def _run_with_retries(self, argv: podman.Argv, stdin: bytes = b"") -> None:
         """Run a command that podman sometimes fails at until it is repeated.
 
         It breaks its own pipe while it unpacks, and cannot remove a container that stops just then.

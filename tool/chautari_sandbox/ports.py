@@ -33,7 +33,7 @@ def wait_for_port(
             if not container_runs():
                 raise RunFailed(
                     f"the container of {what} stopped while it booted",
-                    fix="see which limit of this machine it met: deploy doctor",
+                    fix="find the limit that the container reached: deploy doctor",
                 )
         if time.monotonic() > deadline:
             raise RunFailed(

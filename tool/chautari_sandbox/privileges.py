@@ -1,4 +1,4 @@
-"""Runs as root what needs root, and nothing else: podman and the builds of base systems.
+"""Run podman and the builds of base systems as root, and nothing else.
 
 Only root's containers get addresses of their own. Everything else runs as the account that started
 the command, so that keys, state, reports and caches belong to it.

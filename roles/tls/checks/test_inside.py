@@ -93,7 +93,7 @@ def test_tls_ports_keep_the_intermediate_profile(host: Host, settings: dict[str,
         # The firewall closes all other ports.
         if str(address[1]) not in opened:
             continue
-        for name in tls_profile.speaks_tls(address, names(settings)):
+        for name in tls_profile.names_served_over_tls(address, names(settings)):
             ports.add(address[1])
             wrong = tls_profile.violations(address, name)
             found += [f"port {address[1]} ({name}): {', '.join(wrong)}"] if wrong else []

@@ -1,4 +1,4 @@
-"""Tell lines of an application's log that a healthy instance writes from all others."""
+"""Recognise the log lines that a healthy application is known to write."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def public_listeners(listing: str) -> list[Address]:
     return sorted(found)
 
 
-def speaks_tls(address: Address, names: Iterable[str]) -> list[str]:
+def names_served_over_tls(address: Address, names: Iterable[str]) -> list[str]:
     """Return the names for which the server completes a usual handshake."""
     return [name for name in names if accepted(address, name, USUAL)]
 

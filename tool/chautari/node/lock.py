@@ -28,7 +28,7 @@ lock_descriptors: list[int] = []  # the open lock, while this process holds it; 
 def hold_lock_or_yield_holder(about: Mapping[str, object]) -> Iterator[LockHolder | None]:
     """Hold the node's lock and yield None; yield its holder when another run has it."""
     with LOCK.open("a") as lock:
-        if not _try_lock_thrice(lock):
+        if not _try_lock_with_retries(lock):
             yield _read_holder()
             return
         HOLDER.write_text(json.dumps({**about, "since": time.time()}))
@@ -40,7 +40,7 @@ def hold_lock_or_yield_holder(about: Mapping[str, object]) -> Iterator[LockHolde
             HOLDER.unlink(missing_ok=True)
 
 
-def _try_lock_thrice(lock: IO[str]) -> bool:
+def _try_lock_with_retries(lock: IO[str]) -> bool:
     # A query for the holder takes the lock for an instant: hence three tries.
     for pause in (0.2, 0.2, 0.0):
         try:

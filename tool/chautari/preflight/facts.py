@@ -66,7 +66,7 @@ def facts_script(
     """Return the script, which also reports the roles whose file in `installed` exists.
 
     `takes_over` are patterns of paths by the role that would replace them; `operators` are accounts
-    that are to log in.
+    that need to log in.
     """
     reports = [
         f"[ ! -e {shlex.quote(file)} ] || echo deployed={shlex.quote(role)}\n"

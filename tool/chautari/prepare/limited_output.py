@@ -11,7 +11,7 @@ from typing import Any
 
 MAX_LINES = 50_000  # of one step: `dpkg -l` prints some thousands
 MAX_BYTES = 8 << 20
-CUT = "the step printed too much, so it was ended"
+TOO_MUCH_OUTPUT = "the step printed too much, so it was ended"
 _PART = 32_768
 
 
@@ -27,7 +27,7 @@ class LimitedOutput:
         return getattr(self._file, name)
 
     def __iter__(self) -> Iterator[str]:
-        """Yield each line, then close a channel that has more to say than a step may.
+        """Yield each line; close the channel if the output exceeds the limits of a step.
 
         Bytes that are not UTF-8 are replaced.
         """
@@ -38,7 +38,7 @@ class LimitedOutput:
             count += len(lines)
             if size > MAX_BYTES or count > MAX_LINES:
                 self._file.channel.close()
-                yield CUT
+                yield TOO_MUCH_OUTPUT
                 return
             yield from (line.decode(errors="replace") for line in lines)
         if rest:

@@ -214,7 +214,7 @@ class Region(StrictModel):
     languages: tuple[Language, ...] = Field(
         default=("en",),
         min_length=1,
-        description="Languages of the region. A service's default is the first that it has.",
+        description="Languages, preferred first. Each service uses the first that it supports.",
         examples=[["es", "en"]],
     )
     bandwidth: Literal["normal", "low"] = Field(

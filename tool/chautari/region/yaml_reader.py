@@ -62,7 +62,7 @@ class Document:
     problems: list[FileProblem] = field(default_factory=list)
 
     def problem_at(self, path: Path_, message: str) -> FileProblem:
-        """Return a `FileProblem` at `path`, or at its nearest ancestor that stands in the file."""
+        """Return a `FileProblem` at `path`, or at its nearest ancestor in the file."""
         # One item may stand for a list of one: then the file has no place for its index.
         while path and isinstance(path[-1], int) and path not in self.marks:
             path = path[:-1]

@@ -114,7 +114,7 @@ def _service_badges(groups: list[ServiceChecks]) -> tuple[ServiceBadge, ...]:
     badges: list[ServiceBadge] = []
     y = _HEAD
     for group in groups:
-        detail = _passed_of_completed(group)
+        detail = _passed_checks_text(group)
         room = BOX_WIDTH - 40 - 34 - _BETWEEN - _text_width(detail, 13, _REGULAR)
         label, height = _shorten_to_width(group.service, room, 15, _BOLD), _SERVICE
         height += _DOUBLE_NOTE if group.double else 0
@@ -132,7 +132,7 @@ def _role_badges(
     row = column = 0
     for group in groups:
         broken = any(role.name == group.service and role.failed for role in node.roles)
-        detail = _passed_of_completed(group)
+        detail = _passed_checks_text(group)
         other = 23 + _text_width(f" {detail}", 13, _REGULAR)
         whole = other + _text_width(group.service, 13, _REGULAR) > half
         if whole and column:
@@ -144,7 +144,7 @@ def _role_badges(
     return tuple(badges)
 
 
-def _passed_of_completed(group: ServiceChecks) -> str:
+def _passed_checks_text(group: ServiceChecks) -> str:
     """Return how many of the checks that ran passed; skipped ones are no failures."""
     passed, failed = group.count_checks("passed"), group.count_checks("failed")
     if passed or failed:

@@ -63,7 +63,7 @@ class Progress:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        """Have a live view where there is a terminal to hold it; the first node starts it.
+        """Prepare a live view on a terminal; the first node starts it.
 
         Until then the terminal is free: sudo may ask there for a password.
         """

@@ -15,7 +15,7 @@ def split_names(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Translations:
-    """The languages of an app, as its release names them; English is one of every app.
+    """The languages of an app, as its release names them. Every app has English.
 
     Attributes:
         version: the release that the lists were read from.
@@ -33,7 +33,7 @@ class Translations:
     separator: str = "_"
 
     def candidates_for_language(self, language: str) -> list[str]:
-        """Return upstream's names of what `language` may be, the best first.
+        """Return upstream's names of the translations that suit `language`, the best first.
 
         These are the language itself, the language of all its countries, and that of other
         countries. A later release may have one that this release lacks.

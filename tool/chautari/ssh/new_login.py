@@ -18,7 +18,7 @@ NOTHING_TO_KEEP = 3
 # The node waits for two minutes. A connection that broke may be back by then.
 TRY_SECONDS = 100.0
 PAUSE_SECONDS = 3.0
-# Errors of a connection that the next one may not meet.
+# Temporary errors: the next connection may succeed.
 _PASSING_ERRORS = (
     "timed out", "connection refused", "no route to host", "network is unreachable",
     "connection closed", "connection reset", "broken pipe", "not responding",
