@@ -29,6 +29,8 @@ def found_by_age(folder: str, names: str) -> dict[str, Any]:
         # b never worked, although it is newer than a.
         ("a b c", "a c", "c", ["b"]),
         ("a b c d", "a d", "d", ["b", "c"]),
+        # The region went back from b to a, and then on to c: a worked last.
+        ("a b c", "b a c", "c", ["b"]),
         # A node from before there were proofs keeps the newest other release.
         ("a b c", "c", "c", ["a"]),
         ("a", "a", "a", []),

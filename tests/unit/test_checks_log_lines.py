@@ -26,6 +26,7 @@ def accepts(app: str, message: str, exception: dict[str, str] | None = None) -> 
         ("core", MIGRATION, NOT_FOUND | {"Message": "/appdata_oc1rltmeryeo/theming/global"}),
         ("files", "Backends provided no user object for ana@cloud.peer.example.org/", NO_USER),
         ("appstoreFetcher", "Could not read appstore cache file", None),
+        ("appstoreFetcher", "GET resulted in a 403 response:\n<html>", None),
     ],
 )
 def test_is_known_line_accepts_what_healthy_instances_write(

@@ -108,6 +108,12 @@ def test_names_served_over_tls_returns_nothing_for_another_protocol() -> None:
         assert tls_profile.names_served_over_tls(address, [NAME]) == []
 
 
+def test_offer_that_openssl_does_not_make_is_no_refusal(server: Server) -> None:
+    offer = tls_profile.Offer("a group of no release", ("-groups", "nonsense"))
+    with pytest.raises(RuntimeError, match="did not offer a group of no release"):
+        tls_profile.accepted(server(), NAME, offer)
+
+
 def test_public_listeners_leaves_out_the_loopback() -> None:
     listing = """\
 LISTEN 0 511 0.0.0.0:443 0.0.0.0:*

@@ -9,7 +9,6 @@ from chautari.report.text_format import (
     duration_text,
     escape_unsafe_characters,
     readable_time,
-    shorten_line,
     to_one_line,
 )
 
@@ -36,11 +35,6 @@ def test_clean_escapes_control_characters(given: object, expected: str) -> None:
 
 def test_one_line_joins_lines() -> None:
     assert to_one_line(" a\n\tb  c ") == "a b c"
-
-
-def test_shorten_ends_in_an_ellipsis_only_when_it_cuts() -> None:
-    assert shorten_line("abcdef", 6) == "abcdef"
-    assert shorten_line("abcdefg", 6) == "abcde…"
 
 
 def test_amount_knows_the_plural() -> None:

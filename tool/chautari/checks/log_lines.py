@@ -21,6 +21,6 @@ def is_expected_log_line(entry: Mapping[str, Any], known: Iterable[Mapping[str, 
         "cause": attached.get("Message", ""),
     }
     return any(
-        all(re.fullmatch(line[part], str(found[part])) for part in found if part in line)
+        all(re.fullmatch(line[part], str(found[part]), re.DOTALL) for part in found if part in line)
         for line in known
     )

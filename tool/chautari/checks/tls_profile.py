@@ -40,16 +40,20 @@ def accepted(address: Address, name: str, offer: Offer) -> str:
     """Return what the server took of an offer (version and suite), or "" if it refused.
 
     Python's ssl would need no process, but older versions offer no groups outside of NIST's.
+
+    Raises:
+        RuntimeError: when openssl here made no offer, so that the server's answer is unknown.
     """
     host, port = address
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     argv = ("openssl", "s_client", "-connect", place, "-servername", name, *offer.options)
     try:
-        done = subprocess.run(
-            argv, input=b"", capture_output=True, timeout=SECONDS, check=False
-        ).stdout
+        ended = subprocess.run(argv, input=b"", capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return ""
+    done = ended.stdout
+    if b"CONNECTED(" not in done or b"and written 0 bytes" in done:
+        raise RuntimeError(f"openssl did not offer {offer.label}: {ended.stderr[-200:]!r}")
     found = re.search(rb"^New, (?!\(NONE\))(\S+), Cipher is (\S+)", done, re.M)
     return " ".join(part.decode() for part in found.groups()) if found else ""
 

@@ -263,13 +263,12 @@ def _run_script_on_host(host: Host, script: str) -> tuple[str, str, int]:
     """Run a shell script on the machine; return what it printed, its errors and its exit code."""
     command = f"sh -c {shlex.quote(script)}"
     _, output, errors = host.connector.client.exec_command(command, timeout=FACTS_SECONDS)
-    said = output.read(MAX_FACTS_BYTES).decode(errors="replace")
-    complaint = errors.read(MAX_FACTS_BYTES).decode(errors="replace")
+    said, complaint = output.read(MAX_FACTS_BYTES), errors.read(MAX_FACTS_BYTES)
     # A machine that prints more is not waited for.
     finished = output.channel.exit_status_ready() or len(said) < MAX_FACTS_BYTES
     code = output.channel.recv_exit_status() if finished else -1
     output.channel.close()
-    return said, complaint, code
+    return said.decode(errors="replace"), complaint.decode(errors="replace"), code
 
 
 def _install_environment(state: State, host: Host, release: str, orders: Orders) -> None:

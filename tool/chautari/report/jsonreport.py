@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TextIO
 
 from chautari.report.model import (
     CheckResult,
@@ -24,12 +23,6 @@ Json = Mapping[str, object]
 def render_json(report: RegionReport) -> str:
     """Return the report as one JSON object, in ASCII so that every terminal and pipe takes it."""
     return json.dumps(report_object(report), indent=2, ensure_ascii=True) + "\n"
-
-
-def print_json(report: RegionReport, stream: TextIO) -> None:
-    """Write the JSON object to `stream`, which is standard output for `--json`."""
-    stream.write(render_json(report))
-    stream.flush()
 
 
 def report_object(report: RegionReport) -> Json:

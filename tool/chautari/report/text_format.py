@@ -29,12 +29,6 @@ def to_one_line(value: object) -> str:
     return " ".join(escape_unsafe_characters(value).split())
 
 
-def shorten_line(value: object, length: int) -> str:
-    """Return `value` on one line of at most `length` characters, with an ellipsis when cut."""
-    text = to_one_line(value)
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
-
-
 def count_with_noun(number: int, noun: str) -> str:
     """Return a count with its noun, in the plural where it must be: `1 node`, `3 checks`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
