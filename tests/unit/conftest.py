@@ -16,12 +16,14 @@ import pytest
 from region_samples import ROOT
 from run_samples import OLD
 
+from chautari.deploy import status
 from chautari.node import lock, main, runner
 from chautari.render import provider
 
 HOLD = """
 import sys, time
 from pathlib import Path
+from chautari.deploy import status
 from chautari.node import lock
 state = Path(sys.argv[1])
 lock.LOCK, lock.HOLDER = state / "lock", state / "holder.json"
@@ -50,6 +52,14 @@ def sandbox_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def apt_of_this_machine_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Find no lock of apt: an installation on this machine may hold it, and only root may look."""
     monkeypatch.setattr(lock, "APT_LOCK", Path("/nonexistent/lock-frontend"))
+
+
+@pytest.fixture(autouse=True)
+def upstream_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `deploy status` ask no server of upstream's, and not use this account's cache."""
+    monkeypatch.setattr(
+        status, "compare_with_upstream", lambda _: {"outdated": [], "releases_unknown": []}
+    )
 
 
 @pytest.fixture

@@ -206,7 +206,12 @@ def test_status_prints_each_node(
     assert lines[2] == f"run {run} of luz is running"
     assert lines[3:] == ["no deploy has run here yet", "not reachable: timed out"]
     main.run(["status", "andes", "--json"])
-    assert json.loads(capsys.readouterr().out) == {"region": "andes", "nodes": states}
+    assert json.loads(capsys.readouterr().out) == {
+        "region": "andes",
+        "nodes": states,
+        "outdated": [],
+        "releases_unknown": [],
+    }
 
 
 def test_render_writes_private_secrets(inventories: Path, tmp_path: Path) -> None:

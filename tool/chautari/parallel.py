@@ -39,6 +39,26 @@ def map_parallel(
     return [results[number] for number in range(len(items))]
 
 
+def call_within(seconds: float, function: Callable[[], Result]) -> Result:
+    """Return what `function` returns; its error is raised.
+
+    Raises:
+        TimeoutError: when it takes longer. Its thread is a daemon, so this process can end.
+    """
+    waiting: SimpleQueue[tuple[int, None]] = SimpleQueue()
+    done: SimpleQueue[tuple[int, Result | BaseException]] = SimpleQueue()
+    waiting.put((0, None))
+    arguments = (lambda _: function(), waiting, done)
+    Thread(target=_run_waiting_items, args=arguments, daemon=True).start()
+    try:
+        outcome = done.get(timeout=seconds)[1]
+    except Empty:
+        raise TimeoutError from None
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
 def _run_waiting_items(
     function: Callable[[Item], Result],
     waiting: SimpleQueue[tuple[int, Item]],

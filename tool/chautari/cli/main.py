@@ -31,7 +31,7 @@ COMMANDS = {
     "render": "write a region as a plain Ansible inventory",
     "verify": "run all checks of a region; nothing changes",
     "drift": "show what changed on a region's nodes since their last deploy",
-    "status": "show what is running on a region's nodes, and the last result",
+    "status": "show what runs on a region's nodes, the last result and newer releases",
     "attach": "follow a run that is running on the nodes, or read the last one",
     "move": "print the steps to move a service to another node",
     "secrets": "set, show and list a region's secrets",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -11,6 +13,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import RegionName, identity_option, json_option
 from chautari.cli.output import echo
 from chautari.deploy import status
+from chautari.deploy.outdated import ReleaseComparison
 from chautari.deploy.request import Request
 from chautari.node.events import RunFinished
 from chautari.paths import inventories_root
@@ -26,18 +29,21 @@ from chautari.report.text_format import to_one_line
 @identity_option
 @json_option
 def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> int:
-    """Show what is running on a region's nodes. Without a name, list the regions."""
+    """Show what runs on a region's nodes, and newer releases. Without a name, list the regions."""
     if name is None:
         found = region_names(inventories_root())
         print_json({"regions": found}) if as_json else echo("\n".join(found))
         return 0
     loaded_region = load_region(find_region_file(name, inventories_root()))
-    states = status.node_statuses(Request(loaded_region, "deploy status", identities=identities))
+    request = Request(loaded_region, "deploy status", identities=identities)
+    states, releases = status.region_status(request)
     if as_json:
-        print_json({"region": name, "nodes": states})
+        print_json({"region": name, "nodes": states, **releases})
     else:
         for state in states:
             echo(f"{state['node']:<16} {to_one_line(_describe_node_status(state))}")
+        for line in _describe_releases(releases):
+            echo(line)
     return 0 if all(state["reachable"] for state in states) else 1
 
 
@@ -54,6 +60,16 @@ def _describe_node_status(state: status.NodeStatus) -> str:
     failed = finished.get("failed_checks", 0) if finished else 0
     result: Data = {"run": state["run"], "when": when, "failed": failed}
     return messages.newest_run_text(_result_name(finished), result)
+
+
+def _describe_releases(releases: ReleaseComparison) -> Iterator[str]:
+    """Yield a line for each release with a newer one, and one for all that are not known."""
+    for item in releases["outdated"] or ():
+        yield messages.newest_run_text("release_outdated", item)
+    if unknown := releases["releases_unknown"]:
+        servers = sorted({urlsplit(item["source"]).hostname or "" for item in unknown})
+        names = [item["name"] for item in unknown]
+        yield messages.newest_run_text("releases_unknown", {"names": names, "servers": servers})
 
 
 def _result_name(finished: RunFinished | None) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import calendar
 import time
-from typing import TypedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypedDict
 
+from chautari.deploy.outdated import ReleaseComparison, compare_with_upstream
 from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
 from chautari.deploy.request import Request
 from chautari.node.events import LockHolder, RunFinished, StatusAnswer
@@ -29,6 +31,22 @@ class NodeStatus(TypedDict, total=False):
     runs: list[str]
     started: int | None
     finished: RunFinished | None
+
+
+class RegionStatus(NamedTuple):
+    """The status of each node, and the releases that upstream has newer ones of."""
+
+    nodes: list[NodeStatus]
+    releases: ReleaseComparison
+
+
+def region_status(request: Request) -> RegionStatus:
+    """Ask the nodes and upstream's servers at the same time."""
+    parts: list[Callable[[], Any]] = [
+        lambda: node_statuses(request),
+        lambda: compare_with_upstream(request.loaded_region),
+    ]
+    return RegionStatus(*map_parallel(lambda part: part(), parts))
 
 
 def node_statuses(request: Request) -> list[NodeStatus]:

@@ -250,6 +250,13 @@ class Region(StrictModel):
         description="The certificate authority; by default Let's Encrypt.",
         examples=[{"directory": "https://acme-staging-v02.api.letsencrypt.org/directory"}],
     )
+    ask_upstream: bool = Field(
+        default=True,
+        strict=True,
+        description="Whether `deploy status` asks upstream's source servers for newer releases. "
+        "They see this machine's address and the names of the programs.",
+        examples=[False],
+    )
     sandbox: Sandbox | None = Field(
         default=None,
         description="Only for regions in containers on this machine (`deploy sandbox`).",

@@ -14,6 +14,7 @@ from chautari.region.base import StrictModel
 from chautari.region.operating_systems import DEBIAN
 from chautari.services.artifacts import Artifact, Image, PackageRepository
 from chautari.services.languages import Translations
+from chautari.services.release_tags import ReleaseTags
 from chautari.services.secret_spec import SecretSpec
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ class Service:
         preflight: refusals of a machine, beyond `requires`.
         advice: returns what a machine has less of than upstream recommends.
         release_and_login: returns how it is opened.
+        release_tags: where upstream names the releases of the service and of its archives.
         translations: returns the languages of the release that a node installs.
         move: how it moves to another node.
         service_for_region: returns this service with what follows from a region's settings.
@@ -195,6 +197,7 @@ class Service:
     preflight: tuple[PreflightRule, ...] = ()
     advice: Callable[[Facts, NodeRequirements], list[Notice]] | None = None
     release_and_login: Callable[[NodeContext], ReleaseAndLogin] | None = None
+    release_tags: tuple[ReleaseTags, ...] = ()
     translations: Callable[[NodeContext], Translations] | None = None
     move: Move | None = None
     service_for_region: Callable[[Region], Service] | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chautari.services.base import Move, Requirements, Role, Service
 from chautari.services.bigbluebutton import move, preflight, variables
-from chautari.services.bigbluebutton.packages import NAME, OS_OF, PACKAGES
+from chautari.services.bigbluebutton.packages import NAME, OS_OF, PACKAGES, RELEASE_TAGS
 from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.rules import RULES
 from chautari.services.bigbluebutton.secrets import SECRETS
@@ -58,6 +58,7 @@ SERVICE = Service(
     preflight=preflight.RULES,
     advice=preflight.below_recommendation_notices,
     release_and_login=variables.release_and_login,
+    release_tags=(RELEASE_TAGS,),
     move=Move(tuple(OS_OF), move.move_steps),
     service_for_region=service_for_region,
 )

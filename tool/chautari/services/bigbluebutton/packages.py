@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from chautari.services.artifacts import PackageRepository
 from chautari.services.base import PackageSource
 from chautari.services.bigbluebutton.settings import BigBlueButton
+from chautari.services.release_tags import ReleaseTags
 
 if TYPE_CHECKING:
     from chautari.render.context import NodeContext
@@ -22,6 +23,7 @@ OS_OF = {"3.0": "ubuntu-22.04", "4.0": "ubuntu-24.04"}
 KEY_URL = "https://ubuntu.bigbluebutton.org/repo/bigbluebutton.asc"
 # The newest releases known; a suite without a version gives upstream's current one.
 NEWEST = {"3.0": "3.0.35", "4.0": "4.0.0"}
+RELEASE_TAGS = ReleaseTags(NAME, "https://github.com/bigbluebutton/bigbluebutton")
 _CODENAMES = {"3.0": "jammy", "4.0": "noble"}
 _SUITES = {"3.0": "jammy-300", "4.0": "noble-400"}
 _NODEJS = PackageRepository(

@@ -15,6 +15,7 @@ from chautari.services.greenlight.rules import rooms_are_in_greenlight
 from chautari.services.greenlight.secrets import SECRETS
 from chautari.services.greenlight.settings import Greenlight
 from chautari.services.greenlight.variables import NAME
+from chautari.services.release_tags import ReleaseTags
 
 SERVICE = Service(
     name=NAME,
@@ -34,5 +35,6 @@ SERVICE = Service(
     variables={"redis": redis_variables, "greenlight": variables.greenlight_variables},
     rules=(*region_rules_of_container_service(NAME), rooms_are_in_greenlight),
     release_and_login=variables.release_and_login,
+    release_tags=(ReleaseTags(NAME, "https://github.com/bigbluebutton/greenlight", "release-{}"),),
     translations=lambda _: TRANSLATIONS,
 )

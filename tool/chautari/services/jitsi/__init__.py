@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chautari.services.base import Port, Role, Service
 from chautari.services.jitsi import variables
 from chautari.services.jitsi.languages import TRANSLATIONS
-from chautari.services.jitsi.packages import PACKAGES
+from chautari.services.jitsi.packages import PACKAGES, RELEASE_TAGS
 from chautari.services.jitsi.rules import RULES
 from chautari.services.jitsi.secrets import SECRETS, member_password_spec
 from chautari.services.jitsi.settings import Jitsi
@@ -53,6 +53,7 @@ SERVICE = Service(
     },
     rules=RULES,
     release_and_login=variables.release_and_login,
+    release_tags=(RELEASE_TAGS,),
     translations=lambda _: TRANSLATIONS,
     service_for_region=service_for_region,
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from chautari.services.artifacts import PackageRepository
 from chautari.services.base import PackageSource
 from chautari.services.jitsi.settings import Jitsi
+from chautari.services.release_tags import ReleaseTags
 
 if TYPE_CHECKING:
     from chautari.render.context import NodeContext
@@ -29,6 +30,10 @@ UPSTREAM = PackageRepository(
     bundle="jitsi-meet",
 )
 TESTED_VERSION = "2.0.11248"
+# The number of the package jitsi-meet is that of the tag.
+RELEASE_TAGS = ReleaseTags(
+    "jitsi", "https://github.com/jitsi/jitsi-meet", "stable/jitsi-meet_{}", "2.0.{}"
+)
 
 
 def version_to_install(context: NodeContext) -> str:

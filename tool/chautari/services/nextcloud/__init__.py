@@ -33,5 +33,6 @@ SERVICE = Service(
     variables={"nextcloud": variables.nextcloud_variables, "redis": variables.redis_variables},
     rules=RULES,
     release_and_login=variables.release_and_login,
+    release_tags=releases.RELEASE_TAGS,
     translations=variables.translations_to_install,
 )

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from chautari.region.operating_systems import PHP_OF
 from chautari.services.artifacts import Artifact, Pins, version_key
+from chautari.services.release_tags import ReleaseTags
 
 NAME = "nextcloud"
 PHP_MINIMUM = {35: (8, 3), 34: (8, 2), 33: (8, 2), 32: (8, 1)}
@@ -88,6 +89,14 @@ APPS: dict[int, dict[str, Artifact]] = {
     },
     33: {ROOMS_APP: _ROOMS},
 }
+
+_UPSTREAM = "https://github.com/nextcloud-releases"
+RELEASE_TAGS: tuple[ReleaseTags, ...] = (
+    ReleaseTags(NAME, f"{_UPSTREAM}/server"),
+    *(ReleaseTags(name, f"{_UPSTREAM}/{name}") for name in ("calendar", "contacts", "deck")),
+    ReleaseTags("tasks", "https://github.com/nextcloud/tasks"),
+    ReleaseTags(ROOMS_APP, "https://github.com/littleredbutton/cloud_bbb"),
+)
 
 
 def newest_by_version(known: Mapping[str, Artifact]) -> Artifact:

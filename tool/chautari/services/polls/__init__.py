@@ -30,6 +30,7 @@ def service_with_app(name: str) -> Service:
         databases=app.databases,
         secrets=app.secret_specs(),
         variables={name: variables.app_variables},
+        release_tags=(app.release_tags,),
         translations=lambda _: app.translations,
     )
 

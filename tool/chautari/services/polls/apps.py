@@ -12,6 +12,7 @@ from chautari.region.operating_systems import PHP_OF
 from chautari.services.artifacts import Artifact
 from chautari.services.base import Role
 from chautari.services.languages import Translations, split_names
+from chautari.services.release_tags import ReleaseTags
 from chautari.services.secret_spec import SecretSpec
 
 NAME = "polls"
@@ -27,6 +28,7 @@ class PollApp(NamedTuple):
         databases: names of databases by the role that creates them; owners are named the same.
         secrets: secrets that are generated for it, with their meaning.
         translations: the languages of its release.
+        release_tags: where upstream names its releases.
         php: the oldest and the newest PHP that it was seen to run on; None where it needs none.
     """
 
@@ -36,6 +38,7 @@ class PollApp(NamedTuple):
     databases: dict[str, tuple[str, ...]]
     secrets: dict[str, str]
     translations: Translations
+    release_tags: ReleaseTags
     php: tuple[tuple[int, int], tuple[int, int]] | None
 
     def supports_os(self, os: str) -> bool:
@@ -67,6 +70,9 @@ APPS: dict[str, PollApp] = {
         secrets={"framadate_admin_password": "login `admin` of Framadate's administration"},
         translations=Translations(
             "1.1.19", "locale/*.json", split_names("fr ar br ca de eo es gl it nl oc")
+        ),
+        release_tags=ReleaseTags(
+            "framadate", "https://framagit.org/framasoft/framadate/framadate", "{}"
         ),
         php=((7, 3), (8, 4)),
     ),

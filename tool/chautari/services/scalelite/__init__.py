@@ -9,6 +9,7 @@ from chautari.services.containers import (
     redis_variables,
     region_rules_of_container_service,
 )
+from chautari.services.release_tags import ReleaseTags
 from chautari.services.scalelite import variables
 from chautari.services.scalelite.secrets import SECRETS
 from chautari.services.scalelite.settings import Scalelite
@@ -31,4 +32,5 @@ SERVICE = Service(
     variables={"redis": redis_variables, "scalelite": variables.scalelite_variables},
     rules=region_rules_of_container_service(NAME),
     release_and_login=variables.release_and_login,
+    release_tags=(ReleaseTags(NAME, "https://github.com/blindsidenetworks/scalelite"),),
 )
