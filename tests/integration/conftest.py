@@ -101,10 +101,16 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 # Files that use the node `ground` alone, and files that have machines of their own.
-ON_GROUND = ("test_faults.py", "test_interruptions.py", "test_ssh_settings.py")
+ON_GROUND = (
+    "test_faults.py",
+    "test_interruptions.py",
+    "test_plain_ansible.py",
+    "test_ssh_settings.py",
+)
+ON_HALL = ("test_meetings.py",)
 ON_OWN_MACHINES = ("test_existing_machines.py", "test_ordinary_account.py")
 # The longest first: a worker that finishes takes the next.
-SCOPES = ("ground", "other nodes", "own machines", "molecule")
+SCOPES = ("cloud and meet", "ground", "molecule", "own machines", "hall")
 
 
 def scope_of(nodeid: str) -> str:
@@ -114,7 +120,9 @@ def scope_of(nodeid: str) -> str:
         return "ground"
     if file in ON_OWN_MACHINES:
         return "own machines"
-    return "molecule" if file == "test_molecule.py" else "other nodes"
+    if file in ON_HALL:
+        return "hall"
+    return "molecule" if file == "test_molecule.py" else "cloud and meet"
 
 
 class NodeScheduling(LoadScopeScheduling):  # type: ignore[misc]

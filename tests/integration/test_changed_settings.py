@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
-from tests.integration.conftest import Proof
+from tests.integration.conftest import Outcome, Proof
 from tests.integration.harm import roles_run
 
 pytestmark = [pytest.mark.containers, pytest.mark.one_node, pytest.mark.usefixtures("deployed")]
 NODE = "cloud"
-# A change to the region, and exactly the roles that it makes run, with a reason each.
-CHANGED_SETTINGS = {
-    "a setting of a role that no other needs": (
-        ("quota: 2 GB", "quota: 3 GB"),
-        {"nextcloud": "nextcloud_quota changed"},
-    ),
-    "a setting of a role that others need": (
-        ("from: cloud@proof.example.org", "from: region@proof.example.org"),
-        {
-            "mail": "mail_from changed",
-            "nextcloud": "it depends on mail, which runs",
-            "framadate": "it depends on mail, which runs",
-        },
-    ),
-}
 
 
-@pytest.mark.parametrize("title", CHANGED_SETTINGS)
-def test_changed_setting_runs_its_role_and_those_that_need_it(proof: Proof, title: str) -> None:
-    (old, new), expected = CHANGED_SETTINGS[title]
+@pytest.fixture(autouse=True)
+def restored(proof: Proof) -> Iterator[None]:
+    """Restore region.yml after each test."""
     original = proof.file.read_text()
-    proof.edit(old, new)
-    try:
-        plan = proof.deploy("plan", "--json", "--node", NODE)
-        assert plan.code == 0, plan.stderr
-        outcome = proof.deploy("region", "--no-checks", "--json", "--node", NODE)
-    finally:
-        proof.write(original)
-    assert roles_run(plan, NODE) == expected.keys()
-    why = {
-        role["name"]: [reason["text"] for reason in role["why"]]
-        for role in plan.node(NODE)["roles"]
-    }
-    assert {role for role, reason in expected.items() if reason not in why[role]} == set(), why
-    assert roles_run(outcome, NODE) == expected.keys(), outcome.node(NODE)["roles"]
+    yield
+    proof.write(original)
+
+
+def planned_reasons(plan: Outcome) -> dict[str, set[str]]:
+    """Return why each role that a plan runs would run."""
+    assert plan.code == 0, plan.stderr
+    reasons = {role["name"]: role["why"] for role in plan.node(NODE)["roles"]}
+    return {role: {why["text"] for why in reasons[role]} for role in roles_run(plan, NODE)}
+
+
+def test_setting_that_one_role_reads_runs_this_role(proof: Proof) -> None:
+    proof.edit("quota: 2 GB", "quota: 3 GB")
+    reasons = planned_reasons(proof.deploy("plan", "--json", "--node", NODE))
+    assert reasons.keys() == {"nextcloud"}
+    assert "nextcloud_quota changed" in reasons["nextcloud"]
+
+
+def test_setting_of_a_role_runs_those_that_depend_on_it(proof: Proof) -> None:
+    original = proof.file.read_text()
+    proof.edit("from: cloud@proof.example.org", "from: region@proof.example.org")
+    reasons = planned_reasons(proof.deploy("plan", "--json", "--node", NODE))
+    assert reasons.keys() == {"mail", "nextcloud", "framadate"}
+    assert "mail_from changed" in reasons["mail"]
+    for role in ("nextcloud", "framadate"):
+        assert "it depends on mail, which runs" in reasons[role]
+    outcome = proof.deploy("region", "--no-checks", "--json", "--node", NODE)
+    assert outcome.code == 0, outcome.problems
+    assert roles_run(outcome, NODE) == reasons.keys()
     assert outcome.node(NODE)["changed"] >= 1
+    proof.write(original)
     assert proof.deploy("region", "--no-checks", "--node", NODE).code == 0

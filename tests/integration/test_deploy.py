@@ -6,10 +6,7 @@ The control process of the first deploy is killed: the run on the node has to co
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,19 +209,3 @@ def test_no_secret_leaks_from_the_run(proof: Proof, second: Outcome, arguments: 
             f"{file} of {node}" for file in readable + closed if file not in leaks.CONTROL_FILES
         ]
     assert not leaked
-
-
-def test_plain_ansible_works_with_the_rendered_inventory(
-    proof: Proof, second: Outcome, tmp_path: Path
-) -> None:
-    assert proof.deploy("render", "-o", str(tmp_path / "inventory")).code == 0
-    secrets = list((tmp_path / "inventory").rglob("secrets.yml"))
-    assert secrets and all(file.stat().st_mode & 0o777 == 0o600 for file in secrets)
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("ansible-playbook")),
-         "-i", str(tmp_path / "inventory"), "--limit", "ground", "playbooks/region.yml"],
-        cwd=root, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    assert "changed=0" in done.stdout
