@@ -285,6 +285,32 @@ def test_all_recordings_are_listed_only_when_allowed(tmp_path: Path) -> None:
     assert read(server.call("getRecordings", recordID=raw.name))["recordID"] == raw.name
 
 
+def test_broken_document_creates_no_meeting(server: Server) -> None:
+    query = urlencode({"meetingID": "room", "name": "A room"})
+    digest = hashlib.sha256(f"create{query}{SECRET}".encode()).hexdigest()
+    request = Request(
+        "/bigbluebutton/api/create", f"{query}&checksum={digest}", b"<modules>", "application/xml"
+    )
+    assert server.api.answer(request).status == 500
+    assert server.api.meetings.find("room") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("checkAuthorization", 401), ("checkGraphqlAuthorization", 401)]
+)
+def test_session_is_checked_where_upstream_checks_it(
+    server: Server, path: str, status: int
+) -> None:
+    def status_of(name: str) -> int:
+        return web.route(server.api, Request(f"/bigbluebutton/connection/{name}")).status
+
+    assert status_of(path) == status
+    assert (
+        "unsupportedRequest"
+        in web.route(server.api, Request("/bigbluebutton/connection/other")).body
+    )
+
+
 def test_documents_are_read_from_the_body(server: Server) -> None:
     body = b'<modules><module name="presentation"><document url="https://x.example.org/a.pdf"/>'
     body += b"</module></modules>"

@@ -7,7 +7,6 @@ import pytest
 from region_samples import ROOT
 
 from chautari.files import read_toolkit_yaml
-from chautari_sandbox.doubles.bigbluebutton.program import bbb_conf
 
 DOUBLES = ROOT / "tool/chautari_sandbox/doubles"
 FACTS = ROOT / "tests/fixtures/upstream"
@@ -105,26 +104,3 @@ def test_languages_of_framadate_are_those_of_upstream_s() -> None:
     spoken = read_toolkit_yaml(ROOT / "roles/framadate/vars/main.yml")["__framadate_translations"]
     files = {Path(file).stem for file in FRAMADATE["files"] if file.startswith("locale/")}
     assert set(spoken) <= files
-
-
-BIGBLUEBUTTON = read_toolkit_yaml(FACTS / "bigbluebutton.yml")
-
-
-def test_options_of_bbb_conf_exist_upstream() -> None:
-    options = set(re.findall(r"^ +--([a-z-]+)", bbb_conf.USAGE, re.M))
-    assert {"check", "restart", "status"} <= options <= set(BIGBLUEBUTTON["options"])
-
-
-@pytest.mark.parametrize("word", ["--nonsense", "check", "---check", "--c", ""])
-def test_unknown_option_of_bbb_conf_is_refused(
-    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(bbb_conf.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(bbb_conf.settings, "release", lambda: "3.0.35")
-    assert bbb_conf.main([word]) == BIGBLUEBUTTON["usage_exit_code"]
-    assert "bbb-conf [options]" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("word", ["-check", "--check", "-c"])
-def test_option_of_bbb_conf_has_upstream_s_forms(word: str) -> None:
-    assert bbb_conf.option_name(word) in ("check", "c")

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from .common import NOTICE, Answer, Request, ask, redis, serve, sql, task
 
+REQUIRED = (
+    "SECRET_KEY_BASE", "BIGBLUEBUTTON_ENDPOINT", "BIGBLUEBUTTON_SECRET", "DATABASE_URL", "REDIS_URL"
+)  # fmt: skip
 TABLES = """
 CREATE TABLE IF NOT EXISTS schema_migrations (version varchar PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS roles (id serial PRIMARY KEY, name varchar, provider varchar);
@@ -61,12 +64,13 @@ def meetings() -> None:
 def page(request: Request) -> Answer:
     """Answer one request as Rails in production does."""
     host = request.headers.get("Host", "")
+    path = request.path.split("?")[0]
+    if path == "/health_check":  # neither the name nor the protocol matters here
+        return health()
     if os.environ.get("URL_HOST") not in (None, "", host):
         return 403, "text/plain", f"Blocked hosts: {host}", {}
     if request.headers.get("X-Forwarded-Proto") != "https":
         return 301, "text/plain", "", {"Location": f"https://{host}{request.path}"}
-    if request.path.split("?")[0].endswith("/health_check"):
-        return health()
     text = f"<!DOCTYPE html><title>BigBlueButton</title><p>{NOTICE}: Greenlight</p>"
     return 200, "text/html; charset=utf-8", text, {}
 
@@ -108,6 +112,17 @@ def runner(text: str) -> None:
         print("changed:", *changed)
 
 
+def check_configuration() -> None:
+    """Do upstream's check: it ends with 1 at the first thing that is wrong."""
+    for name in REQUIRED:
+        if not os.environ.get(name, "").strip():
+            sys.exit(f"Failed - {name} not set correctly")
+    status, _, text, _ = health()
+    if status != 200:
+        sys.exit(f"Failed - {text}")
+    print("Passed")
+
+
 def main(words: list[str]) -> None:
     """Do what a command of the image does."""
     if words == ["rails", "assets:precompile"]:
@@ -119,7 +134,7 @@ def main(words: list[str]) -> None:
     elif words[:2] == ["rails", "runner"]:
         runner(sys.stdin.read())
     elif words[:1] == ["rake"] and task(words[1])[0] == "configuration:check":
-        print(health()[2])
+        check_configuration()
     else:
         sys.exit(f"the double of Greenlight knows no {' '.join(words)}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 import urllib.parse
@@ -13,8 +14,18 @@ import xml.etree.ElementTree as ET
 from .common import Answer, Request, ask, redis, serve, signed, sql, task
 
 LENGTHS = {40: "sha1", 64: "sha256", 128: "sha512"}
+# The calls that upstream routes; it answers any other with `unsupportedRequest`.
+RECORDINGS = ("getRecordings", "publishRecordings", "updateRecordings", "deleteRecordings")
+CALLS = ("isMeetingRunning", "getMeetingInfo", "getMeetings", "create", "end", "join", *RECORDINGS)
+SERVER_FIELDS = {"url", "secret", "enabled", "load_multiplier", "tag"}
+IGNORED_FIELDS = {"load", "state", "bbb_version", "online"}
+MODES = ("keep", "cordon", "force")
 XML = "text/xml; charset=utf-8"
 GOOD = "<response><returncode>SUCCESS</returncode>{}</response>"
+NO_RECORDINGS = (
+    "<messageKey>noRecordings</messageKey>"
+    "<message>There are no recordings for the meeting(s).</message>"
+)
 STATES = {"cordon": "cordoned", "enable": "enabled", "disable": "disabled"}
 
 
@@ -36,18 +47,41 @@ def change(name: str, **values: object) -> None:
         redis("HSET", f"server:{name}", key, value)
 
 
-def sync(text: str) -> None:
+def sync(text: str, mode: str) -> None:
     """Bring the servers to a list, cordoning those that are not in it."""
     wanted = json.loads(text)["servers"]
+    if mode not in MODES:
+        sys.exit(f"ERROR: Unknown sync mode '{mode}' (choose: {', '.join(MODES)})")
     for name, server in wanted.items():
-        state = "enabled" if server["enabled"] else "cordoned"
+        if reason := fault(name, server):
+            sys.exit(f"ERROR: Server id={name} {reason}")
+    for name, server in wanted.items():
+        state = "enabled" if server.get("enabled", True) else "cordoned"
+        multiplier, tag = float(server.get("load_multiplier") or 1), server.get("tag") or ""
         change(name, url=server["url"], secret=server["secret"], state=state)
+        change(name, load_multiplier=multiplier, tag=tag)
+    if mode == "keep":
+        return
     for name in set(servers()) - set(wanted):
         if redis("SMEMBERS", f"meetings:{name}"):
             change(name, state="cordoned")
         else:
             redis("SREM", "servers", name)
             redis("DEL", f"server:{name}")
+
+
+def fault(name: str, server: dict[str, object]) -> str:
+    """Return why upstream refuses an entry of the list; nothing if it accepts it."""
+    unknown = sorted(set(server) - SERVER_FIELDS - IGNORED_FIELDS)
+    if not re.fullmatch(r"[a-zA-Z0-9_.-]+", name):
+        return "contains invalid characters"
+    if not server.get("secret"):
+        return "has no secret"
+    if unknown:
+        return f"has bad parameters: {unknown}"
+    if not re.match(r"https?://[^/]", str(server.get("url", ""))):
+        return f"has invalid url={server.get('url')}"
+    return ""
 
 
 def show() -> None:
@@ -57,7 +91,9 @@ def show() -> None:
         print(
             f"id: {name}\n\turl: {server['url']}\n\tsecret: {server['secret']}\n\t{server['state']}"
         )
-        print(f"\tload: {server.get('load', 'unavailable')}\n\tload multiplier: 1.0\n\t{online}")
+        print(f"\tload: {server.get('load', 'unavailable')}")
+        print(f"\tload multiplier: {server.get('load_multiplier', '1.0')}\n\tbbb version: ")
+        print(f"\ttag: {server.get('tag', '')}\n\t{online}")
 
 
 def yaml() -> None:
@@ -65,8 +101,9 @@ def yaml() -> None:
     print("---\nservers:" + ("" if servers() else " {}"))
     for name, server in servers().items():
         print(f"  {name}:\n    url: {server['url']}\n    secret: {server['secret']}")
-        print("    load_multiplier: 1.0")
-        print(f"    tag: ''\n    enabled: {str(server['state'] == 'enabled').lower()}")
+        print(f"    load_multiplier: {server.get('load_multiplier', '1.0')}")
+        print(f"    tag: '{server.get('tag', '')}'")
+        print(f"    enabled: {str(server['state'] == 'enabled').lower()}")
 
 
 def rake(argument: str) -> None:
@@ -82,12 +119,9 @@ def rake(argument: str) -> None:
     elif name == "servers:yaml":
         yaml()
     elif name == "servers:sync" and given[0] == "-":
-        sync(sys.stdin.read())
+        sync(sys.stdin.read(), given[1] if len(given) > 1 else "cordon")
     elif name in ("servers:cordon", "servers:enable", "servers:disable"):
-        state = {"cordon": "cordoned", "enable": "enabled", "disable": "disabled"}[
-            name.split(":")[1]
-        ]
-        change(given[0], state=state)
+        change(given[0], state=STATES[name.partition(":")[2]])
         print("OK")
     elif name == "poll":
         poll(int(given[0]))
@@ -136,31 +170,37 @@ def chosen(meeting: str) -> str | None:
     return min(free)[1] if free else None
 
 
+def health() -> Answer:
+    """Say what upstream's page of health says; its status is 200 in both cases."""
+    try:
+        sql("SELECT 1 FROM schema_migrations")
+        redis("SET", "__health_check_set__", "true", "EX", "10")
+    except Exception as error:
+        return 200, "text/plain", f"Health Check Failure: {error}", {}
+    return 200, "text/plain", "success", {}
+
+
 def api(request: Request) -> Answer:
     """Answer one request."""
     path = urllib.parse.urlsplit(request.path)
-    if path.path == "/health_check":
-        try:
-            sql("SELECT 1 FROM schema_migrations")
-            redis("PING")
-        except Exception as error:
-            return 200, "text/plain", f"Health Check Failure: {error}", {}
-        return 200, "text/plain", "success", {}
-    call = path.path.removeprefix("/bigbluebutton/api").strip("/")
-    if not call:
-        return (
-            200,
-            XML,
-            GOOD.format("<version>2.0</version>"),
-            {},
-        )
+    host = request.headers.get("Host", "")
+    if os.environ.get("URL_HOST") not in (None, "", host):
+        return 403, "text/plain", f"Blocked hosts: {host}", {}
+    if path.path in ("/", "/health_check"):
+        return health()
+    if path.path.rstrip("/") == "/bigbluebutton/api":
+        return 200, XML, GOOD.format("<version>2.0</version>"), {}
+    call = path.path.removeprefix("/bigbluebutton/api/")
+    if call not in CALLS:
+        return failed("unsupportedRequest", "This request is not supported.")
     query = path.query.split("&")
     given = dict(urllib.parse.parse_qsl(path.query))
     checksum = given.pop("checksum", "")
     text = "&".join(part for part in query if not part.startswith("checksum="))
     secret = os.environ["LOADBALANCER_SECRET"]
-    algorithm = LENGTHS.get(len(checksum), "sha256")
-    if hashlib.new(algorithm, f"{call}{text}{secret}".encode()).hexdigest() != checksum:
+    algorithm = LENGTHS.get(len(checksum))
+    signed_text = f"{call}{text}{secret}".encode()
+    if algorithm is None or hashlib.new(algorithm, signed_text).hexdigest() != checksum:
         return failed("checksumError", "You did not pass the checksum security check")
     return handed_on(call, given)
 
@@ -169,6 +209,10 @@ def handed_on(call: str, given: dict[str, str]) -> Answer:
     """Hand a call on to the server of its meeting."""
     if call == "getMeetings":
         return 200, XML, GOOD.format("<meetings/>"), {}
+    if call == "getRecordings":
+        return 200, XML, GOOD.format("<recordings/>" + NO_RECORDINGS), {}
+    if call in RECORDINGS:
+        return failed("notFound", "We could not find recordings")
     meeting = given.get("meetingID", "")
     name = chosen(meeting) if call == "create" else redis("HGET", "meetings", meeting)
     if name is None:
@@ -181,7 +225,8 @@ def handed_on(call: str, given: dict[str, str]) -> Answer:
             )
         if call == "create":
             return failed("internalError", "Could not find any available servers.")
-        return failed("notFound", "We could not find a meeting with that meeting ID")
+        text = "We could not find a meeting with that meeting ID"
+        return failed("notFound", f"{text} - perhaps the meeting is not yet running?")
     server = servers()[name]
     if call == "join":
         link = f"{server['url']}/{signed('join', given, server['secret'])}"

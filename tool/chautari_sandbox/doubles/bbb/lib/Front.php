@@ -13,6 +13,8 @@ use NextcloudDouble\Web\Session;
 /** The app's routes. */
 final class Front
 {
+    private const HOOKS = ['ended' => 'GET', 'recording' => 'POST'];
+
     private readonly Rooms $rooms;
 
     public function __construct(private readonly Kernel $kernel)
@@ -33,7 +35,7 @@ final class Front
             return;
         }
         if ($parts[0] === 'hook') {
-            $this->hook($parts[1] ?? '', $parts[2] ?? '', $parts[3] ?? '');
+            $this->hook($request->method, $parts[1] ?? '', $parts[2] ?? '', $parts[3] ?? '');
             return;
         }
         $uid = $this->caller($request, $session);
@@ -56,7 +58,7 @@ final class Front
             $call === 'POST rooms' => $this->create($given, $uid),
             $call === 'PUT rooms/' => $this->change((int)$parts[1], $uid, $given),
             $call === 'DELETE rooms/' => $this->change((int)$parts[1], $uid, null),
-            $call === 'GET restrictions/' => Page::json(['maxRooms' => -1, 'roomTypes' => '[]', 'maxParticipants' => -1]),
+            $call === 'GET restrictions/' && $parts[1] === 'user' => Page::json(['maxRooms' => -1, 'roomTypes' => '[]', 'maxParticipants' => -1]),
             $call === 'GET server/' && ($parts[2] ?? '') === 'isRunning' => $this->isRunning($parts[1], $uid),
             default => Page::json([], 404),
         };
@@ -126,10 +128,10 @@ final class Front
         Page::show($room['name'], "<p>You will be forwarded to the room.</p><p><a href=\"$link\">Let's go!</a></p>");
     }
 
-    private function hook(string $kind, string $roomUid, string $mac): void
+    private function hook(string $method, string $kind, string $roomUid, string $mac): void
     {
         $room = $this->rooms->find('uid', $roomUid);
-        if ($room === null || !hash_equals($this->mac($roomUid), $mac)) {
+        if ((self::HOOKS[$kind] ?? '') !== $method || $room === null || !hash_equals($this->mac($roomUid), $mac)) {
             Page::show('Not found', '', 404);
             return;
         }

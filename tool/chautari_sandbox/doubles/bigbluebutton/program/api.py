@@ -90,7 +90,6 @@ class Api:
             "publishRecordings": self.publish,
             "deleteRecordings": self.delete,
             "updateRecordings": self.update,
-            "insertDocument": self.insert,
         }
 
     def answer(self, request: Request) -> Answer:
@@ -150,8 +149,12 @@ class Api:
         bridges = [meeting.bridge for meeting in self.meetings if not meeting.ended]
         if given.get("voiceBridge") in bridges:
             raise Refused("nonUniqueVoiceBridge", "The selected voice bridge is already in use.")
+        try:
+            documents = _documents_in_body(request)
+        except ET.ParseError:
+            return Answer("", 500)
         meeting = self.meetings.create(given)
-        meeting.slides = _documents_in_body(request) or [
+        meeting.slides = documents or [
             self.settings["beans.presentationService.defaultUploadedPresentation"]
         ]
         return answers.created(meeting)
@@ -298,15 +301,6 @@ class Api:
             raise Refused("notFound", "We could not find recordings")
         return success(element("updated", True))
 
-    def insert(self, request: Request, given: Parameters) -> Answer:
-        """Take slides into a running meeting."""
-        meeting = self.meeting(given)
-        slides = _documents_in_body(request)
-        if not slides:
-            raise Refused("invalidPresentation", "No document was given")
-        meeting.slides.extend(slides)
-        return success(*message("", ""))
-
     def of_session(self, call: str, request: Request) -> Answer:
         """Answer the calls that a client makes with its session."""
         found = self.meetings.person(request.parameters.get("sessionToken", ""))
@@ -344,11 +338,7 @@ def _documents_in_body(request: Request) -> list[str]:
     """Return the documents that a call brings in its body."""
     if not request.body or "xml" not in request.kind:
         return []
-    try:
-        tree = ET.fromstring(request.body)
-    except ET.ParseError as error:
-        raise Refused("invalidXml", f"The body is no XML: {error}") from error
     return [
         item.get("url") or item.get("name") or item.get("filename") or "document"
-        for item in tree.iter("document")
+        for item in ET.fromstring(request.body).iter("document")
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -17,8 +18,8 @@ USAGE = """BigBlueButton Recording Utility (double)
    --list                       List all recordings
    --rebuild <internal meetingID>  Process a recording again
    --delete <internal meetingID>   Delete one meeting and recording
-   --publish | --unpublish <internal meetingID>
 """
+OPTION = re.compile("--?(list|delete|rebuild)")
 COLUMNS = (
     ("Internal MeetingID", 54),
     ("Time", 28),
@@ -32,11 +33,12 @@ STEPS = ("recorded", "archived", "sanity", "processed", "published")
 
 def main(words: Sequence[str]) -> int:
     """Run one option."""
-    option, argument = (words[0].lstrip("-") if words else ""), (words[1] if len(words) > 1 else "")
-    if option == "list":
+    option = OPTION.fullmatch(words[0]) if words else None
+    argument = words[1] if len(words) > 1 else ""
+    if option and option[1] == "list":
         print(table(recordings.HOME))
         return 0
-    if option not in ("delete", "rebuild", "publish", "unpublish") or not argument:
+    if option is None or not argument:
         print(USAGE)
         return 1
     if os.geteuid():
@@ -44,14 +46,10 @@ def main(words: Sequence[str]) -> int:
     if not recordings.IDENTIFIER.fullmatch(argument):
         print(f"{argument} is not a valid meeting ID")
         return 1
-    if option == "delete":
+    if option[1] == "delete":
         print(f"deleting: {argument}" if rap.delete(argument) else f"{argument} was not found")
         return 0
-    if option == "rebuild":
-        return rebuild(argument, recordings.HOME)
-    refused = recordings.move({"recordID": argument}, f"{option}ed")
-    print(f"{argument} was not found" if refused else f"{option}ed {argument}")
-    return 0
+    return rebuild(argument, recordings.HOME)
 
 
 def rebuild(identifier: str, home: Path) -> int:

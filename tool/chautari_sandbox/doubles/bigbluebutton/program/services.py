@@ -54,7 +54,9 @@ def fsesl_akka() -> list[Address]:
 
 def graphql_server() -> list[Address]:
     """Read Hasura's environment."""
-    host = os.environ.get("HASURA_GRAPHQL_SERVER_HOST", "127.0.0.1")
+    host = os.environ.get("HASURA_GRAPHQL_SERVER_HOST", "*")
+    # Hasura listens on every address unless this variable names one.
+    host = "0.0.0.0" if host == "*" else host
     return [(host, int(os.environ.get("HASURA_GRAPHQL_SERVER_PORT", "8085")))]
 
 

@@ -47,6 +47,13 @@ NUMBERS = (
 )
 
 
+# nginx asks these before it forwards a request of a session.
+CONNECTIONS = (
+    "/bigbluebutton/connection/checkAuthorization",
+    "/bigbluebutton/connection/checkGraphqlAuthorization",
+)
+
+
 def route(api: Api, request: Request) -> Answer:
     """Answer one request to bbb-web."""
     path, session = request.path, request.parameters.get("sessionToken", "")
@@ -56,7 +63,7 @@ def route(api: Api, request: Request) -> Answer:
         return pages.client(api.meetings, session)
     if path.startswith("/bigbluebutton/double/"):
         return pages.press(api.meetings, session, path.rpartition("/")[2])
-    if path.startswith("/bigbluebutton/connection/"):
+    if path in CONNECTIONS:
         return sessions.authorized(api.meetings, session)
     return failure("unsupportedRequest", "This request is not supported.")
 
@@ -84,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
         """Send the answer to one request."""
         parts = urlsplit(self.path)
         query = parts.query
-        if parts.path.startswith("/bigbluebutton/connection/"):
+        if parts.path in CONNECTIONS:
             query = urlsplit(self.headers.get("X-Original-URI", "")).query
         cookies = http.cookies.SimpleCookie(self.headers.get("Cookie", ""))
         request = Request(

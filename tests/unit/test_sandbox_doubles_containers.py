@@ -1,0 +1,219 @@
+"""The doubles of container images refuse what upstream refuses."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import pytest
+from region_samples import ROOT
+
+from chautari.files import read_toolkit_yaml
+from chautari_sandbox.doubles.containers import greenlight, scalelite
+from chautari_sandbox.doubles.containers.common import Answer, Request
+
+FACTS = {
+    name: read_toolkit_yaml(ROOT / f"tests/fixtures/upstream/{name}.yml")
+    for name in ("greenlight", "scalelite", "bbb")
+}
+HOST = "pool.example.org"
+SYNC = ROOT / "roles/scalelite/files/scalelite-servers"
+SERVER = {"url": "https://cal1.example.org/bigbluebutton/api", "secret": "s"}
+
+
+def request_of(path: str, **headers: str) -> Request:
+    """Return a request with headers."""
+    return cast("Request", types.SimpleNamespace(path=path, headers={"Host": HOST} | headers))
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, object]]:
+    """A pool in memory: the servers by name."""
+    stored: dict[str, dict[str, object]] = {}
+    monkeypatch.setenv("URL_HOST", HOST)
+    monkeypatch.setenv("LOADBALANCER_SECRET", "s3cret")
+    monkeypatch.setattr(scalelite, "sql", lambda *_: [])
+    monkeypatch.setattr(scalelite, "redis", lambda *_: None)
+    monkeypatch.setattr(scalelite, "servers", lambda: stored)
+    monkeypatch.setattr(
+        scalelite, "change", lambda name, **fields: stored.setdefault(name, {}).update(fields)
+    )
+    return stored
+
+
+def call(name: str, algorithm: str = "sha256", /, **query: str) -> Answer:
+    text = urlencode(query)
+    checksum = hashlib.new(algorithm, f"{name}{text}s3cret".encode()).hexdigest()
+    return scalelite.api(request_of(f"/bigbluebutton/api/{name}?{text}&checksum={checksum}"))
+
+
+def test_pool_routes_only_calls_that_upstream_routes() -> None:
+    facts = FACTS["scalelite"]
+    assert set(scalelite.CALLS) <= set(facts["calls"])
+    assert set(facts["server_fields"]) == scalelite.SERVER_FIELDS
+    assert set(facts["ignored_fields"]) == scalelite.IGNORED_FIELDS
+    assert list(scalelite.MODES) == facts["modes"]
+    text = (Path(scalelite.__file__)).read_text()
+    keys = set(re.findall(r'failed\("(\w+)"|<messageKey>(\w+)<', text))
+    assert {key for pair in keys for key in pair if key} <= set(facts["message_keys"])
+
+
+@pytest.mark.parametrize("name", ["enter", "stuns", "getServers", "hooks/create"])
+def test_pool_refuses_a_call_that_upstream_does_not_route(name: str, pool: object) -> None:
+    assert "<messageKey>unsupportedRequest<" in call(name, meetingID="room")[2]
+
+
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha512", "sha384", "md5"])
+def test_pool_accepts_checksums_of_upstream_s_lengths(algorithm: str, pool: object) -> None:
+    answer = call("isMeetingRunning", algorithm, meetingID="room")[2]
+    assert ("checksumError" in answer) == (algorithm in ("sha384", "md5"))
+
+
+def test_pool_answers_only_under_its_name(pool: object) -> None:
+    assert scalelite.api(request_of("/health_check"))[2] == "success"
+    assert scalelite.api(request_of("/"))[2] == "success"
+    assert scalelite.api(request_of("/health_check", Host="127.0.0.1"))[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("cal1", {"weight": 2}, "bad parameters"),
+        ("cal1", {"secret": ""}, "has no secret"),
+        ("cal 1", {}, "invalid characters"),
+        ("cal1", {"url": "cal1"}, "invalid url"),
+    ],
+)
+def test_sync_refuses_a_list_that_upstream_refuses(
+    name: str, change: dict[str, object], reason: str, pool: dict[str, object]
+) -> None:
+    text = json.dumps({"servers": {name: SERVER | change}})
+    with pytest.raises(SystemExit, match=reason):
+        scalelite.sync(text, "cordon")
+    with pytest.raises(SystemExit, match="Unknown sync mode"):
+        scalelite.sync(text, "remove")
+    assert pool == {}
+
+
+def test_sync_resets_fields_that_the_list_does_not_name(pool: dict[str, Any]) -> None:
+    full = SERVER | {"enabled": False, "load_multiplier": 2.0, "tag": "lent"}
+    scalelite.sync(json.dumps({"servers": {"cal1": full}}), "cordon")
+    assert (pool["cal1"]["load_multiplier"], pool["cal1"]["tag"]) == (2.0, "lent")
+    assert pool["cal1"]["state"] == "cordoned"
+    scalelite.sync(json.dumps({"servers": {"cal1": SERVER}}), "cordon")
+    assert (pool["cal1"]["load_multiplier"], pool["cal1"]["tag"]) == (1.0, "")
+
+
+@pytest.fixture
+def synced(tmp_path: Path) -> Callable[..., tuple[str, dict[str, Any]]]:
+    """Run the role's program with a `podman` that keeps what it is given."""
+    program = tmp_path / "podman"
+    program.write_text(f'#!/bin/sh\necho "$*" > {tmp_path}/words\ncat > {tmp_path}/list\n')
+    program.chmod(0o755)
+
+    def run(known: dict[str, Any] | None, *servers: str) -> tuple[str, dict[str, Any]]:
+        given = {
+            "servers": [{"name": name, "url": SERVER["url"]} for name in servers],
+            "secret": "s",
+            "known": known,
+        }
+        output = subprocess.run(
+            [sys.executable, SYNC],
+            input=json.dumps(given),
+            env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            text=True,
+            capture_output=True,
+            check=True,
+        ).stdout
+        sent = tmp_path / "list"
+        return output.strip(), json.loads(sent.read_text())["servers"] if sent.exists() else {}
+
+    return run
+
+
+def test_role_keeps_what_an_operator_set_for_a_server(
+    synced: Callable[..., tuple[str, dict[str, Any]]],
+) -> None:
+    kept = SERVER | {"enabled": False, "load_multiplier": 2.0, "tag": "lent"}
+    assert synced({"cal1": kept}, "cal1") == ("", {})
+    changed, sent = synced({"cal1": kept}, "cal1", "cal2")
+    assert (changed, sent["cal1"]) == ("changed", kept)
+    assert sent["cal2"] == SERVER | {"enabled": True}
+    for fields in sent.values():
+        assert set(fields) <= set(FACTS["scalelite"]["server_fields"])
+    assert synced(None, "cal1")[1] == {"cal1": SERVER | {"enabled": True}}
+
+
+def test_greenlight_answers_under_its_name_and_with_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("URL_HOST", HOST)
+    monkeypatch.setattr(greenlight, "health", lambda: (200, "text/plain", "success", {}))
+    assert greenlight.page(request_of("/", Host="other.example.org"))[0] == 403
+    assert greenlight.page(request_of("/"))[0] == 301
+    assert greenlight.page(request_of("/", **{"X-Forwarded-Proto": "https"}))[0] == 200
+    assert greenlight.page(request_of("/health_check", Host="127.0.0.1"))[2] == "success"
+    secure = {"X-Forwarded-Proto": "https"}
+    assert "success" not in greenlight.page(request_of("/x/health_check", **secure))[2]
+
+
+def test_configuration_check_of_greenlight_fails_as_upstream_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    required = FACTS["greenlight"]["required_environment"]
+    assert list(greenlight.REQUIRED) == required
+    for name in required:
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setattr(greenlight, "health", lambda: (500, "text/plain", "Redis is away", {}))
+    with pytest.raises(SystemExit, match="Redis is away"):
+        greenlight.main(["rake", "configuration:check"])
+    monkeypatch.delenv("REDIS_URL")
+    with pytest.raises(SystemExit, match="REDIS_URL not set"):
+        greenlight.main(["rake", "configuration:check"])
+
+
+def test_tables_of_greenlight_have_upstream_s_columns() -> None:
+    columns = FACTS["greenlight"]["columns"]
+    created = re.findall(r"(?s)CREATE TABLE IF NOT EXISTS (\w+) \((.*?)\);", greenlight.TABLES)
+    assert {name for name, _ in created} == set(columns)
+    for name, text in created:
+        fields = re.sub(r", UNIQUE \(.*?\)", "", text).split(",")
+        assert {field.split()[0] for field in fields} <= set(columns[name]), name
+
+
+def test_role_sets_only_columns_of_greenlight() -> None:
+    text = (ROOT / "roles/greenlight/templates/people.rb.j2").read_text()
+    columns = FACTS["greenlight"]["columns"]["users"]
+    created = re.search(r"(?s)User\.create!\((.*?)\)\n", text)
+    assert created
+    # `password` becomes password_digest, and `role` role_id.
+    assert set(re.findall(r"(\w+): ", created[1])) <= {*columns, "password", "role"}
+
+
+def test_settings_of_the_app_bbb_exist_upstream() -> None:
+    known = set(FACTS["bbb"]["settings"])
+    role = read_toolkit_yaml(ROOT / "roles/nextcloud/vars/main.yml")["__nextcloud_rooms"]
+    assert set(role) <= known
+    double = ROOT / "tool/chautari_sandbox/doubles/bbb/lib"
+    text = "".join(file.read_text() for file in double.glob("*.php"))
+    found = set(re.findall(r"get\('bbb', '([\w.-]+)'", text))
+    assert {"api.url", "api.secret"} <= found <= known
+
+
+def test_routes_of_the_app_bbb_exist_upstream() -> None:
+    text = (ROOT / "tool/chautari_sandbox/doubles/bbb/lib/Front.php").read_text()
+    routes = [re.sub(r"\{\w+\}", "", route) for route in FACTS["bbb"]["routes"]]
+    resources = FACTS["bbb"]["resources"]
+    for method, path in re.findall(r"'(GET|POST|PUT|DELETE) (\w+/?)'", text):
+        assert f"/{path.rstrip('/')}" in resources or any(
+            route.startswith(f"{method} /{path}") for route in routes
+        ), f"{method} {path}"
+    hooks = re.search(r"HOOKS = \[(.*)\]", text)
+    assert hooks
+    for kind, method in re.findall(r"'(\w+)' => '(\w+)'", hooks[1]):
+        assert f"{method} /hook/{kind}//" in routes
