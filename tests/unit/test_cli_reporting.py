@@ -10,7 +10,7 @@ from region_samples import region_file
 from chautari.cli import main, reporting
 from chautari.deploy import drift, status
 from chautari.errors import BadInput
-from chautari.report.model import NodeReport, RegionReport
+from chautari.report.model import CheckResult, NodeReport, RegionReport, RoleReport
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +101,48 @@ def test_report_of_the_region_is_not_replaced_by_one_of_a_part(
     assert {file.parent.name for file in folder.glob("*/report.json")} == {
         "plan", "attach", "prepare", "verify", "region",
     }  # fmt: skip
+
+
+def deploy(region: Path, *nodes: NodeReport, checks: tuple[CheckResult, ...] = ()) -> int:
+    report = RegionReport("andes", "andes.example.org", "", "deploy region andes")
+    report.nodes, report.checks = list(nodes), list(checks)
+    return reporting.run_and_report(lambda *_: report, "region", str(region), False)
+
+
+UP_TO_DATE = NodeReport(
+    "bog1", "203.0.113.10", "converged", roles=[RoleReport("base", up_to_date=True)]
+)
+
+
+def test_deploy_with_nothing_to_do_keeps_the_last_report_if_that_is_good(
+    region: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "state" / "chautari" / "reports" / "andes"
+    ran = NodeReport("bog1", "203.0.113.10", "converged", run="r1", roles=[RoleReport("base")])
+    passed = CheckResult("bog1", "base", "test_time", "passed")
+    assert deploy(region, ran, checks=(passed,)) == 0
+    pages = {file: file.read_bytes() for file in folder.iterdir()}
+    capsys.readouterr()
+    assert deploy(region, UP_TO_DATE) == 0
+    assert {file: file.read_bytes() for file in folder.iterdir()} == pages
+    verdict, last = capsys.readouterr().out.splitlines()
+    assert verdict.startswith("Region andes is not fully checked yet: 1 node OK (0 changes)")
+    assert last == f"Nothing ran, so the last report still holds: {folder / 'report.html'}"
+    assert deploy(region, UP_TO_DATE, checks=(passed,)) == 0
+    assert (folder / "report.json").read_bytes() != pages[folder / "report.json"]
+
+
+@pytest.mark.parametrize("last", ["none", "failed", "damaged"])
+def test_deploy_with_nothing_to_do_replaces_a_report_that_does_not_hold(
+    region: Path, tmp_path: Path, last: str
+) -> None:
+    file = tmp_path / "state" / "chautari" / "reports" / "andes" / "report.json"
+    if last != "none":
+        assert deploy(region, NodeReport("bog1", "203.0.113.10", "unreachable")) == 1
+    if last == "damaged":
+        file.write_text("[")
+    assert deploy(region, UP_TO_DATE) == 0
+    assert json.loads(file.read_text())["ok"] is True
 
 
 def test_folder_that_cannot_be_written_is_named_before_any_work(

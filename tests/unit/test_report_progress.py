@@ -8,14 +8,36 @@ import threading
 import pytest
 from rich.console import Console
 
+from chautari.report.live_view import LiveView
 from chautari.report.progress import Event, Progress
 
 ROLE_DONE = {"event": "role_finished", "role": "nginx", "ok": 12, "changed": 3, "seconds": 4.06}
 
 
+class TerminalText(io.StringIO):
+    """What a program writes to a terminal of 80 columns and 8 lines."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> TerminalText:
+    for name, value in (("COLUMNS", "80"), ("LINES", "8"), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    return TerminalText()
+
+
+def shown_rows(progress: Progress, terminal: TerminalText) -> list[str]:
+    view, shown = LiveView(terminal, progress.rows), io.StringIO()
+    Console(file=shown, width=80).print(view.table())
+    view.stop()
+    return shown.getvalue().splitlines()
+
+
 def lines_in_pipe(*events: Event, node: str = "med1") -> list[str]:
     stream = io.StringIO()
-    with Progress(Console(file=stream, width=40)) as progress:
+    with Progress(stream) as progress:
         for event in events:
             progress.handle_event(node, event)
     return stream.getvalue().splitlines()
@@ -75,7 +97,7 @@ def test_pipe_shows_failed_checks_at_once_and_counts_at_the_end() -> None:
 
 def test_phase_is_a_line_in_a_pipe() -> None:
     stream = io.StringIO()
-    with Progress(Console(file=stream)) as progress:
+    with Progress(stream) as progress:
         progress.show_phase("bog1", "preparing")
     assert stream.getvalue() == "bog1  preparing\n"
 
@@ -89,7 +111,7 @@ def test_long_lines_of_a_pipe_are_not_broken() -> None:
 
 def test_events_of_many_threads_stay_whole_lines() -> None:
     stream = io.StringIO()
-    with Progress(Console(file=stream)) as progress:
+    with Progress(stream) as progress:
         threads = [
             threading.Thread(target=progress.handle_event, args=(f"n{n}", ROLE_DONE))
             for n in range(20)
@@ -102,11 +124,9 @@ def test_events_of_many_threads_stay_whole_lines() -> None:
     assert sorted(stream.getvalue().splitlines()) == expected
 
 
-def test_terminal_shows_a_line_a_node_and_prints_failures_above() -> None:
-    stream = io.StringIO()
-    console = Console(file=stream, width=80, force_terminal=True, force_interactive=True)
+def test_terminal_shows_a_line_a_node_and_prints_failures_above(terminal: TerminalText) -> None:
     times = iter(range(1000))
-    with Progress(console, clock=lambda: float(next(times))) as progress:
+    with Progress(terminal, clock=lambda: float(next(times))) as progress:
         progress.handle_event("med1", {"event": "role_started", "role": "nginx"})
         progress.handle_event(
             "med1", {"event": "task", "task": "Install [b]it", "status": "changed"}
@@ -114,34 +134,52 @@ def test_terminal_shows_a_line_a_node_and_prints_failures_above() -> None:
         progress.handle_event(
             "bog1", {"event": "failure", "role": "php", "task": "Go", "message": "no"}
         )
-        shown = io.StringIO()
-        Console(file=shown, width=80).print(progress.live_table())
-    first, second = shown.getvalue().splitlines()
+    first, second = shown_rows(progress, terminal)
     assert "med1" in first and "nginx" in first and "Install [b]it" in first
     assert "1 changed" in first
     assert "bog1" in second
-    assert "bog1  php  FAILED Go: no" in stream.getvalue()
+    assert "bog1  php  FAILED Go: no" in terminal.getvalue()
 
 
-def test_terminal_is_free_until_a_node_has_progress() -> None:
+def test_terminal_is_free_until_a_node_has_progress(terminal: TerminalText) -> None:
     """Before that a sandbox may be started, and sudo may ask for a password."""
-    stream = io.StringIO()
-    console = Console(file=stream, width=80, force_terminal=True, force_interactive=True)
-    with Progress(console) as progress:
+    with Progress(terminal) as progress:
         progress.print_line("created the network")
-        assert stream.getvalue() == "created the network\n"
+        progress.finish_node("bog1", "up to date")
+        assert terminal.getvalue() == "created the network\nbog1  up to date\n"
         progress.show_phase("med1", "preparing")
-        assert "med1" in stream.getvalue()
+        assert "\x1b[" in terminal.getvalue() and "med1" in terminal.getvalue()
 
 
-def test_terminal_with_many_nodes_shows_those_that_run() -> None:
-    progress = Progress(Console(file=io.StringIO(), width=80, height=8))
+def test_terminal_without_a_cursor_gets_lines(
+    terminal: TerminalText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    with Progress(terminal) as progress:
+        progress.show_phase("med1", "preparing")
+    assert terminal.getvalue() == "med1  preparing\n"
+
+
+def test_terminal_starts_one_view_for_many_threads(terminal: TerminalText) -> None:
+    with Progress(terminal) as progress:
+        threads = [
+            threading.Thread(target=progress.show_phase, args=(f"n{n}", "preparing"))
+            for n in range(20)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    # Each live view hides the cursor once.
+    assert terminal.getvalue().count("\x1b[?25l") == 1
+
+
+def test_terminal_with_many_nodes_shows_those_that_run(terminal: TerminalText) -> None:
+    progress = Progress(io.StringIO())
     for number in range(5):
         progress.show_phase(f"n{number}", "preparing")
     progress.finish_node("n0", "unreachable")
-    shown = io.StringIO()
-    Console(file=shown, width=80).print(progress.live_table())
-    lines = shown.getvalue().splitlines()
+    lines = shown_rows(progress, terminal)
     assert [line.split()[0] for line in lines] == ["n1", "n2", "and"]
     assert "and 3 more" in lines[2]
 

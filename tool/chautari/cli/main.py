@@ -22,7 +22,7 @@ BUG = 3
 INTERRUPTED = 130
 # Modules stay until the end. To look for garbage among them after every 700 new objects, as Python
 # does, takes a tenth of a command's start.
-OBJECTS_BEFORE_GARBAGE_IS_SOUGHT = 100_000
+OBJECTS_BEFORE_GARBAGE_IS_SOUGHT = 300_000
 COMMANDS = {
     "region": "deploy a region: make its nodes match region.yml, and check them",
     "plan": "show what a deploy would run, why, and what it would change",

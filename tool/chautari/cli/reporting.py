@@ -6,27 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from chautari.cli.output import echo
 from chautari.deploy.request import Listener, Request
 from chautari.files import check_writable
 from chautari.paths import inventories_root, reports_dir
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
-from chautari.report import jsonreport, messages
+from chautari.report import jsonreport, messages, summary
 from chautari.report.model import RegionReport
 from chautari.report.progress import Event, Progress
-from chautari.report.terminal import print_report
 from chautari.report.text_format import to_one_line
-from chautari.report.writer import write_reports
 
 Work = Callable[[Request, Listener, Callable[[str], None]], RegionReport]
 _PHASES = (
-    "pinned", "preparing", "prepared", "reconnecting", "joined", "run_detached",
-    "node_up_to_date", "waiting",
+    "pinned", "preparing", "prepared", "reconnecting", "joined", "run_detached", "waiting",
 )  # fmt: skip
-_ENDINGS = ("refused", "unreachable", "disconnected", "failed", "busy")
+_ENDINGS = ("refused", "unreachable", "disconnected", "failed", "busy", "node_up_to_date")
 
 
 def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: Any) -> int:
@@ -39,13 +34,33 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
     request = Request(loaded_region, f"deploy {verb} {loaded_region.region.region}", **options)
     with Progress() as progress:
         report = work(request, progress_listener(progress), progress.print_line)
-    written = write_reports(report, _reports_folder(request, verb))
+    folder = _reports_folder(request, verb)
+    if verb == "region" and report.nothing_ran and jsonreport.is_good_report(folder):
+        _print_unchanged(report, folder, as_json)
+    else:
+        _write_and_print(report, folder, as_json)
+    return 0 if report.ok else 1
+
+
+def _print_unchanged(report: RegionReport, folder: Path, as_json: bool) -> None:
+    """Print the result of a deploy that had nothing to do; the last report still holds."""
     if as_json:
         echo(jsonreport.render_json(report), nl=False)
     else:
-        print_report(report, Console(markup=False, emoji=False, highlight=False))
+        echo(summary.verdict_sentence(report))
+        echo(f"Nothing ran, so the last report still holds: {folder / 'report.html'}")
+
+
+def _write_and_print(report: RegionReport, folder: Path, as_json: bool) -> None:
+    """Write and print a report; its tables and its page need libraries that take long to load."""
+    from chautari.report import terminal, writer
+
+    written = writer.write_reports(report, folder)
+    if as_json:
+        echo(jsonreport.render_json(report), nl=False)
+    else:
+        terminal.print_report(report)
         echo(f"\nReport: {written['report.html']}")
-    return 0 if report.ok else 1
 
 
 def _reports_folder(request: Request, verb: str) -> Path:

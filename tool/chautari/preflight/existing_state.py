@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
+from pathlib import Path
 
 from chautari.report.model import Refusal
 
 ADOPTED = "/var/lib/chautari/adopted"
 MAX_ITEMS = 100  # of one machine; the others are found when these are settled
-_FUNCTIONS = (resources.files(__package__) / "existing_state.sh").read_text()
-_CLAIM_FUNCTIONS = (resources.files(__package__) / "claim_roles.sh").read_text()
+_FUNCTIONS = Path(__file__).with_name("existing_state.sh").read_text()
+_CLAIM_FUNCTIONS = Path(__file__).with_name("claim_roles.sh").read_text()
 _KERNEL_TABLES = "nftables:"
 _LOGINS = "sshd:"
 _TABLE = re.compile(r"nftables: ((?:ip|ip6|inet|arp|bridge|netdev) [A-Za-z0-9_-]+)")

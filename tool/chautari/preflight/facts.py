@@ -6,12 +6,12 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from ipaddress import IPv6Address
+from pathlib import Path
 
 from chautari.preflight import existing_state, ssh_access
 
-SCRIPT = (resources.files(__package__) / "facts.sh").read_text()
+SCRIPT = Path(__file__).with_name("facts.sh").read_text()
 START = "chautari-facts"
 _EVERY_MACHINE = ("os", "machine", "init", "memory_kb", "now")
 _NO_VALUE = ("", "unknown-unknown")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from importlib import resources
+from pathlib import Path
 
 from chautari.report.model import Refusal
 
 OPERATOR_GROUP = "chautari-operators"  # of the role base
 MAX_LINES = 1000  # of one machine; a real one has some ten for each operator
-_FUNCTIONS = (resources.files(__package__) / "ssh_access.sh").read_text()
+_FUNCTIONS = Path(__file__).with_name("ssh_access.sh").read_text()
 _KEYS_FILE = ".ssh/authorized_keys"
 
 # An account, a keyword of sshd, and one of its values; `groups` are those of the account.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from importlib import resources
+from pathlib import Path
 
 ROOT = "/opt/chautari"
 TURN_SECONDS = 900
@@ -28,4 +28,4 @@ def install_script(marker: str, python: str, operator: str) -> str:
         "BUSY": str(BUSY),
     }
     values = "".join(f"{name}={shlex.quote(value)}\n" for name, value in parameters.items())
-    return values + (resources.files(__package__) / "environment.sh").read_text()
+    return values + Path(__file__).with_name("environment.sh").read_text()

@@ -8,7 +8,6 @@ import shlex
 import socket
 import sys
 import time
-from importlib import resources
 from pathlib import Path
 
 from gevent.pool import Pool
@@ -42,7 +41,7 @@ PACKAGES = ["python3", "python3-venv", "python3-apt", "python3-debian", "ca-cert
 # Modules and the runner use the system's all the same: there is python3-apt.
 PYTHONS = {"ubuntu-22.04": "python3.11"}
 LOCK_WAIT = "-o DPkg::Lock::Timeout=600 -o Acquire::Retries=5"
-UPDATE = (resources.files(__package__) / "update_lists.sh").read_text()
+UPDATE = Path(__file__).with_name("update_lists.sh").read_text()
 # Seconds and numbers of tries, and milliseconds for what was sent and not answered.
 KEEPALIVE = {
     "TCP_KEEPIDLE": 60,

@@ -13,7 +13,6 @@ import re
 import zoneinfo
 from collections.abc import Callable
 from functools import cache
-from importlib import resources
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated
@@ -144,7 +143,7 @@ def check_timezone(value: str) -> str:
 @cache
 def _renamed_timezones() -> dict[str, str]:
     """Return the present name of each old time zone (IANA 2025b, as Debian 13 packages it)."""
-    text = (resources.files(__package__) / "renamed_timezones.txt").read_text()
+    text = Path(__file__).with_name("renamed_timezones.txt").read_text()
     return dict(line.split() for line in text.splitlines() if not line.startswith("#"))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from chautari.errors import BadInput
@@ -95,8 +96,5 @@ def require_provider(reason: str) -> EndpointsProvider:
 @cache
 def find_provider() -> EndpointsProvider | None:
     """Return the installed provider, or None when there is none."""
-    # Reading what is installed costs 20 ms, which a real region need not pay.
-    from importlib.metadata import entry_points
-
     found = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
     return cast("EndpointsProvider", found[0].load()) if found else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from chautari.report.model import (
     CheckResult,
@@ -18,11 +19,20 @@ from chautari.report.model import (
 )
 
 Json = Mapping[str, object]
+FILE = "report.json"
 
 
 def render_json(report: RegionReport) -> str:
     """Return the report as one JSON object, in ASCII so that every terminal and pipe takes it."""
     return json.dumps(report_object(report), indent=2, ensure_ascii=True) + "\n"
+
+
+def is_good_report(directory: Path) -> bool:
+    """Return whether the report that was written to `directory` last says that all is well."""
+    try:
+        return json.loads((directory / FILE).read_text())["ok"] is True
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def report_object(report: RegionReport) -> Json:

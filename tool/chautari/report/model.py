@@ -124,6 +124,11 @@ class NodeReport:
         """Whether the node reached the requested state."""
         return self.state in ("converged", "detached", "verified", "planned") and not self.failed
 
+    @property
+    def was_up_to_date(self) -> bool:
+        """Whether the deploy found nothing to do on the node."""
+        return self.state == "converged" and not self.run and all(x.up_to_date for x in self.roles)
+
 
 @dataclass
 class CheckResult:
@@ -191,6 +196,11 @@ class RegionReport:
     def ok(self) -> bool:
         """Whether every node is well and no check failed."""
         return all(node.ok for node in self.nodes) and not self.count_checks("failed")
+
+    @property
+    def nothing_ran(self) -> bool:
+        """Whether every node was up to date, and no check ran."""
+        return not self.checks and all(node.was_up_to_date for node in self.nodes)
 
     def count_checks(self, outcome: Outcome) -> int:
         """Return how many checks ended with `outcome`."""

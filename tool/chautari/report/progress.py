@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
-
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from chautari.report.text_format import duration_text, escape_unsafe_characters, to_one_line
 
+if TYPE_CHECKING:
+    from chautari.report.live_view import LiveView, Row
+
 Event = Mapping[str, Any]
 _OUTCOMES = ("passed", "failed", "skipped")
-_ROOM = 6  # lines of the terminal that the live view leaves free
+_NOT_ADDRESSABLE = ("dumb", "unknown")  # terminals without a cursor that programs can move
 _URGENT = ("role_message", "failure", "check")
 
 
@@ -53,28 +53,20 @@ class Progress:
     """Take events from many threads and show how far every node is."""
 
     def __init__(
-        self, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+        self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Show progress on `console`, by default standard error."""
-        self._console = console or Console(stderr=True)
+        """Show progress on `stream`, by default standard error."""
+        self._stream = sys.stderr if stream is None else stream
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock, self._view_lock = threading.Lock(), threading.Lock()
         self._nodes: dict[str, _NodeProgress] = {}
-        self._live: Live | None = None
+        self._view: LiveView | None = None
 
     def __enter__(self) -> Self:
-        """Prepare a live view on a terminal; the first node starts it.
+        """Show nothing yet; the first node that is worked on starts a live view on a terminal.
 
         Until then the terminal is free: sudo may ask there for a password.
         """
-        if self._console.is_interactive:
-            self._live = Live(
-                get_renderable=self.live_table,
-                console=self._console,
-                refresh_per_second=4,
-                transient=True,
-                redirect_stdout=False,
-            )
         return self
 
     def __exit__(
@@ -84,33 +76,41 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         """Take the live view away, or say in a line what the checks of each node came to."""
-        if self._live:
-            self._live.stop()
-            self._live = None
+        if self._view:
+            self._view.stop()
+            self._view = None
             return
         for name, node in self._nodes.items():
             if any(node.checks.values()):
                 counts = " ".join(f"{key}={number}" for key, number in node.checks.items())
-                self._print_lines([_join_columns(name, "checks", counts)])
+                self.print_line(_join_columns(name, "checks", counts))
 
-    def print_line(self, text: str) -> None:
-        """Print a line that is about no node."""
-        self._console.print(escape_unsafe_characters(text), markup=False, highlight=False)
+    def print_line(self, text: str, style: str = "") -> None:
+        """Print a line, above a live view if there is one."""
+        text = escape_unsafe_characters(text)
+        if self._view:
+            self._view.print_line(text, style)
+            return
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
 
     def show_phase(self, node: str, doing: str) -> None:
         """Say what happens to a node outside its roles, for example `preparing`."""
-        with self._lock:
-            state = self._progress_of(node)
-            state.role, state.task = "", to_one_line(doing)
+        self._note_phase(node, doing)
         self._start_live_view()
-        if not self._live:
-            self._print_lines([_join_columns(node, doing)])
+        if not self._view:
+            self.print_line(_join_columns(node, doing))
 
     def finish_node(self, node: str, state: str) -> None:
         """Show the final state of a node that sends no further events."""
-        self.show_phase(node, state)
+        self._note_phase(node, state, self._clock())
+        if not self._view:
+            self.print_line(_join_columns(node, state))
+
+    def _note_phase(self, node: str, doing: str, ended: float | None = None) -> None:
         with self._lock:
-            self._progress_of(node).ended = self._clock()
+            state = self._progress_of(node)
+            state.role, state.task, state.ended = "", to_one_line(doing), ended
 
     def handle_event(self, node: str, event: Event) -> None:
         """Take one event of a node; kinds that are not known are passed over."""
@@ -122,13 +122,17 @@ class Progress:
         if event.get("event") == "run_finished":
             counts = f"changed={state.changed} failed={state.failed} {_seconds_text(event)}"
             lines = [_join_columns(node, "done" if event.get("ok") else "FAILED", counts)]
-        if self._live:
-            lines = [line for line in lines if event.get("event") in _URGENT]
-        self._print_lines(lines, "bold red" if _is_failure(event) else "yellow")
+        if lines and (not self._view or event.get("event") in _URGENT):
+            self.print_line("\n".join(lines), "bold red" if _is_failure(event) else "yellow")
 
     def _start_live_view(self) -> None:
-        if self._live:
-            self._live.start(refresh=True)
+        """Start the live view on a terminal. Elsewhere, Rich would be loaded for nothing."""
+        if not self._stream.isatty() or os.environ.get("TERM") in _NOT_ADDRESSABLE:
+            return
+        from chautari.report.live_view import LiveView
+
+        with self._view_lock:
+            self._view = self._view or LiveView(self._stream, self.rows)
 
     def _progress_of(self, node: str) -> _NodeProgress:
         return self._nodes.setdefault(node, _NodeProgress(self._clock()))
@@ -148,32 +152,13 @@ class Progress:
         elif kind == "run_finished":
             state.role, state.task, state.ended = "", "done", self._clock()
 
-    def _print_lines(self, lines: list[str], style: str = "") -> None:
-        if lines:
-            text = Text(
-                escape_unsafe_characters("\n".join(lines)), style=style if self._live else ""
-            )
-            self._console.print(text, soft_wrap=not self._live)
-
-    def live_table(self) -> Table:
-        """Return the live view as it is now: a line for each node, as far as they fit."""
+    def rows(self) -> list[Row]:
+        """Return a row for each node, those that run first."""
         with self._lock:
             running_first = sorted(self._nodes.items(), key=lambda item: item[1].ended is not None)
-            shown = running_first[: max(1, self._console.height - _ROOM)]
-            rows = [self._node_row(name, state) for name, state in shown]
-        if len(rows) < len(running_first):
-            rows.append(("", "", f"and {len(running_first) - len(rows)} more", "", ""))
-        table = Table(box=None, show_header=False, pad_edge=False, expand=True)
-        table.add_column(style="bold", no_wrap=True, max_width=16)
-        table.add_column(style="cyan", no_wrap=True, max_width=12)
-        table.add_column(no_wrap=True, ratio=1)
-        table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, justify="right")
-        for row in rows:
-            table.add_row(*(Text(cell, overflow="ellipsis", no_wrap=True) for cell in row))
-        return table
+            return [self._node_row(name, state) for name, state in running_first]
 
-    def _node_row(self, name: str, state: _NodeProgress) -> tuple[str, ...]:
+    def _node_row(self, name: str, state: _NodeProgress) -> Row:
         until = state.ended if state.ended is not None else self._clock()
         elapsed = duration_text(until - state.began)
         return (to_one_line(name), state.role, state.task, state.counts_text(), elapsed)

@@ -23,8 +23,9 @@ _COLUMN_GAP = 3
 Row = tuple[Text, ...]
 
 
-def print_report(report: RegionReport, console: Console) -> None:
+def print_report(report: RegionReport, console: Console | None = None) -> None:
     """Print the whole report; every text from a node is data, never markup."""
+    console = console or Console(markup=False, emoji=False, highlight=False)
     for part in (
         _print_doubles,
         _print_nodes,

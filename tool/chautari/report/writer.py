@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from chautari.report import jsonreport
 from chautari.report.html import render_html
-from chautari.report.jsonreport import render_json
 from chautari.report.junit import render_junit
 from chautari.report.model import RegionReport
 
@@ -17,7 +17,7 @@ def write_reports(report: RegionReport, directory: Path) -> dict[str, Path]:
     # Journals and addresses are for this account alone.
     directory.chmod(0o700)
     contents = {
-        "report.json": render_json(report),
+        jsonreport.FILE: jsonreport.render_json(report),
         "junit.xml": render_junit(report),
         "report.html": render_html(report),
     }

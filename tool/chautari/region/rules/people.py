@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 from chautari.region.model import Region
 from chautari.region.rule import Finding, Pins, Rule
@@ -28,7 +28,7 @@ SYSTEM_PREFIXES = ("systemd-", "chautari-", "bbb-")
 
 @cache
 def _system_accounts() -> frozenset[str]:
-    text = (resources.files(__package__) / "system_accounts.txt").read_text()
+    text = Path(__file__).with_name("system_accounts.txt").read_text()
     return frozenset(line for line in text.splitlines() if not line.startswith("#"))
 
 
