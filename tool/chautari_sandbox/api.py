@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chautari.errors import BadInput
 from chautari.files import remove_folder
 from chautari.process import run
-from chautari_sandbox import paths, podman, privileges, state
+from chautari_sandbox import (
+    apt_sources,
+    capacity,
+    images,
+    paths,
+    podman,
+    privileges,
+    runtime,
+    setup,
+    state,
+)
+from chautari_sandbox.authority import ensure_authority
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.spec import NodeSpec, RequiredArtifact, SandboxSpec, check_spec
 from chautari_sandbox.state import SandboxState
@@ -50,10 +61,6 @@ class SandboxStatus:
 
 def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     """Start the sandbox that `spec` describes; a second call changes nothing."""
-    # Certificates, images and downloads are a lot to import, and a running sandbox needs none.
-    from chautari_sandbox import apt_sources, capacity, images, runtime, setup
-    from chautari_sandbox.authority import ensure_authority
-
     check_spec(spec)
     folder = paths.state_dir(spec.name)
     paths.check_owner(spec.name)
@@ -64,13 +71,14 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
         paths.hold_lock(folder / "lock"),
     ):
         client = PodmanClient(runtime.working_podman_command(), spec.name, folder)
-        _refuse_sandbox_of_another_account(client)
+        present = client.containers_by_member()
+        _refuse_sandbox_of_another_account(spec.name, present)
         folder.chmod(0o700)
         state.mark_unfinished(spec.name)
         recipes = images.image_recipes(
             (node.release for node in spec.nodes), apt_sources.host_apt_indexes()
         )
-        running = sum(found.running for found in client.containers_by_member().values())
+        running = sum(found.running for found in present.values())
         capacity.require_room_for_containers(
             max(0, len(spec.nodes) + 1 - running),
             len(images.missing_images(client.base, recipes.values())),
@@ -125,16 +133,15 @@ def load_state(name: str) -> SandboxState | None:
     return state.load_state(name)
 
 
-def _refuse_sandbox_of_another_account(client: PodmanClient) -> None:
+def _refuse_sandbox_of_another_account(name: str, present: Mapping[str, ExistingContainer]) -> None:
     """Refuse to replace containers whose keys and state are not in this account's folders."""
-    present = client.containers_by_member()
-    if not present or state.is_sandbox_known(client.sandbox):
+    if not present or state.is_sandbox_known(name):
         return
     owners = sorted({found.labels.get(podman.OWNER, "") for found in present.values()} - {""})
     raise BadInput(
-        f"a sandbox {client.sandbox} exists already, which another account of this machine made"
+        f"a sandbox {name} exists already, which another account of this machine made"
         + (f" for {', '.join(owners)}" if owners else ""),
-        fix=f"use it there, or remove it: deploy sandbox down {client.sandbox}",
+        fix=f"use it there, or remove it: deploy sandbox down {name}",
     )
 
 

@@ -70,8 +70,8 @@ class KernelLimit:
             return f"raise {self.setting}, or take another sandbox down: deploy sandbox down NAME"
         value = 1 << (_read_sysctl(self.setting) + self.needed).bit_length()
         file = f"/etc/sysctl.d/60-{self.setting.rpartition('.')[2].replace('_', '-')}.conf"
-        root = "" if privileges.is_root() else "sudo "
-        return f"echo {self.setting}={value} | {root}tee {file} && {root}sysctl --load={file}"
+        save, load = map(privileges.typed_as_root, (f"tee {file}", f"sysctl --load={file}"))
+        return f"echo {self.setting}={value} | {save} && {load}"
 
 
 def kernel_limits(containers: int) -> tuple[KernelLimit, ...]:
@@ -112,11 +112,10 @@ def require_forwarding() -> None:
     """
     if FORWARDING.read_text().strip() == "0":
         off = file_turning_forwarding_off()
-        root = "" if privileges.is_root() else "sudo "
         raise RunFailed(
             "this machine does not forward packets, so that containers reach no other machine"
             + (f"; it is turned off in {off}" if off else ""),
-            fix=f"{root}sysctl -w net.ipv4.ip_forward=1",
+            fix=privileges.typed_as_root("sysctl -w net.ipv4.ip_forward=1"),
         )
 
 
