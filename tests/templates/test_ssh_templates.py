@@ -8,6 +8,8 @@ import pytest
 from region_samples import ROOT
 from templates import FOUND, RELEASES, render, variables
 
+from chautari.files import read_toolkit_yaml
+
 POLICIES = json.loads((ROOT / "tests/fixtures/ssh-audit/policies.json").read_text())["policies"]
 # sshd adds these names to its list by itself.
 EXTENSIONS = {"ext-info-s", "kex-strict-s-v00@openssh.com"}
@@ -43,6 +45,18 @@ def test_algorithms_are_those_of_the_policy(system: str, tmp_path: Path) -> None
         policy["subset_of_host_keys"] and plain == ["ssh-ed25519"]
     )
     assert set(lists["HostKeyAlgorithms"]) <= {*policy["host_keys"], *policy["optional_host_keys"]}
+
+
+@pytest.mark.parametrize(("system", "version"), [("Ubuntu-22", "8.9"), ("Ubuntu-24", "9.6")])
+def test_ubuntu_s_openssh_supports_every_setting(system: str, version: str, tmp_path: Path) -> None:
+    known = read_toolkit_yaml(ROOT / "tests/fixtures/upstream/openssh.yml")[version]
+    exchanges = {"stdout_lines": known["KexAlgorithms"]}
+    found = settings(tmp_path, system, __ssh_known_kex=exchanges)
+    assert set(found) <= set(known["keywords"])
+    for keyword in ("KexAlgorithms", "Ciphers", "MACs", "HostKeyAlgorithms"):
+        assert set(found[keyword][0].split(",")) <= set(known[keyword]), keyword
+    wanted = [item for item in POLICIES[system]["kex"] if item not in EXTENSIONS]
+    assert found["KexAlgorithms"][0].split(",") == wanted
 
 
 def test_key_exchanges_that_the_server_does_not_support_are_left_out(tmp_path: Path) -> None:
