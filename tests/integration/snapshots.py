@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from chautari.files import write_atomically
-from chautari_sandbox import apt_sources, images, paths, podman
+from chautari_sandbox import apt_sources, images, paths, podman_commands
 from chautari_sandbox.privileges import as_root
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,7 +146,7 @@ def restore(snapshot: Snapshot, region: Path, report: Report) -> None:
         network = json.loads((state / "state.json").read_text())["network"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise SnapshotError(str(error)) from error
-    _podman(*podman.create_network_command((), snapshot.sandbox, network))
+    _podman(*podman_commands.create_network_command((), snapshot.sandbox, network))
     for command in commands:
         _run(as_root(command))
     members = _members(snapshot.sandbox)
@@ -173,10 +173,10 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _members(sandbox: str) -> dict[str, dict[str, Any]]:
-    mine = f"label={podman.SANDBOX}={sandbox}"
+    mine = f"label={podman_commands.SANDBOX}={sandbox}"
     names = _podman("ps", "--all", "--filter", mine, "--format", "{{.Names}}").split()
     found = json.loads(_podman("inspect", *names)) if names else []
-    return {item["Config"]["Labels"][podman.MEMBER]: item for item in found}
+    return {item["Config"]["Labels"][podman_commands.MEMBER]: item for item in found}
 
 
 def prune(newest: Snapshot) -> None:

@@ -144,7 +144,7 @@ def test_receipt_without_a_declared_fact_is_outdated(tmp_path: Path, now: dict[s
 
 def test_receipt_holds_the_address_from_before_the_run(tmp_path: Path, now: dict[str, Any]) -> None:
     given = inputs("turn", facts=list(INNER))
-    before = receipts.gather_facts_for_roles([given])
+    before = receipts.gather_machine_facts([given])
     now["default_ipv4"] = "10.0.0.9"
     receipt_writer.write_receipts(tmp_path, "run", [given], {"turn": record()}, before)
     assert list(receipts.roles_to_run(tmp_path, [given])) == ["turn"]

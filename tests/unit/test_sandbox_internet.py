@@ -13,12 +13,12 @@ from chautari.errors import RunFailed
 from chautari.process import CompletedProcess
 from chautari_sandbox import (
     boot_archive,
-    connection_settings,
     dns,
     internet_container,
     nodes,
     ssh_keys,
     subnet_conflicts,
+    trust_and_proxies,
 )
 from chautari_sandbox.authority import ensure_authority, ensure_server_certificate
 from chautari_sandbox.spec import NodeSpec, SandboxSpec
@@ -103,9 +103,7 @@ def test_host_authorities_are_copied_under_unique_names(tmp_path: Path) -> None:
         (tmp_path / folder / "office.crt").write_text(folder)
     own = tmp_path / "own.pem"
     own.write_text("own")
-    paths = [
-        entry.path for entry in connection_settings.authority_entries(own, ("root",), tmp_path)
-    ]
+    paths = [entry.path for entry in trust_and_proxies.authority_entries(own, ("root",), tmp_path)]
     store = "/usr/local/share/ca-certificates"
     assert paths[2:] == [
         f"{store}/host/00-office.crt",
@@ -119,10 +117,10 @@ def test_package_index_is_taken_from_the_environment_first(tmp_path: Path) -> No
     file = tmp_path / "pip.conf"
     file.write_text("[global]\nindex-url = https://one.example.org/simple\n")
     two = {"PIP_INDEX_URL": "https://two.example.org/simple"}
-    assert connection_settings.pip_index_url({}, (file,)) == "https://one.example.org/simple"
-    assert connection_settings.pip_index_url(two, (file,)) == "https://two.example.org/simple"
-    assert connection_settings.pip_index_url({}, ()) == ""
-    assert connection_settings.pip_index_url({"PIP_INDEX_URL": "file:///srv/simple"}, ()) == ""
+    assert trust_and_proxies.pip_index_url({}, (file,)) == "https://one.example.org/simple"
+    assert trust_and_proxies.pip_index_url(two, (file,)) == "https://two.example.org/simple"
+    assert trust_and_proxies.pip_index_url({}, ()) == ""
+    assert trust_and_proxies.pip_index_url({"PIP_INDEX_URL": "file:///srv/simple"}, ()) == ""
 
 
 def test_digest_separates_its_parts() -> None:
@@ -147,7 +145,9 @@ def test_network_that_overlaps_an_archive_is_refused() -> None:
 
 
 def test_archive_for_podman_ends_where_podman_stops_reading() -> None:
-    packed = boot_archive.tar_archive([boot_archive.ArchiveEntry("/etc/motd", b"hello\n", 0o644)])
+    packed = boot_archive.build_tar_archive(
+        [boot_archive.ArchiveEntry("/etc/motd", b"hello\n", 0o644)]
+    )
     assert len(packed) == 4 * tarfile.BLOCKSIZE  # a header, its content, two empty blocks
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         assert archive.getnames() == ["etc/motd"]

@@ -11,7 +11,7 @@ import pytest
 
 from chautari.errors import BadInput
 from chautari.process import CompletedProcess, ProcessError
-from chautari_sandbox import podman, privileges
+from chautari_sandbox import podman_commands, privileges
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def sudo_says(monkeypatch: pytest.MonkeyPatch, *refusals: str) -> list[tuple[str
 
 def test_root_needs_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert podman.podman_command_prefix("runc") == ("podman", "--runtime", "runc")
+    assert podman_commands.podman_command_prefix("runc") == ("podman", "--runtime", "runc")
     assert privileges.as_root_with_proxies(["mmdebstrap"]) == ("mmdebstrap",)
     assert privileges.apt_install_command("podman") == "apt-get install -y podman"
     monkeypatch.setattr(privileges, "run", None)
@@ -49,7 +49,7 @@ def test_root_needs_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("person")
 def test_sudo_never_asks_within_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert podman.podman_command_prefix() == ("sudo", "--non-interactive", "--", "podman")
+    assert podman_commands.podman_command_prefix() == ("sudo", "--non-interactive", "--", "podman")
     monkeypatch.setenv("https_proxy", "http://proxy.example.org:3128")
     assert privileges.as_root_with_proxies(["mmdebstrap"])[2:] == (
         "--", "env", "https_proxy=http://proxy.example.org:3128", "mmdebstrap"

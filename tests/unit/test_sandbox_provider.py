@@ -17,7 +17,7 @@ from chautari_sandbox import (
     authority,
     capacity,
     images,
-    podman,
+    podman_commands,
     ports,
     privileges,
     runtime,
@@ -150,11 +150,11 @@ def test_failure_at_the_last_step_sets_up_again_next_time(
     def broken(*_: Any) -> None:
         raise RunFailed("a broken pipe")
 
-    monkeypatch.setattr(setup, "update_connection_settings", broken)
+    monkeypatch.setattr(setup, "update_trust_and_proxies", broken)
     with pytest.raises(RunFailed):
         api.up(spec, print)
     assert not state.is_start_finished("andes")
-    monkeypatch.setattr(setup, "update_connection_settings", lambda *_: None)
+    monkeypatch.setattr(setup, "update_trust_and_proxies", lambda *_: None)
     api.up(spec, print)
     assert state.is_start_finished("andes")
 
@@ -163,7 +163,7 @@ def test_sandbox_of_another_account_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    labels = {podman.MEMBER: "bog1", podman.OWNER: "/home/luz/andes"}
+    labels = {podman_commands.MEMBER: "bog1", podman_commands.OWNER: "/home/luz/andes"}
     theirs = ExistingContainer("0123", "chautari_andes_bog1", "running", labels)
     monkeypatch.setattr(PodmanClient, "containers_by_member", lambda _: {"bog1": theirs})
     monkeypatch.setattr(privileges, "require_root_access", lambda: None)

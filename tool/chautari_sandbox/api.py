@@ -14,7 +14,7 @@ from chautari_sandbox import (
     capacity,
     images,
     paths,
-    podman,
+    podman_commands,
     privileges,
     runtime,
     setup,
@@ -63,7 +63,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     """Start the sandbox that `spec` describes; a second call changes nothing."""
     check_spec(spec)
     folder = paths.state_dir(spec.name)
-    paths.check_owner(spec.name)
+    paths.check_owner_of_sandbox_files(spec.name)
     runtime.require_podman()
     with (
         privileges.root_access(),
@@ -93,20 +93,20 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
         roots = setup.start_internet(steps, described)
         capacity.require_forwarding()
         setup.start_nodes(steps, described)
-        setup.update_connection_settings(steps, roots)
+        setup.update_trust_and_proxies(steps, roots)
         return state.save_state(described)
 
 
 def down(name: str, *, purge: bool = False) -> None:
     """Remove the containers and the network; with `purge`, also keys, mail and caches."""
     folder = paths.state_dir(name)
-    paths.check_owner(name)
+    paths.check_owner_of_sandbox_files(name)
     if shutil.which("podman") is not None:
         privileges.require_root_access()
-        client = PodmanClient(podman.podman_command_prefix(), name, folder)
+        client = PodmanClient(podman_commands.podman_command_prefix(), name, folder)
         client.remove_containers(client.containers_by_member().values())
         if client.own_network():
-            run(podman.remove_network_command(client.base, name))
+            run(podman_commands.remove_network_command(client.base, name))
         if purge:
             client.remove_volumes()
     if purge:
@@ -121,7 +121,7 @@ def status(name: str) -> SandboxStatus:
         return SandboxStatus(name, exists=False, running=False, containers=())
     privileges.require_root_access()
     found = PodmanClient(
-        podman.podman_command_prefix(), name, paths.state_dir(name)
+        podman_commands.podman_command_prefix(), name, paths.state_dir(name)
     ).containers_by_member()
     members = tuple(_container_status(member, found[member]) for member in sorted(found))
     running = bool(members) and all(member.running for member in members)
@@ -137,7 +137,9 @@ def _refuse_sandbox_of_another_account(name: str, present: Mapping[str, Existing
     """Refuse to replace containers whose keys and state are not in this account's folders."""
     if not present or state.is_sandbox_known(name):
         return
-    owners = sorted({found.labels.get(podman.OWNER, "") for found in present.values()} - {""})
+    owners = sorted(
+        {found.labels.get(podman_commands.OWNER, "") for found in present.values()} - {""}
+    )
     raise BadInput(
         f"a sandbox {name} exists already, which another account of this machine made"
         + (f" for {', '.join(owners)}" if owners else ""),
@@ -146,5 +148,5 @@ def _refuse_sandbox_of_another_account(name: str, present: Mapping[str, Existing
 
 
 def _container_status(name: str, found: ExistingContainer) -> ContainerStatus:
-    address, release = found.labels[podman.ADDRESS], found.labels[podman.RELEASE]
+    address, release = found.labels[podman_commands.ADDRESS], found.labels[podman_commands.RELEASE]
     return ContainerStatus(name, found.name, address, found.running, release)

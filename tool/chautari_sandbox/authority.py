@@ -25,13 +25,13 @@ _USES = (
 
 
 @dataclass(frozen=True)
-class CertificateAndKey:
+class CertificateAndKeyFiles:
     """A certificate and its private key, as files."""
 
     certificate: Path
     key: Path
 
-    def read(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    def load(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         """Load both files."""
         key = serialization.load_pem_private_key(self.key.read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -39,9 +39,9 @@ class CertificateAndKey:
         return x509.load_pem_x509_certificate(self.certificate.read_bytes()), key
 
 
-def ensure_authority(folder: Path, name: str) -> CertificateAndKey:
+def ensure_authority(folder: Path, name: str) -> CertificateAndKeyFiles:
     """Return the sandbox's CA, which the first call creates."""
-    identity = CertificateAndKey(folder / "sandbox-ca.crt", folder / "sandbox-ca.key")
+    identity = CertificateAndKeyFiles(folder / "sandbox-ca.crt", folder / "sandbox-ca.key")
     if not (identity.certificate.is_file() and identity.key.is_file()):
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _common_name(f"Chautari sandbox {name}")
@@ -53,11 +53,11 @@ def ensure_authority(folder: Path, name: str) -> CertificateAndKey:
 
 
 def ensure_server_certificate(
-    authority: CertificateAndKey, folder: Path, names: Sequence[str]
-) -> CertificateAndKey:
+    authority: CertificateAndKeyFiles, folder: Path, names: Sequence[str]
+) -> CertificateAndKeyFiles:
     """Return a server certificate for names and addresses; its file has the first name."""
-    identity = CertificateAndKey(folder / f"{names[0]}.crt", folder / f"{names[0]}.key")
-    issuer, signer = authority.read()
+    identity = CertificateAndKeyFiles(folder / f"{names[0]}.crt", folder / f"{names[0]}.key")
+    issuer, signer = authority.load()
     wanted = x509.SubjectAlternativeName([_alternative_name(name) for name in names])
     if _has_names_and_issuer(identity, wanted, issuer):
         return identity
@@ -93,17 +93,17 @@ def _certificate_builder(
 
 
 def _has_names_and_issuer(
-    identity: CertificateAndKey, wanted: x509.SubjectAlternativeName, issuer: x509.Certificate
+    identity: CertificateAndKeyFiles, wanted: x509.SubjectAlternativeName, issuer: x509.Certificate
 ) -> bool:
     if not (identity.certificate.is_file() and identity.key.is_file()):
         return False
-    certificate, _ = identity.read()
+    certificate, _ = identity.load()
     present = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     return present.value == wanted and certificate.issuer == issuer.subject
 
 
 def _write_identity(
-    identity: CertificateAndKey, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+    identity: CertificateAndKeyFiles, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
 ) -> None:
     private = key.private_bytes(
         serialization.Encoding.PEM,

@@ -34,7 +34,7 @@ def link_entry(path: str, target: str) -> ArchiveEntry:
     return ArchiveEntry(path, target.encode(), 0o777, tarfile.SYMTYPE)
 
 
-def tar_archive(entries: Iterable[ArchiveEntry]) -> bytes:
+def build_tar_archive(entries: Iterable[ArchiveEntry]) -> bytes:
     """Return entries as a tar archive in their order, with fixed times and owners.
 
     Nothing follows the two empty blocks that end an archive: podman stops reading there, and

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chautari.errors import RunFailed
 from chautari.process import run
-from chautari_sandbox import podman, privileges
+from chautari_sandbox import podman_commands, privileges
 
 # Upper bounds for one container that boots systemd (measured: 6, 26 and 18).
 INSTANCES, WATCHES, TASKS = 8, 64, 250
@@ -79,7 +79,7 @@ def kernel_limits(containers: int) -> tuple[KernelLimit, ...]:
     return (*_inotify_limits(containers), *_task_limits(containers))
 
 
-def require_room_for_containers(containers: int, images: int, base: podman.Argv) -> None:
+def require_room_for_containers(containers: int, images: int, base: podman_commands.Argv) -> None:
     """Make sure that so many more containers and images fit on this machine.
 
     Raises:
@@ -128,9 +128,9 @@ def file_turning_forwarding_off() -> Path | None:
     return last[0] if last and last[1] == "0" else None
 
 
-def container_store(base: podman.Argv) -> Path:
+def container_store(base: podman_commands.Argv) -> Path:
     """Return the folder in which podman keeps images and containers."""
-    return Path(run(podman.store_folder_command(base)).text.strip())
+    return Path(run(podman_commands.store_folder_command(base)).text.strip())
 
 
 def free_bytes_in_store(store: Path) -> int:

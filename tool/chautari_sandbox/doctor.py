@@ -10,7 +10,15 @@ from pathlib import Path
 
 from chautari.errors import ChautariError
 from chautari.render.provider import DoctorFinding
-from chautari_sandbox import capacity, dns, paths, podman, privileges, runtime, subnet_conflicts
+from chautari_sandbox import (
+    capacity,
+    dns,
+    paths,
+    podman_commands,
+    privileges,
+    runtime,
+    subnet_conflicts,
+)
 from chautari_sandbox.podman_client import PodmanClient
 
 NEEDED_STORE = 6 << 30
@@ -109,7 +117,7 @@ def _check_disk_of_home() -> tuple[bool, str, str]:
 def _check_disk_of_containers() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
         return False, "podman comes first", privileges.apt_install_command("podman")
-    store = capacity.container_store(podman.podman_command_prefix())
+    store = capacity.container_store(podman_commands.podman_command_prefix())
     return _disk_result(store, capacity.free_bytes_in_store(store), NEEDED_STORE)
 
 
@@ -167,7 +175,9 @@ def _find_sandbox_bridge(network: str) -> str:
     """Return the bridge of a sandbox that already has this network; empty without one."""
     if shutil.which("podman") is None:
         return ""
-    for item in PodmanClient(podman.podman_command_prefix(), "", Path()).networks_having_subnets():
-        if item.subnet == network and item.name.startswith(podman.network_name("")):
+    for item in PodmanClient(
+        podman_commands.podman_command_prefix(), "", Path()
+    ).networks_having_subnets():
+        if item.subnet == network and item.name.startswith(podman_commands.network_name("")):
             return item.interface
     return ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chautari.process import run
-from chautari_sandbox import apt_sources, paths, podman, privileges
+from chautari_sandbox import apt_sources, paths, podman_commands, privileges
 
 _COMMON = ("systemd-sysv", "dbus", "iproute2", "ca-certificates")
 NODE_PACKAGES = (*_COMMON, "openssh-server", "nftables")
@@ -42,7 +42,7 @@ class ImageRecipe:
         return f"localhost/chautari-{self.kind}:{self.release}-{self.digest}"
 
 
-def build_command(recipe: ImageRecipe, archive: str) -> podman.Argv:
+def build_command(recipe: ImageRecipe, archive: str) -> podman_commands.Argv:
     """Return the command that builds the image's archive."""
     return (
         "mmdebstrap", "--variant=minbase", f"--include={','.join(recipe.packages)}",
@@ -76,7 +76,7 @@ def ensure_image_archive(recipe: ImageRecipe, progress: Callable[[str], None]) -
 
 
 def ensure_images(
-    base: podman.Argv, wanted: Collection[ImageRecipe], progress: Callable[[str], None]
+    base: podman_commands.Argv, wanted: Collection[ImageRecipe], progress: Callable[[str], None]
 ) -> tuple[str, ...]:
     """Build the images that podman does not have yet; return their names."""
     if not missing_images(base, wanted):
@@ -90,17 +90,19 @@ def ensure_images(
     return tuple(recipe.image_name for recipe in absent)
 
 
-def missing_images(base: podman.Argv, wanted: Collection[ImageRecipe]) -> list[ImageRecipe]:
+def missing_images(
+    base: podman_commands.Argv, wanted: Collection[ImageRecipe]
+) -> list[ImageRecipe]:
     """Return the recipes of images that podman does not have."""
-    present = run(podman.list_images_command(base)).text.split()
+    present = run(podman_commands.list_images_command(base)).text.split()
     return [recipe for recipe in wanted if recipe.image_name not in present]
 
 
-def _import_image(base: podman.Argv, recipe: ImageRecipe) -> None:
+def _import_image(base: podman_commands.Argv, recipe: ImageRecipe) -> None:
     archive = _archive_path(recipe)
     if not archive.is_file():
         _build_archive(recipe, archive)
-    run(podman.import_image_command(base, str(archive), recipe.image_name))
+    run(podman_commands.import_image_command(base, str(archive), recipe.image_name))
 
 
 def _build_archive(recipe: ImageRecipe, archive: Path) -> None:

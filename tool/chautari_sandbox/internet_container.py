@@ -8,8 +8,8 @@ from pathlib import Path
 
 from chautari.errors import RunFailed
 from chautari.files import write_atomically
-from chautari_sandbox import boot_archive, dns, podman, ports
-from chautari_sandbox.authority import CertificateAndKey, ensure_server_certificate
+from chautari_sandbox import boot_archive, dns, podman_commands, ports
+from chautari_sandbox.authority import CertificateAndKeyFiles, ensure_server_certificate
 from chautari_sandbox.internet import container_files
 from chautari_sandbox.podman_client import PodmanClient
 from chautari_sandbox.spec import SandboxSpec
@@ -25,51 +25,51 @@ SERVERS = {
 
 def internet_container_spec(
     spec: SandboxSpec, image: str, folder: Path, limit: int, files: bytes
-) -> podman.Container:
+) -> podman_commands.Container:
     """Return the internet container as podman should create it."""
     # Only root can delete what accounts of the container write, so podman keeps it.
-    mail, packages = (podman.volume_name(spec.name, content) for content in VOLUMES)
+    mail, packages = (podman_commands.volume_name(spec.name, content) for content in VOLUMES)
     volumes = (
         f"{folder / 'dns'}:/etc/chautari-dns:ro",
         f"{folder / 'mirror'}:/srv/mirror:ro",
         f"{mail}:/var/lib/chautari-mail",
         f"{packages}:/var/cache/packages",
     )
-    return podman.Container(
-        name=podman.container_name(spec.name, MEMBER),
+    return podman_commands.Container(
+        name=podman_commands.container_name(spec.name, MEMBER),
         image=image,
         hostname=MEMBER,
-        network=podman.network_name(spec.name),
+        network=podman_commands.network_name(spec.name),
         address=spec.internet_address,
         resolver="127.0.0.1",
         limit=limit,
         labels={
-            podman.SANDBOX: spec.name,
-            podman.MEMBER: MEMBER,
-            podman.ADDRESS: spec.internet_address,
-            podman.RELEASE: "12",
-            podman.OWNER: spec.owner,
-            podman.RECIPE: boot_archive.short_digest(image, files, str(limit), *volumes),
+            podman_commands.SANDBOX: spec.name,
+            podman_commands.MEMBER: MEMBER,
+            podman_commands.ADDRESS: spec.internet_address,
+            podman_commands.RELEASE: "12",
+            podman_commands.OWNER: spec.owner,
+            podman_commands.RECIPE: boot_archive.short_digest(image, files, str(limit), *volumes),
         },
         volumes=volumes,
     )
 
 
 def boot_archive_of_internet(
-    spec: SandboxSpec, authority: CertificateAndKey, relay: MailRelay, folder: Path
+    spec: SandboxSpec, authority: CertificateAndKeyFiles, relay: MailRelay, folder: Path
 ) -> bytes:
     """Return the container's files, with certificates of the sandbox's authority."""
     acme = ensure_server_certificate(
         authority, folder / "tls", (f"acme.{spec.zone}", spec.internet_address)
     )
     smtp = ensure_server_certificate(authority, folder / "tls", (relay.host, spec.internet_address))
-    return boot_archive.tar_archive(
+    return boot_archive.build_tar_archive(
         container_files.container_files(spec.zone, spec.internet_address, acme, smtp, relay)
     )
 
 
 def ensure_internet(
-    client: PodmanClient, spec: SandboxSpec, wanted: podman.Container, files: bytes
+    client: PodmanClient, spec: SandboxSpec, wanted: podman_commands.Container, files: bytes
 ) -> str:
     """Start the internet container with the right names; return what was done."""
     dns.write_zone(client.folder / "dns", spec)
@@ -103,7 +103,7 @@ def acme_root(spec: SandboxSpec, authority: Path) -> str:
         ) from None
 
 
-def add_acme_root(folder: Path, root: str) -> tuple[str, ...]:
+def save_acme_root(folder: Path, root: str) -> tuple[str, ...]:
     """Remember `root`; return all roots of certificates in this sandbox, the newest last."""
     roots = folder / "tls" / "acme-roots"
     name = f"{boot_archive.short_digest(root)}.crt"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from chautari_sandbox import boot_archive, podman, ports, ssh_keys
+from chautari_sandbox import boot_archive, podman_commands, ports, ssh_keys
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.spec import NodeSpec, SandboxSpec
 
@@ -14,7 +14,7 @@ def boot_archive_of_node(node: NodeSpec, zone: str, folder: Path, operator: Path
     """Return the node's host keys and the operator's key, needed before sshd starts."""
     hosts = f"127.0.0.1 localhost\n127.0.1.1 {node.name}.{zone} {node.name}\n::1 localhost\n"
     identity = ssh_keys.host_keys(folder / "hosts", node.name)
-    return boot_archive.tar_archive(
+    return boot_archive.build_tar_archive(
         (
             boot_archive.text_entry("/etc/hosts", hosts),
             boot_archive.folder_entry("/root/.ssh", 0o700),
@@ -35,23 +35,23 @@ def boot_archive_of_node(node: NodeSpec, zone: str, folder: Path, operator: Path
 
 def node_container_spec(
     spec: SandboxSpec, node: NodeSpec, image: str, limit: int, files: bytes
-) -> podman.Container:
+) -> podman_commands.Container:
     """Return a node's container as podman should create it."""
-    return podman.Container(
-        name=podman.container_name(spec.name, node.name),
+    return podman_commands.Container(
+        name=podman_commands.container_name(spec.name, node.name),
         image=image,
         hostname=node.name,
-        network=podman.network_name(spec.name),
+        network=podman_commands.network_name(spec.name),
         address=node.address,
         resolver=spec.internet_address,
         limit=limit,
         labels={
-            podman.SANDBOX: spec.name,
-            podman.MEMBER: node.name,
-            podman.ADDRESS: node.address,
-            podman.RELEASE: node.release,
-            podman.OWNER: spec.owner,
-            podman.RECIPE: boot_archive.short_digest(
+            podman_commands.SANDBOX: spec.name,
+            podman_commands.MEMBER: node.name,
+            podman_commands.ADDRESS: node.address,
+            podman_commands.RELEASE: node.release,
+            podman_commands.OWNER: spec.owner,
+            podman_commands.RECIPE: boot_archive.short_digest(
                 image, files, *_values_in_recipe_digest(node, limit)
             ),
         },

@@ -32,7 +32,7 @@ def cache_dir() -> Path:
     return _xdg_folder("XDG_CACHE_HOME", ".cache")
 
 
-def check_owner(name: str) -> None:
+def check_owner_of_sandbox_files(name: str) -> None:
     """Make sure that this account owns the files in its sandbox folders.
 
     Raises:

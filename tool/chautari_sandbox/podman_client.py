@@ -13,7 +13,7 @@ from typing import Any
 from chautari.errors import RunFailed
 from chautari.files import write_atomically
 from chautari.process import ProcessError, run
-from chautari_sandbox import boot_archive, podman, subnet_conflicts
+from chautari_sandbox import boot_archive, podman_commands, subnet_conflicts
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ExistingContainer:
         """Return whether it runs now."""
         return self.state == "running"
 
-    def matches_spec(self, wanted: podman.Container) -> bool:
+    def matches_spec(self, wanted: podman_commands.Container) -> bool:
         """Return whether it can stay; one that was never started may lack its files."""
         same = all(self.labels.get(key) == value for key, value in wanted.labels.items())
         return same and self.state != "created"
@@ -49,20 +49,20 @@ class Network:
 class PodmanClient:
     """Runs podman for one sandbox."""
 
-    base: podman.Argv
+    base: podman_commands.Argv
     sandbox: str
     folder: Path
 
     def containers_by_member(self) -> dict[str, ExistingContainer]:
         """Return the containers by member: a node, or the internet."""
         listed: list[Mapping[str, Any]] = json.loads(
-            run(podman.list_containers_command(self.base, self.sandbox)).text or "[]"
+            run(podman_commands.list_containers_command(self.base, self.sandbox)).text or "[]"
         )
         found = (
             ExistingContainer(item["Id"], item["Names"][0], item["State"], item["Labels"])
             for item in listed or []
         )
-        return {item.labels[podman.MEMBER]: item for item in found}
+        return {item.labels[podman_commands.MEMBER]: item for item in found}
 
     def is_running(self, member: str) -> bool:
         """Return whether the container of a node, or of the internet, runs now."""
@@ -71,7 +71,7 @@ class PodmanClient:
 
     def networks_having_subnets(self) -> tuple[Network, ...]:
         """Return every network that has a subnet."""
-        listed = json.loads(run(podman.list_networks_command(self.base)).text or "[]")
+        listed = json.loads(run(podman_commands.list_networks_command(self.base)).text or "[]")
         return tuple(
             Network(item["name"], item["subnets"][0]["subnet"], item["network_interface"])
             for item in listed
@@ -80,7 +80,7 @@ class PodmanClient:
 
     def own_network(self) -> Network | None:
         """Return the sandbox's network; None when there is none."""
-        wanted = podman.network_name(self.sandbox)
+        wanted = podman_commands.network_name(self.sandbox)
         return next((item for item in self.networks_having_subnets() if item.name == wanted), None)
 
     def ensure_network(self, subnet: str) -> bool:
@@ -103,50 +103,50 @@ class PodmanClient:
             )
         if present is not None:
             self.remove_containers(self.containers_by_member().values())
-            run(podman.remove_network_command(self.base, self.sandbox))
-        run(podman.create_network_command(self.base, self.sandbox, subnet))
+            run(podman_commands.remove_network_command(self.base, self.sandbox))
+        run(podman_commands.create_network_command(self.base, self.sandbox, subnet))
         return True
 
     def remove_containers(self, found: Iterable[ExistingContainer]) -> None:
         """Remove containers, running or not."""
         names = [item.name for item in found]
         if names:
-            self._run_with_retries(podman.remove_command(self.base, names))
+            self._run_with_retries(podman_commands.remove_command(self.base, names))
 
     def remove_volumes(self) -> None:
         """Remove what the containers kept outside of themselves: mail and packages."""
-        own = podman.volume_name(self.sandbox, "")
-        listed = run(podman.list_volumes_command(self.base)).text.split()
+        own = podman_commands.volume_name(self.sandbox, "")
+        listed = run(podman_commands.list_volumes_command(self.base)).text.split()
         names = [name for name in listed if name.startswith(own)]
         if names:
-            run(podman.remove_volumes_command(self.base, names))
+            run(podman_commands.remove_volumes_command(self.base, names))
 
     def ensure_container(
-        self, wanted: podman.Container, files: bytes, present: ExistingContainer | None
+        self, wanted: podman_commands.Container, files: bytes, present: ExistingContainer | None
     ) -> str:
         """Start this container and return what was done: nothing, started, or created."""
         if present is not None and present.matches_spec(wanted):
             if present.running:
                 return ""
-            run(podman.start_command(self.base, present.name))
+            run(podman_commands.start_command(self.base, present.name))
             return "started"
         if present is not None:
             self.remove_containers([present])
-        run(podman.create_command(self.base, wanted))
+        run(podman_commands.create_command(self.base, wanted))
         try:
             self._unpack_in_container(wanted.name, files)
         except BaseException:
             # Without its trust and settings it must not be taken for a good one next time.
-            run(podman.remove_command(self.base, [wanted.name]))
+            run(podman_commands.remove_command(self.base, [wanted.name]))
             raise
-        run(podman.start_command(self.base, wanted.name))
+        run(podman_commands.start_command(self.base, wanted.name))
         return "created"
 
     def _unpack_in_container(self, name: str, archive: bytes) -> None:
         """Unpack an archive at the root of a container."""
-        self._run_with_retries(podman.unpack_command(self.base, name), stdin=archive)
+        self._run_with_retries(podman_commands.unpack_command(self.base, name), stdin=archive)
 
-    def _run_with_retries(self, argv: podman.Argv, stdin: bytes = b"") -> None:
+    def _run_with_retries(self, argv: podman_commands.Argv, stdin: bytes = b"") -> None:
         """Run a command that podman sometimes fails at until it is repeated.
 
         It breaks its own pipe while it unpacks, and cannot remove a container that stops just then.
@@ -160,9 +160,9 @@ class PodmanClient:
 
     def run_in_container(self, name: str, *command: str) -> str:
         """Run a command in a container and return what it printed."""
-        return run(podman.execute_command(self.base, name, *command)).text
+        return run(podman_commands.execute_command(self.base, name, *command)).text
 
-    def update_connection_settings(self, found: ExistingContainer, settings: bytes) -> bool:
+    def update_trust_and_proxies(self, found: ExistingContainer, settings: bytes) -> bool:
         """Update trust and proxy settings in a running container; return whether they changed."""
         memory = self.folder / "refreshed.json"
         known: dict[str, str] = json.loads(memory.read_text()) if memory.is_file() else {}

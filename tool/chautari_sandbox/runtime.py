@@ -12,7 +12,7 @@ from pathlib import Path
 from chautari.errors import RunFailed
 from chautari.files import write_atomically
 from chautari.process import ProcessError, run
-from chautari_sandbox import paths, podman, privileges
+from chautari_sandbox import paths, podman_commands, privileges
 
 CANDIDATES = ("crun", "runc")
 _SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
@@ -37,7 +37,10 @@ def runtime_failure_reason(name: str) -> str:
         try:
             # Only root may end a command of root, so `timeout` runs as root too.
             base = privileges.as_root(("timeout", "60", "podman", "--runtime", name))
-            run(podman.trial_container_command(base, str(rootfs), container_ulimit()), timeout=90)
+            run(
+                podman_commands.trial_container_command(base, str(rootfs), container_ulimit()),
+                timeout=90,
+            )
         except ProcessError as error:
             return error.stderr.strip() or str(error)
     return ""
@@ -64,7 +67,7 @@ def require_podman() -> None:
         )
 
 
-def working_podman_command() -> podman.Argv:
+def working_podman_command() -> podman_commands.Argv:
     """Return the first part of every podman command, remembered until the machine changes.
 
     Raises:
@@ -76,10 +79,10 @@ def working_podman_command() -> podman.Argv:
     if memory.is_file():
         known = json.loads(memory.read_text())
         if known["machine"] == machine:
-            return podman.podman_command_prefix(known["runtime"])
+            return podman_commands.podman_command_prefix(known["runtime"])
     chosen = _first_working_runtime(names)
     write_atomically(memory, json.dumps({"machine": machine, "runtime": chosen}))
-    return podman.podman_command_prefix(chosen)
+    return podman_commands.podman_command_prefix(chosen)
 
 
 def _first_working_runtime(names: tuple[str, ...]) -> str:

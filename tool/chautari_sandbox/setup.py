@@ -12,7 +12,6 @@ from chautari_sandbox import (
     apt_sources,
     artifacts,
     boot_archive,
-    connection_settings,
     image_registry,
     images,
     internet_container,
@@ -21,8 +20,9 @@ from chautari_sandbox import (
     repositories,
     runtime,
     ssh_keys,
+    trust_and_proxies,
 )
-from chautari_sandbox.authority import CertificateAndKey
+from chautari_sandbox.authority import CertificateAndKeyFiles
 from chautari_sandbox.doubles import catalog
 from chautari_sandbox.podman_client import PodmanClient
 from chautari_sandbox.spec import SandboxSpec
@@ -36,7 +36,7 @@ class SetupContext:
     spec: SandboxSpec
     client: PodmanClient
     images: dict[str, str]
-    authority: CertificateAndKey
+    authority: CertificateAndKeyFiles
     progress: Callable[[str], None]
 
     @property
@@ -139,7 +139,7 @@ def start_internet(setup: SetupContext, state: SandboxState) -> tuple[str, ...]:
     if done:
         setup.progress(f"{done} the internet container at {spec.internet_address}")
     own = setup.authority.certificate
-    roots = internet_container.add_acme_root(folder, internet_container.acme_root(spec, own))
+    roots = internet_container.save_acme_root(folder, internet_container.acme_root(spec, own))
     paths.write_if_changed(state.ca_file, "".join((own.read_text(), *roots)))
     return roots
 
@@ -154,15 +154,15 @@ def start_nodes(setup: SetupContext, state: SandboxState) -> None:
             setup.progress(f"{what} the node {name}")
 
 
-def update_connection_settings(setup: SetupContext, roots: tuple[str, ...]) -> None:
+def update_trust_and_proxies(setup: SetupContext, roots: tuple[str, ...]) -> None:
     """Give every container the authorities to trust and its proxy settings."""
-    trusted = connection_settings.authority_entries(setup.authority.certificate, roots)
-    ways = connection_settings.apt_and_pip_entries(
-        setup.spec.internet_address, connection_settings.pip_index_url()
+    trusted = trust_and_proxies.authority_entries(setup.authority.certificate, roots)
+    ways = trust_and_proxies.apt_and_pip_entries(
+        setup.spec.internet_address, trust_and_proxies.pip_index_url()
     )
     for name, found in setup.client.containers_by_member().items():
         entries = trusted if name == internet_container.MEMBER else (*trusted, *ways)
-        if setup.client.update_connection_settings(found, boot_archive.tar_archive(entries)):
+        if setup.client.update_trust_and_proxies(found, boot_archive.build_tar_archive(entries)):
             setup.progress(f"updated the trusted authorities of {name}")
             if name != internet_container.MEMBER:
                 nodes.delete_acme_accounts(setup.client, found, setup.spec.zone)

@@ -11,7 +11,7 @@ from typing import Required, TypedDict
 
 from chautari.process import run
 from chautari.region.field_types import DOCUMENTATION_NETWORKS
-from chautari_sandbox import apt_sources, connection_settings, dns
+from chautari_sandbox import apt_sources, dns, trust_and_proxies
 
 
 class Route(TypedDict, total=False):
@@ -81,7 +81,7 @@ def servers_used_by_host() -> tuple[tuple[str, str], ...]:
         line.split()[1]
         for line in apt_sources.sources_list_lines(apt_sources.host_apt_indexes(), "12")
     ]
-    index = connection_settings.pip_index_url()
+    index = trust_and_proxies.pip_index_url()
     hosts = {urllib.parse.urlsplit(uri).hostname or "" for uri in (*uris, index)} - {""}
     return (
         *(("its resolver", resolver) for resolver in resolvers),

@@ -181,7 +181,7 @@ def run_selected_roles(
             item for inputs in selected for item in inputs.get("items", ())
         )
     # Ansible gathers facts as it begins: an address that changes meanwhile is in no file yet.
-    machine = receipts.gather_facts_for_roles(selected)
+    machine = receipts.gather_machine_facts(selected)
     code = _run_plays(context, "run.yml", plays)
     if recording:
         incomplete = write_receipts(

@@ -78,12 +78,12 @@ def write_receipts(
 
     A receipt records the current states. When a file is not what its role wrote a moment ago,
     another program changed it meanwhile, and the receipt is incomplete. `machine` holds the facts
-    that the roles used: `gather_facts_for_roles` from before they ran, or the current ones.
+    that the roles used: `gather_machine_facts` from before they ran, or the current ones.
     """
     ended = [i for i in roles if records.get(i["role"], RoleRecord()).completed]
     lists = [_watched_items(inputs, records[inputs["role"]]) for inputs in ended]
     states = resource_states.current_states(item for items in lists for item in items)
-    machine = receipts.gather_facts_for_roles(ended) if machine is None else machine
+    machine = receipts.gather_machine_facts(ended) if machine is None else machine
     position, incomplete = 0, dict[str, Reason]()
     for inputs, items in zip(ended, lists, strict=True):
         role, record = inputs["role"], records[inputs["role"]]

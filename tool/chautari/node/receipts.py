@@ -188,7 +188,7 @@ def changed_input_reasons(before: RoleInputs, after: RoleInputs) -> list[Reason]
 
 def drift_reasons(receipts: list[Receipt]) -> list[list[Reason]]:
     """Return for each receipt how the node differs from it, in one pass over the whole node."""
-    machine = gather_facts_for_roles(receipt.inputs for receipt in receipts)
+    machine = gather_machine_facts(receipt.inputs for receipt in receipts)
     current = resource_states.current_states(item for receipt in receipts for item in receipt.items)
     found, position = [], 0
     for receipt in receipts:
@@ -204,7 +204,7 @@ def drift_reasons(receipts: list[Receipt]) -> list[list[Reason]]:
     return found
 
 
-def gather_facts_for_roles(roles: Iterable[RoleInputs]) -> State:
+def gather_machine_facts(roles: Iterable[RoleInputs]) -> State:
     """Return the facts of the machine that any of these roles uses."""
     return resource_states.machine_facts(
         name for inputs in roles for name in inputs.get("facts", ())

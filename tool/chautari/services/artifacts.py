@@ -34,7 +34,7 @@ class Image(NamedTuple):
     newest: str
     tag: str
 
-    def with_tag(self, version: str) -> str:
+    def reference_for_version(self, version: str) -> str:
         """Return the image with upstream's tag for `version`."""
         return f"{self.image}:{self.tag.format(version)}"
 

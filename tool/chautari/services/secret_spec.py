@@ -40,7 +40,7 @@ def generate_rsa_key() -> str:
     ).decode()
 
 
-def generate_hex() -> str:
+def generate_rails_secret_key() -> str:
     """Return a new key of 512 random bits, as Rails expects it."""
     return random.token_hex(64)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 
 from chautari_sandbox import boot_archive
-from chautari_sandbox.authority import CertificateAndKey
+from chautari_sandbox.authority import CertificateAndKeyFiles
 from chautari_sandbox.state import MailRelay
 
 HOME = "/etc/chautari-internet"
@@ -21,7 +21,11 @@ _MASKED = (
 
 
 def container_files(
-    zone: str, address: str, acme: CertificateAndKey, smtp: CertificateAndKey, relay: MailRelay
+    zone: str,
+    address: str,
+    acme: CertificateAndKeyFiles,
+    smtp: CertificateAndKeyFiles,
+    relay: MailRelay,
 ) -> tuple[boot_archive.ArchiveEntry, ...]:
     """Return the files that the container needs before it boots."""
     return (
@@ -51,7 +55,7 @@ def _unit_files(name: str, zone: str) -> tuple[boot_archive.ArchiveEntry, ...]:
 
 
 def _certificate_files(
-    name: str, identity: CertificateAndKey
+    name: str, identity: CertificateAndKeyFiles
 ) -> tuple[boot_archive.ArchiveEntry, ...]:
     return (
         boot_archive.ArchiveEntry(f"{HOME}/{name}.crt", identity.certificate.read_bytes()),

@@ -94,7 +94,7 @@ def images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
                 field_path(region, name, "version"),
                 f"no digest is known for {service.title} {selected.version}; ask for it over two "
                 f"different connections (skopeo inspect "
-                f"docker://{image.with_tag(selected.version)}) "
+                f"docker://{image.reference_for_version(selected.version)}) "
                 f"and compare; then pin it in artifacts.lock: {name}: {{{selected.version}: "
                 f"{{image: {image.image}, sha256: 64 hexadecimal digits}}}}",
             )

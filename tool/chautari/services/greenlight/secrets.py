@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from chautari.services.secret_spec import (
     SecretSpec,
-    generate_hex,
     generate_lowercase,
+    generate_rails_secret_key,
     generate_strong,
 )
 
@@ -23,6 +23,9 @@ SECRETS = (
         generate_lowercase,
     ),
     SecretSpec(
-        "greenlight_key", "greenlight", "key that encrypts Greenlight's cookies", generate_hex
+        "greenlight_key",
+        "greenlight",
+        "key that encrypts Greenlight's cookies",
+        generate_rails_secret_key,
     ),
 )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chautari.services.base import Variables
 
 
-def apps_with_pins(context: NodeContext, version: str) -> dict[str, Artifact | None]:
+def app_pins_by_name(context: NodeContext, version: str) -> dict[str, Artifact | None]:
     """Return the apps that Nextcloud `version` gets, each with its pin where there is one.
 
     The region's own pin comes before ours.
@@ -37,7 +37,7 @@ def apps_with_pins(context: NodeContext, version: str) -> dict[str, Artifact | N
 def app_variables(context: NodeContext, version: str) -> Variables:
     """Return the apps to install, and the apps that no archive was found for."""
     apps, missing = [], []
-    for name, pin in apps_with_pins(context, version).items():
+    for name, pin in app_pins_by_name(context, version).items():
         artifact = context.endpoints.artifacts.get(name) or pin
         reason = context.endpoints.missing.get(name)
         if artifact is None or not artifact.sha256:

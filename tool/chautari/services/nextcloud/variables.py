@@ -67,7 +67,7 @@ def release_to_install(context: NodeContext) -> Artifact:
 def archives_to_download(context: NodeContext) -> list[Artifact]:
     """Return the release and the archives of its apps."""
     release = release_to_install(context)
-    pins = apps.apps_with_pins(context, release.version).values()
+    pins = apps.app_pins_by_name(context, release.version).values()
     return [release, *(pin for pin in pins if pin is not None)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chautari.services.secret_spec import SecretSpec, generate_hex, generate_lowercase
+from chautari.services.secret_spec import SecretSpec, generate_lowercase, generate_rails_secret_key
 
 POOL_SECRET = SecretSpec(
     "scalelite_secret",
@@ -16,5 +16,10 @@ SECRETS = (
     SecretSpec(
         "scalelite_database_password", "scalelite", "Scalelite's database role", generate_lowercase
     ),
-    SecretSpec("scalelite_key", "scalelite", "key that encrypts Scalelite's cookies", generate_hex),
+    SecretSpec(
+        "scalelite_key",
+        "scalelite",
+        "key that encrypts Scalelite's cookies",
+        generate_rails_secret_key,
+    ),
 )
