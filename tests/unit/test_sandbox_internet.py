@@ -56,8 +56,8 @@ def test_resolver_that_answers_only_itself_is_reported(tmp_path: Path) -> None:
 def test_server_certificate_is_signed_by_the_authority_and_reused(tmp_path: Path) -> None:
     authority = ensure_authority(tmp_path, "demo")
     server = ensure_server_certificate(authority, tmp_path, ("acme.example.org", "198.51.100.2"))
-    certificate, _ = server.read()
-    certificate.verify_directly_issued_by(authority.read()[0])
+    certificate, _ = server.load()
+    certificate.verify_directly_issued_by(authority.load()[0])
     ssl.create_default_context(cafile=str(authority.certificate))
     before = server.certificate.read_bytes()
     ensure_server_certificate(authority, tmp_path, ("acme.example.org", "198.51.100.2"))

@@ -20,6 +20,7 @@ from chautari.services.languages import Translations
 from chautari.services.polls.apps import APPS, PollApp
 from chautari.services.polls.variables import release_to_install
 from chautari.services.registry import ROLES
+from chautari.services.release_tags import ReleaseTags
 from chautari_sandbox import provider
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "valid" / "with-polls" / "region.yml"
@@ -30,6 +31,7 @@ OTHER = PollApp(
     databases={"postgresql": ("other",)},
     secrets={"other_database_password": "database", "other_admin_password": "login"},
     translations=Translations("2.0.0", "its catalogues", ("es",)),
+    release_tags=ReleaseTags("other", "https://git.example.org/other"),
     php=None,
 )
 
