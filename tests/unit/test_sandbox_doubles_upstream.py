@@ -7,6 +7,7 @@ import pytest
 from region_samples import ROOT
 
 from chautari.files import read_toolkit_yaml
+from chautari_sandbox.doubles.build import DISABLED_APPS, ENABLED_APPS
 
 DOUBLES = ROOT / "tool/chautari_sandbox/doubles"
 FACTS = ROOT / "tests/fixtures/upstream"
@@ -58,6 +59,31 @@ def test_command_of_occ_has_only_nextcloud_s_arguments_and_options(name: str) ->
     arguments, options = commands_of_double()[name]
     assert arguments <= set(COMMANDS[name]["arguments"])
     assert options <= set(COMMANDS[name]["options"])
+
+
+RELEASE = read_toolkit_yaml(FACTS / "nextcloud_release.yml")
+
+
+def test_release_of_nextcloud_has_and_enables_only_upstream_s_apps() -> None:
+    assert {*ENABLED_APPS, *DISABLED_APPS} <= set(RELEASE["apps"])
+    assert set(ENABLED_APPS) <= set(RELEASE["enabled_apps"])
+
+
+def test_setup_checks_of_nextcloud_exist_upstream_in_the_same_category() -> None:
+    text = "".join(
+        file.read_text() for file in (DOUBLES / "nextcloud/lib/double/Checks").glob("*Checks.php")
+    )
+    found = dict(re.findall(r"(?m)^ +'([A-Z][\w\\]+)' => \['(\w+)'", text))
+    assert {"PhpModules", "CronInfo"} <= set(found)
+    assert found.items() <= RELEASE["setup_checks"].items()
+
+
+def test_system_settings_of_the_role_are_known_to_nextcloud() -> None:
+    role = read_toolkit_yaml(ROOT / "roles/nextcloud/vars/main.yml")
+    groups = [name for name in role if name.startswith("__nextcloud_settings")]
+    assert len(groups) > 2
+    for name in groups:
+        assert set(role[name]) <= set(RELEASE["system_settings"]), name
 
 
 @pytest.mark.parametrize("image", ["greenlight", "scalelite"])
