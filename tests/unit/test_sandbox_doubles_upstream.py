@@ -130,3 +130,18 @@ def test_languages_of_framadate_are_those_of_upstream_s() -> None:
     spoken = read_toolkit_yaml(ROOT / "roles/framadate/vars/main.yml")["__framadate_translations"]
     files = {Path(file).stem for file in FRAMADATE["files"] if file.startswith("locale/")}
     assert set(spoken) <= files
+
+
+def test_forms_of_framadate_have_upstream_s_fields() -> None:
+    text = "".join(file.read_text() for file in (DOUBLES / "framadate").rglob("*.php"))
+    found = set(re.findall(r"\$_(?:POST|GET)\['(\w+)'\]", text))
+    assert {"choices", "enddate", "control"} <= found <= set(FRAMADATE["fields"])
+
+
+def test_tables_of_framadate_have_upstream_s_columns() -> None:
+    text = (DOUBLES / "framadate/admin/migration.php").read_text()
+    tables = re.findall(r"(?s)'([a-z]+)' => '(.*?)',\n", text)
+    assert {name for name, _ in tables} == set(FRAMADATE["columns"])
+    for name, columns in tables:
+        found = {column.split()[0] for column in columns.split(",")} - {"KEY"}
+        assert found <= set(FRAMADATE["columns"][name]), name
