@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, fromstring
 
+import pytest
 from report_samples import bad_report, good_report, hostile_report
 
 from chautari.report.junit import render_junit
-from chautari.report.model import RegionReport
+from chautari.report.model import NodeState, RegionReport, RoleReport
 
 
 def parsed(report: RegionReport) -> Element:
@@ -42,6 +43,34 @@ def test_good_run_has_no_failure() -> None:
         ("nginx", "nginx runs [test_runs]"),
         ("nextcloud", "The login page opens [test_login]"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "case", "reason"),
+    [
+        ("planned", "plan", "The plan is ready; nothing was changed."),
+        ("detached", "deploy", "The run continues on the node. Run the command again to see it."),
+        ("converged", "deploy", "Nothing ran: every role was up to date."),
+    ],
+)
+def test_run_that_did_not_finish_here_is_skipped(state: NodeState, case: str, reason: str) -> None:
+    report = good_report()
+    report.nodes, report.checks = report.nodes[:1], []
+    report.nodes[0].state, report.nodes[0].run = state, ""
+    report.nodes[0].roles = [RoleReport("base", up_to_date=True)]
+    root = parsed(report)
+    assert (root.get("tests"), root.get("failures"), root.get("skipped")) == ("1", "0", "1")
+    found = root.find("testsuite/testcase")
+    assert found is not None and found.get("name") == case
+    skipped = found.find("skipped")
+    assert skipped is not None and skipped.get("message") == reason
+
+
+def test_checks_without_a_deploy_reach_the_node() -> None:
+    report = good_report()
+    report.nodes[0].state = "verified"
+    found = parsed(report).find("testsuite/testcase")
+    assert found is not None and (found.get("name"), len(found)) == ("reach", 0)
 
 
 def test_each_suite_names_the_doubles() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from chautari.report.model import CheckResult, Double, NodeReport, RegionReport
+from chautari.report.model import CheckResult, Double, NodeReport, NodeState, RegionReport
 from chautari.report.summary import state_words
 from chautari.report.text_format import escape_unsafe_characters, to_one_line
+
+# What ran is the name of a node's case: a plan that succeeds says nothing about a deploy.
+_CASES: dict[NodeState, str] = {"verified": "reach", "planned": "plan"}
 
 
 def render_junit(report: RegionReport) -> str:
@@ -53,15 +56,23 @@ def _set_counts(element: Element, seconds: float) -> None:
 
 
 def _case_of_run(node: NodeReport) -> Element:
-    name = "reach" if node.state == "verified" else "deploy"
-    case = _test_case("node", name, node.seconds)
+    case = _test_case("node", _CASES.get(node.state, "deploy"), node.seconds)
     if not node.ok:
         detail = _detail_of_run(node)
         _add_outcome(case, "failure", detail[0], detail, node.state)
+    elif reason := _why_nothing_is_proven(node):
+        _add_outcome(case, "skipped", reason, [], "")
     notices = [escape_unsafe_characters(notice.text) for notice in node.notices]
     if notices:
         SubElement(case, "system-out").text = "\n".join(notices)
     return case
+
+
+def _why_nothing_is_proven(node: NodeReport) -> str:
+    """Return why the node's case neither passed nor failed; empty if its run finished."""
+    if node.was_up_to_date:
+        return "Nothing ran: every role was up to date."
+    return state_words(node).meaning if node.state in ("planned", "detached") else ""
 
 
 def _detail_of_run(node: NodeReport) -> list[str]:
