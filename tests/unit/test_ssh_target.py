@@ -27,29 +27,33 @@ OPTIONS = (
     "-o", 'UserKnownHostsFile="/in ventories/known_hosts"',
     "-o", "GlobalKnownHostsFile=none",
     "-o", "UpdateHostKeys=no",
+    "-o", "VerifyHostKeyDNS=no",
+    "-o", "KnownHostsCommand=none",
     "-o", "ConnectTimeout=20",
     "-o", "ServerAliveInterval=15",
     "-o", "ServerAliveCountMax=4",
     "-o", "LogLevel=ERROR",
     "-o", "ForwardAgent=no",
     "-o", "ForwardX11=no",
+    "-o", "Tunnel=no",
     "-o", "ClearAllForwardings=yes",
     "-o", "ControlMaster=no",
     "-o", "ControlPath=none",
     "-o", "PermitLocalCommand=no",
+    "-o", "RemoteCommand=none",
 )  # fmt: skip
 
 
 def test_ssh_is_called_with_exactly_these_arguments() -> None:
     assert ssh_argv(TARGET, "true") == (
-        "ssh", "-T", "-p", "2222", "-l", "debian", *OPTIONS, "203.0.113.10", "true",
+        "ssh", "-T", "-k", "-p", "2222", "-l", "debian", *OPTIONS, "203.0.113.10", "true",
     )  # fmt: skip
 
 
 def test_ssh_with_a_key_offers_no_other() -> None:
     target = SSHTarget("a", "2001:db8::1", 22, "root", TARGET.known_hosts, Path("/keys/operator"))
     assert ssh_argv(target, "true") == (
-        "ssh", "-T", "-p", "22", "-l", "root", *OPTIONS,
+        "ssh", "-T", "-k", "-p", "22", "-l", "root", *OPTIONS,
         "-i", "/keys/operator", "-o", "IdentitiesOnly=yes", "2001:db8::1", "true",
     )  # fmt: skip
 
@@ -60,7 +64,9 @@ def test_configuration_of_the_person_weakens_nothing(tmp_path: Path) -> None:
     configuration.write_text(
         "Host *\n  ForwardAgent yes\n  ForwardX11 yes\n  LocalForward 8080 localhost:80\n"
         "  ControlMaster auto\n  ControlPath /tmp/%C\n  PermitLocalCommand yes\n"
-        "  LocalCommand touch /tmp/x\n  StrictHostKeyChecking no\n"
+        "  LocalCommand touch /tmp/x\n  StrictHostKeyChecking no\n  Tunnel yes\n"
+        "  KnownHostsCommand /bin/keys\n  VerifyHostKeyDNS yes\n  RemoteCommand touch /tmp/x\n"
+        "  GSSAPIDelegateCredentials yes\n"
     )
     *options, address, _ = ssh_argv(TARGET, "true")[1:]
     done = subprocess.run(
@@ -70,9 +76,11 @@ def test_configuration_of_the_person_weakens_nothing(tmp_path: Path) -> None:
     settings = done.stdout.splitlines()
     assert {
         "forwardagent no", "forwardx11 no", "clearallforwardings yes", "controlmaster false",
-        "permitlocalcommand no", "stricthostkeychecking true",
+        "permitlocalcommand no", "stricthostkeychecking true", "verifyhostkeydns false",
+        "gssapidelegatecredentials no", "tunnel false",
     } <= set(settings)  # fmt: skip
-    assert not [line for line in settings if line.startswith(("localforward", "controlpath"))]
+    absent = ("localforward", "controlpath", "knownhostscommand", "remotecommand")
+    assert not [line for line in settings if line.startswith(absent)]
 
 
 def test_ssh_accepts_every_option() -> None:

@@ -65,7 +65,8 @@ def ssh_argv(target: SSHTarget, command: str, log_level: str = "ERROR") -> tuple
 
     The host key must be the pinned one; a dead link is noticed after a minute; nothing is asked.
     Options of the operator's own SSH configuration that forward, share or run something have no
-    effect: root on a node could use a forwarded agent.
+    effect: root on a node could use a forwarded agent. Nor does a host key from elsewhere count,
+    such as one that DNS or a command supplies.
     """
     options = {
         "BatchMode": "yes",
@@ -73,18 +74,23 @@ def ssh_argv(target: SSHTarget, command: str, log_level: str = "ERROR") -> tuple
         "UserKnownHostsFile": f'"{target.known_hosts}"',
         "GlobalKnownHostsFile": "none",
         "UpdateHostKeys": "no",
+        "VerifyHostKeyDNS": "no",
+        "KnownHostsCommand": "none",
         "ConnectTimeout": str(CONNECT_SECONDS),
         "ServerAliveInterval": str(ALIVE_SECONDS),
         "ServerAliveCountMax": str(ALIVE_COUNT),
         "LogLevel": log_level,
         "ForwardAgent": "no",
         "ForwardX11": "no",
+        "Tunnel": "no",
         "ClearAllForwardings": "yes",
         "ControlMaster": "no",
         "ControlPath": "none",
         "PermitLocalCommand": "no",
+        "RemoteCommand": "none",
     }
-    argv = ["ssh", "-T", "-p", str(target.port), "-l", target.user]
+    # With -k no credentials of Kerberos go to the node; as an option, ssh without GSSAPI warns.
+    argv = ["ssh", "-T", "-k", "-p", str(target.port), "-l", target.user]
     for name, value in options.items():
         argv += ["-o", f"{name}={value}"]
     if target.key is not None:
