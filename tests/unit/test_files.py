@@ -106,6 +106,11 @@ def test_folder_under_a_file_is_refused(tmp_path: Path) -> None:
         check_writable([tmp_path / "a" / "b"])
 
 
+def test_folder_that_takes_no_files_is_named_itself() -> None:
+    with pytest.raises(BadInput, match=r"^/proc/self: "):
+        check_writable([Path("/proc/self")])
+
+
 @pytest.mark.parametrize("code", sorted(ENVIRONMENT_ERRORS))
 def test_error_of_the_machine_is_no_bug(
     code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -1,6 +1,7 @@
 """`load` with every file of `tests/fixtures`, and the content of a loaded region."""
 
 import re
+import subprocess
 import zoneinfo
 from datetime import date
 from pathlib import Path
@@ -166,6 +167,35 @@ def test_known_hosts_and_secrets_are_in_the_folder_of_the_region(tmp_path: Path)
     assert found.secrets_file == tmp_path / "andes" / "secrets.age"
 
 
+@pytest.mark.parametrize(
+    ("text", "zone"),
+    [
+        ("asia/kolkata", "Asia/Kolkata"), ("asia/katmandu", "Asia/Kathmandu"),
+        ("bogota", "America/Bogota"), ("Lima ", "America/Lima"), ("Nepal", "Asia/Kathmandu"),
+        ("Sri Lanka", "Asia/Colombo"),
+        *((text, "Area/City,") for text in ("GMT-5", "Asia", "x" * 2000)),
+    ],
+)  # fmt: skip
+def test_time_zone_in_another_spelling_is_proposed(text: str, zone: str) -> None:
+    with pytest.raises(ValueError, match=f"is not a time zone; write {zone}"):
+        check_timezone(text)
+
+
+def test_no_break_space_in_a_value_is_named(tmp_path: Path) -> None:
+    file = region_file(tmp_path)
+    text = file.read_text()
+    assert "timezone:" not in text
+    file.write_text(text + "timezone: 'America/\u00a0Bogota'\n")
+    with pytest.raises(InvalidRegion) as refused:
+        load_region(file)
+    assert "no-break space (U+00A0), type a plain one" in str(refused.value)
+
+
+def test_unreadable_file_is_named_with_a_command(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRegion, match=f"Is a directory; look at it: ls -ld {tmp_path}"):
+        load_region(tmp_path)
+
+
 def test_load_reports_a_missing_file_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(InvalidRegion, match="cannot read: No such file or directory"):
         load_region(tmp_path / "region.yml")
@@ -236,19 +266,54 @@ def _assert_no_problem_on_line(file: Path, line: int) -> None:
         assert [problem for problem in error.problems if problem.line == line] == []
 
 
-def test_region_file_of_another_name_is_named(tmp_path: Path) -> None:
-    (tmp_path / "andes").mkdir()
-    (tmp_path / "andes" / "region.yaml").write_text("region: andes\n")
-    for name in ("andes", str(tmp_path / "andes")):
-        with pytest.raises(BadInput, match=r"region.yaml: a region's file is called region.yml"):
+@pytest.mark.parametrize("other", ["region.yaml", "Region.yml", "region.YAML", "region.yml.txt"])
+def test_region_file_of_another_name_is_named(other: str, tmp_path: Path) -> None:
+    file = region_file(tmp_path)
+    wrong = file.rename(file.with_name(other))
+    for name in ("andes", str(file.parent), str(file)):
+        with pytest.raises(BadInput, match=f"{other}: a region's file is called") as refused:
             find_region_file(name, tmp_path)
+        assert run_fix(refused.value.fix) and find_region_file(name, tmp_path) == file
+        file.rename(wrong)
 
 
-def test_folder_in_upper_case_is_named(tmp_path: Path) -> None:
-    (tmp_path / "Andes").mkdir()
-    with pytest.raises(BadInput, match="in lower case") as refused:
-        find_region_file("Andes", tmp_path)
-    assert f"mv {tmp_path}/Andes {tmp_path}/andes" in str(refused.value)
+@pytest.mark.parametrize("name", ["Andes", "andes", "ANDES"])
+def test_folder_in_upper_case_is_named(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "my regions" / "Andes"
+    folder.mkdir(parents=True)
+    (folder / "region.yml").write_text("region: andes\n")
+    with pytest.raises(BadInput, match="Andes: .* in lower case") as refused:
+        find_region_file(name, folder.parent)
+    assert run_fix(refused.value.fix) and find_region_file("andes", folder.parent).is_file()
+
+
+@pytest.mark.parametrize("name", ["Andes", "ANDES"])
+def test_name_in_upper_case_leads_to_the_region(name: str, tmp_path: Path) -> None:
+    region_file(tmp_path)
+    with pytest.raises(BadInput, match="did you mean andes"):
+        find_region_file(name, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "link to nowhere", "device"])
+def test_region_file_that_is_no_file_is_named(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "andes" / "region.yml"
+    if kind == "folder":
+        file.mkdir(parents=True)
+    else:
+        file.parent.mkdir()
+        file.symlink_to("/dev/zero" if kind == "device" else tmp_path / "absent")
+    assert region_names(tmp_path) == []
+    for name in ("andes", str(file.parent), str(file)):
+        with pytest.raises(BadInput, match="region.yml: not a file that can be read") as refused:
+            find_region_file(name, tmp_path)
+    assert run_fix(refused.value.fix) and list(file.parent.iterdir()) == [
+        file.with_name("region.old")
+    ]
+
+
+def run_fix(fix: str) -> bool:
+    """Run the command at the beginning of a fix, as a person pastes it."""
+    return subprocess.run(["sh", "-c", fix.partition(", and")[0]], check=True).returncode == 0
 
 
 README_KEY = "ssh-ed25519 " + EXAMPLE_KEY

@@ -63,7 +63,7 @@ def unusable_file_error(file: Path | str, error: OSError) -> BadInput:
     """Return what to tell a person whose machine does not let us use `file`."""
     path = Path(file)
     return BadInput(
-        f"{path}: {error.strerror or error}", fix=_fix_for_unusable_path(path, error.errno)
+        f"{path}: {error.strerror or error}", fix=fix_for_unusable_path(path, error.errno)
     )
 
 
@@ -81,7 +81,7 @@ def check_writable(folders: Iterable[Path]) -> None:
                 stream.write(b"x" * 4096)
                 stream.flush()
         except OSError as error:
-            raise unusable_file_error(error.filename or folder, error) from None
+            raise unusable_file_error(folder, error) from None
 
 
 def refuse_files_of_another_account(paths: Iterable[Path]) -> None:
@@ -148,7 +148,8 @@ def create_private_folder(folder: Path) -> None:
         )
 
 
-def _fix_for_unusable_path(path: Path, code: int | None) -> str:
+def fix_for_unusable_path(path: Path, code: int | None) -> str:
+    """Return the command for a person whose machine refused the use of `path` with this error."""
     known = next(folder for folder in (path, *path.parents) if _exists_if_readable(folder))
     shown = shlex.quote(str(known))
     if code in (errno.EACCES, errno.EPERM):

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from chautari.errors import FileProblem
 from chautari.region.model import Region
 from chautari.region.renamed_keys import find_renamed_key
-from chautari.region.yaml_reader import Document, Path_
+from chautari.region.yaml_reader import NO_BREAK_SPACES, Document, Path_
 
 _KINDS = {
     "string_type": "text",
@@ -31,7 +31,10 @@ _KINDS = {
 def to_file_problems(document: Document, error: ValidationError) -> list[FileProblem]:
     """Return one `FileProblem` for every error of `error`, placed in `document`."""
     found = [item for item in error.errors() if not _is_follow_up_error(item)]
-    return [document.problem_at(error_path(item), _error_message(item)) for item in found]
+    return [
+        document.problem_at(error_path(item), _error_message(item) + _hidden_space_hint(item))
+        for item in found
+    ]
 
 
 def nearest_word(word: str, known: Sequence[str]) -> str | None:
@@ -70,6 +73,15 @@ def _error_message(item: ErrorDetails) -> str:
     if kind == "too_short":
         return "is empty; " + _example_hint(item["loc"])
     return f"{item['msg']}; {_example_hint(item['loc'])}"
+
+
+def _hidden_space_hint(item: ErrorDetails) -> str:
+    """Return a sentence about a no-break space in a refused value: it looks like a plain one."""
+    value = item.get("input")
+    for space in NO_BREAK_SPACES if isinstance(value, str) else "":
+        if space in value:
+            return f"; it contains a no-break space (U+{ord(space):04X}), type a plain one"
+    return ""
 
 
 def _shown_value(value: Any) -> str:

@@ -133,10 +133,11 @@ def check_timezone(value: str) -> str:
     if value in (renamed := _renamed_timezones()):
         raise ValueError(f"{value!r} is an old name of a time zone; write {renamed[value]}")
     if not _is_timezone(value):
-        raise ValueError(
-            f"{value!r} is not a time zone; write Area/City, such as America/Bogota or "
-            "Asia/Kathmandu"
-        )
+        from chautari.region.timezone_hints import nearest_timezone  # only a mistake needs it
+
+        close = nearest_timezone(value, renamed)
+        hint = close or "Area/City, such as America/Bogota or Asia/Kathmandu"
+        raise ValueError(f"{value!r} is not a time zone; write {hint}")
     return value
 
 
@@ -199,6 +200,9 @@ def _has_authorized_keys_options(value: str) -> bool:
     return first not in KEY_TYPES and bool(re.search(rf"({'|'.join(KEY_TYPES)}) AAAA", rest))
 
 
+# A folded block is one line: without this, a second key in it would count as the comment.
+_KEY_START = re.compile(r"(?:ssh|ecdsa|sk)-\S+\s+AAAA")
+
 _KEY_MISTAKES: tuple[tuple[Callable[[str], bool], str], ...] = (
     (
         lambda text: "PRIVATE" in text or text.startswith("PuTTY-User-Key-File"),
@@ -210,7 +214,7 @@ _KEY_MISTAKES: tuple[tuple[Callable[[str], bool], str], ...] = (
         "pasting into OpenSSH authorized_keys file`, or run: ssh-keygen -i -f FILE",
     ),
     (
-        lambda text: len(re.findall(r"^ *ssh-", text, re.MULTILINE)) > 1,
+        lambda text: len(_KEY_START.findall(text)) > 1,
         "several keys in one text; write them as a list, one key in each line that begins with -",
     ),
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 from chautari.errors import BadInput
@@ -21,22 +22,18 @@ def find_region_file(name: str, root: Path) -> Path:
     """
     path = Path(name)
     if path.suffix in (".yml", ".yaml") or "/" in name:
-        file = path / REGION_FILE if path.is_dir() else path
-        if not file.is_file():
-            _refuse_region_yaml_file(file.parent)
-            raise BadInput(f"{file}: no such file", fix="give a region's name or its region.yml")
-        return file
-    file = root / name / REGION_FILE
-    # A name must not climb out of the inventories folder.
-    if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
+        file = path / REGION_FILE if path.is_dir() and path.name != REGION_FILE else path
         if file.is_file():
             return file
-        _refuse_region_yaml_file(file.parent)
-    elif re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,30}", name) and file.parent.is_dir():
-        raise BadInput(
-            f"{file.parent}: the names of regions and their folders are in lower case",
-            fix=f"mv {file.parent} {root / name.lower()}, and write region: {name.lower()}",
-        )
+        _refuse_unusable_entries(file.parent)
+        raise BadInput(f"{file}: no such file", fix="give a region's name or its region.yml")
+    # A name must not climb out of the inventories folder.
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,30}", name):
+        file = root / name / REGION_FILE
+        if name.islower() and file.is_file():
+            return file
+        _refuse_capital_letters(name, root)
+        _refuse_unusable_entries(file.parent)
     there = region_names(root)
     from chautari.region.error_messages import nearest_word  # only a mistake needs it
 
@@ -45,15 +42,44 @@ def find_region_file(name: str, root: Path) -> Path:
     raise BadInput(f"no region {name!r} under {root}/", fix=hint)
 
 
-def _refuse_region_yaml_file(folder: Path) -> None:
-    other = folder / "region.yaml"
-    if other.is_file():
+def _refuse_capital_letters(name: str, root: Path) -> None:
+    """Refuse a region's folder that differs from the name in capital letters only."""
+    lower = name.lower()
+    folders = [entry for entry in _entries(root) if entry.name.lower() == lower and entry.is_dir()]
+    if any(folder.name == lower for folder in folders):
+        if name != lower:
+            raise BadInput(f"no region {name!r} under {root}/", fix=f"did you mean {lower}?")
+    elif folders:
         raise BadInput(
-            f"{other}: a region's file is called {REGION_FILE}",
-            fix=f"mv {other} {folder / REGION_FILE}",
+            f"{folders[0]}: the names of regions and their folders are in lower case",
+            fix=f"{_move_command(folders[0], root / lower)}, and write region: {lower}",
         )
+
+
+def _refuse_unusable_entries(folder: Path) -> None:
+    """Refuse a folder whose `region.yml` has another name, or is not a file."""
+    for entry in _entries(folder):
+        if entry.name == REGION_FILE and not entry.is_file():
+            raise BadInput(
+                f"{entry}: not a file that can be read",
+                fix=f"{_move_command(entry, folder / 'region.old')}, and write a text file {entry}",
+            )
+    for entry in _entries(folder):
+        if entry.name.lower().startswith("region.y") and entry.is_file():
+            raise BadInput(
+                f"{entry}: a region's file is called {REGION_FILE}",
+                fix=_move_command(entry, folder / REGION_FILE),
+            )
+
+
+def _move_command(old: Path, new: Path) -> str:
+    return shlex.join(("mv", str(old), str(new)))
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def region_names(root: Path) -> list[str]:
     """Return the names of all regions under `root`."""
-    return sorted(file.parent.name for file in root.glob(f"*/{REGION_FILE}"))
+    return sorted(file.parent.name for file in root.glob(f"*/{REGION_FILE}") if file.is_file())

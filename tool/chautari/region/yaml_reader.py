@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from chautari.errors import FileProblem, InvalidRegion
+from chautari.files import fix_for_unusable_path
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 12
@@ -48,7 +49,8 @@ _JOINED_LETTERS = re.compile(
 )
 _CONFLICT = re.compile(r"(<{7}|>{7}) ")
 # Each part ends before the next one can begin, so that a line of blanks takes no time.
-_NO_BREAK_SPACE = re.compile(r"([ \t]*(?:- +)?(?:[A-Za-z0-9_-]+: *)?)([\u00a0\u2007\u202f\u3000])")
+NO_BREAK_SPACES = "\u00a0\u2007\u202f\u3000"
+_NO_BREAK_SPACE = re.compile(rf"([ \t]*(?:- +)?(?:[A-Za-z0-9_-]+: *)?)([{NO_BREAK_SPACES}])")
 _CURLY_VALUE = re.compile(r"[ \t]*(?:- +)?(?:[A-Za-z0-9_-]+: *)?(?:[\[{] *)?([\u2018-\u201f])")
 
 
@@ -248,9 +250,8 @@ def _read_text(file: Path, shown: Path) -> str:
             raw = stream.read(MAX_BYTES + 1)
         text = raw.decode("utf-8")
     except OSError as error:
-        raise InvalidRegion(
-            [FileProblem(shown, 1, 1, "", f"cannot read: {error.strerror}")]
-        ) from None
+        reason = f"cannot read: {error.strerror}; {fix_for_unusable_path(file, error.errno)}"
+        raise InvalidRegion([FileProblem(shown, 1, 1, "", reason)]) from None
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise InvalidRegion(
