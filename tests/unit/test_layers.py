@@ -34,7 +34,7 @@ LAYERS = (
     ("chautari.checks",),
     ("chautari.node",),
     ("chautari.process", "chautari.parallel", "chautari.files"),
-    ("chautari.paths", "chautari.errors"),
+    ("chautari.paths", "chautari.errors", "chautari.account"),
 )
 # These run on nodes, in containers, or in pytest.
 ELSEWHERE = ("chautari.node", "chautari.checks", "chautari_sandbox")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from chautari.account import home_dir
+
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -28,7 +30,7 @@ def inventories_root() -> Path:
 
 def state_dir() -> Path:
     """Return the folder of the tool's state on this machine (XDG state home)."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    base = os.environ.get("XDG_STATE_HOME") or home_dir() / ".local" / "state"
     return Path(base) / "chautari"
 
 

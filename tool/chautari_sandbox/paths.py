@@ -8,12 +8,13 @@ from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
+from chautari.account import home_dir
 from chautari.files import refuse_files_of_another_account, write_atomically
 
 
 def _xdg_folder(variable: str, fallback: str) -> Path:
     chosen = os.environ.get(variable, "")
-    base = Path(chosen) if chosen.startswith("/") else Path.home() / fallback
+    base = Path(chosen) if chosen.startswith("/") else home_dir() / fallback
     return base / "chautari"
 
 

@@ -6,7 +6,6 @@ the command, so that keys, state, reports and caches belong to it.
 
 from __future__ import annotations
 
-import getpass
 import os
 import shlex
 import shutil
@@ -14,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from chautari.account import account_name
 from chautari.errors import BadInput
 from chautari.process import ProcessError, run
 
@@ -71,7 +71,7 @@ def require_root_access() -> None:
     if not refusal:
         return
     if not _is_at_terminal():
-        rule = f"{getpass.getuser()} ALL=(ALL) NOPASSWD: ALL"
+        rule = f"{account_name()} ALL=(ALL) NOPASSWD: ALL"
         raise BadInput(
             f"{REASON}. sudo refused, and there is no terminal to type a password: {refusal}",
             fix="run it in a terminal, or let sudo ask for no password; as root: "
@@ -127,4 +127,4 @@ def _is_at_terminal() -> bool:
 
 
 def _advice_to_join_sudo_group() -> str:
-    return f"usermod -aG sudo {getpass.getuser()}; then log in again"
+    return f"usermod -aG sudo {account_name()}; then log in again"

@@ -7,16 +7,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from chautari.account import home_dir
 from chautari_sandbox import boot_archive
 
 HOST_AUTHORITIES = Path("/usr/local/share/ca-certificates")
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _STORE = "/usr/local/share/ca-certificates"
-PIP_FILES = (
-    Path("/etc/pip.conf"),
-    Path("~/.config/pip/pip.conf").expanduser(),
-    Path("~/.pip/pip.conf").expanduser(),
-)
 
 
 def authority_entries(
@@ -49,13 +45,18 @@ def apt_and_pip_entries(cache: str, index: str) -> tuple[boot_archive.ArchiveEnt
     )
 
 
+def _pip_files() -> tuple[Path, ...]:
+    home = home_dir()
+    return (Path("/etc/pip.conf"), home / ".config/pip/pip.conf", home / ".pip/pip.conf")
+
+
 def pip_index_url(
-    environment: Mapping[str, str] = os.environ, files: tuple[Path, ...] = PIP_FILES
+    environment: Mapping[str, str] = os.environ, files: tuple[Path, ...] | None = None
 ) -> str:
     """Return the package index that pip uses on this machine; empty for pip's own default."""
     named = environment.get("PIP_CONFIG_FILE")
     settings = configparser.RawConfigParser(strict=False)
-    settings.read([*files, *([named] if named else [])])
+    settings.read([*(_pip_files() if files is None else files), *([named] if named else [])])
     index = settings.get("global", "index-url", fallback="")
     index = environment.get("PIP_INDEX_URL", index).strip()
     return index if index.startswith(("http://", "https://")) else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import platform
 import shutil
 import tempfile
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from chautari.account import account_name
 from chautari.errors import BadInput
 from chautari.node.receipts import RoleInputs
 from chautari.parallel import PARALLEL
@@ -165,6 +165,6 @@ def run_metadata(run: str, region: str, node: str) -> dict[str, Any]:
         "run": run,
         "region": region,
         "node": node,
-        "operator": getpass.getuser(),
+        "operator": account_name(),
         "origin": platform.node(),
     }

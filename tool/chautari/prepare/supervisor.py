@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import getpass
 import hashlib
 import json
 import os
@@ -13,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chautari.account import account_name
 from chautari.parallel import PARALLEL
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.protocol import NodeOrder, Orders, ResultLine
@@ -64,7 +64,7 @@ def run_preflight_and_prepare(
         "nodes": [_worker_input_for_node(region, target, resolver or "") for target in targets],
         "requirements": locked_python_packages(),
         "marker": environment_digest(),
-        "operator": f"{getpass.getuser()} from {platform.node()}",
+        "operator": f"{account_name()} from {platform.node()}",
         "checking": checking,
         "parallel": parallel,
     }

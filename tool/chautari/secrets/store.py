@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import pyrage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from chautari.account import home_dir
 from chautari.errors import BadInput
 from chautari.files import unusable_file_error, write_atomically
 
@@ -195,7 +196,7 @@ def _decrypt_ssh_key(raw: bytes, passphrase: str) -> bytes:
 
 def default_private_keys() -> list[Path]:
     """Return the usual private keys of the person at this machine, those that exist."""
-    folder = Path.home() / ".ssh"
+    folder = home_dir() / ".ssh"
     return [path for name in ("id_ed25519", "id_rsa") if (path := folder / name).is_file()]
 
 

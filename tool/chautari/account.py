@@ -1,0 +1,32 @@
+"""The account that runs the command; in a container, its number may have no entry in passwd."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+
+from chautari.errors import BadInput
+
+
+def account_name() -> str:
+    """Return the account's name, or `uid-12345` for one that has only a number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"
+
+
+def home_dir() -> Path:
+    """Return the account's home folder.
+
+    Raises:
+        BadInput: when neither HOME nor passwd has one.
+    """
+    try:
+        return Path.home()
+    except (KeyError, RuntimeError):
+        raise BadInput(
+            f"the account {account_name()} has no home folder",
+            fix='export HOME="$PWD", or the path of another folder of yours',
+        ) from None
