@@ -61,7 +61,22 @@ def test_set_refuses_a_secret_without_a_use(key: str, capsys: pytest.CaptureFixt
 
 def test_show_reports_a_missing_secret(key: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["secrets", "show", "andes", "mail_relay_password", IDENTITY, key]) == 2
-    assert "no secret 'mail_relay_password'" in capsys.readouterr().err
+    assert "region andes has no secret mail_relay_password yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("secret", "fix"),
+    [
+        ("mail_relay_password", "deploy secrets set andes mail_relay_password"),
+        ("nextcloud_admin_password", "deploy region andes generates it"),
+        ("jitsi_password", "use one of: mail_relay_password, nextcloud_admin_password"),
+    ],
+)
+def test_show_names_the_command_that_makes_an_absent_secret(
+    secret: str, fix: str, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["secrets", "show", "andes", secret, IDENTITY, key]) == 2
+    assert f"Fix: {fix}" in capsys.readouterr().err
 
 
 def test_show_refuses_a_wrong_key(

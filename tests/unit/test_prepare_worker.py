@@ -8,10 +8,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import Mock
 
 import pytest
+from paramiko.ssh_exception import NoValidConnectionsError, SSHException
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
+from pyinfra.connectors.ssh_util import raise_connect_error
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from chautari.preflight import facts, rules
@@ -166,6 +169,26 @@ def test_machine_without_sftp_is_prepared(work: Work) -> None:
     assert kinds(work()) == ["prepared"] * 3
     given = [(name, stdin) for name, command, stdin in Link.ran if "-m pip install" in command]
     assert sorted(given) == [(name, "pip==1\n") for name in ("n0", "n1", "n2")]
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (
+            NoValidConnectionsError({("192.0.2.1", 22): OSError(111, "Connection refused")}),
+            "Connection refused",
+        ),
+        (OSError(113, "No route to host"), "No route to host"),
+        (SSHException("Authentication failed."), "SSH error (Authentication failed.)"),
+    ],
+)
+def test_failed_connection_has_the_words_of_the_system(cause: Exception, words: str) -> None:
+    with pytest.raises(ConnectError) as failed:
+        try:
+            raise cause
+        except Exception as error:
+            raise_connect_error(Mock(), "SSH error", error)
+    assert worker._connect_error_text(failed.value) == words
 
 
 @pytest.mark.parametrize("error", [EOFError(), ConnectError("no channel"), OSError("gone")])

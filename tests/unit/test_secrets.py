@@ -126,6 +126,16 @@ def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
         open_secrets_file(found.secrets_file, [tmp_path / "eve"])
     assert f"cannot be decrypted with {tmp_path / 'eve'}" in str(refused.value)
     assert "ask another operator to add your key" in refused.value.fix
+    assert "damaged" not in str(refused.value)
+
+
+def test_damaged_content_is_restored_from_git(tmp_path: Path) -> None:
+    found = region(tmp_path)
+    ensure_secrets(found, [tmp_path / "ana"], RELAY)
+    found.secrets_file.write_bytes(found.secrets_file.read_bytes()[:-1])
+    with pytest.raises(BadInput, match="it is damaged") as refused:
+        open_secrets_file(found.secrets_file, [tmp_path / "ana"])
+    assert refused.value.fix == "restore it from git"
 
 
 def test_second_of_two_keys_is_tried(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
+from chautari.report.text_format import count_with_noun
 from chautari.secrets import specs, store
 from chautari.secrets.ensure import (
     ensure_secrets,
@@ -53,8 +54,24 @@ def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     loaded_region = _load_region(name)
     opened = _open_secrets(loaded_region, known_endpoints(loaded_region), identities)
     if secret not in opened:
-        raise BadInput(f"no secret {secret!r}", fix=f"use one of: {', '.join(opened.names)}")
+        raise _absent_secret_error(loaded_region, opened, secret)
     click.echo(opened[secret])
+
+
+def _absent_secret_error(loaded_region: LoadedRegion, opened: SecretStore, secret: str) -> BadInput:
+    """Return what a person can do who asks for a secret that the store does not hold."""
+    region = loaded_region.region.region
+    known = {spec.name: spec for spec in specs.required_secrets(loaded_region.region)}
+    if secret in known:
+        set_it = known[secret].user_supplied
+        return BadInput(
+            f"region {region} has no secret {secret} yet",
+            fix=f"deploy secrets set {region} {secret}"
+            if set_it
+            else f"deploy region {region} generates it",
+        )
+    names = opened.names or tuple(known)
+    return BadInput(f"no secret {secret!r}", fix=f"use one of: {', '.join(names)}")
 
 
 @command.command("init")
@@ -76,7 +93,8 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
         loaded_region, _identity_files(endpoints, identities), endpoints.secrets, extra,
         replace_lost=True,
     )  # fmt: skip
-    echo(f"{loaded_region.secrets_file} has {len(made.names)} new secrets.", err=True)
+    count = count_with_noun(len(made.names), "new secret")
+    echo(f"{loaded_region.secrets_file} has {count}.", err=True)
 
 
 @command.command("set")

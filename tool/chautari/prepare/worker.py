@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from gevent.pool import Pool
+from paramiko.ssh_exception import NoValidConnectionsError
 from pyinfra.api.config import Config
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
@@ -111,7 +112,9 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
         try:
             host.connect(show_errors=False, raise_exceptions=True)
         except (ConnectError, OSError) as error:
-            write_result({"event": "unreachable", "node": host.name, "message": str(error)})
+            write_result(
+                {"event": "unreachable", "node": host.name, "message": _connect_error_text(error)}
+            )
             return ""
         set_tcp_options(host.connector.client.get_transport().sock)
         limit_output(host.connector.client)
@@ -139,6 +142,17 @@ def _write_failure(host: Host, task: str, code: str, message: str) -> None:
     write_result(
         {"event": "failed", "node": host.name, "task": task, "code": code, "message": message}
     )
+
+
+def _connect_error_text(error: Exception) -> str:
+    """Return the system's own words for a failed connection, else those of paramiko.
+
+    pyinfra quotes the error, and paramiko quotes one for each address that it tried.
+    """
+    cause = error.__context__ or error
+    attempts = cause.errors.values() if isinstance(cause, NoValidConnectionsError) else [cause]
+    words = {attempt.strerror for attempt in attempts if isinstance(attempt, OSError)}
+    return ", ".join(sorted(filter(None, words))) or str(error)
 
 
 def _error_text(error: Exception) -> str:

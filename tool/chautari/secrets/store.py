@@ -19,6 +19,7 @@ MAX_BYTES = 1_000_000
 # The time to read a header grows with its square. This is enough for 300 keys of ed25519.
 MAX_HEADER_BYTES = 32_768
 END_OF_HEADER = b"\n--- "
+NO_MATCHING_KEY = "No matching keys"  # age's words; pyrage has one class for all errors
 MAX_VALUE_LENGTH = 20_000
 Identity = Any  # pyrage.ssh.Identity; pyrage is not typed
 
@@ -114,10 +115,15 @@ def open_secrets_file(file: Path, identities: Sequence[Path]) -> SecretStore:
     try:
         body = pyrage.decrypt(sealed, opened)
     except pyrage.DecryptError as error:
+        if NO_MATCHING_KEY in str(error):
+            raise BadInput(
+                f"{file} cannot be decrypted with {_path_list(identities)}: it is not encrypted to "
+                "such a key",
+                fix="name another key of yours with --identity FILE, or ask another operator to "
+                "add your key under operators and to deploy",
+            ) from None
         raise BadInput(
-            f"{file} cannot be decrypted with {_path_list(identities)} ({error})",
-            fix="ask another operator to add your key under operators and to deploy; if the file "
-            "is damaged, restore it from git",
+            f"{file} cannot be decrypted: it is damaged ({error})", fix="restore it from git"
         ) from None
     return _parse_decrypted_secrets(file, body)
 
