@@ -3,10 +3,12 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,18 @@ def test_sandbox_wheel_holds_the_whole_package(wheels: dict[str, list[str]]) -> 
     packed = {name.partition("/")[2] for name in wheels["chautari-sandbox"]}
     assert there and there <= packed
     assert all(name.startswith("chautari_sandbox") for name in wheels["chautari-sandbox"])
+
+
+def test_product_requires_the_tested_version_of_all_it_imports() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
+    required = dict(requirement.split("==") for requirement in project(ROOT)["dependencies"])
+    assert required == {name: pins[name] for name in required}
+    packages = packages_distributions()
+    # Ansible's come with the node's environment: node/requirements.lock.
+    names = {name for file in PRODUCT for name in imported(file)} - {"ansible", "ansible_mitogen"}
+    found = {packages[name][0].lower().replace("_", "-") for name in names if name in packages}
+    assert found - {"chautari"} <= set(required)
 
 
 def test_both_distributions_are_of_one_version() -> None:

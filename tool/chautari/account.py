@@ -28,5 +28,5 @@ def home_dir() -> Path:
     except (KeyError, RuntimeError):
         raise BadInput(
             f"the account {account_name()} has no home folder",
-            fix='export HOME="$PWD", or the path of another folder of yours',
+            fix='export HOME="$PWD", or name another of your folders',
         ) from None

@@ -119,7 +119,7 @@ def open_secrets_file(file: Path, identities: Sequence[Path]) -> SecretStore:
             raise BadInput(
                 f"{file} cannot be decrypted with {_path_list(identities)}: it is not encrypted to "
                 "such a key",
-                fix="name another key of yours with --identity FILE, or ask another operator to "
+                fix="name another of your keys with --identity FILE, or ask another operator to "
                 "add your key under operators and to deploy",
             ) from None
         raise BadInput(
