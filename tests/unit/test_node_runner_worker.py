@@ -71,6 +71,11 @@ def test_worker_records_start_and_end_and_deletes_the_secrets(
     assert not (runner.MEMORY / RUN).exists()
 
 
+def test_command_of_the_worker_has_no_semicolon() -> None:
+    """systemd-run writes it as `\\;` into the unit, and warns of it in the journal: Missing '='."""
+    assert ";" not in runner.WORKER
+
+
 @pytest.mark.parametrize("stage", ["converge_node", "run_checks"])
 def test_terminated_worker_records_its_end(
     stage: str, node_state: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 import pytest
+from packaging.requirements import Requirement
 from pyinfra.api.config import Config
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.inventory import Inventory
@@ -142,6 +143,25 @@ def test_marker_is_the_digest_of_the_locked_requirements() -> None:
         == hashlib.sha256(supervisor.locked_python_packages().encode()).hexdigest()
     )
     assert "--hash=sha256:" in supervisor.locked_python_packages()
+
+
+@pytest.mark.parametrize(
+    ("python", "series"), [("3.11.2", ["2.19"]), ("3.13.5", ["2.21"])], ids=["Debian 12", "13"]
+)
+def test_one_ansible_is_selected_for_each_release_of_debian(python: str, series: list[str]) -> None:
+    """ansible-core 2.19 gets no more fixes, and newer ones need Python 3.12."""
+    environment = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
+    listed = [
+        Requirement(line.removesuffix("\\"))
+        for line in supervisor.locked_python_packages().splitlines()
+        if line.startswith("ansible-core==")
+    ]
+    versions = [
+        str(found.specifier).removeprefix("==")
+        for found in listed
+        if found.marker is None or found.marker.evaluate(environment)
+    ]
+    assert [version.rpartition(".")[0] for version in versions] == series
 
 
 def test_plan_names_a_node_with_another_environment(

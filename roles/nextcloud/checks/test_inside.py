@@ -132,6 +132,13 @@ def test_temporary_files_are_on_the_disk(host: Any) -> None:
         assert where[0] == data, f"{path} is on another disk than the data"
 
 
+@pytest.mark.advice("Deploy again: it installs the package that reads SVG.", units=[])
+def test_php_reads_svg(host: Any) -> None:
+    """Previews and themes may use SVG pictures"""
+    formats = host.check_output("php -r %s", "echo implode(' ', Imagick::queryFormats('SVG'));")
+    assert formats == "SVG", "imagick cannot read SVG"
+
+
 @pytest.mark.advice("Deploy again: it sets the language.", units=[])
 def test_default_language_is_translated(host: Any, settings: dict[str, Any]) -> None:
     """The default language is one of the region's that the release is translated into"""

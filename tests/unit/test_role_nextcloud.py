@@ -1,0 +1,59 @@
+"""The order of a change of Nextcloud's version, and what starts its background jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from role_samples import ROLES, Data, module, read, tasks
+
+TASKS = ROLES / "nextcloud" / "tasks"
+SWITCHING = "{{ __nextcloud_state }}/.switching"
+
+
+def tasks_in_order(name: str) -> Iterator[Data]:
+    """Give the tasks of a file, and in place of each included file of the role its tasks."""
+    for task in tasks(read(TASKS / name)):
+        kind, arguments = module(task)
+        if kind == "ansible.builtin.include_tasks":
+            yield from tasks_in_order(arguments)
+        else:
+            yield task
+
+
+def step(task: Data) -> str:
+    """Return what a task means to the people who use Nextcloud."""
+    kind, arguments = module(task)
+    place = arguments.get("dest", arguments.get("path"))
+    if place == SWITCHING:
+        return "answers again" if arguments.get("state") == "absent" else "503"
+    if place == "{{ __nextcloud_root }}/current":
+        return "link" if arguments.get("state") == "link" else ""
+    if kind != "ansible.builtin.command":
+        return ""
+    return {"--on": "maintenance", "--off": "maintenance ends", "--no-interaction": "upgrade"}.get(
+        arguments["argv"][-1], ""
+    )
+
+
+def test_people_read_the_notice_during_the_whole_change_of_version() -> None:
+    """Without the file they would get 502 from PHP-FPM, or errors of a half changed release."""
+    steps = list(filter(None, map(step, tasks_in_order("switch.yml"))))
+    assert steps == [
+        "503", "maintenance", "link", "503", "upgrade", "maintenance ends", "answers again",
+    ]  # fmt: skip
+
+
+def test_background_jobs_run_after_an_installation_and_an_upgrade() -> None:
+    """Until they ran once, Nextcloud's own checks report an error (CronInfo)."""
+    for file, last in (
+        ("instance.yml", "maintenance:install"),
+        ("upgrade.yml", "maintenance:mode"),
+    ):
+        [task] = [task for task in tasks(read(TASKS / file)) if last in str(module(task)[1])]
+        assert "Run background jobs of Nextcloud" in task["notify"]
+    [handler] = [
+        task
+        for task in read(ROLES / "nextcloud" / "handlers" / "main.yml")
+        if task["name"] == "Run background jobs of Nextcloud"
+    ]
+    assert module(handler)[1] == {"name": "nextcloud-cron.service", "state": "started"}
