@@ -16,6 +16,7 @@ import pytest
 from region_samples import ROOT
 
 from chautari.files import read_toolkit_yaml
+from chautari_sandbox.doubles.catalog import IMAGES
 from chautari_sandbox.doubles.containers import greenlight, scalelite
 from chautari_sandbox.doubles.containers.common import Answer, Request
 
@@ -31,6 +32,15 @@ SERVER = {"url": "https://cal1.example.org/bigbluebutton/api", "secret": "s"}
 def request_of(path: str, **headers: str) -> Request:
     """Return a request with headers."""
     return cast("Request", types.SimpleNamespace(path=path, headers={"Host": HOST} | headers))
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_image_starts_as_upstream_s(name: str) -> None:
+    facts, double = FACTS[name]["image"], IMAGES[name]
+    assert double.home == facts["directory"]
+    assert double.config.get("Entrypoint", []) == facts["entrypoint"]
+    assert double.config.get("Cmd", []) == facts["command"]
+    assert set(double.scripts) <= set(facts["programs"])
 
 
 @pytest.fixture

@@ -44,8 +44,8 @@ IMAGES: Mapping[str, ImageRecipe] = {
     ),
     "scalelite": ImageRecipe(
         "srv/scalelite",
-        {"User": "1000:1000", "Cmd": ["bundle", "exec", "puma"]},
+        {"User": "1000:1000", "Cmd": ["bin/start"]},
         ("bin", "tmp", "log", "config"),
-        {"bin/start-poller": "poller"},
+        {"bin/start": "puma", "bin/start-poller": "poller"},
     ),
 }
