@@ -131,6 +131,12 @@ def test_keys_of_answers_exist_upstream() -> None:
     assert found <= set(FACTS["message_keys"])
 
 
+def test_elements_of_answers_exist_upstream() -> None:
+    text = "".join(file.read_text() for file in PROGRAM.glob("*.py"))
+    found = set(re.findall(r'(?:element|wrap)\(\s*"(\w+)"', text))
+    assert {"meetingID", "attendees", "playback"} <= found <= set(FACTS["elements"])
+
+
 def test_options_of_bbb_conf_exist_upstream() -> None:
     options = set(re.findall(r"^ +--([a-z-]+)", bbb_conf.USAGE, re.M))
     assert {"check", "restart", "status"} <= options <= set(FACTS["options"])

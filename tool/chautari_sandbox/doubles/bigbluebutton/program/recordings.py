@@ -145,8 +145,7 @@ def listing(
             grouped.setdefault(item.identifier, []).append(item)
     if not grouped:
         return _no_recordings_answer()
-    total = element("totalElements", len(grouped))
-    return success(wrap("recordings", map(_recording_element, grouped.values())), total)
+    return success(wrap("recordings", map(_recording_element, grouped.values())))
 
 
 def _no_recordings_answer() -> Answer:
