@@ -15,8 +15,8 @@ EXAMPLE = UPSTREAM["example"]
 DOMAIN = "meet.andes.example.org"
 # No recordings and no store of files here.
 NOT_USED = {"recorder", "filesharing"}
-# prosodyctl refuses cross_domain_bosh; http_cors_override replaces it.
-OPTIONS_NOT_USED = {"cross_domain_bosh"}
+# prosodyctl refuses cross_domain_bosh; http_cors_override replaces it. tls_profile replaces ssl.
+OPTIONS_NOT_USED = {"cross_domain_bosh", "ssl"}
 Settings = dict[str, dict[str, Any]]
 
 
@@ -53,6 +53,13 @@ def test_hosts_have_the_options_of_upstream_s_example(settings: Settings) -> Non
     for name in set(EXAMPLE) - NOT_USED:
         missing = set(EXAMPLE[name]["options"]) - set(settings[name]["options"])
         assert missing <= OPTIONS_NOT_USED, f"{name}: {missing}"
+
+
+def test_tls_of_every_host_is_the_profile_s(settings: Settings) -> None:
+    """A host's own settings of TLS win over the profile, so they name its files only."""
+    assert settings["global"]["options"]["tls_profile"] == "intermediate"
+    for name, host in settings.items():
+        assert host["options"].get("ssl", {}).keys() <= {"key", "certificate"}, name
 
 
 def test_modules_have_the_options_that_they_require(settings: Settings) -> None:

@@ -37,6 +37,7 @@ def server(certificate: Path) -> Iterator[Server]:
         suites: str = SUITES,
         group: str = "prime256v1",
         oldest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+        xmpp: bool = False,
     ) -> tls_profile.Address:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate / "certificate.pem", certificate / "key.pem")
@@ -47,7 +48,7 @@ def server(certificate: Path) -> Iterator[Server]:
         if group:
             context.set_ecdh_curve(group)
         sockets.append(socket.create_server(("127.0.0.1", 0)))
-        threading.Thread(target=answer, args=(sockets[-1], context), daemon=True).start()
+        threading.Thread(target=answer, args=(sockets[-1], context, xmpp), daemon=True).start()
         return ("127.0.0.1", int(sockets[-1].getsockname()[1]))
 
     yield start
@@ -55,13 +56,23 @@ def server(certificate: Path) -> Iterator[Server]:
         listener.close()
 
 
-def answer(listener: socket.socket, context: ssl.SSLContext) -> None:
+FEATURES = (
+    b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
+    b"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>"
+)
+PROCEED = b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+
+
+def answer(listener: socket.socket, context: ssl.SSLContext, xmpp: bool) -> None:
     while True:
         try:
             stream, _ = listener.accept()
         except OSError:
             return
         try:
+            for reply in (FEATURES, PROCEED) if xmpp else ():
+                stream.recv(4096)
+                stream.sendall(reply)
             context.wrap_socket(stream, server_side=True).close()
         except OSError:
             stream.close()
@@ -93,6 +104,24 @@ def test_violations_names_what_a_server_accepts(
 ) -> None:
     found = tls_profile.violations(server(**wrong), NAME)
     assert [text.partition(" (")[0] for text in found][: len(labels)] == labels
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels"),
+    [({}, []), ({"suites": f"{SUITES}:AES128-SHA", "group": "X448"}, ["suites outside", "group"])],
+)
+def test_violations_asks_for_tls_first(
+    server: Server, settings: dict[str, object], labels: list[str]
+) -> None:
+    address = server(xmpp=True, **settings)
+    assert tls_profile.accepted(address, NAME, tls_profile.USUAL, "xmpp")
+    found = tls_profile.violations(address, NAME, "xmpp")
+    assert len(found) == len(labels) and all(map(str.startswith, found, labels))
+
+
+def test_name_that_the_server_refuses_before_tls_is_not_served(server: Server) -> None:
+    address = server(xmpp=True)
+    assert tls_profile.names_served_over_tls(address, [NAME]) == []
 
 
 def test_names_served_over_tls_returns_nothing_for_another_protocol() -> None:

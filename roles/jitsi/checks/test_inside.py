@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+from chautari.checks import tls_profile
+
 pytestmark = pytest.mark.role("jitsi")
 
 ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=10).read().decode())"
@@ -124,6 +126,19 @@ def test_xmpp_is_open_only_where_bridges_join(host: Host, settings: dict[str, An
     outward = bool(local - {"127.0.0.1", "::1"})
     assert outward == bool(settings["jitsi_remote_bridges"]), local
     assert not host.check_output("ss -Hltn sport = :5269"), "it talks to other servers"
+
+
+@pytest.mark.advice("Deploy again: it writes the settings of TLS.", units=["prosody"])
+def test_xmpp_keeps_the_intermediate_profile(host: Host, settings: dict[str, Any]) -> None:
+    """The XMPP server refuses what Mozilla's intermediate profile excludes
+
+    It listens on the loopback address even where bridges on other nodes use its port.
+    """
+    address = ("127.0.0.1", 5222)
+    for name in (settings["jitsi_domain"], f"auth.{settings['jitsi_domain']}"):
+        assert tls_profile.accepted(address, name, tls_profile.USUAL, "xmpp"), f"{name}: no TLS"
+        wrong = tls_profile.violations(address, name, "xmpp")
+        assert not wrong, f"{name}: {', '.join(wrong)}"
 
 
 @pytest.mark.advice("Deploy again: these files contain passwords.", units=[])

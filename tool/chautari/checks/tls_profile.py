@@ -36,23 +36,27 @@ EXCLUDED = (
 USUAL = Offer("what clients offer")
 
 
-def accepted(address: Address, name: str, offer: Offer) -> str:
+def accepted(address: Address, name: str, offer: Offer, starttls: str = "") -> str:
     """Return what the server took of an offer (version and suite), or "" if it refused.
 
-    Python's ssl would need no process, but older versions offer no groups outside of NIST's.
+    `starttls` is the protocol that asks for TLS first, such as xmpp. Python's ssl would need no
+    process, but older versions offer no groups outside of NIST's.
 
     Raises:
         RuntimeError: when openssl here made no offer, so that the server's answer is unknown.
     """
     host, port = address
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    argv = ("openssl", "s_client", "-connect", place, "-servername", name, *offer.options)
+    argv = ["openssl", "s_client", "-msg", "-connect", place, "-servername", name, *offer.options]
+    if starttls:
+        argv += ["-starttls", starttls, "-xmpphost", name]
     try:
         ended = subprocess.run(argv, input=b"", capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return ""
     done = ended.stdout
-    if b"CONNECTED(" not in done or b"and written 0 bytes" in done:
+    # A server that speaks another protocol may end the connection before the usual offer.
+    if (b"ClientHello" if offer.options else b"CONNECTED(") not in done:
         raise RuntimeError(f"openssl did not offer {offer.label}: {ended.stderr[-200:]!r}")
     found = re.search(rb"^New, (?!\(NONE\))(\S+), Cipher is (\S+)", done, re.M)
     return " ".join(part.decode() for part in found.groups()) if found else ""
@@ -77,10 +81,10 @@ def names_served_over_tls(address: Address, names: Iterable[str]) -> list[str]:
     return [name for name in names if accepted(address, name, USUAL)]
 
 
-def violations(address: Address, name: str) -> list[str]:
+def violations(address: Address, name: str, starttls: str = "") -> list[str]:
     """Return each excluded offer that the server took."""
     return [
         f"{offer.label} ({found})"
         for offer in EXCLUDED
-        if (found := accepted(address, name, offer))
+        if (found := accepted(address, name, offer, starttls))
     ]
