@@ -39,6 +39,8 @@ CLOSED_FILES = (
     "grep -rlsaF -D skip -f - /var/lib/chautari /run/chautari /var/cache /tmp /var/tmp /var/log"
     "; true"
 )
+# The same for folders of this machine, which follow.
+LOCAL_FILES = ("grep", "-rlsaF", "-D", "skip", "-f", "-")
 JOURNAL = "journalctl --no-pager -o cat"
 # A line of these files: it shows that a search finds what is there.
 CONTROL = "root:x:0:0:"
@@ -58,6 +60,15 @@ class ArgumentSampler:
         """Stop the sampler and return the arguments, one process a line."""
         self._process.communicate(timeout=30)
         return self._file.read_text(errors="replace")
+
+
+def local_files_with(patterns: Iterable[str], *folders: Path) -> list[Path]:
+    """Return the files of this machine below `folders` that contain one of the patterns."""
+    argv = as_root([*LOCAL_FILES, *map(str, folders)])
+    found = subprocess.run(
+        argv, input="\n".join(patterns), stdout=subprocess.PIPE, text=True, check=False
+    )
+    return [Path(line) for line in found.stdout.splitlines()]
 
 
 def patterns_of(secrets: Iterable[str]) -> list[str]:

@@ -188,7 +188,8 @@ def test_every_command_of_the_next_steps_works_for_the_same_account(deployed: Vi
     assert "ok      root: sudo" in deployed.run("deploy doctor").stdout
     shown = deployed.run_or_fail("deploy sandbox up visit && deploy region visit")
     shown += deployed.run_or_fail("deploy status visit")
-    printed = set(re.findall(r"\bdeploy (?:[a-z]+ )+visit\b", shown))
+    # With all that follows, as a person copies it.
+    printed = {line.strip() for line in re.findall(r"\bdeploy (?:[a-z]+ )+visit\b[^`\n]*", shown)}
     assert "deploy region visit" in printed
     expected = ("status", "verify", "plan", "drift", "attach", "secrets list", "sandbox status")
     for command in sorted(printed | {f"deploy {verb} visit" for verb in expected}):

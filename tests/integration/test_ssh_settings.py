@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.integration.conftest import Proof
+from tests.integration import harm
+from tests.integration.conftest import Proof, kill_group
 
 pytestmark = [pytest.mark.containers, pytest.mark.one_node]
 DROP_INS = "/etc/ssh/sshd_config.d"
@@ -25,18 +28,25 @@ def softened(deployed: Proof) -> Iterator[Proof]:
     assert deployed.deploy("region", "--node", "ground", "--no-checks").code == 0
 
 
+@contextmanager
+def old_laptop(folder: Path) -> Iterator[None]:
+    """Let deploys use an SSH that cannot log in with the new settings."""
+    program = folder / "ssh"
+    program.write_text(OLD_LAPTOP)
+    program.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        yield
+
+
 def effective(proof: Proof) -> set[str]:
     return set(proof.on("ground", "sshd", "-T").splitlines())
 
 
 def test_laptop_that_cannot_use_the_new_settings_is_not_locked_out(
-    softened: Proof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    softened: Proof, tmp_path: Path
 ) -> None:
-    program = tmp_path / "ssh"
-    program.write_text(OLD_LAPTOP)
-    program.chmod(0o755)
-    with monkeypatch.context() as patched:
-        patched.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with old_laptop(tmp_path):
         outcome = softened.deploy("region", "--node", "ground", "--json")
         # The old laptop still gets in.
         again = softened.deploy("plan", "--node", "ground", "--json")
@@ -53,3 +63,23 @@ def test_laptop_that_cannot_use_the_new_settings_is_not_locked_out(
     outcome = softened.deploy("region", "--no-checks", "--node", "ground", "--json")
     assert outcome.code == 0, outcome.problems
     assert {"passwordauthentication no", "allowtcpforwarding no"} <= effective(softened)
+
+
+def test_restart_after_a_killed_run_removes_settings_on_trial(
+    softened: Proof, tmp_path: Path
+) -> None:
+    """Otherwise a machine that restarts in these minutes would lock out this laptop for good."""
+    with old_laptop(tmp_path):
+        process = softened.start_deploy("region", "--node", "ground", "--no-checks")
+        deadline = time.monotonic() + 120
+        while "00-a-chautari-trial.conf\n" not in softened.on("ground", "ls", DROP_INS):
+            assert time.monotonic() < deadline
+        kill_group(process)
+    assert harm.kill_runner(softened, "ground")
+    assert "passwordauthentication no" in effective(softened)
+    # It would remove them too, but a restart ends it.
+    timer = softened.on("ground", "systemctl", "is-active", "chautari-ssh-restore.timer")
+    assert timer == "active\n"
+    harm.restart(softened, "ground")
+    assert softened.on("ground", "ls", DROP_INS) == ""
+    assert "passwordauthentication yes" in effective(softened)

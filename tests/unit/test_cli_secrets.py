@@ -68,7 +68,7 @@ def test_show_reports_a_missing_secret(key: str, capsys: pytest.CaptureFixture[s
     ("secret", "fix"),
     [
         ("mail_relay_password", "deploy secrets set andes mail_relay_password"),
-        ("nextcloud_admin_password", "deploy region andes generates it"),
+        ("nextcloud_admin_password", "generate it: deploy region andes"),
         ("jitsi_password", "use one of: mail_relay_password, nextcloud_admin_password"),
     ],
 )

@@ -68,7 +68,7 @@ def _absent_secret_error(loaded_region: LoadedRegion, opened: SecretStore, secre
             f"region {region} has no secret {secret} yet",
             fix=f"deploy secrets set {region} {secret}"
             if set_it
-            else f"deploy region {region} generates it",
+            else f"generate it: deploy region {region}",
         )
     names = opened.names or tuple(known)
     return BadInput(f"no secret {secret!r}", fix=f"use one of: {', '.join(names)}")
