@@ -74,3 +74,21 @@ def test_first_plan_of_a_node_names_the_downloads_of_preparation(
         "deploy prepare andes --node bog1. This downloads" in notice.text
         and "about 11 MB" in notice.text
     )
+
+
+def test_plan_refuses_what_a_deploy_of_a_new_role_would_refuse(
+    nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = [{"code": "receipt_missing", "data": {}}]
+    nodes.answers["bog1"] = answer("debian-12", reasons={"jitsi": new})
+    refusal = Refusal("existing_state", {"role": "jitsi", "paths": ["/etc/jitsi/meet"]})
+    checking: list[bool] = []
+
+    def fake_prepare(_: Any, __: Any, ___: Any, checks_only: bool, *____: Any) -> Any:
+        checking.append(checks_only)
+        return {"bog1": NodeReport("bog1", "", "refused", refusals=[refusal])}
+
+    monkeypatch.setattr(node_run, "run_preflight_and_prepare", fake_prepare)
+    bog1 = run(pipeline.plan).nodes[0]
+    assert (bog1.state, [item.code for item in bog1.refusals]) == ("refused", ["existing_state"])
+    assert checking == [True] and nodes.converged == []

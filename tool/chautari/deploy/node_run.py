@@ -206,7 +206,8 @@ def _needs_preparation(one: NodeRun) -> bool:
     assert isinstance(one.state, SurveyedState)
     found = one.state.survey
     codes = {reason["code"] for reasons in found.reasons.values() for reason in reasons}
-    return not found.has_environment or (one.mode == "deploy" and bool(codes & _PREFLIGHT_REASONS))
+    asks = one.mode in ("deploy", "plan") and bool(codes & _PREFLIGHT_REASONS)
+    return asks or not found.has_environment
 
 
 def _continue_after_preparation(one: NodeRun, report: NodeReport) -> None:
