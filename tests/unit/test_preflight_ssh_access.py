@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 
 import pytest
 
@@ -85,3 +86,21 @@ def test_facts_hold_the_settings_of_each_operator_up_to_a_limit() -> None:
     assert found.access == (("ana", "allowusers", "root bo"), ("ana", "", ""), ("", "", ""))
     flood = facts.parse_facts(["access=ana allowusers x"] * 9_999, 0, 0)
     assert len(flood.access) == ssh_access.MAX_LINES
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    ["*" * 5000 + "x", "*a" * 120 + "x", "*n*" * 30_000, " ".join(f"*{n}x" for n in range(20_000))],
+)
+def test_patterns_of_a_hostile_machine_take_no_time(patterns: str) -> None:
+    """The worker serves all nodes: one of them must not stop it."""
+    groups = " ".join(f"{n}{'a' * 100}" for n in range(1000))
+    began = time.process_time()
+    assert obstacle(("groups", groups), ("allowgroups", patterns)).startswith("AllowGroups *")
+    assert obstacle(("allowusers", patterns)).startswith("AllowUsers *")
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("pattern", ["[a]na", "a[n]a", "an[", "[!x]na"])
+def test_brackets_are_plain_signs_for_sshd(pattern: str) -> None:
+    assert obstacle(("allowusers", f"{pattern} x*")) == f"AllowUsers {pattern} x*"

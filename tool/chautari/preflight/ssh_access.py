@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from chautari.report.model import Refusal
 
 OPERATOR_GROUP = "chautari-operators"  # of the role base
+# Of one account; names without * and ? are not counted.
+MAX_PATTERNS = 50
+MAX_NAMES = 100
+MAX_LENGTH = 256  # of a pattern or a name
 MAX_LINES = 1000  # of one machine; a real one has some ten for each operator
 _FUNCTIONS = Path(__file__).with_name("ssh_access.sh").read_text()
 _KEYS_FILE = ".ssh/authorized_keys"
@@ -52,12 +56,12 @@ def _setting_that_keeps_out(account: str, settings: dict[str, list[str]]) -> str
     names = {"users": [account], "groups": [*_words(settings, "groups"), OPERATOR_GROUP]}
     for kind, own in names.items():
         denied = [item for item in _words(settings, f"deny{kind}") if "@" not in item]
-        if any(_pattern_list_matches(denied, name) for name in own):
+        if _pattern_list_matches_one(denied, own):
             return f"Deny{kind.title()} {' '.join(denied)}"
         allowed = _words(settings, f"allow{kind}")
         # Where a pattern also names a host, the operator may use that one.
         patterns = [item.partition("@")[0] for item in allowed]
-        if allowed and not any(_pattern_list_matches(patterns, name) for name in own):
+        if allowed and not _pattern_list_matches_one(patterns, own):
             return f"Allow{kind.title()} {' '.join(allowed)}"
     if settings.get("pubkeyauthentication") == ["no"]:
         return "PubkeyAuthentication no"
@@ -74,12 +78,21 @@ def _words(settings: dict[str, list[str]], keyword: str) -> list[str]:
     return [word for value in settings.get(keyword, ()) for word in value.split()]
 
 
-def _pattern_list_matches(patterns: Sequence[str], name: str) -> bool:
-    """Return whether a list of sshd's patterns matches: `*`, `?`, and `!` for exceptions."""
-    if any(item.startswith("!") and _pattern(item[1:]).fullmatch(name) for item in patterns):
-        return False
-    return any(not item.startswith("!") and _pattern(item).fullmatch(name) for item in patterns)
+def _pattern_list_matches_one(patterns: Sequence[str], names: Sequence[str]) -> bool:
+    """Return whether a list of sshd's patterns matches a name: `*`, `?`, and `!` for exceptions.
+
+    A machine sends both lists, so their product is limited.
+    """
+    excepted = [item[1:] for item in patterns if item.startswith("!")]
+    others = [item for item in patterns if not item.startswith("!")]
+    left = set(names) - _matching_names(excepted, names)
+    return bool(left & _matching_names(others, names))
 
 
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."))
+def _matching_names(patterns: Sequence[str], names: Sequence[str]) -> set[str]:
+    found = set(patterns) & set(names)
+    wild = [item for item in patterns if len(item) <= MAX_LENGTH and set(item) & set("*?")]
+    # fnmatch's patterns have sets in brackets in addition to sshd's signs.
+    globs = [item.replace("[", "[[]") for item in wild[:MAX_PATTERNS]]
+    short = [name for name in names if len(name) <= MAX_LENGTH][:MAX_NAMES]
+    return found | {name for name in short if any(fnmatchcase(name, glob) for glob in globs)}
