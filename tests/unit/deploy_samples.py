@@ -160,6 +160,7 @@ class Nodes:
     checks: dict[str, list[CheckResult]] = field(default_factory=dict)
     surveyed: list[str] = field(default_factory=list)
     prepared: list[str] = field(default_factory=list)
+    preparations: list[str] = field(default_factory=list)
     converged: list[str] = field(default_factory=list)
     about: dict[str, Data] = field(default_factory=dict)
     reported: list[tuple[str, str]] = field(default_factory=list)
@@ -178,10 +179,11 @@ class Nodes:
         return ([] if answer is None else [answer]), Silent(self.error, self.code)
 
     def prepare(
-        self, region: Any, targets: Any, tell: Any, checking: bool, resolver: Any, parallel: int
+        self, region: Any, targets: Any, tell: Any, preparation: str, resolver: Any, parallel: int
     ) -> dict[str, NodeReport]:
         assert parallel == PARALLEL
         self.prepared += [target.name for target in targets]
+        self.preparations.append(preparation)
         for target in targets:  # first contact pins its key
             with target.known_hosts.open("a") as known_hosts:
                 known_hosts.write(f"{target.address} k\n")

@@ -92,14 +92,14 @@ def test_report_of_the_region_is_not_replaced_by_one_of_a_part(
 ) -> None:
     folder = tmp_path / "state" / "chautari" / "reports" / "andes"
     run(region, "region")
-    for verb in ("plan", "attach", "prepare"):
+    for verb in ("plan", "attach", "prepare", "region --download-only"):
         run(region, verb)
     run(region, "verify", nodes=("bog1",))
     run(region, "region", nodes=("bog1",))
     command = json.loads((folder / "report.json").read_text())["command"]
     assert command == "deploy region"
     assert {file.parent.name for file in folder.glob("*/report.json")} == {
-        "plan", "attach", "prepare", "verify", "region",
+        "plan", "attach", "prepare", "verify", "region", "download-only",
     }  # fmt: skip
 
 

@@ -52,6 +52,25 @@ def test_identity_option_exists_in_every_command_that_connects(
     assert [request.identities for request in requests] == [(tmp_path / "key",)]
 
 
+def test_request_for_downloads_includes_no_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    requests: list[Any] = []
+    monkeypatch.setattr(
+        pipeline, "deploy", lambda request, *_: requests.append(request) or report()
+    )
+    main.run(["region", "andes", "--download-only", "--detach"])
+    [request] = requests
+    assert (request.download_only, request.checks, request.detach) == (True, False, True)
+    assert request.command == "deploy region --download-only andes"
+
+
+@pytest.mark.parametrize("option", ["--purge", "--interrupt-meetings", "--canary=med1"])
+def test_download_only_refuses_options_of_changes(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["region", "andes", "--download-only", option]) == 2
+    assert "--download-only changes no service. Fix: remove" in capsys.readouterr().err
+
+
 def test_request_says_whether_every_role_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     requests: list[Any] = []
     monkeypatch.setattr(

@@ -46,7 +46,9 @@ def test_attach_names_a_run_that_died_before_it_began(
     assert "journalctl -u chautari-run-q`" in report.refusals[0].fix
 
 
-@pytest.mark.parametrize(("mode", "state"), [("plan", "planned"), ("verify", "verified")])
+@pytest.mark.parametrize(
+    ("mode", "state"), [("plan", "planned"), ("verify", "verified"), ("download", "downloaded")]
+)
 def test_attach_reports_a_run_by_its_mode(
     mode: str, state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

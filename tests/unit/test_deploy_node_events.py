@@ -66,6 +66,20 @@ def test_interrupted_installation_is_reported_by_a_plan() -> None:
     assert "(nginx, redis): a deploy completes it first" in notice.text
 
 
+def test_finished_download_is_reported_with_what_remains() -> None:
+    report = NodeReport("bog1", "203.0.113.10", "failed")
+    event = {"event": "download_finished", "bytes": 167_040_000, "remaining": ["jicofo"]}
+    event["partial"] = True
+    NodeReportBuilder(report, lambda *_: None).feed_line(json.dumps(event))
+    assert report.download_bytes == 167_040_000
+    assert [notice.text for notice in report.notices] == [
+        "This run downloaded 167.0 MB. The next deploy uses what is on the node.",
+        "The next deploy itself downloads jicofo, because it first adds their repository or their "
+        "program.",
+        "The next deploy may download more packages, because the dry run stopped early.",
+    ]
+
+
 def test_role_that_was_only_checked_for_use_did_not_run() -> None:
     report = NodeReport("bog1", "192.0.2.1", "failed")
     finished = {"ok": 4, "changed": 0, "failed": 0, "skipped": 0, "seconds": 1.5}

@@ -79,6 +79,24 @@ def test_plan_of_an_unchanged_region_starts_nothing(nodes: Nodes, run: Any) -> N
     assert states(report) == {"bog1": "planned", "med1": "planned"}
 
 
+def test_download_prepares_a_new_node_without_claiming_it_and_runs_no_check(
+    nodes: Nodes, run: Any, order: list[str]
+) -> None:
+    reasons = {"base": [{"code": "receipt_missing", "data": {}}]}
+    nodes.answers["bog1"] = answer("debian-12", reasons=reasons, up_to_date=[])
+    report = run(download_only=True)
+    assert (nodes.prepared, nodes.preparations) == (["bog1"], ["install"])
+    assert order == ["inside begins", "inside ends"]
+    assert states(report) == {"bog1": "downloaded", "med1": "downloaded"}
+
+
+def test_download_starts_a_run_only_on_outdated_nodes(nodes: Nodes, run: Any) -> None:
+    nodes.answers["bog1"] = answer("debian-12", reasons={"base": CHANGED}, up_to_date=[])
+    run(download_only=True)
+    assert (nodes.prepared, nodes.converged) == ([], ["bog1"])
+    assert nodes.about["bog1"]["mode"] == "download"
+
+
 def test_outdated_node_converges_without_preparation(nodes: Nodes, run: Any) -> None:
     nodes.answers["bog1"] = answer("debian-12", reasons={"base": CHANGED}, up_to_date=[])
     run(checks=False)

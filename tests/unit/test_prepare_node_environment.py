@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -23,7 +24,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(node_environment, "ROOT", str(found))
     monkeypatch.setattr(node_environment, "RUN_LOCK", str(tmp_path / "lock"))
     monkeypatch.setattr(node_environment, "TURN_SECONDS", 0)
-    pip(tmp_path, 'for list; do :; done; cat "$list" >&2')
+    pip(tmp_path, f'echo "$@" >> {tmp_path}/arguments; for list; do :; done; cp "$list" {tmp_path}')
+    sleep = tmp_path / "bin" / "sleep"
+    sleep.parent.mkdir()
+    sleep.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/pauses\n')
+    sleep.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sleep.parent}:{os.environ['PATH']}")
     return found
 
 
@@ -46,7 +52,8 @@ def run(folder: Path, given: str = LIST) -> subprocess.CompletedProcess[str]:
 
 def test_list_arrives_on_standard_input(folder: Path) -> None:
     done = run(folder)
-    assert (done.returncode, done.stderr) == (0, LIST)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (folder.parent / "requirements.lock").read_text() == LIST
     assert (folder / "venv" / "chautari-lock").read_text() == f"{MARKER}\n"
 
 
@@ -69,9 +76,94 @@ def test_truncated_list_installs_nothing(folder: Path) -> None:
 def test_failed_pip_installs_no_environment(folder: Path) -> None:
     pip(folder.parent, "echo no route >&2; exit 3")
     done = run(folder)
-    assert (done.returncode, done.stderr) == (3, "no route\n")
+    assert (done.returncode, done.stderr) == (1, "no route\n")
     assert not (folder / "venv").exists()
     assert (folder / "prepare.lock").read_text() == ""
+    assert not (folder.parent / "pauses").exists()
+
+
+BROKEN = (
+    "ProtocolError: ('Connection broken: IncompleteRead(3 bytes read, 5 more expected)')",
+    "ReadTimeoutError: HTTPSConnectionPool(host=example.org, port=443): Read timed out.",
+    "NewConnectionError: Failed to establish a new connection: [Errno 113] No route to host",
+    "error: incomplete-download",
+    "ERROR: HTTP error 503 while getting https://example.org/a.whl",
+)
+
+
+@pytest.mark.parametrize("message", BROKEN)
+def test_broken_connection_is_tried_again_with_the_packages_that_arrived(
+    folder: Path, message: str
+) -> None:
+    """pip fails three times."""
+    pip(
+        folder.parent,
+        f"""case "$*" in *--help) exit;; esac
+        mkdir -p {folder}/pip-cache; echo x >> {folder.parent}/tries
+        [ $(wc -l < {folder.parent}/tries) -eq 4 ] || {{ echo "{message}" >&2; exit 2; }}""",
+    )
+    done = run(folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (folder.parent / "pauses").read_text().split() == ["5", "10", "20"]
+    assert (folder / "venv" / "chautari-lock").exists()
+    assert not (folder / "pip-cache").exists()
+
+
+def test_each_package_that_arrived_begins_the_pauses_anew(folder: Path) -> None:
+    pip(
+        folder.parent,
+        f"""case "$*" in *--help) exit;; esac
+        head -c 9000 /dev/zero >> {folder}/pip-cache/packages
+        [ $(stat -c %s {folder}/pip-cache/packages) -eq 72000 ] && exit
+        echo "{BROKEN[3]}" >&2; exit 1""",
+    )
+    (folder / "pip-cache").mkdir(parents=True)
+    assert run(folder).returncode == 0
+    assert (folder.parent / "pauses").read_text().split() == ["5"] * 7
+
+
+def test_broken_connection_fails_when_the_time_is_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_environment, "TRY_SECONDS", 2)
+    pip(folder.parent, f"mkdir -p {folder}/pip-cache; echo '{BROKEN[1]}' >&2; exit 2")
+    done = run(folder)
+    assert (done.returncode, done.stderr) == (1, f"{BROKEN[1]}\n")
+    assert not (folder / "venv").exists()
+    assert (folder / "pip-cache").exists()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Retrying (Retry(total=1)) after connection broken by SSLError CERTIFICATE_VERIFY_FAILED",
+        "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+        "ERROR: HTTP error 404 while getting https://example.org/a.whl",
+    ],
+)
+def test_permanent_error_of_pip_fails_at_once(folder: Path, message: str) -> None:
+    pip(folder.parent, f"echo '{message}' >&2; exit 2")
+    done = run(folder)
+    assert (done.returncode, done.stderr) == (1, f"{message}\n")
+    assert not (folder.parent / "pauses").exists()
+
+
+def test_wrong_digest_is_tried_five_times(folder: Path) -> None:
+    """pip 23 takes a package that did not arrive whole for one with a wrong digest."""
+    message = "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE"
+    pip(folder.parent, f"echo '{message}' >&2; exit 1")
+    done = run(folder)
+    assert (done.returncode, done.stderr) == (1, f"{message}\n")
+    assert (folder.parent / "pauses").read_text().split() == ["5", "10", "20", "40"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_pip_continues_within_a_package_where_it_can(folder: Path, known: bool) -> None:
+    option = "--resume-retries <n>" if known else "--retries <n>"
+    body = (folder.parent / "pip").read_text().removeprefix("#!/bin/sh\n")
+    pip(folder.parent, f"case \"$*\" in *--help) echo '{option}'; exit;; esac\n{body}")
+    assert run(folder).returncode == 0
+    assert ("--resume-retries 20" in (folder.parent / "arguments").read_text()) is known
 
 
 @pytest.mark.parametrize(
@@ -96,15 +188,17 @@ def test_preparation_names_the_holder_when_the_wait_ends(
 
 
 def test_lock_names_its_holder_only_while_it_is_held(folder: Path) -> None:
-    pip(folder.parent, f"cat {folder}/prepare.lock >&2")
-    assert re.fullmatch(r"ana's cat from \$HOME since \d\d:\d\d UTC\n", run(folder).stderr)
+    pip(folder.parent, f"cat {folder}/prepare.lock >> {folder.parent}/shown")
+    assert run(folder).returncode == 0
+    shown = (folder.parent / "shown").read_text()
+    assert re.fullmatch(r"(ana's cat from \$HOME since \d\d:\d\d UTC\n)+", shown)
     assert (folder / "prepare.lock").read_text() == ""
 
 
 def test_exit_code_of_another_step_is_not_taken_for_a_lock(folder: Path) -> None:
     pip(folder.parent, f"exit {node_environment.BUSY}")
     done = run(folder)
-    assert (done.returncode, done.stderr) == (node_environment.BUSY, "")
+    assert (done.returncode, done.stderr) == (1, "\n")
 
 
 def test_folder_that_cannot_be_locked_is_not_reported_as_busy(folder: Path) -> None:

@@ -46,13 +46,16 @@ class Child:
 
 
 def prepare_nodes(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, *events: dict[str, Any], checking: bool = False
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *events: dict[str, Any],
+    preparation: Any = "claim",
 ) -> dict[str, NodeReport]:
     monkeypatch.setattr(Child, "events", events)
     monkeypatch.setattr(supervisor, "RunningCommand", Child)
     found = load_sample_region(folder)
     reached = ssh_targets(found, PUBLIC_INTERNET, ("bog1", "med1"))
-    return supervisor.run_preflight_and_prepare(found.region, reached, lambda *_: None, checking)
+    return supervisor.run_preflight_and_prepare(found.region, reached, lambda *_: None, preparation)
 
 
 def test_refusal_of_one_node_keeps_the_result_of_the_other(
@@ -106,7 +109,7 @@ def plain(requirements: NodeRequirements) -> Any:
 
 
 def test_orders_name_what_each_node_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare_nodes(tmp_path, monkeypatch, checking=True)
+    prepare_nodes(tmp_path, monkeypatch, preparation="check")
     bog1, med1 = Child.orders["nodes"]
     assert bog1 == {
         "name": "bog1", "address": "203.0.113.10", "port": 2222, "user": "debian",
@@ -127,13 +130,13 @@ def test_orders_name_what_each_node_needs(tmp_path: Path, monkeypatch: pytest.Mo
             "debian-13", ("nextcloud",), True, address="203.0.113.11", address6="2001:db8::11"
         )
     )
-    assert Child.orders["checking"] is True
+    assert Child.orders["preparation"] == "check"
 
 
 def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare_nodes(tmp_path, monkeypatch)
     assert set(Child.orders) == {
-        "nodes", "requirements", "marker", "operator", "checking", "parallel",
+        "nodes", "requirements", "marker", "operator", "preparation", "parallel",
     }  # fmt: skip
 
 
@@ -170,7 +173,7 @@ def test_plan_names_a_node_with_another_environment(
     event = {"event": "prepared", "os": "", "changed": False}
     found = prepare_nodes(
         tmp_path, monkeypatch, event | {"node": "bog1", "outdated": True},
-        event | {"node": "med1", "outdated": False}, checking=True,
+        event | {"node": "med1", "outdated": False}, preparation="check",
     )  # fmt: skip
     assert (found["bog1"].notices, found["med1"].notices) == (
         [Notice("environment_outdated", {"megabytes": 11})],
@@ -228,7 +231,13 @@ def test_unusual_machine_keeps_the_others_and_few_are_prepared_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nodes = [{"name": f"n{i}", "known_hosts": str(tmp_path / "known")} for i in range(7)]
-    orders = {"nodes": nodes, "marker": "m", "checking": False, "parallel": 3, "requirements": ""}
+    orders = {
+        "nodes": nodes,
+        "marker": "m",
+        "preparation": "claim",
+        "parallel": 3,
+        "requirements": "",
+    }
     monkeypatch.setattr(worker, "pyinfra_connection_data", lambda _: {})
     monkeypatch.setattr(worker, "State", lambda inventory, config, **_: config)
     monkeypatch.setattr(worker, "Inventory", lambda given: [Machine(n) for n, _ in given[0]])

@@ -95,6 +95,7 @@ class Link:
     def exec_command(self, command: str, timeout: float) -> tuple[None, Any, Any]:
         """Stand in for paramiko's client, which reads the facts."""
         assert timeout < 300
+        self.ran.append((self.name, command, ""))
         if facts.START not in command:
             return None, Output(""), Output("")
         for (name, part), happens in self.trouble.items():
@@ -141,9 +142,9 @@ def work(
     def run(
         trouble: dict[tuple[str, str], Exception | list[str]] | None = None,
         *cut: str,
-        checking: bool = False,
+        preparation: str = "claim",
     ) -> dict[str, Event]:
-        orders["checking"] = checking
+        orders["preparation"] = preparation
         monkeypatch.setattr(Link, "trouble", trouble or {})
         monkeypatch.setattr(Link, "cut", set(cut))
         monkeypatch.setattr(Link, "ran", [])
@@ -191,6 +192,15 @@ def test_failed_connection_has_the_words_of_the_system(cause: Exception, words: 
     assert worker._connect_error_text(failed.value) == words
 
 
+@pytest.mark.parametrize(("preparation", "claims"), [("claim", 3), ("install", 0)])
+def test_only_a_deploy_claims_the_roles_of_a_machine(
+    work: Work, preparation: str, claims: int
+) -> None:
+    assert kinds(work(preparation=preparation)) == ["prepared"] * 3
+    assert sum("-m pip install" in command for _, command, _ in Link.ran) == 3
+    assert sum("claim_roles base" in command for _, command, _ in Link.ran) == claims
+
+
 @pytest.mark.parametrize("error", [EOFError(), ConnectError("no channel"), OSError("gone")])
 @pytest.mark.parametrize("part", ["apt-get -q update", "dpkg -l", "-m pip install"])
 def test_disconnected_machine_is_not_prepared_and_blocks_no_other(
@@ -209,7 +219,7 @@ def test_survey_only_says_whether_the_environment_differs(
     work: Work, monkeypatch: pytest.MonkeyPatch, there: str, outdated: bool
 ) -> None:
     monkeypatch.setattr(sys.modules[__name__], "TOLD", ["os=debian-12", f"venv={there}"])
-    found = work(checking=True)
+    found = work(preparation="check")
     assert kinds(found) == ["prepared"] * 3
     assert (found["n0"]["changed"], found["n0"]["outdated"]) == (False, outdated)
 

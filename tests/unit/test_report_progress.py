@@ -57,6 +57,21 @@ def lines_in_pipe(*events: Event, node: str = "med1") -> list[str]:
             [r"med1  php  FAILED Start it: [red]no\x1b[2J"],
         ),
         (
+            {"event": "download_progress", "title": "X", "bytes": 45_060_000, "total": 167_000_000},
+            ["med1  X: 45.1 of 167.0 MB"],
+        ),
+        (
+            {
+                "event": "download_progress",
+                "title": "X\x1b",
+                "bytes": 0,
+                "total": 0,
+                "pause": 30,
+                "error": "Network is\nunreachable",
+            },
+            [r"med1  X\x1b: 0.0 MB, continues in 30 s: Network is unreachable"],
+        ),
+        (
             {"event": "run_finished", "ok": True, "failed_checks": 0, "seconds": 312},
             ["med1  done  changed=0 failed=0 312.0s"],
         ),

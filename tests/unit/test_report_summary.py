@@ -53,6 +53,23 @@ def test_disconnected_run_is_not_called_good() -> None:
     assert failure.get("type") == "disconnected"
 
 
+def test_verdict_of_downloads_says_that_no_role_ran() -> None:
+    report = good_report()
+    report.checks = []
+    for node in report.nodes:
+        node.state = "downloaded"
+    assert summary.region_tone(report) == "good"
+    assert summary.verdict_sentence(report) == (
+        "The downloads for the next deploy of andes are on 2 nodes; no role ran (6 min 12 s)."
+    )
+
+
+def test_failed_downloads_continue_with_the_same_command() -> None:
+    report = bad_report()
+    report.command = "deploy region --download-only andes"
+    assert summary.next_step_texts(report)[-1].endswith(report.command)
+
+
 def test_runs_of_several_kinds_are_not_called_a_plan() -> None:
     report = good_report()
     report.nodes[0].state = "planned"

@@ -260,5 +260,5 @@ def test_downloads_that_check_mode_skips_are_reported(role: str) -> None:
     assert all("ansible_check_mode" in str(task["when"]) for task in reported)
     text = "\n".join(path.read_text() for path in paths)
     guarded = re.search(r"ansible_check_mode or .*(?:candidate|packages_known|\(none\))", text)
-    fetches = "get_url" in text or "podman, pull" in text
+    fetches = any(command in text for command in ("get_url", "download-archive", "podman, pull"))
     assert bool(reported) == bool(guarded or (fetches and role not in KEYS))

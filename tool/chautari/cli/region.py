@@ -33,6 +33,11 @@ from chautari.deploy import pipeline
     "--parallel", type=click.IntRange(1, 256), default=16, show_default=True,
     help="Deploy at most this many nodes at the same time.",
 )  # fmt: skip
+@click.option(
+    "--download-only",
+    is_flag=True,
+    help="Download what the next deploy needs to the nodes, and change no service.",
+)
 @click.option("--purge", is_flag=True, help="Delete the data of services that are removed.")
 @click.option(
     "--interrupt-meetings", is_flag=True, help="Deploy even if people are in a meeting on a node."
@@ -41,7 +46,13 @@ from chautari.deploy import pipeline
 @click.option("--detach", is_flag=True, help="Return as soon as the runs have started.")
 @json_option
 def command(
-    name: str, as_json: bool, no_checks: bool, canary: str, detach: bool, **options: Any
+    name: str,
+    as_json: bool,
+    no_checks: bool,
+    canary: str,
+    detach: bool,
+    download_only: bool,
+    **options: Any,
 ) -> int:
     """Deploy a region: make its nodes match region.yml, check them and report.
 
@@ -49,6 +60,9 @@ def command(
     nodes are inspected and prepared, and Ansible runs on each of them. Then all checks run, inside
     the nodes and from outside. A run continues on its node even if this terminal closes. Run the
     same command again to follow it.
+
+    On a slow link, run it with --download-only first, for example overnight. Interrupted downloads
+    continue where they stopped.
     """
     if detach and canary:
         raise click.UsageError(
@@ -58,5 +72,13 @@ def command(
         raise click.UsageError(
             "--canary needs the checks, but --no-checks skips them. Fix: remove one of them."
         )
-    options |= {"canary": canary, "detach": detach, "checks": not no_checks}
-    return run_and_report(pipeline.deploy, "region", name, as_json, **options)
+    if download_only and (canary or options["purge"] or options["interrupt_meetings"]):
+        raise click.UsageError(
+            "--download-only changes no service. Fix: remove --canary, --purge and "
+            "--interrupt-meetings."
+        )
+    checks = not (no_checks or download_only)
+    options |= {"canary": canary, "detach": detach, "checks": checks}
+    verb = "region --download-only" if download_only else "region"
+    options["download_only"] = download_only
+    return run_and_report(pipeline.deploy, verb, name, as_json, **options)

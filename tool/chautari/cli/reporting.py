@@ -66,7 +66,8 @@ def _write_and_print(report: RegionReport, folder: Path, as_json: bool) -> None:
 def _reports_folder(request: Request, verb: str) -> Path:
     """Return where the reports go: those of the whole region are not replaced by a part's."""
     folder = reports_dir(request.loaded_region.region.region)
-    return folder if verb in ("region", "verify") and not request.nodes else folder / verb
+    part = verb.rpartition("--")[2]  # of an option that makes a report of its own
+    return folder if verb in ("region", "verify") and not request.nodes else folder / part
 
 
 def _folders_to_write(loaded_region: LoadedRegion) -> list[Path]:

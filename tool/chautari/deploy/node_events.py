@@ -207,6 +207,14 @@ class NodeReportBuilder:
         if event["unknown_packages"]:
             self._add_notice("package_size_unknown", packages=event["unknown_packages"])
 
+    def _on_download_finished(self, event: events.DownloadFinished) -> None:
+        self.report.download_bytes = event["bytes"]
+        self._add_notice("download_finished", megabytes=round(event["bytes"] / 1e6, 1))
+        if event["remaining"]:
+            self._add_notice("download_remaining", downloads=event["remaining"])
+        if event["partial"]:
+            self._add_notice("download_partial")
+
     def _on_followup_roles(self, event: events.FollowupRoles) -> None:
         for role, reasons in event["roles"].items():
             self._add_notice("followup_role", role=role, reasons=_limit_reasons(reasons))
@@ -314,6 +322,7 @@ _HANDLERS: dict[str, Callable[[NodeReportBuilder, Any], None]] = {
     "receipt_incomplete": NodeReportBuilder._on_receipt_incomplete,
     "difference": NodeReportBuilder._on_difference,
     "download_estimate": NodeReportBuilder._on_download_estimate,
+    "download_finished": NodeReportBuilder._on_download_finished,
     "followup_roles": NodeReportBuilder._on_followup_roles,
     "dry_run_incomplete": NodeReportBuilder._on_dry_run_incomplete,
     "role_message": NodeReportBuilder._on_role_message,

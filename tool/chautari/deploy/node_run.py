@@ -29,6 +29,7 @@ from chautari.deploy.survey import (
 )
 from chautari.node.events import LockHolder
 from chautari.parallel import map_parallel
+from chautari.prepare.protocol import Preparation
 from chautari.prepare.supervisor import WHEELS_MB, preflight_requirements, run_preflight_and_prepare
 from chautari.render import bundle
 from chautari.render.variables import NodeVariables
@@ -37,7 +38,11 @@ from chautari.report.model import CheckResult, NodeReport, Notice, Reason, Refus
 from chautari.ssh.runner_client import Arguments
 from chautari.ssh.target import SSHTarget, ssh_targets
 
-Mode = Literal["deploy", "verify", "plan"]
+Mode = Literal["deploy", "verify", "plan", "download"]
+# What a preparation may do to a node in each mode.
+_PREPARATIONS: dict[Mode, Preparation] = {
+    "deploy": "claim", "verify": "check", "plan": "check", "download": "install",
+}  # fmt: skip
 # Reasons that make the whole preflight necessary again.
 _PREFLIGHT_REASONS = frozenset({"receipt_missing", "receipt_damaged"})
 # Notices of the preparation that the run after it does not repeat.
@@ -193,7 +198,7 @@ def prepare_surveyed_nodes(runs: Sequence[NodeRun]) -> None:
         reached = [one.target for one in due]
         region = context.loaded_region.region
         reports = run_preflight_and_prepare(
-            region, reached, tell, mode != "deploy", resolver, parallel
+            region, reached, tell, _PREPARATIONS[mode], resolver, parallel
         )
         map_parallel(lambda one: _continue_after_preparation(one, reports[one.name]), due, parallel)
     for one in runs:
@@ -206,7 +211,7 @@ def _needs_preparation(one: NodeRun) -> bool:
     assert isinstance(one.state, SurveyedState)
     found = one.state.survey
     codes = {reason["code"] for reasons in found.reasons.values() for reason in reasons}
-    asks = one.mode in ("deploy", "plan") and bool(codes & _PREFLIGHT_REASONS)
+    asks = one.mode != "verify" and bool(codes & _PREFLIGHT_REASONS)
     return asks or not found.has_environment
 
 
@@ -256,7 +261,7 @@ def _plan_first_deploy(one: NodeRun) -> None:
 def _decide_next_state(one: NodeRun, found: NodeSurvey) -> State:
     """Return whether the node is up to date or has to run its bundle."""
     request, report = one.context.request, one.report
-    skips_checks = one.mode == "plan" or (one.mode == "deploy" and not request.checks)
+    skips_checks = one.mode != "verify" and not (one.mode == "deploy" and request.checks)
     if found.nothing_to_do and not request.full and skips_checks:
         report.download_bytes = 0
         one.tell(one.name, {"event": "node_up_to_date"})
@@ -383,7 +388,7 @@ def run_requested_outside_checks(
     runs: Sequence[NodeRun], nodes: Sequence[NodeVariables]
 ) -> list[CheckResult]:
     """Run the outside checks of `nodes`, if the command includes checks."""
-    if runs[0].mode == "plan" or not runs[0].context.request.checks:
+    if runs[0].mode in ("plan", "download") or not runs[0].context.request.checks:
         return []
     return outside_checks.run_outside_checks(nodes, runs[0].context.endpoints)
 

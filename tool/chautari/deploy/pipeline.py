@@ -34,8 +34,9 @@ Say = Callable[[str], None]
 
 
 def deploy(request: Request, tell: Listener, say: Say) -> RegionReport:
-    """Make the region match its `region.yml`, check it, and report."""
-    return _run_stages(resolve_context(request, say), tell, "deploy")
+    """Make the region match its `region.yml`, check it and report; or only download for that."""
+    mode: Mode = "download" if request.download_only else "deploy"
+    return _run_stages(resolve_context(request, say), tell, mode)
 
 
 def verify(request: Request, tell: Listener, say: Say) -> RegionReport:
@@ -60,7 +61,7 @@ def prepare_nodes(request: Request, tell: Listener, say: Say) -> RegionReport:
         context.loaded_region, context.endpoints, request.node_names(), request.identities
     )
     found = supervisor.run_preflight_and_prepare(
-        region, reached, tell, False, resolver, request.parallel
+        region, reached, tell, "claim", resolver, request.parallel
     )
     report.nodes = list(found.values())
     return region_report.finalize_report(report, context, "prepare", time.monotonic() - began)

@@ -42,6 +42,7 @@ class Request:
         parallel: the number of nodes that are handled at the same time.
         run: the run to read; the newest one when it is empty.
         purge: delete the data of services that are removed from a node.
+        download_only: download what a deploy needs, and run no role.
         interrupt_meetings: deploy even if people are in a meeting on a node.
     """
 
@@ -58,6 +59,7 @@ class Request:
     run: str = ""
     purge: bool = False
     interrupt_meetings: bool = False
+    download_only: bool = False
 
     def node_names(self) -> tuple[str, ...]:
         """Return the names of the nodes of this command, the canary first.

@@ -21,7 +21,7 @@ from chautari.node.receipts import Receipt, RoleInputs
 
 MAX_PASSES = 3
 REMOVE_TASKS = "tasks/remove.yml"
-IN_USE_TASKS = "tasks/in_use.yml"
+IN_USE_TASKS = "in_use.yml"
 # Reasons that mean that a role has other inputs than before.
 NEW_INPUTS = frozenset({
     "role_changed", "ansible_changed", "variable_changed", "variable_added", "variable_removed",
@@ -101,14 +101,21 @@ def check_in_use(context: RunContext) -> int:
     It fails while people use the service, and runs only where a deploy would change something.
     """
     names = [inputs["role"] for inputs in context.roles] + _read_obsolete_roles(context)
-    roles = [name for name in names if _role_has_file(context, name, IN_USE_TASKS)]
-    if not roles:
-        return 0
+    title = "Check whether people use the service"
+    return run_tasks_of_roles(context, names, IN_USE_TASKS, title, facts=False)
+
+
+def run_tasks_of_roles(
+    context: RunContext, names: list[str], tasks: str, title: str, facts: bool = True
+) -> int:
+    """Run the task file of each role that has it, and not the role; return Ansible's exit code."""
+    file = Path("tasks") / tasks
     plays = [
-        _play_that_includes(role, "in_use.yml", "Check whether people use the service", facts=False)
-        for role in roles
+        _play_that_includes(role, tasks, title, facts=facts)
+        for role in names
+        if _role_has_file(context, role, str(file))
     ]
-    return _run_plays(context, "in_use.yml", plays)
+    return _run_plays(context, tasks, plays) if plays else 0
 
 
 def remove_roles(context: RunContext, purge: bool) -> int:

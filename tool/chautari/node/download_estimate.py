@@ -24,16 +24,9 @@ def estimate_download(records: Path, partial: bool = False) -> DownloadEstimate:
 
     `partial` says that more may come than what was recorded.
     """
-    packages, urls = set[str](), set[str]()
-    for line in records.read_text().splitlines() if records.is_file() else ():
-        note = json.loads(line)
-        item = note.get("item", {})
-        if "download" in note:
-            urls.add(note["download"])
-        elif item.get("kind") == "package" and item.get("desired") != "absent":
-            packages.add(item["name"])
-    sizes = {url: _content_length(url) for url in sorted(urls)}
-    archives, unknown = _apt_archives(sorted(name for name in packages if PACKAGE.fullmatch(name)))
+    packages, urls = recorded_downloads(records)
+    sizes = {url: _content_length(url) for url in urls}
+    archives, unknown = apt_archives(packages)
     apt = sum(archives.values())
     return {
         "event": "download_estimate", "bytes": apt + sum(size or 0 for size in sizes.values()),
@@ -42,7 +35,20 @@ def estimate_download(records: Path, partial: bool = False) -> DownloadEstimate:
     }  # fmt: skip
 
 
-def _apt_archives(names: list[str]) -> tuple[dict[str, int], list[str]]:
+def recorded_downloads(records: Path) -> tuple[list[str], list[str]]:
+    """Return the packages and the addresses that Ansible's check mode recorded."""
+    packages, urls = set[str](), set[str]()
+    for line in records.read_text().splitlines() if records.is_file() else ():
+        note = json.loads(line)
+        item = note.get("item", {})
+        if "download" in note:
+            urls.add(note["download"])
+        elif item.get("kind") == "package" and item.get("desired") != "absent":
+            packages.add(item["name"])
+    return sorted(name for name in packages if PACKAGE.fullmatch(name)), sorted(urls)
+
+
+def apt_archives(names: list[str]) -> tuple[dict[str, int], list[str]]:
     """Return the archives that apt would fetch for packages, and the packages it does not know.
 
     One unknown package makes apt refuse the whole query: then each half is queried on its own.
@@ -58,7 +64,7 @@ def _apt_archives(names: list[str]) -> tuple[dict[str, int], list[str]]:
     if len(names) == 1:
         return {}, names
     middle = len(names) // 2
-    first, second = _apt_archives(names[:middle]), _apt_archives(names[middle:])
+    first, second = apt_archives(names[:middle]), apt_archives(names[middle:])
     return first[0] | second[0], first[1] + second[1]
 
 

@@ -22,7 +22,7 @@ else:
 
 # Of a run's journal; a journal without a format was written before events had these names.
 JOURNAL_FORMAT = 2
-Mode = Literal["deploy", "verify", "plan"]
+Mode = Literal["deploy", "verify", "plan", "download"]
 
 
 class Reason(TypedDict):
@@ -213,6 +213,33 @@ class DownloadEstimate(Event):
     partial: bool
 
 
+class DownloadProgress(Event):
+    """How much of an archive is on the node; `total` is 0 while it is unknown.
+
+    After an `error` the download continues in `pause` seconds.
+    """
+
+    event: Literal["download_progress"]
+    title: str
+    bytes: int
+    total: int
+    pause: NotRequired[int]
+    error: NotRequired[str]
+
+
+class DownloadFinished(Event):
+    """The downloads for the next deploy are on the node; `bytes` of them arrived in this run.
+
+    The deploy itself downloads what is in `remaining`: images of containers, and packages whose
+    repository it adds. With `partial`, the dry run that finds the packages stopped early.
+    """
+
+    event: Literal["download_finished"]
+    bytes: int
+    remaining: list[str]
+    partial: bool
+
+
 class FollowupRoles(Event):
     """Roles that a second pass would run, because the first one changes what they manage."""
 
@@ -338,7 +365,8 @@ RunEvent = Union[  # noqa: UP007
     RunStarted, RolesSelected, RoleUpToDate, RoleStarted, TaskFinished, RoleFinished,
     PlannedFileDiff, RoleMessage, LoginRequested, RoleNotRemovable, ManualChangeKept,
     ReceiptIncomplete, MitogenFallback, AptLocked, DpkgInterrupted, DpkgRepaired,
-    DownloadEstimate, FollowupRoles, DryRunIncomplete, TaskFailed, PlaybookFailed,
+    DownloadEstimate, DownloadProgress, DownloadFinished, FollowupRoles, DryRunIncomplete,
+    TaskFailed, PlaybookFailed,
     ChecksErrored, CheckFinished, NodeBusy, RunDetached, RunRefused, RunLost, RunTerminated,
     RunCrashed, RunFinished, Heartbeat, MalformedLine,
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from chautari.node import old_formats
 MASK = "********"
 # A larger journal takes no further events of single tasks.
 MAX_BYTES = 4_000_000
-DISPENSABLE = frozenset({"task", "difference"})
+DISPENSABLE = frozenset({"task", "difference", "download_progress"})
 LOG_BYTES = 400_000
 SHORTEST_SECRET = 6
 SHORTEST_LINE = 16  # of a secret of several lines: shorter ones may be words of any text

@@ -37,7 +37,7 @@ from chautari.node import (
 from chautari.node.bundle import unpack_bundle
 from chautari.node.drift_timer import install_drift_code
 from chautari.node.events import JOURNAL_FORMAT, Reason, RunEvent, make_reason
-from chautari.node.runs import DEPLOY, PLAN, RUN_ID
+from chautari.node.runs import DEPLOY, DOWNLOAD, PLAN, RUN_ID
 
 STATE = Path("/var/lib/chautari")
 MEMORY = Path("/run/chautari")
@@ -206,6 +206,8 @@ def _do_requested_work(place: Path, memory: Path, request: Request, began: float
     mode = request.get("mode", DEPLOY)
     if mode == PLAN:
         return report_plan(place, memory, request)
+    if mode == DOWNLOAD:
+        return download_only(place, memory, request)
     if mode == DEPLOY and not converge_node(place, memory, request):
         return False
     if request.get("checks", True):
@@ -240,6 +242,22 @@ def report_plan(place: Path, memory: Path, request: Request) -> bool:
     full = bool(request.get("full"))
     dry_run.report_dry_run(context, full, lambda: logged_process.log_tail(place / "log"))
     return True
+
+
+def download_only(place: Path, memory: Path, request: Request) -> bool:
+    """Download what the next deploy needs; no role runs."""
+    from chautari.node import download
+
+    # The events and the log of the dry run, which finds the packages, are of no use to people.
+    aside = memory / "dry_run" / place.name
+    aside.mkdir(parents=True, exist_ok=True)
+    return download.download(
+        _run_context(place, memory, request, []),
+        _run_context(aside, memory, request, ["--check"]),
+        lambda argv: _run_logged(argv, place, memory, {}),
+        lambda: logged_process.log_tail(place / "log"),
+        bool(request.get("full")),
+    )
 
 
 def _run_context(

@@ -23,6 +23,7 @@ PUBLIC_KEYS = (
 )  # fmt: skip
 DEPLOY: Mode = "deploy"
 PLAN: Mode = "plan"
+DOWNLOAD: Mode = "download"
 # The only event of a run that found the lock held by another one.
 _REFUSED = b'{"event": "busy"'
 

@@ -9,14 +9,16 @@
 # RUN_LOCK      the lock that a run holds while it works
 # TURN_SECONDS  how long to wait for another preparation
 # SWITCH_SECONDS  how long to wait for a run before the switch
+# TRY_SECONDS   how long to try if the connection to the server of the packages breaks
 # BUSY          the exit code when another preparation or a run does not end in time
 : "${MARKER:?}" "${PYTHON:?}" "${OPERATOR:?}" "${ROOT:?}" "${RUN_LOCK:?}"
-: "${TURN_SECONDS:?}" "${SWITCH_SECONDS:?}" "${BUSY:?}"
+: "${TURN_SECONDS:?}" "${SWITCH_SECONDS:?}" "${TRY_SECONDS:?}" "${BUSY:?}"
 set -e
 
 list=$(cat)
 new="$ROOT/venv-$(printf %.12s "$MARKER")"
 requirements="$ROOT/requirements.lock"
+cache="$ROOT/pip-cache"
 turn="$ROOT/prepare.lock"
 
 # While the lock is held, its file says who holds it and since when.
@@ -33,6 +35,59 @@ take_turn() {
   printf '%s since %s UTC\n' "$OPERATOR" "$(date -u +%H:%M)" > "$turn"
 }
 
+# pip runs from the wheel of Debian's python3-pip-whl: to install pip first takes longer than all that
+# it installs. Ansible's modules are compiled when they are first used.
+pip_install() {
+  PYTHONPATH=$(echo /usr/share/python-wheels/pip-*.whl) "$new/bin/python" -m pip install "$@"
+}
+
+# Install the packages, again after growing pauses if the connection breaks. Packages that arrived
+# whole stay in the cache. From release 25.1 on, pip also continues within a package.
+install_packages() {
+  resume=
+  ! pip_install --help 2>&1 | grep -q -e --resume-retries || resume="--resume-retries 20"
+  end=$(($(date +%s) + TRY_SECONDS))
+  pause=5 tries=0 size=0
+  # shellcheck disable=SC2086 # one option and its value, or nothing
+  until said=$(
+    pip_install $resume --cache-dir "$cache" --no-compile --quiet \
+      --disable-pip-version-check --retries 3 --timeout 60 \
+      --only-binary :all: --require-hashes --requirement "$requirements" 2>&1
+  ); do
+    before=$size size=$(cache_size)
+    if [ "$size" -gt "$before" ]; then
+      pause=5 tries=0
+    fi
+    tries=$((tries + 1))
+    if ! may_try_again "$said" || [ $(($(date +%s) + pause)) -gt "$end" ]; then
+      printf '%s\n' "$said" >&2
+      exit 1
+    fi
+    sleep "$pause"
+    [ "$pause" -ge 300 ] || pause=$((pause * 2))
+  done
+  rm -rf "$cache"
+}
+
+cache_size() {
+  mkdir -p "$cache"
+  du -s "$cache" | cut -f 1
+}
+
+# Return whether the connection broke. Before release 25.1, pip takes a package that did not arrive
+# whole for one with a wrong digest.
+may_try_again() {
+  case "$1" in
+    *"No space left on device"* | *CERTIFICATE_VERIFY_FAILED*) return 1 ;;
+    *"DO NOT MATCH THE HASHES"*) [ "$tries" -lt 5 ] ;;
+    *"Connection broken"* | *"Connection aborted"* | *"onnection reset"* | *"imed out"*) ;;
+    *IncompleteRead* | *"Failed to establish"* | *"Max retries exceeded"* | *ProtocolError*) ;;
+    *"ame resolution"* | *"Retrying ("* | *"error 50"?* | *incomplete-download*) ;;
+    *"EOF occurred"* | *"nexpected EOF"*) ;;
+    *) return 1 ;;
+  esac
+}
+
 # A preparation whose operator disconnected continues here; the next one finds it complete.
 create() {
   [ "$(cat "$new/chautari-lock" 2>/dev/null)" != "$MARKER" ] || return 0
@@ -42,11 +97,7 @@ create() {
     exit 1
   }
   "$PYTHON" -m venv --clear --without-pip "$new"
-  # pip runs from the wheel of Debian's python3-pip-whl: to install pip first takes longer than all
-  # that it installs. Ansible's modules are compiled when they are first used.
-  PYTHONPATH=$(echo /usr/share/python-wheels/pip-*.whl) "$new/bin/python" -m pip install \
-    --no-compile --quiet --disable-pip-version-check --retries 10 --timeout 60 \
-    --only-binary :all: --require-hashes --requirement "$requirements"
+  install_packages
   echo "$MARKER" > "$new/chautari-lock"
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = "/opt/chautari"
 TURN_SECONDS = 900
 SWITCH_SECONDS = 10
+TRY_SECONDS = 3600
 BUSY = 75  # sysexits(3): try again later
 RUN_LOCK = "/var/lib/chautari/lock"  # node/lock.py: a run holds it while it works
 
@@ -25,6 +26,7 @@ def install_script(marker: str, python: str, operator: str) -> str:
         "RUN_LOCK": RUN_LOCK,
         "TURN_SECONDS": str(TURN_SECONDS),
         "SWITCH_SECONDS": str(SWITCH_SECONDS),
+        "TRY_SECONDS": str(TRY_SECONDS),
         "BUSY": str(BUSY),
     }
     values = "".join(f"{name}={shlex.quote(value)}\n" for name, value in parameters.items())

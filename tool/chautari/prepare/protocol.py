@@ -7,10 +7,14 @@ Orders go to the child as one JSON object. Results come back as JSON lines: `pin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Required, TypedDict
+from typing import Any, Literal, Required, TypedDict
 
 from chautari.report.message_templates import Data
 from chautari.report.model import Notice, Refusal
+
+# `check` changes nothing. `install` brings Python and the environment for Ansible. `claim` also
+# copies what the region adopts, and marks the node's roles as ours.
+Preparation = Literal["check", "install", "claim"]
 
 
 class NodeOrder(TypedDict):
@@ -33,13 +37,13 @@ class NodeOrder(TypedDict):
 
 
 class Orders(TypedDict):
-    """What the child does; with `checking` it changes nothing."""
+    """What the child does."""
 
     nodes: list[NodeOrder]
     requirements: str
     marker: str
     operator: str
-    checking: bool
+    preparation: Preparation
     parallel: int
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chautari.account import account_name
 from chautari.parallel import PARALLEL
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare.protocol import NodeOrder, Orders, ResultLine
+from chautari.prepare.protocol import NodeOrder, Orders, Preparation, ResultLine
 from chautari.process import RunningCommand
 from chautari.render.placement import public_names_of_node, roles_of_node
 from chautari.render.role_inputs import replaced_path_patterns
@@ -48,15 +48,15 @@ def run_preflight_and_prepare(
     region: Region,
     targets: Sequence[SSHTarget],
     tell: Listener,
-    checking: bool = False,
+    preparation: Preparation = "claim",
     resolver: str | None = None,
     parallel: int = PARALLEL,
 ) -> dict[str, NodeReport]:
     """Run the preflight on every target, and prepare those that pass it.
 
-    With `checking` nothing is changed: a node that was never deployed is refused. `resolver` is
-    a name server that knows the region's names, if the system's does not. At most `parallel` nodes
-    are prepared at the same time.
+    The preparation `check` changes nothing: a node that was never deployed is refused. `resolver`
+    is a name server that knows the region's names, if the system's does not. At most `parallel`
+    nodes are prepared at the same time.
 
     Returns a report for each node; the state `converged` means that the node may converge.
     """
@@ -65,7 +65,7 @@ def run_preflight_and_prepare(
         "requirements": locked_python_packages(),
         "marker": environment_digest(),
         "operator": f"{account_name()} from {platform.node()}",
-        "checking": checking,
+        "preparation": preparation,
         "parallel": parallel,
     }
     by_name = {target.name: target for target in targets}

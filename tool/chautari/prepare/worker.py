@@ -186,9 +186,9 @@ def _report_preflight_result(
     host: Host, node: NodeOrder, found: facts.Facts, orders: Orders
 ) -> bool:
     """Report the result of the preflight; return whether the machine has to be prepared."""
-    checking = orders["checking"]
+    checking = orders["preparation"] == "check"
     refusals = _preflight_refusals(host, node, found, checking)
-    if not refusals and not checking:
+    if not refusals and orders["preparation"] == "claim":
         refusals = _copy_adopted_and_mark_ours(host, node, found)
     result: ResultLine = {"event": "preparing", "node": host.name, "os": found.os}
     if refusals:

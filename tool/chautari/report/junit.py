@@ -9,7 +9,9 @@ from chautari.report.summary import state_words
 from chautari.report.text_format import escape_unsafe_characters, to_one_line
 
 # What ran is the name of a node's case: a plan that succeeds says nothing about a deploy.
-_CASES: dict[NodeState, str] = {"verified": "reach", "planned": "plan"}
+_CASES: dict[NodeState, str] = {
+    "verified": "reach", "planned": "plan", "downloaded": "download"
+}  # fmt: skip
 
 
 def render_junit(report: RegionReport) -> str:

@@ -123,6 +123,16 @@ NOTICES: dict[str, Template] = {
         "The size of {packages} is unknown, since apt does not know them yet; they are not "
         "included in the total."
     ),
+    "download_finished": (
+        "This run downloaded {megabytes} MB. The next deploy uses what is on the node."
+    ),
+    "download_remaining": (
+        "The next deploy itself downloads {downloads}, because it first adds their repository or "
+        "their program."
+    ),
+    "download_partial": (
+        "The next deploy may download more packages, because the dry run stopped early."
+    ),
     "dry_run_incomplete": (
         "The dry run stopped early because a task needs the result of an earlier one. The listed "
         "roles will still run, and may download more than the total."

@@ -16,10 +16,12 @@ from chautari.report.text_format import languages_text
 Outcome = Literal["passed", "failed", "skipped"]
 NodeState = Literal[
     "converged", "failed", "refused", "unreachable", "busy", "detached", "disconnected", "verified",
-    "planned",
+    "planned", "downloaded",
 ]  # fmt: skip
 # The state of a node where everything succeeded, by the mode; the default is `converged`.
-ENDINGS: dict[str, NodeState] = {"verify": "verified", "plan": "planned"}
+ENDINGS: dict[str, NodeState] = {
+    "verify": "verified", "plan": "planned", "download": "downloaded"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class NodeReport:
     @property
     def ok(self) -> bool:
         """Whether the node reached the requested state."""
-        return self.state in ("converged", "detached", "verified", "planned") and not self.failed
+        return self.state in ("converged", "detached", *ENDINGS.values()) and not self.failed
 
     @property
     def was_up_to_date(self) -> bool:

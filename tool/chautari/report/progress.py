@@ -144,6 +144,8 @@ class Progress:
         elif kind == "task":
             state.task = to_one_line(event.get("task", ""))
             state.count_task(str(event.get("status", "")))
+        elif kind == "download_progress":
+            state.task = _download_text(event)
         elif kind == "check":
             state.role, state.task = "checks", to_one_line(event.get("title", ""))
             outcome = str(event.get("outcome", ""))
@@ -178,6 +180,8 @@ def _event_lines(node: str, event: Event) -> list[str]:
         case "role_message":
             text = escape_unsafe_characters(event.get("text", ""))
             return _indent_further_lines(_join_columns(node, role, f"notice: {text}"))
+        case "download_progress":
+            return [_join_columns(node, _download_text(event))]
         case "failure":
             task = to_one_line(event.get("task", ""))
             return _indent_further_lines(_join_columns(node, role, f"FAILED {task}: {message}"))
@@ -187,6 +191,16 @@ def _event_lines(node: str, event: Event) -> list[str]:
             text = f"check {event['outcome']}: {title}: {message}"
             return _indent_further_lines(_join_columns(node, service, text))
     return []
+
+
+def _download_text(event: Event) -> str:
+    """Return how much of an archive is there, and when a broken download continues."""
+    total = _number_field(event, "total") / 1e6
+    size = f"{_number_field(event, 'bytes') / 1e6:.1f}" + (f" of {total:.1f}" if total else "")
+    text = f"{to_one_line(event.get('title', ''))}: {size} MB"
+    if error := to_one_line(event.get("error", "")):
+        return f"{text}, continues in {_integer_field(event, 'pause')} s: {error}"
+    return text
 
 
 def _join_columns(node: str, *parts: str) -> str:

@@ -33,6 +33,9 @@ STATES: dict[NodeState, NodeStateWords] = {
     "converged": NodeStateWords("up to date", "The node matches region.yml.", "good"),
     "verified": NodeStateWords("verified", "The checks ran; nothing was changed.", "good"),
     "planned": NodeStateWords("planned", "The plan is ready; nothing was changed.", "good"),
+    "downloaded": NodeStateWords(
+        "downloaded", "The downloads for the next deploy are on the node; no role ran.", "good"
+    ),
     "detached": NodeStateWords(
         "still running", "The run continues on the node. Run the command again to see it.", "wait"
     ),
@@ -101,7 +104,7 @@ def region_tone(report: RegionReport) -> Tone:
     """Return good, bad, or wait for a run that continues or ran no checks."""
     if not report.ok:
         return "bad"
-    if _is_plan_report(report):
+    if _is_plan_report(report) or _is_download_report(report):
         return "good"
     running = any(state_words(node).tone == "wait" for node in report.nodes)
     return "good" if report.count_checks("passed") and not running else "wait"
@@ -113,6 +116,10 @@ def verdict_sentence(report: RegionReport) -> str:
         return f"Nothing was done in region {to_one_line(report.region)}."
     if report.ok and _is_plan_report(report):
         return _verdict_of_plan(report)
+    if report.ok and _is_download_report(report):
+        nodes, took = count_with_noun(len(report.nodes), "node"), duration_text(report.seconds)
+        name = to_one_line(report.region)
+        return f"The downloads for the next deploy of {name} are on {nodes}; no role ran ({took})."
     opening = {"good": "is well", "bad": "needs attention", "wait": "is not fully checked yet"}
     phrases = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
     name = to_one_line(report.region)
@@ -126,6 +133,10 @@ def verdict_sentence(report: RegionReport) -> str:
 
 def _is_plan_report(report: RegionReport) -> bool:
     return bool(report.nodes) and all(node.state == "planned" for node in report.nodes)
+
+
+def _is_download_report(report: RegionReport) -> bool:
+    return bool(report.nodes) and all(node.state == "downloaded" for node in report.nodes)
 
 
 def _verdict_of_plan(report: RegionReport) -> str:
@@ -251,7 +262,8 @@ def _command_that_continues(report: RegionReport) -> str:
     """Return the command to run when the steps before it are done."""
     # Where no node could be reached, the command itself has not done its work yet.
     unreached = all(node.state in _UNREACHED for node in report.nodes if not node.ok)
-    if unreached and not report.count_checks("failed") and report.command.startswith("deploy "):
+    unreached &= not report.count_checks("failed")
+    if report.command.startswith("deploy ") and (unreached or "--download-only" in report.command):
         return report.command
     return f"deploy region {report.region}"
 
