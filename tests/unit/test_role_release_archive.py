@@ -71,8 +71,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if server.knows_length:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        server.sent += len(body[: server.cut])  # before the client can know the end
         self.wfile.write(body[: server.cut])
-        server.sent += len(body[: server.cut])
 
     def log_message(self, *_: Any) -> None:
         pass
