@@ -1,5 +1,6 @@
 """Starting processes and writing files: errors are reported without secrets."""
 
+import os
 import signal
 import stat
 import subprocess
@@ -96,6 +97,28 @@ def test_run_does_not_wait_for_children_of_a_killed_command(
     with pytest.raises(ProcessError, match="did not end in time: begun"):
         run(["sh", "-c", "echo begun; sleep 20 & sleep 20"], timeout=0.2)
     assert time.monotonic() - began < 15
+
+
+def test_reader_of_a_killed_command_takes_nothing_from_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The system may stop a thread between the number of a pipe and the reading from it."""
+    read, begun = os.read, threading.Event()
+
+    def read_late(fd: int, size: int) -> bytes:
+        if begun.is_set():
+            time.sleep(0.8)
+        part = read(fd, size)
+        if part == b"begun\n":
+            begun.set()
+        return part
+
+    monkeypatch.setattr(process, "LAST_WORDS", 0.1)
+    monkeypatch.setattr(os, "read", read_late)
+    with pytest.raises(ProcessError, match="did not end in time: begun"):
+        run(["sh", "-c", "echo begun; sleep 3 & sleep 20"], timeout=0.4)
+    stream = RunningCommand(["sh", "-c", "sleep 1; echo whole"])
+    assert list(stream) == ["whole"]
 
 
 def test_stream_yields_lines_as_they_come_then_the_code() -> None:

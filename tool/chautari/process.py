@@ -73,21 +73,14 @@ def run(
     A command that prints more than MAX_OUTPUT bytes is killed, and raises as well.
     """
     command = mask_secrets(shlex.join(argv), secrets)
-    pipe = subprocess.PIPE
-    try:
-        process = subprocess.Popen(
-            list(argv), stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=tuple(pass_fds)
-        )
-    except OSError as refused:
-        raise ProcessError(command, 127, "", f"{argv[0]}: {refused.strerror}") from None
+    process = _start_and_feed(argv, stdin or b"", command, pass_fds=tuple(pass_fds))
     end = functools.partial(_send_signal, process, signal.SIGTERM)
     _running.add(end)
     out, err = _Output(process, process.stdout), _Output(process, process.stderr)
     try:
-        _feed_in_background(process, stdin or b"")
         late = not _wait_until(_deadline(timeout), process, out, err)
         if late or out.flooded or err.flooded:
-            _end_with_pipes(process, out, err)
+            _kill_and_read_last_words(process, out, err)
             said = _masked_output(out.bytes(), err.bytes(), secrets)
             raise ProcessError(command, None, *said, flooded=not late)
     except BaseException:
@@ -113,15 +106,15 @@ class _Output(threading.Thread):
     def __init__(self, process: subprocess.Popen[bytes], pipe: IO[bytes] | None) -> None:
         super().__init__(daemon=True)
         assert pipe is not None
-        self._process, self.pipe = process, pipe
+        self._process, self._pipe = process, pipe
         self._content = bytearray()
         self.flooded = False
         self.start()
 
     def run(self) -> None:
-        # The pipe is closed under this thread when a child of the process holds it open.
-        with contextlib.suppress(OSError, ValueError):
-            while part := os.read(self.pipe.fileno(), 65536):
+        # Only the reader closes the pipe: its number soon belongs to the pipe of another process.
+        with self._pipe:
+            while part := os.read(self._pipe.fileno(), 65536):
                 self._content += part
                 if len(self._content) > MAX_OUTPUT:
                     self.flooded = True
@@ -133,16 +126,42 @@ class _Output(threading.Thread):
         return bytes(self._content[:MAX_OUTPUT])
 
 
-def _feed_in_background(process: subprocess.Popen[bytes], content: bytes) -> None:
-    def feed() -> None:
-        assert process.stdin is not None
-        # A command that exits early breaks the pipe; its exit code shows the reason.
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(content)
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
+def _start_and_feed(
+    argv: Sequence[str],
+    stdin: bytes | Callable[[], bytes],
+    command: str,
+    *,
+    pass_fds: Sequence[int] = (),
+    start_new_session: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start a process and feed it in the background; `command` is what an error shows.
 
-    threading.Thread(target=feed, daemon=True).start()
+    A callable `stdin` is computed once the process has started.
+    """
+    pipe = subprocess.PIPE
+    try:
+        process = subprocess.Popen(
+            list(argv), stdin=pipe, stdout=pipe, stderr=pipe,
+            pass_fds=pass_fds, start_new_session=start_new_session,
+        )  # fmt: skip
+    except OSError as refused:
+        raise ProcessError(command, 127, "", f"{argv[0]}: {refused.strerror}") from None
+    try:
+        content = stdin if isinstance(stdin, bytes) else stdin()
+    except BaseException:
+        process.kill()
+        raise
+    assert process.stdin is not None
+    threading.Thread(target=_feed, args=(process.stdin, content), daemon=True).start()
+    return process
+
+
+def _feed(pipe: IO[bytes], content: bytes) -> None:
+    # A command that exits early breaks the pipe; its exit code shows the reason.
+    with contextlib.suppress(BrokenPipeError):
+        pipe.write(content)
+    with contextlib.suppress(BrokenPipeError):
+        pipe.close()
 
 
 def _deadline(timeout: float | None) -> float | None:
@@ -164,28 +183,17 @@ def _wait_until(
     return True
 
 
-def _end_with_pipes(process: subprocess.Popen[bytes], *outputs: _Output) -> None:
+def _kill_and_read_last_words(process: subprocess.Popen[bytes], *outputs: _Output) -> None:
     """Kill a process; a child that it left behind may hold its pipes open."""
     _send_signal(process, signal.SIGKILL)
     for output in outputs:
         output.join(LAST_WORDS)
-        output.pipe.close()
     process.wait()
 
 
 def _masked_output(stdout: bytes, stderr: bytes, secrets: Sequence[str]) -> tuple[str, str]:
     out, err = (mask_secrets(part.decode(errors="replace"), secrets) for part in (stdout, stderr))
     return out, err
-
-
-def _start_process(argv: Sequence[str]) -> subprocess.Popen[bytes]:
-    pipe = subprocess.PIPE
-    try:
-        return subprocess.Popen(
-            list(argv), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
-        )
-    except OSError as refused:
-        raise ProcessError(argv[0], 127, "", f"{argv[0]}: {refused.strerror}") from None
 
 
 # What ends each command that still runs.
@@ -239,36 +247,19 @@ class RunningCommand:
         A callable `stdin` is computed while the command starts, as SSH connects meanwhile.
         """
         self._limits = limits
-        self._process = _start_process(argv)
-        try:
-            content = stdin if isinstance(stdin, bytes) else stdin()
-        except BaseException:
-            self._process.kill()
-            raise
+        self._process = _start_and_feed(argv, stdin, argv[0], start_new_session=True)
         self._last_errors = bytearray()
-        self._feeder = threading.Thread(target=self._feed, args=(content,), daemon=True)
         self._error_reader = threading.Thread(target=self._read_errors, daemon=True)
-        self._feeder.start()
         self._error_reader.start()
         _running.add(self.stop)
         self.code: int | None = None
         self.stderr, self.stopped, self.flooded = "", False, False
 
-    def _feed(self, stdin: bytes) -> None:
-        pipe = self._process.stdin
-        assert pipe is not None
-        # A command that exits early breaks the pipe; its exit code shows the reason.
-        with contextlib.suppress(BrokenPipeError):
-            pipe.write(stdin)
-        with contextlib.suppress(BrokenPipeError):
-            pipe.close()
-
     def _read_errors(self) -> None:
         """Keep the end of standard error, so that no flood of it fills memory or disk."""
         pipe = self._process.stderr
         assert pipe is not None
-        # The pipe is closed under this thread when a child of the command holds it open.
-        with contextlib.suppress(OSError, ValueError):
+        with pipe:
             while part := os.read(pipe.fileno(), STDERR_BYTES):
                 self._last_errors += part
                 del self._last_errors[:-STDERR_BYTES]
@@ -292,7 +283,6 @@ class RunningCommand:
                 yield line.decode(errors="replace").rstrip("\n")
         self.code = self._process.wait()
         _running.discard(self.stop)
-        self._feeder.join()
         stdout.close()
         self._error_reader.join(LAST_WORDS)
         self.stderr = self._last_errors.decode(errors="replace").strip()
