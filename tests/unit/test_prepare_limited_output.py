@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ class Channel:
     def __init__(self, stdout: Iterator[bytes], stderr: Iterator[bytes]) -> None:
         self._stdout, self._stderr = stdout, stderr
         self.closed = False
+        self.status_event, self.exit_status = threading.Event(), -1
+        self.recv_exit_status: Callable[[], int] = self.status_event.wait
 
     def recv(self, size: int) -> bytes:
         return b"" if self.closed else next(self._stdout, b"")
@@ -77,3 +81,23 @@ def test_output_without_end_closes_the_channel(
     assert sum(map(len, lines)) < 120_000 and len(lines) <= 1_001
     [other] = outputs.values()
     assert list(other) == []
+
+
+def test_exit_code_of_a_command_is_waited_for() -> None:
+    client = Client([b"done\n"], [])
+    stdout, _ = run(client)
+    client.channel.exit_status = 3
+    threading.Timer(0.1, client.channel.status_event.set).start()
+    assert stdout.channel.recv_exit_status() == 3
+
+
+def test_machine_that_sends_no_exit_code_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It closed its output, and keeps the channel open."""
+    monkeypatch.setattr(limited_output, "EXIT_SECONDS", 0.1)
+    stdout, _ = run(Client([b"done\n"], []))
+    began = time.monotonic()
+    assert list(stdout) == ["done"]
+    assert stdout.channel.recv_exit_status() == -1
+    assert time.monotonic() - began < 10

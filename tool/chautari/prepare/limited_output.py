@@ -1,17 +1,21 @@
 """Limit what a machine may print during a step of pyinfra, which reads without limits.
 
 A faulty or hostile machine must not fill this machine's memory: a step that prints too much is
-ended, and fails.
+ended, and fails. So does a step whose output ended and that never sends its exit code.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 MAX_LINES = 50_000  # of one step: `dpkg -l` prints some thousands
 MAX_BYTES = 8 << 20
 TOO_MUCH_OUTPUT = "the step printed too much, so it was ended"
+EXIT_SECONDS = (
+    60  # from the end of the output until the exit code; a real server sends both at once
+)
 _PART = 32_768
 
 
@@ -45,13 +49,21 @@ class LimitedOutput:
             yield rest.decode(errors="replace")
 
 
+def limited_exit_status(channel: Any) -> int:
+    """Return the exit code of a command of paramiko; -1 if the machine sends none in time."""
+    channel.status_event.wait(EXIT_SECONDS)
+    status: int = channel.exit_status
+    return status
+
+
 def limit_output(client: Any) -> None:
-    """Limit the output of every command that a connected client runs."""
+    """Limit the output of every command that a connected client runs, and the wait for its code."""
     exec_command: Callable[..., tuple[Any, Any, Any]] = client.exec_command
 
     def run(*args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
         stdin, stdout, stderr = exec_command(*args, **kwargs)
         channel = stdout.channel
+        channel.recv_exit_status = functools.partial(limited_exit_status, channel)
         return (
             stdin,
             LimitedOutput(stdout, channel.recv),
