@@ -197,6 +197,7 @@ EVENTS: dict[str, Tasks] = {
             "rescue": [succeed("Repair again")],
         },
     ],
+    "not_achieved": [report("Report what was not done", "as before", tag="report_failure")],
     "asks_for_login": [report("Wait for a login", "not a report", tag="request_login")],
     "rescue_fails": [
         {

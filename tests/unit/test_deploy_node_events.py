@@ -45,6 +45,18 @@ def test_interrupted_run_is_reported_with_its_reason(
     assert what in refusal.reason and fix in refusal.fix
 
 
+def test_role_that_kept_its_old_settings_fails_a_deploy_that_went_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failed = {
+        "event": "failure", "role": "ssh", "task": "Report", "message": "not kept", "journal": [],
+    }  # fmt: skip
+    ending = {"event": "run_finished", "ok": True, "failed_checks": 0, "seconds": 1.0}
+    report, _, _ = follow(monkeypatch, Link(([STARTED, failed, ending], 0)))
+    assert (report.state, report.failed, report.ok) == ("converged", 1, False)
+    assert report.failure is not None and report.failure.message == "not kept"
+
+
 @pytest.mark.parametrize(
     ("words", "fix"),
     [("Connection refused", "Look at `systemctl"), ("No space left on device", "The disk is full")],

@@ -101,6 +101,17 @@ def test_debug_task_with_the_report_tag_becomes_a_message(run: PlaybookRun) -> N
     assert messages == [{"event": "role_message", "role": "good", "text": "make an A record"}]
 
 
+def test_debug_task_with_the_failure_tag_is_a_failure_in_a_role_that_completes(
+    run: PlaybookRun,
+) -> None:
+    assert failure(run, "not_achieved") == {
+        "event": "failure", "role": "not_achieved", "task": "Report what was not done",
+        "message": "as before", "journal": [],
+    }  # fmt: skip
+    record = read_role_records(run.folder / "managed.jsonl")["not_achieved"]
+    assert record.completed and record.rescued == ["Report what was not done"]
+
+
 def test_task_with_the_login_tag_asks_for_a_login_before_it_runs(run: PlaybookRun) -> None:
     assert brief(run.events("asks_for_login"))[:3] == [
         ("role_started",),
@@ -219,7 +230,12 @@ def test_record_of_a_role_whose_tasks_all_ran_is_completed(run: PlaybookRun) -> 
     assert completed_roles(run) & set(RECORDS) == {
         "files", "loops", "commands", "handlers", "reports", "rescues",
     }  # fmt: skip
-    assert completed_roles(run) & set(EVENTS) == {"good", "asks_for_login", "rescued"}
+    assert completed_roles(run) & set(EVENTS) == {
+        "good",
+        "asks_for_login",
+        "not_achieved",
+        "rescued",
+    }
 
 
 def test_record_of_a_failed_role_is_not_completed(run: PlaybookRun) -> None:

@@ -297,7 +297,8 @@ class NodeReportBuilder:
         self.report.state = ENDINGS.get(self.mode, "converged") if event["ok"] else "failed"
         if self.mode == "plan":
             self._add_unreached_roles()
-        if not event["ok"] and not self.report.failed:
+        # A run that ends well has a failure if a role reported that it kept its old settings.
+        if (self.report.failure or not event["ok"]) and not self.report.failed:
             self.report.failed = 1
 
     def _add_unreached_roles(self) -> None:

@@ -40,6 +40,8 @@ MESSAGE_LENGTH = 2000
 COUNTS = ("ok", "changed", "failed", "skipped", "rescued")
 # A `debug` task with this tag reports something to people.
 REPORT_TAG = "report"
+# A `debug` task with this tag reports what the role did not achieve; other roles still run.
+FAILURE_TAG = "report_failure"
 # A `debug` task with this tag names a download that Ansible's check mode skips.
 DOWNLOAD_TAG = "download_estimate"
 # A task with this tag waits until the deploying side has logged in once more.
@@ -125,7 +127,7 @@ class CallbackModule(CallbackBase):
         texts = self._record_debug_messages(result)
         self._count_task(result, "changed" if changed else "ok")
         for text in texts:
-            self.write_event({"event": "role_message", "role": self.role, "text": text})
+            self._report_message(result.task, text)
 
     @_mark_play_broken_on_error
     def v2_runner_item_on_ok(self, result: Any) -> None:
@@ -219,15 +221,26 @@ class CallbackModule(CallbackBase):
 
     def _record_debug_messages(self, result: Any) -> list[str]:
         """Record the messages of a tagged `debug` task; return those that are for people."""
-        task = result.task
-        if not task.action.endswith("debug") or not {REPORT_TAG, DOWNLOAD_TAG} & set(task.tags):
+        task, known = result.task, {REPORT_TAG, FAILURE_TAG, DOWNLOAD_TAG}
+        if not task.action.endswith("debug") or not known & set(task.tags):
             return []
         items = result.result.get("results") or [result.result]
         texts = [self._mask_and_shorten(i.get("msg", "")) for i in items if not i.get("skipped")]
-        kind = "notice" if REPORT_TAG in task.tags else "download"
+        kind = "download" if DOWNLOAD_TAG in task.tags else "notice"
         for text in texts:
             self.record_for_receipt(self._role_of_task(task), **{kind: text})
         return texts if kind == "notice" else []
+
+    def _report_message(self, task: Any, text: str) -> None:
+        """Report what a `debug` task says to people; a failure also lets the role run again."""
+        if FAILURE_TAG not in task.tags:
+            self.write_event({"event": "role_message", "role": self.role, "text": text})
+            return
+        self.record_for_receipt(self._role_of_task(task), rescued=task.name)
+        self.write_event({
+            "event": "failure", "role": self.role, "task": task.name, "message": text,
+            "journal": [],
+        })  # fmt: skip
 
     def _record_effects(self, result: Any) -> None:
         """Record the handlers that a task notified, and the resources that it manages."""

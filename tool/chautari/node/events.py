@@ -255,7 +255,10 @@ class DryRunIncomplete(Event):
 
 
 class TaskFailed(Event):
-    """A task failed for good, with warnings of the journal from around that time."""
+    """A task failed for good, with warnings of the journal from around that time.
+
+    In a run that ends well, a role reports with it what it did not achieve.
+    """
 
     event: Literal["failure"]
     role: str

@@ -42,7 +42,7 @@ STATES: dict[NodeState, NodeStateWords] = {
     "disconnected": NodeStateWords(
         "disconnected", "The run may still be active on the node; its result is unknown.", "bad"
     ),
-    "failed": NodeStateWords("failed", "A task failed, and the run stopped there.", "bad"),
+    "failed": NodeStateWords("failed", "A task failed.", "bad"),
     "refused": NodeStateWords(
         "refused", "A requirement is not met, so nothing was changed.", "bad"
     ),
