@@ -103,6 +103,31 @@ def test_role_that_was_not_completed_keeps_no_manual_change(tmp_path: Path) -> N
     assert events_of(tmp_path, "manual_change_kept") == []
 
 
+def test_manual_change_that_several_roles_watch_is_reported_once(tmp_path: Path) -> None:
+    file = write_file(tmp_path / "sshd_config", "as it was\n")
+    watch = {role: lambda: [{"item": path_item(file)}] for role in ("ssh", "firewall")}
+    run_pass(tmp_path, [inputs("ssh"), inputs("firewall")], **watch)
+    write_file(file, "by hand\n")
+    run_pass(tmp_path, [inputs("ssh"), inputs("firewall")], **watch)
+    assert [event["role"] for event in events_of(tmp_path, "manual_change_kept")] == ["ssh"]
+
+
+@pytest.mark.parametrize("order", [("ssh", "firewall"), ("firewall", "ssh")])
+def test_role_reports_no_change_that_another_one_may_still_restore(
+    tmp_path: Path, order: tuple[str, str]
+) -> None:
+    """The firewall watches settings of SSH, which wait for a login."""
+    file, roles = tmp_path / "drop-in", [inputs(name) for name in order]
+    watch = [{"item": path_item(file)}]
+    writes = writes_and_records(file, "settings\n")
+    run_pass(tmp_path, roles, ssh=writes, firewall=lambda: watch)
+    file.unlink()
+    rescued = [{"rescued": "Wait for a login"}, *watch]
+    _, ansible = run_pass(tmp_path, roles, ssh=lambda: rescued, firewall=lambda: watch)
+    assert ansible.ran == [list(order)]
+    assert events_of(tmp_path, "manual_change_kept") == []
+
+
 def test_change_by_a_role_is_not_reported_as_manual(tmp_path: Path) -> None:
     """As a certificate that was refused for a while and takes its placeholder's place."""
     file = tmp_path / "certificate"

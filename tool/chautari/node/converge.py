@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -250,16 +250,32 @@ def _report_manual_changes(
     inputs count. What was unchanged before this run, and what a command of the role changed in it,
     is the role's own work.
     """
+    now = {role: receipts.load_receipt(context.state, role) for role in before}
+    complete = {role for role, new in now.items() if new and not new.incomplete_reason}
     for role, old in before.items():
-        new = receipts.load_receipt(context.state, role)
-        # A role that was not completed may still restore them.
-        if old is None or new is None or new.incomplete_reason:
+        new = now[role]
+        if old is None or new is None or role not in complete:
             continue
         if any(r["code"] in NEW_INPUTS for r in reasons[role]):
             continue
-        changes = [change for change in _manual_changes(old, new) if change in reasons[role]]
+        changes = [
+            change
+            for change in _manual_changes(old, new)
+            if role == _role_to_report(change, reasons, complete)
+        ]
         if changes:
             context.emit({"event": "manual_change_kept", "role": role, "changes": changes})
+
+
+def _role_to_report(
+    change: Reason, reasons: Mapping[str, list[Reason]], complete: set[str]
+) -> str | None:
+    """Return the role that reports a manual change: the first of those that watch the resource.
+
+    One that was not completed may still restore it, so then none of them does.
+    """
+    watching = [role for role, why in reasons.items() if change in why]
+    return watching[0] if watching and complete.issuperset(watching) else None
 
 
 def _manual_changes(old: Receipt, new: Receipt) -> list[Reason]:
