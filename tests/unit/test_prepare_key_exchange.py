@@ -117,7 +117,16 @@ def test_exchange_that_the_host_key_did_not_sign_is_refused(
         server.close()
 
 
-@pytest.mark.parametrize("change", [lambda text: text[:-1], lambda text: text[:-32] + bytes(32)])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text[:-1],
+        lambda text: text + b"x",
+        lambda text: text[:100],
+        lambda text: text[:-32] + bytes(32),
+        lambda text: text[:-32] + b"\1" + bytes(31),  # points of small order
+    ],
+)
 def test_answer_that_is_not_valid_is_refused(change: Any) -> None:
     exchange = HybridKeyExchange(paramiko.Transport(socket.socketpair()[0]))
     answer, secret = encapsulate(exchange.init)
