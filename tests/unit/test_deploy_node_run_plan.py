@@ -82,13 +82,13 @@ def test_plan_refuses_what_a_deploy_of_a_new_role_would_refuse(
     new = [{"code": "receipt_missing", "data": {}}]
     nodes.answers["bog1"] = answer("debian-12", reasons={"jitsi": new})
     refusal = Refusal("existing_state", {"role": "jitsi", "paths": ["/etc/jitsi/meet"]})
-    checking: list[bool] = []
+    preparations: list[str] = []
 
-    def fake_prepare(_: Any, __: Any, ___: Any, checks_only: bool, *____: Any) -> Any:
-        checking.append(checks_only)
+    def fake_prepare(_: Any, __: Any, ___: Any, preparation: str, *____: Any) -> Any:
+        preparations.append(preparation)
         return {"bog1": NodeReport("bog1", "", "refused", refusals=[refusal])}
 
     monkeypatch.setattr(node_run, "run_preflight_and_prepare", fake_prepare)
     bog1 = run(pipeline.plan).nodes[0]
     assert (bog1.state, [item.code for item in bog1.refusals]) == ("refused", ["existing_state"])
-    assert checking == [True] and nodes.converged == []
+    assert preparations == ["check"] and nodes.converged == []
