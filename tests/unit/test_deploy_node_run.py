@@ -97,6 +97,16 @@ def test_download_starts_a_run_only_on_outdated_nodes(nodes: Nodes, run: Any) ->
     assert nodes.about["bog1"]["mode"] == "download"
 
 
+def test_machines_are_prepared_and_no_role_runs(
+    nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline.supervisor, "run_preflight_and_prepare", nodes.prepare)
+    nodes.outcome["med1"] = "unreachable"
+    report = run(pipeline.prepare_nodes)
+    assert states(report) == {"bog1": "prepared", "med1": "unreachable"}
+    assert (nodes.converged, report.nodes[0].ok) == ([], True)
+
+
 def test_outdated_node_converges_without_preparation(nodes: Nodes, run: Any) -> None:
     nodes.answers["bog1"] = answer("debian-12", reasons={"base": CHANGED}, up_to_date=[])
     run(checks=False)

@@ -66,11 +66,12 @@ def test_run_that_did_not_finish_here_is_skipped(state: NodeState, case: str, re
     assert skipped is not None and skipped.get("message") == reason
 
 
-def test_checks_without_a_deploy_reach_the_node() -> None:
+@pytest.mark.parametrize(("state", "case"), [("verified", "reach"), ("prepared", "prepare")])
+def test_case_of_a_node_names_what_succeeded(state: NodeState, case: str) -> None:
     report = good_report()
-    report.nodes[0].state = "verified"
+    report.nodes[0].state = state
     found = parsed(report).find("testsuite/testcase")
-    assert found is not None and (found.get("name"), len(found)) == ("reach", 0)
+    assert found is not None and (found.get("name"), len(found)) == (case, 0)
 
 
 def test_each_suite_names_the_doubles() -> None:

@@ -10,7 +10,7 @@ from chautari.report.text_format import escape_unsafe_characters, to_one_line
 
 # What ran is the name of a node's case: a plan that succeeds says nothing about a deploy.
 _CASES: dict[NodeState, str] = {
-    "verified": "reach", "planned": "plan", "downloaded": "download"
+    "verified": "reach", "planned": "plan", "downloaded": "download", "prepared": "prepare",
 }  # fmt: skip
 
 

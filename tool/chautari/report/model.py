@@ -16,11 +16,11 @@ from chautari.report.text_format import languages_text
 Outcome = Literal["passed", "failed", "skipped"]
 NodeState = Literal[
     "converged", "failed", "refused", "unreachable", "busy", "detached", "disconnected", "verified",
-    "planned", "downloaded",
+    "planned", "downloaded", "prepared",
 ]  # fmt: skip
 # The state of a node where everything succeeded, by the mode; the default is `converged`.
 ENDINGS: dict[str, NodeState] = {
-    "verify": "verified", "plan": "planned", "download": "downloaded"
+    "verify": "verified", "plan": "planned", "download": "downloaded", "prepare": "prepared",
 }  # fmt: skip
 
 

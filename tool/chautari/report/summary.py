@@ -36,6 +36,7 @@ STATES: dict[NodeState, NodeStateWords] = {
     "downloaded": NodeStateWords(
         "downloaded", "The downloads for the next deploy are on the node; no role ran.", "good"
     ),
+    "prepared": NodeStateWords("prepared", "Ansible can run on the node; no role ran.", "good"),
     "detached": NodeStateWords(
         "still running", "The run continues on the node. Run the command again to see it.", "wait"
     ),
