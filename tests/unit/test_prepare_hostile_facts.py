@@ -78,7 +78,7 @@ def orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "nodes": [node | {"name": name} for name in ("bog1", "med1")], "marker": "m" * 64,
-        "requirements": "pip==1\n", "operator": "ana", "parallel": 2, "checking": False,
+        "requirements": "pip==1\n", "operator": "ana", "parallel": 2, "preparation": "claim",
     }  # fmt: skip
 
 
