@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from chautari.checks.containers import check_temporary_files_on_disk
+
 pytestmark = pytest.mark.role("greenlight")
 
 UNIT = "greenlight"
@@ -49,6 +51,12 @@ def test_it_says_that_it_is_well(host: Any, settings: dict[str, Any]) -> None:
         ).stdout.strip()
     )
     assert said == "success", said
+
+
+@pytest.mark.advice("Deploy again: it mounts the directory of temporary files.", units=[UNIT])
+def test_temporary_files_are_on_the_disk(host: Any) -> None:
+    """Uploads pass through the disk, not through memory, and old ones are deleted"""
+    check_temporary_files_on_disk(host, "greenlight", UNIT)
 
 
 @pytest.mark.advice("Deploy again: it sets the mode of the file.", units=[])

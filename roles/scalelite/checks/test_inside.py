@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from chautari.checks.containers import check_temporary_files_on_disk
+
 pytestmark = pytest.mark.role("scalelite")
 
 UNITS = ["scalelite-api", "scalelite-poller"]
@@ -43,6 +45,13 @@ def test_servers_are_those_of_the_region(host: Any, settings: dict[str, Any]) ->
         assert f"url: {url}" in known[name], f"{name} has another address"
     other = [name for name in set(known) - set(wanted) if "enabled" in known[name]]
     assert not other, f"accepts meetings, and is not in this region: {other}"
+
+
+@pytest.mark.advice("Deploy again: it mounts the directory of temporary files.", units=UNITS)
+def test_temporary_files_are_on_the_disk(host: Any) -> None:
+    """Temporary files are on the disk, not in memory, and old ones are deleted"""
+    for name in UNITS:
+        check_temporary_files_on_disk(host, "scalelite", name)
 
 
 @pytest.mark.advice("Deploy again: it sets the mode of the file.", units=[])
