@@ -21,5 +21,5 @@ def check_temporary_files_on_disk(host: Any, name: str, container: str) -> None:
     found = host.file(path)
     assert (found.user, found.mode) == ("root", 0o1777), f"{path} has the mode {found.mode:o}"
     assert host.file("/var/cache/chautari").mode == 0o700, "other accounts can reach it"
-    old = host.check_output("find %s -mindepth 1 -mtime +2", path).split()
+    old = host.check_output("find %s -mindepth 1 -atime +2 -ctime +2 -mtime +2", path).split()
     assert not old, f"files older than two days stay there: {old[:5]}"
