@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from role_samples import ROLES, Data, module, read, tasks
 
 TASKS = ROLES / "nextcloud" / "tasks"
@@ -57,3 +61,45 @@ def test_background_jobs_run_after_an_installation_and_an_upgrade() -> None:
         if task["name"] == "Run background jobs of Nextcloud"
     ]
     assert module(handler)[1] == {"name": "nextcloud-cron.service", "state": "started"}
+
+
+def commands_of_occ(file: str) -> list[Data]:
+    """Return the tasks of a file that run occ."""
+    return [
+        task
+        for task in tasks(read(TASKS / file))
+        if task.get("ansible.builtin.command", {}).get("argv", [""])[0] == "occ"
+    ]
+
+
+@pytest.mark.parametrize("file", ["wait.yml", "point.yml"])
+def test_tasks_before_the_switch_ask_the_release_to_install(file: str) -> None:
+    """The release in use may be broken."""
+    found = commands_of_occ(file)
+    assert found
+    for task in found:
+        assert "__nextcloud_release_path" in task["environment"]["NEXTCLOUD_RELEASE"], task["name"]
+
+
+def test_no_other_task_before_the_switch_needs_the_release_in_use() -> None:
+    assert not commands_of_occ("database.yml")
+    [before] = commands_of_occ("prove_before.yml")
+    assert before["failed_when"] == f"{before['register']}.rc is not defined"
+
+
+@pytest.mark.parametrize(
+    ("environment", "release"),
+    [
+        ({}, "/opt/nextcloud/current"),
+        ({"NEXTCLOUD_RELEASE": "/opt/nextcloud/releases/a"}, "/opt/nextcloud/releases/a"),
+    ],
+)
+def test_occ_runs_the_release_that_the_environment_names(
+    environment: dict[str, str], release: str, tmp_path: Path
+) -> None:
+    (tmp_path / "runuser").write_text('#!/bin/sh\necho "$*"\n')
+    (tmp_path / "runuser").chmod(0o755)
+    argv = ["sh", str(ROLES / "nextcloud/files/occ"), "status"]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    found = subprocess.check_output(argv, env={"PATH": path, **environment}, text=True)
+    assert found == f"-u www-data -- php -f {release}/occ -- status\n"
