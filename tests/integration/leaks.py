@@ -39,8 +39,6 @@ CLOSED_FILES = (
     "grep -rlsaF -D skip -f - /var/lib/chautari /run/chautari /var/cache /tmp /var/tmp /var/log"
     "; true"
 )
-# The same for folders of this machine, which follow.
-LOCAL_FILES = ("grep", "-rlsaF", "-D", "skip", "-f", "-")
 JOURNAL = "journalctl --no-pager -o cat"
 # A line of these files: it shows that a search finds what is there.
 CONTROL = "root:x:0:0:"
@@ -64,7 +62,7 @@ class ArgumentSampler:
 
 def local_files_with(patterns: Iterable[str], *folders: Path) -> list[Path]:
     """Return the files of this machine below `folders` that contain one of the patterns."""
-    argv = as_root([*LOCAL_FILES, *map(str, folders)])
+    argv = as_root(["grep", "-rlsaF", "-D", "skip", "-f", "-", *map(str, folders)])
     found = subprocess.run(
         argv, input="\n".join(patterns), stdout=subprocess.PIPE, text=True, check=False
     )
