@@ -137,6 +137,12 @@ def test_elements_of_answers_exist_upstream() -> None:
     assert {"meetingID", "attendees", "playback"} <= found <= set(FACTS["elements"])
 
 
+def test_library_for_apply_config_has_upstream_s_names() -> None:
+    text = (SOURCES / "bbb-config/root/usr/lib/bbb-conf/apply-lib.sh").read_text()
+    found = set(re.findall(r"(?m)^(\w+)(?:=|\(\))", text))
+    assert {"IP", "enableUFWRules"} <= found <= set(FACTS["apply_lib"])
+
+
 def test_options_of_bbb_conf_exist_upstream() -> None:
     options = set(re.findall(r"^ +--([a-z-]+)", bbb_conf.USAGE, re.M))
     assert {"check", "restart", "status"} <= options <= set(FACTS["options"])

@@ -4,9 +4,9 @@ BBB_WEB_CONFIG=/usr/share/bbb-web/WEB-INF/classes/bigbluebutton.properties
 BBB_WEB_ETC_CONFIG=/etc/bigbluebutton/bbb-web.properties
 HTML5_CONFIG=/usr/share/bigbluebutton/html5-client/private/config/settings.yml
 IP=$(hostname -I | sed 's/ .*//g')
-URL=$(cat "$BBB_WEB_CONFIG" "$BBB_WEB_ETC_CONFIG" 2> /dev/null | sed -n 's/^bigbluebutton.web.serverURL=//p' | tail -n 1)
-PROTOCOL=${URL%%:*}
-HOST=${URL##*/}
+SERVER_URL=$(cat "$BBB_WEB_CONFIG" "$BBB_WEB_ETC_CONFIG" 2> /dev/null | sed -n 's/^bigbluebutton.web.serverURL=//p' | tail -n 1)
+PROTOCOL=${SERVER_URL%%:*}
+HOST=${SERVER_URL##*/}
 
 enableHTML5ClientLog() {
     echo "  - the double keeps no log of clients"
