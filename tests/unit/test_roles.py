@@ -262,3 +262,11 @@ def test_downloads_that_check_mode_skips_are_reported(role: str) -> None:
     guarded = re.search(r"ansible_check_mode or .*(?:candidate|packages_known|\(none\))", text)
     fetches = any(command in text for command in ("get_url", "download-archive", "podman, pull"))
     assert bool(reported) == bool(guarded or (fetches and role not in KEYS))
+
+
+@pytest.mark.parametrize("role", ["jitsi", "videobridge"])
+def test_copies_of_earlier_answers_are_emptied_in_each_run(role: str) -> None:
+    """An interrupted run may have changed the answers and left their copies."""
+    found = tasks(read(ROLES / role / "tasks" / "answers.yml"))
+    [task] = [task for task in found if "truncate" in str(module(task)[1])]
+    assert "when" not in task and task["changed_when"] is False
