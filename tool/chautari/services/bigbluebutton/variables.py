@@ -50,6 +50,7 @@ def bigbluebutton_variables(context: NodeContext) -> Variables:
         "bigbluebutton_address6": node.address6 or "",
         "bigbluebutton_release": settings.release,
         "bigbluebutton_language": region.languages[0].split("_")[0],
+        "bigbluebutton_languages": list(region.languages),
         "bigbluebutton_low_bandwidth": region.bandwidth == "low",
         "bigbluebutton_recordings": settings.recordings,
         "bigbluebutton_keep_days": settings.keep_days,
