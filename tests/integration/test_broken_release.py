@@ -10,16 +10,20 @@ from tests.integration.conftest import Proof
 pytestmark = [pytest.mark.containers, pytest.mark.one_node, pytest.mark.usefixtures("deployed")]
 NODE = "cloud"
 ROOT = "/opt/nextcloud"
-# A copy of the release in use without `occ`, which a record says that it worked.
+# An empty release with a record that it worked, or one without its command.
 BREAK = """
-cp -a {good} {root}/releases/0-broken && rm {root}/releases/0-broken/occ &&
+cp -a {good} {root}/releases/0-broken && {damage} &&
 ln -sfn {root}/releases/0-broken {root}/current && touch {root}/proofs/0-broken
 """
 
 
-def test_broken_release_does_not_keep_its_successor_away(proof: Proof) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    ["rm {root}/releases/0-broken/occ", "find {root}/releases/0-broken -mindepth 1 -delete"],
+)
+def test_broken_release_does_not_keep_its_successor_away(proof: Proof, damage: str) -> None:
     good = proof.on(NODE, "readlink", f"{ROOT}/current").strip()
-    proof.on(NODE, "sh", "-c", BREAK.format(good=good, root=ROOT))
+    proof.on(NODE, "sh", "-c", BREAK.format(good=good, root=ROOT, damage=damage.format(root=ROOT)))
     outcome = proof.deploy("region", "--no-checks", "--json", "--node", NODE)
     assert outcome.code == 0, outcome.problems
     assert proof.on(NODE, "readlink", f"{ROOT}/current").strip() == good
