@@ -20,21 +20,20 @@ def lookup_dns_records(names: Iterable[str], server: str = "") -> Answers:
     `server` is the IP address of the name server to ask; the system's are asked without one.
     """
     # Imported here: most deploys ask nothing.
-    import dns.exception
-    import dns.resolver
+    from dns import exception, resolver
 
-    resolver = dns.resolver.Resolver(configure=not server)
+    client = resolver.Resolver(configure=not server)
     if server:
-        resolver.nameservers = [server]
+        client.nameservers = [server]
     found: Answers = {}
     for name in names:
         for kind in ("A", "AAAA"):
             try:
-                answer = resolver.resolve(f"{name}.", kind, lifetime=SECONDS)
+                answer = client.resolve(f"{name}.", kind, lifetime=SECONDS)
                 found[kind, name] = tuple(sorted(item.to_text() for item in answer))
-            except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
+            except (resolver.NoAnswer, resolver.NXDOMAIN):
                 found[kind, name] = ()
-            except dns.exception.DNSException:
+            except exception.DNSException:
                 found[kind, name] = None
     return found
 
