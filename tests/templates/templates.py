@@ -43,6 +43,7 @@ FOUND: Variables = {
     "__redis_private_users": {"rc": 0},
     "__mariadb_database": {"name": "polls_db", "owner": "framadate"},
     "__postgresql_database": {"name": "nextcloud", "owner": "nextcloud"},
+    "app_container_database_port": "5433",
     "__bigbluebutton_there": {"results": [{"stat": {"exists": True}} for _ in range(4)]},
     "__containers_etc": {"stat": {"exists": True}},
     "__bigbluebutton_binding": {"rc": 0},

@@ -204,6 +204,33 @@ def test_postgresql_is_sized_and_listens_on_loopback(
     assert "listen_addresses = 'localhost'" in text
 
 
+@pytest.mark.parametrize(
+    ("settings", "own", "port"),
+    [
+        ("#port = 1\nport = 5433\t\t# (change requires restart)\n", "", "5433"),
+        ("port = 5433\n", "port = '6000'\n", "6000"),
+        ("# port = 1\n", "listen_addresses = 'localhost'\n", "5432"),
+    ],
+)
+def test_command_asks_the_cluster_of_the_role_on_its_port(
+    settings: str, own: str, port: str, tmp_path: Path
+) -> None:
+    script = render("postgresql", "chautari-psql.j2", variables(tmp_path, "postgresql", "12"))
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "postgresql.conf").write_text(settings)
+    (tmp_path / "conf.d" / "chautari.conf").write_text(own)
+    script = script.replace("/etc/postgresql/15/main", str(tmp_path))
+    script = re.sub("exec setpriv .*--clear-groups", "echo", script)
+    done = subprocess.run(
+        ["sh", "-s", "--", "-c", "SHOW port"],
+        input=script,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"/usr/lib/postgresql/15/bin/psql --port={port} -c SHOW port\n"
+
+
 def test_password_is_quoted_in_sql(tmp_path: Path) -> None:
     hostile = {"nextcloud": f"it's\\:{JINJA}"}
     given = variables(tmp_path, "postgresql", "13", postgresql_passwords=hostile)

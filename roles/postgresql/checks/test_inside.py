@@ -8,7 +8,6 @@ import pytest
 pytestmark = pytest.mark.role("postgresql")
 
 UNIT = "postgresql@*-main"
-LOG = "/var/log/postgresql/postgresql-*-main.log"
 # What restarts and logins with a wrong password leave behind; logins have a check of their own.
 HARMLESS = (
     "the database system is starting up",
@@ -21,21 +20,27 @@ LOOK = "Read its journal: journalctl -u 'postgresql@*'. Then deploy again."
 
 def ask(host: Any, database: str, statement: str) -> str:
     """One value out of a database, asked as its administrator."""
-    answer = host.run("cd / && runuser -u postgres -- psql -XtAq -d %s -c %s", database, statement)
+    answer = host.run("chautari-psql -XtAq -d %s -c %s", database, statement)
     assert answer.rc == 0, answer.stderr
     return str(answer.stdout).strip()
 
 
+def release(host: Any) -> str:
+    """The release of the cluster that has our settings; others may have clusters too."""
+    found = host.run("ls /etc/postgresql/*/main/conf.d/chautari.conf").stdout.split()
+    assert found, "there is no database cluster with our settings"
+    return str(found[-1].split("/")[3])
+
+
 def cluster(host: Any) -> str:
-    """The unit of the one cluster, such as postgresql@15-main."""
-    version, name = host.run("pg_lsclusters --no-header").stdout.split()[:2]
-    return f"postgresql@{version}-{name}"
+    """The unit of our cluster, such as postgresql@15-main."""
+    return f"postgresql@{release(host)}-main"
 
 
 @pytest.mark.advice("Deploy again: the package postgresql is missing.", units=[UNIT])
 def test_package_is_installed(host: Any) -> None:
     """PostgreSQL is installed"""
-    assert host.run("pg_lsclusters --no-header").stdout.strip(), "there is no database cluster"
+    assert host.package(f"postgresql-{release(host)}").is_installed
 
 
 @pytest.mark.advice(LOOK, units=[UNIT])
@@ -92,13 +97,15 @@ def test_owners_are_plain_accounts(host: Any, settings: dict[str, Any]) -> None:
 @pytest.mark.advice("Deploy again: it sets the passwords from the region's secrets.", units=[UNIT])
 def test_owners_log_in(host: Any, settings: dict[str, Any]) -> None:
     """Owners log in over loopback, with a password that only root can read"""
+    port = ask(host, "postgres", "SHOW port")
     for database in settings["postgresql_databases"]:
         path = f"/etc/chautari/postgresql/{database['owner']}.pgpass"
         file = host.file(path)
         assert (file.user, file.mode) == ("root", 0o600), f"{path}: {file.user} {file.mode:o}"
         answer = host.run(
-            "PGPASSFILE=%s psql -XtAw -h 127.0.0.1 -U %s -d %s -c 'SELECT 1'",
+            "PGPASSFILE=%s psql -XtAw -h 127.0.0.1 -p %s -U %s -d %s -c 'SELECT 1'",
             path,
+            port,
             database["owner"],
             database["name"],
         )
@@ -130,7 +137,8 @@ def test_log_is_free_of_errors(host: Any, since: str) -> None:
         f"SELECT (to_timestamp({float(since[1:])}) AT TIME ZONE current_setting('log_timezone'))"
         "::timestamp(3)",
     )
-    lines = host.check_output(f"cat {LOG}").splitlines()
+    log = f"/var/log/postgresql/postgresql-{release(host)}-main.log"
+    lines = host.check_output("cat %s", log).splitlines()
     errors = [
         line
         for line in lines
