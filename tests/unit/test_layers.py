@@ -28,6 +28,7 @@ LAYERS = (
         "chautari.preflight.facts",
         "chautari.preflight.requirements",
         "chautari.preflight.existing_state",
+        "chautari.preflight.listeners",
         "chautari.preflight.ssh_access",
     ),
     ("chautari.report",),

@@ -26,7 +26,7 @@ from chautari.ssh.target import SSHTarget
 CASES = 60 if ALL else 15
 SECONDS = 5  # that one machine may keep the worker busy; it serves all nodes
 MORE = [
-    "listener=*:80 users:((\"apache2\",pid=5,fd=3))", "listener=[::]:443 nginx",
+    "listener=tcp *:80 users:((\"apache2\",pid=5,fd=3))", "listener=tcp [::]:443 nginx",
     "existing=mail /etc/postfix/main.cf", "existing=firewall nftables: inet coop",
     "access=ana groups ana", "access=ana allowusers root", "address6=20010db8" + "0" * 24,
     "deployed=base", "container=none", "cores=2", "free_kb:/var=90000000",
@@ -69,16 +69,17 @@ def orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(worker.logging, "disable", lambda _: None)
     monkeypatch.setattr(Link, "cut", set())
     monkeypatch.setattr(Link, "ran", [])
-    required = NodeRequirements("debian-12", ("nextcloud",), True, address="203.0.113.10")
+    required = NodeRequirements("debian-12", ("nextcloud",), address="203.0.113.10")
     node = {
         "address": "203.0.113.10", "port": 22, "user": "root", "key": "", "key_password": "",
         "known_hosts": str(tmp_path / "known"), "resolver": "", "host_key": "",
-        "required": required._asdict(), "roles": ["base", "mail"], "adopt": [],
-        "takes_over": {"mail": ["/etc/postfix/main.cf"]}, "operators": ["ana"],
+        "required": required._asdict(), "adopt": [], "open_ports": [],
+        "takes_over": {"mail": ["/etc/postfix/main.cf"], "nginx": ["listener:80/tcp nginx"]},
+        "operators": ["ana"],
     }  # fmt: skip
     return {
         "nodes": [node | {"name": name} for name in ("bog1", "med1")], "marker": "m" * 64,
-        "requirements": "pip==1\n", "operator": "ana", "parallel": 2, "preparation": "claim",
+        "requirements": "pip==1\n", "operator": "ana", "parallel": 2, "preparation": "adopt",
     }  # fmt: skip
 
 

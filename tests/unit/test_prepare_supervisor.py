@@ -22,7 +22,7 @@ from region_samples import load_sample_region
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import node_environment, supervisor, worker
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.render.role_inputs import replaced_path_patterns
+from chautari.render.role_inputs import existing_state_of_others
 from chautari.report.model import NodeReport, Notice, Refusal
 from chautari.ssh.target import ssh_targets
 
@@ -49,7 +49,7 @@ def prepare_nodes(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     *events: dict[str, Any],
-    preparation: Any = "claim",
+    preparation: Any = "adopt",
 ) -> dict[str, NodeReport]:
     monkeypatch.setattr(Child, "events", events)
     monkeypatch.setattr(supervisor, "RunningCommand", Child)
@@ -117,19 +117,21 @@ def test_orders_name_what_each_node_needs(tmp_path: Path, monkeypatch: pytest.Mo
         "host_key": "",
         "key_password": None,
         "resolver": "",
-        "required": plain(NodeRequirements("debian-12", (), False, address="203.0.113.10")),
-        "roles": ["base", "ssh", "firewall", "mail"],
+        "required": plain(NodeRequirements("debian-12", (), address="203.0.113.10")),
         "takes_over": {
-            role: replaced_path_patterns(role) for role in ("base", "ssh", "firewall", "mail")
+            role: existing_state_of_others(role, "debian-12")
+            for role in ("base", "ssh", "firewall", "mail")
         },
+        "open_ports": [],
         "adopt": [],
         "operators": ["ana"],
     }  # fmt: skip
     assert med1["required"] == plain(
         NodeRequirements(
-            "debian-13", ("nextcloud",), True, address="203.0.113.11", address6="2001:db8::11"
+            "debian-13", ("nextcloud",), address="203.0.113.11", address6="2001:db8::11"
         )
     )
+    assert med1["open_ports"] == ["80/tcp", "443/tcp"]
     assert Child.orders["preparation"] == "check"
 
 
@@ -234,7 +236,7 @@ def test_unusual_machine_keeps_the_others_and_few_are_prepared_at_once(
     orders = {
         "nodes": nodes,
         "marker": "m",
-        "preparation": "claim",
+        "preparation": "adopt",
         "parallel": 3,
         "requirements": "",
     }

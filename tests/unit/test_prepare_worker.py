@@ -121,8 +121,8 @@ def work(
     node = {
         "address": "203.0.113.1", "port": 22, "user": "root", "key": "", "key_password": "",
         "known_hosts": str(tmp_path / "known"), "resolver": "", "host_key": "",
-        "required": {"os": "debian-12"}, "roles": ["base"], "takes_over": {}, "adopt": [],
-        "operators": [],
+        "required": {"os": "debian-12"}, "takes_over": {}, "adopt": ["nginx"],
+        "operators": [], "open_ports": [],
     }  # fmt: skip
     orders = {
         "nodes": [node | {"name": name} for name in ("n0", "n1", "n2")], "marker": "m" * 64,
@@ -142,7 +142,7 @@ def work(
     def run(
         trouble: dict[tuple[str, str], Exception | list[str]] | None = None,
         *cut: str,
-        preparation: str = "claim",
+        preparation: str = "adopt",
     ) -> dict[str, Event]:
         orders["preparation"] = preparation
         monkeypatch.setattr(Link, "trouble", trouble or {})
@@ -192,13 +192,16 @@ def test_failed_connection_has_the_words_of_the_system(cause: Exception, words: 
     assert worker._connect_error_text(failed.value) == words
 
 
-@pytest.mark.parametrize(("preparation", "claims"), [("claim", 3), ("install", 0)])
-def test_only_a_deploy_claims_the_roles_of_a_machine(
-    work: Work, preparation: str, claims: int
-) -> None:
-    assert kinds(work(preparation=preparation)) == ["prepared"] * 3
+@pytest.mark.parametrize(("preparation", "copies"), [("adopt", 3), ("install", 0)])
+def test_only_a_deploy_copies_what_it_adopts(work: Work, preparation: str, copies: int) -> None:
+    lines = [facts.START, *TOLD, "existing=nginx /etc/nginx/nginx.conf"]
+    found: dict[tuple[str, str], Exception | list[str]] = {
+        (name, FACTS_SCRIPT): lines for name in ("n0", "n1", "n2")
+    }
+    assert kinds(work(found, preparation=preparation)) == ["prepared"] * 3
     assert sum("-m pip install" in command for _, command, _ in Link.ran) == 3
-    assert sum("claim_roles base" in command for _, command, _ in Link.ran) == claims
+    calls = ["adopt_paths /etc/nginx/nginx.conf" in command for _, command, _ in Link.ran]
+    assert sum(calls) == copies
 
 
 @pytest.mark.parametrize("error", [EOFError(), ConnectError("no channel"), OSError("gone")])

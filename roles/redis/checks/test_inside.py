@@ -58,7 +58,6 @@ def test_no_tcp_port_is_open(host: Any, settings: dict[str, Any]) -> None:
         return
     port = host.run("redis-cli -s %s CONFIG GET port", SOCKET).stdout.split()
     assert port == ["port", "0"], f"Redis answers: {port}"
-    assert ":6379 " not in host.run("ss -Hltn").stdout, "port 6379 is open"
 
 
 @pytest.mark.advice("Deploy again: it sets owner and mode of the socket.", units=["redis-server"])

@@ -41,7 +41,7 @@ from chautari.ssh.target import SSHTarget, ssh_targets
 Mode = Literal["deploy", "verify", "plan", "download"]
 # What a preparation may do to a node in each mode.
 _PREPARATIONS: dict[Mode, Preparation] = {
-    "deploy": "claim", "verify": "check", "plan": "check", "download": "install",
+    "deploy": "adopt", "verify": "check", "plan": "check", "download": "install",
 }  # fmt: skip
 # Reasons that make the whole preflight necessary again.
 _PREFLIGHT_REASONS = frozenset({"receipt_missing", "receipt_damaged"})

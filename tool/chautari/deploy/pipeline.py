@@ -61,7 +61,7 @@ def prepare_nodes(request: Request, tell: Listener, say: Say) -> RegionReport:
         context.loaded_region, context.endpoints, request.node_names(), request.identities
     )
     found = supervisor.run_preflight_and_prepare(
-        region, reached, tell, "claim", resolver, request.parallel
+        region, reached, tell, "adopt", resolver, request.parallel
     )
     report.nodes = list(found.values())
     return region_report.finalize_report(report, context, "prepare", time.monotonic() - began)

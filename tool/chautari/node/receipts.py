@@ -255,6 +255,11 @@ def delete_records_of_role(state: Path, role: str) -> None:
     pending_handlers_file(state, role).unlink(missing_ok=True)
     for folder in _folders_recording_installed_roles(state):
         (folder / role).unlink(missing_ok=True)
+    # What changes from now on belongs to others; what is older, the role left behind. The preflight
+    # compares the times.
+    removed = state / "removed"
+    removed.mkdir(exist_ok=True, mode=0o700)
+    (removed / role).touch()
 
 
 # ── Handlers that an interrupted run may have skipped ────────────────────────────────────────

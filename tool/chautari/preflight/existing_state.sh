@@ -19,7 +19,23 @@ is_packaged() {
 
 # A role that ran on this node, or began to, made the files that it takes over.
 is_ours() {
-  [ -e "$state/receipts/$1.json" ] || [ -e "$state/claimed/$1" ]
+  [ -e "$state/receipts/$1.json" ] || [ -e "$state/installed/$1" ] || [ -e "$state/carried/$1" ]
+}
+
+report_ours() {
+  for role in "$@"; do
+    ! is_ours "$role" || echo "ours=$role"
+  done
+}
+
+# What did not change since our role was removed, the role left behind.
+is_left_behind() {
+  [ -e "$state/removed/$1" ] && [ -z "$(find "$2" -cnewer "$state/removed/$1" -print -quit)" ]
+}
+
+# Another role wrote the file, such as the apt source that two roles need.
+is_tracked() {
+  grep -qsF -- "\"$1\"" "$state"/receipts/*.json
 }
 
 report_existing() {
@@ -28,7 +44,43 @@ report_existing() {
   ! is_ours "$role" || return 0
   for path in "$@"; do
     [ -e "$path" ] || [ -L "$path" ] || continue
-    is_packaged "$path" || echo "existing=$role $path"
+    is_packaged "$path" || is_left_behind "$role" "$path" || is_tracked "$path" ||
+      echo "existing=$role $path"
+  done
+}
+
+# A package whose own script writes the file, such as popularity-contest.
+is_written_by_package() {
+  ! dpkg-query --search "$1" >/dev/null 2>&1 && grep -qsF -- "$1" /var/lib/dpkg/info/*.postinst
+}
+
+# Jobs keep running while roles replace what they use.
+report_existing_jobs() {
+  ! is_ours "$1" || return 0
+  for path in /etc/crontab /etc/anacrontab /etc/cron.*/* /var/spool/cron/crontabs/* \
+    /etc/systemd/system/*.timer; do
+    [ -f "$path" ] || continue
+    grep -qE '^[[:space:]]*[^#[:space:]]' "$path" || continue
+    is_packaged "$path" || is_written_by_package "$path" || echo "existing=$1 cron: $path"
+  done
+}
+
+# Debian's own setting of Exim: mail of this machine only.
+is_unused_exim() {
+  [ ! -e /etc/exim4/exim4.conf ] &&
+    grep -qsE "^dc_eximconfig_configtype='(local|none)'" /etc/exim4/update-exim4.conf.conf
+}
+
+# apt removes them when it installs Postfix.
+report_existing_mail_servers() {
+  ! is_ours "$1" || return 0
+  dpkg-query --show --showformat='${db:Status-Abbrev}|${Package}|${Provides}\n' 2>/dev/null |
+    grep '^ii .*mail-transport-agent' | while IFS='|' read -r _ package _; do
+    case $package in
+      postfix | lsb-invalid-mta) continue ;;
+      exim4-*) ! is_unused_exim || continue ;;
+    esac
+    echo "existing=$1 package: $package"
   done
 }
 
@@ -56,11 +108,15 @@ report_existing_logins() {
   done
 }
 
-# Rules of others stay in the kernel when their file is replaced, and drop what ours accept.
+# Rules of others stay in the kernel when their file is replaced, and drop what ours accept. Chains that
+# forward packets, such as Docker's, do not; nor do rules for some senders, such as those of fail2ban.
+drops_others='hook input .*policy drop|^[[:space:]]*(counter packets [0-9]+ bytes [0-9]+ )?(drop|reject( with .*)?)$'
+
 report_existing_tables() {
   ! is_ours "$1" || return 0
   nft list tables 2>/dev/null | while read -r _ family name; do
-    if nft list table "$family" "$name" 2>/dev/null | grep -q 'policy drop'; then
+    rules=$(nft list table "$family" "$name" 2>/dev/null)
+    if echo "$rules" | grep -q 'hook input ' && echo "$rules" | grep -qE "$drops_others"; then
       echo "existing=$1 nftables: $family $name"
     fi
   done

@@ -10,6 +10,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 from chautari.preflight import existing_state, ssh_access
+from chautari.preflight.listeners import MAX_LISTENERS, Listener, parse_listener
 
 SCRIPT = Path(__file__).with_name("facts.sh").read_text()
 START = "chautari-facts"
@@ -21,11 +22,12 @@ _NO_VALUE = ("", "unknown-unknown")
 class Facts:
     """A machine as the script found it. `skew` is node time minus ours, in seconds.
 
-    `free` maps mount points to free kB, `listeners` local addresses to process descriptions;
-    `container` is what holds the machine when it is no machine of its own (lxc, openvz, podman);
+    `free` maps mount points to free kB; `listeners` are sockets that wait for others; `container`
+    is what holds the machine when it is no machine of its own (lxc, openvz, podman);
     `addresses6` are its public IPv6 addresses. `missing` names the facts that every machine has
     and this one did not report. `existing` are pairs of a role and what it would replace, although
-    it did not make it. `access` holds the settings of sshd that apply to the operators.
+    it did not make it; `ours` are the roles that ran there, or began to. `access` holds the
+    settings of sshd that apply to the operators.
     """
 
     os: str = ""
@@ -42,9 +44,10 @@ class Facts:
     deployed: str = ""
     free: dict[str, int] = field(default_factory=dict)
     free_inodes: dict[str, int] = field(default_factory=dict)
-    listeners: tuple[tuple[str, str], ...] = ()
+    listeners: tuple[Listener, ...] = ()
     missing: tuple[str, ...] = ()
     existing: tuple[tuple[str, str], ...] = ()
+    ours: frozenset[str] = frozenset()
     access: tuple[ssh_access.Access, ...] = ()
 
 
@@ -95,7 +98,8 @@ def parse_facts(lines: list[str], asked: float, answered: float) -> Facts:
     single: dict[str, str] = {}
     free: dict[str, int] = {}
     inodes: dict[str, int] = {}
-    listeners: list[tuple[str, str]] = []
+    listeners: list[Listener] = []
+    ours: set[str] = set()
     addresses6: list[str] = []
     existing: list[tuple[str, str]] = []
     access: list[ssh_access.Access] = []
@@ -105,9 +109,10 @@ def parse_facts(lines: list[str], asked: float, answered: float) -> Facts:
             free[key.removeprefix("free_kb:")] = _parse_number(value)
         elif key.startswith("free_inodes:"):
             inodes[key.removeprefix("free_inodes:")] = _parse_number(value)
-        elif key == "listener":
-            local, _, process = value.partition(" ")
-            listeners.append((local, process.strip()))
+        elif key == "listener" and len(listeners) < MAX_LISTENERS:
+            listeners += filter(None, [parse_listener(value)])
+        elif key == "ours" and len(ours) < existing_state.MAX_ITEMS:
+            ours.add(value)
         elif key == "existing" and len(existing) < existing_state.MAX_ITEMS:
             role, _, path = value.partition(" ")
             existing.append((role, path))
@@ -136,6 +141,7 @@ def parse_facts(lines: list[str], asked: float, answered: float) -> Facts:
         free_inodes=inodes,
         listeners=tuple(listeners),
         existing=tuple(existing),
+        ours=frozenset(ours),
         access=tuple(access),
         missing=tuple(key for key in _EVERY_MACHINE if single.get(key, "") in _NO_VALUE),
     )

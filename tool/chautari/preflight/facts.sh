@@ -27,6 +27,6 @@ for path in / /var /opt; do
   echo "free_inodes:$path=$(df -Pi "$path" | tail -n 1 | (read -r _ _ _ free _; echo "$free"))"
 done
 echo "venv=$(cat /opt/chautari/venv/chautari-lock 2>/dev/null)"
-$root ss -Hltnp 2>/dev/null | while read -r _ _ _ local _ process; do
-  echo "listener=$local $process"
+$root ss -Hlntup 2>/dev/null | while read -r protocol _ _ _ local _ process; do
+  echo "listener=$protocol $local $process"
 done

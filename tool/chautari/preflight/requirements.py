@@ -10,7 +10,6 @@ class NodeRequirements(NamedTuple):
 
     Attributes:
         os: the required OS and release.
-        web: whether the node answers on 80 and 443.
         arch: the required processor; empty for any.
         container: whether the machine may be a container, like the nodes of a sandbox.
         memory_mb: the required memory in a sandbox, instead of what the services require.
@@ -22,7 +21,6 @@ class NodeRequirements(NamedTuple):
 
     os: str
     services: tuple[str, ...]
-    web: bool
     arch: str = ""
     container: bool = False
     memory_mb: int = 0

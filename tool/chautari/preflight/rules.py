@@ -19,7 +19,6 @@ FREE_MB = 1500
 FREE_MB_AGAIN = 1000  # on a node that was deployed before: most of it is there already
 MEMORY_MB = 400
 MIN_INODES = 60_000
-OUR_WEB_SERVERS = ('"nginx"', '"haproxy"')
 
 
 Rule = Callable[[Facts, NodeRequirements], Iterator[Refusal]]
@@ -108,17 +107,6 @@ def refuse_too_little_memory(facts: Facts, required: NodeRequirements) -> Iterat
         yield Refusal("memory_low", {"found_mb": found, "needed_mb": needed})
 
 
-def refuse_occupied_web_ports(facts: Facts, required: NodeRequirements) -> Iterator[Refusal]:
-    """Refuse another program on 80 or 443, with which no certificate would be issued."""
-    if not required.web:
-        return
-    for local, process in facts.listeners:
-        port = local.rsplit(":", 1)[-1]
-        ours = any(name in process for name in OUR_WEB_SERVERS) or (facts.venv and not process)
-        if port in ("80", "443") and not ours:
-            yield Refusal("port_in_use", {"port": port, "program": process})
-
-
 RULES: tuple[Rule, ...] = (
     refuse_untested_system,
     refuse_missing_systemd,
@@ -126,5 +114,4 @@ RULES: tuple[Rule, ...] = (
     refuse_wrong_clock,
     refuse_too_little_disk_space,
     refuse_too_little_memory,
-    refuse_occupied_web_ports,
 )

@@ -12,13 +12,16 @@ from typing import Any, Literal, Required, TypedDict
 from chautari.report.message_templates import Data
 from chautari.report.model import Notice, Refusal
 
-# `check` changes nothing. `install` brings Python and the environment for Ansible. `claim` also
-# copies what the region adopts, and marks the node's roles as ours.
-Preparation = Literal["check", "install", "claim"]
+# `check` changes nothing. `install` brings Python and the environment for Ansible. `adopt` also
+# copies what the region adopts.
+Preparation = Literal["check", "install", "adopt"]
 
 
 class NodeOrder(TypedDict):
-    """A machine to prepare; `required` holds its `NodeRequirements` as plain data."""
+    """A machine to prepare.
+
+    `required` holds its `NodeRequirements` as plain data; `open_ports` are such as `80/tcp`.
+    """
 
     name: str
     address: str
@@ -30,8 +33,8 @@ class NodeOrder(TypedDict):
     key_password: str | None
     resolver: str
     required: Mapping[str, Any]
-    roles: Sequence[str]
     takes_over: Mapping[str, Sequence[str]]
+    open_ports: Sequence[str]
     adopt: Sequence[str]
     operators: Sequence[str]
 

@@ -17,8 +17,12 @@ from chautari.parallel import PARALLEL
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.protocol import NodeOrder, Orders, Preparation, ResultLine
 from chautari.process import RunningCommand
-from chautari.render.placement import public_names_of_node, roles_of_node
-from chautari.render.role_inputs import replaced_path_patterns
+from chautari.render.placement import (
+    open_ports_of_node,
+    public_names_of_node,
+    roles_of_node,
+)
+from chautari.render.role_inputs import existing_state_of_others
 from chautari.report import messages
 from chautari.report.model import Failure, NodeReport, Notice, Refusal
 from chautari.ssh.target import SSHTarget
@@ -48,7 +52,7 @@ def run_preflight_and_prepare(
     region: Region,
     targets: Sequence[SSHTarget],
     tell: Listener,
-    preparation: Preparation = "claim",
+    preparation: Preparation = "adopt",
     resolver: str | None = None,
     parallel: int = PARALLEL,
 ) -> dict[str, NodeReport]:
@@ -99,7 +103,6 @@ def preflight_requirements(region: Region, name: str) -> NodeRequirements:
     return NodeRequirements(
         os=region.actual_os_of(name),
         services=node.services,
-        web="nginx" in roles_of_node(region, name),
         arch=node.arch or "",
         container=substitute is not None,
         memory_mb=substitute.memory_mb if substitute else 0,
@@ -113,7 +116,7 @@ def preflight_requirements(region: Region, name: str) -> NodeRequirements:
 
 
 def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> NodeOrder:
-    roles = roles_of_node(region, target.name)
+    roles, release = roles_of_node(region, target.name), region.actual_os_of(target.name)
     return {
         "name": target.name,
         "address": target.address,
@@ -125,8 +128,12 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
         "resolver": resolver,
         "required": preflight_requirements(region, target.name)._asdict(),
-        "roles": roles,
-        "takes_over": {role: replaced_path_patterns(role) for role in roles},
+        "takes_over": {role: existing_state_of_others(role, release) for role in roles},
+        "open_ports": [
+            f"{port.port}/{port.protocol}"
+            for port in open_ports_of_node(region, target.name)
+            if not port.sources
+        ],
         "adopt": region.nodes[target.name].adopt,
         "operators": list(region.operators),
     }

@@ -23,7 +23,14 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra.operations import apt, server
 
 from chautari.node import dpkg_repair
-from chautari.preflight import dns_records, existing_state, facts, rules, ssh_access
+from chautari.preflight import (
+    dns_records,
+    existing_state,
+    facts,
+    listeners,
+    rules,
+    ssh_access,
+)
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import node_environment
 from chautari.prepare.key_exchange import HybridTransport
@@ -188,8 +195,8 @@ def _report_preflight_result(
     """Report the result of the preflight; return whether the machine has to be prepared."""
     checking = orders["preparation"] == "check"
     refusals = _preflight_refusals(host, node, found, checking)
-    if not refusals and orders["preparation"] == "claim":
-        refusals = _copy_adopted_and_mark_ours(host, node, found)
+    if not refusals and orders["preparation"] == "adopt":
+        refusals = _copy_adopted(host, node, found)
     result: ResultLine = {"event": "preparing", "node": host.name, "os": found.os}
     if refusals:
         write_result(
@@ -210,7 +217,8 @@ def _preflight_refusals(
     """Return every reason not to change the machine, and report advice about it."""
     required = NodeRequirements(**node["required"])
     refusals = rules.preflight_refusals(found, required)
-    refusals += existing_state.existing_state_refusals(found.existing, node["adopt"])
+    refusals += listeners.occupied_port_refusals(found.listeners, node["takes_over"], found.ours)
+    refusals += existing_state.existing_state_refusals(_existing(node, found), node["adopt"])
     refusals += ssh_access.locked_out_operator_refusals(found.access)
     # With `checking`, the outside checks verify the names.
     if required.names and not checking:
@@ -223,20 +231,28 @@ def _preflight_refusals(
     return refusals
 
 
-def _copy_adopted_and_mark_ours(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
-    """Copy what the region adopts, and mark its roles as ours; return why that was impossible."""
-    script = existing_state.copy_adopted_and_mark_ours_script(node["roles"], found.existing)
+def _existing(node: NodeOrder, found: facts.Facts) -> existing_state.Existing:
+    """Return what the roles of the machine would replace, disable or cut off."""
+    firewall = listeners.Firewall(node["open_ports"], node["port"])
+    return [
+        *found.existing,
+        *listeners.existing_listeners(found.listeners, node["takes_over"], found.ours, firewall),
+    ]
+
+
+def _copy_adopted(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
+    """Copy what the region adopts; return why that was impossible."""
+    existing = _existing(node, found)
+    if not existing:
+        return []
+    script = existing_state.copy_adopted_script(existing)
     root = "" if node["user"] == "root" else "sudo -n "
     _, complaint, code = _run_script_on_host(host, f"{root}sh -c {shlex.quote(script)}")
     if code != 0:
         return [Refusal("not_adopted", {"message": complaint.strip()[:MAX_SHOWN]})]
-    if found.existing:
-        data = {
-            "paths": sorted({path for _, path in found.existing}),
-            "folder": existing_state.ADOPTED,
-        }
-        notice = to_coded_message(Notice("adopted", data))
-        write_result({"event": "advised", "node": host.name, "notice": notice})
+    data = {"paths": sorted({item for _, item in existing}), "folder": existing_state.ADOPTED}
+    notice = to_coded_message(Notice("adopted", data))
+    write_result({"event": "advised", "node": host.name, "notice": notice})
     return []
 
 

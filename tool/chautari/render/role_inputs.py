@@ -36,8 +36,15 @@ class ReloadMarker(NamedTuple):
     marker: str
 
 
-# Patterns are words of a shell script that runs as root.
-_TakenOver = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9/._*\[\]-]+|nftables:|sshd:)$")]
+# Patterns are words of a shell script that runs as root. A release before a path limits it.
+_TakenOver = Annotated[
+    str,
+    Field(
+        pattern=r"^((debian-[0-9]{2}:)?/[A-Za-z0-9/._*\[\]-]+"
+        r"|nftables:|sshd:|cron:|mail-transport-agent:"
+        r"|listener:(\*|[1-9][0-9]*/(tcp|udp)( [A-Za-z0-9._-]+)*))$"
+    ),
+]
 
 
 class ReceiptDeclaration(NamedTuple):
@@ -53,9 +60,10 @@ class ReceiptDeclaration(NamedTuple):
         reload_markers: settings that are in use only once they are older than a marker file.
         probes: scripts in `probes/`, each with its title; they print one line a setting, no secret,
             and exit with 0 when everything is in the desired state.
-        takes_over: what the role replaces, disables or cuts off: paths by pattern, `nftables:` for
-            tables in the kernel, or `sshd:` for logins and forwardings. On a node where it never
-            ran it belongs to others.
+        takes_over: what the role replaces, disables or cuts off, which belongs to others on a node
+            where the role never ran: paths by pattern, tables in the kernel (`nftables:`), logins
+            and forwardings (`sshd:`), mail servers (`mail-transport-agent:`), jobs (`cron:`), or
+            listening programs (`listener:`).
         tracked_by: tasks whose changes cannot be read from a module's arguments, by a tag of the
             task; the value names the probe, path or marker (or a list of them) that tracks them.
     """
@@ -138,13 +146,14 @@ def role_and_shared_roles(role: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def replaced_path_patterns(role: str) -> list[str]:
-    """Return what a role and its shared roles replace, by pattern."""
-    return [
-        item
+def existing_state_of_others(role: str, release: str) -> list[str]:
+    """Return what a role and its shared roles take over on a machine with `release`."""
+    items = [
+        item.removeprefix(f"{release}:")
         for part in role_and_shared_roles(role)
         for item in receipt_declaration(part).takes_over
     ]
+    return [item for item in items if not item.startswith("debian-")]
 
 
 def tracker_names_by_tag(role: str) -> dict[str, list[str]]:

@@ -155,7 +155,10 @@ NOTICES: dict[str, Template] = {
         "A deploy downloads the environment for Ansible again (about {megabytes} MB), because "
         "this version needs a different one. This is not included in the total."
     ),
-    "adopted": "These were copied to {folder} before roles replaced them: {paths}",
+    "adopted": (
+        "The region adopts what was on this machine before: {paths}. Files and firewall tables "
+        "were copied to {folder} first."
+    ),
     "host_key_pinned": (
         "First contact: the host key {fingerprint} was pinned. Compare it with the one that the "
         "provider's console shows."
@@ -271,9 +274,19 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         _dns_record_fix,
     ),
     "existing_state": (
-        "The role {role} would replace or disable files that it did not create: {paths}.",
+        "The role {role} would replace or disable what it did not create: {paths}.",
         "Move the old service to another machine. Or write `adopt: [{role}]` for this node in "
         "region.yml: then the files are copied to /var/lib/chautari/adopted first.",
+    ),
+    "existing_jobs": (
+        "Jobs of others run on this machine, and roles may replace what they use: {paths}.",
+        "Move the jobs to another machine. Or write `adopt: [{role}]` for this node in region.yml: "
+        "then the jobs stay, and are copied to /var/lib/chautari/adopted first.",
+    ),
+    "existing_listeners": (
+        "The firewall would close ports on which other machines reach these programs: {paths}.",
+        "Move the programs to another machine, or stop them. Or write `adopt: [{role}]` for this "
+        "node in region.yml: then only programs of this machine reach them.",
     ),
     "operator_kept_out": (
         "The SSH server of the machine keeps {account} out: it has {setting}.",

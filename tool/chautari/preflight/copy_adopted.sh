@@ -1,5 +1,5 @@
 #!/bin/sh
-# Copy what the region adopts, and mark roles as claimed. Runs as root.
+# Copy what the region adopts. Runs as root.
 set -e
 umask 077
 
@@ -29,10 +29,3 @@ adopt_table() {
     nft delete table "$1" "$2"
   fi
 }
-
-claim_roles() {
-  mkdir -p "$state/claimed"
-  cd "$state/claimed"
-  touch -- "$@"
-}
-
