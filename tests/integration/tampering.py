@@ -69,18 +69,17 @@ PROBES = {
     "/opt/freeswitch/etc/freeswitch/vars.xml",
     # A deleted table loses its polls, which only a backup can restore.
     "tables of the polls": "",
-    "accounts and databases of PostgreSQL": "cd / && runuser -u postgres -- psql -qc "
+    "accounts and databases of PostgreSQL": "chautari-psql -qc "
     "\"ALTER ROLE nextcloud CREATEDB PASSWORD 'tampered-with-it'\"",
     "images that are there, by their digests": "podman rmi --force "
     "$(podman images --quiet | head -n 1)",
     "servers of the pool": "export REDISCLI_AUTH=$(sed -n 's/^requirepass //p' "
     "/etc/redis/chautari.conf); ask='redis-cli -s /run/redis/redis-server.sock'; "
     "$ask HSET server:$($ask SMEMBERS servers | head -n 1) url https://tampered.example.org/api",
-    "the administrator, and who may register": "cd / && runuser -u postgres -- "
-    "psql -qd greenlight -c \"UPDATE site_settings SET value = 'tampered' FROM settings "
+    "the administrator, and who may register": "chautari-psql -qd greenlight -c "
+    "\"UPDATE site_settings SET value = 'tampered' FROM settings "
     "WHERE settings.id = site_settings.setting_id AND settings.name = 'RegistrationMethod'\"",
-    "settings, apps and accounts in the database": "cd / && runuser -u postgres -- "
-    "psql -qd nextcloud -c "
+    "settings, apps and accounts in the database": "chautari-psql -qd nextcloud -c "
     "\"UPDATE oc_appconfig SET configvalue = '9 GB' WHERE configkey = 'default_quota'\"",
 }
 
