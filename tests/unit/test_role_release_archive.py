@@ -117,7 +117,7 @@ def download(
 
     def run(address: str = "", sha256: str = SHA256) -> tuple[int, str]:
         code = script.main("Nextcloud", address or server.address, sha256, file)
-        return code, capsys.readouterr().err
+        return code, capsys.readouterr().out
 
     return run
 
