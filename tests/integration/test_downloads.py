@@ -33,7 +33,7 @@ class Served(NamedTuple):
 @pytest.fixture
 def served(deployed: Proof) -> Iterator[Served]:
     """Yield the archive of Nextcloud's double."""
-    command = "cd /srv/mirror; stat -c %s nextcloud-*.bz2; sha256sum nextcloud-*.bz2"
+    command = "cd /srv/mirror; set -- nextcloud-*.bz2; stat -c %s $1; sha256sum $1"
     size, sha256, name = deployed.on("internet", "sh", "-c", command).split()
     yield Served(f"http://mirror.proof.example.org/{name}", sha256, int(size))
     deployed.on(NODE, "rm", "-rf", FOLDER)
@@ -89,6 +89,7 @@ def test_wrong_archive_is_deleted_and_a_missing_one_fails_at_once(
 
 def test_download_only_changes_no_service(deployed: Proof) -> None:
     options = ("--node", NODE, "--json")
+    assert deployed.deploy("region", "--no-checks", *options).code == 0
     outcome = deployed.deploy("region", "--download-only", "--full", *options)
     assert outcome.code == 0, outcome.problems
     node = outcome.node(NODE)
