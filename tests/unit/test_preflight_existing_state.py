@@ -138,26 +138,6 @@ def test_copy_of_adopted_jobs_has_their_path() -> None:
     assert existing_state.copy_adopted_script(existing[1:]) == ""
 
 
-FIREWALLS = {
-    "type filter hook input priority 0; policy drop;": True,
-    "type filter hook input priority 10; policy accept;\n\t\treject with icmp x": True,
-    "type filter hook input priority 0; policy accept;\n\t\tcounter packets 1 bytes 60 drop": True,
-    "type filter hook forward priority 0; policy drop;": False,
-    "type filter hook input priority -1; policy accept;\n\t\tip saddr @banned drop": False,
-}
-
-
-@pytest.mark.parametrize(("rules", "closes"), FIREWALLS.items())
-def test_table_counts_if_it_drops_what_our_rules_accept(
-    tmp_path: Path, rules: str, closes: bool
-) -> None:
-    text = f"table inet coop {{\n\tchain c {{\n\t\t{rules}\n\t}}\n}}"
-    calls = f"""nft() {{ [ "$2" = tables ] && echo "table inet coop" || cat <<'E'\n{text}\nE\n}}
-report_existing_tables firewall"""
-    expected = ["existing=firewall nftables: inet coop"] if closes else []
-    assert run_functions(tmp_path, calls) == expected
-
-
 MAIL_SERVERS = (
     ("ii |exim4-daemon-light|exim4-localscanapi, mail-transport-agent", "local", []),
     ("ii |exim4-daemon-light|mail-transport-agent", "internet", ["exim4-daemon-light"]),

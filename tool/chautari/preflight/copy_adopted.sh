@@ -21,11 +21,16 @@ adopt_paths() {
   rm "$adopted/.copy"
 }
 
+# Disable what apt would refuse together with ours; the file was copied before.
+adopt_source() {
+  disable_address "$1" "$2" >"$adopted/.source"
+  cat "$adopted/.source" >"$1"
+  rm "$adopted/.source"
+}
+
 # A table of the file that the role replaces would stay until the next restart.
 adopt_table() {
   mkdir -p "$adopted"
   nft list table "$1" "$2" >"$adopted/nftables-$1-$2.rules"
-  if grep -qE "table +$1 +$2( |\$)" /etc/nftables.conf; then
-    nft delete table "$1" "$2"
-  fi
+  nft delete table "$1" "$2"
 }

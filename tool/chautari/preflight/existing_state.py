@@ -18,16 +18,30 @@ from chautari.report.model import Refusal
 
 ADOPTED = "/var/lib/chautari/adopted"
 MAX_ITEMS = 100  # of one machine; the others are found when these are settled
-_FUNCTIONS = Path(__file__).with_name("existing_state.sh").read_text()
-_COPY_FUNCTIONS = Path(__file__).with_name("copy_adopted.sh").read_text()
+_SOURCE_FUNCTIONS = Path(__file__).with_name("apt_sources.sh").read_text()
+_FUNCTIONS = Path(__file__).with_name("existing_state.sh").read_text() + _SOURCE_FUNCTIONS
+_COPY_FUNCTIONS = Path(__file__).with_name("copy_adopted.sh").read_text() + _SOURCE_FUNCTIONS
 # What is no file, by the item of `takes_over` that stands for it.
 _FUNCTIONS_BY_ITEM = {
     "nftables:": "report_existing_tables",
     "sshd:": "report_existing_logins",
     "mail-transport-agent:": "report_existing_mail_servers",
     "cron:": "report_existing_jobs",
+    "databases:": "report_existing_databases",
 }
 _JOB = "cron: "
+# Refusals of their own, by what an item begins with.
+_CODES = {
+    _JOB: "existing_jobs",
+    CLOSED: "existing_listeners",
+    "apt: ": "existing_sources",
+    "database: ": "existing_databases",
+}
+# A firewall that its program loads again, such as ufw: `adopt` cannot end it.
+_FIREWALL = re.compile(r"firewall of ([A-Za-z0-9/._ -]{1,100}), nftables: (.*)")
+# An item of `takes_over`: the address of a source of apt, without its scheme.
+APT = "apt:"
+_SOURCE = re.compile(r"apt: ([A-Za-z0-9._:/-]+) in (/etc/apt/[A-Za-z0-9._/-]+)")
 _TABLE = re.compile(r"nftables: ((?:ip|ip6|inet|arp|bridge|netdev) [A-Za-z0-9_-]+)")
 
 Existing = Sequence[tuple[str, str]]
@@ -45,6 +59,8 @@ def existing_state_script(
         paths = [item for item in patterns if item.startswith("/")]
         if paths:
             calls.append(f"report_existing {role} {' '.join(paths)}\n")
+        if addresses := [item.removeprefix(APT) for item in patterns if item.startswith(APT)]:
+            calls.append(f"report_existing_sources {shlex.join([role, *addresses])}\n")
         calls += [
             f"{function} {shlex.join([role, *operators])}\n"
             for item, function in _FUNCTIONS_BY_ITEM.items()
@@ -59,7 +75,9 @@ def existing_state_refusals(existing: Existing, adopt: Sequence[str]) -> Iterato
     """Yield a refusal for each role that would replace what it did not make."""
     found: dict[tuple[str, str], list[str]] = {}
     for role, item in existing:
-        if role not in adopt:
+        if firewall := _FIREWALL.fullmatch(item):
+            yield Refusal("existing_firewall", {"program": firewall[1], "table": firewall[2]})
+        elif role not in adopt:
             code, shown = _code_and_name(item)
             found.setdefault((code, role), []).append(shown)
     for (code, role), items in found.items():
@@ -68,18 +86,20 @@ def existing_state_refusals(existing: Existing, adopt: Sequence[str]) -> Iterato
 
 def _code_and_name(item: str) -> tuple[str, str]:
     """Return the code of the refusal for an item, and the item as the refusal names it."""
-    if item.startswith(_JOB):
-        return "existing_jobs", item.removeprefix(_JOB)
-    if item.startswith(CLOSED):
-        return "existing_listeners", item.removeprefix(CLOSED)
+    for prefix, code in _CODES.items():
+        if item.startswith(prefix):
+            return code, item.removeprefix(prefix)
     return "existing_state", item
 
 
 def copy_adopted_script(existing: Existing) -> str:
     """Return commands that copy what is adopted; empty if none of it is a file or a table."""
     found = dict.fromkeys(item.removeprefix(_JOB) for _, item in existing)
-    paths = [shlex.quote(path) for path in found if path.startswith("/")]
+    sources = [source.groups() for item in found if (source := _SOURCE.fullmatch(item))]
+    files = (*(item for item in found if item.startswith("/")), *(file for _, file in sources))
+    paths = [shlex.quote(path) for path in dict.fromkeys(files)]
     tables = [table[1] for path in found if (table := _TABLE.fullmatch(path))]
     calls = [f"adopt_paths {' '.join(paths)}\n"] if paths else []
+    calls += [f"adopt_source {file} {address}\n" for address, file in sources]
     calls += [f"adopt_table {table}\n" for table in tables]
     return f"{_COPY_FUNCTIONS}{''.join(calls)}" if calls else ""

@@ -38,6 +38,11 @@ is_tracked() {
   grep -qsF -- "\"$1\"" "$state"/receipts/*.json
 }
 
+# echo would turn a backslash in a name into a line of its own.
+report_item() {
+  printf 'existing=%s %s\n' "$1" "$(printf %s "$2" | tr '\n' '?')"
+}
+
 report_existing() {
   role=$1
   shift
@@ -45,7 +50,7 @@ report_existing() {
   for path in "$@"; do
     [ -e "$path" ] || [ -L "$path" ] || continue
     is_packaged "$path" || is_left_behind "$role" "$path" || is_tracked "$path" ||
-      echo "existing=$role $path"
+      report_item "$role" "$path"
   done
 }
 
@@ -61,7 +66,7 @@ report_existing_jobs() {
     /etc/systemd/system/*.timer; do
     [ -f "$path" ] || continue
     grep -qE '^[[:space:]]*[^#[:space:]]' "$path" || continue
-    is_packaged "$path" || is_written_by_package "$path" || echo "existing=$1 cron: $path"
+    is_packaged "$path" || is_written_by_package "$path" || report_item "$1" "cron: $path"
   done
 }
 
@@ -80,7 +85,20 @@ report_existing_mail_servers() {
       postfix | lsb-invalid-mta) continue ;;
       exim4-*) ! is_unused_exim || continue ;;
     esac
-    echo "existing=$1 package: $package"
+    report_item "$1" "package: $package"
+  done
+}
+
+# apt refuses all sources if two name another key for one address. The arguments are a role and addresses.
+report_existing_sources() {
+  role=$1
+  shift
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+    [ -f "$file" ] || continue
+    for address in "$@"; do
+      [ "$(disable_address "$file" "$address")" = "$(cat "$file")" ] ||
+        report_item "$role" "apt: $address in $file"
+    done
   done
 }
 
@@ -99,25 +117,57 @@ report_existing_logins() {
       [ "$name" != root ] || echo "$settings" | grep -qx 'permitrootlogin yes' || continue
       getent shadow "$name" | cut -d : -f 2 | grep -q '^[$]' || continue
       [ -s "$home/.ssh/authorized_keys" ] || [ -s "$home/.ssh/authorized_keys2" ] ||
-        echo "existing=$role sshd: login of $name, who has a password and no key"
+        report_item "$role" "sshd: login of $name, who has a password and no key"
     done </etc/passwd
   fi
   own=$(echo "$settings" | sed -n 's/^port //p')
   ss -Hltnp 2>/dev/null | grep -E '"sshd(-session)?"' | while read -r _ _ _ local _; do
-    echo "$own" | grep -qxF "${local##*:}" || echo "existing=$role sshd: forwarding from $local"
+    echo "$own" | grep -qxF "${local##*:}" || report_item "$role" "sshd: forwarding from $local"
+  done
+}
+
+# Databases of others; the settings of our role end their use over the network. A role that was removed
+# leaves its own.
+report_existing_databases() {
+  ! is_ours "$1" || return 0
+  for path in /var/lib/mysql/*/; do
+    name=${path%/}
+    name=${name##*/}
+    case $name in \* | mysql | sys | performance_schema | information_schema | '#'*) continue ;; esac
+    is_left_behind "$1" "$path" || report_item "$1" "database: $name in MariaDB"
   done
 }
 
 # Rules of others stay in the kernel when their file is replaced, and drop what ours accept. Chains that
 # forward packets, such as Docker's, do not; nor do rules for some senders, such as those of fail2ban.
-drops_others='hook input .*policy drop|^[[:space:]]*(counter packets [0-9]+ bytes [0-9]+ )?(drop|reject( with .*)?)$'
+drops_others='hook (input|prerouting|ingress) .*policy drop|dport != .* (drop|reject)|^[[:space:]]*(iif(name)? [^ ]+ |'\
+'counter packets [0-9]+ bytes [0-9]+ |log ((prefix "[^"]*"|level [a-z]+|flags [a-z ]+|group [0-9]+) )*)*'\
+'(drop|reject( with [a-z0-9 -]*)?)( comment .*)?$'
 
 report_existing_tables() {
   ! is_ours "$1" || return 0
   nft list tables 2>/dev/null | while read -r _ family name; do
     rules=$(nft list table "$family" "$name" 2>/dev/null)
-    if echo "$rules" | grep -q 'hook input ' && echo "$rules" | grep -qE "$drops_others"; then
-      echo "existing=$1 nftables: $family $name"
-    fi
+    printf '%s\n' "$rules" | grep -qE 'hook (input|prerouting|ingress) ' || continue
+    printf '%s\n' "$rules" | grep -qE "$drops_others" || continue
+    program=$(program_of_table "$family" "$name" "$rules")
+    report_item "$1" "${program:+firewall of $program, }nftables: $family $name"
   done
+}
+
+# Print which program loads a table again; nothing for one of the file that our role replaces.
+program_of_table() {
+  table="^[^#]*table +($1 +)?$2([ {]|\$)"
+  [ "$1" = ip ] || table="^[^#]*table +$1 +$2([ {]|\$)"
+  ! grep -qsE "$table" /etc/nftables.conf || return 0
+  case $2/$3 in
+    firewalld/*) echo firewalld ;;
+    *chain\ ufw*-*) echo ufw ;;
+    *)
+      file=$(grep -rlsE "$table" /etc/nftables.d | head -n 1)
+      [ -z "$file" ] && [ -e "/etc/iptables/rules.v$([ "$1" = ip6 ] && echo 6 || echo 4)" ] &&
+        [ "$2" = filter ] && file=iptables-persistent
+      echo "${file:-another program}"
+      ;;
+  esac
 }

@@ -14,9 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from chautari.account import account_name
 from chautari.parallel import PARALLEL
+from chautari.preflight.existing_state import APT
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.protocol import NodeOrder, Orders, Preparation, ResultLine
 from chautari.process import RunningCommand
+from chautari.region.load import LoadedRegion
+from chautari.render.base_roles import package_repositories_of_node
+from chautari.render.context import NodeContext
+from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.placement import (
     open_ports_of_node,
     public_names_of_node,
@@ -128,7 +133,7 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
         "resolver": resolver,
         "required": preflight_requirements(region, target.name)._asdict(),
-        "takes_over": {role: existing_state_of_others(role, release) for role in roles},
+        "takes_over": {role: _taken_over(region, target.name, role, release) for role in roles},
         "open_ports": [
             f"{port.port}/{port.protocol}"
             for port in open_ports_of_node(region, target.name)
@@ -137,6 +142,18 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
         "adopt": region.nodes[target.name].adopt,
         "operators": list(region.operators),
     }
+
+
+def _taken_over(region: Region, node: str, role: str, release: str) -> list[str]:
+    """Return what a role takes over on a node, with the sources of apt that it writes there."""
+    found = existing_state_of_others(role, release)
+    if role == "repository":
+        # Also in a sandbox, sources of others name upstream's real addresses.
+        context = NodeContext(LoadedRegion(Path(), region, {}), PUBLIC_INTERNET, node)
+        for source in package_repositories_of_node(context):
+            found.append(f"{APT}{source.uri.partition('://')[2].rstrip('/')}")
+            found.append(f"/etc/apt/sources.list.d/{source.name}.sources")
+    return found
 
 
 def _apply_result(report: NodeReport, result: ResultLine, target: SSHTarget) -> None:

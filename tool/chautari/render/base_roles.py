@@ -108,13 +108,18 @@ def _databases(context: NodeContext, role: str) -> list[Variables]:
 
 def repository_role_variables(context: NodeContext) -> Variables:
     """Return the package repositories of the node's services, and the releases they are held at."""
+    sources = package_repositories_of_node(context)
+    return {"repository_sources": [_repository_variables(item) for item in sources]}
+
+
+def package_repositories_of_node(context: NodeContext) -> list[PackageRepository]:
+    """Return the package repositories of the node's services."""
     packages = {
         service.packages.name: service.packages
         for service in context.region.services_of(context.node)
         if service.packages
     }
-    sources = [source for item in packages.values() for source in item.sources(context)]
-    return {"repository_sources": [_repository_variables(item) for item in sources]}
+    return [source for item in packages.values() for source in item.sources(context)]
 
 
 def _repository_variables(item: PackageRepository) -> Variables:

@@ -41,7 +41,7 @@ _TakenOver = Annotated[
     str,
     Field(
         pattern=r"^((debian-[0-9]{2}:)?/[A-Za-z0-9/._*\[\]-]+"
-        r"|nftables:|sshd:|cron:|mail-transport-agent:"
+        r"|nftables:|sshd:|cron:|databases:|mail-transport-agent:"
         r"|listener:(\*|[1-9][0-9]*/(tcp|udp)( [A-Za-z0-9._-]+)*))$"
     ),
 ]
@@ -62,8 +62,8 @@ class ReceiptDeclaration(NamedTuple):
             and exit with 0 when everything is in the desired state.
         takes_over: what the role replaces, disables or cuts off, which belongs to others on a node
             where the role never ran: paths by pattern, tables in the kernel (`nftables:`), logins
-            and forwardings (`sshd:`), mail servers (`mail-transport-agent:`), jobs (`cron:`), or
-            listening programs (`listener:`).
+            and forwardings (`sshd:`), mail servers (`mail-transport-agent:`), jobs (`cron:`),
+            databases (`databases:`), or listening programs (`listener:`).
         tracked_by: tasks whose changes cannot be read from a module's arguments, by a tag of the
             task; the value names the probe, path or marker (or a list of them) that tracks them.
     """

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from chautari.node import reason_texts
+from chautari.report.existing_state_texts import EXISTING_STATE
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.next_step_texts import CAUSES, STATUS, STEPS
 
@@ -273,21 +274,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "The {kind} record of {name} points to {found}, so media of meetings would not arrive.",
         _dns_record_fix,
     ),
-    "existing_state": (
-        "The role {role} would replace or disable what it did not create: {paths}.",
-        "Move the old service to another machine. Or write `adopt: [{role}]` for this node in "
-        "region.yml: then the files are copied to /var/lib/chautari/adopted first.",
-    ),
-    "existing_jobs": (
-        "Jobs of others run on this machine, and roles may replace what they use: {paths}.",
-        "Move the jobs to another machine. Or write `adopt: [{role}]` for this node in region.yml: "
-        "then the jobs stay, and are copied to /var/lib/chautari/adopted first.",
-    ),
-    "existing_listeners": (
-        "The firewall would close ports on which other machines reach these programs: {paths}.",
-        "Move the programs to another machine, or stop them. Or write `adopt: [{role}]` for this "
-        "node in region.yml: then only programs of this machine reach them.",
-    ),
+    **EXISTING_STATE,
     "operator_kept_out": (
         "The SSH server of the machine keeps {account} out: it has {setting}.",
         "Change this in /etc/ssh/sshd_config, or in a file of /etc/ssh/sshd_config.d, so that "
