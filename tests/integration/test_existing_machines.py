@@ -21,7 +21,8 @@ OTHERS = {
     "/etc/nftables.conf": "table inet coop {\n chain input {\n"
     "  type filter hook input priority 0; policy drop;\n  ct state established accept\n"
     "  tcp dport 22 accept\n  udp dport 51820 accept\n }\n}",
-    "/etc/apt/sources.list.d/jitsi-stable.list": "# of the handbook",
+    "/etc/apt/sources.list.d/jitsi-stable.list": "deb [signed-by=/usr/share/keyrings/jitsi-"
+    "keyring.gpg] https://download.jitsi.org stable/",
     "/etc/turnserver.conf": "realm=coop",
     "/etc/cron.d/library": "0 3 * * * root pg_dumpall",
     "/var/spool/cron/crontabs/luz": "*/5 * * * * /home/luz/pump",
@@ -102,7 +103,7 @@ def test_machine_of_others_is_refused_and_not_changed(lived: Proof) -> None:
 
 
 def test_adopted_state_is_copied_first(lived: Proof) -> None:
-    adopt = "adopt: [base, ssh, firewall, mail, nginx, postgresql, redis, turn, jitsi, videobridge]"
+    adopt = "adopt: [base, ssh, firewall, mail, nginx, postgresql, redis, turn, repository]"
     lived.edit("os: debian-12,", f"os: debian-12, {adopt},")
     outcome = lived.deploy("prepare", "--json")
     assert outcome.code == 0, outcome.problems
@@ -115,6 +116,27 @@ def test_adopted_state_is_copied_first(lived: Proof) -> None:
         "lima", "sh", "-c", "cat /var/lib/chautari/adopted/*/nftables-inet-coop.rules"
     )
     assert "coop" not in lived.on("lima", "nft", "list", "tables")
+
+
+SOURCE = """
+- hosts: localhost
+  tasks: [{include_role: {name: repository, tasks_from: add.yml}}]
+  vars:
+    repository_source: {name: meet, uri: 'https://download.jitsi.org', suite: stable/, bundle: ''}
+"""
+
+
+def test_package_source_that_apt_cannot_read_does_not_stay(lived: Proof) -> None:
+    copy_roles(lived)
+    # The handbook's line is disabled: apt reads another source of this address.
+    write = 'printf "%s\\n" "$1" >/etc/apt/sources.list.d/radio.list && apt-get indextargets'
+    lived.on("lima", "sh", "-c", write, "-", "deb https://download.jitsi.org stable/")
+    assert "failed=1" in run_play(lived, SOURCE)
+    lived.on(
+        "lima", "sh", "-c", "apt-get indextargets && test ! -e /etc/apt/sources.list.d/meet.sources"
+    )
+    lived.on("lima", "rm", "/etc/apt/sources.list.d/radio.list")
+    lived.on("lima", "apt-get", "-qq", "update")
 
 
 OTHER_CLUSTER = """set -e
@@ -142,22 +164,23 @@ runuser -u postgres -- psql --cluster 15/coop -XtA -c "SELECT pg_postmaster_star
 """
 
 
+def copy_roles(lived: Proof) -> None:
+    """Copy the roles to the node."""
+    folder = f"{lived.container_prefix}lima:/root"
+    subprocess.run(as_root(["podman", "cp", str(content_root() / "roles"), folder]), check=True)
+
+
 def run_play(lived: Proof, play: str) -> str:
     """Run a play with the node's own Ansible; return its recap."""
     lived.run_with_input("lima", play, "sh", "-c", "cat >/root/play.yml")
     ansible = "/opt/chautari/venv/bin/ansible-playbook -i localhost, -c local"
-    return lived.on("lima", "sh", "-c", f"cd /root && {ansible} play.yml").splitlines()[-2]
+    command = f"cd /root && {ansible} play.yml"
+    return lived.on("lima", "sh", "-c", command, check=False).splitlines()[-2]
 
 
 def test_cluster_of_others_on_the_usual_port_stays_as_it_is(lived: Proof) -> None:
     lived.on("lima", "sh", "-c", OTHER_CLUSTER)
-    copy = [
-        "podman",
-        "cp",
-        str(content_root() / "roles"),
-        f"{lived.container_prefix}lima:/root/roles",
-    ]
-    subprocess.run(as_root(copy), check=True)
+    copy_roles(lived)
     before = lived.on("lima", "sh", "-c", STATE_OF_OTHER_CLUSTER)
     assert "failed=0" in run_play(lived, PLAY)
     assert "changed=0 " in run_play(lived, PLAY)
