@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,11 +151,28 @@ def test_facts_script_runs_in_a_plain_shell() -> None:
          "its address and SSH port"),
     ],
 )  # fmt: skip
-def test_failed_connection_is_explained(message: str, what: str, fix: str) -> None:
-    found = supervisor.unreachable_refusal(message, TARGET)
+def test_failed_connection_is_explained(tmp_path: Path, message: str, what: str, fix: str) -> None:
+    file = tmp_path / "known_hosts"
+    file.write_text("203.0.113.10 ssh-ed25519 AAAA\n")
+    found = supervisor.unreachable_refusal(message, TARGET._replace(known_hosts=file))
     assert what in found.reason
     assert "203.0.113.10" in found.reason
     assert fix in found.fix
+
+
+@pytest.mark.parametrize(
+    ("content", "pinned"),
+    [("", False), ("203.0.113.11 ssh-ed25519 AAAA\n", False), ("|1|a|b ssh-ed25519 AAAA\n", True)],
+)
+def test_node_without_a_pinned_key_is_no_alarm(tmp_path: Path, content: str, pinned: bool) -> None:
+    """SSH says the same of both: `Host key verification failed.`"""
+    file = tmp_path / "known_hosts"
+    if content:
+        file.write_text(content)
+    target = TARGET._replace(known_hosts=file)
+    found = supervisor.unreachable_refusal("Host key verification failed.", target)
+    assert ("intercepting" in found.fix) == pinned
+    assert ("Deploy to this node first" in found.fix) != pinned
 
 
 def test_silent_container_is_advised_to_be_started() -> None:

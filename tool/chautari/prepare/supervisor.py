@@ -30,6 +30,7 @@ from chautari.render.placement import (
 from chautari.render.role_inputs import existing_state_of_others
 from chautari.report import messages
 from chautari.report.model import Failure, NodeReport, Notice, Refusal
+from chautari.ssh.host_keys import may_be_pinned
 from chautari.ssh.target import SSHTarget
 
 if TYPE_CHECKING:
@@ -189,7 +190,8 @@ def unreachable_refusal(message: str, target: SSHTarget) -> Refusal:
     """Return what a failed connection to a node means; `message` is SSH's or paramiko's."""
     text, data = message.lower(), {"address": target.address}
     if "host key" in text:
-        return Refusal("host_key_changed", data)
+        pinned = may_be_pinned(target.known_hosts, target.address, target.port)
+        return Refusal("host_key_changed" if pinned else "host_key_not_pinned", data)
     if "authentication" in text or "private key" in text or "publickey" in text:
         return Refusal("key_rejected", data)
     data["message"] = message.strip()

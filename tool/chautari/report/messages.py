@@ -295,6 +295,11 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "If you reinstalled the machine, delete its lines from known_hosts next to region.yml. If "
         "not, do not deploy: someone may be intercepting the connection.",
     ),
+    "host_key_not_pinned": (
+        "No host key of {address} is pinned, so the node was not asked.",
+        "Deploy to this node first: that shows its key and pins it. If it was deployed from "
+        "another folder, copy that folder's known_hosts next to region.yml.",
+    ),
     "host_key_unexpected": (
         "{address} shows the host key {found}, but region.yml names {expected}.",
         "Run on the provider's console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. If it "

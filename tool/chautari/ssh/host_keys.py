@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from chautari.errors import BadInput
@@ -27,6 +28,12 @@ def pinned_host_keys_of(known_hosts: str, address: str, port: int) -> list[Pinne
         if len(words) >= 3 and name in words[0].split(","):
             found.append(PinnedHostKey(line, compute_key_fingerprint(words[2])))
     return found
+
+
+def may_be_pinned(known_hosts: Path, address: str, port: int) -> bool:
+    """Return whether a file has a key for an address; hashed names may stand for any address."""
+    text = known_hosts.read_text(errors="replace") if known_hosts.is_file() else ""
+    return "|1|" in text or bool(pinned_host_keys_of(text, address, port))
 
 
 def check_pinned_host_keys(loaded_region: LoadedRegion) -> None:
