@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chautari_sandbox.state import MailRelay, MirroredArtifact, MissingArtifact, SandboxState
+from chautari_sandbox.state import MailRelay, MirroredArtifact, SandboxState, UnavailableArtifact
 
 STATE = SandboxState(
     name="demo",
@@ -18,5 +18,5 @@ STATE = SandboxState(
     mail_relay=MailRelay("smtp.example.org", 587, "region", "canary-password"),
     mail_api="http://198.51.100.2:8025",
     artifacts=(MirroredArtifact("nextcloud", "35.0.2", "f", "http://m/f", "00", True, "no route"),),
-    missing=(MissingArtifact("calendar", "6.1.0", "no route"),),
+    missing=(UnavailableArtifact("calendar", "6.1.0", "no route"),),
 )

@@ -20,7 +20,7 @@ from pyinfra.api.state import State
 from region_samples import load_sample_region
 
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare import node_environment, supervisor, worker
+from chautari.prepare import environment_script, supervisor, worker
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.role_inputs import existing_state_of_others
 from chautari.report.model import NodeReport, Notice, Refusal
@@ -145,9 +145,9 @@ def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_marker_is_the_digest_of_the_locked_requirements() -> None:
     assert (
         supervisor.environment_digest()
-        == hashlib.sha256(supervisor.locked_python_packages().encode()).hexdigest()
+        == hashlib.sha256(supervisor.node_requirements_text().encode()).hexdigest()
     )
-    assert "--hash=sha256:" in supervisor.locked_python_packages()
+    assert "--hash=sha256:" in supervisor.node_requirements_text()
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_one_ansible_is_selected_for_each_release_of_debian(python: str, series:
     environment = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
     listed = [
         Requirement(line.removesuffix("\\"))
-        for line in supervisor.locked_python_packages().splitlines()
+        for line in supervisor.node_requirements_text().splitlines()
         if line.startswith("ansible-core==")
     ]
     versions = [
@@ -286,15 +286,15 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "prepare.lock").touch()
     (folder / "venv").symlink_to(folder / "venv-b")
     (tmp_path / "lock").touch()
-    monkeypatch.setattr(node_environment, "ROOT", str(folder))
-    monkeypatch.setattr(node_environment, "RUN_LOCK", str(tmp_path / "lock"))
-    monkeypatch.setattr(node_environment, "SWITCH_SECONDS", 0)
+    monkeypatch.setattr(environment_script, "ROOT", str(folder))
+    monkeypatch.setattr(environment_script, "RUN_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(environment_script, "SWITCH_SECONDS", 0)
     return folder
 
 
 def put_in_place(folder: Path, name: str = "venv-c") -> list[str]:
     """Install an environment that exists already; return the files afterwards."""
-    script = node_environment.install_script(name.removeprefix("venv-"), "python3", "ana")
+    script = environment_script.install_script(name.removeprefix("venv-"), "python3", "ana")
     subprocess.run(["sh", "-c", script], check=True, stdin=subprocess.DEVNULL)
     assert (folder / "venv").resolve() == folder / name
     return sorted(path.name for path in folder.iterdir())
@@ -306,7 +306,7 @@ def test_older_system_gets_a_newer_python_in_addition() -> None:
         worker.apt_packages_for_python(python)
     )
     assert worker.apt_packages_for_python("python3") == worker.PACKAGES
-    script = node_environment.install_script("marker", python, "ana")
+    script = environment_script.install_script("marker", python, "ana")
     assert f"PYTHON={python}\n" in script
     assert '"$PYTHON" -m venv --clear --without-pip "$new"' in script
     assert '"$new/bin/python" -m pip install' in script
@@ -328,7 +328,7 @@ def test_environment_of_an_active_run_stays(runner: Path) -> None:
 def test_environment_is_not_changed_under_a_run(runner: Path) -> None:
     with (runner.parent / "lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        script = node_environment.install_script("c", "python3", "ana")
+        script = environment_script.install_script("c", "python3", "ana")
         done = subprocess.run(
             ["sh", "-c", script], check=False, capture_output=True, text=True, input=""
         )

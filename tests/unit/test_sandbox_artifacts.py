@@ -11,7 +11,7 @@ from chautari.errors import BadInput
 from chautari_sandbox import download
 from chautari_sandbox.artifacts import ArtifactSources, publish_files
 from chautari_sandbox.spec import RequiredArtifact
-from chautari_sandbox.state import MirroredArtifact, MissingArtifact
+from chautari_sandbox.state import MirroredArtifact, UnavailableArtifact
 
 
 def digest(data: bytes) -> str:
@@ -65,7 +65,9 @@ def mirrored(sources: ArtifactSources, tmp_path: Path) -> ArtifactSources:
     return ArtifactSources(**{**vars(sources), "mirror": tmp_path / "mirror"})
 
 
-def one(required: RequiredArtifact, sources: ArtifactSources) -> MirroredArtifact | MissingArtifact:
+def one(
+    required: RequiredArtifact, sources: ArtifactSources
+) -> MirroredArtifact | UnavailableArtifact:
     artifacts, missing = publish_files([required], sources)
     return (*artifacts, *missing)[0]
 
@@ -126,7 +128,7 @@ def test_double_replaces_nextcloud_with_a_reason(sources: ArtifactSources) -> No
 
 
 def test_app_without_a_source_is_missing(sources: ArtifactSources) -> None:
-    assert one(CALENDAR, sources) == MissingArtifact("calendar", "6.1.0", "no route")
+    assert one(CALENDAR, sources) == UnavailableArtifact("calendar", "6.1.0", "no route")
 
 
 def test_mirror_deletes_files_that_are_not_served(sources: ArtifactSources) -> None:
@@ -199,7 +201,7 @@ def test_file_without_a_checksum_is_never_fetched(sources: ArtifactSources) -> N
         raise AssertionError("fetched")
 
     found = one(UNPINNED, ArtifactSources(**{**vars(sources), "fetch": fetch}))
-    assert isinstance(found, MissingArtifact)
+    assert isinstance(found, UnavailableArtifact)
     assert "pin it in artifacts.lock" in found.reason
     found = one(UNPINNED, ArtifactSources(**{**vars(sources), "builders": {"framadate": build}}))
     assert isinstance(found, MirroredArtifact) and found.double

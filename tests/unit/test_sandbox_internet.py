@@ -140,8 +140,10 @@ def test_network_that_overlaps_a_route_is_refused() -> None:
 def test_network_that_overlaps_an_archive_is_refused() -> None:
     lifelines = [("archive.example.org", "198.51.100.80")]
     expected = "198.51.100.0/24 contains 198.51.100.80, the address of archive.example.org"
-    assert subnet_conflicts.used_server_inside(NETWORK, lifelines) == expected
-    assert subnet_conflicts.used_server_inside(NETWORK, [("its resolver", "203.0.113.1")]) == ""
+    assert subnet_conflicts.describe_server_in_subnet(NETWORK, lifelines) == expected
+    assert (
+        subnet_conflicts.describe_server_in_subnet(NETWORK, [("its resolver", "203.0.113.1")]) == ""
+    )
 
 
 def test_archive_for_podman_ends_where_podman_stops_reading() -> None:

@@ -30,7 +30,7 @@ from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.provider import SandboxProvider
 from chautari_sandbox.region_spec import sandbox_spec
 from chautari_sandbox.spec import SandboxSpec
-from chautari_sandbox.state import MissingArtifact, RepositoryDouble, SandboxState
+from chautari_sandbox.state import RepositoryDouble, SandboxState, UnavailableArtifact
 
 
 @pytest.fixture
@@ -44,7 +44,9 @@ def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoadedRegion:
 
 
 def described(spec: SandboxSpec) -> SandboxState:
-    missing = tuple(MissingArtifact(item.name, item.version, "no route") for item in spec.wanted)
+    missing = tuple(
+        UnavailableArtifact(item.name, item.version, "no route") for item in spec.wanted
+    )
     nodes = tuple((node.name, node.address) for node in spec.nodes)
     return replace(STATE, name=spec.name, missing=missing, nodes=nodes)
 

@@ -67,7 +67,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     runtime.require_podman()
     with (
         privileges.root_access(),
-        paths.readable_in_containers(),
+        paths.umask_for_containers(),
         paths.hold_lock(folder / "lock"),
     ):
         client = PodmanClient(runtime.working_podman_command(), spec.name, folder)
@@ -105,7 +105,7 @@ def down(name: str, *, purge: bool = False) -> None:
         privileges.require_root_access()
         client = PodmanClient(podman_commands.podman_command_prefix(), name, folder)
         client.remove_containers(client.containers_by_member().values())
-        if client.own_network():
+        if client.find_sandbox_network():
             run(podman_commands.remove_network_command(client.base, name))
         if purge:
             client.remove_volumes()

@@ -11,7 +11,7 @@ from chautari.errors import BadInput
 from chautari.services.registry import SERVICES
 from chautari_sandbox import download
 from chautari_sandbox.spec import RequiredArtifact
-from chautari_sandbox.state import MirroredArtifact, MissingArtifact
+from chautari_sandbox.state import MirroredArtifact, UnavailableArtifact
 
 Builder = Callable[[str, Path], Path]
 Fetcher = Callable[[RequiredArtifact, Path], Path]
@@ -35,7 +35,7 @@ class ArtifactSources:
 
 def publish_files(
     wanted: Iterable[RequiredArtifact], sources: ArtifactSources
-) -> tuple[tuple[MirroredArtifact, ...], tuple[MissingArtifact, ...]]:
+) -> tuple[tuple[MirroredArtifact, ...], tuple[UnavailableArtifact, ...]]:
     """Publish every file that is available and remove all others; return both kinds."""
     if sources.mirror is not None and not sources.mirror.is_dir():
         raise BadInput(f"--mirror {sources.mirror}: the folder does not exist")
@@ -46,12 +46,12 @@ def publish_files(
     for path in sources.mirror_root.iterdir():
         if path.is_file() and path.name not in published:
             path.unlink()
-    return artifacts, tuple(result for result in results if isinstance(result, MissingArtifact))
+    return artifacts, tuple(result for result in results if isinstance(result, UnavailableArtifact))
 
 
 def _publish_one(
     wanted: RequiredArtifact, sources: ArtifactSources
-) -> MirroredArtifact | MissingArtifact:
+) -> MirroredArtifact | UnavailableArtifact:
     mirrored = find_in_mirror(wanted, sources.mirror)
     if mirrored is not None:
         path, version = mirrored
@@ -70,10 +70,10 @@ def _publish_one(
 
 def _publish_double(
     wanted: RequiredArtifact, sources: ArtifactSources, reason: str
-) -> MirroredArtifact | MissingArtifact:
+) -> MirroredArtifact | UnavailableArtifact:
     build = sources.builders.get(wanted.name)
     if build is None:
-        return MissingArtifact(wanted.name, wanted.version, reason)
+        return UnavailableArtifact(wanted.name, wanted.version, reason)
     path = build(wanted.version, sources.doubles)
     return _copy_to_mirror(wanted, sources, path, wanted.version, double=True, reason=reason)
 

@@ -64,7 +64,7 @@ def write_if_changed(path: Path, content: str) -> bool:
 
 
 @contextmanager
-def readable_in_containers() -> Iterator[None]:
+def umask_for_containers() -> Iterator[None]:
     """Let accounts of containers read what is written, even if this account's umask forbids it.
 
     The folder of the sandbox itself stays closed to the accounts of this machine.

@@ -78,7 +78,7 @@ class PodmanClient:
             if item.get("subnets")
         )
 
-    def own_network(self) -> Network | None:
+    def find_sandbox_network(self) -> Network | None:
         """Return the sandbox's network; None when there is none."""
         wanted = podman_commands.network_name(self.sandbox)
         return next((item for item in self.networks_having_subnets() if item.name == wanted), None)
@@ -89,7 +89,7 @@ class PodmanClient:
         Raises:
             RunFailed: when this machine needs addresses of the subnet.
         """
-        present = self.own_network()
+        present = self.find_sandbox_network()
         if present is not None and present.subnet == subnet:
             return False
         taken = subnet_conflicts.subnet_conflict(subnet, present.interface if present else "")

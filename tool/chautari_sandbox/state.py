@@ -35,7 +35,7 @@ class MirroredArtifact:
 
 
 @dataclass(frozen=True)
-class MissingArtifact:
+class UnavailableArtifact:
     """A file that is unavailable, and why."""
 
     name: str
@@ -77,7 +77,7 @@ class SandboxState:
     mail_relay: MailRelay
     mail_api: str
     artifacts: tuple[MirroredArtifact, ...] = ()
-    missing: tuple[MissingArtifact, ...] = ()
+    missing: tuple[UnavailableArtifact, ...] = ()
     repositories: tuple[RepositoryDouble, ...] = ()
     requested_packages: tuple[tuple[str, str], ...] = ()
     nodes: tuple[tuple[str, str], ...] = ()
@@ -95,7 +95,7 @@ def from_json(text: str) -> SandboxState:
     raw["ssh_key"] = Path(raw["ssh_key"])
     raw["mail_relay"] = MailRelay(**raw["mail_relay"])
     raw["artifacts"] = tuple(MirroredArtifact(**item) for item in raw["artifacts"])
-    raw["missing"] = tuple(MissingArtifact(**item) for item in raw["missing"])
+    raw["missing"] = tuple(UnavailableArtifact(**item) for item in raw["missing"])
     raw["repositories"] = tuple(RepositoryDouble(**item) for item in raw.get("repositories", ()))
     for name in ("requested_packages", "nodes"):
         raw[name] = tuple((first, second) for first, second in raw[name])

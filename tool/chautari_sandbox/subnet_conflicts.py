@@ -28,7 +28,7 @@ def subnet_conflict(subnet: str, own_interface: str = "") -> str:
     """Return why this machine needs addresses of the subnet; empty when it does not."""
     network = ipaddress.ip_network(subnet)
     routes: list[Route] = json.loads(run(ROUTES).text or "[]")
-    return overlapping_route(network, routes, own_interface) or used_server_inside(
+    return overlapping_route(network, routes, own_interface) or describe_server_in_subnet(
         network, servers_used_by_host()
     )
 
@@ -43,7 +43,7 @@ def free_subnet(subnet: str, own_interface: str = "") -> str:
     servers = servers_used_by_host()
     for parent in DOCUMENTATION_NETWORKS:
         for part in parent.subnets(new_prefix=max(size, parent.prefixlen)):
-            if not overlapping_route(part, routes, own_interface) and not used_server_inside(
+            if not overlapping_route(part, routes, own_interface) and not describe_server_in_subnet(
                 part, servers
             ):
                 return str(part)
@@ -64,7 +64,7 @@ def overlapping_route(
     return ""
 
 
-def used_server_inside(
+def describe_server_in_subnet(
     network: ipaddress.IPv4Network | ipaddress.IPv6Network, lifelines: Iterable[tuple[str, str]]
 ) -> str:
     """Return the server that a network would make unreachable; empty when there is none."""

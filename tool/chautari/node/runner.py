@@ -194,7 +194,7 @@ def _finished_event(place: Path, ok: bool, began: float) -> RunEvent:
 def _delete_unneeded_files(place: Path) -> None:
     """Delete what is not needed any more; an error here must not cost the run its ending."""
     with contextlib.suppress(OSError):
-        journal.shorten_log(place / "log")
+        journal.cut_middle_of_log(place / "log")
     with contextlib.suppress(OSError):
         _delete_secrets_of_killed_runs(place.name)
     with contextlib.suppress(OSError):

@@ -43,7 +43,7 @@ _REQUIREMENTS = Path(__file__).resolve().parents[1] / "node" / "requirements.loc
 
 
 @functools.cache
-def locked_python_packages() -> str:
+def node_requirements_text() -> str:
     """Return the hash-locked requirements of the environment on the nodes."""
     return _REQUIREMENTS.read_text()
 
@@ -51,7 +51,7 @@ def locked_python_packages() -> str:
 @functools.cache
 def environment_digest() -> str:
     """Return the digest of the locked requirements, which a prepared node has as its marker."""
-    return hashlib.sha256(locked_python_packages().encode()).hexdigest()
+    return hashlib.sha256(node_requirements_text().encode()).hexdigest()
 
 
 def run_preflight_and_prepare(
@@ -72,7 +72,7 @@ def run_preflight_and_prepare(
     """
     orders: Orders = {
         "nodes": [_worker_input_for_node(region, target, resolver or "") for target in targets],
-        "requirements": locked_python_packages(),
+        "requirements": node_requirements_text(),
         "marker": environment_digest(),
         "operator": f"{account_name()} from {platform.node()}",
         "preparation": preparation,

@@ -32,7 +32,7 @@ from chautari.preflight import (
     ssh_access,
 )
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare import node_environment
+from chautari.prepare import environment_script
 from chautari.prepare.key_exchange import HybridTransport
 from chautari.prepare.limited_output import limit_output
 from chautari.prepare.protocol import NodeOrder, Orders, ResultLine, to_coded_message
@@ -329,7 +329,7 @@ def apt_packages_for_python(python: str) -> list[str]:
 
 
 def _add_installation_steps(state: State, host: Host, python: str, orders: Orders) -> None:
-    script = node_environment.install_script(orders["marker"], python, orders["operator"])
+    script = environment_script.install_script(orders["marker"], python, orders["operator"])
     add_op(
         state, server.shell, name="Read the lists of packages", commands=[UPDATE], host=host,
     )  # fmt: skip

@@ -39,12 +39,12 @@ def image_reference(artifact: Artifact) -> str:
     return f"{artifact.url}@sha256:{artifact.sha256}"
 
 
-def redis_variables(_: NodeContext) -> Variables:
+def redis_loopback_variables(_: NodeContext) -> Variables:
     """Return that Redis answers on the loopback interface, where containers connect."""
     return {"redis_port": REDIS_PORT, "redis_socket_group_members": []}
 
 
-def redis_secret_variables(name: str, secrets: Secrets) -> Variables:
+def redis_loopback_secrets(name: str, secrets: Secrets) -> Variables:
     """Return the Redis password for Redis and for the service called `name`."""
     password = secrets[REDIS_PASSWORD.name]
     return {"redis_password": password, f"{name}_redis_password": password}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 ENGLISH = "en"
 
 
-def split_names(text: str) -> tuple[str, ...]:
+def split_translation_names(text: str) -> tuple[str, ...]:
     """Return the names in `text`, which spaces separate."""
     return tuple(text.split())
 

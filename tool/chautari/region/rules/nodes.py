@@ -15,7 +15,7 @@ ANSIBLE_GROUPS = ("all", "ungrouped", "localhost")
 RESERVED_ADDRESSES = 9  # in a sandbox's network: gateway, simulated internet and room to grow
 
 
-def addresses_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
+def check_addresses_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
     """Two nodes with one address and port would be one machine deployed twice."""
     seen: dict[tuple[str, int], str] = {}
     for name, node in region.nodes.items():
@@ -30,14 +30,14 @@ def addresses_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
             seen[address, node.port] = name
 
 
-def address6_is_version_6(region: Region, _: Pins) -> Iterator[Finding]:
+def check_address6_is_version_6(region: Region, _: Pins) -> Iterator[Finding]:
     """`address6` is for the AAAA record."""
     for name, node in region.nodes.items():
         if node.address6 and ip_address(node.address6).version != 6:
             yield ("nodes", name, "address6"), f"{node.address6} is not IPv6; write it in address"
 
 
-def names_are_not_groups(region: Region, _: Pins) -> Iterator[Finding]:
+def check_names_are_not_groups(region: Region, _: Pins) -> Iterator[Finding]:
     """A node named like one of Ansible's groups would get that group's roles."""
     for name in region.nodes:
         if name in ANSIBLE_GROUPS or name in ROLES:
@@ -47,7 +47,7 @@ def names_are_not_groups(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
-def sandbox_addresses_are_inside(region: Region, _: Pins) -> Iterator[Finding]:
+def check_sandbox_addresses_are_inside(region: Region, _: Pins) -> Iterator[Finding]:
     """A sandbox never connects to a real machine, and serves doubles to containers only."""
     if region.sandbox is None:
         return
@@ -65,7 +65,7 @@ def sandbox_addresses_are_inside(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
-def sandbox_has_an_image_for_every_os(region: Region, _: Pins) -> Iterator[Finding]:
+def check_sandbox_has_an_image_for_every_os(region: Region, _: Pins) -> Iterator[Finding]:
     """A sandbox has images of Debian only; what replaces another OS is written down openly."""
     if region.sandbox is None:
         return
@@ -79,9 +79,9 @@ def sandbox_has_an_image_for_every_os(region: Region, _: Pins) -> Iterator[Findi
 
 
 RULES: tuple[Rule, ...] = (
-    addresses_are_unique,
-    address6_is_version_6,
-    names_are_not_groups,
-    sandbox_addresses_are_inside,
-    sandbox_has_an_image_for_every_os,
+    check_addresses_are_unique,
+    check_address6_is_version_6,
+    check_names_are_not_groups,
+    check_sandbox_addresses_are_inside,
+    check_sandbox_has_an_image_for_every_os,
 )

@@ -10,7 +10,7 @@ from chautari.region.model import Region
 from chautari.region.rule import Finding, Pins, Rule
 
 
-def operators_can_open_the_secrets(region: Region, _: Pins) -> Iterator[Finding]:
+def check_operators_can_open_the_secrets(region: Region, _: Pins) -> Iterator[Finding]:
     """Secrets are encrypted to the operators' keys; without an operator no key opens them."""
     if not region.operators and region.sandbox is None:
         yield (
@@ -32,7 +32,7 @@ def _system_accounts() -> frozenset[str]:
     return frozenset(line for line in text.splitlines() if not line.startswith("#"))
 
 
-def operators_are_not_other_accounts(region: Region, _: Pins) -> Iterator[Finding]:
+def check_operators_are_not_other_accounts(region: Region, _: Pins) -> Iterator[Finding]:
     """An operator with another account's name would take it over, and lock it on leaving."""
     logins = {node.user: name for name, node in region.nodes.items()}
     for name in region.operators:
@@ -48,4 +48,7 @@ def operators_are_not_other_accounts(region: Region, _: Pins) -> Iterator[Findin
             )
 
 
-RULES: tuple[Rule, ...] = (operators_can_open_the_secrets, operators_are_not_other_accounts)
+RULES: tuple[Rule, ...] = (
+    check_operators_can_open_the_secrets,
+    check_operators_are_not_other_accounts,
+)

@@ -9,7 +9,7 @@ from chautari.region.rule import Finding, Pins, Rule, field_path
 from chautari.services.registry import SERVICES
 
 
-def settings_have_a_node(region: Region, _: Pins) -> Iterator[Finding]:
+def check_settings_have_a_node(region: Region, _: Pins) -> Iterator[Finding]:
     """Settings of a service that runs on no node are probably a forgotten placement."""
     for service in region.services.configured_services():
         if not region.nodes_running(service):
@@ -19,7 +19,7 @@ def settings_have_a_node(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
-def each_service_on_one_node(region: Region, _: Pins) -> Iterator[Finding]:
+def check_each_service_on_one_node(region: Region, _: Pins) -> Iterator[Finding]:
     """A service runs on one node: a second one would compete for its name and data."""
     first: dict[str, str] = {}
     for name, node in region.nodes.items():
@@ -34,7 +34,7 @@ def each_service_on_one_node(region: Region, _: Pins) -> Iterator[Finding]:
             first.setdefault(service, name)
 
 
-def nodes_support_their_services(region: Region, _: Pins) -> Iterator[Finding]:
+def check_nodes_support_their_services(region: Region, _: Pins) -> Iterator[Finding]:
     """The roles of a service are tested on certain operating systems and processors only."""
     for name, node in region.nodes.items():
         for service in region.services_of(name):
@@ -54,7 +54,7 @@ def nodes_support_their_services(region: Region, _: Pins) -> Iterator[Finding]:
                 )
 
 
-def public_names_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
+def check_public_names_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
     """Two services cannot answer under one name, nor a service under the name of a node."""
     seen: dict[str, str] = {name: f"node {name}" for name in region.nodes}
     for name in region.deployed_services():
@@ -70,7 +70,7 @@ def public_names_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
         seen[label] = name
 
 
-def services_can_send_mail(region: Region, _: Pins) -> Iterator[Finding]:
+def check_services_can_send_mail(region: Region, _: Pins) -> Iterator[Finding]:
     """Accounts and password resets need mail; without a relay mail would be lost silently."""
     senders = {name for name, service in SERVICES.items() if service.sends_mail}
     if region.mail is None and any(senders & set(node.services) for node in region.nodes.values()):
@@ -81,7 +81,7 @@ def services_can_send_mail(region: Region, _: Pins) -> Iterator[Finding]:
         )
 
 
-def images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
+def check_images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
     """An image is only run when its digest is known; a sandbox runs a double."""
     for name, service in SERVICES.items():
         image = service.image
@@ -101,10 +101,10 @@ def images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
-    settings_have_a_node,
-    each_service_on_one_node,
-    nodes_support_their_services,
-    public_names_are_unique,
-    services_can_send_mail,
-    images_are_pinned,
+    check_settings_have_a_node,
+    check_each_service_on_one_node,
+    check_nodes_support_their_services,
+    check_public_names_are_unique,
+    check_services_can_send_mail,
+    check_images_are_pinned,
 )

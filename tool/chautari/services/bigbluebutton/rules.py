@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
 
 
-def media_need_an_ipv4_address(region: Region, _: Pins) -> Iterator[Finding]:
+def check_media_need_an_ipv4_address(region: Region, _: Pins) -> Iterator[Finding]:
     """FreeSWITCH offers media on the node's IPv4 address."""
     for name in region.nodes_running(NAME):
         if ip_address(region.nodes[name].address).version != 4:
@@ -26,7 +26,7 @@ def media_need_an_ipv4_address(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
-def server_has_a_machine_of_its_own(region: Region, _: Pins) -> Iterator[Finding]:
+def check_server_has_a_machine_of_its_own(region: Region, _: Pins) -> Iterator[Finding]:
     """It uses port 443, half of all UDP ports, and every core while people meet."""
     for name in region.nodes_running(NAME):
         others = [item for item in region.nodes[name].services if item != NAME]
@@ -38,7 +38,7 @@ def server_has_a_machine_of_its_own(region: Region, _: Pins) -> Iterator[Finding
             )
 
 
-def rooms_app_is_deployed(region: Region, _: Pins) -> Iterator[Finding]:
+def check_rooms_app_is_deployed(region: Region, _: Pins) -> Iterator[Finding]:
     """A server without rooms is an API that no program calls."""
     rooms = region.settings_of(BigBlueButton).rooms
     path = field_path(region, NAME, "rooms")
@@ -56,7 +56,7 @@ def rooms_app_is_deployed(region: Region, _: Pins) -> Iterator[Finding]:
         )
 
 
-def settings_do_not_conflict(region: Region, _: Pins) -> Iterator[Finding]:
+def check_settings_do_not_conflict(region: Region, _: Pins) -> Iterator[Finding]:
     """Settings without effect, or that contradict each other, are mistakes."""
     settings = region.settings_of(BigBlueButton)
     if settings.version and not settings.version.startswith(f"{settings.release}."):
@@ -72,7 +72,7 @@ def settings_do_not_conflict(region: Region, _: Pins) -> Iterator[Finding]:
         )
 
 
-def pool_has_no_recordings(region: Region, _: Pins) -> Iterator[Finding]:
+def check_pool_has_no_recordings(region: Region, _: Pins) -> Iterator[Finding]:
     """Recordings of several servers would have to be copied to one place; that is not built."""
     if is_pooled(region) and region.settings_of(BigBlueButton).recordings:
         yield (
@@ -83,9 +83,9 @@ def pool_has_no_recordings(region: Region, _: Pins) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
-    media_need_an_ipv4_address,
-    server_has_a_machine_of_its_own,
-    rooms_app_is_deployed,
-    settings_do_not_conflict,
-    pool_has_no_recordings,
+    check_media_need_an_ipv4_address,
+    check_server_has_a_machine_of_its_own,
+    check_rooms_app_is_deployed,
+    check_settings_do_not_conflict,
+    check_pool_has_no_recordings,
 )

@@ -6,12 +6,12 @@ from chautari.services.artifacts import Image
 from chautari.services.base import Role, Service
 from chautari.services.containers import (
     REDIS_PASSWORD,
-    redis_variables,
+    redis_loopback_variables,
     region_rules_of_container_service,
 )
 from chautari.services.greenlight import variables
 from chautari.services.greenlight.languages import TRANSLATIONS
-from chautari.services.greenlight.rules import rooms_are_in_greenlight
+from chautari.services.greenlight.rules import check_rooms_are_in_greenlight
 from chautari.services.greenlight.secrets import SECRETS
 from chautari.services.greenlight.settings import Greenlight
 from chautari.services.greenlight.variables import NAME
@@ -32,8 +32,8 @@ SERVICE = Service(
     secrets=(*SECRETS, REDIS_PASSWORD),
     secret_variables=variables.secret_variables,
     sends_mail=True,
-    variables={"redis": redis_variables, "greenlight": variables.greenlight_variables},
-    rules=(*region_rules_of_container_service(NAME), rooms_are_in_greenlight),
+    variables={"redis": redis_loopback_variables, "greenlight": variables.greenlight_variables},
+    rules=(*region_rules_of_container_service(NAME), check_rooms_are_in_greenlight),
     release_and_login=variables.release_and_login,
     release_tags=(ReleaseTags(NAME, "https://github.com/bigbluebutton/greenlight", "release-{}"),),
     translations=lambda _: TRANSLATIONS,

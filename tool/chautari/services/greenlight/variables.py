@@ -12,7 +12,7 @@ from chautari.services.containers import (
     REDIS_PORT,
     image_reference,
     image_to_run,
-    redis_secret_variables,
+    redis_loopback_secrets,
 )
 from chautari.services.greenlight.languages import TRANSLATIONS
 from chautari.services.greenlight.secrets import SECRETS
@@ -51,7 +51,7 @@ def secret_variables(region: Region, _: str, secrets: Secrets) -> Variables:
     server = POOL_SECRET if is_pooled(region) else SERVER_SECRET
     return {
         **{spec.name: secrets[spec.name] for spec in SECRETS},
-        **redis_secret_variables(NAME, secrets),
+        **redis_loopback_secrets(NAME, secrets),
         "greenlight_server_secret": secrets[server.name],
     }
 

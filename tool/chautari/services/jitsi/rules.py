@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CHECK_ACCOUNT = "chautari-check"
 
 
-def members_can_start_a_meeting(region: Region, _: Pins) -> Iterator[Finding]:
+def check_members_can_start_a_meeting(region: Region, _: Pins) -> Iterator[Finding]:
     """Where only members start meetings, a region without members never meets."""
     jitsi = region.settings_of(Jitsi)
     path = field_path(region, "jitsi", "members")
@@ -28,7 +28,7 @@ def members_can_start_a_meeting(region: Region, _: Pins) -> Iterator[Finding]:
             yield (*path, index), f"{name} {why}; choose another name"
 
 
-def bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Finding]:
+def check_bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Finding]:
     """A bridge forwards the media of meetings that another node arranges."""
     meeting = region.nodes_running("jitsi")
     for name in region.nodes_running("jitsi-bridge"):
@@ -42,7 +42,7 @@ def bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Finding]:
             yield path, "jitsi has its own bridge; remove jitsi-bridge from this node"
 
 
-def relays_need_another_bridge(region: Region, _: Pins) -> Iterator[Finding]:
+def check_relays_need_another_bridge(region: Region, _: Pins) -> Iterator[Finding]:
     """A bridge on its own has nothing to relay to."""
     if region.settings_of(Jitsi).relays and not region.nodes_running("jitsi-bridge"):
         yield (
@@ -52,5 +52,5 @@ def relays_need_another_bridge(region: Region, _: Pins) -> Iterator[Finding]:
         )
 
 
-RULES: tuple[Rule, ...] = (members_can_start_a_meeting, relays_need_another_bridge)
-BRIDGE_RULES: tuple[Rule, ...] = (bridges_serve_a_meeting_node,)
+RULES: tuple[Rule, ...] = (check_members_can_start_a_meeting, check_relays_need_another_bridge)
+BRIDGE_RULES: tuple[Rule, ...] = (check_bridges_serve_a_meeting_node,)

@@ -42,7 +42,7 @@ def secret_variables(region: Region, secrets: Secrets) -> Variables:
     return {"nextcloud_bigbluebutton_secret": secrets[spec.name]}
 
 
-def rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
+def check_rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
     """Rooms need an app of Nextcloud, and an app is only unpacked when its checksum is known.
 
     A sandbox needs none: it installs what `--mirror` gives, or a double.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chautari.region.operating_systems import PHP_OF, php_version_text
 from chautari.region.rule import Finding, Pins, Rule
 from chautari.services.nextcloud import releases
-from chautari.services.nextcloud.bigbluebutton_rooms import rooms_app_is_pinned
+from chautari.services.nextcloud.bigbluebutton_rooms import check_rooms_app_is_pinned
 from chautari.services.nextcloud.settings import Nextcloud
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 VERSION_PATH = ("services", releases.NAME, "version")
 
 
-def release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[Finding]:
+def check_release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[Finding]:
     """A release is only unpacked when its checksum is known."""
     version = region.settings_of(Nextcloud).version
     known_pins = pins.get(releases.NAME, {})
@@ -30,7 +30,7 @@ def release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[Finding
     )
 
 
-def release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
+def check_release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
     """Nextcloud 35 refuses to start on PHP 8.2, which Debian 12 has."""
     version = region.settings_of(Nextcloud).version
     if version is None:
@@ -45,4 +45,8 @@ def release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
-RULES: tuple[Rule, ...] = (release_has_a_known_checksum, release_fits_the_os, rooms_app_is_pinned)
+RULES: tuple[Rule, ...] = (
+    check_release_has_a_known_checksum,
+    check_release_fits_the_os,
+    check_rooms_app_is_pinned,
+)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
 
 
-def release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[Finding]:
+def check_release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[Finding]:
     """Where upstream publishes no checksum, a region must have one of its own.
 
     A sandbox needs none: it installs what `--mirror` gives, or a double.
@@ -33,7 +33,7 @@ def release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[Finding
     )
 
 
-def app_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
+def check_app_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
     """An app that upstream no longer develops supports no newer PHP."""
     app = APPS[region.settings_of(Polls).app]
     for name in region.nodes_running(NAME):
@@ -47,4 +47,4 @@ def app_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
             )
 
 
-RULES: tuple[Rule, ...] = (release_has_a_known_checksum, app_fits_the_os)
+RULES: tuple[Rule, ...] = (check_release_has_a_known_checksum, check_app_fits_the_os)

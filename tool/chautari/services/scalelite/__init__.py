@@ -6,7 +6,7 @@ from chautari.services.artifacts import Image
 from chautari.services.base import Role, Service
 from chautari.services.containers import (
     REDIS_PASSWORD,
-    redis_variables,
+    redis_loopback_variables,
     region_rules_of_container_service,
 )
 from chautari.services.release_tags import ReleaseTags
@@ -29,7 +29,7 @@ SERVICE = Service(
     secrets=(*SECRETS, REDIS_PASSWORD),
     secret_variables=variables.secret_variables,
     host_of="bigbluebutton",
-    variables={"redis": redis_variables, "scalelite": variables.scalelite_variables},
+    variables={"redis": redis_loopback_variables, "scalelite": variables.scalelite_variables},
     rules=region_rules_of_container_service(NAME),
     release_and_login=variables.release_and_login,
     release_tags=(ReleaseTags(NAME, "https://github.com/blindsidenetworks/scalelite"),),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chautari.prepare import node_environment, supervisor
+from chautari.prepare import environment_script, supervisor
 from chautari.report.causes import find_cause_code
 from chautari.report.model import Failure
 
@@ -21,9 +21,9 @@ MARKER = hashlib.sha256(LIST.encode()).hexdigest()
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of the runner on a fresh node; pip prints its arguments."""
     found = tmp_path / "opt"
-    monkeypatch.setattr(node_environment, "ROOT", str(found))
-    monkeypatch.setattr(node_environment, "RUN_LOCK", str(tmp_path / "lock"))
-    monkeypatch.setattr(node_environment, "TURN_SECONDS", 0)
+    monkeypatch.setattr(environment_script, "ROOT", str(found))
+    monkeypatch.setattr(environment_script, "RUN_LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(environment_script, "TURN_SECONDS", 0)
     pip(tmp_path, f'echo "$@" >> {tmp_path}/arguments; for list; do :; done; cp "$list" {tmp_path}')
     sleep = tmp_path / "bin" / "sleep"
     sleep.parent.mkdir()
@@ -42,7 +42,7 @@ def pip(folder: Path, body: str) -> None:
 
 
 def run(folder: Path, given: str = LIST) -> subprocess.CompletedProcess[str]:
-    script = node_environment.install_script(
+    script = environment_script.install_script(
         MARKER, str(folder.parent / "python"), "ana's cat from $HOME"
     )
     return subprocess.run(
@@ -60,7 +60,7 @@ def test_list_arrives_on_standard_input(folder: Path) -> None:
 def test_marker_equals_the_digest_that_a_shell_computes(folder: Path) -> None:
     script = 'list=$(cat); printf "%s\\n" "$list" | sha256sum; exit'
     done = subprocess.run(
-        ["sh", "-c", script], input=supervisor.locked_python_packages(),
+        ["sh", "-c", script], input=supervisor.node_requirements_text(),
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split()[0] == supervisor.environment_digest()
@@ -125,7 +125,7 @@ def test_each_package_that_arrived_begins_the_pauses_anew(folder: Path) -> None:
 def test_broken_connection_fails_when_the_time_is_over(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node_environment, "TRY_SECONDS", 2)
+    monkeypatch.setattr(environment_script, "TRY_SECONDS", 2)
     pip(folder.parent, f"mkdir -p {folder}/pip-cache; echo '{BROKEN[1]}' >&2; exit 2")
     done = run(folder)
     assert (done.returncode, done.stderr) == (1, f"{BROKEN[1]}\n")
@@ -179,7 +179,7 @@ def test_preparation_names_the_holder_when_the_wait_ends(
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         done = run(folder)
-    assert done.returncode == node_environment.BUSY
+    assert done.returncode == environment_script.BUSY
     assert done.stderr.startswith(f"Another preparation is running (started by {holder}")
     assert done.stderr.endswith("). Wait for it to finish.\n")
     assert find_cause_code(Failure("prepare", "Install", done.stderr)) == "other_run"
@@ -196,7 +196,7 @@ def test_lock_names_its_holder_only_while_it_is_held(folder: Path) -> None:
 
 
 def test_exit_code_of_another_step_is_not_taken_for_a_lock(folder: Path) -> None:
-    pip(folder.parent, f"exit {node_environment.BUSY}")
+    pip(folder.parent, f"exit {environment_script.BUSY}")
     done = run(folder)
     assert (done.returncode, done.stderr) == (1, "\n")
 
@@ -205,4 +205,4 @@ def test_folder_that_cannot_be_locked_is_not_reported_as_busy(folder: Path) -> N
     pip(folder.parent, "")
     (folder / "prepare.lock").mkdir(parents=True)
     done = run(folder)
-    assert done.returncode not in (0, node_environment.BUSY) and "is running" not in done.stderr
+    assert done.returncode not in (0, environment_script.BUSY) and "is running" not in done.stderr
