@@ -40,12 +40,12 @@ def test_network_has_no_name_server_of_podmans() -> None:
 
 
 def test_unpack_reads_an_archive_from_stdin() -> None:
-    assert podman_commands.unpack_command(BASE, "chautari_demo_bog1") == (
-        *BASE,
-        "cp",
-        "-",
-        "chautari_demo_bog1:/",
-    )
+    sudo = ("sudo", "--non-interactive", "--")
+    for before in ((), sudo):
+        command = podman_commands.unpack_command((*before, *BASE), "chautari_demo_bog1", "/state/t")
+        assert command == (
+            *before, "env", "TMPDIR=/state/t", *BASE, "cp", "-", "chautari_demo_bog1:/",
+        )  # fmt: skip
 
 
 def test_remove_gives_containers_five_seconds() -> None:

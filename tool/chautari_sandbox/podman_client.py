@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -143,8 +144,10 @@ class PodmanClient:
         return "created"
 
     def _unpack_in_container(self, name: str, archive: bytes) -> None:
-        """Unpack an archive at the root of a container."""
-        self._run_with_retries(podman_commands.unpack_command(self.base, name), stdin=archive)
+        """Unpack an archive at the root of a container; podman's copy holds keys and is deleted."""
+        with tempfile.TemporaryDirectory(prefix=".unpack-", dir=self.folder) as folder:
+            command = podman_commands.unpack_command(self.base, name, folder)
+            self._run_with_retries(command, stdin=archive)
 
     def _run_with_retries(self, argv: podman_commands.Argv, stdin: bytes = b"") -> None:
         """Run a command that podman sometimes fails at until it is repeated.

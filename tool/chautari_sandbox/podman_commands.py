@@ -82,9 +82,13 @@ def remove_command(base: Argv, names: Iterable[str]) -> Argv:
     return (*base, "rm", "--force", "--ignore", "--volumes", "--time", "5", *names)
 
 
-def unpack_command(base: Argv, name: str) -> Argv:
-    """Return the command that unpacks a tar archive from stdin at the container's root."""
-    return (*base, "cp", "-", f"{name}:/")
+def unpack_command(base: Argv, name: str, temporary: str) -> Argv:
+    """Return the command that unpacks a tar archive from stdin at the container's root.
+
+    podman copies the archive into the folder `temporary`, and leaves it there.
+    """
+    podman = base.index("podman")  # sudo, which may come first, sets a new environment
+    return (*base[:podman], "env", f"TMPDIR={temporary}", *base[podman:], "cp", "-", f"{name}:/")
 
 
 def execute_command(base: Argv, name: str, *command: str) -> Argv:
