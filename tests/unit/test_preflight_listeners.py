@@ -114,9 +114,16 @@ def test_program_that_no_role_replaces_has_to_stop_first(listener: Listener, rea
 
 def test_listener_of_a_role_that_ran_is_ours() -> None:
     ours = frozenset(TAKES_OVER)
-    found = [tcp(80, "nginx"), tcp(443, "python3"), tcp(993, "dovecot"), tcp(25, "master")]
+    found = [tcp(80, "nginx"), tcp(443, "nginx"), tcp(993, "dovecot"), tcp(25, "master")]
     assert existing_listeners(found, TAKES_OVER, ours, FIREWALL) == []
     assert list(occupied_port_refusals(found, TAKES_OVER, ours)) == []
+
+
+def test_web_port_that_another_program_took_after_our_role_ran_is_refused() -> None:
+    found = [tcp(80, "nginx"), tcp(443, "python3")]
+    assert existing_listeners(found, TAKES_OVER, frozenset(TAKES_OVER), FIREWALL) == []
+    [refusal] = occupied_port_refusals(found, TAKES_OVER, frozenset(TAKES_OVER))
+    assert refusal.reason == "Port 443 is already used by python3."
 
 
 def test_bigbluebutton_answers_on_a_port_of_nginx() -> None:

@@ -37,6 +37,8 @@ _UNHARMED = frozenset(
 )  # fmt: skip
 # Debian's own setting of Exim; another setting is found as a package.
 _UNHARMED_ON_LOOPBACK = frozenset({"exim4"})
+# On these, the name of a program says whether it is a role's: not so `java` on other ports.
+_WEB_PORTS = frozenset({80, 443})
 _LINE = re.compile(r"(tcp|udp) (\S{1,80}):(\d{1,5})(?: (.*))?")
 _PROGRAM = re.compile(r'\("([^"]{1,40})",')
 
@@ -131,13 +133,22 @@ def existing_listeners(
 def occupied_port_refusals(
     listeners: Sequence[Listener], takes_over: TakesOver, ours: Collection[str]
 ) -> Iterator[Refusal]:
-    """Yield a refusal for each program on a port of the roles that no role replaces."""
-    occupied = dict.fromkeys(
-        (listener.port, ", ".join(listener.programs))
+    """Yield a refusal for each program on a port of the roles that no role replaces.
+
+    A web port may be taken after a role ran, while its own server was stopped.
+    """
+    occupied = [
+        listener
         for listener, roles in _others_on_ports_of_roles(listeners, takes_over, ours)
         if not _replacing_role(listener, roles)
-    )
-    for port, program in occupied:
+    ]
+    declared = _programs_by_port(takes_over)
+    for listener in listeners:
+        roles = declared.get((listener.protocol, listener.port), {})
+        if listener.port in _WEB_PORTS and roles.keys() & set(ours) and listener.programs:
+            expected = set().union(*roles.values())
+            occupied += [] if set(listener.programs) <= expected else [listener]
+    for port, program in dict.fromkeys((one.port, ", ".join(one.programs)) for one in occupied):
         yield Refusal("port_in_use", {"port": port, "program": program})
 
 
