@@ -87,6 +87,7 @@ def test_wrong_archive_is_deleted_and_a_missing_one_fails_at_once(
     assert "the server answered 404 Not Found. Fix: check the address" in error
 
 
+@pytest.mark.soak
 def test_download_only_changes_no_service(deployed: Proof) -> None:
     options = ("--node", NODE, "--json")
     assert deployed.deploy("region", "--no-checks", *options).code == 0

@@ -44,8 +44,9 @@ POOL = {"containers", "scalelite", "greenlight"}
 ON_MEETING_NODES = [pytest.param(name, marks=pytest.mark.soak) for name in ("meet", "hall")]
 
 
-# The roles of `ground` are on each node.
-@pytest.mark.parametrize("node", ["cloud", *ON_MEETING_NODES])
+@pytest.mark.parametrize(
+    "node", ["ground", pytest.param("cloud", marks=pytest.mark.soak), *ON_MEETING_NODES]
+)
 def test_every_change_to_every_managed_file_is_detected(proof: Proof, node: str) -> None:
     found = tampering.detectable(tampering.changes(receipts(proof, node)))
     assert len(found) > 40
