@@ -167,6 +167,16 @@ def test_damaged_archive_is_downloaded_again(
     assert file.read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_what_lies_in_place_of_the_folder_is_replaced(
+    download: Download, file: Path, link: bool
+) -> None:
+    file.parent.parent.mkdir()
+    file.parent.symlink_to("nowhere") if link else file.parent.write_text("by hand")
+    assert download() == (0, "")
+    assert file.read_bytes() == CONTENT
+
+
 def test_complete_part_is_used(download: Download, server: Server, file: Path) -> None:
     write_part(file, CONTENT)
     assert download() == (0, "")
