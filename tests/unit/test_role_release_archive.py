@@ -172,9 +172,12 @@ def test_what_lies_in_place_of_the_folder_is_replaced(
     download: Download, file: Path, link: bool
 ) -> None:
     file.parent.parent.mkdir()
-    file.parent.symlink_to("nowhere") if link else file.parent.write_text("by hand")
+    other = file.parent.with_name("0" * 64)
+    for path in (file.parent, other):
+        path.symlink_to("nowhere") if link else path.write_text("by hand")
     assert download() == (0, "")
     assert file.read_bytes() == CONTENT
+    assert not other.exists() and not other.is_symlink()
 
 
 def test_complete_part_is_used(download: Download, server: Server, file: Path) -> None:
