@@ -156,7 +156,7 @@ def test_json_report_has_nodes_roles_checks_and_doubles(second: Outcome) -> None
 def test_each_release_of_debian_has_its_ansible(
     proof: Proof, second: Outcome, node: str, series: str
 ) -> None:
-    """Ansible-core 2.19 gets no more fixes, and newer ones need Debian 13's Python."""
+    """Upstream ended ansible-core 2.19, and newer releases need Debian 13's Python."""
     first_line = proof.on(node, "/opt/chautari/venv/bin/ansible", "--version").splitlines()[0]
     assert first_line.startswith(f"ansible [core {series}")
 

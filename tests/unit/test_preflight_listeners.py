@@ -13,11 +13,11 @@ from chautari.preflight.listeners import (
     occupied_port_refusals,
     parse_listener,
 )
-from chautari.render.role_inputs import existing_state_of_others
+from chautari.render.role_inputs import list_takeovers
 
 FIREWALL = Firewall(("80/tcp", "443/tcp", "10000/udp", "20000-30000/udp"), 2222)
 TAKES_OVER = {
-    role: existing_state_of_others(role, "debian-12")
+    role: list_takeovers(role, "debian-12")
     for role in ("base", "firewall", "mail", "nginx", "redis", "greenlight")
 }
 
@@ -127,9 +127,7 @@ def test_web_port_that_another_program_took_after_our_role_ran_is_refused() -> N
 
 
 def test_bigbluebutton_answers_on_a_port_of_nginx() -> None:
-    takes_over = TAKES_OVER | {
-        "bigbluebutton": existing_state_of_others("bigbluebutton", "ubuntu-22.04")
-    }
+    takes_over = TAKES_OVER | {"bigbluebutton": list_takeovers("bigbluebutton", "ubuntu-22.04")}
     ours = frozenset({"nginx"})
     assert list(occupied_port_refusals([tcp(443, "haproxy")], takes_over, ours)) == []
     assert existing_listeners([tcp(443, "haproxy")], takes_over, (), FIREWALL) == [
@@ -155,8 +153,6 @@ def test_each_kind_has_a_refusal_with_its_own_consequence() -> None:
 @pytest.mark.parametrize("release", ["debian-12", "debian-13"])
 def test_only_the_cluster_of_the_release_is_taken_over(release: str) -> None:
     version = {"debian-12": 15, "debian-13": 17}[release]
-    found = [item for item in existing_state_of_others("postgresql", release) if item[0] == "/"]
+    found = [item for item in list_takeovers("postgresql", release) if item[0] == "/"]
     assert found == [f"/etc/postgresql/{version}/main"]
-    assert all(
-        "debian-" not in item for role in NAMES for item in existing_state_of_others(role, release)
-    )
+    assert all("debian-" not in item for role in NAMES for item in list_takeovers(role, release))

@@ -22,7 +22,7 @@ from region_samples import load_sample_region
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment_script, supervisor, worker
 from chautari.render.endpoints import PUBLIC_INTERNET
-from chautari.render.role_inputs import existing_state_of_others
+from chautari.render.role_inputs import list_takeovers
 from chautari.report.model import NodeReport, Notice, Refusal
 from chautari.ssh.target import ssh_targets
 
@@ -119,7 +119,7 @@ def test_orders_name_what_each_node_needs(tmp_path: Path, monkeypatch: pytest.Mo
         "resolver": "",
         "required": plain(NodeRequirements("debian-12", (), address="203.0.113.10")),
         "takes_over": {
-            role: existing_state_of_others(role, "debian-12")
+            role: list_takeovers(role, "debian-12")
             for role in ("base", "ssh", "firewall", "mail")
         },
         "open_ports": [],
@@ -154,7 +154,7 @@ def test_marker_is_the_digest_of_the_locked_requirements() -> None:
     ("python", "series"), [("3.11.2", ["2.19"]), ("3.13.5", ["2.21"])], ids=["Debian 12", "13"]
 )
 def test_one_ansible_is_selected_for_each_release_of_debian(python: str, series: list[str]) -> None:
-    """ansible-core 2.19 gets no more fixes, and newer ones need Python 3.12."""
+    """Upstream ended ansible-core 2.19, and newer releases need Python 3.12."""
     environment = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
     listed = [
         Requirement(line.removesuffix("\\"))

@@ -27,7 +27,7 @@ from chautari.render.placement import (
     public_names_of_node,
     roles_of_node,
 )
-from chautari.render.role_inputs import existing_state_of_others
+from chautari.render.role_inputs import list_takeovers
 from chautari.report import messages
 from chautari.report.model import Failure, NodeReport, Notice, Refusal
 from chautari.ssh.host_keys import may_be_pinned
@@ -134,7 +134,7 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
         "resolver": resolver,
         "required": preflight_requirements(region, target.name)._asdict(),
-        "takes_over": {role: _taken_over(region, target.name, role, release) for role in roles},
+        "takes_over": {role: _node_takeovers(region, target.name, role, release) for role in roles},
         "open_ports": [
             f"{port.port}/{port.protocol}"
             for port in open_ports_of_node(region, target.name)
@@ -145,9 +145,9 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
     }
 
 
-def _taken_over(region: Region, node: str, role: str, release: str) -> list[str]:
+def _node_takeovers(region: Region, node: str, role: str, release: str) -> list[str]:
     """Return what a role takes over on a node, with the sources of apt that it writes there."""
-    found = existing_state_of_others(role, release)
+    found = list_takeovers(role, release)
     if role == "repository":
         # Also in a sandbox, sources of others name upstream's real addresses.
         context = NodeContext(LoadedRegion(Path(), region, {}), PUBLIC_INTERNET, node)

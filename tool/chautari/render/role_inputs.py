@@ -146,7 +146,7 @@ def role_and_shared_roles(role: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def existing_state_of_others(role: str, release: str) -> list[str]:
+def list_takeovers(role: str, release: str) -> list[str]:
     """Return what a role and its shared roles take over on a machine with `release`."""
     items = [
         item.removeprefix(f"{release}:")
