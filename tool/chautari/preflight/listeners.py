@@ -26,7 +26,7 @@ _SSH_PORT = 22  # behind an address translation, the node has another port than 
 # Programs that lose nothing when the firewall closes their port; names as the kernel cuts them.
 _UNHARMED = frozenset(
     {
-        # Answers to their own questions pass the firewall.
+        # Answers to their own queries pass the firewall.
         "dhclient", "dhcpcd", "systemd-network", "NetworkManager",
         "chronyd", "ntpd", "systemd-timesyn",
         # They serve the local network only, or list services that are named themselves.
