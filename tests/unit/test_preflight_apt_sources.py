@@ -75,7 +75,7 @@ def test_adopted_source_is_copied_before_it_is_disabled() -> None:
 
 def test_machine_is_asked_for_the_sources_that_its_services_need(tmp_path: Path) -> None:
     region = load_sample_region(tmp_path, MEETING).region
-    items = supervisor._taken_over(region, "cal1", "repository", "debian-12")
+    items = supervisor._node_takeovers(region, "cal1", "repository", "debian-12")
     assert items == [f"apt:{ADDRESS}", "/etc/apt/sources.list.d/jitsi.sources"]
     script = existing_state.existing_state_script({"repository": items})
     assert f"report_existing_sources repository {ADDRESS}\n" in script
