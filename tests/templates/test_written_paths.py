@@ -15,7 +15,7 @@ from ansible.template import Templar
 from role_samples import NAMES, module, tasks
 from templates import ROLES, Variables, variables
 
-from chautari.render.role_inputs import receipt_declaration, role_and_shared_roles
+from chautari.render.role_inputs import load_receipt_declaration, role_and_shared_roles
 
 WRITING = {"assemble", "blockinfile", "copy", "file", "get_url", "lineinfile", "replace",
            "template", "unarchive"}  # fmt: skip
@@ -98,8 +98,8 @@ def patterns_for(role: str) -> set[str]:
         for part in role_and_shared_roles(waiting.pop()):
             if part not in needed:
                 needed.add(part)
-                waiting += receipt_declaration(part).needs
-    items = (item for part in needed for item in receipt_declaration(part).takes_over)
+                waiting += load_receipt_declaration(part).needs
+    items = (item for part in needed for item in load_receipt_declaration(part).takes_over)
     return {item.removeprefix("debian-12:") for item in items}
 
 

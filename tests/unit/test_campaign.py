@@ -6,7 +6,7 @@ import pytest
 from tests.integration import harm, tampering, test_manual_changes
 
 from chautari.paths import content_root
-from chautari.render.role_inputs import receipt_declaration
+from chautari.render.role_inputs import load_receipt_declaration
 
 
 def test_campaign_replaces_strikes_that_missed() -> None:
@@ -28,7 +28,7 @@ def test_campaign_without_a_hit_fails() -> None:
 
 def test_campaign_knows_every_probe() -> None:
     roles = (folder.name for folder in (content_root() / "roles").iterdir())
-    titles = {title for role in roles for title in receipt_declaration(role).probes.values()}
+    titles = {title for role in roles for title in load_receipt_declaration(role).probes.values()}
     assert titles == tampering.PROBES.keys()
 
 

@@ -43,7 +43,7 @@ class Shown:
     def __init__(self) -> None:
         self.progress, self.lines, self.ended = self, list[tuple[str, str]](), list[Any]()
 
-    def show_phase(self, node: str, doing: str) -> None:
+    def show_node_phase(self, node: str, doing: str) -> None:
         self.lines.append((node, doing))
 
     def finish_node(self, node: str, state: str) -> None:

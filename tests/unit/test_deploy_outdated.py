@@ -149,7 +149,7 @@ def test_compare_needs_no_place_for_its_cache(
 def test_version_of_tag_takes_only_releases(tag: str, version: str | None) -> None:
     tags = ReleaseTags("jitsi", "https://example.org/a", "stable/jitsi-meet_{}", "2.0.{}")
     assert tags.version_of_tag(tag) == version
-    assert tags.prefixes("2.0.11248") == ("stable/jitsi-meet_",)
+    assert tags.tag_prefixes_since("2.0.11248") == ("stable/jitsi-meet_",)
 
 
 def test_newest_of_series_is_the_release_itself_where_only_others_are_newer() -> None:

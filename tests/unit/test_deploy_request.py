@@ -12,7 +12,7 @@ from deploy_samples import Silent, fake_call_runner
 from node_samples import node
 from region_samples import REGION, ROOT, SANDBOX, key_pair, load_sample_region
 
-from chautari.deploy import outside_checks, region_report, request, static_inventory, status
+from chautari.deploy import inventory_export, outside_checks, region_report, request, status
 from chautari.deploy.request import DeployContext, Request, resolve_context, run_metadata
 from chautari.errors import BadInput
 from chautari.process import CompletedProcess
@@ -36,7 +36,7 @@ def make_request(folder: Path, monkeypatch: pytest.MonkeyPatch, *nodes: str) -> 
     public = key_pair(folder, "operator")
     endpoints = replace(SANDBOX, operators={"sandbox": (public,)}, ssh_key=folder / "operator")
     monkeypatch.setattr(request, "ensure_endpoints", lambda *_: endpoints)
-    monkeypatch.setattr(static_inventory, "known_endpoints", lambda _: endpoints)
+    monkeypatch.setattr(inventory_export, "known_endpoints", lambda _: endpoints)
     return Request(load_sample_region(folder, SANDBOX_REGION), "deploy region andes", nodes)
 
 
@@ -90,7 +90,7 @@ def test_export_writes_an_inventory_with_private_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    files = static_inventory.write_static_inventory(
+    files = inventory_export.write_static_inventory(
         make_request(tmp_path, monkeypatch), out, with_secrets=True
     )
     modes = {str(file.relative_to(out)): stat.S_IMODE(file.stat().st_mode) for file in files}
@@ -103,7 +103,7 @@ def test_export_writes_an_inventory_with_private_secrets(
 
 
 def test_export_without_secrets_needs_no_key(tmp_path: Path) -> None:
-    files = static_inventory.write_static_inventory(
+    files = inventory_export.write_static_inventory(
         Request(load_sample_region(tmp_path), "render"), tmp_path / "out", False
     )
     assert {file.name for file in files} == {"hosts.yml", "main.yml"}

@@ -13,8 +13,8 @@ from chautari.cli import main
 from chautari.errors import BadInput
 from chautari.files import (
     ENVIRONMENT_ERRORS,
-    check_writable,
     create_private_folder,
+    create_writable_folders,
     unusable_file_error,
 )
 
@@ -84,7 +84,7 @@ def test_root_leaves_no_files_in_the_home_of_another(
         files.refuse_home_of_another_account()
     else:
         with pytest.raises(BadInput, match="files that only root can use") as refused:
-            check_writable([tmp_path])
+            create_writable_folders([tmp_path])
         assert "without sudo" in refused.value.fix
 
 
@@ -96,19 +96,19 @@ def test_removed_folder_may_be_absent(tmp_path: Path) -> None:
 
 
 def test_check_writable_creates_and_leaves_nothing(tmp_path: Path) -> None:
-    check_writable([tmp_path / "a" / "b"])
+    create_writable_folders([tmp_path / "a" / "b"])
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
 def test_folder_under_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     with pytest.raises(BadInput, match=f"{tmp_path}/a/b: Not a directory"):
-        check_writable([tmp_path / "a" / "b"])
+        create_writable_folders([tmp_path / "a" / "b"])
 
 
 def test_folder_that_takes_no_files_is_named_itself() -> None:
     with pytest.raises(BadInput, match=r"^/proc/self: "):
-        check_writable([Path("/proc/self")])
+        create_writable_folders([Path("/proc/self")])
 
 
 @pytest.mark.parametrize("code", sorted(ENVIRONMENT_ERRORS))

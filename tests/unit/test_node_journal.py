@@ -142,7 +142,7 @@ def test_trim_keeps_beginning_and_end_of_a_long_log(
     monkeypatch.setattr(journal, "LOG_BYTES", 100)
     log = tmp_path / "log"
     log.write_bytes(b"a" * 500 + b"z" * 500)
-    journal.cut_middle_of_log(log)
+    journal.shorten_log_file(log)
     assert log.read_bytes() == b"a" * 50 + b"\n[cut]\n" + b"z" * 50
 
 
@@ -152,8 +152,8 @@ def test_trim_leaves_a_short_log_unchanged(
 ) -> None:
     monkeypatch.setattr(journal, "LOG_BYTES", 100)
     log = tmp_path / "log"
-    journal.cut_middle_of_log(log)
+    journal.shorten_log_file(log)
     assert not log.exists()
     log.write_bytes(b"x" * size)
-    journal.cut_middle_of_log(log)
+    journal.shorten_log_file(log)
     assert log.read_bytes() == b"x" * size

@@ -187,7 +187,7 @@ def test_worker_records_the_end_after_tidying_up(
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(journal, "cut_middle_of_log"), (runner, "_unit_is_active"), (runs, "prune_runs")],
+    [(journal, "shorten_log_file"), (runner, "_unit_is_active"), (runs, "prune_runs")],
 )
 def test_failed_tidying_up_keeps_the_end_event(
     module: Any, name: str, node_state: Path, monkeypatch: pytest.MonkeyPatch

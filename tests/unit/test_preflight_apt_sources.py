@@ -65,17 +65,17 @@ def test_source_of_an_address_is_found_and_disabled(case: str, tmp_path: Path) -
 
 def test_adopted_source_is_copied_before_it_is_disabled() -> None:
     item = f"apt: {ADDRESS} in /etc/apt/sources.list.d/meet.list"
-    script = existing_state.copy_adopted_script([("repository", item)])
+    script = existing_state.adopted_backup_script([("repository", item)])
     *_, copy, disable = script.splitlines()
     assert copy == "adopt_paths /etc/apt/sources.list.d/meet.list"
     assert disable == f"adopt_source /etc/apt/sources.list.d/meet.list {ADDRESS}"
-    hostile = existing_state.copy_adopted_script([("repository", "apt: x; reboot in /etc/apt/y")])
+    hostile = existing_state.adopted_backup_script([("repository", "apt: x; reboot in /etc/apt/y")])
     assert "reboot" not in hostile
 
 
 def test_machine_is_asked_for_the_sources_that_its_services_need(tmp_path: Path) -> None:
     region = load_sample_region(tmp_path, MEETING).region
-    items = supervisor._node_takeovers(region, "cal1", "repository", "debian-12")
+    items = supervisor._takeovers_of_role_on_node(region, "cal1", "repository", "debian-12")
     assert items == [f"apt:{ADDRESS}", "/etc/apt/sources.list.d/jitsi.sources"]
     script = existing_state.existing_state_script({"repository": items})
     assert f"report_existing_sources repository {ADDRESS}\n" in script

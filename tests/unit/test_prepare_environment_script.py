@@ -60,7 +60,7 @@ def test_list_arrives_on_standard_input(folder: Path) -> None:
 def test_marker_equals_the_digest_that_a_shell_computes(folder: Path) -> None:
     script = 'list=$(cat); printf "%s\\n" "$list" | sha256sum; exit'
     done = subprocess.run(
-        ["sh", "-c", script], input=supervisor.node_requirements_text(),
+        ["sh", "-c", script], input=supervisor.python_requirements_text(),
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split()[0] == supervisor.environment_digest()

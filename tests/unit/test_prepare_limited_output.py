@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chautari.prepare import limited_output
-from chautari.prepare.limited_output import TOO_MUCH_OUTPUT, limit_output
+from chautari.prepare.limited_output import TOO_MUCH_OUTPUT, limit_client_output
 
 
 class Channel:
@@ -49,7 +49,7 @@ class Client:
 
 
 def run(client: Client) -> tuple[Any, Any]:
-    limit_output(client)
+    limit_client_output(client)
     _, stdout, stderr = client.exec_command("apt", get_pty=True)
     return stdout, stderr
 

@@ -145,9 +145,9 @@ def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_marker_is_the_digest_of_the_locked_requirements() -> None:
     assert (
         supervisor.environment_digest()
-        == hashlib.sha256(supervisor.node_requirements_text().encode()).hexdigest()
+        == hashlib.sha256(supervisor.python_requirements_text().encode()).hexdigest()
     )
-    assert "--hash=sha256:" in supervisor.node_requirements_text()
+    assert "--hash=sha256:" in supervisor.python_requirements_text()
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_one_ansible_is_selected_for_each_release_of_debian(python: str, series:
     environment = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
     listed = [
         Requirement(line.removesuffix("\\"))
-        for line in supervisor.node_requirements_text().splitlines()
+        for line in supervisor.python_requirements_text().splitlines()
         if line.startswith("ansible-core==")
     ]
     versions = [

@@ -19,8 +19,9 @@ from chautari.render.variables import NodeVariables
 
 KEY = "canary-key"
 CACHED = (
-    role_inputs.receipt_declaration, role_inputs.role_and_shared_roles, role_inputs._role_files,
-    role_inputs._digest_files, role_inputs._variables_in_argument_specs, role_inputs.plays_by_role,
+    role_inputs.load_receipt_declaration, role_inputs.role_and_shared_roles,
+    role_inputs._role_files, role_inputs._digest_files,
+    role_inputs._variables_in_argument_specs, role_inputs.plays_by_role,
 )  # fmt: skip
 
 
@@ -165,9 +166,9 @@ def test_facts_that_a_role_declares_are_inputs(content: Path, med1: NodeVariable
 
 def test_declaration_names_the_facts_of_a_role() -> None:
     assert {"default_ipv4", "all_ipv4_addresses"} <= set(
-        role_inputs.receipt_declaration("turn").facts
+        role_inputs.load_receipt_declaration("turn").facts
     )
-    assert "processor_vcpus" in role_inputs.receipt_declaration("bigbluebutton").facts
+    assert "processor_vcpus" in role_inputs.load_receipt_declaration("bigbluebutton").facts
 
 
 def test_survey_sends_every_input_that_a_receipt_records() -> None:
@@ -211,7 +212,7 @@ def test_role_needs_only_roles_of_the_node(tmp_path: Path) -> None:
     bog1, med1 = inputs_of(node(tmp_path, "bog1")), inputs_of(node(tmp_path, "med1"))
     assert (bog1["mail"]["needs"], med1["tls"]["needs"]) == ([], ["nginx"])
     for item in (*bog1.values(), *med1.values()):
-        assert set(item["needs"]) <= set(role_inputs.receipt_declaration(item["role"]).needs)
+        assert set(item["needs"]) <= set(role_inputs.load_receipt_declaration(item["role"]).needs)
     fewer = node(tmp_path, "med1")._replace(roles=("base", "nginx", "nextcloud"))
     assert inputs_of(fewer)["nextcloud"]["needs"] == ["nginx"]
 
@@ -219,7 +220,7 @@ def test_role_needs_only_roles_of_the_node(tmp_path: Path) -> None:
 def test_inputs_have_probes_with_script_and_title(med1: NodeVariables) -> None:
     for role, item in inputs_of(med1).items():
         probes = {i["name"]: i["script"] for i in item["items"] if i["kind"] == "probe"}
-        declared = role_inputs.receipt_declaration(role).probes
+        declared = role_inputs.load_receipt_declaration(role).probes
         assert probes == {
             title: (ROOT / "roles" / role / "probes" / file).read_text()
             for file, title in declared.items()

@@ -113,7 +113,7 @@ def test_pipe_shows_failed_checks_at_once_and_counts_at_the_end() -> None:
 def test_phase_is_a_line_in_a_pipe() -> None:
     stream = io.StringIO()
     with Progress(stream) as progress:
-        progress.show_phase("bog1", "preparing")
+        progress.show_node_phase("bog1", "preparing")
     assert stream.getvalue() == "bog1  preparing\n"
 
 
@@ -162,7 +162,7 @@ def test_terminal_is_free_until_a_node_has_progress(terminal: TerminalText) -> N
         progress.print_line("created the network")
         progress.finish_node("bog1", "up to date")
         assert terminal.getvalue() == "created the network\nbog1  up to date\n"
-        progress.show_phase("med1", "preparing")
+        progress.show_node_phase("med1", "preparing")
         assert "\x1b[" in terminal.getvalue() and "med1" in terminal.getvalue()
 
 
@@ -171,14 +171,14 @@ def test_terminal_without_a_cursor_gets_lines(
 ) -> None:
     monkeypatch.setenv("TERM", "dumb")
     with Progress(terminal) as progress:
-        progress.show_phase("med1", "preparing")
+        progress.show_node_phase("med1", "preparing")
     assert terminal.getvalue() == "med1  preparing\n"
 
 
 def test_terminal_starts_one_view_for_many_threads(terminal: TerminalText) -> None:
     with Progress(terminal) as progress:
         threads = [
-            threading.Thread(target=progress.show_phase, args=(f"n{n}", "preparing"))
+            threading.Thread(target=progress.show_node_phase, args=(f"n{n}", "preparing"))
             for n in range(20)
         ]
         for thread in threads:
@@ -192,7 +192,7 @@ def test_terminal_starts_one_view_for_many_threads(terminal: TerminalText) -> No
 def test_terminal_with_many_nodes_shows_those_that_run(terminal: TerminalText) -> None:
     progress = Progress(io.StringIO())
     for number in range(5):
-        progress.show_phase(f"n{number}", "preparing")
+        progress.show_node_phase(f"n{number}", "preparing")
     progress.finish_node("n0", "unreachable")
     lines = shown_rows(progress, terminal)
     assert [line.split()[0] for line in lines] == ["n1", "n2", "and"]

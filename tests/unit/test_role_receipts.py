@@ -15,7 +15,7 @@ from role_samples import NAMES, ROLES, SHARED, Data, module, options, read, task
 from chautari.node.optional_facts import FACTS
 from chautari.render.role_inputs import (
     ReceiptDeclaration,
-    receipt_declaration,
+    load_receipt_declaration,
     role_and_shared_roles,
     tracker_names_by_tag,
 )
@@ -62,7 +62,7 @@ def is_opaque(task: Data) -> bool:
 @pytest.mark.parametrize("role", NAMES + SHARED)
 def test_every_role_has_a_receipt_declaration(role: str) -> None:
     found = read(ROLES / role / "meta" / "receipt.yml")
-    assert DECLARATION.validate_python(found or {}) == receipt_declaration(role)
+    assert DECLARATION.validate_python(found or {}) == load_receipt_declaration(role)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_receipt_declaration_has_types_that_tell_mistakes(wrong: Data) -> None:
 @pytest.mark.parametrize("role", NAMES)
 def test_role_needs_only_roles_that_run_before_it(role: str) -> None:
     before = list(KNOWN_ROLES)[: list(KNOWN_ROLES).index(role)]
-    needs = receipt_declaration(role).needs
+    needs = load_receipt_declaration(role).needs
     assert set(needs) <= set(before)
     assert len(needs) == len(set(needs))
 
@@ -108,7 +108,7 @@ def test_every_tracked_tag_exists(role: str) -> None:
 
 @pytest.mark.parametrize("role", NAMES)
 def test_trackers_are_part_of_the_receipt(role: str) -> None:
-    parts = [receipt_declaration(part) for part in role_and_shared_roles(role)]
+    parts = [load_receipt_declaration(part) for part in role_and_shared_roles(role)]
     known = {path for part in parts for path in (*part.probes, *part.paths)}
     known |= {item.marker for part in parts for item in part.reload_markers}
     assert {name for names in tracker_names_by_tag(role).values() for name in names} <= known
@@ -139,13 +139,13 @@ def test_file_with_a_secret_is_closed_to_others(role: str) -> None:
 @pytest.mark.parametrize("role", NAMES)
 def test_probes_are_those_that_are_declared(role: str) -> None:
     files = {file.name for file in (ROLES / role / "probes").glob("*")}
-    assert files == set(receipt_declaration(role).probes)
-    assert all(receipt_declaration(role).probes.values())
+    assert files == set(load_receipt_declaration(role).probes)
+    assert all(load_receipt_declaration(role).probes.values())
 
 
 @pytest.mark.parametrize("role", NAMES)
 def test_watched_paths_are_absolute_and_unique(role: str) -> None:
-    declared = receipt_declaration(role)
+    declared = load_receipt_declaration(role)
     settings = [path for item in declared.reload_markers for path in (*item.settings, item.marker)]
     assert [path for path in (*declared.paths, *settings) if not path.startswith("/")] == []
     assert len(declared.paths) == len(set(declared.paths))
@@ -186,8 +186,8 @@ def test_every_fact_that_a_role_uses_is_declared(role: str) -> None:
     files = [file for file in (ROLES / role).rglob("*") if file.is_file()]
     texts = [file.read_text(errors="replace") for file in files if file.name != "README.md"]
     named = {name for text in texts for name in re.findall(r"ansible_facts[.\['\"]+(\w+)", text)}
-    assert named - set(TOLD_OTHERWISE) == set(receipt_declaration(role).facts)
-    assert set(receipt_declaration(role).facts) <= set(FACTS)
+    assert named - set(TOLD_OTHERWISE) == set(load_receipt_declaration(role).facts)
+    assert set(load_receipt_declaration(role).facts) <= set(FACTS)
 
 
 # Keys of a task whose value is an expression without braces.

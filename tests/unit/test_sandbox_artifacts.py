@@ -9,7 +9,7 @@ import pytest
 
 from chautari.errors import BadInput
 from chautari_sandbox import download
-from chautari_sandbox.artifacts import ArtifactSources, publish_files
+from chautari_sandbox.artifacts import ArtifactSources, sync_published_files
 from chautari_sandbox.spec import RequiredArtifact
 from chautari_sandbox.state import MirroredArtifact, UnavailableArtifact
 
@@ -68,7 +68,7 @@ def mirrored(sources: ArtifactSources, tmp_path: Path) -> ArtifactSources:
 def one(
     required: RequiredArtifact, sources: ArtifactSources
 ) -> MirroredArtifact | UnavailableArtifact:
-    artifacts, missing = publish_files([required], sources)
+    artifacts, missing = sync_published_files([required], sources)
     return (*artifacts, *missing)[0]
 
 

@@ -22,7 +22,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Mirrore
     with tarfile.open(base, "w") as archive:
         archive.addfile(tarfile.TarInfo("etc"))
     required = (RequiredImage("scalelite", "1.8.5"),)
-    [found] = image_registry.publish_images(
+    [found] = image_registry.publish_image_doubles(
         required, base, tmp_path / "shelf", "http://mirror.example.org/"
     )
     return tmp_path / "shelf" / "v2" / "double" / "scalelite", found
@@ -59,7 +59,9 @@ def test_registry_deletes_images_without_a_use(
 ) -> None:
     folder, _ = made
     assert (
-        image_registry.publish_images((), None, tmp_path / "shelf", "http://mirror.example.org/")
+        image_registry.publish_image_doubles(
+            (), None, tmp_path / "shelf", "http://mirror.example.org/"
+        )
         == ()
     )
     assert not folder.exists()

@@ -133,8 +133,8 @@ NETWORK = ipaddress.ip_network("198.51.100.0/24")
 def test_network_that_overlaps_a_route_is_refused() -> None:
     routes = json.loads('[{"dst": "default"}, {"dst": "198.51.100.128/25", "dev": "eth0"}]')
     expected = "198.51.100.0/24 overlaps with 198.51.100.128/25 on eth0"
-    assert subnet_conflicts.overlapping_route(NETWORK, routes, "") == expected
-    assert subnet_conflicts.overlapping_route(NETWORK, routes, "eth0") == ""
+    assert subnet_conflicts.describe_overlapping_route(NETWORK, routes, "") == expected
+    assert subnet_conflicts.describe_overlapping_route(NETWORK, routes, "eth0") == ""
 
 
 def test_network_that_overlaps_an_archive_is_refused() -> None:

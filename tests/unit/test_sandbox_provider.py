@@ -136,7 +136,7 @@ def test_failure_at_the_last_step_sets_up_again_next_time(
 ) -> None:
     spec = sandbox_spec(ours)
     for module, name in (
-        (runtime, "working_podman_command"), (apt_sources, "host_apt_indexes"),
+        (runtime, "working_podman_command"), (apt_sources, "list_host_apt_index_targets"),
         (images, "ensure_images"),
         (authority, "ensure_authority"), (setup, "ensure_network"), (setup, "start_internet"),
         (setup, "start_nodes"), (runtime, "require_podman"), (images, "missing_images"),

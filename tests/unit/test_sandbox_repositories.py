@@ -38,20 +38,22 @@ def test_doubles_are_used_only_when_upstream_is_unavailable(
 ) -> None:
     monkeypatch.setattr(repositories, "_require_reachable", lambda url: None)
     shelf = tmp_path / "shelf"
-    assert repositories.publish_repositories([WANTED], tmp_path, shelf, "http://mirror/") == ()
+    assert (
+        repositories.publish_repository_doubles([WANTED], tmp_path, shelf, "http://mirror/") == ()
+    )
     assert not shelf.exists()
 
 
 def test_double_has_a_reason_and_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repositories, "_require_reachable", refuse)
-    [found] = repositories.publish_repositories(
+    [found] = repositories.publish_repository_doubles(
         [WANTED], tmp_path, tmp_path / "shelf", "http://mirror/"
     )
     assert (found.uri, found.version) == ("http://mirror/jitsi", "2.0.11248")
     assert "no route" in found.reason
     assert (tmp_path / "shelf/jitsi/archive-key.asc").is_file()
     monkeypatch.setattr(repositories, "_require_reachable", lambda url: pytest.fail("asked again"))
-    assert repositories.publish_repositories(
+    assert repositories.publish_repository_doubles(
         [WANTED], tmp_path, tmp_path / "shelf", "http://mirror/"
     ) == (found,)
 
@@ -128,7 +130,7 @@ def test_index_gets_a_new_date_only_when_it_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        repositories, "repository_unavailable_reason", lambda item, memory: "no route"
+        repositories, "upstream_unavailable_reason", lambda item, memory: "no route"
     )
     release = tmp_path / "shelf/jitsi/stable/InRelease"
     texts = []
@@ -137,7 +139,7 @@ def test_index_gets_a_new_date_only_when_it_changed(
     ):  # fmt: skip
         monkeypatch.setattr("chautari_sandbox.repositories.time.time", lambda now=now: now)
         required = RequiredRepository("jitsi", version, WANTED.key_url)
-        repositories.publish_repositories(
+        repositories.publish_repository_doubles(
             [required], tmp_path, tmp_path / "shelf", "http://mirror/"
         )
         texts.append(release.read_text())

@@ -20,4 +20,4 @@ def test_announced_features_are_components_with_their_address() -> None:
         "<identity category='component' type='polls' name='polls.meet.example.org'/>"
         "</query></iq>"
     )
-    assert xmpp.announced_features(stanza) == {"polls": "polls.meet.example.org"}
+    assert xmpp.announced_components(stanza) == {"polls": "polls.meet.example.org"}

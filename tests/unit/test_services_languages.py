@@ -44,7 +44,7 @@ def test_candidates_include_what_a_later_release_may_have() -> None:
     ("languages", "default"), [(["hi", "pt"], "pt_BR"), (["es", "pt"], "es"), (["ne"], "en")]
 )
 def test_default_is_the_first_language_that_the_app_has(languages: list[str], default: str) -> None:
-    assert APP.first_translated_language(languages) == default
+    assert APP.first_translation_or_english(languages) == default
 
 
 @pytest.mark.parametrize("version", ["32.0.1", "33.0.9", "34.0.4", "35.0.1"])

@@ -9,11 +9,11 @@ import pytest
 from region_samples import REGION, load_sample_region
 
 from chautari.errors import BadInput
-from chautari.region.field_types import check_host_key
+from chautari.region.field_types import to_host_key_fingerprint
 from chautari.ssh.host_keys import (
-    check_pinned_host_keys,
+    check_known_hosts_match_region,
     compute_key_fingerprint,
-    pinned_host_keys_of,
+    find_known_hosts_lines,
 )
 
 
@@ -31,7 +31,7 @@ def make_key(folder: Path, kind: str) -> tuple[str, str]:
 def test_fingerprint_is_the_one_of_openssh(kind: str, tmp_path: Path) -> None:
     public, expected = make_key(tmp_path, kind)
     assert compute_key_fingerprint(public.split()[1]) == expected
-    assert check_host_key(public) == check_host_key(expected) == expected
+    assert to_host_key_fingerprint(public) == to_host_key_fingerprint(expected) == expected
 
 
 @pytest.mark.parametrize(
@@ -39,18 +39,18 @@ def test_fingerprint_is_the_one_of_openssh(kind: str, tmp_path: Path) -> None:
 )
 def test_value_that_is_no_host_key_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="not a host key"):
-        check_host_key(value)
+        to_host_key_fingerprint(value)
 
 
 def test_pins_belong_to_an_address_and_a_port() -> None:
     text = "a.example.org,203.0.113.1 ssh-rsa AAAA\n[203.0.113.1]:2222 ssh-rsa BBBB c\n# x\n|1|h\n"
-    assert [pin.fingerprint for pin in pinned_host_keys_of(text, "203.0.113.1", 22)] == [
+    assert [pin.fingerprint for pin in find_known_hosts_lines(text, "203.0.113.1", 22)] == [
         compute_key_fingerprint("AAAA")
     ]
-    assert [pin.fingerprint for pin in pinned_host_keys_of(text, "203.0.113.1", 2222)] == [
+    assert [pin.fingerprint for pin in find_known_hosts_lines(text, "203.0.113.1", 2222)] == [
         compute_key_fingerprint("BBBB")
     ]
-    assert pinned_host_keys_of(text, "203.0.113.2", 22) == []
+    assert find_known_hosts_lines(text, "203.0.113.2", 22) == []
 
 
 def test_pinned_key_must_be_the_one_that_the_region_names(tmp_path: Path) -> None:
@@ -60,10 +60,10 @@ def test_pinned_key_must_be_the_one_that_the_region_names(tmp_path: Path) -> Non
         tmp_path, REGION.replace(address, f"{address}, host_key: '{expected}'")
     )
     assert found.region.nodes["med1"].host_key == expected
-    check_pinned_host_keys(found)
+    check_known_hosts_match_region(found)
     found.known_hosts_file.write_text(f"203.0.113.11 {public}")
-    check_pinned_host_keys(found)
+    check_known_hosts_match_region(found)
     other, _ = make_key(tmp_path, "rsa")
     found.known_hosts_file.write_text(f"203.0.113.11 {other}")
     with pytest.raises(BadInput, match="host_key of med1 in"):
-        check_pinned_host_keys(found)
+        check_known_hosts_match_region(found)

@@ -67,7 +67,7 @@ def unusable_file_error(file: Path | str, error: OSError) -> BadInput:
     )
 
 
-def check_writable(folders: Iterable[Path]) -> None:
+def create_writable_folders(folders: Iterable[Path]) -> None:
     """Create `folders` and write a file in each, before any work begins.
 
     Raises:

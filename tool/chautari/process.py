@@ -80,7 +80,7 @@ def run(
     try:
         late = not _wait_until(_deadline(timeout), process, out, err)
         if late or out.flooded or err.flooded:
-            _kill_and_read_last_words(process, out, err)
+            _kill_and_drain_outputs(process, out, err)
             said = _masked_output(out.bytes(), err.bytes(), secrets)
             raise ProcessError(command, None, *said, flooded=not late)
     except BaseException:
@@ -183,8 +183,11 @@ def _wait_until(
     return True
 
 
-def _kill_and_read_last_words(process: subprocess.Popen[bytes], *outputs: _Output) -> None:
-    """Kill a process; a child that it left behind may hold its pipes open."""
+def _kill_and_drain_outputs(process: subprocess.Popen[bytes], *outputs: _Output) -> None:
+    """Kill a process and let the readers of its outputs finish.
+
+    A child that it left behind may hold its pipes open, so they have only some seconds.
+    """
     _send_signal(process, signal.SIGKILL)
     for output in outputs:
         output.join(LAST_WORDS)

@@ -66,7 +66,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     paths.check_owner_of_sandbox_files(spec.name)
     runtime.require_podman()
     with (
-        privileges.root_access(),
+        privileges.hold_root_access(),
         paths.umask_for_containers(),
         paths.hold_lock(folder / "lock"),
     ):
@@ -76,7 +76,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
         folder.chmod(0o700)
         state.mark_unfinished(spec.name)
         recipes = images.image_recipes(
-            (node.release for node in spec.nodes), apt_sources.host_apt_indexes()
+            (node.release for node in spec.nodes), apt_sources.list_host_apt_index_targets()
         )
         running = sum(found.running for found in present.values())
         capacity.require_room_for_containers(

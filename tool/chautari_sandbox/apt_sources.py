@@ -15,8 +15,11 @@ QUERY = (
 )  # fmt: skip
 
 
-def host_apt_indexes() -> str:
-    """Return the indexes that apt reads on this machine; empty where there is no apt."""
+def list_host_apt_index_targets() -> str:
+    """Return the indexes that apt reads on this machine, each line `URI|codename|component`.
+
+    The text is empty where there is no apt.
+    """
     if shutil.which(QUERY[0]) is None:
         return ""
     return run(QUERY, check=False, timeout=30).text

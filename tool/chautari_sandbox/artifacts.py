@@ -33,10 +33,10 @@ class ArtifactSources:
     fetch: Fetcher = download.fetch_into_cache
 
 
-def publish_files(
+def sync_published_files(
     wanted: Iterable[RequiredArtifact], sources: ArtifactSources
 ) -> tuple[tuple[MirroredArtifact, ...], tuple[UnavailableArtifact, ...]]:
-    """Publish every file that is available and remove all others; return both kinds."""
+    """Make the mirror hold every file that can be had and no other; return both kinds."""
     if sources.mirror is not None and not sources.mirror.is_dir():
         raise BadInput(f"--mirror {sources.mirror}: the folder does not exist")
     sources.mirror_root.mkdir(parents=True, exist_ok=True)

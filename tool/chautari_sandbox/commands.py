@@ -21,7 +21,7 @@ from chautari_sandbox.region_spec import sandbox_spec
 TakeMirror = Callable[[click.Context, click.Parameter, Path | None], object]
 
 
-def artifacts_folder_option(callback: TakeMirror | None = None) -> click.Option:
+def mirror_option(callback: TakeMirror | None = None) -> click.Option:
     """Return the option `--mirror`; with `callback`, which takes it, its value is not passed on."""
     return click.Option(
         ["--mirror"], metavar="DIR",
@@ -56,7 +56,7 @@ def up(name: str, as_json: bool, mirror: Path | None) -> None:
         echo(f"The sandbox {state.name} is running. Next: deploy region {name}", err=True)
 
 
-up.params.append(artifacts_folder_option())
+up.params.append(mirror_option())
 
 
 @command.command("down")

@@ -41,7 +41,7 @@ def _is_usable_in_container(server: str) -> bool:
     return address.version == 4 and not address.is_loopback
 
 
-def write_zone(folder: Path, spec: SandboxSpec) -> None:
+def write_name_server_files(folder: Path, spec: SandboxSpec) -> None:
     """Write the files of the name server; it reads them again on a signal."""
     paths.write_if_changed(folder / "hosts", hosts_file_text(spec))
     paths.write_if_changed(folder / "resolv.conf", host_resolv_conf_text())

@@ -95,7 +95,7 @@ def _stream_to_file(url: str, target: Path) -> None:
 
 
 def copy_if_changed(source: Path, target: Path) -> Path:
-    """Copy a file to the mirror, unless the same bytes are there."""
+    """Copy a file to the mirror, unless the same bytes are there; return the copy."""
     if target.is_file() and sha256(target) == sha256(source):
         return target
     aside = target.with_name(f".{target.name}.new")

@@ -31,7 +31,7 @@ _OCI = "application/vnd.oci.image"
 _BUNDLE = '#!/bin/sh\n[ "$1" != exec ] || shift\nexec python3 -m double.{name} "$@"\n'
 
 
-def publish_images(
+def publish_image_doubles(
     wanted: Iterable[RequiredImage], base: Path | None, mirror_root: Path, url: str
 ) -> tuple[MirroredArtifact, ...]:
     """Write a double of each image below `mirror_root`; `base` is the archive of its system."""

@@ -72,7 +72,7 @@ def ensure_internet(
     client: PodmanClient, spec: SandboxSpec, wanted: podman_commands.Container, files: bytes
 ) -> str:
     """Start the internet container with the right names; return what was done."""
-    dns.write_zone(client.folder / "dns", spec)
+    dns.write_name_server_files(client.folder / "dns", spec)
     done = client.ensure_container(wanted, files, client.containers_by_member().get(MEMBER))
     if not done:
         client.run_in_container(
@@ -86,7 +86,7 @@ def ensure_internet(
     return done
 
 
-def acme_root(spec: SandboxSpec, authority: Path) -> str:
+def fetch_acme_root(spec: SandboxSpec, authority: Path) -> str:
     """Return the root that the ACME server signs with; it is new after each start."""
     trusted = ssl.create_default_context(cafile=str(authority))
     url = f"https://{spec.internet_address}:15000/roots/0"
@@ -103,7 +103,7 @@ def acme_root(spec: SandboxSpec, authority: Path) -> str:
         ) from None
 
 
-def save_acme_root(folder: Path, root: str) -> tuple[str, ...]:
+def add_to_acme_roots(folder: Path, root: str) -> tuple[str, ...]:
     """Remember `root`; return all roots of certificates in this sandbox, the newest last."""
     roots = folder / "tls" / "acme-roots"
     name = f"{boot_archive.short_digest(root)}.crt"

@@ -23,11 +23,11 @@ def is_sandbox_running(spec: SandboxSpec, known: SandboxState) -> bool:
         state.is_start_finished(spec.name)
         and _state_has_nodes_of(spec, known)
         and _has_looked_for_all_artifacts(spec, known)
-        and _all_servers_greet(spec, known)
+        and _ssh_and_smtp_servers_greet(spec, known)
     )
 
 
-def _all_servers_greet(spec: SandboxSpec, known: SandboxState) -> bool:
+def _ssh_and_smtp_servers_greet(spec: SandboxSpec, known: SandboxState) -> bool:
     servers = [(node.address, SSH_PORT, SSH_GREETING) for node in spec.nodes]
     servers.append((known.internet_address, known.mail_relay.port, SMTP_GREETING))
     return all(map_parallel(lambda server: ports.server_greets_with(*server), servers))

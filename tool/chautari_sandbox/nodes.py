@@ -19,7 +19,7 @@ def boot_archive_of_node(node: NodeSpec, zone: str, folder: Path, operator: Path
             boot_archive.text_entry("/etc/hosts", hosts),
             boot_archive.folder_entry("/root/.ssh", 0o700),
             boot_archive.ArchiveEntry(
-                "/root/.ssh/authorized_keys", ssh_keys.public_half(operator).read_bytes(), 0o600
+                "/root/.ssh/authorized_keys", ssh_keys.public_key_file(operator).read_bytes(), 0o600
             ),
             *(
                 boot_archive.ArchiveEntry(f"/etc/ssh/{key.name}", key.read_bytes(), 0o600)
@@ -27,7 +27,7 @@ def boot_archive_of_node(node: NodeSpec, zone: str, folder: Path, operator: Path
             ),
             *(
                 boot_archive.ArchiveEntry(f"/etc/ssh/{public.name}", public.read_bytes())
-                for public in map(ssh_keys.public_half, identity)
+                for public in map(ssh_keys.public_key_file, identity)
             ),
         )
     )

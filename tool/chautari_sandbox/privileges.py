@@ -86,7 +86,7 @@ def require_root_access() -> None:
 
 
 @contextmanager
-def root_access() -> Iterator[None]:
+def hold_root_access() -> Iterator[None]:
     """Make sure that commands can run as root until the end, with at most one password prompt."""
     require_root_access()
     ended = threading.Event()

@@ -60,7 +60,7 @@ class SandboxProvider:
         """Return `--mirror`."""
         from chautari_sandbox import commands
 
-        return [commands.artifacts_folder_option(self._set_mirror_folder)]
+        return [commands.mirror_option(self._set_mirror_folder)]
 
     def doctor_findings(self) -> Sequence[DoctorFinding]:
         """Return what this machine has and lacks for a sandbox."""

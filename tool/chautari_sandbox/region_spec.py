@@ -80,7 +80,7 @@ def _required_images(loaded_region: LoadedRegion) -> tuple[RequiredImage, ...]:
 
 def _required_repositories(loaded_region: LoadedRegion) -> tuple[RequiredRepository, ...]:
     context = NodeContext(loaded_region, PUBLIC_INTERNET, "")
-    deployed = loaded_region.region.deployed_services()
+    deployed = loaded_region.region.public_services()
     packages = {
         service.packages.name: service.packages
         for name, service in SERVICES.items()

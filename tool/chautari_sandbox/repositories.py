@@ -19,13 +19,13 @@ KEY_FILE = "archive-key.asc"
 SUITE = "stable"
 
 
-def publish_repositories(
+def publish_repository_doubles(
     wanted: Iterable[RequiredRepository], folder: Path, mirror_root: Path, url: str
 ) -> tuple[RepositoryDouble, ...]:
     """Publish and return a double of each repository that upstream does not serve here."""
     found = []
     for item in wanted:
-        reason = repository_unavailable_reason(item, paths.cache_dir() / "downloads")
+        reason = upstream_unavailable_reason(item, paths.cache_dir() / "downloads")
         if reason:
             found.append(
                 _write_double(item, folder, mirror_root / item.name, f"{url}{item.name}", reason)
@@ -33,8 +33,8 @@ def publish_repositories(
     return tuple(found)
 
 
-def repository_unavailable_reason(item: RequiredRepository, memory: Path) -> str:
-    """Return why a repository is unavailable, remembered for an hour; empty when it is not."""
+def upstream_unavailable_reason(item: RequiredRepository, memory: Path) -> str:
+    """Return why upstream cannot be reached from here, known for an hour; empty if it can."""
     note = memory / f"{item.name}-repository.refused"
     fresh = download.REMEMBERED_SECONDS
     if note.is_file() and time.time() - note.stat().st_mtime < fresh:

@@ -46,7 +46,7 @@ class SetupContext:
 
 
 def initial_state(spec: SandboxSpec, folder: Path) -> SandboxState:
-    """Return the state of the sandbox before its artifacts are published."""
+    """Return a new state made from `spec`; its artifacts are published later."""
     operator = ssh_keys.operator_key(folder / "keys", spec.name)
     return SandboxState(
         name=spec.name,
@@ -57,7 +57,7 @@ def initial_state(spec: SandboxSpec, folder: Path) -> SandboxState:
         acme_directory=f"https://acme.{spec.zone}:14000/dir",
         ca_file=folder / "ca.pem",
         ssh_key=operator,
-        operator_public_key=ssh_keys.public_half(operator).read_text().strip(),
+        operator_public_key=ssh_keys.public_key_file(operator).read_text().strip(),
         mirror_url=f"http://mirror.{spec.zone}/",
         mail_relay=MailRelay(f"smtp.{spec.zone}", 587, "region", _ensure_mail_password(folder)),
         nodes=tuple((node.name, node.address) for node in spec.nodes),
@@ -74,7 +74,7 @@ def _ensure_mail_password(folder: Path) -> str:
 
 def publish_artifacts(setup: SetupContext, state: SandboxState) -> SandboxState:
     """Publish upstream's artifacts on the mirror; report doubles and missing ones."""
-    found, missing = artifacts.publish_files(
+    found, missing = artifacts.sync_published_files(
         setup.spec.wanted,
         artifacts.ArtifactSources(
             mirror=setup.spec.mirror,
@@ -85,13 +85,13 @@ def publish_artifacts(setup: SetupContext, state: SandboxState) -> SandboxState:
             builders=catalog.ARCHIVES,
         ),
     )
-    found += image_registry.publish_images(
+    found += image_registry.publish_image_doubles(
         setup.spec.images,
         _base_archive_of_image_doubles(setup),
         setup.folder / "mirror",
         state.mirror_url,
     )
-    served = repositories.publish_repositories(
+    served = repositories.publish_repository_doubles(
         setup.spec.repositories, setup.folder, setup.folder / "mirror", state.mirror_url
     )
     for repository in served:
@@ -115,13 +115,13 @@ def _base_archive_of_image_doubles(setup: SetupContext) -> Path | None:
     """Return the base system for doubles of container images; None where there are none."""
     if not setup.spec.images:
         return None
-    sources = apt_sources.sources_list_lines(apt_sources.host_apt_indexes(), "12")
+    sources = apt_sources.sources_list_lines(apt_sources.list_host_apt_index_targets(), "12")
     recipe = images.ImageRecipe("application", "12", image_registry.PACKAGES, sources)
     return images.ensure_image_archive(recipe, setup.progress)
 
 
 def ensure_network(setup: SetupContext) -> None:
-    """Create the network of all containers."""
+    """Create the network of all containers, with the subnet that the spec names."""
     if setup.client.ensure_network(setup.spec.network):
         setup.progress(f"created the network {setup.spec.network}")
 
@@ -139,7 +139,9 @@ def start_internet(setup: SetupContext, state: SandboxState) -> tuple[str, ...]:
     if done:
         setup.progress(f"{done} the internet container at {spec.internet_address}")
     own = setup.authority.certificate
-    roots = internet_container.save_acme_root(folder, internet_container.acme_root(spec, own))
+    roots = internet_container.add_to_acme_roots(
+        folder, internet_container.fetch_acme_root(spec, own)
+    )
     paths.write_if_changed(state.ca_file, "".join((own.read_text(), *roots)))
     return roots
 

@@ -25,13 +25,13 @@ def host_keys(folder: Path, node: str) -> tuple[Path, ...]:
     )
 
 
-def public_half(private: Path) -> Path:
+def public_key_file(private: Path) -> Path:
     """Return the file of the public half of a private key."""
     return private.with_name(private.name + ".pub")
 
 
 def _ensure_key(path: Path, comment: str, kind: str) -> Path:
-    if not (path.is_file() and public_half(path).is_file()):
+    if not (path.is_file() and public_key_file(path).is_file()):
         key = _generate_private_key(kind)
         line = key.public_key().public_bytes(
             serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
@@ -42,7 +42,7 @@ def _ensure_key(path: Path, comment: str, kind: str) -> Path:
             serialization.NoEncryption(),
         )
         write_atomically(path, private, 0o600)
-        write_atomically(public_half(path), line + f" {comment}\n".encode())
+        write_atomically(public_key_file(path), line + f" {comment}\n".encode())
     return path
 
 

@@ -111,7 +111,7 @@ def _unfinished_marker(name: str) -> Path:
 
 
 def mark_unfinished(name: str) -> None:
-    """Record that a sandbox is being started: until `save`, its containers may be incomplete."""
+    """Record that a sandbox starts: until `save_state`, its containers may be incomplete."""
     write_atomically(_unfinished_marker(name), "")
 
 

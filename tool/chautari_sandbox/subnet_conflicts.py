@@ -28,7 +28,7 @@ def subnet_conflict(subnet: str, own_interface: str = "") -> str:
     """Return why this machine needs addresses of the subnet; empty when it does not."""
     network = ipaddress.ip_network(subnet)
     routes: list[Route] = json.loads(run(ROUTES).text or "[]")
-    return overlapping_route(network, routes, own_interface) or describe_server_in_subnet(
+    return describe_overlapping_route(network, routes, own_interface) or describe_server_in_subnet(
         network, servers_used_by_host()
     )
 
@@ -43,14 +43,14 @@ def free_subnet(subnet: str, own_interface: str = "") -> str:
     servers = servers_used_by_host()
     for parent in DOCUMENTATION_NETWORKS:
         for part in parent.subnets(new_prefix=max(size, parent.prefixlen)):
-            if not overlapping_route(part, routes, own_interface) and not describe_server_in_subnet(
-                part, servers
-            ):
+            if not describe_overlapping_route(
+                part, routes, own_interface
+            ) and not describe_server_in_subnet(part, servers):
                 return str(part)
     return ""
 
 
-def overlapping_route(
+def describe_overlapping_route(
     network: ipaddress.IPv4Network | ipaddress.IPv6Network,
     routes: Iterable[Route],
     own_interface: str,
@@ -79,7 +79,7 @@ def servers_used_by_host() -> tuple[tuple[str, str], ...]:
     resolvers = [line.split()[1] for line in dns.host_resolv_conf_text().splitlines()]
     uris = [
         line.split()[1]
-        for line in apt_sources.sources_list_lines(apt_sources.host_apt_indexes(), "12")
+        for line in apt_sources.sources_list_lines(apt_sources.list_host_apt_index_targets(), "12")
     ]
     index = trust_and_proxies.pip_index_url()
     hosts = {urllib.parse.urlsplit(uri).hostname or "" for uri in (*uris, index)} - {""}

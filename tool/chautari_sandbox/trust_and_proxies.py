@@ -45,7 +45,7 @@ def apt_and_pip_entries(cache: str, index: str) -> tuple[boot_archive.ArchiveEnt
     )
 
 
-def _pip_files() -> tuple[Path, ...]:
+def _host_pip_config_files() -> tuple[Path, ...]:
     home = home_dir()
     return (Path("/etc/pip.conf"), home / ".config/pip/pip.conf", home / ".pip/pip.conf")
 
@@ -56,7 +56,9 @@ def pip_index_url(
     """Return the package index that pip uses on this machine; empty for pip's own default."""
     named = environment.get("PIP_CONFIG_FILE")
     settings = configparser.RawConfigParser(strict=False)
-    settings.read([*(_pip_files() if files is None else files), *([named] if named else [])])
+    settings.read(
+        [*(_host_pip_config_files() if files is None else files), *([named] if named else [])]
+    )
     index = settings.get("global", "index-url", fallback="")
     index = environment.get("PIP_INDEX_URL", index).strip()
     return index if index.startswith(("http://", "https://")) else ""

@@ -180,7 +180,7 @@ def test_room_is_opened_and_people_chat(
 @pytest.mark.advice("Deploy again: it writes the settings of Prosody.", units=["prosody"])
 def test_features_of_meetings_are_announced(domain: str, door: Door, guests: str) -> None:
     """Polls, breakout rooms, the lobby, moderation and talking times are there for people"""
-    announced = door(guests).features_of_meetings(domain)
+    announced = door(guests).discover_components(domain)
     expected = {
         "av_moderation": f"avmoderation.{domain}",
         "breakout_rooms": f"breakout.{domain}",

@@ -36,7 +36,9 @@ EXCLUDED = (
 USUAL = Offer("what clients offer")
 
 
-def accepted(address: Address, name: str, offer: Offer, starttls: str = "") -> str:
+def negotiate_version_and_suite(
+    address: Address, name: str, offer: Offer, starttls: str = ""
+) -> str:
     """Return what the server took of an offer (version and suite), or "" if it refused.
 
     `starttls` is the protocol that asks for TLS first, such as xmpp. Python's ssl would need no
@@ -78,7 +80,7 @@ def public_listeners(listing: str) -> list[Address]:
 
 def names_served_over_tls(address: Address, names: Iterable[str]) -> list[str]:
     """Return the names for which the server completes a usual handshake."""
-    return [name for name in names if accepted(address, name, USUAL)]
+    return [name for name in names if negotiate_version_and_suite(address, name, USUAL)]
 
 
 def violations(address: Address, name: str, starttls: str = "") -> list[str]:
@@ -86,5 +88,5 @@ def violations(address: Address, name: str, starttls: str = "") -> list[str]:
     return [
         f"{offer.label} ({found})"
         for offer in EXCLUDED
-        if (found := accepted(address, name, offer, starttls))
+        if (found := negotiate_version_and_suite(address, name, offer, starttls))
     ]

@@ -130,16 +130,19 @@ class Client:
         if self.datagrams:
             data = self.stream.recv(65536)
         else:
-            while len(self.waiting) < 20 or len(self.waiting) < 20 + self._attributes_length():
+            while (
+                len(self.waiting) < 20
+                or len(self.waiting) < 20 + self._announced_attributes_length()
+            ):
                 more = self.stream.recv(65536)
                 if not more:
                     raise ConnectionError("the TURN server closed the connection")
                 self.waiting += more
-            end = 20 + self._attributes_length()
+            end = 20 + self._announced_attributes_length()
             data, self.waiting = self.waiting[:end], self.waiting[end:]
         return struct.unpack(">H", data[:2])[0], _parse_attributes(data[20:])
 
-    def _attributes_length(self) -> int:
+    def _announced_attributes_length(self) -> int:
         size: int = struct.unpack(">H", self.waiting[2:4])[0]
         return size
 

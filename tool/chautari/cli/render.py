@@ -8,8 +8,8 @@ import click
 
 from chautari.cli.options import RegionName, identity_option
 from chautari.cli.output import echo
+from chautari.deploy.inventory_export import output_folders, write_static_inventory
 from chautari.deploy.request import Request
-from chautari.deploy.static_inventory import output_folders, write_static_inventory
 from chautari.paths import inventories_root
 from chautari.region.load import load_regions
 from chautari.region.locate import find_region_file

@@ -8,7 +8,7 @@ from typing import Any
 
 from chautari.cli.output import echo
 from chautari.deploy.request import Listener, Request
-from chautari.files import check_writable
+from chautari.files import create_writable_folders
 from chautari.paths import inventories_root, reports_dir
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
@@ -30,19 +30,19 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
     `options` are further attributes of the request.
     """
     loaded_region = load_region(find_region_file(name, inventories_root()))
-    check_writable(_folders_to_write(loaded_region))
+    create_writable_folders(_folders_to_write(loaded_region))
     request = Request(loaded_region, f"deploy {verb} {loaded_region.region.region}", **options)
     with Progress() as progress:
         report = work(request, progress_listener(progress), progress.print_line)
     folder = _reports_folder(request, verb)
-    if verb == "region" and report.nothing_ran and jsonreport.is_good_report(folder):
-        _print_unchanged(report, folder, as_json)
+    if verb == "region" and report.had_nothing_to_do and jsonreport.is_good_report(folder):
+        _print_nothing_to_do(report, folder, as_json)
     else:
         _write_and_print(report, folder, as_json)
     return 0 if report.ok else 1
 
 
-def _print_unchanged(report: RegionReport, folder: Path, as_json: bool) -> None:
+def _print_nothing_to_do(report: RegionReport, folder: Path, as_json: bool) -> None:
     """Print the result of a deploy that had nothing to do; the last report still holds."""
     if as_json:
         echo(jsonreport.render_json(report), nl=False)
@@ -82,7 +82,7 @@ def progress_listener(progress: Progress) -> Listener:
     def show(node: str, event: Event) -> None:
         kind = event["event"]
         if kind in _PHASES:
-            progress.show_phase(
+            progress.show_node_phase(
                 node, to_one_line(messages.activity_text(kind, event.get("holder", {})))
             )
         elif kind in _ENDINGS:

@@ -42,34 +42,34 @@ def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> in
     else:
         for state in states:
             echo(f"{state['node']:<16} {to_one_line(_describe_node_status(state))}")
-        for line in _describe_releases(releases):
+        for line in _describe_release_comparison(releases):
             echo(line)
     return 0 if all(state["reachable"] for state in states) else 1
 
 
 def _describe_node_status(state: status.NodeStatus) -> str:
     if not state["reachable"]:
-        return messages.newest_run_text("unreachable", {"message": state["message"]})
+        return messages.status_text("unreachable", {"message": state["message"]})
     if busy := state["busy"]:
         data = {"operator": busy.get("operator"), "run": busy.get("run")}
-        return messages.newest_run_text("run_active", data)
+        return messages.status_text("run_active", data)
     if not state["run"]:
-        return messages.newest_run_text("never_deployed", {})
+        return messages.status_text("never_deployed", {})
     finished, started = state["finished"], state["started"]
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(started)) if started else "unknown time"
     failed = finished.get("failed_checks", 0) if finished else 0
     result: Data = {"run": state["run"], "when": when, "failed": failed}
-    return messages.newest_run_text(_result_name(finished), result)
+    return messages.status_text(_result_name(finished), result)
 
 
-def _describe_releases(releases: ReleaseComparison) -> Iterator[str]:
+def _describe_release_comparison(releases: ReleaseComparison) -> Iterator[str]:
     """Yield a line for each release with a newer one, and one for all that are not known."""
     for item in releases["outdated"] or ():
-        yield messages.newest_run_text("release_outdated", item)
+        yield messages.status_text("release_outdated", item)
     if unknown := releases["releases_unknown"]:
         servers = sorted({urlsplit(item["source"]).hostname or "" for item in unknown})
         names = [item["name"] for item in unknown]
-        yield messages.newest_run_text("releases_unknown", {"names": names, "servers": servers})
+        yield messages.status_text("releases_unknown", {"names": names, "servers": servers})
 
 
 def _result_name(finished: RunFinished | None) -> str:

@@ -225,7 +225,7 @@ class NodeReportBuilder:
     def _on_role_message(self, event: events.RoleMessage) -> None:
         self._add_notice("role_message", role=event["role"], text=event["text"])
 
-    def _on_login_requested(self, _: events.LoginRequested) -> None:
+    def _on_login_requested(self, _: events.SSHLoginRequested) -> None:
         self._login_requested = True
 
     def _on_failure(self, event: events.TaskFailed) -> None:
@@ -267,9 +267,7 @@ class NodeReportBuilder:
         code, data = reason["code"], reason["data"]
         self.unknown = code == "unknown_run"
         self._stop_with_refusal(
-            Refusal(
-                code, {**data, "cause": causes.cause_code_in_message(str(data.get("error", "")))}
-            )
+            Refusal(code, {**data, "cause": causes.match_cause_code(str(data.get("error", "")))})
         )
 
     def _on_run_lost(self, event: events.RunLost) -> None:
@@ -287,7 +285,7 @@ class NodeReportBuilder:
         message = event["message"]
         data = {
             "message": message,
-            "cause": causes.cause_code_in_message(message),
+            "cause": causes.match_cause_code(message),
             "run": self.report.run,
         }
         self.report.refusals.append(Refusal("run_crashed", data))

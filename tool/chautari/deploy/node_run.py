@@ -23,8 +23,8 @@ from chautari.deploy.node_errors import capture_node_errors
 from chautari.deploy.request import DeployContext, Listener, run_metadata
 from chautari.deploy.survey import (
     NodeSurvey,
+    add_up_to_date_roles,
     node_report_from_survey,
-    report_up_to_date_roles,
     survey_node,
 )
 from chautari.node.events import LockHolder
@@ -227,10 +227,10 @@ def _continue_after_preparation(one: NodeRun, report: NodeReport) -> None:
         if report.state == "refused":
             one.end_refused_or_unreachable()
     elif not one.state.survey.answered:
-        _survey_prepared(one)
+        _survey_after_preparation(one)
 
 
-def _survey_prepared(one: NodeRun) -> None:
+def _survey_after_preparation(one: NodeRun) -> None:
     """Survey a node that its preparation has already judged by the preflight."""
     found = survey_node(one.target, lambda _: one.context.role_inputs_of(one.node))
     if not found.answered:
@@ -239,7 +239,7 @@ def _survey_prepared(one: NodeRun) -> None:
         one.end_refused_or_unreachable()
         return
     one.up_to_date = found.nothing_to_do
-    report_up_to_date_roles(one.report, found)
+    add_up_to_date_roles(one.report, found)
     if found.busy is None:
         one.state = SurveyedState(found)
     else:
@@ -393,7 +393,7 @@ def run_requested_outside_checks(
     return outside_checks.run_outside_checks(nodes, runs[0].context.endpoints)
 
 
-def skip_after_failed_canary(context: DeployContext, names: Sequence[str]) -> list[NodeReport]:
+def reports_after_failed_canary(context: DeployContext, names: Sequence[str]) -> list[NodeReport]:
     """Return the reports of nodes that are not changed because the canary is not well."""
     refusal = Refusal("canary_failed", {"canary": context.request.canary})
     nodes = context.loaded_region.region.nodes

@@ -54,9 +54,11 @@ def compare_with_upstream(loaded_region: LoadedRegion) -> ReleaseComparison:
     """Return which of the region's releases have newer ones; servers answer or are left out."""
     if not loaded_region.region.ask_upstream:
         return {"outdated": None, "releases_unknown": []}
-    installed = list(_installed_releases(loaded_region))
+    installed = list(_releases_of_region(loaded_region))
     cache = ReleaseCache.load()
-    asked = map_parallel(lambda item: cache.newer_versions(item.tags, item.version), installed)
+    asked = map_parallel(
+        lambda item: cache.fetch_newer_versions(item.tags, item.version), installed
+    )
     cache.save()
     outdated: list[OutdatedRelease] = []
     unknown: list[UnknownRelease] = []
@@ -93,7 +95,7 @@ def newest_of_series(version: str, newer: Iterable[str]) -> str:
     return max((version, *same), key=version_key)
 
 
-def _installed_releases(loaded_region: LoadedRegion) -> Iterator[_Installed]:
+def _releases_of_region(loaded_region: LoadedRegion) -> Iterator[_Installed]:
     """Yield each release once, with the nodes that it is installed on."""
     endpoints, region = known_endpoints(loaded_region), loaded_region.region
     nodes: dict[tuple[ReleaseTags, str], list[str]] = {}

@@ -17,7 +17,7 @@ from chautari.render.bundle import nested_texts
 from chautari.render.endpoints import Endpoints
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult
-from chautari.ssh.validation import parse_check
+from chautari.ssh.validation import parse_outside_check
 
 if TYPE_CHECKING:  # at run time it would import pytest and requests
     from chautari.checks.outside import CheckContext
@@ -46,7 +46,8 @@ def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> 
             pytest_argv(context_file.fileno(), results, files), context_file.fileno()
         )
         found = [
-            check_result_from_event(parse_check(line)) for line in results.read_text().splitlines()
+            check_result_from_event(parse_outside_check(line))
+            for line in results.read_text().splitlines()
         ]
         return found + broken
 

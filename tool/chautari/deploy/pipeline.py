@@ -15,7 +15,7 @@ from chautari.deploy import region_report
 from chautari.deploy.node_run import (
     Mode,
     converge_and_check_nodes,
-    skip_after_failed_canary,
+    reports_after_failed_canary,
     survey_and_prepare_nodes,
 )
 from chautari.deploy.request import (
@@ -71,7 +71,7 @@ def _run_stages(context: DeployContext, tell: Listener, mode: Mode) -> RegionRep
     report, began = region_report.new_report(context.request, context.endpoints), time.monotonic()
     for names in context.request.canary_batches():
         if not report.ok:
-            report.nodes += skip_after_failed_canary(context, names)
+            report.nodes += reports_after_failed_canary(context, names)
             continue
         runs = survey_and_prepare_nodes(context, names, mode, new_run_id(), tell)
         report.checks += converge_and_check_nodes(runs)

@@ -27,11 +27,11 @@ def new_report(request: Request, endpoints: Endpoints) -> RegionReport:
         command=request.command,
         left_out=tuple(name for name in region.nodes if name not in request.node_names()),
         doubles=[Double(item.name, item.version, item.reason) for item in endpoints.doubles]
-        + _substitute_os_doubles(request),
+        + _list_os_doubles(request),
     )
 
 
-def _substitute_os_doubles(request: Request) -> list[Double]:
+def _list_os_doubles(request: Request) -> list[Double]:
     """Return a double for each node whose container runs a substitute operating system."""
     region = request.loaded_region.region
     found = ((name, region.os_substitute(name)) for name in request.node_names())
@@ -45,7 +45,7 @@ def _substitute_os_doubles(request: Request) -> list[Double]:
 def finalize_report(
     report: RegionReport, context: DeployContext, mode: str, seconds: float
 ) -> RegionReport:
-    """Return `report` with its services and hints filled in; `mode` is the requested one."""
+    """Fill in what is known at the end, such as services and hints; return the same report."""
     report.seconds = seconds
     for node in report.nodes:
         if node.state == "converged":
@@ -76,13 +76,13 @@ def service_accesses(context: DeployContext) -> list[ServiceAccess]:
                     version=release_and_login.version + (" (double)" if double else ""),
                     login=release_and_login.login,
                     note=release_and_login.note,
-                    languages=_languages_of(service, node),
+                    languages=_translations_by_language(service, node),
                 )
             )
     return found
 
 
-def _languages_of(service: Service, node: NodeContext) -> dict[str, str]:
+def _translations_by_language(service: Service, node: NodeContext) -> dict[str, str]:
     """Return the region's languages, each with the name of the service's translation."""
     if service.translations is None:
         return {}
@@ -99,14 +99,18 @@ def _add_language_notices(report: RegionReport, context: DeployContext) -> None:
     for one in report.nodes:
         node = NodeContext(context.loaded_region, context.endpoints, one.name)
         for service in region.services_of(one.name):
-            missing = [name for name, own in _languages_of(service, node).items() if not own]
+            missing = [
+                name for name, own in _translations_by_language(service, node).items() if not own
+            ]
             if not missing or service.translations is None or service.release_and_login is None:
                 continue
             data: Data = {
                 "service": service.title,
                 "version": service.release_and_login(node).version,
                 "missing": missing,
-                "default": service.translations(node).first_translated_language(region.languages),
+                "default": service.translations(node).first_translation_or_english(
+                    region.languages
+                ),
             }
             one.notices.append(Notice("languages_missing", data))
 

@@ -46,9 +46,9 @@ class ReleaseCache:
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return cls({})
 
-    def newer_versions(self, tags: ReleaseTags, version: str) -> ReleaseAnswer:
+    def fetch_newer_versions(self, tags: ReleaseTags, version: str) -> ReleaseAnswer:
         """Return the releases newer than `version`, from the file or else from the server."""
-        prefixes = tags.prefixes(version)
+        prefixes = tags.tag_prefixes_since(version)
         key = f"{tags.repository} {prefixes[0]}"
         if key not in self._answers:
             self._answers[key] = (int(time.time()), _ask_server(tags, prefixes))

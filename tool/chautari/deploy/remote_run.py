@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from chautari.deploy.node_events import Listener, NodeReportBuilder
-from chautari.node.events import ActivityAnswer, LockHolder
+from chautari.node.events import LockHolder, RunActivityAnswer
 from chautari.preflight.facts import suggested_login_account
 from chautari.prepare.supervisor import unreachable_refusal
 from chautari.report.message_templates import Data
@@ -99,7 +99,7 @@ def wait_until_node_is_free(
             tell(target.name, {"event": "waiting", "holder": busy})
             shown = now
         time.sleep(WAIT_SECONDS)
-        reply = call_runner(target, {"action": "activity"}, ActivityAnswer)
+        reply = call_runner(target, {"action": "activity"}, RunActivityAnswer)
         if reply.answer is not None:
             busy = reply.answer["busy"]
             budget.reset()
@@ -124,7 +124,7 @@ def _follow_run(
             builder = NodeReportBuilder(builder.report, builder.tell)
             attempt, body = arguments, payload
             continue
-        if builder.ended or not _may_reconnect(builder):
+        if builder.ended or not _has_transient_ssh_error(builder):
             break
         if builder.started and builder.event_count > events_before:
             budget.reset()
@@ -179,7 +179,7 @@ def covers_request(holder: LockHolder, metadata: Arguments) -> bool:
     return same and all(holder.get(key) or not metadata.get(key) for key in _EXTENDING_OPTIONS)
 
 
-def _may_reconnect(builder: NodeReportBuilder) -> bool:
+def _has_transient_ssh_error(builder: NodeReportBuilder) -> bool:
     """Return whether the connection broke and a new one may succeed."""
     error = builder.error.lower()
     return builder.code == SSH_FAILED and not any(words in error for words in _LASTING_ERRORS)
@@ -192,7 +192,7 @@ def _last_line(text: str) -> str:
 def _report_unfinished(target: SSHTarget, builder: NodeReportBuilder, sent_bundle: bool) -> None:
     """Report a run whose end was not seen."""
     report = builder.report
-    if builder.started or (sent_bundle and _may_reconnect(builder)):
+    if builder.started or (sent_bundle and _has_transient_ssh_error(builder)):
         report.state = "disconnected"
         code = "connection_lost" if builder.started else "connection_lost_before_start"
         report.refusals.append(Refusal(code))

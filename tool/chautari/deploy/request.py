@@ -24,7 +24,7 @@ from chautari.render.role_inputs import RECEIPT_KEY
 from chautari.render.variables import NodeContext, NodeVariables
 from chautari.secrets.ensure import ensure_secrets
 from chautari.secrets.store import SecretStore, default_private_keys
-from chautari.ssh.host_keys import check_pinned_host_keys
+from chautari.ssh.host_keys import check_known_hosts_match_region
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 
@@ -123,7 +123,7 @@ def resolve_context(
         BadInput: when a node is not known, or a secret is missing or cannot be opened.
     """
     names = request.node_names()
-    check_pinned_host_keys(request.loaded_region)
+    check_known_hosts_match_region(request.loaded_region)
     endpoints = ensure_endpoints(request.loaded_region, say)
     secrets = open_and_complete_secrets(request, endpoints, save=save_secrets)
     nodes = tuple(

@@ -121,11 +121,11 @@ def node_report_from_survey(
     elif found.answered and (refusals := rules.preflight_refusals(found.facts, required)):
         report.state, report.refusals = "refused", refusals
     else:
-        report_up_to_date_roles(report, found)
+        add_up_to_date_roles(report, found)
     return report
 
 
-def report_up_to_date_roles(report: NodeReport, found: NodeSurvey) -> None:
+def add_up_to_date_roles(report: NodeReport, found: NodeSurvey) -> None:
     """Add the roles whose receipts hold to a node's report."""
     for role in found.up_to_date:
         report.roles.append(RoleReport(role["role"], up_to_date=True))

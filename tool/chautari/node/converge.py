@@ -261,13 +261,13 @@ def _report_manual_changes(
         changes = [
             change
             for change in _manual_changes(old, new)
-            if role == _role_to_report(change, reasons, complete)
+            if role == _role_that_reports_change(change, reasons, complete)
         ]
         if changes:
             context.emit({"event": "manual_change_kept", "role": role, "changes": changes})
 
 
-def _role_to_report(
+def _role_that_reports_change(
     change: Reason, reasons: Mapping[str, list[Reason]], complete: set[str]
 ) -> str | None:
     """Return the role that reports a manual change: the first of those that watch the resource.

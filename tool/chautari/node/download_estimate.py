@@ -24,9 +24,9 @@ def estimate_download(records: Path, partial: bool = False) -> DownloadEstimate:
 
     `partial` says that more may come than what was recorded.
     """
-    packages, urls = recorded_downloads(records)
+    packages, urls = planned_downloads(records)
     sizes = {url: _content_length(url) for url in urls}
-    archives, unknown = apt_archives(packages)
+    archives, unknown = apt_archives_to_fetch(packages)
     apt = sum(archives.values())
     return {
         "event": "download_estimate", "bytes": apt + sum(size or 0 for size in sizes.values()),
@@ -35,7 +35,7 @@ def estimate_download(records: Path, partial: bool = False) -> DownloadEstimate:
     }  # fmt: skip
 
 
-def recorded_downloads(records: Path) -> tuple[list[str], list[str]]:
+def planned_downloads(records: Path) -> tuple[list[str], list[str]]:
     """Return the packages and the addresses that Ansible's check mode recorded."""
     packages, urls = set[str](), set[str]()
     for line in records.read_text().splitlines() if records.is_file() else ():
@@ -48,7 +48,7 @@ def recorded_downloads(records: Path) -> tuple[list[str], list[str]]:
     return sorted(name for name in packages if PACKAGE.fullmatch(name)), sorted(urls)
 
 
-def apt_archives(names: list[str]) -> tuple[dict[str, int], list[str]]:
+def apt_archives_to_fetch(names: list[str]) -> tuple[dict[str, int], list[str]]:
     """Return the archives that apt would fetch for packages, and the packages it does not know.
 
     One unknown package makes apt refuse the whole query: then each half is queried on its own.
@@ -64,7 +64,7 @@ def apt_archives(names: list[str]) -> tuple[dict[str, int], list[str]]:
     if len(names) == 1:
         return {}, names
     middle = len(names) // 2
-    first, second = apt_archives(names[:middle]), apt_archives(names[middle:])
+    first, second = apt_archives_to_fetch(names[:middle]), apt_archives_to_fetch(names[middle:])
     return first[0] | second[0], first[1] + second[1]
 
 

@@ -140,7 +140,7 @@ class RoleMessage(Event):
     text: str
 
 
-class LoginRequested(Event):
+class SSHLoginRequested(Event):
     """New settings of SSH wait for a new login, and are removed without one."""
 
     event: Literal["login_requested"]
@@ -366,7 +366,7 @@ class MalformedLine(Event):
 # `X | Y` of TypedDicts cannot be evaluated by Python 3.10.
 RunEvent = Union[  # noqa: UP007
     RunStarted, RolesSelected, RoleUpToDate, RoleStarted, TaskFinished, RoleFinished,
-    PlannedFileDiff, RoleMessage, LoginRequested, RoleNotRemovable, ManualChangeKept,
+    PlannedFileDiff, RoleMessage, SSHLoginRequested, RoleNotRemovable, ManualChangeKept,
     ReceiptIncomplete, MitogenFallback, AptLocked, DpkgInterrupted, DpkgRepaired,
     DownloadEstimate, DownloadProgress, DownloadFinished, FollowupRoles, DryRunIncomplete,
     TaskFailed, PlaybookFailed,
@@ -428,7 +428,7 @@ class StatusAnswer(TypedDict):
     finished: NotRequired[RunFinished | None]
 
 
-class ActivityAnswer(TypedDict):
+class RunActivityAnswer(TypedDict):
     """The answer to `activity`: whose run holds the lock, and at which role it is."""
 
     event: Literal["activity"]

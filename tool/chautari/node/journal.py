@@ -91,7 +91,7 @@ def _parse_old_event(line: bytes) -> Mapping[str, Any]:
         return {"event": "malformed"}
 
 
-def cut_middle_of_log(log: Path) -> None:
+def shorten_log_file(log: Path) -> None:
     """Shorten a log that is too long to its beginning and its end."""
     if not log.exists() or log.stat().st_size <= LOG_BYTES:
         return

@@ -61,7 +61,7 @@ def _write_log(output: IO[bytes], log: Path, secrets: Sequence[str]) -> None:
                 with log.open("ab") as stream:
                     stream.write(text.encode())
                 if log.stat().st_size > 2 * journal.LOG_BYTES:
-                    journal.cut_middle_of_log(log)
+                    journal.shorten_log_file(log)
 
 
 def log_tail(log: Path) -> list[str]:

@@ -40,7 +40,7 @@ def _answer_query(action: str, payload: IO[bytes]) -> Mapping[str, Any] | None:
 
         return drift.find_drift(STATE, lock.lock_holder())
     if action == "activity":
-        from chautari.node import run_activity
+        from chautari.node import lock_activity
 
-        return run_activity.current_activity(STATE)
+        return lock_activity.activity_answer(STATE)
     return None

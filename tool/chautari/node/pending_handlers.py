@@ -48,7 +48,7 @@ class PendingHandlers:
         self.tentative = []
 
     def end_role(self) -> None:
-        """End a role: remove the handlers that no task notified from its file."""
+        """End a role: keep in its file only the handlers that a task notified."""
         remaining = [name for name in self.recorded if name in self.notified + self.tentative]
         if remaining != self.recorded:
             remove_pending_except(self.state, self.role, remaining)

@@ -108,7 +108,7 @@ def _resources_of_apt(arguments: Arguments, result: Arguments) -> Managed:
         names = [name.strip() for name in names.split(",")]
     desired = _PACKAGE_STATES.get(str(arguments.get("state") or "present"))
     more = {"desired": desired} if desired else {}
-    found = [_package_of(str(name)) | more for name in names if name]
+    found = [_package_resource(str(name)) | more for name in names if name]
     wildcard = any("*" in item["name"] for item in found)
     sweeping = arguments.get("upgrade") not in (None, "no") or wildcard
     return found, "package_set" if sweeping else ""
@@ -120,7 +120,7 @@ _PACKAGE_STATES = {
 }  # fmt: skip
 
 
-def _package_of(spec: str) -> Resource:
+def _package_resource(spec: str) -> Resource:
     name, _, version = spec.partition("=")
     item: Resource = {"kind": "package", "name": name.split(":")[0]}
     return item | ({"pinned": True} if version else {})

@@ -35,7 +35,7 @@ from chautari.node import (
     runs,
 )
 from chautari.node.bundle import unpack_bundle
-from chautari.node.drift_timer import install_drift_code
+from chautari.node.drift_installer import install_drift_code
 from chautari.node.events import JOURNAL_FORMAT, Reason, RunEvent, make_reason
 from chautari.node.runs import DEPLOY, DOWNLOAD, PLAN, RUN_ID
 
@@ -194,7 +194,7 @@ def _finished_event(place: Path, ok: bool, began: float) -> RunEvent:
 def _delete_unneeded_files(place: Path) -> None:
     """Delete what is not needed any more; an error here must not cost the run its ending."""
     with contextlib.suppress(OSError):
-        journal.cut_middle_of_log(place / "log")
+        journal.shorten_log_file(place / "log")
     with contextlib.suppress(OSError):
         _delete_secrets_of_killed_runs(place.name)
     with contextlib.suppress(OSError):
@@ -246,12 +246,12 @@ def report_plan(place: Path, memory: Path, request: Request) -> bool:
 
 def download_only(place: Path, memory: Path, request: Request) -> bool:
     """Download what the next deploy needs; no role runs."""
-    from chautari.node import download
+    from chautari.node import download_ahead
 
     # The events and the log of the dry run, which finds the packages, are of no use to people.
     aside = memory / "dry_run" / place.name
     aside.mkdir(parents=True, exist_ok=True)
-    return download.download(
+    return download_ahead.download_all(
         _run_context(place, memory, request, []),
         _run_context(aside, memory, request, ["--check"]),
         lambda argv: _run_logged(argv, place, memory, {}),

@@ -65,7 +65,7 @@ class Listener(NamedTuple):
         return f"{program} on {self.protocol} port {self.port}"
 
 
-class Firewall(NamedTuple):
+class PlannedFirewall(NamedTuple):
     """The ports of a node that stay open to all: `ports` such as `80/tcp` or `1-9/udp`, and SSH."""
 
     ports: Sequence[str]
@@ -84,10 +84,10 @@ class Firewall(NamedTuple):
             return False
         if listener.port == _SSH_PORT and programs == {"systemd"}:
             return False
-        return not any(_contains(port, listener) for port in self.ports)
+        return not any(_port_range_includes(port, listener) for port in self.ports)
 
 
-def _contains(port: str, listener: Listener) -> bool:
+def _port_range_includes(port: str, listener: Listener) -> bool:
     numbers, _, protocol = port.partition("/")
     first, _, last = numbers.partition("-")
     in_range = int(first) <= listener.port <= int(last or first)
@@ -106,8 +106,11 @@ def parse_listener(line: str) -> Listener | None:
 TakesOver = Mapping[str, Sequence[str]]
 
 
-def existing_listeners(
-    listeners: Sequence[Listener], takes_over: TakesOver, ours: Collection[str], firewall: Firewall
+def find_affected_listeners(
+    listeners: Sequence[Listener],
+    takes_over: TakesOver,
+    ours: Collection[str],
+    firewall: PlannedFirewall,
 ) -> list[tuple[str, str]]:
     """Return pairs of a role and a program that it replaces, or that the firewall would close.
 
@@ -118,7 +121,7 @@ def existing_listeners(
         for listener, roles in _others_on_ports_of_roles(listeners, takes_over, ours)
         if (role := _replacing_role(listener, roles))
     ]
-    declared = _programs_by_port(takes_over)
+    declared = _replaced_programs_by_port(takes_over)
     closed = [
         listener
         for listener in listeners
@@ -142,7 +145,7 @@ def occupied_port_refusals(
         for listener, roles in _others_on_ports_of_roles(listeners, takes_over, ours)
         if not _replacing_role(listener, roles)
     ]
-    declared = _programs_by_port(takes_over)
+    declared = _replaced_programs_by_port(takes_over)
     for listener in listeners:
         roles = declared.get((listener.protocol, listener.port), {})
         if listener.port in _WEB_PORTS and roles.keys() & set(ours) and listener.programs:
@@ -156,7 +159,7 @@ def _others_on_ports_of_roles(
     listeners: Sequence[Listener], takes_over: TakesOver, ours: Collection[str]
 ) -> Iterator[tuple[Listener, Mapping[str, set[str]]]]:
     """Yield what listens on ports of roles that never ran, with the programs of these roles."""
-    declared = _programs_by_port(takes_over)
+    declared = _replaced_programs_by_port(takes_over)
     for listener in listeners:
         roles = declared.get((listener.protocol, listener.port), {})
         unharmed = listener.is_loopback() and set(listener.programs) == _UNHARMED_ON_LOOPBACK
@@ -164,7 +167,7 @@ def _others_on_ports_of_roles(
             yield listener, roles
 
 
-def _programs_by_port(takes_over: TakesOver) -> dict[tuple[str, int], dict[str, set[str]]]:
+def _replaced_programs_by_port(takes_over: TakesOver) -> dict[tuple[str, int], dict[str, set[str]]]:
     """Return for each port the roles that listen there, each with the programs it replaces."""
     found: dict[tuple[str, int], dict[str, set[str]]] = {}
     for role, items in takes_over.items():

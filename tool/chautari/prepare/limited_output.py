@@ -48,21 +48,21 @@ class LimitedOutput:
             yield rest.decode(errors="replace")
 
 
-def limited_exit_status(channel: Any) -> int:
+def wait_for_exit_status(channel: Any) -> int:
     """Return the exit code of a command of paramiko; -1 if the machine sends none in time."""
     channel.status_event.wait(EXIT_SECONDS)
     status: int = channel.exit_status
     return status
 
 
-def limit_output(client: Any) -> None:
+def limit_client_output(client: Any) -> None:
     """Limit the output of every command that a connected client runs, and the wait for its code."""
     exec_command: Callable[..., tuple[Any, Any, Any]] = client.exec_command
 
     def run(*args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
         stdin, stdout, stderr = exec_command(*args, **kwargs)
         channel = stdout.channel
-        channel.recv_exit_status = functools.partial(limited_exit_status, channel)
+        channel.recv_exit_status = functools.partial(wait_for_exit_status, channel)
         return (
             stdin,
             LimitedOutput(stdout, channel.recv),

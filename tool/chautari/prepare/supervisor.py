@@ -30,7 +30,7 @@ from chautari.render.placement import (
 from chautari.render.role_inputs import list_takeovers
 from chautari.report import messages
 from chautari.report.model import Failure, NodeReport, Notice, Refusal
-from chautari.ssh.host_keys import may_be_pinned
+from chautari.ssh.host_keys import may_contain_host_key
 from chautari.ssh.target import SSHTarget
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _REQUIREMENTS = Path(__file__).resolve().parents[1] / "node" / "requirements.loc
 
 
 @functools.cache
-def node_requirements_text() -> str:
+def python_requirements_text() -> str:
     """Return the hash-locked requirements of the environment on the nodes."""
     return _REQUIREMENTS.read_text()
 
@@ -51,7 +51,7 @@ def node_requirements_text() -> str:
 @functools.cache
 def environment_digest() -> str:
     """Return the digest of the locked requirements, which a prepared node has as its marker."""
-    return hashlib.sha256(node_requirements_text().encode()).hexdigest()
+    return hashlib.sha256(python_requirements_text().encode()).hexdigest()
 
 
 def run_preflight_and_prepare(
@@ -72,7 +72,7 @@ def run_preflight_and_prepare(
     """
     orders: Orders = {
         "nodes": [_worker_input_for_node(region, target, resolver or "") for target in targets],
-        "requirements": node_requirements_text(),
+        "requirements": python_requirements_text(),
         "marker": environment_digest(),
         "operator": f"{account_name()} from {platform.node()}",
         "preparation": preparation,
@@ -134,7 +134,9 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
         "key_password": os.environ.get("CHAUTARI_KEY_PASSPHRASE"),
         "resolver": resolver,
         "required": preflight_requirements(region, target.name)._asdict(),
-        "takes_over": {role: _node_takeovers(region, target.name, role, release) for role in roles},
+        "takes_over": {
+            role: _takeovers_of_role_on_node(region, target.name, role, release) for role in roles
+        },
         "open_ports": [
             f"{port.port}/{port.protocol}"
             for port in open_ports_of_node(region, target.name)
@@ -145,7 +147,7 @@ def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> 
     }
 
 
-def _node_takeovers(region: Region, node: str, role: str, release: str) -> list[str]:
+def _takeovers_of_role_on_node(region: Region, node: str, role: str, release: str) -> list[str]:
     """Return what a role takes over on a node, with the sources of apt that it writes there."""
     found = list_takeovers(role, release)
     if role == "repository":
@@ -190,7 +192,7 @@ def unreachable_refusal(message: str, target: SSHTarget) -> Refusal:
     """Return what a failed connection to a node means; `message` is SSH's or paramiko's."""
     text, data = message.lower(), {"address": target.address}
     if "host key" in text:
-        pinned = may_be_pinned(target.known_hosts, target.address, target.port)
+        pinned = may_contain_host_key(target.known_hosts, target.address, target.port)
         return Refusal("host_key_changed" if pinned else "host_key_not_pinned", data)
     if "authentication" in text or "private key" in text or "publickey" in text:
         return Refusal("key_rejected", data)

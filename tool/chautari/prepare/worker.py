@@ -34,11 +34,11 @@ from chautari.preflight import (
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment_script
 from chautari.prepare.key_exchange import HybridTransport
-from chautari.prepare.limited_output import limit_output
+from chautari.prepare.limited_output import limit_client_output
 from chautari.prepare.protocol import NodeOrder, Orders, ResultLine, to_coded_message
 from chautari.report.model import Notice, Refusal
 from chautari.services.registry import INSTALLED
-from chautari.ssh.host_keys import pinned_host_keys_of
+from chautari.ssh.host_keys import find_known_hosts_lines
 
 CONNECT_SECONDS = 20
 FACTS_SECONDS = 60
@@ -124,10 +124,10 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
             )
             return ""
         set_tcp_options(host.connector.client.get_transport().sock)
-        limit_output(host.connector.client)
+        limit_client_output(host.connector.client)
         if not _verify_new_host_key(host.name, node, before):
             return ""
-        found, said = _read_facts(host, node)
+        found, said = _gather_facts(host, node)
         if found is not None:
             return found.os if _report_preflight_result(host, node, found, orders) else ""
         if account := facts.suggested_login_account(said):
@@ -233,10 +233,12 @@ def _preflight_refusals(
 
 def _existing(node: NodeOrder, found: facts.Facts) -> existing_state.Existing:
     """Return what the roles of the machine would replace, disable or cut off."""
-    firewall = listeners.Firewall(node["open_ports"], node["port"])
+    firewall = listeners.PlannedFirewall(node["open_ports"], node["port"])
     return [
         *found.existing,
-        *listeners.existing_listeners(found.listeners, node["takes_over"], found.ours, firewall),
+        *listeners.find_affected_listeners(
+            found.listeners, node["takes_over"], found.ours, firewall
+        ),
     ]
 
 
@@ -245,7 +247,7 @@ def _copy_adopted(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refus
     existing = _existing(node, found)
     if not existing:
         return []
-    script = existing_state.copy_adopted_script(existing)
+    script = existing_state.adopted_backup_script(existing)
     root = "" if node["user"] == "root" else "sudo -n "
     _, complaint, code = _run_script_on_host(host, f"{root}sh -c {shlex.quote(script)}")
     if code != 0:
@@ -262,8 +264,8 @@ def _verify_new_host_key(name: str, node: NodeOrder, before: str) -> bool:
     `before` is the text of the file that pins host keys, as it was before the connection.
     """
     file, place = Path(node["known_hosts"]), (node["address"], node["port"])
-    after, known = file.read_text(), pinned_host_keys_of(before, *place)
-    new = [pin for pin in pinned_host_keys_of(after, *place) if pin not in known]
+    after, known = file.read_text(), find_known_hosts_lines(before, *place)
+    new = [pin for pin in find_known_hosts_lines(after, *place) if pin not in known]
     found, expected = [pin.fingerprint for pin in new], node["host_key"]
     if new and expected and expected not in found:
         unwanted = {pin.line for pin in new}
@@ -278,7 +280,7 @@ def _verify_new_host_key(name: str, node: NodeOrder, before: str) -> bool:
     return True
 
 
-def _read_facts(host: Host, node: NodeOrder) -> tuple[facts.Facts | None, str]:
+def _gather_facts(host: Host, node: NodeOrder) -> tuple[facts.Facts | None, str]:
     """Return the machine's facts, or None and what it said in their place."""
     sent_at = time.time()
     # pyinfra reads without limits, and keeps nothing that a command said before it failed.
@@ -352,7 +354,7 @@ def _report_result(state: State, host: Host, broken: tuple[str, str] | None) -> 
 
     `broken` is the code and message of an exception that interrupted the steps.
     """
-    task, output = _failed_step(state, host)
+    task, output = _find_failed_step(state, host)
     if not task and not broken:
         write_result({"event": "prepared", "node": host.name, "changed": True})
     elif _is_disconnected(host):
@@ -365,7 +367,7 @@ def _report_result(state: State, host: Host, broken: tuple[str, str] | None) -> 
         _write_failure(host, task or "prepare", code, message)
 
 
-def _failed_step(state: State, host: Host) -> tuple[str, str]:
+def _find_failed_step(state: State, host: Host) -> tuple[str, str]:
     """Return the first step that did not succeed, and the last lines of its output."""
     for key, operation in state.ops[host].items():
         meta = operation.operation_meta

@@ -97,18 +97,18 @@ def _type_hint(kind: str, value: Any, location: Sequence[str | int]) -> str:
     """Return how to write a value of the right type: only advice that `validate` accepts."""
     if kind == "string_type" and isinstance(value, bool | int | float):
         quoted = _shown_value(value)
-        accepted = _field_accepts(location, quoted)
+        accepted = _field_accepts_value(location, quoted)
         return f"; put it in quotes: '{quoted}'" if accepted else f"; {_example_hint(location)}"
     # Longer ones Python does not convert, and no field takes them.
     digits = isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdecimal()
     if kind not in ("int_type", "int_parsing"):
         return ""
-    if digits and _field_accepts(location, int(value)):
+    if digits and _field_accepts_value(location, int(value)):
         return f"; write {int(value)} without quotes"
     return f"; {_example_hint(location)}"
 
 
-def _field_accepts(location: Sequence[str | int], value: object) -> bool:
+def _field_accepts_value(location: Sequence[str | int], value: object) -> bool:
     """Return whether the field at `location` takes `value`."""
     field = _field_at(location)
     if field is None:

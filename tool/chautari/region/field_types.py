@@ -306,7 +306,7 @@ def compute_key_fingerprint(blob: str) -> str:
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
-def check_host_key(value: str) -> str:
+def to_host_key_fingerprint(value: str) -> str:
     """Return the fingerprint of a host key, which is given as a key or as its fingerprint."""
     if _FINGERPRINT.fullmatch(value):
         return value
@@ -349,6 +349,6 @@ SandboxNetwork = Annotated[str, AfterValidator(check_sandbox_network)]
 Version = Annotated[str, AfterValidator(check_version)]
 ImageVersion = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}$")]
 PublicKey = Annotated[str, AfterValidator(check_public_key)]
-HostKey = Annotated[str, AfterValidator(check_host_key)]
+HostKey = Annotated[str, AfterValidator(to_host_key_fingerprint)]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]

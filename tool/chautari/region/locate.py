@@ -25,7 +25,7 @@ def find_region_file(name: str, root: Path) -> Path:
         file = path / REGION_FILE if path.is_dir() and path.name != REGION_FILE else path
         if file.is_file():
             return file
-        _refuse_unusable_entries(file.parent)
+        _refuse_unusable_region_file(file.parent)
         raise BadInput(f"{file}: no such file", fix="give a region's name or its region.yml")
     # A name must not climb out of the inventories folder.
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,30}", name):
@@ -33,7 +33,7 @@ def find_region_file(name: str, root: Path) -> Path:
         if name.islower() and file.is_file():
             return file
         _refuse_capital_letters(name, root)
-        _refuse_unusable_entries(file.parent)
+        _refuse_unusable_region_file(file.parent)
     there = region_names(root)
     from chautari.region.error_messages import nearest_word  # only a mistake needs it
 
@@ -56,7 +56,7 @@ def _refuse_capital_letters(name: str, root: Path) -> None:
         )
 
 
-def _refuse_unusable_entries(folder: Path) -> None:
+def _refuse_unusable_region_file(folder: Path) -> None:
     """Refuse a folder whose `region.yml` has another name, or is not a file."""
     for entry in _entries(folder):
         if entry.name == REGION_FILE and not entry.is_file():

@@ -277,8 +277,8 @@ class Region(StrictModel):
         """Return the name of the first node that runs `service` (rules require one)."""
         return next(name for name, node in self.nodes.items() if service in node.services)
 
-    def deployed_services(self) -> tuple[str, ...]:
-        """Return the services that run on a node or have settings, each once."""
+    def public_services(self) -> tuple[str, ...]:
+        """Return the services with a public name that run on a node or have settings, each once."""
         standing = [service for name in self.nodes for service in self.public_services_on(name)]
         return tuple(dict.fromkeys([*standing, *self.services.configured_services()]))
 

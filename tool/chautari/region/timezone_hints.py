@@ -18,7 +18,7 @@ def nearest_timezone(value: str, renamed: Mapping[str, str]) -> str:
     by_zone = {zone.lower(): zone for zone in present}
     by_zone |= {old.lower(): new for old, new in renamed.items()}
     by_city = {key.rpartition("/")[2]: zone for key, zone in by_zone.items() if "/" in key}
-    by_country = {country.lower(): zone for country, zone in _zones_of_countries()}
+    by_country = {country.lower(): zone for country, zone in _countries_with_one_zone()}
     # Etc/GMT-5 is five hours ahead of UTC, so it is seldom what a person means by GMT-5.
     known = {
         key: zone
@@ -30,8 +30,8 @@ def nearest_timezone(value: str, renamed: Mapping[str, str]) -> str:
     return known[close[0]] if close else ""
 
 
-def _zones_of_countries() -> Iterator[tuple[str, str]]:
-    """Return the countries that have one zone, from the tables that come with the database."""
+def _countries_with_one_zone() -> Iterator[tuple[str, str]]:
+    """Yield each country that has only one zone, with that zone, from the database's tables."""
     for folder in map(Path, zoneinfo.TZPATH):
         names, zones = folder / "iso3166.tab", folder / "zone.tab"
         if names.is_file() and zones.is_file():

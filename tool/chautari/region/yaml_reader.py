@@ -159,6 +159,7 @@ class _Reader:
         return result
 
     def read_document(self) -> Document:
+        """Return the only document of the file, with its marks and problems."""
         next(self.events)  # StreamStart
         event = next(self.events)
         if isinstance(event, yaml.StreamEndEvent):

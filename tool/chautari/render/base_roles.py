@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from chautari.render.context import NodeContext, Variables
 from chautari.render.placement import (
-    loopback_ports_of_node,
+    closed_ports_of_node,
     open_ports_of_node,
     public_names_of_node,
 )
@@ -43,7 +43,7 @@ def firewall_variables(context: NodeContext) -> Variables:
         "firewall_ssh_port": region.nodes[node].port,
         "firewall_ports": [port.firewall_variables() for port in open_ports_of_node(region, node)],
         "firewall_closed_ports": [
-            port.firewall_variables() for port in loopback_ports_of_node(region, node)
+            port.firewall_variables() for port in closed_ports_of_node(region, node)
         ],
     }
 

@@ -14,7 +14,7 @@ from chautari.services.artifacts import Artifact, PackageRepository
 
 
 class ArtifactDouble(NamedTuple):
-    """A double that takes an upstream artifact's place, and why."""
+    """Which upstream artifact a double replaces, at which version, and why."""
 
     name: str
     version: str

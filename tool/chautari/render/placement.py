@@ -22,7 +22,7 @@ def open_ports_of_node(region: Region, node: str) -> list[Port]:
     return of_roles + [port for item in region.services_of(node) for port in item.ports]
 
 
-def loopback_ports_of_node(region: Region, node: str) -> list[Port]:
+def closed_ports_of_node(region: Region, node: str) -> list[Port]:
     """Return the ports on which the node's services listen for the node only."""
     return [port for service in region.services_of(node) for port in service.local_ports]
 

@@ -30,7 +30,10 @@ _SKIPPED = {"__pycache__", "molecule", ".pytest_cache", "checks", "README.md"}
 
 
 class ReloadMarker(NamedTuple):
-    """Settings that a service reads when it starts, and the file that is touched afterwards."""
+    """Settings that a service reads when it starts, and the file that marks when it last did.
+
+    A setting that is newer than the marker is not in use yet.
+    """
 
     settings: list[str]
     marker: str
@@ -48,7 +51,7 @@ _TakenOver = Annotated[
 
 
 class ReceiptDeclaration(NamedTuple):
-    """`meta/receipt.yml` of a role: what its receipt watches in addition to what its tasks report.
+    """What a role declares in `meta/receipt.yml`: what its receipt watches besides its tasks.
 
     The types are checked by a test of every role and not here: a model of pydantic for these files
     of the toolkit's own would take longer to build than the files to read.
@@ -85,7 +88,7 @@ class ReceiptDeclaration(NamedTuple):
 
 
 @functools.cache
-def receipt_declaration(role: str) -> ReceiptDeclaration:
+def load_receipt_declaration(role: str) -> ReceiptDeclaration:
     """Return what a role declares for its receipt."""
     file = content_root() / "roles" / role / "meta" / "receipt.yml"
     declared = read_toolkit_yaml(file) or {}
@@ -112,7 +115,7 @@ def role_inputs_of_node(node: NodeVariables, key: str, ansible: str) -> list[Rol
                 {
                     fact
                     for part in role_and_shared_roles(role)
-                    for fact in receipt_declaration(part).facts
+                    for fact in load_receipt_declaration(part).facts
                 }
             ),
             "variables": {
@@ -120,11 +123,13 @@ def role_inputs_of_node(node: NodeVariables, key: str, ansible: str) -> list[Rol
                 for name in sorted(_variables_in_argument_specs(role) & values.keys())
             },
             "needs": [
-                other for other in receipt_declaration(role).needs if other in set(node.roles)
+                other for other in load_receipt_declaration(role).needs if other in set(node.roles)
             ],
             "shared_roles": list(role_and_shared_roles(role)[1:]),
             "items": [
-                item for part in role_and_shared_roles(role) for item in _declared_items(part)
+                item
+                for part in role_and_shared_roles(role)
+                for item in _items_in_receipt_declaration(part)
             ],
             "tracked_by": tracker_names_by_tag(role),
         }
@@ -151,7 +156,7 @@ def list_takeovers(role: str, release: str) -> list[str]:
     items = [
         item.removeprefix(f"{release}:")
         for part in role_and_shared_roles(role)
-        for item in receipt_declaration(part).takes_over
+        for item in load_receipt_declaration(part).takes_over
     ]
     return [item for item in items if not item.startswith("debian-")]
 
@@ -160,13 +165,13 @@ def tracker_names_by_tag(role: str) -> dict[str, list[str]]:
     """Return for each tag what tracks its tasks, in a role and its shared roles."""
     found: dict[str, list[str]] = {}
     for part in role_and_shared_roles(role):
-        for tag, names in receipt_declaration(part).tracker_names_by_tag().items():
+        for tag, names in load_receipt_declaration(part).tracker_names_by_tag().items():
             found[tag] = found.get(tag, []) + names
     return found
 
 
-def _declared_items(role: str) -> list[Item]:
-    declared = receipt_declaration(role)
+def _items_in_receipt_declaration(role: str) -> list[Item]:
+    declared = load_receipt_declaration(role)
     items: list[Item] = [{"kind": "paths", "name": path} for path in declared.paths]
     for loaded in declared.reload_markers:
         name = f"settings older than {loaded.marker}"

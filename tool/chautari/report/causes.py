@@ -64,13 +64,13 @@ def find_cause_code(failure: Failure) -> str:
 
     The task's own message counts first: the journal covers the whole machine.
     """
-    if found := cause_code_in_message(failure.message):
+    if found := match_cause_code(failure.message):
         return found
     journal = "\n".join(failure.journal)
     matches = (item.code for item in CAUSES if item.in_journal and item.pattern.search(journal))
     return next(matches, "")
 
 
-def cause_code_in_message(message: str) -> str:
+def match_cause_code(message: str) -> str:
     """Return the code of the cause that a message shows; empty when it is unknown."""
     return next((item.code for item in CAUSES if item.pattern.search(message)), "")

@@ -70,6 +70,7 @@ def _manual_change_kept_text(data: Data) -> str:
 
 
 def _followup_role_text(data: Data) -> str:
+    """Return that a role would run in a second pass, since the first changes what it uses."""
     why = "\n".join(_nested_reason_text(item) for item in data["reasons"][:MAX_REASONS])
     return f"{data['role']} would run afterwards, in a second pass: {why}"
 
@@ -484,6 +485,6 @@ def next_step_text(code: str, data: Data) -> str:
     return fill_template(STEPS.get(code), code, data)
 
 
-def newest_run_text(code: str, data: Data) -> str:
-    """Return what a node reports about its newest run, in one line."""
+def status_text(code: str, data: Data) -> str:
+    """Return a line of `deploy status`: the newest run of a node, or a newer release."""
     return fill_template(STATUS.get(code), code, data)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from chautari.report import messages
 from chautari.report.message_templates import Data
-from chautari.report.text_format import languages_text
+from chautari.report.text_format import translations_text
 
 Outcome = Literal["passed", "failed", "skipped"]
 NodeState = Literal[
@@ -166,7 +166,7 @@ class ServiceAccess:
     @property
     def languages_text(self) -> str:
         """Return which of the region's languages the app is translated into, in words."""
-        return languages_text(self.languages)
+        return translations_text(self.languages)
 
 
 @dataclass
@@ -200,7 +200,7 @@ class RegionReport:
         return all(node.ok for node in self.nodes) and not self.count_checks("failed")
 
     @property
-    def nothing_ran(self) -> bool:
+    def had_nothing_to_do(self) -> bool:
         """Whether every node was up to date, and no check ran."""
         return not self.checks and all(node.was_up_to_date for node in self.nodes)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from chautari.report.message_templates import Data, Template
 
 
-def _outdated_text(data: Data) -> str:
+def _release_outdated_text(data: Data) -> str:
     """Return what is newer than a release: in its own series, and altogether."""
     same, newest = data["newest_of_series"], data["newest"]
     newer = [f"{same} is the newest of its series"] if same != data["version"] else []
@@ -50,7 +50,7 @@ STATUS: dict[str, Template] = {
     "run_failed": "run {run} of {when} failed",
     "checks_failed": "run {run} of {when} finished, but {failed} of its checks failed",
     "run_succeeded": "run {run} of {when} succeeded",
-    "release_outdated": _outdated_text,
+    "release_outdated": _release_outdated_text,
     "releases_unknown": "newer releases: not known for {names} (no list from {servers})",
 }
 

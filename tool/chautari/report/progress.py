@@ -94,7 +94,7 @@ class Progress:
         self._stream.write(f"{text}\n")
         self._stream.flush()
 
-    def show_phase(self, node: str, doing: str) -> None:
+    def show_node_phase(self, node: str, doing: str) -> None:
         """Say what happens to a node outside its roles, for example `preparing`."""
         self._note_phase(node, doing)
         self._start_live_view()

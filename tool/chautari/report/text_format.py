@@ -56,7 +56,7 @@ def readable_time(stamp: str) -> str:
     return f"{time.day} {time:%B %Y, %H:%M} {time.tzname() or ''}".rstrip()
 
 
-def languages_text(languages: Mapping[str, str]) -> str:
+def translations_text(languages: Mapping[str, str]) -> str:
     """Return a region's languages as an app has them, in one line: `es, pt (pt_BR), not hi`."""
     texts = []
     for language, name in languages.items():

@@ -12,7 +12,7 @@ RECEIPTS = SecretSpec("receipt_key", None, "key for the digests in receipts; nev
 def required_secrets(region: Region) -> tuple[SecretSpec, ...]:
     """Return every secret `region` needs."""
     found = [MAIL] if region.mail else []
-    for service in region.deployed_services():
+    for service in region.public_services():
         found += region.service_for_region(service).secrets
     return tuple(dict.fromkeys([*found, RECEIPTS]))
 

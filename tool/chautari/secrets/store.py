@@ -107,18 +107,18 @@ def open_secrets_file(file: Path, identities: Sequence[Path]) -> SecretStore:
     opened = [key for path in identities if (key := read_private_key(path)) is not None]
     if not opened:
         raise BadInput(
-            f"{file}: none of these SSH keys can be read: {_path_list(identities)}",
+            f"{file}: none of these SSH keys can be read: {_paths_text(identities)}",
             fix="name the private key that belongs to your entry under operators: --identity FILE; "
             "if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE",
         )
-    sealed = _read_limited(file)
+    sealed = _read_encrypted_secrets(file)
     try:
         body = pyrage.decrypt(sealed, opened)
     except pyrage.DecryptError as error:
         if NO_MATCHING_KEY in str(error):
             raise BadInput(
-                f"{file} cannot be decrypted with {_path_list(identities)}: it is not encrypted to "
-                "such a key",
+                f"{file} cannot be decrypted with {_paths_text(identities)}: it is not encrypted "
+                "to such a key",
                 fix="name another of your keys with --identity FILE, or ask another operator to "
                 "add your key under operators and to deploy",
             ) from None
@@ -128,7 +128,7 @@ def open_secrets_file(file: Path, identities: Sequence[Path]) -> SecretStore:
     return _parse_decrypted_secrets(file, body)
 
 
-def _read_limited(file: Path) -> bytes:
+def _read_encrypted_secrets(file: Path) -> bytes:
     try:
         with file.open("rb") as stream:
             sealed = stream.read(MAX_BYTES + 1)
@@ -206,5 +206,5 @@ def default_private_keys() -> list[Path]:
     return [path for name in ("id_ed25519", "id_rsa") if (path := folder / name).is_file()]
 
 
-def _path_list(paths: Sequence[Path]) -> str:
+def _paths_text(paths: Sequence[Path]) -> str:
     return ", ".join(map(str, paths)) or "(none found in ~/.ssh)"

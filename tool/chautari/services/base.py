@@ -110,7 +110,7 @@ class MoveStep(NamedTuple):
         return self._asdict()
 
 
-class Move(NamedTuple):
+class MoveProcedure(NamedTuple):
     """How a service moves to another node: release lines to choose from, newest last, and steps.
 
     `steps` takes the region, the new node and the release line.
@@ -199,7 +199,7 @@ class Service:
     release_and_login: Callable[[NodeContext], ReleaseAndLogin] | None = None
     release_tags: tuple[ReleaseTags, ...] = ()
     translations: Callable[[NodeContext], Translations] | None = None
-    move: Move | None = None
+    move: MoveProcedure | None = None
     service_for_region: Callable[[Region], Service] | None = None
 
     @property

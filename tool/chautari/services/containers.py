@@ -44,7 +44,7 @@ def redis_loopback_variables(_: NodeContext) -> Variables:
     return {"redis_port": REDIS_PORT, "redis_socket_group_members": []}
 
 
-def redis_loopback_secrets(name: str, secrets: Secrets) -> Variables:
+def redis_loopback_secret_variables(name: str, secrets: Secrets) -> Variables:
     """Return the Redis password for Redis and for the service called `name`."""
     password = secrets[REDIS_PASSWORD.name]
     return {"redis_password": password, f"{name}_redis_password": password}

@@ -51,8 +51,8 @@ class Translations:
             (name for name in self.candidates_for_language(language) if name in self.complete), None
         )
 
-    def first_translated_language(self, languages: Iterable[str]) -> str:
-        """Return the first of a region's languages that the app has, else English."""
+    def first_translation_or_english(self, languages: Iterable[str]) -> str:
+        """Return upstream's name of the first translation that suits `languages`, else English."""
         return next(filter(None, map(self.find_translation, languages)), ENGLISH)
 
     def candidates_for_languages(self, languages: Iterable[str]) -> list[str]:

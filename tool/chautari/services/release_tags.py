@@ -28,7 +28,7 @@ class ReleaseTags(NamedTuple):
     tag: str = "v{}"
     version: str = "{}"
 
-    def prefixes(self, pinned: str) -> tuple[str, ...]:
+    def tag_prefixes_since(self, pinned: str) -> tuple[str, ...]:
         """Return what the tags of `pinned` and of newer releases begin with."""
         before = self.tag.partition("{}")[0]
         number = pinned.removeprefix(self.version.partition("{}")[0])

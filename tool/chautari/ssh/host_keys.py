@@ -12,31 +12,31 @@ if TYPE_CHECKING:
     from chautari.region.load import LoadedRegion
 
 
-class PinnedHostKey(NamedTuple):
+class KnownHostsLine(NamedTuple):
     """A line of a `known_hosts` file that holds a key for one address."""
 
     line: str
     fingerprint: str
 
 
-def pinned_host_keys_of(known_hosts: str, address: str, port: int) -> list[PinnedHostKey]:
+def find_known_hosts_lines(known_hosts: str, address: str, port: int) -> list[KnownHostsLine]:
     """Return what the text of a `known_hosts` file pins for an address."""
     name = address if port == 22 else f"[{address}]:{port}"
     found = []
     for line in known_hosts.splitlines():
         words = line.split()
         if len(words) >= 3 and name in words[0].split(","):
-            found.append(PinnedHostKey(line, compute_key_fingerprint(words[2])))
+            found.append(KnownHostsLine(line, compute_key_fingerprint(words[2])))
     return found
 
 
-def may_be_pinned(known_hosts: Path, address: str, port: int) -> bool:
+def may_contain_host_key(known_hosts: Path, address: str, port: int) -> bool:
     """Return whether a file has a key for an address; hashed names may stand for any address."""
     text = known_hosts.read_text(errors="replace") if known_hosts.is_file() else ""
-    return "|1|" in text or bool(pinned_host_keys_of(text, address, port))
+    return "|1|" in text or bool(find_known_hosts_lines(text, address, port))
 
 
-def check_pinned_host_keys(loaded_region: LoadedRegion) -> None:
+def check_known_hosts_match_region(loaded_region: LoadedRegion) -> None:
     """Compare the pinned host keys with those that `region.yml` names.
 
     Raises:
@@ -45,7 +45,7 @@ def check_pinned_host_keys(loaded_region: LoadedRegion) -> None:
     file = loaded_region.known_hosts_file
     text = file.read_text(errors="replace") if file.is_file() else ""
     for name, node in loaded_region.region.nodes.items():
-        pinned = {pin.fingerprint for pin in pinned_host_keys_of(text, node.address, node.port)}
+        pinned = {pin.fingerprint for pin in find_known_hosts_lines(text, node.address, node.port)}
         if node.host_key and pinned and node.host_key not in pinned:
             raise BadInput(
                 f"host_key of {name} in region.yml is {node.host_key}, but {file} pins "

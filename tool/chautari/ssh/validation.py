@@ -102,7 +102,7 @@ def parse_answer(line: str, name: str, kind: type[Answer]) -> Answer | None:
     return answer
 
 
-def parse_check(line: str) -> CheckFinished:
+def parse_outside_check(line: str) -> CheckFinished:
     """Return the event of a check that ran on this machine.
 
     Raises:

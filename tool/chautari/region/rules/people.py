@@ -10,7 +10,7 @@ from chautari.region.model import Region
 from chautari.region.rule import Finding, Pins, Rule
 
 
-def check_operators_can_open_the_secrets(region: Region, _: Pins) -> Iterator[Finding]:
+def check_operators_exist_and_have_keys(region: Region, _: Pins) -> Iterator[Finding]:
     """Secrets are encrypted to the operators' keys; without an operator no key opens them."""
     if not region.operators and region.sandbox is None:
         yield (
@@ -49,6 +49,6 @@ def check_operators_are_not_other_accounts(region: Region, _: Pins) -> Iterator[
 
 
 RULES: tuple[Rule, ...] = (
-    check_operators_can_open_the_secrets,
+    check_operators_exist_and_have_keys,
     check_operators_are_not_other_accounts,
 )

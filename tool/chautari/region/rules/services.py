@@ -57,7 +57,7 @@ def check_nodes_support_their_services(region: Region, _: Pins) -> Iterator[Find
 def check_public_names_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
     """Two services cannot answer under one name, nor a service under the name of a node."""
     seen: dict[str, str] = {name: f"node {name}" for name in region.nodes}
-    for name in region.deployed_services():
+    for name in region.public_services():
         service = region.service_for_region(name)
         if service.per_node:
             continue

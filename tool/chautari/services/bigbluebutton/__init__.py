@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chautari.services.base import Move, Requirements, Role, Service
+from chautari.services.base import MoveProcedure, Requirements, Role, Service
 from chautari.services.bigbluebutton import move, preflight, variables
 from chautari.services.bigbluebutton.packages import NAME, OS_OF, PACKAGES, RELEASE_TAGS
 from chautari.services.bigbluebutton.pool import is_pooled
@@ -59,6 +59,6 @@ SERVICE = Service(
     advice=preflight.below_recommendation_notices,
     release_and_login=variables.release_and_login,
     release_tags=(RELEASE_TAGS,),
-    move=Move(tuple(OS_OF), move.move_steps),
+    move=MoveProcedure(tuple(OS_OF), move.move_steps),
     service_for_region=service_for_region,
 )

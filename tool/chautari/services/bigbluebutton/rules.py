@@ -38,8 +38,8 @@ def check_server_has_a_machine_of_its_own(region: Region, _: Pins) -> Iterator[F
             )
 
 
-def check_rooms_app_is_deployed(region: Region, _: Pins) -> Iterator[Finding]:
-    """A server without rooms is an API that no program calls."""
+def check_service_with_rooms_is_deployed(region: Region, _: Pins) -> Iterator[Finding]:
+    """The service in which people find rooms runs on a node; else no program calls the server."""
     rooms = region.settings_of(BigBlueButton).rooms
     path = field_path(region, NAME, "rooms")
     if rooms == "nextcloud" and not region.nodes_running("nextcloud"):
@@ -85,7 +85,7 @@ def check_pool_has_no_recordings(region: Region, _: Pins) -> Iterator[Finding]:
 RULES: tuple[Rule, ...] = (
     check_media_need_an_ipv4_address,
     check_server_has_a_machine_of_its_own,
-    check_rooms_app_is_deployed,
+    check_service_with_rooms_is_deployed,
     check_settings_do_not_conflict,
     check_pool_has_no_recordings,
 )

@@ -12,7 +12,7 @@ from chautari.services.containers import (
     REDIS_PORT,
     image_reference,
     image_to_run,
-    redis_loopback_secrets,
+    redis_loopback_secret_variables,
 )
 from chautari.services.greenlight.languages import TRANSLATIONS
 from chautari.services.greenlight.secrets import SECRETS
@@ -40,7 +40,7 @@ def greenlight_variables(context: NodeContext) -> Variables:
         "greenlight_endpoint": f"https://{server}/bigbluebutton/api/",
         "greenlight_registration": settings.registration,
         "greenlight_admin_email": settings.admin or region.contact,
-        "greenlight_language": TRANSLATIONS.first_translated_language(region.languages),
+        "greenlight_language": TRANSLATIONS.first_translation_or_english(region.languages),
         "greenlight_mail_from": region.mail.from_ if region.mail else "",
         "greenlight_redis_port": REDIS_PORT,
     }
@@ -51,7 +51,7 @@ def secret_variables(region: Region, _: str, secrets: Secrets) -> Variables:
     server = POOL_SECRET if is_pooled(region) else SERVER_SECRET
     return {
         **{spec.name: secrets[spec.name] for spec in SECRETS},
-        **redis_loopback_secrets(NAME, secrets),
+        **redis_loopback_secret_variables(NAME, secrets),
         "greenlight_server_secret": secrets[server.name],
     }
 

@@ -15,7 +15,7 @@ CHECK_ACCOUNT = "chautari-check"
 
 
 def check_members_can_start_a_meeting(region: Region, _: Pins) -> Iterator[Finding]:
-    """Where only members start meetings, a region without members never meets."""
+    """Where only members start meetings, there are some; each has a name of its own."""
     jitsi = region.settings_of(Jitsi)
     path = field_path(region, "jitsi", "members")
     if jitsi.access == "members" and not jitsi.members:

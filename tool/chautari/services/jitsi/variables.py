@@ -79,7 +79,7 @@ def jitsi_variables(context: NodeContext) -> Variables:
         "jitsi_domain": meeting_domain(region),
         "jitsi_access": settings.access,
         "jitsi_member_names": list(settings.members),
-        "jitsi_language": TRANSLATIONS.first_translated_language(region.languages),
+        "jitsi_language": TRANSLATIONS.first_translation_or_english(region.languages),
         "jitsi_low_bandwidth": region.bandwidth == "low",
         "jitsi_remote_bridges": list(region.nodes_running("jitsi-bridge")),
         "jitsi_relays": settings.relays,

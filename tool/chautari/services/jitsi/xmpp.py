@@ -230,17 +230,17 @@ class Participant:
         answer = self.send_request("get", domain, f"<services xmlns='{SERVICES}'/>")
         return [dict(item.attrib) for item in answer.iter(f"{{{SERVICES}}}service")]
 
-    def features_of_meetings(self, domain: str) -> dict[str, str]:
-        """Return the features that a domain announces, each with the host that provides it."""
-        return announced_features(self.send_request("get", domain, f"<query xmlns='{DISCO}'/>"))
+    def discover_components(self, domain: str) -> dict[str, str]:
+        """Return the types of components that a domain announces, each with its host."""
+        return announced_components(self.send_request("get", domain, f"<query xmlns='{DISCO}'/>"))
 
     def leave(self) -> None:
         """Close the page."""
         self.connection.close()
 
 
-def announced_features(stanza: ET.Element) -> dict[str, str]:
-    """Return the components that a host's answer announces, each with its address."""
+def announced_components(stanza: ET.Element) -> dict[str, str]:
+    """Return the types of components in an answer to service discovery, each with its host."""
     return {
         item.get("type", ""): item.get("name", "")
         for item in stanza.iter(f"{{{DISCO}}}identity")

@@ -34,5 +34,5 @@ SERVICE = Service(
     rules=RULES,
     release_and_login=variables.release_and_login,
     release_tags=releases.RELEASE_TAGS,
-    translations=variables.translations_to_install,
+    translations=variables.translations_of_release_to_install,
 )

@@ -30,7 +30,7 @@ def nextcloud_variables(context: NodeContext) -> Variables:
         "nextcloud_sha256": release.sha256,
         "nextcloud_domain": region.fqdn(settings.host),
         "nextcloud_quota": settings.quota,
-        "nextcloud_languages": translations_to_install(context).candidates_for_languages(
+        "nextcloud_languages": translations_of_release_to_install(context).candidates_for_languages(
             region.languages
         ),
         "nextcloud_phone_region": region.country or "",
@@ -71,8 +71,8 @@ def archives_to_download(context: NodeContext) -> list[Artifact]:
     return [release, *(pin for pin in pins if pin is not None)]
 
 
-def translations_to_install(context: NodeContext) -> Translations:
-    """Return the languages of the release to install."""
+def translations_of_release_to_install(context: NodeContext) -> Translations:
+    """Return all translations of the release that will be installed."""
     return languages.translations_of_version(release_to_install(context).version)
 
 

@@ -10,7 +10,7 @@ from chautari.services.containers import (
     REDIS_PORT,
     image_reference,
     image_to_run,
-    redis_loopback_secrets,
+    redis_loopback_secret_variables,
 )
 from chautari.services.scalelite.secrets import SECRETS
 
@@ -46,7 +46,7 @@ def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
     """Return Scalelite's own secrets, Redis's, and the one that it calls the servers with."""
     return {
         **{spec.name: secrets[spec.name] for spec in SECRETS},
-        **redis_loopback_secrets(NAME, secrets),
+        **redis_loopback_secret_variables(NAME, secrets),
         "scalelite_server_secret": secrets[SERVER_SECRET.name],
     }
 

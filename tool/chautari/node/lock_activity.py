@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from chautari.node import journal, lock
-from chautari.node.events import ActivityAnswer
+from chautari.node.events import RunActivityAnswer
 
 
-def current_activity(state: Path) -> ActivityAnswer:
+def activity_answer(state: Path) -> RunActivityAnswer:
     """Return whose run holds the lock; `role` is the last one that its journal names."""
     busy = lock.lock_holder()
     if busy is not None and busy.get("run"):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chautari.node import receipts
 from chautari.node.converge import RunContext, run_selected_roles, run_tasks_of_roles
-from chautari.node.download_estimate import apt_archives, recorded_downloads
+from chautari.node.download_estimate import apt_archives_to_fetch, planned_downloads
 
 DOWNLOAD_TASKS = "download.yml"
 ARCHIVES = Path("/var/cache/chautari/downloads")  # of roles/release_archive
@@ -29,7 +29,7 @@ SPARE_BYTES = 100_000_000  # that stay free for the services
 RunCommand = Callable[[list[str]], int]
 
 
-def download(
+def download_all(
     context: RunContext,
     dry_context: RunContext,
     run: RunCommand,
@@ -56,8 +56,8 @@ def download(
         run([*APT, "update"])
         # It may stop early, because a task needs the result of an earlier one.
         partial = bool(run_selected_roles(dry_context, selected, recording=False))
-        packages, others = recorded_downloads(context.memory / "managed.jsonl")
-        archives, unknown = apt_archives(packages)
+        packages, others = planned_downloads(context.memory / "managed.jsonl")
+        archives, unknown = apt_archives_to_fetch(packages)
         known = [name for name in packages if name not in unknown]
         if archives and (error := _download_packages(known, archives, run, last_lines)):
             context.emit({

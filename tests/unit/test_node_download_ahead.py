@@ -11,7 +11,7 @@ import pytest
 from receipt_samples import inputs, record, write_file, write_receipt
 from run_samples import RUN, write_run
 
-from chautari.node import download, runner
+from chautari.node import download_ahead, runner
 
 Data = dict[str, Any]
 URIS = """\
@@ -82,9 +82,9 @@ def node(node_state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     monkeypatch.setattr(runner, "_run_logged", found.run)
-    monkeypatch.setattr(download, "ARCHIVES", found.archives)
-    monkeypatch.setattr(download, "PACKAGES", found.packages)
-    monkeypatch.setattr(download, "PAUSES", (0,))
+    monkeypatch.setattr(download_ahead, "ARCHIVES", found.archives)
+    monkeypatch.setattr(download_ahead, "PACKAGES", found.packages)
+    monkeypatch.setattr(download_ahead, "PAUSES", (0,))
     return found
 
 
@@ -142,7 +142,7 @@ def test_broken_download_of_packages_is_tried_again(node: Node) -> None:
 def test_packages_without_progress_fail_after_an_hour(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "PAUSES", (0, 4000))
+    monkeypatch.setattr(download_ahead, "PAUSES", (0, 4000))
     node.codes = [100] * 9
     assert node.download() is False
     assert node.commands[-2:] == ["alpha"] * 2
@@ -153,7 +153,7 @@ def test_packages_without_progress_fail_after_an_hour(
 def test_packages_that_do_not_fit_are_not_downloaded(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "SPARE_BYTES", 10**18)
+    monkeypatch.setattr(download_ahead, "SPARE_BYTES", 10**18)
     assert node.download() is False
     assert "alpha" not in node.commands
     assert node.last_event()["message"].startswith(f"no space left on device: {node.packages}")
