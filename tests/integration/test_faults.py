@@ -35,7 +35,7 @@ def test_unreachable_node_is_reported_and_other_results_stay(proof: Proof) -> No
         proof.on("ground", "systemctl", "start", "ssh")
     assert outcome.code == 1
     assert outcome.node("ground")["state"] == "unreachable"
-    assert "does not answer on SSH" in outcome.node("ground")["refusals"][0]["reason"]
+    assert "does not respond over SSH" in outcome.node("ground")["refusals"][0]["reason"]
     assert outcome.node("cloud")["state"] == "converged"
     assert outcome.report["checks"]["passed"] > 40
 
@@ -64,7 +64,7 @@ def test_other_operating_system_is_refused_before_a_file_changes(proof: Proof) -
     refusal = outcome.node("ground")["refusals"][0]
     assert outcome.code == 1 and outcome.node("ground")["state"] == "refused"
     assert refusal["reason"] == "The node runs debian-12, not debian-13."
-    assert refusal["fix"] == "Write os: debian-12 for this node."
+    assert refusal["fix"] == "Write `os: debian-12` for this node in region.yml."
     assert proof.on("ground", "sh", "-c", "ls /var/lib/chautari/runs") == before
 
 

@@ -146,7 +146,7 @@ def test_too_little_memory_is_refused(proof: Proof) -> None:
 def test_wrong_dns_record_is_refused(proof: Proof) -> None:
     with wrong_record():
         text = refusals(deploy_without_receipts(proof))
-    assert "The A record of halls.proof.example.org points to 198.51.100.250" in text
+    assert "The A record for halls.proof.example.org points to 198.51.100.250" in text
     assert "then deploy again: halls.proof.example.org A 198.51.100.208" in text
 
 

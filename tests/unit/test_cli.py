@@ -115,7 +115,7 @@ def test_json_is_the_only_standard_output(
          "bog1: Nothing changed since the deploy of "),
         ({"roles": {"web": [{"code": "path_missing", "data": {"path": "/x"}}]},
           "deployed": 1, "known": 2, "busy": None}, 1,
-         "    /x: is missing\n\nTo restore it, run: deploy region andes\n"),
+         "    /x: is missing\n\nTo undo these changes, run: deploy region andes\n"),
         ({"roles": {}, "deployed": 0, "known": 0, "busy": None}, 0,
          "bog1: Nothing was deployed here yet"),
         ({"roles": {}, "deployed": 1, "known": 2, "busy": {"operator": "luz"}}, 0,
@@ -203,8 +203,8 @@ def test_status_prints_each_node(
     lines = [line.split(maxsplit=1)[1] for line in capsys.readouterr().out.splitlines()]
     assert lines[0].endswith("succeeded")
     assert lines[1] == f"run {run} was interrupted; deploy again"
-    assert lines[2] == f"run {run} of luz is running"
-    assert lines[3:] == ["no deploy has run here yet", "not reachable: timed out"]
+    assert lines[2] == f"run {run} is running (started by luz)"
+    assert lines[3:] == ["no deploy has run on this node yet", "not reachable: timed out"]
     main.run(["status", "andes", "--json"])
     assert json.loads(capsys.readouterr().out) == {
         "region": "andes",

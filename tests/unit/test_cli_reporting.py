@@ -127,7 +127,7 @@ def test_deploy_with_nothing_to_do_keeps_the_last_report_if_that_is_good(
     assert {file: file.read_bytes() for file in folder.iterdir()} == pages
     verdict, last = capsys.readouterr().out.splitlines()
     assert verdict.startswith("Region andes is not fully checked yet: 1 node OK (0 changes)")
-    assert last == f"Nothing ran, so the last report still holds: {folder / 'report.html'}"
+    assert last == f"Nothing ran, so the last report is still valid: {folder / 'report.html'}"
     assert deploy(region, UP_TO_DATE, checks=(passed,)) == 0
     assert (folder / "report.json").read_bytes() != pages[folder / "report.json"]
 

@@ -132,5 +132,5 @@ def test_node_that_cannot_be_reached_has_no_run_to_wait_for(
     )
     [node] = report.nodes
     assert node.state == "unreachable" and not report.ok
-    assert "does not answer on SSH" in node.refusals[0].reason
+    assert "does not respond over SSH" in node.refusals[0].reason
     assert events == [{"event": "unreachable"}]

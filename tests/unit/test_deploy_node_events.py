@@ -59,7 +59,10 @@ def test_role_that_kept_its_old_settings_fails_a_deploy_that_went_on(
 
 @pytest.mark.parametrize(
     ("words", "fix"),
-    [("Connection refused", "Look at `systemctl"), ("No space left on device", "The disk is full")],
+    [
+        ("Connection refused", "Check the output of `systemctl"),
+        ("No space left on device", "The disk is full"),
+    ],
 )
 def test_refusal_has_its_own_next_step_unless_its_cause_is_known(
     words: str, fix: str, monkeypatch: pytest.MonkeyPatch
@@ -75,7 +78,7 @@ def test_interrupted_installation_is_reported_by_a_plan() -> None:
     event = {"event": "dpkg_interrupted", "packages": ["nginx", "redis"]}
     NodeReportBuilder(report, lambda _, event: None).feed_line(json.dumps(event))
     [notice] = report.notices
-    assert "(nginx, redis): a deploy completes it first" in notice.text
+    assert "(nginx, redis). The next deploy completes this installation first" in notice.text
 
 
 def test_finished_download_is_reported_with_what_remains() -> None:
@@ -85,9 +88,9 @@ def test_finished_download_is_reported_with_what_remains() -> None:
     NodeReportBuilder(report, lambda *_: None).feed_line(json.dumps(event))
     assert report.download_bytes == 167_040_000
     assert [notice.text for notice in report.notices] == [
-        "This run downloaded 167.0 MB. The next deploy uses what is on the node.",
-        "The next deploy itself downloads jicofo, because it first adds their repository or their "
-        "program.",
+        "This run downloaded 167.0 MB. The next deploy uses the downloads on the node.",
+        "These downloads are only possible during the next deploy: jicofo. The deploy must first "
+        "add their package source, or install the program that downloads them.",
         "The next deploy may download more packages, because the dry run stopped early.",
     ]
 

@@ -150,7 +150,7 @@ def test_unreachable_node_is_reported_at_once(mode: Any, nodes: Nodes, run: Any)
     assert states(report)["bog1"] == "unreachable"
     assert ("bog1", "unreachable") in nodes.reported
     [refusal] = report.nodes[0].refusals
-    assert refusal.reason == "203.0.113.10 does not answer on SSH (Connection timed out)."
+    assert refusal.reason == "203.0.113.10 does not respond over SSH (Connection timed out)."
     assert not report.ok
 
 
@@ -189,7 +189,7 @@ def test_full_converges_every_node(nodes: Nodes, run: Any) -> None:
     ("changed", "what"),
     [
         ({"os": "debian-13"}, "The node runs debian-13, not debian-12"),
-        ({"init": "sh"}, "The node was started by sh, not systemd"),
+        ({"init": "sh"}, "The node was started by sh, not by systemd"),
         ({"uid": 1000}, "The account cannot become root without a password"),
         ({"memory_kb": 1000}, "The node has 0 MB of memory; 400 MB are needed"),
         ({"free_kb:/": 1000}, "0 MB are free on /; 1000 MB are needed"),

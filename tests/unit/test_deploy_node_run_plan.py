@@ -71,7 +71,7 @@ def test_first_plan_of_a_node_names_the_downloads_of_preparation(
     monkeypatch.setattr(node_run, "run_preflight_and_prepare", lambda *_: {"bog1": report})
     [notice] = run(pipeline.plan).nodes[0].notices
     assert (
-        "deploy prepare andes --node bog1. This downloads" in notice.text
+        "deploy prepare andes --node bog1\nThis command downloads" in notice.text
         and "about 11 MB" in notice.text
     )
 

@@ -179,9 +179,9 @@ def test_status_prints_newer_releases(
     monkeypatch.setattr(status_command, "load_region", lambda _: region)
     assert main.run(["status", "andes"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "newer releases: nextcloud 35.0.1 on med1: 35.0.10 is the newest of its series; "
+        "newer releases: nextcloud 35.0.1 on med1: 35.0.10 is the newest in its series; "
         "36.0.0 is the newest release",
-        "newer releases: not known for calendar (no list from github.com)",
+        "newer releases: unknown for calendar (could not read the release list from github.com)",
     ]
     assert main.run(["status", "andes", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)

@@ -132,7 +132,7 @@ def test_converge_reports_why_a_run_did_not_start(monkeypatch: pytest.MonkeyPatc
     assert report.state == "failed"
     what = "The node did not accept the command (python3: Permission denied)."
     assert report.refusals[0].reason == what
-    assert report.refusals[0].fix == "Log in and check: ssh -p 22 root@203.0.113.10"
+    assert report.refusals[0].fix == "Log in and check the machine: ssh -p 22 root@203.0.113.10"
 
 
 def test_busy_node_is_reported_with_holder_time_and_origin() -> None:
@@ -377,4 +377,4 @@ def test_converge_logs_in_again_when_the_node_asks_for_it(
     assert report.state == "converged"
     texts = [notice.text for notice in report.notices if notice.code == "new_login_failed"]
     assert len(texts) == bool(error)
-    assert all(error in text and "restores the old ones" in text for text in texts)
+    assert all(error in text and "restores the old settings" in text for text in texts)

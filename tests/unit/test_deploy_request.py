@@ -248,7 +248,7 @@ def test_status_of_a_node_that_does_not_answer(
     monkeypatch.setattr(status, "call_runner", fake_call_runner(lambda *_: ([], SILENT)))
     found = status.node_statuses(Request(load_sample_region(tmp_path), "deploy status"))
     assert not found[0]["reachable"]
-    assert "does not answer on SSH (ssh: connect to host: timed out)" in found[0]["message"]
+    assert "does not respond over SSH (ssh: connect to host: timed out)" in found[0]["message"]
 
 
 def test_status_of_a_node_with_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

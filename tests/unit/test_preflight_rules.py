@@ -47,16 +47,18 @@ listener=tcp [::]:80 users:(("apache2",pid=99,fd=4),("apache2",pid=98,fd=4))
     ("change", "requirements", "what", "fix"),
     [
         ({"os": "debian-12"}, BASE_ROLES, "The node runs debian-12, not debian-13.",
-         "Write os: debian-12 for this node."),
+         "Write `os: debian-12` for this node in region.yml."),
         ({"os": "ubuntu-24.04"}, BASE_ROLES, "The node runs ubuntu-24.04, not debian-13.",
-         "Reinstall it with debian-13."),
-        ({"os": "", "missing": ("os",)}, BASE_ROLES, "The machine did not report its os.",
-         "Log in and see what `cat /etc/os-release`, `uname -m` and `cat /proc/meminfo` print, "
-         "then deploy again."),
+         "Reinstall the node with debian-13."),
+        ({"os": "", "missing": ("os",)}, BASE_ROLES,
+         "The machine did not report these values: os.",
+         "Log in and check the output of `cat /etc/os-release`, `uname -m` and "
+         "`cat /proc/meminfo`. Then deploy again."),
         ({"machine": "armv7l"}, BASE_ROLES,
-         "The processor is armv7l; supported are: amd64, arm64.", "Choose another machine."),
-        ({"init": "sh"}, BASE_ROLES, "The node was started by sh, not systemd.",
-         "Use a virtual or physical machine with a full Debian on it."),
+         "The processor type is armv7l. Chautari supports: amd64, arm64.",
+         "Choose another machine."),
+        ({"init": "sh"}, BASE_ROLES, "The node was started by sh, not by systemd.",
+         "Use a virtual or physical machine with a full Debian installation."),
         ({"uid": 1000}, BASE_ROLES, "The account cannot become root without a password.",
          "Log in as root (user: root), or give the account passwordless sudo."),
         ({"skew": 75.0}, BASE_ROLES, "The node's clock is 75 seconds ahead of this machine's.",
@@ -147,7 +149,7 @@ def test_facts_script_runs_in_a_plain_shell() -> None:
          "authorized_keys"),
         ("Invalid private key", "does not accept your SSH key", "--identity"),
         ("Could not connect ([Errno 111] Connection refused)",
-         "does not answer on SSH (Could not connect ([Errno 111] Connection refused))",
+         "does not respond over SSH (Could not connect ([Errno 111] Connection refused))",
          "its address and SSH port"),
     ],
 )  # fmt: skip
@@ -177,7 +179,7 @@ def test_node_without_a_pinned_key_is_no_alarm(tmp_path: Path, content: str, pin
 
 def test_silent_container_is_advised_to_be_started() -> None:
     found = supervisor.unreachable_refusal("no answer", TARGET._replace(sandbox="andes"))
-    assert found.reason == "The container at 203.0.113.10 does not answer on SSH (no answer)."
+    assert found.reason == "The container at 203.0.113.10 does not respond over SSH (no answer)."
     assert found.fix == "Start the sandbox: deploy sandbox up andes"
 
 

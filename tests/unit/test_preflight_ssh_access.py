@@ -69,7 +69,7 @@ def test_operator_who_can_log_in_is_not_refused(settings: list[tuple[str, str]])
 
 def test_refusal_says_what_to_change() -> None:
     [refusal] = ssh_access.locked_out_operator_refusals([*USUAL, ("ana", "allowusers", "root")])
-    assert "keeps ana out: it has AllowUsers root" in refusal.reason
+    assert "let ana log in, because of this setting: AllowUsers root." in refusal.reason
     assert "systemctl reload ssh" in refusal.fix
 
 

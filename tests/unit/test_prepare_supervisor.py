@@ -81,7 +81,7 @@ def test_silent_node_is_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     event = {"event": "unreachable", "node": "bog1", "message": "timed out"}
     found = prepare_nodes(tmp_path, monkeypatch, event)
     assert found["bog1"].state == "unreachable"
-    assert "203.0.113.10 does not answer on SSH (timed out)" in found["bog1"].refusals[0].reason
+    assert "203.0.113.10 does not respond over SSH (timed out)" in found["bog1"].refusals[0].reason
 
 
 def test_failed_preparation_names_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,6 @@ def test_next_step_names_the_task_and_its_cause() -> None:
     report = bad_report()
     report.nodes[0].failure = Failure("nginx", "Write it", "[Errno 28] No space left on device")
     assert summary.next_step_texts(report)[0] == (
-        "bog1: Task “Write it” failed in role nginx: The disk is full. Run `df -h; df -i` on the "
-        "node to see which one, then free some space."
+        "bog1: Task “Write it” failed in role nginx: The disk is full. To see which file "
+        "system is full, run `df -h; df -i` on the node. Then free some space."
     )

@@ -107,7 +107,7 @@ def test_only_web_addresses_become_links() -> None:
 
 def test_page_of_a_good_run_shows_no_failures() -> None:
     words = Page(render_html(good_report())).words
-    assert "Region andes is well: 2 nodes OK (8 changes), 3 of 3 checks passed" in words
+    assert "Region andes is healthy: 2 nodes OK (8 changes), 3 of 3 checks passed" in words
     assert "23 November 2026, 17:06 UTC" in words
     assert "Failures" not in words
     assert "Doubles:" not in words

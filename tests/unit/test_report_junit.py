@@ -49,7 +49,11 @@ def test_good_run_has_no_failure() -> None:
     ("state", "case", "reason"),
     [
         ("planned", "plan", "The plan is ready; nothing was changed."),
-        ("detached", "deploy", "The run continues on the node. Run the command again to see it."),
+        (
+            "detached",
+            "deploy",
+            "The run continues on the node. To follow it, run the same command again.",
+        ),
         ("converged", "deploy", "Nothing ran: every role was up to date."),
     ],
 )

@@ -17,7 +17,7 @@ TABLES: dict[str, dict[str, messages.Template]] = {
     "REASONS": messages.REASONS,
     "NOTICES": messages.NOTICES,
     "REFUSALS": {code: fix for code, (_, fix) in messages.REFUSALS.items()},
-    "FAILURES": messages.FAILURES,
+    "FAILURES": next_step_texts.FAILURES,
     "PROGRESS": messages.PROGRESS,
     "CAUSES": next_step_texts.CAUSES,
     "STEPS": next_step_texts.STEPS,

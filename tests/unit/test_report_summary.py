@@ -14,7 +14,7 @@ from chautari.report.model import NodeReport, NodeState, Notice, Refusal, Region
 
 def test_verdict_of_a_good_run_counts_nodes_changes_and_checks() -> None:
     assert summary.verdict_sentence(good_report()) == (
-        "Region andes is well: 2 nodes OK (8 changes), 3 of 3 checks passed, in 6 min 12 s."
+        "Region andes is healthy: 2 nodes OK (8 changes), 3 of 3 checks passed, in 6 min 12 s."
     )
 
 
@@ -147,5 +147,5 @@ def test_report_without_problems_says_how_to_open_the_services() -> None:
 def test_verdict_of_a_part_says_what_was_left_out() -> None:
     report = good_report()
     report.left_out = ("hall", "meet")
-    assert summary.verdict_sentence(report).startswith("This part of region andes is well: ")
+    assert summary.verdict_sentence(report).startswith("This part of region andes is healthy: ")
     assert ", 2 other nodes not included, in " in summary.verdict_sentence(report)

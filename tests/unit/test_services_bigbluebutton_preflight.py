@@ -32,9 +32,11 @@ def test_good_machine_is_accepted_without_a_notice() -> None:
     [
         ({"memory_kb": 3_500_000}, "The node has 3417 MB of memory; BigBlueButton needs at least"),
         ({"cores": 2}, "The node has 2 processor cores; BigBlueButton needs at least 4"),
-        ({"machine": "aarch64"}, "The processor is aarch64; BigBlueButton is built only for amd64"),
+        ({"machine": "aarch64"},
+         "The processor type is aarch64, but BigBlueButton is only available for amd64"),
         ({"container": "lxc"}, "The machine is a container (lxc)"),
-        ({"free": {"/": 9_000_000}}, "8789 MB are free; BigBlueButton needs 12000 MB for packages"),
+        ({"free": {"/": 9_000_000}},
+         "The disk has 8789 MB free; BigBlueButton needs 12000 MB for packages"),
         ({"addresses6": ()}, "address6 is 2001:db8::12, but the machine has no public IPv6"),
         ({"os": "ubuntu-24.04"}, "The node runs ubuntu-24.04, not ubuntu-22.04"),
         ({"os": "debian-12"}, "The node runs debian-12, not ubuntu-22.04"),
@@ -64,7 +66,9 @@ def test_os_substitute_has_its_own_minimum() -> None:
 
 def test_small_machine_gets_a_notice_about_its_capacity() -> None:
     [notice] = below_recommendation_notices(replace(GOOD, cores=4, memory_kb=8_000_000), WANTED)
-    assert notice.text.startswith("7812 MB of memory and 4 cores are enough for small meetings")
+    assert notice.text.startswith(
+        "The node has 7812 MB of memory and 4 cores. This is enough for small meetings."
+    )
 
 
 def test_right_records_are_accepted() -> None:
@@ -74,9 +78,9 @@ def test_right_records_are_accepted() -> None:
 @pytest.mark.parametrize(
     ("answer", "what", "fix"),
     [
-        ({("A", NAME): ("203.0.113.99",)}, f"The A record of {NAME} points to 203.0.113.99",
+        ({("A", NAME): ("203.0.113.99",)}, f"The A record for {NAME} points to 203.0.113.99",
          f"{NAME} A 203.0.113.12"),
-        ({("A", NAME): ()}, f"The A record of {NAME} does not exist", f"{NAME} A 203.0.113.12"),
+        ({("A", NAME): ()}, f"The A record for {NAME} does not exist", f"{NAME} A 203.0.113.12"),
         ({("A", NAME): ("203.0.113.12", "203.0.113.99")}, "points to 203.0.113.12, 203.0.113.99",
          f"{NAME} A 203.0.113.12"),
         ({("AAAA", NAME): ("2001:db8::99",)}, "points to 2001:db8::99", "AAAA 2001:db8::12"),
@@ -92,7 +96,7 @@ def test_wrong_record_is_refused_with_the_one_to_create(
 
 def test_stray_record_of_another_family_is_refused() -> None:
     [refusal] = refusals_for_records(RIGHT, WANTED._replace(address6=""))
-    assert f"no AAAA record for {NAME}" in refusal.fix
+    assert f"delete the AAAA record for {NAME} " in refusal.fix
 
 
 def test_silent_name_server_refuses_nothing() -> None:

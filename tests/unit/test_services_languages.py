@@ -86,8 +86,8 @@ def test_reports_name_the_languages_that_an_app_lacks(mode: str, tmp_path: Path)
     assert report.services[0].languages_text == "pt (pt_BR), not hi, es"
     notice = report.nodes[1].notices[0]
     assert (notice.code, notice.data["missing"]) == ("languages_missing", ["hi"])
-    assert "no complete translation into hi" in notice.text
-    assert "in pt_BR, or" in notice.text
+    assert "no complete translation for these languages: hi." in notice.text
+    assert "in pt_BR instead, or" in notice.text
 
 
 def test_reports_are_silent_about_languages_that_every_app_has(tmp_path: Path) -> None:

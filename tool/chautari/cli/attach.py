@@ -20,7 +20,7 @@ from chautari.deploy import attach
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Show the newest run of each node from its beginning, and follow it while it is running.
 
-    The command also shows runs that have finished. It starts nothing. Each node keeps its last
-    twenty deploys, and its last twenty checks and plans. `deploy status --json` lists them.
+    The command also shows a run that has finished. It does not start a run. Each node keeps its
+    last twenty deploys, and its last twenty other runs. `deploy status --json` lists these runs.
     """
     return run_and_report(attach.follow_newest_runs, "attach", name, as_json, **options)

@@ -9,7 +9,7 @@ from click.shell_completion import get_completion_class
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print the completion script of a shell. For bash, write it to a file:
+    """Print the completion script for a shell. For bash, save it with this command:
 
     \b
     deploy completion bash > ~/.local/share/bash-completion/completions/deploy

@@ -17,7 +17,10 @@ from chautari.render.provider import INSTALL, DoctorFinding
 @click.command("doctor")
 @json_option
 def command(as_json: bool) -> int:
-    """Check this machine for what a deploy and the sandbox need, and show how to install it."""
+    """Check this machine for the tools that a deploy and the sandbox need.
+
+    For each missing tool, the command shows how to install it.
+    """
     found = [_check_ssh_client(), *_check_sandbox()]
     if as_json:
         ok = all(item.ok for item in found)
@@ -35,12 +38,17 @@ def _check_ssh_client() -> DoctorFinding:
     if found:
         return DoctorFinding("ssh", True, found)
     fix = "apt-get install -y openssh-client"
-    return DoctorFinding("ssh", False, "not installed: no node can be reached", fix)
+    return DoctorFinding(
+        "ssh", False, "not installed, so this machine cannot connect to any node", fix
+    )
 
 
 def _check_sandbox() -> Sequence[DoctorFinding]:
     sandbox = provider.find_provider()
     if sandbox is not None:
         return sandbox.doctor_findings()
-    detail = f"not installed; only regions in containers, such as demo, need it: {INSTALL}"
+    detail = (
+        "not installed; only regions in containers, such as demo, need it. To install it, run: "
+        f"{INSTALL}"
+    )
     return [DoctorFinding("sandbox", True, detail)]

@@ -24,8 +24,8 @@ from chautari.region.locate import find_region_file
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Show the files, packages, units and settings that changed since the last deploy.
 
-    The command needs one round trip per node and no secrets. It changes nothing. The exit code is
-    1 if something changed or a node did not answer.
+    The command needs only one round trip for each node, and no secrets. It changes nothing. The
+    exit code is 1 if something changed, or if a node did not respond.
     """
     loaded_region = load_region(find_region_file(name, inventories_root()))
     nodes = drift.drift_of_nodes(Request(loaded_region, "deploy drift", **options))
@@ -34,5 +34,5 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     else:
         echo("\n".join(node.describe() for node in nodes))
         if any(node.answer and node.answer["roles"] for node in nodes):
-            echo(f"\nTo restore it, run: deploy region {loaded_region.region.region}")
+            echo(f"\nTo undo these changes, run: deploy region {loaded_region.region.region}")
     return 0 if all(node.ok for node in nodes) else 1

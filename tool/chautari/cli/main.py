@@ -28,16 +28,16 @@ COMMANDS = {
     "plan": "show what a deploy would run, why, and what it would change",
     "validate": "check region files without connecting to any machine",
     "prepare": "prepare new machines for Ansible; install no services",
-    "render": "write a region as a plain Ansible inventory",
-    "verify": "run all checks of a region; nothing changes",
+    "render": "write a plain Ansible inventory for a region",
+    "verify": "run all checks for a region; change nothing",
     "drift": "show what changed on a region's nodes since their last deploy",
-    "status": "show what runs on a region's nodes, the last result and newer releases",
-    "attach": "follow a run that is running on the nodes, or read the last one",
+    "status": "show the last deploy of each node, active runs and newer releases",
+    "attach": "follow the active run on each node, or show the last run",
     "move": "print the steps to move a service to another node",
     "secrets": "set, show and list a region's secrets",
     "sandbox": "manage a region's containers and its simulated internet",
     "doctor": "check this machine for missing tools and show how to install them",
-    "completion": "print shell completion for bash, zsh or fish",
+    "completion": "print the completion script for bash, zsh or fish",
 }
 
 
@@ -65,7 +65,7 @@ class LazyCommandGroup(click.Group):
 @click.group(cls=LazyCommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="deploy")
 def deploy() -> None:
-    """Set up a region's services on its nodes, and prove that they work.
+    """Set up a region's services on its nodes, and check that they work.
 
     \b
     deploy region NAME     deploys a region

@@ -17,26 +17,31 @@ from chautari.services.registry import SERVICES
 @click.command("move")
 @region_argument
 @click.argument("service")
-@click.option("--to", required=True, metavar="NODE", help="The new machine, a node of the region.")
+@click.option(
+    "--to", required=True, metavar="NODE", help="Move the service to this node of the region."
+)
 @click.option(
     "--release", metavar="LINE",
-    help="The release line for the new machine. Default: the newest.",
+    help="Install this release line on the new node. Default: the newest.",
 )  # fmt: skip
 @json_option
 def command(name: str, service: str, to: str, release: str | None, as_json: bool) -> int:
     """Print the steps to move a service to another node. Nothing changes.
 
-    A new release line of a service may need a new server. The steps copy its data. Its public name
-    and links keep working.
+    A new release line of a service may need a new server. The steps copy the data of the service.
+    The public name of the service stays the same, and existing links keep working.
     """
     moves = {name: item.move for name, item in SERVICES.items() if item.move}
     move = moves.get(service)
     if move is None:
-        raise BadInput(f"there are no steps to move {service!r}", fix=f"choose: {', '.join(moves)}")
+        raise BadInput(
+            f"there are no steps to move {service!r}", fix=f"choose one of: {', '.join(moves)}"
+        )
     release = release or move.releases[-1]
     if release not in move.releases:
         raise BadInput(
-            f"{service} has no release line {release!r}", fix=f"choose: {', '.join(move.releases)}"
+            f"{service} has no release line {release!r}",
+            fix=f"choose one of: {', '.join(move.releases)}",
         )
     found = move.steps(load_region(find_region_file(name, inventories_root())).region, to, release)
     if as_json:

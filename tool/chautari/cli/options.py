@@ -38,12 +38,13 @@ node_option: Decorator = click.option(
     "nodes",
     multiple=True,
     metavar="NODE",
-    help="Use only this node. You can repeat the option.",
+    help="Use only this node. You can repeat this option.",
 )
 identity_option: Decorator = click.option(
     "--identity", "identities", multiple=True, metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Use this SSH private key, for nodes and secrets. Default: ~/.ssh/id_ed25519, id_rsa.",
+    help="Use this SSH private key to log in to nodes and decrypt secrets. You can repeat this "
+    "option. Default: ~/.ssh/id_ed25519 and ~/.ssh/id_rsa.",
 )  # fmt: skip
 
 

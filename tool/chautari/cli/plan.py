@@ -26,7 +26,8 @@ from chautari.deploy import pipeline
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Show what `deploy region NAME` would do. Nothing changes.
 
-    The plan names the roles that would run, why, what they would change according to Ansible's
-    check mode, and the size of the downloads. A node that is up to date needs one round trip.
+    The plan lists the roles that would run, and the reasons. It shows the changes that Ansible's
+    check mode predicts, and the size of the downloads. A node that is up to date needs only one
+    round trip.
     """
     return run_and_report(pipeline.plan, "plan", name, as_json, **options)

@@ -27,18 +27,20 @@ from chautari.deploy import pipeline
     "--canary",
     metavar="NODE",
     default="",
-    help="Deploy this node first; the others follow if its checks pass.",
+    help="Deploy to this node first; deploy to the others only if its checks pass.",
 )
 @click.option(
     "--parallel", type=click.IntRange(1, 256), default=16, show_default=True,
-    help="Deploy at most this many nodes at the same time.",
+    help="Deploy to at most this many nodes at the same time.",
 )  # fmt: skip
 @click.option(
     "--download-only",
     is_flag=True,
-    help="Download what the next deploy needs to the nodes, and change no service.",
+    help="Only download the files for the next deploy to the nodes; change no service.",
 )
-@click.option("--purge", is_flag=True, help="Delete the data of services that are removed.")
+@click.option(
+    "--purge", is_flag=True, help="Also delete the data of services that the deploy removes."
+)
 @click.option(
     "--interrupt-meetings", is_flag=True, help="Deploy even if people are in a meeting on a node."
 )
@@ -54,19 +56,19 @@ def command(
     download_only: bool,
     **options: Any,
 ) -> int:
-    """Deploy a region: make its nodes match region.yml, check them and report.
+    """Deploy a region: make its nodes match region.yml, check them and print a report.
 
-    Every node is asked what is out of date. Nothing runs on a node that is up to date. The other
-    nodes are inspected and prepared, and Ansible runs on each of them. Then all checks run, inside
-    the nodes and from outside. A run continues on its node even if this terminal closes. Run the
-    same command again to follow it.
+    The command asks every node which roles are out of date. If a node is up to date, no role runs
+    on it. The command inspects and prepares the other nodes, and runs Ansible on each of them. Then
+    all checks run, inside the nodes and from outside. A run continues on its node even if you close
+    this terminal. To follow the run, run the same command again.
 
-    On a slow link, run it with --download-only first, for example overnight. Interrupted downloads
-    continue where they stopped.
+    On a slow link, first run the command with --download-only, for example overnight. Interrupted
+    downloads continue where they stopped.
     """
     if detach and canary:
         raise click.UsageError(
-            "--canary waits for its node, but --detach does not wait. Fix: remove one of them."
+            "--canary waits for a node, but --detach does not wait. Fix: remove one of them."
         )
     if no_checks and canary:
         raise click.UsageError(

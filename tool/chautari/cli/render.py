@@ -21,14 +21,16 @@ from chautari.region.locate import find_region_file
     "-o", "--output", required=True, metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path), help="Write the inventory to this folder.",
 )  # fmt: skip
-@click.option("--no-secrets", is_flag=True, help="Write no secrets; then no SSH key is needed.")
+@click.option(
+    "--no-secrets", is_flag=True, help="Leave out the secrets, so that no SSH key is needed."
+)
 @identity_option
 def command(
     names: tuple[str, ...], output: Path, no_secrets: bool, identities: tuple[Path, ...]
 ) -> int:
-    """Write a region as an inventory for plain ansible-playbook.
+    """Write an inventory for a region, for use with plain ansible-playbook.
 
-    If you name several regions, each gets its own folder, DIR/REGION.
+    If you specify several regions, each gets its own folder, DIR/REGION.
 
     \b
     deploy render andes -o /tmp/andes
@@ -42,7 +44,10 @@ def command(
     ):
         request = Request(loaded_region, "deploy render", identities=identities)
         written += len(write_static_inventory(request, folder, with_secrets=not no_secrets))
-    echo(f"{written} files in {output}", err=True)
+    echo(f"Wrote {written} files to {output}", err=True)
     if not no_secrets:
-        echo("The files secrets.yml there are not encrypted. Delete them after use.", err=True)
+        echo(
+            "The secrets.yml files in this folder are not encrypted. Delete them after use.",
+            err=True,
+        )
     return 0

@@ -48,7 +48,7 @@ def _print_nothing_to_do(report: RegionReport, folder: Path, as_json: bool) -> N
         echo(jsonreport.render_json(report), nl=False)
     else:
         echo(summary.verdict_sentence(report))
-        echo(f"Nothing ran, so the last report still holds: {folder / 'report.html'}")
+        echo(f"Nothing ran, so the last report is still valid: {folder / 'report.html'}")
 
 
 def _write_and_print(report: RegionReport, folder: Path, as_json: bool) -> None:

@@ -71,21 +71,23 @@ def _absent_secret_error(loaded_region: LoadedRegion, opened: SecretStore, secre
             else f"generate it: deploy region {region}",
         )
     names = opened.names or tuple(known)
-    return BadInput(f"no secret {secret!r}", fix=f"use one of: {', '.join(names)}")
+    return BadInput(f"there is no secret {secret!r}", fix=f"use one of: {', '.join(names)}")
 
 
 @command.command("init")
 @region_argument
 @identity_option
 def init(name: str, identities: tuple[Path, ...]) -> None:
-    """Generate all secrets of a region that has none; its next deploy uses them.
+    """Generate all secrets for a region that has none. The next deploy of the region uses them.
 
-    A deploy does this by itself, except where nodes were reached before and secrets.age is missing.
+    A deploy does this automatically, with one exception: if the region's nodes are already in
+    known_hosts but secrets.age is missing, the deploy stops.
     """
     loaded_region = _load_region(name)
     if loaded_region.secrets_file.exists():
         raise BadInput(
-            f"{loaded_region.secrets_file} exists", fix=f"to change one: deploy secrets set {name}"
+            f"{loaded_region.secrets_file} exists",
+            fix=f"to change a secret: deploy secrets set {name} SECRET",
         )
     endpoints = known_endpoints(loaded_region)
     extra = [key for keys in endpoints.operators.values() for key in keys]
@@ -94,7 +96,7 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
         replace_lost=True,
     )  # fmt: skip
     count = count_with_noun(len(made.names), "new secret")
-    echo(f"{loaded_region.secrets_file} has {count}.", err=True)
+    echo(f"{loaded_region.secrets_file} now contains {count}.", err=True)
 
 
 @command.command("set")
@@ -102,7 +104,7 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
 @click.argument("secret")
 @identity_option
 def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
-    """Set one secret. It is read from standard input, or from a prompt in a terminal."""
+    """Set one secret. The command reads it from standard input, or asks for it in a terminal."""
     loaded_region = _load_region(name)
     known = {spec.name: spec for spec in specs.required_secrets(loaded_region.region)}
     if secret not in known:

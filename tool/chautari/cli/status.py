@@ -29,7 +29,10 @@ from chautari.report.text_format import to_one_line
 @identity_option
 @json_option
 def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> int:
-    """Show what runs on a region's nodes, and newer releases. Without a name, list the regions."""
+    """Show the last deploy of each node, active runs, and newer releases of the services.
+
+    Without a name, the command lists the regions.
+    """
     if name is None:
         found = region_names(inventories_root())
         print_json({"regions": found}) if as_json else echo("\n".join(found))

@@ -21,14 +21,14 @@ from chautari.region import load, locate
 def command(regions: tuple[str, ...], as_json: bool) -> int:
     """Check region files, and list every error with its line and a fix.
 
-    Warnings name values that are valid but probably a mistake, such as a private address.
+    Warnings list values that are valid but probably a mistake, such as a private address.
 
-    Without a name, the command checks all regions under inventories/.
+    Without a name, the command checks all regions in inventories/.
     """
     root = inventories_root()
     selected = regions or tuple(locate.region_names(root))
     if not selected:
-        raise BadInput(f"no region under {root}/", fix="write inventories/NAME/region.yml")
+        raise BadInput(f"there is no region in {root}/", fix="write inventories/NAME/region.yml")
     results = [_validate_region(name) for name in selected]
     if as_json:
         print_json({"ok": all(item["ok"] for item in results), "regions": results})

@@ -17,5 +17,5 @@ from chautari.deploy import pipeline
 @identity_option
 @json_option
 def command(name: str, as_json: bool, **options: Any) -> int:
-    """Run all checks of a region, inside its nodes and from outside. Nothing changes."""
+    """Run all checks for a region, inside its nodes and from outside. Nothing changes."""
     return run_and_report(pipeline.verify, "verify", name, as_json, **options)

@@ -19,43 +19,50 @@ def _firewall_fix(data: Data) -> str:
     program, table = data["program"], data["table"]
     command = _FIREWALL_COMMANDS.get(program)
     own = (
-        f"Run `{command}` on it"
+        f"Run `{command}` on the machine"
         if command
-        else f"Stop what loads it, then run `nft delete table {shlex.join(table.split())}`"
+        else "Stop the program that loads this table. Then run "
+        f"`nft delete table {shlex.join(table.split())}`"
     )
-    return f"{own}: the role firewall opens the ports of the services. `adopt` has no effect on it"
+    return (
+        f"{own}. The role firewall opens the ports of the services. `adopt` has no effect on this "
+        "existing firewall."
+    )
 
 
 EXISTING_STATE: dict[str, tuple[Template, Template]] = {
     "existing_state": (
-        "The role {role} would replace or disable what it did not create: {paths}.",
+        "The role {role} would replace or disable something that Chautari did not create: {paths}.",
         "Move the old service to another machine. Or write `adopt: [{role}]` for this node in "
         "region.yml: then the files are copied to /var/lib/chautari/adopted first.",
     ),
     "existing_sources": (
-        "Package sources of others have addresses that the role {role} needs: {paths}. apt accepts "
-        "only one key for an address.",
+        "The machine's package sources already contain addresses that the role {role} needs: "
+        "{paths}. apt accepts only one signing key for each address.",
         "Delete these entries. Or write `adopt: [{role}]` for this node in region.yml: then the "
         "files are copied to /var/lib/chautari/adopted, and the entries are disabled.",
     ),
     "existing_databases": (
-        "Databases of others are on this machine, and the role {role} closes the server's ports: "
-        "{paths}.",
+        "This machine already has databases: {paths}. The role {role} would close the ports of "
+        "the database server.",
         "Move the databases to another machine. Or write `adopt: [{role}]` for this node in "
-        "region.yml: then programs of this machine reach them over the server's socket only.",
+        "region.yml: then only programs on this machine can use them, over the server's socket.",
     ),
     "existing_firewall": (
-        "A firewall of {program} would block the services: its table {table} drops packets.",
+        "A firewall from {program} would block the services, because its table {table} drops "
+        "packets.",
         _firewall_fix,
     ),
     "existing_jobs": (
-        "Jobs of others run on this machine, and roles may replace what they use: {paths}.",
+        "This machine already has scheduled jobs: {paths}. Roles may replace programs or files "
+        "that these jobs use.",
         "Move the jobs to another machine. Or write `adopt: [{role}]` for this node in region.yml: "
         "then the jobs stay, and are copied to /var/lib/chautari/adopted first.",
     ),
     "existing_listeners": (
-        "The firewall would close ports on which other machines reach these programs: {paths}.",
+        "Other machines can connect to these programs: {paths}. The firewall would close the "
+        "ports of these programs.",
         "Move the programs to another machine, or stop them. Or write `adopt: [{role}]` for this "
-        "node in region.yml: then only programs of this machine reach them.",
+        "node in region.yml: then only programs on this machine can connect to them.",
     ),
 }

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from chautari.node import reason_texts
 from chautari.report.existing_state_texts import EXISTING_STATE
 from chautari.report.message_templates import Data, Template, fill_template
-from chautari.report.next_step_texts import CAUSES, STATUS, STEPS
+from chautari.report.next_step_texts import CAUSES, FAILURES, STATUS, STEPS
 
 MAX_REASONS = 4  # of a role, in one notice
 
@@ -46,10 +46,16 @@ def _show_other_run_hint(data: Data) -> str:
 
 def _dns_record_fix(data: Data) -> str:
     """Return which DNS record to create, or which one to delete."""
-    name, kind = data["name"], data["kind"]
-    record = f"{name} {kind} {data['right']}" if data["right"] else f"no {kind} record for {name}"
-    own = "; or write the machine's own address6 in region.yml" if kind == "AAAA" else ""
-    return f"Change this at your DNS provider, then deploy again: {record}{own}"
+    name, kind, right = data["name"], data["kind"], data["right"]
+    provider = "at your DNS provider, then deploy again"
+    fix = (
+        f"set this as the only {kind} record {provider}: {name} {kind} {right}"
+        if right
+        else f"delete the {kind} record for {name} {provider}."
+    )
+    if kind == "AAAA":
+        return f"Write the machine's own IPv6 address as address6 in region.yml. Or {fix}"
+    return fix[:1].upper() + fix[1:]
 
 
 def _nested_reason_text(data: Data) -> str:
@@ -64,8 +70,8 @@ def _receipt_incomplete_text(data: Data) -> str:
 def _manual_change_kept_text(data: Data) -> str:
     change = _nested_reason_text(data["change"])
     return (
-        f"{data['role']}: {change}\nThis was changed manually. The role "
-        "does not manage it, so it will not be reported again. Restore it yourself if it is wrong."
+        f"{data['role']}: {change}\nThis was changed manually. The role does not manage it, so "
+        "this change will not be reported again. If the change is wrong, undo it yourself."
     )
 
 
@@ -106,73 +112,74 @@ NOTICES: dict[str, Template] = {
         "Mitogen does not support this Ansible version; the run continued without it, more slowly."
     ),
     "apt_locked": (
-        "Another program uses apt on the node ({holder}): the run waits for it, at most ten "
-        "minutes."
+        "Another program is using apt on the node ({holder}). The run waits for that program for "
+        "up to ten minutes."
     ),
     "dpkg_interrupted": (
-        "An installation was interrupted ({packages}): a deploy completes it first. Its download "
-        "is not included in the total."
+        "An installation was interrupted ({packages}). The next deploy completes this "
+        "installation first. Its download is not included in the total."
     ),
     "dpkg_repaired": "An interrupted installation ({packages}) was completed.",
     "dpkg_not_repaired": (
-        "An interrupted installation ({packages}) could not be completed: see the output of "
+        "An interrupted installation ({packages}) could not be completed. To see why, run "
         "`dpkg --configure -a` and `apt-get -f install` on the node."
     ),
     "download_size_unknown": (
         "The size of {download} is unknown, so it is not included in the total."
     ),
     "package_size_unknown": (
-        "The size of {packages} is unknown, since apt does not know them yet; they are not "
-        "included in the total."
+        "The node's package lists do not contain these packages yet: {packages}. Their size is "
+        "unknown, so it is not included in the total."
     ),
     "download_finished": (
-        "This run downloaded {megabytes} MB. The next deploy uses what is on the node."
+        "This run downloaded {megabytes} MB. The next deploy uses the downloads on the node."
     ),
     "download_remaining": (
-        "The next deploy itself downloads {downloads}, because it first adds their repository or "
-        "their program."
+        "These downloads are only possible during the next deploy: {downloads}. The deploy must "
+        "first add their package source, or install the program that downloads them."
     ),
     "download_partial": (
         "The next deploy may download more packages, because the dry run stopped early."
     ),
     "dry_run_incomplete": (
-        "The dry run stopped early because a task needs the result of an earlier one. The listed "
-        "roles will still run, and may download more than the total."
+        "The dry run stopped early because a task needs the result of an earlier one. A deploy "
+        "still runs the listed roles, and they may download more than the total shows."
     ),
     "new_login_failed": (
-        "A new login with the new settings of SSH failed, so the node restores the old ones: "
+        "A test login with the new SSH settings failed, so the node restores the old settings: "
         "{error}"
     ),
     "newer_version": (
-        "A newer version of Chautari started this run; some of its messages are not shown."
+        "A newer version of Chautari started this run. Your version cannot show some of the "
+        "messages from this run."
     ),
     "too_many_notices": "The node sent more than {limit} notices; the others are not shown.",
     # Preflight
     "small_machine": (
-        "{memory_mb} MB of memory and {cores} cores are enough for small meetings; {service} "
-        "recommends {advised_gb} GB and {advised_cores} cores for 200 people."
+        "The node has {memory_mb} MB of memory and {cores} cores. This is enough for small "
+        "meetings. For 200 people, {service} recommends {advised_gb} GB and {advised_cores} cores."
     ),
     # Prepare
     "environment_outdated": (
-        "A deploy downloads the environment for Ansible again (about {megabytes} MB), because "
-        "this version needs a different one. This is not included in the total."
+        "The next deploy downloads the Ansible environment again (about {megabytes} MB), because "
+        "this version of Chautari needs a different one. This is not included in the total."
     ),
     "adopted": (
-        "The region adopts what was on this machine before: {paths}. Files and firewall tables "
+        "The region adopts what was already on this machine: {paths}. Files and firewall tables "
         "were copied to {folder} first."
     ),
     "host_key_pinned": (
-        "First contact: the host key {fingerprint} was pinned. Compare it with the one that the "
-        "provider's console shows."
+        "First contact: the host key {fingerprint} was pinned. Compare it with the host key that "
+        "the provider's console shows."
     ),
     "download_unknown": (
-        "The download size is known once the node is prepared: deploy prepare {region} --node "
-        "{node}. This downloads package lists, Python if it is missing, and about {megabytes} MB "
-        "for Ansible."
+        "The download size is unknown until the node is prepared. To prepare it, run: deploy "
+        "prepare {region} --node {node}\nThis command downloads package lists, Python if it is "
+        "missing, and about {megabytes} MB for Ansible."
     ),
     "languages_missing": (
-        "{service} {version} has no complete translation into {missing}; there people read it in "
-        "{default}, or in a language that they choose."
+        "{service} {version} has no complete translation for these languages: {missing}. People "
+        "see {service} in {default} instead, or in a language that they choose."
     ),
     # Hints of a sandbox
     "add_hosts": (
@@ -184,32 +191,32 @@ NOTICES: dict[str, Template] = {
 
 # What happened, and what to do about it.
 REFUSALS: dict[str, tuple[Template, Template]] = {
-    "error": ("{message}", "{fix:or Fix this, then deploy again.}"),
+    "error": ("{message}", "{fix:or Fix this problem, then deploy again.}"),
     # Preflight
     "facts_missing": (
-        "The machine did not report its {facts}.",
-        "Log in and see what `cat /etc/os-release`, `uname -m` and `cat /proc/meminfo` print, then "
-        "deploy again.",
+        "The machine did not report these values: {facts}.",
+        "Log in and check the output of `cat /etc/os-release`, `uname -m` and `cat /proc/meminfo`. "
+        "Then deploy again.",
     ),
     "os_differs": (
         "The node runs {found}, not {required}.",
-        "Write os: {found} for this node.",
+        "Write `os: {found}` for this node in region.yml.",
     ),
     "os_unsupported": (
         "The node runs {found}, not {required}.",
-        "Reinstall it with {required}.",
+        "Reinstall the node with {required}.",
     ),
     "arch_unsupported": (
-        "The processor is {found:or unknown}; supported are: {supported}.",
+        "The processor type is {found:or unknown}. Chautari supports: {supported}.",
         "Choose another machine.",
     ),
     "arch_differs": (
-        "The processor is {found}, not {required}.",
-        "Write arch: {found} for this node, or choose another machine.",
+        "The processor type is {found}, not {required}.",
+        "Write `arch: {found}` for this node in region.yml, or choose another machine.",
     ),
     "no_systemd": (
-        "The node was started by {init:or an unknown program}, not systemd.",
-        "Use a virtual or physical machine with a full Debian on it.",
+        "The node was started by {init:or an unknown program}, not by systemd.",
+        "Use a virtual or physical machine with a full Debian installation.",
     ),
     "no_root": (
         "The account cannot become root without a password.",
@@ -240,51 +247,55 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Stop and disable that program, or move the service to another node.",
     ),
     "service_memory_low": (
-        "The node has {found_mb} MB of memory; {service} needs at least {needed_mb} MB, or the "
-        "kernel stops it during a meeting.",
-        "Choose a machine with {advised_gb} GB ({minimum_gb} GB for a trial).",
+        "The node has {found_mb} MB of memory; {service} needs at least {needed_mb} MB. With less "
+        "memory, the kernel stops {service} during a meeting.",
+        "Choose a machine with {advised_gb} GB of memory ({minimum_gb} GB for a trial).",
     ),
     "service_cores_low": (
-        "The node has {found} processor cores; {service} needs at least {needed}, or sound breaks "
-        "up when people share cameras.",
+        "The node has {found} processor cores; {service} needs at least {needed}. With fewer "
+        "cores, the sound breaks up when people share their cameras.",
         "Choose a machine with {advised} dedicated cores ({minimum} for a trial).",
     ),
     "service_arch_unsupported": (
-        "The processor is {found}; {service} is built only for {supported}.",
-        "Choose a machine with one of these processors: {supported}.",
+        "The processor type is {found}, but {service} is only available for {supported}.",
+        "Choose a machine with one of these processor types: {supported}.",
     ),
     "container_unsupported": (
-        "The machine is a container ({container}), which does not give {service} the real-time "
-        "scheduling that it needs.",
+        "The machine is a container ({container}). {service} needs real-time scheduling, which "
+        "this container does not provide.",
         "Choose a physical machine, or one with full virtualization (KVM).",
     ),
     "service_space_low": (
-        "{free_mb} MB are free; {service} needs {needed_mb} MB for packages and slides.",
+        "The disk has {free_mb} MB free; {service} needs {needed_mb} MB for packages and slides.",
         "Grow the disk: 50 GB without recordings, 500 GB with them.",
     ),
     "address6_missing": (
-        "address6 is {required}, but the machine has {found:or no public IPv6 address}: media over "
-        "IPv6 would fail.",
-        "Enable the address at the provider, or remove address6 and the AAAA record.",
+        "address6 is {required}, but the machine has {found:or no public IPv6 address}. Audio and "
+        "video over IPv6 would fail.",
+        "Enable this address at the provider. Or remove address6 from region.yml, and the AAAA "
+        "record at the DNS provider.",
     ),
     "record_missing": (
-        "The {kind} record of {name} does not exist: media of meetings would not arrive.",
+        "The {kind} record for {name} does not exist, so the audio and video of meetings would "
+        "not arrive.",
         "Create this record at your DNS provider, then deploy again: {name} {kind} {right}",
     ),
     "record_wrong": (
-        "The {kind} record of {name} points to {found}, so media of meetings would not arrive.",
+        "The {kind} record for {name} points to {found}, so the audio and video of meetings would "
+        "not arrive.",
         _dns_record_fix,
     ),
     **EXISTING_STATE,
     "operator_kept_out": (
-        "The SSH server of the machine keeps {account} out: it has {setting}.",
-        "Change this in /etc/ssh/sshd_config, or in a file of /etc/ssh/sshd_config.d, so that "
-        "{account} may log in with a key. Run `systemctl reload ssh` on the machine, then deploy "
-        "again.",
+        "The machine's SSH server does not let {account} log in, because of this setting: "
+        "{setting}.",
+        "Change this setting in /etc/ssh/sshd_config, or in a file in /etc/ssh/sshd_config.d, so "
+        "that {account} can log in with a key. Run `systemctl reload ssh` on the machine, then "
+        "deploy again.",
     ),
     "not_adopted": (
         "The files to adopt could not be copied, so nothing was changed: {message}",
-        "See what `df -h /var` shows on the node, then deploy again.",
+        "Check the output of `df -h /var` on the node, then deploy again.",
     ),
     # Prepare
     "nothing_deployed": (
@@ -293,35 +304,36 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "host_key_changed": (
         "{address} shows a host key that is not the pinned one.",
-        "If you reinstalled the machine, delete its lines from known_hosts next to region.yml. If "
-        "not, do not deploy: someone may be intercepting the connection.",
+        "If you reinstalled the machine, delete its lines from the file known_hosts next to "
+        "region.yml. If you did not, do not deploy: someone may be intercepting the connection.",
     ),
     "host_key_not_pinned": (
-        "No host key of {address} is pinned, so the node was not asked.",
-        "Deploy to this node first: that shows its key and pins it. If it was deployed from "
-        "another folder, copy that folder's known_hosts next to region.yml.",
+        "No host key is pinned for {address}, so Chautari did not log in to the node.",
+        "Deploy to this node first: the deploy shows the host key and pins it. If you deployed to "
+        "the node from another folder, copy the file known_hosts from that folder next to "
+        "region.yml.",
     ),
     "host_key_unexpected": (
-        "{address} shows the host key {found}, but region.yml names {expected}.",
-        "Run on the provider's console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. If it "
-        "does not print {found}, someone may be intercepting the connection. If it does, correct "
-        "host_key.",
+        "{address} shows the host key {found}, but region.yml specifies {expected}.",
+        "Run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` in the provider's console. If the "
+        "command does not print {found}, someone may be intercepting the connection. If it does, "
+        "correct host_key in region.yml.",
     ),
     "key_rejected": (
         "{address} does not accept your SSH key.",
         "Add your public key to ~/.ssh/authorized_keys on the node, or choose the right "
-        "key: --identity FILE. A key with a passphrase must be in your agent (ssh-add).",
+        "key: --identity FILE. A key with a passphrase must be in your SSH agent (ssh-add).",
     ),
     "other_login": (
-        "The machine accepted the key, but answered: {said}",
+        "The machine accepted the key, but responded with this message: {said}",
         "Write `user: {user}` for this node in region.yml, then deploy again.",
     ),
     "no_ssh_answer": (
-        "{address} does not answer on SSH ({message}).",
-        "Check that the machine is switched on, and its address and SSH port in region.yml.",
+        "{address} does not respond over SSH ({message}).",
+        "Check that the machine is switched on. Check its address and SSH port in region.yml.",
     ),
     "sandbox_not_running": (
-        "The container at {address} does not answer on SSH ({message}).",
+        "The container at {address} does not respond over SSH ({message}).",
         "Start the sandbox: deploy sandbox up {region}",
     ),
     "connection_lost_in_preflight": (
@@ -331,12 +343,13 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     "connection_lost_in_preparation": (
         "The connection was lost during {step:or the preparation}; the step may still be running "
         "on the node.",
-        "When the connection is back, run the same command again; it continues from there.",
+        "When the connection is back, run the same command again. It continues where the "
+        "preparation stopped.",
     ),
     # Deploy
     "canary_failed": (
         "The canary {canary} has a problem, so this node was not changed.",
-        "Fix what is reported for the canary, then deploy again.",
+        "Fix the problem that is reported for the canary, then deploy again.",
     ),
     "node_locked": (
         lambda data: f"{_holder_text(data)}.",
@@ -353,12 +366,13 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "command_not_accepted": (
         "The node did not accept the command ({message:or no answer}).",
-        "Log in and check: ssh -p {port} {user}@{address}",
+        "Log in and check the machine: ssh -p {port} {user}@{address}",
     ),
     # A node's run
     "unreadable_message": (
         "The node sent an unreadable message: {line}",
-        "Read its run with `deploy attach`. If it happens again, report it with this line.",
+        "Run `deploy attach` to see the rest of the run. If this happens again, report it with "
+        "this line.",
     ),
     "too_much_output": (
         "The node sent too much data for one run, so the rest was not read.",
@@ -367,30 +381,30 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     "no_run": ("There is no run on this node yet.", "Deploy the region first."),
     "unknown_run": (
         "There is no run {run} on this node; known runs: {known:or none}.",
-        "Name a known run with `--run`, or omit `--run` for the newest.",
+        "Choose a known run with `--run`, or omit `--run` to see the newest run.",
     ),
-    "invalid_run": ("The id of the run is not valid.", "Deploy again."),
+    "invalid_run": ("The run ID is not valid.", "Deploy again."),
     "bundle_damaged": ("The bundle arrived damaged, so it was not unpacked.", "Deploy again."),
     "run_not_recorded": (
-        "The run could not be written to the node's disk: {error}",
+        "The node could not save the run on its disk: {error}",
         _make_cause_or_fix_template("Deploy again."),
     ),
     "unit_not_started": (
         "systemd did not start the run: {error}",
         _make_cause_or_fix_template(
-            "Look at `systemctl is-system-running` and `journalctl -n 50` on the node. Fix the "
-            "cause or restart the machine, then deploy again."
+            "Check the output of `systemctl is-system-running` and `journalctl -n 50` on the node. "
+            "Fix the cause or restart the machine, then deploy again."
         ),
     ),
     "run_disk_full": (
         "The run stopped without reporting a result: {folder} is full.",
-        "Run `df -h {folder}; df -i {folder}` on the node, free space, then deploy again.",
+        "Run `df -h {folder}; df -i {folder}` on the node. Free some space, then deploy again.",
     ),
     "run_lost": (
         "The run stopped without reporting a result: the node restarted, ran out of memory, or "
         "the run was killed.",
-        "Deploy again; it continues where the run stopped. For the node's log, run "
-        "`journalctl -u chautari-run-{run}` and `journalctl -k` on it.",
+        "Deploy again; it continues where the run stopped. To see the logs, run "
+        "`journalctl -u chautari-run-{run}` and `journalctl -k` on the node.",
     ),
     "run_terminated": (
         "The run was stopped: the node was shut down, or an administrator stopped the run.",
@@ -405,37 +419,13 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
 }
 
-# Why a task failed, where the task itself says nothing that helps.
-FAILURES: dict[str, Template] = {
-    "playbook_failed": "Ansible could not run the playbook.",
-    "checks_errored": "The checks could not run (pytest exited with code {code}).",
-    "no_output": (
-        "Connected, but the machine ran no command; it answered: {message:or nothing}. Check that "
-        "the account can run commands."
-    ),
-    "packages_unreadable": (
-        "The list of installed packages could not be read. See what `dpkg -l` prints on the node, "
-        "then deploy again."
-    ),
-    "no_result": (
-        "The step ended without a message. See what `journalctl -k` shows on the node, then deploy "
-        "again."
-    ),
-    "preparation_exited": (
-        "The preparation process exited early (code {code}). Deploy again; if it happens again, "
-        "report it with this log."
-    ),
-    "bug": "{error} (this is a bug in Chautari: please report it)",
-    "step_failed": "{message}",
-}
-
 # What a node is doing outside its roles, by the event that says so.
 PROGRESS: dict[str, Template] = {
     "pinned": "first contact: host key pinned",
-    "preparing": "preparing: Python and the environment for Ansible",
+    "preparing": "preparing: Python and the Ansible environment",
     "prepared": "ready",
     "reconnecting": "connection lost; reconnecting",
-    "joined": "a run exists; showing it from its beginning",
+    "joined": "showing an existing run from its beginning",
     "run_detached": "running in the background",
     "node_up_to_date": "up to date",
     "refused": "refused",

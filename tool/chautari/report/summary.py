@@ -38,16 +38,20 @@ STATES: dict[NodeState, NodeStateWords] = {
     ),
     "prepared": NodeStateWords("prepared", "Ansible can run on the node; no role ran.", "good"),
     "detached": NodeStateWords(
-        "still running", "The run continues on the node. Run the command again to see it.", "wait"
+        "still running",
+        "The run continues on the node. To follow it, run the same command again.",
+        "wait",
     ),
     "disconnected": NodeStateWords(
-        "disconnected", "The run may still be active on the node; its result is unknown.", "bad"
+        "disconnected", "The run may still be active on the node. Its result is unknown.", "bad"
     ),
     "failed": NodeStateWords("failed", "A task failed.", "bad"),
     "refused": NodeStateWords(
         "refused", "A requirement is not met, so nothing was changed.", "bad"
     ),
-    "unreachable": NodeStateWords("unreachable", "No connection; nothing was changed.", "bad"),
+    "unreachable": NodeStateWords(
+        "unreachable", "No connection was possible; nothing was changed.", "bad"
+    ),
     "busy": NodeStateWords("busy", "Another run is active on this node.", "bad"),
 }
 
@@ -121,7 +125,7 @@ def verdict_sentence(report: RegionReport) -> str:
         nodes, took = count_with_noun(len(report.nodes), "node"), duration_text(report.seconds)
         name = to_one_line(report.region)
         return f"The downloads for the next deploy of {name} are on {nodes}; no role ran ({took})."
-    opening = {"good": "is well", "bad": "needs attention", "wait": "is not fully checked yet"}
+    opening = {"good": "is healthy", "bad": "needs attention", "wait": "is not fully checked yet"}
     phrases = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
     name = to_one_line(report.region)
     subject = f"Region {name}"

@@ -171,7 +171,7 @@ def _print_services(report: RegionReport, console: Console) -> None:
         _print_item(console, _label_of_service(service, service.service in doubled), "bold")
         _print_field(console, "Open", service.url, "cyan")
         _print_field(console, "Login", service.login)
-        _print_field(console, "Speaks", service.languages_text)
+        _print_field(console, "Language", service.languages_text)
         _print_field(console, "Note", service.note)
 
 
