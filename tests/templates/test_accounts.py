@@ -50,8 +50,8 @@ def test_shell_stays_if_it_accepts_logins(passwd: list[str] | None, stays: bool)
         (ANA, OPEN, ""),
         (ANA, ["!", *OPEN[1:]], ""),  # without a password there is nothing to unlock
         (ANA, ["!$y$x", *OPEN[1:]], "Its password is unlocked."),
-        (ANA, [*OPEN[:6], "20100", ""], "It does not expire any longer."),
-        ([*ANA[:5], "/bin/false"], OPEN, "Its shell is /bin/bash instead of /bin/false."),
+        (ANA, [*OPEN[:6], "20100", ""], "It no longer expires."),
+        ([*ANA[:5], "/bin/false"], OPEN, "Its shell is now /bin/bash instead of /bin/false."),
     ],
 )
 def test_changes_to_an_account_are_reported(
