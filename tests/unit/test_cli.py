@@ -157,8 +157,8 @@ def test_validate_prints_every_problem_as_json(capsys: pytest.CaptureFixture[str
     assert good["warnings"][0]["where"] == "nodes.bog1.address"
     assert bad["problems"][0] == {
         "file": str(file), "line": 6, "column": 33, "where": "nodes.bog1.os",
-        "message": "'fedora-42' is not known; "
-        "choose: debian-12, debian-13, ubuntu-22.04, ubuntu-24.04",
+        "message": "'fedora-42' is not a valid value; "
+        "choose one of: debian-12, debian-13, ubuntu-22.04, ubuntu-24.04",
     }  # fmt: skip
     assert "andes: valid" in captured.err
 

@@ -20,7 +20,7 @@ HOSTILE = {
         "\n".join(" " * n + f"k{n}:" for n in range(400)),
         "nested deeper than 12 levels",
     ),
-    "blanks": (f"region: andes\n{' ' * 900_000}x: 1", "not YAML"),
+    "blanks": (f"region: andes\n{' ' * 900_000}x: 1", "not valid YAML"),
     "one long key": ("k" * 900_000 + ": 1", "longer than 8000 characters"),
     "one long quoted key": ('"' + "k" * 900 + '": 1', "unknown key"),
     "many values": ("region: [" + "1," * 200_000 + "]", "more than 5000 values"),

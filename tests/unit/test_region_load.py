@@ -188,7 +188,7 @@ def test_no_break_space_in_a_value_is_named(tmp_path: Path) -> None:
     file.write_text(text.replace("America/Bogota", "'America/\u00a0Bogota'"))
     with pytest.raises(InvalidRegion) as refused:
         load_region(file)
-    assert "no-break space (U+00A0), type a plain one" in str(refused.value)
+    assert "no-break space (U+00A0); type a normal space" in str(refused.value)
 
 
 def test_unreadable_file_is_named_with_a_command(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_unreadable_file_is_named_with_a_command(tmp_path: Path) -> None:
 
 
 def test_load_reports_a_missing_file_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRegion, match="cannot read: No such file or directory"):
+    with pytest.raises(InvalidRegion, match="cannot read the file: No such file or directory"):
         load_region(tmp_path / "region.yml")
 
 
@@ -271,7 +271,9 @@ def test_region_file_of_another_name_is_named(other: str, tmp_path: Path) -> Non
     file = region_file(tmp_path)
     wrong = file.rename(file.with_name(other))
     for name in ("andes", str(file.parent), str(file)):
-        with pytest.raises(BadInput, match=f"{other}: a region's file is called") as refused:
+        with pytest.raises(
+            BadInput, match=f"{other}: a region's file must have the name"
+        ) as refused:
             find_region_file(name, tmp_path)
         assert run_fix(refused.value.fix) and find_region_file(name, tmp_path) == file
         file.rename(wrong)
@@ -304,7 +306,7 @@ def test_region_file_that_is_no_file_is_named(kind: str, tmp_path: Path) -> None
         file.symlink_to("/dev/zero" if kind == "device" else tmp_path / "absent")
     assert region_names(tmp_path) == []
     for name in ("andes", str(file.parent), str(file)):
-        with pytest.raises(BadInput, match=r"region.yml: not a file that can be read") as refused:
+        with pytest.raises(BadInput, match=r"region.yml is not a file") as refused:
             find_region_file(name, tmp_path)
     assert run_fix(refused.value.fix) and list(file.parent.iterdir()) == [
         file.with_name("region.old")
@@ -326,7 +328,7 @@ README_KEY = "ssh-ed25519 " + EXAMPLE_KEY
         ("address: 192.88.99.7", "address: 'fd00::7'", "nodes.a.address", "is a private address"),
         ("address: 192.88.99.7", "address: 192.0.2.7", "nodes.a.address", "for examples"),
         ("address: 192.88.99.7", "address: '2001:db8::7'", "nodes.a.address", "for examples"),
-        (KEY, README_KEY, "operators.ana", "README's example key"),
+        (KEY, README_KEY, "operators.ana", "example key from the README"),
         ("x", "x", "", ""),
     ],
 )

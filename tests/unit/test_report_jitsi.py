@@ -27,7 +27,7 @@ def test_members_and_their_passwords_are_named(tmp_path: Path) -> None:
 
 def test_open_access_needs_no_login(tmp_path: Path) -> None:
     [(_, _, login, note)] = services(tmp_path, OPEN)
-    assert (login, note) == ("", "anyone starts a meeting")
+    assert (login, note) == ("", "anyone can start a meeting")
 
 
 def test_card_of_a_bridge_has_no_address(tmp_path: Path) -> None:

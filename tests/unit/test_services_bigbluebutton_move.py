@@ -61,7 +61,7 @@ def test_new_server_is_deployed_before_the_old_one_is_removed(tmp_path: Path) ->
     [
         ("cal3", "4.0", "no node 'cal3'"),
         ("cal1", "4.0", "cal1 already runs bigbluebutton"),
-        ("med1", "4.0", "med1 runs jitsi"),
+        ("med1", "4.0", "med1 already runs jitsi"),
         ("cal2", "3.0", "BigBlueButton 3.0 requires ubuntu-22.04; cal2 has ubuntu-24.04"),
     ],
 )
@@ -74,7 +74,7 @@ def test_region_without_the_service_has_nothing_to_move(tmp_path: Path) -> None:
     text = TEXT.replace("[bigbluebutton]", "[]").replace(
         "  bigbluebutton: {{host: rooms, rooms: none}}\n", ""
     )
-    with pytest.raises(BadInput, match="no node of the region runs"):
+    with pytest.raises(BadInput, match="no node in the region runs"):
         move_steps(region(tmp_path, text), "cal2", "4.0")
 
 
@@ -145,6 +145,6 @@ def test_key_between_the_servers_is_restricted_and_deleted(tmp_path: Path) -> No
     )
     known = (home / "root@203.0.113.12" / ".ssh" / "known_hosts").read_text()
     assert known == "[203.0.113.13]:2222 ssh-ed25519 AAAA\n"
-    run("Delete the key between the two servers")
+    run("Delete the key that the old server used")
     assert authorized.read_text() == "ssh-ed25519 AAAA ana@laptop\n"
     assert not list((home / "root@203.0.113.12" / ".ssh").glob("chautari-move*"))

@@ -79,7 +79,7 @@ def test_app_without_a_checksum_is_reported_and_never_installed(tmp_path: Path) 
     found = cloud(tmp_path, region("debian-13"))
     assert found["nextcloud_apps"] == []
     assert found["nextcloud_missing_apps"] == [
-        {"name": "bbb", "reason": "no release of it is pinned for Nextcloud 35.0.1"}
+        {"name": "bbb", "reason": "no release of this app is pinned for Nextcloud 35.0.1"}
     ]
 
 

@@ -20,9 +20,9 @@ _KINDS = {
     "int_parsing": "a whole number",
     "bool_type": "true or false",
     "bool_parsing": "true or false",
-    "dict_type": "a mapping of key: value lines",
-    "model_type": "a mapping of key: value lines",
-    "model_attributes_type": "a mapping of key: value lines",
+    "dict_type": "a mapping (lines such as key: value)",
+    "model_type": "a mapping (lines such as key: value)",
+    "model_attributes_type": "a mapping (lines such as key: value)",
     "tuple_type": "a list such as [a, b]",
     "list_type": "a list such as [a, b]",
 }
@@ -69,7 +69,7 @@ def _error_message(item: ErrorDetails) -> str:
     if kind in ("greater_than_equal", "less_than_equal"):
         return f"{_shown_value(value)} is out of range; {_example_hint(item['loc'])}"
     if kind == "string_pattern_mismatch":
-        return f"{_shown_value(value)} does not have the right form; {_example_hint(item['loc'])}"
+        return f"{_shown_value(value)} has the wrong format; {_example_hint(item['loc'])}"
     if kind == "too_short":
         return "is empty; " + _example_hint(item["loc"])
     return f"{item['msg']}; {_example_hint(item['loc'])}"
@@ -80,13 +80,13 @@ def _hidden_space_hint(item: ErrorDetails) -> str:
     value = item.get("input")
     for space in NO_BREAK_SPACES if isinstance(value, str) else "":
         if space in value:
-            return f"; it contains a no-break space (U+{ord(space):04X}), type a plain one"
+            return f"; it contains a no-break space (U+{ord(space):04X}); type a normal space"
     return ""
 
 
 def _shown_value(value: Any) -> str:
     if value is None:
-        return "nothing"
+        return "an empty value"
     if isinstance(value, bool):
         return str(value).lower()
     text = repr(value)
@@ -123,15 +123,15 @@ def _field_accepts_value(location: Sequence[str | int], value: object) -> bool:
 def _unknown_value_message(value: Any, expected: str) -> str:
     choices = expected.replace("'", "").replace(" or ", ", ")
     close = nearest_word(str(value), choices.split(", "))
-    hint = f"did you mean {close}?" if close else f"choose: {choices}"
-    return f"{_shown_value(value)} is not known; {hint}"
+    hint = f"did you mean {close}?" if close else f"choose one of: {choices}"
+    return f"{_shown_value(value)} is not a valid value; {hint}"
 
 
 def _unknown_key_message(location: Sequence[str | int]) -> str:
     if renamed := find_renamed_key(location):
         return (
-            f"this key is called {renamed.new} since release {renamed.release}; write "
-            f"{renamed.new} in its place"
+            f"release {renamed.release} renamed this key to {renamed.new}; write {renamed.new} "
+            "instead"
         )
     *parents, key = location
     model = _model_at(parents)
@@ -139,14 +139,14 @@ def _unknown_key_message(location: Sequence[str | int]) -> str:
     close = nearest_word(str(key), names)
     if close:
         return f"unknown key; did you mean {close}?"
-    return f"unknown key; known here: {', '.join(names)}"
+    return f"unknown key; valid keys here: {', '.join(names)}"
 
 
 def _example_hint(location: Iterable[str | int]) -> str:
     field = _field_at(location)
     if field is not None and field.examples:
         *_, key = location
-        return f"write for example {key}: {_as_flow_yaml(field.examples[0])}"
+        return f"write, for example, {key}: {_as_flow_yaml(field.examples[0])}"
     return "see docs/reference/region.md"
 
 

@@ -43,8 +43,8 @@ def check_name(value: str) -> str:
     """Return `value` when it can name a node, an operator or a region."""
     if not _NAME.fullmatch(value):
         raise ValueError(
-            f"{value!r} is not a name; use up to 31 lower-case letters, digits and dashes, "
-            "starting with a letter"
+            f"{value!r} is not a valid name; use up to 31 lower-case letters, digits and "
+            "dashes, starting with a letter"
         )
     return value
 
@@ -53,7 +53,8 @@ def check_dns_label(value: str) -> str:
     """Return `value` when it is one label of a DNS name."""
     if not _LABEL.fullmatch(value):
         raise ValueError(
-            f"{value!r} is not a host label; write only the part before the domain, such as cloud"
+            f"{value!r} is not a valid host name; write only the part before the domain, such as "
+            "cloud"
         )
     return value
 
@@ -61,10 +62,10 @@ def check_dns_label(value: str) -> str:
 def check_single_line(value: str) -> str:
     """Return `value` when it is one line of plain text."""
     if not value.strip() or len(value) > LONGEST_TEXT:
-        raise ValueError(f"write one line of text, 1 to {LONGEST_TEXT} letters long")
+        raise ValueError(f"write one line of text with 1 to {LONGEST_TEXT} characters")
     if found := _MARKUP.search(value):
         raise ValueError(
-            f"{found[0]!r} would be read as markup; write plain text, links as https://…"
+            f"{found[0]!r} would be interpreted as markup; write plain text, and links as https://…"
         )
     return value
 
@@ -78,14 +79,16 @@ def check_domain(value: str) -> str:
         )
     labels = value.split(".")
     if "://" in value or "/" in value:
-        raise ValueError(f"{value!r} is an address; write only the domain, such as example.org")
+        raise ValueError(
+            f"{value!r} is a URL or a path; write only the domain, such as example.org"
+        )
     if len(value) > 253 or len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)):
         raise ValueError(
-            f"{value!r} is not a domain; write it in lower case with a dot, such as "
+            f"{value!r} is not a valid domain; write a lower-case name with a dot, such as "
             "andes.example.org"
         )
     if labels[-1].isdigit():
-        raise ValueError(f"{value!r} is an IP address; write a domain")
+        raise ValueError(f"{value!r} is an IP address; write a domain name")
     return value
 
 
@@ -93,7 +96,9 @@ def check_email(value: str) -> str:
     """Return `value` when it is a plain mail address."""
     match = _EMAIL.fullmatch(value)
     if not match:
-        raise ValueError(f"{value!r} is not a mail address; write one such as ops@example.org")
+        raise ValueError(
+            f"{value!r} is not a valid mail address; write one such as ops@example.org"
+        )
     check_domain(match["domain"].lower())
     return value
 
@@ -105,12 +110,14 @@ def check_address(value: str) -> str:
     """
     # After % Python accepts any text: it names an interface of this machine, not of the node.
     if "%" in value:
-        raise ValueError(f"{value!r} names a network interface; write the address without %…")
+        raise ValueError(
+            f"{value!r} contains the name of a network interface; write the address without %…"
+        )
     try:
         address = ip_address(value)
     except ValueError:
         raise ValueError(
-            f"{value!r} is not an IP address; write the node's public one, such as 203.0.113.10"
+            f"{value!r} is not an IP address; write the node's public address, such as 203.0.113.10"
         ) from None
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         raise ValueError(f"{value} is an IPv4 address; write {address.ipv4_mapped}")
@@ -119,7 +126,7 @@ def check_address(value: str) -> str:
         address in network for network in _NO_MACHINE
     )
     if no_machine or address.is_multicast or address.is_unspecified or address.is_link_local:
-        raise ValueError(f"{value} cannot be a node's address; write its public one")
+        raise ValueError(f"{value} cannot be a node's address; write the node's public address")
     if address.is_loopback:
         raise ValueError(f"{value} always means the local machine; write the node's public address")
     return str(address)
@@ -206,24 +213,26 @@ _KEY_START = re.compile(r"(?:ssh|ecdsa|sk)-\S+\s+AAAA")
 _KEY_MISTAKES: tuple[tuple[Callable[[str], bool], str], ...] = (
     (
         lambda text: "PRIVATE" in text or text.startswith("PuTTY-User-Key-File"),
-        "this is a private key; never share it, paste the .pub file's line",
+        "this is a private key, which you must never share; paste the line from the .pub file",
     ),
     (
         lambda text: "SSH2 PUBLIC KEY" in text,
-        "this is PuTTY's form of a public key; in PuTTYgen copy the text under `Public key for "
+        "this public key is in PuTTY's format; in PuTTYgen, copy the text under `Public key for "
         "pasting into OpenSSH authorized_keys file`, or run: ssh-keygen -i -f FILE",
     ),
     (
         lambda text: len(_KEY_START.findall(text)) > 1,
-        "several keys in one text; write them as a list, one key in each line that begins with -",
+        "this text contains several keys; write a list, with one key per line and a dash (-) "
+        "before each key",
     ),
     (
         lambda text: bool(set(text) & CURLY_QUOTES),
-        "curly quotes came with the key; delete them, a key needs no quotes",
+        "the key contains curly quotes; delete them, because a key needs no quotes",
     ),
     (
         _has_authorized_keys_options,
-        "options stand before the key's type; paste the key from its type on, such as ssh-ed25519",
+        "the key has options before its type; paste only the part that begins with the type, such "
+        "as ssh-ed25519",
     ),
 )
 
@@ -239,12 +248,12 @@ def check_public_key(value: str) -> str:
             raise ValueError(message)
     parts = value.split(maxsplit=2)
     if len(parts) < 2:
-        raise ValueError("not an SSH public key; paste the one line of ~/.ssh/id_ed25519.pub")
+        raise ValueError("this is not an SSH public key; paste the line from ~/.ssh/id_ed25519.pub")
     kind, blob = parts[:2]
     if kind not in KEY_TYPES:
         raise ValueError(
-            f"keys of type {kind} cannot open the region's secrets; use ssh-ed25519 "
-            "(make one with: ssh-keygen -t ed25519)"
+            f"keys of type {kind} cannot decrypt the region's secrets; use an ssh-ed25519 key "
+            "(create one with: ssh-keygen -t ed25519)"
         )
     _check_key_blob(kind, blob)
     if not value.strip().isprintable() or '"' in value:
@@ -256,12 +265,12 @@ def _check_key_blob(kind: str, blob: str) -> None:
     fields = _split_key_blob(blob)
     expected = 2 if kind == "ssh-ed25519" else 3
     if len(fields) != expected or fields[0] != kind.encode():
-        raise ValueError("the key is damaged or cut off; paste the whole line again")
+        raise ValueError("the key is damaged or incomplete; paste the whole line again")
     if kind == "ssh-ed25519" and not _is_ed25519_point(fields[1]):
-        raise ValueError("the key is damaged or cut off; paste the whole line again")
+        raise ValueError("the key is damaged or incomplete; paste the whole line again")
     if kind == "ssh-rsa" and int.from_bytes(fields[2], "big").bit_length() < RSA_BITS:
         raise ValueError(
-            f"an RSA key of fewer than {RSA_BITS} bits is not safe; make a new one with: "
+            f"an RSA key with fewer than {RSA_BITS} bits is not secure; create a new key with: "
             "ssh-keygen -t ed25519"
         )
 
@@ -315,8 +324,8 @@ def to_host_key_fingerprint(value: str) -> str:
     fields = _split_key_blob(blob)
     if kind not in HOST_KEY_TYPES or not fields or fields[0] != kind.encode():
         raise ValueError(
-            "not a host key; write SHA256:… as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` "
-            "prints it on the node"
+            "this is not a host key; on the node, run `ssh-keygen -lf "
+            "/etc/ssh/ssh_host_ed25519_key.pub`, then write the SHA256:… that it prints"
         )
     return compute_key_fingerprint(blob)
 
@@ -330,7 +339,7 @@ def check_sandbox_network(value: str) -> str:
     inside = network and any(network.subnet_of(parent) for parent in DOCUMENTATION_NETWORKS)
     if network is None or not inside or network.prefixlen > 27:
         raise ValueError(
-            f"{value!r} is not a part (/24 to /27) of a documentation network; write one such as "
+            f"{value!r} is not a subnet (/24 to /27) of a documentation network; write one such as "
             "198.51.100.0/25"
         )
     return str(network)

@@ -23,7 +23,8 @@ from chautari.services.artifacts import Artifact
 from chautari.services.registry import SERVICES
 
 PIN_FORM = (
-    "is not a pin; write NAME: {35.0.1: {url: 'https://….tar.bz2', sha256: 64 hexadecimal digits}}"
+    "is not a valid pin; write NAME: "
+    "{35.0.1: {url: 'https://….tar.bz2', sha256: 64 hexadecimal digits}}"
 )
 
 
@@ -83,7 +84,7 @@ def _require_url_or_image(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[st
             )
             if expected is None or other is not None:
                 raise ValueError(
-                    f"{name}: pin an archive with url, and a container image with image"
+                    f"{name}: pin an archive with `url`, and a container image with `image`"
                 )
     return pins
 
@@ -137,7 +138,12 @@ def load_regions(files: Sequence[Path]) -> list[LoadedRegion]:
 def _validated_region(document: yaml_reader.Document) -> Region:
     if not isinstance(document.data, dict):
         raise InvalidRegion(
-            [document.problem_at((), "a region consists of key: value lines; start with region: …")]
+            [
+                document.problem_at(
+                    (),
+                    "the file must consist of lines such as key: value; start it with region: NAME",
+                )
+            ]
         )
     try:
         return Region.model_validate(document.data)

@@ -26,7 +26,9 @@ def find_region_file(name: str, root: Path) -> Path:
         if file.is_file():
             return file
         _refuse_unusable_region_file(file.parent)
-        raise BadInput(f"{file}: no such file", fix="give a region's name or its region.yml")
+        raise BadInput(
+            f"{file}: no such file", fix="write the name of a region, or the path of its region.yml"
+        )
     # A name must not climb out of the inventories folder.
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,30}", name):
         file = root / name / REGION_FILE
@@ -51,8 +53,8 @@ def _refuse_capital_letters(name: str, root: Path) -> None:
             raise BadInput(f"no region {name!r} under {root}/", fix=f"did you mean {lower}?")
     elif folders:
         raise BadInput(
-            f"{folders[0]}: the names of regions and their folders are in lower case",
-            fix=f"{_move_command(folders[0], root / lower)}, and write region: {lower}",
+            f"{folders[0]}: the name of a region and of its folder must be in lower case",
+            fix=f"{_move_command(folders[0], root / lower)}, and then write region: {lower}",
         )
 
 
@@ -61,13 +63,13 @@ def _refuse_unusable_region_file(folder: Path) -> None:
     for entry in _entries(folder):
         if entry.name == REGION_FILE and not entry.is_file():
             raise BadInput(
-                f"{entry}: not a file that can be read",
-                fix=f"{_move_command(entry, folder / 'region.old')}, and write a text file {entry}",
+                f"{entry} is not a file",
+                fix=f"{_move_command(entry, folder / 'region.old')}, and then create {entry}",
             )
     for entry in _entries(folder):
         if entry.name.lower().startswith("region.y") and entry.is_file():
             raise BadInput(
-                f"{entry}: a region's file is called {REGION_FILE}",
+                f"{entry}: a region's file must have the name {REGION_FILE}",
                 fix=_move_command(entry, folder / REGION_FILE),
             )
 

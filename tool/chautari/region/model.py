@@ -57,18 +57,19 @@ class Node(StrictModel):
     """One machine of the region."""
 
     address: Address = Field(
-        description="Public IPv4 or IPv6 address the node is reached at.",
+        description="Public IPv4 or IPv6 address of the node.",
         examples=["203.0.113.10"],
     )
     address6: Address | None = Field(
         default=None,
-        description="Public IPv6 address, if `address` is IPv4; AAAA records point to it.",
+        description="Public IPv6 address of the node, if `address` is IPv4. AAAA records point to "
+        "this address.",
         examples=["2001:db8::10"],
     )
     os: OperatingSystem = Field(
         default="debian-13",
-        description="Operating system of the node; a deploy refuses a node that runs another. The "
-        "page of each service names the systems it supports.",
+        description="Operating system of the node. A deploy refuses a node that runs a different "
+        "one. The page of each service lists the systems that the service supports.",
         examples=["debian-13"],
     )
     arch: Literal["amd64", "arm64"] | None = Field(
@@ -78,32 +79,35 @@ class Node(StrictModel):
     )
     hardware: Literal["vps", "donated"] = Field(
         default="vps",
-        description="What kind of machine it is; informational only.",
+        description="Kind of machine. This is for information only and has no effect.",
         examples=["donated"],
     )
     user: str = Field(
         default="root",
         pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
-        description="Account to log in with; root, or one with passwordless sudo.",
+        description="Account to log in with: root, or an account with passwordless sudo.",
         examples=["root"],
     )
     port: Port = Field(default=22, description="Port of the SSH server.", examples=[22])
     host_key: HostKey | None = Field(
         default=None,
-        description="Key of the SSH server, as a line of `/etc/ssh/ssh_host_ed25519_key.pub` or as "
-        "the fingerprint that `ssh-keygen -lf` prints of it; first contact with another key is "
-        "refused. Without it, first contact trusts the key it finds and shows its fingerprint.",
+        description="Host key of the SSH server: the line in `/etc/ssh/ssh_host_ed25519_key.pub`, "
+        "or the fingerprint that `ssh-keygen -lf` prints for this file. If the server has another "
+        "key, the first connection is refused. Without `host_key`, the first connection trusts the "
+        "server's key and shows its fingerprint.",
         examples=["SHA256:U3ZnCNnJHTh7HYRsGZzdLkWcNdqmvnTgvnVxcPz4ZcA"],
     )
     adopt: tuple[RoleName, ...] = Field(
         default=(),
-        description="Roles that may replace what was on the machine before; it is copied to "
-        "`/var/lib/chautari/adopted` first. Without it, such a machine is refused.",
+        description="Roles that may replace existing settings on the machine, such as websites or "
+        "a firewall. The old files are first copied to `/var/lib/chautari/adopted`. If the role is "
+        "not in this list, a deploy refuses such a machine.",
         examples=[["firewall", "nginx"]],
     )
     services: tuple[ServiceName, ...] = Field(
         default=(),
-        description="Services that run on this node; empty for a node that is only prepared.",
+        description="Services that run on this node. If the list is empty, the node gets only the "
+        "roles that every node has.",
         examples=[[EXAMPLE]],
     )
 
@@ -114,18 +118,22 @@ class Node(StrictModel):
 
 
 class Mail(StrictModel):
-    """The relay that every node sends its mail through."""
+    """The mail server (relay) through which every node sends its mail."""
 
     relay: Domain = Field(
-        description="Name of the relay; its certificate must contain it.",
+        description="DNS name of the relay. The relay's certificate must contain this name.",
         examples=["smtp.example.org"],
     )
     port: Port = Field(
-        default=587, description="Port of the relay; it must offer STARTTLS.", examples=[587]
+        default=587,
+        description="TCP port of the relay. On port 465, the connection begins with TLS. On any "
+        "other port, the relay must offer STARTTLS.",
+        examples=[587],
     )
     user: str = Field(
         pattern=r"^[A-Za-z0-9._@+-]{1,128}$",
-        description="Account at the relay; its password is the secret `mail_relay_password`.",
+        description="Account on the relay. The account's password is the secret "
+        "`mail_relay_password`.",
         examples=["cloud@andes.example.org"],
     )
     from_: Email = Field(
@@ -135,8 +143,8 @@ class Mail(StrictModel):
     )
     drift: Literal["daily", "weekly", "never"] = Field(
         default="weekly",
-        description="How often a node sends `contact` a mail about what changed on it since the "
-        "last deploy. Each change is mailed once; without a change no mail is sent.",
+        description="How often a node sends a mail to `contact` about changes on the node since "
+        "the last deploy. Each change is reported once. If nothing changed, no mail is sent.",
         examples=["daily"],
     )
 
@@ -147,7 +155,7 @@ class Acme(StrictModel):
     directory: str = Field(
         default="https://acme-v02.api.letsencrypt.org/directory",
         pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$",
-        description="ACME directory that issues the certificates (RFC 8555).",
+        description="URL of the certificate authority's ACME directory (RFC 8555).",
         examples=["https://acme-staging-v02.api.letsencrypt.org/directory"],
     )
 
@@ -162,14 +170,16 @@ class OSSubstitute(StrictModel):
         ge=256,
         le=1_048_576,
         strict=True,
-        description="Minimum memory of the container in MB; replaces what the services require.",
+        description="Minimum memory of the container in MB. This value replaces the minimum that "
+        "the services require.",
         examples=[900],
     )
     cores: int = Field(
         ge=1,
         le=1024,
         strict=True,
-        description="Minimum number of processor cores; replaces what the services require.",
+        description="Minimum number of processor cores. This value replaces the minimum that the "
+        "services require.",
         examples=[1],
     )
 
@@ -178,12 +188,14 @@ class Sandbox(StrictModel):
     """Marks a region that runs in containers on this machine, with a simulated internet."""
 
     network: SandboxNetwork = Field(
-        description="Part of a documentation network (RFC 5737) for the containers' addresses.",
+        description="Subnet that contains the containers' addresses. It must be in a documentation "
+        "network (RFC 5737).",
         examples=["198.51.100.0/25"],
     )
     os_substitutes: dict[Ubuntu, OSSubstitute] = Field(
         default_factory=dict,
-        description="Containers that replace an operating system; every report names them.",
+        description="Containers that replace operating systems for which the sandbox has no image. "
+        "Every report lists these replacements.",
         examples=[{"ubuntu-22.04": {"os": "debian-12", "memory_mb": 900, "cores": 1}}],
     )
 
@@ -192,15 +204,17 @@ class Region(StrictModel):
     """A region: its people, its nodes and the services on them."""
 
     region: Name = Field(
-        description="Name of the region; its folder under inventories/ has the same name.",
+        description="Name of the region. The region's folder in `inventories/` must have the same "
+        "name.",
         examples=["andes"],
     )
     domain: Domain = Field(
-        description="Domain of the region; the names of its services end with it.",
+        description="Domain of the region. The DNS names of all services end with this domain.",
         examples=["andes.example.org"],
     )
     contact: Email = Field(
-        description="Mail address of the operators, for users and the certificate authority.",
+        description="Mail address of the operators. It is given to users and to the certificate "
+        "authority.",
         examples=["ops@andes.example.org"],
     )
     timezone: Timezone = Field(
@@ -208,28 +222,30 @@ class Region(StrictModel):
     )
     country: Country | None = Field(
         default=None,
-        description="Two-letter country code, for telephone numbers without a country prefix.",
+        description="Two-letter country code. It applies to telephone numbers without a country "
+        "prefix.",
         examples=["CO"],
     )
     languages: tuple[Language, ...] = Field(
         default=("en",),
         min_length=1,
-        description="Languages, preferred first. Each service uses the first that it supports.",
+        description="Languages of the users, the most important one first. Each service uses the "
+        "first language that it supports.",
         examples=[["es", "en"]],
     )
     bandwidth: Literal["normal", "low"] = Field(
         default="normal",
-        description="`low` sets previews, video and timeouts for slow connections.",
+        description="With `low`, previews, video and timeouts are adjusted for slow connections.",
         examples=["low"],
     )
     operators: dict[Name, Keys] = Field(
         default_factory=dict,
-        description="People who deploy, each with one SSH public key or a list of them.",
+        description="People who deploy, each with one SSH public key or a list of keys.",
         examples=[{"ana": "ssh-ed25519 AAAA… ana@laptop"}],
     )
     nodes: dict[Name, Node] = Field(
         min_length=1,
-        description="Machines of the region, by name.",
+        description="Machines of the region, each under its name.",
         examples=[{"bog1": {"address": "203.0.113.10", "services": [EXAMPLE]}}],
     )
     # Defaults are validated with the region: to build their models by themselves takes as long.
@@ -241,7 +257,7 @@ class Region(StrictModel):
     )
     mail: Mail | None = Field(
         default=None,
-        description="The relay that mail is sent through.",
+        description="Mail server (relay) through which the nodes send mail.",
         examples=[{"relay": "smtp.example.org", "user": "cloud", "from": "cloud@example.org"}],
     )
     acme: Acme = Field(
@@ -253,13 +269,14 @@ class Region(StrictModel):
     ask_upstream: bool = Field(
         default=True,
         strict=True,
-        description="Whether `deploy status` asks upstream's source servers for newer releases. "
-        "They see this machine's address and the names of the programs.",
+        description="Whether `deploy status` asks upstream's source code servers for newer "
+        "releases. These servers see this machine's IP address, the name of each program and the "
+        "first number of its release.",
         examples=[False],
     )
     sandbox: Sandbox | None = Field(
         default=None,
-        description="Only for regions in containers on this machine (`deploy sandbox`).",
+        description="Only for a region that runs in containers on this machine (`deploy sandbox`).",
         examples=[{"network": "198.51.100.0/25"}],
     )
 

@@ -91,18 +91,21 @@ class _Reader:
     def read_value(self, event: Any, path: Path_) -> Any:
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise self.fatal_problem(event, f"more than {MAX_NODES} values; split the region")
+            raise self.fatal_problem(
+                event,
+                f"the file has more than {MAX_NODES} values; split the region into smaller regions",
+            )
         if len(path) > MAX_DEPTH:
             raise self.fatal_problem(
-                event, f"nested deeper than {MAX_DEPTH} levels; a region is flat"
+                event, f"nested deeper than {MAX_DEPTH} levels; remove the extra levels"
             )
         if isinstance(event, yaml.AliasEvent):
             raise self.fatal_problem(
-                event, f"alias *{event.anchor} is not allowed; write the value out"
+                event, f"alias *{event.anchor} is not allowed; write the full value"
             )
         if event.anchor:
             raise self.fatal_problem(
-                event, f"anchor &{event.anchor} is not allowed; write the value out"
+                event, f"anchor &{event.anchor} is not allowed; write the full value"
             )
         if event.tag:
             raise self.fatal_problem(
@@ -119,7 +122,7 @@ class _Reader:
         # An escape in double quotes ("\\u202e") makes what the raw text does not hold.
         if len(event.value) > MAX_LENGTH:
             raise self.fatal_problem(
-                event, f"longer than {MAX_LENGTH} characters, the limit of a value"
+                event, f"this value is longer than {MAX_LENGTH} characters; shorten it"
             )
         if hidden := _find_hidden_character(event.value):
             raise self.fatal_problem(event, _hidden_character_message(hidden[1]))
@@ -135,7 +138,7 @@ class _Reader:
                 raise self.fatal_problem(event, "a key must be one line of plain text")
             if key == "<<":
                 raise self.fatal_problem(
-                    event, "the merge key << is not allowed; write the keys out"
+                    event, "the merge key << is not allowed; write every key here"
                 )
             child = (*path, key)
             if key in result:
@@ -169,7 +172,7 @@ class _Reader:
         event = next(self.events)
         if not isinstance(event, yaml.StreamEndEvent):
             raise self.fatal_problem(
-                event, "a second document starts here; a region is one document"
+                event, "a second YAML document starts here; the file must contain only one"
             )
         return self.document
 
@@ -222,12 +225,12 @@ def _editing_mistakes(shown: Path, text: str) -> Iterator[FileProblem]:
             return  # each conflict has several such lines
         if space := _NO_BREAK_SPACE.match(line_text):
             message = (
-                f"a no-break space (U+{ord(space[2]):04X}) where YAML needs a plain one; "
+                f"this is a no-break space (U+{ord(space[2]):04X}), but YAML needs a normal one; "
                 "type the space again"
             )
             yield FileProblem(shown, number, space.start(2) + 1, "", message)
         elif quote := _CURLY_VALUE.match(line_text):
-            message = f"{quote[1]} is a curly quote; type straight ones: ' or \""
+            message = f"{quote[1]} is a curly quote; type a straight quote: ' or \""
             yield FileProblem(shown, number, quote.start(1) + 1, "", message)
 
 
@@ -251,15 +254,17 @@ def _read_text(file: Path, shown: Path) -> str:
             raw = stream.read(MAX_BYTES + 1)
         text = raw.decode("utf-8")
     except OSError as error:
-        reason = f"cannot read: {error.strerror}; {fix_for_unusable_path(file, error.errno)}"
+        reason = (
+            f"cannot read the file: {error.strerror}; {fix_for_unusable_path(file, error.errno)}"
+        )
         raise InvalidRegion([FileProblem(shown, 1, 1, "", reason)]) from None
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise InvalidRegion(
-            [FileProblem(shown, line, 1, "", "not UTF-8; save the file as UTF-8")]
+            [FileProblem(shown, line, 1, "", "the file is not in UTF-8; save it as UTF-8")]
         ) from None
     if len(raw) > MAX_BYTES:
-        message = f"larger than {MAX_BYTES // 1000} kB; a region is a small file"
+        message = f"the file is larger than {MAX_BYTES // 1000} kB, which is the limit"
         raise InvalidRegion([FileProblem(shown, 1, 1, "", message)])
     return text.removeprefix("\ufeff")
 
@@ -282,5 +287,5 @@ def _syntax_problem(file: Path, text: str, error: yaml.YAMLError) -> FileProblem
     what = getattr(error, "problem", None) or str(error).splitlines()[0]
     around = text.split("\n")[line - 1 : line]
     tab = any("\t" in part[: len(part) - len(part.lstrip())] for part in around)
-    hint = "tabs cannot indent; use two spaces" if tab else "check the indentation"
-    return FileProblem(file, line, column, "", f"not YAML: {what}; {hint}")
+    hint = "indent with spaces, not with tabs" if tab else "check the indentation"
+    return FileProblem(file, line, column, "", f"not valid YAML: {what}; {hint}")

@@ -18,7 +18,7 @@ REDIS_PORT = 6379
 REDIS_PASSWORD = SecretSpec(
     "containers_redis_password",
     "greenlight",
-    "Redis of Greenlight and Scalelite",
+    "password of Redis for Greenlight and Scalelite",
     generate_lowercase,
     also_for=("scalelite",),
 )
@@ -60,7 +60,7 @@ def region_rules_of_container_service(name: str) -> tuple[Rule, ...]:
                 yield (
                     service_path(region, name, node),
                     f"{name} needs its own Redis, but this node also runs nextcloud; move "
-                    "one of them to another node",
+                    "one of these services to another node",
                 )
 
     def servers_exist(region: Region, _: Pins) -> Iterator[Finding]:
@@ -68,7 +68,7 @@ def region_rules_of_container_service(name: str) -> tuple[Rule, ...]:
         if region.nodes_running(name) and not region.nodes_running("bigbluebutton"):
             yield (
                 service_path(region, name),
-                f"{name} serves BigBlueButton, but no node runs it; add bigbluebutton to one",
+                f"{name} requires BigBlueButton, but no node runs it; add bigbluebutton to a node",
             )
 
     return (redis_is_its_own, servers_exist)

@@ -80,6 +80,6 @@ class SecretSpec(NamedTuple):
             raise BadInput(
                 f"the secret {self.name} ({self.meaning}) must be {self.form}; the current value "
                 f"has {len(value)} characters",
-                fix="restore secrets.age from git, or set another value: openssl rand -hex 24 | "
+                fix="restore secrets.age from git, or set a new value: openssl rand -hex 24 | "
                 f"deploy secrets set {region} {self.name}",
             )

@@ -25,7 +25,7 @@ def check_addresses_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
             if other := seen.get((address, node.port)):
                 yield (
                     ("nodes", name, field),
-                    f"{address} is already the address of {other}; each node needs its own",
+                    f"{address} is already the address of {other}; each node needs its own address",
                 )
             seen[address, node.port] = name
 
@@ -34,7 +34,10 @@ def check_address6_is_version_6(region: Region, _: Pins) -> Iterator[Finding]:
     """`address6` is for the AAAA record."""
     for name, node in region.nodes.items():
         if node.address6 and ip_address(node.address6).version != 6:
-            yield ("nodes", name, "address6"), f"{node.address6} is not IPv6; write it in address"
+            yield (
+                ("nodes", name, "address6"),
+                f"{node.address6} is not an IPv6 address; write it in `address`",
+            )
 
 
 def check_names_are_not_groups(region: Region, _: Pins) -> Iterator[Finding]:
@@ -60,8 +63,8 @@ def check_sandbox_addresses_are_inside(region: Region, _: Pins) -> Iterator[Find
             first = network.network_address + RESERVED_ADDRESSES + 1
             yield (
                 ("nodes", name, "address"),
-                f"{address} cannot be a container of the sandbox; choose one between {first} and "
-                f"{network.broadcast_address - 1}",
+                f"{address} cannot be the address of a container in this sandbox; choose an "
+                f"address from {first} to {network.broadcast_address - 1}",
             )
 
 
@@ -73,8 +76,8 @@ def check_sandbox_has_an_image_for_every_os(region: Region, _: Pins) -> Iterator
         if node.os not in DEBIAN and node.os not in region.sandbox.os_substitutes:
             yield (
                 ("nodes", name, "os"),
-                f"a sandbox has no {node.os}; name a substitute: sandbox: {{os_substitutes: "
-                f"{{{node.os}: {{os: debian-12, memory_mb: 900, cores: 1}}}}}}",
+                f"there is no sandbox image of {node.os}; add a substitute: sandbox: "
+                f"{{os_substitutes: {{{node.os}: {{os: debian-12, memory_mb: 900, cores: 1}}}}}}",
             )
 
 

@@ -15,12 +15,15 @@ def check_operators_exist_and_have_keys(region: Region, _: Pins) -> Iterator[Fin
     if not region.operators and region.sandbox is None:
         yield (
             ("operators",),
-            "no operator could log in or open the secrets; add one: ana: ssh-ed25519 AAAA… "
-            "ana@laptop",
+            "the region has no operator who can log in and decrypt the secrets; add one, for "
+            "example: ana: ssh-ed25519 AAAA… ana@laptop",
         )
     for name, keys in region.operators.items():
         if not keys:
-            yield ("operators", name), "no key; paste the line of ~/.ssh/id_ed25519.pub"
+            yield (
+                ("operators", name),
+                "this operator has no key; paste the line from ~/.ssh/id_ed25519.pub",
+            )
 
 
 SYSTEM_PREFIXES = ("systemd-", "chautari-", "bbb-")
@@ -39,12 +42,12 @@ def check_operators_are_not_other_accounts(region: Region, _: Pins) -> Iterator[
         if name in _system_accounts() or name.startswith(SYSTEM_PREFIXES):
             yield (
                 ("operators", name),
-                f"{name} is an account or group that packages use; give the person another name",
+                f"packages use {name} as an account or group; give the operator another name",
             )
         elif name in logins:
             yield (
                 ("operators", name),
-                f"{name} is the login account of {logins[name]}; give the person another name",
+                f"{name} is the login account of {logins[name]}; give the operator another name",
             )
 
 

@@ -15,7 +15,7 @@ def check_settings_have_a_node(region: Region, _: Pins) -> Iterator[Finding]:
         if not region.nodes_running(service):
             yield (
                 ("services", service),
-                f"no node runs {service}; add it to a node's list: services: [{service}]",
+                f"no node runs {service}; add it to a node: services: [{service}]",
             )
 
 
@@ -43,8 +43,8 @@ def check_nodes_support_their_services(region: Region, _: Pins) -> Iterator[Find
                 yield (
                     ("nodes", name, "os"),
                     f"{service.title} requires {' or '.join(requires.os)}; this node has "
-                    f"{node.os}; write os: {requires.os[-1]} and install the machine with it, or "
-                    f"move {service.name} to another node",
+                    f"{node.os}; install {requires.os[-1]} on the machine and write os: "
+                    f"{requires.os[-1]}, or move {service.name} to another node",
                 )
             if node.arch is not None and node.arch not in requires.arch:
                 yield (
@@ -76,8 +76,8 @@ def check_services_can_send_mail(region: Region, _: Pins) -> Iterator[Finding]:
     if region.mail is None and any(senders & set(node.services) for node in region.nodes.values()):
         yield (
             ("mail",),
-            "the services send mail (password resets, invitations), but no relay is set; write "
-            "mail: {relay: smtp.example.org, user: …, from: …}",
+            "the services send mail (password resets, invitations), but the region has no mail "
+            "relay; write mail: {relay: smtp.example.org, user: …, from: …}",
         )
 
 
@@ -92,10 +92,10 @@ def check_images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
         if not selected.sha256:
             yield (
                 field_path(region, name, "version"),
-                f"no digest is known for {service.title} {selected.version}; ask for it over two "
-                f"different connections (skopeo inspect "
-                f"docker://{image.reference_for_version(selected.version)}) "
-                f"and compare; then pin it in artifacts.lock: {name}: {{{selected.version}: "
+                f"no digest is known for {service.title} {selected.version}; run `skopeo inspect "
+                f"docker://{image.reference_for_version(selected.version)}` over two different "
+                f"connections and compare the digests; then pin the digest in artifacts.lock: "
+                f"{name}: {{{selected.version}: "
                 f"{{image: {image.image}, sha256: 64 hexadecimal digits}}}}",
             )
 

@@ -20,7 +20,10 @@ def find_warnings(region: Region, today: date | None = None) -> Iterator[Finding
     """Yield what an operator should look at again; a sandbox has addresses of its own."""
     for person, keys in region.operators.items():
         if any(EXAMPLE_KEY in key for key in keys):
-            yield ("operators", person), "this is the README's example key; paste your own"
+            yield (
+                ("operators", person),
+                "this is the example key from the README; paste your own key",
+            )
     if region.sandbox is not None:
         return
     for name, node in region.nodes.items():
@@ -29,7 +32,7 @@ def find_warnings(region: Region, today: date | None = None) -> Iterator[Finding
             yield (
                 ("nodes", name, "os"),
                 (
-                    f"{node.os} has a release of Ansible without further fixes; "
+                    f"the release of Ansible on {node.os} no longer receives fixes; "
                     f"move this node to {newer}"
                 ),
             )
@@ -45,10 +48,11 @@ def _address_warning(address: IPv4Address | IPv6Address) -> str:
     else:
         example = address in _DOCUMENTATION6
     if example:
-        return "is an address for examples, which no machine has; write the machine's own"
+        return "is reserved for examples, so no machine has this address; write the real address"
     if address.is_private:
         return (
-            "is a private address: people, certificates and mail from outside do not reach it; "
-            "write the public one, unless the node serves this network only"
+            "is a private address, so users, mail and the certificate authority cannot reach it "
+            "from the internet; write the public address, unless the node serves only the local "
+            "network"
         )
     return ""

@@ -39,7 +39,7 @@ def move_steps(region: Region, to: str, release: str) -> list[MoveStep]:
     if node.os != os:
         raise BadInput(
             f"BigBlueButton {release} requires {os}; {to} has {node.os}",
-            fix=f"install {to} with {os}, write os: {os} for it, then run this command again",
+            fix=f"install {os} on {to}, write os: {os} for {to}, then run this command again",
         )
     name = region.fqdn(region.settings_of(BigBlueButton).host)
     return [
@@ -52,23 +52,28 @@ def _node_to_move_from(region: Region, to: str) -> str:
     nodes_running = region.nodes_running(NAME)
     if is_pooled(region):
         raise BadInput(
-            "the region's servers form a pool, so this service does not move",
-            fix="add the new machine to it: write bigbluebutton into its services and deploy; then "
-            "remove the old one, and deploy again",
+            "the region's servers form a pool, so there are no steps to move one of them",
+            fix="add bigbluebutton to the services of the new machine and deploy; then remove "
+            "bigbluebutton from the old machine and deploy again",
         )
     if not nodes_running:
-        raise BadInput("no node of the region runs bigbluebutton", fix="there is nothing to move")
+        raise BadInput(
+            "no node in the region runs bigbluebutton, so there is nothing to move",
+            fix=f"add bigbluebutton to the services of {to} and deploy",
+        )
     if to not in region.nodes:
         raise BadInput(
-            f"no node {to!r} in this region",
+            f"this region has no node {to!r}",
             fix=f"add it to region.yml: {to}: {{address: …, os: ubuntu-24.04}}",
         )
     if to in nodes_running:
-        raise BadInput(f"{to} already runs bigbluebutton", fix="name the new machine")
+        raise BadInput(
+            f"{to} already runs bigbluebutton", fix="write the name of the new machine after --to"
+        )
     if region.nodes[to].services:
         raise BadInput(
-            f"{to} runs {', '.join(region.nodes[to].services)}",
-            fix="BigBlueButton needs its own machine; name another node",
+            f"{to} already runs {', '.join(region.nodes[to].services)}",
+            fix="BigBlueButton needs its own machine; choose another node",
         )
     return nodes_running[0]
 
@@ -77,32 +82,35 @@ def _steps_before(region: Region, source: str, to: str, name: str) -> list[MoveS
     return [
         MoveStep(
             "Prepare the new machine",
-            "Problems of the new machine are found now, while the old server keeps running.",
+            "This step finds problems with the new machine while the old server keeps running.",
             (f"deploy prepare {region.region} --node {to}",),
         ),
         MoveStep(
             "Shorten the lifetime of the DNS records",
-            "A day before: set the time to live of these records to 300 seconds.",
+            "One day before the move, set the TTL (time to live) of these records to 300 seconds.",
             tuple(
                 f"{name}  {_dns_record_type(address)}" for address in region.nodes[source].addresses
             ),
         ),
         MoveStep(
             "Let the old server log in to the new one",
-            "It gets a key only for this. Your own key and its agent stay on this machine.",
+            "The old server gets a key that is used only for this copy. Your own key and your SSH "
+            "agent stay on this machine.",
             _commands_to_let_old_server_connect(region, source, to),
         ),
         MoveStep(
             "Copy the recordings for the first time",
-            "This can take hours. You may interrupt and repeat it; the old server keeps running.",
+            "This can take hours. You can interrupt the copy and run the last command again. The "
+            "old server keeps running.",
             (
                 *(_ssh_command(region, node, "apt-get install -y rsync") for node in (source, to)),
                 _rsync_command(region, source, to),
             ),
         ),
         MoveStep(
-            "Choose an hour without meetings and wait until all recordings are processed",
-            "The last line says how many meetings run; it must be 0.",
+            "Choose a time without meetings and wait until all recordings are processed",
+            "The first two commands show whether recordings are still being processed. Ask the "
+            "moderators whether meetings are running; these commands do not show it.",
             (
                 _ssh_command(region, source, "bbb-record --list"),
                 _ssh_command(region, source, "journalctl -u bbb-rap-resque-worker -n 20"),
@@ -116,14 +124,15 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
     new = region.nodes[to]
     return [
         MoveStep(
-            "Point the name at the new machine",
-            "Certificates and media need the new address. Change the records and wait until they "
-            "are visible.",
+            "Point the DNS name to the new machine",
+            "Certificates and media need the new address. Change these DNS records, then wait "
+            "until the changes are visible.",
             tuple(f"{name}  {_dns_record_type(address)}  {address}" for address in new.addresses),
         ),
         MoveStep(
             "Move the service in region.yml",
-            f"Remove bigbluebutton from {source}'s services; rooms and the secret stay.",
+            f"Move bigbluebutton from the services of {source} to those of {to}. The rooms and the "
+            "API secret stay the same.",
             (
                 f"{to}: {{…, services: [bigbluebutton]}}",
                 f"{source}: {{…, services: []}}",
@@ -132,13 +141,13 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
             ),
         ),
         MoveStep(
-            "Set the new server up",
-            "The old server is not changed.",
+            "Set up the new server",
+            "This step does not change the old server.",
             (f"deploy region {region.region} --node {to}",),
         ),
         MoveStep(
             "Copy new recordings, and import them",
-            "The same command as before copies only the differences.",
+            "The copy command is the same as before. Now it copies only the differences.",
             (
                 _rsync_command(region, source, to),
                 _ssh_command(region, to, "chown -R bigbluebutton:bigbluebutton /var/bigbluebutton"),
@@ -146,8 +155,8 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
             ),
         ),
         MoveStep(
-            "Delete the key between the two servers",
-            "Nothing needs it any longer.",
+            "Delete the key that the old server used",
+            "The key is no longer needed.",
             (
                 f"ssh {_ssh_destination(region, to)} "
                 f"'sed -i \"/ {MOVE_KEY}$/d\" ~/.ssh/authorized_keys'",
@@ -156,13 +165,14 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
             ),
         ),
         MoveStep(
-            "Remove the old server and verify everything",
-            f"Its data stays on {source} until you pass --purge.",
+            "Remove BigBlueButton from the old server and verify everything",
+            f"The data stays on {source} until you deploy with --purge.",
             (f"deploy region {region.region}", f"deploy verify {region.region}"),
         ),
         MoveStep(
-            "Weeks later, when nothing is missing",
-            f"This deletes the recordings on {source}. Then remove the node from region.yml.",
+            "Some weeks later, delete the old data if nothing is missing",
+            f"This command deletes the recordings on {source}. Afterwards, remove {source} from "
+            "region.yml.",
             (f"deploy region {region.region} --node {source} --purge",),
         ),
     ]

@@ -21,8 +21,8 @@ def check_media_need_an_ipv4_address(region: Region, _: Pins) -> Iterator[Findin
         if ip_address(region.nodes[name].address).version != 4:
             yield (
                 ("nodes", name, "address"),
-                "BigBlueButton's media need an IPv4 address; write it in address and the other in "
-                "address6",
+                "BigBlueButton needs an IPv4 address for its media; write the IPv4 address in "
+                "`address`, and the IPv6 address in `address6`",
             )
 
 
@@ -45,14 +45,14 @@ def check_service_with_rooms_is_deployed(region: Region, _: Pins) -> Iterator[Fi
     if rooms == "nextcloud" and not region.nodes_running("nextcloud"):
         yield (
             path,
-            "people find their rooms in Nextcloud, but no node runs it; place nextcloud on a "
-            "node, or write bigbluebutton: {rooms: none} when another program opens the meetings",
+            "BigBlueButton's rooms are in Nextcloud, but no node runs Nextcloud; add nextcloud to "
+            "a node, or write bigbluebutton: {rooms: none} if another program opens the meetings",
         )
     if rooms == "greenlight" and not region.nodes_running("greenlight"):
         yield (
             path,
-            "people find their rooms in Greenlight, but no node runs it; place greenlight on a "
-            "node with Debian",
+            "BigBlueButton's rooms are in Greenlight, but no node runs Greenlight; add greenlight "
+            "to a node with Debian",
         )
 
 
@@ -77,8 +77,8 @@ def check_pool_has_no_recordings(region: Region, _: Pins) -> Iterator[Finding]:
     if is_pooled(region) and region.settings_of(BigBlueButton).recordings:
         yield (
             ("services", NAME, "recordings"),
-            "recordings of a pool stay on the server that made them, where people do not find "
-            "them; write recordings: false, or keep one server without scalelite",
+            "in a pool, recordings stay on the server that made them, and users cannot find them "
+            "there; write recordings: false, or use one server without scalelite",
         )
 
 

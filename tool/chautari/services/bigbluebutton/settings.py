@@ -11,45 +11,47 @@ from chautari.region.field_types import Label, Text
 
 
 class BigBlueButton(StrictModel):
-    """Video meetings of a hundred people and more, with slides, notes and recordings."""
+    """Video meetings for a hundred people and more, with slides, notes and recordings."""
 
     host: Label = Field(
         default="rooms",
-        description="First part of the service's name, before the region's domain.",
+        description="First part of the service's DNS name, before the region's domain.",
         examples=["rooms"],
     )
     release: Literal["3.0", "4.0"] = Field(
         default="3.0",
-        description="Release line: 3.0 runs on ubuntu-22.04, 4.0 on ubuntu-24.04. Changing it "
-        "needs another server.",
+        description="Release line: 3.0 runs on ubuntu-22.04, 4.0 on ubuntu-24.04. A change of the "
+        "release line requires another server.",
         examples=["3.0"],
     )
     version: str | None = Field(
         default=None,
         pattern=r"^[34]\.0\.[0-9]{1,3}$",
-        description="Exact release to install; by default the newest of the release line.",
+        description="Exact release to install; by default the newest release of the line.",
         examples=["3.0.35"],
     )
     rooms: Literal["nextcloud", "greenlight", "none"] = Field(
         default="nextcloud",
-        description="Where people find their rooms: in the region's Nextcloud, in Greenlight on "
-        "another node, or `none` when another program calls the server's API.",
+        description="Where users find their rooms: in the region's Nextcloud, or in Greenlight on "
+        "another node. Write `none` if another program calls the server's API.",
         examples=["nextcloud"],
     )
     guests: Literal["ask", "accept", "refuse"] = Field(
         default="ask",
-        description="How guests are admitted: a moderator decides, all are let in, or none.",
+        description="How guests are admitted. With `ask`, a moderator admits each guest. With "
+        "`accept`, all guests are admitted. With `refuse`, no guests are admitted.",
         examples=["ask"],
     )
     welcome: Text | None = Field(
         default=None,
-        description="Text that greets people in the chat; by default one in the region's language.",
+        description="Welcome text in the chat; by default a text in the region's first language, "
+        "or in English.",
         examples=["Welcome! Please switch your microphone off while others speak."],
     )
     recordings: bool = Field(
         default=False,
         strict=True,
-        description="Whether moderators may record; recordings are processed at night.",
+        description="Whether moderators may record meetings. Recordings are processed at night.",
         examples=[True],
     )
     keep_days: int = Field(
@@ -57,19 +59,19 @@ class BigBlueButton(StrictModel):
         ge=1,
         le=3650,
         strict=True,
-        description="Days a published recording is kept; then it is deleted.",
+        description="Number of days after which a published recording is deleted.",
         examples=[90],
     )
     consent: Text | None = Field(
         default=None,
-        description="Text that people read before a meeting that can be recorded; by default one "
-        "in the region's language.",
+        description="Text that people read in the chat of a meeting that may be recorded; by "
+        "default a text in the region's first language, or in English.",
         examples=["This meeting may be recorded. Leave it if you do not agree."],
     )
     office: Literal["soffice", "docker"] = Field(
         default="soffice",
-        description="Converter of office files into slides. `soffice` is the system's LibreOffice, "
-        "sandboxed by systemd. `docker` is upstream's container; upstream supports only the "
-        "container.",
+        description="Program that converts office files to slides. `soffice` is the system's "
+        "LibreOffice, sandboxed by systemd. `docker` is upstream's container. Upstream supports "
+        "only the container.",
         examples=["soffice"],
     )

@@ -36,7 +36,7 @@ LOCAL_PORTS = (
 _ROOMS_NOTES = {
     "nextcloud": "rooms are in Nextcloud",
     "greenlight": "rooms are in Greenlight",
-    "none": "its API: bbb-conf --secret",
+    "none": "to see the API secret, run bbb-conf --secret on this node",
 }
 
 

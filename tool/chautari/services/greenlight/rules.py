@@ -19,6 +19,6 @@ def check_rooms_are_in_greenlight(region: Region, _: Pins) -> Iterator[Finding]:
     if region.nodes_running(NAME) and rooms != NAME:
         yield (
             service_path(region, NAME),
-            f"the rooms are in {rooms}; write bigbluebutton: {{rooms: greenlight}}, or remove "
-            "greenlight here",
+            f"greenlight has no effect with rooms: {rooms}; write bigbluebutton: "
+            "{rooms: greenlight}, or remove greenlight from this node",
         )

@@ -13,13 +13,13 @@ SECRETS = (
     SecretSpec(
         "greenlight_admin_password",
         "greenlight",
-        "first administrator of Greenlight",
+        "initial password of Greenlight's first administrator",
         generate_strong,
     ),
     SecretSpec(
         "greenlight_database_password",
         "greenlight",
-        "Greenlight's database role",
+        "password of Greenlight's database role",
         generate_lowercase,
     ),
     SecretSpec(

@@ -15,18 +15,18 @@ class Greenlight(StrictModel):
 
     host: Label = Field(
         default="lobby",
-        description="First part of the service's name, before the region's domain.",
+        description="First part of the service's DNS name, before the region's domain.",
         examples=["lobby"],
     )
     version: ImageVersion | None = Field(
         default=None,
-        description="Release to run; by default the newest pinned one.",
+        description="Release to run; by default the newest pinned release.",
         examples=["3.8.2.4"],
     )
     registration: Literal["invite", "approval", "open"] = Field(
         default="invite",
-        description="Who gets an account: people who were invited, people whom an administrator "
-        "approves, or everyone.",
+        description="Who gets an account: invited people (`invite`), people whom an administrator "
+        "approves (`approval`), or everyone (`open`).",
         examples=["approval"],
     )
     admin: Email | None = Field(

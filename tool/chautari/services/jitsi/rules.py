@@ -19,12 +19,16 @@ def check_members_can_start_a_meeting(region: Region, _: Pins) -> Iterator[Findi
     jitsi = region.settings_of(Jitsi)
     path = field_path(region, "jitsi", "members")
     if jitsi.access == "members" and not jitsi.members:
-        yield path, "no member can start a meeting; name at least one: jitsi: {members: [ana]}"
+        yield (
+            path,
+            "there are no members who can start a meeting; add at least one: "
+            "jitsi: {members: [ana]}",
+        )
     if jitsi.access == "open" and jitsi.members:
-        yield path, "`members` has no effect where access is open; remove one of the two"
+        yield path, "`members` has no effect if access is open; remove one of these settings"
     for index, name in enumerate(jitsi.members):
         if name == CHECK_ACCOUNT or name in jitsi.members[:index]:
-            why = "belongs to the checks" if name == CHECK_ACCOUNT else "is a member already"
+            why = "is reserved for checks" if name == CHECK_ACCOUNT else "is already a member"
             yield (*path, index), f"{name} {why}; choose another name"
 
 
@@ -36,10 +40,10 @@ def check_bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Find
         if not meeting:
             yield (
                 path,
-                "a bridge requires jitsi, which no node runs; add jitsi to a node's services",
+                "jitsi-bridge requires jitsi, but no node runs jitsi; add jitsi to a node",
             )
         elif name in meeting:
-            yield path, "jitsi has its own bridge; remove jitsi-bridge from this node"
+            yield path, "jitsi already includes a bridge; remove jitsi-bridge from this node"
 
 
 def check_relays_need_another_bridge(region: Region, _: Pins) -> Iterator[Finding]:
@@ -47,7 +51,7 @@ def check_relays_need_another_bridge(region: Region, _: Pins) -> Iterator[Findin
     if region.settings_of(Jitsi).relays and not region.nodes_running("jitsi-bridge"):
         yield (
             ("services", "jitsi", "relays"),
-            "relays connect several bridges, but there is only one; add another node with "
+            "relays connect several bridges, but the region has only one; add another node with "
             "jitsi-bridge",
         )
 

@@ -15,14 +15,14 @@ BRIDGE_PASSWORD = SecretSpec(
     "jitsi_bridge_password", "jitsi", "password of the video bridges' account", also_for=_BRIDGES
 )
 KEY = SecretSpec(
-    "jitsi_key", "jitsi", "key of Jitsi's XMPP server", generate_rsa_key, _BRIDGES,
-    pattern=PRIVATE_KEY, form="a private RSA key in PEM form",
+    "jitsi_key", "jitsi", "private key of Jitsi's XMPP server", generate_rsa_key, _BRIDGES,
+    pattern=PRIVATE_KEY, form="a private RSA key in PEM format",
 )  # fmt: skip
 SECRETS = (
-    SecretSpec("jitsi_focus_password", "jitsi", "password of Jicofo's account at the XMPP server"),
+    SecretSpec("jitsi_focus_password", "jitsi", "password of Jicofo's account on the XMPP server"),
     BRIDGE_PASSWORD,
     KEY,
-    SecretSpec("jitsi_turn_secret", "jitsi", "key that TURN credentials are made from"),
+    SecretSpec("jitsi_turn_secret", "jitsi", "key from which TURN credentials are generated"),
     SecretSpec("jitsi_check_password", "jitsi", "password of the account for checks"),
 )
 _FROM = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -31,7 +31,9 @@ _UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)
 
 def member_password_spec(name: str) -> SecretSpec:
     """Return the secret that the member called `name` logs in with."""
-    return SecretSpec(f"{MEMBER_PREFIX}{name}", "jitsi", f"login `{name}` of Jitsi Meet")
+    return SecretSpec(
+        f"{MEMBER_PREFIX}{name}", "jitsi", f"password of the Jitsi Meet member `{name}`"
+    )
 
 
 @functools.cache  # OpenSSL checks the key for 100 ms, for the meeting node and for each bridge

@@ -15,31 +15,31 @@ class Jitsi(StrictModel):
 
     host: Label = Field(
         default="meet",
-        description="First part of the service's name, before the region's domain.",
+        description="First part of the service's DNS name, before the region's domain.",
         examples=["meet"],
     )
     version: str | None = Field(
         default=None,
         pattern=r"^2\.0\.[0-9]{4,6}$",
-        description="Release of the package `jitsi-meet`; by default the one this version of "
-        "Chautari was tested with.",
+        description="Release of the package `jitsi-meet`; by default the release that this "
+        "version of Chautari was tested with.",
         examples=["2.0.11248"],
     )
     access: Literal["members", "open"] = Field(
         default="members",
-        description="Who starts a meeting: with `members`, members log in and guests wait for "
-        "one of them; with `open`, anyone.",
+        description="Who may start a meeting. With `members`, members log in, and guests wait for "
+        "a member. With `open`, anyone may start a meeting.",
         examples=["members"],
     )
     members: tuple[Name, ...] = Field(
         default=(),
         description="Names of the people who may start meetings if `access` is `members`. The "
-        "password of each is the secret `jitsi_member_NAME`.",
+        "password of each member is the secret `jitsi_member_NAME`.",
         examples=[["ana", "luz"]],
     )
     relays: bool = Field(
         default=False,
-        description="Lets one meeting use several bridges, which forward media to each other; "
-        "needs nodes with `jitsi-bridge`.",
+        description="Whether one meeting may use several bridges, which then forward media to each "
+        "other. This requires nodes with `jitsi-bridge`.",
         examples=[True],
     )

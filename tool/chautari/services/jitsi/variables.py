@@ -120,6 +120,6 @@ def release_and_login(context: NodeContext) -> ReleaseAndLogin:
     settings = context.region.settings_of(Jitsi)
     version = packages.version_to_install(context)
     if settings.access == "open":
-        return ReleaseAndLogin(version, note="anyone starts a meeting")
+        return ReleaseAndLogin(version, note="anyone can start a meeting")
     note = f"passwords: deploy secrets show {context.region.region} {MEMBER_PREFIX}NAME"
     return ReleaseAndLogin(version, ", ".join(settings.members), note)

@@ -64,7 +64,7 @@ class XMPPOverBosh:
             " xmlns:xmpp='urn:xmpp:xbosh'"
         )
         self.sid = body.get("sid", "")
-        assert self.sid, f"no session with {domain}: {body.attrib}"
+        assert self.sid, f"{domain} did not open a BOSH session: {body.attrib}"
 
     def send(self, text: str) -> None:
         """Send one stanza."""
@@ -111,7 +111,7 @@ class XMPPOverWebsocket:
         )
         self.file = self.stream.makefile("rb")
         first = self.file.readline().decode().strip()
-        assert " 101 " in f"{first} ", f"no websocket at {host}{path}: {first}"
+        assert " 101 " in f"{first} ", f"{host}{path} did not open a websocket: {first}"
         while self.file.readline().strip():
             pass
 
@@ -132,7 +132,7 @@ class XMPPOverWebsocket:
         """Return the next stanza."""
         while True:
             head = self.file.read(2)
-            assert len(head) == 2, "the websocket was closed"
+            assert len(head) == 2, "the server closed the websocket"
             size = head[1] & 0x7F
             if size == 126:
                 size = struct.unpack(">H", self.file.read(2))[0]
@@ -174,7 +174,7 @@ class Participant:
             for stanza in self._incoming_stanzas():
                 if matches(stanza):
                     return stanza
-        raise AssertionError(f"{self.domain} did not answer within {WAIT_SECONDS} s")
+        raise AssertionError(f"{self.domain} did not respond within {WAIT_SECONDS} s")
 
     def _incoming_stanzas(self) -> Iterator[ET.Element]:
         yield from self.connection.receive()
@@ -252,4 +252,4 @@ def error_name(stanza: ET.Element) -> str:
     """Return the name of the error that a stanza carries."""
     names = [item.tag for item in stanza.iter() if item.tag.startswith(f"{{{STANZAS}}}")]
     kinds = [name.rpartition("}")[2] for name in names]
-    return next((kind for kind in kinds if kind != "text"), "an error without a name")
+    return next((kind for kind in kinds if kind != "text"), "an unnamed error")

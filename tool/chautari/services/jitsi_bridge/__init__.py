@@ -11,7 +11,7 @@ from chautari.services.jitsi.secrets import BRIDGE_PASSWORD, KEY
 SERVICE = Service(
     name="jitsi-bridge",
     title="Video bridge of Jitsi Meet",
-    summary="an additional bridge for larger meetings",
+    summary="an additional video bridge for larger meetings",
     page="jitsi",
     roles=("repository", "videobridge"),
     packages=PACKAGES,

@@ -41,7 +41,7 @@ def app_variables(context: NodeContext, version: str) -> Variables:
         artifact = context.endpoints.artifacts.get(name) or pin
         reason = context.endpoints.missing.get(name)
         if artifact is None or not artifact.sha256:
-            reason = reason or f"no release of it is pinned for Nextcloud {version}"
+            reason = reason or f"no release of this app is pinned for Nextcloud {version}"
         if artifact is None or reason:
             missing.append({"name": name, "reason": reason})
         else:

@@ -26,7 +26,8 @@ def check_release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[F
     known = ", ".join(sorted(known_pins, reverse=True))
     yield (
         VERSION_PATH,
-        f"no checksum is known for {version}; choose one of {known}, or pin it in artifacts.lock",
+        f"no checksum is known for Nextcloud {version}; choose one of {known}, or pin {version} in "
+        "artifacts.lock",
     )
 
 
@@ -40,8 +41,8 @@ def check_release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
         if os in PHP_OF and not releases.supports_os(version, os):
             yield (
                 VERSION_PATH,
-                f"{version} does not support PHP {php_version_text(os)} of {os}; choose "
-                f"{releases.newest_for_os(os).version} or another OS",
+                f"Nextcloud {version} does not support PHP {php_version_text(os)}, which {os} has; "
+                f"choose Nextcloud {releases.newest_for_os(os).version} or another OS",
             )
 
 

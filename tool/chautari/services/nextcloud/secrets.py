@@ -5,7 +5,7 @@ from __future__ import annotations
 from chautari.services.secret_spec import SecretSpec
 
 SECRETS = (
-    SecretSpec("nextcloud_admin_password", "nextcloud", "login `admin` of Nextcloud"),
-    SecretSpec("nextcloud_database_password", "nextcloud", "Nextcloud's database role"),
+    SecretSpec("nextcloud_admin_password", "nextcloud", "password of Nextcloud's login `admin`"),
+    SecretSpec("nextcloud_database_password", "nextcloud", "password of Nextcloud's database role"),
     SecretSpec("nextcloud_check_password", "nextcloud", "password of the account for checks"),
 )

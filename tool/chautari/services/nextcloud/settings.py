@@ -17,7 +17,7 @@ class Nextcloud(StrictModel):
 
     host: Label = Field(
         default="cloud",
-        description="First part of the service's name, before the region's domain.",
+        description="First part of the service's DNS name, before the region's domain.",
         examples=["cloud"],
     )
     version: Version | None = Field(
@@ -27,7 +27,7 @@ class Nextcloud(StrictModel):
         examples=["35.0.1"],
     )
     quota: Size = Field(
-        default="5 GB", description="Storage each new account gets.", examples=["5 GB"]
+        default="5 GB", description="Storage that each new account gets.", examples=["5 GB"]
     )
     apps: tuple[NextcloudApp, ...] = Field(
         default=("calendar", "contacts", "deck", "tasks"),

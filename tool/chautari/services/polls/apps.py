@@ -67,7 +67,7 @@ APPS: dict[str, PollApp] = {
         ),
         roles=("nginx", "tls", "mariadb", "php"),
         databases={"mariadb": ("framadate",)},
-        secrets={"framadate_admin_password": "login `admin` of Framadate's administration"},
+        secrets={"framadate_admin_password": "password of Framadate's login `admin`"},
         translations=Translations(
             "1.1.19", "locale/*.json", split_translation_names("fr ar br ca de eo es gl it nl oc")
         ),
@@ -82,5 +82,5 @@ APPS: dict[str, PollApp] = {
 def check_app_name(value: str) -> str:
     """Return `value` when it names an app that can run the polls."""
     if value not in APPS:
-        raise ValueError(f"{value!r} is not known; choose: {', '.join(APPS)}")
+        raise ValueError(f"{value!r} is not a valid value; choose one of: {', '.join(APPS)}")
     return value

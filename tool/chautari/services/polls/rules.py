@@ -28,7 +28,7 @@ def check_release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[F
     yield (
         field_path(region, NAME, "version"),
         f"no checksum is known for {app.title} {version}; download it over two different "
-        f"connections{source} and compare; then pin it in artifacts.lock: "
+        f"connections{source} and compare the files; then pin the release in artifacts.lock: "
         f"{settings.app}: {{{version}: {{url: …, sha256: …}}}}",
     )
 
@@ -42,8 +42,8 @@ def check_app_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
             supported = " or ".join(os for os in PHP_OF if app.supports_os(os))
             yield (
                 ("nodes", name, "os"),
-                f"{app.title} does not support PHP {php_version_text(os)} of {os}; "
-                f"place polls on a node with os: {supported}",
+                f"{app.title} does not support PHP {php_version_text(os)}, which {os} has; "
+                f"move polls to a node with os: {supported}",
             )
 
 

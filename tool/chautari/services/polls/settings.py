@@ -23,17 +23,19 @@ class Polls(StrictModel):
 
     app: PollAppName = Field(
         default="framadate",
-        description="App that runs the polls; names and node lists do not depend on it.",
+        description="App that runs the polls. The DNS name and the nodes' `services` lists are the "
+        "same for every app.",
         examples=["framadate"],
     )
     host: Label = Field(
         default="polls",
-        description="First part of the service's name, before the region's domain.",
+        description="First part of the service's DNS name, before the region's domain.",
         examples=["polls"],
     )
     version: Version | None = Field(
         default=None,
-        description="Release to run, pinned in `artifacts.lock`; by default the newest known one.",
+        description="Release to run, which must be pinned in `artifacts.lock`; by default the "
+        "newest known release.",
         examples=["1.1.19"],
     )
     keep_days: int = Field(
@@ -41,13 +43,14 @@ class Polls(StrictModel):
         ge=1,
         le=3650,
         strict=True,
-        description="Days a poll is kept after its last day; then it is deleted with its votes.",
+        description="Number of days for which a poll is kept after its last day. Then the poll and "
+        "its votes are deleted.",
         examples=[30],
     )
     admin_from_outside: bool = Field(
         default=False,
         strict=True,
-        description="Whether the administration page, always behind a login, is reachable from "
-        "outside the node.",
+        description="Whether the administration page is reachable from outside the node. The page "
+        "always requires a login.",
         examples=[False],
     )

@@ -7,14 +7,17 @@ from chautari.services.secret_spec import SecretSpec, generate_lowercase, genera
 POOL_SECRET = SecretSpec(
     "scalelite_secret",
     "scalelite",
-    "key of the API of the pool of servers",
+    "key for the API of the server pool",
     generate_lowercase,
     also_for=("nextcloud", "greenlight"),
 )
 SECRETS = (
     POOL_SECRET,
     SecretSpec(
-        "scalelite_database_password", "scalelite", "Scalelite's database role", generate_lowercase
+        "scalelite_database_password",
+        "scalelite",
+        "password of Scalelite's database role",
+        generate_lowercase,
     ),
     SecretSpec(
         "scalelite_key",

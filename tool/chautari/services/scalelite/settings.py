@@ -9,10 +9,10 @@ from chautari.region.field_types import ImageVersion
 
 
 class Scalelite(StrictModel):
-    """A pool of several BigBlueButton servers, which answer under one common name."""
+    """A pool of several BigBlueButton servers behind one DNS name."""
 
     version: ImageVersion | None = Field(
         default=None,
-        description="Release to run; by default the newest pinned one.",
+        description="Release to run; by default the newest pinned release.",
         examples=["1.8.5"],
     )
