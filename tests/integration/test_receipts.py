@@ -84,7 +84,7 @@ def test_drift_is_mailed_once(proof: Proof) -> None:
         time.sleep(1)
     found = [mail for mail in mails if "something changed" in mail["subject"]]
     assert len(found) == 1
-    assert "nftables.service: active is inactive, was active" in json.dumps(found)
+    assert "nftables.service: state changed from active to inactive" in json.dumps(found)
     assert proof.deploy("region", "--no-checks", "--node", "ground").code == 0
 
 

@@ -38,11 +38,11 @@ def test_a_cleaned_directory_on_the_disk_passes() -> None:
 @pytest.mark.parametrize(
     ("answers", "message"),
     [
-        ({"mounts": []}, "/tmp of greenlight is in memory"),
+        ({"mounts": []}, "/tmp in the container greenlight is in memory"),
         ({"mounts": [MOUNT | {"Source": "/elsewhere"}]}, "/elsewhere"),
         ({"kind": "tmpfs"}, "is in memory"),
-        ({"mode": 0o755}, "has the mode 755"),
-        ({"above": 0o755}, "other accounts can reach it"),
+        ({"mode": 0o755}, "the owner root and the mode 755"),
+        ({"above": 0o755}, "has the mode 755, not 700"),
         ({"old": f"{PATH}/RackMultipart1"}, "older than two days"),
     ],
 )  # fmt: skip

@@ -87,15 +87,15 @@ def test_violations_is_empty_for_the_intermediate_profile(server: Server) -> Non
 @pytest.mark.parametrize(
     ("wrong", "labels"),
     [
-        ({"suites": f"{SUITES}:ECDHE-RSA-AES256-SHA384"}, ["suites outside the profile"]),
-        ({"suites": f"{SUITES}:AES128-SHA"}, ["suites outside the profile"]),
-        ({"suites": f"{SUITES}:AES128-GCM-SHA256"}, ["suites outside the profile"]),
+        ({"suites": f"{SUITES}:ECDHE-RSA-AES256-SHA384"}, ["cipher suites outside the profile"]),
+        ({"suites": f"{SUITES}:AES128-SHA"}, ["cipher suites outside the profile"]),
+        ({"suites": f"{SUITES}:AES128-GCM-SHA256"}, ["cipher suites outside the profile"]),
         ({"group": "X448"}, ["group X448"]),
         ({"group": "ffdhe2048"}, ["group ffdhe2048"]),
         ({"group": ""}, ["group X448", "group P-521"]),
         (
             {"suites": "ALL:@SECLEVEL=0", "oldest": ssl.TLSVersion.TLSv1},
-            ["TLS 1.0", "TLS 1.1", "suites outside the profile"],
+            ["TLS 1.0", "TLS 1.1", "cipher suites outside the profile"],
         ),
     ],
 )
@@ -108,7 +108,10 @@ def test_violations_names_what_a_server_accepts(
 
 @pytest.mark.parametrize(
     ("settings", "labels"),
-    [({}, []), ({"suites": f"{SUITES}:AES128-SHA", "group": "X448"}, ["suites outside", "group"])],
+    [
+        ({}, []),
+        ({"suites": f"{SUITES}:AES128-SHA", "group": "X448"}, ["cipher suites outside", "group"]),
+    ],
 )
 def test_violations_asks_for_tls_first(
     server: Server, settings: dict[str, object], labels: list[str]

@@ -50,7 +50,7 @@ def test_node_without_changes_is_up_to_date(
 def test_bare_machine_has_no_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     node = found(tmp_path, monkeypatch, None, Silent("", NO_PYTHON))
     assert node.ok
-    assert node.describe().startswith("bog1: Nothing was deployed here yet")
+    assert node.describe().startswith("bog1: Nothing has been deployed here yet")
 
 
 @pytest.mark.parametrize(("stderr", "message"), [("a\ntimed out", "timed out"), ("", "no answer")])

@@ -47,7 +47,7 @@ def say(_: str) -> None:
 def test_unknown_node_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as refused:
         Request(load_sample_region(tmp_path), "deploy", ("bog9",)).node_names()
-    assert str(refused.value) == "no node 'bog9' in this region\n  Fix: use one of: bog1, med1"
+    assert str(refused.value) == "this region has no node 'bog9'\n  Fix: use one of: bog1, med1"
 
 
 def test_request_without_names_means_all_nodes(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_report_names_os_substitutes(tmp_path: Path) -> None:
         {
             "name": "ubuntu-22.04",
             "version": "on bog1",
-            "reason": "a container of debian-12 replaces it",
+            "reason": "a container with debian-12 replaces it",
         }
     ]
 

@@ -50,9 +50,9 @@ def test_only_what_lies_in_the_home_is_given_back(
     # The highest folder of that owner, so that nothing below it is refused next.
     assert taken.fix.endswith(f"sudo chown -R $(id -un): {home}/.local")
     for path in (home, "/", "/etc/x", "/var/lib/y/z", tmp_path / "other", "x"):
-        assert unusable_file_error(path, refused).fix.startswith("see who may use it: ls -ld "), (
-            path
-        )
+        assert unusable_file_error(path, refused).fix.startswith(
+            "check its owner and permissions: ls -ld "
+        ), path
 
 
 def test_all_that_is_taken_from_the_home_is_named_at_once(

@@ -163,7 +163,9 @@ def test_failure_names_the_failed_items_of_a_loop(run: PlaybookRun) -> None:
 
 
 def test_failure_hides_the_output_of_a_no_log_task(run: PlaybookRun) -> None:
-    assert failure(run, "secret")["message"] == "its output is hidden, since it may hold a secret"
+    assert (
+        failure(run, "secret")["message"] == "its output is hidden because it may contain a secret"
+    )
     assert "canary" not in json.dumps(run.events())
 
 

@@ -34,7 +34,7 @@ def drift_text(state: Path) -> str:
 
 
 def test_drift_of_a_node_without_a_deploy_is_empty(state: Path) -> None:
-    assert drift_text(state).startswith("Nothing was deployed here yet")
+    assert drift_text(state).startswith("Nothing has been deployed here yet")
     assert drift.main([], state) == 0
 
 
@@ -65,7 +65,7 @@ def test_drift_of_an_unchanged_node_names_the_last_deploy(
 ) -> None:
     write_role_receipt(state, path_item(write_file(tmp_path / "x")))
     assert drift.main([], state) == 0
-    assert capsys.readouterr().out.startswith("Nothing changed since the deploy of 2")
+    assert capsys.readouterr().out.startswith("Nothing has changed since the deploy of 2")
 
 
 def test_drift_groups_changes_by_role(
@@ -80,7 +80,12 @@ def test_drift_groups_changes_by_role(
     assert drift.main([], state) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Changed since the deploy of ")
-    assert lines[1:] == ["a", f"  {one}: is missing", "b", f"  {two}: its mode is 0600, was 0644"]
+    assert lines[1:] == [
+        "a",
+        f"  {one}: is missing",
+        "b",
+        f"  {two}: its mode changed from 0644 to 0600",
+    ]
 
 
 def test_drift_shows_the_diff_of_a_world_readable_file(state: Path, tmp_path: Path) -> None:
@@ -163,7 +168,7 @@ def test_drift_reports_an_unreadable_receipt_with_the_next_step(
     assert drift.main([], state) == 1
     first, role, text = capsys.readouterr().out.splitlines()
     assert (first, role) == ("Changed since the last deploy:", "web")
-    assert "its receipt is damaged or missing" in text and "deploy the region again" in text
+    assert "its receipt is damaged or missing" in text and "Deploy the region again" in text
 
 
 def test_drift_ignores_a_removed_role(state: Path) -> None:

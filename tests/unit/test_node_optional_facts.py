@@ -110,8 +110,8 @@ def test_changed_fact_runs_only_roles_that_declare_it(tmp_path: Path, now: dict[
     found = receipts.roles_to_run(tmp_path, roles)
     assert {role: [reason_text(why) for why in reasons] for role, reasons in found.items()} == {
         "turn": [
-            "the node's list of addresses was 10.0.0.5, is 10.0.0.9, 10.0.0.10",
-            "the node's address was 10.0.0.5, is 10.0.0.9",
+            "the node's list of addresses changed from 10.0.0.5 to 10.0.0.9, 10.0.0.10",
+            "the node's address changed from 10.0.0.5 to 10.0.0.9",
         ]
     }
     [drifted] = receipts.drift_reasons(
@@ -139,7 +139,7 @@ def test_receipt_without_a_declared_fact_is_outdated(tmp_path: Path, now: dict[s
     """A receipt of an earlier version holds no addresses."""
     write_receipt(tmp_path, inputs("turn"), record())
     [found] = receipts.roles_to_run(tmp_path, [inputs("turn", facts=["default_ipv4"])])["turn"]
-    assert reason_text(found) == "it uses facts of the machine that its receipt does not record"
+    assert reason_text(found) == "it uses facts about the machine that its receipt does not contain"
 
 
 def test_receipt_holds_the_address_from_before_the_run(tmp_path: Path, now: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ def test_role_that_did_not_complete_gets_no_receipt(state: Path, file: Path) -> 
     [
         ({}, {}, ""),
         ({}, {"untracked": [COMMAND]},
-         "the changes of task 'Run it' are not known (a command's changes cannot be tracked)"),
+         "the changes made by task 'Run it' are not known (a command's changes cannot be tracked)"),
         ({"tracked_by": {"run_it": ["rules"]}}, {"untracked": [COMMAND]}, ""),
         ({"tracked_by": {"another": ["rules"]}}, {"untracked": [COMMAND]}, "Run it"),
         ({}, {"rescued": ["Ask"]}, "the task 'Ask' did not succeed"),
@@ -80,7 +80,7 @@ def test_file_changed_after_its_task_makes_the_receipt_incomplete(state: Path, f
     assert write_receipt(state, inputs(), record(path_item(file, sha1=wrote))) == ""
     write_file(file, "another program was quicker\n")
     why = write_receipt(state, inputs(), record(path_item(file, sha1=wrote)))
-    assert why == f"{file} was changed by something else after the role wrote it"
+    assert why == f"{file} was changed by another program or person after the role wrote it"
     assert reason_codes(state) == ["receipt_incomplete"]
 
 

@@ -165,7 +165,7 @@ def test_roles_run_when_the_memory_of_the_machine_changed(
     monkeypatch.setattr(resource_states, "machine_facts", lambda _: now)
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
     assert (found["code"], found["data"]["fact"]) == ("machine_changed", "memory_mb")
-    assert reason_text(found).endswith(", is 1")
+    assert reason_text(found).endswith(" to 1")
 
 
 def test_full_runs_every_role_and_names_differences(state: Path, file: Path) -> None:

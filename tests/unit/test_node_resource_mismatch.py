@@ -145,7 +145,7 @@ def test_restarting_service_keeps_the_receipt_incomplete(
     assert receipts.roles_to_run(state, [inputs()]) == {}
     systemctl_output.write_text(SHOWN.format("activating") + f"SubState={sub}\n")
     [found] = receipts.roles_to_run(state, [inputs()])["web"]
-    assert reason_text(found) == "x.service: active is restarting, was active"
+    assert reason_text(found) == "x.service: state changed from active to restarting"
 
 
 @pytest.mark.parametrize("sub", ["", "SubState=running\n"])

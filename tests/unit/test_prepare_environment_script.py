@@ -69,7 +69,7 @@ def test_marker_equals_the_digest_that_a_shell_computes(folder: Path) -> None:
 def test_truncated_list_installs_nothing(folder: Path) -> None:
     done = run(folder, LIST[:10])
     assert done.returncode == 1
-    assert done.stderr.endswith("arrived incomplete. Deploy again.\n")
+    assert done.stderr.endswith("part of the list of Python packages. Deploy again.\n")
     assert not (folder / "venv").exists()
 
 
@@ -168,7 +168,7 @@ def test_pip_continues_within_a_package_where_it_can(folder: Path, known: bool) 
 
 @pytest.mark.parametrize(
     ("content", "holder"),
-    [("bo from med1 since 14:05 UTC\n", "bo from med1 since"), ("", "another operator")],
+    [("bo from med1 at 14:05 UTC\n", "bo from med1 at"), ("", "another operator")],
 )
 def test_preparation_names_the_holder_when_the_wait_ends(
     folder: Path, content: str, holder: str
@@ -191,7 +191,7 @@ def test_lock_names_its_holder_only_while_it_is_held(folder: Path) -> None:
     pip(folder.parent, f"cat {folder}/prepare.lock >> {folder.parent}/shown")
     assert run(folder).returncode == 0
     shown = (folder.parent / "shown").read_text()
-    assert re.fullmatch(r"(ana's cat from \$HOME since \d\d:\d\d UTC\n)+", shown)
+    assert re.fullmatch(r"(ana's cat from \$HOME at \d\d:\d\d UTC\n)+", shown)
     assert (folder / "prepare.lock").read_text() == ""
 
 

@@ -353,6 +353,6 @@ def test_interrupted_installation_is_finished_before_python_is_installed(
     orders = {"requirements": "", "marker": "marker", "operator": "ana"}
     worker._add_installation_steps(None, None, "python3", orders)
     assert names[:3] == [
-        "Read the lists of packages", "Complete an interrupted installation",
+        "Update the package lists", "Complete an interrupted installation",
         "Install Python",
     ]  # fmt: skip

@@ -212,7 +212,7 @@ def test_disconnected_machine_is_not_prepared_and_blocks_no_other(
     found = work({("n1", part): error})
     assert kinds(found) == ["prepared", "failed", "prepared"]
     assert found["n1"]["task"] in (
-        "Read the lists of packages", "Install Python", "Install the environment for Ansible",
+        "Update the package lists", "Install Python", "Install the environment for Ansible",
     )  # fmt: skip
     assert found["n1"]["message"] or found["n1"]["code"] in ("no_result", "packages_unreadable")
 

@@ -30,7 +30,7 @@ def test_run_never_uses_a_shell() -> None:
 def test_failed_command_is_reported_with_code_and_last_lines() -> None:
     with pytest.raises(ProcessError) as failed:
         run(["sh", "-c", "echo why >&2; exit 3"])
-    assert str(failed.value) == "`sh -c 'echo why >&2; exit 3'` ended with code 3: why"
+    assert str(failed.value) == "`sh -c 'echo why >&2; exit 3'` exited with code 3: why"
     assert (failed.value.code, failed.value.exit_code) == (3, 1)
 
 
@@ -54,7 +54,7 @@ def test_missing_command_is_an_expected_error() -> None:
 
 
 def test_command_is_killed_after_the_timeout() -> None:
-    with pytest.raises(ProcessError, match="did not end in time: begun") as failed:
+    with pytest.raises(ProcessError, match="did not finish in time: begun") as failed:
         run(["sh", "-c", "echo begun; exec sleep 60"], timeout=0.2)
     assert failed.value.code is None
 
@@ -68,7 +68,7 @@ def test_command_of_root_that_cannot_be_killed_is_left_to_end(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(subprocess.Popen, "send_signal", refuse)
-    with pytest.raises(ProcessError, match="did not end in time: begun"):
+    with pytest.raises(ProcessError, match="did not finish in time: begun"):
         run(["sh", "-c", "echo begun; sleep 1"], timeout=0.2)
 
 
@@ -77,7 +77,7 @@ def test_command_that_prints_without_end_is_killed(
     stream: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "MAX_OUTPUT", 100_000)
-    with pytest.raises(ProcessError, match="printed too much: ") as failed:
+    with pytest.raises(ProcessError, match="printed too much output: ") as failed:
         run(["sh", "-c", f"exec yes >&{stream}"], check=False, timeout=60)
     assert failed.value.code is None
     assert len(failed.value.stdout) + len(failed.value.stderr) <= 100_000
@@ -94,7 +94,7 @@ def test_run_does_not_wait_for_children_of_a_killed_command(
 ) -> None:
     monkeypatch.setattr(process, "LAST_WORDS", 0.1)
     began = time.monotonic()
-    with pytest.raises(ProcessError, match="did not end in time: begun"):
+    with pytest.raises(ProcessError, match="did not finish in time: begun"):
         run(["sh", "-c", "echo begun; sleep 20 & sleep 20"], timeout=0.2)
     assert time.monotonic() - began < 15
 
@@ -115,7 +115,7 @@ def test_reader_of_a_killed_command_takes_nothing_from_the_next_one(
 
     monkeypatch.setattr(process, "LAST_WORDS", 0.1)
     monkeypatch.setattr(os, "read", read_late)
-    with pytest.raises(ProcessError, match="did not end in time: begun"):
+    with pytest.raises(ProcessError, match="did not finish in time: begun"):
         run(["sh", "-c", "echo begun; sleep 3 & sleep 20"], timeout=0.4)
     stream = RunningCommand(["sh", "-c", "sleep 1; echo whole"])
     assert list(stream) == ["whole"]

@@ -28,7 +28,7 @@ from chautari.report.model import Failure
         ("curl: (6) Could not resolve host: download.nextcloud.com", "no_name_resolution"),
         ("OSError: [Errno 12] Cannot allocate memory", "out_of_memory"),
         ("non-zero return code\nKilled", "out_of_memory"),
-        ("Another preparation is running (started by ana from bog since 14:05 UTC). Wait",
+        ("Another preparation is running (started by ana from bog at 14:05 UTC). Wait",
          "other_run"),
         ("sudo: a password is required", ""),
         ("the job was Killed by its owner", ""),

@@ -36,7 +36,9 @@ def test_exhausted_limit_is_named_with_the_command_that_raises_it(
     monkeypatch.setattr(privileges, "is_root", lambda: False)
     monkeypatch.setattr(capacity, "_read_sysctl", lambda _: 128)
     monkeypatch.setattr(capacity, "kernel_limits", lambda _: (INSTANCES,))
-    with pytest.raises(RunFailed, match="no room for 21 more containers: 20 of 168 ") as failed:
+    with pytest.raises(
+        RunFailed, match="cannot run 21 more containers: 168 inotify instances needed, 20 free "
+    ) as failed:
         capacity.require_room_for_containers(21, 0, ("podman",))
     assert failed.value.fix == (
         "echo fs.inotify.max_user_instances=512 "
@@ -58,7 +60,7 @@ def test_disk_of_containers_is_compared_with_what_they_need(
     monkeypatch.setattr(capacity, "container_store", lambda _: Path("/store"))
     monkeypatch.setattr(capacity, "free_bytes_in_store", lambda _: 10**9)
     capacity.require_room_for_containers(1, 0, ("podman",))
-    with pytest.raises(RunFailed, match=r"2\.3 GB are needed .* and 1\.0 GB are free"):
+    with pytest.raises(RunFailed, match=r"need 2\.3 GB in .*, but only 1\.0 GB are free"):
         capacity.require_room_for_containers(2, 2, ("podman",))
 
 

@@ -126,7 +126,7 @@ def test_sandboxed_region_says_how_to_install_the_sandbox(
 ) -> None:
     with pytest.raises(BadInput) as refused:
         ask(load_sample_region(tmp_path, POLLS))
-    assert refused.value.message == "andes has `sandbox:`, but the sandbox is not installed"
+    assert refused.value.message == "andes has `sandbox:`, but the sandbox package is not installed"
     assert INSTALL in refused.value.fix
 
 

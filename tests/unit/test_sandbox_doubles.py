@@ -80,7 +80,7 @@ def test_apps_fit_the_release(archive: Path) -> None:
 
 @pytest.mark.parametrize("version", ["34", "34.0", "34.0.4-rc1", "../34.0.4", ""])
 def test_build_refuses_an_invalid_version(version: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is no Nextcloud version"):
+    with pytest.raises(ValueError, match="is not a Nextcloud version"):
         build_nextcloud(version, tmp_path)
 
 
@@ -130,5 +130,5 @@ def test_framadate_double_calls_itself_a_double() -> None:
 
 @pytest.mark.parametrize("version", ["1.1", "1.1.19-rc1", "../1.1.19", ""])
 def test_framadate_double_refuses_an_invalid_version(version: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is no Framadate version"):
+    with pytest.raises(ValueError, match="is not a Framadate version"):
         build_framadate(version, tmp_path)

@@ -58,7 +58,7 @@ def test_build_is_reproducible(built: dict[str, DebianPackage]) -> None:
 
 @pytest.mark.parametrize("version", ["3.0", "3.0.x", "jammy-300", ""])
 def test_build_refuses_an_invalid_version(version: str) -> None:
-    with pytest.raises(ValueError, match="is no BigBlueButton version"):
+    with pytest.raises(ValueError, match="is not a BigBlueButton version"):
         packages(version)
 
 
@@ -146,7 +146,7 @@ def test_lists_are_replaced_and_mappings_merged(tmp_path: Path) -> None:
     assert settings.value(found, "mediasoup.worker.rtcMaxPort") == 32768
     assert settings.value(found, "mediasoup.nowhere.at") is None
     over.write_text("- a list\n")
-    with pytest.raises(WrongSettings, match="a mapping is wanted"):
+    with pytest.raises(WrongSettings, match="expected a mapping"):
         settings.tree(default, over)
     over.write_text("mediasoup: {")
     with pytest.raises(WrongSettings, match=r"production\.yml"):

@@ -190,7 +190,7 @@ def test_guests_wait_when_the_region_requires_it(
     _create(server, meetingID="room")
     given = {"meetingID": "room", "fullName": "Eva", "role": "VIEWER", "guest": "true"}
     guest = server.call("join", **given).headers["Location"]
-    assert "waits" in server.open(guest).body
+    assert "is waiting" in server.open(guest).body
     host = server.call("join", meetingID="room", fullName="Ana", role="MODERATOR")
     server.open(host.headers["Location"])
     server.press(host.headers["Location"], "admit")

@@ -49,7 +49,7 @@ def test_local_resolver_is_replaced_by_its_upstream(tmp_path: Path) -> None:
 
 def test_resolver_that_answers_only_itself_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("nameserver 127.0.0.1\n")
-    with pytest.raises(RunFailed, match="answers only this machine"):
+    with pytest.raises(RunFailed, match="accepts requests only from this machine"):
         dns.host_resolv_conf_text((tmp_path / "a",))
 
 

@@ -41,7 +41,7 @@ def test_container_that_stopped_is_named_instead_of_its_server(
 ) -> None:
     monkeypatch.setattr(ports, "_LOOK_SECONDS", 0)
     monkeypatch.setattr(ports, "accepts_connection", lambda *_: False)
-    with pytest.raises(RunFailed, match="the container of the name server stopped") as failed:
+    with pytest.raises(RunFailed, match="the container with the name server stopped") as failed:
         ports.wait_for_port("192.0.2.2", 53, "the name server", container_runs=lambda: False)
     assert "deploy doctor" in failed.value.fix
 

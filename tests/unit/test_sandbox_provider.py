@@ -171,7 +171,9 @@ def test_sandbox_of_another_account_is_not_replaced(
     monkeypatch.setattr(privileges, "require_root_access", lambda: None)
     monkeypatch.setattr(runtime, "require_podman", lambda: None)
     monkeypatch.setattr(runtime, "working_podman_command", lambda: ("podman",))
-    with pytest.raises(BadInput, match=r"another account .* for /home/luz/andes") as refused:
+    with pytest.raises(
+        BadInput, match=r"another account .* for the region in /home/luz/andes"
+    ) as refused:
         api.up(sandbox_spec(load_sample_region(tmp_path, POLLS)), print)
     assert refused.value.fix.endswith("deploy sandbox down andes")
     assert not state.is_sandbox_known("andes")

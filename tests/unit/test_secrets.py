@@ -40,7 +40,7 @@ def test_header_without_an_end_is_refused_at_once(header: bytes, tmp_path: Path)
     key_pair(tmp_path, "ana")
     (tmp_path / "secrets.age").write_bytes(header)
     began = time.monotonic()
-    with pytest.raises(BadInput, match="no complete header"):
+    with pytest.raises(BadInput, match="its age header is missing or incomplete"):
         open_secrets_file(tmp_path / "secrets.age", [tmp_path / "ana"])
     assert time.monotonic() - began < 2
 
@@ -51,7 +51,7 @@ def test_more_keys_than_a_file_can_hold_are_refused(tmp_path: Path) -> None:
     SecretStore({}, ()).save(file, [line] * 200)
     assert open_secrets_file(file, [tmp_path / "ana"]).names == []
     before = file.read_bytes()
-    with pytest.raises(BadInput, match="too many SSH keys"):
+    with pytest.raises(BadInput, match="to too many SSH keys"):
         SecretStore({}, ()).save(file, [line] * 500)
     assert file.read_bytes() == before
 
@@ -93,7 +93,7 @@ def test_missing_user_supplied_secret_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as refused:
         ensure_secrets(found, [tmp_path / "ana"], {})
     assert str(refused.value) == (
-        "the secret mail_relay_password (password at the mail relay) is missing\n"
+        "the secret mail_relay_password (password for the mail relay) is missing\n"
         "  Fix: deploy secrets set andes mail_relay_password"
     )
     assert not found.secrets_file.exists()
@@ -125,7 +125,7 @@ def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as refused:
         open_secrets_file(found.secrets_file, [tmp_path / "eve"])
     assert f"cannot be decrypted with {tmp_path / 'eve'}" in str(refused.value)
-    assert "ask another operator to add your key" in refused.value.fix
+    assert "ask another operator to add your public key" in refused.value.fix
     assert "damaged" not in str(refused.value)
 
 
@@ -135,7 +135,7 @@ def test_damaged_content_is_restored_from_git(tmp_path: Path) -> None:
     found.secrets_file.write_bytes(found.secrets_file.read_bytes()[:-1])
     with pytest.raises(BadInput, match="it is damaged") as refused:
         open_secrets_file(found.secrets_file, [tmp_path / "ana"])
-    assert refused.value.fix == "restore it from git"
+    assert refused.value.fix == "restore the file from git"
 
 
 def test_second_of_two_keys_is_tried(tmp_path: Path) -> None:

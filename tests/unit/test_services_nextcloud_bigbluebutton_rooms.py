@@ -141,5 +141,5 @@ def test_double_of_the_app_names_itself_a_double(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", ["2.9", "v2.9.4", "../2.9.4", ""])
 def test_double_of_the_app_refuses_an_invalid_version(version: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is no version of the app"):
+    with pytest.raises(ValueError, match="is not a version of the app"):
         build_bbb(version, tmp_path)

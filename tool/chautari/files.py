@@ -14,7 +14,7 @@ from typing import Any
 
 from chautari.errors import BadInput
 
-_NO_SUDO = "run the command without sudo; it asks sudo by itself for what needs root"
+_NO_SUDO = "run the command without sudo; it calls sudo itself for the steps that need root"
 
 # What this machine can be short of or forbid; other errors of the operating system are our bugs.
 ENVIRONMENT_ERRORS = frozenset(
@@ -113,7 +113,8 @@ def refuse_home_of_another_account() -> None:
         with contextlib.suppress(OSError, RuntimeError):
             if _owner_uid(Path.home()) == int(person):
                 raise BadInput(
-                    f"files that only root can use would be left in {Path.home()}", fix=_NO_SUDO
+                    f"this command would leave files that only root can use in {Path.home()}",
+                    fix=_NO_SUDO,
                 )
 
 
@@ -138,13 +139,13 @@ def create_private_folder(folder: Path) -> None:
     shown = shlex.quote(str(folder))
     if found.st_uid != os.getuid():
         raise BadInput(
-            f"{folder} belongs to another account, and secrets would be written into it",
-            fix="name a folder of your own, or write without secrets: --no-secrets",
+            f"secrets would be written to {folder}, which belongs to another account",
+            fix="use a folder that belongs to your account, or leave the secrets out: --no-secrets",
         )
     if found.st_mode & 0o022:
         raise BadInput(
-            f"other accounts may write into {folder}, where secrets would be written",
-            fix=f"chmod go-w {shown}, or write without secrets: --no-secrets",
+            f"secrets would be written to {folder}, but other accounts may write there",
+            fix=f"chmod go-w {shown}, or leave the secrets out: --no-secrets",
         )
 
 
@@ -155,12 +156,12 @@ def fix_for_unusable_path(path: Path, code: int | None) -> str:
     if code in (errno.EACCES, errno.EPERM):
         if _is_foreign_owned_in_home(known):
             return _chown_advice(shlex.quote(str(_topmost_folder_of_same_owner(known))))
-        return f"see who may use it: ls -ld {shown}"
+        return f"check its owner and permissions: ls -ld {shown}"
     if code in (errno.ENOSPC, errno.EDQUOT):
-        return f"free some space: df -h {shown}"
+        return f"free some space; to see how much is used: df -h {shown}"
     if code == errno.EROFS:
-        return f"this file system is read-only; see why: findmnt -T {shown}"
-    return f"look at it: ls -ld {shown}"
+        return f"make this file system writable; to see how it is mounted: findmnt -T {shown}"
+    return f"check this path: ls -ld {shown}"
 
 
 def _is_foreign_owned_in_home(path: Path) -> bool:

@@ -45,9 +45,9 @@ class ProcessError(RunFailed):
         `flooded` says that it was killed because it printed too much, not because it took too long.
         """
         self.command, self.code, self.stdout, self.stderr = command, code, stdout, stderr
-        ending = f"ended with code {code}"
+        ending = f"exited with code {code}"
         if code is None:
-            ending = "printed too much" if flooded else "did not end in time"
+            ending = "printed too much output" if flooded else "did not finish in time"
         said = (stderr.strip() or stdout.strip())[-2000:]
         super().__init__(f"`{command}` {ending}" + (f": {said}" if said else ""))
 

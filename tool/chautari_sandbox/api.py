@@ -141,9 +141,9 @@ def _refuse_sandbox_of_another_account(name: str, present: Mapping[str, Existing
         {found.labels.get(podman_commands.OWNER, "") for found in present.values()} - {""}
     )
     raise BadInput(
-        f"a sandbox {name} exists already, which another account of this machine made"
-        + (f" for {', '.join(owners)}" if owners else ""),
-        fix=f"use it there, or remove it: deploy sandbox down {name}",
+        f"the sandbox {name} already exists; another account on this machine created it"
+        + (f" for the region in {', '.join(owners)}" if owners else ""),
+        fix=f"use the sandbox from that account, or remove it: deploy sandbox down {name}",
     )
 
 

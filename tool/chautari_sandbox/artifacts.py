@@ -17,7 +17,10 @@ Builder = Callable[[str, Path], Path]
 Fetcher = Callable[[RequiredArtifact, Path], Path]
 # Releases of services, in whose place a double may stand; apps of theirs have looser names.
 RELEASES = {role.name for service in SERVICES.values() for role in service.own_roles}
-UNPINNED = "its checksum is unknown; pin it in artifacts.lock, or provide it with --mirror"
+UNPINNED = (
+    "its checksum is not pinned; pin the checksum in artifacts.lock, or provide the file with "
+    "--mirror DIR"
+)
 
 
 @dataclass(frozen=True)

@@ -61,13 +61,13 @@ class KernelLimit:
 
     def __str__(self) -> str:
         """Return what is free and needed."""
-        return f"{self.free} of {self.needed} {self.meaning} are free ({self.setting})"
+        return f"{self.needed} {self.meaning} needed, {self.free} free ({self.setting})"
 
     @property
     def fix(self) -> str:
         """Return the command that raises the limit, now and at each boot."""
         if "." not in self.setting:
-            return f"raise {self.setting}, or take another sandbox down: deploy sandbox down NAME"
+            return f"raise {self.setting}, or remove another sandbox: deploy sandbox down NAME"
         value = 1 << (_read_sysctl(self.setting) + self.needed).bit_length()
         file = f"/etc/sysctl.d/60-{self.setting.rpartition('.')[2].replace('_', '-')}.conf"
         save, load = map(privileges.typed_as_root, (f"tee {file}", f"sysctl --load={file}"))
@@ -90,7 +90,7 @@ def require_room_for_containers(containers: int, images: int, base: podman_comma
     for limit in kernel_limits(containers) if containers else ():
         if not limit.ok:
             raise RunFailed(
-                f"this machine has no room for {containers} more containers: {limit}",
+                f"this machine cannot run {containers} more containers: {limit}",
                 fix=limit.fix,
             )
     store = container_store(base)
@@ -98,9 +98,9 @@ def require_room_for_containers(containers: int, images: int, base: podman_comma
     free = free_bytes_in_store(store)
     if free < needed:
         raise RunFailed(
-            f"{needed / 1e9:.1f} GB are needed for {containers} more containers in {store}, "
-            f"and {free / 1e9:.1f} GB are free",
-            fix=f"free some space there: df -h {store}",
+            f"{containers} more containers and their images need {needed / 1e9:.1f} GB in {store}, "
+            f"but only {free / 1e9:.1f} GB are free",
+            fix=f"free some space; to see how much is used: df -h {store}",
         )
 
 
@@ -113,8 +113,8 @@ def require_forwarding() -> None:
     if FORWARDING.read_text().strip() == "0":
         off = file_turning_forwarding_off()
         raise RunFailed(
-            "this machine does not forward packets, so that containers reach no other machine"
-            + (f"; it is turned off in {off}" if off else ""),
+            "this machine does not forward packets, so containers cannot reach other machines"
+            + (f"; forwarding is turned off in {off}" if off else ""),
             fix=privileges.typed_as_root("sysctl -w net.ipv4.ip_forward=1"),
         )
 

@@ -35,8 +35,9 @@ def mirror_option(callback: TakeMirror | None = None) -> click.Option:
 def command() -> None:
     """Manage a region's containers on this machine: its nodes and its simulated internet.
 
-    Containers belong to root. For another account, sudo runs podman; it may ask for a password in
-    the terminal. Keys, state and reports belong to the account that runs the command.
+    The containers belong to root. From any other account, the command runs podman through sudo,
+    which may ask for your password in the terminal. Keys, state and reports belong to the account
+    that runs the command.
     """
 
 
@@ -44,7 +45,10 @@ def command() -> None:
 @region_argument
 @json_option
 def up(name: str, as_json: bool, mirror: Path | None) -> None:
-    """Start the containers. Containers that are running stay as they are."""
+    """Start the containers.
+
+    A running container is replaced only if its image or its settings changed.
+    """
     spec = spec_with_mirror_folder(sandbox_spec(_load_region(name)), mirror)
     state = api.up(spec, lambda text: echo(text, err=True))
     if as_json:
@@ -61,9 +65,9 @@ up.params.append(mirror_option())
 
 @command.command("down")
 @region_argument
-@click.option("--purge", is_flag=True, help="Also delete its keys, mail and caches.")
+@click.option("--purge", is_flag=True, help="Also delete the sandbox's keys, mail and caches.")
 def down(name: str, purge: bool) -> None:
-    """Remove the containers and their network. Base images stay."""
+    """Remove the containers and their network. Base images are kept."""
     sandbox = _load_region(name).region.region
     api.down(sandbox, purge=purge)
     forget_mirror_folder(sandbox)

@@ -31,8 +31,8 @@ def host_resolv_conf_text(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
         if reachable:
             return "".join(f"nameserver {server}\n" for server in reachable)
     raise RunFailed(
-        "this machine's resolver answers only this machine, so nodes could not resolve names",
-        fix="write a resolver of your network into /etc/resolv.conf",
+        "this machine's DNS server accepts requests only from this machine, so nodes cannot use it",
+        fix="set a DNS server of your network as nameserver in /etc/resolv.conf",
     )
 
 

@@ -43,8 +43,8 @@ def doctor_findings(network: str = NETWORK) -> list[DoctorFinding]:
         "container network": _check_network_backend,
         "container runtime": _check_oci_runtime,
         "mmdebstrap": _check_mmdebstrap,
-        "disk of the home": _check_disk_of_home,
-        "disk of containers": _check_disk_of_containers,
+        "home disk": _check_disk_of_home,
+        "container disk": _check_disk_of_containers,
         "memory": _check_memory,
         "kernel limits": _check_kernel_limits,
         "forwarding": _check_ip_forwarding,
@@ -69,13 +69,13 @@ def _run_check(name: str, check: Check) -> DoctorFinding:
 def _check_linux() -> tuple[bool, str, str]:
     system = os.uname()
     detail = f"{system.sysname} {system.release}, {system.machine}"
-    fix = "run it on Debian 12, in a virtual machine for instance"
+    fix = "run the sandbox on Debian 12, for example in a virtual machine"
     return sys.platform == "linux", detail, fix
 
 
 def _check_root() -> tuple[bool, str, str]:
     privileges.require_root_access()
-    account = "root" if privileges.is_root() else "sudo runs podman as root; all else is yours"
+    account = "root" if privileges.is_root() else "sudo runs podman as root"
     return True, account, ""
 
 
@@ -99,11 +99,11 @@ def _check_network_backend() -> tuple[bool, str, str]:
 
 def _check_oci_runtime() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
-        return False, "podman comes first", privileges.apt_install_command("podman")
+        return False, "cannot be checked without podman", privileges.apt_install_command("podman")
     refusals = {name: runtime.runtime_failure_reason(name) for name in runtime.installed_runtimes()}
     works = [name for name, refusal in refusals.items() if not refusal]
     reasons = "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items() if refusal)
-    detail = f"{works[0]} starts containers" if works else reasons or "none is installed"
+    detail = f"{works[0]} starts containers" if works else reasons or "not installed"
     return bool(works), detail, privileges.apt_install_command("runc")
 
 
@@ -116,40 +116,40 @@ def _check_disk_of_home() -> tuple[bool, str, str]:
 
 def _check_disk_of_containers() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
-        return False, "podman comes first", privileges.apt_install_command("podman")
+        return False, "cannot be checked without podman", privileges.apt_install_command("podman")
     store = capacity.container_store(podman_commands.podman_command_prefix())
     return _disk_result(store, capacity.free_bytes_in_store(store), NEEDED_STORE)
 
 
 def _disk_result(place: Path, free: int, needed: int) -> tuple[bool, str, str]:
-    detail = f"{free / 1e9:.1f} GB free at {place}, {needed / 1e9:.1f} GB are needed"
-    return free >= needed, detail, f"free some space there; to see its usage: df -h {place}"
+    detail = f"{needed / 1e9:.1f} GB needed in {place}, {free / 1e9:.1f} GB free"
+    return free >= needed, detail, f"free some space; to see how much is used: df -h {place}"
 
 
 def _check_memory() -> tuple[bool, str, str]:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    detail = f"{total / (1 << 30):.1f} GB in all, {NEEDED_MEMORY >> 30} GB are needed"
+    detail = f"{NEEDED_MEMORY >> 30} GB needed, {total / (1 << 30):.1f} GB in total"
     return total >= NEEDED_MEMORY, detail, "use a machine with more memory"
 
 
 def _check_limits() -> tuple[bool, str, str]:
     limit = runtime.container_ulimit()
-    detail = f"containers may get {limit} open files and processes, {NEEDED_LIMIT} are needed"
+    detail = f"{NEEDED_LIMIT} open files and processes needed, the limit is {limit}"
     return limit >= NEEDED_LIMIT, detail, "ulimit -Hn 16384; ulimit -Hu 16384"
 
 
 def _check_kernel_limits() -> tuple[bool, str, str]:
     limits = capacity.kernel_limits(NEEDED_CONTAINERS)
     short = [limit for limit in limits if not limit.ok]
-    detail = "; ".join(map(str, short)) or f"room for {NEEDED_CONTAINERS} more containers"
+    detail = "; ".join(map(str, short)) or f"high enough for {NEEDED_CONTAINERS} more containers"
     return not short, detail, " && ".join(limit.fix for limit in short)
 
 
 def _check_ip_forwarding() -> tuple[bool, str, str]:
     off = capacity.file_turning_forwarding_off()
-    detail = f"turned off in {off}: containers would lose the internet at a boot"
+    detail = f"turned off in {off}: after a reboot, containers would have no internet access"
     fix = f"remove net.ipv4.ip_forward=0 from {off}"
-    return off is None, detail if off else "podman turns it on for its containers", fix
+    return off is None, detail if off else "podman turns forwarding on for its containers", fix
 
 
 def _check_certificate_store() -> tuple[bool, str, str]:
@@ -168,7 +168,11 @@ def _check_subnet_is_free(network: str) -> tuple[bool, str, str]:
     own = _find_sandbox_bridge(network)
     taken = subnet_conflicts.subnet_conflict(network, own)
     detail = taken or f"{network} is {'used by this sandbox' if own else 'free'}"
-    return not taken, detail, "give the nodes addresses of another network"
+    return (
+        not taken,
+        detail,
+        "set another network under sandbox in region.yml, and give the nodes addresses in it",
+    )
 
 
 def _find_sandbox_bridge(network: str) -> str:

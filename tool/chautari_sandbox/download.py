@@ -49,7 +49,7 @@ def fetch_into_cache(wanted: RequiredArtifact, folder: Path) -> Path:
     try:
         path = _download(wanted, folder)
     except (OSError, ValueError, CannotFetch) as error:
-        reason = f"upstream did not deliver {wanted.file}: {error}"
+        reason = f"{wanted.file} could not be downloaded from upstream: {error}"
         write_atomically(memory, reason)
         raise CannotFetch(reason) from None
     memory.unlink(missing_ok=True)
@@ -91,7 +91,7 @@ def _stream_to_file(url: str, target: Path) -> None:
         while block := answer.read(_BLOCK):
             file.write(block)
             if time.monotonic() > deadline:
-                raise CannotFetch(f"it took longer than {TOTAL_SECONDS} seconds")
+                raise CannotFetch(f"the download took longer than {TOTAL_SECONDS} seconds")
 
 
 def copy_if_changed(source: Path, target: Path) -> Path:

@@ -70,7 +70,9 @@ def ensure_image_archive(recipe: ImageRecipe, progress: Callable[[str], None]) -
     with paths.hold_lock(paths.cache_dir() / "images" / "lock"):
         archive = _archive_path(recipe)
         if not archive.is_file():
-            progress(f"building the system of {recipe.kind} containers (once; about a minute)")
+            progress(
+                f"building the base system for {recipe.kind} containers (only once, about a minute)"
+            )
             _build_archive(recipe, archive)
     return archive
 
@@ -84,7 +86,7 @@ def ensure_images(
     with paths.hold_lock(paths.cache_dir() / "images" / "lock"):
         absent = missing_images(base, wanted)
         for recipe in absent:
-            progress(f"building the base image {recipe.image_name} (once; about a minute)")
+            progress(f"building the base image {recipe.image_name} (only once, about a minute)")
         with ThreadPoolExecutor(max_workers=2) as pool:
             list(pool.map(lambda recipe: _import_image(base, recipe), absent))
     return tuple(recipe.image_name for recipe in absent)

@@ -19,7 +19,7 @@ MEMBER = "internet"
 VOLUMES = ("mail", "packages")
 SERVERS = {
     53: "the name server", 80: "the mirror", 587: "the mail relay", 3142: "the apt cache",
-    8025: "the mail store", 14000: "the ACME server", 15000: "the ACME server's management",
+    8025: "the mail store", 14000: "the ACME server", 15000: "the ACME server's management API",
 }  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def fetch_acme_root(spec: SandboxSpec, authority: Path) -> str:
             return str(answer.read().decode())
     except OSError as error:
         raise RunFailed(
-            f"the ACME server's root could not be read from {url}: {error}",
+            f"the ACME server's root certificate could not be read from {url}: {error}",
             fix=f"deploy sandbox down {spec.name} && deploy sandbox up {spec.name}",
         ) from None
 

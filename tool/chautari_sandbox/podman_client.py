@@ -98,9 +98,9 @@ class PodmanClient:
             free = subnet_conflicts.free_subnet(subnet, present.interface if present else "")
             raise RunFailed(
                 f"the sandbox cannot use its network: {taken}",
-                fix=f"write sandbox: {{network: {free}}}, and addresses in it for the nodes"
+                fix=f"set sandbox: {{network: {free}}}, and give the nodes addresses in it"
                 if free
-                else "take another sandbox down: deploy sandbox down NAME",
+                else "remove another sandbox: deploy sandbox down NAME",
             )
         if present is not None:
             self.remove_containers(self.containers_by_member().values())

@@ -32,12 +32,13 @@ def wait_for_port(
             next_look += _LOOK_SECONDS
             if not container_runs():
                 raise RunFailed(
-                    f"the container of {what} stopped while it booted",
-                    fix="find the limit that the container reached: deploy doctor",
+                    f"the container with {what} stopped while it was booting",
+                    fix="find out which limit the container reached: deploy doctor",
                 )
         if time.monotonic() > deadline:
             raise RunFailed(
-                f"{what} at {address}:{port} did not answer within {seconds:.0f} seconds",
+                f"{what} at {address}:{port} did not accept a connection within "
+                f"{seconds:.0f} seconds",
                 fix="deploy sandbox down NAME && deploy sandbox up NAME",
             )
         time.sleep(0.2)

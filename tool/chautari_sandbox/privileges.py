@@ -19,7 +19,7 @@ from chautari.process import ProcessError, run
 
 Argv = tuple[str, ...]
 
-REASON = "containers need root, so that nodes get addresses of their own"
+REASON = "containers need root, so that each node gets its own address"
 # sudo forgets a password after minutes; a first start on a slow connection takes longer.
 _REFRESH_SECONDS = 60
 _SETTINGS = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -64,7 +64,7 @@ def require_root_access() -> None:
         return
     if shutil.which("sudo") is None:
         raise BadInput(
-            f"{REASON}, and sudo is not installed",
+            f"{REASON}, but sudo is not installed",
             fix=f"as root: apt-get install -y sudo && {_advice_to_join_sudo_group()}",
         )
     refusal = _sudo_refusal()
@@ -73,8 +73,8 @@ def require_root_access() -> None:
     if not _is_at_terminal():
         rule = f"{account_name()} ALL=(ALL) NOPASSWD: ALL"
         raise BadInput(
-            f"{REASON}. sudo refused, and there is no terminal to type a password: {refusal}",
-            fix="run it in a terminal, or let sudo ask for no password; as root: "
+            f"{REASON}. sudo refused, and there is no terminal to enter a password: {refusal}",
+            fix="run the command in a terminal, or allow sudo without a password; as root: "
             f"echo {shlex.quote(rule)} > /etc/sudoers.d/chautari",
         )
     with suppress(ProcessError):

@@ -33,7 +33,7 @@ def sandbox_spec(loaded_region: LoadedRegion, mirror: Path | None = None) -> San
     if region.sandbox is None:
         raise BadInput(
             f"{region.region} is a real region, not a sandbox",
-            fix="only a region with `sandbox: {network: …}` runs in containers, such as demo",
+            fix="use a region that has `sandbox: {network: …}` in region.yml, such as demo",
         )
     return SandboxSpec(
         name=region.region,

@@ -42,7 +42,7 @@ def upstream_unavailable_reason(item: RequiredRepository, memory: Path) -> str:
     try:
         _require_reachable(item.key_url)
     except (OSError, ValueError) as error:
-        reason = f"upstream's packages are unavailable here: {error}"
+        reason = f"upstream's packages cannot be reached from this machine: {error}"
         write_atomically(note, reason)
         return reason
     note.unlink(missing_ok=True)

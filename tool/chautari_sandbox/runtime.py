@@ -93,5 +93,6 @@ def _first_working_runtime(names: tuple[str, ...]) -> str:
             return name
     reasons = "; ".join(f"{name}: {why}" for name, why in refusals.items()) or "none is installed"
     raise RunFailed(
-        f"no container runtime works here ({reasons})", fix=privileges.apt_install_command("runc")
+        f"no container runtime works on this machine ({reasons})",
+        fix=privileges.apt_install_command("runc"),
     )

@@ -165,6 +165,6 @@ def update_trust_and_proxies(setup: SetupContext, roots: tuple[str, ...]) -> Non
     for name, found in setup.client.containers_by_member().items():
         entries = trusted if name == internet_container.MEMBER else (*trusted, *ways)
         if setup.client.update_trust_and_proxies(found, boot_archive.build_tar_archive(entries)):
-            setup.progress(f"updated the trusted authorities of {name}")
+            setup.progress(f"updated the trusted certificate authorities of {name}")
             if name != internet_container.MEMBER:
                 nodes.delete_acme_accounts(setup.client, found, setup.spec.zone)

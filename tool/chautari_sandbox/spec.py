@@ -83,13 +83,15 @@ def check_spec(spec: SandboxSpec) -> SandboxSpec:
     taken = {str(network[n]) for n in (0, 1, 2, -1)}
     for name in (spec.name, *(node.name for node in spec.nodes)):
         if not NAME.fullmatch(name):
-            raise BadInput(f"{name!r} is not a valid name: write a-z, 0-9 and hyphens")
+            raise BadInput(f"{name!r} is not a valid name: use only a-z, 0-9 and hyphens")
     for node in spec.nodes:
         if node.name in RESERVED:
             raise BadInput(f"node {node.name}: the sandbox reserves this name; choose another name")
         if ipaddress.ip_address(node.address) not in network:
-            raise BadInput(f"node {node.name}: {node.address} is not in {spec.network}: change it")
+            raise BadInput(
+                f"node {node.name}: {node.address} is not in {spec.network}; choose another address"
+            )
         if node.address in taken:
-            raise BadInput(f"node {node.name}: {node.address} is in use, choose another address")
+            raise BadInput(f"node {node.name}: {node.address} is in use; choose another address")
         taken.add(node.address)
     return spec

@@ -84,7 +84,7 @@ def servers_used_by_host() -> tuple[tuple[str, str], ...]:
     index = trust_and_proxies.pip_index_url()
     hosts = {urllib.parse.urlsplit(uri).hostname or "" for uri in (*uris, index)} - {""}
     return (
-        *(("its resolver", resolver) for resolver in resolvers),
+        *(("this machine's DNS server", resolver) for resolver in resolvers),
         *((host, address) for host in sorted(hosts) for address in _resolve_ipv4(host)),
     )
 

@@ -15,11 +15,16 @@ def check_temporary_files_on_disk(host: Any, name: str, container: str) -> None:
         host.check_output("podman inspect --format %s %s", "{{json .Mounts}}", container)
     )
     sources = [item["Source"] for item in mounts if item["Destination"] == "/tmp"]
-    assert sources == [path], f"/tmp of {container} is {sources or 'in memory'}"
+    assert sources == [path], (
+        f"/tmp in the container {container} is {sources or 'in memory'}, not {path}"
+    )
     kind = host.check_output("stat --file-system --format=%%T %s", path)
-    assert kind not in IN_MEMORY, f"{path} is in memory"
+    assert kind not in IN_MEMORY, f"{path} is in memory (file system {kind})"
     found = host.file(path)
-    assert (found.user, found.mode) == ("root", 0o1777), f"{path} has the mode {found.mode:o}"
-    assert host.file("/var/cache/chautari").mode == 0o700, "other accounts can reach it"
+    assert (found.user, found.mode) == ("root", 0o1777), (
+        f"{path} has the owner {found.user} and the mode {found.mode:o}, not root and 1777"
+    )
+    mode = host.file("/var/cache/chautari").mode
+    assert mode == 0o700, f"/var/cache/chautari has the mode {mode:o}, not 700"
     old = host.check_output("find %s -mindepth 1 -atime +2 -ctime +2 -mtime +2", path).split()
-    assert not old, f"files older than two days stay there: {old[:5]}"
+    assert not old, f"{path} contains files older than two days: {old[:5]}"

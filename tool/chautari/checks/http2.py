@@ -37,7 +37,7 @@ def connect(address: str, name: str, ca_file: str) -> ssl.SSLSocket:
     agreed = channel.selected_alpn_protocol()
     if agreed != "h2":
         channel.close()
-        raise ConnectionError(f"{name} at {address} speaks {agreed}")
+        raise ConnectionError(f"{name} at {address} negotiated {agreed or 'no protocol'}, not h2")
     return channel
 
 
@@ -70,7 +70,7 @@ def get(channel: Any, name: str, path: str) -> tuple[int, bytes]:
         elif frame.kind == DATA:
             body += _payload_without_padding(frame)
             if len(body) > MAX_BODY:
-                raise ConnectionError("the answer is too large")
+                raise ConnectionError("the response is too large")
         if frame.flags & END_STREAM and frame.kind in (HEADERS, DATA):
             return status, body
 
@@ -79,7 +79,7 @@ def _encode_field(index: int, value: str) -> bytes:
     """Return a field of the static table with a literal value, without indexing."""
     data = value.encode()
     if len(data) > 126:
-        raise ValueError(f"{value!r} is too long for a check")
+        raise ValueError(f"{value!r} is longer than 126 bytes")
     return bytes([index, len(data)]) + data
 
 

@@ -73,7 +73,7 @@ def _stream_within_limit(
         size += len(part)
         if size > MAX_ANSWER:
             close()
-            raise requests.RequestException(f"the answer is larger than {MAX_ANSWER >> 20} MB")
+            raise requests.RequestException(f"the response is larger than {MAX_ANSWER >> 20} MB")
         yield part
 
 
@@ -127,7 +127,7 @@ class Mailbox:
                 ):
                     return message
             if time.monotonic() > deadline:
-                raise AssertionError(f"no mail to {to} arrived within {seconds} s")
+                raise AssertionError(f"no mail to {to} arrived within {seconds} seconds")
             time.sleep(1)
 
     def recent_mails(self, to: str, minutes: int) -> list[Mail]:
@@ -257,7 +257,7 @@ def resolver_of_reachable_addresses(
         found = resolve(name)
         tried = sorted(filter(_has_route, found))
         answers = sorted(found) or "no address"
-        assert tried, f"this machine has no route to {name} (DNS: {answers})"
+        assert tried, f"this machine has no route to {name} (DNS returned {answers})"
         return tried
 
     return look_up
@@ -279,5 +279,5 @@ def _has_route(address: str) -> bool:
 def mailbox(check_context: CheckContext) -> Mailbox:
     """Return the sandbox's mail sink; skip the check without a sandbox."""
     if not check_context["mail_api"]:
-        pytest.skip("only a sandbox has a mail sink")
+        pytest.skip("this check reads mail from a mail sink, which only a sandbox has")
     return Mailbox(check_context["mail_api"])

@@ -30,10 +30,10 @@ class Offer(NamedTuple):
 EXCLUDED = (
     Offer("TLS 1.0", ("-tls1", "-cipher", ANY)),
     Offer("TLS 1.1", ("-tls1_1", "-cipher", ANY)),
-    Offer("suites outside the profile", ("-tls1_2", "-cipher", OTHER)),
+    Offer("cipher suites outside the profile", ("-tls1_2", "-cipher", OTHER)),
     *(Offer(f"group {name}", ("-groups", name)) for name in ("X448", "P-521", "ffdhe2048")),
 )
-USUAL = Offer("what clients offer")
+USUAL = Offer("the usual protocols and cipher suites")
 
 
 def negotiate_version_and_suite(
@@ -59,7 +59,9 @@ def negotiate_version_and_suite(
     done = ended.stdout
     # A server that speaks another protocol may end the connection before the usual offer.
     if (b"ClientHello" if offer.options else b"CONNECTED(") not in done:
-        raise RuntimeError(f"openssl did not offer {offer.label}: {ended.stderr[-200:]!r}")
+        raise RuntimeError(
+            f"openssl on this machine did not offer {offer.label}: {ended.stderr[-200:]!r}"
+        )
     found = re.search(rb"^New, (?!\(NONE\))(\S+), Cipher is (\S+)", done, re.M)
     return " ".join(part.decode() for part in found.groups()) if found else ""
 

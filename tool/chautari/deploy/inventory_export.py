@@ -29,8 +29,8 @@ def output_folders(loaded_regions: Sequence[LoadedRegion], output: Path) -> list
     [(name, times)] = Counter(item.region.region for item in loaded_regions).most_common(1)
     if times > 1:
         raise BadInput(
-            f"two of these regions are called {name} and would be written to one folder",
-            fix="name each region once, or write them to two folders: -o DIR",
+            f"two of these regions are called {name}, but each needs its own output folder",
+            fix="list each region only once, or render each with its own folder: -o DIR",
         )
     return [output / item.region.region for item in loaded_regions]
 
@@ -45,8 +45,8 @@ def write_static_inventory(request: Request, folder: Path, with_secrets: bool) -
     ):
         name = request.loaded_region.region.region
         raise BadInput(
-            "the region's sandbox was never started, so its mail password is not known yet",
-            fix=f"deploy sandbox up {name}, or render with --no-secrets",
+            "the region's sandbox was never started, so its mail password does not exist yet",
+            fix=f"deploy sandbox up {name}, or render without secrets: --no-secrets",
         )
     if with_secrets:
         create_private_folder(folder)

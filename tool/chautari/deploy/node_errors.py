@@ -32,7 +32,7 @@ def capture_node_errors(report_of: Callable[[], NodeReport], work: Work) -> list
         report, trace = report_of(), "".join(traceback.format_exception(error)).splitlines()
         message = messages.failure_text("bug", {"error": f"{type(error).__name__}: {error}"})
         report.state, report.failed = "failed", report.failed + 1
-        report.failure = Failure("deploy", "work on this node", message, trace)
+        report.failure = Failure("deploy", "Process this node", message, trace)
     finally:
         report_of().seconds = time.monotonic() - began
     return []

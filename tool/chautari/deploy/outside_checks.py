@@ -66,7 +66,7 @@ def _run_pytest(argv: tuple[str, ...], context_fd: int) -> list[CheckResult]:
         error = failure.message
     if not error:
         return []
-    title = "All checks from outside finish"
+    title = "All outside checks finish"
     advice = "Deploy again. If it happens again, report it with this message."
     return [
         CheckResult(

@@ -36,7 +36,7 @@ def _list_os_doubles(request: Request) -> list[Double]:
     region = request.loaded_region.region
     found = ((name, region.os_substitute(name)) for name in request.node_names())
     return [
-        Double(region.nodes[name].os, f"on {name}", f"a container of {item.os} replaces it")
+        Double(region.nodes[name].os, f"on {name}", f"a container with {item.os} replaces it")
         for name, item in found
         if item
     ]

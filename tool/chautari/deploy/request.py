@@ -71,7 +71,7 @@ class Request:
         for name in (*self.nodes, *filter(None, [self.canary])):
             if name not in known:
                 raise BadInput(
-                    f"no node {name!r} in this region", fix=f"use one of: {', '.join(known)}"
+                    f"this region has no node {name!r}", fix=f"use one of: {', '.join(known)}"
                 )
         names = self.nodes or tuple(known)
         return tuple(dict.fromkeys([*filter(None, [self.canary]), *names]))

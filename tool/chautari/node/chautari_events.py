@@ -33,8 +33,8 @@ from chautari.node.resources import resources_of_task
 DOCUMENTATION = """
 name: chautari_events
 type: notification
-short_description: Writes the events of a run as JSON lines
-description: One JSON object a line for each role and task; the runner streams them back.
+short_description: Write the events of a run as JSON lines
+description: Write one JSON object on each line. The runner sends them to the control machine.
 """
 MESSAGE_LENGTH = 2000
 COUNTS = ("ok", "changed", "failed", "skipped", "rescued")
@@ -303,7 +303,7 @@ def _has_rescue(task: Any) -> bool:
 
 def _error_message(result: Mapping[str, Any]) -> str:
     if "censored" in result:
-        return "its output is hidden, since it may hold a secret"
+        return "its output is hidden because it may contain a secret"
     parts = [str(result.get(key, "")) for key in ("msg", "stderr", "stdout")]
     # A module that crashed names the reason in its last line, or a system error further up.
     lines = str(result.get("module_stderr", "")).strip().splitlines()

@@ -101,7 +101,7 @@ def check_in_use(context: RunContext) -> int:
     It fails while people use the service, and runs only where a deploy would change something.
     """
     names = [inputs["role"] for inputs in context.roles] + _read_obsolete_roles(context)
-    title = "Check whether people use the service"
+    title = "Check whether people are using the service"
     return run_tasks_of_roles(context, names, IN_USE_TASKS, title, facts=False)
 
 

@@ -90,7 +90,7 @@ def _download_packages(
     needed, free = sum(archives.values()) + SPARE_BYTES, shutil.disk_usage(PACKAGES).free
     if needed > free:
         return (
-            f"no space left on device: {PACKAGES} needs {needed // 10**6} MB, and "
+            f"no space left on device: {PACKAGES} needs {needed // 10**6} MB, but only "
             f"{free // 10**6} MB are free"
         )
     since, tries, size = time.monotonic(), 0, bytes_in(PACKAGES)

@@ -82,13 +82,13 @@ def _file_diff(state: Path, name: str, before: State) -> list[str]:
 def describe_drift(answer: DriftAnswer) -> str:
     """Return a drift answer as text for a terminal."""
     if not answer["known"]:
-        return "Nothing was deployed here yet, so there is nothing to compare with."
+        return "Nothing has been deployed here yet, so there is nothing to compare with."
     when = "the last deploy"
     if 0 < answer["deployed"] < reason_texts.YEAR_10000:
         moment = time.localtime(answer["deployed"])
         when = time.strftime("the deploy of %Y-%m-%d %H:%M", moment)
     if not answer["roles"]:
-        return f"Nothing changed since {when}."
+        return f"Nothing has changed since {when}."
     lines = [f"Changed since {when}:"]
     for role, changes in answer["roles"].items():
         lines.append(f"{role}")
@@ -129,8 +129,9 @@ def _send_mail(answer: DriftAnswer) -> None:
     message["To"] = "root"
     message["Subject"] = f"{node}: something changed since the last deploy"
     message.set_content(
-        describe_drift(answer) + "\n\nIf you did not do this, find out who did. To restore the "
-        "deployed state, deploy the region again: only the roles named above will run.\n"
+        describe_drift(answer)
+        + "\n\nIf you did not make these changes, find out who did. To restore "
+        "the deployed state, deploy the region again. The roles listed above will run again.\n"
     )
     subprocess.run([SENDMAIL, "-t", "-oi"], input=message.as_bytes(), check=True)
 

@@ -21,6 +21,8 @@ FACT_NAMES = {
     "default_ipv4": "address", "all_ipv4_addresses": "list of addresses",
     "default_ipv6": "IPv6 address", "all_ipv6_addresses": "list of IPv6 addresses",
 }  # fmt: skip
+# Attributes of packages, units, accounts and groups under names that people know.
+ATTRIBUTE_NAMES = {"is": "state", "active": "state", "enabled": "start at boot"}
 # Changes that no argument of the task's module names.
 UNTRACKED = {
     "command": "a command's changes cannot be tracked",
@@ -28,10 +30,10 @@ UNTRACKED = {
     "file_tree": "it changes a whole directory tree",
     "copied_tree": "it copies a whole directory tree",
     "unpacked_tree": "it unpacks a whole directory tree",
-    "unnamed_file": "the name of the written file is hidden",
-    "package_file": "it installs a package file",
+    "unnamed_file": "the name of the file that it writes is hidden",
+    "package_file": "it installs a package from a file",
     "package_set": "it changes a set of packages",
-    "request": "the effect of a request cannot be tracked",
+    "request": "the effect of an HTTP request cannot be tracked",
 }
 
 
@@ -50,7 +52,7 @@ def _join_with_commas(words: Sequence[object]) -> str:
 def _value_text(value: object) -> str:
     if isinstance(value, list):
         return _join_with_commas(value) or "empty"
-    return str(value) if value not in (None, "") else "not known"
+    return str(value) if value not in (None, "") else "unknown"
 
 
 def _pending_handlers_text(data: Data) -> str:
@@ -65,12 +67,13 @@ def _incomplete_receipt_text(data: Data) -> str:
 
 def _machine_changed_text(data: Data) -> str:
     fact = FACT_NAMES.get(data["fact"], data["fact"])
-    return f"the node's {fact} was {_value_text(data['before'])}, is {_value_text(data['after'])}"
+    before, after = _value_text(data["before"]), _value_text(data["after"])
+    return f"the node's {fact} changed from {before} to {after}"
 
 
 def _untracked_task_text(data: Data) -> str:
     why = UNTRACKED[data["change"]].format_map(data)
-    return f"the changes of task '{data['task']}' are not known ({why})"
+    return f"the changes made by task '{data['task']}' are not known ({why})"
 
 
 def _path_unreadable_text(data: Data) -> str:
@@ -83,16 +86,16 @@ def _path_changed_text(data: Data) -> str:
     if data["content"]:
         texts.append("its content changed")
     if link := data.get("target"):
-        texts.append(f"points to {link[1]}, not to {link[0]}")
+        texts.append(f"points to {link[1]} instead of {link[0]}")
     for key in ("mode", "owner"):
         if values := data.get(key):
-            texts.append(f"its {key} is {values[1]}, was {values[0]}")
+            texts.append(f"its {key} changed from {values[0]} to {values[1]}")
     return f"{data['path']}: {'; '.join(texts)}"
 
 
 def _not_reloaded_text(data: Data) -> str:
     more = f" and {data['hidden']} more" if data["hidden"] else ""
-    return f"not reloaded since these changed: {_join_with_commas(data['files'])}{more}"
+    return f"not reloaded since these files changed: {_join_with_commas(data['files'])}{more}"
 
 
 def _probe_changed_text(data: Data) -> str:
@@ -103,7 +106,8 @@ def _probe_changed_text(data: Data) -> str:
 
 def _resource_changed_text(data: Data) -> str:
     texts = (
-        f"{attribute} is {_value_text(after)}, was {_value_text(before)}"
+        f"{ATTRIBUTE_NAMES.get(attribute, attribute)} changed from "
+        f"{_value_text(before)} to {_value_text(after)}"
         for attribute, (before, after) in data["changes"].items()
     )
     return f"{data['name']}: {'; '.join(texts)}"
@@ -122,7 +126,7 @@ TEMPLATES: dict[str, Template] = {
     "needs": "it depends on {role}, which runs",
     "role_changed": "the role itself changed",
     "ansible_changed": "the node's Ansible changed",
-    "facts_added": "it uses facts of the machine that its receipt does not record",
+    "facts_added": "it uses facts about the machine that its receipt does not contain",
     "variable_changed": "{variable} changed",
     "variable_added": "{variable} is new",
     "variable_removed": "{variable} is no longer set",
@@ -131,11 +135,11 @@ TEMPLATES: dict[str, Template] = {
     "change_expected": "{role} would change {name}",
     # How a resource differs from what its role left.
     "path_missing": "{path}: is missing",
-    "path_unexpected": "{path}: exists again, but should not",
+    "path_unexpected": "{path}: exists again, but should not exist",
     "path_appeared": "{path}: exists now",
     "path_readable_again": "{path}: can be read again",
     "path_unreadable": _path_unreadable_text,
-    "path_type_changed": "{path}: is a {after} now, was a {before}",
+    "path_type_changed": "{path}: was a {before}, is now a {after}",
     "path_changed": _path_changed_text,
     "not_reloaded": _not_reloaded_text,
     "reload_time_unknown": (
@@ -147,13 +151,13 @@ TEMPLATES: dict[str, Template] = {
     "resource_changed": _resource_changed_text,
     "receipt_lost": (
         "its receipt is damaged or missing, or its last deploy failed, so changes cannot be "
-        "detected; deploy the region again: the role runs and writes a new one"
+        "detected. Deploy the region again: the role runs and writes a new receipt."
     ),
     # Why a receipt is incomplete.
     "untracked_task": _untracked_task_text,
     "task_failed": "the task '{task}' did not succeed",
     "not_desired": "{name} is not in the desired state yet",
-    "changed_meanwhile": "{path} was changed by something else after the role wrote it",
+    "changed_meanwhile": "{path} was changed by another program or person after the role wrote it",
     "not_recorded": (
         "its changes could not be recorded on the node; check whether a disk is full: "
         "`df -h /run /var`"

@@ -21,7 +21,7 @@ requirements="$ROOT/requirements.lock"
 cache="$ROOT/pip-cache"
 turn="$ROOT/prepare.lock"
 
-# While the lock is held, its file says who holds it and since when.
+# While the lock is held, its file says who took it and when.
 take_turn() {
   mkdir -p "$ROOT"
   exec 8>> "$turn"
@@ -32,7 +32,7 @@ take_turn() {
     exit "$code"
   }
   trap ': > "$turn"' EXIT
-  printf '%s since %s UTC\n' "$OPERATOR" "$(date -u +%H:%M)" > "$turn"
+  printf '%s at %s UTC\n' "$OPERATOR" "$(date -u +%H:%M)" > "$turn"
 }
 
 # pip runs from the wheel of Debian's python3-pip-whl: to install pip first takes longer than all that
@@ -93,7 +93,7 @@ create() {
   [ "$(cat "$new/chautari-lock" 2>/dev/null)" != "$MARKER" ] || return 0
   printf '%s\n' "$list" > "$requirements"
   echo "$MARKER  $requirements" | sha256sum --check --status || {
-    echo "The list of requirements arrived incomplete. Deploy again." >&2
+    echo "The node received only part of the list of Python packages. Deploy again." >&2
     exit 1
   }
   "$PYTHON" -m venv --clear --without-pip "$new"

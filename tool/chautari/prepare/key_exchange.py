@@ -69,7 +69,7 @@ class HybridKeyExchange:
             lattice = self.lattice.decapsulate(ciphertext)
             curve = self.curve.exchange(X25519PublicKey.from_public_bytes(public))
         except ValueError as error:
-            raise SSHException(f"the server's answer to {NAME} is not valid: {error}") from None
+            raise SSHException(f"the server's {NAME} response is not valid: {error}") from None
         return hashlib.sha256(lattice + curve).digest()
 
 

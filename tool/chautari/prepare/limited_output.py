@@ -12,7 +12,7 @@ from typing import Any
 
 MAX_LINES = 50_000  # of one step: `dpkg -l` prints some thousands
 MAX_BYTES = 8 << 20
-TOO_MUCH_OUTPUT = "the step printed too much, so it was ended"
+TOO_MUCH_OUTPUT = "the step printed too much output, so it was stopped"
 # From the end of the output until the exit code; a real server sends both at once.
 EXIT_SECONDS = 60
 _PART = 32_768

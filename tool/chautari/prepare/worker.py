@@ -333,7 +333,7 @@ def apt_packages_for_python(python: str) -> list[str]:
 def _add_installation_steps(state: State, host: Host, python: str, orders: Orders) -> None:
     script = environment_script.install_script(orders["marker"], python, orders["operator"])
     add_op(
-        state, server.shell, name="Read the lists of packages", commands=[UPDATE], host=host,
+        state, server.shell, name="Update the package lists", commands=[UPDATE], host=host,
     )  # fmt: skip
     add_op(
         state, server.shell, name="Complete an interrupted installation",

@@ -69,8 +69,9 @@ def playbook_yaml(root: Path) -> str:
     parts = [
         "---\n"
         "# Generated from the services' packages by `make generate`; do not edit.\n"
-        "# One play a role, in the order they run; a group holds the nodes that run the role.\n"
-        "# Handlers run at the end of their role's play, so the next role finds services reloaded."
+        "# One play for each role, in the order in which the roles run.\n"
+        "# Each group lists the nodes of one role. Handlers run at the end of their role's play,\n"
+        "# so services are reloaded before the next role runs."
     ]
     asking = [role for role in ROLES.values() if _has_in_use_tasks(root, role)]
     parts.append("\n".join(_in_use_play_yaml(role) for role in asking))

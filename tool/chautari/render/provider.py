@@ -89,7 +89,9 @@ def require_provider(reason: str) -> EndpointsProvider:
     """
     provider = find_provider()
     if provider is None:
-        raise BadInput(f"{reason}, but the sandbox is not installed", fix=f"install it: {INSTALL}")
+        raise BadInput(
+            f"{reason}, but the sandbox package is not installed", fix=f"install it: {INSTALL}"
+        )
     return provider
 
 

@@ -67,10 +67,10 @@ def refuse_lost_secrets(loaded_region: LoadedRegion) -> None:
     if loaded_region.region.sandbox is None and pinned.is_file() and pinned.read_bytes().strip():
         name = loaded_region.region.region
         raise BadInput(
-            f"{loaded_region.secrets_file} is missing, but {pinned} pins nodes of {name}; if they "
-            "were deployed, new secrets would replace every password",
-            fix="restore it from git or from another operator's copy; if nothing was deployed yet, "
-            f"or to renew all secrets on purpose: deploy secrets init {name}",
+            f"{loaded_region.secrets_file} is missing, but {pinned} has host keys of nodes of "
+            f"{name}; if these nodes were deployed, new secrets would replace every password",
+            fix="restore secrets.age from git or from another operator's copy; if nothing was "
+            f"deployed yet, or to replace all secrets on purpose: deploy secrets init {name}",
         )
 
 
@@ -90,8 +90,8 @@ def save_encrypted(
     except BadInput:
         raise BadInput(
             "none of your SSH keys is listed under operators, so you could not decrypt the secrets",
-            fix="add the line of ~/.ssh/id_ed25519.pub under operators in region.yml, or name "
-            "your key: --identity FILE",
+            fix="add the line from ~/.ssh/id_ed25519.pub under operators in region.yml, or specify "
+            "your private key: --identity FILE",
         ) from None
     finally:
         aside.unlink(missing_ok=True)

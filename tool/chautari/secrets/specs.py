@@ -5,8 +5,10 @@ from __future__ import annotations
 from chautari.region.model import Region
 from chautari.services.secret_spec import SecretSpec
 
-MAIL = SecretSpec("mail_relay_password", None, "password at the mail relay", user_supplied=True)
-RECEIPTS = SecretSpec("receipt_key", None, "key for the digests in receipts; never sent to a node")
+MAIL = SecretSpec("mail_relay_password", None, "password for the mail relay", user_supplied=True)
+RECEIPTS = SecretSpec(
+    "receipt_key", None, "key for the digests in receipts; it is never sent to a node"
+)
 
 
 def required_secrets(region: Region) -> tuple[SecretSpec, ...]:

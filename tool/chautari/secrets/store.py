@@ -78,7 +78,7 @@ class SecretStore:
         if not recipients:
             raise BadInput(
                 f"{file}: no operator's key can decrypt the secrets",
-                fix="add a person with an SSH public key under operators; for a sandbox, run: "
+                fix="add an operator with an SSH public key under operators; for a sandbox, run: "
                 "deploy sandbox up NAME",
             )
         keys = [
@@ -88,7 +88,7 @@ class SecretStore:
         sealed = pyrage.encrypt(json.dumps(body, sort_keys=True).encode(), keys)
         if END_OF_HEADER not in sealed[:MAX_HEADER_BYTES]:
             raise BadInput(
-                f"{file}: too many SSH keys can decrypt the secrets ({len(keys)})",
+                f"{file}: the secrets are encrypted to too many SSH keys ({len(keys)})",
                 fix="remove keys under operators, or replace RSA keys with ed25519 keys",
             )
         write_atomically(file, sealed, mode=0o600)
@@ -107,8 +107,8 @@ def open_secrets_file(file: Path, identities: Sequence[Path]) -> SecretStore:
     opened = [key for path in identities if (key := read_private_key(path)) is not None]
     if not opened:
         raise BadInput(
-            f"{file}: none of these SSH keys can be read: {_paths_text(identities)}",
-            fix="name the private key that belongs to your entry under operators: --identity FILE; "
+            f"{file}: no SSH private key can be read: {_paths_text(identities)}",
+            fix="specify the private key for your entry under operators: --identity FILE; "
             "if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE",
         )
     sealed = _read_encrypted_secrets(file)
@@ -117,13 +117,13 @@ def open_secrets_file(file: Path, identities: Sequence[Path]) -> SecretStore:
     except pyrage.DecryptError as error:
         if NO_MATCHING_KEY in str(error):
             raise BadInput(
-                f"{file} cannot be decrypted with {_paths_text(identities)}: it is not encrypted "
-                "to such a key",
-                fix="name another of your keys with --identity FILE, or ask another operator to "
-                "add your key under operators and to deploy",
+                f"{file} cannot be decrypted with {_paths_text(identities)}: it is encrypted to "
+                "other keys",
+                fix="specify another of your keys with --identity FILE, or ask another operator to "
+                "add your public key under operators and to deploy",
             ) from None
         raise BadInput(
-            f"{file} cannot be decrypted: it is damaged ({error})", fix="restore it from git"
+            f"{file} cannot be decrypted: it is damaged ({error})", fix="restore the file from git"
         ) from None
     return _parse_decrypted_secrets(file, body)
 
@@ -136,13 +136,13 @@ def _read_encrypted_secrets(file: Path) -> bytes:
         raise unusable_file_error(file, error) from None
     if len(sealed) > MAX_BYTES:
         raise BadInput(
-            f"{file} is larger than {MAX_BYTES // 1_000_000} MB, so it cannot be a secrets.age",
-            fix="restore it from git",
+            f"{file} is larger than {MAX_BYTES // 1_000_000} MB, so it is not a valid secrets.age",
+            fix="restore the file from git",
         )
     if END_OF_HEADER not in sealed[:MAX_HEADER_BYTES]:
         raise BadInput(
-            f"{file} cannot be decrypted: it has no complete header of an age file",
-            fix="restore it from git",
+            f"{file} cannot be decrypted: its age header is missing or incomplete",
+            fix="restore the file from git",
         )
     return sealed
 
@@ -152,11 +152,11 @@ def _parse_decrypted_secrets(file: Path, body: bytes) -> SecretStore:
         content = _Content.model_validate_json(body)
     except ValidationError as error:
         # Pydantic's message holds the value: only the place is shown.
-        places = {".".join(map(str, item["loc"])) or "the whole" for item in error.errors()}
+        places = {".".join(map(str, item["loc"])) or "the whole file" for item in error.errors()}
         raise BadInput(
-            f"{file} can be decrypted, but these parts of its content are not valid: "
+            f"{file} can be decrypted, but these parts of its content are invalid: "
             + ", ".join(sorted(places)[:5]),
-            fix="restore it from git",
+            fix="restore the file from git",
         ) from None
     return SecretStore(content.secrets, content.recipients)
 

@@ -23,8 +23,8 @@ Answer = TypeVar("Answer")
 NODE_LIMITS = OutputLimits(line_bytes=1 << 20, total_bytes=8 << 20, lines=200_000)
 MAX_EVENTS = 100_000  # of one run, over all its connections
 MAX_SHOWN = 2000  # characters of what a machine says in place of an answer
-UNREADABLE = "the node sent an unreadable answer"
-TOO_MUCH = "the node sent too much data for one answer"
+UNREADABLE = "the node sent an unreadable response"
+TOO_MUCH = "the node sent too much data for one response"
 # Reads sources from standard input and runs the first: one line, for any account's login shell.
 # A login shell may have printed something without an end of line, so the first line is empty.
 _COMMAND = (

@@ -60,7 +60,7 @@ def packages(release: str) -> list[DebianPackage]:
     """Return the doubles of one release such as 3.0.35, and `bigbluebutton`, which names them."""
     numbers = NUMBERS.fullmatch(release)
     if numbers is None:
-        raise ValueError(f"{release!r} is no BigBlueButton version such as 3.0.35")
+        raise ValueError(f"{release!r} is not a BigBlueButton version such as 3.0.35")
     version = f"1:{numbers[1]}.{numbers[2]}-{numbers[3]}+double"
     exact = ", ".join(f"{name} (= {version})" for name in META)
     meta = DebianPackage({**_control_fields("bigbluebutton", f"1:{release}-1", exact)})

@@ -32,7 +32,9 @@ def build_nextcloud(version: str, destination: Path) -> Path:
     `version` is a release number such as `34.0.4`; another form raises ValueError.
     """
     if not re.fullmatch(r"\d{2}\.\d{1,2}\.\d{1,3}", version):
-        raise ValueError(f"{version!r} is no Nextcloud version: write three numbers, as in 34.0.4")
+        raise ValueError(
+            f"{version!r} is not a Nextcloud version: use three numbers, such as 34.0.4"
+        )
     destination.mkdir(parents=True, exist_ok=True)
     archive = destination / f"nextcloud-{version}.tar.bz2"
     archive.write_bytes(bz2.compress(pack(_release_files(version), TOP, EXECUTABLES)))
@@ -79,7 +81,7 @@ def _info_xml(app: str, version: str) -> str:
 <info>
   <id>{app}</id>
   <name>{app}</name>
-  <summary>Stands for the app {app} in the double of Nextcloud</summary>
+  <summary>Replaces the app {app} in the double of Nextcloud</summary>
   <version>{version}</version>
   <licence>agpl</licence>
   <author>Chautari contributors</author>

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 LIMITS: Mapping[str, str] = {
-    "jitsi": "Prosody, nginx and coturn are real; rooms open and people chat, without video",
+    "jitsi": "Prosody, nginx and coturn are real; rooms and chat work, without video",
     "bigbluebutton": (
-        "haproxy, nginx, Redis and coturn are real; meetings are opened, joined and ended, "
-        "without sound and video"
+        "haproxy, nginx, Redis and coturn are real; people can open, join and end meetings, "
+        "without sound or video"
     ),
 }
-OTHERWISE = "good for trying the toolkit, not for work"
+OTHERWISE = "good for trying out the toolkit, not for real work"
 
 
 def described(name: str, reason: str) -> str:

@@ -16,7 +16,9 @@ def build_framadate(version: str, destination: Path) -> Path:
     `version` is a release number such as `1.1.19`; another form raises ValueError.
     """
     if not re.fullmatch(r"\d{1,2}\.\d{1,2}\.\d{1,3}", version):
-        raise ValueError(f"{version!r} is no Framadate version: write three numbers, as in 1.1.19")
+        raise ValueError(
+            f"{version!r} is not a Framadate version: use three numbers, such as 1.1.19"
+        )
     files = sources(SOURCES)
     files["VERSION"] = f"{version}\n".encode()
     constants = files["app/inc/constants.php"].replace(b"@VERSION@", version.encode())

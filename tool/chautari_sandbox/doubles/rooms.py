@@ -18,7 +18,9 @@ def build_bbb(version: str, destination: Path) -> Path:
     `version` is a release number such as `2.9.4`; another form raises ValueError.
     """
     if not re.fullmatch(r"\d{1,2}\.\d{1,2}\.\d{1,3}", version):
-        raise ValueError(f"{version!r} is no version of the app: write three numbers, as in 2.9.4")
+        raise ValueError(
+            f"{version!r} is not a version of the app: use three numbers, such as 2.9.4"
+        )
     files = sources(SOURCES)
     files["appinfo/info.xml"] = _info_xml(version).encode()
     destination.mkdir(parents=True, exist_ok=True)
@@ -32,7 +34,7 @@ def _info_xml(version: str) -> str:
 <info>
   <id>bbb</id>
   <name>BigBlueButton Integration (double)</name>
-  <summary>Stands for the app bbb on the double of Nextcloud, for the sandbox only</summary>
+  <summary>Replaces the app bbb in the double of Nextcloud, for the sandbox only</summary>
   <version>{version}</version>
   <licence>agpl</licence>
   <author>Chautari contributors</author>

@@ -126,7 +126,9 @@ class MailListAPI(BaseHTTPRequestHandler):
 
     def _answer(self, path: str, action: Any) -> None:
         found = path == "/messages"
-        body = json.dumps(action() if found else {"error": "only /messages is here"}).encode()
+        body = json.dumps(
+            action() if found else {"error": "this server has only the path /messages"}
+        ).encode()
         self.send_response(200 if found else 404)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

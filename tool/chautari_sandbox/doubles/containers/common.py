@@ -20,7 +20,7 @@ Answer = tuple[int, str, str, Mapping[str, str]]  # status, kind, body, further 
 Request = BaseHTTPRequestHandler
 # The first process of a container is told to stop in vain unless it listens.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-NOTICE = "This is the sandbox's double, for the sandbox only"
+NOTICE = "This is a double, for the sandbox only"
 
 
 def database() -> Any:

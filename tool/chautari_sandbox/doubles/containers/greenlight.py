@@ -136,7 +136,7 @@ def main(words: list[str]) -> None:
     elif words[:1] == ["rake"] and task(words[1])[0] == "configuration:check":
         check_configuration()
     else:
-        sys.exit(f"the double of Greenlight knows no {' '.join(words)}")
+        sys.exit(f"the double of Greenlight does not have this command: {' '.join(words)}")
 
 
 if __name__ == "__main__":

@@ -251,7 +251,7 @@ def main(words: list[str]) -> None:
     elif words[:1] == ["poller"]:
         poll(int(os.environ.get("POLL_INTERVAL", "60")))
     else:
-        sys.exit(f"the double of Scalelite knows no {' '.join(words)}")
+        sys.exit(f"the double of Scalelite does not have this command: {' '.join(words)}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def read(file: Path) -> dict[str, str]:
     tokens = list(_tokenize(file, text))
     rest = _read_object(file, tokens, 0, "", found)
     if rest != len(tokens):
-        raise WrongSettings(f"{file}: a bracket closes that was never opened")
+        raise WrongSettings(f"{file}: a closing bracket has no opening bracket")
     return found
 
 
@@ -51,7 +51,7 @@ def _read_object(
             place += 1
             continue
         if kind not in ("word", "quoted"):
-            raise WrongSettings(f"{file}: a key is wanted, not {text!r}")
+            raise WrongSettings(f"{file}: expected a key, found {text!r}")
         following = tokens[place + 1] if place + 1 < len(tokens) else ("end", "")
         if (kind, text) == ("word", "include") and following[0] == "quoted":
             found |= {f"{prefix}{key}": value for key, value in read(Path(following[1])).items()}

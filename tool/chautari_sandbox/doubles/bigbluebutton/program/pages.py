@@ -24,12 +24,12 @@ def client(meetings: Meetings, session: str) -> Answer:
     meeting, person = found
     if person.status != ALLOW:
         return _html_page(
-            f"<p>{escape(person.name)} waits to be let into {escape(meeting.name)}.</p>"
+            f"<p>{escape(person.name)} is waiting to be admitted to {escape(meeting.name)}.</p>"
         )
     meetings.enter(meeting, person)
     parts = [
         f"<p>{escape(person.name)} ({person.role}) is in {escape(meeting.name)},"
-        f" with {len(meeting.inside)} in it. There is no sound and no picture.</p>",
+        f" which has {len(meeting.inside)} participants. There is no sound and no video.</p>",
         f"<p>{meeting.welcome}</p>",
     ]
     if person.role == MODERATOR and meeting.record:
@@ -52,12 +52,14 @@ def press(meetings: Meetings, session: str, button: str) -> Answer:
     if button == "record":
         meeting.marked = meeting.marked or meeting.record
         return _html_page(
-            "<p>The recording is marked.</p>" if meeting.marked else "<p>No recording.</p>"
+            "<p>The record button was pressed.</p>"
+            if meeting.marked
+            else "<p>This meeting is not recorded.</p>"
         )
     if button == "admit":
         for waiting in meeting.people:
             waiting.status = ALLOW
-        return _html_page("<p>All who waited may come in.</p>")
+        return _html_page("<p>All waiting participants were admitted.</p>")
     return _html_page("<p>There is no such button.</p>", 404)
 
 

@@ -29,7 +29,7 @@ def config() -> dict[str, Any]:
     """Return the settings of recordings."""
     found = settings.tree(settings.RECORD, settings.RECORD_OVER)
     if not isinstance(found.get("steps"), dict):
-        raise settings.WrongSettings(f"{settings.RECORD_OVER}: steps is no mapping")
+        raise settings.WrongSettings(f"{settings.RECORD_OVER}: steps is not a mapping")
     return found
 
 

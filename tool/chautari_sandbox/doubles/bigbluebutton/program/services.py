@@ -38,7 +38,7 @@ def apps_akka() -> list[Address]:
     client = [Path(found[f"client.clientSettings{name}FilePath"]) for name in ("", "Override")]
     merged = settings.tree(client[0], client[1])
     if not isinstance(value(merged, "public.kurento.cameraProfiles"), list):
-        raise WrongSettings(f"{client[1]}: public.kurento.cameraProfiles is no list")
+        raise WrongSettings(f"{client[1]}: public.kurento.cameraProfiles is not a list")
     if found["services.sharedSecret"] != settings.web()["securitySalt"]:
         print("services.sharedSecret is not bbb-web's securitySalt: breakout rooms will fail")
     return [(found["http.interface"], int(found["http.port"]))]
@@ -76,10 +76,10 @@ def webrtc_sfu() -> list[Address]:
     found = settings.tree(settings.SFU, settings.SFU_OVER)
     listen = value(found, "mediasoup.webrtc.listenIps")
     if not isinstance(listen, list) or not listen:
-        raise WrongSettings("mediasoup.webrtc.listenIps: a list of addresses is wanted")
+        raise WrongSettings("mediasoup.webrtc.listenIps: expected a list of addresses")
     low, high = (int(value(found, f"mediasoup.worker.rtc{end}Port")) for end in ("Min", "Max"))
     if not 0 < low < high < 65536:
-        raise WrongSettings(f"mediasoup.worker: {low}-{high} is no range of ports")
+        raise WrongSettings(f"mediasoup.worker: {low}-{high} is not a port range")
     for item in listen:
         print(f"mediasoup announces {item.get('announcedIp')} for {item['ip']}, {low}-{high}/udp")
     return [(found["clientHost"], int(found["clientPort"]))]
@@ -89,7 +89,7 @@ def webrtc_recorder() -> list[Address]:
     """Read the recorder's settings; it listens on no port."""
     found = settings.tree(settings.RECORDER, settings.RECORDER_OVER)
     if int(value(found, "webrtc.rtcMinPort")) >= int(value(found, "webrtc.rtcMaxPort")):
-        raise WrongSettings("webrtc: no range of ports")
+        raise WrongSettings("webrtc: no port range")
     return []
 
 

@@ -110,7 +110,7 @@ def _read_yaml_mapping(file: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise WrongSettings(f"{file}: a mapping is wanted, not {type(content).__name__}")
+        raise WrongSettings(f"{file}: expected a mapping, found {type(content).__name__}")
     return content
 
 

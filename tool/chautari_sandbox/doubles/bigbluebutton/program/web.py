@@ -23,7 +23,7 @@ def started() -> Api:
     config = settings.web()
     for key in NUMBERS:
         if not config.get(key, "").lstrip("-").isdigit():
-            raise settings.WrongSettings(f"{key}={config.get(key)!r} is no number")
+            raise settings.WrongSettings(f"{key}={config.get(key)!r} is not a number")
     if not truth(config.get("serviceEnabled", "true")):
         raise settings.WrongSettings("serviceEnabled=false")
     servers = sessions.read_servers(settings.TURN, settings.TURN_OVER)

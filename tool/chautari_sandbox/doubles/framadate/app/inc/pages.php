@@ -28,7 +28,7 @@ function page(string $title, string $body): never
         <html lang="$locale">
         <head><meta charset="utf-8"><title>$title - Double of Framadate</title>
         <link rel="stylesheet" href="{$home}css/style.css"></head>
-        <body><p class="double">Double of Framadate: good for trying the toolkit, not for work.</p>
+        <body><p class="double">Double of Framadate: good for trying out the toolkit, not for real work.</p>
         <h1><a href="$home">Framadate</a></h1><h2>$title</h2>
         $body
         </body></html>
