@@ -11,15 +11,17 @@ from testinfra.host import Host
 pytestmark = pytest.mark.role("base")
 
 
-@pytest.mark.advice("Deploy again; 'hostnamectl' on the node shows the name in use.", units=[])
+@pytest.mark.advice("Deploy again. 'hostnamectl' on the node shows the current name.", units=[])
 def test_hostname_is_the_one_of_the_region(host: Host, settings: dict[str, Any]) -> None:
-    """The node has its name"""
+    """The node has the hostname from the region"""
     assert host.check_output("uname -n") == settings["base_hostname"]
     full = f"{settings['base_hostname']}.{settings['base_domain']}"
     assert host.check_output("hostname -f") == full
 
 
-@pytest.mark.advice("Deploy again; 'timedatectl' on the node shows the zone in use.", units=[])
+@pytest.mark.advice(
+    "Deploy again. 'timedatectl' on the node shows the current time zone.", units=[]
+)
 def test_time_zone_is_the_one_of_the_region(host: Host, settings: dict[str, Any]) -> None:
     """The node has the region's time zone"""
     zone = settings["base_timezone"]
@@ -28,7 +30,7 @@ def test_time_zone_is_the_one_of_the_region(host: Host, settings: dict[str, Any]
     )
 
 
-@pytest.mark.advice("Deploy again; 'locale -a' on the node lists the installed locales.", units=[])
+@pytest.mark.advice("Deploy again. 'locale -a' on the node lists the installed locales.", units=[])
 def test_locale_is_made_and_set(host: Host, settings: dict[str, Any]) -> None:
     """The locale is installed and set"""
     locale = settings["base_locale"]
@@ -38,7 +40,7 @@ def test_locale_is_made_and_set(host: Host, settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.advice(
-    "Start systemd-timesyncd and open UDP port 123 outwards.",
+    "Start systemd-timesyncd, and allow outgoing connections to UDP port 123.",
     units=["systemd-timesyncd"],
 )
 def test_time_is_synchronised(host: Host) -> None:
@@ -49,18 +51,18 @@ def test_time_is_synchronised(host: Host) -> None:
     assert container or state == "active", f"systemd-timesyncd is {state}"
 
 
-@pytest.mark.advice("Deploy again; it writes the operators' accounts and keys.", units=["ssh"])
+@pytest.mark.advice("Deploy again to create the operators' accounts and keys.", units=["ssh"])
 def test_operators_have_their_keys(host: Host, settings: dict[str, Any]) -> None:
-    """Each operator has an account and the keys of the region"""
+    """Each operator has an account with the keys from the region"""
     for operator in settings.get("base_operators", []):
         name = operator["name"]
         keys = host.file(f"{host.user(name).home}/.ssh/authorized_keys")
         assert (keys.user, keys.mode) == (name, 0o600)
         missing = set(operator["keys"]) - set(keys.content_string.splitlines())
-        assert not missing, f"{name} lacks {len(missing)} keys of the region"
+        assert not missing, f"the account {name} lacks {len(missing)} keys that the region lists"
 
 
-@pytest.mark.advice("Deploy again; it locks accounts of operators who left.", units=["ssh"])
+@pytest.mark.advice("Deploy again to lock the accounts of operators who left.", units=["ssh"])
 def test_nobody_else_is_an_operator(host: Host, settings: dict[str, Any]) -> None:
     """Only the region's operators are in the group that may use sudo"""
     group = settings.get("base_operator_group", "chautari-operators")
@@ -69,7 +71,7 @@ def test_nobody_else_is_an_operator(host: Host, settings: dict[str, Any]) -> Non
     assert set(filter(None, members.split(","))) == names
 
 
-@pytest.mark.advice("Deploy again; 'visudo -c' on the node shows what is wrong.", units=[])
+@pytest.mark.advice("Deploy again. 'visudo -c' on the node shows the error.", units=[])
 def test_sudo_rules_are_closed_and_valid(host: Host) -> None:
     """The sudo rules are valid, and only root can read them"""
     rules = host.file("/etc/sudoers.d/60-chautari-operators")
@@ -79,7 +81,7 @@ def test_sudo_rules_are_closed_and_valid(host: Host) -> None:
 
 
 @pytest.mark.advice(
-    "Enable the timer: 'systemctl enable --now apt-daily.timer apt-daily-upgrade.timer'.",
+    "Enable the timers: 'systemctl enable --now apt-daily.timer apt-daily-upgrade.timer'.",
     units=["apt-daily-upgrade", "unattended-upgrades"],
 )
 @pytest.mark.parametrize("timer", ["apt-daily.timer", "apt-daily-upgrade.timer"])
@@ -90,19 +92,21 @@ def test_security_updates_are_armed(host: Host, timer: str) -> None:
     assert host.service(timer).is_running
 
 
-@pytest.mark.advice("Remove contradicting files from /etc/apt/apt.conf.d.", units=[])
+@pytest.mark.advice(
+    "Remove the files in /etc/apt/apt.conf.d that override these settings.", units=[]
+)
 def test_updates_are_security_only(host: Host, settings: dict[str, Any]) -> None:
-    """Unattended updates are security updates only, and never restart the node"""
+    """Unattended updates are security updates only, and restart the node only if allowed"""
     dump = host.check_output("apt-config dump").splitlines()
     origins = [line for line in dump if line.startswith("Unattended-Upgrade::Origins-Pattern:: ")]
-    assert origins, "no update source is allowed"
+    assert origins, "no source for unattended updates is set"
     security = re.compile(r"label=Debian-Security|origin=Ubuntu,archive=[^,]*-security\b")
     assert all(security.search(line) for line in origins), origins
     reboot = str(settings.get("base_automatic_reboot", False)).lower()
     assert f'Unattended-Upgrade::Automatic-Reboot "{reboot}";' in dump
 
 
-@pytest.mark.advice("Deploy again; 'journalctl --disk-usage' shows the size.", units=[])
+@pytest.mark.advice("Deploy again. 'journalctl --disk-usage' on the node shows the size.", units=[])
 def test_journal_is_kept_and_limited(host: Host, settings: dict[str, Any]) -> None:
     """The journal survives a restart, and its size is limited"""
     config = host.check_output("systemd-analyze cat-config systemd/journald.conf").splitlines()
@@ -113,7 +117,7 @@ def test_journal_is_kept_and_limited(host: Host, settings: dict[str, Any]) -> No
 
 
 @pytest.mark.advice(
-    "Deploy again; 'systemctl list-timers' on the node shows the active timers.",
+    "Deploy again. 'systemctl list-timers' on the node shows the active timers.",
     units=["chautari-drift"],
 )
 def test_what_changes_is_looked_for(host: Host, settings: dict[str, Any]) -> None:
@@ -123,8 +127,8 @@ def test_what_changes_is_looked_for(host: Host, settings: dict[str, Any]) -> Non
     assert (timer.is_enabled, timer.is_running) == (wanted, wanted)
 
 
-@pytest.mark.advice("Find the reason: 'systemctl status UNIT' on the node.", units=[])
+@pytest.mark.advice("Run 'systemctl status UNIT' on the node to find the reason.", units=[])
 def test_no_unit_has_failed(host: Host) -> None:
-    """No unit of the node has failed"""
+    """No systemd unit on the node has failed"""
     failed = host.check_output("systemctl list-units --failed --plain --no-legend").splitlines()
     assert not failed, "failed: " + ", ".join(line.split()[0] for line in failed)

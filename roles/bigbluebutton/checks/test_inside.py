@@ -55,17 +55,19 @@ def problems(text: str) -> list[str]:
 
 
 @pytest.mark.advice(
-    "Read 'journalctl -u UNIT' of the named unit, then run 'bbb-conf --restart'.", units=UNITS
+    "Read 'journalctl -u UNIT' for the failed unit, then run 'bbb-conf --restart'.", units=UNITS
 )
 def test_every_service_runs(host: Host) -> None:
     """Every service that bbb-conf checks is running"""
     lines = host.check_output("bbb-conf --status").splitlines()
     stopped = [line.split()[0] for line in lines if line.strip() and " active]" not in line]
     assert lines, "bbb-conf --status prints nothing"
-    assert not stopped, ", ".join(stopped)
+    assert not stopped, "not running: " + ", ".join(stopped)
 
 
-@pytest.mark.advice("Follow its advice, then run 'bbb-conf --check' again.", units=UNITS)
+@pytest.mark.advice(
+    "Follow the advice of bbb-conf, then run 'bbb-conf --check' again.", units=UNITS
+)
 def test_upstream_s_own_check_finds_nothing(host: Host) -> None:
     """bbb-conf --check finds no problem"""
     text = host.run("bbb-conf --check").stdout
@@ -74,9 +76,9 @@ def test_upstream_s_own_check_finds_nothing(host: Host) -> None:
     assert not found, found[0][:300]
 
 
-@pytest.mark.advice("Deploy again: packages of another release are installed.", units=[])
+@pytest.mark.advice("Deploy again, because packages of another release are installed.", units=[])
 def test_release_is_the_region_s(host: Host, settings: dict[str, Any]) -> None:
-    """The installed release line is the region's"""
+    """The installed release is the one that the region sets"""
     text = host.check_output("bbb-conf --version")
     found = re.search(r"BigBlueButton Server (\d+\.\d+)\.", text)
     assert found, text[:200]
@@ -84,7 +86,7 @@ def test_release_is_the_region_s(host: Host, settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.advice(
-    "Restart the named service: 'bbb-conf --restart' or 'systemctl restart haproxy'.", units=[]
+    "Restart the service with 'bbb-conf --restart' or 'systemctl restart haproxy'.", units=[]
 )
 def test_settings_are_in_use(host: Host) -> None:
     """BigBlueButton and the proxy have loaded their current settings"""
@@ -92,29 +94,30 @@ def test_settings_are_in_use(host: Host) -> None:
     for paths, stamp in ((files, "bigbluebutton"), (["/etc/haproxy"], "haproxy")):
         asked = "find " + "%s " * len(paths) + "-newer %s"
         newer = host.check_output(asked, *paths, f"/run/chautari-{stamp}.loaded")
-        assert not newer, f"changed since they were loaded: {', '.join(newer.split())}"
+        assert not newer, f"changed since they were last loaded: {', '.join(newer.split())}"
 
 
 @pytest.mark.advice(
-    "Run 'bbb-conf --restart'. It restores settings that packages changed.", units=["freeswitch"]
+    "Run 'bbb-conf --restart' to restore the settings that packages changed.", units=["freeswitch"]
 )
 def test_packages_have_put_nothing_back(host: Host) -> None:
-    """FreeSWITCH and the other parts have the region's settings, not their packages' defaults"""
+    """FreeSWITCH and other components have the region's settings, not the packages' defaults"""
     left = host.check_output("/etc/bigbluebutton/bbb-conf/apply-config.sh compare")
     assert not left, left
 
 
 @pytest.mark.advice(
-    "Deploy again: people's addresses are sent to a third party's server.", units=["freeswitch"]
+    "Deploy again, because people's IP addresses are sent to a third party's server.",
+    units=["freeswitch"],
 )
 def test_no_server_of_others_is_asked(host: Host) -> None:
-    """No setting names a third party's STUN server"""
+    """No setting contains a third party's STUN server"""
     places = "/etc/bigbluebutton /opt/freeswitch/etc/freeswitch/vars.xml"
     found = host.run(f"grep -rlE '{STRANGERS}' {places}").stdout
-    assert not found, f"named in {', '.join(found.split())}"
+    assert not found, f"a third party's server is set in {', '.join(found.split())}"
 
 
-@pytest.mark.advice("Deploy again: these files contain secrets.", units=[])
+@pytest.mark.advice("Deploy again, because these files contain secrets.", units=[])
 @pytest.mark.parametrize("name", SECRET_FILES)
 def test_settings_are_closed_to_others(host: Host, name: str) -> None:
     """Other accounts cannot read settings that contain secrets"""
@@ -122,9 +125,11 @@ def test_settings_are_closed_to_others(host: Host, name: str) -> None:
     assert (file.user, file.group, file.mode) == ("root", "bigbluebutton", 0o640)
 
 
-@pytest.mark.advice("Find the other program that uses the port: 'ss -ltnp'.", units=["haproxy"])
+@pytest.mark.advice(
+    "Run 'ss -ltnp' on the node to find the other program that uses the port.", units=["haproxy"]
+)
 def test_proxy_has_port_443_of_all_addresses(host: Host) -> None:
-    """haproxy is running and uses port 443 on all addresses"""
+    """haproxy is running and listens on port 443 of all addresses"""
     assert host.service("haproxy").is_enabled
     assert host.service("haproxy").is_running
     lines = host.check_output("ss -Hltnp sport = :443").splitlines()
@@ -136,10 +141,10 @@ def test_proxy_has_port_443_of_all_addresses(host: Host) -> None:
 
 
 @pytest.mark.advice(
-    "Fix the named line in /etc/haproxy/haproxy.cfg, then deploy again.", units=["haproxy"]
+    "Fix the reported line in /etc/haproxy/haproxy.cfg, then deploy again.", units=["haproxy"]
 )
 def test_proxy_has_the_certificate(host: Host) -> None:
-    """The settings of the proxy are valid, and it has the node's certificate"""
+    """The settings of haproxy are valid, and haproxy has the node's certificate"""
     result = host.run("haproxy -c -f /etc/haproxy/haproxy.cfg")
     assert result.rc == 0, result.stderr
     hook = "/etc/letsencrypt/renewal-hooks/deploy/66-chautari-bigbluebutton"
@@ -148,7 +153,9 @@ def test_proxy_has_the_certificate(host: Host) -> None:
     )
 
 
-@pytest.mark.advice("Close the ports: only the node itself may use these interfaces.", units=[])
+@pytest.mark.advice(
+    "Close the ports, because only the node itself may use these interfaces.", units=[]
+)
 @pytest.mark.parametrize("port", [81, 82, 8021, 8085, 8090])
 def test_private_interface_is_on_the_loopback(host: Host, port: int) -> None:
     """Internal services listen only on the loopback address"""
@@ -159,17 +166,17 @@ def test_private_interface_is_on_the_loopback(host: Host, port: int) -> None:
 
 
 @pytest.mark.advice(
-    "Start them: 'systemctl enable --now bbb-rap-starter bbb-rap-resque-worker'.",
+    "Start the services: 'systemctl enable --now bbb-rap-starter bbb-rap-resque-worker'.",
     units=list(RECORDERS),
 )
 def test_recordings_are_looked_after(host: Host) -> None:
-    """Recordings are archived at any time, and videos are made only at night"""
+    """Recordings are archived at any time, but videos are produced only at night"""
     for unit in RECORDERS:
         assert host.service(unit).is_enabled, unit
         assert host.service(unit).is_running, unit
     queues = host.check_output("systemctl show bbb-rap-resque-worker --property Environment")
     assert "rap:archive" in queues, queues
-    assert "rap:process" not in queues, "videos are also made during the day"
+    assert "rap:process" not in queues, "videos are also produced during the day"
     for timer in ("process", "dawn", "expire"):
         assert host.service(f"chautari-recordings-{timer}.timer").is_enabled, timer
         assert host.service(f"chautari-recordings-{timer}.timer").is_running, timer
@@ -184,9 +191,9 @@ def test_recordings_belong_to_bigbluebutton(host: Host, name: str) -> None:
     assert folder.user == "bigbluebutton", folder.path
 
 
-@pytest.mark.advice("Deploy again: it sets the lifetime of recordings and logs.", units=[])
+@pytest.mark.advice("Deploy again to set how long recordings and logs are kept.", units=[])
 def test_days_of_recordings_are_the_region_s(host: Host, settings: dict[str, Any]) -> None:
-    """Recordings are kept as long as the region sets, and raw files are deleted"""
+    """Recordings are kept for as long as the region sets, and raw files are deleted"""
     unit = host.check_output("systemctl cat chautari-recordings-expire.service")
     assert f"expire-recordings {settings['bigbluebutton_keep_days']}" in unit.splitlines()[-1], unit
     daily = host.file("/etc/default/bigbluebutton-cron-config").content_string
@@ -213,11 +220,13 @@ def test_office_file_becomes_a_pdf(host: Host, settings: dict[str, Any]) -> None
         host.run("rm -r -- %s", folder)
 
 
-@pytest.mark.advice("Deploy again: uploaded files could reach the network.", units=[])
+@pytest.mark.advice(
+    "Deploy again, because uploaded files could open network connections.", units=[]
+)
 def test_converter_is_confined(host: Host, settings: dict[str, Any]) -> None:
     """The converter of office files has no network and no privileges"""
     if settings["bigbluebutton_office"] != "soffice":
-        pytest.skip("the region uses Docker for it")
+        pytest.skip("the region uses Docker to convert office files")
     shown = host.check_output(
         "systemctl show chautari-office@check.service --property PrivateNetwork,NoNewPrivileges,"
         "ProtectSystem,CapabilityBoundingSet,User"
@@ -229,7 +238,9 @@ def test_converter_is_confined(host: Host, settings: dict[str, Any]) -> None:
         assert line in shown.splitlines(), shown
 
 
-@pytest.mark.advice("Deploy again: it removes names from the web server's log.", units=["nginx"])
+@pytest.mark.advice(
+    "Deploy again to keep people's names out of the web server's log.", units=["nginx"]
+)
 def test_log_keeps_no_names(host: Host) -> None:
     """The web server's log contains no query strings"""
     names = host.check_output(

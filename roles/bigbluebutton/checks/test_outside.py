@@ -82,15 +82,15 @@ def test_pages_are_served(domain: str, web: Any) -> None:
 
 @pytest.mark.advice("Read /var/log/bigbluebutton/bbb-web.log on the node.", units=UNITS)
 def test_interface_tells_its_version(server: Server) -> None:
-    """The API answers and returns its version"""
+    """The API responds and returns its version"""
     assert re.fullmatch(r"\d+\.\d+", server.call("").findtext("version") or "")
 
 
 @pytest.mark.advice(
-    "Deploy again: it gives the server and the programs the same secret.", units=UNITS
+    "Deploy again to give the server and the programs the same secret.", units=UNITS
 )
 def test_right_signatures_are_taken(settings: dict[str, Any], server: Server) -> None:
-    """Requests signed with the secret are answered, only with the region's algorithms"""
+    """Requests signed with the secret are accepted, but only with the region's algorithms"""
     allowed = settings.get("bigbluebutton_checksums", ["sha256", "sha384", "sha512"])
     for algorithm in ALGORITHMS:
         signing = Server(server.web, "", server.secret, algorithm)
@@ -103,7 +103,7 @@ def test_right_signatures_are_taken(settings: dict[str, Any], server: Server) ->
             assert refused.value.key == "checksumError", refused.value
 
 
-@pytest.mark.advice("Deploy again now: strangers can open and end meetings.", units=UNITS)
+@pytest.mark.advice("Deploy again now, because strangers can open and end meetings.", units=UNITS)
 def test_wrong_signatures_are_refused(server: Server) -> None:
     """Requests signed with another secret are refused"""
     stranger = Server(server.web, "", secrets.token_hex(20))
@@ -118,7 +118,7 @@ def test_wrong_signatures_are_refused(server: Server) -> None:
 def test_meeting_is_opened_joined_and_ended(
     settings: dict[str, Any], server: Server, meeting: str
 ) -> None:
-    """A meeting opens, a moderator and an attendee join, and it ends"""
+    """A meeting opens, a moderator and an attendee join, and the meeting ends"""
     told = server.call("getMeetingInfo", meetingID=meeting)
     assert told.findtext("meetingID") == meeting
     listed = [item.findtext("meetingID") for item in server.call("getMeetings").iter("meeting")]
@@ -128,7 +128,7 @@ def test_meeting_is_opened_joined_and_ended(
         found = join(server, meeting, role)
         sessions.add(found.findtext("session_token"))
         assert f"https://{settings['bigbluebutton_domain']}/" in (found.findtext("url") or ""), role
-    assert len(sessions) == 2 and all(sessions), "both joined as the same person"
+    assert len(sessions) == 2 and all(sessions), "both participants have the same session"
     server.call("end", meetingID=meeting)
     for _ in range(30):
         # An ended meeting is still known for a while.
@@ -140,10 +140,14 @@ def test_meeting_is_opened_joined_and_ended(
         if told.findtext("hasBeenForciblyEnded") == "true":
             return
         time.sleep(2)
-    pytest.fail("the meeting is still running a minute after its end", pytrace=False)
+    pytest.fail(
+        "the meeting is still running one minute after the request to end it", pytrace=False
+    )
 
 
-@pytest.mark.advice("Deploy again: guests are not admitted as the region sets.", units=UNITS)
+@pytest.mark.advice(
+    "Deploy again, because guests are not admitted as the region sets.", units=UNITS
+)
 def test_guests_are_treated_as_the_region_says(
     settings: dict[str, Any], server: Server, meeting: str
 ) -> None:
@@ -158,11 +162,11 @@ def test_guests_are_treated_as_the_region_says(
     assert found.findtext("guestStatus") == wanted
 
 
-@pytest.mark.advice("Deploy again: it sets whether meetings may be recorded.", units=UNITS)
+@pytest.mark.advice("Deploy again to set whether meetings may be recorded.", units=UNITS)
 def test_nothing_is_recorded_that_the_region_does_not_want(
     settings: dict[str, Any], server: Server, opened: Callable[..., str]
 ) -> None:
-    """A meeting is recorded only on request, and never if the region has no recordings
+    """Meetings are recorded only on request, and never if the region does not allow recordings
 
     If it has recordings, the check does not request one: its raw files would stay on the server.
     """
@@ -180,7 +184,7 @@ def offers(server: Server, domain: str, meeting: str) -> Any:
 
 
 @pytest.mark.advice(
-    "Deploy again: it writes the list of relays. Then check coturn.", units=["coturn"]
+    "Deploy again to write the list of relays. Then check coturn.", units=["coturn"]
 )
 def test_region_s_own_relay_works(
     server: Server,
@@ -189,7 +193,7 @@ def test_region_s_own_relay_works(
     resolver_of_reachable_addresses: AddressResolver,
     ca_file: str,
 ) -> None:
-    """People get only the region's own relay, with working credentials"""
+    """Browsers get only the region's own relay, with working credentials"""
     offer = offers(server, domain, meeting)
     urls = [item["url"] for item in (*offer["stunServers"], *offer["turnServers"])]
     hosts = {url.partition(":")[2].partition(":")[0] for url in urls}
@@ -210,7 +214,7 @@ def client_for(
     """A client that goes the way that an offer names."""
     scheme, _, rest = url.partition(":")
     named = re.search(r":(\d+)", rest)
-    assert named, f"{url} names no port"
+    assert named, f"{url} has no port"
     port = int(named[1])
     if scheme == "turns":
         return turn.tls_client(address, port, domain, ca_file, name, password)
@@ -219,7 +223,7 @@ def client_for(
     return turn.udp_client(address, port, name, password)
 
 
-@pytest.mark.advice("Deploy again: it writes the rules of haproxy.", units=["haproxy", "coturn"])
+@pytest.mark.advice("Deploy again to write the rules of haproxy.", units=["haproxy", "coturn"])
 @pytest.mark.parametrize("protocols", [(), ("stun.turn",)], ids=["first-byte", "named"])
 def test_proxy_leads_the_relay_s_guests_to_it(
     domain: str,
@@ -228,7 +232,7 @@ def test_proxy_leads_the_relay_s_guests_to_it(
     ca_file: str,
     protocols: tuple[str, ...],
 ) -> None:
-    """TURN over TLS on port 443 reaches the relay, with and without SNI"""
+    """TURN over TLS on port 443 reaches the relay, with and without ALPN"""
     name, password = turn.temporary_credentials(
         secret("bigbluebutton_turn_secret"), int(time.time()) + 600
     )
@@ -238,11 +242,11 @@ def test_proxy_leads_the_relay_s_guests_to_it(
         client.close()
 
 
-@pytest.mark.advice("Deploy again: it writes the rules of haproxy.", units=["haproxy", "nginx"])
+@pytest.mark.advice("Deploy again to write the rules of haproxy.", units=["haproxy", "nginx"])
 def test_proxy_leads_http_to_its_two_doors(
     domain: str, web: Any, resolver_of_reachable_addresses: AddressResolver, ca_file: str
 ) -> None:
-    """HTTP/1.1 and HTTP/2 reach their own ports, with the client's address"""
+    """HTTP/1.1 and HTTP/2 requests reach their own ports, with the client's address"""
     seen = set()
     old = web.get(f"https://{domain}/chautari/door")
     assert old.status_code == 200, old.status_code
@@ -259,19 +263,21 @@ def test_proxy_leads_http_to_its_two_doors(
         seen.add(address)
     own = {str(ipaddress.ip_address(place)) for place in resolver_of_reachable_addresses(domain)}
     for address in seen:
-        assert not ipaddress.ip_address(address).is_loopback, "every client has the proxy's address"
-        assert address not in own, "every client has the node's address"
+        assert not ipaddress.ip_address(address).is_loopback, (
+            "every client appears to have the proxy's address"
+        )
+        assert address not in own, "every client appears to have the node's address"
 
 
 @pytest.mark.advice(
-    "Open UDP ports 16384-32768 and 32769-65535 to the node, at the provider's firewall and"
-    " at the router as well.",
+    "Open UDP ports 16384-32768 and 32769-65535 to the node. Open them at the provider's"
+    " firewall and at the router as well.",
     units=["nftables"],
 )
 def test_way_of_media_is_open(
     domain: str, secret: Callable[[str], str], resolver_of_reachable_addresses: AddressResolver
 ) -> None:
-    """UDP packets from here reach the media ports"""
+    """UDP packets from outside reach the media ports"""
     addresses = [
         place for place in resolver_of_reachable_addresses(domain) if ":" not in place
     ] or resolver_of_reachable_addresses(domain)

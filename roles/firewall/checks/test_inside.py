@@ -65,13 +65,13 @@ def input_rules(host: Host) -> list[dict[str, Any]]:
 
 @pytest.mark.advice("Load the rules: 'systemctl restart nftables'.", units=["nftables"])
 def test_rules_are_loaded(host: Host) -> None:
-    """The firewall's rules are loaded, and block all other ports"""
+    """The firewall's rules are loaded and block all ports by default"""
     chains = [entry["chain"] for entry in input_rules(host) if "chain" in entry]
     policies = {chain["name"]: chain.get("policy") for chain in chains}
     assert policies.get("input") == "drop"
 
 
-@pytest.mark.advice("Deploy again; the ports come from the region's services.", units=["nftables"])
+@pytest.mark.advice("Deploy again to open the ports of the region's services.", units=["nftables"])
 def test_ports_of_the_services_are_open(host: Host, settings: dict[str, Any]) -> None:
     """The loaded rules open the ports of SSH and the services"""
     rules = host.check_output("nft --numeric list table inet chautari")
@@ -82,7 +82,9 @@ def test_ports_of_the_services_are_open(host: Host, settings: dict[str, Any]) ->
     assert not missing, f"not open: {', '.join(missing)}"
 
 
-@pytest.mark.advice("Deploy again: only the node itself may use these ports.", units=["nftables"])
+@pytest.mark.advice(
+    "Deploy again, because only the node itself may use these ports.", units=["nftables"]
+)
 def test_ports_that_stay_closed_are_closed(host: Host, settings: dict[str, Any]) -> None:
     """No loaded rule opens an internal port"""
     rules = host.check_output("nft --numeric list table inet chautari")
@@ -100,11 +102,11 @@ def test_firewall_comes_up_with_the_node(host: Host) -> None:
 
 
 @pytest.mark.advice(
-    "Stop and disable the named process, or make it listen only on 127.0.0.1.",
+    "Stop and disable the reported process, or make it listen only on 127.0.0.1.",
     units=[],
 )
 def test_nothing_else_listens_publicly(host: Host, settings: dict[str, Any]) -> None:
-    """Only SSH and the node's services listen publicly"""
+    """Only SSH and the node's services listen on public addresses"""
     listeners = [parse(line) for line in host.check_output("ss -Hltunp").splitlines()]
     stray = [
         f"{one.process} on {one.protocol} {one.address}:{one.port}"

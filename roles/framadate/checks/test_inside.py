@@ -38,7 +38,7 @@ def ask(host: Any, statement: str) -> str:
     return str(answer.stdout).strip()
 
 
-@pytest.mark.advice("Deploy again: it downloads the release and updates the database.", units=[])
+@pytest.mark.advice("Deploy again to download the release and update the database.", units=[])
 def test_release_is_the_one_that_was_asked_for(host: Any, settings: dict[str, Any]) -> None:
     """Framadate has the requested version, and its database exists"""
     name = f"{settings['framadate_version']}-{settings['framadate_sha256'][:8]}"
@@ -50,7 +50,7 @@ def test_release_is_the_one_that_was_asked_for(host: Any, settings: dict[str, An
 
 
 @pytest.mark.advice(
-    "A person or program changed owners or modes of the code. Deploy again.", units=[]
+    "A person or a program changed the owner or the mode of code files. Deploy again.", units=[]
 )
 def test_code_is_not_writable_by_framadate(host: Any) -> None:
     """Framadate and the web server cannot change Framadate's code"""
@@ -64,10 +64,10 @@ def test_code_is_not_writable_by_framadate(host: Any) -> None:
 
 
 @pytest.mark.advice(
-    "A person or program changed owners or modes of these files. Deploy again.", units=[]
+    "A person or a program changed the owner or the mode of these files. Deploy again.", units=[]
 )
 def test_settings_log_and_sessions_are_closed_to_others(host: Any) -> None:
-    """Other accounts cannot read settings, sessions and the log, which are outside the web root"""
+    """Other accounts cannot read settings, sessions and log, and these are outside the web root"""
     for path, owner, mode in (
         ("/etc/framadate/config.php", "root", 0o640),
         ("/etc/framadate/htpasswd", "root", 0o640),
@@ -84,7 +84,7 @@ def test_settings_log_and_sessions_are_closed_to_others(host: Any) -> None:
 
 @pytest.mark.advice("Read 'journalctl -u php*-fpm' on the node, then deploy again.", units=[FPM])
 def test_pool_of_php_is_its_own(host: Any) -> None:
-    """Framadate has its own pool and account, and only the web server reaches it"""
+    """Framadate's PHP pool has its own account, and only the web server can reach the pool"""
     socket = host.file("/run/php/framadate.sock")
     assert socket.is_socket, "the socket is missing"
     assert (socket.user, socket.group, socket.mode) == ("www-data", "www-data", 0o660)
@@ -93,11 +93,13 @@ def test_pool_of_php_is_its_own(host: Any) -> None:
     assert host.user("framadate").shell == "/usr/sbin/nologin"
 
 
-@pytest.mark.advice("Deploy again: it writes the login of the administration.", units=["nginx"])
+@pytest.mark.advice(
+    "Deploy again to write the login for the administration pages.", units=["nginx"]
+)
 def test_administration_asks_for_its_login_on_the_node_too(
     host: Any, settings: dict[str, Any]
 ) -> None:
-    """The administration answers on the node, and only with its login"""
+    """On the node, the administration pages require their login"""
     name = settings["framadate_domain"]
     wrong = b64encode(f"admin:{secrets.token_hex(8)}".encode()).decode()
     for login in ("", f"Basic {wrong}"):
@@ -105,9 +107,9 @@ def test_administration_asks_for_its_login_on_the_node_too(
         assert told.stdout.strip() == "401", f"{told.stdout}{told.stderr}"
 
 
-@pytest.mark.advice(f"Read its journal: journalctl -u {PURGE}.", units=[PURGE])
+@pytest.mark.advice(f"Read 'journalctl -u {PURGE}' on the node.", units=[PURGE])
 def test_expired_polls_are_purged(host: Any, settings: dict[str, Any]) -> None:
-    """An expired poll is deleted with its votes, and other polls stay"""
+    """An expired poll is deleted with its votes, and other polls are kept"""
     old, new = (f"chautaricheck{secrets.token_hex(4)}" for _ in range(2))
     for poll, days in ((old, settings["framadate_keep_days"] + 2), (new, 0)):
         ask(
@@ -129,14 +131,14 @@ def test_expired_polls_are_purged(host: Any, settings: dict[str, Any]) -> None:
             ask(host, f"DELETE FROM {table} WHERE {column} IN ('{old}', '{new}')")
 
 
-@pytest.mark.advice("Deploy again: it starts the timer.", units=[PURGE])
+@pytest.mark.advice("Deploy again to start the timer.", units=[PURGE])
 def test_timer_of_the_purge_is_armed(host: Any) -> None:
     """Expired polls are purged every night"""
     timer = host.service(f"{PURGE}.timer")
     assert timer.is_enabled, "the timer is not enabled"
     assert timer.is_running, "the timer is not running"
     due = host.run(f"systemctl show {PURGE}.timer -P NextElapseUSecRealtime").stdout
-    assert due.strip(), "no next run is planned"
+    assert due.strip(), "no next run is scheduled"
 
 
 @pytest.mark.advice(
@@ -151,7 +153,7 @@ def test_log_is_rotated(host: Any) -> None:
 
 @pytest.mark.advice(f"Read {LOG}/php.log on the node.", units=[FPM])
 def test_log_is_free_of_fatal_errors(host: Any, since: str) -> None:
-    """Framadate's PHP had no fatal error since the deploy"""
+    """PHP has reported no fatal error in Framadate since the deploy"""
     file = host.file(f"{LOG}/php.log")
     lines = file.content_string.splitlines() if file.exists else []
     zone = host.run("date +%%z -d %s", since).stdout.strip()

@@ -135,11 +135,11 @@ def test_start_page_offers_both_kinds_of_polls(base: str, web: Any) -> None:
 
 @pytest.mark.advice("Check languages in region.yml, then deploy again.", units=UNITS)
 def test_page_speaks_the_region_s_language(base: str, web: Any, settings: dict[str, Any]) -> None:
-    """Browsers without a preferred language get the region's"""
+    """Browsers without a preferred language get the region's language"""
     spoken = [language.split("_")[0] for language in settings["framadate_languages"]]
     wanted = next(language for language in [*spoken, "en"] if language in TRANSLATIONS)
     found = re.search(r'<html lang="([a-z]+)', web.get(f"{base}/").text)
-    assert found, "the page names no language"
+    assert found, "the page does not specify a language"
     assert found[1] == wanted
 
 
@@ -175,7 +175,7 @@ def test_classic_poll_is_made_voted_on_commented_and_exported(make: Callable[...
 
 @pytest.mark.advice("Read /var/log/framadate and the journal on the node.", units=UNITS)
 def test_poll_is_deleted_by_its_maker_alone(make: Callable[..., Poll]) -> None:
-    """Only its creator can delete a poll"""
+    """Only the creator of a poll can delete it"""
     poll = make("classic", {"choices[]": ["one", "two"], "fin_sondage_autre": "Next"})
     stranger = Poll(poll.web, poll.base, poll.title, f"{poll.id}{'a' * 8}")
     stranger.delete()
@@ -191,7 +191,7 @@ def test_poll_is_deleted_by_its_maker_alone(make: Callable[..., Poll]) -> None:
 def test_mails_about_a_poll_arrive(
     settings: dict[str, Any], make: Callable[..., Poll], mailbox: Any
 ) -> None:
-    """Mails about a new poll and about a vote arrive"""
+    """Mail about a new poll and mail about a vote arrive"""
     to = settings["framadate_check_email"]
     poll = make("classic", {"choices[]": ["one", "two"], "fin_sondage_autre": "Next"})
     poll.vote("Nandini", ["2", "0"])
@@ -211,13 +211,13 @@ def test_mails_about_a_poll_arrive(
 
 
 @pytest.mark.advice(
-    "The administration is open. Check admin_from_outside in region.yml, then deploy again.",
+    "The administration pages are open. Check admin_from_outside in region.yml, then deploy again.",
     units=["nginx"],
 )
 def test_administration_is_refused_without_a_login(
     base: str, web: Any, settings: dict[str, Any], secret: Callable[[str], str]
 ) -> None:
-    """The administration needs a login, and is closed to outside unless the region opens it"""
+    """The administration needs a login, and is open from outside only if the region sets this"""
     login = ("admin", secret("framadate_admin_password"))
     opened = settings["framadate_admin_from_outside"]
     forged = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "X-Remote-User": "admin"}
@@ -232,20 +232,20 @@ def test_administration_is_refused_without_a_login(
         assert web.get(f"{base}/admin/{path}").status_code in (401, 403, 404), path
 
 
-@pytest.mark.advice("Deploy again: nginx serves private files.", units=["nginx"])
+@pytest.mark.advice("Deploy again, because nginx serves private files.", units=["nginx"])
 def test_private_paths_are_not_found(base: str, web: Any) -> None:
-    """Private paths are not found"""
+    """Private paths are not served"""
     found = {}
     for path in PRIVATE:
         answer = web.get(f"{base}{path}", allow_redirects=False)
         if answer.status_code not in (400, 404):
             found[path] = answer.status_code
-    assert not found, f"answered: {found}"
+    assert not found, f"private paths that are served: {found}"
 
 
-@pytest.mark.advice("Deploy again: it writes nginx's settings.", units=["nginx"])
+@pytest.mark.advice("Deploy again to write nginx's settings.", units=["nginx"])
 def test_security_headers_are_sent(base: str, web: Any) -> None:
-    """Security headers are sent, and the cookie is safe from scripts and plain connections"""
+    """Security headers are sent, and scripts and plain HTTP connections cannot read the cookie"""
     answer = web.get(f"{base}/create_poll.php?type=date")
     sent = {name: answer.headers.get(name) for name in HEADERS}
     assert sent == HEADERS, sent
@@ -256,10 +256,10 @@ def test_security_headers_are_sent(base: str, web: Any) -> None:
     assert all(word in cookie for word in ("secure", "httponly", "samesite=lax")), cookie
 
 
-@pytest.mark.advice("Deploy again: only nginx may set the client's address.", units=UNITS)
+@pytest.mark.advice("Deploy again to write the settings that ignore forged headers.", units=UNITS)
 def test_forged_names_are_not_believed(base: str, web: Any) -> None:
-    """A request cannot forge Framadate's addresses"""
+    """Forged headers of a request do not change the links in Framadate's pages"""
     forged = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": "forged.invalid"}
     text = web.get(f"{base}/", headers=forged).text
     assert "forged.invalid" not in text
-    assert f"{base}/create_poll.php" in text, "addresses are not the public ones"
+    assert f"{base}/create_poll.php" in text, "links do not use the public address"

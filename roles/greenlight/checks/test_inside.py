@@ -13,19 +13,17 @@ pytestmark = pytest.mark.role("greenlight")
 UNIT = "greenlight"
 
 
-@pytest.mark.advice("Read its journal: journalctl -u greenlight.", units=[UNIT])
+@pytest.mark.advice("Read 'journalctl -u greenlight' on the node.", units=[UNIT])
 def test_unit_is_enabled_and_running(host: Any) -> None:
-    """Greenlight is running, and starts with the machine"""
+    """Greenlight is running, and starts when the machine starts"""
     unit = host.service(UNIT)
-    assert unit.is_enabled, "it is not enabled"
-    assert unit.is_running, "it is not running"
+    assert unit.is_enabled, "Greenlight is not enabled"
+    assert unit.is_running, "Greenlight is not running"
 
 
-@pytest.mark.advice(
-    "Deploy again: it starts the container with the region's settings.", units=[UNIT]
-)
+@pytest.mark.advice("Deploy again to start the container with the region's settings.", units=[UNIT])
 def test_container_is_shut_in(host: Any, settings: dict[str, Any]) -> None:
-    """The container uses the pinned image, read-only and without privileges"""
+    """The container uses the pinned image, is read-only and has no privileges"""
     wanted = "{{.ImageName}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Privileged}}"
     found = host.check_output("podman inspect --format %s greenlight", wanted).split()
     assert found == [settings["greenlight_image"], "true", "false"], found
@@ -34,11 +32,11 @@ def test_container_is_shut_in(host: Any, settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.advice(
-    "Its answer names the missing part: the database, Redis, mail, or the meeting server.",
+    "The message shows what is not reachable: the database, Redis, mail or the meeting server.",
     units=[UNIT],
 )
 def test_it_says_that_it_is_well(host: Any, settings: dict[str, Any]) -> None:
-    """Greenlight reaches its database, Redis, mail and the meeting server"""
+    """Greenlight can reach its database, Redis, mail and the meeting server"""
     url = f"http://127.0.0.1:{settings['greenlight_port']}/health_check"
     headers = f"-H 'Host: {settings['greenlight_domain']}' -H 'X-Forwarded-Proto: https'"
     answer = host.run(f"curl -s --max-time 30 {headers} {url}")
@@ -53,14 +51,14 @@ def test_it_says_that_it_is_well(host: Any, settings: dict[str, Any]) -> None:
     assert said == "success", said
 
 
-@pytest.mark.advice("Deploy again: it mounts the directory of temporary files.", units=[UNIT])
+@pytest.mark.advice("Deploy again to mount the directory for temporary files.", units=[UNIT])
 def test_temporary_files_are_on_the_disk(host: Any) -> None:
-    """Uploads pass through the disk, not through memory, and old ones are deleted"""
+    """Temporary files of uploads are on the disk, not in memory, and old ones are deleted"""
     check_temporary_files_on_disk(host, "greenlight", UNIT)
 
 
-@pytest.mark.advice("Deploy again: it sets the mode of the file.", units=[])
+@pytest.mark.advice("Deploy again to set the mode of the file.", units=[])
 def test_settings_are_closed_to_others(host: Any) -> None:
-    """Other accounts cannot read its settings"""
+    """Other accounts cannot read Greenlight's settings"""
     file = host.file("/etc/chautari/greenlight.env")
     assert (file.user, file.mode) == ("root", 0o600)

@@ -11,14 +11,14 @@ pytestmark = pytest.mark.role("greenlight")
 
 @pytest.mark.advice("Check nginx and Greenlight on the node.", units=["nginx", "greenlight"])
 def test_page_is_served(settings: dict[str, Any], web: Any) -> None:
-    """The page loads, with its security headers"""
+    """Greenlight's page loads, with its security headers"""
     answer = web.get(f"https://{settings['greenlight_domain']}/")
     assert answer.status_code == 200, f"{answer.status_code}: {answer.text[:200]}"
     assert "BigBlueButton" in answer.text, answer.text[:200]
     assert "max-age=63072000" in answer.headers.get("Strict-Transport-Security", "")
 
 
-@pytest.mark.advice("Read its journal: journalctl -u greenlight.", units=["greenlight"])
+@pytest.mark.advice("Read 'journalctl -u greenlight' on the node.", units=["greenlight"])
 def test_it_says_that_it_is_well(settings: dict[str, Any], web: Any) -> None:
     """Greenlight's health page reports success"""
     answer = web.get(f"https://{settings['greenlight_domain']}/health_check", timeout=60)

@@ -47,7 +47,7 @@ def files_of(domain: str) -> tuple[str, ...]:
     )
 
 
-@pytest.mark.advice("Start it: 'systemctl enable --now prosody jicofo'.", units=["prosody"])
+@pytest.mark.advice("Start both: 'systemctl enable --now prosody jicofo'.", units=["prosody"])
 @pytest.mark.parametrize("unit", ["prosody", "jicofo"])
 def test_service_runs(host: Host, unit: str) -> None:
     """Prosody and Jicofo are enabled and running"""
@@ -55,13 +55,15 @@ def test_service_runs(host: Host, unit: str) -> None:
     assert host.service(unit).is_running
 
 
-@pytest.mark.advice("Deploy again: it writes how systemd starts Jicofo.", units=["jicofo"])
+@pytest.mark.advice("Deploy again to write the systemd settings for Jicofo.", units=["jicofo"])
 def test_focus_starts_again_after_a_crash(host: Host) -> None:
     """Jicofo starts again after a crash"""
     assert host.check_output("systemctl show --property Restart --value jicofo") == "on-failure"
 
 
-@pytest.mark.advice("Fix what 'prosodyctl check config' names, or deploy again.", units=["prosody"])
+@pytest.mark.advice(
+    "Fix the errors that 'prosodyctl check config' reports, or deploy again.", units=["prosody"]
+)
 def test_settings_of_prosody_are_valid(host: Host) -> None:
     """Prosody finds no error in its settings"""
     result = host.run("prosodyctl check config")
@@ -70,7 +72,7 @@ def test_settings_of_prosody_are_valid(host: Host) -> None:
 
 @pytest.mark.advice(f"Read {LOG} on the node: a module or an option is missing.", units=["prosody"])
 def test_every_module_is_loaded(host: Host) -> None:
-    """Prosody has loaded every module since its start, each with its options"""
+    """Prosody has loaded every module with its options since its last start"""
     lines = host.check_output("cat %s", LOG).splitlines()
     starts = [number for number, line in enumerate(lines) if "Hello and welcome" in line]
     faults = [line for line in lines[starts[-1] if starts else 0 :] if FAULTS.search(line)]
@@ -79,7 +81,7 @@ def test_every_module_is_loaded(host: Host) -> None:
 
 @pytest.mark.advice("Read /var/log/jitsi/jicofo.log on the node.", units=["jicofo", "prosody"])
 def test_focus_is_healthy_and_sees_every_bridge(host: Host, settings: dict[str, Any]) -> None:
-    """Jicofo is healthy, and sees the region's bridges
+    """Jicofo is healthy, and all bridges of the region have joined
 
     At a first deploy other nodes may take minutes longer than this one.
     """
@@ -95,9 +97,9 @@ def test_focus_is_healthy_and_sees_every_bridge(host: Host, settings: dict[str, 
     assert count >= expected, f"{count} of {expected} bridges have joined"
 
 
-@pytest.mark.advice("Deploy again: it updates the members' accounts.", units=["prosody"])
+@pytest.mark.advice("Deploy again to update the members' accounts.", units=["prosody"])
 def test_accounts_are_those_of_the_region(host: Host, settings: dict[str, Any]) -> None:
-    """The accounts are those of members, checks and Jitsi's own parts"""
+    """Only the members, the checks and Jitsi's own components have accounts"""
     domain = settings["jitsi_domain"]
     listed = accounts(host, f"auth.{domain}")
     assert listed == ["focus", "jvb"], listed
@@ -107,7 +109,7 @@ def test_accounts_are_those_of_the_region(host: Host, settings: dict[str, Any]) 
 
 
 @pytest.mark.advice(
-    "Close the ports: only the node itself may use these interfaces.", units=["prosody"]
+    "Close the ports, because only the node itself may use these interfaces.", units=["prosody"]
 )
 @pytest.mark.parametrize("port", [5280, 8888])
 def test_private_interface_is_on_the_loopback(host: Host, port: int) -> None:
@@ -118,19 +120,23 @@ def test_private_interface_is_on_the_loopback(host: Host, port: int) -> None:
     assert set(local) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}, local
 
 
-@pytest.mark.advice("Deploy again: without further bridges, the port is closed.", units=[])
+@pytest.mark.advice(
+    "Deploy again. The port must be open only if bridges on other nodes need it.", units=[]
+)
 def test_xmpp_is_open_only_where_bridges_join(host: Host, settings: dict[str, Any]) -> None:
     """The XMPP server listens publicly only if bridges on other nodes need it"""
     lines = host.check_output("ss -Hltn sport = :5222").splitlines()
     local = {line.split()[3].rpartition(":")[0].strip("[]") for line in lines}
     outward = bool(local - {"127.0.0.1", "::1"})
     assert outward == bool(settings["jitsi_remote_bridges"]), local
-    assert not host.check_output("ss -Hltn sport = :5269"), "it talks to other servers"
+    assert not host.check_output("ss -Hltn sport = :5269"), (
+        "Prosody accepts connections from other XMPP servers"
+    )
 
 
-@pytest.mark.advice("Deploy again: it writes the settings of TLS.", units=["prosody"])
+@pytest.mark.advice("Deploy again to write the TLS settings.", units=["prosody"])
 def test_xmpp_keeps_the_intermediate_profile(host: Host, settings: dict[str, Any]) -> None:
-    """The XMPP server refuses what Mozilla's intermediate profile excludes
+    """The XMPP server refuses TLS options that Mozilla's intermediate profile excludes
 
     It listens on the loopback address even where bridges on other nodes use its port.
     """
@@ -141,7 +147,7 @@ def test_xmpp_keeps_the_intermediate_profile(host: Host, settings: dict[str, Any
         assert not wrong, f"{name}: {', '.join(wrong)}"
 
 
-@pytest.mark.advice("Deploy again: these files contain passwords.", units=[])
+@pytest.mark.advice("Deploy again, because these files contain passwords.", units=[])
 def test_settings_are_closed_to_others(host: Host, settings: dict[str, Any]) -> None:
     """Other accounts cannot read settings that contain passwords"""
     domain = settings["jitsi_domain"]
@@ -155,9 +161,9 @@ def test_settings_are_closed_to_others(host: Host, settings: dict[str, Any]) -> 
         assert (file.user, file.group, file.mode) == (user, group, mode), path
 
 
-@pytest.mark.advice("Deploy again: a package's script would change this file.", units=[])
+@pytest.mark.advice("Deploy again, because a package's script would change this file.", units=[])
 def test_settings_hold_what_packages_look_for(host: Host, settings: dict[str, Any]) -> None:
-    """Our settings have every mark that keeps upstream's packages from changing a file"""
+    """The settings contain every string that keeps upstream's packages from changing them"""
     domain = settings["jitsi_domain"]
     prosody, pages, site, environment, focus = files_of(domain)
     lacking = [
@@ -192,4 +198,6 @@ def test_settings_are_in_use(host: Host) -> None:
     """Prosody and Jicofo have loaded their current settings"""
     for path, unit in (("/etc/prosody", "prosody"), ("/etc/jitsi/jicofo", "jicofo")):
         newer = host.check_output("find %s -newer %s", path, f"/run/chautari-{unit}.loaded")
-        assert not newer, f"changed since {unit} loaded it: {', '.join(newer.split())}"
+        assert not newer, (
+            f"changed since {unit} last loaded its settings: {', '.join(newer.split())}"
+        )

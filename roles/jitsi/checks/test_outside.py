@@ -72,26 +72,28 @@ def test_page_of_a_room_is_served(domain: str, web: Any) -> None:
         answer = web.get(f"https://{domain}{path}")
         assert answer.status_code == 200, f"{path}: {answer.status_code}"
         assert "Jitsi Meet" in answer.text, f"{path} is not the page of Jitsi Meet"
-        assert "<!--#include" not in answer.text, f"{path}: nginx does not fill in its includes"
+        assert "<!--#include" not in answer.text, (
+            f"{path}: nginx does not process the includes in the page"
+        )
 
 
-@pytest.mark.advice("Deploy again: it writes the settings of the pages.", units=["nginx"])
+@pytest.mark.advice("Deploy again to write the settings of the pages.", units=["nginx"])
 def test_page_asks_nobody_outside_the_region(domain: str, web: Any) -> None:
-    """The pages' settings name no third party's server"""
+    """The settings of the pages contain no third party's server"""
     answer = web.get(f"https://{domain}/config.js")
     assert answer.status_code == 200, f"{answer.status_code}"
     found = re.search(r"var config = (\{.*\});", answer.text, re.S)
-    assert found, f"these are no settings: {answer.text[:200]}"
+    assert found, f"this is not the settings file: {answer.text[:200]}"
     config = json.loads(found[1])
     assert config["disableThirdPartyRequests"] is True
     assert config["gravatar"]["disabled"] is True
     assert config["analytics"]["disabled"] is True
     assert config["p2p"] == {"enabled": False, "stunServers": []}
     hosts = set(re.findall(r"(?:https?|wss?|stun|turns?):(?://)?([A-Za-z0-9.-]+)", answer.text))
-    assert hosts == {domain}, f"the settings name {hosts}"
+    assert hosts == {domain}, f"the settings contain the servers {hosts}"
 
 
-@pytest.mark.advice("Deploy again: it writes nginx's settings.", units=["nginx"])
+@pytest.mark.advice("Deploy again to write nginx's settings.", units=["nginx"])
 def test_security_headers_are_sent(domain: str, web: Any) -> None:
     """Security headers are sent"""
     headers = web.get(f"https://{domain}/").headers
@@ -102,10 +104,10 @@ def test_security_headers_are_sent(domain: str, web: Any) -> None:
 
 
 @pytest.mark.advice(
-    "Close the ports on the node: only the loopback address may use them.", units=UNITS
+    "Close the ports, because only the node itself may use these interfaces.", units=UNITS
 )
 def test_private_interfaces_are_closed(domain: str, web: Any) -> None:
-    """Statistics and control of bridge and focus are not reachable from outside"""
+    """The private interfaces of Jicofo and the bridge are not reachable from outside"""
     for path in ("/colibri/stats", "/about/health", "/stats"):
         answer = web.get(f"https://{domain}{path}")
         assert "bridge_selector" not in answer.text, f"{path} shows Jicofo's statistics"
@@ -115,7 +117,7 @@ def test_private_interfaces_are_closed(domain: str, web: Any) -> None:
 
 @pytest.mark.advice("Read /var/log/prosody/prosody.log on the node.", units=UNITS)
 def test_guest_comes_in_by_bosh(door: Door, guests: str) -> None:
-    """A guest connects by BOSH"""
+    """A guest can connect with BOSH"""
     assert door(guests).jid.endswith(f"@{guests}") or f"@{guests}/" in door(guests).jid
 
 
@@ -126,7 +128,7 @@ def test_guest_comes_in_by_websocket(
     resolver_of_reachable_addresses: Callable[[str], list[str]],
     ca_file: str,
 ) -> None:
-    """A guest connects by websocket, on every address"""
+    """A guest can connect with WebSocket, on every address"""
     for address in resolver_of_reachable_addresses(domain):
         line = XMPPOverWebsocket(domain, "/xmpp-websocket", address, ca_file)
         person = Participant(line, guests)
@@ -134,19 +136,19 @@ def test_guest_comes_in_by_websocket(
         person.leave()
 
 
-@pytest.mark.advice("Deploy again: it applies the access setting of the region.", units=UNITS)
+@pytest.mark.advice("Deploy again to apply the access setting of the region.", units=UNITS)
 def test_guest_cannot_open_a_room_where_members_do(
     settings: dict[str, Any], door: Door, domain: str, guests: str, room: str
 ) -> None:
     """A guest cannot open a room that only members may open"""
     if settings["jitsi_access"] == "open":
-        pytest.skip("anyone opens rooms in this region")
+        pytest.skip("anyone may open rooms in this region")
     guest = door(guests)
     assert guest.request_room(f"focus.{domain}", room) == "not-authorized"
     assert guest.join_room(room, "guest") == "not-allowed"
 
 
-@pytest.mark.advice("Deploy again: it applies the access setting of the region.", units=UNITS)
+@pytest.mark.advice("Deploy again to apply the access setting of the region.", units=UNITS)
 def test_stranger_cannot_log_in(settings: dict[str, Any], door: Door, domain: str) -> None:
     """A member cannot log in with a wrong password"""
     if settings["jitsi_access"] == "open":
@@ -158,7 +160,7 @@ def test_stranger_cannot_log_in(settings: dict[str, Any], door: Door, domain: st
 
 
 @pytest.mark.advice(
-    "Read /var/log/jitsi/jicofo.log. Check that 'prosodyctl mod_chautari_accounts list' names the "
+    "Read /var/log/jitsi/jicofo.log. Check that 'prosodyctl mod_chautari_accounts list' shows the "
     "members.",
     units=UNITS,
 )
@@ -177,9 +179,9 @@ def test_room_is_opened_and_people_chat(
     assert guest.wait_for_message("hello from the host") == f"{room}/host"
 
 
-@pytest.mark.advice("Deploy again: it writes the settings of Prosody.", units=["prosody"])
+@pytest.mark.advice("Deploy again to write the settings of Prosody.", units=["prosody"])
 def test_features_of_meetings_are_announced(domain: str, door: Door, guests: str) -> None:
-    """Polls, breakout rooms, the lobby, moderation and talking times are there for people"""
+    """Polls, breakout rooms, the lobby, moderation and speaker statistics are available"""
     announced = door(guests).discover_components(domain)
     expected = {
         "av_moderation": f"avmoderation.{domain}",
@@ -191,17 +193,17 @@ def test_features_of_meetings_are_announced(domain: str, door: Door, guests: str
         "speakerstats": f"speakerstats.{domain}",
     }
     missing = {name for name, host in expected.items() if announced.get(name) != host}
-    assert not missing, f"not announced: {', '.join(sorted(missing))}"
+    assert not missing, f"not available: {', '.join(sorted(missing))}"
 
 
-@pytest.mark.advice("Deploy again: it writes the list of servers for Prosody.", units=["prosody"])
+@pytest.mark.advice("Deploy again to write the list of relays for Prosody.", units=["prosody"])
 def test_only_the_region_s_own_relays_are_offered(
     domain: str,
     door: Door,
     guests: str,
     resolver_of_reachable_addresses: Callable[[str], list[str]],
 ) -> None:
-    """People get only the region's own relays, with working credentials"""
+    """Browsers get only the region's own relays, with working credentials"""
     offer = {item["type"]: item for item in door(guests).relay_servers(domain)}
     assert set(offer) == {"stun", "turn", "turns"}
     assert {item["host"] for item in offer.values()} == {domain}

@@ -32,7 +32,7 @@ def test_settings_of_postfix_are_valid(host: Host) -> None:
 
 
 @pytest.mark.advice(
-    "Deploy again: Postfix must not accept mail from other machines.", units=["postfix"]
+    "Deploy again, because Postfix must not accept mail from other machines.", units=["postfix"]
 )
 def test_mail_is_taken_from_the_node_only(host: Host) -> None:
     """Postfix accepts mail only from the node itself"""
@@ -50,11 +50,11 @@ def test_password_of_the_relay_is_closed(host: Host) -> None:
 
 
 @pytest.mark.advice(
-    "Check the relay's name, its port, and its certificate for that name.",
+    "Check the name and the port of the relay. Its certificate must be valid for this name.",
     units=["postfix", "postfix@-"],
 )
 def test_relay_answers_with_a_valid_certificate(settings: dict[str, Any]) -> None:
-    """The relay answers with TLS, and its certificate is valid for its name"""
+    """The relay offers TLS, and its certificate is valid for its name"""
     name, port = settings["mail_relay_host"], settings["mail_relay_port"]
     ca_file = settings.get("mail_ca_file", "/etc/ssl/certs/ca-certificates.crt")
     context = ssl.create_default_context(cafile=ca_file)
@@ -68,11 +68,12 @@ def test_relay_answers_with_a_valid_certificate(settings: dict[str, Any]) -> Non
 
 
 @pytest.mark.advice(
-    "The relay gives the reason; 'postqueue -p' lists the mail, 'postqueue -f' sends it again.",
+    "The message shows the relay's reason. Run 'postqueue -p' to list the mail, and "
+    "'postqueue -f' to send it again.",
     units=["postfix", "postfix@-"],
 )
 def test_no_mail_is_stuck(host: Host) -> None:
-    """No mail waits long in the queue"""
+    """No mail has been in the queue for more than 15 minutes"""
     lines = host.check_output("postqueue -j").splitlines()
     stuck = [
         recipient.get("delay_reason", "no reason given")
@@ -80,4 +81,6 @@ def test_no_mail_is_stuck(host: Host) -> None:
         if time.time() - message["arrival_time"] > 60 * QUEUE_MINUTES
         for recipient in message["recipients"]
     ]
-    assert not stuck, f"{len(stuck)} waiting over {QUEUE_MINUTES} minutes: {stuck[0]}"
+    assert not stuck, (
+        f"mail to {len(stuck)} recipients is over {QUEUE_MINUTES} minutes old: {stuck[0]}"
+    )

@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.role("mariadb")
 
 UNIT = "mariadb"
-LOOK = "Read its journal: journalctl -u mariadb. Then deploy again."
+LOOK = "Read 'journalctl -u mariadb' on the node, then deploy again."
 
 
 def ask(host: Any, statement: str, account: str = "root", database: str = "mysql") -> str:
@@ -22,7 +22,7 @@ def ask(host: Any, statement: str, account: str = "root", database: str = "mysql
     return str(answer.stdout).strip()
 
 
-@pytest.mark.advice("Deploy again: the package mariadb-server is missing.", units=[UNIT])
+@pytest.mark.advice("Deploy again, because the package mariadb-server is missing.", units=[UNIT])
 def test_package_is_installed(host: Any) -> None:
     """MariaDB is installed"""
     assert host.package("mariadb-server").is_installed
@@ -30,7 +30,7 @@ def test_package_is_installed(host: Any) -> None:
 
 @pytest.mark.advice(LOOK, units=[UNIT])
 def test_unit_is_enabled_and_running(host: Any) -> None:
-    """MariaDB is running, and starts with the machine"""
+    """MariaDB is running, and starts when the machine starts"""
     unit = host.service(UNIT)
     assert unit.is_enabled, "mariadb is not enabled"
     assert unit.is_running, "mariadb is not running"
@@ -47,12 +47,12 @@ def test_no_tcp_port_is_open(host: Any) -> None:
 
 
 @pytest.mark.advice(
-    "Deploy again: it creates the databases, and removes other rights of their owners. If it fails"
-    " again, check the rights of PUBLIC: mariadb -e 'SHOW GRANTS FOR PUBLIC'.",
+    "Deploy again to create the databases and remove other rights of their owners. If this check"
+    " fails again, check the rights of PUBLIC: mariadb -e 'SHOW GRANTS FOR PUBLIC'.",
     units=[UNIT],
 )
 def test_every_database_is_reached_by_its_owner_alone(host: Any, settings: dict[str, Any]) -> None:
-    """Every database exists, in UTF-8, and its owner reaches only this one"""
+    """Every database exists and uses UTF-8, and its owner can reach only this database"""
     for database in settings["mariadb_databases"]:
         name, owner = database["name"], database["owner"]
         assert ask(host, "SELECT @@character_set_database", owner, name) == "utf8mb4"
@@ -60,9 +60,9 @@ def test_every_database_is_reached_by_its_owner_alone(host: Any, settings: dict[
         assert seen == {"information_schema", name}, f"{owner} sees {sorted(seen)}"
 
 
-@pytest.mark.advice("Deploy again: it removes these rights.", units=[UNIT])
+@pytest.mark.advice("Deploy again to remove these rights.", units=[UNIT])
 def test_owners_are_plain_accounts(host: Any, settings: dict[str, Any]) -> None:
-    """Owners of databases have no rights over the server, and log in only from this machine"""
+    """Database owners have no administrative rights, and can log in only from this machine"""
     for database in settings["mariadb_databases"]:
         found = ask(
             host,
@@ -72,9 +72,9 @@ def test_owners_are_plain_accounts(host: Any, settings: dict[str, Any]) -> None:
         assert found.split() == ["localhost", "0", "unix_socket"], found
 
 
-@pytest.mark.advice("Delete the account, or give it IDENTIFIED VIA unix_socket.", units=[UNIT])
+@pytest.mark.advice("Delete the account, or change it to IDENTIFIED VIA unix_socket.", units=[UNIT])
 def test_no_login_without_being_somebody(host: Any) -> None:
-    """Every login needs a name, and no account can log in as another"""
+    """Every login needs an account name, and no account can log in as another account"""
     other = host.run(
         "cd / && runuser -u nobody -- mariadb --no-defaults -BN -S /run/mysqld/mysqld.sock"
         " --user=root -e 'SELECT 1'"
@@ -85,7 +85,7 @@ def test_no_login_without_being_somebody(host: Any) -> None:
 
 @pytest.mark.advice(LOOK, units=[UNIT])
 def test_journal_is_free_of_errors(host: Any, since: str) -> None:
-    """MariaDB's journal has no error since the deploy"""
+    """MariaDB's journal contains no error since the deploy"""
     journal = host.run("journalctl -q -o cat -u mariadb --since %s", since).stdout
     errors = [line for line in journal.splitlines() if "[ERROR]" in line]
     assert not errors, errors[-1]

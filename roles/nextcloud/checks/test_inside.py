@@ -69,7 +69,7 @@ def test_is_installed_and_up_to_date(host: Any, settings: dict[str, Any]) -> Non
 
 
 @pytest.mark.advice(
-    "A person or program changed owners or modes of the code. Deploy again.", units=[]
+    "A person or a program changed the owner or the mode of code files. Deploy again.", units=[]
 )
 def test_code_is_not_writable_by_the_web_server(host: Any) -> None:
     """The web server cannot change Nextcloud's code"""
@@ -83,10 +83,10 @@ def test_code_is_not_writable_by_the_web_server(host: Any) -> None:
 
 
 @pytest.mark.advice(
-    "A person or program changed owners or modes of these files. Deploy again.", units=[]
+    "A person or a program changed the owner or the mode of these files. Deploy again.", units=[]
 )
 def test_settings_and_data_are_closed_to_others(host: Any) -> None:
-    """Other accounts cannot read settings and people's files"""
+    """Other accounts cannot read the settings or people's files"""
     for path, mode in (
         (f"{STATE}/config/config.php", 0o640),
         (f"{STATE}/config", 0o750),
@@ -100,9 +100,9 @@ def test_settings_and_data_are_closed_to_others(host: Any) -> None:
         assert (file.user, file.mode) == ("root", 0o600), f"{path}: {file.user} {file.mode:o}"
 
 
-@pytest.mark.advice("Read its journal: journalctl -u nextcloud-cron.", units=[CRON])
+@pytest.mark.advice("Read 'journalctl -u nextcloud-cron' on the node.", units=[CRON])
 def test_background_jobs_ran(host: Any) -> None:
-    """Background jobs ran successfully"""
+    """Background jobs have run successfully"""
     for _ in range(60):  # the first run after an installation takes minutes on a slow link
         result = properties(host, f"{CRON}.service", "Result", "ActiveState")
         if result["ActiveState"] != "activating":
@@ -114,34 +114,34 @@ def test_background_jobs_ran(host: Any) -> None:
     assert settings["backgroundjobs_mode"] == "cron"
     now = int(host.run("date +%s").stdout)
     age = now - int(settings.get("lastcron", 0))
-    assert age < 1800, f"background jobs ran {age} seconds ago"
+    assert age < 1800, f"background jobs last ran {age} seconds ago"
 
 
-@pytest.mark.advice("Deploy again: it writes the settings of temporary files.", units=[FPM])
+@pytest.mark.advice("Deploy again to write the settings for temporary files.", units=[FPM])
 def test_temporary_files_are_on_the_disk(host: Any) -> None:
-    """Uploads pass through the disk of the data, not through memory"""
+    """Temporary files of uploads are on the disk of the data, not in memory"""
     settings = occ(host, "config:list system")["system"]
     assert settings["tempdirectory"] == f"{STATE}/tmp"
     pool = host.run("cat /etc/php/*/fpm/pool.d/nextcloud.conf").stdout
     for name in ("sys_temp_dir", "upload_tmp_dir"):
-        assert f"php_admin_value[{name}] = {STATE}/tmp\n" in pool, f"PHP's {name} is another"
+        assert f"php_admin_value[{name}] = {STATE}/tmp\n" in pool, f"PHP's {name} has another value"
     data = host.check_output("stat --file-system --format=%%i %s", f"{STATE}/data")
     for path in (f"{STATE}/tmp", f"{STATE}/uploads"):
         where = host.check_output("stat --file-system --format='%%i %%T' %s", path).split()
         assert where[1] not in ("tmpfs", "ramfs"), f"{path} is in memory"
-        assert where[0] == data, f"{path} is on another disk than the data"
+        assert where[0] == data, f"{path} is not on the disk of the data"
 
 
-@pytest.mark.advice("Deploy again: it installs the package that reads SVG.", units=[])
+@pytest.mark.advice("Deploy again to install the package that reads SVG.", units=[])
 def test_php_reads_svg(host: Any) -> None:
     """Previews and themes may use SVG pictures"""
     formats = host.check_output("php -r %s", "echo implode(' ', Imagick::queryFormats('SVG'));")
     assert formats == "SVG", "imagick cannot read SVG"
 
 
-@pytest.mark.advice("Deploy again: it sets the language.", units=[])
+@pytest.mark.advice("Deploy again to set the language.", units=[])
 def test_default_language_is_translated(host: Any, settings: dict[str, Any]) -> None:
-    """The default language is one of the region's that the release is translated into"""
+    """The default language is one of the region's languages, and the release supports it"""
     language = occ(host, "config:list system")["system"]["default_language"]
     offered = json.loads(host.check_output("php -f %s %s", LANGUAGES, CURRENT))
     wanted = next((code for code in settings["nextcloud_languages"] if code in offered), "en")
@@ -162,20 +162,20 @@ def test_own_checks_find_no_error(host: Any) -> None:
 
 @pytest.mark.advice("Read 'journalctl -u php*-fpm' on the node, then deploy again.", units=[FPM])
 def test_pool_of_php_answers(host: Any) -> None:
-    """Nextcloud has its own PHP pool, and only the web server reaches it"""
+    """Nextcloud has its own PHP pool, which only the web server can reach"""
     socket = host.file("/run/php/nextcloud.sock")
     assert socket.is_socket, "the socket is missing"
     assert (socket.user, socket.group, socket.mode) == ("www-data", "www-data", 0o660)
 
 
-@pytest.mark.advice("Deploy again: it starts the timer.", units=[CRON])
+@pytest.mark.advice("Deploy again to start the timer.", units=[CRON])
 def test_timer_of_background_jobs_is_armed(host: Any) -> None:
     """Background jobs run every five minutes"""
     timer = host.service(f"{CRON}.timer")
     assert timer.is_enabled, "the timer is not enabled"
     assert timer.is_running, "the timer is not running"
     due = properties(host, f"{CRON}.timer", "NextElapseUSecRealtime")
-    assert due["NextElapseUSecRealtime"], "no next run is planned"
+    assert due["NextElapseUSecRealtime"], "no next run is scheduled"
 
 
 @pytest.mark.advice("Deploy again, and read the journal of Redis.", units=["redis-server", FPM])
@@ -190,7 +190,7 @@ def test_caches_are_in_use(host: Any) -> None:
     assert answer.stdout.strip() == "1", f"{answer.stdout}{answer.stderr}"
 
 
-@pytest.mark.advice("Deploy again: it installs and enables the pinned apps.", units=[])
+@pytest.mark.advice("Deploy again to install and enable the pinned apps.", units=[])
 def test_apps_are_on(host: Any, settings: dict[str, Any]) -> None:
     """The region's apps are enabled"""
     enabled = occ(host, "app:list")["enabled"]
@@ -198,21 +198,21 @@ def test_apps_are_on(host: Any, settings: dict[str, Any]) -> None:
     assert not missing, f"not enabled: {', '.join(missing)}"
 
 
-@pytest.mark.advice("Deploy again: it configures the app bbb, or disables it.", units=[])
+@pytest.mark.advice("Deploy again to configure the app bbb or to disable it.", units=[])
 def test_rooms_lead_to_the_meeting_server(host: Any, settings: dict[str, Any]) -> None:
-    """Rooms use the region's meeting server, and its secret is encrypted"""
+    """Rooms use the region's meeting server, and the server's secret is encrypted"""
     url = settings["nextcloud_bigbluebutton_url"]
     enabled = occ(host, "app:list")["enabled"]
     if not url:
-        assert "bbb" not in enabled, (
-            "the app bbb is enabled, but the region has no server for its rooms"
-        )
+        assert "bbb" not in enabled, "the app bbb is enabled, but the region has no meeting server"
         return
     assert "bbb" in enabled, "the app bbb is not enabled"
     found = occ(host, "config:list bbb")["apps"]["bbb"]
     assert found["api.url"] == url
-    assert not found["app.shortener"], f"invitations use {found['app.shortener']}"
-    assert not found["api.meta_analytics-callback-url"], "events of meetings are kept"
+    assert not found["app.shortener"], (
+        f"invitations use the link shortener {found['app.shortener']}"
+    )
+    assert not found["api.meta_analytics-callback-url"], "a callback URL for meeting events is set"
     kept = occ(host, "config:app:get bbb api.secret --details")
     assert kept["sensitive"] is True, "the secret of the meeting server is not encrypted"
 
@@ -230,7 +230,7 @@ def test_log_is_rotated(host: Any) -> None:
 
 @pytest.mark.advice("Read the lines above, and /var/log/nextcloud on the node.", units=[FPM, CRON])
 def test_journal_is_free_of_errors(host: Any, since: str) -> None:
-    """The journal of Nextcloud's services has no error since the deploy"""
+    """The journal of Nextcloud's services contains no error since the deploy"""
     for unit in (f"{CRON}.service", f"{CRON}.timer", FPM):
         errors = host.run("journalctl -q -p err -u %s --since %s", unit, since).stdout
         assert not errors.strip(), errors
@@ -238,7 +238,7 @@ def test_journal_is_free_of_errors(host: Any, since: str) -> None:
 
 @pytest.mark.advice(f"Read {LOG} on the node.", units=[FPM, CRON])
 def test_log_is_free_of_errors(host: Any, since: str) -> None:
-    """Nextcloud's log has no error since the deploy
+    """Nextcloud's log contains no error since the deploy
 
     The deploy restarts services that Nextcloud needs, so entries count from the last such start.
     Refused logins, which checks also cause, are warnings (2). Errors (3) and worse count.

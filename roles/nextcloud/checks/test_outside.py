@@ -49,7 +49,7 @@ def address(settings: dict[str, Any], path: str) -> str:
 
 
 @pytest.mark.advice(
-    "Open the address in a browser. If it does not answer, check DNS and nginx.", units=UNITS
+    "Open the address in a browser. If the page does not load, check DNS and nginx.", units=UNITS
 )
 def test_status_page_says_ready(settings: dict[str, Any], web: Any) -> None:
     """Nextcloud's status page reports that it is ready"""
@@ -70,7 +70,7 @@ def test_login_page_is_served(settings: dict[str, Any], web: Any) -> None:
     assert "data-requesttoken=" in answer.text, "the page has no login form"
 
 
-@pytest.mark.advice("Deploy again: it writes nginx's settings.", units=["nginx"])
+@pytest.mark.advice("Deploy again to write nginx's settings.", units=["nginx"])
 def test_security_headers_are_sent(settings: dict[str, Any], web: Any) -> None:
     """Each security header is sent once"""
     for path in ("/login", "/core/img/favicon.ico"):
@@ -84,28 +84,28 @@ def test_security_headers_are_sent(settings: dict[str, Any], web: Any) -> None:
 
 
 @pytest.mark.advice(
-    "Deploy again: trusted_domains or nginx's default server is wrong.", units=UNITS
+    "Deploy again, because trusted_domains or nginx's default server is wrong.", units=UNITS
 )
 def test_forged_host_is_refused(settings: dict[str, Any], web: Any) -> None:
     """A request with a forged host name is refused"""
     answer = web.get(
         address(settings, "/login"), headers={"Host": "forged.invalid"}, allow_redirects=False
     )
-    assert answer.status_code in (400, 404, 421), f"answered with {answer.status_code}"
+    assert answer.status_code in (400, 404, 421), f"the response has status {answer.status_code}"
 
 
-@pytest.mark.advice("Deploy again: nginx serves private files.", units=["nginx"])
+@pytest.mark.advice("Deploy again, because nginx serves private files.", units=["nginx"])
 def test_private_paths_are_not_found(settings: dict[str, Any], web: Any) -> None:
-    """Private paths are not found"""
+    """Private paths are not served"""
     found = {}
     for path in PRIVATE:
         answer = web.get(address(settings, path), allow_redirects=False)
         if answer.status_code != 404:
             found[path] = answer.status_code
-    assert not found, f"answered: {found}"
+    assert not found, f"private paths that are served: {found}"
 
 
-@pytest.mark.advice("Deploy again: it writes the redirects for phones.", units=UNITS)
+@pytest.mark.advice("Deploy again to write the redirects for phones.", units=UNITS)
 def test_calendars_are_discovered(settings: dict[str, Any], web: Any) -> None:
     """Phones find calendars and contacts automatically"""
     for service in ("caldav", "carddav"):
@@ -123,24 +123,26 @@ def test_wrong_password_is_refused(settings: dict[str, Any], web: Any) -> None:
         auth=(ACCOUNT, secrets.token_hex(8)),
         timeout=60,
     )
-    assert answer.status_code == 401, f"answered with {answer.status_code}"
+    assert answer.status_code == 401, f"the response has status {answer.status_code}"
 
 
 @pytest.mark.advice(
-    "Read /var/log/nextcloud/nextcloud.log on the node, and check the free space of its disk.",
+    "Read /var/log/nextcloud/nextcloud.log on the node, and check the free space on its disk.",
     units=[*UNITS, "redis-server", "postgresql@*"],
 )
 def test_file_is_written_read_and_deleted(
     settings: dict[str, Any], web: Any, secret: Callable[[str], str]
 ) -> None:
-    """WebDAV can write, read and delete a file"""
+    """A file can be written, read and deleted with WebDAV"""
     auth = (ACCOUNT, secret("nextcloud_check_password"))
     file = address(settings, f"/remote.php/dav/files/{ACCOUNT}/check-{secrets.token_hex(4)}.bin")
     content = secrets.token_bytes(100_000)
     written = web.put(file, data=content, auth=auth, timeout=60)
     assert written.status_code == 201, f"PUT: {written.status_code} {written.text[:300]}"
     read = web.get(file, auth=auth, timeout=60)
-    assert read.content == content, f"GET: {read.status_code}, {len(read.content)} other bytes"
+    assert read.content == content, (
+        f"GET: {read.status_code}, {len(read.content)} bytes, other content"
+    )
     deleted = web.delete(file, auth=auth, timeout=60)
     assert deleted.status_code == 204, f"DELETE: {deleted.status_code} {deleted.text[:300]}"
     assert web.get(file, auth=auth, timeout=60).status_code == 404, "the file is still there"
@@ -151,7 +153,7 @@ def test_file_is_written_read_and_deleted(
     units=["postfix@-", *UNITS],
 )
 def test_password_mail_arrives(settings: dict[str, Any], web: Any, mailbox: Any) -> None:
-    """The mail for a forgotten password arrives
+    """The mail to reset a forgotten password arrives
 
     Nextcloud sends an account at most five such mails in 30 minutes, and drops the sixth silently.
     If four have arrived in that time, the newest of them is the proof.
@@ -191,7 +193,7 @@ def member(web: Any, secret: Callable[[str], str]) -> Any:
 def room(settings: dict[str, Any], member: Any) -> Iterator[dict[str, Any]]:
     """A room of the checks' account, which is gone afterwards."""
     if not settings["nextcloud_bigbluebutton_url"]:
-        pytest.skip("rooms of this region are not opened from Nextcloud")
+        pytest.skip("in this region, rooms are not opened from Nextcloud")
     rooms = address(settings, "/apps/bbb/rooms")
     wanted = {
         "name": f"chautari-check-{secrets.token_hex(4)}",
@@ -241,10 +243,12 @@ def test_room_opens_a_meeting(
     room: dict[str, Any],
     ask_meetings: Callable[..., ElementTree.Element],
 ) -> None:
-    """A room of Nextcloud opens a meeting on the region's meeting server"""
+    """A room in Nextcloud opens a meeting on the region's meeting server"""
     said = ask_meetings("getMeetings")
     refusal = f"{said.findtext('messageKey')}: {said.findtext('message')}"
-    assert said.findtext("returncode") == "SUCCESS", f"the meeting server refuses us: {refusal}"
+    assert said.findtext("returncode") == "SUCCESS", (
+        f"the meeting server refuses the request: {refusal}"
+    )
     link = address(settings, f"/apps/bbb/b/{room['uid']}")
     page = member.get(link, headers={"Accept": "text/html"}, timeout=60)
     api = settings["nextcloud_bigbluebutton_url"]
@@ -267,7 +271,7 @@ def test_room_opens_a_meeting(
         password = info.findtext("moderatorPW") or ""
         ended = ask_meetings("end", meetingID=room["uid"], password=password)
     assert ended.findtext("returncode") == "SUCCESS", (
-        f"it is still running: {ended.findtext('message')}"
+        f"the meeting is still running: {ended.findtext('message')}"
     )
 
 
@@ -282,11 +286,11 @@ def _way_in(web: Any, link: str) -> str:
     return link
 
 
-@pytest.mark.advice("Deploy again: it configures the app bbb.", units=UNITS)
+@pytest.mark.advice("Deploy again to configure the app bbb.", units=UNITS)
 def test_room_is_closed_to_strangers(
     settings: dict[str, Any], room: dict[str, Any], check_context: dict[str, Any]
 ) -> None:
-    """A room for members redirects strangers to the login"""
+    """A room for members redirects strangers to the login page"""
     link = address(settings, f"/apps/bbb/b/{room['uid']}")
     answer = Web(check_context["ca_file"]).get(link, allow_redirects=False, timeout=60)
     assert answer.status_code == 303, f"{answer.status_code}: {answer.text[:200]}"

@@ -18,7 +18,9 @@ def test_nginx_runs(host: Host) -> None:
     assert host.service("nginx").is_running
 
 
-@pytest.mark.advice("Fix the named file and line, then deploy again.", units=["nginx"])
+@pytest.mark.advice(
+    "Fix the error in the reported file and line, then deploy again.", units=["nginx"]
+)
 def test_configuration_is_valid(host: Host) -> None:
     """The configuration of nginx is valid"""
     result = host.run("nginx -t -q")
@@ -29,22 +31,28 @@ def test_configuration_is_valid(host: Host) -> None:
 def test_configuration_is_in_use(host: Host) -> None:
     """nginx has loaded its current configuration"""
     newer = host.check_output("find /etc/nginx -newer /run/chautari-nginx.loaded")
-    assert not newer, f"changed since nginx loaded it: {', '.join(newer.split())}"
+    assert not newer, (
+        f"changed since nginx last loaded its configuration: {', '.join(newer.split())}"
+    )
 
 
-@pytest.mark.advice("Find the other program that uses the port: 'ss -ltnp'.", units=["nginx"])
+@pytest.mark.advice(
+    "Run 'ss -ltnp' on the node to find the other program that uses the port.", units=["nginx"]
+)
 @pytest.mark.parametrize("port", [80, 443])
 def test_nginx_has_the_port(host: Host, settings: dict[str, Any], port: int) -> None:
-    """nginx answers on ports 80 and 443"""
+    """nginx listens on ports 80 and 443"""
     if port == 443 and not settings.get("nginx_https", True):
         pytest.skip("another program uses port 443 and forwards requests")
     listening = host.check_output("ss -Hltnp %s", f"sport = :{port}")
-    assert '"nginx"' in listening, f"no nginx on port {port}"
+    assert '"nginx"' in listening, f"nginx does not listen on port {port}"
 
 
-@pytest.mark.advice("Deploy again: certificates cannot be renewed without this.", units=["nginx"])
+@pytest.mark.advice(
+    "Deploy again. Without this directory, certificates cannot be renewed.", units=["nginx"]
+)
 def test_challenge_directory_is_readable(host: Host, settings: dict[str, Any]) -> None:
-    """The web server can read the answers for the certificate authority"""
+    """The web server can read the responses for the certificate authority"""
     root = settings.get("nginx_acme_webroot", "/var/lib/chautari-acme")
     directory = host.file(f"{root}/.well-known/acme-challenge")
     assert directory.is_directory
@@ -59,8 +67,8 @@ def test_journal_has_no_errors(host: Host, since: str) -> None:
     assert not errors, errors[-1]
 
 
-@pytest.mark.advice("Close each named log: 'chmod o-r FILE'.", units=["nginx"])
+@pytest.mark.advice("Run 'chmod o-rwx FILE' for each reported log.", units=["nginx"])
 def test_logs_are_closed_to_other_accounts(host: Host) -> None:
-    """Other accounts cannot read the logs, whose addresses open polls, files and meetings"""
+    """Other accounts cannot read the logs, which contain links to polls, files and meetings"""
     found = host.check_output("find /var/log/nginx -type f -perm /o=rwx").split()
-    assert not found, f"open to others: {', '.join(found)}"
+    assert not found, f"other accounts can use these logs: {', '.join(found)}"

@@ -29,7 +29,7 @@ def connect(address: str, port: int) -> socket.socket:
     try:
         return socket.create_connection((address, port), timeout=20)
     except OSError as error:
-        pytest.fail(f"{address} does not answer on port {port}: {error}", pytrace=False)
+        pytest.fail(f"{address} does not respond on port {port}: {error}", pytrace=False)
 
 
 def status_for(address: str, name: str) -> int | None:
@@ -69,8 +69,8 @@ def test_http_redirects_to_https(settings: dict[str, Any], web: requests.Session
         try:
             answer = web.get(f"http://{name}/some/path?a=b", allow_redirects=False, timeout=20)
         except requests.RequestException as error:
-            pytest.fail(f"{name} does not answer on port 80: {error}", pytrace=False)
-        assert answer.status_code in (301, 308), f"{name} answers {answer.status_code}"
+            pytest.fail(f"{name} does not respond on port 80: {error}", pytrace=False)
+        assert answer.status_code in (301, 308), f"{name} returns status {answer.status_code}"
         assert answer.headers["Location"] == f"https://{name}/some/path?a=b"
 
 
@@ -78,23 +78,23 @@ def test_http_redirects_to_https(settings: dict[str, Any], web: requests.Session
 def test_unknown_host_is_refused(
     settings: dict[str, Any], resolver_of_reachable_addresses: Callable[[str], list[str]]
 ) -> None:
-    """Unknown names are refused over HTTP"""
+    """HTTP requests for unknown names are refused"""
     for address in addresses(settings, resolver_of_reachable_addresses):
         status = status_for(address, STRANGER)
-        assert status is None or status in REFUSALS, f"{address} answers {status}"
+        assert status is None or status in REFUSALS, f"{address} returns status {status}"
 
 
 @pytest.mark.advice("Check /etc/nginx/sites-enabled for other servers.", units=["nginx"])
 def test_unknown_name_gets_no_certificate(
     settings: dict[str, Any], resolver_of_reachable_addresses: Callable[[str], list[str]]
 ) -> None:
-    """Unknown names are refused over TLS"""
+    """TLS connections for unknown names are refused"""
     context = trusting_context()
     for address in addresses(settings, resolver_of_reachable_addresses):
-        assert is_refused(context, address, STRANGER), f"{address} shows a certificate"
+        assert is_refused(context, address, STRANGER), f"{address} sends a certificate"
 
 
-@pytest.mark.advice("Deploy again: old protocols are not safe.", units=["nginx"])
+@pytest.mark.advice("Deploy again, because old protocols are not safe.", units=["nginx"])
 def test_old_protocols_are_refused(
     settings: dict[str, Any], resolver_of_reachable_addresses: Callable[[str], list[str]]
 ) -> None:

@@ -10,17 +10,17 @@ pytestmark = pytest.mark.role("php")
 
 UNIT = "php*-fpm"
 ERROR = re.compile(r"\[(\d+-\w{3}-\d{4} [\d:]{8})[^\]]*\] (?:ERROR|ALERT): .*")
-LOOK = "Read its journal: journalctl -u 'php*-fpm'. Then deploy again."
+LOOK = "Run journalctl -u 'php*-fpm' on the node, then deploy again."
 
 
 def version(host: Any) -> str:
     """The version whose settings we manage, such as 8.2."""
     paths = host.run("ls -d /etc/php/*/fpm/conf.d/90-chautari.ini").stdout.split()
-    assert len(paths) == 1, f"expected the settings of one version of PHP: {paths}"
+    assert len(paths) == 1, f"expected the role's settings for exactly one PHP version: {paths}"
     return str(paths[0]).split("/")[3]
 
 
-@pytest.mark.advice("Deploy again: a package of PHP is missing.", units=[UNIT])
+@pytest.mark.advice("Deploy again, because a PHP package is missing.", units=[UNIT])
 def test_packages_are_installed(host: Any, settings: dict[str, Any]) -> None:
     """PHP is installed, with its opcode and user caches"""
     base = [f"php{version(host)}-{part}" for part in ("fpm", "cli", "opcache", "apcu")]
@@ -34,19 +34,21 @@ def test_packages_are_installed(host: Any, settings: dict[str, Any]) -> None:
 
 @pytest.mark.advice(LOOK, units=[UNIT])
 def test_unit_is_enabled_and_running(host: Any) -> None:
-    """PHP-FPM is running, and starts with the machine"""
+    """PHP-FPM is running, and starts when the machine starts"""
     unit = host.service(f"php{version(host)}-fpm")
     assert unit.is_enabled, "PHP-FPM is not enabled"
     assert unit.is_running, "PHP-FPM is not running"
 
 
-@pytest.mark.advice("Deploy again, and restart PHP-FPM if it still shows old values.", units=[UNIT])
+@pytest.mark.advice("Deploy again. If PHP-FPM still has old values, restart it.", units=[UNIT])
 def test_limits_are_in_force(host: Any, settings: dict[str, Any]) -> None:
     """PHP on the command line and PHP-FPM use the role's limits"""
     limit = settings.get("php_memory_limit", "512M")
     for program in (f"php{version(host)}", f"php-fpm{version(host)}"):
         values = host.run("%s -i", program).stdout
-        assert f"memory_limit => {limit} => {limit}" in values, f"{program}: other memory_limit"
+        assert f"memory_limit => {limit} => {limit}" in values, (
+            f"{program}: memory_limit has another value"
+        )
         assert "expose_php => Off => Off" in values, f"{program}: expose_php is on"
     assert "apc.enable_cli => On => On" in host.run("php%s -i", version(host)).stdout
 
@@ -72,7 +74,7 @@ def test_pool_of_the_package_is_gone(host: Any) -> None:
 
 @pytest.mark.advice(LOOK, units=[UNIT])
 def test_journal_is_free_of_errors(host: Any, since: str) -> None:
-    """PHP-FPM's journal has no error since the deploy"""
+    """PHP-FPM's journal contains no error since the deploy"""
     errors = host.run(
         "journalctl -q -p err -u %s --since %s", f"php{version(host)}-fpm", since
     ).stdout
@@ -81,7 +83,7 @@ def test_journal_is_free_of_errors(host: Any, since: str) -> None:
 
 @pytest.mark.advice("Read /var/log/php*-fpm.log on the node, then deploy again.", units=[UNIT])
 def test_log_is_free_of_errors(host: Any, since: str) -> None:
-    """PHP-FPM's log has no error since the deploy"""
+    """PHP-FPM's log contains no error since the deploy"""
     start = int(float(since[1:]))
     log = host.check_output("cat %s", f"/var/log/php{version(host)}-fpm.log")
     errors = [

@@ -15,7 +15,7 @@ HARMLESS = (
     "terminating connection due to administrator command",
     "password authentication failed",
 )
-LOOK = "Read its journal: journalctl -u 'postgresql@*'. Then deploy again."
+LOOK = "Run journalctl -u 'postgresql@*' on the node, then deploy again."
 
 
 def ask(host: Any, database: str, statement: str) -> str:
@@ -28,7 +28,7 @@ def ask(host: Any, database: str, statement: str) -> str:
 def release(host: Any) -> str:
     """The release of the cluster that has our settings; others may have clusters too."""
     found = host.run("ls /etc/postgresql/*/main/conf.d/chautari.conf").stdout.split()
-    assert found, "there is no database cluster with our settings"
+    assert found, "no database cluster has the settings of this role"
     return str(found[-1].split("/")[3])
 
 
@@ -37,7 +37,7 @@ def cluster(host: Any) -> str:
     return f"postgresql@{release(host)}-main"
 
 
-@pytest.mark.advice("Deploy again: the package postgresql is missing.", units=[UNIT])
+@pytest.mark.advice("Deploy again, because the package postgresql is missing.", units=[UNIT])
 def test_package_is_installed(host: Any) -> None:
     """PostgreSQL is installed"""
     assert host.package(f"postgresql-{release(host)}").is_installed
@@ -45,7 +45,7 @@ def test_package_is_installed(host: Any) -> None:
 
 @pytest.mark.advice(LOOK, units=[UNIT])
 def test_unit_is_enabled_and_running(host: Any) -> None:
-    """PostgreSQL is running, and starts with the machine"""
+    """PostgreSQL is running, and starts when the machine starts"""
     assert host.service("postgresql").is_enabled, "postgresql is not enabled"
     assert host.service(cluster(host)).is_running, f"{cluster(host)} is not running"
 
@@ -56,7 +56,7 @@ def test_unit_is_enabled_and_running(host: Any) -> None:
     units=[UNIT],
 )
 def test_listens_on_loopback_only(host: Any) -> None:
-    """PostgreSQL answers only on this machine"""
+    """PostgreSQL accepts connections only from this machine"""
     port = ask(host, "postgres", "SHOW port")
     listeners = [
         line.split()[3].rsplit(":", 1) for line in host.run("ss -Hltn").stdout.splitlines()
@@ -66,9 +66,9 @@ def test_listens_on_loopback_only(host: Any) -> None:
     assert addresses <= {"127.0.0.1", "[::1]"}, addresses
 
 
-@pytest.mark.advice("Deploy again: it creates the databases.", units=[UNIT])
+@pytest.mark.advice("Deploy again to create the databases.", units=[UNIT])
 def test_every_database_has_its_owner(host: Any, settings: dict[str, Any]) -> None:
-    """Every database exists, in UTF-8, and belongs to its own account"""
+    """Every database exists, uses UTF-8 and belongs to its own account"""
     for database in settings["postgresql_databases"]:
         row = ask(
             host,
@@ -83,7 +83,7 @@ def test_every_database_has_its_owner(host: Any, settings: dict[str, Any]) -> No
     "Remove the rights: ALTER ROLE name NOSUPERUSER NOCREATEROLE NOCREATEDB.", units=[UNIT]
 )
 def test_owners_are_plain_accounts(host: Any, settings: dict[str, Any]) -> None:
-    """Owners of databases have no rights over the server"""
+    """Database owners have no administrative rights"""
     for database in settings["postgresql_databases"]:
         rights = ask(
             host,
@@ -94,9 +94,9 @@ def test_owners_are_plain_accounts(host: Any, settings: dict[str, Any]) -> None:
         assert rights == "f", f"{database['owner']} has rights that it does not need"
 
 
-@pytest.mark.advice("Deploy again: it sets the passwords from the region's secrets.", units=[UNIT])
+@pytest.mark.advice("Deploy again to set the passwords from the region's secrets.", units=[UNIT])
 def test_owners_log_in(host: Any, settings: dict[str, Any]) -> None:
-    """Owners log in over loopback, with a password that only root can read"""
+    """Owners can log in over loopback, with a password that only root can read"""
     port = ask(host, "postgres", "SHOW port")
     for database in settings["postgresql_databases"]:
         path = f"/etc/chautari/postgresql/{database['owner']}.pgpass"
@@ -123,14 +123,14 @@ def test_no_login_without_a_password(host: Any) -> None:
 
 @pytest.mark.advice(LOOK, units=[UNIT])
 def test_journal_is_free_of_errors(host: Any, since: str) -> None:
-    """PostgreSQL's journal has no error since the deploy"""
+    """PostgreSQL's journal contains no error since the deploy"""
     errors = host.run("journalctl -q -p err -u %s --since %s", cluster(host), since).stdout
     assert not errors.strip(), errors
 
 
 @pytest.mark.advice("Read /var/log/postgresql on the node, then deploy again.", units=[UNIT])
 def test_log_is_free_of_errors(host: Any, since: str) -> None:
-    """PostgreSQL's log has no fatal error since the deploy"""
+    """PostgreSQL's log contains no fatal error since the deploy"""
     start = ask(  # in the time zone of the log, so that lines compare as text
         host,
         "postgres",

@@ -17,7 +17,7 @@ def parts(host: Host, name: str) -> dict[str, str]:
     return dict(re.findall(r"Package: (\S+)\nPin: version (\S+)", text))
 
 
-@pytest.mark.advice("Deploy again: it writes the source and compares the key.", units=[])
+@pytest.mark.advice("Deploy again to write the source and compare the key.", units=[])
 def test_key_is_the_one_that_is_known(host: Host, settings: dict[str, Any]) -> None:
     """apt trusts only keys with known fingerprints, each for its own repository"""
     for source in settings["repository_sources"]:
@@ -29,12 +29,12 @@ def test_key_is_the_one_that_is_known(host: Host, settings: dict[str, Any]) -> N
         assert f"Signed-By: {file}" in text
 
 
-@pytest.mark.advice("Deploy again. Packages of one release belong together.", units=[])
+@pytest.mark.advice("Deploy again to install packages that belong to the same release.", units=[])
 def test_installed_parts_are_of_the_release(host: Host, settings: dict[str, Any]) -> None:
-    """The installed parts of a release have exactly the versions that it names"""
+    """The installed packages of a release have exactly the versions that it specifies"""
     for source in (item for item in settings["repository_sources"] if item["bundle"]):
         held = parts(host, source["name"])
-        assert held, f"no part of {source['bundle']} is pinned"
+        assert held, f"no package of {source['bundle']} is pinned"
         for package, version in held.items():
             query = host.run("dpkg-query --show --showformat='${Version}' %s", package)
             if query.rc == 0 and query.stdout:

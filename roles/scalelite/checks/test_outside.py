@@ -41,7 +41,7 @@ def test_it_says_that_it_is_well(settings: dict[str, Any], web: Any) -> None:
     assert answer.text.strip() == "success", answer.text[:300]
 
 
-@pytest.mark.advice("Deploy again: it writes the secret into its settings.", units=UNITS)
+@pytest.mark.advice("Deploy again to write the secret to Scalelite's settings.", units=UNITS)
 def test_wrong_secret_is_refused(ask: Ask) -> None:
     """Requests signed with another secret are refused"""
     answer = ask("getMeetings", key=secrets.token_hex(24))
@@ -49,9 +49,11 @@ def test_wrong_secret_is_refused(ask: Ask) -> None:
     assert answer.findtext("messageKey") == "checksumError", answer.findtext("messageKey")
 
 
-@pytest.mark.advice("Run chautari-pool on the node: is a server enabled and online?", units=UNITS)
+@pytest.mark.advice(
+    "Run chautari-pool on the node. At least one server must be enabled and online.", units=UNITS
+)
 def test_meeting_is_made_on_one_of_the_servers(ask: Ask) -> None:
-    """A meeting is created on one of the servers, found again and ended"""
+    """A meeting can be created on one of the servers, found and ended"""
     meeting = f"chautari-check-{secrets.token_hex(6)}"
     words = {"attendeePW": secrets.token_hex(8), "moderatorPW": secrets.token_hex(8)}
     for _ in range(30):  # a server that has just been set up is seen at the poller's next look
@@ -66,9 +68,9 @@ def test_meeting_is_made_on_one_of_the_servers(ask: Ask) -> None:
     assert ended.findtext("returncode") == "SUCCESS", ended.findtext("message")
 
 
-@pytest.mark.advice("Deploy again: nginx forwards private requests.", units=["nginx"])
+@pytest.mark.advice("Deploy again, because nginx forwards private requests.", units=["nginx"])
 def test_management_is_not_reachable(settings: dict[str, Any], web: Any) -> None:
-    """The management API of servers and tenants is not reachable"""
+    """The management API for servers and tenants is not reachable"""
     for path in ("/scalelite/api/getServers", "/scalelite/api/getTenants"):
         answer = web.get(f"https://{settings['scalelite_domain']}{path}")
         assert answer.status_code == 404, f"{path}: {answer.status_code}"

@@ -32,8 +32,8 @@ POLICIES = {
 }
 # A file in the folder of sshd, or a block that begins with Match, sets something else.
 REMOVE = (
-    "Run 'sshd -T' on the node, and remove what contradicts from /etc/ssh/sshd_config and "
-    "/etc/ssh/sshd_config.d. Then deploy again."
+    "Run 'sshd -T' on the node, and remove the lines in /etc/ssh/sshd_config and "
+    "/etc/ssh/sshd_config.d that override these settings. Then deploy again."
 )
 
 
@@ -53,7 +53,7 @@ def local_address(host: Host) -> tuple[str, str]:
 
 @pytest.mark.advice(REMOVE, units=["ssh"])
 def test_logins_are_with_keys_and_without_forwarding(host: Host, settings: dict[str, Any]) -> None:
-    """SSH allows logins with keys only, and no forwarding"""
+    """SSH allows only logins with keys, and no forwarding"""
     accounts = ["root", *(item["name"] for item in settings.get("base_operators", []))]
     for account in accounts:
         found = effective(host, f"-C user={account},host=localhost,addr=127.0.0.1")
@@ -66,7 +66,7 @@ def test_logins_are_with_keys_and_without_forwarding(host: Host, settings: dict[
     units=["ssh"],
 )
 def test_server_passes_the_policy_of_ssh_audit(host: Host) -> None:
-    """The running SSH server passes ssh-audit's policy for the release"""
+    """The running SSH server passes ssh-audit's policy for the OS release"""
     policy = POLICIES[host.system_info.distribution, host.system_info.release.split("-")[0]]
     address, port = local_address(host)
     # A test of the rate would let the server block the address.
@@ -75,7 +75,7 @@ def test_server_passes_the_policy_of_ssh_audit(host: Host) -> None:
     assert result.rc == 0, result.stdout + result.stderr
 
 
-@pytest.mark.advice("Deploy again; it writes /etc/ssh/chautari-moduli.", units=["ssh"])
+@pytest.mark.advice("Deploy again to write /etc/ssh/chautari-moduli.", units=["ssh"])
 def test_moduli_are_large(host: Host) -> None:
     """Key exchanges use primes of at least 3071 bits"""
     lines = host.file(effective(host)["modulifile"]).content_string.splitlines()
@@ -84,8 +84,8 @@ def test_moduli_are_large(host: Host) -> None:
     assert min(sizes) >= 3071
 
 
-@pytest.mark.advice("Deploy again; the settings are then tried once more.", units=["ssh"])
+@pytest.mark.advice("Deploy again to try the settings again.", units=["ssh"])
 def test_no_settings_wait_for_a_login(host: Host) -> None:
-    """No settings of SSH wait for a login"""
+    """No SSH settings wait for a login that confirms them"""
     assert not host.file("/etc/ssh/sshd_config.d/00-a-chautari-trial.conf").exists
     assert host.file("/etc/ssh/sshd_config.d/00-chautari.conf").exists

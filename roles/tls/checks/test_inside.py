@@ -26,7 +26,9 @@ def test_renewal_is_armed(host: Host) -> None:
     assert host.service("certbot.timer").is_running
 
 
-@pytest.mark.advice("Deploy again: renewed certificates are not loaded without it.", units=[])
+@pytest.mark.advice(
+    "Deploy again. Without this hook, renewed certificates are not loaded.", units=[]
+)
 def test_hook_can_run(host: Host) -> None:
     """The hook that loads renewed certificates is executable"""
     hook = host.file(HOOK)
@@ -35,7 +37,9 @@ def test_hook_can_run(host: Host) -> None:
     assert result.rc == 0, result.stderr
 
 
-@pytest.mark.advice("Deploy again, then renew the certificate: its key was open.", units=[])
+@pytest.mark.advice(
+    "Deploy again, then renew the certificate, because other accounts could read its key.", units=[]
+)
 def test_private_keys_are_closed(host: Host, settings: dict[str, Any]) -> None:
     """Only root can read private keys"""
     for name in names(settings):
@@ -46,7 +50,7 @@ def test_private_keys_are_closed(host: Host, settings: dict[str, Any]) -> None:
 
 @pytest.mark.advice("Remove /etc/chautari/tls/NAME on the node and deploy again.", units=[])
 def test_certificates_match_their_keys(host: Host, settings: dict[str, Any]) -> None:
-    """Each certificate belongs to its key and names its host"""
+    """Each certificate belongs to its key and is valid for its host name"""
     for name in names(settings):
         place = f"/etc/chautari/tls/{name}"
         certificate = host.check_output(
@@ -61,11 +65,11 @@ def test_certificates_match_their_keys(host: Host, settings: dict[str, Any]) -> 
 
 
 @pytest.mark.advice(
-    "Create the DNS record that the deploy reports, or fix the authority's error; deploy again.",
+    "Create the DNS record that the deploy reports, or fix the authority's error. Deploy again.",
     units=["certbot"],
 )
 def test_certificates_come_from_the_authority(host: Host, settings: dict[str, Any]) -> None:
-    """Each name has a certificate of the authority, valid for more than a week"""
+    """Each name has a certificate from the authority that is valid for more than a week"""
     for name in names(settings):
         path = f"/etc/chautari/tls/{name}/fullchain.pem"
         issuer = host.check_output("openssl x509 -noout -issuer -in %s", path)
@@ -74,19 +78,19 @@ def test_certificates_come_from_the_authority(host: Host, settings: dict[str, An
         assert lasting.rc == 0, f"the certificate of {name} expires within a week"
 
 
-@pytest.mark.advice("Deploy again: it writes the renewal's settings.", units=["certbot"])
+@pytest.mark.advice("Deploy again to write the settings for renewals.", units=["certbot"])
 def test_renewal_knows_its_way(host: Host, settings: dict[str, Any]) -> None:
-    """The renewal uses the web server and the region's authority"""
+    """Renewals use the web server and the region's authority"""
     for name in names(settings):
         path = f"/etc/letsencrypt/renewal/{name}.conf"
         lines = host.file(path).content_string.splitlines() if host.file(path).exists else []
-        assert "authenticator = webroot" in lines, f"{name} has no renewal"
+        assert "authenticator = webroot" in lines, f"no renewal is configured for {name}"
         assert f"server = {settings['tls_acme_directory']}" in lines
 
 
-@pytest.mark.advice("Deploy again: it writes the settings of TLS.", units=[])
+@pytest.mark.advice("Deploy again to write the TLS settings.", units=[])
 def test_tls_ports_keep_the_intermediate_profile(host: Host, settings: dict[str, Any]) -> None:
-    """Open TLS ports refuse what Mozilla's intermediate profile excludes"""
+    """Open TLS ports refuse TLS options that Mozilla's intermediate profile excludes"""
     opened = {item["port"] for item in settings["firewall_ports"] if item["protocol"] == "tcp"}
     found, ports = [], set()
     for address in tls_profile.public_listeners(host.check_output("ss -Hltn")):

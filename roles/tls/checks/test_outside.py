@@ -45,7 +45,7 @@ def test_names_lead_to_the_node(
 
 
 @pytest.mark.advice(
-    "Read what the role tls reported in the last deploy. Open TCP ports 80 and 443 to the node.",
+    "Read the reports of the role tls in the last deploy. Open TCP ports 80 and 443 to the node.",
     units=["nginx", "certbot"],
 )
 def test_certificates_are_valid_and_last(
@@ -53,7 +53,7 @@ def test_certificates_are_valid_and_last(
     resolver_of_reachable_addresses: Callable[[str], list[str]],
     ca_file: str,
 ) -> None:
-    """The certificate's chain is valid for more than 20 days"""
+    """The certificate chain is valid for more than 20 days"""
     for entry in settings.get("tls_certificates", []):
         name = entry["name"]
         for address in resolver_of_reachable_addresses(name):

@@ -14,13 +14,13 @@ UNITS = ["coturn"]
 
 @pytest.mark.advice("Start it: 'systemctl enable --now coturn'.", units=UNITS)
 def test_server_runs(host: Host) -> None:
-    """coturn is enabled and running, without root's rights"""
+    """coturn is enabled and running, without root privileges"""
     assert host.service("coturn").is_enabled
     assert host.service("coturn").is_running
     assert host.check_output("systemctl show coturn --property User") == "User=turnserver"
 
 
-@pytest.mark.advice("Deploy again: it copies the key for coturn.", units=UNITS)
+@pytest.mark.advice("Deploy again to copy the key for coturn.", units=UNITS)
 def test_server_has_its_own_copy_of_the_key(host: Host, settings: dict[str, Any]) -> None:
     """coturn has the node's certificate, and other accounts cannot read its key"""
     name = settings["turn_domain"]
@@ -28,10 +28,10 @@ def test_server_has_its_own_copy_of_the_key(host: Host, settings: dict[str, Any]
         copy = host.file(f"/etc/coturn/tls/{file}")
         assert (copy.user, copy.mode) == ("turnserver", mode), f"{file}: {copy.user} {copy.mode:o}"
         same = host.run("cmp %s %s", f"/etc/chautari/tls/{name}/{file}", f"/etc/coturn/tls/{file}")
-        assert same.rc == 0, f"{file} differs from the node's"
+        assert same.rc == 0, f"{file} differs from the node's copy"
 
 
-@pytest.mark.advice("Deploy again: this file contains the secret.", units=UNITS)
+@pytest.mark.advice("Deploy again, because this file contains the secret.", units=UNITS)
 def test_settings_are_closed_to_others(host: Host) -> None:
     """Other accounts cannot read the settings, which contain the secret"""
     file = host.file("/etc/turnserver.conf")
@@ -44,4 +44,4 @@ def test_settings_are_in_use(host: Host) -> None:
     newer = host.check_output(
         "find /etc/turnserver.conf /etc/coturn -newer /run/chautari-coturn.loaded"
     )
-    assert not newer, f"changed since coturn loaded them: {', '.join(newer.split())}"
+    assert not newer, f"changed since coturn last loaded its settings: {', '.join(newer.split())}"

@@ -63,7 +63,9 @@ def test_relay_over_tls(
 ) -> None:
     """The relay transports data over TLS with a valid certificate"""
     if settings.get("turn_tcp", False):
-        pytest.skip("a proxy in front ends TLS; the checks of its role test it")
+        pytest.skip(
+            "a proxy in front of coturn terminates TLS, and the checks of its role test TLS"
+        )
     port, name = int(settings.get("turn_tls_port", 5349)), settings["turn_domain"]
     for address in addresses:
         relay(
@@ -83,7 +85,7 @@ def test_relay_over_tcp(
         relay(turn.tcp_client(address, port, *issued), turn.tcp_client(address, port, *issued))
 
 
-@pytest.mark.advice("Deploy again: the relay accepts every client.", units=UNITS)
+@pytest.mark.advice("Deploy again, because the relay accepts every client.", units=UNITS)
 def test_wrong_credentials_are_refused(
     issued: tuple[str, str], port: int, addresses: list[str]
 ) -> None:
@@ -98,7 +100,7 @@ def test_wrong_credentials_are_refused(
 
 
 @pytest.mark.advice(
-    "Deploy again: strangers reach private networks through the relay.", units=UNITS
+    "Deploy again, because strangers can reach private networks through the relay.", units=UNITS
 )
 def test_private_networks_are_not_relayed_to(
     issued: tuple[str, str], port: int, addresses: list[str]

@@ -55,8 +55,8 @@ def test_bridge_is_healthy(host: Host) -> None:
 
 
 @pytest.mark.advice(
-    "See in /var/log/jitsi/jvb.log why it cannot log in at the meeting node, and whether TCP port "
-    "5222 there is open to this node.",
+    "Find in /var/log/jitsi/jvb.log why the bridge cannot log in at the meeting node. Check that "
+    "TCP port 5222 of the meeting node is open to this node.",
     units=UNITS,
 )
 def test_bridge_has_joined_the_meeting_node(host: Host) -> None:
@@ -71,12 +71,14 @@ def test_bridge_has_joined_the_meeting_node(host: Host) -> None:
         time.sleep(2)
     connected = statistics.get("muc_clients_connected", 0)
     configured = statistics.get("muc_clients_configured", 1)
-    assert connected == configured, f"{connected} of {configured} connections are open"
+    assert connected == configured, (
+        f"{connected} of {configured} connections to the XMPP server are open"
+    )
 
 
 @pytest.mark.advice(
-    "The bridge is set to refuse new meetings. To end this, send POST /colibri/drain/disable "
-    "on the node.",
+    "The bridge is set to refuse new meetings. To accept meetings again, send POST to "
+    "http://127.0.0.1:8080/colibri/drain/disable on the node.",
     units=UNITS,
 )
 def test_bridge_takes_meetings(host: Host) -> None:
@@ -84,9 +86,9 @@ def test_bridge_takes_meetings(host: Host) -> None:
     assert ask(host, "/colibri/drain") == {"drain": False}
 
 
-@pytest.mark.advice("Deploy again: it writes relays and region.", units=UNITS)
+@pytest.mark.advice("Deploy again to write the settings relays and region.", units=UNITS)
 def test_bridge_relays_as_the_region_says(host: Host, settings: dict[str, Any]) -> None:
-    """The bridge sends media to other bridges if the region sets relays"""
+    """The bridge can send media to other bridges if the region sets relays"""
     if not settings["videobridge_relays"]:
         pytest.skip("bridges of this region do not send media to each other")
     statistics = ask(host, "/colibri/stats")
@@ -94,7 +96,9 @@ def test_bridge_relays_as_the_region_says(host: Host, settings: dict[str, Any]) 
     assert statistics.get("relay_id") == settings["videobridge_nickname"]
 
 
-@pytest.mark.advice("Close the port: only the node itself may use this interface.", units=UNITS)
+@pytest.mark.advice(
+    "Close the port, because only the node itself may use this interface.", units=UNITS
+)
 def test_private_interface_is_on_the_loopback(host: Host) -> None:
     """The bridge's private interface listens only on the loopback address"""
     lines = host.check_output("ss -Hltn sport = :8080").splitlines()
@@ -103,24 +107,33 @@ def test_private_interface_is_on_the_loopback(host: Host) -> None:
     assert set(local) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}, local
 
 
-@pytest.mark.advice("Find the other program that uses the port: 'ss -lunp'.", units=UNITS)
+@pytest.mark.advice(
+    "Run 'ss -lunp' on the node to find the other program that uses the port.", units=UNITS
+)
 def test_bridge_listens_for_media(host: Host, settings: dict[str, Any]) -> None:
     """The bridge listens for media"""
     port = settings.get("videobridge_port", 10000)
-    assert host.check_output("ss -Hlun sport = :%s", str(port)), f"nothing on UDP port {port}"
+    assert host.check_output("ss -Hlun sport = :%s", str(port)), (
+        f"nothing listens on UDP port {port}"
+    )
 
 
-@pytest.mark.advice("Send the output of 'dpkg-reconfigure' with a report; deploy again.", units=[])
+@pytest.mark.advice(
+    "Deploy again. If this happens again, report it with the output of 'dpkg-reconfigure'.",
+    units=[],
+)
 def test_package_leaves_the_configuration_alone(host: Host) -> None:
     """The package's script would not change the configuration"""
     text = host.file(FILES[0]).content_string
     for mark in ("JVB_HOSTNAME=", "JVB_SECRET=", "-Dconfig.file=/etc/jitsi/videobridge/jvb.conf"):
         assert mark in text, f"{FILES[0]} lacks {mark}"
     assert "--apis=" not in text
-    assert "jitsi.net" not in host.file(FILES[1]).content_string, "a third party's STUN server"
+    assert "jitsi.net" not in host.file(FILES[1]).content_string, (
+        "the settings contain a third party's STUN server"
+    )
 
 
-@pytest.mark.advice("Deploy again: these files contain the password.", units=[])
+@pytest.mark.advice("Deploy again, because these files contain the password.", units=[])
 def test_configuration_is_closed_to_others(host: Host) -> None:
     """Other accounts cannot read the configuration, which contains the password"""
     for path in FILES:
@@ -133,7 +146,9 @@ def test_configuration_is_in_use(host: Host) -> None:
     """The bridge has loaded its current configuration"""
     loaded = "/run/chautari-jitsi-videobridge2.loaded"
     newer = host.check_output("find %s %s -newer %s", *FILES, loaded)
-    assert not newer, f"changed since the bridge loaded it: {', '.join(newer.split())}"
+    assert not newer, (
+        f"changed since the bridge last loaded its configuration: {', '.join(newer.split())}"
+    )
 
 
 def conference(host: Host, meeting: str, endpoint: dict[str, Any], **more: Any) -> Any:
@@ -162,7 +177,8 @@ def binding(ufrag: str, password: str) -> bytes:
 
 
 @pytest.mark.advice(
-    "Open UDP port 10000 to the node. Behind a router, address in region.yml is the router's.",
+    "Open UDP port 10000 to the node. Behind a router, set address in region.yml to the router's"
+    " public address.",
     units=UNITS,
 )
 def test_media_reaches_the_bridge(
@@ -173,7 +189,7 @@ def test_media_reaches_the_bridge(
     A meeting is made on the bridge itself, so a peer-to-peer connection cannot replace it.
     """
     if "jitsi" in doubles:
-        pytest.skip("only a double of the bridge answers here, and a double transports no media")
+        pytest.skip("a double of the bridge runs here, and a double transports no media")
     meeting, name = str(uuid.uuid4()), secrets.token_hex(4)
     created = {"create": True, "id": name, "transport": {"ice-controlling": False}}
     answer = conference(host, meeting, created, name=f"{name}@check.invalid", create=True)
@@ -181,7 +197,7 @@ def test_media_reaches_the_bridge(
         transport = answer["endpoints"][0]["transport"]["transport"]
         offered = {(item["ip"], int(item["port"])) for item in transport["candidates"]}
         wanted = (settings["videobridge_address"], settings.get("videobridge_port", 10000))
-        assert wanted in offered, f"browsers are sent to {sorted(offered)}, not to {wanted}"
+        assert wanted in offered, f"browsers send media to {sorted(offered)}, not to {wanted}"
         assert ask(host, "/colibri/stats")["conferences"] >= 1
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as browser:
             browser.settimeout(3)
