@@ -194,7 +194,7 @@ def test_incomplete_receipt_is_reported_with_its_reason(monkeypatch: pytest.Monk
     left = {"event": "receipt_incomplete", "role": "mail", "reason": reason}
     report, _, _ = follow(monkeypatch, Link(([STARTED, left, FINISHED], 0)))
     assert [notice.text for notice in report.notices] == [
-        f"mail: {why}; the role runs again at the next deploy"
+        f"mail: {why}; the next deploy runs this role again"
     ]
 
 

@@ -30,7 +30,7 @@ def test_run_without_checks_is_not_called_good() -> None:
     report.checks = []
     assert summary.region_tone(report) == "wait"
     assert "is not fully checked yet" in summary.verdict_sentence(report)
-    assert "no checks were run" in summary.verdict_sentence(report)
+    assert "no checks ran" in summary.verdict_sentence(report)
 
 
 def test_detached_run_is_not_called_good() -> None:

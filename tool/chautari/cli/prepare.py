@@ -25,6 +25,6 @@ from chautari.deploy import pipeline
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Inspect the region's machines, and install what Ansible and the checks need.
 
-    `deploy region` does this by itself. Use this command before you run Ansible yourself.
+    `deploy region` does this automatically. Use this command before you run Ansible yourself.
     """
     return run_and_report(pipeline.prepare_nodes, "prepare", name, as_json, **options)

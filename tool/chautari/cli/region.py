@@ -44,7 +44,11 @@ from chautari.deploy import pipeline
 @click.option(
     "--interrupt-meetings", is_flag=True, help="Deploy even if people are in a meeting on a node."
 )
-@click.option("--wait", is_flag=True, help="Wait while another operator is deploying to a node.")
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="If another operator is deploying to a node, wait until that run ends.",
+)
 @click.option("--detach", is_flag=True, help="Return as soon as the runs have started.")
 @json_option
 def command(

@@ -104,12 +104,12 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
 @click.argument("secret")
 @identity_option
 def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
-    """Set one secret. The command reads it from standard input, or asks for it in a terminal."""
+    """Set one secret. The command reads the secret from standard input or from a prompt."""
     loaded_region = _load_region(name)
     known = {spec.name: spec for spec in specs.required_secrets(loaded_region.region)}
     if secret not in known:
         raise BadInput(
-            f"the region needs no secret {secret!r}", fix=f"use one of: {', '.join(known)}"
+            f"the region does not need a secret {secret!r}", fix=f"use one of: {', '.join(known)}"
         )
     value = click.prompt(secret, hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
     value = value.strip("\r\n")

@@ -25,8 +25,8 @@ def _firewall_fix(data: Data) -> str:
         f"`nft delete table {shlex.join(table.split())}`"
     )
     return (
-        f"{own}. The role firewall opens the ports of the services. `adopt` has no effect on this "
-        "existing firewall."
+        f"{own}. The role `firewall` opens the ports of the services. `adopt` has no effect on "
+        "this existing firewall."
     )
 
 
@@ -34,19 +34,21 @@ EXISTING_STATE: dict[str, tuple[Template, Template]] = {
     "existing_state": (
         "The role {role} would replace or disable something that Chautari did not create: {paths}.",
         "Move the old service to another machine. Or write `adopt: [{role}]` for this node in "
-        "region.yml: then the files are copied to /var/lib/chautari/adopted first.",
+        "region.yml. Chautari then copies the files to /var/lib/chautari/adopted before it changes "
+        "them.",
     ),
     "existing_sources": (
         "The machine's package sources already contain addresses that the role {role} needs: "
         "{paths}. apt accepts only one signing key for each address.",
-        "Delete these entries. Or write `adopt: [{role}]` for this node in region.yml: then the "
-        "files are copied to /var/lib/chautari/adopted, and the entries are disabled.",
+        "Delete these entries. Or write `adopt: [{role}]` for this node in region.yml. Chautari "
+        "then copies the files to /var/lib/chautari/adopted, and disables the entries.",
     ),
     "existing_databases": (
         "This machine already has databases: {paths}. The role {role} would close the ports of "
         "the database server.",
         "Move the databases to another machine. Or write `adopt: [{role}]` for this node in "
-        "region.yml: then only programs on this machine can use them, over the server's socket.",
+        "region.yml. Only programs on this machine can then use the databases, over the server's "
+        "socket.",
     ),
     "existing_firewall": (
         "A firewall from {program} would block the services, because its table {table} drops "
@@ -56,13 +58,13 @@ EXISTING_STATE: dict[str, tuple[Template, Template]] = {
     "existing_jobs": (
         "This machine already has scheduled jobs: {paths}. Roles may replace programs or files "
         "that these jobs use.",
-        "Move the jobs to another machine. Or write `adopt: [{role}]` for this node in region.yml: "
-        "then the jobs stay, and are copied to /var/lib/chautari/adopted first.",
+        "Move the jobs to another machine. Or write `adopt: [{role}]` for this node in region.yml. "
+        "The jobs then stay, and Chautari first copies them to /var/lib/chautari/adopted.",
     ),
     "existing_listeners": (
         "Other machines can connect to these programs: {paths}. The firewall would close the "
         "ports of these programs.",
         "Move the programs to another machine, or stop them. Or write `adopt: [{role}]` for this "
-        "node in region.yml: then only programs on this machine can connect to them.",
+        "node in region.yml. Only programs on this machine can then connect to them.",
     ),
 }

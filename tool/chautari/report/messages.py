@@ -64,7 +64,7 @@ def _nested_reason_text(data: Data) -> str:
 
 def _receipt_incomplete_text(data: Data) -> str:
     reason = _nested_reason_text(data["reason"])
-    return f"{data['role']}: {reason}; the role runs again at the next deploy"
+    return f"{data['role']}: {reason}; the next deploy runs this role again"
 
 
 def _manual_change_kept_text(data: Data) -> str:
@@ -341,8 +341,8 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "When the connection is back, run the same command again.",
     ),
     "connection_lost_in_preparation": (
-        "The connection was lost during {step:or the preparation}; the step may still be running "
-        "on the node.",
+        "The connection was lost during the preparation (step {step:or unknown}). This step may "
+        "still be running on the node.",
         "When the connection is back, run the same command again. It continues where the "
         "preparation stopped.",
     ),
@@ -371,8 +371,8 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     # A node's run
     "unreadable_message": (
         "The node sent an unreadable message: {line}",
-        "Run `deploy attach` to see the rest of the run. If this happens again, report it with "
-        "this line.",
+        "Run `deploy attach` to see the rest of the run. If this happens again, report the "
+        "problem with this line.",
     ),
     "too_much_output": (
         "The node sent too much data for one run, so the rest was not read.",

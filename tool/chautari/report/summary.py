@@ -173,7 +173,7 @@ def _nodes_phrases(nodes: list[NodeReport]) -> Iterable[str]:
 def _checks_phrases(report: RegionReport) -> Iterable[str]:
     total = count_with_noun(len(report.checks), "check")
     if not report.checks:
-        yield "no checks were run"
+        yield "no checks ran"
     elif report.count_checks("failed"):
         yield f"{report.count_checks('failed')} of {total} failed"
     else:
