@@ -41,7 +41,7 @@ def test_setting_of_a_role_runs_those_that_depend_on_it(proof: Proof) -> None:
     assert reasons.keys() == {"mail", "nextcloud", "framadate"}
     assert "mail_from changed" in reasons["mail"]
     for role in ("nextcloud", "framadate"):
-        assert "it depends on mail, which runs" in reasons[role]
+        assert "it depends on mail, which also runs" in reasons[role]
     outcome = proof.deploy("region", "--no-checks", "--json", "--node", NODE)
     assert outcome.code == 0, outcome.problems
     assert roles_run(outcome, NODE) == reasons.keys()

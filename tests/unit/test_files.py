@@ -67,7 +67,7 @@ def test_all_that_is_taken_from_the_home_is_named_at_once(
     with pytest.raises(BadInput) as refused:
         files.refuse_files_of_another_account([state, cache, state / "absent", Path("/etc")])
     assert refused.value.fix == (
-        f"give it back to your account: sudo chown -R $(id -un): {cache} {tmp_path}/state"
+        f"make your account the owner again: sudo chown -R $(id -un): {cache} {tmp_path}/state"
     )
 
 
@@ -83,7 +83,7 @@ def test_root_leaves_no_files_in_the_home_of_another(
     if uid:
         files.refuse_home_of_another_account()
     else:
-        with pytest.raises(BadInput, match="files that only root can use") as refused:
+        with pytest.raises(BadInput, match="that only root can use") as refused:
             create_writable_folders([tmp_path])
         assert "without sudo" in refused.value.fix
 

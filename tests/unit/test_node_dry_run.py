@@ -70,7 +70,7 @@ def test_plan_predicts_the_roles_that_follow_a_changed_one(
     now, later = plan_roles(tmp_path, changed, b=record_item(path_item(file)))
     assert (list(now), list(later)) == (["b"], ["a", "c"])
     assert [reason_text(why) for why in later["a"]] == [f"b would change {file}"]
-    assert [reason_text(why) for why in later["c"]] == ["it depends on a, which runs"]
+    assert [reason_text(why) for why in later["c"]] == ["it depends on a, which also runs"]
     ran = deploy_roles(tmp_path, changed, a=writes(file, "a\n"), b=writes(file, "b\n"))
     assert ran[:2] == [["b"], ["a", "c"]]
 

@@ -132,7 +132,7 @@ NETWORK = ipaddress.ip_network("198.51.100.0/24")
 
 def test_network_that_overlaps_a_route_is_refused() -> None:
     routes = json.loads('[{"dst": "default"}, {"dst": "198.51.100.128/25", "dev": "eth0"}]')
-    expected = "198.51.100.0/24 overlaps with 198.51.100.128/25 on eth0"
+    expected = "198.51.100.0/24 overlaps with the route to 198.51.100.128/25 on eth0"
     assert subnet_conflicts.describe_overlapping_route(NETWORK, routes, "") == expected
     assert subnet_conflicts.describe_overlapping_route(NETWORK, routes, "eth0") == ""
 

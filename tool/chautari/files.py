@@ -113,7 +113,8 @@ def refuse_home_of_another_account() -> None:
         with contextlib.suppress(OSError, RuntimeError):
             if _owner_uid(Path.home()) == int(person):
                 raise BadInput(
-                    f"this command would leave files that only root can use in {Path.home()}",
+                    f"under sudo, this command would create files in {Path.home()} that only root "
+                    "can use",
                     fix=_NO_SUDO,
                 )
 
@@ -190,7 +191,7 @@ def _topmost_folder_of_same_owner(path: Path) -> Path:
 
 
 def _chown_advice(shown: str) -> str:
-    return f"give it back to your account: sudo chown -R $(id -un): {shown}"
+    return f"make your account the owner again: sudo chown -R $(id -un): {shown}"
 
 
 def _owner_uid(path: Path) -> int:

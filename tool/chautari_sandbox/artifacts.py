@@ -18,7 +18,7 @@ Fetcher = Callable[[RequiredArtifact, Path], Path]
 # Releases of services, in whose place a double may stand; apps of theirs have looser names.
 RELEASES = {role.name for service in SERVICES.values() for role in service.own_roles}
 UNPINNED = (
-    "its checksum is not pinned; pin the checksum in artifacts.lock, or provide the file with "
+    "no checksum is pinned for this version; pin one in artifacts.lock, or provide the file with "
     "--mirror DIR"
 )
 

@@ -98,7 +98,8 @@ class PodmanClient:
             free = subnet_conflicts.free_subnet(subnet, present.interface if present else "")
             raise RunFailed(
                 f"the sandbox cannot use its network: {taken}",
-                fix=f"set sandbox: {{network: {free}}}, and give the nodes addresses in it"
+                fix=f"set sandbox: {{network: {free}}} in region.yml, and give the nodes addresses "
+                "in this network"
                 if free
                 else "remove another sandbox: deploy sandbox down NAME",
             )

@@ -60,7 +60,8 @@ def describe_overlapping_route(
         if route["dst"] == "default" or route.get("dev") == own_interface:
             continue
         if network.overlaps(ipaddress.ip_network(route["dst"], strict=False)):
-            return f"{network} overlaps with {route['dst']} on {route.get('dev', 'this machine')}"
+            dev = route.get("dev", "this machine")
+            return f"{network} overlaps with the route to {route['dst']} on {dev}"
     return ""
 
 

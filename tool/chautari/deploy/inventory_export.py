@@ -30,7 +30,7 @@ def output_folders(loaded_regions: Sequence[LoadedRegion], output: Path) -> list
     if times > 1:
         raise BadInput(
             f"two of these regions are called {name}, but each needs its own output folder",
-            fix="list each region only once, or render each with its own folder: -o DIR",
+            fix="list each region only once, or render them one by one, each with its own -o DIR",
         )
     return [output / item.region.region for item in loaded_regions]
 
@@ -45,7 +45,7 @@ def write_static_inventory(request: Request, folder: Path, with_secrets: bool) -
     ):
         name = request.loaded_region.region.region
         raise BadInput(
-            "the region's sandbox was never started, so its mail password does not exist yet",
+            "the region's sandbox was never started, so there is no mail password yet",
             fix=f"deploy sandbox up {name}, or render without secrets: --no-secrets",
         )
     if with_secrets:

@@ -67,7 +67,7 @@ def _run_pytest(argv: tuple[str, ...], context_fd: int) -> list[CheckResult]:
     if not error:
         return []
     title = "All outside checks finish"
-    advice = "Deploy again. If it happens again, report it with this message."
+    advice = "Deploy again. If this happens again, report the problem with this message."
     return [
         CheckResult(
             "", "outside", "run", "failed", title, message=error, advice=advice, side="outside"

@@ -123,7 +123,7 @@ TEMPLATES: dict[str, Template] = {
     "receipt_damaged": "its receipt is damaged",
     "receipt_outdated": "an older version wrote its receipt",
     "receipt_incomplete": _incomplete_receipt_text,
-    "needs": "it depends on {role}, which runs",
+    "needs": "it depends on {role}, which also runs",
     "role_changed": "the role itself changed",
     "ansible_changed": "the node's Ansible changed",
     "facts_added": "it uses facts about the machine that its receipt does not contain",

@@ -96,7 +96,7 @@ def _mark_unfinished(report: NodeReport, child: RunningCommand) -> None:
     report.failed += 1
     log = child.stderr.splitlines()[-40:]
     text = messages.failure_text("preparation_exited", {"code": child.code})
-    report.failure = Failure("prepare", "run pyinfra", text, log)
+    report.failure = Failure("prepare", "Run pyinfra", text, log)
 
 
 def _to_json(data: Any) -> bytes:

@@ -67,8 +67,9 @@ def refuse_lost_secrets(loaded_region: LoadedRegion) -> None:
     if loaded_region.region.sandbox is None and pinned.is_file() and pinned.read_bytes().strip():
         name = loaded_region.region.region
         raise BadInput(
-            f"{loaded_region.secrets_file} is missing, but {pinned} has host keys of nodes of "
-            f"{name}; if these nodes were deployed, new secrets would replace every password",
+            f"{loaded_region.secrets_file} is missing, but {pinned} contains host keys of "
+            f"nodes in {name}. If these nodes were deployed, new secrets would replace every "
+            "password",
             fix="restore secrets.age from git or from another operator's copy; if nothing was "
             f"deployed yet, or to replace all secrets on purpose: deploy secrets init {name}",
         )

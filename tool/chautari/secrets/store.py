@@ -88,7 +88,7 @@ class SecretStore:
         sealed = pyrage.encrypt(json.dumps(body, sort_keys=True).encode(), keys)
         if END_OF_HEADER not in sealed[:MAX_HEADER_BYTES]:
             raise BadInput(
-                f"{file}: the secrets are encrypted to too many SSH keys ({len(keys)})",
+                f"{file}: the secrets cannot be encrypted to so many SSH keys ({len(keys)})",
                 fix="remove keys under operators, or replace RSA keys with ed25519 keys",
             )
         write_atomically(file, sealed, mode=0o600)
