@@ -81,7 +81,7 @@ def test_wrong_archive_is_deleted_and_a_missing_one_fails_at_once(
 ) -> None:
     wrong = "0" * 64
     error = download(deployed, served.url, wrong)
-    assert f"it has the SHA-256 {served.sha256}, not the pinned {wrong}. Fix: " in error
+    assert f"the archive has the SHA-256 {served.sha256}, not the pinned {wrong}. Fix: " in error
     assert deployed.on(NODE, "ls", "-A", f"{FOLDER}/{wrong}") == ""
     error = download(deployed, f"{served.url}.gone", wrong)
     assert "the server answered 404 Not Found. Fix: check the address" in error

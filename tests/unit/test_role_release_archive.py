@@ -220,7 +220,9 @@ def test_wrong_digest_is_refused_after_one_download(
 ) -> None:
     code, error = download(sha256="0" * 64)
     assert code == 1
-    assert f"it has the SHA-256 {SHA256}, not the pinned {'0' * 64}. Fix: compare it" in error
+    assert (
+        f"the archive has the SHA-256 {SHA256}, not the pinned {'0' * 64}. Fix: compare it" in error
+    )
     assert list(file.parent.iterdir()) == []
     assert server.sent == len(CONTENT)
 
@@ -306,7 +308,7 @@ def test_download_ends_after_an_hour_without_progress(
     assert code == 1
     assert pauses[:8] == [*growing, 300]
     assert 3300 < sum(pauses) <= 3600
-    assert "nothing arrived for 60 minutes (the server answered 503 Service Unavailable)" in error
+    assert "no data arrived for 60 minutes (the server answered 503 Service Unavailable)" in error
     assert error.endswith("The download continues after 0.6 MB.\n")
     assert part_of(file).stat().st_size == 600_000
 
@@ -337,7 +339,9 @@ def test_disk_without_room_is_reported_before_the_download(
     write_part(file, CONTENT[:400_000])
     code, error = download()
     assert code == 1
-    assert f"{file.parent.parent} needs 100.6 MB, and 100.5 MB are free. Fix: free some" in error
+    assert (
+        f"{file.parent.parent} needs 100.6 MB, but only 100.5 MB are free. Fix: free some" in error
+    )
     assert part_of(file).stat().st_size == 400_000
 
 

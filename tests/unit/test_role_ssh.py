@@ -157,7 +157,7 @@ def test_missing_include_is_named(machine: Machine) -> None:
 
 def test_server_that_does_not_load_the_settings_gets_the_old_ones(machine: Machine) -> None:
     machine.loaded = machine.offers("curve25519-sha256")
-    machine.refuses(machine.try_settings, "does not answer with the settings")
+    machine.refuses(machine.try_settings, "does not use the new settings")
     assert not machine.trial.exists()
 
 
@@ -180,7 +180,7 @@ def test_server_reads_its_files_again_when_it_had_older_settings(machine: Machin
 def test_login_that_is_older_than_the_settings_does_not_keep_them(machine: Machine) -> None:
     machine.try_settings()
     machine.journal = [machine.entry(LOGIN, machine.trial.stat().st_mtime - 1)]
-    machine.refuses(machine.script.confirm, "no new login with a key")
+    machine.refuses(machine.script.confirm, "not a new login with a key")
     assert machine.trial.exists() and not machine.kept.exists()
 
 
@@ -189,7 +189,7 @@ def test_restored_settings_cannot_be_kept_afterwards(machine: Machine) -> None:
     machine.try_settings()
     machine.script.restore()
     assert machine.calls[-2:] == ["load", "stop timer"]
-    machine.refuses(machine.script.confirm, "no settings of sshd wait")
+    machine.refuses(machine.script.confirm, "no new sshd settings are waiting")
     machine.refuses(lambda: machine.script.wait(SETTINGS, 120), "no new login .* in 120 seconds")
     assert machine.kept.read_text() == "# of an earlier version\n"
 

@@ -34,7 +34,7 @@ def main() -> int:
         convert(folder, source, wanted, int(head["seconds"]))
         result = folder / "out" / f"file.{wanted}"
         if not result.is_file():
-            print("LibreOffice made nothing of it", file=sys.stderr)
+            print("LibreOffice produced no file", file=sys.stderr)
             return 1
         sys.stdout.buffer.write(result.read_bytes())
     return 0

@@ -21,19 +21,19 @@ FORMATS = ("pdf", "odt", "doc")
 def main(arguments: list[str]) -> int:
     """Convert, and return 0 when there is a result."""
     if len(arguments) < 2:
-        print("use: office-to-pdf INPUT OUTPUT [FORMAT] [SECONDS]", file=sys.stderr)
+        print("usage: office-to-pdf INPUT OUTPUT [FORMAT] [SECONDS]", file=sys.stderr)
         return 1
     source, target = map(Path, arguments[:2])
     wanted = arguments[2] if len(arguments) > 2 else "pdf"
     seconds = int(arguments[3]) if len(arguments) > 3 else 60
     if wanted not in FORMATS:
-        print(f"{wanted} is none of {', '.join(FORMATS)}", file=sys.stderr)
+        print(f"{wanted} is not a supported format: {', '.join(FORMATS)}", file=sys.stderr)
         return 1
     head = {"suffix": source.suffix, "format": wanted, "seconds": min(seconds, 300)}
     found = ask(json.dumps(head).encode() + b"\n" + source.read_bytes(), min(seconds, 300) + 30)
     if not found:
         print(
-            f"{source.name} could not be converted: journalctl -u 'chautari-office@*'",
+            f"{source.name} could not be converted. Run journalctl -u 'chautari-office@*'",
             file=sys.stderr,
         )
         return 1
