@@ -47,9 +47,8 @@ unit: setup  ## Run the tests that need no machine
 # A test deploys as an account that has sudo, also where root runs the tests.
 containers soak: PACKAGES += sudo
 containers: setup  ## Run the tests in containers
-	$(call timed,a first deploy and tests of the whole region,$(BIN)/python -m pytest tests/integration -m "not one_node" --keep-sandbox)
 # More workers than cores: many tests wait, for a restart, a lock or a lost connection.
-	$(call timed,tests of one node,$(BIN)/python -m pytest tests/integration -m one_node -n 3)
+	$(BIN)/python -m pytest tests/integration -n 3
 
 soak: setup  ## Run the long campaigns: hostile input, faults at many moments, every molecule scenario
 	$(call timed,hostile input,CHAUTARI_HOSTILE=all $(BIN)/python -m pytest tests/unit/test_hostile_input.py -q)

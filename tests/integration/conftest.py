@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,6 +31,8 @@ ORIGINAL = REGIONS / "proof" / "region.yml"
 FOLDER = paths.cache_dir() / "tests" / "proof"
 # Names the snapshot that the running sandbox equals, and the session of workers that uses it.
 MARKER = FOLDER.with_name("deployed")
+# Names the session of workers whose tests of the whole region have ended.
+ENDED = FOLDER.with_name("whole-region-ended")
 LIMIT_SECONDS = 1200
 
 
@@ -40,11 +44,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=0,
         metavar="N",
         help="skip the first N changes to each node, to resume a campaign",
-    )
-    parser.addoption(
-        "--keep-sandbox",
-        action="store_true",
-        help="keep the sandbox running for the next session, if all tests pass",
     )
 
 
@@ -100,29 +99,38 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-# Files that use the node `ground` alone, and files that have machines of their own.
-ON_GROUND = (
-    "test_faults.py",
-    "test_interruptions.py",
-    "test_plain_ansible.py",
-    "test_ssh_settings.py",
-)
-ON_HALL = ("test_meetings.py",)
-ON_OWN_MACHINES = ("test_existing_machines.py", "test_ordinary_account.py")
-# The longest first: a worker that finishes takes the next.
-SCOPES = ("cloud and meet", "ground", "molecule", "own machines", "hall")
+def worker_session(config: pytest.Config) -> str:
+    """Return what identifies the session of this worker; empty without workers."""
+    return str(getattr(config, "workerinput", {}).get("testrunuid", ""))
+
+
+WHOLE_REGION = "whole region"
+# Which machines the tests of a file use. Other files use the nodes `cloud` and `meet`.
+SCOPE_OF_FILE = {
+    "test_deploy.py": WHOLE_REGION,
+    "test_receipts.py": WHOLE_REGION,
+    "test_region_faults.py": WHOLE_REGION,
+    "test_molecule.py": "molecule",
+    "test_existing_machines.py": "own machines",
+    "test_ordinary_account.py": "own machines",
+    "test_faults.py": "ground",
+    "test_interruptions.py": "ground",
+    "test_plain_ansible.py": "ground",
+    "test_ssh_settings.py": "ground",
+    "test_meetings.py": "hall",
+}
+# A worker that finishes takes the next. Tests of single nodes wait for those of the whole region.
+SCOPES_OF_NODES = ("cloud and meet", "ground", "hall")
+SCOPES = (WHOLE_REGION, "molecule", "own machines", *SCOPES_OF_NODES)
+WAIT_SECONDS = 3000
 
 
 def scope_of(nodeid: str) -> str:
     """Return which tests have to run in the same worker, since they use the same machines."""
     file = nodeid.partition("::")[0].rpartition("/")[2]
-    if file in ON_GROUND or nodeid.endswith("[ground]"):
+    if nodeid.endswith("[ground]"):
         return "ground"
-    if file in ON_OWN_MACHINES:
-        return "own machines"
-    if file in ON_HALL:
-        return "hall"
-    return "molecule" if file == "test_molecule.py" else "cloud and meet"
+    return SCOPE_OF_FILE.get(file, "cloud and meet")
 
 
 class NodeScheduling(LoadScopeScheduling):  # type: ignore[misc]
@@ -130,6 +138,10 @@ class NodeScheduling(LoadScopeScheduling):  # type: ignore[misc]
 
     Marks would be simpler, but xdist 3.8 ignores its groups under pytest 9.
     """
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False  # SCOPES is the order
 
     def _split_scope(self, nodeid: str) -> str:
         return scope_of(nodeid)
@@ -146,9 +158,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Remove the sandbox after the last worker."""
-    options = session.config.option
-    stays = options.collectonly or (options.keep_sandbox and exitstatus == 0)
-    if not stays and not is_worker(session.config):
+    if not session.config.option.collectonly and not is_worker(session.config):
         MARKER.unlink(missing_ok=True)
         Proof(REGIONS / "proof").deploy("sandbox down")
 
@@ -162,6 +172,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left = [item for item in items if item.get_closest_marker("soak")]
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=left)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let a test of one node wait until the tests of the whole region have ended."""
+    session = worker_session(item.config)
+    waits = session and scope_of(item.nodeid) in SCOPES_OF_NODES
+    if waits and any(scope_of(other.nodeid) == WHOLE_REGION for other in item.session.items):
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not (ENDED.is_file() and ENDED.read_text() == session):
+            assert time.monotonic() < deadline, "the tests of the whole region did not end"
+            time.sleep(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Tell the other workers when the last test of the whole region has ended."""
+    try:
+        yield
+    finally:
+        after = nextitem and scope_of(nextitem.nodeid)
+        if scope_of(item.nodeid) == WHOLE_REGION != after:
+            write_atomically(ENDED, worker_session(item.config))
 
 
 @pytest.fixture(scope="session")
@@ -301,7 +334,7 @@ def reset_region(proof: Proof) -> None:
 @pytest.fixture(scope="session")
 def deployed(request: pytest.FixtureRequest, proof: Proof, progress: ProgressReporter) -> Proof:
     """Return the region, deployed by earlier tests, from a snapshot, or by a first deploy."""
-    session = getattr(request.config, "workerinput", {}).get("testrunuid", "")
+    session = worker_session(request.config)
     # Workers share the sandbox; the first one deploys it.
     with paths.hold_lock(MARKER.with_name("lock")):
         if FOLDER.is_dir():
@@ -315,6 +348,15 @@ def deployed(request: pytest.FixtureRequest, proof: Proof, progress: ProgressRep
             save_deployed(proof, progress)
         write_atomically(MARKER, f"{snapshot.key} {session}")
     return proof
+
+
+@pytest.fixture
+def restored_files(deployed: Proof) -> Iterator[None]:
+    """Restore the files of the region after a test."""
+    files = {name: (deployed.folder / name).read_bytes() for name in (deployed.name, "known_hosts")}
+    yield
+    for name, content in files.items():
+        (deployed.folder / name).write_bytes(content)
 
 
 def current_snapshot() -> Snapshot:

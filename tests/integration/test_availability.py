@@ -12,7 +12,7 @@ from chautari.region.load import load_region
 from chautari.secrets import store
 from chautari_sandbox import api
 
-pytestmark = [pytest.mark.containers, pytest.mark.one_node, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.containers, pytest.mark.usefixtures("deployed")]
 NODE = "cloud"
 ACCOUNT = "chautari-check"
 HOST = "cloud-files.proof.example.org"

@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.integration.conftest import Proof
 
-pytestmark = [pytest.mark.containers, pytest.mark.one_node, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.containers, pytest.mark.usefixtures("deployed")]
 NODE = "cloud"
 ROOT = "/opt/nextcloud"
 # An empty release with a record that it worked, or one without its command.

@@ -8,7 +8,7 @@ import pytest
 from tests.integration.conftest import Outcome, Proof
 from tests.integration.harm import roles_run
 
-pytestmark = [pytest.mark.containers, pytest.mark.one_node, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.containers, pytest.mark.usefixtures("deployed")]
 NODE = "cloud"
 
 

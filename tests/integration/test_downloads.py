@@ -13,7 +13,7 @@ from tests.integration.conftest import Proof
 from chautari_sandbox.privileges import as_root
 
 NODE = "cloud"
-pytestmark = [pytest.mark.containers, pytest.mark.one_node]
+pytestmark = pytest.mark.containers
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "roles" / "release_archive" / "files" / "download-archive"
 PROXY = Path(__file__).with_name("cutting_proxy.py")

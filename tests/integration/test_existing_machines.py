@@ -13,7 +13,7 @@ from chautari.paths import content_root
 from chautari_sandbox import paths
 from chautari_sandbox.privileges import as_root
 
-pytestmark = [pytest.mark.containers, pytest.mark.one_node]
+pytestmark = pytest.mark.containers
 # What people have, each in place of a file that a role would replace.
 OTHERS = {
     "/etc/nginx/sites-enabled/radio": "server { listen 8088; }",

@@ -25,7 +25,7 @@ from chautari.ssh.runner_client import new_run_id, open_stream
 from chautari.ssh.target import ssh_targets
 from chautari.ssh.validation import parse_event
 
-pytestmark = [pytest.mark.containers, pytest.mark.one_node]
+pytestmark = pytest.mark.containers
 NODE = "ground"
 
 

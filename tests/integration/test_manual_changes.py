@@ -14,7 +14,7 @@ from tests.integration.conftest import ProgressReporter, Proof
 from tests.integration.harm import receipts, roles_run
 from tests.integration.tampering import Change, not_repaired
 
-pytestmark = [pytest.mark.containers, pytest.mark.one_node, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.containers, pytest.mark.usefixtures("deployed")]
 
 ROUNDS = {
     "contents, links and services": {"content", "stopped", "probe", "there"},

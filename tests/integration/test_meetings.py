@@ -12,7 +12,7 @@ from tests.integration.conftest import Outcome, Proof
 from chautari_sandbox import paths
 from chautari_sandbox.privileges import as_root
 
-pytestmark = [pytest.mark.containers, pytest.mark.one_node]
+pytestmark = pytest.mark.containers
 NODE = "hall"
 # Opens a meeting with one person in it, or ends it, through the API as any program does.
 API = """

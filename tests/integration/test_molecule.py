@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.containers
-@pytest.mark.one_node
 @pytest.mark.parametrize("scenario", ["base"])
 def test_scenario_converges_is_idempotent_and_passes_its_checks(scenario: str) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

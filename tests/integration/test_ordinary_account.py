@@ -24,7 +24,7 @@ from tests.integration.conftest import REGIONS, Outcome
 from chautari_sandbox.privileges import as_root
 from chautari_sandbox.subnet_conflicts import free_subnet
 
-pytestmark = [pytest.mark.containers, pytest.mark.one_node]
+pytestmark = pytest.mark.containers
 ROOT = Path(__file__).resolve().parents[2]
 NETWORK, ADDRESS = "203.0.113.64/27", "203.0.113.74"
 ACCOUNT = "chautari-visitor"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.integration.conftest import Proof
 
-pytestmark = [pytest.mark.containers, pytest.mark.one_node]
+pytestmark = pytest.mark.containers
 ROOT = Path(__file__).resolve().parents[2]
 
 

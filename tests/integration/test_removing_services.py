@@ -9,7 +9,7 @@ from tests.integration.conftest import Outcome, Proof
 
 # Other tests may use the other nodes of the region at the same time.
 NODES = ("--node", "cloud")
-pytestmark = [pytest.mark.containers, pytest.mark.one_node]
+pytestmark = pytest.mark.containers
 BOTH, ONE = "services: [nextcloud, polls]}", "services: [polls]}"
 # Without Nextcloud, BigBlueButton cannot have its rooms there.
 IN_NEXTCLOUD, ELSEWHERE = "guests: ask", "guests: ask, rooms: none"

@@ -12,7 +12,7 @@ import pytest
 from tests.integration import harm
 from tests.integration.conftest import Proof, kill_group
 
-pytestmark = [pytest.mark.containers, pytest.mark.one_node]
+pytestmark = pytest.mark.containers
 DROP_INS = "/etc/ssh/sshd_config.d"
 # A laptop whose SSH has no algorithm of the policy.
 OLD_LAPTOP = """#!/bin/sh
