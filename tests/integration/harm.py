@@ -173,3 +173,25 @@ def apt_lock_held(
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         yield
+
+
+def deploy_without_receipts(proof: Proof, node: str) -> Outcome:
+    """Deploy to the node without its receipts, so that the whole preflight runs.
+
+    They return afterwards: a refused deploy changes nothing, so they are still true.
+    """
+    receipts, moved = "/var/lib/chautari/receipts", "/var/lib/chautari/moved-receipts"
+    proof.on(node, "sh", "-c", f"mv {receipts} {moved} && mkdir -m 0700 {receipts}")
+    try:
+        return proof.deploy("region", "--json", "--no-checks", "--node", node)
+    finally:
+        proof.on(node, "sh", "-c", f"rm -r {receipts} && mv {moved} {receipts}")
+
+
+def refusals(outcome: Outcome, node: str) -> str:
+    """Return why a deploy refused a node, with the fixes."""
+    assert outcome.code == 1, outcome.problems
+    assert outcome.node(node)["state"] == "refused", outcome.problems
+    return "\n".join(
+        f"{item['reason']} -> {item['fix']}" for item in outcome.node(node)["refusals"]
+    )

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from collections.abc import Iterator
 
 import pytest
-from tests.integration.conftest import Outcome, Proof
-
-from chautari_sandbox import paths
-from chautari_sandbox.privileges import as_root
+from tests.integration import harm
+from tests.integration.conftest import Proof
 
 pytestmark = pytest.mark.containers
 NODE = "hall"
@@ -73,27 +70,6 @@ def meeting(proof: Proof) -> Iterator[None]:
         proof.on(NODE, "python3", "-c", API, "end", check=False)
 
 
-def deploy_without_receipts(proof: Proof) -> Outcome:
-    """Deploy to the node without its receipts, so that the whole preflight runs.
-
-    They return afterwards: a refused deploy changes nothing, so they are still true.
-    """
-    receipts, moved = "/var/lib/chautari/receipts", "/var/lib/chautari/moved-receipts"
-    proof.on(NODE, "sh", "-c", f"mv {receipts} {moved} && mkdir -m 0700 {receipts}")
-    try:
-        return proof.deploy("region", "--json", "--no-checks", "--node", NODE)
-    finally:
-        proof.on(NODE, "sh", "-c", f"rm -r {receipts} && mv {moved} {receipts}")
-
-
-def refusals(outcome: Outcome) -> str:
-    assert outcome.code == 1, outcome.problems
-    assert outcome.node(NODE)["state"] == "refused", outcome.problems
-    return "\n".join(
-        f"{item['reason']} -> {item['fix']}" for item in outcome.node(NODE)["refusals"]
-    )
-
-
 def test_deploy_during_a_meeting_is_refused_and_changes_nothing(proof: Proof) -> None:
     proof.edit("guests: ask", "guests: accept")
     before = proof.on(NODE, "cat", "/etc/bigbluebutton/bbb-web.properties")
@@ -128,7 +104,7 @@ def test_other_program_on_port_443_is_refused(proof: Proof) -> None:
     proof.on(NODE, "systemd-run", "--quiet", "--unit=intruder", "python3", "-c", LISTEN)
     proof.on(NODE, "sh", "-c", "until ss -Hltn sport = :443 | grep -q .; do sleep 0.2; done")
     try:
-        text = refusals(deploy_without_receipts(proof))
+        text = harm.refusals(harm.deploy_without_receipts(proof, NODE), NODE)
     finally:
         proof.on(NODE, "systemctl", "stop", "intruder")
         proof.on(NODE, "systemctl", "start", "haproxy")
@@ -138,31 +114,6 @@ def test_other_program_on_port_443_is_refused(proof: Proof) -> None:
 
 def test_too_little_memory_is_refused(proof: Proof) -> None:
     proof.edit("memory_mb: 500", "memory_mb: 1000000")
-    text = refusals(deploy_without_receipts(proof))
+    text = harm.refusals(harm.deploy_without_receipts(proof, NODE), NODE)
     assert "BigBlueButton needs at least 1000000 MB" in text
     assert "Choose a machine with 16 GB" in text
-
-
-def test_wrong_dns_record_is_refused(proof: Proof) -> None:
-    with wrong_record():
-        text = refusals(deploy_without_receipts(proof))
-    assert "The A record for halls.proof.example.org points to 198.51.100.250" in text
-    assert "then deploy again: halls.proof.example.org A 198.51.100.208" in text
-
-
-@contextlib.contextmanager
-def wrong_record() -> Iterator[None]:
-    """Let the sandbox's name server answer a wrong address for the server's name."""
-    hosts = paths.state_dir("proof") / "dns" / "hosts"
-    original = hosts.read_text()
-    argv = as_root(["podman", "exec", "chautari_proof_internet", "systemctl", "kill",
-                    "--signal=HUP", "chautari-dns.service"])  # fmt: skip
-    name = "halls.proof.example.org"
-    hosts.write_text(original.replace(f" {name}", f"\n198.51.100.250 {name}"))
-    assert hosts.read_text() != original
-    try:
-        subprocess.run(argv, check=True)
-        yield
-    finally:
-        hosts.write_text(original)
-        subprocess.run(argv, check=True)

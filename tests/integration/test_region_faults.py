@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+from collections.abc import Iterator
+
 import pytest
+from tests.integration import harm
 from tests.integration.conftest import Proof
 
 from chautari_sandbox import paths
+from chautari_sandbox.privileges import as_root
 
 pytestmark = [pytest.mark.containers, pytest.mark.usefixtures("restored_files")]
 
@@ -43,3 +49,31 @@ def test_download_with_a_wrong_digest_is_not_unpacked(proof: Proof) -> None:
     assert '"installed":true' in proof.on("cloud", "runuser", "-u", "www-data", "--", "php",
                                            "/opt/nextcloud/current/occ", "status",
                                            "--output=json")  # fmt: skip
+
+
+@contextlib.contextmanager
+def wrong_record() -> Iterator[None]:
+    """Let the sandbox's name server answer a wrong address for the server's name.
+
+    Each deploy of the region writes the name server's files, so no other may run at this time.
+    """
+    hosts = paths.state_dir("proof") / "dns" / "hosts"
+    original = hosts.read_text()
+    argv = as_root(["podman", "exec", "chautari_proof_internet", "systemctl", "kill",
+                    "--signal=HUP", "chautari-dns.service"])  # fmt: skip
+    name = "halls.proof.example.org"
+    hosts.write_text(original.replace(f" {name}", f"\n198.51.100.250 {name}"))
+    assert hosts.read_text() != original
+    try:
+        subprocess.run(argv, check=True)
+        yield
+    finally:
+        hosts.write_text(original)
+        subprocess.run(argv, check=True)
+
+
+def test_wrong_dns_record_is_refused(proof: Proof) -> None:
+    with wrong_record():
+        text = harm.refusals(harm.deploy_without_receipts(proof, "hall"), "hall")
+    assert "The A record for halls.proof.example.org points to 198.51.100.250" in text
+    assert "then deploy again: halls.proof.example.org A 198.51.100.208" in text
