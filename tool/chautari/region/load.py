@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from chautari.errors import FileProblem, InvalidRegion
 from chautari.region import error_messages, rules, yaml_reader
@@ -26,6 +27,12 @@ PIN_FORM = (
     "is not a valid pin; write NAME: "
     "{35.0.1: {url: 'https://….tar.bz2', sha256: 64 hexadecimal digits}}"
 )
+PIN_FIELDS = {
+    "url": "write the address of an archive: url: https://….tar.bz2 (or .tar.gz, .tar.xz, .zip)",
+    "image": "write the name of a container image without a tag: image: docker.io/NAME/NAME",
+    "sha256": "write the SHA-256 checksum: 64 digits from 0-9 and a-f, as `sha256sum` prints it",
+    "[key]": "write a version number, such as 35.0.1",
+}
 
 
 class LoadedRegion(NamedTuple):
@@ -68,28 +75,37 @@ def _image_names() -> set[str]:
 
 
 def _check_pin_name(value: str) -> str:
-    if value not in _archive_names() | _image_names():
-        raise ValueError(f"no service uses an archive or image called {value!r}")
+    known = _archive_names() | _image_names()
+    if value not in known:
+        close = error_messages.nearest_word(value, sorted(known))
+        hint = f"did you mean {close}?" if close else f"choose: {', '.join(sorted(known))}"
+        raise ValueError(f"no service uses an archive or image with this name; {hint}")
     return value
 
 
 _Name = Annotated[str, AfterValidator(_check_pin_name)]
+_Pins = dict[_Name, dict[ImageVersion, _Pin]]
 
 
-def _require_url_or_image(pins: dict[str, dict[str, _Pin]]) -> dict[str, dict[str, _Pin]]:
-    for name, versions in pins.items():
-        for pin in versions.values():
-            expected, other = (
-                (pin.image, pin.url) if name in _image_names() else (pin.url, pin.image)
-            )
-            if expected is None or other is not None:
-                raise ValueError(
-                    f"{name}: pin an archive with `url`, and a container image with `image`"
-                )
-    return pins
+def _pin_problem(document: yaml_reader.Document, item: ErrorDetails) -> FileProblem:
+    path = error_messages.error_path(item)
+    if item["type"] == "value_error":
+        message = str(item["ctx"]["error"])
+    else:
+        message = PIN_FIELDS.get(str(item["loc"][-1]) if path else "", PIN_FORM)
+    return document.problem_at(path, message)
 
 
-_Pins = Annotated[dict[_Name, dict[ImageVersion, _Pin]], AfterValidator(_require_url_or_image)]
+def _mixed_pin_problems(
+    document: yaml_reader.Document, pinned: dict[str, dict[str, _Pin]]
+) -> Iterator[FileProblem]:
+    """Yield a problem for each archive that is pinned as an image, and the reverse."""
+    for name, versions in pinned.items():
+        kind = "image" if name in _image_names() else "url"
+        for version, pin in versions.items():
+            if pin.model_fields_set - {"sha256"} != {kind}:
+                message = f"write {kind} and sha256, and nothing else"
+                yield document.problem_at((name, version), message)
 
 
 def load_region(file: Path) -> LoadedRegion:
@@ -182,11 +198,10 @@ def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[
     try:
         pinned = TypeAdapter(_Pins).validate_python(document.data)
     except ValidationError as error:
-        wrong = [
-            document.problem_at(error_messages.error_path(item), PIN_FORM)
-            for item in error.errors()
-        ]
+        wrong = [_pin_problem(document, item) for item in error.errors()]
         return {}, document.problems + wrong
+    if mixed := list(_mixed_pin_problems(document, pinned)):
+        return {}, document.problems + mixed
     pins = {
         app: {
             version: Artifact(app, version, pin.url or pin.image or "", pin.sha256)
