@@ -121,7 +121,7 @@ def test_journal_is_kept_and_limited(host: Host, settings: dict[str, Any]) -> No
     units=["chautari-drift"],
 )
 def test_what_changes_is_looked_for(host: Host, settings: dict[str, Any]) -> None:
-    """A timer looks for manual changes, as often as the region sets"""
+    """A timer checks for manual changes, as often as the region sets"""
     wanted = settings.get("base_drift_mail", "never") != "never"
     timer = host.service("chautari-drift.timer")
     assert (timer.is_enabled, timer.is_running) == (wanted, wanted)

@@ -149,7 +149,7 @@ def test_proxy_has_the_certificate(host: Host) -> None:
     assert result.rc == 0, result.stderr
     hook = "/etc/letsencrypt/renewal-hooks/deploy/66-chautari-bigbluebutton"
     assert host.run("%s compare", hook).rc == 0, (
-        "haproxy's copy differs, or other accounts can read it"
+        "haproxy's copy of the certificate differs, or other accounts can read it"
     )
 
 

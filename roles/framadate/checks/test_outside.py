@@ -206,7 +206,7 @@ def test_mails_about_a_poll_arrive(
             break
         time.sleep(1)
     missing = [words for words in wanted if not re.search(re.escape(words) + r"(?!\w)", text)]
-    assert not missing, f"{len(found)} mails, none contains {missing}: {text[:800]}"
+    assert not missing, f"none of {len(found)} mails contains {missing}: {text[:800]}"
     assert {mail["from"] for mail in found} == {settings["framadate_mail_from"]}
 
 
