@@ -21,9 +21,9 @@ from tests.integration.conftest import Outcome, ProgressReporter, Proof, kill_gr
 from chautari.prepare import worker
 from chautari.region.load import load_region
 from chautari.render.provider import known_endpoints
+from chautari.ssh.message_validation import parse_event
 from chautari.ssh.runner_client import new_run_id, open_stream
 from chautari.ssh.target import ssh_targets
-from chautari.ssh.validation import parse_event
 
 pytestmark = pytest.mark.containers
 NODE = "ground"

@@ -28,9 +28,9 @@ from chautari.render.variables import NodeContext
 from chautari.report.model import CheckResult, NodeReport, RegionReport
 from chautari.secrets.store import SecretStore
 from chautari.ssh import runner_client
+from chautari.ssh.message_validation import parse_answer
 from chautari.ssh.runner_client import SSH_FAILED, Reply
 from chautari.ssh.target import SSHTarget
-from chautari.ssh.validation import parse_answer
 
 TARGET = SSHTarget("bog1", "203.0.113.10", 22, "root", Path("known_hosts"))
 STARTED = {"event": "run_started", "run": "r", "offset": 10}

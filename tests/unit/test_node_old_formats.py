@@ -10,7 +10,7 @@ import pytest
 from receipt_samples import codes, inputs, reason_text, write_file
 
 from chautari.node import journal, receipts, resource_states, runner, runs
-from chautari.ssh.validation import parse_event
+from chautari.ssh.message_validation import parse_event
 
 OLD_RUN = "20260101T120000-abcdef"
 

@@ -42,7 +42,7 @@ def test_root_needs_no_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert podman_commands.podman_command_prefix("runc") == ("podman", "--runtime", "runc")
     assert privileges.as_root_with_proxies(["mmdebstrap"]) == ("mmdebstrap",)
-    assert privileges.apt_install_command("podman") == "apt-get install -y podman"
+    assert privileges.apt_install_hint("podman") == "apt-get install -y podman"
     monkeypatch.setattr(privileges, "run", None)
     privileges.require_root_access()
 
@@ -54,7 +54,7 @@ def test_sudo_never_asks_within_a_command(monkeypatch: pytest.MonkeyPatch) -> No
     assert privileges.as_root_with_proxies(["mmdebstrap"])[2:] == (
         "--", "env", "https_proxy=http://proxy.example.org:3128", "mmdebstrap"
     )  # fmt: skip
-    assert privileges.apt_install_command("podman").startswith("sudo apt-get ")
+    assert privileges.apt_install_hint("podman").startswith("sudo apt-get ")
 
 
 @pytest.mark.usefixtures("person")

@@ -28,8 +28,8 @@ from chautari_sandbox.internet_endpoints import internet_endpoints
 from chautari_sandbox.mirror_folder import forget_mirror_folder, spec_with_mirror_folder
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.provider import SandboxProvider
-from chautari_sandbox.region_spec import sandbox_spec
 from chautari_sandbox.spec import SandboxSpec
+from chautari_sandbox.spec_for_region import sandbox_spec
 from chautari_sandbox.state import RepositoryDouble, SandboxState, UnavailableArtifact
 
 

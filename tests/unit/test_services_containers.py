@@ -10,7 +10,7 @@ from region_samples import SANDBOX, load_sample_region, region_file
 from chautari.errors import InvalidRegion
 from chautari.region.load import load_region
 from chautari.render.placement import public_names_of_node
-from chautari_sandbox.region_spec import sandbox_spec
+from chautari_sandbox.spec_for_region import sandbox_spec
 
 DIGEST = "12" * 32
 

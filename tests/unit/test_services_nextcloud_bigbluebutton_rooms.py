@@ -16,7 +16,7 @@ from chautari.services.artifacts import Artifact
 from chautari.services.bigbluebutton.variables import api_digest_algorithms
 from chautari.services.nextcloud import releases
 from chautari_sandbox.doubles.rooms import SOURCES, build_bbb
-from chautari_sandbox.region_spec import sandbox_spec
+from chautari_sandbox.spec_for_region import sandbox_spec
 
 REGION = """\
 region: andes

@@ -44,7 +44,7 @@ def ensure_authority(folder: Path, name: str) -> CertificateAndKeyFiles:
     identity = CertificateAndKeyFiles(folder / "sandbox-ca.crt", folder / "sandbox-ca.key")
     if not (identity.certificate.is_file() and identity.key.is_file()):
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = _common_name(f"Chautari sandbox {name}")
+        subject = _x509_name(f"Chautari sandbox {name}")
         builder = _certificate_builder(subject, subject, key, key, _CA_USES).add_extension(
             x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
@@ -62,9 +62,7 @@ def ensure_server_certificate(
     if _has_names_and_issuer(identity, wanted, issuer):
         return identity
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _certificate_builder(
-        _common_name(names[0]), issuer.subject, key, signer, _SERVER_USES
-    )
+    builder = _certificate_builder(_x509_name(names[0]), issuer.subject, key, signer, _SERVER_USES)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
     builder = builder.add_extension(wanted, critical=False).add_extension(
         x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
@@ -114,7 +112,7 @@ def _write_identity(
     write_atomically(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM))
 
 
-def _common_name(common: str) -> x509.Name:
+def _x509_name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 

@@ -16,7 +16,7 @@ from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari_sandbox import api
 from chautari_sandbox.mirror_folder import forget_mirror_folder, spec_with_mirror_folder
-from chautari_sandbox.region_spec import sandbox_spec
+from chautari_sandbox.spec_for_region import sandbox_spec
 
 TakeMirror = Callable[[click.Context, click.Parameter, Path | None], object]
 

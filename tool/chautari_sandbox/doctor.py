@@ -81,30 +81,30 @@ def _check_root() -> tuple[bool, str, str]:
 
 def _check_podman() -> tuple[bool, str, str]:
     found = shutil.which("podman", path=_SBIN)
-    return bool(found), found or "not installed", privileges.apt_install_command("podman")
+    return bool(found), found or "not installed", privileges.apt_install_hint("podman")
 
 
 def _check_mmdebstrap() -> tuple[bool, str, str]:
     found = shutil.which("mmdebstrap", path=_SBIN)
     detail = found or "not installed"
-    return bool(found), detail, privileges.apt_install_command("mmdebstrap")
+    return bool(found), detail, privileges.apt_install_hint("mmdebstrap")
 
 
 def _check_network_backend() -> tuple[bool, str, str]:
     places = ("/usr/lib/podman/netavark", "/usr/libexec/podman/netavark")
     found = next((place for place in places if Path(place).exists()), "")
     detail = found or "not installed"
-    return bool(found), detail, privileges.apt_install_command("netavark")
+    return bool(found), detail, privileges.apt_install_hint("netavark")
 
 
 def _check_oci_runtime() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
-        return False, "cannot be checked without podman", privileges.apt_install_command("podman")
+        return False, "cannot be checked without podman", privileges.apt_install_hint("podman")
     refusals = {name: runtime.runtime_failure_reason(name) for name in runtime.installed_runtimes()}
     works = [name for name, refusal in refusals.items() if not refusal]
     reasons = "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items() if refusal)
     detail = f"{works[0]} starts containers" if works else reasons or "not installed"
-    return bool(works), detail, privileges.apt_install_command("runc")
+    return bool(works), detail, privileges.apt_install_hint("runc")
 
 
 def _check_disk_of_home() -> tuple[bool, str, str]:
@@ -116,7 +116,7 @@ def _check_disk_of_home() -> tuple[bool, str, str]:
 
 def _check_disk_of_containers() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
-        return False, "cannot be checked without podman", privileges.apt_install_command("podman")
+        return False, "cannot be checked without podman", privileges.apt_install_hint("podman")
     store = capacity.container_store(podman_commands.podman_command_prefix())
     return _disk_result(store, capacity.free_bytes_in_store(store), NEEDED_STORE)
 
@@ -156,7 +156,7 @@ def _check_certificate_store() -> tuple[bool, str, str]:
     bundle = Path("/etc/ssl/certs/ca-certificates.crt")
     ok = bundle.is_file() and bundle.stat().st_size > 0
     detail = str(bundle) if ok else f"{bundle} is missing"
-    return ok, detail, privileges.apt_install_command("ca-certificates")
+    return ok, detail, privileges.apt_install_hint("ca-certificates")
 
 
 def _report_resolvers() -> tuple[bool, str, str]:

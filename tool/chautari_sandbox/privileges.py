@@ -49,7 +49,7 @@ def typed_as_root(command: str) -> str:
     return command if is_root() else f"sudo {command}"
 
 
-def apt_install_command(*packages: str) -> str:
+def apt_install_hint(*packages: str) -> str:
     """Return the command for a person that installs Debian packages on this machine."""
     return typed_as_root(f"apt-get install -y {' '.join(packages)}")
 

@@ -16,7 +16,7 @@ from chautari.render.provider import DoctorFinding, ReportProgress
 from chautari_sandbox import liveness, state
 from chautari_sandbox.internet_endpoints import internet_endpoints
 from chautari_sandbox.mirror_folder import spec_with_mirror_folder
-from chautari_sandbox.region_spec import sandbox_spec
+from chautari_sandbox.spec_for_region import sandbox_spec
 
 if TYPE_CHECKING:
     import click

@@ -63,7 +63,7 @@ def require_podman() -> None:
     """
     if shutil.which("podman") is None:
         raise RunFailed(
-            "podman is not installed", fix=privileges.apt_install_command("podman", "runc")
+            "podman is not installed", fix=privileges.apt_install_hint("podman", "runc")
         )
 
 
@@ -94,5 +94,5 @@ def _first_working_runtime(names: tuple[str, ...]) -> str:
     reasons = "; ".join(f"{name}: {why}" for name, why in refusals.items()) or "none is installed"
     raise RunFailed(
         f"no container runtime works on this machine ({reasons})",
-        fix=privileges.apt_install_command("runc"),
+        fix=privileges.apt_install_hint("runc"),
     )

@@ -20,8 +20,8 @@ from chautari.report.model import (
     Refusal,
     RoleReport,
 )
+from chautari.ssh.message_validation import MalformedMessage, parse_event
 from chautari.ssh.runner_client import MAX_EVENTS, NODE_LIMITS
-from chautari.ssh.validation import MalformedMessage, parse_event
 
 # What a listener gets: an event of a node's run, or one of this side's own.
 Event = Mapping[str, Any]

@@ -17,7 +17,7 @@ from chautari.render.bundle import nested_texts
 from chautari.render.endpoints import Endpoints
 from chautari.render.variables import NodeVariables
 from chautari.report.model import CheckResult
-from chautari.ssh.validation import parse_outside_check
+from chautari.ssh.message_validation import parse_outside_check
 
 if TYPE_CHECKING:  # at run time it would import pytest and requests
     from chautari.checks.outside import CheckContext

@@ -64,18 +64,18 @@ def service_accesses(context: DeployContext) -> list[ServiceAccess]:
     for name in context.request.node_names():
         node = NodeContext(context.loaded_region, context.endpoints, name)
         for service in region.services_of(name):
-            if service.release_and_login is None:
+            if service.release_and_admin_login is None:
                 continue
-            release_and_login = service.release_and_login(node)
+            release_and_admin_login = service.release_and_admin_login(node)
             double = context.endpoints.is_double(service.role_and_artifact_name)
             found.append(
                 ServiceAccess(
                     service=service.role_and_artifact_name,
                     url=f"https://{region.public_name(service.name, name)}/",
                     node=name,
-                    version=release_and_login.version + (" (double)" if double else ""),
-                    login=release_and_login.login,
-                    note=release_and_login.note,
+                    version=release_and_admin_login.version + (" (double)" if double else ""),
+                    login=release_and_admin_login.login,
+                    note=release_and_admin_login.note,
                     languages=_translations_by_language(service, node),
                 )
             )
@@ -102,11 +102,15 @@ def _add_language_notices(report: RegionReport, context: DeployContext) -> None:
             missing = [
                 name for name, own in _translations_by_language(service, node).items() if not own
             ]
-            if not missing or service.translations is None or service.release_and_login is None:
+            if (
+                not missing
+                or service.translations is None
+                or service.release_and_admin_login is None
+            ):
                 continue
             data: Data = {
                 "service": service.title,
-                "version": service.release_and_login(node).version,
+                "version": service.release_and_admin_login(node).version,
                 "missing": missing,
                 "default": service.translations(node).first_translation_or_english(
                     region.languages

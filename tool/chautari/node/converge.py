@@ -65,7 +65,9 @@ def converge(context: RunContext, full: bool) -> int:
     for number in range(MAX_PASSES):
         reasons = receipts.roles_to_run(context.state, roles, full=full and number == 0)
         # A role whose receipt stays incomplete has just run: it waits for the next deploy.
-        selected = [i for i in roles if i["role"] in reasons and not _has_just_run(i, reasons, ran)]
+        selected = [
+            i for i in roles if i["role"] in reasons and not _role_awaits_receipt(i, reasons, ran)
+        ]
         names = [inputs["role"] for inputs in selected]
         why = {name: reasons[name] for name in names}
         context.emit({"event": "roles_selected", "roles": why, "pass_number": number})
@@ -199,7 +201,9 @@ def run_selected_roles(
     return code
 
 
-def _has_just_run(inputs: RoleInputs, reasons: dict[str, list[Reason]], ran: set[str]) -> bool:
+def _role_awaits_receipt(
+    inputs: RoleInputs, reasons: dict[str, list[Reason]], ran: set[str]
+) -> bool:
     """Return whether a role ran in this deploy and only waits for its receipt to be complete."""
     role = inputs["role"]
     return role in ran and all(

@@ -125,7 +125,7 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
             return ""
         set_tcp_options(host.connector.client.get_transport().sock)
         limit_client_output(host.connector.client)
-        if not _verify_new_host_key(host.name, node, before):
+        if not _report_or_unpin_new_host_key(host.name, node, before):
             return ""
         found, said = _gather_facts(host, node)
         if found is not None:
@@ -258,7 +258,7 @@ def _copy_adopted(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refus
     return []
 
 
-def _verify_new_host_key(name: str, node: NodeOrder, before: str) -> bool:
+def _report_or_unpin_new_host_key(name: str, node: NodeOrder, before: str) -> bool:
     """Report a key that was pinned at first contact; take back one that the region does not name.
 
     `before` is the text of the file that pins host keys, as it was before the connection.

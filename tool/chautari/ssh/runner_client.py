@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from chautari.process import OutputLimits, RunningCommand
+from chautari.ssh.message_validation import MalformedMessage, parse_answer
 from chautari.ssh.target import SSHTarget, as_root, ssh_argv
-from chautari.ssh.validation import MalformedMessage, parse_answer
 
 Arguments = dict[str, Any]  # of an action of the runner; plain JSON data
 Payload = bytes | Callable[[], bytes]

@@ -34,7 +34,7 @@ SERVICE = Service(
     sends_mail=True,
     variables={"redis": redis_loopback_variables, "greenlight": variables.greenlight_variables},
     rules=(*region_rules_of_container_service(NAME), check_rooms_are_in_greenlight),
-    release_and_login=variables.release_and_login,
+    release_and_admin_login=variables.release_and_admin_login,
     release_tags=(ReleaseTags(NAME, "https://github.com/bigbluebutton/greenlight", "release-{}"),),
     translations=lambda _: TRANSLATIONS,
 )

@@ -7,7 +7,7 @@ import pytest
 
 from chautari.node import events
 from chautari.node.events import DriftAnswer, StatusAnswer
-from chautari.ssh.validation import MalformedMessage, parse_answer, parse_event
+from chautari.ssh.message_validation import MalformedMessage, parse_answer, parse_event
 
 
 def test_parse_event_returns_the_event_without_fields_of_a_newer_version() -> None:
