@@ -77,7 +77,7 @@ def fake_call_runner(ask: Callable[..., Any]) -> Callable[..., Any]:
         cut = not ending.stopped and ending.code == SSH_FAILED
         return Reply(
             next(iter(answers), None), ending.code, ending.stderr,
-            cut and runner_client._is_disconnected(ending.stderr),
+            cut and runner_client._has_lost_connection(ending.stderr),
         )  # fmt: skip
 
     return call_runner

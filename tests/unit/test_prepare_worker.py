@@ -296,7 +296,7 @@ def test_unusable_connection_is_closed(work: Work, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Transport, "active", None)
     host = Host("n0", None, [])
     host.connector, host.connected = Link(host), True
-    assert worker._is_disconnected(host)
+    assert worker._has_lost_connection(host)
 
 
 LISTS_HELD = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"

@@ -43,7 +43,7 @@ def doctor_findings(network: str = NETWORK) -> list[DoctorFinding]:
         "container network": _check_network_backend,
         "container runtime": _check_oci_runtime,
         "mmdebstrap": _check_mmdebstrap,
-        "home disk": _check_disk_of_home,
+        "home disk": _check_cache_disk,
         "container disk": _check_disk_of_containers,
         "memory": _check_memory,
         "kernel limits": _check_kernel_limits,
@@ -107,7 +107,7 @@ def _check_oci_runtime() -> tuple[bool, str, str]:
     return bool(works), detail, privileges.apt_install_hint("runc")
 
 
-def _check_disk_of_home() -> tuple[bool, str, str]:
+def _check_cache_disk() -> tuple[bool, str, str]:
     place = paths.cache_dir()
     while not place.exists():
         place = place.parent

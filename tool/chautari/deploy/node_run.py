@@ -304,7 +304,7 @@ def _run_to_the_end(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
         one.target, packed, arguments, one.report, one.tell, one.context.request.detach
     )
     if holder is None:
-        one.state = _state_after_run(one, checks)
+        one.state = _next_state_after_run(one, checks)
     else:
         one.follow_wait_or_refuse(holder)
 
@@ -320,12 +320,12 @@ def _follow_or_wait(one: NodeRun, holder: LockHolder) -> None:
         one.target, holder.get("run", ""), one.report, one.tell, request.detach
     )
     if one.report.state in _UNKNOWN_RESULT or remote_run.covers_request(holder, arguments):
-        one.state = _state_after_run(one, checks)
+        one.state = _next_state_after_run(one, checks)
     else:
         one.survey_again()
 
 
-def _state_after_run(one: NodeRun, checks: list[CheckResult]) -> State:
+def _next_state_after_run(one: NodeRun, checks: list[CheckResult]) -> State:
     return (DisconnectedState if one.report.state in _UNKNOWN_RESULT else RunFinishedState)(
         tuple(checks)
     )

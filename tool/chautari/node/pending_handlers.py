@@ -36,12 +36,12 @@ class PendingHandlers:
         # A task without a result may have changed something as well.
         self.notified += self.tentative
         self.tentative = list(handlers)
-        self._write(self.tentative)
+        self._append_unrecorded(self.tentative)
 
     def record(self, handlers: Iterable[str]) -> None:
         """Record the handlers of a task that changed something, or may have before it failed."""
         self.notified += handlers
-        self._write(self.notified)
+        self._append_unrecorded(self.notified)
 
     def discard_tentative(self) -> None:
         """Forget the handlers of the current task, which changed nothing."""
@@ -54,7 +54,7 @@ class PendingHandlers:
             remove_pending_except(self.state, self.role, remaining)
             self.recorded = remaining
 
-    def _write(self, handlers: Iterable[str]) -> None:
+    def _append_unrecorded(self, handlers: Iterable[str]) -> None:
         new = [name for name in dict.fromkeys(handlers) if name not in self.recorded]
         if new:
             append_pending(self.state, self.role, new)

@@ -170,6 +170,7 @@ def _resources_of_deb822_repository(arguments: Arguments, result: Arguments) -> 
 
 
 def _resources_of_uri(arguments: Arguments, result: Arguments) -> Managed:
+    """Return no resource: a request that may change something cannot be tracked."""
     asks = str(arguments.get("method") or "GET").upper() in ("GET", "HEAD")
     return [], "" if asks and not arguments.get("dest") else "request"
 

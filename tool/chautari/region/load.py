@@ -66,16 +66,16 @@ class _Pin(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-def _archive_names() -> set[str]:
+def _pinnable_archive_names() -> set[str]:
     return {name for service in SERVICES.values() for name in service.archives}
 
 
-def _image_names() -> set[str]:
+def _pinnable_image_names() -> set[str]:
     return {name for name, service in SERVICES.items() if service.image}
 
 
 def _check_pin_name(value: str) -> str:
-    known = _archive_names() | _image_names()
+    known = _pinnable_archive_names() | _pinnable_image_names()
     if value not in known:
         close = error_messages.nearest_word(value, sorted(known))
         hint = f"did you mean {close}?" if close else f"choose: {', '.join(sorted(known))}"
@@ -101,7 +101,7 @@ def _mixed_pin_problems(
 ) -> Iterator[FileProblem]:
     """Yield a problem for each archive that is pinned as an image, and the reverse."""
     for name, versions in pinned.items():
-        kind = "image" if name in _image_names() else "url"
+        kind = "image" if name in _pinnable_image_names() else "url"
         for version, pin in versions.items():
             if pin.model_fields_set - {"sha256"} != {kind}:
                 message = f"write {kind} and sha256, and nothing else"

@@ -266,7 +266,7 @@ def _column_widths(
 ) -> list[int]:
     """Return widths that fit and break no word, numbers on one line; empty if there are none."""
     widths = [max(cell.cell_len for cell in column) for column in (*texts, *numbers)]
-    least = [max(map(_longest_word, column)) for column in texts] + widths[len(texts) :]
+    least = [max(map(_longest_word_width, column)) for column in texts] + widths[len(texts) :]
     while sum(widths) > room:
         spare = [width - word for width, word in zip(widths, least, strict=True)]
         if not any(spare):
@@ -275,7 +275,7 @@ def _column_widths(
     return widths
 
 
-def _longest_word(cell: Text) -> int:
+def _longest_word_width(cell: Text) -> int:
     return max(map(cell_len, cell.plain.split()), default=0)
 
 

@@ -148,9 +148,9 @@ def call_runner(
         answer, problem = None, TOO_MUCH
     cut = not problem and not stream.stopped and stream.code == SSH_FAILED
     error = problem or stream.stderr or said
-    return Reply(answer, stream.code, error, cut and _is_disconnected(stream.stderr))
+    return Reply(answer, stream.code, error, cut and _has_lost_connection(stream.stderr))
 
 
-def _is_disconnected(error: str) -> bool:
+def _has_lost_connection(error: str) -> bool:
     """Return whether SSH reports a lost connection; at its quietest it prints nothing."""
     return not error.strip() or any(words in error.lower() for words in _LOST)

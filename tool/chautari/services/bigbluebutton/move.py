@@ -103,7 +103,7 @@ def _steps_before(region: Region, source: str, to: str, name: str) -> list[MoveS
             "This can take hours. You can interrupt the copy and run the last command again. The "
             "old server keeps running.",
             (
-                *(_ssh_command(region, node, "apt-get install -y rsync") for node in (source, to)),
+                *(_root_ssh(region, node, "apt-get install -y rsync") for node in (source, to)),
                 _rsync_command(region, source, to),
             ),
         ),
@@ -112,8 +112,8 @@ def _steps_before(region: Region, source: str, to: str, name: str) -> list[MoveS
             "The first two commands show whether recordings are still being processed. Ask the "
             "moderators whether meetings are running; these commands do not show it.",
             (
-                _ssh_command(region, source, "bbb-record --list"),
-                _ssh_command(region, source, "journalctl -u bbb-rap-resque-worker -n 20"),
+                _root_ssh(region, source, "bbb-record --list"),
+                _root_ssh(region, source, "journalctl -u bbb-rap-resque-worker -n 20"),
                 f"deploy verify {region.region} --node {source}",
             ),
         ),
@@ -150,8 +150,8 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
             "The copy command is the same as before. Now it copies only the differences.",
             (
                 _rsync_command(region, source, to),
-                _ssh_command(region, to, "chown -R bigbluebutton:bigbluebutton /var/bigbluebutton"),
-                _ssh_command(region, to, "bbb-record --list"),
+                _root_ssh(region, to, "chown -R bigbluebutton:bigbluebutton /var/bigbluebutton"),
+                _root_ssh(region, to, "bbb-record --list"),
             ),
         ),
         MoveStep(
@@ -188,7 +188,7 @@ def _ssh_destination(region: Region, node: str) -> str:
     return f"{port}{found.user}@{found.address}"
 
 
-def _ssh_command(region: Region, node: str, command: str) -> str:
+def _root_ssh(region: Region, node: str, command: str) -> str:
     root = "" if region.nodes[node].user == "root" else "sudo "
     return f"ssh {_ssh_destination(region, node)} '{root}{command}'"
 
