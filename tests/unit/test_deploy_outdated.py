@@ -160,7 +160,7 @@ def test_every_archive_and_service_has_a_list_of_releases() -> None:
     for service in SERVICES.values():
         names = {tags.name for tags in service.release_tags}
         expected = set(service.archives)
-        if service.release_and_admin_login is not None and not service.archives:
+        if service.release_and_login_for_report is not None and not service.archives:
             expected.add(service.role_and_artifact_name)
         if service.service_for_region is None or service.release_tags:
             assert names == expected, service.name

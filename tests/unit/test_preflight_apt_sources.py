@@ -65,11 +65,13 @@ def test_source_of_an_address_is_found_and_disabled(case: str, tmp_path: Path) -
 
 def test_adopted_source_is_copied_before_it_is_disabled() -> None:
     item = f"apt: {ADDRESS} in /etc/apt/sources.list.d/meet.list"
-    script = existing_state.adopted_backup_script([("repository", item)])
+    script = existing_state.script_to_copy_adopted([("repository", item)])
     *_, copy, disable = script.splitlines()
     assert copy == "adopt_paths /etc/apt/sources.list.d/meet.list"
     assert disable == f"adopt_source /etc/apt/sources.list.d/meet.list {ADDRESS}"
-    hostile = existing_state.adopted_backup_script([("repository", "apt: x; reboot in /etc/apt/y")])
+    hostile = existing_state.script_to_copy_adopted(
+        [("repository", "apt: x; reboot in /etc/apt/y")]
+    )
     assert "reboot" not in hostile
 
 

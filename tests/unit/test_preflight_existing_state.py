@@ -43,7 +43,7 @@ def test_paths_of_a_machine_are_quoted() -> None:
         ("firewall", "nftables: inet x; reboot"),
         ("nginx", "/etc/nginx/conf.d/'; reboot; '.conf"),
     )
-    script = existing_state.adopted_backup_script(hostile)
+    script = existing_state.script_to_copy_adopted(hostile)
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
     *_, calls = script.rstrip().splitlines()
     assert calls.startswith("adopt_paths '/etc/nginx/conf.d/$(touch x).conf' ")
@@ -133,9 +133,9 @@ def test_jobs_of_others_are_reported_without_those_of_packages(tmp_path: Path) -
 
 def test_copy_of_adopted_jobs_has_their_path() -> None:
     existing = (("base", "cron: /etc/cron.d/library"), ("firewall", "closed: x on tcp port 1"))
-    script = existing_state.adopted_backup_script(existing)
+    script = existing_state.script_to_copy_adopted(existing)
     assert script.endswith("adopt_paths /etc/cron.d/library\n")
-    assert existing_state.adopted_backup_script(existing[1:]) == ""
+    assert existing_state.script_to_copy_adopted(existing[1:]) == ""
 
 
 MAIL_SERVERS = (

@@ -117,7 +117,7 @@ def test_firewall_that_its_program_loads_again_cannot_be_adopted(
     assert refusal.code == "existing_firewall"
     assert program in refusal.reason and "inet radio" in refusal.reason
     assert command in refusal.fix and "`adopt` has no effect" in refusal.fix
-    script = existing_state.adopted_backup_script(found)
+    script = existing_state.script_to_copy_adopted(found)
     assert script.rstrip().endswith("adopt_table inet coop")
     assert "inet radio" not in script
 

@@ -117,10 +117,10 @@ def test_ports_say_what_they_are_for(name: str) -> None:
 @pytest.mark.parametrize("name", WITH_SETTINGS)
 def test_card_says_how_the_service_is_opened(name: str) -> None:
     service = SERVICES[name]
-    assert service.release_and_admin_login is not None
-    release_and_admin_login = service.release_and_admin_login(context_of(service))
-    assert release_and_admin_login.version and (
-        release_and_admin_login.login or release_and_admin_login.note
+    assert service.release_and_login_for_report is not None
+    release_and_login_for_report = service.release_and_login_for_report(context_of(service))
+    assert release_and_login_for_report.version and (
+        release_and_login_for_report.login or release_and_login_for_report.note
     )
 
 

@@ -100,7 +100,9 @@ def _check_network_backend() -> tuple[bool, str, str]:
 def _check_oci_runtime() -> tuple[bool, str, str]:
     if shutil.which("podman") is None:
         return False, "cannot be checked without podman", privileges.apt_install_hint("podman")
-    refusals = {name: runtime.runtime_failure_reason(name) for name in runtime.installed_runtimes()}
+    refusals = {
+        name: runtime.runtime_failure_reason(name) for name in runtime.installed_oci_runtimes()
+    }
     works = [name for name, refusal in refusals.items() if not refusal]
     reasons = "; ".join(f"{name}: {refusal}" for name, refusal in refusals.items() if refusal)
     detail = f"{works[0]} starts containers" if works else reasons or "not installed"

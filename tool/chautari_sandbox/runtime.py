@@ -25,7 +25,7 @@ def container_ulimit() -> int:
     return min(_MOST, *(_MOST if value == resource.RLIM_INFINITY else value for value in hard))
 
 
-def installed_runtimes() -> tuple[str, ...]:
+def installed_oci_runtimes() -> tuple[str, ...]:
     """Return the names of the installed runtimes."""
     return tuple(name for name in CANDIDATES if shutil.which(name, path=_SEARCH))
 
@@ -73,7 +73,7 @@ def working_podman_command() -> podman_commands.Argv:
     Raises:
         RunFailed: when no container runtime works here.
     """
-    names = installed_runtimes()
+    names = installed_oci_runtimes()
     machine = f"{os.uname().release} {' '.join(names)}"
     memory = paths.cache_dir() / "runtime.json"
     if memory.is_file():

@@ -117,6 +117,8 @@ def _versions_by_name(service: Service, context: NodeContext) -> dict[str, str]:
         if service.artifacts
         else {}
     )
-    if service.release_and_admin_login is not None:
-        found[service.role_and_artifact_name] = service.release_and_admin_login(context).version
+    if service.release_and_login_for_report is not None:
+        found[service.role_and_artifact_name] = service.release_and_login_for_report(
+            context
+        ).version
     return found

@@ -132,7 +132,7 @@ def roles_to_run(
         role, receipt = inputs["role"], known[inputs["role"]]
         why = [make_reason("full_run")] if full else []
         why += (
-            [pending_handlers_reason(state, role)]
+            [make_pending_handlers_reason(state, role)]
             if pending_handlers_file(state, role).exists()
             else []
         )
@@ -279,7 +279,7 @@ def pending_handlers(state: Path, role: str) -> list[str]:
         return []
 
 
-def pending_handlers_reason(state: Path, role: str) -> Reason:
+def make_pending_handlers_reason(state: Path, role: str) -> Reason:
     """Return the reason that a role runs again: an interrupted run left handlers pending."""
     return make_reason("pending_handlers", handlers=pending_handlers(state, role))
 

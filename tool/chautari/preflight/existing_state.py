@@ -92,7 +92,7 @@ def _code_and_name(item: str) -> tuple[str, str]:
     return "existing_state", item
 
 
-def adopted_backup_script(existing: Existing) -> str:
+def script_to_copy_adopted(existing: Existing) -> str:
     """Return commands that copy what is adopted; empty if none of it is a file or a table."""
     found = dict.fromkeys(item.removeprefix(_JOB) for _, item in existing)
     sources = [source.groups() for item in found if (source := _SOURCE.fullmatch(item))]

@@ -247,7 +247,7 @@ def _copy_adopted(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refus
     existing = _existing(node, found)
     if not existing:
         return []
-    script = existing_state.adopted_backup_script(existing)
+    script = existing_state.script_to_copy_adopted(existing)
     root = "" if node["user"] == "root" else "sudo -n "
     _, complaint, code = _run_script_on_host(host, f"{root}sh -c {shlex.quote(script)}")
     if code != 0:

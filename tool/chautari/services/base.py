@@ -54,7 +54,7 @@ class Role(NamedTuple):
     ports: tuple[Port, ...] = ()
 
 
-class ReleaseAndAdminLogin(NamedTuple):
+class ReleaseAndLogin(NamedTuple):
     """How people open a deployed service: its release, a login and a note."""
 
     version: str
@@ -158,7 +158,7 @@ class Service:
         rules: rules across the fields of a region that has the service.
         preflight: refusals of a machine, beyond `requires`.
         advice: returns what a machine has less of than upstream recommends.
-        release_and_admin_login: returns how it is opened.
+        release_and_login_for_report: returns how it is opened.
         release_tags: where upstream names the releases of the service and of its archives.
         translations: returns the languages of the release that a node installs.
         move: how it moves to another node.
@@ -196,7 +196,7 @@ class Service:
     rules: tuple[Rule, ...] = ()
     preflight: tuple[PreflightRule, ...] = ()
     advice: Callable[[Facts, NodeRequirements], list[Notice]] | None = None
-    release_and_admin_login: Callable[[NodeContext], ReleaseAndAdminLogin] | None = None
+    release_and_login_for_report: Callable[[NodeContext], ReleaseAndLogin] | None = None
     release_tags: tuple[ReleaseTags, ...] = ()
     translations: Callable[[NodeContext], Translations] | None = None
     move: MoveProcedure | None = None

@@ -11,7 +11,7 @@ from chautari.services.containers import (
 )
 from chautari.services.greenlight import variables
 from chautari.services.greenlight.languages import TRANSLATIONS
-from chautari.services.greenlight.rules import check_rooms_are_in_greenlight
+from chautari.services.greenlight.rules import check_greenlight_is_used_for_rooms
 from chautari.services.greenlight.secrets import SECRETS
 from chautari.services.greenlight.settings import Greenlight
 from chautari.services.greenlight.variables import NAME
@@ -33,8 +33,8 @@ SERVICE = Service(
     secret_variables=variables.secret_variables,
     sends_mail=True,
     variables={"redis": redis_loopback_variables, "greenlight": variables.greenlight_variables},
-    rules=(*region_rules_of_container_service(NAME), check_rooms_are_in_greenlight),
-    release_and_admin_login=variables.release_and_admin_login,
+    rules=(*region_rules_of_container_service(NAME), check_greenlight_is_used_for_rooms),
+    release_and_login_for_report=variables.release_and_login_for_report,
     release_tags=(ReleaseTags(NAME, "https://github.com/bigbluebutton/greenlight", "release-{}"),),
     translations=lambda _: TRANSLATIONS,
 )

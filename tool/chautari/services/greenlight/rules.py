@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
 
 
-def check_rooms_are_in_greenlight(region: Region, _: Pins) -> Iterator[Finding]:
+def check_greenlight_is_used_for_rooms(region: Region, _: Pins) -> Iterator[Finding]:
     """Greenlight without rooms would show people an empty page."""
     rooms = region.settings_of(BigBlueButton).rooms
     if region.nodes_running(NAME) and rooms != NAME:

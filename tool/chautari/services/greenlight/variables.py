@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.base import ReleaseAndAdminLogin
+from chautari.services.base import ReleaseAndLogin
 from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
 from chautari.services.bigbluebutton.settings import BigBlueButton
@@ -56,9 +56,9 @@ def secret_variables(region: Region, _: str, secrets: Secrets) -> Variables:
     }
 
 
-def release_and_admin_login(context: NodeContext) -> ReleaseAndAdminLogin:
+def release_and_login_for_report(context: NodeContext) -> ReleaseAndLogin:
     """Return how people open Greenlight: its release and the first administrator's login."""
     region = context.region
     login = region.settings_of(Greenlight).admin or region.contact
     note = f"first password: deploy secrets show {region.region} greenlight_admin_password"
-    return ReleaseAndAdminLogin(image_to_run(context, NAME).version, login, note)
+    return ReleaseAndLogin(image_to_run(context, NAME).version, login, note)

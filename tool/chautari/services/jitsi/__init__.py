@@ -52,7 +52,7 @@ SERVICE = Service(
         "jitsi": variables.jitsi_variables,
     },
     rules=RULES,
-    release_and_admin_login=variables.release_and_admin_login,
+    release_and_login_for_report=variables.release_and_login_for_report,
     release_tags=(RELEASE_TAGS,),
     translations=lambda _: TRANSLATIONS,
     service_for_region=service_for_region,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chautari.services.base import Port, ReleaseAndAdminLogin
+from chautari.services.base import Port, ReleaseAndLogin
 from chautari.services.jitsi import packages
 from chautari.services.jitsi.languages import TRANSLATIONS
 from chautari.services.jitsi.rules import CHECK_ACCOUNT
@@ -115,11 +115,11 @@ def meeting_secret_variables(region: Region, node: str, secrets: Secrets) -> Var
     }
 
 
-def release_and_admin_login(context: NodeContext) -> ReleaseAndAdminLogin:
+def release_and_login_for_report(context: NodeContext) -> ReleaseAndLogin:
     """Return how people open Jitsi Meet: its release, and who starts meetings."""
     settings = context.region.settings_of(Jitsi)
     version = packages.version_to_install(context)
     if settings.access == "open":
-        return ReleaseAndAdminLogin(version, note="anyone can start a meeting")
+        return ReleaseAndLogin(version, note="anyone can start a meeting")
     note = f"passwords: deploy secrets show {context.region.region} {MEMBER_PREFIX}NAME"
-    return ReleaseAndAdminLogin(version, ", ".join(settings.members), note)
+    return ReleaseAndLogin(version, ", ".join(settings.members), note)

@@ -32,7 +32,7 @@ SERVICE = Service(
     requires=Requirements(memory_mb=900, disk_mb=4000, installed="/opt/nextcloud/current"),
     variables={"nextcloud": variables.nextcloud_variables, "redis": variables.redis_variables},
     rules=RULES,
-    release_and_admin_login=variables.release_and_admin_login,
+    release_and_login_for_report=variables.release_and_login_for_report,
     release_tags=releases.RELEASE_TAGS,
     translations=variables.translations_of_release_to_install,
 )

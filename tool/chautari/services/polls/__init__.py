@@ -50,6 +50,6 @@ SERVICE = Service(
     sends_mail=True,
     check_mailbox="chautari-polls",
     rules=RULES,
-    release_and_admin_login=variables.release_and_admin_login,
+    release_and_login_for_report=variables.release_and_login_for_report,
     service_for_region=service_for_region,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chautari.services.artifacts import Artifact
-from chautari.services.base import ReleaseAndAdminLogin
+from chautari.services.base import ReleaseAndLogin
 from chautari.services.polls.apps import APPS, NAME
 from chautari.services.polls.settings import Polls
 
@@ -48,8 +48,8 @@ def app_variables(context: NodeContext) -> Variables:
     return {f"{settings.app}_{name}": value for name, value in found.items()}
 
 
-def release_and_admin_login(context: NodeContext) -> ReleaseAndAdminLogin:
+def release_and_login_for_report(context: NodeContext) -> ReleaseAndLogin:
     """Return how people open the app: its release and the administrator's login."""
     secret = f"{context.region.settings_of(Polls).app}_admin_password"
     note = f"password: deploy secrets show {context.region.region} {secret}"
-    return ReleaseAndAdminLogin(release_to_install(context).version, "admin", note)
+    return ReleaseAndLogin(release_to_install(context).version, "admin", note)
