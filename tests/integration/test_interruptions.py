@@ -343,7 +343,7 @@ def test_damaged_receipts_make_their_roles_run(proof: Proof) -> None:
         for role in plan.node(NODE)["roles"]
     }
     for role in damages:
-        assert why[role] == ["its receipt is damaged"]
+        assert why[role] == ["the record (receipt) of its last deploy is damaged"]
     outcome = deploy(proof)
     assert outcome.code == 0 and outcome.node(NODE)["changed"] == 0
     again = deploy(proof)

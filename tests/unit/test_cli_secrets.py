@@ -99,7 +99,7 @@ def test_list_names_secrets_and_meanings_without_a_key(capsys: pytest.CaptureFix
     main.run(["secrets", "list", "andes"])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(listed)
-    assert lines[0].endswith("(you set it)")
+    assert lines[0].endswith("(you must set it yourself)")
 
 
 # Its rooms are opened by another program than Nextcloud.

@@ -91,7 +91,7 @@ def test_finished_download_is_reported_with_what_remains() -> None:
         "This run downloaded 167.0 MB. The next deploy uses the downloads on the node.",
         "These downloads are only possible during the next deploy: jicofo. The deploy must first "
         "add their package source, or install the program that downloads them.",
-        "The next deploy may download more packages, because the dry run stopped early.",
+        "The next deploy might download more packages, because the dry run stopped early.",
     ]
 
 

@@ -161,7 +161,7 @@ def test_folder_that_others_may_write_takes_no_secrets(mode: int, tmp_path: Path
     folder = tmp_path / "shared"
     folder.mkdir()
     folder.chmod(mode)
-    with pytest.raises(BadInput, match="other accounts may write"):
+    with pytest.raises(BadInput, match="other accounts can write"):
         create_private_folder(folder)
 
 

@@ -168,7 +168,10 @@ def test_drift_reports_an_unreadable_receipt_with_the_next_step(
     assert drift.main([], state) == 1
     first, role, text = capsys.readouterr().out.splitlines()
     assert (first, role) == ("Changed since the last deploy:", "web")
-    assert "its receipt is damaged or missing" in text and "Deploy the region again" in text
+    assert (
+        "the record (receipt) of its last deploy is damaged or missing" in text
+        and "Deploy the region again" in text
+    )
 
 
 def test_drift_ignores_a_removed_role(state: Path) -> None:

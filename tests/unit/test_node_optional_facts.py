@@ -139,7 +139,10 @@ def test_receipt_without_a_declared_fact_is_outdated(tmp_path: Path, now: dict[s
     """A receipt of an earlier version holds no addresses."""
     write_receipt(tmp_path, inputs("turn"), record())
     [found] = receipts.roles_to_run(tmp_path, [inputs("turn", facts=["default_ipv4"])])["turn"]
-    assert reason_text(found) == "it uses facts about the machine that its receipt does not contain"
+    assert reason_text(found) == (
+        "it uses facts about the machine that the record (receipt) of its last deploy does not "
+        "contain"
+    )
 
 
 def test_receipt_holds_the_address_from_before_the_run(tmp_path: Path, now: dict[str, Any]) -> None:

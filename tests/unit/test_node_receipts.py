@@ -127,7 +127,7 @@ def test_unchanged_role_does_not_run(state: Path, file: Path) -> None:
     ("changed", "kind", "text"),
     [
         ({"files": "f2"}, "role_changed", "the role itself changed"),
-        ({"ansible": "a2"}, "ansible_changed", "the node's Ansible changed"),
+        ({"ansible": "a2"}, "ansible_changed", "the Ansible environment of the node changed"),
         ({"variables": {"web_name": "d2"}}, "variable_changed", "web_name changed"),
         ({"variables": {"web_name": "d1", "web_port": "d"}}, "variable_added", "web_port is new"),
         ({"variables": {}}, "variable_removed", "web_name is no longer set"),

@@ -69,7 +69,7 @@ def lines_in_pipe(*events: Event, node: str = "med1") -> list[str]:
                 "pause": 30,
                 "error": "Network is\nunreachable",
             },
-            [r"med1  X\x1b: 0.0 MB, continues in 30 s: Network is unreachable"],
+            [r"med1  X\x1b: 0.0 MB, interrupted; continues in 30 s: Network is unreachable"],
         ),
         (
             {"event": "run_finished", "ok": True, "failed_checks": 0, "seconds": 312},

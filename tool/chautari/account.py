@@ -28,5 +28,5 @@ def home_dir() -> Path:
     except (KeyError, RuntimeError):
         raise BadInput(
             f"the account {account_name()} has no home folder",
-            fix='export HOME="$PWD", or set HOME to another folder of your account',
+            fix='export HOME="$PWD", or set HOME to another folder that your account owns',
         ) from None

@@ -145,7 +145,7 @@ def create_private_folder(folder: Path) -> None:
         )
     if found.st_mode & 0o022:
         raise BadInput(
-            f"secrets would be written to {folder}, but other accounts may write there",
+            f"secrets would be written to {folder}, but other accounts can write there",
             fix=f"chmod go-w {shown}, or leave the secrets out: --no-secrets",
         )
 

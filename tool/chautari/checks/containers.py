@@ -26,7 +26,7 @@ def check_temporary_files_on_disk(host: Any, name: str, container: str) -> None:
     )
     mode = host.file("/var/cache/chautari").mode
     assert mode == 0o700, (
-        f"/var/cache/chautari has the mode {mode:o}, not 700, so other accounts may enter it"
+        f"/var/cache/chautari has the mode {mode:o}, not 700, so other accounts can enter it"
     )
     old = host.check_output("find %s -mindepth 1 -atime +2 -ctime +2 -mtime +2", path).split()
     assert not old, f"{path} contains files older than two days: {old[:5]}"

@@ -37,7 +37,9 @@ def connect(address: str, name: str, ca_file: str) -> ssl.SSLSocket:
     agreed = channel.selected_alpn_protocol()
     if agreed != "h2":
         channel.close()
-        raise ConnectionError(f"{name} at {address} negotiated {agreed or 'no protocol'}, not h2")
+        raise ConnectionError(
+            f"{name} at {address} negotiated {agreed or 'no protocol'} instead of h2"
+        )
     return channel
 
 

@@ -279,5 +279,7 @@ def _has_route(address: str) -> bool:
 def mailbox(check_context: CheckContext) -> Mailbox:
     """Return the sandbox's mail sink; skip the check without a sandbox."""
     if not check_context["mail_api"]:
-        pytest.skip("this check reads mail from a mail sink, which only a sandbox has")
+        pytest.skip(
+            "this check reads the mail that a service sent, which is only possible in a sandbox"
+        )
     return Mailbox(check_context["mail_api"])

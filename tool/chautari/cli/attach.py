@@ -20,7 +20,8 @@ from chautari.deploy import attach
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Show the newest run of each node from its beginning, and follow it while it is running.
 
-    The command also shows a run that has finished. It does not start a run. Each node keeps its
-    last twenty deploys, and its last twenty other runs. `deploy status --json` lists these runs.
+    The command also shows a run that has finished, but it never starts one. Each node keeps the
+    records of its last twenty deploys. It also keeps those of the last twenty other runs, such as
+    plans and checks. `deploy status --json` lists all these runs.
     """
     return run_and_report(attach.follow_newest_runs, "attach", name, as_json, **options)

@@ -24,8 +24,8 @@ from chautari.region.locate import find_region_file
 def command(name: str, as_json: bool, **options: Any) -> int:
     """Show the files, packages, units and settings that changed since the last deploy.
 
-    The command needs only one round trip for each node, and no secrets. It changes nothing. The
-    exit code is 1 if something changed, or if a node did not respond.
+    The command sends only one request to each node, needs no secrets and changes nothing. The exit
+    code is 1 if something changed, or if a node did not respond.
     """
     loaded_region = load_region(find_region_file(name, inventories_root()))
     nodes = drift.drift_of_nodes(Request(loaded_region, "deploy drift", **options))

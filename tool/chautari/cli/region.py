@@ -36,7 +36,7 @@ from chautari.deploy import pipeline
 @click.option(
     "--download-only",
     is_flag=True,
-    help="Only download the files for the next deploy to the nodes; change no service.",
+    help="Let the nodes download the files for the next deploy, but change no service.",
 )
 @click.option(
     "--purge", is_flag=True, help="Also delete the data of services that the deploy removes."
@@ -63,9 +63,9 @@ def command(
     """Deploy a region: make its nodes match region.yml, check them and print a report.
 
     The command asks every node which roles are out of date. If a node is up to date, no role runs
-    on it. The command inspects and prepares the other nodes, and runs Ansible on each of them. Then
-    all checks run, inside the nodes and from outside. A run continues on its node even if you close
-    this terminal. To follow the run, run the same command again.
+    on it. The command inspects and prepares each node that is out of date, and runs Ansible on it.
+    Then all checks run, inside the nodes and from outside. A run continues on its node even if you
+    close this terminal. To follow the run, enter the same command again.
 
     On a slow link, first run the command with --download-only, for example overnight. Interrupted
     downloads continue where they stopped.

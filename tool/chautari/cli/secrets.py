@@ -42,7 +42,8 @@ def list_(name: str, as_json: bool) -> None:
         print_json({spec.name: spec.meaning for spec in known})
         return
     for spec in known:
-        echo(f"{spec.name:<32} {spec.meaning}{' (you set it)' if spec.user_supplied else ''}")
+        note = " (you must set it yourself)" if spec.user_supplied else ""
+        echo(f"{spec.name:<32} {spec.meaning}{note}")
 
 
 @command.command("show")
@@ -71,7 +72,7 @@ def _absent_secret_error(loaded_region: LoadedRegion, opened: SecretStore, secre
             else f"generate it: deploy region {region}",
         )
     names = opened.names or tuple(known)
-    return BadInput(f"there is no secret {secret!r}", fix=f"use one of: {', '.join(names)}")
+    return BadInput(f"there is no secret called {secret!r}", fix=f"use one of: {', '.join(names)}")
 
 
 @command.command("init")
@@ -86,7 +87,7 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
     loaded_region = _load_region(name)
     if loaded_region.secrets_file.exists():
         raise BadInput(
-            f"{loaded_region.secrets_file} exists",
+            f"{loaded_region.secrets_file} already exists",
             fix=f"to change a secret: deploy secrets set {name} SECRET",
         )
     endpoints = known_endpoints(loaded_region)
@@ -109,7 +110,8 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     known = {spec.name: spec for spec in specs.required_secrets(loaded_region.region)}
     if secret not in known:
         raise BadInput(
-            f"the region does not need a secret {secret!r}", fix=f"use one of: {', '.join(known)}"
+            f"the region does not need a secret called {secret!r}",
+            fix=f"use one of: {', '.join(known)}",
         )
     value = click.prompt(secret, hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
     value = value.strip("\r\n")

@@ -21,7 +21,8 @@ from chautari.region import load, locate
 def command(regions: tuple[str, ...], as_json: bool) -> int:
     """Check region files, and list every error with its line and a fix.
 
-    Warnings list values that are valid but probably a mistake, such as a private address.
+    The command also warns about values that are valid but probably wrong, such as a private
+    address.
 
     Without a name, the command checks all regions in inventories/.
     """

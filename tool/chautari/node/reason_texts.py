@@ -120,13 +120,18 @@ TEMPLATES: dict[str, Template] = {
     "full_run": "all roles were requested (--full)",
     "pending_handlers": _pending_handlers_text,
     "receipt_missing": "it has not completed on this node yet",
-    "receipt_damaged": "its receipt is damaged",
-    "receipt_outdated": "an older version wrote its receipt",
+    "receipt_damaged": "the record (receipt) of its last deploy is damaged",
+    "receipt_outdated": (
+        "an older version of Chautari wrote the record (receipt) of its last deploy"
+    ),
     "receipt_incomplete": _incomplete_receipt_text,
     "needs": "it depends on {role}, which also runs",
     "role_changed": "the role itself changed",
-    "ansible_changed": "the node's Ansible changed",
-    "facts_added": "it uses facts about the machine that its receipt does not contain",
+    "ansible_changed": "the Ansible environment of the node changed",
+    "facts_added": (
+        "it uses facts about the machine that the record (receipt) of its last deploy does not "
+        "contain"
+    ),
     "variable_changed": "{variable} changed",
     "variable_added": "{variable} is new",
     "variable_removed": "{variable} is no longer set",
@@ -150,8 +155,9 @@ TEMPLATES: dict[str, Template] = {
     "probe_failed": "{probe}: could not be checked, or is not in the desired state",
     "resource_changed": _resource_changed_text,
     "receipt_lost": (
-        "its receipt is damaged or missing, or its last deploy failed, so changes cannot be "
-        "detected. Deploy the region again: the role runs and writes a new receipt."
+        "the record (receipt) of its last deploy is damaged or missing, or that deploy failed. "
+        "Changes cannot be detected. Deploy the region again: the role then runs and writes a new "
+        "record."
     ),
     # Why a receipt is incomplete.
     "untracked_task": _untracked_task_text,

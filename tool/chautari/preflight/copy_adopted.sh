@@ -11,7 +11,7 @@ max_kb=500000
 adopt_paths() {
   size=$(du -sck -- "$@" | tail -n 1 | cut -f 1)
   if [ "$size" -gt "$max_kb" ]; then
-    echo "the files have $size kB; the limit is $max_kb kB" >&2
+    echo "the size of the files is $size kB; the limit is $max_kb kB" >&2
     exit 1
   fi
   mkdir -p "$adopted"

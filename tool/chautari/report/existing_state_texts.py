@@ -44,11 +44,11 @@ EXISTING_STATE: dict[str, tuple[Template, Template]] = {
         "then copies the files to /var/lib/chautari/adopted, and disables the entries.",
     ),
     "existing_databases": (
-        "This machine already has databases: {paths}. The role {role} would close the ports of "
+        "The machine already has databases: {paths}. The role {role} would close the ports of "
         "the database server.",
         "Move the databases to another machine. Or write `adopt: [{role}]` for this node in "
-        "region.yml. Only programs on this machine can then use the databases, over the server's "
-        "socket.",
+        "region.yml. Only programs on the machine itself can then use the databases, over the "
+        "server's socket.",
     ),
     "existing_firewall": (
         "A firewall from {program} would block the services, because its table {table} drops "
@@ -56,15 +56,15 @@ EXISTING_STATE: dict[str, tuple[Template, Template]] = {
         _firewall_fix,
     ),
     "existing_jobs": (
-        "This machine already has scheduled jobs: {paths}. Roles may replace programs or files "
+        "The machine already has scheduled jobs: {paths}. A deploy could replace programs or files "
         "that these jobs use.",
         "Move the jobs to another machine. Or write `adopt: [{role}]` for this node in region.yml. "
-        "The jobs then stay, and Chautari first copies them to /var/lib/chautari/adopted.",
+        "Chautari then keeps the jobs, and saves a copy of them in /var/lib/chautari/adopted.",
     ),
     "existing_listeners": (
         "Other machines can connect to these programs: {paths}. The firewall would close the "
         "ports of these programs.",
         "Move the programs to another machine, or stop them. Or write `adopt: [{role}]` for this "
-        "node in region.yml. Only programs on this machine can then connect to them.",
+        "node in region.yml. Only programs on the machine itself can then connect to them.",
     ),
 }

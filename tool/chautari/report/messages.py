@@ -40,18 +40,22 @@ def _run_not_started_text(data: Data) -> str:
 
 
 def _show_other_run_hint(data: Data) -> str:
-    other = f"To see the other run, use `--run {data['run']}`. " if data.get("run") else ""
-    return f"{other}To run this one, deploy again."
+    other = (
+        f"To see the other run, use `deploy attach` with `--run {data['run']}`. "
+        if data.get("run")
+        else ""
+    )
+    return f"{other}To start this run, deploy again."
 
 
 def _dns_record_fix(data: Data) -> str:
     """Return which DNS record to create, or which one to delete."""
     name, kind, right = data["name"], data["kind"], data["right"]
-    provider = "at your DNS provider, then deploy again"
+    provider = f"for {name} at your DNS provider, then deploy again"
     fix = (
         f"set this as the only {kind} record {provider}: {name} {kind} {right}"
         if right
-        else f"delete the {kind} record for {name} {provider}."
+        else f"delete the {kind} record {provider}."
     )
     if kind == "AAAA":
         return f"Write the machine's own IPv6 address as address6 in region.yml. Or {fix}"
@@ -139,11 +143,11 @@ NOTICES: dict[str, Template] = {
         "first add their package source, or install the program that downloads them."
     ),
     "download_partial": (
-        "The next deploy may download more packages, because the dry run stopped early."
+        "The next deploy might download more packages, because the dry run stopped early."
     ),
     "dry_run_incomplete": (
-        "The dry run stopped early because a task needs the result of an earlier one. A deploy "
-        "still runs the listed roles, and they may download more than the total shows."
+        "The dry run stopped early because a task needs the result of an earlier task. A deploy "
+        "still runs the listed roles, and they might download more than the total shows."
     ),
     "new_login_failed": (
         "A test login with the new SSH settings failed, so the node restores the old settings: "
@@ -162,11 +166,11 @@ NOTICES: dict[str, Template] = {
     # Prepare
     "environment_outdated": (
         "The next deploy downloads the Ansible environment again (about {megabytes} MB), because "
-        "this version of Chautari needs a different one. This is not included in the total."
+        "this version of Chautari needs a different one. The total does not include this download."
     ),
     "adopted": (
-        "The region adopts what was already on this machine: {paths}. Files and firewall tables "
-        "were copied to {folder} first."
+        "The region adopts what was already on the node: {paths}. Before the deploy, files and "
+        "firewall tables were copied to {folder}."
     ),
     "host_key_pinned": (
         "First contact: the host key {fingerprint} was pinned. Compare it with the host key that "
@@ -223,16 +227,16 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Log in as root (user: root), or give the account passwordless sudo.",
     ),
     "clock_ahead": (
-        "The node's clock is {seconds} seconds ahead of this machine's.",
+        "The node's clock is {seconds} seconds ahead of the clock of your machine.",
         "Set the clock (timedatectl set-ntp true, or date -s), then deploy again.",
     ),
     "clock_behind": (
-        "The node's clock is {seconds} seconds behind this machine's.",
+        "The node's clock is {seconds} seconds behind the clock of your machine.",
         "Set the clock (timedatectl set-ntp true, or date -s), then deploy again.",
     ),
     "space_low": (
         "{free_mb} MB are free on {paths}; {needed_mb} MB are needed.",
-        "Free some space (apt-get clean, journalctl --vacuum-size=100M), or grow the disk.",
+        "Free some space (apt-get clean, journalctl --vacuum-size=100M), or enlarge the disk.",
     ),
     "inodes_low": (
         "Too few inodes are free on {paths} for the services' many small files.",
@@ -267,13 +271,13 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "service_space_low": (
         "The disk has {free_mb} MB free; {service} needs {needed_mb} MB for packages and slides.",
-        "Grow the disk: 50 GB without recordings, 500 GB with them.",
+        "Enlarge the disk to 50 GB, or to 500 GB if you record meetings.",
     ),
     "address6_missing": (
-        "address6 is {required}, but the machine has {found:or no public IPv6 address}. Audio and "
-        "video over IPv6 would fail.",
-        "Enable this address at the provider. Or remove address6 from region.yml, and the AAAA "
-        "record at the DNS provider.",
+        "address6 in region.yml is {required}, but the machine has {found:or no public IPv6 "
+        "address}. Audio and video over IPv6 would fail.",
+        "Enable this address at the provider. Or remove address6 from region.yml, and delete the "
+        "AAAA record at the DNS provider.",
     ),
     "record_missing": (
         "The {kind} record for {name} does not exist, so the audio and video of meetings would "
@@ -303,15 +307,15 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Deploy the region first.",
     ),
     "host_key_changed": (
-        "{address} shows a host key that is not the pinned one.",
+        "{address} shows a host key that differs from the pinned one.",
         "If you reinstalled the machine, delete its lines from the file known_hosts next to "
         "region.yml. If you did not, do not deploy: someone may be intercepting the connection.",
     ),
     "host_key_not_pinned": (
         "No host key is pinned for {address}, so Chautari did not log in to the node.",
-        "Deploy to this node first: the deploy shows the host key and pins it. If you deployed to "
-        "the node from another folder, copy the file known_hosts from that folder next to "
-        "region.yml.",
+        "Deploy to this node first: the deploy shows the host key and pins it. If you have already "
+        "deployed to the node from another folder, copy the file known_hosts from that folder to "
+        "the folder of region.yml.",
     ),
     "host_key_unexpected": (
         "{address} shows the host key {found}, but region.yml specifies {expected}.",
@@ -337,7 +341,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Start the sandbox: deploy sandbox up {region}",
     ),
     "connection_lost_in_preflight": (
-        "The connection was lost during the preflight; nothing was changed.",
+        "The connection was lost during the inspection of the node; nothing was changed.",
         "When the connection is back, run the same command again.",
     ),
     "connection_lost_in_preparation": (
@@ -384,7 +388,10 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Choose a known run with `--run`, or omit `--run` to see the newest run.",
     ),
     "invalid_run": ("The run ID is not valid.", "Deploy again."),
-    "bundle_damaged": ("The bundle arrived damaged, so it was not unpacked.", "Deploy again."),
+    "bundle_damaged": (
+        "The files for the run arrived damaged on the node, so they were not unpacked.",
+        "Deploy again.",
+    ),
     "run_not_recorded": (
         "The node could not save the run on its disk: {error}",
         _make_cause_or_fix_template("Deploy again."),
@@ -401,19 +408,19 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Run `df -h {folder}; df -i {folder}` on the node. Free some space, then deploy again.",
     ),
     "run_lost": (
-        "The run stopped without reporting a result: the node restarted, ran out of memory, or "
+        "The run stopped without reporting a result: the node restarted or ran out of memory, or "
         "the run was killed.",
-        "Deploy again; it continues where the run stopped. To see the logs, run "
+        "Deploy again; the new run continues where this run stopped. To see the logs, run "
         "`journalctl -u chautari-run-{run}` and `journalctl -k` on the node.",
     ),
     "run_terminated": (
         "The run was stopped: the node was shut down, or an administrator stopped the run.",
-        "Deploy again; it continues where the run stopped.",
+        "Deploy again; the new run continues where this run stopped.",
     ),
     "run_crashed": (
         "The run crashed: {message}",
         _make_cause_or_fix_template(
-            "Deploy again. If it happens again, report it with the output of "
+            "Deploy again. If this happens again, report the problem with the output of "
             "`journalctl -u chautari-run-{run}` on the node."
         ),
     ),

@@ -63,8 +63,8 @@ FAILURES: dict[str, Template] = {
         "deploy again."
     ),
     "preparation_exited": (
-        "The preparation process exited early (code {code}). Deploy again; if it happens again, "
-        "report it with this log."
+        "The preparation process exited early (code {code}). Deploy again. If this happens again, "
+        "report the problem with this log."
     ),
     "bug": "{error} (this is a bug in Chautari: please report it)",
     "step_failed": "{message}",

@@ -199,7 +199,7 @@ def _download_text(event: Event) -> str:
     size = f"{_number_field(event, 'bytes') / 1e6:.1f}" + (f" of {total:.1f}" if total else "")
     text = f"{to_one_line(event.get('title', ''))}: {size} MB"
     if error := to_one_line(event.get("error", "")):
-        return f"{text}, continues in {_integer_field(event, 'pause')} s: {error}"
+        return f"{text}, interrupted; continues in {_integer_field(event, 'pause')} s: {error}"
     return text
 
 

@@ -68,10 +68,10 @@ def refuse_lost_secrets(loaded_region: LoadedRegion) -> None:
         name = loaded_region.region.region
         raise BadInput(
             f"{loaded_region.secrets_file} is missing, but {pinned} contains host keys of "
-            f"nodes in {name}. If these nodes were deployed, new secrets would replace every "
-            "password",
-            fix="restore secrets.age from git or from another operator's copy; if nothing was "
-            f"deployed yet, or to replace all secrets on purpose: deploy secrets init {name}",
+            f"nodes in {name}. New secrets would replace every password on nodes that have "
+            "already been deployed",
+            fix="restore secrets.age from git or from another operator's copy. If no node has been "
+            f"deployed yet, or to replace all secrets, run: deploy secrets init {name}",
         )
 
 
@@ -90,7 +90,8 @@ def save_encrypted(
         aside.replace(file)
     except BadInput:
         raise BadInput(
-            "none of your SSH keys is listed under operators, so you could not decrypt the secrets",
+            "none of your SSH keys is listed under operators, so you would not be able to decrypt "
+            "the secrets",
             fix="add the line from ~/.ssh/id_ed25519.pub under operators in region.yml, or specify "
             "your private key: --identity FILE",
         ) from None

@@ -7,7 +7,9 @@ from chautari.services.secret_spec import SecretSpec
 
 MAIL = SecretSpec("mail_relay_password", None, "password for the mail relay", user_supplied=True)
 RECEIPTS = SecretSpec(
-    "receipt_key", None, "key for the digests in receipts; it is never sent to a node"
+    "receipt_key",
+    None,
+    "key for the digests in the records (receipts) of deploys; it is never sent to a node",
 )
 
 

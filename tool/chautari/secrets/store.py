@@ -77,7 +77,7 @@ class SecretStore:
         """Encrypt to `recipients` (SSH public key lines) and replace `file` in one step."""
         if not recipients:
             raise BadInput(
-                f"{file}: no operator's key can decrypt the secrets",
+                f"{file} cannot be encrypted, because no SSH public key is listed under operators",
                 fix="add an operator with an SSH public key under operators; for a sandbox, run: "
                 "deploy sandbox up NAME",
             )
@@ -88,7 +88,7 @@ class SecretStore:
         sealed = pyrage.encrypt(json.dumps(body, sort_keys=True).encode(), keys)
         if END_OF_HEADER not in sealed[:MAX_HEADER_BYTES]:
             raise BadInput(
-                f"{file}: the secrets cannot be encrypted to so many SSH keys ({len(keys)})",
+                f"{file} cannot be encrypted to so many SSH keys ({len(keys)})",
                 fix="remove keys under operators, or replace RSA keys with ed25519 keys",
             )
         write_atomically(file, sealed, mode=0o600)
@@ -107,9 +107,10 @@ def open_secrets_file(file: Path, identities: Sequence[Path]) -> SecretStore:
     opened = [key for path in identities if (key := read_private_key(path)) is not None]
     if not opened:
         raise BadInput(
-            f"{file}: no SSH private key can be read: {_paths_text(identities)}",
-            fix="specify the private key for your entry under operators: --identity FILE; "
-            "if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE",
+            f"{file} cannot be decrypted, because no SSH private key could be read: "
+            + _paths_text(identities),
+            fix="specify the private key that belongs to your public key under operators: "
+            "--identity FILE; if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE",
         )
     sealed = _read_encrypted_secrets(file)
     try:

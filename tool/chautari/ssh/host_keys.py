@@ -50,7 +50,7 @@ def check_known_hosts_match_region(loaded_region: LoadedRegion) -> None:
             raise BadInput(
                 f"host_key of {name} in region.yml is {node.host_key}, but {file} pins "
                 f"{', '.join(sorted(pinned))}",
-                fix="find out which key is right: on the provider's console, run ssh-keygen -lf "
+                fix="find out which key is right: in the provider's console, run ssh-keygen -lf "
                 "/etc/ssh/ssh_host_ed25519_key.pub; then correct host_key, or delete the lines for "
                 f"{node.address} from {file}",
             )
