@@ -179,7 +179,7 @@ def test_command_that_may_not_use_root_changes_nothing(visitor: Visitor) -> None
     for command in ("deploy region visit", "deploy sandbox up visit", "deploy sandbox down visit"):
         outcome = visitor.run(command)
         assert outcome.code == 2, (command, outcome.stderr)
-        assert "containers need root" in outcome.stderr and "sudo refused" in outcome.stderr
+        assert "a sandbox needs root" in outcome.stderr and "sudo refused" in outcome.stderr
         assert f"echo '{ACCOUNT} ALL=(ALL) NOPASSWD: ALL'" in outcome.stderr
     assert visitor.run_or_fail("find . -type f | sort") == before
 

@@ -271,9 +271,7 @@ def test_region_file_of_another_name_is_named(other: str, tmp_path: Path) -> Non
     file = region_file(tmp_path)
     wrong = file.rename(file.with_name(other))
     for name in ("andes", str(file.parent), str(file)):
-        with pytest.raises(
-            BadInput, match=f"{other}: a region's file must have the name"
-        ) as refused:
+        with pytest.raises(BadInput, match=f"{other}: a region's file must be called") as refused:
             find_region_file(name, tmp_path)
         assert run_fix(refused.value.fix) and find_region_file(name, tmp_path) == file
         file.rename(wrong)

@@ -87,7 +87,7 @@ def test_several_servers_without_a_pool_are_refused(tmp_path: Path) -> None:
     [
         ("[greenlight, scalelite]", "[greenlight, scalelite, nextcloud]", "its own Redis"),
         ("rooms: greenlight", "rooms: greenlight, recordings: true", "in a pool, recordings stay"),
-        ("rooms: greenlight", "rooms: none", "no effect with rooms: none"),
+        ("rooms: greenlight", "rooms: none", "no effect if `rooms` is none"),
         ("services: [bigbluebutton]}}", "services: []}}", "no node runs"),
     ],
 )
@@ -110,5 +110,5 @@ def test_real_region_pins_its_images_by_digest(tmp_path: Path) -> None:
     )
     assert load_region(file).releases["greenlight"]["3.9.0"].url == "docker.io/x/g"
     (file.parent / "artifacts.lock").write_text("nextcloud: " + pin % ("35.0.9", "n", DIGEST))
-    with pytest.raises(InvalidRegion, match="write url and sha256"):
+    with pytest.raises(InvalidRegion, match="write only url and sha256"):
         load_region(file)

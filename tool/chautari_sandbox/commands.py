@@ -26,7 +26,7 @@ def mirror_option(callback: TakeMirror | None = None) -> click.Option:
     return click.Option(
         ["--mirror"], metavar="DIR",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="Serve upstream's real artifacts from this folder (only in a sandbox).",
+        help="Serve upstream's real release archives from this folder (only in a sandbox).",
         expose_value=callback is None, callback=callback,
     )  # fmt: skip
 

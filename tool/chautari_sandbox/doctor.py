@@ -136,7 +136,7 @@ def _check_memory() -> tuple[bool, str, str]:
 
 def _check_limits() -> tuple[bool, str, str]:
     limit = runtime.container_ulimit()
-    detail = f"{NEEDED_LIMIT} open files and processes needed, the limit is {limit}"
+    detail = f"{NEEDED_LIMIT} open files and processes needed; the limit is {limit}"
     return limit >= NEEDED_LIMIT, detail, "ulimit -Hn 16384; ulimit -Hu 16384"
 
 

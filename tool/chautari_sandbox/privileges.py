@@ -19,7 +19,7 @@ from chautari.process import ProcessError, run
 
 Argv = tuple[str, ...]
 
-REASON = "containers need root, so that each node gets its own address"
+REASON = "a sandbox needs root, so that each node gets its own IP address"
 # sudo forgets a password after minutes; a first start on a slow connection takes longer.
 _REFRESH_SECONDS = 60
 _SETTINGS = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")

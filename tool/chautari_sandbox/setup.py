@@ -95,10 +95,16 @@ def publish_artifacts(setup: SetupContext, state: SandboxState) -> SandboxState:
         setup.spec.repositories, setup.folder, setup.folder / "mirror", state.mirror_url
     )
     for repository in served:
-        setup.progress(f"{repository.name} {repository.version} is a double: {repository.reason}")
+        setup.progress(
+            f"{repository.name} {repository.version} is a double, not the real software: "
+            f"{repository.reason}"
+        )
     for artifact in found:
         if artifact.double:
-            setup.progress(f"{artifact.name} {artifact.version} is a double: {artifact.reason}")
+            setup.progress(
+                f"{artifact.name} {artifact.version} is a double, not the real software: "
+                f"{artifact.reason}"
+            )
     for absent in missing:
         setup.progress(f"{absent.name} {absent.version} is missing: {absent.reason}")
     requested = tuple((item.name, item.version) for item in setup.spec.repositories)

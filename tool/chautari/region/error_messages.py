@@ -130,7 +130,7 @@ def _unknown_value_message(value: Any, expected: str) -> str:
 def _unknown_key_message(location: Sequence[str | int]) -> str:
     if renamed := find_renamed_key(location):
         return (
-            f"release {renamed.release} renamed this key to {renamed.new}; write {renamed.new} "
+            f"Chautari {renamed.release} renamed this key to {renamed.new}; write {renamed.new} "
             "instead"
         )
     *parents, key = location

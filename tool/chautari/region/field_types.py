@@ -74,7 +74,7 @@ def check_domain(value: str) -> str:
     """Return `value` when it is a DNS name in ASCII (punycode for other scripts)."""
     if not value.isascii():
         raise ValueError(
-            f"{value!r} contains letters outside ASCII, which can imitate another name; "
+            f"{value!r} contains letters that are not ASCII and can imitate another name; "
             "write the punycode form (xn--…)"
         )
     labels = value.split(".")
@@ -96,9 +96,7 @@ def check_email(value: str) -> str:
     """Return `value` when it is a plain mail address."""
     match = _EMAIL.fullmatch(value)
     if not match:
-        raise ValueError(
-            f"{value!r} is not a valid mail address; write one such as ops@example.org"
-        )
+        raise ValueError(f"{value!r} is not a valid mail address; use the form ops@example.org")
     check_domain(match["domain"].lower())
     return value
 
@@ -183,14 +181,14 @@ def _is_time_zone_file(folder: Path, parts: list[str]) -> bool:
 def check_language(value: str) -> str:
     """Return `value` when it is a language code such as es or pt_BR."""
     if not _LANGUAGE.fullmatch(value):
-        raise ValueError(f"{value!r} is not a language code; write one such as es, ne or pt_BR")
+        raise ValueError(f"{value!r} is not a language code; use a code such as es, ne or pt_BR")
     return value
 
 
 def check_storage_size(value: str) -> str:
     """Return an amount of storage, such as `5 GB`, with one space before its unit."""
     if not _SIZE.fullmatch(value):
-        raise ValueError(f"{value!r} is not an amount of storage; write one such as 5 GB")
+        raise ValueError(f"{value!r} is not an amount of storage; use the form 5 GB")
     return f"{value[:-2].strip()} {value[-2:]}"
 
 
@@ -325,7 +323,8 @@ def to_host_key_fingerprint(value: str) -> str:
     if kind not in HOST_KEY_TYPES or not fields or fields[0] != kind.encode():
         raise ValueError(
             "this is not a host key; on the node, run `ssh-keygen -lf "
-            "/etc/ssh/ssh_host_ed25519_key.pub`, then write the SHA256:… that it prints"
+            "/etc/ssh/ssh_host_ed25519_key.pub`, then write the fingerprint (SHA256:…) that this "
+            "command prints"
         )
     return compute_key_fingerprint(blob)
 
@@ -339,8 +338,8 @@ def check_sandbox_network(value: str) -> str:
     inside = network and any(network.subnet_of(parent) for parent in DOCUMENTATION_NETWORKS)
     if network is None or not inside or network.prefixlen > 27:
         raise ValueError(
-            f"{value!r} is not a subnet (/24 to /27) of a documentation network; write one such as "
-            "198.51.100.0/25"
+            f"{value!r} is not a subnet (/24 to /27) of a documentation network; use a subnet "
+            "such as 198.51.100.0/25"
         )
     return str(network)
 

@@ -104,7 +104,7 @@ def _mixed_pin_problems(
         kind = "image" if name in _pinnable_image_names() else "url"
         for version, pin in versions.items():
             if pin.model_fields_set - {"sha256"} != {kind}:
-                message = f"write {kind} and sha256, and nothing else"
+                message = f"write only {kind} and sha256 here"
                 yield document.problem_at((name, version), message)
 
 

@@ -69,7 +69,7 @@ def _refuse_unusable_region_file(folder: Path) -> None:
     for entry in _entries(folder):
         if entry.name.lower().startswith("region.y") and entry.is_file():
             raise BadInput(
-                f"{entry}: a region's file must have the name {REGION_FILE}",
+                f"{entry}: a region's file must be called {REGION_FILE}",
                 fix=_move_command(entry, folder / REGION_FILE),
             )
 

@@ -68,13 +68,14 @@ class Node(StrictModel):
     )
     os: OperatingSystem = Field(
         default="debian-13",
-        description="Operating system of the node. A deploy refuses a node that runs a different "
-        "one. The page of each service lists the systems that the service supports.",
+        description="Operating system of the node. A deploy refuses a node with a different "
+        "operating system. The page of each service lists the systems that the service supports.",
         examples=["debian-13"],
     )
     arch: Literal["amd64", "arm64"] | None = Field(
         default=None,
-        description="Processor architecture; by default any that the node's services support.",
+        description="Processor architecture; by default, any architecture that the node's services "
+        "support.",
         examples=["amd64"],
     )
     hardware: Literal["vps", "donated"] = Field(
@@ -99,9 +100,10 @@ class Node(StrictModel):
     )
     adopt: tuple[RoleName, ...] = Field(
         default=(),
-        description="Roles that may replace existing settings on the machine, such as websites or "
-        "a firewall. The old files are first copied to `/var/lib/chautari/adopted`. If the role is "
-        "not in this list, a deploy refuses such a machine.",
+        description="Roles that are allowed to replace existing settings on the machine, such as "
+        "websites or a firewall. The old files are first copied to `/var/lib/chautari/adopted`. If "
+        "a role would replace existing settings and is not in this list, a deploy refuses the "
+        "machine.",
         examples=[["firewall", "nginx"]],
     )
     services: tuple[ServiceName, ...] = Field(
@@ -161,7 +163,7 @@ class Acme(StrictModel):
 
 
 class OSSubstitute(StrictModel):
-    """A container that replaces an operating system for which a sandbox has no image."""
+    """A container to use for an operating system for which a sandbox has no image."""
 
     os: Literal["debian-12", "debian-13"] = Field(
         description="Operating system of the container.", examples=["debian-12"]
@@ -194,8 +196,8 @@ class Sandbox(StrictModel):
     )
     os_substitutes: dict[Ubuntu, OSSubstitute] = Field(
         default_factory=dict,
-        description="Containers that replace operating systems for which the sandbox has no image. "
-        "Every report lists these replacements.",
+        description="Containers to use for operating systems for which the sandbox has no image. "
+        "Every report lists these substitutes.",
         examples=[{"ubuntu-22.04": {"os": "debian-12", "memory_mb": 900, "cores": 1}}],
     )
 
@@ -213,8 +215,8 @@ class Region(StrictModel):
         examples=["andes.example.org"],
     )
     contact: Email = Field(
-        description="Mail address of the operators. It is given to users and to the certificate "
-        "authority.",
+        description="Mail address of the operators. It receives the mail for root on every node. "
+        "The certificate authority gets this address too.",
         examples=["ops@andes.example.org"],
     )
     timezone: Timezone = Field(
@@ -222,8 +224,8 @@ class Region(StrictModel):
     )
     country: Country | None = Field(
         default=None,
-        description="Two-letter country code. It applies to telephone numbers without a country "
-        "prefix.",
+        description="Two-letter country code. Services use it for telephone numbers without a "
+        "country prefix.",
         examples=["CO"],
     )
     languages: tuple[Language, ...] = Field(
@@ -235,7 +237,8 @@ class Region(StrictModel):
     )
     bandwidth: Literal["normal", "low"] = Field(
         default="normal",
-        description="With `low`, previews, video and timeouts are adjusted for slow connections.",
+        description="With `low`, services reduce previews, video and screen sharing for slow "
+        "connections.",
         examples=["low"],
     )
     operators: dict[Name, Keys] = Field(
@@ -269,9 +272,9 @@ class Region(StrictModel):
     ask_upstream: bool = Field(
         default=True,
         strict=True,
-        description="Whether `deploy status` asks upstream's source code servers for newer "
-        "releases. These servers see this machine's IP address, the name of each program and the "
-        "first number of its release.",
+        description="Whether `deploy status` asks the source code servers of upstream projects for "
+        "newer releases. These servers see this machine's IP address, the name of each program and "
+        "the first number of its release.",
         examples=[False],
     )
     sandbox: Sandbox | None = Field(

@@ -36,7 +36,8 @@ def check_address6_is_version_6(region: Region, _: Pins) -> Iterator[Finding]:
         if node.address6 and ip_address(node.address6).version != 6:
             yield (
                 ("nodes", name, "address6"),
-                f"{node.address6} is not an IPv6 address; write it in `address`",
+                f"{node.address6} is an IPv4 address; write it in `address`, and the IPv6 address "
+                "in `address6`",
             )
 
 
@@ -76,7 +77,7 @@ def check_sandbox_has_an_image_for_every_os(region: Region, _: Pins) -> Iterator
         if node.os not in DEBIAN and node.os not in region.sandbox.os_substitutes:
             yield (
                 ("nodes", name, "os"),
-                f"there is no sandbox image of {node.os}; add a substitute: sandbox: "
+                f"the sandbox has no image for {node.os}; add a substitute: sandbox: "
                 f"{{os_substitutes: {{{node.os}: {{os: debian-12, memory_mb: 900, cores: 1}}}}}}",
             )
 

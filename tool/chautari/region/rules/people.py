@@ -42,12 +42,12 @@ def check_operators_are_not_other_accounts(region: Region, _: Pins) -> Iterator[
         if name in _system_accounts() or name.startswith(SYSTEM_PREFIXES):
             yield (
                 ("operators", name),
-                f"packages use {name} as an account or group; give the operator another name",
+                f"{name} is reserved for a system account or group; give the operator another name",
             )
         elif name in logins:
             yield (
                 ("operators", name),
-                f"{name} is the login account of {logins[name]}; give the operator another name",
+                f"{name} is the `user` of node {logins[name]}; give the operator another name",
             )
 
 

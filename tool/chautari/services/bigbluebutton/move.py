@@ -110,7 +110,7 @@ def _steps_before(region: Region, source: str, to: str, name: str) -> list[MoveS
         MoveStep(
             "Choose a time without meetings and wait until all recordings are processed",
             "The first two commands show whether recordings are still being processed. Ask the "
-            "moderators whether meetings are running; these commands do not show it.",
+            "moderators whether meetings are running, because these commands do not show meetings.",
             (
                 _root_ssh(region, source, "bbb-record --list"),
                 _root_ssh(region, source, "journalctl -u bbb-rap-resque-worker -n 20"),
@@ -131,8 +131,8 @@ def _switch_steps(region: Region, source: str, to: str, name: str, release: str)
         ),
         MoveStep(
             "Move the service in region.yml",
-            f"Move bigbluebutton from the services of {source} to those of {to}. The rooms and the "
-            "API secret stay the same.",
+            f"Move bigbluebutton from the services of {source} to the services of {to}. The rooms "
+            "and the API secret stay the same.",
             (
                 f"{to}: {{…, services: [bigbluebutton]}}",
                 f"{source}: {{…, services: []}}",

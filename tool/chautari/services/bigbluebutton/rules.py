@@ -63,7 +63,8 @@ def check_settings_do_not_conflict(region: Region, _: Pins) -> Iterator[Finding]
         yield (
             ("services", NAME, "version"),
             f"{settings.version} does not belong to release line {settings.release}; write a "
-            f'version {settings.release}.x, or release: "{settings.version[:3]}" on a new server',
+            f'{settings.release}.x version, or write release: "{settings.version[:3]}" for a new '
+            "server",
         )
     if settings.consent and not settings.recordings:
         yield (
@@ -77,8 +78,8 @@ def check_pool_has_no_recordings(region: Region, _: Pins) -> Iterator[Finding]:
     if is_pooled(region) and region.settings_of(BigBlueButton).recordings:
         yield (
             ("services", NAME, "recordings"),
-            "in a pool, recordings stay on the server that made them, and users cannot find them "
-            "there; write recordings: false, or use one server without scalelite",
+            "in a pool, recordings stay on the server that recorded the meeting, and users cannot "
+            "find them there; write recordings: false, or use one server without scalelite",
         )
 
 

@@ -7,7 +7,7 @@ from chautari.services.secret_spec import SecretSpec, generate_lowercase
 SERVER_SECRET = SecretSpec(
     "bigbluebutton_secret",
     "bigbluebutton",
-    "key for BigBlueButton's API",
+    "API secret of BigBlueButton",
     generate_lowercase,
     also_for=("nextcloud", "greenlight", "scalelite"),
     pattern="[A-Za-z0-9]{40,128}",

@@ -44,14 +44,14 @@ class BigBlueButton(StrictModel):
     )
     welcome: Text | None = Field(
         default=None,
-        description="Welcome text in the chat; by default a text in the region's first language, "
+        description="Welcome text in the chat. The default text is in the region's first language, "
         "or in English.",
         examples=["Welcome! Please switch your microphone off while others speak."],
     )
     recordings: bool = Field(
         default=False,
         strict=True,
-        description="Whether moderators may record meetings. Recordings are processed at night.",
+        description="Whether moderators can record meetings. Recordings are processed at night.",
         examples=[True],
     )
     keep_days: int = Field(
@@ -64,8 +64,8 @@ class BigBlueButton(StrictModel):
     )
     consent: Text | None = Field(
         default=None,
-        description="Text that people read in the chat of a meeting that may be recorded; by "
-        "default a text in the region's first language, or in English.",
+        description="Text that people see in the chat of every meeting if `recordings` is `true`. "
+        "The default text is in the region's first language, or in English.",
         examples=["This meeting may be recorded. Leave it if you do not agree."],
     )
     office: Literal["soffice", "docker"] = Field(

@@ -28,10 +28,10 @@ PORTS = (
 LOCAL_PORTS = (
     Port("5060", "tcp", "FreeSWITCH: SIP"),
     Port("5060", "udp", "FreeSWITCH: SIP"),
-    Port("5066", "tcp", "FreeSWITCH: SIP by websocket"),
+    Port("5066", "tcp", "FreeSWITCH: SIP over WebSocket"),
     Port("5090", "tcp", "FreeSWITCH: SIP"),
     Port("5090", "udp", "FreeSWITCH: SIP"),
-    Port("7443", "tcp", "FreeSWITCH: SIP by websocket, in TLS"),
+    Port("7443", "tcp", "FreeSWITCH: SIP over WebSocket with TLS"),
 )
 _ROOMS_NOTES = {
     "nextcloud": "rooms are in Nextcloud",

@@ -19,6 +19,6 @@ def check_greenlight_is_used_for_rooms(region: Region, _: Pins) -> Iterator[Find
     if region.nodes_running(NAME) and rooms != NAME:
         yield (
             service_path(region, NAME),
-            f"greenlight has no effect with rooms: {rooms}; write bigbluebutton: "
+            f"greenlight has no effect if `rooms` is {rooms}; write bigbluebutton: "
             "{rooms: greenlight}, or remove greenlight from this node",
         )

@@ -19,7 +19,7 @@ SECRETS = (
     SecretSpec(
         "greenlight_database_password",
         "greenlight",
-        "password of Greenlight's database role",
+        "password of Greenlight's database account",
         generate_lowercase,
     ),
     SecretSpec(

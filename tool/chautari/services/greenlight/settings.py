@@ -31,6 +31,7 @@ class Greenlight(StrictModel):
     )
     admin: Email | None = Field(
         default=None,
-        description="Login of the first administrator; by default the region's contact.",
+        description="Mail address with which the first administrator logs in; by default, the "
+        "region's `contact`.",
         examples=["ana@andes.example.org"],
     )

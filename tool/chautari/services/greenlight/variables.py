@@ -60,5 +60,5 @@ def release_and_login_for_report(context: NodeContext) -> ReleaseAndLogin:
     """Return how people open Greenlight: its release and the first administrator's login."""
     region = context.region
     login = region.settings_of(Greenlight).admin or region.contact
-    note = f"first password: deploy secrets show {region.region} greenlight_admin_password"
+    note = f"initial password: deploy secrets show {region.region} greenlight_admin_password"
     return ReleaseAndLogin(image_to_run(context, NAME).version, login, note)

@@ -51,8 +51,8 @@ def check_relays_need_another_bridge(region: Region, _: Pins) -> Iterator[Findin
     if region.settings_of(Jitsi).relays and not region.nodes_running("jitsi-bridge"):
         yield (
             ("services", "jitsi", "relays"),
-            "relays connect several bridges, but the region has only one; add another node with "
-            "jitsi-bridge",
+            "with relays: true, a meeting uses several bridges, but the region has only one; add "
+            "jitsi-bridge to another node, or write relays: false",
         )
 
 

@@ -23,7 +23,7 @@ SECRETS = (
     BRIDGE_PASSWORD,
     KEY,
     SecretSpec("jitsi_turn_secret", "jitsi", "key from which TURN credentials are generated"),
-    SecretSpec("jitsi_check_password", "jitsi", "password of the account for checks"),
+    SecretSpec("jitsi_check_password", "jitsi", "password of the account that the checks use"),
 )
 _FROM = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 _UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)

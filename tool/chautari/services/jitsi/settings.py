@@ -27,19 +27,19 @@ class Jitsi(StrictModel):
     )
     access: Literal["members", "open"] = Field(
         default="members",
-        description="Who may start a meeting. With `members`, members log in, and guests wait for "
-        "a member. With `open`, anyone may start a meeting.",
+        description="Who can start a meeting. With `members`, members log in, and guests wait for "
+        "a member. With `open`, anyone can start a meeting.",
         examples=["members"],
     )
     members: tuple[Name, ...] = Field(
         default=(),
-        description="Names of the people who may start meetings if `access` is `members`. The "
+        description="Names of the people who can start meetings if `access` is `members`. The "
         "password of each member is the secret `jitsi_member_NAME`.",
         examples=[["ana", "luz"]],
     )
     relays: bool = Field(
         default=False,
-        description="Whether one meeting may use several bridges, which then forward media to each "
+        description="Whether one meeting can use several bridges, which then forward media to each "
         "other. This requires nodes with `jitsi-bridge`.",
         examples=[True],
     )

@@ -41,8 +41,8 @@ def check_release_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
         if os in PHP_OF and not releases.supports_os(version, os):
             yield (
                 VERSION_PATH,
-                f"Nextcloud {version} does not support PHP {php_version_text(os)}, which {os} has; "
-                f"choose Nextcloud {releases.newest_for_os(os).version} or another OS",
+                f"Nextcloud {version} does not support PHP {php_version_text(os)}, which {os} "
+                f"includes; choose Nextcloud {releases.newest_for_os(os).version} or another OS",
             )
 
 

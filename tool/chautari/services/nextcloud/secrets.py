@@ -5,7 +5,11 @@ from __future__ import annotations
 from chautari.services.secret_spec import SecretSpec
 
 SECRETS = (
-    SecretSpec("nextcloud_admin_password", "nextcloud", "password of Nextcloud's login `admin`"),
-    SecretSpec("nextcloud_database_password", "nextcloud", "password of Nextcloud's database role"),
-    SecretSpec("nextcloud_check_password", "nextcloud", "password of the account for checks"),
+    SecretSpec("nextcloud_admin_password", "nextcloud", "password of Nextcloud's account `admin`"),
+    SecretSpec(
+        "nextcloud_database_password", "nextcloud", "password of Nextcloud's database account"
+    ),
+    SecretSpec(
+        "nextcloud_check_password", "nextcloud", "password of the account that the checks use"
+    ),
 )

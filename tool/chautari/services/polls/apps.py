@@ -67,7 +67,7 @@ APPS: dict[str, PollApp] = {
         ),
         roles=("nginx", "tls", "mariadb", "php"),
         databases={"mariadb": ("framadate",)},
-        secrets={"framadate_admin_password": "password of Framadate's login `admin`"},
+        secrets={"framadate_admin_password": "password of Framadate's account `admin`"},
         translations=Translations(
             "1.1.19", "locale/*.json", split_translation_names("fr ar br ca de eo es gl it nl oc")
         ),

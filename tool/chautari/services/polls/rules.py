@@ -42,7 +42,7 @@ def check_app_fits_the_os(region: Region, _: Pins) -> Iterator[Finding]:
             supported = " or ".join(os for os in PHP_OF if app.supports_os(os))
             yield (
                 ("nodes", name, "os"),
-                f"{app.title} does not support PHP {php_version_text(os)}, which {os} has; "
+                f"{app.title} does not support PHP {php_version_text(os)}, which {os} includes; "
                 f"move polls to a node with os: {supported}",
             )
 

@@ -23,8 +23,8 @@ class Polls(StrictModel):
 
     app: PollAppName = Field(
         default="framadate",
-        description="App that runs the polls. The DNS name and the nodes' `services` lists are the "
-        "same for every app.",
+        description="App that provides the polls. If you change the app, the DNS name and the "
+        "nodes' `services` lists stay the same.",
         examples=["framadate"],
     )
     host: Label = Field(
@@ -34,8 +34,8 @@ class Polls(StrictModel):
     )
     version: Version | None = Field(
         default=None,
-        description="Release to run, which must be pinned in `artifacts.lock`; by default the "
-        "newest known release.",
+        description="Release to run; by default, the newest known release. The release must be "
+        "pinned in `artifacts.lock`.",
         examples=["1.1.19"],
     )
     keep_days: int = Field(
@@ -43,8 +43,8 @@ class Polls(StrictModel):
         ge=1,
         le=3650,
         strict=True,
-        description="Number of days for which a poll is kept after its last day. Then the poll and "
-        "its votes are deleted.",
+        description="Number of days for which a poll is kept after its last day. After that, the "
+        "poll and its votes are deleted.",
         examples=[30],
     )
     admin_from_outside: bool = Field(

@@ -7,7 +7,7 @@ from chautari.services.secret_spec import SecretSpec, generate_lowercase, genera
 POOL_SECRET = SecretSpec(
     "scalelite_secret",
     "scalelite",
-    "key for the API of the server pool",
+    "API secret of the server pool",
     generate_lowercase,
     also_for=("nextcloud", "greenlight"),
 )
@@ -16,7 +16,7 @@ SECRETS = (
     SecretSpec(
         "scalelite_database_password",
         "scalelite",
-        "password of Scalelite's database role",
+        "password of Scalelite's database account",
         generate_lowercase,
     ),
     SecretSpec(

@@ -55,5 +55,5 @@ def release_and_login_for_report(context: NodeContext) -> ReleaseAndLogin:
     """Return how an operator inspects Scalelite: its release, and its command."""
     return ReleaseAndLogin(
         image_to_run(context, NAME).version,
-        note="to list its servers, run chautari-pool on this node",
+        note="to list the pool's servers, run chautari-pool on this node",
     )
