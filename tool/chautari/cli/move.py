@@ -28,8 +28,9 @@ from chautari.services.registry import SERVICES
 def command(name: str, service: str, to: str, release: str | None, as_json: bool) -> int:
     """Print the steps to move a service to another node. Nothing changes.
 
-    For example, a new release line of BigBlueButton requires a new server. The steps copy the data
-    of the service. Its public name stays the same, and existing links keep working.
+    For example, you need a new server if a service cannot be upgraded to a new release line. The
+    steps copy the data of the service. Its public name stays the same, and existing links keep
+    working.
     """
     moves = {name: item.move for name, item in SERVICES.items() if item.move}
     move = moves.get(service)
