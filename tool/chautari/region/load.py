@@ -78,7 +78,7 @@ def _check_pin_name(value: str) -> str:
     known = _pinnable_archive_names() | _pinnable_image_names()
     if value not in known:
         close = error_messages.nearest_word(value, sorted(known))
-        hint = f"did you mean {close}?" if close else f"choose: {', '.join(sorted(known))}"
+        hint = f"did you mean {close}?" if close else f"choose one of: {', '.join(sorted(known))}"
         raise ValueError(f"no service uses an archive or image with this name; {hint}")
     return value
 

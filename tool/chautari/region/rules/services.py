@@ -94,8 +94,8 @@ def check_images_are_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
                 field_path(region, name, "version"),
                 f"no digest is known for {service.title} {selected.version}; run `skopeo inspect "
                 f"docker://{image.reference_for_version(selected.version)}` over two different "
-                f"connections and compare the digests; then pin the digest in artifacts.lock: "
-                f"{name}: {{{selected.version}: "
+                f"internet connections and compare the digests; then pin the digest in "
+                f"artifacts.lock: {name}: {{{selected.version}: "
                 f"{{image: {image.image}, sha256: 64 hexadecimal digits}}}}",
             )
 

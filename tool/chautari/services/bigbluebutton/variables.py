@@ -34,8 +34,8 @@ LOCAL_PORTS = (
     Port("7443", "tcp", "FreeSWITCH: SIP over WebSocket with TLS"),
 )
 _ROOMS_NOTES = {
-    "nextcloud": "rooms are in Nextcloud",
-    "greenlight": "rooms are in Greenlight",
+    "nextcloud": "users find their rooms in Nextcloud",
+    "greenlight": "users find their rooms in Greenlight",
     "none": "to see the API secret, run bbb-conf --secret on this node",
 }
 

@@ -58,6 +58,6 @@ def check_rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
                 service_path(region, releases.NAME, node),
                 f"no checksum is known for {app.name} {app.version}, which Nextcloud {version} "
                 f"needs for rooms; use Nextcloud 34, or download {app.url} over two different "
-                f"connections and compare the files; then pin the app in artifacts.lock: "
+                f"internet connections and compare the files; then pin the app in artifacts.lock: "
                 f"{app.name}: {{{app.version}: {{url: …, sha256: …}}}}",
             )

@@ -27,7 +27,7 @@ def check_release_has_a_known_checksum(region: Region, pins: Pins) -> Iterator[F
     source = f" from {app.release.url}" if version == app.release.version else ""
     yield (
         field_path(region, NAME, "version"),
-        f"no checksum is known for {app.title} {version}; download it over two different "
+        f"no checksum is known for {app.title} {version}; download it over two different internet "
         f"connections{source} and compare the files; then pin the release in artifacts.lock: "
         f"{settings.app}: {{{version}: {{url: …, sha256: …}}}}",
     )
