@@ -56,8 +56,10 @@ NAMED = {
     "Postfix": "/etc/postfix/main.cf",
     "a login": "login of luz, who has a password and no key",
 }
+# The database server writes to its log of changes (pg_wal) by itself.
 DIGEST = """
-find /etc /opt /home /root /var/lib /var/spool /var/www -xdev -path /var/lib/systemd -prune -o \
+find /etc /opt /home /root /var/lib /var/spool /var/www -xdev \
+  '(' -path /var/lib/systemd -o -name pg_wal ')' -prune -o \
   -type f ! -name prng_exch -exec sha256sum {} + | sort
 ss -Hlntup | awk '{print $1, $5}' | sort
 nft list ruleset
