@@ -54,7 +54,8 @@ def _refuse_capital_letters(name: str, root: Path) -> None:
     elif folders:
         raise BadInput(
             f"{folders[0]}: the name of a region and of its folder must be in lower case",
-            fix=f"{_move_command(folders[0], root / lower)}, and then write region: {lower}",
+            fix=f"run `{_move_command(folders[0], root / lower)}`, then write `region: {lower}` in "
+            f"{REGION_FILE}",
         )
 
 
@@ -64,7 +65,7 @@ def _refuse_unusable_region_file(folder: Path) -> None:
         if entry.name == REGION_FILE and not entry.is_file():
             raise BadInput(
                 f"{entry} is not a file",
-                fix=f"{_move_command(entry, folder / 'region.old')}, and then create {entry}",
+                fix=f"run `{_move_command(entry, folder / 'region.old')}`, then create {entry}",
             )
     for entry in _entries(folder):
         if entry.name.lower().startswith("region.y") and entry.is_file():
