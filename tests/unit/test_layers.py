@@ -29,7 +29,7 @@ LAYERS = (
         "chautari.preflight.requirements",
         "chautari.preflight.existing_state",
         "chautari.preflight.listeners",
-        "chautari.preflight.ssh_access",
+        "chautari.preflight.operator_lockout",
     ),
     ("chautari.report",),
     ("chautari.checks",),

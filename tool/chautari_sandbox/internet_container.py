@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chautari.errors import RunFailed
 from chautari.files import write_atomically
-from chautari_sandbox import boot_archive, dns, podman_commands, ports
+from chautari_sandbox import boot_archive, dns, podman_commands, port_probes
 from chautari_sandbox.authority import CertificateAndKeyFiles, ensure_server_certificate
 from chautari_sandbox.internet import container_files
 from chautari_sandbox.podman_client import PodmanClient
@@ -79,7 +79,7 @@ def ensure_internet(
             wanted.name, "systemctl", "kill", "--signal=HUP", "chautari-dns.service"
         )
     for port, what in SERVERS.items():
-        ports.wait_for_port(
+        port_probes.wait_for_port(
             spec.internet_address, port, what,
             container_runs=lambda: client.is_running(MEMBER),
         )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chautari.render.endpoints import ArtifactDouble, Endpoints
+from chautari.render.endpoints import Endpoints, ReplacedArtifact
 from chautari.services.artifacts import Artifact, PackageRepository
 from chautari_sandbox.doubles import limits
 from chautari_sandbox.state import SandboxState
@@ -33,10 +33,10 @@ def internet_endpoints(known: SandboxState) -> Endpoints:
     )
 
 
-def _artifact_doubles(known: SandboxState) -> tuple[ArtifactDouble, ...]:
+def _artifact_doubles(known: SandboxState) -> tuple[ReplacedArtifact, ...]:
     found = [(item.name, item.version, item.reason) for item in known.artifacts if item.double]
     found += [(item.name, item.version, item.reason) for item in known.repositories]
     return tuple(
-        ArtifactDouble(name, version, limits.described(name, reason))
+        ReplacedArtifact(name, version, limits.described(name, reason))
         for name, version, reason in found
     )

@@ -8,7 +8,7 @@ are gone, some gateways accept a connection to any address.
 from __future__ import annotations
 
 from chautari.parallel import map_parallel
-from chautari_sandbox import ports, state
+from chautari_sandbox import port_probes, state
 from chautari_sandbox.spec import SandboxSpec
 from chautari_sandbox.state import SandboxState
 
@@ -30,7 +30,7 @@ def is_sandbox_running(spec: SandboxSpec, known: SandboxState) -> bool:
 def _ssh_and_smtp_servers_greet(spec: SandboxSpec, known: SandboxState) -> bool:
     servers = [(node.address, SSH_PORT, SSH_GREETING) for node in spec.nodes]
     servers.append((known.internet_address, known.mail_relay.port, SMTP_GREETING))
-    return all(map_parallel(lambda server: ports.server_greets_with(*server), servers))
+    return all(map_parallel(lambda server: port_probes.server_greets_with(*server), servers))
 
 
 def _state_has_nodes_of(spec: SandboxSpec, known: SandboxState) -> bool:

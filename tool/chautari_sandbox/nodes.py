@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from chautari_sandbox import boot_archive, podman_commands, ports, ssh_keys
+from chautari_sandbox import boot_archive, podman_commands, port_probes, ssh_keys
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.spec import NodeSpec, SandboxSpec
 
@@ -82,7 +82,7 @@ def sync_nodes(
         made = node_container_spec(spec, node, images[node.release], limit, files)
         done[node.name] = client.ensure_container(made, files, present.get(node.name))
     for node in (node for node in spec.nodes if done[node.name]):
-        ports.wait_for_port(
+        port_probes.wait_for_port(
             node.address, 22, f"the SSH server of {node.name}",
             container_runs=functools.partial(client.is_running, node.name),
         )  # fmt: skip

@@ -207,7 +207,7 @@ class NodeReportBuilder:
         if event["unknown_packages"]:
             self._add_notice("package_size_unknown", packages=event["unknown_packages"])
 
-    def _on_download_finished(self, event: events.DownloadFinished) -> None:
+    def _on_download_finished(self, event: events.DownloadAheadFinished) -> None:
         self.report.download_bytes = event["bytes"]
         self._add_notice("download_finished", megabytes=round(event["bytes"] / 1e6, 1))
         if event["remaining"]:

@@ -4,7 +4,7 @@
                    ├─ UpToDateState            every receipt holds
                    ├─ RunActiveState           a run is followed or waited for, then SurveyedState
                    └─ PreparedState ─┬─ RunFinishedState
-                                     ├─ DisconnectedState    the run continues; result unknown
+                                     ├─ ResultUnknownState    the run continues; result unknown
                                      └─ RunActiveState       another run was first
 
 `converge_node` is the loop over these states. What a node reports goes into its `NodeReport`.
@@ -85,7 +85,7 @@ class RunFinishedState(NamedTuple):
     checks: tuple[CheckResult, ...]
 
 
-class DisconnectedState(NamedTuple):
+class ResultUnknownState(NamedTuple):
     """The run on the node was not followed to its end."""
 
     checks: tuple[CheckResult, ...]
@@ -98,7 +98,7 @@ State = (
     | PreparedState
     | RunActiveState
     | RunFinishedState
-    | DisconnectedState
+    | ResultUnknownState
 )
 
 
@@ -294,7 +294,7 @@ def converge_node(one: NodeRun) -> list[CheckResult]:
                 _follow_or_wait(one, holder)
             case RefusedOrUnreachableState() | UpToDateState():
                 return []
-            case RunFinishedState(checks) | DisconnectedState(checks):
+            case RunFinishedState(checks) | ResultUnknownState(checks):
                 return list(checks)
 
 
@@ -326,7 +326,7 @@ def _follow_or_wait(one: NodeRun, holder: LockHolder) -> None:
 
 
 def _next_state_after_run(one: NodeRun, checks: list[CheckResult]) -> State:
-    return (DisconnectedState if one.report.state in _UNKNOWN_RESULT else RunFinishedState)(
+    return (ResultUnknownState if one.report.state in _UNKNOWN_RESULT else RunFinishedState)(
         tuple(checks)
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chautari.node import receipts
 from chautari.node.converge import RunContext, run_selected_roles, run_tasks_of_roles
-from chautari.node.download_estimate import apt_archives_to_fetch, planned_downloads
+from chautari.node.download_estimate import apt_archives_to_fetch, recorded_packages_and_urls
 
 DOWNLOAD_TASKS = "download.yml"
 ARCHIVES = Path("/var/cache/chautari/downloads")  # of roles/release_archive
@@ -56,7 +56,7 @@ def download_all(
         run([*APT, "update"])
         # It may stop early, because a task needs the result of an earlier one.
         partial = bool(run_selected_roles(dry_context, selected, recording=False))
-        packages, others = planned_downloads(context.memory / "managed.jsonl")
+        packages, others = recorded_packages_and_urls(context.memory / "managed.jsonl")
         archives, unknown = apt_archives_to_fetch(packages)
         known = [name for name in packages if name not in unknown]
         if archives and (error := _download_packages(known, archives, run, last_lines)):

@@ -227,7 +227,7 @@ class DownloadProgress(Event):
     error: NotRequired[str]
 
 
-class DownloadFinished(Event):
+class DownloadAheadFinished(Event):
     """The downloads for the next deploy are on the node; `bytes` of them arrived in this run.
 
     The deploy itself downloads what is in `remaining`: images of containers, and packages whose
@@ -368,7 +368,7 @@ RunEvent = Union[  # noqa: UP007
     RunStarted, RolesSelected, RoleUpToDate, RoleStarted, TaskFinished, RoleFinished,
     PlannedFileDiff, RoleMessage, SSHLoginRequested, RoleNotRemovable, ManualChangeKept,
     ReceiptIncomplete, MitogenFallback, AptLocked, DpkgInterrupted, DpkgRepaired,
-    DownloadEstimate, DownloadProgress, DownloadFinished, FollowupRoles, DryRunIncomplete,
+    DownloadEstimate, DownloadProgress, DownloadAheadFinished, FollowupRoles, DryRunIncomplete,
     TaskFailed, PlaybookFailed,
     ChecksErrored, CheckFinished, NodeBusy, RunDetached, RunRefused, RunLost, RunTerminated,
     RunCrashed, RunFinished, Heartbeat, MalformedLine,

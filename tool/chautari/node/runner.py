@@ -30,8 +30,8 @@ from chautari.node import (
     journal,
     lock,
     logged_process,
-    login_processes,
     old_formats,
+    process_ancestry,
     runs,
 )
 from chautari.node.bundle import unpack_bundle
@@ -98,7 +98,7 @@ def start_and_follow_worker(run: str, arguments: Request, bundle: bytes) -> int:
     try:
         place.mkdir(parents=True, exist_ok=True)
         unpack_bundle(bundle, memory)
-        about = {**arguments, "login": login_processes.own_and_ancestor_pids()}
+        about = {**arguments, "login": process_ancestry.own_and_ancestor_pids()}
         (place / "about.json").write_text(json.dumps(about))
         # An earlier start of this run may have been refused, and have left its event here.
         (place / "events.jsonl").unlink(missing_ok=True)

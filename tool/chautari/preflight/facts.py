@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from pathlib import Path
 
-from chautari.preflight import existing_state, ssh_access
+from chautari.preflight import existing_state, operator_lockout
 from chautari.preflight.listeners import MAX_LISTENERS, Listener, parse_listener
 
 SCRIPT = Path(__file__).with_name("facts.sh").read_text()
@@ -48,7 +48,7 @@ class Facts:
     missing: tuple[str, ...] = ()
     existing: tuple[tuple[str, str], ...] = ()
     ours: frozenset[str] = frozenset()
-    access: tuple[ssh_access.Access, ...] = ()
+    access: tuple[operator_lockout.Access, ...] = ()
 
 
 def suggested_login_account(said: str) -> str:
@@ -77,7 +77,7 @@ def facts_script(
     ]
     parts = (
         existing_state.existing_state_script(takes_over or {}, operators),
-        ssh_access.ssh_access_script(operators),
+        operator_lockout.ssh_access_script(operators),
     )
     return f"{SCRIPT}{''.join((*reports, *parts))}exit 0\n"
 
@@ -102,7 +102,7 @@ def parse_facts(lines: list[str], asked: float, answered: float) -> Facts:
     ours: set[str] = set()
     addresses6: list[str] = []
     existing: list[tuple[str, str]] = []
-    access: list[ssh_access.Access] = []
+    access: list[operator_lockout.Access] = []
     for line in lines:
         key, _, value = line.strip().partition("=")
         if key.startswith("free_kb:"):
@@ -116,8 +116,8 @@ def parse_facts(lines: list[str], asked: float, answered: float) -> Facts:
         elif key == "existing" and len(existing) < existing_state.MAX_ITEMS:
             role, _, path = value.partition(" ")
             existing.append((role, path))
-        elif key == "access" and len(access) < ssh_access.MAX_LINES:
-            access.append(ssh_access.parse_ssh_access(value))
+        elif key == "access" and len(access) < operator_lockout.MAX_LINES:
+            access.append(operator_lockout.parse_ssh_access(value))
         elif key == "address6":
             addresses6.append(_parse_hex_ipv6(value))
         else:

@@ -28,8 +28,8 @@ from chautari.preflight import (
     existing_state,
     facts,
     listeners,
+    operator_lockout,
     rules,
-    ssh_access,
 )
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment_script
@@ -219,7 +219,7 @@ def _preflight_refusals(
     refusals = rules.preflight_refusals(found, required)
     refusals += listeners.occupied_port_refusals(found.listeners, node["takes_over"], found.ours)
     refusals += existing_state.existing_state_refusals(_existing(node, found), node["adopt"])
-    refusals += ssh_access.locked_out_operator_refusals(found.access)
+    refusals += operator_lockout.locked_out_operator_refusals(found.access)
     # With `checking`, the outside checks verify the names.
     if required.names and not checking:
         answers = dns_records.lookup_dns_records(required.names, node["resolver"])

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from chautari.services.artifacts import Artifact, PackageRepository
 
 
-class ArtifactDouble(NamedTuple):
+class ReplacedArtifact(NamedTuple):
     """Which upstream artifact a double replaces, at which version, and why."""
 
     name: str
@@ -48,7 +48,7 @@ class Endpoints:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     repositories: dict[str, PackageRepository] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
-    doubles: tuple[ArtifactDouble, ...] = ()
+    doubles: tuple[ReplacedArtifact, ...] = ()
     mail_api: str | None = None
 
     def is_double(self, name: str) -> bool:

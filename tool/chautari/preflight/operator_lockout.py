@@ -15,7 +15,7 @@ MAX_PATTERNS = 50
 MAX_NAMES = 100
 MAX_LENGTH = 256  # of a pattern or a name
 MAX_LINES = 1000  # of one machine; a real one has some ten for each operator
-_FUNCTIONS = Path(__file__).with_name("ssh_access.sh").read_text()
+_FUNCTIONS = Path(__file__).with_name("operator_lockout.sh").read_text()
 _KEYS_FILE = ".ssh/authorized_keys"
 
 # An account, a keyword of sshd, and one of its values; `groups` are those of the account.

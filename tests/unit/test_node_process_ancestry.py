@@ -5,11 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chautari.node import login_processes
+from chautari.node import process_ancestry
 
 
 def test_processes_begin_with_this_one_and_its_parent() -> None:
-    found = login_processes.own_and_ancestor_pids()
+    found = process_ancestry.own_and_ancestor_pids()
     assert found[:2] == [os.getpid(), os.getppid()]
     assert 1 not in found and len(set(found)) == len(found)
 
@@ -19,9 +19,10 @@ def test_name_of_a_process_does_not_change_its_parent(tmp_path: Path) -> None:
     program.symlink_to(sys.executable)
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from chautari.node import login_processes; print(*login_processes.own_and_ancestor_pids())"
+        "from chautari.node.process_ancestry import own_and_ancestor_pids\n"
+        "print(*own_and_ancestor_pids())"
     )
-    tool = str(Path(login_processes.__file__).resolve().parents[2])
+    tool = str(Path(process_ancestry.__file__).resolve().parents[2])
     argv = [str(program), "-c", code, tool]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert done.stdout.split()[1] == str(os.getpid())

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from chautari.errors import RunFailed
-from chautari_sandbox import ports
+from chautari_sandbox import port_probes
 
 
 @contextmanager
@@ -33,20 +33,20 @@ def server(greeting: bytes) -> Iterator[int]:
 )
 def test_greets_compares_the_first_bytes(greeting: bytes, expected: bool) -> None:
     with server(greeting) as port:
-        assert ports.server_greets_with("127.0.0.1", port, b"SSH-") is expected
+        assert port_probes.server_greets_with("127.0.0.1", port, b"SSH-") is expected
 
 
 def test_container_that_stopped_is_named_instead_of_its_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ports, "_LOOK_SECONDS", 0)
-    monkeypatch.setattr(ports, "accepts_connection", lambda *_: False)
+    monkeypatch.setattr(port_probes, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(port_probes, "accepts_connection", lambda *_: False)
     with pytest.raises(RunFailed, match="the container with the name server stopped") as failed:
-        ports.wait_for_port("192.0.2.2", 53, "the name server", container_runs=lambda: False)
+        port_probes.wait_for_port("192.0.2.2", 53, "the name server", container_runs=lambda: False)
     assert "deploy doctor" in failed.value.fix
 
 
 def test_greets_is_false_where_nothing_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert ports.server_greets_with("127.0.0.1", port, b"SSH-") is False
+    assert port_probes.server_greets_with("127.0.0.1", port, b"SSH-") is False

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from chautari.preflight import facts, ssh_access
+from chautari.preflight import facts, operator_lockout
 
 # As `sshd -T` of Debian 12 prints them where nothing was changed.
 USUAL = (
@@ -23,7 +23,7 @@ def obstacle(*settings: tuple[str, str]) -> str:
     changed = {keyword for keyword, _ in settings}
     usual = [line for line in USUAL if line[1] not in changed]
     access = [*usual, *(("ana", keyword, value) for keyword, value in settings)]
-    found = list(ssh_access.locked_out_operator_refusals(access))
+    found = list(operator_lockout.locked_out_operator_refusals(access))
     assert all((one.code, one.data["account"]) == ("operator_kept_out", "ana") for one in found)
     return "".join(str(one.data["setting"]) for one in found)
 
@@ -68,16 +68,18 @@ def test_operator_who_can_log_in_is_not_refused(settings: list[tuple[str, str]])
 
 
 def test_refusal_says_what_to_change() -> None:
-    [refusal] = ssh_access.locked_out_operator_refusals([*USUAL, ("ana", "allowusers", "root")])
+    [refusal] = operator_lockout.locked_out_operator_refusals(
+        [*USUAL, ("ana", "allowusers", "root")]
+    )
     assert "let ana log in, because of this setting: AllowUsers root." in refusal.reason
     assert "systemctl reload ssh" in refusal.fix
 
 
 def test_script_reports_every_operator_and_is_valid() -> None:
-    script = ssh_access.ssh_access_script(("ana", "luz"))
+    script = operator_lockout.ssh_access_script(("ana", "luz"))
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
     assert 'report_access "$1" ana luz\n' in script
-    assert ssh_access.ssh_access_script(()) == ""
+    assert operator_lockout.ssh_access_script(()) == ""
     assert facts.facts_script({}, {}, ("ana",)).rstrip().endswith("exit 0")
 
 
@@ -85,7 +87,7 @@ def test_facts_hold_the_settings_of_each_operator_up_to_a_limit() -> None:
     found = facts.parse_facts(["access=ana allowusers root bo", "access=ana", "access="], 0, 0)
     assert found.access == (("ana", "allowusers", "root bo"), ("ana", "", ""), ("", "", ""))
     flood = facts.parse_facts(["access=ana allowusers x"] * 9_999, 0, 0)
-    assert len(flood.access) == ssh_access.MAX_LINES
+    assert len(flood.access) == operator_lockout.MAX_LINES
 
 
 @pytest.mark.parametrize(
