@@ -18,7 +18,7 @@ from chautari_sandbox import (
     capacity,
     images,
     podman_commands,
-    ports,
+    port_probes,
     privileges,
     runtime,
     setup,
@@ -37,7 +37,7 @@ from chautari_sandbox.state import RepositoryDouble, SandboxState, UnavailableAr
 def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoadedRegion:
     """A region whose sandbox was brought up and runs."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(ports, "server_greets_with", lambda *_: True)
+    monkeypatch.setattr(port_probes, "server_greets_with", lambda *_: True)
     found = load_sample_region(tmp_path, POLLS)
     brought_up(sandbox_spec(found))
     return found
@@ -89,7 +89,9 @@ def test_start_sets_up_again_when_a_container_is_silent(
     ours: LoadedRegion, monkeypatch: pytest.MonkeyPatch, silent: tuple[str, int]
 ) -> None:
     begun = ups(monkeypatch)
-    monkeypatch.setattr(ports, "server_greets_with", lambda *arguments: arguments[:2] != silent)
+    monkeypatch.setattr(
+        port_probes, "server_greets_with", lambda *arguments: arguments[:2] != silent
+    )
     SandboxProvider().start_endpoints(ours, print)
     assert begun == ["andes"]
 
