@@ -11,6 +11,7 @@ from chautari.checks.log_lines import is_expected_log_line
 KNOWN = yaml.safe_load((ROLES / "nextcloud" / "checks" / "known_log_lines.yml").read_text())
 JOB = "Error while running background job OCA\\Theming\\Jobs\\"
 MIGRATION = JOB + 'MigrateBackgroundImages (id: 126, arguments: {"stage":"prepare"})'
+SLOW = "Capabilities of OCA\\Theming\\Capabilities took 0.92 seconds to generate."
 NOT_FOUND = {"Exception": "OCP\\Files\\NotFoundException"}
 NO_USER = {"Exception": "OC\\User\\NoUserException", "Message": "Backends provided no user object"}
 
@@ -25,6 +26,8 @@ def accepts(app: str, message: str, exception: dict[str, str] | None = None) -> 
     [
         ("core", MIGRATION, NOT_FOUND | {"Message": "/appdata_oc1rltmeryeo/theming/global"}),
         ("files", "Backends provided no user object for ana@cloud.peer.example.org/", NO_USER),
+        ("no app in context", SLOW, None),
+        ("no app in context", SLOW.replace("OCA\\Theming", "OC\\Security\\Bruteforce"), None),
         ("appstoreFetcher", "Could not read appstore cache file", None),
         ("appstoreFetcher", "GET resulted in a 403 response:\n<html>", None),
     ],

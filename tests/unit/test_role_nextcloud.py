@@ -103,3 +103,12 @@ def test_occ_runs_the_release_that_the_environment_names(
     path = f"{tmp_path}:{os.environ['PATH']}"
     found = subprocess.check_output(argv, env={"PATH": path, **environment}, text=True)
     assert found == f"-u www-data -- php -f {release}/occ -- status\n"
+
+
+def test_each_release_finds_its_own_apps() -> None:
+    """A command of the next release fails if the settings name the apps of the one in use."""
+    settings = read(ROLES / "nextcloud" / "vars" / "main.yml")["__nextcloud_settings"]
+    assert "apps_paths" not in settings
+    paths = (ROLES / "nextcloud" / "files" / "apps.config.php").read_text()
+    assert "'path' => OC::$SERVERROOT . '/apps'" in paths
+    assert "/opt/nextcloud" not in paths

@@ -29,6 +29,7 @@ final class Kernel
         if (!$kernel->config->get('instanceid') && $kernel->config->canInstall()) {
             $kernel->config->set('instanceid', 'oc' . Secrets::word(10, 'abcdefghijklmnopqrstuvwxyz0123456789'));
         }
+        $kernel->loadSettingsApp();
         date_default_timezone_set('UTC');
         mb_internal_encoding('UTF-8');
         return $kernel;
@@ -105,6 +106,15 @@ final class Kernel
             echo "Try adding 'sudo -u #$owner' to the beginning of the command (without the single quotes)" . PHP_EOL;
         }
         exit(1);
+    }
+
+    /** Each start of upstream runs code of this app, and that of another release calls what is not there. */
+    private function loadSettingsApp(): void
+    {
+        $path = $this->installed() ? $this->get(Apps::class)->path('settings') : null;
+        if ($path !== null && realpath($path) !== realpath($this->root . '/apps/settings')) {
+            throw new \Error("Call to undefined method OC\\Server::getURLGenerator() in $path/lib/AppInfo/Application.php");
+        }
     }
 
     private function requireWritableConfig(): void
