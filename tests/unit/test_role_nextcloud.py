@@ -47,6 +47,24 @@ def test_people_read_the_notice_during_the_whole_change_of_version() -> None:
     ]  # fmt: skip
 
 
+def step_of_app(task: Data) -> str:
+    """Return what a task means to people while an app becomes newer."""
+    kind, arguments = module(task)
+    if kind == "ansible.builtin.include_role" and arguments["name"] == "php_pool":
+        return "new code"
+    if kind == "ansible.builtin.stat":
+        return ""
+    return "unpack" if "nextcloud-app" in str(arguments.get("argv")) else step(task)
+
+
+def test_people_read_the_notice_while_the_code_of_an_app_changes() -> None:
+    """Without it they would get upstream's page, or errors of old code with a newer database."""
+    steps = list(filter(None, map(step_of_app, tasks_in_order("apps.yml"))))
+    assert steps == [
+        "503", "unpack", "503", "upgrade", "maintenance ends", "new code", "answers again",
+    ]  # fmt: skip
+
+
 def test_background_jobs_run_after_an_installation_and_an_upgrade() -> None:
     """Until they ran once, Nextcloud's own checks report an error (CronInfo)."""
     for file, last in (
