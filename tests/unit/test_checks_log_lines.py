@@ -12,6 +12,15 @@ KNOWN = yaml.safe_load((ROLES / "nextcloud" / "checks" / "known_log_lines.yml").
 JOB = "Error while running background job OCA\\Theming\\Jobs\\"
 MIGRATION = JOB + 'MigrateBackgroundImages (id: 126, arguments: {"stage":"prepare"})'
 SLOW = "Capabilities of OCA\\Theming\\Capabilities took 0.92 seconds to generate."
+EXPIRY = (
+    "Error while running background job OC\\Command\\CommandJob "
+    '(id: 1, arguments: "O:33:\\"OCA\\Files_Trashbin\\Command\\Expire\\":1:{}")'
+)
+OTHER_PROPERTY = (
+    "Typed property OCA\\Files_Trashbin\\Command\\Expire::$userId"
+    " must not be accessed before initialization"
+)
+NO_TRASH = {"Message": "/ana/files_trashbin"}
 NOT_FOUND = {"Exception": "OCP\\Files\\NotFoundException"}
 NO_USER = {"Exception": "OC\\User\\NoUserException", "Message": "Backends provided no user object"}
 
@@ -26,6 +35,8 @@ def accepts(app: str, message: str, exception: dict[str, str] | None = None) -> 
     [
         ("core", MIGRATION, NOT_FOUND | {"Message": "/appdata_oc1rltmeryeo/theming/global"}),
         ("files", "Backends provided no user object for ana@cloud.peer.example.org/", NO_USER),
+        ("core", EXPIRY, {"Exception": "Error", "Message": OTHER_PROPERTY}),
+        ("files_trashbin", "Error while expiring trashbin for user ana", NOT_FOUND | NO_TRASH),
         ("no app in context", SLOW, None),
         ("no app in context", SLOW.replace("OCA\\Theming", "OC\\Security\\Bruteforce"), None),
         ("appstoreFetcher", "Could not read appstore cache file", None),
@@ -48,6 +59,8 @@ def test_is_known_line_accepts_what_healthy_instances_write(
         ("files", "Backends provided no user object for ana", NO_USER),
         ("files", "Backends provided no user object for ana@b\nmore", NO_USER),
         ("files", "The disk is full", None),
+        ("core", EXPIRY, {"Exception": "Error", "Message": "Call to undefined method"}),
+        ("files_trashbin", "Error while expiring trashbin for user ana", None),
     ],
 )
 def test_is_known_line_refuses_everything_else(
@@ -59,4 +72,4 @@ def test_is_known_line_refuses_everything_else(
 def test_each_known_line_names_its_reason_and_source() -> None:
     for line in KNOWN:
         assert {"app", "message", "why", "source"} <= set(line)
-        assert "issue" in line or line["message"] == ".*", "a single line needs upstream's thread"
+        assert {"issue", "observed"} & set(line) or line["message"] == ".*", line["message"]
