@@ -10,3 +10,11 @@ spl_autoload_register(static function (string $class): void {
         require __DIR__ . '/double/' . str_replace('\\', '/', substr($class, strlen($prefix))) . '.php';
     }
 });
+
+/** Files of settings may use this name of upstream's. */
+final class OC
+{
+    public static string $SERVERROOT = '';
+}
+
+OC::$SERVERROOT = dirname(__DIR__);
