@@ -239,6 +239,21 @@ def test_render_writes_several_regions_to_a_folder_each(inventories: Path, tmp_p
         assert together.read_bytes() == file.read_bytes()
 
 
+def test_render_refuses_folders_of_regions_and_an_empty_name(
+    inventories: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(inventories.parent)
+    before = sorted(inventories.parent.rglob("*"))
+    region = inventories / "andes"
+    for output in (inventories, region, region / "out", region / ".." / "andes"):
+        assert main.run(["render", "andes", "-o", str(output), "--no-secrets"]) == 2
+        assert "belongs to the files of a region" in capsys.readouterr().err
+    for output in ("", " "):
+        assert main.run(["render", "andes", "-o", output, "--no-secrets"]) == 2
+        assert "the name of the output folder is empty" in capsys.readouterr().err
+    assert sorted(inventories.parent.rglob("*")) == before
+
+
 def test_render_writes_nothing_when_one_of_the_regions_is_wrong(
     inventories: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pyrage
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from region_samples import REGION, key_pair, load_sample_region
 
 from chautari.errors import BadInput
@@ -213,6 +215,65 @@ def test_key_with_a_passphrase_is_opened_through_the_environment(
     monkeypatch.setenv("CHAUTARI_KEY_PASSPHRASE", "wrong")
     with pytest.raises(BadInput, match="could be read"):
         open_secrets_file(tmp_path / "secrets.age", [tmp_path / "locked"])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("ssh-ed25519 AAAA ana", "this is a public key; use the private key"),
+        ("ecdsa-sha2-nistp256 AAAA ana", "this is a public key, and this type"),
+        ("PuTTY-User-Key-File-3: x", "this is a key of PuTTY"),
+        ("AGE-SECRET-KEY-1QQ", "this is a key of age"),
+        ("-----BEGIN EC PRIVATE KEY-----\n", "this type of key cannot decrypt secrets"),
+        ("x" * 200_000, "this is larger than 100 kB"),
+        ("hello", "this is not an SSH private key"),
+    ],
+)
+def test_file_that_is_no_private_key_is_refused_with_the_reason(
+    content: str, reason: str, tmp_path: Path
+) -> None:
+    SecretStore({"a": "b"}, ()).save(tmp_path / "secrets.age", [key_pair(tmp_path, "ana")])
+    (tmp_path / "other").write_text(content)
+    with pytest.raises(BadInput) as refused:
+        open_secrets_file(tmp_path / "secrets.age", [tmp_path / "other"])
+    assert f"{tmp_path / 'other'}: {reason}" in refused.value.message
+    key_pair(tmp_path, "eve")
+    with pytest.raises(BadInput) as refused:
+        open_secrets_file(tmp_path / "secrets.age", [tmp_path / "eve", tmp_path / "other"])
+    assert "encrypted to other keys" in refused.value.message
+    assert reason in refused.value.message
+
+
+def test_ecdsa_key_and_wrong_passphrase_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SecretStore({"a": "b"}, ()).save(tmp_path / "secrets.age", [key_pair(tmp_path, "ana")])
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    (tmp_path / "ecdsa").write_bytes(key)
+    key_pair(tmp_path, "locked", "ed25519", "open sesame")
+    identities = [tmp_path / "ecdsa", tmp_path / "locked"]
+    for passphrase, reason in (("", "is not set"), ("wrong", "is not the passphrase of this key")):
+        monkeypatch.setenv("CHAUTARI_KEY_PASSPHRASE", passphrase)
+        with pytest.raises(BadInput) as refused:
+            open_secrets_file(tmp_path / "secrets.age", identities)
+        assert "ecdsa: this type of key cannot decrypt secrets" in refused.value.message
+        assert reason in refused.value.message
+
+
+def test_private_key_or_passphrase_in_place_of_secrets_is_named(tmp_path: Path) -> None:
+    key_pair(tmp_path, "ana")
+    file = tmp_path / "secrets.age"
+    file.write_bytes((tmp_path / "ana").read_bytes())
+    with pytest.raises(BadInput, match="contains a private key instead") as refused:
+        open_secrets_file(file, [tmp_path / "ana"])
+    assert "replace it" in refused.value.fix
+    file.write_bytes(b"age-encryption.org/v1\n-> scrypt c2FsdA 18\nAAAA\n--- MAC\n")
+    with pytest.raises(BadInput, match="is encrypted with a passphrase"):
+        open_secrets_file(file, [tmp_path / "ana"])
 
 
 def test_keys_without_a_passphrase_ignore_it(

@@ -7,6 +7,7 @@ import errno
 import os
 import shlex
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -59,9 +60,71 @@ def read_toolkit_yaml(file: Path) -> Any:
     return yaml.load(file.read_bytes(), Loader=loader)
 
 
+_SPECIAL_FILES = (
+    (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
+)  # fmt: skip
+
+
+def read_regular_file(file: Path, max_bytes: int) -> bytes:
+    """Return at most `max_bytes` + 1 bytes of `file`, so that a caller sees what is too long.
+
+    Raises:
+        BadInput: when the file cannot be read, or is a pipe or a device. Reading those could wait
+            forever, or never end.
+    """
+    try:
+        refuse_special_file(file)
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            return stream.read(max_bytes + 1)
+    except OSError as error:
+        raise unusable_file_error(file, error) from None
+
+
+def refuse_special_file(file: Path) -> None:
+    """Make sure that `file` is a regular file or a folder, without opening it.
+
+    Raises:
+        BadInput: when it is a pipe, a socket or a device.
+        OSError: when there is no such file.
+    """
+    mode = file.stat().st_mode
+    for is_kind, name in _SPECIAL_FILES:
+        if is_kind(mode):
+            raise BadInput(
+                f"{file} is {name}, not a regular file",
+                fix="write the content to a regular file and use that; to see what is there now: "
+                f"ls -l {shlex.quote(str(file))}",
+            )
+
+
+def is_present(file: Path) -> bool:
+    """Return whether `file` exists, if only as a symbolic link that leads nowhere.
+
+    Such a link shows that a file is expected, so it must not count as a file that was never made.
+
+    Raises:
+        BadInput: when this account may not look into the folder.
+    """
+    try:
+        file.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise unusable_file_error(file, error) from None
+    return True
+
+
 def unusable_file_error(file: Path | str, error: OSError) -> BadInput:
     """Return what to tell a person whose machine does not let us use `file`."""
     path = Path(file)
+    if error.errno in (errno.ENOENT, errno.ELOOP) and _is_broken_link(path):
+        target = path.readlink()
+        return BadInput(
+            f"{path} is a symbolic link to {target}, which does not exist or leads back to the "
+            "link",
+            fix=f"restore {target}, or replace the link with the file itself",
+        )
     return BadInput(
         f"{path}: {error.strerror or error}", fix=fix_for_unusable_path(path, error.errno)
     )
@@ -196,6 +259,13 @@ def _chown_advice(shown: str) -> str:
 
 def _owner_uid(path: Path) -> int:
     return path.stat().st_uid
+
+
+def _is_broken_link(path: Path) -> bool:
+    try:
+        return path.is_symlink() and not path.exists()
+    except OSError:
+        return False
 
 
 def _exists_if_readable(path: Path) -> bool:

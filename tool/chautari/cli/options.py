@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from chautari.files import refuse_special_file
 from chautari.paths import inventories_root
 from chautari.region.locate import region_names
 
@@ -40,9 +42,21 @@ node_option: Decorator = click.option(
     metavar="NODE",
     help="Use only this node. You can repeat this option.",
 )
+
+
+class IdentityFile(click.Path):
+    """A file with an SSH key. Pipes and devices are refused: ssh and age would wait for them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, if there is a regular file."""
+        path = super().convert(value, param, ctx)
+        refuse_special_file(Path(os.fsdecode(path)))
+        return path
+
+
 identity_option: Decorator = click.option(
     "--identity", "identities", multiple=True, metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=IdentityFile(exists=True, dir_okay=False, path_type=Path),
     help="Use this SSH private key to log in to nodes and decrypt secrets. You can repeat this "
     "option. Default: ~/.ssh/id_ed25519 and ~/.ssh/id_rsa.",
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,16 +11,29 @@ from chautari.cli.options import RegionName, identity_option
 from chautari.cli.output import echo
 from chautari.deploy.inventory_export import output_folders, write_static_inventory
 from chautari.deploy.request import Request
+from chautari.errors import BadInput
 from chautari.paths import inventories_root
 from chautari.region.load import load_regions
 from chautari.region.locate import find_region_file
+
+
+class OutputFolder(click.Path):
+    """A folder to write to. An empty name, as from an unset variable, is not the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if not str(value).strip():
+            raise BadInput(
+                "the name of the output folder is empty", fix="write the name: -o /tmp/inventory"
+            )
+        return super().convert(value, param, ctx)
 
 
 @click.command("render")
 @click.argument("names", nargs=-1, required=True, type=RegionName(), metavar="NAME...")
 @click.option(
     "-o", "--output", required=True, metavar="DIR",
-    type=click.Path(file_okay=False, path_type=Path), help="Write the inventory to this folder.",
+    type=OutputFolder(file_okay=False, path_type=Path), help="Write the inventory to this folder.",
 )  # fmt: skip
 @click.option(
     "--no-secrets", is_flag=True, help="Leave out the secrets, so that no SSH key is needed."

@@ -11,6 +11,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
+from chautari.files import is_present
 from chautari.paths import inventories_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
@@ -25,6 +26,7 @@ from chautari.secrets.ensure import (
     save_encrypted,
 )
 from chautari.secrets.store import SecretStore
+from chautari.services.secret_spec import SecretSpec, hidden_character
 
 
 @click.group("secrets")
@@ -56,7 +58,26 @@ def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     opened = _open_secrets(loaded_region, known_endpoints(loaded_region), identities)
     if secret not in opened:
         raise _absent_secret_error(loaded_region, opened, secret)
-    click.echo(opened[secret])
+    value = opened[secret]
+    _refuse_malformed_secret(loaded_region, secret, value)
+    # As bytes: for text, click removes colours, and the locale may lack letters.
+    click.echo(value.encode(), nl=not value.endswith("\n"))
+
+
+def _refuse_malformed_secret(loaded_region: LoadedRegion, secret: str, value: str) -> None:
+    """Refuse to print what only a crafted secrets.age contains: others can encrypt to our keys.
+
+    Raises:
+        BadInput: when the value would control a terminal, or a service would not accept it.
+    """
+    for spec in specs.required_secrets(loaded_region.region):
+        if spec.name == secret:
+            spec.check(value, loaded_region.region.region)
+    if hidden := hidden_character(value):  # of a service that the region no longer has
+        raise BadInput(
+            f"the secret {secret} contains the hidden character U+{ord(hidden):04X}",
+            fix="restore secrets.age from git",
+        )
 
 
 def _absent_secret_error(loaded_region: LoadedRegion, opened: SecretStore, secret: str) -> BadInput:
@@ -67,7 +88,7 @@ def _absent_secret_error(loaded_region: LoadedRegion, opened: SecretStore, secre
         set_it = known[secret].user_supplied
         return BadInput(
             f"region {region} has no secret {secret} yet",
-            fix=f"deploy secrets set {region} {secret}"
+            fix=known[secret].set_command(region)
             if set_it
             else f"generate it: deploy region {region}",
         )
@@ -85,10 +106,12 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
     known_hosts but secrets.age is missing, the deploy stops.
     """
     loaded_region = _load_region(name)
-    if loaded_region.secrets_file.exists():
+    region = loaded_region.region
+    if is_present(loaded_region.secrets_file):
         raise BadInput(
             f"{loaded_region.secrets_file} already exists",
-            fix=f"to change a secret: deploy secrets set {name} SECRET",
+            fix=f"to generate the secrets that it lacks: deploy region {region.region}; to change "
+            f"one: deploy secrets set {region.region} SECRET",
         )
     endpoints = known_endpoints(loaded_region)
     extra = [key for keys in endpoints.operators.values() for key in keys]
@@ -98,6 +121,13 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
     )  # fmt: skip
     count = count_with_noun(len(made.names), "new secret")
     echo(f"{loaded_region.secrets_file} now contains {count}.", err=True)
+    for spec in specs.required_secrets(region):
+        if spec.user_supplied and spec.name not in made:
+            echo(
+                f"{spec.name} ({spec.meaning}) is still missing. Set it with: "
+                f"{spec.set_command(region.region)}",
+                err=True,
+            )
 
 
 @command.command("set")
@@ -113,11 +143,7 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
             f"the region does not need a secret called {secret!r}",
             fix=f"use one of: {', '.join(known)}",
         )
-    value = click.prompt(secret, hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
-    value = value.strip("\r\n")
-    if not value or not value.isprintable():
-        raise BadInput(f"{secret} must be one line of printable characters")
-    known[secret].check(value, loaded_region.region.region)
+    value = _read_new_value(known[secret], loaded_region.region.region)
     endpoints = known_endpoints(loaded_region)
     opened = _open_secrets(loaded_region, endpoints, identities)
     extra = [key for keys in endpoints.operators.values() for key in keys]
@@ -131,6 +157,29 @@ def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     echo(f"{secret} is set. The next deploy sends it to the nodes.", err=True)
 
 
+def _read_new_value(spec: SecretSpec, region: str) -> str:
+    """Return the value from standard input, or from a prompt on a terminal.
+
+    Raises:
+        BadInput: when the service would not accept it.
+    """
+    fix = f"enter the secret after the prompt, or pipe it: {spec.set_command(region)}"
+    if sys.stdin is None:
+        raise BadInput("standard input is closed, so no secret can be read", fix=fix)
+    if sys.stdin.isatty():
+        value = click.prompt(spec.name, hide_input=True)
+    else:
+        try:
+            value = sys.stdin.buffer.read(4 * store.MAX_VALUE_LENGTH).decode()
+        except UnicodeDecodeError:
+            raise BadInput(f"the new value of {spec.name} is not UTF-8 text", fix=fix) from None
+    value = value.replace("\r\n", "\n").strip("\r\n")
+    # A text of several lines, such as a key, is a file, and its last line ends as the others.
+    value += "\n" if "\n" in value else ""
+    spec.check_new(value, region)
+    return value
+
+
 def _load_region(name: str) -> LoadedRegion:
     return load_region(find_region_file(name, inventories_root()))
 
@@ -138,7 +187,7 @@ def _load_region(name: str) -> LoadedRegion:
 def _open_secrets(
     loaded_region: LoadedRegion, endpoints: Endpoints, identities: tuple[Path, ...]
 ) -> SecretStore:
-    if not loaded_region.secrets_file.exists():
+    if not is_present(loaded_region.secrets_file):
         refuse_lost_secrets(loaded_region)
         return SecretStore({}, ())
     return store.open_secrets_file(

@@ -9,7 +9,9 @@ from pathlib import Path
 from chautari.deploy.request import Request, open_and_complete_secrets
 from chautari.errors import BadInput
 from chautari.files import create_private_folder, write_atomically
+from chautari.paths import inventories_root
 from chautari.region.load import LoadedRegion
+from chautari.region.locate import REGION_FILE
 from chautari.render import inventory, variables
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.inventory import SECRET_FILE, SSHConnection
@@ -25,6 +27,7 @@ def output_folders(loaded_regions: Sequence[LoadedRegion], output: Path) -> list
         BadInput: when two regions have the same name, and would be written to one folder.
     """
     if len(loaded_regions) == 1:
+        _refuse_folder_of_a_region(output)
         return [output]
     [(name, times)] = Counter(item.region.region for item in loaded_regions).most_common(1)
     if times > 1:
@@ -32,7 +35,26 @@ def output_folders(loaded_regions: Sequence[LoadedRegion], output: Path) -> list
             f"two of these regions are called {name}, but each needs its own output folder",
             fix="list each region only once, or render them one by one, each with its own -o DIR",
         )
-    return [output / item.region.region for item in loaded_regions]
+    folders = [output / item.region.region for item in loaded_regions]
+    for folder in folders:
+        _refuse_folder_of_a_region(folder)
+    return folders
+
+
+def _refuse_folder_of_a_region(output: Path) -> None:
+    """Refuse to write secrets that are not encrypted next to files that belong in git.
+
+    Raises:
+        BadInput: when `output` is the folder of all regions, or is or lies in a region's folder.
+    """
+    folder = output.resolve()
+    if folder == inventories_root().resolve() or any(
+        (parent / REGION_FILE).exists() for parent in (folder, *folder.parents)
+    ):
+        raise BadInput(
+            f"the inventory would be written to {output}, which belongs to the files of a region",
+            fix="write it to a folder of its own, outside your git repository: -o /tmp/inventory",
+        )
 
 
 def write_static_inventory(request: Request, folder: Path, with_secrets: bool) -> list[Path]:

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chautari.errors import BadInput
+from chautari.files import is_present, read_regular_file
 from chautari.region.load import LoadedRegion
 from chautari.secrets import specs, store
 from chautari.secrets.store import SecretStore
+
+MAX_KNOWN_HOSTS_BYTES = 1_000_000
 
 
 def ensure_secrets(
@@ -24,7 +27,7 @@ def ensure_secrets(
 
     `supplied` are secrets that come from elsewhere (a sandbox's relay password). The file is
     written only when something changed, and never without `save`. With `replace_lost`, a missing
-    file is no error even if nodes were reached before.
+    file is no error even if nodes were reached before, and what an operator must set is left out.
 
     Raises:
         BadInput: when the file is lost or cannot be opened, or a secret that an operator must set
@@ -32,9 +35,10 @@ def ensure_secrets(
     """
     file = loaded_region.secrets_file
     recipients = recipients_of(loaded_region, extra_recipients)
-    if not file.exists() and not replace_lost:
+    there = is_present(file)
+    if not there and not replace_lost:
         refuse_lost_secrets(loaded_region)
-    opened = store.open_secrets_file(file, identities) if file.exists() else SecretStore({}, ())
+    opened = store.open_secrets_file(file, identities) if there else SecretStore({}, ())
     new = dict(supplied)
     for spec in specs.required_secrets(loaded_region.region):
         if spec.name in opened or spec.name in new:
@@ -42,9 +46,11 @@ def ensure_secrets(
             spec.check(value, loaded_region.region.region)
             continue
         if spec.user_supplied:
+            if replace_lost:
+                continue
             raise BadInput(
                 f"the secret {spec.name} ({spec.meaning}) is missing",
-                fix=f"deploy secrets set {loaded_region.region.region} {spec.name}",
+                fix=spec.set_command(loaded_region.region.region),
             )
         new[spec.name] = spec.make()
     changed = any(name not in opened or opened[name] != value for name, value in new.items())
@@ -64,7 +70,11 @@ def refuse_lost_secrets(loaded_region: LoadedRegion) -> None:
         BadInput: when host keys are pinned. All passwords would be new, and no old data opens.
     """
     pinned = loaded_region.known_hosts_file
-    if loaded_region.region.sandbox is None and pinned.is_file() and pinned.read_bytes().strip():
+    if (
+        loaded_region.region.sandbox is None
+        and is_present(pinned)
+        and read_regular_file(pinned, MAX_KNOWN_HOSTS_BYTES).strip()
+    ):
         name = loaded_region.region.region
         raise BadInput(
             f"{loaded_region.secrets_file} is missing, but {pinned} contains host keys of "
@@ -78,25 +88,28 @@ def refuse_lost_secrets(loaded_region: LoadedRegion) -> None:
 def save_encrypted(
     secrets: SecretStore, file: Path, recipients: Sequence[str], identities: Sequence[Path]
 ) -> None:
-    """Encrypt `secrets` into `file`, after one of `identities` opened it again.
+    """Encrypt `secrets` into `file`, after one of `identities` opened them again.
 
     Raises:
         BadInput: when none of `identities` is among the recipients.
     """
-    aside = file.with_name(f".{file.name}.new")
+    sealed = secrets.encrypt(file, recipients)
+    keys, unusable = store.read_private_keys(identities)
     try:
-        secrets.save(aside, recipients)
-        store.open_secrets_file(aside, identities)
-        aside.replace(file)
+        store.decrypt_secrets(file, sealed, keys, unusable)
     except BadInput:
         raise BadInput(
-            "none of your SSH keys is listed under operators, so you would not be able to decrypt "
-            "the secrets",
+            "; ".join(
+                [
+                    "none of your SSH keys is listed under operators, so you would not be able to "
+                    "decrypt the secrets",
+                    *unusable,
+                ]
+            ),
             fix="add the line from ~/.ssh/id_ed25519.pub under operators in region.yml, or specify "
             "your private key: --identity FILE",
         ) from None
-    finally:
-        aside.unlink(missing_ok=True)
+    store.write_encrypted_secrets(file, sealed)
 
 
 def recipients_of(loaded_region: LoadedRegion, extra: Sequence[str] = ()) -> tuple[str, ...]:

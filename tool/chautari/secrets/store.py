@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chautari.account import home_dir
 from chautari.errors import BadInput
-from chautari.files import unusable_file_error, write_atomically
+from chautari.files import read_regular_file, write_atomically
 
 MAX_BYTES = 1_000_000
 # The time to read a header grows with its square. This is enough for 300 keys of ed25519.
@@ -21,6 +22,23 @@ MAX_HEADER_BYTES = 32_768
 END_OF_HEADER = b"\n--- "
 NO_MATCHING_KEY = "No matching keys"  # age's words; pyrage has one class for all errors
 MAX_VALUE_LENGTH = 20_000
+MAX_KEY_BYTES = 100_000
+NO_PASSPHRASE = "this key has a passphrase, but CHAUTARI_KEY_PASSPHRASE is not set"
+WRONG_PASSPHRASE = "CHAUTARI_KEY_PASSPHRASE is not the passphrase of this key"
+UNSUPPORTED_TYPE = "this type of key cannot decrypt secrets; only ed25519 and RSA keys can"
+# What people store or specify in place of the file that is meant, by how it begins.
+_OTHER_KEYS = {
+    b"PuTTY-User-Key-File": "this is a key of PuTTY; export it as an OpenSSH key in PuTTYgen",
+    b"AGE-SECRET-KEY-": "this is a key of age, not an SSH key",
+    b"age-encryption.org/": "this is a file that age encrypted, not a key",
+    b"ssh-": "this is a public key; use the private key, the file without .pub",
+    b"ecdsa-": f"this is a public key, and {UNSUPPORTED_TYPE}",
+    b"sk-": f"this is a public key, and {UNSUPPORTED_TYPE}",
+    b"-----BEGIN EC ": UNSUPPORTED_TYPE,
+}
+_LEAKED_KEY = re.compile(
+    rb"\A\s*(-----BEGIN [A-Z ]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-)"
+)
 Identity = Any  # pyrage.ssh.Identity; pyrage is not typed
 
 
@@ -75,6 +93,10 @@ class SecretStore:
 
     def save(self, file: Path, recipients: Sequence[str]) -> None:
         """Encrypt to `recipients` (SSH public key lines) and replace `file` in one step."""
+        write_encrypted_secrets(file, self.encrypt(file, recipients))
+
+    def encrypt(self, file: Path, recipients: Sequence[str]) -> bytes:
+        """Return the content of `file`, encrypted to `recipients`."""
         if not recipients:
             raise BadInput(
                 f"{file} cannot be encrypted, because no SSH public key is listed under operators",
@@ -85,17 +107,22 @@ class SecretStore:
             pyrage.ssh.Recipient.from_str(_public_key_without_comment(line)) for line in recipients
         ]
         body = {"recipients": list(recipients), "secrets": self._values}
-        sealed = pyrage.encrypt(json.dumps(body, sort_keys=True).encode(), keys)
+        sealed: bytes = pyrage.encrypt(json.dumps(body, sort_keys=True).encode(), keys)
         if END_OF_HEADER not in sealed[:MAX_HEADER_BYTES]:
             raise BadInput(
                 f"{file} cannot be encrypted to so many SSH keys ({len(keys)})",
                 fix="remove keys under operators, or replace RSA keys with ed25519 keys",
             )
-        write_atomically(file, sealed, mode=0o600)
+        return sealed
 
 
 def _public_key_without_comment(line: str) -> str:
     return " ".join(line.split()[:2])
+
+
+def write_encrypted_secrets(file: Path, sealed: bytes) -> None:
+    """Replace `file` in one step. A link stays one: several copies of a region may share it."""
+    write_atomically(file.resolve(), sealed, mode=0o600)
 
 
 def open_secrets_file(file: Path, identities: Sequence[Path]) -> SecretStore:
@@ -104,22 +131,37 @@ def open_secrets_file(file: Path, identities: Sequence[Path]) -> SecretStore:
     Raises:
         BadInput: when the file is damaged, or none of the keys opens it.
     """
-    opened = [key for path in identities if (key := read_private_key(path)) is not None]
-    if not opened:
+    return decrypt_secrets(file, _read_encrypted_secrets(file), *read_private_keys(identities))
+
+
+def decrypt_secrets(
+    file: Path, sealed: bytes, keys: Mapping[Path, Identity], unusable: Sequence[str]
+) -> SecretStore:
+    """Return the secrets in `sealed`, the content of `file`.
+
+    Raises:
+        BadInput: when the content is damaged, or none of `keys` opens it. The message also says
+            why each of the other files is `unusable` as a key.
+    """
+    if not keys:
         raise BadInput(
             f"{file} cannot be decrypted, because no SSH private key could be read: "
-            + _paths_text(identities),
+            + ("; ".join(unusable) or "there is none in ~/.ssh"),
             fix="specify the private key that belongs to your public key under operators: "
             "--identity FILE; if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE",
         )
-    sealed = _read_encrypted_secrets(file)
     try:
-        body = pyrage.decrypt(sealed, opened)
+        body = pyrage.decrypt(sealed, list(keys.values()))
     except pyrage.DecryptError as error:
         if NO_MATCHING_KEY in str(error):
             raise BadInput(
-                f"{file} cannot be decrypted with {_paths_text(identities)}: it is encrypted to "
-                "other keys",
+                "; ".join(
+                    [
+                        f"{file} cannot be decrypted with {', '.join(map(str, keys))}: it is "
+                        "encrypted to other keys",
+                        *unusable,
+                    ]
+                ),
                 fix="specify another of your keys with --identity FILE, or ask another operator to "
                 "add your public key under operators and to deploy",
             ) from None
@@ -130,20 +172,27 @@ def open_secrets_file(file: Path, identities: Sequence[Path]) -> SecretStore:
 
 
 def _read_encrypted_secrets(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            sealed = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise unusable_file_error(file, error) from None
+    sealed = read_regular_file(file, MAX_BYTES)
+    restore = "restore the file from git"
     if len(sealed) > MAX_BYTES:
         raise BadInput(
             f"{file} is larger than {MAX_BYTES // 1_000_000} MB, so it is not a valid secrets.age",
-            fix="restore the file from git",
+            fix=restore,
         )
-    if END_OF_HEADER not in sealed[:MAX_HEADER_BYTES]:
+    if _LEAKED_KEY.match(sealed):
         raise BadInput(
-            f"{file} cannot be decrypted: its age header is missing or incomplete",
-            fix="restore the file from git",
+            f"{file} contains a private key instead of encrypted secrets",
+            fix=f"delete the key from this file and {restore}; if other people could read the key, "
+            "replace it",
+        )
+    header, end, _ = sealed[:MAX_HEADER_BYTES].partition(END_OF_HEADER)
+    if not end:
+        raise BadInput(
+            f"{file} cannot be decrypted: its age header is missing or incomplete", fix=restore
+        )
+    if b"\n-> scrypt " in header:
+        raise BadInput(
+            f"{file} is encrypted with a passphrase, but must be encrypted to SSH keys", fix=restore
         )
     return sealed
 
@@ -162,32 +211,53 @@ def _parse_decrypted_secrets(file: Path, body: bytes) -> SecretStore:
     return SecretStore(content.secrets, content.recipients)
 
 
-def read_private_key(path: Path) -> Identity | None:
-    """Return the private key in `path` for age, or None when it cannot be used.
+def read_private_keys(paths: Iterable[Path]) -> tuple[dict[Path, Identity], list[str]]:
+    """Return the private keys in `paths` for age, and why each of the other files is not one.
 
     A key with a passphrase is opened through `cryptography`, since age cannot; the passphrase
     comes from `CHAUTARI_KEY_PASSPHRASE`.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError:
-        return None
+    keys: dict[Path, Identity] = {}
+    unusable = []
+    for path in paths:
+        try:
+            keys[path] = _read_private_key(path)
+        except BadInput as error:
+            unusable.append(error.message)
+    return keys, unusable
+
+
+def _read_private_key(path: Path) -> Identity:
+    raw = read_regular_file(path, MAX_KEY_BYTES)
+    if len(raw) > MAX_KEY_BYTES:
+        raise BadInput(f"{path}: this is larger than {MAX_KEY_BYTES // 1000} kB, so not an SSH key")
     try:
         return pyrage.ssh.Identity.from_buffer(raw)
-    except (pyrage.IdentityError, ValueError):
-        return _unlock_ssh_key_with_env_passphrase(raw)
+    except (pyrage.IdentityError, ValueError) as error:
+        if "must be decrypted first" in str(error):
+            return _unlock_ssh_key_with_env_passphrase(path, raw)
+        raise BadInput(f"{path}: {_reason_against_key(raw, str(error))}") from None
 
 
-def _unlock_ssh_key_with_env_passphrase(raw: bytes) -> Identity | None:
+def _reason_against_key(raw: bytes, error: str) -> str:
+    for beginning, reason in _OTHER_KEYS.items():
+        if raw.lstrip().startswith(beginning):
+            return reason
+    if "unsupported key" in error:
+        return UNSUPPORTED_TYPE
+    return "this is not an SSH private key"
+
+
+def _unlock_ssh_key_with_env_passphrase(path: Path, raw: bytes) -> Identity:
     passphrase = os.environ.get("CHAUTARI_KEY_PASSPHRASE")
     if not passphrase:
-        return None
+        raise BadInput(f"{path}: {NO_PASSPHRASE}")
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
         return pyrage.ssh.Identity.from_buffer(_decrypt_ssh_key(raw, passphrase))
     except (pyrage.IdentityError, UnsupportedAlgorithm, ValueError, TypeError):
-        return None
+        raise BadInput(f"{path}: {WRONG_PASSPHRASE}") from None
 
 
 def _decrypt_ssh_key(raw: bytes, passphrase: str) -> bytes:
@@ -205,7 +275,3 @@ def default_private_keys() -> list[Path]:
     """Return the usual private keys of the person at this machine, those that exist."""
     folder = home_dir() / ".ssh"
     return [path for name in ("id_ed25519", "id_rsa") if (path := folder / name).is_file()]
-
-
-def _paths_text(paths: Sequence[Path]) -> str:
-    return ", ".join(map(str, paths)) or "(none found in ~/.ssh)"

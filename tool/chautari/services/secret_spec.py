@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from chautari.errors import BadInput
 
-ONE_LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,1000}"
+MAX_LINE = 1000
+# Postfix and other programs drop the spaces at the ends.
+ONE_LINE = rf"(?! )[^\n]{{1,{MAX_LINE}}}(?<! )"
 PRIVATE_KEY = (
     r"-----BEGIN (?P<kind>(RSA )?PRIVATE KEY)-----\n([A-Za-z0-9+/=]{1,76}\n){1,120}"
     r"-----END (?P=kind)-----\n?"
@@ -50,6 +52,24 @@ def generate_strong() -> str:
     return f"Aa1-{random.token_urlsafe(24)}"
 
 
+def is_rsa_key(text: str) -> bool:
+    """Return whether `text` is a private RSA key in PEM format that needs no passphrase."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    try:
+        key = serialization.load_pem_private_key(text.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return isinstance(key, rsa.RSAPrivateKey)
+
+
+def hidden_character(value: str) -> str | None:
+    """Return the first character of `value` that no screen shows; line ends may be part of it."""
+    return next((char for char in value if not char.isprintable() and char != "\n"), None)
+
+
 class SecretSpec(NamedTuple):
     """One secret that a region needs.
 
@@ -59,6 +79,8 @@ class SecretSpec(NamedTuple):
         also_for: further services whose nodes get it.
         pattern: regular expression that a value must match.
         form: what `pattern` describes, in words.
+        generator: the command that prints a new value in this form.
+        is_usable: whether a value in this form works; only new values are tried, since it is slow.
     """
 
     name: str
@@ -67,19 +89,56 @@ class SecretSpec(NamedTuple):
     make: Callable[[], str] = generate_secret
     also_for: tuple[str, ...] = ()
     pattern: str = ONE_LINE
-    form: str = "one line of 1 to 1,000 characters without control characters"
+    form: str = f"one line of 1 to {MAX_LINE:,} characters that does not begin or end with a space"
     user_supplied: bool = False
+    generator: str = "openssl rand -hex 24"
+    is_usable: Callable[[str], bool] | None = None
+
+    def set_command(self, region: str) -> str:
+        """Return the command that sets the secret of `region` to a new value."""
+        command = f"deploy secrets set {region} {self.name}"
+        return command if self.user_supplied else f"{self.generator} | {command}"
 
     def check(self, value: str, region: str) -> None:
-        """Refuse a `value` that the service does not accept; `region` is named in the fix.
+        """Refuse a stored `value` that the service does not accept; `region` is named in the fix.
 
         Raises:
             BadInput: with what to do instead; the value is not shown.
         """
-        if not re.fullmatch(self.pattern, value):
+        if reason := self._reason_against(value):
             raise BadInput(
-                f"the secret {self.name} ({self.meaning}) must be {self.form}; the current value "
-                f"has {len(value)} characters",
-                fix="restore secrets.age from git, or set a new value: openssl rand -hex 24 | "
-                f"deploy secrets set {region} {self.name}",
+                f"the secret {self.name} ({self.meaning}) must be {self.form}; the stored value "
+                f"{reason}",
+                fix=f"restore secrets.age from git, or set a new value: {self.set_command(region)}",
             )
+
+    def check_new(self, value: str, region: str) -> None:
+        """Refuse a new `value` that the service does not accept.
+
+        Raises:
+            BadInput: with what to do instead; the value is not shown.
+        """
+        reason = self._reason_against(value)
+        if reason is None and self.is_usable and not self.is_usable(value):
+            reason = "is not"
+        if reason:
+            advice = "enter the value that you were given" if self.user_supplied else "generate one"
+            raise BadInput(
+                f"the secret {self.name} ({self.meaning}) must be {self.form}; the new value "
+                f"{reason}",
+                fix=f"{advice}: {self.set_command(region)}",
+            )
+
+    def _reason_against(self, value: str) -> str | None:
+        """Return what is wrong with `value`, without showing it."""
+        if not value:
+            return "is empty"
+        if hidden := hidden_character(value):
+            return f"contains the hidden character U+{ord(hidden):04X}"
+        if re.fullmatch(self.pattern, value):
+            return None
+        if len(value.splitlines()) > 1 and "\n" not in self.pattern:
+            return "has several lines"
+        if value.strip() != value:
+            return "begins or ends with a space"
+        return f"has {len(value):,} character{'' if len(value) == 1 else 's'}"

@@ -15,6 +15,7 @@ SECRETS = (
         "greenlight",
         "initial password of Greenlight's first administrator",
         generate_strong,
+        generator='echo "Aa1-$(openssl rand -hex 24)"',
     ),
     SecretSpec(
         "greenlight_database_password",

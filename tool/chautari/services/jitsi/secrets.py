@@ -7,7 +7,7 @@ import functools
 import hashlib
 
 from chautari.errors import BadInput
-from chautari.services.secret_spec import PRIVATE_KEY, SecretSpec, generate_rsa_key
+from chautari.services.secret_spec import PRIVATE_KEY, SecretSpec, generate_rsa_key, is_rsa_key
 
 MEMBER_PREFIX = "jitsi_member_"
 _BRIDGES = ("jitsi-bridge",)
@@ -16,7 +16,8 @@ BRIDGE_PASSWORD = SecretSpec(
 )
 KEY = SecretSpec(
     "jitsi_key", "jitsi", "private key of Jitsi's XMPP server", generate_rsa_key, _BRIDGES,
-    pattern=PRIVATE_KEY, form="a private RSA key in PEM format",
+    pattern=PRIVATE_KEY, form="a private RSA key in PEM format without a passphrase",
+    generator="openssl genrsa 3072", is_usable=is_rsa_key,
 )  # fmt: skip
 SECRETS = (
     SecretSpec("jitsi_focus_password", "jitsi", "password of Jicofo's account on the XMPP server"),
@@ -57,7 +58,8 @@ def xmpp_certificate(key: str, name: str) -> str:
         private = None
     if not isinstance(private, rsa.RSAPrivateKey):
         raise BadInput(
-            f"the secret {KEY.name} ({KEY.meaning}) is damaged", fix="restore secrets.age from git"
+            f"the secret {KEY.name} ({KEY.meaning}) is not {KEY.form}",
+            fix="restore secrets.age from git, or set a new value: " + KEY.set_command("NAME"),
         )
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"auth.{name}"[:64])])
     names = [x509.DNSName(item) for item in (f"auth.{name}", name, f"guest.{name}")]
