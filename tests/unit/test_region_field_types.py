@@ -6,7 +6,15 @@ import base64
 
 import pytest
 
-from chautari.region.field_types import check_public_key
+from chautari.region import field_types
+from chautari.region.field_types import (
+    check_country,
+    check_email,
+    check_name,
+    check_public_key,
+    check_single_line,
+    check_url_port,
+)
 
 
 def ed25519_line(y: int) -> str:
@@ -27,3 +35,52 @@ def test_public_key_that_is_no_point_is_refused(y: int) -> None:
     """Nothing could be encrypted to it."""
     with pytest.raises(ValueError, match="damaged or incomplete"):
         check_public_key(ed25519_line(y))
+
+
+@pytest.mark.parametrize(
+    "value", ["ops@example.org", "a.b+c@example.org", "cloud-ops@example.org", "_x@a.b.example.org"]
+)
+def test_mail_address_is_accepted(value: str) -> None:
+    assert check_email(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["..@example.org", ".a@example.org", "a.@example.org", "a..b@example.org", "@example.org",
+     "-oQueue@example.org", "o'brien@example.org", "a@b@example.org", "a" * 65 + "@example.org"],
+)  # fmt: skip
+def test_mail_address_that_a_role_cannot_write_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="is not a mail address that Chautari accepts"):
+        check_email(value)
+
+
+@pytest.mark.parametrize("value", ["bog1-", "-bog1", "1bog", "a" * 32, "Bog", "b\u00e9"])
+def test_name_that_is_no_dns_label_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="is not a valid name"):
+        check_name(value)
+
+
+@pytest.mark.parametrize("value", ["ZZ", "UK", "co", "", "C", "COL"])
+def test_country_that_does_not_exist_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="is not a country code"):
+        check_country(value)
+
+
+def test_countries_are_those_of_iso_3166() -> None:
+    codes = field_types._countries()
+    assert len(codes) == 249 and {"CO", "NP", "GB", "NO", "IN"} <= codes
+    assert all(check_country(code) == code for code in codes)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999"])
+def test_port_of_a_url_exists(port: str) -> None:
+    for value in (f"https://ca.example.org:{port}/x", f"registry.example.org:{port}/a/b"):
+        with pytest.raises(ValueError, match=f"{port} is not a port"):
+            check_url_port(value)
+    assert check_url_port("https://ca.example.org:8443/a:99999")
+
+
+@pytest.mark.parametrize("value", ["\u3164", "\u2800", " ", "\ufe0f", "\u200b", ""])
+def test_text_that_nobody_sees_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match="one line of visible text"):
+        check_single_line(value)

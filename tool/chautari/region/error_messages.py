@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, get_args
+import re
+import unicodedata
+from collections.abc import Container, Iterator, Sequence
+from functools import cache
+from typing import Annotated, Any, Never, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -12,7 +15,7 @@ from pydantic_core import ErrorDetails
 from chautari.errors import FileProblem
 from chautari.region.model import Region
 from chautari.region.renamed_keys import find_renamed_key
-from chautari.region.yaml_reader import NO_BREAK_SPACES, Document, Path_
+from chautari.region.yaml_reader import NO_BREAK_SPACES, Document, Path_, parse_scalar
 
 _KINDS = {
     "string_type": "text",
@@ -26,22 +29,32 @@ _KINDS = {
     "tuple_type": "a list such as [a, b]",
     "list_type": "a list such as [a, b]",
 }
+# Words of YAML 1.1 included, which people still write.
+_TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+# Scripts with letters, and ranges with digits, that look like those of ASCII.
+_LOOK_ALIKES = ("CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "FULLWIDTH", "MATHEMATICAL")
+_NEEDS_QUOTES = re.compile(r"^$|^[-?:!&*|>'\"%@`#\s]|[\[\]{},\n\t]|: | #|[:\s]$")
 
 
 def to_file_problems(document: Document, error: ValidationError) -> list[FileProblem]:
     """Return one `FileProblem` for every error of `error`, placed in `document`."""
     found = [item for item in error.errors() if not _is_follow_up_error(item)]
+    missing = [str(item["loc"][-1]) for item in found if _is_missing_at_top(item)]
     return [
-        document.problem_at(error_path(item), _error_message(item) + _hidden_space_hint(item))
+        document.problem_at(
+            error_path(item), _with_character_hint(_error_message(document, item, missing), item)
+        )
         for item in found
     ]
 
 
 def nearest_word(word: str, known: Sequence[str]) -> str | None:
-    """Return the one of `known` that `word` was probably meant to be."""
+    """Return the one of `known` that `word` was probably meant to be, in any case."""
     import difflib  # only a mistake needs it
 
-    return next(iter(difflib.get_close_matches(word, known, n=1)), None)
+    by_lower_case = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), by_lower_case, n=1)
+    return by_lower_case[close[0]] if close else None
 
 
 def _is_follow_up_error(item: ErrorDetails) -> bool:
@@ -49,85 +62,176 @@ def _is_follow_up_error(item: ErrorDetails) -> bool:
     return item["type"] == "too_short" and bool(item["input"])
 
 
+def _is_missing_at_top(item: ErrorDetails) -> bool:
+    return item["type"] == "missing" and len(item["loc"]) == 1
+
+
 def error_path(item: ErrorDetails) -> Path_:
     """Return where the error stands; pydantic names a bad mapping key as (..., key, "[key]")."""
     return tuple(part for part in item["loc"] if part != "[key]")
 
 
-def _error_message(item: ErrorDetails) -> str:
-    kind, value, context = item["type"], item.get("input"), item.get("ctx", {})
+def _error_message(document: Document, item: ErrorDetails, missing: Sequence[str]) -> str:
+    kind, value, location = item["type"], item.get("input"), item["loc"]
+    context = item.get("ctx", {})
+    shown = _value_as_written(document, item)
     if kind == "extra_forbidden":
-        return _unknown_key_message(item["loc"])
+        return _unknown_key_message_at(document, item, missing)
     if kind == "missing":
-        return "is missing; " + _example_hint(item["loc"])
+        return "is missing; " + _example_hint(location)
     if kind == "value_error":
-        return str(context["error"]).replace(repr(value), _shown_value(value))
+        return str(context["error"]).replace(repr(value), shown)
     if kind == "literal_error":
-        return _unknown_value_message(value, context["expected"])
+        return f"{shown} is not a valid value; {_choice_hint(document, item)}"
+    if kind == "key_type":
+        return (
+            f"{shown} is not an SSH public key or a list of them; paste the line from "
+            f"~/.ssh/id_ed25519.pub, for example {location[-1]}: {_example_text(location)}"
+        )
     if kind in _KINDS:
-        return f"{_shown_value(value)} is not {_KINDS[kind]}{_type_hint(kind, value, item['loc'])}"
+        return f"{shown} is not {_KINDS[kind]}; {_type_hint(document, item)}"
     if kind in ("greater_than_equal", "less_than_equal"):
-        return f"{_shown_value(value)} is out of range; {_example_hint(item['loc'])}"
+        return f"{shown} is out of range; {_range_hint(location)}"
     if kind == "string_pattern_mismatch":
-        return f"{_shown_value(value)} has the wrong format; {_example_hint(item['loc'])}"
+        return f"{shown} has the wrong format; {_example_hint(location)}"
     if kind == "too_short":
-        return "is empty; " + _example_hint(item["loc"])
-    return f"{item['msg']}; {_example_hint(item['loc'])}"
+        return "is empty; " + _example_hint(location)
+    return f"{item['msg']}; {_example_hint(location)}"
 
 
-def _hidden_space_hint(item: ErrorDetails) -> str:
-    """Return a sentence about a no-break space in a refused value: it looks like a plain one."""
-    value = item.get("input")
-    for space in NO_BREAK_SPACES if isinstance(value, str) else "":
+def _with_character_hint(message: str, item: ErrorDetails) -> str:
+    """Return `message` with what looks like another character in the text that it refuses.
+
+    A no-break space looks like a plain one, and Cyrillic letters look like Latin ones.
+    """
+    is_key = item["type"] == "extra_forbidden"
+    value = item["loc"][-1] if is_key else item.get("input")
+    if not isinstance(value, str):
+        return message
+    start = " It" if message.endswith("?") else "; it"
+    for space in NO_BREAK_SPACES:
         if space in value:
-            return f"; it contains a no-break space (U+{ord(space):04X}); type a normal space"
-    return ""
+            return (
+                f"{message}{start} contains a no-break space (U+{ord(space):04X}); type a normal "
+                "space"
+            )
+    # Messages about free text do not show it: there, every letter is right.
+    if "ASCII" in message or not (is_key or repr(value) in message):
+        return message
+    for letter in value:
+        name = unicodedata.name(letter, "")
+        if name.startswith(_LOOK_ALIKES):
+            return (
+                f"{message}{start} contains {letter} (U+{ord(letter):04X}, {name.lower()}), which "
+                "only looks like an ASCII character; type the word again"
+            )
+    return message
 
 
-def _shown_value(value: Any) -> str:
+def _value_as_written(document: Document, item: ErrorDetails) -> str:
+    """Return the refused value as the file has it, shortened."""
+    value = item.get("input")
+    written = document.plain.get(item["loc"])
     if value is None:
-        return "an empty value"
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = repr(value)
+        return written or "an empty value"
+    text = repr(value) if isinstance(value, str) else written or as_flow_yaml(value)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _type_hint(kind: str, value: Any, location: Sequence[str | int]) -> str:
+def _type_hint(document: Document, item: ErrorDetails) -> str:
     """Return how to write a value of the right type: only advice that `validate` accepts."""
-    if kind == "string_type" and isinstance(value, bool | int | float):
-        quoted = _shown_value(value)
-        accepted = _field_accepts_value(location, quoted)
-        return f"; put it in quotes: '{quoted}'" if accepted else f"; {_example_hint(location)}"
-    # Longer ones Python does not convert, and no field takes them.
-    digits = isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdecimal()
-    if kind not in ("int_type", "int_parsing"):
-        return ""
-    if digits and _field_accepts_value(location, int(value)):
-        return f"; write {int(value)} without quotes"
-    return f"; {_example_hint(location)}"
+    value, location = item.get("input"), item["loc"]
+    written = document.plain.get(location)
+    for other in _values_of_other_types(value, written):
+        if not _accepts_value(location, other):
+            continue
+        text = as_flow_yaml(other)
+        if isinstance(other, str) and not isinstance(value, list):
+            return f"put it in quotes: {text}"
+        if isinstance(value, str) and written is None and not isinstance(other, list):
+            return f"write {text} without quotes"
+        return f"write {_as_line(location, text)}"
+    return _example_hint(location) + (", or delete this key" if _may_be_absent(item) else "")
 
 
-def _field_accepts_value(location: Sequence[str | int], value: object) -> bool:
-    """Return whether the field at `location` takes `value`."""
-    field = _field_at(location)
-    if field is None:
-        return False
+def _values_of_other_types(value: Any, written: str | None) -> Iterator[Any]:
+    """Yield what a person may have meant by a value of the wrong type."""
+    if isinstance(value, bool | int | float):
+        yield written or as_flow_yaml(value)
+    elif isinstance(value, str):
+        if value.lower() in _TRUTH:
+            yield _TRUTH[value.lower()]
+        # Longer numbers Python does not convert, and no field takes them.
+        if len(value) < 20 and value.isascii() and value.isdecimal():
+            yield int(value)
+        yield [value]
+    elif isinstance(value, list) and len(value) == 1:
+        yield value[0]
+
+
+def _may_be_absent(item: ErrorDetails) -> bool:
+    field = _field_at(item["loc"])
+    return item.get("input") is None and field is not None and not field.is_required()
+
+
+def _accepts_value(location: Sequence[str | int], value: object) -> bool:
+    """Return whether a region may have `value` at `location`."""
     try:
-        TypeAdapter(field.rebuild_annotation()).validate_python(value)
+        _validator_at(tuple(location)).validate_python(value)
     except ValidationError:
         return False
     return True
 
 
-def _unknown_value_message(value: Any, expected: str) -> str:
-    choices = expected.replace("'", "").replace(" or ", ", ")
-    close = nearest_word(str(value), choices.split(", "))
-    hint = f"did you mean {close}?" if close else f"choose one of: {choices}"
-    return f"{_shown_value(value)} is not a valid value; {hint}"
+@cache
+def _validator_at(location: Path_) -> TypeAdapter[Any]:
+    """Return what checks a value at `location`; it takes long to build."""
+    annotation: Any = _type_at(location) or Never
+    return TypeAdapter(annotation)
 
 
-def _unknown_key_message(location: Sequence[str | int]) -> str:
+def _range_hint(location: Sequence[str | int]) -> str:
+    """Return the limits of the number at `location`."""
+    field = _field_at(location)
+    limits = {
+        name: getattr(part, name)
+        for part in (field.metadata if field else ())
+        for name in ("ge", "le")
+        if hasattr(part, name)
+    }
+    if limits.keys() != {"ge", "le"}:
+        return _example_hint(location)
+    return f"write a number from {limits['ge']} to {limits['le']}"
+
+
+def _choice_hint(document: Document, item: ErrorDetails) -> str:
+    """Return which of the fixed values was probably meant; never the one that stands there."""
+    choices = re.findall("'([^']*)'", item.get("ctx", {})["expected"])
+    value = item.get("input")
+    written = document.plain.get(item["loc"])
+    if not isinstance(value, str):
+        if written in choices:
+            return f"put it in quotes: {as_flow_yaml(written)}"
+    elif close := nearest_word(value, choices):
+        return f"did you mean {as_flow_yaml(close)}?"
+    return f"choose one of: {', '.join(map(as_flow_yaml, choices))}"
+
+
+def unknown_key_message(key: str, names: Sequence[str], present: Container[str] = ()) -> str:
+    """Return what to tell about a key that is not one of `names`.
+
+    A name in `present` is never proposed: it would appear twice.
+    """
+    if close := nearest_word(key, [name for name in names if name not in present]):
+        return f"unknown key; did you mean {close}?"
+    if close := nearest_word(key, names):
+        return f"unknown key; delete it, because {close} is already set"
+    return f"unknown key; valid keys here: {', '.join(names)}"
+
+
+def _unknown_key_message_at(document: Document, item: ErrorDetails, missing: Sequence[str]) -> str:
+    """Return which key was meant: one of the missing ones, if only such a one takes the value."""
+    location = item["loc"]
     if renamed := find_renamed_key(location):
         return (
             f"Chautari {renamed.release} renamed this key to {renamed.new}; write {renamed.new} "
@@ -136,54 +240,98 @@ def _unknown_key_message(location: Sequence[str | int]) -> str:
     *parents, key = location
     model = _model_at(parents)
     names = [field.alias or name for name, field in model.model_fields.items()] if model else []
-    close = nearest_word(str(key), names)
-    if close:
-        return f"unknown key; did you mean {close}?"
-    return f"unknown key; valid keys here: {', '.join(names)}"
+    present = [name for name in names if (*parents, name) in document.marks]
+    close = nearest_word(str(key), [name for name in names if name not in present])
+    fits = [name for name in missing if not parents and _accepts_value((name,), item["input"])]
+    if fits and (close is None or close not in missing):
+        return f"unknown key; did you mean {fits[0]}?"
+    return unknown_key_message(str(key), names, present)
 
 
-def _example_hint(location: Iterable[str | int]) -> str:
-    field = _field_at(location)
-    if field is not None and field.examples:
-        *_, key = location
-        return f"write, for example, {key}: {_as_flow_yaml(field.examples[0])}"
-    return "see docs/reference/region.md"
+def _example_hint(location: Sequence[str | int]) -> str:
+    text = _example_text(location)
+    return (
+        f"write, for example, {_as_line(location, text)}"
+        if text
+        else "see docs/reference/region.md"
+    )
 
 
-def _field_at(location: Iterable[str | int]) -> FieldInfo | None:
+def _as_line(location: Sequence[str | int], text: str) -> str:
+    """Return a value as it stands in the file, after its key or as an item of a list."""
+    key = location[-1] if location else 0
+    return text if isinstance(key, int) else f"{key}: {text}"
+
+
+def _example_text(location: Sequence[str | int]) -> str:
+    """Return an example of the value at `location`, out of the example of the nearest field."""
+    for length in range(len(location), 0, -1):
+        field = _field_at(location[:length])
+        if field is None or not field.examples:
+            continue
+        example = field.examples[0]
+        for part in location[length:]:
+            if isinstance(example, dict) and example:
+                example = example.get(part, next(iter(example.values())))
+            elif isinstance(example, list) and example:
+                example = example[0]
+        return as_flow_yaml(example)
+    return ""
+
+
+def _field_at(location: Sequence[str | int]) -> FieldInfo | None:
     """Return the field of the model that `location` names; None for an item of a list."""
+    if not location:
+        return None
     *parents, key = location
     model = _model_at(parents)
     fields = model.model_fields.items() if model else ()
-    return next((field for name, field in fields if key in (name, field.alias)), None)
+    return next((field for name, field in fields if key == (field.alias or name)), None)
 
 
-def _as_flow_yaml(value: Any) -> str:
+def as_flow_yaml(value: Any) -> str:
+    """Return `value` as one line of YAML that Chautari reads as the same value."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_as_flow_yaml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_as_flow_yaml, value)) + "]"
-    return str(value)
+        return "{" + ", ".join(f"{key}: {as_flow_yaml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(as_flow_yaml, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = str(value)
+    if isinstance(value, str) and (parse_scalar(text) != text or _NEEDS_QUOTES.search(text)):
+        return "'" + text.replace("'", "''") + "'"
+    return text
 
 
-def _model_at(location: Iterable[str | int]) -> type[BaseModel] | None:
-    """Return the model that describes the mapping at `location`, walking from `Region`."""
-    model: Any = Region
-    for part in location:
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            model = _inner_type(model)  # one key of a dict[Name, Model]
-            continue
-        fields = {field.alias or name: field for name, field in model.model_fields.items()}
-        model = fields[str(part)].annotation if str(part) in fields else None
-        if model is not None and _is_optional(model):
-            model = _inner_type(model)
+def _model_at(location: Sequence[str | int]) -> type[BaseModel] | None:
+    """Return the model that describes the mapping at `location`."""
+    model = _without_annotations(_type_at(location))
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+def _type_at(location: Sequence[str | int]) -> Any:
+    """Return the type of the value at `location`, walking from `Region`; None if unknown."""
+    found: Any = Region
+    for part in location:
+        plain = _without_annotations(found)
+        if isinstance(plain, type) and issubclass(plain, BaseModel):
+            fields = {field.alias or name: field for name, field in plain.model_fields.items()}
+            found = fields[str(part)].rebuild_annotation() if str(part) in fields else None
+        elif get_origin(plain) is dict:
+            found = get_args(plain)[1]
+        elif get_origin(plain) in (tuple, list):
+            found = get_args(plain)[0]
+        else:
+            return None
+    return found
+
+
+def _without_annotations(annotation: Any) -> Any:
+    """Return the type inside of `Annotated` and of `… | None`."""
+    while get_origin(annotation) is Annotated or _is_optional(annotation):
+        annotation = next(part for part in get_args(annotation) if part is not type(None))
+    return annotation
 
 
 def _is_optional(annotation: Any) -> bool:
     return type(None) in get_args(annotation)
-
-
-def _inner_type(annotation: Any) -> Any:
-    inner = [part for part in get_args(annotation) if part is not type(None)]
-    return inner[-1] if inner else None

@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import re
+import unicodedata
 import zoneinfo
 from collections.abc import Callable
 from functools import cache
@@ -18,14 +19,19 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
+from pydantic.json_schema import WithJsonSchema
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}(?<!-)")
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-_EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,64}@(?P<domain>[^@\s]+)")
+# RFC 5322 allows more before the @, which would break the syntax of files that roles write.
+_EMAIL_WORD = r"[A-Za-z0-9_+-]+"
+_EMAIL = re.compile(rf"(?![-+])(?=.{{1,64}}@){_EMAIL_WORD}(\.{_EMAIL_WORD})*@(?P<domain>[^@\s]+)")
 _SIZE = re.compile(r"[1-9][0-9]{0,5} ?(MB|GB|TB)")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
-_MARKUP = re.compile(r"[<>\\{}\n]")
+_MARKUP = re.compile(r"[<>\\{}]")
+# Letters by category that no font shows: fillers of Hangul and the empty pattern of Braille.
+_INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 CURLY_QUOTES = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f")
 LONGEST_TEXT = 500
 # RFC 5737: never routed, so a mistake in a sandbox reaches no stranger's machine.
@@ -36,6 +42,7 @@ _NO_MACHINE = tuple(map(IPv4Network, ("0.0.0.0/8", "240.0.0.0/4")))
 KEY_TYPES = ("ssh-ed25519", "ssh-rsa")
 RSA_BITS = 2048
 HOST_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
+_OTHER_COUNTRY_CODES = {"UK": "GB", "EL": "GR"}  # of the European Union
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
@@ -43,8 +50,8 @@ def check_name(value: str) -> str:
     """Return `value` when it can name a node, an operator or a region."""
     if not _NAME.fullmatch(value):
         raise ValueError(
-            f"{value!r} is not a valid name; use up to 31 lower-case letters, digits and "
-            "dashes, starting with a letter"
+            f"{value!r} is not a valid name; use up to 31 lower-case letters (a-z), digits and "
+            "dashes, starting with a letter and ending with a letter or digit"
         )
     return value
 
@@ -61,13 +68,22 @@ def check_dns_label(value: str) -> str:
 
 def check_single_line(value: str) -> str:
     """Return `value` when it is one line of plain text."""
-    if not value.strip() or len(value) > LONGEST_TEXT:
-        raise ValueError(f"write one line of text with 1 to {LONGEST_TEXT} characters")
+    if not any(map(_is_visible, value)) or len(value) > LONGEST_TEXT:
+        raise ValueError(f"write one line of visible text with 1 to {LONGEST_TEXT} characters")
+    if "\n" in value:
+        raise ValueError(
+            "the text contains a line break; write it in one line, or after >- in lines that are "
+            "not empty"
+        )
     if found := _MARKUP.search(value):
         raise ValueError(
             f"{found[0]!r} would be interpreted as markup; write plain text, and links as https://…"
         )
     return value
+
+
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LNPS" and character not in _INVISIBLE
 
 
 def check_domain(value: str) -> str:
@@ -96,7 +112,16 @@ def check_email(value: str) -> str:
     """Return `value` when it is a plain mail address."""
     match = _EMAIL.fullmatch(value)
     if not match:
-        raise ValueError(f"{value!r} is not a valid mail address; use the form ops@example.org")
+        name, at, domain = value.partition("@")
+        detail = (
+            "; before the @, write letters, digits, _, +, - and single dots; begin with a letter"
+            if name and at and "@" not in domain
+            else ""
+        )
+        raise ValueError(
+            f"{value!r} is not a mail address that Chautari accepts; use the form "
+            f"ops@example.org{detail}"
+        )
     check_domain(match["domain"].lower())
     return value
 
@@ -160,12 +185,13 @@ def _is_timezone(value: str) -> bool:
     Where the system has no database the whole of Python's own is asked.
     """
     found = any(_is_time_zone_file(Path(folder), value.split("/")) for folder in zoneinfo.TZPATH)
-    return found or value in zoneinfo.available_timezones()
+    return found or value in zoneinfo.available_timezones() - {"Factory"}
 
 
 def _is_time_zone_file(folder: Path, parts: list[str]) -> bool:
     # Copies of the database with other rules lie in there too, under names that are no zones.
-    if parts[0] in ("posix", "right", "posixrules"):
+    # "Factory" means that nobody has set a zone yet.
+    if parts[0] in ("posix", "right", "posixrules", "Factory"):
         return False
     for part in parts:
         # Asked of the listing, so that letters count where the file system takes any case.
@@ -178,6 +204,29 @@ def _is_time_zone_file(folder: Path, parts: list[str]) -> bool:
         return file.read(4) == b"TZif"
 
 
+@cache
+def _countries() -> frozenset[str]:
+    """Return the codes of ISO 3166-1, as the time zone database lists them (2025b)."""
+    return frozenset(Path(__file__).with_name("countries.txt").read_text().split())
+
+
+def check_country(value: str) -> str:
+    """Return `value` when ISO 3166-1 assigns this code to a country."""
+    if value not in _countries():
+        near = _OTHER_COUNTRY_CODES.get(value.upper(), value.upper())
+        hint = near if near in _countries() else "a code such as CO"
+        raise ValueError(f"{value!r} is not a country code of ISO 3166-1; write {hint}")
+    return value
+
+
+def check_url_port(value: str) -> str:
+    """Return the URL or image name `value` when its port, if any, exists."""
+    port = re.search(r"^(?:https://)?[^/]*:([0-9]+)(?:/|$)", value)
+    if port and not 1 <= int(port[1]) <= 65535:
+        raise ValueError(f"{port[1]} is not a port; write a number from 1 to 65535")
+    return value
+
+
 def check_language(value: str) -> str:
     """Return `value` when it is a language code such as es or pt_BR."""
     if not _LANGUAGE.fullmatch(value):
@@ -188,14 +237,17 @@ def check_language(value: str) -> str:
 def check_storage_size(value: str) -> str:
     """Return an amount of storage, such as `5 GB`, with one space before its unit."""
     if not _SIZE.fullmatch(value):
-        raise ValueError(f"{value!r} is not an amount of storage; use the form 5 GB")
+        raise ValueError(
+            f"{value!r} is not an amount of storage; write a whole number from 1 to 999999 and MB, "
+            "GB or TB, such as 5 GB"
+        )
     return f"{value[:-2].strip()} {value[-2:]}"
 
 
 def check_version(value: str) -> str:
     """Return `value` when it is a version of three numbers."""
     if not _VERSION.fullmatch(value):
-        raise ValueError(f"{value!r} is not a version; write three numbers in quotes: '35.0.1'")
+        raise ValueError(f"{value!r} is not a version; write three numbers, such as 35.0.1")
     return value
 
 
@@ -359,4 +411,7 @@ ImageVersion = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}$")]
 PublicKey = Annotated[str, AfterValidator(check_public_key)]
 HostKey = Annotated[str, AfterValidator(to_host_key_fingerprint)]
 Port = Annotated[int, Field(ge=1, le=65535, strict=True)]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Country = Annotated[
+    str, AfterValidator(check_country), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{2}$"})
+]
+URL = Annotated[str, AfterValidator(check_url_port)]

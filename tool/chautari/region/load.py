@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from chautari.errors import FileProblem, InvalidRegion
 from chautari.region import error_messages, rules, yaml_reader
-from chautari.region.field_types import ImageVersion
+from chautari.region.field_types import URL, ImageVersion
 from chautari.region.locate import (
     KNOWN_HOSTS_FILE,
     LOCK_FILE,
@@ -61,8 +61,8 @@ class _Pin(BaseModel):
     """An archive by its address, or a container image by its name, held by its checksum."""
 
     model_config = ConfigDict(extra="forbid", defer_build=True)
-    url: str | None = Field(default=None, pattern=r"^https://[^\s{}]+\.(zip|tar\.(bz2|gz|xz))$")
-    image: str | None = Field(default=None, pattern=r"^[a-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9._-]+)+$")
+    url: URL | None = Field(default=None, pattern=r"^https://[^\s{}]+\.(zip|tar\.(bz2|gz|xz))$")
+    image: URL | None = Field(default=None, pattern=r"^[a-z0-9.-]+(:[0-9]{1,5})?(/[a-z0-9._-]+)+$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
@@ -91,6 +91,8 @@ def _pin_problem(document: yaml_reader.Document, item: ErrorDetails) -> FileProb
     path = error_messages.error_path(item)
     if item["type"] == "value_error":
         message = str(item["ctx"]["error"])
+    elif item["type"] == "extra_forbidden":
+        message = error_messages.unknown_key_message(str(path[-1]), list(_Pin.model_fields))
     else:
         message = PIN_FIELDS.get(str(item["loc"][-1]) if path else "", PIN_FORM)
     return document.problem_at(path, message)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 from pydantic.json_schema import WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from chautari.region.base import StrictModel
 from chautari.region.field_types import (
+    URL,
     Address,
     Country,
     Domain,
@@ -43,6 +45,8 @@ Ubuntu = Literal["ubuntu-22.04", "ubuntu-24.04"]
 
 
 def _as_list(value: Any) -> Any:
+    if not isinstance(value, str | list | tuple):
+        raise PydanticCustomError("key_type", "no key")
     return [value] if isinstance(value, str) else value
 
 
@@ -154,7 +158,7 @@ class Mail(StrictModel):
 class Acme(StrictModel):
     """The certificate authority."""
 
-    directory: str = Field(
+    directory: URL = Field(
         default="https://acme-v02.api.letsencrypt.org/directory",
         pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/-]*)?$",
         description="URL of the certificate authority's ACME directory (RFC 8555).",

@@ -42,10 +42,34 @@ _CONTROL = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e"
     r"\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-_JOINERS = "\u200c\u200d"
-# Letters and signs of Arabic, Syriac, the scripts of India, Sinhala, Tibetan, Burmese and Khmer.
-_JOINED_LETTERS = re.compile(
-    r"[\u0600-\u07bf\u0860-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u17ff\ua8e0-\ua8ff]{2}"
+# Which hidden characters a script needs, and what stands before or after them (The Unicode Standard
+# 16, sections 9.2, 12.1, 16.4, 23.2, 23.3; UTS 51 for emoji). Without them, words are misspelt.
+_NEEDED: tuple[tuple[str, re.Pattern[str]], ...] = (
+    # Joiners after a letter or sign of Arabic, Syriac, the scripts of India, Sinhala, Tibetan,
+    # Burmese or Khmer (also at a word's end), or between another word and a letter of Arabic.
+    (
+        "\u200c\u200d",
+        re.compile(
+            r"[\u0600-\u07bf\u0860-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u17ff\ua8e0-\ua8ff]\0"
+            r"|\w\0[\u0600-\u07bf\u0860-\u08ff]"
+        ),
+    ),
+    # The joiner within one emoji.
+    (
+        "\u200d",
+        re.compile(
+            r"[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]\0[\u2190-\u2bff\U0001f000-\U0001faff]"
+        ),
+    ),
+    # The end of a word in Thai, Lao, Burmese and Khmer, which have no blanks between words.
+    ("\u200b", re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]\0")),
+    # Marks of direction after or before a letter of Hebrew or Arabic, or the punctuation beside it.
+    (
+        "\u061c\u200e\u200f",
+        re.compile(
+            r"[\u0590-\u07bf\u0860-\u08ff][^\w\n]?\0|\0[^\w\n]?[\u0590-\u07bf\u0860-\u08ff]"
+        ),
+    ),
 )
 _CONFLICT = re.compile(r"(<{7}|>{7}) ")
 # Each part ends before the next one can begin, so that a line of blanks takes no time.
@@ -61,6 +85,7 @@ class Document:
     file: Path
     data: Any = None
     marks: dict[Path_, Mark] = field(default_factory=dict)
+    plain: dict[Path_, str] = field(default_factory=dict)  # scalars without quotes, as written
     problems: list[FileProblem] = field(default_factory=list)
 
     def problem_at(self, path: Path_, message: str) -> FileProblem:
@@ -93,7 +118,8 @@ class _Reader:
         if self.nodes > MAX_NODES:
             raise self.fatal_problem(
                 event,
-                f"the file has more than {MAX_NODES} values; split the region into smaller regions",
+                f"the file has more than {MAX_NODES} values, which is the limit; remove values "
+                "that are not needed, or split the region into smaller regions",
             )
         if len(path) > MAX_DEPTH:
             raise self.fatal_problem(
@@ -116,6 +142,8 @@ class _Reader:
             return self.read_mapping(path)
         if isinstance(event, yaml.SequenceStartEvent):
             return self.read_sequence(path)
+        if event.style is None or event.style == "":
+            self.document.plain[path] = event.value
         return self.read_scalar(event)
 
     def read_scalar(self, event: Any) -> Any:
@@ -235,15 +263,11 @@ def _editing_mistakes(shown: Path, text: str) -> Iterator[FileProblem]:
 
 
 def _find_hidden_character(text: str) -> tuple[int, str] | None:
-    """Return where the first hidden character stands, and the character.
-
-    U+200C and U+200D belong between two letters or signs of scripts that join them: without them
-    Nepali, Bengali and Persian are misspelt (The Unicode Standard 16, section 23.2).
-    """
+    """Return where the first hidden character stands that no script needs, and the character."""
     for found in _CONTROL.finditer(text):
         start = found.start()
-        around = text[max(start - 1, 0) : start] + text[start + 1 : start + 2]
-        if not (found[0] in _JOINERS and _JOINED_LETTERS.fullmatch(around)):
+        around = f"{text[max(start - 2, 0) : start]}\0{text[start + 1 : start + 3]}"
+        if not any(found[0] in known and form.search(around) for known, form in _NEEDED):
             return start, found[0]
     return None
 
@@ -264,7 +288,10 @@ def _read_text(file: Path, shown: Path) -> str:
             [FileProblem(shown, line, 1, "", "the file is not in UTF-8; save it as UTF-8")]
         ) from None
     if len(raw) > MAX_BYTES:
-        message = f"the file is larger than {MAX_BYTES // 1000} kB, which is the limit"
+        message = (
+            f"the file is larger than {MAX_BYTES // 1000} kB, which is the limit; remove what does "
+            "not belong in it"
+        )
         raise InvalidRegion([FileProblem(shown, 1, 1, "", message)])
     return text.removeprefix("\ufeff")
 

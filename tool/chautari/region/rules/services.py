@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chautari.region.model import Region
-from chautari.region.rule import Finding, Pins, Rule, field_path
+from chautari.region.rule import Finding, Pins, Rule, field_path, service_path
+from chautari.region.yaml_reader import Path_
 from chautari.services.registry import SERVICES
+
+LONGEST_LABEL = 63
+LONGEST_NAME = 253
 
 
 def check_settings_have_a_node(region: Region, _: Pins) -> Iterator[Finding]:
@@ -70,6 +74,29 @@ def check_public_names_are_unique(region: Region, _: Pins) -> Iterator[Finding]:
         seen[label] = name
 
 
+def check_public_names_fit_into_dns(region: Region, _: Pins) -> Iterator[Finding]:
+    """DNS limits one label to 63 characters and a whole name to 253 (RFC 1035)."""
+    for node in region.nodes:
+        names: dict[Path_, str] = {("nodes", node): region.fqdn(node)}
+        for name in region.public_services_on(node):
+            names[service_path(region, name, node)] = region.public_name(name, node)
+        for path, name in names.items():
+            label = name.partition(".")[0]
+            if len(label) > LONGEST_LABEL:
+                yield (
+                    path,
+                    f"the DNS name would begin with the label {label}, which has {len(label)} of "
+                    f"at most {LONGEST_LABEL} characters; shorten the node's name or the service's "
+                    "`host`",
+                )
+            elif len(name) > LONGEST_NAME:
+                yield (
+                    path,
+                    f"the DNS name would have {len(name)} of at most {LONGEST_NAME} characters; "
+                    "shorten the region's `domain`",
+                )
+
+
 def check_services_can_send_mail(region: Region, _: Pins) -> Iterator[Finding]:
     """Accounts and password resets need mail; without a relay mail would be lost silently."""
     senders = {name for name, service in SERVICES.items() if service.sends_mail}
@@ -105,6 +132,7 @@ RULES: tuple[Rule, ...] = (
     check_each_service_on_one_node,
     check_nodes_support_their_services,
     check_public_names_are_unique,
+    check_public_names_fit_into_dns,
     check_services_can_send_mail,
     check_images_are_pinned,
 )

@@ -49,7 +49,8 @@ def _address_warning(address: IPv4Address | IPv6Address) -> str:
         example = address in _DOCUMENTATION6
     if example:
         return "is reserved for examples, so no machine has this address; write the real address"
-    if address.is_private:
+    # Carrier-grade NAT (100.64.0.0/10) is neither private nor global.
+    if not address.is_global:
         return (
             "is a private address, so users, mail and the certificate authority cannot reach it "
             "from the internet; write the public address, unless the node serves only the local "

@@ -54,10 +54,12 @@ def check_rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
         version = selected or releases.newest_for_os(region.nodes[node].os).version
         app = releases.rooms_app_release(version, pins)
         if not app.sha256:
+            other = releases.newest_with_rooms_app(region.nodes[node].os).version
             yield (
                 service_path(region, releases.NAME, node),
                 f"no checksum is known for {app.name} {app.version}, which Nextcloud {version} "
-                f"needs for rooms; use Nextcloud 34, or download {app.url} over two different "
+                f"needs for rooms; for a new Nextcloud, write services: {{nextcloud: {{version: "
+                f"{other}}}}}, or download {app.url} over two different "
                 f"internet connections and compare the files; then pin the app in artifacts.lock: "
                 f"{app.name}: {{{app.version}: {{url: …, sha256: …}}}}",
             )

@@ -115,6 +115,12 @@ def rooms_app_release(version: str, pins: Pins) -> Artifact:
     return APPS.get(major_version(version), {}).get(ROOMS_APP, _ROOMS_UNPINNED)
 
 
+def newest_with_rooms_app(os: str) -> Artifact:
+    """Return the newest pinned Nextcloud for `os` whose app bbb has a known checksum."""
+    fit = (release for release in RELEASES if supports_os(release.version, os))
+    return next(release for release in fit if rooms_app_release(release.version, {}).sha256)
+
+
 def major_version(version: str) -> int:
     """Return the first number of `version`."""
     return int(version.split(".", 1)[0])
