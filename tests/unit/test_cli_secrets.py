@@ -204,7 +204,10 @@ def test_jitsi_key_can_be_replaced_as_its_fix_says(
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    for wrong in ("a" * 48, elliptic.decode(), PEM.format("AAAA")):
+    short = subprocess.run(
+        ["openssl", "genrsa", "1024"], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    for wrong in ("a" * 48, elliptic.decode(), short, PEM.format("AAAA")):
         type_in(monkeypatch, wrong)
         assert main.run(argv) == 2
     fix = capsys.readouterr().err.splitlines()[-1]

@@ -33,7 +33,7 @@ def region(folder: Path, text: str = TEXT) -> Region:
 
 
 def test_steps_name_machines_records_and_folders_of_the_region(tmp_path: Path) -> None:
-    found = move_steps(region(tmp_path), "cal2", "4.0")
+    found = move_steps(region(tmp_path), "cal2", "4.0", tmp_path / "my regions" / "known_hosts")
     lines = [line for step in found for line in step.commands]
     assert "rooms.andes.example.org  A  203.0.113.13" in lines
     assert "rooms.andes.example.org  AAAA  2001:db8::13" in lines
@@ -48,7 +48,13 @@ def test_steps_name_machines_records_and_folders_of_the_region(tmp_path: Path) -
 
 
 def test_new_server_is_deployed_before_the_old_one_is_removed(tmp_path: Path) -> None:
-    lines = [line for step in move_steps(region(tmp_path), "cal2", "4.0") for line in step.commands]
+    lines = [
+        line
+        for step in move_steps(
+            region(tmp_path), "cal2", "4.0", tmp_path / "my regions" / "known_hosts"
+        )
+        for line in step.commands
+    ]
     order = [
         "deploy prepare andes --node cal2", "deploy region andes --node cal2",
         "deploy region andes", "deploy region andes --node cal1 --purge",
@@ -67,7 +73,7 @@ def test_new_server_is_deployed_before_the_old_one_is_removed(tmp_path: Path) ->
 )
 def test_unsuitable_machine_is_refused(to: str, release: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=message):
-        move_steps(region(tmp_path), to, release)
+        move_steps(region(tmp_path), to, release, tmp_path / "my regions" / "known_hosts")
 
 
 def test_region_without_the_service_has_nothing_to_move(tmp_path: Path) -> None:
@@ -75,7 +81,7 @@ def test_region_without_the_service_has_nothing_to_move(tmp_path: Path) -> None:
         "  bigbluebutton: {{host: rooms, rooms: none}}\n", ""
     )
     with pytest.raises(BadInput, match="no node in the region runs"):
-        move_steps(region(tmp_path, text), "cal2", "4.0")
+        move_steps(region(tmp_path, text), "cal2", "4.0", tmp_path / "my regions" / "known_hosts")
 
 
 def test_command_prints_the_steps_and_gives_them_as_json(
@@ -108,7 +114,7 @@ services:
 
 def test_pool_accepts_a_new_server_without_a_move(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="form a pool"):
-        move_steps(region(tmp_path, POOL), "cal2", "4.0")
+        move_steps(region(tmp_path, POOL), "cal2", "4.0", tmp_path / "my regions" / "known_hosts")
 
 
 def test_key_between_the_servers_is_restricted_and_deleted(tmp_path: Path) -> None:
@@ -122,15 +128,21 @@ def test_key_between_the_servers_is_restricted_and_deleted(tmp_path: Path) -> No
         'export HOME="$HOMES/$1"; cd "$HOME"; exec sh -c "$2"\n'
     )
     fake.chmod(0o755)
-    (tmp_path / "inventories" / "andes").mkdir(parents=True)
-    (tmp_path / "inventories" / "andes" / "known_hosts").write_text(
+    (tmp_path / "my regions").mkdir()
+    (tmp_path / "my regions" / "known_hosts").write_text(
         "[203.0.113.13]:2222 ssh-ed25519 AAAA\n203.0.113.12 ssh-ed25519 BBBB\n"
     )
     authorized = home / "op@203.0.113.13" / ".ssh" / "authorized_keys"
     authorized.write_text("ssh-ed25519 AAAA ana@laptop\n")
 
     def run(title: str) -> None:
-        [step] = [one for one in move_steps(region(tmp_path), "cal2", "4.0") if one.title == title]
+        [step] = [
+            one
+            for one in move_steps(
+                region(tmp_path), "cal2", "4.0", tmp_path / "my regions" / "known_hosts"
+            )
+            if one.title == title
+        ]
         for command in step.commands:
             subprocess.run(
                 ["bash", "-ec", command], check=True, cwd=tmp_path,

@@ -42,6 +42,11 @@ def test_value_that_is_no_host_key_is_refused(value: str) -> None:
         to_host_key_fingerprint(value)
 
 
+def test_private_host_key_is_named() -> None:
+    with pytest.raises(ValueError, match="this is a private key, which must never leave the node"):
+        to_host_key_fingerprint("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n")
+
+
 def test_pins_belong_to_an_address_and_a_port() -> None:
     text = "a.example.org,203.0.113.1 ssh-rsa AAAA\n[203.0.113.1]:2222 ssh-rsa BBBB c\n# x\n|1|h\n"
     assert [pin.fingerprint for pin in find_known_hosts_lines(text, "203.0.113.1", 22)] == [

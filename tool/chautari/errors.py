@@ -56,13 +56,19 @@ class FileProblem(NamedTuple):
         return place + (f"{self.where}: {self.message}" if self.where else self.message)
 
 
+MAX_SHOWN_PROBLEMS = 100
+
+
 class InvalidRegion(BadInput):
     """All errors in a region's files, in the order of their lines."""
 
     def __init__(self, problems: Sequence[FileProblem]) -> None:
         """Sort `problems` and format each as one line."""
         self.problems = tuple(sorted(set(problems)))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        lines = [str(problem) for problem in self.problems[:MAX_SHOWN_PROBLEMS]]
+        if rest := len(self.problems) - len(lines):
+            lines.append(f"There are {rest:,} more errors. Fix these first.")
+        super().__init__("\n".join(lines))
 
     def as_object(self) -> dict[str, object]:
         """Return every problem with its place in its file."""

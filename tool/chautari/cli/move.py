@@ -44,7 +44,8 @@ def command(name: str, service: str, to: str, release: str | None, as_json: bool
             f"{service} has no release line {release!r}",
             fix=f"choose one of: {', '.join(move.releases)}",
         )
-    found = move.steps(load_region(find_region_file(name, inventories_root())).region, to, release)
+    loaded_region = load_region(find_region_file(name, inventories_root()))
+    found = move.steps(loaded_region.region, to, release, loaded_region.known_hosts_file)
     if as_json:
         objects = [step.as_object() for step in found]
         print_json({"region": name, "service": service, "to": to, "steps": objects})

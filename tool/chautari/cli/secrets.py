@@ -103,7 +103,8 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
     """Generate all secrets for a region that has none. The next deploy of the region uses them.
 
     A deploy does this automatically, with one exception: if the region's nodes are already in
-    known_hosts but secrets.age is missing, the deploy stops.
+    known_hosts but secrets.age is missing, the deploy stops. Passwords that other people gave
+    you, such as the mail relay's, are not generated. Set them with deploy secrets set.
     """
     loaded_region = _load_region(name)
     region = loaded_region.region

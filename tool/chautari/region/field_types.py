@@ -369,6 +369,11 @@ def to_host_key_fingerprint(value: str) -> str:
     """Return the fingerprint of a host key, which is given as a key or as its fingerprint."""
     if _FINGERPRINT.fullmatch(value):
         return value
+    if "PRIVATE KEY" in value:
+        raise ValueError(
+            "this is a private key, which must never leave the node; write the fingerprint "
+            "(SHA256:…) here, and if other people could read this file, replace the node's key"
+        )
     kind, _, rest = value.strip().partition(" ")
     blob = rest.split(" ")[0]
     fields = _split_key_blob(blob)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chautari.region.base import StrictModel
@@ -113,11 +114,11 @@ class MoveStep(NamedTuple):
 class MoveProcedure(NamedTuple):
     """How a service moves to another node: release lines to choose from, newest last, and steps.
 
-    `steps` takes the region, the new node and the release line.
+    `steps` takes the region, the new node, the release line and the region's file of host keys.
     """
 
     releases: tuple[str, ...]
-    steps: Callable[[Region, str, str], list[MoveStep]]
+    steps: Callable[[Region, str, str, Path], list[MoveStep]]
 
 
 @dataclass(frozen=True)

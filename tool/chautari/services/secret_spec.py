@@ -10,6 +10,7 @@ from typing import NamedTuple
 from chautari.errors import BadInput
 
 MAX_LINE = 1000
+MIN_RSA_BITS = 2048
 # Postfix and other programs drop the spaces at the ends.
 ONE_LINE = rf"(?! )[^\n]{{1,{MAX_LINE}}}(?<! )"
 PRIVATE_KEY = (
@@ -53,7 +54,7 @@ def generate_strong() -> str:
 
 
 def is_rsa_key(text: str) -> bool:
-    """Return whether `text` is a private RSA key in PEM format that needs no passphrase."""
+    """Return whether `text` is a private RSA key of 2048 bits or more, without a passphrase."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -62,7 +63,7 @@ def is_rsa_key(text: str) -> bool:
         key = serialization.load_pem_private_key(text.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return False
-    return isinstance(key, rsa.RSAPrivateKey)
+    return isinstance(key, rsa.RSAPrivateKey) and key.key_size >= MIN_RSA_BITS
 
 
 def hidden_character(value: str) -> str | None:

@@ -7,6 +7,7 @@ which asks for a new server and names the folders to copy.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from chautari.errors import BadInput
@@ -16,6 +17,8 @@ from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.settings import BigBlueButton
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from chautari.region.model import Region
 
 # What holds recordings, by upstream's manual, section "Transfer existing recordings".
@@ -28,7 +31,7 @@ FOLDERS = (
 )
 
 
-def move_steps(region: Region, to: str, release: str) -> list[MoveStep]:
+def move_steps(region: Region, to: str, release: str, known_hosts: Path) -> list[MoveStep]:
     """Return what moves BigBlueButton to the node `to`, which will run the line `release`.
 
     Raises:
@@ -43,7 +46,7 @@ def move_steps(region: Region, to: str, release: str) -> list[MoveStep]:
         )
     name = region.fqdn(region.settings_of(BigBlueButton).host)
     return [
-        *_steps_before(region, source, to, name),
+        *_steps_before(region, source, to, name, known_hosts),
         *_switch_steps(region, source, to, name, release),
     ]
 
@@ -78,7 +81,9 @@ def _node_to_move_from(region: Region, to: str) -> str:
     return nodes_running[0]
 
 
-def _steps_before(region: Region, source: str, to: str, name: str) -> list[MoveStep]:
+def _steps_before(
+    region: Region, source: str, to: str, name: str, known_hosts: Path
+) -> list[MoveStep]:
     return [
         MoveStep(
             "Prepare the new machine",
@@ -96,7 +101,7 @@ def _steps_before(region: Region, source: str, to: str, name: str) -> list[MoveS
             "Let the old server log in to the new one",
             "The old server gets a key that is used only for this copy. Your own key and your SSH "
             "agent stay on this machine.",
-            _commands_to_let_old_server_connect(region, source, to),
+            _commands_to_let_old_server_connect(region, source, to, known_hosts),
         ),
         MoveStep(
             "Copy the recordings for the first time",
@@ -193,7 +198,9 @@ def _root_ssh(region: Region, node: str, command: str) -> str:
     return f"ssh {_ssh_destination(region, node)} '{root}{command}'"
 
 
-def _commands_to_let_old_server_connect(region: Region, source: str, to: str) -> tuple[str, ...]:
+def _commands_to_let_old_server_connect(
+    region: Region, source: str, to: str, known_hosts: Path
+) -> tuple[str, ...]:
     """Return the commands that let the old server, and no other machine, reach the new one."""
     old, new = (f"ssh {_ssh_destination(region, node)}" for node in (source, to))
     address = region.nodes[to].address
@@ -202,8 +209,7 @@ def _commands_to_let_old_server_connect(region: Region, source: str, to: str) ->
         f"{old} 'ssh-keygen -q -t ed25519 -N \"\" -C {MOVE_KEY} -f ~/.ssh/{MOVE_KEY}'",
         f"{old} 'cat ~/.ssh/{MOVE_KEY}.pub' | "
         f"{new} 'sed \"s/^/{restriction} /\" >> ~/.ssh/authorized_keys'",
-        f"grep -F '{address}' inventories/{region.region}/known_hosts | "
-        f"{old} 'cat >> ~/.ssh/known_hosts'",
+        f"grep -F '{address}' {shlex.quote(str(known_hosts))} | {old} 'cat >> ~/.ssh/known_hosts'",
     )
 
 

@@ -16,7 +16,8 @@ BRIDGE_PASSWORD = SecretSpec(
 )
 KEY = SecretSpec(
     "jitsi_key", "jitsi", "private key of Jitsi's XMPP server", generate_rsa_key, _BRIDGES,
-    pattern=PRIVATE_KEY, form="a private RSA key in PEM format without a passphrase",
+    pattern=PRIVATE_KEY,
+    form="a private RSA key of at least 2048 bits in PEM format, without a passphrase",
     generator="openssl genrsa 3072", is_usable=is_rsa_key,
 )  # fmt: skip
 SECRETS = (

@@ -1,0 +1,13 @@
+"""Errors that are expected: what a person reads."""
+
+from pathlib import Path
+
+from chautari.errors import FileProblem, InvalidRegion
+
+
+def test_thousands_of_errors_are_shown_in_part() -> None:
+    problems = [FileProblem(Path("region.yml"), line, 1, "", "wrong") for line in range(1, 5001)]
+    error = InvalidRegion(problems)
+    assert len(error.message.splitlines()) == 101
+    assert error.message.endswith("There are 4,900 more errors. Fix these first.")
+    assert len(error.problems) == 5000
