@@ -159,6 +159,7 @@ def test_validate_prints_every_problem_as_json(capsys: pytest.CaptureFixture[str
         "file": str(file), "line": 6, "column": 33, "where": "nodes.bog1.os",
         "message": "'fedora-42' is not a valid value; "
         "choose one of: debian-12, debian-13, ubuntu-22.04, ubuntu-24.04",
+        "fix": "",
     }  # fmt: skip
     assert "andes: valid" in captured.err
 

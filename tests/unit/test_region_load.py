@@ -192,7 +192,7 @@ def test_no_break_space_in_a_value_is_named(tmp_path: Path) -> None:
 
 
 def test_unreadable_file_is_named_with_a_command(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRegion, match=f"Is a directory; check this path: ls -ld {tmp_path}"):
+    with pytest.raises(InvalidRegion, match=f"it is a folder, not .*: ls -ldL {tmp_path}"):
         load_region(tmp_path)
 
 

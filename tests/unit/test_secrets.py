@@ -394,5 +394,5 @@ def test_crafted_content_is_refused_without_showing_it(name: str, tmp_path: Path
 def test_secrets_file_that_is_a_folder_is_refused(tmp_path: Path) -> None:
     found = region(tmp_path)
     found.secrets_file.mkdir()
-    with pytest.raises(BadInput, match=r"secrets\.age: Is a directory"):
+    with pytest.raises(BadInput, match=r"secrets\.age is a folder, not"):
         ensure_secrets(found, [tmp_path / "ana"], RELAY)

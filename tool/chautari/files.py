@@ -1,4 +1,4 @@
-"""Writes files atomically, reads the toolkit's own, and explains why a file cannot be used."""
+"""Read files with limits, write them atomically, and explain why one cannot be used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from chautari.errors import BadInput
+from chautari.errors import BadInput, ChautariError
 
 _NO_SUDO = "run the command without sudo; it calls sudo itself for the steps that need root"
 
@@ -26,6 +26,88 @@ ENVIRONMENT_ERRORS = frozenset(
 )  # fmt: skip
 
 
+_KINDS = {
+    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+}  # fmt: skip
+
+
+class UnusableFile(BadInput):
+    """A file of the user or of this machine that cannot be read or written.
+
+    Attributes:
+        reason: what is wrong with it, without its name.
+    """
+
+    def __init__(self, file: Path | str, reason: str, fix: str) -> None:
+        """Put the file's name before the reason."""
+        space = " " if reason.startswith("is ") else ": "
+        super().__init__(f"{file}{space}{reason}", fix=fix)
+        self.reason = reason
+
+
+def is_present(file: Path) -> bool:
+    """Return whether `file` exists, if only as a symbolic link that leads nowhere.
+
+    Such a link shows that a file is expected, so it must not count as a file that was never made.
+
+    Raises:
+        UnusableFile: when this account may not look into the folder.
+    """
+    try:
+        file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unusable_file_error(file, error) from None
+    return True
+
+
+def read_regular_file(file: Path, max_bytes: int) -> bytes:
+    """Return at most `max_bytes` + 1 bytes of `file`, so that a caller sees what is too long.
+
+    Raises:
+        UnusableFile: when the file cannot be read, or is a pipe or a device. Reading those could
+            wait forever, or never end.
+    """
+    try:
+        refuse_special_file(file)
+        # If it becomes a pipe at this moment, opening it must not wait for a writer.
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as stream:
+            return stream.read(max_bytes + 1)
+    except OSError as error:
+        raise unusable_file_error(file, error) from None
+
+
+def read_optional_file(file: Path, max_bytes: int) -> bytes:
+    """Return at most `max_bytes` + 1 bytes of `file`; none if there is no such file.
+
+    Raises:
+        UnusableFile: when there is something that cannot be read, such as a link to nothing.
+    """
+    return read_regular_file(file, max_bytes) if is_present(file) else b""
+
+
+def refuse_special_file(file: Path) -> None:
+    """Make sure that `file` is a regular file, without opening it.
+
+    Raises:
+        UnusableFile: when there is something else, such as a pipe, or nothing.
+    """
+    try:
+        kind = stat.S_IFMT(file.stat().st_mode)
+    except OSError as error:
+        raise unusable_file_error(file, error) from None
+    if kind != stat.S_IFREG:
+        raise UnusableFile(
+            file,
+            f"is {_KINDS.get(kind, 'something else')}, not a regular file",
+            "write the content to a regular file and use that; to see what is there now: "
+            f"ls -ldL {shlex.quote(str(file))}",
+        )
+
+
 def write_atomically(
     file: Path, content: bytes | str, mode: int = 0o644, durable: bool = True
 ) -> None:
@@ -35,8 +117,9 @@ def write_atomically(
     """
     raw = content.encode() if isinstance(content, str) else content
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    temporary = ""
     try:
+        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
         with os.fdopen(handle, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
             stream.write(raw)
@@ -44,8 +127,12 @@ def write_atomically(
                 stream.flush()
                 os.fsync(stream.fileno())
         Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            # An error of a write has no name of a file, and the other errors name a temporary one.
+            raise OSError(error.errno, error.strerror, str(file)) from None
         raise
 
 
@@ -60,74 +147,62 @@ def read_toolkit_yaml(file: Path) -> Any:
     return yaml.load(file.read_bytes(), Loader=loader)
 
 
-_SPECIAL_FILES = (
-    (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
-)  # fmt: skip
-
-
-def read_regular_file(file: Path, max_bytes: int) -> bytes:
-    """Return at most `max_bytes` + 1 bytes of `file`, so that a caller sees what is too long.
-
-    Raises:
-        BadInput: when the file cannot be read, or is a pipe or a device. Reading those could wait
-            forever, or never end.
-    """
-    try:
-        refuse_special_file(file)
-        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
-            return stream.read(max_bytes + 1)
-    except OSError as error:
-        raise unusable_file_error(file, error) from None
-
-
-def refuse_special_file(file: Path) -> None:
-    """Make sure that `file` is a regular file or a folder, without opening it.
-
-    Raises:
-        BadInput: when it is a pipe, a socket or a device.
-        OSError: when there is no such file.
-    """
-    mode = file.stat().st_mode
-    for is_kind, name in _SPECIAL_FILES:
-        if is_kind(mode):
-            raise BadInput(
-                f"{file} is {name}, not a regular file",
-                fix="write the content to a regular file and use that; to see what is there now: "
-                f"ls -l {shlex.quote(str(file))}",
-            )
-
-
-def is_present(file: Path) -> bool:
-    """Return whether `file` exists, if only as a symbolic link that leads nowhere.
-
-    Such a link shows that a file is expected, so it must not count as a file that was never made.
-
-    Raises:
-        BadInput: when this account may not look into the folder.
-    """
-    try:
-        file.lstat()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise unusable_file_error(file, error) from None
-    return True
-
-
-def unusable_file_error(file: Path | str, error: OSError) -> BadInput:
+def unusable_file_error(file: Path | str, error: OSError) -> UnusableFile:
     """Return what to tell a person whose machine does not let us use `file`."""
     path = Path(file)
     if error.errno in (errno.ENOENT, errno.ELOOP) and _is_broken_link(path):
         target = path.readlink()
-        return BadInput(
-            f"{path} is a symbolic link to {target}, which does not exist or leads back to the "
-            "link",
-            fix=f"restore {target}, or replace the link with the file itself",
+        return UnusableFile(
+            path,
+            f"is a symbolic link to {target}, which does not exist or leads back to the link",
+            f"restore {target}, or replace the link with the file itself",
         )
-    return BadInput(
-        f"{path}: {error.strerror or error}", fix=fix_for_unusable_path(path, error.errno)
+    return UnusableFile(
+        path, error.strerror or str(error), fix_for_unusable_path(path, error.errno)
     )
+
+
+def expected_error(error: Exception) -> ChautariError | None:
+    """Return the error to show in place of one that this machine caused; None for our bugs."""
+    if isinstance(error, ChautariError):
+        return error
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in ENVIRONMENT_ERRORS:
+        if isinstance(error.filename, str | Path):
+            return unusable_file_error(error.filename, error)
+        return BadInput(
+            f"this machine does not take the output or a temporary file: {error.strerror}",
+            fix="free some space (to see how much is used: df -h), or send the output elsewhere",
+        )
+    if error.errno == errno.ENOENT and not _working_folder_exists():
+        return BadInput(
+            "the current folder does not exist any more", fix="change to a folder that exists: cd"
+        )
+    return None
+
+
+def _working_folder_exists() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def temporary_root() -> str:
+    """Return the folder for temporary files.
+
+    Raises:
+        BadInput: when no such folder can be written.
+    """
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise BadInput(
+            f"there is no folder for temporary files: {error.strerror}",
+            fix="name a folder that your account can write, with free space: export TMPDIR=FOLDER",
+        ) from None
 
 
 def create_writable_folders(folders: Iterable[Path]) -> None:

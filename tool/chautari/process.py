@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import shlex
@@ -15,6 +16,8 @@ from typing import IO, NamedTuple
 
 from chautari.errors import RunFailed
 
+# The packages of programs that have another name than their package.
+PACKAGES = {"ssh": "openssh-client", "ip": "iproute2"}
 MASK = "********"
 LAST_WORDS = 2  # seconds in which what a process said before it was ended is read
 MAX_OUTPUT = 16 << 20  # bytes that a process may print to one pipe; ours print far less
@@ -50,6 +53,24 @@ class ProcessError(RunFailed):
             ending = "printed too much output" if flooded else "did not finish in time"
         said = (stderr.strip() or stdout.strip())[-2000:]
         super().__init__(f"`{command}` {ending}" + (f": {said}" if said else ""))
+
+
+class ProgramError(ProcessError):
+    """A program could not be started, mostly because it is not installed."""
+
+    exit_code = 2
+
+    def __init__(self, command: str, program: str, error: OSError) -> None:
+        """Name the program, and the command that installs it."""
+        super().__init__(command, 127, "", f"{program}: {error.strerror}")
+        self.message = f"`{program}` cannot be started: {error.strerror}"
+        package = PACKAGES.get(program, program)
+        self.fix = (
+            f"install it: sudo apt-get install -y {package}; if it is installed, add its folder to "
+            "PATH"
+        )
+        if error.errno != errno.ENOENT:
+            self.fix = f"check the program: ls -lL $(command -v {program})"
 
 
 def mask_secrets(text: str, secrets: Iterable[str]) -> str:
@@ -145,7 +166,7 @@ def _start_and_feed(
             pass_fds=pass_fds, start_new_session=start_new_session,
         )  # fmt: skip
     except OSError as refused:
-        raise ProcessError(command, 127, "", f"{argv[0]}: {refused.strerror}") from None
+        raise ProgramError(command, argv[0], refused) from None
     try:
         content = stdin if isinstance(stdin, bytes) else stdin()
     except BaseException:

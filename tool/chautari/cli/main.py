@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
-import os
 import sys
 import tempfile
 import traceback
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 from chautari import __version__, process
 from chautari.cli.json_output import print_json
-from chautari.cli.output import echo
-from chautari.errors import ChautariError
-from chautari.files import ENVIRONMENT_ERRORS, unusable_file_error
+from chautari.cli.output import discard_output, echo
+from chautari.errors import BadInput, ChautariError
+from chautari.files import expected_error
 
 BUG = 3
 INTERRUPTED = 130
+INTERRUPTION = "Interrupted. Runs that have started on a node continue there."
 # Modules stay until the end. To look for garbage among them after every 700 new objects, as Python
 # does, takes a tenth of a command's start.
 OBJECTS_BEFORE_GARBAGE_IS_SOUGHT = 300_000
@@ -88,43 +89,90 @@ def run(arguments: list[str] | None = None) -> int:
     """Run `deploy` and return its exit code."""
     try:
         result: Any = deploy.main(arguments, prog_name="deploy", standalone_mode=False)
-    except ChautariError as error:
-        return _report_error(error, arguments)
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _report_usage_error(error, arguments)
     except (KeyboardInterrupt, click.Abort):
-        echo("\nInterrupted. Runs that have started on a node continue there.", err=True)
-        return INTERRUPTED
+        return _report_error(_Interrupted(INTERRUPTION), arguments, f"\n{INTERRUPTION}")
     except BrokenPipeError:
         # The reader of the output has exited (deploy … | head), so no message would arrive.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output(sys.stdout)
         return 1
-    except OSError as error:
-        if error.errno not in ENVIRONMENT_ERRORS or not isinstance(error.filename, str):
-            return _report_bug()
-        return _report_error(unusable_file_error(error.filename, error), arguments)
-    except Exception:
-        return _report_bug()
+    except Exception as error:
+        return _report_error(expected_error(error) or _log_bug(error), arguments)
     return result if isinstance(result, int) else 0
 
 
-def _report_error(error: ChautariError, arguments: list[str] | None) -> int:
-    """Show an expected error; with `--json` also as one JSON object, as every result."""
-    echo(str(error), err=True)
-    if "--json" in (sys.argv[1:] if arguments is None else arguments):
-        print_json({"ok": False, "error": error.as_object()})
+def _report_usage_error(error: click.ClickException, arguments: list[str] | None) -> int:
+    """Show a mistake in the command line as click does, with the usage of the command."""
+    said = error.format_message()
+    message, _, fix = said.partition(" Fix: ")
+    context: click.Context | None = getattr(error, "ctx", None)
+    help_command = f"{context.command_path if context else 'deploy'} --help"
+    usage = BadInput(message, fix=fix or f"see the options and arguments: {help_command}")
+    text = f"Error: {said}"
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        text = said
+    elif context:
+        text = f"{context.get_usage()}\nTry '{help_command}' for help.\n\n{text}"
+    return _report_error(usage, arguments, text)
+
+
+def _report_error(error: ChautariError, arguments: list[str] | None, text: str = "") -> int:
+    """Show an error as `text`; with `--json` also as one JSON object, as every result."""
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    full = _discard_unwritten_output()
+    try:
+        echo(text or str(error), err=True)
+    except OSError:
+        full.append(sys.stderr)
+    with contextlib.suppress(OSError):
+        if sys.stderr in full and not as_json:
+            echo(text or str(error))
+    if as_json:
+        with contextlib.suppress(OSError):
+            print_json({"ok": False, "error": error.as_object()})
+    _discard_unwritten_output()
     return error.exit_code
 
 
-def _report_bug() -> int:
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="chautari-bug-", suffix=".log", delete=False
-    ) as log:
-        log.write(f"deploy {__version__}\nPython {sys.version}\n{traceback.format_exc()}")
-    last = traceback.format_exc().strip().splitlines()[-1]
-    echo(f"This is a bug in Chautari: {last}", err=True)
-    echo(f"  Fix: report it with the file {log.name}", err=True)
-    return BUG
+def _discard_unwritten_output() -> list[TextIO]:
+    """Drop what the outputs do not take, so that exiting does not fail; return these outputs."""
+    full = []
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            discard_output(stream)
+            full.append(stream)
+    return full
+
+
+class _Interrupted(ChautariError):
+    """Ctrl-C in the terminal, or the end of the input at a prompt."""
+
+    exit_code = INTERRUPTED
+
+
+class _Bug(ChautariError):
+    """An error that Chautari does not expect."""
+
+    exit_code = BUG
+
+
+def _log_bug(error: Exception) -> ChautariError:
+    """Write what a developer needs to a log, and return what to tell the person."""
+    trace = "".join(traceback.format_exception(error))
+    content = f"deploy {__version__}\nPython {sys.version}\n{trace}"
+    last = trace.strip().splitlines()[-1]
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="chautari-bug-", suffix=".log", delete=False
+        ) as log:
+            log.write(content)
+    except OSError:
+        return _Bug(f"{content}This is a bug in Chautari: {last}", fix="report it with these lines")
+    return _Bug(f"This is a bug in Chautari: {last}", fix=f"report it with the file {log.name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ class RegionName(click.ParamType[str]):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Offer the regions there are."""
-        return [
-            CompletionItem(n) for n in region_names(inventories_root()) if n.startswith(incomplete)
-        ]
+        with suppress(OSError):
+            names = region_names(inventories_root())
+            return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return []
 
 
 region_argument: Decorator = click.argument("name", type=RegionName())

@@ -10,7 +10,8 @@ import click
 from chautari.cli.json_output import print_json
 from chautari.cli.options import RegionName, json_option
 from chautari.cli.output import echo
-from chautari.errors import BadInput, FileProblem, InvalidRegion
+from chautari.errors import BadInput, ChautariError, FileProblem, InvalidRegion
+from chautari.files import expected_error
 from chautari.paths import inventories_root
 from chautari.region import load, locate
 
@@ -42,9 +43,13 @@ def _validate_region(name: str) -> dict[str, object]:
     except InvalidRegion as error:
         echo(str(error), err=True)
         return _validation_result(name, False, error.problems)
-    except BadInput as error:
-        echo(str(error), err=True)
-        return _validation_result(name, False, [FileProblem(Path(), 0, 0, "", error.message)])
+    except (ChautariError, OSError) as error:
+        expected = expected_error(error)
+        if expected is None:
+            raise
+        echo(str(expected), err=True)
+        problem = FileProblem(Path(), 0, 0, "", expected.message)
+        return _validation_result(name, False, [problem], fix=expected.fix)
     for warning in found.warnings:
         echo(f"{warning} (warning)", err=True)
     echo(f"{name}: valid", err=True)
@@ -52,17 +57,22 @@ def _validate_region(name: str) -> dict[str, object]:
 
 
 def _validation_result(
-    name: str, ok: bool, problems: Sequence[FileProblem], warnings: Sequence[FileProblem] = ()
+    name: str,
+    ok: bool,
+    problems: Sequence[FileProblem],
+    warnings: Sequence[FileProblem] = (),
+    fix: str = "",
 ) -> dict[str, object]:
+    """Return the result of one region; a problem of a file has its fix in its message."""
     return {
         "region": name,
         "ok": ok,
-        "problems": _problem_objects(problems),
+        "problems": _problem_objects(problems, fix),
         "warnings": _problem_objects(warnings),
     }
 
 
-def _problem_objects(problems: Sequence[FileProblem]) -> list[dict[str, object]]:
+def _problem_objects(problems: Sequence[FileProblem], fix: str = "") -> list[dict[str, object]]:
     return [
         {
             "file": str(item.file) if item.line else "",
@@ -70,6 +80,7 @@ def _problem_objects(problems: Sequence[FileProblem]) -> list[dict[str, object]]
             "column": item.column,
             "where": item.where,
             "message": item.message,
+            "fix": fix,
         }
         for item in problems
     ]

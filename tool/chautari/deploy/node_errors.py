@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Callable
 
-from chautari.errors import ChautariError
+from chautari.files import expected_error
 from chautari.report import messages
 from chautari.report.model import CheckResult, Failure, NodeReport, Refusal
 
@@ -24,11 +24,12 @@ def capture_node_errors(report_of: Callable[[], NodeReport], work: Work) -> list
         return work()
     except BrokenPipeError:
         raise
-    except ChautariError as error:
-        report = report_of()
-        report.state = "failed"
-        report.refusals.append(Refusal("error", {"message": error.message, "fix": error.fix}))
     except Exception as error:
+        if expected := expected_error(error):
+            report, data = report_of(), {"message": expected.message, "fix": expected.fix}
+            report.state = "failed"
+            report.refusals.append(Refusal("error", data))
+            return []
         report, trace = report_of(), "".join(traceback.format_exception(error)).splitlines()
         message = messages.failure_text("bug", {"error": f"{type(error).__name__}: {error}"})
         report.state, report.failed = "failed", report.failed + 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 from chautari.account import account_name
 from chautari.errors import BadInput
+from chautari.files import temporary_root, write_atomically
 from chautari.node.receipts import RoleInputs
 from chautari.parallel import PARALLEL
 from chautari.prepare.supervisor import environment_digest
@@ -24,7 +24,7 @@ from chautari.render.role_inputs import RECEIPT_KEY
 from chautari.render.variables import NodeContext, NodeVariables
 from chautari.secrets.ensure import ensure_secrets
 from chautari.secrets.store import SecretStore, default_private_keys
-from chautari.ssh.host_keys import check_known_hosts_match_region
+from chautari.ssh.host_keys import check_known_hosts_match_region, read_known_hosts
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 
@@ -137,10 +137,9 @@ def resolve_context(
 def pin_new_host_keys_temporarily(context: DeployContext) -> Iterator[DeployContext]:
     """Pin the host keys of nodes that are reached for the first time only until the end."""
     pinned = context.loaded_region.known_hosts_file
-    with tempfile.TemporaryDirectory(prefix="chautari-") as folder:
+    with tempfile.TemporaryDirectory(prefix="chautari-", dir=temporary_root()) as folder:
         known_hosts = Path(folder) / pinned.name
-        if pinned.is_file():
-            shutil.copyfile(pinned, known_hosts)
+        write_atomically(known_hosts, read_known_hosts(pinned), durable=False)
         yield replace(context, known_hosts=known_hosts)
 
 

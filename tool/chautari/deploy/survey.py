@@ -19,6 +19,7 @@ from chautari.preflight import facts, rules
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.supervisor import environment_digest, unreachable_refusal
 from chautari.report.model import NodeReport, Notice, RoleReport
+from chautari.ssh.host_keys import read_known_hosts
 from chautari.ssh.runner_client import SSH_FAILED, Reply, call_runner
 from chautari.ssh.target import SSHTarget
 
@@ -73,7 +74,7 @@ class NodeSurvey:
 def survey_node(target: SSHTarget, inputs_of: Callable[[str], list[RoleInputs]]) -> NodeSurvey:
     """Ask a node what is out of date; its roles' inputs are computed while SSH connects."""
     # A machine that was never reached has no pinned key: the preparation makes first contact.
-    if not target.known_hosts.is_file() or target.address not in target.known_hosts.read_text():
+    if target.address not in read_known_hosts(target.known_hosts):
         return NodeSurvey(answered=False)
 
     def payload() -> bytes:

@@ -22,6 +22,7 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra.operations import apt, server
 
+from chautari.files import write_atomically
 from chautari.node import dpkg_repair
 from chautari.preflight import (
     dns_records,
@@ -38,7 +39,7 @@ from chautari.prepare.limited_output import limit_client_output
 from chautari.prepare.protocol import NodeOrder, Orders, ResultLine, to_coded_message
 from chautari.report.model import Notice, Refusal
 from chautari.services.registry import INSTALLED
-from chautari.ssh.host_keys import find_known_hosts_lines
+from chautari.ssh.host_keys import find_known_hosts_lines, read_known_hosts
 
 CONNECT_SECONDS = 20
 FACTS_SECONDS = 60
@@ -115,7 +116,7 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
     try:
         known_hosts = Path(node["known_hosts"])
         known_hosts.touch()
-        before = known_hosts.read_text()
+        before = read_known_hosts(known_hosts)
         try:
             host.connect(show_errors=False, raise_exceptions=True)
         except (ConnectError, OSError) as error:
@@ -264,13 +265,13 @@ def _report_or_unpin_new_host_key(name: str, node: NodeOrder, before: str) -> bo
     `before` is the text of the file that pins host keys, as it was before the connection.
     """
     file, place = Path(node["known_hosts"]), (node["address"], node["port"])
-    after, known = file.read_text(), find_known_hosts_lines(before, *place)
+    after, known = read_known_hosts(file), find_known_hosts_lines(before, *place)
     new = [pin for pin in find_known_hosts_lines(after, *place) if pin not in known]
     found, expected = [pin.fingerprint for pin in new], node["host_key"]
     if new and expected and expected not in found:
         unwanted = {pin.line for pin in new}
         others = [line for line in after.splitlines() if line not in unwanted]
-        file.write_text("".join(f"{line}\n" for line in others))
+        write_atomically(file.resolve(), "".join(f"{line}\n" for line in others))
         data = {"address": node["address"], "found": found, "expected": expected}
         refusal = to_coded_message(Refusal("host_key_unexpected", data))
         write_result({"event": "refused", "node": name, "os": "", "refusals": [refusal]})

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from pydantic_core import ErrorDetails
 
 from chautari.errors import FileProblem, InvalidRegion
+from chautari.files import is_present
 from chautari.region import error_messages, rules, yaml_reader
 from chautari.region.field_types import URL, ImageVersion
 from chautari.region.locate import (
@@ -191,7 +192,7 @@ def _shipped_releases() -> dict[str, dict[str, Artifact]]:
 
 def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[FileProblem]]:
     file = folder / LOCK_FILE
-    if not file.exists():
+    if not is_present(file):
         return {}, []
     try:
         document = yaml_reader.read_yaml(file)

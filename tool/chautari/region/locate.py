@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from chautari.errors import BadInput
+from chautari.files import is_present, refuse_special_file
 
 REGION_FILE = "region.yml"
 LOCK_FILE = "artifacts.lock"
@@ -25,6 +26,8 @@ def find_region_file(name: str, root: Path) -> Path:
         file = path / REGION_FILE if path.is_dir() and path.name != REGION_FILE else path
         if file.is_file():
             return file
+        if is_present(file) and file.name != REGION_FILE:
+            refuse_special_file(file)
         _refuse_unusable_region_file(file.parent)
         raise BadInput(
             f"{file}: no such file", fix="write the name of a region, or the path of its region.yml"
@@ -85,4 +88,16 @@ def _entries(folder: Path) -> list[Path]:
 
 def region_names(root: Path) -> list[str]:
     """Return the names of all regions under `root`."""
-    return sorted(file.parent.name for file in root.glob(f"*/{REGION_FILE}") if file.is_file())
+    try:
+        folders = list(root.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(folder.name for folder in folders if _may_hold_region(folder))
+
+
+def _may_hold_region(folder: Path) -> bool:
+    """Return whether a folder has a region's file, or may have one that nobody may see."""
+    try:
+        return (folder / REGION_FILE).is_file()
+    except PermissionError:
+        return True

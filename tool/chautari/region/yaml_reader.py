@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from chautari.errors import FileProblem, InvalidRegion
-from chautari.files import fix_for_unusable_path
+from chautari.files import UnusableFile, read_regular_file
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 12
@@ -274,13 +274,11 @@ def _find_hidden_character(text: str) -> tuple[int, str] | None:
 
 def _read_text(file: Path, shown: Path) -> str:
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
+        raw = read_regular_file(file, MAX_BYTES)
         text = raw.decode("utf-8")
-    except OSError as error:
-        reason = (
-            f"cannot read the file: {error.strerror}; {fix_for_unusable_path(file, error.errno)}"
-        )
+    except UnusableFile as error:
+        about = "it " if error.reason.startswith("is ") else ""
+        reason = f"cannot read the file: {about}{error.reason}; {error.fix}"
         raise InvalidRegion([FileProblem(shown, 1, 1, "", reason)]) from None
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1

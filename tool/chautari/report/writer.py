@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from chautari.files import write_atomically
 from chautari.report import jsonreport
 from chautari.report.html import render_html
 from chautari.report.junit import render_junit
@@ -21,17 +21,6 @@ def write_reports(report: RegionReport, directory: Path) -> dict[str, Path]:
         "junit.xml": render_junit(report),
         "report.html": render_html(report),
     }
-    return {name: _write(directory / name, text) for name, text in contents.items()}
-
-
-def _write(path: Path, text: str) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    for name, text in contents.items():
+        write_atomically(directory / name, text)
+    return {name: directory / name for name in contents}

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from chautari.errors import BadInput
+from chautari.files import read_optional_file
 from chautari.region.field_types import compute_key_fingerprint
 
 if TYPE_CHECKING:
     from chautari.region.load import LoadedRegion
+
+
+MAX_BYTES = 1_000_000
 
 
 class KnownHostsLine(NamedTuple):
@@ -17,6 +21,32 @@ class KnownHostsLine(NamedTuple):
 
     line: str
     fingerprint: str
+
+
+def read_known_hosts(file: Path) -> str:
+    """Return the text of a `known_hosts` file; empty if there is none.
+
+    Raises:
+        BadInput: when it cannot be read, or has a line that is no text: then the preparation of a
+            node could not read it either.
+    """
+    raw = read_optional_file(file, MAX_BYTES)
+    if len(raw) > MAX_BYTES:
+        raise BadInput(
+            f"{file} is larger than {MAX_BYTES // 1_000_000} MB, so it is damaged",
+            fix="restore the file from git",
+        )
+    for number, line in enumerate(raw.split(b"\n"), 1):
+        try:
+            text = line.decode().rstrip()
+        except UnicodeDecodeError:
+            text = "\0"
+        if not text.replace("\t", "").isprintable():
+            raise BadInput(
+                f"{file}:{number}:1: this line is not text, so the file is damaged",
+                fix="delete this line, or restore the file from git",
+            )
+    return raw.decode()
 
 
 def find_known_hosts_lines(known_hosts: str, address: str, port: int) -> list[KnownHostsLine]:
@@ -32,7 +62,7 @@ def find_known_hosts_lines(known_hosts: str, address: str, port: int) -> list[Kn
 
 def may_contain_host_key(known_hosts: Path, address: str, port: int) -> bool:
     """Return whether a file has a key for an address; hashed names may stand for any address."""
-    text = known_hosts.read_text(errors="replace") if known_hosts.is_file() else ""
+    text = read_known_hosts(known_hosts)
     return "|1|" in text or bool(find_known_hosts_lines(text, address, port))
 
 
@@ -43,7 +73,7 @@ def check_known_hosts_match_region(loaded_region: LoadedRegion) -> None:
         BadInput: when a node has another key pinned than its `host_key`.
     """
     file = loaded_region.known_hosts_file
-    text = file.read_text(errors="replace") if file.is_file() else ""
+    text = read_known_hosts(file)
     for name, node in loaded_region.region.nodes.items():
         pinned = {pin.fingerprint for pin in find_known_hosts_lines(text, node.address, node.port)}
         if node.host_key and pinned and node.host_key not in pinned:

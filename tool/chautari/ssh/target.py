@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from chautari.files import is_present, refuse_special_file
+
 if TYPE_CHECKING:
     from chautari.region.load import LoadedRegion
     from chautari.render.endpoints import Endpoints
@@ -42,7 +44,11 @@ def ssh_targets(
     own choice (an agent, the usual files). Host keys are pinned in `known_hosts`, by default in
     the region's file.
     """
-    pins = (known_hosts or loaded_region.known_hosts_file).resolve()
+    pins = known_hosts or loaded_region.known_hosts_file
+    if is_present(pins):
+        # SSH would wait for the other end of a pipe.
+        refuse_special_file(pins)
+    pins = pins.resolve()
     found = loaded_region.region.nodes
     sandbox = loaded_region.region.region if loaded_region.region.sandbox is not None else ""
     key = endpoints.ssh_key or (identities[0].resolve() if identities else None)
