@@ -225,6 +225,13 @@ def test_key_with_a_passphrase_is_opened_through_the_environment(
         ("PuTTY-User-Key-File-3: x", "this is a key of PuTTY"),
         ("AGE-SECRET-KEY-1QQ", "this is a key of age"),
         ("-----BEGIN EC PRIVATE KEY-----\n", "this type of key cannot decrypt secrets"),
+        ("-----BEGIN PRIVATE KEY-----\nAAAA\n", "this key is not in OpenSSH's format"),
+        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\n", "this key is not in OpenSSH's format"),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,97\n\n"
+            "AAAA\n-----END RSA PRIVATE KEY-----\n",
+            "this key is not in OpenSSH's format",
+        ),
         ("x" * 200_000, "this is larger than 100 kB"),
         ("hello", "this is not an SSH private key"),
     ],

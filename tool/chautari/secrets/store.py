@@ -26,6 +26,7 @@ MAX_KEY_BYTES = 100_000
 NO_PASSPHRASE = "this key has a passphrase, but CHAUTARI_KEY_PASSPHRASE is not set"
 WRONG_PASSPHRASE = "CHAUTARI_KEY_PASSPHRASE is not the passphrase of this key"
 UNSUPPORTED_TYPE = "this type of key cannot decrypt secrets; only ed25519 and RSA keys can"
+OTHER_FORMAT = "this key is not in OpenSSH's format; to convert a copy of it: ssh-keygen -p -f COPY"
 # What people store or specify in place of the file that is meant, by how it begins.
 _OTHER_KEYS = {
     b"PuTTY-User-Key-File": "this is a key of PuTTY; export it as an OpenSSH key in PuTTYgen",
@@ -35,6 +36,9 @@ _OTHER_KEYS = {
     b"ecdsa-": f"this is a public key, and {UNSUPPORTED_TYPE}",
     b"sk-": f"this is a public key, and {UNSUPPORTED_TYPE}",
     b"-----BEGIN EC ": UNSUPPORTED_TYPE,
+    b"-----BEGIN PRIVATE KEY": OTHER_FORMAT,
+    b"-----BEGIN ENCRYPTED PRIVATE KEY": OTHER_FORMAT,
+    b"-----BEGIN RSA PRIVATE KEY": OTHER_FORMAT,
 }
 _LEAKED_KEY = re.compile(
     rb"\A\s*(-----BEGIN [A-Z ]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-)"
