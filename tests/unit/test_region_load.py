@@ -285,7 +285,7 @@ def test_folder_in_upper_case_is_named(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "my regions" / "Andes"
     folder.mkdir(parents=True)
     (folder / "region.yml").write_text("region: andes\n")
-    with pytest.raises(BadInput, match=r"Andes: .* in lower case") as refused:
+    with pytest.raises(BadInput, match=r"Andes: .* lower-case") as refused:
         find_region_file(name, folder.parent)
     assert run_fix(refused.value.fix) and find_region_file("andes", folder.parent).is_file()
 

@@ -18,7 +18,7 @@ from chautari.deploy.request import Request
 from chautari.node.events import RunFinished
 from chautari.paths import inventories_root
 from chautari.region.load import load_region
-from chautari.region.locate import find_region_file, region_names
+from chautari.region.locate import find_all_regions, find_region_file, name_problem
 from chautari.report import messages
 from chautari.report.message_templates import Data
 from chautari.report.text_format import to_one_line
@@ -34,7 +34,7 @@ def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> in
     Without a name, the command lists the regions.
     """
     if name is None:
-        found = region_names(inventories_root())
+        found = [n for n in find_all_regions(inventories_root()) if name_problem(n) is None]
         print_json({"regions": found}) if as_json else echo("\n".join(found))
         return 0
     loaded_region = load_region(find_region_file(name, inventories_root()))

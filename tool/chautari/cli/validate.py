@@ -27,10 +27,7 @@ def command(regions: tuple[str, ...], as_json: bool) -> int:
 
     Without a name, the command checks all regions in inventories/.
     """
-    root = inventories_root()
-    selected = regions or tuple(locate.region_names(root))
-    if not selected:
-        raise BadInput(f"there is no region in {root}/", fix="write inventories/NAME/region.yml")
+    selected = regions or locate.find_all_regions(inventories_root())
     results = [_validate_region(name) for name in selected]
     if as_json:
         print_json({"ok": all(item["ok"] for item in results), "regions": results})

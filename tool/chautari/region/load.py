@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -18,6 +19,7 @@ from chautari.region.locate import (
     LOCK_FILE,
     REGION_FILE,
     SECRETS_FILE,
+    name_problem,
 )
 from chautari.region.model import Region
 from chautari.region.rules.warnings import find_warnings
@@ -160,7 +162,10 @@ def _validated_region(document: yaml_reader.Document) -> Region:
             [
                 document.problem_at(
                     (),
-                    "the file must consist of lines such as key: value; start it with region: NAME",
+                    "the file is empty; start it with region: NAME"
+                    if document.data is None
+                    else "the file must consist of lines such as key: value; start it with "
+                    "region: NAME",
                 )
             ]
         )
@@ -174,10 +179,12 @@ def _validated_region(document: yaml_reader.Document) -> Region:
 
 def _folder_name_problem(document: yaml_reader.Document, file: Path, region: Region) -> FileProblem:
     folder = file.resolve().parent.name
+    rename = f"rename the folder to {region.region}"
+    if reason := name_problem(folder):
+        return document.problem_at(("region",), f"the folder's name {reason}; {rename}")
     return document.problem_at(
         ("region",),
-        f"the folder is called {folder}; write region: {folder}, or rename the folder to "
-        f"{region.region}",
+        f"the folder is called {folder}; write region: {folder}, or {rename}",
     )
 
 
@@ -198,6 +205,10 @@ def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[
         document = yaml_reader.read_yaml(file)
     except InvalidRegion as error:
         return {}, list(error.problems)
+    if document.data is None:
+        restore = shlex.join(("rm", str(file)))
+        message = f"the file contains no pins; add a pin, restore the file from git, or run {restore}"
+        return {}, [document.problem_at((), message)]
     try:
         pinned = TypeAdapter(_Pins).validate_python(document.data)
     except ValidationError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+import unicodedata
+from itertools import chain, count
 from pathlib import Path
 
 from chautari.errors import BadInput
-from chautari.files import is_present, refuse_special_file
+from chautari.files import fix_for_unusable_path, is_present, refuse_special_file
 
 REGION_FILE = "region.yml"
 LOCK_FILE = "artifacts.lock"
@@ -22,82 +24,145 @@ def find_region_file(name: str, root: Path) -> Path:
         BadInput: when there is none, naming the regions there are.
     """
     path = Path(name)
-    if path.suffix in (".yml", ".yaml") or "/" in name:
+    if "/" in name or (path.suffix in (".yml", ".yaml") and not (root / name).is_dir()):
         file = path / REGION_FILE if path.is_dir() and path.name != REGION_FILE else path
         if file.is_file():
             return file
         if is_present(file) and file.name != REGION_FILE:
             refuse_special_file(file)
         _refuse_unusable_region_file(file.parent)
+        there = file.parent / REGION_FILE
         raise BadInput(
-            f"{file}: no such file", fix="write the name of a region, or the path of its region.yml"
+            f"{file}: no such file",
+            fix=f"did you mean {there}?"
+            if there.is_file()
+            else "write the name of a region, or the path of its region.yml",
         )
+    _refuse_unusable_root(root)
     # A name must not climb out of the inventories folder.
-    if re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,30}", name):
+    if name_problem(name) is None:
         file = root / name / REGION_FILE
-        if name.islower() and file.is_file():
+        if file.is_file():
             return file
-        _refuse_capital_letters(name, root)
         _refuse_unusable_region_file(file.parent)
+    _refuse_invalid_folder_name(name, root)
     there = region_names(root)
     from chautari.region.error_messages import nearest_word  # only a mistake needs it
 
-    close = nearest_word(name, there)
-    hint = f"did you mean {close}?" if close else f"known regions: {', '.join(there) or 'none yet'}"
+    similar = _valid_name(name)
+    close = similar if similar in there else nearest_word(name, there)
+    if close:
+        hint = f"did you mean {close}?"
+    elif there:
+        hint = f"known regions: {', '.join(there)}"
+    else:
+        hint = f"write {root / (similar or 'NAME') / REGION_FILE}"
     raise BadInput(f"no region {name!r} under {root}/", fix=hint)
 
 
-def _refuse_capital_letters(name: str, root: Path) -> None:
-    """Refuse a region's folder that differs from the name in capital letters only."""
-    lower = name.lower()
-    folders = [entry for entry in _entries(root) if entry.name.lower() == lower and entry.is_dir()]
-    if any(folder.name == lower for folder in folders):
-        if name != lower:
-            raise BadInput(f"no region {name!r} under {root}/", fix=f"did you mean {lower}?")
-    elif folders:
+def find_all_regions(root: Path) -> list[str]:
+    """Return the names of the folders under `root` that hold a region, also of unusable ones.
+
+    Raises:
+        BadInput: when there is none, or `root` cannot be read.
+    """
+    _refuse_unusable_root(root)
+    found = [folder.name for folder in _entries(root) if _find_region_like_files(folder)]
+    if not found:
         raise BadInput(
-            f"{folders[0]}: the name of a region and of its folder must be in lower case",
-            fix=f"run `{_move_command(folders[0], root / lower)}`, then write `region: {lower}` in "
-            f"{REGION_FILE}",
+            f"there is no region in {root}/", fix=f"write {root / 'NAME' / REGION_FILE}"
         )
+    return found
+
+
+def region_names(root: Path) -> list[str]:
+    """Return the names of all regions under `root` that a command accepts."""
+    found = [file.parent.name for file in root.glob(f"*/{REGION_FILE}") if file.is_file()]
+    return sorted(name for name in found if name_problem(name) is None)
+
+
+def name_problem(name: str) -> str | None:
+    """Return why no region can have this name, with the rule; None for a valid name."""
+    from chautari.region.field_types import check_name  # loads pydantic; `--help` needs no names
+
+    try:
+        check_name(name)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _refuse_unusable_root(root: Path) -> None:
+    try:
+        next(root.iterdir(), None)
+    except OSError as error:
+        # Only this variable can name a folder that does not exist.
+        chosen = "set CHAUTARI_INVENTORIES to the folder that contains your regions, or unset it"
+        fix = fix_for_unusable_path(root, error.errno)
+        raise BadInput(
+            f"the folder of the regions cannot be used: {root}: {error.strerror}",
+            fix=fix if isinstance(error, PermissionError) else chosen,
+        ) from None
+
+
+def _refuse_invalid_folder_name(name: str, root: Path) -> None:
+    """Refuse the folder of a region if no region can have its name.
+
+    `name` is the name of this folder, or the valid name that is nearest to it.
+    """
+    wanted = _valid_name(name)
+    for folder in _entries(root):
+        problem = name_problem(folder.name)
+        if not (problem and _find_region_like_files(folder)):
+            continue
+        valid = _valid_name(folder.name)
+        if folder.name == name or (valid == wanted and not (root / wanted).exists()):
+            numbered = (f"{valid[:28] or 'region'}-{number}" for number in count(2))
+            new = next(n for n in chain([valid], numbered) if n and not (root / n).exists())
+            # A shell cannot read back a name that is shown with escapes.
+            if folder.name.isprintable():
+                move = f"run `{_move_command(folder, root / new)}`"
+            else:
+                move = f"rename this folder to {new}"
+            raise BadInput(
+                f"{folder}: {problem}", fix=f"{move}, then write `region: {new}` in {REGION_FILE}"
+            )
+
+
+def _valid_name(text: str) -> str:
+    """Return the valid name that is nearest to `text`; nothing if it has no Latin letters."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).lstrip("-0123456789")[:31].strip("-")
 
 
 def _refuse_unusable_region_file(folder: Path) -> None:
     """Refuse a folder whose `region.yml` has another name, or is not a file."""
-    for entry in _entries(folder):
-        if entry.name == REGION_FILE and not entry.is_file():
+    file = folder / REGION_FILE
+    if file.is_file():
+        return
+    for entry in _find_region_like_files(folder):
+        if entry.name == REGION_FILE:
             raise BadInput(
                 f"{entry} is not a file",
                 fix=f"run `{_move_command(entry, folder / 'region.old')}`, then create {entry}",
             )
-    for entry in _entries(folder):
-        if entry.name.lower().startswith("region.y") and entry.is_file():
+        if entry.is_file():
             raise BadInput(
                 f"{entry}: a region's file must be called {REGION_FILE}",
-                fix=_move_command(entry, folder / REGION_FILE),
+                fix=_move_command(entry, file),
             )
 
 
+def _find_region_like_files(folder: Path) -> list[Path]:
+    """Return what could be meant as the region's file, `region.yml` itself first."""
+    found = [entry for entry in _entries(folder) if entry.name.lower().startswith("region.y")]
+    return sorted(found, key=lambda entry: entry.name != REGION_FILE)
+
+
 def _move_command(old: Path, new: Path) -> str:
-    return shlex.join(("mv", str(old), str(new)))
+    options = ("--",) if str(old).startswith("-") else ()
+    return shlex.join(("mv", *options, str(old), str(new)))
 
 
 def _entries(folder: Path) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
-def region_names(root: Path) -> list[str]:
-    """Return the names of all regions under `root`."""
-    try:
-        folders = list(root.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(folder.name for folder in folders if _may_hold_region(folder))
-
-
-def _may_hold_region(folder: Path) -> bool:
-    """Return whether a folder has a region's file, or may have one that nobody may see."""
-    try:
-        return (folder / REGION_FILE).is_file()
-    except PermissionError:
-        return True

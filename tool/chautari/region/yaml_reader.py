@@ -194,7 +194,7 @@ class _Reader:
         next(self.events)  # StreamStart
         event = next(self.events)
         if isinstance(event, yaml.StreamEndEvent):
-            raise self.fatal_problem(event, "the file is empty; start it with region: NAME")
+            return self.document
         self.document.data = self.read_value(next(self.events), ())
         next(self.events)  # DocumentEnd
         event = next(self.events)
