@@ -13,7 +13,7 @@ from chautari.errors import BadInput, InvalidRegion
 from chautari.region import field_types, yaml_reader
 from chautari.region.field_types import check_timezone
 from chautari.region.load import load_region
-from chautari.region.locate import find_region_file, region_names
+from chautari.region.locate import find_all_regions, find_region_file, region_names
 from chautari.region.rules.warnings import EXAMPLE_KEY, find_warnings
 from chautari.services.nextcloud.releases import RELEASES
 from chautari.services.nextcloud.settings import Nextcloud
@@ -150,9 +150,68 @@ def test_find_suggests_the_nearest_name(tmp_path: Path) -> None:
     assert f"no region 'andse' under {tmp_path}/" in str(refused.value)
 
 
-def test_find_reports_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="none yet"):
+def test_find_names_the_file_to_write(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=f"Fix: write {tmp_path}/andes/region.yml"):
         find_region_file("andes", tmp_path)
+    with pytest.raises(BadInput, match=f"Fix: write {tmp_path}/NAME/region.yml"):
+        find_all_regions(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["absent", "file", "link to nowhere"])
+def test_unusable_folder_of_regions_is_named(kind: str, tmp_path: Path) -> None:
+    root = tmp_path / "regions"
+    if kind == "file":
+        root.touch()
+    elif kind == "link to nowhere":
+        root.symlink_to(tmp_path / "absent")
+    for find in (find_all_regions, lambda root: find_region_file("andes", root)):
+        with pytest.raises(BadInput, match=rf"{root}: .*\n.*set CHAUTARI_INVENTORIES"):
+            find(root)
+    assert region_names(root) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "valid"),
+    [("my_region", "my-region"), ("Andes 1", "andes-1"), ("-dash", "dash"), ("é", "e"),
+     ("a" * 40, "a" * 31), ("अंदेस", "region-2"), ("andes.yml", "andes-yml"), ("taken_", "taken-2")],
+)  # fmt: skip
+def test_folder_with_an_invalid_name_is_renamed_by_the_fix(
+    name: str, valid: str, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").mkdir()
+    file = region_file(tmp_path)
+    folder = file.parent.rename(tmp_path / name)
+    assert find_all_regions(tmp_path) == [name] and region_names(tmp_path) == []
+    with pytest.raises(BadInput, match="is not a valid name; use up to 31") as refused:
+        find_region_file(name, tmp_path)
+    assert run_fix(refused.value.fix.removeprefix("run `").partition("`, then")[0])
+    assert not folder.exists() and f"write `region: {valid}`" in refused.value.fix
+    fixed = find_region_file(valid, tmp_path)
+    fixed.write_text(fixed.read_text().replace("region: andes", f"region: {valid}"))
+    assert load_region(fixed).region.region == valid
+
+
+def test_region_in_a_folder_with_an_invalid_name_gets_one_fix(tmp_path: Path) -> None:
+    folder = region_file(tmp_path).parent.rename(tmp_path / "my region")
+    with pytest.raises(InvalidRegion, match="is not a valid name; .*; rename the folder to andes$"):
+        load_region(folder / "region.yml")
+
+
+@pytest.mark.parametrize("name", ["regoin.yml", "Region.yml", "artifacts.lock"])
+def test_path_with_a_typing_error_leads_to_the_region(name: str, tmp_path: Path) -> None:
+    file = region_file(tmp_path)
+    with pytest.raises(BadInput, match=rf"{name}: no such file\n  Fix: did you mean {file}"):
+        find_region_file(str(file.with_name(name)), tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "# nextcloud:\n", "---\n", "null\n"])
+def test_lock_without_pins_is_named(text: str, tmp_path: Path) -> None:
+    file = region_file(tmp_path)
+    file.with_name("artifacts.lock").write_text(text)
+    with pytest.raises(InvalidRegion, match="the file contains no pins") as refused:
+        load_region(file)
+    assert run_fix(str(refused.value).rpartition("or run ")[2])
+    assert load_region(file).region.region == "andes"
 
 
 def test_names_lists_regions_only(tmp_path: Path) -> None:

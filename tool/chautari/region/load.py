@@ -181,7 +181,7 @@ def _folder_name_problem(document: yaml_reader.Document, file: Path, region: Reg
     folder = file.resolve().parent.name
     rename = f"rename the folder to {region.region}"
     if reason := name_problem(folder):
-        return document.problem_at(("region",), f"the folder's name {reason}; {rename}")
+        return document.problem_at(("region",), f"{reason}; {rename}")
     return document.problem_at(
         ("region",),
         f"the folder is called {folder}; write region: {folder}, or {rename}",
@@ -207,7 +207,9 @@ def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[
         return {}, list(error.problems)
     if document.data is None:
         restore = shlex.join(("rm", str(file)))
-        message = f"the file contains no pins; add a pin, restore the file from git, or run {restore}"
+        message = (
+            f"the file contains no pins; add a pin, restore the file from git, or run {restore}"
+        )
         return {}, [document.problem_at((), message)]
     try:
         pinned = TypeAdapter(_Pins).validate_python(document.data)

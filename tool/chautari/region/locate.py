@@ -67,11 +67,9 @@ def find_all_regions(root: Path) -> list[str]:
         BadInput: when there is none, or `root` cannot be read.
     """
     _refuse_unusable_root(root)
-    found = [folder.name for folder in _entries(root) if _find_region_like_files(folder)]
+    found = [folder.name for folder in _entries(root) if _may_hold_region(folder)]
     if not found:
-        raise BadInput(
-            f"there is no region in {root}/", fix=f"write {root / 'NAME' / REGION_FILE}"
-        )
+        raise BadInput(f"there is no region in {root}/", fix=f"write {root / 'NAME' / REGION_FILE}")
     return found
 
 
@@ -111,9 +109,9 @@ def _refuse_invalid_folder_name(name: str, root: Path) -> None:
     `name` is the name of this folder, or the valid name that is nearest to it.
     """
     wanted = _valid_name(name)
-    for folder in _entries(root):
+    for folder in sorted(_entries(root), key=lambda entry: entry.name != name):
         problem = name_problem(folder.name)
-        if not (problem and _find_region_like_files(folder)):
+        if not (problem and _may_hold_region(folder)):
             continue
         valid = _valid_name(folder.name)
         if folder.name == name or (valid == wanted and not (root / wanted).exists()):
@@ -151,6 +149,14 @@ def _refuse_unusable_region_file(folder: Path) -> None:
                 f"{entry}: a region's file must be called {REGION_FILE}",
                 fix=_move_command(entry, file),
             )
+
+
+def _may_hold_region(folder: Path) -> bool:
+    """Return whether a folder holds a region, or may hold one that this account may not see."""
+    try:
+        return bool(_find_region_like_files(folder))
+    except PermissionError:
+        return True
 
 
 def _find_region_like_files(folder: Path) -> list[Path]:

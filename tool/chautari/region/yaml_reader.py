@@ -194,6 +194,7 @@ class _Reader:
         next(self.events)  # StreamStart
         event = next(self.events)
         if isinstance(event, yaml.StreamEndEvent):
+            self.document.marks[()] = _position(event)
             return self.document
         self.document.data = self.read_value(next(self.events), ())
         next(self.events)  # DocumentEnd
