@@ -193,7 +193,7 @@ def test_folder_with_an_invalid_name_is_renamed_by_the_fix(
 
 def test_region_in_a_folder_with_an_invalid_name_gets_one_fix(tmp_path: Path) -> None:
     folder = region_file(tmp_path).parent.rename(tmp_path / "my region")
-    with pytest.raises(InvalidRegion, match="is not a valid name; .*; rename the folder to andes$"):
+    with pytest.raises(InvalidRegion, match=r"not a valid name; .*; rename the folder to andes$"):
         load_region(folder / "region.yml")
 
 

@@ -10,7 +10,7 @@ import click
 from chautari.cli.json_output import print_json
 from chautari.cli.options import RegionName, json_option
 from chautari.cli.output import echo
-from chautari.errors import BadInput, ChautariError, FileProblem, InvalidRegion
+from chautari.errors import ChautariError, FileProblem, InvalidRegion
 from chautari.files import expected_error
 from chautari.paths import inventories_root
 from chautari.region import load, locate

@@ -31,11 +31,11 @@ def find_region_file(name: str, root: Path) -> Path:
         if is_present(file) and file.name != REGION_FILE:
             refuse_special_file(file)
         _refuse_unusable_region_file(file.parent)
-        there = file.parent / REGION_FILE
+        beside = file.parent / REGION_FILE
         raise BadInput(
             f"{file}: no such file",
-            fix=f"did you mean {there}?"
-            if there.is_file()
+            fix=f"did you mean {beside}?"
+            if beside.is_file()
             else "write the name of a region, or the path of its region.yml",
         )
     _refuse_unusable_root(root)
