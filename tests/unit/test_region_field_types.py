@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import struct
 
+import pyrage
 import pytest
 
 from chautari.region import field_types
@@ -84,3 +86,33 @@ def test_port_of_a_url_exists(port: str) -> None:
 def test_text_that_nobody_sees_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="one line of visible text"):
         check_single_line(value)
+
+
+def rsa_line(exponent: int, modulus: int) -> str:
+    numbers = [
+        number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True)
+        for number in (exponent, modulus)
+    ]
+    blob = b"".join(struct.pack(">I", len(part)) + part for part in (b"ssh-rsa", *numbers))
+    return f"ssh-rsa {base64.b64encode(blob).decode()}"
+
+
+@pytest.mark.parametrize("exponent", [1, 2, 3, 65537, 2**33 - 1, 2**33 + 1])
+@pytest.mark.parametrize(("bits", "last"), [(2048, 0), (2048, 1), (4096, 1), (4097, 1), (8192, 1)])
+def test_rsa_key_is_accepted_exactly_if_secrets_can_be_encrypted_to_it(
+    exponent: int, bits: int, last: int
+) -> None:
+    line = rsa_line(exponent, (1 << (bits - 1)) + last)
+    try:
+        pyrage.ssh.Recipient.from_str(line)
+    except pyrage.RecipientError:
+        with pytest.raises(ValueError, match=r"damaged or incomplete|more than 4096 bits"):
+            check_public_key(line)
+    else:
+        assert check_public_key(line) == line
+
+
+@pytest.mark.parametrize("exponent", [0, -3])
+def test_rsa_key_that_the_library_cannot_read_is_refused(exponent: int) -> None:
+    with pytest.raises(ValueError, match="damaged or incomplete"):
+        check_public_key(rsa_line(exponent, 2**2047 + 1))

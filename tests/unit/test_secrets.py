@@ -251,6 +251,12 @@ def test_file_that_is_no_private_key_is_refused_with_the_reason(
     assert reason in refused.value.message
 
 
+def test_public_key_that_secrets_cannot_be_encrypted_to_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"cannot be encrypted to the key ssh-rsa AAAA"):
+        SecretStore({}, ()).save(tmp_path / "secrets.age", ["ssh-rsa AAAA ana"])
+    assert not (tmp_path / "secrets.age").exists()
+
+
 def test_ecdsa_key_and_wrong_passphrase_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -108,11 +109,13 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
     """
     loaded_region = _load_region(name)
     region = loaded_region.region
+    file = str(loaded_region.secrets_file)
     if is_present(loaded_region.secrets_file):
         raise BadInput(
-            f"{loaded_region.secrets_file} already exists",
+            f"{file} already exists",
             fix=f"to generate the secrets that it lacks: deploy region {region.region}; to change "
-            f"one: deploy secrets set {region.region} SECRET",
+            f"one: deploy secrets set {region.region} SECRET; if no operator can decrypt it, "
+            f"run this command again after: {shlex.join(('mv', file, f'{file}.old'))}",
         )
     endpoints = known_endpoints(loaded_region)
     extra = [key for keys in endpoints.operators.values() for key in keys]
@@ -121,7 +124,7 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
         replace_lost=True,
     )  # fmt: skip
     count = count_with_noun(len(made.names), "new secret")
-    echo(f"{loaded_region.secrets_file} now contains {count}.", err=True)
+    echo(f"{file} now contains {count}.", err=True)
     for spec in specs.required_secrets(region):
         if spec.user_supplied and spec.name not in made:
             echo(

@@ -41,6 +41,9 @@ DOCUMENTATION_NETWORKS = tuple(
 _NO_MACHINE = tuple(map(IPv4Network, ("0.0.0.0/8", "240.0.0.0/4")))
 KEY_TYPES = ("ssh-ed25519", "ssh-rsa")
 RSA_BITS = 2048
+# Limits of the library that encrypts secrets to these keys.
+MAX_RSA_BITS = 4096
+MAX_RSA_EXPONENT = 2**33
 HOST_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 _OTHER_COUNTRY_CODES = {"UK": "GB", "EL": "GR"}  # of the European Union
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
@@ -318,11 +321,24 @@ def _check_key_blob(kind: str, blob: str) -> None:
         raise ValueError("the key is damaged or incomplete; paste the whole line again")
     if kind == "ssh-ed25519" and not _is_ed25519_point(fields[1]):
         raise ValueError("the key is damaged or incomplete; paste the whole line again")
-    if kind == "ssh-rsa" and int.from_bytes(fields[2], "big").bit_length() < RSA_BITS:
+    if kind == "ssh-rsa":
+        _check_rsa_numbers(*(int.from_bytes(part, "big", signed=True) for part in fields[1:]))
+
+
+def _check_rsa_numbers(exponent: int, modulus: int) -> None:
+    bits = modulus.bit_length()
+    if bits < RSA_BITS:
         raise ValueError(
             f"an RSA key with fewer than {RSA_BITS} bits is not secure; create a new key with: "
             "ssh-keygen -t ed25519"
         )
+    if bits > MAX_RSA_BITS:
+        raise ValueError(
+            f"an RSA key with more than {MAX_RSA_BITS} bits cannot decrypt the region's secrets; "
+            "create a new key with: ssh-keygen -t ed25519"
+        )
+    if modulus % 2 == 0 or exponent % 2 == 0 or not 2 < exponent < MAX_RSA_EXPONENT:
+        raise ValueError("the key is damaged or incomplete; paste the whole line again")
 
 
 def _is_ed25519_point(encoded: bytes) -> bool:

@@ -44,6 +44,7 @@ _LEAKED_KEY = re.compile(
     rb"\A\s*(-----BEGIN [A-Z ]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-)"
 )
 Identity = Any  # pyrage.ssh.Identity; pyrage is not typed
+Recipient = Any
 
 
 _SecretName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,80}$")]
@@ -107,9 +108,7 @@ class SecretStore:
                 fix="add an operator with an SSH public key under operators; for a sandbox, run: "
                 "deploy sandbox up NAME",
             )
-        keys = [
-            pyrage.ssh.Recipient.from_str(_public_key_without_comment(line)) for line in recipients
-        ]
+        keys = [_parse_recipient(file, line) for line in recipients]
         body = {"recipients": list(recipients), "secrets": self._values}
         sealed: bytes = pyrage.encrypt(json.dumps(body, sort_keys=True).encode(), keys)
         if END_OF_HEADER not in sealed[:MAX_HEADER_BYTES]:
@@ -120,8 +119,15 @@ class SecretStore:
         return sealed
 
 
-def _public_key_without_comment(line: str) -> str:
-    return " ".join(line.split()[:2])
+def _parse_recipient(file: Path, line: str) -> Recipient:
+    key = " ".join(line.split()[:2])  # without the comment
+    try:
+        return pyrage.ssh.Recipient.from_str(key)
+    except pyrage.RecipientError as error:
+        raise BadInput(
+            f"{file} cannot be encrypted to the key {key[:20]}…{key[-20:]} ({error})",
+            fix="replace this key under operators; create one with: ssh-keygen -t ed25519",
+        ) from None
 
 
 def write_encrypted_secrets(file: Path, sealed: bytes) -> None:
