@@ -18,6 +18,7 @@ import yaml
 
 from chautari.errors import FileProblem, InvalidRegion
 from chautari.files import UnusableFile, read_regular_file
+from chautari.region.yaml_syntax import FULL_WIDTH, find_syntax_mistake
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 12
@@ -71,7 +72,10 @@ _NEEDED: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
 )
-_CONFLICT = re.compile(r"(<{7}|>{7}) ")
+_KEY_FORM = "a key must be one line of plain text"
+_TEMPLATE_HINT = "; {{ … }} is not evaluated in this file, so write the value itself"
+_NOT_UTF_8 = "the file is not in UTF-8; save it as UTF-8"
+_CONFLICT = re.compile(r"(<{7}|>{7}|={7}|\|{7})(\s|$)")
 # Each part ends before the next one can begin, so that a line of blanks takes no time.
 NO_BREAK_SPACES = "\u00a0\u2007\u202f\u3000"
 _NO_BREAK_SPACE = re.compile(rf"([ \t]*(?:- +)?(?:[A-Za-z0-9_-]+: *)?)([{NO_BREAK_SPACES}])")
@@ -127,15 +131,19 @@ class _Reader:
             )
         if isinstance(event, yaml.AliasEvent):
             raise self.fatal_problem(
-                event, f"alias *{event.anchor} is not allowed; write the full value"
+                event,
+                f"alias *{event.anchor} is not allowed; write the full value, or text in quotes",
             )
         if event.anchor:
             raise self.fatal_problem(
-                event, f"anchor &{event.anchor} is not allowed; write the full value"
+                event,
+                f"anchor &{event.anchor} is not allowed; write the full value, or text in quotes",
             )
         if event.tag:
             raise self.fatal_problem(
-                event, f"tag {_short_tag(event.tag)} is not allowed; write a plain value"
+                event,
+                f"tag {_short_tag(event.tag)} is not allowed; write a plain value, or text in "
+                "quotes",
             )
         self.document.marks.setdefault(path, _position(event))
         if isinstance(event, yaml.MappingStartEvent):
@@ -160,10 +168,17 @@ class _Reader:
         result: dict[str, object] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent) or event.anchor or event.tag:
-                raise self.fatal_problem(event, "a key must be one line of plain text")
+                template = isinstance(event, yaml.MappingStartEvent) and event.flow_style
+                raise self.fatal_problem(event, _KEY_FORM + _TEMPLATE_HINT * bool(template))
             key = event.value
             if not key.isprintable() or len(key) > MAX_LENGTH:
-                raise self.fatal_problem(event, "a key must be one line of plain text")
+                raise self.fatal_problem(event, _KEY_FORM)
+            if wrong := re.search(rf"[:{''.join(FULL_WIDTH)}]", key):
+                raise self.fatal_problem(
+                    event,
+                    f"the key {key[:60]!r} contains {wrong[0]}; write a colon and a space between "
+                    "a key and its value",
+                )
             if key == "<<":
                 raise self.fatal_problem(
                     event, "the merge key << is not allowed; write every key here"
@@ -232,7 +247,10 @@ def read_yaml(file: Path, shown_as: Path | None = None) -> Document:
     try:
         return _Reader(shown, text).read_document()
     except yaml.YAMLError as error:
-        raise InvalidRegion([_syntax_problem(shown, text, error)]) from None
+        mistake = find_syntax_mistake(text, error)
+        raise InvalidRegion(
+            [FileProblem(shown, mistake.line, mistake.column, "", mistake.message)]
+        ) from None
 
 
 def _editing_mistakes(shown: Path, text: str) -> Iterator[FileProblem]:
@@ -248,7 +266,7 @@ def _editing_mistakes(shown: Path, text: str) -> Iterator[FileProblem]:
         if _CONFLICT.match(line_text):
             message = (
                 "git could not merge two versions here; keep one of them and delete the lines "
-                "that begin with <<<<<<<, ======= and >>>>>>>"
+                "that begin with <<<<<<<, |||||||, ======= and >>>>>>>"
             )
             yield FileProblem(shown, number, 1, "", message)
             return  # each conflict has several such lines
@@ -283,9 +301,10 @@ def _read_text(file: Path, shown: Path) -> str:
         raise InvalidRegion([FileProblem(shown, 1, 1, "", reason)]) from None
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise InvalidRegion(
-            [FileProblem(shown, line, 1, "", "the file is not in UTF-8; save it as UTF-8")]
-        ) from None
+        raise InvalidRegion([FileProblem(shown, line, 1, "", _NOT_UTF_8)]) from None
+    # Text in UTF-16 or UTF-32 without a byte-order mark is valid UTF-8, but full of NUL.
+    if raw.count(0) * 4 > len(raw):
+        raise InvalidRegion([FileProblem(shown, 1, 1, "", _NOT_UTF_8)])
     if len(raw) > MAX_BYTES:
         message = (
             f"the file is larger than {MAX_BYTES // 1000} kB, which is the limit; remove what does "
@@ -305,13 +324,3 @@ def _hidden_character_message(character: str) -> str:
 
 def _position(event: Any) -> Mark:
     return event.start_mark.line + 1, event.start_mark.column + 1
-
-
-def _syntax_problem(file: Path, text: str, error: yaml.YAMLError) -> FileProblem:
-    mark = getattr(error, "problem_mark", None)
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    what = getattr(error, "problem", None) or str(error).splitlines()[0]
-    around = text.split("\n")[line - 1 : line]
-    tab = any("\t" in part[: len(part) - len(part.lstrip())] for part in around)
-    hint = "indent with spaces, not with tabs" if tab else "check the indentation"
-    return FileProblem(file, line, column, "", f"not valid YAML: {what}; {hint}")

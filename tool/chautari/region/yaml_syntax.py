@@ -1,0 +1,210 @@
+"""Finds the mistake behind an error of the YAML parser, and says what to write instead.
+
+The parser reports where it could not go on, which is often one line after the mistake. Each clue
+here is a pattern for one frequent mistake, tried on the line where the parser began to read the
+wrong part, and on the line before.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import yaml
+
+FULL_WIDTH = dict(zip("：，｛｝［］＂＇", ":,{}[]\"'", strict=True))
+_LONGEST_VALUE = 80
+_LONGEST_LINE = 1000  # on longer ones, a pattern could take long
+_START = r"^[ \t]*(?:- +)*"
+_BEGINS_VALUE = re.compile(rf"(?:{_START}|: +|[\[{{,] *)$")
+
+
+class SyntaxMistake(NamedTuple):
+    """Where a mistake stands (lines and columns count from 1), what it is, and what to write."""
+
+    line: int
+    column: int
+    message: str
+
+
+class _Clue(NamedTuple):
+    """A pattern of a line. `part` is wrong; `fix` replaces it, or is a value for quotes."""
+
+    pattern: re.Pattern[str]
+    reason: str
+    fix: str
+
+
+# On the line with the error. `{}` stands for the whole value in quotes.
+_VALUE_CLUES = (
+    _Clue(
+        re.compile(r"(?P<part>\{\{.*?\}\})"),
+        "{{ … }} is not evaluated in this file",
+        "the value itself",
+    ),
+    _Clue(
+        re.compile(r": +(?P<part>\"[^\"]*\\[^\"]*\"?) *$"),
+        "in double quotes, a backslash begins an escape",
+        "{}",
+    ),
+    _Clue(
+        re.compile(r"^[^\[{]*: +(?P<part>(?:'.*'|\".*\"|\[.*\]|\{.*\}) *[^ #\]}].*)$"),
+        "text follows the end of this value",
+        "{}",
+    ),
+    _Clue(
+        re.compile(rf"{_START}[\w-]+: +(?P<part>[^\[{{'\" ].*:(?: .*|$))"),
+        "a value that holds a colon and a space needs quotes",
+        "{}",
+    ),
+)
+# On the line that should have been a key with a value.
+_KEY_CLUES = (
+    _Clue(
+        re.compile(_START + r"(?P<part>(?P<key>[\w-]+):(?P<rest>[^\s:/].*))$"),
+        "a space is missing after the colon",
+        r"\g<key>: \g<rest>",
+    ),
+    _Clue(
+        re.compile(_START + r"(?P<part>(?P<key>[\w-]+) *[=;] *(?P<rest>.*))$"),
+        "a colon and a space must follow a key",
+        r"\g<key>: \g<rest>",
+    ),
+    _Clue(
+        re.compile(_START + r"(?P<part>(?P<key>[\w-]+)) *(?:#.*)?$"),
+        "a colon is missing after this key (or a dash and a space before an item of a list)",
+        r"\g<key>:",
+    ),
+    _Clue(
+        re.compile(_START + r"(?P<part>(?P<key>[\w-]+) +(?P<rest>(?!.*: )[^\s#].*))$"),
+        "a colon is missing after the key",
+        r"\g<key>: \g<rest>",
+    ),
+    _Clue(
+        re.compile(r"^(?P<part>\.\.\.)\s*$"),
+        "this line ends the YAML document",
+        "the file without this line",
+    ),
+)
+
+
+def find_syntax_mistake(text: str, error: yaml.YAMLError) -> SyntaxMistake:
+    """Return the probable mistake behind `error`, which the parser reported about `text`."""
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    lines = re.split(r"\r\n|\r|\n", text)
+    if mark is None or mark.line >= len(lines):
+        return SyntaxMistake(1, 1, f"not valid YAML: {what}")
+    wrong = lines[mark.line]
+    if "\t" in wrong[: len(wrong) - len(wrong.lstrip())]:
+        message = f"not valid YAML: {what}; indent with spaces, not with tabs"
+        return SyntaxMistake(mark.line + 1, mark.column + 1, message)
+    return (
+        _find_open_quote(text, error)
+        or _find_by_clues(lines, error)
+        or _find_open_bracket(lines, error)
+        or SyntaxMistake(
+            mark.line + 1,
+            mark.column + 1,
+            f"not valid YAML: {what}; check the indentation of this line and of the line above",
+        )
+    )
+
+
+def quoted(value: str) -> str:
+    """Return `value` as YAML in single quotes; a value in (broken) quotes loses these."""
+    inner = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+    return "'" + inner.replace("'", "''") + "'"
+
+
+def _find_open_quote(text: str, error: Any) -> SyntaxMistake | None:
+    """Return the quote that was never closed, or was closed by the next quote of another line."""
+    if error.context and "quoted scalar" in error.context and "end of stream" in error.problem:
+        start = error.context_mark
+        return _open_quote(start, "ends nowhere")
+    try:
+        for token in yaml.scan(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            begin, end = token.start_mark, token.end_mark
+            is_quoted = isinstance(token, yaml.ScalarToken) and token.style in ("'", '"')
+            if is_quoted and begin.line < end.line == error.problem_mark.line:
+                return _open_quote(begin, f"ends only in line {end.line + 1}")
+            if begin.line > error.problem_mark.line:
+                break
+    except yaml.YAMLError:
+        pass
+    return None
+
+
+def _open_quote(start: Any, where: str) -> SyntaxMistake:
+    message = f"the quote that begins here {where}; write the closing quote at the end of the value"
+    return SyntaxMistake(start.line + 1, start.column + 1, message)
+
+
+def _find_by_clues(lines: list[str], error: Any) -> SyntaxMistake | None:
+    context, mark = error.context or "", error.problem_mark
+    if "simple key" in context:
+        return _match(lines, error.context_mark.line, _KEY_CLUES)
+    begin = error.context_mark if context.startswith("while scanning") else mark
+    found = _match(lines, mark.line, _VALUE_CLUES[:1])
+    found = found or _wrong_first_character(lines[begin.line], begin)
+    found = found or _match(lines, mark.line, _VALUE_CLUES)
+    if found or not any(form in error.problem for form in ("mapping values", "document start")):
+        return found
+    above = next((n for n in range(mark.line - 1, -1, -1) if lines[n].strip()), mark.line)
+    return _match(lines, above, _KEY_CLUES)
+
+
+def _match(lines: list[str], number: int, clues: tuple[_Clue, ...]) -> SyntaxMistake | None:
+    line = lines[number]
+    if len(line) > _LONGEST_LINE:
+        return None
+    if wide := re.match(rf"[\x20-\x7e]*([{''.join(FULL_WIDTH)}])", line):
+        message = (
+            f"{wide[1]} is full-width punctuation; write {FULL_WIDTH[wide[1]]} and, after a colon "
+            "or a comma, a space"
+        )
+        return SyntaxMistake(number + 1, wide.end(), message)
+    for clue in clues:
+        if match := clue.pattern.search(line):
+            value = re.split(r"\s+#", match["part"])[0].rstrip()
+            fix = quoted(value) if clue.fix == "{}" else match.expand(clue.fix).rstrip()
+            if len(fix) > _LONGEST_VALUE:
+                fix = "it" if clue.fix != "{}" else "the value in quotes"
+            message = f"{clue.reason}; write {fix}"
+            return SyntaxMistake(number + 1, match.start("part") + 1, message)
+    return None
+
+
+def _wrong_first_character(line: str, begin: Any) -> SyntaxMistake | None:
+    """Return the mistake of a plain value that begins with a character of YAML's syntax."""
+    before, value = line[: begin.column], line[begin.column :][:_LONGEST_LINE]
+    if not value or value[0] not in "*&!|>%@`,?:-]}" or not _BEGINS_VALUE.search(before):
+        return None
+    in_flow = before.count("{") + before.count("[") > before.count("}") + before.count("]")
+    plain = re.split(r"[,\]}]" if in_flow else r"\s+#", value)[0].rstrip()
+    if in_flow and not plain:
+        return None
+    shown = quoted(plain) if len(plain) <= _LONGEST_VALUE else "the value in quotes"
+    message = f"a value that begins with {value[0]} needs quotes; write {shown}"
+    if plain.startswith("- "):
+        message += f", or [{plain[2:]}] for a list"
+    return SyntaxMistake(begin.line + 1, begin.column + 1, message)
+
+
+def _find_open_bracket(lines: list[str], error: Any) -> SyntaxMistake | None:
+    mark, start = error.problem_mark, error.context_mark
+    character = lines[mark.line][mark.column : mark.column + 1]
+    if "flow" in (error.context or ""):
+        opened = lines[start.line][start.column]
+        closing = "}" if opened == "{" else "]"
+        if mark.line == start.line and character not in tuple("]}"):
+            message = "a comma is missing before this entry; write one between two entries"
+            return SyntaxMistake(mark.line + 1, mark.column + 1, message)
+        message = f"this {opened} is not closed, or a comma is missing before line {mark.line + 1}"
+        if mark.line == start.line:
+            message = f"this {opened} is not closed"
+        return SyntaxMistake(start.line + 1, start.column + 1, f"{message}; write {closing}")
+    if character in tuple("]}"):
+        message = f"this {character} closes nothing; delete it"
+        return SyntaxMistake(mark.line + 1, mark.column + 1, message)
+    return None
