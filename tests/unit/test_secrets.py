@@ -1,5 +1,6 @@
 """The secrets of a region: generated once, encrypted to the operators' keys."""
 
+import base64
 import os
 import stat
 import time
@@ -255,6 +256,21 @@ def test_public_key_that_secrets_cannot_be_encrypted_to_is_named(tmp_path: Path)
     with pytest.raises(BadInput, match=r"cannot be encrypted to the key ssh-rsa AAAA"):
         SecretStore({}, ()).save(tmp_path / "secrets.age", ["ssh-rsa AAAA ana"])
     assert not (tmp_path / "secrets.age").exists()
+
+
+def test_damaged_rsa_keys_at_which_the_library_panics_are_refused(tmp_path: Path) -> None:
+    public = key_pair(tmp_path, "ana", "rsa")
+    begin, *body, end, _ = (tmp_path / "ana").read_text().split("\n")
+    exponent, zero = b"\0\0\0\x03\1\0\1", b"\0\0\0\x03\0\0\0"
+    private = base64.b64decode("".join(body)).replace(exponent, zero)
+    (tmp_path / "ana").write_text("\n".join([begin, base64.b64encode(private).decode(), end, ""]))
+    file = tmp_path / "secrets.age"
+    SecretStore({"a": "b"}, ()).save(file, [public])
+    with pytest.raises(BadInput, match="this is not an SSH private key"):
+        open_secrets_file(file, [tmp_path / "ana"])
+    blob = base64.b64decode(public.split()[1]).replace(exponent, b"\0\0\0\1\0")
+    with pytest.raises(BadInput, match="the key is damaged"):
+        SecretStore({}, ()).save(file, [f"ssh-rsa {base64.b64encode(blob).decode()}"])
 
 
 def test_ecdsa_key_and_wrong_passphrase_are_named(

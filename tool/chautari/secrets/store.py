@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -119,11 +119,25 @@ class SecretStore:
         return sealed
 
 
+def _call_age(function: Callable[..., Any], *arguments: object) -> Any:
+    """Call a function of pyrage. Its Rust code panics for some damaged RSA keys.
+
+    Raises:
+        ValueError: for a panic, which no `except Exception` would catch.
+    """
+    try:
+        return function(*arguments)
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":
+            raise ValueError("the key is damaged") from None
+        raise
+
+
 def _parse_recipient(file: Path, line: str) -> Recipient:
     key = " ".join(line.split()[:2])  # without the comment
     try:
-        return pyrage.ssh.Recipient.from_str(key)
-    except pyrage.RecipientError as error:
+        return _call_age(pyrage.ssh.Recipient.from_str, key)
+    except (pyrage.RecipientError, ValueError) as error:
         raise BadInput(
             f"{file} cannot be encrypted to the key {key[:20]}…{key[-20:]} ({error})",
             fix="replace this key under operators; create one with: ssh-keygen -t ed25519",
@@ -161,8 +175,8 @@ def decrypt_secrets(
             "--identity FILE; if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE",
         )
     try:
-        body = pyrage.decrypt(sealed, list(keys.values()))
-    except pyrage.DecryptError as error:
+        body = _call_age(pyrage.decrypt, sealed, list(keys.values()))
+    except (pyrage.DecryptError, ValueError) as error:
         if NO_MATCHING_KEY in str(error):
             raise BadInput(
                 "; ".join(
@@ -242,7 +256,7 @@ def _read_private_key(path: Path) -> Identity:
     if len(raw) > MAX_KEY_BYTES:
         raise BadInput(f"{path}: this is larger than {MAX_KEY_BYTES // 1000} kB, so not an SSH key")
     try:
-        return pyrage.ssh.Identity.from_buffer(raw)
+        return _call_age(pyrage.ssh.Identity.from_buffer, raw)
     except (pyrage.IdentityError, ValueError) as error:
         if "must be decrypted first" in str(error):
             return _unlock_ssh_key_with_env_passphrase(path, raw)
@@ -255,7 +269,7 @@ def _reason_against_key(raw: bytes, error: str) -> str:
             return reason
     if "unsupported key" in error:
         return UNSUPPORTED_TYPE
-    return "this is not an SSH private key"
+    return "this is not an SSH private key, or the key is damaged"
 
 
 def _unlock_ssh_key_with_env_passphrase(path: Path, raw: bytes) -> Identity:
@@ -265,7 +279,7 @@ def _unlock_ssh_key_with_env_passphrase(path: Path, raw: bytes) -> Identity:
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
-        return pyrage.ssh.Identity.from_buffer(_decrypt_ssh_key(raw, passphrase))
+        return _call_age(pyrage.ssh.Identity.from_buffer, _decrypt_ssh_key(raw, passphrase))
     except (pyrage.IdentityError, UnsupportedAlgorithm, ValueError, TypeError):
         raise BadInput(f"{path}: {WRONG_PASSPHRASE}") from None
 
