@@ -16,7 +16,10 @@ from region_samples import ROOT
 
 from chautari import files, process
 from chautari.cli import main
+from chautari.deploy import release_cache
 from chautari.region.locate import region_names
+from chautari.report import jsonreport
+from chautari_sandbox import doctor
 
 __all__ = ["inventories"]
 FULL = "/dev/full"
@@ -260,3 +263,33 @@ def test_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPat
     assert raised.value.message == "`ssh` cannot be started: No such file or directory"
     assert "apt-get install -y openssh-client" in raised.value.fix
     assert raised.value.exit_code == 2
+
+
+def test_failed_script_is_shown_in_one_short_line() -> None:
+    script = "import sys\nsys.exit(3)\n# a long program\n"
+    with pytest.raises(process.ProcessError) as raised:
+        process.run((sys.executable, "-c", script))
+    assert "\n" not in raised.value.message and "program" not in raised.value.message
+    assert raised.value.message.endswith("…` exited with code 3")
+
+
+def test_doctor_names_a_missing_program_and_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> tuple[bool, str, str]:
+        process.run(("ip", "route"))
+        return True, "", ""
+
+    monkeypatch.setenv("PATH", "/nonexistent")
+    found = doctor._run_check("network", fails)
+    assert not found.ok and "Fix" not in found.detail and "iproute2" in found.fix
+    damaged = doctor._run_check("network", lambda: (bool(int("x")), "", ""))
+    assert not damaged.ok and damaged.fix
+
+
+def test_own_files_that_are_pipes_count_as_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / jsonreport.FILE)
+    os.mkfifo(tmp_path / "upstream-releases.json")
+    monkeypatch.setattr(release_cache, "state_dir", lambda: tmp_path)
+    assert not jsonreport.is_good_report(tmp_path)
+    assert release_cache.ReleaseCache.load()._answers == {}

@@ -18,6 +18,7 @@ from chautari.errors import RunFailed
 
 # The packages of programs that have another name than their package.
 PACKAGES = {"ssh": "openssh-client", "ip": "iproute2"}
+MAX_SHOWN = 300  # characters of a command that a message shows
 MASK = "********"
 LAST_WORDS = 2  # seconds in which what a process said before it was ended is read
 MAX_OUTPUT = 16 << 20  # bytes that a process may print to one pipe; ours print far less
@@ -52,7 +53,13 @@ class ProcessError(RunFailed):
         if code is None:
             ending = "printed too much output" if flooded else "did not finish in time"
         said = (stderr.strip() or stdout.strip())[-2000:]
-        super().__init__(f"`{command}` {ending}" + (f": {said}" if said else ""))
+        super().__init__(f"`{_shortened(command)}` {ending}" + (f": {said}" if said else ""))
+
+
+def _shortened(command: str) -> str:
+    """Return a command as a message shows it; some have a whole script as an argument."""
+    first = command.partition("\n")[0][:MAX_SHOWN]
+    return first if first == command else f"{first} …"
 
 
 class ProgramError(ProcessError):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chautari.errors import ChautariError
+from chautari.files import expected_error
 from chautari.render.provider import DoctorFinding
 from chautari_sandbox import (
     capacity,
@@ -60,9 +61,10 @@ def _run_check(name: str, check: Check) -> DoctorFinding:
     """Return the finding of one check; a check that fails is a finding too."""
     try:
         ok, detail, fix = check()
-    except (ChautariError, OSError, ValueError) as error:
-        fix = error.fix if isinstance(error, ChautariError) else ""
-        return DoctorFinding(name, False, str(error), fix)
+    except (ChautariError, OSError, ValueError, IndexError) as error:
+        expected = expected_error(error) or ChautariError(f"this check failed: {error}")
+        fix = expected.fix or "report this problem with the output of: deploy doctor --json"
+        return DoctorFinding(name, False, expected.message, fix)
     return DoctorFinding(name, ok, detail, "" if ok else fix)
 
 

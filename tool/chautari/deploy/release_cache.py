@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chautari.deploy.git_tags import REASONS, NoTagList, fetch_tags
-from chautari.files import write_atomically
+from chautari.errors import BadInput
+from chautari.files import read_regular_file, write_atomically
 from chautari.paths import state_dir
 from chautari.services.artifacts import version_key
 from chautari.services.release_tags import VERSION, ReleaseTags
@@ -40,10 +41,10 @@ class ReleaseCache:
     def load(cls) -> ReleaseCache:
         """Return the answers that are young enough. A file that cannot be used counts as empty."""
         try:
-            file = cache_file()
-            text = file.read_text() if file.stat().st_size <= _MAX_BYTES else ""
+            raw = read_regular_file(cache_file(), _MAX_BYTES)
+            text = raw if len(raw) <= _MAX_BYTES else b""
             return cls(dict(_parse_answers(json.loads(text), int(time.time()))))
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        except (BadInput, ValueError, TypeError, AttributeError, RecursionError):
             return cls({})
 
     def fetch_newer_versions(self, tags: ReleaseTags, version: str) -> ReleaseAnswer:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from chautari.errors import BadInput
+from chautari.files import read_regular_file
 from chautari.report.model import (
     CheckResult,
     Double,
@@ -20,6 +22,7 @@ from chautari.report.model import (
 
 Json = Mapping[str, object]
 FILE = "report.json"
+MAX_BYTES = 64 << 20  # of a report that is read again
 
 
 def render_json(report: RegionReport) -> str:
@@ -30,8 +33,8 @@ def render_json(report: RegionReport) -> str:
 def is_good_report(directory: Path) -> bool:
     """Return whether the report that was written to `directory` last says that all is well."""
     try:
-        return json.loads((directory / FILE).read_text())["ok"] is True
-    except (OSError, ValueError, KeyError, TypeError):
+        return json.loads(read_regular_file(directory / FILE, MAX_BYTES))["ok"] is True
+    except (BadInput, ValueError, KeyError, TypeError, RecursionError):
         return False
 
 
