@@ -99,6 +99,9 @@ def find_syntax_mistake(text: str, error: yaml.YAMLError) -> SyntaxMistake:
     if "\t" in wrong[: len(wrong) - len(wrong.lstrip())]:
         message = f"not valid YAML: {what}; indent with spaces, not with tabs"
         return SyntaxMistake(mark.line + 1, mark.column + 1, message)
+    hint = "check the indentation of this line and of the line above"
+    if "'-' indicator" in what:
+        hint = "write a dash and a space before every item of this list, or before none"
     return (
         _find_open_quote(text, error)
         or _find_by_clues(lines, error)
@@ -106,7 +109,7 @@ def find_syntax_mistake(text: str, error: yaml.YAMLError) -> SyntaxMistake:
         or SyntaxMistake(
             mark.line + 1,
             mark.column + 1,
-            f"not valid YAML: {what}; check the indentation of this line and of the line above",
+            f"not valid YAML: {what}; {hint}",
         )
     )
 
@@ -180,6 +183,9 @@ def _wrong_first_character(line: str, begin: Any) -> SyntaxMistake | None:
     before, value = line[: begin.column], line[begin.column :][:_LONGEST_LINE]
     if not value or value[0] not in "*&!|>%@`,?:-]}" or not _BEGINS_VALUE.search(before):
         return None
+    if value[0] in "-?" and not before.strip():
+        message = f"a line that begins with {value[0]} cannot stand here; delete the {value[0]}"
+        return SyntaxMistake(begin.line + 1, begin.column + 1, message)
     in_flow = before.count("{") + before.count("[") > before.count("}") + before.count("]")
     plain = re.split(r"[,\]}]" if in_flow else r"\s+#", value)[0].rstrip()
     if in_flow and not plain:
@@ -198,7 +204,10 @@ def _find_open_bracket(lines: list[str], error: Any) -> SyntaxMistake | None:
         opened = lines[start.line][start.column]
         closing = "}" if opened == "{" else "]"
         if mark.line == start.line and character not in tuple("]}"):
-            message = "a comma is missing before this entry; write one between two entries"
+            message = (
+                "an entry cannot go on here; write a comma before the next entry, or put the whole "
+                "value in quotes"
+            )
             return SyntaxMistake(mark.line + 1, mark.column + 1, message)
         message = f"this {opened} is not closed, or a comma is missing before line {mark.line + 1}"
         if mark.line == start.line:
