@@ -19,11 +19,21 @@ LAYERS = (
     ("chautari.deploy",),
     ("chautari.prepare",),
     ("chautari.ssh",),
+    ("chautari.federation",),
     ("chautari.render",),
     ("chautari.secrets",),
     ("chautari.preflight",),
     # The model of region.yml is made of the services' settings; the next test finds circles.
-    ("chautari.region", "chautari.services"),
+    # A service publishes the descriptor, and a region names its pinned peers.
+    (
+        "chautari.region",
+        "chautari.services",
+        "chautari.federation.descriptor",
+        "chautari.federation.peers",
+        "chautari.federation.refusal",
+        "chautari.federation.lookalikes",
+        "chautari.federation.signing_key",
+    ),
     (
         "chautari.preflight.facts",
         "chautari.preflight.requirements",

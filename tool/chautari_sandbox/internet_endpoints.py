@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chautari.region.field_types import DOCUMENTATION_NETWORKS
 from chautari.render.endpoints import Endpoints, ReplacedArtifact
 from chautari.services.artifacts import Artifact, PackageRepository
 from chautari_sandbox.doubles import limits
@@ -30,6 +31,8 @@ def internet_endpoints(known: SandboxState) -> Endpoints:
         missing={item.name: item.reason for item in known.missing},
         doubles=_artifact_doubles(known),
         mail_api=known.mail_api,
+        # Peers in other sandboxes on this machine.
+        peer_networks=tuple(map(str, DOCUMENTATION_NETWORKS)),
     )
 
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "attach": "follow the active run on each node, or show the last run",
     "move": "print the steps to move a service to another node",
     "secrets": "set, show and list a region's secrets",
+    "federation": "trust other regions, and show how each peer is",
     "sandbox": "manage a region's containers and its simulated internet",
     "doctor": "check this machine for missing tools and show how to install them",
     "completion": "print the completion script for bash, zsh or fish",

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
+from chautari.federation.descriptor import Descriptor
 from chautari.files import write_atomically
 from chautari.paths import content_root
 from chautari.reference.command_reference import command_reference_text
@@ -16,13 +19,14 @@ from chautari.services.base import Role
 from chautari.services.registry import ROLES, SERVICES
 
 SCHEMA_ID = "region.schema.json"
+DESCRIPTOR_SCHEMA_ID = "descriptor.schema.json"
 IN_USE_TASKS = "in_use.yml"
 
 
-def schema_text() -> str:
-    """Return the JSON Schema of `region.yml`."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID}
-    return json.dumps(schema | Region.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+def schema_text(model: type[BaseModel], schema_id: str) -> str:
+    """Return the JSON Schema of a file with the shape of `model`."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": schema_id}
+    return json.dumps(schema | model.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def region_reference_text() -> str:
@@ -111,7 +115,8 @@ def _role_play_yaml(role: Role, *, gather: bool) -> str:
 def generated_files(root: Path) -> dict[Path, str]:
     """Return the text of every generated file, by its path under `root`."""
     return {
-        root / "schemas" / SCHEMA_ID: schema_text(),
+        root / "schemas" / SCHEMA_ID: schema_text(Region, SCHEMA_ID),
+        root / "schemas" / DESCRIPTOR_SCHEMA_ID: schema_text(Descriptor, DESCRIPTOR_SCHEMA_ID),
         root / "docs" / "reference" / "region.md": region_reference_text(),
         root / "docs" / "reference" / "command.md": command_reference_text(),
         root / "docs" / "services" / "README.md": services_index_text(),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -26,6 +27,9 @@ from chautari.region.rules.warnings import find_warnings
 from chautari.services.artifacts import Artifact
 from chautari.services.registry import SERVICES
 
+if TYPE_CHECKING:
+    from chautari.federation.peers import PinnedPeer
+
 PIN_FORM = (
     "is not a valid pin; write NAME: "
     "{35.0.1: {url: 'https://….tar.bz2', sha256: 64 hexadecimal digits}}"
@@ -41,13 +45,15 @@ PIN_FIELDS = {
 class LoadedRegion(NamedTuple):
     """A region, the folder its files lie in, and the pinned releases by app and version.
 
-    `warnings` name what is valid but probably a mistake.
+    `warnings` name what is valid but probably a mistake. `peers` are the pinned peers that
+    `region.yml` names, by name.
     """
 
     folder: Path
     region: Region
     releases: dict[str, dict[str, Artifact]]
     warnings: tuple[FileProblem, ...] = ()
+    peers: Mapping[str, PinnedPeer] = MappingProxyType({})
 
     @property
     def known_hosts_file(self) -> Path:
@@ -113,8 +119,10 @@ def _mixed_pin_problems(
                 yield document.problem_at((name, version), message)
 
 
-def load_region(file: Path) -> LoadedRegion:
-    """Read and check `file` and the `artifacts.lock` beside it.
+def load_region(file: Path, *, with_peers: bool = True) -> LoadedRegion:
+    """Read and check `file`, and the `artifacts.lock` and pinned peers beside it.
+
+    Without `with_peers`, `region.yml` may name peers that are not pinned, and none is read.
 
     Raises:
         InvalidRegion: with every problem found, each with its file, line and column.
@@ -132,10 +140,39 @@ def load_region(file: Path) -> LoadedRegion:
     ]
     if file.name == REGION_FILE and file.resolve().parent.name != region.region:
         found.append(_folder_name_problem(document, file, region))
+    peers: dict[str, PinnedPeer] = {}
+    if with_peers and region.federation.peers:
+        peers, problems = _read_named_peers(document, file.parent, region)
+        found += problems
     if found:
         raise InvalidRegion(found)
     warnings = tuple(document.problem_at(path, text) for path, text in find_warnings(region))
-    return LoadedRegion(file.parent, region, releases, warnings)
+    return LoadedRegion(file.parent, region, releases, warnings, peers)
+
+
+def _read_named_peers(
+    document: yaml_reader.Document, folder: Path, region: Region
+) -> tuple[dict[str, PinnedPeer], list[FileProblem]]:
+    """Return the pinned peers that the region names, and what is wrong with them."""
+    from chautari.federation import peers  # only a region with peers needs it
+
+    found: dict[str, PinnedPeer] = {}
+    problems: list[FileProblem] = []
+    for index, name in enumerate(region.federation.peers):
+        if not peers.peer_file(folder, name).is_file():
+            problems.append(
+                document.problem_at(
+                    ("federation", "peers", index),
+                    f"{name} is not pinned; run: deploy federation join {region.region} URL; or "
+                    "remove it from the list",
+                )
+            )
+            continue
+        try:
+            found[name] = peers.read_peer(folder, name)
+        except InvalidRegion as error:
+            problems += error.problems
+    return found, problems
 
 
 def load_regions(files: Sequence[Path]) -> list[LoadedRegion]:

@@ -166,6 +166,17 @@ class Acme(StrictModel):
     )
 
 
+class Federation(StrictModel):
+    """The regions that this region trusts."""
+
+    peers: tuple[Name, ...] = Field(
+        default=(),
+        description="Regions that this region trusts. Each one must be pinned first: "
+        "`deploy federation join NAME URL`.",
+        examples=[["himalaya"]],
+    )
+
+
 class OSSubstitute(StrictModel):
     """A container to use for an operating system for which a sandbox has no image."""
 
@@ -272,6 +283,12 @@ class Region(StrictModel):
         validate_default=True,
         description="The certificate authority; by default Let's Encrypt.",
         examples=[{"directory": "https://acme-staging-v02.api.letsencrypt.org/directory"}],
+    )
+    federation: Federation = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="Other regions that this region works with.",
+        examples=[{"peers": ["himalaya"]}],
     )
     ask_upstream: bool = Field(
         default=True,

@@ -37,6 +37,7 @@ class Endpoints:
         missing: artifacts that cannot be had here, with the reason.
         doubles: which of the artifacts are doubles.
         mail_api: where the mail sink can be asked what arrived.
+        peer_networks: networks without public addresses in which peers may be.
     """
 
     acme_directory: str | None = None
@@ -50,6 +51,7 @@ class Endpoints:
     missing: dict[str, str] = field(default_factory=dict)
     doubles: tuple[ReplacedArtifact, ...] = ()
     mail_api: str | None = None
+    peer_networks: tuple[str, ...] = ()
 
     def is_double(self, name: str) -> bool:
         """Return whether the artifact called `name` is a double here."""

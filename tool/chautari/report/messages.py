@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from chautari.node import reason_texts
 from chautari.report.existing_state_texts import EXISTING_STATE
+from chautari.report.federation_texts import PEER_REFUSALS, PEER_STATES
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.next_step_texts import CAUSES, FAILURES, STATUS, STEPS
 
@@ -485,3 +486,14 @@ def next_step_text(code: str, data: Data) -> str:
 def status_text(code: str, data: Data) -> str:
     """Return a line of `deploy status`: the newest run of a node, or a newer release."""
     return fill_template(STATUS.get(code), code, data)
+
+
+def peer_refusal_texts(code: str, data: Data) -> tuple[str, str]:
+    """Return why a peer's descriptor was refused, and what to do."""
+    reason, fix = PEER_REFUSALS.get(code, (None, "update this toolkit"))
+    return fill_template(reason, code, data), fill_template(fix, code, data)
+
+
+def peer_state_text(code: str, data: Data) -> str:
+    """Return how a pinned peer is."""
+    return fill_template(PEER_STATES.get(code), code, data)

@@ -163,6 +163,7 @@ class Service:
         release_tags: where upstream names the releases of the service and of its archives.
         translations: returns the languages of the release that a node installs.
         move: how it moves to another node.
+        publishes_descriptor: whether it publishes the region's descriptor for other regions.
         service_for_region: returns this service with what follows from a region's settings.
     """
 
@@ -201,6 +202,7 @@ class Service:
     release_tags: tuple[ReleaseTags, ...] = ()
     translations: Callable[[NodeContext], Translations] | None = None
     move: MoveProcedure | None = None
+    publishes_descriptor: bool = False
     service_for_region: Callable[[Region], Service] | None = None
 
     @property

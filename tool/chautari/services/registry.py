@@ -57,3 +57,5 @@ INSTALLED = {
     if service.requires.installed
 }
 ROLES: dict[str, Role] = {role.name: role for role in roles_in_order(SERVICES.values())}
+# The services that publish the region's descriptor.
+PUBLISHERS = tuple(name for name, service in SERVICES.items() if service.publishes_descriptor)

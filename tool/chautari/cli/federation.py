@@ -1,0 +1,294 @@
+"""`deploy federation`: trust other regions, and be trusted by them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chautari.cli.json_output import print_json
+from chautari.cli.options import identity_option, json_option, region_argument
+from chautari.cli.output import echo
+from chautari.errors import BadInput
+from chautari.federation import key_words, membership, peers
+from chautari.federation.membership import Candidate
+from chautari.federation.trust import PeerState
+from chautari.paths import inventories_root
+from chautari.region.load import LoadedRegion, load_region
+from chautari.region.locate import find_region_file
+from chautari.render.provider import known_endpoints
+from chautari.report.messages import peer_state_text
+from chautari.secrets import store
+
+GOOD_STATES = ("current", "pending")
+
+
+@click.group("federation")
+def command() -> None:
+    """Manage the regions that a region trusts. Each group decides for its own region."""
+
+
+@command.command("invite")
+@region_argument
+@identity_option
+@json_option
+def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
+    """Print what another group needs to trust this region. Nothing changes.
+
+    Send the address by mail. Read the words out in a call: a mail can be forged.
+    """
+    loaded_region = _load(name)
+    endpoints = known_endpoints(loaded_region)
+    known = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
+    file = loaded_region.secrets_file
+    opened = (
+        store.open_secrets_file(file, known or store.default_private_keys())
+        if file.exists()
+        else store.SecretStore({}, ())
+    )
+    own = membership.own_address(loaded_region, opened)
+    languages = key_words.word_languages(loaded_region.region.languages)
+    words = {language: key_words.words_of_key(own.key, language) for language in languages}
+    fingerprint = key_words.fingerprint_of_key(own.key)
+    if as_json:
+        print_json({"url": own.url, "key": own.key, "fingerprint": fingerprint, "words": words})
+        return
+    echo("Send this to the other group:\n")
+    echo(f"  deploy federation join THEIR-REGION {own.url}\n")
+    echo("Then call them. Read out the fingerprint of your key, in one of these forms:\n")
+    for language, text in words.items():
+        echo(f"  {language}: {text}")
+    echo(f"  {fingerprint}\n")
+    echo(f"When they have joined: deploy federation accept {name} THEIR-ADDRESS")
+
+
+def _trusting_command(verb: str, help_text: str) -> Callable[[Callable[..., None]], click.Command]:
+    """Return the decorator of a command that pins a peer: both sides do the same."""
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        for option in reversed(_TRUST_OPTIONS):
+            function = option(function)
+        return command.command(verb, help=help_text)(function)
+
+    return decorate
+
+
+_TRUST_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    region_argument,
+    click.argument("url", metavar="URL"),
+    click.option(
+        "--as", "peer", metavar="PEER",
+        help="Use this name for the peer. Default: the name in its descriptor.",
+    ),
+    click.option(
+        "--fingerprint", metavar="TEXT",
+        help="Trust the peer without a question if its key has this fingerprint: SHA256:… or the "
+        "twelve words, in quotes.",
+    ),
+    click.option(
+        "--agreement", default="", metavar="TEXT",
+        help="Store with the peer what both groups agreed, in your own words.",
+    ),
+    json_option,
+)  # fmt: skip
+
+
+@_trusting_command(
+    "join",
+    "Show another region, and pin its key after you have confirmed it.\n\nThe region is trusted "
+    "only when region.yml names it; the command prints the line to add.",
+)
+def join(**arguments: Any) -> None:
+    """Pin a peer, and say how it is told about this region."""
+    loaded_region = _pin_peer(**arguments)
+    if loaded_region is not None:
+        name = loaded_region.region.region
+        echo("After the deploy, show the other group your own address and words:")
+        echo(f"  deploy federation invite {name}")
+
+
+@_trusting_command(
+    "accept",
+    "Show a region that joined yours, and pin its key after you have confirmed it.\n\nThis is the "
+    "answer to an invitation. The region is trusted only when region.yml names it; the command "
+    "prints the line to add.",
+)
+def accept(**arguments: Any) -> None:
+    """Pin a peer that was invited."""
+    _pin_peer(**arguments)
+
+
+def _pin_peer(
+    name: str, url: str, peer: str | None, fingerprint: str | None, agreement: str, as_json: bool
+) -> LoadedRegion | None:
+    """Pin the peer at `url` once its key is confirmed; return the region if people read on."""
+    if len(agreement) > peers.MAX_AGREEMENT:
+        raise BadInput(
+            f"--agreement is longer than {peers.MAX_AGREEMENT} characters",
+            fix="shorten it, and keep the whole text where both groups can read it",
+        )
+    loaded_region = _load(name)
+    now = time.time()
+    found = membership.look_at(loaded_region, url, peer, known_endpoints(loaded_region), now)
+    _show_candidate(found, key_words.word_languages(loaded_region.region.languages))
+    _confirm_key(found, fingerprint)
+    membership.pin(loaded_region, found, agreement, now)
+    file = peers.peer_file(loaded_region.folder, found.name)
+    names = [*loaded_region.region.federation.peers, found.name]
+    place, line = membership.federation_line(loaded_region, list(dict.fromkeys(names)))
+    if as_json:
+        print_json({"ok": True, "peer": found.name, "file": str(file), "add": line, "to": place})
+        return None
+    echo(f"\n{found.name} is pinned in {file}.")
+    if found.name not in loaded_region.region.federation.peers:
+        echo(f"Write this in {place}:\n  {line}")
+    echo(f"Then commit both files, and run: deploy region {loaded_region.region.region}")
+    return loaded_region
+
+
+def _show_candidate(found: Candidate, languages: list[str]) -> None:
+    """Print what will be trusted. All of it comes from the other side, so `echo` escapes it."""
+    shown = found.descriptor
+    echo(f"Region {shown.region} at {found.address.url}", err=True)
+    echo(f"  domain     {shown.domain}", err=True)
+    echo(f"  contact    {shown.contact}", err=True)
+    echo(f"  languages  {', '.join(shown.languages)}", err=True)
+    for service in shown.services:
+        echo(f"  service    {service.title} {service.version}  {service.address}", err=True)
+    echo(f"  peers      {', '.join(shown.peers) or 'none'}", err=True)
+    echo(f"  expires    {shown.expires}", err=True)
+    echo("  key", err=True)
+    echo(f"    {key_words.fingerprint_of_key(shown.key)}", err=True)
+    for language in languages:
+        echo(f"    {language}: {key_words.words_of_key(shown.key, language)}", err=True)
+
+
+def _confirm_key(found: Candidate, fingerprint: str | None) -> None:
+    """Let a person confirm the key, or compare it with what they were told.
+
+    Raises:
+        BadInput: when the key is another one, or there is no person to ask.
+    """
+    if fingerprint is not None:
+        if not key_words.matches_key(fingerprint, found.descriptor.key):
+            raise BadInput(
+                f"the key of {found.descriptor.domain} has another fingerprint; nothing was pinned",
+                fix="compare both in a call with the other group, on a number that you already "
+                "know; if they differ, do not trust this region",
+            )
+        return
+    if not sys.stdin.isatty():
+        raise BadInput(
+            "without a terminal, no person can confirm the key; nothing was pinned",
+            fix="add the fingerprint or the words that the other group read out: --fingerprint "
+            "TEXT",
+        )
+    echo("\nCall the other group, and let them read out the words of their key.", err=True)
+    if not click.confirm("Are these the same words?", default=False, err=True):
+        raise BadInput(
+            "the key was not confirmed; nothing was pinned",
+            fix="if the words differ, do not trust this region, and tell the other group",
+        )
+
+
+@command.command("list")
+@region_argument
+@json_option
+def list_(name: str, as_json: bool) -> None:
+    """List the pinned peers of a region. Nothing is fetched."""
+    loaded_region = _load(name)
+    _show_states(loaded_region, membership.pinned_states(loaded_region, time.time()), as_json)
+
+
+@command.command("status")
+@region_argument
+@json_option
+def status(name: str, as_json: bool) -> int:
+    """Fetch the newest descriptor of each peer, and show how each peer is.
+
+    A newer descriptor that is right replaces the pinned one. One that is not changes nothing.
+    """
+    loaded_region = _load(name)
+    names = peers.peer_names(loaded_region.folder)
+    endpoints = known_endpoints(loaded_region)
+    states = membership.refresh(loaded_region, names, endpoints, time.time())
+    _show_states(loaded_region, states, as_json)
+    return 0 if all(state.code in GOOD_STATES for state in states.values()) else 1
+
+
+def _show_states(loaded_region: LoadedRegion, states: dict[str, PeerState], as_json: bool) -> None:
+    named = loaded_region.region.federation.peers
+    missing = [name for name in named if name not in states]
+    if as_json:
+        found = {name: _state_object(name in named, state) for name, state in states.items()}
+        print_json({"region": loaded_region.region.region, "peers": found, "not_pinned": missing})
+        return
+    for name, state in states.items():
+        note = "" if name in named else " (not named in region.yml)"
+        echo(f"{name:<16} {_state_text(state)}{note}")
+        if state.accepted is not None:
+            echo(f"{'':<16} a newer descriptor was stored; commit the file of the peer")
+        if state.refusal is not None:
+            echo(f"{'':<16} Fix: {state.refusal.fix}")
+    for name in missing:
+        echo(f"{name:<16} named in region.yml but not pinned")
+    if not states and not missing:
+        echo("No region is pinned.", err=True)
+
+
+def _state_text(state: PeerState) -> str:
+    return peer_state_text(state.code, _state_data(state))
+
+
+def _state_data(state: PeerState) -> dict[str, object]:
+    last = state.peer.descriptor
+    return {
+        "domain": state.peer.domain,
+        "serial": last.serial,
+        "expires": last.expires,
+        "reason": state.refusal.message if state.refusal else "",
+    }
+
+
+def _state_object(named: bool, state: PeerState) -> dict[str, object]:
+    return {
+        "state": state.code,
+        **_state_data(state),
+        "named": named,
+        "updated": state.accepted is not None,
+        "refusal": state.refusal.as_object() if state.refusal else None,
+        "fingerprint": key_words.fingerprint_of_key(state.peer.key),
+        "pinned": state.peer.pinned,
+        "agreement": state.peer.agreement,
+    }
+
+
+@command.command("leave")
+@region_argument
+@click.argument("peer", metavar="PEER")
+@json_option
+def leave(name: str, peer: str, as_json: bool) -> None:
+    """Remove the pin of a peer, and print what remains to do on both sides."""
+    loaded_region = _load(name)
+    region = loaded_region.region.region
+    membership.remove(loaded_region, peer)
+    rest = [item for item in loaded_region.region.federation.peers if item != peer]
+    place, line = membership.federation_line(loaded_region, rest)
+    if as_json:
+        print_json({"ok": True, "peer": peer, "write": line, "to": place})
+        return
+    echo(f"{peer} is no longer pinned.")
+    if peer in loaded_region.region.federation.peers:
+        echo(f"Write this in {place}:\n  {line}")
+    echo(f"Then run: deploy region {region}. It withdraws what the peer could use.")
+    echo("Ask the other group to do the same for your region:")
+    echo(f"  deploy federation leave THEIR-REGION {region}")
+
+
+def _load(name: str) -> LoadedRegion:
+    """Return a region, even if it names a peer that is not pinned yet."""
+    return load_region(find_region_file(name, inventories_root()), with_peers=False)

@@ -1,0 +1,1 @@
+"""Federation with other regions: signed descriptors, pinned peers, and whom a region trusts."""

@@ -1,0 +1,150 @@
+"""What operators do with peers: look at one before trusting it, pin it, refresh it, remove it."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from chautari.errors import BadInput
+from chautari.federation import descriptor, peers, signing_key, trust
+from chautari.federation.descriptor import Descriptor
+from chautari.federation.fetch import DescriptorAddress, fetch_descriptor, parse_address
+from chautari.federation.peers import PinnedPeer
+from chautari.federation.trust import PeerState
+from chautari.files import unusable_file_error
+from chautari.region import yaml_reader
+from chautari.region.load import LoadedRegion
+from chautari.region.locate import REGION_FILE
+from chautari.render.endpoints import Endpoints
+from chautari.secrets.store import SecretStore
+from chautari.services.registry import PUBLISHERS
+
+
+class Candidate(NamedTuple):
+    """A region that may become a peer: its descriptor is right, its key not confirmed yet."""
+
+    name: str
+    address: DescriptorAddress
+    descriptor: Descriptor
+
+
+class OwnAddress(NamedTuple):
+    """What another group needs to trust this region."""
+
+    url: str
+    key: str
+
+
+def own_address(loaded_region: LoadedRegion, secrets: SecretStore) -> OwnAddress:
+    """Return where the region publishes its descriptor, and the public key that signs it.
+
+    Raises:
+        BadInput: when no node publishes it, or the key is not generated yet.
+    """
+    region = loaded_region.region
+    host = descriptor.descriptor_host(region)
+    if host is None:
+        raise BadInput(
+            f"{region.region} publishes no descriptor, so another region cannot trust it",
+            fix=f"add one of these services to a node in region.yml, then deploy: "
+            f"{', '.join(PUBLISHERS)}",
+        )
+    if signing_key.NAME not in secrets:
+        raise BadInput(
+            f"{region.region} has no signing key yet", fix=f"deploy region {region.region}"
+        )
+    address = DescriptorAddress(host, 443)
+    return OwnAddress(address.url, signing_key.public_key_of(secrets[signing_key.NAME]))
+
+
+def look_at(
+    loaded_region: LoadedRegion, url: str, name: str | None, endpoints: Endpoints, now: float
+) -> Candidate:
+    """Fetch the descriptor at `url`, and return it for a person to decide.
+
+    Args:
+        name: name of the peer here; by default the one in its descriptor.
+
+    Raises:
+        BadInput: when `url` is no address of a descriptor, or the name is taken.
+        PeerRefused: when the descriptor cannot be trusted.
+    """
+    folder, region = loaded_region.folder, loaded_region.region
+    known = peers.read_peers(folder, peers.peer_names(folder))
+    address = parse_address(url)
+    found = trust.check_signed(fetch_descriptor(address, endpoints), address, now)
+    trust.check_newcomer(found, region.domain, known)
+    chosen = name or found.region
+    if chosen in known or chosen == region.region:
+        taken = "this region" if chosen == region.region else f"{known[chosen].domain}, a peer"
+        raise BadInput(
+            f"{chosen} is already the name of {taken}",
+            fix="choose a name for the new peer: --as NAME",
+        )
+    return Candidate(chosen, address, found)
+
+
+def pin(loaded_region: LoadedRegion, candidate: Candidate, agreement: str, now: float) -> None:
+    """Write the pin of a candidate whose key was confirmed."""
+    peer = PinnedPeer(
+        domain=candidate.descriptor.domain,
+        url=candidate.address.url,
+        key=candidate.descriptor.key,
+        pinned=trust.utc_text(now),
+        agreement=agreement,
+        descriptor=candidate.descriptor,
+    )
+    peers.write_peer(loaded_region.folder, candidate.name, peer)
+
+
+def refresh(
+    loaded_region: LoadedRegion, names: list[str], endpoints: Endpoints, now: float
+) -> dict[str, PeerState]:
+    """Fetch the newest descriptor of each peer; one that is accepted replaces the pinned one.
+
+    The state says if one was refused; then its file is not written.
+    """
+    folder, domain = loaded_region.folder, loaded_region.region.domain
+    found: dict[str, PeerState] = {}
+    for name, peer in peers.read_peers(folder, names).items():
+        found[name] = trust.refreshed_state(peer, domain, endpoints, now)
+        if found[name].accepted is not None:
+            peers.write_peer(folder, name, found[name].peer)
+    return found
+
+
+def pinned_states(loaded_region: LoadedRegion, now: float) -> dict[str, PeerState]:
+    """Return the state of every pinned peer; nothing is fetched."""
+    folder, domain = loaded_region.folder, loaded_region.region.domain
+    known = peers.read_peers(folder, peers.peer_names(folder))
+    return {name: trust.pinned_state(peer, domain, now) for name, peer in known.items()}
+
+
+def remove(loaded_region: LoadedRegion, name: str) -> None:
+    """Delete the pin of a peer; a damaged file is deleted too.
+
+    Raises:
+        BadInput: when there is none.
+    """
+    known = peers.peer_names(loaded_region.folder)
+    if name not in known:
+        raise BadInput(
+            f"{loaded_region.region.region} has no pinned peer {name!r}",
+            fix=f"pinned peers: {', '.join(known) or 'none'}",
+        )
+    file = peers.peer_file(loaded_region.folder, name)
+    try:
+        file.unlink()
+    except OSError as error:
+        raise unusable_file_error(file, error) from None
+
+
+def federation_line(loaded_region: LoadedRegion, names: list[str]) -> tuple[str, str]:
+    """Return where `region.yml` names its peers, and the line that names `names`.
+
+    The place is FILE:LINE, or FILE where the key is not there yet.
+    """
+    file = loaded_region.folder / REGION_FILE
+    line = yaml_reader.read_yaml(file).marks.get(("federation",), (0, 0))[0]
+    text = f"federation: {{peers: {json.dumps(names).replace(chr(34), '')}}}"
+    return (f"{file}:{line}" if line else str(file)), text

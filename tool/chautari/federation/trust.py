@@ -1,0 +1,141 @@
+"""Decide whether a fetched descriptor is trusted: signature, content, time, and what is pinned."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from chautari.federation import descriptor as descriptors
+from chautari.federation.descriptor import Descriptor
+from chautari.federation.fetch import (
+    DescriptorAddress,
+    SignedDescriptor,
+    fetch_descriptor,
+    parse_address,
+)
+from chautari.federation.lookalikes import find_lookalike
+from chautari.federation.peers import PinnedPeer
+from chautari.federation.refusal import PeerRefused
+from chautari.federation.signature import verify_signature
+from chautari.federation.untrusted_json import read_untrusted_json
+from chautari.render.endpoints import Endpoints
+
+MAX_CLOCK_SKEW = 300  # seconds
+MAX_LIFETIME = 100 * 24 * 3600  # seconds; a region's own are issued for 30 days
+
+
+class PeerState(NamedTuple):
+    """How a pinned peer is: a code with data, whose text `report` makes.
+
+    The code is `current`, `pending` (the peer does not list us yet), `expired`, `unreachable` or
+    `refused`. `refusal` says why a fetched descriptor was not accepted; `accepted` is a newer one
+    that was.
+    """
+
+    code: str
+    peer: PinnedPeer
+    refusal: PeerRefused | None = None
+    accepted: Descriptor | None = None
+
+
+def utc_text(seconds: float) -> str:
+    """Return seconds since 1970 as descriptors write times."""
+    moment = datetime.datetime.fromtimestamp(int(seconds), datetime.UTC)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def check_signed(
+    signed: SignedDescriptor, address: DescriptorAddress, now: float, pinned: str | None = None
+) -> Descriptor:
+    """Return the descriptor in `signed`, once its signature, its content and its times are right.
+
+    The signature comes first: what an unknown key signed is not even parsed.
+
+    Raises:
+        PeerRefused: with the first thing that is wrong.
+    """
+    signer = verify_signature(signed.content, signed.signature, pinned)
+    found = descriptors.to_descriptor(read_untrusted_json(signed.content))
+    if found.key != signer:
+        raise PeerRefused("names_other_key")
+    if not descriptors.is_within(address.host, found.domain):
+        raise PeerRefused("other_domain", host=address.host, domain=found.domain)
+    _check_times(found, now)
+    return found
+
+
+def _check_times(found: Descriptor, now: float) -> None:
+    issued, expires = map(descriptors.seconds_of, (found.issued, found.expires))
+    if max(issued, found.serial) > now + MAX_CLOCK_SKEW:
+        raise PeerRefused("issued_in_future", issued=found.issued, now=utc_text(now))
+    if not issued < expires <= issued + MAX_LIFETIME:
+        raise PeerRefused("lifetime_invalid", issued=found.issued, expires=found.expires)
+    if expires <= now:
+        raise PeerRefused("expired", expires=found.expires)
+
+
+def check_newcomer(found: Descriptor, own_domain: str, peers: Mapping[str, PinnedPeer]) -> None:
+    """Refuse a descriptor that imitates the own region or a pinned peer.
+
+    Raises:
+        PeerRefused: when its domain is ours, is pinned already, or looks like one of these.
+    """
+    if own_domain == found.domain:
+        raise PeerRefused("own_domain", domain=own_domain)
+    for name, peer in peers.items():
+        if peer.domain == found.domain:
+            code = "already_pinned" if peer.key == found.key else "pinned_with_other_key"
+            raise PeerRefused(code, domain=found.domain, peer=name)
+    known = [own_domain, *(peer.domain for peer in peers.values())]
+    if alike := find_lookalike(found.domain, known):
+        raise PeerRefused("lookalike_domain", domain=found.domain, known=alike)
+
+
+def check_newer(found: Descriptor, peer: PinnedPeer) -> bool:
+    """Return whether `found` replaces the pinned descriptor; an equal one does not.
+
+    Raises:
+        PeerRefused: when it is of another region, or older than the pinned one.
+    """
+    last = peer.descriptor
+    if (found.domain, found.region) != (last.domain, last.region):
+        raise PeerRefused("other_region", domain=found.domain, region=found.region)
+    if found == last:
+        return False
+    if found.serial < last.serial:
+        raise PeerRefused("older_serial", serial=found.serial, last=last.serial)
+    if found.serial == last.serial:
+        raise PeerRefused("serial_reused", serial=found.serial)
+    return True
+
+
+def pinned_state(peer: PinnedPeer, own_domain: str, now: float) -> PeerState:
+    """Return the state of a peer as it is pinned; nothing is fetched."""
+    if descriptors.seconds_of(peer.descriptor.expires) <= now:
+        return PeerState("expired", peer)
+    return PeerState("current" if own_domain in peer.descriptor.peers else "pending", peer)
+
+
+def refreshed_state(
+    peer: PinnedPeer, own_domain: str, endpoints: Endpoints, now: float
+) -> PeerState:
+    """Fetch the newest descriptor of a peer, and return its state.
+
+    `accepted` in the state is a newer descriptor that may replace the pinned one.
+    """
+    address = parse_address(peer.url)
+    try:
+        signed = fetch_descriptor(address, endpoints)
+        found = check_signed(signed, address, now, peer.key)
+        is_newer = check_newer(found, peer)
+    except PeerRefused as refusal:
+        state = pinned_state(peer, own_domain, now)
+        if refusal.is_unreachable and state.code == "expired":
+            return state._replace(refusal=refusal)
+        code = "unreachable" if refusal.is_unreachable else "refused"
+        return PeerState(code, peer, refusal)
+    if not is_newer:
+        return pinned_state(peer, own_domain, now)
+    newer = peer.model_copy(update={"descriptor": found})
+    return pinned_state(newer, own_domain, now)._replace(accepted=found)

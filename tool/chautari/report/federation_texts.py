@@ -1,0 +1,125 @@
+"""Texts about peers: why a descriptor was refused with what to do, and how a peer is.
+
+`messages` renders them, as all texts of codes.
+"""
+
+from __future__ import annotations
+
+from chautari.report.message_templates import Template
+
+_ASK_THEM = (
+    "ask the other group to deploy again; if the error stays, ask them by telephone what they "
+    "published"
+)
+_TRY_LATER = "check the address, then try again later or ask the other group by telephone"
+_DO_NOT_TRUST = (
+    "do not trust this descriptor; call the other group on a number that you already know"
+)
+_PIN_AGAIN = (
+    "if the other group confirms a new key in a call, run: deploy federation leave, then deploy "
+    "federation join"
+)
+
+# Each code has what happened, and what to do.
+PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
+    "name_unresolved": ("{host} has no DNS address that could be found", _TRY_LATER),
+    "address_not_public": (
+        "{host} resolves to {address}, which is not a public address",
+        "ask the other group to correct their DNS records; a connection to this address could "
+        "reach a machine in your own network",
+    ),
+    "no_answer": ("{host} did not answer as a web server does ({detail})", _TRY_LATER),
+    "too_slow": ("{host} did not send its descriptor within {seconds} seconds", _TRY_LATER),
+    "http_status": ("{host} answered with status {status} for {path}", _TRY_LATER),
+    "redirected": (
+        "{host} redirects to another address, and a descriptor must not be redirected",
+        "ask the other group for the address at which the descriptor itself is",
+    ),
+    "compressed": ("{host} sent a compressed answer, although none was requested", _ASK_THEM),
+    "certificate_invalid": (
+        "the certificate of {host} is not valid: {detail}",
+        "ask the other group to renew it; also check the clock of this machine: date -u",
+    ),
+    "too_large": ("the answer is larger than {limit} kB", _ASK_THEM),
+    "not_utf8": ("the descriptor is not valid UTF-8 at byte {position}", _ASK_THEM),
+    "not_json": ("the descriptor is not valid JSON: {detail}", _ASK_THEM),
+    "duplicate_key": ("the descriptor contains the key {key} twice", _ASK_THEM),
+    "nested_too_deep": ("the descriptor is nested deeper than {limit} levels", _ASK_THEM),
+    "number_out_of_range": (
+        "the descriptor contains {number}, which is not a whole number of normal size",
+        _ASK_THEM,
+    ),
+    "hidden_character": (
+        "{path} contains {character}, a character that hides or changes what a person reads",
+        _DO_NOT_TRUST,
+    ),
+    "template_mark": (
+        "{path} contains a mark of a template, such as two braces, which could run a command",
+        _DO_NOT_TRUST,
+    ),
+    "field_invalid": ("{path} is not valid: {detail}", _ASK_THEM),
+    "signature_unreadable": ("the signature is incomplete or not from ssh-keygen", _ASK_THEM),
+    "signature_for_other_purpose": (
+        "the signature was made for another purpose than {namespace}",
+        _DO_NOT_TRUST,
+    ),
+    "signature_wrong": (
+        "the signature does not fit the descriptor",
+        "try again in a minute: the region may have renewed it just now. If the error stays, do "
+        "not trust it, and call the other group",
+    ),
+    "signed_by_other_key": (
+        "the descriptor is signed with another key than the pinned one",
+        _PIN_AGAIN,
+    ),
+    "names_other_key": ("the descriptor names another key than the one that signed it", _ASK_THEM),
+    "other_domain": (
+        "the descriptor at {host} is of the domain {domain}",
+        "use the address that the other group sent; a region publishes only at its own domain",
+    ),
+    "other_region": (
+        "the descriptor is of the region {region} ({domain}), not of the pinned one",
+        _PIN_AGAIN,
+    ),
+    "issued_in_future": (
+        "the descriptor was issued at {issued}, but here it is {now}",
+        "check the clock of this machine with `date -u`, and ask the other group to check theirs",
+    ),
+    "lifetime_invalid": (
+        "the descriptor counts from {issued} to {expires}, which is not a valid period",
+        _ASK_THEM,
+    ),
+    "expired": ("the descriptor expired at {expires}", _ASK_THEM),
+    "older_serial": (
+        "the descriptor has the serial {serial}, which is older than the pinned {last}",
+        _DO_NOT_TRUST,
+    ),
+    "serial_reused": (
+        "the descriptor differs from the pinned one but has the same serial {serial}",
+        _DO_NOT_TRUST,
+    ),
+    "own_domain": (
+        "{domain} is the domain of your own region",
+        "write the address that the other group sent",
+    ),
+    "already_pinned": (
+        "{domain} is already pinned as {peer}",
+        "to see its state, run: deploy federation status",
+    ),
+    "pinned_with_other_key": (
+        "{domain} is pinned as {peer} with another key",
+        _PIN_AGAIN,
+    ),
+    "lookalike_domain": (
+        "{domain} looks like {known} but is another name",
+        _DO_NOT_TRUST,
+    ),
+}
+
+PEER_STATES: dict[str, Template] = {
+    "current": "current (serial {serial}, until {expires})",
+    "pending": "pending: {domain} does not list your region as a peer yet",
+    "expired": "expired: the last descriptor counted until {expires}",
+    "unreachable": "unreachable: {reason}",
+    "refused": "refused a newer descriptor: {reason}",
+}
