@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from chautari.federation.fetch import DescriptorAddress, SignedDescriptor
 from chautari.federation.peers import PinnedPeer
 from chautari.federation.trust import utc_text
 
-NOW = 1_796_000_000  # 29 November 2026
+NOW = int(time.time())
 DAY = 24 * 3600
 DOMAIN = "himalaya.example.org"
 ADDRESS = DescriptorAddress(DOMAIN, 443)

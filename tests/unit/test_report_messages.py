@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from region_samples import ROOT
 
-from chautari.report import message_templates, messages, next_step_texts
+from chautari.report import federation_texts, message_templates, messages, next_step_texts
 from chautari.report.model import Notice, Reason, Refusal
 
 TOOL = ROOT / "tool"
@@ -22,7 +22,11 @@ TABLES: dict[str, dict[str, messages.Template]] = {
     "CAUSES": next_step_texts.CAUSES,
     "STEPS": next_step_texts.STEPS,
     "STATUS": next_step_texts.STATUS,
+    "PEER_REFUSALS": {code: text for code, (text, _) in federation_texts.PEER_REFUSALS.items()},
+    "PEER_FIXES": {code: fix for code, (_, fix) in federation_texts.PEER_REFUSALS.items()},
+    "PEER_STATES": federation_texts.PEER_STATES,
 }
+TEXTS = ("messages.py", "next_step_texts.py", "federation_texts.py")
 # Calls whose first argument is a code, with its table.
 MAKERS = {"Reason": "REASONS", "Notice": "NOTICES", "Refusal": "REFUSALS", "Cause": "CAUSES"}
 FIELD = re.compile(r"{(\w+)")
@@ -56,7 +60,7 @@ class Sample(dict[str, str]):
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
     for file in sorted(TOOL.rglob("*.py")):
-        if file.name not in ("messages.py", "next_step_texts.py"):
+        if file.name not in TEXTS:
             yield str(file.relative_to(ROOT)), ast.parse(file.read_text())
 
 
@@ -102,6 +106,21 @@ def test_every_code_in_use_has_a_text_and_all_its_data() -> None:
             name for item in templates if isinstance(item, str) for name in FIELD.findall(item)
         }
         assert None in keys or fields <= keys, f"{where}: {code} lacks {fields - keys}"
+
+
+def test_every_refusal_of_a_peer_has_a_text_and_all_its_data() -> None:
+    found = 0
+    for where, tree in sources():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or name_of(node.func) != "PeerRefused":
+                continue
+            given = {keyword.arg for keyword in node.keywords}
+            for code in [c.value for c in ast.walk(node.args[0]) if isinstance(c, ast.Constant)]:
+                texts = federation_texts.PEER_REFUSALS[str(code)]
+                fields = {name for text in texts for name in FIELD.findall(str(text))}
+                assert fields <= given, f"{where}:{node.lineno}: {code} lacks {fields - given}"
+                found += 1
+    assert found >= len(federation_texts.PEER_REFUSALS) - 2  # two codes are chosen before the call
 
 
 def test_every_text_is_used() -> None:

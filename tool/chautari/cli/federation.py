@@ -20,6 +20,7 @@ from chautari.federation.trust import PeerState
 from chautari.paths import inventories_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
+from chautari.region.yaml_reader import find_hidden_character
 from chautari.render.provider import known_endpoints
 from chautari.report.messages import peer_state_text
 from chautari.secrets import store
@@ -126,11 +127,7 @@ def _pin_peer(
     name: str, url: str, peer: str | None, fingerprint: str | None, agreement: str, as_json: bool
 ) -> LoadedRegion | None:
     """Pin the peer at `url` once its key is confirmed; return the region if people read on."""
-    if len(agreement) > peers.MAX_AGREEMENT:
-        raise BadInput(
-            f"--agreement is longer than {peers.MAX_AGREEMENT} characters",
-            fix="shorten it, and keep the whole text where both groups can read it",
-        )
+    _check_agreement(agreement)
     loaded_region = _load(name)
     now = time.time()
     found = membership.look_at(loaded_region, url, peer, known_endpoints(loaded_region), now)
@@ -148,6 +145,24 @@ def _pin_peer(
         echo(f"Write this in {place}:\n  {line}")
     echo(f"Then commit both files, and run: deploy region {loaded_region.region.region}")
     return loaded_region
+
+
+def _check_agreement(text: str) -> None:
+    """Refuse a text that the file of the peer cannot hold.
+
+    Raises:
+        BadInput: when it is too long, or contains a character that people do not see.
+    """
+    if len(text) > peers.MAX_AGREEMENT:
+        raise BadInput(
+            f"--agreement is longer than {peers.MAX_AGREEMENT} characters",
+            fix="shorten it, and keep the whole text where both groups can read it",
+        )
+    if hidden := find_hidden_character(text):
+        raise BadInput(
+            f"--agreement contains the hidden character U+{ord(hidden[1]):04X}",
+            fix="delete it, or type the text again",
+        )
 
 
 def _show_candidate(found: Candidate, languages: list[str]) -> None:

@@ -31,7 +31,8 @@ HTTPS = 443
 SECONDS = 30.0  # for both files: names, connections and answers on a slow link
 CONNECT_SECONDS = 10.0  # for one address
 SIGNATURE_SUFFIX = ".sig"
-_NAT64 = ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST = ip_network("2000::/3")  # all that IANA gives to providers (RFC 4291)
+_NAT64 = ip_network("64:ff9b::/96")  # how networks without IPv4 reach it (RFC 6052)
 
 
 class DescriptorAddress(NamedTuple):
@@ -123,10 +124,14 @@ def is_allowed(item: str, endpoints: Endpoints) -> bool:
     if any(address in ip_network(network) for network in endpoints.peer_networks):
         return True
     inner = _embedded_ipv4(address)
-    return _is_public(address) and (inner is None or _is_public(inner))
+    if inner is not None:
+        return _is_public(inner) and (address in _NAT64 or _is_public(address))
+    return _is_public(address)
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
@@ -222,4 +227,6 @@ class _Exchange:
         content = answer.read(limit + 1)
         if len(content) > limit:
             raise PeerRefused("too_large", limit=limit >> 10)
+        if answer.length:  # bytes that were announced and did not arrive
+            raise PeerRefused("no_answer", host=host, detail="IncompleteRead")
         return content

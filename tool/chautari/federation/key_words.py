@@ -31,7 +31,9 @@ def words_of_key(line: str, language: str = DEFAULT_LANGUAGE) -> str:
     from mnemonic import Mnemonic
 
     digest = hashlib.sha256(base64.b64decode(line.split()[1])).digest()
-    return str(Mnemonic(LISTS[language]).to_mnemonic(digest[:_BYTES]))
+    words = Mnemonic(LISTS[language]).to_mnemonic(digest[:_BYTES])
+    # BIP-39 splits letters and accents; terminals show them better as one character.
+    return unicodedata.normalize("NFC", words)
 
 
 def word_languages(languages: Iterable[str]) -> list[str]:

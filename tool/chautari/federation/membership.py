@@ -13,6 +13,7 @@ from chautari.federation.peers import PinnedPeer
 from chautari.federation.trust import PeerState
 from chautari.files import unusable_file_error
 from chautari.region import yaml_reader
+from chautari.region.field_types import check_name
 from chautari.region.load import LoadedRegion
 from chautari.region.locate import REGION_FILE
 from chautari.render.endpoints import Endpoints
@@ -70,6 +71,8 @@ def look_at(
         PeerRefused: when the descriptor cannot be trusted.
     """
     folder, region = loaded_region.folder, loaded_region.region
+    if name is not None:
+        _check_given_name(name)
     known = peers.read_peers(folder, peers.peer_names(folder))
     address = parse_address(url)
     found = trust.check_signed(fetch_descriptor(address, endpoints), address, now)
@@ -82,6 +85,13 @@ def look_at(
             fix="choose a name for the new peer: --as NAME",
         )
     return Candidate(chosen, address, found)
+
+
+def _check_given_name(name: str) -> None:
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise BadInput(f"--as: {error}", fix="choose another name: --as NAME") from None
 
 
 def pin(loaded_region: LoadedRegion, candidate: Candidate, agreement: str, now: float) -> None:

@@ -160,7 +160,7 @@ class _Reader:
             raise self.fatal_problem(
                 event, f"this value is longer than {MAX_LENGTH} characters; shorten it"
             )
-        if hidden := _find_hidden_character(event.value):
+        if hidden := find_hidden_character(event.value):
             raise self.fatal_problem(event, _hidden_character_message(hidden[1]))
         return event.value if event.style else parse_scalar(event.value)
 
@@ -258,7 +258,7 @@ def _editing_mistakes(shown: Path, text: str) -> Iterator[FileProblem]:
 
     YAML would report most of them as something else, or take them for a part of a word.
     """
-    if start := _find_hidden_character(text):
+    if start := find_hidden_character(text):
         line = text.count("\n", 0, start[0]) + 1
         column = start[0] - text.rfind("\n", 0, start[0])
         yield FileProblem(shown, line, column, "", _hidden_character_message(start[1]))
@@ -281,7 +281,7 @@ def _editing_mistakes(shown: Path, text: str) -> Iterator[FileProblem]:
             yield FileProblem(shown, number, quote.start(1) + 1, "", message)
 
 
-def _find_hidden_character(text: str) -> tuple[int, str] | None:
+def find_hidden_character(text: str) -> tuple[int, str] | None:
     """Return where the first hidden character stands that no script needs, and the character."""
     for found in _CONTROL.finditer(text):
         start = found.start()

@@ -117,7 +117,7 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
 }
 
 PEER_STATES: dict[str, Template] = {
-    "current": "current (serial {serial}, until {expires})",
+    "current": "current: serial {serial}, until {expires}",
     "pending": "pending: {domain} does not list your region as a peer yet",
     "expired": "expired: the last descriptor counted until {expires}",
     "unreachable": "unreachable: {reason}",

@@ -1,0 +1,43 @@
+"""A region whose only peer is a server on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from federation_samples import DOMAIN, peer
+from federation_server import PeerServer, peer_server
+from region_samples import region_file
+
+from chautari.cli import federation
+from chautari.federation import fetch, peers
+from chautari.render.endpoints import Endpoints
+
+__all__ = ["files_of", "region", "server"]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[PeerServer]:
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with peer_server(folder) as found:
+        yield found
+
+
+@pytest.fixture
+def region(tmp_path: Path, server: PeerServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of a region that pinned the server's region a day ago."""
+    folder = region_file(tmp_path / "inventories").parent
+    peers.write_peer(folder, "himalaya", peer().model_copy(update={"url": server.url}))
+    monkeypatch.setenv("CHAUTARI_INVENTORIES", str(tmp_path / "inventories"))
+    answers = {("A", DOMAIN): ("127.0.0.1",), ("AAAA", DOMAIN): ()}
+    monkeypatch.setattr(fetch, "lookup_dns_records", lambda names, server: answers)
+    monkeypatch.setattr(fetch, "SECONDS", 1.0)
+    endpoints = Endpoints(ca_file=server.authority.certificate, peer_networks=("127.0.0.1/32",))
+    monkeypatch.setattr(federation, "known_endpoints", lambda _: endpoints)
+    return folder
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}

@@ -1,0 +1,90 @@
+"""Where a descriptor may be fetched from: only from public addresses, over HTTPS."""
+
+from __future__ import annotations
+
+import pytest
+from federation_samples import DOMAIN
+
+from chautari.errors import BadInput
+from chautari.federation import fetch
+from chautari.federation.refusal import PeerRefused
+from chautari.region.field_types import DOCUMENTATION_NETWORKS
+from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
+
+SANDBOX = Endpoints(peer_networks=tuple(map(str, DOCUMENTATION_NETWORKS)))
+NOT_PUBLIC = (
+    "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "172.16.5.4", "192.168.1.1", "100.64.0.1",
+    "169.254.169.254", "169.254.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1",
+    "198.51.100.7", "203.0.113.9", "198.18.0.1", "192.0.0.170", "::", "::1", "fe80::1", "fc00::1",
+    "fd00:ec2::254", "ff02::1", "2001:db8::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
+    "64:ff9b::a9fe:a9fe", "64:ff9b::10.0.0.1", "64:ff9b:1::1", "2002:7f00:1::", "2002:a00:1::1",
+    "2001:0:5ef5:79fd::1", "100::1", "fec0::1",
+)  # fmt: skip
+PUBLIC = ("9.9.9.9", "2620:fe::fe", "64:ff9b::909:909", "2002:909:909::1")
+
+
+@pytest.mark.parametrize("address", NOT_PUBLIC)
+def test_is_allowed_refuses_addresses_that_are_not_public(address: str) -> None:
+    assert not fetch.is_allowed(address, PUBLIC_INTERNET)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_is_allowed_accepts_public_addresses(address: str) -> None:
+    assert fetch.is_allowed(address, PUBLIC_INTERNET)
+
+
+def test_sandbox_allows_documentation_networks_and_no_other() -> None:
+    assert fetch.is_allowed("203.0.113.9", SANDBOX)
+    refused = [item for item in NOT_PUBLIC if not fetch.is_allowed(item, SANDBOX)]
+    assert set(NOT_PUBLIC) - set(refused) == {"192.0.2.1", "198.51.100.7", "203.0.113.9"}
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    found = {
+        ("A", DOMAIN): tuple(item for item in addresses if ":" not in item),
+        ("AAAA", DOMAIN): tuple(item for item in addresses if ":" in item),
+    }
+    monkeypatch.setattr(fetch, "lookup_dns_records", lambda names, server: found)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1"])
+def test_fetch_connects_to_no_address_when_one_is_not_public(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve_to(monkeypatch, "9.9.9.9", address)
+    connected: list[object] = []
+    monkeypatch.setattr(fetch.socket, "create_connection", lambda *how: connected.append(how))
+    with pytest.raises(PeerRefused) as refused:
+        fetch.fetch_descriptor(fetch.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
+    assert (refused.value.code, refused.value.data["address"]) == ("address_not_public", address)
+    assert connected == []
+
+
+def test_fetch_reports_a_name_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve_to(monkeypatch)
+    with pytest.raises(PeerRefused) as refused:
+        fetch.fetch_descriptor(fetch.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
+    assert refused.value.code == "name_unresolved"
+
+
+@pytest.mark.parametrize(
+    "url", [f"https://{DOMAIN}", f"https://{DOMAIN}/", f"https://{DOMAIN}{fetch.PATH}"]
+)
+def test_parse_address_accepts_a_site_and_its_descriptor(url: str) -> None:
+    assert fetch.parse_address(url).url == f"https://{DOMAIN}{fetch.PATH}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://{DOMAIN}", f"ftp://{DOMAIN}", DOMAIN, "file:///etc/passwd", "https://", "https:///x",
+        f"https://{DOMAIN}/other.json", f"https://{DOMAIN}?x=1", f"https://{DOMAIN}/#x",
+        f"https://ana@{DOMAIN}", "https://127.0.0.1/", "https://[::1]/", "https://2130706433/",
+        "https://localhost/", f"https://{DOMAIN}:99999/", f"https://{DOMAIN}:x/",
+        "https://hіmalaya.example.org/", "https://xn--n1aaa.example.org/", "https://[::1/",
+        f"https://{DOMAIN}\\@example.net/",
+    ],
+)  # fmt: skip
+def test_parse_address_refuses_other_addresses(url: str) -> None:
+    with pytest.raises(BadInput, match="is not the address of a descriptor"):
+        fetch.parse_address(url)

@@ -1,0 +1,100 @@
+"""A hostile server gets nothing: every forged descriptor is refused, and no file changes."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from federation_fixtures import files_of, region, server
+from federation_forgeries import FORGERIES
+from federation_samples import DAY, DOMAIN, NOW, body, signed
+from federation_server import PeerServer, serve
+
+from chautari.cli.main import run
+from chautari.federation import fetch, peers
+
+__all__ = ["region", "server"]
+
+
+def test_there_are_at_least_forty_forgeries() -> None:
+    assert len(FORGERIES) >= 40
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_status_refuses_a_forged_descriptor_and_changes_nothing(
+    name: str, server: PeerServer, region: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, began = files_of(region), time.monotonic()
+    FORGERIES[name].set_up(server)
+    assert run(["federation", "status", "andes", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)["peers"]["himalaya"]
+    assert found["refusal"]["code"] == FORGERIES[name].code
+    assert found["refusal"]["message"] and found["refusal"]["fix"]
+    assert "?" not in found["refusal"]["message"]
+    assert (found["state"], found["updated"]) in (("refused", False), ("unreachable", False))
+    assert files_of(region) == before
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_join_refuses_a_forged_descriptor_and_changes_nothing(
+    name: str, server: PeerServer, region: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peers.peer_file(region, "himalaya").unlink()
+    before = files_of(region)
+    FORGERIES[name].set_up(server)
+    code = run(["federation", "join", "andes", server.url, "--fingerprint", "SHA256:x", "--json"])
+    assert code in (1, 2)
+    assert files_of(region) == before
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["message"] and error["fix"]
+
+
+def test_status_stores_a_newer_descriptor(
+    server: PeerServer, region: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer = serve(signed(body(NOW, contact=f"new@{DOMAIN}")))
+    assert run(["federation", "status", "andes", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["peers"]["himalaya"]
+    assert (found["state"], found["updated"], found["serial"]) == ("current", True, NOW)
+    assert peers.read_peer(region, "himalaya").descriptor.contact == f"new@{DOMAIN}"
+
+
+def test_status_of_an_unchanged_descriptor_changes_nothing(
+    server: PeerServer, region: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files_of(region)
+    server.answer = serve(signed(body(NOW - DAY)))
+    assert run(["federation", "status", "andes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["peers"]["himalaya"]["updated"] is False
+    assert files_of(region) == before
+
+
+def test_fetch_ends_its_thread_when_the_server_drips(server: PeerServer, region: Path) -> None:
+    FORGERIES["drips its body"].set_up(server)
+    before = threading.active_count()
+    assert run(["federation", "status", "andes", "--json"]) == 1
+    ends = time.monotonic() + 3
+    while threading.active_count() > before and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert threading.active_count() <= before
+
+
+def test_fetch_resolves_the_name_once(
+    server: PeerServer, region: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name server that answers differently a second time is never asked a second time."""
+    asked = []
+
+    def lookup(names: list[str], server: str) -> dict[tuple[str, str], tuple[str, ...]]:
+        asked.append(names)
+        return {("A", DOMAIN): ("127.0.0.1",)} if len(asked) == 1 else {("A", DOMAIN): ("::1",)}
+
+    monkeypatch.setattr(fetch, "lookup_dns_records", lookup)
+    server.answer = serve(signed(body(NOW)))
+    assert run(["federation", "status", "andes", "--json"]) == 0
+    assert asked == [[DOMAIN]]
+    assert server.requests == [fetch.PATH, fetch.PATH + fetch.SIGNATURE_SUFFIX]
