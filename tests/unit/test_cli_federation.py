@@ -19,7 +19,7 @@ from chautari.cli import federation
 from chautari.cli.main import run
 from chautari.federation import fetch, key_words, peers, signing_key
 from chautari.region.load import load_region
-from chautari.render.endpoints import PUBLIC_INTERNET
+from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.secrets.store import SecretStore
 from chautari.services.registry import SERVICES
 
@@ -238,6 +238,17 @@ def test_status_keeps_going_when_one_peer_is_down(
     assert found["down"]["refusal"]["code"] == "no_answer"
 
 
+def test_status_of_a_peer_that_stopped_renewing_is_expired(
+    region: Path, server: PeerServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    issued = NOW - 40 * DAY
+    peers.write_peer(region, "himalaya", peer(issued).model_copy(update={"url": server.url}))
+    server.answer = serve(signed(body(issued)))
+    assert run(["federation", "status", "andes", "--json"]) == 1
+    found = result_of(capsys)["peers"]["himalaya"]
+    assert (found["state"], found["refusal"]["code"]) == ("expired", "expired")
+
+
 def test_status_shows_cause_and_fix(
     region: Path, server: PeerServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,7 +256,7 @@ def test_status_shows_cause_and_fix(
     assert run(["federation", "status", "andes"]) == 1
     shown = capsys.readouterr().out
     assert "refused a newer descriptor: the descriptor has the serial" in shown
-    assert "Fix: do not trust" in shown
+    assert "Fix: ask the other group by telephone" in shown
 
 
 def test_leave_removes_the_pin_and_says_what_remains(
@@ -283,6 +294,7 @@ def publishing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     published = replace(SERVICES["nextcloud"], publishes_descriptor=True)
     monkeypatch.setitem(SERVICES, "nextcloud", published)
     monkeypatch.setattr(federation, "known_endpoints", lambda _: PUBLIC_INTERNET)
+    monkeypatch.setattr(fetch, "lookup_dns_records", lambda names, server: {})
     SecretStore({signing_key.NAME: KEY}, ()).save(file.parent / "secrets.age", [line])
     return file.parent
 
@@ -304,8 +316,32 @@ def test_invite_prints_address_fingerprint_and_words(
     assert invite(publishing) == 0
     shown = capsys.readouterr().out
     assert all(text in shown for text in (found["url"], FINGERPRINT, WORDS))
+    assert found["problem"]["code"] == "name_unresolved"
     assert "PRIVATE" not in shown
     assert files_of(publishing) == before
+
+
+@pytest.mark.parametrize(("key", "code"), [(KEY, None), (OTHER_KEY, "signed_by_other_key")])
+def test_invite_says_whether_the_published_descriptor_can_be_used(
+    key: str,
+    code: str | None,
+    publishing: Path,
+    server: PeerServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    host = "cloud.andes.example.org"
+    own = {"region": "andes", "domain": "andes.example.org", "services": []}
+    server.certificate_name = host
+    server.answer = serve(signed(body(NOW, key, **own), key=key))
+    answers = {("A", host): ("127.0.0.1",)}
+    monkeypatch.setattr(fetch, "lookup_dns_records", lambda names, server: answers)
+    monkeypatch.setattr(fetch, "HTTPS", server.port)
+    endpoints = Endpoints(ca_file=server.authority.certificate, peer_networks=("127.0.0.1/32",))
+    monkeypatch.setattr(federation, "known_endpoints", lambda _: endpoints)
+    assert invite(publishing, "--json") == 0
+    problem = result_of(capsys)["problem"]
+    assert (problem and problem["code"]) == code
 
 
 def test_invite_needs_a_signing_key(publishing: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,9 +55,18 @@ def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     languages = key_words.word_languages(loaded_region.region.languages)
     words = {language: key_words.words_of_key(own.key, language) for language in languages}
     fingerprint = key_words.fingerprint_of_key(own.key)
+    refusal = membership.why_not_published(own, endpoints, time.time())
     if as_json:
-        print_json({"url": own.url, "key": own.key, "fingerprint": fingerprint, "words": words})
+        problem = refusal.as_object() if refusal else None
+        print_json(
+            {"url": own.url, "key": own.key, "fingerprint": fingerprint, "words": words,
+             "problem": problem}
+        )  # fmt: skip
         return
+    if refusal is not None:
+        echo("Other groups cannot use your address yet:", err=True)
+        echo(f"  {refusal.message}", err=True)
+        echo(f"  Fix: deploy region {name}; then run this command again\n", err=True)
     echo("Send this to the other group:\n")
     echo(f"  deploy federation join THEIR-REGION {own.url}\n")
     echo("Then call them. Read out the fingerprint of your key, in one of these forms:\n")

@@ -31,6 +31,9 @@ HTTPS = 443
 SECONDS = 30.0  # for both files: names, connections and answers on a slow link
 CONNECT_SECONDS = 10.0  # for one address
 SIGNATURE_SUFFIX = ".sig"
+# Not for machines of others, although some releases of Python call them global: the whole of what
+# RFC 6890 reserves for protocols (Oracle's metadata is there), and the metadata of Azure.
+_RESERVED = tuple(map(ip_network, ("192.0.0.0/24", "168.63.129.16/32")))
 _GLOBAL_UNICAST = ip_network("2000::/3")  # all that IANA gives to providers (RFC 4291)
 _NAT64 = ip_network("64:ff9b::/96")  # how networks without IPv4 reach it (RFC 6052)
 
@@ -131,6 +134,8 @@ def is_allowed(item: str, endpoints: Endpoints) -> bool:
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
+        return False
+    if any(address in network for network in _RESERVED):
         return False
     return address.is_global and not (address.is_multicast or address.is_reserved)
 

@@ -6,10 +6,11 @@ import json
 from typing import NamedTuple
 
 from chautari.errors import BadInput
-from chautari.federation import descriptor, peers, signing_key, trust
+from chautari.federation import descriptor, fetch, peers, signing_key, trust
 from chautari.federation.descriptor import Descriptor
 from chautari.federation.fetch import DescriptorAddress, fetch_descriptor, parse_address
 from chautari.federation.peers import PinnedPeer
+from chautari.federation.refusal import PeerRefused
 from chautari.federation.trust import PeerState
 from chautari.files import unusable_file_error
 from chautari.region import yaml_reader
@@ -54,8 +55,18 @@ def own_address(loaded_region: LoadedRegion, secrets: SecretStore) -> OwnAddress
         raise BadInput(
             f"{region.region} has no signing key yet", fix=f"deploy region {region.region}"
         )
-    address = DescriptorAddress(host, 443)
+    address = DescriptorAddress(host, fetch.HTTPS)
     return OwnAddress(address.url, signing_key.public_key_of(secrets[signing_key.NAME]))
+
+
+def why_not_published(own: OwnAddress, endpoints: Endpoints, now: float) -> PeerRefused | None:
+    """Return why other groups cannot use the region's own address now; None when they can."""
+    address = parse_address(own.url)
+    try:
+        trust.check_signed(fetch_descriptor(address, endpoints), address, now, own.key)
+    except PeerRefused as refusal:
+        return refusal
+    return None
 
 
 def look_at(

@@ -131,7 +131,7 @@ def refreshed_state(
         is_newer = check_newer(found, peer)
     except PeerRefused as refusal:
         state = pinned_state(peer, own_domain, now)
-        if refusal.is_unreachable and state.code == "expired":
+        if state.code == "expired" and (refusal.is_unreachable or refusal.code == "expired"):
             return state._replace(refusal=refusal)
         code = "unreachable" if refusal.is_unreachable else "refused"
         return PeerState(code, peer, refusal)

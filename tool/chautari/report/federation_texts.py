@@ -92,7 +92,8 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
     "expired": ("the descriptor expired at {expires}", _ASK_THEM),
     "older_serial": (
         "the descriptor has the serial {serial}, which is older than the pinned {last}",
-        _DO_NOT_TRUST,
+        "ask the other group by telephone: their node's clock may have been wrong, and then they "
+        "deploy again; if they did not publish this one, do not trust it",
     ),
     "serial_reused": (
         "the descriptor differs from the pinned one but has the same serial {serial}",
