@@ -92,6 +92,16 @@ def test_check_signed_refuses_every_changed_signature() -> None:
             trust.check_signed(SignedDescriptor(content, bytes(changed)), ADDRESS, NOW, PUBLIC)
 
 
+def test_check_signed_refuses_each_other_last_letter_of_a_signature() -> None:
+    content, good = quickly_signed(GOOD)
+    last = good.index(b"=\n") - 1
+    for letter in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=":
+        if letter != good[last]:
+            changed = good[:last] + bytes([letter]) + good[last + 1 :]
+            with pytest.raises(PeerRefused):
+                trust.check_signed(SignedDescriptor(content, changed), ADDRESS, NOW, PUBLIC)
+
+
 @pytest.mark.parametrize("content", [b"[" * 65_000, b"1" * 65_000, b'"' + b"\\u0041" * 10_000])
 def test_check_signed_is_quick_with_crafted_content(content: bytes) -> None:
     began = time.monotonic()

@@ -64,10 +64,13 @@ def verify_signature(content: bytes, armored: bytes, pinned: str | None = None) 
 
 def _read_signature(armored: bytes) -> Signature:
     found = _ARMOR.fullmatch(armored) if len(armored) <= MAX_BYTES else None
+    text = b"".join(found[1].split()) if found else b""
     try:
-        blob = base64.b64decode(b"".join(found[1].split()), validate=True) if found else b""
+        blob = base64.b64decode(text, validate=True)
     except binascii.Error:
         blob = b""
+    if base64.b64encode(blob) != text:  # its last letter has bits that decoding ignores
+        raise PeerRefused("signature_unreadable")
     fields = _split_fields(blob.removeprefix(_MAGIC + _VERSION))
     if not blob.startswith(_MAGIC + _VERSION) or len(fields) != 5:
         raise PeerRefused("signature_unreadable")
