@@ -159,6 +159,8 @@ def _read_named_peers(
     found: dict[str, PinnedPeer] = {}
     problems: list[FileProblem] = []
     for index, name in enumerate(region.federation.peers):
+        if name in found or name == region.region:
+            continue  # a rule reports it
         if not peers.peer_file(folder, name).is_file():
             problems.append(
                 document.problem_at(
