@@ -61,6 +61,21 @@ def test_fetch_connects_to_no_address_when_one_is_not_public(
     assert connected == []
 
 
+def test_fetch_tries_a_few_addresses_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve_to(monkeypatch, *(f"9.9.9.{number}" for number in range(1, 200)))
+    connected: list[object] = []
+
+    def refuse(address: tuple[str, int], timeout: float) -> None:
+        connected.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(fetch.socket, "create_connection", refuse)
+    with pytest.raises(PeerRefused) as refused:
+        fetch.fetch_descriptor(fetch.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
+    assert refused.value.code == "no_answer"
+    assert connected == [(f"9.9.9.{number}", 443) for number in range(1, 5)]
+
+
 def test_fetch_reports_a_name_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch)
     with pytest.raises(PeerRefused) as refused:

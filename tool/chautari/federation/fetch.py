@@ -30,6 +30,7 @@ from chautari.render.endpoints import Endpoints
 HTTPS = 443
 SECONDS = 30.0  # for both files: names, connections and answers on a slow link
 CONNECT_SECONDS = 10.0  # for one address
+MAX_ADDRESSES = 4  # that are tried; a name server may send hundreds
 SIGNATURE_SUFFIX = ".sig"
 # Not for machines of others, although some releases of Python call them global: the whole of what
 # RFC 6890 reserves for protocols (Oracle's metadata is there), and the metadata of Azure.
@@ -204,9 +205,11 @@ class _Exchange:
         return tls
 
     def _connect_plain(self, addresses: list[str]) -> socket.socket:
-        *others, last = addresses
+        *others, last = addresses[:MAX_ADDRESSES]
         for item in others:
             with contextlib.suppress(OSError):
+                if self._ended:
+                    break
                 return socket.create_connection((item, self._address.port), CONNECT_SECONDS)
         return socket.create_connection((last, self._address.port), CONNECT_SECONDS)
 
