@@ -53,7 +53,22 @@ def refusals_for_records(found: Records, required: NodeRequirements) -> list[Ref
             code = "record_wrong" if answer else "record_missing"
             data = {"kind": kind, "name": name, "right": right, "found": list(answer)}
             refusals.append(Refusal(code, data))
-    return refusals
+    return refusals + _refusals_for_domain(found, required)
+
+
+def _refusals_for_domain(found: Records, required: NodeRequirements) -> list[Refusal]:
+    """Return a refusal if the region's domain points to another machine.
+
+    A website may be there. To change the record would take it off the net, so the region says
+    whether the domain or another name is meant.
+    """
+    for kind, right in (("A", required.address), ("AAAA", required.address6)):
+        answer = found.get((kind, required.domain))
+        if answer and not _is_only_address(answer, right):
+            data = {"kind": kind, "name": required.domain, "right": right, "found": list(answer)}
+            data["service"] = required.service_at_domain
+            return [Refusal("domain_elsewhere", data)]
+    return []
 
 
 def _is_only_address(answer: tuple[str, ...], right: str) -> bool:

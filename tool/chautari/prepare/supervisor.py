@@ -106,6 +106,8 @@ def _to_json(data: Any) -> bytes:
 def preflight_requirements(region: Region, name: str) -> NodeRequirements:
     """Return what the machine of the node called `name` must offer."""
     node, substitute = region.nodes[name], region.os_substitute(name)
+    public = region.public_services_on(name)
+    at_domain = next((x for x in public if region.public_name(x, name) == region.domain), "")
     return NodeRequirements(
         os=region.actual_os_of(name),
         services=node.services,
@@ -116,6 +118,8 @@ def preflight_requirements(region: Region, name: str) -> NodeRequirements:
         names=public_names_of_node(region, name)
         if any(x.needs_dns for x in region.services_of(name))
         else (),
+        domain=region.domain if at_domain else "",
+        service_at_domain=at_domain,
         address=node.address,
         address6=node.address6 or "",
     )

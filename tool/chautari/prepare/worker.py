@@ -222,8 +222,9 @@ def _preflight_refusals(
     refusals += existing_state.existing_state_refusals(_existing(node, found), node["adopt"])
     refusals += operator_lockout.locked_out_operator_refusals(found.access)
     # With `checking`, the outside checks verify the names.
-    if required.names and not checking:
-        answers = dns_records.lookup_dns_records(required.names, node["resolver"])
+    names = tuple(filter(None, (*required.names, required.domain)))
+    if names and not checking:
+        answers = dns_records.lookup_dns_records(names, node["resolver"])
         refusals += dns_records.refusals_for_records(answers, required)
     for notice in rules.below_recommendation_notices(found, required):
         write_result({"event": "advised", "node": host.name, "notice": to_coded_message(notice)})

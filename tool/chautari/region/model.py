@@ -344,10 +344,13 @@ class Region(StrictModel):
         return self.services.settings_of_type(model)
 
     def dns_label_of_service(self, service: str) -> str:
-        """Return the label in front of the domain under which `service` answers."""
+        """Return the label in front of the domain under which `service` answers.
+
+        It is empty for a service that answers under the domain itself.
+        """
         settings = self.services.settings_for(SERVICES[service].host_of or service)
-        label: str = getattr(settings, "host")  # noqa: B009 - every service with a name has it
-        return label
+        label: str | None = getattr(settings, "host")  # noqa: B009 - every public service has it
+        return label or ""
 
     def public_name(self, service: str, node: str) -> str:
         """Return the DNS name of `service` on `node`."""
@@ -355,5 +358,5 @@ class Region(StrictModel):
         return self.fqdn(f"{label}-{node}" if self.service_for_region(service).per_node else label)
 
     def fqdn(self, label: str) -> str:
-        """Return the full DNS name of a service's or node's `label`."""
-        return f"{label}.{self.domain}"
+        """Return the full DNS name of a service's or node's `label`; the domain if it is empty."""
+        return f"{label}.{self.domain}" if label else self.domain

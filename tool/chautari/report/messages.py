@@ -63,6 +63,20 @@ def _dns_record_fix(data: Data) -> str:
     return fix[:1].upper() + fix[1:]
 
 
+def _domain_fix(data: Data) -> str:
+    """Return how to leave the website at the domain alone, or to use the domain."""
+    kind, right = data["kind"], data["right"]
+    record = (
+        f"set this as its only {kind} record: {data['name']} {kind} {right}"
+        if right
+        else f"delete its {kind} record"
+    )
+    return (
+        "If the domain has a website, choose another name in region.yml, for example services: "
+        f"{{{data['service']}: {{host: start}}}}. To use the domain itself, {record}"
+    )
+
+
 def _nested_reason_text(data: Data) -> str:
     return role_reason_text(data["code"], data["data"])
 
@@ -279,6 +293,10 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "address}. Audio and video over IPv6 would fail.",
         "Enable this address at the provider. Or remove address6 from region.yml, and delete the "
         "AAAA record at the DNS provider.",
+    ),
+    "domain_elsewhere": (
+        "The {kind} record for {name} points to {found}. Another website may be there.",
+        _domain_fix,
     ),
     "record_missing": (
         "The {kind} record for {name} does not exist, so the audio and video of meetings would "

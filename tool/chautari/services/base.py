@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from chautari.region.base import StrictModel
 from chautari.region.operating_systems import DEBIAN
@@ -99,6 +99,24 @@ class Requirements(NamedTuple):
     installed: str = ""
 
 
+class FrontPageEntry(NamedTuple):
+    """How people use a service from the region's front page, and how its state is checked.
+
+    Attributes:
+        check_path: path of a small answer that the service gives only while it works.
+        expected_text: text that this answer contains.
+        account_for: returns what people need an account for: nothing ("none"), to open a meeting
+            that others join without one ("host"), or everything ("all").
+        opened_in: services in whose pages people open this one, the best first; without any of
+            them, people open its own address.
+    """
+
+    check_path: str
+    expected_text: str
+    account_for: Callable[[Region], Literal["none", "host", "all"]]
+    opened_in: tuple[str, ...] = ()
+
+
 class MoveStep(NamedTuple):
     """One step of moving a service: why it is done, and the commands or lines to write."""
 
@@ -160,6 +178,7 @@ class Service:
         preflight: refusals of a machine, beyond `requires`.
         advice: returns what a machine has less of than upstream recommends.
         release_and_login_for_report: returns how it is opened.
+        front_page: its entry on the region's front page; None if people do not open it.
         release_tags: where upstream names the releases of the service and of its archives.
         translations: returns the languages of the release that a node installs.
         move: how it moves to another node.
@@ -199,6 +218,7 @@ class Service:
     preflight: tuple[PreflightRule, ...] = ()
     advice: Callable[[Facts, NodeRequirements], list[Notice]] | None = None
     release_and_login_for_report: Callable[[NodeContext], ReleaseAndLogin] | None = None
+    front_page: FrontPageEntry | None = None
     release_tags: tuple[ReleaseTags, ...] = ()
     translations: Callable[[NodeContext], Translations] | None = None
     move: MoveProcedure | None = None

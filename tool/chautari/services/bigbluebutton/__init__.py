@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chautari.services.base import MoveProcedure, Requirements, Role, Service
+from chautari.services.base import (
+    FrontPageEntry,
+    MoveProcedure,
+    Requirements,
+    Role,
+    Service,
+)
 from chautari.services.bigbluebutton import move, preflight, variables
 from chautari.services.bigbluebutton.packages import NAME, OS_OF, PACKAGES, RELEASE_TAGS
 from chautari.services.bigbluebutton.pool import is_pooled
@@ -58,6 +64,12 @@ SERVICE = Service(
     preflight=preflight.RULES,
     advice=preflight.below_recommendation_notices,
     release_and_login_for_report=variables.release_and_login_for_report,
+    front_page=FrontPageEntry(
+        "/bigbluebutton/api",
+        "<returncode>SUCCESS</returncode>",
+        lambda _: "host",
+        opened_in=("greenlight", "nextcloud"),
+    ),
     release_tags=(RELEASE_TAGS,),
     move=MoveProcedure(tuple(OS_OF), move.move_steps),
     service_for_region=service_for_region,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chautari.services.base import Port, Role, Service
+from chautari.services.base import FrontPageEntry, Port, Role, Service
 from chautari.services.jitsi import variables
 from chautari.services.jitsi.languages import TRANSLATIONS
 from chautari.services.jitsi.packages import PACKAGES, RELEASE_TAGS
@@ -53,6 +53,7 @@ SERVICE = Service(
     },
     rules=RULES,
     release_and_login_for_report=variables.release_and_login_for_report,
+    front_page=FrontPageEntry("/", "Jitsi Meet", variables.account_for),
     release_tags=(RELEASE_TAGS,),
     translations=lambda _: TRANSLATIONS,
     service_for_region=service_for_region,

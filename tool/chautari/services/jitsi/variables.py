@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from chautari.services.base import Port, ReleaseAndLogin
 from chautari.services.jitsi import packages
@@ -30,6 +30,11 @@ LOCAL_PORTS = (Port("49152-65535", "udp", "TURN: relayed media"),)
 def meeting_domain(region: Region) -> str:
     """Return the name that people open."""
     return region.fqdn(region.settings_of(Jitsi).host)
+
+
+def account_for(region: Region) -> Literal["none", "host"]:
+    """Return what people need an account for: to start a meeting, or nothing."""
+    return "host" if region.settings_of(Jitsi).access == "members" else "none"
 
 
 def ports_for_bridges(region: Region) -> tuple[Port, ...]:

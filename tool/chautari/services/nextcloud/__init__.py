@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from chautari.services.base import Requirements, Role, Service
+from chautari.services.base import FrontPageEntry, Requirements, Role, Service
 from chautari.services.nextcloud import releases, variables
 from chautari.services.nextcloud.rules import RULES
 from chautari.services.nextcloud.secrets import SECRETS
@@ -33,6 +33,7 @@ SERVICE = Service(
     variables={"nextcloud": variables.nextcloud_variables, "redis": variables.redis_variables},
     rules=RULES,
     release_and_login_for_report=variables.release_and_login_for_report,
+    front_page=FrontPageEntry("/status.php", '"maintenance":false', lambda _: "all"),
     release_tags=releases.RELEASE_TAGS,
     translations=variables.translations_of_release_to_install,
 )

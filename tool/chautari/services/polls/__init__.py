@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chautari.services.base import Service
+from chautari.services.base import FrontPageEntry, Service
 from chautari.services.polls import variables
 from chautari.services.polls.apps import APPS, NAME
 from chautari.services.polls.rules import RULES
@@ -30,6 +30,7 @@ def service_with_app(name: str) -> Service:
         databases=app.databases,
         secrets=app.secret_specs(),
         variables={name: variables.app_variables},
+        front_page=FrontPageEntry("/", app.start_page_text, lambda _: "none"),
         release_tags=(app.release_tags,),
         translations=lambda _: app.translations,
     )

@@ -30,6 +30,7 @@ class PollApp(NamedTuple):
         translations: the languages of its release.
         release_tags: where upstream names its releases.
         php: the oldest and the newest PHP that it was seen to run on; None where it needs none.
+        start_page_text: text that its start page contains in every language.
     """
 
     title: str
@@ -40,6 +41,7 @@ class PollApp(NamedTuple):
     translations: Translations
     release_tags: ReleaseTags
     php: tuple[tuple[int, int], tuple[int, int]] | None
+    start_page_text: str = ""
 
     def supports_os(self, os: str) -> bool:
         """Return whether the app runs on the PHP that `os` ships."""
@@ -75,6 +77,7 @@ APPS: dict[str, PollApp] = {
             "framadate", "https://framagit.org/framasoft/framadate/framadate", "{}"
         ),
         php=((7, 3), (8, 4)),
+        start_page_text="create_poll.php",
     ),
 }
 

@@ -1,0 +1,59 @@
+"""The front page as its node sees it: timers, the key, and the signature of the descriptor."""
+
+import json
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.role("portal")
+
+PUBLISHED = "/var/lib/chautari-portal/descriptor/current/region.json"
+KEY = "/etc/chautari-portal/signing-key"
+VERIFY = """
+folder=$(mktemp -d) && trap 'rm -r "$folder"' EXIT
+printf 'region %s\\n' "$2" > "$folder/allowed"
+ssh-keygen -Y verify -f "$folder/allowed" -I region -n "$3" -s "$1.sig" < "$1"
+"""
+
+
+def verify(host: Any, key: str, namespace: str = "chautari-region") -> Any:
+    """Return the answer of ssh-keygen to the signature of the published descriptor."""
+    return host.run("sh -c %s sh %s %s %s", VERIFY, PUBLISHED, key, namespace)
+
+
+@pytest.mark.advice("Deploy again to start the timers.", units=["chautari-portal-update"])
+@pytest.mark.parametrize("name", ["update", "sign"])
+def test_timers_are_armed(host: Any, name: str) -> None:
+    """The timers that check the services and renew the descriptor run"""
+    timer = host.service(f"chautari-portal-{name}.timer")
+    assert timer.is_enabled, "the timer is not enabled"
+    assert timer.is_running, "the timer is not running"
+    result = host.run(f"systemctl show chautari-portal-{name}.service -P Result").stdout.strip()
+    assert result == "success", f"the last run ended with: {result}"
+
+
+@pytest.mark.advice(
+    "Run 'systemctl start chautari-portal-sign' on the node.", units=["chautari-portal-sign"]
+)
+def test_signature_of_the_descriptor_is_valid(host: Any) -> None:
+    """The descriptor is signed with the region's key, for this purpose only"""
+    key = host.check_output("ssh-keygen -y -f %s", KEY).split()[:2]
+    found = json.loads(host.file(PUBLISHED).content_string)
+    assert found["key"] == " ".join(key)
+    answer = verify(host, found["key"])
+    assert answer.rc == 0, answer.stdout + answer.stderr
+    assert verify(host, found["key"], "file").rc != 0, "the signature is valid for other purposes"
+
+
+@pytest.mark.advice(
+    "A person or a program changed the mode of these files. Deploy again, then make the region's "
+    "key anew if other accounts could read it.",
+    units=[],
+)
+def test_key_is_closed_to_other_accounts(host: Any) -> None:
+    """Only root can read the region's key, and the program of the pages cannot change it"""
+    file = host.file(KEY)
+    assert (file.user, file.mode & 0o077) == ("root", 0), f"{file.user} {file.mode:o}"
+    for folder in ("/etc/chautari-portal", "/var/lib/chautari-portal/descriptor"):
+        found = host.file(folder)
+        assert (found.user, found.mode & 0o022) == ("root", 0), f"{folder}: {found.user}"

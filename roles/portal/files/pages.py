@@ -1,0 +1,235 @@
+"""The front page in each of its languages, as HTML; texts of region.yml and peers are escaped."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from string import Template
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+Data = Mapping[str, Any]
+RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
+_LINK = re.compile(
+    r"https://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]|[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
+)
+
+
+def escape(text: object) -> str:
+    """Return `text` as text of HTML or as the value of an attribute."""
+    return html.escape(str(text), quote=True)
+
+
+def link(url: str, text: str) -> str:
+    """Return a link; an address that a browser must not open is shown as text only."""
+    if not re.match(r"https://|mailto:|/", url):
+        return escape(text)
+    return f'<a href="{escape(url)}">{escape(text)}</a>'
+
+
+def with_links(text: str) -> str:
+    """Return plain text with its web and mail addresses as links."""
+    parts, end = [], 0
+    for found in _LINK.finditer(text):
+        address = found[0]
+        parts.append(escape(text[end : found.start()]))
+        parts.append(link(address if "://" in address else f"mailto:{address}", address))
+        end = found.end()
+    return "".join([*parts, escape(text[end:])])
+
+
+def tag_of(language: str) -> str:
+    """Return the language tag of HTML for a code such as es_CO."""
+    return language.replace("_", "-")
+
+
+def text_in_language(texts: Data, language: str, region_languages: Data) -> tuple[str, str]:
+    """Return the text for readers of `language`, and the language that it is in.
+
+    A text in no declared language is taken as one in the first language of the region.
+    """
+    own = next((code for code in texts if code.split("_")[0] == language), "")
+    first = next(iter(region_languages), "en")
+    known = (own, first, "", *texts)
+    found = next((code for code in known if code in texts), "")
+    return str(texts.get(found, "")), found or first
+
+
+def language_attributes(language: str, page_language: str) -> str:
+    """Return the attributes of a text that is in another language than its page."""
+    base = language.split("_")[0]
+    if base == page_language:
+        return ""
+    direction = ' dir="rtl"' if base in RIGHT_TO_LEFT else ""
+    return f' lang="{escape(tag_of(language))}"{direction}'
+
+
+class Page:
+    """One page: its content, the texts of its language, and the state of the services."""
+
+    def __init__(self, content: Data, texts: Data, language: str, state: Data) -> None:
+        """Take the content of the page, the texts of `language`, and the last state."""
+        self.content, self.language, self.state = content, language, state
+        self.texts: Data = texts["page"]
+        self.service_texts: Data = texts["services"]
+        try:
+            self.zone: Any = ZoneInfo(content["timezone"])
+        except (ZoneInfoNotFoundError, ValueError):
+            self.zone = UTC
+
+    def render(self, template: str) -> str:
+        """Return the page as HTML."""
+        title, title_language = self._own_text("title")
+        about = self._own_text("about")[0]
+        values = {
+            "language": self.language,
+            "title_text": escape(title),
+            "title": f"<span{self._attributes(title_language)}>{escape(title)}</span>",
+            "description": escape(" ".join(about.split())[:200] or title),
+            "alternates": "\n".join(self._alternates()),
+            "other_languages": escape(self.texts["other_languages"]),
+            "language_links": "\n".join(self._language_links()),
+            "about": self._paragraphs("about"),
+            "services_heading": escape(self.texts["services"]),
+            "checked": self._checked(),
+            "services": "\n".join(map(self._service, self.content["services"])),
+            "accounts_heading": escape(self.texts["accounts"]),
+            "accounts": self._paragraphs("accounts")
+            or f"<p>{self._sentence('accounts_default')}</p>",
+            "contact_heading": escape(self.texts["contact"]),
+            "contact": self._sentence("contact_text"),
+            "peers": self._peers(),
+            "signed": escape(self.texts["signed"]),
+        }
+        return Template(template).substitute(values)
+
+    def _own_text(self, key: str) -> tuple[str, str]:
+        return text_in_language(self.content[key], self.language, self.content["languages"])
+
+    def _attributes(self, language: str) -> str:
+        return language_attributes(language, self.language)
+
+    def _paragraphs(self, key: str) -> str:
+        text, language = self._own_text(key)
+        attributes = language_attributes(language, self.language)
+        parts = [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
+        return "\n".join(
+            f"<p{attributes}>{'<br>'.join(map(with_links, part.splitlines()))}</p>"
+            for part in parts
+        )
+
+    def _sentence(self, key: str) -> str:
+        before, _, after = self.texts[key].partition("{contact}")
+        address = self.content["contact"]
+        return escape(before) + link(f"mailto:{address}", address) + escape(after)
+
+    def _alternates(self) -> Iterator[str]:
+        for code in self.content["page_languages"]:
+            yield f'<link rel="alternate" hreflang="{escape(code)}" href="/{escape(code)}">'
+
+    def _language_links(self) -> Iterator[str]:
+        for code, name in self.content["page_languages"].items():
+            if code == self.language:
+                yield f'<li><strong aria-current="page">{escape(name)}</strong></li>'
+            else:
+                attributes = (
+                    f'href="/{escape(code)}" lang="{escape(code)}" hreflang="{escape(code)}"'
+                )
+                yield f"<li><a {attributes}>{escape(name)}</a></li>"
+
+    def _moment(self, seconds: float) -> str:
+        moment = datetime.fromtimestamp(seconds, self.zone)
+        offset = moment.strftime("%z")
+        shown = f"{moment:%Y-%m-%d %H:%M} (UTC{offset[:3]}:{offset[3:5]})"
+        return f'<time datetime="{moment.isoformat(timespec="seconds")}">{shown}</time>'
+
+    def _with_moment(self, key: str, seconds: float) -> str:
+        before, _, after = self.texts[key].partition("{time}")
+        return escape(before) + self._moment(seconds) + escape(after)
+
+    def _checked(self) -> str:
+        if not self.state.get("checked"):
+            return f"<p>{escape(self.texts['not_checked'])}</p>"
+        moment = self._with_moment("checked", self.state["checked"])
+        return f'<p>{moment} <span class="soft">{escape(self.texts["age"])}</span></p>'
+
+    def _service(self, service: Data) -> str:
+        texts = self.service_texts.get(service["name"], {})
+        name = texts.get("name", service["app"])
+        lines = [
+            f"<h3>{link(service['url'], name) if service['url'] else escape(name)}</h3>",
+            f'<p class="soft">{escape(service["app"])}</p>',
+            f"<p>{escape(texts['purpose'])}</p>" if texts else "",
+            f"<p>{self._service_state(service['name'])}</p>",
+            self._service_address(service),
+            f'<p class="soft">{escape(self.texts["account_" + service["account"]])}</p>',
+            self._service_languages(service),
+        ]
+        return "\n".join(["<li>", *filter(None, lines), "</li>"])
+
+    def _service_state(self, name: str) -> str:
+        found = self.state.get("services", {}).get(name)
+        if found is None:
+            return escape(self.texts["not_checked"])
+        if found["responds"]:
+            return self._marked("good", "✓", escape(self.texts["responds"]))
+        moment = self._with_moment("silent", found["since"])
+        return self._marked("bad", "✗", moment)
+
+    @staticmethod
+    def _marked(kind: str, sign: str, text: str) -> str:
+        return f'<span class="{kind}"><span aria-hidden="true">{sign}</span> {text}</span>'
+
+    def _service_address(self, service: Data) -> str:
+        if service["url"]:
+            return (
+                f'<p class="soft">{escape(service["url"].removeprefix("https://").rstrip("/"))}</p>'
+            )
+        other = next(
+            item for item in self.content["services"] if item["name"] == service["opened_in"]
+        )
+        name = self.service_texts.get(other["name"], {}).get("name", other["app"])
+        before, _, after = self.texts["opened_in"].partition("{service}")
+        return f"<p>{escape(before)}{link(other['url'], name)}{escape(after)}</p>"
+
+    def _service_languages(self, service: Data) -> str:
+        sentences = []
+        for state in ("full", "partial", "none"):
+            names = [
+                f"<span{self._attributes(code)}>{escape(self.content['languages'][code])}</span>"
+                for code, found in service["languages"].items()
+                if found == state
+            ]
+            if names:
+                before, _, after = self.texts[f"languages_{state}"].partition("{names}")
+                sentences.append(escape(before) + ", ".join(names) + escape(after))
+        return f'<p class="soft">{" ".join(sentences)}</p>' if sentences else ""
+
+    def _peers(self) -> str:
+        if not self.content["peers"]:
+            return ""
+        return "\n".join(
+            [
+                "<section>",
+                f"<h2>{escape(self.texts['peers'])}</h2>",
+                f"<p>{escape(self.texts['peers_text'])}</p>",
+                '<ul class="cards">',
+                *map(self._peer, self.content["peers"]),
+                "</ul>",
+                "</section>",
+            ]
+        )
+
+    def _peer(self, peer: Data) -> str:
+        services = [f"<li>{link(item['url'], item['title'])}</li>" for item in peer["services"]]
+        return "\n".join(
+            [
+                '<li class="peer">',
+                f"<h3>{escape(peer['region'])}</h3>",
+                f'<p class="soft">{escape(peer["domain"])}</p>',
+                *(["<ul>", *services, "</ul>"] if services else []),
+                "</li>",
+            ]
+        )

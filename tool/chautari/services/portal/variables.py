@@ -1,0 +1,131 @@
+"""Variables of the front page's role: all that the page says, and the region's descriptor."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from chautari import __version__
+from chautari.federation.descriptor import descriptor_body
+from chautari.federation import signing_key
+from chautari.services.base import ReleaseAndLogin
+from chautari.services.languages import ENGLISH
+from chautari.services.portal.languages import (
+    PAGE_LANGUAGES,
+    base_of,
+    default_page_language,
+    names_of_languages,
+)
+from chautari.services.portal.settings import Portal
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+    from chautari.render.context import NodeContext
+    from chautari.services.base import FrontPageEntry, Secrets, Service, Variables
+
+NAME = "portal"
+
+
+def portal_variables(context: NodeContext) -> Variables:
+    """Return the name of the page, its content, and the descriptor that the node signs."""
+    region = context.region
+    return {
+        "portal_domain": region.public_name(NAME, context.node),
+        "portal_default_language": default_page_language(region.languages),
+        "portal_languages": list(PAGE_LANGUAGES),
+        "portal_page": page_content(context),
+        "portal_descriptor": json.dumps(descriptor_body(context), sort_keys=True),
+    }
+
+
+def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:
+    """Return the key that the descriptor is signed with."""
+    return {"portal_signing_key": secrets[signing_key.NAME]}
+
+
+def page_content(context: NodeContext) -> Variables:
+    """Return everything that the page shows, as the node's program reads it."""
+    region, settings = context.region, context.region.settings_of(Portal)
+    return {
+        "version": __version__,
+        "region": region.region,
+        "url": f"https://{region.public_name(NAME, context.node)}/",
+        "title": settings.title or {"": region.region[:1].upper() + region.region[1:]},
+        "about": settings.about,
+        "accounts": settings.accounts,
+        "contact": region.contact,
+        "country": region.country or "",
+        "timezone": region.timezone,
+        "languages": names_of_languages(region.languages),
+        "page_languages": names_of_languages(PAGE_LANGUAGES),
+        "services": services_on_page(context),
+        "peers": peers_on_page(context),
+    }
+
+
+def services_on_page(context: NodeContext) -> list[Variables]:
+    """Return the services that people open, in the order in which the nodes list them."""
+    region = context.region
+    names = dict.fromkeys(name for node in region.nodes for name in region.nodes[node].services)
+    services = map(region.service_for_region, names)
+    return [
+        _service_on_page(context, service, service.front_page)
+        for service in services
+        if service.front_page
+    ]
+
+
+def _service_on_page(context: NodeContext, service: Service, entry: FrontPageEntry) -> Variables:
+    region = context.region
+    own = f"https://{region.fqdn(region.dns_label_of_service(service.name))}"
+    opened_in = next((name for name in entry.opened_in if region.nodes_running(name)), "")
+    return {
+        "name": service.name,
+        "app": service.app.capitalize() or service.title,
+        "url": "" if opened_in else f"{own}/",
+        "opened_in": opened_in,
+        "account": entry.account_for(region),
+        "languages": _translation_states(context, service),
+        "check": {
+            "url": f"{own}{entry.check_path}",
+            "expected_text": entry.expected_text,
+            # A router may not lead the node back to its own public address.
+            "on_this_node": context.node in region.nodes_running(service.name),
+        },
+    }
+
+
+def _translation_states(context: NodeContext, service: Service) -> dict[str, str]:
+    """Return for each of the region's languages whether the app has it: full, partial or none."""
+    if service.translations is None:
+        return {}
+    node = context.region.first_node_running(service.name)
+    translations = service.translations(context._replace(node=node))
+    partial = {base_of(name.replace(translations.separator, "_")) for name in translations.partial}
+    return {
+        language: "full"
+        if base_of(language) == ENGLISH or translations.find_translation(language)
+        else "partial"
+        if base_of(language) in partial
+        else "none"
+        for language in context.region.languages
+    }
+
+
+def peers_on_page(context: NodeContext) -> list[Variables]:
+    """Return the federated regions and their services, as their descriptors name them."""
+    return [
+        {
+            "region": peer.descriptor.region,
+            "domain": peer.domain,
+            "services": [
+                {"title": item.title, "url": item.address} for item in peer.descriptor.services
+            ],
+        }
+        for peer in context.loaded_region.peers.values()
+    ]
+
+
+def release_and_login_for_report(_: NodeContext) -> ReleaseAndLogin:
+    """Return the version of the page, which is that of the toolkit."""
+    return ReleaseAndLogin(__version__, note="open to everyone, without a login")
