@@ -48,6 +48,7 @@ CONTENT: dict[str, Any] = {
     "peers": [
         {
             "region": "himalaya", "domain": "himalaya.example.org",
+            "url": "https://himalaya.example.org/",
             "services": [{"title": "Polls", "url": "https://polls.himalaya.example.org/"}],
         }
     ],

@@ -91,13 +91,14 @@ def test_page_is_light_and_loads_nothing(language: str) -> None:
 
 @pytest.mark.parametrize("language", PAGE_LANGUAGES)
 def test_texts_of_the_region_and_of_peers_are_escaped(language: str) -> None:
-    peer = {"region": HOSTILE, "domain": HOSTILE, "services": [{"title": HOSTILE, "url": HOSTILE}]}
+    services = [{"title": HOSTILE, "url": HOSTILE}]
+    peer = {"region": HOSTILE, "domain": HOSTILE, "url": HOSTILE, "services": services}
     script = {"title": "x", "url": "javascript:alert(1)"}
     service = CONTENT["services"][0] | {"app": HOSTILE, "url": f"https://x/{HOSTILE}"}
     changes = {
         "title": {"": HOSTILE}, "about": {"": HOSTILE}, "accounts": {"": HOSTILE},
         "contact": HOSTILE, "peers": [peer, peer | {"services": [script]}],
-        "languages": {"es": HOSTILE}, "services": [service],
+        "languages": dict.fromkeys(CONTENT["languages"], HOSTILE), "services": [service],
     }  # fmt: skip
     changed, plain = Elements(render(language, **changes)), Elements(render(language))
     known = {(tag, name) for tag, attrs in plain.tags for name in attrs}

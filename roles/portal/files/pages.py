@@ -227,7 +227,7 @@ class Page:
         return "\n".join(
             [
                 '<li class="peer">',
-                f"<h3>{escape(peer['region'])}</h3>",
+                f"<h3>{link(peer['url'], peer['region'])}</h3>",
                 f'<p class="soft">{escape(peer["domain"])}</p>',
                 *(["<ul>", *services, "</ul>"] if services else []),
                 "</li>",

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from chautari.node import reason_texts
+from chautari.report.dns_texts import DNS_RECORDS
 from chautari.report.existing_state_texts import EXISTING_STATE
 from chautari.report.federation_texts import PEER_REFUSALS, PEER_STATES
 from chautari.report.message_templates import Data, Template, fill_template
@@ -47,34 +48,6 @@ def _show_other_run_hint(data: Data) -> str:
         else ""
     )
     return f"{other}To start this run, deploy again."
-
-
-def _dns_record_fix(data: Data) -> str:
-    """Return which DNS record to create, or which one to delete."""
-    name, kind, right = data["name"], data["kind"], data["right"]
-    provider = f"for {name} at your DNS provider, then deploy again"
-    fix = (
-        f"set this as the only {kind} record {provider}: {name} {kind} {right}"
-        if right
-        else f"delete the {kind} record {provider}."
-    )
-    if kind == "AAAA":
-        return f"Write the machine's own IPv6 address as address6 in region.yml. Or {fix}"
-    return fix[:1].upper() + fix[1:]
-
-
-def _domain_fix(data: Data) -> str:
-    """Return how to leave the website at the domain alone, or to use the domain."""
-    kind, right = data["kind"], data["right"]
-    record = (
-        f"set this as its only {kind} record: {data['name']} {kind} {right}"
-        if right
-        else f"delete its {kind} record"
-    )
-    return (
-        "If the domain has a website, choose another name in region.yml, for example services: "
-        f"{{{data['service']}: {{host: start}}}}. To use the domain itself, {record}"
-    )
 
 
 def _nested_reason_text(data: Data) -> str:
@@ -294,20 +267,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         "Enable this address at the provider. Or remove address6 from region.yml, and delete the "
         "AAAA record at the DNS provider.",
     ),
-    "domain_elsewhere": (
-        "The {kind} record for {name} points to {found}. Another website may be there.",
-        _domain_fix,
-    ),
-    "record_missing": (
-        "The {kind} record for {name} does not exist, so the audio and video of meetings would "
-        "not arrive.",
-        "Create this record at your DNS provider, then deploy again: {name} {kind} {right}",
-    ),
-    "record_wrong": (
-        "The {kind} record for {name} points to {found}, so the audio and video of meetings would "
-        "not arrive.",
-        _dns_record_fix,
-    ),
+    **DNS_RECORDS,
     **EXISTING_STATE,
     "operator_kept_out": (
         "The machine's SSH server does not let {account} log in, because of this setting: "

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from chautari import __version__
-from chautari.federation.descriptor import descriptor_body
 from chautari.federation import signing_key
+from chautari.federation.descriptor import descriptor_body
 from chautari.services.base import ReleaseAndLogin
 from chautari.services.languages import ENGLISH
 from chautari.services.portal.languages import (
@@ -118,8 +118,11 @@ def peers_on_page(context: NodeContext) -> list[Variables]:
         {
             "region": peer.descriptor.region,
             "domain": peer.domain,
+            "url": next((x.address for x in peer.descriptor.services if x.service == NAME), ""),
             "services": [
-                {"title": item.title, "url": item.address} for item in peer.descriptor.services
+                {"title": item.title, "url": item.address}
+                for item in peer.descriptor.services
+                if item.service != NAME
             ],
         }
         for peer in context.loaded_region.peers.values()
