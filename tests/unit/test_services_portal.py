@@ -39,17 +39,22 @@ mail: {{relay: smtp.example.org, user: region, from: cloud@andes.example.org}}
 """
 
 
+def text(portal: str) -> str:
+    """Return the region with settings of the page, as text that `format` completes."""
+    return REGION.replace("PORTAL", portal.replace("{", "{{").replace("}", "}}"))
+
+
 def content(tmp_path: Path, portal: str = "") -> dict[str, Any]:
     return variables(tmp_path, portal)["portal_page"]
 
 
 def variables(tmp_path: Path, portal: str = "", node: str = "bog1") -> dict[str, Any]:
-    found = load_sample_region(tmp_path, REGION.replace("PORTAL", portal))
+    found = load_sample_region(tmp_path, text(portal))
     return variables_of_node(NodeContext(found, SANDBOX, node), None).public
 
 
 def region(tmp_path: Path, portal: str = "") -> Region:
-    return load_sample_region(tmp_path, REGION.replace("PORTAL", portal)).region
+    return load_sample_region(tmp_path, text(portal)).region
 
 
 def test_page_answers_at_the_domain_or_below_it(tmp_path: Path) -> None:

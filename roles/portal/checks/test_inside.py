@@ -46,8 +46,7 @@ def test_signature_of_the_descriptor_is_valid(host: Any) -> None:
 
 
 @pytest.mark.advice(
-    "A person or a program changed the mode of these files. Deploy again, then make the region's "
-    "key anew if other accounts could read it.",
+    "A person or a program changed the owner or the mode of these files. Deploy again.",
     units=[],
 )
 def test_key_is_closed_to_other_accounts(host: Any) -> None:
