@@ -90,7 +90,7 @@ def _request(check: Check) -> None:
     for _ in range(MAX_REDIRECTS + 1):
         parts = urlsplit(url)
         if (parts.scheme, parts.netloc) != ("https", first.netloc):
-            raise CheckFailed(f"redirected to another host: {parts.netloc[:100]}")
+            raise CheckFailed(f"redirected to {parts.scheme}://{parts.netloc[:100]}")
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         connection = _open(first.netloc, path or "/", check["on_this_node"])
         try:
