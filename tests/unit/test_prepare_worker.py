@@ -160,6 +160,7 @@ class Named:
     """A placeholder for requirements that are not read."""
 
     names = ()
+    domain = ""
 
 
 def kinds(found: dict[str, Event]) -> list[str]:
