@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from federation_samples import DOMAIN, peer
+from federation_samples import DOMAIN, FEDERATED, peer
 from federation_server import PeerServer, peer_server
 from region_samples import region_file
 
@@ -28,7 +28,7 @@ def server(tmp_path: Path) -> Iterator[PeerServer]:
 @pytest.fixture
 def region(tmp_path: Path, server: PeerServer, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of a region that pinned the server's region a day ago."""
-    folder = region_file(tmp_path / "inventories").parent
+    folder = region_file(tmp_path / "inventories", FEDERATED).parent
     peers.write_peer(folder, "himalaya", peer().model_copy(update={"url": server.url}))
     monkeypatch.setenv("CHAUTARI_INVENTORIES", str(tmp_path / "inventories"))
     answers = {("A", DOMAIN): ("127.0.0.1",), ("AAAA", DOMAIN): ()}

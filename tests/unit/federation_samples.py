@@ -9,12 +9,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+from region_samples import REGION
+
 from chautari.federation import signing_key
 from chautari.federation.descriptor import NAMESPACE, Descriptor
 from chautari.federation.fetch import DescriptorAddress, SignedDescriptor
 from chautari.federation.peers import PinnedPeer
 from chautari.federation.trust import utc_text
 
+# The region `andes`, with the service that publishes its descriptor.
+FEDERATED = REGION.replace("services: [nextcloud]", "services: [nextcloud, portal]")
 NOW = int(time.time())
 DAY = 24 * 3600
 DOMAIN = "himalaya.example.org"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from federation_fixtures import files_of, region, server
-from federation_samples import DAY, DOMAIN, KEY, NOW, OTHER_KEY, body, peer, signed
+from federation_samples import DAY, DOMAIN, FEDERATED, KEY, NOW, OTHER_KEY, body, peer, signed
 from federation_server import PeerServer, serve
 from region_samples import key_pair, region_file
 
@@ -21,7 +20,6 @@ from chautari.federation import fetch, key_words, peers, signing_key
 from chautari.region.load import load_region
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.secrets.store import SecretStore
-from chautari.services.registry import SERVICES
 
 __all__ = ["region", "server"]
 PUBLIC = signing_key.public_key_of(KEY)
@@ -57,7 +55,10 @@ def join(server: PeerServer, *options: str) -> int:
     return run(["federation", "join", "andes", server.url, *options])
 
 
-@pytest.mark.parametrize("given", [WORDS, FINGERPRINT, key_words.words_of_key(PUBLIC, "en")])
+# The key is another one in each process, so tests are not named for it.
+@pytest.mark.parametrize(
+    "given", [WORDS, FINGERPRINT, key_words.words_of_key(PUBLIC, "en")], ids=["es", "sha", "en"]
+)
 @pytest.mark.parametrize("verb", ["join", "accept"])
 def test_join_pins_a_peer_with_the_right_fingerprint(
     verb: str, given: str, stranger: Path, server: PeerServer, capsys: pytest.CaptureFixture[str]
@@ -179,7 +180,15 @@ def test_join_refuses_a_region_like_a_pinned_one(
     known = peer(**pinned)
     found = known.descriptor
     peers.write_peer(
-        stranger, "first", known.model_copy(update={"domain": found.domain, "key": found.key})
+        stranger,
+        "first",
+        known.model_copy(
+            update={
+                "domain": found.domain,
+                "key": found.key,
+                "url": f"https://{found.domain}{fetch.PATH}",
+            }
+        ),
     )
     before = files_of(stranger)
     assert join(server, "--as", "second", "--fingerprint", WORDS, "--json") == 1
@@ -289,10 +298,8 @@ def test_leave_refuses_a_name_that_is_not_pinned(name: str, region: Path) -> Non
 def publishing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of a region whose service publishes its descriptor, with its secrets."""
     line = key_pair(tmp_path, "ana").rpartition(" ")[0]
-    file = region_file(tmp_path / "inventories", key=line)
+    file = region_file(tmp_path / "inventories", FEDERATED, line)
     monkeypatch.setenv("CHAUTARI_INVENTORIES", str(tmp_path / "inventories"))
-    published = replace(SERVICES["nextcloud"], publishes_descriptor=True)
-    monkeypatch.setitem(SERVICES, "nextcloud", published)
     monkeypatch.setattr(federation, "known_endpoints", lambda _: PUBLIC_INTERNET)
     monkeypatch.setattr(fetch, "lookup_dns_records", lambda names, server: {})
     SecretStore({signing_key.NAME: KEY}, ()).save(file.parent / "secrets.age", [line])
@@ -310,7 +317,7 @@ def test_invite_prints_address_fingerprint_and_words(
     before = files_of(publishing)
     assert invite(publishing, "--json") == 0
     found = result_of(capsys)
-    assert found["url"] == f"https://cloud.andes.example.org{fetch.PATH}"
+    assert found["url"] == f"https://andes.example.org{fetch.PATH}"
     assert (found["key"], found["fingerprint"]) == (PUBLIC, FINGERPRINT)
     assert found["words"] == {"es": WORDS, "en": key_words.words_of_key(PUBLIC, "en")}
     assert invite(publishing) == 0
@@ -321,7 +328,9 @@ def test_invite_prints_address_fingerprint_and_words(
     assert files_of(publishing) == before
 
 
-@pytest.mark.parametrize(("key", "code"), [(KEY, None), (OTHER_KEY, "signed_by_other_key")])
+@pytest.mark.parametrize(
+    ("key", "code"), [(KEY, None), (OTHER_KEY, "signed_by_other_key")], ids=["own", "other"]
+)
 def test_invite_says_whether_the_published_descriptor_can_be_used(
     key: str,
     code: str | None,
@@ -330,7 +339,7 @@ def test_invite_says_whether_the_published_descriptor_can_be_used(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    host = "cloud.andes.example.org"
+    host = "andes.example.org"
     own = {"region": "andes", "domain": "andes.example.org", "services": []}
     server.certificate_name = host
     server.answer = serve(signed(body(NOW, key, **own), key=key))
@@ -351,9 +360,10 @@ def test_invite_needs_a_signing_key(publishing: Path, capsys: pytest.CaptureFixt
 
 
 def test_invite_needs_a_published_descriptor(
-    publishing: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    publishing: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hidden = replace(SERVICES["nextcloud"], publishes_descriptor=False)
-    monkeypatch.setitem(SERVICES, "nextcloud", hidden)
+    file = publishing / "region.yml"
+    file.write_text(file.read_text().replace(", portal]", "]"))
     assert invite(publishing) == 2
-    assert "publishes no descriptor" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "publishes no descriptor" in shown and "portal" in shown

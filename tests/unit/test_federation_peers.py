@@ -7,17 +7,17 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from federation_samples import NOW, body, peer
-from region_samples import REGION, ROOT, SANDBOX, region_file
+from federation_samples import FEDERATED, NOW, OTHER_KEY, body, peer
+from region_samples import ROOT, SANDBOX, region_file
 
+from chautari import __version__
 from chautari.errors import InvalidRegion
-from chautari.federation import peers
+from chautari.federation import peers, signing_key
 from chautari.federation.descriptor import Descriptor, descriptor_body
 from chautari.region.load import load_region
-from chautari.region.rules import peers as rules
 from chautari.render.context import NodeContext
 
-NAMING = REGION + "federation: {{peers: [himalaya]}}\n"
+NAMING = FEDERATED + "federation: {{peers: [himalaya]}}\n"
 
 
 def problems(file: Path) -> list[str]:
@@ -65,18 +65,24 @@ def test_load_lists_every_error_of_a_pin_with_its_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("domain", "other.example.org"), ("key", "ssh-ed25519 AAAA")]
+    ("field", "value"),
+    [
+        ("domain", "other.example.org"),
+        ("key", signing_key.public_key_of(OTHER_KEY)),
+        ("url", "https://himalaya.example.net/.well-known/chautari/region.json"),
+    ],
+    ids=["domain", "key", "url"],
 )
 def test_load_refuses_a_pin_that_contradicts_itself(field: str, value: str, tmp_path: Path) -> None:
     file = region_file(tmp_path, NAMING)
     peer_file = peers.write_peer(file.parent, "himalaya", peer())
     data = json.loads(peer_file.read_text()) | {field: value}
     peer_file.write_text(json.dumps(data, indent=2))
-    assert len(problems(file)) == 1
+    assert any(f" {field}: " in item and "restore the file" in item for item in problems(file))
 
 
 def test_rules_refuse_the_region_itself_and_a_second_entry(tmp_path: Path) -> None:
-    text = REGION + "federation: {{peers: [andes, himalaya, himalaya]}}\n"
+    text = FEDERATED + "federation: {{peers: [andes, himalaya, himalaya]}}\n"
     file = region_file(tmp_path, text)
     peers.write_peer(file.parent, "himalaya", peer())
     found = problems(file)
@@ -84,18 +90,13 @@ def test_rules_refuse_the_region_itself_and_a_second_entry(tmp_path: Path) -> No
     assert any("federation.peers.2: himalaya is already in the list" in item for item in found)
 
 
-def test_rules_require_a_published_descriptor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = region_file(tmp_path, NAMING)
+def test_rules_require_a_published_descriptor(tmp_path: Path) -> None:
+    file = region_file(tmp_path, NAMING.replace(", portal]", "]"))
     peers.write_peer(file.parent, "himalaya", peer())
-    region = load_region(file, with_peers=False).region
-    monkeypatch.setattr(rules, "PUBLISHERS", ("jitsi",))
-    [(path, message)] = rules.check_descriptor_is_published(region, {})
-    assert path == ("federation", "peers")
-    assert "services: [jitsi]" in message
-    monkeypatch.setattr(rules, "PUBLISHERS", ("nextcloud",))
-    assert list(rules.check_descriptor_is_published(region, {})) == []
+    assert problems(file) == [
+        "andes/region.yml:15:14: federation.peers: no node runs portal, which publishes the "
+        "region's descriptor for its peers; add it to a node: services: [portal]"
+    ]
 
 
 def test_descriptor_body_describes_the_region(tmp_path: Path) -> None:
@@ -114,7 +115,13 @@ def test_descriptor_body_describes_the_region(tmp_path: Path) -> None:
                 "title": "Nextcloud",
                 "address": "https://cloud.andes.example.org/",
                 "version": "35.0.1",
-            }
+            },
+            {
+                "service": "portal",
+                "title": "Front page",
+                "address": "https://andes.example.org/",
+                "version": __version__,
+            },
         ],
         "peers": ["himalaya.example.org"],
     }

@@ -308,7 +308,7 @@ def leave(name: str, peer: str, as_json: bool) -> None:
     echo(f"{peer} is no longer pinned.")
     if peer in loaded_region.region.federation.peers:
         echo(f"Write this in {place}:\n  {line}")
-    echo(f"Then run: deploy region {region}. It withdraws what the peer could use.")
+        echo(f"Then run: deploy region {region}. It withdraws what the peer could use.")
     echo("Ask the other group to do the same for your region:")
     echo(f"  deploy federation leave THEIR-REGION {region}")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from chautari.federation.lookalikes import check_scripts
 from chautari.federation.refusal import PeerRefused
@@ -169,7 +170,14 @@ def to_descriptor(data: dict[str, Any]) -> Descriptor:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the whole file"
-        raise PeerRefused("field_invalid", path=place[:80], detail=first["msg"][:200]) from None
+        raise PeerRefused("field_invalid", path=place[:80], detail=problem_text(first)) from None
+
+
+def problem_text(error: ErrorDetails) -> str:
+    """Return what is wrong with a field, in plain words where pydantic has none."""
+    if error["type"] == "string_pattern_mismatch":
+        return "this text has the wrong form"
+    return error["msg"].removeprefix("Value error, ")[:200]
 
 
 def descriptor_host(region: Region) -> str | None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
@@ -17,6 +18,8 @@ from chautari.federation.descriptor import (
     PeerDomain,
     PeerModel,
     Time,
+    is_within,
+    problem_text,
 )
 from chautari.files import unusable_file_error, write_atomically
 from chautari.region import yaml_reader
@@ -79,12 +82,19 @@ def read_peer(folder: Path, name: str) -> PinnedPeer:
         raise InvalidRegion(
             [
                 *document.problems,
-                *(_peer_problem(document, item["loc"], item["msg"]) for item in error.errors()),
+                *(
+                    _peer_problem(document, item["loc"], problem_text(item))
+                    for item in error.errors()
+                ),
             ]
         ) from None
     if peer.domain != peer.descriptor.domain:
         document.problems.append(
             _peer_problem(document, ("domain",), f"the descriptor is of {peer.descriptor.domain}")
+        )
+    if not is_within(urlsplit(peer.url).hostname or "", peer.domain):
+        document.problems.append(
+            _peer_problem(document, ("url",), f"the address is not below {peer.domain}")
         )
     if peer.key != peer.descriptor.key:
         document.problems.append(
