@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from portal_samples import CONTENT, FILES, HOSTILE, STATE, load_program, texts_of
+from region_samples import ROOT
 
 from chautari.services.portal.languages import PAGE_LANGUAGES
 from chautari.services.registry import SERVICES
@@ -169,6 +170,35 @@ def test_nodeinfo_has_what_its_schema_requires() -> None:
     assert link == {"rel": directories.SCHEMA, "href": "https://andes.example.org/nodeinfo/2.1"}
 
 
+def accepted_language(header: str) -> str:
+    """Return the language that nginx chooses for a header, as its template says."""
+    template = (ROOT / "roles" / "portal" / "templates" / "site.conf.j2").read_text()
+    [pattern] = re.findall(r'^    "~\*(.*)" {{ language }};$', template, re.MULTILINE)
+    pattern = pattern.replace("{{ known }}", "|".join(PAGE_LANGUAGES))
+    for language in PAGE_LANGUAGES:
+        if re.search(pattern.replace("{{ language }}", language), header, re.IGNORECASE):
+            return language
+    return "default"
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("es-CO,es;q=0.9,en;q=0.8", "es"),
+        ("qu, HI;q=0.5,en", "hi"),
+        ("en", "en"),
+        ("pt-BR", "pt"),
+        ("eng,spa", "default"),
+        ("fr,de", "default"),
+        ("", "default"),
+        ("*", "default"),
+        ("xx," * 3000 + "bn", "bn"),
+    ],
+)
+def test_first_language_that_the_page_has_is_chosen(header: str, language: str) -> None:
+    assert accepted_language(header) == language
+
+
 def test_chatonsinfo_has_one_line_a_key() -> None:
     about = {"": "first\nsubs.evil = https://evil.example.org/\r\n"}
     files = directories.chatonsinfo_files(CONTENT | {"about": about}, texts_of("es"), STATE)
@@ -230,10 +260,11 @@ def test_descriptor_is_signed_for_its_purpose(
     assert done.returncode != 0
 
 
-def test_serial_grows_although_the_clock_was_set_back(
+def test_serial_grows_unless_the_clock_was_wrong(
     sign: Callable[[int], dict[str, Any]], tmp_path: Path
 ) -> None:
-    serials = [sign(now)["serial"] for now in (2_000_000_000, 1_900_000_000, 1_900_000_001)]
-    assert serials == [2_000_000_000, 2_000_000_001, 2_000_000_002]
+    times = (2_000_000_000, 2_000_000_000, 1_999_999_900, 1_900_000_000)
+    serials = [sign(now)["serial"] for now in times]
+    assert serials == [2_000_000_000, 2_000_000_001, 2_000_000_002, 1_900_000_000]
     folders = sorted(os.listdir(tmp_path / "published"))
     assert len(folders) == 3 and folders[0] == "current", folders
