@@ -20,10 +20,11 @@ CONTENT: dict[str, Any] = {
     "contact": "ops@andes.example.org",
     "country": "CO",
     "timezone": "America/Bogota",
-    "languages": {"es": "Español", "qu": "Runa Simi", "en": "English"},
-    "page_languages": {
-        "en": "English", "es": "Español", "pt": "Português", "hi": "हिन्दी", "ne": "नेपाली",
-        "bn": "বাংলা",
+    "languages": ["es", "qu", "en"],
+    "page_languages": ["en", "es", "pt", "hi", "ne", "bn"],
+    "language_names": {
+        "bn": "বাংলা", "en": "English", "es": "Español", "hi": "हिन्दी", "ne": "नेपाली",
+        "pt": "Português", "qu": "Runa Simi",
     },
     "services": [
         {

@@ -27,7 +27,9 @@ TEMPLATE = (FILES / "page.html").read_text()
 
 
 def render(language: str = "en", state: Any = STATE, **changes: Any) -> str:
-    page = pages.Page(CONTENT | changes, texts_of(language), language, state)
+    # Maps arrive at the node with their keys in the order of the alphabet.
+    content = json.loads(json.dumps(CONTENT | changes, sort_keys=True))
+    page = pages.Page(content, texts_of(language), language, state)
     return page.render(TEMPLATE)
 
 
@@ -99,7 +101,7 @@ def test_texts_of_the_region_and_of_peers_are_escaped(language: str) -> None:
     changes = {
         "title": {"": HOSTILE}, "about": {"": HOSTILE}, "accounts": {"": HOSTILE},
         "contact": HOSTILE, "peers": [peer, peer | {"services": [script]}],
-        "languages": dict.fromkeys(CONTENT["languages"], HOSTILE), "services": [service],
+        "language_names": dict.fromkeys(CONTENT["language_names"], HOSTILE), "services": [service],
     }  # fmt: skip
     changed, plain = Elements(render(language, **changes)), Elements(render(language))
     known = {(tag, name) for tag, attrs in plain.tags for name in attrs}

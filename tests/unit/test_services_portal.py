@@ -100,6 +100,13 @@ def test_service_says_which_languages_of_the_region_it_has(tmp_path: Path) -> No
     assert services["bigbluebutton"]["languages"] == {}
 
 
+def test_languages_keep_their_order_on_the_way_to_the_node(tmp_path: Path) -> None:
+    found = json.loads(json.dumps(content(tmp_path), sort_keys=True))
+    assert found["languages"] == ["qu", "es_CO", "en"]
+    assert found["page_languages"][:3] == ["en", "es", "pt"]
+    assert set(found["language_names"]) >= {*found["languages"], *found["page_languages"]}
+
+
 @pytest.mark.parametrize(
     ("languages", "expected"), [(["qu", "es_CO", "en"], "es"), (["si"], "en"), (["ne", "en"], "ne")]
 )

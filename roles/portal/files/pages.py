@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from string import Template
 from typing import Any
@@ -45,7 +45,9 @@ def tag_of(language: str) -> str:
     return language.replace("_", "-")
 
 
-def text_in_language(texts: Data, language: str, region_languages: Data) -> tuple[str, str]:
+def text_in_language(
+    texts: Data, language: str, region_languages: Sequence[str]
+) -> tuple[str, str]:
     """Return the text for readers of `language`, and the language that it is in.
 
     A text in no declared language is taken as one in the first language of the region.
@@ -130,7 +132,8 @@ class Page:
             yield f'<link rel="alternate" hreflang="{escape(code)}" href="/{escape(code)}">'
 
     def _language_links(self) -> Iterator[str]:
-        for code, name in self.content["page_languages"].items():
+        for code in self.content["page_languages"]:
+            name = self.content["language_names"][code]
             if code == self.language:
                 yield f'<li><strong aria-current="page">{escape(name)}</strong></li>'
             else:
@@ -195,12 +198,12 @@ class Page:
         return f"<p>{escape(before)}{link(other['url'], name)}{escape(after)}</p>"
 
     def _service_languages(self, service: Data) -> str:
-        sentences = []
+        sentences, names_of_languages = [], self.content["language_names"]
         for state in ("full", "partial", "none"):
             names = [
-                f"<span{self._attributes(code)}>{escape(self.content['languages'][code])}</span>"
-                for code, found in service["languages"].items()
-                if found == state
+                f"<span{self._attributes(code)}>{escape(names_of_languages[code])}</span>"
+                for code in self.content["languages"]
+                if service["languages"].get(code) == state
             ]
             if names:
                 before, _, after = self.texts[f"languages_{state}"].partition("{names}")

@@ -56,8 +56,10 @@ def page_content(context: NodeContext) -> Variables:
         "contact": region.contact,
         "country": region.country or "",
         "timezone": region.timezone,
-        "languages": names_of_languages(region.languages),
-        "page_languages": names_of_languages(PAGE_LANGUAGES),
+        # Lists, since the files on the way to the node sort the keys of maps.
+        "languages": list(region.languages),
+        "page_languages": list(PAGE_LANGUAGES),
+        "language_names": names_of_languages([*region.languages, *PAGE_LANGUAGES]),
         "services": services_on_page(context),
         "peers": peers_on_page(context),
     }
