@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from chautari.federation import trust
+from chautari.federation.fetch import SignedDescriptor, parse_address
+
 pytestmark = pytest.mark.role("portal")
 
 MAX_BYTES = 50_000
@@ -114,7 +117,7 @@ def test_state_of_the_services_is_new(base: str, web: Any, settings: dict[str, A
 
 @pytest.mark.advice("Run 'systemctl start chautari-portal-sign' on the node.", units=UNITS)
 def test_descriptor_is_published(base: str, web: Any, settings: dict[str, Any]) -> None:
-    """The descriptor is public, current and about this region"""
+    """The descriptor is public, current and about this region, and peers accept it"""
     answer = web.get(f"{base}/.well-known/chautari/region.json")
     assert answer.status_code == 200, f"{answer.status_code}"
     found = answer.json()
@@ -123,7 +126,8 @@ def test_descriptor_is_published(base: str, web: Any, settings: dict[str, Any]) 
     issued, expires = (datetime.fromisoformat(found[key]) for key in ("issued", "expires"))
     assert issued <= datetime.now(UTC) < expires, f"issued {issued}, expires {expires}"
     signature = web.get(f"{base}/.well-known/chautari/region.json.sig")
-    assert signature.text.startswith("-----BEGIN SSH SIGNATURE-----"), signature.text[:100]
+    signed = SignedDescriptor(answer.content, signature.content)
+    trust.check_signed(signed, parse_address(base), time.time())
 
 
 @pytest.mark.advice("Deploy again to write the files for directories.", units=UNITS)
