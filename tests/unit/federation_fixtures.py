@@ -33,7 +33,6 @@ def region(tmp_path: Path, server: PeerServer, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("CHAUTARI_INVENTORIES", str(tmp_path / "inventories"))
     answers = {("A", DOMAIN): ("127.0.0.1",), ("AAAA", DOMAIN): ()}
     monkeypatch.setattr(fetch, "lookup_dns_records", lambda names, server: answers)
-    monkeypatch.setattr(fetch, "SECONDS", 1.0)
     endpoints = Endpoints(ca_file=server.authority.certificate, peer_networks=("127.0.0.1/32",))
     monkeypatch.setattr(federation, "known_endpoints", lambda _: endpoints)
     return folder
