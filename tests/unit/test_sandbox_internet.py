@@ -101,15 +101,15 @@ def test_host_authorities_are_copied_under_unique_names(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "office.crt").write_text(folder)
-    own = tmp_path / "own.pem"
-    own.write_text("own")
-    paths = [entry.path for entry in trust_and_proxies.authority_entries(own, ("root",), tmp_path)]
+    entries = trust_and_proxies.authority_entries(("own", "root"), ("other",), tmp_path)
+    paths = [entry.path for entry in entries]
     store = "/usr/local/share/ca-certificates"
-    assert paths[2:] == [
+    assert paths[3:] == [
         f"{store}/host/00-office.crt",
         f"{store}/host/01-office.crt",
-        f"{store}/sandbox/sandbox.crt",
-        f"{store}/sandbox/acme-0.crt",
+        f"{store}/sandbox/0.crt",
+        f"{store}/sandbox/1.crt",
+        f"{store}/neighbours/0.crt",
     ]
 
 

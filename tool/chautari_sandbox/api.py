@@ -90,11 +90,13 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
         steps = setup.SetupContext(spec, client, made, authority, progress)
         described = setup.publish_artifacts(steps, setup.initial_state(spec, folder))
         setup.ensure_network(steps)
-        roots = setup.start_internet(steps, described)
+        setup.start_internet(steps, described)
         capacity.require_forwarding()
         setup.start_nodes(steps, described)
-        setup.update_trust_and_proxies(steps, roots)
-        return state.save_state(described)
+        setup.update_trust_and_proxies(steps, described)
+        saved = state.save_state(described)
+        setup.update_neighbours(steps)
+        return saved
 
 
 def down(name: str, *, purge: bool = False) -> None:

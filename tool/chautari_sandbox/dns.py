@@ -8,7 +8,9 @@ from pathlib import Path
 from chautari.errors import RunFailed
 from chautari_sandbox import paths
 from chautari_sandbox.spec import RESERVED, SandboxSpec
+from chautari_sandbox.state import SandboxState
 
+SERVERS_FILE = "servers"
 RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
 
@@ -41,7 +43,15 @@ def _is_usable_in_container(server: str) -> bool:
     return address.version == 4 and not address.is_loopback
 
 
-def write_name_server_files(folder: Path, spec: SandboxSpec) -> None:
+def servers_file_text(neighbours: tuple[SandboxState, ...]) -> str:
+    """Return lines that send questions about the neighbours' names to their name servers."""
+    return "".join(f"server=/{item.zone}/{item.internet_address}\n" for item in neighbours)
+
+
+def write_name_server_files(
+    folder: Path, spec: SandboxSpec, neighbours: tuple[SandboxState, ...] = ()
+) -> None:
     """Write the files of the name server; it reads them again on a signal."""
+    paths.write_if_changed(folder / SERVERS_FILE, servers_file_text(neighbours))
     paths.write_if_changed(folder / "hosts", hosts_file_text(spec))
     paths.write_if_changed(folder / "resolv.conf", host_resolv_conf_text())

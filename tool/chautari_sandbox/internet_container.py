@@ -13,7 +13,7 @@ from chautari_sandbox.authority import CertificateAndKeyFiles, ensure_server_cer
 from chautari_sandbox.internet import container_files
 from chautari_sandbox.podman_client import PodmanClient
 from chautari_sandbox.spec import SandboxSpec
-from chautari_sandbox.state import MailRelay
+from chautari_sandbox.state import MailRelay, SandboxState
 
 MEMBER = "internet"
 VOLUMES = ("mail", "packages")
@@ -69,21 +69,28 @@ def boot_archive_of_internet(
 
 
 def ensure_internet(
-    client: PodmanClient, spec: SandboxSpec, wanted: podman_commands.Container, files: bytes
+    client: PodmanClient,
+    spec: SandboxSpec,
+    wanted: podman_commands.Container,
+    files: bytes,
+    neighbours: tuple[SandboxState, ...],
 ) -> str:
     """Start the internet container with the right names; return what was done."""
-    dns.write_name_server_files(client.folder / "dns", spec)
+    dns.write_name_server_files(client.folder / "dns", spec, neighbours)
     done = client.ensure_container(wanted, files, client.containers_by_member().get(MEMBER))
     if not done:
-        client.run_in_container(
-            wanted.name, "systemctl", "kill", "--signal=HUP", "chautari-dns.service"
-        )
+        reload_name_server(client, wanted.name)
     for port, what in SERVERS.items():
         port_probes.wait_for_port(
             spec.internet_address, port, what,
             container_runs=lambda: client.is_running(MEMBER),
         )  # fmt: skip
     return done
+
+
+def reload_name_server(client: PodmanClient, container: str) -> None:
+    """Let the name server read its files again."""
+    client.run_in_container(container, "systemctl", "kill", "--signal=HUP", "chautari-dns.service")
 
 
 def fetch_acme_root(spec: SandboxSpec, authority: Path) -> str:
@@ -103,11 +110,8 @@ def fetch_acme_root(spec: SandboxSpec, authority: Path) -> str:
         ) from None
 
 
-def add_to_acme_roots(folder: Path, root: str) -> tuple[str, ...]:
-    """Remember `root`; return all roots of certificates in this sandbox, the newest last."""
-    roots = folder / "tls" / "acme-roots"
-    name = f"{boot_archive.short_digest(root)}.crt"
-    if not (roots / name).is_file():
-        write_atomically(roots / name, root)
-    files = sorted(roots.glob("*.crt"), key=lambda path: path.stat().st_mtime_ns)
-    return tuple(path.read_text() for path in files)
+def add_to_acme_roots(folder: Path, root: str) -> None:
+    """Add `root` to the roots that signed certificates of this sandbox."""
+    file = folder / "tls" / "acme-roots" / f"{boot_archive.short_digest(root)}.crt"
+    if not file.is_file():
+        write_atomically(file, root)

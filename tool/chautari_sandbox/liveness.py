@@ -22,6 +22,7 @@ def is_sandbox_running(spec: SandboxSpec, known: SandboxState) -> bool:
     return (
         state.is_start_finished(spec.name)
         and _state_has_nodes_of(spec, known)
+        and spec.neighbours == known.neighbours
         and _has_looked_for_all_artifacts(spec, known)
         and _ssh_and_smtp_servers_greet(spec, known)
     )

@@ -12,9 +12,11 @@ from chautari_sandbox import (
     apt_sources,
     artifacts,
     boot_archive,
+    dns,
     image_registry,
     images,
     internet_container,
+    neighbours,
     nodes,
     paths,
     repositories,
@@ -24,7 +26,7 @@ from chautari_sandbox import (
 )
 from chautari_sandbox.authority import CertificateAndKeyFiles
 from chautari_sandbox.doubles import catalog
-from chautari_sandbox.podman_client import PodmanClient
+from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 from chautari_sandbox.spec import SandboxSpec
 from chautari_sandbox.state import MailRelay, SandboxState
 
@@ -61,6 +63,7 @@ def initial_state(spec: SandboxSpec, folder: Path) -> SandboxState:
         mirror_url=f"http://mirror.{spec.zone}/",
         mail_relay=MailRelay(f"smtp.{spec.zone}", 587, "region", _ensure_mail_password(folder)),
         nodes=tuple((node.name, node.address) for node in spec.nodes),
+        neighbours=spec.neighbours,
         mail_api=f"http://{spec.internet_address}:8025",
     )
 
@@ -132,8 +135,8 @@ def ensure_network(setup: SetupContext) -> None:
         setup.progress(f"created the network {setup.spec.network}")
 
 
-def start_internet(setup: SetupContext, state: SandboxState) -> tuple[str, ...]:
-    """Start the internet container; return the roots of its ACME server."""
+def start_internet(setup: SetupContext, state: SandboxState) -> None:
+    """Start the internet container, and save the roots of its ACME server."""
     spec, folder = setup.spec, setup.folder
     files = internet_container.boot_archive_of_internet(
         spec, setup.authority, state.mail_relay, folder
@@ -141,15 +144,12 @@ def start_internet(setup: SetupContext, state: SandboxState) -> tuple[str, ...]:
     wanted = internet_container.internet_container_spec(
         spec, setup.images["internet"], folder, runtime.container_ulimit(), files
     )
-    done = internet_container.ensure_internet(setup.client, spec, wanted, files)
+    others = neighbours.find_neighbours(spec.name, spec.neighbours)
+    done = internet_container.ensure_internet(setup.client, spec, wanted, files, others)
     if done:
         setup.progress(f"{done} the internet container at {spec.internet_address}")
-    own = setup.authority.certificate
-    roots = internet_container.add_to_acme_roots(
-        folder, internet_container.fetch_acme_root(spec, own)
-    )
-    paths.write_if_changed(state.ca_file, "".join((own.read_text(), *roots)))
-    return roots
+    root = internet_container.fetch_acme_root(spec, setup.authority.certificate)
+    internet_container.add_to_acme_roots(folder, root)
 
 
 def start_nodes(setup: SetupContext, state: SandboxState) -> None:
@@ -162,15 +162,45 @@ def start_nodes(setup: SetupContext, state: SandboxState) -> None:
             setup.progress(f"{what} the node {name}")
 
 
-def update_trust_and_proxies(setup: SetupContext, roots: tuple[str, ...]) -> None:
+def update_trust_and_proxies(setup: SetupContext, state: SandboxState) -> None:
     """Give every container the authorities to trust and its proxy settings."""
-    trusted = trust_and_proxies.authority_entries(setup.authority.certificate, roots)
+    for name, found in _update_trust(setup.client, state).items():
+        setup.progress(f"updated the trusted certificate authorities of {name}")
+        if name != internet_container.MEMBER:
+            nodes.delete_acme_accounts(setup.client, found, setup.spec.zone)
+
+
+def _update_trust(client: PodmanClient, state: SandboxState) -> dict[str, ExistingContainer]:
+    """Update what the containers and this machine trust; return the containers that changed."""
+    own = neighbours.authorities_of(state.name)
+    others = neighbours.find_neighbours(state.name, state.neighbours)
+    theirs = tuple(text for item in others for text in neighbours.authorities_of(item.name))
+    paths.write_if_changed(state.ca_file, "".join((*own, *theirs)))
+    trusted = trust_and_proxies.authority_entries(own, theirs)
     ways = trust_and_proxies.apt_and_pip_entries(
-        setup.spec.internet_address, trust_and_proxies.pip_index_url()
+        state.internet_address, trust_and_proxies.pip_index_url()
     )
-    for name, found in setup.client.containers_by_member().items():
+    changed = {}
+    for name, found in client.containers_by_member().items():
         entries = trusted if name == internet_container.MEMBER else (*trusted, *ways)
-        if setup.client.update_trust_and_proxies(found, boot_archive.build_tar_archive(entries)):
-            setup.progress(f"updated the trusted certificate authorities of {name}")
-            if name != internet_container.MEMBER:
-                nodes.delete_acme_accounts(setup.client, found, setup.spec.zone)
+        if found.running and client.update_trust_and_proxies(
+            found, boot_archive.build_tar_archive(entries)
+        ):
+            changed[name] = found
+    return changed
+
+
+def update_neighbours(setup: SetupContext) -> None:
+    """Let the neighbours that run know this sandbox's names and authorities."""
+    for other in neighbours.find_neighbours(setup.spec.name, setup.spec.neighbours):
+        client = PodmanClient(setup.client.base, other.name, paths.state_dir(other.name))
+        found = client.containers_by_member().get(internet_container.MEMBER)
+        if found is None or not found.running:
+            continue
+        known = neighbours.find_neighbours(other.name, other.neighbours)
+        if paths.write_if_changed(
+            client.folder / "dns" / dns.SERVERS_FILE, dns.servers_file_text(known)
+        ):
+            internet_container.reload_name_server(client, found.name)
+        if _update_trust(client, other):
+            setup.progress(f"made this region known to its neighbour {other.name}")

@@ -61,6 +61,7 @@ class SandboxSpec(NamedTuple):
     images: tuple[RequiredImage, ...] = ()
     mirror: Path | None = None
     owner: str = ""
+    neighbours: tuple[str, ...] = ()
 
     @property
     def internet_address(self) -> str:

@@ -45,6 +45,7 @@ def sandbox_spec(loaded_region: LoadedRegion, mirror: Path | None = None) -> San
         images=_required_images(loaded_region),
         mirror=mirror,
         owner=str(loaded_region.folder.resolve()),
+        neighbours=region.sandbox.neighbours,
     )
 
 

@@ -62,6 +62,7 @@ class SandboxState:
     Attributes:
         requested_packages: names and releases of the package repositories that were looked for.
         nodes: names and addresses of the nodes.
+        neighbours: names of the sandboxes on this machine that this one lists as neighbours.
     """
 
     name: str
@@ -81,6 +82,7 @@ class SandboxState:
     repositories: tuple[RepositoryDouble, ...] = ()
     requested_packages: tuple[tuple[str, str], ...] = ()
     nodes: tuple[tuple[str, str], ...] = ()
+    neighbours: tuple[str, ...] = ()
 
 
 def to_json(state: SandboxState) -> str:
@@ -99,6 +101,7 @@ def from_json(text: str) -> SandboxState:
     raw["repositories"] = tuple(RepositoryDouble(**item) for item in raw.get("repositories", ()))
     for name in ("requested_packages", "nodes"):
         raw[name] = tuple((first, second) for first, second in raw[name])
+    raw["neighbours"] = tuple(raw.get("neighbours", ()))
     return SandboxState(**raw)
 
 

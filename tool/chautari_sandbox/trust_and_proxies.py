@@ -16,21 +16,25 @@ _STORE = "/usr/local/share/ca-certificates"
 
 
 def authority_entries(
-    own: Path, roots: tuple[str, ...], host: Path = HOST_AUTHORITIES
+    own: tuple[str, ...], neighbours: tuple[str, ...], host: Path = HOST_AUTHORITIES
 ) -> tuple[boot_archive.ArchiveEntry, ...]:
-    """Return the authorities of the host's administrator, the sandbox and its ACME server."""
+    """Return the authorities of the host's administrator, the sandbox and its neighbours.
+
+    Each file has one certificate: some programs take only the first one of a file.
+    """
     added = sorted(path for path in host.rglob("*.crt") if path.is_file())
     return (
         boot_archive.folder_entry(f"{_STORE}/host"),
         boot_archive.folder_entry(f"{_STORE}/sandbox"),
+        boot_archive.folder_entry(f"{_STORE}/neighbours"),
         *(
             boot_archive.ArchiveEntry(f"{_STORE}/host/{number:02}-{path.name}", path.read_bytes())
             for number, path in enumerate(added)
         ),
-        boot_archive.ArchiveEntry(f"{_STORE}/sandbox/sandbox.crt", own.read_bytes()),
         *(
-            boot_archive.text_entry(f"{_STORE}/sandbox/acme-{number}.crt", root)
-            for number, root in enumerate(roots)
+            boot_archive.text_entry(f"{_STORE}/{folder}/{number}.crt", text)
+            for folder, texts in (("sandbox", own), ("neighbours", neighbours))
+            for number, text in enumerate(texts)
         ),
     )
 

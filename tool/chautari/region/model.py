@@ -215,6 +215,13 @@ class Sandbox(StrictModel):
         "Every report lists these substitutes.",
         examples=[{"ubuntu-22.04": {"os": "debian-12", "memory_mb": 900, "cores": 1}}],
     )
+    neighbours: tuple[Name, ...] = Field(
+        default=(),
+        description="Regions in other sandboxes on this machine. The nodes of both regions find "
+        "each other by name and trust each other's certificates. It is enough if one of the two "
+        "regions lists the other.",
+        examples=[["himalaya"]],
+    )
 
 
 class Region(StrictModel):

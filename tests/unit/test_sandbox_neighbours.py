@@ -1,0 +1,57 @@
+"""Sandboxes of two regions on one machine: names, and the authorities that each trusts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sandbox_samples import STATE
+
+from chautari.files import write_atomically
+from chautari_sandbox import dns, internet_container, neighbours, paths, state
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+def save(name: str, *listed: str) -> None:
+    """Save the state of a sandbox that lists others as its neighbours."""
+    zone, address = f"{name}.example.org", "203.0.113.2"
+    saved = replace(STATE, name=name, zone=zone, internet_address=address, neighbours=listed)
+    state.save_state(saved)
+
+
+@pytest.mark.parametrize(
+    ("listed", "listed_by_the_other"), [(("lima",), ()), ((), ("andes",)), (("lima",), ("andes",))]
+)
+def test_one_list_is_enough(listed: tuple[str, ...], listed_by_the_other: tuple[str, ...]) -> None:
+    save("lima", *listed_by_the_other)
+    save("quito", "lima")
+    assert [item.name for item in neighbours.find_neighbours("andes", listed)] == ["lima"]
+
+
+def test_sandbox_is_not_its_own_neighbour_and_absent_ones_are_left_out() -> None:
+    save("andes", "andes", "nowhere")
+    assert neighbours.find_neighbours("andes", ("andes", "nowhere")) == ()
+    assert neighbours.find_neighbours("lima", ()) == ()
+
+
+def test_questions_about_a_neighbour_go_to_its_name_server() -> None:
+    save("lima", "andes")
+    found = neighbours.find_neighbours("andes", ())
+    assert dns.servers_file_text(found) == "server=/lima.example.org/203.0.113.2\n"
+    assert dns.servers_file_text(()) == ""
+
+
+def test_each_authority_is_one_text_and_roots_are_added_once() -> None:
+    folder = paths.state_dir("lima")
+    write_atomically(folder / "tls" / "sandbox-ca.crt", "own")
+    for root in ("first", "second", "first"):
+        internet_container.add_to_acme_roots(folder, root)
+    own, *roots = neighbours.authorities_of("lima")
+    assert own == "own"
+    assert sorted(roots) == ["first", "second"]
+    assert neighbours.authorities_of("nowhere") == ()
