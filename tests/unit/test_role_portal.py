@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from federation_samples import ADDRESS, DOMAIN, NOW, body
 from portal_samples import CONTENT, FILES, HOSTILE, STATE, load_program, texts_of
 from region_samples import ROOT
 
+from chautari.federation.fetch import SignedDescriptor
+from chautari.federation.trust import check_signed
 from chautari.services.portal.languages import PAGE_LANGUAGES
 from chautari.services.registry import SERVICES
 
@@ -260,6 +263,21 @@ def test_descriptor_is_signed_for_its_purpose(
         [*argv, "chautari-region"], input=changed, capture_output=True, check=False
     )
     assert done.returncode != 0
+
+
+def test_other_regions_accept_what_the_node_publishes(
+    sign: Callable[[int], dict[str, Any]], tmp_path: Path
+) -> None:
+    added = ("key", "serial", "issued", "expires")
+    own = {key: value for key, value in body().items() if key not in added}
+    (tmp_path / "etc" / "descriptor.json").write_text(json.dumps(own))
+    key = sign(NOW)["key"]
+    folder = tmp_path / "published" / "current"
+    content, signature = (
+        (folder / name).read_bytes() for name in ("region.json", "region.json.sig")
+    )
+    found = check_signed(SignedDescriptor(content, signature), ADDRESS, NOW, key)
+    assert (found.domain, found.serial) == (DOMAIN, NOW)
 
 
 def test_serial_grows_unless_the_clock_was_wrong(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from federation_samples import DOMAIN, body, peer
 from region_samples import SANDBOX, load_sample_region
 
 from chautari.errors import InvalidRegion
@@ -17,6 +18,7 @@ from chautari.region.model import Region
 from chautari.render.variables import NodeContext, variables_of_node
 from chautari.secrets.specs import secret_names_of_node
 from chautari.services.portal.languages import default_page_language, names_of_languages
+from chautari.services.portal.variables import peers_on_page
 
 REGION = """\
 region: andes
@@ -153,6 +155,26 @@ def test_descriptor_is_text_without_what_the_node_adds(tmp_path: Path) -> None:
     found = json.loads(variables(tmp_path)["portal_descriptor"])
     assert found["domain"] == "andes.example.org"
     assert not {"key", "serial", "issued", "expires"} & set(found)
+
+
+def test_peers_are_shown_with_the_services_of_their_descriptors(tmp_path: Path) -> None:
+    portal = {
+        "service": "portal",
+        "title": "Front page",
+        "address": f"https://start.{DOMAIN}/",
+        "version": "0.1.0",
+    }
+    found = load_sample_region(tmp_path, text(""))
+    pinned = peer(services=[*body()["services"], portal])
+    context = NodeContext(found._replace(peers={"himalaya": pinned}), SANDBOX, "bog1")
+    assert peers_on_page(context) == [
+        {
+            "region": "himalaya",
+            "domain": DOMAIN,
+            "url": f"https://start.{DOMAIN}/",
+            "services": [{"title": "Nextcloud", "url": f"https://cloud.{DOMAIN}/"}],
+        }
+    ]
 
 
 NAME = "andes.example.org"
