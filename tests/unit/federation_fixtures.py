@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,9 @@ def region(tmp_path: Path, server: PeerServer, monkeypatch: pytest.MonkeyPatch) 
     """Return the folder of a region that pinned the server's region a day ago."""
     folder = region_file(tmp_path / "inventories", FEDERATED).parent
     peers.write_peer(folder, "himalaya", peer().model_copy(update={"url": server.url}))
+    # As a person edits it: nothing may write the same content in another form.
+    file = peers.peer_file(folder, "himalaya")
+    file.write_text(json.dumps(json.loads(file.read_text()), indent=4))
     monkeypatch.setenv("CHAUTARI_INVENTORIES", str(tmp_path / "inventories"))
     answers = {("A", DOMAIN): ("127.0.0.1",), ("AAAA", DOMAIN): ()}
     monkeypatch.setattr(fetch, "lookup_dns_records", lambda names, server: answers)
