@@ -124,6 +124,12 @@ def test_state_is_in_words_and_has_its_time_and_zone() -> None:
     assert "State of the services on 2025-11-29 19:03 (UTC-05:00)." in text
 
 
+def test_page_without_services_and_peers_has_no_empty_list() -> None:
+    text = render(services=[], peers=[])
+    assert "<ul class" not in text and ">Services<" not in text
+    assert "How to get an account" in text
+
+
 def test_page_without_a_check_says_so() -> None:
     assert "Not checked yet" in render(state={})
 

@@ -94,9 +94,7 @@ class Page:
             "other_languages": escape(self.texts["other_languages"]),
             "language_links": "\n".join(self._language_links()),
             "about": self._paragraphs("about"),
-            "services_heading": escape(self.texts["services"]),
-            "checked": self._checked(),
-            "services": "\n".join(map(self._service, self.content["services"])),
+            "services": self._services(),
             "accounts_heading": escape(self.texts["accounts"]),
             "accounts": self._paragraphs("accounts")
             or f"<p>{self._sentence('accounts_default')}</p>",
@@ -158,6 +156,17 @@ class Page:
         moment = self._with_moment("checked", self.state["checked"])
         return f'<p>{moment} <span class="soft">{escape(self.texts["age"])}</span></p>'
 
+    def _services(self) -> str:
+        cards = list(map(self._service, self.content["services"]))
+        return self._section("services", self._checked(), cards)
+
+    def _section(self, heading: str, introduction: str, cards: Sequence[str]) -> str:
+        """Return a section with its cards; nothing if there are none."""
+        if not cards:
+            return ""
+        lines = [f"<h2>{escape(self.texts[heading])}</h2>", introduction, '<ul class="cards">']
+        return "\n".join(["<section>", *lines, *cards, "</ul>", "</section>"])
+
     def _service(self, service: Data) -> str:
         texts = self.service_texts.get(service["name"], {})
         name = texts.get("name", service["app"])
@@ -211,19 +220,8 @@ class Page:
         return f'<p class="soft">{" ".join(sentences)}</p>' if sentences else ""
 
     def _peers(self) -> str:
-        if not self.content["peers"]:
-            return ""
-        return "\n".join(
-            [
-                "<section>",
-                f"<h2>{escape(self.texts['peers'])}</h2>",
-                f"<p>{escape(self.texts['peers_text'])}</p>",
-                '<ul class="cards">',
-                *map(self._peer, self.content["peers"]),
-                "</ul>",
-                "</section>",
-            ]
-        )
+        introduction = f"<p>{escape(self.texts['peers_text'])}</p>"
+        return self._section("peers", introduction, list(map(self._peer, self.content["peers"])))
 
     def _peer(self, peer: Data) -> str:
         services = [f"<li>{link(item['url'], item['title'])}</li>" for item in peer["services"]]
