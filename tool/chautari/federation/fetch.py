@@ -150,6 +150,13 @@ def _embedded_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
 
 
+def _cause(error: Exception) -> str:
+    """Return why there was no answer, in words of this machine: none come from the server."""
+    if isinstance(error, ssl.SSLError):
+        return "TLS: " + (error.reason or "interrupted").replace("_", " ").lower()
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
 class _Exchange:
     """The requests for both files; another thread ends them when they take too long."""
 
@@ -184,7 +191,7 @@ class _Exchange:
             ) from None
         # ValueError: what http.client says of some garbled answers.
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise PeerRefused("no_answer", host=host, detail=type(error).__name__) from None
+            raise PeerRefused("no_answer", host=host, detail=_cause(error)) from None
 
     def _connect(self, addresses: list[str]) -> ssl.SSLSocket:
         """Connect to the first address that answers, and check the certificate for the name."""

@@ -28,7 +28,7 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
         "ask the other group to correct their DNS records; a connection to this address could "
         "reach a machine in your own network",
     ),
-    "no_answer": ("{host} did not answer as a web server does ({detail})", _TRY_LATER),
+    "no_answer": ("{host} did not answer as a web server with HTTPS does ({detail})", _TRY_LATER),
     "too_slow": ("{host} did not send its descriptor within {seconds} seconds", _TRY_LATER),
     "http_status": ("{host} answered with status {status} for {path}", _TRY_LATER),
     "redirected": (
