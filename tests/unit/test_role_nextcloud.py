@@ -127,6 +127,6 @@ def test_each_release_finds_its_own_apps() -> None:
     """A command of the next release fails if the settings name the apps of the one in use."""
     settings = read(ROLES / "nextcloud" / "vars" / "main.yml")["__nextcloud_settings"]
     assert "apps_paths" not in settings
-    paths = (ROLES / "nextcloud" / "files" / "apps.config.php").read_text()
+    paths = (ROLES / "nextcloud" / "templates" / "apps.config.php.j2").read_text()
     assert "'path' => OC::$SERVERROOT . '/apps'" in paths
     assert "/opt/nextcloud" not in paths
