@@ -23,6 +23,20 @@ def test_lock_reports_its_holder() -> None:
         assert abs(holder["since"] - time.time()) < 60
 
 
+@pytest.mark.parametrize("written_first", [None, "", '{"operator": "l'])
+def test_holder_that_has_just_taken_the_lock_is_named(
+    node_state: Path, written_first: str | None
+) -> None:
+    """Two operators may deploy at the same moment."""
+    if written_first is not None:
+        lock.HOLDER.write_text(written_first)
+    with lock.LOCK.open("a") as other:
+        lock.fcntl.flock(other, lock.fcntl.LOCK_EX)
+        holder = json.dumps({"operator": "luz"})
+        threading.Timer(0.3, lock.HOLDER.write_text, [holder]).start()
+        assert lock.lock_holder() == {"operator": "luz"}
+
+
 def test_lock_is_free_after_its_holder_was_killed(
     lock_holder: subprocess.Popen[str],
 ) -> None:

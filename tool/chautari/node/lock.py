@@ -65,11 +65,13 @@ def lock_holder() -> LockHolder | None:
 
 
 def _read_holder() -> LockHolder:
-    try:
-        found = json.loads(HOLDER.read_text())
-    except (OSError, ValueError):
-        return {"operator": ""}
-    return cast("LockHolder", found)
+    # A run writes who it is only after it has the lock, a moment later.
+    for pause in (0.1, 0.2, 0.4, 0.8, 0.0):
+        try:
+            return cast("LockHolder", json.loads(HOLDER.read_text()))
+        except (OSError, ValueError):
+            time.sleep(pause)
+    return {"operator": ""}
 
 
 APT_LOCK = Path("/var/lib/dpkg/lock-frontend")
