@@ -2,7 +2,7 @@
 
 The words are those of BIP-39 (package `mnemonic`): well-kept lists of 2048 words in English,
 Spanish and Portuguese, and a checksum that finds a misheard word. They encode the first 128 bits
-of the SHA-256 fingerprint, so nobody can make another key with the same words.
+of the SHA-256 fingerprint, too many to find another key with the same words.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ def _is_timezone(value: str) -> bool:
 
 def _is_time_zone_file(folder: Path, parts: list[str]) -> bool:
     # Copies of the database with other rules lie in there too, under names that are no zones.
-    # "Factory" means that nobody has set a zone yet.
+    # "Factory" is the zone of a machine whose zone was not set yet.
     if parts[0] in ("posix", "right", "posixrules", "Factory"):
         return False
     for part in parts:
