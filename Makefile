@@ -14,6 +14,8 @@ SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule
 MIRROR ?=
 # Each process reads every module of the toolkit, so more than four gain little.
 WORKERS ?= $(shell n=$$(nproc); echo $$((n > 4 ? 4 : n)))
+# Tests that use all nodes at once; the others share the nodes that these deploy.
+WHOLE_REGION := $(patsubst %,tests/integration/test_%.py,deploy receipts region_faults)
 # Times a step and prints its duration, so that a slow step is noticed.
 timed = @start=$$SECONDS; $(2) || exit $$?; printf '\n== %s: %s s\n\n' '$(1)' "$$((SECONDS - start))"
 
@@ -47,8 +49,9 @@ unit: setup  ## Run the tests that need no machine
 # A test deploys as an account that has sudo, also where root runs the tests.
 containers soak: PACKAGES += sudo
 containers: setup  ## Run the tests in containers
+	$(call timed,a first deploy and tests of the whole region,$(BIN)/python -m pytest $(WHOLE_REGION) --keep-sandbox)
 # More workers than cores: many tests wait, for a restart, a lock or a lost connection.
-	$(BIN)/python -m pytest tests/integration -n 3
+	$(call timed,tests of single nodes,$(BIN)/python -m pytest tests/integration $(addprefix --ignore=,$(WHOLE_REGION)) -n 3)
 
 soak: setup  ## Run the long campaigns: hostile input, faults at many moments, every molecule scenario
 	$(call timed,hostile input,CHAUTARI_HOSTILE=all $(BIN)/python -m pytest tests/unit/test_hostile_input.py -q)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +30,6 @@ ORIGINAL = REGIONS / "proof" / "region.yml"
 FOLDER = paths.cache_dir() / "tests" / "proof"
 # Names the snapshot that the running sandbox equals, and the session of workers that uses it.
 MARKER = FOLDER.with_name("deployed")
-# Names the session of workers whose tests of the whole region have ended.
-ENDED = FOLDER.with_name("whole-region-ended")
 LIMIT_SECONDS = 1200
 
 
@@ -44,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=0,
         metavar="N",
         help="skip the first N changes to each node, to resume a campaign",
+    )
+    parser.addoption(
+        "--keep-sandbox",
+        action="store_true",
+        help="keep the sandbox running for the next session, if all tests pass",
     )
 
 
@@ -99,17 +101,8 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-def worker_session(config: pytest.Config) -> str:
-    """Return what identifies the session of this worker; empty without workers."""
-    return str(getattr(config, "workerinput", {}).get("testrunuid", ""))
-
-
-WHOLE_REGION = "whole region"
 # Which machines the tests of a file use. Other files use the nodes `cloud` and `meet`.
 SCOPE_OF_FILE = {
-    "test_deploy.py": WHOLE_REGION,
-    "test_receipts.py": WHOLE_REGION,
-    "test_region_faults.py": WHOLE_REGION,
     "test_molecule.py": "molecule",
     "test_existing_machines.py": "own machines",
     "test_ordinary_account.py": "own machines",
@@ -119,10 +112,8 @@ SCOPE_OF_FILE = {
     "test_ssh_settings.py": "ground",
     "test_meetings.py": "hall",
 }
-# A worker that finishes takes the next. Tests of single nodes wait for those of the whole region.
-SCOPES_OF_NODES = ("cloud and meet", "ground", "hall")
-SCOPES = (WHOLE_REGION, "molecule", "own machines", *SCOPES_OF_NODES)
-WAIT_SECONDS = 3000
+# The longest first: a worker that finishes takes the next.
+SCOPES = ("cloud and meet", "ground", "molecule", "own machines", "hall")
 
 
 def scope_of(nodeid: str) -> str:
@@ -158,7 +149,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Remove the sandbox after the last worker."""
-    if not session.config.option.collectonly and not is_worker(session.config):
+    options = session.config.option
+    stays = options.collectonly or (options.keep_sandbox and exitstatus == 0)
+    if not stays and not is_worker(session.config):
         MARKER.unlink(missing_ok=True)
         Proof(REGIONS / "proof").deploy("sandbox down")
 
@@ -172,29 +165,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left = [item for item in items if item.get_closest_marker("soak")]
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=left)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let a test of one node wait until the tests of the whole region have ended."""
-    session = worker_session(item.config)
-    waits = session and scope_of(item.nodeid) in SCOPES_OF_NODES
-    if waits and any(scope_of(other.nodeid) == WHOLE_REGION for other in item.session.items):
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not (ENDED.is_file() and ENDED.read_text() == session):
-            assert time.monotonic() < deadline, "the tests of the whole region did not end"
-            time.sleep(1)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Tell the other workers when the last test of the whole region has ended."""
-    try:
-        yield
-    finally:
-        after = nextitem and scope_of(nextitem.nodeid)
-        if scope_of(item.nodeid) == WHOLE_REGION != after:
-            write_atomically(ENDED, worker_session(item.config))
 
 
 @pytest.fixture(scope="session")
@@ -334,7 +304,7 @@ def reset_region(proof: Proof) -> None:
 @pytest.fixture(scope="session")
 def deployed(request: pytest.FixtureRequest, proof: Proof, progress: ProgressReporter) -> Proof:
     """Return the region, deployed by earlier tests, from a snapshot, or by a first deploy."""
-    session = worker_session(request.config)
+    session = getattr(request.config, "workerinput", {}).get("testrunuid", "")
     # Workers share the sandbox; the first one deploys it.
     with paths.hold_lock(MARKER.with_name("lock")):
         if FOLDER.is_dir():
