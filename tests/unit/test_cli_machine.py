@@ -47,9 +47,9 @@ def test_output_on_a_full_disk_is_no_bug(arguments: list[str], tmp_path: Path) -
     with open(FULL, "w") as full:
         done = deploy(arguments, tmp_path, stdout=full)
     assert done.returncode == 2
-    said = done.stderr.decode()
-    assert "Traceback" not in said and "bug" not in said and "Exception ignored" not in said
-    assert "No space left on device\n  Fix: free some space" in said or arguments[0] == "move"
+    output = done.stderr.decode()
+    assert "Traceback" not in output and "bug" not in output and "Exception ignored" not in output
+    assert "No space left on device\n  Fix: free some space" in output or arguments[0] == "move"
 
 
 def test_full_disk_of_messages_leaves_the_other_output(tmp_path: Path) -> None:
@@ -90,15 +90,15 @@ def test_machine_without_a_temporary_folder(
     monkeypatch.setattr(files.tempfile, "gettempdir", fails)
     monkeypatch.setattr(main.deploy, "main", lambda *_, **__: files.temporary_root())
     assert main.run(["plan", "andes", "--json"]) == 2
-    said = capsys.readouterr()
-    error = json.loads(said.out)["error"]
+    output = capsys.readouterr()
+    error = json.loads(output.out)["error"]
     assert "/tmp" in error["message"] and "export TMPDIR=" in error["fix"]
     # A bug has no file for its log there, so the lines themselves are shown.
     monkeypatch.setattr(main.deploy, "main", lambda *_, **__: 1 // 0)
     assert main.run(["validate", "--json"]) == main.BUG
-    said = capsys.readouterr()
-    assert "ZeroDivisionError" in said.err and "report it with these lines" in said.err
-    assert json.loads(said.out)["error"]["exit_code"] == main.BUG
+    output = capsys.readouterr()
+    assert "ZeroDivisionError" in output.err and "report it with these lines" in output.err
+    assert json.loads(output.out)["error"]["exit_code"] == main.BUG
 
 
 def test_closed_standard_input_is_named(
@@ -127,7 +127,7 @@ def test_deleted_working_folder_is_named(
         assert main.run(["render", "andes", "-o", "out", "--no-secrets"]) == 2
     finally:
         os.chdir(here)
-    assert "the current folder does not exist any more" in capsys.readouterr().err
+    assert "the current folder no longer exists" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -142,11 +142,11 @@ def test_wrong_usage_is_one_json_object_too(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.run(arguments) == 2
-    said = capsys.readouterr()
-    error = json.loads(said.out)["error"]
-    assert error["exit_code"] == 2 and error["message"] in said.err.replace("\n", " ")
+    output = capsys.readouterr()
+    error = json.loads(output.out)["error"]
+    assert error["exit_code"] == 2 and error["message"] in output.err.replace("\n", " ")
     assert error["fix"] and "Fix:" not in error["message"]
-    assert said.err.startswith(("Usage: deploy", "Error: Option"))
+    assert output.err.startswith(("Usage: deploy", "Error: Option"))
 
 
 def test_usage_error_shows_no_raw_character(capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,9 +192,9 @@ def test_only_regular_files_are_read(
         assert main.run([command, "andes"]) == 0
         return
     assert main.run([command, "andes"]) == 2
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     what = "symbolic link" if kind.startswith("link") else kind
-    assert str(file) in said and f" is a {what}" in said
+    assert str(file) in output and f" is a {what}" in output
 
 
 @pytest.mark.parametrize("content", [b"\x1b[31m\x00\xff junk", b"ok\n\xff\n", b"a\x00b"])
@@ -239,9 +239,9 @@ def test_folder_of_regions_that_may_not_be_read_is_named(
 ) -> None:
     forbid(monkeypatch, inventories)
     assert main.run(arguments) == 2
-    said = capsys.readouterr()
-    assert f"{inventories}" in said.err and "Permission denied\n  Fix: " in said.err
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert f"{inventories}" in output.err and "Permission denied\n  Fix: " in output.err
+    assert output.out == ""
 
 
 def test_validate_reports_a_region_that_may_not_be_read(
@@ -250,8 +250,8 @@ def test_validate_reports_a_region_that_may_not_be_read(
     (inventories / "closed").mkdir()
     forbid(monkeypatch, inventories / "closed")
     assert main.run(["validate"]) == 2
-    said = capsys.readouterr().err
-    assert "andes: valid" in said and "closed/region.yml: Permission denied" in said
+    output = capsys.readouterr().err
+    assert "andes: valid" in output and "closed/region.yml: Permission denied" in output
 
 
 def test_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,14 +104,14 @@ def test_fetch_resolves_the_name_once(
     server: PeerServer, region: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name server that answers differently a second time is never asked a second time."""
-    asked = []
+    queries = []
 
     def lookup(names: list[str], server: str) -> dict[tuple[str, str], tuple[str, ...]]:
-        asked.append(names)
-        return {("A", DOMAIN): ("127.0.0.1",)} if len(asked) == 1 else {("A", DOMAIN): ("::1",)}
+        queries.append(names)
+        return {("A", DOMAIN): ("127.0.0.1",)} if len(queries) == 1 else {("A", DOMAIN): ("::1",)}
 
     monkeypatch.setattr(fetch, "lookup_dns_records", lookup)
     server.answer = serve(signed(body(NOW)))
     assert run(["federation", "status", "andes", "--json"]) == 0
-    assert asked == [[DOMAIN]]
+    assert queries == [[DOMAIN]]
     assert server.requests == [fetch.PATH, fetch.PATH + fetch.SIGNATURE_SUFFIX]

@@ -172,12 +172,12 @@ def expected_error(error: Exception) -> ChautariError | None:
         if isinstance(error.filename, str | Path):
             return unusable_file_error(error.filename, error)
         return BadInput(
-            f"this machine does not take the output or a temporary file: {error.strerror}",
+            f"this machine cannot write the output or a temporary file: {error.strerror}",
             fix="free some space (to see how much is used: df -h), or send the output elsewhere",
         )
     if error.errno == errno.ENOENT and not _working_folder_exists():
         return BadInput(
-            "the current folder does not exist any more", fix="change to a folder that exists: cd"
+            "the current folder no longer exists", fix="change to a folder that exists: cd"
         )
     return None
 

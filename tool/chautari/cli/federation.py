@@ -232,7 +232,7 @@ def list_(name: str, as_json: bool) -> None:
 @region_argument
 @json_option
 def status(name: str, as_json: bool) -> int:
-    """Fetch the newest descriptor of each peer, and show how each peer is.
+    """Fetch the newest descriptor of each peer, and show the state of each peer.
 
     A newer descriptor that is right replaces the pinned one. One that is not changes nothing.
     """

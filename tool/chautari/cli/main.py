@@ -36,7 +36,7 @@ COMMANDS = {
     "attach": "follow the active run on each node, or show the last run",
     "move": "print the steps to move a service to another node",
     "secrets": "set, show and list a region's secrets",
-    "federation": "trust other regions, and show how each peer is",
+    "federation": "trust other regions, and show the state of each peer",
     "sandbox": "manage a region's containers and its simulated internet",
     "doctor": "check this machine for missing tools and show how to install them",
     "completion": "print the completion script for bash, zsh or fish",
@@ -107,14 +107,14 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _report_usage_error(error: click.ClickException, arguments: list[str] | None) -> int:
     """Show a mistake in the command line as click does, with the usage of the command."""
-    said = error.format_message()
-    message, _, fix = said.partition(" Fix: ")
+    shown = error.format_message()
+    message, _, fix = shown.partition(" Fix: ")
     context: click.Context | None = getattr(error, "ctx", None)
     help_command = f"{context.command_path if context else 'deploy'} --help"
     usage = BadInput(message, fix=fix or f"see the options and arguments: {help_command}")
-    text = f"Error: {said}"
+    text = f"Error: {shown}"
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        text = said
+        text = shown
     elif context:
         text = f"{context.get_usage()}\nTry '{help_command}' for help.\n\n{text}"
     return _report_error(usage, arguments, text)

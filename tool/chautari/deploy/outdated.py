@@ -56,13 +56,13 @@ def compare_with_upstream(loaded_region: LoadedRegion) -> ReleaseComparison:
         return {"outdated": None, "releases_unknown": []}
     installed = list(_releases_of_region(loaded_region))
     cache = ReleaseCache.load()
-    asked = map_parallel(
+    answers = map_parallel(
         lambda item: cache.fetch_newer_versions(item.tags, item.version), installed
     )
     cache.save()
     outdated: list[OutdatedRelease] = []
     unknown: list[UnknownRelease] = []
-    for item, answer in zip(installed, asked, strict=True):
+    for item, answer in zip(installed, answers, strict=True):
         if answer.reason:
             unknown.append(
                 {

@@ -90,9 +90,9 @@ def look_at(
     trust.check_newcomer(found, region.domain, known)
     chosen = name or found.region
     if chosen in known or chosen == region.region:
-        taken = "this region" if chosen == region.region else f"{known[chosen].domain}, a peer"
+        owner = "this region" if chosen == region.region else f"{known[chosen].domain}, a peer"
         raise BadInput(
-            f"{chosen} is already the name of {taken}",
+            f"{chosen} is already the name of {owner}",
             fix="choose a name for the new peer: --as NAME",
         )
     return Candidate(chosen, address, found)
