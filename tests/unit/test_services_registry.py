@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from chautari.region.model import Region
 from chautari.region.rule import Finding, Pins
 from chautari.render.variables import variables_of_node
 from chautari.secrets.specs import secret_names_of_node
-from chautari.services.base import Role
+from chautari.services.base import PeerStateCode, Role
+from chautari.services.nextcloud.peer_states import PEER_STATE_CODES as nextcloud_codes
+from chautari.services.portal.peer_states import PEER_STATE_CODES as portal_codes
 from chautari.services.registry import ROLES, SERVICES, roles_in_order
 from chautari.services.shared_roles import BASE_ROLES, SHARED_ROLES
 
@@ -156,6 +158,28 @@ def test_rules_apply_only_to_a_region_with_the_service(
     monkeypatch.setitem(SERVICES, name, replace(SERVICES[name], rules=(finds,)))
     assert (("services", name), "found") in rules.find_rule_violations(region, {})
     assert rules.find_rule_violations(without, {}) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_federation_hooks_say_how_peers_stand(name: str) -> None:
+    hooks = region_of(SERVICES[name]).service_for_region(name).federation
+    if hooks is not None:
+        assert re.fullmatch(r"/var/lib/chautari-[a-z-]+/([a-z-]+/)?[a-z-]+\.json", hooks.state_file)
+        assert_codes_have_texts(hooks.codes)
+
+
+@pytest.mark.parametrize("codes", [nextcloud_codes, portal_codes])
+def test_codes_about_peers_have_texts(codes: Mapping[str, PeerStateCode]) -> None:
+    assert_codes_have_texts(codes)
+
+
+def assert_codes_have_texts(codes: Mapping[str, PeerStateCode]) -> None:
+    assert {code.state for code in codes.values()} == {"green", "pending", "broken"}
+    for name, code in codes.items():
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", name)
+        assert code.cause and not code.cause.endswith("."), name
+        assert bool(code.next_step) == (code.state != "green"), name
+        assert not code.next_step.endswith("."), name
 
 
 def test_roles_run_in_the_order_of_earlier_releases() -> None:

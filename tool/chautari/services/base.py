@@ -117,6 +117,34 @@ class FrontPageEntry(NamedTuple):
     opened_in: tuple[str, ...] = ()
 
 
+class PeerStateCode(NamedTuple):
+    """What a code in a service's file about its peers means.
+
+    Attributes:
+        state: of the service between this region and the peer.
+        cause: what is so, as a template of the code's data; `peer`, `domain` (of the peer) and
+            `region` (this one) are always there, and `{key:time}` shows seconds since 1970.
+        next_step: what an operator does, as such a template; nothing while all is well.
+    """
+
+    state: Literal["green", "pending", "broken"]
+    cause: str
+    next_step: str = ""
+
+
+class FederationHooks(NamedTuple):
+    """How a service that works with peers says how it stands with each of them.
+
+    Attributes:
+        state_file: JSON file on the node, written by the service's role: for each peer a state, a
+            code and its data (`docs/federation.md` describes it).
+        codes: all codes that the file may contain.
+    """
+
+    state_file: str
+    codes: Mapping[str, PeerStateCode]
+
+
 class MoveStep(NamedTuple):
     """One step of moving a service: why it is done, and the commands or lines to write."""
 
@@ -183,6 +211,7 @@ class Service:
         translations: returns the languages of the release that a node installs.
         move: how it moves to another node.
         publishes_descriptor: whether it publishes the region's descriptor for other regions.
+        federation: how it stands with the region's peers; None if it does not work with them.
         service_for_region: returns this service with what follows from a region's settings.
     """
 
@@ -223,6 +252,7 @@ class Service:
     translations: Callable[[NodeContext], Translations] | None = None
     move: MoveProcedure | None = None
     publishes_descriptor: bool = False
+    federation: FederationHooks | None = None
     service_for_region: Callable[[Region], Service] | None = None
 
     @property

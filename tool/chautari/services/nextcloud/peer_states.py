@@ -1,0 +1,59 @@
+"""What Nextcloud's file about its peers may say of a peer."""
+
+from __future__ import annotations
+
+from chautari.services.base import PeerStateCode
+
+STATE_FILE = "/var/lib/chautari-nextcloud/federation.json"
+
+PEER_STATE_CODES = {
+    "trusted": PeerStateCode("green", "both Nextcloud servers trust each other"),
+    "waiting_for_peer": PeerStateCode(
+        "pending",
+        "the Nextcloud of {peer} does not trust ours yet",
+        "ask the group of {peer} to name {region} in federation.peers of their region.yml and to "
+        "deploy",
+    ),
+    "handshake_running": PeerStateCode(
+        "pending",
+        "the two Nextcloud servers are exchanging their secret",
+        "wait ten minutes, then look again: deploy federation status {region}",
+    ),
+    "not_ready": PeerStateCode(
+        "pending",
+        "our own Nextcloud is in maintenance mode or being upgraded",
+        "wait for the upgrade to finish; if it does not, run: deploy region {region}",
+    ),
+    "unreachable": PeerStateCode(
+        "broken",
+        "the Nextcloud of {peer} does not answer",
+        "ask the group of {peer} whether their server is running; trust continues by itself once "
+        "it answers",
+    ),
+    "not_nextcloud": PeerStateCode(
+        "broken",
+        "the address that {peer} publishes for Nextcloud does not answer as a Nextcloud",
+        "ask the group of {peer} to deploy again and to check the address of their Nextcloud",
+    ),
+    "handshake_refused": PeerStateCode(
+        "broken",
+        "the Nextcloud of {peer} refused the exchange of the secret",
+        "ask the group of {peer} to deploy again; both groups need the app federation enabled",
+    ),
+    "clock_differs": PeerStateCode(
+        "broken",
+        "the clocks of the two servers differ by {seconds} seconds, and 300 are allowed",
+        "check the clock of both servers: timedatectl; correct the wrong one",
+    ),
+    "address_differs": PeerStateCode(
+        "broken",
+        "our Nextcloud calls itself {own}, but {peer} expects {expected}",
+        "run: deploy region {region}; then ask the group of {peer} to run "
+        "`deploy federation status` and to deploy",
+    ),
+    "signing_disabled": PeerStateCode(
+        "broken",
+        "our Nextcloud does not sign its requests, so {peer} cannot check them",
+        "run: deploy region {region} --full",
+    ),
+}  # fmt: skip

@@ -1,0 +1,27 @@
+"""What the front page's file about heartbeats may say of a peer."""
+
+from __future__ import annotations
+
+from chautari.services.base import PeerStateCode
+
+STATE_FILE = "/var/lib/chautari-portal/federation/heartbeat.json"
+
+PEER_STATE_CODES = {
+    "heard": PeerStateCode("green", "the last descriptor of {peer} is from {issued:time}"),
+    "never_heard": PeerStateCode(
+        "pending",
+        "no descriptor of {peer} was received yet",
+        "wait half an hour; if this stays, ask the group of {peer} whether their front page "
+        "answers at https://{domain}",
+    ),
+    "silent": PeerStateCode(
+        "broken",
+        "{peer} has published no new descriptor since {last:time}",
+        "call the group of {peer}: their server may be down, and a mail was sent to their contact",
+    ),
+    "descriptor_refused": PeerStateCode(
+        "broken",
+        "the descriptor of {peer} was refused: {reason}",
+        "run: deploy federation status {region}; it shows what is wrong and what to do",
+    ),
+}
