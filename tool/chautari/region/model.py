@@ -175,6 +175,22 @@ class Federation(StrictModel):
         "`deploy federation join NAME URL`.",
         examples=[["himalaya"]],
     )
+    address_books: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether users see the names and addresses of the peers' users when they share "
+        "a file. Each region then sends a list of its users to its peers.",
+        examples=[True],
+    )
+    silence_hours: int = Field(
+        default=12,
+        ge=2,
+        le=168,
+        strict=True,
+        description="Hours after which this region reports a silent peer by mail. The mail goes to "
+        "the peer's contact, with a copy to `contact`.",
+        examples=[24],
+    )
 
 
 class OSSubstitute(StrictModel):
