@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from federation_samples import DAY, DOMAIN, NOW, OTHER_KEY, body, signed
 from federation_server import Answer, PeerServer, http_answer, send, serve
 
-from chautari.federation.fetch import SignedDescriptor
+from chautari.federation.transfer import SignedDescriptor
 
 ESCAPE, OVERRIDE, ZERO_WIDTH = "\x1b[2J", "\u202e", "\u200b"
 # Cyrillic а in himalaya, and a label of Cyrillic letters that all look Latin (сосо).

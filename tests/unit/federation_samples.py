@@ -12,10 +12,10 @@ from typing import Any
 from region_samples import REGION
 
 from chautari.federation import signing_key
-from chautari.federation.descriptor import NAMESPACE, Descriptor
-from chautari.federation.fetch import DescriptorAddress, SignedDescriptor
+from chautari.federation.descriptor import Descriptor
 from chautari.federation.peers import PinnedPeer
-from chautari.federation.trust import utc_text
+from chautari.federation.transfer import NAMESPACE, DescriptorAddress, SignedDescriptor
+from chautari.federation.validity import utc_text
 
 # The region `andes`, with the service that publishes its descriptor.
 FEDERATED = REGION.replace("services: [nextcloud]", "services: [nextcloud, portal]")

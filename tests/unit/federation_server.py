@@ -12,8 +12,7 @@ from pathlib import Path
 
 from federation_samples import DOMAIN
 
-from chautari.federation.descriptor import PATH
-from chautari.federation.fetch import SIGNATURE_SUFFIX, SignedDescriptor
+from chautari.federation.transfer import PATH, SIGNATURE_SUFFIX, SignedDescriptor
 from chautari_sandbox.authority import ensure_authority, ensure_server_certificate
 
 # Sends the answer to a request for a path.

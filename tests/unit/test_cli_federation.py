@@ -16,7 +16,7 @@ from region_samples import key_pair, region_file
 
 from chautari.cli import federation
 from chautari.cli.main import run
-from chautari.federation import fetch, key_words, peers, signing_key
+from chautari.federation import fetch, key_words, peers, signing_key, transfer
 from chautari.region.load import load_region
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.secrets.store import SecretStore
@@ -186,7 +186,7 @@ def test_join_refuses_a_region_like_a_pinned_one(
             update={
                 "domain": found.domain,
                 "key": found.key,
-                "url": f"https://{found.domain}{fetch.PATH}",
+                "url": f"https://{found.domain}{transfer.PATH}",
             }
         ),
     )
@@ -236,7 +236,7 @@ def test_list_shows_each_state(region: Path, capsys: pytest.CaptureFixture[str])
 def test_status_keeps_going_when_one_peer_is_down(
     region: Path, server: PeerServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    down = peer().model_copy(update={"url": f"https://{DOMAIN}:1{fetch.PATH}"})
+    down = peer().model_copy(update={"url": f"https://{DOMAIN}:1{transfer.PATH}"})
     peers.write_peer(region, "down", down)
     server.answer = serve(signed(body(NOW - DAY)))
     assert run(["federation", "status", "andes", "--json"]) == 1
@@ -317,7 +317,7 @@ def test_invite_prints_address_fingerprint_and_words(
     before = files_of(publishing)
     assert invite(publishing, "--json") == 0
     found = result_of(capsys)
-    assert found["url"] == f"https://andes.example.org{fetch.PATH}"
+    assert found["url"] == f"https://andes.example.org{transfer.PATH}"
     assert (found["key"], found["fingerprint"]) == (PUBLIC, FINGERPRINT)
     assert found["words"] == {"es": WORDS, "en": key_words.words_of_key(PUBLIC, "en")}
     assert invite(publishing) == 0
@@ -345,7 +345,7 @@ def test_invite_says_whether_the_published_descriptor_can_be_used(
     server.answer = serve(signed(body(NOW, key, **own), key=key))
     answers = {("A", host): ("127.0.0.1",)}
     monkeypatch.setattr(fetch, "lookup_dns_records", lambda names, server: answers)
-    monkeypatch.setattr(fetch, "HTTPS", server.port)
+    monkeypatch.setattr(transfer, "HTTPS", server.port)
     endpoints = Endpoints(ca_file=server.authority.certificate, peer_networks=("127.0.0.1/32",))
     monkeypatch.setattr(federation, "known_endpoints", lambda _: endpoints)
     assert invite(publishing, "--json") == 0

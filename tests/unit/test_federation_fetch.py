@@ -6,12 +6,12 @@ import pytest
 from federation_samples import DOMAIN
 
 from chautari.errors import BadInput
-from chautari.federation import fetch
+from chautari.federation import fetch, transfer
 from chautari.federation.refusal import PeerRefused
 from chautari.region.field_types import DOCUMENTATION_NETWORKS
-from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
+from chautari.render.endpoints import PUBLIC_INTERNET
 
-SANDBOX = Endpoints(peer_networks=tuple(map(str, DOCUMENTATION_NETWORKS)))
+SANDBOX = tuple(map(str, DOCUMENTATION_NETWORKS))
 NOT_PUBLIC = (
     "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "172.16.5.4", "192.168.1.1", "100.64.0.1",
     "169.254.169.254", "169.254.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1",
@@ -26,17 +26,17 @@ PUBLIC = ("9.9.9.9", "2620:fe::fe", "64:ff9b::909:909", "2002:909:909::1")
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_is_allowed_refuses_addresses_that_are_not_public(address: str) -> None:
-    assert not fetch.is_allowed(address, PUBLIC_INTERNET)
+    assert not transfer.is_allowed(address, ())
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_is_allowed_accepts_public_addresses(address: str) -> None:
-    assert fetch.is_allowed(address, PUBLIC_INTERNET)
+    assert transfer.is_allowed(address, ())
 
 
 def test_sandbox_allows_documentation_networks_and_no_other() -> None:
-    assert fetch.is_allowed("203.0.113.9", SANDBOX)
-    refused = [item for item in NOT_PUBLIC if not fetch.is_allowed(item, SANDBOX)]
+    assert transfer.is_allowed("203.0.113.9", SANDBOX)
+    refused = [item for item in NOT_PUBLIC if not transfer.is_allowed(item, SANDBOX)]
     assert set(NOT_PUBLIC) - set(refused) == {"192.0.2.1", "198.51.100.7", "203.0.113.9"}
 
 
@@ -54,9 +54,9 @@ def test_fetch_connects_to_no_address_when_one_is_not_public(
 ) -> None:
     resolve_to(monkeypatch, "9.9.9.9", address)
     connected: list[object] = []
-    monkeypatch.setattr(fetch.socket, "create_connection", lambda *how: connected.append(how))
+    monkeypatch.setattr(transfer.socket, "create_connection", lambda *how: connected.append(how))
     with pytest.raises(PeerRefused) as refused:
-        fetch.fetch_descriptor(fetch.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
+        fetch.fetch_descriptor(transfer.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
     assert (refused.value.code, refused.value.data["address"]) == ("address_not_public", address)
     assert connected == []
 
@@ -69,9 +69,9 @@ def test_fetch_tries_a_few_addresses_only(monkeypatch: pytest.MonkeyPatch) -> No
         connected.append(address)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(fetch.socket, "create_connection", refuse)
+    monkeypatch.setattr(transfer.socket, "create_connection", refuse)
     with pytest.raises(PeerRefused) as refused:
-        fetch.fetch_descriptor(fetch.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
+        fetch.fetch_descriptor(transfer.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
     assert refused.value.code == "no_answer"
     assert connected == [(f"9.9.9.{number}", 443) for number in range(1, 5)]
 
@@ -79,15 +79,15 @@ def test_fetch_tries_a_few_addresses_only(monkeypatch: pytest.MonkeyPatch) -> No
 def test_fetch_reports_a_name_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch)
     with pytest.raises(PeerRefused) as refused:
-        fetch.fetch_descriptor(fetch.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
+        fetch.fetch_descriptor(transfer.DescriptorAddress(DOMAIN, 443), PUBLIC_INTERNET)
     assert refused.value.code == "name_unresolved"
 
 
 @pytest.mark.parametrize(
-    "url", [f"https://{DOMAIN}", f"https://{DOMAIN}/", f"https://{DOMAIN}{fetch.PATH}"]
+    "url", [f"https://{DOMAIN}", f"https://{DOMAIN}/", f"https://{DOMAIN}{transfer.PATH}"]
 )
 def test_parse_address_accepts_a_site_and_its_descriptor(url: str) -> None:
-    assert fetch.parse_address(url).url == f"https://{DOMAIN}{fetch.PATH}"
+    assert fetch.parse_address(url).url == f"https://{DOMAIN}{transfer.PATH}"
 
 
 @pytest.mark.parametrize(

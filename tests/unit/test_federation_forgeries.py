@@ -14,7 +14,7 @@ from federation_samples import DAY, DOMAIN, KEY, NOW, body, signed
 from federation_server import PeerServer, serve
 
 from chautari.cli.main import run
-from chautari.federation import fetch, key_words, peers, signing_key
+from chautari.federation import fetch, key_words, peers, signing_key, transfer
 
 __all__ = ["region", "server"]
 # At first contact there is no pin to compare with: a person confirms the key.
@@ -25,7 +25,7 @@ def prepare(name: str, server: PeerServer, monkeypatch: pytest.MonkeyPatch) -> N
     """Let the server forge, and do not wait as long as for a real peer if it is a slow one."""
     FORGERIES[name].set_up(server)
     if FORGERIES[name].code == "too_slow":
-        monkeypatch.setattr(fetch, "SECONDS", 1.0)
+        monkeypatch.setattr(transfer, "SECONDS", 1.0)
 
 
 def test_there_are_at_least_forty_forgeries() -> None:
@@ -132,4 +132,4 @@ def test_fetch_resolves_the_name_once(
     server.answer = serve(signed(body(NOW)))
     assert run(["federation", "status", "andes", "--json"]) == 0
     assert queries == [[DOMAIN]]
-    assert server.requests == [fetch.PATH, fetch.PATH + fetch.SIGNATURE_SUFFIX]
+    assert server.requests == [transfer.PATH, transfer.PATH + transfer.SIGNATURE_SUFFIX]

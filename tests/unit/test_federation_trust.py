@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from federation_samples import ADDRESS, KEY, NOW, body, peer, ssh_keygen_accepts
 
 from chautari.federation import signing_key, trust
-from chautari.federation.descriptor import NAMESPACE, Descriptor
-from chautari.federation.fetch import DescriptorAddress, SignedDescriptor
+from chautari.federation.descriptor import Descriptor
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.signature import KIND, Signature
+from chautari.federation.transfer import NAMESPACE, DescriptorAddress, SignedDescriptor
 
 PUBLIC = signing_key.public_key_of(KEY)
 BLOB = base64.b64decode(PUBLIC.split()[1])

@@ -33,6 +33,9 @@ LAYERS = (
         "chautari.federation.refusal",
         "chautari.federation.lookalikes",
         "chautari.federation.signing_key",
+        "chautari.federation.transfer",
+        "chautari.federation.untrusted_json",
+        "chautari.federation.validity",
     ),
     (
         "chautari.preflight.facts",

@@ -17,7 +17,7 @@ from federation_samples import ADDRESS, DOMAIN, NOW, body
 from portal_samples import CONTENT, FILES, HOSTILE, STATE, load_program, texts_of
 from region_samples import ROOT
 
-from chautari.federation.fetch import SignedDescriptor
+from chautari.federation.transfer import SignedDescriptor
 from chautari.federation.trust import check_signed
 from chautari.services.portal.languages import PAGE_LANGUAGES
 from chautari.services.registry import SERVICES

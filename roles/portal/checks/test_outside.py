@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from chautari.federation.descriptor import PATH
-from chautari.federation.fetch import SignedDescriptor, parse_address
+from chautari.federation.fetch import parse_address
 from chautari.federation.refusal import PeerRefused
+from chautari.federation.transfer import PATH, SignedDescriptor
 from chautari.federation.trust import check_signed
 
 pytestmark = pytest.mark.role("portal")

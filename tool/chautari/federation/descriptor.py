@@ -6,7 +6,6 @@ input: `untrusted_json` reads it, this model limits every field, and nothing of 
 
 from __future__ import annotations
 
-import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from chautari.federation.lookalikes import check_scripts
 from chautari.federation.refusal import PeerRefused
+from chautari.federation.validity import seconds_of
 from chautari.region.field_types import check_domain, check_email, check_language, check_name
 from chautari.region.field_types import check_public_key as check_key_line
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from chautari.region.model import Region
     from chautari.render.context import NodeContext
 
-NAMESPACE = "chautari-region"
-PATH = "/.well-known/chautari/region.json"
 FORMAT: Literal[1] = 1
 MAX_SERVICES = 60
 MAX_PEERS = 200
@@ -56,15 +54,6 @@ def _check_https_address(value: str) -> str:
     """Return `value` when it is `https://HOST/` or has a path of plain characters."""
     _check_peer_domain(urlsplit(value).hostname or "")
     return value
-
-
-def seconds_of(time: str) -> int:
-    """Return an ISO time in UTC as seconds since 1970.
-
-    Raises:
-        ValueError: when there is no such time, such as on 30 February.
-    """
-    return int(datetime.datetime.fromisoformat(time).timestamp())
 
 
 PeerDomain = Annotated[str, Field(max_length=253), AfterValidator(_check_peer_domain)]

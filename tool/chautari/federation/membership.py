@@ -6,12 +6,14 @@ import json
 from typing import NamedTuple
 
 from chautari.errors import BadInput
-from chautari.federation import descriptor, fetch, peers, signing_key, trust
+from chautari.federation import descriptor, peers, signing_key, transfer, trust
 from chautari.federation.descriptor import Descriptor
-from chautari.federation.fetch import DescriptorAddress, fetch_descriptor, parse_address
+from chautari.federation.fetch import fetch_descriptor, parse_address
 from chautari.federation.peers import PinnedPeer
 from chautari.federation.refusal import PeerRefused
+from chautari.federation.transfer import DescriptorAddress
 from chautari.federation.trust import PeerState
+from chautari.federation.validity import utc_text
 from chautari.files import unusable_file_error
 from chautari.region import yaml_reader
 from chautari.region.field_types import check_name
@@ -55,7 +57,7 @@ def own_address(loaded_region: LoadedRegion, secrets: SecretStore) -> OwnAddress
         raise BadInput(
             f"{region.region} has no signing key yet", fix=f"deploy region {region.region}"
         )
-    address = DescriptorAddress(host, fetch.HTTPS)
+    address = DescriptorAddress(host, transfer.HTTPS)
     return OwnAddress(address.url, signing_key.public_key_of(secrets[signing_key.NAME]))
 
 
@@ -111,7 +113,7 @@ def pin(loaded_region: LoadedRegion, candidate: Candidate, agreement: str, now: 
         domain=candidate.descriptor.domain,
         url=candidate.address.url,
         key=candidate.descriptor.key,
-        pinned=trust.utc_text(now),
+        pinned=utc_text(now),
         agreement=agreement,
         descriptor=candidate.descriptor,
     )

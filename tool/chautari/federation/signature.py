@@ -14,10 +14,9 @@ import hashlib
 import re
 from typing import NamedTuple
 
-from chautari.federation.descriptor import NAMESPACE
 from chautari.federation.refusal import PeerRefused
+from chautari.federation.transfer import MAX_SIGNATURE_BYTES, NAMESPACE
 
-MAX_BYTES = 2 << 10
 KIND = b"ssh-ed25519"
 _MAGIC = b"SSHSIG"
 _VERSION = (1).to_bytes(4, "big")
@@ -63,7 +62,7 @@ def verify_signature(content: bytes, armored: bytes, pinned: str | None = None) 
 
 
 def _read_signature(armored: bytes) -> Signature:
-    found = _ARMOR.fullmatch(armored) if len(armored) <= MAX_BYTES else None
+    found = _ARMOR.fullmatch(armored) if len(armored) <= MAX_SIGNATURE_BYTES else None
     text = b"".join(found[1].split()) if found else b""
     try:
         blob = base64.b64decode(text, validate=True)

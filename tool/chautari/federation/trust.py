@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from chautari.federation import descriptor as descriptors
 from chautari.federation.descriptor import Descriptor
-from chautari.federation.fetch import (
-    DescriptorAddress,
-    SignedDescriptor,
-    fetch_descriptor,
-    parse_address,
-)
+from chautari.federation.fetch import fetch_descriptor, parse_address
 from chautari.federation.lookalikes import find_lookalike
 from chautari.federation.peers import PinnedPeer
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.signature import verify_signature
-from chautari.federation.untrusted_json import read_untrusted_json
+from chautari.federation.transfer import DescriptorAddress, SignedDescriptor
+from chautari.federation.untrusted_json import AnswerRefused, read_untrusted_json
+from chautari.federation.validity import check_times, seconds_of
 from chautari.render.endpoints import Endpoints
-
-MAX_CLOCK_SKEW = 300  # seconds
-MAX_LIFETIME = 100 * 24 * 3600  # seconds; a region's own are issued for 30 days
 
 
 class PeerState(NamedTuple):
@@ -39,12 +32,6 @@ class PeerState(NamedTuple):
     accepted: Descriptor | None = None
 
 
-def utc_text(seconds: float) -> str:
-    """Return seconds since 1970 as descriptors write times."""
-    moment = datetime.datetime.fromtimestamp(int(seconds), datetime.UTC)
-    return moment.isoformat().replace("+00:00", "Z")
-
-
 def check_signed(
     signed: SignedDescriptor, address: DescriptorAddress, now: float, pinned: str | None = None
 ) -> Descriptor:
@@ -56,23 +43,16 @@ def check_signed(
         PeerRefused: with the first thing that is wrong.
     """
     signer = verify_signature(signed.content, signed.signature, pinned)
-    found = descriptors.to_descriptor(read_untrusted_json(signed.content))
-    if found.key != signer:
-        raise PeerRefused("names_other_key")
-    if not descriptors.is_within(address.host, found.domain):
-        raise PeerRefused("other_domain", host=address.host, domain=found.domain)
-    _check_times(found, now)
+    try:
+        found = descriptors.to_descriptor(read_untrusted_json(signed.content))
+        if found.key != signer:
+            raise PeerRefused("names_other_key")
+        if not descriptors.is_within(address.host, found.domain):
+            raise PeerRefused("other_domain", host=address.host, domain=found.domain)
+        check_times(found.serial, found.issued, found.expires, now)
+    except AnswerRefused as refused:
+        raise PeerRefused(refused.code, **refused.data) from None
     return found
-
-
-def _check_times(found: Descriptor, now: float) -> None:
-    issued, expires = map(descriptors.seconds_of, (found.issued, found.expires))
-    if max(issued, found.serial) > now + MAX_CLOCK_SKEW:
-        raise PeerRefused("issued_in_future", issued=found.issued, now=utc_text(now))
-    if not issued < expires <= issued + MAX_LIFETIME:
-        raise PeerRefused("lifetime_invalid", issued=found.issued, expires=found.expires)
-    if expires <= now:
-        raise PeerRefused("expired", expires=found.expires)
 
 
 def check_newcomer(found: Descriptor, own_domain: str, peers: Mapping[str, PinnedPeer]) -> None:
@@ -112,7 +92,7 @@ def check_newer(found: Descriptor, peer: PinnedPeer) -> bool:
 
 def pinned_state(peer: PinnedPeer, own_domain: str, now: float) -> PeerState:
     """Return the state of a peer as it is pinned; nothing is fetched."""
-    if descriptors.seconds_of(peer.descriptor.expires) <= now:
+    if seconds_of(peer.descriptor.expires) <= now:
         return PeerState("expired", peer)
     return PeerState("current" if own_domain in peer.descriptor.peers else "pending", peer)
 

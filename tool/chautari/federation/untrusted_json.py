@@ -1,4 +1,7 @@
-"""Read JSON that a stranger wrote: limits and characters are checked before anything uses it."""
+"""Read JSON that a stranger wrote: limits and characters are checked before anything uses it.
+
+Needs only Python's standard library: nodes use it too.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from typing import Any, NoReturn
-
-from chautari.federation.refusal import PeerRefused
 
 MAX_BYTES = 64 << 10
 MAX_DEPTH = 6
@@ -19,21 +20,30 @@ _TEMPLATE = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
 _REFUSED_CATEGORIES = ("C", "Zl", "Zp")
 
 
+class AnswerRefused(Exception):
+    """An answer of a peer that is not used: a code with data."""
+
+    def __init__(self, code: str, **data: object) -> None:
+        """Store why."""
+        super().__init__(code)
+        self.code, self.data = code, data
+
+
 def read_untrusted_json(raw: bytes) -> dict[str, Any]:
     """Return the JSON object in `raw`.
 
     Raises:
-        PeerRefused: for anything else, and for characters that hide or change what a person reads.
+        AnswerRefused: for anything else, and for characters that hide or change what people read.
     """
     if len(raw) > MAX_BYTES:
-        raise PeerRefused("too_large", limit=MAX_BYTES >> 10)
+        raise AnswerRefused("too_large", limit=MAX_BYTES >> 10)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise PeerRefused("not_utf8", position=error.start) from None
+        raise AnswerRefused("not_utf8", position=error.start) from None
     data = _parse(text)
     if not isinstance(data, dict):
-        raise PeerRefused("not_json", detail="not an object")
+        raise AnswerRefused("not_json", detail="not an object")
     for path, value in _texts(data, ""):
         _check_characters(path, value)
     return data
@@ -49,34 +59,34 @@ def _parse(text: str) -> Any:
             parse_constant=_refuse_number,
         )
     except RecursionError:
-        raise PeerRefused("nested_too_deep", limit=MAX_DEPTH) from None
+        raise AnswerRefused("nested_too_deep", limit=MAX_DEPTH) from None
     except json.JSONDecodeError as error:
-        raise PeerRefused("not_json", detail=f"{error.msg}, line {error.lineno}") from None
+        raise AnswerRefused("not_json", detail=f"{error.msg}, line {error.lineno}") from None
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise PeerRefused("duplicate_key", key=key[:60])
+            raise AnswerRefused("duplicate_key", key=key[:60])
         found[key] = value
     return found
 
 
 def _short_integer(text: str) -> int:
     if len(text) > MAX_DIGITS:
-        raise PeerRefused("number_out_of_range", number=text[:20])
+        raise AnswerRefused("number_out_of_range", number=text[:20])
     return int(text)
 
 
 def _refuse_number(text: str) -> NoReturn:
-    raise PeerRefused("number_out_of_range", number=text[:20])
+    raise AnswerRefused("number_out_of_range", number=text[:20])
 
 
 def _texts(value: Any, path: str, depth: int = 1) -> Iterator[tuple[str, str]]:
     """Yield each text with its place, keys included."""
     if depth > MAX_DEPTH:
-        raise PeerRefused("nested_too_deep", limit=MAX_DEPTH)
+        raise AnswerRefused("nested_too_deep", limit=MAX_DEPTH)
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):
@@ -92,6 +102,6 @@ def _check_characters(path: str, text: str) -> None:
     for character in text:
         if unicodedata.category(character).startswith(_REFUSED_CATEGORIES):
             shown = f"U+{ord(character):04X}"
-            raise PeerRefused("hidden_character", path=path[:80], character=shown)
+            raise AnswerRefused("hidden_character", path=path[:80], character=shown)
     if _TEMPLATE.search(text):
-        raise PeerRefused("template_mark", path=path[:80])
+        raise AnswerRefused("template_mark", path=path[:80])

@@ -1,0 +1,43 @@
+"""When a descriptor counts: its times, and the clock of whoever reads it.
+
+Needs only Python's standard library: nodes use it too.
+"""
+
+from __future__ import annotations
+
+import datetime
+
+from chautari.federation.untrusted_json import AnswerRefused
+
+MAX_CLOCK_SKEW = 300  # seconds
+MAX_LIFETIME = 100 * 24 * 3600  # seconds; a region's own are issued for 30 days
+
+
+def seconds_of(time: str) -> int:
+    """Return an ISO time in UTC as seconds since 1970.
+
+    Raises:
+        ValueError: when there is no such time, such as on 30 February.
+    """
+    return int(datetime.datetime.fromisoformat(time).timestamp())
+
+
+def utc_text(seconds: float) -> str:
+    """Return seconds since 1970 as descriptors write times."""
+    moment = datetime.datetime.fromtimestamp(int(seconds), datetime.UTC)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def check_times(serial: int, issued: str, expires: str, now: float) -> None:
+    """Refuse a descriptor that does not count now.
+
+    Raises:
+        AnswerRefused: with what is wrong.
+    """
+    begin, end = map(seconds_of, (issued, expires))
+    if max(begin, serial) > now + MAX_CLOCK_SKEW:
+        raise AnswerRefused("issued_in_future", issued=issued, now=utc_text(now))
+    if not begin < end <= begin + MAX_LIFETIME:
+        raise AnswerRefused("lifetime_invalid", issued=issued, expires=expires)
+    if end <= now:
+        raise AnswerRefused("expired", expires=expires)
