@@ -23,7 +23,7 @@ from benchmarks.measure import (
     seconds,
 )
 from chautari.node.survey import MOUNTS
-from chautari.prepare.supervisor import environment_digest
+from chautari.prepare.child_process import environment_digest
 
 FEW, MANY = 250, 1000
 LIMIT_MB = 500.0

@@ -20,7 +20,7 @@ from chautari.deploy import node_run, pipeline, remote_run, survey
 from chautari.deploy.request import DeployContext, Request
 from chautari.errors import RunFailed
 from chautari.parallel import PARALLEL
-from chautari.prepare import supervisor
+from chautari.prepare import child_process
 from chautari.process import OutputLimits
 from chautari.render import variables
 from chautari.render.endpoints import PUBLIC_INTERNET
@@ -145,7 +145,7 @@ def facts(release: str, **changed: Any) -> list[str]:
     """Return the facts of a suitable machine."""
     values = {
         "os": release, "machine": "x86_64", "uid": 0, "now": int(time.time()), "init": "systemd",
-        "memory_kb": 4_000_000, "venv": supervisor.environment_digest(), "free_kb:/": 90_000_000,
+        "memory_kb": 4_000_000, "venv": child_process.environment_digest(), "free_kb:/": 90_000_000,
         "free_inodes:/": 900_000,
     } | changed  # fmt: skip
     return [f"{key}={value}" for key, value in values.items()]

@@ -20,7 +20,7 @@ from hostile_files import payloads
 from hostile_runner import Outcome, run_case
 from region_samples import REGION, load_sample_region
 
-from chautari.prepare.supervisor import environment_digest
+from chautari.prepare.child_process import environment_digest
 from chautari.secrets.ensure import ensure_secrets
 
 Data = dict[str, Any]

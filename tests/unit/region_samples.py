@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from chautari.region.load import LoadedRegion, load_region
-from chautari.render.endpoints import Endpoints, ReplacedArtifact
+from chautari.render.endpoints import ArtifactReplacement, Endpoints
 from chautari.services.artifacts import Artifact, PackageRepository
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ SANDBOX = Endpoints(
         )
     },
     missing={"deck": "no route to upstream"},
-    doubles=(ReplacedArtifact("nextcloud", "35.0.1", "no route to upstream"),),
+    doubles=(ArtifactReplacement("nextcloud", "35.0.1", "no route to upstream"),),
 )
 POLLS = """\
 region: andes

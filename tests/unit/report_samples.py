@@ -5,13 +5,13 @@ from __future__ import annotations
 from chautari.report.model import (
     CheckResult,
     Double,
-    Failure,
     NodeReport,
     Notice,
     Refusal,
     RegionReport,
     RoleReport,
     ServiceAccess,
+    TaskFailure,
 )
 
 HOSTILE = (
@@ -52,7 +52,7 @@ def bad_report() -> RegionReport:
     report = good_report()
     bog1, med1 = report.nodes
     bog1.state, bog1.failed = "failed", 1
-    bog1.failure = Failure(
+    bog1.failure = TaskFailure(
         "nginx", "Reload nginx", "port 443 is taken", ["bog1 nginx[7]: bind() failed"]
     )
     med1.notices = [Notice("role_message", {"text": "The calendar app could not be fetched."})]
@@ -81,7 +81,7 @@ def hostile_report() -> RegionReport:
             Notice("role_message", {"text": text}) for text in (HOSTILE, "a\r\nb\tc" + "w" * 200)
         ]
         node.refusals = [Refusal("error", {"message": HOSTILE, "fix": HOSTILE})]
-        node.failure = Failure(HOSTILE, HOSTILE, HOSTILE, [HOSTILE, "漢" * 90])
+        node.failure = TaskFailure(HOSTILE, HOSTILE, HOSTILE, [HOSTILE, "漢" * 90])
         node.roles = [RoleReport(HOSTILE, 1, 1, 1, 1, 1.0)]
     for check in report.checks:
         check.node += HOSTILE

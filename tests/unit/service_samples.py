@@ -9,7 +9,7 @@ from region_samples import KEY, SANDBOX
 from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
 from chautari.render.variables import NodeContext, NodeVariables, variables_of_node
-from chautari.secrets.specs import required_secrets
+from chautari.secrets.required_secrets import required_secrets
 from chautari.secrets.store import SecretStore
 from chautari.services.artifacts import Artifact
 from chautari.services.base import Service

@@ -76,7 +76,7 @@ def test_failed_write_names_the_file_and_keeps_the_old_one(
     monkeypatch.setattr(files.os, "fsync", fails)
     with pytest.raises(OSError, match=os.strerror(code)) as raised:
         files.write_atomically(file, "new")
-    expected = files.expected_error(raised.value)
+    expected = files.to_displayable_error(raised.value)
     assert expected and str(expected).startswith(f"{file}: {os.strerror(code)}\n  Fix: ")
     assert [item.read_text() for item in file.parent.iterdir()] == ["old"]
 

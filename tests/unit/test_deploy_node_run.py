@@ -100,7 +100,7 @@ def test_download_starts_a_run_only_on_outdated_nodes(nodes: Nodes, run: Any) ->
 def test_machines_are_prepared_and_no_role_runs(
     nodes: Nodes, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline.supervisor, "run_preflight_and_prepare", nodes.prepare)
+    monkeypatch.setattr(pipeline.child_process, "run_preflight_and_prepare", nodes.prepare)
     nodes.outcome["med1"] = "unreachable"
     report = run(pipeline.prepare_nodes)
     assert states(report) == {"bog1": "prepared", "med1": "unreachable"}

@@ -13,7 +13,7 @@ from node_samples import node
 from region_samples import REGION, ROOT, SANDBOX, key_pair, load_sample_region
 
 from chautari.deploy import inventory_export, outside_checks, region_report, request, status
-from chautari.deploy.request import DeployContext, Request, resolve_context, run_metadata
+from chautari.deploy.request import DeployContext, Request, resolve_context, run_initiator
 from chautari.errors import BadInput
 from chautari.process import CompletedProcess
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
@@ -81,7 +81,7 @@ def test_missing_secret_is_reported_first(tmp_path: Path) -> None:
 
 
 def test_run_metadata_names_operator_and_origin() -> None:
-    metadata = run_metadata("r", "andes", "bog1")
+    metadata = run_initiator("r", "andes", "bog1")
     assert set(metadata) == {"run", "region", "node", "operator", "origin"}
     assert metadata["operator"] and metadata["origin"]
 

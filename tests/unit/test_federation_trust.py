@@ -15,7 +15,7 @@ from federation_samples import ADDRESS, KEY, NOW, body, peer, ssh_keygen_accepts
 from chautari.federation import signing_key, trust
 from chautari.federation.descriptor import Descriptor
 from chautari.federation.refusal import PeerRefused
-from chautari.federation.signature import KIND, Signature
+from chautari.federation.signature_verification import KIND, Signature
 from chautari.federation.transfer import NAMESPACE, DescriptorAddress, SignedDescriptor
 
 PUBLIC = signing_key.public_key_of(KEY)
@@ -64,7 +64,7 @@ def mutate(content: bytes, chance: random.Random) -> bytes:
 
 def test_quick_signatures_are_those_of_ssh_keygen() -> None:
     assert ssh_keygen_accepts(quickly_signed(GOOD))
-    assert trust.check_signed(quickly_signed(GOOD), ADDRESS, NOW, PUBLIC).serial == NOW
+    assert trust.verify_signed_descriptor(quickly_signed(GOOD), ADDRESS, NOW, PUBLIC).serial == NOW
 
 
 def test_check_signed_refuses_or_returns_a_descriptor() -> None:
@@ -72,7 +72,7 @@ def test_check_signed_refuses_or_returns_a_descriptor() -> None:
     for _ in range(ROUNDS):
         content = mutate(GOOD, chance)
         try:
-            found = trust.check_signed(quickly_signed(content), ADDRESS, NOW, PUBLIC)
+            found = trust.verify_signed_descriptor(quickly_signed(content), ADDRESS, NOW, PUBLIC)
             trust.check_newer(found, known)
             # What is accepted is exactly what the model says, and can be pinned.
             assert Descriptor.model_validate(found.model_dump()) == found
@@ -89,7 +89,9 @@ def test_check_signed_refuses_every_changed_signature() -> None:
         changed = bytearray(good)
         changed[chance.randrange(len(good))] ^= chance.randrange(1, 256)
         with pytest.raises(PeerRefused):
-            trust.check_signed(SignedDescriptor(content, bytes(changed)), ADDRESS, NOW, PUBLIC)
+            trust.verify_signed_descriptor(
+                SignedDescriptor(content, bytes(changed)), ADDRESS, NOW, PUBLIC
+            )
 
 
 def test_check_signed_refuses_each_other_last_letter_of_a_signature() -> None:
@@ -99,14 +101,16 @@ def test_check_signed_refuses_each_other_last_letter_of_a_signature() -> None:
         if letter != good[last]:
             changed = good[:last] + bytes([letter]) + good[last + 1 :]
             with pytest.raises(PeerRefused):
-                trust.check_signed(SignedDescriptor(content, changed), ADDRESS, NOW, PUBLIC)
+                trust.verify_signed_descriptor(
+                    SignedDescriptor(content, changed), ADDRESS, NOW, PUBLIC
+                )
 
 
 @pytest.mark.parametrize("content", [b"[" * 65_000, b"1" * 65_000, b'"' + b"\\u0041" * 10_000])
 def test_check_signed_is_quick_with_crafted_content(content: bytes) -> None:
     began = time.monotonic()
     with pytest.raises(PeerRefused):
-        trust.check_signed(quickly_signed(content), ADDRESS, NOW, PUBLIC)
+        trust.verify_signed_descriptor(quickly_signed(content), ADDRESS, NOW, PUBLIC)
     assert time.monotonic() - began < 1
 
 
@@ -123,10 +127,10 @@ def test_check_signed_is_quick_with_crafted_content(content: bytes) -> None:
 def test_check_signed_accepts_a_host_at_or_below_the_domain(host: str, is_accepted: bool) -> None:
     address = DescriptorAddress(host, 443)
     if is_accepted:
-        assert trust.check_signed(quickly_signed(GOOD), address, NOW).domain in host
+        assert trust.verify_signed_descriptor(quickly_signed(GOOD), address, NOW).domain in host
         return
     with pytest.raises(PeerRefused) as refused:
-        trust.check_signed(quickly_signed(GOOD), address, NOW)
+        trust.verify_signed_descriptor(quickly_signed(GOOD), address, NOW)
     assert refused.value.code == "other_domain"
 
 
@@ -134,8 +138,8 @@ def test_check_signed_accepts_a_host_at_or_below_the_domain(host: str, is_accept
 def test_check_signed_allows_five_minutes_of_clock_skew(skew: int, is_accepted: bool) -> None:
     signed = quickly_signed(json.dumps(body(NOW + skew)).encode())
     if is_accepted:
-        assert trust.check_signed(signed, ADDRESS, NOW, PUBLIC).serial == NOW + skew
+        assert trust.verify_signed_descriptor(signed, ADDRESS, NOW, PUBLIC).serial == NOW + skew
         return
     with pytest.raises(PeerRefused) as refused:
-        trust.check_signed(signed, ADDRESS, NOW, PUBLIC)
+        trust.verify_signed_descriptor(signed, ADDRESS, NOW, PUBLIC)
     assert refused.value.code == "issued_in_future"

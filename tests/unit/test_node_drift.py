@@ -149,7 +149,7 @@ def test_damaged_receipt_does_not_hide_drift_of_other_roles(state: Path, tmp_pat
 
 
 def test_role_without_a_receipt_is_at_work_during_a_run(state: Path) -> None:
-    receipts.mark_installed(state, ["web"])
+    receipts.record_begun_roles(state, ["web"])
     assert list(drift.find_drift(state)["roles"]) == ["web"]
     during = drift.find_drift(state, {"operator": "ana", "run": "r"})
     assert during["roles"] == {} and during["known"] == 1
@@ -160,7 +160,7 @@ def test_role_without_a_receipt_is_at_work_during_a_run(state: Path) -> None:
 def test_drift_reports_an_unreadable_receipt_with_the_next_step(
     harm: str, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    receipts.mark_installed(state, ["web"])
+    receipts.record_begun_roles(state, ["web"])
     write_role_receipt(state)
     file = receipts.receipts_folder(state) / "web.json"
     file.write_text("{") if harm == "damaged" else file.unlink()
@@ -175,7 +175,7 @@ def test_drift_reports_an_unreadable_receipt_with_the_next_step(
 
 
 def test_drift_ignores_a_removed_role(state: Path) -> None:
-    receipts.mark_installed(state, ["web", "tls"])
+    receipts.record_begun_roles(state, ["web", "tls"])
     write_role_receipt(state)
     receipts.delete_records_of_role(state, "tls")
     assert drift.find_drift(state)["roles"] == {}

@@ -10,7 +10,7 @@ import pytest
 from receipt_samples import FakeAnsible, events_of, inputs, reason_text, run_context
 
 from chautari.node import converge, dry_run, future_mtimes, receipts, resource_states
-from chautari.node.differences import FUTURE, diff_resource
+from chautari.node.changes_since_receipt import FUTURE, diff_resource
 
 Data = dict[str, Any]
 HOUR = 3600

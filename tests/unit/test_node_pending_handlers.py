@@ -32,7 +32,7 @@ def test_discarded_handler_is_not_pending(state: Path) -> None:
     restarts = begin_role(state)
     restarts.record_tentative(["Reload"])
     restarts.discard_tentative()
-    restarts.end_role()
+    restarts.keep_only_notified()
     assert not receipts.pending_handlers_file(state, "web").exists()
 
 
@@ -44,7 +44,7 @@ def test_discard_keeps_a_handler_that_another_task_notified(state: Path) -> None
             restarts.record(["Look", "Reload"])
         else:
             restarts.discard_tentative()
-    restarts.end_role()
+    restarts.keep_only_notified()
     assert receipts.pending_handlers(state, "web") == ["Reload", "Look"]
 
 
@@ -53,7 +53,7 @@ def test_discard_keeps_a_handler_of_an_earlier_run(state: Path) -> None:
     restarts = begin_role(state)
     restarts.record_tentative(["Reload", "Look"])
     restarts.discard_tentative()
-    restarts.end_role()
+    restarts.keep_only_notified()
     assert receipts.pending_handlers(state, "web") == ["Reload"]
 
 
@@ -63,18 +63,18 @@ def test_tentative_handler_without_a_result_stays_pending(state: Path) -> None:
     restarts.record_tentative([])
     restarts.discard_tentative()
     restarts.record_tentative(["Look"])
-    restarts.end_role()
+    restarts.keep_only_notified()
     assert receipts.pending_handlers(state, "web") == ["Reload", "Look"]
 
 
 def test_pending_handlers_are_separate_for_each_role(state: Path) -> None:
     restarts = begin_role(state, "a")
     restarts.record_tentative(["Reload"])
-    restarts.end_role()
+    restarts.keep_only_notified()
     restarts.begin_role("b")
     restarts.record_tentative(["Reload"])
     restarts.discard_tentative()
-    restarts.end_role()
+    restarts.keep_only_notified()
     assert (receipts.pending_handlers(state, "a"), receipts.pending_handlers(state, "b")) == (
         ["Reload"],
         [],
@@ -88,11 +88,11 @@ def test_each_handler_is_synced_once_a_role(state: Path, monkeypatch: pytest.Mon
     for _ in range(30):
         restarts.record_tentative(["Reload", "Look"])
         restarts.discard_tentative()
-    restarts.end_role()
+    restarts.keep_only_notified()
     assert len(synced) == 1
     restarts.record_tentative(["Reload"])
     restarts.record(["Reload"])
-    restarts.end_role()
+    restarts.keep_only_notified()
     assert len(synced) == 2
 
 

@@ -11,7 +11,7 @@ from jitsi_samples import MEETING
 from region_samples import load_sample_region
 
 from chautari.preflight import existing_state
-from chautari.prepare import supervisor
+from chautari.prepare import child_process
 
 ADDRESS = "download.jitsi.org"
 HANDBOOK = f"deb [signed-by=/usr/share/keyrings/jitsi-keyring.gpg] https://{ADDRESS} stable/"
@@ -77,7 +77,7 @@ def test_adopted_source_is_copied_before_it_is_disabled() -> None:
 
 def test_machine_is_asked_for_the_sources_that_its_services_need(tmp_path: Path) -> None:
     region = load_sample_region(tmp_path, MEETING).region
-    items = supervisor._takeovers_of_role_on_node(region, "cal1", "repository", "debian-12")
+    items = child_process._takeovers_of_role_on_node(region, "cal1", "repository", "debian-12")
     assert items == [f"apt:{ADDRESS}", "/etc/apt/sources.list.d/jitsi.sources"]
     script = existing_state.existing_state_script({"repository": items})
     assert f"report_existing_sources repository {ADDRESS}\n" in script

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chautari.node.receipts import delete_records_of_role, mark_installed
+from chautari.node.receipts import delete_records_of_role, record_begun_roles
 from chautari.preflight import existing_state, facts
 from chautari.services.registry import ROLES
 
@@ -89,7 +89,7 @@ def test_removed_role_owns_what_it_left_and_nothing_newer(tmp_path: Path) -> Non
     report = f"report_existing nginx {tmp_path}/etc/nginx/sites-enabled/*"
     assert run_functions(tmp_path, report) == ["existing=nginx /etc/nginx/sites-enabled/old"]
     # A run that was interrupted leaves no receipt.
-    mark_installed(state, ["nginx"])
+    record_begun_roles(state, ["nginx"])
     assert run_functions(tmp_path, f"{report}; report_ours nginx") == ["ours=nginx"]
     time.sleep(0.02)
     delete_records_of_role(state, "nginx")
@@ -99,7 +99,7 @@ def test_removed_role_owns_what_it_left_and_nothing_newer(tmp_path: Path) -> Non
     copied = write(tmp_path, "/etc/nginx/sites-enabled/radio")
     os.utime(copied, (left.stat().st_mtime - 9000,) * 2)
     assert run_functions(tmp_path, report) == ["existing=nginx /etc/nginx/sites-enabled/radio"]
-    mark_installed(state, ["nginx"])
+    record_begun_roles(state, ["nginx"])
     assert run_functions(tmp_path, report) == []
 
 

@@ -9,7 +9,7 @@ from chautari.preflight.existing_state import existing_state_refusals
 from chautari.preflight.listeners import (
     Listener,
     PlannedFirewall,
-    find_affected_listeners,
+    find_endangered_listeners,
     occupied_port_refusals,
     parse_listener,
 )
@@ -67,7 +67,7 @@ def test_parse_listener_accepts_only_sockets(line: str, expected: Listener | Non
 def test_program_that_a_role_replaces_or_closes_is_named(
     listener: Listener, item: tuple[str, str]
 ) -> None:
-    assert find_affected_listeners([listener, listener], TAKES_OVER, (), FIREWALL) == [item]
+    assert find_endangered_listeners([listener, listener], TAKES_OVER, (), FIREWALL) == [item]
     assert list(occupied_port_refusals([listener], TAKES_OVER, ())) == []
 
 
@@ -93,7 +93,7 @@ def test_program_that_a_role_replaces_or_closes_is_named(
     ],
 )
 def test_programs_of_a_rented_machine_are_no_reason(listener: Listener) -> None:
-    assert find_affected_listeners([listener], TAKES_OVER, (), FIREWALL) == []
+    assert find_endangered_listeners([listener], TAKES_OVER, (), FIREWALL) == []
     assert list(occupied_port_refusals([listener], TAKES_OVER, ())) == []
 
 
@@ -109,19 +109,19 @@ def test_programs_of_a_rented_machine_are_no_reason(listener: Listener) -> None:
 def test_program_that_no_role_replaces_has_to_stop_first(listener: Listener, reason: str) -> None:
     [refusal] = occupied_port_refusals([listener, listener], TAKES_OVER, ())
     assert refusal.reason == reason
-    assert find_affected_listeners([listener], TAKES_OVER, (), FIREWALL) == []
+    assert find_endangered_listeners([listener], TAKES_OVER, (), FIREWALL) == []
 
 
 def test_listener_of_a_role_that_ran_is_ours() -> None:
     ours = frozenset(TAKES_OVER)
     found = [tcp(80, "nginx"), tcp(443, "nginx"), tcp(993, "dovecot"), tcp(25, "master")]
-    assert find_affected_listeners(found, TAKES_OVER, ours, FIREWALL) == []
+    assert find_endangered_listeners(found, TAKES_OVER, ours, FIREWALL) == []
     assert list(occupied_port_refusals(found, TAKES_OVER, ours)) == []
 
 
 def test_web_port_that_another_program_took_after_our_role_ran_is_refused() -> None:
     found = [tcp(80, "nginx"), tcp(443, "python3")]
-    assert find_affected_listeners(found, TAKES_OVER, frozenset(TAKES_OVER), FIREWALL) == []
+    assert find_endangered_listeners(found, TAKES_OVER, frozenset(TAKES_OVER), FIREWALL) == []
     [refusal] = occupied_port_refusals(found, TAKES_OVER, frozenset(TAKES_OVER))
     assert refusal.reason == "Port 443 is already used by python3."
 
@@ -130,7 +130,7 @@ def test_bigbluebutton_answers_on_a_port_of_nginx() -> None:
     takes_over = TAKES_OVER | {"bigbluebutton": list_takeovers("bigbluebutton", "ubuntu-22.04")}
     ours = frozenset({"nginx"})
     assert list(occupied_port_refusals([tcp(443, "haproxy")], takes_over, ours)) == []
-    assert find_affected_listeners([tcp(443, "haproxy")], takes_over, (), FIREWALL) == [
+    assert find_endangered_listeners([tcp(443, "haproxy")], takes_over, (), FIREWALL) == [
         ("bigbluebutton", "listener: haproxy on tcp port 443")
     ]
 

@@ -14,7 +14,7 @@ from chautari.preflight.facts import Facts, parse_facts
 from chautari.preflight.listeners import Listener
 from chautari.preflight.requirements import NodeRequirements
 from chautari.preflight.rules import preflight_refusals
-from chautari.prepare import supervisor
+from chautari.prepare import child_process
 
 GOOD = Facts(
     os="debian-13", machine="x86_64", uid=0, init="systemd", memory_kb=2_000_000, skew=0.3,
@@ -158,7 +158,7 @@ def test_facts_script_runs_in_a_plain_shell() -> None:
 def test_failed_connection_is_explained(tmp_path: Path, message: str, what: str, fix: str) -> None:
     file = tmp_path / "known_hosts"
     file.write_text("203.0.113.10 ssh-ed25519 AAAA\n")
-    found = supervisor.unreachable_refusal(message, TARGET._replace(known_hosts=file))
+    found = child_process.unreachable_refusal(message, TARGET._replace(known_hosts=file))
     assert what in found.reason
     assert "203.0.113.10" in found.reason
     assert fix in found.fix
@@ -174,13 +174,13 @@ def test_node_without_a_pinned_key_is_no_alarm(tmp_path: Path, content: str, pin
     if content:
         file.write_text(content)
     target = TARGET._replace(known_hosts=file)
-    found = supervisor.unreachable_refusal("Host key verification failed.", target)
+    found = child_process.unreachable_refusal("Host key verification failed.", target)
     assert ("intercepting" in found.fix) == pinned
     assert ("Deploy to this node first" in found.fix) != pinned
 
 
 def test_silent_container_is_advised_to_be_started() -> None:
-    found = supervisor.unreachable_refusal("no answer", TARGET._replace(sandbox="andes"))
+    found = child_process.unreachable_refusal("no answer", TARGET._replace(sandbox="andes"))
     assert found.reason == "The container at 203.0.113.10 does not respond over SSH (no answer)."
     assert found.fix == "Start the sandbox: deploy sandbox up andes"
 

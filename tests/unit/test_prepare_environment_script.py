@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chautari.prepare import environment_script, supervisor
+from chautari.prepare import child_process, environment_script
 from chautari.report.causes import find_cause_code
-from chautari.report.model import Failure
+from chautari.report.model import TaskFailure
 
 LIST = "ansible-core==2.19.14 --hash=sha256:00\n"
 MARKER = hashlib.sha256(LIST.encode()).hexdigest()
@@ -60,10 +60,10 @@ def test_list_arrives_on_standard_input(folder: Path) -> None:
 def test_marker_equals_the_digest_that_a_shell_computes(folder: Path) -> None:
     script = 'list=$(cat); printf "%s\\n" "$list" | sha256sum; exit'
     done = subprocess.run(
-        ["sh", "-c", script], input=supervisor.python_requirements_text(),
+        ["sh", "-c", script], input=child_process.python_requirements_text(),
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.split()[0] == supervisor.environment_digest()
+    assert done.stdout.split()[0] == child_process.environment_digest()
 
 
 def test_truncated_list_installs_nothing(folder: Path) -> None:
@@ -182,7 +182,7 @@ def test_preparation_names_the_holder_when_the_wait_ends(
     assert done.returncode == environment_script.BUSY
     assert done.stderr.startswith(f"Another preparation is running (started by {holder}")
     assert done.stderr.endswith("). Wait for it to finish.\n")
-    assert find_cause_code(Failure("prepare", "Install", done.stderr)) == "other_run"
+    assert find_cause_code(TaskFailure("prepare", "Install", done.stderr)) == "other_run"
     assert lock.read_text() == content
     assert not (folder / "venv").exists()
 

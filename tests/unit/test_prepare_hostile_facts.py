@@ -18,7 +18,7 @@ from test_hostile_input import ALL, RAW
 from test_prepare_worker import FACTS_SCRIPT, Link
 
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare import supervisor, worker
+from chautari.prepare import child_process, worker
 from chautari.report import terminal, writer
 from chautari.report.model import NodeReport, RegionReport
 from chautari.ssh.target import SSHTarget
@@ -92,7 +92,7 @@ def run_worker(
     target = SSHTarget("x", "203.0.113.10", 22, "root", Path("known"))
     reports = {name: NodeReport(name, target.address, "failed") for name in ("bog1", "med1")}
     for result in map(json.loads, capsys.readouterr().out.splitlines()):
-        supervisor._apply_result(reports[result["node"]], result, target)
+        child_process._apply_result(reports[result["node"]], result, target)
     return reports
 
 

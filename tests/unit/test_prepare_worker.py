@@ -21,7 +21,7 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 from chautari.preflight import facts, rules
 from chautari.prepare import worker
 from chautari.report.model import Refusal
-from chautari.ssh.host_keys import compute_key_fingerprint
+from chautari.ssh.known_hosts import compute_key_fingerprint
 
 Event = dict[str, Any]
 TOLD = ["os=debian-12", "venv="]

@@ -5,7 +5,7 @@ from report_samples import bad_report
 
 from chautari.report import messages, summary
 from chautari.report.causes import CAUSES, find_cause_code
-from chautari.report.model import Failure
+from chautari.report.model import TaskFailure
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ from chautari.report.model import Failure
     ],
 )  # fmt: skip
 def test_cause_is_found_in_the_message_of_the_task(message: str, code: str) -> None:
-    assert find_cause_code(Failure("base", "Install", message)) == code
+    assert find_cause_code(TaskFailure("base", "Install", message)) == code
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,13 @@ def test_cause_is_found_in_the_message_of_the_task(message: str, code: str) -> N
     ],
 )
 def test_cause_in_the_journal_counts_only_for_the_whole_machine(line: str, code: str) -> None:
-    assert find_cause_code(Failure("nginx", "Start it", "it did not start", ["x", line])) == code
+    assert (
+        find_cause_code(TaskFailure("nginx", "Start it", "it did not start", ["x", line])) == code
+    )
 
 
 def test_message_of_the_task_comes_before_the_journal() -> None:
-    failure = Failure("base", "Install", "E: dpkg was interrupted", ["Out of memory: Killed"])
+    failure = TaskFailure("base", "Install", "E: dpkg was interrupted", ["Out of memory: Killed"])
     assert find_cause_code(failure) == "dpkg_interrupted"
 
 
@@ -62,7 +64,7 @@ def test_each_step_is_one_line() -> None:
 
 def test_next_step_names_the_task_and_its_cause() -> None:
     report = bad_report()
-    report.nodes[0].failure = Failure("nginx", "Write it", "[Errno 28] No space left on device")
+    report.nodes[0].failure = TaskFailure("nginx", "Write it", "[Errno 28] No space left on device")
     assert summary.next_step_texts(report)[0] == (
         "bog1: Task “Write it” failed in role nginx: The disk is full. To see which file "
         "system is full, run `df -h; df -i` on the node. Then free some space."

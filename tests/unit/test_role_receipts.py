@@ -19,7 +19,7 @@ from chautari.render.role_inputs import (
     role_and_shared_roles,
     tracker_names_by_tag,
 )
-from chautari.secrets.specs import MAIL, RECEIPTS
+from chautari.secrets.required_secrets import MAIL, RECEIPTS
 from chautari.services.registry import ROLES as KNOWN_ROLES
 from chautari.services.registry import SERVICES
 

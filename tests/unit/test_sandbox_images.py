@@ -35,7 +35,7 @@ def test_sources_leave_out_what_a_node_cannot_read() -> None:
 
 def test_build_is_one_mmdebstrap_command() -> None:
     recipe = images.ImageRecipe("node", "13", ("dbus", "nftables"), ("deb http://a trixie main",))
-    assert images.build_command(recipe, "/cache/node.tar") == (
+    assert images.build_archive_command(recipe, "/cache/node.tar") == (
         "mmdebstrap", "--variant=minbase", "--include=dbus,nftables",
         "--dpkgopt=force-unsafe-io",
         '--customize-hook=rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/resolv.conf" "$1/etc/hostname"',

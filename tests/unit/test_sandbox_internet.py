@@ -43,14 +43,15 @@ def test_local_resolver_is_replaced_by_its_upstream(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("search example.org\nnameserver 127.0.0.53\n")
     (tmp_path / "b").write_text("nameserver 203.0.113.53\nnameserver 2001:db8::1\n")
     assert (
-        dns.host_resolv_conf_text((tmp_path / "a", tmp_path / "b")) == "nameserver 203.0.113.53\n"
+        dns.reachable_resolvers_text((tmp_path / "a", tmp_path / "b"))
+        == "nameserver 203.0.113.53\n"
     )
 
 
 def test_resolver_that_answers_only_itself_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("nameserver 127.0.0.1\n")
     with pytest.raises(RunFailed, match="accepts requests only from this machine"):
-        dns.host_resolv_conf_text((tmp_path / "a",))
+        dns.reachable_resolvers_text((tmp_path / "a",))
 
 
 def test_server_certificate_is_signed_by_the_authority_and_reused(tmp_path: Path) -> None:
@@ -117,10 +118,10 @@ def test_package_index_is_taken_from_the_environment_first(tmp_path: Path) -> No
     file = tmp_path / "pip.conf"
     file.write_text("[global]\nindex-url = https://one.example.org/simple\n")
     two = {"PIP_INDEX_URL": "https://two.example.org/simple"}
-    assert trust_and_proxies.pip_index_url({}, (file,)) == "https://one.example.org/simple"
-    assert trust_and_proxies.pip_index_url(two, (file,)) == "https://two.example.org/simple"
-    assert trust_and_proxies.pip_index_url({}, ()) == ""
-    assert trust_and_proxies.pip_index_url({"PIP_INDEX_URL": "file:///srv/simple"}, ()) == ""
+    assert trust_and_proxies.host_pip_index_url({}, (file,)) == "https://one.example.org/simple"
+    assert trust_and_proxies.host_pip_index_url(two, (file,)) == "https://two.example.org/simple"
+    assert trust_and_proxies.host_pip_index_url({}, ()) == ""
+    assert trust_and_proxies.host_pip_index_url({"PIP_INDEX_URL": "file:///srv/simple"}, ()) == ""
 
 
 def test_digest_separates_its_parts() -> None:

@@ -42,15 +42,15 @@ def test_sandbox_is_not_its_own_neighbour_and_absent_ones_are_left_out() -> None
 def test_questions_about_a_neighbour_go_to_its_name_server() -> None:
     save("lima", "andes")
     found = neighbours.find_neighbours("andes", ())
-    assert dns.servers_file_text(found) == "server=/lima.example.org/203.0.113.2\n"
-    assert dns.servers_file_text(()) == ""
+    assert dns.neighbour_forwarders_text(found) == "server=/lima.example.org/203.0.113.2\n"
+    assert dns.neighbour_forwarders_text(()) == ""
 
 
 def test_each_authority_is_one_text_and_roots_are_added_once() -> None:
     folder = paths.state_dir("lima")
     write_atomically(folder / "tls" / "sandbox-ca.crt", "own")
     for root in ("first", "second", "first"):
-        internet_container.add_to_acme_roots(folder, root)
+        internet_container.record_acme_root(folder, root)
     own, *roots = neighbours.authorities_of("lima")
     assert own == "own"
     assert sorted(roots) == ["first", "second"]

@@ -10,7 +10,7 @@ SPEC = SandboxSpec("demo", "example.org", "198.51.100.0/24", (NODE,), owner="dem
 
 
 def test_create_boots_systemd() -> None:
-    container = podman_commands.Container(
+    container = podman_commands.ContainerSpec(
         name="chautari_demo_bog1",
         image="localhost/chautari-node:12-abc",
         hostname="bog1",

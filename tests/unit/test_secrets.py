@@ -14,7 +14,7 @@ from region_samples import REGION, key_pair, load_sample_region
 
 from chautari.errors import BadInput
 from chautari.region.load import LoadedRegion
-from chautari.secrets import specs, store
+from chautari.secrets import required_secrets, store
 from chautari.secrets.ensure import ensure_secrets, recipients_of
 from chautari.secrets.store import SecretStore, default_private_keys, open_secrets_file
 from chautari.services import secret_spec
@@ -68,14 +68,14 @@ def test_secrets_are_generated_once(kind: str, tmp_path: Path) -> None:
     assert (
         first.names
         == second.names
-        == sorted(spec.name for spec in specs.required_secrets(found.region))
+        == sorted(spec.name for spec in required_secrets.required_secrets(found.region))
     )
     assert all(first[name] == second[name] for name in first.names)
     assert found.secrets_file.read_bytes() == before
 
 
 def test_generated_secrets_are_long_unique_and_need_no_quoting() -> None:
-    made = {secret_spec.generate_secret() for _ in range(100)}
+    made = {secret_spec.generate_192_bit_secret() for _ in range(100)}
     assert len(made) == 100
     assert all(
         len(value) == 32 and value.replace("-", "").replace("_", "").isalnum() for value in made
@@ -344,9 +344,9 @@ def test_interrupted_writing_keeps_the_old_file(
 
 def test_node_needs_only_its_services_secrets(tmp_path: Path) -> None:
     found = region(tmp_path).region
-    assert specs.secret_names_of_node(found, "bog1") == ("mail_relay_password",)
-    everything = {spec.name for spec in specs.required_secrets(found)}
-    assert set(specs.secret_names_of_node(found, "med1")) == everything - {"receipt_key"}
+    assert required_secrets.secret_names_of_node(found, "bog1") == ("mail_relay_password",)
+    everything = {spec.name for spec in required_secrets.required_secrets(found)}
+    assert set(required_secrets.secret_names_of_node(found, "med1")) == everything - {"receipt_key"}
     assert "receipt_key" in everything
     assert store.open_secrets_file is open_secrets_file
 

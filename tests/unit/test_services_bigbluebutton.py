@@ -8,7 +8,7 @@ from region_samples import KEY, SANDBOX, load_sample_region
 
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
 from chautari.render.variables import NodeContext, NodeVariables, variables_of_node
-from chautari.secrets import specs
+from chautari.secrets import required_secrets
 from chautari.secrets.store import SecretStore
 from chautari.services.artifacts import PackageRepository
 
@@ -42,7 +42,10 @@ def node(
     folder: Path, name: str, endpoints: Endpoints = PUBLIC_INTERNET, text: str = ROOMS
 ) -> NodeVariables:
     found = load_sample_region(folder, text, KEY)
-    values = {spec.name: f"{spec.name}-{'x' * 20}" for spec in specs.required_secrets(found.region)}
+    values = {
+        spec.name: f"{spec.name}-{'x' * 20}"
+        for spec in required_secrets.required_secrets(found.region)
+    }
     return variables_of_node(NodeContext(found, endpoints, name), SecretStore(values, ()))
 
 

@@ -11,7 +11,7 @@ from node_samples import SECRETS, node
 from region_samples import ROOT, SANDBOX, load_sample_region
 
 from chautari.render.bundle import nested_texts
-from chautari.secrets import specs
+from chautari.secrets import required_secrets
 from chautari.services.jitsi.packages import UPSTREAM
 from chautari.services.jitsi.secrets import xmpp_certificate
 
@@ -126,5 +126,5 @@ def test_secrets_of_members_go_only_to_the_meeting_node(
     name: str, expected: bool, tmp_path: Path
 ) -> None:
     region = load_sample_region(tmp_path, MEETING).region
-    assert ("jitsi_member_ana" in specs.secret_names_of_node(region, name)) is expected
-    assert "jitsi_bridge_password" in specs.secret_names_of_node(region, name)
+    assert ("jitsi_member_ana" in required_secrets.secret_names_of_node(region, name)) is expected
+    assert "jitsi_bridge_password" in required_secrets.secret_names_of_node(region, name)

@@ -12,15 +12,15 @@ from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.report.model import NodeReport, RegionReport
 from chautari.services.greenlight.languages import TRANSLATIONS as GREENLIGHT
 from chautari.services.jitsi.languages import TRANSLATIONS as JITSI
-from chautari.services.languages import Translations, split_translation_names
+from chautari.services.languages import Translations, parse_translation_names
 from chautari.services.nextcloud.languages import translations_of_version
 from chautari.services.polls.apps import APPS
 
 APP = Translations(
     "1.0",
     "catalogues",
-    split_translation_names("es pt_BR zh_TW zh_CN"),
-    split_translation_names("pt_PT hi_IN"),
+    parse_translation_names("es pt_BR zh_TW zh_CN"),
+    parse_translation_names("pt_PT hi_IN"),
 )
 
 

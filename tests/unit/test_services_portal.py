@@ -13,10 +13,10 @@ from region_samples import SANDBOX, load_sample_region
 from chautari.errors import InvalidRegion
 from chautari.preflight.dns_records import refusals_for_records
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare.supervisor import preflight_requirements
+from chautari.prepare.child_process import preflight_requirements
 from chautari.region.model import Region
 from chautari.render.variables import NodeContext, variables_of_node
-from chautari.secrets.specs import secret_names_of_node
+from chautari.secrets.required_secrets import secret_names_of_node
 from chautari.services.portal.languages import default_page_language, names_of_languages
 from chautari.services.portal.variables import peers_on_page
 

@@ -19,7 +19,7 @@ from chautari.region import rules
 from chautari.region.model import Region
 from chautari.region.rule import Finding, Pins
 from chautari.render.variables import variables_of_node
-from chautari.secrets.specs import secret_names_of_node
+from chautari.secrets.required_secrets import secret_names_of_node
 from chautari.services.base import PeerStateCode, Role
 from chautari.services.nextcloud.peer_states import PEER_STATE_CODES as nextcloud_codes
 from chautari.services.portal.peer_states import PEER_STATE_CODES as portal_codes

@@ -162,7 +162,7 @@ def unusable_file_error(file: Path | str, error: OSError) -> UnusableFile:
     )
 
 
-def expected_error(error: Exception) -> ChautariError | None:
+def to_displayable_error(error: Exception) -> ChautariError | None:
     """Return the error to show in place of one that this machine caused; None for our bugs."""
     if isinstance(error, ChautariError):
         return error

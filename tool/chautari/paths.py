@@ -19,7 +19,7 @@ def content_root() -> Path:
     return packaged if packaged.is_dir() else _PACKAGE.parents[1]
 
 
-def inventories_root() -> Path:
+def regions_root() -> Path:
     """Return the folder of regions: `CHAUTARI_INVENTORIES`, `./inventories` or the demo's."""
     named = os.environ.get("CHAUTARI_INVENTORIES")
     if named:

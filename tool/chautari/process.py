@@ -62,7 +62,7 @@ def _shortened(command: str) -> str:
     return first if first == command else f"{first} …"
 
 
-class ProgramError(ProcessError):
+class ProgramNotStarted(ProcessError):
     """A program could not be started, mostly because it is not installed."""
 
     exit_code = 2
@@ -173,7 +173,7 @@ def _start_and_feed(
             pass_fds=pass_fds, start_new_session=start_new_session,
         )  # fmt: skip
     except OSError as refused:
-        raise ProgramError(command, argv[0], refused) from None
+        raise ProgramNotStarted(command, argv[0], refused) from None
     try:
         content = stdin if isinstance(stdin, bytes) else stdin()
     except BaseException:

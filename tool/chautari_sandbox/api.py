@@ -67,7 +67,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
     runtime.require_podman()
     with (
         privileges.hold_root_access(),
-        paths.umask_for_containers(),
+        paths.set_umask_for_containers(),
         paths.hold_lock(folder / "lock"),
     ):
         client = PodmanClient(runtime.working_podman_command(), spec.name, folder)
@@ -95,7 +95,7 @@ def up(spec: SandboxSpec, progress: Callable[[str], None]) -> SandboxState:
         setup.start_nodes(steps, described)
         setup.update_trust_and_proxies(steps, described)
         saved = state.save_state(described)
-        setup.update_neighbours(steps)
+        setup.announce_to_neighbours(steps)
         return saved
 
 

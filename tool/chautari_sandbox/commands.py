@@ -11,7 +11,7 @@ import click
 from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option, region_argument
 from chautari.cli.output import echo
-from chautari.paths import inventories_root
+from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari_sandbox import api
@@ -92,4 +92,4 @@ def status(name: str, as_json: bool) -> int:
 
 
 def _load_region(name: str) -> LoadedRegion:
-    return load_region(find_region_file(name, inventories_root()))
+    return load_region(find_region_file(name, regions_root()))

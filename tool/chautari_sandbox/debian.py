@@ -37,8 +37,8 @@ class DebianPackage:
         control = {"control": _control_stanza(self.control).encode(), **self.scripts}
         members = {
             "debian-binary": b"2.0\n",
-            "control.tar.gz": _pack_tar(control),
-            "data.tar.gz": _pack_tar(self.files),
+            "control.tar.gz": _pack_deb_member(control),
+            "data.tar.gz": _pack_deb_member(self.files),
         }
         return b"!<arch>\n" + b"".join(_ar_member(*item) for item in members.items())
 
@@ -79,7 +79,7 @@ def _control_stanza(fields: Mapping[str, str]) -> str:
     return "".join(f"{name}: {value}\n" for name, value in fields.items())
 
 
-def _pack_tar(files: Files) -> bytes:
+def _pack_deb_member(files: Files) -> bytes:
     buffer = io.BytesIO()
     with (
         gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,

@@ -24,7 +24,7 @@ def hosts_file_text(spec: SandboxSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def host_resolv_conf_text(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
+def reachable_resolvers_text(files: tuple[Path, ...] = RESOLVER_FILES) -> str:
     """Return this machine's resolvers that a container can reach, as lines of resolv.conf."""
     for file in files:
         lines = file.read_text().splitlines() if file.is_file() else []
@@ -43,7 +43,7 @@ def _is_usable_in_container(server: str) -> bool:
     return address.version == 4 and not address.is_loopback
 
 
-def servers_file_text(neighbours: tuple[SandboxState, ...]) -> str:
+def neighbour_forwarders_text(neighbours: tuple[SandboxState, ...]) -> str:
     """Return lines that send questions about the neighbours' names to their name servers."""
     return "".join(f"server=/{item.zone}/{item.internet_address}\n" for item in neighbours)
 
@@ -52,6 +52,6 @@ def write_name_server_files(
     folder: Path, spec: SandboxSpec, neighbours: tuple[SandboxState, ...] = ()
 ) -> None:
     """Write the files of the name server; it reads them again on a signal."""
-    paths.write_if_changed(folder / SERVERS_FILE, servers_file_text(neighbours))
+    paths.write_if_changed(folder / SERVERS_FILE, neighbour_forwarders_text(neighbours))
     paths.write_if_changed(folder / "hosts", hosts_file_text(spec))
-    paths.write_if_changed(folder / "resolv.conf", host_resolv_conf_text())
+    paths.write_if_changed(folder / "resolv.conf", reachable_resolvers_text())

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chautari.errors import ChautariError
-from chautari.files import expected_error
+from chautari.files import to_displayable_error
 from chautari.render.provider import DoctorFinding
 from chautari_sandbox import (
     capacity,
@@ -62,7 +62,7 @@ def _run_check(name: str, check: Check) -> DoctorFinding:
     try:
         ok, detail, fix = check()
     except (ChautariError, OSError, ValueError, IndexError) as error:
-        expected = expected_error(error) or ChautariError(f"this check failed: {error}")
+        expected = to_displayable_error(error) or ChautariError(f"this check failed: {error}")
         fix = expected.fix or "report this problem with the output of: deploy doctor --json"
         return DoctorFinding(name, False, expected.message, fix)
     return DoctorFinding(name, ok, detail, "" if ok else fix)
@@ -164,7 +164,7 @@ def _check_certificate_store() -> tuple[bool, str, str]:
 
 
 def _report_resolvers() -> tuple[bool, str, str]:
-    servers = dns.host_resolv_conf_text().replace("nameserver ", "").replace("\n", " ")
+    servers = dns.reachable_resolvers_text().replace("nameserver ", "").replace("\n", " ")
     return True, servers, ""
 
 

@@ -34,7 +34,9 @@ class ImageRecipe:
     @property
     def digest(self) -> str:
         """Return a short name for the whole recipe."""
-        return hashlib.sha256("\n".join(build_command(self, "archive")).encode()).hexdigest()[:12]
+        return hashlib.sha256(
+            "\n".join(build_archive_command(self, "archive")).encode()
+        ).hexdigest()[:12]
 
     @property
     def image_name(self) -> str:
@@ -42,7 +44,7 @@ class ImageRecipe:
         return f"localhost/chautari-{self.kind}:{self.release}-{self.digest}"
 
 
-def build_command(recipe: ImageRecipe, archive: str) -> podman_commands.Argv:
+def build_archive_command(recipe: ImageRecipe, archive: str) -> podman_commands.Argv:
     """Return the command that builds the image's archive."""
     return (
         "mmdebstrap", "--variant=minbase", f"--include={','.join(recipe.packages)}",
@@ -113,7 +115,7 @@ def _build_archive(recipe: ImageRecipe, archive: Path) -> None:
     partial.unlink(missing_ok=True)
     # mmdebstrap writes into a file that exists, which so belongs to this account.
     partial.touch(0o644)
-    run(privileges.as_root_with_proxies(build_command(recipe, str(partial))))
+    run(privileges.as_root_with_proxies(build_archive_command(recipe, str(partial))))
     partial.replace(archive)
 
 

@@ -25,7 +25,7 @@ SERVERS = {
 
 def internet_container_spec(
     spec: SandboxSpec, image: str, folder: Path, limit: int, files: bytes
-) -> podman_commands.Container:
+) -> podman_commands.ContainerSpec:
     """Return the internet container as podman should create it."""
     # Only root can delete what accounts of the container write, so podman keeps it.
     mail, packages = (podman_commands.volume_name(spec.name, content) for content in VOLUMES)
@@ -35,7 +35,7 @@ def internet_container_spec(
         f"{mail}:/var/lib/chautari-mail",
         f"{packages}:/var/cache/packages",
     )
-    return podman_commands.Container(
+    return podman_commands.ContainerSpec(
         name=podman_commands.container_name(spec.name, MEMBER),
         image=image,
         hostname=MEMBER,
@@ -71,7 +71,7 @@ def boot_archive_of_internet(
 def ensure_internet(
     client: PodmanClient,
     spec: SandboxSpec,
-    wanted: podman_commands.Container,
+    wanted: podman_commands.ContainerSpec,
     files: bytes,
     neighbours: tuple[SandboxState, ...],
 ) -> str:
@@ -110,7 +110,7 @@ def fetch_acme_root(spec: SandboxSpec, authority: Path) -> str:
         ) from None
 
 
-def add_to_acme_roots(folder: Path, root: str) -> None:
+def record_acme_root(folder: Path, root: str) -> None:
     """Add `root` to the roots that signed certificates of this sandbox."""
     file = folder / "tls" / "acme-roots" / f"{boot_archive.short_digest(root)}.crt"
     if not file.is_file():

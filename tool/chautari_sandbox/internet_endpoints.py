@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chautari.region.field_types import DOCUMENTATION_NETWORKS
-from chautari.render.endpoints import Endpoints, ReplacedArtifact
+from chautari.render.endpoints import ArtifactReplacement, Endpoints
 from chautari.services.artifacts import Artifact, PackageRepository
 from chautari_sandbox.doubles import limits
 from chautari_sandbox.state import SandboxState
@@ -36,10 +36,10 @@ def internet_endpoints(known: SandboxState) -> Endpoints:
     )
 
 
-def _artifact_doubles(known: SandboxState) -> tuple[ReplacedArtifact, ...]:
+def _artifact_doubles(known: SandboxState) -> tuple[ArtifactReplacement, ...]:
     found = [(item.name, item.version, item.reason) for item in known.artifacts if item.double]
     found += [(item.name, item.version, item.reason) for item in known.repositories]
     return tuple(
-        ReplacedArtifact(name, version, limits.described(name, reason))
+        ArtifactReplacement(name, version, limits.described(name, reason))
         for name, version, reason in found
     )

@@ -35,9 +35,9 @@ def boot_archive_of_node(node: NodeSpec, zone: str, folder: Path, operator: Path
 
 def node_container_spec(
     spec: SandboxSpec, node: NodeSpec, image: str, limit: int, files: bytes
-) -> podman_commands.Container:
+) -> podman_commands.ContainerSpec:
     """Return a node's container as podman should create it."""
-    return podman_commands.Container(
+    return podman_commands.ContainerSpec(
         name=podman_commands.container_name(spec.name, node.name),
         image=image,
         hostname=node.name,

@@ -31,14 +31,14 @@ class ExistingContainer:
         """Return whether it runs now."""
         return self.state == "running"
 
-    def matches_spec(self, wanted: podman_commands.Container) -> bool:
+    def matches_spec(self, wanted: podman_commands.ContainerSpec) -> bool:
         """Return whether it can stay; one that was never started may lack its files."""
         same = all(self.labels.get(key) == value for key, value in wanted.labels.items())
         return same and self.state != "created"
 
 
 @dataclass(frozen=True)
-class Network:
+class ExistingNetwork:
     """A network that podman has."""
 
     name: str
@@ -70,16 +70,16 @@ class PodmanClient:
         found = self.containers_by_member().get(member)
         return found is not None and found.running
 
-    def networks_having_subnets(self) -> tuple[Network, ...]:
+    def networks_having_subnets(self) -> tuple[ExistingNetwork, ...]:
         """Return every network that has a subnet."""
         listed = json.loads(run(podman_commands.list_networks_command(self.base)).text or "[]")
         return tuple(
-            Network(item["name"], item["subnets"][0]["subnet"], item["network_interface"])
+            ExistingNetwork(item["name"], item["subnets"][0]["subnet"], item["network_interface"])
             for item in listed
             if item.get("subnets")
         )
 
-    def find_sandbox_network(self) -> Network | None:
+    def find_sandbox_network(self) -> ExistingNetwork | None:
         """Return the sandbox's network; None when there is none."""
         wanted = podman_commands.network_name(self.sandbox)
         return next((item for item in self.networks_having_subnets() if item.name == wanted), None)
@@ -124,7 +124,7 @@ class PodmanClient:
             run(podman_commands.remove_volumes_command(self.base, names))
 
     def ensure_container(
-        self, wanted: podman_commands.Container, files: bytes, present: ExistingContainer | None
+        self, wanted: podman_commands.ContainerSpec, files: bytes, present: ExistingContainer | None
     ) -> str:
         """Start this container and return what was done: nothing, started, or created."""
         if present is not None and present.matches_spec(wanted):

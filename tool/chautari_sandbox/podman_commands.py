@@ -23,8 +23,8 @@ NESTING = ",MKNOD"
 
 
 @dataclass(frozen=True)
-class Container:
-    """One container that boots systemd."""
+class ContainerSpec:
+    """A container to start, which boots systemd."""
 
     name: str
     image: str
@@ -58,7 +58,7 @@ def ulimit_arguments(limit: int) -> Argv:
     return ("--ulimit", f"nofile={limit}:{limit}", "--ulimit", f"nproc={limit}:{limit}")
 
 
-def create_command(base: Argv, container: Container) -> Argv:
+def create_command(base: Argv, container: ContainerSpec) -> Argv:
     """Return the command that creates a container without starting it."""
     labels = (f"--label={key}={value}" for key, value in sorted(container.labels.items()))
     return (

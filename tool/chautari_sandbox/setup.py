@@ -149,7 +149,7 @@ def start_internet(setup: SetupContext, state: SandboxState) -> None:
     if done:
         setup.progress(f"{done} the internet container at {spec.internet_address}")
     root = internet_container.fetch_acme_root(spec, setup.authority.certificate)
-    internet_container.add_to_acme_roots(folder, root)
+    internet_container.record_acme_root(folder, root)
 
 
 def start_nodes(setup: SetupContext, state: SandboxState) -> None:
@@ -178,7 +178,7 @@ def _update_trust(client: PodmanClient, state: SandboxState) -> dict[str, Existi
     paths.write_if_changed(state.ca_file, "".join((*own, *theirs)))
     trusted = trust_and_proxies.authority_entries(own, theirs)
     ways = trust_and_proxies.apt_and_pip_entries(
-        state.internet_address, trust_and_proxies.pip_index_url()
+        state.internet_address, trust_and_proxies.host_pip_index_url()
     )
     changed = {}
     for name, found in client.containers_by_member().items():
@@ -190,7 +190,7 @@ def _update_trust(client: PodmanClient, state: SandboxState) -> dict[str, Existi
     return changed
 
 
-def update_neighbours(setup: SetupContext) -> None:
+def announce_to_neighbours(setup: SetupContext) -> None:
     """Let the neighbours that run know this sandbox's names and authorities."""
     for other in neighbours.find_neighbours(setup.spec.name, setup.spec.neighbours):
         client = PodmanClient(setup.client.base, other.name, paths.state_dir(other.name))
@@ -199,7 +199,7 @@ def update_neighbours(setup: SetupContext) -> None:
             continue
         known = neighbours.find_neighbours(other.name, other.neighbours)
         if paths.write_if_changed(
-            client.folder / "dns" / dns.SERVERS_FILE, dns.servers_file_text(known)
+            client.folder / "dns" / dns.SERVERS_FILE, dns.neighbour_forwarders_text(known)
         ):
             internet_container.reload_name_server(client, found.name)
         if _update_trust(client, other):

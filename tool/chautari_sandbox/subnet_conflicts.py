@@ -77,12 +77,12 @@ def describe_server_in_subnet(
 
 def servers_used_by_host() -> tuple[tuple[str, str], ...]:
     """Return the servers that this machine needs: resolvers, archives, package index."""
-    resolvers = [line.split()[1] for line in dns.host_resolv_conf_text().splitlines()]
+    resolvers = [line.split()[1] for line in dns.reachable_resolvers_text().splitlines()]
     uris = [
         line.split()[1]
         for line in apt_sources.sources_list_lines(apt_sources.list_host_apt_index_targets(), "12")
     ]
-    index = trust_and_proxies.pip_index_url()
+    index = trust_and_proxies.host_pip_index_url()
     hosts = {urllib.parse.urlsplit(uri).hostname or "" for uri in (*uris, index)} - {""}
     return (
         *(("this machine's DNS server", resolver) for resolver in resolvers),

@@ -54,7 +54,7 @@ def _host_pip_config_files() -> tuple[Path, ...]:
     return (Path("/etc/pip.conf"), home / ".config/pip/pip.conf", home / ".pip/pip.conf")
 
 
-def pip_index_url(
+def host_pip_index_url(
     environment: Mapping[str, str] = os.environ, files: tuple[Path, ...] | None = None
 ) -> str:
     """Return the package index that pip uses on this machine; empty for pip's own default."""

@@ -11,7 +11,7 @@ import pytest
 from chautari.federation.fetch import parse_address
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.transfer import PATH, SignedDescriptor
-from chautari.federation.trust import check_signed
+from chautari.federation.trust import verify_signed_descriptor
 
 pytestmark = pytest.mark.role("portal")
 
@@ -124,7 +124,7 @@ def test_descriptor_is_published(base: str, web: Any, settings: dict[str, Any]) 
     assert [answer.status_code for answer in answers] == [200, 200]
     content, signature = (answer.content for answer in answers)
     try:
-        check_signed(SignedDescriptor(content, signature), address, time.time())
+        verify_signed_descriptor(SignedDescriptor(content, signature), address, time.time())
     except PeerRefused as refusal:
         pytest.fail(f"other regions refuse it: {refusal}", pytrace=False)
     body = json.loads(settings["portal_descriptor"])

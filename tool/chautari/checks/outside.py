@@ -114,17 +114,14 @@ class Mailbox:
     def __init__(self, api: str) -> None:
         """Read the sink at the URL `api`, and ignore the mail that is there already."""
         self.api = api
-        self.old = {_mail_identity(message) for message in self._fetch_mails({})}
+        self.old = {_mail_key(message) for message in self._fetch_mails({})}
 
     def wait_for_mail(self, to: str, subject_contains: str = "", seconds: int = 60) -> Mail:
         """Wait for a new mail to `to` whose subject contains the text, and return it."""
         deadline = time.monotonic() + seconds
         while True:
             for message in self._fetch_mails({"to": to}):
-                if (
-                    subject_contains in message["subject"]
-                    and _mail_identity(message) not in self.old
-                ):
+                if subject_contains in message["subject"] and _mail_key(message) not in self.old:
                     return message
             if time.monotonic() > deadline:
                 raise AssertionError(f"no mail to {to} arrived within {seconds} seconds")
@@ -147,7 +144,7 @@ class Mailbox:
             return found
 
 
-def _mail_identity(message: Mail) -> tuple[str, str]:
+def _mail_key(message: Mail) -> tuple[str, str]:
     return message["received"], message["headers"].get("message-id", message["subject"])
 
 

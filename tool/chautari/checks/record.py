@@ -44,10 +44,10 @@ class Recorder:
         """Take the outcome of a test: its call, or its set-up when that did not succeed."""
         report: pytest.TestReport = yield
         if report.when == "call" or (report.when == "setup" and report.outcome != "passed"):
-            self._write(self._check_finished_event(item, report))
+            self._write(self._make_finished_event(item, report))
         return report
 
-    def _check_finished_event(self, item: pytest.Item, report: pytest.TestReport) -> CheckFinished:
+    def _make_finished_event(self, item: pytest.Item, report: pytest.TestReport) -> CheckFinished:
         advice, units = _advice_and_units(item)
         lines = self.lines_of(units) if report.outcome == "failed" and units else []
         return {

@@ -11,7 +11,7 @@ from chautari.cli.options import identity_option, json_option, node_option, regi
 from chautari.cli.output import echo
 from chautari.deploy import drift
 from chautari.deploy.request import Request
-from chautari.paths import inventories_root
+from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 
@@ -27,7 +27,7 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     The command sends only one request to each node, needs no secrets and changes nothing. The exit
     code is 1 if something changed, or if a node did not respond.
     """
-    loaded_region = load_region(find_region_file(name, inventories_root()))
+    loaded_region = load_region(find_region_file(name, regions_root()))
     nodes = drift.drift_of_nodes(Request(loaded_region, "deploy drift", **options))
     if as_json:
         print_json({"ok": all(node.ok for node in nodes), "nodes": [n.as_object() for n in nodes]})

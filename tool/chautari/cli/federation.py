@@ -14,10 +14,10 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
-from chautari.federation import key_words, membership, peers
-from chautari.federation.membership import Candidate
+from chautari.federation import key_words, peer_management, peers
+from chautari.federation.peer_management import Candidate
 from chautari.federation.trust import PeerState
-from chautari.paths import inventories_root
+from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari.region.yaml_reader import find_hidden_character
@@ -51,11 +51,11 @@ def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
         if file.exists()
         else store.SecretStore({}, ())
     )
-    own = membership.own_address(loaded_region, opened)
+    own = peer_management.own_address(loaded_region, opened)
     languages = key_words.word_languages(loaded_region.region.languages)
     words = {language: key_words.words_of_key(own.key, language) for language in languages}
     fingerprint = key_words.fingerprint_of_key(own.key)
-    refusal = membership.why_not_published(own, endpoints, time.time())
+    refusal = peer_management.why_not_published(own, endpoints, time.time())
     if as_json:
         problem = refusal.as_object() if refusal else None
         print_json(
@@ -76,7 +76,7 @@ def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     echo(f"When they have joined: deploy federation accept {name} THEIR-ADDRESS")
 
 
-def _trusting_command(verb: str, help_text: str) -> Callable[[Callable[..., None]], click.Command]:
+def _trust_command(verb: str, help_text: str) -> Callable[[Callable[..., None]], click.Command]:
     """Return the decorator of a command that pins a peer: both sides do the same."""
 
     def decorate(function: Callable[..., None]) -> click.Command:
@@ -107,7 +107,7 @@ _TRUST_OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )  # fmt: skip
 
 
-@_trusting_command(
+@_trust_command(
     "join",
     "Show another region, and pin its key after you have confirmed it.\n\nThe region is trusted "
     "only when region.yml names it; the command prints the line to add.",
@@ -121,7 +121,7 @@ def join(**arguments: Any) -> None:
         echo(f"  deploy federation invite {name}")
 
 
-@_trusting_command(
+@_trust_command(
     "accept",
     "Show a region that joined yours, and pin its key after you have confirmed it.\n\nThis is the "
     "answer to an invitation. The region is trusted only when region.yml names it; the command "
@@ -139,13 +139,15 @@ def _pin_peer(
     _check_agreement(agreement)
     loaded_region = _load(name)
     now = time.time()
-    found = membership.look_at(loaded_region, url, peer, known_endpoints(loaded_region), now)
+    found = peer_management.look_at(loaded_region, url, peer, known_endpoints(loaded_region), now)
     _show_candidate(found, key_words.word_languages(loaded_region.region.languages))
     _confirm_key(found, fingerprint)
-    membership.pin(loaded_region, found, agreement, now)
+    peer_management.pin(loaded_region, found, agreement, now)
     file = peers.peer_file(loaded_region.folder, found.name)
     names = [*loaded_region.region.federation.peers, found.name]
-    place, line = membership.federation_line(loaded_region, list(dict.fromkeys(names)))
+    place, line = peer_management.region_yml_line_for_peers(
+        loaded_region, list(dict.fromkeys(names))
+    )
     if as_json:
         print_json({"ok": True, "peer": found.name, "file": str(file), "add": line, "to": place})
         return None
@@ -225,7 +227,7 @@ def _confirm_key(found: Candidate, fingerprint: str | None) -> None:
 def list_(name: str, as_json: bool) -> None:
     """List the pinned peers of a region. Nothing is fetched."""
     loaded_region = _load(name)
-    _show_states(loaded_region, membership.pinned_states(loaded_region, time.time()), as_json)
+    _show_states(loaded_region, peer_management.pinned_states(loaded_region, time.time()), as_json)
 
 
 @command.command("status")
@@ -239,7 +241,7 @@ def status(name: str, as_json: bool) -> int:
     loaded_region = _load(name)
     names = peers.peer_names(loaded_region.folder)
     endpoints = known_endpoints(loaded_region)
-    states = membership.refresh(loaded_region, names, endpoints, time.time())
+    states = peer_management.refresh(loaded_region, names, endpoints, time.time())
     _show_states(loaded_region, states, as_json)
     return 0 if all(state.code in GOOD_STATES for state in states.values()) else 1
 
@@ -299,9 +301,9 @@ def leave(name: str, peer: str, as_json: bool) -> None:
     """Remove the pin of a peer, and print what remains to do on both sides."""
     loaded_region = _load(name)
     region = loaded_region.region.region
-    membership.remove(loaded_region, peer)
+    peer_management.remove(loaded_region, peer)
     rest = [item for item in loaded_region.region.federation.peers if item != peer]
-    place, line = membership.federation_line(loaded_region, rest)
+    place, line = peer_management.region_yml_line_for_peers(loaded_region, rest)
     if as_json:
         print_json({"ok": True, "peer": peer, "write": line, "to": place})
         return
@@ -315,4 +317,4 @@ def leave(name: str, peer: str, as_json: bool) -> None:
 
 def _load(name: str) -> LoadedRegion:
     """Return a region, even if it names a peer that is not pinned yet."""
-    return load_region(find_region_file(name, inventories_root()), with_peers=False)
+    return load_region(find_region_file(name, regions_root()), with_peers=False)

@@ -16,7 +16,7 @@ from chautari import __version__, process
 from chautari.cli.json_output import print_json
 from chautari.cli.output import discard_output, echo
 from chautari.errors import BadInput, ChautariError
-from chautari.files import expected_error
+from chautari.files import to_displayable_error
 
 BUG = 3
 INTERRUPTED = 130
@@ -101,7 +101,7 @@ def run(arguments: list[str] | None = None) -> int:
         discard_output(sys.stdout)
         return 1
     except Exception as error:
-        return _report_error(expected_error(error) or _log_bug(error), arguments)
+        return _report_error(to_displayable_error(error) or _log_bug(error), arguments)
     return result if isinstance(result, int) else 0
 
 

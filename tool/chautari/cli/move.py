@@ -8,7 +8,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
-from chautari.paths import inventories_root
+from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_region_file
 from chautari.services.registry import SERVICES
@@ -44,7 +44,7 @@ def command(name: str, service: str, to: str, release: str | None, as_json: bool
             f"{service} has no release line {release!r}",
             fix=f"choose one of: {', '.join(move.releases)}",
         )
-    loaded_region = load_region(find_region_file(name, inventories_root()))
+    loaded_region = load_region(find_region_file(name, regions_root()))
     found = move.steps(loaded_region.region, to, release, loaded_region.known_hosts_file)
     if as_json:
         objects = [step.as_object() for step in found]

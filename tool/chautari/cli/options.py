@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from chautari.files import refuse_special_file
-from chautari.paths import inventories_root
+from chautari.paths import regions_root
 from chautari.region.locate import region_names
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -28,7 +28,7 @@ class RegionName(click.ParamType[str]):
     ) -> list[CompletionItem]:
         """Offer the regions there are."""
         with suppress(OSError):
-            names = region_names(inventories_root())
+            names = region_names(regions_root())
             return [CompletionItem(name) for name in names if name.startswith(incomplete)]
         return []
 
@@ -46,7 +46,7 @@ node_option: Decorator = click.option(
 )
 
 
-class IdentityFile(click.Path):
+class SSHKeyFile(click.Path):
     """A file with an SSH key. Pipes and devices are refused: ssh and age would wait for them."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -58,7 +58,7 @@ class IdentityFile(click.Path):
 
 identity_option: Decorator = click.option(
     "--identity", "identities", multiple=True, metavar="FILE",
-    type=IdentityFile(exists=True, dir_okay=False, path_type=Path),
+    type=SSHKeyFile(exists=True, dir_okay=False, path_type=Path),
     help="Use this SSH private key to log in to nodes and decrypt secrets. You can repeat this "
     "option. Default: ~/.ssh/id_ed25519 and ~/.ssh/id_rsa.",
 )  # fmt: skip

@@ -12,7 +12,7 @@ from chautari.cli.output import echo
 from chautari.deploy.inventory_export import output_folders, write_static_inventory
 from chautari.deploy.request import Request
 from chautari.errors import BadInput
-from chautari.paths import inventories_root
+from chautari.paths import regions_root
 from chautari.region.load import load_regions
 from chautari.region.locate import find_region_file
 
@@ -50,7 +50,7 @@ def command(
     deploy render andes -o /tmp/andes
     ansible-playbook -i /tmp/andes playbooks/region.yml
     """
-    root = inventories_root()
+    root = regions_root()
     loaded_regions = load_regions([find_region_file(name, root) for name in names])
     written = 0
     for loaded_region, folder in zip(

@@ -9,7 +9,7 @@ from typing import Any
 from chautari.cli.output import echo
 from chautari.deploy.request import Listener, Request
 from chautari.files import create_writable_folders
-from chautari.paths import inventories_root, reports_dir
+from chautari.paths import regions_root, reports_dir
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari.report import jsonreport, messages, summary
@@ -29,7 +29,7 @@ def run_and_report(work: Work, verb: str, name: str, as_json: bool, **options: A
 
     `options` are further attributes of the request.
     """
-    loaded_region = load_region(find_region_file(name, inventories_root()))
+    loaded_region = load_region(find_region_file(name, regions_root()))
     create_writable_folders(_folders_to_write(loaded_region))
     request = Request(loaded_region, f"deploy {verb} {loaded_region.region.region}", **options)
     with Progress() as progress:

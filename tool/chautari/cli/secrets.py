@@ -13,13 +13,13 @@ from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
 from chautari.files import is_present
-from chautari.paths import inventories_root
+from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
 from chautari.report.text_format import count_with_noun
-from chautari.secrets import specs, store
+from chautari.secrets import required_secrets, store
 from chautari.secrets.ensure import (
     ensure_secrets,
     recipients_of,
@@ -40,7 +40,7 @@ def command() -> None:
 @json_option
 def list_(name: str, as_json: bool) -> None:
     """List the secrets that a region needs, and the purpose of each."""
-    known = specs.required_secrets(_load_region(name).region)
+    known = required_secrets.required_secrets(_load_region(name).region)
     if as_json:
         print_json({spec.name: spec.meaning for spec in known})
         return
@@ -60,18 +60,18 @@ def show(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     if secret not in opened:
         raise _absent_secret_error(loaded_region, opened, secret)
     value = opened[secret]
-    _refuse_malformed_secret(loaded_region, secret, value)
+    _refuse_crafted_secret(loaded_region, secret, value)
     # As bytes: for text, click removes colours, and the locale may lack letters.
     click.echo(value.encode(), nl=not value.endswith("\n"))
 
 
-def _refuse_malformed_secret(loaded_region: LoadedRegion, secret: str, value: str) -> None:
+def _refuse_crafted_secret(loaded_region: LoadedRegion, secret: str, value: str) -> None:
     """Refuse to print what only a crafted secrets.age contains: others can encrypt to our keys.
 
     Raises:
         BadInput: when the value would control a terminal, or a service would not accept it.
     """
-    for spec in specs.required_secrets(loaded_region.region):
+    for spec in required_secrets.required_secrets(loaded_region.region):
         if spec.name == secret:
             spec.check(value, loaded_region.region.region)
     if hidden := hidden_character(value):  # of a service that the region no longer has
@@ -84,7 +84,7 @@ def _refuse_malformed_secret(loaded_region: LoadedRegion, secret: str, value: st
 def _absent_secret_error(loaded_region: LoadedRegion, opened: SecretStore, secret: str) -> BadInput:
     """Return what a person can do who asks for a secret that the store does not hold."""
     region = loaded_region.region.region
-    known = {spec.name: spec for spec in specs.required_secrets(loaded_region.region)}
+    known = {spec.name: spec for spec in required_secrets.required_secrets(loaded_region.region)}
     if secret in known:
         set_it = known[secret].user_supplied
         return BadInput(
@@ -125,7 +125,7 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
     )  # fmt: skip
     count = count_with_noun(len(made.names), "new secret")
     echo(f"{file} now contains {count}.", err=True)
-    for spec in specs.required_secrets(region):
+    for spec in required_secrets.required_secrets(region):
         if spec.user_supplied and spec.name not in made:
             echo(
                 f"{spec.name} ({spec.meaning}) is still missing. Set it with: "
@@ -141,7 +141,7 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
 def set_(name: str, secret: str, identities: tuple[Path, ...]) -> None:
     """Set one secret. The command reads the secret from standard input or from a prompt."""
     loaded_region = _load_region(name)
-    known = {spec.name: spec for spec in specs.required_secrets(loaded_region.region)}
+    known = {spec.name: spec for spec in required_secrets.required_secrets(loaded_region.region)}
     if secret not in known:
         raise BadInput(
             f"the region does not need a secret called {secret!r}",
@@ -185,7 +185,7 @@ def _read_new_value(spec: SecretSpec, region: str) -> str:
 
 
 def _load_region(name: str) -> LoadedRegion:
-    return load_region(find_region_file(name, inventories_root()))
+    return load_region(find_region_file(name, regions_root()))
 
 
 def _open_secrets(

@@ -16,7 +16,7 @@ from chautari.deploy import status
 from chautari.deploy.outdated import ReleaseComparison
 from chautari.deploy.request import Request
 from chautari.node.events import RunFinished
-from chautari.paths import inventories_root
+from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari.region.locate import find_all_regions, find_region_file, name_problem
 from chautari.report import messages
@@ -34,10 +34,10 @@ def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> in
     Without a name, the command lists the regions.
     """
     if name is None:
-        found = [n for n in find_all_regions(inventories_root()) if name_problem(n) is None]
+        found = [n for n in find_all_regions(regions_root()) if name_problem(n) is None]
         print_json({"regions": found}) if as_json else echo("\n".join(found))
         return 0
-    loaded_region = load_region(find_region_file(name, inventories_root()))
+    loaded_region = load_region(find_region_file(name, regions_root()))
     request = Request(loaded_region, "deploy status", identities=identities)
     states, releases = status.region_status(request)
     if as_json:
@@ -45,7 +45,7 @@ def command(name: str | None, identities: tuple[Path, ...], as_json: bool) -> in
     else:
         for state in states:
             echo(f"{state['node']:<16} {to_one_line(_describe_node_status(state))}")
-        for line in _describe_release_comparison(releases):
+        for line in _describe_outdated_releases(releases):
             echo(line)
     return 0 if all(state["reachable"] for state in states) else 1
 
@@ -65,7 +65,7 @@ def _describe_node_status(state: status.NodeStatus) -> str:
     return messages.status_text(_result_name(finished), result)
 
 
-def _describe_release_comparison(releases: ReleaseComparison) -> Iterator[str]:
+def _describe_outdated_releases(releases: ReleaseComparison) -> Iterator[str]:
     """Yield a line for each release with a newer one, and one for all that are not known."""
     for item in releases["outdated"] or ():
         yield messages.status_text("release_outdated", item)

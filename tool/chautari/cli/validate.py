@@ -11,8 +11,8 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import RegionName, json_option
 from chautari.cli.output import echo
 from chautari.errors import ChautariError, FileProblem, InvalidRegion
-from chautari.files import expected_error
-from chautari.paths import inventories_root
+from chautari.files import to_displayable_error
+from chautari.paths import regions_root
 from chautari.region import load, locate
 
 
@@ -27,7 +27,7 @@ def command(regions: tuple[str, ...], as_json: bool) -> int:
 
     Without a name, the command checks all regions in inventories/.
     """
-    selected = regions or locate.find_all_regions(inventories_root())
+    selected = regions or locate.find_all_regions(regions_root())
     results = [_validate_region(name) for name in selected]
     if as_json:
         print_json({"ok": all(item["ok"] for item in results), "regions": results})
@@ -36,12 +36,12 @@ def command(regions: tuple[str, ...], as_json: bool) -> int:
 
 def _validate_region(name: str) -> dict[str, object]:
     try:
-        found = load.load_region(locate.find_region_file(name, inventories_root()))
+        found = load.load_region(locate.find_region_file(name, regions_root()))
     except InvalidRegion as error:
         echo(str(error), err=True)
         return _validation_result(name, False, error.problems)
     except (ChautariError, OSError) as error:
-        expected = expected_error(error)
+        expected = to_displayable_error(error)
         if expected is None:
             raise
         echo(str(expected), err=True)

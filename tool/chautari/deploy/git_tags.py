@@ -44,8 +44,8 @@ def fetch_tags(repository: str, prefixes: Iterable[str]) -> list[str]:
 
 def request_body(prefixes: Iterable[str]) -> bytes:
     """Return the request for the tags that begin with one of `prefixes`."""
-    lines = [_packet(f"ref-prefix refs/tags/{prefix}\n") for prefix in prefixes]
-    return b"".join([_packet("command=ls-refs\n"), b"0001", *lines, b"0000"])
+    lines = [_encode_pkt_line(f"ref-prefix refs/tags/{prefix}\n") for prefix in prefixes]
+    return b"".join([_encode_pkt_line("command=ls-refs\n"), b"0001", *lines, b"0000"])
 
 
 def parse_tags(body: bytes) -> Iterator[str]:
@@ -70,7 +70,7 @@ def parse_tags(body: bytes) -> Iterator[str]:
             raise NoTagList(TOO_LONG)
 
 
-def _packet(line: str) -> bytes:
+def _encode_pkt_line(line: str) -> bytes:
     return f"{len(line) + 4:04x}{line}".encode("ascii")
 
 
@@ -90,7 +90,7 @@ def _post(url: str, body: bytes) -> bytes:
         ) as answer:  # fmt: skip
             if answer.status_code != 200 or not _has_expected_content_type(answer.headers):
                 raise NoTagList(NOT_A_LIST)
-            return _read(answer)
+            return _read_limited_body(answer)
     except (OSError, ValueError):  # ValueError: what urllib3 says of a garbled answer
         raise NoTagList(NO_ANSWER) from None
 
@@ -101,7 +101,7 @@ def _has_expected_content_type(headers: Mapping[str, str]) -> bool:
     return (headers.get("Content-Type"), encoding) == (_ANSWER_TYPE, "identity")
 
 
-def _read(answer: requests.Response) -> bytes:
+def _read_limited_body(answer: requests.Response) -> bytes:
     parts, size = [], 0
     for part in answer.iter_content(_PART):
         parts.append(part)

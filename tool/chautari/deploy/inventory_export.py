@@ -9,7 +9,7 @@ from pathlib import Path
 from chautari.deploy.request import Request, open_and_complete_secrets
 from chautari.errors import BadInput
 from chautari.files import create_private_folder, write_atomically
-from chautari.paths import inventories_root
+from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion
 from chautari.region.locate import REGION_FILE
 from chautari.render import inventory, variables
@@ -48,7 +48,7 @@ def _refuse_folder_of_a_region(output: Path) -> None:
         BadInput: when `output` is the folder of all regions, or is or lies in a region's folder.
     """
     folder = output.resolve()
-    if folder == inventories_root().resolve() or any(
+    if folder == regions_root().resolve() or any(
         (parent / REGION_FILE).exists() for parent in (folder, *folder.parents)
     ):
         raise BadInput(

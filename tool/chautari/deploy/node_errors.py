@@ -6,9 +6,9 @@ import time
 import traceback
 from collections.abc import Callable
 
-from chautari.files import expected_error
+from chautari.files import to_displayable_error
 from chautari.report import messages
-from chautari.report.model import CheckResult, Failure, NodeReport, Refusal
+from chautari.report.model import CheckResult, NodeReport, Refusal, TaskFailure
 
 Work = Callable[[], list[CheckResult]]
 
@@ -25,7 +25,7 @@ def capture_node_errors(report_of: Callable[[], NodeReport], work: Work) -> list
     except BrokenPipeError:
         raise
     except Exception as error:
-        if expected := expected_error(error):
+        if expected := to_displayable_error(error):
             report, data = report_of(), {"message": expected.message, "fix": expected.fix}
             report.state = "failed"
             report.refusals.append(Refusal("error", data))
@@ -33,7 +33,7 @@ def capture_node_errors(report_of: Callable[[], NodeReport], work: Work) -> list
         report, trace = report_of(), "".join(traceback.format_exception(error)).splitlines()
         message = messages.failure_text("bug", {"error": f"{type(error).__name__}: {error}"})
         report.state, report.failed = "failed", report.failed + 1
-        report.failure = Failure("deploy", "Process this node", message, trace)
+        report.failure = TaskFailure("deploy", "Process this node", message, trace)
     finally:
         report_of().seconds = time.monotonic() - began
     return []

@@ -13,12 +13,12 @@ from chautari.report import causes, messages
 from chautari.report.model import (
     ENDINGS,
     CheckResult,
-    Failure,
     NodeReport,
     Notice,
     Reason,
     Refusal,
     RoleReport,
+    TaskFailure,
 )
 from chautari.ssh.message_validation import MalformedMessage, parse_event
 from chautari.ssh.runner_client import MAX_EVENTS, NODE_LIMITS
@@ -94,7 +94,7 @@ class NodeReportBuilder:
         """Report that the node sent more data than a run can have."""
         self._stop_with_refusal(Refusal("too_much_output"))
 
-    def take_login_request(self) -> bool:
+    def consume_login_request(self) -> bool:
         """Return whether the last event asks for a new login; once for each such event."""
         requested, self._login_requested = self._login_requested, False
         self._logins += requested
@@ -189,7 +189,7 @@ class NodeReportBuilder:
         for change in _limit_reasons(event["changes"]):
             self._add_notice("manual_change_kept", role=event["role"], change=change)
 
-    def _on_receipt_incomplete(self, event: events.ReceiptIncomplete) -> None:
+    def _on_receipt_incomplete(self, event: events.RoleReceiptIncomplete) -> None:
         [reason] = _limit_reasons([event["reason"]])
         self._add_notice("receipt_incomplete", role=event["role"], reason=reason)
 
@@ -232,19 +232,19 @@ class NodeReportBuilder:
         # Handlers still run after a failure and may fail because of it: the first one is the cause.
         if self.mode == "plan" or self.report.failure is not None:
             return
-        self.report.failure = Failure(
+        self.report.failure = TaskFailure(
             event["role"], event["task"], event["message"], event["journal"]
         )
 
     def _on_playbook_failed(self, event: events.PlaybookFailed) -> None:
         if self.report.failure is None:
             message = messages.failure_text("playbook_failed", {})
-            self.report.failure = Failure("playbook", "start", message, event["log"])
+            self.report.failure = TaskFailure("playbook", "start", message, event["log"])
 
     def _on_checks_errored(self, event: events.ChecksErrored) -> None:
         self.report.failed += 1
         message = messages.failure_text("checks_errored", {"code": event["code"]})
-        self.report.failure = Failure("checks", "run", message, event["log"])
+        self.report.failure = TaskFailure("checks", "run", message, event["log"])
 
     def _on_check(self, event: events.CheckFinished) -> None:
         if len(self.checks) < MAX_CHECKS:

@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 
 from chautari.deploy import outside_checks, remote_run
 from chautari.deploy.node_errors import capture_node_errors
-from chautari.deploy.request import DeployContext, Listener, run_metadata
+from chautari.deploy.request import DeployContext, Listener, run_initiator
 from chautari.deploy.survey import (
     NodeSurvey,
     add_up_to_date_roles,
@@ -29,8 +29,12 @@ from chautari.deploy.survey import (
 )
 from chautari.node.events import LockHolder
 from chautari.parallel import map_parallel
+from chautari.prepare.child_process import (
+    WHEELS_MB,
+    preflight_requirements,
+    run_preflight_and_prepare,
+)
 from chautari.prepare.protocol import Preparation
-from chautari.prepare.supervisor import WHEELS_MB, preflight_requirements, run_preflight_and_prepare
 from chautari.render import bundle
 from chautari.render.variables import NodeVariables
 from chautari.report.message_templates import Data
@@ -145,7 +149,7 @@ class NodeRun:
             self.state = SurveyedState(found)
 
     def end_refused_or_unreachable(self, holder: LockHolder | None = None) -> None:
-        """End the node's way here; its report says why."""
+        """End the run of a node that is refused, unreachable, or busy with the run of `holder`."""
         self.state = RefusedOrUnreachableState()
         event = {"event": self.report.state}
         self.tell(self.name, event if holder is None else {**event, "holder": holder})
@@ -153,7 +157,7 @@ class NodeRun:
     def follow_wait_or_refuse(self, holder: LockHolder) -> None:
         """Follow a run of ours; refuse or wait for another operator's."""
         self.state = RunActiveState(holder)
-        if remote_run.same_operator(holder, run_metadata("", self.region, self.name)):
+        if remote_run.same_operator(holder, run_initiator("", self.region, self.name)):
             return
         if self.context.request.wait:
             self.tell(self.name, {"event": "waiting", "holder": holder})
@@ -289,7 +293,7 @@ def converge_node(one: NodeRun) -> list[CheckResult]:
             case SurveyedState():
                 prepare_surveyed_nodes([one])
             case PreparedState(obsolete_roles):
-                _run_to_the_end(one, obsolete_roles)
+                _start_and_follow_run(one, obsolete_roles)
             case RunActiveState(holder):
                 _follow_or_wait(one, holder)
             case RefusedOrUnreachableState() | UpToDateState():
@@ -298,7 +302,7 @@ def converge_node(one: NodeRun) -> list[CheckResult]:
                 return list(checks)
 
 
-def _run_to_the_end(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
+def _start_and_follow_run(one: NodeRun, obsolete_roles: Sequence[str]) -> None:
     packed, arguments = _pack_bundle(one, obsolete_roles)
     checks, holder = remote_run.start_and_follow(
         one.target, packed, arguments, one.report, one.tell, one.context.request.detach
@@ -336,7 +340,7 @@ def _pack_bundle(one: NodeRun, obsolete_roles: Sequence[str]) -> tuple[bytes, Ar
     request = one.context.request
     inputs = one.context.role_inputs_of(one.node)
     packed = bundle.pack_bundle(one.node, inputs, list(obsolete_roles))
-    return packed, run_metadata(one.run, one.region, one.name) | {
+    return packed, run_initiator(one.run, one.region, one.name) | {
         "mode": one.mode,
         "full": request.full,
         "checks": request.checks,
@@ -359,11 +363,11 @@ def converge_and_check_nodes(runs: Sequence[NodeRun]) -> list[CheckResult]:
     )
     if not unchanged:
         inside = converge_in_parallel(runs)
-        return inside + run_requested_outside_checks(runs, _nodes_to_check(runs))
+        return inside + run_enabled_outside_checks(runs, _nodes_to_check(runs))
     reachable = _nodes_to_check(runs)
     both: tuple[Callable[[], list[CheckResult]], ...] = (
         lambda: converge_in_parallel(runs),
-        lambda: run_requested_outside_checks(runs, reachable),
+        lambda: run_enabled_outside_checks(runs, reachable),
     )
     return [result for results in map_parallel(lambda work: work(), both) for result in results]
 
@@ -384,7 +388,7 @@ def _nodes_to_check(runs: Sequence[NodeRun]) -> list[NodeVariables]:
     return [one.node for one in runs if one.report.state in ("converged", "verified")]
 
 
-def run_requested_outside_checks(
+def run_enabled_outside_checks(
     runs: Sequence[NodeRun], nodes: Sequence[NodeVariables]
 ) -> list[CheckResult]:
     """Run the outside checks of `nodes`, if the command includes checks."""

@@ -26,7 +26,7 @@ class OutdatedRelease(TypedDict):
     source: str
 
 
-class UnknownRelease(TypedDict):
+class UncheckedRelease(TypedDict):
     """A release whose list could not be read, with the code of the reason."""
 
     name: str
@@ -39,7 +39,7 @@ class ReleaseComparison(TypedDict):
     """What is newer than a region's releases; `outdated` is None where nothing may be asked."""
 
     outdated: list[OutdatedRelease] | None
-    releases_unknown: list[UnknownRelease]
+    releases_unknown: list[UncheckedRelease]
 
 
 class _Installed(NamedTuple):
@@ -61,7 +61,7 @@ def compare_with_upstream(loaded_region: LoadedRegion) -> ReleaseComparison:
     )
     cache.save()
     outdated: list[OutdatedRelease] = []
-    unknown: list[UnknownRelease] = []
+    unknown: list[UncheckedRelease] = []
     for item, answer in zip(installed, answers, strict=True):
         if answer.reason:
             unknown.append(

@@ -25,7 +25,7 @@ from chautari.deploy.request import (
     pin_new_host_keys_temporarily,
     resolve_context,
 )
-from chautari.prepare import supervisor
+from chautari.prepare import child_process
 from chautari.report.model import RegionReport
 from chautari.ssh.runner_client import new_run_id
 from chautari.ssh.target import ssh_targets
@@ -60,7 +60,7 @@ def prepare_nodes(request: Request, tell: Listener, say: Say) -> RegionReport:
     reached = ssh_targets(
         context.loaded_region, context.endpoints, request.node_names(), request.identities
     )
-    found = supervisor.run_preflight_and_prepare(
+    found = child_process.run_preflight_and_prepare(
         region, reached, tell, "adopt", resolver, request.parallel
     )
     report.nodes = list(found.values())

@@ -73,7 +73,7 @@ class ReleaseCache:
 
 
 def cache_file() -> Path:
-    """Return the file of the answers."""
+    """Return the file of upstream servers' answers about releases."""
     return state_dir() / "upstream-releases.json"
 
 

@@ -7,7 +7,7 @@ import time
 from chautari.deploy.node_events import Listener, NodeReportBuilder
 from chautari.node.events import LockHolder, RunActivityAnswer
 from chautari.preflight.facts import suggested_login_account
-from chautari.prepare.supervisor import unreachable_refusal
+from chautari.prepare.child_process import unreachable_refusal
 from chautari.report.message_templates import Data
 from chautari.report.model import CheckResult, NodeReport, Refusal
 from chautari.ssh.new_login import confirm_new_login
@@ -157,7 +157,7 @@ def _read_connection(
         for line in stream:
             if line.startswith("{") and not builder.ended:
                 builder.feed_line(line)
-                if builder.take_login_request():
+                if builder.consume_login_request():
                     builder.report_new_login_error(confirm_new_login(target))
     except BaseException:
         stream.stop()

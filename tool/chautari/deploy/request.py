@@ -15,7 +15,7 @@ from chautari.errors import BadInput
 from chautari.files import temporary_root, write_atomically
 from chautari.node.receipts import RoleInputs
 from chautari.parallel import PARALLEL
-from chautari.prepare.supervisor import environment_digest
+from chautari.prepare.child_process import environment_digest
 from chautari.region.load import LoadedRegion
 from chautari.render import role_inputs, variables
 from chautari.render.endpoints import Endpoints
@@ -24,7 +24,7 @@ from chautari.render.role_inputs import RECEIPT_KEY
 from chautari.render.variables import NodeContext, NodeVariables
 from chautari.secrets.ensure import ensure_secrets
 from chautari.secrets.store import SecretStore, default_private_keys
-from chautari.ssh.host_keys import check_known_hosts_match_region, read_known_hosts
+from chautari.ssh.known_hosts import check_known_hosts_match_region, read_known_hosts
 
 Listener = Callable[[str, Mapping[str, Any]], None]
 
@@ -160,7 +160,7 @@ def open_and_complete_secrets(
     )
 
 
-def run_metadata(run: str, region: str, node: str) -> dict[str, Any]:
+def run_initiator(run: str, region: str, node: str) -> dict[str, Any]:
     """Return who starts a run and from where; the node shows it to the next operator."""
     return {
         "run": run,

@@ -17,9 +17,9 @@ from chautari.node.events import LockHolder, Reason, SurveyAnswer, UpToDateRole
 from chautari.node.receipts import RoleInputs
 from chautari.preflight import facts, rules
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare.supervisor import environment_digest, unreachable_refusal
+from chautari.prepare.child_process import environment_digest, unreachable_refusal
 from chautari.report.model import NodeReport, Notice, RoleReport
-from chautari.ssh.host_keys import read_known_hosts
+from chautari.ssh.known_hosts import read_known_hosts
 from chautari.ssh.runner_client import SSH_FAILED, Reply, call_runner
 from chautari.ssh.target import SSHTarget
 

@@ -61,13 +61,13 @@ Time = Annotated[str, Field(pattern=_TIME), AfterValidator(_check_time)]
 Ed25519Key = Annotated[str, Field(max_length=200), AfterValidator(_check_ed25519_key)]
 
 
-class PeerModel(BaseModel):
-    """One object of a descriptor: strict types, frozen, and closed to unknown fields."""
+class StrictDescriptorModel(BaseModel):
+    """Base of each object of a descriptor: strict types, frozen, closed to unknown fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
-class DescribedService(PeerModel):
+class DescribedService(StrictDescriptorModel):
     """One service of a region, as other regions see it."""
 
     service: Annotated[str, AfterValidator(check_name)] = Field(
@@ -91,7 +91,7 @@ class DescribedService(PeerModel):
     )
 
 
-class Descriptor(PeerModel):
+class Descriptor(StrictDescriptorModel):
     """What a region publishes about itself."""
 
     format: Literal[1] = Field(description="Version of this format.", examples=[1])
@@ -138,12 +138,12 @@ class Descriptor(PeerModel):
     @model_validator(mode="after")
     def _services_are_below_the_domain(self) -> Descriptor:
         for entry in self.services:
-            if not is_within(urlsplit(entry.address).hostname or "", self.domain):
+            if not is_within_domain(urlsplit(entry.address).hostname or "", self.domain):
                 raise ValueError(f"the address of {entry.service} is not below {self.domain}")
         return self
 
 
-def is_within(host: str, domain: str) -> bool:
+def is_within_domain(host: str, domain: str) -> bool:
     """Return whether `host` is `domain` or a name below it."""
     return host == domain or host.endswith(f".{domain}")
 

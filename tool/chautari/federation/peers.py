@@ -16,9 +16,9 @@ from chautari.federation.descriptor import (
     Descriptor,
     Ed25519Key,
     PeerDomain,
-    PeerModel,
+    StrictDescriptorModel,
     Time,
-    is_within,
+    is_within_domain,
     problem_text,
 )
 from chautari.files import unusable_file_error, write_atomically
@@ -29,7 +29,7 @@ FOLDER = "peers"
 MAX_AGREEMENT = 4000  # characters
 
 
-class PinnedPeer(PeerModel):
+class PinnedPeer(StrictDescriptorModel):
     """A region that this region trusts, as it was when an operator confirmed its key."""
 
     format: Literal[1] = Field(default=FORMAT, description="Version of this format.", examples=[1])
@@ -92,7 +92,7 @@ def read_peer(folder: Path, name: str) -> PinnedPeer:
         document.problems.append(
             _peer_problem(document, ("domain",), f"the descriptor is of {peer.descriptor.domain}")
         )
-    if not is_within(urlsplit(peer.url).hostname or "", peer.domain):
+    if not is_within_domain(urlsplit(peer.url).hostname or "", peer.domain):
         document.problems.append(
             _peer_problem(document, ("url",), f"the address is not below {peer.domain}")
         )

@@ -11,7 +11,7 @@ from chautari.federation.fetch import fetch_descriptor, parse_address
 from chautari.federation.lookalikes import find_lookalike
 from chautari.federation.peers import PinnedPeer
 from chautari.federation.refusal import PeerRefused
-from chautari.federation.signature import verify_signature
+from chautari.federation.signature_verification import verify_signature
 from chautari.federation.transfer import DescriptorAddress, SignedDescriptor
 from chautari.federation.untrusted_json import AnswerRefused, read_untrusted_json
 from chautari.federation.validity import check_times, seconds_of
@@ -32,7 +32,7 @@ class PeerState(NamedTuple):
     accepted: Descriptor | None = None
 
 
-def check_signed(
+def verify_signed_descriptor(
     signed: SignedDescriptor, address: DescriptorAddress, now: float, pinned: str | None = None
 ) -> Descriptor:
     """Return the descriptor in `signed`, once its signature, its content and its times are right.
@@ -47,7 +47,7 @@ def check_signed(
         found = descriptors.to_descriptor(read_untrusted_json(signed.content))
         if found.key != signer:
             raise PeerRefused("names_other_key")
-        if not descriptors.is_within(address.host, found.domain):
+        if not descriptors.is_within_domain(address.host, found.domain):
             raise PeerRefused("other_domain", host=address.host, domain=found.domain)
         check_times(found.serial, found.issued, found.expires, now)
     except AnswerRefused as refused:
@@ -107,7 +107,7 @@ def refreshed_state(
     address = parse_address(peer.url)
     try:
         signed = fetch_descriptor(address, endpoints)
-        found = check_signed(signed, address, now, peer.key)
+        found = verify_signed_descriptor(signed, address, now, peer.key)
         is_newer = check_newer(found, peer)
     except PeerRefused as refusal:
         state = pinned_state(peer, own_domain, now)

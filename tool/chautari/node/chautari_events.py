@@ -100,7 +100,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """End the previous play; a play holds one role and its handlers."""
         try:
-            self._record_play_completion()
+            self._end_role()
         finally:
             self.broken = False
             self.playing = next(iter(role.get_name() for role in play.roles), "")
@@ -124,8 +124,8 @@ class CallbackModule(CallbackBase):
             self._record_effects(result)
         if not changed:
             self.handlers.discard_tentative()
-        texts = self._record_debug_messages(result)
-        self._count_task(result, "changed" if changed else "ok")
+        texts = self._record_messages_for_receipt(result)
+        self._record_task(result, "changed" if changed else "ok")
         for text in texts:
             self._report_message(result.task, text)
 
@@ -149,7 +149,7 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_skipped(self, result: Any) -> None:
         """Record a task that did not apply."""
         self.handlers.discard_tentative()
-        self._count_task(result, "skipped")
+        self._record_task(result, "skipped")
 
     @_mark_play_broken_on_error
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
@@ -160,8 +160,8 @@ class CallbackModule(CallbackBase):
         else:
             self.broken = True
         # What failed half-way may have changed something.
-        self.handlers.record(self._handlers_notified_by(result.task))
-        self._count_task(result, "rescued" if rescued else "failed")
+        self.handlers.record(self._handlers_to_notify(result.task))
+        self._record_task(result, "rescued" if rescued else "failed")
         if not rescued:
             message = self._mask_and_shorten(_error_message(result.result))
             self.write_event({
@@ -177,7 +177,7 @@ class CallbackModule(CallbackBase):
     @_mark_play_broken_on_error
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """End the last role."""
-        self._record_play_completion()
+        self._end_role()
         self._enter_role("")
 
     def _read_journal(self, result: Any, message: str) -> list[str]:
@@ -191,15 +191,15 @@ class CallbackModule(CallbackBase):
         shown: str = journal.mask_secrets(whole, self.secrets)
         return shown if len(shown) <= MESSAGE_LENGTH else shown[:MESSAGE_LENGTH] + " …"
 
-    def _record_play_completion(self) -> None:
+    def _end_role(self) -> None:
         if self.playing and not self.broken:
             self.record_for_receipt(self.playing, completed=True)
         self.playing = ""
-        self.handlers.end_role()
+        self.handlers.keep_only_notified()
 
     def _begin_task(self, task: Any) -> None:
         self.task_began = time.time()
-        self.handlers.record_tentative(self._handlers_notified_by(task))
+        self.handlers.record_tentative(self._handlers_to_notify(task))
         self._enter_role(self._role_of_task(task))
         if LOGIN_TAG in task.tags:
             self.write_event({"event": "login_requested", "role": self.role})
@@ -209,7 +209,7 @@ class CallbackModule(CallbackBase):
         chain = task.get_dep_chain() or ()
         return str(chain[0].get_name()) if chain else "setup"
 
-    def _handlers_notified_by(self, task: Any) -> list[str]:
+    def _handlers_to_notify(self, task: Any) -> list[str]:
         """Return the handlers that a task notifies when it changes something.
 
         A name that is a template of a loop's item is known only from the item's result.
@@ -219,7 +219,7 @@ class CallbackModule(CallbackBase):
         names = [task.notify] if isinstance(task.notify, str) else task.notify or []
         return [str(name) for name in names if "{{" not in name]
 
-    def _record_debug_messages(self, result: Any) -> list[str]:
+    def _record_messages_for_receipt(self, result: Any) -> list[str]:
         """Record the messages of a tagged `debug` task; return those that are for people."""
         task, known = result.task, {REPORT_TAG, FAILURE_TAG, DOWNLOAD_TAG}
         if not task.action.endswith("debug") or not known & set(task.tags):
@@ -251,7 +251,7 @@ class CallbackModule(CallbackBase):
         arguments = fields.get("args") or {}
         changed = bool(result.result.get("changed"))
         if changed:
-            self.handlers.record(self._handlers_notified_by(task))
+            self.handlers.record(self._handlers_to_notify(task))
         module = str(task.action)
         items, untracked = resources_of_task(module, arguments, result.result, reads)
         for item in items:
@@ -278,7 +278,7 @@ class CallbackModule(CallbackBase):
         if role:
             self.write_event({"event": "role_started", "role": role})
 
-    def _count_task(self, result: Any, status: str) -> None:
+    def _record_task(self, result: Any, status: str) -> None:
         self.counts[status] += 1
         self.write_event({
             "event": "task", "role": self.role, "task": result.task.name, "status": status,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chautari.node import future_mtimes, receipts, resources
-from chautari.node.differences import diff_resource, unreadable_path_reason
+from chautari.node.changes_since_receipt import diff_resource, unreadable_path_reason
 from chautari.node.events import Reason, RunEvent, make_reason
 from chautari.node.receipt_writer import RoleRecord, delete_unreferenced_texts, write_receipts
 from chautari.node.receipts import Receipt, RoleInputs
@@ -75,7 +75,7 @@ def converge(context: RunContext, full: bool) -> int:
             break
         before = {name: receipts.load_receipt(context.state, name) for name in names}
         receipts.delete_receipts(context.state, names)
-        receipts.mark_installed(context.state, names)
+        receipts.record_begun_roles(context.state, names)
         code = run_selected_roles(context, selected)
         ran.update(names)
         if code:
@@ -97,17 +97,17 @@ def is_up_to_date(context: RunContext, full: bool) -> bool:
     return not receipts.roles_to_run(context.state, context.roles, full=full)
 
 
-def check_in_use(context: RunContext) -> int:
+def check_services_idle(context: RunContext) -> int:
     """Run `tasks/in_use.yml` of each role that has it; return Ansible's exit code.
 
     It fails while people use the service, and runs only where a deploy would change something.
     """
     names = [inputs["role"] for inputs in context.roles] + _read_obsolete_roles(context)
     title = "Check whether people are using the service"
-    return run_tasks_of_roles(context, names, IN_USE_TASKS, title, facts=False)
+    return run_extra_task_file(context, names, IN_USE_TASKS, title, facts=False)
 
 
-def run_tasks_of_roles(
+def run_extra_task_file(
     context: RunContext, names: list[str], tasks: str, title: str, facts: bool = True
 ) -> int:
     """Run the task file of each role that has it, and not the role; return Ansible's exit code."""
@@ -311,7 +311,7 @@ def read_role_records(file: Path) -> dict[str, RoleRecord]:
         record = records.setdefault(note["role"], RoleRecord())
         if "item" in note:
             key = resources.resource_key(note["item"])
-            record.items[key] = resources.merge_resources(record.items.get(key), note["item"])
+            record.items[key] = resources.merge_descriptions(record.items.get(key), note["item"])
         elif "untracked" in note:
             record.untracked.append(note["untracked"])
         elif "notice" in note:

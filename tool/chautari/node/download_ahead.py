@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chautari.node import receipts
-from chautari.node.converge import RunContext, run_selected_roles, run_tasks_of_roles
+from chautari.node.converge import RunContext, run_extra_task_file, run_selected_roles
 from chautari.node.download_estimate import apt_archives_to_fetch, recorded_packages_and_urls
 
 DOWNLOAD_TASKS = "download.yml"
@@ -49,7 +49,7 @@ def download_all(
     selected = [inputs for inputs in context.roles if inputs["role"] in reasons]
     names = [inputs["role"] for inputs in selected]
     before, remaining, partial = bytes_in(ARCHIVES, PACKAGES), list[str](), False
-    if code := run_tasks_of_roles(context, names, DOWNLOAD_TASKS, "Download archives"):
+    if code := run_extra_task_file(context, names, DOWNLOAD_TASKS, "Download archives"):
         context.emit({"event": "playbook_failed", "code": code, "log": last_lines()})
         return False
     if selected:

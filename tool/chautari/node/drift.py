@@ -18,7 +18,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from chautari.node import lock, reason_texts, receipt_writer, receipts
-from chautari.node.differences import State
+from chautari.node.changes_since_receipt import State
 from chautari.node.events import DriftAnswer, LockHolder, Reason, ResourceDrift
 from chautari.node.safe_text import escape_controls
 

@@ -162,7 +162,7 @@ class ManualChangeKept(Event):
     changes: list[Reason]
 
 
-class ReceiptIncomplete(Event):
+class RoleReceiptIncomplete(Event):
     """The receipt of a role that ended well is incomplete: the role runs again next time."""
 
     event: Literal["receipt_incomplete"]
@@ -367,7 +367,7 @@ class MalformedLine(Event):
 RunEvent = Union[  # noqa: UP007
     RunStarted, RolesSelected, RoleUpToDate, RoleStarted, TaskFinished, RoleFinished,
     PlannedFileDiff, RoleMessage, SSHLoginRequested, RoleNotRemovable, ManualChangeKept,
-    ReceiptIncomplete, MitogenFallback, AptLocked, DpkgInterrupted, DpkgRepaired,
+    RoleReceiptIncomplete, MitogenFallback, AptLocked, DpkgInterrupted, DpkgRepaired,
     DownloadEstimate, DownloadProgress, DownloadAheadFinished, FollowupRoles, DryRunIncomplete,
     TaskFailed, PlaybookFailed,
     ChecksErrored, CheckFinished, NodeBusy, RunDetached, RunRefused, RunLost, RunTerminated,

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable
 
 from chautari.node import resource_states
-from chautari.node.differences import Item
+from chautari.node.changes_since_receipt import Item
 
 
 def reset_future_mtimes(items: Iterable[Item]) -> None:

@@ -80,7 +80,7 @@ def _chosen_to_roles_selected(old: Json) -> Json:
     return {**old, "event": "roles_selected", "roles": _convert_reasons(old["roles"])}
 
 
-def _may_follow_to_followup_roles(old: Json) -> Json:
+def _convert_may_follow_event(old: Json) -> Json:
     return {**old, "event": "followup_roles", "roles": _convert_reasons(old["roles"])}
 
 
@@ -117,7 +117,7 @@ def _convert_busy_event(old: Json) -> Json:
 _CONVERTERS = {
     "run_started": upgrade_request,
     "chosen": _chosen_to_roles_selected,
-    "may_follow": _may_follow_to_followup_roles,
+    "may_follow": _convert_may_follow_event,
     "kept": _kept_to_role_up_to_date,
     "notice": _notice_to_role_message,
     "accepted": _accepted_to_manual_change_kept,

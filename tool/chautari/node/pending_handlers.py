@@ -47,7 +47,7 @@ class PendingHandlers:
         """Forget the handlers of the current task, which changed nothing."""
         self.tentative = []
 
-    def end_role(self) -> None:
+    def keep_only_notified(self) -> None:
         """End a role: keep in its file only the handlers that a task notified."""
         remaining = [name for name in self.recorded if name in self.notified + self.tentative]
         if remaining != self.recorded:

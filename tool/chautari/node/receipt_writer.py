@@ -12,8 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypedDict
 
-from chautari.node import receipts, resource_mismatch, resource_states, resources
-from chautari.node.differences import Item, State, unreadable_path_reason
+from chautari.node import desired_state_mismatch, receipts, resource_states, resources
+from chautari.node.changes_since_receipt import Item, State, unreadable_path_reason
 from chautari.node.events import Reason, make_reason
 from chautari.node.receipts import Receipt, RoleInputs
 
@@ -144,7 +144,7 @@ def _incomplete_reason(
             return make_reason("not_desired", name=item["name"])
         if "sha1" in item and resource_states.file_digest(item["name"], "sha1") != item["sha1"]:
             return make_reason("changed_meanwhile", path=item["name"])
-        if why := resource_mismatch.desired_state_mismatch(item, state):
+        if why := desired_state_mismatch.desired_state_mismatch(item, state):
             return why
     return None
 

@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from chautari.node import resource_states
-from chautari.node.differences import Item, State, diff_machine_facts, diff_resource, make_reason
+from chautari.node.changes_since_receipt import (
+    Item,
+    State,
+    diff_machine_facts,
+    diff_resource,
+    make_reason,
+)
 
 if TYPE_CHECKING:
     from chautari.node.events import Reason, UpToDateRole
@@ -225,7 +231,7 @@ def _folders_recording_installed_roles(state: Path) -> tuple[Path, Path]:
     return state / "installed", state / "carried"
 
 
-def mark_installed(state: Path, roles: Iterable[str]) -> None:
+def record_begun_roles(state: Path, roles: Iterable[str]) -> None:
     """Record that roles begin to run: an interrupted one has no receipt, and is installed."""
     folder, _ = _folders_recording_installed_roles(state)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -19,7 +19,7 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
-from chautari.node.differences import FUTURE, NO_MARKER, Item, State
+from chautari.node.changes_since_receipt import FUTURE, NO_MARKER, Item, State
 
 Query = tuple[int, int]  # a process, and the pipe that its output comes through
 
@@ -329,7 +329,7 @@ def _state_of_reload_marker(item: Item, queries: _PendingQueries) -> State:
 
 def mtimes_under_pattern(pattern: str) -> list[tuple[str, int]]:
     """Return each path under a pattern with its modification time in nanoseconds."""
-    return [(path, _mtime(path)) for top in glob(pattern) for path in _walk_tree(top)]
+    return [(path, _mtime(path)) for top in glob(pattern) for path in _paths_of_tree(top)]
 
 
 def is_future_time(moment: int) -> bool:
@@ -351,7 +351,7 @@ def _mtime(path: str) -> int:
         return found.st_mtime_ns
 
 
-def _walk_tree(top: str) -> Iterable[str]:
+def _paths_of_tree(top: str) -> Iterable[str]:
     yield top
     if os.path.isdir(top) and not os.path.islink(top):
         for folder, folders, files in os.walk(top):

@@ -222,7 +222,7 @@ def converge_node(place: Path, memory: Path, request: Request) -> bool:
         context.emit({"event": "apt_locked", "holder": holder})
     full = bool(request.get("full"))
     idle = converge.is_up_to_date(context, full)
-    code = 0 if idle or request.get("interrupt_meetings") else converge.check_in_use(context)
+    code = 0 if idle or request.get("interrupt_meetings") else converge.check_services_idle(context)
     if not code and not idle:
         dpkg_repair.repair_dpkg(lambda argv: _run_logged(argv, place, memory, {}), context.emit)
     code = code or converge.remove_roles(context, purge=bool(request.get("purge")))

@@ -164,5 +164,5 @@ def _clock_skew(now: str, middle: float) -> float:
 
 
 def _parse_number(text: str, otherwise: int = 0) -> int:
-    """Return the number a machine wrote; one that writes no number has none."""
+    """Return the number in `text`, or `otherwise` if it is no number."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else otherwise

@@ -106,7 +106,7 @@ def parse_listener(line: str) -> Listener | None:
 TakesOver = Mapping[str, Sequence[str]]
 
 
-def find_affected_listeners(
+def find_endangered_listeners(
     listeners: Sequence[Listener],
     takes_over: TakesOver,
     ours: Collection[str],

@@ -19,7 +19,7 @@ _PART = 32_768
 
 
 class LimitedOutput:
-    """The lines of one output of a command; its other attributes are those of paramiko's file."""
+    """The lines of one output of a command, up to a limit; otherwise it is paramiko's file."""
 
     def __init__(self, file: Any, receive: Callable[[int], bytes]) -> None:
         """Read with `receive` in place of `file`, which would decode and buffer without limits."""

@@ -40,7 +40,7 @@ class NodeOrder(TypedDict):
 
 
 class Orders(TypedDict):
-    """What the child does."""
+    """What the child process of the preparation is to do, sent by the control side."""
 
     nodes: list[NodeOrder]
     requirements: str

@@ -34,12 +34,12 @@ from chautari.preflight import (
 )
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare import environment_script
-from chautari.prepare.key_exchange import HybridTransport
 from chautari.prepare.limited_output import limit_client_output
+from chautari.prepare.post_quantum_kex import HybridTransport
 from chautari.prepare.protocol import NodeOrder, Orders, ResultLine, to_coded_message
 from chautari.report.model import Notice, Refusal
 from chautari.services.registry import INSTALLED
-from chautari.ssh.host_keys import find_known_hosts_lines, read_known_hosts
+from chautari.ssh.known_hosts import find_known_hosts_lines, read_known_hosts
 
 CONNECT_SECONDS = 20
 FACTS_SECONDS = 60
@@ -197,7 +197,7 @@ def _report_preflight_result(
     checking = orders["preparation"] == "check"
     refusals = _preflight_refusals(host, node, found, checking)
     if not refusals and orders["preparation"] == "adopt":
-        refusals = _copy_adopted(host, node, found)
+        refusals = _back_up_adopted(host, node, found)
     result: ResultLine = {"event": "preparing", "node": host.name, "os": found.os}
     if refusals:
         write_result(
@@ -219,7 +219,9 @@ def _preflight_refusals(
     required = NodeRequirements(**node["required"])
     refusals = rules.preflight_refusals(found, required)
     refusals += listeners.occupied_port_refusals(found.listeners, node["takes_over"], found.ours)
-    refusals += existing_state.existing_state_refusals(_existing(node, found), node["adopt"])
+    refusals += existing_state.existing_state_refusals(
+        _find_existing_state(node, found), node["adopt"]
+    )
     refusals += operator_lockout.locked_out_operator_refusals(found.access)
     # With `checking`, the outside checks verify the names.
     names = tuple(filter(None, (*required.names, required.domain)))
@@ -233,20 +235,20 @@ def _preflight_refusals(
     return refusals
 
 
-def _existing(node: NodeOrder, found: facts.Facts) -> existing_state.Existing:
+def _find_existing_state(node: NodeOrder, found: facts.Facts) -> existing_state.Existing:
     """Return what the roles of the machine would replace, disable or cut off."""
     firewall = listeners.PlannedFirewall(node["open_ports"], node["port"])
     return [
         *found.existing,
-        *listeners.find_affected_listeners(
+        *listeners.find_endangered_listeners(
             found.listeners, node["takes_over"], found.ours, firewall
         ),
     ]
 
 
-def _copy_adopted(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
+def _back_up_adopted(host: Host, node: NodeOrder, found: facts.Facts) -> list[Refusal]:
     """Copy what the region adopts; return why that was impossible."""
-    existing = _existing(node, found)
+    existing = _find_existing_state(node, found)
     if not existing:
         return []
     script = existing_state.script_to_copy_adopted(existing)

@@ -142,7 +142,7 @@ def _type_hint(document: Document, item: ErrorDetails) -> str:
     """Return how to write a value of the right type: only advice that `validate` accepts."""
     value, location = item.get("input"), item["loc"]
     written = document.plain.get(location)
-    for other in _values_of_other_types(value, written):
+    for other in _likely_intended_values(value, written):
         if not _accepts_value(location, other):
             continue
         text = as_flow_yaml(other)
@@ -154,7 +154,7 @@ def _type_hint(document: Document, item: ErrorDetails) -> str:
     return _example_hint(location) + (", or delete this key" if _may_be_absent(item) else "")
 
 
-def _values_of_other_types(value: Any, written: str | None) -> Iterator[Any]:
+def _likely_intended_values(value: Any, written: str | None) -> Iterator[Any]:
     """Yield what a person may have meant by a value of the wrong type."""
     if isinstance(value, bool | int | float):
         yield written or as_flow_yaml(value)

@@ -96,7 +96,7 @@ _Name = Annotated[str, AfterValidator(_check_pin_name)]
 _Pins = dict[_Name, dict[ImageVersion, _Pin]]
 
 
-def _pin_problem(document: yaml_reader.Document, item: ErrorDetails) -> FileProblem:
+def _problem_from_pin_error(document: yaml_reader.Document, item: ErrorDetails) -> FileProblem:
     path = error_messages.error_path(item)
     if item["type"] == "value_error":
         message = str(item["ctx"]["error"])
@@ -107,7 +107,7 @@ def _pin_problem(document: yaml_reader.Document, item: ErrorDetails) -> FileProb
     return document.problem_at(path, message)
 
 
-def _mixed_pin_problems(
+def _swapped_pin_problems(
     document: yaml_reader.Document, pinned: dict[str, dict[str, _Pin]]
 ) -> Iterator[FileProblem]:
     """Yield a problem for each archive that is pinned as an image, and the reverse."""
@@ -253,9 +253,9 @@ def _read_lock_file(folder: Path) -> tuple[dict[str, dict[str, Artifact]], list[
     try:
         pinned = TypeAdapter(_Pins).validate_python(document.data)
     except ValidationError as error:
-        wrong = [_pin_problem(document, item) for item in error.errors()]
+        wrong = [_problem_from_pin_error(document, item) for item in error.errors()]
         return {}, document.problems + wrong
-    if mixed := list(_mixed_pin_problems(document, pinned)):
+    if mixed := list(_swapped_pin_problems(document, pinned)):
         return {}, document.problems + mixed
     pins = {
         app: {

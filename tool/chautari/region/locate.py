@@ -49,7 +49,7 @@ def find_region_file(name: str, root: Path) -> Path:
     there = region_names(root)
     from chautari.region.error_messages import nearest_word  # only a mistake needs it
 
-    similar = _valid_name(name)
+    similar = _nearest_valid_name(name)
     close = similar if similar in there else nearest_word(name, there)
     if close:
         hint = f"did you mean {close}?"
@@ -108,12 +108,12 @@ def _refuse_invalid_folder_name(name: str, root: Path) -> None:
 
     `name` is the name of this folder, or the valid name that is nearest to it.
     """
-    wanted = _valid_name(name)
+    wanted = _nearest_valid_name(name)
     for folder in sorted(_entries(root), key=lambda entry: entry.name != name):
         problem = name_problem(folder.name)
         if not (problem and _may_hold_region(folder)):
             continue
-        valid = _valid_name(folder.name)
+        valid = _nearest_valid_name(folder.name)
         if folder.name == name or (valid == wanted and not (root / wanted).exists()):
             numbered = (f"{valid[:28] or 'region'}-{number}" for number in count(2))
             new = next(n for n in chain([valid], numbered) if n and not (root / n).exists())
@@ -127,7 +127,7 @@ def _refuse_invalid_folder_name(name: str, root: Path) -> None:
             )
 
 
-def _valid_name(text: str) -> str:
+def _nearest_valid_name(text: str) -> str:
     """Return the valid name that is nearest to `text`; nothing if it has no Latin letters."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).lstrip("-0123456789")[:31].strip("-")

@@ -11,12 +11,12 @@ from chautari.services.artifacts import Pins
 if TYPE_CHECKING:
     from chautari.region.model import Region
 
-__all__ = ["Finding", "Pins", "Rule", "field_path", "service_path"]
+__all__ = ["Finding", "Pins", "Rule", "field_path", "placement_path"]
 Finding = tuple[Path_, str]
 Rule = Callable[["Region", Pins], Iterator[Finding]]
 
 
-def service_path(region: Region, service: str, node: str = "") -> Path_:
+def placement_path(region: Region, service: str, node: str = "") -> Path_:
     """Return where `service` is placed on `node`, or on the first node that runs it."""
     node = node or region.first_node_running(service)
     return ("nodes", node, "services", region.nodes[node].services.index(service))
@@ -26,4 +26,4 @@ def field_path(region: Region, service: str, field: str) -> Path_:
     """Return where `field` of `service` is set, or where the service is placed without settings."""
     if region.services.has_settings_for(service):
         return ("services", service, field)
-    return service_path(region, service)
+    return placement_path(region, service)

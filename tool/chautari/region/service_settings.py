@@ -13,7 +13,7 @@ from chautari.services.registry import SERVICES
 Settings = TypeVar("Settings", bound=StrictModel)
 
 
-class ServiceSettings(StrictModel):
+class SettingsByService(StrictModel):
     """Settings of the region's services; a node's `services` list decides where each one runs."""
 
     def has_settings_for(self, service: str) -> bool:
@@ -55,12 +55,12 @@ def _field_per_service() -> Mapping[str, Any]:
 
 
 if TYPE_CHECKING:
-    Services = ServiceSettings
+    Services = SettingsByService
 else:
     Services = create_model(
         "Services",
-        __base__=ServiceSettings,
-        __doc__=ServiceSettings.__doc__,
+        __base__=SettingsByService,
+        __doc__=SettingsByService.__doc__,
         __module__=__name__,
         **_field_per_service(),
     )

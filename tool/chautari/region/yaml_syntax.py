@@ -124,13 +124,13 @@ def _find_open_quote(text: str, error: Any) -> SyntaxMistake | None:
     """Return the quote that was never closed, or was closed by the next quote of another line."""
     if error.context and "quoted scalar" in error.context and "end of stream" in error.problem:
         start = error.context_mark
-        return _open_quote(start, "ends nowhere")
+        return _unclosed_quote_mistake(start, "ends nowhere")
     try:
         for token in yaml.scan(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             begin, end = token.start_mark, token.end_mark
             is_quoted = isinstance(token, yaml.ScalarToken) and token.style in ("'", '"')
             if is_quoted and begin.line < end.line == error.problem_mark.line:
-                return _open_quote(begin, f"ends only in line {end.line + 1}")
+                return _unclosed_quote_mistake(begin, f"ends only in line {end.line + 1}")
             if begin.line > error.problem_mark.line:
                 break
     except yaml.YAMLError:
@@ -138,7 +138,7 @@ def _find_open_quote(text: str, error: Any) -> SyntaxMistake | None:
     return None
 
 
-def _open_quote(start: Any, where: str) -> SyntaxMistake:
+def _unclosed_quote_mistake(start: Any, where: str) -> SyntaxMistake:
     message = f"the quote that begins here {where}; write the closing quote at the end of the value"
     return SyntaxMistake(start.line + 1, start.column + 1, message)
 

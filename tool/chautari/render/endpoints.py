@@ -13,7 +13,7 @@ from typing import NamedTuple
 from chautari.services.artifacts import Artifact, PackageRepository
 
 
-class ReplacedArtifact(NamedTuple):
+class ArtifactReplacement(NamedTuple):
     """Which upstream artifact a double replaces, at which version, and why."""
 
     name: str
@@ -49,7 +49,7 @@ class Endpoints:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     repositories: dict[str, PackageRepository] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
-    doubles: tuple[ReplacedArtifact, ...] = ()
+    doubles: tuple[ArtifactReplacement, ...] = ()
     mail_api: str | None = None
     peer_networks: tuple[str, ...] = ()
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field
 
 from chautari.files import read_toolkit_yaml
-from chautari.node.differences import Item
+from chautari.node.changes_since_receipt import Item
 from chautari.node.receipts import RoleInputs
 from chautari.paths import content_root
 from chautari.render.variables import NodeVariables

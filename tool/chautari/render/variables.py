@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from chautari.region.model import Region
-from chautari.render.base_roles import VARIABLES
 from chautari.render.context import NodeContext, Variables
 from chautari.render.placement import roles_of_node
-from chautari.secrets import specs
+from chautari.render.shared_role_variables import VARIABLES
+from chautari.secrets import required_secrets
 from chautari.secrets.store import SecretStore
 from chautari.services.base import RoleVariables, Secrets, Service
 
@@ -54,8 +54,10 @@ def _variable_functions(context: NodeContext, role: str) -> Iterator[RoleVariabl
 
 
 def _secret_variables(region: Region, node: str, store: SecretStore) -> Variables:
-    secrets = store.values_of_names(specs.secret_names_of_node(region, node))
-    found: Variables = {name: secrets[name] for name in (specs.MAIL.name,) if name in secrets}
+    secrets = store.values_of_names(required_secrets.secret_names_of_node(region, node))
+    found: Variables = {
+        name: secrets[name] for name in (required_secrets.MAIL.name,) if name in secrets
+    }
     passwords: Variables = {}
     for service in region.services_of(node):
         found |= _service_secrets(service, region, node, secrets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from chautari.report.model import Failure
+from chautari.report.model import TaskFailure
 
 
 class FailureCause(NamedTuple):
@@ -59,7 +59,7 @@ CAUSES = (
 )  # fmt: skip
 
 
-def find_cause_code(failure: Failure) -> str:
+def find_cause_code(failure: TaskFailure) -> str:
     """Return the code of a failure's cause; empty when it is unknown.
 
     The task's own message counts first: the journal covers the whole machine.

@@ -41,7 +41,7 @@ def _run_not_started_text(data: Data) -> str:
     return f"This run did not start: {_holder_text(data, 'was deploying')}."
 
 
-def _show_other_run_hint(data: Data) -> str:
+def _other_run_hint(data: Data) -> str:
     other = (
         f"To see the other run, use `deploy attach` with `--run {data['run']}`. "
         if data.get("run")
@@ -338,7 +338,7 @@ REFUSALS: dict[str, tuple[Template, Template]] = {
         lambda data: f"{_holder_text(data)}.",
         "Wait for that run to finish, or add `--wait`.",
     ),
-    "run_not_started": (_run_not_started_text, _show_other_run_hint),
+    "run_not_started": (_run_not_started_text, _other_run_hint),
     "connection_lost": (
         "The connection was lost; the run continues on the node.",
         "When the connection is back, run the same command again; it follows the run.",

@@ -90,7 +90,7 @@ class RoleReport:
 
 
 @dataclass
-class Failure:
+class TaskFailure:
     """The task that stopped a node's run, with the node's own journal lines around it."""
 
     role: str
@@ -116,7 +116,7 @@ class NodeReport:
     seconds: float = 0.0
     roles: list[RoleReport] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-    failure: Failure | None = None
+    failure: TaskFailure | None = None
     notices: list[Notice] = field(default_factory=list)
     download_bytes: int | None = None
     download_at_least: bool = False

@@ -176,7 +176,7 @@ def _event_lines(node: str, event: Event) -> list[str]:
     message = escape_unsafe_characters(event.get("message", ""))
     match event.get("event"):
         case "role_finished":
-            return [_join_columns(node, role, _task_counts_of_role(event))]
+            return [_join_columns(node, role, _role_counts_text(event))]
         case "role_message":
             text = escape_unsafe_characters(event.get("text", ""))
             return _indent_further_lines(_join_columns(node, role, f"notice: {text}"))
@@ -195,8 +195,8 @@ def _event_lines(node: str, event: Event) -> list[str]:
 
 def _download_text(event: Event) -> str:
     """Return how much of an archive is there, and when a broken download continues."""
-    total = _number_field(event, "total") / 1e6
-    size = f"{_number_field(event, 'bytes') / 1e6:.1f}" + (f" of {total:.1f}" if total else "")
+    total = _read_event_number(event, "total") / 1e6
+    size = f"{_read_event_number(event, 'bytes') / 1e6:.1f}" + (f" of {total:.1f}" if total else "")
     text = f"{to_one_line(event.get('title', ''))}: {size} MB"
     if error := to_one_line(event.get("error", "")):
         return f"{text}, interrupted; continues in {_integer_field(event, 'pause')} s: {error}"
@@ -212,21 +212,21 @@ def _indent_further_lines(text: str) -> list[str]:
     return [first.rstrip(), *(f"    {line.rstrip()}" for line in rest if line.strip())]
 
 
-def _task_counts_of_role(event: Event) -> str:
+def _role_counts_text(event: Event) -> str:
     failed = f" failed={_integer_field(event, 'failed')}" if _integer_field(event, "failed") else ""
     counts = f"changed={_integer_field(event, 'changed')} ok={_integer_field(event, 'ok')}{failed}"
     return f"{counts} {_seconds_text(event)}"
 
 
 def _integer_field(event: Event, key: str) -> int:
-    return int(_number_field(event, key))
+    return int(_read_event_number(event, key))
 
 
 def _seconds_text(event: Event) -> str:
-    return f"{_number_field(event, 'seconds'):.1f}s"
+    return f"{_read_event_number(event, 'seconds'):.1f}s"
 
 
-def _number_field(event: Event, key: str) -> float:
+def _read_event_number(event: Event, key: str) -> float:
     """Return a number of an event; what is missing or no finite number counts as nothing."""
     value = event.get(key, 0)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0

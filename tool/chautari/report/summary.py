@@ -8,13 +8,13 @@ from typing import Literal, NamedTuple
 from chautari.report import causes, messages
 from chautari.report.model import (
     CheckResult,
-    Failure,
     NodeReport,
     NodeState,
     Outcome,
     RegionReport,
     RoleReport,
     ServiceAccess,
+    TaskFailure,
 )
 from chautari.report.text_format import count_with_noun, duration_text, to_one_line
 
@@ -57,7 +57,7 @@ STATES: dict[NodeState, NodeStateWords] = {
 
 
 class ServiceChecks(NamedTuple):
-    """The checks of one service or role, over all nodes."""
+    """The checks of one service or role, on one node or on all."""
 
     service: str
     checks: tuple[CheckResult, ...]
@@ -201,7 +201,7 @@ def _checks_of_service(report: RegionReport, service: str) -> ServiceChecks:
 
 
 def node_checks_by_service(report: RegionReport, node: NodeReport) -> list[ServiceChecks]:
-    """Return what runs on one node: its services first, then its roles."""
+    """Return the checks of one node by service, then by role."""
     opened = [info.service for info in report.services if info.node == node.name]
     checks = [check for check in report.checks if check.node == node.name]
     # Where checks ran, a role without any has nothing to show, unless it failed.
@@ -282,7 +282,7 @@ def _steps_of_node(node: NodeReport, report: RegionReport) -> Iterable[str]:
         yield messages.next_step_text(node.state, data)
 
 
-def _step_of_failure(failure: Failure) -> str:
+def _step_of_failure(failure: TaskFailure) -> str:
     code = causes.find_cause_code(failure)
     data = {"task": failure.task, "role": failure.role}
     if not code:

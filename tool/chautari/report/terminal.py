@@ -30,7 +30,7 @@ def print_report(report: RegionReport, console: Console | None = None) -> None:
         _print_doubles,
         _print_nodes,
         _print_roles,
-        _print_checks,
+        _print_check_counts,
         _print_run_failures,
         _print_failed_checks,
         _print_skipped_checks,
@@ -98,7 +98,7 @@ def _print_roles(report: RegionReport, console: Console) -> None:
             _print_field(console, "Download", f"{least}{node.download_bytes / 1e6:.1f} MB")
 
 
-def _print_checks(report: RegionReport, console: Console) -> None:
+def _print_check_counts(report: RegionReport, console: Console) -> None:
     groups = [group for group in summary.checks_by_service(report) if group.checks]
     if not groups:
         return

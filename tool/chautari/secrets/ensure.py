@@ -8,7 +8,7 @@ from pathlib import Path
 from chautari.errors import BadInput
 from chautari.files import is_present, read_regular_file
 from chautari.region.load import LoadedRegion
-from chautari.secrets import specs, store
+from chautari.secrets import required_secrets, store
 from chautari.secrets.store import SecretStore
 
 MAX_KNOWN_HOSTS_BYTES = 1_000_000
@@ -40,7 +40,7 @@ def ensure_secrets(
         refuse_lost_secrets(loaded_region)
     opened = store.open_secrets_file(file, identities) if there else SecretStore({}, ())
     new = dict(supplied)
-    for spec in specs.required_secrets(loaded_region.region):
+    for spec in required_secrets.required_secrets(loaded_region.region):
         if spec.name in opened or spec.name in new:
             value = new[spec.name] if spec.name in new else opened[spec.name]
             spec.check(value, loaded_region.region.region)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from chautari.region.rule import Finding, Pins, Rule, service_path
+from chautari.region.rule import Finding, Pins, Rule, placement_path
 from chautari.services.artifacts import Artifact
 from chautari.services.secret_spec import SecretSpec, generate_lowercase
 
@@ -58,7 +58,7 @@ def region_rules_of_container_service(name: str) -> tuple[Rule, ...]:
         for node in region.nodes_running(name):
             if "nextcloud" in region.nodes[node].services:
                 yield (
-                    service_path(region, name, node),
+                    placement_path(region, name, node),
                     f"{name} needs its own Redis, but this node also runs nextcloud; move "
                     "one of these services to another node",
                 )
@@ -67,7 +67,7 @@ def region_rules_of_container_service(name: str) -> tuple[Rule, ...]:
         """Rooms and pools need a server."""
         if region.nodes_running(name) and not region.nodes_running("bigbluebutton"):
             yield (
-                service_path(region, name),
+                placement_path(region, name),
                 f"{name} requires BigBlueButton, but no node runs it; add bigbluebutton to a node",
             )
 

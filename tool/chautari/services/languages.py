@@ -8,7 +8,7 @@ from dataclasses import dataclass
 ENGLISH = "en"
 
 
-def split_translation_names(text: str) -> tuple[str, ...]:
+def parse_translation_names(text: str) -> tuple[str, ...]:
     """Return the names in `text`, which spaces separate."""
     return tuple(text.split())
 
@@ -39,7 +39,11 @@ class Translations:
         countries. A later release may have one that this release lacks.
         """
         base = language.split("_")[0]
-        variants = [name for name in (*self.complete, *self.partial) if self._base(name) == base]
+        variants = [
+            name
+            for name in (*self.complete, *self.partial)
+            if self._language_without_region(name) == base
+        ]
         own = (language.replace("_", self.separator), base)
         return list(dict.fromkeys((*own, *variants)))
 
@@ -63,5 +67,5 @@ class Translations:
         for language in languages:
             yield from self.candidates_for_language(language)
 
-    def _base(self, name: str) -> str:
+    def _language_without_region(self, name: str) -> str:
         return name.split(self.separator)[0]

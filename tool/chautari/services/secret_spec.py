@@ -19,7 +19,7 @@ PRIVATE_KEY = (
 )
 
 
-def generate_secret() -> str:
+def generate_192_bit_secret() -> str:
     """Return a new secret of 192 random bits; its letters need no quoting anywhere."""
     return random.token_urlsafe(24)
 
@@ -87,7 +87,7 @@ class SecretSpec(NamedTuple):
     name: str
     service: str | None
     meaning: str
-    make: Callable[[], str] = generate_secret
+    make: Callable[[], str] = generate_192_bit_secret
     also_for: tuple[str, ...] = ()
     pattern: str = ONE_LINE
     form: str = f"one line of 1 to {MAX_LINE:,} characters that does not begin or end with a space"

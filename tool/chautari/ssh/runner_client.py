@@ -50,7 +50,8 @@ os._exit(c)
 # The modules of a survey; on a slow connection, fewer bytes save a round trip.
 _SURVEY_MODULES = (
     "chautari", "chautari.node", "chautari.node.main", "chautari.node.survey",
-    "chautari.node.receipts", "chautari.node.resource_states", "chautari.node.differences",
+    "chautari.node.receipts", "chautari.node.resource_states",
+    "chautari.node.changes_since_receipt",
     "chautari.node.lock", "chautari.node.optional_facts",
 )  # fmt: skip
 # What SSH prints of a connection that was lost.

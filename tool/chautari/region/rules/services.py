@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chautari.region.model import Region
-from chautari.region.rule import Finding, Pins, Rule, field_path, service_path
+from chautari.region.rule import Finding, Pins, Rule, field_path, placement_path
 from chautari.region.yaml_reader import Path_
 from chautari.services.registry import SERVICES
 
@@ -79,7 +79,7 @@ def check_public_names_fit_into_dns(region: Region, _: Pins) -> Iterator[Finding
     for node in region.nodes:
         names: dict[Path_, str] = {("nodes", node): region.fqdn(node)}
         for name in region.public_services_on(node):
-            names[service_path(region, name, node)] = region.public_name(name, node)
+            names[placement_path(region, name, node)] = region.public_name(name, node)
         for path, name in names.items():
             label = name.partition(".")[0]
             if len(label) > LONGEST_LABEL:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from chautari.region.rule import Finding, Pins, Rule, field_path, service_path
+from chautari.region.rule import Finding, Pins, Rule, field_path, placement_path
 from chautari.services.bigbluebutton.packages import NAME
 from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.settings import BigBlueButton
@@ -32,7 +32,7 @@ def check_server_has_a_machine_of_its_own(region: Region, _: Pins) -> Iterator[F
         others = [item for item in region.nodes[name].services if item != NAME]
         if others:
             yield (
-                service_path(region, NAME, name),
+                placement_path(region, NAME, name),
                 f"BigBlueButton needs its own machine, but this node also runs "
                 f"{', '.join(others)}; move one of them to another node",
             )

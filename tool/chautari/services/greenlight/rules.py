@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from chautari.region.rule import Finding, Pins, service_path
+from chautari.region.rule import Finding, Pins, placement_path
 from chautari.services.bigbluebutton.settings import BigBlueButton
 from chautari.services.greenlight.variables import NAME
 
@@ -18,7 +18,7 @@ def check_greenlight_is_used_for_rooms(region: Region, _: Pins) -> Iterator[Find
     rooms = region.settings_of(BigBlueButton).rooms
     if region.nodes_running(NAME) and rooms != NAME:
         yield (
-            service_path(region, NAME),
+            placement_path(region, NAME),
             f"greenlight has no effect if `rooms` is {rooms}; write bigbluebutton: "
             "{rooms: greenlight}, or remove greenlight from this node",
         )

@@ -53,7 +53,7 @@ SERVICE = Service(
     },
     rules=RULES,
     release_and_login_for_report=variables.release_and_login_for_report,
-    front_page=FrontPageEntry("/", "Jitsi Meet", variables.account_for),
+    front_page=FrontPageEntry("/", "Jitsi Meet", variables.account_requirement),
     release_tags=(RELEASE_TAGS,),
     translations=lambda _: TRANSLATIONS,
     service_for_region=service_for_region,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from chautari.services.languages import Translations, split_translation_names
+from chautari.services.languages import Translations, parse_translation_names
 
 TRANSLATIONS = Translations(
     version="August 2026",
     source="texts of lang/main-*.json that lang/main.json has as well, in the copy of jitsi-meet "
     "at ericva01/jitsi-meeting",
-    complete=split_translation_names(
+    complete=parse_translation_names(
         "hi nl de lv pt fr it mn da fa fi kk sq sv bg fr-CA zh-CN zh-TW sc ru ko nb no oc tr cs id "
         "is vi eo pt-BR pl el es uk ar ca hr dsb hsb ja"
     ),
-    partial=split_translation_names("es-US kab sl hu eu te ml sk he lt mr be et gl ro sr af hy"),
+    partial=parse_translation_names("es-US kab sl hu eu te ml sk he lt mr be et gl ro sr af hy"),
     separator="-",
 )

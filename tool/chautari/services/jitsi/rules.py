@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from chautari.region.rule import Finding, Pins, Rule, field_path, service_path
+from chautari.region.rule import Finding, Pins, Rule, field_path, placement_path
 from chautari.services.jitsi.settings import Jitsi
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def check_bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Find
     """A bridge forwards the media of meetings that another node arranges."""
     meeting = region.nodes_running("jitsi")
     for name in region.nodes_running("jitsi-bridge"):
-        path = service_path(region, "jitsi-bridge", name)
+        path = placement_path(region, "jitsi-bridge", name)
         if not meeting:
             yield (
                 path,

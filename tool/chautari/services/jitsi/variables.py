@@ -32,7 +32,7 @@ def meeting_domain(region: Region) -> str:
     return region.fqdn(region.settings_of(Jitsi).host)
 
 
-def account_for(region: Region) -> Literal["none", "host"]:
+def account_requirement(region: Region) -> Literal["none", "host"]:
     """Return what people need an account for: to start a meeting, or nothing."""
     return "host" if region.settings_of(Jitsi).access == "members" else "none"
 

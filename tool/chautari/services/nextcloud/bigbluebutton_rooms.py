@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from chautari.region.rule import Finding, Pins, service_path
+from chautari.region.rule import Finding, Pins, placement_path
 from chautari.services.bigbluebutton.pool import is_pooled
 from chautari.services.bigbluebutton.secrets import SERVER_SECRET
 from chautari.services.bigbluebutton.settings import BigBlueButton
@@ -56,7 +56,7 @@ def check_rooms_app_is_pinned(region: Region, pins: Pins) -> Iterator[Finding]:
         if not app.sha256:
             other = releases.newest_with_rooms_app(region.nodes[node].os).version
             yield (
-                service_path(region, releases.NAME, node),
+                placement_path(region, releases.NAME, node),
                 f"no checksum is known for {app.name} {app.version}, which Nextcloud {version} "
                 f"needs for rooms; for a new Nextcloud, write services: {{nextcloud: {{version: "
                 f"{other}}}}}, or download {app.url} over two different "

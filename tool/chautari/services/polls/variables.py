@@ -25,7 +25,7 @@ def release_to_install(context: NodeContext) -> Artifact:
 
 
 def archives_to_download(context: NodeContext) -> list[Artifact]:
-    """Return the release of the app."""
+    """Return the archives to download: the release of the app."""
     return [release_to_install(context)]
 
 

@@ -15,7 +15,7 @@ LONGEST = 2000
 ANY_LANGUAGE = ""
 
 
-def _by_language(value: Any) -> Any:
+def _to_texts_by_language(value: Any) -> Any:
     return {ANY_LANGUAGE: value} if isinstance(value, str) else value
 
 
@@ -36,12 +36,12 @@ _SCHEMA = WithJsonSchema(
 )
 Line = Annotated[
     dict[_LanguageKey, Annotated[str, AfterValidator(check_single_line)]],
-    BeforeValidator(_by_language),
+    BeforeValidator(_to_texts_by_language),
     _SCHEMA,
 ]
 Paragraphs = Annotated[
     dict[_LanguageKey, Annotated[str, AfterValidator(check_paragraphs)]],
-    BeforeValidator(_by_language),
+    BeforeValidator(_to_texts_by_language),
     _SCHEMA,
 ]
 

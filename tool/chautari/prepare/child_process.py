@@ -19,7 +19,6 @@ from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.protocol import NodeOrder, Orders, Preparation, ResultLine
 from chautari.process import RunningCommand
 from chautari.region.load import LoadedRegion
-from chautari.render.base_roles import package_repositories_of_node
 from chautari.render.context import NodeContext
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.placement import (
@@ -28,9 +27,10 @@ from chautari.render.placement import (
     roles_of_node,
 )
 from chautari.render.role_inputs import list_takeovers
+from chautari.render.shared_role_variables import package_repositories_of_node
 from chautari.report import messages
-from chautari.report.model import Failure, NodeReport, Notice, Refusal
-from chautari.ssh.host_keys import may_contain_host_key
+from chautari.report.model import NodeReport, Notice, Refusal, TaskFailure
+from chautari.ssh.known_hosts import may_contain_host_key
 from chautari.ssh.target import SSHTarget
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _mark_unfinished(report: NodeReport, child: RunningCommand) -> None:
     report.failed += 1
     log = child.stderr.splitlines()[-40:]
     text = messages.failure_text("preparation_exited", {"code": child.code})
-    report.failure = Failure("prepare", "Run pyinfra", text, log)
+    report.failure = TaskFailure("prepare", "Run pyinfra", text, log)
 
 
 def _to_json(data: Any) -> bytes:
@@ -185,7 +185,7 @@ def _apply_result(report: NodeReport, result: ResultLine, target: SSHTarget) -> 
     elif kind == "failed":
         report.failed += 1
         text = messages.failure_text(result["code"], {"message": result["message"]})
-        report.failure = Failure("prepare", result["task"], text)
+        report.failure = TaskFailure("prepare", result["task"], text)
     elif kind == "advised":
         report.notices.append(Notice(result["notice"]["code"], result["notice"]["data"]))
     elif kind == "pinned":

@@ -7,7 +7,7 @@ from federation_samples import KEY, OTHER_KEY, sign, signed, ssh_keygen_accepts
 
 from chautari.federation import signing_key
 from chautari.federation.refusal import PeerRefused
-from chautari.federation.signature import verify_signature
+from chautari.federation.signature_verification import verify_signature
 from chautari.federation.transfer import SignedDescriptor
 
 PUBLIC = signing_key.public_key_of(KEY)

@@ -10,7 +10,7 @@ import re
 import subprocess
 
 from chautari.node import resource_states
-from chautari.node.differences import Item, State
+from chautari.node.changes_since_receipt import Item, State
 from chautari.node.events import Reason, make_reason
 
 RUNNING = frozenset({"started", "restarted", "reloaded"})

@@ -32,14 +32,14 @@ class Candidate(NamedTuple):
     descriptor: Descriptor
 
 
-class OwnAddress(NamedTuple):
+class OwnIdentity(NamedTuple):
     """What another group needs to trust this region."""
 
     url: str
     key: str
 
 
-def own_address(loaded_region: LoadedRegion, secrets: SecretStore) -> OwnAddress:
+def own_address(loaded_region: LoadedRegion, secrets: SecretStore) -> OwnIdentity:
     """Return where the region publishes its descriptor, and the public key that signs it.
 
     Raises:
@@ -58,14 +58,14 @@ def own_address(loaded_region: LoadedRegion, secrets: SecretStore) -> OwnAddress
             f"{region.region} has no signing key yet", fix=f"deploy region {region.region}"
         )
     address = DescriptorAddress(host, transfer.HTTPS)
-    return OwnAddress(address.url, signing_key.public_key_of(secrets[signing_key.NAME]))
+    return OwnIdentity(address.url, signing_key.public_key_of(secrets[signing_key.NAME]))
 
 
-def why_not_published(own: OwnAddress, endpoints: Endpoints, now: float) -> PeerRefused | None:
+def why_not_published(own: OwnIdentity, endpoints: Endpoints, now: float) -> PeerRefused | None:
     """Return why other groups cannot use the region's own address now; None when they can."""
     address = parse_address(own.url)
     try:
-        trust.check_signed(fetch_descriptor(address, endpoints), address, now, own.key)
+        trust.verify_signed_descriptor(fetch_descriptor(address, endpoints), address, now, own.key)
     except PeerRefused as refusal:
         return refusal
     return None
@@ -88,7 +88,7 @@ def look_at(
         _check_given_name(name)
     known = peers.read_peers(folder, peers.peer_names(folder))
     address = parse_address(url)
-    found = trust.check_signed(fetch_descriptor(address, endpoints), address, now)
+    found = trust.verify_signed_descriptor(fetch_descriptor(address, endpoints), address, now)
     trust.check_newcomer(found, region.domain, known)
     chosen = name or found.region
     if chosen in known or chosen == region.region:
@@ -162,7 +162,7 @@ def remove(loaded_region: LoadedRegion, name: str) -> None:
         raise unusable_file_error(file, error) from None
 
 
-def federation_line(loaded_region: LoadedRegion, names: list[str]) -> tuple[str, str]:
+def region_yml_line_for_peers(loaded_region: LoadedRegion, names: list[str]) -> tuple[str, str]:
     """Return where `region.yml` names its peers, and the line that names `names`.
 
     The place is FILE:LINE, or FILE where the key is not there yet.

@@ -13,7 +13,7 @@ from receipt_samples import (
     write_file,
 )
 
-from chautari.node.differences import SHOWN_LINES, diff_resource
+from chautari.node.changes_since_receipt import SHOWN_LINES, diff_resource
 from chautari.node.resource_states import path_state
 
 Data = dict[str, Any]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from receipt_samples import codes, inputs, reason_text, record, write_receipt
 
-from chautari.node import receipts, resource_mismatch, resource_states
+from chautari.node import desired_state_mismatch, receipts, resource_states
 
 Data = dict[str, Any]
 
@@ -41,7 +41,7 @@ def test_mismatch_reports_a_unit_in_another_state(
     item = {"kind": "unit", "name": "x.service", "active": True, "desired": desired}
     assert (
         reason_text(
-            resource_mismatch.desired_state_mismatch(
+            desired_state_mismatch.desired_state_mismatch(
                 item, {"active": active} if active is not None else {}
             )
         )
@@ -91,7 +91,9 @@ def test_mismatch_reports_a_package_in_another_state(
     name: str, desired: str | None, status: str, text: str
 ) -> None:
     item = {"kind": "package", "name": name, "desired": desired}
-    assert reason_text(resource_mismatch.desired_state_mismatch(item, {"status": status})) == text
+    assert (
+        reason_text(desired_state_mismatch.desired_state_mismatch(item, {"status": status})) == text
+    )
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "broken"])
@@ -101,7 +103,7 @@ def test_mismatch_assumes_a_package_when_dpkg_cannot_answer(
     dpkg.write_text("#!/bin/sh\nexit 2\n")
     monkeypatch.setattr(resource_states, "PATH", path if path == "/nowhere" else str(dpkg.parent))
     item = {"kind": "package", "name": "nginx", "desired": "present"}
-    assert resource_mismatch.desired_state_mismatch(item, {"status": "not-installed"}) is None
+    assert desired_state_mismatch.desired_state_mismatch(item, {"status": "not-installed"}) is None
 
 
 SHOWN = "Type=simple\nRemainAfterExit=no\nId=x.service\nActiveState={}\nUnitFileState=enabled\n"

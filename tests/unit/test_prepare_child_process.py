@@ -20,7 +20,7 @@ from pyinfra.api.state import State
 from region_samples import load_sample_region
 
 from chautari.preflight.requirements import NodeRequirements
-from chautari.prepare import environment_script, supervisor, worker
+from chautari.prepare import child_process, environment_script, worker
 from chautari.render.endpoints import PUBLIC_INTERNET
 from chautari.render.role_inputs import list_takeovers
 from chautari.report.model import NodeReport, Notice, Refusal
@@ -52,10 +52,12 @@ def prepare_nodes(
     preparation: Any = "adopt",
 ) -> dict[str, NodeReport]:
     monkeypatch.setattr(Child, "events", events)
-    monkeypatch.setattr(supervisor, "RunningCommand", Child)
+    monkeypatch.setattr(child_process, "RunningCommand", Child)
     found = load_sample_region(folder)
     reached = ssh_targets(found, PUBLIC_INTERNET, ("bog1", "med1"))
-    return supervisor.run_preflight_and_prepare(found.region, reached, lambda *_: None, preparation)
+    return child_process.run_preflight_and_prepare(
+        found.region, reached, lambda *_: None, preparation
+    )
 
 
 def test_refusal_of_one_node_keeps_the_result_of_the_other(
@@ -144,10 +146,10 @@ def test_orders_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_marker_is_the_digest_of_the_locked_requirements() -> None:
     assert (
-        supervisor.environment_digest()
-        == hashlib.sha256(supervisor.python_requirements_text().encode()).hexdigest()
+        child_process.environment_digest()
+        == hashlib.sha256(child_process.python_requirements_text().encode()).hexdigest()
     )
-    assert "--hash=sha256:" in supervisor.python_requirements_text()
+    assert "--hash=sha256:" in child_process.python_requirements_text()
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ def test_one_ansible_is_selected_for_each_release_of_debian(python: str, series:
     environment = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
     listed = [
         Requirement(line.removesuffix("\\"))
-        for line in supervisor.python_requirements_text().splitlines()
+        for line in child_process.python_requirements_text().splitlines()
         if line.startswith("ansible-core==")
     ]
     versions = [
