@@ -7,6 +7,8 @@ namespace NextcloudDouble;
 /** What cron.php does: runs the jobs that are due and writes down when. */
 final class Cron
 {
+    private const LONGEST_RUN = 14 * 60;
+
     public function __construct(private readonly Kernel $kernel)
     {
     }
@@ -48,11 +50,14 @@ final class Cron
     private function work(array $classes, bool $verbose): void
     {
         $jobs = $this->kernel->get(Jobs::class);
-        foreach ($jobs->list() as $job) {
-            $wanted = $classes === [] ? $jobs->due($job) : in_array($job['class'], $classes, true);
-            if (!$wanted) {
-                continue;
+        $end = time() + self::LONGEST_RUN;
+        $seen = [];
+        while (time() <= $end && ($job = $jobs->next($classes)) !== null) {
+            if (isset($seen[$job['id']])) {
+                $jobs->release($job);
+                return;
             }
+            $seen[$job['id']] = true;
             $name = "{$job['class']} (id: {$job['id']}, arguments: {$job['argument']})";
             $verbose && print("Starting job $name" . PHP_EOL);
             $start = time();

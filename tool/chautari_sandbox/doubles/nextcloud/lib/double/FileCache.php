@@ -33,6 +33,12 @@ final class FileCache
         return $rows[0] ?? null;
     }
 
+    public function pathOf(int $storage, int $file): ?string
+    {
+        $path = $this->database->value('SELECT path FROM *PREFIX*filecache WHERE storage = ? AND fileid = ?', [$storage, $file]);
+        return $path === null ? null : (string)$path;
+    }
+
     /** @return list<array<string, mixed>> */
     public function children(int $storage, int $parent): array
     {

@@ -47,6 +47,13 @@ final class Files
         return $this->cache->entry($this->cache->storage($uid), self::key($path));
     }
 
+    /** Where the file of this number lies below the account's files; null when it is gone. */
+    public function pathOf(string $uid, int $file): ?string
+    {
+        $path = $this->cache->pathOf($this->cache->storage($uid), $file);
+        return $path !== null && str_starts_with("$path/", 'files/') ? ltrim(substr($path, 5), '/') : null;
+    }
+
     /** @return list<array<string, mixed>> */
     public function children(string $uid, int $folder): array
     {

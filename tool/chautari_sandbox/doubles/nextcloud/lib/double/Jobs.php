@@ -4,6 +4,10 @@ declare(strict_types=1);
 
 namespace NextcloudDouble;
 
+use NextcloudDouble\Federation\AddressBooks;
+use NextcloudDouble\Federation\Handshake;
+use NextcloudDouble\Federation\Notifications;
+
 /** Background jobs, under the class names that upstream gives them. */
 final class Jobs
 {
@@ -16,8 +20,9 @@ final class Jobs
         'OC\TaskProcessing\RemoveOldTasksBackgroundJob' => self::DAILY,
         'OC\User\BackgroundJobs\CleanupDeletedUsers' => self::DAILY,
         'OCA\Files\BackgroundJob\CleanupFileLocks' => 300,
-        self::RESET => 0,
+        'OCA\Federation\SyncJob' => self::DAILY,
     ];
+    private const HALF_DAY = 12 * 3600;
 
     private readonly Database $database;
 
@@ -29,9 +34,7 @@ final class Jobs
     public function install(): void
     {
         foreach (array_keys(self::SHIPPED) as $class) {
-            if ($class !== self::RESET) {
-                $this->add($class, null);
-            }
+            $this->add($class, null);
         }
     }
 
@@ -40,13 +43,65 @@ final class Jobs
         $this->add(self::RESET, json_encode(['userId' => $uid, 'subject' => 'lostpassword', 'notBefore' => time() + 604800 * 2]));
     }
 
-    private function add(string $class, mixed $argument): void
+    /** Puts a job on the list, due at once; one that is there already becomes due again. */
+    public function add(string $class, mixed $argument): void
     {
-        $this->database->rows(
-            'INSERT INTO *PREFIX*jobs (class, argument) SELECT ?, ? WHERE NOT EXISTS
-            (SELECT 1 FROM *PREFIX*jobs WHERE class = ? AND argument = ?)',
-            [$class, json_encode($argument), $class, json_encode($argument)],
+        $known = $this->database->rows(
+            'UPDATE *PREFIX*jobs SET reserved_at = 0, last_checked = ?, last_run = 0 WHERE class = ? AND argument = ? RETURNING id',
+            [time(), $class, json_encode($argument)],
         );
+        if ($known === []) {
+            $this->database->rows(
+                'INSERT INTO *PREFIX*jobs (class, argument, last_checked) VALUES (?, ?, ?)',
+                [$class, json_encode($argument), time()],
+            );
+        }
+    }
+
+    /** @param array<string, mixed> $job */
+    public function remove(array $job): void
+    {
+        $this->database->rows('DELETE FROM *PREFIX*jobs WHERE id = ?', [(int)$job['id']]);
+    }
+
+    /**
+     * Reserves the job that waits longest, as cron takes them one after the other; null when none is due.
+     *
+     * A job that is put back on the list while cron runs is due at once, so that the same run takes it again.
+     *
+     * @param list<string> $classes None means all.
+     * @return array<string, mixed>|null
+     */
+    public function next(array $classes): ?array
+    {
+        while (true) {
+            $now = time();
+            $filter = $classes === [] ? '' : 'AND class IN (' . implode(', ', array_fill(0, count($classes), '?')) . ')';
+            $job = $this->database->rows(
+                "SELECT * FROM *PREFIX*jobs WHERE reserved_at <= ? AND last_checked <= ? $filter
+                ORDER BY last_checked, id LIMIT 1",
+                [$now - self::HALF_DAY, $now, ...$classes],
+            )[0] ?? null;
+            if ($job === null) {
+                return null;
+            }
+            $due = (int)$job['last_run'] + (self::SHIPPED[$job['class']] ?? 0);
+            $reserved = $this->database->rows(
+                'UPDATE *PREFIX*jobs SET reserved_at = ?, last_checked = ? WHERE id = ? AND reserved_at = ? AND last_checked = ?
+                RETURNING id',
+                [$due <= $now ? $now : (int)$job['reserved_at'], $due <= $now ? $now : min($due, $now + 2 * self::DAILY),
+                    (int)$job['id'], (int)$job['reserved_at'], (int)$job['last_checked']],
+            );
+            if ($due <= $now && $reserved !== []) {
+                return $job;
+            }
+        }
+    }
+
+    /** @param array<string, mixed> $job */
+    public function release(array $job): void
+    {
+        $this->database->rows('UPDATE *PREFIX*jobs SET reserved_at = 0 WHERE id = ?', [(int)$job['id']]);
     }
 
     /** @return list<array<string, mixed>> */
@@ -67,8 +122,8 @@ final class Jobs
     /** @param array<string, mixed> $job */
     public function due(array $job): bool
     {
-        return (int)$job['last_run'] + (self::SHIPPED[$job['class']] ?? 900) <= time()
-            && (int)$job['reserved_at'] < time() - 12 * 3600;
+        return (int)$job['last_run'] + (self::SHIPPED[$job['class']] ?? 0) <= time()
+            && (int)$job['reserved_at'] < time() - self::HALF_DAY;
     }
 
     /** @param array<string, mixed> $job */
@@ -79,7 +134,11 @@ final class Jobs
             'UPDATE *PREFIX*jobs SET reserved_at = ?, last_checked = ? WHERE id = ?',
             [$start, $start, (int)$job['id']],
         );
-        $this->work((string)$job['class'], json_decode((string)$job['argument'], true));
+        try {
+            $this->work($job);
+        } catch (\Throwable $error) {
+            $this->kernel->log->write(Log::ERROR, "Error while running background job {$job['class']}: {$error->getMessage()}");
+        }
         $this->database->rows(
             'UPDATE *PREFIX*jobs SET reserved_at = 0, last_run = ?, execution_duration = ? WHERE id = ?',
             [$start, time() - $start, (int)$job['id']],
@@ -87,9 +146,10 @@ final class Jobs
         $this->kernel->get(AppConfig::class)->set('backgroundjob', 'lastjob', (string)$job['id']);
     }
 
-    private function work(string $class, mixed $argument): void
+    /** @param array<string, mixed> $job */
+    private function work(array $job): void
     {
-        match ($class) {
+        match ($job['class']) {
             'OC\Authentication\Token\TokenCleanupJob' => $this->database->rows(
                 'DELETE FROM *PREFIX*authtoken WHERE last_activity < ?',
                 [time() - (int)$this->kernel->config->get('session_lifetime', self::DAILY)],
@@ -99,21 +159,22 @@ final class Jobs
                 'DELETE FROM *PREFIX*file_locks WHERE ttl < ?',
                 [time()],
             ),
-            self::RESET => $this->forgetReset((array)json_decode((string)$argument, true), (string)$argument),
+            self::RESET => $this->forgetReset($job),
+            Handshake::REQUEST, Handshake::FETCH => $this->kernel->get(Handshake::class)->run($job),
+            Notifications::RETRY => $this->kernel->get(Notifications::class)->retry($job),
+            'OCA\Federation\SyncJob' => $this->kernel->get(AddressBooks::class)->sync(false),
             default => null,
         };
     }
 
-    /** @param array<string, mixed> $argument */
-    private function forgetReset(array $argument, string $stored): void
+    /** @param array<string, mixed> $job */
+    private function forgetReset(array $job): void
     {
+        $argument = (array)json_decode((string)json_decode((string)$job['argument']), true);
         if (($argument['notBefore'] ?? 0) > time()) {
             return;
         }
         $this->kernel->get(Preferences::class)->delete((string)$argument['userId'], 'core', (string)$argument['subject']);
-        $this->database->rows(
-            'DELETE FROM *PREFIX*jobs WHERE class = ? AND argument = ?',
-            [self::RESET, json_encode($stored)],
-        );
+        $this->remove($job);
     }
 }

@@ -43,6 +43,19 @@ final class Schema
             uid_owner varchar(64), file_source bigint, permissions smallint NOT NULL DEFAULT 0, stime bigint',
         'trusted_servers' => 'id serial PRIMARY KEY, url varchar(512) NOT NULL, url_hash varchar(255) NOT NULL UNIQUE,
             token varchar(128), shared_secret varchar(256), status integer NOT NULL DEFAULT 2, sync_token varchar(512)',
+        'share_external' => "id bigserial PRIMARY KEY, parent bigint DEFAULT -1, share_type integer, remote varchar(512) NOT NULL,
+            remote_id varchar(255) DEFAULT '', share_token varchar(64) NOT NULL, password varchar(64), name varchar(4000) NOT NULL,
+            owner varchar(64) NOT NULL, \"user\" varchar(64) NOT NULL, mountpoint varchar(4000) NOT NULL,
+            mountpoint_hash varchar(32) NOT NULL, accepted integer NOT NULL DEFAULT 0, UNIQUE (\"user\", mountpoint_hash)",
+        'sec_signatory' => "id bigserial PRIMARY KEY, key_id_sum varchar(127) NOT NULL UNIQUE, key_id varchar(512) NOT NULL,
+            host varchar(512) NOT NULL, provider_id varchar(31) NOT NULL DEFAULT 'ocm', public_key text,
+            creation integer NOT NULL DEFAULT 0, last_updated integer NOT NULL DEFAULT 0",
+        'addressbooks' => "id bigserial PRIMARY KEY, principaluri varchar(255), uri varchar(255), displayname varchar(255),
+            synctoken integer NOT NULL DEFAULT 1, UNIQUE (principaluri, uri)",
+        'cards' => 'id bigserial PRIMARY KEY, addressbookid bigint NOT NULL DEFAULT 0, uri varchar(255), carddata text,
+            lastmodified bigint, etag varchar(32), UNIQUE (addressbookid, uri)',
+        'addressbookchanges' => "id bigserial PRIMARY KEY, uri varchar(255), synctoken integer NOT NULL DEFAULT 1,
+            addressbookid bigint NOT NULL, operation smallint NOT NULL",
         'migrations' => 'app varchar(255) NOT NULL, version varchar(255) NOT NULL, PRIMARY KEY (app, version)',
     ];
 
@@ -63,6 +76,9 @@ final class Schema
 
     private const COLUMNS = [
         'note' => ['share', 'note', 'text'],
+        'uid_initiator' => ['share', 'uid_initiator', 'varchar(64)'],
+        'item_type' => ['share', 'item_type', 'varchar(64)'],
+        'token' => ['share', 'token', 'varchar(32)'],
     ];
 
     private readonly Database $database;

@@ -7,6 +7,8 @@ namespace NextcloudDouble;
 /** Counts attempts in the distributed cache, so that guessing and flooding are slowed down or refused. */
 final class Throttle
 {
+    private const WINDOW = 1800;
+
     public function __construct(private readonly Kernel $kernel)
     {
     }
@@ -40,6 +42,32 @@ final class Throttle
         }
         $cache = $this->kernel->get(Caches::class)->distributed();
         return $cache->increase('ratelimit/' . md5("$action/$who"), $seconds) <= $limit;
+    }
+
+    /** Counts a refused request of this action; of more than `auth.bruteforce.max-attempts` in 30 minutes none is heard. */
+    public function register(string $action): void
+    {
+        if ($this->kernel->config->bool('auth.bruteforce.protection.enabled', true)) {
+            $attempts = [...$this->recent($action), time()];
+            $this->kernel->get(Caches::class)->distributed()->set($this->key($action), $attempts, self::WINDOW);
+        }
+    }
+
+    public function blocks(string $action): bool
+    {
+        return count($this->recent($action)) > (int)$this->kernel->config->get('auth.bruteforce.max-attempts', 10);
+    }
+
+    /** @return list<int> */
+    private function recent(string $action): array
+    {
+        $attempts = (array)$this->kernel->get(Caches::class)->distributed()->get($this->key($action));
+        return array_values(array_filter($attempts, static fn (mixed $time): bool => (int)$time > time() - self::WINDOW));
+    }
+
+    private function key(string $action): string
+    {
+        return "bruteforce-times/$action/" . $this->network();
     }
 
     public function network(): string

@@ -14,7 +14,7 @@ final class Application
     private const GROUPS = [
         StatusCommands::class, MaintenanceCommands::class, ConfigCommands::class, AppConfigCommands::class,
         UserCommands::class, UserSettingCommand::class, GroupCommands::class, AppCommands::class, DatabaseCommands::class,
-        JobCommands::class, FileCommands::class,
+        JobCommands::class, FileCommands::class, FederationCommands::class,
     ];
 
     private readonly Output $output;

@@ -4,6 +4,9 @@ declare(strict_types=1);
 
 namespace NextcloudDouble\Web;
 
+use NextcloudDouble\Apps;
+use NextcloudDouble\Federation\IncomingShares;
+use NextcloudDouble\Federation\TrustedServers;
 use NextcloudDouble\Files;
 use NextcloudDouble\Kernel;
 use NextcloudDouble\Log;
@@ -25,7 +28,7 @@ final class Dav
         try {
             $this->answer();
         } catch (DavError $error) {
-            $this->refuse($error);
+            self::refuse($error);
         }
     }
 
@@ -43,6 +46,10 @@ final class Dav
             Page::show('Path not found', '', 404);
             return;
         }
+        if ($this->isServer()) {
+            (new SystemAddressBook($this->kernel, $this->request))->handle(implode('/', array_slice($parts, 1)));
+            return;
+        }
         $uid = $this->authenticate();
         $this->kernel->get(Files::class)->prepare($uid);
         if ($this->request->method === 'OPTIONS') {
@@ -51,6 +58,14 @@ final class Dav
             return;
         }
         $this->dispatch($uid, $parts);
+    }
+
+    /** Whether a trusted server asks, by the name and the secret that it shares with this one. */
+    private function isServer(): bool
+    {
+        $credentials = $this->request->credentials();
+        return $credentials !== null && $credentials[0] === 'system' && $this->kernel->get(Apps::class)->enabled('federation')
+            && $this->kernel->get(TrustedServers::class)->secretIsKnown($credentials[1]);
     }
 
     /** @param list<string> $parts */
@@ -62,15 +77,25 @@ final class Dav
         }
         if ($isFiles) {
             $base = '/remote.php/dav/files/' . rawurlencode($uid);
-            (new DavFiles($this->kernel, $this->request, $uid, $base))->handle($parts[3] ?? '');
+            $this->files($uid, $base, $parts[3] ?? '');
         } elseif (in_array($parts[0], ['webdav', 'files'], true)) {
             $path = implode('/', array_slice($parts, 1));
-            (new DavFiles($this->kernel, $this->request, $uid, "/remote.php/$parts[0]"))->handle($path);
+            $this->files($uid, "/remote.php/$parts[0]", $path);
         } elseif ($this->request->method === 'PROPFIND' && count($parts) <= 3) {
             $this->describe($uid);
         } else {
             throw new DavError(404, 'File not found: ' . implode('/', array_slice($parts, 1)));
         }
+    }
+
+    private function files(string $uid, string $base, string $path): void
+    {
+        $mount = $this->kernel->get(IncomingShares::class)->at($uid, trim($path, '/'));
+        if ($mount === null) {
+            (new DavFiles($this->kernel, $this->request, $uid, $base))->handle($path);
+            return;
+        }
+        (new RemoteMount($this->kernel, $this->request, $mount[0], $base))->handle($mount[1]);
     }
 
     /** The root and the principals: enough for a client to find the account's own address. */
@@ -105,7 +130,7 @@ final class Dav
         return $uid;
     }
 
-    private function refuse(DavError $error): void
+    public static function refuse(DavError $error): void
     {
         http_response_code($error->status);
         header('Content-Type: application/xml; charset=utf-8');

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace NextcloudDouble\Web;
 
+use NextcloudDouble\Federation\IncomingShares;
 use NextcloudDouble\Files;
 use NextcloudDouble\Kernel;
 use NextcloudDouble\Locks;
@@ -11,6 +12,11 @@ use NextcloudDouble\Locks;
 /** The files of one account over WebDAV. */
 final class DavFiles
 {
+    private const ALL = 31;
+    private const UPDATE = 2;
+    private const CREATE = 4;
+    private const DELETE = 8;
+
     private readonly Files $files;
 
     public function __construct(
@@ -18,14 +24,15 @@ final class DavFiles
         private readonly Request $request,
         private readonly string $uid,
         private readonly string $base,
+        private readonly string $root = '',
+        private readonly int $permissions = self::ALL,
     ) {
         $this->files = $kernel->get(Files::class);
     }
 
     public function handle(string $path): void
     {
-        $path = trim($path, '/');
-        $this->requireGoodPath($path);
+        $path = $this->below($path);
         match ($this->request->method) {
             'GET', 'HEAD' => $this->read($path),
             'PROPFIND' => $this->list($path),
@@ -36,6 +43,14 @@ final class DavFiles
             'MOVE', 'COPY' => $this->locked($path, fn () => $this->transfer($path, $this->request->method === 'COPY')),
             default => throw new DavError(501, "There was no handler found for this \"{$this->request->method}\" method"),
         };
+    }
+
+    /** The path below the account's files, in a share below what is shared. */
+    private function below(string $path): string
+    {
+        $path = trim($path, '/');
+        $this->requireGoodPath($path);
+        return trim("$this->root/$path", '/');
     }
 
     public static function multistatus(string $responses): void
@@ -71,6 +86,7 @@ final class DavFiles
             throw new DavError(409, 'PUT is not allowed on non-files.');
         }
         $existed = $this->files->entry($this->uid, $path) !== null;
+        $this->requirePermission($existed ? self::UPDATE : self::CREATE);
         if (!is_dir(dirname($this->files->disk($this->uid, $path)))) {
             throw new DavError(404, 'File with name //' . dirname($path) . ' could not be located');
         }
@@ -87,9 +103,10 @@ final class DavFiles
 
     private function delete(string $path): void
     {
-        if ($path === '') {
+        if ($path === $this->root) {
             throw new DavError(403, 'You are not allowed to delete the home folder.');
         }
+        $this->requirePermission(self::DELETE);
         $this->require($path);
         $this->files->delete($this->uid, $path);
         http_response_code(204);
@@ -97,6 +114,7 @@ final class DavFiles
 
     private function makeFolder(string $path): void
     {
+        $this->requirePermission(self::CREATE);
         $disk = $this->files->disk($this->uid, $path);
         if (file_exists($disk)) {
             throw new DavError(405, 'The resource you tried to create already exists');
@@ -111,6 +129,7 @@ final class DavFiles
     private function transfer(string $from, bool $copy): void
     {
         $this->require($from);
+        $this->requirePermission(self::CREATE | ($copy ? 0 : self::UPDATE));
         $to = $this->destination();
         $exists = $this->files->entry($this->uid, $to) !== null;
         if ($exists && strtoupper($this->request->header('Overwrite')) === 'F') {
@@ -119,7 +138,7 @@ final class DavFiles
         if (!is_dir(dirname($this->files->disk($this->uid, $to)))) {
             throw new DavError(409, 'The destination node is not found');
         }
-        if ($to === '' || $to === $from || str_starts_with("$to/", "$from/")) {
+        if ($to === $this->root || $to === $from || str_starts_with("$to/", "$from/")) {
             throw new DavError(403, 'Source and destination uri are identical.');
         }
         if ($exists) {
@@ -137,9 +156,7 @@ final class DavFiles
         if (!str_starts_with($path, $base)) {
             throw new DavError(403, 'The destination header is not below this collection');
         }
-        $path = trim(substr($path, strlen($base)), '/');
-        $this->requireGoodPath($path);
-        return $path;
+        return $this->below(substr($path, strlen($base)));
     }
 
     private function list(string $path): void
@@ -151,14 +168,25 @@ final class DavFiles
                 $responses .= $this->describe(ltrim("$path/{$child['name']}", '/'), $child);
             }
         }
-        self::multistatus($responses);
+        self::multistatus($responses . ($path === '' && $this->request->header('Depth') !== '0' ? $this->mounts() : ''));
+    }
+
+    /** The files of other servers that the account accepted; one whose server does not answer is left out. */
+    private function mounts(): string
+    {
+        $responses = '';
+        foreach ($this->kernel->get(IncomingShares::class)->of($this->uid, IncomingShares::ACCEPTED) as $share) {
+            $responses .= (new RemoteMount($this->kernel, $this->request, $share, $this->base))->summary();
+        }
+        return $responses;
     }
 
     /** @param array<string, mixed> $entry */
     private function describe(string $path, array $entry): string
     {
         $folder = $entry['type'] === 'httpd/unix-directory';
-        $href = $this->base . '/' . implode('/', array_map(rawurlencode(...), explode('/', $path)));
+        $shown = ltrim(substr($path, strlen($this->root)), '/');
+        $href = $this->base . '/' . implode('/', array_map(rawurlencode(...), explode('/', $shown)));
         $free = $this->files->free($this->uid);
         $special = $folder
             ? '<d:resourcetype><d:collection/></d:resourcetype><d:quota-used-bytes>' . $entry['size']
@@ -178,6 +206,13 @@ final class DavFiles
     {
         return $this->files->entry($this->uid, $path)
             ?? throw new DavError(404, "File with name //$path could not be located");
+    }
+
+    private function requirePermission(int $needed): void
+    {
+        if (($this->permissions & $needed) !== $needed) {
+            throw new DavError(403, 'The share does not allow this');
+        }
     }
 
     private function requireGoodPath(string $path): void

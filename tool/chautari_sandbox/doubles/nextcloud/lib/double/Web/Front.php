@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace NextcloudDouble\Web;
 
 use NextcloudDouble\Environment;
+use NextcloudDouble\Federation\OcsDiscovery;
 use NextcloudDouble\HintException;
 use NextcloudDouble\Kernel;
 use NextcloudDouble\Log;
@@ -44,9 +45,9 @@ final class Front
         }
         match ($entry) {
             'status' => $this->status($kernel),
-            'ocs-provider' => Page::json(['version' => 2, 'services' => ['PRIVATE_DATA' => ['version' => 1]]]),
+            'ocs-provider' => Page::json($kernel->get(OcsDiscovery::class)->own()),
             'remote' => (new Dav($kernel, $request))->handle(),
-            'public' => Page::show('Path not found', '', 404),
+            'public' => (new PublicDav($kernel, $request))->handle(),
             default => $this->site($kernel, $request, $entry),
         };
     }
@@ -71,7 +72,8 @@ final class Front
             (new Ocs($kernel, $request))->handle();
             return;
         }
-        (new Site($kernel, $request))->handle();
+        $ocm = new Ocm($kernel, $request);
+        $ocm->isMine() ? $ocm->handle() : (new Site($kernel, $request))->handle();
     }
 
     private function closed(Kernel $kernel): void

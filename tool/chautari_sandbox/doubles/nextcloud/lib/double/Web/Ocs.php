@@ -4,11 +4,10 @@ declare(strict_types=1);
 
 namespace NextcloudDouble\Web;
 
-use NextcloudDouble\Groups;
 use NextcloudDouble\Kernel;
 use NextcloudDouble\Users;
 
-/** The few OCS calls that cost little: capabilities and accounts. */
+/** The OCS interface: who may call, and which part answers. */
 final class Ocs
 {
     private readonly bool $second;
@@ -20,50 +19,46 @@ final class Ocs
 
     public function handle(): void
     {
-        if ($this->request->header('OCS-APIRequest') !== 'true' && $this->request->path !== '/cloud/capabilities') {
-            $this->send(412, 'CSRF check failed', 412);
-            return;
+        try {
+            $this->send(200, 'OK', $this->answer());
+        } catch (OcsError $error) {
+            $this->send($error->status, $error->getMessage());
         }
-        if ($this->request->path === '/cloud/capabilities') {
-            $this->send(200, 'OK', 200, $this->capabilities());
-            return;
-        }
-        $credentials = $this->request->credentials();
-        $uid = $credentials === null ? null : $this->kernel->get(Users::class)->verify(...$credentials);
-        if ($uid === null) {
-            $this->send(997, 'Current user is not logged in', 401);
-            return;
-        }
-        $this->answer($uid);
     }
 
-    private function answer(string $uid): void
+    /** @return array<int|string, mixed> */
+    private function answer(): array
     {
-        $users = $this->kernel->get(Users::class);
-        $groups = $this->kernel->get(Groups::class);
-        $path = $this->request->path;
-        $admin = in_array('admin', $groups->of($uid), true);
-        $target = match (true) {
-            $path === '/cloud/user' => $uid,
-            str_starts_with($path, '/cloud/users/') => $users->find(substr($path, 13)),
-            default => null,
-        };
-        if ($path === '/cloud/users' && $admin) {
-            $this->send(200, 'OK', 200, ['users' => $users->list()]);
-        } elseif ($target !== null && ($admin || $target === $uid)) {
-            $this->send(200, 'OK', 200, [
-                'id' => $target,
-                'enabled' => $users->enabled($target),
-                'displayname' => $users->displayName($target),
-                'email' => $users->email($target),
-                'quota' => ['quota' => $users->quota($target)],
-                'groups' => $groups->of($target),
-            ]);
-        } elseif (str_starts_with($path, '/cloud/users')) {
-            $this->send($admin ? 404 : 403, $admin ? 'User does not exist' : 'Logged in account must be an admin', $admin ? 404 : 403);
-        } else {
-            $this->send(998, 'Invalid query, please check the syntax.', 404);
+        if ($this->request->path === '/cloud/capabilities') {
+            return $this->capabilities();
         }
+        $federation = new OcsFederation($this->kernel, $this->request);
+        if ($federation->isForServers()) {
+            return $federation->answerServer();
+        }
+        $legacy = new OcsServerShares($this->kernel, $this->request);
+        if ($legacy->isMine()) {
+            return $legacy->answer();
+        }
+        if ($this->request->header('OCS-APIRequest') !== 'true') {
+            throw new OcsError(412, 'CSRF check failed');
+        }
+        $uid = $this->authenticate();
+        $shares = new OcsShares($this->kernel, $this->request);
+        return match (true) {
+            $federation->isForAdmins() => $federation->answerAdmin($uid),
+            $shares->isMine() => $shares->answer($uid),
+            preg_match('~^/cloud/users?(/|$)~', $this->request->path) === 1 =>
+                (new OcsUsers($this->kernel, $this->request))->answer($uid),
+            default => throw new OcsError(OcsError::NOT_FOUND, 'Invalid query, please check the syntax.'),
+        };
+    }
+
+    private function authenticate(): string
+    {
+        $credentials = $this->request->credentials();
+        $uid = $credentials === null ? null : $this->kernel->get(Users::class)->verify(...$credentials);
+        return $uid ?? throw new OcsError(OcsError::UNAUTHORISED, 'Current user is not logged in');
     }
 
     /** @return array<string, mixed> */
@@ -80,7 +75,8 @@ final class Ocs
         ];
     }
 
-    private function send(int $code, string $message, int $status, mixed $data = []): void
+    /** @param array<int|string, mixed> $data */
+    private function send(int $code, string $message, array $data = []): void
     {
         $good = $code === 200;
         $meta = [
@@ -88,6 +84,12 @@ final class Ocs
             'statuscode' => $good && !$this->second ? 100 : $code,
             'message' => $message,
         ];
+        $status = match (true) {
+            $code === OcsError::UNAUTHORISED => 401,
+            $code === OcsError::NOT_FOUND => 404,
+            $code < 200 || $code > 600 => 400,
+            default => $code,
+        };
         http_response_code($this->second || in_array($status, [401, 412], true) ? $status : 200);
         if ($this->request->field('format') === 'json' || str_contains($this->request->header('Accept'), 'application/json')) {
             header('Content-Type: application/json; charset=utf-8');
@@ -97,7 +99,7 @@ final class Ocs
         header('Content-Type: application/xml; charset=utf-8');
         $root = new \SimpleXMLElement('<ocs/>');
         self::fill($root->addChild('meta'), $meta);
-        self::fill($root->addChild('data'), (array)$data);
+        self::fill($root->addChild('data'), $data);
         echo $root->asXML();
     }
 

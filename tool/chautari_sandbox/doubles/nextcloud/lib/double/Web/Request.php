@@ -33,13 +33,21 @@ final class Request
 
     public function field(string $name): string
     {
+        $value = $this->json()[$name] ?? $_POST[$name] ?? $_GET[$name] ?? '';
+        return is_scalar($value) ? (string)$value : '';
+    }
+
+    public function body(): string
+    {
+        return (string)file_get_contents('php://input');
+    }
+
+    /** @return array<mixed> What a body in JSON holds; nothing when it is another form or too deep. */
+    public function json(): array
+    {
         static $json = null;
-        if ($json === null) {
-            $isJson = str_starts_with($this->header('Content-Type'), 'application/json');
-            $json = $isJson ? (array)json_decode((string)file_get_contents('php://input'), true) : [];
-        }
-        $value = $json[$name] ?? $_POST[$name] ?? $_GET[$name] ?? '';
-        return is_string($value) ? $value : '';
+        $isJson = str_starts_with($this->header('Content-Type'), 'application/json');
+        return $json ??= $isJson ? (array)json_decode($this->body(), true, 16) : [];
     }
 
     public function host(): string
@@ -48,10 +56,14 @@ final class Request
         return $this->config->string('overwritehost') ?: ($forwarded ?: $this->header('Host'));
     }
 
+    public function origin(): string
+    {
+        return ($this->secure ? 'https://' : 'http://') . $this->host();
+    }
+
     public function baseUrl(): string
     {
-        $base = ($this->secure ? 'https://' : 'http://') . $this->host();
-        return $this->pretty() ? $base : "$base/index.php";
+        return $this->origin() . ($this->pretty() ? '' : '/index.php');
     }
 
     public function link(string $path): string
