@@ -103,7 +103,6 @@ def is_worker(config: pytest.Config) -> bool:
 
 # Which machines the tests of a file use. Other files use the nodes `cloud` and `meet`.
 SCOPE_OF_FILE = {
-    "test_molecule.py": "molecule",
     "test_existing_machines.py": "own machines",
     "test_ordinary_account.py": "own machines",
     "test_faults.py": "ground",
@@ -113,7 +112,7 @@ SCOPE_OF_FILE = {
     "test_meetings.py": "hall",
 }
 # The longest first: a worker that finishes takes the next.
-SCOPES = ("cloud and meet", "ground", "molecule", "own machines", "hall")
+SCOPES = ("cloud and meet", "ground", "own machines", "hall")
 
 
 def scope_of(nodeid: str) -> str:
