@@ -35,6 +35,7 @@ def region(tmp_path: Path, server: PeerServer, monkeypatch: pytest.MonkeyPatch) 
     file = peers.peer_file(folder, "himalaya")
     file.write_text(json.dumps(json.loads(file.read_text()), indent=4))
     monkeypatch.setenv("CHAUTARI_INVENTORIES", str(tmp_path / "inventories"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     answers = {("A", DOMAIN): ("127.0.0.1",), ("AAAA", DOMAIN): ()}
     monkeypatch.setattr(fetch, "lookup_dns_records", lambda names, server: answers)
     endpoints = Endpoints(ca_file=server.authority.certificate, peer_networks=("127.0.0.1/32",))

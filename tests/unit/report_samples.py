@@ -7,6 +7,8 @@ from chautari.report.model import (
     Double,
     NodeReport,
     Notice,
+    PeerLink,
+    PeerStatus,
     Refusal,
     RegionReport,
     RoleReport,
@@ -47,6 +49,28 @@ def good_report() -> RegionReport:
     )
 
 
+def peer_samples() -> list[PeerStatus]:
+    """Return a peer in each state."""
+    descriptor = PeerLink("green", "current", "serial 1796000000, until 2026-12-30T00:00:00Z")
+    place = {"service": "wiki", "title": "Wiki", "node": "med1"}
+    return [
+        PeerStatus(
+            "himalaya", "himalaya.example.org",
+            (descriptor, PeerLink("green", "trusted", "both trust each other", **place)),
+        ),
+        PeerStatus(
+            "karakoram", "karakoram.example.org",
+            (descriptor, PeerLink("pending", "waiting", "the wiki of karakoram does not trust ours "
+             "yet", "ask the group of karakoram to deploy", since=1796000000, **place)),
+        ),
+        PeerStatus(
+            "a-region-with-a-long-name-31-xx", "long.example.org",
+            (PeerLink("broken", "expired", "the last descriptor counted until "
+             "2026-10-30T00:00:00Z", "ask the other group to deploy again"),),
+        ),
+    ]  # fmt: skip
+
+
 def bad_report() -> RegionReport:
     """A failed, a refused and an unreachable node, a failing and a skipped check, a double."""
     report = good_report()
@@ -68,6 +92,7 @@ def bad_report() -> RegionReport:
     report.checks[1].message = "There is nothing to ask."
     report.doubles = [Double("nextcloud", "34.0.4", "no release was at hand")]
     report.hints = [Notice("trust_authority", {"file": "/ca.pem"})]
+    report.peers = peer_samples()
     return report
 
 
@@ -93,4 +118,8 @@ def hostile_report() -> RegionReport:
     ]
     report.doubles = [Double(HOSTILE, HOSTILE, HOSTILE)]
     report.hints = [Notice("trust_authority", {"file": HOSTILE})]
+    link = PeerLink(
+        "broken", HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1, {"a": HOSTILE}
+    )
+    report.peers = [PeerStatus(HOSTILE, HOSTILE, (link, link))]
     return report

@@ -264,8 +264,10 @@ def test_status_shows_cause_and_fix(
     server.answer = serve(signed(body(NOW - 2 * DAY)))
     assert run(["federation", "status", "andes"]) == 1
     shown = capsys.readouterr().out
-    assert "refused a newer descriptor: the descriptor has the serial" in shown
-    assert "Fix: ask the other group by telephone" in shown
+    assert "a newer descriptor was refused: the descriptor has the serial" in " ".join(
+        shown.split()
+    )
+    assert "Next ask the other group by telephone" in " ".join(shown.split())
 
 
 def test_leave_removes_the_pin_and_says_what_remains(

@@ -133,7 +133,8 @@ def test_page_of_a_failed_run_shows_cause_advice_journal_and_double() -> None:
 def test_picture_names_states_in_words() -> None:
     titles = re.findall(r"<title id=[^>]*>(.*)</title>", render_html(bad_report()))
     states = "bog1 is failed; med1 is up to date; cal1 is refused; pas1 is unreachable"
-    assert titles == [f"Region andes: {states}"] * 2
+    peers = "himalaya is green; karakoram is pending; a-region-with-a-long-name-31-xx is broken"
+    assert titles == [f"Region andes: {states}"] * 2 + [f"Region andes and its peers: {peers}"] * 2
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 7])

@@ -24,7 +24,14 @@ TABLES: dict[str, dict[str, messages.Template]] = {
     "STATUS": next_step_texts.STATUS,
     "PEER_REFUSALS": {code: text for code, (text, _) in federation_texts.PEER_REFUSALS.items()},
     "PEER_FIXES": {code: fix for code, (_, fix) in federation_texts.PEER_REFUSALS.items()},
-    "PEER_STATES": federation_texts.PEER_STATES,
+    **{
+        f"{table}_{number}": {code: texts[number] for code, texts in found.items() if texts[number]}
+        for table, found in (
+            ("PEER_STATES", federation_texts.PEER_STATES),
+            ("PEER_SERVICES", federation_texts.PEER_SERVICES),
+        )
+        for number in (0, 1)
+    },
 }
 TEXTS = ("messages.py", "next_step_texts.py", "federation_texts.py")
 # Calls whose first argument is a code, with its table.
@@ -112,7 +119,8 @@ def test_every_refusal_of_a_peer_has_a_text_and_all_its_data() -> None:
     found = 0
     for where, tree in sources():
         for node in ast.walk(tree):
-            if not isinstance(node, ast.Call) or name_of(node.func) != "PeerRefused":
+            refusals = ("PeerRefused", "AnswerRefused")
+            if not isinstance(node, ast.Call) or name_of(node.func) not in refusals:
                 continue
             given = {keyword.arg for keyword in node.keywords}
             for code in [c.value for c in ast.walk(node.args[0]) if isinstance(c, ast.Constant)]:
@@ -149,6 +157,21 @@ def test_lists_are_joined_and_empty_values_have_words() -> None:
     assert message_templates.fill_template(
         "{a}; {b:or nothing}", "c", {"a": ["x", "y"], "b": ""}
     ) == ("x, y; nothing")
+
+
+def test_times_are_shown_as_dates() -> None:
+    data = {
+        "at": 1796000000,
+        "iso": "2026-11-30T00:53:20Z",
+        "text": "x",
+        "far": 10**15,
+        "yes": True,
+    }
+    fill = message_templates.fill_template
+    assert fill("{iso:time}, {text:time}", "c", data) == "30 November 2026, 00:53 UTC, x"
+    assert fill("{at:time}", "c", data) == "30 November 2026, 00:53 UTC"
+    for key in ("far", "yes"):
+        assert fill(f"{{{key}:time}}", "c", data).startswith("c (")
 
 
 def test_data_of_another_shape_does_not_break_the_report() -> None:

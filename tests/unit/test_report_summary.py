@@ -21,7 +21,7 @@ def test_verdict_of_a_good_run_counts_nodes_changes_and_checks() -> None:
 def test_verdict_of_a_bad_run_counts_what_is_wrong() -> None:
     assert summary.verdict_sentence(bad_report()) == (
         "Region andes needs attention: 3 of 4 nodes not OK, 1 of 3 checks failed, 1 skipped, "
-        "in 6 min 12 s."
+        "1 of 3 peers broken, in 6 min 12 s."
     )
 
 

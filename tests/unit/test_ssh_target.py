@@ -181,7 +181,7 @@ def test_survey_imports_only_modules_that_are_sent(tmp_path: Path) -> None:
     ]
     write_receipt(tmp_path, given, record(*items))
     write_file(tmp_path / "x", "two\n")
-    fed = runner_client.runner_stdin(b"", survey_only=True)
+    fed = runner_client.runner_stdin(b"", "survey")
     code = (
         "import json, sys, zlib, io; i = io.BytesIO(sys.stdin.buffer.read());"
         "m = json.loads(zlib.decompress(i.read(int(i.readline()))));"

@@ -15,6 +15,7 @@ from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
 from chautari.federation import key_words, peer_management, peers
+from chautari.federation.mesh import descriptor_data
 from chautari.federation.peer_management import Candidate
 from chautari.federation.trust import PeerState
 from chautari.paths import regions_root
@@ -22,10 +23,10 @@ from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari.region.yaml_reader import find_hidden_character
 from chautari.render.provider import known_endpoints
-from chautari.report.messages import peer_state_text
+from chautari.report.jsonreport import peer_object
+from chautari.report.messages import peer_state_texts
+from chautari.report.model import PeerStatus
 from chautari.secrets import store
-
-GOOD_STATES = ("current", "pending")
 
 
 @click.group("federation")
@@ -227,65 +228,82 @@ def _confirm_key(found: Candidate, fingerprint: str | None) -> None:
 def list_(name: str, as_json: bool) -> None:
     """List the pinned peers of a region. Nothing is fetched."""
     loaded_region = _load(name)
-    _show_states(loaded_region, peer_management.pinned_states(loaded_region, time.time()), as_json)
-
-
-@command.command("status")
-@region_argument
-@json_option
-def status(name: str, as_json: bool) -> int:
-    """Fetch the newest descriptor of each peer, and show the state of each peer.
-
-    A newer descriptor that is right replaces the pinned one. One that is not changes nothing.
-    """
-    loaded_region = _load(name)
-    names = peers.peer_names(loaded_region.folder)
-    endpoints = known_endpoints(loaded_region)
-    states = peer_management.refresh(loaded_region, names, endpoints, time.time())
-    _show_states(loaded_region, states, as_json)
-    return 0 if all(state.code in GOOD_STATES for state in states.values()) else 1
-
-
-def _show_states(loaded_region: LoadedRegion, states: dict[str, PeerState], as_json: bool) -> None:
+    states = peer_management.pinned_states(loaded_region, time.time())
     named = loaded_region.region.federation.peers
-    missing = [name for name in named if name not in states]
+    missing = [peer for peer in named if peer not in states]
     if as_json:
-        found = {name: _state_object(name in named, state) for name, state in states.items()}
-        print_json({"region": loaded_region.region.region, "peers": found, "not_pinned": missing})
+        _print_states_as_json(loaded_region, states)
         return
-    for name, state in states.items():
-        note = "" if name in named else " (not named in region.yml)"
-        echo(f"{name:<16} {_state_text(state)}{note}")
-        if state.accepted is not None:
-            echo(f"{'':<16} a newer descriptor was stored; commit the file of the peer")
-        if state.refusal is not None:
-            echo(f"{'':<16} Fix: {state.refusal.fix}")
-    for name in missing:
-        echo(f"{name:<16} named in region.yml but not pinned")
+    for peer, state in states.items():
+        note = "" if peer in named else " (not named in region.yml)"
+        text, _ = peer_state_texts(state.code, descriptor_data(state))
+        echo(f"{peer:<16} {state.code}: {text}{note}")
+    for peer in missing:
+        echo(f"{peer:<16} named in region.yml but not pinned")
     if not states and not missing:
         echo("No region is pinned.", err=True)
 
 
-def _state_text(state: PeerState) -> str:
-    return peer_state_text(state.code, _state_data(state))
+@command.command("status")
+@region_argument
+@identity_option
+@json_option
+def status(name: str, identities: tuple[Path, ...], as_json: bool) -> int:
+    """Show how the region stands with each peer: green, pending or broken, and the next step.
+
+    The command fetches the newest descriptor of each peer, and asks each node how its services
+    stand with the peers. A descriptor that says something new replaces the pinned one. One that is
+    not right changes nothing.
+    """
+    from chautari.deploy import mesh  # only this command asks nodes
+
+    loaded_region = _load(name)
+    states, statuses = mesh.refresh_mesh(loaded_region, known_endpoints(loaded_region), identities)
+    if as_json:
+        _print_states_as_json(loaded_region, states, {peer.name: peer for peer in statuses})
+    else:
+        _print_statuses(states, statuses)
+    return 1 if any(peer.state == "broken" for peer in statuses) else 0
 
 
-def _state_data(state: PeerState) -> dict[str, object]:
+def _print_statuses(states: dict[str, PeerState], statuses: list[PeerStatus]) -> None:
+    from chautari.report import terminal
+
+    terminal.print_peers(statuses)
+    for name, state in states.items():
+        if state.is_to_store:
+            echo(f"{name}: a newer descriptor was stored; commit peers/{name}.json")
+    if not statuses:
+        echo("No region is pinned.", err=True)
+
+
+def _print_states_as_json(
+    loaded_region: LoadedRegion,
+    states: dict[str, PeerState],
+    statuses: dict[str, PeerStatus] | None = None,
+) -> None:
+    """Print the state of each peer's descriptor and, with `statuses`, of its services.
+
+    A peer that is not pinned has no descriptor; its services follow from `statuses` only.
+    """
+    named = loaded_region.region.federation.peers
+    objects = {name: _state_object(name in named, state) for name, state in states.items()}
+    for name, status_of_peer in (statuses or {}).items():
+        objects[name] = {**objects.get(name, {}), **peer_object(status_of_peer)}
+    missing = [name for name in named if name not in states]
+    print_json({"region": loaded_region.region.region, "peers": objects, "not_pinned": missing})
+
+
+def _state_object(named: bool, state: PeerState) -> dict[str, object]:
     last = state.peer.descriptor
     return {
+        "state": state.code,
         "domain": state.peer.domain,
         "serial": last.serial,
         "expires": last.expires,
         "reason": state.refusal.message if state.refusal else "",
-    }
-
-
-def _state_object(named: bool, state: PeerState) -> dict[str, object]:
-    return {
-        "state": state.code,
-        **_state_data(state),
         "named": named,
-        "updated": state.accepted is not None,
+        "updated": state.is_to_store,
         "refusal": state.refusal.as_object() if state.refusal else None,
         "fingerprint": key_words.fingerprint_of_key(state.peer.key),
         "pinned": state.peer.pinned,

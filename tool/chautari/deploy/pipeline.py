@@ -64,7 +64,7 @@ def prepare_nodes(request: Request, tell: Listener, say: Say) -> RegionReport:
         region, reached, tell, "adopt", resolver, request.parallel
     )
     report.nodes = list(found.values())
-    return region_report.finalize_report(report, context, "prepare", time.monotonic() - began)
+    return region_report.finalize_report(report, context, "prepare", began)
 
 
 def _run_stages(context: DeployContext, tell: Listener, mode: Mode) -> RegionReport:
@@ -76,4 +76,4 @@ def _run_stages(context: DeployContext, tell: Listener, mode: Mode) -> RegionRep
         runs = survey_and_prepare_nodes(context, names, mode, new_run_id(), tell)
         report.checks += converge_and_check_nodes(runs)
         report.nodes += [run.report for run in runs]
-    return region_report.finalize_report(report, context, mode, time.monotonic() - began)
+    return region_report.finalize_report(report, context, mode, began)

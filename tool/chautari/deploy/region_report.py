@@ -10,7 +10,14 @@ from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
 from chautari.render.variables import NodeContext
 from chautari.report.message_templates import Data
-from chautari.report.model import ENDINGS, Double, Notice, RegionReport, ServiceAccess
+from chautari.report.model import (
+    ENDINGS,
+    Double,
+    Notice,
+    PeerStatus,
+    RegionReport,
+    ServiceAccess,
+)
 from chautari.services.base import Service
 
 # States of a node whose services can be opened.
@@ -43,10 +50,11 @@ def _list_os_doubles(request: Request) -> list[Double]:
 
 
 def finalize_report(
-    report: RegionReport, context: DeployContext, mode: str, seconds: float
+    report: RegionReport, context: DeployContext, mode: str, began: float
 ) -> RegionReport:
     """Fill in what is known at the end, such as services and hints; return the same report."""
-    report.seconds = seconds
+    report.peers = _peer_statuses(report, context, mode)
+    report.seconds = time.monotonic() - began
     for node in report.nodes:
         if node.state == "converged":
             node.state = ENDINGS.get(mode, "converged")
@@ -55,6 +63,18 @@ def finalize_report(
         _add_language_notices(report, context)
     report.hints = _sandbox_access_notices(report, context)
     return report
+
+
+def _peer_statuses(report: RegionReport, context: DeployContext, mode: str) -> list[PeerStatus]:
+    """Return how the region stands with its peers; like the checks, only if they were requested."""
+    request = context.request
+    if not request.loaded_region.peers or not request.checks or request.detach:
+        return []
+    if mode not in ("deploy", "verify"):
+        return []
+    from chautari.deploy import mesh  # a region without peers does not pay for it
+
+    return mesh.mesh_after_run(context, report.nodes)
 
 
 def service_accesses(context: DeployContext) -> list[ServiceAccess]:

@@ -51,8 +51,10 @@ def _bad_address(reason: str) -> BadInput:
     )
 
 
-def fetch_descriptor(address: DescriptorAddress, endpoints: Endpoints) -> SignedDescriptor:
-    """Return what the server at `address` sends.
+def fetch_descriptor(
+    address: DescriptorAddress, endpoints: Endpoints, seconds: float | None = None
+) -> SignedDescriptor:
+    """Return what the server at `address` sends within `seconds`, by default SECONDS.
 
     Raises:
         PeerRefused: when there is no complete answer within the limits.
@@ -63,7 +65,7 @@ def fetch_descriptor(address: DescriptorAddress, endpoints: Endpoints) -> Signed
         str(endpoints.ca_file or certifi.where()),
     )
     try:
-        return fetch_signed(address, surroundings)
+        return fetch_signed(address, surroundings, seconds)
     except AnswerRefused as refused:
         raise PeerRefused(refused.code, **refused.data) from None
 

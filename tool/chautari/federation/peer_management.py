@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from chautari.errors import BadInput
-from chautari.federation import descriptor, peers, signing_key, transfer, trust
+from chautari.federation import descriptor, peers, seen_serials, signing_key, transfer, trust
 from chautari.federation.descriptor import Descriptor
 from chautari.federation.fetch import fetch_descriptor, parse_address
 from chautari.federation.peers import PinnedPeer
@@ -15,6 +16,7 @@ from chautari.federation.transfer import DescriptorAddress
 from chautari.federation.trust import PeerState
 from chautari.federation.validity import utc_text
 from chautari.files import unusable_file_error
+from chautari.parallel import map_parallel
 from chautari.region import yaml_reader
 from chautari.region.field_types import check_name
 from chautari.region.load import LoadedRegion
@@ -123,17 +125,37 @@ def pin(loaded_region: LoadedRegion, candidate: Candidate, agreement: str, now: 
 def refresh(
     loaded_region: LoadedRegion, names: list[str], endpoints: Endpoints, now: float
 ) -> dict[str, PeerState]:
-    """Fetch the newest descriptor of each peer; one that is accepted replaces the pinned one.
+    """Fetch the newest descriptor of each peer, and store those that say something new.
 
     The state says if one was refused; then its file is not written.
     """
-    folder, domain = loaded_region.folder, loaded_region.region.domain
-    found: dict[str, PeerState] = {}
-    for name, peer in peers.read_peers(folder, names).items():
-        found[name] = trust.refreshed_state(peer, domain, endpoints, now)
-        if found[name].accepted is not None:
-            peers.write_peer(folder, name, found[name].peer)
+    folder = loaded_region.folder
+    pinned = peers.read_peers(folder, names)
+    found = fetch_states(pinned, loaded_region.region.domain, endpoints, now)
+    for name, state in found.items():
+        if state.is_to_store:
+            peers.write_peer(folder, name, state.peer)
     return found
+
+
+def fetch_states(
+    pinned: Mapping[str, PinnedPeer],
+    own_domain: str,
+    endpoints: Endpoints,
+    now: float,
+    seconds: float | None = None,
+) -> dict[str, PeerState]:
+    """Fetch the newest descriptor of each peer at the same time; no file of a peer is written."""
+
+    def fetch_state(peer: PinnedPeer) -> PeerState:
+        seen = seen_serials.seen_serial(peer.key)
+        state = trust.refreshed_state(
+            peer, own_domain, endpoints, now, seen_serial=seen, seconds=seconds
+        )
+        seen_serials.remember_serial(peer.key, state.peer.descriptor.serial)
+        return state
+
+    return dict(zip(pinned, map_parallel(fetch_state, list(pinned.values())), strict=True))
 
 
 def pinned_states(loaded_region: LoadedRegion, now: float) -> dict[str, PeerState]:

@@ -76,17 +76,19 @@ class Surroundings(NamedTuple):
     ca_file: str | None = None
 
 
-def fetch_signed(address: DescriptorAddress, surroundings: Surroundings) -> SignedDescriptor:
-    """Return what the server at `address` sends.
+def fetch_signed(
+    address: DescriptorAddress, surroundings: Surroundings, seconds: float | None = None
+) -> SignedDescriptor:
+    """Return what the server at `address` sends within `seconds`, by default SECONDS.
 
     Raises:
         AnswerRefused: when there is no complete answer within the limits.
     """
-    exchange = _Exchange(address, surroundings)
+    exchange, limit = _Exchange(address, surroundings), seconds or SECONDS
     try:
-        return call_within(SECONDS, exchange.run)
+        return call_within(limit, exchange.run)
     except TimeoutError:
-        raise AnswerRefused("too_slow", host=address.host, seconds=int(SECONDS)) from None
+        raise AnswerRefused("too_slow", host=address.host, seconds=int(limit)) from None
     finally:
         exchange.abort()
 

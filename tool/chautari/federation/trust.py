@@ -17,19 +17,21 @@ from chautari.federation.untrusted_json import AnswerRefused, read_untrusted_jso
 from chautari.federation.validity import check_times, seconds_of
 from chautari.render.endpoints import Endpoints
 
+RENEWAL = 15 * 24 * 3600  # seconds; a pin that expires within this time is renewed
+
 
 class PeerState(NamedTuple):
     """How a pinned peer is: a code with data, whose text `report` makes.
 
     The code is `current`, `pending` (the peer does not list us yet), `expired`, `unreachable` or
-    `refused`. `refusal` says why a fetched descriptor was not accepted; `accepted` is a newer one
-    that was.
+    `refused`. `refusal` says why a fetched descriptor was not accepted. `peer` has the newest
+    descriptor that was, and `is_to_store` says whether it belongs into the peer's file.
     """
 
     code: str
     peer: PinnedPeer
     refusal: PeerRefused | None = None
-    accepted: Descriptor | None = None
+    is_to_store: bool = False
 
 
 def verify_signed_descriptor(
@@ -72,22 +74,35 @@ def check_newcomer(found: Descriptor, own_domain: str, peers: Mapping[str, Pinne
         raise PeerRefused("lookalike_domain", domain=found.domain, known=alike)
 
 
-def check_newer(found: Descriptor, peer: PinnedPeer) -> bool:
-    """Return whether `found` replaces the pinned descriptor; an equal one does not.
+def check_newer(found: Descriptor, peer: PinnedPeer, seen_serial: int = 0) -> None:
+    """Make sure that `found` is the pinned descriptor or replaces it.
+
+    Args:
+        seen_serial: the newest serial that was seen since the pin was written.
 
     Raises:
-        PeerRefused: when it is of another region, or older than the pinned one.
+        PeerRefused: when it is of another region, or older than what was seen.
     """
     last = peer.descriptor
     if (found.domain, found.region) != (last.domain, last.region):
         raise PeerRefused("other_region", domain=found.domain, region=found.region)
-    if found == last:
-        return False
-    if found.serial < last.serial:
-        raise PeerRefused("older_serial", serial=found.serial, last=last.serial)
-    if found.serial == last.serial:
+    newest = max(last.serial, seen_serial)
+    if found.serial < newest:
+        raise PeerRefused("older_serial", serial=found.serial, last=newest)
+    if found.serial == last.serial and found != last:
         raise PeerRefused("serial_reused", serial=found.serial)
-    return True
+
+
+def belongs_into_pin(found: Descriptor, last: Descriptor, now: float) -> bool:
+    """Return whether an accepted descriptor replaces the pinned one in the peer's file.
+
+    Regions sign theirs every hour. A file in git changes only when what the peer says changed, or
+    when the pinned descriptor expires soon.
+    """
+    renewed = {"serial": found.serial, "issued": found.issued, "expires": found.expires}
+    if last.model_copy(update=renewed) != found:
+        return True
+    return found != last and seconds_of(last.expires) - now < RENEWAL
 
 
 def pinned_state(peer: PinnedPeer, own_domain: str, now: float) -> PeerState:
@@ -98,24 +113,32 @@ def pinned_state(peer: PinnedPeer, own_domain: str, now: float) -> PeerState:
 
 
 def refreshed_state(
-    peer: PinnedPeer, own_domain: str, endpoints: Endpoints, now: float
+    peer: PinnedPeer,
+    own_domain: str,
+    endpoints: Endpoints,
+    now: float,
+    *,
+    seen_serial: int = 0,
+    seconds: float | None = None,
 ) -> PeerState:
     """Fetch the newest descriptor of a peer, and return its state.
 
-    `accepted` in the state is a newer descriptor that may replace the pinned one.
+    Args:
+        seen_serial: the newest serial that was seen since the pin was written.
+        seconds: that the peer's server has to answer; by default as long as any fetch may take.
     """
     address = parse_address(peer.url)
     try:
-        signed = fetch_descriptor(address, endpoints)
+        signed = fetch_descriptor(address, endpoints, seconds)
         found = verify_signed_descriptor(signed, address, now, peer.key)
-        is_newer = check_newer(found, peer)
+        check_newer(found, peer, seen_serial)
     except PeerRefused as refusal:
         state = pinned_state(peer, own_domain, now)
         if state.code == "expired" and (refusal.is_unreachable or refusal.code == "expired"):
             return state._replace(refusal=refusal)
         code = "unreachable" if refusal.is_unreachable else "refused"
         return PeerState(code, peer, refusal)
-    if not is_newer:
-        return pinned_state(peer, own_domain, now)
-    newer = peer.model_copy(update={"descriptor": found})
-    return pinned_state(newer, own_domain, now)._replace(accepted=found)
+    newest = peer.model_copy(update={"descriptor": found})
+    return pinned_state(newest, own_domain, now)._replace(
+        is_to_store=belongs_into_pin(found, peer.descriptor, now)
+    )

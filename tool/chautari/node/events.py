@@ -417,6 +417,17 @@ class DriftAnswer(TypedDict):
     busy: LockHolder | None
 
 
+class PeerFilesAnswer(TypedDict):
+    """The answer to `peer_files`: by service, the file in base64, or why it cannot be read.
+
+    A service without a file is in neither.
+    """
+
+    event: Literal["peer_files"]
+    files: dict[str, str]
+    errors: dict[str, str]
+
+
 class StatusAnswer(TypedDict):
     """The answer to `status`: the newest deploy, how it ended, and the runs that are kept."""
 

@@ -19,7 +19,7 @@ def main(arguments: Mapping[str, Any], payload: IO[bytes]) -> int:
     """Run the action named in `arguments` and return the exit code of the SSH command."""
     os.umask(0o077)
     STATE.mkdir(parents=True, exist_ok=True)
-    answer = _answer_query(arguments["action"], payload)
+    answer = _answer_query(arguments, payload)
     if answer is None:
         from chautari.node import runner
 
@@ -28,8 +28,9 @@ def main(arguments: Mapping[str, Any], payload: IO[bytes]) -> int:
     return 0
 
 
-def _answer_query(action: str, payload: IO[bytes]) -> Mapping[str, Any] | None:
+def _answer_query(arguments: Mapping[str, Any], payload: IO[bytes]) -> Mapping[str, Any] | None:
     """Return the answer to a short question; None for an action of the runner."""
+    action = arguments["action"]
     if action == "survey":
         from chautari.node import lock, survey
 
@@ -39,6 +40,10 @@ def _answer_query(action: str, payload: IO[bytes]) -> Mapping[str, Any] | None:
         from chautari.node import drift, lock
 
         return drift.find_drift(STATE, lock.lock_holder())
+    if action == "peer_files":
+        from chautari.node import peer_files
+
+        return peer_files.peer_files_answer(arguments["files"])
     if action == "activity":
         from chautari.node import lock_activity
 

@@ -1,6 +1,7 @@
-"""Texts about peers: why a descriptor was refused with what to do, and how a peer is.
+"""Texts about peers: why a descriptor was refused, and how the region stands with each peer.
 
-`messages` renders them, as all texts of codes.
+`messages` renders them, as all texts of codes. What a service reports of a peer has its texts in
+the service's own package.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
         "the descriptor counts from {issued} to {expires}, which is not a valid period",
         _ASK_THEM,
     ),
-    "expired": ("the descriptor expired at {expires}", _ASK_THEM),
+    "expired": ("the descriptor expired at {expires:time}", _ASK_THEM),
     "older_serial": (
         "the descriptor has the serial {serial}, which is older than the pinned {last}",
         "ask the other group by telephone: their node's clock may have been wrong, and then they "
@@ -117,10 +118,59 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
 }
 
-PEER_STATES: dict[str, Template] = {
-    "current": "current: serial {serial}, until {expires}",
-    "pending": "pending: {domain} does not list your region as a peer yet",
-    "expired": "expired: the last descriptor counted until {expires}",
-    "unreachable": "unreachable: {reason}",
-    "refused": "refused a newer descriptor: {reason}",
+# How a pinned descriptor is, and what to do.
+PEER_STATES: dict[str, tuple[Template, Template]] = {
+    "current": ("serial {serial}, until {expires:time}", ""),
+    "pending": (
+        "{domain} does not list your region as a peer yet",
+        "ask the group of {peer} to accept your region and to deploy",
+    ),
+    "expired": (
+        "the last descriptor counted until {expires:time}",
+        "{fix:or run: deploy federation status {region}}",
+    ),
+    "unreachable": ("no descriptor arrived: {reason}", "{fix}"),
+    "refused": ("a newer descriptor was refused: {reason}", "{fix}"),
+    "not_named": (
+        "{peer} is pinned, but region.yml does not name it",
+        "add {peer} to federation.peers in region.yml and deploy, or run: deploy federation leave",
+    ),
+    "not_pinned": (
+        "region.yml names {peer}, but it is not pinned",
+        "run: deploy federation join {region} URL",
+    ),
+}
+
+# What is known of a service and a peer without the service's own code, and what to do.
+PEER_SERVICES: dict[str, tuple[Template, Template]] = {
+    "not_deployed": ("{node} is not deployed yet", "run: deploy region {region}"),
+    "node_unreachable": ("not known, because {node} could not be asked: {reason}", "{fix}"),
+    "file_missing": (
+        "{title} on {node} has not reported on its peers yet",
+        "run: deploy region {region}",
+    ),
+    "file_unreadable": (
+        "what {title} on {node} reports on its peers cannot be read: {detail}",
+        "run: deploy region {region} --full; if this stays, look at {file} on {node}",
+    ),
+    "file_old": (
+        "{title} on {node} looked at its peers last on {checked:time}",
+        "run on {node}: systemctl list-timers; then run: deploy region {region}",
+    ),
+    "not_in_file": (
+        "{title} on {node} does not work with {peer} yet",
+        "run: deploy region {region}",
+    ),
+    "entry_invalid": (
+        "what {title} on {node} reports on {peer} cannot be read: {detail}",
+        "run: deploy region {region} --full; if this stays, look at {file} on {node}",
+    ),
+    "code_unknown": (
+        "{title} on {node} reports {code}, which this version of Chautari does not know",
+        "use the version of Chautari with which the region was deployed last",
+    ),
+    "left": (
+        "{title} on {node} still works with {peer}, but region.yml does not name it",
+        "run: deploy region {region}",
+    ),
 }

@@ -15,7 +15,7 @@ from jinja2 import (
 )
 
 from chautari.paths import state_dir
-from chautari.report import picture_layout, summary
+from chautari.report import peers_layout, picture_layout, summary
 from chautari.report.model import RegionReport
 from chautari.report.text_format import (
     count_with_noun,
@@ -39,6 +39,11 @@ def render_html(report: RegionReport) -> str:
             "narrow": picture_layout.layout_picture(report, _NARROW),
         },
         box_width=picture_layout.BOX_WIDTH,
+        peer_pictures={
+            "wide": peers_layout.layout_peers(report, peers_layout.WIDE),
+            "narrow": peers_layout.layout_peers(report, peers_layout.NARROW),
+        },
+        own_height=peers_layout.OWN_HEIGHT,
     )
 
 

@@ -14,6 +14,7 @@ from chautari.report.model import (
     Double,
     NodeReport,
     Notice,
+    PeerStatus,
     Reason,
     RegionReport,
     RoleReport,
@@ -52,6 +53,7 @@ def report_object(report: RegionReport) -> Json:
         "checks": checks_object(report),
         "services": _plain_objects(report.services),
         "doubles": _plain_objects(report.doubles),
+        "peers": {peer.name: peer_object(peer) for peer in report.peers},
         "hints": [_notice_object(hint) for hint in report.hints],
     }
 
@@ -63,6 +65,17 @@ def checks_object(report: RegionReport) -> Json:
         "failed": report.count_checks("failed"),
         "skipped": report.count_checks("skipped"),
         "results": _plain_objects(report.checks),
+    }
+
+
+def peer_object(peer: PeerStatus) -> Json:
+    """Return how the region stands with a peer: the pair's state, and that of each service."""
+    return {
+        "domain": peer.domain,
+        "pair": peer.state,
+        "cause": peer.worst.cause,
+        "next_step": peer.worst.next_step,
+        "links": [asdict(link) | {"data": dict(link.data)} for link in peer.links],
     }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from chautari.node import reason_texts
 from chautari.report.dns_texts import DNS_RECORDS
 from chautari.report.existing_state_texts import EXISTING_STATE
-from chautari.report.federation_texts import PEER_REFUSALS, PEER_STATES
+from chautari.report.federation_texts import PEER_REFUSALS, PEER_SERVICES, PEER_STATES
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.next_step_texts import CAUSES, FAILURES, STATUS, STEPS
 
@@ -472,6 +472,23 @@ def peer_refusal_texts(code: str, data: Data) -> tuple[str, str]:
     return fill_template(reason, code, data), fill_template(fix, code, data)
 
 
-def peer_state_text(code: str, data: Data) -> str:
-    """Return how a pinned peer is."""
-    return fill_template(PEER_STATES.get(code), code, data)
+def peer_state_texts(code: str, data: Data) -> tuple[str, str]:
+    """Return how the descriptor of a peer is, and what to do."""
+    return _texts_of(PEER_STATES.get(code), code, data)
+
+
+def peer_service_texts(code: str, data: Data) -> tuple[str, str]:
+    """Return how a service stands with a peer, and what to do."""
+    return _texts_of(PEER_SERVICES.get(code), code, data)
+
+
+def _texts_of(
+    templates: tuple[Template, Template] | None, code: str, data: Data
+) -> tuple[str, str]:
+    first, second = templates or (None, "")
+    return fill_template(first, code, data), fill_template(second, code, data)
+
+
+def since_text(seconds: int) -> str:
+    """Return since when something is so."""
+    return fill_template("since {since:time}", "since", {"since": seconds})

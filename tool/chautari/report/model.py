@@ -14,6 +14,8 @@ from chautari.report.message_templates import Data
 from chautari.report.text_format import translations_text
 
 Outcome = Literal["passed", "failed", "skipped"]
+PeerColour = Literal["green", "pending", "broken"]
+COLOURS: tuple[PeerColour, ...] = ("green", "pending", "broken")  # the worst one is last
 NodeState = Literal[
     "converged", "failed", "refused", "unreachable", "busy", "detached", "disconnected", "verified",
     "planned", "downloaded", "prepared",
@@ -178,9 +180,59 @@ class Double:
     reason: str
 
 
+@dataclass(frozen=True)
+class PeerLink:
+    """How one service stands with a peer, or the peer's descriptor when `service` is empty.
+
+    `cause` and `next_step` are texts from `code` and `data`; `since` is in seconds since 1970.
+    """
+
+    state: PeerColour
+    code: str
+    cause: str
+    next_step: str = ""
+    service: str = ""
+    title: str = ""
+    node: str = ""
+    since: int | None = None
+    data: Data = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Return what stands so: a service on a node, or the descriptor."""
+        return f"{self.title} on {self.node}" if self.service else "Descriptor"
+
+    @property
+    def since_text(self) -> str:
+        """Return since when it is not green, in words."""
+        return messages.since_text(self.since) if self.since and self.state != "green" else ""
+
+
+@dataclass(frozen=True)
+class PeerStatus:
+    """How the region stands with one peer, by its descriptor and by each service."""
+
+    name: str
+    domain: str
+    links: tuple[PeerLink, ...]
+
+    @property
+    def worst(self) -> PeerLink:
+        """Return the link that decides the state of the pair."""
+        return max(self.links, key=lambda link: COLOURS.index(link.state))
+
+    @property
+    def state(self) -> PeerColour:
+        """Return the state of the pair: the worst one counts."""
+        return self.worst.state
+
+
 @dataclass
 class RegionReport:
-    """The result of one command on a region's nodes; `left_out` are those it did not include."""
+    """The result of one command on a region's nodes; `left_out` are those it did not include.
+
+    `peers` never decide whether the region is well: no group is responsible for another one's.
+    """
 
     region: str
     domain: str
@@ -193,6 +245,7 @@ class RegionReport:
     doubles: list[Double] = field(default_factory=list)
     hints: list[Notice] = field(default_factory=list)
     left_out: tuple[str, ...] = ()
+    peers: list[PeerStatus] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:

@@ -22,8 +22,8 @@ _DOUBLE_NOTE = 16  # more for the line that names a double
 _GROUND = 24
 _FOOT = 12
 # How wide a character is, in parts of the font's size: that of the widest usual font, DejaVu Sans.
-_BOLD, _REGULAR = 0.70, 0.62
-_BETWEEN = 10  # free between two texts on one line
+BOLD, REGULAR = 0.70, 0.62
+BETWEEN = 10  # free between two texts on one line
 
 
 class ServiceBadge(NamedTuple):
@@ -93,14 +93,14 @@ def _layout_node_box(
     below = _HEAD + sum(badge.height for badge in services)
     ground = _role_badges([group for group in groups if not group.info], below, node)
     words = summary.state_words(node)
-    state_width = _text_width(words.word, 14, _BOLD)
+    state_width = text_width(words.word, 14, BOLD)
     return NodeBox(
         *corner,
         max((badge.y + badge.height for badge in ground), default=below) + _FOOT,
-        _shorten_to_width(node.name, BOX_WIDTH - 46 - _SIDE - _BETWEEN - state_width, 18, _BOLD),
-        _shorten_to_width(
+        shorten_to_width(node.name, BOX_WIDTH - 46 - _SIDE - BETWEEN - state_width, 18, BOLD),
+        shorten_to_width(
             " · ".join(part for part in (node.address, node.os) if part),
-            BOX_WIDTH - 2 * _SIDE, 12.5, _REGULAR,
+            BOX_WIDTH - 2 * _SIDE, 12.5, REGULAR,
         ),
         words.word,
         words.tone,
@@ -115,8 +115,8 @@ def _service_badges(groups: list[ServiceChecks]) -> tuple[ServiceBadge, ...]:
     y = _HEAD
     for group in groups:
         detail = _passed_checks_text(group)
-        room = BOX_WIDTH - 40 - 34 - _BETWEEN - _text_width(detail, 13, _REGULAR)
-        label, height = _shorten_to_width(group.service, room, 15, _BOLD), _SERVICE
+        room = BOX_WIDTH - 40 - 34 - BETWEEN - text_width(detail, 13, REGULAR)
+        label, height = shorten_to_width(group.service, room, 15, BOLD), _SERVICE
         height += _DOUBLE_NOTE if group.double else 0
         badges.append(ServiceBadge(_SIDE, y, label, detail, group.tone, group.double, height))
         y += height
@@ -133,11 +133,11 @@ def _role_badges(
     for group in groups:
         broken = any(role.name == group.service and role.failed for role in node.roles)
         detail = _passed_checks_text(group)
-        other = 23 + _text_width(f" {detail}", 13, _REGULAR)
-        whole = other + _text_width(group.service, 13, _REGULAR) > half
+        other = 23 + text_width(f" {detail}", 13, REGULAR)
+        whole = other + text_width(group.service, 13, REGULAR) > half
         if whole and column:
             row, column = row + 1, 0
-        label = _shorten_to_width(group.service, half * (1 + whole) - other, 13, _REGULAR)
+        label = shorten_to_width(group.service, half * (1 + whole) - other, 13, REGULAR)
         x, y = _SIDE + column * half, top + row * _GROUND
         badges.append(ServiceBadge(x, y, label, detail, "bad" if broken else group.tone))
         row, column = (row, 1) if not whole and column == 0 else (row + 1, 0)
@@ -152,11 +152,12 @@ def _passed_checks_text(group: ServiceChecks) -> str:
     return "skipped" if group.checks else ""
 
 
-def _text_width(text: str, size: float, character: float) -> float:
+def text_width(text: str, size: float, character: float) -> float:
+    """Return how wide a text may be, for a font's size and the width of its characters."""
     return cell_len(text) * size * character
 
 
-def _shorten_to_width(text: object, width: float, size: float, character: float) -> str:
+def shorten_to_width(text: object, width: float, size: float, character: float) -> str:
     """Return a text on one line that is at most `width` wide, with an ellipsis when cut."""
     line, cells = to_one_line(text), int(width / size / character)
     return line if cell_len(line) <= cells else set_cell_size(line, max(0, cells - 1)) + "…"

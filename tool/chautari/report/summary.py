@@ -7,10 +7,12 @@ from typing import Literal, NamedTuple
 
 from chautari.report import causes, messages
 from chautari.report.model import (
+    COLOURS,
     CheckResult,
     NodeReport,
     NodeState,
     Outcome,
+    PeerColour,
     RegionReport,
     RoleReport,
     ServiceAccess,
@@ -54,6 +56,9 @@ STATES: dict[NodeState, NodeStateWords] = {
     ),
     "busy": NodeStateWords("busy", "Another run is active on this node.", "bad"),
 }
+
+
+PEER_TONES: dict[PeerColour, Tone] = {"green": "good", "pending": "wait", "broken": "bad"}
 
 
 class ServiceChecks(NamedTuple):
@@ -126,7 +131,7 @@ def verdict_sentence(report: RegionReport) -> str:
         name = to_one_line(report.region)
         return f"The downloads for the next deploy of {name} are on {nodes}; no role ran ({took})."
     opening = {"good": "is healthy", "bad": "needs attention", "wait": "is not fully checked yet"}
-    phrases = [*_nodes_phrases(report.nodes), *_checks_phrases(report)]
+    phrases = [*_nodes_phrases(report.nodes), *_checks_phrases(report), *_peers_phrases(report)]
     name = to_one_line(report.region)
     subject = f"Region {name}"
     if report.left_out:
@@ -180,6 +185,14 @@ def _checks_phrases(report: RegionReport) -> Iterable[str]:
         yield f"{report.count_checks('passed')} of {total} passed"
     if report.count_checks("skipped"):
         yield f"{report.count_checks('skipped')} skipped"
+
+
+def _peers_phrases(report: RegionReport) -> Iterable[str]:
+    """Yield how many peers are in the worst state that there is."""
+    states = [peer.state for peer in report.peers]
+    if states:
+        worst = max(states, key=COLOURS.index)
+        yield f"{states.count(worst)} of {count_with_noun(len(states), 'peer')} {worst}"
 
 
 def checks_by_service(report: RegionReport) -> list[ServiceChecks]:

@@ -12,20 +12,27 @@ from rich.table import Table
 from rich.text import Text
 
 from chautari.report import summary
-from chautari.report.model import CheckResult, NodeReport, RegionReport, ServiceAccess
+from chautari.report.model import (
+    CheckResult,
+    NodeReport,
+    PeerStatus,
+    RegionReport,
+    ServiceAccess,
+)
 from chautari.report.text_format import duration_text, escape_unsafe_characters, to_one_line
 
 _STYLES = {"good": "bold green", "bad": "bold red", "wait": "bold yellow"}
 _JOURNAL_LINES = 12
 _NARROW = 60  # columns; below that, texts stand under their labels
 _COLUMN_GAP = 3
+_PEER_LABEL = 20
 
 Row = tuple[Text, ...]
 
 
 def print_report(report: RegionReport, console: Console | None = None) -> None:
     """Print the whole report; every text from a node is data, never markup."""
-    console = console or Console(markup=False, emoji=False, highlight=False)
+    console = console or _plain_console()
     for part in (
         _print_doubles,
         _print_nodes,
@@ -36,6 +43,7 @@ def print_report(report: RegionReport, console: Console | None = None) -> None:
         _print_skipped_checks,
         _print_notices,
         _print_services,
+        _print_peers,
         _print_next_steps,
         _print_verdict,
     ):
@@ -175,12 +183,43 @@ def _print_services(report: RegionReport, console: Console) -> None:
         _print_field(console, "Note", service.note)
 
 
+def _print_peers(report: RegionReport, console: Console) -> None:
+    if report.peers:
+        _print_heading(console, "Peers")
+        print_peers(report.peers, console)
+
+
+def print_peers(peers: Sequence[PeerStatus], console: Console | None = None) -> None:
+    """Print how the region stands with each peer; each state is a word, not only a colour."""
+    console = console or _plain_console()
+    for peer in peers:
+        style = _STYLES[summary.PEER_TONES[peer.state]]
+        domain = f" ({peer.domain})" if peer.domain else ""
+        _print_item(console, f"{to_one_line(peer.name)}: {peer.state}{domain}", style)
+        for link in peer.links:
+            style = _STYLES[summary.PEER_TONES[link.state]]
+            cause = ", ".join(filter(None, (to_one_line(link.cause), link.since_text)))
+            body = (
+                _clean_text(link.state, style)
+                .append_text(Text(": "))
+                .append_text(_clean_text(cause))
+            )
+            _print_labelled(console, to_one_line(link.label), body, width=_PEER_LABEL, indent=4)
+            if link.next_step:
+                step = _clean_text(to_one_line(link.next_step), "cyan")
+                _print_labelled(console, "Next", step, width=_PEER_LABEL, indent=4)
+
+
 def _print_next_steps(report: RegionReport, console: Console) -> None:
     steps = summary.next_step_texts(report)
     if steps:
         _print_heading(console, "Next steps")
     for number, step in enumerate(steps, start=1):
         _print_labelled(console, f"{number}.", _clean_text(step), width=3, indent=2)
+
+
+def _plain_console() -> Console:
+    return Console(markup=False, emoji=False, highlight=False)
 
 
 def _print_verdict(report: RegionReport, console: Console) -> None:

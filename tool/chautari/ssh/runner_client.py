@@ -47,13 +47,17 @@ c=main(json.loads(a2b_base64(sys.argv[1])),i)
 sys.stdout.flush()
 os._exit(c)
 """
-# The modules of a survey; on a slow connection, fewer bytes save a round trip.
-_SURVEY_MODULES = (
-    "chautari", "chautari.node", "chautari.node.main", "chautari.node.survey",
-    "chautari.node.receipts", "chautari.node.resource_states",
-    "chautari.node.changes_since_receipt",
-    "chautari.node.lock", "chautari.node.optional_facts",
-)  # fmt: skip
+# The modules of frequent actions; on a slow connection, fewer bytes save a round trip.
+_MODULES_OF_ACTION = {
+    "survey": (
+        "chautari", "chautari.node", "chautari.node.main", "chautari.node.survey",
+        "chautari.node.receipts", "chautari.node.resource_states",
+        "chautari.node.changes_since_receipt", "chautari.node.lock", "chautari.node.optional_facts",
+    ),
+    "peer_files": (
+        "chautari", "chautari.node", "chautari.node.main", "chautari.node.peer_files",
+    ),
+}  # fmt: skip
 # What SSH prints of a connection that was lost.
 _LOST = ("closed", "reset", "broken pipe", "not responding")
 SSH_FAILED = 255  # ssh(1): the exit status of the remote command, or 255 if an error occurred
@@ -84,26 +88,25 @@ def node_modules() -> dict[str, str]:
 
 
 @functools.cache
-def _packed_modules(survey_only: bool = False) -> bytes:
+def _packed_modules(action: str) -> bytes:
     known = node_modules()
-    modules = {name: known[name] for name in _SURVEY_MODULES} if survey_only else known
+    modules = {name: known[name] for name in _MODULES_OF_ACTION.get(action, known)}
     packed = zlib.compress(json.dumps({"": _BOOTSTRAP} | modules).encode(), 9)
     return str(len(packed)).encode() + b"\n" + packed
 
 
-def runner_stdin(payload: bytes = b"", survey_only: bool = False) -> bytes:
-    """Return what the remote command reads: the modules it needs, then the payload."""
-    return _packed_modules(survey_only) + payload
+def runner_stdin(payload: bytes = b"", action: str = "") -> bytes:
+    """Return what the remote command reads: the modules that `action` needs, then the payload."""
+    return _packed_modules(action if action in _MODULES_OF_ACTION else "") + payload
 
 
 def open_stream(target: SSHTarget, arguments: Arguments, payload: Payload = b"") -> RunningCommand:
     """Start an action of the runner on the node; a payload may be computed while SSH connects."""
     command = as_root(target, remote_command(arguments))
-    survey_only = arguments["action"] == "survey"
 
     def stdin() -> bytes:
         content = payload if isinstance(payload, bytes) else payload()
-        return runner_stdin(content, survey_only)
+        return runner_stdin(content, arguments["action"])
 
     return RunningCommand(ssh_argv(target, command), stdin, NODE_LIMITS)
 

@@ -1,0 +1,145 @@
+"""Ask the region's nodes how their services stand with its peers, and combine the answers."""
+
+from __future__ import annotations
+
+import time
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
+from chautari.deploy.request import DeployContext
+from chautari.federation import peer_management, peers, trust
+from chautari.federation.mesh import ServiceFile, peer_statuses
+from chautari.federation.trust import PeerState
+from chautari.node.events import PeerFilesAnswer
+from chautari.parallel import call_within, map_parallel
+from chautari.region.load import LoadedRegion
+from chautari.region.model import Region
+from chautari.render.endpoints import Endpoints
+from chautari.report.model import NodeReport, PeerStatus, Refusal
+from chautari.services.base import Service
+from chautari.ssh.known_hosts import read_known_hosts
+from chautari.ssh.runner_client import SSH_FAILED, Reply, call_runner
+from chautari.ssh.target import SSHTarget, ssh_targets
+
+NODE_SECONDS = 60.0  # in which a node has to answer
+# A deploy waits for its peers only so long: their state is worth no more of a person's time.
+DEPLOY_SECONDS = 8.0
+_MAX_ERROR = 200  # characters
+# States of a node that could not be reached a moment ago.
+_UNREACHED = ("unreachable", "disconnected")
+
+
+def refresh_mesh(
+    loaded_region: LoadedRegion, endpoints: Endpoints, identities: tuple[Path, ...]
+) -> tuple[dict[str, PeerState], list[PeerStatus]]:
+    """Fetch the descriptor of each pinned peer, and ask every node; store what is new.
+
+    Returns the state of each peer's descriptor, and how the region stands with each peer.
+    """
+    region, now = loaded_region.region, time.time()
+    names = peers.peer_names(loaded_region.folder)
+    targets = ssh_targets(loaded_region, endpoints, tuple(region.nodes), identities)
+    parts: tuple[Callable[[], Any], ...] = (
+        lambda: peer_management.refresh(loaded_region, names, endpoints, now),
+        lambda: read_service_files(region, targets),
+    )
+    states, files = map_parallel(lambda part: part(), parts)
+    return states, peer_statuses(region, states, files, now)
+
+
+def mesh_after_run(context: DeployContext, reports: Sequence[NodeReport]) -> list[PeerStatus]:
+    """Return how the region stands with its peers, as far as the nodes of this command know.
+
+    Nothing is stored. Where a peer does not answer at once, its pinned descriptor counts: the
+    operator's link may be the reason.
+    """
+    loaded_region, now = context.loaded_region, time.time()
+    region, pinned = loaded_region.region, loaded_region.peers
+    if not pinned:
+        return []
+    unreached = {node.name: node for node in reports if node.state in _UNREACHED}
+    names = tuple(node.name for node in reports)
+    targets = ssh_targets(
+        loaded_region, context.endpoints, names, context.request.identities, context.known_hosts
+    )
+
+    def fetch_states() -> dict[str, PeerState]:
+        found = peer_management.fetch_states(
+            pinned, region.domain, context.endpoints, now, DEPLOY_SECONDS
+        )
+        return {
+            name: trust.pinned_state(pinned[name], region.domain, now)
+            if state.code == "unreachable"
+            else state
+            for name, state in found.items()
+        }
+
+    parts: tuple[Callable[[], Any], ...] = (
+        fetch_states,
+        lambda: read_service_files(region, targets, unreached),
+    )
+    states, files = map_parallel(lambda part: part(), parts)
+    return peer_statuses(region, states, files, now)
+
+
+def read_service_files(
+    region: Region, targets: Sequence[SSHTarget], unreached: Mapping[str, NodeReport] | None = None
+) -> list[ServiceFile]:
+    """Return what the services on each node report on the peers, with one question to each node.
+
+    Args:
+        unreached: nodes that are not asked, because they did not answer a moment ago.
+    """
+
+    def read(target: SSHTarget) -> list[ServiceFile]:
+        services = [item for item in region.services_of(target.name) if item.federation]
+        if not services:
+            return []
+        report = (unreached or {}).get(target.name)
+        if report is not None:
+            return _not_reached(target, services, report.refusals)
+        return _ask_node(target, services)
+
+    return [file for files in map_parallel(read, targets) for file in files]
+
+
+def _ask_node(target: SSHTarget, services: Sequence[Service]) -> list[ServiceFile]:
+    if target.address not in read_known_hosts(target.known_hosts):
+        return [ServiceFile(target.name, item, problem=("not_deployed", {})) for item in services]
+    paths = {item.name: item.federation.state_file for item in services if item.federation}
+    arguments = {"action": "peer_files", "files": paths}
+    try:
+        reply = call_within(NODE_SECONDS, lambda: call_runner(target, arguments, PeerFilesAnswer))
+    except TimeoutError:
+        reply = Reply(None, SSH_FAILED, f"no answer within {NODE_SECONDS:.0f} seconds")
+    if reply.answer is None:
+        if reply.code == NO_PYTHON:
+            return [ServiceFile(target.name, i, problem=("not_deployed", {})) for i in services]
+        refusal = no_answer_refusal(target, reply.code, reply.last_error)
+        return _not_reached(target, services, [refusal])
+    return [_service_file(target.name, item, reply.answer) for item in services]
+
+
+def _not_reached(
+    target: SSHTarget, services: Sequence[Service], refusals: Sequence[Refusal]
+) -> list[ServiceFile]:
+    first = next(iter(refusals), Refusal("nothing_deployed"))
+    data = {"reason": first.reason, "fix": first.fix}
+    return [ServiceFile(target.name, item, problem=("node_unreachable", data)) for item in services]
+
+
+def _service_file(node: str, service: Service, answer: PeerFilesAnswer) -> ServiceFile:
+    if service.name in answer["errors"]:
+        detail = answer["errors"][service.name][:_MAX_ERROR]
+        return ServiceFile(node, service, problem=("file_unreadable", {"detail": detail}))
+    if service.name not in answer["files"]:
+        return ServiceFile(node, service)
+    try:
+        return ServiceFile(node, service, a2b_base64(answer["files"][service.name]))
+    except (Base64Error, ValueError):
+        detail = "its content is not base64"
+        return ServiceFile(node, service, problem=("file_unreadable", {"detail": detail}))

@@ -1,0 +1,111 @@
+"""What a service's file on a node says of the region's peers.
+
+A node is believed about itself only, and its file is hostile input: it has limits, each entry is
+checked on its own so that one bad entry hides no other, and what is shown is escaped where it is
+shown. `docs/federation.md` describes the format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from chautari.federation.descriptor import MAX_PEERS, problem_text
+from chautari.region.field_types import check_name
+from chautari.report.model import PeerColour
+
+MAX_BYTES = 64 << 10
+_MAX_NUMBER = 2**53 - 1  # the last one that every JSON reader keeps exactly
+_Seconds = Annotated[int, Field(ge=0, le=_MAX_NUMBER)]
+_Number = Annotated[int, Field(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
+_Decimal = Annotated[float, Field(ge=-_MAX_NUMBER, le=_MAX_NUMBER)]
+_Text = Annotated[str, Field(max_length=300)]
+_Word = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,39}$")]
+
+
+class StateFileInvalid(ValueError):
+    """A file, or an entry of it, that does not have the form of its format."""
+
+
+class _Model(BaseModel):
+    # A newer version may add fields; they are left out.
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, defer_build=True)
+
+
+class PeerEntry(_Model):
+    """How a service stands with one peer."""
+
+    state: PeerColour
+    code: _Word
+    since: _Seconds | None = None
+    data: dict[_Word, _Number | _Decimal | _Text] = Field(default_factory=dict, max_length=10)
+
+
+class _File(_Model):
+    format: Literal[1]
+    checked: _Seconds
+    peers: dict[str, Any] = Field(max_length=MAX_PEERS)
+
+
+class StateFile(NamedTuple):
+    """A file whose own form is right; its entries are still unread."""
+
+    checked: int
+    entries: Mapping[str, Any]
+
+    def entry_of(self, peer: str) -> PeerEntry | None:
+        """Return the entry of a peer; None if there is none.
+
+        Raises:
+            StateFileInvalid: when it does not have the form of an entry.
+        """
+        if peer not in self.entries:
+            return None
+        try:
+            return PeerEntry.model_validate(self.entries[peer])
+        except ValidationError as error:
+            raise StateFileInvalid(_first_problem(error)) from None
+
+    def names(self) -> list[str]:
+        """Return the names of its peers; what cannot be the name of a region is left out."""
+        return sorted(name for name in self.entries if _is_name(name))
+
+
+def parse_state_file(content: bytes) -> StateFile:
+    """Return the file with this content.
+
+    Raises:
+        StateFileInvalid: with the first thing that is wrong.
+    """
+    if len(content) > MAX_BYTES:
+        raise StateFileInvalid(f"it is larger than {MAX_BYTES >> 10} kB")
+    try:
+        data = json.loads(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise StateFileInvalid("it is not valid UTF-8") from None
+    except RecursionError:
+        raise StateFileInvalid("it is nested too deep") from None
+    except ValueError:
+        raise StateFileInvalid("it is not valid JSON") from None
+    try:
+        found = _File.model_validate(data)
+    except ValidationError as error:
+        raise StateFileInvalid(_first_problem(error)) from None
+    return StateFile(found.checked, found.peers)
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))[:80]
+    return f"{place or 'its content'}: {problem_text(first)}"
+
+
+def _is_name(text: str) -> bool:
+    try:
+        check_name(text)
+    except ValueError:
+        return False
+    return True
