@@ -151,7 +151,7 @@ final class Jobs
     {
         match ($job['class']) {
             'OC\Authentication\Token\TokenCleanupJob' => $this->database->rows(
-                'DELETE FROM *PREFIX*authtoken WHERE last_activity < ?',
+                'DELETE FROM *PREFIX*authtoken WHERE type = 0 AND last_activity < ?',
                 [time() - (int)$this->kernel->config->get('session_lifetime', self::DAILY)],
             ),
             'OC\Log\Rotate' => $this->kernel->log->rotate(),

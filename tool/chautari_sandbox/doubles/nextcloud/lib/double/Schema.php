@@ -75,6 +75,7 @@ final class Schema
     ];
 
     private const COLUMNS = [
+        'type' => ['authtoken', 'type', 'smallint NOT NULL DEFAULT 0'],
         'note' => ['share', 'note', 'text'],
         'uid_initiator' => ['share', 'uid_initiator', 'varchar(64)'],
         'item_type' => ['share', 'item_type', 'varchar(64)'],

@@ -8,6 +8,8 @@ namespace NextcloudDouble;
 final class Secrets
 {
     private const ALPHABET = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789';
+    /** What upstream takes where nothing else is said. */
+    public const WIDE_ALPHABET = self::ALPHABET . '+/';
 
     public static function word(int $length, string $alphabet = self::ALPHABET): string
     {

@@ -68,6 +68,14 @@ final class Users
         return Secrets::verify($password, (string)$stored) ? $uid : null;
     }
 
+    /** As `verify`, for programs: they may also use an app password of the account. */
+    public function verifyProgram(string $login, #[\SensitiveParameter] string $password): ?string
+    {
+        $uid = $this->kernel->get(AppPasswords::class)->account($password);
+        $same = $uid !== null && $uid === ($this->find($login) ?? $this->findByMail($login)) && $this->enabled($uid);
+        return $same ? $uid : $this->verify($login, $password);
+    }
+
     public function recordLogin(string $uid): void
     {
         $now = (string)time();
@@ -80,7 +88,7 @@ final class Users
     public function delete(string $uid): void
     {
         $this->kernel->get(Files::class)->forget($uid);
-        foreach (['users' => 'uid', 'accounts' => 'uid', 'group_user' => 'uid', 'preferences' => 'userid'] as $table => $column) {
+        foreach (['users' => 'uid', 'accounts' => 'uid', 'group_user' => 'uid', 'authtoken' => 'uid', 'preferences' => 'userid'] as $table => $column) {
             $this->database->rows("DELETE FROM *PREFIX*$table WHERE $column = ?", [$uid]);
         }
     }

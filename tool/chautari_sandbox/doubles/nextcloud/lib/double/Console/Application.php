@@ -15,6 +15,7 @@ final class Application
         StatusCommands::class, MaintenanceCommands::class, ConfigCommands::class, AppConfigCommands::class,
         UserCommands::class, UserSettingCommand::class, GroupCommands::class, AppCommands::class, DatabaseCommands::class,
         JobCommands::class, FileCommands::class, FederationCommands::class,
+        TokenCommands::class,
     ];
 
     private readonly Output $output;
@@ -99,8 +100,23 @@ final class Application
 
     private function list(Input $input, Output $output): int
     {
+        $space = (string)$input->argument('namespace');
+        $commands = array_filter(
+            $this->commands(),
+            static fn (Command $command): bool => $space === '' || str_starts_with($command->name, "$space:"),
+        );
+        if ($commands === []) {
+            throw new UsageError("There are no commands defined in the \"$space\" namespace.");
+        }
+        if ($input->flag('raw')) {
+            $width = max(array_map(strlen(...), array_keys($commands))) + 2;
+            foreach ($commands as $command) {
+                $output->line(str_pad($command->name, $width) . ' ' . $command->description);
+            }
+            return 0;
+        }
         $output->line($this->title() . "\n\nUsage:\n  command [options] [arguments]\n\nAvailable commands:");
-        foreach ($this->commands() as $command) {
+        foreach ($commands as $command) {
             $output->line('  ' . str_pad($command->name, 32) . $command->description);
         }
         return 0;

@@ -19,6 +19,9 @@ final class JobCommands extends Group
             new Command('background-job:execute', 'Execute a single background job manually', $this->execute(...), [
                 'job-id' => 'required',
             ], ['force-execute' => 'flag']),
+            new Command('background-job:delete', 'Remove a background job from database', $this->delete(...), [
+                'job-id' => 'required',
+            ]),
         ];
         foreach (['cron', 'ajax', 'webcron'] as $mode) {
             $commands[] = new Command(
@@ -47,6 +50,26 @@ final class JobCommands extends Group
             'last_run' => date(DATE_ATOM, (int)$job['last_run']),
             'argument' => $job['argument'],
         ], $jobs));
+        return 0;
+    }
+
+    private function delete(Input $input, Output $output): int
+    {
+        $jobs = $this->kernel->get(Jobs::class);
+        $id = (int)$input->argument('job-id');
+        $job = $jobs->job($id);
+        if ($job === null) {
+            $output->line("Job with ID $id could not be found in the database");
+            return 1;
+        }
+        $output->line("Job class: {$job['class']}");
+        $output->line("Arguments: {$job['argument']}");
+        $question = 'Do you really want to delete this background job ? It could create some misbehaviours in Nextcloud. (y/N) ';
+        if ($input->flag('no-interaction') || !preg_match('/^y/i', (string)$this->ask($question))) {
+            $output->line('aborted.');
+            return 0;
+        }
+        $jobs->remove($job);
         return 0;
     }
 

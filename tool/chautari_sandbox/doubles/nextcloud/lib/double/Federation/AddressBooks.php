@@ -39,6 +39,7 @@ final class AddressBooks
                 $this->servers->setStatus($server['url'], TrustedServers::OK, $token);
             } catch (\RuntimeException $error) {
                 $revoked = $error->getCode() === self::UNAUTHORIZED;
+                $revoked && $this->forget($this->book($server['url_hash'], $server['url']));
                 $this->servers->setStatus(
                     $server['url'],
                     $revoked ? TrustedServers::ACCESS_REVOKED : TrustedServers::FAILURE,
@@ -77,6 +78,12 @@ final class AddressBooks
         $this->database->rows('DELETE FROM *PREFIX*cards WHERE addressbookid = ? AND uri = ?', [$book, $uri]);
     }
 
+    private function forget(int $book): void
+    {
+        $this->database->rows('DELETE FROM *PREFIX*cards WHERE addressbookid = ?', [$book]);
+        $this->database->rows('DELETE FROM *PREFIX*addressbooks WHERE id = ?', [$book]);
+    }
+
     /** @param array<string, mixed> $server */
     private function copy(array $server, string $token): ?string
     {
@@ -103,7 +110,7 @@ final class AddressBooks
             $card = $this->ask('GET', $this->origin($server['url']) . $href, ['auth' => $auth], 200);
             $this->write($book, basename($href), $card->body);
         }
-        return (string)$xml->children('DAV:')->{'sync-token'};
+        return (string)$xml->children('DAV:')->{'sync-token'} ?: null;
     }
 
     /** @param array<string, mixed> $options */

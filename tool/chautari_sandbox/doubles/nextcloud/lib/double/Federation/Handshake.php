@@ -86,7 +86,7 @@ final class Handshake
             $this->log(Log::ERROR, "remote server ($url) didn't send a valid token while getting shared secret");
             return null;
         }
-        $secret = Secrets::word(32);
+        $secret = Secrets::word(32, Secrets::WIDE_ALPHABET);
         $this->servers->setSecret($url, $secret);
         return $secret;
     }

@@ -48,7 +48,7 @@ final class TrustedServers
     public function add(string $url): int
     {
         $url = preg_match('~^https?://~', $url) ? $url : "https://$url";
-        $token = Secrets::word(16);
+        $token = Secrets::word(16, Secrets::WIDE_ALPHABET);
         $id = $this->database->value(
             'INSERT INTO *PREFIX*trusted_servers (url, url_hash, token, status) VALUES (?, ?, ?, ?) RETURNING id',
             [rtrim($url, '/'), self::hash($url), $token, self::PENDING],

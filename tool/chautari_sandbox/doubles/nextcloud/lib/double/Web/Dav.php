@@ -119,7 +119,7 @@ final class Dav
         $throttle = $this->kernel->get(Throttle::class);
         $throttle->delay('login');
         $users = $this->kernel->get(Users::class);
-        $uid = $users->verify(...$credentials);
+        $uid = $users->verifyProgram(...$credentials);
         if ($uid === null) {
             $throttle->failed('login');
             $this->kernel->log->write(Log::WARN, "Login failed: $credentials[0] (Remote IP: {$throttle->network()})");

@@ -57,7 +57,7 @@ final class Ocs
     private function authenticate(): string
     {
         $credentials = $this->request->credentials();
-        $uid = $credentials === null ? null : $this->kernel->get(Users::class)->verify(...$credentials);
+        $uid = $credentials === null ? null : $this->kernel->get(Users::class)->verifyProgram(...$credentials);
         return $uid ?? throw new OcsError(OcsError::UNAUTHORISED, 'Current user is not logged in');
     }
 

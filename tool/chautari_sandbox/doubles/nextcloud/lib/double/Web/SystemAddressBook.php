@@ -36,6 +36,10 @@ final class SystemAddressBook
             $this->report($book);
             return;
         }
+        if ($this->request->method === 'PROPFIND' && $path === self::PATH) {
+            $this->describe($book);
+            return;
+        }
         $card = dirname($path) === self::PATH ? $this->card($book, basename($path)) : null;
         if ($this->request->method !== 'GET' || $card === null) {
             throw new DavError(404, "File not found: $path");
@@ -43,6 +47,19 @@ final class SystemAddressBook
         header('Content-Type: text/vcard; charset=utf-8');
         header("ETag: \"{$card['etag']}\"");
         echo $card['carddata'];
+    }
+
+    private function describe(int $book): void
+    {
+        DavFiles::multistatus('<d:response><d:href>/remote.php/dav/' . self::PATH . '/</d:href><d:propstat><d:prop>'
+            . '<d:resourcetype><d:collection/><card:addressbook xmlns:card="urn:ietf:params:xml:ns:carddav"/></d:resourcetype>'
+            . "<d:displayname>Accounts</d:displayname><d:sync-token>{$this->token($book)}</d:sync-token>"
+            . '</d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>');
+    }
+
+    private function token(int $book): string
+    {
+        return self::TOKEN . $this->database->value('SELECT synctoken FROM *PREFIX*addressbooks WHERE id = ?', [$book]);
     }
 
     private function report(int $book): void
@@ -65,8 +82,7 @@ final class SystemAddressBook
                     . "<d:getetag>&quot;{$row['etag']}&quot;</d:getetag></d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat>")
                 . '</d:response>';
         }
-        $token = self::TOKEN . $this->database->value('SELECT synctoken FROM *PREFIX*addressbooks WHERE id = ?', [$book]);
-        DavFiles::multistatus("$responses<d:sync-token>$token</d:sync-token>");
+        DavFiles::multistatus("$responses<d:sync-token>{$this->token($book)}</d:sync-token>");
     }
 
     /** Brings the cards to what the accounts are now, and records each change under the book's next token. */
