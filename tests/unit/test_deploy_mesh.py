@@ -173,6 +173,30 @@ def test_strange_answer_is_shown_as_such(
     assert link["code"] == code
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import os\nwhile True: os.write(1, b'x' * 65536)",
+        """import os\nwhile True: os.write(1, b'{"event": "peer_files"}\\n' * 999)""",
+        """print('\\x1b[2J\\n{"event": "peer_files", "files": 5}')""",
+        "import sys; sys.exit('\\x1b]0;x\\x07')",
+    ],
+    ids=["endless line", "endless lines", "another form", "an error"],
+)
+def test_node_that_prints_anything_else_is_not_asked_forever(
+    program: str,
+    answers: Answers,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mesh, "call_runner", runner_client.call_runner)
+    argv = (sys.executable, "-S", "-c", program)
+    monkeypatch.setattr(runner_client, "ssh_argv", lambda *_: argv)
+    assert status(capsys)["himalaya"]["links"][1]["code"] == "node_unreachable"
+    assert run(["federation", "status", "andes"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("answer", [{"files": []}, {"files": {"nextcloud": 5}}, {"errors": None}])
 def test_answer_of_another_form_is_refused_by_the_parser(answer: Data, answers: Answers) -> None:
     line = json.dumps(answers.by_node["med1"] | answer)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
-from report_samples import bad_report, good_report, hostile_report
+from report_samples import bad_report, good_report, hostile_report, peer_samples
 
 from chautari.paths import content_root
-from chautari.report import picture_layout
+from chautari.report import peers_layout, picture_layout
 from chautari.report.html import render_html
 from chautari.report.model import (
     CheckResult,
@@ -64,14 +64,20 @@ def lines_of(element: Element, x: float = 0, y: float = 0) -> list[Line]:
     words = "".join(element.itertext())
     size, bold = float(element.get("font-size", "0")), "font-weight" in element.attrib
     width, start = width_of(words, size, bold), x + float(element.get("x", "0"))
-    left = start - width if element.get("text-anchor") == "end" else start
+    left = start - width * {"end": 1, "middle": 0.5}.get(element.get("text-anchor", ""), 0)
     return [Line(words, left, left + width, y + float(element.get("y", "0")))]
 
 
+def scenes(report: RegionReport, kind: str) -> list[Element]:
+    """Return the picture of the region, and that of its peers if it has any."""
+    html = render_html(report)
+    return list(
+        map(fromstring, re.findall(rf'<svg class="scene {kind}".*?</svg>', html, re.DOTALL))
+    )
+
+
 def scene_lines(report: RegionReport, kind: str) -> list[Line]:
-    match = re.search(rf'<svg class="scene {kind}".*?</svg>', render_html(report), re.DOTALL)
-    assert match is not None
-    return lines_of(fromstring(match[0]))
+    return lines_of(scenes(report, kind)[0])
 
 
 def report_of_every_role() -> RegionReport:
@@ -142,3 +148,64 @@ def test_role_without_checks_is_shown_only_where_nothing_was_checked() -> None:
     assert "setup" in [
         badge.label for badge in picture_layout.layout_picture(report, 3).boxes[1].ground
     ]
+
+
+def report_of_peers(count: int) -> RegionReport:
+    report = good_report()
+    report.region, report.domain = (
+        "a-region-of-thirty-one-letters-x",
+        "cooperative-of-the-eastern-highlands-and-lakes.example.org",
+    )
+    report.peers = [
+        replace(peer, name=f"{peer.name}{n}") for n in range(count) for peer in peer_samples()
+    ]
+    return report
+
+
+@pytest.mark.parametrize("kind", ["wide", "narrow"])
+@pytest.mark.parametrize(
+    "report", [bad_report(), hostile_report(), report_of_peers(1), report_of_peers(7)],
+    ids=["bad", "hostile", "three", "many"],
+)  # fmt: skip
+def test_texts_of_the_peers_do_not_overlap(report: RegionReport, kind: str) -> None:
+    columns = {"wide": peers_layout.WIDE, "narrow": peers_layout.NARROW}[kind]
+    drawn = peers_layout.layout_peers(report, columns)
+    [_, scene] = scenes(report, kind)
+    lines = lines_of(scene)
+    assert len(lines) == 2 + sum(3 + 2 * len(box.rows) for box in drawn.boxes)
+    own = drawn.own
+    places = [(own.x, own.y, own.width, peers_layout.OWN_HEIGHT)]
+    places += [(box.x, box.y, box.width, box.height) for box in drawn.boxes]
+    for line in lines:
+        inside = [
+            x <= line.left and line.right <= x + width and y <= line.baseline <= y + height
+            for x, y, width, height in places
+        ]
+        on_a_line = line.words in ("green", "pending", "broken") and not any(
+            line.left < x + width and line.right > x and y < line.baseline < y + height
+            for x, y, width, height in places
+        )
+        assert any(inside) or on_a_line, line
+        assert line.left >= 0 and line.right <= drawn.width and line.baseline < drawn.height
+    for one, other in combinations(lines, 2):
+        apart = one.right < other.left or other.right < one.left
+        assert apart or abs(one.baseline - other.baseline) > 10, (one, other)
+
+
+def test_each_line_to_a_peer_has_a_word_a_mark_and_a_pattern() -> None:
+    report = bad_report()
+    for kind in ("wide", "narrow"):
+        [_, scene] = scenes(report, kind)
+        ties = [path.get("class") for path in scene if path.get("class", "").startswith("tie")]
+        assert ties == ["tie tone-good", "tie tone-wait", "tie tone-bad"]
+        peers = [group for group in scene if group.get("class", "").startswith("tone-")]
+        assert [group[0].text for group in peers] == ["green", "pending", "broken"]
+        assert all(group[1].get("class") == "mark on-tie" for group in peers)
+    css = render_html(report)
+    assert ".scene .tie.tone-wait { stroke-dasharray" in css
+    assert ".scene .tie.tone-bad { stroke-dasharray" in css
+
+
+def test_region_without_peers_has_no_picture_of_them() -> None:
+    assert len(scenes(good_report(), "wide")) == 1
+    assert "Peers" not in render_html(good_report())

@@ -51,6 +51,15 @@ def test_old_report_stays_when_writing_fails(
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_json_has_each_peer_with_cause_and_next_step() -> None:
+    found = json.loads(render_json(bad_report()))["peers"]
+    assert {name: peer["pair"] for name, peer in found.items()} == {
+        "himalaya": "green", "karakoram": "pending", "a-region-with-a-long-name-31-xx": "broken",
+    }  # fmt: skip
+    assert found["karakoram"]["next_step"] == "ask the group of karakoram to deploy"
+    assert [link["service"] for link in found["karakoram"]["links"]] == ["", "wiki"]
+
+
 def test_json_is_one_object_in_ascii() -> None:
     text = render_json(hostile_report())
     assert text.isascii() and "\x1b" not in text
