@@ -29,8 +29,6 @@ HTTPS = 443
 SECONDS = 30.0  # for both files: names, connections and answers on a slow link
 CONNECT_SECONDS = 10.0  # for one address
 MAX_ADDRESSES = 4  # that are tried; a name server may send hundreds
-# The peer may be down, or the link: no sign that its descriptor is forged.
-UNREACHABLE = frozenset({"name_unresolved", "no_answer", "too_slow", "http_status"})
 # Not for machines of others, although some releases of Python call them global: the whole of what
 # RFC 6890 reserves for protocols (Oracle's metadata is there), and the metadata of Azure.
 _RESERVED = tuple(map(ip_network, ("192.0.0.0/24", "168.63.129.16/32")))
