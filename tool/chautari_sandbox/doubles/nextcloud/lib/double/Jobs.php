@@ -21,6 +21,8 @@ final class Jobs
         'OC\User\BackgroundJobs\CleanupDeletedUsers' => self::DAILY,
         'OCA\Files\BackgroundJob\CleanupFileLocks' => 300,
         'OCA\Federation\SyncJob' => self::DAILY,
+        'OCA\Activity\BackgroundJob\EmailNotification' => 0,
+        'OCA\Notifications\BackgroundJob\SendNotificationMails' => 0,
     ];
     private const HALF_DAY = 12 * 3600;
 
@@ -67,7 +69,8 @@ final class Jobs
     /**
      * Reserves the job that waits longest, as cron takes them one after the other; null when none is due.
      *
-     * A job that is put back on the list while cron runs is due at once, so that the same run takes it again.
+     * A job that is put back on the list while cron runs is due at once. As upstream, the jobs without an interval come
+     * before it a second time and end the run.
      *
      * @param list<string> $classes None means all.
      * @return array<string, mixed>|null
