@@ -1,5 +1,6 @@
 """The saved state of a sandbox for the tests."""
 
+import socket
 from pathlib import Path
 
 from chautari_sandbox.state import MailRelay, MirroredArtifact, SandboxState, UnavailableArtifact
@@ -20,3 +21,10 @@ STATE = SandboxState(
     artifacts=(MirroredArtifact("nextcloud", "35.0.2", "f", "http://m/f", "00", True, "no route"),),
     missing=(UnavailableArtifact("calendar", "6.1.0", "no route"),),
 )
+
+
+def free_port() -> int:
+    """Return a port of this machine that no program uses."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])

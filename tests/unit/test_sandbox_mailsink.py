@@ -1,8 +1,12 @@
 """The mail relay that stores what it receives."""
 
+import smtplib
 from pathlib import Path
 
+import pytest
+from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope, LoginPassword
+from sandbox_samples import free_port
 
 from chautari_sandbox.internet import mailsink
 
@@ -46,3 +50,23 @@ def test_login_needs_the_right_password() -> None:
     assert log_in(b"region", b"right")
     assert not log_in(b"region", b"wrong")
     assert not log_in(b"other", b"right")
+
+
+def test_port_25_takes_mail_only_for_the_own_domain() -> None:
+    taken: list[tuple[str, list[str]]] = []
+    port = free_port()
+    server = Controller(
+        mailsink.OwnZoneSink(lambda sender, to, _: taken.append((sender, to)), "andes.example.org"),
+        hostname="127.0.0.1",
+        port=port,
+    )
+    server.start()
+    try:
+        with smtplib.SMTP("127.0.0.1", port) as client:
+            client.sendmail("b@lima.example.org", ["ops@cloud.andes.example.org"], MAIL)
+            with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+                client.sendmail("b@lima.example.org", ["a@example.org"], MAIL)
+    finally:
+        server.stop()
+    assert refused.value.recipients["a@example.org"][0] == 550
+    assert taken == [("b@lima.example.org", ["ops@cloud.andes.example.org"])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,14 @@ def test_questions_about_a_neighbour_go_to_its_name_server() -> None:
     found = neighbours.find_neighbours("andes", ())
     assert dns.neighbour_forwarders_text(found) == "server=/lima.example.org/203.0.113.2\n"
     assert dns.neighbour_forwarders_text(()) == ""
+
+
+def test_mail_for_a_neighbour_goes_to_its_relay(tmp_path: Path) -> None:
+    save("lima", "andes")
+    assert dns.write_neighbour_files(tmp_path, neighbours.find_neighbours("andes", ()))
+    routes = (tmp_path / dns.MAIL_ROUTES_FILE).read_text()
+    assert json.loads(routes) == {"lima.example.org": "203.0.113.2"}
+    assert not dns.write_neighbour_files(tmp_path, neighbours.find_neighbours("andes", ()))
 
 
 def test_each_authority_is_one_text_and_roots_are_added_once() -> None:

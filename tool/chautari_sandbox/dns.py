@@ -1,8 +1,9 @@
-"""The sandbox's own names, and the resolvers for all others."""
+"""The sandbox's own names, the resolvers for all others, and the relays of neighbours."""
 
 from __future__ import annotations
 
 import ipaddress
+import json
 from pathlib import Path
 
 from chautari.errors import RunFailed
@@ -11,6 +12,7 @@ from chautari_sandbox.spec import RESERVED, SandboxSpec
 from chautari_sandbox.state import SandboxState
 
 SERVERS_FILE = "servers"
+MAIL_ROUTES_FILE = "mail-routes.json"
 RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
 
@@ -48,10 +50,17 @@ def neighbour_forwarders_text(neighbours: tuple[SandboxState, ...]) -> str:
     return "".join(f"server=/{item.zone}/{item.internet_address}\n" for item in neighbours)
 
 
+def write_neighbour_files(folder: Path, neighbours: tuple[SandboxState, ...]) -> bool:
+    """Write where names and mail of neighbours go; return whether the name server must reload."""
+    routes = {item.zone: item.internet_address for item in neighbours}
+    paths.write_if_changed(folder / MAIL_ROUTES_FILE, json.dumps(routes, indent=2) + "\n")
+    return paths.write_if_changed(folder / SERVERS_FILE, neighbour_forwarders_text(neighbours))
+
+
 def write_name_server_files(
     folder: Path, spec: SandboxSpec, neighbours: tuple[SandboxState, ...] = ()
 ) -> None:
     """Write the files of the name server; it reads them again on a signal."""
-    paths.write_if_changed(folder / SERVERS_FILE, neighbour_forwarders_text(neighbours))
+    write_neighbour_files(folder, neighbours)
     paths.write_if_changed(folder / "hosts", hosts_file_text(spec))
     paths.write_if_changed(folder / "resolv.conf", reachable_resolvers_text())

@@ -18,8 +18,9 @@ from chautari_sandbox.state import MailRelay, SandboxState
 MEMBER = "internet"
 VOLUMES = ("mail", "packages")
 SERVERS = {
-    53: "the name server", 80: "the mirror", 587: "the mail relay", 3142: "the apt cache",
-    8025: "the mail store", 14000: "the ACME server", 15000: "the ACME server's management API",
+    25: "the mail server for neighbours", 53: "the name server", 80: "the mirror",
+    587: "the mail relay", 3142: "the apt cache", 8025: "the mail store",
+    14000: "the ACME server", 15000: "the ACME server's management API",
 }  # fmt: skip
 
 

@@ -198,9 +198,7 @@ def announce_to_neighbours(setup: SetupContext) -> None:
         if found is None or not found.running:
             continue
         known = neighbours.find_neighbours(other.name, other.neighbours)
-        if paths.write_if_changed(
-            client.folder / "dns" / dns.SERVERS_FILE, dns.neighbour_forwarders_text(known)
-        ):
+        if dns.write_neighbour_files(client.folder / "dns", known):
             internet_container.reload_name_server(client, found.name)
         if _update_trust(client, other):
             setup.progress(f"made this region known to its neighbour {other.name}")

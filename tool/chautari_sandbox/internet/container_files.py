@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from string import Template
 
-from chautari_sandbox import boot_archive
+from chautari_sandbox import boot_archive, dns
 from chautari_sandbox.authority import CertificateAndKeyFiles
 from chautari_sandbox.state import MailRelay
 
@@ -32,8 +32,8 @@ def container_files(
         boot_archive.folder_entry(HOME, 0o755),
         boot_archive.text_entry(f"{HOME}/dnsmasq.conf", _fill_template("dnsmasq.conf", zone)),
         boot_archive.text_entry(f"{HOME}/pebble.json", _pebble_settings()),
-        boot_archive.text_entry(f"{HOME}/mail.json", _mail_settings(address, relay), 0o600),
-        boot_archive.text_entry(f"{HOME}/mailsink.py", (_HERE / "mailsink.py").read_text()),
+        boot_archive.text_entry(f"{HOME}/mail.json", _mail_settings(zone, address, relay), 0o600),
+        *_mail_programs(),
         boot_archive.text_entry("/etc/nginx/nginx.conf", _fill_template("nginx.conf", zone)),
         *_certificate_files("acme", acme),
         *_certificate_files("smtp", smtp),
@@ -63,6 +63,14 @@ def _certificate_files(
     )
 
 
+def _mail_programs() -> tuple[boot_archive.ArchiveEntry, ...]:
+    """Return the modules of the mail relay, importable by the names that they have here."""
+    return tuple(
+        boot_archive.text_entry(f"{HOME}/chautari_sandbox/internet/{path.name}", path.read_text())
+        for path in sorted(_HERE.glob("mail*.py"))
+    )
+
+
 def _pebble_settings() -> str:
     settings = {
         "listenAddress": "0.0.0.0:14000",
@@ -77,8 +85,9 @@ def _pebble_settings() -> str:
     return json.dumps({"pebble": settings}, indent=2) + "\n"
 
 
-def _mail_settings(address: str, relay: MailRelay) -> str:
+def _mail_settings(zone: str, address: str, relay: MailRelay) -> str:
     settings = {
+        "zone": zone,
         "listen": address,
         "hostname": relay.host,
         "user": relay.user,
@@ -86,5 +95,6 @@ def _mail_settings(address: str, relay: MailRelay) -> str:
         "certificate": f"{HOME}/smtp.crt",
         "key": f"{HOME}/smtp.key",
         "spool": "/var/lib/chautari-mail",
+        "routes": f"/etc/chautari-dns/{dns.MAIL_ROUTES_FILE}",
     }
     return json.dumps(settings, indent=2) + "\n"

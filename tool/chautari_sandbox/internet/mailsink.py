@@ -1,4 +1,7 @@
-"""The sandbox's mail relay: takes mail with STARTTLS and a password, keeps it, and tells.
+"""The sandbox's mail relay: takes mail of nodes and neighbours, keeps it, and shows it.
+
+Nodes send with STARTTLS and a password, from where mail to neighbours is forwarded. Neighbours
+deliver to port 25, as mail servers do.
 
 Runs in the internet container on Debian's own Python; needs nothing of Chautari.
 """
@@ -12,6 +15,7 @@ import sys
 import threading
 import urllib.parse
 from collections import deque
+from collections.abc import Callable
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -22,6 +26,9 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from chautari_sandbox.internet import mail_forwarding
+from chautari_sandbox.internet.mail_forwarding import KeepMail, MailForwarder
 
 KEPT = 500
 Message = dict[str, Any]
@@ -77,18 +84,42 @@ def summarize_message(sender: str, recipients: list[str], content: bytes) -> Mes
 
 
 class SMTPSink:
-    """Keeps every message that an authenticated sender hands in."""
+    """Takes every message that an authenticated sender hands in."""
 
-    def __init__(self, store: MailStore) -> None:
-        """Keep messages in `store`."""
-        self._store = store
+    def __init__(self, take: KeepMail) -> None:
+        """Hand messages to `take`."""
+        self._take = take
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        """Take one message; aiosmtpd calls this after authentication."""
+        """Take one message; aiosmtpd calls this after the message arrived."""
         content = envelope.content
         data = content.encode() if isinstance(content, str) else content or b""
-        self._store.add(summarize_message(envelope.mail_from or "", list(envelope.rcpt_tos), data))
+        self._take(envelope.mail_from or "", list(envelope.rcpt_tos), data)
         return "250 Message accepted"
+
+
+class OwnZoneSink(SMTPSink):
+    """Takes messages to the sandbox's own domain from anybody, as a mail server does."""
+
+    def __init__(self, take: KeepMail, zone: str) -> None:
+        """Hand messages to addresses of `zone` to `take`."""
+        super().__init__(take)
+        self._zone = zone
+
+    async def handle_RCPT(
+        self,
+        server: SMTP,
+        session: Session,
+        envelope: Envelope,
+        address: str,
+        rcpt_options: list[str],
+    ) -> str:
+        """Accept one recipient, or refuse it; aiosmtpd calls this."""
+        if mail_forwarding.zone_of_address(address, (self._zone,)) is None:
+            return f"550 5.7.1 {address} is not an address of {self._zone}"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(rcpt_options)
+        return "250 OK"
 
 
 class SMTPAuthenticator:
@@ -110,26 +141,27 @@ class SMTPAuthenticator:
 
 
 class MailListAPI(BaseHTTPRequestHandler):
-    """GET /messages?to=ADDRESS and DELETE /messages."""
+    """GET /messages?to=ADDRESS, DELETE /messages, and GET /queue."""
 
     store: MailStore
+    forwarder: MailForwarder
 
     def do_GET(self) -> None:
-        """List messages."""
+        """List messages, or what waits for neighbours."""
         target = urllib.parse.urlsplit(self.path)
         to = urllib.parse.parse_qs(target.query).get("to", [""])[0]
-        self._answer(target.path, lambda: self.store.find(to))
+        actions = {"/messages": lambda: self.store.find(to), "/queue": self.forwarder.queued}
+        self._answer(actions.get(target.path))
 
     def do_DELETE(self) -> None:
         """Forget all messages."""
-        self._answer(urllib.parse.urlsplit(self.path).path, self.store.clear)
+        actions = {"/messages": self.store.clear}
+        self._answer(actions.get(urllib.parse.urlsplit(self.path).path))
 
-    def _answer(self, path: str, action: Any) -> None:
-        found = path == "/messages"
-        body = json.dumps(
-            action() if found else {"error": "this server has only the path /messages"}
-        ).encode()
-        self.send_response(200 if found else 404)
+    def _answer(self, action: Callable[[], object] | None) -> None:
+        missing = {"error": "this server has only the paths /messages and /queue"}
+        body = json.dumps(action() if action else missing).encode()
+        self.send_response(200 if action else 404)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -139,18 +171,37 @@ class MailListAPI(BaseHTTPRequestHandler):
 def main(settings_file: str) -> None:
     """Serve mail and the list of messages until stopped."""
     settings = json.loads(Path(settings_file).read_text())
-    store = MailStore(Path(settings["spool"]) / "messages.json")
+    spool = Path(settings["spool"])
+    store = MailStore(spool / "messages.json")
+
+    def keep(sender: str, recipients: list[str], content: bytes) -> None:
+        store.add(summarize_message(sender, recipients, content))
+
+    forwarder = MailForwarder(settings["zone"], Path(settings["routes"]), spool / "queue", keep)
+    for controller in _smtp_servers(settings, forwarder, keep):
+        controller.start()
+    threading.Thread(target=forwarder.run_queue_forever, daemon=True).start()
+    MailListAPI.store, MailListAPI.forwarder = store, forwarder
+    ThreadingHTTPServer((settings["listen"], 8025), MailListAPI).serve_forever()
+
+
+def _smtp_servers(
+    settings: dict[str, Any], forwarder: MailForwarder, keep: KeepMail
+) -> tuple[Controller, ...]:
+    """Return the relay of the nodes, and the server for mail of neighbours."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(settings["certificate"], settings["key"])
+    common = {
+        "hostname": settings["listen"], "server_hostname": settings["hostname"],
+        "tls_context": context,
+    }  # fmt: skip
     relay = Controller(
-        SMTPSink(store), hostname=settings["listen"], port=587,
-        server_hostname=settings["hostname"], tls_context=context,
-        require_starttls=True, auth_required=True,
-        authenticator=SMTPAuthenticator(settings["user"], settings["password"]),
+        SMTPSink(forwarder.take), port=587, require_starttls=True, auth_required=True,
+        authenticator=SMTPAuthenticator(settings["user"], settings["password"]), **common,
     )  # fmt: skip
-    relay.start()
-    MailListAPI.store = store
-    ThreadingHTTPServer((settings["listen"], 8025), MailListAPI).serve_forever()
+    return relay, Controller(
+        OwnZoneSink(keep, settings["zone"]), port=mail_forwarding.SMTP_PORT, **common
+    )
 
 
 if __name__ == "__main__":
