@@ -403,15 +403,15 @@ def to_host_key_fingerprint(value: str) -> str:
 
 
 def check_sandbox_network(value: str) -> str:
-    """Return `value` when it is a part, /24 to /27, of a network that no real machine has."""
+    """Return `value` when it is a part, /24 to /28, of a network that no real machine has."""
     try:
         network = IPv4Network(value)
     except ValueError:
         network = None
     inside = network and any(network.subnet_of(parent) for parent in DOCUMENTATION_NETWORKS)
-    if network is None or not inside or network.prefixlen > 27:
+    if network is None or not inside or network.prefixlen > 28:
         raise ValueError(
-            f"{value!r} is not a subnet (/24 to /27) of a documentation network; use a subnet "
+            f"{value!r} is not a subnet (/24 to /28) of a documentation network; use a subnet "
             "such as 198.51.100.0/25"
         )
     return str(network)
