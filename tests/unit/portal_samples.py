@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import sys
 import tomllib
 from typing import Any
 
@@ -48,12 +49,15 @@ CONTENT: dict[str, Any] = {
     ],
     "peers": [
         {
-            "region": "himalaya", "domain": "himalaya.example.org",
+            "name": "himalaya", "region": "himalaya", "domain": "himalaya.example.org",
             "url": "https://himalaya.example.org/",
-            "services": [{"title": "Polls", "url": "https://polls.himalaya.example.org/"}],
+            "services": [
+                {"service": "polls", "title": "Polls", "url": "https://polls.himalaya.example.org/"}
+            ],
         }
     ],
 }  # fmt: skip
+HEARTBEATS = {"himalaya": {"last": NOW - 600, "silent": False}}
 STATE: dict[str, Any] = {
     "checked": NOW,
     "services": {
@@ -69,7 +73,9 @@ def texts_of(language: str) -> dict[str, Any]:
 
 
 def load_program(name: str) -> Any:
-    """Return a program of the role as a module."""
+    """Return a program of the role as a module, with the modules that lie beside it."""
+    if str(FILES) not in sys.path:
+        sys.path.insert(0, str(FILES))
     loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), str(FILES / name))
     spec = importlib.util.spec_from_loader(loader.name, loader)
     assert spec is not None

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from federation_samples import ADDRESS, DOMAIN, NOW, body
-from portal_samples import CONTENT, FILES, HOSTILE, STATE, load_program, texts_of
+from portal_samples import CONTENT, FILES, HEARTBEATS, HOSTILE, STATE, load_program, texts_of
+from portal_samples import NOW as CHECKED
 from region_samples import ROOT
 
 from chautari.federation.transfer import SignedDescriptor
@@ -29,10 +30,12 @@ import pages
 TEMPLATE = (FILES / "page.html").read_text()
 
 
-def render(language: str = "en", state: Any = STATE, **changes: Any) -> str:
+def render(
+    language: str = "en", state: Any = STATE, heartbeats: Any = HEARTBEATS, **changes: Any
+) -> str:
     # Maps arrive at the node with their keys in the order of the alphabet.
     content = json.loads(json.dumps(CONTENT | changes, sort_keys=True))
-    page = pages.Page(content, texts_of(language), language, state)
+    page = pages.Page(content, texts_of(language), language, state, heartbeats)
     return page.render(TEMPLATE)
 
 
@@ -59,16 +62,21 @@ def keys(data: Any) -> Any:
     return {key: keys(value) for key, value in data.items()} if isinstance(data, dict) else None
 
 
+def words_in_braces(text: str) -> set[str]:
+    return set(re.findall(r"\{\w+\}", text))
+
+
 @pytest.mark.parametrize("language", PAGE_LANGUAGES)
 def test_texts_of_each_language_are_complete(language: str) -> None:
     english, own = texts_of("en"), texts_of(language)
     assert keys(own) == keys(english)
-    for section in ("page", *(f"services.{name}" for name in english["services"])):
+    for section in ("page", "mail", *(f"services.{name}" for name in english["services"])):
         first, _, name = section.partition(".")
         texts, model = ((data[first][name] if name else data[first]) for data in (own, english))
         for key, text in texts.items():
             assert text.strip() == text != ""
-            assert re.findall(r"\{\w+\}", text) == re.findall(r"\{\w+\}", model[key]), key
+            # Languages put their words in different orders.
+            assert words_in_braces(text) == words_in_braces(model[key]), key
 
 
 def test_each_file_of_texts_is_a_language_of_the_page() -> None:
@@ -85,7 +93,7 @@ def test_texts_describe_each_service_that_people_open() -> None:
 @pytest.mark.parametrize("language", PAGE_LANGUAGES)
 def test_page_is_light_and_loads_nothing(language: str) -> None:
     text = render(language)
-    assert len(text.encode()) < 20_000
+    assert len(text.encode()) < 22_000
     found = Elements(text)
     assert found.attributes("html") == [{"lang": language, "dir": "ltr"}]
     assert not found.attributes("script") and not found.attributes("img")
@@ -97,9 +105,15 @@ def test_page_is_light_and_loads_nothing(language: str) -> None:
 
 @pytest.mark.parametrize("language", PAGE_LANGUAGES)
 def test_texts_of_the_region_and_of_peers_are_escaped(language: str) -> None:
-    services = [{"title": HOSTILE, "url": HOSTILE}]
-    peer = {"region": HOSTILE, "domain": HOSTILE, "url": HOSTILE, "services": services}
-    script = {"title": "x", "url": "javascript:alert(1)"}
+    services = [{"service": HOSTILE, "title": HOSTILE, "url": HOSTILE}]
+    peer = {
+        "name": HOSTILE,
+        "region": HOSTILE,
+        "domain": HOSTILE,
+        "url": HOSTILE,
+        "services": services,
+    }
+    script = {"service": "jitsi", "title": "x", "url": "javascript:alert(1)"}
     service = CONTENT["services"][0] | {"app": HOSTILE, "url": f"https://x/{HOSTILE}"}
     changes = {
         "title": {"": HOSTILE}, "about": {"": HOSTILE}, "accounts": {"": HOSTILE},
@@ -128,6 +142,71 @@ def test_page_without_services_and_peers_has_no_empty_list() -> None:
     text = render(services=[], peers=[])
     assert "<ul class" not in text and ">Services<" not in text
     assert "How to get an account" in text
+
+
+def peer_with(*services: str, name: str = "himalaya", **changes: Any) -> dict[str, Any]:
+    """Return a peer on the page with services."""
+    return {
+        "name": name, "region": name, "domain": f"{name}.example.org", "url": "",
+        "services": [
+            {"service": item, "title": item.title(), "url": f"https://{item}.{name}.example.org/"}
+            for item in services
+        ],
+    } | changes  # fmt: skip
+
+
+def text_of(page: str) -> str:
+    return " ".join("".join(Elements(page).words).split())
+
+
+def test_service_that_does_not_respond_names_those_of_peers() -> None:
+    peers = [peer_with("jitsi", "polls"), peer_with("nextcloud", name="amazonas")]
+    page = render(peers=peers)
+    assert (
+        'try this service of another region: <a href="https://jitsi.himalaya.example.org/">himalaya'
+        "</a>. Ask there"
+    ) in page
+    assert page.count("Meanwhile") == 1, "polls respond"
+    down = {"checked": CHECKED, "services": {"nextcloud": {"responds": False, "since": CHECKED}}}
+    assert "Meanwhile" not in render(peers=peers, state=down), "no one has their files elsewhere"
+    assert "Meanwhile" not in render(peers=peers, state={})
+
+
+def test_fallback_is_at_a_few_peers_that_were_heard() -> None:
+    peers = [peer_with("jitsi", name=f"peer-{number}") for number in range(8)]
+    silent = {f"peer-{number}": {"silent": True, "last": CHECKED} for number in (0, 2)}
+    page = render(peers=peers, heartbeats=silent)
+    [sentence] = re.findall(r"Meanwhile[^\n]*", page)
+    assert re.findall(r">(peer-\d)<", sentence) == ["peer-1", "peer-3", "peer-4"]
+
+
+@pytest.mark.parametrize(
+    ("heartbeat", "expected", "is_red"),
+    [
+        (
+            {"last": CHECKED, "silent": False},
+            "Last sign of life: 2025-11-29 19:03 (UTC-05:00)",
+            False,
+        ),
+        ({"last": CHECKED, "silent": True}, "✗ No sign of life since 2025-11-29 19:03", True),
+        ({"last": 0, "silent": False}, "No sign of life yet", False),
+        (None, "himalaya.example.org", False),
+    ],
+)
+def test_peer_says_when_it_was_heard(heartbeat: Any, expected: str, is_red: bool) -> None:
+    found = {} if heartbeat is None else {"himalaya": heartbeat}
+    page = render(peers=[peer_with()], services=[], heartbeats=found)
+    assert expected in text_of(page)
+    assert ('class="bad"' in page) is is_red
+    assert ("sign of life" in page) is (heartbeat is not None)
+
+
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
+def test_page_with_twenty_peers_is_light(language: str) -> None:
+    services = ("nextcloud", "jitsi", "bigbluebutton", "greenlight", "polls")
+    peers = [peer_with(*services, name=f"peer-{number}") for number in range(20)]
+    heartbeats = {peer["name"]: {"last": CHECKED, "silent": True} for peer in peers}
+    assert len(render(language, peers=peers, heartbeats=heartbeats).encode()) < 50_000
 
 
 def test_page_without_a_check_says_so() -> None:
@@ -179,6 +258,33 @@ def test_nodeinfo_has_what_its_schema_requires() -> None:
     assert re.fullmatch(r"[a-z0-9-]+", found["software"]["name"])
     [link] = json.loads(directories.nodeinfo_links(CONTENT))["links"]
     assert link == {"rel": directories.SCHEMA, "href": "https://andes.example.org/nodeinfo/2.1"}
+
+
+def test_ocm_providers_are_the_file_servers_of_peers() -> None:
+    peers = [peer_with("nextcloud", "jitsi"), peer_with("jitsi", name="amazonas")]
+    found = json.loads(directories.ocm_providers(CONTENT | {"peers": peers}))
+    assert found == {
+        "federation": "Red Andes",
+        "servers": [{"displayName": "himalaya", "url": "https://nextcloud.himalaya.example.org"}],
+    }
+    assert json.loads(directories.ocm_providers(CONTENT | {"peers": []}))["servers"] == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "[]", "{}", '{"peers": []}', '{"peers": {"himalaya": []}}', "[" * 60_000,
+        '{"peers": {"himalaya": {"code": "heard", "data": {"issued": "x"}}}}',
+        '{"peers": {"himalaya": {"code": "heard", "data": {"issued": true}}}}',
+        '{"peers": {"himalaya": {"code": "heard", "data": {"issued": 99999999999999}}}}',
+        '{"peers": {"himalaya": {"code": "heard", "data": {"issued": 1}}}' + " " * 70_000 + "}",
+    ],
+)  # fmt: skip
+def test_damaged_heartbeats_are_left_out(content: str, tmp_path: Path) -> None:
+    program = load_program("chautari-portal-update")
+    (tmp_path / "heartbeat.json").write_text(content)
+    assert program.read_heartbeats(tmp_path / "heartbeat.json") == {}
+    assert program.read_heartbeats(tmp_path / "missing") == {}
 
 
 def accepted_language(header: str) -> str:

@@ -169,10 +169,13 @@ def test_peers_are_shown_with_the_services_of_their_descriptors(tmp_path: Path) 
     context = NodeContext(found._replace(peers={"himalaya": pinned}), SANDBOX, "bog1")
     assert peers_on_page(context) == [
         {
+            "name": "himalaya",
             "region": "himalaya",
             "domain": DOMAIN,
             "url": f"https://start.{DOMAIN}/",
-            "services": [{"title": "Nextcloud", "url": f"https://cloud.{DOMAIN}/"}],
+            "services": [
+                {"service": "nextcloud", "title": "Nextcloud", "url": f"https://cloud.{DOMAIN}/"}
+            ],
         }
     ]
 

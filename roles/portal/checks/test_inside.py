@@ -1,6 +1,7 @@
 """The front page as its node sees it: timers, the key, and the signature of the descriptor."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -9,6 +10,11 @@ pytestmark = pytest.mark.role("portal")
 
 PUBLISHED = "/var/lib/chautari-portal/descriptor/current/region.json"
 KEY = "/etc/chautari-portal/signing-key"
+HEARTBEATS = "/var/lib/chautari-portal/federation/heartbeat.json"
+TIMER = "chautari-portal-heartbeat.timer"
+# A deploy starts the program and does not wait for it: a peer may answer slowly.
+FIRST_RUN_SECONDS = 90
+MAX_AGE_SECONDS = 3600
 VERIFY = """
 folder=$(mktemp -d) && trap 'rm -r "$folder"' EXIT
 printf 'region %s\\n' "$2" > "$folder/allowed"
@@ -56,3 +62,40 @@ def test_key_is_closed_to_other_accounts(host: Any) -> None:
     for folder in ("/etc/chautari-portal", "/var/lib/chautari-portal/descriptor"):
         found = host.file(folder)
         assert (found.user, found.mode & 0o022) == ("root", 0), f"{folder}: {found.user}"
+
+
+@pytest.fixture
+def peers(settings: dict[str, Any]) -> list[str]:
+    """The names of the peers that the node watches."""
+    return sorted(peer["name"] for peer in settings["portal_federation"]["peers"])
+
+
+@pytest.mark.advice(
+    "Run 'systemctl status chautari-portal-heartbeat' on the node.",
+    units=["chautari-portal-heartbeat"],
+)
+def test_peers_are_watched(host: Any, peers: list[str]) -> None:
+    """The node looks whether its peers are alive; without peers, nothing runs"""
+    timer = host.service(TIMER)
+    assert (timer.is_enabled, timer.is_running) == (bool(peers), bool(peers))
+    if not peers:
+        assert not host.file(HEARTBEATS).exists, f"{HEARTBEATS} exists without peers"
+        return
+    deadline = time.monotonic() + FIRST_RUN_SECONDS
+    while not host.file(HEARTBEATS).exists and time.monotonic() < deadline:
+        time.sleep(2)
+    state = json.loads(host.file(HEARTBEATS).content_string)
+    age = int(host.check_output("date +%s")) - state["checked"]
+    assert -60 < age < MAX_AGE_SECONDS, f"the last look was {age} seconds ago"
+    assert sorted(state["peers"]) == peers
+
+
+@pytest.mark.advice("Deploy again to restore the owners and modes.", units=[])
+def test_program_that_asks_peers_cannot_read_the_key(host: Any, peers: list[str]) -> None:
+    """The program that asks peers has an account of its own, without access to the region's key"""
+    if not peers:
+        assert not host.user("chautari-heartbeat").exists, "the account exists without peers"
+        return
+    read = host.run(f"setpriv --reuid=chautari-heartbeat --clear-groups cat {KEY}")
+    assert read.rc != 0, "the account can read the key"
+    assert host.file("/var/lib/chautari-portal/site").user != "chautari-heartbeat"

@@ -148,6 +148,24 @@ def test_directories_can_list_the_region(base: str, web: Any, settings: dict[str
         assert "file.class = service" in web.get(file).text, file
 
 
+@pytest.mark.advice("Deploy again to write the page and nginx's settings.", units=UNITS)
+def test_file_servers_of_peers_are_listed(base: str, web: Any, settings: dict[str, Any]) -> None:
+    """Nextcloud can read the list of the peers' file servers, for invitations"""
+    answer = web.get(f"{base}/.well-known/chautari/ocm-providers.json")
+    assert answer.status_code == 200, f"{answer.status_code}"
+    assert answer.headers["Content-Type"].startswith("application/json")
+    found = answer.json()
+    assert found["federation"]
+    expected = [
+        service["url"].rstrip("/")
+        for peer in settings["portal_page"]["peers"]
+        for service in peer["services"]
+        if service["service"] == "nextcloud"
+    ]
+    assert [server["url"] for server in found["servers"]] == expected
+    assert all(server["displayName"] for server in found["servers"])
+
+
 @pytest.mark.advice("Deploy again to write nginx's settings.", units=["nginx"])
 def test_security_headers_are_sent_and_nothing_else_is_served(base: str, web: Any) -> None:
     """Security headers are sent, and the site serves only its own files"""

@@ -12,6 +12,7 @@ from pages import text_in_language
 Data = Mapping[str, Any]
 SCHEMA = "http://nodeinfo.diaspora.software/ns/schema/2.1"
 PROTOCOL = "ChatonsInfos-0.5"
+OCM_SERVICE = "nextcloud"
 
 
 def nodeinfo_links(content: Data) -> str:
@@ -56,6 +57,26 @@ def nodeinfo(content: Data) -> str:
             indent=1,
         )
         + "\n"
+    )
+
+
+def ocm_providers(content: Data) -> str:
+    """Return the servers of the peers that exchange files, as the app Contacts reads them.
+
+    This is the directory service of Open Cloud Mesh (appendix C of its draft), which lists whom
+    people may send invitations to.
+    """
+    title, _ = text_in_language(
+        content["title"], next(iter(content["languages"])), content["languages"]
+    )
+    servers = [
+        {"displayName": peer["region"], "url": item["url"].rstrip("/")}
+        for peer in content["peers"]
+        for item in peer["services"]
+        if item["service"] == OCM_SERVICE
+    ]
+    return (
+        json.dumps({"federation": title, "servers": servers}, ensure_ascii=False, indent=1) + "\n"
     )
 
 

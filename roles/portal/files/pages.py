@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Data = Mapping[str, Any]
+MAX_FALLBACKS = 3
 RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 _LINK = re.compile(
     r"https://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]|[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
@@ -71,9 +72,15 @@ def language_attributes(language: str, page_language: str) -> str:
 class Page:
     """One page: its content, the texts of its language, and the state of the services."""
 
-    def __init__(self, content: Data, texts: Data, language: str, state: Data) -> None:
-        """Take the content of the page, the texts of `language`, and the last state."""
+    def __init__(
+        self, content: Data, texts: Data, language: str, state: Data, heartbeats: Data
+    ) -> None:
+        """Take the content of the page, the texts of `language`, and the last states.
+
+        `state` is that of the services; `heartbeats` says of peers when each was last heard.
+        """
         self.content, self.language, self.state = content, language, state
+        self.heartbeats = heartbeats
         self.texts: Data = texts["page"]
         self.service_texts: Data = texts["services"]
         try:
@@ -175,6 +182,7 @@ class Page:
             f'<p class="soft">{escape(service["app"])}</p>',
             f"<p>{escape(texts['purpose'])}</p>" if texts else "",
             f"<p>{self._service_state(service['name'])}</p>",
+            self._fallback(service),
             self._service_address(service),
             f'<p class="soft">{escape(self.texts["account_" + service["account"]])}</p>',
             self._service_languages(service),
@@ -189,6 +197,27 @@ class Page:
             return self._marked("good", "✓", escape(self.texts["responds"]))
         moment = self._with_moment("silent", found["since"])
         return self._marked("bad", "✗", moment)
+
+    def _fallback(self, service: Data) -> str:
+        """Return where else people can use a service that does not respond.
+
+        For a service that holds people's own things, another region's is no help.
+        """
+        found = self.state.get("services", {}).get(service["name"])
+        if found is None or found["responds"] or not service["url"] or service["account"] == "all":
+            return ""
+        links = [
+            link(item["url"], peer["region"])
+            for peer in self.content["peers"]
+            for item in peer["services"]
+            if item["service"] == service["name"] and not self._is_silent(peer)
+        ]
+        before, _, after = self.texts["fallback"].partition("{regions}")
+        shown = ", ".join(links[:MAX_FALLBACKS])
+        return f"<p>{escape(before)}{shown}{escape(after)}</p>" if links else ""
+
+    def _is_silent(self, peer: Data) -> bool:
+        return bool(self.heartbeats.get(peer["name"], {}).get("silent"))
 
     @staticmethod
     def _marked(kind: str, sign: str, text: str) -> str:
@@ -225,12 +254,22 @@ class Page:
 
     def _peer(self, peer: Data) -> str:
         services = [f"<li>{link(item['url'], item['title'])}</li>" for item in peer["services"]]
-        return "\n".join(
-            [
-                '<li class="peer">',
-                f"<h3>{link(peer['url'], peer['region'])}</h3>",
-                f'<p class="soft">{escape(peer["domain"])}</p>',
-                *(["<ul>", *services, "</ul>"] if services else []),
-                "</li>",
-            ]
-        )
+        lines = [
+            f"<h3>{link(peer['url'], peer['region'])}</h3>",
+            f'<p class="soft">{escape(peer["domain"])}</p>',
+            self._heartbeat(peer),
+            *(["<ul>", *services, "</ul>"] if services else []),
+        ]
+        return "\n".join(['<li class="peer">', *filter(None, lines), "</li>"])
+
+    def _heartbeat(self, peer: Data) -> str:
+        """Return when a peer was heard; nothing before the first look."""
+        found = self.heartbeats.get(peer["name"])
+        if found is None:
+            return ""
+        if not found["last"]:
+            return f'<p class="soft">{escape(self.texts["peer_not_heard"])}</p>'
+        if found["silent"]:
+            moment = self._with_moment("peer_silent", found["last"])
+            return f"<p>{self._marked('bad', '✗', moment)}</p>"
+        return f'<p class="soft">{self._with_moment("peer_heard", found["last"])}</p>'

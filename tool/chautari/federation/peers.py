@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from chautari.errors import FileProblem, InvalidRegion
 from chautari.federation.descriptor import (
@@ -29,16 +29,26 @@ FOLDER = "peers"
 MAX_AGREEMENT = 4000  # characters
 
 
+def _check_port(url: str) -> str:
+    """Return `url` when its port is one.
+
+    Raises:
+        ValueError: when it is not.
+    """
+    if urlsplit(url).port == 0:
+        raise ValueError("port 0 cannot be used")
+    return url
+
+
 class PinnedPeer(StrictDescriptorModel):
     """A region that this region trusts, as it was when an operator confirmed its key."""
 
     format: Literal[1] = Field(default=FORMAT, description="Version of this format.", examples=[1])
     domain: PeerDomain = Field(description="Domain of the peer.", examples=["himalaya.example.org"])
-    url: Annotated[str, Field(pattern=r"^https://[a-z0-9.-]{1,253}(:[0-9]{1,5})?/[a-z./-]+$")] = (
-        Field(
-            description="Address of the peer's descriptor.",
-            examples=["https://himalaya.example.org/.well-known/chautari/region.json"],
-        )
+    url: Annotated[str, AfterValidator(_check_port)] = Field(
+        pattern=r"^https://[a-z0-9.-]{1,253}(:[0-9]{1,5})?/[a-z./-]+$",
+        description="Address of the peer's descriptor.",
+        examples=["https://himalaya.example.org/.well-known/chautari/region.json"],
     )
     key: Ed25519Key = Field(
         description="Public key that must sign every descriptor of the peer.",

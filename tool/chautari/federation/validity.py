@@ -6,19 +6,23 @@ Needs only Python's standard library: nodes use it too.
 from __future__ import annotations
 
 import datetime
+import re
 
 from chautari.federation.untrusted_json import AnswerRefused
 
 MAX_CLOCK_SKEW = 300  # seconds
 MAX_LIFETIME = 100 * 24 * 3600  # seconds; a region's own are issued for 30 days
+TIME = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"
 
 
 def seconds_of(time: str) -> int:
-    """Return an ISO time in UTC as seconds since 1970.
+    """Return a time as descriptors write it as seconds since 1970.
 
     Raises:
-        ValueError: when there is no such time, such as on 30 February.
+        ValueError: when it has another form, or there is no such time, such as on 30 February.
     """
+    if not re.fullmatch(TIME, time):
+        raise ValueError("this text has the wrong form")
     return int(datetime.datetime.fromisoformat(time).timestamp())
 
 

@@ -99,12 +99,13 @@ def check_public_names_fit_into_dns(region: Region, _: Pins) -> Iterator[Finding
 
 def check_services_can_send_mail(region: Region, _: Pins) -> Iterator[Finding]:
     """Accounts and password resets need mail; without a relay mail would be lost silently."""
-    senders = {name for name, service in SERVICES.items() if service.sends_mail}
-    if region.mail is None and any(senders & set(node.services) for node in region.nodes.values()):
+    services = [service for node in region.nodes for service in region.services_of(node)]
+    if region.mail is None and any(service.sends_mail for service in services):
         yield (
             ("mail",),
-            "the services send mail (password resets, invitations), but the region has no mail "
-            "relay; write mail: {relay: smtp.example.org, user: …, from: …}",
+            "the services send mail (password resets, invitations, reports about silent peers), "
+            "but the region has no mail relay; "
+            "write mail: {relay: smtp.example.org, user: …, from: …}",
         )
 
 

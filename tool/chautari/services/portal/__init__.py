@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from chautari.federation.signing_key import signing_key_spec
-from chautari.services.base import Requirements, Role, Service
+from chautari.services.base import FederationHooks, Requirements, Role, Service
 from chautari.services.portal import variables
+from chautari.services.portal.peer_states import PEER_STATE_CODES, STATE_FILE
 from chautari.services.portal.settings import Portal
 from chautari.services.portal.variables import NAME
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+
+
+def service_for_region(region: Region) -> Service:
+    """Return the service, which sends mail about peers if there are any."""
+    return replace(SERVICE, sends_mail=bool(region.federation.peers))
+
 
 SERVICE = Service(
     name=NAME,
@@ -21,6 +34,8 @@ SERVICE = Service(
     secrets=(signing_key_spec(NAME),),
     secret_variables=variables.secret_variables,
     publishes_descriptor=True,
+    federation=FederationHooks(STATE_FILE, PEER_STATE_CODES),
+    service_for_region=service_for_region,
     requires=Requirements(installed="/var/lib/chautari-portal"),
     variables={"portal": variables.portal_variables},
     release_and_login_for_report=variables.release_and_login_for_report,

@@ -17,7 +17,13 @@ PEER_STATE_CODES = {
     "silent": PeerStateCode(
         "broken",
         "{peer} has published no new descriptor since {last:time}",
-        "call the group of {peer}: their server may be down, and a mail was sent to their contact",
+        "call the group of {peer}: their server may be down; their contact gets a mail once a day",
+    ),
+    "own_connection_lost": PeerStateCode(
+        "broken",
+        "since {lost:time}, the node of the front page has reached no peer, or not the mail relay; "
+        "until it does, silent peers are not reported",
+        "check the connection of this node, its name server and its clock",
     ),
     "descriptor_refused": PeerStateCode(
         "broken",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from chautari import __version__
 from chautari.federation import signing_key
 from chautari.federation.descriptor import descriptor_body
+from chautari.federation.transfer import HTTPS
 from chautari.services.base import ReleaseAndLogin
 from chautari.services.languages import ENGLISH
 from chautari.services.portal.languages import (
@@ -19,6 +21,7 @@ from chautari.services.portal.languages import (
 from chautari.services.portal.settings import Portal
 
 if TYPE_CHECKING:
+    from chautari.federation.peers import PinnedPeer
     from chautari.region.model import Region
     from chautari.render.context import NodeContext
     from chautari.services.base import FrontPageEntry, Secrets, Service, Variables
@@ -35,6 +38,8 @@ def portal_variables(context: NodeContext) -> Variables:
         "portal_languages": list(PAGE_LANGUAGES),
         "portal_page": page_content(context),
         "portal_descriptor": json.dumps(descriptor_body(context), sort_keys=True),
+        "portal_federation": federation_settings(context),
+        "portal_peer_networks": list(context.endpoints.peer_networks),
     }
 
 
@@ -118,17 +123,53 @@ def peers_on_page(context: NodeContext) -> list[Variables]:
     """Return the federated regions and their services, as their descriptors name them."""
     return [
         {
+            "name": name,
             "region": peer.descriptor.region,
             "domain": peer.domain,
             "url": next((x.address for x in peer.descriptor.services if x.service == NAME), ""),
             "services": [
-                {"title": item.title, "url": item.address}
+                {"service": item.service, "title": item.title, "url": item.address}
                 for item in peer.descriptor.services
                 if item.service != NAME
             ],
         }
-        for peer in context.loaded_region.peers.values()
+        for name, peer in context.loaded_region.peers.items()
     ]
+
+
+def federation_settings(context: NodeContext) -> Variables:
+    """Return the pinned peers that the node watches, and how it reports silent ones.
+
+    Without peers there is nothing to watch. A region with peers has a mail relay, as rules require.
+    """
+    region, peers = context.region, context.loaded_region.peers
+    if not peers or region.mail is None:
+        return {"peers": []}
+    return {
+        "region": region.region,
+        "domain": region.domain,
+        "contact": region.contact,
+        "silence_hours": region.federation.silence_hours,
+        "mail_from": region.mail.from_,
+        "mail_relay": {"host": region.mail.relay, "port": region.mail.port},
+        "peers": [_watched_peer(name, peer) for name, peer in peers.items()],
+    }
+
+
+def _watched_peer(name: str, peer: PinnedPeer) -> Variables:
+    """Return what the node compares a peer's descriptor with, and whom it writes to."""
+    address = urlsplit(peer.url)
+    return {
+        "name": name,
+        "region": peer.descriptor.region,
+        "domain": peer.domain,
+        "host": address.hostname,
+        "port": address.port or HTTPS,
+        "key": peer.key,
+        "serial": peer.descriptor.serial,
+        "contact": peer.descriptor.contact,
+        "languages": list(peer.descriptor.languages),
+    }
 
 
 def release_and_login_for_report(_: NodeContext) -> ReleaseAndLogin:

@@ -1,0 +1,1 @@
+../../../../../../tool/chautari/federation/untrusted_json.py

@@ -1,0 +1,1 @@
+../../../../../../tool/chautari/federation/validity.py

@@ -1,0 +1,1 @@
+../../../../../tool/chautari/parallel.py
