@@ -175,9 +175,10 @@ def test_service_that_does_not_respond_names_those_of_peers() -> None:
 def test_fallback_is_at_a_few_peers_that_were_heard() -> None:
     peers = [peer_with("jitsi", name=f"peer-{number}") for number in range(8)]
     silent = {f"peer-{number}": {"silent": True, "last": CHECKED} for number in (0, 2)}
+    silent["peer-1"] = {"silent": False, "last": 0}
     page = render(peers=peers, heartbeats=silent)
     [sentence] = re.findall(r"Meanwhile[^\n]*", page)
-    assert re.findall(r">(peer-\d)<", sentence) == ["peer-1", "peer-3", "peer-4"]
+    assert re.findall(r">(peer-\d)<", sentence) == ["peer-3", "peer-4", "peer-5"]
 
 
 @pytest.mark.parametrize(

@@ -210,14 +210,16 @@ class Page:
             link(item["url"], peer["region"])
             for peer in self.content["peers"]
             for item in peer["services"]
-            if item["service"] == service["name"] and not self._is_silent(peer)
+            if item["service"] == service["name"] and self._may_respond(peer)
         ]
         before, _, after = self.texts["fallback"].partition("{regions}")
         shown = ", ".join(links[:MAX_FALLBACKS])
         return f"<p>{escape(before)}{shown}{escape(after)}</p>" if links else ""
 
-    def _is_silent(self, peer: Data) -> bool:
-        return bool(self.heartbeats.get(peer["name"], {}).get("silent"))
+    def _may_respond(self, peer: Data) -> bool:
+        """Return whether a peer was heard in time, or nobody looked yet."""
+        found = self.heartbeats.get(peer["name"])
+        return found is None or bool(found["last"] and not found["silent"])
 
     @staticmethod
     def _marked(kind: str, sign: str, text: str) -> str:
