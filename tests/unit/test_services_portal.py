@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from chautari.errors import InvalidRegion
 from chautari.preflight.dns_records import refusals_for_records
 from chautari.preflight.requirements import NodeRequirements
 from chautari.prepare.child_process import preflight_requirements
-from chautari.region.model import Region
+from chautari.region.model import Federation, Node, Region
+from chautari.region.rules.services import check_services_can_send_mail
 from chautari.render.variables import NodeContext, variables_of_node
 from chautari.secrets.required_secrets import secret_names_of_node
 from chautari.services.portal.languages import default_page_language, names_of_languages
-from chautari.services.portal.variables import peers_on_page
+from chautari.services.portal.variables import peers_on_page, portal_variables
 
 REGION = """\
 region: andes
@@ -178,6 +180,43 @@ def test_peers_are_shown_with_the_services_of_their_descriptors(tmp_path: Path) 
             ],
         }
     ]
+
+
+def test_node_watches_the_pinned_peers(tmp_path: Path) -> None:
+    found = load_sample_region(tmp_path, text(""))
+    url = f"https://start.{DOMAIN}:8443/.well-known/chautari/region.json"
+    pinned = peer().model_copy(update={"url": url})
+    endpoints = replace(SANDBOX, peer_networks=("203.0.113.0/24",))
+    context = NodeContext(found._replace(peers={"himal": pinned}), endpoints, "bog1")
+    rendered = portal_variables(context)
+    settings = rendered["portal_federation"]
+    assert settings["peers"] == [
+        {
+            "name": "himal", "region": "himalaya", "domain": DOMAIN,
+            "host": f"start.{DOMAIN}", "port": 8443, "key": pinned.key,
+            "serial": pinned.descriptor.serial, "contact": f"ops@{DOMAIN}",
+            "languages": ["ne", "en"],
+        }
+    ]  # fmt: skip
+    assert settings["silence_hours"] == 12
+    assert settings["mail_relay"] == {"host": "smtp.example.org", "port": 587}
+    assert rendered["portal_peer_networks"] == ["203.0.113.0/24"]
+
+
+def test_node_without_peers_watches_none(tmp_path: Path) -> None:
+    assert variables(tmp_path)["portal_federation"] == {"peers": []}
+    assert variables(tmp_path)["portal_peer_networks"] == []
+
+
+def test_region_with_peers_needs_a_mail_relay(tmp_path: Path) -> None:
+    alone = region(tmp_path).model_copy(update={"mail": None})
+    alone = alone.model_copy(
+        update={"nodes": {"bog1": Node(address="203.0.113.20", services=("portal",))}}
+    )
+    assert list(check_services_can_send_mail(alone, {})) == []
+    federated = alone.model_copy(update={"federation": Federation(peers=("himalaya",))})
+    [(path, problem)] = check_services_can_send_mail(federated, {})
+    assert path == ("mail",) and "reports about silent peers" in problem
 
 
 NAME = "andes.example.org"
