@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 
 from chautari.federation.transfer import (
     NAMESPACE,
-    UNREACHABLE,
     DescriptorAddress,
     SignedDescriptor,
     Surroundings,
     fetch_signed,
 )
-from chautari.federation.untrusted_json import AnswerRefused, read_untrusted_json
+from chautari.federation.untrusted_json import UNREACHABLE, AnswerRefused, read_untrusted_json
 from chautari.federation.validity import check_times, seconds_of
 
 Data = Mapping[str, Any]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from chautari.errors import RunFailed
+from chautari.federation.untrusted_json import UNREACHABLE
 from chautari.report.messages import peer_refusal_texts
-
-# The peer may be down, or the link: no sign that its descriptor is forged.
-UNREACHABLE = frozenset({"name_unresolved", "no_answer", "too_slow", "http_status"})
 
 
 class PeerRefused(RunFailed):

@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 MAX_BYTES = 64 << 10
 MAX_DEPTH = 6
 MAX_DIGITS = 16
+# The peer may be down, or the link: no sign that its descriptor is forged.
+UNREACHABLE = frozenset({"name_unresolved", "no_answer", "too_slow", "http_status"})
 # Ansible would run code in them (SAFETY: a template in a value runs on the operator's machine).
 _TEMPLATE = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
 # Other, control, format, surrogate, private and unassigned; separators of lines and paragraphs.

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from chautari import __version__
 from chautari.federation import signing_key
 from chautari.federation.descriptor import descriptor_body
-from chautari.federation.transfer import HTTPS
 from chautari.services.base import ReleaseAndLogin
 from chautari.services.languages import ENGLISH
 from chautari.services.portal.languages import (
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from chautari.services.base import FrontPageEntry, Secrets, Service, Variables
 
 NAME = "portal"
+HTTPS = 443
 
 
 def portal_variables(context: NodeContext) -> Variables:
