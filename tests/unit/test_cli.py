@@ -248,7 +248,7 @@ def test_render_refuses_folders_of_regions_and_an_empty_name(
     region = inventories / "andes"
     for output in (inventories, region, region / "out", region / ".." / "andes"):
         assert main.run(["render", "andes", "-o", str(output), "--no-secrets"]) == 2
-        assert "belongs to the files of a region" in capsys.readouterr().err
+        assert "is a folder for region files" in capsys.readouterr().err
     for output in ("", " "):
         assert main.run(["render", "andes", "-o", output, "--no-secrets"]) == 2
         assert "the name of the output folder is empty" in capsys.readouterr().err

@@ -9,5 +9,5 @@ def test_thousands_of_errors_are_shown_in_part() -> None:
     problems = [FileProblem(Path("region.yml"), line, 1, "", "wrong") for line in range(1, 5001)]
     error = InvalidRegion(problems)
     assert len(error.message.splitlines()) == 101
-    assert error.message.endswith("There are 4,900 more errors. Fix these first.")
+    assert error.message.endswith("More errors: 4,900. Fix the errors above first.")
     assert len(error.problems) == 5000

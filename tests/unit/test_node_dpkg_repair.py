@@ -97,4 +97,4 @@ def test_unfinished_packages_include_pending_updates_of_dpkg(machine: Path, tmp_
     for name, seen in (("tmp.i", False), ("0001", True), ("0002", True)):
         (folder / name).touch()
         done = subprocess.run(["sh", "-c", look], capture_output=True, text=True, check=False)
-        assert done.stdout == (f"notes in {folder}\n" if seen else "")
+        assert done.stdout == (f"pending changes in {folder}\n" if seen else "")

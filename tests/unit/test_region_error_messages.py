@@ -175,7 +175,7 @@ def test_whole_name_fits_into_dns(tmp_path: Path) -> None:
     # meet.… and rooms.… fit with at most five letters and a dot.
     assert problems(tmp_path, text) == []
     [problem] = problems(tmp_path, text.replace("host: cloud", "host: clouds"))
-    assert "the DNS name would have 254 of at most 253 characters" in problem.message
+    assert "the DNS name would have 254 characters, but at most 253 are allowed" in problem.message
     assert problem.where == "nodes.bog1.services.0"
 
 
@@ -185,7 +185,8 @@ def test_name_of_each_server_of_a_pool_fits_into_dns(tmp_path: Path) -> None:
     )
     found = [problem for problem in problems(tmp_path, text) if "label" in problem.message]
     assert [problem.where for problem in found] == ["nodes.cal1.services.0"]
-    assert "has 65 of at most 63 characters; shorten the node's name" in found[0].message
+    expected = "has 65 characters, but at most 63 are allowed; shorten the node's name"
+    assert expected in found[0].message
 
 
 @pytest.mark.parametrize(

@@ -151,9 +151,9 @@ def test_find_suggests_the_nearest_name(tmp_path: Path) -> None:
 
 
 def test_find_names_the_file_to_write(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=f"Fix: write {tmp_path}/andes/region.yml"):
+    with pytest.raises(BadInput, match=f"Fix: create the file {tmp_path}/andes/region.yml"):
         find_region_file("andes", tmp_path)
-    with pytest.raises(BadInput, match=f"Fix: write {tmp_path}/NAME/region.yml"):
+    with pytest.raises(BadInput, match=f"Fix: create {tmp_path}/NAME/region.yml"):
         find_all_regions(tmp_path)
 
 

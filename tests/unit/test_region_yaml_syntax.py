@@ -82,21 +82,21 @@ def test_mistake_is_reported_where_it_is_with_what_to_write(
         ("host: meet", "host: *", "needs quotes; write '*'"),
         ("host: meet", "host:meet", "contains :; write a colon and a space"),
         ("host: meet", "host：meet", "contains ：; write a colon and a space"),
-        ("region: ", "region：", "： is full-width punctuation; write : and"),
-        ("contact: ", "contact：", "： is full-width punctuation; write : and"),
-        (".10, ", ".10， ", "， is full-width punctuation; write , and"),
-        ("{host: meet}", "｛host: meet｝", "｛ is full-width punctuation; write { and"),
+        ("region: ", "region：", "： is full-width punctuation; write : instead"),
+        ("contact: ", "contact：", "： is full-width punctuation; write : instead"),
+        (".10, ", ".10， ", "， is full-width punctuation; write , instead"),
+        ("{host: meet}", "｛host: meet｝", "｛ is full-width punctuation; write { instead"),
         ("host: cloud", "host: {{ x }}", "is not evaluated in this file"),
         ("host: cloud", "host: {{ x }}.org", "is not evaluated in this file"),
-        ("contact: ops", "contact: 'ops", "the quote that begins here ends nowhere"),
-        ("welcome: Hola", 'welcome: "Hola', "the quote that begins here ends nowhere"),
+        ("contact: ops", "contact: 'ops", "the quote that begins here is not closed"),
+        ("welcome: Hola", 'welcome: "Hola', "the quote that begins here is not closed"),
         ("[nextcloud]}", "[nextcloud}", "this [ is not closed; write ]"),
         ("[nextcloud]}", "[nextcloud]", "this { is not closed, or a comma is missing before"),
         ("[nextcloud]}", "[nextcloud]}}", "this } closes nothing; delete it"),
         (".10, services", ".10 services", "a comma before the next entry, or put the whole value"),
         ("host: meet", "host: Hola: x", "a comma before the next entry, or put the whole value"),
         ("host: meet", "host: [a] b", "a comma before the next entry, or put the whole value"),
-        ("    services:", "    - services:", "cannot stand here; delete the -"),
+        ("    services:", "    - services:", "is not allowed here; delete the -"),
         ("- jitsi", "- jitsi\n      polls: x", "before every item of this list, or before none"),
         ("contact", "...\ncontact", "this line ends the YAML document"),
         ("      - jitsi", "      - jitsi\n      polls", "a dash and a space before an item"),
@@ -115,7 +115,7 @@ def test_quote_that_closes_in_another_line_is_reported_where_it_opens(tmp_path: 
     text, number = spoilt("contact: ops", "contact: 'ops")
     problem = problem_of(tmp_path, text.replace("Hola", "it's"))
     assert (problem.line, problem.column) == (number, 10)
-    assert "ends only in line 13" in problem.message
+    assert "is closed only in line 13" in problem.message
 
 
 @pytest.mark.parametrize(

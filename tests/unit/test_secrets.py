@@ -223,8 +223,8 @@ def test_key_with_a_passphrase_is_opened_through_the_environment(
     [
         ("ssh-ed25519 AAAA ana", "this is a public key; use the private key"),
         ("ecdsa-sha2-nistp256 AAAA ana", "this is a public key, and this type"),
-        ("PuTTY-User-Key-File-3: x", "this is a key of PuTTY"),
-        ("AGE-SECRET-KEY-1QQ", "this is a key of age"),
+        ("PuTTY-User-Key-File-3: x", "this is a PuTTY key"),
+        ("AGE-SECRET-KEY-1QQ", "this is an age key"),
         ("-----BEGIN EC PRIVATE KEY-----\n", "this type of key cannot decrypt secrets"),
         ("-----BEGIN PRIVATE KEY-----\nAAAA\n", "this key is not in OpenSSH's format"),
         ("-----BEGIN ENCRYPTED PRIVATE KEY-----\n", "this key is not in OpenSSH's format"),
@@ -233,7 +233,7 @@ def test_key_with_a_passphrase_is_opened_through_the_environment(
             "AAAA\n-----END RSA PRIVATE KEY-----\n",
             "this key is not in OpenSSH's format",
         ),
-        ("x" * 200_000, "this is larger than 100 kB"),
+        ("x" * 200_000, "this file is larger than 100 kB"),
         ("hello", "this is not an SSH private key"),
     ],
 )

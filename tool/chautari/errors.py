@@ -67,7 +67,7 @@ class InvalidRegion(BadInput):
         self.problems = tuple(sorted(set(problems)))
         lines = [str(problem) for problem in self.problems[:MAX_SHOWN_PROBLEMS]]
         if rest := len(self.problems) - len(lines):
-            lines.append(f"There are {rest:,} more errors. Fix these first.")
+            lines.append(f"More errors: {rest:,}. Fix the errors above first.")
         super().__init__("\n".join(lines))
 
     def as_object(self) -> dict[str, object]:

@@ -201,7 +201,8 @@ def temporary_root() -> str:
     except FileNotFoundError as error:
         raise BadInput(
             f"there is no folder for temporary files: {error.strerror}",
-            fix="name a folder that your account can write, with free space: export TMPDIR=FOLDER",
+            fix="choose a folder that has free space and that your account can write to: "
+            "export TMPDIR=FOLDER",
         ) from None
 
 

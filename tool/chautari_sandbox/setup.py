@@ -201,4 +201,4 @@ def announce_to_neighbours(setup: SetupContext) -> None:
         if dns.write_neighbour_files(client.folder / "dns", known):
             internet_container.reload_name_server(client, found.name)
         if _update_trust(client, other):
-            setup.progress(f"made this region known to its neighbour {other.name}")
+            setup.progress(f"updated the sandbox {other.name}, which now trusts this region")

@@ -30,7 +30,7 @@ class Offer(NamedTuple):
 EXCLUDED = (
     Offer("TLS 1.0", ("-tls1", "-cipher", ANY)),
     Offer("TLS 1.1", ("-tls1_1", "-cipher", ANY)),
-    Offer("cipher suites outside the profile", ("-tls1_2", "-cipher", OTHER)),
+    Offer("cipher suites outside Mozilla's intermediate profile", ("-tls1_2", "-cipher", OTHER)),
     *(Offer(f"group {name}", ("-groups", name)) for name in ("X448", "P-521", "ffdhe2048")),
 )
 USUAL = Offer("the usual protocols and cipher suites")

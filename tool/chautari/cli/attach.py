@@ -21,7 +21,7 @@ def command(name: str, as_json: bool, **options: Any) -> int:
     """Show the newest run of each node from its beginning, and follow it while it is running.
 
     The command also shows a run that has finished, but it never starts one. Each node keeps the
-    records of its last twenty deploys. It also keeps those of the last twenty other runs, such as
+    records of its last twenty deploys, and of the last twenty other runs, such as
     plans and checks. `deploy status --json` lists all these runs.
     """
     return run_and_report(attach.follow_newest_runs, "attach", name, as_json, **options)

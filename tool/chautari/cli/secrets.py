@@ -113,9 +113,10 @@ def init(name: str, identities: tuple[Path, ...]) -> None:
     if is_present(loaded_region.secrets_file):
         raise BadInput(
             f"{file} already exists",
-            fix=f"to generate the secrets that it lacks: deploy region {region.region}; to change "
-            f"one: deploy secrets set {region.region} SECRET; if no operator can decrypt it, "
-            f"run this command again after: {shlex.join(('mv', file, f'{file}.old'))}",
+            fix=f"to generate missing secrets: deploy region {region.region}; to change "
+            f"one: deploy secrets set {region.region} SECRET; if no operator can decrypt "
+            "the file, run this command again after you have renamed the file: "
+            f"{shlex.join(('mv', file, f'{file}.old'))}",
         )
     endpoints = known_endpoints(loaded_region)
     extra = [key for keys in endpoints.operators.values() for key in keys]

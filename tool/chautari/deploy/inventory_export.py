@@ -52,8 +52,8 @@ def _refuse_folder_of_a_region(output: Path) -> None:
         (parent / REGION_FILE).exists() for parent in (folder, *folder.parents)
     ):
         raise BadInput(
-            f"the inventory would be written to {output}, which belongs to the files of a region",
-            fix="write it to a folder of its own, outside your git repository: -o /tmp/inventory",
+            f"the inventory would be written to {output}, which is a folder for region files",
+            fix="write it to a separate folder, outside your git repository: -o /tmp/inventory",
         )
 
 

@@ -16,7 +16,7 @@ from chautari.node.events import DpkgRepaired
 FIND_INTERRUPTED = (
     r"dpkg-query --show --showformat '${db:Status-Eflag}/${db:Status-Status} ${Package}\n'"
     " | grep -vE '^ok/(installed|config-files|not-installed) '"
-    "; find /var/lib/dpkg/updates -name '[0-9]*' -printf 'notes in %h\\n' | head -n 1"
+    "; find /var/lib/dpkg/updates -name '[0-9]*' -printf 'pending changes in %h\\n' | head -n 1"
 )
 _KEEP_SETTINGS = ("--force-confdef", "--force-confold")
 _APT = " ".join(

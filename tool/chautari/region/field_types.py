@@ -75,8 +75,8 @@ def check_single_line(value: str) -> str:
         raise ValueError(f"write one line of visible text with 1 to {LONGEST_TEXT} characters")
     if "\n" in value:
         raise ValueError(
-            "the text contains a line break; write it in one line, or after >- in lines that are "
-            "not empty"
+            "the text contains a line break; write it on one line, or write >- before it and "
+            "leave no empty lines"
         )
     if found := _MARKUP.search(value):
         raise ValueError(

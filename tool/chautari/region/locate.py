@@ -56,7 +56,7 @@ def find_region_file(name: str, root: Path) -> Path:
     elif there:
         hint = f"known regions: {', '.join(there)}"
     else:
-        hint = f"write {root / (similar or 'NAME') / REGION_FILE}"
+        hint = f"create the file {root / (similar or 'NAME') / REGION_FILE}"
     raise BadInput(f"no region {name!r} under {root}/", fix=hint)
 
 
@@ -69,7 +69,7 @@ def find_all_regions(root: Path) -> list[str]:
     _refuse_unusable_root(root)
     found = [folder.name for folder in _entries(root) if _may_hold_region(folder)]
     if not found:
-        raise BadInput(f"there is no region in {root}/", fix=f"write {root / 'NAME' / REGION_FILE}")
+        raise BadInput(f"there is no region in {root}/", fix=f"create {root}/NAME/{REGION_FILE}")
     return found
 
 

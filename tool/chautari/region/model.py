@@ -172,7 +172,8 @@ class Federation(StrictModel):
     peers: tuple[Name, ...] = Field(
         default=(),
         description="Regions that this region trusts. Each one must be pinned first: "
-        "`deploy federation join NAME URL`.",
+        "`deploy federation join NAME URL`, where NAME is this region and URL is the peer's "
+        "address.",
         examples=[["himalaya"]],
     )
     address_books: bool = Field(
@@ -187,14 +188,14 @@ class Federation(StrictModel):
         ge=2,
         le=168,
         strict=True,
-        description="Hours after which this region reports a silent peer by mail. The mail goes to "
-        "the peer's contact, with a copy to `contact`.",
+        description="Hours without a new descriptor from a peer, after which this region sends a "
+        "mail. The mail goes to the peer's contact, with a copy to `contact`.",
         examples=[24],
     )
 
 
 class OSSubstitute(StrictModel):
-    """A container to use for an operating system for which a sandbox has no image."""
+    """A replacement container for an operating system without an image in a sandbox."""
 
     os: Literal["debian-12", "debian-13"] = Field(
         description="Operating system of the container.", examples=["debian-12"]
@@ -227,15 +228,15 @@ class Sandbox(StrictModel):
     )
     os_substitutes: dict[Ubuntu, OSSubstitute] = Field(
         default_factory=dict,
-        description="Containers to use for operating systems for which the sandbox has no image. "
+        description="Replacement containers for operating systems without an image in the sandbox. "
         "Every report lists these substitutes.",
         examples=[{"ubuntu-22.04": {"os": "debian-12", "memory_mb": 900, "cores": 1}}],
     )
     neighbours: tuple[Name, ...] = Field(
         default=(),
-        description="Regions in other sandboxes on this machine. The nodes of both regions find "
-        "each other by name and trust each other's certificates. It is enough if one of the two "
-        "regions lists the other.",
+        description="Regions in other sandboxes on this machine. Their nodes and the nodes of this "
+        "region find each other by name, and trust each other's certificates. It is enough if one "
+        "of two regions lists the other.",
         examples=[["himalaya"]],
     )
 

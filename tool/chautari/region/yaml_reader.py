@@ -132,17 +132,19 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent):
             raise self.fatal_problem(
                 event,
-                f"alias *{event.anchor} is not allowed; write the full value, or text in quotes",
+                f"alias *{event.anchor} is not allowed; write the full value, or put text in "
+                "quotes",
             )
         if event.anchor:
             raise self.fatal_problem(
                 event,
-                f"anchor &{event.anchor} is not allowed; write the full value, or text in quotes",
+                f"anchor &{event.anchor} is not allowed; write the full value, or put text in "
+                "quotes",
             )
         if event.tag:
             raise self.fatal_problem(
                 event,
-                f"tag {_short_tag(event.tag)} is not allowed; write a plain value, or text in "
+                f"tag {_short_tag(event.tag)} is not allowed; write a plain value, or put text in "
                 "quotes",
             )
         self.document.marks.setdefault(path, _position(event))

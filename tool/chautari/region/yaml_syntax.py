@@ -54,7 +54,7 @@ _VALUE_CLUES = (
     ),
     _Clue(
         re.compile(rf"{_START}[\w-]+: +(?P<part>[^\[{{'\" ].*:(?: .*|$))"),
-        "a value that holds a colon and a space needs quotes",
+        "a value that contains a colon and a space needs quotes",
         "{}",
     ),
 )
@@ -124,13 +124,13 @@ def _find_open_quote(text: str, error: Any) -> SyntaxMistake | None:
     """Return the quote that was never closed, or was closed by the next quote of another line."""
     if error.context and "quoted scalar" in error.context and "end of stream" in error.problem:
         start = error.context_mark
-        return _unclosed_quote_mistake(start, "ends nowhere")
+        return _unclosed_quote_mistake(start, "is not closed")
     try:
         for token in yaml.scan(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             begin, end = token.start_mark, token.end_mark
             is_quoted = isinstance(token, yaml.ScalarToken) and token.style in ("'", '"')
             if is_quoted and begin.line < end.line == error.problem_mark.line:
-                return _unclosed_quote_mistake(begin, f"ends only in line {end.line + 1}")
+                return _unclosed_quote_mistake(begin, f"is closed only in line {end.line + 1}")
             if begin.line > error.problem_mark.line:
                 break
     except yaml.YAMLError:
@@ -163,8 +163,8 @@ def _match(lines: list[str], number: int, clues: tuple[_Clue, ...]) -> SyntaxMis
         return None
     if wide := re.match(rf"[\x20-\x7e]*([{''.join(FULL_WIDTH)}])", line):
         message = (
-            f"{wide[1]} is full-width punctuation; write {FULL_WIDTH[wide[1]]} and, after a colon "
-            "or a comma, a space"
+            f"{wide[1]} is full-width punctuation; write {FULL_WIDTH[wide[1]]} instead, and add a "
+            "space after a colon or a comma"
         )
         return SyntaxMistake(number + 1, wide.end(), message)
     for clue in clues:
@@ -184,7 +184,7 @@ def _wrong_first_character(line: str, begin: Any) -> SyntaxMistake | None:
     if not value or value[0] not in "*&!|>%@`,?:-]}" or not _BEGINS_VALUE.search(before):
         return None
     if value[0] in "-?" and not before.strip():
-        message = f"a line that begins with {value[0]} cannot stand here; delete the {value[0]}"
+        message = f"a line that begins with {value[0]} is not allowed here; delete the {value[0]}"
         return SyntaxMistake(begin.line + 1, begin.column + 1, message)
     in_flow = before.count("{") + before.count("[") > before.count("}") + before.count("]")
     plain = re.split(r"[,\]}]" if in_flow else r"\s+#", value)[0].rstrip()
@@ -205,8 +205,8 @@ def _find_open_bracket(lines: list[str], error: Any) -> SyntaxMistake | None:
         closing = "}" if opened == "{" else "]"
         if mark.line == start.line and character not in tuple("]}"):
             message = (
-                "an entry cannot go on here; write a comma before the next entry, or put the whole "
-                "value in quotes"
+                "an entry cannot continue here; write a comma before the next entry, or put the "
+                "whole value in quotes"
             )
             return SyntaxMistake(mark.line + 1, mark.column + 1, message)
         message = f"this {opened} is not closed, or a comma is missing before line {mark.line + 1}"

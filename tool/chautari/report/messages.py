@@ -157,8 +157,8 @@ NOTICES: dict[str, Template] = {
         "this version of Chautari needs a different one. The total does not include this download."
     ),
     "adopted": (
-        "The region adopts what was already on the node: {paths}. Before the deploy, files and "
-        "firewall tables were copied to {folder}."
+        "These items were already on the node, and `adopt` in region.yml covers them: {paths}. "
+        "Before the deploy, files and firewall tables were copied to {folder}."
     ),
     "host_key_pinned": (
         "First contact: the host key {fingerprint} was pinned. Compare it with the host key that "

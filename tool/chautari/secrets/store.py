@@ -26,12 +26,12 @@ MAX_KEY_BYTES = 100_000
 NO_PASSPHRASE = "this key has a passphrase, but CHAUTARI_KEY_PASSPHRASE is not set"
 WRONG_PASSPHRASE = "CHAUTARI_KEY_PASSPHRASE is not the passphrase of this key"
 UNSUPPORTED_TYPE = "this type of key cannot decrypt secrets; only ed25519 and RSA keys can"
-OTHER_FORMAT = "this key is not in OpenSSH's format; to convert a copy of it: ssh-keygen -p -f COPY"
+OTHER_FORMAT = "this key is not in OpenSSH's format; convert a copy of it: ssh-keygen -p -f COPY"
 # What people store or specify in place of the file that is meant, by how it begins.
 _OTHER_KEYS = {
-    b"PuTTY-User-Key-File": "this is a key of PuTTY; export it as an OpenSSH key in PuTTYgen",
-    b"AGE-SECRET-KEY-": "this is a key of age, not an SSH key",
-    b"age-encryption.org/": "this is a file that age encrypted, not a key",
+    b"PuTTY-User-Key-File": "this is a PuTTY key; export it as an OpenSSH key in PuTTYgen",
+    b"AGE-SECRET-KEY-": "this is an age key, not an SSH key",
+    b"age-encryption.org/": "this is a file encrypted with age, not a key",
     b"ssh-": "this is a public key; use the private key, the file without .pub",
     b"ecdsa-": f"this is a public key, and {UNSUPPORTED_TYPE}",
     b"sk-": f"this is a public key, and {UNSUPPORTED_TYPE}",
@@ -254,7 +254,9 @@ def read_private_keys(paths: Iterable[Path]) -> tuple[dict[Path, Identity], list
 def _read_private_key(path: Path) -> Identity:
     raw = read_regular_file(path, MAX_KEY_BYTES)
     if len(raw) > MAX_KEY_BYTES:
-        raise BadInput(f"{path}: this is larger than {MAX_KEY_BYTES // 1000} kB, so not an SSH key")
+        raise BadInput(
+            f"{path}: this file is larger than {MAX_KEY_BYTES // 1000} kB, so it is not an SSH key"
+        )
     try:
         return _call_pyrage(pyrage.ssh.Identity.from_buffer, raw)
     except (pyrage.IdentityError, ValueError) as error:

@@ -85,15 +85,15 @@ def check_public_names_fit_into_dns(region: Region, _: Pins) -> Iterator[Finding
             if len(label) > LONGEST_LABEL:
                 yield (
                     path,
-                    f"the DNS name would begin with the label {label}, which has {len(label)} of "
-                    f"at most {LONGEST_LABEL} characters; shorten the node's name or the service's "
-                    "`host`",
+                    f"the DNS name would begin with the label {label}, which has "
+                    f"{len(label)} characters, but at most {LONGEST_LABEL} are allowed; shorten "
+                    "the node's name or the service's `host`",
                 )
             elif len(name) > LONGEST_NAME:
                 yield (
                     path,
-                    f"the DNS name would have {len(name)} of at most {LONGEST_NAME} characters; "
-                    "shorten the region's `domain`",
+                    f"the DNS name would have {len(name)} characters, but at most {LONGEST_NAME} "
+                    "are allowed; shorten the region's `domain`",
                 )
 
 

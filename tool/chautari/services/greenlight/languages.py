@@ -6,7 +6,7 @@ from chautari.services.languages import Translations, parse_translation_names
 
 TRANSLATIONS = Translations(
     version="3.8.2.4",
-    source="texts of app/assets/locales/*.json that en.json has as well",
+    source="texts in app/assets/locales/*.json that are also in en.json",
     complete=parse_translation_names(
         "el hu it ja pl tr fr zh_TW de es eu fa_IR gl ko_KR ru ca pl_PL uk fa et nl pt sv_SE"
     ),

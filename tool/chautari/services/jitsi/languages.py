@@ -6,7 +6,7 @@ from chautari.services.languages import Translations, parse_translation_names
 
 TRANSLATIONS = Translations(
     version="August 2026",
-    source="texts of lang/main-*.json that lang/main.json has as well, in the copy of jitsi-meet "
+    source="texts in lang/main-*.json that are also in lang/main.json, in the copy of jitsi-meet "
     "at ericva01/jitsi-meeting",
     complete=parse_translation_names(
         "hi nl de lv pt fr it mn da fa fi kk sq sv bg fr-CA zh-CN zh-TW sc ru ko nb no oc tr cs id "

@@ -43,8 +43,8 @@ class Polls(StrictModel):
         ge=1,
         le=3650,
         strict=True,
-        description="Number of days for which a poll is kept after its last day. After that, the "
-        "poll and its votes are deleted.",
+        description="Number of days for which a poll is kept after its expiry date. After that, "
+        "the poll and its votes are deleted.",
         examples=[30],
     )
     admin_from_outside: bool = Field(

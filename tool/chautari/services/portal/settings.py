@@ -51,14 +51,14 @@ class Portal(StrictModel):
 
     host: Label | None = Field(
         default=None,
-        description="First part of the page's DNS name, before the region's domain. By default the "
-        "page answers under the domain itself; set `host` if the domain already has a website.",
+        description="First part of the page's DNS name, before the region's domain. By default, "
+        "the page is at the domain itself; set `host` if the domain already has a website.",
         examples=["start"],
     )
     title: Line = Field(
         default_factory=dict,
-        description="Name of the region for its people: one text, or one for each language. By "
-        "default the key `region` with a capital letter.",
+        description="Name of the region that people see: one text, or one for each language. The "
+        "default is the value of `region` with a capital first letter.",
         examples=["Red Andes"],
     )
     about: Paragraphs = Field(
@@ -70,6 +70,6 @@ class Portal(StrictModel):
     accounts: Paragraphs = Field(
         default_factory=dict,
         description="How people get an account, in plain text: one text, or one for each language. "
-        "By default the page says to write to `contact`.",
+        "By default, the page asks people to write to `contact`.",
         examples=["Ask the secretary of your cooperative."],
     )
