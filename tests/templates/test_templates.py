@@ -111,6 +111,20 @@ def test_nextcloud_s_site_hides_private_paths(release: str, tmp_path: Path) -> N
         assert re.search(rf"location ~ \^/\S*\b{private}\b.*return 404", text), private
 
 
+@pytest.mark.parametrize(("peers", "open_list"), [(0, False), (1, True), (1, False)])
+def test_nextcloud_s_site_hides_people_from_peers_unless_the_region_shares_them(
+    peers: int, open_list: bool, tmp_path: Path
+) -> None:
+    given = variables(tmp_path, "nextcloud", "13") | {
+        "nextcloud_peers": [{"name": "himalaya"}] * peers, "nextcloud_address_books": open_list,
+    }  # fmt: skip
+    text = render("nextcloud", "site.conf.j2", given)
+    hides = peers == 1 and not open_list
+    assert ("location ^~ /remote.php/dav/addressbooks/system {" in text) is hides
+    assert ("if ($nextcloud_as_peer)" in text) is hides
+    assert ("fastcgi_param HTTP_AUTHORIZATION $http_authorization;" in text) is hides
+
+
 @pytest.mark.parametrize(
     ("memory_mb", "children", "start", "spare"),
     [(900, 5, 2, 3), (2000, 12, 2, 3), (8000, 50, 6, 12), (64000, 120, 15, 30)],

@@ -18,6 +18,8 @@ LANGUAGES = "/usr/local/libexec/chautari/nextcloud-languages"
 STATE = "/var/lib/nextcloud"
 FPM = "php*-fpm"
 CRON = "nextcloud-cron"
+FEDERATION = "nextcloud-federation"
+PEER_STATE = "/var/lib/chautari-nextcloud/federation.json"
 LOG = "/var/log/nextcloud/nextcloud.log"
 
 # Lines that a healthy instance writes, each with its source.
@@ -215,6 +217,30 @@ def test_rooms_lead_to_the_meeting_server(host: Any, settings: dict[str, Any]) -
     assert not found["api.meta_analytics-callback-url"], "a callback URL for meeting events is set"
     kept = occ(host, "config:app:get bbb api.secret --details")
     assert kept["sensitive"] is True, "the secret of the meeting server is not encrypted"
+
+
+@pytest.mark.advice(
+    "Read 'journalctl -u nextcloud-federation' on the node, then deploy again.", units=[FEDERATION]
+)
+def test_state_of_peers_is_known(host: Any, settings: dict[str, Any]) -> None:
+    """The node looks at the Nextcloud of each peer, whether or not a peer responds"""
+    peers = {peer["name"] for peer in settings["nextcloud_peers"]}
+    timer = host.service(f"{FEDERATION}.timer")
+    if not peers:
+        assert not timer.is_running, f"{FEDERATION}.timer is running, but the region has no peers"
+        return
+    assert timer.is_enabled and timer.is_running, "the timer is not running"
+    state: dict[str, Any] = {}
+    for _ in range(30):  # a deploy does not wait for the first run
+        if host.file(PEER_STATE).exists:
+            state = json.loads(host.check_output("cat %s", PEER_STATE))
+            if state["peers"].keys() >= peers:
+                break
+        time.sleep(3)
+    assert state.get("format") == 1, "the state of the peers is missing"
+    assert state["peers"].keys() == peers, f"the state names {', '.join(state['peers'])}"
+    age = int(host.check_output("date +%s")) - state["checked"]
+    assert -60 <= age < 900, f"the state is from {age} seconds ago"
 
 
 @pytest.mark.advice(

@@ -105,6 +105,20 @@ def test_private_paths_are_not_found(settings: dict[str, Any], web: Any) -> None
     assert not found, f"private paths that are served: {found}"
 
 
+@pytest.mark.advice("Deploy again to write nginx's settings.", units=["nginx"])
+def test_peers_cannot_read_the_list_of_people(settings: dict[str, Any], web: Any) -> None:
+    """Without `address_books`, nginx refuses peers that ask Nextcloud for people"""
+    if not settings["nextcloud_peers"] or settings["nextcloud_address_books"]:
+        pytest.skip("the region shares its list of people, or has no peers")
+    forms = ("Basic c3lzdGVtOmd1ZXNz", "basic  c3lzdGVtOmd1ZXNz", "Basic .c3lzdGVtOmd1ZXNz")
+    for form in forms:
+        answer = web.request(
+            "PROPFIND", address(settings, "/remote.php/dav/principals/users/admin"),
+            headers={"Authorization": form, "Depth": "0"},
+        )  # fmt: skip
+        assert answer.status_code == 403, f"{form}: the response has status {answer.status_code}"
+
+
 @pytest.mark.advice("Deploy again to write the redirects for phones.", units=UNITS)
 def test_calendars_are_discovered(settings: dict[str, Any], web: Any) -> None:
     """Phones find calendars and contacts automatically"""

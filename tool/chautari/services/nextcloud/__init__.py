@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import get_args
 
-from chautari.services.base import FrontPageEntry, Requirements, Role, Service
+from chautari.services.base import FederationHooks, FrontPageEntry, Requirements, Role, Service
 from chautari.services.nextcloud import releases, variables
+from chautari.services.nextcloud.peer_states import PEER_STATE_CODES, STATE_FILE
 from chautari.services.nextcloud.rules import RULES
 from chautari.services.nextcloud.secrets import SECRETS
 from chautari.services.nextcloud.settings import Nextcloud, NextcloudApp
@@ -36,4 +37,5 @@ SERVICE = Service(
     front_page=FrontPageEntry("/status.php", '"maintenance":false', lambda _: "all"),
     release_tags=releases.RELEASE_TAGS,
     translations=variables.translations_of_release_to_install,
+    federation=FederationHooks(STATE_FILE, PEER_STATE_CODES),
 )

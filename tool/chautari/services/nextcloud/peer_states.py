@@ -48,12 +48,28 @@ PEER_STATE_CODES = {
     "address_differs": PeerStateCode(
         "broken",
         "our Nextcloud calls itself {own}, but {peer} expects {expected}",
-        "run: deploy region {region}; then ask the group of {peer} to run "
-        "`deploy federation status` and to deploy",
+        "run: deploy region {region} --full",
+    ),
+    "peer_address_differs": PeerStateCode(
+        "broken",
+        "the Nextcloud of {peer} calls itself {found}, but our region pinned {expected}",
+        "run: deploy federation status {region}; if the addresses still differ, ask the group of "
+        "{peer} to deploy with --full",
     ),
     "signing_disabled": PeerStateCode(
         "broken",
         "our Nextcloud does not sign its requests, so {peer} cannot check them",
-        "run: deploy region {region} --full",
+        "run on the node: occ config:app:delete core ocm_signed_request_disabled",
+    ),
+    "peer_signing_disabled": PeerStateCode(
+        "broken",
+        "the Nextcloud of {peer} does not sign its requests, so ours cannot check them",
+        "ask the group of {peer} to run on their node: "
+        "occ config:app:delete core ocm_signed_request_disabled",
+    ),
+    "own_failure": PeerStateCode(
+        "broken",
+        "a command of our own Nextcloud failed",
+        "read on the node: journalctl -u nextcloud-federation",
     ),
 }  # fmt: skip

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from chautari.services.artifacts import Artifact
 from chautari.services.base import ReleaseAndLogin
-from chautari.services.nextcloud import apps, bigbluebutton_rooms, languages, releases
+from chautari.services.nextcloud import apps, bigbluebutton_rooms, federation, languages, releases
 from chautari.services.nextcloud.secrets import SECRETS
 from chautari.services.nextcloud.settings import Nextcloud
 
@@ -40,6 +40,7 @@ def nextcloud_variables(context: NodeContext) -> Variables:
         "nextcloud_check_email": context.emails_for_checks[releases.NAME],
         **apps.app_variables(context, release.version),
         **bigbluebutton_rooms.room_variables(context),
+        **federation.federation_variables(context),
     }
 
 

@@ -1,0 +1,141 @@
+"""The exchange of the secret between two Nextclouds, step by step.
+
+Nextcloud gives each server in its list a random token. A side sends its token to the other side
+(job RequestSharedSecret); the side with the smaller token then fetches the secret from the side
+with the greater one (job GetSharedSecret). This often goes wrong when both sides wait for chance:
+
+- A request that comes before the other side added us is refused. Nextcloud repeats it six times in
+  one run of its background jobs, and then never again.
+- The other side counts each refused request as an attack, and delays its answers for twelve hours.
+  After five, the delay is longer than the three seconds for which Nextcloud waits.
+- A side with the greater token may have no request left to send.
+
+So one side of each pair leads: it takes a great token and sends the requests, with growing pauses.
+The other side takes a small one and only answers. No request is left to the background jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from own_nextcloud import ANSWER, OK, PENDING, REQUEST, Job, OwnNextcloud, TrustedServer
+from record import PeerRecord, Record
+
+# First characters of tokens, in the order of bytes: of the side that answers, of the side that
+# leads, and of a side that does not lead but got no request for long.
+SMALL, GREAT, GREATEST = ("", "a"), ("m", "u"), ("u", "~")
+MAX_TOKENS = 40
+REFUSED_PAUSE, MAX_REFUSED_PAUSE = 15, 1800  # seconds; they double
+ACCEPTED_PAUSE, MAX_ACCEPTED_PAUSE = 120, 3600
+PATIENCE = 900  # after which the side that does not lead sends a request too
+SYNC_PAUSE, SLOW_SYNC_PAUSE = 5, 120
+
+
+class Exchange:
+    """The exchange with one peer."""
+
+    def __init__(
+        self,
+        own: OwnNextcloud,
+        record: Record,
+        known: PeerRecord,
+        url: str,
+        leads: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        """Take the own Nextcloud, the record of the peer, and whether this side leads."""
+        self.own, self.record, self.known, self.url = own, record, known, url
+        self.leads, self.clock = leads, clock
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this program added the server; one that a person added is never removed."""
+        return self.url in self.record.added
+
+    def begin(self, server: TrustedServer | None) -> TrustedServer | None:
+        """Add the server, in place of `server` if there is one; None if it is not reached."""
+        now = self.clock()
+        self.known.begun, self.known.request = now, now if self.leads else now + PATIENCE
+        self.known.refused = self.known.accepted = 0
+        self.known.sync = now + SLOW_SYNC_PAUSE
+        return self._add_with_token(server)
+
+    def step(self, server: TrustedServer) -> TrustedServer | None:
+        """Take the next step to the status OK, and return the server as it is then."""
+        if not self.is_ours:
+            return self._answer_or_sync(server, self.own.jobs(self.url))
+        is_due = self.clock() >= self.known.request
+        if server.status != PENDING:
+            server = self._answer_or_sync(server, [])
+            # The peer refuses the secret, so a new one is needed.
+            return self.begin(server) if server.status not in (OK, PENDING) and is_due else server
+        jobs = self.own.jobs(self.url)
+        if is_due and all(job.kind != ANSWER for job in jobs):
+            return self._send_request(server, jobs)
+        return self._answer_or_sync(server, jobs)
+
+    def _answer_or_sync(self, server: TrustedServer, jobs: list[Job]) -> TrustedServer:
+        """Fetch the secret if the peer asked for it; then see whether the secret is right."""
+        answers = [job for job in jobs if job.kind == ANSWER]
+        for job in answers:
+            self.own.execute(job)
+        now = self.clock()
+        if not answers and now < self.known.sync:
+            return server
+        self.own.synchronize()
+        self.known.sync = now + (SYNC_PAUSE if self.known.accepted == 1 else SLOW_SYNC_PAUSE)
+        return self._find() or server
+
+    def _send_request(self, server: TrustedServer, jobs: list[Job]) -> TrustedServer | None:
+        request = next(iter(jobs), None)
+        if request is None:
+            renewed = self._add_with_token(server)
+            if renewed is None:
+                return None
+            server, request = renewed, next(iter(self.own.jobs(self.url)), None)
+        if request is not None:
+            self.own.execute(request)
+        left = self.own.jobs(self.url)
+        known, now = self.known, self.clock()
+        if left and all(job.kind != ANSWER for job in left):
+            for job in left:
+                self.own.delete(job)
+            known.request = now + min(REFUSED_PAUSE * 2**known.refused, MAX_REFUSED_PAUSE)
+            known.refused = min(known.refused + 1, 50)
+        else:
+            known.request = now + min(ACCEPTED_PAUSE * 2**known.accepted, MAX_ACCEPTED_PAUSE)
+            known.accepted, known.refused = min(known.accepted + 1, 50), 0
+            known.sync = now
+        return server
+
+    def _add_with_token(self, server: TrustedServer | None) -> TrustedServer | None:
+        """Add the server until its token is as this side needs it; keep the job only to send it."""
+        is_late = self.clock() >= self.known.begun + PATIENCE
+        least, end = GREAT if self.leads else GREATEST if is_late else SMALL
+        for _ in range(MAX_TOKENS):
+            if server is not None:
+                self.own.remove(server)
+            if not self._add():
+                return None
+            server = self._find()
+            jobs = self.own.jobs(self.url, REQUEST)
+            if all(least <= job.token < end for job in jobs):
+                break
+        if not self.leads and not is_late:
+            for job in jobs:
+                self.own.delete(job)
+        return server
+
+    def _add(self) -> bool:
+        # Written first: if this program is killed in between, it still knows whose server it is.
+        self.record.set_added(self.url, added=True)
+        done = False
+        try:
+            done = self.own.add(self.url)
+        finally:
+            if not done:
+                self.record.set_added(self.url, added=False)
+        return done
+
+    def _find(self) -> TrustedServer | None:
+        return next((server for server in self.own.servers() if server.url == self.url), None)

@@ -1,0 +1,135 @@
+"""Small HTTPS requests with limits: the other side may be slow, broken or hostile."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+PORT = 443
+CONNECT_SECONDS = 10.0
+LIMIT_SECONDS = 20.0  # for one answer, redirects included
+MAX_BYTES = 64 * 1024
+MAX_REDIRECTS = 2
+REDIRECTS = (301, 302, 303, 307, 308)
+AGENT = "chautari-nextcloud-federation"
+
+
+class Answer(NamedTuple):
+    """An answer: its status, its body, and the moment that its server's clock shows."""
+
+    status: int
+    body: bytes
+    date: str = ""
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the body as an object.
+
+        Raises:
+            RequestFailed: with the reason `broken_answer` when it is none.
+        """
+        try:
+            found = json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise RequestFailed("broken_answer") from None
+        if not isinstance(found, dict):
+            raise RequestFailed("broken_answer")
+        return found
+
+
+class RequestFailed(Exception):
+    """No usable answer came.
+
+    Attributes:
+        reason: dns, tls, timeout, refused, broken_answer or http_NNN.
+    """
+
+    def __init__(self, reason: str) -> None:
+        """Take the reason, a word of this program."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _Connection(http.client.HTTPSConnection):
+    """An HTTPS connection to an address, which need not be the one in DNS."""
+
+    def __init__(self, host: str, address: str, deadline: float) -> None:
+        """Take the host whose certificate counts, and where to connect to until when."""
+        context = ssl.create_default_context()
+        super().__init__(host, context=context, timeout=CONNECT_SECONDS)
+        self._address, self._tls, self._deadline = address, context, deadline
+
+    def connect(self) -> None:
+        """Connect, and verify the certificate for the name."""
+        plain = socket.create_connection((self._address, PORT), CONNECT_SECONDS)
+        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+        self.sock.settimeout(max(0.1, min(CONNECT_SECONDS, self._deadline - time.monotonic())))
+
+
+def request(
+    url: str,
+    *,
+    method: str = "GET",
+    address: str = "",
+    headers: Mapping[str, str] | None = None,
+    body: str | None = None,
+) -> Answer:
+    """Return the answer to a request; redirects are followed on the same host only.
+
+    Args:
+        address: where to connect to in place of the address in DNS.
+
+    Raises:
+        RequestFailed: when no usable answer comes in time.
+    """
+    deadline = time.monotonic() + LIMIT_SECONDS
+    host = urlsplit(url).netloc
+    for _ in range(MAX_REDIRECTS + 1):
+        parts = urlsplit(url)
+        if (parts.scheme, parts.netloc) != ("https", host):
+            raise RequestFailed("broken_answer")
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection = _Connection(host, address or host, deadline)
+        with contextlib.closing(connection):
+            try:
+                sent = {"User-Agent": AGENT, "Connection": "close", **(headers or {})}
+                connection.request(method, path, body, sent)
+                answer = connection.getresponse()
+                if method == "GET" and answer.status in REDIRECTS:
+                    url = urljoin(url, answer.headers.get("Location", ""))
+                    continue
+                found = _read(answer, deadline)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise RequestFailed(_reason_of(error)) from None
+            return Answer(answer.status, found, answer.headers.get("Date", "")[:40])
+    raise RequestFailed("broken_answer")
+
+
+def _read(answer: http.client.HTTPResponse, deadline: float) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while part := answer.read1(16384):
+        size += len(part)
+        parts.append(part)
+        if size > MAX_BYTES:
+            raise RequestFailed("broken_answer")
+        if time.monotonic() > deadline:
+            raise RequestFailed("timeout")
+    return b"".join(parts)
+
+
+def _reason_of(error: Exception) -> str:
+    """Return why a request failed, as a word of this program: the text may be the other side's."""
+    if isinstance(error, socket.gaierror):
+        return "dns"
+    if isinstance(error, ssl.SSLError):
+        return "tls"
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    return "refused" if isinstance(error, OSError) else "broken_answer"
