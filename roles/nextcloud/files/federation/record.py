@@ -68,7 +68,7 @@ class Record:
             }
             self.added = set(data["added"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            print(f"{self._file} is damaged, so it is written anew", file=sys.stderr, flush=True)
+            print(f"{self._file} is damaged; a new one is written", file=sys.stderr, flush=True)
 
     def of(self, name: str) -> PeerRecord:
         """Return what is known of a peer."""
