@@ -1,253 +1,28 @@
-"""What the program for Nextcloud's peers asks: of the peer, of its own Nextcloud, and of `occ`."""
+"""What the program for Nextcloud's peers asks of its own Nextcloud and of `occ`."""
 
 from __future__ import annotations
 
 import base64
-import email.utils
 import json
-import socket
-import ssl
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import pytest
 from nextcloud_pair import FEDERATION
-
-from chautari_sandbox.authority import ensure_authority, ensure_server_certificate
+from nextcloud_web import STATUS, URL, Reply, Web, reply, running_web
 
 # isort: split
-import https_client
 import own_nextcloud
-import peer_probe
 from own_nextcloud import ANSWER, REQUEST, Job, OwnNextcloud, OwnProblem, TrustedServer
-from peer_probe import Finding, PeerProblem
-
-HOST = "cloud.himalaya.example.org"
-URL = f"https://{HOST}"
-PEER = {"name": "himalaya", "url": URL, "descriptor_url": f"{URL}/region.json", "lists_us": True}
-STATUS = {"installed": True, "maintenance": False, "needsDbUpgrade": False, "version": "34.0.1.2"}
-PROVIDER = {
-    "enabled": True,
-    "endPoint": f"{URL}/ocm",
-    "publicKey": {"keyId": f"{URL}/ocm#signature", "publicKeyPem": "…"},
-}
-Reply = tuple[int, dict[str, str], bytes]
-
-
-def reply(data: Any, status: int = 200, **headers: str) -> Reply:
-    body = data if isinstance(data, bytes) else json.dumps(data).encode()
-    return status, headers, body
-
-
-class Web:
-    """An HTTPS server on loopback; `replies` gives the answer to each path, `seen` what came."""
-
-    def __init__(self, folder: Path) -> None:
-        self.replies: dict[str, Reply | Callable[[BaseHTTPRequestHandler], Reply | None]] = {}
-        self.seen: list[tuple[str, str, str, str]] = []
-        self.date = email.utils.formatdate(usegmt=True)
-        authority = ensure_authority(folder, "test")
-        found = ensure_server_certificate(authority, folder, [HOST])
-        self.authority = authority.certificate
-        web = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                length = int(self.headers.get("Content-Length") or 0)
-                web.seen.append(
-                    (self.command, self.path, self.headers.get("Authorization", ""),
-                     self.rfile.read(length).decode())
-                )  # fmt: skip
-                answer = web.replies.get(urlsplit(self.path).path, reply(b"", 404))
-                if callable(answer):
-                    answer = answer(self)
-                if answer is None:
-                    return
-                status, headers, body = answer
-                self.send_response_only(status)
-                for name, value in {"Date": web.date, **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_POST = do_DELETE = do_GET
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(found.certificate, found.key)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
 
 @pytest.fixture
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
-    folder = tmp_path / "web"
-    folder.mkdir()
-    found = Web(folder)
-    connect = socket.create_connection
-
-    def to_web(address: tuple[str, int], timeout: float) -> socket.socket:
-        if address[0] not in (HOST, "127.0.0.1"):
-            raise socket.gaierror("unknown name")
-        return connect(("127.0.0.1", found.server.server_address[1]), timeout)
-
-    monkeypatch.setattr(https_client.socket, "create_connection", to_web)
-    monkeypatch.setenv("SSL_CERT_FILE", str(found.authority))
-    found.replies["/status.php"] = reply(STATUS)
-    found.replies["/ocm-provider/"] = reply(PROVIDER)
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
-
-
-def finding(peer: dict[str, Any] = PEER) -> Finding:
-    try:
-        peer_probe.check_peer(peer)
-    except PeerProblem as problem:
-        return problem.finding
-    return Finding("")
-
-
-def test_check_peer_accepts_a_working_nextcloud(web: Web) -> None:
-    assert finding().code == ""
-    assert [path for _, path, _, _ in web.seen] == [
-        "/status.php", "/.well-known/ocm", "/ocm-provider/",
-    ]  # fmt: skip
-    web.replies["/.well-known/ocm"] = reply(b"", 301, Location="/index.php/.well-known/ocm")
-    web.replies["/index.php/.well-known/ocm"] = reply(PROVIDER)
-    del web.replies["/ocm-provider/"]
-    assert finding().code == ""
-
-
-def test_check_peer_reports_an_unknown_name_and_a_wrong_certificate(
-    web: Web, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = PEER | {"url": "https://cloud.nowhere.example.org"}
-    assert finding(other) == Finding("unreachable", {"reason": "dns"})
-    monkeypatch.delenv("SSL_CERT_FILE")
-    assert finding() == Finding("unreachable", {"reason": "tls"})
-
-
-def test_check_peer_reports_refused_connections(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> None:
-        raise ConnectionRefusedError
-
-    monkeypatch.setattr(https_client.socket, "create_connection", refuse)
-    assert finding() == Finding("unreachable", {"reason": "refused"})
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        (reply(b"", 503), Finding("unreachable", {"reason": "http_503"})),
-        (reply(STATUS | {"maintenance": True}), Finding("unreachable", {"reason": "maintenance"})),
-        (reply(STATUS | {"needsDbUpgrade": True}),
-         Finding("unreachable", {"reason": "maintenance"})),
-        (reply(b"", 404), Finding("not_nextcloud")),
-        (reply(b"<html>"), Finding("not_nextcloud")),
-        (reply([STATUS]), Finding("not_nextcloud")),
-        (reply({"version": 34}), Finding("not_nextcloud")),
-        (reply(b"[" * 60_000), Finding("not_nextcloud")),
-        (reply(b'{"version": ' + b"9" * 50_000 + b"}"), Finding("not_nextcloud")),
-        (reply(b" " * 70_000), Finding("unreachable", {"reason": "broken_answer"})),
-        (reply(b"", 302, Location="https://evil.example.org/status.php"),
-         Finding("unreachable", {"reason": "broken_answer"})),
-        (reply(b"", 302, Location="http://cloud.himalaya.example.org/status.php"),
-         Finding("unreachable", {"reason": "broken_answer"})),
-        (reply(b"", 302, Location="/status.php"),
-         Finding("unreachable", {"reason": "broken_answer"})),
-        (reply(b"", 302, Location="http://[::1"),
-         Finding("unreachable", {"reason": "broken_answer"})),
-    ],
-)  # fmt: skip
-def test_check_peer_names_what_is_wrong_with_the_status(
-    answer: Reply, expected: Finding, web: Web
-) -> None:
-    web.replies["/status.php"] = answer
-    assert finding() == expected
-
-
-def drip(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_response_only(200)
-    handler.end_headers()
-    for _ in range(50):
-        try:
-            handler.wfile.write(b" ")
-            handler.wfile.flush()
-        except OSError:
-            return
-        time.sleep(0.1)
-
-
-def test_check_peer_does_not_wait_for_a_slow_answer(
-    web: Web, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(https_client, "LIMIT_SECONDS", 0.6)
-    web.replies["/status.php"] = drip
-    begin = time.monotonic()
-    assert finding().code in ("unreachable", "not_nextcloud")
-    assert time.monotonic() - begin < 2
-
-
-@pytest.mark.parametrize(("seconds", "code"), [(290, ""), (-290, ""), (330, "clock_differs")])
-def test_check_peer_compares_clocks(seconds: int, code: str, web: Web) -> None:
-    web.date = email.utils.formatdate(time.time() + seconds, usegmt=True)
-    found = finding()
-    assert found.code == code
-    if code:
-        assert abs(found.data["seconds"] - seconds) <= 2
-
-
-@pytest.mark.parametrize("date", ["", "yesterday", "Thu, 99 Jan 99999 00:00:00 GMT"])
-def test_check_peer_ignores_a_broken_date(date: str, web: Web) -> None:
-    web.date = date
-    assert finding().code == ""
-
-
-@pytest.mark.parametrize(
-    ("provider", "expected"),
-    [
-        ({"publicKey": None}, Finding("peer_signing_disabled")),
-        ({"publicKey": {"keyId": 7}}, Finding("peer_signing_disabled")),
-        ({"publicKey": {"keyId": "https://old.example.org/ocm#signature"}},
-         Finding("peer_address_differs", {"found": "old.example.org", "expected": HOST})),
-        ({"endPoint": "https://x\x1b<b>{{ 7 }}/ocm"},
-         Finding("peer_address_differs", {"found": "xb7", "expected": HOST})),
-        ({"endPoint": "https://[::1"},
-         Finding("peer_address_differs", {"found": "", "expected": HOST})),
-        ({"endPoint": None}, Finding("peer_address_differs", {"found": "", "expected": HOST})),
-    ],
-)  # fmt: skip
-def test_check_peer_compares_who_signs(
-    provider: dict[str, Any], expected: Finding, web: Web
-) -> None:
-    web.replies["/ocm-provider/"] = reply(PROVIDER | provider)
-    assert finding() == expected
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        (reply({"peers": ["andes.example.org"]}), True),
-        (reply({"peers": ["other.example.org"]}), False),
-        (reply({"peers": "andes.example.org"}), False),
-        (reply({}), False),
-        (reply(b"", 404), None),
-        (reply(b"no JSON"), None),
-    ],
-)
-def test_lists_us(answer: Reply, expected: bool | None, web: Web) -> None:
-    web.replies["/region.json"] = answer
-    assert peer_probe.lists_us(PEER, "andes.example.org") is expected
+    with running_web(tmp_path, monkeypatch) as found:
+        yield found
 
 
 OCC = """#!/usr/bin/env python3
