@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 import nextcloud_pair  # noqa: F401  # it makes the role's modules importable
+import pytest
 
 from chautari_sandbox.authority import ensure_authority, ensure_server_certificate
 

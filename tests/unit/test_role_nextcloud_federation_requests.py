@@ -19,6 +19,7 @@ from nextcloud_web import STATUS, URL, Reply, Web, reply, running_web
 import own_nextcloud
 from own_nextcloud import ANSWER, REQUEST, Job, OwnNextcloud, OwnProblem, TrustedServer
 
+
 @pytest.fixture
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     with running_web(tmp_path, monkeypatch) as found:
