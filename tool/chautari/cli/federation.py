@@ -15,8 +15,8 @@ from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
 from chautari.federation import key_words, peer_management, peers
-from chautari.federation.mesh import descriptor_data
 from chautari.federation.peer_management import Candidate
+from chautari.federation.peer_status import descriptor_data
 from chautari.federation.trust import PeerState
 from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
@@ -255,10 +255,12 @@ def status(name: str, identities: tuple[Path, ...], as_json: bool) -> int:
     stand with the peers. A descriptor that says something new replaces the pinned one. One that is
     not right changes nothing.
     """
-    from chautari.deploy import mesh  # only this command asks nodes
+    from chautari.deploy import peer_status  # only this command asks nodes
 
     loaded_region = _load(name)
-    states, statuses = mesh.refresh_mesh(loaded_region, known_endpoints(loaded_region), identities)
+    states, statuses = peer_status.refresh_peer_statuses(
+        loaded_region, known_endpoints(loaded_region), identities
+    )
     if as_json:
         _print_states_as_json(loaded_region, states, {peer.name: peer for peer in statuses})
     else:
@@ -271,7 +273,7 @@ def _print_statuses(states: dict[str, PeerState], statuses: list[PeerStatus]) ->
 
     terminal.print_peers(statuses)
     for name, state in states.items():
-        if state.is_to_store:
+        if state.replaces_pin:
             echo(f"{name}: a newer descriptor was stored; commit peers/{name}.json")
     if not statuses:
         echo("No region is pinned.", err=True)
@@ -303,7 +305,7 @@ def _state_object(named: bool, state: PeerState) -> dict[str, object]:
         "expires": last.expires,
         "reason": state.refusal.message if state.refusal else "",
         "named": named,
-        "updated": state.is_to_store,
+        "updated": state.replaces_pin,
         "refusal": state.refusal.as_object() if state.refusal else None,
         "fingerprint": key_words.fingerprint_of_key(state.peer.key),
         "pinned": state.peer.pinned,

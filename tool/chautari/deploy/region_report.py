@@ -72,9 +72,9 @@ def _peer_statuses(report: RegionReport, context: DeployContext, mode: str) -> l
         return []
     if mode not in ("deploy", "verify"):
         return []
-    from chautari.deploy import mesh  # a region without peers does not pay for it
+    from chautari.deploy import peer_status  # a region without peers does not pay for it
 
-    return mesh.mesh_after_run(context, report.nodes)
+    return peer_status.peer_statuses_after_run(context, report.nodes)
 
 
 def service_accesses(context: DeployContext) -> list[ServiceAccess]:

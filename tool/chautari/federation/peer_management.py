@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from chautari.errors import BadInput
-from chautari.federation import descriptor, peers, seen_serials, signing_key, transfer, trust
+from chautari.federation import descriptor, newest_serials, peers, signing_key, transfer, trust
 from chautari.federation.descriptor import Descriptor
 from chautari.federation.fetch import fetch_descriptor, parse_address
 from chautari.federation.peers import PinnedPeer
@@ -133,7 +133,7 @@ def refresh(
     pinned = peers.read_peers(folder, names)
     found = fetch_states(pinned, loaded_region.region.domain, endpoints, now)
     for name, state in found.items():
-        if state.is_to_store:
+        if state.replaces_pin:
             peers.write_peer(folder, name, state.peer)
     return found
 
@@ -148,11 +148,11 @@ def fetch_states(
     """Fetch the newest descriptor of each peer at the same time; no file of a peer is written."""
 
     def fetch_state(peer: PinnedPeer) -> PeerState:
-        seen = seen_serials.seen_serial(peer.key)
+        seen = newest_serials.load_newest_serial(peer.key)
         state = trust.refreshed_state(
-            peer, own_domain, endpoints, now, seen_serial=seen, seconds=seconds
+            peer, own_domain, endpoints, now, newest_serial=seen, seconds=seconds
         )
-        seen_serials.remember_serial(peer.key, state.peer.descriptor.serial)
+        newest_serials.store_newest_serial(peer.key, state.peer.descriptor.serial)
         return state
 
     return dict(zip(pinned, map_parallel(fetch_state, list(pinned.values())), strict=True))

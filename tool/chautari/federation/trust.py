@@ -25,13 +25,13 @@ class PeerState(NamedTuple):
 
     The code is `current`, `pending` (the peer does not list us yet), `expired`, `unreachable` or
     `refused`. `refusal` says why a fetched descriptor was not accepted. `peer` has the newest
-    descriptor that was, and `is_to_store` says whether it belongs into the peer's file.
+    descriptor that was, and `replaces_pin` says whether it belongs into the peer's file.
     """
 
     code: str
     peer: PinnedPeer
     refusal: PeerRefused | None = None
-    is_to_store: bool = False
+    replaces_pin: bool = False
 
 
 def verify_signed_descriptor(
@@ -74,11 +74,11 @@ def check_newcomer(found: Descriptor, own_domain: str, peers: Mapping[str, Pinne
         raise PeerRefused("lookalike_domain", domain=found.domain, known=alike)
 
 
-def check_newer(found: Descriptor, peer: PinnedPeer, seen_serial: int = 0) -> None:
+def check_newer(found: Descriptor, peer: PinnedPeer, newest_serial: int = 0) -> None:
     """Make sure that `found` is the pinned descriptor or replaces it.
 
     Args:
-        seen_serial: the newest serial that was seen since the pin was written.
+        newest_serial: the newest serial that was seen since the pin was written.
 
     Raises:
         PeerRefused: when it is of another region, or older than what was seen.
@@ -86,14 +86,14 @@ def check_newer(found: Descriptor, peer: PinnedPeer, seen_serial: int = 0) -> No
     last = peer.descriptor
     if (found.domain, found.region) != (last.domain, last.region):
         raise PeerRefused("other_region", domain=found.domain, region=found.region)
-    newest = max(last.serial, seen_serial)
+    newest = max(last.serial, newest_serial)
     if found.serial < newest:
         raise PeerRefused("older_serial", serial=found.serial, last=newest)
     if found.serial == last.serial and found != last:
         raise PeerRefused("serial_reused", serial=found.serial)
 
 
-def belongs_into_pin(found: Descriptor, last: Descriptor, now: float) -> bool:
+def should_replace_pin(found: Descriptor, last: Descriptor, now: float) -> bool:
     """Return whether an accepted descriptor replaces the pinned one in the peer's file.
 
     Regions sign theirs every hour. A file in git changes only when what the peer says changed, or
@@ -118,20 +118,20 @@ def refreshed_state(
     endpoints: Endpoints,
     now: float,
     *,
-    seen_serial: int = 0,
+    newest_serial: int = 0,
     seconds: float | None = None,
 ) -> PeerState:
     """Fetch the newest descriptor of a peer, and return its state.
 
     Args:
-        seen_serial: the newest serial that was seen since the pin was written.
+        newest_serial: the newest serial that was seen since the pin was written.
         seconds: that the peer's server has to answer; by default as long as any fetch may take.
     """
     address = parse_address(peer.url)
     try:
         signed = fetch_descriptor(address, endpoints, seconds)
         found = verify_signed_descriptor(signed, address, now, peer.key)
-        check_newer(found, peer, seen_serial)
+        check_newer(found, peer, newest_serial)
     except PeerRefused as refusal:
         state = pinned_state(peer, own_domain, now)
         if state.code == "expired" and (refusal.is_unreachable or refusal.code == "expired"):
@@ -140,5 +140,5 @@ def refreshed_state(
         return PeerState(code, peer, refusal)
     newest = peer.model_copy(update={"descriptor": found})
     return pinned_state(newest, own_domain, now)._replace(
-        is_to_store=belongs_into_pin(found, peer.descriptor, now)
+        replaces_pin=should_replace_pin(found, peer.descriptor, now)
     )

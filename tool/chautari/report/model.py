@@ -14,8 +14,8 @@ from chautari.report.message_templates import Data
 from chautari.report.text_format import translations_text
 
 Outcome = Literal["passed", "failed", "skipped"]
-PeerColour = Literal["green", "pending", "broken"]
-COLOURS: tuple[PeerColour, ...] = ("green", "pending", "broken")  # the worst one is last
+PairState = Literal["green", "pending", "broken"]
+PAIR_STATES: tuple[PairState, ...] = ("green", "pending", "broken")  # the worst one is last
 NodeState = Literal[
     "converged", "failed", "refused", "unreachable", "busy", "detached", "disconnected", "verified",
     "planned", "downloaded", "prepared",
@@ -187,7 +187,7 @@ class PeerLink:
     `cause` and `next_step` are texts from `code` and `data`; `since` is in seconds since 1970.
     """
 
-    state: PeerColour
+    state: PairState
     code: str
     cause: str
     next_step: str = ""
@@ -219,10 +219,10 @@ class PeerStatus:
     @property
     def worst(self) -> PeerLink:
         """Return the link that decides the state of the pair."""
-        return max(self.links, key=lambda link: COLOURS.index(link.state))
+        return max(self.links, key=lambda link: PAIR_STATES.index(link.state))
 
     @property
-    def state(self) -> PeerColour:
+    def state(self) -> PairState:
         """Return the state of the pair: the worst one counts."""
         return self.worst.state
 

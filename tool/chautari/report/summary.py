@@ -7,12 +7,12 @@ from typing import Literal, NamedTuple
 
 from chautari.report import causes, messages
 from chautari.report.model import (
-    COLOURS,
+    PAIR_STATES,
     CheckResult,
     NodeReport,
     NodeState,
     Outcome,
-    PeerColour,
+    PairState,
     RegionReport,
     RoleReport,
     ServiceAccess,
@@ -58,7 +58,7 @@ STATES: dict[NodeState, NodeStateWords] = {
 }
 
 
-PEER_TONES: dict[PeerColour, Tone] = {"green": "good", "pending": "wait", "broken": "bad"}
+PEER_TONES: dict[PairState, Tone] = {"green": "good", "pending": "wait", "broken": "bad"}
 
 
 class ServiceChecks(NamedTuple):
@@ -191,7 +191,7 @@ def _peers_phrases(report: RegionReport) -> Iterable[str]:
     """Yield how many peers are in the worst state that there is."""
     states = [peer.state for peer in report.peers]
     if states:
-        worst = max(states, key=COLOURS.index)
+        worst = max(states, key=PAIR_STATES.index)
         yield f"{states.count(worst)} of {count_with_noun(len(states), 'peer')} {worst}"
 
 

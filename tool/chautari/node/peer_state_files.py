@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chautari.node.events import PeerFilesAnswer
+    from chautari.node.events import PeerStateFilesAnswer
 
 MAX_BYTES = 64 << 10
 
 
-def peer_files_answer(files: Mapping[str, str]) -> PeerFilesAnswer:
+def peer_state_files_answer(files: Mapping[str, str]) -> PeerStateFilesAnswer:
     """Return the content of each file, by the name of its service; missing ones are left out.
 
     One byte more than the limit is read, so that the other side sees what is too long.
     """
-    answer: PeerFilesAnswer = {"event": "peer_files", "files": {}, "errors": {}}
+    answer: PeerStateFilesAnswer = {"event": "peer_state_files", "files": {}, "errors": {}}
     for service, path in files.items():
         try:
             content = _read_regular_file(path)

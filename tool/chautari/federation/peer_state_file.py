@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chautari.federation.descriptor import MAX_PEERS, problem_text
 from chautari.region.field_types import check_name
-from chautari.report.model import PeerColour
+from chautari.report.model import PairState
 
 MAX_BYTES = 64 << 10
 _MAX_NUMBER = 2**53 - 1  # the last one that every JSON reader keeps exactly
@@ -26,7 +26,7 @@ _Text = Annotated[str, Field(max_length=300)]
 _Word = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,39}$")]
 
 
-class StateFileInvalid(ValueError):
+class PeerStateFileInvalid(ValueError):
     """A file, or an entry of it, that does not have the form of its format."""
 
 
@@ -38,7 +38,7 @@ class _Model(BaseModel):
 class PeerEntry(_Model):
     """How a service stands with one peer."""
 
-    state: PeerColour
+    state: PairState
     code: _Word
     since: _Seconds | None = None
     data: dict[_Word, _Number | _Decimal | _Text] = Field(default_factory=dict, max_length=10)
@@ -50,7 +50,7 @@ class _File(_Model):
     peers: dict[str, Any] = Field(max_length=MAX_PEERS)
 
 
-class StateFile(NamedTuple):
+class PeerStateFile(NamedTuple):
     """A file whose own form is right; its entries are still unread."""
 
     checked: int
@@ -60,41 +60,41 @@ class StateFile(NamedTuple):
         """Return the entry of a peer; None if there is none.
 
         Raises:
-            StateFileInvalid: when it does not have the form of an entry.
+            PeerStateFileInvalid: when it does not have the form of an entry.
         """
         if peer not in self.entries:
             return None
         try:
             return PeerEntry.model_validate(self.entries[peer])
         except ValidationError as error:
-            raise StateFileInvalid(_first_problem(error)) from None
+            raise PeerStateFileInvalid(_first_problem(error)) from None
 
     def names(self) -> list[str]:
         """Return the names of its peers; what cannot be the name of a region is left out."""
         return sorted(name for name in self.entries if _is_name(name))
 
 
-def parse_state_file(content: bytes) -> StateFile:
+def parse_peer_state_file(content: bytes) -> PeerStateFile:
     """Return the file with this content.
 
     Raises:
-        StateFileInvalid: with the first thing that is wrong.
+        PeerStateFileInvalid: with the first thing that is wrong.
     """
     if len(content) > MAX_BYTES:
-        raise StateFileInvalid(f"it is larger than {MAX_BYTES >> 10} kB")
+        raise PeerStateFileInvalid(f"it is larger than {MAX_BYTES >> 10} kB")
     try:
         data = json.loads(content.decode("utf-8"))
     except UnicodeDecodeError:
-        raise StateFileInvalid("it is not valid UTF-8") from None
+        raise PeerStateFileInvalid("it is not valid UTF-8") from None
     except RecursionError:
-        raise StateFileInvalid("it is nested too deep") from None
+        raise PeerStateFileInvalid("it is nested too deep") from None
     except ValueError:
-        raise StateFileInvalid("it is not valid JSON") from None
+        raise PeerStateFileInvalid("it is not valid JSON") from None
     try:
         found = _File.model_validate(data)
     except ValidationError as error:
-        raise StateFileInvalid(_first_problem(error)) from None
-    return StateFile(found.checked, found.peers)
+        raise PeerStateFileInvalid(_first_problem(error)) from None
+    return PeerStateFile(found.checked, found.peers)
 
 
 def _first_problem(error: ValidationError) -> str:

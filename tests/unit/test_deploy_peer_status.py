@@ -21,7 +21,7 @@ from federation_samples import NOW, body, peer, signed
 from federation_server import PeerServer, serve
 
 from chautari.cli.main import run
-from chautari.deploy import mesh, pipeline
+from chautari.deploy import peer_status, pipeline
 from chautari.deploy.request import DeployContext, Request
 from chautari.federation import peers
 from chautari.region.load import load_region
@@ -52,7 +52,7 @@ class Answers:
 
     def __init__(self) -> None:
         good = {
-            "event": "peer_files",
+            "event": "peer_state_files",
             "files": {"nextcloud": content(himalaya=ENTRY)},
             "errors": {},
         }
@@ -61,7 +61,7 @@ class Answers:
         self.error, self.code = "Permission denied (publickey).", 255
 
     def ask(self, target: Any, arguments: Data, payload: Any = None) -> Any:
-        assert arguments == {"action": "peer_files", "files": {"nextcloud": HOOKS.state_file}}
+        assert arguments == {"action": "peer_state_files", "files": {"nextcloud": HOOKS.state_file}}
         self.asked.append(target.name)
         found = self.by_node[target.name]
         return ([] if found is None else [found]), Silent(self.error, self.code)
@@ -71,10 +71,12 @@ class Answers:
 def answers(region: Path, server: PeerServer, monkeypatch: pytest.MonkeyPatch) -> Answers:
     """Let a region with the peer himalaya run a service that works with peers, on med1."""
     found = Answers()
-    monkeypatch.setattr(mesh, "call_runner", fake_call_runner(found.ask))
+    monkeypatch.setattr(peer_status, "call_runner", fake_call_runner(found.ask))
     for name, service in SERVICES.items():
         hooks = HOOKS if name == "nextcloud" else None
-        monkeypatch.setitem(SERVICES, name, replace(service, federation=hooks))
+        monkeypatch.setitem(
+            SERVICES, name, replace(service, federation=hooks, service_for_region=None)
+        )
     file = region / "region.yml"
     file.write_text(file.read_text() + "federation: {peers: [himalaya]}\n")
     (region / "known_hosts").write_text("203.0.113.10 k\n203.0.113.11 k\n")
@@ -124,8 +126,8 @@ def test_unreachable_node_is_said_and_hides_nothing(
 def test_node_that_answers_too_late_counts_as_unreachable(
     answers: Answers, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mesh, "NODE_SECONDS", 0.2)
-    monkeypatch.setattr(mesh, "call_runner", lambda *_: time.sleep(5))
+    monkeypatch.setattr(peer_status, "NODE_SECONDS", 0.2)
+    monkeypatch.setattr(peer_status, "call_runner", lambda *_: time.sleep(5))
     began = time.monotonic()
     assert status(capsys)["himalaya"]["links"][1]["code"] == "node_unreachable"
     assert time.monotonic() - began < 3
@@ -177,8 +179,8 @@ def test_strange_answer_is_shown_as_such(
     "program",
     [
         "import os\nwhile True: os.write(1, b'x' * 65536)",
-        """import os\nwhile True: os.write(1, b'{"event": "peer_files"}\\n' * 999)""",
-        """print('\\x1b[2J\\n{"event": "peer_files", "files": 5}')""",
+        """import os\nwhile True: os.write(1, b'{"event": "peer_state_files"}\\n' * 999)""",
+        """print('\\x1b[2J\\n{"event": "peer_state_files", "files": 5}')""",
         "import sys; sys.exit('\\x1b]0;x\\x07')",
     ],
     ids=["endless line", "endless lines", "another form", "an error"],
@@ -189,7 +191,7 @@ def test_node_that_prints_anything_else_is_not_asked_forever(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mesh, "call_runner", runner_client.call_runner)
+    monkeypatch.setattr(peer_status, "call_runner", runner_client.call_runner)
     argv = (sys.executable, "-S", "-c", program)
     monkeypatch.setattr(runner_client, "ssh_argv", lambda *_: argv)
     assert status(capsys)["himalaya"]["links"][1]["code"] == "node_unreachable"
@@ -201,7 +203,7 @@ def test_node_that_prints_anything_else_is_not_asked_forever(
 def test_answer_of_another_form_is_refused_by_the_parser(answer: Data, answers: Answers) -> None:
     line = json.dumps(answers.by_node["med1"] | answer)
     with pytest.raises(MalformedMessage):
-        runner_client.parse_answer(line, "peer_files", mesh.PeerFilesAnswer)
+        runner_client.parse_answer(line, "peer_state_files", peer_status.PeerStateFilesAnswer)
 
 
 @pytest.mark.parametrize("columns", ["40", "80"])
@@ -282,7 +284,7 @@ def test_peer_that_is_down_breaks_no_deploy(
 def test_deploy_waits_only_seconds_for_a_slow_peer(
     answers: Answers, deploy: Any, server: PeerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mesh, "DEPLOY_SECONDS", 0.5)
+    monkeypatch.setattr(peer_status, "DEPLOY_SECONDS", 0.5)
     server.answer = lambda connection, path: time.sleep(20)
     began = time.monotonic()
     report = deploy()
@@ -330,7 +332,7 @@ def test_region_without_peers_pays_nothing(
 ) -> None:
     file = region / "region.yml"
     file.write_text(file.read_text().replace("[himalaya]", "[]"))
-    monkeypatch.setattr(mesh, "mesh_after_run", None)
+    monkeypatch.setattr(peer_status, "peer_statuses_after_run", None)
     assert deploy().peers == []
     assert answers.asked == []
 
@@ -351,16 +353,18 @@ def test_node_sends_its_files_as_they_are(tmp_path: Path) -> None:
         "import json, sys, zlib, io; i = io.BytesIO(sys.stdin.buffer.read());"
         "m = json.loads(zlib.decompress(i.read(int(i.readline()))));"
         "exec(m[''].split('from chautari')[0]);"
-        "from chautari.node import peer_files;"
-        "print(json.dumps(peer_files.peer_files_answer(json.loads(sys.argv[1]))))"
+        "from chautari.node import peer_state_files;"
+        "print(json.dumps(peer_state_files.peer_state_files_answer(json.loads(sys.argv[1]))))"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code, json.dumps(files)],
-        input=runner_client.runner_stdin(b"", "peer_files"),
+        input=runner_client.runner_stdin(b"", "peer_state_files"),
         capture_output=True, timeout=10, check=False,
     )  # fmt: skip
     assert done.stderr == b""
-    answer = runner_client.parse_answer(done.stdout.decode(), "peer_files", mesh.PeerFilesAnswer)
+    answer = runner_client.parse_answer(
+        done.stdout.decode(), "peer_state_files", peer_status.PeerStateFilesAnswer
+    )
     assert answer is not None
     assert answer["files"]["good"] == b2a_base64(good.read_bytes(), newline=False).decode()
     assert len(answer["files"]["big"]) == len(b2a_base64(b"x" * 65_537, newline=False))

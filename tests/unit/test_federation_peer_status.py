@@ -11,8 +11,13 @@ import pytest
 from federation_samples import DAY, FEDERATED, NOW, peer
 from region_samples import region_file
 
-from chautari.federation import mesh, trust
-from chautari.federation.mesh import MAX_AGE, MAX_LEFT, ServiceFile, peer_statuses
+from chautari.federation import peer_status, trust
+from chautari.federation.peer_status import (
+    MAX_AGE,
+    MAX_LEFT,
+    StateFileAnswer,
+    combine_peer_statuses,
+)
 from chautari.federation.trust import PeerState
 from chautari.region.load import load_region
 from chautari.region.model import Region
@@ -43,10 +48,10 @@ def region(tmp_path: Path) -> Region:
     return region_with(tmp_path, "himalaya")
 
 
-def reported(*, checked: int = NOW, **entries: Any) -> ServiceFile:
+def reported(*, checked: int = NOW, **entries: Any) -> StateFileAnswer:
     """Return the file of the wiki on bog1, with an entry for each peer."""
     content = {"format": 1, "checked": checked, "peers": entries}
-    return ServiceFile("bog1", WIKI, json.dumps(content).encode())
+    return StateFileAnswer("bog1", WIKI, json.dumps(content).encode())
 
 
 def entry(code: str = "trusted", **data: Any) -> dict[str, Any]:
@@ -54,9 +59,9 @@ def entry(code: str = "trusted", **data: Any) -> dict[str, Any]:
     return {"state": state, "code": code, "since": NOW - DAY, "data": data}
 
 
-def link_of(region: Region, *files: ServiceFile) -> PeerLink:
+def link_of(region: Region, *files: StateFileAnswer) -> PeerLink:
     """Return the link of the only service with the only peer."""
-    [status] = peer_statuses(region, STATES, files, NOW)
+    [status] = combine_peer_statuses(region, STATES, files, NOW)
     descriptor, link = status.links
     assert descriptor.code == "current"
     assert status.worst == max(
@@ -66,7 +71,7 @@ def link_of(region: Region, *files: ServiceFile) -> PeerLink:
 
 
 def test_green_needs_both_sources(region: Region) -> None:
-    [status] = peer_statuses(region, STATES, [reported(himalaya=entry())], NOW)
+    [status] = combine_peer_statuses(region, STATES, [reported(himalaya=entry())], NOW)
     assert (status.name, status.domain, status.state) == (
         "himalaya",
         "himalaya.example.org",
@@ -86,8 +91,8 @@ CASES = {
     ("pending", "waiting_for_peer", "peers"): reported(himalaya=entry("waiting_for_peer")),
     ("broken", "unreachable", "himalaya"): reported(himalaya=entry("unreachable")),
     ("pending", "not_in_file", "deploy region andes"): reported(),
-    ("pending", "file_missing", "deploy region andes"): ServiceFile("bog1", WIKI),
-    ("broken", "file_unreadable", "/var/lib/wiki.json"): ServiceFile("bog1", WIKI, b"{"),
+    ("pending", "file_missing", "deploy region andes"): StateFileAnswer("bog1", WIKI),
+    ("broken", "file_unreadable", "/var/lib/wiki.json"): StateFileAnswer("bog1", WIKI, b"{"),
     ("broken", "entry_invalid", "/var/lib/wiki.json"): reported(himalaya={"state": "red"}),
     ("broken", "entry_invalid", "--full"): reported(himalaya=entry() | {"state": "broken"}),
     ("broken", "entry_invalid", "andes"): reported(
@@ -96,10 +101,10 @@ CASES = {
     ("broken", "code_unknown", "version"): reported(himalaya=entry("newer")),
     ("broken", "file_old", "list-timers"): reported(checked=OLD, himalaya=entry()),
     ("broken", "file_old", "systemctl"): reported(checked=FUTURE, himalaya=entry()),
-    ("pending", "not_deployed", "deploy region andes"): ServiceFile(
+    ("pending", "not_deployed", "deploy region andes"): StateFileAnswer(
         "bog1", WIKI, problem=("not_deployed", {})
     ),
-    ("pending", "node_unreachable", "F"): ServiceFile("bog1", WIKI, problem=UNREACHED),
+    ("pending", "node_unreachable", "F"): StateFileAnswer("bog1", WIKI, problem=UNREACHED),
 }
 
 
@@ -116,40 +121,45 @@ def test_each_cause_has_a_state_and_a_next_step(
 
 def test_broken_descriptor_counts_more_than_a_green_service(region: Region) -> None:
     old = {"himalaya": trust.pinned_state(peer(NOW - 40 * DAY), OWN, NOW)}
-    [status] = peer_statuses(region, old, [reported(himalaya=entry())], NOW)
+    [status] = combine_peer_statuses(region, old, [reported(himalaya=entry())], NOW)
     assert (status.state, status.worst.code) == ("broken", "expired")
     assert status.worst.next_step == "run: deploy federation status andes"
 
 
 def test_service_that_the_peer_does_not_have_is_left_out(region: Region) -> None:
     states = {"himalaya": trust.pinned_state(peer(services=[]), OWN, NOW)}
-    [status] = peer_statuses(region, states, [reported(), ServiceFile("bog1", WIKI)], NOW)
+    [status] = combine_peer_statuses(
+        region, states, [reported(), StateFileAnswer("bog1", WIKI)], NOW
+    )
     assert [link.label for link in status.links] == ["Descriptor"]
 
 
 def test_unreadable_file_hides_no_other_service(region: Region) -> None:
-    files = [ServiceFile("bog1", WIKI, b"\xff"), reported(himalaya=entry())._replace(node="med1")]
-    [status] = peer_statuses(region, STATES, files, NOW)
+    files = [
+        StateFileAnswer("bog1", WIKI, b"\xff"),
+        reported(himalaya=entry())._replace(node="med1"),
+    ]
+    [status] = combine_peer_statuses(region, STATES, files, NOW)
     assert [(link.node, link.state) for link in status.links[1:]] == [
         ("bog1", "broken"), ("med1", "green"),
     ]  # fmt: skip
 
 
 def test_peer_that_is_named_but_not_pinned_is_pending(tmp_path: Path) -> None:
-    [status] = peer_statuses(region_with(tmp_path, "away"), {}, [reported()], NOW)
+    [status] = combine_peer_statuses(region_with(tmp_path, "away"), {}, [reported()], NOW)
     assert (status.state, status.worst.code) == ("pending", "not_pinned")
     assert "deploy federation join andes URL" in status.worst.next_step
 
 
 def test_peer_that_is_pinned_but_not_named_is_pending(tmp_path: Path) -> None:
-    [status] = peer_statuses(region_with(tmp_path), STATES, [reported()], NOW)
+    [status] = combine_peer_statuses(region_with(tmp_path), STATES, [reported()], NOW)
     assert (status.state, [link.code for link in status.links]) == ("pending", ["not_named"])
 
 
 def test_former_peers_are_shown_until_the_next_deploy(region: Region) -> None:
     names = {f"former{number}": entry() for number in range(100)}
     file = reported(himalaya=entry(), andes=entry(), **{HOSTILE: entry()}, **names)
-    first, *others = peer_statuses(region, STATES, [file], NOW)
+    first, *others = combine_peer_statuses(region, STATES, [file], NOW)
     assert first.state == "green"
     assert len(others) == MAX_LEFT
     assert {status.worst.code for status in others} == {"left"}
@@ -178,7 +188,7 @@ def test_data_of_another_kind_does_not_break_the_text(region: Region) -> None:
 
 SAMPLES = {
     "seconds": 400, "own": "https://a.example.org", "expected": "https://b.example.org",
-    "issued": NOW, "last": NOW, "reason": "signature_wrong",
+    "issued": NOW, "last": NOW, "lost": NOW, "reason": "signature_wrong",
 }  # fmt: skip
 
 
@@ -192,8 +202,8 @@ def test_every_code_of_a_service_has_complete_texts(codes: dict[str, PeerStateCo
 
 
 def test_every_own_code_has_a_colour_and_a_text() -> None:
-    assert set(mesh._DESCRIPTOR_COLOURS) == set(federation_texts.PEER_STATES)
-    assert set(mesh._SERVICE_COLOURS) == set(federation_texts.PEER_SERVICES)
+    assert set(peer_status._DESCRIPTOR_STATES) == set(federation_texts.PEER_STATES)
+    assert set(peer_status._SERVICE_STATES) == set(federation_texts.PEER_SERVICES)
     for texts in (*federation_texts.PEER_STATES.items(), *federation_texts.PEER_SERVICES.items()):
         code, (cause, next_step) = texts
         assert cause and (next_step or code == "current")
@@ -203,7 +213,8 @@ def test_states_of_descriptors_are_all_known() -> None:
     for code in ("current", "pending", "expired", "unreachable", "refused"):
         state = PeerState(code, peer())
         assert (
-            mesh._descriptor_link(state, True, {"peer": "himalaya", "region": "andes"}).code == code
+            peer_status._descriptor_link(state, True, {"peer": "himalaya", "region": "andes"}).code
+            == code
         )
 
 

@@ -19,7 +19,7 @@ from chautari.paths import state_dir
 _MAX_BYTES = 20
 
 
-def seen_serial(key: str) -> int:
+def load_newest_serial(key: str) -> int:
     """Return the newest serial that was seen of a key; 0 if none is known."""
     with suppress(ChautariError, ValueError):
         found = int(read_optional_file(_file(key), _MAX_BYTES) or 0)
@@ -27,9 +27,9 @@ def seen_serial(key: str) -> int:
     return 0
 
 
-def remember_serial(key: str, serial: int) -> None:
+def store_newest_serial(key: str, serial: int) -> None:
     """Remember a serial; without a place for it, only the pinned one counts."""
-    if serial <= seen_serial(key):
+    if serial <= load_newest_serial(key):
         return
     with suppress(OSError):
         file = _file(key)

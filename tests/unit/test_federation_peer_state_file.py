@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hostile_files import payloads
 
-from chautari.federation.state_file import (
+from chautari.federation.peer_state_file import (
     MAX_BYTES,
     PeerEntry,
-    StateFileInvalid,
-    parse_state_file,
+    PeerStateFileInvalid,
+    parse_peer_state_file,
 )
 
 NOW = 1796000000
@@ -30,7 +30,7 @@ def content(data: object) -> bytes:
 
 
 def test_good_file_is_read() -> None:
-    found = parse_state_file(content(file(added_later="x")))
+    found = parse_peer_state_file(content(file(added_later="x")))
     assert (found.checked, found.names()) == (NOW, ["himalaya"])
     entry = found.entry_of("himalaya")
     assert entry is not None and entry == PeerEntry.model_validate(ENTRY)
@@ -63,8 +63,8 @@ def test_good_file_is_read() -> None:
 )
 def test_file_of_another_form_is_refused(raw: bytes, reason: str) -> None:
     began = time.monotonic()
-    with pytest.raises(StateFileInvalid, match=reason):
-        parse_state_file(raw)
+    with pytest.raises(PeerStateFileInvalid, match=reason):
+        parse_peer_state_file(raw)
     assert time.monotonic() - began < 1
 
 
@@ -80,21 +80,21 @@ def test_file_of_another_form_is_refused(raw: bytes, reason: str) -> None:
     ],
 )  # fmt: skip
 def test_bad_entry_is_refused_and_hides_no_other(changes: dict[str, Any]) -> None:
-    found = parse_state_file(content(file(peers={"bad": ENTRY | changes, "himalaya": ENTRY})))
-    with pytest.raises(StateFileInvalid):
+    found = parse_peer_state_file(content(file(peers={"bad": ENTRY | changes, "himalaya": ENTRY})))
+    with pytest.raises(PeerStateFileInvalid):
         found.entry_of("bad")
     assert found.entry_of("himalaya") is not None
 
 
 @pytest.mark.parametrize("entry", [None, 1, "green", [], [[]], {}, {"state": "green"}])
 def test_entry_of_another_type_is_refused(entry: object) -> None:
-    with pytest.raises(StateFileInvalid):
-        parse_state_file(content(file(peers={"bad": entry}))).entry_of("bad")
+    with pytest.raises(PeerStateFileInvalid):
+        parse_peer_state_file(content(file(peers={"bad": entry}))).entry_of("bad")
 
 
 def test_only_names_of_regions_are_names() -> None:
     names = ["himalaya", "../x", "A", "", "\x1b[2J", "{{ x }}", "x" * 32, "<b>"]
-    found = parse_state_file(content(file(peers=dict.fromkeys(names, ENTRY))))
+    found = parse_peer_state_file(content(file(peers=dict.fromkeys(names, ENTRY))))
     assert found.names() == ["himalaya"]
 
 
@@ -109,8 +109,8 @@ def test_random_changes_are_refused_or_read(tmp_path: Any) -> None:
                 [b"", b"{", b"]", b"NaN", b"\x00", bytes([choose.randrange(256)]), *texts]
             )
         try:
-            found = parse_state_file(bytes(raw))
+            found = parse_peer_state_file(bytes(raw))
             for name in found.entries:
                 found.entry_of(name)
-        except StateFileInvalid as error:
+        except PeerStateFileInvalid as error:
             assert len(str(error)) < 400

@@ -10,21 +10,25 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from chautari.federation.state_file import StateFile, StateFileInvalid, parse_state_file
+from chautari.federation.peer_state_file import (
+    PeerStateFile,
+    PeerStateFileInvalid,
+    parse_peer_state_file,
+)
 from chautari.federation.trust import PeerState
 from chautari.region.model import Region
 from chautari.report import messages
 from chautari.report.message_templates import fill_template
-from chautari.report.model import PeerColour, PeerLink, PeerStatus
+from chautari.report.model import PairState, PeerLink, PeerStatus
 from chautari.services.base import FederationHooks, Service
 
 MAX_AGE = 3 * 3600  # seconds; timers look at the peers at least every hour
 MAX_LEFT = 10  # peers that are shown although region.yml does not name them
-_DESCRIPTOR_COLOURS: dict[str, PeerColour] = {
+_DESCRIPTOR_STATES: dict[str, PairState] = {
     "current": "green", "pending": "pending", "expired": "broken", "unreachable": "broken",
     "refused": "broken", "not_named": "pending", "not_pinned": "pending",
 }  # fmt: skip
-_SERVICE_COLOURS: dict[str, PeerColour] = {
+_SERVICE_STATES: dict[str, PairState] = {
     "not_deployed": "pending", "node_unreachable": "pending", "file_missing": "pending",
     "file_unreadable": "broken", "file_old": "broken", "not_in_file": "pending",
     "entry_invalid": "broken", "code_unknown": "broken", "left": "pending",
@@ -32,7 +36,7 @@ _SERVICE_COLOURS: dict[str, PeerColour] = {
 Data = Mapping[str, Any]
 
 
-class ServiceFile(NamedTuple):
+class StateFileAnswer(NamedTuple):
     """The file of a service on a node about its peers.
 
     Attributes:
@@ -52,13 +56,13 @@ class _Reading(NamedTuple):
     node: str
     service: Service
     hooks: FederationHooks
-    state_file: StateFile | None
+    state_file: PeerStateFile | None
     code: str = ""
     data: Data = MappingProxyType({})
 
 
-def peer_statuses(
-    region: Region, states: Mapping[str, PeerState], files: Sequence[ServiceFile], now: float
+def combine_peer_statuses(
+    region: Region, states: Mapping[str, PeerState], files: Sequence[StateFileAnswer], now: float
 ) -> list[PeerStatus]:
     """Return how the region stands with each peer that it names or has pinned.
 
@@ -87,7 +91,7 @@ def peer_statuses(
     return found
 
 
-def _parsed(file: ServiceFile, now: float) -> _Reading | None:
+def _parsed(file: StateFileAnswer, now: float) -> _Reading | None:
     hooks = file.service.federation
     if hooks is None:
         return None
@@ -97,8 +101,8 @@ def _parsed(file: ServiceFile, now: float) -> _Reading | None:
     if file.content is None:
         return reading._replace(code="file_missing")
     try:
-        found = parse_state_file(file.content)
-    except StateFileInvalid as error:
+        found = parse_peer_state_file(file.content)
+    except PeerStateFileInvalid as error:
         return reading._replace(code="file_unreadable", data={"detail": str(error)})
     if abs(now - found.checked) > MAX_AGE:
         old = {"checked": found.checked}
@@ -123,10 +127,10 @@ def _descriptor_link(state: PeerState | None, is_named: bool, context: Data) -> 
         code, data = "not_pinned", dict(context)
     else:
         code, data = state.code, {**descriptor_data(state), **context}
-        if not is_named and _DESCRIPTOR_COLOURS[code] != "broken":
+        if not is_named and _DESCRIPTOR_STATES[code] != "broken":
             code = "not_named"
     cause, next_step = messages.peer_state_texts(code, data)
-    return PeerLink(_DESCRIPTOR_COLOURS[code], code, cause, next_step)
+    return PeerLink(_DESCRIPTOR_STATES[code], code, cause, next_step)
 
 
 def _service_link(
@@ -139,7 +143,7 @@ def _service_link(
         return _own_link(reading, reading.code, context, reading.data) if is_expected else None
     try:
         entry = reading.state_file.entry_of(name)
-    except StateFileInvalid as error:
+    except PeerStateFileInvalid as error:
         return _own_link(reading, "entry_invalid", context, {"detail": str(error)})
     if entry is None:
         return _own_link(reading, "not_in_file", context) if is_expected else None
@@ -178,6 +182,6 @@ def _own_link(reading: _Reading, code: str, context: Data, data: Data | None = N
     place = {"title": service.title, "node": node, "file": reading.hooks.state_file}
     cause, next_step = messages.peer_service_texts(code, {**(data or {}), **place, **context})
     return PeerLink(
-        _SERVICE_COLOURS[code], code, cause, next_step, service.name, service.title, node,
+        _SERVICE_STATES[code], code, cause, next_step, service.name, service.title, node,
         data=dict(data or {}),
     )  # fmt: skip

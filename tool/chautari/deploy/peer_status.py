@@ -12,9 +12,9 @@ from typing import Any
 from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
 from chautari.deploy.request import DeployContext
 from chautari.federation import peer_management, peers, trust
-from chautari.federation.mesh import ServiceFile, peer_statuses
+from chautari.federation.peer_status import StateFileAnswer, combine_peer_statuses
 from chautari.federation.trust import PeerState
-from chautari.node.events import PeerFilesAnswer
+from chautari.node.events import PeerStateFilesAnswer
 from chautari.parallel import call_within, map_parallel
 from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
@@ -33,7 +33,7 @@ _MAX_ERROR = 200  # characters
 _UNREACHED = ("unreachable", "disconnected")
 
 
-def refresh_mesh(
+def refresh_peer_statuses(
     loaded_region: LoadedRegion, endpoints: Endpoints, identities: tuple[Path, ...]
 ) -> tuple[dict[str, PeerState], list[PeerStatus]]:
     """Fetch the descriptor of each pinned peer, and ask every node; store what is new.
@@ -45,13 +45,15 @@ def refresh_mesh(
     targets = ssh_targets(loaded_region, endpoints, tuple(region.nodes), identities)
     parts: tuple[Callable[[], Any], ...] = (
         lambda: peer_management.refresh(loaded_region, names, endpoints, now),
-        lambda: read_service_files(region, targets),
+        lambda: ask_nodes_for_state_files(region, targets),
     )
     states, files = map_parallel(lambda part: part(), parts)
-    return states, peer_statuses(region, states, files, now)
+    return states, combine_peer_statuses(region, states, files, now)
 
 
-def mesh_after_run(context: DeployContext, reports: Sequence[NodeReport]) -> list[PeerStatus]:
+def peer_statuses_after_run(
+    context: DeployContext, reports: Sequence[NodeReport]
+) -> list[PeerStatus]:
     """Return how the region stands with its peers, as far as the nodes of this command know.
 
     Nothing is stored. Where a peer does not answer at once, its pinned descriptor counts: the
@@ -80,22 +82,22 @@ def mesh_after_run(context: DeployContext, reports: Sequence[NodeReport]) -> lis
 
     parts: tuple[Callable[[], Any], ...] = (
         fetch_states,
-        lambda: read_service_files(region, targets, unreached),
+        lambda: ask_nodes_for_state_files(region, targets, unreached),
     )
     states, files = map_parallel(lambda part: part(), parts)
-    return peer_statuses(region, states, files, now)
+    return combine_peer_statuses(region, states, files, now)
 
 
-def read_service_files(
+def ask_nodes_for_state_files(
     region: Region, targets: Sequence[SSHTarget], unreached: Mapping[str, NodeReport] | None = None
-) -> list[ServiceFile]:
+) -> list[StateFileAnswer]:
     """Return what the services on each node report on the peers, with one question to each node.
 
     Args:
         unreached: nodes that are not asked, because they did not answer a moment ago.
     """
 
-    def read(target: SSHTarget) -> list[ServiceFile]:
+    def read(target: SSHTarget) -> list[StateFileAnswer]:
         services = [item for item in region.services_of(target.name) if item.federation]
         if not services:
             return []
@@ -107,18 +109,22 @@ def read_service_files(
     return [file for files in map_parallel(read, targets) for file in files]
 
 
-def _ask_node(target: SSHTarget, services: Sequence[Service]) -> list[ServiceFile]:
+def _ask_node(target: SSHTarget, services: Sequence[Service]) -> list[StateFileAnswer]:
     if target.address not in read_known_hosts(target.known_hosts):
-        return [ServiceFile(target.name, item, problem=("not_deployed", {})) for item in services]
+        return [
+            StateFileAnswer(target.name, item, problem=("not_deployed", {})) for item in services
+        ]
     paths = {item.name: item.federation.state_file for item in services if item.federation}
-    arguments = {"action": "peer_files", "files": paths}
+    arguments = {"action": "peer_state_files", "files": paths}
     try:
-        reply = call_within(NODE_SECONDS, lambda: call_runner(target, arguments, PeerFilesAnswer))
+        reply = call_within(
+            NODE_SECONDS, lambda: call_runner(target, arguments, PeerStateFilesAnswer)
+        )
     except TimeoutError:
         reply = Reply(None, SSH_FAILED, f"no answer within {NODE_SECONDS:.0f} seconds")
     if reply.answer is None:
         if reply.code == NO_PYTHON:
-            return [ServiceFile(target.name, i, problem=("not_deployed", {})) for i in services]
+            return [StateFileAnswer(target.name, i, problem=("not_deployed", {})) for i in services]
         refusal = no_answer_refusal(target, reply.code, reply.last_error)
         return _not_reached(target, services, [refusal])
     return [_service_file(target.name, item, reply.answer) for item in services]
@@ -126,20 +132,22 @@ def _ask_node(target: SSHTarget, services: Sequence[Service]) -> list[ServiceFil
 
 def _not_reached(
     target: SSHTarget, services: Sequence[Service], refusals: Sequence[Refusal]
-) -> list[ServiceFile]:
+) -> list[StateFileAnswer]:
     first = next(iter(refusals), Refusal("nothing_deployed"))
     data = {"reason": first.reason, "fix": first.fix}
-    return [ServiceFile(target.name, item, problem=("node_unreachable", data)) for item in services]
+    return [
+        StateFileAnswer(target.name, item, problem=("node_unreachable", data)) for item in services
+    ]
 
 
-def _service_file(node: str, service: Service, answer: PeerFilesAnswer) -> ServiceFile:
+def _service_file(node: str, service: Service, answer: PeerStateFilesAnswer) -> StateFileAnswer:
     if service.name in answer["errors"]:
         detail = answer["errors"][service.name][:_MAX_ERROR]
-        return ServiceFile(node, service, problem=("file_unreadable", {"detail": detail}))
+        return StateFileAnswer(node, service, problem=("file_unreadable", {"detail": detail}))
     if service.name not in answer["files"]:
-        return ServiceFile(node, service)
+        return StateFileAnswer(node, service)
     try:
-        return ServiceFile(node, service, a2b_base64(answer["files"][service.name]))
+        return StateFileAnswer(node, service, a2b_base64(answer["files"][service.name]))
     except (Base64Error, ValueError):
         detail = "its content is not base64"
-        return ServiceFile(node, service, problem=("file_unreadable", {"detail": detail}))
+        return StateFileAnswer(node, service, problem=("file_unreadable", {"detail": detail}))
