@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from federation_samples import DAY, FEDERATED, NOW, peer
 from region_samples import region_file
 
 from chautari.federation import peer_status, trust
+from chautari.federation.peer_state_file import PeerEntry
 from chautari.federation.peer_status import (
     MAX_AGE,
     MAX_LEFT,
@@ -186,18 +188,17 @@ def test_data_of_another_kind_does_not_break_the_text(region: Region) -> None:
     assert "differ by ? seconds" in link_of(region, reported(himalaya=entry("clock_differs"))).cause
 
 
-SAMPLES = {
-    "seconds": 400, "own": "https://a.example.org", "expected": "https://b.example.org",
-    "issued": NOW, "last": NOW, "lost": NOW, "reason": "signature_wrong",
-}  # fmt: skip
+CONTEXT = {"peer": "himalaya", "domain": "himalaya.example.org", "region": "andes"}
 
 
 @pytest.mark.parametrize("codes", [NEXTCLOUD, PORTAL], ids=["nextcloud", "portal"])
-def test_every_code_of_a_service_has_complete_texts(codes: dict[str, PeerStateCode]) -> None:
-    data = {**SAMPLES, "peer": "himalaya", "domain": "himalaya.example.org", "region": "andes"}
+def test_every_code_of_a_service_has_texts_of_allowed_data(codes: dict[str, PeerStateCode]) -> None:
     for name, code in codes.items():
         for text in (code.cause, code.next_step):
-            shown = fill_template(text, name, data)
+            fields = [(key, spec) for _, key, spec, _ in Formatter().parse(text) if key]
+            given = {key: NOW if spec == "time" else "value" for key, spec in fields}
+            PeerEntry(state=code.state, code=name, data=given)
+            shown = fill_template(text, name, given | CONTEXT)
             assert "?" not in shown and f"{name} (" not in shown, shown
 
 
