@@ -24,11 +24,11 @@ from chautari.services.portal.peer_states import PEER_STATE_CODES
 
 sys.path.insert(0, str(FILES))
 import heartbeat
-from heartbeat import Beat, Memory, Outcome
+from heartbeat import Heartbeat, PeerAnswer, WatchMemory
 
 HOUR, QUARTER = 3600, 900
 LIMIT = 12
-NEW = Memory(0, 0, {})
+NEW = WatchMemory(0, 0, {})
 # The node reads only the fields of a heartbeat: these are wrong in others, which it never uses.
 OF_OTHER_FIELDS = {
     "same serial, other content", "service outside the domain",
@@ -61,13 +61,15 @@ def watched(name: str = "himalaya", port: int = 443, **changes: Any) -> dict[str
 
 
 def ask(
-    server: PeerServer, last: Beat | None = None, authority: Path | None = None, **changes: Any
-) -> Outcome:
+    server: PeerServer, last: Heartbeat | None = None, authority: Path | None = None, **changes: Any
+) -> PeerAnswer:
     """Return what the node makes of the server's answer, over TLS on loopback."""
     found = watched(port=server.port, **changes)
     trusted = str(authority or server.authority.certificate)
     surroundings = Surroundings(lambda _: ["127.0.0.1"], ("127.0.0.1/32",), trusted)
-    return heartbeat.ask_peer(found, last or heartbeat.last_beat(found, NEW), surroundings, NOW)
+    return heartbeat.fetch_heartbeat(
+        found, last or heartbeat.newest_known_heartbeat(found, NEW), surroundings, NOW
+    )
 
 
 def expected_code(name: str) -> str:
@@ -85,7 +87,7 @@ def test_forged_descriptor_is_no_heartbeat(
     if FORGERIES[name].code == "too_slow":
         monkeypatch.setattr(transfer, "SECONDS", 1.0)
     began = time.monotonic()
-    assert ask(server, authority=trusted) == Outcome(None, expected_code(name))
+    assert ask(server, authority=trusted) == PeerAnswer(None, expected_code(name))
     assert time.monotonic() - began < 8
 
 
@@ -94,35 +96,35 @@ def test_faults_in_other_fields_are_left_to_the_control_machine(server: PeerServ
     assert set(FORGERIES) > OF_OTHER_FIELDS
     for name in sorted(OF_OTHER_FIELDS):
         FORGERIES[name].set_up(server)
-        assert ask(server).beat in (Beat(NOW, NOW), Beat(NOW - DAY, NOW - DAY)), name
+        assert ask(server).heartbeat in (Heartbeat(NOW, NOW), Heartbeat(NOW - DAY, NOW - DAY)), name
 
 
 def test_new_descriptor_is_a_heartbeat(server: PeerServer) -> None:
     server.answer = serve(signed(body(NOW - 60)))
-    assert ask(server) == Outcome(Beat(NOW - 60, NOW - 60))
-    assert ask(server, Beat(NOW - 60, NOW - 60)).beat, "the same one an hour later"
+    assert ask(server) == PeerAnswer(Heartbeat(NOW - 60, NOW - 60))
+    assert ask(server, Heartbeat(NOW - 60, NOW - 60)).heartbeat, "the same one an hour later"
 
 
 def test_replay_of_a_seen_descriptor_is_refused(server: PeerServer) -> None:
     server.answer = serve(signed(body(NOW - HOUR)))
-    assert ask(server, Beat(NOW - 60, NOW - 60)) == Outcome(None, "older_serial")
+    assert ask(server, Heartbeat(NOW - 60, NOW - 60)) == PeerAnswer(None, "older_serial")
     server.answer = serve(signed(body(NOW - HOUR, serial=NOW - 60)))
-    assert ask(server, Beat(NOW - 60, NOW - 60)) == Outcome(None, "serial_reused")
+    assert ask(server, Heartbeat(NOW - 60, NOW - 60)) == PeerAnswer(None, "serial_reused")
 
 
 def test_key_that_is_not_pinned_is_refused(server: PeerServer) -> None:
     server.answer = serve(signed())
     other = signing_key.public_key_of(OTHER_KEY)
-    assert ask(server, key=other) == Outcome(None, "signature_wrong")
-    assert ask(server, key=signing_key.public_key_of(KEY)).beat
+    assert ask(server, key=other) == PeerAnswer(None, "signature_wrong")
+    assert ask(server, key=signing_key.public_key_of(KEY)).heartbeat
 
 
 def test_private_address_is_never_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     connected: list[object] = []
     monkeypatch.setattr(transfer.socket, "create_connection", lambda *how: connected.append(how))
     surroundings = Surroundings(lambda _: ["9.9.9.9", "169.254.169.254"])
-    found = heartbeat.ask_peer(watched(), Beat(0, 0), surroundings, NOW)
-    assert found == Outcome(None, "address_not_public") and connected == []
+    found = heartbeat.fetch_heartbeat(watched(), Heartbeat(0, 0), surroundings, NOW)
+    assert found == PeerAnswer(None, "address_not_public") and connected == []
 
 
 def test_modules_on_the_node_need_only_the_standard_library(tmp_path: Path) -> None:
@@ -148,20 +150,22 @@ class Watch:
             "peers": [watched(name) for name in names or ("himalaya",)],
         } | changes
         self.now, self.memory = NOW, NEW
-        self.result = heartbeat.Result(NEW, {}, ())
+        self.result = heartbeat.WatchResult(NEW, {}, ())
         self.mails: list[tuple[int, str, str]] = []
 
     def look(self, *silent: str, works: bool = True, refusal: str = "no_answer") -> None:
         """Look once; all peers but `silent` signed just now."""
-        outcomes = {
-            item["name"]: Outcome(None, refusal)
+        answers = {
+            item["name"]: PeerAnswer(None, refusal)
             if item["name"] in silent
-            else Outcome(Beat(self.now, self.now))
+            else PeerAnswer(Heartbeat(self.now, self.now))
             for item in self.settings["peers"]
         }
-        self.result = heartbeat.evaluate(self.settings, self.memory, outcomes, works, self.now)
+        self.result = heartbeat.update_peer_states(
+            self.settings, self.memory, answers, works, self.now
+        )
         self.memory = self.result.memory
-        self.mails += [(self.now, item.kind, item.peer) for item in self.result.letters]
+        self.mails += [(self.now, item.kind, item.peer) for item in self.result.mails]
 
     def pass_hours(self, hours: float, *silent: str, **how: Any) -> None:
         for _ in range(int(hours * HOUR / QUARTER)):
@@ -228,15 +232,15 @@ def test_own_lost_connection_is_shown_and_reports_no_peer(watch: Watch) -> None:
 
 
 def test_connection_of_the_node_is_judged_by_the_relay_and_by_other_peers() -> None:
-    heard, silent = Outcome(Beat(NOW, NOW)), Outcome(None, "no_answer")
-    old = Outcome(Beat(NOW - DAY, NOW - DAY))
-    works = heartbeat.connection_works
+    heard, silent = PeerAnswer(Heartbeat(NOW, NOW)), PeerAnswer(None, "no_answer")
+    old = PeerAnswer(Heartbeat(NOW - DAY, NOW - DAY))
+    works = heartbeat.own_connection_works
     assert works({"a": silent}, True, NOW) and not works({"a": silent}, False, NOW)
     assert works({"a": silent, "b": heard}, True, NOW)
     assert not works({"a": silent, "b": heard}, False, NOW)
     assert not works({"a": silent, "b": silent}, True, NOW)
     assert not works({"a": old, "b": old}, True, NOW), "then the own clock may be wrong"
-    assert not works({"a": Outcome(None, "issued_in_future")}, True, NOW), "the same"
+    assert not works({"a": PeerAnswer(None, "issued_in_future")}, True, NOW), "the same"
 
 
 def test_week_without_power_causes_no_mails(watch: Watch) -> None:
@@ -302,19 +306,19 @@ def test_letter_says_what_was_seen(watch: Watch) -> None:
         own = Watch()
         own.look()
         own.pass_hours(LIMIT, "himalaya", refusal=refusal)
-        [letter] = own.result.letters
-        assert (letter.seen, letter.last) == (seen, NOW), refusal
+        [mail] = own.result.mails
+        assert (mail.seen, mail.last) == (seen, NOW), refusal
 
 
 def test_server_that_answers_with_an_old_descriptor_is_silent(watch: Watch) -> None:
-    old = {"himalaya": Outcome(Beat(NOW, NOW))}
+    old = {"himalaya": PeerAnswer(Heartbeat(NOW, NOW))}
     for _ in range(4 * (LIMIT + 4)):
         watch.now += QUARTER
-        found = heartbeat.evaluate(watch.settings, watch.memory, old, True, watch.now)
+        found = heartbeat.update_peer_states(watch.settings, watch.memory, old, True, watch.now)
         watch.memory = found.memory
-        if found.letters:
+        if found.mails:
             break
-    assert [letter.seen for letter in found.letters] == ["old"]
+    assert [mail.seen for mail in found.mails] == ["old"]
     # A fresh descriptor may be three hours old.
     assert LIMIT * HOUR <= watch.now - NOW <= (LIMIT + 3.5) * HOUR
 

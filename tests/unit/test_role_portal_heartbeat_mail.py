@@ -24,7 +24,7 @@ from chautari.services.portal.peer_states import PEER_STATE_CODES, STATE_FILE
 HOUR, DAY, QUARTER = 3600, 24 * 3600, 900
 program = load_program("chautari-portal-heartbeat")
 import heartbeat_mail  # noqa: E402 - the program knows where it is
-from heartbeat import Letter  # noqa: E402
+from heartbeat import PeerMail  # noqa: E402
 
 TEXTS = {language: texts_of(language) for language in PAGE_LANGUAGES}
 
@@ -189,17 +189,17 @@ def test_node_that_cannot_write_sends_nothing(node: Node, monkeypatch: pytest.Mo
 def test_damaged_memory_counts_as_none(content: str, tmp_path: Path) -> None:
     file = tmp_path / "memory.json"
     file.write_text(content)
-    assert program.read_memory(file) == program.Memory(0, 0, {})
+    assert program.read_memory(file) == program.WatchMemory(0, 0, {})
 
 
 def test_state_is_where_the_control_machine_reads_it() -> None:
     assert str(program.STATE / "heartbeat.json") == STATE_FILE
 
 
-def mail(letter: Letter, languages: list[str]) -> EmailMessage:
+def message_about(mail: PeerMail, languages: list[str]) -> EmailMessage:
     settings = settings_of()
     found = settings["peers"][0] | {"languages": languages}
-    return heartbeat_mail.compose(letter, settings, found, TEXTS, NOW)
+    return heartbeat_mail.compose_mail(mail, settings, found, TEXTS, NOW)
 
 
 @pytest.mark.parametrize("kind", ["silent", "back"])
@@ -208,8 +208,8 @@ def mail(letter: Letter, languages: list[str]) -> EmailMessage:
 def test_mail_is_in_the_language_of_the_peer_and_in_english(
     language: str, seen: str, kind: str
 ) -> None:
-    letter = Letter(kind, "himal", NOW - DAY, seen if kind == "silent" else "", "older_serial")
-    text = mail(letter, [f"{language}_XX", "xx"]).get_content().replace("\r\n", "\n")
+    mail = PeerMail(kind, "himal", NOW - DAY, seen if kind == "silent" else "", "older_serial")
+    text = message_about(mail, [f"{language}_XX", "xx"]).get_content().replace("\r\n", "\n")
     parts = text.split(heartbeat_mail.BETWEEN_LANGUAGES)
     assert len(parts) == (1 if language == "en" else 2)
     assert "signs of life again" in parts[-1] if kind == "back" else "What to look at" in parts[-1]
@@ -221,7 +221,7 @@ def test_mail_is_in_the_language_of_the_peer_and_in_english(
 
 
 def test_mail_to_a_region_without_a_known_language_is_in_english() -> None:
-    message = mail(Letter("back", "himal", NOW), ["quz", "ay"])
+    message = message_about(PeerMail("back", "himal", NOW), ["quz", "ay"])
     assert message["Subject"] == "himalaya: signs of life again"
     assert "* * *" not in message.get_content()
 
@@ -238,4 +238,4 @@ def test_relay_is_reached_only_if_it_greets(mailbox: Mailbox) -> None:
 def test_names_of_the_texts_are_those_of_the_letters() -> None:
     source = (FILES / "heartbeat.py").read_text()
     for kind in ("silent", "back"):
-        assert f'Letter("{kind}"' in source and f"{kind}_subject" in TEXTS["en"]["mail"]
+        assert f'PeerMail("{kind}"' in source and f"{kind}_subject" in TEXTS["en"]["mail"]

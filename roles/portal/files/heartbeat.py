@@ -35,17 +35,17 @@ OWN_OUTAGE_SECONDS = HOUR
 NOTHING_SEEN, OLD_SEEN, REFUSED_SEEN = "nothing", "old", "refused"
 
 
-class Beat(NamedTuple):
+class Heartbeat(NamedTuple):
     """What counts in a descriptor of a peer."""
 
     serial: int
     issued: int
 
 
-class Outcome(NamedTuple):
-    """What one request to a peer brought: a beat, or the code of why there is none."""
+class PeerAnswer(NamedTuple):
+    """What one request to a peer brought: a heartbeat, or the code of why there is none."""
 
-    beat: Beat | None
+    heartbeat: Heartbeat | None
     refusal: str = ""
 
     @property
@@ -54,11 +54,11 @@ class Outcome(NamedTuple):
         return bool(self.refusal) and self.refusal not in (*UNREACHABLE, "expired")
 
 
-class Record(NamedTuple):
+class PeerRecord(NamedTuple):
     """What the node remembers of a peer.
 
     Attributes:
-        key: the key that was pinned when this was written; another key starts anew.
+        key: the key that was pinned when this was written; with another key, nothing is remembered.
         serial: of the last accepted descriptor.
         issued: when that one was signed; 0 if none was accepted yet.
         silence: seconds for which the peer was observed to be silent.
@@ -76,7 +76,7 @@ class Record(NamedTuple):
     since: int = 0
 
 
-class Memory(NamedTuple):
+class WatchMemory(NamedTuple):
     """What the node remembers: of each peer, of its last run, and of its own connection.
 
     `lost` is when the own connection was lost; 0 while it works.
@@ -84,10 +84,10 @@ class Memory(NamedTuple):
 
     checked: int
     lost: int
-    records: Mapping[str, Record]
+    records: Mapping[str, PeerRecord]
 
 
-class Letter(NamedTuple):
+class PeerMail(NamedTuple):
     """A mail to send about a peer: `silent` or `back`, with what was seen."""
 
     kind: str
@@ -97,23 +97,25 @@ class Letter(NamedTuple):
     refusal: str = ""
 
 
-class Result(NamedTuple):
+class WatchResult(NamedTuple):
     """What a run found: what to remember, what to publish, and what to send."""
 
-    memory: Memory
+    memory: WatchMemory
     peers: Mapping[str, Data]
-    letters: Sequence[Letter]
+    mails: Sequence[PeerMail]
 
 
-def ask_peer(peer: Data, last: Beat, surroundings: Surroundings, now: int) -> Outcome:
+def fetch_heartbeat(
+    peer: Data, last: Heartbeat, surroundings: Surroundings, now: int
+) -> PeerAnswer:
     """Return what the server of `peer` answers."""
     address = DescriptorAddress(peer["host"], peer["port"])
     try:
         signed = fetch_signed(address, surroundings)
         _check_signature(signed, peer["key"])
-        return Outcome(_read_beat(signed.content, peer, last, now))
+        return PeerAnswer(_read_heartbeat(signed.content, peer, last, now))
     except AnswerRefused as refused:
-        return Outcome(None, refused.code)
+        return PeerAnswer(None, refused.code)
 
 
 def _check_signature(signed: SignedDescriptor, key: str) -> None:
@@ -135,7 +137,7 @@ def _check_signature(signed: SignedDescriptor, key: str) -> None:
         raise AnswerRefused("signature_wrong")
 
 
-def _read_beat(content: bytes, peer: Data, last: Beat, now: int) -> Beat:
+def _read_heartbeat(content: bytes, peer: Data, last: Heartbeat, now: int) -> Heartbeat:
     found = read_untrusted_json(content)
     if found.get("key") != peer["key"]:
         raise AnswerRefused("names_other_key")
@@ -148,88 +150,88 @@ def _read_beat(content: bytes, peer: Data, last: Beat, now: int) -> Beat:
         check_times(serial, issued, expires, now)
     except ValueError:
         raise AnswerRefused("field_invalid") from None
-    beat = Beat(serial, seconds_of(issued))
-    if beat.serial < last.serial:
+    received = Heartbeat(serial, seconds_of(issued))
+    if received.serial < last.serial:
         raise AnswerRefused("older_serial")
-    if beat.serial == last.serial and last.issued not in (0, beat.issued):
+    if received.serial == last.serial and last.issued not in (0, received.issued):
         raise AnswerRefused("serial_reused")
-    return beat
+    return received
 
 
-def last_beat(peer: Data, memory: Memory) -> Beat:
-    """Return the newest beat that is known of a peer: a seen one, or the serial of its pin."""
-    record = record_of(peer, memory)
+def newest_known_heartbeat(peer: Data, memory: WatchMemory) -> Heartbeat:
+    """Return the newest heartbeat that is known of a peer: a seen one, or the serial of its pin."""
+    record = record_of_peer(peer, memory)
     if record.serial < peer["serial"]:
-        return Beat(peer["serial"], 0)
-    return Beat(record.serial, record.issued)
+        return Heartbeat(peer["serial"], 0)
+    return Heartbeat(record.serial, record.issued)
 
 
-def record_of(peer: Data, memory: Memory) -> Record:
+def record_of_peer(peer: Data, memory: WatchMemory) -> PeerRecord:
     """Return what is remembered of a peer; nothing if its key is another one now."""
     found = memory.records.get(peer["name"])
-    return found if found and found.key == peer["key"] else Record(peer["key"])
+    return found if found and found.key == peer["key"] else PeerRecord(peer["key"])
 
 
-def connection_works(outcomes: Mapping[str, Outcome], relay_answers: bool, now: int) -> bool:
+def own_connection_works(answers: Mapping[str, PeerAnswer], relay_answers: bool, now: int) -> bool:
     """Return whether silence is that of peers, and not of the node's own connection or clock.
 
     A region that hears none of several peers is rather cut off itself.
     """
     if not relay_answers:
         return False
-    if len(outcomes) == 1:
-        return all(outcome.refusal != "issued_in_future" for outcome in outcomes.values())
-    return any(is_fresh(outcome, now) for outcome in outcomes.values())
+    if len(answers) == 1:
+        return all(answer.refusal != "issued_in_future" for answer in answers.values())
+    return any(is_fresh(answer, now) for answer in answers.values())
 
 
-def evaluate(
-    settings: Data, memory: Memory, outcomes: Mapping[str, Outcome], works: bool, now: int
-) -> Result:
+def update_peer_states(
+    settings: Data, memory: WatchMemory, answers: Mapping[str, PeerAnswer], works: bool, now: int
+) -> WatchResult:
     """Return what follows from the answers of the peers.
 
     Args:
         settings: the region, and its peers as they are pinned.
         memory: what the last run remembered.
-        outcomes: the answer of each peer.
+        answers: the answer of each peer.
         works: whether the node's own connection works.
         now: seconds since 1970.
     """
     lost = 0 if works else memory.lost or now
     limit = settings["silence_hours"] * HOUR
-    records: dict[str, Record] = {}
+    records: dict[str, PeerRecord] = {}
     peers: dict[str, Data] = {}
-    letters: list[Letter] = []
+    mails: list[PeerMail] = []
     for peer in settings["peers"]:
-        name, outcome = peer["name"], outcomes[peer["name"]]
-        before = record_of(peer, memory)
-        after = _with_outcome(before, outcome, now)
-        after = after._replace(silence=_silence(after, outcome, memory, limit, works, now))
-        letter = _letter(name, after, outcome, limit, works, now)
-        if letter:
-            letters.append(letter)
-            after = after._replace(reported=now if letter.kind == "silent" else 0)
-        code, data = _code(after, outcome, limit, lost, now)
+        name, answer = peer["name"], answers[peer["name"]]
+        before = record_of_peer(peer, memory)
+        after = _with_answer(before, answer, now)
+        after = after._replace(silence=_silence(after, answer, memory, limit, works, now))
+        mail = _due_mail(name, after, answer, limit, works, now)
+        if mail:
+            mails.append(mail)
+            after = after._replace(reported=now if mail.kind == "silent" else 0)
+        code, data = _code(after, answer, limit, lost, now)
         since = before.since if before.code == code else now
         records[name] = after._replace(code=code, since=since)
         peers[name] = {"code": code, "since": since, "data": data}
-    return Result(Memory(now, lost, records), peers, letters)
+    return WatchResult(WatchMemory(now, lost, records), peers, mails)
 
 
-def is_fresh(outcome: Outcome, now: int) -> bool:
+def is_fresh(answer: PeerAnswer, now: int) -> bool:
     """Return whether the peer signed lately."""
-    return outcome.beat is not None and now - outcome.beat.issued <= FRESH_SECONDS
+    return answer.heartbeat is not None and now - answer.heartbeat.issued <= FRESH_SECONDS
 
 
-def _with_outcome(record: Record, outcome: Outcome, now: int) -> Record:
-    beat = outcome.beat
-    return record._replace(serial=beat.serial, issued=beat.issued) if beat else record
+def _with_answer(record: PeerRecord, answer: PeerAnswer, now: int) -> PeerRecord:
+    received = answer.heartbeat
+    return record._replace(serial=received.serial, issued=received.issued) if received else record
 
 
 def _silence(
-    record: Record, outcome: Outcome, memory: Memory, limit: int, works: bool, now: int
+    record: PeerRecord, answer: PeerAnswer, memory: WatchMemory, limit: int, works: bool, now: int
 ) -> int:
     """Return for how long the peer was observed to be silent."""
-    if is_fresh(outcome, now):
+    if is_fresh(answer, now):
         return 0
     passed = max(0, now - memory.checked) if memory.checked else 0
     silence = record.silence
@@ -238,28 +240,28 @@ def _silence(
     return silence + min(passed, MAX_STEP_SECONDS) if works else silence
 
 
-def _letter(
-    name: str, record: Record, outcome: Outcome, limit: int, works: bool, now: int
-) -> Letter | None:
-    if is_fresh(outcome, now):
-        return Letter("back", name, record.issued) if record.reported else None
+def _due_mail(
+    name: str, record: PeerRecord, answer: PeerAnswer, limit: int, works: bool, now: int
+) -> PeerMail | None:
+    if is_fresh(answer, now):
+        return PeerMail("back", name, record.issued) if record.reported else None
     is_due = not record.reported or abs(now - record.reported) >= DAY
     if not (works and record.issued and record.silence >= limit and is_due):
         return None
-    seen = OLD_SEEN if outcome.beat or outcome.refusal == "expired" else NOTHING_SEEN
-    if outcome.is_refused:
+    seen = OLD_SEEN if answer.heartbeat or answer.refusal == "expired" else NOTHING_SEEN
+    if answer.is_refused:
         seen = REFUSED_SEEN
-    return Letter("silent", name, record.issued, seen, outcome.refusal)
+    return PeerMail("silent", name, record.issued, seen, answer.refusal)
 
 
 def _code(
-    record: Record, outcome: Outcome, limit: int, lost: int, now: int
+    record: PeerRecord, answer: PeerAnswer, limit: int, lost: int, now: int
 ) -> tuple[str, dict[str, Any]]:
     """Return the code of a peer's state, and its data."""
     last = {"last": record.issued}
-    if outcome.is_refused:
-        return "descriptor_refused", last | {"reason": outcome.refusal.replace("_", " ")}
-    if lost and now - lost >= OWN_OUTAGE_SECONDS and not is_fresh(outcome, now):
+    if answer.is_refused:
+        return "descriptor_refused", last | {"reason": answer.refusal.replace("_", " ")}
+    if lost and now - lost >= OWN_OUTAGE_SECONDS and not is_fresh(answer, now):
         return "own_connection_lost", last | {"lost": lost}
     if not record.issued:
         return "never_heard", {}

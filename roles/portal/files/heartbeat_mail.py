@@ -11,7 +11,7 @@ from email.policy import SMTP
 from email.utils import formatdate, make_msgid
 from typing import Any
 
-from heartbeat import Letter
+from heartbeat import PeerMail
 
 Data = Mapping[str, Any]
 SECONDS = 30.0
@@ -26,19 +26,19 @@ def languages_of(peer: Data, known: Mapping[str, Data]) -> list[str]:
     return [language for language in dict.fromkeys([*wanted, DEFAULT]) if language in known]
 
 
-def compose(
-    letter: Letter, settings: Data, peer: Data, texts: Mapping[str, Data], now: int
+def compose_mail(
+    mail: PeerMail, settings: Data, peer: Data, texts: Mapping[str, Data], now: int
 ) -> EmailMessage:
     """Return the mail to the peer's contact, with a copy to the region's own."""
     languages = languages_of(peer, texts)
-    bodies = [_body(letter, settings, peer, texts[language]["mail"], now) for language in languages]
+    bodies = [_body(mail, settings, peer, texts[language]["mail"], now) for language in languages]
     first = texts[languages[0]]["mail"]
     message = EmailMessage(policy=SMTP)
     message["From"] = settings["mail_from"]
     message["To"] = peer["contact"]
     message["Cc"] = settings["contact"]
     message["Subject"] = _fill(
-        first[f"{letter.kind}_subject"], peer=peer["region"], time=moment(letter.last)
+        first[f"{mail.kind}_subject"], peer=peer["region"], time=moment(mail.last)
     )
     message["Date"] = formatdate(now)
     message["Message-ID"] = make_msgid(domain=settings["domain"])
@@ -47,19 +47,19 @@ def compose(
     return message
 
 
-def _body(letter: Letter, settings: Data, peer: Data, texts: Data, now: int) -> str:
+def _body(mail: PeerMail, settings: Data, peer: Data, texts: Data, now: int) -> str:
     values = {
         "peer": peer["region"],
         "own": settings["region"],
         "host": peer["host"],
         "contact": settings["contact"],
-        "time": moment(letter.last),
+        "time": moment(mail.last),
         "now": moment(now),
-        "reason": letter.refusal.replace("_", " "),
+        "reason": mail.refusal.replace("_", " "),
     }
-    if letter.seen:
-        values["seen"] = _fill(texts[f"seen_{letter.seen}"], **values)
-    return _fill(texts[letter.kind], **values)
+    if mail.seen:
+        values["seen"] = _fill(texts[f"seen_{mail.seen}"], **values)
+    return _fill(texts[mail.kind], **values)
 
 
 def _fill(text: str, **values: str) -> str:
