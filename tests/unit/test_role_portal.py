@@ -202,10 +202,11 @@ def test_peer_says_when_it_was_heard(heartbeat: Any, expected: str, is_red: bool
     assert ("sign of life" in page) is (heartbeat is not None)
 
 
+@pytest.mark.parametrize(("count", "services"), [(20, 5), (2, 60), (80, 5)])
 @pytest.mark.parametrize("language", PAGE_LANGUAGES)
-def test_page_with_twenty_peers_is_light(language: str) -> None:
-    services = ("nextcloud", "jitsi", "bigbluebutton", "greenlight", "polls")
-    peers = [peer_with(*services, name=f"peer-{number}") for number in range(20)]
+def test_page_with_many_peers_is_light(language: str, count: int, services: int) -> None:
+    names = [f"service-{number}" for number in range(services)]
+    peers = [peer_with(*names, name=f"peer-{number}") for number in range(count)]
     heartbeats = {peer["name"]: {"last": CHECKED, "silent": True} for peer in peers}
     assert len(render(language, peers=peers, heartbeats=heartbeats).encode()) < 50_000
 

@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Data = Mapping[str, Any]
 MAX_FALLBACKS = 3
+# Peers choose their services; the page must stay light.
+MAX_PEER_SERVICES = 12
+MAX_DETAILED_PEERS = 20
 RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 _LINK = re.compile(
     r"https://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]|[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
@@ -255,7 +258,9 @@ class Page:
         return self._section("peers", introduction, list(map(self._peer, self.content["peers"])))
 
     def _peer(self, peer: Data) -> str:
-        services = [f"<li>{link(item['url'], item['title'])}</li>" for item in peer["services"]]
+        is_detailed = len(self.content["peers"]) <= MAX_DETAILED_PEERS
+        shown = peer["services"][:MAX_PEER_SERVICES] if is_detailed else []
+        services = [f"<li>{link(item['url'], item['title'])}</li>" for item in shown]
         lines = [
             f"<h3>{link(peer['url'], peer['region'])}</h3>",
             f'<p class="soft">{escape(peer["domain"])}</p>',
