@@ -38,10 +38,10 @@ final class IncomingShares
             throw new ShareRefused('Server does not support federated cloud sharing');
         }
         $sender = CloudId::parse($owner);
-        $uid = (string)$this->kernel->get(Users::class)->find($uid);
         if ($sender === null || in_array('', [$uid, $name, $remoteId, $token], true)) {
             throw new ShareRefused('server can not add remote share, missing parameter');
         }
+        $uid = $this->kernel->get(Users::class)->find($uid) ?? throw new ShareRefused('User does not exists');
         if (preg_match('~[/\\\\\x00-\x1f]~', $name) || in_array($name, ['.', '..', '.htaccess'], true)) {
             throw new ShareRefused('The mountpoint name contains invalid characters.');
         }

@@ -57,8 +57,11 @@ final class Ocs
     private function authenticate(): string
     {
         $credentials = $this->request->credentials();
-        $uid = $credentials === null ? null : $this->kernel->get(Users::class)->verifyProgram(...$credentials);
-        return $uid ?? throw new OcsError(OcsError::UNAUTHORISED, 'Current user is not logged in');
+        if ($credentials === null) {
+            throw new OcsError(OcsError::UNAUTHORISED, 'Current user is not logged in');
+        }
+        return $this->kernel->get(Users::class)->verifyProgram(...$credentials)
+            ?? throw new OcsError(OcsError::UNAUTHORISED, 'Unauthorised');
     }
 
     /** @return array<string, mixed> */

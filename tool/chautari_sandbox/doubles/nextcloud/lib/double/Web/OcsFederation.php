@@ -60,7 +60,7 @@ final class OcsFederation
     public function answerAdmin(string $uid): array
     {
         if (!in_array('admin', $this->kernel->get(Groups::class)->of($uid), true)) {
-            throw new OcsError(403, 'Logged in account must be an admin or have been given permission to this setting');
+            throw new OcsError(403, 'Logged in account must be an admin, a sub admin or gotten special right to access this setting');
         }
         $servers = $this->kernel->get(TrustedServers::class);
         $id = substr($this->request->path, strlen(self::LIST) + 1);
