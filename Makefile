@@ -19,14 +19,19 @@ WHOLE_REGION := $(patsubst %,tests/integration/test_%.py,deploy receipts region_
 # Times a step and prints its duration, so that a slow step is noticed.
 timed = @start=$$SECONDS; $(2) || exit $$?; printf '\n== %s: %s s\n\n' '$(1)' "$$((SECONDS - start))"
 
-.PHONY: help demo test lint unit containers soak bench setup packages generate clean
+.PHONY: help demo demo-federation test lint unit containers soak bench setup packages generate clean
 
 help:  ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 demo: setup  ## Create the demo region in containers (MIRROR=DIR serves real artifacts)
 	@$(BIN)/deploy doctor
 	$(call timed,demo,$(BIN)/deploy region demo $(if $(MIRROR),--mirror $(MIRROR)))
+
+# ARGS=--third lets a third region join, ARGS=--leave ends it, ARGS=--down removes these regions.
+demo-federation: setup  ## Create two regions in containers that work together (ARGS=--help explains more)
+	@$(BIN)/deploy doctor
+	$(call timed,demo-federation,$(BIN)/python -m chautari_sandbox.demo_federation $(if $(MIRROR),--mirror $(MIRROR)) $(ARGS))
 
 test: setup  ## Run all tests, first those that need no machine
 	$(call timed,lint,$(MAKE) --no-print-directory lint)
@@ -56,6 +61,7 @@ containers: setup  ## Run the tests in containers
 soak: setup  ## Run the long campaigns: hostile input, faults at many moments, every molecule scenario
 	$(call timed,hostile input,CHAUTARI_HOSTILE=all $(BIN)/python -m pytest tests/unit/test_hostile_input.py -q)
 	$(call timed,faults,$(BIN)/python -m pytest tests/integration --soak -k "downloads or faults or first_deploy or interruptions or manual_changes or receipts or test_upgrade")
+	$(call timed,federation,$(BIN)/python -m pytest tests/integration/test_federation.py --soak)
 	$(call timed,molecule,for s in $(SCENARIOS); do env PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test -s $$s || exit 1; done)
 
 # BENCH=noop runs only that benchmark; ROUNDS=9 runs more rounds; python -m benchmarks --list names them.
@@ -87,6 +93,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml tool/chautari_sandbox/pyproject
 generate: setup  ## Write the files that are generated from the model and the commands
 	$(BIN)/python -m chautari.reference.generate
 
-clean:  ## Remove the demo's containers and this checkout's environment
+clean:  ## Remove the containers of the demos and this checkout's environment
 	-$(BIN)/deploy sandbox down demo
+	-$(BIN)/python -m chautari_sandbox.demo_federation --down
 	rm -rf $(VENV)

@@ -115,8 +115,8 @@ def _unknown_in(code: str) -> list[str]:
 
 @each_page
 def test_make_targets_in_pages_exist(page: Path) -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
-    named = [found[1] for code in code_of(page) if (found := re.match(r"make (\w+)", code))]
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = [found[1] for code in code_of(page) if (found := re.match(r"make ([\w-]+)", code))]
     assert set(named) - targets == set()
 
 

@@ -77,14 +77,14 @@ class MailForwarder:
     def take(self, sender: str, recipients: list[str], content: bytes) -> None:
         """Keep or queue one message."""
         routes = self._routes()
-        kept: list[str] = []
+        own: list[str] = []
         waiting: dict[str, list[str]] = {}
         for address in recipients:
             zone = zone_of_address(address, (self._zone, *routes))
-            group = kept if zone in (None, self._zone) else waiting.setdefault(str(zone), [])
+            group = own if zone in (None, self._zone) else waiting.setdefault(str(zone), [])
             group.append(address)
-        if kept:
-            self._keep(sender, kept, content)
+        if own:
+            self._keep(sender, own, content)
         for zone, group in waiting.items():
             text = base64.b64encode(content).decode()
             self._save(uuid.uuid4().hex, QueuedMail(zone, sender, group, text, time.time()))

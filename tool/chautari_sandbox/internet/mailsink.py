@@ -99,7 +99,7 @@ class SMTPSink:
 
 
 class OwnZoneSink(SMTPSink):
-    """Takes messages to the sandbox's own domain from anybody, as a mail server does."""
+    """Takes messages to the sandbox's own domain from any sender, as a mail server does."""
 
     def __init__(self, take: KeepMail, zone: str) -> None:
         """Hand messages to addresses of `zone` to `take`."""

@@ -1,0 +1,1 @@
+"""Two regions on one machine that trust each other: `make demo-federation`."""

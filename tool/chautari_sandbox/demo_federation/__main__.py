@@ -1,0 +1,147 @@
+"""`make demo-federation`: create two regions that trust each other, and show what that means."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import dns.resolver
+
+from chautari.cli.json_output import print_json
+from chautari.cli.options import json_option
+from chautari.cli.output import echo
+from chautari.deploy.region_report import sandbox_hosts_file_lines
+from chautari.errors import ChautariError
+from chautari.files import remove_folder
+from chautari.paths import inventories_root
+from chautari.region.load import load_region
+from chautari_sandbox import api
+from chautari_sandbox.demo_federation import regions
+from chautari_sandbox.demo_federation.regions import DemoRegion
+from chautari_sandbox.demo_federation.steps import (
+    Demonstration,
+    ca_file_of,
+    refuse_other_sandboxes,
+    sandbox_of,
+)
+
+
+@click.command()
+@click.option("--third", is_flag=True, help="Let a third region join, with one line a side.")
+@click.option("--leave", is_flag=True, help="At the end, let the two regions leave each other.")
+@click.option("--down", is_flag=True, help="Only remove the demo's containers and regions.")
+@click.option(
+    "--mirror", metavar="DIR", type=click.Path(exists=True, file_okay=False),
+    help="Serve upstream's real release archives from this folder.",
+)  # fmt: skip
+@json_option
+def demo(third: bool, leave: bool, down: bool, mirror: str | None, as_json: bool) -> None:
+    """Create two regions in containers, let them trust each other, and share a file.
+
+    A second call changes nothing.
+    """
+    all_three = regions.demo_regions(inventories_root())
+    regions.refuse_other_folders(all_three)
+    refuse_other_sandboxes(all_three)
+    if down:
+        remove_regions(all_three)
+        return
+    deployed = all_three if third else all_three[:2]
+    demonstration = Demonstration(("--mirror", mirror) if mirror else ())
+    run_steps(demonstration, all_three, third=third, leave=leave)
+    if as_json:
+        print_json({"ok": True, "steps": [step._asdict() for step in demonstration.steps]})
+    else:
+        echo(summary(demonstration, deployed, left=leave))
+
+
+def run_steps(
+    demonstration: Demonstration,
+    all_three: tuple[DemoRegion, DemoRegion, DemoRegion],
+    *,
+    third: bool,
+    leave: bool,
+) -> None:
+    """Do all steps in their order."""
+    one, other, newcomer = all_three
+    demonstration.create((one, other))
+    use_resolver_of(one)
+    demonstration.deploy((one, other))
+    demonstration.federate(((one, other),))
+    demonstration.share((one, other))
+    demonstration.compare_pages(((one, other),))
+    if third:
+        demonstration.create((newcomer,))
+        demonstration.deploy((newcomer,))
+        pairs = ((newcomer, one), (newcomer, other))
+        demonstration.federate(pairs)
+        demonstration.share((newcomer, other))
+        demonstration.compare_pages(pairs)
+    if leave:
+        demonstration.leave((one, other))
+
+
+def use_resolver_of(region: DemoRegion) -> None:
+    """Resolve names like the nodes of a region do, whose name server knows its neighbours."""
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers = [sandbox_of(region).resolver]
+    dns.resolver.override_system_resolver(resolver)
+
+
+def summary(demonstration: Demonstration, deployed: tuple[DemoRegion, ...], *, left: bool) -> str:
+    """Return what was done, and what a person should look at."""
+    lines = ["", "What was done:"]
+    lines += [f"  {step.seconds:6.0f} s  {step.title}" for step in demonstration.steps]
+    lines += ["", "What to look at (in a browser on this machine):"]
+    for region in deployed:
+        lines.append(f"  https://{region.domain}/   front page of {region.name}")
+        lines.append(
+            f"  https://{region.cloud}/   log in as {region.person}; the password is in "
+            f"{region.folder / region.person}.password"
+        )
+    hosts = [
+        line
+        for region in deployed
+        for line in sandbox_hosts_file_lines(load_region(region.file).region)
+    ]
+    lines += ["", "A browser needs these lines in /etc/hosts:", *(f"  {line}" for line in hosts)]
+    lines.append(f"and these authorities: {ca_file_of(deployed[0])}")
+    one, other = deployed[:2]
+    lines += [
+        "",
+        f"{one.name} and {other.name} "
+        + ("left each other again." if left else "trust each other now."),
+        f"  deploy federation status {one.name}   shows how {one.name} stands with its peers",
+        "  make demo-federation ARGS=--third   lets a third region join",
+        "  make demo-federation ARGS=--leave   lets the two regions leave each other",
+        "  make demo-federation ARGS=--down    removes the containers and these regions",
+    ]
+    return "\n".join(lines)
+
+
+def remove_regions(all_three: tuple[DemoRegion, ...]) -> None:
+    """Remove the containers and the folders of the regions that the demo wrote."""
+    for region in filter(regions.is_own_folder, all_three):
+        api.down(region.name, purge=True)
+        remove_folder(region.folder)
+        echo(f"{region.name} was removed.", err=True)
+
+
+def main() -> int:
+    """Run the demo and return its exit code, with the reason if a step fails."""
+    try:
+        demo.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        echo("\nInterrupted. Run the demo again to go on.", err=True)
+        return 130
+    except ChautariError as error:
+        echo(f"\nThe demo stopped: {error}", err=True)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""The steps of the demo, each with the public `deploy` commands, a person's browser or WebDAV."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from chautari.cli.output import echo
+from chautari.errors import BadInput, RunFailed
+from chautari.region.locate import REGION_FILE
+from chautari_sandbox import paths, podman_commands, state
+from chautari_sandbox.demo_federation import cloud
+from chautari_sandbox.demo_federation.cloud import Account
+from chautari_sandbox.demo_federation.deploy_command import read_secret, run_deploy
+from chautari_sandbox.demo_federation.regions import (
+    DemoRegion,
+    ensure_folder,
+    ensure_password,
+    peers_of,
+    write_peers,
+)
+from chautari_sandbox.podman_client import PodmanClient
+from chautari_sandbox.state import SandboxState
+
+Pair = tuple[DemoRegion, DemoRegion]
+LONGEST_WAIT_FOR_TRUST = 300
+LONGEST_WAIT_FOR_A_SHARE = 60
+
+
+class Step(NamedTuple):
+    """One step that is done, and how long it took."""
+
+    title: str
+    seconds: float
+
+
+class Demonstration:
+    """What the demo did so far."""
+
+    def __init__(self, mirror: tuple[str, ...]) -> None:
+        """Start; `mirror` are the arguments of `deploy sandbox up` for real artifacts."""
+        self.steps: list[Step] = []
+        self._mirror = mirror
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Print what begins, and how long it took."""
+        echo(f"\n== {title}", err=True)
+        start = time.monotonic()
+        yield
+        self.steps.append(Step(title, round(time.monotonic() - start, 1)))
+        echo(f"   done in {self.steps[-1].seconds:.0f} s", err=True)
+
+    def create(self, regions: tuple[DemoRegion, ...]) -> None:
+        """Write the regions' files, and start their sandboxes; nothing is installed yet."""
+        for region in regions:
+            ensure_folder(region)
+            with self.step(f"start the containers of {region.name}"):
+                run_deploy("sandbox", "up", region.name, *self._mirror)
+
+    def deploy(self, regions: tuple[DemoRegion, ...]) -> None:
+        """Deploy each region."""
+        for region in regions:
+            with self.step(f"deploy {region.name}"):
+                run_deploy("region", region.name)
+
+    def federate(self, pairs: tuple[Pair, ...]) -> None:
+        """Let the regions of each pair trust each other, and wait until they do."""
+        with self.step("pin each other's keys, and write one line a side"):
+            changed = [one for pair in pairs for one in pair if pin_peer(one, _other(pair, one))]
+            for pair in pairs:
+                for one in pair:
+                    names = list(dict.fromkeys([*peers_of(one), _other(pair, one).name]))
+                    if line := write_peers(one, names):
+                        echo(f"   {one.file}: {line}", err=True)
+                        changed.append(one)
+        self.deploy(tuple(dict.fromkeys(changed)))
+        with self.step("wait until trust is green on both sides"):
+            for one, other in pairs:
+                wait_for_trust(one, other)
+                wait_for_trust(other, one)
+
+    def share(self, pair: Pair) -> None:
+        """Share a file from one region to the other, read it there, and take it back."""
+        owner, reader = map(ensure_person, pair)
+        file, text = f"greeting-{secrets.token_hex(3)}.txt", f"Greetings from {pair[0].name}.\n"
+        with self.step(f"{owner.name}@{owner.host} shares {file}"):
+            owner.write(file, text)
+            number = owner.share(file, f"{reader.name}@{reader.host}")
+        try:
+            with self.step(f"{reader.name}@{reader.host} reads it"):
+                place = wait_for_share(reader, file)
+                if (found := reader.read(place)) != text:
+                    raise RunFailed(f"{reader.name} read {found!r} instead of {text!r}")
+            with self.step(f"{owner.name} takes it back, and it is gone"):
+                owner.unshare(number)
+                number = ""
+                wait_until_gone(reader, place)
+        finally:
+            if number:
+                owner.unshare(number)
+            owner.delete(file)
+
+    def compare_pages(self, pairs: tuple[Pair, ...], *, named: bool = True) -> None:
+        """Read the front pages: each names the other region, or no longer does."""
+        with self.step("read the front pages"):
+            for one, other in (pair for given in pairs for pair in (given, given[::-1])):
+                page = cloud.fetch_page(f"https://{one.domain}/", ca_file_of(one))
+                if (other.domain in page) is not named:
+                    raise RunFailed(
+                        f"the front page of {one.name} "
+                        f"{'does not name' if named else 'still names'} {other.domain}"
+                    )
+
+    def leave(self, pair: Pair) -> None:
+        """Let the regions leave each other, and check that nothing of the trust is left."""
+        for one in pair:
+            other = _other(pair, one)
+            with self.step(f"{one.name} leaves {other.name}"):
+                run_deploy("federation", "leave", one.name, other.name)
+                write_peers(one, [name for name in peers_of(one) if name != other.name])
+                run_deploy("region", one.name)
+                refuse_left_trust(one, other)
+        self.compare_pages((pair,), named=False)
+
+
+def _other(pair: Pair, one: DemoRegion) -> DemoRegion:
+    return pair[1] if one == pair[0] else pair[0]
+
+
+def refuse_other_sandboxes(regions: tuple[DemoRegion, ...]) -> None:
+    """Refuse containers of the same names that belong to regions in other folders.
+
+    Raises:
+        BadInput: with the folder, since a start of the demo would replace them.
+    """
+    base = podman_commands.podman_command_prefix()
+    for region in regions:
+        client = PodmanClient(base, region.name, paths.state_dir(region.name))
+        for found in client.containers_by_member().values():
+            owner = found.labels.get(podman_commands.OWNER, "")
+            if owner != str(region.folder.resolve()):
+                raise BadInput(
+                    f"this machine runs the sandbox {region.name} of the region in {owner}",
+                    fix=f"remove it first: deploy sandbox down {owner}/{REGION_FILE}",
+                )
+
+
+def sandbox_of(region: DemoRegion) -> SandboxState:
+    """Return the state of a region's sandbox, which runs."""
+    found = state.load_state(region.name)
+    if found is None:
+        raise RunFailed(f"{region.name} has no sandbox", fix=f"deploy sandbox up {region.name}")
+    return found
+
+
+def ca_file_of(region: DemoRegion) -> str:
+    """Return the file with the authorities of the region and its neighbours."""
+    return str(sandbox_of(region).ca_file)
+
+
+def pin_peer(one: DemoRegion, other: DemoRegion) -> bool:
+    """Pin the key of another region, as both groups would in a call; return whether it was new."""
+    invitation = run_deploy("federation", "invite", other.name)
+    if problem := invitation["problem"]:
+        raise RunFailed(f"the descriptor of {other.name} cannot be used: {problem['message']}")
+    known = run_deploy("federation", "list", one.name)["peers"].get(other.name)
+    if known and known["fingerprint"] == invitation["fingerprint"]:
+        return False
+    run_deploy(
+        "federation", "join", one.name, invitation["url"],
+        "--fingerprint", invitation["fingerprint"],
+    )  # fmt: skip
+    echo(f"   {one.name} pinned {other.name}: {invitation['fingerprint']}", err=True)
+    return True
+
+
+def wait_for_trust(one: DemoRegion, other: DemoRegion) -> None:
+    """Wait until `deploy federation status` shows that trust in the other region is green.
+
+    Raises:
+        RunFailed: with the cause that it shows, if that takes too long.
+    """
+    deadline = time.monotonic() + LONGEST_WAIT_FOR_TRUST
+    while True:
+        found = run_deploy("federation", "status", one.name, good_codes=(0, 1))
+        pair: dict[str, Any] = found["peers"].get(other.name, {})
+        if pair.get("overall") == "green":
+            return
+        if time.monotonic() > deadline:
+            raise RunFailed(
+                f"{one.name} does not trust {other.name} after {LONGEST_WAIT_FOR_TRUST} s: "
+                f"{cloud.describe(pair)}",
+                fix=f"deploy federation status {one.name}",
+            )
+        time.sleep(2)
+
+
+def refuse_left_trust(one: DemoRegion, other: DemoRegion) -> None:
+    """Check that a region no longer trusts the other one's Nextcloud."""
+    servers = admin_of(one).trusted_servers()
+    if left := [url for url in servers if other.domain in url]:
+        raise RunFailed(f"{one.cloud} still trusts {left[0]}", fix=f"deploy region {one.name}")
+    if other.name in run_deploy("federation", "list", one.name)["peers"]:
+        raise RunFailed(f"{other.name} is still pinned in {one.folder}")
+
+
+def admin_of(region: DemoRegion) -> Account:
+    """Return the administrator's account of the region's Nextcloud."""
+    password = read_secret(region.name, "nextcloud_admin_password")
+    return Account(region.cloud, "admin", password, ca_file_of(region))
+
+
+def ensure_person(region: DemoRegion) -> Account:
+    """Return the account of the region's person; it is created once."""
+    return cloud.ensure_account(admin_of(region), region.person, ensure_password(region))
+
+
+def wait_for_share(reader: Account, file: str) -> str:
+    """Wait until a shared file was accepted, and return where it lies."""
+    deadline = time.monotonic() + LONGEST_WAIT_FOR_A_SHARE
+    while (place := reader.received(file)) is None:
+        if time.monotonic() > deadline:
+            pending = reader.call("GET", f"{cloud.SHARES}/remote_shares/pending")
+            raise RunFailed(
+                f"{file} did not arrive at {reader.host} within {LONGEST_WAIT_FOR_A_SHARE} s"
+                + (", since its people must accept it by hand" if pending else "")
+            )
+        time.sleep(1)
+    return place
+
+
+def wait_until_gone(reader: Account, place: str) -> None:
+    """Wait until a file that was taken back is gone."""
+    deadline = time.monotonic() + LONGEST_WAIT_FOR_A_SHARE
+    while reader.read(place) is not None:
+        if time.monotonic() > deadline:
+            raise RunFailed(f"{place} is still at {reader.host} although it was taken back")
+        time.sleep(1)
