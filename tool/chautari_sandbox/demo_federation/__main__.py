@@ -13,7 +13,7 @@ from chautari.cli.output import echo
 from chautari.deploy.region_report import sandbox_hosts_file_lines
 from chautari.errors import ChautariError
 from chautari.files import remove_folder
-from chautari.paths import inventories_root
+from chautari.paths import regions_root
 from chautari.region.load import load_region
 from chautari_sandbox import api
 from chautari_sandbox.demo_federation import regions
@@ -40,7 +40,7 @@ def demo(third: bool, leave: bool, down: bool, mirror: str | None, as_json: bool
 
     A second call changes nothing.
     """
-    all_three = regions.demo_regions(inventories_root())
+    all_three = regions.demo_regions(regions_root())
     regions.refuse_other_folders(all_three)
     refuse_other_sandboxes(all_three)
     if down:
