@@ -153,7 +153,7 @@ def pretend_silence() -> None:
 
 def overall_state() -> str:
     found = deploy("federation", "status", ANDES.name)
-    return str(found["peers"][HIMALAYA.name]["overall"])
+    return str(found["peers"][HIMALAYA.name]["pair"])
 
 
 def test_regions_leave_each_other(progress: ProgressReporter) -> None:

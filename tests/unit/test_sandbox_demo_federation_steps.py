@@ -13,6 +13,7 @@ from chautari_sandbox.demo_federation import steps
 from chautari_sandbox.demo_federation.regions import DemoRegion, demo_regions, ensure_folder
 from chautari_sandbox.podman_client import ExistingContainer, PodmanClient
 
+PENDING = {"pair": "pending", "cause": "the handshake goes on", "next_step": "wait"}
 URL = "https://himalaya.example.org"
 Calls = list[tuple[str, ...]]
 
@@ -24,7 +25,7 @@ def answers() -> dict[str, Any]:
         "invite": {"url": URL, "fingerprint": "SHA256:a", "problem": None},
         "list": {"peers": {}},
         "join": {"ok": True},
-        "status": {"peers": {"himalaya": {"overall": "pending"}}},
+        "status": {"peers": {"himalaya": PENDING}},
     }  # fmt: skip
 
 
@@ -77,9 +78,10 @@ def test_waiting_for_trust_ends_with_what_the_command_says(
     pair: tuple[DemoRegion, DemoRegion], calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(steps, "LONGEST_WAIT_FOR_TRUST", -1)
-    with pytest.raises(RunFailed, match=r"andes does not trust himalaya.*pending"):
+    with pytest.raises(RunFailed, match=r"andes and himalaya: .* the handshake goes on") as failed:
         steps.wait_for_trust(*pair)
     assert calls == [("federation", "status", "andes")]
+    assert failed.value.fix == "wait"
 
 
 @pytest.mark.parametrize("is_own", [True, False])

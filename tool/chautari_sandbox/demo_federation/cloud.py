@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -132,8 +131,3 @@ def fetch_page(url: str, ca_file: str) -> str:
         except requests.RequestException as error:
             raise RunFailed(f"{url} cannot be read: {error}") from None
     return answer.text
-
-
-def describe(data: object) -> str:
-    """Return data as one short line, for a message."""
-    return json.dumps(data)[:300]

@@ -188,13 +188,13 @@ def wait_for_trust(one: DemoRegion, other: DemoRegion) -> None:
     while True:
         found = run_deploy("federation", "status", one.name, good_codes=(0, 1))
         pair: dict[str, Any] = found["peers"].get(other.name, {})
-        if pair.get("overall") == "green":
+        if pair.get("pair") == "green":
             return
         if time.monotonic() > deadline:
             raise RunFailed(
-                f"{one.name} does not trust {other.name} after {LONGEST_WAIT_FOR_TRUST} s: "
-                f"{cloud.describe(pair)}",
-                fix=f"deploy federation status {one.name}",
+                f"{one.name} and {other.name}: not green after {LONGEST_WAIT_FOR_TRUST} s: "
+                f"{pair.get('cause', 'no such peer')}",
+                fix=pair.get("next_step") or f"deploy federation status {one.name}",
             )
         time.sleep(2)
 
