@@ -179,8 +179,8 @@ class Federation(StrictModel):
     address_books: bool = Field(
         default=False,
         strict=True,
-        description="Whether users see the names and addresses of the peers' users when they share "
-        "a file. Each region then sends a list of its users to its peers.",
+        description="Whether users who share a file see the names and addresses of the users of "
+        "peers. Each region then sends a list of its users to its peers.",
         examples=[True],
     )
     silence_hours: int = Field(

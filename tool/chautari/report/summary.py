@@ -152,7 +152,7 @@ def _is_download_report(report: RegionReport) -> bool:
 def _verdict_of_plan(report: RegionReport) -> str:
     """Return the result of a plan in one sentence."""
     waiting = [node for node in report.nodes if any(not role.up_to_date for role in node.roles)]
-    took = f"in {duration_text(report.seconds)}"
+    took = f"the plan took {duration_text(report.seconds)}"
     if not waiting:
         return f"A deploy of {to_one_line(report.region)} would change nothing ({took})."
     roles = sum(bool(role.why) for node in waiting for role in node.roles)
