@@ -99,7 +99,10 @@ def parse_peer_state_file(content: bytes) -> PeerStateFile:
 
 def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    place = ".".join(map(str, first["loc"]))[:80]
+    place = ".".join(map(str, first["loc"][:2]))[:80]
+    if place.startswith("data."):
+        # Pydantic names each kind of value that it is not.
+        return f"{place}: it is neither a number nor a short text"
     return f"{place or 'its content'}: {problem_text(first)}"
 
 

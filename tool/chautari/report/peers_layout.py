@@ -40,7 +40,7 @@ class Columns(NamedTuple):
 
 
 WIDE = Columns(own_width=240, peer_x=416, peer_width=360, below=False)
-NARROW = Columns(own_width=300, peer_x=112, peer_width=204, below=True)
+NARROW = Columns(own_width=300, peer_x=108, peer_width=208, below=True)
 
 
 class LinkRow(NamedTuple):
