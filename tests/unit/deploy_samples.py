@@ -245,7 +245,7 @@ def run(
         ]
         return DeployContext(request, PUBLIC_INTERNET, secrets, tuple(given))
 
-    monkeypatch.setattr(pipeline, "resolve_context", plan)
+    monkeypatch.setattr(pipeline, "ensure_context", plan)
 
     def work(verb: Any = pipeline.deploy, **options: Any) -> RegionReport:
         request = Request(region, "deploy region andes", **options)

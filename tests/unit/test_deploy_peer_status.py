@@ -248,7 +248,7 @@ def deploy(
         ]
         return DeployContext(request, endpoints, secrets, tuple(given))
 
-    monkeypatch.setattr(pipeline, "resolve_context", resolve)
+    monkeypatch.setattr(pipeline, "ensure_context", resolve)
 
     def work(verb: Any = pipeline.deploy, **options: Any) -> RegionReport:
         request = Request(load_region(region / "region.yml"), "deploy region andes", **options)

@@ -13,7 +13,7 @@ from node_samples import node
 from region_samples import REGION, ROOT, SANDBOX, key_pair, load_sample_region
 
 from chautari.deploy import inventory_export, outside_checks, region_report, request, status
-from chautari.deploy.request import DeployContext, Request, resolve_context, run_initiator
+from chautari.deploy.request import DeployContext, Request, ensure_context, run_initiator
 from chautari.errors import BadInput
 from chautari.process import CompletedProcess
 from chautari.render.endpoints import PUBLIC_INTERNET, Endpoints
@@ -58,7 +58,7 @@ def test_request_without_names_means_all_nodes(tmp_path: Path) -> None:
 def test_context_has_secrets_and_variables_of_every_node(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready = resolve_context(make_request(tmp_path, monkeypatch), say)
+    ready = ensure_context(make_request(tmp_path, monkeypatch), say)
     assert ready.secrets["mail_relay_password"] == "canary-relay"
     [found] = ready.nodes
     assert found.secret["nextcloud_admin_password"] == ready.secrets["nextcloud_admin_password"]
@@ -68,14 +68,14 @@ def test_context_has_secrets_and_variables_of_every_node(
 def test_context_hides_secrets_in_its_representation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready = resolve_context(make_request(tmp_path, monkeypatch), say)
+    ready = ensure_context(make_request(tmp_path, monkeypatch), say)
     for name in ready.secrets.names:
         assert ready.secrets[name] not in repr(ready)
 
 
 def test_missing_secret_is_reported_first(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="deploy secrets set andes mail_relay_password"):
-        resolve_context(
+        ensure_context(
             Request(load_sample_region(tmp_path), "deploy", identities=(tmp_path / "none",)), say
         )
 

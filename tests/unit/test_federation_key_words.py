@@ -61,5 +61,5 @@ def test_matches_key_takes_the_whole_fingerprint_only() -> None:
 
 
 def test_word_languages_are_those_with_a_list_and_english() -> None:
-    assert key_words.word_languages(["ne", "es_CO", "es", "pt_BR"]) == ["es", "pt", "en"]
-    assert key_words.word_languages(["hi"]) == ["en"]
+    assert key_words.languages_with_word_list(["ne", "es_CO", "es", "pt_BR"]) == ["es", "pt", "en"]
+    assert key_words.languages_with_word_list(["hi"]) == ["en"]

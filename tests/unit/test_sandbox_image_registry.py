@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chautari_sandbox import image_registry
-from chautari_sandbox.spec import RequiredImage
+from chautari_sandbox.spec import UpstreamImage
 from chautari_sandbox.state import MirroredArtifact
 
 
@@ -21,7 +21,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Mirrore
     base = tmp_path / "base.tar"
     with tarfile.open(base, "w") as archive:
         archive.addfile(tarfile.TarInfo("etc"))
-    required = (RequiredImage("scalelite", "1.8.5"),)
+    required = (UpstreamImage("scalelite", "1.8.5"),)
     [found] = image_registry.publish_image_doubles(
         required, base, tmp_path / "shelf", "http://mirror.example.org/"
     )

@@ -20,7 +20,7 @@ from chautari.region.operating_systems import ARCHITECTURES
 from chautari_sandbox import paths
 from chautari_sandbox.doubles import catalog
 from chautari_sandbox.doubles.build import BUILD_TIME
-from chautari_sandbox.spec import RequiredImage
+from chautari_sandbox.spec import UpstreamImage
 from chautari_sandbox.state import MirroredArtifact
 
 SOURCES = Path(__file__).parent / "doubles" / "containers"
@@ -32,7 +32,7 @@ _BUNDLE = '#!/bin/sh\n[ "$1" != exec ] || shift\nexec python3 -m double.{name} "
 
 
 def publish_image_doubles(
-    wanted: Iterable[RequiredImage], base: Path | None, mirror_root: Path, url: str
+    wanted: Iterable[UpstreamImage], base: Path | None, mirror_root: Path, url: str
 ) -> tuple[MirroredArtifact, ...]:
     """Write a double of each image below `mirror_root`; `base` is the archive of its system."""
     folder = mirror_root / "v2"
@@ -47,7 +47,7 @@ def publish_image_doubles(
     return tuple(found)
 
 
-def _write_image(item: RequiredImage, base: Path, folder: Path) -> str:
+def _write_image(item: UpstreamImage, base: Path, folder: Path) -> str:
     """Write the image's manifest, settings and layers; return the manifest's digest."""
     image = catalog.IMAGES[item.name]
     layers = (_system_layer(base), _program_layer(item.name, image))

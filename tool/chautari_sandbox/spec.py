@@ -42,7 +42,7 @@ class RequiredRepository(NamedTuple):
     key_url: str
 
 
-class RequiredImage(NamedTuple):
+class UpstreamImage(NamedTuple):
     """One of upstream's container images, and the release that a node will run."""
 
     name: str
@@ -58,7 +58,7 @@ class SandboxSpec(NamedTuple):
     nodes: tuple[NodeSpec, ...]
     wanted: tuple[RequiredArtifact, ...] = ()
     repositories: tuple[RequiredRepository, ...] = ()
-    images: tuple[RequiredImage, ...] = ()
+    images: tuple[UpstreamImage, ...] = ()
     mirror: Path | None = None
     owner: str = ""
     neighbours: tuple[str, ...] = ()

@@ -17,9 +17,9 @@ from chautari_sandbox.spec import (
     NodeSpec,
     Release,
     RequiredArtifact,
-    RequiredImage,
     RequiredRepository,
     SandboxSpec,
+    UpstreamImage,
 )
 
 
@@ -51,7 +51,7 @@ def sandbox_spec(loaded_region: LoadedRegion, mirror: Path | None = None) -> San
 
 def _spec_of_region_node(region: Region, name: str) -> NodeSpec:
     node = region.nodes[name]
-    release: Release = "12" if region.actual_os_of(name) == "debian-12" else "13"
+    release: Release = "12" if region.os_or_substitute_of(name) == "debian-12" else "13"
     nests = any(service.image for service in region.services_of(name))
     return NodeSpec(name, node.address, release, public_names_of_node(region, name), nests)
 
@@ -69,11 +69,11 @@ def _required_artifacts(loaded_region: LoadedRegion) -> tuple[RequiredArtifact, 
     )
 
 
-def _required_images(loaded_region: LoadedRegion) -> tuple[RequiredImage, ...]:
+def _required_images(loaded_region: LoadedRegion) -> tuple[UpstreamImage, ...]:
     context = NodeContext(loaded_region, PUBLIC_INTERNET, "")
     deployed = (name for name in SERVICES if loaded_region.region.nodes_running(name))
     return tuple(
-        RequiredImage(name, image_to_run(context, name).version)
+        UpstreamImage(name, image_to_run(context, name).version)
         for name in deployed
         if SERVICES[name].image
     )

@@ -114,14 +114,17 @@ class Mailbox:
     def __init__(self, api: str) -> None:
         """Read the sink at the URL `api`, and ignore the mail that is there already."""
         self.api = api
-        self.old = {_mail_key(message) for message in self._fetch_mails({})}
+        self.old = {_identity_of_mail(message) for message in self._fetch_mails({})}
 
     def wait_for_mail(self, to: str, subject_contains: str = "", seconds: int = 60) -> Mail:
         """Wait for a new mail to `to` whose subject contains the text, and return it."""
         deadline = time.monotonic() + seconds
         while True:
             for message in self._fetch_mails({"to": to}):
-                if subject_contains in message["subject"] and _mail_key(message) not in self.old:
+                if (
+                    subject_contains in message["subject"]
+                    and _identity_of_mail(message) not in self.old
+                ):
                     return message
             if time.monotonic() > deadline:
                 raise AssertionError(f"no mail to {to} arrived within {seconds} seconds")
@@ -144,7 +147,7 @@ class Mailbox:
             return found
 
 
-def _mail_key(message: Mail) -> tuple[str, str]:
+def _identity_of_mail(message: Mail) -> tuple[str, str]:
     return message["received"], message["headers"].get("message-id", message["subject"])
 
 

@@ -53,7 +53,7 @@ def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
         else store.SecretStore({}, ())
     )
     own = peer_management.own_address(loaded_region, opened)
-    languages = key_words.word_languages(loaded_region.region.languages)
+    languages = key_words.languages_with_word_list(loaded_region.region.languages)
     words = {language: key_words.words_of_key(own.key, language) for language in languages}
     fingerprint = key_words.fingerprint_of_key(own.key)
     refusal = peer_management.why_not_published(own, endpoints, time.time())
@@ -137,11 +137,11 @@ def _pin_peer(
     name: str, url: str, peer: str | None, fingerprint: str | None, agreement: str, as_json: bool
 ) -> LoadedRegion | None:
     """Pin the peer at `url` once its key is confirmed; return the region if people read on."""
-    _check_agreement(agreement)
+    _check_agreement_text(agreement)
     loaded_region = _load(name)
     now = time.time()
     found = peer_management.look_at(loaded_region, url, peer, known_endpoints(loaded_region), now)
-    _show_candidate(found, key_words.word_languages(loaded_region.region.languages))
+    _show_candidate(found, key_words.languages_with_word_list(loaded_region.region.languages))
     _confirm_key(found, fingerprint)
     peer_management.pin(loaded_region, found, agreement, now)
     file = peers.peer_file(loaded_region.folder, found.name)
@@ -159,7 +159,7 @@ def _pin_peer(
     return loaded_region
 
 
-def _check_agreement(text: str) -> None:
+def _check_agreement_text(text: str) -> None:
     """Refuse a text that the file of the peer cannot hold.
 
     Raises:

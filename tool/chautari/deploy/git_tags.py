@@ -37,7 +37,7 @@ def fetch_tags(repository: str, prefixes: Iterable[str]) -> list[str]:
     url, body = f"{repository}.git/git-upload-pack", request_body(prefixes)
     try:
         # A name server or a slow server can take longer than the limits of sockets.
-        return list(parse_tags(call_within(SECONDS, lambda: _post(url, body))))
+        return list(parse_tags(call_within(SECONDS, lambda: _ask_git_server(url, body))))
     except TimeoutError:
         raise NoTagList(NO_ANSWER) from None
 
@@ -74,7 +74,7 @@ def _encode_pkt_line(line: str) -> bytes:
     return f"{len(line) + 4:04x}{line}".encode("ascii")
 
 
-def _post(url: str, body: bytes) -> bytes:
+def _ask_git_server(url: str, body: bytes) -> bytes:
     headers = {
         "Git-Protocol": "version=2",
         "Content-Type": _REQUEST_TYPE,

@@ -22,8 +22,8 @@ from chautari.deploy.request import (
     DeployContext,
     Listener,
     Request,
+    ensure_context,
     pin_new_host_keys_temporarily,
-    resolve_context,
 )
 from chautari.prepare import child_process
 from chautari.report.model import RegionReport
@@ -36,25 +36,23 @@ Say = Callable[[str], None]
 def deploy(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Make the region match its `region.yml`, check it and report; or only download for that."""
     mode: Mode = "download" if request.download_only else "deploy"
-    return _run_stages(resolve_context(request, say), tell, mode)
+    return _run_stages(ensure_context(request, say), tell, mode)
 
 
 def verify(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Run all checks of the region, inside and outside, and report; nothing is changed."""
-    return _run_stages(resolve_context(request, say, save_secrets=False), tell, "verify")
+    return _run_stages(ensure_context(request, say, save_secrets=False), tell, "verify")
 
 
 def plan(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Report what a deploy would run, why, and what it would change; nothing is changed."""
-    with pin_new_host_keys_temporarily(
-        resolve_context(request, say, save_secrets=False)
-    ) as context:
+    with pin_new_host_keys_temporarily(ensure_context(request, say, save_secrets=False)) as context:
         return _run_stages(context, tell, "plan")
 
 
 def prepare_nodes(request: Request, tell: Listener, say: Say) -> RegionReport:
     """Prepare the region's machines for Ansible; nothing is converged."""
-    context, began = resolve_context(request, say), time.monotonic()
+    context, began = ensure_context(request, say), time.monotonic()
     report = region_report.new_report(context.request, context.endpoints)
     region, resolver = context.loaded_region.region, context.endpoints.resolver
     reached = ssh_targets(

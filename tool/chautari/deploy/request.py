@@ -111,7 +111,7 @@ class DeployContext:
         return self.request.loaded_region
 
 
-def resolve_context(
+def ensure_context(
     request: Request, say: Callable[[str], None], *, save_secrets: bool = True
 ) -> DeployContext:
     """Find the endpoints and secrets, and compute every node's variables.

@@ -36,7 +36,7 @@ def words_of_key(line: str, language: str = DEFAULT_LANGUAGE) -> str:
     return unicodedata.normalize("NFC", words)
 
 
-def word_languages(languages: Iterable[str]) -> list[str]:
+def languages_with_word_list(languages: Iterable[str]) -> list[str]:
     """Return those of a region's languages that have a list, and English, each once."""
     bases = [language.split("_")[0] for language in languages]
     return list(dict.fromkeys([*(item for item in bases if item in LISTS), DEFAULT_LANGUAGE]))

@@ -179,7 +179,7 @@ class _Exchange:
 
     def _connect(self, addresses: list[str]) -> ssl.SSLSocket:
         """Connect to the first address that answers, and check the certificate for the name."""
-        plain = self._connect_plain(addresses)
+        plain = self._connect_tcp(addresses)
         context = ssl.create_default_context(cafile=self._surroundings.ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         tls = context.wrap_socket(
@@ -195,7 +195,7 @@ class _Exchange:
             raise
         return tls
 
-    def _connect_plain(self, addresses: list[str]) -> socket.socket:
+    def _connect_tcp(self, addresses: list[str]) -> socket.socket:
         *others, last = addresses[:MAX_ADDRESSES]
         for item in others:
             with contextlib.suppress(OSError):

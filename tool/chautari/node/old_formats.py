@@ -101,7 +101,7 @@ def _accepted_to_manual_change_kept(old: Json) -> Json:
     }
 
 
-def _rename_open_to_receipt_incomplete(old: Json) -> Json:
+def _convert_open_event(old: Json) -> Json:
     return {**old, "event": "receipt_incomplete", "reason": _reason_from_text(old["why"])}
 
 
@@ -121,7 +121,7 @@ _CONVERTERS = {
     "kept": _kept_to_role_up_to_date,
     "notice": _notice_to_role_message,
     "accepted": _accepted_to_manual_change_kept,
-    "open": _rename_open_to_receipt_incomplete,
+    "open": _convert_open_event,
     "budget": _budget_to_download_estimate,
     "busy": _convert_busy_event,
 }

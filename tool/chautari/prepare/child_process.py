@@ -109,7 +109,7 @@ def preflight_requirements(region: Region, name: str) -> NodeRequirements:
     public = region.public_services_on(name)
     at_domain = next((x for x in public if region.public_name(x, name) == region.domain), "")
     return NodeRequirements(
-        os=region.actual_os_of(name),
+        os=region.os_or_substitute_of(name),
         services=node.services,
         arch=node.arch or "",
         container=substitute is not None,
@@ -126,7 +126,7 @@ def preflight_requirements(region: Region, name: str) -> NodeRequirements:
 
 
 def _worker_input_for_node(region: Region, target: SSHTarget, resolver: str) -> NodeOrder:
-    roles, release = roles_of_node(region, target.name), region.actual_os_of(target.name)
+    roles, release = roles_of_node(region, target.name), region.os_or_substitute_of(target.name)
     return {
         "name": target.name,
         "address": target.address,

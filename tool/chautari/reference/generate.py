@@ -80,7 +80,8 @@ def playbook_yaml(root: Path) -> str:
     asking = [role for role in ROLES.values() if _has_in_use_tasks(root, role)]
     parts.append("\n".join(_in_use_play_yaml(role) for role in asking))
     parts += [
-        _role_play_yaml(role, gather=number == 0) for number, role in enumerate(ROLES.values())
+        _playbook_play_of_role(role, gather=number == 0)
+        for number, role in enumerate(ROLES.values())
     ]
     return "\n".join([parts[0], "\n\n".join(parts[1:]), ""])
 
@@ -102,7 +103,7 @@ def _in_use_play_yaml(role: Role) -> str:
         tasks_from: {IN_USE_TASKS}"""
 
 
-def _role_play_yaml(role: Role, *, gather: bool) -> str:
+def _playbook_play_of_role(role: Role, *, gather: bool) -> str:
     return f"""\
 - name: {role.title}
   hosts: {role.name}

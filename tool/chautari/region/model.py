@@ -333,7 +333,7 @@ class Region(StrictModel):
         known = self.sandbox.os_substitutes.items() if self.sandbox else ()
         return next((found for os, found in known if os == self.nodes[node].os), None)
 
-    def actual_os_of(self, node: str) -> str:
+    def os_or_substitute_of(self, node: str) -> str:
         """Return the operating system that the machine called `node` actually runs."""
         found = self.os_substitute(node)
         return found.os if found else self.nodes[node].os

@@ -92,7 +92,7 @@ def _service_on_page(context: NodeContext, service: Service, entry: FrontPageEnt
         "url": "" if opened_in else f"{own}/",
         "opened_in": opened_in,
         "account": entry.account_for(region),
-        "languages": _translation_states(context, service),
+        "languages": _language_support_of_app(context, service),
         "check": {
             "url": f"{own}{entry.check_path}",
             "expected_text": entry.expected_text,
@@ -102,7 +102,7 @@ def _service_on_page(context: NodeContext, service: Service, entry: FrontPageEnt
     }
 
 
-def _translation_states(context: NodeContext, service: Service) -> dict[str, str]:
+def _language_support_of_app(context: NodeContext, service: Service) -> dict[str, str]:
     """Return for each of the region's languages whether the app has it: full, partial or none."""
     if service.translations is None:
         return {}
