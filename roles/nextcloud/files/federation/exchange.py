@@ -23,7 +23,7 @@ from record import PeerRecord, Record
 
 # First characters of tokens, in the order of bytes: of the side that answers, of the side that
 # leads, and of a side that does not lead but got no request for long.
-SMALL, GREAT, GREATEST = ("", "a"), ("m", "u"), ("u", "~")
+SMALL, GREAT, GREATEST = ("", "a"), ("a", "u"), ("u", "~")
 MAX_TOKENS = 40
 REFUSED_PAUSE, MAX_REFUSED_PAUSE = 15, 1800  # seconds; they double
 ACCEPTED_PAUSE, MAX_ACCEPTED_PAUSE = 120, 3600
