@@ -40,6 +40,7 @@ class Server:
     peers: dict[str, Server] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     queue: list[tuple[int, str, str, str]] = field(default_factory=list)
+    attempts: dict[str, int] = field(default_factory=dict)
     is_up: bool = True
     refused: int = 0
     calls: list[str] = field(default_factory=list)
@@ -94,14 +95,12 @@ class Server:
         del self.entries[server.url]
         self.queue = [job for job in self.queue if job[2] != server.url]
 
-    def jobs(self, url: str, *kinds: str) -> list[Job]:
-        wanted = kinds or (ANSWER, REQUEST)
-        found = [
-            Job(str(number), kind, token)
-            for number, kind, about, token in self.queue
-            if about == url and kind in wanted
+    def jobs(self, url: str, kind: str) -> list[Job]:
+        return [
+            Job(str(number), token)
+            for number, own_kind, about, token in self.queue
+            if about == url and kind == own_kind
         ]
-        return sorted(found, key=lambda job: job.kind != ANSWER)
 
     def execute(self, job: Job) -> None:
         found = next((item for item in self.queue if str(item[0]) == job.id), None)
@@ -112,7 +111,9 @@ class Server:
         peer = self.peers[url]
         if kind == REQUEST:
             self.calls.append("request")
-            if not peer.is_up or peer.request_secret(self.url, token) != 200:
+            self.attempts[token] = self.attempts.get(token, 0) + 1
+            answer = peer.request_secret(self.url, token) if peer.is_up else 0
+            if answer == 0 or (answer == 403 and self.attempts[token] <= 5):
                 self._enqueue(REQUEST, url, token)
         elif not peer.is_up:
             self._enqueue(ANSWER, url, token)
@@ -135,12 +136,9 @@ class Server:
         self.calls.append(f"forget {url}")
 
     def run_background_jobs(self) -> None:
-        """Run the queue as cron.php does: a refused request is repeated until it is given up."""
-        for _ in range(6):
-            for number, kind, url, token in list(self.queue):
-                self.execute(Job(str(number), kind, token))
-                del url
-        self.queue = [item for item in self.queue if item[1] != REQUEST]
+        """Run the queue once, as cron.php does."""
+        for number, _, _, token in list(self.queue):
+            self.execute(Job(str(number), token))
 
     def _enqueue(self, kind: str, url: str, token: str) -> None:
         self.number += 1

@@ -143,14 +143,14 @@ def test_nothing_is_sent_before_the_peer_lists_us(
     assert run_until_green(early, other, clock) <= 75
 
 
-def test_background_jobs_find_no_request_to_repeat(tmp_path: Path, world: dict[str, Any]) -> None:
+def test_background_jobs_in_between_do_no_harm(tmp_path: Path, world: dict[str, Any]) -> None:
     for number in range(10):
         first, second, clock = sides(tmp_path / str(number))
         world["listed"] = {first.own.url: True, second.own.url: True}
         for side in (first, second):
             side.step()
             side.own.run_background_jobs()
-        assert first.own.refused + second.own.refused <= 1
+        assert first.own.refused + second.own.refused <= 2
         clock.now += 45
         assert run_until_green(first, second, clock) <= 90
 

@@ -148,20 +148,32 @@ def test_unusable_answers_of_the_own_nextcloud_are_reported(
         own.servers()
 
 
-def test_remove_deletes_the_server_and_its_jobs(web: Web, occ: Occ, own: OwnNextcloud) -> None:
+def test_remove_deletes_the_server(web: Web, occ: Occ, own: OwnNextcloud) -> None:
+    with_ocs(web, occ, ocs({"id": 7}))
+    own.remove(TrustedServer(7, "https://a.example.org", 2))
+    assert web.seen[-1][:2] == ("DELETE", f"{own_nextcloud.SERVERS}/7?format=json")
+
+
+def test_jobs_are_found_by_their_server_and_deleted_after_a_question(
+    occ: Occ, own: OwnNextcloud
+) -> None:
     jobs = [
-        {"id": 11, "argument": json.dumps({"url": "https://a.example.org", "token": "t"})},
-        {"id": 12, "argument": json.dumps({"url": "https://b.example.org", "token": "t"})},
-        {"id": 13, "argument": "broken"},
+        {"id": "11", "argument": json.dumps({"url": "https://a.example.org", "token": "t"})},
+        {"id": "12", "argument": json.dumps({"url": "https://b.example.org", "token": "t"})},
+        {"id": "13", "argument": "broken"},
+        {"id": "14", "argument": "[1]"},
+        "text",
     ]
     occ.answers[f"background-job:list --class={own_nextcloud.JOBS}{ANSWER}"] = (0, "[]")
     occ.answers[f"background-job:list --class={own_nextcloud.JOBS}{REQUEST}"] = (
         0, f"text\n{json.dumps(jobs)}\n",
     )  # fmt: skip
     occ.answers["background-job:delete 11"] = (0, "")
-    with_ocs(web, occ, ocs({"id": 7}))
-    own.remove(TrustedServer(7, "https://a.example.org", 2))
-    assert web.seen[-1][:2] == ("DELETE", f"{own_nextcloud.SERVERS}/7?format=json")
+    occ.answer()
+    assert own.jobs("https://a.example.org", ANSWER) == []
+    [job] = own.jobs("https://a.example.org", REQUEST)
+    assert job == Job("11", "t")
+    own.delete(job)
     assert occ.calls()[-1] == ["background-job:delete", "11", "y\n"]
 
 
@@ -181,7 +193,6 @@ def test_newer_releases_are_asked_by_their_command(
         "federation:trusted-servers --list": (0, table),
         "federation:trusted-servers --add https://d.example.org": (0, "added"),
         "federation:trusted-servers --remove https://a.example.org": (0, "removed"),
-        "background-job:list": (0, "[]"),
     }
     occ.answer()
     assert [tuple(server) for server in own.servers()] == [
@@ -202,7 +213,7 @@ def test_execute_and_synchronize_call_occ(occ: Occ, own: OwnNextcloud) -> None:
         "federation:sync-addressbooks": (0, ""),
     }
     occ.answer()
-    own.execute(Job("5", REQUEST, "t"))
+    own.execute(Job("5", "t"))
     own.synchronize()
     assert [call[0] for call in occ.calls()] == [
         "background-job:execute", "federation:sync-addressbooks",

@@ -108,9 +108,9 @@ def test_host_authorities_are_copied_under_unique_names(tmp_path: Path) -> None:
     assert paths[3:] == [
         f"{store}/host/00-office.crt",
         f"{store}/host/01-office.crt",
-        f"{store}/sandbox/0.crt",
-        f"{store}/sandbox/1.crt",
-        f"{store}/neighbours/0.crt",
+        f"{store}/sandbox/sandbox-0.crt",
+        f"{store}/sandbox/sandbox-1.crt",
+        f"{store}/neighbours/neighbours-0.crt",
     ]
 
 

@@ -20,7 +20,8 @@ def authority_entries(
 ) -> tuple[boot_archive.ArchiveEntry, ...]:
     """Return the authorities of the host's administrator, the sandbox and its neighbours.
 
-    Each file has one certificate: some programs take only the first one of a file.
+    Each file has one certificate: some programs take only the first one of a file. No two files
+    have the same name, since OpenSSL's folder of certificates has room for each name once.
     """
     added = sorted(path for path in host.rglob("*.crt") if path.is_file())
     return (
@@ -32,7 +33,7 @@ def authority_entries(
             for number, path in enumerate(added)
         ),
         *(
-            boot_archive.text_entry(f"{_STORE}/{folder}/{number}.crt", text)
+            boot_archive.text_entry(f"{_STORE}/{folder}/{folder}-{number}.crt", text)
             for folder, texts in (("sandbox", own), ("neighbours", neighbours))
             for number, text in enumerate(texts)
         ),

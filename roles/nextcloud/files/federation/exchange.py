@@ -11,14 +11,15 @@ with the greater one (job GetSharedSecret). This often goes wrong when both side
 - A side with the greater token may have no request left to send.
 
 So one side of each pair leads: it takes a great token and sends the requests, with growing pauses.
-The other side takes a small one and only answers. No request is left to the background jobs.
+The other side takes a small one and only answers. A request that stays refused is not left to the
+background jobs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from own_nextcloud import ANSWER, OK, PENDING, REQUEST, Job, OwnNextcloud, TrustedServer
+from own_nextcloud import ANSWER, OK, PENDING, REQUEST, OwnNextcloud, TrustedServer
 from record import PeerRecord, Record
 
 # First characters of tokens, in the order of bytes: of the side that answers, of the side that
@@ -27,6 +28,9 @@ SMALL, GREAT, GREATEST = ("", "a"), ("a", "u"), ("u", "~")
 MAX_TOKENS = 40
 REFUSED_PAUSE, MAX_REFUSED_PAUSE = 15, 1800  # seconds; they double
 ACCEPTED_PAUSE, MAX_ACCEPTED_PAUSE = 120, 3600
+KEPT_REQUESTS = (
+    2  # refused requests after which the job is deleted, and a new one is made when it is due
+)
 PATIENCE = 900  # after which the side that does not lead sends a request too
 SYNC_PAUSE, SLOW_SYNC_PAUSE = 5, 120
 
@@ -62,46 +66,48 @@ class Exchange:
 
     def step(self, server: TrustedServer) -> TrustedServer | None:
         """Take the next step to the status OK, and return the server as it is then."""
-        if not self.is_ours:
-            return self._answer_or_sync(server, self.own.jobs(self.url))
-        is_due = self.clock() >= self.known.request
         if server.status != PENDING:
-            server = self._answer_or_sync(server, [])
+            server = self._synchronize(server)
+            is_over = server.status not in (OK, PENDING) and self.is_ours and self._is_due()
             # The peer refuses the secret, so a new one is needed.
-            return self.begin(server) if server.status not in (OK, PENDING) and is_due else server
-        jobs = self.own.jobs(self.url)
-        if is_due and all(job.kind != ANSWER for job in jobs):
-            return self._send_request(server, jobs)
-        return self._answer_or_sync(server, jobs)
-
-    def _answer_or_sync(self, server: TrustedServer, jobs: list[Job]) -> TrustedServer:
-        """Fetch the secret if the peer asked for it; then see whether the secret is right."""
-        answers = [job for job in jobs if job.kind == ANSWER]
+            return self.begin(server) if is_over else server
+        answers = self.own.jobs(self.url, ANSWER)
         for job in answers:
             self.own.execute(job)
+        if answers:
+            self.known.sync = self.clock()
+        elif self.is_ours and self._is_due():
+            return self._send_request(server)
+        return self._synchronize(server)
+
+    def _is_due(self) -> bool:
+        return self.clock() >= self.known.request
+
+    def _synchronize(self, server: TrustedServer) -> TrustedServer:
+        """Let Nextcloud try the secret, and return the server as it is then."""
         now = self.clock()
-        if not answers and now < self.known.sync:
+        if now < self.known.sync:
             return server
         self.own.synchronize()
         self.known.sync = now + (SYNC_PAUSE if self.known.accepted == 1 else SLOW_SYNC_PAUSE)
         return self._find() or server
 
-    def _send_request(self, server: TrustedServer, jobs: list[Job]) -> TrustedServer | None:
-        request = next(iter(jobs), None)
-        if request is None:
+    def _send_request(self, server: TrustedServer) -> TrustedServer | None:
+        requests = self.own.jobs(self.url, REQUEST)
+        if not requests:
             renewed = self._add_with_token(server)
             if renewed is None:
                 return None
-            server, request = renewed, next(iter(self.own.jobs(self.url)), None)
-        if request is not None:
-            self.own.execute(request)
-        left = self.own.jobs(self.url)
+            server, requests = renewed, self.own.jobs(self.url, REQUEST)
+        for job in requests:
+            self.own.execute(job)
         known, now = self.known, self.clock()
-        if left and all(job.kind != ANSWER for job in left):
-            for job in left:
-                self.own.delete(job)
+        if left := self.own.jobs(self.url, REQUEST):
             known.request = now + min(REFUSED_PAUSE * 2**known.refused, MAX_REFUSED_PAUSE)
             known.refused = min(known.refused + 1, 50)
+            if known.refused > KEPT_REQUESTS:
+                for job in left:
+                    self.own.delete(job)
         else:
             known.request = now + min(ACCEPTED_PAUSE * 2**known.accepted, MAX_ACCEPTED_PAUSE)
             known.accepted, known.refused = min(known.accepted + 1, 50), 0

@@ -47,7 +47,6 @@ class Job(NamedTuple):
     """A background job about one server."""
 
     id: str
-    kind: str
     token: str
 
 
@@ -136,24 +135,21 @@ class OwnNextcloud:
         return status != 404
 
     def remove(self, server: TrustedServer) -> None:
-        """Remove a server, and the jobs that older releases leave behind."""
+        """Remove a server; Nextcloud then deletes its jobs."""
         if self._manages_by_command():
             occ(COMMAND, "--remove", server.url)
-        else:
-            status, _ = self._ocs("DELETE", f"{SERVERS}/{server.id}")
-            if status not in (200, 404):
-                raise OwnProblem(f"{server.url} could not be removed: status {status}")
-        for job in self.jobs(server.url):
-            self.delete(job)
+            return
+        status, _ = self._ocs("DELETE", f"{SERVERS}/{server.id}")
+        if status not in (200, 404):
+            raise OwnProblem(f"{server.url} could not be removed: status {status}")
 
-    def jobs(self, url: str, *kinds: str) -> list[Job]:
-        """Return the jobs that exchange the secret with a server; those that answer it first."""
+    def jobs(self, url: str, kind: str) -> list[Job]:
+        """Return the jobs of one kind that exchange the secret with a server."""
         found = []
-        for kind in kinds or (ANSWER, REQUEST):
-            for item in _occ_json("background-job:list", f"--class={JOBS}{kind}"):
-                argument = _argument_of(item)
-                if str(argument.get("url")).rstrip("/") == url:
-                    found.append(Job(str(item.get("id")), kind, str(argument.get("token"))))
+        for item in _occ_json("background-job:list", f"--class={JOBS}{kind}"):
+            argument = _argument_of(item)
+            if str(argument.get("url")).rstrip("/") == url:
+                found.append(Job(str(item.get("id")), str(argument.get("token"))))
         return found
 
     def execute(self, job: Job) -> None:
