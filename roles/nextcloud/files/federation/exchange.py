@@ -27,7 +27,7 @@ from record import PeerRecord, Record
 SMALL, GREAT, GREATEST = ("", "a"), ("a", "u"), ("u", "~")
 MAX_TOKENS = 40
 REFUSED_PAUSE, MAX_REFUSED_PAUSE = 15, 1800  # seconds; they double
-ACCEPTED_PAUSE, MAX_ACCEPTED_PAUSE = 120, 3600
+ACCEPTED_PAUSE, MAX_ACCEPTED_PAUSE = 90, 3600
 KEPT_REQUESTS = (
     2  # refused requests after which the job is deleted, and a new one is made when it is due
 )
@@ -63,6 +63,16 @@ class Exchange:
         self.known.refused = self.known.accepted = 0
         self.known.sync = now + SLOW_SYNC_PAUSE
         return self._add_with_token(server)
+
+    def resume(self, server: TrustedServer) -> TrustedServer | None:
+        """Exchange the secret with a peer that left and came back: it has forgotten the old one."""
+        answers = self.own.jobs(self.url, ANSWER)
+        if not answers:
+            return self.begin(server)
+        for job in answers:
+            self.own.execute(job)
+        self.known.begun = self.known.sync = self.clock()
+        return self._synchronize(server)
 
     def step(self, server: TrustedServer) -> TrustedServer | None:
         """Take the next step to the status OK, and return the server as it is then."""

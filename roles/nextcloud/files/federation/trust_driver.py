@@ -125,10 +125,10 @@ class TrustDriver:
             self.own.forget_discovery(url)
         exchange = Exchange(self.own, self.record, known, url, self._leads(peer), self.clock)
         server = next((server for server in servers if server.url == url), None)
-        # A peer that had left has forgotten the secret.
-        returned = known.code == "waiting_for_peer" and exchange.is_ours
-        if server is None or returned:
-            server = exchange.begin(server)
+        if server is None:
+            server = exchange.begin(None)
+        elif known.code == "waiting_for_peer" and exchange.is_ours:
+            server = exchange.resume(server)
         if server is not None and server.status != OK:
             server = exchange.step(server)
         if server is None:
