@@ -102,7 +102,8 @@ def test_accounts_are_those_of_the_region(host: Host, settings: dict[str, Any]) 
     """Only the members, the checks and Jitsi's own components have accounts"""
     domain = settings["jitsi_domain"]
     listed = accounts(host, f"auth.{domain}")
-    assert listed == ["focus", "jvb"], listed
+    peers = [f"peer-{name}" for name in settings["jitsi_peer_names"]]
+    assert listed == sorted(["focus", "jvb", *peers]), listed
     if settings["jitsi_access"] == "members":
         listed = accounts(host, domain)
         assert listed == sorted([*settings["jitsi_member_names"], "chautari-check"]), listed

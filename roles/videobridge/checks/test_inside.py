@@ -59,10 +59,11 @@ def test_bridge_is_healthy(host: Host) -> None:
     "TCP port 5222 of the meeting node is open to this node.",
     units=UNITS,
 )
-def test_bridge_has_joined_the_meeting_node(host: Host) -> None:
+def test_bridge_has_joined_the_meeting_node(host: Host, settings: dict[str, Any]) -> None:
     """The bridge has joined the meeting node
 
-    At a first deploy the meeting node may take minutes longer than this one.
+    At a first deploy the meeting node may take minutes longer than this one. The meeting nodes of
+    other regions, which borrow the bridge, may be down.
     """
     for _ in range(180):
         statistics = ask(host, "/colibri/stats")
@@ -71,8 +72,8 @@ def test_bridge_has_joined_the_meeting_node(host: Host) -> None:
         time.sleep(2)
     connected = statistics.get("muc_clients_connected", 0)
     configured = statistics.get("muc_clients_configured", 1)
-    assert connected == configured, (
-        f"{connected} of {configured} connections to the XMPP server are open"
+    assert connected >= configured - len(settings["videobridge_borrower_names"]), (
+        f"{connected} of {configured} connections to XMPP servers are open"
     )
 
 
@@ -93,7 +94,7 @@ def test_bridge_relays_as_the_region_says(host: Host, settings: dict[str, Any]) 
         pytest.skip("bridges of this region do not send media to each other")
     statistics = ask(host, "/colibri/stats")
     assert statistics.get("region") == settings["videobridge_region"]
-    assert statistics.get("relay_id") == settings["videobridge_nickname"]
+    assert statistics.get("relay_id") == settings["videobridge_relay_id"]
 
 
 @pytest.mark.advice(

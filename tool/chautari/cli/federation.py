@@ -14,7 +14,7 @@ from chautari.cli.json_output import print_json
 from chautari.cli.options import identity_option, json_option, region_argument
 from chautari.cli.output import echo
 from chautari.errors import BadInput
-from chautari.federation import key_words, peer_management, peers
+from chautari.federation import key_words, peer_management, peers, signing_key
 from chautari.federation.peer_management import Candidate
 from chautari.federation.peer_status import descriptor_data
 from chautari.federation.trust import PeerState
@@ -22,6 +22,7 @@ from chautari.paths import regions_root
 from chautari.region.load import LoadedRegion, load_region
 from chautari.region.locate import find_region_file
 from chautari.region.yaml_reader import find_hidden_character
+from chautari.render.endpoints import Endpoints
 from chautari.render.provider import known_endpoints
 from chautari.report.jsonreport import peer_object
 from chautari.report.messages import peer_state_texts
@@ -45,13 +46,7 @@ def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     """
     loaded_region = _load(name)
     endpoints = known_endpoints(loaded_region)
-    known = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
-    file = loaded_region.secrets_file
-    opened = (
-        store.open_secrets_file(file, known or store.default_private_keys())
-        if file.exists()
-        else store.SecretStore({}, ())
-    )
+    opened = _open_secrets(loaded_region, endpoints, identities)
     own = peer_management.own_address(loaded_region, opened)
     languages = key_words.languages_with_word_list(loaded_region.region.languages)
     words = {language: key_words.words_of_key(own.key, language) for language in languages}
@@ -253,13 +248,19 @@ def status(name: str, identities: tuple[Path, ...], as_json: bool) -> int:
 
     The command fetches the newest descriptor of each peer, and asks each node how its services
     stand with the peers. A descriptor that says something new replaces the pinned one. One that is
-    not right changes nothing.
+    not right changes nothing. The same is true for the letters of peers with which the region
+    shares nodes.
     """
     from chautari.deploy import peer_status  # only this command asks nodes
 
     loaded_region = _load(name)
+    endpoints, shared = known_endpoints(loaded_region), loaded_region.region.federation
+    secrets = None
+    if shared.lend or shared.borrow:
+        opened = _open_secrets(loaded_region, endpoints, identities)
+        secrets = opened if signing_key.NAME in opened else None
     states, statuses = peer_status.refresh_peer_statuses(
-        loaded_region, known_endpoints(loaded_region), identities
+        loaded_region, endpoints, identities, secrets
     )
     if as_json:
         _print_states_as_json(loaded_region, states, {peer.name: peer for peer in statuses})
@@ -333,6 +334,17 @@ def leave(name: str, peer: str, as_json: bool) -> None:
         echo(f"Then run: deploy region {region}. It withdraws what the peer could use.")
     echo("Ask the other group to do the same for your region:")
     echo(f"  deploy federation leave THEIR-REGION {region}")
+
+
+def _open_secrets(
+    loaded_region: LoadedRegion, endpoints: Endpoints, identities: tuple[Path, ...]
+) -> store.SecretStore:
+    """Return the region's secrets; none if it has no file of them yet."""
+    file = loaded_region.secrets_file
+    if not file.exists():
+        return store.SecretStore({}, ())
+    known = [*identities, *([endpoints.ssh_key] if endpoints.ssh_key else [])]
+    return store.open_secrets_file(file, known or store.default_private_keys())
 
 
 def _load(name: str) -> LoadedRegion:

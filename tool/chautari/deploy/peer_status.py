@@ -11,7 +11,8 @@ from typing import Any
 
 from chautari.deploy.remote_run import NO_PYTHON, no_answer_refusal
 from chautari.deploy.request import DeployContext
-from chautari.federation import peer_management, peers, trust
+from chautari.federation import letter_exchange, peer_management, peers, trust
+from chautari.federation.letters import ReceivedLetter
 from chautari.federation.peer_status import StateFileAnswer, combine_peer_statuses
 from chautari.federation.trust import PeerState
 from chautari.node.events import PeerStateFilesAnswer
@@ -20,6 +21,7 @@ from chautari.region.load import LoadedRegion
 from chautari.region.model import Region
 from chautari.render.endpoints import Endpoints
 from chautari.report.model import NodeReport, PeerStatus, Refusal
+from chautari.secrets.store import SecretStore
 from chautari.services.base import Service
 from chautari.ssh.known_hosts import read_known_hosts
 from chautari.ssh.runner_client import SSH_FAILED, Reply, call_runner
@@ -34,9 +36,14 @@ _UNREACHED = ("unreachable", "disconnected")
 
 
 def refresh_peer_statuses(
-    loaded_region: LoadedRegion, endpoints: Endpoints, identities: tuple[Path, ...]
+    loaded_region: LoadedRegion,
+    endpoints: Endpoints,
+    identities: tuple[Path, ...],
+    secrets: SecretStore | None = None,
 ) -> tuple[dict[str, PeerState], list[PeerStatus]]:
     """Fetch the descriptor of each pinned peer, and ask every node; store what is new.
+
+    With the region's `secrets`, the letters that the descriptors name are fetched as well.
 
     Returns the state of each peer's descriptor, and how the region stands with each peer.
     """
@@ -48,7 +55,33 @@ def refresh_peer_statuses(
         lambda: ask_nodes_for_state_files(region, targets),
     )
     states, files = map_parallel(lambda part: part(), parts)
-    return states, combine_peer_statuses(region, states, files, now)
+    received = _refresh_received(loaded_region, states, secrets, endpoints) if secrets else {}
+    return states, combine_peer_statuses(region, states, files, now, received)
+
+
+def _refresh_received(
+    loaded_region: LoadedRegion,
+    states: Mapping[str, PeerState],
+    secrets: SecretStore,
+    endpoints: Endpoints,
+) -> dict[str, ReceivedLetter]:
+    """Fetch the letters of peers, and return what they wrote, with why one is not new."""
+    region = loaded_region.region
+    refusals = letter_exchange.refresh_letters(loaded_region, states, secrets, endpoints)
+    shared = {
+        name: state.peer
+        for name, state in states.items()
+        if letter_exchange.shares_with(region, name)
+    }
+    received = letter_exchange.received_letters(
+        loaded_region.folder, region, shared, letter_exchange.own_key(secrets), endpoints
+    )
+    for name, refusal in refusals.items():
+        if refusal is not None:
+            code = "letter_unreachable" if refusal.is_unreachable else "letter_refused"
+            data = {"reason": refusal.message, "fix": refusal.fix}
+            received[name] = received[name]._replace(problem=(code, data))
+    return received
 
 
 def peer_statuses_after_run(
@@ -85,7 +118,7 @@ def peer_statuses_after_run(
         lambda: ask_nodes_for_state_files(region, targets, unreached),
     )
     states, files = map_parallel(lambda part: part(), parts)
-    return combine_peer_statuses(region, states, files, now)
+    return combine_peer_statuses(region, states, files, now, loaded_region.received)
 
 
 def ask_nodes_for_state_files(

@@ -126,11 +126,24 @@ def ensure_context(
     check_known_hosts_match_region(request.loaded_region)
     endpoints = ensure_endpoints(request.loaded_region, say)
     secrets = open_and_complete_secrets(request, endpoints, save=save_secrets)
+    loaded_region = exchange_letters(request.loaded_region, secrets, endpoints, save=save_secrets)
+    request = replace(request, loaded_region=loaded_region)
     nodes = tuple(
-        variables.variables_of_node(NodeContext(request.loaded_region, endpoints, name), secrets)
+        variables.variables_of_node(NodeContext(loaded_region, endpoints, name), secrets)
         for name in names
     )
     return DeployContext(request, endpoints, secrets, nodes)
+
+
+def exchange_letters(
+    loaded_region: LoadedRegion, secrets: SecretStore | None, endpoints: Endpoints, *, save: bool
+) -> LoadedRegion:
+    """Return the region with the letters to its peers and from them; see `letter_exchange`."""
+    if not loaded_region.peers:
+        return loaded_region
+    from chautari.federation import letter_exchange  # a region without peers does not pay for it
+
+    return letter_exchange.exchange_letters(loaded_region, secrets, endpoints, save=save)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ input: `untrusted_json` reads it, this model limits every field, and nothing of 
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -119,6 +120,12 @@ class Descriptor(StrictDescriptorModel):
         description="Domains of the regions that this region federates with.",
         examples=[["himalaya.example.org"]],
     )
+    letters: dict[PeerDomain, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(
+        default_factory=dict,
+        max_length=MAX_PEERS,
+        description="SHA-256 of each encrypted letter to a peer, by the peer's domain.",
+        examples=[{"himalaya.example.org": "0f…"}],
+    )
     key: Ed25519Key = Field(
         description="Public key that signs this descriptor, without a comment.",
         examples=["ssh-ed25519 AAAA…"],
@@ -183,8 +190,12 @@ def descriptor_body(context: NodeContext) -> dict[str, Any]:
 
     The node adds `key`, `serial`, `issued` and `expires`.
     """
-    region = context.region
-    return {
+    region, loaded_region = context.region, context.loaded_region
+    digests = {
+        loaded_region.peers[name].domain: hashlib.sha256(sealed).hexdigest()
+        for name, sealed in loaded_region.letters.items()
+    }
+    body: dict[str, Any] = {
         "format": FORMAT,
         "region": region.region,
         "domain": region.domain,
@@ -195,8 +206,10 @@ def descriptor_body(context: NodeContext) -> dict[str, Any]:
             for node in region.nodes
             for name in region.public_services_on(node)
         ],
-        "peers": sorted(peer.domain for peer in context.loaded_region.peers.values()),
+        "peers": sorted(peer.domain for peer in loaded_region.peers.values()),
     }
+    # Releases that know no letters refuse the field, so it is there only where it says something.
+    return body | ({"letters": digests} if digests else {})
 
 
 def _described_service(context: NodeContext, name: str) -> dict[str, str]:

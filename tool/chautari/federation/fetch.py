@@ -15,6 +15,7 @@ from chautari.federation.transfer import (
     DescriptorAddress,
     SignedDescriptor,
     Surroundings,
+    fetch_files,
     fetch_signed,
 )
 from chautari.federation.untrusted_json import AnswerRefused
@@ -59,15 +60,33 @@ def fetch_descriptor(
     Raises:
         PeerRefused: when there is no complete answer within the limits.
     """
-    surroundings = Surroundings(
+    try:
+        return fetch_signed(address, _surroundings(endpoints), seconds)
+    except AnswerRefused as refused:
+        raise PeerRefused(refused.code, **refused.data) from None
+
+
+def fetch_file(
+    address: DescriptorAddress, path: str, max_bytes: int, endpoints: Endpoints
+) -> bytes:
+    """Return another file of the server at `address`, under the same limits.
+
+    Raises:
+        PeerRefused: when there is no complete answer within the limits.
+    """
+    try:
+        [content] = fetch_files(address, {path: max_bytes}, _surroundings(endpoints))
+    except AnswerRefused as refused:
+        raise PeerRefused(refused.code, **refused.data) from None
+    return content
+
+
+def _surroundings(endpoints: Endpoints) -> Surroundings:
+    return Surroundings(
         lambda host: addresses_of(host, endpoints),
         endpoints.peer_networks,
         str(endpoints.ca_file or certifi.where()),
     )
-    try:
-        return fetch_signed(address, surroundings, seconds)
-    except AnswerRefused as refused:
-        raise PeerRefused(refused.code, **refused.data) from None
 
 
 def addresses_of(host: str, endpoints: Endpoints) -> list[str]:

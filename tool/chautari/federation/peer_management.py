@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from chautari.errors import BadInput
-from chautari.federation import descriptor, newest_serials, peers, signing_key, transfer, trust
+from chautari.federation import (
+    descriptor,
+    letter_exchange,
+    newest_serials,
+    peers,
+    signing_key,
+    transfer,
+    trust,
+)
 from chautari.federation.descriptor import Descriptor
 from chautari.federation.fetch import fetch_descriptor, parse_address
 from chautari.federation.peers import PinnedPeer
@@ -182,6 +190,7 @@ def remove(loaded_region: LoadedRegion, name: str) -> None:
         file.unlink()
     except OSError as error:
         raise unusable_file_error(file, error) from None
+    letter_exchange.delete_letters(loaded_region.folder, name)
 
 
 def region_yml_line_for_peers(loaded_region: LoadedRegion, names: list[str]) -> tuple[str, str]:

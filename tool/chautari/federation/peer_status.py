@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from chautari.federation.letters import ReceivedLetter
 from chautari.federation.peer_state_file import (
     PeerStateFile,
     PeerStateFileInvalid,
     parse_peer_state_file,
 )
+from chautari.federation.shared_capacity import capacity_links
 from chautari.federation.trust import PeerState
 from chautari.region.model import Region
 from chautari.report import messages
@@ -62,13 +64,18 @@ class _Reading(NamedTuple):
 
 
 def combine_peer_statuses(
-    region: Region, states: Mapping[str, PeerState], files: Sequence[StateFileAnswer], now: float
+    region: Region,
+    states: Mapping[str, PeerState],
+    files: Sequence[StateFileAnswer],
+    now: float,
+    received: Mapping[str, ReceivedLetter] = MappingProxyType({}),
 ) -> list[PeerStatus]:
     """Return how the region stands with each peer that it names or has pinned.
 
     Args:
         states: the state of each pinned peer's descriptor.
         files: what the services on the region's nodes report.
+        received: what the peers wrote to the region.
     """
     readings = [reading for file in files if (reading := _parsed(file, now))]
     named = region.federation.peers
@@ -87,6 +94,8 @@ def combine_peer_statuses(
             else:
                 link = _link_of_former_peer(reading, name, context)
             links += [link] if link else []
+        if state and name in named:
+            links += capacity_links(region, name, received)
         found.append(PeerStatus(name, context["domain"], tuple(links)))
     return found
 

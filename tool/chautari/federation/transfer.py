@@ -13,7 +13,7 @@ import contextlib
 import http.client
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
@@ -82,7 +82,25 @@ def fetch_signed(
     Raises:
         AnswerRefused: when there is no complete answer within the limits.
     """
-    exchange, limit = _Exchange(address, surroundings), seconds or SECONDS
+    limits = {PATH: untrusted_json.MAX_BYTES, PATH + SIGNATURE_SUFFIX: MAX_SIGNATURE_BYTES}
+    return SignedDescriptor(*fetch_files(address, limits, surroundings, seconds))
+
+
+def fetch_files(
+    address: DescriptorAddress,
+    limits: Mapping[str, int],
+    surroundings: Surroundings,
+    seconds: float | None = None,
+) -> list[bytes]:
+    """Return the files that the server at `address` sends within `seconds`, by default SECONDS.
+
+    Args:
+        limits: the largest size of each file in bytes, by its path.
+
+    Raises:
+        AnswerRefused: when there is no complete answer within the limits.
+    """
+    exchange, limit = _Exchange(address, limits, surroundings), seconds or SECONDS
     try:
         return call_within(limit, exchange.run)
     except TimeoutError:
@@ -140,21 +158,21 @@ def _cause(error: Exception) -> str:
 
 
 class _Exchange:
-    """The requests for both files; another thread ends them when they take too long."""
+    """The requests for some files; another thread ends them when they take too long."""
 
-    def __init__(self, address: DescriptorAddress, surroundings: Surroundings) -> None:
-        self._address, self._surroundings = address, surroundings
+    def __init__(
+        self, address: DescriptorAddress, limits: Mapping[str, int], surroundings: Surroundings
+    ) -> None:
+        self._address, self._limits, self._surroundings = address, limits, surroundings
         self._socket: socket.socket | None = None
         self._ended = False
 
-    def run(self) -> SignedDescriptor:
-        """Fetch both files."""
+    def run(self) -> list[bytes]:
+        """Fetch the files, one after the other."""
         host = self._address.host
         addresses = list(self._surroundings.resolve(host))
         check_addresses(host, addresses, self._surroundings.peer_networks)
-        content = self._get(addresses, PATH, untrusted_json.MAX_BYTES)
-        found = self._get(addresses, PATH + SIGNATURE_SUFFIX, MAX_SIGNATURE_BYTES)
-        return SignedDescriptor(content, found)
+        return [self._get(addresses, path, limit) for path, limit in self._limits.items()]
 
     def abort(self) -> None:
         """Close the connection, so that the thread which reads from it ends."""

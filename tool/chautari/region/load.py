@@ -28,6 +28,7 @@ from chautari.services.artifacts import Artifact
 from chautari.services.registry import SERVICES
 
 if TYPE_CHECKING:
+    from chautari.federation.letters import ReceivedLetter
     from chautari.federation.peers import PinnedPeer
 
 PIN_FORM = (
@@ -46,7 +47,8 @@ class LoadedRegion(NamedTuple):
     """A region, the folder its files lie in, and the pinned releases by app and version.
 
     `warnings` name what is valid but probably a mistake. `peers` are the pinned peers that
-    `region.yml` names, by name.
+    `region.yml` names, by name. `letters` are the encrypted letters to peers, and `received` what
+    peers wrote; both are there only once the region's secrets are open.
     """
 
     folder: Path
@@ -54,6 +56,8 @@ class LoadedRegion(NamedTuple):
     releases: dict[str, dict[str, Artifact]]
     warnings: tuple[FileProblem, ...] = ()
     peers: Mapping[str, PinnedPeer] = MappingProxyType({})
+    letters: Mapping[str, bytes] = MappingProxyType({})
+    received: Mapping[str, ReceivedLetter] = MappingProxyType({})
 
     @property
     def known_hosts_file(self) -> Path:

@@ -30,14 +30,16 @@ from chautari.region.field_types import (
 )
 from chautari.region.service_settings import Services, Settings
 from chautari.services.base import Service
-from chautari.services.registry import EXAMPLE, ROLES, SERVICES
+from chautari.services.registry import EXAMPLE, LENDABLE, ROLES, SERVICES
 
 if TYPE_CHECKING:
     ServiceName = str
     RoleName = str
+    LendableService = str
 else:
     RoleName = Literal[tuple(ROLES)]
     ServiceName = Literal[tuple(SERVICES)]
+    LendableService = Literal[LENDABLE]
 # Services that serve another one: any number of nodes run them, without a name or settings.
 AUXILIARY_SERVICES = tuple(name for name, service in SERVICES.items() if service.is_auxiliary)
 OperatingSystem = Literal["debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"]
@@ -192,6 +194,26 @@ class Federation(StrictModel):
         "mail. The mail goes to the peer's contact, with a copy to `contact`.",
         examples=[24],
     )
+    lend: dict[Name, tuple[LendableService, ...]] = Field(
+        default_factory=dict,
+        description="Services whose nodes this region lends, by peer. The peer can use them as "
+        "soon as its `borrow` names this region.",
+        examples=[{"himalaya": [LENDABLE[0]]}],
+    )
+    borrow: dict[Name, tuple[LendableService, ...]] = Field(
+        default_factory=dict,
+        description="Services whose nodes this region borrows, by peer. It uses them as soon as "
+        "the peer's `lend` names this region.",
+        examples=[{"himalaya": [LENDABLE[0]]}],
+    )
+
+    def lenders_of(self, service: str) -> tuple[str, ...]:
+        """Return the peers from which the region borrows nodes of `service`."""
+        return tuple(peer for peer, services in self.borrow.items() if service in services)
+
+    def borrowers_of(self, service: str) -> tuple[str, ...]:
+        """Return the peers to which the region lends its nodes of `service`."""
+        return tuple(peer for peer, services in self.lend.items() if service in services)
 
 
 class OSSubstitute(StrictModel):

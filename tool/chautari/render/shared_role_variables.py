@@ -39,9 +39,12 @@ def base_variables(context: NodeContext) -> Variables:
 def firewall_variables(context: NodeContext) -> Variables:
     """Return the ports of the node's services."""
     region, node = context.region, context.node
+    ports = open_ports_of_node(region, node)
+    for service in region.services_of(node):
+        ports += service.peer_ports(context) if service.peer_ports else ()
     return {
         "firewall_ssh_port": region.nodes[node].port,
-        "firewall_ports": [port.firewall_variables() for port in open_ports_of_node(region, node)],
+        "firewall_ports": [port.firewall_variables() for port in ports],
         "firewall_closed_ports": [
             port.firewall_variables() for port in closed_ports_of_node(region, node)
         ],

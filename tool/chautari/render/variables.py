@@ -39,7 +39,7 @@ def variables_of_node(context: NodeContext, secrets: SecretStore | None) -> Node
     for role in roles:
         for function in _variable_functions(context, role):
             public |= function(context)
-    secret = _secret_variables(context.region, context.node, secrets) if secrets else {}
+    secret = _secret_variables(context, secrets) if secrets else {}
     doubles = tuple(item.name for item in context.endpoints.doubles)
     return NodeVariables(context.node, roles, public, secret, doubles)
 
@@ -53,7 +53,8 @@ def _variable_functions(context: NodeContext, role: str) -> Iterator[RoleVariabl
             yield service.variables[role]
 
 
-def _secret_variables(region: Region, node: str, store: SecretStore) -> Variables:
+def _secret_variables(context: NodeContext, store: SecretStore) -> Variables:
+    region, node = context.region, context.node
     secrets = store.values_of_names(required_secrets.secret_names_of_node(region, node))
     found: Variables = {
         name: secrets[name] for name in (required_secrets.MAIL.name,) if name in secrets
@@ -61,6 +62,8 @@ def _secret_variables(region: Region, node: str, store: SecretStore) -> Variable
     passwords: Variables = {}
     for service in region.services_of(node):
         found |= _service_secrets(service, region, node, secrets)
+        if service.peer_secret_variables:
+            found |= service.peer_secret_variables(context, secrets)
         passwords |= {
             name: secrets[f"{name}_database_password"]
             for name in service.databases.get("postgresql", ())

@@ -112,6 +112,22 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
         "{domain} is pinned as {peer} with another key",
         _PIN_AGAIN,
     ),
+    "letter_undecryptable": (
+        "the letter cannot be decrypted with the key of this region",
+        "ask the other group to run: deploy federation status, and then to deploy; they may have "
+        "pinned an older key of yours",
+    ),
+    "letter_invalid": ("the letter does not have the right form: {problem}", _ASK_THEM),
+    "letter_field_invalid": ("in the letter, {path} is not valid: {detail}", _ASK_THEM),
+    "letter_for_other": (
+        "the letter is from {sender} to {recipient}, or for another key than this region's",
+        _DO_NOT_TRUST,
+    ),
+    "letter_not_signed": (
+        "the letter is not the one that the signed descriptor names",
+        "try again in a minute: the region may have deployed just now. If the error stays, do not "
+        "trust it, and call the other group",
+    ),
     "lookalike_domain": (
         "{domain} looks like {known} but is another name",
         _DO_NOT_TRUST,
@@ -173,4 +189,35 @@ PEER_SERVICES: dict[str, tuple[Template, Template]] = {
         "{title} on {node} still works with {peer}, but region.yml does not name it",
         "run: deploy region {region}",
     ),
+}
+
+# How two regions share the nodes of a service, and what to do.
+PEER_CAPACITY: dict[str, tuple[Template, Template]] = {
+    "lent": ("{region} lends, and {peer} borrows", ""),
+    "borrowed": ("{peer} lends, and {region} borrows", ""),
+    "not_requested": (
+        "{region} lends, but {peer} does not borrow yet",
+        "ask the group of {peer} to add {service} under federation.borrow and to deploy; then run: "
+        "deploy federation status {region}",
+    ),
+    "not_offered": (
+        "{region} wants to borrow, but {peer} does not lend yet",
+        "ask the group of {peer} to add {service} under federation.lend and to deploy; then run: "
+        "deploy federation status {region}",
+    ),
+    "letter_missing": (
+        "{peer} has written no letter to {region}",
+        "ask the group of {peer} to name your region under federation.lend or federation.borrow "
+        "and to deploy; then run: deploy federation status {region}",
+    ),
+    "letter_not_fetched": (
+        "the letter of {peer} is not here yet",
+        "run: deploy federation status {region}; then deploy",
+    ),
+    "letter_outdated": (
+        "{peer} has written a newer letter; the stored one still counts",
+        "run: deploy federation status {region}; then deploy",
+    ),
+    "letter_unreachable": ("the letter of {peer} did not arrive: {reason}", "{fix}"),
+    "letter_refused": ("the letter of {peer} was refused: {reason}", "{fix}"),
 }

@@ -12,7 +12,12 @@ from collections.abc import Callable
 from chautari.node import reason_texts
 from chautari.report.dns_texts import DNS_RECORDS
 from chautari.report.existing_state_texts import EXISTING_STATE
-from chautari.report.federation_texts import PEER_REFUSALS, PEER_SERVICES, PEER_STATES
+from chautari.report.federation_texts import (
+    PEER_CAPACITY,
+    PEER_REFUSALS,
+    PEER_SERVICES,
+    PEER_STATES,
+)
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.next_step_texts import CAUSES, FAILURES, STATUS, STEPS
 
@@ -480,6 +485,11 @@ def peer_state_texts(code: str, data: Data) -> tuple[str, str]:
 def peer_service_texts(code: str, data: Data) -> tuple[str, str]:
     """Return how a service stands with a peer, and what to do."""
     return _texts_of(PEER_SERVICES.get(code), code, data)
+
+
+def peer_capacity_texts(code: str, data: Data) -> tuple[str, str]:
+    """Return how two regions share the nodes of a service, and what to do."""
+    return _texts_of(PEER_CAPACITY.get(code), code, data)
 
 
 def _texts_of(

@@ -184,6 +184,8 @@ class Double:
 class PeerLink:
     """How one service stands with a peer, or the peer's descriptor when `service` is empty.
 
+    `node` is empty where a service of one region works with the other region's as a whole.
+
     `cause` and `next_step` are texts from `code` and `data`; `since` is in seconds since 1970.
     """
 
@@ -199,8 +201,10 @@ class PeerLink:
 
     @property
     def label(self) -> str:
-        """Return what stands so: a service on a node, or the descriptor."""
-        return f"{self.title} on {self.node}" if self.service else "Descriptor"
+        """Return what stands so: a service, the node it is on, or the descriptor."""
+        if not self.service:
+            return "Descriptor"
+        return f"{self.title} on {self.node}" if self.node else self.title
 
     @property
     def since_text(self) -> str:

@@ -119,7 +119,7 @@ class SecretStore:
         return sealed
 
 
-def _call_pyrage(function: Callable[..., Any], *arguments: object) -> Any:
+def call_pyrage(function: Callable[..., Any], *arguments: object) -> Any:
     """Call a function of pyrage. Its Rust code panics for some damaged RSA keys.
 
     Raises:
@@ -136,7 +136,7 @@ def _call_pyrage(function: Callable[..., Any], *arguments: object) -> Any:
 def _parse_recipient(file: Path, line: str) -> Recipient:
     key = " ".join(line.split()[:2])  # without the comment
     try:
-        return _call_pyrage(pyrage.ssh.Recipient.from_str, key)
+        return call_pyrage(pyrage.ssh.Recipient.from_str, key)
     except (pyrage.RecipientError, ValueError) as error:
         raise BadInput(
             f"{file} cannot be encrypted to the key {key[:20]}…{key[-20:]} ({error})",
@@ -175,7 +175,7 @@ def decrypt_secrets(
             "--identity FILE; if the key has a passphrase, set CHAUTARI_KEY_PASSPHRASE",
         )
     try:
-        body = _call_pyrage(pyrage.decrypt, sealed, list(keys.values()))
+        body = call_pyrage(pyrage.decrypt, sealed, list(keys.values()))
     except (pyrage.DecryptError, ValueError) as error:
         if NO_MATCHING_KEY in str(error):
             raise BadInput(
@@ -258,7 +258,7 @@ def _read_private_key(path: Path) -> Identity:
             f"{path}: this file is larger than {MAX_KEY_BYTES // 1000} kB, so it is not an SSH key"
         )
     try:
-        return _call_pyrage(pyrage.ssh.Identity.from_buffer, raw)
+        return call_pyrage(pyrage.ssh.Identity.from_buffer, raw)
     except (pyrage.IdentityError, ValueError) as error:
         if "must be decrypted first" in str(error):
             return _unlock_ssh_key_with_env_passphrase(path, raw)
@@ -281,7 +281,7 @@ def _unlock_ssh_key_with_env_passphrase(path: Path, raw: bytes) -> Identity:
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
-        return _call_pyrage(pyrage.ssh.Identity.from_buffer, _decrypt_ssh_key(raw, passphrase))
+        return call_pyrage(pyrage.ssh.Identity.from_buffer, _decrypt_ssh_key(raw, passphrase))
     except (pyrage.IdentityError, UnsupportedAlgorithm, ValueError, TypeError):
         raise BadInput(f"{path}: {WRONG_PASSPHRASE}") from None
 

@@ -19,6 +19,8 @@ from chautari.services.release_tags import ReleaseTags
 from chautari.services.secret_spec import SecretSpec
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from chautari.preflight.facts import Facts
     from chautari.preflight.requirements import NodeRequirements
     from chautari.preflight.rules import Rule as PreflightRule
@@ -145,6 +147,28 @@ class FederationHooks(NamedTuple):
     codes: Mapping[str, PeerStateCode]
 
 
+class LendingHooks(NamedTuple):
+    """How regions lend the nodes of a service to each other.
+
+    Each region writes a letter to the other one. What arrives in it is hostile input: the models
+    `offer` and `request` limit every field.
+
+    Attributes:
+        used_by: the service of the borrower that uses the nodes.
+        offer: form of what the lender writes to the borrower.
+        request: form of what the borrower writes to the lender.
+        write_offer: returns what the lender writes, of the region and the peer's name.
+        write_request: returns what the borrower writes, of the region, the peer's name and the
+            region's secrets.
+    """
+
+    used_by: str
+    offer: type[BaseModel]
+    request: type[BaseModel]
+    write_offer: Callable[[Region, str], BaseModel]
+    write_request: Callable[[Region, str, Secrets], BaseModel]
+
+
 class MoveStep(NamedTuple):
     """One step of moving a service: why it is done, and the commands or lines to write."""
 
@@ -212,6 +236,9 @@ class Service:
         move: how it moves to another node.
         publishes_descriptor: whether it publishes the region's descriptor for other regions.
         federation: how it stands with the region's peers; None if it does not work with them.
+        lending: how regions lend its nodes to each other; None if they cannot.
+        peer_ports: returns ports that it needs open for peers only.
+        peer_secret_variables: returns the secret variables that follow from letters of peers.
         service_for_region: returns this service with what follows from a region's settings.
     """
 
@@ -253,6 +280,9 @@ class Service:
     move: MoveProcedure | None = None
     publishes_descriptor: bool = False
     federation: FederationHooks | None = None
+    lending: LendingHooks | None = None
+    peer_ports: Callable[[NodeContext], Sequence[Port]] | None = None
+    peer_secret_variables: Callable[[NodeContext, Secrets], Variables] | None = None
     service_for_region: Callable[[Region], Service] | None = None
 
     @property

@@ -59,3 +59,5 @@ INSTALLED = {
 ROLES: dict[str, Role] = {role.name: role for role in roles_in_order(SERVICES.values())}
 # The services that publish the region's descriptor.
 PUBLISHERS = tuple(name for name, service in SERVICES.items() if service.publishes_descriptor)
+# The services whose nodes regions can lend to each other.
+LENDABLE = tuple(name for name, service in SERVICES.items() if service.lending)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from chautari.region.model import Region
 from chautari.region.rule import Finding, Pins, Rule
-from chautari.services.registry import PUBLISHERS
+from chautari.services.registry import PUBLISHERS, SERVICES
 
 
 def check_peers_are_named_once(region: Region, _: Pins) -> Iterator[Finding]:
@@ -33,4 +33,46 @@ def check_descriptor_is_published(region: Region, _: Pins) -> Iterator[Finding]:
         )
 
 
-RULES: tuple[Rule, ...] = (check_peers_are_named_once, check_descriptor_is_published)
+def check_capacity_is_shared_with_peers(region: Region, _: Pins) -> Iterator[Finding]:
+    """Nodes are lent to peers and borrowed from them, and from no other region."""
+    for key, shared in _shared_capacity(region):
+        for peer in shared:
+            if peer not in region.federation.peers:
+                yield (
+                    ("federation", key, peer),
+                    f"{peer} is not in federation.peers; add it there, or remove it here",
+                )
+
+
+def check_shared_services_run_here(region: Region, _: Pins) -> Iterator[Finding]:
+    """The lender runs the service, and the borrower runs the one that uses it."""
+    for key, shared in _shared_capacity(region):
+        for peer, services in shared.items():
+            for index, name in enumerate(services):
+                lending = SERVICES[name].lending
+                needed = name if key == "lend" or lending is None else lending.used_by
+                if name in services[:index]:
+                    message = f"{name} is already in the list; remove one of the entries"
+                elif region.nodes_running(needed):
+                    continue
+                elif needed == name:
+                    message = f"no node runs {name}; add it to a node, or remove it here"
+                else:
+                    message = (
+                        f"{name} is used by {needed}, and no node runs {needed}; add it to a node, "
+                        "or remove the entry here"
+                    )
+                yield ("federation", key, peer, index), message
+
+
+def _shared_capacity(region: Region) -> Iterator[tuple[str, Mapping[str, tuple[str, ...]]]]:
+    yield "lend", region.federation.lend
+    yield "borrow", region.federation.borrow
+
+
+RULES: tuple[Rule, ...] = (
+    check_peers_are_named_once,
+    check_descriptor_is_published,
+    check_capacity_is_shared_with_peers,
+    check_shared_services_run_here,
+)

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chautari.services.base import FrontPageEntry, Port, Role, Service
-from chautari.services.jitsi import variables
+from chautari.services.jitsi import lending, variables
 from chautari.services.jitsi.languages import TRANSLATIONS
 from chautari.services.jitsi.packages import PACKAGES, RELEASE_TAGS
 from chautari.services.jitsi.rules import RULES
-from chautari.services.jitsi.secrets import SECRETS, member_password_spec
+from chautari.services.jitsi.secrets import SECRETS, member_password_spec, peer_password_spec
 from chautari.services.jitsi.settings import Jitsi
 
 if TYPE_CHECKING:
@@ -26,10 +26,11 @@ ROLE = Role("jitsi", "Jitsi Meet", after=("tls", "turn", "videobridge"))
 
 
 def service_for_region(region: Region) -> Service:
-    """Return the service with its members' passwords and the port for bridges of other nodes."""
-    members = tuple(map(member_password_spec, region.settings_of(Jitsi).members))
+    """Return the service with passwords of members and peers, and the port for other bridges."""
+    people = tuple(map(member_password_spec, region.settings_of(Jitsi).members))
+    peers = tuple(map(peer_password_spec, region.federation.lenders_of(lending.BRIDGE)))
     ports = variables.PORTS + variables.ports_for_bridges(region)
-    return replace(SERVICE, secrets=SECRETS + members, ports=ports)
+    return replace(SERVICE, secrets=SECRETS + people + peers, ports=ports)
 
 
 SERVICE = Service(
@@ -56,5 +57,7 @@ SERVICE = Service(
     front_page=FrontPageEntry("/", "Jitsi Meet", variables.account_requirement),
     release_tags=(RELEASE_TAGS,),
     translations=lambda _: TRANSLATIONS,
+    peer_ports=lending.xmpp_port_for_lent_bridges,
+    peer_secret_variables=lending.meeting_peer_secret_variables,
     service_for_region=service_for_region,
 )

@@ -48,7 +48,8 @@ def check_bridges_serve_a_meeting_node(region: Region, _: Pins) -> Iterator[Find
 
 def check_relays_need_another_bridge(region: Region, _: Pins) -> Iterator[Finding]:
     """A bridge on its own has nothing to relay to."""
-    if region.settings_of(Jitsi).relays and not region.nodes_running("jitsi-bridge"):
+    others = region.nodes_running("jitsi-bridge"), region.federation.lenders_of("jitsi-bridge")
+    if region.settings_of(Jitsi).relays and not any(others):
         yield (
             ("services", "jitsi", "relays"),
             "with relays: true, a meeting uses several bridges, but the region has only one; add "

@@ -27,6 +27,8 @@ SECRETS = (
     SecretSpec("jitsi_turn_secret", "jitsi", "key from which TURN credentials are generated"),
     SecretSpec("jitsi_check_password", "jitsi", "password of the account that the checks use"),
 )
+# The names in the certificate of the XMPP server behind a meeting service.
+_SERVER_NAMES = ("auth.{domain}", "{domain}", "guest.{domain}")
 _FROM = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 _UNTIL = datetime.datetime(2046, 1, 1, tzinfo=datetime.UTC)
 
@@ -38,10 +40,23 @@ def member_password_spec(name: str) -> SecretSpec:
     )
 
 
+def peer_password_spec(peer: str) -> SecretSpec:
+    """Return the secret with which the bridges that a peer lends log in."""
+    return SecretSpec(
+        f"jitsi_peer_{peer}", "jitsi", f"password of the video bridges that `{peer}` lends"
+    )
+
+
+def server_names(domain: str) -> tuple[str, ...]:
+    """Return the names in the certificate of the XMPP server behind a meeting service."""
+    return tuple(name.format(domain=domain) for name in _SERVER_NAMES)
+
+
 @functools.cache  # OpenSSL checks the key for 100 ms, for the meeting node and for each bridge
 def xmpp_certificate(key: str, name: str) -> str:
     """Return the certificate of the XMPP server, which only Jitsi's own parts connect to.
 
+    Nodes trust it as it is. It is not an authority's, so its key cannot vouch for another name.
     The result depends on the arguments only: RSA signatures involve no random numbers.
 
     Raises:
@@ -63,12 +78,12 @@ def xmpp_certificate(key: str, name: str) -> str:
             fix="restore secrets.age from git, or set a new value: " + KEY.set_command("NAME"),
         )
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"auth.{name}"[:64])])
-    names = [x509.DNSName(item) for item in (f"auth.{name}", name, f"guest.{name}")]
+    names = [x509.DNSName(item) for item in server_names(name)]
     serial = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
     return (
         x509.CertificateBuilder(subject, subject, private.public_key(), serial, _FROM, _UNTIL)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(private, hashes.SHA256())
         .public_bytes(serialization.Encoding.PEM)
         .decode()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from chautari.services.base import Port, ReleaseAndLogin
-from chautari.services.jitsi import packages
+from chautari.services.jitsi import lending, packages
 from chautari.services.jitsi.languages import TRANSLATIONS
+from chautari.services.jitsi.lending import meeting_domain
 from chautari.services.jitsi.rules import CHECK_ACCOUNT
 from chautari.services.jitsi.secrets import (
     BRIDGE_PASSWORD,
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
 PORTS = (Port("3478", "udp", "TURN"), Port("5349", "tcp", "TURN over TLS"))
 # Each relayed person has a socket there. It sends first, to bridges, so answers are let in.
 LOCAL_PORTS = (Port("49152-65535", "udp", "TURN: relayed media"),)
-
-
-def meeting_domain(region: Region) -> str:
-    """Return the name that people open."""
-    return region.fqdn(region.settings_of(Jitsi).host)
 
 
 def account_requirement(region: Region) -> Literal["none", "host"]:
@@ -53,6 +49,7 @@ def turn_variables(context: NodeContext) -> Variables:
         *region.nodes_running("jitsi-bridge"),
     }
     peers = [address for name in sorted(names) for address in region.nodes[name].addresses]
+    peers += lending.addresses_of_lent_bridges(context)
     return {
         "turn_domain": meeting_domain(region),
         "turn_address": region.nodes[context.node].address,
@@ -64,14 +61,19 @@ def videobridge_variables(context: NodeContext) -> Variables:
     """Return how the node's bridge joins the meeting node, and what it offers to browsers."""
     region = context.region
     node = region.nodes[context.node]
+    is_lent = lending.BRIDGE in node.services
+    borrowers = [name for name, _ in lending.requests_of_borrowers(context)] if is_lent else []
     return {
         "videobridge_domain": meeting_domain(region),
         "videobridge_xmpp_host": "127.0.0.1"
         if "jitsi" in node.services
         else meeting_domain(region),
         "videobridge_nickname": context.node,
+        # Among the bridges of other regions only the region's name makes it unique.
+        "videobridge_relay_id": f"{region.region}-{context.node}" if borrowers else context.node,
         "videobridge_address": node.address,
-        "videobridge_relays": region.settings_of(Jitsi).relays,
+        "videobridge_relays": region.settings_of(Jitsi).relays or bool(borrowers),
+        "videobridge_borrower_names": borrowers,
         "videobridge_region": region.region,
     }
 
@@ -88,6 +90,7 @@ def jitsi_variables(context: NodeContext) -> Variables:
         "jitsi_low_bandwidth": region.bandwidth == "low",
         "jitsi_remote_bridges": list(region.nodes_running("jitsi-bridge")),
         "jitsi_relays": settings.relays,
+        "jitsi_peer_names": list(lending.lent_bridges(context)),
         "jitsi_region": region.region,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chautari.services.base import Service
 from chautari.services.jitsi import variables
+from chautari.services.jitsi.lending import LENDING, bridge_peer_secret_variables
 from chautari.services.jitsi.packages import PACKAGES
 from chautari.services.jitsi.rules import BRIDGE_RULES
 from chautari.services.jitsi.secrets import BRIDGE_PASSWORD, KEY
@@ -19,4 +20,6 @@ SERVICE = Service(
     secret_variables=variables.bridge_secret_variables,
     variables={"videobridge": variables.videobridge_variables},
     rules=BRIDGE_RULES,
+    lending=LENDING,
+    peer_secret_variables=bridge_peer_secret_variables,
 )

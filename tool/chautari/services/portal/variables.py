@@ -40,7 +40,16 @@ def portal_variables(context: NodeContext) -> Variables:
         "portal_descriptor": json.dumps(descriptor_body(context), sort_keys=True),
         "portal_federation": federation_settings(context),
         "portal_peer_networks": list(context.endpoints.peer_networks),
+        "portal_letters": letters_to_peers(context),
     }
+
+
+def letters_to_peers(context: NodeContext) -> list[dict[str, str]]:
+    """Return the encrypted letters that the region publishes for its peers."""
+    return [
+        {"domain": context.loaded_region.peers[name].domain, "content": sealed.decode()}
+        for name, sealed in context.loaded_region.letters.items()
+    ]
 
 
 def secret_variables(_: Region, __: str, secrets: Secrets) -> Variables:

@@ -1,0 +1,191 @@
+"""What regions write to each other when one lends its video bridges to the other.
+
+A lent bridge joins the XMPP server of the borrower in addition to the lender's own, with an account
+of the borrower that only this peer uses: a borrower who no longer wants it removes the account.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+
+from chautari.federation.descriptor import (
+    PeerDomain,
+    StrictDescriptorModel,
+    is_within_domain,
+)
+from chautari.federation.transfer import is_allowed
+from chautari.services.base import LendingHooks, Port
+from chautari.services.jitsi.secrets import KEY, peer_password_spec, server_names, xmpp_certificate
+from chautari.services.jitsi.settings import Jitsi
+
+if TYPE_CHECKING:
+    from chautari.region.model import Region
+    from chautari.render.context import NodeContext
+    from chautari.services.base import Secrets, Variables
+
+BRIDGE = "jitsi-bridge"
+XMPP_PORT = "5222"
+MAX_ADDRESSES = 40
+_ACCOUNT_PREFIX = "peer-"
+
+
+def _check_address(value: str, info: ValidationInfo) -> str:
+    try:
+        address = str(ip_address(value))
+    except ValueError:
+        raise ValueError("is not an IP address") from None
+    if address != value or not is_allowed(address, _context(info)["peer_networks"]):
+        raise ValueError("is not a public address")
+    return value
+
+
+def _check_meeting_domain(value: str, info: ValidationInfo) -> str:
+    if not is_within_domain(value, _context(info)["domain"]):
+        raise ValueError(f"is not below {_context(info)['domain']}")
+    return value
+
+
+def _context(info: ValidationInfo) -> Any:
+    return info.context or {"domain": "", "peer_networks": ()}
+
+
+class BridgeOffer(StrictDescriptorModel):
+    """What the lender writes: the addresses of its bridges."""
+
+    addresses: list[Annotated[str, AfterValidator(_check_address)]] = Field(
+        min_length=1, max_length=MAX_ADDRESSES
+    )
+
+
+class BridgeRequest(StrictDescriptorModel):
+    """What the borrower writes: how the bridges join its XMPP server.
+
+    `certificate` is DER in base64. It is trusted on the lender's node, so it must not be one with
+    which the borrower could issue certificates for other names.
+    """
+
+    domain: Annotated[PeerDomain, AfterValidator(_check_meeting_domain)]
+    user: str = Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")
+    password: str = Field(pattern=r"^[A-Za-z0-9_-]{16,100}$")
+    certificate: str = Field(pattern=r"^[A-Za-z0-9+/]{100,6000}={0,2}$")
+
+    @model_validator(mode="after")
+    def _certificate_is_for_the_domain(self) -> BridgeRequest:
+        _check_certificate(self.certificate, self.domain)
+        return self
+
+
+def _check_certificate(text: str, domain: str) -> None:
+    from cryptography import x509  # only regions that lend bridges need it
+
+    try:
+        found = x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
+        limits = found.extensions.get_extension_for_class(x509.BasicConstraints).value
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        hosts = set(names.get_values_for_type(x509.DNSName))
+        others = len(list(names)) - len(names.get_values_for_type(x509.DNSName))
+    except (ValueError, x509.ExtensionNotFound, x509.UnsupportedGeneralNameType) as error:
+        raise ValueError("the certificate cannot be read, or lacks an extension") from error
+    if limits.ca:
+        raise ValueError("the certificate is that of an authority; the peer must deploy again")
+    if others or f"auth.{domain}" not in hosts or not hosts <= set(server_names(domain)):
+        raise ValueError("the certificate is for other names than the XMPP server's")
+
+
+def account_of_lender(peer: str) -> str:
+    """Return the account with which the bridges of a peer log in."""
+    return f"{_ACCOUNT_PREFIX}{peer}"
+
+
+def meeting_domain(region: Region) -> str:
+    """Return the name that people open."""
+    return region.fqdn(region.settings_of(Jitsi).host)
+
+
+def write_offer(region: Region, _: str) -> BridgeOffer:
+    """Return the addresses of the region's bridges."""
+    bridges = (region.nodes[name] for name in region.nodes_running(BRIDGE))
+    return BridgeOffer.model_construct(addresses=[x for node in bridges for x in node.addresses])
+
+
+def write_request(region: Region, peer: str, secrets: Secrets) -> BridgeRequest:
+    """Return how the bridges of a peer join the region's XMPP server."""
+    domain = meeting_domain(region)
+    lines = xmpp_certificate(secrets[KEY.name], domain).splitlines()
+    return BridgeRequest.model_construct(
+        domain=domain,
+        user=account_of_lender(peer),
+        password=secrets[peer_password_spec(peer).name],
+        certificate="".join(line for line in lines if not line.startswith("-")),
+    )
+
+
+def lent_bridges(context: NodeContext) -> dict[str, BridgeOffer]:
+    """Return the bridges that the region uses of peers that lend them."""
+    found = {
+        peer: context.loaded_region.received[peer].offers.get(BRIDGE)
+        for peer in context.region.federation.lenders_of(BRIDGE)
+        if peer in context.loaded_region.received
+    }
+    return {peer: offer for peer, offer in found.items() if isinstance(offer, BridgeOffer)}
+
+
+def addresses_of_lent_bridges(context: NodeContext) -> list[str]:
+    """Return the addresses of the bridges that peers lend."""
+    found = lent_bridges(context).values()
+    return list(dict.fromkeys(address for offer in found for address in offer.addresses))
+
+
+def requests_of_borrowers(context: NodeContext) -> Iterator[tuple[str, BridgeRequest]]:
+    """Yield each peer that borrows the region's bridges, with how they join its XMPP server."""
+    for peer in context.region.federation.borrowers_of(BRIDGE):
+        letter = context.loaded_region.received.get(peer)
+        request = letter.requests.get(BRIDGE) if letter else None
+        if isinstance(request, BridgeRequest):
+            yield peer, request
+
+
+def xmpp_port_for_lent_bridges(context: NodeContext) -> list[Port]:
+    """Return the port on which bridges of peers join the meeting node."""
+    sources = tuple(addresses_of_lent_bridges(context))
+    return [Port(XMPP_PORT, "tcp", "XMPP of lent bridges", sources)] if sources else []
+
+
+def meeting_peer_secret_variables(context: NodeContext, secrets: Secrets) -> Variables:
+    """Return the accounts of peers that lend their bridges."""
+    return {
+        "jitsi_peer_accounts": [
+            {"name": account_of_lender(peer), "password": secrets[peer_password_spec(peer).name]}
+            for peer in lent_bridges(context)
+        ]
+    }
+
+
+def bridge_peer_secret_variables(context: NodeContext, _: Secrets) -> Variables:
+    """Return how a bridge joins the XMPP servers of the peers that borrow it."""
+    return {
+        "videobridge_borrowers": [
+            {
+                "name": peer,
+                "domain": request.domain,
+                "user": request.user,
+                "password": request.password,
+                "certificate": _pem(request.certificate),
+                "nickname": f"{context.region.region}-{context.node}",
+            }
+            for peer, request in requests_of_borrowers(context)
+        ]
+    }
+
+
+def _pem(certificate: str) -> str:
+    lines = [certificate[start : start + 64] for start in range(0, len(certificate), 64)]
+    return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])
+
+
+LENDING = LendingHooks("jitsi", BridgeOffer, BridgeRequest, write_offer, write_request)
