@@ -51,6 +51,12 @@ FOUND: Variables = {
     "__bigbluebutton_items": [{"key": "log.level", "value": "error", "why": "addresses"}],
     "__bigbluebutton_package": "bbb-apps-akka",
     "__bigbluebutton_unit": {"Timer": ["OnCalendar=*-*-* 3:30"]},
+    "__videobridge_certificates": {
+        "files": [{"path": "/usr/local/share/ca-certificates/auth.former.example.org.crt"}]
+    },
+    "__portal_letter_files": {
+        "files": [{"path": "/etc/chautari-portal/letters/former.example.org.age"}]
+    },
     "repository_source": {"name": "jitsi", "bundle": "jitsi-meet", "version": "2.0.1-1"},
     "__repository_parts": [["jicofo", "1.0-1-1"], ["jitsi-videobridge2", "2.3-1-1"]],
 }

@@ -72,7 +72,7 @@ def test_bridge_has_joined_the_meeting_node(host: Host, settings: dict[str, Any]
         time.sleep(2)
     connected = statistics.get("muc_clients_connected", 0)
     configured = statistics.get("muc_clients_configured", 1)
-    assert connected >= configured - len(settings["videobridge_borrower_names"]), (
+    assert connected >= configured - len(settings["videobridge_borrowers"]), (
         f"{connected} of {configured} connections to XMPP servers are open"
     )
 

@@ -114,8 +114,8 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
     ),
     "letter_undecryptable": (
         "the letter cannot be decrypted with the key of this region",
-        "ask the other group to run: deploy federation status, and then to deploy; they may have "
-        "pinned an older key of yours",
+        "the other group may have pinned an older key of your region; ask them to leave, to join "
+        "again and to deploy",
     ),
     "letter_invalid": ("the letter does not have the right form: {problem}", _ASK_THEM),
     "letter_field_invalid": ("in the letter, {path} is not valid: {detail}", _ASK_THEM),

@@ -10,14 +10,9 @@ import time
 from collections.abc import Callable
 
 from chautari.node import reason_texts
+from chautari.report import federation_texts
 from chautari.report.dns_texts import DNS_RECORDS
 from chautari.report.existing_state_texts import EXISTING_STATE
-from chautari.report.federation_texts import (
-    PEER_CAPACITY,
-    PEER_REFUSALS,
-    PEER_SERVICES,
-    PEER_STATES,
-)
 from chautari.report.message_templates import Data, Template, fill_template
 from chautari.report.next_step_texts import CAUSES, FAILURES, STATUS, STEPS
 
@@ -473,23 +468,23 @@ def status_text(code: str, data: Data) -> str:
 
 def peer_refusal_texts(code: str, data: Data) -> tuple[str, str]:
     """Return why a peer's descriptor was refused, and what to do."""
-    reason, fix = PEER_REFUSALS.get(code, (None, "update this toolkit"))
+    reason, fix = federation_texts.PEER_REFUSALS.get(code, (None, "update this toolkit"))
     return fill_template(reason, code, data), fill_template(fix, code, data)
 
 
 def peer_state_texts(code: str, data: Data) -> tuple[str, str]:
     """Return how the descriptor of a peer is, and what to do."""
-    return _texts_of(PEER_STATES.get(code), code, data)
+    return _texts_of(federation_texts.PEER_STATES.get(code), code, data)
 
 
 def peer_service_texts(code: str, data: Data) -> tuple[str, str]:
     """Return how a service stands with a peer, and what to do."""
-    return _texts_of(PEER_SERVICES.get(code), code, data)
+    return _texts_of(federation_texts.PEER_SERVICES.get(code), code, data)
 
 
 def peer_capacity_texts(code: str, data: Data) -> tuple[str, str]:
     """Return how two regions share the nodes of a service, and what to do."""
-    return _texts_of(PEER_CAPACITY.get(code), code, data)
+    return _texts_of(federation_texts.PEER_CAPACITY.get(code), code, data)
 
 
 def _texts_of(

@@ -166,20 +166,26 @@ def meeting_peer_secret_variables(context: NodeContext, secrets: Secrets) -> Var
     }
 
 
+def xmpp_servers_of_borrowers(context: NodeContext) -> list[Variables]:
+    """Return the XMPP servers that a bridge joins for the peers that borrow it."""
+    return [
+        {
+            "name": peer,
+            "domain": request.domain,
+            "user": request.user,
+            "certificate": _pem(request.certificate),
+            "nickname": f"{context.region.region}-{context.node}",
+        }
+        for peer, request in requests_of_borrowers(context)
+    ]
+
+
 def bridge_peer_secret_variables(context: NodeContext, _: Secrets) -> Variables:
-    """Return how a bridge joins the XMPP servers of the peers that borrow it."""
+    """Return the passwords with which a bridge joins these servers."""
     return {
-        "videobridge_borrowers": [
-            {
-                "name": peer,
-                "domain": request.domain,
-                "user": request.user,
-                "password": request.password,
-                "certificate": _pem(request.certificate),
-                "nickname": f"{context.region.region}-{context.node}",
-            }
-            for peer, request in requests_of_borrowers(context)
-        ]
+        "videobridge_borrower_passwords": {
+            peer: request.password for peer, request in requests_of_borrowers(context)
+        }
     }
 
 

@@ -62,7 +62,7 @@ def videobridge_variables(context: NodeContext) -> Variables:
     region = context.region
     node = region.nodes[context.node]
     is_lent = lending.BRIDGE in node.services
-    borrowers = [name for name, _ in lending.requests_of_borrowers(context)] if is_lent else []
+    borrowers = lending.xmpp_servers_of_borrowers(context) if is_lent else []
     return {
         "videobridge_domain": meeting_domain(region),
         "videobridge_xmpp_host": "127.0.0.1"
@@ -73,7 +73,7 @@ def videobridge_variables(context: NodeContext) -> Variables:
         "videobridge_relay_id": f"{region.region}-{context.node}" if borrowers else context.node,
         "videobridge_address": node.address,
         "videobridge_relays": region.settings_of(Jitsi).relays or bool(borrowers),
-        "videobridge_borrower_names": borrowers,
+        "videobridge_borrowers": borrowers,
         "videobridge_region": region.region,
     }
 
