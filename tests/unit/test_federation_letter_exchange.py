@@ -110,7 +110,7 @@ def test_outdated_letter_counts_until_the_new_one_is_here(tmp_path: Path) -> Non
 
 
 def test_stored_letter_that_is_not_right_is_left_out(tmp_path: Path) -> None:
-    borrower, lender = shared_sides(tmp_path)
+    _, lender = shared_sides(tmp_path)
     file = lender.folder / "peers" / "andes.received.age"
     for content in (b"damaged", lender.deploy().letters["andes"], b"x" * letters.MAX_BYTES):
         file.write_bytes(content)

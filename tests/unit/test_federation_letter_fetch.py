@@ -35,9 +35,7 @@ def server(tmp_path: Path) -> Iterator[PeerServer]:
 
 
 @pytest.fixture
-def sides(
-    tmp_path: Path, server: PeerServer, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Side, Side]:
+def sides(tmp_path: Path, server: PeerServer, monkeypatch: pytest.MonkeyPatch) -> tuple[Side, Side]:
     """Return the borrower, whose commands reach the lender's server, and the lender."""
     borrower, lender = pinned_sides(tmp_path)
     borrower.pin(lender.descriptor(), server.url)
@@ -115,7 +113,7 @@ def test_status_in_words_names_service_and_direction(
 def test_status_waits_for_a_peer_that_does_not_lend_yet(
     sides: tuple[Side, Side], server: PeerServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    borrower, lender = sides
+    _, lender = sides
     lender.text = lender.text.replace("lend: {andes", "borrow: {andes")
     publish(lender, server)
     found = status(capsys)

@@ -115,9 +115,3 @@ def test_node_without_open_secrets_shows_no_address_of_a_peer(tmp_path: Path) ->
     borrower, _ = shared_sides(tmp_path)
     rendered = variables_of_node(NodeContext(borrower.load(), ENDPOINTS, "cal1"), None)
     assert xmpp_sources(rendered) == [] and not rendered.secret
-
-
-def test_relays_need_no_bridge_of_the_region_if_a_peer_lends_one(tmp_path: Path) -> None:
-    borrower, _ = pinned_sides(tmp_path)
-    borrower.text = borrower.text.replace("members: [ana]", "members: [ana], relays: true")
-    assert borrower.load().region.federation.lenders_of("jitsi-bridge") == ("himalaya",)

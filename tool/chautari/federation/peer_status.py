@@ -16,7 +16,7 @@ from chautari.federation.peer_state_file import (
     PeerStateFileInvalid,
     parse_peer_state_file,
 )
-from chautari.federation.shared_capacity import capacity_links
+from chautari.federation.shared_capacity import shared_capacity_links
 from chautari.federation.trust import PeerState
 from chautari.region.model import Region
 from chautari.report import messages
@@ -95,7 +95,7 @@ def combine_peer_statuses(
                 link = _link_of_former_peer(reading, name, context)
             links += [link] if link else []
         if state and name in named:
-            links += capacity_links(region, name, received)
+            links += shared_capacity_links(region, name, received)
         found.append(PeerStatus(name, context["domain"], tuple(links)))
     return found
 

@@ -8,10 +8,10 @@ from typing import Any
 from chautari.federation.letters import ReceivedLetter
 from chautari.region.model import Region
 from chautari.report import messages
-from chautari.report.model import PeerColour, PeerLink
+from chautari.report.model import PairState, PeerLink
 from chautari.services.registry import SERVICES
 
-_COLOURS: dict[str, PeerColour] = {
+_STATES: dict[str, PairState] = {
     "lent": "green", "borrowed": "green", "not_requested": "pending", "not_offered": "pending",
     "letter_missing": "pending", "letter_not_fetched": "pending", "letter_outdated": "pending",
     "letter_unreachable": "broken", "letter_refused": "broken",
@@ -19,7 +19,7 @@ _COLOURS: dict[str, PeerColour] = {
 _WAITING = {"lent": "not_requested", "borrowed": "not_offered"}
 
 
-def capacity_links(
+def shared_capacity_links(
     region: Region, peer: str, received: Mapping[str, ReceivedLetter]
 ) -> Iterator[PeerLink]:
     """Yield a link for each service that the region lends to a peer or borrows from it."""
@@ -41,7 +41,7 @@ def _link(
     shown = {**data, **context, "service": service}
     cause, next_step = messages.peer_capacity_texts(code, shown)
     return PeerLink(
-        _COLOURS[code],
+        _STATES[code],
         code,
         cause,
         next_step,
