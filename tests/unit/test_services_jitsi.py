@@ -107,7 +107,10 @@ def test_open_access_creates_no_account(tmp_path: Path) -> None:
 
 def test_further_bridge_gets_its_password_and_no_key(tmp_path: Path) -> None:
     secret = node(tmp_path, "cal2", text=MEETING).secret
-    assert set(secret) == {"videobridge_password", "videobridge_authority"}
+    assert set(secret) == {
+        "videobridge_password", "videobridge_authority", "videobridge_borrower_passwords",
+    }  # fmt: skip
+    assert secret["videobridge_borrower_passwords"] == {}
     assert "PRIVATE" not in json.dumps(secret)
 
 
