@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from lending_samples import shared_sides
 from region_samples import ROOT
-from templates import render, variables
+from templates import as_ansible_reads, render, variables
 from test_jitsi_settings import SHARED, is_known, paths_of
 
 PEER = {
@@ -82,6 +83,15 @@ def test_letters_that_are_taken_back_are_deleted(tmp_path: Path) -> None:
     assert template(given, "__portal_obsolete_letters") == [f"{folder}/b.org.age"]
     given["portal_letters"] = []
     assert len(template(given, "__portal_obsolete_letters")) == 2
+
+
+def test_letter_reaches_the_node_byte_for_byte(tmp_path: Path) -> None:
+    """The descriptor names the digest of the bytes that the portal serves."""
+    borrower, _ = shared_sides(tmp_path)
+    sealed = borrower.deploy().letters["himalaya"]
+    read = as_ansible_reads(borrower.node("cal1"), tmp_path)
+    [letter] = read["portal_letters"]
+    assert str(letter["content"]).encode() == sealed
 
 
 def test_letters_are_published_below_one_path(tmp_path: Path) -> None:

@@ -96,10 +96,12 @@ def test_status_fetches_the_letter_once(
 ) -> None:
     borrower, lender = sides
     found = status(capsys)
-    assert (found["code"], found["state"], found["node"]) == ("borrowed", "green", "")
+    assert (found["code"], found["state"], found["node"]) == ("letter_stored", "pending", "")
+    assert "deploy region andes" in found["next_step"]
     assert received(borrower) == lender.deploy().letters["andes"]
     assert borrower.deploy().received["himalaya"].offers
-    assert status(capsys)["code"] == "borrowed"
+    found = status(capsys)
+    assert (found["code"], found["state"]) == ("borrowed", "green")
     assert server.requests.count(LETTER) == 1
 
 
@@ -116,6 +118,7 @@ def test_status_waits_for_a_peer_that_does_not_lend_yet(
     _, lender = sides
     lender.text = lender.text.replace("lend: {andes", "borrow: {andes")
     publish(lender, server)
+    assert status(capsys)["code"] == "letter_stored"
     found = status(capsys)
     assert (found["code"], found["state"]) == ("not_offered", "pending")
     assert "federation.lend" in found["next_step"] and "jitsi-bridge" in found["next_step"]
@@ -187,7 +190,7 @@ def test_status_keeps_the_letter_if_the_new_one_does_not_arrive(
     offers = borrower.deploy().received["himalaya"].offers["jitsi-bridge"]
     assert "203.0.113.41" in offers.model_dump()["addresses"]
     server.answer = complete
-    assert status(capsys)["code"] == "borrowed"
+    assert status(capsys)["code"] == "letter_stored"
     offers = borrower.deploy().received["himalaya"].offers["jitsi-bridge"]
     assert "203.0.113.42" in offers.model_dump()["addresses"]
 

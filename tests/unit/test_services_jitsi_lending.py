@@ -67,6 +67,19 @@ def test_lent_bridge_joins_the_server_of_the_borrower_too(tmp_path: Path) -> Non
     assert found.public["videobridge_nickname"] == "ktm2"
 
 
+def test_peer_cannot_take_the_place_of_another_meeting_service(tmp_path: Path) -> None:
+    """A peer's domain may contain this region's domain."""
+    _, lender = shared_sides(tmp_path)
+    known = lender.deploy()
+    context = NodeContext(known, ENDPOINTS, "ktm2")
+    request = known.received["andes"].requests["jitsi-bridge"]
+    own = request.model_copy(update={"domain": "meet.himalaya.example.org"})
+    letter = known.received["andes"]._replace(requests={"jitsi-bridge": own})
+    taken = context._replace(loaded_region=known._replace(received={"andes": letter}))
+    assert len(variables_of_node(context, None).public["videobridge_borrowers"]) == 1
+    assert variables_of_node(taken, None).public["videobridge_borrowers"] == []
+
+
 def test_meeting_node_of_the_lender_is_not_lent(tmp_path: Path) -> None:
     _, lender = shared_sides(tmp_path)
     found = lender.node("ktm1")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chautari.federation.fetch import parse_address
+from chautari.federation.letters import digest_of_letter, letter_path
 from chautari.federation.refusal import PeerRefused
 from chautari.federation.transfer import PATH, SignedDescriptor
 from chautari.federation.trust import verify_signed_descriptor
@@ -52,6 +53,18 @@ def read(text: str) -> Loaded:
     parser = Loaded()
     parser.feed(text)
     return parser
+
+
+@pytest.mark.advice("Deploy again to publish the letters and the descriptor.", units=UNITS)
+def test_letters_are_those_of_the_descriptor(base: str, web: Any, settings: dict[str, Any]) -> None:
+    """The published descriptor names each letter to another region as it can be downloaded"""
+    named = web.get(f"{base}{PATH}").json().get("letters", {})
+    expected = {item["domain"]: item["content"].encode() for item in settings["portal_letters"]}
+    assert set(named) == set(expected)
+    for domain, content in expected.items():
+        answer = web.get(f"{base}{letter_path(domain)}")
+        assert answer.status_code == 200, f"{domain}: {answer.status_code}"
+        assert answer.content == content and named[domain] == digest_of_letter(content), domain
 
 
 @pytest.mark.advice("Deploy again to write the page and nginx's settings.", units=UNITS)

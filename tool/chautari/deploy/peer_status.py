@@ -77,7 +77,10 @@ def _refresh_received(
         loaded_region.folder, region, shared, letter_exchange.own_key(secrets), endpoints
     )
     for name, refusal in refusals.items():
-        if refusal is not None:
+        if refusal is None:
+            found = received[name]
+            received[name] = found._replace(problem=found.problem or ("letter_stored", {}))
+        else:
             code = "letter_unreachable" if refusal.is_unreachable else "letter_refused"
             data = {"reason": refusal.message, "fix": refusal.fix}
             received[name] = received[name]._replace(problem=(code, data))

@@ -14,7 +14,7 @@ from chautari.services.registry import SERVICES
 _STATES: dict[str, PairState] = {
     "lent": "green", "borrowed": "green", "not_requested": "pending", "not_offered": "pending",
     "letter_missing": "pending", "letter_not_fetched": "pending", "letter_outdated": "pending",
-    "letter_unreachable": "broken", "letter_refused": "broken",
+    "letter_stored": "pending", "letter_unreachable": "broken", "letter_refused": "broken",
 }  # fmt: skip
 _WAITING = {"lent": "not_requested", "borrowed": "not_offered"}
 

@@ -218,6 +218,10 @@ PEER_CAPACITY: dict[str, tuple[Template, Template]] = {
         "{peer} has written a newer letter; the stored one still counts",
         "run: deploy federation status {region}; then deploy",
     ),
+    "letter_stored": (
+        "a new letter of {peer} was stored",
+        "commit peers/{peer}.received.age, and run: deploy region {region}",
+    ),
     "letter_unreachable": ("the letter of {peer} did not arrive: {reason}", "{fix}"),
     "letter_refused": ("the letter of {peer} was refused: {reason}", "{fix}"),
 }

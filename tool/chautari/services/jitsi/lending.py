@@ -143,11 +143,17 @@ def addresses_of_lent_bridges(context: NodeContext) -> list[str]:
 
 
 def requests_of_borrowers(context: NodeContext) -> Iterator[tuple[str, BridgeRequest]]:
-    """Yield each peer that borrows the region's bridges, with how they join its XMPP server."""
+    """Yield each peer that borrows the region's bridges, with how they join its XMPP server.
+
+    A server counts once: a peer whose domain contains this region's, or another peer's, must not
+    take the place of theirs.
+    """
+    known = {meeting_domain(context.region)}
     for peer in context.region.federation.borrowers_of(BRIDGE):
         letter = context.loaded_region.received.get(peer)
         request = letter.requests.get(BRIDGE) if letter else None
-        if isinstance(request, BridgeRequest):
+        if isinstance(request, BridgeRequest) and request.domain not in known:
+            known.add(request.domain)
             yield peer, request
 
 
