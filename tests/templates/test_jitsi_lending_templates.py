@@ -1,6 +1,7 @@
 """Templates and variables of Jitsi's roles where regions lend bridges to each other."""
 
 import importlib
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from lending_samples import shared_sides
+from prosody import modules_of, read_settings
 from region_samples import ROOT
 from templates import as_ansible_reads, render, variables
 from test_jitsi_settings import SHARED, is_known, paths_of
@@ -117,6 +119,54 @@ def test_lent_bridge_has_an_account_without_rights(tmp_path: Path) -> None:
     assert accounts["peer-himalaya"] == "p" * 32
     without = variables(tmp_path, "jitsi", "13")
     assert set(template(without, "__jitsi_component_accounts")) == {"focus", "jvb"}
+
+
+def test_lent_bridge_owns_no_room(tmp_path: Path) -> None:
+    rooms = "internal.auth.meet.andes.example.org"
+    for accounts, expected in (([], False), ([{"name": "peer-x", "password": "p" * 32}], True)):
+        given = variables(tmp_path, "jitsi", "13", jitsi_peer_accounts=accounts)
+        (tmp_path / "x.lua").write_text(render("jitsi", "prosody.cfg.lua.j2", given))
+        host = read_settings(tmp_path / "x.lua")[rooms]
+        assert ("chautari_lent_bridges" in modules_of(host)) is expected
+        assert not any("peer-x" in admin for admin in host["options"]["admins"])
+
+
+LENT_BRIDGES = ROOT / "roles/jitsi/files/mod_chautari_lent_bridges.lua"
+# Runs the module's hook for an account that opens a room, and prints what it becomes.
+OPEN_ROOM = r"""
+package.preload["util.jid"] = function()
+	return {
+		bare = function(text) return (text:gsub("/.*", "")) end,
+		split = function(text) return text:match("^([^@]+)@(.*)$") end,
+	}
+end
+module = { hook = function(_, name, run, priority)
+	assert(name == "muc-room-pre-create" and priority < -1)
+	local room = { set_affiliation = function(_, actor, account, affiliation)
+		print(actor, account, affiliation)
+		return true
+	end }
+	run({ room = room, stanza = { attr = { from = arg[2] } } })
+end }
+dofile(arg[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("account", "expected"),
+    [
+        ("peer-himalaya@auth.x/ktm2", "true\tpeer-himalaya@auth.x\tnone\n"),
+        ("jvb@auth.x/cal1", ""),
+        ("focus@auth.x/focus", ""),
+        ("auth.x", ""),
+    ],
+)
+def test_module_takes_ownership_from_lent_bridges_only(account: str, expected: str) -> None:
+    done = subprocess.run(
+        ["lua5.4", "-", LENT_BRIDGES, account],
+        input=OPEN_ROOM, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == expected
 
 
 def test_own_bridges_come_before_lent_ones(tmp_path: Path) -> None:
