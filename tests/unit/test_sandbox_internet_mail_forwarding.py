@@ -47,7 +47,7 @@ def start_neighbour(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str],
 
     def start(zone: str) -> Kept:
         arrived: Kept = []
-        sink = mailsink.OwnZoneSink(lambda *mail: arrived.append(mail), zone)
+        sink = mailsink.NeighbourMailSink(lambda *mail: arrived.append(mail), zone)
         port = free_port()
         servers.append(Controller(sink, hostname="127.0.0.1", port=port))
         servers[-1].start()
@@ -84,7 +84,7 @@ def test_mail_for_neighbours_is_forwarded_and_other_mail_is_kept(
     forwarder: MailForwarder, kept: Kept, start_neighbour: Callable[[str], Kept]
 ) -> None:
     arrived = start_neighbour("lima.example.org")
-    forwarder.take(SENDER, ["me@andes.example.org", PEER, "x@example.com"], MAIL)
+    forwarder.accept_mail(SENDER, ["me@andes.example.org", PEER, "x@example.com"], MAIL)
     forwarder.run_queue()
     assert kept == [(SENDER, ["me@andes.example.org", "x@example.com"], MAIL)]
     assert arrived == [(SENDER, [PEER], MAIL)]
@@ -98,7 +98,7 @@ def test_mail_waits_for_a_stopped_neighbour_over_a_restart(
     stopped_neighbour: None,
     start_neighbour: Callable[[str], Kept],
 ) -> None:
-    forwarder.take(SENDER, [PEER], MAIL)
+    forwarder.accept_mail(SENDER, [PEER], MAIL)
     forwarder.run_queue()
     (waiting,) = forwarder.queued()
     assert (waiting["zone"], waiting["recipients"]) == ("lima.example.org", [PEER])
@@ -118,9 +118,9 @@ def test_silent_neighbour_is_tried_once_for_all_its_mail(
         tried.append(relay)
         raise TimeoutError("timed out")
 
-    monkeypatch.setattr(mail_forwarding, "deliver", fail)
+    monkeypatch.setattr(mail_forwarding, "deliver_to_relay", fail)
     for number in range(3):
-        forwarder.take(SENDER, [f"{number}@lima.example.org"], MAIL)
+        forwarder.accept_mail(SENDER, [f"{number}@lima.example.org"], MAIL)
     forwarder.run_queue()
     assert tried == ["127.0.0.1"]
     assert [item["recipients"] for item in forwarder.queued()] == [
@@ -132,7 +132,7 @@ def test_refused_mail_is_returned_to_its_sender(
     forwarder: MailForwarder, kept: Kept, start_neighbour: Callable[[str], Kept]
 ) -> None:
     start_neighbour("quito.example.org")
-    forwarder.take(SENDER, [PEER], MAIL)
+    forwarder.accept_mail(SENDER, [PEER], MAIL)
     forwarder.run_queue()
     ((sender, recipients, content),) = kept
     assert (sender, recipients, forwarder.queued()) == ("", [SENDER], [])
@@ -144,7 +144,7 @@ def test_refused_mail_is_returned_to_its_sender(
 def test_mail_is_returned_after_five_days(
     forwarder: MailForwarder, kept: Kept, stopped_neighbour: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forwarder.take(SENDER, [PEER], MAIL)
+    forwarder.accept_mail(SENDER, [PEER], MAIL)
     now = mail_forwarding.time.time()
     monkeypatch.setattr(mail_forwarding.time, "time", lambda: now + 5 * 24 * 3600 - 60)
     forwarder.run_queue()
@@ -158,7 +158,7 @@ def test_returned_mail_is_never_returned_again(
     forwarder: MailForwarder, kept: Kept, start_neighbour: Callable[[str], Kept]
 ) -> None:
     start_neighbour("quito.example.org")
-    forwarder.take("", [PEER], MAIL)
+    forwarder.accept_mail("", [PEER], MAIL)
     forwarder.run_queue()
     assert (forwarder.queued(), kept) == ([], [])
 
@@ -169,8 +169,8 @@ def test_temporary_refusal_waits(
     def busy(_: str, __: QueuedMail) -> None:
         raise smtplib.SMTPDataError(451, b"try later")
 
-    monkeypatch.setattr(mail_forwarding, "deliver", busy)
-    forwarder.take(SENDER, [PEER], MAIL)
+    monkeypatch.setattr(mail_forwarding, "deliver_to_relay", busy)
+    forwarder.accept_mail(SENDER, [PEER], MAIL)
     forwarder.run_queue()
     assert [item["problem"] for item in forwarder.queued()] == ["451 try later"]
     assert kept == []
@@ -179,11 +179,11 @@ def test_temporary_refusal_waits(
 def test_mail_waits_if_its_neighbour_is_no_longer_listed(
     forwarder: MailForwarder, tmp_path: Path, kept: Kept
 ) -> None:
-    forwarder.take(SENDER, [PEER], MAIL)
+    forwarder.accept_mail(SENDER, [PEER], MAIL)
     (tmp_path / "routes").unlink()
     forwarder.run_queue()
     assert [item["problem"] for item in forwarder.queued()] == [
         "lima.example.org is not a neighbour any more"
     ]
-    forwarder.take(SENDER, [PEER], MAIL)
+    forwarder.accept_mail(SENDER, [PEER], MAIL)
     assert kept == [(SENDER, [PEER], MAIL)]

@@ -56,7 +56,9 @@ def test_port_25_takes_mail_only_for_the_own_domain() -> None:
     taken: list[tuple[str, list[str]]] = []
     port = free_port()
     server = Controller(
-        mailsink.OwnZoneSink(lambda sender, to, _: taken.append((sender, to)), "andes.example.org"),
+        mailsink.NeighbourMailSink(
+            lambda sender, to, _: taken.append((sender, to)), "andes.example.org"
+        ),
         hostname="127.0.0.1",
         port=port,
     )

@@ -64,19 +64,19 @@ def run_steps(
 ) -> None:
     """Do all steps in their order."""
     one, other, newcomer = all_three
-    demonstration.create((one, other))
+    demonstration.start_sandboxes((one, other))
     use_resolver_of(one)
     demonstration.deploy((one, other))
     demonstration.federate(((one, other),))
     demonstration.share((one, other))
-    demonstration.compare_pages(((one, other),))
+    demonstration.check_front_pages(((one, other),))
     if third:
-        demonstration.create((newcomer,))
+        demonstration.start_sandboxes((newcomer,))
         demonstration.deploy((newcomer,))
         pairs = ((newcomer, one), (newcomer, other))
         demonstration.federate(pairs)
         demonstration.share((newcomer, other))
-        demonstration.compare_pages(pairs)
+        demonstration.check_front_pages(pairs)
     if leave:
         demonstration.leave((one, other))
 

@@ -12,15 +12,15 @@ from chautari.cli.output import echo
 from chautari.errors import BadInput, RunFailed
 from chautari.region.locate import REGION_FILE
 from chautari_sandbox import paths, podman_commands, state
-from chautari_sandbox.demo_federation import cloud
-from chautari_sandbox.demo_federation.cloud import Account
+from chautari_sandbox.demo_federation import nextcloud_client
 from chautari_sandbox.demo_federation.deploy_command import read_secret, run_deploy
+from chautari_sandbox.demo_federation.nextcloud_client import Account
 from chautari_sandbox.demo_federation.regions import (
     DemoRegion,
     ensure_folder,
     ensure_password,
     peers_of,
-    write_peers,
+    write_peers_line,
 )
 from chautari_sandbox.podman_client import PodmanClient
 from chautari_sandbox.state import SandboxState
@@ -54,7 +54,7 @@ class Demonstration:
         self.steps.append(Step(title, round(time.monotonic() - start, 1)))
         echo(f"   done in {self.steps[-1].seconds:.0f} s", err=True)
 
-    def create(self, regions: tuple[DemoRegion, ...]) -> None:
+    def start_sandboxes(self, regions: tuple[DemoRegion, ...]) -> None:
         """Write the regions' files, and start their sandboxes; nothing is installed yet."""
         for region in regions:
             ensure_folder(region)
@@ -74,7 +74,7 @@ class Demonstration:
             for pair in pairs:
                 for one in pair:
                     names = list(dict.fromkeys([*peers_of(one), _other(pair, one).name]))
-                    if line := write_peers(one, names):
+                    if line := write_peers_line(one, names):
                         echo(f"   {one.file}: {line}", err=True)
                         changed.append(one)
         self.deploy(tuple(dict.fromkeys(changed)))
@@ -85,7 +85,7 @@ class Demonstration:
 
     def share(self, pair: Pair) -> None:
         """Share a file from one region to the other, read it there, and take it back."""
-        owner, reader = map(ensure_person, pair)
+        owner, reader = map(ensure_account_of_person, pair)
         file, text = f"greeting-{secrets.token_hex(3)}.txt", f"Greetings from {pair[0].name}.\n"
         with self.step(f"{owner.name}@{owner.host} shares {file}"):
             owner.write(file, text)
@@ -104,11 +104,11 @@ class Demonstration:
                 owner.unshare(number)
             owner.delete(file)
 
-    def compare_pages(self, pairs: tuple[Pair, ...], *, named: bool = True) -> None:
+    def check_front_pages(self, pairs: tuple[Pair, ...], *, named: bool = True) -> None:
         """Read the front pages: each names the other region, or no longer does."""
         with self.step("read the front pages"):
             for one, other in (pair for given in pairs for pair in (given, given[::-1])):
-                page = cloud.fetch_page(f"https://{one.domain}/", ca_file_of(one))
+                page = nextcloud_client.fetch_page(f"https://{one.domain}/", ca_file_of(one))
                 if (other.domain in page) is not named:
                     raise RunFailed(
                         f"the front page of {one.name} "
@@ -121,10 +121,10 @@ class Demonstration:
             other = _other(pair, one)
             with self.step(f"{one.name} leaves {other.name}"):
                 run_deploy("federation", "leave", one.name, other.name)
-                write_peers(one, [name for name in peers_of(one) if name != other.name])
+                write_peers_line(one, [name for name in peers_of(one) if name != other.name])
                 run_deploy("region", one.name)
-                refuse_left_trust(one, other)
-        self.compare_pages((pair,), named=False)
+                check_trust_is_gone(one, other)
+        self.check_front_pages((pair,), named=False)
 
 
 def _other(pair: Pair, one: DemoRegion) -> DemoRegion:
@@ -199,7 +199,7 @@ def wait_for_trust(one: DemoRegion, other: DemoRegion) -> None:
         time.sleep(2)
 
 
-def refuse_left_trust(one: DemoRegion, other: DemoRegion) -> None:
+def check_trust_is_gone(one: DemoRegion, other: DemoRegion) -> None:
     """Check that a region no longer trusts the other one's Nextcloud."""
     servers = admin_of(one).trusted_servers()
     if left := [url for url in servers if other.domain in url]:
@@ -214,17 +214,17 @@ def admin_of(region: DemoRegion) -> Account:
     return Account(region.cloud, "admin", password, ca_file_of(region))
 
 
-def ensure_person(region: DemoRegion) -> Account:
+def ensure_account_of_person(region: DemoRegion) -> Account:
     """Return the account of the region's person; it is created once."""
-    return cloud.ensure_account(admin_of(region), region.person, ensure_password(region))
+    return nextcloud_client.ensure_account(admin_of(region), region.person, ensure_password(region))
 
 
 def wait_for_share(reader: Account, file: str) -> str:
     """Wait until a shared file was accepted, and return where it lies."""
     deadline = time.monotonic() + LONGEST_WAIT_FOR_A_SHARE
-    while (place := reader.received(file)) is None:
+    while (place := reader.find_received_share(file)) is None:
         if time.monotonic() > deadline:
-            pending = reader.call("GET", f"{cloud.SHARES}/remote_shares/pending")
+            pending = reader.call_ocs("GET", f"{nextcloud_client.SHARES}/remote_shares/pending")
             raise RunFailed(
                 f"{file} did not arrive at {reader.host} within {LONGEST_WAIT_FOR_A_SHARE} s"
                 + (", since its people must accept it by hand" if pending else "")

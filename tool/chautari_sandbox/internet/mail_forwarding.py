@@ -49,7 +49,7 @@ class QueuedMail:
         return base64.b64decode(self.content)
 
 
-class Refused(Exception):
+class MailRefused(Exception):
     """A neighbour refuses a message for good."""
 
 
@@ -74,7 +74,7 @@ class MailForwarder:
         self._wake = threading.Event()
         queue_folder.mkdir(parents=True, exist_ok=True)
 
-    def take(self, sender: str, recipients: list[str], content: bytes) -> None:
+    def accept_mail(self, sender: str, recipients: list[str], content: bytes) -> None:
         """Keep or queue one message."""
         routes = self._routes()
         own: list[str] = []
@@ -115,7 +115,7 @@ class MailForwarder:
         for name, mail in self._load_queue().items():
             try:
                 problem = silent.get(mail.zone) or self._try_to_deliver(routes, mail)
-            except Refused as error:
+            except MailRefused as error:
                 self._return_to_sender(mail, str(error))
                 self._file(name).unlink()
                 continue
@@ -132,12 +132,12 @@ class MailForwarder:
         """Deliver one message; return why it must wait, or nothing.
 
         Raises:
-            Refused: when the neighbour refuses it for good.
+            MailRefused: when the neighbour refuses it for good.
         """
         if mail.zone not in routes:
             return f"{mail.zone} is not a neighbour any more"
         try:
-            deliver(routes[mail.zone], mail)
+            deliver_to_relay(routes[mail.zone], mail)
         except smtplib.SMTPRecipientsRefused as error:
             code, text = next(iter(error.recipients.values()))
             return _raise_or_wait(code, text)
@@ -149,7 +149,7 @@ class MailForwarder:
 
     def _return_to_sender(self, mail: QueuedMail, reason: str) -> None:
         if mail.sender:  # a bounce itself is not returned
-            self.take("", [mail.sender], bounce(self._zone, mail, reason))
+            self.accept_mail("", [mail.sender], bounce_message(self._zone, mail, reason))
 
     def _routes(self) -> dict[str, str]:
         if not self._routes_file.is_file():
@@ -177,11 +177,11 @@ class MailForwarder:
 def _raise_or_wait(code: int, answer: bytes | str) -> str:
     text = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
     if code >= 500:
-        raise Refused(f"{code} {text}")
+        raise MailRefused(f"{code} {text}")
     return f"{code} {text}"
 
 
-def deliver(relay: str, mail: QueuedMail) -> None:
+def deliver_to_relay(relay: str, mail: QueuedMail) -> None:
     """Hand one message to a neighbour's relay; all its recipients are in one zone."""
     ascii_only = all(address.isascii() for address in (mail.sender, *mail.recipients))
     options = () if ascii_only else ("SMTPUTF8",)
@@ -189,7 +189,7 @@ def deliver(relay: str, mail: QueuedMail) -> None:
         server.sendmail(mail.sender, mail.recipients, mail.message, mail_options=options)
 
 
-def bounce(zone: str, mail: QueuedMail, reason: str) -> bytes:
+def bounce_message(zone: str, mail: QueuedMail, reason: str) -> bytes:
     """Return the message that tells a sender what was not delivered, and why."""
     message = EmailMessage()
     message["From"] = f"Mail delivery <MAILER-DAEMON@{zone}>"

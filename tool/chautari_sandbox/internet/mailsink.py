@@ -98,7 +98,7 @@ class SMTPSink:
         return "250 Message accepted"
 
 
-class OwnZoneSink(SMTPSink):
+class NeighbourMailSink(SMTPSink):
     """Takes messages to the sandbox's own domain from any sender, as a mail server does."""
 
     def __init__(self, take: KeepMail, zone: str) -> None:
@@ -196,11 +196,11 @@ def _smtp_servers(
         "tls_context": context,
     }  # fmt: skip
     relay = Controller(
-        SMTPSink(forwarder.take), port=587, require_starttls=True, auth_required=True,
+        SMTPSink(forwarder.accept_mail), port=587, require_starttls=True, auth_required=True,
         authenticator=SMTPAuthenticator(settings["user"], settings["password"]), **common,
     )  # fmt: skip
     return relay, Controller(
-        OwnZoneSink(keep, settings["zone"]), port=mail_forwarding.SMTP_PORT, **common
+        NeighbourMailSink(keep, settings["zone"]), port=mail_forwarding.SMTP_PORT, **common
     )
 
 

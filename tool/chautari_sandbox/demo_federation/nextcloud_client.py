@@ -41,7 +41,7 @@ class Account(NamedTuple):
             except requests.RequestException as error:
                 raise RunFailed(f"{self.host} does not answer: {error}") from None
 
-    def call(
+    def call_ocs(
         self,
         method: str,
         path: str,
@@ -81,16 +81,16 @@ class Account(NamedTuple):
         """Share a file with a person of another Nextcloud, and return the share's number."""
         kind = {"shareType": FEDERATED_SHARE, "permissions": MAY_READ}
         fields = {"path": f"/{file}", "shareWith": with_whom, **kind}
-        shared = self.call("POST", f"{SHARES}/shares", fields)
+        shared = self.call_ocs("POST", f"{SHARES}/shares", fields)
         return str(shared["id"])
 
     def unshare(self, number: str) -> None:
         """Take a share back."""
-        self.call("DELETE", f"{SHARES}/shares/{number}")
+        self.call_ocs("DELETE", f"{SHARES}/shares/{number}")
 
-    def received(self, file: str) -> str | None:
+    def find_received_share(self, file: str) -> str | None:
         """Return where a shared file lies here; None until the share was accepted."""
-        shares = self.call("GET", f"{SHARES}/remote_shares")
+        shares = self.call_ocs("GET", f"{SHARES}/remote_shares")
         return next(
             (item["mountpoint"].lstrip("/") for item in shares if item["name"].lstrip("/") == file),
             None,
@@ -98,7 +98,7 @@ class Account(NamedTuple):
 
     def trusted_servers(self) -> dict[str, int]:
         """Return the addresses of the servers that this one trusts, with Nextcloud's states."""
-        found = self.call("GET", TRUSTED_SERVERS)
+        found = self.call_ocs("GET", TRUSTED_SERVERS)
         return {str(item["url"]): int(item["status"]) for item in found}
 
     def _path(self, file: str) -> str:
@@ -114,7 +114,7 @@ class Account(NamedTuple):
 
 def ensure_account(admin: Account, name: str, password: str) -> Account:
     """Return the account of a person; the administrator creates it once."""
-    admin.call("POST", USERS, {"userid": name, "password": password}, (200, ALREADY_EXISTS))
+    admin.call_ocs("POST", USERS, {"userid": name, "password": password}, (200, ALREADY_EXISTS))
     return admin._replace(name=name, password=password)
 
 
