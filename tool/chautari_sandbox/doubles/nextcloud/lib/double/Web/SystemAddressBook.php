@@ -13,7 +13,8 @@ use NextcloudDouble\Users;
 /** The address book of all accounts, for servers that share a secret with this one. */
 final class SystemAddressBook
 {
-    private const PATH = 'addressbooks/system/system/system';
+    private const HOME = 'addressbooks/system/system';
+    private const PATH = self::HOME . '/system';
     private const TOKEN = 'http://sabre.io/ns/sync/';
     private const CHANGED = 2;
     private const DELETED = 3;
@@ -38,6 +39,11 @@ final class SystemAddressBook
         }
         if ($this->request->method === 'PROPFIND' && $path === self::PATH) {
             $this->describe($book);
+            return;
+        }
+        if ($this->request->method === 'PROPFIND' && $path === self::HOME) {
+            DavFiles::multistatus('<d:response><d:href>/remote.php/dav/' . self::HOME . '/</d:href><d:propstat><d:prop>'
+                . '<d:resourcetype><d:collection/></d:resourcetype></d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>');
             return;
         }
         $card = dirname($path) === self::PATH ? $this->card($book, basename($path)) : null;
