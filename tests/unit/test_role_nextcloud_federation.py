@@ -195,7 +195,7 @@ def test_a_failed_or_revoked_server_becomes_green_again(
     clock.now += 301
     side.step()
     clock.now += 5
-    run_until_green(side, other, clock, 1800)
+    run_until_green(side, other, clock, 600)
 
 
 def test_a_peer_that_stops_is_reported_and_becomes_green_by_itself(

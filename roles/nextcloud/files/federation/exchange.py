@@ -56,12 +56,17 @@ class Exchange:
         """Whether this program added the server; one that a person added is never removed."""
         return self.url in self.record.added
 
-    def begin(self, server: TrustedServer | None) -> TrustedServer | None:
-        """Add the server, in place of `server` if there is one; None if it is not reached."""
-        now = self.clock()
-        self.known.begun, self.known.request = now, now if self.leads else now + PATIENCE
-        self.known.refused = self.known.accepted = 0
-        self.known.sync = now + SLOW_SYNC_PAUSE
+    def begin(self, server: TrustedServer | None, late: bool = False) -> TrustedServer | None:
+        """Add the server, in place of `server` if there is one; None if it is not reached.
+
+        Args:
+            late: whether to send a request at once, although this side may not lead.
+        """
+        now, known = self.clock(), self.known
+        known.begun = now - PATIENCE if late else now
+        known.request = now if self.leads or late else now + PATIENCE
+        known.refused = known.accepted = 0
+        known.sync = now + SLOW_SYNC_PAUSE
         return self._add_with_token(server)
 
     def resume(self, server: TrustedServer) -> TrustedServer | None:
@@ -79,8 +84,8 @@ class Exchange:
         if server.status != PENDING:
             server = self._synchronize(server)
             is_over = server.status not in (OK, PENDING) and self.is_ours and self._is_due()
-            # The peer refuses the secret, so a new one is needed.
-            return self.begin(server) if is_over else server
+            # The peer refuses the secret, but may not know that a new one is needed.
+            return self.begin(server, late=not self.leads) if is_over else server
         answers = self.own.jobs(self.url, ANSWER)
         for job in answers:
             self.own.execute(job)

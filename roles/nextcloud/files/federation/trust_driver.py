@@ -134,6 +134,7 @@ class TrustDriver:
         if server is None:
             return Finding("unreachable", {"reason": "own_nextcloud"})
         if server.status == OK:
+            known.request, known.refused, known.accepted = 0, 0, 0
             return Finding("trusted")
         if known.refused >= GIVEN_UP or not exchange.is_ours:
             return Finding("handshake_refused", {"attempts": known.refused})
