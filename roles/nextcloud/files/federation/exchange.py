@@ -26,7 +26,9 @@ from record import PeerRecord, Record
 # leads, and of a side that does not lead but got no request for long.
 SMALL, GREAT, GREATEST = ("", "a"), ("a", "u"), ("u", "~")
 MAX_TOKENS = 40
-REFUSED_PAUSE, MAX_REFUSED_PAUSE = 15, 1800  # seconds; they double
+REFUSED_PAUSE, MAX_REFUSED_PAUSE = 15, 1800  # seconds; the pause doubles
+# The peer's background jobs may answer too, every five minutes; so the pause becomes four times as
+# long each time.
 ACCEPTED_PAUSE, MAX_ACCEPTED_PAUSE = 90, 3600
 KEPT_REQUESTS = (
     2  # refused requests after which the job is deleted, and a new one is made when it is due
@@ -92,7 +94,7 @@ class Exchange:
         if answers:
             self.known.sync = self.clock()
         elif self.is_ours and self._is_due():
-            return self._send_request(server)
+            return self._send_request_unless_answered(server)
         return self._synchronize(server)
 
     def _is_due(self) -> bool:
@@ -106,6 +108,13 @@ class Exchange:
         self.own.synchronize()
         self.known.sync = now + (SYNC_PAUSE if self.known.accepted == 1 else SLOW_SYNC_PAUSE)
         return self._find() or server
+
+    def _send_request_unless_answered(self, server: TrustedServer) -> TrustedServer | None:
+        """Send a request; a new one makes the secret void that came after the last one."""
+        if self.known.accepted:
+            self.known.sync = self.clock()
+            server = self._synchronize(server)
+        return server if server.status == OK else self._send_request(server)
 
     def _send_request(self, server: TrustedServer) -> TrustedServer | None:
         requests = self.own.jobs(self.url, REQUEST)
@@ -124,7 +133,7 @@ class Exchange:
                 for job in left:
                     self.own.delete(job)
         else:
-            known.request = now + min(ACCEPTED_PAUSE * 2**known.accepted, MAX_ACCEPTED_PAUSE)
+            known.request = now + min(ACCEPTED_PAUSE * 4**known.accepted, MAX_ACCEPTED_PAUSE)
             known.accepted, known.refused = min(known.accepted + 1, 50), 0
             known.sync = now
         return server
