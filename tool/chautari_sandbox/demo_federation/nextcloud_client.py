@@ -74,8 +74,8 @@ class Account(NamedTuple):
         return answer.text if answer.status_code == 200 else None
 
     def delete(self, file: str) -> None:
-        """Delete a file."""
-        self._expect(self.request("DELETE", self._path(file)), (204,))
+        """Delete a file, if it is there."""
+        self._expect(self.request("DELETE", self._path(file)), (204, 404))
 
     def share(self, file: str, with_whom: str) -> str:
         """Share a file with a person of another Nextcloud, and return the share's number."""

@@ -87,10 +87,11 @@ class Demonstration:
         """Share a file from one region to the other, read it there, and take it back."""
         owner, reader = map(ensure_account_of_person, pair)
         file, text = f"greeting-{secrets.token_hex(3)}.txt", f"Greetings from {pair[0].name}.\n"
-        with self.step(f"{owner.name}@{owner.host} shares {file}"):
-            owner.write(file, text)
-            number = owner.share(file, f"{reader.name}@{reader.host}")
+        number = ""
         try:
+            with self.step(f"{owner.name}@{owner.host} shares {file}"):
+                owner.write(file, text)
+                number = owner.share(file, f"{reader.name}@{reader.host}")
             with self.step(f"{reader.name}@{reader.host} reads it"):
                 place = wait_for_share(reader, file)
                 if (found := reader.read(place)) != text:
