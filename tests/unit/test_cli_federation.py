@@ -122,7 +122,7 @@ def test_join_refuses_another_fingerprint(
     other = key_words.words_of_key(signing_key.public_key_of(OTHER_KEY))
     for given in (other, " ".join(WORDS.split()[:11]), ""):
         assert join(server, "--fingerprint", given) == 2
-        assert "another fingerprint" in capsys.readouterr().err
+        assert "does not have the fingerprint" in capsys.readouterr().err
     assert no_peers(stranger)
 
 

@@ -61,7 +61,7 @@ def test_load_lists_every_error_of_a_pin_with_its_place(tmp_path: Path) -> None:
     assert len(found) == 2
     assert all(item.startswith("andes/peers/himalaya.json:") for item in found)
     assert found[0].split(":")[1] == "4"
-    assert "is not below himalaya.example.org" in found[1]
+    assert "is outside of himalaya.example.org" in found[1]
 
 
 @pytest.mark.parametrize(

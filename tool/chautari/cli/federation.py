@@ -42,7 +42,7 @@ def command() -> None:
 def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
     """Print what another group needs to trust this region. Nothing changes.
 
-    Send the address by mail. Read the words out in a call: a mail can be forged.
+    Send the printed address by mail. Read the printed words out in a call: a mail can be forged.
     """
     loaded_region = _load(name)
     endpoints = known_endpoints(loaded_region)
@@ -63,13 +63,13 @@ def invite(name: str, identities: tuple[Path, ...], as_json: bool) -> None:
         echo("Other groups cannot use your address yet:", err=True)
         echo(f"  {refusal.message}", err=True)
         echo(f"  Fix: deploy region {name}; then run this command again\n", err=True)
-    echo("Send this to the other group:\n")
+    echo("Send this to the other group. They replace THEIR-REGION with their region's name:\n")
     echo(f"  deploy federation join THEIR-REGION {own.url}\n")
     echo("Then call them. Read out the fingerprint of your key, in one of these forms:\n")
     for language, text in words.items():
         echo(f"  {language}: {text}")
     echo(f"  {fingerprint}\n")
-    echo(f"When they have joined: deploy federation accept {name} THEIR-ADDRESS")
+    echo(f"When they have joined, run: deploy federation accept {name} THEIR-ADDRESS")
 
 
 def _trust_command(verb: str, help_text: str) -> Callable[[Callable[..., None]], click.Command]:
@@ -92,12 +92,12 @@ _TRUST_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option(
         "--fingerprint", metavar="TEXT",
-        help="Trust the peer without a question if its key has this fingerprint: SHA256:… or the "
+        help="Pin the peer's key without asking, if it has this fingerprint: SHA256:… or the "
         "twelve words, in quotes.",
     ),
     click.option(
         "--agreement", default="", metavar="TEXT",
-        help="Store with the peer what both groups agreed, in your own words.",
+        help="Store this text in the peer's file: what both groups agreed, in your own words.",
     ),
     json_option,
 )  # fmt: skip
@@ -109,7 +109,7 @@ _TRUST_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     "only when region.yml names it; the command prints the line to add.",
 )
 def join(**arguments: Any) -> None:
-    """Pin a peer, and say how it is told about this region."""
+    """Pin a peer, and print the command that shows this region to the peer."""
     loaded_region = _pin_peer(**arguments)
     if loaded_region is not None:
         name = loaded_region.region.region
@@ -120,11 +120,11 @@ def join(**arguments: Any) -> None:
 @_trust_command(
     "accept",
     "Show a region that joined yours, and pin its key after you have confirmed it.\n\nThis is the "
-    "answer to an invitation. The region is trusted only when region.yml names it; the command "
+    "last step of an invitation. The region is trusted only when region.yml names it; the command "
     "prints the line to add.",
 )
 def accept(**arguments: Any) -> None:
-    """Pin a peer that was invited."""
+    """Pin a peer that has joined this region."""
     _pin_peer(**arguments)
 
 
@@ -198,9 +198,10 @@ def _confirm_key(found: Candidate, fingerprint: str | None) -> None:
     if fingerprint is not None:
         if not key_words.matches_key(fingerprint, found.descriptor.key):
             raise BadInput(
-                f"the key of {found.descriptor.domain} has another fingerprint; nothing was pinned",
-                fix="compare both in a call with the other group, on a number that you already "
-                "know; if they differ, do not trust this region",
+                f"the key of {found.descriptor.domain} does not have the fingerprint that you "
+                "gave; nothing was pinned",
+                fix="compare both fingerprints in a call with the other group, on a number that "
+                "you already know; if they differ, do not trust this region",
             )
         return
     if not sys.stdin.isatty():
@@ -210,7 +211,7 @@ def _confirm_key(found: Candidate, fingerprint: str | None) -> None:
             "TEXT",
         )
     echo("\nCall the other group, and let them read out the words of their key.", err=True)
-    if not click.confirm("Are these the same words?", default=False, err=True):
+    if not click.confirm("Are they the same as the words above?", default=False, err=True):
         raise BadInput(
             "the key was not confirmed; nothing was pinned",
             fix="if the words differ, do not trust this region, and tell the other group",
@@ -244,12 +245,12 @@ def list_(name: str, as_json: bool) -> None:
 @identity_option
 @json_option
 def status(name: str, identities: tuple[Path, ...], as_json: bool) -> int:
-    """Show how the region stands with each peer: green, pending or broken, and the next step.
+    """Show the state of each peer (green, pending or broken), and the next step.
 
-    The command fetches the newest descriptor of each peer, and asks each node how its services
-    stand with the peers. A descriptor that says something new replaces the pinned one. One that is
-    not right changes nothing. The same is true for the letters of peers with which the region
-    shares nodes.
+    The command fetches the newest descriptor of each peer, and asks each node for the state of
+    its services with the peers. A valid descriptor with new content replaces the pinned one. A
+    descriptor that is refused changes nothing. The command also fetches the letters of peers with
+    which the region shares nodes.
     """
     from chautari.deploy import peer_status  # only this command asks nodes
 
@@ -331,7 +332,7 @@ def leave(name: str, peer: str, as_json: bool) -> None:
     echo(f"{peer} is no longer pinned.")
     if peer in loaded_region.region.federation.peers:
         echo(f"Write this in {place}:\n  {line}")
-        echo(f"Then run: deploy region {region}. It withdraws what the peer could use.")
+        echo(f"Then run: deploy region {region}. The deploy ends the access that the peer had.")
     echo("Ask the other group to do the same for your region:")
     echo(f"  deploy federation leave THEIR-REGION {region}")
 

@@ -47,7 +47,7 @@ def _check_time(value: str) -> str:
 
 def _check_ed25519_key(value: str) -> str:
     if len(value.split(" ")) != 2 or not value.startswith("ssh-ed25519 "):
-        raise ValueError("is not an ssh-ed25519 public key without a comment")
+        raise ValueError("this must be an ssh-ed25519 public key without a comment")
     return check_key_line(value)
 
 
@@ -76,7 +76,7 @@ class DescribedService(StrictDescriptorModel):
     )
     title: str = Field(
         pattern=r"^[^<>{}\\`\x00-\x1f]{1,60}$",
-        description="Name of the service for people.",
+        description="Display name of the service.",
         examples=["Wiki"],
     )
     address: Annotated[str, AfterValidator(_check_https_address)] = Field(
@@ -127,18 +127,19 @@ class Descriptor(StrictDescriptorModel):
         examples=[{"himalaya.example.org": "0f…"}],
     )
     key: Ed25519Key = Field(
-        description="Public key that signs this descriptor, without a comment.",
+        description="Public key that verifies this descriptor's signature, without a comment.",
         examples=["ssh-ed25519 AAAA…"],
     )
     serial: int = Field(
         ge=1,
         le=MAX_SERIAL,
-        description="Grows with each issue: the seconds from 1970 to the issue.",
+        description="Serial number, which grows with each issue. Normally it is the time of "
+        "issue in seconds since 1970.",
         examples=[1796000000],
     )
     issued: Time = Field(description="Time of issue, in UTC.", examples=["2026-11-30T00:00:00Z"])
     expires: Time = Field(
-        description="Time from which the descriptor no longer counts, in UTC.",
+        description="Time when the descriptor expires, in UTC.",
         examples=["2026-12-30T00:00:00Z"],
     )
 
@@ -146,7 +147,7 @@ class Descriptor(StrictDescriptorModel):
     def _services_are_below_the_domain(self) -> Descriptor:
         for entry in self.services:
             if not is_within_domain(urlsplit(entry.address).hostname or "", self.domain):
-                raise ValueError(f"the address of {entry.service} is not below {self.domain}")
+                raise ValueError(f"the address of {entry.service} is outside of {self.domain}")
         return self
 
 

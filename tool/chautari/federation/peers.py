@@ -100,15 +100,17 @@ def read_peer(folder: Path, name: str) -> PinnedPeer:
         ) from None
     if peer.domain != peer.descriptor.domain:
         document.problems.append(
-            _peer_problem(document, ("domain",), f"the descriptor is of {peer.descriptor.domain}")
+            _peer_problem(
+                document, ("domain",), f"the descriptor belongs to {peer.descriptor.domain}"
+            )
         )
     if not is_within_domain(urlsplit(peer.url).hostname or "", peer.domain):
         document.problems.append(
-            _peer_problem(document, ("url",), f"the address is not below {peer.domain}")
+            _peer_problem(document, ("url",), f"the address is outside the domain {peer.domain}")
         )
     if peer.key != peer.descriptor.key:
         document.problems.append(
-            _peer_problem(document, ("key",), "the descriptor has another key")
+            _peer_problem(document, ("key",), "this key differs from the key in the descriptor")
         )
     if document.problems:
         raise InvalidRegion(document.problems)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from chautari.report.message_templates import Template
 
 _ASK_THEM = (
-    "ask the other group to deploy again; if the error stays, ask them by telephone what they "
-    "published"
+    "ask the other group to deploy again; if the error happens again, ask them by telephone "
+    "what they published"
 )
 _TRY_LATER = "check the address, then try again later or ask the other group by telephone"
 _DO_NOT_TRUST = (
@@ -23,18 +23,18 @@ _PIN_AGAIN = (
 
 # Each code has what happened, and what to do.
 PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
-    "name_unresolved": ("{host} has no DNS address that could be found", _TRY_LATER),
+    "name_unresolved": ("no DNS address was found for {host}", _TRY_LATER),
     "address_not_public": (
         "{host} resolves to {address}, which is not a public address",
         "ask the other group to correct their DNS records; a connection to this address could "
         "reach a machine in your own network",
     ),
-    "no_answer": ("{host} did not answer as a web server with HTTPS does ({detail})", _TRY_LATER),
+    "no_answer": ("{host} did not send a valid HTTPS response ({detail})", _TRY_LATER),
     "too_slow": ("{host} did not send its descriptor within {seconds} seconds", _TRY_LATER),
     "http_status": ("{host} answered with status {status} for {path}", _TRY_LATER),
     "redirected": (
         "{host} redirects to another address, and a descriptor must not be redirected",
-        "ask the other group for the address at which the descriptor itself is",
+        "ask the other group for the direct address of the descriptor",
     ),
     "compressed": ("{host} sent a compressed answer, although none was requested", _ASK_THEM),
     "certificate_invalid": (
@@ -47,7 +47,7 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
     "duplicate_key": ("the descriptor contains the key {key} twice", _ASK_THEM),
     "nested_too_deep": ("the descriptor is nested deeper than {limit} levels", _ASK_THEM),
     "number_out_of_range": (
-        "the descriptor contains {number}, which is not a whole number of normal size",
+        "the descriptor contains {number}, which is not a whole number or has too many digits",
         _ASK_THEM,
     ),
     "hidden_character": (
@@ -55,46 +55,47 @@ PEER_REFUSALS: dict[str, tuple[Template, Template]] = {
         _DO_NOT_TRUST,
     ),
     "template_mark": (
-        "{path} contains a mark of a template, such as two braces, which could run a command",
+        "{path} contains template syntax, such as two braces, which could run a command",
         _DO_NOT_TRUST,
     ),
     "field_invalid": ("{path} is not valid: {detail}", _ASK_THEM),
     "signature_unreadable": ("the signature is incomplete or not from ssh-keygen", _ASK_THEM),
     "signature_for_other_purpose": (
-        "the signature was made for another purpose than {namespace}",
+        "the signature was not made for the purpose {namespace}",
         _DO_NOT_TRUST,
     ),
     "signature_wrong": (
-        "the signature does not fit the descriptor",
-        "try again in a minute: the region may have renewed it just now. If the error stays, do "
-        "not trust it, and call the other group",
+        "the signature does not match the descriptor",
+        "try again in a minute: the region may have just published a new descriptor. If the error "
+        "happens again, do not trust the descriptor, and call the other group",
     ),
     "signed_by_other_key": (
-        "the descriptor is signed with another key than the pinned one",
+        "the descriptor is not signed with the pinned key",
         _PIN_AGAIN,
     ),
-    "names_other_key": ("the descriptor names another key than the one that signed it", _ASK_THEM),
+    "names_other_key": ("the descriptor names a key that did not sign it", _ASK_THEM),
     "other_domain": (
-        "the descriptor at {host} is of the domain {domain}",
+        "the descriptor at {host} belongs to the domain {domain}",
         "use the address that the other group sent; a region publishes only at its own domain",
     ),
     "other_region": (
-        "the descriptor is of the region {region} ({domain}), not of the pinned one",
+        "the descriptor belongs to the region {region} ({domain}), not to the pinned one",
         _PIN_AGAIN,
     ),
     "issued_in_future": (
-        "the descriptor was issued at {issued}, but here it is {now}",
+        "the descriptor was issued at {issued}, but the clock of this machine shows {now}",
         "check the clock of this machine with `date -u`, and ask the other group to check theirs",
     ),
     "lifetime_invalid": (
-        "the descriptor counts from {issued} to {expires}, which is not a valid period",
+        "the descriptor names the period from {issued} to {expires}, which is not valid",
         _ASK_THEM,
     ),
     "expired": ("the descriptor expired at {expires:time}", _ASK_THEM),
     "older_serial": (
-        "the descriptor has the serial {serial}, which is older than the pinned {last}",
-        "ask the other group by telephone: their node's clock may have been wrong, and then they "
-        "deploy again; if they did not publish this one, do not trust it",
+        "the descriptor has the serial {serial}, which is lower than the last known serial {last}",
+        "ask the other group by telephone whether they published this descriptor. If they did, "
+        "their node's clock may have been wrong: ask them to deploy again. If they did not, do not "
+        "trust it",
     ),
     "serial_reused": (
         "the descriptor differs from the pinned one but has the same serial {serial}",
@@ -142,7 +143,7 @@ PEER_STATES: dict[str, tuple[Template, Template]] = {
         "ask the group of {peer} to accept your region and to deploy",
     ),
     "expired": (
-        "the last descriptor counted until {expires:time}",
+        "the last descriptor was valid until {expires:time}",
         "{fix:or run: deploy federation status {region}}",
     ),
     "unreachable": ("no descriptor arrived: {reason}", "{fix}"),
@@ -166,27 +167,27 @@ PEER_SERVICES: dict[str, tuple[Template, Template]] = {
         "run: deploy region {region}",
     ),
     "file_unreadable": (
-        "what {title} on {node} reports on its peers cannot be read: {detail}",
-        "run: deploy region {region} --full; if this stays, look at {file} on {node}",
+        "the report of {title} on {node} about its peers cannot be read: {detail}",
+        "run: deploy region {region} --full; if this happens again, look at {file} on {node}",
     ),
     "file_old": (
-        "{title} on {node} looked at its peers last on {checked:time}",
+        "{title} on {node} last checked its peers on {checked:time}",
         "run on {node}: systemctl list-timers; then run: deploy region {region}",
     ),
     "not_in_file": (
-        "{title} on {node} does not work with {peer} yet",
+        "{title} on {node} does not have {peer} as a peer yet",
         "run: deploy region {region}",
     ),
     "entry_invalid": (
-        "what {title} on {node} reports on {peer} cannot be read: {detail}",
-        "run: deploy region {region} --full; if this stays, look at {file} on {node}",
+        "the report of {title} on {node} about {peer} cannot be read: {detail}",
+        "run: deploy region {region} --full; if this happens again, look at {file} on {node}",
     ),
     "code_unknown": (
         "{title} on {node} reports {code}, which this version of Chautari does not know",
         "use the version of Chautari with which the region was deployed last",
     ),
     "left": (
-        "{title} on {node} still works with {peer}, but region.yml does not name it",
+        "{title} on {node} still has {peer} as a peer, but region.yml does not name it",
         "run: deploy region {region}",
     ),
 }

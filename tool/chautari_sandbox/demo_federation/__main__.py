@@ -111,7 +111,7 @@ def summary(demonstration: Demonstration, deployed: tuple[DemoRegion, ...], *, l
         "",
         f"{one.name} and {other.name} "
         + ("left each other again." if left else "trust each other now."),
-        f"  deploy federation status {one.name}   shows how {one.name} stands with its peers",
+        f"  deploy federation status {one.name}   shows the state of {one.name}'s peers",
         "  make demo-federation ARGS=--third   lets a third region join",
         "  make demo-federation ARGS=--leave   lets the two regions leave each other",
         "  make demo-federation ARGS=--down    removes the containers and these regions",

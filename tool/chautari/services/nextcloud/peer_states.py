@@ -27,27 +27,28 @@ PEER_STATE_CODES = {
     "unreachable": PeerStateCode(
         "broken",
         "the Nextcloud of {peer} does not answer",
-        "ask the group of {peer} whether their server is running; trust continues by itself once "
-        "it answers",
+        "ask the group of {peer} whether their server is running; when it answers, the two "
+        "servers continue by themselves",
     ),
     "not_nextcloud": PeerStateCode(
         "broken",
-        "the address that {peer} publishes for Nextcloud does not answer as a Nextcloud",
+        "no Nextcloud answers at the address that {peer} publishes for it",
         "ask the group of {peer} to deploy again and to check the address of their Nextcloud",
     ),
     "handshake_refused": PeerStateCode(
         "broken",
         "the Nextcloud of {peer} refused the exchange of the secret",
-        "ask the group of {peer} to deploy again; both groups need the app federation enabled",
+        "ask the group of {peer} to deploy again; on both servers, the app federation must be "
+        "enabled",
     ),
     "clock_differs": PeerStateCode(
         "broken",
-        "the clocks of the two servers differ by {seconds} seconds, and 300 are allowed",
+        "the clocks of the two servers differ by {seconds} seconds, but at most 300 are allowed",
         "check the clock of both servers: timedatectl; correct the wrong one",
     ),
     "address_differs": PeerStateCode(
         "broken",
-        "our Nextcloud calls itself {own}, but {peer} expects {expected}",
+        "our Nextcloud uses the address {own}, but {peer} expects {expected}",
         "run: deploy region {region} --full",
     ),
     "peer_address_differs": PeerStateCode(

@@ -11,8 +11,8 @@ PEER_STATE_CODES = {
     "never_heard": PeerStateCode(
         "pending",
         "no descriptor of {peer} was received yet",
-        "wait half an hour; if this stays, ask the group of {peer} whether their front page "
-        "answers at https://{domain}",
+        "wait half an hour; if this does not change, ask the group of {peer} whether their front "
+        "page answers at https://{domain}",
     ),
     "silent": PeerStateCode(
         "broken",
