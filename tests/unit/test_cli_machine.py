@@ -88,7 +88,7 @@ def test_machine_without_a_temporary_folder(
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
 
     monkeypatch.setattr(files.tempfile, "gettempdir", fails)
-    monkeypatch.setattr(main.deploy, "main", lambda *_, **__: files.temporary_root())
+    monkeypatch.setattr(main.deploy, "main", lambda *_, **__: files.temp_files_root())
     assert main.run(["plan", "andes", "--json"]) == 2
     output = capsys.readouterr()
     error = json.loads(output.out)["error"]

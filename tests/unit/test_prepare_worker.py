@@ -297,7 +297,7 @@ def test_unusable_connection_is_closed(work: Work, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Transport, "active", None)
     host = Host("n0", None, [])
     host.connector, host.connected = Link(host), True
-    assert worker._has_lost_connection(host)
+    assert worker._probe_finds_connection_lost(host)
 
 
 LISTS_HELD = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"

@@ -69,7 +69,7 @@ def test_country_that_does_not_exist_is_refused(value: str) -> None:
 
 
 def test_countries_are_those_of_iso_3166() -> None:
-    codes = field_types._countries()
+    codes = field_types._iso_country_codes()
     assert len(codes) == 249 and {"CO", "NP", "GB", "NO", "IN"} <= codes
     assert all(check_country(code) == code for code in codes)
 

@@ -190,7 +190,7 @@ def _working_folder_exists() -> bool:
     return True
 
 
-def temporary_root() -> str:
+def temp_files_root() -> str:
     """Return the folder for temporary files.
 
     Raises:

@@ -32,7 +32,7 @@ def mirror_option(callback: TakeMirror | None = None) -> click.Option:
 
 
 @click.group("sandbox")
-def command() -> None:
+def sandbox_group() -> None:
     """Manage a region's containers on this machine: its nodes and its simulated internet.
 
     The containers belong to root. From any other account, the command runs podman through sudo,
@@ -41,7 +41,7 @@ def command() -> None:
     """
 
 
-@command.command("up")
+@sandbox_group.command("up")
 @region_argument
 @json_option
 def up(name: str, as_json: bool, mirror: Path | None) -> None:
@@ -63,7 +63,7 @@ def up(name: str, as_json: bool, mirror: Path | None) -> None:
 up.params.append(mirror_option())
 
 
-@command.command("down")
+@sandbox_group.command("down")
 @region_argument
 @click.option("--purge", is_flag=True, help="Also delete the sandbox's keys, mail and caches.")
 def down(name: str, purge: bool) -> None:
@@ -74,7 +74,7 @@ def down(name: str, purge: bool) -> None:
     echo(f"The sandbox {name} was removed.", err=True)
 
 
-@command.command("status")
+@sandbox_group.command("status")
 @region_argument
 @json_option
 def status(name: str, as_json: bool) -> int:

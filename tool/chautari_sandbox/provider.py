@@ -54,7 +54,7 @@ class SandboxProvider:
         """Return `deploy sandbox`."""
         from chautari_sandbox import commands
 
-        return commands.command
+        return commands.sandbox_group
 
     def extra_command_options(self) -> Sequence[click.Option]:
         """Return `--mirror`."""

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from chautari.errors import RunFailed
-from chautari.files import temporary_root, write_atomically
+from chautari.files import temp_files_root, write_atomically
 from chautari.process import ProcessError, run
 from chautari_sandbox import paths, podman_commands, privileges
 
@@ -32,7 +32,7 @@ def installed_oci_runtimes() -> tuple[str, ...]:
 
 def runtime_failure_reason(name: str) -> str:
     """Return why a runtime cannot start a container; empty when it can."""
-    with tempfile.TemporaryDirectory(prefix="chautari-", dir=temporary_root()) as folder:
+    with tempfile.TemporaryDirectory(prefix="chautari-", dir=temp_files_root()) as folder:
         rootfs = _create_empty_rootfs(Path(folder))
         try:
             # Only root may end a command of root, so `timeout` runs as root too.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from chautari.deploy.node_events import check_result_from_event
-from chautari.files import temporary_root
+from chautari.files import temp_files_root
 from chautari.paths import content_root
 from chautari.process import ProcessError, run
 from chautari.render.bundle import nested_texts
@@ -36,7 +36,7 @@ def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> 
     if not files:
         return []
     with (
-        tempfile.TemporaryDirectory(prefix="chautari-", dir=temporary_root()) as folder,
+        tempfile.TemporaryDirectory(prefix="chautari-", dir=temp_files_root()) as folder,
         _open_temporary_file() as context_file,
     ):
         results = Path(folder) / "results.jsonl"
@@ -55,7 +55,7 @@ def run_outside_checks(nodes: Sequence[NodeVariables], endpoints: Endpoints) -> 
 
 def _open_temporary_file() -> IO[bytes]:
     """Return a file without a name, so that its secrets are gone when this process ends."""
-    return tempfile.TemporaryFile(prefix="chautari-", dir=temporary_root())
+    return tempfile.TemporaryFile(prefix="chautari-", dir=temp_files_root())
 
 
 def _run_pytest(argv: tuple[str, ...], context_fd: int) -> list[CheckResult]:

@@ -76,7 +76,7 @@ def follow_existing_run(
     """
     tell(target.name, {"event": "joined", "run": run})
     report.run = run
-    arguments = {"action": "attach", "run": run, "offset": 0} | _detach_argument(detach)
+    arguments = {"action": "attach", "run": run, "offset": 0} | _detach_field(detach)
     builder = _follow_run(target, arguments, b"", NodeReportBuilder(report, tell))
     if builder.holder is not None:
         report.state = "busy"
@@ -135,16 +135,18 @@ def _follow_run(
         time.sleep(pause)
         # "The newest run" may be another one by now: attach to the same one by its id.
         run = builder.report.run or arguments["run"]
-        attempt = {"action": "attach", "run": run, "offset": builder.offset} | _detach_argument(
-            detach
-        )
+        attempt = {
+            "action": "attach",
+            "run": run,
+            "offset": builder.offset,
+        } | _detach_field(detach)
         body = b""
     if not builder.ended:
         _report_unfinished(target, builder, bool(payload))
     return builder
 
 
-def _detach_argument(detach: bool) -> Arguments:
+def _detach_field(detach: bool) -> Arguments:
     return {"detach": True} if detach else {}
 
 

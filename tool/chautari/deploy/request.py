@@ -12,7 +12,7 @@ from typing import Any
 
 from chautari.account import account_name
 from chautari.errors import BadInput
-from chautari.files import temporary_root, write_atomically
+from chautari.files import temp_files_root, write_atomically
 from chautari.node.receipts import RoleInputs
 from chautari.parallel import PARALLEL
 from chautari.prepare.child_process import environment_digest
@@ -150,7 +150,7 @@ def exchange_letters(
 def pin_new_host_keys_temporarily(context: DeployContext) -> Iterator[DeployContext]:
     """Pin the host keys of nodes that are reached for the first time only until the end."""
     pinned = context.loaded_region.known_hosts_file
-    with tempfile.TemporaryDirectory(prefix="chautari-", dir=temporary_root()) as folder:
+    with tempfile.TemporaryDirectory(prefix="chautari-", dir=temp_files_root()) as folder:
         known_hosts = Path(folder) / pinned.name
         write_atomically(known_hosts, read_known_hosts(pinned), durable=False)
         yield replace(context, known_hosts=known_hosts)

@@ -78,13 +78,13 @@ def existing_state_refusals(existing: Existing, adopt: Sequence[str]) -> Iterato
         if firewall := _FIREWALL.fullmatch(item):
             yield Refusal("existing_firewall", {"program": firewall[1], "table": firewall[2]})
         elif role not in adopt:
-            code, shown = _code_and_name(item)
+            code, shown = _refusal_code_and_item(item)
             found.setdefault((code, role), []).append(shown)
     for (code, role), items in found.items():
         yield Refusal(code, {"role": role, "paths": items})
 
 
-def _code_and_name(item: str) -> tuple[str, str]:
+def _refusal_code_and_item(item: str) -> tuple[str, str]:
     """Return the code of the refusal for an item, and the item as the refusal names it."""
     for prefix, code in _CODES.items():
         if item.startswith(prefix):

@@ -138,7 +138,7 @@ def _connect_and_check(host: Host, node: NodeOrder, orders: Orders) -> str:
         code, message = "no_output", said
     except Exception as error:
         code, message = "step_failed", _error_text(error)
-    if _has_lost_connection(host):
+    if _probe_finds_connection_lost(host):
         refusal = to_coded_message(Refusal("connection_lost_in_preflight"))
         write_result({"event": "unreachable", "node": host.name, "refusal": refusal})
     else:
@@ -167,7 +167,7 @@ def _error_text(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _has_lost_connection(host: Host) -> bool:
+def _probe_finds_connection_lost(host: Host) -> bool:
     """Return whether the connection to a machine is lost, by using it once more."""
     if not host.connected:
         return False
@@ -361,7 +361,7 @@ def _report_result(state: State, host: Host, broken: tuple[str, str] | None) -> 
     task, output = _find_failed_step(state, host)
     if not task and not broken:
         write_result({"event": "prepared", "node": host.name, "changed": True})
-    elif _has_lost_connection(host):
+    elif _probe_finds_connection_lost(host):
         refusal = Refusal("connection_lost_in_preparation", {"step": f"“{task}”" if task else ""})
         write_result(
             {"event": "disconnected", "node": host.name, "refusal": to_coded_message(refusal)}

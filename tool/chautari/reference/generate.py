@@ -78,7 +78,7 @@ def playbook_yaml(root: Path) -> str:
         "# so services are reloaded before the next role runs."
     ]
     asking = [role for role in ROLES.values() if _has_in_use_tasks(root, role)]
-    parts.append("\n".join(_in_use_play_yaml(role) for role in asking))
+    parts.append("\n".join(_in_use_check_play_of_role(role) for role in asking))
     parts += [
         _playbook_play_of_role(role, gather=number == 0)
         for number, role in enumerate(ROLES.values())
@@ -90,7 +90,7 @@ def _has_in_use_tasks(root: Path, role: Role) -> bool:
     return (root / "roles" / role.name / "tasks" / IN_USE_TASKS).is_file()
 
 
-def _in_use_play_yaml(role: Role) -> str:
+def _in_use_check_play_of_role(role: Role) -> str:
     return f"""\
 - name: Check whether {role.title} is in use, before anything changes
   hosts: {role.name}

@@ -208,16 +208,16 @@ def _is_time_zone_file(folder: Path, parts: list[str]) -> bool:
 
 
 @cache
-def _countries() -> frozenset[str]:
+def _iso_country_codes() -> frozenset[str]:
     """Return the codes of ISO 3166-1, as the time zone database lists them (2025b)."""
     return frozenset(Path(__file__).with_name("countries.txt").read_text().split())
 
 
 def check_country(value: str) -> str:
     """Return `value` when ISO 3166-1 assigns this code to a country."""
-    if value not in _countries():
+    if value not in _iso_country_codes():
         near = _OTHER_COUNTRY_CODES.get(value.upper(), value.upper())
-        hint = near if near in _countries() else "a code such as CO"
+        hint = near if near in _iso_country_codes() else "a code such as CO"
         raise ValueError(f"{value!r} is not a country code of ISO 3166-1; write {hint}")
     return value
 

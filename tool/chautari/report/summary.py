@@ -114,7 +114,7 @@ def region_tone(report: RegionReport) -> Tone:
     """Return good, bad, or wait for a run that continues or ran no checks."""
     if not report.ok:
         return "bad"
-    if _is_plan_report(report) or _is_download_report(report):
+    if _is_plan_report(report) or _is_download_only_report(report):
         return "good"
     running = any(state_words(node).tone == "wait" for node in report.nodes)
     return "good" if report.count_checks("passed") and not running else "wait"
@@ -126,7 +126,7 @@ def verdict_sentence(report: RegionReport) -> str:
         return f"Nothing was done in region {to_one_line(report.region)}."
     if report.ok and _is_plan_report(report):
         return _verdict_of_plan(report)
-    if report.ok and _is_download_report(report):
+    if report.ok and _is_download_only_report(report):
         nodes, took = count_with_noun(len(report.nodes), "node"), duration_text(report.seconds)
         name = to_one_line(report.region)
         return f"The downloads for the next deploy of {name} are on {nodes}; no role ran ({took})."
@@ -145,7 +145,7 @@ def _is_plan_report(report: RegionReport) -> bool:
     return bool(report.nodes) and all(node.state == "planned" for node in report.nodes)
 
 
-def _is_download_report(report: RegionReport) -> bool:
+def _is_download_only_report(report: RegionReport) -> bool:
     return bool(report.nodes) and all(node.state == "downloaded" for node in report.nodes)
 
 

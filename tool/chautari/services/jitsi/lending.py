@@ -40,18 +40,18 @@ def _check_address(value: str, info: ValidationInfo) -> str:
         address = str(ip_address(value))
     except ValueError:
         raise ValueError("is not an IP address") from None
-    if address != value or not is_allowed(address, _context(info)["peer_networks"]):
+    if address != value or not is_allowed(address, _validation_context(info)["peer_networks"]):
         raise ValueError("is not a public address")
     return value
 
 
 def _check_meeting_domain(value: str, info: ValidationInfo) -> str:
-    if not is_within_domain(value, _context(info)["domain"]):
-        raise ValueError(f"is not below {_context(info)['domain']}")
+    if not is_within_domain(value, _validation_context(info)["domain"]):
+        raise ValueError(f"is not below {_validation_context(info)['domain']}")
     return value
 
 
-def _context(info: ValidationInfo) -> Any:
+def _validation_context(info: ValidationInfo) -> Any:
     return info.context or {"domain": "", "peer_networks": ()}
 
 
