@@ -38,7 +38,7 @@ from chautari_sandbox.demo_federation.steps import (
 def demo(third: bool, leave: bool, down: bool, mirror: str | None, as_json: bool) -> None:
     """Create two regions in containers, let them trust each other, and share a file.
 
-    A second call changes nothing.
+    A second call creates nothing twice.
     """
     all_three = regions.demo_regions(regions_root())
     regions.refuse_other_folders(all_three)
