@@ -24,7 +24,8 @@ import https_client
 
 HOST = "cloud.himalaya.example.org"
 URL = f"https://{HOST}"
-PEER = {"name": "himalaya", "url": URL, "descriptor_url": f"{URL}/region.json", "lists_us": True}
+PEER = {"name": "himalaya", "url": URL, "descriptor_url": f"{URL}/region.json", "lists_us": True,
+        "networks": ["203.0.113.0/24"]}  # fmt: skip
 STATUS = {"installed": True, "maintenance": False, "needsDbUpgrade": False, "version": "34.0.1.2"}
 PROVIDER = {
     "enabled": True,
@@ -45,6 +46,7 @@ class Web:
     def __init__(self, folder: Path) -> None:
         self.replies: dict[str, Reply | Callable[[BaseHTTPRequestHandler], Reply | None]] = {}
         self.seen: list[tuple[str, str, str, str]] = []
+        self.addresses = ["203.0.113.26"]
         self.date = email.utils.formatdate(usegmt=True)
         authority = ensure_authority(folder, "test")
         found = ensure_server_certificate(authority, folder, [HOST])
@@ -89,11 +91,16 @@ def running_web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web
     found = Web(folder)
     connect = socket.create_connection
 
-    def to_web(address: tuple[str, int], timeout: float) -> socket.socket:
-        if address[0] not in (HOST, "127.0.0.1"):
+    def resolve(host: str) -> list[str]:
+        if host != HOST:
             raise socket.gaierror("unknown name")
+        return list(found.addresses)
+
+    def to_web(address: tuple[str, int], timeout: float) -> socket.socket:
+        assert address[0] in (found.addresses[0], "127.0.0.1")
         return connect(("127.0.0.1", found.server.server_address[1]), timeout)
 
+    monkeypatch.setattr(https_client, "resolve", resolve)
     monkeypatch.setattr(https_client.socket, "create_connection", to_web)
     monkeypatch.setenv("SSL_CERT_FILE", str(found.authority))
     found.replies["/status.php"] = reply(STATUS)

@@ -34,6 +34,7 @@ LAYERS = (
         "chautari.federation.lookalikes",
         "chautari.federation.signing_key",
         "chautari.federation.transfer",
+        "chautari.federation.public_addresses",
         "chautari.federation.untrusted_json",
         "chautari.federation.validity",
     ),

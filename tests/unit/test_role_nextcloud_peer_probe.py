@@ -163,3 +163,18 @@ def test_check_peer_compares_who_signs(
 def test_lists_us(answer: Reply, expected: bool | None, web: Web) -> None:
     web.replies["/region.json"] = answer
     assert peer_probe.lists_us(PEER, "andes.example.org") is expected
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "10.0.0.7", "::1"])
+def test_private_address_is_never_connected_to(address: str, web: Web) -> None:
+    web.addresses.append(address)
+    assert finding() == Finding("peer_address_private")
+    assert peer_probe.lists_us(PEER, "andes.example.org") is None
+    assert web.seen == []
+
+
+def test_sandbox_networks_count_only_where_the_role_names_them(web: Web) -> None:
+    with pytest.raises(PeerProblem) as refused:
+        peer_probe.check_peer({**PEER, "networks": []})
+    assert refused.value.finding == Finding("peer_address_private")
+    assert web.seen == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ from chautari.services.nextcloud.federation import federation_variables
 
 def variables(folder: Path, peers: dict[str, PinnedPeer], text: str = FEDERATED) -> Variables:
     found = load_sample_region(folder, text)
-    return federation_variables(NodeContext(found._replace(peers=peers), SANDBOX, "bog1"))
+    return federation_variables(
+        NodeContext(
+            found._replace(peers=peers), replace(SANDBOX, peer_networks=("203.0.113.0/24",)), "bog1"
+        )
+    )
 
 
 def with_nextcloud_at(address: str, **changes: Any) -> PinnedPeer:
@@ -35,6 +40,7 @@ def test_role_gets_the_address_of_each_peer_s_nextcloud(tmp_path: Path) -> None:
                 "lists_us": True,
             }
         ],
+        "nextcloud_peer_networks": ["203.0.113.0/24"],
         "nextcloud_address_books": False,
         "nextcloud_region_domain": "andes.example.org",
         "nextcloud_ocm_providers_url": (

@@ -8,9 +8,11 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
+
+from public_addresses import is_allowed
 
 PORT = 443
 CONNECT_SECONDS = 10.0
@@ -47,7 +49,7 @@ class RequestFailed(Exception):
     """No usable answer came.
 
     Attributes:
-        reason: dns, tls, timeout, refused, broken_answer or http_NNN.
+        reason: dns, private_address, tls, timeout, refused, broken_answer or http_NNN.
     """
 
     def __init__(self, reason: str) -> None:
@@ -77,6 +79,7 @@ def request(
     *,
     method: str = "GET",
     address: str = "",
+    networks: Sequence[str] = (),
     headers: Mapping[str, str] | None = None,
     body: str | None = None,
 ) -> Answer:
@@ -84,18 +87,20 @@ def request(
 
     Args:
         address: where to connect to in place of the address in DNS.
+        networks: networks without public addresses in which the server may be.
 
     Raises:
         RequestFailed: when no usable answer comes in time.
     """
     deadline = time.monotonic() + LIMIT_SECONDS
     host = urlsplit(url).netloc
+    address = address or find_public_address(host, networks)
     for _ in range(MAX_REDIRECTS + 1):
         parts = urlsplit(url)
         if (parts.scheme, parts.netloc) != ("https", host):
             raise RequestFailed("broken_answer")
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection = _Connection(host, address or host, deadline)
+        connection = _Connection(host, address, deadline)
         with contextlib.closing(connection):
             try:
                 sent = {"User-Agent": AGENT, "Connection": "close", **(headers or {})}
@@ -109,6 +114,27 @@ def request(
                 raise RequestFailed(_reason_of(error)) from None
             return Answer(answer.status, found, answer.headers.get("Date", "")[:40])
     raise RequestFailed("broken_answer")
+
+
+def find_public_address(host: str, networks: Sequence[str]) -> str:
+    """Return the first address of a name, which is connected to without asking DNS again.
+
+    Raises:
+        RequestFailed: when there is none, or one of them is neither public nor in `networks`.
+    """
+    try:
+        found = resolve(host)
+    except (OSError, UnicodeError):
+        raise RequestFailed("dns") from None
+    if not all(is_allowed(item, networks) for item in found):
+        raise RequestFailed("private_address")
+    return found[0]
+
+
+def resolve(host: str) -> list[str]:
+    """Return the addresses of a name, the best one first; at least one."""
+    found = socket.getaddrinfo(host, PORT, type=socket.SOCK_STREAM)
+    return [str(item[4][0]) for item in found]
 
 
 def _read(answer: http.client.HTTPResponse, deadline: float) -> bytes:

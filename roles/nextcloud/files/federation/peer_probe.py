@@ -16,7 +16,7 @@ OCM_PATHS = ("/.well-known/ocm", "/ocm-provider/")
 
 
 class Finding(NamedTuple):
-    """How a peer stands: a code, and numbers and short texts that belong to it."""
+    """The state of a peer: a code, and numbers and short texts that belong to it."""
 
     code: str
     data: Mapping[str, Any] = {}
@@ -38,18 +38,20 @@ def check_peer(peer: Mapping[str, Any], clock: Callable[[], float] = time.time) 
         PeerProblem: with what is wrong.
     """
     try:
-        skew = _check_status(peer["url"], clock)
+        skew = _check_status(peer, clock)
         if abs(skew) > MAX_SKEW_SECONDS:
             raise PeerProblem("clock_differs", seconds=skew)
-        _check_signing(peer["url"])
+        _check_signing(peer)
     except RequestFailed as failure:
+        if failure.reason == "private_address":
+            raise PeerProblem("peer_address_private") from None
         raise PeerProblem("unreachable", reason=failure.reason) from None
 
 
-def _check_status(url: str, clock: Callable[[], float]) -> int:
+def _check_status(peer: Mapping[str, Any], clock: Callable[[], float]) -> int:
     """Return by how many seconds the peer's clock is ahead."""
     before = clock()
-    answer = https_client.request(f"{url}/status.php")
+    answer = _request(peer, f"{peer['url']}/status.php")
     middle = (before + clock()) / 2
     if answer.status >= 500:
         raise RequestFailed(f"http_{answer.status}")
@@ -67,30 +69,34 @@ def _check_status(url: str, clock: Callable[[], float]) -> int:
         return 0
 
 
-def _check_signing(url: str) -> None:
+def _check_signing(peer: Mapping[str, Any]) -> None:
     """Compare the host that signs the peer's shares with the host that this region pinned."""
-    provider = _read_provider(url)
+    provider = _read_provider(peer)
     key = provider.get("publicKey")
     if not isinstance(key, dict) or not isinstance(key.get("keyId"), str):
         raise PeerProblem("peer_signing_disabled")
-    expected = urlsplit(url).netloc
+    expected = urlsplit(peer["url"]).netloc
     for address in (key["keyId"], provider.get("endPoint")):
         found = _host_of(address)
         if found != expected:
             raise PeerProblem("peer_address_differs", found=found, expected=expected)
 
 
-def _read_provider(url: str) -> dict[str, Any]:
+def _read_provider(peer: Mapping[str, Any]) -> dict[str, Any]:
     failure = RequestFailed("broken_answer")
     for path in OCM_PATHS:
         try:
-            answer = https_client.request(url + path)
+            answer = _request(peer, peer["url"] + path)
             if answer.status == 200:
                 return answer.json_object()
             failure = RequestFailed(f"http_{answer.status}")
         except RequestFailed as error:
             failure = error
     raise failure
+
+
+def _request(peer: Mapping[str, Any], url: str) -> https_client.Answer:
+    return https_client.request(url, networks=peer.get("networks", ()))
 
 
 def _host_of(address: Any) -> str:
@@ -108,7 +114,7 @@ def lists_us(peer: Mapping[str, Any], own_domain: str) -> bool | None:
     The answer only decides when it makes sense to begin, so the signature is not verified here.
     """
     try:
-        answer = https_client.request(peer["descriptor_url"])
+        answer = _request(peer, peer["descriptor_url"])
         if answer.status != 200:
             return None
         found = answer.json_object().get("peers")

@@ -34,7 +34,10 @@ class TrustDriver:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take the settings that the role wrote."""
-        self.peers: dict[str, Peer] = {peer["name"]: peer for peer in settings["peers"]}
+        networks = settings.get("peer_networks", ())
+        self.peers: dict[str, Peer] = {
+            peer["name"]: {**peer, "networks": networks} for peer in settings["peers"]
+        }
         self.own, self.record, self.clock = own, record, clock
         self.own_domain: str = settings["domain"]
 

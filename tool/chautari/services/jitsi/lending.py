@@ -18,6 +18,7 @@ from chautari.federation.descriptor import (
     StrictDescriptorModel,
     is_within_domain,
 )
+from chautari.federation.public_addresses import is_allowed
 from chautari.services.base import LendingHooks, Port
 from chautari.services.jitsi.secrets import KEY, peer_password_spec, server_names, xmpp_certificate
 from chautari.services.jitsi.settings import Jitsi
@@ -34,8 +35,6 @@ _ACCOUNT_PREFIX = "peer-"
 
 
 def _check_address(value: str, info: ValidationInfo) -> str:
-    from chautari.federation.transfer import is_allowed  # loads the client of HTTPS
-
     try:
         address = str(ip_address(value))
     except ValueError:

@@ -33,6 +33,7 @@ def federation_variables(context: NodeContext) -> Variables:
     host = descriptor_host(region)
     return {
         "nextcloud_peers": peers,
+        "nextcloud_peer_networks": list(context.endpoints.peer_networks) if peers else [],
         "nextcloud_address_books": region.federation.address_books,
         "nextcloud_region_domain": region.domain,
         "nextcloud_ocm_providers_url": f"https://{host}{OCM_PROVIDERS_PATH}"

@@ -51,6 +51,11 @@ PEER_STATE_CODES = {
         "our Nextcloud uses the address {own}, but {peer} expects {expected}",
         "run: deploy region {region} --full",
     ),
+    "peer_address_private": PeerStateCode(
+        "broken",
+        "the name of {peer}'s Nextcloud has an address that is not public",
+        "ask the group of {peer} to correct the DNS records of their Nextcloud",
+    ),
     "peer_address_differs": PeerStateCode(
         "broken",
         "the Nextcloud of {peer} calls itself {found}, but our region pinned {expected}",

@@ -1,0 +1,1 @@
+../../../../tool/chautari/federation/public_addresses.py
