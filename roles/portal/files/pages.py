@@ -220,7 +220,7 @@ class Page:
         return f"<p>{escape(before)}{shown}{escape(after)}</p>" if links else ""
 
     def _may_respond(self, peer: Data) -> bool:
-        """Return whether a peer was heard in time, or nobody looked yet."""
+        """Return whether a peer was heard in time; true also before the first check."""
         found = self.heartbeats.get(peer["name"])
         return found is None or bool(found["last"] and not found["silent"])
 

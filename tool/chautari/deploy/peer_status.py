@@ -1,4 +1,4 @@
-"""Ask the region's nodes how their services stand with its peers, and combine the answers."""
+"""Ask the region's nodes for the state of its peers, and combine the answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from chautari.ssh.runner_client import SSH_FAILED, Reply, call_runner
 from chautari.ssh.target import SSHTarget, ssh_targets
 
 NODE_SECONDS = 60.0  # in which a node has to answer
-# A deploy waits for its peers only so long: their state is worth no more of a person's time.
+# A deploy waits no longer for its peers: their state is less urgent than the deploy's end.
 DEPLOY_SECONDS = 8.0
 _MAX_ERROR = 200  # characters
 # States of a node that could not be reached a moment ago.
@@ -45,7 +45,7 @@ def refresh_peer_statuses(
 
     With the region's `secrets`, the letters that the descriptors name are fetched as well.
 
-    Returns the state of each peer's descriptor, and how the region stands with each peer.
+    Returns the state of each peer's descriptor, and the combined status of each peer.
     """
     region, now = loaded_region.region, time.time()
     names = peers.peer_names(loaded_region.folder)
@@ -90,7 +90,7 @@ def _refresh_received(
 def peer_statuses_after_run(
     context: DeployContext, reports: Sequence[NodeReport]
 ) -> list[PeerStatus]:
-    """Return how the region stands with its peers, as far as the nodes of this command know.
+    """Return the status of the region's peers, as far as the nodes of this command know.
 
     Nothing is stored. Where a peer does not answer at once, its pinned descriptor counts: the
     operator's link may be the reason.

@@ -66,7 +66,7 @@ def finalize_report(
 
 
 def _peer_statuses(report: RegionReport, context: DeployContext, mode: str) -> list[PeerStatus]:
-    """Return how the region stands with its peers; like the checks, only if they were requested."""
+    """Return the status of the region's peers; like the checks, only if it was requested."""
     request = context.request
     if not request.loaded_region.peers or not request.checks or request.detach:
         return []

@@ -36,7 +36,7 @@ class _Model(BaseModel):
 
 
 class PeerEntry(_Model):
-    """How a service stands with one peer."""
+    """The state of one peer, as a service reports it."""
 
     state: PairState
     code: _Word

@@ -1,4 +1,4 @@
-"""How a region stands with each of its peers: green, pending or broken, the worst one counts.
+"""The status of each peer of a region: green, pending or broken; the worst one counts.
 
 Two sources are combined: the descriptor that each peer publishes, and what the region's own
 services report from their nodes. A peer that is down makes its pair broken, never the region.
@@ -70,7 +70,7 @@ def combine_peer_statuses(
     now: float,
     received: Mapping[str, ReceivedLetter] = MappingProxyType({}),
 ) -> list[PeerStatus]:
-    """Return how the region stands with each peer that it names or has pinned.
+    """Return the status of each peer that the region names or has pinned.
 
     Args:
         states: the state of each pinned peer's descriptor.
@@ -145,7 +145,7 @@ def _descriptor_link(state: PeerState | None, is_named: bool, context: Data) -> 
 def _service_link(
     reading: _Reading, name: str, state: PeerState | None, context: Data
 ) -> PeerLink | None:
-    """Return how a service stands with a peer that region.yml names; None if it has none."""
+    """Return what a service reports of a peer that region.yml names; None if it has no part."""
     services = state.peer.descriptor.services if state else ()
     is_expected = any(item.service == reading.service.name for item in services)
     if reading.state_file is None:

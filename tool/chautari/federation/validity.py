@@ -1,4 +1,4 @@
-"""When a descriptor counts: its times, and the clock of whoever reads it.
+"""When a descriptor is valid: its times, and the clock of the machine that reads it.
 
 Needs only Python's standard library: nodes use it too.
 """

@@ -1,4 +1,4 @@
-"""Texts about peers: why a descriptor was refused, and how the region stands with each peer.
+"""Texts about peers: why a descriptor was refused, and the state of each peer.
 
 `messages` renders them, as all texts of codes. What a service reports of a peer has its texts in
 the service's own package.

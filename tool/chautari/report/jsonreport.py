@@ -69,7 +69,7 @@ def checks_object(report: RegionReport) -> Json:
 
 
 def peer_object(peer: PeerStatus) -> Json:
-    """Return how the region stands with a peer: the pair's state, and that of each service."""
+    """Return the status of a peer: the pair's state, and that of each service."""
     return {
         "domain": peer.domain,
         "pair": peer.state,

@@ -478,7 +478,7 @@ def peer_state_texts(code: str, data: Data) -> tuple[str, str]:
 
 
 def peer_service_texts(code: str, data: Data) -> tuple[str, str]:
-    """Return how a service stands with a peer, and what to do."""
+    """Return what a service reports of a peer, and what to do."""
     return _texts_of(federation_texts.PEER_SERVICES.get(code), code, data)
 
 

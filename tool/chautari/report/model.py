@@ -182,7 +182,7 @@ class Double:
 
 @dataclass(frozen=True)
 class PeerLink:
-    """How one service stands with a peer, or the peer's descriptor when `service` is empty.
+    """What one service reports of a peer, or the peer's descriptor when `service` is empty.
 
     `node` is empty where a service of one region works with the other region's as a whole.
 
@@ -214,7 +214,7 @@ class PeerLink:
 
 @dataclass(frozen=True)
 class PeerStatus:
-    """How the region stands with one peer, by its descriptor and by each service."""
+    """The status of one peer, by its descriptor and by each service."""
 
     name: str
     domain: str

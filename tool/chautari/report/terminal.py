@@ -190,7 +190,7 @@ def _print_peers(report: RegionReport, console: Console) -> None:
 
 
 def print_peers(peers: Sequence[PeerStatus], console: Console | None = None) -> None:
-    """Print how the region stands with each peer; each state is a word, not only a colour."""
+    """Print the state of each peer; each state is a word, not only a colour."""
     console = console or _plain_console()
     for peer in peers:
         style = _STYLES[summary.PEER_TONES[peer.state]]

@@ -135,7 +135,7 @@ class PeerStateCode(NamedTuple):
 
 
 class FederationHooks(NamedTuple):
-    """How a service that works with peers says how it stands with each of them.
+    """Where a service with peers reports the state of each of them.
 
     Attributes:
         state_file: JSON file on the node, written by the service's role: for each peer a state, a
@@ -235,7 +235,7 @@ class Service:
         translations: returns the languages of the release that a node installs.
         move: how it moves to another node.
         publishes_descriptor: whether it publishes the region's descriptor for other regions.
-        federation: how it stands with the region's peers; None if it does not work with them.
+        federation: where it reports the state of the region's peers; None if it has none.
         lending: how regions lend its nodes to each other; None if they cannot.
         peer_ports: returns ports that it needs open for peers only.
         peer_secret_variables: returns the secret variables that follow from letters of peers.

@@ -1,4 +1,4 @@
-"""The folders of the demo's regions: written once, and never over somebody else's."""
+"""The folders of the demo's regions: each is written once, and no other folder is replaced."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Nextcloud gives each server in its list a random token. A side sends its token to the other side
 (job RequestSharedSecret); the side with the smaller token then fetches the secret from the side
-with the greater one (job GetSharedSecret). This often goes wrong when both sides wait for chance:
+with the greater one (job GetSharedSecret). If this is left to the background jobs, it often fails:
 
 - A request that comes before the other side added us is refused. Nextcloud repeats it six times in
   one run of its background jobs, and then never again.
@@ -30,9 +30,8 @@ REFUSED_PAUSE, MAX_REFUSED_PAUSE = 15, 1800  # seconds; the pause doubles
 # The peer's background jobs may answer too, every five minutes; so the pause becomes four times as
 # long each time.
 ACCEPTED_PAUSE, MAX_ACCEPTED_PAUSE = 90, 3600
-KEPT_REQUESTS = (
-    2  # refused requests after which the job is deleted, and a new one is made when it is due
-)
+# Refused requests, after which the job is deleted. A new one is made when it is due.
+KEPT_REQUESTS = 2
 PATIENCE = 900  # after which the side that does not lead sends a request too
 SYNC_PAUSE, SLOW_SYNC_PAUSE = 5, 120
 
