@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import tomllib
+from collections import deque
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from region_samples import ROOT
 from run_samples import OLD
 
@@ -32,6 +34,34 @@ with lock.hold_lock_or_yield_holder(about) as holder:
     print("holds" if holder is None else holder, flush=True)
     time.sleep(60)
 """
+
+
+class RsaKeys:
+    """Generates RSA keys as cryptography does, and returns earlier ones after a few."""
+
+    LIMIT = 4  # more than any test compares with each other
+
+    def __init__(self) -> None:
+        self.generate = rsa.generate_private_key
+        self.keys: dict[int, deque[rsa.RSAPrivateKey]] = {}
+
+    def __call__(
+        self, public_exponent: int, key_size: int, backend: object = None
+    ) -> rsa.RSAPrivateKey:
+        """Return a key of `key_size` bits; each key of the last four calls is another one."""
+        known = self.keys.setdefault(key_size, deque())
+        if len(known) < self.LIMIT:
+            known.append(self.generate(public_exponent, key_size))
+        known.rotate()
+        return known[0]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_rsa_keys() -> Iterator[None]:
+    """Generate few RSA keys: each takes a third of a second, and hundreds of tests make secrets."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rsa, "generate_private_key", RsaKeys())
+        yield
 
 
 @functools.cache
