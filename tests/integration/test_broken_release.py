@@ -19,7 +19,10 @@ ln -sfn {root}/releases/0-broken {root}/current && touch {root}/proofs/0-broken
 
 @pytest.mark.parametrize(
     "damage",
-    ["rm {root}/releases/0-broken/occ", "find {root}/releases/0-broken -mindepth 1 -delete"],
+    [
+        pytest.param("rm {root}/releases/0-broken/occ", marks=pytest.mark.soak),
+        "find {root}/releases/0-broken -mindepth 1 -delete",
+    ],
 )
 def test_broken_release_does_not_keep_its_successor_away(proof: Proof, damage: str) -> None:
     good = proof.on(NODE, "readlink", f"{ROOT}/current").strip()

@@ -13,6 +13,7 @@ from tests.integration import harm
 from tests.integration.conftest import Proof, kill_group
 
 pytestmark = pytest.mark.containers
+NODE = "hall"
 DROP_INS = "/etc/ssh/sshd_config.d"
 # A laptop whose SSH has no algorithm of the policy.
 OLD_LAPTOP = """#!/bin/sh
@@ -22,10 +23,10 @@ exec /usr/bin/ssh -o KexAlgorithms=ecdh-sha2-nistp256 "$@"
 
 @pytest.fixture
 def softened(deployed: Proof) -> Iterator[Proof]:
-    """Return the region with the SSH server of `ground` as its provider left it."""
-    deployed.on("ground", "sh", "-c", f"rm {DROP_INS}/00-chautari.conf; systemctl reload ssh")
+    """Return the region with the SSH server of a node as its provider left it."""
+    deployed.on(NODE, "sh", "-c", f"rm {DROP_INS}/00-chautari.conf; systemctl reload ssh")
     yield deployed
-    assert deployed.deploy("region", "--node", "ground", "--no-checks").code == 0
+    assert deployed.deploy("region", "--node", NODE, "--no-checks").code == 0
 
 
 @contextmanager
@@ -40,27 +41,27 @@ def old_laptop(folder: Path) -> Iterator[None]:
 
 
 def effective(proof: Proof) -> set[str]:
-    return set(proof.on("ground", "sshd", "-T").splitlines())
+    return set(proof.on(NODE, "sshd", "-T").splitlines())
 
 
 def test_laptop_that_cannot_use_the_new_settings_is_not_locked_out(
     softened: Proof, tmp_path: Path
 ) -> None:
     with old_laptop(tmp_path):
-        outcome = softened.deploy("region", "--node", "ground", "--no-checks", "--json")
+        outcome = softened.deploy("region", "--node", NODE, "--no-checks", "--json")
         # The old laptop still gets in.
-        again = softened.deploy("plan", "--node", "ground", "--json")
+        again = softened.deploy("plan", "--node", NODE, "--json")
     assert outcome.code == 1
-    node = outcome.node("ground")
+    node = outcome.node(NODE)
     assert node["state"] == "converged"
     texts = [notice["text"] for notice in node["notices"]]
     assert any("no matching key exchange method" in text for text in texts)
     assert "The settings of SSH were not changed" in node["failure"]["message"]
-    assert softened.on("ground", "ls", DROP_INS) == ""
+    assert softened.on(NODE, "ls", DROP_INS) == ""
     assert "passwordauthentication yes" in effective(softened)
-    assert again.node("ground")["state"] == "planned"
+    assert again.node(NODE)["state"] == "planned"
     # The next deploy tries again, and its login keeps the settings.
-    outcome = softened.deploy("region", "--no-checks", "--node", "ground", "--json")
+    outcome = softened.deploy("region", "--no-checks", "--node", NODE, "--json")
     assert outcome.code == 0, outcome.problems
     assert {"passwordauthentication no", "allowtcpforwarding no"} <= effective(softened)
 
@@ -70,16 +71,16 @@ def test_restart_after_a_killed_run_removes_settings_on_trial(
 ) -> None:
     """Otherwise a machine that restarts in these minutes would lock out this laptop for good."""
     with old_laptop(tmp_path):
-        process = softened.start_deploy("region", "--node", "ground", "--no-checks")
+        process = softened.start_deploy("region", "--node", NODE, "--no-checks")
         deadline = time.monotonic() + 120
-        while "00-a-chautari-trial.conf\n" not in softened.on("ground", "ls", DROP_INS):
+        while "00-a-chautari-trial.conf\n" not in softened.on(NODE, "ls", DROP_INS):
             assert time.monotonic() < deadline
         kill_group(process)
-    assert harm.kill_runner(softened, "ground")
+    assert harm.kill_runner(softened, NODE)
     assert "passwordauthentication no" in effective(softened)
     # It would remove them too, but a restart ends it.
-    timer = softened.on("ground", "systemctl", "is-active", "chautari-ssh-restore.timer")
+    timer = softened.on(NODE, "systemctl", "is-active", "chautari-ssh-restore.timer")
     assert timer == "active\n"
-    harm.restart(softened, "ground")
-    assert softened.on("ground", "ls", DROP_INS) == ""
+    harm.restart(softened, NODE)
+    assert softened.on(NODE, "ls", DROP_INS) == ""
     assert "passwordauthentication yes" in effective(softened)
