@@ -10,6 +10,8 @@ from tests.integration.harm import roles_run
 
 pytestmark = [pytest.mark.containers, pytest.mark.usefixtures("deployed")]
 NODE = "cloud"
+# They run when the settings of mail change.
+DEPENDENT = {"mail", "nextcloud", "framadate"}
 
 
 @pytest.fixture(autouse=True)
@@ -32,9 +34,6 @@ def test_setting_that_one_role_reads_runs_this_role(proof: Proof) -> None:
     reasons = planned_reasons(proof.deploy("plan", "--json", "--node", NODE))
     assert reasons.keys() == {"nextcloud"}
     assert "nextcloud_quota changed" in reasons["nextcloud"]
-
-
-DEPENDENT = {"mail", "nextcloud", "framadate"}
 
 
 def test_setting_of_a_role_runs_those_that_depend_on_it(proof: Proof) -> None:
