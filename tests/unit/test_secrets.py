@@ -132,6 +132,19 @@ def test_wrong_key_is_refused_with_the_next_step(tmp_path: Path) -> None:
     assert "damaged" not in str(refused.value)
 
 
+@pytest.mark.parametrize("in_sandbox", [False, True])
+def test_secrets_of_a_sandbox_whose_keys_are_gone_can_be_made_again(
+    in_sandbox: bool, tmp_path: Path
+) -> None:
+    ensure_secrets(region(tmp_path), [tmp_path / "ana"], RELAY)
+    text = REGION + ("sandbox: {{network: 203.0.113.0/24}}\n" if in_sandbox else "")
+    found = load_sample_region(tmp_path, text, key_pair(tmp_path, "eve"))
+    with pytest.raises(BadInput) as refused:
+        ensure_secrets(found, [tmp_path / "eve"], RELAY)
+    assert (f"delete {found.secrets_file} too" in refused.value.fix) == in_sandbox
+    assert "another of your keys with --identity FILE" in refused.value.fix
+
+
 def test_damaged_content_is_restored_from_git(tmp_path: Path) -> None:
     found = region(tmp_path)
     ensure_secrets(found, [tmp_path / "ana"], RELAY)

@@ -41,6 +41,10 @@ class BadInput(ChautariError):
     exit_code = 2
 
 
+class NotARecipient(BadInput):
+    """Secrets are encrypted to other keys than those of this person."""
+
+
 class FileProblem(NamedTuple):
     """One error in a file: its position (lines and columns count from 1) and the reason."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chautari.errors import BadInput
+from chautari.errors import BadInput, NotARecipient
 from chautari.files import is_present, read_regular_file
 from chautari.region.load import LoadedRegion
 from chautari.secrets import required_secrets, store
@@ -38,7 +38,7 @@ def ensure_secrets(
     there = is_present(file)
     if not there and not replace_lost:
         refuse_lost_secrets(loaded_region)
-    opened = store.open_secrets_file(file, identities) if there else SecretStore({}, ())
+    opened = open_secrets(loaded_region, identities) if there else SecretStore({}, ())
     new = dict(supplied)
     for spec in required_secrets.required_secrets(loaded_region.region):
         if spec.name in opened or spec.name in new:
@@ -58,6 +58,26 @@ def ensure_secrets(
     if save and (changed or opened.recipients != recipients):
         save_encrypted(complete, file, recipients, identities)
     return complete
+
+
+def open_secrets(loaded_region: LoadedRegion, identities: Sequence[Path]) -> SecretStore:
+    """Return the region's secrets.
+
+    Raises:
+        BadInput: when the file cannot be opened. Secrets of a sandbox whose keys were deleted
+            cannot be opened by anyone, so the next step is another one for a sandbox.
+    """
+    file = loaded_region.secrets_file
+    try:
+        return store.open_secrets_file(file, identities)
+    except NotARecipient as error:
+        if loaded_region.region.sandbox is None:
+            raise
+        raise NotARecipient(
+            error.message,
+            fix=f"if the keys of this sandbox were deleted, delete {file} too. The next deploy "
+            f"generates new secrets. Otherwise, {error.fix}",
+        ) from None
 
 
 def refuse_lost_secrets(loaded_region: LoadedRegion) -> None:

@@ -13,7 +13,7 @@ import pyrage
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chautari.account import home_dir
-from chautari.errors import BadInput
+from chautari.errors import BadInput, NotARecipient
 from chautari.files import read_regular_file, write_atomically
 
 MAX_BYTES = 1_000_000
@@ -164,8 +164,9 @@ def decrypt_secrets(
     """Return the secrets in `sealed`, the content of `file`.
 
     Raises:
-        BadInput: when the content is damaged, or none of `keys` opens it. The message also says
-            why each of the other files is `unusable` as a key.
+        NotARecipient: when none of `keys` opens it. The message also says why each of the other
+            files is `unusable` as a key.
+        BadInput: when there are no keys, or the content is damaged.
     """
     if not keys:
         raise BadInput(
@@ -178,7 +179,7 @@ def decrypt_secrets(
         body = call_pyrage(pyrage.decrypt, sealed, list(keys.values()))
     except (pyrage.DecryptError, ValueError) as error:
         if NO_MATCHING_KEY in str(error):
-            raise BadInput(
+            raise NotARecipient(
                 "; ".join(
                     [
                         f"{file} cannot be decrypted with {', '.join(map(str, keys))}: it is "
