@@ -87,12 +87,14 @@ def test_verdict_of_an_empty_report_says_that_nothing_was_done() -> None:
 
 def test_every_state_has_words() -> None:
     for state in summary.STATES:
-        assert summary.state_words(NodeReport("n", "192.0.2.1", state)).meaning.endswith(".")
+        assert summary.describe_node_state(NodeReport("n", "192.0.2.1", state)).meaning.endswith(
+            "."
+        )
 
 
 def test_node_with_failed_tasks_is_never_up_to_date() -> None:
     node = NodeReport("n", "192.0.2.1", "converged", failed=1)
-    assert summary.state_words(node).word == "failed"
+    assert summary.describe_node_state(node).word == "failed"
 
 
 def test_checks_by_service_puts_what_people_open_first() -> None:

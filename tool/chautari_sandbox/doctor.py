@@ -39,7 +39,7 @@ def doctor_findings(network: str = NETWORK) -> list[DoctorFinding]:
     """Return what this machine has and lacks, in the order in which it should be fixed."""
     checks: dict[str, Check] = {
         "system": _check_linux,
-        "podman": _check_podman,
+        "podman": _check_podman_is_installed,
         "root": _check_root,
         "container network": _check_network_backend,
         "container runtime": _check_oci_runtime,
@@ -81,7 +81,7 @@ def _check_root() -> tuple[bool, str, str]:
     return True, account, ""
 
 
-def _check_podman() -> tuple[bool, str, str]:
+def _check_podman_is_installed() -> tuple[bool, str, str]:
     found = shutil.which("podman", path=_SBIN)
     return bool(found), found or "not installed", privileges.apt_install_hint("podman")
 

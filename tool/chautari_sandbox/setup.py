@@ -61,14 +61,16 @@ def initial_state(spec: SandboxSpec, folder: Path) -> SandboxState:
         ssh_key=operator,
         operator_public_key=ssh_keys.public_key_file(operator).read_text().strip(),
         mirror_url=f"http://mirror.{spec.zone}/",
-        mail_relay=MailRelay(f"smtp.{spec.zone}", 587, "region", _ensure_mail_password(folder)),
+        mail_relay=MailRelay(
+            f"smtp.{spec.zone}", 587, "region", _load_or_create_relay_password(folder)
+        ),
         nodes=tuple((node.name, node.address) for node in spec.nodes),
         neighbours=spec.neighbours,
         mail_api=f"http://{spec.internet_address}:8025",
     )
 
 
-def _ensure_mail_password(folder: Path) -> str:
+def _load_or_create_relay_password(folder: Path) -> str:
     file = folder / "mail-password"
     if not file.is_file():
         write_atomically(file, secrets.token_urlsafe(24), 0o600)

@@ -108,7 +108,7 @@ Mail = TypedDict(
 )  # fmt: skip
 
 
-class Mailbox:
+class MailSinkReader:
     """The mail that arrived at the sandbox's mail sink since this object was created."""
 
     def __init__(self, api: str) -> None:
@@ -276,10 +276,10 @@ def _has_route(address: str) -> bool:
 
 
 @pytest.fixture
-def mailbox(check_context: CheckContext) -> Mailbox:
+def mailbox(check_context: CheckContext) -> MailSinkReader:
     """Return the sandbox's mail sink; skip the check without a sandbox."""
     if not check_context["mail_api"]:
         pytest.skip(
             "this check reads the mail that a service sent, which is only possible in a sandbox"
         )
-    return Mailbox(check_context["mail_api"])
+    return MailSinkReader(check_context["mail_api"])

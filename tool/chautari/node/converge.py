@@ -264,7 +264,7 @@ def _report_manual_changes(
             continue
         changes = [
             change
-            for change in _manual_changes(old, new)
+            for change in _differences_between_receipts(old, new)
             if role == _role_that_reports_change(change, reasons, complete)
         ]
         if changes:
@@ -282,7 +282,7 @@ def _role_that_reports_change(
     return watching[0] if watching and complete.issuperset(watching) else None
 
 
-def _manual_changes(old: Receipt, new: Receipt) -> list[Reason]:
+def _differences_between_receipts(old: Receipt, new: Receipt) -> list[Reason]:
     states = {resources.resource_key(i): s for i, s in zip(new.items, new.states, strict=True)}
     return [
         difference

@@ -74,6 +74,6 @@ class ResultLine(TypedDict, total=False):
     refusals: list[CodedMessage]
 
 
-def to_coded_message(item: Notice | Refusal) -> CodedMessage:
+def to_code_and_data(item: Notice | Refusal) -> CodedMessage:
     """Return a notice or refusal as plain data."""
     return {"code": item.code, "data": item.data}

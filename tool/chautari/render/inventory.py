@@ -78,7 +78,7 @@ def inventory_files(
 
     Groups are the roles: `playbooks/region.yml` has one play for each.
     """
-    files: Files = {"hosts.yml": to_yaml(mark_unsafe(_hosts(nodes, connections)))}
+    files: Files = {"hosts.yml": to_yaml(mark_unsafe(_content_of_hosts_yml(nodes, connections)))}
     for node in nodes:
         folder = f"host_vars/{node.node}"
         files[f"{folder}/main.yml"] = to_yaml(mark_unsafe(node.public))
@@ -87,7 +87,9 @@ def inventory_files(
     return files
 
 
-def _hosts(nodes: Sequence[NodeVariables], connections: Mapping[str, SSHConnection]) -> Any:
+def _content_of_hosts_yml(
+    nodes: Sequence[NodeVariables], connections: Mapping[str, SSHConnection]
+) -> Any:
     groups: dict[str, dict[str, dict[str, None]]] = {}
     for node in nodes:
         for role in node.roles:

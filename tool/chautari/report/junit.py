@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from chautari.report.model import CheckResult, Double, NodeReport, NodeState, RegionReport
-from chautari.report.summary import state_words
+from chautari.report.summary import describe_node_state
 from chautari.report.text_format import escape_unsafe_characters, to_one_line
 
 # What ran is the name of a node's case: a plan that succeeds says nothing about a deploy.
@@ -74,11 +74,11 @@ def _why_nothing_is_proven(node: NodeReport) -> str:
     """Return why the node's case neither passed nor failed; empty if its run finished."""
     if node.was_up_to_date:
         return "Nothing ran: every role was up to date."
-    return state_words(node).meaning if node.state in ("planned", "detached") else ""
+    return describe_node_state(node).meaning if node.state in ("planned", "detached") else ""
 
 
 def _detail_of_run(node: NodeReport) -> list[str]:
-    detail = [f"{node.name}: {state_words(node).word}. {state_words(node).meaning}"]
+    detail = [f"{node.name}: {describe_node_state(node).word}. {describe_node_state(node).meaning}"]
     for refusal in node.refusals:
         detail += [refusal.reason, f"Fix: {refusal.fix}"]
     if node.failure:

@@ -92,7 +92,7 @@ def _layout_node_box(
     services = _service_badges([group for group in groups if group.info])
     below = _HEAD + sum(badge.height for badge in services)
     ground = _role_badges([group for group in groups if not group.info], below, node)
-    words = summary.state_words(node)
+    words = summary.describe_node_state(node)
     state_width = text_width(words.word, 14, BOLD)
     return NodeBox(
         *corner,

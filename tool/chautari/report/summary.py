@@ -23,7 +23,7 @@ from chautari.report.text_format import count_with_noun, duration_text, to_one_l
 Tone = Literal["good", "bad", "wait"]
 
 
-class NodeStateWords(NamedTuple):
+class NodeStateDescription(NamedTuple):
     """How a node's state is named, explained and toned."""
 
     word: str
@@ -31,30 +31,32 @@ class NodeStateWords(NamedTuple):
     tone: Tone
 
 
-STATES: dict[NodeState, NodeStateWords] = {
-    "converged": NodeStateWords("up to date", "The node matches region.yml.", "good"),
-    "verified": NodeStateWords("verified", "The checks ran; nothing was changed.", "good"),
-    "planned": NodeStateWords("planned", "The plan is ready; nothing was changed.", "good"),
-    "downloaded": NodeStateWords(
+STATES: dict[NodeState, NodeStateDescription] = {
+    "converged": NodeStateDescription("up to date", "The node matches region.yml.", "good"),
+    "verified": NodeStateDescription("verified", "The checks ran; nothing was changed.", "good"),
+    "planned": NodeStateDescription("planned", "The plan is ready; nothing was changed.", "good"),
+    "downloaded": NodeStateDescription(
         "downloaded", "The downloads for the next deploy are on the node; no role ran.", "good"
     ),
-    "prepared": NodeStateWords("prepared", "Ansible can run on the node; no role ran.", "good"),
-    "detached": NodeStateWords(
+    "prepared": NodeStateDescription(
+        "prepared", "Ansible can run on the node; no role ran.", "good"
+    ),
+    "detached": NodeStateDescription(
         "still running",
         "The run continues on the node. To follow it, run the same command again.",
         "wait",
     ),
-    "disconnected": NodeStateWords(
+    "disconnected": NodeStateDescription(
         "disconnected", "The run may still be active on the node. Its result is unknown.", "bad"
     ),
-    "failed": NodeStateWords("failed", "A task failed.", "bad"),
-    "refused": NodeStateWords(
+    "failed": NodeStateDescription("failed", "A task failed.", "bad"),
+    "refused": NodeStateDescription(
         "refused", "A requirement is not met, so nothing was changed.", "bad"
     ),
-    "unreachable": NodeStateWords(
+    "unreachable": NodeStateDescription(
         "unreachable", "No connection was possible; nothing was changed.", "bad"
     ),
-    "busy": NodeStateWords("busy", "Another run is active on this node.", "bad"),
+    "busy": NodeStateDescription("busy", "Another run is active on this node.", "bad"),
 }
 
 
@@ -90,7 +92,7 @@ class ServiceChecks(NamedTuple):
         return ", ".join(f"{number} {outcome}" for number, outcome in counts if number)
 
 
-def state_words(node: NodeReport) -> NodeStateWords:
+def describe_node_state(node: NodeReport) -> NodeStateDescription:
     """Return the words for a node's state; a node with failed tasks is never toned good."""
     found = STATES[node.state]
     return STATES["failed"] if node.failed and found.tone == "good" else found
@@ -116,7 +118,7 @@ def region_tone(report: RegionReport) -> Tone:
         return "bad"
     if _is_plan_report(report) or _is_download_only_report(report):
         return "good"
-    running = any(state_words(node).tone == "wait" for node in report.nodes)
+    running = any(describe_node_state(node).tone == "wait" for node in report.nodes)
     return "good" if report.count_checks("passed") and not running else "wait"
 
 
@@ -165,7 +167,7 @@ def _verdict_of_plan(report: RegionReport) -> str:
 
 def _nodes_phrases(nodes: list[NodeReport]) -> Iterable[str]:
     bad = sum(not node.ok for node in nodes)
-    waiting = sum(state_words(node).tone == "wait" for node in nodes)
+    waiting = sum(describe_node_state(node).tone == "wait" for node in nodes)
     changed = sum(node.changed for node in nodes)
     if bad:
         yield f"{bad} of {count_with_noun(len(nodes), 'node')} not OK"

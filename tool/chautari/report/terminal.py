@@ -65,7 +65,7 @@ def _print_nodes(report: RegionReport, console: Console) -> None:
     _print_heading(console, "Nodes")
     rows = []
     for node in report.nodes:
-        words = summary.state_words(node)
+        words = summary.describe_node_state(node)
         rows.append((
             _clean_text(node.name, "bold"),
             _clean_text(node.os or node.address, "dim"),
@@ -132,7 +132,7 @@ def _print_run_failures(report: RegionReport, console: Console) -> None:
 
 
 def _print_node_needing_attention(node: NodeReport, console: Console) -> None:
-    words = summary.state_words(node)
+    words = summary.describe_node_state(node)
     _print_item(console, f"{node.name}: {words.word}. {words.meaning}", _STYLES[words.tone])
     for refusal in node.refusals:
         _print_field(console, "Why", refusal.reason)

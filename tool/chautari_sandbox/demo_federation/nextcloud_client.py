@@ -88,7 +88,7 @@ class Account(NamedTuple):
         """Take a share back."""
         self.call_ocs("DELETE", f"{SHARES}/shares/{number}")
 
-    def find_received_share(self, file: str) -> str | None:
+    def find_path_of_received_file(self, file: str) -> str | None:
         """Return where a shared file lies here; None until the share was accepted."""
         shares = self.call_ocs("GET", f"{SHARES}/remote_shares")
         return next(

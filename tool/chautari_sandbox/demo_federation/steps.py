@@ -223,7 +223,7 @@ def ensure_account_of_person(region: DemoRegion) -> Account:
 def wait_for_share(reader: Account, file: str) -> str:
     """Wait until a shared file was accepted, and return where it lies."""
     deadline = time.monotonic() + LONGEST_WAIT_FOR_A_SHARE
-    while (place := reader.find_received_share(file)) is None:
+    while (place := reader.find_path_of_received_file(file)) is None:
         if time.monotonic() > deadline:
             pending = reader.call_ocs("GET", f"{nextcloud_client.SHARES}/remote_shares/pending")
             raise RunFailed(

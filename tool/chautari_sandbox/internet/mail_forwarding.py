@@ -114,7 +114,9 @@ class MailForwarder:
         silent: dict[str, str] = {}
         for name, mail in self._load_queue().items():
             try:
-                problem = silent.get(mail.zone) or self._try_to_deliver(routes, mail)
+                problem = silent.get(mail.zone) or self._deliver_or_return_reason_to_wait(
+                    routes, mail
+                )
             except MailRefused as error:
                 self._return_to_sender(mail, str(error))
                 self._file(name).unlink()
@@ -128,7 +130,7 @@ class MailForwarder:
                 silent[mail.zone] = problem
                 self._save(name, replace(mail, problem=problem))
 
-    def _try_to_deliver(self, routes: dict[str, str], mail: QueuedMail) -> str:
+    def _deliver_or_return_reason_to_wait(self, routes: dict[str, str], mail: QueuedMail) -> str:
         """Deliver one message; return why it must wait, or nothing.
 
         Raises:
