@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ def test_borrower_lets_in_the_lent_bridge_and_no_other(tmp_path: Path) -> None:
     assert found.public["turn_allowed_peers"] == ["203.0.113.12", *BRIDGE]
     assert password != found.secret["jitsi_bridge_password"]
     assert password in set(nested_texts(found.secret)) and password not in str(found.public)
+
+
+def test_lent_bridge_of_another_sandbox_comes_from_the_gateway(tmp_path: Path) -> None:
+    borrower, _ = shared_sides(tmp_path)
+    endpoints = replace(ENDPOINTS, peer_gateway="203.0.113.1")
+    found = variables_of_node(NodeContext(borrower.deploy(), endpoints, "cal1"), borrower.secrets)
+    assert xmpp_sources(found) == [[*BRIDGE, "203.0.113.1"]]
+    # Only ports for peers are open to it.
+    ports = found.public["firewall_ports"]
+    assert sum("203.0.113.1" in port.get("sources", []) for port in ports) == 1
 
 
 def test_lent_bridge_joins_the_server_of_the_borrower_too(tmp_path: Path) -> None:

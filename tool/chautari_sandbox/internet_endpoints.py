@@ -6,6 +6,7 @@ from chautari.region.field_types import DOCUMENTATION_NETWORKS
 from chautari.render.endpoints import ArtifactReplacement, Endpoints
 from chautari.services.artifacts import Artifact, PackageRepository
 from chautari_sandbox.doubles import limits
+from chautari_sandbox.spec import gateway
 from chautari_sandbox.state import SandboxState
 
 
@@ -33,6 +34,8 @@ def internet_endpoints(known: SandboxState) -> Endpoints:
         mail_api=known.mail_api,
         # Peers in other sandboxes on this machine.
         peer_networks=tuple(map(str, DOCUMENTATION_NETWORKS)),
+        # podman's networks reach each other through the gateway of the other one.
+        peer_gateway=gateway(known.network),
     )
 
 

@@ -71,7 +71,12 @@ class SandboxSpec(NamedTuple):
     @property
     def gateway(self) -> str:
         """Return this machine's own address in the network."""
-        return str(ipaddress.ip_network(self.network)[1])
+        return gateway(self.network)
+
+
+def gateway(network: str) -> str:
+    """Return this machine's own address in a network of podman's."""
+    return str(ipaddress.ip_network(network)[1])
 
 
 def check_spec(spec: SandboxSpec) -> SandboxSpec:

@@ -38,6 +38,8 @@ class Endpoints:
         doubles: which of the artifacts are doubles.
         mail_api: where the mail sink can be asked what arrived.
         peer_networks: networks without public addresses in which peers may be.
+        peer_gateway: address that connections of peers come from in place of the peers' own; None
+            where they keep their own.
     """
 
     acme_directory: str | None = None
@@ -52,6 +54,7 @@ class Endpoints:
     doubles: tuple[ArtifactReplacement, ...] = ()
     mail_api: str | None = None
     peer_networks: tuple[str, ...] = ()
+    peer_gateway: str | None = None
 
     def is_double(self, name: str) -> bool:
         """Return whether the artifact called `name` is a double here."""

@@ -40,8 +40,10 @@ def firewall_variables(context: NodeContext) -> Variables:
     """Return the ports of the node's services."""
     region, node = context.region, context.node
     ports = open_ports_of_node(region, node)
+    gateway = context.endpoints.peer_gateway
     for service in region.services_of(node):
-        ports += service.peer_ports(context) if service.peer_ports else ()
+        for port in service.peer_ports(context) if service.peer_ports else ():
+            ports.append(port._replace(sources=(*port.sources, gateway)) if gateway else port)
     return {
         "firewall_ssh_port": region.nodes[node].port,
         "firewall_ports": [port.firewall_variables() for port in ports],
